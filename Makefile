@@ -1,0 +1,42 @@
+# Two commands do everything on a machine with Python >= 3.11, pip and make: `make demo` and `make test`.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.PHONY: demo test check format lock clean
+.DELETE_ON_ERROR:
+
+demo: $(READY)                       ## run the main job on the embedded sandbox
+	$(BIN)/drs-sync demo
+
+test: $(READY)                       ## run every test
+	$(BIN)/python -m pytest
+
+check: $(READY)                      ## format, lint, strict types, direction of imports
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# Hashes are required: what is installed is what was locked.
+$(READY): requirements/dev.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "drs-sync needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.lock
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	touch $@
+
+# Rewrites the pins from the *.in files; needs uv on the PATH.
+UV := uv pip compile --universal --python-version 3.11 --no-header --quiet --no-annotate --upgrade
+lock:
+	$(UV) requirements/runtime.in -o requirements/runtime.txt
+	$(UV) requirements/sandbox.in -c requirements/runtime.txt -o requirements/sandbox.txt
+	$(UV) --generate-hashes requirements/dev.in -c requirements/sandbox.txt -o requirements/dev.lock
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

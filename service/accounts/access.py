@@ -1,0 +1,66 @@
+"""Reaching accounts: the hub with its own credentials, every other through its role, assumed once."""
+
+from __future__ import annotations
+
+import anyio
+
+from service.accounts.records import Account, Directory, parse_account
+from service.aws.door import AwsDoor, Caller, RoleToAssume
+from service.aws.dynamodb import Table
+from service.errors import AwsError, ConfigurationError
+from service.models import Call, RegionStatus, Trouble
+
+__all__ = ["AccountAccess", "read_directory"]
+
+
+async def read_directory(table: Table) -> tuple[Directory, list[Trouble]]:
+    """Read the target accounts, all pages; a record that is unusable is set aside and named, and costs no other.
+
+    Raises:
+        AwsError: the table could not be read.
+    """
+    accounts: list[Account] = []
+    troubles: list[Trouble] = []
+    async for item in table.scan():
+        try:
+            accounts.append(parse_account(item))
+        except ConfigurationError as error:
+            troubles.append(
+                Trouble(
+                    "InvalidAccountRecord", str(error), RegionStatus.ERROR, advice=f"mend the record in {table.name}"
+                )
+            )
+    return Directory(accounts), troubles
+
+
+class AccountAccess:
+    """Gives callers for accounts, one AssumeRole each while it lives. Refusals are remembered, too."""
+
+    def __init__(self, door: AwsDoor, directory: Directory) -> None:
+        self._door = door
+        self._directory = directory
+        self._locks: dict[str, anyio.Lock] = {}
+        self._refused: dict[str, AwsError] = {}
+
+    async def caller(self, account_id: str) -> Caller:
+        """Give the right to call AWS as an account. Never the hub's own right for another account.
+
+        Raises:
+            AwsError: the role could not be assumed; asked once, then answered from memory.
+        """
+        identity = await self._door.identity()
+        if account_id == identity.account_id:
+            return self._door.hub()
+        async with self._locks.setdefault(account_id, anyio.Lock()):
+            if account_id in self._refused:
+                raise self._refused[account_id]
+            role = self._directory.role_of(account_id)
+            call = Call("sts", "AssumeRole", account_id, self._door.hub_region)
+            try:
+                arn = role.arn_in(account_id, identity.partition)
+                return await self._door.account(RoleToAssume(account_id, arn, role.external_id))
+            except ConfigurationError as error:
+                self._refused[account_id] = AwsError("InvalidAccountRecord", str(error), call)
+            except AwsError as error:
+                self._refused[account_id] = AwsError(error.code, error.message, call)
+            raise self._refused[account_id]

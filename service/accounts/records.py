@@ -1,0 +1,105 @@
+"""Records of the target accounts table: which accounts to sync and which role reaches each. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from service.errors import ConfigurationError
+
+__all__ = ["DEFAULT_EXTERNAL_ID", "DEFAULT_ROLE_NAME", "Account", "Directory", "RoleRef", "parse_account"]
+
+DEFAULT_ROLE_NAME: Final = "DRSOrchestrationRole"
+DEFAULT_EXTERNAL_ID: Final = "drs-orchestration-cross-account"
+_ACCOUNT_ID: Final = re.compile(r"\d{12}")
+_ROLE_ARN: Final = re.compile(r"arn:[a-z0-9-]+:iam::(?P<account>\d{12}):role/(?P<name>[\w+=,.@/-]{1,512})")
+_ROLE_NAME: Final = re.compile(r"[\w+=,.@/-]{1,512}")
+
+
+@dataclass(frozen=True, slots=True)
+class RoleRef:
+    """How a record says its account is reached: a whole ARN, or a name to build one from."""
+
+    arn: str = ""
+    name: str = DEFAULT_ROLE_NAME
+    external_id: str = DEFAULT_EXTERNAL_ID
+
+    def arn_in(self, account_id: str, partition: str) -> str:
+        """Give the ARN of the role.
+
+        Raises:
+            ConfigurationError: the record names a role that is none, or one of another account.
+        """
+        arn = self.arn or f"arn:{partition}:iam::{account_id}:role/{self.name}"
+        match = _ROLE_ARN.fullmatch(arn)
+        if match is None:
+            raise ConfigurationError(
+                f"the role ARN {arn!r} of account {account_id} is not arn:<partition>:iam::<id>:role/<name>"
+            )
+        if match["account"] != account_id:
+            raise ConfigurationError(
+                f"the role ARN {arn!r} in the record of account {account_id} belongs to account {match['account']}"
+            )
+        return arn
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One account to sync."""
+
+    account_id: str
+    name: str
+    role: RoleRef
+    staging: Mapping[str, RoleRef] = field(default_factory=dict)
+
+
+def parse_account(item: Mapping[str, Any]) -> Account:
+    """Read a record in today's shape or an older one.
+
+    Raises:
+        ConfigurationError: the record has no usable account id.
+    """
+    account_id = item.get("accountId")
+    if not isinstance(account_id, str) or not _ACCOUNT_ID.fullmatch(account_id):
+        raise ConfigurationError(
+            f"a record of the target accounts table has accountId {account_id!r}: 12 digits are needed"
+        )
+    staging = item.get("stagingAccounts")
+    return Account(
+        account_id=account_id,
+        name=str(item.get("accountName") or f"Account {account_id}"),
+        role=_role(item),
+        staging={
+            record["accountId"]: _role(record)
+            for record in (staging if isinstance(staging, list) else [])
+            if isinstance(record, Mapping) and isinstance(record.get("accountId"), str)
+        },
+    )
+
+
+def _role(item: Mapping[str, Any]) -> RoleRef:
+    """Find the role in the order in which the attributes came into use."""
+    name = item.get("assumeRoleName")
+    return RoleRef(
+        arn=str(item.get("roleArn") or ("" if name else item.get("crossAccountRoleArn")) or ""),
+        name=name if isinstance(name, str) and _ROLE_NAME.fullmatch(name) else DEFAULT_ROLE_NAME,
+        external_id=str(item.get("externalId") or DEFAULT_EXTERNAL_ID),
+    )
+
+
+class Directory:
+    """Every account that a record names, with its role: targets, and staging accounts beneath them."""
+
+    def __init__(self, accounts: Iterable[Account]) -> None:
+        self.targets: dict[str, Account] = {account.account_id: account for account in accounts}
+        self._roles: dict[str, RoleRef] = {}
+        for account in self.targets.values():
+            for staging_id, role in account.staging.items():
+                self._roles.setdefault(staging_id, role)
+        self._roles |= {account.account_id: account.role for account in self.targets.values()}
+
+    def role_of(self, account_id: str) -> RoleRef:
+        """Give the role of an account; one that no record names has the default role."""
+        return self._roles.get(account_id, RoleRef())

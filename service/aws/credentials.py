@@ -1,0 +1,106 @@
+"""Whose credentials sign a call: those of the account that the running task acts for.
+
+A client is bound to a region but to no account. Its credentials object asks a context variable at signing time, so 100
+accounts x 28 regions need 28 DRS clients and not 2,800, and a renewed token reaches every client at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import anyio
+from aiobotocore.credentials import AioCredentials
+from aiobotocore.session import AioSession
+from botocore.credentials import ReadOnlyCredentials
+from botocore.exceptions import NoCredentialsError
+
+from service.models import Now
+
+__all__ = ["AssumedRole", "HubSession", "Source", "TaskCredentials", "acting_as"]
+
+Source = Callable[[], Awaitable[ReadOnlyCredentials]]
+"""Gives credentials that are valid now."""
+
+RENEW_BEFORE: Final = timedelta(seconds=120)
+
+_acting: ContextVar[ReadOnlyCredentials | None] = ContextVar("acting", default=None)
+
+
+@contextmanager
+def acting_as(keys: ReadOnlyCredentials) -> Iterator[None]:
+    """Sign every call made inside with these credentials."""
+    token = _acting.set(keys)
+    try:
+        yield
+    finally:
+        _acting.reset(token)
+
+
+class TaskCredentials(AioCredentials):
+    """What every client holds as its credentials: a question to the running task."""
+
+    def __init__(self) -> None:
+        super().__init__(access_key="task", secret_key="task", method="task")  # noqa: S106 - never used to sign
+
+    async def get_frozen_credentials(self) -> ReadOnlyCredentials:
+        """Give the credentials to sign the call under way with."""
+        keys = _acting.get()
+        if keys is None:  # a call that did not come through the door
+            raise NoCredentialsError
+        return keys
+
+
+class HubSession(AioSession):
+    """The one SDK session. Its clients get `TaskCredentials`; its own chain is the hub's."""
+
+    async def get_credentials(self) -> AioCredentials:
+        """Give what clients are built with."""
+        return TaskCredentials()
+
+    async def own(self) -> ReadOnlyCredentials:
+        """Give the hub's own credentials, as the SDK's chain finds and renews them.
+
+        Raises:
+            NoCredentialsError: the chain found none.
+        """
+        credentials = await super().get_credentials()
+        if credentials is None:
+            raise NoCredentialsError
+        return await credentials.get_frozen_credentials()
+
+
+@dataclass(frozen=True, slots=True)
+class _Lease:
+    credentials: ReadOnlyCredentials
+    until: datetime
+
+
+class AssumedRole:
+    """Credentials of one account: assumed once, shared by all its regions, renewed two minutes before they end."""
+
+    def __init__(self, assume: Callable[[], Awaitable[tuple[ReadOnlyCredentials, datetime]]], now: Now) -> None:
+        self._assume = assume
+        self._now = now
+        self._lock = anyio.Lock()
+        self._lease: _Lease | None = None
+
+    async def __call__(self) -> ReadOnlyCredentials:
+        """Give credentials that are valid now; callers arriving during a renewal share it."""
+        async with self._lock:
+            if self._lease is None or self._now() >= self._lease.until - RENEW_BEFORE:
+                self._lease = _Lease(*await self._assume())
+            return self._lease.credentials
+
+    def expire(self, used: str) -> None:
+        """Forget credentials that AWS calls expired, unless they were renewed meanwhile.
+
+        Args:
+            used: access key id that the refused call was signed with.
+        """
+        if self._lease is not None and used == self._lease.credentials.access_key:
+            self._lease = None

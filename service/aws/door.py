@@ -1,0 +1,255 @@
+"""Every call to AWS goes through here: signed for the right account, paced, tried again where that helps, counted."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Self
+
+import anyio
+from aiobotocore.config import AioConfig
+from botocore import xform_name
+from botocore.credentials import ReadOnlyCredentials
+
+from service.aws.credentials import AssumedRole, HubSession, Source, acting_as
+from service.aws.failures import as_failure
+from service.aws.limits import Pace, Rate, RetryBudget, backoff_s, rates
+from service.aws.meter import count_call, count_throttle
+from service.aws.transport import SharedTransport
+from service.errors import AwsError, ConfigurationError
+from service.models import Call, Now
+from service.settings import Settings
+
+__all__ = ["AwsDoor", "Caller", "Identity", "RoleToAssume"]
+
+# One try of one call may take this long in all; the SDK's own read time-out only bounds the gap between two bytes.
+_CALL_CEILING_S: Final = 30.0
+_MOST_TRIES: Final = 4
+_MOST_TRIES_THROTTLED: Final = 12
+_LONGEST_WAIT_S: Final = 5.0
+_LONGEST_WAIT_THROTTLED_S: Final = 30.0
+_ROLE_DURATION_S: Final = 900  # the least STS gives; more fails where a role's maximum is lower
+_ROLE_SESSION_NAME: Final = "drs-orchestration-sync"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who the hub's own credentials are."""
+
+    account_id: str
+    partition: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoleToAssume:
+    """How to reach another account."""
+
+    account_id: str
+    role_arn: str
+    external_id: str
+
+
+@dataclass(slots=True)
+class _Lane:
+    """Pace and places of one (service, account, region)."""
+
+    pace: Pace
+    places: anyio.CapacityLimiter
+
+
+class AwsDoor:
+    """One SDK session, one client per (service, region), one pool of connections, for as long as it is open.
+
+    Open it once per event loop: `async with AwsDoor(settings, now) as door`.
+    """
+
+    def __init__(self, settings: Settings, now: Now, *, dice: random.Random | None = None) -> None:
+        self._settings = settings
+        self._now = now
+        self._dice = dice or random.Random()  # noqa: S311 - jitter, not a secret
+        self._session = HubSession()
+        self._stack = AsyncExitStack()
+        self._clients: dict[tuple[str, str], Any] = {}
+        self._building = anyio.Lock()
+        self._rates = rates(Rate(settings.drs_calls_per_second, settings.drs_burst, settings.drs_calls_at_once))
+        self._lanes: dict[tuple[str, str, str], _Lane] = {}
+        self._in_flight = anyio.CapacityLimiter(settings.calls_at_once)
+        self._budget = RetryBudget()
+        self._roles: dict[RoleToAssume, AssumedRole] = {}
+        self._identity: Identity | None = None
+
+    async def __aenter__(self) -> Self:
+        transport = await self._stack.enter_async_context(
+            SharedTransport(max_connections=self._settings.calls_at_once + 8)
+        )
+        self._config = AioConfig(
+            http_session_cls=transport.http_session_class(),
+            connect_timeout=self._settings.connect_timeout_seconds,
+            read_timeout=self._settings.read_timeout_seconds,
+            max_pool_connections=self._settings.calls_at_once + 8,
+            retries={"total_max_attempts": 1, "mode": "standard"},  # tries are made here, in one layer
+            account_id_endpoint_mode="disabled",  # a client serves many accounts
+            tcp_keepalive=True,
+        )
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self._clients.clear()
+        await self._stack.aclose()
+
+    @property
+    def hub_region(self) -> str:
+        """The region of the tables, as the SDK resolves it.
+
+        Raises:
+            ConfigurationError: none is set.
+        """
+        region = self._session.get_config_variable("region")
+        if not region:
+            raise ConfigurationError("set AWS_REGION (or a profile with a region) to the region that holds the tables")
+        return str(region)
+
+    def hub(self) -> Caller:
+        """Give a caller with the hub's own credentials."""
+        return Caller(self, self._identity.account_id if self._identity else "hub", self._session.own)
+
+    async def identity(self) -> Identity:
+        """Tell which account the hub is; asked once while the door is open.
+
+        Raises:
+            AwsError: the credentials are missing or refused.
+        """
+        if self._identity is None:
+            answer = await self.hub().call("sts", "GetCallerIdentity", {}, region=self.hub_region)
+            self._identity = Identity(answer["Account"], answer["Arn"].split(":")[1])
+        return self._identity
+
+    async def account(self, role: RoleToAssume) -> Caller:
+        """Give a caller for another account; the role is assumed now, so that a refusal shows here and once.
+
+        Raises:
+            AwsError: the role could not be assumed.
+        """
+        source = self._roles.get(role)
+        if source is None:
+            source = self._roles[role] = AssumedRole(lambda: self._assume(role), self._now)
+        try:
+            await source()
+        except AwsError:
+            self._roles.pop(role, None)
+            raise
+        return Caller(self, role.account_id, source)
+
+    async def _assume(self, role: RoleToAssume) -> tuple[ReadOnlyCredentials, datetime]:
+        answer = await self.hub().call(
+            "sts",
+            "AssumeRole",
+            {
+                "RoleArn": role.role_arn,
+                "RoleSessionName": _ROLE_SESSION_NAME,
+                "ExternalId": role.external_id,
+                "DurationSeconds": _ROLE_DURATION_S,
+            },
+            region=self.hub_region,
+        )
+        found = answer["Credentials"]
+        keys = ReadOnlyCredentials(found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"], None)
+        return keys, found["Expiration"]
+
+    async def _client(self, service: str, region: str) -> Any:  # noqa: ANN401 - SDK clients have no static type
+        key = (service, region)
+        if key not in self._clients:
+            async with self._building:
+                if key not in self._clients:
+                    self._clients[key] = await self._stack.enter_async_context(
+                        self._session.create_client(service, region_name=region, config=self._config)
+                    )
+        return self._clients[key]
+
+    def _lane(self, call: Call) -> _Lane:
+        key = (call.service, call.account_id, call.region)
+        lane = self._lanes.get(key)
+        if lane is None:
+            rate = self._rates[call.service]
+            lane = self._lanes[key] = _Lane(Pace(rate), anyio.CapacityLimiter(rate.at_once))
+        return lane
+
+    async def send(self, source: Source, call: Call, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Make one call with all its tries. Use `Caller.call`.
+
+        Raises:
+            AwsError: the last try's failure.
+        """
+        lane = self._lane(call)
+        attempt = 0
+        while True:
+            attempt += 1
+            sent_at = await _turn(lane)
+            with as_failure(call):
+                keys = await source()
+            try:
+                answer = await self._try_once(keys, lane, call, params)
+            except AwsError as failure:
+                if failure.verdict.expired and isinstance(source, AssumedRole):
+                    source.expire(keys.access_key)
+                await self._before_next_try(failure, lane, attempt=attempt, sent_at=sent_at)
+            else:
+                lane.pace.succeeded()
+                self._budget.succeeded()
+                return answer
+
+    async def _try_once(
+        self, keys: ReadOnlyCredentials, lane: _Lane, call: Call, params: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        client = await self._client(call.service, call.region)
+        async with lane.places, self._in_flight:
+            count_call(call.service, call.operation)
+            with acting_as(keys), as_failure(call), anyio.fail_after(_CALL_CEILING_S):
+                answer: dict[str, Any] = await getattr(client, xform_name(call.operation))(**params)
+                return answer
+
+    async def _before_next_try(self, failure: AwsError, lane: _Lane, *, attempt: int, sent_at: float) -> None:
+        """Wait until another try makes sense; raise the failure when none does."""
+        verdict, now = failure.verdict, anyio.current_time()
+        if verdict.throttle:
+            count_throttle()
+            lane.pace.throttled(now, sent_at=sent_at, retry_after_s=failure.retry_after_s)
+        most = _MOST_TRIES_THROTTLED if verdict.throttle else 2 if verdict.expired else _MOST_TRIES
+        if not verdict.retry or attempt >= most:
+            raise failure
+        remaining = anyio.current_effective_deadline() - now
+        longest = min(_LONGEST_WAIT_THROTTLED_S if verdict.throttle else _LONGEST_WAIT_S, remaining)
+        permit = self._budget.spend(now, longest_wait_s=longest)
+        pause = backoff_s(attempt, dice=self._dice.random(), retry_after_s=failure.retry_after_s)
+        # A wait that outlasts the scope's deadline would replace the true cause by a time-out.
+        if permit is None or permit + pause >= remaining:
+            raise failure
+        await anyio.sleep(permit + pause)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The right to call AWS as one account."""
+
+    door: AwsDoor
+    account_id: str
+    source: Source
+
+    async def call(self, service: str, operation: str, params: Mapping[str, Any], *, region: str) -> dict[str, Any]:
+        """Make a call; `operation` and `params` are spelled as in the AWS API.
+
+        Raises:
+            AwsError: it did not succeed within its tries.
+        """
+        return await self.door.send(self.source, Call(service, operation, self.account_id, region), params)
+
+
+async def _turn(lane: _Lane) -> float:
+    """Wait for the lane's pace; tell when the call goes out."""
+    wait = lane.pace.reserve(anyio.current_time())
+    if wait > 0:
+        await anyio.sleep(wait)
+    return anyio.current_time()

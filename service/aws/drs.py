@@ -1,0 +1,80 @@
+"""DRS reads: the few calls that the syncs need, each page handed on as it comes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Any, Final, Protocol
+
+from service.aws.door import Caller
+from service.errors import AwsError
+from service.models import Call
+
+__all__ = ["DrsReader", "DrsReads"]
+
+Record = dict[str, Any]
+_MOST_PAGES: Final = 1000  # 4,000 servers is the quota of a region: more pages than that is a token going in circles
+
+
+class DrsReads(Protocol):
+    """What a sync asks of DRS in one account."""
+
+    def source_servers(self, region: str) -> AsyncGenerator[list[Record], None]:
+        """Give the pages of DescribeSourceServers. Raises AwsError when one cannot be read."""
+        ...
+
+    async def templates(self, region: str) -> list[Record]:
+        """Give all replication configuration templates. Raises AwsError."""
+        ...
+
+    async def replication_configuration(self, region: str, server_id: str) -> Record:
+        """Give the replication configuration of one server. Raises AwsError."""
+        ...
+
+
+class DrsReader:
+    """DRS of one account."""
+
+    def __init__(self, caller: Caller, *, page_size: int) -> None:
+        self._caller = caller
+        self._page_size = page_size
+
+    async def source_servers(self, region: str) -> AsyncGenerator[list[Record], None]:
+        """Give the pages of DescribeSourceServers, 200 servers each unless set otherwise.
+
+        The iterator ends by itself only after the last page; anything else is an error.
+        """
+        async for page in self._pages("DescribeSourceServers", region, {"maxResults": self._page_size}):
+            yield page
+
+    async def templates(self, region: str) -> list[Record]:
+        """Give all replication configuration templates of a region, usually none or one."""
+        pages = self._pages("DescribeReplicationConfigurationTemplates", region, {"maxResults": self._page_size})
+        return [record async for page in pages for record in page]
+
+    async def replication_configuration(self, region: str, server_id: str) -> Record:
+        """Give the replication configuration of one server, about 0.8 KB."""
+        answer = await self._caller.call(
+            "drs", "GetReplicationConfiguration", {"sourceServerID": server_id}, region=region
+        )
+        return {key: value for key, value in answer.items() if key != "ResponseMetadata"}
+
+    async def _pages(self, operation: str, region: str, params: dict[str, Any]) -> AsyncIterator[list[Record]]:
+        seen: set[str] = set()
+        token: dict[str, str] = {}
+        for _ in range(_MOST_PAGES):
+            answer = await self._caller.call("drs", operation, {**params, **token}, region=region)
+            if "items" not in answer:
+                # botocore turns a body that is not JSON into an answer without members: that is no empty page.
+                raise self._malformed(operation, region, "no items in the answer")
+            yield answer["items"]
+            next_token = answer.get("nextToken")
+            if not next_token:
+                return
+            if next_token in seen:
+                raise self._malformed(operation, region, "the page token repeats")
+            seen.add(next_token)
+            token = {"nextToken": next_token}
+        raise self._malformed(operation, region, f"more than {_MOST_PAGES} pages")
+
+    def _malformed(self, operation: str, region: str, why: str) -> AwsError:
+        return AwsError("MalformedResponse", why, Call("drs", operation, self._caller.account_id, region))

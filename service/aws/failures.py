@@ -1,0 +1,85 @@
+"""Turns what the SDK raises into `AwsError`, the one error that leaves this room."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    CredentialRetrievalError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProxyConnectionError,
+    ReadTimeoutError,
+    SSLError,
+)
+from botocore.parsers import ResponseParserError
+
+from service.errors import AwsError
+from service.models import Call
+
+__all__ = ["as_failure"]
+
+# SDK exception -> our code. The first match wins, so subclasses stand before their bases.
+_CODES: Final[tuple[tuple[type[Exception], str], ...]] = (
+    (NoCredentialsError, "NoCredentials"),
+    (PartialCredentialsError, "NoCredentials"),
+    (CredentialRetrievalError, "NoCredentials"),
+    (SSLError, "CertificateRefused"),
+    (ConnectTimeoutError, "EndpointUnreachable"),
+    (ProxyConnectionError, "EndpointUnreachable"),
+    (ReadTimeoutError, "ReadTimeout"),
+    (ConnectionClosedError, "ConnectionLost"),
+    (EndpointConnectionError, "EndpointUnreachable"),
+    (ResponseParserError, "MalformedResponse"),
+    (BotoCoreError, "ConnectionLost"),
+)
+
+
+@contextmanager
+def as_failure(call: Call) -> Iterator[None]:
+    """Convert every SDK error raised inside.
+
+    Raises:
+        AwsError: with the code of AWS where there is one. A wrong parameter is a bug and is not converted.
+    """
+    try:
+        yield
+    except ClientError as error:
+        raise _from_answer(error.response, call) from None
+    except TimeoutError:
+        raise AwsError("ReadTimeout", "no complete answer in time", call) from None
+    except (BotoCoreError, ResponseParserError) as error:
+        code = next(code for kind, code in _CODES if isinstance(error, kind))
+        raise AwsError(code, _first_line(error), call) from None
+
+
+def _from_answer(response: Mapping[str, Any], call: Call) -> AwsError:
+    error = response.get("Error", {})
+    meta = response.get("ResponseMetadata", {})
+    return AwsError(
+        str(error.get("Code") or "Unknown"),
+        str(error.get("Message") or ""),
+        call,
+        http_status=int(meta.get("HTTPStatusCode") or 0),
+        retry_after_s=_retry_after_s(response, meta.get("HTTPHeaders", {})),
+    )
+
+
+def _retry_after_s(response: Mapping[str, Any], headers: Mapping[str, str]) -> float | None:
+    """Read the header or the modelled member; DRS types it as a string on one error and as an int on another."""
+    for value in (headers.get("retry-after"), headers.get("x-amz-retry-after"), response.get("retryAfterSeconds")):
+        if value is not None and re.fullmatch(r"\d+(\.\d+)?", str(value)):
+            return float(value)
+    return None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:500]

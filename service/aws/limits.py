@@ -1,0 +1,131 @@
+"""How fast and how often we call: pace per (service, account, region) and the shared budget for further tries.
+
+Both are arithmetic over a time that is handed in; `door.py` does the waiting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
+
+__all__ = ["Pace", "Rate", "RetryBudget", "backoff_s", "rates"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Where a pace starts: calls per second, calls at once after a pause, calls in flight."""
+
+    per_second: float
+    burst: int
+    at_once: int
+
+
+_OTHERS: Final[Mapping[str, Rate]] = MappingProxyType(
+    {
+        # EC2 API throttling guide: filtered DescribeInstances has a bucket of 100 refilled at 20/s, shared with others.
+        "ec2": Rate(per_second=10.0, burst=20, at_once=4),
+        # IAM and STS quotas: 600 requests/s per account and region, charged to the caller.
+        "sts": Rate(per_second=100.0, burst=100, at_once=16),
+        # A new on-demand table takes 4,000 writes/s; a batch is 25 of them.
+        "dynamodb": Rate(per_second=200.0, burst=200, at_once=32),
+    }
+)
+
+
+def rates(drs: Rate) -> Mapping[str, Rate]:
+    """Give the start rate of every service; DRS publishes none, so its own is a setting."""
+    return MappingProxyType({**_OTHERS, "drs": drs})
+
+
+@dataclass(slots=True)
+class Pace:
+    """A token bucket whose rate halves on throttling and recovers by equal steps.
+
+    Times are seconds of one monotonic clock.
+    """
+
+    rate: Rate
+    per_second: float = field(init=False)
+    _tokens: float = field(init=False)
+    _at: float = 0.0
+    _not_before: float = 0.0
+    _slowed_at: float = float("-inf")
+
+    def __post_init__(self) -> None:
+        self.per_second = self.rate.per_second
+        self._tokens = float(self.rate.burst)
+
+    def reserve(self, now: float) -> float:
+        """Take the next place in the queue; tell how many seconds to wait for it."""
+        self._tokens = min(float(self.rate.burst), self._tokens + max(0.0, now - self._at) * self.per_second)
+        self._at = max(self._at, now)
+        self._tokens -= 1.0
+        wait = -self._tokens / self.per_second if self._tokens < 0 else 0.0
+        return max(wait, self._not_before - now)
+
+    def throttled(self, now: float, *, sent_at: float, retry_after_s: float | None) -> None:
+        """Slow down. Calls that were already under way at the last slow-down do not slow down twice."""
+        if retry_after_s is not None:
+            self._not_before = max(self._not_before, now + retry_after_s)
+        if sent_at <= self._slowed_at:
+            return
+        self._slowed_at = now
+        self.per_second = max(self.rate.per_second / 16, self.per_second / 2)
+        self._tokens = min(self._tokens, 0.0)
+
+    def succeeded(self) -> None:
+        """Recover by a twentieth of the start rate per call that went well."""
+        self.per_second = min(self.rate.per_second, self.per_second + self.rate.per_second / 20)
+
+
+@dataclass(slots=True)
+class RetryBudget:
+    """Further tries are paid for by successes, so that an outage is not met with a storm.
+
+    Every success pays for one further try (a service that refuses every other call is still got through); a small start
+    sum and a trickle let the first ones probe. Shared by all calls of a door.
+    """
+
+    start: float = 10.0
+    per_success: float = 1.0
+    per_second: float = 1.0
+    most: float = 200.0
+    _tokens: float = field(init=False)
+    _at: float | None = None
+
+    def __post_init__(self) -> None:
+        self._tokens = self.start
+
+    def succeeded(self) -> None:
+        """Pay in."""
+        self._tokens = min(self.most, self._tokens + self.per_success)
+
+    def spend(self, now: float, *, longest_wait_s: float) -> float | None:
+        """Take one try; tell how long to wait for it, or None when that would be longer than `longest_wait_s`."""
+        elapsed = 0.0 if self._at is None else max(0.0, now - self._at)
+        self._at = now
+        if self._tokens < self.start:
+            self._tokens = min(self.start, self._tokens + elapsed * self.per_second)
+        wait = max(0.0, (1.0 - self._tokens) / self.per_second)
+        if wait > longest_wait_s:
+            return None
+        self._tokens -= 1.0
+        return wait
+
+
+_BASE_S: Final = 0.25
+_CAP_S: Final = 8.0
+
+
+def backoff_s(attempt: int, *, dice: float, retry_after_s: float | None) -> float:
+    """Tell how long to wait before the next try: exponential with full jitter, never less than AWS asked for.
+
+    Args:
+        attempt: tries made so far, from 1.
+        dice: uniform in [0, 1).
+        retry_after_s: what the service asked for, if it did.
+    """
+    jittered = dice * min(_CAP_S, _BASE_S * 2.0**attempt)
+    return jittered if retry_after_s is None else retry_after_s + jittered / 4

@@ -1,0 +1,56 @@
+"""Counts the calls of one run. Every try counts, for AWS charges and throttles every try."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+__all__ = ["Meter", "count_call", "count_throttle", "metering"]
+
+
+@dataclass(slots=True)
+class Meter:
+    """Calls sent by (service, operation), and how many of them were throttled."""
+
+    calls: Counter[tuple[str, str]] = field(default_factory=Counter)
+    throttled: int = 0
+
+    def by_service(self) -> dict[str, dict[str, int]]:
+        """Give the counts as service -> operation -> calls, sorted by name."""
+        nested: dict[str, dict[str, int]] = {}
+        for (service, operation), count in sorted(self.calls.items()):
+            nested.setdefault(service, {})[operation] = count
+        return nested
+
+    def of(self, service: str) -> int:
+        """Sum the calls to one service."""
+        return sum(count for (name, _), count in self.calls.items() if name == service)
+
+
+_current: ContextVar[Meter | None] = ContextVar("meter", default=None)
+
+
+@contextmanager
+def metering() -> Iterator[Meter]:
+    """Count the calls made inside, by this task and by all tasks started inside."""
+    meter = Meter()
+    token = _current.set(meter)
+    try:
+        yield meter
+    finally:
+        _current.reset(token)
+
+
+def count_call(service: str, operation: str) -> None:
+    """Note one call that goes out."""
+    if (meter := _current.get()) is not None:
+        meter.calls[service, operation] += 1
+
+
+def count_throttle() -> None:
+    """Note that a call came back throttled."""
+    if (meter := _current.get()) is not None:
+        meter.throttled += 1

@@ -1,0 +1,5 @@
+"""`python -m service.cli` is the command `drs-sync`."""
+
+from service.cli.main import main
+
+main()

@@ -1,0 +1,176 @@
+"""`drs-sync sync inventory`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console, Group
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from service.cli.output import Output, console, emit_json, guarded, stderr_console, table
+from service.handlers.app import open_app
+from service.models import Coverage
+from service.regions.choose import Choice
+from service.settings import Settings
+from service.sync.report import Looked, exit_code
+from service.sync.source_servers import Request
+
+__all__ = ["Accounts", "OutputOption", "sync_inventory", "tables_of"]
+
+Accounts = Annotated[
+    list[str] | None, typer.Option("--account", metavar="ID", help="Sync this account only; repeatable.")
+]
+OutputOption = Annotated[
+    Output | None, typer.Option("--output", "-o", help="Default: table on a terminal, json in a pipe.")
+]
+
+
+def sync_inventory(
+    account: Accounts = None,
+    region: Annotated[
+        list[str] | None, typer.Option("--region", metavar="NAME", help="Look at this region only; repeatable.")
+    ] = None,
+    exclude_region: Annotated[
+        list[str] | None,
+        typer.Option("--exclude-region", metavar="NAME", help="Never look at this region; repeatable."),
+    ] = None,
+    *,
+    full_scan: Annotated[bool, typer.Option("--full-scan", help="Look at every region, active or not.")] = False,
+    output: OutputOption = None,
+) -> int:
+    """Sync source servers of every target account into the inventory, and the region status with them.
+
+    Looks at active regions, and at a few inactive ones in turn. Exit code 0: complete; 3: some accounts or regions
+    failed, the report says which and why; 1: failed; 2: wrong usage or settings.
+    """
+    chosen = output or Output.default()
+    request = Request(
+        accounts=tuple(account or ()),
+        regions=tuple(region or ()),
+        excluded_regions=tuple(exclude_region or ()),
+        full_scan=full_scan,
+    )
+
+    async def work(settings: Settings) -> int:
+        async with open_app(settings) as app:
+            with watching() as progress:
+                report = await app.sync_inventory(request, progress)
+        if chosen is Output.JSON:
+            emit_json(report)
+        else:
+            console().print(tables_of(report))
+        return exit_code(report)
+
+    return guarded(chosen, work)
+
+
+def watching() -> Bar | Heartbeat:
+    """Show progress on stderr: a bar on a terminal, a line every ten seconds elsewhere."""
+    return Bar(stderr_console()) if sys.stderr.isatty() else Heartbeat()
+
+
+class Bar:
+    """A progress bar that leaves nothing behind."""
+
+    def __init__(self, on: Console) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=on,
+            transient=True,
+        )
+        self._task: TaskID | None = None
+        self._servers = 0
+
+    def __enter__(self) -> Bar:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._progress.stop()
+
+    def planned(self, choice: Choice, accounts: int) -> None:
+        """Begin to count."""
+        self._task = self._progress.add_task(f"{accounts} accounts", total=len(choice.look))
+
+    def looked(self, looked: Looked) -> None:
+        """Count one place."""
+        self._servers += looked.servers
+        if self._task is not None:
+            self._progress.update(self._task, advance=1, description=f"{self._servers} servers")
+
+
+_HEARTBEAT_S: Final = 10.0
+
+
+class Heartbeat:
+    """A sign of life for logs; a run shorter than ten seconds gives none."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+        self._done = self._planned = self._servers = 0
+
+    def __enter__(self) -> Heartbeat:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Nothing to put away."""
+
+    def planned(self, choice: Choice, accounts: int) -> None:  # noqa: ARG002 - the bar shows it
+        """Begin to count."""
+        self._planned = len(choice.look)
+
+    def looked(self, looked: Looked) -> None:
+        """Count one place."""
+        self._done += 1
+        self._servers += looked.servers
+        if time.monotonic() - self._last >= _HEARTBEAT_S:
+            self._last = time.monotonic()
+            sys.stderr.write(f"drs-sync: {self._done}/{self._planned} places, {self._servers} servers\n")
+            sys.stderr.flush()
+
+
+def tables_of(report: Mapping[str, Any]) -> Group:
+    """Show a report to a person."""
+    scopes = report["scopes"]
+    servers = report["serversByRegion"]
+    summary = table(
+        f"{report['operation']}: {report['status']}",
+        ("what", "value"),
+        [
+            (
+                "regions scanned / skipped / failed",
+                _slashed(report, "regionsScanned", "regionsSkipped", "regionsFailed"),
+            ),
+            ("why these regions", f"{report['regionSource']}: {report['regionReason']}"),
+            ("scopes asked", f"{scopes['asked']} = {' + '.join(f'{scopes[each]} {each}' for each in Coverage)}"),
+            (
+                "servers",
+                f"{report['serversSynced']}, written {report['serversWritten']}, removed {report['serversRemoved']}",
+            ),
+            ("DRS calls / full scan", f"{report['drsCalls']} / {report['apiCallsFullScan']}"),
+            ("calls saved", f"{report['apiCallReductionPercent']} %"),
+            ("seconds / saved (estimate)", f"{report['durationSeconds']:.1f} / {report['timeSavedSeconds']:.1f}"),
+        ],
+    )
+    shown = [summary, table("servers by region", ("region", "servers"), servers.items())]
+    headings = ("account", "regions", "call", "code", "message", "do")
+    shown.extend(table(title, headings, map(_row, report[title])) for title in ("errors", "warnings") if report[title])
+    return Group(*shown)
+
+
+def _slashed(report: Mapping[str, Any], *names: str) -> str:
+    return " / ".join(str(report[name]) for name in names)
+
+
+def _row(trouble: Mapping[str, Any]) -> tuple[object, ...]:
+    regions = trouble["regions"]
+    where = ", ".join(regions) if len(regions) <= 3 else f"{len(regions)} regions"  # noqa: PLR2004 - fits a line
+    call = f"{trouble.get('service', '')}:{trouble.get('operation', '')}".strip(":")
+    return (trouble.get("accountId", ""), where, call, trouble["code"], trouble["message"], trouble.get("advice", ""))

@@ -1,0 +1,104 @@
+"""What goes to stdout and how: one JSON document, or tables for people. Nothing else ever goes there."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from enum import StrEnum
+from itertools import pairwise
+from typing import Any, Final, TypeVar
+
+import anyio
+import orjson
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from service.errors import AwsError, ConfigurationError
+from service.settings import Settings, load_settings
+from service.telemetry import set_up_logging
+
+__all__ = ["Output", "console", "emit_json", "fail", "guarded", "plain", "stderr_console", "table"]
+
+T = TypeVar("T")
+
+
+class Output(StrEnum):
+    """How a command answers."""
+
+    TABLE = "table"
+    JSON = "json"
+
+    @classmethod
+    def default(cls) -> Output:
+        """Choose tables for a person at a terminal, JSON for a pipe."""
+        return cls.TABLE if sys.stdout.isatty() else cls.JSON
+
+    @classmethod
+    def asked(cls, arguments: Sequence[str]) -> Output:
+        """Find the wish in a command line that could not be parsed."""
+        words = " ".join(arguments).replace("=", " ").split()
+        wished = [after for before, after in pairwise(words) if before in {"--output", "-o"}]
+        return cls(wished[-1]) if wished and wished[-1] in set(cls) else cls.default()
+
+
+def console() -> Console:
+    """Give the console for tables."""
+    return Console(highlight=False, soft_wrap=False)
+
+
+def stderr_console() -> Console:
+    """Give the console for everything that is not the answer."""
+    return Console(stderr=True, highlight=False)
+
+
+def emit_json(document: Mapping[str, Any]) -> None:
+    """Write the one JSON document."""
+    sys.stdout.write(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode())
+    sys.stdout.flush()
+
+
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+def plain(value: object) -> Text:
+    """Show text from elsewhere as it is: no markup, no terminal control characters."""
+    return Text(_CONTROL.sub("\N{REPLACEMENT CHARACTER}", str(value)))
+
+
+def table(title: str, headings: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+    """Make a table; columns of numbers are aligned right."""
+    listed = [tuple(row) for row in rows]
+    made = Table(title=title, title_justify="left", header_style="bold")
+    for position, heading in enumerate(headings):
+        numeric = bool(listed) and all(isinstance(row[position], int | float) for row in listed)
+        made.add_column(heading, justify="right" if numeric else "left")
+    for row in listed:
+        made.add_row(*(plain(cell) for cell in row))
+    return made
+
+
+def fail(code: str, message: str, output: Output, *, exit_code: int) -> int:
+    """Say what went wrong, on stderr for people and as JSON on stdout for programs; give the exit code."""
+    stderr_console().print(Text("drs-sync: "), plain(message), sep="")
+    if output is Output.JSON:
+        emit_json({"error": code, "message": message, "exitCode": exit_code})
+    return exit_code
+
+
+def guarded(output: Output, work: Callable[[Settings], Awaitable[int]]) -> int:
+    """Run a command's work on an event loop; errors that are expected become exit codes."""
+    try:
+        settings = load_settings()
+        set_up_logging(sys.stderr, settings.log_level)
+        return anyio.run(work, settings)
+    except ConfigurationError as error:
+        return fail("Configuration", str(error), output, exit_code=2)
+    except AwsError as error:
+        advice = f" ({error.verdict.advice})" if error.verdict.advice else ""
+        return fail(error.code, f"{error}{advice}", output, exit_code=1)
+    except KeyboardInterrupt:
+        return fail(
+            "Interrupted", "interrupted; what was written stays, run it again for the rest", output, exit_code=1
+        )

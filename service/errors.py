@@ -1,0 +1,141 @@
+"""What an AWS error code means, in one table, and the exceptions of our own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from service.models import Call, Trouble
+from service.models import RegionStatus as S
+
+__all__ = ["AwsError", "ConfigurationError", "DrsSyncError", "Verdict", "classify"]
+
+
+class DrsSyncError(Exception):
+    """The root of everything that this package raises on purpose."""
+
+
+class ConfigurationError(DrsSyncError):
+    """A setting, argument or table schema is wrong; the message says how to mend it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What to write into the region status table, and whether asking again can help."""
+
+    status: S
+    retry: bool = False
+    throttle: bool = False
+    expired: bool = False
+    advice: str = ""
+
+
+_DENIED_ADVICE: Final = "grant the action to the role in that account, or to the function's own role for the hub"
+_OPT_IN_ADVICE: Final = "enable the region for the account, or exclude it"
+_REGION_OFF_ADVICE: Final = "enable the region for the account and use regional STS endpoints"
+
+_DENIED: Final = Verdict(S.IAM_PERMISSION_DENIED, advice=_DENIED_ADVICE)
+_THROTTLED: Final = Verdict(
+    S.THROTTLED, retry=True, throttle=True, advice="lower the rate settings or spread the syncs"
+)
+_TRANSIENT: Final = Verdict(S.ERROR, retry=True)
+_EXPIRED: Final = Verdict(S.ERROR, retry=True, expired=True, advice="check the clock of this host")
+_BAD_TOKEN: Final = Verdict(S.REGION_NOT_ENABLED, advice=_REGION_OFF_ADVICE)
+_NOT_OPTED_IN: Final = Verdict(S.REGION_NOT_OPTED_IN, advice=_OPT_IN_ADVICE)
+_UNREACHABLE: Final = Verdict(
+    S.ENDPOINT_UNREACHABLE, retry=True, advice="check DNS, egress and VPC endpoints of this host for that region"
+)
+
+_VERDICTS: Final[Mapping[str, Verdict]] = MappingProxyType(
+    {
+        # AWS error code                 -> verdict
+        "UninitializedAccountException": Verdict(S.NOT_INITIALIZED),
+        "AccessDeniedException": _DENIED,
+        "AccessDenied": _DENIED,
+        "UnauthorizedOperation": _DENIED,
+        "ThrottlingException": _THROTTLED,
+        "Throttling": _THROTTLED,
+        "TooManyRequestsException": _THROTTLED,
+        "RequestLimitExceeded": _THROTTLED,
+        "ProvisionedThroughputExceededException": _THROTTLED,
+        "OptInRequired": _NOT_OPTED_IN,
+        "SubscriptionRequiredException": _NOT_OPTED_IN,
+        "RegionDisabledException": _BAD_TOKEN,
+        "UnrecognizedClientException": _BAD_TOKEN,
+        "InvalidClientTokenId": _BAD_TOKEN,
+        "AuthFailure": _BAD_TOKEN,
+        "ExpiredToken": _EXPIRED,
+        "ExpiredTokenException": _EXPIRED,
+        "RequestExpired": _EXPIRED,
+        "InternalServerException": _TRANSIENT,
+        "InternalServerError": _TRANSIENT,
+        "InternalError": _TRANSIENT,
+        "InternalFailure": _TRANSIENT,
+        "ServiceUnavailable": _TRANSIENT,
+        "Unavailable": _TRANSIENT,
+        "TransactionConflictException": _TRANSIENT,
+        # Codes of our own, for what never reached AWS or came back broken.
+        "EndpointUnreachable": _UNREACHABLE,
+        "ConnectionLost": _TRANSIENT,
+        "ReadTimeout": _TRANSIENT,
+        "MalformedResponse": _TRANSIENT,
+        "DeadlineExceeded": Verdict(S.ERROR, advice="raise SCOPE_DEADLINE_SECONDS, or look for a slow region"),
+        "CertificateRefused": Verdict(S.ENDPOINT_UNREACHABLE, advice="the endpoint's certificate is for another name"),
+        "NoCredentials": Verdict(
+            S.ERROR, advice="give this process AWS credentials: a profile, a role or AWS_* variables"
+        ),
+    }
+)
+_UNKNOWN: Final = Verdict(S.ERROR)
+_UNKNOWN_SERVER_FAULT: Final = _TRANSIENT
+_SCP_MARK: Final = "service control policy"
+
+
+def classify(code: str, *, message: str = "", http_status: int = 0) -> Verdict:
+    """Tell what an error means.
+
+    Args:
+        code: the AWS error code, or one of ours.
+        message: AWS's text; only a service control policy can be told by nothing else.
+        http_status: decides for unknown codes: 5xx is worth another try, 429 slows the scope down.
+    """
+    verdict = _VERDICTS.get(code)
+    if verdict is None:
+        if http_status == 429:  # noqa: PLR2004 - Too Many Requests
+            return _THROTTLED
+        return _UNKNOWN_SERVER_FAULT if http_status >= 500 else _UNKNOWN  # noqa: PLR2004 - server faults
+    if verdict is _DENIED and _SCP_MARK in message.lower():
+        return Verdict(
+            S.SCP_DENIED, advice="a service control policy of the organisation forbids it: exclude the region"
+        )
+    return verdict
+
+
+class AwsError(DrsSyncError):
+    """A call to AWS that did not succeed after all tries. Never carries credentials."""
+
+    def __init__(
+        self, code: str, message: str, call: Call, *, http_status: int = 0, retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(f"{call.service}:{call.operation} in {call.region}: {code}: {message}")
+        self.code = code
+        self.message = message
+        self.call = call
+        self.retry_after_s = retry_after_s
+        self.verdict = classify(code, message=message, http_status=http_status)
+
+    @property
+    def trouble(self) -> Trouble:
+        """The same in the form that reports and tables carry."""
+        return Trouble(
+            code=self.code,
+            message=self.message,
+            status=self.verdict.status,
+            service=self.call.service,
+            operation=self.call.operation,
+            account_id=self.call.account_id,
+            region=self.call.region,
+            advice=self.verdict.advice,
+        )

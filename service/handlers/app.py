@@ -1,0 +1,83 @@
+"""Builds everything once and keeps it: the door to AWS, the cached status table, the syncs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from service.aws.door import AwsDoor
+from service.aws.dynamodb import Table
+from service.models import Now
+from service.regions.choose import RegionSource
+from service.regions.status_table import RegionStatusTable
+from service.settings import Settings
+from service.sync.source_servers import InventorySync, Progress, Request
+from service.telemetry import emit_metrics, stream_for
+
+__all__ = ["App", "open_app", "utc_now"]
+
+_log = logging.getLogger(__name__)
+
+
+def utc_now() -> datetime:
+    """Tell the time."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """What handlers and the command line call."""
+
+    settings: Settings
+    status: RegionStatusTable
+    inventory_sync: InventorySync
+
+    async def sync_inventory(self, request: Request, progress: Progress | None = None) -> dict[str, Any]:
+        """Run the inventory sync, log its report and emit its metrics.
+
+        Raises:
+            ConfigurationError: nothing was done; the message says how to mend it.
+            AwsError: the hub's credentials or the target accounts table cannot be used.
+        """
+        report = await self.inventory_sync.run(request, progress)
+        _log.info("sync finished", extra=_summary(report))
+        await emit_metrics(stream_for(self.settings.aws_lambda_function_name), report, _figures(report))
+        return report
+
+
+def _summary(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the report without its longest lists, fit for one log line."""
+    return {
+        **{name: value for name, value in report.items() if name not in {"errors", "warnings", "regions"}},
+        "firstErrors": report["errors"][:10],
+        "errorCount": len(report["errors"]),
+        "warningCount": len(report["warnings"]),
+    }
+
+
+def _figures(report: Mapping[str, Any]) -> dict[str, Any]:
+    filtered = report["regionSource"] == RegionSource.STATUS_TABLE
+    return {
+        "activeRegionCount": len(report["serversByRegion"]) if filtered else None,
+        "regionsSkipped": report["regionsSkipped"] if filtered else None,  # on fallback nothing is skipped or saved
+        "scopesFailed": report["scopes"]["failed"] + report["scopes"]["partial"],
+        "fallback": int(report["regionSource"].startswith("fallback")),
+    }
+
+
+@asynccontextmanager
+async def open_app(settings: Settings, now: Now = utc_now) -> AsyncIterator[App]:
+    """Open the app for one event loop."""
+    async with AwsDoor(settings, now) as door:
+        name = settings.drs_region_status_table
+        status = RegionStatusTable(
+            Table(door.hub(), name, door.hub_region) if name else None,
+            now,
+            cache_s=settings.region_status_cache_seconds,
+            timeout_s=settings.region_status_timeout_seconds,
+        )
+        yield App(settings, status, InventorySync(door, settings, status, now))

@@ -1,0 +1,53 @@
+"""Shapes of answers: the API envelope, and error bodies as callers of the platform know them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+import orjson
+
+from service.errors import AwsError
+
+__all__ = ["HEADERS", "aws_error_body", "envelope", "error_body", "not_found"]
+
+HEADERS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "Content-Type": "application/json",
+        "Access-Control-Allow-Origin": "*",
+        "Access-Control-Allow-Headers": "Content-Type,Authorization",
+        "Access-Control-Allow-Methods": "GET,POST,PUT,DELETE,OPTIONS",
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+    }
+)
+_RETRYABLE: Final = frozenset({"DYNAMODB_ERROR", "DRS_ERROR", "STEP_FUNCTIONS_ERROR", "STS_ERROR", "INTERNAL_ERROR"})
+_CODE_OF_SERVICE: Final[Mapping[str, str]] = MappingProxyType(
+    {"dynamodb": "DYNAMODB_ERROR", "drs": "DRS_ERROR", "sts": "STS_ERROR"}
+)
+
+
+def envelope(status: int, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Wrap a body for API Gateway's proxy integration."""
+    return {"statusCode": status, "headers": dict(HEADERS), "body": orjson.dumps(body).decode()}
+
+
+def error_body(code: str, message: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
+    """Make an error body; `retryable` is added where callers expect it."""
+    body = {"error": code, "message": message, **more}
+    return {**body, "retryable": True} if code in _RETRYABLE else body
+
+
+def aws_error_body(error: AwsError) -> dict[str, Any]:
+    """Make the body for a call to AWS that failed for good."""
+    code = _CODE_OF_SERVICE.get(error.call.service, "INTERNAL_ERROR")
+    details = {"code": error.code, "operation": error.call.operation, "advice": error.verdict.advice}
+    return error_body(code, str(error), details={name: value for name, value in details.items() if value})
+
+
+def not_found(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Answer a route that does not exist, or a method that a route does not have."""
+    path, method = str(event.get("path", "")), str(event.get("httpMethod", ""))
+    body = error_body("NOT_FOUND", f"No route {method} {path}", details={"path": path, "method": method})
+    return envelope(404, body)

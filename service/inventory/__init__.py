@@ -1,0 +1,1 @@
+"""What is known of source servers: the inventory table and the original topology."""

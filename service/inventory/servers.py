@@ -1,0 +1,223 @@
+"""One DescribeSourceServers record: what we decide by, what counts as a change, and the item it becomes. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+import orjson
+from pydantic import AliasPath, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from service.models import Place, iso
+
+__all__ = ["InstanceFacts", "SourceServer", "build_item", "content_hash", "instance_facts", "parse_server"]
+
+# Raised when the shape of items changes, so that every item is written anew once.
+_ITEM_FORMAT: Final = 1
+
+# Members that move all the time without telling anything; the lag is kept in coarse steps instead.
+_VOLATILE: Final = frozenset(
+    {
+        "backloggedStorageBytes",
+        "elapsedReplicationDuration",
+        "etaDateTime",
+        "lagDuration",
+        "lastSeenByServiceDateTime",
+        "lastUpdatedDateTime",
+        "nextAttemptDateTime",
+        "replicatedStorageBytes",
+        "rescannedStorageBytes",
+    }
+)
+_LAG_STEPS_S: Final = (15 * 60, 3600, 6 * 3600, 24 * 3600)
+
+Text = Annotated[str, StringConstraints(min_length=1)]
+
+
+class SourceServer(BaseModel):
+    """What we decide by. The record itself is stored whole; members unknown to us are kept as they are."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+
+    arn: Annotated[str, StringConstraints(pattern=r"^arn:[a-z0-9-]+:drs:[a-z0-9-]+:\d{12}:source-server/\S+$")]
+    server_id: Annotated[Text, Field(validation_alias="sourceServerID")]
+    direction: Annotated[str, Field(validation_alias="replicationDirection")] = "FAILOVER"
+    state: Annotated[str, Field(validation_alias=AliasPath("dataReplicationInfo", "dataReplicationState"))] = ""
+    lag: Annotated[str | None, Field(validation_alias=AliasPath("dataReplicationInfo", "lagDuration"))] = None
+    staging_account: Annotated[str | None, Field(validation_alias=AliasPath("stagingArea", "stagingAccountID"))] = None
+    staging_arn: Annotated[str | None, Field(validation_alias=AliasPath("stagingArea", "stagingSourceServerArn"))] = (
+        None
+    )
+    reversed_arn: Annotated[str | None, Field(validation_alias="reversedDirectionSourceServerArn")] = None
+    origin_account: Annotated[
+        str | None, Field(validation_alias=AliasPath("sourceCloudProperties", "originAccountID"))
+    ] = None
+    origin_region: Annotated[str | None, Field(validation_alias=AliasPath("sourceCloudProperties", "originRegion"))] = (
+        None
+    )
+    origin_zone: Annotated[
+        str | None, Field(validation_alias=AliasPath("sourceCloudProperties", "originAvailabilityZone"))
+    ] = None
+    instance_id: Annotated[
+        str | None, Field(validation_alias=AliasPath("sourceProperties", "identificationHints", "awsInstanceID"))
+    ] = None
+    hostname: Annotated[
+        str, Field(validation_alias=AliasPath("sourceProperties", "identificationHints", "hostname"))
+    ] = ""
+    fqdn: Annotated[str, Field(validation_alias=AliasPath("sourceProperties", "identificationHints", "fqdn"))] = ""
+    last_launch: Annotated[str | None, Field(validation_alias="lastLaunchResult")] = None
+    recovery_instance: Annotated[str | None, Field(validation_alias="recoveryInstanceId")] = None
+
+    @property
+    def is_forward(self) -> bool:
+        """Whether it protects production; the other kind was made by ReverseReplication."""
+        return self.direction != "FAILBACK"
+
+    @property
+    def lineage(self) -> str:
+        """ARN of the server that replicates; an extended record points at it."""
+        return self.staging_arn or self.arn
+
+    def origin(self, seen_from: Place) -> Place | None:
+        """Tell where its EC2 instance lives, None when it has none."""
+        if not self.instance_id or not self.instance_id.startswith("i-"):
+            return None
+        return Place(self.origin_account or seen_from.account_id, self.origin_region or seen_from.region)
+
+    def points_at(self) -> set[Place]:
+        """Name the places of other servers that this record refers to."""
+        arns = [arn.split(":") for arn in (self.reversed_arn, self.staging_arn) if arn]
+        return {Place(parts[4], parts[3]) for parts in arns if len(parts) > 5}  # noqa: PLR2004 - parts of an ARN
+
+
+def parse_server(record: Mapping[str, Any]) -> SourceServer | str:
+    """Read a record; when it cannot be used, say why instead."""
+    try:
+        return SourceServer.model_validate(record)
+    except ValidationError as error:
+        return "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceFacts:
+    """What EC2 says of a source instance."""
+
+    tags: Mapping[str, str] = field(default_factory=dict)
+    network: Mapping[str, Any] | None = None
+
+
+def instance_facts(instance: Mapping[str, Any]) -> InstanceFacts:
+    """Take from a DescribeInstances record what the inventory keeps."""
+    return InstanceFacts(
+        tags={tag["Key"]: tag.get("Value", "") for tag in instance.get("Tags", [])},
+        network={
+            "vpcId": instance.get("VpcId", ""),
+            "subnetId": instance.get("SubnetId", ""),
+            "privateIp": instance.get("PrivateIpAddress", ""),
+            "securityGroups": sorted(group["GroupId"] for group in instance.get("SecurityGroups", [])),
+            "instanceProfile": instance.get("IamInstanceProfile", {}).get("Arn", ""),
+        },
+    )
+
+
+def content_hash(record: Mapping[str, Any], server: SourceServer, facts: InstanceFacts | None) -> str:
+    """Hash what matters of a server; equal hashes mean that a write would tell nothing new."""
+    material = {
+        "format": _ITEM_FORMAT,
+        "record": _without_volatile(record),
+        "lag": _lag_step(server.lag),
+        "tags": facts.tags if facts else None,
+        "network": facts.network if facts else None,
+    }
+    return hashlib.blake2b(orjson.dumps(material, option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()
+
+
+def _without_volatile(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    if isinstance(value, Mapping):
+        # A tag may be called like a volatile member, so tags are taken whole.
+        return {
+            key: inner if key == "tags" else _without_volatile(inner)
+            for key, inner in value.items()
+            if key not in _VOLATILE
+        }
+    if isinstance(value, list):
+        return [_without_volatile(inner) for inner in value]
+    return value
+
+
+_DURATION: Final = re.compile(r"P(?:(\d+)D)?T?(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:\.\d+)?S)?")
+
+
+def _lag_step(lag: str | None) -> int | None:
+    """Round a lag to one of five steps, so that jitter is no change and a growing lag is."""
+    if lag is None:
+        return None
+    match = _DURATION.fullmatch(lag.replace("DT", "D"))
+    if match is None:
+        return -1
+    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    total = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+    return sum(total > step for step in _LAG_STEPS_S)
+
+
+def build_item(
+    record: Mapping[str, Any],
+    server: SourceServer,
+    facts: InstanceFacts | None,
+    place: Place,
+    *,
+    digest: str,
+    synced_at: datetime,
+    original: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Make the inventory item: the whole record, and beside it what readers of the table look for.
+
+    Args:
+        record: the DescribeSourceServers record.
+        server: the same, parsed.
+        facts: what EC2 says now, or said last when it cannot be asked; None when it never said anything.
+        place: the account and region that were asked.
+        digest: content hash.
+        synced_at: start of the run, one value for all its items.
+        original: attributes of the original topology, as far as known.
+    """
+    moment = iso(synced_at)
+    staging_account = server.staging_account or place.account_id
+    source_account = server.origin_account or place.account_id
+    properties = record.get("sourceProperties", {})
+    item = {
+        **record,
+        "sourceServerArn": server.arn,
+        "stagingAccountId": staging_account,
+        "sourceAccountId": source_account,
+        "replicationRegion": place.region,
+        "region": place.region,
+        "replicationState": server.state,
+        "lastUpdated": moment,
+        "hostname": server.hostname,
+        "fqdn": server.fqdn,
+        "instanceId": server.instance_id or "",
+        "cpuCores": sum(cpu.get("cores", 0) for cpu in properties.get("cpus", [])),
+        "ramBytes": properties.get("ramBytes", 0),
+        "tags": {**record.get("tags", {}), **(facts.tags if facts else {})},
+        "_inventoryMetadata": {
+            "stagingAccountId": staging_account,
+            "sourceAccountId": source_account,
+            "sourceRegion": server.origin_region or place.region,
+            "replicationRegion": place.region,
+            "lastUpdated": moment,
+        },
+        "_queryRegion": place.region,
+        "_queryAccount": place.account_id,
+        "contentHash": digest,
+        **original,
+    }
+    if facts is not None:
+        item["sourceTags"] = dict(facts.tags)
+        if facts.network is not None:
+            item["ec2NetworkConfig"] = dict(facts.network)
+    return item

@@ -1,0 +1,133 @@
+"""The source server inventory table: what a scope holds, batches of changed items, topology written once."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from service.aws.dynamodb import Item, Table
+from service.inventory.servers import InstanceFacts
+from service.inventory.topology import topology_key
+from service.models import Place, iso, parse_iso
+
+__all__ = ["Held", "InventoryTable", "ItemKey"]
+
+_REGION_INDEX: Final = "ReplicationRegionIndex"
+_WANTED: Final = (
+    "sourceServerArn",
+    "stagingAccountId",
+    "contentHash",
+    "lastUpdated",
+    "sourceTags",
+    "ec2NetworkConfig",
+    "topologyComplete",
+    "originalSourceRegion",
+    "originalAccountId",
+    "originalReplicationConfigurationTemplateId",
+    "originalReplicationConfigTemplateId",
+)
+
+
+class ItemKey(NamedTuple):
+    """Primary key of an inventory item."""
+
+    arn: str
+    staging_account: str
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the table holds of a server, as far as a sync needs it."""
+
+    digest: str
+    updated_at: datetime | None
+    facts: InstanceFacts | None
+    topology_complete: bool
+    item: Mapping[str, Any]
+
+
+class InventoryTable:
+    """The inventory, by scope."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    async def held(self, place: Place, *, partition: str) -> dict[ItemKey, Held]:
+        """Give what the table holds of one (account, region).
+
+        The ARN names both, so a prefix of the index's sort key finds the scope. The index may lag behind writes of the
+        last seconds: a server missed here is only written again.
+
+        Raises:
+            AwsError: the table could not be read.
+        """
+        prefix = f"arn:{partition}:drs:{place.region}:{place.account_id}:source-server/"
+        found: dict[ItemKey, Held] = {}
+        async for item in self._table.query(
+            "#replicationRegion = :region AND begins_with( #sourceServerArn , :prefix)",
+            {"region": place.region, "prefix": prefix},
+            index=_REGION_INDEX,
+            only=_WANTED,
+        ):
+            found[ItemKey(item["sourceServerArn"], item["stagingAccountId"])] = _held(item)
+        return found
+
+    async def write(self, items: Iterable[Mapping[str, Any]]) -> None:
+        """Put whole items in batches. Raises AwsError when some could not be written."""
+        await self._table.put_many(items)
+
+    async def remove(self, key: ItemKey, *, looked_at: datetime) -> bool:
+        """Remove a server that a complete look did not show, unless it was written after that look began."""
+        return await self._table.delete_if(
+            {"sourceServerArn": key.arn, "stagingAccountId": key.staging_account},
+            "attribute_not_exists( #lastUpdated ) OR #lastUpdated < :looked",
+            {"looked": iso(looked_at)},
+        )
+
+    async def topologies(self, lineages: Collection[str]) -> dict[str, Item]:
+        """Give the topology items that exist, by lineage ARN."""
+        items = await self._table.get_many(topology_key(lineage) for lineage in sorted(set(lineages)))
+        return {item["sourceServerArn"]: item for item in items}
+
+    async def capture(self, topology: Mapping[str, Any]) -> Item:
+        """Write a topology once; give what the table holds afterwards, be it ours or an earlier one."""
+        if await self._table.put_if(topology, "attribute_not_exists( #sourceServerArn )"):
+            return dict(topology)
+        return await self._table.get(topology_key(topology["sourceServerArn"])) or dict(topology)
+
+    async def complete_topology(self, lineage: str, configuration: Mapping[str, Any], template: str | None) -> Item:
+        """Add configuration and template id to a topology that has none yet; what it has stays as it is."""
+        key = topology_key(lineage)
+        found = {
+            "originalReplicationConfiguration": configuration,
+            "originalReplicationConfigurationTemplateId": template,
+        }
+        known = {name: value for name, value in found.items() if value is not None}
+        await self._table.fill(key, known, "attribute_exists( #sourceServerArn )")
+        return await self._table.get(key) or {}
+
+    async def refresh_copy(self, key: ItemKey, copies: Mapping[str, Any]) -> None:
+        """Bring the topology attributes of an inventory item up to date, if the item is still there."""
+        await self._table.update_if(
+            {"sourceServerArn": key.arn, "stagingAccountId": key.staging_account},
+            copies,
+            "attribute_exists( #sourceServerArn )",
+        )
+
+
+def _held(item: Mapping[str, Any]) -> Held:
+    tags, network = item.get("sourceTags"), item.get("ec2NetworkConfig")
+    known = isinstance(tags, Mapping) or isinstance(network, Mapping)
+    return Held(
+        digest=str(item.get("contentHash") or ""),
+        updated_at=parse_iso(item.get("lastUpdated")),
+        facts=InstanceFacts(
+            tags if isinstance(tags, Mapping) else {}, network if isinstance(network, Mapping) else None
+        )
+        if known
+        else None,
+        topology_complete=item.get("topologyComplete") is True,
+        item=item,
+    )

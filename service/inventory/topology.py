@@ -1,0 +1,113 @@
+"""The original replication topology of a server: where it came from before any disaster. Pure.
+
+It lives in an item of its own, keyed by the ARN of the replicating server, with `TOPOLOGY` for an account id: no batch
+put of inventory can wipe it, and the indexes that other readers query do not show it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from service.inventory.servers import SourceServer
+from service.models import Place, iso
+
+__all__ = ["TOPOLOGY", "capture", "choose_template", "copied", "is_complete", "topology_key"]
+
+TOPOLOGY: Final = "TOPOLOGY"
+
+# What inventory items carry of it; the names of R13 and their details.
+_COPIED: Final = (
+    "originalSourceRegion",
+    "originalAccountId",
+    "originalReplicationConfigurationTemplateId",
+    "originalReplicationConfiguration",
+    "originalSourceAccountId",
+    "originalReplicationRegion",
+    "originalInstanceId",
+    "originalAvailabilityZone",
+    "originEnvironment",
+    "topologyLastUpdated",
+)
+_COMPARED: Final = (
+    "stagingAreaSubnetId",
+    "replicationServersSecurityGroupsIDs",
+    "ebsEncryption",
+    "ebsEncryptionKeyArn",
+    "dataPlaneRouting",
+    "replicationServerInstanceType",
+)
+_UNTOUCHED: Final = frozenset({None, "NOT_STARTED"})
+
+
+def topology_key(lineage_arn: str) -> dict[str, str]:
+    """Give the key of the topology item of a lineage."""
+    return {"sourceServerArn": lineage_arn, "stagingAccountId": TOPOLOGY}
+
+
+def capture(
+    server: SourceServer,
+    place: Place,
+    *,
+    now: datetime,
+    templates: Sequence[Mapping[str, Any]] | None,
+    legacy: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Take down the originals at first sight of a forward server. What is not known stays out: nothing is guessed.
+
+    Args:
+        server: a forward server. FAILBACK records are never a source of originals.
+        place: the account and region that were asked.
+        now: time of capture.
+        templates: replication configuration templates of the replicating account and region; None when unread.
+        legacy: the inventory item of the server as an earlier writer left it; originals in it win.
+    """
+    untouched = server.last_launch in _UNTOUCHED and not server.recovery_instance
+    on_premises = server.origin_region is None
+    found = {
+        **topology_key(server.lineage),
+        "originalSourceRegion": server.origin_region,
+        "originalAccountId": server.staging_account or place.account_id,
+        "originalSourceAccountId": server.origin_account,
+        "originalReplicationRegion": server.lineage.split(":")[3],
+        "originalInstanceId": server.instance_id,
+        "originalAvailabilityZone": server.origin_zone,
+        "originalHostname": server.hostname or None,
+        "originEnvironment": "ON_PREMISES" if on_premises else "AWS",
+        "originalReplicationConfigurationTemplateId": choose_template(templates or (), None),
+        "captureMethod": "first_sight" if untouched else "late",
+        "topologyLastUpdated": iso(now),
+    }
+    return {name: value for name, value in {**found, **_from_legacy(legacy)}.items() if value is not None}
+
+
+def _from_legacy(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Read originals under today's names and the older spelling of the template id."""
+    named = {name: item.get(name) or None for name in _COPIED}
+    template = "originalReplicationConfigurationTemplateId"
+    named[template] = named[template] or item.get("originalReplicationConfigTemplateId") or None
+    return {name: value for name, value in named.items() if value is not None}
+
+
+def choose_template(templates: Sequence[Mapping[str, Any]], configuration: Mapping[str, Any] | None) -> str | None:
+    """Name the template a server came from: the only one there is, or the only one equal to its configuration.
+
+    No API links the two, so with several equal ones, or none, the answer is None.
+    """
+    candidates = list(templates)
+    if len(candidates) > 1:
+        wanted = {name: (configuration or {}).get(name) for name in _COMPARED}
+        candidates = [each for each in candidates if {name: each.get(name) for name in _COMPARED} == wanted]
+    return str(candidates[0]["replicationConfigurationTemplateID"]) if len(candidates) == 1 else None
+
+
+def copied(topology: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the attributes that an inventory item carries of a topology item."""
+    kept = {name: topology[name] for name in _COPIED if topology.get(name) is not None}
+    return {**kept, "topologyComplete": is_complete(topology)}
+
+
+def is_complete(topology: Mapping[str, Any]) -> bool:
+    """Whether nothing remains to be read for it."""
+    return "originalReplicationConfiguration" in topology

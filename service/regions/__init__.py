@@ -1,0 +1,1 @@
+"""Which regions deserve a call, and the table that knows."""

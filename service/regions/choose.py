@@ -1,0 +1,240 @@
+"""Which (account, region) places deserve a call in this run, and why. Pure.
+
+A filter alone never sees a region that becomes active, so every inventory sync also looks at inactive places, longest
+unseen first. Two bounds hold, in this order of strength: no place stays unseen for longer than the window, and beside
+that the places looked at stay below a share of all (a fifth, so that calls stay 80 % below a full scan).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from service.models import Place, RegionStatus
+from service.regions.rows import AccountEntry, RegionRow
+
+__all__ = ["Choice", "DiscoveryPolicy", "RegionSource", "Unreadable", "Why", "choose"]
+
+
+class RegionSource(StrEnum):
+    """Where the choice of regions came from."""
+
+    STATUS_TABLE = "status_table"
+    STATUS_TABLE_NONE_ACTIVE = "status_table_none_active"
+    FALLBACK_EMPTY = "fallback_table_empty"
+    FALLBACK_UNAVAILABLE = "fallback_table_unavailable"
+    FULL_SCAN = "full_scan"
+    REQUESTED = "requested"
+
+    @property
+    def is_fallback(self) -> bool:
+        """Whether every region is scanned for want of knowledge, which deserves a warning."""
+        return self in {RegionSource.FALLBACK_EMPTY, RegionSource.FALLBACK_UNAVAILABLE}
+
+
+class Why(StrEnum):
+    """Why a place is looked at."""
+
+    EVERY = "every region is scanned"
+    REQUESTED = "asked for"
+    ACTIVE = "has servers"
+    NEW_ACCOUNT = "the account is not in the table yet"
+    UNSETTLED = "the last look failed and may succeed now"
+    POINTED_AT = "a server elsewhere points here"
+    DISCOVERY = "looked at longest ago"
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """The region status table could not be read, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DiscoveryPolicy:
+    """How many inactive places to look at.
+
+    Args:
+        window_s: within this time every inactive place is looked at again.
+        interval_s: time between two syncs.
+        call_share: places looked at should stay below this share of all places.
+    """
+
+    window_s: float = 7200.0
+    interval_s: float = 900.0
+    call_share: float = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The places to look at, with the reason for each, and those left out."""
+
+    source: RegionSource
+    reason: str
+    look: Mapping[Place, Why]
+    skip: tuple[Place, ...]
+
+    @property
+    def asked(self) -> int:
+        """How many scopes a full scan of the same accounts would look at."""
+        return len(self.look) + len(self.skip)
+
+    def count(self, why: Why) -> int:
+        """Count the places looked at for one reason."""
+        return sum(1 for reason in self.look.values() if reason is why)
+
+
+def choose(
+    table: Sequence[RegionRow] | Unreadable,
+    accounts: Iterable[str],
+    catalog: Sequence[str],
+    *,
+    now: datetime,
+    policy: DiscoveryPolicy,
+    full_scan: bool = False,
+    requested: Sequence[str] = (),
+    excluded: frozenset[str] = frozenset(),
+    discover: bool = True,
+) -> Choice:
+    """Choose the places to look at.
+
+    Args:
+        table: rows of the region status table, or why they could not be read.
+        accounts: accounts to sync.
+        catalog: regions of a full scan; a region that the table calls active is added to it.
+        now: the time of the run.
+        policy: bounds of discovery.
+        full_scan: look everywhere.
+        requested: look at these regions only.
+        excluded: regions never looked at, whatever the table says.
+        discover: whether inactive places get a look at all; only the inventory sync discovers.
+    """
+    account_ids = sorted(set(accounts))
+    rows = () if isinstance(table, Unreadable) else table
+    regions = list(dict.fromkeys([*catalog, *(row.region for row in rows if row.server_count > 0)]))
+    regions = [region for region in regions if region not in excluded]
+    if requested:
+        wanted = {Place(account_id, region): Why.REQUESTED for account_id in account_ids for region in requested}
+        return Choice(RegionSource.REQUESTED, f"asked for {', '.join(requested)}", wanted, ())
+    every = {Place(account_id, region): Why.EVERY for account_id in account_ids for region in regions}
+    if full_scan:
+        return Choice(RegionSource.FULL_SCAN, "a full scan was asked for", every, ())
+    if isinstance(table, Unreadable):
+        return Choice(RegionSource.FALLBACK_UNAVAILABLE, table.reason, every, ())
+    if not rows:
+        return Choice(RegionSource.FALLBACK_EMPTY, "the region status table is empty", every, ())
+    return _filtered(rows, account_ids, regions, now, policy if discover else None)
+
+
+def _filtered(
+    rows: Sequence[RegionRow],
+    account_ids: Sequence[str],
+    regions: Sequence[str],
+    now: datetime,
+    policy: DiscoveryPolicy | None,
+) -> Choice:
+    by_region = {row.region: row for row in rows}
+    new_accounts = _new_accounts(rows, account_ids)
+    look: dict[Place, Why] = {}
+    idle: list[_Idle] = []
+    for account_id in account_ids:
+        for region in regions:
+            place, row = Place(account_id, region), by_region.get(region)
+            why = Why.NEW_ACCOUNT if account_id in new_accounts else _why(row, account_id)
+            if why is None:
+                idle.append(_idle(row, place))
+            else:
+                look[place] = why
+    if policy is not None:
+        look |= dict.fromkeys(_discover(idle, len(look), now, policy), Why.DISCOVERY)
+    active = sum(1 for row in rows if row.server_count > 0)
+    source = RegionSource.STATUS_TABLE if active else RegionSource.STATUS_TABLE_NONE_ACTIVE
+    reason = f"{active} of {len(rows)} regions in the table have servers"
+    return Choice(source, reason, look, tuple(sorted(entry.place for entry in idle if entry.place not in look)))
+
+
+def _new_accounts(rows: Sequence[RegionRow], account_ids: Sequence[str]) -> frozenset[str]:
+    """Find accounts of which a table that tells accounts apart knows nothing at all."""
+    if all(row.is_old_shape for row in rows):
+        return frozenset()
+    if any(row.is_old_shape and row.server_count > 0 for row in rows):
+        return frozenset()  # half-way through the change of shape: the old rows still speak for everyone
+    seen = {account_id for row in rows for account_id in row.accounts}
+    return frozenset(account_ids) - seen
+
+
+def _why(row: RegionRow | None, account_id: str) -> Why | None:
+    """Tell why a place deserves a look without discovery; None when it does not."""
+    if row is None:
+        return None
+    if row.is_old_shape:
+        return _why_by_row(row)
+    entry = row.accounts.get(account_id)
+    if entry is None:  # the table does not know this pair: the region's own count decides
+        return Why.ACTIVE if row.server_count > 0 else None
+    return _why_by_entry(row, entry)
+
+
+def _why_by_row(row: RegionRow) -> Why | None:
+    if row.server_count > 0:
+        return Why.ACTIVE
+    # Old writers put 0 when they could not look, so that zero is no answer.
+    settled = row.status is None or row.status.settles_count
+    return None if settled else Why.UNSETTLED
+
+
+def _why_by_entry(row: RegionRow, entry: AccountEntry) -> Why | None:
+    if entry.requested_at is not None:
+        return Why.POINTED_AT
+    if entry.server_count is None:
+        if row.unattributed:
+            return Why.ACTIVE
+        return Why.UNSETTLED if entry.status is not None and entry.status.passes else None
+    if entry.server_count > 0:
+        return Why.ACTIVE
+    return Why.UNSETTLED if entry.status in {RegionStatus.THROTTLED, RegionStatus.ERROR} else None
+
+
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
+
+
+class _Idle(NamedTuple):
+    """A place without servers as far as known.
+
+    Sorts by its last look, whether that succeeded or not: a place that refuses us does not hold up the queue.
+    """
+
+    last_look: datetime
+    region: str  # before the account: whole regions take their turn, so fewer of them are touched at once
+    place: Place
+    ours: bool  # the last look was made by this service, so the window's promise covers it
+
+
+def _idle(row: RegionRow | None, place: Place) -> _Idle:
+    if row is None:
+        return _Idle(_NEVER, place.region, place, ours=False)
+    if row.is_old_shape:
+        return _Idle(row.last_checked or _NEVER, place.region, place, ours=False)
+    entry = row.accounts.get(place.account_id)
+    seen = entry.last_checked if entry else None
+    return _Idle(seen or _NEVER, place.region, place, ours=seen is not None)
+
+
+def _discover(idle: Sequence[_Idle], busy: int, now: datetime, policy: DiscoveryPolicy) -> list[Place]:
+    """Take the places looked at longest ago: an even share of the window's work, less when that costs too many calls.
+
+    Places that would outlast the window before the next sync are taken whatever they cost.
+    """
+    runs = max(1, math.floor(policy.window_s / policy.interval_s))
+    even_share = math.ceil(len(idle) / runs)
+    affordable = math.floor(policy.call_share * (len(idle) + busy)) - busy
+    queue = sorted(idle)
+    turn = [entry.place for entry in queue[: max(0, min(even_share, affordable))]]
+    latest = now - timedelta(seconds=policy.window_s - policy.interval_s)
+    due = [entry.place for entry in queue if entry.ours and entry.last_look < latest]
+    return list(dict.fromkeys([*turn, *due]))

@@ -1,0 +1,248 @@
+"""A row of the region status table: reading any shape it ever had, and folding new looks into it. Pure.
+
+The table's key is the region alone, so what each account saw lives in the map `accounts` of the row. Old readers go on
+reading `serverCount`, `status`, `lastChecked` and `errorMessage` beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any, Final
+
+from service.models import RegionStatus, iso, parse_iso
+
+__all__ = ["AccountEntry", "Note", "RegionRow", "fold", "parse_row", "to_attributes"]
+
+# Words that earlier writers used, as the words of today.
+_OLD_WORDS: Final[Mapping[str, RegionStatus]] = MappingProxyType(
+    {"AVAILABLE": RegionStatus.ACTIVE, "UNINITIALIZED": RegionStatus.NOT_INITIALIZED}
+)
+_MOST_MESSAGE: Final = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What one look at one (account, region) brought.
+
+    `server_count` is None when the look does not say: failed, denied, half-read. `looked_at` is when it began.
+    """
+
+    account_id: str
+    status: RegionStatus
+    looked_at: datetime
+    server_count: int | None = None
+    error_message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountEntry:
+    """What the table knows of one (account, region).
+
+    `server_count` is that of the last complete look, None when there never was one. `requested_at`: an ARN seen
+    elsewhere names this place, so it is due a look.
+    """
+
+    server_count: int | None = None
+    status: RegionStatus | None = None
+    last_checked: datetime | None = None
+    last_complete: datetime | None = None
+    error_message: str = ""
+    requested_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RegionRow:
+    """One region as the table knows it.
+
+    `unattributed` is the count an old writer left without saying whose servers they are; it stands until every account
+    that was asked has answered.
+    """
+
+    region: str
+    server_count: int = 0
+    status: RegionStatus | None = None
+    last_checked: datetime | None = None
+    accounts: Mapping[str, AccountEntry] = field(default_factory=dict)
+    version: int | None = None
+    unattributed: int | None = None
+
+    @property
+    def is_old_shape(self) -> bool:
+        """Whether no account has an entry of its own."""
+        return not self.accounts
+
+
+def parse_row(item: Mapping[str, Any]) -> RegionRow:
+    """Read an item of the table in today's shape or any earlier one; what cannot be read counts as not known."""
+    accounts = item.get("accounts")
+    entries = {
+        account_id: _parse_entry(entry)
+        for account_id, entry in (accounts.items() if isinstance(accounts, Mapping) else ())
+        if isinstance(entry, Mapping)
+    }
+    count = _count(item.get("serverCount"))
+    return RegionRow(
+        region=str(item["region"]),
+        server_count=count or 0,
+        status=_word(item.get("status")),
+        last_checked=parse_iso(item.get("lastChecked")) or parse_iso(item.get("lastUpdated")),
+        accounts=entries,
+        version=_count(item.get("version")),
+        unattributed=_count(item.get("unattributedCount")) if entries else count,
+    )
+
+
+def _parse_entry(entry: Mapping[str, Any]) -> AccountEntry:
+    return AccountEntry(
+        server_count=_count(entry.get("serverCount")),
+        status=_word(entry.get("status")),
+        last_checked=parse_iso(entry.get("lastChecked")),
+        last_complete=parse_iso(entry.get("lastComplete")),
+        error_message=str(entry.get("errorMessage") or ""),
+        requested_at=parse_iso(entry.get("lookRequestedAt")),
+    )
+
+
+def _word(value: object) -> RegionStatus | None:
+    if not isinstance(value, str):
+        return None
+    if value in _OLD_WORDS:
+        return _OLD_WORDS[value]
+    return RegionStatus(value) if value in RegionStatus.__members__ else None
+
+
+def _count(value: object) -> int | None:
+    """Read a count; negative, fractional or textual ones are none."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def fold(
+    row: RegionRow | None,
+    region: str,
+    notes: Iterable[Note],
+    *,
+    requests: Mapping[str, datetime] | None = None,
+    known_accounts: frozenset[str] | None = None,
+) -> RegionRow:
+    """Fold looks into a row. Looks may come in any order and any number of times: the result is the same.
+
+    Args:
+        row: what the table holds now, None for no row.
+        region: the region of the row.
+        notes: looks of this run.
+        requests: account -> when an ARN seen elsewhere asked for a look there.
+        known_accounts: every account there is; entries of others are dropped. None when that is not known.
+    """
+    base = row or RegionRow(region)
+    entries = dict(base.accounts)
+    for note in notes:
+        entries[note.account_id] = _fold_note(entries.get(note.account_id, AccountEntry()), note)
+    for account_id, moment in (requests or {}).items():
+        entry = entries.get(account_id, AccountEntry())
+        if entry.requested_at is None or entry.requested_at < moment:
+            entries[account_id] = replace(entry, requested_at=moment)
+    if known_accounts is not None:
+        entries = {account_id: entry for account_id, entry in entries.items() if account_id in known_accounts}
+    return _summed(base, entries)
+
+
+def _fold_note(entry: AccountEntry, note: Note) -> AccountEntry:
+    if note.server_count is not None and _not_after(entry.last_complete, note.looked_at):
+        answered = entry.requested_at is not None and entry.requested_at <= note.looked_at
+        entry = replace(
+            entry,
+            server_count=note.server_count,
+            last_complete=note.looked_at,
+            requested_at=None if answered else entry.requested_at,
+        )
+    if _not_after(entry.last_checked, note.looked_at):
+        # A place that refuses us is not asked again and again for the sake of an old request.
+        gave_up = note.server_count is None and not note.status.passes
+        entry = replace(
+            entry,
+            status=note.status,
+            last_checked=note.looked_at,
+            error_message=note.error_message[:_MOST_MESSAGE],
+            requested_at=None if gave_up else entry.requested_at,
+        )
+    return entry
+
+
+def _not_after(earlier: datetime | None, later: datetime) -> bool:
+    return earlier is None or earlier <= later
+
+
+def _summed(base: RegionRow, entries: Mapping[str, AccountEntry]) -> RegionRow:
+    known = sum(entry.server_count or 0 for entry in entries.values())
+    asked = [entry for entry in entries.values() if entry.last_checked is not None]
+    open_question = not asked or any(entry.server_count is None for entry in asked)
+    unattributed = base.unattributed if open_question else None
+    checked = [entry.last_checked for entry in asked if entry.last_checked is not None]
+    return replace(
+        base,
+        accounts=entries,
+        server_count=max(known, unattributed or 0),
+        unattributed=unattributed or None,
+        status=_overall(entries.values()) or base.status,
+        last_checked=max(checked, default=base.last_checked),
+    )
+
+
+def _overall(entries: Iterable[AccountEntry]) -> RegionStatus | None:
+    """Choose the one word of the row: seen by any account, else the first kind of trouble, else not initialised."""
+    words = {entry.status for entry in entries if entry.status is not None}
+    return next((word for word in _PRECEDENCE if word in words), None)
+
+
+_PRECEDENCE: Final = (
+    RegionStatus.ACTIVE,
+    RegionStatus.THROTTLED,
+    RegionStatus.ERROR,
+    RegionStatus.IAM_PERMISSION_DENIED,
+    RegionStatus.SCP_DENIED,
+    RegionStatus.ENDPOINT_UNREACHABLE,
+    RegionStatus.REGION_NOT_ENABLED,
+    RegionStatus.REGION_NOT_OPTED_IN,
+    RegionStatus.NOT_INITIALIZED,
+)
+
+
+def to_attributes(row: RegionRow, *, now: datetime) -> dict[str, Any]:
+    """Write a row as the attributes to set; None means: remove the attribute."""
+    troubled = [
+        f"{account_id}: {entry.error_message}"
+        for account_id, entry in sorted(row.accounts.items())
+        if entry.error_message
+    ]
+    more = f" (and {len(troubled) - 1} more)" if len(troubled) > 1 else ""
+    latest = max(
+        (pair for pair in row.accounts.items() if pair[1].last_checked is not None),
+        key=lambda pair: (pair[1].last_checked, pair[0]),
+        default=None,
+    )
+    return {
+        "serverCount": row.server_count,
+        "status": str(row.status) if row.status else None,
+        "accountId": latest[0] if latest else None,
+        "lastChecked": row.last_checked.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if row.last_checked else None,
+        "lastUpdated": iso(now),
+        "errorMessage": f"{troubled[0]}{more}" if troubled else None,
+        "accounts": {account_id: _entry_attributes(entry) for account_id, entry in sorted(row.accounts.items())},
+        "version": (row.version or 0) + 1,
+        "unattributedCount": row.unattributed,
+    }
+
+
+def _entry_attributes(entry: AccountEntry) -> dict[str, Any]:
+    pairs = {
+        "serverCount": entry.server_count,
+        "status": str(entry.status) if entry.status else None,
+        "lastChecked": iso(entry.last_checked) if entry.last_checked else None,
+        "lastComplete": iso(entry.last_complete) if entry.last_complete else None,
+        "errorMessage": entry.error_message or None,
+        "lookRequestedAt": iso(entry.requested_at) if entry.requested_at else None,
+    }
+    return {name: value for name, value in pairs.items() if value is not None}

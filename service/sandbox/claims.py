@@ -1,0 +1,57 @@
+"""Which accounts are in use: moto keeps its state once per process, so no two sandboxes may share one."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from typing import Final
+
+from moto.dynamodb.models import dynamodb_backends
+from moto.ec2.models import ec2_backends
+from moto.sts.models import sts_backends
+
+from service.sandbox.fleet import FleetError
+from service.sandbox.moto_drs import drs_backends
+
+__all__ = ["Claim"]
+
+_lock: Final = threading.Lock()
+_in_use: Final[set[str]] = set()
+
+
+class Claim:
+    """The accounts one sandbox has to itself. They are empty when claimed, and emptied again when released."""
+
+    def __init__(self) -> None:
+        self._mine: set[str] = set()
+
+    def extend(self, account_ids: Iterable[str]) -> None:
+        """Claim further accounts.
+
+        Raises:
+            FleetError: when another sandbox of this process has one of them.
+        """
+        wanted = set(account_ids) - self._mine
+        with _lock:
+            taken = sorted(wanted & _in_use)
+            if taken:
+                raise FleetError(
+                    f"another sandbox of this process has {', '.join(taken)}; close it, or use other account ids"
+                )
+            _in_use.update(wanted)
+            self._mine.update(wanted)
+        _empty(wanted)
+
+    def release(self) -> None:
+        """Give all accounts back."""
+        _empty(self._mine)
+        with _lock:
+            _in_use.difference_update(self._mine)
+            self._mine.clear()
+
+
+def _empty(account_ids: Iterable[str]) -> None:
+    for account_id in account_ids:
+        for backends in (drs_backends, ec2_backends, dynamodb_backends, sts_backends):
+            # Dropped, not reset: a backend is made anew when asked for, and EC2's takes long to make.
+            backends[account_id].clear()

@@ -1,0 +1,116 @@
+"""Plain JSON endpoints under /sandbox/, by which tests and tools watch and change a running sandbox."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
+from ipaddress import ip_address
+from types import MappingProxyType
+from typing import Any, Final
+
+from pydantic import Field
+
+from service.sandbox.declared import Fragment
+from service.sandbox.faults import AccountId, Faults, RegionName, Strict
+from service.sandbox.fleet import FleetError, parse_model
+from service.sandbox.gate import Gate
+from service.sandbox.seed import Seeder
+from service.sandbox.wire import Answer, Environ, json_answer
+
+__all__ = ["Control", "Removal"]
+
+_PREFIX: Final = "/sandbox/"
+
+
+class Removal(Strict):
+    """Source servers to take away, as if somebody had deleted them in the console."""
+
+    account_id: AccountId
+    region: RegionName
+    source_server_ids: tuple[str, ...] = Field(min_length=1)
+
+
+class Control:
+    """WSGI application that answers /sandbox/ itself and leaves everything else to the gate."""
+
+    def __init__(self, gate: Gate, seeder: Seeder) -> None:
+        self.gate = gate
+        self._seeder = seeder
+        self._routes: Mapping[tuple[str, str], Callable[[bytes], Mapping[str, Any]]] = MappingProxyType(
+            {
+                ("GET", "health"): self._health,
+                ("GET", "calls"): self._calls,
+                ("DELETE", "calls"): self._clear_calls,
+                ("POST", "fleet"): self._add_fleet,
+                ("PUT", "faults"): self._replace_faults,
+                ("POST", "remove"): self._remove,
+            }
+        )
+
+    def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Answer one request."""
+        path = str(environ.get("PATH_INFO", ""))
+        if not path.startswith(_PREFIX):
+            return self.gate(environ, start_response)
+        answer = self._answer(environ, path.removeprefix(_PREFIX).rstrip("/"))
+        start_response(answer.status_line, list(answer.headers))
+        return [answer.body]
+
+    def add(self, fragment: Fragment) -> None:
+        """Add a fragment to the running fleet, its roles and switched-off regions too.
+
+        Raises:
+            FleetError: when it does not fit; nothing is added then.
+        """
+        self.gate.directory.declare(self._seeder.add(fragment))
+
+    def _answer(self, environ: Environ, name: str) -> Answer:
+        if not ip_address(str(environ.get("REMOTE_ADDR", "0.0.0.0"))).is_loopback:  # noqa: S104  (compared, not bound)
+            return json_answer(403, {"error": "the sandbox is controlled from its own machine only"})
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        act = self._routes.get((str(environ.get("REQUEST_METHOD", "")), name))
+        if act is None:
+            known = ", ".join(f"{method} {_PREFIX}{route}" for method, route in self._routes)
+            return json_answer(404, {"error": f"no such endpoint; there are {known}"})
+        try:
+            return json_answer(200, act(body))
+        except FleetError as error:
+            return json_answer(400, {"error": str(error)})
+
+    def _health(self, _body: bytes) -> Mapping[str, Any]:
+        fleet = self._seeder.fleet
+        return {
+            "status": "ok",
+            "hub": fleet.hub.account_id,
+            "accounts": len(fleet.accounts),
+            "servers": self._seeder.count(),
+        }
+
+    def _calls(self, _body: bytes) -> Mapping[str, Any]:
+        counts = self.gate.calls.counts()
+        return {"total": sum(entry.count for entry in counts), "calls": [asdict(entry) for entry in counts]}
+
+    def _clear_calls(self, body: bytes) -> Mapping[str, Any]:
+        self.gate.calls.clear()
+        return self._calls(body)
+
+    def _add_fleet(self, body: bytes) -> Mapping[str, Any]:
+        self.add(parse_model(Fragment, _decoded(body), "fleet fragment"))
+        return self._health(body)
+
+    def _replace_faults(self, body: bytes) -> Mapping[str, Any]:
+        faults = parse_model(Faults, _decoded(body), "faults")
+        self.gate.weather.replace(faults)
+        return faults.model_dump(mode="json")
+
+    def _remove(self, body: bytes) -> Mapping[str, Any]:
+        removal = parse_model(Removal, _decoded(body), "removal")
+        return {"removed": self._seeder.remove(removal.account_id, removal.region, removal.source_server_ids)}
+
+
+def _decoded(body: bytes) -> object:
+    try:
+        return json.loads(body)
+    except ValueError as error:
+        raise FleetError(f"request body: not JSON: {error}") from None

@@ -1,0 +1,215 @@
+"""What a declared fleet may say: accounts, regions, roles, servers, and how they hang together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from service.sandbox.faults import AccountId, Faults, RegionName, Strict
+
+__all__ = [
+    "Account",
+    "ExtendedFrom",
+    "Fleet",
+    "Fragment",
+    "Hub",
+    "Origin",
+    "Region",
+    "Role",
+    "Server",
+    "Tables",
+]
+
+_MAX_SERVERS: Final = 4000  # DRS's own quota of source servers per account and region
+
+ReplicationState = Literal[
+    "STOPPED",
+    "INITIATING",
+    "INITIAL_SYNC",
+    "BACKLOG",
+    "CREATING_SNAPSHOT",
+    "CONTINUOUS",
+    "PAUSED",
+    "RESCAN",
+    "STALLED",
+    "DISCONNECTED",
+]
+
+
+class Hub(Strict):
+    """The account the sync runs in. It owns the tables, and every access key that STS did not hand out."""
+
+    account_id: AccountId
+    region: RegionName = "us-east-1"
+    name: str = "Hub"
+    registered: bool = Field(default=True, description="has a row in the target-accounts table")
+
+
+class Tables(Strict):
+    """What the table names are made of: `<project_name>-<base>-<environment>`."""
+
+    project_name: str = Field("drs-orchestration", alias="prefix", pattern=r"^[A-Za-z0-9_.-]{1,100}$")
+    environment: str = Field("sandbox", pattern=r"^[A-Za-z0-9_.-]{1,30}$")
+
+    def name_of(self, base: str) -> str:
+        """Give the full name of one table."""
+        return f"{self.project_name}-{base}-{self.environment}"
+
+
+class Role(Strict):
+    """The role that the hub may assume in an account."""
+
+    name: str = Field("DRSOrchestrationRole", pattern=r"^[\w+=,.@-]{1,64}$")
+    external_id: str | None = Field("drs-orchestration-cross-account", min_length=2, max_length=1224)
+    max_session_s: int = Field(3600, ge=3600, le=43200)
+
+
+class Origin(Strict):
+    """Where the EC2 instances behind the servers of a region run."""
+
+    account_id: AccountId | None = None
+    region: RegionName | None = None
+    availability_zone: str | None = None
+
+
+class Server(Strict):
+    """One source server; whatever is not said is made up plausibly."""
+
+    hostname: str | None = None
+    state: ReplicationState | None = None
+    on_premises: bool = False
+    origin: Origin | None = None
+    tags: Mapping[str, str] = {}
+    drs_tags: Mapping[str, str] = {}
+    record: Mapping[str, Any] = Field({}, description="members of the DescribeSourceServers record, laid over the rest")
+
+
+class ExtendedFrom(Strict):
+    """Servers of a staging account that are extended into this account, in the same region."""
+
+    account_id: AccountId
+    count: Annotated[int | None, Field(ge=0), BeforeValidator(lambda value: None if value == "all" else value)] = None
+
+
+def _servers(value: object) -> object:
+    """Turn a number of servers into that many servers about which nothing is said."""
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MAX_SERVERS:
+        return ({},) * value
+    if isinstance(value, (list, tuple)):
+        return value
+    raise ValueError(f"give a number of servers from 0 to {_MAX_SERVERS}, or a list of servers")
+
+
+class Region(Strict):
+    """What DRS holds in one region of an account. A region that is not declared was never initialised."""
+
+    initialized: bool = True
+    servers: Annotated[tuple[Server, ...], BeforeValidator(_servers)] = ()
+    on_premises: int = Field(0, ge=0, le=_MAX_SERVERS, description="further servers that are no EC2 instances")
+    templates: int = Field(1, ge=0, le=10, description="replication configuration templates")
+    origin: Origin = Origin()
+    states: Mapping[ReplicationState, Annotated[int, Field(ge=1)]] = Field(
+        {"CONTINUOUS": 1}, min_length=1, description="mix of states, by weight, for servers that name none"
+    )
+    hostname_prefix: str = Field("app", pattern=r"^[A-Za-z0-9-]{1,40}$")
+    tags: Mapping[str, str] = Field({}, description="on every EC2 instance, over the made-up ones")
+    drs_tags: Mapping[str, str] = Field({}, description="on every source server")
+    extended_from: tuple[ExtendedFrom, ...] = ()
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not self.initialized and (self.servers or self.on_premises or self.extended_from):
+            raise ValueError("a region that is not initialized has no servers; set initialized to true or drop them")
+        return self
+
+    def all_servers(self) -> Iterator[Server]:
+        """Give the declared servers, then the on-premises ones."""
+        yield from self.servers
+        for _ in range(self.on_premises):
+            yield Server(on_premises=True)
+
+
+Kind = Literal["target", "staging", "application"]
+
+
+class Account(Strict):
+    """One account: its role, what it has switched off, and its DRS regions."""
+
+    account_id: AccountId
+    name: str = ""
+    kinds: Annotated[tuple[Kind, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)] = (
+        Field(("target",), alias="kind", min_length=1)
+    )
+    role: Role | None = Role()
+    regions_off: frozenset[RegionName] = Field(frozenset(), description="opt-in regions this account has not enabled")
+    regions: Mapping[RegionName, Region] = {}
+    registered: bool | None = Field(None, description="has a row in target-accounts; left out: target accounts have")
+    staging_accounts: tuple[AccountId, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """The name, or AWS's way of saying that there is none."""
+        return self.name or f"Account {self.account_id}"
+
+    @property
+    def has_row(self) -> bool:
+        """Whether the target-accounts table knows this account."""
+        return "target" in self.kinds if self.registered is None else self.registered
+
+
+class Fragment(Strict):
+    """More of a fleet: new accounts, and further regions or servers for known ones."""
+
+    accounts: tuple[Account, ...] = Field(min_length=1)
+
+
+class Fleet(Strict):
+    """A whole fleet."""
+
+    hub: Hub
+    tables: Tables = Tables()
+    accounts: tuple[Account, ...] = ()
+    faults: Faults = Faults()
+
+    def account(self, account_id: str) -> Account | None:
+        """Give a declared account."""
+        return next((account for account in self.accounts if account.account_id == account_id), None)
+
+    @property
+    def account_ids(self) -> frozenset[str]:
+        """Every account whose state a sandbox of this fleet owns: hub, declared ones, and origins of servers."""
+        ids = {self.hub.account_id}
+        for account in self.accounts:
+            ids.add(account.account_id)
+            for region in account.regions.values():
+                origins = [region.origin, *(server.origin for server in region.servers)]
+                ids.update(origin.account_id for origin in origins if origin and origin.account_id)
+        return frozenset(ids)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        ids = [account.account_id for account in self.accounts]
+        for account_id in ids:
+            if ids.count(account_id) > 1:
+                raise ValueError(f"account {account_id} is declared twice; make it one entry")
+        for account in self.accounts:
+            for staging_id in account.staging_accounts:
+                if staging_id not in ids:
+                    raise ValueError(
+                        f"staging account {staging_id} of {account.account_id} is not declared; add it to accounts"
+                    )
+            for region_name, region in account.regions.items():
+                for source in region.extended_from:
+                    self._check_source(account, region_name, source)
+        return self
+
+    def _check_source(self, account: Account, region_name: str, source: ExtendedFrom) -> None:
+        staging = self.account(source.account_id)
+        region = staging.regions.get(region_name) if staging else None
+        if staging is account or region is None or not region.initialized:
+            raise ValueError(
+                f"account {account.account_id} extends servers of {source.account_id} in {region_name}, but no other "
+                f"account of that id has {region_name} initialized; declare it there"
+            )

@@ -1,0 +1,127 @@
+"""The weather a sandbox may have: latency, throttling, denials and failing calls, declared as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+__all__ = ["AccountId", "Deny", "Fail", "Faults", "RegionName", "ScopeThrottle", "Strict", "Throttle"]
+
+_ACCOUNT_ID_DIGITS: Final = 12
+
+
+def _account_id(value: object) -> object:
+    """Take a bare YAML number for an account id; one with leading zeros has lost them and is refused."""
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if isinstance(text, str) and len(text) == _ACCOUNT_ID_DIGITS and text.isascii() and text.isdigit():
+        return text
+    raise ValueError('an account id has 12 digits; write it in quotes, as "012345678901"')
+
+
+AccountId = Annotated[str, BeforeValidator(_account_id)]
+RegionName = Annotated[str, Field(pattern=r"^[a-z]{2,4}(-[a-z]+)+-\d{1,2}$")]
+
+
+class Strict(BaseModel):
+    """A frozen model that refuses members it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class ScopeThrottle(Strict):
+    """A rate for DRS in one account and region."""
+
+    account_id: AccountId
+    region: RegionName
+    requests_per_second: float = Field(gt=0)
+    burst: int = Field(10, ge=1)
+
+
+class Throttle(Strict):
+    """A token bucket per account and region, for DRS alone; without a rate only the listed scopes are throttled."""
+
+    requests_per_second: float | None = Field(None, gt=0)
+    burst: int = Field(10, ge=1)
+    scopes: tuple[ScopeThrottle, ...] = ()
+
+    def rate_of(self, account_id: str, region: str) -> tuple[float, int] | None:
+        """Give calls per second and burst for a scope; None when nothing limits it."""
+        for scope in self.scopes:
+            if (scope.account_id, scope.region) == (account_id, region):
+                return scope.requests_per_second, scope.burst
+        return None if self.requests_per_second is None else (self.requests_per_second, self.burst)
+
+
+class Deny(Strict):
+    """A refusal that stays: of some operations, or of the whole service, in one region or in all."""
+
+    account_id: AccountId
+    region: RegionName | None = None
+    service: str = "drs"
+    operations: tuple[str, ...] | None = None
+    message: str | None = None
+    scp: bool = Field(default=False, description="the refusal names a service control policy")
+
+    def covers(self, account_id: str, region: str, service: str, operation: str) -> bool:
+        """Whether this refusal applies to a call."""
+        return (
+            (account_id, service) == (self.account_id, self.service)
+            and self.region in {None, region}
+            and (self.operations is None or operation in self.operations)
+        )
+
+
+class Fail(Strict):
+    """Some calls that fail: from the n-th matching call on, or one page of a listing.
+
+    A page is counted along its own chain of tokens, so parallel listings do not disturb each other, and a page that is
+    asked for again is the same page.
+    """
+
+    account_id: AccountId | None = None
+    region: RegionName | None = None
+    service: str = "drs"
+    operation: str
+    from_call: int = Field(1, ge=1)
+    page: int | None = Field(None, ge=1)
+    times: int | None = Field(1, ge=1, description="how often it fails; null: for ever")
+    error: str = "InternalServerException"
+    status: int = Field(500, ge=400, le=599)
+    message: str = "An internal error occurred while processing the request."
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.page is not None and self.from_call != 1:
+            raise ValueError("give page or from_call, not both")
+        return self
+
+    def covers(self, account_id: str, region: str, service: str, operation: str) -> bool:
+        """Whether this failure is about a call."""
+        return (
+            (service, operation) == (self.service, self.operation)
+            and self.account_id in {None, account_id}
+            and self.region in {None, region}
+        )
+
+
+def _throttle(value: object) -> object:
+    return {} if value is None else value
+
+
+class Faults(Strict):
+    """Everything that can go wrong in a sandbox, and how long it takes when it goes right."""
+
+    latency_ms: Mapping[Literal["drs", "ec2", "sts", "dynamodb", "default"], Annotated[float, Field(ge=0)]] = {}
+    throttle: Annotated[Throttle, BeforeValidator(_throttle)] = Throttle()
+    deny: tuple[Deny, ...] = ()
+    fail: tuple[Fail, ...] = ()
+    session_lifetime_s: float | None = Field(
+        None, ge=0, description="assumed-role credentials expire after this, whatever they say themselves"
+    )
+
+    def latency_s(self, service: str) -> float:
+        """Give the seconds one call to a service takes on top of the sandbox's own time."""
+        latency: Mapping[Any, float] = self.latency_ms
+        return latency.get(service, latency.get("default", 0.0)) / 1000

@@ -1,0 +1,103 @@
+"""Reads declared fleets from YAML or JSON, says what to mend in them, and joins them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import TypeVar
+
+import yaml
+from pydantic import ValidationError
+
+from service.sandbox.declared import Account, Fleet, Fragment
+from service.sandbox.faults import Strict
+
+__all__ = ["FleetError", "demo_fleet", "load_fleet", "merged", "parse_fleet", "parse_model"]
+
+M = TypeVar("M", bound=Strict)
+
+
+class FleetError(ValueError):
+    """A fleet that cannot be served; the message names each member to mend."""
+
+
+def merged(fleet: Fleet, fragment: Fragment) -> Fleet:
+    """Give a fleet with a fragment added to it.
+
+    Raises:
+        FleetError: when the two together make no sensible fleet.
+    """
+    accounts = {account.account_id: account for account in fleet.accounts}
+    for more in fragment.accounts:
+        known = accounts.get(more.account_id)
+        accounts[more.account_id] = _joined(known, more) if known else more
+    members = {"hub": fleet.hub, "tables": fleet.tables, "accounts": tuple(accounts.values()), "faults": fleet.faults}
+    return parse_model(Fleet, members, "fleet fragment")
+
+
+def _joined(known: Account, more: Account) -> Account:
+    """Lay what a fragment says of an account over what was known of it."""
+    said = {name: getattr(more, name) for name in more.model_fields_set}
+    return known.model_copy(update={**said, "regions": {**known.regions, **more.regions}})
+
+
+def parse_model(model: type[M], members: object, source: str) -> M:
+    """Check decoded YAML or JSON against a model.
+
+    Raises:
+        FleetError: one line per mistake, each with the path to the member.
+    """
+    if not isinstance(members, Mapping):
+        raise FleetError(f"{source}: must be a mapping of members, not {type(members).__name__}")
+    try:
+        return model.model_validate(members)
+    except ValidationError as error:
+        lines = [f"  {_path(problem['loc'])}: {_mend(problem['type'], problem['msg'])}" for problem in error.errors()]
+        raise FleetError("\n".join([f"{source}: mend these members:", *lines])) from None
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    parts = [f"[{part}]" if isinstance(part, int) else f".{part}" for part in location]
+    return "".join(parts).lstrip(".") or "the whole"
+
+
+def _mend(kind: str, message: str) -> str:
+    if kind == "extra_forbidden":
+        return "no such member; check its spelling or remove it"
+    return message.removeprefix("Value error, ")
+
+
+def parse_fleet(text: str, source: str = "fleet") -> Fleet:
+    """Read a fleet from the text of a YAML or JSON file.
+
+    Raises:
+        FleetError: telling what to mend.
+    """
+    try:
+        members = json.loads(text) if text.lstrip().startswith("{") else yaml.safe_load(text)
+    except json.JSONDecodeError as error:
+        raise FleetError(f"{source}: not JSON, although it starts with a brace: {error}") from None
+    except yaml.YAMLError as error:
+        raise FleetError(f"{source}: not YAML: {error}") from None
+    return parse_model(Fleet, members, source)
+
+
+def load_fleet(path: str | Path) -> Fleet:
+    """Read a fleet file, YAML or JSON.
+
+    Raises:
+        FleetError: when it cannot be read, or telling what to mend in it.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise FleetError(f"{path}: cannot be read: {error}") from None
+    return parse_fleet(text, str(path))
+
+
+def demo_fleet() -> Fleet:
+    """Give the fleet that ships with the sandbox."""
+    text = resources.files("service.sandbox").joinpath("demo_fleet.yaml").read_text(encoding="utf-8")
+    return parse_fleet(text, "demo_fleet.yaml")

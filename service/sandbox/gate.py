@@ -1,0 +1,80 @@
+"""The gate in front of the simulated AWS: who calls what, whether that may be, and how long it takes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from service.sandbox import refusals
+from service.sandbox.calls import CallLog
+from service.sandbox.declared import Fleet
+from service.sandbox.identity import Caller, Directory
+from service.sandbox.regions import describe_regions
+from service.sandbox.weather import Weather
+from service.sandbox.wire import Answer, Application, Call, Environ, forward, read_call
+
+__all__ = ["Gate"]
+
+_PASSED_ON: Final = ("/moto-api", "/favicon.ico")
+
+
+class Gate:
+    """WSGI middleware holding everything that belongs to one sandbox: identities, faults and counts of calls."""
+
+    def __init__(
+        self,
+        application: Application,
+        fleet: Fleet,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._application = application
+        self._sleep = sleep
+        self.calls = CallLog()
+        self.directory = Directory(fleet, clock)
+        self.weather = Weather(fleet.faults, clock)
+
+    def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Answer one request."""
+        answer = self.answer(environ)
+        start_response(answer.status_line, list(answer.headers))
+        return [answer.body]
+
+    def answer(self, environ: Environ) -> Answer:
+        """Judge one request, and pass it on when nothing speaks against it."""
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        call = read_call(environ, body)
+        if call is None:
+            passes = str(environ.get("PATH_INFO", "")).startswith(_PASSED_ON)
+            return forward(self._application, environ, body) if passes else refusals.unsigned()
+        caller = self.directory.caller(call.access_key)
+        self.calls.add(caller.account_id, call.region, call.service, call.operation)
+        self._wait(call)
+        return self._refusal(call, caller) or self._pass_on(environ, call, caller)
+
+    def _wait(self, call: Call) -> None:
+        latency_s = self.weather.faults.latency_s(call.service)
+        if latency_s:
+            self._sleep(latency_s)
+
+    def _refusal(self, call: Call, caller: Caller) -> Answer | None:
+        if self.directory.is_expired(caller, self.weather.faults.session_lifetime_s):
+            return refusals.expired(call)
+        if self.directory.is_off(caller.account_id, call.region):
+            return refusals.region_off(call)
+        troubled = self.weather.judge(call, caller)
+        if troubled is None and (call.service, call.operation) == ("sts", "AssumeRole"):
+            return self.directory.refuse_assume_role(call, caller)
+        return troubled
+
+    def _pass_on(self, environ: Environ, call: Call, caller: Caller) -> Answer:
+        if (call.service, call.operation) == ("ec2", "DescribeRegions"):
+            return describe_regions(call, self.directory.regions_off(caller.account_id))
+        # moto takes an unknown key for its own default account; this header tells it better.
+        answer = forward(self._application, {**environ, "HTTP_X_MOTO_ACCOUNT_ID": caller.account_id}, call.body)
+        if (call.service, call.operation) == ("sts", "AssumeRole"):
+            self.directory.note_session(call, answer)
+        self.weather.note_answer(call, caller, answer)
+        return answer

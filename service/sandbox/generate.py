@@ -1,0 +1,140 @@
+"""Makes up plausible servers: the same fleet gives the same names, ids and hardware every time."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from service.sandbox.declared import Region, Server
+
+__all__ = ["Place", "Plan", "origin_of", "plan_servers", "record_of"]
+
+_ENVIRONMENTS: Final = ("prod", "prod", "prod", "test")
+_COST_CENTERS: Final = ("4411", "4412", "5107", "6020", "7003")
+# Cores, GiB of memory and size of the first disk go together, as instance types do.
+_SHAPES: Final = (
+    (2, 8, 30, "m6i.large"),
+    (4, 16, 60, "m6i.xlarge"),
+    (8, 32, 120, "m6i.2xlarge"),
+    (2, 4, 20, "c6i.large"),
+)
+_SYSTEMS: Final = (
+    "Linux version 6.1.112-122.189.amzn2023.x86_64",
+    "Linux version 5.14.0-427.el9.x86_64",
+    "Microsoft Windows Server 2022 Datacenter 10.0.20348",
+)
+_GIB: Final = 1024**3
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where EC2 instances run."""
+
+    account_id: str
+    region: str
+    availability_zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One server to seed: its names, its tags, and where its instance runs (None: it is no EC2 instance)."""
+
+    number: int
+    server_id: str
+    hostname: str
+    state: str
+    origin: Place | None
+    tags: Mapping[str, str]
+    drs_tags: Mapping[str, str]
+    overlay: Mapping[str, Any]
+
+
+def origin_of(account_id: str, region_name: str, region: Region, server: Server) -> Place:
+    """Give the place of a server's EC2 instance; what nobody said is the own account and another region."""
+    own, shared = server.origin, region.origin
+    fallback = "us-east-1" if region_name != "us-east-1" else "us-west-2"
+    origin_region = (own and own.region) or shared.region or fallback
+    zone = (own and own.availability_zone) or (None if own and own.region else shared.availability_zone)
+    return Place(
+        account_id=(own and own.account_id) or shared.account_id or account_id,
+        region=origin_region,
+        availability_zone=zone or f"{origin_region}a",
+    )
+
+
+def plan_servers(account_id: str, region_name: str, region: Region, *, first: int) -> list[Plan]:
+    """Plan the servers of a region, numbered from `first`, so that servers added later get other names."""
+    mix = [state for state, weight in region.states.items() for _ in range(weight)]
+    plans = []
+    for number, server in enumerate(region.all_servers(), start=first):
+        hostname = server.hostname or f"{region.hostname_prefix}-{number:04d}"
+        made_up = {
+            "Name": hostname,
+            "Environment": _ENVIRONMENTS[number % len(_ENVIRONMENTS)],
+            "CostCenter": _COST_CENTERS[number % len(_COST_CENTERS)],
+        }
+        digest = hashlib.sha256(f"{account_id}/{region_name}/{number}/{hostname}".encode()).hexdigest()
+        plans.append(
+            Plan(
+                number=number,
+                server_id=f"s-{digest[:17]}",
+                hostname=hostname,
+                state=server.state or mix[number % len(mix)],
+                origin=None if server.on_premises else origin_of(account_id, region_name, region, server),
+                tags={**made_up, **region.tags, **server.tags},
+                drs_tags={**region.drs_tags, **server.drs_tags},
+                overlay=server.record,
+            )
+        )
+    return plans
+
+
+def record_of(plan: Plan, instance_id: str | None, private_ip: str | None) -> dict[str, Any]:
+    """Write a plan as the part of a DescribeSourceServers record that matters; DRS fills in the rest."""
+    cores, memory_gib, disk_gib, instance_type = _SHAPES[plan.number % len(_SHAPES)]
+    domain = "ec2.internal" if instance_id else "corp.example"
+    hints = {"hostname": plan.hostname, "fqdn": f"{plan.hostname}.{domain}"}
+    address = private_ip or f"192.168.{plan.number // 250 % 256}.{plan.number % 250 + 2}"
+    digest = plan.server_id.removeprefix("s-")
+    record: dict[str, Any] = {
+        "sourceServerID": plan.server_id,
+        "tags": dict(plan.drs_tags),
+        "dataReplicationInfo": {"dataReplicationState": plan.state},
+        "sourceProperties": {
+            "identificationHints": {**hints, **_identity(instance_id, digest)},
+            "os": {"fullString": _SYSTEMS[plan.number % len(_SYSTEMS)]},
+            "cpus": [{"cores": cores, "modelName": "Intel(R) Xeon(R) Platinum 8375C CPU @ 2.90GHz"}],
+            "ramBytes": memory_gib * _GIB,
+            "disks": [{"deviceName": "/dev/nvme0n1", "bytes": disk_gib * _GIB}],
+            "networkInterfaces": [{"macAddress": _mac_of(digest), "ips": [address], "isPrimary": True}],
+            "recommendedInstanceType": instance_type,
+        },
+    }
+    if plan.origin:
+        record["sourceCloudProperties"] = {
+            "originAccountID": plan.origin.account_id,
+            "originRegion": plan.origin.region,
+            "originAvailabilityZone": plan.origin.availability_zone,
+        }
+    return _laid_over(record, plan.overlay)
+
+
+def _identity(instance_id: str | None, digest: str) -> dict[str, str]:
+    if instance_id:
+        return {"awsInstanceID": instance_id}
+    return {"vmWareUuid": f"{digest[:8]}-{digest[8:12]}-4{digest[12:15]}-8{digest[:3]}-{digest[3:15]}"}
+
+
+def _mac_of(digest: str) -> str:
+    return ":".join(["0e", *(digest[at : at + 2] for at in range(0, 10, 2))])
+
+
+def _laid_over(record: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay one record over another, mapping by mapping; lists and plain values are replaced whole."""
+    merged = dict(record)
+    for key, value in overlay.items():
+        below = merged.get(key)
+        merged[key] = _laid_over(below, value) if isinstance(below, dict) and isinstance(value, Mapping) else value
+    return merged

@@ -1,0 +1,121 @@
+"""A threaded HTTP/1.1 server that keeps connections open, unlike werkzeug's own, which closes after each answer."""
+
+from __future__ import annotations
+
+import io
+import socket
+import threading
+from typing import Any, Final
+
+from moto.moto_server.werkzeug_app import MotoRequestHandler
+from werkzeug.serving import ThreadedWSGIServer
+
+from service.sandbox.wire import Application, forward
+
+__all__ = ["Listener", "ListenerError"]
+
+_BODILESS: Final = frozenset({204, 304})
+_WRITTEN_BY_US: Final = frozenset({"connection", "content-length", "date", "server", "transfer-encoding"})
+_GOODBYE_S: Final = 2.0
+_BACKLOG: Final = 512
+
+
+class ListenerError(RuntimeError):
+    """The address cannot be listened on."""
+
+
+class _Handler(MotoRequestHandler):
+    protocol_version = "HTTP/1.1"
+    # Head and body leave in one packet: sent apart, Nagle's algorithm and delayed acknowledgements cost 40 ms a call.
+    wbufsize = -1
+    disable_nagle_algorithm = True
+
+    def run_wsgi(self) -> None:
+        """Answer one request and leave the connection open for the next one."""
+        environ = self.make_environ()
+        # Read to the end whatever the application does with it: a rest would be taken for the next request.
+        body = self._read_body(environ)
+        answer = forward(self.server.app, environ, body)
+        self.send_response(answer.status, answer.reason)
+        for name, value in answer.headers:
+            if name.lower() not in _WRITTEN_BY_US:
+                self.send_header(name, value)
+        if answer.status not in _BODILESS:
+            self.send_header("Content-Length", str(len(answer.body)))
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        if self.command != "HEAD" and answer.status not in _BODILESS:
+            self.wfile.write(answer.body)
+        self.wfile.flush()
+
+    def _read_body(self, environ: dict[str, Any]) -> bytes:
+        stream = environ["wsgi.input"]
+        if environ.pop("HTTP_TRANSFER_ENCODING", ""):
+            return bytes(io.BufferedReader(stream).read())
+        return bytes(stream.read(int(environ.get("CONTENT_LENGTH") or 0)))
+
+    def handle_expect_100(self) -> bool:
+        """Tell a client that waits before sending its body to go on, at once."""
+        going_on = bool(super().handle_expect_100())
+        self.wfile.flush()
+        return going_on
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Stay quiet: calls are counted, not logged."""
+
+
+class Listener(ThreadedWSGIServer):
+    """Serves an application on a socket that is bound when this returns.
+
+    Raises:
+        ListenerError: when the address is taken or not ours.
+    """
+
+    request_queue_size = _BACKLOG
+
+    def __init__(self, host: str, port: int, application: Application) -> None:
+        self._open: set[socket.socket] = set()
+        self._all_closed = threading.Condition()
+        try:
+            with socket.create_server((host, port), backlog=_BACKLOG) as bound:
+                super().__init__(host, port, application, _Handler, fd=bound.fileno())
+        except OSError as error:
+            raise ListenerError(
+                f"cannot listen on {host} port {port}: {error.strerror}; "
+                "end the program that uses the port, or choose another one (0 takes any free one)"
+            ) from error
+        self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), name="sandbox", daemon=True)
+
+    def start(self) -> None:
+        """Answer requests in a background thread."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop answering, and end the connections that clients keep open."""
+        self.shutdown()
+        self._thread.join()
+        with self._all_closed:
+            for connection in self._open:
+                _hang_up(connection)
+            self._all_closed.wait_for(lambda: not self._open, timeout=_GOODBYE_S)
+
+    def process_request(self, request: socket.socket, client_address: tuple[str, int]) -> None:  # type: ignore[override]
+        """Keep track of a new connection."""
+        with self._all_closed:
+            self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: socket.socket) -> None:  # type: ignore[override]
+        """Forget a connection that has ended."""
+        super().shutdown_request(request)
+        with self._all_closed:
+            self._open.discard(request)
+            self._all_closed.notify_all()
+
+
+def _hang_up(connection: socket.socket) -> None:
+    try:
+        connection.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        return  # the client was faster

@@ -1,0 +1,111 @@
+"""How each service says no: access denied, session expired, region switched off, request not signed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+from service.sandbox.wire import Answer, Call, error, json_answer
+
+__all__ = ["access_denied", "assume_role_refused", "expired", "region_off", "session_too_long", "throttled", "unsigned"]
+
+
+class _Spelling(NamedTuple):
+    code: str
+    status: int
+    message: str = ""
+
+
+_Table = Mapping[str, _Spelling]
+_BAD_TOKEN: Final = "The security token included in the request is invalid"  # noqa: S105  (a message, not a token)
+_STALE_TOKEN: Final = "The security token included in the request is expired"  # noqa: S105  (a message, not a token)
+
+# Keyed by service; "query" and "json" stand for the other services of those protocols.
+_DENIED: Final[_Table] = MappingProxyType(
+    {
+        "ec2": _Spelling("UnauthorizedOperation", 403, "You are not authorized to perform this operation. "),
+        "dynamodb": _Spelling("AccessDeniedException", 400),
+        "query": _Spelling("AccessDenied", 403),
+        "json": _Spelling("AccessDeniedException", 403),
+    }
+)
+_EXPIRED: Final[_Table] = MappingProxyType(
+    {
+        "ec2": _Spelling("RequestExpired", 400, "Request has expired."),
+        "dynamodb": _Spelling("ExpiredTokenException", 400, _STALE_TOKEN),
+        "query": _Spelling("ExpiredToken", 403, _STALE_TOKEN),
+        "json": _Spelling("ExpiredTokenException", 403, _STALE_TOKEN),
+    }
+)
+_REGION_OFF: Final[_Table] = MappingProxyType(
+    {
+        "ec2": _Spelling("AuthFailure", 401, "AWS was not able to validate the provided access credentials"),
+        "dynamodb": _Spelling("UnrecognizedClientException", 400, _BAD_TOKEN),
+        "query": _Spelling("InvalidClientTokenId", 403, _BAD_TOKEN),
+        "json": _Spelling("UnrecognizedClientException", 403, _BAD_TOKEN),
+    }
+)
+
+
+def _spelling(table: _Table, call: Call) -> _Spelling:
+    return table.get(call.service) or table["query" if call.form else "json"]
+
+
+def access_denied(call: Call, caller_arn: str, *, scp: bool, message: str | None = None) -> Answer:
+    """Refuse a call for want of permission, or by a service control policy."""
+    spelling = _spelling(_DENIED, call)
+    action = f"{call.service}:{call.operation}"
+    reason = (
+        "with an explicit deny in a service control policy"
+        if scp
+        else f"because no identity-based policy allows the {action} action"
+    )
+    text = message or f"User: {caller_arn} is not authorized to perform: {action} on resource: * {reason}"
+    return error(call, spelling.code, spelling.message + text, status=spelling.status)
+
+
+def assume_role_refused(call: Call, caller_arn: str) -> Answer:
+    """Refuse AssumeRole, in the one way AWS has: no role, wrong external id and lacking trust all look alike."""
+    text = (
+        f"User: {caller_arn} is not authorized to perform: sts:AssumeRole on resource: {call.form.get('RoleArn', '')}"
+    )
+    return error(call, "AccessDenied", text, status=403)
+
+
+def session_too_long(call: Call) -> Answer:
+    """Refuse a session longer than the role allows; AWS does not shorten it."""
+    text = "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."
+    return error(call, "ValidationError", text, status=400)
+
+
+def expired(call: Call) -> Answer:
+    """Refuse credentials whose session has ended."""
+    spelling = _spelling(_EXPIRED, call)
+    return error(call, spelling.code, spelling.message, status=spelling.status)
+
+
+def region_off(call: Call) -> Answer:
+    """Refuse credentials of an account that has not enabled the region."""
+    spelling = _spelling(_REGION_OFF, call)
+    return error(call, spelling.code, spelling.message, status=spelling.status)
+
+
+def throttled(call: Call, retry_after_s: int) -> Answer:
+    """Refuse a DRS call that comes too soon. `retryAfterSeconds` is a string in DRS's model, and travels as header."""
+    return error(
+        call,
+        "ThrottlingException",
+        "Rate exceeded",
+        status=429,
+        headers={"Retry-After": str(retry_after_s)},
+        serviceCode="drs",
+        quotaCode="L-C1D14A2B",
+        retryAfterSeconds=str(retry_after_s),
+    )
+
+
+def unsigned() -> Answer:
+    """Refuse a request that carries no SigV4 signature."""
+    code = "MissingAuthenticationTokenException"
+    return json_answer(403, {"message": "Missing Authentication Token", "code": code}, {"x-amzn-ErrorType": code})

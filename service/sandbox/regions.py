@@ -1,0 +1,66 @@
+"""EC2 DescribeRegions as one account sees it: moto gives every account the same opt-in status."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Final
+
+from botocore.session import Session
+
+from service.sandbox.wire import Answer, Call, xml_answer
+
+__all__ = ["describe_regions"]
+
+# Regions from before 2019 are on in every account; all later ones have to be enabled first.
+_ALWAYS_ON: Final = frozenset(
+    {
+        *("us-east-1", "us-east-2", "us-west-1", "us-west-2", "ca-central-1", "sa-east-1"),
+        *("eu-central-1", "eu-north-1", "eu-west-1", "eu-west-2", "eu-west-3"),
+        *("ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-southeast-1", "ap-southeast-2"),
+    }
+)
+_FILTER_NAME: Final = re.compile(r"Filter\.(\d+)\.Name")
+
+
+@cache
+def _known_regions(partition: str) -> tuple[str, ...]:
+    return tuple(Session().get_available_regions("ec2", partition))
+
+
+def describe_regions(call: Call, regions_off: frozenset[str]) -> Answer:
+    """Answer DescribeRegions, with AllRegions, RegionName and the filters opt-in-status and region-name."""
+    named = {value for key, value in call.form.items() if key.startswith("RegionName.")}
+    shows_all = call.form.get("AllRegions", "").lower() == "true" or bool(named)
+    filters = _filters(call)
+    items = []
+    for name in _known_regions("aws-us-gov" if call.region.startswith("us-gov-") else "aws"):
+        status = _status(name, regions_off)
+        shown = shows_all or status != "not-opted-in"
+        seen = {"opt-in-status": status, "region-name": name}
+        if shown and (not named or name in named) and all(seen.get(key) in values for key, values in filters.items()):
+            items.append(
+                f"<item><regionName>{name}</regionName><regionEndpoint>ec2.{name}.amazonaws.com</regionEndpoint>"
+                f"<optInStatus>{status}</optInStatus></item>"
+            )
+    return xml_answer(
+        200,
+        '<DescribeRegionsResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>sandbox</requestId>'
+        f"<regionInfo>{''.join(items)}</regionInfo></DescribeRegionsResponse>",
+    )
+
+
+def _status(name: str, regions_off: frozenset[str]) -> str:
+    if name in regions_off:
+        return "not-opted-in"
+    return "opt-in-not-required" if name in _ALWAYS_ON or name.startswith("us-gov-") else "opted-in"
+
+
+def _filters(call: Call) -> dict[str, set[str]]:
+    filters: dict[str, set[str]] = {}
+    for key, name in call.form.items():
+        match = _FILTER_NAME.fullmatch(key)
+        if match:
+            prefix = f"Filter.{match[1]}.Value."
+            filters[name] = {value for other, value in call.form.items() if other.startswith(prefix)}
+    return filters

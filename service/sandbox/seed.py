@@ -1,0 +1,180 @@
+"""Brings a declared fleet into the simulated AWS, and further parts of it later."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any, Final
+
+from moto.ec2.models import ec2_backends
+
+from service.sandbox.claims import Claim
+from service.sandbox.declared import Account, ExtendedFrom, Fleet, Fragment, Region
+from service.sandbox.fleet import FleetError, merged
+from service.sandbox.generate import Place, Plan, plan_servers, record_of
+from service.sandbox.moto_drs import drs_backends
+from service.sandbox.tables import create_tables, put_account_rows, put_hub_row
+
+__all__ = ["Seeder"]
+
+_IMAGE: Final = "ami-12c6146b"  # one that moto knows
+# A row may have been changed by the sync under test; it is written again only when a fragment speaks of these.
+_IN_ROW: Final = frozenset({"name", "kinds", "role", "registered", "staging_accounts"})
+
+
+class Seeder:
+    """Seeds one fleet and remembers what of it is there, so that more can be added."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self.fleet = fleet
+        self._lock = threading.Lock()
+        self._claim = Claim()
+        self._numbers: dict[tuple[str, str], int] = defaultdict(int)  # last number used in an account and region
+
+    def seed(self) -> None:
+        """Create tables, account rows, instances and servers of the whole fleet.
+
+        Raises:
+            FleetError: when it names a region that DRS does not have, or an account that another sandbox has.
+        """
+        with self._lock:
+            _check_regions(self.fleet.accounts)
+            self._claim.extend(self.fleet.account_ids)
+            create_tables(self.fleet)
+            self._add(self.fleet.accounts)
+            put_account_rows(self.fleet, self.fleet.accounts)
+            put_hub_row(self.fleet)
+
+    def add(self, fragment: Fragment) -> Fleet:
+        """Add a fragment, and give the fleet with it. Servers of a known region come on top of those it has.
+
+        Raises:
+            FleetError: when fleet and fragment do not fit together; nothing is added then.
+        """
+        with self._lock:
+            _check_regions(fragment.accounts)
+            before, after = self.fleet, merged(self.fleet, fragment)
+            self._claim.extend(after.account_ids)
+            self.fleet = after
+            self._add(fragment.accounts)
+            changed = {
+                account.account_id
+                for account in fragment.accounts
+                if before.account(account.account_id) is None or account.model_fields_set & _IN_ROW
+            }
+            put_account_rows(after, [account for account in after.accounts if account.account_id in changed])
+            return after
+
+    def clear(self) -> None:
+        """Take everything away again and give the accounts back."""
+        with self._lock:
+            self._claim.release()
+            self._numbers.clear()
+
+    def remove(self, account_id: str, region: str, source_server_ids: Sequence[str]) -> int:
+        """Take servers away; unknown ids are passed over. Gives how many went.
+
+        Raises:
+            FleetError: when DRS has no such region.
+        """
+        with self._lock:
+            if region not in drs_backends[account_id]:
+                raise FleetError(f"DRS has no region {region}")
+            backend = drs_backends[account_id][region]
+            gone = [server_id for server_id in source_server_ids if server_id in backend.source_servers]
+            for server_id in gone:
+                backend.remove_source_server(server_id)
+            return len(gone)
+
+    def count(self) -> int:
+        """Give the number of servers there are now, extended ones included."""
+        return sum(
+            len(backend.source_servers)
+            for account_id in self.fleet.account_ids
+            for backend in list(drs_backends[account_id].values())
+        )
+
+    def _add(self, accounts: Sequence[Account]) -> None:
+        for account in accounts:
+            for name, region in account.regions.items():
+                if region.initialized:
+                    self._add_region(account.account_id, name, region)
+        for account in self.fleet.accounts:  # all: what was added may be a staging account of a known one
+            self._trust(account)
+        for account in accounts:
+            for name, region in account.regions.items():
+                for source in region.extended_from:
+                    self._extend(account.account_id, name, source)
+
+    def _add_region(self, account_id: str, name: str, region: Region) -> None:
+        backend = drs_backends[account_id][name]
+        if not backend.initialized:
+            backend.initialize_service()
+            for number in range(1, region.templates + 1):
+                backend.create_replication_configuration_template(_template(number))
+        place = account_id, name
+        plans = plan_servers(account_id, name, region, first=self._numbers[place] + 1)
+        self._numbers[place] += len(plans)
+        instances = _run_instances(plans)
+        for plan in plans:
+            instance = instances.get(plan.number)
+            record = record_of(plan, instance and instance.id, instance and instance.private_ip)
+            backend.add_source_server(record)
+
+    def _trust(self, account: Account) -> None:
+        """Let an account extend from its staging accounts, wherever those have DRS."""
+        for staging in self.fleet.accounts:
+            if staging.account_id not in account.staging_accounts:
+                continue
+            for name, region in staging.regions.items():
+                if region.initialized:
+                    drs_backends[staging.account_id][name].trust(account.account_id)
+
+    def _extend(self, account_id: str, name: str, source: ExtendedFrom) -> None:
+        drs_backends[source.account_id][name].trust(account_id)
+        backend = drs_backends[account_id][name]
+        for server in backend.list_extensible_source_servers(source.account_id)[: source.count]:
+            backend.extend(server.arn)
+
+
+def _check_regions(accounts: Sequence[Account]) -> None:
+    for account in accounts:
+        for name in account.regions:
+            if name not in drs_backends[account.account_id]:
+                known = ", ".join(sorted(drs_backends[account.account_id].regions))
+                raise FleetError(f"account {account.account_id}: DRS has no region {name}; it has {known}")
+
+
+def _template(number: int) -> dict[str, Any]:
+    return {
+        "stagingAreaSubnetId": f"subnet-{number:017x}",
+        "replicationServersSecurityGroupsIDs": [f"sg-{number:017x}"],
+        "replicationServerInstanceType": "t3.small",
+        "stagingAreaTags": {"Purpose": "drs-staging"},
+    }
+
+
+def _run_instances(plans: Sequence[Plan]) -> dict[int, Any]:
+    """Start the EC2 instances of planned servers, those of one place together. Gives them by server number."""
+    by_place: dict[Place, list[Plan]] = defaultdict(list)
+    for plan in plans:
+        if plan.origin:
+            by_place[plan.origin].append(plan)
+    instances: dict[int, Any] = {}
+    for place, group in by_place.items():
+        backend = ec2_backends[place.account_id][place.region]
+        reservation = backend.run_instances(
+            _IMAGE,
+            len(group),
+            None,
+            [],
+            is_instance_type_default=True,
+            instance_type="m5.large",
+            placement=place.availability_zone,
+            region_name=place.region,
+        )
+        for plan, instance in zip(group, reservation.instances, strict=True):
+            backend.create_tags([instance.id], dict(plan.tags))
+            instances[plan.number] = instance
+    return instances

@@ -1,0 +1,143 @@
+"""The DynamoDB tables a sync works on, and the rows that tell it which accounts there are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+
+from moto.dynamodb.models import dynamodb_backends
+
+from service.sandbox.declared import Account, Fleet, Tables
+
+__all__ = ["create_tables", "put_account_rows", "put_hub_row", "table_environment"]
+
+_ADDED_AT: Final = "2026-01-10T09:00:00+00:00"
+
+
+class _Table(NamedTuple):
+    base: str
+    variable: str
+    hash_key: str
+    range_key: str | None = None
+    indexes: Mapping[str, str] = MappingProxyType({})  # index name to its hash key; the range key is the table's hash
+
+
+_TARGET_ACCOUNTS: Final = _Table("target-accounts", "TARGET_ACCOUNTS_TABLE", "accountId")
+_TABLES: Final = (
+    _Table(
+        "source-server-inventory",
+        "SOURCE_SERVER_INVENTORY_TABLE",
+        "sourceServerArn",
+        "stagingAccountId",
+        MappingProxyType(
+            {
+                "SourceAccountIndex": "sourceAccountId",
+                "StagingAccountIndex": "stagingAccountId",
+                "ReplicationRegionIndex": "replicationRegion",
+            }
+        ),
+    ),
+    _Table("drs-region-status", "DRS_REGION_STATUS_TABLE", "region"),
+    _TARGET_ACCOUNTS,
+    _Table("tag-sync-config", "TAG_SYNC_CONFIG_TABLE", "accountId"),
+)
+
+
+def table_environment(tables: Tables) -> dict[str, str]:
+    """Give the environment variables that name the tables."""
+    return {table.variable: tables.name_of(table.base) for table in _TABLES}
+
+
+def create_tables(fleet: Fleet) -> None:
+    """Create the tables in the hub, empty."""
+    backend = dynamodb_backends[fleet.hub.account_id][fleet.hub.region]
+    for table in _TABLES:
+        name = fleet.tables.name_of(table.base)
+        keys = [table.hash_key, *filter(None, [table.range_key]), *table.indexes.values()]
+        backend.create_table(
+            name,
+            schema=_schema(table.hash_key, table.range_key),
+            throughput=None,
+            attr=[{"AttributeName": key, "AttributeType": "S"} for key in dict.fromkeys(keys)],
+            global_indexes=[_index(index, key, table.hash_key) for index, key in table.indexes.items()],
+            indexes=[],
+            streams=None,
+            billing_mode="PAY_PER_REQUEST",
+            sse_specification=None,
+            tags=[],
+            deletion_protection_enabled=False,
+            warm_throughput=None,
+        )
+        backend.update_time_to_live(name, {"AttributeName": "TTL", "Enabled": True})
+
+
+def _schema(hash_key: str, range_key: str | None) -> list[dict[str, str]]:
+    schema = [{"AttributeName": hash_key, "KeyType": "HASH"}]
+    return [*schema, {"AttributeName": range_key, "KeyType": "RANGE"}] if range_key else schema
+
+
+def _index(name: str, hash_key: str, range_key: str) -> dict[str, Any]:
+    return {
+        "IndexName": name,
+        "KeySchema": _schema(hash_key, range_key),
+        "Projection": {"ProjectionType": "ALL"},
+    }
+
+
+def put_account_rows(fleet: Fleet, accounts: Iterable[Account]) -> None:
+    """Write the rows of those accounts that have one into target-accounts."""
+    for account in accounts:
+        if account.has_row:
+            _put(fleet, _account_row(fleet, account))
+
+
+def put_hub_row(fleet: Fleet) -> None:
+    """Write the hub's row, unless the hub is declared among the accounts and has been written as such."""
+    if fleet.hub.registered and fleet.account(fleet.hub.account_id) is None:
+        _put(fleet, _row(fleet.hub.account_id, fleet.hub.name, is_hub=True))
+
+
+def _put(fleet: Fleet, row: dict[str, Any]) -> None:
+    dynamodb_backends[fleet.hub.account_id][fleet.hub.region].put_item(fleet.tables.name_of(_TARGET_ACCOUNTS.base), row)
+
+
+def _account_row(fleet: Fleet, account: Account) -> dict[str, Any]:
+    is_hub = account.account_id == fleet.hub.account_id
+    row = _row(account.account_id, account.title, is_hub=is_hub)
+    if not is_hub:  # the hub needs no role to reach itself
+        row.update(_reach(fleet, account))
+    if account.staging_accounts:
+        staging = [found for found in map(fleet.account, account.staging_accounts) if found]
+        row["stagingAccounts"] = {"L": [{"M": _staging_record(fleet, found)} for found in staging]}
+    return row
+
+
+def _row(account_id: str, name: str, *, is_hub: bool) -> dict[str, Any]:
+    return {
+        "accountId": {"S": account_id},
+        "accountName": {"S": name},
+        "status": {"S": "active"},
+        "isCurrentAccount": {"BOOL": is_hub},
+        **{moment: {"S": _ADDED_AT} for moment in ("createdAt", "lastValidated", "updatedAt")},
+        "createdBy": {"S": "system" if is_hub else "user"},
+    }
+
+
+def _reach(fleet: Fleet, account: Account) -> dict[str, Any]:
+    """Give role and external id as an operator would have entered them, also for an account that lacks the role."""
+    partition = "aws-us-gov" if fleet.hub.region.startswith("us-gov-") else "aws"
+    name = account.role.name if account.role else "DRSOrchestrationRole"
+    external_id = account.role.external_id if account.role else "drs-orchestration-cross-account"
+    reach = {"roleArn": {"S": f"arn:{partition}:iam::{account.account_id}:role/{name}"}}
+    return {**reach, "externalId": {"S": external_id}} if external_id else reach
+
+
+def _staging_record(fleet: Fleet, account: Account) -> dict[str, Any]:
+    return {
+        "accountId": {"S": account.account_id},
+        "accountName": {"S": account.title},
+        **_reach(fleet, account),
+        "addedAt": {"S": _ADDED_AT},
+        "addedBy": {"S": "user"},
+    }

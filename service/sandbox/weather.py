@@ -1,0 +1,102 @@
+"""Applies declared faults to calls: who is throttled, denied or failed, and how long a call takes."""
+
+from __future__ import annotations
+
+import math
+import re
+import threading
+from collections.abc import Callable
+from typing import Final
+
+from service.sandbox import refusals
+from service.sandbox.faults import Fail, Faults
+from service.sandbox.identity import Caller
+from service.sandbox.wire import Answer, Call, error
+
+__all__ = ["Weather"]
+
+_TOKEN_ASKED: Final = re.compile(rb'"nextToken"\s*:\s*"([^"]+)"')
+_TOKEN_GIVEN: Final = re.compile(rb'"nextToken"\s*:\s*"([^"]+)"|<nextToken>([^<]+)</nextToken>')
+
+
+class Weather:
+    """The faults of one sandbox and what they have done so far. Safe for use from many threads."""
+
+    def __init__(self, faults: Faults, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self.replace(faults)
+
+    def replace(self, faults: Faults) -> None:
+        """Take other faults from now on; buckets are full and counters at zero again."""
+        with self._lock:
+            self.faults = faults
+            self._buckets: dict[tuple[str, str], tuple[float, float]] = {}
+            self._matched = [0] * len(faults.fail)
+            self._failed = [0] * len(faults.fail)
+            self._pages: dict[tuple[str, str, str, str], int] = {}
+            self._counts_pages = any(rule.page is not None for rule in faults.fail)
+
+    def judge(self, call: Call, caller: Caller) -> Answer | None:
+        """Give the answer of a call that goes wrong; None when it may go through."""
+        with self._lock:
+            return self._throttle(call, caller) or self._deny(call, caller) or self._fail(call, caller)
+
+    def _throttle(self, call: Call, caller: Caller) -> Answer | None:
+        scope = (caller.account_id, call.region)
+        limit = self.faults.throttle.rate_of(*scope) if call.service == "drs" else None
+        if limit is None:
+            return None
+        rate, burst = limit
+        now = self._clock()
+        tokens, filled_at = self._buckets.get(scope, (float(burst), now))
+        tokens = min(float(burst), tokens + (now - filled_at) * rate)
+        allowed = tokens >= 1
+        self._buckets[scope] = (tokens - 1 if allowed else tokens, now)
+        return None if allowed else refusals.throttled(call, max(1, math.ceil((1 - tokens) / rate)))
+
+    def _deny(self, call: Call, caller: Caller) -> Answer | None:
+        for rule in self.faults.deny:
+            if rule.covers(caller.account_id, call.region, call.service, call.operation):
+                return refusals.access_denied(call, caller.arn, scp=rule.scp, message=rule.message)
+        return None
+
+    def _fail(self, call: Call, caller: Caller) -> Answer | None:
+        answer = None
+        for index, rule in enumerate(self.faults.fail):
+            if not rule.covers(caller.account_id, call.region, call.service, call.operation):
+                continue
+            self._matched[index] += 1
+            if answer is None and self._is_due(index, rule, call, caller):
+                self._failed[index] += 1
+                answer = error(call, rule.error, rule.message, status=rule.status)
+        return answer
+
+    def _is_due(self, index: int, rule: Fail, call: Call, caller: Caller) -> bool:
+        if rule.times is not None and self._failed[index] >= rule.times:
+            return False
+        if rule.page is not None:
+            return self._page_of(call, caller) == rule.page
+        return self._matched[index] >= rule.from_call
+
+    def _page_of(self, call: Call, caller: Caller) -> int:
+        token = _asked_token(call)
+        return self._pages.get((caller.account_id, call.region, call.operation, token), 1) if token else 1
+
+    def note_answer(self, call: Call, caller: Caller, answer: Answer) -> None:
+        """Remember which page the token of a listing leads to."""
+        if not self._counts_pages:
+            return
+        given = _TOKEN_GIVEN.search(answer.body)
+        if given is None:
+            return
+        with self._lock:
+            token = (given[1] or given[2]).decode()
+            self._pages[caller.account_id, call.region, call.operation, token] = self._page_of(call, caller) + 1
+
+
+def _asked_token(call: Call) -> str:
+    if call.form:
+        return call.form.get("NextToken", "")
+    asked = _TOKEN_ASKED.search(call.body)
+    return asked[1].decode() if asked else ""

@@ -1,0 +1,140 @@
+"""AWS on the wire: what a request asks for, and how each protocol spells an error."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+from urllib.parse import parse_qsl
+from xml.sax.saxutils import escape
+
+__all__ = ["Answer", "Application", "Call", "Environ", "error", "forward", "json_answer", "read_call", "xml_answer"]
+
+Environ = dict[str, Any]
+Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
+
+_REQUEST_ID: Final = "5a9db0c0-0000-4000-8000-000000000000"
+_TAG_OPERATIONS: Final = {"GET": "ListTagsForResource", "POST": "TagResource", "DELETE": "UntagResource"}
+_SCOPE_PARTS: Final = 5
+_STATUS_WORDS: Final = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 429: "Too Many Requests"}
+
+
+class Call(NamedTuple):
+    """One request as AWS would route it."""
+
+    access_key: str
+    region: str
+    service: str
+    operation: str
+    form: Mapping[str, str]
+    body: bytes
+
+    @property
+    def is_target_json(self) -> bool:
+        """Whether the service names the operation in X-Amz-Target."""
+        return self.service == "dynamodb"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole response; nothing is streamed, so that its length is always known."""
+
+    status: int
+    body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
+    reason: str = field(default="")
+
+    @property
+    def status_line(self) -> str:
+        """The status as WSGI wants it."""
+        return f"{self.status} {self.reason or _STATUS_WORDS.get(self.status, 'Answer')}"
+
+
+def read_call(environ: Environ, body: bytes) -> Call | None:
+    """Read who calls which operation where from a SigV4 request; None when it is not signed so."""
+    authorization = str(environ.get("HTTP_AUTHORIZATION", ""))
+    scope = authorization.partition("Credential=")[2].partition(",")[0].strip().split("/")
+    if not authorization.startswith("AWS4-") or len(scope) != _SCOPE_PARTS:
+        return None
+    access_key, _, region, service, _ = scope
+    form: Mapping[str, str] = {}
+    if str(environ.get("CONTENT_TYPE", "")).startswith("application/x-www-form-urlencoded"):
+        form = dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+    return Call(access_key, region, service.lower(), _operation(environ, form), form, body)
+
+
+def _operation(environ: Environ, form: Mapping[str, str]) -> str:
+    target = str(environ.get("HTTP_X_AMZ_TARGET", ""))
+    if target:
+        return target.rpartition(".")[2]
+    if "Action" in form:
+        return form["Action"]
+    path = str(environ.get("PATH_INFO", ""))
+    if path.startswith("/tags/"):
+        return _TAG_OPERATIONS.get(str(environ.get("REQUEST_METHOD", "")), "TagResource")
+    return path.strip("/").partition("/")[0] or "unknown"
+
+
+def forward(application: Application, environ: Environ, body: bytes) -> Answer:
+    """Let the application answer a request, and collect the whole answer."""
+    started: list[tuple[str, list[tuple[str, str]]]] = []
+
+    def start_response(
+        status: str, headers: list[tuple[str, str]], _exc_info: object = None
+    ) -> Callable[[bytes], None]:
+        started.append((status, headers))
+        return chunks.append
+
+    chunks: list[bytes] = []
+    parts = application({**environ, "wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}, start_response)
+    try:
+        chunks.extend(parts)
+    finally:
+        close = getattr(parts, "close", None)
+        if close is not None:
+            close()
+    status, headers = started[-1]
+    code, _, reason = status.partition(" ")
+    return Answer(int(code), b"".join(chunks), tuple(headers), reason)
+
+
+def json_answer(status: int, members: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Answer:
+    """Make an answer of JSON."""
+    all_headers = {"Content-Type": "application/json", **(headers or {})}
+    return Answer(status, json.dumps(members).encode(), tuple(all_headers.items()))
+
+
+def xml_answer(status: int, text: str) -> Answer:
+    """Make an answer of XML."""
+    return Answer(status, text.encode(), (("Content-Type", "text/xml;charset=UTF-8"),))
+
+
+def error(
+    call: Call, code: str, message: str, *, status: int, headers: Mapping[str, str] | None = None, **members: object
+) -> Answer:
+    """Say an error the way the called service says errors."""
+    if call.service == "ec2":
+        return xml_answer(
+            status,
+            f'<?xml version="1.0" encoding="UTF-8"?>\n<Response><Errors><Error><Code>{escape(code)}</Code>'
+            f"<Message>{escape(message)}</Message></Error></Errors><RequestID>{_REQUEST_ID}</RequestID></Response>",
+        )
+    if call.form:
+        return xml_answer(
+            status,
+            '<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type>'
+            f"<Code>{escape(code)}</Code><Message>{escape(message)}</Message></Error>"
+            f"<RequestId>{_REQUEST_ID}</RequestId></ErrorResponse>",
+        )
+    if call.is_target_json:
+        return json_answer(
+            status,
+            {"__type": f"com.amazon.coral.service#{code}", "message": message, **members},
+            {"Content-Type": "application/x-amz-json-1.0", **(headers or {})},
+        )
+    # DRS models a member named `code` on several errors, so only this header names the error beyond doubt.
+    return json_answer(
+        status, {"message": message, "code": code, **members}, {"x-amzn-ErrorType": code, **(headers or {})}
+    )

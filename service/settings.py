@@ -1,0 +1,101 @@
+"""The environment, read once into one frozen object. The only reader of `os.environ` in this package.
+
+AWS's own variables (`AWS_REGION`, `AWS_PROFILE`, `AWS_ENDPOINT_URL`, `AWS_CA_BUNDLE`, ...) are not here:
+the SDK reads them itself.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from service.errors import ConfigurationError
+
+__all__ = ["DEFAULT_REGIONS", "Settings", "load_settings"]
+
+# The aws partition as botocore 1.40 knows it. AWS has 34 by now, so the list is a setting, not a law.
+DEFAULT_REGIONS: Final = (
+    "us-east-1 us-east-2 us-west-1 us-west-2 ca-central-1 sa-east-1 eu-west-1 eu-west-2 eu-west-3 eu-central-1 "
+    "eu-central-2 eu-north-1 eu-south-1 eu-south-2 ap-east-1 ap-south-1 ap-south-2 ap-southeast-1 ap-southeast-2 "
+    "ap-southeast-3 ap-southeast-4 ap-northeast-1 ap-northeast-2 ap-northeast-3 me-south-1 me-central-1 af-south-1 "
+    "il-central-1"
+)
+_REGION_PATTERN: Final = r"^[a-z]{2,4}(-[a-z]+)+-\d{1,2}$"
+Regions = Annotated[tuple[Annotated[str, Field(pattern=_REGION_PATTERN)], ...], NoDecode]
+
+
+class Settings(BaseSettings):
+    """Every setting, by the name of its environment variable in lower case."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    target_accounts_table: str = Field("", description="DynamoDB table of the accounts to sync; required to sync")
+    source_server_inventory_table: str = Field("", description="DynamoDB table of the inventory; required to sync")
+    drs_region_status_table: str = Field(
+        "", description="DynamoDB table of region status; unset: every region is scanned"
+    )
+    aws_lambda_function_name: str = Field("", description="set by Lambda; decides where metrics are written")
+    log_level: str = Field(
+        "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="of this package's own log lines"
+    )
+
+    drs_regions: Regions = Field(DEFAULT_REGIONS, validate_default=True, description="regions a full scan covers")
+    drs_excluded_regions: Regions = Field((), description="regions never looked at")
+
+    region_status_cache_seconds: float = Field(60.0, ge=0, description="how long one read of region status serves")
+    region_status_timeout_seconds: float = Field(5.0, gt=0, description="a slower read falls back to every region")
+    sync_interval_seconds: float = Field(900.0, gt=0, description="how often the inventory sync is scheduled")
+    discovery_window_seconds: float = Field(7200.0, gt=0, description="within this every inactive region is looked at")
+    discovery_call_share: float = Field(0.2, gt=0, le=1, description="discovery keeps scopes below this share of all")
+    inventory_refresh_seconds: float = Field(604_800.0, gt=0, description="an unchanged item is rewritten this often")
+    topology_reads_per_scope: int = Field(50, ge=0, description="GetReplicationConfiguration calls per scope and run")
+
+    scopes_at_once: int = Field(32, ge=1, le=500, description="(account, region) scopes worked on at the same time")
+    calls_at_once: int = Field(64, ge=1, le=1000, description="AWS calls in flight, all accounts and regions together")
+    drs_calls_per_second: float = Field(5.0, gt=0, description="start rate per account and region; AWS publishes none")
+    drs_burst: int = Field(10, ge=1, description="calls that may go out at once after a pause")
+    drs_calls_at_once: int = Field(2, ge=1, description="DRS calls in flight per account and region")
+    drs_page_size: int = Field(200, ge=1, le=1000, description="maxResults of DescribeSourceServers")
+    connect_timeout_seconds: float = Field(3.0, gt=0, description="of one connection attempt")
+    read_timeout_seconds: float = Field(10.0, gt=0, description="between two pieces of an answer")
+    scope_deadline_seconds: float = Field(60.0, gt=0, description="a scope that takes longer is reported as failed")
+
+    @field_validator("drs_regions", "drs_excluded_regions", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+
+    @property
+    def catalog(self) -> tuple[str, ...]:
+        """The regions a full scan covers, in order, without duplicates and without the excluded ones."""
+        return tuple(dict.fromkeys(region for region in self.drs_regions if region not in self.drs_excluded_regions))
+
+    def require(self, *names: str) -> None:
+        """Check that settings are set.
+
+        Raises:
+            ConfigurationError: naming the environment variables to set.
+        """
+        missing = [name.upper() for name in names if not getattr(self, name)]
+        if missing:
+            raise ConfigurationError(
+                f"set the environment variable {' and '.join(missing)} to the name of the DynamoDB table "
+                '(see the README, "Point it at a real account")'
+            )
+
+
+def load_settings() -> Settings:
+    """Read the environment.
+
+    Raises:
+        ConfigurationError: naming each variable that is wrong, what it held, and what it may hold.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = [
+            f"{str(problem['loc'][0]).upper()}={problem['input']!r}: {problem['msg']}" for problem in error.errors()
+        ]
+        raise ConfigurationError("mend these settings: " + "; ".join(lines)) from None

@@ -1,0 +1,56 @@
+"""One fan-out for every sync: limited, streamed, cancellable."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+
+from service.errors import DrsSyncError
+
+__all__ = ["fan_out"]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@asynccontextmanager
+async def fan_out(
+    items: Iterable[T], work: Callable[[T], Awaitable[R]], *, at_once: int
+) -> AsyncIterator[MemoryObjectReceiveStream[R]]:
+    """Open a stream of exactly one result per item, in order of arrival.
+
+    `at_once` workers draw from `items`, which may be a generator: neither tasks nor results pile up, and a slow
+    consumer slows the work. Leaving the block early cancels what is under way.
+
+    Raises:
+        DrsSyncError: one that `work` raised ends the fan-out and comes out bare, not in a group.
+    """
+    send, receive = anyio.create_memory_object_stream[R]()
+    queue = iter(items)
+
+    async def worker(out: MemoryObjectSendStream[R], source: Iterator[T]) -> None:
+        async with out:
+            for item in source:  # shared by all workers: each item is drawn once
+                await out.send(await work(item))
+
+    try:
+        async with receive, anyio.create_task_group() as tasks:
+            async with send:
+                for _ in range(at_once):
+                    tasks.start_soon(worker, send.clone(), queue)
+            yield receive
+            tasks.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        expected, bugs = group.split(DrsSyncError)
+        if expected is None or bugs is not None:
+            raise
+        raise _first(expected) from None
+
+
+def _first(group: BaseExceptionGroup[DrsSyncError]) -> DrsSyncError:
+    found = group.exceptions[0]
+    return _first(found) if isinstance(found, BaseExceptionGroup) else found

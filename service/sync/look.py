@@ -1,0 +1,288 @@
+"""One look at one (account, region): list, compare, enrich, write, remove. The scope decides nothing about others."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from service.aws.drs import DrsReads
+from service.aws.ec2 import Ec2Reads
+from service.errors import AwsError
+from service.inventory.servers import (
+    InstanceFacts,
+    SourceServer,
+    build_item,
+    content_hash,
+    instance_facts,
+    parse_server,
+)
+from service.inventory.table import Held, InventoryTable, ItemKey
+from service.inventory.topology import capture, choose_template, copied, is_complete
+from service.models import Now, Place, RegionStatus, Trouble
+from service.settings import Settings
+from service.sync.fanout import fan_out
+
+__all__ = ["Look", "LookTools", "Seen"]
+
+
+@dataclass(frozen=True, slots=True)
+class LookTools:
+    """What every look of a run shares."""
+
+    inventory: InventoryTable
+    ec2_of: Callable[[str], Awaitable[Ec2Reads]]
+    settings: Settings
+    now: Now
+    partition: str
+    run_started_at: datetime
+
+
+@dataclass(slots=True)
+class Seen:
+    """What a look has brought so far. It stays true when the look breaks off."""
+
+    servers: int = 0
+    written: int = 0
+    removed: int = 0
+    rejected: int = 0
+    topologies: int = 0
+    listed_completely: bool = False
+    settled: bool = False  # listed, written and tidied up; only details of topology may be missing
+    troubles: list[Trouble] = field(default_factory=list)
+    warnings: list[Trouble] = field(default_factory=list)
+    points_at: set[Place] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class _Row:
+    """One server on its way into the table."""
+
+    record: Mapping[str, Any]
+    server: SourceServer
+    held: Held | None
+    facts: InstanceFacts | None = None
+    digest: str = ""
+
+    def key(self, place: Place) -> ItemKey:
+        return ItemKey(self.server.arn, self.server.staging_account or place.account_id)
+
+
+class Look:
+    """A look under way. `seen` may be read at any time, also after `run` was cancelled."""
+
+    def __init__(self, place: Place, drs: DrsReads, tools: LookTools) -> None:
+        self.place = place
+        self.seen = Seen()
+        self.started_at = tools.now()
+        self._drs = drs
+        self._tools = tools
+        self._held: dict[ItemKey, Held] | None = None
+        self._present: set[ItemKey] = set()
+        self._unfinished: list[tuple[ItemKey, SourceServer]] = []
+        self._templates: Sequence[Mapping[str, Any]] | None = None
+        self._templates_asked = False
+
+    async def run(self) -> None:
+        """List the scope to its last page, page by page into the table; then remove what it did not show.
+
+        Raises:
+            AwsError: the listing, or the inventory table, broke off. What was written before stays; nothing is removed.
+        """
+        async with aclosing(self._drs.source_servers(self.place.region)) as pages:
+            async for page in pages:
+                if self._held is None:
+                    self._held = await self._tools.inventory.held(self.place, partition=self._tools.partition)
+                await self._take_in(page)
+        self.seen.listed_completely = True
+        await self._remove_absent()
+        self.seen.settled = True
+        await self._complete_topologies()
+
+    async def _take_in(self, page: Sequence[Mapping[str, Any]]) -> None:
+        rows = self._read(page)
+        await self._enrich(rows)
+        for row in rows:
+            row.digest = content_hash(row.record, row.server, row.facts)
+        changed = [row for row in rows if self._is_worth_writing(row)]
+        self.seen.points_at.update(*(row.server.points_at() for row in changed))
+        await self._write(changed)
+
+    def _read(self, page: Sequence[Mapping[str, Any]]) -> list[_Row]:
+        rows: list[_Row] = []
+        for record in page:
+            server = parse_server(record)
+            if isinstance(server, str):
+                self._reject(str(record.get("sourceServerID", "a server")), server)
+                self.seen.servers += 1
+                continue
+            row = _Row(record, server, None)
+            key = row.key(self.place)
+            if key not in self._present:  # a server may show up again when pages shift under the listing
+                row.held = (self._held or {}).get(key)
+                self._present.add(key)
+                self.seen.servers += 1
+                rows.append(row)
+        return rows
+
+    def _reject(self, server_id: str, why: str) -> None:
+        self.seen.rejected += 1
+        self._note(self.seen.troubles, "UnusableRecord", f"{server_id}: {why}")
+
+    def _is_worth_writing(self, row: _Row) -> bool:
+        """Whether the table lacks something: the server, a change, its topology, or a refresh after a long time."""
+        held = row.held
+        if held is None or held.digest != row.digest or held.updated_at is None:
+            return True
+        if row.server.is_forward and not held.topology_complete:
+            self._unfinished.append((row.key(self.place), row.server))
+        age = self._tools.run_started_at - held.updated_at
+        return age > timedelta(seconds=self._tools.settings.inventory_refresh_seconds)
+
+    async def _enrich(self, rows: Sequence[_Row]) -> None:
+        """Ask EC2 where each instance lives. Instances that EC2 does not show keep what was known of them last."""
+        by_origin: dict[Place, list[_Row]] = {}
+        for row in rows:
+            row.facts = row.held.facts if row.held else None
+            origin = row.server.origin(self.place)
+            if origin is not None:
+                by_origin.setdefault(origin, []).append(row)
+        for origin, group in by_origin.items():
+            ids = [row.server.instance_id for row in group if row.server.instance_id]
+            try:
+                ec2 = await self._tools.ec2_of(origin.account_id)
+                instances = await ec2.instances(origin.region, ids)
+            except AwsError as error:
+                self.seen.troubles.append(error.trouble)
+                continue
+            for row in group:
+                instance = instances.get(row.server.instance_id or "")
+                if instance is not None:
+                    row.facts = instance_facts(instance)
+
+    async def _write(self, rows: Sequence[_Row]) -> None:
+        if not rows:
+            return
+        originals = await self._originals(rows)
+        items = [
+            build_item(
+                row.record,
+                row.server,
+                row.facts,
+                self.place,
+                digest=row.digest,
+                synced_at=self._tools.run_started_at,
+                original=copied(originals[row.server.lineage]) if row.server.lineage in originals else {},
+            )
+            for row in rows
+        ]
+        try:
+            await self._tools.inventory.write(items)
+        except AwsError as error:
+            if error.code != "ValidationException":
+                raise
+            await self._write_one_by_one(items)
+        else:
+            self.seen.written += len(items)
+
+    async def _write_one_by_one(self, items: Sequence[Mapping[str, Any]]) -> None:
+        """Find the item that DynamoDB refuses, such as one above 400 KB: it costs only itself."""
+        for item in items:
+            try:
+                await self._tools.inventory.write([item])
+            except AwsError as error:
+                if error.code != "ValidationException":
+                    raise
+                self._reject(item["sourceServerID"], error.message)
+            else:
+                self.seen.written += 1
+
+    async def _originals(self, rows: Sequence[_Row]) -> dict[str, Mapping[str, Any]]:
+        """Give the original topology of each forward server, captured now where there is none yet.
+
+        Topology is written before the inventory: after a crash in between, the server is still new to the next run.
+        """
+        forward = {row.server.lineage: row for row in rows if row.server.is_forward}
+        if not forward:
+            return {}
+        known: dict[str, Mapping[str, Any]] = dict(await self._tools.inventory.topologies(forward))
+        fresh = [row for lineage, row in forward.items() if lineage not in known]
+        if fresh:
+            await self._read_templates()
+            async with fan_out(fresh, self._capture, at_once=8) as captured:
+                known.update({topology["sourceServerArn"]: topology async for topology in captured})
+        for row in forward.values():
+            if not is_complete(known[row.server.lineage]):
+                self._unfinished.append((row.key(self.place), row.server))
+        return known
+
+    async def _capture(self, row: _Row) -> Mapping[str, Any]:
+        own = row.server.staging_account in {None, self.place.account_id}
+        topology = capture(
+            row.server,
+            self.place,
+            now=self._tools.now(),
+            templates=self._templates if own else None,  # another account's templates are not ours to name
+            legacy=row.held.item if row.held else {},
+        )
+        self.seen.topologies += 1
+        if topology["captureMethod"] == "late":
+            self._note(
+                self.seen.warnings,
+                "TopologyCapturedLate",
+                f"{row.server.server_id} was launched before it was first seen: check its original topology",
+            )
+        return await self._tools.inventory.capture(topology)
+
+    async def _read_templates(self) -> None:
+        if self._templates_asked:
+            return
+        self._templates_asked = True
+        try:
+            self._templates = await self._drs.templates(self.place.region)
+        except AwsError as error:
+            self.seen.warnings.append(error.trouble)
+
+    async def _remove_absent(self) -> None:
+        if self.seen.rejected:
+            return  # a record that cannot be read may be one of those that seem absent
+        absent = [key for key in self._held or {} if key not in self._present]
+
+        async def remove(key: ItemKey) -> bool:
+            return await self._tools.inventory.remove(key, looked_at=self.started_at)
+
+        async with fan_out(absent, remove, at_once=8) as removals:
+            async for removed in removals:
+                self.seen.removed += removed
+
+    async def _complete_topologies(self) -> None:
+        """Read the replication configuration of servers whose topology lacks it, within the run's budget.
+
+        What fails or remains is asked for again by the next run.
+        """
+        todo = self._unfinished[: self._tools.settings.topology_reads_per_scope]
+        if not todo:
+            return
+        await self._read_templates()
+        async with fan_out(todo, self._complete, at_once=self._tools.settings.drs_calls_at_once) as troubles:
+            async for trouble in troubles:
+                if trouble is not None:
+                    self.seen.warnings.append(trouble)
+
+    async def _complete(self, unfinished: tuple[ItemKey, SourceServer]) -> Trouble | None:
+        key, server = unfinished
+        try:
+            configuration = await self._drs.replication_configuration(self.place.region, server.server_id)
+            own = server.staging_account in {None, self.place.account_id}
+            template = choose_template(self._templates or (), configuration) if own else None
+            topology = await self._tools.inventory.complete_topology(server.lineage, configuration, template)
+            await self._tools.inventory.refresh_copy(key, copied(topology))
+        except AwsError as error:
+            return error.trouble
+        return None
+
+    def _note(self, troubles: list[Trouble], code: str, message: str) -> None:
+        account_id, region = self.place
+        troubles.append(Trouble(code, message, RegionStatus.ERROR, account_id=account_id, region=region))

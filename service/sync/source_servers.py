@@ -1,0 +1,339 @@
+"""The inventory sync: choose places, look at all of them at once, keep both tables true, report."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, Protocol
+
+import anyio
+
+from service.accounts.access import AccountAccess, read_directory
+from service.accounts.records import Directory
+from service.aws.door import AwsDoor
+from service.aws.drs import DrsReader
+from service.aws.dynamodb import Table
+from service.aws.ec2 import Ec2Reader
+from service.aws.meter import Meter, metering
+from service.errors import AwsError, ConfigurationError
+from service.inventory.table import InventoryTable
+from service.models import Coverage, Now, Place, RegionStatus, Trouble, iso
+from service.regions.choose import Choice, DiscoveryPolicy, Unreadable, Why, choose
+from service.regions.rows import Note, RegionRow
+from service.regions.status_table import RegionStatusTable
+from service.settings import Settings
+from service.sync.fanout import fan_out
+from service.sync.look import Look, LookTools, Seen
+from service.sync.report import InventoryReport, Looked, RunFacts
+
+__all__ = ["OPERATION", "InventorySync", "Progress", "Request"]
+
+OPERATION: Final = "sync_source_server_inventory"
+_log = logging.getLogger(__name__)
+_SWITCHED_OFF: Final = frozenset({RegionStatus.REGION_NOT_ENABLED, RegionStatus.REGION_NOT_OPTED_IN})
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a caller may ask of a run. No accounts means all of them; no regions means: let the table decide."""
+
+    accounts: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+    excluded_regions: tuple[str, ...] = ()
+    full_scan: bool = False
+    budget_s: float | None = None
+
+
+class Progress(Protocol):
+    """Told how a run gets on."""
+
+    def planned(self, choice: Choice, accounts: int) -> None:
+        """The places are chosen."""
+        ...
+
+    def looked(self, looked: Looked) -> None:
+        """One place is done."""
+        ...
+
+
+@dataclass(slots=True)
+class _Run:
+    """State of one run."""
+
+    request: Request
+    directory: Directory
+    access: AccountAccess
+    choice: Choice
+    tools: LookTools
+    known_accounts: frozenset[str] | None
+    ends_at: float
+    report: InventoryReport = field(default_factory=InventoryReport)
+    open_looks: Counter[str] = field(default_factory=Counter)
+    notes: dict[str, list[Note]] = field(default_factory=dict)
+    requests: dict[str, dict[str, datetime]] = field(default_factory=dict)
+
+
+class InventorySync:
+    """Keeps the inventory table and the region status table true. One instance serves many runs."""
+
+    def __init__(self, door: AwsDoor, settings: Settings, status: RegionStatusTable, now: Now) -> None:
+        self._door = door
+        self._settings = settings
+        self._status = status
+        self._now = now
+
+    async def run(self, request: Request, progress: Progress | None = None) -> dict[str, Any]:
+        """Do one sync and give its report.
+
+        Raises:
+            ConfigurationError: the request or the settings are wrong; nothing was read or written.
+            AwsError: the hub's credentials or the target accounts table cannot be used.
+        """
+        self._settings.require("target_accounts_table", "source_server_inventory_table")
+        self._check_regions((*request.regions, *request.excluded_regions))
+        began, started_at = anyio.current_time(), self._now()
+        with metering() as meter:
+            try:
+                run = await self._plan(request, started_at)
+                if progress is not None:
+                    progress.planned(run.choice, len({place.account_id for place in run.choice.look}))
+                await self._look_everywhere(run, progress)
+                await self._tidy(run)
+            finally:
+                self._status.invalidate()
+        return run.report.as_json(self._facts(run, meter, started_at, anyio.current_time() - began))
+
+    def _check_regions(self, regions: Iterable[str]) -> None:
+        unknown = sorted(set(regions) - set(self._settings.drs_regions))
+        if unknown:
+            raise ConfigurationError(
+                f"unknown region {', '.join(unknown)}: known are {' '.join(self._settings.drs_regions)}; "
+                "add new ones to DRS_REGIONS"
+            )
+
+    async def _plan(self, request: Request, started_at: datetime) -> _Run:
+        identity = await self._door.identity()
+        region = self._door.hub_region
+        directory, troubles = await read_directory(
+            Table(self._door.hub(), self._settings.target_accounts_table, region)
+        )
+        accounts = _wanted(request.accounts, directory, self._settings.target_accounts_table)
+        rows = await self._status.rows()
+        choice = self._choose(request, rows, accounts)
+        access = AccountAccess(self._door, directory)
+        inventory = InventoryTable(Table(self._door.hub(), self._settings.source_server_inventory_table, region))
+
+        async def ec2_of(account_id: str) -> Ec2Reader:
+            return Ec2Reader(await access.caller(account_id))
+
+        run = _Run(
+            request=request,
+            directory=directory,
+            access=access,
+            choice=choice,
+            tools=LookTools(inventory, ec2_of, self._settings, self._now, identity.partition, started_at),
+            # Only a run that saw every account may say which entries of the status table belong to none.
+            known_accounts=None if request.accounts or troubles else frozenset(directory.targets),
+            ends_at=anyio.current_time() + (request.budget_s if request.budget_s is not None else float("inf")),
+        )
+        run.report.trouble(*troubles)
+        run.report.skip(choice.skip)
+        run.open_looks.update(place.region for place in choice.look)
+        return run
+
+    def _choose(self, request: Request, rows: Sequence[RegionRow] | Unreadable, accounts: Collection[str]) -> Choice:
+        settings = self._settings
+        excluded = frozenset((*request.excluded_regions, *settings.drs_excluded_regions))
+        choice = choose(
+            rows,
+            accounts,
+            settings.drs_regions,
+            now=self._now(),
+            policy=DiscoveryPolicy(
+                window_s=settings.discovery_window_seconds,
+                interval_s=settings.sync_interval_seconds,
+                call_share=settings.discovery_call_share,
+            ),
+            full_scan=request.full_scan,
+            requested=[region for region in request.regions if region not in excluded],
+            excluded=excluded,
+        )
+        level = logging.WARNING if choice.source.is_fallback else logging.INFO
+        _log.log(
+            level,
+            "regions chosen",
+            extra={
+                "operation": OPERATION,
+                "regionSource": str(choice.source),
+                "reason": choice.reason,
+                "activeScopes": choice.count(Why.ACTIVE),
+                "discoveryScopes": choice.count(Why.DISCOVERY),
+                "scopes": len(choice.look),
+                "scopesSkipped": len(choice.skip),
+            },
+        )
+        return choice
+
+    async def _look_everywhere(self, run: _Run, progress: Progress | None) -> None:
+        async def visit(place: Place) -> tuple[Looked, Look | None]:
+            return await self._visit(run, place)
+
+        # Region by region, so that the first rows of the status table are written early.
+        places = sorted(run.choice.look, key=lambda place: (place.region, place.account_id))
+        async with fan_out(places, visit, at_once=self._settings.scopes_at_once) as looks:
+            async for looked, look in looks:
+                run.report.add(looked)
+                if progress is not None:
+                    progress.looked(looked)
+                await self._book(run, looked, look)
+
+    async def _visit(self, run: _Run, place: Place) -> tuple[Looked, Look | None]:
+        """Look at one place under its deadline; whatever goes wrong there stays there."""
+        began = anyio.current_time()
+        remaining = min(self._settings.scope_deadline_seconds, run.ends_at - began)
+        if remaining <= 0:
+            trouble = _trouble(place, "DeadlineExceeded", "the run's time was up before this place's turn")
+            return Looked(place, Coverage.FAILED, troubles=(trouble,)), None
+        look: Look | None = None
+        failure: Trouble | None = None
+        with anyio.move_on_after(remaining) as deadline:
+            try:
+                caller = await run.access.caller(place.account_id)
+                drs = DrsReader(caller, page_size=self._settings.drs_page_size)
+                look = Look(place, drs, run.tools)
+                await look.run()
+            except AwsError as error:
+                failure = error.trouble if look is not None else _account_trouble(error)
+        if deadline.cancelled_caught:
+            failure = _trouble(place, "DeadlineExceeded", f"not done within {remaining:.0f} s")
+        return _judge(place, look, failure, run.choice.look[place], seconds=anyio.current_time() - began), look
+
+    async def _book(self, run: _Run, looked: Looked, look: Look | None) -> None:
+        """Note a look for the region's row, and write the row once the region's last look is in."""
+        place, why = looked.place, run.choice.look[looked.place]
+        if note := _note_of(looked, look, why, self._now()):
+            run.notes.setdefault(place.region, []).append(note)
+            if note.server_count and why is not Why.ACTIVE:
+                run.report.newly_active.add(place.region)
+        if look is not None:
+            for other in look.seen.points_at:
+                if other.account_id in run.directory.targets and other not in run.choice.look:
+                    run.requests.setdefault(other.region, {})[other.account_id] = self._now()
+        run.open_looks[place.region] -= 1
+        if run.open_looks[place.region] == 0:
+            await self._record(run, place.region, run.notes.pop(place.region, []))
+
+    async def _record(self, run: _Run, region: str, notes: Sequence[Note]) -> None:
+        requests = run.requests.pop(region, {})
+        if not notes and not requests and run.known_accounts is None:
+            return
+        try:
+            await self._status.record(region, notes, requests=requests, known_accounts=run.known_accounts)
+        except AwsError as error:
+            run.report.trouble(error.trouble)
+
+    async def _tidy(self, run: _Run) -> None:
+        """Write what points at regions that this run did not look at, and drop entries of accounts that are gone."""
+        rows = await self._status.rows()
+        strangers: set[str] = set()
+        if run.known_accounts is not None and not isinstance(rows, Unreadable):
+            strangers = {row.region for row in rows if set(row.accounts) - run.known_accounts}
+        for region in sorted(set(run.requests) | strangers):
+            await self._record(run, region, [])
+
+    def _facts(self, run: _Run, meter: Meter, started_at: datetime, duration_s: float) -> RunFacts:
+        places = [*run.choice.look, *run.choice.skip]
+        return RunFacts(
+            operation=OPERATION,
+            accounts=len({place.account_id for place in places}),
+            region_source=str(run.choice.source),
+            region_reason=run.choice.reason,
+            regions=tuple(sorted({place.region for place in places})),
+            discovered=run.choice.count(Why.DISCOVERY),
+            started_at=iso(started_at),
+            duration_s=duration_s,
+            calls=meter.by_service(),
+            throttled=meter.throttled,
+            scopes_at_once=self._settings.scopes_at_once,
+        )
+
+
+def _wanted(asked: Sequence[str], directory: Directory, table_name: str) -> Collection[str]:
+    unknown = sorted(set(asked) - set(directory.targets))
+    if unknown:
+        raise ConfigurationError(
+            f"account {', '.join(unknown)} is not in the target accounts table {table_name}; "
+            f"it holds {', '.join(sorted(directory.targets)) or 'none'}"
+        )
+    return set(asked) or directory.targets.keys()
+
+
+def _judge(place: Place, look: Look | None, failure: Trouble | None, why: Why, *, seconds: float) -> Looked:
+    """Say what became of a scope: what it brought, and whether that is all there is."""
+    seen = look.seen if look else Seen()
+    if failure is not None and look is not None and not seen.servers:
+        if failure.status is RegionStatus.NOT_INITIALIZED:
+            return Looked(place, Coverage.COMPLETE, seconds=seconds)  # a complete answer: DRS is not in use there
+        if failure.status in _SWITCHED_OFF and why is not Why.ACTIVE:
+            # The account has switched the region off: worth a word, no failure, unless servers were known there.
+            return Looked(place, Coverage.SKIPPED, seconds=seconds, warnings=(failure,))
+    warnings, troubles = list(seen.warnings), list(seen.troubles)
+    if failure is not None:
+        (warnings if seen.settled else troubles).append(failure)
+    if seen.settled and not troubles:
+        coverage = Coverage.COMPLETE
+    else:
+        coverage = Coverage.PARTIAL if seen.servers or seen.listed_completely else Coverage.FAILED
+    return Looked(
+        place,
+        coverage,
+        servers=seen.servers,
+        written=seen.written,
+        removed=seen.removed,
+        rejected=seen.rejected,
+        topologies=seen.topologies,
+        seconds=seconds,
+        troubles=tuple(troubles),
+        warnings=tuple(warnings),
+    )
+
+
+def _note_of(looked: Looked, look: Look | None, why: Why, now: datetime) -> Note | None:
+    """Say what a look means for the status table; None where there was no look to speak of."""
+    place = looked.place
+    if look is None:
+        # The account could not be entered. Only places known to have servers are marked: one record, no storm of 28.
+        if why not in {Why.ACTIVE, Why.REQUESTED, Why.POINTED_AT, Why.UNSETTLED} or not looked.troubles:
+            return None
+        return _failed_note(place, looked.troubles[-1], now)
+    if look.seen.listed_completely:
+        return Note(place.account_id, RegionStatus.ACTIVE, look.started_at, look.seen.servers)
+    if looked.coverage is Coverage.COMPLETE:
+        return Note(place.account_id, RegionStatus.NOT_INITIALIZED, look.started_at, 0)
+    return _failed_note(place, (*looked.warnings, *looked.troubles)[-1], look.started_at)
+
+
+def _failed_note(place: Place, trouble: Trouble, looked_at: datetime) -> Note:
+    status = RegionStatus.ERROR if trouble.status.settles_count else trouble.status
+    return Note(place.account_id, status, looked_at, None, f"{trouble.code}: {trouble.message}")
+
+
+def _account_trouble(error: AwsError) -> Trouble:
+    """Say that an account could not be entered; its region is not to blame, so none is named."""
+    denied = error.verdict.status in {RegionStatus.IAM_PERMISSION_DENIED, RegionStatus.SCP_DENIED}
+    return Trouble(
+        error.code,
+        error.message,
+        RegionStatus.IAM_PERMISSION_DENIED if denied else RegionStatus.ERROR,
+        error.call.service,
+        error.call.operation,
+        error.call.account_id,
+        advice="check that the role exists, trusts this account, and that the record holds its external id",
+    )
+
+
+def _trouble(place: Place, code: str, message: str) -> Trouble:
+    return Trouble(code, message, RegionStatus.ERROR, "", "", place.account_id, place.region)

@@ -1,0 +1,162 @@
+"""Every client refuses a certificate that was issued for another name, and all clients share their connections."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import trustme
+
+from service.aws.door import AwsDoor
+from service.errors import AwsError
+from service.settings import Settings
+
+SERVICES = {
+    "sts": ("GetCallerIdentity", {}),
+    "drs": ("DescribeSourceServers", {}),
+    "ec2": ("DescribeInstances", {}),
+    "dynamodb": ("ListTables", {}),
+}
+
+
+XML = b"<Response><Errors><Error><Code>ValidationError</Code><Message>no</Message></Error></Errors></Response>"
+
+
+@dataclass
+class TlsServer:
+    """Answers every request with an error that nobody tries again, and counts."""
+
+    port: int = 0
+    connections: int = 0
+    requests: list[str] = field(default_factory=list)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = next(
+                    (
+                        int(line.split(b":")[1])
+                        for line in head.split(b"\r\n")
+                        if line.lower().startswith(b"content-length")
+                    ),
+                    0,
+                )
+                await reader.readexactly(length)
+                self.requests.append(head.decode())
+                body = XML if b"form-urlencoded" in head else b'{"message":"no"}'
+                writer.write(
+                    b"HTTP/1.1 400 Bad Request\r\nx-amzn-ErrorType: ValidationException\r\n"
+                    b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+                )
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass  # the client hung up
+        finally:
+            writer.close()
+
+
+@asynccontextmanager
+async def tls_server(authority: trustme.CA, name: str) -> AsyncIterator[TlsServer]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(name).configure_cert(context)
+    answering = TlsServer()
+    listening = await asyncio.start_server(answering.serve, "127.0.0.1", 0, ssl=context)
+    answering.port = listening.sockets[0].getsockname()[1]
+    async with listening:
+        yield answering
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def trusted(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    bundle = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(bundle))
+    for name, value in {
+        "AWS_CA_BUNDLE": str(bundle),
+        "AWS_REGION": "eu-west-1",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_ACCESS_KEY_ID": "AKIATEST",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "NO_PROXY": "localhost",
+    }.items():
+        monkeypatch.setenv(name, value)
+    return
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+async def _code_of_call(service: str, region: str = "eu-west-1") -> str:
+    async with AwsDoor(Settings(), _now) as door:
+        return await _call(door, service, region)
+
+
+async def _call(door: AwsDoor, service: str, region: str) -> str:
+    operation, params = SERVICES[service]
+    with pytest.raises(AwsError) as caught:
+        await door.hub().call(service, operation, params, region=region)
+    return caught.value.code
+
+
+@pytest.mark.usefixtures("trusted")
+@pytest.mark.parametrize("service", SERVICES)
+async def test_a_certificate_for_another_name_is_refused(
+    service: str, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with tls_server(authority, "another.example.com") as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"https://localhost:{server.port}")
+        assert await _code_of_call(service) == "CertificateRefused"
+        assert server.requests == []
+
+
+@pytest.mark.usefixtures("trusted")
+@pytest.mark.parametrize("service", SERVICES)
+async def test_the_right_name_is_accepted(service: str, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with tls_server(authority, "localhost") as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"https://localhost:{server.port}")
+        assert await _code_of_call(service) not in {"CertificateRefused", "EndpointUnreachable"}
+        assert len(server.requests) == 1
+
+
+@pytest.mark.usefixtures("trusted")
+async def test_an_unknown_authority_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with tls_server(trustme.CA(), "localhost") as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"https://localhost:{server.port}")
+        assert await _code_of_call("drs") == "CertificateRefused"
+        assert server.requests == []
+
+
+@pytest.mark.usefixtures("trusted")
+async def test_an_endpoint_of_one_service_is_honoured(authority: trustme.CA, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with tls_server(authority, "localhost") as common, tls_server(authority, "localhost") as special:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"https://localhost:{common.port}")
+        monkeypatch.setenv("AWS_ENDPOINT_URL_DRS", f"https://localhost:{special.port}")
+        async with AwsDoor(Settings(), _now) as door:
+            await _call(door, "drs", "eu-west-1")
+            await _call(door, "ec2", "eu-west-1")
+        assert len(special.requests) == len(common.requests) == 1
+
+
+@pytest.mark.usefixtures("trusted")
+async def test_all_clients_share_one_pool(authority: trustme.CA, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with tls_server(authority, "localhost") as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"https://localhost:{server.port}")
+        async with AwsDoor(Settings(), _now) as door:
+            for region in ("eu-west-1", "us-east-1", "ap-south-1"):
+                for service in SERVICES:
+                    await _call(door, service, region)
+        assert len(server.requests) == 12
+        assert server.connections == 1

@@ -1,0 +1,52 @@
+"""The pages that list settings and metrics list exactly what the code has."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from service.settings import DEFAULT_REGIONS, Settings
+from service.telemetry import METRICS
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def settings_page() -> str:
+    """Write docs/settings.md from the model; `python tests/unit/test_documents.py` brings the page up to date."""
+    lines = [
+        "# Settings",
+        "",
+        "Read from the environment once, when the process starts. AWS's own variables (`AWS_REGION`, `AWS_PROFILE`,",
+        "`AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_<SERVICE>`, `AWS_CA_BUNDLE`, ...) are honoured: the SDK reads them.",
+        "",
+        "| variable | default | meaning |",
+        "|---|---|---|",
+    ]
+    for name, field in Settings.model_fields.items():
+        default = field.default
+        shown = "the 28 regions of the `aws` partition" if default == DEFAULT_REGIONS else f"`{default}`"
+        shown = "none" if default in ("", ()) else shown
+        lines.append(f"| `{name.upper()}` | {shown} | {field.description} |")
+    return "\n".join(lines) + "\n"
+
+
+def test_the_settings_page_is_what_the_model_says() -> None:
+    assert (DOCS / "settings.md").read_text() == settings_page()
+
+
+def test_every_setting_is_described() -> None:
+    assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+def test_the_metrics_page_names_every_metric_and_no_other() -> None:
+    page = (DOCS / "report.md").read_text().split("## Metrics")[1]
+    listed = {
+        name
+        for row in re.findall(r"^\| ([^|]+) \| (?:Count|Percent|Seconds) \|", page, re.MULTILINE)
+        for name in row.split(", ")
+    }
+    assert listed == set(METRICS)
+
+
+if __name__ == "__main__":
+    (DOCS / "settings.md").write_text(settings_page())
