@@ -40,6 +40,7 @@ _DENIED: Final = Verdict(S.IAM_PERMISSION_DENIED, advice=_DENIED_ADVICE)
 _THROTTLED: Final = Verdict(
     S.THROTTLED, retry=True, throttle=True, advice="lower the rate settings or spread the syncs"
 )
+_NOT_INITIALIZED: Final = Verdict(S.NOT_INITIALIZED)
 _TRANSIENT: Final = Verdict(S.ERROR, retry=True)
 _EXPIRED: Final = Verdict(S.ERROR, retry=True, expired=True, advice="check the clock of this host")
 _BAD_TOKEN: Final = Verdict(S.REGION_NOT_ENABLED, advice=_REGION_OFF_ADVICE)
@@ -51,7 +52,7 @@ _UNREACHABLE: Final = Verdict(
 _VERDICTS: Final[Mapping[str, Verdict]] = MappingProxyType(
     {
         # AWS error code                 -> verdict
-        "UninitializedAccountException": Verdict(S.NOT_INITIALIZED),
+        "UninitializedAccountException": _NOT_INITIALIZED,
         "AccessDeniedException": _DENIED,
         "AccessDenied": _DENIED,
         "UnauthorizedOperation": _DENIED,
@@ -79,7 +80,7 @@ _VERDICTS: Final[Mapping[str, Verdict]] = MappingProxyType(
         # Codes of our own, for what never reached AWS or came back broken.
         "EndpointUnreachable": _UNREACHABLE,
         "ConnectionLost": _TRANSIENT,
-        "ReadTimeout": _TRANSIENT,
+        "ReadTimeout": _UNREACHABLE,
         "MalformedResponse": _TRANSIENT,
         "DeadlineExceeded": Verdict(S.ERROR, advice="raise SCOPE_DEADLINE_SECONDS, or look for a slow region"),
         "CertificateRefused": Verdict(S.ENDPOINT_UNREACHABLE, advice="the endpoint's certificate is for another name"),
@@ -89,7 +90,6 @@ _VERDICTS: Final[Mapping[str, Verdict]] = MappingProxyType(
     }
 )
 _UNKNOWN: Final = Verdict(S.ERROR)
-_UNKNOWN_SERVER_FAULT: Final = _TRANSIENT
 _SCP_MARK: Final = "service control policy"
 
 
@@ -103,14 +103,20 @@ def classify(code: str, *, message: str = "", http_status: int = 0) -> Verdict:
     """
     verdict = _VERDICTS.get(code)
     if verdict is None:
-        if http_status == 429:  # noqa: PLR2004 - Too Many Requests
-            return _THROTTLED
-        return _UNKNOWN_SERVER_FAULT if http_status >= 500 else _UNKNOWN  # noqa: PLR2004 - server faults
+        return _classify_unknown(message.lower(), http_status)
     if verdict is _DENIED and _SCP_MARK in message.lower():
         return Verdict(
             S.SCP_DENIED, advice="a service control policy of the organisation forbids it: exclude the region"
         )
     return verdict
+
+
+def _classify_unknown(message: str, http_status: int) -> Verdict:
+    if http_status == 429:  # noqa: PLR2004 - Too Many Requests
+        return _THROTTLED
+    if http_status >= 500:  # noqa: PLR2004 - server faults
+        return _TRANSIENT
+    return _NOT_INITIALIZED if "not initialized" in message else _UNKNOWN
 
 
 class AwsError(DrsSyncError):

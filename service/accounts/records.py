@@ -82,9 +82,10 @@ def parse_account(item: Mapping[str, Any]) -> Account:
 def _role(item: Mapping[str, Any]) -> RoleRef:
     """Find the role in the order in which the attributes came into use."""
     name = item.get("assumeRoleName")
+    named = name if isinstance(name, str) and _ROLE_NAME.fullmatch(name) else ""
     return RoleRef(
-        arn=str(item.get("roleArn") or ("" if name else item.get("crossAccountRoleArn")) or ""),
-        name=name if isinstance(name, str) and _ROLE_NAME.fullmatch(name) else DEFAULT_ROLE_NAME,
+        arn=str(item.get("roleArn") or ("" if named else item.get("crossAccountRoleArn")) or ""),
+        name=named or DEFAULT_ROLE_NAME,
         external_id=str(item.get("externalId") or DEFAULT_EXTERNAL_ID),
     )
 

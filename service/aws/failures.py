@@ -15,10 +15,14 @@ from botocore.exceptions import (
     CredentialRetrievalError,
     EndpointConnectionError,
     NoCredentialsError,
+    ParamValidationError,
     PartialCredentialsError,
+    ProfileNotFound,
     ProxyConnectionError,
     ReadTimeoutError,
     SSLError,
+    SSOError,
+    TokenRetrievalError,
 )
 from botocore.parsers import ResponseParserError
 
@@ -32,6 +36,9 @@ _CODES: Final[tuple[tuple[type[Exception], str], ...]] = (
     (NoCredentialsError, "NoCredentials"),
     (PartialCredentialsError, "NoCredentials"),
     (CredentialRetrievalError, "NoCredentials"),
+    (ProfileNotFound, "NoCredentials"),
+    (SSOError, "NoCredentials"),
+    (TokenRetrievalError, "NoCredentials"),
     (SSLError, "CertificateRefused"),
     (ConnectTimeoutError, "EndpointUnreachable"),
     (ProxyConnectionError, "EndpointUnreachable"),
@@ -56,6 +63,8 @@ def as_failure(call: Call) -> Iterator[None]:
         raise _from_answer(error.response, call) from None
     except TimeoutError:
         raise AwsError("ReadTimeout", "no complete answer in time", call) from None
+    except ParamValidationError:
+        raise
     except (BotoCoreError, ResponseParserError) as error:
         code = next(code for kind, code in _CODES if isinstance(error, kind))
         raise AwsError(code, _first_line(error), call) from None
@@ -74,10 +83,14 @@ def _from_answer(response: Mapping[str, Any], call: Call) -> AwsError:
 
 
 def _retry_after_s(response: Mapping[str, Any], headers: Mapping[str, str]) -> float | None:
-    """Read the header or the modelled member; DRS types it as a string on one error and as an int on another."""
-    for value in (headers.get("retry-after"), headers.get("x-amz-retry-after"), response.get("retryAfterSeconds")):
+    """Read the headers or the modelled member; DRS types it as a string on one error and as an int on another."""
+    for value, unit_s in (
+        (headers.get("retry-after"), 1.0),
+        (headers.get("x-amz-retry-after"), 0.001),  # this one counts milliseconds
+        (response.get("retryAfterSeconds"), 1.0),
+    ):
         if value is not None and re.fullmatch(r"\d+(\.\d+)?", str(value)):
-            return float(value)
+            return float(value) * unit_s
     return None
 
 

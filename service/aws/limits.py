@@ -59,16 +59,17 @@ class Pace:
 
     def reserve(self, now: float) -> float:
         """Take the next place in the queue; tell how many seconds to wait for it."""
-        self._tokens = min(float(self.rate.burst), self._tokens + max(0.0, now - self._at) * self.per_second)
-        self._at = max(self._at, now)
+        start = max(now, self._not_before)
+        self._tokens = min(float(self.rate.burst), self._tokens + max(0.0, start - self._at) * self.per_second)
+        self._at = max(self._at, start)
         self._tokens -= 1.0
-        wait = -self._tokens / self.per_second if self._tokens < 0 else 0.0
-        return max(wait, self._not_before - now)
+        return start - now + max(0.0, -self._tokens / self.per_second)
 
     def throttled(self, now: float, *, sent_at: float, retry_after_s: float | None) -> None:
         """Slow down. Calls that were already under way at the last slow-down do not slow down twice."""
         if retry_after_s is not None:
             self._not_before = max(self._not_before, now + retry_after_s)
+            self._at = max(self._at, self._not_before)  # nothing is saved up meanwhile
         if sent_at <= self._slowed_at:
             return
         self._slowed_at = now

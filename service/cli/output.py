@@ -91,7 +91,8 @@ def guarded(output: Output, work: Callable[[Settings], Awaitable[int]]) -> int:
     """Run a command's work on an event loop; errors that are expected become exit codes."""
     try:
         settings = load_settings()
-        set_up_logging(sys.stderr, settings.log_level)
+        chatty = "log_level" in settings.model_fields_set or not sys.stderr.isatty()
+        set_up_logging(sys.stderr, settings.log_level if chatty else "WARNING")
         return anyio.run(work, settings)
     except ConfigurationError as error:
         return fail("Configuration", str(error), output, exit_code=2)

@@ -64,7 +64,8 @@ def capture(
         legacy: the inventory item of the server as an earlier writer left it; originals in it win.
     """
     untouched = server.last_launch in _UNTOUCHED and not server.recovery_instance
-    on_premises = server.origin_region is None
+    # An EC2 instance whose region DRS does not tell is not on premises: then the environment stays open.
+    environment = "AWS" if server.origin_region else None if server.instance_id else "ON_PREMISES"
     found = {
         **topology_key(server.lineage),
         "originalSourceRegion": server.origin_region,
@@ -74,7 +75,7 @@ def capture(
         "originalInstanceId": server.instance_id,
         "originalAvailabilityZone": server.origin_zone,
         "originalHostname": server.hostname or None,
-        "originEnvironment": "ON_PREMISES" if on_premises else "AWS",
+        "originEnvironment": environment,
         "originalReplicationConfigurationTemplateId": choose_template(templates or (), None),
         "captureMethod": "first_sight" if untouched else "late",
         "topologyLastUpdated": iso(now),
@@ -97,9 +98,15 @@ def choose_template(templates: Sequence[Mapping[str, Any]], configuration: Mappi
     """
     candidates = list(templates)
     if len(candidates) > 1:
-        wanted = {name: (configuration or {}).get(name) for name in _COMPARED}
-        candidates = [each for each in candidates if {name: each.get(name) for name in _COMPARED} == wanted]
+        wanted = _compared(configuration) if configuration else None
+        candidates = [each for each in candidates if _compared(each) == wanted]
     return str(candidates[0]["replicationConfigurationTemplateID"]) if len(candidates) == 1 else None
+
+
+def _compared(configuration: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what tells templates apart; lists are taken as sets."""
+    picked = {name: configuration.get(name) for name in _COMPARED}
+    return {name: sorted(value) if isinstance(value, list) else value for name, value in picked.items()}
 
 
 def copied(topology: Mapping[str, Any]) -> dict[str, Any]:

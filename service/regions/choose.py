@@ -115,18 +115,23 @@ def choose(
         discover: whether inactive places get a look at all; only the inventory sync discovers.
     """
     account_ids = sorted(set(accounts))
-    rows = () if isinstance(table, Unreadable) else table
-    regions = list(dict.fromkeys([*catalog, *(row.region for row in rows if row.server_count > 0)]))
-    regions = [region for region in regions if region not in excluded]
+    rows = () if isinstance(table, Unreadable) else [row for row in table if row.region not in excluded]
+    named = dict.fromkeys([*catalog, *(row.region for row in rows if row.server_count > 0 or _is_pointed_at(row))])
+    regions = [region for region in named if region not in excluded]
     if requested:
-        wanted = {Place(account_id, region): Why.REQUESTED for account_id in account_ids for region in requested}
+        wanted = {
+            Place(account_id, region): Why.REQUESTED
+            for account_id in account_ids
+            for region in requested
+            if region not in excluded
+        }
         return Choice(RegionSource.REQUESTED, f"asked for {', '.join(requested)}", wanted, ())
     every = {Place(account_id, region): Why.EVERY for account_id in account_ids for region in regions}
     if full_scan:
         return Choice(RegionSource.FULL_SCAN, "a full scan was asked for", every, ())
     if isinstance(table, Unreadable):
         return Choice(RegionSource.FALLBACK_UNAVAILABLE, table.reason, every, ())
-    if not rows:
+    if not table:
         return Choice(RegionSource.FALLBACK_EMPTY, "the region status table is empty", every, ())
     return _filtered(rows, account_ids, regions, now, policy if discover else None)
 
@@ -164,8 +169,12 @@ def _new_accounts(rows: Sequence[RegionRow], account_ids: Sequence[str]) -> froz
         return frozenset()
     if any(row.is_old_shape and row.server_count > 0 for row in rows):
         return frozenset()  # half-way through the change of shape: the old rows still speak for everyone
-    seen = {account_id for row in rows for account_id in row.accounts}
+    seen = {account_id for row in rows for account_id, entry in row.accounts.items() if entry.last_checked}
     return frozenset(account_ids) - seen
+
+
+def _is_pointed_at(row: RegionRow) -> bool:
+    return any(entry.requested_at is not None for entry in row.accounts.values())
 
 
 def _why(row: RegionRow | None, account_id: str) -> Why | None:
@@ -228,13 +237,16 @@ def _idle(row: RegionRow | None, place: Place) -> _Idle:
 def _discover(idle: Sequence[_Idle], busy: int, now: datetime, policy: DiscoveryPolicy) -> list[Place]:
     """Take the places looked at longest ago: an even share of the window's work, less when that costs too many calls.
 
-    Places that would outlast the window before the next sync are taken whatever they cost.
+    Whatever it costs: places that would outlast the window before the next sync, and of places that this service never
+    looked at enough to reach the last of them within two windows.
     """
     runs = max(1, math.floor(policy.window_s / policy.interval_s))
     even_share = math.ceil(len(idle) / runs)
     affordable = math.floor(policy.call_share * (len(idle) + busy)) - busy
-    queue = sorted(idle)
-    turn = [entry.place for entry in queue[: max(0, min(even_share, affordable))]]
+    unseen = sum(1 for entry in idle if not entry.ours)
+    first_looks = min(unseen, math.ceil((len(idle) + busy) / (2 * runs)))
+    queue = sorted(idle, key=lambda entry: (entry.ours, entry))
+    turn = [entry.place for entry in queue[: max(first_looks, min(even_share, affordable))]]
     latest = now - timedelta(seconds=policy.window_s - policy.interval_s)
     due = [entry.place for entry in queue if entry.ours and entry.last_look < latest]
     return list(dict.fromkeys([*turn, *due]))

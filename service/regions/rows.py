@@ -142,44 +142,52 @@ def fold(
         entries[note.account_id] = _fold_note(entries.get(note.account_id, AccountEntry()), note)
     for account_id, moment in (requests or {}).items():
         entry = entries.get(account_id, AccountEntry())
-        if entry.requested_at is None or entry.requested_at < moment:
-            entries[account_id] = replace(entry, requested_at=moment)
+        newest = moment if entry.requested_at is None else max(moment, entry.requested_at)
+        entries[account_id] = _settled(replace(entry, requested_at=newest))
     if known_accounts is not None:
         entries = {account_id: entry for account_id, entry in entries.items() if account_id in known_accounts}
-    return _summed(base, entries)
+    return _summed(base, entries, known_accounts)
 
 
 def _fold_note(entry: AccountEntry, note: Note) -> AccountEntry:
-    if note.server_count is not None and _not_after(entry.last_complete, note.looked_at):
-        answered = entry.requested_at is not None and entry.requested_at <= note.looked_at
-        entry = replace(
-            entry,
-            server_count=note.server_count,
-            last_complete=note.looked_at,
-            requested_at=None if answered else entry.requested_at,
-        )
-    if _not_after(entry.last_checked, note.looked_at):
-        # A place that refuses us is not asked again and again for the sake of an old request.
-        gave_up = note.server_count is None and not note.status.passes
-        entry = replace(
-            entry,
-            status=note.status,
-            last_checked=note.looked_at,
-            error_message=note.error_message[:_MOST_MESSAGE],
-            requested_at=None if gave_up else entry.requested_at,
-        )
-    return entry
+    if note.server_count is not None and _is_newer(
+        (note.looked_at, note.server_count), (entry.last_complete, entry.server_count or 0)
+    ):
+        entry = replace(entry, server_count=note.server_count, last_complete=note.looked_at)
+    message = note.error_message[:_MOST_MESSAGE]
+    if _is_newer(
+        (note.looked_at, (note.status.settles_count, str(note.status), message)),
+        (
+            entry.last_checked,
+            (bool(entry.status and entry.status.settles_count), str(entry.status), entry.error_message),
+        ),
+    ):
+        entry = replace(entry, status=note.status, last_checked=note.looked_at, error_message=message)
+    return _settled(entry)
 
 
-def _not_after(earlier: datetime | None, later: datetime) -> bool:
-    return earlier is None or earlier <= later
+def _is_newer(new: tuple[datetime, Any], held: tuple[datetime | None, Any]) -> bool:
+    """Compare by time, and by value where times are equal: then the order of arrival decides nothing."""
+    return held[0] is None or (held[0], held[1]) <= new
 
 
-def _summed(base: RegionRow, entries: Mapping[str, AccountEntry]) -> RegionRow:
+def _settled(entry: AccountEntry) -> AccountEntry:
+    """Drop a request that has had its answer: a complete look, or a refusal that will not pass by itself."""
+    asked, status = entry.requested_at, entry.status
+    if asked is None:
+        return entry
+    answered = entry.last_complete is not None and entry.last_complete >= asked
+    refused = status is not None and not (status.settles_count or status.passes)
+    refused = refused and entry.last_checked is not None and entry.last_checked >= asked
+    return replace(entry, requested_at=None) if answered or refused else entry
+
+
+def _summed(base: RegionRow, entries: Mapping[str, AccountEntry], known_accounts: frozenset[str] | None) -> RegionRow:
     known = sum(entry.server_count or 0 for entry in entries.values())
     asked = [entry for entry in entries.values() if entry.last_checked is not None]
-    open_question = not asked or any(entry.server_count is None for entry in asked)
-    unattributed = base.unattributed if open_question else None
+    settled = {account_id for account_id, entry in entries.items() if entry.server_count is not None}
+    everyone_answered = known_accounts is not None and known_accounts <= settled
+    unattributed = None if everyone_answered else base.unattributed
     checked = [entry.last_checked for entry in asked if entry.last_checked is not None]
     return replace(
         base,

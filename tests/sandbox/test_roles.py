@@ -1,0 +1,107 @@
+"""Who may become whom: declared roles, external ids, and how long a session lasts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from service.sandbox.faults import Faults
+from service.sandbox.server import Sandbox
+
+HUB, TARGET, STAGING, APPS = "999900001111", "111122223333", "444455556666", "777788889999"
+NO_ROLE, UNKNOWN = "555500005555", "000000000000"
+EXTERNAL_ID = "drs-orchestration-cross-account"
+Client = Callable[..., Any]
+
+
+def _assume(sts: Any, account_id: str, **changes: Any) -> dict[str, Any]:
+    request = {
+        "RoleArn": f"arn:aws:iam::{account_id}:role/DRSOrchestrationRole",
+        "RoleSessionName": "drs-orchestration-test",
+        "ExternalId": EXTERNAL_ID,
+        **changes,
+    }
+    return dict(sts.assume_role(**{key: value for key, value in request.items() if value is not None}))
+
+
+@pytest.mark.parametrize(
+    ("account_id", "changes"),
+    [
+        (UNKNOWN, {}),
+        (NO_ROLE, {}),
+        (HUB, {}),
+        (TARGET, {"RoleArn": f"arn:aws:iam::{TARGET}:role/OtherRole"}),
+        (TARGET, {"RoleArn": f"arn:aws:iam::{TARGET}:role/path/DRSOrchestrationRole"}),
+        (TARGET, {"ExternalId": "wrong"}),
+        (TARGET, {"ExternalId": None}),
+    ],
+    ids=["unknown account", "no role", "hub", "other role", "other path", "wrong external id", "no external id"],
+)
+def test_assume_role_is_refused(client: Client, account_id: str, changes: dict[str, Any]) -> None:
+    with pytest.raises(ClientError) as caught:
+        _assume(client("sts"), account_id, **changes)
+    error = caught.value.response["Error"]
+    arn = changes.get("RoleArn", f"arn:aws:iam::{account_id}:role/DRSOrchestrationRole")
+    assert error["Code"] == "AccessDenied"
+    assert error["Message"] == (
+        f"User: arn:aws:sts::{HUB}:user/moto is not authorized to perform: sts:AssumeRole on resource: {arn}"
+    )
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
+
+
+def test_assume_role_is_accepted_and_changes_the_identity(client: Client) -> None:
+    answer = _assume(client("sts"), TARGET)
+    assert answer["AssumedRoleUser"]["Arn"] == (
+        f"arn:aws:sts::{TARGET}:assumed-role/DRSOrchestrationRole/drs-orchestration-test"
+    )
+    assert client("sts").get_caller_identity()["Account"] == HUB
+    for region in ("us-east-1", "eu-west-1"):
+        identity = client("sts", credentials=answer["Credentials"], region=region).get_caller_identity()
+        assert identity["Account"] == TARGET
+        assert identity["Arn"] == answer["AssumedRoleUser"]["Arn"]
+
+
+def test_a_session_may_not_go_on_to_another_role(client: Client) -> None:
+    with pytest.raises(
+        ClientError, match=r"assumed-role/DRSOrchestrationRole/drs-orchestration-test is not authorized"
+    ):
+        _assume(client("sts", account_id=TARGET), STAGING)
+
+
+def test_longer_than_the_role_allows_is_refused(client: Client) -> None:
+    with pytest.raises(ClientError, match="exceeds the MaxSessionDuration") as caught:
+        _assume(client("sts"), TARGET, DurationSeconds=7200)
+    assert caught.value.response["Error"]["Code"] == "ValidationError"
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "expected"),
+    [
+        ("drs", "describe_source_servers", ("ExpiredTokenException", 403)),
+        ("ec2", "describe_instances", ("RequestExpired", 400)),
+        ("sts", "get_caller_identity", ("ExpiredToken", 403)),
+        ("dynamodb", "list_tables", ("ExpiredTokenException", 400)),
+    ],
+)
+def test_sessions_end(client: Client, clock: Any, service: str, operation: str, expected: tuple[str, int]) -> None:
+    called = getattr(client(service, account_id=TARGET, region="us-west-2"), operation)
+    clock.now += 899
+    called()
+    clock.now += 1
+    with pytest.raises(ClientError) as caught:
+        called()
+    response = caught.value.response
+    assert (response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]) == expected
+
+
+def test_a_shorter_lifetime_can_be_ordered(sandbox: Sandbox, client: Client, clock: Any) -> None:
+    drs = client("drs", account_id=TARGET, region="us-west-2")
+    sandbox.replace_faults(Faults(session_lifetime_s=60))
+    drs.describe_source_servers()
+    clock.now += 60
+    with pytest.raises(ClientError, match="expired"):
+        drs.describe_source_servers()
+    client("sts").get_caller_identity()  # the hub's own keys are no session
