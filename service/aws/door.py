@@ -15,7 +15,7 @@ from botocore import xform_name
 from botocore.credentials import ReadOnlyCredentials
 
 from service.aws.credentials import AssumedRole, HubSession, Source, acting_as
-from service.aws.failures import as_failure
+from service.aws.failures import as_failure, refuse_what_is_no_object
 from service.aws.limits import Pace, Rate, RetryBudget, backoff_s, rates
 from service.aws.meter import count_call, count_throttle
 from service.aws.transport import SharedTransport
@@ -71,6 +71,7 @@ class AwsDoor:
         self._now = now
         self._dice = dice or random.Random()  # noqa: S311 - jitter, not a secret
         self._session = HubSession()
+        self._session.register("before-parse", refuse_what_is_no_object)
         self._stack = AsyncExitStack()
         self._clients: dict[tuple[str, str], Any] = {}
         self._building = anyio.Lock()

@@ -24,12 +24,13 @@ from botocore.exceptions import (
     SSOError,
     TokenRetrievalError,
 )
+from botocore.model import OperationModel
 from botocore.parsers import ResponseParserError
 
 from service.errors import AwsError
 from service.models import Call
 
-__all__ = ["as_failure"]
+__all__ = ["as_failure", "refuse_what_is_no_object"]
 
 # SDK exception -> our code. The first match wins, so subclasses stand before their bases.
 _CODES: Final[tuple[tuple[type[Exception], str], ...]] = (
@@ -68,6 +69,25 @@ def as_failure(call: Call) -> Iterator[None]:
     except (BotoCoreError, ResponseParserError) as error:
         code = next(code for kind, code in _CODES if isinstance(error, kind))
         raise AwsError(code, _first_line(error), call) from None
+
+
+def refuse_what_is_no_object(operation_model: OperationModel, response_dict: Mapping[str, Any], **_: object) -> None:
+    """Refuse a success whose JSON body is none, before the SDK parses it; to be registered for `before-parse`.
+
+    The SDK takes a body that is not JSON for an answer without members, which reads like an empty page. Looking at both
+    ends tells a page that was cut, empty or written by a proxy, without parsing it twice.
+
+    Raises:
+        ResponseParserError: the body is not an object.
+    """
+    members = operation_model.output_shape.members if operation_model.output_shape else ()
+    if response_dict["status_code"] >= 300 or not members:  # noqa: PLR2004 - errors are parsed by their header
+        return
+    if "json" not in operation_model.service_model.resolved_protocol:
+        return
+    body = response_dict["body"].strip()
+    if not (body.startswith(b"{") and body.endswith(b"}")):
+        raise ResponseParserError(f"the answer of {len(body)} bytes is no JSON object")
 
 
 def _from_answer(response: Mapping[str, Any], call: Call) -> AwsError:

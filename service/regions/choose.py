@@ -72,12 +72,16 @@ class DiscoveryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The places to look at, with the reason for each, and those left out."""
+    """The places to look at, with the reason for each, and those left out.
+
+    `known_active` are the regions that the table says have servers, whatever was chosen.
+    """
 
     source: RegionSource
     reason: str
     look: Mapping[Place, Why]
     skip: tuple[Place, ...]
+    known_active: frozenset[str] = frozenset()
 
     @property
     def asked(self) -> int:
@@ -118,6 +122,7 @@ def choose(
     rows = () if isinstance(table, Unreadable) else [row for row in table if row.region not in excluded]
     named = dict.fromkeys([*catalog, *(row.region for row in rows if row.server_count > 0 or _is_pointed_at(row))])
     regions = [region for region in named if region not in excluded]
+    active = frozenset(row.region for row in rows if row.server_count > 0)
     if requested:
         wanted = {
             Place(account_id, region): Why.REQUESTED
@@ -125,15 +130,18 @@ def choose(
             for region in requested
             if region not in excluded
         }
-        return Choice(RegionSource.REQUESTED, f"asked for {', '.join(requested)}", wanted, ())
+        return Choice(RegionSource.REQUESTED, f"asked for {', '.join(requested)}", wanted, (), active)
     every = {Place(account_id, region): Why.EVERY for account_id in account_ids for region in regions}
     if full_scan:
-        return Choice(RegionSource.FULL_SCAN, "a full scan was asked for", every, ())
+        return Choice(RegionSource.FULL_SCAN, "a full scan was asked for", every, (), active)
     if isinstance(table, Unreadable):
         return Choice(RegionSource.FALLBACK_UNAVAILABLE, table.reason, every, ())
     if not table:
         return Choice(RegionSource.FALLBACK_EMPTY, "the region status table is empty", every, ())
-    return _filtered(rows, account_ids, regions, now, policy if discover else None)
+    source = RegionSource.STATUS_TABLE if active else RegionSource.STATUS_TABLE_NONE_ACTIVE
+    reason = f"{len(active)} of {len(rows)} regions in the table have servers"
+    look, skip = _filtered(rows, account_ids, regions, now, policy if discover else None)
+    return Choice(source, reason, look, skip, active)
 
 
 def _filtered(
@@ -142,7 +150,7 @@ def _filtered(
     regions: Sequence[str],
     now: datetime,
     policy: DiscoveryPolicy | None,
-) -> Choice:
+) -> tuple[dict[Place, Why], tuple[Place, ...]]:
     by_region = {row.region: row for row in rows}
     new_accounts = _new_accounts(rows, account_ids)
     look: dict[Place, Why] = {}
@@ -157,10 +165,7 @@ def _filtered(
                 look[place] = why
     if policy is not None:
         look |= dict.fromkeys(_discover(idle, len(look), now, policy), Why.DISCOVERY)
-    active = sum(1 for row in rows if row.server_count > 0)
-    source = RegionSource.STATUS_TABLE if active else RegionSource.STATUS_TABLE_NONE_ACTIVE
-    reason = f"{active} of {len(rows)} regions in the table have servers"
-    return Choice(source, reason, look, tuple(sorted(entry.place for entry in idle if entry.place not in look)))
+    return look, tuple(sorted(entry.place for entry in idle if entry.place not in look))
 
 
 def _new_accounts(rows: Sequence[RegionRow], account_ids: Sequence[str]) -> frozenset[str]:

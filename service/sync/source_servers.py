@@ -216,7 +216,7 @@ class InventorySync:
         place, why = looked.place, run.choice.look[looked.place]
         if note := _note_of(looked, look, why, self._now()):
             run.notes.setdefault(place.region, []).append(note)
-            if note.server_count and why is not Why.ACTIVE:
+            if note.server_count and place.region not in run.choice.known_active:
                 run.report.newly_active.add(place.region)
         if look is not None:
             for other in look.seen.points_at:

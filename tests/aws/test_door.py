@@ -1,0 +1,189 @@
+"""Tries, pace and errors of the one door: the real SDK against an endpoint that misbehaves on purpose."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import anyio
+import pytest
+
+from service.aws.door import AwsDoor
+from service.aws.drs import DrsReader
+from service.aws.meter import metering
+from service.errors import AwsError, ConfigurationError
+from service.models import RegionStatus
+from service.settings import Settings
+from tests.support.scripted import Answer, Script, answer, refusal, scripted_aws
+
+PAGE = {"items": [{"sourceServerID": "s-1"}]}
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def in_turn(*answers: Answer) -> Script:
+    """Answer one after the other, the last one for ever."""
+    left: Iterator[Answer] = iter(answers)
+    last = answers[-1]
+    return lambda _: next(left, last)
+
+
+async def pages(door: AwsDoor, region: str = "us-west-2") -> list[int]:
+    reader = DrsReader(door.hub(), page_size=200)
+    return [len(page) async for page in reader.source_servers(region)]
+
+
+async def test_throttling_is_waited_out_as_long_as_aws_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    script = in_turn(refusal("ThrottlingException", 429, Retry_After="1"), answer(PAGE))
+    async with scripted_aws(script, monkeypatch) as aws, AwsDoor(Settings(), now) as door:
+        before = anyio.current_time()
+        with metering() as meter:
+            assert await pages(door) == [1]
+        assert anyio.current_time() - before >= 1.0
+        assert aws.asked("DescribeSourceServers") == meter.of("drs") == 2
+        assert meter.throttled == 1
+
+
+@pytest.mark.parametrize(
+    ("trouble", "tries"),
+    [
+        (refusal("InternalServerException", 500), 4),
+        (refusal("AccessDeniedException", 403), 1),
+        (refusal("ValidationException", 400), 1),
+        (refusal("UninitializedAccountException", 400), 1),
+        (refusal("ServiceQuotaExceededException", 402), 1),
+    ],
+)
+async def test_only_what_may_pass_is_tried_again(trouble: Answer, tries: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with scripted_aws(in_turn(trouble), monkeypatch) as aws, AwsDoor(Settings(), now) as door:
+        with pytest.raises(AwsError):
+            await pages(door)
+        assert aws.asked("DescribeSourceServers") == tries
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"<html>not AWS</html>", b'{"items": [{"sourceSer', b"", b"[]", b"{}"],
+    ids=["html", "cut", "empty", "list", "bare"],
+)
+async def test_an_answer_that_is_none_is_no_empty_page(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with scripted_aws(in_turn(answer(body)), monkeypatch), AwsDoor(Settings(), now) as door:
+        with pytest.raises(AwsError) as caught:
+            await pages(door)
+        assert caught.value.verdict.status is RegionStatus.ERROR
+
+
+async def test_all_pages_are_followed_even_empty_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    script = in_turn(answer({**PAGE, "nextToken": "a"}), answer({"items": [], "nextToken": "b"}), answer(PAGE))
+    async with scripted_aws(script, monkeypatch) as aws, AwsDoor(Settings(), now) as door:
+        assert await pages(door) == [1, 0, 1]
+        assert [request.params.get("nextToken") for request in aws.requests] == [None, "a", "b"]
+
+
+async def test_a_token_that_goes_in_circles_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with (
+        scripted_aws(in_turn(answer({**PAGE, "nextToken": "again"})), monkeypatch),
+        AwsDoor(Settings(), now) as door,
+    ):
+        with pytest.raises(AwsError, match="token repeats"):
+            await pages(door)
+
+
+async def test_a_deadline_does_not_hide_the_cause(monkeypatch: pytest.MonkeyPatch) -> None:
+    script = in_turn(refusal("ThrottlingException", 429, Retry_After="60"))
+    async with scripted_aws(script, monkeypatch) as aws, AwsDoor(Settings(), now) as door:
+        with anyio.fail_after(30), pytest.raises(AwsError) as caught:
+            await pages(door)
+        assert caught.value.code == "ThrottlingException"
+        assert aws.asked("DescribeSourceServers") == 1
+
+
+async def test_an_outage_is_not_met_with_a_storm(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with scripted_aws(in_turn(refusal("InternalServerException", 500)), monkeypatch) as aws:
+        settings = Settings(drs_calls_per_second=1000, drs_burst=1000)
+        async with AwsDoor(settings, now) as door, anyio.create_task_group() as tasks:
+
+            async def look(region: str) -> None:
+                with pytest.raises(AwsError):
+                    await pages(door, region)
+
+            for number in range(100):
+                tasks.start_soon(look, f"us-west-{number % 9}")
+        assert aws.asked("DescribeSourceServers") <= 130  # 100 first tries, ten tokens, a trickle of one a second
+
+
+async def test_nobody_listening_is_told_from_an_empty_region(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with scripted_aws(in_turn(answer(PAGE)), monkeypatch):
+        pass
+    async with AwsDoor(Settings(), now) as door:
+        with pytest.raises(AwsError) as caught:
+            await pages(door)
+        assert caught.value.verdict.status is RegionStatus.ENDPOINT_UNREACHABLE
+
+
+async def test_a_server_that_stops_in_mid_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    hung = asyncio.Event()
+
+    async def half(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{")
+        await hung.wait()
+        writer.close()
+
+    listening = await asyncio.start_server(half, "127.0.0.1", 0)
+    port = listening.sockets[0].getsockname()[1]
+    async with listening:
+        for name, value in {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+            "AWS_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": "AKIASCRIPTED",
+            "AWS_SECRET_ACCESS_KEY": "x",
+        }.items():
+            monkeypatch.setenv(name, value)
+        async with AwsDoor(Settings(read_timeout_seconds=0.2), now) as door:
+            with anyio.fail_after(20), pytest.raises(AwsError) as caught:
+                await pages(door)
+            assert caught.value.code == "ReadTimeout"
+        hung.set()
+
+
+async def test_without_credentials_the_error_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with scripted_aws(in_turn(answer(PAGE)), monkeypatch) as aws:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.delenv(name)
+        monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+        monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+        monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        async with AwsDoor(Settings(), now) as door:
+            with pytest.raises(AwsError) as caught:
+                await pages(door)
+        assert caught.value.code == "NoCredentials"
+        assert "profile" in caught.value.verdict.advice
+        assert aws.requests == []
+
+
+async def test_without_a_region_the_error_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    async with AwsDoor(Settings(), now) as door:
+        with pytest.raises(ConfigurationError, match="AWS_REGION"):
+            _ = door.hub_region
+
+
+async def test_no_secret_reaches_the_log_or_an_error(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    script = in_turn(refusal("AccessDeniedException", 403, message="no such permission"))
+    caplog.set_level(logging.DEBUG, logger="service")
+    async with scripted_aws(script, monkeypatch) as aws, AwsDoor(Settings(), now) as door:
+        with pytest.raises(AwsError) as caught:
+            await pages(door)
+    text = caplog.text + str(caught.value) + repr(caught.value.trouble)
+    assert "scripted-secret-key" not in text
+    assert "AWS4-HMAC-SHA256" in aws.requests[0].headers["authorization"]
+    assert "Signature" not in text

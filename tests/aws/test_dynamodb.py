@@ -1,0 +1,128 @@
+"""The table adapter: nothing handed back is forgotten, limits of batches hold, values survive both ways."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.aws.door import AwsDoor
+from service.aws.dynamodb import Table, decode, encode
+from service.errors import AwsError
+from service.settings import Settings
+from tests.support.estate import Estate
+from tests.support.scripted import Answer, Request, ScriptedAws, answer, scripted_aws
+
+
+class Forgetful:
+    """A table that takes only part of each batch; what it took is what counts."""
+
+    def __init__(self, share: float) -> None:
+        self.taken: dict[str, Any] = {}
+        self.sizes: list[int] = []
+        self._dice = random.Random(7)  # noqa: S311 - a simulation
+        self._share = share
+
+    def __call__(self, request: Request) -> Answer:
+        (name,) = request.params["RequestItems"]
+        asked = request.params["RequestItems"][name]
+        if request.operation == "BatchWriteItem":
+            self.sizes.append(len(asked))
+            kept = [each for each in asked if self._dice.random() < self._share]
+            for each in kept:
+                item = each["PutRequest"]["Item"]
+                self.taken[item["id"]["S"]] = item
+            rest = [each for each in asked if each not in kept]
+            return answer({"UnprocessedItems": {name: rest} if rest else {}})
+        keys = asked["Keys"]
+        self.sizes.append(len(keys))
+        half = keys[: max(1, int(len(keys) * self._share))]
+        rest = keys[len(half) :]
+        found = [self.taken[key["id"]["S"]] for key in half if key["id"]["S"] in self.taken]
+        return answer({"Responses": {name: found}, "UnprocessedKeys": {name: {"Keys": rest}} if rest else {}})
+
+
+@asynccontextmanager
+async def table_of(script: Any, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Table, ScriptedAws]]:
+    async with (
+        scripted_aws(script, monkeypatch) as aws,
+        AwsDoor(Settings(), lambda: datetime.now(UTC)) as door,
+    ):
+        yield Table(door.hub(), "t", "us-east-1"), aws
+
+
+@pytest.mark.parametrize("share", [1.0, 0.6])
+async def test_unprocessed_items_are_sent_until_all_are_in(share: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = Forgetful(share)
+    async with table_of(script, monkeypatch) as (table, _):
+        await table.put_many({"id": f"i{number}", "n": number} for number in range(60))
+        assert len(script.taken) == 60
+        assert max(script.sizes) <= 25
+
+
+async def test_a_table_that_takes_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with table_of(Forgetful(0.0), monkeypatch) as (table, aws):
+        with pytest.raises(AwsError, match="unprocessed"):
+            await table.put_many([{"id": "x"}])
+        assert len(aws.requests) == 9
+
+
+async def test_unprocessed_keys_are_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    script = Forgetful(1.0)
+    async with table_of(script, monkeypatch) as (table, _):
+        await table.put_many({"id": f"i{number}"} for number in range(150))
+        script._share, script.sizes = 0.5, []
+        found = await table.get_many({"id": f"i{number}"} for number in range(160))
+        assert {item["id"] for item in found} == {f"i{number}" for number in range(150)}
+        assert max(script.sizes) <= 100
+
+
+async def test_an_answer_without_items_is_no_empty_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with table_of(lambda _: answer(b"garbage"), monkeypatch) as (table, _):
+        with pytest.raises(AwsError):
+            _ = [item async for item in table.scan()]
+
+
+async def test_conditions_hold_against_a_real_table(estate: Estate) -> None:
+    async with AwsDoor(Settings(), lambda: datetime.now(UTC)) as door:
+        table = Table(door.hub(), estate.sandbox.environment()["DRS_REGION_STATUS_TABLE"], "us-east-1")
+        key = {"region": "r"}
+        assert await table.get(key) is None
+        assert await table.put_if({**key, "n": 1}, "attribute_not_exists( #region )")
+        assert not await table.put_if({**key, "n": 2}, "attribute_not_exists( #region )")
+        assert await table.update_if(key, {"n": 3, "gone": None}, "#n = :held", {"held": 1})
+        assert not await table.update_if(key, {"n": 4}, "#n = :held", {"held": 1})
+        assert await table.fill(key, {"n": 5, "m": "new"}, "attribute_exists( #region )")
+        assert await table.get(key) == {"region": "r", "n": 3, "m": "new"}
+        assert not await table.delete_if(key, "#n < :most", {"most": 3})
+        assert await table.delete_if(key, "#n < :most", {"most": 4})
+        assert [item async for item in table.scan()] == []
+
+
+async def test_a_scan_reads_all_pages(estate: Estate) -> None:
+    big = "x" * 100_000
+    async with AwsDoor(Settings(), lambda: datetime.now(UTC)) as door:
+        table = Table(door.hub(), estate.sandbox.environment()["DRS_REGION_STATUS_TABLE"], "us-east-1")
+        for number in range(25):
+            await table.put_many([{"region": f"r{number}", "big": big}])
+        assert len([item async for item in table.scan()]) == 25
+        assert estate.calls()["dynamodb", "Scan"] >= 2
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**30), 10**30) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(item=st.dictionaries(st.text(min_size=1, max_size=8), json_values, max_size=6))
+def test_values_survive_the_way_there_and_back(item: dict[str, Any]) -> None:
+    kept = {name: value for name, value in item.items() if value is not None}  # None at the top means: no attribute
+    assert decode(encode(item)) == kept

@@ -1,0 +1,253 @@
+"""The command as a user meets it: a process of its own, its stdout, its stderr, its exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from tests.support.estate import Estate
+
+COMMAND = [sys.executable, "-m", "service.cli"]
+
+
+def drs_sync(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command; what the test set in its own environment holds there, too."""
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=90,
+    )
+
+
+@pytest.fixture
+def bare(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Take every setting away."""
+    for name in list(os.environ):
+        if name.startswith("AWS_") or name.endswith("_TABLE"):
+            monkeypatch.delenv(name)
+    return
+
+
+def test_a_sync_writes_one_json_document_and_keeps_logs_and_metrics_off_it(estate: Estate) -> None:
+    done = drs_sync("sync", "inventory")
+    assert done.returncode == 0
+    report = json.loads(done.stdout)
+    assert report["operation"] == "sync_source_server_inventory"
+    assert report["serversSynced"] == 11
+    assert "_aws" not in done.stdout
+    lines = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
+    metrics = [line for line in lines if "_aws" in line]
+    assert len(metrics) == 1
+    (directive,) = metrics[0]["_aws"]["CloudWatchMetrics"]
+    assert directive["Namespace"] == "DRSOrchestration/ActiveRegionFiltering"
+    assert directive["Dimensions"] == [[], ["Operation"]]
+    assert {metric["Name"] for metric in directive["Metrics"]} >= {
+        "RegionsScanned",
+        "APICallReduction",
+        "ServersSynced",
+    }
+    assert any(line.get("level") == "WARNING" and line["reason"].endswith("is empty") for line in lines)
+
+
+def test_tables_are_for_people(estate: Estate) -> None:
+    done = drs_sync("sync", "inventory", "--output", "table", COLUMNS="140")
+    assert done.returncode == 0
+    assert "us-west-2" in done.stdout
+    assert "56 = 56 complete + 0 partial + 0 skipped + 0 failed" in done.stdout
+    shown = drs_sync("regions", "--output", "table", COLUMNS="140")
+    assert "2 active regions, 11 servers" in shown.stdout
+
+
+def test_a_partial_sync_exits_3_and_says_which_and_why(estate: Estate) -> None:
+    estate.faults(deny=[{"account_id": estate.names.b, "region": "us-west-2", "service": "drs"}])
+    done = drs_sync("sync", "inventory")
+    assert done.returncode == 3
+    report = json.loads(done.stdout)
+    (error,) = report["errors"]
+    assert (error["accountId"], error["regions"], error["code"]) == (
+        estate.names.b,
+        ["us-west-2"],
+        "AccessDeniedException",
+    )
+    assert error["advice"]
+
+
+def test_a_sync_in_which_every_scope_fails_exits_1(estate: Estate) -> None:
+    estate.faults(deny=[{"account_id": account, "service": "drs"} for account in (estate.names.a, estate.names.b)])
+    done = drs_sync("sync", "inventory")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["status"] == "failed"
+
+
+def test_a_missing_accounts_table_exits_1(estate: Estate) -> None:
+    done = drs_sync("sync", "inventory", TARGET_ACCOUNTS_TABLE="no-such-table")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["error"] == "ResourceNotFoundException"
+    assert "no-such-table" in done.stderr or "Scan" in done.stderr
+
+
+def test_an_unreachable_endpoint_exits_1(estate: Estate) -> None:
+    done = drs_sync("sync", "inventory", AWS_ENDPOINT_URL="http://127.0.0.1:9")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["error"] == "EndpointUnreachable"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "words"),
+    [
+        (["sync", "inventory"], {"TARGET_ACCOUNTS_TABLE": ""}, "TARGET_ACCOUNTS_TABLE"),
+        (["sync", "inventory"], {"SCOPES_AT_ONCE": "0"}, "SCOPES_AT_ONCE='0'"),
+        (["sync", "inventory"], {"DRS_REGIONS": "us-east-1,mars"}, "DRS_REGIONS"),
+        (["sync", "inventory", "--region", "us-west-22"], {}, "unknown region us-west-22"),
+        (["sync", "inventory", "--account", "999999999999"], {}, "not in the target accounts table"),
+        (["sync", "inventory", "--no-such-option"], {}, "--no-such-option"),
+        (["sync", "nothing"], {}, "nothing"),
+        (["regions"], {"DRS_REGION_STATUS_TABLE": ""}, "DRS_REGION_STATUS_TABLE"),
+    ],
+)
+def test_wrong_usage_exits_2_with_how_to_mend_it(
+    arguments: list[str], environment: dict[str, str], words: str, estate: Estate
+) -> None:
+    done = drs_sync(*arguments, **environment)
+    assert done.returncode == 2
+    assert words in json.loads(done.stdout)["message"]
+    assert "Traceback" not in done.stderr
+    assert estate.status() == {}
+
+
+@pytest.mark.usefixtures("bare")
+def test_without_any_setting_it_says_what_to_set() -> None:
+    done = drs_sync("sync", "inventory")
+    assert done.returncode == 2
+    assert "TARGET_ACCOUNTS_TABLE and SOURCE_SERVER_INVENTORY_TABLE" in json.loads(done.stdout)["message"]
+
+
+def test_regions_tells_counts_freshness_and_errors(estate: Estate) -> None:
+    estate.faults(deny=[{"account_id": estate.names.b, "region": "us-west-2", "service": "drs"}])
+    drs_sync("sync", "inventory")
+    done = drs_sync("regions")
+    assert done.returncode == 0
+    document = json.loads(done.stdout)
+    assert document["activeRegions"] == ["us-west-2", "eu-west-1"]
+    rows = {row["region"]: row for row in document["regions"]}
+    assert rows["us-west-2"]["serverCount"] == 6
+    assert "AccessDeniedException" in rows["us-west-2"]["accounts"][estate.names.b]["errorMessage"]
+    assert rows["eu-west-1"]["ageSeconds"] >= 0
+
+
+def test_killed_in_mid_sync_and_run_again_it_ends_as_one_clean_run(estate: Estate) -> None:
+    estate.faults(latency_ms={"dynamodb": 15, "drs": 15})
+    running = subprocess.Popen(
+        [*COMMAND, "sync", "inventory"], env=dict(os.environ), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    while not estate.items():  # some of it is written, more is under way
+        assert running.poll() is None
+    running.send_signal(signal.SIGKILL)
+    running.communicate()
+    estate.faults()
+    assert drs_sync("sync", "inventory", "--full-scan").returncode == 0
+    crashed = _picture(estate)
+    for table in ("SOURCE_SERVER_INVENTORY_TABLE", "DRS_REGION_STATUS_TABLE"):
+        _empty(estate, table)
+    assert drs_sync("sync", "inventory").returncode == 0
+    assert crashed == _picture(estate)
+
+
+_TIMES = {
+    "lastUpdated",
+    "lastChecked",
+    "lastComplete",
+    "topologyLastUpdated",
+    "version",
+    "_inventoryMetadata",
+    "accountId",
+}
+
+
+def _picture(estate: Estate) -> Any:
+    """Give both tables without the times of the run."""
+    items = {(item["sourceServerArn"], item["stagingAccountId"]): _timeless(item) for item in estate.items()}
+    return items, _timeless(estate.topologies()), _timeless(estate.status())
+
+
+def _timeless(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _timeless(inner) for key, inner in value.items() if key not in _TIMES}
+    return value
+
+
+def _empty(estate: Estate, variable: str) -> None:
+    table = estate.table(variable)
+    names = [each["AttributeName"] for each in table.key_schema]
+    for item in table.scan()["Items"]:
+        table.delete_item(Key={name: item[name] for name in names})
+
+
+def test_the_sandbox_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
+    fleet = tmp_path / "fleet.json"
+    account = {"account_id": "210000000001", "regions": {"us-west-2": {"servers": 3}}}
+    fleet.write_text(json.dumps({"hub": {"account_id": "210000000000"}, "accounts": [account]}))
+    running = subprocess.Popen(
+        [*COMMAND, "sandbox", "--port", "0", "--fleet", str(fleet)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert running.stdout is not None
+    lines = []
+    for line in running.stdout:
+        lines.append(line)
+        if line == "}\n":
+            break
+    told = json.loads("".join(lines))
+    with urllib.request.urlopen(f"{told['endpoint']}/sandbox/health") as health:  # noqa: S310 - loopback
+        assert json.load(health)["servers"] == 3
+    tables = boto3.client(
+        "dynamodb",
+        endpoint_url=told["endpoint"],
+        region_name="us-east-1",
+        aws_access_key_id="x",
+        aws_secret_access_key="x",
+    ).list_tables()["TableNames"]
+    assert told["environment"]["TARGET_ACCOUNTS_TABLE"] in tables
+    running.send_signal(signal.SIGINT)
+    _, logged = running.communicate(timeout=20)
+    assert running.returncode == 0
+    assert "export AWS_ENDPOINT_URL=" in logged
+    assert "Traceback" not in logged
+
+
+@pytest.mark.parametrize("text", ["hub: {", "hub: {account_id: '12'}", "hub: {account_id: '210000000000'}\nplanets: 9"])
+def test_a_bad_fleet_file_is_named_with_what_is_wrong(text: str, tmp_path: Path) -> None:
+    fleet = tmp_path / "bad.yaml"
+    fleet.write_text(text)
+    done = drs_sync("sandbox", "--port", "0", "--fleet", str(fleet))
+    assert done.returncode == 2
+    assert "bad.yaml" in json.loads(done.stdout)["message"]
+
+
+def test_the_demo_shows_the_same_picture_for_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith("AWS_"):
+            monkeypatch.delenv(name)
+    done = drs_sync("demo", "--output", "json")
+    assert done.returncode == 0
+    full, filtered, regions = (act["report"] for act in json.loads(done.stdout)["acts"])
+    assert (full["accounts"], full["regionsScanned"], len(full["serversByRegion"])) == (3, 28, 5)
+    assert filtered["serversByRegion"] == full["serversByRegion"]
+    assert (filtered["serversWritten"], filtered["status"]) == (0, "complete")
+    assert filtered["apiCallReductionPercent"] >= 80
+    assert regions["serverCount"] == full["serversSynced"]

@@ -1,0 +1,29 @@
+"""Fixtures for every room."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from tests.support.estate import Estate, Names, new_account_id, two_targets
+
+
+@pytest.fixture
+def found_estate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Estate]]:
+    """Give a function that starts an estate; what it takes replaces the regions of the targets `a` and `b`."""
+    with ExitStack() as stack:
+
+        def start(**regions: Any) -> Estate:
+            names = Names(*(new_account_id() for _ in range(4)))
+            return stack.enter_context(Estate(two_targets(names, **regions), names, monkeypatch))
+
+        yield start
+
+
+@pytest.fixture
+def estate(found_estate: Callable[..., Estate]) -> Estate:
+    """Give an estate: A has 6 servers in us-west-2 and 3 in eu-west-1, B has 2 in us-west-2."""
+    return found_estate()

@@ -1,0 +1,142 @@
+"""The Lambda entry points: events in, answers out, in the shapes that callers of the platform know."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from service.handlers import data_management, query
+from service.handlers.replies import HEADERS
+from tests.support.estate import Estate
+
+SYNC = {"operation": "sync_source_server_inventory"}
+
+
+@dataclass
+class Context:
+    """What Lambda hands over."""
+
+    remaining_ms: int = 900_000
+
+    def get_remaining_time_in_millis(self) -> int:
+        return self.remaining_ms
+
+
+@pytest.fixture
+def deployed(estate: Estate) -> Iterator[Estate]:
+    """Give an estate to the function; its loop is closed afterwards."""
+    yield estate
+    data_management.host.close()
+
+
+def test_the_schedule_gets_the_answer_it_always_got(deployed: Estate) -> None:
+    answer = data_management.lambda_handler(SYNC, Context())
+    assert (answer["totalSynced"], answer["totalErrors"]) == (11, 0)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+\+00:00", answer["timestamp"])
+    assert isinstance(answer["message"], str)
+    assert "error" not in answer
+    assert json.dumps(answer)
+    assert len(deployed.items()) == 11
+
+
+def test_a_warm_function_keeps_its_loop_its_clients_and_its_sessions(deployed: Estate) -> None:
+    data_management.lambda_handler(SYNC, Context())
+    deployed.calls()
+    answer = data_management.lambda_handler(SYNC, Context())
+    calls = deployed.calls()
+    assert calls["sts", "AssumeRole"] == calls["sts", "GetCallerIdentity"] == 0
+    assert answer["regionSource"] == "status_table"
+
+
+def test_errors_are_counted_and_the_answer_stays_an_answer(deployed: Estate) -> None:
+    deployed.faults(deny=[{"account_id": deployed.names.a, "service": "drs"}])
+    answer = data_management.lambda_handler(SYNC, Context())
+    assert answer["totalSynced"] == 2
+    assert answer["totalErrors"] == len(answer["errors"]) == 1
+    assert answer["status"] == "partial"
+
+
+def test_a_function_about_to_be_ended_reports_before_that(deployed: Estate) -> None:
+    answer = data_management.lambda_handler(SYNC, Context(remaining_ms=5_000))
+    assert answer["scopes"]["failed"] == answer["scopes"]["asked"] == 56
+
+
+def test_a_missing_table_name_is_an_error_body(deployed: Estate) -> None:
+    deployed.set(SOURCE_SERVER_INVENTORY_TABLE="")
+    answer = data_management.lambda_handler(SYNC, Context())
+    assert "SOURCE_SERVER_INVENTORY_TABLE" in answer["message"]
+    assert isinstance(answer["error"], str)
+
+
+def test_an_accounts_table_that_cannot_be_read_is_worth_another_try(deployed: Estate) -> None:
+    deployed.set(TARGET_ACCOUNTS_TABLE="no-such-table")
+    answer = data_management.lambda_handler(SYNC, Context())
+    assert (answer["error"], answer["retryable"]) == ("DYNAMODB_ERROR", True)
+
+
+def test_one_account_and_region_can_be_asked_for(deployed: Estate) -> None:
+    body = {"accountIds": [deployed.names.a], "regions": ["us-west-2"]}
+    answer = data_management.lambda_handler({**SYNC, "body": body}, Context())
+    assert (answer["totalSynced"], answer["scopes"]["asked"]) == (6, 1)
+
+
+Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
+
+
+@pytest.mark.parametrize(
+    ("handler", "event", "error", "details"),
+    [
+        (data_management.lambda_handler, {"operation": "nope"}, "INVALID_OPERATION", {"operation": "nope"}),
+        (data_management.lambda_handler, {"operation": ""}, "INVALID_EVENT_FORMAT", None),
+        (data_management.lambda_handler, {"operation": None}, "INVALID_EVENT_FORMAT", None),
+        (data_management.lambda_handler, {"operation": ["x"]}, "INVALID_EVENT_FORMAT", None),
+        (data_management.lambda_handler, {**SYNC, "body": "text"}, "INVALID_PARAMETER", {"parameter": "body"}),
+        (query.lambda_handler, SYNC, "INVALID_OPERATION", {"operation": "sync_source_server_inventory"}),
+        (
+            query.lambda_handler,
+            {"operation": "sync_staging_accounts"},
+            "INVALID_OPERATION",
+            {"operation": "sync_staging_accounts"},
+        ),
+        (query.lambda_handler, {"operation": 7}, "INVALID_OPERATION", None),
+    ],
+)
+def test_a_direct_call_that_is_wrong_gets_the_error_as_its_body(
+    handler: Handler, event: dict[str, Any], error: str, details: dict[str, Any] | None
+) -> None:
+    answer = handler(event, Context())
+    assert answer["error"] == error
+    assert isinstance(answer["message"], str)
+    assert answer.get("details") == details
+
+
+@pytest.mark.parametrize(
+    "body", [{"accountIds": ["12"]}, {"accountIds": "111122223333"}, {"fullScan": "perhaps"}, {"unknown": 1}]
+)
+def test_a_body_that_does_not_fit_is_refused_before_anything_is_touched(body: dict[str, Any]) -> None:
+    answer = data_management.lambda_handler({**SYNC, "body": body}, Context())
+    assert answer["error"] == "INVALID_PARAMETER"
+    assert answer["details"]["problems"][0]["parameter"]
+
+
+@pytest.mark.parametrize(("handler", "status", "error"), [
+    (data_management.lambda_handler, 400, "INVALID_INVOCATION"),
+    (query.lambda_handler, 500, "INVALID_OPERATION"),
+])  # fmt: skip
+def test_an_event_of_no_kind_gets_an_envelope(handler: Handler, status: int, error: str) -> None:
+    answer = handler({"foo": 1}, Context())
+    assert (answer["statusCode"], json.loads(answer["body"])["error"]) == (status, error)
+    assert answer["headers"] == dict(HEADERS)
+
+
+@pytest.mark.parametrize("handler", [data_management.lambda_handler, query.lambda_handler])
+def test_an_unknown_route_is_404(handler: Handler) -> None:
+    answer = handler({"requestContext": {}, "httpMethod": "GET", "path": "/nope"}, Context())
+    assert answer["statusCode"] == 404
+    body = json.loads(answer["body"])
+    assert (body["error"], body["details"]) == ("NOT_FOUND", {"path": "/nope", "method": "GET"})

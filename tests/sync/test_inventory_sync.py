@@ -1,0 +1,430 @@
+"""The inventory sync, end to end: the engine with the real SDK against a simulated AWS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import anyio
+import pytest
+
+from service.errors import AwsError, ConfigurationError
+from tests.support.estate import Estate
+
+# Contract: what every item of the inventory carries beside the record itself.
+ATTRIBUTES = {
+    "sourceServerArn",
+    "stagingAccountId",
+    "sourceAccountId",
+    "replicationRegion",
+    "lastUpdated",
+    "tags",
+    "_inventoryMetadata",
+    "_queryRegion",
+    "_queryAccount",
+    "arn",
+    "sourceServerID",
+    "region",
+    "replicationState",
+    "hostname",
+    "fqdn",
+    "instanceId",
+    "cpuCores",
+    "ramBytes",
+    "stagingArea",
+    "dataReplicationInfo",
+    "sourceProperties",
+    "lifeCycle",
+    "replicationDirection",
+}
+
+
+def adds_up(report: Mapping[str, Any]) -> bool:
+    """Tell whether scopes asked = complete + partial + skipped + failed."""
+    scopes = report["scopes"]
+    return bool(scopes["asked"] == sum(scopes[each] for each in ("complete", "partial", "skipped", "failed")))
+
+
+async def test_the_first_sync_scans_every_region_and_fills_both_tables(estate: Estate) -> None:
+    report = await estate.sync()
+    assert (report["status"], report["regionSource"], report["regionsScanned"]) == (
+        "complete",
+        "fallback_table_empty",
+        28,
+    )
+    assert report["serversByRegion"] == {"eu-west-1": 3, "us-west-2": 8}
+    assert (report["serversSynced"], report["serversWritten"], report["topologiesCaptured"]) == (11, 11, 11)
+    assert report["scopes"]["asked"] == 56
+    assert adds_up(report)
+    assert estate.counts() == {"eu-west-1": 3, "us-west-2": 8}
+    rows = estate.status()
+    assert len(rows) == 28
+    assert all(row["lastChecked"] and "errorMessage" not in row for row in rows.values())
+    assert rows["us-west-2"]["accounts"][estate.names.a]["serverCount"] == 6
+    assert rows["ca-central-1"]["accounts"][estate.names.b]["status"] == "ACTIVE"
+    assert rows["eu-central-1"]["status"] == "NOT_INITIALIZED"
+
+
+async def test_items_carry_the_record_the_instance_and_the_origin(estate: Estate) -> None:
+    report = await estate.sync()
+    items = estate.items()
+    assert len(items) == 11
+    for item in items:
+        assert set(item) >= ATTRIBUTES
+        assert item["lastUpdated"] == report["startedAt"]
+    ec2_born = [item for item in items if item["instanceId"]]
+    assert len(ec2_born) == 10
+    for item in ec2_born:
+        assert item["sourceAccountId"] == estate.names.apps
+        assert item["sourceTags"]["Name"] == item["hostname"] == item["tags"]["Name"]
+        assert item["ec2NetworkConfig"]["vpcId"].startswith("vpc-")
+        assert item["originalSourceRegion"] == "us-east-1"
+        assert item["originalAccountId"] == item["_queryAccount"]
+        assert item["originalReplicationConfigurationTemplateId"].startswith("rct-")
+        assert item["originalReplicationConfiguration"]["stagingAreaSubnetId"].startswith("subnet-")
+    (on_premises,) = [item for item in items if not item["instanceId"]]
+    assert "originalSourceRegion" not in on_premises
+    assert on_premises["originEnvironment"] == "ON_PREMISES"
+
+
+async def test_each_role_is_assumed_once_however_many_regions(estate: Estate) -> None:
+    await estate.sync(full_scan=True)
+    calls = estate.calls()
+    assert calls["sts", "AssumeRole"] == 3  # two targets and the account of the instances
+    assert calls["sts", "GetCallerIdentity"] == 1
+    assert calls["drs", "DescribeSourceServers"] == 56
+
+
+async def test_the_report_counts_what_aws_counts(estate: Estate) -> None:
+    report = await estate.sync()
+    counted = {(service, name): count for service, names in report["apiCalls"].items() for name, count in names.items()}
+    assert counted == dict(estate.calls())
+
+
+async def test_the_second_sync_is_filtered_and_writes_no_server(estate: Estate) -> None:
+    await estate.sync()
+    before = {item["sourceServerArn"]: item for item in estate.items()}
+    estate.calls()
+    report = await estate.sync()
+    calls = estate.calls()
+    assert report["regionSource"] == "status_table"
+    assert report["serversSynced"] == 11
+    assert (report["serversWritten"], report["serversUnchanged"]) == (0, 11)
+    assert report["apiCallReductionPercent"] >= 80
+    assert calls["drs", "DescribeSourceServers"] == report["drsCalls"] == report["scopes"]["complete"]
+    assert report["apiCallsFullScan"] == 56
+    assert calls["dynamodb", "BatchWriteItem"] == calls["drs", "GetReplicationConfiguration"] == 0
+    assert {item["sourceServerArn"]: item for item in estate.items()} == before
+    assert estate.counts() == {"eu-west-1": 3, "us-west-2": 8}
+    assert adds_up(report)
+
+
+async def test_a_changed_server_is_written_and_keeps_its_topology(estate: Estate) -> None:
+    await estate.sync()
+    server = estate.items()[0]
+    place = server["_queryAccount"], server["_queryRegion"]
+    estate.sandbox.remove(*place, [server["sourceServerID"]])
+    await estate.sync()
+    assert server["sourceServerArn"] not in {item["sourceServerArn"] for item in estate.items()}
+    topology = estate.topologies()[server["sourceServerArn"]]
+    assert topology["originalAccountId"] == server["originalAccountId"]
+    assert topology["originalReplicationConfiguration"] == server["originalReplicationConfiguration"]
+
+
+async def test_a_region_that_becomes_active_is_found_within_the_window(estate: Estate) -> None:
+    await estate.sync()
+    estate.add(estate.names.b, "ap-southeast-2", servers=4, origin={"region": "us-east-1"})
+    for _ in range(8):  # eight syncs of 15 minutes are the two hours of the window
+        report = await estate.sync()
+        assert report["apiCallReductionPercent"] >= 80 or "ap-southeast-2" in report["serversByRegion"]
+        if "ap-southeast-2" in report["regions"]["newlyActive"]:
+            break
+    assert estate.counts()["ap-southeast-2"] == 4
+    assert (await estate.sync())["serversByRegion"]["ap-southeast-2"] == 4
+
+
+async def test_a_full_scan_finds_it_at_once(estate: Estate) -> None:
+    await estate.sync()
+    estate.add(estate.names.b, "ap-southeast-2", servers=4)
+    report = await estate.sync(full_scan=True)
+    assert report["regions"]["newlyActive"] == ["ap-southeast-2"]
+    assert report["apiCallReductionPercent"] == 0
+
+
+async def test_a_throttled_region_keeps_count_and_activity(estate: Estate) -> None:
+    await estate.sync()
+    throttle = {"service": "drs", "operation": "DescribeSourceServers", "error": "ThrottlingException", "status": 429}
+    estate.faults(
+        fail=[{"account_id": estate.names.a, "region": "us-west-2", "times": None, "from_call": 1, **throttle}]
+    )
+    estate.set(SCOPE_DEADLINE_SECONDS="2")
+    report = await estate.sync()
+    assert report["status"] == "partial"
+    assert report["regions"]["failed"] == ["us-west-2"]
+    (error,) = report["errors"]
+    assert (error["code"], error["accountId"], error["regions"]) == (
+        "ThrottlingException",
+        estate.names.a,
+        ["us-west-2"],
+    )
+    assert estate.counts() == {"eu-west-1": 3, "us-west-2": 8}
+    row = estate.status()["us-west-2"]
+    entry = row["accounts"][estate.names.a]
+    assert (entry["status"], entry["serverCount"]) == ("THROTTLED", 6)
+    assert "ThrottlingException" in entry["errorMessage"]
+    assert row["status"] == "ACTIVE"
+    assert estate.names.a in row["errorMessage"]
+    assert len(estate.items()) == 11
+    estate.faults()
+    report = await estate.sync()
+    assert report["status"] == "complete"
+    assert "errorMessage" not in estate.status()["us-west-2"]
+
+
+async def test_a_listing_that_breaks_on_page_two_removes_nothing_and_counts_nothing(estate: Estate) -> None:
+    await estate.sync()
+    gone = [
+        item
+        for item in estate.items()
+        if item["_queryRegion"] == "us-west-2" and item["_queryAccount"] == estate.names.a
+    ]
+    estate.sandbox.remove(estate.names.a, "us-west-2", [gone[0]["sourceServerID"]])
+    estate.set(DRS_PAGE_SIZE="2")
+    estate.faults(
+        fail=[
+            {
+                "account_id": estate.names.a,
+                "region": "us-west-2",
+                "service": "drs",
+                "operation": "DescribeSourceServers",
+                "page": 2,
+                "times": None,
+                "error": "InternalServerException",
+                "status": 500,
+            }
+        ]
+    )
+    report = await estate.sync()
+    assert report["status"] == "partial"
+    assert report["scopes"]["partial"] == 1
+    assert adds_up(report)
+    assert len(estate.items()) == 11
+    assert estate.status()["us-west-2"]["accounts"][estate.names.a]["serverCount"] == 6
+    estate.faults()
+    assert (await estate.sync())["serversRemoved"] == 1
+    assert len(estate.items()) == 10
+    assert estate.counts() == {"eu-west-1": 3, "us-west-2": 7}
+
+
+async def test_a_denied_account_costs_only_itself(estate: Estate) -> None:
+    await estate.sync()
+    before = {item["sourceServerArn"]: item for item in estate.items()}
+    estate.table("TARGET_ACCOUNTS_TABLE").update_item(
+        Key={"accountId": estate.names.a},
+        UpdateExpression="SET externalId = :wrong",
+        ExpressionAttributeValues={":wrong": "not-the-one"},
+    )
+    estate.calls()
+    report = await estate.sync()
+    assert report["status"] == "partial"
+    (error,) = report["errors"]
+    assert (error["accountId"], error["operation"], error["code"]) == (estate.names.a, "AssumeRole", "AccessDenied")
+    assert estate.calls()["sts", "AssumeRole"] == 3  # refused once, not once a region
+    assert {item["sourceServerArn"]: item for item in estate.items()} == before
+    assert estate.counts() == {"eu-west-1": 3, "us-west-2": 8}
+    entries = {region: row["accounts"][estate.names.a]["status"] for region, row in estate.status().items()}
+    assert {region for region, word in entries.items() if word == "IAM_PERMISSION_DENIED"} == {"eu-west-1", "us-west-2"}
+    assert adds_up(report)
+
+
+async def test_a_service_control_policy_is_told_from_a_missing_permission(estate: Estate) -> None:
+    estate.faults(deny=[{"account_id": estate.names.a, "region": "eu-west-1", "service": "drs", "scp": True}])
+    report = await estate.sync()
+    assert report["scopes"]["failed"] == 1
+    assert estate.status()["eu-west-1"]["accounts"][estate.names.a]["status"] == "SCP_DENIED"
+    assert "serverCount" not in estate.status()["eu-west-1"]["accounts"][estate.names.a]  # not known is not zero
+
+
+async def test_when_ec2_cannot_be_read_tags_and_network_stay(estate: Estate) -> None:
+    await estate.sync()
+    before = {item["sourceServerArn"]: item for item in estate.items()}
+    estate.faults(deny=[{"account_id": estate.names.apps, "service": "ec2"}])
+    report = await estate.sync()
+    assert report["status"] == "partial"
+    assert {error["service"] for error in report["errors"]} == {"ec2"}
+    assert estate.counts() == {"eu-west-1": 3, "us-west-2": 8}  # DRS was read completely
+    assert {item["sourceServerArn"]: item for item in estate.items()} == before
+
+
+async def test_an_instance_that_is_gone_costs_the_others_nothing(estate: Estate) -> None:
+    estate.add(
+        estate.names.a,
+        "us-west-2",
+        servers=[
+            {
+                "hostname": "orphan",
+                "on_premises": True,
+                "record": {
+                    "sourceCloudProperties": {"originAccountID": estate.names.apps, "originRegion": "us-east-1"},
+                    "sourceProperties": {"identificationHints": {"awsInstanceID": "i-0123456789abcdef0"}},
+                },
+            }
+        ],
+    )
+    report = await estate.sync()
+    assert report["status"] == "complete"
+    items = estate.items()
+    assert ["sourceTags" in item for item in items if item["hostname"] == "orphan"] == [False]
+    assert sum("ec2NetworkConfig" in item for item in items) == 10
+
+
+async def test_two_syncs_at_once_end_as_one_would(estate: Estate) -> None:
+    reports: list[dict[str, Any]] = []
+
+    async def one() -> None:
+        reports.append(await estate.sync())
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(one)
+        tasks.start_soon(one)
+        tasks.start_soon(one)
+    assert [report["status"] for report in reports] == ["complete"] * 3
+    assert estate.counts() == {"eu-west-1": 3, "us-west-2": 8}
+    assert len(estate.items()) == len(estate.topologies()) == 11
+    for row in estate.status().values():
+        assert set(row["accounts"]) == {estate.names.a, estate.names.b}
+
+
+async def test_a_server_of_another_region_points_at_its_next_look(found_estate: Callable[..., Estate]) -> None:
+    estate = found_estate(b={})
+    await estate.sync()
+    estate.set(DISCOVERY_CALL_SHARE="0.001")  # discovery alone would not look there
+    arn = f"arn:aws:drs:sa-east-1:{estate.names.b}:source-server/s-0123456789abcdef0"
+    reversed_record = {"reversedDirectionSourceServerArn": arn}
+    estate.add(estate.names.a, "us-west-2", servers=[{"hostname": "failed-over", "record": reversed_record}])
+    report = await estate.sync()
+    assert "sa-east-1" not in report["regions"]["scanned"]
+    estate.add(estate.names.b, "sa-east-1", servers=1)
+    report = await estate.sync()
+    assert report["serversByRegion"]["sa-east-1"] == 1
+    assert "sa-east-1" in report["regions"]["newlyActive"]
+    assert "lookRequestedAt" not in estate.status()["sa-east-1"]["accounts"][estate.names.b]
+
+
+async def test_rows_of_the_earlier_writer_filter_and_are_brought_up_to_date(estate: Estate) -> None:
+    table = estate.table("DRS_REGION_STATUS_TABLE")
+    old = {"accountId": estate.names.b, "lastUpdated": "2026-11-20T05:00:00.123456+00:00"}
+    table.put_item(Item={"region": "us-west-2", "serverCount": 2, "status": "AVAILABLE", **old})
+    table.put_item(Item={"region": "eu-west-1", "serverCount": 0, "status": "THROTTLED", **old})  # could not look
+    table.put_item(Item={"region": "ap-south-1", "serverCount": 0, "status": "UNINITIALIZED", **old})
+    report = await estate.sync()
+    assert report["regionSource"] == "status_table"
+    assert {"us-west-2", "eu-west-1"} <= set(report["regions"]["scanned"])
+    assert report["regionsScanned"] < 28
+    assert estate.counts() == {"eu-west-1": 3, "us-west-2": 8}
+
+
+@pytest.mark.parametrize("trouble", ["unset", "missing", "denied", "slow"])
+async def test_without_region_status_every_region_is_scanned(
+    trouble: str, estate: Estate, caplog: pytest.LogCaptureFixture
+) -> None:
+    if trouble == "unset":
+        estate.set(DRS_REGION_STATUS_TABLE="")
+    elif trouble == "missing":
+        estate.set(DRS_REGION_STATUS_TABLE="no-such-table")
+    elif trouble == "denied":
+        estate.faults(deny=[{"account_id": estate.names.hub, "service": "dynamodb", "operations": ["Scan"]}])
+        estate.set(TARGET_ACCOUNTS_TABLE=estate.sandbox.environment()["TARGET_ACCOUNTS_TABLE"])
+    else:
+        estate.faults(latency_ms={"dynamodb": 120})
+        estate.set(REGION_STATUS_TIMEOUT_SECONDS="0.05")
+    if trouble == "denied":  # the accounts are read by Scan, too, and without them nothing can be done
+        with pytest.raises(AwsError, match="Scan"):
+            await estate.sync()
+        return
+    report = await estate.sync()
+    assert report["regionSource"] == "fallback_table_unavailable"
+    assert report["regionsScanned"] == 28
+    assert report["serversSynced"] == 11
+    assert {"unset": "not set", "missing": "ResourceNotFound", "slow": "longer than"}[trouble] in report["regionReason"]
+    assert any(record.levelname == "WARNING" and record.message == "regions chosen" for record in caplog.records)
+
+
+async def test_a_table_without_active_regions_is_not_empty(found_estate: Callable[..., Estate]) -> None:
+    estate = found_estate(a={}, b={})
+    await estate.sync()
+    report = await estate.sync()
+    assert report["regionSource"] == "status_table_none_active"
+    assert 0 < report["scopes"]["discovery"] == report["scopes"]["complete"] < 56
+
+
+async def test_a_run_out_of_time_reports_every_scope(estate: Estate) -> None:
+    report = await estate.sync(budget_s=0.0)
+    assert report["status"] == "failed"
+    assert report["scopes"]["failed"] == report["scopes"]["asked"] == 56
+    assert {error["code"] for error in report["errors"]} == {"DeadlineExceeded"}
+    assert estate.items() == []
+
+
+async def test_accounts_and_regions_can_be_chosen(estate: Estate) -> None:
+    report = await estate.sync(accounts=(estate.names.a,), regions=("us-west-2", "sa-east-1"))
+    assert report["regionSource"] == "requested"
+    assert report["scopes"]["asked"] == report["scopes"]["complete"] == 2
+    assert report["serversSynced"] == 6
+    assert set(estate.status()) == {"us-west-2", "sa-east-1"}
+    report = await estate.sync(full_scan=True, excluded_regions=("us-west-2",))
+    assert "us-west-2" not in report["regions"]["scanned"]
+    assert report["scopes"]["asked"] == 54
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        ({"accounts": ("000000000009",)}, "000000000009 is not in the target accounts table"),
+        ({"regions": ("us-west-22",)}, "unknown region us-west-22"),
+        ({"excluded_regions": ("mars-1",)}, "unknown region mars-1"),
+    ],
+)
+async def test_a_wrong_request_touches_nothing(request_: dict[str, Any], message: str, estate: Estate) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        await estate.sync(**request_)
+    assert estate.status() == {}
+
+
+async def test_a_broken_account_record_costs_only_itself(estate: Estate) -> None:
+    estate.table("TARGET_ACCOUNTS_TABLE").put_item(Item={"accountId": "12", "accountName": "typo"})
+    report = await estate.sync()
+    assert report["status"] == "partial"
+    assert report["serversSynced"] == 11
+    assert "12 digits" in report["errors"][0]["message"]
+
+
+async def test_the_role_of_another_account_is_refused(estate: Estate) -> None:
+    foreign = f"arn:aws:iam::{estate.names.b}:role/DRSOrchestrationRole"
+    estate.table("TARGET_ACCOUNTS_TABLE").update_item(
+        Key={"accountId": estate.names.a},
+        UpdateExpression="SET roleArn = :foreign",
+        ExpressionAttributeValues={":foreign": foreign},
+    )
+    report = await estate.sync()
+    assert report["errors"][0]["code"] == "InvalidAccountRecord"
+    assert {item["_queryAccount"] for item in estate.items()} == {estate.names.b}
+
+
+async def test_sessions_that_end_in_mid_run_are_renewed(estate: Estate) -> None:
+    estate.faults(session_lifetime_s=0.3, latency_ms={"drs": 50})
+    estate.set(SCOPES_AT_ONCE="2")
+    report = await estate.sync(
+        regions=("us-west-2", "eu-west-1", "sa-east-1", "ca-central-1", "us-east-2", "us-west-1")
+    )
+    assert report["status"] == "complete"
+    assert report["serversSynced"] == 11
+    assert report["apiCalls"]["sts"]["AssumeRole"] > 3
+
+
+async def test_entries_of_an_account_that_left_are_dropped(estate: Estate) -> None:
+    await estate.sync()
+    estate.table("TARGET_ACCOUNTS_TABLE").delete_item(Key={"accountId": estate.names.b})
+    await estate.sync()
+    assert estate.counts() == {"eu-west-1": 3, "us-west-2": 6}
+    assert all(set(row["accounts"]) == {estate.names.a} for row in estate.status().values())
