@@ -77,6 +77,7 @@ _VERDICTS: Final[Mapping[str, Verdict]] = MappingProxyType(
         "ServiceUnavailable": _TRANSIENT,
         "Unavailable": _TRANSIENT,
         "TransactionConflictException": _TRANSIENT,
+        "ResourceNotFoundException": Verdict(S.ERROR, advice="check the name, the account and the region"),
         # Codes of our own, for what never reached AWS or came back broken.
         "EndpointUnreachable": _UNREACHABLE,
         "ConnectionLost": _TRANSIENT,

@@ -61,7 +61,7 @@ class RegionStatus(StrEnum):
 
 
 _SETTLING: Final = frozenset({RegionStatus.ACTIVE, RegionStatus.NOT_INITIALIZED})
-_PASSING: Final = frozenset({RegionStatus.THROTTLED, RegionStatus.ERROR})
+_PASSING: Final = frozenset({RegionStatus.THROTTLED, RegionStatus.ERROR, RegionStatus.ENDPOINT_UNREACHABLE})
 
 
 class Coverage(StrEnum):

@@ -24,6 +24,8 @@ DEFAULT_REGIONS: Final = (
 )
 _REGION_PATTERN: Final = r"^[a-z]{2,4}(-[a-z]+)+-\d{1,2}$"
 Regions = Annotated[tuple[Annotated[str, Field(pattern=_REGION_PATTERN)], ...], NoDecode]
+_YEAR_S: Final = 31_536_000.0
+Seconds = Annotated[float, Field(gt=0, le=_YEAR_S)]
 
 
 class Settings(BaseSettings):
@@ -41,15 +43,21 @@ class Settings(BaseSettings):
         "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="of this package's own log lines"
     )
 
-    drs_regions: Regions = Field(DEFAULT_REGIONS, validate_default=True, description="regions a full scan covers")
+    drs_regions: Regions = Field(
+        DEFAULT_REGIONS, min_length=1, validate_default=True, description="regions a full scan covers"
+    )
     drs_excluded_regions: Regions = Field((), description="regions never looked at")
 
-    region_status_cache_seconds: float = Field(60.0, ge=0, description="how long one read of region status serves")
-    region_status_timeout_seconds: float = Field(5.0, gt=0, description="a slower read falls back to every region")
-    sync_interval_seconds: float = Field(900.0, gt=0, description="how often the inventory sync is scheduled")
-    discovery_window_seconds: float = Field(7200.0, gt=0, description="within this every inactive region is looked at")
+    region_status_cache_seconds: float = Field(
+        60.0, ge=0, le=_YEAR_S, description="how long one read of region status serves"
+    )
+    region_status_timeout_seconds: Seconds = Field(5.0, description="a slower read falls back to every region")
+    sync_interval_seconds: Seconds = Field(900.0, description="how often the inventory sync is scheduled")
+    discovery_window_seconds: Seconds = Field(
+        7200.0, description="within this every inactive region is looked at again"
+    )
     discovery_call_share: float = Field(0.2, gt=0, le=1, description="discovery keeps scopes below this share of all")
-    inventory_refresh_seconds: float = Field(604_800.0, gt=0, description="an unchanged item is rewritten this often")
+    inventory_refresh_seconds: Seconds = Field(604_800.0, description="an unchanged item is rewritten this often")
     topology_reads_per_scope: int = Field(50, ge=0, description="GetReplicationConfiguration calls per scope and run")
 
     scopes_at_once: int = Field(32, ge=1, le=500, description="(account, region) scopes worked on at the same time")
@@ -58,9 +66,9 @@ class Settings(BaseSettings):
     drs_burst: int = Field(10, ge=1, description="calls that may go out at once after a pause")
     drs_calls_at_once: int = Field(2, ge=1, description="DRS calls in flight per account and region")
     drs_page_size: int = Field(200, ge=1, le=1000, description="maxResults of DescribeSourceServers")
-    connect_timeout_seconds: float = Field(3.0, gt=0, description="of one connection attempt")
-    read_timeout_seconds: float = Field(10.0, gt=0, description="between two pieces of an answer")
-    scope_deadline_seconds: float = Field(60.0, gt=0, description="a scope that takes longer is reported as failed")
+    connect_timeout_seconds: Seconds = Field(3.0, description="of one connection attempt")
+    read_timeout_seconds: Seconds = Field(10.0, description="between two pieces of an answer")
+    scope_deadline_seconds: Seconds = Field(60.0, description="a scope that takes longer is reported as failed")
 
     @field_validator("drs_regions", "drs_excluded_regions", mode="before")
     @classmethod

@@ -13,8 +13,8 @@ __all__ = ["DEFAULT_EXTERNAL_ID", "DEFAULT_ROLE_NAME", "Account", "Directory", "
 
 DEFAULT_ROLE_NAME: Final = "DRSOrchestrationRole"
 DEFAULT_EXTERNAL_ID: Final = "drs-orchestration-cross-account"
-_ACCOUNT_ID: Final = re.compile(r"\d{12}")
-_ROLE_ARN: Final = re.compile(r"arn:[a-z0-9-]+:iam::(?P<account>\d{12}):role/(?P<name>[\w+=,.@/-]{1,512})")
+_ACCOUNT_ID: Final = re.compile(r"[0-9]{12}")
+_ROLE_ARN: Final = re.compile(r"arn:[a-z0-9-]+:iam::(?P<account>[0-9]{12}):role/(?P<name>[\w+=,.@/-]{1,512})")
 _ROLE_NAME: Final = re.compile(r"[\w+=,.@/-]{1,512}")
 
 

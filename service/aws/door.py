@@ -20,7 +20,7 @@ from service.aws.limits import Pace, Rate, RetryBudget, backoff_s, rates
 from service.aws.meter import count_call, count_throttle
 from service.aws.transport import SharedTransport
 from service.errors import AwsError, ConfigurationError
-from service.models import Call, Now
+from service.models import Call, Now, RegionStatus
 from service.settings import Settings
 
 __all__ = ["AwsDoor", "Caller", "Identity", "RoleToAssume"]
@@ -218,7 +218,8 @@ class AwsDoor:
         if verdict.throttle:
             count_throttle()
             lane.pace.throttled(now, sent_at=sent_at, retry_after_s=failure.retry_after_s)
-        most = _MOST_TRIES_THROTTLED if verdict.throttle else 2 if verdict.expired else _MOST_TRIES
+        once_more = verdict.expired or verdict.status is RegionStatus.ENDPOINT_UNREACHABLE
+        most = _MOST_TRIES_THROTTLED if verdict.throttle else 2 if once_more else _MOST_TRIES
         if not verdict.retry or attempt >= most:
             raise failure
         remaining = anyio.current_effective_deadline() - now

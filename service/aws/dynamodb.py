@@ -186,7 +186,13 @@ class Table:
 
     async def _call(self, operation: str, params: Mapping[str, Any], *, named: bool = True) -> dict[str, Any]:
         named_params = {"TableName": self.name, **params} if named else params
-        return await self._caller.call("dynamodb", operation, named_params, region=self._region)
+        try:
+            return await self._caller.call("dynamodb", operation, named_params, region=self._region)
+        except AwsError as error:
+            if error.code != "ResourceNotFoundException":
+                raise
+            message = f"there is no table {self.name} in {self._region} of this account"
+            raise AwsError(error.code, message, error.call) from None
 
 
 def _names_in(condition: str) -> set[str]:

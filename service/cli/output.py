@@ -38,7 +38,7 @@ class Output(StrEnum):
     @classmethod
     def asked(cls, arguments: Sequence[str]) -> Output:
         """Find the wish in a command line that could not be parsed."""
-        words = " ".join(arguments).replace("=", " ").split()
+        words = re.sub(r"(^|\s)-o(?=\w)", r"\1-o ", " ".join(arguments)).replace("=", " ").split()
         wished = [after for before, after in pairwise(words) if before in {"--output", "-o"}]
         return cls(wished[-1]) if wished and wished[-1] in set(cls) else cls.default()
 
@@ -59,7 +59,8 @@ def emit_json(document: Mapping[str, Any]) -> None:
     sys.stdout.flush()
 
 
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+# Control characters, and those that reorder or break a line for the eye only.
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 def plain(value: object) -> Text:

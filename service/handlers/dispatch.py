@@ -55,4 +55,6 @@ def _run(name: str, operation: Operation, body: Mapping[str, Any], failed_code: 
         return aws_error_body(error)
     except Exception:  # noqa: BLE001 - the edge of the process: logged with its trace, answered without
         _log.exception("operation failed", extra={"operation": name})
-        return error_body(failed_code, f"{name} failed; see the log", operation=name)
+        # The two functions always differed in where they name the operation.
+        more = {"details": {"operation": name}} if failed_code == "INTERNAL_ERROR" else {"operation": name}
+        return error_body(failed_code, f"{name} failed; see the log", **more)

@@ -172,6 +172,7 @@ def build_item(
     *,
     digest: str,
     synced_at: datetime,
+    written_at: datetime,
     original: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Make the inventory item: the whole record, and beside it what readers of the table look for.
@@ -183,6 +184,7 @@ def build_item(
         place: the account and region that were asked.
         digest: content hash.
         synced_at: start of the run, one value for all its items.
+        written_at: now; a look that began earlier may not remove the item for not having seen it.
         original: attributes of the original topology, as far as known.
     """
     moment = iso(synced_at)
@@ -214,6 +216,7 @@ def build_item(
         "_queryRegion": place.region,
         "_queryAccount": place.account_id,
         "contentHash": digest,
+        "writtenAt": iso(written_at),
         **original,
     }
     if facts is not None:

@@ -78,11 +78,16 @@ class InventoryTable:
         """Put whole items in batches. Raises AwsError when some could not be written."""
         await self._table.put_many(items)
 
+    async def check(self) -> None:
+        """Make sure that the table is there with the keys expected. Raises AwsError."""
+        await self._table.get(topology_key("-"))
+
     async def remove(self, key: ItemKey, *, looked_at: datetime) -> bool:
         """Remove a server that a complete look did not show, unless it was written after that look began."""
         return await self._table.delete_if(
             {"sourceServerArn": key.arn, "stagingAccountId": key.staging_account},
-            "attribute_not_exists( #lastUpdated ) OR #lastUpdated < :looked",
+            "#writtenAt < :looked OR ( attribute_not_exists( #writtenAt ) AND "
+            "( attribute_not_exists( #lastUpdated ) OR #lastUpdated < :looked ))",
             {"looked": iso(looked_at)},
         )
 

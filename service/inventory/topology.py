@@ -63,6 +63,8 @@ def capture(
         templates: replication configuration templates of the replicating account and region; None when unread.
         legacy: the inventory item of the server as an earlier writer left it; originals in it win.
     """
+    if not server.is_forward:
+        raise ValueError(f"{server.arn} was made by ReverseReplication: it tells nothing of the original")
     untouched = server.last_launch in _UNTOUCHED and not server.recovery_instance
     # An EC2 instance whose region DRS does not tell is not on premises: then the environment stays open.
     environment = "AWS" if server.origin_region else None if server.instance_id else "ON_PREMISES"

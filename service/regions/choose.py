@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from service.models import Place, RegionStatus
+from service.models import Place
 from service.regions.rows import AccountEntry, RegionRow
 
 __all__ = ["Choice", "DiscoveryPolicy", "RegionSource", "Unreadable", "Why", "choose"]
@@ -46,6 +46,7 @@ class Why(StrEnum):
     UNSETTLED = "the last look failed and may succeed now"
     POINTED_AT = "a server elsewhere points here"
     DISCOVERY = "looked at longest ago"
+    SWEEP = "an earlier run that looked everywhere was cut short"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +75,16 @@ class DiscoveryPolicy:
 class Choice:
     """The places to look at, with the reason for each, and those left out.
 
-    `known_active` are the regions that the table says have servers, whatever was chosen.
+    `known_active` are the places that the table says have servers, whatever was chosen. `sweep_open`: an earlier run
+    that looked everywhere was cut short, and this one goes on with it.
     """
 
     source: RegionSource
     reason: str
     look: Mapping[Place, Why]
     skip: tuple[Place, ...]
-    known_active: frozenset[str] = frozenset()
+    known_active: frozenset[Place] = frozenset()
+    sweep_open: bool = False
 
     @property
     def asked(self) -> int:
@@ -122,7 +125,9 @@ def choose(
     rows = () if isinstance(table, Unreadable) else [row for row in table if row.region not in excluded]
     named = dict.fromkeys([*catalog, *(row.region for row in rows if row.server_count > 0 or _is_pointed_at(row))])
     regions = [region for region in named if region not in excluded]
-    active = frozenset(row.region for row in rows if row.server_count > 0)
+    active = frozenset(
+        Place(account_id, row.region) for row in rows for account_id in account_ids if _has_servers(row, account_id)
+    )
     if requested:
         wanted = {
             Place(account_id, region): Why.REQUESTED
@@ -138,10 +143,28 @@ def choose(
         return Choice(RegionSource.FALLBACK_UNAVAILABLE, table.reason, every, ())
     if not table:
         return Choice(RegionSource.FALLBACK_EMPTY, "the region status table is empty", every, ())
-    source = RegionSource.STATUS_TABLE if active else RegionSource.STATUS_TABLE_NONE_ACTIVE
-    reason = f"{len(active)} of {len(rows)} regions in the table have servers"
-    look, skip = _filtered(rows, account_ids, regions, now, policy if discover else None)
-    return Choice(source, reason, look, skip, active)
+    regions_active = sum(1 for row in rows if row.server_count > 0)
+    source = RegionSource.STATUS_TABLE if regions_active else RegionSource.STATUS_TABLE_NONE_ACTIVE
+    reason = f"{regions_active} of {len(rows)} regions in the table have servers"
+    swept_since = _open_sweep(rows)
+    look, skip = _filtered(
+        rows, account_ids, regions, now, policy=policy if discover else None, swept_since=swept_since
+    )
+    return Choice(source, reason, look, skip, active, sweep_open=swept_since is not None)
+
+
+def _has_servers(row: RegionRow, account_id: str) -> bool:
+    entry = row.accounts.get(account_id)
+    if entry is None or entry.server_count is None:
+        return row.server_count > 0 and (row.is_old_shape or bool(row.unattributed))
+    return entry.server_count > 0
+
+
+def _open_sweep(rows: Sequence[RegionRow]) -> datetime | None:
+    """Tell when a run began that looked everywhere and was cut short; None when none was."""
+    began = max((row.sweep_began for row in rows if row.sweep_began), default=None)
+    ended = max((row.sweep_ended for row in rows if row.sweep_ended), default=None)
+    return None if began is None or (ended is not None and ended >= began) else began
 
 
 def _filtered(
@@ -149,7 +172,9 @@ def _filtered(
     account_ids: Sequence[str],
     regions: Sequence[str],
     now: datetime,
+    *,
     policy: DiscoveryPolicy | None,
+    swept_since: datetime | None,
 ) -> tuple[dict[Place, Why], tuple[Place, ...]]:
     by_region = {row.region: row for row in rows}
     new_accounts = _new_accounts(rows, account_ids)
@@ -159,8 +184,11 @@ def _filtered(
         for region in regions:
             place, row = Place(account_id, region), by_region.get(region)
             why = Why.NEW_ACCOUNT if account_id in new_accounts else _why(row, account_id)
+            seen = _idle(row, place)
+            if why is None and swept_since is not None and seen.last_look < swept_since:
+                why = Why.SWEEP
             if why is None:
-                idle.append(_idle(row, place))
+                idle.append(seen)
             else:
                 look[place] = why
     if policy is not None:
@@ -211,7 +239,7 @@ def _why_by_entry(row: RegionRow, entry: AccountEntry) -> Why | None:
         return Why.UNSETTLED if entry.status is not None and entry.status.passes else None
     if entry.server_count > 0:
         return Why.ACTIVE
-    return Why.UNSETTLED if entry.status in {RegionStatus.THROTTLED, RegionStatus.ERROR} else None
+    return Why.UNSETTLED if entry.status is not None and entry.status.passes else None
 
 
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)

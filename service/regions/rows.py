@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from service.models import RegionStatus, iso, parse_iso
 
-__all__ = ["AccountEntry", "Note", "RegionRow", "fold", "parse_row", "to_attributes"]
+__all__ = ["AccountEntry", "Note", "RegionRow", "Sweep", "fold", "parse_row", "to_attributes"]
 
 # Words that earlier writers used, as the words of today.
 _OLD_WORDS: Final[Mapping[str, RegionStatus]] = MappingProxyType(
@@ -35,6 +35,14 @@ class Note:
     looked_at: datetime
     server_count: int | None = None
     error_message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """A run that looks at every region: when it began, and whether this is its last word."""
+
+    began: datetime
+    ended: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +67,9 @@ class RegionRow:
 
     `unattributed` is the count an old writer left without saying whose servers they are; it stands until every account
     that was asked has answered.
+
+    A run that looks everywhere for want of knowledge notes its begin in every row it writes and, at its end, the same
+    moment in one of them: so the next run sees when it was cut short.
     """
 
     region: str
@@ -68,6 +79,8 @@ class RegionRow:
     accounts: Mapping[str, AccountEntry] = field(default_factory=dict)
     version: int | None = None
     unattributed: int | None = None
+    sweep_began: datetime | None = None
+    sweep_ended: datetime | None = None
 
     @property
     def is_old_shape(self) -> bool:
@@ -92,6 +105,8 @@ def parse_row(item: Mapping[str, Any]) -> RegionRow:
         accounts=entries,
         version=_count(item.get("version")),
         unattributed=_count(item.get("unattributedCount")) if entries else count,
+        sweep_began=parse_iso(item.get("sweepBegan")),
+        sweep_ended=parse_iso(item.get("sweepEnded")),
     )
 
 
@@ -126,6 +141,7 @@ def fold(
     *,
     requests: Mapping[str, datetime] | None = None,
     known_accounts: frozenset[str] | None = None,
+    sweep: Sweep | None = None,
 ) -> RegionRow:
     """Fold looks into a row. Looks may come in any order and any number of times: the result is the same.
 
@@ -134,6 +150,7 @@ def fold(
         region: the region of the row.
         notes: looks of this run.
         requests: account -> when an ARN seen elsewhere asked for a look there.
+        sweep: the run looks everywhere.
         known_accounts: every account there is; entries of others are dropped. None when that is not known.
     """
     base = row or RegionRow(region)
@@ -146,6 +163,12 @@ def fold(
         entries[account_id] = _settled(replace(entry, requested_at=newest))
     if known_accounts is not None:
         entries = {account_id: entry for account_id, entry in entries.items() if account_id in known_accounts}
+    if sweep is not None:
+        base = replace(
+            base,
+            sweep_began=max(filter(None, (base.sweep_began, sweep.began))),
+            sweep_ended=max(filter(None, (base.sweep_ended, sweep.began if sweep.ended else None)), default=None),
+        )
     return _summed(base, entries, known_accounts)
 
 
@@ -241,6 +264,8 @@ def to_attributes(row: RegionRow, *, now: datetime) -> dict[str, Any]:
         "accounts": {account_id: _entry_attributes(entry) for account_id, entry in sorted(row.accounts.items())},
         "version": (row.version or 0) + 1,
         "unattributedCount": row.unattributed,
+        "sweepBegan": iso(row.sweep_began) if row.sweep_began else None,
+        "sweepEnded": iso(row.sweep_ended) if row.sweep_ended else None,
     }
 
 

@@ -13,7 +13,7 @@ from service.aws.dynamodb import Table
 from service.errors import AwsError
 from service.models import Call, Now
 from service.regions.choose import Unreadable
-from service.regions.rows import Note, RegionRow, fold, parse_row, to_attributes
+from service.regions.rows import Note, RegionRow, Sweep, fold, parse_row, to_attributes
 
 __all__ = ["RegionStatusTable"]
 
@@ -69,6 +69,7 @@ class RegionStatusTable:
         *,
         requests: Mapping[str, datetime] | None = None,
         known_accounts: frozenset[str] | None = None,
+        sweep: Sweep | None = None,
     ) -> None:
         """Fold looks into a region's row.
 
@@ -84,7 +85,7 @@ class RegionStatusTable:
         for attempt in range(_MOST_ROUNDS):
             item = await self._table.get({"region": region})
             held = parse_row(item) if item else None
-            row = fold(held, region, folded, requests=requests, known_accounts=known_accounts)
+            row = fold(held, region, folded, requests=requests, known_accounts=known_accounts, sweep=sweep)
             condition, values = _unchanged(held, item)
             attributes = to_attributes(row, now=self._now())
             if await self._table.update_if({"region": region}, attributes, condition, values):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -27,6 +28,8 @@ from service.sync.fanout import fan_out
 
 __all__ = ["Look", "LookTools", "Seen"]
 
+_log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class LookTools:
@@ -38,6 +41,7 @@ class LookTools:
     now: Now
     partition: str
     run_started_at: datetime
+    announce: Callable[[set[Place]], Awaitable[None]]
 
 
 @dataclass(slots=True)
@@ -53,7 +57,7 @@ class Seen:
     settled: bool = False  # listed, written and tidied up; only details of topology may be missing
     troubles: list[Trouble] = field(default_factory=list)
     warnings: list[Trouble] = field(default_factory=list)
-    points_at: set[Place] = field(default_factory=set)
+    uninitialized: bool = False
 
 
 @dataclass(slots=True)
@@ -85,21 +89,39 @@ class Look:
         self._templates: Sequence[Mapping[str, Any]] | None = None
         self._templates_asked = False
 
-    async def run(self) -> None:
+    async def run(self, *, had_servers: bool) -> None:
         """List the scope to its last page, page by page into the table; then remove what it did not show.
+
+        Args:
+            had_servers: servers were known here; if DRS turns out not to be in use, their records go.
 
         Raises:
             AwsError: the listing, or the inventory table, broke off. What was written before stays; nothing is removed.
         """
+        try:
+            await self._list()
+        except AwsError as error:
+            if (
+                error.verdict.status is not RegionStatus.NOT_INITIALIZED
+                or error.call.service != "drs"
+                or self.seen.servers
+            ):
+                raise
+            self.seen.uninitialized = True  # a complete answer: nothing is there
+            if had_servers:
+                self._held = await self._tools.inventory.held(self.place, partition=self._tools.partition)
+        else:
+            self.seen.listed_completely = True
+        await self._remove_absent()
+        self.seen.settled = True
+        await self._complete_topologies()
+
+    async def _list(self) -> None:
         async with aclosing(self._drs.source_servers(self.place.region)) as pages:
             async for page in pages:
                 if self._held is None:
                     self._held = await self._tools.inventory.held(self.place, partition=self._tools.partition)
                 await self._take_in(page)
-        self.seen.listed_completely = True
-        await self._remove_absent()
-        self.seen.settled = True
-        await self._complete_topologies()
 
     async def _take_in(self, page: Sequence[Mapping[str, Any]]) -> None:
         rows = self._read(page)
@@ -107,7 +129,8 @@ class Look:
         for row in rows:
             row.digest = content_hash(row.record, row.server, row.facts)
         changed = [row for row in rows if self._is_worth_writing(row)]
-        self.seen.points_at.update(*(row.server.points_at() for row in changed))
+        # Before the item is written: after a crash in between, the server is still a change to the next run.
+        await self._tools.announce({place for row in changed for place in row.server.points_at()})
         await self._write(changed)
 
     def _read(self, page: Sequence[Mapping[str, Any]]) -> list[_Row]:
@@ -129,7 +152,8 @@ class Look:
 
     def _reject(self, server_id: str, why: str) -> None:
         self.seen.rejected += 1
-        self._note(self.seen.troubles, "UnusableRecord", f"{server_id}: {why}")
+        _log.warning("unusable record", extra={"server": server_id, "place": self.place, "why": why})
+        self.seen.troubles.append(self._trouble("UnusableRecord", why, RegionStatus.ERROR))
 
     def _is_worth_writing(self, row: _Row) -> bool:
         """Whether the table lacks something: the server, a change, its topology, or a refresh after a long time."""
@@ -174,6 +198,7 @@ class Look:
                 self.place,
                 digest=row.digest,
                 synced_at=self._tools.run_started_at,
+                written_at=self._tools.now(),
                 original=copied(originals[row.server.lineage]) if row.server.lineage in originals else {},
             )
             for row in rows
@@ -229,11 +254,9 @@ class Look:
         )
         self.seen.topologies += 1
         if topology["captureMethod"] == "late":
-            self._note(
-                self.seen.warnings,
-                "TopologyCapturedLate",
-                f"{row.server.server_id} was launched before it was first seen: check its original topology",
-            )
+            _log.warning("topology captured late", extra={"server": row.server.arn})
+            why = "servers were launched before they were first seen: check their original topology; the log names them"
+            self.seen.warnings.append(self._trouble("TopologyCapturedLate", why, RegionStatus.ACTIVE))
         return await self._tools.inventory.capture(topology)
 
     async def _read_templates(self) -> None:
@@ -283,6 +306,6 @@ class Look:
             return error.trouble
         return None
 
-    def _note(self, troubles: list[Trouble], code: str, message: str) -> None:
-        account_id, region = self.place
-        troubles.append(Trouble(code, message, RegionStatus.ERROR, account_id=account_id, region=region))
+    def _trouble(self, code: str, message: str, status: RegionStatus) -> Trouble:
+        """Say what is wrong without naming a server: the same trouble of many servers is then one entry."""
+        return Trouble(code, message, status, account_id=self.place.account_id, region=self.place.region)

@@ -65,8 +65,8 @@ class InventoryReport:
     seconds: float = 0.0
     left_out: int = 0
     newly_active: set[str] = field(default_factory=set)
-    _troubles: dict[Trouble, list[str]] = field(default_factory=dict)
-    _warnings: dict[Trouble, list[str]] = field(default_factory=dict)
+    _troubles: dict[Trouble, set[str]] = field(default_factory=dict)
+    _warnings: dict[Trouble, set[str]] = field(default_factory=dict)
 
     def add(self, looked: Looked) -> None:
         """Count one look."""
@@ -168,13 +168,13 @@ def exit_code(report: Mapping[str, Any]) -> int:
     return {"complete": 0, "failed": 1, "partial": 3}[report["status"]]
 
 
-def _gather(into: dict[Trouble, list[str]], troubles: Iterable[Trouble], region: str) -> None:
+def _gather(into: dict[Trouble, set[str]], troubles: Iterable[Trouble], region: str) -> None:
     for trouble in troubles:
         anywhere = replace(trouble, region="")
-        into.setdefault(anywhere, []).append(trouble.region or region)
+        into.setdefault(anywhere, set()).add(trouble.region or region)
 
 
-def _listed(troubles: Mapping[Trouble, list[str]]) -> list[dict[str, Any]]:
+def _listed(troubles: Mapping[Trouble, set[str]]) -> list[dict[str, Any]]:
     return [
         {**trouble.as_json(), "regions": sorted({region for region in regions if region})}
         for trouble, regions in troubles.items()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, Protocol
 
@@ -22,7 +22,7 @@ from service.errors import AwsError, ConfigurationError
 from service.inventory.table import InventoryTable
 from service.models import Coverage, Now, Place, RegionStatus, Trouble, iso
 from service.regions.choose import Choice, DiscoveryPolicy, Unreadable, Why, choose
-from service.regions.rows import Note, RegionRow
+from service.regions.rows import Note, RegionRow, Sweep
 from service.regions.status_table import RegionStatusTable
 from service.settings import Settings
 from service.sync.fanout import fan_out
@@ -34,6 +34,7 @@ __all__ = ["OPERATION", "InventorySync", "Progress", "Request"]
 OPERATION: Final = "sync_source_server_inventory"
 _log = logging.getLogger(__name__)
 _SWITCHED_OFF: Final = frozenset({RegionStatus.REGION_NOT_ENABLED, RegionStatus.REGION_NOT_OPTED_IN})
+_NO_REGION_ADVICE: Final = "no region takes this account's session: use regional STS endpoints, and check the role"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,15 @@ class Progress(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Visit:
+    """A look and what became of it; no look where the account could not be entered."""
+
+    looked: Looked
+    look: Look | None = None
+    switched_off: bool = False
+
+
 @dataclass(slots=True)
 class _Run:
     """State of one run."""
@@ -73,7 +83,10 @@ class _Run:
     report: InventoryReport = field(default_factory=InventoryReport)
     open_looks: Counter[str] = field(default_factory=Counter)
     notes: dict[str, list[Note]] = field(default_factory=dict)
-    requests: dict[str, dict[str, datetime]] = field(default_factory=dict)
+    announced: set[Place] = field(default_factory=set)
+    sweep: Sweep | None = None
+    works: set[str] = field(default_factory=set)
+    switched_off: dict[str, list[_Visit]] = field(default_factory=dict)
 
 
 class InventorySync:
@@ -125,16 +138,22 @@ class InventorySync:
         choice = self._choose(request, rows, accounts)
         access = AccountAccess(self._door, directory)
         inventory = InventoryTable(Table(self._door.hub(), self._settings.source_server_inventory_table, region))
+        await inventory.check()
 
         async def ec2_of(account_id: str) -> Ec2Reader:
             return Ec2Reader(await access.caller(account_id))
 
+        async def announce(places: set[Place]) -> None:
+            await self._announce(run, places)
+
+        everywhere = choice.source.is_fallback or choice.sweep_open
         run = _Run(
             request=request,
             directory=directory,
             access=access,
             choice=choice,
-            tools=LookTools(inventory, ec2_of, self._settings, self._now, identity.partition, started_at),
+            tools=LookTools(inventory, ec2_of, self._settings, self._now, identity.partition, started_at, announce),
+            sweep=Sweep(started_at) if everywhere else None,
             # Only a run that saw every account may say which entries of the status table belong to none.
             known_accounts=None if request.accounts or troubles else frozenset(directory.targets),
             ends_at=anyio.current_time() + (request.budget_s if request.budget_s is not None else float("inf")),
@@ -158,7 +177,7 @@ class InventorySync:
                 call_share=settings.discovery_call_share,
             ),
             full_scan=request.full_scan,
-            requested=[region for region in request.regions if region not in excluded],
+            requested=request.regions,
             excluded=excluded,
         )
         level = logging.WARNING if choice.source.is_fallback else logging.INFO
@@ -178,71 +197,86 @@ class InventorySync:
         return choice
 
     async def _look_everywhere(self, run: _Run, progress: Progress | None) -> None:
-        async def visit(place: Place) -> tuple[Looked, Look | None]:
+        async def visit(place: Place) -> _Visit:
             return await self._visit(run, place)
 
         # Region by region, so that the first rows of the status table are written early.
         places = sorted(run.choice.look, key=lambda place: (place.region, place.account_id))
-        async with fan_out(places, visit, at_once=self._settings.scopes_at_once) as looks:
-            async for looked, look in looks:
-                run.report.add(looked)
+        async with fan_out(places, visit, at_once=self._settings.scopes_at_once) as visits:
+            async for done in visits:
                 if progress is not None:
-                    progress.looked(looked)
-                await self._book(run, looked, look)
+                    progress.looked(done.looked)
+                for judged in _judge_account(run, done):
+                    await self._book(run, judged)
+        for refused in run.switched_off.values():
+            for judged in _judge_refused(refused):
+                await self._book(run, judged)
 
-    async def _visit(self, run: _Run, place: Place) -> tuple[Looked, Look | None]:
+    async def _visit(self, run: _Run, place: Place) -> _Visit:
         """Look at one place under its deadline; whatever goes wrong there stays there."""
         began = anyio.current_time()
         remaining = min(self._settings.scope_deadline_seconds, run.ends_at - began)
         if remaining <= 0:
             trouble = _trouble(place, "DeadlineExceeded", "the run's time was up before this place's turn")
-            return Looked(place, Coverage.FAILED, troubles=(trouble,)), None
+            return _Visit(Looked(place, Coverage.FAILED, troubles=(trouble,)))
         look: Look | None = None
         failure: Trouble | None = None
+        known = place in run.choice.known_active
         with anyio.move_on_after(remaining) as deadline:
             try:
                 caller = await run.access.caller(place.account_id)
-                drs = DrsReader(caller, page_size=self._settings.drs_page_size)
-                look = Look(place, drs, run.tools)
-                await look.run()
+                look = Look(place, DrsReader(caller, page_size=self._settings.drs_page_size), run.tools)
+                await look.run(had_servers=known)
             except AwsError as error:
-                failure = error.trouble if look is not None else _account_trouble(error)
+                failure = _place_trouble(error, place) if look is not None else _account_trouble(error)
         if deadline.cancelled_caught:
             failure = _trouble(place, "DeadlineExceeded", f"not done within {remaining:.0f} s")
-        return _judge(place, look, failure, run.choice.look[place], seconds=anyio.current_time() - began), look
+        return _judge(place, look, failure, known=known, seconds=anyio.current_time() - began)
 
-    async def _book(self, run: _Run, looked: Looked, look: Look | None) -> None:
-        """Note a look for the region's row, and write the row once the region's last look is in."""
-        place, why = looked.place, run.choice.look[looked.place]
-        if note := _note_of(looked, look, why, self._now()):
+    async def _book(self, run: _Run, visit: _Visit) -> None:
+        """Count a look, note it for the region's row, and write the row once the region's last look is in."""
+        place = visit.looked.place
+        run.report.add(visit.looked)
+        if note := _note_of(visit, run.choice, self._now()):
             run.notes.setdefault(place.region, []).append(note)
-            if note.server_count and place.region not in run.choice.known_active:
+            if note.server_count and place.region not in {known.region for known in run.choice.known_active}:
                 run.report.newly_active.add(place.region)
-        if look is not None:
-            for other in look.seen.points_at:
-                if other.account_id in run.directory.targets and other not in run.choice.look:
-                    run.requests.setdefault(other.region, {})[other.account_id] = self._now()
         run.open_looks[place.region] -= 1
         if run.open_looks[place.region] == 0:
             await self._record(run, place.region, run.notes.pop(place.region, []))
 
     async def _record(self, run: _Run, region: str, notes: Sequence[Note]) -> None:
-        requests = run.requests.pop(region, {})
-        if not notes and not requests and run.known_accounts is None:
+        if not notes and run.known_accounts is None:
             return
         try:
-            await self._status.record(region, notes, requests=requests, known_accounts=run.known_accounts)
+            await self._status.record(region, notes, known_accounts=run.known_accounts, sweep=run.sweep)
         except AwsError as error:
             run.report.trouble(error.trouble)
 
+    async def _announce(self, run: _Run, places: set[Place]) -> None:
+        """Mark places that a server elsewhere points at, so that the next run looks there.
+
+        Raises:
+            AwsError: the mark could not be written.
+        """
+        for place in sorted(places - run.announced):
+            run.announced.add(place)
+            if place.account_id in run.directory.targets and place not in run.choice.look:
+                await self._status.record(place.region, (), requests={place.account_id: self._now()})
+
     async def _tidy(self, run: _Run) -> None:
-        """Write what points at regions that this run did not look at, and drop entries of accounts that are gone."""
+        """Drop entries of accounts that are gone, and say that a run over every region has come to its end."""
         rows = await self._status.rows()
-        strangers: set[str] = set()
         if run.known_accounts is not None and not isinstance(rows, Unreadable):
             strangers = {row.region for row in rows if set(row.accounts) - run.known_accounts}
-        for region in sorted(set(run.requests) | strangers):
-            await self._record(run, region, [])
+            for region in sorted(strangers):
+                await self._record(run, region, [])
+        regions = sorted(place.region for place in run.choice.look)
+        if run.sweep is not None and regions and not run.request.accounts:
+            try:
+                await self._status.record(regions[0], (), sweep=replace(run.sweep, ended=True))
+            except AwsError as error:
+                run.report.trouble(error.trouble)
 
     def _facts(self, run: _Run, meter: Meter, started_at: datetime, duration_s: float) -> RunFacts:
         places = [*run.choice.look, *run.choice.skip]
@@ -271,23 +305,30 @@ def _wanted(asked: Sequence[str], directory: Directory, table_name: str) -> Coll
     return set(asked) or directory.targets.keys()
 
 
-def _judge(place: Place, look: Look | None, failure: Trouble | None, why: Why, *, seconds: float) -> Looked:
-    """Say what became of a scope: what it brought, and whether that is all there is."""
+def _judge(place: Place, look: Look | None, failure: Trouble | None, *, known: bool, seconds: float) -> _Visit:
+    """Say what became of a scope: what it brought, and whether that is all there is.
+
+    Args:
+        place: the scope.
+        look: the look, None where the account could not be entered.
+        failure: what broke it off, if something did.
+        known: servers were known there before.
+        seconds: how long it took.
+    """
     seen = look.seen if look else Seen()
-    if failure is not None and look is not None and not seen.servers:
-        if failure.status is RegionStatus.NOT_INITIALIZED:
-            return Looked(place, Coverage.COMPLETE, seconds=seconds)  # a complete answer: DRS is not in use there
-        if failure.status in _SWITCHED_OFF and why is not Why.ACTIVE:
-            # The account has switched the region off: worth a word, no failure, unless servers were known there.
-            return Looked(place, Coverage.SKIPPED, seconds=seconds, warnings=(failure,))
+    refused_by_drs = failure is not None and failure.service == "drs" and not seen.servers
+    if failure is not None and refused_by_drs and failure.status in _SWITCHED_OFF and not known:
+        # The account has switched the region off: worth a word, no failure, unless servers were known there.
+        return _Visit(Looked(place, Coverage.SKIPPED, seconds=seconds, warnings=(failure,)), look, switched_off=True)
     warnings, troubles = list(seen.warnings), list(seen.troubles)
     if failure is not None:
         (warnings if seen.settled else troubles).append(failure)
     if seen.settled and not troubles:
         coverage = Coverage.COMPLETE
     else:
-        coverage = Coverage.PARTIAL if seen.servers or seen.listed_completely else Coverage.FAILED
-    return Looked(
+        told = seen.servers or seen.listed_completely or seen.uninitialized
+        coverage = Coverage.PARTIAL if told else Coverage.FAILED
+    looked = Looked(
         place,
         coverage,
         servers=seen.servers,
@@ -299,26 +340,63 @@ def _judge(place: Place, look: Look | None, failure: Trouble | None, why: Why, *
         troubles=tuple(troubles),
         warnings=tuple(warnings),
     )
+    return _Visit(looked, look)
 
 
-def _note_of(looked: Looked, look: Look | None, why: Why, now: datetime) -> Note | None:
+def _judge_account(run: _Run, visit: _Visit) -> list[_Visit]:
+    """Hold back regions that refused an account's token until another region takes it: then they are switched off."""
+    account_id = visit.looked.place.account_id
+    if visit.switched_off:
+        if account_id in run.works:
+            return [visit]
+        run.switched_off.setdefault(account_id, []).append(visit)
+        return []
+    if visit.looked.coverage in {Coverage.COMPLETE, Coverage.PARTIAL}:
+        run.works.add(account_id)
+        return [visit, *run.switched_off.pop(account_id, [])]
+    return [visit]
+
+
+def _judge_refused(visits: Sequence[_Visit]) -> list[_Visit]:
+    """Judge an account whose token no region took: with more than one asked, the token is bad, not the regions."""
+    if len(visits) == 1:
+        return list(visits)
+    judged = []
+    for visit in visits:
+        troubles = tuple(
+            replace(each, status=RegionStatus.ERROR, advice=_NO_REGION_ADVICE) for each in visit.looked.warnings
+        )
+        judged.append(
+            replace(visit, looked=replace(visit.looked, coverage=Coverage.FAILED, troubles=troubles, warnings=()))
+        )
+    return judged
+
+
+def _note_of(visit: _Visit, choice: Choice, now: datetime) -> Note | None:
     """Say what a look means for the status table; None where there was no look to speak of."""
-    place = looked.place
+    looked, look, place = visit.looked, visit.look, visit.looked.place
     if look is None:
-        # The account could not be entered. Only places known to have servers are marked: one record, no storm of 28.
-        if why not in {Why.ACTIVE, Why.REQUESTED, Why.POINTED_AT, Why.UNSETTLED} or not looked.troubles:
-            return None
-        return _failed_note(place, looked.troubles[-1], now)
+        # The account could not be entered. Only places with servers, and those whose turn it was, are marked: one
+        # record, no storm of 28.
+        marked = choice.look[place] not in {Why.EVERY, Why.NEW_ACCOUNT, Why.SWEEP} or place in choice.known_active
+        return _failed_note(place, looked.troubles[-1], now) if marked and looked.troubles else None
     if look.seen.listed_completely:
         return Note(place.account_id, RegionStatus.ACTIVE, look.started_at, look.seen.servers)
-    if looked.coverage is Coverage.COMPLETE:
+    if look.seen.uninitialized:
         return Note(place.account_id, RegionStatus.NOT_INITIALIZED, look.started_at, 0)
     return _failed_note(place, (*looked.warnings, *looked.troubles)[-1], look.started_at)
 
 
 def _failed_note(place: Place, trouble: Trouble, looked_at: datetime) -> Note:
-    status = RegionStatus.ERROR if trouble.status.settles_count else trouble.status
+    # Readers of the table turn some words into refusals of their own, so they tell of DRS and roles, not of our tables.
+    tells = trouble.service in {"drs", "sts"} and not trouble.status.settles_count
+    status = trouble.status if tells else RegionStatus.ERROR
     return Note(place.account_id, status, looked_at, None, f"{trouble.code}: {trouble.message}")
+
+
+def _place_trouble(error: AwsError, place: Place) -> Trouble:
+    """Say which scope suffered from an error, be it our own table's."""
+    return replace(error.trouble, account_id=place.account_id, region=place.region)
 
 
 def _account_trouble(error: AwsError) -> Trouble:

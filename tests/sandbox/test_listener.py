@@ -160,7 +160,7 @@ print("closed")
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_the_foreground_server_ends_on_signals(number: signal.Signals) -> None:
-    with subprocess.Popen(  # noqa: S603  (our own program)
+    with subprocess.Popen(
         [sys.executable, "-c", _FOREGROUND], stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": "."}
     ) as process:
         assert process.stdout is not None

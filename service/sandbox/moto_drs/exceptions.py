@@ -1,4 +1,4 @@
-"""The errors that DRS models, each with the members of its shape."""
+"""The errors that DRS models, each with the members of its shape. Their HTTP status comes from the service model."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ class UninitializedAccountException(ServiceException):
         super().__init__("Account not initialized. Use the DRS console or the InitializeService API to initialize it.")
 
 
+class AccessDeniedException(ServiceException):
+    code = "AccessDeniedException"
+
+
 class ResourceNotFoundException(ServiceException):
     code = "ResourceNotFoundException"
 
@@ -21,34 +25,48 @@ class ResourceNotFoundException(ServiceException):
         self.resourceId = resource_id
 
 
-class ValidationException(ServiceException):
-    code = "ValidationException"
-
-    def __init__(self, message: str, field: str = "", reason: str = "fieldValidationFailed") -> None:
-        super().__init__(message)
-        self.reason = reason
-        if field:
-            self.fieldList = [{"name": field, "message": message}]
-
-
 class ConflictException(ServiceException):
     code = "ConflictException"
 
-    def __init__(self, message: str, resource_type: str = "", resource_id: str = "") -> None:
+    def __init__(self, message: str, resource_type: str, resource_id: str) -> None:
         super().__init__(message)
-        if resource_id:
-            self.resourceType = resource_type
-            self.resourceId = resource_id
+        self.resourceType = resource_type
+        self.resourceId = resource_id
 
 
-class AccessDeniedException(ServiceException):
-    code = "AccessDeniedException"
+class ValidationException(ServiceException):
+    code = "ValidationException"
+
+    def __init__(self, message: str, *fields: tuple[str, str], reason: str = "fieldValidationFailed") -> None:
+        """Name the fields at fault, each with what is wrong with it. Values stay out: tags are sensitive."""
+        super().__init__(message)
+        self.reason = reason
+        if fields:
+            self.fieldList = [{"name": name, "message": fault} for name, fault in fields]
 
 
 class ServiceQuotaExceededException(ServiceException):
     code = "ServiceQuotaExceededException"
 
-    def __init__(self, message: str, quota_code: str) -> None:
+    def __init__(self, message: str, quota_code: str, resource_type: str = "SourceServer") -> None:
         super().__init__(message)
+        self.resourceType = resource_type
         self.quotaCode = quota_code
         self.serviceCode = "drs"
+
+
+class ThrottlingException(ServiceException):
+    code = "ThrottlingException"
+
+    def __init__(self, retry_after_s: int | None = None) -> None:
+        super().__init__("Rate exceeded")
+        self.serviceCode = "drs"
+        self.retryAfterSeconds = retry_after_s
+
+
+class InternalServerException(ServiceException):
+    code = "InternalServerException"
+
+    def __init__(self, retry_after_s: int | None = None) -> None:
+        super().__init__("Internal server error")
+        self.retryAfterSeconds = retry_after_s

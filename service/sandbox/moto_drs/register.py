@@ -8,16 +8,15 @@ import sys
 
 from moto import backend_index
 
-from . import models
+from . import models, urls
 
-_PATTERN = re.compile(r"https?://drs(-fips)?\.(.+)\.(amazonaws\.com|api\.aws)")
+_NAME = "moto.drs"
 
 
 def register() -> None:
-    """Register the backend under the name that moto looks up: `moto.drs`. Doing it again changes nothing."""
-    if "moto.drs" in sys.modules:
+    """Register the backend under the name by which moto imports it, `moto.drs`. Doing it again changes nothing."""
+    if _NAME in sys.modules:
         return
     package = importlib.import_module(models.__name__.rpartition(".")[0])
-    sys.modules["moto.drs"] = package
-    sys.modules["moto.drs.models"] = models
-    backend_index.backend_url_patterns.append(("drs", _PATTERN))
+    sys.modules.update({_NAME: package, f"{_NAME}.models": models, f"{_NAME}.urls": urls})
+    backend_index.backend_url_patterns.extend(("drs", re.compile(base)) for base in urls.url_bases)

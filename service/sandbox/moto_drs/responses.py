@@ -2,190 +2,287 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import unquote
 
+from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult, BaseResponse, EmptyResult
+from moto.core.utils import get_service_model
 
-from . import shapes
+from .exceptions import ValidationException
 from .models import DRSBackend, drs_backends
-from .validation import check_id, check_ids, page
+from .records import Resource, SourceServer, drs_lock
+from .shapes import is_within
+from .validation import LARGEST_PAGE, Page, check_input
 
-_MOST_PER_PAGE = 1000
+_MOST_EXTENSIBLE = 300
+_MOST_STAGING_ACCOUNTS = 50
+
+
+class RecordResult(ActionResult):
+    """An answer whose records are in wire form already. Walking the model for each takes over ten times as long."""
+
+    def execute_result(self, context: Any) -> tuple[int, dict[str, str], str]:
+        status = context.operation_model.http.get("responseCode", 200)
+        return status, {"Content-Type": "application/json"}, json.dumps(self.result)
 
 
 class DRSResponse(BaseResponse):
     """One request."""
 
+    use_raw_body = True  # or moto decodes the body before `parse_parameters` can refuse one that is not UTF-8
+
     def __init__(self) -> None:
         super().__init__(service_name="drs")
         self.automated_parameter_parsing = True
+        self.is_readable = True
+
+    def call_action(self) -> Any:
+        with drs_lock:  # until the answer is written: it must not change meanwhile
+            try:
+                self._check()
+            except ServiceException as error:
+                return self.serialized(ActionResult(error))
+            return super().call_action()
+
+    def parse_parameters(self, request: Any) -> None:
+        try:
+            json.loads(request.data or b"{}")  # moto's parser takes what is no JSON for an empty request
+            super().parse_parameters(request)
+        except (ValueError, TypeError, AttributeError):  # no JSON, or JSON of other types than the model has
+            self.is_readable = False
+
+    def _check(self) -> None:
+        action = self._get_action()
+        if not action:  # no operation has this path and method; moto answers that
+            return
+        self.any_backend.fail_as_planned()
+        if not self.is_readable:
+            raise ValidationException("The request cannot be read.", reason="cannotParse")
+        check_input(self.params, get_service_model("drs").operation_model(action).input_shape)
+
+    def serialized(self, action_result: ActionResult) -> Any:
+        status, headers, body = super().serialized(action_result)
+        retry_after_s = getattr(action_result.result, "retryAfterSeconds", None)
+        if retry_after_s is not None:  # moto's serializer leaves the headers of errors out
+            headers["Retry-After"] = str(retry_after_s)
+        return status, headers, body
 
     @property
-    def uninitialized_backend(self) -> DRSBackend:
+    def any_backend(self) -> DRSBackend:
         backend: DRSBackend = drs_backends[self.current_account][self.region]
         return backend
 
     @property
     def backend(self) -> DRSBackend:
         """The backend, once it is initialised."""
-        backend = self.uninitialized_backend
+        backend = self.any_backend
         backend.require_initialized()
         return backend
 
-    def _filters(self) -> dict[str, Any]:
-        return dict(self._get_param("filters") or {})
+    @property
+    def filters(self) -> dict[str, Any]:
+        return dict(self.params.get("filters") or {})
 
-    def _paged(self, items: Sequence[Any], *, most: int = _MOST_PER_PAGE, key: str = "items") -> ActionResult:
-        shown, token = page(items, self._get_param("maxResults"), self._get_param("nextToken"), most)
-        result = {key: [each.to_dict() if hasattr(each, "to_dict") else each for each in shown]}
-        return ActionResult({**result, "nextToken": token} if token else result)
+    def _id(self, name: str = "sourceServerID") -> str:
+        return str(self.params[name])
 
-    def _resource_arn(self) -> str:
-        return unquote(str(self._get_param("resourceArn")))
+    def _changes(self, id_name: str = "sourceServerID") -> dict[str, Any]:
+        return {name: value for name, value in self.params.items() if name != id_name}
 
-    def _changes(self) -> dict[str, Any]:
-        params = self._get_params()
-        original = params.original_dict() if hasattr(params, "original_dict") else dict(params)
-        return {name: value for name, value in original.items() if name != "sourceServerID"}
+    def _page(
+        self,
+        items: Iterable[Any],
+        order: Callable[[Any], Any],
+        *,
+        show: Callable[[Any], Any] = Resource.to_dict,
+        most: int = LARGEST_PAGE,
+        key: str = "items",
+    ) -> ActionResult:
+        request = Page(self._get_action(), self.params.get("maxResults"), self.params.get("nextToken"), most)
+        shown, token = request.cut(items, order)
+        result = {key: [show(each) for each in shown]}
+        return RecordResult({**result, "nextToken": token} if token else result)
+
+    def _looked_at(self) -> DRSBackend:
+        """The backend, a step later. All pages of a listing are one look, or servers would change between them."""
+        backend = self.backend
+        if not self.params.get("nextToken"):
+            backend.look()
+        return backend
 
     # Service and source servers
 
     def initialize_service(self) -> ActionResult:
-        self.uninitialized_backend.initialize_service()
+        self.any_backend.initialize_service()
         return EmptyResult()
 
     def describe_source_servers(self) -> ActionResult:
-        backend, filters = self.backend, self._filters()
-        ids = check_ids(filters.get("sourceServerIDs"), shapes.SERVER_ID, "filters.sourceServerIDs")
-        accounts = check_ids(filters.get("stagingAccountIDs"), shapes.ACCOUNT_ID, "filters.stagingAccountIDs")
-        backend.on_read()
-        return self._paged(backend.describe_source_servers(ids, accounts, filters.get("hardwareId")))
+        backend, filters = self._looked_at(), self.filters
+        servers = backend.describe_source_servers(
+            frozenset(filters.get("sourceServerIDs") or ()),
+            frozenset(filters.get("stagingAccountIDs") or ()),
+            filters.get("hardwareId"),
+        )
+        return self._page(servers, _by_age)
+
+    def describe_recovery_snapshots(self) -> ActionResult:
+        since, until = self.filters.get("fromDateTime"), self.filters.get("toDateTime")
+        snapshots = self.backend.snapshots_of(self._id())
+        found = [each for each in snapshots if is_within(each["timestamp"], since, until)]
+        sign = -1 if self.params.get("order") == "DESC" else 1
+        numbered = list(enumerate(found))
+        return self._page(numbered, lambda each: sign * each[0], show=lambda each: each[1])
 
     def stop_replication(self) -> ActionResult:
-        server = self.backend.stop_replication(self._get_param("sourceServerID"))
-        return ActionResult({"sourceServer": server.to_dict()})
+        return _source_server(self.backend.stop_replication(self._id()))
 
     def start_replication(self) -> ActionResult:
-        server = self.backend.start_replication(self._get_param("sourceServerID"))
-        return ActionResult({"sourceServer": server.to_dict()})
+        return _source_server(self.backend.start_replication(self._id()))
+
+    def retry_data_replication(self) -> ActionResult:
+        return RecordResult(self.backend.retry_data_replication(self._id()).to_dict())
 
     def disconnect_source_server(self) -> ActionResult:
-        return ActionResult(self.backend.disconnect_source_server(self._get_param("sourceServerID")).to_dict())
+        return RecordResult(self.backend.disconnect_source_server(self._id()).to_dict())
 
     def delete_source_server(self) -> ActionResult:
-        self.backend.delete_source_server(self._get_param("sourceServerID"))
+        self.backend.delete_source_server(self._id())
         return EmptyResult()
 
     # Configurations
 
-    def describe_replication_configuration_templates(self) -> ActionResult:
-        backend, field = self.backend, "replicationConfigurationTemplateIDs"
-        ids = check_ids(self._get_param(field), shapes.TEMPLATE_ID, field)
-        templates = [each for template_id, each in list(backend.templates.items()) if not ids or template_id in ids]
-        return self._paged(templates)
-
-    def create_replication_configuration_template(self) -> ActionResult:
-        return ActionResult(self.backend.create_replication_configuration_template(self._changes()).to_dict())
-
     def get_replication_configuration(self) -> ActionResult:
-        return ActionResult(self.backend.server(self._get_param("sourceServerID")).replication_configuration)
+        return RecordResult(self.backend.replication_configuration_of(self._id()))
 
     def update_replication_configuration(self) -> ActionResult:
-        server_id = self._get_param("sourceServerID")
-        return ActionResult(self.backend.update_replication_configuration(server_id, self._changes()))
+        return RecordResult(self.backend.update_replication_configuration(self._id(), self._changes()))
 
     def get_launch_configuration(self) -> ActionResult:
-        return ActionResult(self.backend.server(self._get_param("sourceServerID")).launch_configuration)
+        return RecordResult(self.backend.server(self._id()).launch_configuration)
 
     def update_launch_configuration(self) -> ActionResult:
-        server_id = self._get_param("sourceServerID")
-        return ActionResult(self.backend.update_launch_configuration(server_id, self._changes()))
+        return RecordResult(self.backend.update_launch_configuration(self._id(), self._changes()))
+
+    def describe_replication_configuration_templates(self) -> ActionResult:
+        ids = frozenset(self.params.get("replicationConfigurationTemplateIDs") or ())
+        return self._page(self.backend.describe_replication_configuration_templates(ids), _by_age)
+
+    def create_replication_configuration_template(self) -> ActionResult:
+        return RecordResult(self.backend.create_replication_configuration_template(self.params).to_dict())
+
+    def update_replication_configuration_template(self) -> ActionResult:
+        template_id = self._id("replicationConfigurationTemplateID")
+        return RecordResult(self.backend.update_replication_configuration_template(template_id, self.params).to_dict())
+
+    def delete_replication_configuration_template(self) -> ActionResult:
+        self.backend.delete_replication_configuration_template(self._id("replicationConfigurationTemplateID"))
+        return EmptyResult()
 
     # Staging accounts
 
     def list_extensible_source_servers(self) -> ActionResult:
-        staging = check_id(self._get_param("stagingAccountID"), shapes.ACCOUNT_ID, "stagingAccountID")
-        servers = [
-            {
-                "arn": server.arn,
-                "hostname": server.record["sourceProperties"]["identificationHints"].get("hostname"),
-                "tags": server.record.get("tags", {}),
-            }
-            for server in self.backend.list_extensible_source_servers(staging)
-        ]
-        return self._paged(servers, most=300)
+        servers = self.backend.list_extensible_source_servers(self._id("stagingAccountID"))
+        return self._page(servers, _by_age, show=_extensible, most=_MOST_EXTENSIBLE)
 
     def list_staging_accounts(self) -> ActionResult:
-        accounts = [{"accountID": each} for each in self.backend.list_staging_accounts()]
-        return self._paged(accounts, most=50, key="accounts")
+        accounts = self.backend.list_staging_accounts()
+        return self._page(
+            accounts, str, show=lambda each: {"accountID": each}, most=_MOST_STAGING_ACCOUNTS, key="accounts"
+        )
 
     def create_extended_source_server(self) -> ActionResult:
-        arn = check_id(self._get_param("sourceServerArn"), shapes.SERVER_ARN, "sourceServerArn")
-        server = self.backend.extend(arn, self._get_param("tags"))
-        return ActionResult({"sourceServer": server.to_dict()})
+        return _source_server(self.backend.extend(self._id("sourceServerArn"), self.params.get("tags")))
 
     # Tags
 
     def tag_resource(self) -> ActionResult:
-        self.uninitialized_backend.tag_resource(self._resource_arn(), self._get_param("tags") or {})
+        self.any_backend.tag_resource(self._resource_arn(), self.params["tags"])
         return EmptyResult()
 
     def untag_resource(self) -> ActionResult:
-        self.uninitialized_backend.untag_resource(self._resource_arn(), self._get_param("tagKeys") or [])
+        self.any_backend.untag_resource(self._resource_arn(), self.params["tagKeys"])
         return EmptyResult()
 
     def list_tags_for_resource(self) -> ActionResult:
-        return ActionResult({"tags": self.uninitialized_backend.tags_of(self._resource_arn())})
+        return RecordResult({"tags": self.any_backend.tags_of(self._resource_arn())})
+
+    def _resource_arn(self) -> str:
+        return unquote(self._id("resourceArn"))
 
     # Recovery and failback
 
     def start_recovery(self) -> ActionResult:
-        wanted = [str(each["sourceServerID"]) for each in self._get_param("sourceServers") or []]
-        job = self.backend.start_recovery(
-            wanted, is_drill=bool(self._get_param("isDrill")), tags=self._get_param("tags") or {}
-        )
-        return ActionResult({"job": job.to_dict()})
+        wanted = {each["sourceServerID"]: each.get("recoverySnapshotID") for each in self.params["sourceServers"]}
+        is_drill = bool(self.params.get("isDrill"))
+        return _job(self.backend.start_recovery(wanted, is_drill=is_drill, tags=self.params.get("tags")))
 
     def describe_jobs(self) -> ActionResult:
-        backend, filters = self.backend, self._filters()
-        ids = check_ids(filters.get("jobIDs"), shapes.JOB_ID, "filters.jobIDs", most=1000)
-        backend.on_read()
-        return self._paged(backend.describe_jobs(ids, filters.get("fromDate") or "", filters.get("toDate") or ""))
+        backend, filters = self._looked_at(), self.filters
+        ids = frozenset(filters.get("jobIDs") or ())
+        return self._page(backend.describe_jobs(ids, filters.get("fromDate"), filters.get("toDate")), _newest_first)
+
+    def delete_job(self) -> ActionResult:
+        self.backend.delete_job(self._id("jobID"))
+        return EmptyResult()
 
     def describe_recovery_instances(self) -> ActionResult:
-        backend, filters = self.backend, self._filters()
-        instances = check_ids(
-            filters.get("recoveryInstanceIDs"), shapes.RECOVERY_INSTANCE_ID, "filters.recoveryInstanceIDs"
+        backend, filters = self._looked_at(), self.filters
+        instances = backend.describe_recovery_instances(
+            frozenset(filters.get("recoveryInstanceIDs") or ()), frozenset(filters.get("sourceServerIDs") or ())
         )
-        servers = check_ids(filters.get("sourceServerIDs"), shapes.SERVER_ID, "filters.sourceServerIDs")
-        backend.on_read()
-        return self._paged(backend.describe_recovery_instances(instances, servers))
+        return self._page(instances, _by_age)
 
     def terminate_recovery_instances(self) -> ActionResult:
-        job = self.backend.terminate_recovery_instances(self._get_param("recoveryInstanceIDs") or [])
-        return ActionResult({"job": job.to_dict()})
+        return _job(self.backend.terminate_recovery_instances(self.params["recoveryInstanceIDs"]))
 
     def disconnect_recovery_instance(self) -> ActionResult:
-        self.backend.disconnect_recovery_instance(self._get_param("recoveryInstanceID"))
+        self.backend.disconnect_recovery_instance(self._id("recoveryInstanceID"))
         return EmptyResult()
 
     def delete_recovery_instance(self) -> ActionResult:
-        self.backend.delete_recovery_instance(self._get_param("recoveryInstanceID"))
+        self.backend.delete_recovery_instance(self._id("recoveryInstanceID"))
         return EmptyResult()
 
     def reverse_replication(self) -> ActionResult:
-        arn = self.backend.reverse_replication(self._get_param("recoveryInstanceID"))
-        return ActionResult({"reversedDirectionSourceServerArn": arn})
+        arn = self.backend.reverse_replication(self._id("recoveryInstanceID"))
+        return RecordResult({"reversedDirectionSourceServerArn": arn})
+
+    def start_failback_launch(self) -> ActionResult:
+        return _job(self.backend.start_failback_launch(self.params["recoveryInstanceIDs"], self.params.get("tags")))
+
+    def stop_failback(self) -> ActionResult:
+        self.backend.stop_failback(self._id("recoveryInstanceID"))
+        return EmptyResult()
 
     def get_failback_replication_configuration(self) -> ActionResult:
-        instance = self.backend.recovery_instance(self._get_param("recoveryInstanceID"))
-        return ActionResult(
-            {
-                "recoveryInstanceID": instance.instance_id,
-                "name": instance.instance_id,
-                "bandwidthThrottling": 0,
-                "usePrivateIP": True,
-            }
-        )
+        return RecordResult(self.backend.failback_configuration_of(self._id("recoveryInstanceID")))
+
+    def update_failback_replication_configuration(self) -> ActionResult:
+        changes = self._changes("recoveryInstanceID")
+        self.backend.update_failback_replication_configuration(self._id("recoveryInstanceID"), changes)
+        return EmptyResult()
+
+
+def _by_age(resource: Resource) -> int:
+    return resource.number
+
+
+def _newest_first(resource: Resource) -> int:
+    return -resource.number
+
+
+def _source_server(server: SourceServer) -> ActionResult:
+    return RecordResult({"sourceServer": server.to_dict()})
+
+
+def _job(job: Resource) -> ActionResult:
+    return RecordResult({"job": job.to_dict()})
+
+
+def _extensible(server: SourceServer) -> dict[str, Any]:
+    hostname = server.hints.get("hostname")
+    shown = {"arn": server.arn, "tags": server.record["tags"]}
+    return {**shown, "hostname": hostname} if hostname else shown

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 
 from moto.moto_api._internal import mock_random
 
 Record = dict[str, Any]
 
-SERVER_ID: Final = re.compile(r"s-[0-9A-Za-z]{17}")
-RECOVERY_INSTANCE_ID: Final = re.compile(r"i-[0-9a-fA-F]{8,}")
-TEMPLATE_ID: Final = re.compile(r"rct-[0-9a-zA-Z]{17}")
-JOB_ID: Final = re.compile(r"drsjob-[0-9a-zA-Z]{17}")
-ACCOUNT_ID: Final = re.compile(r"\d{12}")
-SERVER_ARN: Final = re.compile(
-    r"arn:[a-z0-9-]+:drs:(?P<region>[a-z0-9-]+):(?P<account>\d{12}):source-server/(?P<id>s-[0-9a-zA-Z]{17})"
+_SERVER_ARN: Final = re.compile(
+    r"arn:[\w-]+:drs:(?P<region>[\w-]+):(?P<account>\d{12}):source-server/(?P<id>s-[0-9a-zA-Z]{17})"
 )
-INITIATION_STEPS: Final = (
+_INITIATION_STEPS: Final = (
     "WAIT",
     "CREATE_SECURITY_GROUP",
     "LAUNCH_REPLICATION_SERVER",
@@ -32,6 +29,23 @@ INITIATION_STEPS: Final = (
     "CONNECT_AGENT_TO_REPLICATION_SERVER",
     "START_DATA_TRANSFER",
 )
+_LAG: Final[Mapping[str, str]] = {"CONTINUOUS": "P0D", "BACKLOG": "PT10M", "STALLED": "PT1H", "RESCAN": "PT10M"}
+# What part of a disk is there already; all of it in other states.
+_REPLICATED: Final[Mapping[str, float]] = {"INITIATING": 0.0, "INITIAL_SYNC": 0.5, "DISCONNECTED": 0.0}
+
+
+class ServerArn(NamedTuple):
+    """Where a source server is, as its ARN says."""
+
+    region: str
+    account: str
+    server_id: str
+
+
+@lru_cache(maxsize=4096)
+def parse_server_arn(arn: str) -> ServerArn | None:
+    match = _SERVER_ARN.fullmatch(arn)
+    return ServerArn(match["region"], match["account"], match["id"]) if match else None
 
 
 def new_id(prefix: str) -> str:
@@ -39,41 +53,72 @@ def new_id(prefix: str) -> str:
 
 
 def now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def is_within(moment: str, since: str | None, until: str | None) -> bool:
+    """Tell whether a moment is in a span, both ends included. Without the Z, fractions of a second sort rightly."""
+    return (since or "").rstrip("Z") <= moment.rstrip("Z") and (not until or moment.rstrip("Z") <= until.rstrip("Z"))
 
 
 def merged(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> Record:
-    """Lay one record over another, nested ones member by member; None takes a member away."""
-    result = dict(base)
+    """Lay one record over another, nested ones member by member; None takes a member away. Shares nothing mutable."""
+    result: Record = copied(base)
     for key, value in overlay.items():
-        below = result.get(key)
-        if value is None:
+        if isinstance(value, Mapping) and isinstance(result.get(key), Mapping):
+            result[key] = merged(result[key], value)
+        elif value is None:
             result.pop(key, None)
-        elif isinstance(value, Mapping) and isinstance(below, Mapping):
-            result[key] = merged(below, value)
         else:
-            result[key] = dict(value) if isinstance(value, Mapping) else value
+            result[key] = copied(value)
     return result
 
 
-def replicated_disks(disks: list[Record], *, share: float = 1.0) -> list[Record]:
-    """Give the progress of replication of each disk."""
-    return [
-        {
-            "deviceName": disk["deviceName"],
-            "totalStorageBytes": disk["bytes"],
-            "replicatedStorageBytes": int(disk["bytes"] * share),
-            "rescannedStorageBytes": 0,
-            "backloggedStorageBytes": 0,
-            "volumeStatus": "REGULAR",
-        }
-        for disk in disks
-    ]
+def copied(value: Any) -> Any:
+    """Copy a record in depth, without members that are None: DRS leaves those out."""
+    if isinstance(value, Mapping):
+        return {key: copied(each) for key, each in value.items() if each is not None}
+    if isinstance(value, list | tuple):
+        return [copied(each) for each in value]
+    return value
 
 
-def default_server(arn: str, server_id: str, account_id: str, region: str) -> Record:
-    """Give a server in steady replication."""
-    moment = now()
+def replication_info(state: str, zone: str, disks: Iterable[Record]) -> Record:
+    """Give the progress of a replication as it looks in one state."""
+    moment, step = now(), "NOT_STARTED" if state == "INITIATING" else "SUCCEEDED"
+    info = {
+        "dataReplicationState": state,
+        "stagingAvailabilityZone": zone,
+        "dataReplicationInitiation": {
+            "startDateTime": moment,
+            "nextAttemptDateTime": moment,
+            "steps": [{"name": name, "status": step} for name in _INITIATION_STEPS],
+        },
+        "replicatedDisks": [_replicated_disk(state, disk) for disk in disks],
+    }
+    if state in _LAG:
+        info["lagDuration"] = _LAG[state]
+    if state in {"STOPPED", "DISCONNECTED"}:
+        del info["dataReplicationInitiation"]
+    return info
+
+
+def _replicated_disk(state: str, disk: Record) -> Record:
+    return {
+        "deviceName": disk["deviceName"],
+        "totalStorageBytes": 0 if state == "DISCONNECTED" else disk["bytes"],
+        "replicatedStorageBytes": int(disk["bytes"] * _REPLICATED.get(state, 1.0)),
+        "rescannedStorageBytes": 0,
+        "backloggedStorageBytes": 0,
+        "volumeStatus": "REGULAR",
+    }
+
+
+def default_server(arn: str, server_id: str, account_id: str) -> Record:
+    """Give a server as its agent reports it; all of its replication is missing."""
+    moment, number = now(), zlib.crc32(server_id.encode())
+    octets = [number >> shift & 0xFF for shift in (16, 8, 0)]
+    hostname = f"host-{server_id[-6:]}"
     return {
         "sourceServerID": server_id,
         "arn": arn,
@@ -82,12 +127,6 @@ def default_server(arn: str, server_id: str, account_id: str, region: str) -> Re
         "replicationDirection": "FAILOVER",
         "lastLaunchResult": "NOT_STARTED",
         "stagingArea": {"status": "NOT_EXTENDED", "stagingAccountID": account_id},
-        "dataReplicationInfo": {
-            "dataReplicationState": "CONTINUOUS",
-            "lagDuration": "P0D",
-            "stagingAvailabilityZone": f"{region}a",
-            "dataReplicationInitiation": initiation(moment, "SUCCEEDED"),
-        },
         "lifeCycle": {
             "addedToServiceDateTime": moment,
             "firstByteDateTime": moment,
@@ -100,20 +139,17 @@ def default_server(arn: str, server_id: str, account_id: str, region: str) -> Re
             "supportsNitroInstances": True,
             "ramBytes": 8 * 1024**3,
             "os": {"fullString": "Linux version 6.1.112-122.189.amzn2023.x86_64"},
-            "identificationHints": {"hostname": f"host-{server_id[-6:]}", "fqdn": f"host-{server_id[-6:]}.example.com"},
+            "identificationHints": {"hostname": hostname, "fqdn": f"{hostname}.example.com"},
             "cpus": [{"cores": 2, "modelName": "Intel(R) Xeon(R) Platinum 8375C CPU @ 2.90GHz"}],
             "disks": [{"deviceName": "/dev/nvme0n1", "bytes": 32 * 1024**3}],
-            "networkInterfaces": [{"macAddress": "0e:1f:2a:3b:4c:5d", "ips": ["10.0.0.10"], "isPrimary": True}],
+            "networkInterfaces": [
+                {
+                    "macAddress": f"0e:{number >> 24:02x}:" + ":".join(f"{octet:02x}" for octet in (0, *octets)),
+                    "ips": ["10." + ".".join(str(octet) for octet in octets)],
+                    "isPrimary": True,
+                }
+            ],
         },
-    }
-
-
-def initiation(moment: str, status: str) -> Record:
-    """Give the steps that start a replication, all in one status."""
-    return {
-        "startDateTime": moment,
-        "nextAttemptDateTime": moment,
-        "steps": [{"name": name, "status": status} for name in INITIATION_STEPS],
     }
 
 
@@ -140,14 +176,15 @@ def default_template_members() -> Record:
     }
 
 
-def default_configuration(server: Record, template: Mapping[str, Any]) -> Record:
-    """Give the replication configuration that a server gets from a template."""
-    shared = default_template_members()
+def default_replication_configuration(server: Record, template: Mapping[str, Any]) -> Record:
+    """Give the replication configuration that a server gets from a template. It keeps no pointer to it."""
+    own = {"replicationConfigurationTemplateID", "arn", "tags"}
+    shared = {name: value for name, value in template.items() if name not in own}
     return {
-        **{name: template.get(name, value) for name, value in shared.items()},
-        **({"ebsEncryptionKeyArn": template["ebsEncryptionKeyArn"]} if "ebsEncryptionKeyArn" in template else {}),
+        **default_template_members(),
+        **copied(shared),
         "sourceServerID": server["sourceServerID"],
-        "name": server["sourceProperties"]["identificationHints"].get("hostname", ""),
+        "name": _name_of(server),
         "replicatedDisks": [
             {
                 "deviceName": disk["deviceName"],
@@ -166,7 +203,7 @@ def default_launch_configuration(server: Record) -> Record:
     """Give the launch configuration of a new server."""
     return {
         "sourceServerID": server["sourceServerID"],
-        "name": server["sourceProperties"]["identificationHints"].get("hostname", ""),
+        "name": _name_of(server),
         "ec2LaunchTemplateID": new_id("lt-"),
         "launchDisposition": "STARTED",
         "targetInstanceTypeRightSizingMethod": "NONE",
@@ -175,3 +212,7 @@ def default_launch_configuration(server: Record) -> Record:
         "licensing": {"osByol": False},
         "postLaunchEnabled": False,
     }
+
+
+def _name_of(server: Record) -> str:
+    return str(server["sourceProperties"].get("identificationHints", {}).get("hostname", ""))

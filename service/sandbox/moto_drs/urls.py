@@ -2,15 +2,21 @@
 
 from .responses import DRSResponse
 
-url_bases = [r"https?://drs\.(.+)\.amazonaws\.com"]
+url_bases = [
+    r"https?://drs(-fips)?\.(.+)\.amazonaws\.com",
+    r"https?://drs(-fips)?\.(.+)\.api\.aws",  # dual-stack
+]
 
 _OPERATIONS = (
     "CreateExtendedSourceServer",
     "CreateReplicationConfigurationTemplate",
+    "DeleteJob",
     "DeleteRecoveryInstance",
+    "DeleteReplicationConfigurationTemplate",
     "DeleteSourceServer",
     "DescribeJobs",
     "DescribeRecoveryInstances",
+    "DescribeRecoverySnapshots",
     "DescribeReplicationConfigurationTemplates",
     "DescribeSourceServers",
     "DisconnectRecoveryInstance",
@@ -21,13 +27,18 @@ _OPERATIONS = (
     "InitializeService",
     "ListExtensibleSourceServers",
     "ListStagingAccounts",
+    "RetryDataReplication",
     "ReverseReplication",
+    "StartFailbackLaunch",
     "StartRecovery",
     "StartReplication",
+    "StopFailback",
     "StopReplication",
     "TerminateRecoveryInstances",
+    "UpdateFailbackReplicationConfiguration",
     "UpdateLaunchConfiguration",
     "UpdateReplicationConfiguration",
+    "UpdateReplicationConfigurationTemplate",
 )
 
 url_paths = {

@@ -1,58 +1,149 @@
-"""What the real service refuses and the SDK lets pass: maximums, patterns, page tokens."""
+"""What the real service refuses and an SDK lets pass: maximums, enums, patterns, tags, page tokens."""
 
 from __future__ import annotations
 
 import base64
 import binascii
+import json
 import re
-from collections.abc import Iterable, Sequence
-from typing import TypeVar
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
 
 from .exceptions import ValidationException
 
 T = TypeVar("T")
+Fault = tuple[str, str]
 
-MOST_IDS = 200
-DEFAULT_PAGE = 100  # inferred: AWS publishes neither default nor maximum
+_PYTHON_TYPES: Final[Mapping[str, type]] = {
+    "structure": Mapping,
+    "map": Mapping,
+    "list": list,
+    "string": str,
+    "boolean": bool,
+    "integer": int,
+    "long": int,
+}
 
-
-def check_ids(ids: Iterable[str] | None, pattern: re.Pattern[str], field: str, most: int = MOST_IDS) -> frozenset[str]:
-    """Check a list of ids; an empty one means all."""
-    listed = list(ids or ())
-    if len(listed) > most:
-        raise ValidationException(f"{field} must have at most {most} elements.", field)
-    for each in listed:
-        check_id(each, pattern, field)
-    return frozenset(listed)
-
-
-def check_id(value: str | None, pattern: re.Pattern[str], field: str) -> str:
-    if value is None or not pattern.fullmatch(value):
-        raise ValidationException(f"{field} must match the pattern {pattern.pattern}.", field)
-    return value
+DEFAULT_PAGE: Final = 100  # inferred: AWS publishes neither default nor maximum
+LARGEST_PAGE: Final = 1000
+_MOST_TAGS: Final = 50
+_MOST_TAG_CHARACTERS: Final = 256
 
 
-def page(items: Sequence[T], max_results: int | None, token: str | None, most: int) -> tuple[Sequence[T], str | None]:
-    """Cut one page; the token is the position, in a form that nobody is tempted to read."""
-    size = DEFAULT_PAGE if max_results is None else max_results
-    if not 1 <= size <= most:
-        raise ValidationException(f"maxResults must be between 1 and {most}.", "maxResults")
-    start = min(_position(token), len(items))  # servers may have gone away between two pages
-    end = start + size
-    return items[start:end], _token(end) if end < len(items) else None
+def check_input(params: Mapping[str, Any], shape: Any) -> None:
+    """Hold parameters against the input shape of their operation.
+
+    Raises:
+        ValidationException: naming every field at fault.
+    """
+    faults = list(_faults(params, shape, ""))
+    if faults:
+        raise ValidationException("; ".join(f"{name} {fault}" for name, fault in faults), *faults)
 
 
-def _token(position: int) -> str:
-    return base64.urlsafe_b64encode(f"drs:{position}".encode()).decode()
+def _faults(value: Any, shape: Any, path: str) -> Iterator[Fault]:
+    if not _is_of_type(value, _PYTHON_TYPES[shape.type_name]):
+        yield path, f"must be a {shape.type_name}"
+    elif shape.type_name == "structure":
+        yield from _member_faults(value, shape, path)
+    elif shape.type_name == "list":
+        yield from _bound_faults(len(value), shape, path, "elements")
+        for number, each in enumerate(value):
+            yield from _faults(each, shape.member, f"{path}[{number}]")
+    elif shape.type_name == "map":
+        for key, each in value.items():
+            yield from _faults(key, shape.key, f"{path} key")
+            yield from _faults(each, shape.value, f"{path} value")
+    elif shape.type_name == "string":
+        yield from _string_faults(value, shape, path)
+    elif shape.type_name in {"integer", "long"}:
+        yield from _bound_faults(value, shape, path, "in value")
 
 
-def _position(token: str | None) -> int:
-    if not token:
-        return 0
-    try:
-        kind, _, position = base64.urlsafe_b64decode(token.encode()).decode().partition(":")
-        if kind == "drs":
-            return int(position)
-    except (binascii.Error, UnicodeDecodeError, ValueError):
-        pass  # told below
-    raise ValidationException("The nextToken is not valid.", "nextToken")
+def _is_of_type(value: Any, expected: type) -> bool:
+    return isinstance(value, expected) and not (expected is int and isinstance(value, bool))
+
+
+def _member_faults(value: Mapping[str, Any], shape: Any, path: str) -> Iterator[Fault]:
+    prefix = f"{path}." if path else ""
+    for name in shape.required_members:
+        if value.get(name) is None:
+            yield f"{prefix}{name}", "must not be missing"
+    for name, member in shape.members.items():
+        if value.get(name) is not None:
+            yield from _faults(value[name], member, f"{prefix}{name}")
+
+
+def _string_faults(value: str, shape: Any, path: str) -> Iterator[Fault]:
+    yield from _bound_faults(len(value), shape, path, "characters")
+    pattern, enum = shape.metadata.get("pattern"), shape.enum
+    if pattern and not re.search(pattern, value):
+        yield path, f"must match {pattern}"
+    if enum and value not in enum:
+        yield path, f"must be one of {', '.join(enum)}"
+
+
+def _bound_faults(size: int, shape: Any, path: str, of_what: str) -> Iterator[Fault]:
+    least, most = shape.metadata.get("min"), shape.metadata.get("max")
+    if least is not None and size < least:
+        yield path, f"must be at least {least} {of_what}"
+    if most is not None and size > most:
+        yield path, f"must be at most {most} {of_what}"
+
+
+def check_tags(tags: Mapping[str, str], held: Mapping[str, str] | None = None) -> None:
+    """Check tags to be added to those a resource has."""
+    if any(key.lower().startswith("aws:") for key in tags):
+        raise ValidationException("Tag keys must not begin with aws:.", ("tags", "has a reserved key"))
+    if any(
+        not 1 <= len(key) <= _MOST_TAG_CHARACTERS or len(value) > _MOST_TAG_CHARACTERS for key, value in tags.items()
+    ):
+        raise ValidationException("Tag keys and values have at most 256 characters.", ("tags", "is too long or empty"))
+    if len({**(held or {}), **tags}) > _MOST_TAGS:
+        raise ValidationException("A resource can have at most 50 tags.", ("tags", "has too many"))
+
+
+@dataclass(frozen=True)
+class Page:
+    """Which page of which listing is asked for."""
+
+    listing: str
+    max_results: int | None
+    token: str | None
+    most: int = LARGEST_PAGE
+
+    def cut(self, items: Iterable[T], order: Callable[[T], Any]) -> tuple[list[T], str | None]:
+        """Cut the page out of a listing, and give the token of the next one.
+
+        The token names the last item shown, not a position: servers that go away between two pages hide no others.
+        """
+        size = min(DEFAULT_PAGE, self.most) if self.max_results is None else self.max_results
+        if not 1 <= size <= self.most:
+            fault = f"must be between 1 and {self.most}"
+            raise ValidationException(f"maxResults {fault}.", ("maxResults", fault))
+        rest = sorted(items, key=order)
+        if self.token:
+            last = self._last_shown(self.token)
+            if rest and type(last) is not type(order(rest[0])):
+                raise _bad_token()
+            rest = rest[bisect_right(rest, last, key=order) :]
+        shown = rest[:size]
+        return shown, self._token(order(shown[-1])) if len(rest) > size else None
+
+    def _token(self, last: Any) -> str:
+        return base64.urlsafe_b64encode(json.dumps([self.listing, last]).encode()).decode()
+
+    def _last_shown(self, token: str) -> Any:
+        try:
+            listing, last = json.loads(base64.urlsafe_b64decode(token.encode()))
+        except (binascii.Error, UnicodeError, ValueError, TypeError):
+            listing, last = None, None
+        if listing != self.listing:
+            raise _bad_token()
+        return last
+
+
+def _bad_token() -> ValidationException:
+    return ValidationException("The nextToken is not valid.", ("nextToken", "is not a token of this listing"))

@@ -1,0 +1,205 @@
+"""The way back: replication reversed from a recovery instance to where its server came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+from . import shapes
+from .exceptions import (
+    ConflictException,
+    ResourceNotFoundException,
+    UninitializedAccountException,
+    ValidationException,
+)
+from .records import Job, RecoveryInstance, SourceServer, locked
+from .recovery import RecoveryBackend
+from .shapes import Record
+
+
+class FailbackBackend(RecoveryBackend):
+    """Failback from one account and region."""
+
+    max_replicating_servers = 300
+
+    def reverse_replication(self, instance_id: str) -> str:
+        """Replicate a recovery instance back; gives the ARN of the server that does so.
+
+        One launched from a FAILOVER server gets a FAILBACK server where that came from. One launched from such a
+        FAILBACK server re-points the forward server in place. Within one region the same server is re-pointed.
+        """
+        instance = self.recovery_instance(instance_id)
+        server = self.server(instance.source_server_id)
+        _require_reversible(instance)
+        if server.record["replicationDirection"] == "FAILBACK":
+            arn = self._protect_again(server, instance)
+        else:
+            arn = self._reverse_forward(server, instance)
+        instance.reversed_arn = arn
+        instance.move("INITIATING", "INITIAL_SYNC", "CONTINUOUS")
+        instance.failback.update(state="FAILBACK_IN_PROGRESS", failbackInitiationTime=shapes.now())
+        return arn
+
+    def _reverse_forward(self, server: SourceServer, instance: RecoveryInstance) -> str:
+        cloud = server.record["sourceCloudProperties"]
+        origin = self.peer(cloud.get("originAccountID", self.account_id), cloud.get("originRegion", self.region_name))
+        if origin is self:
+            return self._cross_zone(server, instance)
+        if not origin.initialized:
+            raise UninitializedAccountException
+        # The operation models no ServiceQuotaExceededException; that both are conflicts is inferred.
+        if origin.replicating_count() >= origin.max_replicating_servers:
+            raise ConflictException("Too many replicating source servers.", "RecoveryInstance", instance.instance_id)
+        if len(origin.source_servers) >= origin.max_source_servers:
+            raise ConflictException("Too many source servers.", "RecoveryInstance", instance.instance_id)
+        reversed_server = origin.add_reversed(server, instance, self._here())
+        server.record["reversedDirectionSourceServerArn"] = reversed_server.arn
+        return reversed_server.arn
+
+    def add_reversed(self, forward: SourceServer, instance: RecoveryInstance, cloud: Record) -> SourceServer:
+        """Add the FAILBACK server of a forward server elsewhere; the default template here configures it.
+
+        That its sourceCloudProperties name the place of the recovery instance is inferred, not documented by AWS.
+        """
+        hints = {**forward.hints, "awsInstanceID": instance.instance_id}
+        server = self.add_source_server(
+            {
+                "replicationDirection": "FAILBACK",
+                "reversedDirectionSourceServerArn": forward.arn,
+                "agentVersion": forward.record["agentVersion"],
+                "sourceCloudProperties": cloud,
+                "sourceProperties": {**forward.record["sourceProperties"], "identificationHints": hints},
+                "dataReplicationInfo": {"dataReplicationState": "INITIATING"},
+                "lifeCycle": {"firstByteDateTime": None, "elapsedReplicationDuration": "P0D"},
+            }
+        )
+        server.move("INITIATING", "INITIAL_SYNC", "CONTINUOUS")
+        return server
+
+    def _protect_again(self, server: SourceServer, instance: RecoveryInstance) -> str:
+        """Point the forward server at the instance that was failed back to; its id and history stay.
+
+        Its path through STALLED and RESCAN was reported by third parties, not by AWS.
+        """
+        forward_arn = str(server.record.get("reversedDirectionSourceServerArn", ""))
+        found = self.peer_server(forward_arn)
+        if found is None:
+            raise ResourceNotFoundException("SourceServer", forward_arn)
+        forward = self._replicating(found)
+        forward.point_at(instance.instance_id, self._here())
+        forward.move("STALLED", "RESCAN", "CONTINUOUS")
+        return forward_arn
+
+    def _replicating(self, server: SourceServer) -> SourceServer:
+        """Find the server that replicates. For an extended one, that its staging server is re-pointed is inferred."""
+        if server.staging_arn is None:
+            return server
+        origin = self.peer_server(server.staging_arn)
+        if origin is None:
+            raise ResourceNotFoundException("SourceServer", server.staging_arn)
+        return origin
+
+    def _cross_zone(self, server: SourceServer, instance: RecoveryInstance) -> str:
+        """Point the same server at its recovery instance: its zone and even its staging subnet change in place."""
+        replicating = self._replicating(server)
+        zones = {f"{self.region_name}{letter}" for letter in "ab"}
+        zone = str(replicating.record["sourceCloudProperties"].get("originAvailabilityZone", ""))
+        replicating.point_at(
+            instance.instance_id, {**self._here(), "originAvailabilityZone": max(zones - {zone}, key=_is_second)}
+        )
+        template = next(iter(self._home_of(replicating).templates.values()), None)
+        replicating.replication_configuration = {
+            **replicating.replication_configuration,
+            "stagingAreaSubnetId": template.record["stagingAreaSubnetId"] if template else shapes.new_id("subnet-"),
+        }
+        replicating.move("RESCAN", "CONTINUOUS")
+        return server.arn
+
+    def _home_of(self, server: SourceServer) -> Self:
+        place = shapes.parse_server_arn(server.arn)
+        return self.peer(place.account, place.region) if place else self
+
+    def _here(self) -> Record:
+        return {
+            "originAccountID": self.account_id,
+            "originRegion": self.region_name,
+            "originAvailabilityZone": f"{self.region_name}a",
+        }
+
+    # On-premises
+
+    @locked
+    def connect_failback_client(self, instance_id: str) -> None:
+        """Act as the Failback Client, booted on the original machine: replication to that begins."""
+        instance = self.recovery_instance(instance_id)
+        instance.move("INITIATING", "INITIAL_SYNC", "CONTINUOUS")
+        instance.failback.update(
+            state="FAILBACK_IN_PROGRESS",
+            failbackClientID=shapes.new_id("fc-"),
+            failbackInitiationTime=shapes.now(),
+            failbackToOriginalServer=True,
+        )
+
+    def start_failback_launch(self, instance_ids: Sequence[str], tags: Mapping[str, str] | None = None) -> Job:
+        """Boot the original machines from what the Failback Client replicated to them."""
+        instances = [self.existing_instance(instance_id) for instance_id in dict.fromkeys(instance_ids)]
+        for instance in instances:
+            if "failbackClientID" not in instance.failback or instance.failback["state"] != "FAILBACK_READY_FOR_LAUNCH":
+                raise ConflictException(
+                    "The recovery instance is not ready for failback.", "RecoveryInstance", instance.instance_id
+                )
+        job = self.new_job(
+            "LAUNCH",
+            "FAILBACK",
+            [{"sourceServerID": each.source_server_id, "recoveryInstanceID": each.instance_id} for each in instances],
+            begin=_begin_failback,
+            finish=self._finish_failback,
+            tags=tags,
+        )
+        for instance in instances:
+            instance.failback.update(failbackJobID=job.job_id, failbackLaunchType="RECOVERY")
+        return job
+
+    def _finish_failback(self, job: Job) -> None:
+        for participant in job.participants:
+            participant["launchStatus"] = "LAUNCHED"
+            instance = self.recovery_instances.get(participant["recoveryInstanceID"])
+            if instance is not None:
+                instance.move("NOT_STARTED")
+                instance.failback["state"] = "FAILBACK_COMPLETED"
+
+    def stop_failback(self, instance_id: str) -> None:
+        instance = self.recovery_instance(instance_id)
+        instance.move("NOT_STARTED")
+        instance.record["failback"] = {"state": "FAILBACK_NOT_STARTED", "failbackToOriginalServer": False}
+
+    def failback_configuration_of(self, instance_id: str) -> Record:
+        return {"recoveryInstanceID": instance_id, **self.recovery_instance(instance_id).failback_configuration}
+
+    def update_failback_replication_configuration(self, instance_id: str, changes: Mapping[str, Any]) -> None:
+        self.recovery_instance(instance_id).failback_configuration.update(changes)
+
+
+def _require_reversible(instance: RecoveryInstance) -> None:
+    if instance.record["originEnvironment"] != "AWS":
+        raise ValidationException(
+            "Only a recovery instance of a server that came from AWS can be reversed; use the Failback Client.",
+            ("recoveryInstanceID", "did not come from AWS"),
+        )
+    reasons = {
+        "The recovery instance has not finished initializing.": instance.record["ec2InstanceState"] != "RUNNING",
+        "The agent is not connected.": instance.state == "DISCONNECTED",
+        "The replication is reversed already.": instance.reversed_arn is not None,
+    }
+    for reason, holds in reasons.items():
+        if holds:
+            raise ConflictException(reason, "RecoveryInstance", instance.instance_id)
+
+
+def _begin_failback(job: Job) -> None:
+    for participant in job.participants:
+        participant["launchStatus"] = "IN_PROGRESS"
+
+
+def _is_second(zone: str) -> bool:
+    return zone.endswith("b")

@@ -1,0 +1,111 @@
+"""Jobs and the passing of time.
+
+Nothing happens by the clock. `advance` moves every job, and every replication that an operation set in motion, on by
+one step; the first page of a Describe call does so by itself while `auto_advance` holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+
+from . import shapes
+from .exceptions import ConflictException, ResourceNotFoundException, ServiceQuotaExceededException
+from .records import Job, RecoveryInstance, locked
+from .shapes import Record
+from .staging import StagingBackend
+from .validation import check_tags
+
+
+class JobsBackend(StagingBackend):
+    """Jobs of one account and region."""
+
+    auto_advance = True
+    max_jobs_in_progress = 20
+    max_servers_in_job = 100
+    max_servers_in_jobs = 500
+
+    def look(self) -> None:
+        """Let time pass before somebody looks."""
+        if self.auto_advance:
+            self.advance()
+
+    @locked
+    def advance(self) -> None:
+        """Make one step."""
+        for server in self.source_servers.values():
+            server.step()
+        for instance in list(self.recovery_instances.values()):
+            instance.step()
+            self._follow_failback(instance)
+        for job in list(self.jobs.values()):
+            job.step()
+
+    def _follow_failback(self, instance: RecoveryInstance) -> None:
+        """A failback whose replication is in step becomes ready to launch (state names inferred, not documented)."""
+        if instance.failback["state"] != "FAILBACK_IN_PROGRESS":
+            return
+        reversed_server = self.peer_server(instance.reversed_arn) if instance.reversed_arn else None
+        if (reversed_server or instance).state == "CONTINUOUS":
+            instance.failback["state"] = "FAILBACK_READY_FOR_LAUNCH"
+
+    def describe_jobs(self, job_ids: Collection[str], since: str | None, until: str | None) -> list[Job]:
+        """List jobs; ids that do not exist are left out (inferred)."""
+        return [
+            job
+            for job in self.jobs.values()
+            if (not job_ids or job.job_id in job_ids)
+            and shapes.is_within(str(job.record["creationDateTime"]), since, until)
+        ]
+
+    def delete_job(self, job_id: str) -> None:
+        job = self.jobs.get(job_id)
+        if job is None:
+            raise ResourceNotFoundException("Job", job_id)
+        if job.is_busy:
+            raise ConflictException("The job is in progress.", "Job", job_id)
+        del self.jobs[job_id]
+
+    def new_job(
+        self,
+        kind: str,
+        initiated_by: str,
+        participants: Iterable[Record],
+        *,
+        begin: Callable[[Job], None],
+        finish: Callable[[Job], None],
+        tags: Mapping[str, str] | None = None,
+    ) -> Job:
+        """Create a job, within the quotas, for servers that are in no other one."""
+        servers: list[Record] = [{**each, "launchStatus": "PENDING"} for each in participants]
+        check_tags(tags or {})
+        self._require_free([str(each["sourceServerID"]) for each in servers])
+        job_id = shapes.new_id("drsjob-")
+        job = Job(
+            {
+                "jobID": job_id,
+                "arn": self.arn_of("job", job_id),
+                "type": kind,
+                "initiatedBy": initiated_by,
+                "creationDateTime": shapes.now(),
+                "status": "PENDING",
+                "participatingServers": servers,
+                "tags": dict(tags or {}),
+            },
+            begin,
+            finish,
+        )
+        self.jobs[job_id] = job
+        return job
+
+    def _require_free(self, server_ids: Collection[str]) -> None:
+        busy = [job for job in self.jobs.values() if job.is_busy]
+        taken = {str(each["sourceServerID"]) for job in busy for each in job.participants}
+        for server_id in server_ids:
+            if server_id in taken:
+                raise ConflictException("A job is in progress for the source server.", "SourceServer", server_id)
+        if len(server_ids) > self.max_servers_in_job:
+            raise ServiceQuotaExceededException("Too many source servers in one job.", "L-B827C881")
+        if len(busy) >= self.max_jobs_in_progress:
+            raise ServiceQuotaExceededException("Too many jobs in progress.", "L-D88FAC3A", "Job")
+        if len(taken) + len(server_ids) > self.max_servers_in_jobs:
+            raise ServiceQuotaExceededException("Too many source servers in all jobs.", "L-05AFA8C6")

@@ -1,0 +1,202 @@
+"""What a backend holds: each thing keeps its record in wire form, so that answering with it costs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from itertools import count
+from threading import RLock
+from typing import Concatenate, Final, ParamSpec, TypeVar
+
+from moto.core.common_models import BaseModel
+
+from . import shapes
+from .shapes import Record
+
+P = ParamSpec("P")
+S = TypeVar("S")
+T = TypeVar("T")
+
+# One for all accounts and regions: extended and reversed servers reach into other backends, in both directions.
+drs_lock: Final = RLock()
+_numbers: Final = count(1)
+
+
+def locked(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
+    """Keep requests, which other threads answer, away while a method runs."""
+
+    @wraps(method)
+    def guarded(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        with drs_lock:
+            return method(self, *args, **kwargs)
+
+    return guarded
+
+
+class Resource(BaseModel):
+    """Anything with a record. Numbers rise with age, which gives lists an order that survives deletions."""
+
+    def __init__(self, record: Record) -> None:
+        self.record = record
+        self.number = next(_numbers)
+
+    @property
+    def arn(self) -> str:
+        return str(self.record["arn"])
+
+    def to_dict(self) -> Record:
+        return self.record
+
+
+class Replicating(Resource):
+    """Something whose disks are replicated. It stays in its state until an operation sets it in motion."""
+
+    def __init__(self, record: Record) -> None:
+        super().__init__(record)
+        self.coming: list[str] = []
+
+    @property
+    def state(self) -> str:
+        return str(self.record["dataReplicationInfo"]["dataReplicationState"])
+
+    def move(self, state: str, *coming: str) -> None:
+        """Enter a state, and go on through further ones as steps are made."""
+        self.coming = list(coming)
+        self.enter(state)
+
+    def step(self) -> None:
+        if self.coming:
+            self.enter(self.coming.pop(0))
+
+    def enter(self, state: str) -> None:
+        raise NotImplementedError
+
+
+class SourceServer(Replicating):
+    """A source server, its configurations and its recovery snapshots."""
+
+    def __init__(self, record: Record, replication_configuration: Record, launch_configuration: Record) -> None:
+        super().__init__(record)
+        self.replication_configuration = replication_configuration
+        self.launch_configuration = launch_configuration
+        self.snapshots: list[Record] = []
+        if self.staging_arn is None and self.state not in {"INITIATING", "INITIAL_SYNC", "STOPPED", "DISCONNECTED"}:
+            self.take_snapshot()
+
+    @property
+    def source_server_id(self) -> str:
+        return str(self.record["sourceServerID"])
+
+    @property
+    def staging_arn(self) -> str | None:
+        """The server that an extended one stands for."""
+        arn: str | None = self.record["stagingArea"].get("stagingSourceServerArn")
+        return arn
+
+    @property
+    def hints(self) -> Record:
+        hints: Record = self.record["sourceProperties"].get("identificationHints", {})
+        return hints
+
+    @property
+    def hardware_ids(self) -> set[str]:
+        interfaces = self.record["sourceProperties"].get("networkInterfaces", [])
+        addresses = {each.get("macAddress") for each in interfaces}
+        return {each for each in (self.hints.get("awsInstanceID"), self.hints.get("vmWareUuid"), *addresses) if each}
+
+    def enter(self, state: str) -> None:
+        zone = self.record["dataReplicationInfo"].get("stagingAvailabilityZone", "")
+        disks = self.record["sourceProperties"].get("disks", [])
+        self.record["dataReplicationInfo"] = shapes.replication_info(state, zone, disks)
+        if state == "INITIAL_SYNC":
+            self.record["lifeCycle"].setdefault("firstByteDateTime", shapes.now())
+        if state == "CONTINUOUS":
+            self.take_snapshot()
+        if state in {"STOPPED", "DISCONNECTED"}:
+            self.snapshots = []
+
+    def take_snapshot(self) -> None:
+        moment = shapes.now()
+        disks = self.record["sourceProperties"].get("disks", [])
+        self.snapshots.append(
+            {
+                "snapshotID": shapes.new_id("pit-"),
+                "sourceServerID": self.source_server_id,
+                "expectedTimestamp": moment,
+                "timestamp": moment,
+                "ebsSnapshots": [shapes.new_id("snap-") for _ in disks],
+            }
+        )
+
+    def point_at(self, instance_id: str, cloud: Record) -> None:
+        """Let another EC2 instance be the source. Nothing of the old record is changed: extended ones may share it."""
+        properties = self.record["sourceProperties"]
+        hints = {**self.hints, "awsInstanceID": instance_id}
+        self.record["sourceProperties"] = {**properties, "identificationHints": hints}
+        self.record["sourceCloudProperties"] = {**self.record.get("sourceCloudProperties", {}), **cloud}
+
+
+class ReplicationConfigurationTemplate(Resource):
+    """A replication configuration template."""
+
+    @property
+    def template_id(self) -> str:
+        return str(self.record["replicationConfigurationTemplateID"])
+
+
+class RecoveryInstance(Replicating):
+    """A recovery instance: the EC2 instance launched from a source server, and under its id."""
+
+    def __init__(self, record: Record) -> None:
+        super().__init__(record)
+        self.reversed_arn: str | None = None
+        self.failback_configuration = {"bandwidthThrottling": 0, "name": self.instance_id, "usePrivateIP": False}
+
+    @property
+    def instance_id(self) -> str:
+        return str(self.record["recoveryInstanceID"])
+
+    @property
+    def source_server_id(self) -> str:
+        return str(self.record["sourceServerID"])
+
+    @property
+    def failback(self) -> Record:
+        failback: Record = self.record["failback"]
+        return failback
+
+    def enter(self, state: str) -> None:
+        info: Record = {"dataReplicationState": state, "replicatedDisks": []}
+        if state == "CONTINUOUS":
+            info["lagDuration"] = "P0D"  # so says the service, though the model calls it a datetime
+        self.record["dataReplicationInfo"] = info
+
+
+class Job(Resource):
+    """A launch or termination. Its first step begins the work and its second ends it."""
+
+    def __init__(self, record: Record, begin: Callable[[Job], None], finish: Callable[[Job], None]) -> None:
+        super().__init__(record)
+        self._begin = begin
+        self._finish = finish
+
+    @property
+    def job_id(self) -> str:
+        return str(self.record["jobID"])
+
+    @property
+    def participants(self) -> list[Record]:
+        participants: list[Record] = self.record["participatingServers"]
+        return participants
+
+    @property
+    def is_busy(self) -> bool:
+        return bool(self.record["status"] != "COMPLETED")
+
+    def step(self) -> None:
+        if self.record["status"] == "PENDING":
+            self.record["status"] = "STARTED"
+            self._begin(self)
+        elif self.record["status"] == "STARTED":
+            self.record.update(status="COMPLETED", endDateTime=shapes.now())
+            self._finish(self)

@@ -1,0 +1,197 @@
+"""Source servers of one account and region, their configurations and the templates of those."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Mapping
+from typing import Any, ClassVar, Self
+
+from moto.core.base_backend import BaseBackend
+from moto.core.exceptions import ServiceException
+from moto.utilities.utils import get_partition
+
+from . import shapes
+from .exceptions import (
+    ConflictException,
+    ResourceNotFoundException,
+    UninitializedAccountException,
+    ValidationException,
+)
+from .records import Job, RecoveryInstance, ReplicationConfigurationTemplate, SourceServer, locked
+from .shapes import Record
+from .validation import check_tags
+
+
+class ServersBackend(BaseBackend):
+    """What one account and region holds."""
+
+    peers: ClassVar[Any]  # all backends by account and region; set where the finished class is at hand
+
+    def __init__(self, region_name: str, account_id: str) -> None:
+        super().__init__(region_name, account_id)
+        self.initialized = False
+        self.source_servers: dict[str, SourceServer] = {}
+        self.templates: dict[str, ReplicationConfigurationTemplate] = {}
+        self.trusted_accounts: set[str] = set()
+        self.jobs: dict[str, Job] = {}
+        self.recovery_instances: dict[str, RecoveryInstance] = {}
+        self.planned_errors: deque[ServiceException] = deque()
+
+    def arn_of(self, kind: str, resource_id: str) -> str:
+        return f"arn:{self.partition}:drs:{self.region_name}:{self.account_id}:{kind}/{resource_id}"
+
+    def peer(self, account_id: str, region_name: str) -> Self:
+        """Find the backend of another account or region. Other partitions, as GovCloud, are out of reach."""
+        if not self.can_reach(region_name):
+            raise ValidationException(f"There is no region {region_name}.", reason="other")
+        backend: Self = self.peers[account_id][region_name]
+        return backend
+
+    def can_reach(self, region_name: str) -> bool:
+        return region_name in self.peers[self.account_id] and get_partition(region_name) == self.partition
+
+    def peer_server(self, arn: str) -> SourceServer | None:
+        """Find a server in any account and region that can be reached."""
+        place = shapes.parse_server_arn(arn)
+        if place is None or not self.can_reach(place.region):
+            return None
+        return self.peer(place.account, place.region).source_servers.get(place.server_id)
+
+    def initialize_service(self) -> None:
+        """Initialise the region. That creates no template."""
+        self.initialized = True
+
+    def require_initialized(self) -> None:
+        if not self.initialized:
+            raise UninitializedAccountException
+
+    @locked
+    def fail_next(self, *errors: ServiceException) -> None:
+        """Answer the next requests with errors, as a busy or broken service would."""
+        self.planned_errors.extend(errors)
+
+    def fail_as_planned(self) -> None:
+        if self.planned_errors:
+            raise self.planned_errors.popleft()
+
+    # Source servers
+
+    @locked
+    def add_source_server(
+        self,
+        record: Mapping[str, Any],
+        *,
+        replication_configuration: Mapping[str, Any] | None = None,
+        launch_configuration: Mapping[str, Any] | None = None,
+    ) -> SourceServer:
+        """Add a server as its agent would; what `record` lacks is filled in."""
+        full = self._completed(record)
+        template = next(iter(self.templates.values()), None)
+        configuration = shapes.default_replication_configuration(full, template.record if template else {})
+        own_id = {"sourceServerID": full["sourceServerID"]}
+        server = SourceServer(
+            full,
+            {**shapes.merged(configuration, replication_configuration or {}), **own_id},
+            {**shapes.merged(shapes.default_launch_configuration(full), launch_configuration or {}), **own_id},
+        )
+        self.source_servers[server.source_server_id] = server
+        return server
+
+    def _completed(self, record: Mapping[str, Any]) -> Record:
+        server_id = str(record.get("sourceServerID") or shapes.new_id("s-"))
+        base = shapes.default_server(self.arn_of("source-server", server_id), server_id, self.account_id)
+        full = shapes.merged(base, record)
+        given = full.get("dataReplicationInfo", {})
+        state = given.get("dataReplicationState", "CONTINUOUS")
+        disks = full["sourceProperties"].get("disks", [])
+        full["dataReplicationInfo"] = shapes.merged(
+            shapes.replication_info(state, f"{self.region_name}a", disks), record.get("dataReplicationInfo") or {}
+        )
+        return full
+
+    @locked
+    def remove_source_server(self, source_server_id: str) -> None:
+        """Take a server away as if it had never been; unknown ids are passed over."""
+        self.source_servers.pop(source_server_id, None)
+
+    def server(self, source_server_id: str) -> SourceServer:
+        """Find a server, or refuse as DRS does."""
+        found = self.source_servers.get(source_server_id)
+        if found is None:
+            raise ResourceNotFoundException("SourceServer", source_server_id)
+        return found
+
+    def own_server(self, source_server_id: str) -> SourceServer:
+        """Find a server that replicates here; an extended one does not, so most changes are refused (inferred)."""
+        server = self.server(source_server_id)
+        if server.staging_arn is not None:
+            raise ConflictException(
+                "An extended source server replicates in its staging account.", "SourceServer", source_server_id
+            )
+        return server
+
+    def replicating_count(self) -> int:
+        idle = {"STOPPED", "DISCONNECTED"}
+        return sum(each.staging_arn is None and each.state not in idle for each in self.source_servers.values())
+
+    # Configurations
+
+    def update_launch_configuration(self, source_server_id: str, changes: Mapping[str, Any]) -> Record:
+        server = self.server(source_server_id)
+        changed = shapes.merged(server.launch_configuration, changes)
+        into = changed.get("launchIntoInstanceProperties", {}).get("launchIntoEC2InstanceID")
+        if into and (changed["copyTags"] or changed["copyPrivateIp"]):
+            raise ValidationException(
+                "Copying tags or the private IP cannot be combined with launching into an instance.",
+                ("launchIntoInstanceProperties", "needs copyTags and copyPrivateIp off"),
+            )
+        server.launch_configuration = changed
+        return changed
+
+    def update_replication_configuration(self, source_server_id: str, changes: Mapping[str, Any]) -> Record:
+        server = self.own_server(source_server_id)
+        server.replication_configuration = {**server.replication_configuration, **shapes.copied(changes)}
+        return server.replication_configuration
+
+    # Templates
+
+    @locked
+    def create_replication_configuration_template(self, members: Mapping[str, Any]) -> ReplicationConfigurationTemplate:
+        """Create a template; members that are missing are filled in. Servers added later use the oldest one."""
+        tags = dict(members.get("tags") or {})
+        check_tags(tags)
+        template_id = str(members.get("replicationConfigurationTemplateID") or shapes.new_id("rct-"))
+        own = {
+            "replicationConfigurationTemplateID": template_id,
+            "arn": self.arn_of("replication-configuration-template", template_id),
+            "tags": tags,
+        }
+        template = ReplicationConfigurationTemplate(
+            {**shapes.default_template_members(), **shapes.copied(members), **own}
+        )
+        self.templates[template_id] = template
+        return template
+
+    def describe_replication_configuration_templates(
+        self, ids: Collection[str]
+    ) -> list[ReplicationConfigurationTemplate]:
+        """List templates; ids that do not exist are left out (inferred, not documented by AWS)."""
+        return [each for each in self.templates.values() if not ids or each.template_id in ids]
+
+    def template(self, template_id: str) -> ReplicationConfigurationTemplate:
+        found = self.templates.get(template_id)
+        if found is None:
+            raise ResourceNotFoundException("ReplicationConfigurationTemplate", template_id)
+        return found
+
+    def update_replication_configuration_template(
+        self, template_id: str, changes: Mapping[str, Any]
+    ) -> ReplicationConfigurationTemplate:
+        """Change a template. Servers that are there already keep the configuration they have."""
+        template = self.template(template_id)
+        own = {"replicationConfigurationTemplateID": template_id, "arn": template.arn}
+        template.record = {**template.record, **shapes.copied(changes), **own}
+        return template
+
+    def delete_replication_configuration_template(self, template_id: str) -> None:
+        del self.templates[self.template(template_id).template_id]

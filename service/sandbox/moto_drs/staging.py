@@ -1,0 +1,160 @@
+"""Staging and target accounts: servers replicated by one account, extended into another."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from . import shapes
+from .exceptions import (
+    AccessDeniedException,
+    ResourceNotFoundException,
+    ServiceQuotaExceededException,
+    ValidationException,
+)
+from .records import SourceServer, locked
+from .servers import ServersBackend
+from .shapes import Record
+from .validation import check_tags
+
+_LOST = "The staging source server cannot be reached: it was deleted, or its account no longer trusts this one."
+_INHERITED = ("agentVersion", "sourceCloudProperties", "sourceProperties", "dataReplicationInfo", "sourceNetworkID")
+
+
+class StagingBackend(ServersBackend):
+    """The multi-account side of DRS."""
+
+    max_source_servers = 4000
+    # What DRS does when a server is extended twice is inferred, not documented by AWS: no conflict is modelled.
+    repeat_extension_is_error = True
+
+    @locked
+    def trust(self, target_account_id: str) -> None:
+        """Let another account extend servers of this one, as a DRSStagingAccountRole does."""
+        self.trusted_accounts.add(target_account_id)
+
+    def describe_source_servers(
+        self, ids: Collection[str], staging_accounts: Collection[str], hardware_id: str | None
+    ) -> list[SourceServer]:
+        """List servers that meet every filter given; ids that do not exist are left out (inferred)."""
+        servers = list(self.source_servers.values())
+        for server in servers:
+            self._refresh(server)
+        return [
+            server
+            for server in servers
+            if (not ids or server.source_server_id in ids)
+            and (not staging_accounts or server.record["stagingArea"]["stagingAccountID"] in staging_accounts)
+            and (not hardware_id or hardware_id in server.hardware_ids)
+        ]
+
+    def replication_configuration_of(self, source_server_id: str) -> Record:
+        """Give a server's configuration; an extended one has that of its staging server (inferred)."""
+        server = self.server(source_server_id)
+        origin = self._origin_of(server)
+        if origin is None:
+            return server.replication_configuration
+        return {**origin.replication_configuration, "sourceServerID": source_server_id}
+
+    def snapshots_of(self, source_server_id: str) -> list[Record]:
+        """Give a server's recovery snapshots; an extended one has those of its staging server."""
+        server = self.source_servers.get(source_server_id)
+        if server is None:
+            return []
+        origin = self._origin_of(server)
+        snapshots = server.snapshots if origin is None else origin.snapshots
+        return [{**each, "sourceServerID": source_server_id} for each in snapshots]
+
+    def _origin_of(self, server: SourceServer) -> SourceServer | None:
+        """Find the server that an extended one stands for, if that can be reached."""
+        place = shapes.parse_server_arn(server.staging_arn or "")
+        if place is None or not self.can_reach(place.region):
+            return None
+        staging = self.peer(place.account, place.region)
+        return staging.source_servers.get(place.server_id) if self.account_id in staging.trusted_accounts else None
+
+    def _refresh(self, server: SourceServer) -> None:
+        """Bring an extended record up to date with the server it stands for; a lost one stays as an error."""
+        if server.staging_arn is None:
+            return
+        origin, area = self._origin_of(server), server.record["stagingArea"]
+        if origin is None and area["status"] == "EXTENSION_ERROR":
+            return
+        if origin is None:
+            server.record["stagingArea"] = {**area, "status": "EXTENSION_ERROR", "errorMessage": _LOST}
+            return
+        if area["status"] != "EXTENDED":
+            kept = {name: value for name, value in area.items() if name != "errorMessage"}
+            server.record["stagingArea"] = {**kept, "status": "EXTENDED"}
+        server.record.update({name: origin.record[name] for name in _INHERITED if name in origin.record})
+
+    def list_extensible_source_servers(self, staging_account_id: str) -> list[SourceServer]:
+        """List what a staging account replicates here, without what is extended into this account already."""
+        staging = self.peer(staging_account_id, self.region_name)
+        self._require_trust(staging, f"drs:ListExtensibleSourceServers on account {staging_account_id}")
+        extended = self._extended_arns()
+        servers = staging.source_servers.values()
+        return [server for server in servers if server.staging_arn is None and server.arn not in extended]
+
+    def _extended_arns(self) -> set[str]:
+        return {server.staging_arn for server in self.source_servers.values() if server.staging_arn}
+
+    def list_staging_accounts(self) -> list[str]:
+        """List staging accounts that have an extended server here; others cannot be seen."""
+        servers = self.source_servers.values()
+        return sorted({each.record["stagingArea"]["stagingAccountID"] for each in servers if each.staging_arn})
+
+    @locked
+    def extend(self, staging_arn: str, tags: Mapping[str, str] | None = None) -> SourceServer:
+        """Create an extended source server. It belongs into the region of the server it stands for (inferred)."""
+        check_tags(tags or {})
+        origin = self._extensible(staging_arn)
+        existing = next((each for each in self.source_servers.values() if each.staging_arn == staging_arn), None)
+        if existing is not None:
+            if self.repeat_extension_is_error:
+                raise ValidationException(
+                    "The source server is already extended into this account.",
+                    ("sourceServerArn", "already extended"),
+                )
+            return existing
+        if len(self.source_servers) >= self.max_source_servers:
+            raise ServiceQuotaExceededException("Too many source servers in this account and region.", "L-E28BE5E0")
+        return self._add_extended(origin, tags or {})
+
+    def _extensible(self, staging_arn: str) -> SourceServer:
+        place = shapes.parse_server_arn(staging_arn)
+        if place is None or place.region != self.region_name or place.account == self.account_id:
+            raise ValidationException(
+                "Only a source server of another account and this region can be extended.",
+                ("sourceServerArn", "must name a source server of another account and this region"),
+            )
+        staging = self.peer(place.account, place.region)
+        self._require_trust(staging, f"drs:CreateExtendedSourceServer on {staging_arn}")
+        origin = staging.source_servers.get(place.server_id)
+        if origin is None or origin.arn != staging_arn:  # the id may be right and the partition another
+            raise ResourceNotFoundException("SourceServer", staging_arn)
+        if origin.staging_arn is not None:
+            raise ValidationException(
+                "An extended source server cannot be extended.", ("sourceServerArn", "is an extended source server")
+            )
+        return origin
+
+    def _add_extended(self, origin: SourceServer, tags: Mapping[str, str]) -> SourceServer:
+        inherited = {name: origin.record[name] for name in _INHERITED if name in origin.record}
+        place = shapes.parse_server_arn(origin.arn)
+        area = {
+            "status": "EXTENDED",
+            "stagingAccountID": place.account if place else "",
+            "stagingSourceServerArn": origin.arn,
+        }
+        return self.add_source_server(
+            {**inherited, "stagingArea": area, "tags": tags},
+            replication_configuration=origin.replication_configuration,
+        )
+
+    def _require_trust(self, staging: StagingBackend, what: str) -> None:
+        staging.require_initialized()
+        if self.account_id not in staging.trusted_accounts:
+            raise AccessDeniedException(
+                f"Account {self.account_id} is not authorized to perform: {what}: "
+                "the staging account does not trust this account"
+            )

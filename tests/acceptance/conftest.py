@@ -1,0 +1,25 @@
+"""One scripted AWS for all; each test has a hub, accounts and tables of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.acceptance.endpoint import Aws, serving
+from tests.acceptance.world import World
+
+
+@pytest.fixture(scope="session")
+def aws() -> Iterator[Aws]:
+    with serving() as made:
+        yield made
+
+
+@pytest.fixture
+def world(aws: Aws) -> Iterator[World]:
+    made = World(aws)
+    try:
+        yield made
+    finally:
+        made.close()

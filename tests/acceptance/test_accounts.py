@@ -1,0 +1,166 @@
+"""Accounts: whose credentials are used for whom, and what is blamed on which region."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.acceptance.endpoint import Answer, Fault, expired, table_denied, table_unknown_token
+from tests.acceptance.world import World
+
+
+@pytest.fixture(autouse=True)
+def _few_regions(world: World) -> None:
+    world.settings["DRS_REGIONS"] = "us-west-2 eu-west-1 sa-east-1 ap-south-1 me-south-1 us-east-1"
+
+
+def test_credentials_that_no_region_takes_are_a_failure_of_the_account(world: World) -> None:
+    """One region that knows no credentials is switched off; when all say so, the credentials are bad."""
+    well, ill = world.account(), world.account()
+    world.servers(well, "us-west-2", 1)
+    for region in world.settings["DRS_REGIONS"].split():
+        world.scope(ill, region).enabled = False
+
+    run = world.sync(code=3)
+
+    assert run.failed_accounts == {ill}
+    rows = world.status()
+    words = {row["accounts"][ill]["status"] for row in rows.values() if ill in row.get("accounts", {})}
+    assert words <= {"ERROR"}
+
+
+def test_an_expired_session_is_renewed_once(world: World) -> None:
+    account = world.account()
+    world.servers(account, "us-west-2", 1)
+    world.scope(account, "us-west-2").faults.append(Fault(expired, times=1))
+
+    run = world.sync()
+
+    assert world.counts() == {"us-west-2": 1}
+    assert 1 <= len(world.calls("sts", "AssumeRole")) <= 2
+    assert run.report["errors"] == []
+
+
+@pytest.mark.parametrize("refusal", [table_denied, table_unknown_token])
+@pytest.mark.parametrize("operation", ["Query", "BatchWriteItem"])
+def test_trouble_with_our_own_table_is_not_blamed_on_drs(
+    world: World, operation: str, refusal: Callable[[], Answer]
+) -> None:
+    """DRS answered well there: the word for its region must not say that DRS refused us, or is switched off."""
+    account = world.account()
+    world.servers(account, "us-west-2", 1)
+    world.sync()
+    world.servers(account, "us-west-2", 1, first=2)
+    world.aws.table_faults[world.tables.inventory, operation] = refusal
+
+    run = world.sync(code=None)
+
+    assert run.code in {1, 3}
+    assert world.counts() == {"us-west-2": 1}
+    entry = world.entry("us-west-2", account)
+    assert entry["status"] in {"ACTIVE", "ERROR", "THROTTLED"}, entry
+
+
+def test_trouble_with_our_own_table_names_the_region_whose_servers_are_missing(world: World) -> None:
+    account = world.account()
+    world.servers(account, "us-west-2", 1)
+    world.aws.table_faults[world.tables.inventory, "BatchWriteItem"] = table_denied
+
+    run = world.sync(code=3)
+
+    told = {(error["accountId"], *error["regions"]) for error in run.report["errors"]}
+    assert told == {(account, "us-west-2")}
+
+
+def test_servers_that_could_not_be_written_at_a_first_look_are_not_taken_for_none(world: World) -> None:
+    account = world.account()
+    world.servers(account, "us-west-2", 1)
+    world.aws.table_faults[world.tables.inventory, "Query"] = table_unknown_token
+
+    run = world.sync(code=3)
+    world.aws.table_faults.clear()
+    world.sync()
+
+    assert run.report["errors"]
+    assert world.counts() == {"us-west-2": 1}
+    assert len(world.inventory()) == 1
+
+
+def test_a_role_of_another_account_is_not_used(world: World) -> None:
+    """What it would list is another account's."""
+    well = world.account()
+    odd = world.account(roleArn=f"arn:aws:iam::{well}:role/DRSOrchestrationRole")
+    world.servers(well, "us-west-2", 1)
+    world.servers(odd, "us-west-2", 2)
+
+    run = world.sync(code=3)
+
+    assert run.failed_accounts == {odd}
+    assert {item["_queryAccount"] for item in world.inventory().values()} == {well}
+    assert world.counts() == {"us-west-2": 1}
+    assert len(world.calls("sts", "AssumeRole")) == 1
+
+
+def test_a_record_that_claims_to_be_the_hub_does_not_get_its_credentials(world: World) -> None:
+    claiming = world.account(isCurrentAccount=True)
+    world.servers(world.hub, "us-west-2", 3)
+    world.servers(claiming, "us-west-2", 1)
+
+    world.sync()
+
+    assert {item["_queryAccount"] for item in world.inventory().values()} == {claiming}
+    assert {call.account for call in world.calls("drs")} == {claiming}
+
+
+def test_records_without_a_role_use_the_usual_one(world: World) -> None:
+    plain_one, legacy = world.account(), world.account()
+    world.put(world.tables.accounts, {"accountId": plain_one})
+    world.put(world.tables.accounts, {"accountId": legacy, "assumeRoleName": "DRSOrchestrationRole"})
+    for each in (plain_one, legacy):
+        world.servers(each, "us-west-2", 1)
+
+    world.sync()
+
+    assert world.counts() == {"us-west-2": 2}
+    assert len(world.calls("sts", "AssumeRole")) == 2
+
+
+def test_a_record_that_names_no_account_is_told(world: World) -> None:
+    account = world.account()
+    world.servers(account, "us-west-2", 1)
+    world.put(world.tables.accounts, {"accountId": "not-an-account"})
+
+    run = world.sync(code=3)
+
+    assert "not-an-account" in run.out
+    assert world.counts() == {"us-west-2": 1}
+
+
+def test_an_account_that_joins_is_looked_at_everywhere(world: World) -> None:
+    account = world.account()
+    world.servers(account, "us-west-2", 1)
+    world.sync()
+    joined = world.account()
+    world.servers(joined, "me-south-1", 1)
+
+    world.sync()
+
+    assert {call.region for call in world.calls("drs") if call.account == joined} == set(
+        world.settings["DRS_REGIONS"].split()
+    )
+    assert world.counts() == {"us-west-2": 1, "me-south-1": 1}
+
+
+def test_an_account_that_leaves_is_counted_no_more(world: World) -> None:
+    account, leaving = world.account(), world.account()
+    for each in (account, leaving):
+        world.servers(each, "us-west-2", 1)
+    world.sync()
+    world.table(world.tables.accounts).delete_item(Key={"accountId": leaving})
+
+    world.sync()
+
+    assert world.counts() == {"us-west-2": 1}
+    assert {call.account for call in world.calls("drs")} == {account}
+    assert len(world.inventory()) == 2, "its scope was not read: its records stay"

@@ -1,0 +1,202 @@
+"""Usage and configuration errors, what is printed where, `regions`, and the function."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from tests.acceptance.endpoint import Fault, throttled
+from tests.acceptance.world import World
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings", "names"),
+    [
+        (("--region", "mars-north-1"), {}, "mars-north-1"),
+        (("--account", "999999999999"), {}, "999999999999"),
+        (("--account", "12"), {}, "12"),
+        ((), {"TARGET_ACCOUNTS_TABLE": "<unset>"}, "TARGET_ACCOUNTS_TABLE"),
+        ((), {"SOURCE_SERVER_INVENTORY_TABLE": "<unset>"}, "SOURCE_SERVER_INVENTORY_TABLE"),
+        ((), {"SCOPES_AT_ONCE": "many"}, "SCOPES_AT_ONCE"),
+        ((), {"READ_TIMEOUT_SECONDS": "-1"}, "READ_TIMEOUT_SECONDS"),
+        ((), {"DRS_REGIONS": "us-west-2,not a region"}, "DRS_REGIONS"),
+        ((), {"LOG_LEVEL": "LOUD"}, "LOG_LEVEL"),
+        (("--no-such-option",), {}, "--no-such-option"),
+        (("--output", "xml"), {}, "xml"),
+        (("surplus",), {}, "surplus"),
+    ],
+)
+def test_wrong_usage_and_settings(
+    world: World, arguments: tuple[str, ...], settings: dict[str, Any], names: str
+) -> None:
+    account = world.account()
+    world.servers(account, "us-west-2", 1)
+
+    run = world.sync(*arguments, code=2, **settings)
+
+    assert names in run.err
+    assert "Traceback" not in run.err
+    document = run.report
+    assert document["error"]
+    assert names in document["message"]
+    assert world.calls("drs") == []
+    assert world.inventory_writes() == []
+
+
+@pytest.mark.parametrize("trouble", ["bad key", "no key", "no accounts table", "no inventory table"])
+def test_a_run_that_cannot_begin_has_failed(world: World, trouble: str) -> None:
+    account = world.account()
+    world.servers(account, "us-west-2", 1)
+    settings: dict[str, Any] = {
+        "bad key": {"AWS_ACCESS_KEY_ID": "AKIANOBODY0000000000"},
+        "no key": {"AWS_ACCESS_KEY_ID": "<unset>", "AWS_SECRET_ACCESS_KEY": "<unset>"},
+        "no accounts table": {"TARGET_ACCOUNTS_TABLE": "no-such-table"},
+        "no inventory table": {"SOURCE_SERVER_INVENTORY_TABLE": "no-such-table"},
+    }[trouble]
+
+    run = world.sync(code=1, **settings)
+
+    assert "Traceback" not in run.err
+    assert run.report.get("error") or run.report["errors"]
+    if trouble.endswith("table"):
+        assert "no-such-table" in run.out
+
+
+def test_output_for_people(world: World) -> None:
+    account = world.account()
+    world.servers(account, "us-west-2", 2)
+
+    run = world.sync_as_table()
+
+    assert run.code == 0
+    assert "us-west-2" in run.out
+    assert not run.out.lstrip().startswith("{")
+
+
+def test_regions_tells_what_the_table_knows(world: World) -> None:
+    account, other = world.account(), world.account()
+    world.servers(account, "us-west-2", 2)
+    world.servers(other, "us-west-2", 1)
+    empty = world.run("regions")
+    assert empty.code == 0
+    assert empty.report["regions"] == []
+    world.sync()
+
+    run = world.run("regions", "--output", "json")
+
+    assert run.code == 0
+    assert run.report["activeRegions"] == ["us-west-2"]
+    rows = {row["region"]: row for row in run.report["regions"]}
+    assert len(rows) == 28
+    assert rows["us-west-2"]["serverCount"] == 3
+    assert set(rows["us-west-2"]["accounts"]) == {account, other}
+    assert world.run("regions", DRS_REGION_STATUS_TABLE="<unset>").code == 2
+    missing = world.run("regions", DRS_REGION_STATUS_TABLE="no-such-table")
+    assert missing.code == 1
+    assert missing.report["error"]
+
+
+def test_nothing_secret_is_logged_and_metrics_stay_off_stdout(world: World) -> None:
+    account, refusing, slow = world.account(), world.account(), world.account()
+    for each in (account, refusing, slow):
+        world.servers(each, "us-west-2", 2)
+    world.role(refusing).refuses = True
+    world.scope(slow, "us-west-2").faults.append(Fault(lambda: throttled("0"), times=1))
+
+    run = world.sync(code=3, LOG_LEVEL="DEBUG")
+
+    printed = run.out + run.err
+    for credentials in world.aws.credentials.values():
+        if credentials.account in world.accounts:
+            assert credentials.secret not in printed
+            assert not credentials.token or credentials.token not in printed
+    assert not re.search(r"hubsecret|rolesecret|sessiontoken|Signature=", printed)
+    assert "Traceback" not in run.err
+    assert '"_aws"' not in run.out
+    lines = run.metrics
+    assert lines
+    directives = [directive for line in lines for directive in line["_aws"]["CloudWatchMetrics"]]
+    assert {each["Namespace"] for each in directives} == {"DRSOrchestration/ActiveRegionFiltering"}
+    assert all([] in each["Dimensions"] for each in directives)
+    for line in lines:
+        assert "CloudWatchMetrics" not in line
+        for directive in line["_aws"]["CloudWatchMetrics"]:
+            assert all(isinstance(line[metric["Name"]], int | float) for metric in directive["Metrics"])
+
+
+def test_metrics_of_a_filtered_run(world: World) -> None:
+    account = world.account()
+    world.servers(account, "us-west-2", 2)
+    world.sync()
+
+    run = world.sync()
+
+    values = {name: value for line in run.metrics for name, value in line.items()}
+    assert values["ActiveRegionCount"] == 1
+    assert values["RegionsSkipped"] == run.report["regionsSkipped"]
+    assert values["APICallReduction"] == run.report["apiCallReductionPercent"]
+    for name in ("regionsScanned", "regionsSkipped", "apiCallReductionPercent", "durationSeconds", "serversByRegion"):
+        assert f'"{name}"' in run.err, "the log tells it too"
+
+
+_INVOKE = """
+import json, sys
+from service.handlers.data_management import lambda_handler
+answers = [lambda_handler(event, None) for event in json.loads(sys.argv[1])]
+print("ANSWERS" + json.dumps(answers))
+"""
+
+
+def test_the_function_answers_its_schedule(world: World) -> None:
+    account, refusing = world.account(), world.account()
+    world.servers(account, "us-west-2", 2)
+    world.servers(refusing, "us-west-2", 1)
+    events = [
+        {"operation": "sync_source_server_inventory"},
+        {"operation": "sync_source_server_inventory"},
+        {"operation": "nope"},
+        {"operation": ""},
+        {"foo": 1},
+    ]
+    code = _INVOKE.replace("sys.argv[1]", repr(json.dumps(events)))
+
+    run = world.python(code, AWS_LAMBDA_FUNCTION_NAME="t-data-management-handler-test")
+
+    assert run.code == 0, run.err
+    line = next(each for each in run.out.splitlines() if each.startswith("ANSWERS"))
+    first, second, unknown, empty, neither = json.loads(line.removeprefix("ANSWERS"))
+    for answer in (first, second):
+        assert {"message", "totalSynced", "totalErrors", "timestamp"} <= set(answer)
+        assert answer["totalSynced"] == 3
+        assert answer["totalErrors"] == 0
+        assert isinstance(answer["timestamp"], str)
+        assert "statusCode" not in answer
+    assert first["regionsScanned"] == 28
+    assert second["regionsScanned"] < 28, "the second one must not go by a status table read before the first"
+    assert unknown["error"] == "INVALID_OPERATION"
+    assert unknown["details"]["operation"] == "nope"
+    assert empty["error"] == "INVALID_EVENT_FORMAT"
+    assert neither["statusCode"] == 400
+    assert json.loads(neither["body"])["error"] == "INVALID_INVOCATION"
+    assert world.counts() == {"us-west-2": 3}
+
+    world.role(refusing).refuses = True
+    partial = world.python(_INVOKE.replace("sys.argv[1]", repr(json.dumps(events[:1]))))
+
+    assert partial.code == 0, partial.err
+    answered = json.loads(next(each for each in partial.out.splitlines() if "ANSWERS" in each).partition("ANSWERS")[2])
+    assert answered[0]["totalErrors"] >= 1
+    assert answered[0]["totalSynced"] == 2
+
+
+def test_the_function_without_a_table_name(world: World) -> None:
+    event = [{"operation": "sync_source_server_inventory"}]
+
+    run = world.python(_INVOKE.replace("sys.argv[1]", repr(json.dumps(event))), SOURCE_SERVER_INVENTORY_TABLE="<unset>")
+
+    assert run.code == 0, run.err
+    answer = json.loads(run.out.partition("ANSWERS")[2])[0]
+    assert answer["error"]

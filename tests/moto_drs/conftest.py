@@ -1,0 +1,104 @@
+"""A stock moto server that has DRS, and clients of accounts that no other test uses. Every answer is checked."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from moto.moto_server.threaded_moto_server import ThreadedMotoServer
+
+from service.sandbox.moto_drs import drs_backends
+from service.sandbox.moto_drs.models import DRSBackend
+from service.sandbox.moto_drs.register import register
+from tests.moto_drs.wire_model import check_answer
+
+REGION = "us-west-2"
+_numbers = random.SystemRandom()
+
+Keys = Callable[[str], dict[str, str]]
+Client = Callable[..., Any]
+
+
+@pytest.fixture(scope="session")
+def endpoint() -> Iterator[str]:
+    register()
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def session() -> boto3.Session:
+    return boto3.Session("first-key", "secret", region_name=REGION)
+
+
+@pytest.fixture(scope="session")
+def keys(endpoint: str, session: boto3.Session) -> Keys:
+    """Get keys of an account, by the role that moto lets anybody assume."""
+    sts = session.client("sts", endpoint_url=endpoint)
+
+    def assume(account_id: str) -> dict[str, str]:
+        answer = sts.assume_role(RoleArn=f"arn:aws:iam::{account_id}:role/reader", RoleSessionName="tests")
+        return {
+            "aws_access_key_id": answer["Credentials"]["AccessKeyId"],
+            "aws_secret_access_key": answer["Credentials"]["SecretAccessKey"],
+            "aws_session_token": answer["Credentials"]["SessionToken"],
+        }
+
+    return assume
+
+
+@pytest.fixture(scope="session")
+def connect(endpoint: str, session: boto3.Session, keys: Keys) -> Client:
+    """Make a client for an account and region; it raises for answers that the model does not allow."""
+
+    def client(account_id: str, region: str = REGION, **settings: Any) -> Any:
+        made = session.client(
+            "drs",
+            region_name=region,
+            endpoint_url=endpoint,
+            config=Config(retries={"total_max_attempts": 1}, **settings),
+            **keys(account_id),
+        )
+        made.meta.events.register(
+            "after-call.drs", lambda http_response, model, **_: check_answer(http_response, model)
+        )
+        return made
+
+    return client
+
+
+@pytest.fixture
+def new_account() -> Callable[[], str]:
+    return lambda: str(_numbers.randrange(10**11, 10**12))
+
+
+@pytest.fixture
+def account(new_account: Callable[[], str]) -> str:
+    return new_account()
+
+
+@pytest.fixture
+def backend(account: str) -> DRSBackend:
+    """The backend of a fresh account, initialised; time passes in it only by `advance`."""
+    return still_backend(account)
+
+
+def still_backend(account_id: str, region: str = REGION) -> DRSBackend:
+    made: DRSBackend = drs_backends[account_id][region]
+    made.initialize_service()
+    made.auto_advance = False
+    return made
+
+
+@pytest.fixture
+def client(connect: Client, account: str, backend: DRSBackend) -> Any:
+    """A client of the fresh account; the backend is there with it."""
+    assert backend.account_id == account
+    return connect(account)

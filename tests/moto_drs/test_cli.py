@@ -1,0 +1,78 @@
+"""The AWS CLI against the server: other code than boto3 for paging, arguments and ARNs in paths."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.sandbox.moto_drs.models import DRSBackend
+from tests.moto_drs.conftest import REGION, Keys, still_backend
+
+Aws = Any
+
+
+@pytest.fixture
+def aws(endpoint: str, keys: Keys, backend: DRSBackend, tmp_path: Path) -> Aws:
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
+        **{name.upper(): value for name, value in keys(backend.account_id).items()},
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_CONFIG_FILE": str(tmp_path / "none"),
+        "AWS_MAX_ATTEMPTS": "1",
+    }
+
+    def run(*arguments: str) -> tuple[int, Any]:
+        done = subprocess.run(
+            [sys.executable, Path(sys.executable).with_name("aws"), "--endpoint-url", endpoint, "drs", *arguments],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        if done.returncode:
+            return done.returncode, done.stderr
+        return 0, json.loads(done.stdout) if done.stdout.strip() else None
+
+    return run
+
+
+def test_servers_come_through_the_pager_of_the_cli(aws: Aws, backend: DRSBackend) -> None:
+    ids = [backend.add_source_server({}).source_server_id for _ in range(5)]
+    code, answer = aws("describe-source-servers", "--page-size", "2")
+    assert code == 0
+    assert [each["sourceServerID"] for each in answer["items"]] == ids
+    code, answer = aws("describe-source-servers", "--filters", f"sourceServerIDs={ids[3]}")
+    assert [each["sourceServerID"] for each in answer["items"]] == [ids[3]]
+
+
+def test_tags(aws: Aws, backend: DRSBackend) -> None:
+    arn = backend.add_source_server({"tags": {"Name": "web"}}).arn
+    assert aws("tag-resource", "--resource-arn", arn, "--tags", "Team=blue,Cost=44/11") == (0, None)
+    assert aws("untag-resource", "--resource-arn", arn, "--tag-keys", "Name", "Cost") == (0, None)
+    assert aws("list-tags-for-resource", "--resource-arn", arn) == (0, {"tags": {"Team": "blue"}})
+
+
+def test_staging_accounts(aws: Aws, backend: DRSBackend, new_account: Any) -> None:
+    staging = still_backend(new_account())
+    staging.trust(backend.account_id)
+    arn = staging.add_source_server({}).arn
+    code, answer = aws("list-extensible-source-servers", "--staging-account-id", staging.account_id)
+    assert (code, [each["arn"] for each in answer["items"]]) == (0, [arn])
+    code, answer = aws("create-extended-source-server", "--source-server-arn", arn)
+    assert answer["sourceServer"]["stagingArea"]["status"] == "EXTENDED"
+    assert aws("list-staging-accounts") == (0, {"accounts": [{"accountID": staging.account_id}]})
+
+
+def test_an_error_has_its_name(aws: Aws, backend: DRSBackend) -> None:
+    backend.initialized = False
+    code, message = aws("describe-source-servers")
+    assert code != 0
+    assert "UninitializedAccountException" in message
+    assert aws("initialize-service") == (0, None)

@@ -1,0 +1,57 @@
+"""The checker itself: what it has to find, and the two places where it must look away."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import boto3
+import pytest
+
+from service.sandbox.moto_drs.exceptions import ConflictException
+from service.sandbox.moto_drs.models import DRSBackend
+from tests.moto_drs.wire_model import WireError, shape_faults
+
+
+@pytest.fixture(scope="module")
+def model(session: boto3.Session) -> Any:
+    return session.client("drs", aws_access_key_id="a", aws_secret_access_key="b").meta.service_model
+
+
+@pytest.mark.parametrize(
+    ("shape", "value", "fault"),
+    [
+        ("SourceServer", {"colour": "red"}, ".colour is unknown"),
+        ("SourceServer", {"arn": None}, ".arn is NoneType, not string"),
+        ("SourceServer", {"sourceServerID": "s-123"}, "does not match"),
+        ("SourceServer", {"replicationDirection": "SIDEWAYS"}, "is none of"),
+        ("SourceServer", {"tags": {"k" * 257: "v"}}, "has 257, allowed is 0 to 256"),
+        ("SourceServer", {"tags": {"k": 1}}, "is int, not string"),
+        ("Job", {"status": "STARTED"}, ".jobID is missing"),
+        ("Disk", {"bytes": True}, "is bool, not long"),
+        ("RecoveryInstanceDisk", {"ebsVolumeID": "vol-1"}, "does not match"),
+    ],
+)
+def test_finds_faults(model: Any, shape: str, value: Any, fault: str) -> None:
+    faults = list(shape_faults(value, model.shape_for(shape), ""))
+    assert any(fault in each for each in faults), faults
+
+
+@pytest.mark.parametrize(
+    ("shape", "value"),
+    [
+        ("RecoveryInstanceDisk", {"ebsVolumeID": "vol-0123456789abcdef0"}),
+        ("RecoveryInstanceDataReplicationInfo", {"lagDuration": "P0D"}),
+        ("SourceServer", {}),
+    ],
+)
+def test_lets_real_data_pass(model: Any, shape: str, value: Any) -> None:
+    assert list(shape_faults(value, model.shape_for(shape), "")) == []
+
+
+def test_a_wrong_answer_does_not_reach_a_test(client: Any, backend: DRSBackend) -> None:
+    backend.add_source_server({"colour": "red"})
+    with pytest.raises(WireError, match="colour is unknown"):
+        client.describe_source_servers()
+    backend.fail_next(ConflictException("no listing models this", "Job", "drsjob-1"))
+    with pytest.raises(WireError, match="not modelled"):
+        client.describe_source_servers()

@@ -1,0 +1,348 @@
+"""The choice of places: nothing active is missed, nothing stays unseen for long, and little is asked."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any, Final
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.models import Place, RegionStatus
+from service.regions.choose import Choice, DiscoveryPolicy, RegionSource, Unreadable, Why, choose
+from service.regions.rows import Note, RegionRow, Sweep, fold, parse_row
+
+START: Final = datetime(2026, 11, 23, 5, 0, tzinfo=UTC)
+POLICY: Final = DiscoveryPolicy()
+ACCOUNTS: Final = ("111122223333", "444455556666", "777788889999")
+A, B, C = ACCOUNTS
+CATALOG: Final = tuple(f"region-{number:02d}" for number in range(28))
+FEW: Final = CATALOG[:5]
+
+
+def at(seconds: float) -> datetime:
+    return START + timedelta(seconds=seconds)
+
+
+def pick(table: Sequence[RegionRow] | Unreadable, accounts: Iterable[str] = (A, B), **more: Any) -> Choice:
+    catalog = more.pop("catalog", FEW)
+    return choose(table, accounts, catalog, now=more.pop("now", START), policy=more.pop("policy", POLICY), **more)
+
+
+def seen_row(region: str, counts: Mapping[str, int | None], seconds: float = -60) -> RegionRow:
+    """Give the row after one look by each account; None: the look was throttled."""
+    notes = [
+        Note(account, RegionStatus.THROTTLED if count is None else RegionStatus.ACTIVE, at(seconds), count)
+        for account, count in counts.items()
+    ]
+    return fold(None, region, notes)
+
+
+def old_row(region: str, count: int, status: str = "ACTIVE", **more: Any) -> RegionRow:
+    return parse_row({"region": region, "serverCount": count, "status": status, **more})
+
+
+counts_seen = st.dictionaries(st.sampled_from(ACCOUNTS), st.none() | st.integers(0, 3))
+tables = st.dictionaries(
+    st.sampled_from([*FEW, "region-of-its-own"]),
+    st.one_of(
+        st.tuples(st.just("old"), st.integers(0, 2), st.sampled_from(["ACTIVE", "AVAILABLE", "THROTTLED", "ERROR"])),
+        st.tuples(st.just("new"), counts_seen, st.floats(-20_000, 0)),
+    ),
+).map(
+    lambda made: [
+        old_row(region, drawn[1], drawn[2]) if drawn[0] == "old" else seen_row(region, drawn[1], drawn[2])
+        for region, drawn in made.items()
+    ]
+)
+account_lists = st.lists(st.sampled_from(ACCOUNTS), max_size=4)
+exclusions = st.frozensets(st.sampled_from([*FEW, "region-of-its-own"]), max_size=3)
+
+
+def is_active(row: RegionRow | None, account_id: str) -> bool:
+    """Tell what the table says of a pair: its own count, else the region's."""
+    if row is None:
+        return False
+    entry = row.accounts.get(account_id)
+    if entry is None or entry.server_count is None:
+        return row.server_count > 0 and (entry is None or bool(row.unattributed))
+    return entry.server_count > 0
+
+
+@given(table=tables, accounts=account_lists, excluded=exclusions, full_scan=st.booleans(), discover=st.booleans())
+def test_every_pair_is_looked_at_or_skipped_and_active_ones_always(
+    table: list[RegionRow], accounts: list[str], excluded: frozenset[str], *, full_scan: bool, discover: bool
+) -> None:
+    choice = pick(table, accounts, excluded=excluded, full_scan=full_scan, discover=discover)
+    rows = {row.region: row for row in table}
+    regions = ({*FEW} | {row.region for row in table if row.server_count}) - excluded
+    every = {Place(account_id, region) for account_id in accounts for region in regions}
+    assert set(choice.look) | set(choice.skip) == every
+    assert set(choice.look).isdisjoint(choice.skip)
+    assert choice.asked == len(every) == len(choice.look) + len(choice.skip)
+    assert {place for place in every if is_active(rows.get(place.region), place.account_id)} <= set(choice.look)
+    if full_scan or not table:
+        assert not choice.skip
+    if not discover:
+        assert Why.DISCOVERY not in choice.look.values()
+
+
+@pytest.mark.parametrize(
+    ("table", "options", "source", "fallback"),
+    [
+        ((), {}, RegionSource.FALLBACK_EMPTY, True),
+        (Unreadable("no table"), {}, RegionSource.FALLBACK_UNAVAILABLE, True),
+        ([seen_row(FEW[0], {A: 1, B: 0})], {"full_scan": True}, RegionSource.FULL_SCAN, False),
+        (Unreadable("no table"), {"full_scan": True}, RegionSource.FULL_SCAN, False),
+    ],
+)
+def test_what_is_not_known_or_asked_for_is_looked_at_everywhere(
+    table: Sequence[RegionRow] | Unreadable, options: dict[str, Any], source: RegionSource, *, fallback: bool
+) -> None:
+    choice = pick(table, [A, B, A], excluded=frozenset({FEW[4]}), **options)
+    assert set(choice.look) == {Place(account, region) for account in (A, B) for region in FEW[:4]}
+    assert choice.count(Why.EVERY) == 8
+    assert (choice.skip, choice.source, choice.source.is_fallback) == ((), source, fallback)
+    assert choice.reason
+
+
+def test_an_unreadable_table_says_why() -> None:
+    assert pick(Unreadable("took longer than 5 s")).reason == "took longer than 5 s"
+
+
+def test_requested_regions_are_looked_at_and_no_others() -> None:
+    table = [seen_row(region, {A: 5, B: 5}) for region in FEW]
+    choice = pick(table, requested=[FEW[1], FEW[3], FEW[1]])
+    assert choice.source is RegionSource.REQUESTED
+    assert dict(choice.look) == {
+        Place(account, region): Why.REQUESTED for account in (A, B) for region in (FEW[1], FEW[3])
+    }
+
+
+def test_an_excluded_region_is_not_looked_at_even_when_requested() -> None:
+    choice = pick([seen_row(FEW[0], {A: 5, B: 5})], requested=[FEW[0], FEW[1]], excluded=frozenset({FEW[0]}))
+    assert {place.region for place in choice.look} == {FEW[1]}
+
+
+def test_an_active_region_outside_the_catalog_is_looked_at() -> None:
+    choice = pick([seen_row("region-of-its-own", {A: 1, B: 0})], discover=False)
+    assert choice.look == {Place(A, "region-of-its-own"): Why.ACTIVE}
+
+
+def test_a_region_outside_the_catalog_that_a_server_points_at_is_looked_at() -> None:
+    pointed_at = fold(None, "region-of-its-own", [], requests={A: START})
+    table = [seen_row(region, {A: 1, B: 0}) for region in FEW] + [pointed_at]
+    assert pick(table).look[Place(A, "region-of-its-own")] is Why.POINTED_AT
+
+
+def test_a_table_without_servers_is_no_table_that_could_not_be_read() -> None:
+    table = [seen_row(region, dict.fromkeys(ACCOUNTS, 0), seconds) for seconds, region in enumerate(CATALOG, -9000)]
+    choice = pick(table, ACCOUNTS, catalog=CATALOG, now=at(-8000))
+    assert choice.source is RegionSource.STATUS_TABLE_NONE_ACTIVE
+    assert not choice.source.is_fallback
+    assert 0 < choice.count(Why.DISCOVERY) == len(choice.look) < choice.asked / 5
+
+
+def test_an_account_the_table_does_not_know_is_looked_at_everywhere() -> None:
+    table = [seen_row(region, {A: 3, B: 0}) for region in FEW[:3]]
+    choice = pick(table, ACCOUNTS, discover=False)
+    assert {place for place, why in choice.look.items() if why is Why.NEW_ACCOUNT} == {
+        Place(C, region) for region in FEW
+    }
+    assert {place for place in choice.look if place.account_id != C} == {Place(A, region) for region in FEW[:3]}
+
+
+def test_an_old_row_of_an_excluded_region_hides_no_new_account() -> None:
+    table = [seen_row(region, {A: 0, B: 0}) for region in FEW[:4]] + [old_row(FEW[4], 9)]
+    choice = pick(table, ACCOUNTS, excluded=frozenset({FEW[4]}), discover=False)
+    assert {place.region for place in choice.look if place.account_id == C} == set(FEW[:4])
+
+
+def test_an_account_that_was_only_pointed_at_is_still_new() -> None:
+    table = [seen_row(region, {A: 0, B: 0}) for region in FEW]
+    table[0] = fold(table[0], FEW[0], [], requests={C: START})
+    choice = pick(table, ACCOUNTS, discover=False)
+    assert {place.region for place in choice.look if place.account_id == C} == set(FEW)
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        (old_row(FEW[0], 5), Why.ACTIVE),
+        (old_row(FEW[0], 5, "AVAILABLE"), Why.ACTIVE),
+        (old_row(FEW[0], 5, "ERROR"), Why.ACTIVE),
+        (old_row(FEW[0], 0, "THROTTLED"), Why.UNSETTLED),
+        (old_row(FEW[0], 0, "IAM_PERMISSION_DENIED"), Why.UNSETTLED),
+        (old_row(FEW[0], 0, "ERROR"), Why.UNSETTLED),
+        (old_row(FEW[0], 0, "NOT_INITIALIZED"), None),
+        (old_row(FEW[0], 0, "UNINITIALIZED"), None),
+        (old_row(FEW[0], 0, "ACTIVE"), None),
+        (seen_row(FEW[0], {A: 2, B: 2}), Why.ACTIVE),
+        (seen_row(FEW[0], {A: 0, B: 0}), None),
+        (seen_row(FEW[0], {A: 0, B: 2}), None),
+        (seen_row(FEW[0], {A: None, B: 0}), Why.UNSETTLED),
+        (fold(seen_row(FEW[0], {A: 2}), FEW[0], [Note(A, RegionStatus.SCP_DENIED, START)]), Why.ACTIVE),
+        (fold(seen_row(FEW[0], {A: 0}), FEW[0], [Note(A, RegionStatus.THROTTLED, START)]), Why.UNSETTLED),
+        (fold(seen_row(FEW[0], {A: 0}), FEW[0], [Note(A, RegionStatus.SCP_DENIED, START)]), None),
+        (fold(old_row(FEW[0], 7), FEW[0], [Note(A, RegionStatus.SCP_DENIED, START)]), Why.ACTIVE),
+        (fold(seen_row(FEW[0], {A: 0, B: 0}), FEW[0], [], requests={A: START}), Why.POINTED_AT),
+        (seen_row(FEW[0], {B: 2}), Why.ACTIVE),  # the region counts, as long as the pair is not known
+        (seen_row(FEW[0], {B: 0}), None),
+    ],
+)
+def test_why_a_pair_is_looked_at_without_discovery(row: RegionRow, why: Why | None) -> None:
+    rest = [seen_row(region, {A: 0, B: 0}) for region in FEW[1:]]
+    choice = pick([row, *rest], [A], discover=False)
+    assert choice.look.get(Place(A, FEW[0])) is why
+
+
+@dataclass
+class World:
+    """Accounts whose servers come and go, and the table that the syncs keep of them."""
+
+    catalog: Sequence[str]
+    accounts: Sequence[str]
+    servers: Callable[[Place, int], int | None]
+    table: dict[str, RegionRow] = field(default_factory=dict)
+    looked: dict[Place, list[float]] = field(default_factory=dict)
+    refusing: frozenset[str] = frozenset()  # accounts that cannot be entered
+
+    def run(self, number: int, seconds: float) -> Choice:
+        choice = pick(list(self.table.values()), self.accounts, catalog=self.catalog, now=at(seconds))
+        for place in choice.look:
+            if place.account_id in self.refusing:
+                refusal = Note(place.account_id, RegionStatus.IAM_PERMISSION_DENIED, at(seconds))
+                self.table[place.region] = fold(self.table.get(place.region), place.region, [refusal])
+                continue
+            self.looked.setdefault(place, []).append(seconds)
+            count = self.servers(place, number)
+            word = RegionStatus.THROTTLED if count is None else RegionStatus.ACTIVE
+            note = Note(place.account_id, word, at(seconds), count)
+            self.table[place.region] = fold(self.table.get(place.region), place.region, [note])
+        return choice
+
+    def longest_unseen_s(self, until: float) -> float:
+        """Tell the longest time that any pair had to wait for its next look, the first and the last one included."""
+        gaps = [0.0]
+        for account in self.accounts:
+            for region in self.catalog:
+                moments = [0.0, *self.looked.get(Place(account, region), []), until]
+                gaps += [after - before for before, after in pairwise(moments)]
+        return max(gaps)
+
+
+def restless(seed: int, share: float) -> Callable[[Place, int], int | None]:
+    """Let about a share of the places have servers, others in each hour, and let one look in twenty be throttled."""
+
+    def servers(place: Place, number: int) -> int | None:
+        if random.Random(f"{seed}{place}{number}").random() < 0.05:  # noqa: S311 - a simulation
+            return None
+        return int(random.Random(f"{seed}{place}{number // 4}").random() < share) * 3  # noqa: S311 - a simulation
+
+    return servers
+
+
+@settings(max_examples=12)
+@given(seed=st.integers(0, 10_000), share=st.sampled_from([0.0, 0.05, 0.15, 0.4]), accounts=st.integers(1, 3))
+def test_no_pair_stays_unseen_beyond_the_window_and_discovery_stays_below_its_share(
+    seed: int, share: float, accounts: int
+) -> None:
+    world = World(CATALOG, ACCOUNTS[:accounts], restless(seed, share))
+    everything = accounts * len(CATALOG)
+    assert len(world.run(0, 0).look) == everything
+    for number in range(1, 28):
+        now = number * POLICY.interval_s
+        unseen = [now - moments[-1] for moments in world.looked.values()]
+        choice = world.run(number, now)
+        busy = len(choice.look) - choice.count(Why.DISCOVERY)
+        if max(unseen) <= POLICY.window_s - POLICY.interval_s:
+            assert len(choice.look) <= max(busy, math.floor(0.2 * everything))
+    assert world.longest_unseen_s(27 * POLICY.interval_s) <= POLICY.window_s
+
+
+@settings(max_examples=8)
+@given(seed=st.integers(0, 10_000))
+def test_runs_that_start_late_let_a_pair_wait_no_longer_than_they_are_late(seed: int) -> None:
+    world = World(CATALOG, ACCOUNTS[:2], restless(seed, 0.3))
+    world.run(0, 0)
+    now = 0.0
+    for number in range(1, 28):
+        now = number * POLICY.interval_s + random.Random(seed + number).uniform(0, 60)  # noqa: S311 - a simulation
+        world.run(number, now)
+    assert world.longest_unseen_s(now) <= POLICY.window_s + 60
+
+
+@pytest.mark.parametrize("active", [0, 1, 2])
+def test_a_steady_platform_is_asked_a_fifth_in_every_run(active: int) -> None:
+    homes = CATALOG[:active]
+    world = World(CATALOG, ACCOUNTS, lambda place, _: 5 * (place.region in homes))
+    world.run(0, 0)
+    asked = [len(world.run(number, number * 900.0).look) for number in range(1, 97)]
+    assert max(asked) <= 0.2 * 3 * len(CATALOG)
+    assert world.longest_unseen_s(96 * 900.0) <= POLICY.window_s
+
+
+def test_a_region_that_becomes_active_is_found_within_the_window_and_kept() -> None:
+    home = Place(B, CATALOG[17])
+    world = World(CATALOG, ACCOUNTS, lambda place, number: 8 * (place == home and number > 3))
+    for number in range(12):
+        world.run(number, number * 900.0)
+    assert world.table[home.region].server_count == 8
+    assert world.run(12, 12 * 900.0).look[home] is Why.ACTIVE
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        pytest.param(
+            [
+                old_row(region, 5 * (number < 6), lastChecked="2026-11-23T05:00:00Z")
+                for number, region in enumerate(CATALOG)
+            ],
+            id="rows of an earlier writer",
+        ),
+        pytest.param([seen_row(region, {A: 5}) for region in CATALOG[:6]], id="rows of active regions only"),
+    ],
+)
+def test_a_quarter_of_active_regions_leaves_none_of_the_others_unseen(rows: list[RegionRow]) -> None:
+    world = World(CATALOG, [A], lambda place, _: 5 * (place.region in CATALOG[:6]))
+    world.table = {row.region: row for row in rows}
+    for number in range(24):
+        world.run(number, number * 900.0)
+    assert world.longest_unseen_s(23 * 900.0) <= 2 * POLICY.window_s  # the first look; from then on, one window
+
+
+def test_an_account_that_refuses_us_does_not_hold_up_places_never_looked_at() -> None:
+    """B was taken in half-way before its role broke; then three regions were added to the catalog."""
+    world = World(CATALOG, [A, B], lambda _place, _number: 0)
+    world.table = {region: seen_row(region, {A: 0}) for region in CATALOG[:-3]}
+    world.table[CATALOG[0]] = seen_row(CATALOG[0], {A: 0, B: 0})
+    world.refusing = frozenset({B})
+    for number in range(24):
+        world.run(number, number * 900.0)
+    assert {region for region in CATALOG[-3:] if Place(A, region) in world.looked} == set(CATALOG[-3:])
+
+
+def swept_row(region: str, began: float, ended: float | None = None) -> RegionRow:
+    row = fold(None, region, [Note(A, RegionStatus.ACTIVE, at(began), 0)], sweep=Sweep(at(began)))
+    return row if ended is None else fold(row, region, [], sweep=Sweep(at(ended), ended=True))
+
+
+def test_a_run_over_every_region_that_was_cut_short_is_gone_on_with() -> None:
+    table = [swept_row(FEW[0], -100), swept_row(FEW[1], -100), seen_row(FEW[2], {A: 0}, -5000)]
+    choice = pick(table, [A], discover=False)
+    assert choice.look == {Place(A, region): Why.SWEEP for region in FEW[2:]}
+    assert choice.sweep_open
+
+
+def test_one_that_came_to_its_end_is_not() -> None:
+    table = [swept_row(FEW[0], -100, ended=-100), swept_row(FEW[1], -100)]
+    choice = pick(table, [A], discover=False)
+    assert not choice.look
+    assert not choice.sweep_open

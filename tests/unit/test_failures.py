@@ -1,0 +1,113 @@
+"""What the SDK raises becomes one kind of error, and what it never should raise does not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from botocore import exceptions as sdk
+from botocore.parsers import ResponseParserError
+
+from service.aws.failures import as_failure
+from service.errors import AwsError
+from service.models import Call, RegionStatus
+
+CALL = Call("drs", "DescribeSourceServers", "111122223333", "us-west-2")
+URL = "https://drs.us-west-2.amazonaws.com"
+
+
+def convert(error: BaseException) -> AwsError:
+    with pytest.raises(AwsError) as caught, as_failure(CALL):
+        raise error
+    assert caught.value.call == CALL
+    return caught.value
+
+
+def answer(
+    code: str | None = "ThrottlingException",
+    *,
+    status: int = 400,
+    headers: Mapping[str, str] | None = None,
+    **members: Any,
+) -> sdk.ClientError:
+    error = {"Message": "text"} if code is None else {"Code": code, "Message": "text"}
+    meta = {"HTTPStatusCode": status, "HTTPHeaders": dict(headers or {})}
+    return sdk.ClientError({"Error": error, "ResponseMetadata": meta, **members}, "DescribeSourceServers")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "status"),
+    [
+        (sdk.NoCredentialsError(), "NoCredentials", RegionStatus.ERROR),
+        (sdk.PartialCredentialsError(provider="env", cred_var="x"), "NoCredentials", RegionStatus.ERROR),
+        (sdk.CredentialRetrievalError(provider="x", error_msg="y"), "NoCredentials", RegionStatus.ERROR),
+        (sdk.SSLError(endpoint_url=URL, error="x"), "CertificateRefused", RegionStatus.ENDPOINT_UNREACHABLE),
+        (sdk.ConnectTimeoutError(endpoint_url=URL), "EndpointUnreachable", RegionStatus.ENDPOINT_UNREACHABLE),
+        (
+            sdk.EndpointConnectionError(endpoint_url=URL, error="x"),
+            "EndpointUnreachable",
+            RegionStatus.ENDPOINT_UNREACHABLE,
+        ),
+        (sdk.ProxyConnectionError(proxy_url=URL), "EndpointUnreachable", RegionStatus.ENDPOINT_UNREACHABLE),
+        (sdk.ReadTimeoutError(endpoint_url=URL), "ReadTimeout", None),
+        (TimeoutError(), "ReadTimeout", None),
+        (sdk.ConnectionClosedError(endpoint_url=URL), "ConnectionLost", RegionStatus.ERROR),
+        (ResponseParserError("not JSON"), "MalformedResponse", RegionStatus.ERROR),
+        (sdk.HTTPClientError(error="x"), "ConnectionLost", RegionStatus.ERROR),
+        (answer("UninitializedAccountException"), "UninitializedAccountException", RegionStatus.NOT_INITIALIZED),
+        (answer("Strange", status=503), "Strange", RegionStatus.ERROR),
+        (answer(None), "Unknown", RegionStatus.ERROR),
+    ],
+)
+def test_what_the_sdk_raises_becomes_one_error(error: Exception, code: str, status: RegionStatus | None) -> None:
+    failure = convert(error)
+    assert failure.code == code
+    assert status is None or failure.verdict.status is status
+    assert failure.__suppress_context__  # the SDK's error may carry headers of the request
+
+
+@pytest.mark.parametrize(
+    "error", [sdk.UnauthorizedSSOTokenError(), sdk.TokenRetrievalError(provider="x", error_msg="y")]
+)
+def test_a_login_that_has_run_out_is_no_lost_connection(error: Exception) -> None:
+    assert convert(error).code == "NoCredentials"
+
+
+@pytest.mark.parametrize(
+    "bug", [KeyError("x"), ValueError("x"), sdk.ParamValidationError(report="Missing required parameter")]
+)
+def test_a_bug_is_not_converted(bug: Exception) -> None:
+    with pytest.raises(type(bug)), as_failure(CALL):
+        raise bug
+
+
+@pytest.mark.parametrize(
+    ("error", "seconds"),
+    [
+        (answer(headers={"retry-after": "7"}), 7.0),
+        (answer(headers={"retry-after": "1.5"}), 1.5),
+        (answer(retryAfterSeconds="9"), 9.0),
+        (answer(retryAfterSeconds=9), 9.0),
+        (answer(headers={"retry-after": "7"}, retryAfterSeconds="9"), 7.0),
+        (answer(headers={"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}, retryAfterSeconds="9"), 9.0),
+        (answer(headers={"retry-after": "-1"}), None),
+        (answer(headers={"retry-after": "soon"}), None),
+        (answer(), None),
+        pytest.param(answer(headers={"x-amz-retry-after": "1500"}), 1.5, id="this header counts milliseconds"),
+    ],
+)
+def test_how_long_the_service_wants_us_to_wait(error: Exception, seconds: float | None) -> None:
+    assert convert(error).retry_after_s == seconds
+
+
+def test_an_unknown_server_fault_is_worth_another_try_and_a_quota_is_not() -> None:
+    assert convert(answer("Strange", status=502)).verdict.retry
+    assert convert(answer("Strange", status=429)).verdict.throttle
+    assert not convert(answer("ServiceQuotaExceededException", status=402)).verdict.retry
+
+
+def test_long_texts_are_cut_to_their_first_line() -> None:
+    failure = convert(sdk.HTTPClientError(error="x" * 2000 + "\nAuthorization: secret"))
+    assert len(failure.message) <= 500
+    assert "secret" not in failure.message

@@ -1,0 +1,188 @@
+"""The fan-out: one result per item, a limit that holds, and nothing left running."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from service.errors import AwsError, ConfigurationError
+from service.models import Call
+from service.sync.fanout import fan_out
+
+DENIED = AwsError("AccessDenied", "no", Call("sts", "AssumeRole", "111122223333", "us-east-1"))
+pytestmark = pytest.mark.timeout(10)  # one that hangs fails soon
+
+
+async def fail_with(error: Exception) -> None:
+    raise error
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 3, 50])
+@pytest.mark.parametrize("items", [0, 1, 7, 40])
+async def test_exactly_one_result_per_item_and_never_more_at_once(items: int, at_once: int) -> None:
+    running = peak = 0
+    full = anyio.Event()
+
+    async def work(item: int) -> tuple[int, None]:
+        nonlocal running, peak
+        running += 1
+        peak = max(peak, running)
+        if running == min(at_once, items):
+            full.set()
+        await full.wait()
+        for _ in range(item * 7 % 5):  # results arrive in another order than items
+            await anyio.lowlevel.checkpoint()
+        running -= 1
+        return item, None
+
+    async with fan_out(range(items), work, at_once=at_once) as results:
+        seen = [item async for item, _ in results]
+    assert sorted(seen) == list(range(items))
+    assert peak == min(at_once, items)
+    assert running == 0
+
+
+async def test_items_are_drawn_one_by_one_and_a_slow_consumer_slows_the_work() -> None:
+    drawn = 0
+
+    def endless() -> Iterator[int]:
+        nonlocal drawn
+        for number in itertools.count():
+            drawn = number + 1
+            yield number
+
+    async def work(item: int) -> int:
+        await anyio.lowlevel.checkpoint()
+        return item
+
+    async with fan_out(endless(), work, at_once=3) as results:
+        taken = [await results.receive() for _ in range(10)]
+        for _ in range(50):
+            await anyio.lowlevel.checkpoint()
+        assert drawn <= len(taken) + 2 * 3
+    assert len(set(taken)) == 10
+
+
+async def test_leaving_early_cancels_what_is_under_way_and_starts_nothing_more() -> None:
+    started: list[int] = []
+    cancelled: list[int] = []
+
+    async def work(item: int) -> int:
+        started.append(item)
+        if item == 0:
+            return item
+        try:
+            await anyio.sleep_forever()
+        finally:
+            cancelled.append(item)
+        return item
+
+    async with fan_out(range(100), work, at_once=4) as results:
+        assert await results.receive() == 0
+    assert sorted(cancelled) == sorted(set(started) - {0})
+    assert len(started) <= 5
+
+
+@pytest.mark.parametrize("error", [DENIED, ConfigurationError("mend it")])
+@pytest.mark.parametrize("at_once", [1, 4])
+async def test_an_expected_error_comes_out_bare_and_stops_the_rest(error: Exception, at_once: int) -> None:
+    cancelled: list[int] = []
+
+    async def work(item: int) -> int:
+        if item == at_once - 1:
+            raise error
+        try:
+            await anyio.sleep_forever()
+        finally:
+            cancelled.append(item)
+        return item
+
+    with pytest.raises(type(error)) as caught:
+        async with fan_out(range(20), work, at_once=at_once) as results:
+            assert [item async for item in results] == []
+    assert caught.value is error
+    assert sorted(cancelled) == list(range(at_once - 1))
+
+
+async def test_several_expected_errors_at_once_come_out_as_one() -> None:
+    async def work(item: int) -> int:
+        try:
+            await anyio.sleep(0 if item == 0 else 60)
+        finally:
+            await fail_with(ConfigurationError(str(item)))
+        return item
+
+    with pytest.raises(ConfigurationError):
+        async with fan_out(range(3), work, at_once=3) as results:
+            assert [item async for item in results] == []
+
+
+async def test_a_bug_comes_out_loud_in_a_group() -> None:
+    with pytest.raises(ExceptionGroup) as caught:
+        async with fan_out([KeyError("x")], fail_with, at_once=2) as results:
+            assert [item async for item in results] == []
+    assert caught.group_contains(KeyError)
+
+
+async def test_an_expected_error_does_not_hide_a_bug() -> None:
+    async def work(item: int) -> int:
+        if item == 0:
+            await fail_with(DENIED)
+        try:
+            await anyio.sleep_forever()
+        finally:
+            await fail_with(KeyError("x"))
+        return item
+
+    with pytest.raises(ExceptionGroup) as caught:
+        async with fan_out([1, 0], work, at_once=2) as results:
+            assert [item async for item in results] == []
+    assert caught.group_contains(KeyError)
+    assert caught.group_contains(AwsError)
+
+
+async def test_the_consumers_own_expected_error_comes_out_bare_and_stops_the_work() -> None:
+    stopped = anyio.Event()
+
+    async def work(item: int) -> int:
+        if item:
+            try:
+                await anyio.sleep_forever()
+            finally:
+                stopped.set()
+        return item
+
+    async def consume() -> None:
+        async with fan_out(range(2), work, at_once=2) as results:
+            await results.receive()
+            await anyio.lowlevel.checkpoint()
+            await fail_with(ConfigurationError("x"))
+
+    with pytest.raises(ConfigurationError):
+        await consume()
+    assert stopped.is_set()
+
+
+async def test_an_expected_error_comes_bare_out_of_a_fan_out_within_a_fan_out() -> None:
+    async def outer(_: int) -> int:
+        async with fan_out([DENIED], fail_with, at_once=1) as results:
+            return len([each async for each in results])
+
+    with pytest.raises(AwsError) as caught:
+        async with fan_out(range(3), outer, at_once=2) as results:
+            assert [each async for each in results] == []
+    assert caught.value is DENIED
+
+
+async def test_a_deadline_from_outside_ends_it() -> None:
+    async def work(_: int) -> None:
+        await anyio.sleep_forever()
+
+    with anyio.move_on_after(0) as scope:
+        async with fan_out(range(3), work, at_once=2) as results:
+            assert [each async for each in results] == []
+    assert scope.cancelled_caught

@@ -1,0 +1,172 @@
+"""Pace and budget are arithmetic over a time that is handed in, so time here is a list of numbers."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.aws.limits import Pace, Rate, RetryBudget, backoff_s, rates
+
+RATE: Final = Rate(per_second=5.0, burst=10, at_once=2)
+EPSILON: Final = 1e-6
+
+waits = st.lists(st.floats(0, 3), min_size=1, max_size=60)
+
+
+def most_above_rate(departures: list[float], per_second: float) -> float:
+    """Tell by how many calls the fullest of all windows exceeds the rate."""
+    ordered = sorted(departures)
+    return max(
+        (last - first + 1) - per_second * (ordered[last] - ordered[first])
+        for first in range(len(ordered))
+        for last in range(first, len(ordered))
+    )
+
+
+@given(gaps=waits)
+def test_no_window_exceeds_the_rate_by_more_than_the_burst(gaps: list[float]) -> None:
+    pace, now, departures = Pace(RATE), 1000.0, []
+    for gap in gaps:
+        now += gap / 10
+        wait = pace.reserve(now)
+        assert wait >= 0
+        departures.append(now + wait)
+    assert most_above_rate(departures, RATE.per_second) <= RATE.burst + EPSILON
+    assert departures == sorted(departures)  # first come, first served
+
+
+@given(
+    steps=st.lists(st.tuples(st.floats(0, 0.5), st.sampled_from(["call", "call", "good", "slow", "wait"])), max_size=60)
+)
+def test_throttling_and_recovery_keep_the_rate_within_its_bounds(steps: list[tuple[float, str]]) -> None:
+    pace, now, departures = Pace(RATE), 1000.0, [0.0]
+    for gap, step in steps:
+        now += gap
+        if step == "call":
+            departures.append(now + pace.reserve(now))
+        elif step == "good":
+            pace.succeeded()
+        else:
+            pace.throttled(now, sent_at=now, retry_after_s=3.0 if step == "wait" else None)
+        assert RATE.per_second / 16 <= pace.per_second <= RATE.per_second
+    assert most_above_rate(departures[1:] or [0.0], RATE.per_second) <= RATE.burst + EPSILON
+
+
+def test_a_pause_fills_the_bucket_to_the_burst_and_no_further() -> None:
+    pace = Pace(RATE)
+    for _ in range(25):
+        pace.reserve(0.0)
+    first = [pace.reserve(3600.0) for _ in range(RATE.burst)]
+    assert first == [0.0] * RATE.burst
+    assert pace.reserve(3600.0) == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize("in_flight", [1, 2, 7])
+def test_calls_in_flight_at_a_slow_down_do_not_slow_down_twice(in_flight: int) -> None:
+    pace = Pace(RATE)
+    for number in range(in_flight):
+        pace.throttled(10.0 + number, sent_at=9.0, retry_after_s=None)
+    assert pace.per_second == 2.5
+    pace.throttled(20.0, sent_at=15.0, retry_after_s=None)
+    assert pace.per_second == 1.25
+
+
+def test_it_slows_down_to_a_sixteenth_at_most_and_recovers_by_twentieths() -> None:
+    pace = Pace(RATE)
+    for number in range(10):
+        pace.throttled(2.0 * number, sent_at=2.0 * number - 0.5, retry_after_s=None)
+    assert pace.per_second == 5.0 / 16
+    pace.succeeded()
+    assert pace.per_second == pytest.approx(5.0 / 16 + 0.25)
+    for _ in range(20):
+        pace.succeeded()
+    assert pace.per_second == 5.0
+
+
+def test_after_a_slow_down_no_burst_is_left() -> None:
+    pace = Pace(RATE)
+    pace.throttled(0.0, sent_at=0.0, retry_after_s=None)
+    assert [pace.reserve(0.0) for _ in range(3)] == pytest.approx([0.4, 0.8, 1.2])
+
+
+@pytest.mark.parametrize("asked_s", [0.5, 7.0, 60.0])
+def test_nothing_goes_out_before_the_service_wants_it(asked_s: float) -> None:
+    pace = Pace(RATE)
+    pace.throttled(100.0, sent_at=99.0, retry_after_s=asked_s)
+    pace.throttled(100.0, sent_at=99.0, retry_after_s=asked_s / 2)  # a shorter wish does not undo the longer one
+    for now in (100.0, 100.0 + asked_s / 3):
+        assert now + pace.reserve(now) >= 100.0 + asked_s
+
+
+def test_the_end_of_a_wait_is_no_stampede() -> None:
+    pace = Pace(RATE)
+    pace.throttled(0.0, sent_at=0.0, retry_after_s=10.0)
+    departures = [pace.reserve(0.0) for _ in range(25)]
+    assert most_above_rate(departures, RATE.per_second) <= RATE.burst + EPSILON
+
+
+def test_the_drs_rate_is_the_one_set_and_every_service_has_one() -> None:
+    table = rates(RATE)
+    assert table["drs"] is RATE
+    assert set(table) == {"drs", "ec2", "sts", "dynamodb"}
+    assert table["ec2"].per_second <= 20  # AWS's published refill
+    assert table["sts"].per_second <= 600  # AWS's published quota
+
+
+@given(steps=st.lists(st.tuples(st.floats(0, 5), st.booleans(), st.floats(0, 30)), max_size=150))
+def test_tries_are_paid_for_by_successes_a_start_sum_and_a_trickle(steps: list[tuple[float, bool, float]]) -> None:
+    budget, now, successes, ends = RetryBudget(), 50.0, 0, [50.0]
+    for gap, success, longest in steps:
+        now += gap
+        if success:
+            budget.succeeded()
+            successes += 1
+            continue
+        wait = budget.spend(now, longest_wait_s=longest)
+        if wait is not None:
+            assert 0 <= wait <= longest
+            ends.append(now + wait)
+    granted = len(ends) - 1
+    assert granted <= budget.start + successes + (max(ends) - 50.0) * budget.per_second + EPSILON
+
+
+def test_an_outage_is_probed_and_not_stormed() -> None:
+    budget = RetryBudget()
+    assert [budget.spend(0.0, longest_wait_s=5.0) for _ in range(10)] == [0.0] * 10
+    assert [budget.spend(0.0, longest_wait_s=5.0) for _ in range(5)] == [1.0, 2.0, 3.0, 4.0, 5.0]
+    assert budget.spend(0.0, longest_wait_s=5.0) is None
+    assert budget.spend(1.0, longest_wait_s=5.0) == 5.0  # a refusal costs nothing
+    assert budget.spend(1000.0, longest_wait_s=0.0) == 0.0
+
+
+def test_savings_have_a_ceiling() -> None:
+    budget = RetryBudget()
+    for _ in range(10_000):
+        budget.succeeded()
+    free = 0
+    while budget.spend(0.0, longest_wait_s=0.0) == 0.0:
+        free += 1
+    assert free == budget.most
+
+
+def test_a_time_that_is_up_buys_no_try() -> None:
+    assert RetryBudget().spend(0.0, longest_wait_s=-0.1) is None
+
+
+@given(
+    attempt=st.integers(1, 12),
+    dice=st.floats(0, 1, exclude_max=True),
+    asked_s=st.none() | st.floats(0, 100),
+)
+def test_a_pause_is_no_shorter_than_asked_and_bounded(attempt: int, dice: float, asked_s: float | None) -> None:
+    pause = backoff_s(attempt, dice=dice, retry_after_s=asked_s)
+    ceiling = min(8.0, 0.25 * 2**attempt)
+    if asked_s is None:
+        assert pause == pytest.approx(dice * ceiling)
+    else:
+        assert asked_s <= pause <= asked_s + ceiling
+    assert math.isfinite(pause)

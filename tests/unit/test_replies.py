@@ -1,0 +1,64 @@
+"""Shapes of answers, as the platform's callers know them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from service.errors import AwsError
+from service.handlers.replies import aws_error_body, envelope, error_body, not_found
+from service.models import Call
+
+
+def test_the_envelope_of_the_api() -> None:
+    told = envelope(202, {"a": ["ü", None]})
+    assert json.loads(told.pop("body")) == {"a": ["ü", None]}
+    assert told == {
+        "statusCode": 202,
+        "headers": {
+            "Content-Type": "application/json",
+            "Access-Control-Allow-Origin": "*",
+            "Access-Control-Allow-Headers": "Content-Type,Authorization",
+            "Access-Control-Allow-Methods": "GET,POST,PUT,DELETE,OPTIONS",
+            "X-Content-Type-Options": "nosniff",
+            "X-Frame-Options": "DENY",
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("code", "retryable"),
+    [
+        ("DYNAMODB_ERROR", True),
+        ("DRS_ERROR", True),
+        ("STEP_FUNCTIONS_ERROR", True),
+        ("STS_ERROR", True),
+        ("INTERNAL_ERROR", True),
+        ("NOT_FOUND", False),
+        ("INVALID_PARAMETER", False),
+        ("OPERATION_FAILED", False),
+    ],
+)
+def test_which_errors_callers_may_repeat(code: str, *, retryable: bool) -> None:
+    expected = {"error": code, "message": "m", "details": {"a": 1}}
+    assert error_body(code, "m", details={"a": 1}) == ({**expected, "retryable": True} if retryable else expected)
+
+
+@pytest.mark.parametrize(
+    ("service", "code"),
+    [("dynamodb", "DYNAMODB_ERROR"), ("drs", "DRS_ERROR"), ("sts", "STS_ERROR"), ("ec2", "INTERNAL_ERROR")],
+)
+def test_a_call_that_failed_for_good_names_the_service(service: str, code: str) -> None:
+    told = aws_error_body(AwsError("AccessDenied", "no", Call(service, "Op", "111122223333", "us-east-1")))
+    assert (told["error"], told["details"]["code"], told["details"]["operation"]) == (code, "AccessDenied", "Op")
+    assert told["details"]["advice"]
+    assert "advice" not in aws_error_body(AwsError("New", "no", Call(service, "Op", "1", "r")))["details"]
+
+
+def test_a_route_that_does_not_exist() -> None:
+    told = not_found({"httpMethod": "GET", "path": "/nope", "requestContext": {}})
+    assert told["statusCode"] == 404
+    body = json.loads(told["body"])
+    assert (body["error"], body["details"]) == ("NOT_FOUND", {"path": "/nope", "method": "GET"})
+    assert json.loads(not_found({})["body"])["details"] == {"path": "", "method": ""}

@@ -1,0 +1,192 @@
+"""The report of a run: its numbers add up, and it never sounds better than the run was."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.models import Coverage, Place, RegionStatus, Trouble
+from service.sync.report import InventoryReport, Looked, RunFacts, exit_code
+
+ACCOUNTS: Final = ("111122223333", "444455556666")
+REGIONS: Final = ("us-east-1", "us-west-2", "eu-west-1", "eu-west-2")
+CALLS: Final = {"drs": {"DescribeSourceServers": 6, "GetReplicationConfiguration": 2}, "sts": {"AssumeRole": 3}}
+
+
+def facts(calls: Mapping[str, Mapping[str, int]] = CALLS, regions: tuple[str, ...] = REGIONS) -> RunFacts:
+    return RunFacts(
+        operation="sync_source_server_inventory",
+        accounts=2,
+        region_source="status_table",
+        region_reason="because",
+        regions=regions,
+        discovered=1,
+        started_at="2026-11-23T05:00:00.000000+00:00",
+        duration_s=1.23456,
+        calls=calls,
+        throttled=4,
+        scopes_at_once=8,
+    )
+
+
+def trouble(region: str = "", code: str = "AccessDenied", account: str = ACCOUNTS[0]) -> Trouble:
+    return Trouble(code, "no", RegionStatus.IAM_PERMISSION_DENIED, "drs", "X", account, region, "grant it")
+
+
+places = st.builds(Place, st.sampled_from(ACCOUNTS), st.sampled_from(REGIONS))
+troubles = st.lists(
+    st.builds(trouble, st.sampled_from(["", *REGIONS]), st.sampled_from("ABC"), st.sampled_from(ACCOUNTS)), max_size=3
+).map(tuple)
+
+
+@st.composite
+def looks(draw: st.DrawFn) -> Looked:
+    counts = draw(st.lists(st.integers(0, 40), min_size=2, max_size=2))
+    return Looked(
+        draw(places),
+        draw(st.sampled_from(Coverage)),
+        servers=sum(counts),
+        written=counts[0],
+        rejected=draw(st.integers(0, counts[1])),
+        removed=draw(st.integers(0, 3)),
+        seconds=draw(st.floats(0, 60)),
+        troubles=draw(troubles),
+        warnings=draw(troubles),
+    )
+
+
+@given(made=st.lists(looks(), max_size=12), left_out=st.lists(places, max_size=12))
+def test_scopes_servers_and_regions_add_up(made: list[Looked], left_out: list[Place]) -> None:
+    report = InventoryReport()
+    for looked in made:
+        report.add(looked)
+    report.skip(left_out)
+    told = report.as_json(facts())
+    scopes = told["scopes"]
+    assert scopes["asked"] == sum(scopes[each] for each in Coverage) == len(made) + len(left_out)
+    assert told["serversSynced"] == sum(told["serversByRegion"].values()) == sum(each.servers for each in made)
+    assert told["serversWritten"] + told["serversUnchanged"] + told["serversRejected"] == told["serversSynced"]
+    assert min(told["serversUnchanged"], told["timeSavedSeconds"]) >= 0
+    regions = told["regions"]
+    assert set(regions["scanned"]) | set(regions["skipped"]) == set(REGIONS)
+    assert set(regions["scanned"]).isdisjoint(regions["skipped"])
+    assert told["regionsScanned"] == len(regions["scanned"])
+    assert told["regionsSkipped"] == len(regions["skipped"])
+    assert told["regionsFailed"] == len(regions["failed"])
+    assert 0 <= told["apiCallReductionPercent"] <= 100
+    assert (told["apiCallsTotal"], told["drsCalls"]) == (11, 8)
+    assert json.loads(json.dumps(told)) == orjson.loads(orjson.dumps(told)) == told
+    assert all(set(entry["regions"]) <= set(REGIONS) for entry in (*told["errors"], *told["warnings"]))
+
+
+@given(made=st.lists(looks(), max_size=12))
+def test_every_trouble_is_told_once_with_all_its_regions(made: list[Looked]) -> None:
+    report = InventoryReport()
+    expected: dict[tuple[str, str], set[str]] = {}
+    for looked in made:
+        report.add(looked)
+        for each in looked.troubles:
+            expected.setdefault((each.code, each.account_id), set()).add(each.region or looked.place.region)
+    told = report.as_json(facts())
+    assert len(told["errors"]) == report.troubles
+    assert {(entry["code"], entry["accountId"]): set(entry["regions"]) for entry in told["errors"]} == expected
+
+
+def test_a_trouble_of_no_region_names_none() -> None:
+    report = InventoryReport()
+    report.trouble(trouble(), trouble())
+    (entry,) = report.as_json(facts())["errors"]
+    assert entry == {
+        "accountId": ACCOUNTS[0],
+        "service": "drs",
+        "operation": "X",
+        "code": "AccessDenied",
+        "status": "IAM_PERMISSION_DENIED",
+        "message": "no",
+        "advice": "grant it",
+        "regions": [],
+    }
+
+
+C, P, S, F = Coverage.COMPLETE, Coverage.PARTIAL, Coverage.SKIPPED, Coverage.FAILED
+
+
+@pytest.mark.parametrize(
+    ("coverages", "skipped", "troubled", "status", "code"),
+    [
+        ([], 0, False, "complete", 0),
+        ([C, C], 3, False, "complete", 0),
+        ([C, S], 3, False, "complete", 0),
+        ([], 5, False, "complete", 0),
+        ([C, P], 0, False, "partial", 3),
+        ([P], 0, False, "partial", 3),
+        ([C, F], 0, False, "partial", 3),
+        ([F, F], 0, False, "failed", 1),
+        ([F, F], 20, False, "failed", 1),
+        ([F, S], 0, False, "failed", 1),
+        ([F, P], 0, False, "partial", 3),
+        ([C], 0, True, "partial", 3),
+        ([], 0, True, "partial", 3),
+    ],
+)
+def test_status_and_exit_code(
+    coverages: list[Coverage], skipped: int, status: str, code: int, *, troubled: bool
+) -> None:
+    report = InventoryReport()
+    for coverage in coverages:
+        report.add(Looked(Place(ACCOUNTS[0], REGIONS[0]), coverage))
+    report.skip([Place(ACCOUNTS[1], REGIONS[1])] * skipped)
+    if troubled:
+        report.trouble(trouble())
+    told = report.as_json(facts())
+    assert (told["status"], exit_code(told)) == (status, code)
+
+
+def test_warnings_alone_do_not_make_a_run_partial() -> None:
+    report = InventoryReport()
+    report.add(Looked(Place(ACCOUNTS[0], REGIONS[0]), Coverage.COMPLETE, warnings=(trouble(),)))
+    told = report.as_json(facts())
+    assert told["status"] == "complete"
+    assert told["warnings"][0]["regions"] == [REGIONS[0]]
+
+
+def told_after(looked: int, skipped: int, calls: int) -> dict[str, Any]:
+    report = InventoryReport()
+    for _ in range(looked):
+        report.add(Looked(Place(ACCOUNTS[0], REGIONS[0]), Coverage.COMPLETE, seconds=2.0))
+    report.skip([Place(ACCOUNTS[0], REGIONS[1])] * skipped)
+    return report.as_json(facts({"drs": {"DescribeSourceServers": calls}}))
+
+
+@pytest.mark.parametrize(
+    ("looked", "skipped", "calls", "percent", "full", "saved_s"),
+    [
+        (5, 23, 5, 82.1, 28, 5.75),
+        (28, 0, 28, 0.0, 28, 0.0),
+        (5, 23, 10, 69.7, 33, 2.875),  # several pages in some scopes
+        (0, 28, 0, 100.0, 28, 0.0),
+        (0, 0, 0, 0.0, 0, 0.0),
+    ],
+)
+def test_what_the_choice_of_regions_saved(
+    looked: int, skipped: int, calls: int, *, percent: float, full: int, saved_s: float
+) -> None:
+    told = told_after(looked, skipped, calls)
+    assert (told["apiCallReductionPercent"], told["apiCallsFullScan"]) == (percent, full)
+    assert told["timeSavedSeconds"] == saved_s
+
+
+def test_a_call_that_found_the_region_switched_off_was_not_saved() -> None:
+    report = InventoryReport()
+    report.add(Looked(Place(ACCOUNTS[0], REGIONS[0]), Coverage.COMPLETE, seconds=1.0))
+    report.add(Looked(Place(ACCOUNTS[0], REGIONS[1]), Coverage.SKIPPED, seconds=1.0, warnings=(trouble(),)))
+    told = report.as_json(facts({"drs": {"DescribeSourceServers": 2}}, REGIONS[:2]))
+    assert (told["apiCallsFullScan"], told["apiCallReductionPercent"]) == (2, 0.0)
+    assert told["regions"]["skipped"] == [REGIONS[1]]
+    assert told["scopes"]["skipped"] == 1

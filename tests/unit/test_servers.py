@@ -1,0 +1,313 @@
+"""One DescribeSourceServers record: what is read of it, what counts as a change, and the item it becomes."""
+
+from __future__ import annotations
+
+import bisect
+import copy
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from service.inventory.servers import (
+    InstanceFacts,
+    SourceServer,
+    build_item,
+    content_hash,
+    instance_facts,
+    parse_server,
+)
+from service.models import Place
+
+HERE: Final = Place("222222222222", "us-west-2")
+TARGET: Final = Place("333333333333", "us-west-2")
+NOW: Final = datetime(2026, 11, 23, 5, 0, 0, 123456, tzinfo=UTC)
+FACTS: Final = InstanceFacts({"Name": "from EC2", "aws:x": "y"}, {"vpcId": "vpc-1"})
+# What moves without telling anything, by the domain's own list; the lag is judged apart.
+VOLATILE: Final = {
+    "etaDateTime",
+    "elapsedReplicationDuration",
+    "lastSeenByServiceDateTime",
+    "lastUpdatedDateTime",
+    "nextAttemptDateTime",
+    "replicatedStorageBytes",
+    "rescannedStorageBytes",
+    "backloggedStorageBytes",
+}
+Path = tuple[str | int, ...]
+
+
+def parsed(record: dict[str, Any]) -> SourceServer:
+    server = parse_server(record)
+    assert isinstance(server, SourceServer), server
+    return server
+
+
+def digest(record: dict[str, Any], facts: InstanceFacts | None = FACTS) -> str:
+    return content_hash(record, parsed(record), facts)
+
+
+def leaves(value: Any, path: Path = ()) -> Iterator[Path]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from leaves(inner, (*path, key))
+    elif isinstance(value, list):
+        for position, inner in enumerate(value):
+            yield from leaves(inner, (*path, position))
+    else:
+        yield path
+
+
+def changed(record: dict[str, Any], path: Path) -> dict[str, Any]:
+    made = copy.deepcopy(record)
+    holder: Any = made
+    for step in path[:-1]:
+        holder = holder[step]
+    old = holder[path[-1]]
+    holder[path[-1]] = (not old) if isinstance(old, bool) else old + 1 if isinstance(old, int) else old + "1"
+    return made
+
+
+def without(record: dict[str, Any], path: Path) -> dict[str, Any]:
+    made = copy.deepcopy(record)
+    holder: Any = made
+    for step in path[:-1]:
+        holder = holder[step]
+    del holder[path[-1]]
+    return made
+
+
+def is_volatile(path: Path) -> bool:
+    return path[0] != "tags" and path[-1] in VOLATILE
+
+
+def test_what_decides_is_read(forward_record: dict[str, Any], extended_record: dict[str, Any]) -> None:
+    server = parsed(forward_record)
+    assert (server.server_id, server.state, server.lag) == ("s-3b8f0c91d27a4e56f", "CONTINUOUS", "P0D")
+    assert (server.hostname, server.fqdn) == ("ip-10-10-4-21", "ip-10-10-4-21.ec2.internal")
+    assert (server.last_launch, server.recovery_instance) == ("SUCCEEDED", "i-0b5c1f2a9d3e47c68")
+    assert server.is_forward
+    assert server.lineage == server.arn
+    assert server.origin(HERE) == Place("111111111111", "us-east-1")
+    assert server.points_at() == {Place("111111111111", "us-east-1")}
+    extended = parsed(extended_record)
+    assert extended.arn != server.arn
+    assert extended.lineage == server.arn
+    assert extended.points_at() == {Place("111111111111", "us-east-1"), HERE}
+
+
+def test_a_bare_record_is_enough_and_nothing_is_made_up() -> None:
+    server = parsed({"arn": "arn:aws-us-gov:drs:us-gov-west-1:222222222222:source-server/s-1", "sourceServerID": "s-1"})
+    assert (server.origin_region, server.origin_account, server.instance_id, server.staging_account) == (None,) * 4
+    assert server.origin(HERE) is None
+    assert server.points_at() == set()
+    assert server.is_forward
+
+
+@pytest.mark.parametrize(
+    ("hint", "origin"), [("i-1", Place("222222222222", "us-west-2")), ("4c4c-vmware", None), ("", None)]
+)
+def test_only_an_ec2_instance_has_an_origin(hint: str, origin: Place | None) -> None:
+    record = {
+        "arn": "arn:aws:drs:us-west-2:222222222222:source-server/s-1",
+        "sourceServerID": "s-1",
+        "sourceProperties": {"identificationHints": {"awsInstanceID": hint}},
+    }
+    assert parsed(record).origin(HERE) == origin
+
+
+def test_members_unknown_to_us_are_no_trouble_and_are_kept(forward_record: dict[str, Any]) -> None:
+    record = {**forward_record, "somethingNew": {"deep": [1]}}
+    record["sourceProperties"] = {**record["sourceProperties"], "architecture": "arm64"}
+    item = build_item(record, parsed(record), None, HERE, digest="d", synced_at=NOW, written_at=NOW, original={})
+    assert item["somethingNew"] == {"deep": [1]}
+    assert item["sourceProperties"]["architecture"] == "arm64"
+    assert digest(record) != digest(forward_record)
+
+
+@pytest.mark.parametrize(
+    ("change", "member"),
+    [
+        ({"arn": None}, "arn"),
+        ({"arn": "arn:aws:drs:us-west-2:22:source-server/s-1"}, "arn"),
+        ({"arn": "arn:aws:ec2:us-west-2:222222222222:instance/i-1"}, "arn"),
+        ({"sourceServerID": ""}, "sourceServerID"),
+        ({"sourceServerID": 5}, "sourceServerID"),
+        ({"replicationDirection": 1}, "replicationDirection"),
+        ({"dataReplicationInfo": {"dataReplicationState": 7}}, "dataReplicationState"),
+        ({"stagingArea": {"stagingAccountID": 222222222222}}, "stagingAccountID"),
+    ],
+)
+def test_a_record_that_cannot_be_used_says_why_and_no_tag_is_told(
+    forward_record: dict[str, Any], change: dict[str, Any], member: str
+) -> None:
+    why = parse_server({**forward_record, **change})
+    assert isinstance(why, str)
+    assert member in why
+    assert "app-web-01" not in why
+
+
+@given(record=st.recursive(st.none() | st.text() | st.integers(), lambda inner: st.dictionaries(st.text(), inner)))
+def test_junk_gives_a_text(record: Any) -> None:
+    why = parse_server(record)
+    assert isinstance(why, str)
+    assert why
+
+
+@given(data=st.data())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
+def test_the_order_of_members_is_no_change(forward_record: dict[str, Any], data: st.DataObject) -> None:
+    members = data.draw(st.permutations(list(forward_record.items())))
+    tags = data.draw(st.permutations(list(FACTS.tags.items())))
+    assert digest(dict(members), InstanceFacts(dict(tags), FACTS.network)) == digest(forward_record)
+
+
+def test_every_material_change_is_noticed_and_no_other(forward_record: dict[str, Any]) -> None:
+    before = digest(forward_record)
+    lag = ("dataReplicationInfo", "lagDuration")
+    paths = [path for path in leaves(forward_record) if path != lag]
+    noticed = {path for path in paths if digest(changed(forward_record, path)) != before}
+    assert noticed == {path for path in paths if not is_volatile(path)}
+    needed = {"arn", "sourceServerID"}
+    removable = [path for path in paths if path[0] not in needed]
+    missed = {path for path in removable if digest(without(forward_record, path)) != before}
+    assert missed == {path for path in removable if not is_volatile(path)}
+    assert sum(map(is_volatile, paths)) == len(VOLATILE)  # the example holds each of them
+
+
+@pytest.mark.parametrize("name", sorted(VOLATILE | {"lagDuration"}))
+def test_a_tag_may_be_called_like_a_member_that_does_not_count(forward_record: dict[str, Any], name: str) -> None:
+    tagged = [{**forward_record, "tags": {name: value}} for value in ("1", "2")]
+    assert digest(tagged[0]) != digest(tagged[1])
+    assert digest(forward_record, InstanceFacts({name: "1"})) != digest(forward_record, InstanceFacts({name: "2"}))
+
+
+def test_what_ec2_says_counts(forward_record: dict[str, Any]) -> None:
+    facts: Sequence[InstanceFacts | None] = (
+        None,
+        InstanceFacts(),
+        InstanceFacts({"a": "b"}),
+        InstanceFacts({"a": "c"}),
+        InstanceFacts({"a": "b"}, {"vpcId": "v"}),
+        InstanceFacts({"a": "b"}, {"vpcId": "w"}),
+    )
+    assert len({digest(forward_record, each) for each in facts}) == len(facts)
+
+
+def with_lag(record: dict[str, Any], lag: str | None) -> str:
+    info = {name: value for name, value in record["dataReplicationInfo"].items() if name != "lagDuration"}
+    return digest({**record, "dataReplicationInfo": info if lag is None else {**info, "lagDuration": lag}})
+
+
+def spelled(seconds: int, form: int) -> str:
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes_left = divmod(minutes, 60)
+    days, hours_left = divmod(hours, 24)
+    return (
+        f"PT{seconds}S",
+        f"P{days}DT{hours_left}H{minutes_left}M{rest}.512S",
+        f"PT{hours}H{minutes_left}M{rest}S",
+    )[form]
+
+
+@given(first=st.integers(0, 200_000), second=st.integers(0, 200_000), forms=st.tuples(*[st.integers(0, 2)] * 2))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_jittering_lag_is_no_change_and_a_growing_one_is(
+    forward_record: dict[str, Any], first: int, second: int, forms: tuple[int, int]
+) -> None:
+    steps = [15 * 60, 3600, 6 * 3600, 24 * 3600]
+    alike = bisect.bisect_left(steps, first) == bisect.bisect_left(steps, second)
+    hashes = [with_lag(forward_record, spelled(*each)) for each in ((first, forms[0]), (second, forms[1]))]
+    assert (hashes[0] == hashes[1]) is alike
+
+
+def test_no_lag_at_all_is_another_thing_than_none_to_speak_of(forward_record: dict[str, Any]) -> None:
+    assert with_lag(forward_record, "P0D") == with_lag(forward_record, "PT0S")
+    assert len({with_lag(forward_record, lag) for lag in (None, "P0D", "no duration")}) == 3
+
+
+def test_the_item_carries_what_every_reader_looks_for(forward_record: dict[str, Any]) -> None:
+    original = {"originalSourceRegion": "us-east-1", "topologyComplete": False}
+    item = build_item(
+        forward_record,
+        parsed(forward_record),
+        FACTS,
+        HERE,
+        digest="abc",
+        synced_at=NOW,
+        written_at=NOW,
+        original=original,
+    )
+    moment = "2026-11-23T05:00:00.123456+00:00"
+    added = {
+        "sourceServerArn": forward_record["arn"],
+        "stagingAccountId": "222222222222",
+        "sourceAccountId": "111111111111",
+        "replicationRegion": "us-west-2",
+        "region": "us-west-2",
+        "replicationState": "CONTINUOUS",
+        "lastUpdated": moment,
+        "writtenAt": moment,
+        "tags": {**forward_record["tags"], "Name": "from EC2", "aws:x": "y"},
+        "sourceTags": {"Name": "from EC2", "aws:x": "y"},
+        "ec2NetworkConfig": {"vpcId": "vpc-1"},
+        "hostname": "ip-10-10-4-21",
+        "fqdn": "ip-10-10-4-21.ec2.internal",
+        "instanceId": "i-0123456789abcdef0",
+        "cpuCores": 6,
+        "ramBytes": 16777216000,
+        "_inventoryMetadata": {
+            "stagingAccountId": "222222222222",
+            "sourceAccountId": "111111111111",
+            "sourceRegion": "us-east-1",
+            "replicationRegion": "us-west-2",
+            "lastUpdated": moment,
+        },
+        "_queryRegion": "us-west-2",
+        "_queryAccount": "222222222222",
+        "contentHash": "abc",
+        **original,
+    }
+    assert item == {**forward_record, **added}
+
+
+def test_an_extended_server_is_filed_under_the_account_that_replicates(extended_record: dict[str, Any]) -> None:
+    item = build_item(
+        extended_record, parsed(extended_record), None, TARGET, digest="", synced_at=NOW, written_at=NOW, original={}
+    )
+    assert item["sourceServerArn"] == extended_record["arn"]
+    assert (item["stagingAccountId"], item["_queryAccount"]) == ("222222222222", "333333333333")
+
+
+def test_an_item_without_ec2_or_origin_claims_neither() -> None:
+    record = {"arn": "arn:aws:drs:us-west-2:222222222222:source-server/s-1", "sourceServerID": "s-1"}
+    item = build_item(record, parsed(record), None, HERE, digest="", synced_at=NOW, written_at=NOW, original={})
+    assert {"ec2NetworkConfig", "sourceTags"}.isdisjoint(item)
+    assert (item["sourceAccountId"], item["stagingAccountId"], item["tags"]) == ("222222222222", "222222222222", {})
+    assert (item["cpuCores"], item["ramBytes"], item["hostname"], item["instanceId"]) == (0, 0, "", "")
+    assert None not in item.values()
+
+
+def test_what_the_inventory_keeps_of_an_instance() -> None:
+    facts = instance_facts(
+        {
+            "Tags": [{"Key": "Name", "Value": "web"}, {"Key": "empty"}],
+            "VpcId": "vpc-1",
+            "SubnetId": "subnet-1",
+            "PrivateIpAddress": "10.0.0.4",
+            "SecurityGroups": [{"GroupId": "sg-2"}, {"GroupId": "sg-1"}],
+            "IamInstanceProfile": {"Arn": "arn:p"},
+        }
+    )
+    assert facts.tags == {"Name": "web", "empty": ""}
+    assert facts.network == {
+        "vpcId": "vpc-1",
+        "subnetId": "subnet-1",
+        "privateIp": "10.0.0.4",
+        "securityGroups": ["sg-1", "sg-2"],
+        "instanceProfile": "arn:p",
+    }
+    assert set(instance_facts({}).network or {}) == set(facts.network)

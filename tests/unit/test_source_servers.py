@@ -1,0 +1,209 @@
+"""What becomes of a scope, and what the status table is told of it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Final, cast
+
+import pytest
+
+from service.accounts.records import Directory, parse_account
+from service.errors import AwsError, ConfigurationError
+from service.models import Call, Coverage, Place, RegionStatus, Trouble
+from service.regions.choose import Choice, RegionSource, Why
+from service.regions.rows import Note, fold
+from service.settings import Settings
+from service.sync.look import Look, LookTools, Seen
+from service.sync.report import Looked
+from service.sync.source_servers import (
+    InventorySync,
+    Request,
+    _account_trouble,
+    _judge,
+    _note_of,
+    _wanted,
+)
+
+ACCOUNT: Final = "111122223333"
+PLACE: Final = Place(ACCOUNT, "us-west-2")
+LOOKED_AT: Final = datetime(2026, 11, 23, 5, 0, tzinfo=UTC)
+LATER: Final = datetime(2026, 11, 23, 5, 1, tzinfo=UTC)
+UNUSED: Final = cast("Any", None)
+C, P, S, F = Coverage.COMPLETE, Coverage.PARTIAL, Coverage.SKIPPED, Coverage.FAILED
+ALL_OF_IT: Final = {"listed_completely": True, "settled": True}
+
+
+def look(**seen: Any) -> Look:
+    tools = LookTools(UNUSED, UNUSED, Settings(), lambda: LOOKED_AT, "aws", LOOKED_AT, UNUSED)
+    made = Look(PLACE, UNUSED, tools)
+    made.seen = Seen(**seen)
+    return made
+
+
+def trouble(status: RegionStatus, code: str = "Code", service: str = "drs") -> Trouble:
+    return Trouble(code, "text", status, service, "X", ACCOUNT, PLACE.region)
+
+
+def verdict(made: Look | None, failure: Trouble | None, why: Why = Why.ACTIVE) -> tuple[Looked, Note | None]:
+    known = why is Why.ACTIVE
+    visit = _judge(PLACE, made, failure, known=known, seconds=1.5)
+    active = frozenset({PLACE}) if known else frozenset[Place]()
+    return visit.looked, _note_of(visit, Choice(RegionSource.STATUS_TABLE, "", {PLACE: why}, (), active), LATER)
+
+
+OFF: Final = RegionStatus.REGION_NOT_ENABLED
+NOT_OPTED_IN: Final = RegionStatus.REGION_NOT_OPTED_IN
+UNINITIALISED: Final = RegionStatus.NOT_INITIALIZED
+THROTTLED: Final = RegionStatus.THROTTLED
+DENIED: Final = RegionStatus.IAM_PERMISSION_DENIED
+ERROR: Final = RegionStatus.ERROR
+ACTIVE: Final = RegionStatus.ACTIVE
+
+
+@pytest.mark.parametrize(
+    ("seen", "failure", "why", "coverage", "status", "count"),
+    [
+        ({"servers": 4, **ALL_OF_IT}, None, Why.ACTIVE, C, ACTIVE, 4),
+        (ALL_OF_IT, None, Why.DISCOVERY, C, ACTIVE, 0),
+        # Only details of topology are missing: warned of, and complete.
+        ({"servers": 4, **ALL_OF_IT}, THROTTLED, Why.ACTIVE, C, ACTIVE, 4),
+        # The listing is whole, what follows is not.
+        ({"servers": 4, "listed_completely": True}, THROTTLED, Why.ACTIVE, P, ACTIVE, 4),
+        ({"listed_completely": True}, ERROR, Why.ACTIVE, P, ACTIVE, 0),
+        # The listing broke off: whatever was seen is no count.
+        ({"servers": 200}, THROTTLED, Why.ACTIVE, P, THROTTLED, None),
+        ({"servers": 200}, UNINITIALISED, Why.ACTIVE, P, ERROR, None),
+        ({"servers": 200}, OFF, Why.DISCOVERY, P, OFF, None),
+        ({}, THROTTLED, Why.ACTIVE, F, THROTTLED, None),
+        ({}, DENIED, Why.DISCOVERY, F, DENIED, None),
+        ({}, ERROR, Why.NEW_ACCOUNT, F, ERROR, None),
+        # Not in use there: a complete answer.
+        ({"uninitialized": True, "settled": True}, None, Why.ACTIVE, C, UNINITIALISED, 0),
+        ({"uninitialized": True, "settled": True}, None, Why.DISCOVERY, C, UNINITIALISED, 0),
+        # Not in use, but the records of what was there could not be removed.
+        ({"uninitialized": True}, THROTTLED, Why.ACTIVE, P, UNINITIALISED, 0),
+        # Switched off: no failure, unless servers were known there.
+        ({}, OFF, Why.DISCOVERY, S, OFF, None),
+        ({}, NOT_OPTED_IN, Why.EVERY, S, NOT_OPTED_IN, None),
+        ({}, OFF, Why.ACTIVE, F, OFF, None),
+        ({}, NOT_OPTED_IN, Why.ACTIVE, F, NOT_OPTED_IN, None),
+    ],
+)
+def test_what_becomes_of_a_scope(
+    seen: dict[str, Any],
+    failure: RegionStatus | None,
+    why: Why,
+    *,
+    coverage: Coverage,
+    status: RegionStatus,
+    count: int | None,
+) -> None:
+    looked, note = verdict(look(**seen), trouble(failure) if failure else None, why)
+    assert looked.coverage is coverage
+    assert (looked.place, looked.servers, looked.seconds) == (PLACE, seen.get("servers", 0), 1.5)
+    assert note is not None
+    assert (note.account_id, note.status, note.server_count, note.looked_at) == (ACCOUNT, status, count, LOOKED_AT)
+    assert bool(note.error_message) is (count is None)
+    failed = failure is not None and failure is not UNINITIALISED
+    assert bool(looked.troubles or looked.warnings) is (failed or coverage is P)
+    assert bool(looked.troubles) is (coverage in {P, F})
+
+
+def test_trouble_on_the_way_makes_a_whole_listing_partial_and_its_count_stands() -> None:
+    ec2 = trouble(DENIED, service="ec2")
+    looked, note = verdict(look(servers=4, written=4, removed=1, **ALL_OF_IT, troubles=[ec2]), None)
+    assert (looked.coverage, looked.troubles) == (P, (ec2,))
+    assert (looked.written, looked.removed) == (4, 1)
+    assert note == Note(ACCOUNT, ACTIVE, LOOKED_AT, 4)
+
+
+def test_the_listings_own_failure_is_what_the_table_is_told() -> None:
+    ec2 = trouble(DENIED, "EC2 says no", "ec2")
+    looked, note = verdict(look(servers=4, troubles=[ec2], warnings=[ec2]), trouble(THROTTLED, "Slow"))
+    assert note is not None
+    assert (note.status, note.error_message) == (THROTTLED, "Slow: text")
+    assert [each.code for each in looked.troubles] == ["EC2 says no", "Slow"]
+
+
+@pytest.mark.parametrize("status", [DENIED, OFF])
+def test_our_own_tables_refusing_us_is_not_held_against_the_region(status: RegionStatus) -> None:
+    looked, note = verdict(look(), trouble(status, service="dynamodb"), Why.DISCOVERY)
+    assert looked.coverage is F
+    assert note is not None
+    assert note.status is ERROR
+
+
+@pytest.mark.parametrize(
+    ("why", "noted"),
+    [
+        (Why.ACTIVE, True),
+        (Why.REQUESTED, True),
+        (Why.POINTED_AT, True),
+        (Why.UNSETTLED, True),
+        (Why.DISCOVERY, True),  # its turn is over, so that others get theirs
+        (Why.NEW_ACCOUNT, False),
+        (Why.SWEEP, False),
+        (Why.EVERY, False),
+    ],
+)
+def test_an_account_that_cannot_be_entered_fails_everywhere_and_marks_only_what_it_is_known_to_use(
+    why: Why, *, noted: bool
+) -> None:
+    looked, note = verdict(None, trouble(DENIED, "AccessDenied"), why)
+    assert looked.coverage is F
+    assert len(looked.troubles) == 1
+    expected = Note(ACCOUNT, DENIED, LATER, None, "AccessDenied: text")
+    assert note == (expected if noted else None)
+
+
+def test_no_failed_look_wipes_a_row() -> None:
+    row = fold(None, PLACE.region, [Note(ACCOUNT, ACTIVE, LOOKED_AT, 40)])
+    for status in RegionStatus:
+        for seen in ({}, {"servers": 7}):
+            if not (status is UNINITIALISED and not seen):
+                _, note = verdict(look(**seen), trouble(status))
+                assert note is not None
+                assert fold(row, PLACE.region, [note]).server_count == 40
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("AccessDenied", DENIED),
+        ("InvalidClientTokenId", ERROR),
+        ("RegionDisabledException", ERROR),
+        ("ThrottlingException", ERROR),
+        ("InvalidAccountRecord", ERROR),
+        ("EndpointUnreachable", ERROR),
+    ],
+)
+def test_an_account_that_cannot_be_entered_is_told_without_blaming_a_region(code: str, status: RegionStatus) -> None:
+    told = _account_trouble(AwsError(code, "text", Call("sts", "AssumeRole", ACCOUNT, "us-east-1")))
+    assert (told.status, told.account_id, told.region, told.operation) == (status, ACCOUNT, "", "AssumeRole")
+    assert told.advice
+
+
+def test_accounts_asked_for_must_be_known() -> None:
+    directory = Directory([parse_account({"accountId": ACCOUNT}), parse_account({"accountId": "222233334444"})])
+    assert set(_wanted((), directory, "t")) == {ACCOUNT, "222233334444"}
+    assert set(_wanted((ACCOUNT,), directory, "t")) == {ACCOUNT}
+    with pytest.raises(ConfigurationError, match=r"999999999999.*table-of-accounts.*111122223333, 222233334444"):
+        _wanted((ACCOUNT, "999999999999"), directory, "table-of-accounts")
+
+
+def sync() -> InventorySync:
+    return InventorySync(UNUSED, Settings(), UNUSED, lambda: LATER)
+
+
+def test_a_region_both_requested_and_excluded_leaves_nothing_to_look_at() -> None:
+    rows = [fold(None, "us-west-2", [Note(ACCOUNT, ACTIVE, LOOKED_AT, 4)])]
+    request = Request(regions=("us-east-1",), excluded_regions=("us-east-1",))
+    choice = sync()._choose(request, rows, [ACCOUNT])
+    assert choice.source is RegionSource.REQUESTED
+    assert not choice.look
+
+
+def test_an_unknown_region_is_refused_and_the_known_ones_named() -> None:
+    sync()._check_regions(["us-east-1"])
+    with pytest.raises(ConfigurationError, match=r"mars-north-1.*us-east-1.*DRS_REGIONS"):
+        sync()._check_regions(["us-east-1", "mars-north-1"])

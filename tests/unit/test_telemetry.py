@@ -1,0 +1,124 @@
+"""Metric documents and log lines, as CloudWatch and the alarms read them."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any, Final
+
+import pytest
+
+from service.telemetry import METRICS, emit_metrics, set_up_logging, stream_for
+
+SDK: Final = ("botocore", "botocore.auth", "botocore.endpoint", "aiobotocore", "aiohttp.client", "urllib3")
+REPORT: Final = {
+    "operation": "sync_source_server_inventory",
+    "regionsSkipped": 23,
+    "apiCallReductionPercent": 82.1,
+    "regionsScanned": 5,
+    "regionsFailed": 1,
+    "serversSynced": 43,
+    "apiCallsTotal": 11,
+    "apiCallsThrottled": 4,
+    "durationSeconds": 1.25,
+    "timeSavedSeconds": 5.75,
+    "errors": [],
+}
+FIGURES: Final = {"activeRegionCount": 2, "scopesFailed": 1, "fallback": 0}
+
+
+async def documents(report: dict[str, Any], values: dict[str, Any]) -> list[dict[str, Any]]:
+    stream = io.StringIO()
+    await emit_metrics(stream, report, values)
+    assert stream.getvalue().endswith("\n")
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+async def test_all_metrics_are_one_line_without_and_with_the_operation() -> None:
+    (document,) = await documents(REPORT, FIGURES)
+    (directive,) = document.pop("_aws")["CloudWatchMetrics"]
+    assert directive["Namespace"] == "DRSOrchestration/ActiveRegionFiltering"
+    assert directive["Dimensions"] == [[], ["Operation"]]
+    assert document.pop("Operation") == "sync_source_server_inventory"
+    units = {metric["Name"]: metric["Unit"] for metric in directive["Metrics"]}
+    assert units == {name: unit for name, (_, unit) in METRICS.items()}
+    given = {**REPORT, **FIGURES}
+    assert document == {name: given[member] for name, (member, _) in METRICS.items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "unit"), [("ActiveRegionCount", "Count"), ("RegionsSkipped", "Count"), ("APICallReduction", "Percent")]
+)
+def test_what_existing_dashboards_read_keeps_its_name_and_unit(name: str, unit: str) -> None:
+    assert METRICS[name][1] == unit
+
+
+async def test_what_is_not_known_is_left_out_and_zero_is_not() -> None:
+    (document,) = await documents(REPORT, {**FIGURES, "activeRegionCount": None, "regionsSkipped": None})
+    names = {metric["Name"] for metric in document["_aws"]["CloudWatchMetrics"][0]["Metrics"]}
+    assert names == set(METRICS) - {"ActiveRegionCount", "RegionsSkipped"}
+    assert {"ActiveRegionCount", "RegionsSkipped"}.isdisjoint(document)
+    assert document["FullScanFallbacks"] == 0
+    (sparse,) = await documents({"operation": "x", "serversSynced": 0}, {})
+    assert set(sparse) == {"_aws", "Operation", "ServersSynced"}
+
+
+async def test_two_runs_are_two_lines_and_share_nothing() -> None:
+    stream = io.StringIO()
+    await emit_metrics(stream, REPORT, FIGURES)
+    await emit_metrics(stream, {"operation": "other", "serversSynced": 1}, {})
+    first, second = map(json.loads, stream.getvalue().splitlines())
+    assert first["ServersSynced"] == 43
+    assert set(second) == {"_aws", "Operation", "ServersSynced"}
+
+
+def test_metrics_go_to_stdout_in_lambda_only(capsys: pytest.CaptureFixture[str]) -> None:
+    stream_for("function-name").write("in Lambda")
+    stream_for("").write("elsewhere")
+    assert tuple(capsys.readouterr()) == ("in Lambda", "elsewhere")
+
+
+@pytest.fixture
+def _loggers_as_before() -> Iterator[None]:
+    """Put every logger back that setting up the log changes; let the SDK's own start without a level."""
+    root = logging.getLogger()
+    names = ("service", "botocore", "aiobotocore", "aiohttp", "urllib3", "httpx", "httpcore")
+    loggers = [root, *map(logging.getLogger, names)]
+    before = [(each.level, list(each.handlers), each.propagate) for each in loggers]
+    for each in loggers[2:]:
+        each.setLevel(logging.NOTSET)
+    yield
+    for each, (level, handlers, propagate) in zip(loggers, before, strict=True):
+        each.setLevel(level)
+        each.handlers[:] = handlers
+        each.propagate = propagate
+
+
+@pytest.mark.usefixtures("_loggers_as_before")
+def test_log_lines_are_json_on_the_given_stream_and_written_once() -> None:
+    stream = io.StringIO()
+    set_up_logging(stream, "DEBUG")
+    set_up_logging(stream, "INFO")  # a process may set up anew
+    logger = logging.getLogger("service.sync.test")
+    logger.info("sync finished", extra={"operation": "x", "servers": 3})
+    logger.debug("not asked for")
+    (line,) = stream.getvalue().splitlines()
+    told = json.loads(line)
+    assert (told["level"], told["logger"], told["message"]) == ("INFO", "service.sync.test", "sync finished")
+    assert (told["operation"], told["servers"]) == ("x", 3)
+    assert "timestamp" in told
+
+
+@pytest.mark.usefixtures("_loggers_as_before")
+@pytest.mark.parametrize("name", SDK)
+def test_the_sdk_never_writes_tokens_into_the_log(name: str) -> None:
+    root, everything = logging.getLogger(), io.StringIO()
+    root.setLevel(logging.DEBUG)
+    root.addHandler(logging.StreamHandler(everything))
+    logging.getLogger(name).debug("before: token")
+    set_up_logging(io.StringIO(), "DEBUG")
+    logging.getLogger(name).debug("X-Amz-Security-Token")
+    logging.getLogger(name).warning("retry")
+    assert everything.getvalue() == "before: token\nretry\n"

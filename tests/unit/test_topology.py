@@ -1,0 +1,214 @@
+"""Original topology: taken once, from forward servers, and never guessed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.inventory.servers import SourceServer, parse_server
+from service.inventory.topology import capture, choose_template, copied, is_complete, topology_key
+from service.models import Place, iso
+
+HERE: Final = Place("222222222222", "us-west-2")
+TARGET: Final = Place("333333333333", "us-west-2")
+NOW: Final = datetime(2026, 11, 23, 5, 0, tzinfo=UTC)
+ONE: Final = {"replicationConfigurationTemplateID": "rct-1", "stagingAreaSubnetId": "subnet-1"}
+TWO: Final = {"replicationConfigurationTemplateID": "rct-2", "stagingAreaSubnetId": "subnet-2"}
+COMPARED: Final = (
+    "stagingAreaSubnetId",
+    "replicationServersSecurityGroupsIDs",
+    "ebsEncryption",
+    "ebsEncryptionKeyArn",
+    "dataPlaneRouting",
+    "replicationServerInstanceType",
+)
+
+
+def parsed(record: dict[str, Any]) -> SourceServer:
+    server = parse_server(record)
+    assert isinstance(server, SourceServer), server
+    return server
+
+
+def take(record: dict[str, Any], place: Place = HERE, **more: Any) -> dict[str, Any]:
+    return capture(parsed(record), place, now=NOW, templates=more.get("templates"), legacy=more.get("legacy", {}))
+
+
+def test_the_originals_of_a_server_recovered_in_another_region(forward_record: dict[str, Any]) -> None:
+    assert take(forward_record, templates=[ONE]) == {
+        "sourceServerArn": forward_record["arn"],
+        "stagingAccountId": "TOPOLOGY",
+        "originalSourceRegion": "us-east-1",
+        "originalAccountId": "222222222222",
+        "originalSourceAccountId": "111111111111",
+        "originalReplicationRegion": "us-west-2",
+        "originalInstanceId": "i-0123456789abcdef0",
+        "originalAvailabilityZone": "us-east-1a",
+        "originalHostname": "ip-10-10-4-21",
+        "originEnvironment": "AWS",
+        "originalReplicationConfigurationTemplateId": "rct-1",
+        "captureMethod": "late",
+        "topologyLastUpdated": iso(NOW),
+    }
+
+
+def test_an_extended_record_shares_the_topology_of_the_server_that_replicates(
+    forward_record: dict[str, Any], extended_record: dict[str, Any]
+) -> None:
+    theirs = take(extended_record, TARGET)
+    assert theirs == take(forward_record)
+    assert theirs["originalAccountId"] == "222222222222"
+    extended_record["stagingArea"]["stagingSourceServerArn"] = "arn:aws:drs:eu-west-1:222222222222:source-server/s-1"
+    assert take(extended_record, TARGET)["originalReplicationRegion"] == "eu-west-1"
+
+
+def test_a_server_on_premises_has_no_original_region() -> None:
+    record = {
+        "arn": "arn:aws:drs:us-west-2:222222222222:source-server/s-1",
+        "sourceServerID": "s-1",
+        "sourceProperties": {"identificationHints": {"hostname": "db7", "vmWareUuid": "4c4c"}},
+    }
+    topology = take(record)
+    assert topology["originEnvironment"] == "ON_PREMISES"
+    assert {"originalSourceRegion", "originalSourceAccountId", "originalInstanceId"}.isdisjoint(topology)
+    assert (topology["originalReplicationRegion"], topology["originalAccountId"]) == ("us-west-2", "222222222222")
+
+
+def test_an_instance_of_unknown_region_is_not_said_to_be_on_premises(forward_record: dict[str, Any]) -> None:
+    del forward_record["sourceCloudProperties"]
+    topology = take(forward_record)
+    assert "originalSourceRegion" not in topology
+    assert topology.get("originEnvironment") != "ON_PREMISES"
+
+
+@pytest.mark.parametrize(
+    ("last_launch", "recovery_instance", "method"),
+    [
+        (None, None, "first_sight"),
+        ("NOT_STARTED", None, "first_sight"),
+        ("PENDING", None, "late"),
+        ("FAILED", None, "late"),
+        ("NOT_STARTED", "i-1", "late"),
+    ],
+)
+def test_a_capture_after_a_launch_says_so(
+    forward_record: dict[str, Any], last_launch: str | None, recovery_instance: str | None, method: str
+) -> None:
+    members = {"lastLaunchResult": last_launch, "recoveryInstanceId": recovery_instance}
+    record = {**forward_record, **members}
+    assert take({name: value for name, value in record.items() if value is not None})["captureMethod"] == method
+
+
+@pytest.mark.parametrize(("direction", "forward"), [("FAILOVER", True), ("FAILBACK", False), (None, True)])
+def test_a_reversed_server_is_no_source_of_originals(
+    forward_record: dict[str, Any], direction: str | None, *, forward: bool
+) -> None:
+    record = {**forward_record, "replicationDirection": direction}
+    assert parsed({name: value for name, value in record.items() if value is not None}).is_forward is forward
+
+
+@pytest.mark.parametrize(
+    ("legacy", "template"),
+    [
+        ({"originalReplicationConfigTemplateId": "rct-old"}, "rct-old"),
+        ({"originalReplicationConfigurationTemplateId": "rct-new"}, "rct-new"),
+        (
+            {
+                "originalReplicationConfigTemplateId": "rct-old",
+                "originalReplicationConfigurationTemplateId": "rct-new",
+            },
+            "rct-new",
+        ),
+        ({"originalReplicationConfigTemplateId": ""}, "rct-1"),
+        ({}, "rct-1"),
+    ],
+)
+def test_the_template_id_is_read_in_both_spellings(
+    forward_record: dict[str, Any], legacy: dict[str, Any], template: str
+) -> None:
+    topology = take(forward_record, templates=[ONE], legacy=legacy)
+    assert topology["originalReplicationConfigurationTemplateId"] == template
+    assert "originalReplicationConfigTemplateId" not in topology
+
+
+def test_what_an_earlier_writer_took_down_wins(forward_record: dict[str, Any]) -> None:
+    legacy = {"originalSourceRegion": "eu-west-1", "originalAccountId": "999999999999", "hostname": "other"}
+    topology = take(forward_record, legacy=legacy)
+    assert (topology["originalSourceRegion"], topology["originalAccountId"]) == ("eu-west-1", "999999999999")
+    assert "hostname" not in topology
+    assert topology["stagingAccountId"] == "TOPOLOGY"
+
+
+@pytest.mark.parametrize(
+    ("templates", "configuration", "chosen"),
+    [
+        ([], {}, None),
+        ([ONE], None, "rct-1"),
+        ([ONE], {"stagingAreaSubnetId": "subnet-9"}, "rct-1"),
+        ([ONE, TWO], None, None),
+        ([ONE, TWO], {"stagingAreaSubnetId": "subnet-2"}, "rct-2"),
+        ([ONE, TWO], {"stagingAreaSubnetId": "subnet-2", "bandwidthThrottling": 5}, "rct-2"),
+        ([ONE, TWO], {"stagingAreaSubnetId": "subnet-9"}, None),
+        ([ONE, {**ONE, "replicationConfigurationTemplateID": "rct-3"}], {"stagingAreaSubnetId": "subnet-1"}, None),
+    ],
+)
+def test_a_template_is_named_only_when_it_is_the_only_one_that_fits(
+    templates: list[dict[str, Any]], configuration: dict[str, Any] | None, chosen: str | None
+) -> None:
+    assert choose_template(templates, configuration) == chosen
+
+
+@pytest.mark.parametrize("name", COMPARED)
+def test_every_compared_member_tells_templates_apart(name: str) -> None:
+    base = dict.fromkeys(COMPARED, "same")
+    templates = [
+        {**base, name: "one", "replicationConfigurationTemplateID": "rct-1"},
+        {**base, name: "two", "replicationConfigurationTemplateID": "rct-2"},
+    ]
+    assert choose_template(templates, {**base, name: "two"}) == "rct-2"
+    assert choose_template(templates, {**base, name: "three"}) is None
+
+
+@given(
+    bodies=st.lists(
+        st.dictionaries(st.sampled_from(COMPARED), st.sampled_from(["a", "b"]), max_size=3), min_size=2, max_size=4
+    )
+)
+def test_without_a_configuration_several_templates_give_none(bodies: list[dict[str, Any]]) -> None:
+    templates = [{**body, "replicationConfigurationTemplateID": f"rct-{number}"} for number, body in enumerate(bodies)]
+    assert choose_template(templates, None) is None
+
+
+def test_security_groups_are_a_set() -> None:
+    groups = "replicationServersSecurityGroupsIDs"
+    templates = [{**ONE, groups: ["sg-1", "sg-2"]}, {**TWO, groups: ["sg-1"]}]
+    assert choose_template(templates, {"stagingAreaSubnetId": "subnet-1", groups: ["sg-2", "sg-1"]}) == "rct-1"
+
+
+def test_what_an_inventory_item_carries_of_a_topology(forward_record: dict[str, Any]) -> None:
+    topology = take(forward_record, templates=[ONE])
+    carried = copied(topology)
+    assert carried["topologyComplete"] is False
+    assert not set(topology_key("x")) & set(carried)
+    assert {name for name in topology if name not in carried} == {
+        "sourceServerArn",
+        "stagingAccountId",
+        "originalHostname",
+        "captureMethod",
+    }
+    done = {**topology, "originalReplicationConfiguration": {"ebsEncryption": "DEFAULT"}}
+    assert is_complete(done)
+    assert copied(done)["topologyComplete"] is True
+    assert copied(done)["originalReplicationConfiguration"] == {"ebsEncryption": "DEFAULT"}
+
+
+@given(
+    legacy=st.dictionaries(st.sampled_from(["originalSourceRegion", "topologyLastUpdated", "x"]), st.none() | st.text())
+)
+def test_no_topology_holds_a_null(legacy: dict[str, Any]) -> None:
+    record = {"arn": "arn:aws:drs:us-west-2:222222222222:source-server/s-1", "sourceServerID": "s-1"}
+    assert None not in take(record, legacy=legacy).values()
