@@ -75,8 +75,8 @@ class DiscoveryPolicy:
 class Choice:
     """The places to look at, with the reason for each, and those left out.
 
-    `known_active` are the places that the table says have servers, whatever was chosen. `sweep_open`: an earlier run
-    that looked everywhere was cut short, and this one goes on with it.
+    `known_active` are the places that the table says have servers, whatever was chosen. `open_sweeps` are the
+    regions whose rows tell that an earlier run over every region was cut short; this one goes on with it.
     """
 
     source: RegionSource
@@ -84,7 +84,7 @@ class Choice:
     look: Mapping[Place, Why]
     skip: tuple[Place, ...]
     known_active: frozenset[Place] = frozenset()
-    sweep_open: bool = False
+    open_sweeps: tuple[str, ...] = ()
 
     @property
     def asked(self) -> int:
@@ -147,10 +147,12 @@ def choose(
     source = RegionSource.STATUS_TABLE if regions_active else RegionSource.STATUS_TABLE_NONE_ACTIVE
     reason = f"{regions_active} of {len(rows)} regions in the table have servers"
     swept_since = _open_sweep(rows)
+    if swept_since is not None:
+        reason += "; an earlier run over every region was cut short"
     look, skip = _filtered(
         rows, account_ids, regions, now, policy=policy if discover else None, swept_since=swept_since
     )
-    return Choice(source, reason, look, skip, active, sweep_open=swept_since is not None)
+    return Choice(source, reason, look, skip, active, tuple(row.region for row in rows if row.sweep_began))
 
 
 def _has_servers(row: RegionRow, account_id: str) -> bool:
@@ -162,9 +164,7 @@ def _has_servers(row: RegionRow, account_id: str) -> bool:
 
 def _open_sweep(rows: Sequence[RegionRow]) -> datetime | None:
     """Tell when a run began that looked everywhere and was cut short; None when none was."""
-    began = max((row.sweep_began for row in rows if row.sweep_began), default=None)
-    ended = max((row.sweep_ended for row in rows if row.sweep_ended), default=None)
-    return None if began is None or (ended is not None and ended >= began) else began
+    return max((row.sweep_began for row in rows if row.sweep_began), default=None)
 
 
 def _filtered(
@@ -185,7 +185,7 @@ def _filtered(
             place, row = Place(account_id, region), by_region.get(region)
             why = Why.NEW_ACCOUNT if account_id in new_accounts else _why(row, account_id)
             seen = _idle(row, place)
-            if why is None and swept_since is not None and seen.last_look < swept_since:
+            if why is None and swept_since is not None and not (seen.ours and seen.last_look >= swept_since):
                 why = Why.SWEEP
             if why is None:
                 idle.append(seen)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -68,8 +68,8 @@ class RegionRow:
     `unattributed` is the count an old writer left without saying whose servers they are; it stands until every account
     that was asked has answered.
 
-    A run that looks everywhere for want of knowledge notes its begin in every row it writes and, at its end, the same
-    moment in one of them: so the next run sees when it was cut short.
+    A run that looks everywhere for want of knowledge notes its begin in one row before it looks, and takes the note
+    away at its end: so the next run sees when it was cut short.
     """
 
     region: str
@@ -77,10 +77,9 @@ class RegionRow:
     status: RegionStatus | None = None
     last_checked: datetime | None = None
     accounts: Mapping[str, AccountEntry] = field(default_factory=dict)
-    version: int | None = None
+    last_updated: datetime | None = None
     unattributed: int | None = None
     sweep_began: datetime | None = None
-    sweep_ended: datetime | None = None
 
     @property
     def is_old_shape(self) -> bool:
@@ -103,10 +102,9 @@ def parse_row(item: Mapping[str, Any]) -> RegionRow:
         status=_word(item.get("status")),
         last_checked=parse_iso(item.get("lastChecked")) or parse_iso(item.get("lastUpdated")),
         accounts=entries,
-        version=_count(item.get("version")),
+        last_updated=parse_iso(item.get("lastUpdated")),
         unattributed=_count(item.get("unattributedCount")) if entries else count,
         sweep_began=parse_iso(item.get("sweepBegan")),
-        sweep_ended=parse_iso(item.get("sweepEnded")),
     )
 
 
@@ -164,12 +162,15 @@ def fold(
     if known_accounts is not None:
         entries = {account_id: entry for account_id, entry in entries.items() if account_id in known_accounts}
     if sweep is not None:
-        base = replace(
-            base,
-            sweep_began=max(filter(None, (base.sweep_began, sweep.began))),
-            sweep_ended=max(filter(None, (base.sweep_ended, sweep.began if sweep.ended else None)), default=None),
-        )
+        base = replace(base, sweep_began=_swept(base.sweep_began, sweep))
     return _summed(base, entries, known_accounts)
+
+
+def _swept(held: datetime | None, sweep: Sweep) -> datetime | None:
+    """Note the begin of a sweep, or take the note away; that of a later sweep stays until its own end."""
+    if sweep.ended:
+        return held if held is not None and held > sweep.began else None
+    return sweep.began if held is None else max(held, sweep.began)
 
 
 def _fold_note(entry: AccountEntry, note: Note) -> AccountEntry:
@@ -249,23 +250,19 @@ def to_attributes(row: RegionRow, *, now: datetime) -> dict[str, Any]:
         if entry.error_message
     ]
     more = f" (and {len(troubled) - 1} more)" if len(troubled) > 1 else ""
-    latest = max(
-        (pair for pair in row.accounts.items() if pair[1].last_checked is not None),
-        key=lambda pair: (pair[1].last_checked, pair[0]),
-        default=None,
-    )
+    fullest = max(row.accounts.items(), key=lambda pair: (pair[1].server_count or 0, pair[0]), default=None)
+    # Writers hold each other off by this value, so no write may leave the one it found.
+    later = now if row.last_updated is None else max(now, row.last_updated + timedelta(microseconds=1))
     return {
         "serverCount": row.server_count,
         "status": str(row.status) if row.status else None,
-        "accountId": latest[0] if latest else None,
+        "accountId": fullest[0] if fullest else None,
         "lastChecked": row.last_checked.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if row.last_checked else None,
-        "lastUpdated": iso(now),
+        "lastUpdated": iso(later),
         "errorMessage": f"{troubled[0]}{more}" if troubled else None,
         "accounts": {account_id: _entry_attributes(entry) for account_id, entry in sorted(row.accounts.items())},
-        "version": (row.version or 0) + 1,
         "unattributedCount": row.unattributed,
         "sweepBegan": iso(row.sweep_began) if row.sweep_began else None,
-        "sweepEnded": iso(row.sweep_ended) if row.sweep_ended else None,
     }
 
 

@@ -86,7 +86,7 @@ class RegionStatusTable:
             item = await self._table.get({"region": region})
             held = parse_row(item) if item else None
             row = fold(held, region, folded, requests=requests, known_accounts=known_accounts, sweep=sweep)
-            condition, values = _unchanged(held, item)
+            condition, values = _unchanged(item)
             attributes = to_attributes(row, now=self._now())
             if await self._table.update_if({"region": region}, attributes, condition, values):
                 return
@@ -102,13 +102,10 @@ def _names_a_region(item: Mapping[str, object]) -> bool:
     return isinstance(item.get("region"), str)
 
 
-def _unchanged(held: RegionRow | None, item: Mapping[str, object] | None) -> tuple[str, dict[str, object]]:
-    """Say in DynamoDB's words that the row is still what was read."""
-    if held is None or item is None:
+def _unchanged(item: Mapping[str, object] | None) -> tuple[str, dict[str, object]]:
+    """Say in DynamoDB's words that the row is still what was read: every writer, old ones too, renews its time."""
+    if item is None:
         return "attribute_not_exists(#region)", {}
-    if held.version is not None:
-        return "#version = :held", {"held": held.version}
-    # An old writer replaces the whole item and knows no version; what it always renews is the time.
-    if item.get("lastUpdated") is not None:
-        return "attribute_not_exists(#version) AND #lastUpdated = :held", {"held": item["lastUpdated"]}
-    return "attribute_not_exists(#version)", {}
+    if item.get("lastUpdated") is None:
+        return "attribute_not_exists(#lastUpdated)", {}
+    return "#lastUpdated = :held", {"held": item["lastUpdated"]}

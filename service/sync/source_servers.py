@@ -84,7 +84,6 @@ class _Run:
     open_looks: Counter[str] = field(default_factory=Counter)
     notes: dict[str, list[Note]] = field(default_factory=dict)
     announced: set[Place] = field(default_factory=set)
-    sweep: Sweep | None = None
     works: set[str] = field(default_factory=set)
     switched_off: dict[str, list[_Visit]] = field(default_factory=dict)
 
@@ -113,8 +112,9 @@ class InventorySync:
                 run = await self._plan(request, started_at)
                 if progress is not None:
                     progress.planned(run.choice, len({place.account_id for place in run.choice.look}))
+                swept = await self._begin_sweep(run)
                 await self._look_everywhere(run, progress)
-                await self._tidy(run)
+                await self._tidy(run, swept)
             finally:
                 self._status.invalidate()
         return run.report.as_json(self._facts(run, meter, started_at, anyio.current_time() - began))
@@ -146,14 +146,12 @@ class InventorySync:
         async def announce(places: set[Place]) -> None:
             await self._announce(run, places)
 
-        everywhere = choice.source.is_fallback or choice.sweep_open
         run = _Run(
             request=request,
             directory=directory,
             access=access,
             choice=choice,
             tools=LookTools(inventory, ec2_of, self._settings, self._now, identity.partition, started_at, announce),
-            sweep=Sweep(started_at) if everywhere else None,
             # Only a run that saw every account may say which entries of the status table belong to none.
             known_accounts=None if request.accounts or troubles else frozenset(directory.targets),
             ends_at=anyio.current_time() + (request.budget_s if request.budget_s is not None else float("inf")),
@@ -249,7 +247,7 @@ class InventorySync:
         if not notes and run.known_accounts is None:
             return
         try:
-            await self._status.record(region, notes, known_accounts=run.known_accounts, sweep=run.sweep)
+            await self._status.record(region, notes, known_accounts=run.known_accounts)
         except AwsError as error:
             run.report.trouble(error.trouble)
 
@@ -264,17 +262,34 @@ class InventorySync:
             if place.account_id in run.directory.targets and place not in run.choice.look:
                 await self._status.record(place.region, (), requests={place.account_id: self._now()})
 
-    async def _tidy(self, run: _Run) -> None:
-        """Drop entries of accounts that are gone, and say that a run over every region has come to its end."""
+    async def _begin_sweep(self, run: _Run) -> tuple[str, ...]:
+        """Note that a run over every region begins, so that the next run goes on with it should this one be killed.
+
+        Gives the regions whose rows carry such a note, this run's and those of earlier ones.
+        """
+        open_sweeps = run.choice.open_sweeps
+        if run.choice.source.is_fallback and run.choice.look:
+            first = min(place.region for place in run.choice.look)
+            try:
+                await self._status.record(first, (), sweep=Sweep(run.tools.run_started_at))
+            except AwsError as error:
+                run.report.trouble(error.trouble)
+            open_sweeps = (*open_sweeps, first)
+        return open_sweeps
+
+    async def _tidy(self, run: _Run, swept: Sequence[str]) -> None:
+        """Drop entries of accounts that are gone, and the notes of sweeps that have come to their end."""
         rows = await self._status.rows()
         if run.known_accounts is not None and not isinstance(rows, Unreadable):
             strangers = {row.region for row in rows if set(row.accounts) - run.known_accounts}
             for region in sorted(strangers):
                 await self._record(run, region, [])
-        regions = sorted(place.region for place in run.choice.look)
-        if run.sweep is not None and regions and not run.request.accounts:
+        # A run over some accounts only, or one out of time, has not come to the end of it.
+        if run.request.accounts or anyio.current_time() >= run.ends_at:
+            return
+        for region in sorted(set(swept)):
             try:
-                await self._status.record(regions[0], (), sweep=replace(run.sweep, ended=True))
+                await self._status.record(region, (), sweep=Sweep(run.tools.run_started_at, ended=True))
             except AwsError as error:
                 run.report.trouble(error.trouble)
 

@@ -329,20 +329,16 @@ def test_an_account_that_refuses_us_does_not_hold_up_places_never_looked_at() ->
     assert {region for region in CATALOG[-3:] if Place(A, region) in world.looked} == set(CATALOG[-3:])
 
 
-def swept_row(region: str, began: float, ended: float | None = None) -> RegionRow:
-    row = fold(None, region, [Note(A, RegionStatus.ACTIVE, at(began), 0)], sweep=Sweep(at(began)))
-    return row if ended is None else fold(row, region, [], sweep=Sweep(at(ended), ended=True))
-
-
 def test_a_run_over_every_region_that_was_cut_short_is_gone_on_with() -> None:
-    table = [swept_row(FEW[0], -100), swept_row(FEW[1], -100), seen_row(FEW[2], {A: 0}, -5000)]
+    noted = fold(seen_row(FEW[0], {A: 0}, -50), FEW[0], [], sweep=Sweep(at(-100)))
+    table = [noted, seen_row(FEW[1], {A: 0}, -50), seen_row(FEW[2], {A: 0}, -5000)]
     choice = pick(table, [A], discover=False)
     assert choice.look == {Place(A, region): Why.SWEEP for region in FEW[2:]}
-    assert choice.sweep_open
+    assert choice.open_sweeps == (FEW[0],)
 
 
-def test_one_that_came_to_its_end_is_not() -> None:
-    table = [swept_row(FEW[0], -100, ended=-100), swept_row(FEW[1], -100)]
-    choice = pick(table, [A], discover=False)
-    assert not choice.look
-    assert not choice.sweep_open
+@pytest.mark.parametrize(("ended", "is_open"), [(-100, False), (-50, False), (-150, True)])
+def test_the_note_goes_with_the_end_of_that_sweep_or_a_later_one(ended: float, *, is_open: bool) -> None:
+    row = fold(seen_row(FEW[0], {A: 0}), FEW[0], [], sweep=Sweep(at(-100)))
+    row = fold(row, FEW[0], [], sweep=Sweep(at(ended), ended=True))
+    assert bool(pick([row], [A], discover=False).open_sweeps) is is_open
