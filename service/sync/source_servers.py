@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Protocol
 
@@ -20,21 +20,20 @@ from service.aws.ec2 import Ec2Reader
 from service.aws.meter import Meter, metering
 from service.errors import AwsError, ConfigurationError
 from service.inventory.table import InventoryTable
-from service.models import Coverage, Now, Place, RegionStatus, Trouble, iso
+from service.models import Coverage, Now, Place, Trouble, iso
 from service.regions.choose import Choice, DiscoveryPolicy, Unreadable, Why, choose
 from service.regions.rows import Note, RegionRow, Sweep
 from service.regions.status_table import RegionStatusTable
 from service.settings import Settings
 from service.sync.fanout import fan_out
-from service.sync.look import Look, LookTools, Seen
+from service.sync.judge import Tokens, Visit, account_trouble, judge, note_of, place_trouble, trouble_at
+from service.sync.look import Look, LookTools
 from service.sync.report import InventoryReport, Looked, RunFacts
 
 __all__ = ["OPERATION", "InventorySync", "Progress", "Request"]
 
 OPERATION: Final = "sync_source_server_inventory"
 _log = logging.getLogger(__name__)
-_SWITCHED_OFF: Final = frozenset({RegionStatus.REGION_NOT_ENABLED, RegionStatus.REGION_NOT_OPTED_IN})
-_NO_REGION_ADVICE: Final = "no region takes this account's session: use regional STS endpoints, and check the role"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +59,6 @@ class Progress(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Visit:
-    """A look and what became of it; no look where the account could not be entered."""
-
-    looked: Looked
-    look: Look | None = None
-    switched_off: bool = False
-
-
 @dataclass(slots=True)
 class _Run:
     """State of one run."""
@@ -84,8 +74,7 @@ class _Run:
     open_looks: Counter[str] = field(default_factory=Counter)
     notes: dict[str, list[Note]] = field(default_factory=dict)
     announced: set[Place] = field(default_factory=set)
-    works: set[str] = field(default_factory=set)
-    switched_off: dict[str, list[_Visit]] = field(default_factory=dict)
+    tokens: Tokens = field(default_factory=Tokens)
 
 
 class InventorySync:
@@ -195,7 +184,7 @@ class InventorySync:
         return choice
 
     async def _look_everywhere(self, run: _Run, progress: Progress | None) -> None:
-        async def visit(place: Place) -> _Visit:
+        async def visit(place: Place) -> Visit:
             return await self._visit(run, place)
 
         # Region by region, so that the first rows of the status table are written early.
@@ -204,19 +193,18 @@ class InventorySync:
             async for done in visits:
                 if progress is not None:
                     progress.looked(done.looked)
-                for judged in _judge_account(run, done):
-                    await self._book(run, judged)
-        for refused in run.switched_off.values():
-            for judged in _judge_refused(refused):
-                await self._book(run, judged)
+                for settled in run.tokens.judge(done):
+                    await self._book(run, settled)
+        for settled in run.tokens.rest():
+            await self._book(run, settled)
 
-    async def _visit(self, run: _Run, place: Place) -> _Visit:
+    async def _visit(self, run: _Run, place: Place) -> Visit:
         """Look at one place under its deadline; whatever goes wrong there stays there."""
         began = anyio.current_time()
         remaining = min(self._settings.scope_deadline_seconds, run.ends_at - began)
         if remaining <= 0:
-            trouble = _trouble(place, "DeadlineExceeded", "the run's time was up before this place's turn")
-            return _Visit(Looked(place, Coverage.FAILED, troubles=(trouble,)))
+            trouble = trouble_at(place, "DeadlineExceeded", "the run's time was up before this place's turn")
+            return Visit(Looked(place, Coverage.FAILED, troubles=(trouble,)))
         look: Look | None = None
         failure: Trouble | None = None
         known = place in run.choice.known_active
@@ -226,16 +214,16 @@ class InventorySync:
                 look = Look(place, DrsReader(caller, page_size=self._settings.drs_page_size), run.tools)
                 await look.run(had_servers=known)
             except AwsError as error:
-                failure = _place_trouble(error, place) if look is not None else _account_trouble(error)
+                failure = place_trouble(error, place) if look is not None else account_trouble(error)
         if deadline.cancelled_caught:
-            failure = _trouble(place, "DeadlineExceeded", f"not done within {remaining:.0f} s")
-        return _judge(place, look, failure, known=known, seconds=anyio.current_time() - began)
+            failure = trouble_at(place, "DeadlineExceeded", f"not done within {remaining:.0f} s")
+        return judge(place, look, failure, known=known, seconds=anyio.current_time() - began)
 
-    async def _book(self, run: _Run, visit: _Visit) -> None:
+    async def _book(self, run: _Run, visit: Visit) -> None:
         """Count a look, note it for the region's row, and write the row once the region's last look is in."""
         place = visit.looked.place
         run.report.add(visit.looked)
-        if note := _note_of(visit, run.choice, self._now()):
+        if note := note_of(visit, run.choice, self._now()):
             run.notes.setdefault(place.region, []).append(note)
             if note.server_count and place.region not in {known.region for known in run.choice.known_active}:
                 run.report.newly_active.add(place.region)
@@ -318,115 +306,3 @@ def _wanted(asked: Sequence[str], directory: Directory, table_name: str) -> Coll
             f"it holds {', '.join(sorted(directory.targets)) or 'none'}"
         )
     return set(asked) or directory.targets.keys()
-
-
-def _judge(place: Place, look: Look | None, failure: Trouble | None, *, known: bool, seconds: float) -> _Visit:
-    """Say what became of a scope: what it brought, and whether that is all there is.
-
-    Args:
-        place: the scope.
-        look: the look, None where the account could not be entered.
-        failure: what broke it off, if something did.
-        known: servers were known there before.
-        seconds: how long it took.
-    """
-    seen = look.seen if look else Seen()
-    refused_by_drs = failure is not None and failure.service == "drs" and not seen.servers
-    if failure is not None and refused_by_drs and failure.status in _SWITCHED_OFF and not known:
-        # The account has switched the region off: worth a word, no failure, unless servers were known there.
-        return _Visit(Looked(place, Coverage.SKIPPED, seconds=seconds, warnings=(failure,)), look, switched_off=True)
-    warnings, troubles = list(seen.warnings), list(seen.troubles)
-    if failure is not None:
-        (warnings if seen.settled else troubles).append(failure)
-    if seen.settled and not troubles:
-        coverage = Coverage.COMPLETE
-    else:
-        told = seen.servers or seen.listed_completely or seen.uninitialized
-        coverage = Coverage.PARTIAL if told else Coverage.FAILED
-    looked = Looked(
-        place,
-        coverage,
-        servers=seen.servers,
-        written=seen.written,
-        removed=seen.removed,
-        rejected=seen.rejected,
-        topologies=seen.topologies,
-        seconds=seconds,
-        troubles=tuple(troubles),
-        warnings=tuple(warnings),
-    )
-    return _Visit(looked, look)
-
-
-def _judge_account(run: _Run, visit: _Visit) -> list[_Visit]:
-    """Hold back regions that refused an account's token until another region takes it: then they are switched off."""
-    account_id = visit.looked.place.account_id
-    if visit.switched_off:
-        if account_id in run.works:
-            return [visit]
-        run.switched_off.setdefault(account_id, []).append(visit)
-        return []
-    if visit.looked.coverage in {Coverage.COMPLETE, Coverage.PARTIAL}:
-        run.works.add(account_id)
-        return [visit, *run.switched_off.pop(account_id, [])]
-    return [visit]
-
-
-def _judge_refused(visits: Sequence[_Visit]) -> list[_Visit]:
-    """Judge an account whose token no region took: with more than one asked, the token is bad, not the regions."""
-    if len(visits) == 1:
-        return list(visits)
-    judged = []
-    for visit in visits:
-        troubles = tuple(
-            replace(each, status=RegionStatus.ERROR, advice=_NO_REGION_ADVICE) for each in visit.looked.warnings
-        )
-        judged.append(
-            replace(visit, looked=replace(visit.looked, coverage=Coverage.FAILED, troubles=troubles, warnings=()))
-        )
-    return judged
-
-
-def _note_of(visit: _Visit, choice: Choice, now: datetime) -> Note | None:
-    """Say what a look means for the status table; None where there was no look to speak of."""
-    looked, look, place = visit.looked, visit.look, visit.looked.place
-    if look is None:
-        # The account could not be entered. Only places with servers, and those whose turn it was, are marked: one
-        # record, no storm of 28.
-        marked = choice.look[place] not in {Why.EVERY, Why.NEW_ACCOUNT, Why.SWEEP} or place in choice.known_active
-        return _failed_note(place, looked.troubles[-1], now) if marked and looked.troubles else None
-    if look.seen.listed_completely:
-        return Note(place.account_id, RegionStatus.ACTIVE, look.started_at, look.seen.servers)
-    if look.seen.uninitialized:
-        return Note(place.account_id, RegionStatus.NOT_INITIALIZED, look.started_at, 0)
-    return _failed_note(place, (*looked.warnings, *looked.troubles)[-1], look.started_at)
-
-
-def _failed_note(place: Place, trouble: Trouble, looked_at: datetime) -> Note:
-    # Readers of the table turn some words into refusals of their own, so they tell of DRS and roles, not of our tables.
-    tells = trouble.service in {"drs", "sts"} and not trouble.status.settles_count
-    status = trouble.status if tells else RegionStatus.ERROR
-    return Note(place.account_id, status, looked_at, None, f"{trouble.code}: {trouble.message}")
-
-
-def _place_trouble(error: AwsError, place: Place) -> Trouble:
-    """Say which scope suffered from an error, be it our own table's."""
-    return replace(error.trouble, account_id=place.account_id, region=place.region)
-
-
-def _account_trouble(error: AwsError) -> Trouble:
-    """Say that an account could not be entered; its region is not to blame, so none is named."""
-    denied = error.verdict.status in {RegionStatus.IAM_PERMISSION_DENIED, RegionStatus.SCP_DENIED}
-    return Trouble(
-        error.code,
-        error.message,
-        RegionStatus.IAM_PERMISSION_DENIED if denied else RegionStatus.ERROR,
-        error.call.service,
-        error.call.operation,
-        error.call.account_id,
-        advice="check that the role exists, trusts this account, and that the record holds its external id",
-    )
-
-
-def _trouble(place: Place, code: str, message: str) -> Trouble:
-    return Trouble(code, message, RegionStatus.ERROR, "", "", place.account_id, place.region)

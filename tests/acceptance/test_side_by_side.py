@@ -3,59 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
 from tests.acceptance.endpoint import Call, Trap
-from tests.acceptance.world import Tables, World, finish, timeless
+from tests.acceptance.picture import REGIONS, clean, populate, state
+from tests.acceptance.world import World, finish
 
 
 @pytest.fixture(autouse=True)
 def _settings(world: World) -> None:
     world.settings["TOPOLOGY_READS_PER_SCOPE"] = "100"
-    world.settings["DRS_REGIONS"] = " ".join(
-        [
-            "us-east-1",
-            "us-east-2",
-            "us-west-1",
-            "us-west-2",
-            "sa-east-1",
-            "eu-west-1",
-            "eu-west-2",
-            "ap-south-1",
-            "me-south-1",
-            "il-central-1",
-            "eu-north-1",
-            "ca-central-1",
-        ]
-    )
-
-
-def _state(world: World, tables: Tables | None = None) -> tuple[Any, Any, Any]:
-    rows = world.status(tables)
-    for row in rows.values():
-        row.pop("version", None)  # how often it was written
-    return timeless(world.inventory(tables)), timeless(world.bookkeeping(tables)), timeless(rows)
-
-
-def _clean(world: World) -> tuple[Any, Any, Any]:
-    """What one full run into empty tables makes of the same AWS."""
-    tables = world.make_tables()
-    for row in world.items(world.tables.accounts):
-        world.put(tables.accounts, row)
-    world.sync("--full-scan", tables=tables)
-    return _state(world, tables)
-
-
-def _populate(world: World) -> list[str]:
-    accounts = [world.account(), world.account(), world.list_hub()]
-    world.servers(accounts[0], "us-west-2", 12)
-    world.servers(accounts[0], "ap-south-1", 2)
-    world.servers(accounts[1], "us-west-2", 3)
-    world.servers(accounts[1], "sa-east-1", 2)
-    world.servers(accounts[2], "eu-west-1", 1)
-    return accounts
+    world.settings["DRS_REGIONS"] = REGIONS
 
 
 def _look(world: World) -> Callable[[Call], bool]:
@@ -63,7 +22,7 @@ def _look(world: World) -> Callable[[Call], bool]:
 
 
 def test_two_runs_at_once_end_as_one(world: World) -> None:
-    first, _, hub = _populate(world)
+    first, _, hub = populate(world, many=12)
     world.sync()
     del world.scope(first, "us-west-2").servers[5:9]
     world.servers(hub, "eu-west-1", 3, first=50)
@@ -76,14 +35,14 @@ def test_two_runs_at_once_end_as_one(world: World) -> None:
     world.aws.traps.remove(start_line)
 
     assert [run.code for run in runs] == [0, 0], [run.out for run in runs]
-    inventory, _, rows = _state(world)
-    clean_inventory, _, clean_rows = _clean(world)
+    inventory, _, rows = state(world)
+    clean_inventory, _, clean_rows = clean(world)
     assert inventory == clean_inventory
     assert rows == clean_rows
 
 
 def test_two_first_runs_at_once_end_as_one(world: World) -> None:
-    _populate(world)
+    populate(world, many=12)
     start_line = Trap(lambda call: call.operation == "GetCallerIdentity" and call.account == world.hub)
     world.aws.traps.append(start_line)
     processes = [world.start("sync", "inventory") for _ in range(2)]
@@ -93,7 +52,7 @@ def test_two_first_runs_at_once_end_as_one(world: World) -> None:
     world.aws.traps.remove(start_line)
 
     assert [run.code for run in runs] == [0, 0], [run.out for run in runs]
-    assert _state(world) == _clean(world)
+    assert state(world) == clean(world)
 
 
 def test_runs_for_different_accounts_at_once_keep_each_others_counts(world: World) -> None:

@@ -13,16 +13,10 @@ from service.models import Call, Coverage, Place, RegionStatus, Trouble
 from service.regions.choose import Choice, RegionSource, Why
 from service.regions.rows import Note, fold
 from service.settings import Settings
+from service.sync.judge import Tokens, Visit, account_trouble, judge, note_of
 from service.sync.look import Look, LookTools, Seen
 from service.sync.report import Looked
-from service.sync.source_servers import (
-    InventorySync,
-    Request,
-    _account_trouble,
-    _judge,
-    _note_of,
-    _wanted,
-)
+from service.sync.source_servers import InventorySync, Request, _wanted
 
 ACCOUNT: Final = "111122223333"
 PLACE: Final = Place(ACCOUNT, "us-west-2")
@@ -46,9 +40,9 @@ def trouble(status: RegionStatus, code: str = "Code", service: str = "drs") -> T
 
 def verdict(made: Look | None, failure: Trouble | None, why: Why = Why.ACTIVE) -> tuple[Looked, Note | None]:
     known = why is Why.ACTIVE
-    visit = _judge(PLACE, made, failure, known=known, seconds=1.5)
+    visit = judge(PLACE, made, failure, known=known, seconds=1.5)
     active = frozenset({PLACE}) if known else frozenset[Place]()
-    return visit.looked, _note_of(visit, Choice(RegionSource.STATUS_TABLE, "", {PLACE: why}, (), active), LATER)
+    return visit.looked, note_of(visit, Choice(RegionSource.STATUS_TABLE, "", {PLACE: why}, (), active), LATER)
 
 
 OFF: Final = RegionStatus.REGION_NOT_ENABLED
@@ -178,7 +172,7 @@ def test_no_failed_look_wipes_a_row() -> None:
     ],
 )
 def test_an_account_that_cannot_be_entered_is_told_without_blaming_a_region(code: str, status: RegionStatus) -> None:
-    told = _account_trouble(AwsError(code, "text", Call("sts", "AssumeRole", ACCOUNT, "us-east-1")))
+    told = account_trouble(AwsError(code, "text", Call("sts", "AssumeRole", ACCOUNT, "us-east-1")))
     assert (told.status, told.account_id, told.region, told.operation) == (status, ACCOUNT, "", "AssumeRole")
     assert told.advice
 
@@ -207,3 +201,34 @@ def test_an_unknown_region_is_refused_and_the_known_ones_named() -> None:
     sync()._check_regions(["us-east-1"])
     with pytest.raises(ConfigurationError, match=r"mars-north-1.*us-east-1.*DRS_REGIONS"):
         sync()._check_regions(["us-east-1", "mars-north-1"])
+
+
+def off(region: str) -> Visit:
+    return judge(Place(ACCOUNT, region), look(), trouble(OFF), known=False, seconds=1.0)
+
+
+def seen_in(region: str) -> Visit:
+    return judge(Place(ACCOUNT, region), look(**ALL_OF_IT), None, known=False, seconds=1.0)
+
+
+def test_a_token_that_another_region_takes_means_that_the_region_is_off() -> None:
+    tokens = Tokens()
+    assert tokens.judge(off("r1")) == []
+    assert [visit.looked.coverage for visit in tokens.judge(seen_in("r2"))] == [C, S]
+    assert [visit.looked.coverage for visit in tokens.judge(off("r3"))] == [S]
+    assert tokens.rest() == []
+
+
+def test_a_token_that_no_region_takes_is_the_accounts_trouble() -> None:
+    tokens = Tokens()
+    assert tokens.judge(off("r1")) == tokens.judge(off("r2")) == []
+    rest = tokens.rest()
+    assert [visit.looked.coverage for visit in rest] == [F, F]
+    assert {each.status for visit in rest for each in visit.looked.troubles} == {ERROR}
+    assert all(not visit.looked.warnings for visit in rest)
+
+
+def test_one_region_alone_does_not_tell() -> None:
+    tokens = Tokens()
+    tokens.judge(off("r1"))
+    assert [visit.looked.coverage for visit in tokens.rest()] == [S]

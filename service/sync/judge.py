@@ -1,0 +1,147 @@
+"""What became of a scope, and what the status table is told of it. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Final
+
+from service.errors import AwsError
+from service.models import Coverage, Place, RegionStatus, Trouble
+from service.regions.choose import Choice, Why
+from service.regions.rows import Note
+from service.sync.look import Look, Seen
+from service.sync.report import Looked
+
+__all__ = ["Tokens", "Visit", "account_trouble", "judge", "note_of", "place_trouble", "trouble_at"]
+
+_SWITCHED_OFF: Final = frozenset({RegionStatus.REGION_NOT_ENABLED, RegionStatus.REGION_NOT_OPTED_IN})
+_NO_REGION_ADVICE: Final = "no region takes this account's session: use regional STS endpoints, and check the role"
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A look and what became of it; no look where the account could not be entered."""
+
+    looked: Looked
+    look: Look | None = None
+    switched_off: bool = False
+
+
+def judge(place: Place, look: Look | None, failure: Trouble | None, *, known: bool, seconds: float) -> Visit:
+    """Say what became of a scope: what it brought, and whether that is all there is.
+
+    Args:
+        place: the scope.
+        look: the look, None where the account could not be entered.
+        failure: what broke it off, if something did.
+        known: servers were known there before.
+        seconds: how long it took.
+    """
+    seen = look.seen if look else Seen()
+    refused_by_drs = failure is not None and failure.service == "drs" and not seen.servers
+    if failure is not None and refused_by_drs and failure.status in _SWITCHED_OFF and not known:
+        # The account has switched the region off: worth a word, no failure, unless servers were known there.
+        return Visit(Looked(place, Coverage.SKIPPED, seconds=seconds, warnings=(failure,)), look, switched_off=True)
+    warnings, troubles = list(seen.warnings), list(seen.troubles)
+    if failure is not None:
+        (warnings if seen.settled else troubles).append(failure)
+    if seen.settled and not troubles:
+        coverage = Coverage.COMPLETE
+    else:
+        told = seen.servers or seen.listed_completely or seen.uninitialized
+        coverage = Coverage.PARTIAL if told else Coverage.FAILED
+    looked = Looked(
+        place,
+        coverage,
+        servers=seen.servers,
+        written=seen.written,
+        removed=seen.removed,
+        rejected=seen.rejected,
+        topologies=seen.topologies,
+        seconds=seconds,
+        troubles=tuple(troubles),
+        warnings=tuple(warnings),
+    )
+    return Visit(looked, look)
+
+
+@dataclass(slots=True)
+class Tokens:
+    """Tells a region that is switched off from a session that no region takes, account by account.
+
+    A region that refuses an account's token is held back until another region takes it.
+    """
+
+    _works: set[str] = field(default_factory=set)
+    _held_back: dict[str, list[Visit]] = field(default_factory=dict)
+
+    def judge(self, visit: Visit) -> list[Visit]:
+        """Take one visit; give those that are settled by it."""
+        account_id = visit.looked.place.account_id
+        if visit.switched_off:
+            if account_id in self._works:
+                return [visit]
+            self._held_back.setdefault(account_id, []).append(visit)
+            return []
+        if visit.looked.coverage in {Coverage.COMPLETE, Coverage.PARTIAL}:
+            self._works.add(account_id)
+            return [visit, *self._held_back.pop(account_id, [])]
+        return [visit]
+
+    def rest(self) -> list[Visit]:
+        """Give what was never settled: with more than one region asked, the token is bad, not the regions."""
+        return [_failed(visit) if len(visits) > 1 else visit for visits in self._held_back.values() for visit in visits]
+
+
+def _failed(visit: Visit) -> Visit:
+    troubles = tuple(
+        replace(each, status=RegionStatus.ERROR, advice=_NO_REGION_ADVICE) for each in visit.looked.warnings
+    )
+    return replace(visit, looked=replace(visit.looked, coverage=Coverage.FAILED, troubles=troubles, warnings=()))
+
+
+def note_of(visit: Visit, choice: Choice, now: datetime) -> Note | None:
+    """Say what a look means for the status table; None where there was no look to speak of."""
+    looked, look, place = visit.looked, visit.look, visit.looked.place
+    if look is None:
+        # The account could not be entered. Only places with servers, and those whose turn it was, are marked: one
+        # record, no storm of 28.
+        marked = choice.look[place] not in {Why.EVERY, Why.NEW_ACCOUNT, Why.SWEEP} or place in choice.known_active
+        return _failed_note(place, looked.troubles[-1], now) if marked and looked.troubles else None
+    if look.seen.listed_completely:
+        return Note(place.account_id, RegionStatus.ACTIVE, look.started_at, look.seen.servers)
+    if look.seen.uninitialized:
+        return Note(place.account_id, RegionStatus.NOT_INITIALIZED, look.started_at, 0)
+    return _failed_note(place, (*looked.warnings, *looked.troubles)[-1], look.started_at)
+
+
+def _failed_note(place: Place, trouble: Trouble, looked_at: datetime) -> Note:
+    # Readers of the table turn some words into refusals of their own, so they tell of DRS and roles, not of our tables.
+    tells = trouble.service in {"drs", "sts"} and not trouble.status.settles_count
+    status = trouble.status if tells else RegionStatus.ERROR
+    return Note(place.account_id, status, looked_at, None, f"{trouble.code}: {trouble.message}")
+
+
+def place_trouble(error: AwsError, place: Place) -> Trouble:
+    """Say which scope suffered from an error, be it our own table's."""
+    return replace(error.trouble, account_id=place.account_id, region=place.region)
+
+
+def account_trouble(error: AwsError) -> Trouble:
+    """Say that an account could not be entered; its region is not to blame, so none is named."""
+    denied = error.verdict.status in {RegionStatus.IAM_PERMISSION_DENIED, RegionStatus.SCP_DENIED}
+    return Trouble(
+        error.code,
+        error.message,
+        RegionStatus.IAM_PERMISSION_DENIED if denied else RegionStatus.ERROR,
+        error.call.service,
+        error.call.operation,
+        error.call.account_id,
+        advice="check that the role exists, trusts this account, and that the record holds its external id",
+    )
+
+
+def trouble_at(place: Place, code: str, message: str) -> Trouble:
+    """Make a trouble of our own about a scope."""
+    return Trouble(code, message, RegionStatus.ERROR, "", "", place.account_id, place.region)

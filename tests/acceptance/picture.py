@@ -1,0 +1,38 @@
+"""One populated estate, and the picture that one clean run makes of it."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from tests.acceptance.world import Tables, World, timeless
+
+REGIONS: Final = (
+    "us-east-1 us-east-2 us-west-1 us-west-2 sa-east-1 eu-west-1 eu-west-2 ap-south-1 me-south-1 il-central-1 "
+    "eu-north-1 ca-central-1"
+)
+
+
+def populate(world: World, *, many: int) -> list[str]:
+    """Give a world three accounts with servers; the first has `many` in one region."""
+    accounts = [world.account(), world.account(), world.list_hub()]
+    world.servers(accounts[0], "us-west-2", many)
+    world.servers(accounts[0], "ap-south-1", 2)
+    world.servers(accounts[1], "us-west-2", 3)
+    world.servers(accounts[1], "sa-east-1", 2)
+    world.servers(accounts[2], "eu-west-1", 1)
+    return accounts
+
+
+def state(world: World, tables: Tables | None = None) -> tuple[Any, Any, Any]:
+    """Give all three kinds of rows without their times."""
+    rows = world.status(tables)
+    return timeless(world.inventory(tables)), timeless(world.bookkeeping(tables)), timeless(rows)
+
+
+def clean(world: World) -> tuple[Any, Any, Any]:
+    """What one full run into empty tables makes of the same AWS."""
+    tables = world.make_tables()
+    for row in world.items(world.tables.accounts):
+        world.put(tables.accounts, row)
+    world.sync("--full-scan", tables=tables)
+    return state(world, tables)
