@@ -58,6 +58,10 @@ class TaskCredentials(AioCredentials):
 class HubSession(AioSession):
     """The one SDK session. Its clients get `TaskCredentials`; its own chain is the hub's."""
 
+    def __init__(self) -> None:
+        # botocore reads AWS_DEFAULT_REGION alone; Lambda, ECS and every other SDK speak of AWS_REGION.
+        super().__init__({"region": ("region", ["AWS_REGION", "AWS_DEFAULT_REGION"], None, None)})
+
     async def get_credentials(self) -> AioCredentials:
         """Give what clients are built with."""
         return TaskCredentials()
