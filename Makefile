@@ -11,7 +11,7 @@ demo: $(READY)                       ## run the main job on the embedded sandbox
 	$(BIN)/drs-sync demo
 
 test: $(READY)                       ## run every test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 check: $(READY)                      ## format, lint, strict types, direction of imports
 	$(BIN)/ruff format --check .
