@@ -136,9 +136,10 @@ def choose(
             if region not in excluded
         }
         return Choice(RegionSource.REQUESTED, f"asked for {', '.join(requested)}", wanted, (), active)
+    open_sweeps = tuple(row.region for row in rows if row.sweep_began)
     every = {Place(account_id, region): Why.EVERY for account_id in account_ids for region in regions}
     if full_scan:
-        return Choice(RegionSource.FULL_SCAN, "a full scan was asked for", every, (), active)
+        return Choice(RegionSource.FULL_SCAN, "a full scan was asked for", every, (), active, open_sweeps)
     if isinstance(table, Unreadable):
         return Choice(RegionSource.FALLBACK_UNAVAILABLE, table.reason, every, ())
     if not table:
@@ -152,7 +153,7 @@ def choose(
     look, skip = _filtered(
         rows, account_ids, regions, now, policy=policy if discover else None, swept_since=swept_since
     )
-    return Choice(source, reason, look, skip, active, tuple(row.region for row in rows if row.sweep_began))
+    return Choice(source, reason, look, skip, active, open_sweeps)
 
 
 def _has_servers(row: RegionRow, account_id: str) -> bool:

@@ -172,6 +172,7 @@ _TIMES = {
     "lastComplete",
     "topologyLastUpdated",
     "version",
+    "writtenAt",
     "_inventoryMetadata",
     "accountId",
 }

@@ -335,6 +335,7 @@ def test_a_run_over_every_region_that_was_cut_short_is_gone_on_with() -> None:
     choice = pick(table, [A], discover=False)
     assert choice.look == {Place(A, region): Why.SWEEP for region in FEW[2:]}
     assert choice.open_sweeps == (FEW[0],)
+    assert pick([noted], [A], full_scan=True).open_sweeps == (FEW[0],)  # which it brings to its end as well
 
 
 @pytest.mark.parametrize(("ended", "is_open"), [(-100, False), (-50, False), (-150, True)])
