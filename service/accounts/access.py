@@ -6,14 +6,14 @@ import anyio
 
 from service.accounts.records import Account, Directory, parse_account
 from service.aws.door import AwsDoor, Caller, RoleToAssume
-from service.aws.dynamodb import Table
+from service.aws.dynamodb import TableReader
 from service.errors import AwsError, ConfigurationError
 from service.models import Call, RegionStatus, Trouble
 
 __all__ = ["AccountAccess", "read_directory"]
 
 
-async def read_directory(table: Table) -> tuple[Directory, list[Trouble]]:
+async def read_directory(table: TableReader) -> tuple[Directory, list[Trouble]]:
     """Read the target accounts, all pages; a record that is unusable is set aside and named, and costs no other.
 
     Raises:

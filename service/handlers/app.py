@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from service.aws.door import AwsDoor
-from service.aws.dynamodb import Table
+from service.aws.dynamodb_write import Table
 from service.models import Now
 from service.regions.choose import RegionSource
-from service.regions.status_table import RegionStatusTable
+from service.regions.status_write import RegionStatusTable
 from service.settings import Settings
 from service.sync.source_servers import InventorySync, Progress, Request
 from service.telemetry import emit_metrics, stream_for

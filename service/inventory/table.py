@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from service.aws.dynamodb import Item, Table
+from service.aws.dynamodb import Item
+from service.aws.dynamodb_write import Table
 from service.inventory.servers import InstanceFacts
 from service.inventory.topology import topology_key
 from service.models import Place, iso, parse_iso

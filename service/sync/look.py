@@ -12,6 +12,7 @@ from typing import Any
 from service.aws.drs import DrsReads
 from service.aws.ec2 import Ec2Reads
 from service.errors import AwsError
+from service.fanout import fan_out
 from service.inventory.servers import (
     InstanceFacts,
     SourceServer,
@@ -24,7 +25,6 @@ from service.inventory.table import Held, InventoryTable, ItemKey
 from service.inventory.topology import capture, choose_template, copied, is_complete
 from service.models import Now, Place, RegionStatus, Trouble
 from service.settings import Settings
-from service.sync.fanout import fan_out
 
 __all__ = ["Look", "LookTools", "Seen"]
 

@@ -15,17 +15,17 @@ from service.accounts.access import AccountAccess, read_directory
 from service.accounts.records import Directory
 from service.aws.door import AwsDoor
 from service.aws.drs import DrsReader
-from service.aws.dynamodb import Table
+from service.aws.dynamodb_write import Table
 from service.aws.ec2 import Ec2Reader
 from service.aws.meter import Meter, metering
 from service.errors import AwsError, ConfigurationError
+from service.fanout import fan_out
 from service.inventory.table import InventoryTable
 from service.models import Coverage, Now, Place, Trouble, iso
 from service.regions.choose import Choice, DiscoveryPolicy, Unreadable, Why, choose
 from service.regions.rows import Note, RegionRow, Sweep
-from service.regions.status_table import RegionStatusTable
+from service.regions.status_write import RegionStatusTable
 from service.settings import Settings
-from service.sync.fanout import fan_out
 from service.sync.judge import Tokens, Visit, account_trouble, judge, note_of, place_trouble, trouble_at
 from service.sync.look import Look, LookTools
 from service.sync.report import InventoryReport, Looked, RunFacts

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.aws.door import AwsDoor
-from service.aws.dynamodb import Table, decode, encode
+from service.aws.dynamodb import decode, encode
+from service.aws.dynamodb_write import Table
 from service.errors import AwsError
 from service.settings import Settings
 from tests.support.estate import Estate

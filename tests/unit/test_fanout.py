@@ -10,8 +10,8 @@ import anyio.lowlevel
 import pytest
 
 from service.errors import AwsError, ConfigurationError
+from service.fanout import fan_out
 from service.models import Call
-from service.sync.fanout import fan_out
 
 DENIED = AwsError("AccessDenied", "no", Call("sts", "AssumeRole", "111122223333", "us-east-1"))
 pytestmark = pytest.mark.timeout(10)  # one that hangs fails soon

@@ -1,0 +1,73 @@
+"""Writes to the region status table, which lose nobody's update."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Final
+
+import anyio
+
+from service.aws.dynamodb_write import Table
+from service.errors import AwsError
+from service.models import Call, Now
+from service.regions.rows import Note, Sweep, fold, parse_row, to_attributes
+from service.regions.status_table import RegionStatusReader
+
+__all__ = ["RegionStatusTable"]
+
+_MOST_ROUNDS: Final = 20
+
+
+class RegionStatusTable(RegionStatusReader):
+    """Reads and writes region status."""
+
+    def __init__(self, table: Table | None, now: Now, *, cache_s: float, timeout_s: float) -> None:
+        super().__init__(table, cache_s=cache_s, timeout_s=timeout_s)
+        self._writable = table
+        self._now = now
+
+    async def record(
+        self,
+        region: str,
+        notes: Iterable[Note],
+        *,
+        requests: Mapping[str, datetime] | None = None,
+        known_accounts: frozenset[str] | None = None,
+        sweep: Sweep | None = None,
+    ) -> None:
+        """Fold looks into a region's row.
+
+        The write holds only if nobody wrote since the read; else it is done again on what is there now. So two syncs at
+        once end as one would, in whatever order they come.
+
+        Raises:
+            AwsError: the row could not be read or written, or was contended for too long.
+        """
+        if self._writable is None:
+            return
+        folded = tuple(notes)
+        for attempt in range(_MOST_ROUNDS):
+            item = await self._writable.get({"region": region})
+            held = parse_row(item) if item else None
+            row = fold(held, region, folded, requests=requests, known_accounts=known_accounts, sweep=sweep)
+            condition, values = _unchanged(item)
+            attributes = to_attributes(row, now=self._now())
+            if await self._writable.update_if({"region": region}, attributes, condition, values):
+                return
+            await anyio.sleep(random.uniform(0, min(1.0, 0.02 * 2**attempt)))  # noqa: S311 - jitter
+        raise AwsError(
+            "TransactionConflictException",
+            f"the row of {region} was written by others {_MOST_ROUNDS} times in a row",
+            Call("dynamodb", "UpdateItem", "hub", region),
+        )
+
+
+def _unchanged(item: Mapping[str, object] | None) -> tuple[str, dict[str, object]]:
+    """Say in DynamoDB's words that the row is still what was read: every writer, old ones too, renews its time."""
+    if item is None:
+        return "attribute_not_exists(#region)", {}
+    if item.get("lastUpdated") is None:
+        return "attribute_not_exists(#lastUpdated)", {}
+    return "#lastUpdated = :held", {"held": item["lastUpdated"]}
