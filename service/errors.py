@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from service.models import Call, Trouble
 from service.models import RegionStatus as S
 
-__all__ = ["AwsError", "ConfigurationError", "DrsSyncError", "Verdict", "classify"]
+__all__ = ["AwsError", "ConfigurationError", "DrsSyncError", "RefusalError", "Verdict", "classify"]
 
 
 class DrsSyncError(Exception):
@@ -19,6 +19,24 @@ class DrsSyncError(Exception):
 
 class ConfigurationError(DrsSyncError):
     """A setting, argument or table schema is wrong; the message says how to mend it."""
+
+
+class RefusalError(DrsSyncError):
+    """A request that is not carried out: wrong input, something that does not exist, or a conflict. Nothing was done.
+
+    Args:
+        code: error code as the platform's callers know it.
+        message: says how to mend it.
+        status: HTTP status; direct callers do not see it.
+        details: further members for programs.
+    """
+
+    def __init__(self, code: str, message: str, *, status: int = 400, details: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.status = status
+        self.details = dict(details or {})
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,14 @@ class Settings(BaseSettings):
     drs_region_status_table: str = Field(
         "", description="DynamoDB table of region status; unset: every region is scanned"
     )
+    tag_sync_config_table: str = Field(
+        "", description="DynamoDB table of the tag sync's lock, memory and last result; unset: it has none of them"
+    )
+    data_management_function_name: str = Field(
+        "", description="Lambda function that queries ask to refresh what is stale; unset: told by the query's own name"
+    )
+    project_name: str = Field("drs-orchestration", description="first part of the tag sync rule's name")
+    environment: str = Field("prod", description="last part of the tag sync rule's name")
     aws_lambda_function_name: str = Field("", description="set by Lambda; decides where metrics are written")
     log_level: str = Field(
         "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="of this package's own log lines"
@@ -59,6 +67,17 @@ class Settings(BaseSettings):
     discovery_call_share: float = Field(0.2, gt=0, le=1, description="discovery keeps scopes below this share of all")
     inventory_refresh_seconds: Seconds = Field(604_800.0, description="an unchanged item is rewritten this often")
     topology_reads_per_scope: int = Field(50, ge=0, description="GetReplicationConfiguration calls per scope and run")
+
+    inventory_fresh_seconds: Seconds = Field(
+        900.0, description="a scope looked at more recently than this is answered from the inventory"
+    )
+    query_deadline_seconds: Seconds = Field(20.0, description="a query answers with what it has after this long")
+    extensions_at_once: int = Field(
+        16, ge=1, le=200, description="servers extended at the same time per account and region"
+    )
+    servers_per_region: int = Field(
+        4000, ge=1, description="DRS quota of source servers per account and region, extended ones included"
+    )
 
     scopes_at_once: int = Field(32, ge=1, le=500, description="(account, region) scopes worked on at the same time")
     calls_at_once: int = Field(64, ge=1, le=1000, description="AWS calls in flight, all accounts and regions together")

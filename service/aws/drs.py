@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Any, Final, Protocol
 
 from service.aws.door import Caller
@@ -12,13 +12,18 @@ from service.models import Call
 __all__ = ["DrsReader", "DrsReads"]
 
 Record = dict[str, Any]
+# The most that the service model of DRS allows per page.
+_EXTENSIBLE_PAGE: Final = 300
+_STAGING_PAGE: Final = 50
 _MOST_PAGES: Final = 1000  # 4,000 servers is the quota of a region: more pages than that is a token going in circles
 
 
 class DrsReads(Protocol):
     """What a sync asks of DRS in one account."""
 
-    def source_servers(self, region: str) -> AsyncGenerator[list[Record], None]:
+    def source_servers(
+        self, region: str, *, staging_accounts: Sequence[str] = ()
+    ) -> AsyncGenerator[list[Record], None]:
         """Give the pages of DescribeSourceServers. Raises AwsError when one cannot be read."""
         ...
 
@@ -38,13 +43,39 @@ class DrsReader:
         self._caller = caller
         self._page_size = page_size
 
-    async def source_servers(self, region: str) -> AsyncGenerator[list[Record], None]:
+    async def source_servers(
+        self, region: str, *, staging_accounts: Sequence[str] = ()
+    ) -> AsyncGenerator[list[Record], None]:
         """Give the pages of DescribeSourceServers, 200 servers each unless set otherwise.
 
         The iterator ends by itself only after the last page; anything else is an error.
+
+        Args:
+            region: where to ask.
+            staging_accounts: only servers that these accounts replicate; none means all, as DRS reads an empty filter.
         """
-        async for page in self._pages("DescribeSourceServers", region, {"maxResults": self._page_size}):
+        filters = {"filters": {"stagingAccountIDs": list(staging_accounts)}} if staging_accounts else {}
+        async for page in self._pages("DescribeSourceServers", region, {"maxResults": self._page_size, **filters}):
             yield page
+
+    async def extensible(self, region: str, staging_account: str) -> list[Record]:
+        """Give the servers of a staging account that are not extended into this account: `arn`, `hostname`, `tags`.
+
+        Servers that are themselves extensions are not among them. Up to 300 a call.
+        """
+        params = {"stagingAccountID": staging_account, "maxResults": _EXTENSIBLE_PAGE}
+        pages = self._pages("ListExtensibleSourceServers", region, params)
+        return [record async for page in pages for record in page]
+
+    async def staging_accounts(self, region: str) -> list[str]:
+        """Name the staging accounts that have a server extended into this account; DRS tells of no others."""
+        pages = self._pages("ListStagingAccounts", region, {"maxResults": _STAGING_PAGE}, result="accounts")
+        return [record["accountID"] async for page in pages for record in page]
+
+    async def launch_configuration(self, region: str, server_id: str) -> Record:
+        """Give the launch configuration of one server."""
+        answer = await self._caller.call("drs", "GetLaunchConfiguration", {"sourceServerID": server_id}, region=region)
+        return {key: value for key, value in answer.items() if key != "ResponseMetadata"}
 
     async def templates(self, region: str) -> list[Record]:
         """Give all replication configuration templates of a region, usually none or one."""
@@ -58,15 +89,17 @@ class DrsReader:
         )
         return {key: value for key, value in answer.items() if key != "ResponseMetadata"}
 
-    async def _pages(self, operation: str, region: str, params: dict[str, Any]) -> AsyncIterator[list[Record]]:
+    async def _pages(
+        self, operation: str, region: str, params: dict[str, Any], *, result: str = "items"
+    ) -> AsyncIterator[list[Record]]:
         seen: set[str] = set()
         token: dict[str, str] = {}
         for _ in range(_MOST_PAGES):
             answer = await self._caller.call("drs", operation, {**params, **token}, region=region)
-            if "items" not in answer:
+            if result not in answer:
                 # botocore turns a body that is not JSON into an answer without members: that is no empty page.
-                raise self._malformed(operation, region, "no items in the answer")
-            yield answer["items"]
+                raise self._malformed(operation, region, f"no {result} in the answer")
+            yield answer[result]
             next_token = answer.get("nextToken")
             if not next_token:
                 return

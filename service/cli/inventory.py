@@ -16,8 +16,8 @@ from service.handlers.app import open_app
 from service.models import Coverage
 from service.regions.choose import Choice
 from service.settings import Settings
+from service.survey import Request
 from service.sync.report import Looked, exit_code
-from service.sync.source_servers import Request
 
 __all__ = ["Accounts", "OutputOption", "sync_inventory", "tables_of"]
 

@@ -15,7 +15,9 @@ from service.models import Now
 from service.regions.choose import RegionSource
 from service.regions.status_write import RegionStatusTable
 from service.settings import Settings
-from service.sync.source_servers import InventorySync, Progress, Request
+from service.survey import Request
+from service.sync.report import Progress
+from service.sync.source_servers import InventorySync
 from service.telemetry import emit_metrics, stream_for
 
 __all__ = ["App", "open_app", "utc_now"]

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from service.handlers.dispatch import Operation, answer_operation
 from service.handlers.host import Host
 from service.handlers.replies import envelope, error_body, not_found
-from service.sync.source_servers import Request
+from service.survey import Request
 
 __all__ = ["handle_sync_source_server_inventory", "lambda_handler"]
 

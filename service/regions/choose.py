@@ -105,6 +105,7 @@ def choose(
     policy: DiscoveryPolicy,
     full_scan: bool = False,
     requested: Sequence[str] = (),
+    places: Sequence[Place] = (),
     excluded: frozenset[str] = frozenset(),
     discover: bool = True,
 ) -> Choice:
@@ -118,6 +119,7 @@ def choose(
         policy: bounds of discovery.
         full_scan: look everywhere.
         requested: look at these regions only.
+        places: look at these places only.
         excluded: regions never looked at, whatever the table says.
         discover: whether inactive places get a look at all; only the inventory sync discovers.
     """
@@ -128,6 +130,9 @@ def choose(
     active = frozenset(
         Place(account_id, row.region) for row in rows for account_id in account_ids if _has_servers(row, account_id)
     )
+    if places:
+        asked_for = {place: Why.REQUESTED for place in places if place.region not in excluded}
+        return Choice(RegionSource.REQUESTED, f"asked for {len(places)} scopes", asked_for, (), active)
     if requested:
         wanted = {
             Place(account_id, region): Why.REQUESTED

@@ -13,9 +13,11 @@ from service.regions.rows import Note
 from service.sync.look import Look, Seen
 from service.sync.report import Looked
 
-__all__ = ["Tokens", "Visit", "account_trouble", "judge", "note_of", "place_trouble", "trouble_at"]
+__all__ = ["COUNTS", "Tokens", "Visit", "account_trouble", "judge", "note_of", "place_trouble", "trouble_at"]
 
 _SWITCHED_OFF: Final = frozenset({RegionStatus.REGION_NOT_ENABLED, RegionStatus.REGION_NOT_OPTED_IN})
+COUNTS: Final = ("serversWritten", "serversUnchanged", "serversRemoved", "serversRejected", "topologiesCaptured")
+"""What an inventory sync counts, by the report's names."""
 _NO_REGION_ADVICE: Final = "no region takes this account's session: use regional STS endpoints, and check the role"
 
 
@@ -55,10 +57,13 @@ def judge(place: Place, look: Look | None, failure: Trouble | None, *, known: bo
         place,
         coverage,
         servers=seen.servers,
-        written=seen.written,
-        removed=seen.removed,
-        rejected=seen.rejected,
-        topologies=seen.topologies,
+        counts={
+            "serversWritten": seen.written,
+            "serversUnchanged": max(0, seen.servers - seen.written - seen.rejected),
+            "serversRemoved": seen.removed,
+            "serversRejected": seen.rejected,
+            "topologiesCaptured": seen.topologies,
+        },
         seconds=seconds,
         troubles=tuple(troubles),
         warnings=tuple(warnings),

@@ -3,33 +3,41 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from datetime import datetime
+from typing import Any, Protocol
 
-from service.models import Coverage, Place, Trouble
+from service.aws.meter import Meter
+from service.models import Coverage, Place, Trouble, iso
+from service.regions.choose import Choice, Why
 
-__all__ = ["InventoryReport", "Looked", "RunFacts", "exit_code"]
+__all__ = ["Looked", "Progress", "RunFacts", "RunReport", "exit_code", "run_facts"]
 
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What became of one scope.
-
-    `servers` were seen; of them `written` had changed, `rejected` could not be used. `removed` were in the table and
-    are no more.
-    """
+    """What became of one scope. `servers` were seen; `counts` says what came of it, by member of the report."""
 
     place: Place
     coverage: Coverage
     servers: int = 0
-    written: int = 0
-    removed: int = 0
-    rejected: int = 0
-    topologies: int = 0
+    counts: Mapping[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     troubles: tuple[Trouble, ...] = ()
     warnings: tuple[Trouble, ...] = ()
+
+
+class Progress(Protocol):
+    """Told how a run gets on."""
+
+    def planned(self, choice: Choice, accounts: int) -> None:
+        """The places are chosen."""
+        ...
+
+    def looked(self, looked: Looked) -> None:
+        """One place is done."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,24 +57,46 @@ class RunFacts:
     scopes_at_once: int
 
 
-@dataclass(slots=True)
-class InventoryReport:
-    """The report of one run, grown look by look: its size depends on regions and troubles, not on servers."""
+def run_facts(
+    operation: str, choice: Choice, meter: Meter, *, started_at: datetime, duration_s: float, scopes_at_once: int
+) -> RunFacts:
+    """Gather what the report of a run says beside its looks."""
+    places = [*choice.look, *choice.skip]
+    return RunFacts(
+        operation=operation,
+        accounts=len({place.account_id for place in places}),
+        region_source=str(choice.source),
+        region_reason=choice.reason,
+        regions=tuple(sorted({place.region for place in places})),
+        discovered=choice.count(Why.DISCOVERY),
+        started_at=iso(started_at),
+        duration_s=duration_s,
+        calls=meter.by_service(),
+        throttled=meter.throttled,
+        scopes_at_once=scopes_at_once,
+    )
 
-    scanned: Counter[str] = field(default_factory=Counter)
-    unwell: Counter[str] = field(default_factory=Counter)
-    failed: Counter[str] = field(default_factory=Counter)
-    coverage: Counter[Coverage] = field(default_factory=Counter)
-    servers_by_region: Counter[str] = field(default_factory=Counter)
-    written: int = 0
-    removed: int = 0
-    rejected: int = 0
-    topologies: int = 0
-    seconds: float = 0.0
-    left_out: int = 0
-    newly_active: set[str] = field(default_factory=set)
-    _troubles: dict[Trouble, set[str]] = field(default_factory=dict)
-    _warnings: dict[Trouble, set[str]] = field(default_factory=dict)
+
+class RunReport:
+    """The report of one run, grown look by look: its size depends on regions and troubles, not on servers.
+
+    Args:
+        counts: members of the report that say what came of the servers; they start at zero.
+    """
+
+    def __init__(self, counts: Sequence[str]) -> None:
+        self._names = tuple(counts)
+        self.counts: Counter[str] = Counter()
+        self.scanned: Counter[str] = Counter()
+        self.unwell: Counter[str] = Counter()
+        self.failed: Counter[str] = Counter()
+        self.coverage: Counter[Coverage] = Counter()
+        self.servers_by_region: Counter[str] = Counter()
+        self.seconds = 0.0
+        self.left_out = 0
+        self.newly_active: set[str] = set()
+        self._troubles: dict[Trouble, set[str]] = {}
+        self._warnings: dict[Trouble, set[str]] = {}
 
     def add(self, looked: Looked) -> None:
         """Count one look."""
@@ -80,10 +110,7 @@ class InventoryReport:
             self.failed[region] += 1
         if looked.servers:
             self.servers_by_region[region] += looked.servers
-        self.written += looked.written
-        self.removed += looked.removed
-        self.rejected += looked.rejected
-        self.topologies += looked.topologies
+        self.counts.update(looked.counts)
         self.seconds += looked.seconds
         _gather(self._troubles, looked.troubles, region)
         _gather(self._warnings, looked.warnings, region)
@@ -91,6 +118,10 @@ class InventoryReport:
     def trouble(self, *troubles: Trouble) -> None:
         """Note what could not be done. The same trouble in many regions is one entry that lists them."""
         _gather(self._troubles, troubles, "")
+
+    def warn(self, *warnings: Trouble) -> None:
+        """Note what an operator should know, and what costs nothing of the result."""
+        _gather(self._warnings, warnings, "")
 
     @property
     def troubles(self) -> int:
@@ -106,12 +137,11 @@ class InventoryReport:
     def as_json(self, run: RunFacts) -> dict[str, Any]:
         """Write the report; all names are camelCase, all times seconds."""
         made = sum(run.calls.get("drs", {}).values())
-        full = made + self.left_out  # a scope without servers is one DescribeSourceServers call
+        full = made + self.left_out  # a scope without servers is one DRS call
         skipped = sorted(set(run.regions) - set(self.scanned))
-        status = _status(self.coverage, self.troubles)
         return {
             "operation": run.operation,
-            "status": status,
+            "status": _status(self.coverage, self.troubles),
             "regionsScanned": len(self.scanned),
             "regionsSkipped": len(skipped),
             "regionsFailed": len(self.unwell),
@@ -129,13 +159,9 @@ class InventoryReport:
                 **{str(each): self.coverage[each] for each in Coverage},
                 "discovery": run.discovered,
             },
-            "serversSynced": self.servers_by_region.total(),
             "serversByRegion": dict(sorted(self.servers_by_region.items())),
-            "serversWritten": self.written,
-            "serversUnchanged": self.servers_by_region.total() - self.written - self.rejected,
-            "serversRemoved": self.removed,
-            "serversRejected": self.rejected,
-            "topologiesCaptured": self.topologies,
+            "serversSynced": self.servers_by_region.total(),
+            **{name: self.counts[name] for name in self._names},
             "apiCalls": {service: dict(operations) for service, operations in run.calls.items()},
             "apiCallsTotal": sum(sum(operations.values()) for operations in run.calls.values()),
             "apiCallsThrottled": run.throttled,

@@ -2,61 +2,35 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import anyio
 
-from service.accounts.access import AccountAccess, read_directory
-from service.accounts.records import Directory
 from service.aws.door import AwsDoor
 from service.aws.drs import DrsReader
 from service.aws.dynamodb_write import Table
 from service.aws.ec2 import Ec2Reader
-from service.aws.meter import Meter, metering
-from service.errors import AwsError, ConfigurationError
+from service.aws.meter import metering
+from service.errors import AwsError
 from service.fanout import fan_out
 from service.inventory.table import InventoryTable
-from service.models import Coverage, Now, Place, Trouble, iso
-from service.regions.choose import Choice, DiscoveryPolicy, Unreadable, Why, choose
-from service.regions.rows import Note, RegionRow, Sweep
+from service.models import Coverage, Now, Place, Trouble
+from service.regions.choose import Unreadable
+from service.regions.rows import Note, Sweep
 from service.regions.status_write import RegionStatusTable
 from service.settings import Settings
-from service.sync.judge import Tokens, Visit, account_trouble, judge, note_of, place_trouble, trouble_at
+from service.survey import Request, Survey, Surveyor
+from service.sync.judge import COUNTS, Tokens, Visit, account_trouble, judge, note_of, place_trouble, trouble_at
 from service.sync.look import Look, LookTools
-from service.sync.report import InventoryReport, Looked, RunFacts
+from service.sync.report import Looked, Progress, RunReport, run_facts
 
-__all__ = ["OPERATION", "InventorySync", "Progress", "Request"]
+__all__ = ["OPERATION", "InventorySync"]
 
 OPERATION: Final = "sync_source_server_inventory"
-_log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What a caller may ask of a run. No accounts means all of them; no regions means: let the table decide."""
-
-    accounts: tuple[str, ...] = ()
-    regions: tuple[str, ...] = ()
-    excluded_regions: tuple[str, ...] = ()
-    full_scan: bool = False
-    budget_s: float | None = None
-
-
-class Progress(Protocol):
-    """Told how a run gets on."""
-
-    def planned(self, choice: Choice, accounts: int) -> None:
-        """The places are chosen."""
-        ...
-
-    def looked(self, looked: Looked) -> None:
-        """One place is done."""
-        ...
 
 
 @dataclass(slots=True)
@@ -64,13 +38,11 @@ class _Run:
     """State of one run."""
 
     request: Request
-    directory: Directory
-    access: AccountAccess
-    choice: Choice
+    survey: Survey
     tools: LookTools
     known_accounts: frozenset[str] | None
     ends_at: float
-    report: InventoryReport = field(default_factory=InventoryReport)
+    report: RunReport = field(default_factory=lambda: RunReport(COUNTS))
     open_looks: Counter[str] = field(default_factory=Counter)
     notes: dict[str, list[Note]] = field(default_factory=dict)
     announced: set[Place] = field(default_factory=set)
@@ -85,6 +57,7 @@ class InventorySync:
         self._settings = settings
         self._status = status
         self._now = now
+        self._surveyor = Surveyor(door, settings, status, now)
 
     async def run(self, request: Request, progress: Progress | None = None) -> dict[str, Any]:
         """Do one sync and give its report.
@@ -94,101 +67,61 @@ class InventorySync:
             AwsError: the hub's credentials or the target accounts table cannot be used.
         """
         self._settings.require("target_accounts_table", "source_server_inventory_table")
-        self._check_regions((*request.regions, *request.excluded_regions))
         began, started_at = anyio.current_time(), self._now()
         with metering() as meter:
             try:
                 run = await self._plan(request, started_at)
                 if progress is not None:
-                    progress.planned(run.choice, len({place.account_id for place in run.choice.look}))
+                    progress.planned(run.survey.choice, len({place.account_id for place in run.survey.choice.look}))
                 swept = await self._begin_sweep(run)
                 await self._look_everywhere(run, progress)
                 await self._tidy(run, swept)
             finally:
                 self._status.invalidate()
-        return run.report.as_json(self._facts(run, meter, started_at, anyio.current_time() - began))
-
-    def _check_regions(self, regions: Iterable[str]) -> None:
-        unknown = sorted(set(regions) - set(self._settings.drs_regions))
-        if unknown:
-            raise ConfigurationError(
-                f"unknown region {', '.join(unknown)}: known are {' '.join(self._settings.drs_regions)}; "
-                "add new ones to DRS_REGIONS"
-            )
+        facts = run_facts(
+            OPERATION,
+            run.survey.choice,
+            meter,
+            started_at=started_at,
+            duration_s=anyio.current_time() - began,
+            scopes_at_once=self._settings.scopes_at_once,
+        )
+        return run.report.as_json(facts)
 
     async def _plan(self, request: Request, started_at: datetime) -> _Run:
-        identity = await self._door.identity()
-        region = self._door.hub_region
-        directory, troubles = await read_directory(
-            Table(self._door.hub(), self._settings.target_accounts_table, region)
-        )
-        accounts = _wanted(request.accounts, directory, self._settings.target_accounts_table)
-        rows = await self._status.rows()
-        choice = self._choose(request, rows, accounts)
-        access = AccountAccess(self._door, directory)
-        inventory = InventoryTable(Table(self._door.hub(), self._settings.source_server_inventory_table, region))
+        survey = await self._surveyor.survey(request, operation=OPERATION, discover=True)
+        name = self._settings.source_server_inventory_table
+        inventory = InventoryTable(Table(self._door.hub(), name, self._door.hub_region))
         await inventory.check()
 
         async def ec2_of(account_id: str) -> Ec2Reader:
-            return Ec2Reader(await access.caller(account_id))
+            return Ec2Reader(await survey.access.caller(account_id))
 
         async def announce(places: set[Place]) -> None:
             await self._announce(run, places)
 
+        everyone = not (request.accounts or request.places or survey.troubles)
         run = _Run(
             request=request,
-            directory=directory,
-            access=access,
-            choice=choice,
-            tools=LookTools(inventory, ec2_of, self._settings, self._now, identity.partition, started_at, announce),
+            survey=survey,
+            tools=LookTools(
+                inventory, ec2_of, self._settings, self._now, survey.identity.partition, started_at, announce
+            ),
             # Only a run that saw every account may say which entries of the status table belong to none.
-            known_accounts=None if request.accounts or troubles else frozenset(directory.targets),
+            known_accounts=frozenset(survey.directory.targets) if everyone else None,
             ends_at=anyio.current_time() + (request.budget_s if request.budget_s is not None else float("inf")),
         )
-        run.report.trouble(*troubles)
-        run.report.skip(choice.skip)
-        run.open_looks.update(place.region for place in choice.look)
+        run.report.trouble(*survey.troubles)
+        run.report.skip(survey.choice.skip)
+        run.open_looks.update(place.region for place in survey.choice.look)
         return run
-
-    def _choose(self, request: Request, rows: Sequence[RegionRow] | Unreadable, accounts: Collection[str]) -> Choice:
-        settings = self._settings
-        excluded = frozenset((*request.excluded_regions, *settings.drs_excluded_regions))
-        choice = choose(
-            rows,
-            accounts,
-            settings.drs_regions,
-            now=self._now(),
-            policy=DiscoveryPolicy(
-                window_s=settings.discovery_window_seconds,
-                interval_s=settings.sync_interval_seconds,
-                call_share=settings.discovery_call_share,
-            ),
-            full_scan=request.full_scan,
-            requested=request.regions,
-            excluded=excluded,
-        )
-        level = logging.WARNING if choice.source.is_fallback else logging.INFO
-        _log.log(
-            level,
-            "regions chosen",
-            extra={
-                "operation": OPERATION,
-                "regionSource": str(choice.source),
-                "reason": choice.reason,
-                "activeScopes": choice.count(Why.ACTIVE),
-                "discoveryScopes": choice.count(Why.DISCOVERY),
-                "scopes": len(choice.look),
-                "scopesSkipped": len(choice.skip),
-            },
-        )
-        return choice
 
     async def _look_everywhere(self, run: _Run, progress: Progress | None) -> None:
         async def visit(place: Place) -> Visit:
             return await self._visit(run, place)
 
         # Region by region, so that the first rows of the status table are written early.
-        places = sorted(run.choice.look, key=lambda place: (place.region, place.account_id))
+        places = sorted(run.survey.choice.look, key=lambda place: (place.region, place.account_id))
         async with fan_out(places, visit, at_once=self._settings.scopes_at_once) as visits:
             async for done in visits:
                 if progress is not None:
@@ -207,10 +140,10 @@ class InventorySync:
             return Visit(Looked(place, Coverage.FAILED, troubles=(trouble,)))
         look: Look | None = None
         failure: Trouble | None = None
-        known = place in run.choice.known_active
+        known = place in run.survey.choice.known_active
         with anyio.move_on_after(remaining) as deadline:
             try:
-                caller = await run.access.caller(place.account_id)
+                caller = await run.survey.access.caller(place.account_id)
                 look = Look(place, DrsReader(caller, page_size=self._settings.drs_page_size), run.tools)
                 await look.run(had_servers=known)
             except AwsError as error:
@@ -223,9 +156,9 @@ class InventorySync:
         """Count a look, note it for the region's row, and write the row once the region's last look is in."""
         place = visit.looked.place
         run.report.add(visit.looked)
-        if note := note_of(visit, run.choice, self._now()):
+        if note := note_of(visit, run.survey.choice, self._now()):
             run.notes.setdefault(place.region, []).append(note)
-            if note.server_count and place.region not in {known.region for known in run.choice.known_active}:
+            if note.server_count and place.region not in {known.region for known in run.survey.choice.known_active}:
                 run.report.newly_active.add(place.region)
         run.open_looks[place.region] -= 1
         if run.open_looks[place.region] == 0:
@@ -247,7 +180,7 @@ class InventorySync:
         """
         for place in sorted(places - run.announced):
             run.announced.add(place)
-            if place.account_id in run.directory.targets and place not in run.choice.look:
+            if place.account_id in run.survey.directory.targets and place not in run.survey.choice.look:
                 await self._status.record(place.region, (), requests={place.account_id: self._now()})
 
     async def _begin_sweep(self, run: _Run) -> tuple[str, ...]:
@@ -255,9 +188,9 @@ class InventorySync:
 
         Gives the regions whose rows carry such a note, this run's and those of earlier ones.
         """
-        open_sweeps = run.choice.open_sweeps
-        if run.choice.source.is_fallback and run.choice.look:
-            first = min(place.region for place in run.choice.look)
+        open_sweeps = run.survey.choice.open_sweeps
+        if run.survey.choice.source.is_fallback and run.survey.choice.look:
+            first = min(place.region for place in run.survey.choice.look)
             try:
                 await self._status.record(first, (), sweep=Sweep(run.tools.run_started_at))
             except AwsError as error:
@@ -273,36 +206,10 @@ class InventorySync:
             for region in sorted(strangers):
                 await self._record(run, region, [])
         # A run over some accounts only, or one out of time, has not come to the end of it.
-        if run.request.accounts or anyio.current_time() >= run.ends_at:
+        if run.request.accounts or run.request.places or anyio.current_time() >= run.ends_at:
             return
         for region in sorted(set(swept)):
             try:
                 await self._status.record(region, (), sweep=Sweep(run.tools.run_started_at, ended=True))
             except AwsError as error:
                 run.report.trouble(error.trouble)
-
-    def _facts(self, run: _Run, meter: Meter, started_at: datetime, duration_s: float) -> RunFacts:
-        places = [*run.choice.look, *run.choice.skip]
-        return RunFacts(
-            operation=OPERATION,
-            accounts=len({place.account_id for place in places}),
-            region_source=str(run.choice.source),
-            region_reason=run.choice.reason,
-            regions=tuple(sorted({place.region for place in places})),
-            discovered=run.choice.count(Why.DISCOVERY),
-            started_at=iso(started_at),
-            duration_s=duration_s,
-            calls=meter.by_service(),
-            throttled=meter.throttled,
-            scopes_at_once=self._settings.scopes_at_once,
-        )
-
-
-def _wanted(asked: Sequence[str], directory: Directory, table_name: str) -> Collection[str]:
-    unknown = sorted(set(asked) - set(directory.targets))
-    if unknown:
-        raise ConfigurationError(
-            f"account {', '.join(unknown)} is not in the target accounts table {table_name}; "
-            f"it holds {', '.join(sorted(directory.targets)) or 'none'}"
-        )
-    return set(asked) or directory.targets.keys()

@@ -13,10 +13,10 @@ from service.models import Call, Coverage, Place, RegionStatus, Trouble
 from service.regions.choose import Choice, RegionSource, Why
 from service.regions.rows import Note, fold
 from service.settings import Settings
+from service.survey import Request, Surveyor
 from service.sync.judge import Tokens, Visit, account_trouble, judge, note_of
 from service.sync.look import Look, LookTools, Seen
 from service.sync.report import Looked
-from service.sync.source_servers import InventorySync, Request, _wanted
 
 ACCOUNT: Final = "111122223333"
 PLACE: Final = Place(ACCOUNT, "us-west-2")
@@ -107,7 +107,7 @@ def test_trouble_on_the_way_makes_a_whole_listing_partial_and_its_count_stands()
     ec2 = trouble(DENIED, service="ec2")
     looked, note = verdict(look(servers=4, written=4, removed=1, **ALL_OF_IT, troubles=[ec2]), None)
     assert (looked.coverage, looked.troubles) == (P, (ec2,))
-    assert (looked.written, looked.removed) == (4, 1)
+    assert (looked.counts["serversWritten"], looked.counts["serversRemoved"]) == (4, 1)
     assert note == Note(ACCOUNT, ACTIVE, LOOKED_AT, 4)
 
 
@@ -179,28 +179,30 @@ def test_an_account_that_cannot_be_entered_is_told_without_blaming_a_region(code
 
 def test_accounts_asked_for_must_be_known() -> None:
     directory = Directory([parse_account({"accountId": ACCOUNT}), parse_account({"accountId": "222233334444"})])
-    assert set(_wanted((), directory, "t")) == {ACCOUNT, "222233334444"}
-    assert set(_wanted((ACCOUNT,), directory, "t")) == {ACCOUNT}
-    with pytest.raises(ConfigurationError, match=r"999999999999.*table-of-accounts.*111122223333, 222233334444"):
-        _wanted((ACCOUNT, "999999999999"), directory, "table-of-accounts")
+    check = surveyor().check_accounts
+    assert set(check(Request(), directory)) == {ACCOUNT, "222233334444"}
+    assert set(check(Request(accounts=(ACCOUNT,)), directory)) == {ACCOUNT}
+    assert set(check(Request(places=(PLACE,)), directory)) == {ACCOUNT}
+    with pytest.raises(ConfigurationError, match=r"999999999999.*it holds 111122223333, 222233334444"):
+        check(Request(accounts=(ACCOUNT, "999999999999")), directory)
 
 
-def sync() -> InventorySync:
-    return InventorySync(UNUSED, Settings(), UNUSED, lambda: LATER)
+def surveyor() -> Surveyor:
+    return Surveyor(UNUSED, Settings(), UNUSED, lambda: LATER)
 
 
 def test_a_region_both_requested_and_excluded_leaves_nothing_to_look_at() -> None:
     rows = [fold(None, "us-west-2", [Note(ACCOUNT, ACTIVE, LOOKED_AT, 4)])]
     request = Request(regions=("us-east-1",), excluded_regions=("us-east-1",))
-    choice = sync()._choose(request, rows, [ACCOUNT])
+    choice = surveyor()._choose(request, rows, [ACCOUNT], operation="x", discover=True)
     assert choice.source is RegionSource.REQUESTED
     assert not choice.look
 
 
 def test_an_unknown_region_is_refused_and_the_known_ones_named() -> None:
-    sync()._check_regions(["us-east-1"])
+    surveyor().check_regions(["us-east-1"])
     with pytest.raises(ConfigurationError, match=r"mars-north-1.*us-east-1.*DRS_REGIONS"):
-        sync()._check_regions(["us-east-1", "mars-north-1"])
+        surveyor().check_regions(["us-east-1", "mars-north-1"])
 
 
 def off(region: str) -> Visit:

@@ -1,0 +1,167 @@
+"""What a run or a query starts from: who the hub is, which accounts there are, which places deserve a call."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from service.accounts.access import AccountAccess, read_directory
+from service.accounts.records import Directory
+from service.aws.door import AwsDoor, Identity
+from service.aws.dynamodb import TableReader
+from service.errors import ConfigurationError
+from service.models import Now, Place, Trouble
+from service.regions.choose import Choice, DiscoveryPolicy, Unreadable, Why, choose
+from service.regions.rows import RegionRow
+from service.regions.status_table import RegionStatusReader
+from service.settings import Settings
+
+__all__ = ["Request", "Survey", "Surveyor"]
+
+_log: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a caller asks of a run. No accounts means all of them; no regions means: let the table decide.
+
+    `places` narrows it to these (account, region) pairs, whatever else is asked. `budget_s`: seconds until the run must
+    have ended, None for no limit. `dry_run`: say what would be written, write nothing.
+    """
+
+    accounts: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+    excluded_regions: tuple[str, ...] = ()
+    full_scan: bool = False
+    places: tuple[Place, ...] = ()
+    budget_s: float | None = None
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """The lie of the land at the start of a run.
+
+    `troubles` are records of the target accounts table that cannot be used.
+    """
+
+    identity: Identity
+    directory: Directory
+    troubles: tuple[Trouble, ...]
+    access: AccountAccess
+    accounts: frozenset[str]
+    rows: tuple[RegionRow, ...] | Unreadable
+    choice: Choice
+
+
+class Surveyor:
+    """Makes surveys; one instance serves many runs."""
+
+    def __init__(self, door: AwsDoor, settings: Settings, status: RegionStatusReader, now: Now) -> None:
+        self._door = door
+        self._settings = settings
+        self._status = status
+        self._now = now
+
+    async def directory(self) -> tuple[Directory, list[Trouble]]:
+        """Read the target accounts.
+
+        Raises:
+            ConfigurationError: the table's name is not set.
+            AwsError: the table could not be read.
+        """
+        self._settings.require("target_accounts_table")
+        return await read_directory(
+            TableReader(self._door.hub(), self._settings.target_accounts_table, self._door.hub_region)
+        )
+
+    async def survey(self, request: Request, *, operation: str, discover: bool) -> Survey:
+        """Look around: three reads at most, none of DRS.
+
+        Args:
+            request: what the caller asks.
+            operation: named in the log.
+            discover: whether inactive places get a look in turn.
+
+        Raises:
+            ConfigurationError: an account or region is not known, or a setting is missing; DRS was not asked.
+            AwsError: the hub's credentials or the target accounts table cannot be used.
+        """
+        self.check_regions((*request.regions, *request.excluded_regions, *(place.region for place in request.places)))
+        identity = await self._door.identity()
+        directory, troubles = await self.directory()
+        accounts = self.check_accounts(request, directory)
+        rows = await self._status.rows()
+        choice = self._choose(request, rows, accounts, operation=operation, discover=discover)
+        return Survey(
+            identity,
+            directory,
+            tuple(troubles),
+            AccountAccess(self._door, directory),
+            frozenset(accounts),
+            rows,
+            choice,
+        )
+
+    def check_regions(self, regions: Iterable[str]) -> None:
+        """Make sure that regions are known. Raises ConfigurationError naming those that are not."""
+        unknown = sorted(set(regions) - set(self._settings.drs_regions))
+        if unknown:
+            raise ConfigurationError(
+                f"unknown region {', '.join(unknown)}: known are {' '.join(self._settings.drs_regions)}; "
+                "add new ones to DRS_REGIONS"
+            )
+
+    def check_accounts(self, request: Request, directory: Directory) -> Collection[str]:
+        """Name the accounts of a run. Raises ConfigurationError when one asked for is no target."""
+        asked = {*request.accounts, *(place.account_id for place in request.places)}
+        unknown = sorted(asked - set(directory.targets))
+        if unknown:
+            raise ConfigurationError(
+                f"account {', '.join(unknown)} is not in the target accounts table "
+                f"{self._settings.target_accounts_table}; it holds {', '.join(sorted(directory.targets)) or 'none'}"
+            )
+        return asked or directory.targets.keys()
+
+    def _choose(
+        self,
+        request: Request,
+        rows: Sequence[RegionRow] | Unreadable,
+        accounts: Collection[str],
+        *,
+        operation: str,
+        discover: bool,
+    ) -> Choice:
+        settings = self._settings
+        choice = choose(
+            rows,
+            accounts,
+            settings.drs_regions,
+            now=self._now(),
+            policy=DiscoveryPolicy(
+                window_s=settings.discovery_window_seconds,
+                interval_s=settings.sync_interval_seconds,
+                call_share=settings.discovery_call_share,
+            ),
+            full_scan=request.full_scan,
+            requested=request.regions,
+            places=request.places,
+            excluded=frozenset((*request.excluded_regions, *settings.drs_excluded_regions)),
+            discover=discover,
+        )
+        _log.log(
+            logging.WARNING if choice.source.is_fallback else logging.INFO,
+            "regions chosen",
+            extra={
+                "operation": operation,
+                "regionSource": str(choice.source),
+                "reason": choice.reason,
+                "activeScopes": choice.count(Why.ACTIVE),
+                "discoveryScopes": choice.count(Why.DISCOVERY),
+                "scopes": len(choice.look),
+                "scopesSkipped": len(choice.skip),
+            },
+        )
+        return choice
