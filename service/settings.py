@@ -82,8 +82,11 @@ class Settings(BaseSettings):
     scopes_at_once: int = Field(32, ge=1, le=500, description="(account, region) scopes worked on at the same time")
     calls_at_once: int = Field(64, ge=1, le=1000, description="AWS calls in flight, all accounts and regions together")
     drs_calls_per_second: float = Field(5.0, gt=0, description="start rate per account and region; AWS publishes none")
+    drs_most_calls_per_second: float = Field(
+        100.0, gt=0, description="rate per account and region that DRS calls may reach while nothing is throttled"
+    )
     drs_burst: int = Field(10, ge=1, description="calls that may go out at once after a pause")
-    drs_calls_at_once: int = Field(2, ge=1, description="DRS calls in flight per account and region")
+    drs_calls_at_once: int = Field(16, ge=1, description="DRS calls in flight per account and region")
     drs_page_size: int = Field(200, ge=1, le=1000, description="maxResults of DescribeSourceServers")
     connect_timeout_seconds: Seconds = Field(3.0, description="of one connection attempt")
     read_timeout_seconds: Seconds = Field(10.0, description="between two pieces of an answer")

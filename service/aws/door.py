@@ -82,7 +82,14 @@ class AwsDoor:
         self._stack = AsyncExitStack()
         self._clients: dict[tuple[str, str], Any] = {}
         self._building = anyio.Lock()
-        self._rates = rates(Rate(settings.drs_calls_per_second, settings.drs_burst, settings.drs_calls_at_once))
+        self._rates = rates(
+            Rate(
+                settings.drs_calls_per_second,
+                settings.drs_burst,
+                settings.drs_calls_at_once,
+                settings.drs_most_calls_per_second,
+            )
+        )
         self._lanes: dict[tuple[str, str, str], _Lane] = {}
         self._in_flight = anyio.CapacityLimiter(settings.calls_at_once)
         self._budget = RetryBudget()

@@ -15,11 +15,15 @@ __all__ = ["Pace", "Rate", "RetryBudget", "backoff_s", "rates"]
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Where a pace starts: calls per second, calls at once after a pause, calls in flight."""
+    """Where a pace starts: calls per second, calls at once after a pause, calls in flight.
+
+    `most` is how many calls per second a pace may reach where the service never throttles; None: it stays at the start.
+    """
 
     per_second: float
     burst: int
     at_once: int
+    most: float | None = None
 
 
 _OTHERS: Final[Mapping[str, Rate]] = MappingProxyType(
@@ -41,20 +45,26 @@ def rates(drs: Rate) -> Mapping[str, Rate]:
 
 @dataclass(slots=True)
 class Pace:
-    """A token bucket whose rate halves on throttling and recovers by equal steps.
+    """A token bucket whose rate looks for what the service bears: up call by call, by half down on throttling.
 
-    Times are seconds of one monotonic clock.
+    It grows only while calls have to wait for it: by one a second per success until the first throttling, which doubles
+    it about once a second; afterwards by a twentieth of the start rate, and ten times slower near the rate that was
+    throttled last. Times are seconds of one monotonic clock.
     """
 
     rate: Rate
     per_second: float = field(init=False)
     _tokens: float = field(init=False)
+    _most: float = field(init=False)
     _at: float = 0.0
     _not_before: float = 0.0
     _slowed_at: float = float("-inf")
+    _refused_at_rate: float = float("inf")
+    _is_waited_for: bool = False
 
     def __post_init__(self) -> None:
         self.per_second = self.rate.per_second
+        self._most = max(self.rate.per_second, self.rate.most or 0.0)
         self._tokens = float(self.rate.burst)
 
     def reserve(self, now: float) -> float:
@@ -63,6 +73,7 @@ class Pace:
         self._tokens = min(float(self.rate.burst), self._tokens + max(0.0, start - self._at) * self.per_second)
         self._at = max(self._at, start)
         self._tokens -= 1.0
+        self._is_waited_for = self._tokens < 0
         return start - now + max(0.0, -self._tokens / self.per_second)
 
     def throttled(self, now: float, *, sent_at: float, retry_after_s: float | None) -> None:
@@ -73,12 +84,20 @@ class Pace:
         if sent_at <= self._slowed_at:
             return
         self._slowed_at = now
+        self._refused_at_rate = self.per_second
         self.per_second = max(self.rate.per_second / 16, self.per_second / 2)
         self._tokens = min(self._tokens, 0.0)
 
     def succeeded(self) -> None:
-        """Recover by a twentieth of the start rate per call that went well."""
-        self.per_second = min(self.rate.per_second, self.per_second + self.rate.per_second / 20)
+        """Speed up a little, if this pace is what holds calls back."""
+        start = self.rate.per_second
+        if self._refused_at_rate == float("inf"):
+            step = 1.0 if self._is_waited_for else 0.0
+        elif self.per_second < max(start, 0.9 * self._refused_at_rate):
+            step = start / 20
+        else:
+            step = start / 200 if self._is_waited_for else 0.0
+        self.per_second = min(self._most, self.per_second + step)
 
 
 @dataclass(slots=True)

@@ -87,6 +87,46 @@ def test_it_slows_down_to_a_sixteenth_at_most_and_recovers_by_twentieths() -> No
     assert pace.per_second == 5.0
 
 
+GROWING: Final = Rate(per_second=5.0, burst=10, at_once=2, most=100.0)
+
+
+def test_while_nothing_is_throttled_the_rate_doubles_about_once_a_second() -> None:
+    pace, now, at = Pace(GROWING), 0.0, {}
+    for _ in range(600):
+        now += pace.reserve(now)
+        pace.succeeded()
+        at[math.floor(now)] = pace.per_second
+    assert at[1] > 8
+    assert at[3] > 3 * at[1]
+    assert pace.per_second == 100.0
+
+
+def test_it_does_not_grow_while_nobody_waits_for_it() -> None:
+    pace = Pace(GROWING)
+    for second in range(1000):
+        assert pace.reserve(float(second)) == 0
+        pace.succeeded()
+    assert pace.per_second == 5.0
+
+
+@pytest.mark.parametrize("bears", [3.0, 5.0, 20.0, 60.0])
+def test_it_finds_what_the_service_bears_and_few_calls_are_refused(bears: float) -> None:
+    """The service here is a token bucket of its own."""
+    pace, now, tokens, at, refused, done = Pace(GROWING), 0.0, 10.0, 0.0, 0, 0
+    while done < 1000:
+        now += max(pace.reserve(now), 0.001)
+        tokens, at = min(10.0, tokens + (now - at) * bears), now
+        if tokens >= 1:
+            tokens -= 1
+            done += 1
+            pace.succeeded()
+        else:
+            refused += 1
+            pace.throttled(now, sent_at=now, retry_after_s=None)
+    assert refused / done < (0.1 if bears >= GROWING.per_second else 0.15)
+    assert done / now > 0.6 * bears
+
+
 def test_after_a_slow_down_no_burst_is_left() -> None:
     pace = Pace(RATE)
     pace.throttled(0.0, sent_at=0.0, retry_after_s=None)
