@@ -96,8 +96,7 @@ def test_while_nothing_is_throttled_the_rate_doubles_about_once_a_second() -> No
         now += pace.reserve(now)
         pace.succeeded()
         at[math.floor(now)] = pace.per_second
-    assert at[1] > 8
-    assert at[3] > 3 * at[1]
+    assert at[0] < 20 <= 2 * at[0] <= at[1] < 100
     assert pace.per_second == 100.0
 
 
