@@ -77,13 +77,14 @@ class Surveyor:
             TableReader(self._door.hub(), self._settings.target_accounts_table, self._door.hub_region)
         )
 
-    async def survey(self, request: Request, *, operation: str, discover: bool) -> Survey:
+    async def survey(self, request: Request, *, operation: str, discover: bool, shared: bool = False) -> Survey:
         """Look around: three reads at most, none of DRS.
 
         Args:
             request: what the caller asks.
             operation: named in the log.
             discover: whether inactive places get a look in turn.
+            shared: a region that has servers of one account is looked at for all of them.
 
         Raises:
             ConfigurationError: an account or region is not known, or a setting is missing; DRS was not asked.
@@ -94,7 +95,7 @@ class Surveyor:
         directory, troubles = await self.directory()
         accounts = self.check_accounts(request, directory)
         rows = await self._status.rows()
-        choice = self._choose(request, rows, accounts, operation=operation, discover=discover)
+        choice = self._choose(request, rows, accounts, operation=operation, discover=discover, shared=shared)
         return Survey(
             identity,
             directory,
@@ -133,6 +134,7 @@ class Surveyor:
         *,
         operation: str,
         discover: bool,
+        shared: bool,
     ) -> Choice:
         settings = self._settings
         choice = choose(
@@ -150,6 +152,9 @@ class Surveyor:
             places=request.places,
             excluded=frozenset((*request.excluded_regions, *settings.drs_excluded_regions)),
             discover=discover,
+            shared=shared,
+            # Whoever does not discover would otherwise never find the first server.
+            every_if_none=not discover,
         )
         _log.log(
             logging.WARNING if choice.source.is_fallback else logging.INFO,

@@ -27,13 +27,14 @@ class RegionSource(StrEnum):
     STATUS_TABLE_NONE_ACTIVE = "status_table_none_active"
     FALLBACK_EMPTY = "fallback_table_empty"
     FALLBACK_UNAVAILABLE = "fallback_table_unavailable"
+    FALLBACK_NONE_ACTIVE = "fallback_none_active"
     FULL_SCAN = "full_scan"
     REQUESTED = "requested"
 
     @property
     def is_fallback(self) -> bool:
         """Whether every region is scanned for want of knowledge, which deserves a warning."""
-        return self in {RegionSource.FALLBACK_EMPTY, RegionSource.FALLBACK_UNAVAILABLE}
+        return self.startswith("fallback")
 
 
 class Why(StrEnum):
@@ -108,6 +109,8 @@ def choose(
     places: Sequence[Place] = (),
     excluded: frozenset[str] = frozenset(),
     discover: bool = True,
+    shared: bool = False,
+    every_if_none: bool = False,
 ) -> Choice:
     """Choose the places to look at.
 
@@ -122,6 +125,8 @@ def choose(
         places: look at these places only.
         excluded: regions never looked at, whatever the table says.
         discover: whether inactive places get a look at all; only the inventory sync discovers.
+        shared: a region that has servers of one account is looked at for all of them.
+        every_if_none: a table that knows of no servers means every region, as an empty one does.
     """
     account_ids = sorted(set(accounts))
     rows = () if isinstance(table, Unreadable) else [row for row in table if row.region not in excluded]
@@ -145,20 +150,32 @@ def choose(
     every = {Place(account_id, region): Why.EVERY for account_id in account_ids for region in regions}
     if full_scan:
         return Choice(RegionSource.FULL_SCAN, "a full scan was asked for", every, (), active, open_sweeps)
-    if isinstance(table, Unreadable):
-        return Choice(RegionSource.FALLBACK_UNAVAILABLE, table.reason, every, ())
-    if not table:
-        return Choice(RegionSource.FALLBACK_EMPTY, "the region status table is empty", every, ())
     regions_active = sum(1 for row in rows if row.server_count > 0)
+    fallback = _fallback(table, rows, every_if_none=every_if_none)
+    if fallback is not None:
+        return Choice(*fallback, every, ())
     source = RegionSource.STATUS_TABLE if regions_active else RegionSource.STATUS_TABLE_NONE_ACTIVE
     reason = f"{regions_active} of {len(rows)} regions in the table have servers"
     swept_since = _open_sweep(rows)
     if swept_since is not None:
         reason += "; an earlier run over every region was cut short"
     look, skip = _filtered(
-        rows, account_ids, regions, now, policy=policy if discover else None, swept_since=swept_since
+        rows, account_ids, regions, now, policy=policy if discover else None, swept_since=swept_since, shared=shared
     )
     return Choice(source, reason, look, skip, active, open_sweeps)
+
+
+def _fallback(
+    table: Sequence[RegionRow] | Unreadable, rows: Sequence[RegionRow], *, every_if_none: bool
+) -> tuple[RegionSource, str] | None:
+    """Tell why the table gives no choice; None when it does."""
+    if isinstance(table, Unreadable):
+        return RegionSource.FALLBACK_UNAVAILABLE, table.reason
+    if not table:
+        return RegionSource.FALLBACK_EMPTY, "the region status table is empty"
+    if every_if_none and not any(row.server_count > 0 or _is_pointed_at(row) for row in rows):
+        return RegionSource.FALLBACK_NONE_ACTIVE, f"none of {len(rows)} regions in the table has servers"
+    return None
 
 
 def _has_servers(row: RegionRow, account_id: str) -> bool:
@@ -181,6 +198,7 @@ def _filtered(
     *,
     policy: DiscoveryPolicy | None,
     swept_since: datetime | None,
+    shared: bool,
 ) -> tuple[dict[Place, Why], tuple[Place, ...]]:
     by_region = {row.region: row for row in rows}
     new_accounts = _new_accounts(rows, account_ids)
@@ -190,6 +208,8 @@ def _filtered(
         for region in regions:
             place, row = Place(account_id, region), by_region.get(region)
             why = Why.NEW_ACCOUNT if account_id in new_accounts else _why(row, account_id)
+            if why is None and shared and row is not None and row.server_count > 0:
+                why = Why.ACTIVE
             seen = _idle(row, place)
             if why is None and swept_since is not None and not (seen.ours and seen.last_look >= swept_since):
                 why = Why.SWEEP

@@ -18,7 +18,7 @@ from service.sandbox.faults import Faults
 from service.sandbox.fleet import parse_model
 from service.sandbox.server import Sandbox
 from service.settings import load_settings
-from service.sync.source_servers import Request
+from service.survey import Request
 
 _numbers = itertools.count(100_000)
 

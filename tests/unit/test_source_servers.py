@@ -194,7 +194,7 @@ def surveyor() -> Surveyor:
 def test_a_region_both_requested_and_excluded_leaves_nothing_to_look_at() -> None:
     rows = [fold(None, "us-west-2", [Note(ACCOUNT, ACTIVE, LOOKED_AT, 4)])]
     request = Request(regions=("us-east-1",), excluded_regions=("us-east-1",))
-    choice = surveyor()._choose(request, rows, [ACCOUNT], operation="x", discover=True)
+    choice = surveyor()._choose(request, rows, [ACCOUNT], operation="x", discover=True, shared=False)
     assert choice.source is RegionSource.REQUESTED
     assert not choice.look
 

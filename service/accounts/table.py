@@ -1,0 +1,75 @@
+"""The target accounts table: its records as they are, and the changes to their staging accounts.
+
+A record belongs to several writers, so every change is a compare-and-set of the list it changes; members of records
+that are not known here are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import anyio
+
+from service.accounts.staging import Records, StagingChange, staging_records
+from service.aws.dynamodb import Item
+from service.aws.dynamodb_write import Table
+from service.errors import AwsError, RefusalError
+from service.models import Call, iso
+
+__all__ = ["TargetAccountsTable"]
+
+_MOST_ROUNDS: Final = 10
+
+
+class TargetAccountsTable:
+    """Reads and changes single records."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    async def get(self, account_id: str) -> Item | None:
+        """Give the record of a target account; None when there is none. Raises AwsError."""
+        return await self._table.get({"accountId": account_id})
+
+    async def change_staging(self, account_id: str, change: StagingChange, *, now: datetime) -> Sequence[Item]:
+        """Change the staging accounts of a target; give them as they are now.
+
+        `change` may be called again when another writer was faster. It changes nothing when it gives back what it got.
+
+        Raises:
+            RefusalError: there is no such target account, or `change` refused.
+            AwsError: the table could not be read or written, or was contended for too long.
+        """
+        for attempt in range(_MOST_ROUNDS):
+            item = await self.get(account_id)
+            if item is None:
+                raise RefusalError(
+                    "TARGET_ACCOUNT_NOT_FOUND", f"there is no target account {account_id}; add it first", status=404
+                )
+            held, removed = staging_records(item), staging_records(item, "removedStagingAccounts")
+            wanted, gone = change([*held], [*removed])
+            if (wanted, gone) == (held, removed) or await self._put(account_id, item, wanted, gone, now):
+                return wanted
+            await anyio.sleep(min(1.0, 0.02 * 2**attempt))
+        raise AwsError(
+            "TransactionConflictException",
+            f"the record of {account_id} was written by others {_MOST_ROUNDS} times in a row",
+            Call("dynamodb", "UpdateItem", account_id, ""),
+        )
+
+    async def _put(
+        self, account_id: str, held: Mapping[str, Any], wanted: Records, gone: Records, now: datetime
+    ) -> bool:
+        parts, values = [], {}
+        for name, label in (("stagingAccounts", "held"), ("removedStagingAccounts", "gone")):
+            if name in held:
+                parts.append(f"#{name} = :{label}")
+                values[label] = held[name]
+            else:
+                parts.append(f"attribute_not_exists( #{name} )")
+        assign = {"stagingAccounts": wanted, "removedStagingAccounts": gone or None, "updatedAt": iso(now)}
+        return await self._table.update_if(
+            {"accountId": account_id}, assign, " AND ".join(["attribute_exists( #accountId )", *parts]), values
+        )
