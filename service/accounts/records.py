@@ -9,7 +9,15 @@ from typing import Any, Final
 
 from service.errors import ConfigurationError
 
-__all__ = ["DEFAULT_EXTERNAL_ID", "DEFAULT_ROLE_NAME", "Account", "Directory", "RoleRef", "parse_account"]
+__all__ = [
+    "DEFAULT_EXTERNAL_ID",
+    "DEFAULT_ROLE_NAME",
+    "Account",
+    "Directory",
+    "RoleRef",
+    "parse_account",
+    "staging_records",
+]
 
 DEFAULT_ROLE_NAME: Final = "DRSOrchestrationRole"
 DEFAULT_EXTERNAL_ID: Final = "drs-orchestration-cross-account"
@@ -47,12 +55,18 @@ class RoleRef:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One account to sync."""
+    """One account to sync.
+
+    `removed_staging` are staging accounts that an operator took away: DRS goes on naming them as long as a server of
+    theirs is extended.
+    """
 
     account_id: str
     name: str
     role: RoleRef
     staging: Mapping[str, RoleRef] = field(default_factory=dict)
+    removed_staging: frozenset[str] = frozenset()
+    is_hub: bool = False
 
 
 def parse_account(item: Mapping[str, Any]) -> Account:
@@ -66,17 +80,26 @@ def parse_account(item: Mapping[str, Any]) -> Account:
         raise ConfigurationError(
             f"a record of the target accounts table has accountId {account_id!r}: 12 digits are needed"
         )
-    staging = item.get("stagingAccounts")
     return Account(
         account_id=account_id,
         name=str(item.get("accountName") or f"Account {account_id}"),
         role=_role(item),
         staging={
             record["accountId"]: _role(record)
-            for record in (staging if isinstance(staging, list) else [])
-            if isinstance(record, Mapping) and isinstance(record.get("accountId"), str)
+            for record in staging_records(item)
+            if isinstance(record.get("accountId"), str)
         },
+        removed_staging=frozenset(
+            str(record.get("accountId")) for record in staging_records(item, "removedStagingAccounts")
+        ),
+        is_hub=bool(item.get("isCurrentAccount", item.get("IsCurrentAccount"))),
     )
+
+
+def staging_records(item: Mapping[str, Any], attribute: str = "stagingAccounts") -> list[dict[str, Any]]:
+    """Give the staging accounts of a record; what is no record is left out."""
+    listed = item.get(attribute)
+    return [dict(each) for each in (listed if isinstance(listed, list) else []) if isinstance(each, Mapping)]
 
 
 def _role(item: Mapping[str, Any]) -> RoleRef:

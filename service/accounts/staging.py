@@ -11,7 +11,7 @@ from service.accounts.records import DEFAULT_EXTERNAL_ID, DEFAULT_ROLE_NAME
 from service.errors import RefusalError
 from service.models import iso
 
-__all__ = ["Records", "StagingChange", "adding", "discovering", "removing", "staging_record", "staging_records"]
+__all__ = ["Records", "StagingChange", "adding", "discovering", "removing", "staging_record"]
 
 Records = list[dict[str, Any]]
 StagingChange = Callable[[Records, Records], tuple[Records, Records]]
@@ -20,12 +20,6 @@ StagingChange = Callable[[Records, Records], tuple[Records, Records]]
 _ACCOUNT_ID: Final = re.compile(r"[0-9]{12}")
 _EXTERNAL_ID: Final = re.compile(r"[\w+=,.@:/-]{2,1224}")  # what STS accepts; the shortest it takes is two
 _MOST_STAGING_ACCOUNTS: Final = 100  # DRS trusts at most 100 accounts
-
-
-def staging_records(item: Mapping[str, Any], attribute: str = "stagingAccounts") -> Records:
-    """Give the staging accounts of a record; what is no record is left out."""
-    listed = item.get(attribute)
-    return [dict(each) for each in (listed if isinstance(listed, list) else []) if isinstance(each, Mapping)]
 
 
 def staging_record(given: Mapping[str, Any], *, partition: str, now: datetime, added_by: str) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from typing import Any, Final
 
 import anyio
 
-from service.accounts.staging import Records, StagingChange, staging_records
+from service.accounts.records import staging_records
+from service.accounts.staging import Records, StagingChange
 from service.aws.dynamodb import Item
 from service.aws.dynamodb_write import Table
 from service.errors import AwsError, RefusalError

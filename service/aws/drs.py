@@ -35,6 +35,14 @@ class DrsReads(Protocol):
         """Give the replication configuration of one server. Raises AwsError."""
         ...
 
+    async def extensible(self, region: str, staging_account: str) -> list[Record]:
+        """Give the servers of a staging account that are not extended into this account. Raises AwsError."""
+        ...
+
+    async def staging_accounts(self, region: str) -> list[str]:
+        """Name the staging accounts that have a server extended into this account. Raises AwsError."""
+        ...
+
 
 class DrsReader:
     """DRS of one account."""

@@ -18,6 +18,7 @@ from service.settings import Settings
 from service.survey import Request
 from service.sync.report import Progress
 from service.sync.source_servers import InventorySync
+from service.sync.staging import StagingSync
 from service.telemetry import emit_metrics, stream_for
 
 __all__ = ["App", "open_app", "utc_now"]
@@ -37,6 +38,7 @@ class App:
     settings: Settings
     status: RegionStatusTable
     inventory_sync: InventorySync
+    staging_sync: StagingSync
 
     async def sync_inventory(self, request: Request, progress: Progress | None = None) -> dict[str, Any]:
         """Run the inventory sync, log its report and emit its metrics.
@@ -45,7 +47,13 @@ class App:
             ConfigurationError: nothing was done; the message says how to mend it.
             AwsError: the hub's credentials or the target accounts table cannot be used.
         """
-        report = await self.inventory_sync.run(request, progress)
+        return await self._told(await self.inventory_sync.run(request, progress))
+
+    async def sync_staging(self, request: Request, progress: Progress | None = None) -> dict[str, Any]:
+        """Run the staging sync, log its report and emit its metrics. Raises as `sync_inventory` does."""
+        return await self._told(await self.staging_sync.run(request, progress))
+
+    async def _told(self, report: dict[str, Any]) -> dict[str, Any]:
         _log.info("sync finished", extra=_summary(report))
         await emit_metrics(stream_for(self.settings.aws_lambda_function_name), report, _figures(report))
         return report
@@ -54,7 +62,11 @@ class App:
 def _summary(report: Mapping[str, Any]) -> dict[str, Any]:
     """Give the report without its longest lists, fit for one log line."""
     return {
-        **{name: value for name, value in report.items() if name not in {"errors", "warnings", "regions"}},
+        **{
+            name: value
+            for name, value in report.items()
+            if name not in {"errors", "warnings", "regions", "planned", "details"}
+        },
         "firstErrors": report["errors"][:10],
         "errorCount": len(report["errors"]),
         "warningCount": len(report["warnings"]),
@@ -82,4 +94,9 @@ async def open_app(settings: Settings, now: Now = utc_now) -> AsyncIterator[App]
             cache_s=settings.region_status_cache_seconds,
             timeout_s=settings.region_status_timeout_seconds,
         )
-        yield App(settings, status, InventorySync(door, settings, status, now))
+        yield App(
+            settings,
+            status,
+            InventorySync(door, settings, status, now),
+            StagingSync(door, settings, status, now),
+        )

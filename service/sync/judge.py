@@ -13,7 +13,17 @@ from service.regions.rows import Note
 from service.sync.look import Look, Seen
 from service.sync.report import Looked
 
-__all__ = ["COUNTS", "Tokens", "Visit", "account_trouble", "judge", "note_of", "place_trouble", "trouble_at"]
+__all__ = [
+    "COUNTS",
+    "Tokens",
+    "Visit",
+    "account_trouble",
+    "is_switched_off",
+    "judge",
+    "note_of",
+    "place_trouble",
+    "trouble_at",
+]
 
 _SWITCHED_OFF: Final = frozenset({RegionStatus.REGION_NOT_ENABLED, RegionStatus.REGION_NOT_OPTED_IN})
 COUNTS: Final = ("serversWritten", "serversUnchanged", "serversRemoved", "serversRejected", "topologiesCaptured")
@@ -41,8 +51,7 @@ def judge(place: Place, look: Look | None, failure: Trouble | None, *, known: bo
         seconds: how long it took.
     """
     seen = look.seen if look else Seen()
-    refused_by_drs = failure is not None and failure.service == "drs" and not seen.servers
-    if failure is not None and refused_by_drs and failure.status in _SWITCHED_OFF and not known:
+    if failure is not None and is_switched_off(failure) and not seen.servers and not known:
         # The account has switched the region off: worth a word, no failure, unless servers were known there.
         return Visit(Looked(place, Coverage.SKIPPED, seconds=seconds, warnings=(failure,)), look, switched_off=True)
     warnings, troubles = list(seen.warnings), list(seen.troubles)
@@ -69,6 +78,11 @@ def judge(place: Place, look: Look | None, failure: Trouble | None, *, known: bo
         warnings=tuple(warnings),
     )
     return Visit(looked, look)
+
+
+def is_switched_off(failure: Trouble) -> bool:
+    """Tell whether DRS refused because the account has switched the region off, as far as one region can tell."""
+    return failure.service == "drs" and failure.status in _SWITCHED_OFF
 
 
 @dataclass(slots=True)

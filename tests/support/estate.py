@@ -71,6 +71,11 @@ class Estate:
         async with open_app(load_settings()) as app:
             return await app.sync_inventory(Request(**request))
 
+    async def sync_staging(self, **request: Any) -> dict[str, Any]:
+        """Run one staging sync."""
+        async with open_app(load_settings()) as app:
+            return await app.sync_staging(Request(**request))
+
     def add(self, account_id: str, region: str, **members: Any) -> None:
         """Add servers or settings to a region while it runs."""
         account = {"account_id": account_id, "regions": {region: members}}

@@ -1,0 +1,359 @@
+"""The staging sync: extend into each target what its staging accounts replicate, in active regions only."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Final
+
+import anyio
+
+from service.accounts.records import Account
+from service.accounts.staging import discovering
+from service.accounts.table import TargetAccountsTable
+from service.aws.door import AwsDoor, Caller
+from service.aws.drs import DrsReader
+from service.aws.drs_write import DrsWriter
+from service.aws.dynamodb_write import Table
+from service.aws.meter import metering
+from service.errors import AwsError, RefusalError
+from service.fanout import fan_out
+from service.models import Coverage, Now, Place, RegionStatus, Trouble
+from service.regions.choose import Choice, Unreadable, Why
+from service.regions.status_write import RegionStatusTable
+from service.settings import Settings
+from service.survey import Request, Survey, Surveyor
+from service.sync.extend import Extension, apply_plan, read_pair
+from service.sync.judge import Tokens, Visit, account_trouble, is_switched_off, place_trouble, trouble_at
+from service.sync.report import Looked, Progress, RunReport, run_facts
+from service.sync.staging_plan import Pair, Plan, within_quota
+
+__all__ = ["COUNTS", "OPERATION", "StagingSync"]
+
+OPERATION: Final = "sync_staging_accounts"
+COUNTS: Final = (
+    "serversExtended",
+    "serversAlreadyExtended",
+    "serversFailed",
+    "serversVanished",
+    "serversHeldBack",
+    "serversPlanned",
+)
+# Extending the most that a staging account can hold (300) takes a minute at the rate DRS is first asked at.
+_SCOPE_DEADLINES: Final = 3.0
+_PAIRS_AT_ONCE: Final = 4
+_MOST_PLANNED: Final = 1000  # servers a dry run lists
+
+
+@dataclass(slots=True)
+class _Run:
+    """State of one run."""
+
+    request: Request
+    survey: Survey
+    choice: Choice
+    ends_at: float
+    report: RunReport = field(default_factory=lambda: RunReport(COUNTS))
+    tokens: Tokens = field(default_factory=Tokens)
+    reported: dict[str, set[str]] = field(default_factory=dict)  # target -> staging accounts that DRS names
+    extended: Counter[str] = field(default_factory=Counter)
+    failed: Counter[str] = field(default_factory=Counter)
+    entered: set[str] = field(default_factory=set)
+    errors: dict[str, str] = field(default_factory=dict)
+    planned: list[dict[str, str]] = field(default_factory=list)
+    added: dict[str, list[str]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Scope:
+    """One target and region under way; stays true when it breaks off."""
+
+    place: Place
+    entered: bool = False
+    readable: int = 0
+    unreadable: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+    troubles: list[Trouble] = field(default_factory=list)
+    warnings: list[Trouble] = field(default_factory=list)
+
+
+class StagingSync:
+    """Extends staging servers and takes newly reported staging accounts into the records. One serves many runs."""
+
+    def __init__(self, door: AwsDoor, settings: Settings, status: RegionStatusTable, now: Now) -> None:
+        self._door = door
+        self._settings = settings
+        self._status = status
+        self._now = now
+        self._surveyor = Surveyor(door, settings, status, now)
+
+    async def run(self, request: Request, progress: Progress | None = None) -> dict[str, Any]:
+        """Do one sync and give its report.
+
+        Raises:
+            ConfigurationError: the request or the settings are wrong; nothing was read or written.
+            AwsError: the hub's credentials or the target accounts table cannot be used.
+        """
+        began, started_at = anyio.current_time(), self._now()
+        with metering() as meter:
+            run = await self._plan(request)
+            if progress is not None:
+                progress.planned(run.choice, len({place.account_id for place in run.choice.look}))
+            await self._visit_all(run, progress)
+            for target, reported in sorted(run.reported.items()):
+                await self._take_in(run, target, sorted(reported), started_at)
+        facts = run_facts(
+            OPERATION,
+            run.choice,
+            meter,
+            started_at=started_at,
+            duration_s=anyio.current_time() - began,
+            scopes_at_once=self._settings.scopes_at_once,
+        )
+        return {**run.report.as_json(facts), **_of_accounts(run)}
+
+    async def _plan(self, request: Request) -> _Run:
+        survey = await self._surveyor.survey(request, operation=OPERATION, discover=False, shared=True)
+        look, left_out = dict[Place, Why](), list(survey.choice.skip)
+        for place, why in survey.choice.look.items():
+            account = survey.directory.targets[place.account_id]
+            is_known = place in survey.choice.known_active
+            # Without staging accounts there is nothing to extend; DRS may name some where servers are.
+            if account.is_hub or account.account_id == survey.identity.account_id:
+                continue
+            if account.staging or is_known:
+                look[place] = why
+            else:
+                left_out.append(place)
+        choice = replace(survey.choice, look=look, skip=tuple(sorted(left_out)))
+        budget_s = request.budget_s if request.budget_s is not None else float("inf")
+        run = _Run(request, survey, choice, ends_at=anyio.current_time() + budget_s)
+        run.report.trouble(*survey.troubles)
+        run.report.skip(choice.skip)
+        return run
+
+    async def _visit_all(self, run: _Run, progress: Progress | None) -> None:
+        async def visit(place: Place) -> Visit:
+            return await self._visit(run, place)
+
+        async with fan_out(sorted(run.choice.look), visit, at_once=self._settings.scopes_at_once) as visits:
+            async for done in visits:
+                if progress is not None:
+                    progress.looked(done.looked)
+                for settled in run.tokens.judge(done):
+                    run.report.add(settled.looked)
+        for settled in run.tokens.rest():
+            run.report.add(settled.looked)
+
+    async def _visit(self, run: _Run, place: Place) -> Visit:
+        """Bring one target and region up to date under its deadline; whatever goes wrong there stays there."""
+        began, scope = anyio.current_time(), _Scope(place)
+        remaining = min(_SCOPE_DEADLINES * self._settings.scope_deadline_seconds, run.ends_at - began)
+        failure: Trouble | None = None
+        if remaining <= 0:
+            failure = trouble_at(place, "DeadlineExceeded", "the run's time was up before this place's turn")
+        else:
+            with anyio.move_on_after(remaining) as deadline:
+                try:
+                    await self._work(run, scope)
+                except AwsError as error:
+                    failure = place_trouble(error, place) if scope.entered else account_trouble(error)
+            if deadline.cancelled_caught:
+                failure = trouble_at(place, "DeadlineExceeded", f"not done within {remaining:.0f} s")
+        self._tally(run, scope, failure)
+        return _judged(scope, failure, run.choice, seconds=anyio.current_time() - began)
+
+    async def _work(self, run: _Run, scope: _Scope) -> None:
+        place = scope.place
+        caller = await run.survey.access.caller(place.account_id)
+        scope.entered = True
+        run.entered.add(place.account_id)
+        drs = DrsReader(caller, page_size=self._settings.drs_page_size)
+        account = run.survey.directory.targets[place.account_id]
+        staging = await self._staging_of(run, scope, account, drs)
+        if staging is None:
+            return
+
+        async def read(staging_id: str) -> Plan:
+            return await self._read(run, Pair(place.account_id, staging_id, place.region), drs)
+
+        async with fan_out(sorted(staging), read, at_once=_PAIRS_AT_ONCE) as read_plans:
+            plans = [plan async for plan in read_plans]
+        await self._apply(run, scope, sorted(plans, key=lambda plan: plan.pair), drs, caller)
+
+    async def _staging_of(self, run: _Run, scope: _Scope, account: Account, drs: DrsReader) -> set[str] | None:
+        """Name the staging accounts of a target in a region; None where DRS is not in use.
+
+        Raises:
+            AwsError: DRS could not be asked; a permission that is missing for this call alone is only a warning.
+        """
+        known = set(account.staging)
+        try:
+            reported = set(await drs.staging_accounts(scope.place.region))
+        except AwsError as error:
+            status = error.verdict.status
+            if status is RegionStatus.NOT_INITIALIZED:
+                scope.readable += 1
+                return None
+            if status is not RegionStatus.IAM_PERMISSION_DENIED or not known:
+                raise
+            scope.warnings.append(place_trouble(error, scope.place))
+            return known
+        fresh = reported - known - account.removed_staging - {account.account_id}
+        if fresh:
+            run.reported.setdefault(account.account_id, set()).update(fresh)
+        scope.readable += 1
+        return known | fresh
+
+    async def _read(self, run: _Run, pair: Pair, drs: DrsReader) -> Plan:
+        async def staging_drs() -> DrsReader:
+            caller = await run.survey.access.caller(pair.staging)
+            return DrsReader(caller, page_size=self._settings.drs_page_size)
+
+        return await read_pair(pair, drs, staging_drs)
+
+    async def _apply(self, run: _Run, scope: _Scope, plans: list[Plan], drs: DrsReader, caller: Caller) -> None:
+        place = scope.place
+        for plan in plans:
+            scope.counts["serversPlanned"] += len(plan.extend)
+            scope.readable += plan.held_back is None
+            if plan.held_back is not None:
+                scope.unreadable += 1
+                scope.troubles.append(plan.held_back)
+        if run.request.dry_run:
+            _note_planned(run, plans)
+            return
+        plans, left_over = within_quota(
+            plans, held=_known_servers(run.survey, place), most=self._settings.servers_per_region
+        )
+        full = left_over > 0
+        scope.counts["serversHeldBack"] += left_over
+        if left_over:
+            scope.troubles.append(_full(place, left_over, self._settings.servers_per_region))
+        writer = DrsWriter(caller)
+        for plan in plans:
+            if not plan.extend:
+                continue
+            if full and not left_over:
+                scope.counts["serversHeldBack"] += len(plan.extend)
+                continue
+            done: Extension = await apply_plan(plan, drs, writer, at_once=self._settings.extensions_at_once)
+            full = full or done.full
+            scope.counts.update(done.counts)
+            scope.troubles.extend(done.troubles)
+        if scope.counts["serversExtended"] and place not in run.choice.known_active:
+            # The inventory sync would otherwise not look here before discovery has its turn.
+            await self._status.record(place.region, (), requests={place.account_id: self._now()})
+
+    def _tally(self, run: _Run, scope: _Scope, failure: Trouble | None) -> None:
+        target = scope.place.account_id
+        run.extended[target] += scope.counts["serversExtended"]
+        run.failed[target] += scope.counts["serversFailed"] + scope.counts["serversHeldBack"]
+        trouble = failure or (scope.troubles[0] if scope.troubles else None)
+        if trouble is not None and not (failure and is_switched_off(failure)):
+            run.errors.setdefault(target, f"{trouble.code}: {trouble.message}")
+
+    async def _take_in(self, run: _Run, target: str, reported: list[str], now: datetime) -> None:
+        """Put staging accounts that DRS reports into the target's record."""
+        change, added = discovering(reported, target, partition=run.survey.identity.partition, now=now)
+        if run.request.dry_run:
+            run.added[target] = reported
+            return
+        name = self._settings.target_accounts_table
+        table = TargetAccountsTable(Table(self._door.hub(), name, self._door.hub_region))
+        try:
+            await table.change_staging(target, change, now=now)
+        except (AwsError, RefusalError) as error:
+            run.report.trouble(_unrecorded(error, target, name))
+        else:
+            run.added[target] = list(added)
+
+
+def _known_servers(survey: Survey, place: Place) -> int | None:
+    if isinstance(survey.rows, Unreadable):
+        return None
+    for row in survey.rows:
+        if row.region == place.region and place.account_id in row.accounts:
+            return row.accounts[place.account_id].server_count
+    return None
+
+
+def _note_planned(run: _Run, plans: list[Plan]) -> None:
+    for plan in plans:
+        pair, room = plan.pair, max(0, _MOST_PLANNED - len(run.planned))
+        run.planned.extend(
+            {
+                "accountId": pair.target,
+                "stagingAccountId": pair.staging,
+                "region": pair.region,
+                "sourceServerArn": arn,
+            }
+            for arn in plan.extend[:room]
+        )
+
+
+def _full(place: Place, left_over: int, most: int) -> Trouble:
+    return Trouble(
+        "ServiceQuotaExceeded",
+        f"{left_over} servers do not fit: an account holds {most} source servers per region",
+        RegionStatus.ERROR,
+        "drs",
+        "CreateExtendedSourceServer",
+        place.account_id,
+        place.region,
+        "raise the quota L-E28BE5E0 and SERVERS_PER_REGION with it, or extend into another target account",
+    )
+
+
+def _unrecorded(error: AwsError | RefusalError, target: str, table_name: str) -> Trouble:
+    if isinstance(error, AwsError):
+        return replace(error.trouble, account_id=target)
+    return Trouble(error.code, error.message, RegionStatus.ERROR, account_id=target, advice=f"look into {table_name}")
+
+
+def _judged(scope: _Scope, failure: Trouble | None, choice: Choice, *, seconds: float) -> Visit:
+    place, troubles = scope.place, list(scope.troubles)
+    if failure is not None:
+        if is_switched_off(failure) and place not in choice.known_active:
+            return Visit(Looked(place, Coverage.SKIPPED, seconds=seconds, warnings=(failure,)), switched_off=True)
+        troubles.append(failure)
+    if not troubles:
+        coverage = Coverage.COMPLETE
+    else:
+        coverage = Coverage.PARTIAL if scope.readable or scope.counts["serversExtended"] else Coverage.FAILED
+    looked = Looked(
+        place,
+        coverage,
+        servers=scope.counts["serversPlanned"],
+        counts=dict(scope.counts),
+        seconds=seconds,
+        troubles=tuple(troubles),
+        warnings=tuple(scope.warnings),
+    )
+    return Visit(looked)
+
+
+def _of_accounts(run: _Run) -> dict[str, Any]:
+    """Give what the platform's callers know of a staging sync, account by account."""
+    targets: Mapping[str, Account] = run.survey.directory.targets
+    worked = sorted({*run.errors, *(+run.extended), *(+run.failed)})
+    details = []
+    for target in worked:
+        entry: dict[str, Any] = {
+            "accountId": target,
+            "accountName": targets[target].name,
+            "serversExtended": run.extended[target],
+            "serversFailed": run.failed[target],
+        }
+        details.append(entry | ({"error": run.errors[target]} if target in run.errors else {}))
+    more: dict[str, Any] = {"planned": run.planned} if run.request.dry_run else {}
+    return {
+        "dryRun": run.request.dry_run,
+        "totalAccounts": len(run.survey.accounts),
+        "accountsProcessed": len({target for target in run.entered if targets[target].staging}),
+        "details": details,
+        "stagingAccountsAdded": {target: added for target, added in sorted(run.added.items()) if added},
+        **more,
+    }

@@ -1,0 +1,95 @@
+"""What to extend, and what to hold back. Pure.
+
+A side that could not be read is `Unread`, which no code can take for an empty list: its pair is held back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from service.models import Trouble
+
+__all__ = ["Pair", "Plan", "Unread", "extended_arns", "plan_extensions", "replicating_arns", "within_quota"]
+
+
+class Pair(NamedTuple):
+    """A target account, one of its staging accounts, and a region."""
+
+    target: str
+    staging: str
+    region: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A side that could not be read to its end, and why."""
+
+    trouble: Trouble
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to extend for one pair; or, when a side is unread, that the pair is held back."""
+
+    pair: Pair
+    extend: tuple[str, ...] = ()
+    held_back: Trouble | None = None
+
+
+def extended_arns(records: Iterable[Mapping[str, Any]], *, target: str) -> frozenset[str]:
+    """Name the staging servers that a target's records show as extended into it."""
+    found = set()
+    for record in records:
+        area = record.get("stagingArea") or {}
+        if area.get("stagingAccountID") != target and area.get("stagingSourceServerArn"):
+            found.add(str(area["stagingSourceServerArn"]))
+    return frozenset(found)
+
+
+def replicating_arns(records: Iterable[Mapping[str, Any]], *, staging: str) -> frozenset[str]:
+    """Name the servers that a staging account itself replicates; extended ones and those of a failback are not."""
+    return frozenset(
+        str(record["arn"])
+        for record in records
+        if record.get("arn")
+        and not (record.get("stagingArea") or {}).get("stagingSourceServerArn")
+        and (record.get("stagingArea") or {}).get("stagingAccountID", staging) == staging
+    )
+
+
+def plan_extensions(
+    pair: Pair, extensible: Collection[str] | Unread, extended: Collection[str] | Unread = frozenset()
+) -> Plan:
+    """Decide what to extend.
+
+    Args:
+        pair: whose servers.
+        extensible: what the staging account replicates, or what DRS says may be extended.
+        extended: what the target holds already; empty when DRS has left it out of `extensible` itself.
+    """
+    if isinstance(extensible, Unread):
+        return Plan(pair, held_back=extensible.trouble)
+    if isinstance(extended, Unread):
+        return Plan(pair, held_back=extended.trouble)
+    return Plan(pair, extend=tuple(sorted(set(extensible) - set(extended))))
+
+
+def within_quota(plans: Sequence[Plan], *, held: int | None, most: int) -> tuple[list[Plan], int]:
+    """Cut plans of one target and region down to what fits; tell how many servers do not.
+
+    Args:
+        plans: what is wanted.
+        held: source servers that the target is known to hold there; None when that is not known, then DRS decides.
+        most: quota of source servers per account and region.
+    """
+    if held is None:
+        return list(plans), 0
+    room, cut, left_over = max(0, most - held), [], 0
+    for plan in plans:
+        taken = plan.extend[:room]
+        room -= len(taken)
+        left_over += len(plan.extend) - len(taken)
+        cut.append(Plan(plan.pair, taken, plan.held_back))
+    return cut, left_over

@@ -1,0 +1,338 @@
+"""The staging sync, end to end: the engine with the real SDK against a simulated AWS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import anyio
+import pytest
+
+from service.sandbox.moto_drs import drs_backends
+from tests.support.estate import Estate, Names, new_account_id
+
+
+@pytest.fixture
+def staged(monkeypatch: pytest.MonkeyPatch) -> Iterator[Staged]:
+    """Give an estate: A (names.a) extends from two staging accounts, B (names.b) from none.
+
+    In us-west-2 two of five servers of the first are extended and none of the four of the second; in eu-west-1 three of
+    the first wait. A has servers of its own in both; B has one in us-west-2.
+    """
+    with ExitStack() as stack:
+        yield stack.enter_context(_estate(monkeypatch))
+
+
+def _estate(monkeypatch: pytest.MonkeyPatch) -> Staged:
+    names = Names(*(new_account_id() for _ in range(4)))
+    second = new_account_id()
+    first = names.apps
+    members = {
+        "hub": {"account_id": names.hub, "registered": False},
+        "tables": {"environment": names.hub[:6]},
+        "accounts": [
+            {
+                "account_id": names.a,
+                "name": "A",
+                "staging_accounts": [first, second],
+                "regions": {
+                    "us-west-2": {"servers": 2, "extended_from": [{"account_id": first, "count": 2}]},
+                    "eu-west-1": {"servers": 1},
+                },
+            },
+            {"account_id": names.b, "name": "B", "regions": {"us-west-2": {"servers": 1}}},
+            {
+                "account_id": first,
+                "kind": "staging",
+                "regions": {"us-west-2": {"servers": 5}, "eu-west-1": {"servers": 3}},
+            },
+            {"account_id": second, "kind": "staging", "regions": {"us-west-2": {"servers": 4}}},
+        ],
+    }
+    return Staged(members, names, monkeypatch, second)
+
+
+class Staged(Estate):
+    """An estate with a second staging account; the first one is `names.apps`."""
+
+    def __init__(self, members: dict[str, Any], names: Names, monkeypatch: pytest.MonkeyPatch, second: str) -> None:
+        super().__init__(members, names, monkeypatch)
+        self.second = second
+
+
+def denied(account_id: str, *operations: str) -> list[dict[str, Any]]:
+    """Refuse operations of DRS in one account."""
+    refusal = {
+        "account_id": account_id,
+        "service": "drs",
+        "error": "AccessDeniedException",
+        "status": 403,
+        "times": 9999,
+    }
+    return [{**refusal, "operation": operation} for operation in operations]
+
+
+def extended(estate: Estate, region: str = "us-west-2") -> set[str]:
+    """Name the staging servers that A holds."""
+    servers = drs_backends[estate.names.a][region].source_servers.values()
+    return {server.staging_arn for server in servers if server.staging_arn}
+
+
+def outcome(report: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(report[name] for name in ("status", "serversExtended", "serversFailed", "serversHeldBack"))
+
+
+async def test_it_extends_what_is_new_and_the_second_time_nothing(staged: Staged) -> None:
+    await staged.sync()
+    staged.calls()
+    report = await staged.sync_staging()
+    assert outcome(report) == ("complete", 10, 0, 0)
+    assert report["details"] == [
+        {"accountId": staged.names.a, "accountName": "A", "serversExtended": 10, "serversFailed": 0}
+    ]
+    assert (report["totalAccounts"], report["accountsProcessed"]) == (2, 1)
+    assert (len(extended(staged)), len(extended(staged, "eu-west-1"))) == (9, 3)
+    calls = staged.calls()
+    assert calls["drs", "CreateExtendedSourceServer"] == 10
+    again = await staged.sync_staging()
+    assert outcome(again) == ("complete", 0, 0, 0)
+    assert again["details"] == []
+    calls = staged.calls()
+    assert calls["drs", "CreateExtendedSourceServer"] == 0
+    # Active regions only: two staging accounts in two regions of A, and what DRS reports for A and B.
+    assert calls["drs", "ListExtensibleSourceServers"] == 4
+    assert calls["drs", "ListStagingAccounts"] == 3
+    assert calls["drs", "DescribeSourceServers"] == 0
+    assert calls["sts", "AssumeRole"] == 2  # the targets; no role in the staging accounts is needed
+
+
+async def test_with_an_empty_status_table_every_region_is_looked_at(staged: Staged) -> None:
+    report = await staged.sync_staging()
+    assert outcome(report) == ("complete", 10, 0, 0)
+    assert (report["regionSource"], report["regionsScanned"]) == ("fallback_table_empty", 28)
+
+
+async def test_new_servers_are_due_a_look_of_the_inventory_sync(staged: Staged) -> None:
+    """The region had no servers of the target when it was looked at last."""
+    staged.add(staged.names.apps, "ca-central-1", servers=2)
+    staged.add(staged.names.a, "ca-central-1", servers=0)
+    staged.add(staged.names.b, "ca-central-1", servers=1)  # B makes the region active
+    await staged.sync()
+    drs_backends[staged.names.apps]["ca-central-1"].trust(staged.names.a)
+    report = await staged.sync_staging()
+    assert report["serversExtended"] == 12
+    assert "lookRequestedAt" in staged.status()["ca-central-1"]["accounts"][staged.names.a]
+    await staged.sync()
+    assert staged.counts()["ca-central-1"] == 3
+
+
+async def test_two_runs_at_once_extend_each_server_once(staged: Staged) -> None:
+    reports: list[dict[str, Any]] = []
+
+    async def sync() -> None:
+        reports.append(await staged.sync_staging())
+
+    await staged.sync()
+    async with anyio.create_task_group() as tasks:
+        for _ in range(3):
+            tasks.start_soon(sync)
+    assert [report["status"] for report in reports] == ["complete"] * 3
+    assert sum(report["serversExtended"] for report in reports) == 10
+    servers = drs_backends[staged.names.a]["us-west-2"].source_servers.values()
+    arns = [server.staging_arn for server in servers if server.staging_arn]
+    assert len(arns) == len(set(arns)) == 9
+
+
+@pytest.mark.parametrize(
+    "error", [{"error": "InternalServerException", "status": 500}, {"error": "Oops", "status": 400}]
+)
+async def test_a_list_that_fails_holds_back_its_pair_alone(staged: Staged, error: dict[str, Any]) -> None:
+    await staged.sync()
+    failing = {"service": "drs", "operation": "ListExtensibleSourceServers", "region": "us-west-2", "times": 1000}
+    staged.faults(fail=[{**failing, **error}])
+    report = await staged.sync_staging()
+    assert report["status"] == "partial"
+    assert report["serversExtended"] == 3  # eu-west-1
+    assert len(extended(staged)) == 2
+    assert {each["code"] for each in report["errors"]} == {error["error"]}
+    staged.faults()
+    assert outcome(await staged.sync_staging()) == ("complete", 7, 0, 0)
+
+
+async def test_when_listing_is_denied_both_sides_are_compared(staged: Staged) -> None:
+    await staged.sync()
+    staged.faults(fail=denied(staged.names.a, "ListExtensibleSourceServers"))
+    report = await staged.sync_staging()
+    assert outcome(report) == ("complete", 10, 0, 0)
+    assert outcome(await staged.sync_staging()) == ("complete", 0, 0, 0)
+
+
+async def test_when_listing_is_denied_and_a_side_cannot_be_read_nothing_is_extended(staged: Staged) -> None:
+    await staged.sync()
+    staged.faults(fail=denied(staged.names.a, "ListExtensibleSourceServers", "DescribeSourceServers"))
+    report = await staged.sync_staging()
+    assert report["status"] == "partial"
+    assert report["serversExtended"] == 0
+    assert staged.calls()["drs", "CreateExtendedSourceServer"] == 0
+    assert len(extended(staged)) == 2
+
+
+async def test_a_denied_staging_account_holds_back_just_that_account(staged: Staged) -> None:
+    await staged.sync()
+    for region in ("us-west-2", "eu-west-1"):
+        drs_backends[staged.names.apps][region].trusted_accounts.discard(staged.names.a)
+    staged.faults(deny=[{"account_id": staged.names.apps, "service": "drs"}])
+    report = await staged.sync_staging()
+    assert report["status"] == "partial"
+    assert report["serversExtended"] == 4  # of the other staging account
+    assert all(staged.names.apps in each["message"] for each in report["errors"])
+    assert "trust" in report["errors"][0]["advice"]
+    assert report["details"][0]["serversExtended"] == 4
+    assert "error" in report["details"][0]
+
+
+async def test_a_denied_target_costs_only_itself(staged: Staged) -> None:
+    await staged.sync()
+    staged.table("TARGET_ACCOUNTS_TABLE").update_item(
+        Key={"accountId": staged.names.b},
+        UpdateExpression="SET externalId = :wrong",
+        ExpressionAttributeValues={":wrong": "not-the-one"},
+    )
+    report = await staged.sync_staging()
+    assert (report["status"], report["serversExtended"]) == ("partial", 10)
+    (error,) = report["errors"]
+    assert (error["accountId"], error["operation"]) == (staged.names.b, "AssumeRole")
+
+
+async def test_creation_denied_is_asked_for_once_per_pair(staged: Staged) -> None:
+    await staged.sync()
+    staged.calls()
+    staged.set(EXTENSIONS_AT_ONCE="1")
+    staged.faults(fail=denied(staged.names.a, "CreateExtendedSourceServer"))
+    report = await staged.sync_staging()
+    assert outcome(report) == ("partial", 0, 3, 7)
+    assert staged.calls()["drs", "CreateExtendedSourceServer"] == 3
+
+
+async def test_the_quota_ends_a_scope_with_a_clear_message(staged: Staged, monkeypatch: pytest.MonkeyPatch) -> None:
+    await staged.sync()
+    staged.calls()
+    monkeypatch.setattr(drs_backends[staged.names.a]["us-west-2"], "max_source_servers", 7, raising=False)
+    staged.set(EXTENSIONS_AT_ONCE="1")
+    report = await staged.sync_staging()
+    assert (report["status"], report["serversExtended"]) == ("partial", 3 + 3)  # four of seven places were taken
+    (error,) = report["errors"]
+    assert error["code"] == "ServiceQuotaExceededException"
+    assert "full" in error["advice"]
+    assert staged.calls()["drs", "CreateExtendedSourceServer"] == 7
+
+
+async def test_what_does_not_fit_the_known_quota_is_not_even_tried(staged: Staged) -> None:
+    await staged.sync()
+    staged.calls()
+    staged.set(SERVERS_PER_REGION="6")
+    report = await staged.sync_staging()
+    assert outcome(report) == ("partial", 2 + 3, 0, 5)
+    assert "5 servers do not fit" in report["errors"][0]["message"]
+    assert staged.calls()["drs", "CreateExtendedSourceServer"] == 5
+
+
+async def test_an_answer_that_got_lost_counts_as_what_it_was(staged: Staged) -> None:
+    """Every creation works and answers with a fault: the target is looked up before anything is called failed."""
+    await staged.sync()
+    backend = drs_backends[staged.names.a]["us-west-2"]
+    for arn in list(drs_backends[staged.names.apps]["us-west-2"].source_servers.values())[2:4]:
+        backend.extend(arn.arn)
+    report = await staged.sync_staging()
+    assert (report["status"], report["serversExtended"]) == ("complete", 8)
+
+
+async def test_a_staging_account_that_drs_reports_joins_the_record_once(staged: Staged) -> None:
+    stranger = staged.second
+    await staged.sync()
+    await staged.sync_staging()
+    table = staged.table("TARGET_ACCOUNTS_TABLE")
+    item = table.get_item(Key={"accountId": staged.names.a})["Item"]
+    kept = [record for record in item["stagingAccounts"] if record["accountId"] != stranger]
+    table.put_item(Item={**item, "stagingAccounts": kept, "note": "stays"})
+    report = await staged.sync_staging()
+    assert report["stagingAccountsAdded"] == {staged.names.a: [stranger]}
+    item = table.get_item(Key={"accountId": staged.names.a})["Item"]
+    (record,) = [each for each in item["stagingAccounts"] if each["accountId"] == stranger]
+    assert set(record) == {"accountId", "accountName", "roleArn", "externalId", "addedAt", "addedBy"}
+    assert (record["accountName"], record["addedBy"], item["note"]) == (
+        f"Staging Account {stranger[-4:]}",
+        "system",
+        "stays",
+    )
+    assert (await staged.sync_staging())["stagingAccountsAdded"] == {}
+
+
+async def test_one_that_an_operator_removed_stays_away(staged: Staged) -> None:
+    await staged.sync()
+    await staged.sync_staging()
+    table = staged.table("TARGET_ACCOUNTS_TABLE")
+    table.update_item(
+        Key={"accountId": staged.names.a},
+        UpdateExpression="SET stagingAccounts = :none, removedStagingAccounts = :gone",
+        ExpressionAttributeValues={
+            ":none": [],
+            ":gone": [{"accountId": each} for each in (staged.names.apps, staged.second)],
+        },
+    )
+    staged.add(staged.names.apps, "us-west-2", servers=1)
+    report = await staged.sync_staging()
+    assert (report["stagingAccountsAdded"], report["serversExtended"]) == ({}, 0)
+
+
+async def test_a_dry_run_tells_and_writes_nothing(staged: Staged) -> None:
+    await staged.sync()
+    staged.calls()
+    report = await staged.sync_staging(dry_run=True)
+    assert (report["serversExtended"], report["serversPlanned"], len(report["planned"])) == (0, 10, 10)
+    assert set(report["planned"][0]) == {"accountId", "stagingAccountId", "region", "sourceServerArn"}
+    assert not [call for call in staged.calls() if call[1] in {"CreateExtendedSourceServer", "UpdateItem", "PutItem"}]
+    assert len(extended(staged)) == 2
+
+
+async def test_throttling_delays_and_loses_nothing(staged: Staged) -> None:
+    await staged.sync()
+    staged.faults(throttle={"requests_per_second": 20, "burst": 3})
+    assert outcome(await staged.sync_staging()) == ("complete", 10, 0, 0)
+
+
+async def test_a_server_that_leaves_between_list_and_call_is_no_failure(staged: Staged) -> None:
+    await staged.sync()
+    gone = {
+        "account_id": staged.names.a,
+        "region": "eu-west-1",
+        "service": "drs",
+        "operation": "CreateExtendedSourceServer",
+        "times": 1,
+        "error": "ResourceNotFoundException",
+        "status": 404,
+    }
+    staged.faults(fail=[gone])
+    report = await staged.sync_staging()
+    assert (report["status"], report["serversExtended"], report["serversVanished"]) == ("complete", 9, 1)
+
+
+async def test_only_the_account_and_region_asked_for(staged: Staged) -> None:
+    await staged.sync()
+    staged.calls()
+    report = await staged.sync_staging(accounts=(staged.names.a,), regions=("eu-west-1",))
+    assert (report["serversExtended"], report["regionsScanned"]) == (3, 1)
+
+
+async def test_hub_rows_are_passed_over(found_estate: Callable[..., Estate]) -> None:
+    estate = found_estate()
+    estate.table("TARGET_ACCOUNTS_TABLE").put_item(
+        Item={
+            "accountId": estate.names.hub,
+            "isCurrentAccount": True,
+            "stagingAccounts": [{"accountId": "444455556666"}],
+        }
+    )
+    report = await estate.sync_staging()
+    assert (report["totalAccounts"], report["accountsProcessed"], report["status"]) == (3, 0, "complete")
