@@ -8,6 +8,7 @@ from typing import Final
 
 from moto.dynamodb.models import dynamodb_backends
 from moto.ec2.models import ec2_backends
+from moto.events.models import events_backends
 from moto.sts.models import sts_backends
 
 from service.sandbox.fleet import FleetError
@@ -52,6 +53,6 @@ class Claim:
 
 def _empty(account_ids: Iterable[str]) -> None:
     for account_id in account_ids:
-        for backends in (drs_backends, ec2_backends, dynamodb_backends, sts_backends):
+        for backends in (drs_backends, ec2_backends, dynamodb_backends, events_backends, sts_backends):
             # Dropped, not reset: a backend is made anew when asked for, and EC2's takes long to make.
             backends[account_id].clear()

@@ -42,6 +42,8 @@ class Control:
                 ("GET", "health"): self._health,
                 ("GET", "calls"): self._calls,
                 ("DELETE", "calls"): self._clear_calls,
+                ("GET", "invocations"): self._invocations,
+                ("DELETE", "invocations"): self._clear_invocations,
                 ("POST", "fleet"): self._add_fleet,
                 ("PUT", "faults"): self._replace_faults,
                 ("POST", "remove"): self._remove,
@@ -94,6 +96,14 @@ class Control:
     def _clear_calls(self, body: bytes) -> Mapping[str, Any]:
         self.gate.calls.clear()
         return self._calls(body)
+
+    def _invocations(self, _body: bytes) -> Mapping[str, Any]:
+        invocations = self.gate.functions.invocations()
+        return {"total": len(invocations), "invocations": [asdict(entry) for entry in invocations]}
+
+    def _clear_invocations(self, body: bytes) -> Mapping[str, Any]:
+        self.gate.functions.clear()
+        return self._invocations(body)
 
     def _add_fleet(self, body: bytes) -> Mapping[str, Any]:
         self.add(parse_model(Fragment, _decoded(body), "fleet fragment"))

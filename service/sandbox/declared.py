@@ -38,6 +38,9 @@ ReplicationState = Literal[
 ]
 
 
+FunctionName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+
+
 class Hub(Strict):
     """The account the sync runs in. It owns the tables, and every access key that STS did not hand out."""
 
@@ -45,16 +48,20 @@ class Hub(Strict):
     region: RegionName = "us-east-1"
     name: str = "Hub"
     registered: bool = Field(default=True, description="has a row in the target-accounts table")
+    functions: tuple[FunctionName, ...] | None = Field(
+        None, description="Lambda functions that can be invoked; left out: those of the platform"
+    )
+    tag_sync_rule: bool = Field(default=True, description="has the EventBridge rule that starts the tag sync")
 
 
 class Tables(Strict):
-    """What the table names are made of: `<project_name>-<base>-<environment>`."""
+    """What names are made of, of tables and other resources of the hub: `<project_name>-<base>-<environment>`."""
 
     project_name: str = Field("drs-orchestration", alias="prefix", pattern=r"^[A-Za-z0-9_.-]{1,100}$")
     environment: str = Field("sandbox", pattern=r"^[A-Za-z0-9_.-]{1,30}$")
 
     def name_of(self, base: str) -> str:
-        """Give the full name of one table."""
+        """Give the full name of one table, function or rule."""
         return f"{self.project_name}-{base}-{self.environment}"
 
 
@@ -116,6 +123,7 @@ class Region(Strict):
     hostname_prefix: str = Field("app", pattern=r"^[A-Za-z0-9-]{1,40}$")
     tags: Mapping[str, str] = Field({}, description="on every EC2 instance, over the made-up ones")
     drs_tags: Mapping[str, str] = Field({}, description="on every source server")
+    tags_in_drs: int = Field(0, ge=0, description="so many of the EC2 servers bear their instance's tags in DRS too")
     extended_from: tuple[ExtendedFrom, ...] = ()
 
     @model_validator(mode="after")
@@ -176,6 +184,17 @@ class Fleet(Strict):
     def account(self, account_id: str) -> Account | None:
         """Give a declared account."""
         return next((account for account in self.accounts if account.account_id == account_id), None)
+
+    @property
+    def data_management_function(self) -> str:
+        """The Lambda function that does the work of the platform, whether or not the hub has it."""
+        return self.tables.name_of("data-management-handler")
+
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """The Lambda functions of the hub, in its region."""
+        platform = (self.data_management_function, self.tables.name_of("query-handler"))
+        return platform if self.hub.functions is None else self.hub.functions
 
     @property
     def account_ids(self) -> frozenset[str]:

@@ -113,7 +113,9 @@ def _throttle(value: object) -> object:
 class Faults(Strict):
     """Everything that can go wrong in a sandbox, and how long it takes when it goes right."""
 
-    latency_ms: Mapping[Literal["drs", "ec2", "sts", "dynamodb", "default"], Annotated[float, Field(ge=0)]] = {}
+    latency_ms: Mapping[
+        Literal["drs", "ec2", "sts", "dynamodb", "lambda", "events", "default"], Annotated[float, Field(ge=0)]
+    ] = {}
     throttle: Annotated[Throttle, BeforeValidator(_throttle)] = Throttle()
     deny: tuple[Deny, ...] = ()
     fail: tuple[Fail, ...] = ()

@@ -9,6 +9,7 @@ from typing import Any, Final
 from service.sandbox import refusals
 from service.sandbox.calls import CallLog
 from service.sandbox.declared import Fleet
+from service.sandbox.functions import Functions
 from service.sandbox.identity import Caller, Directory
 from service.sandbox.regions import describe_regions
 from service.sandbox.weather import Weather
@@ -20,7 +21,7 @@ _PASSED_ON: Final = ("/moto-api", "/favicon.ico")
 
 
 class Gate:
-    """WSGI middleware holding everything that belongs to one sandbox: identities, faults and counts of calls."""
+    """WSGI middleware holding what belongs to one sandbox: identities, faults, functions, counts of calls."""
 
     def __init__(
         self,
@@ -35,6 +36,7 @@ class Gate:
         self.calls = CallLog()
         self.directory = Directory(fleet, clock)
         self.weather = Weather(fleet.faults, clock)
+        self.functions = Functions(fleet)
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer one request."""
@@ -72,6 +74,8 @@ class Gate:
     def _pass_on(self, environ: Environ, call: Call, caller: Caller) -> Answer:
         if (call.service, call.operation) == ("ec2", "DescribeRegions"):
             return describe_regions(call, self.directory.regions_off(caller.account_id))
+        if call.service == "lambda":  # moto's own runs functions in Docker
+            return self.functions.answer(environ, call, caller)
         # moto takes an unknown key for its own default account; this header tells it better.
         answer = forward(self._application, {**environ, "HTTP_X_MOTO_ACCOUNT_ID": caller.account_id}, call.body)
         if (call.service, call.operation) == ("sts", "AssumeRole"):

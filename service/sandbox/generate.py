@@ -66,6 +66,7 @@ def origin_of(account_id: str, region_name: str, region: Region, server: Server)
 
 def plan_servers(account_id: str, region_name: str, region: Region, *, first: int) -> list[Plan]:
     """Plan the servers of a region, numbered from `first`, so that servers added later get other names."""
+    in_step = region.tags_in_drs
     mix = [state for state, weight in region.states.items() for _ in range(weight)]
     plans = []
     for number, server in enumerate(region.all_servers(), start=first):
@@ -76,6 +77,9 @@ def plan_servers(account_id: str, region_name: str, region: Region, *, first: in
             "CostCenter": _COST_CENTERS[number % len(_COST_CENTERS)],
         }
         digest = hashlib.sha256(f"{account_id}/{region_name}/{number}/{hostname}".encode()).hexdigest()
+        tags = {**made_up, **region.tags, **server.tags}
+        copied = tags if in_step and not server.on_premises else {}
+        in_step -= bool(copied)
         plans.append(
             Plan(
                 number=number,
@@ -83,8 +87,8 @@ def plan_servers(account_id: str, region_name: str, region: Region, *, first: in
                 hostname=hostname,
                 state=server.state or mix[number % len(mix)],
                 origin=None if server.on_premises else origin_of(account_id, region_name, region, server),
-                tags={**made_up, **region.tags, **server.tags},
-                drs_tags={**region.drs_tags, **server.drs_tags},
+                tags=tags,
+                drs_tags={**copied, **region.drs_tags, **server.drs_tags},
                 overlay=server.record,
             )
         )

@@ -21,11 +21,13 @@ _Table = Mapping[str, _Spelling]
 _BAD_TOKEN: Final = "The security token included in the request is invalid"  # noqa: S105  (a message, not a token)
 _STALE_TOKEN: Final = "The security token included in the request is expired"  # noqa: S105  (a message, not a token)
 
-# Keyed by service; "query" and "json" stand for the other services of those protocols.
+# Operations whose permission has another name.
+_ACTIONS: Final = MappingProxyType({("lambda", "Invoke"): "InvokeFunction"})
+# Keyed by service; "target", "query" and "json" stand for the other services of those protocols.
 _DENIED: Final[_Table] = MappingProxyType(
     {
         "ec2": _Spelling("UnauthorizedOperation", 403, "You are not authorized to perform this operation. "),
-        "dynamodb": _Spelling("AccessDeniedException", 400),
+        "target": _Spelling("AccessDeniedException", 400),
         "query": _Spelling("AccessDenied", 403),
         "json": _Spelling("AccessDeniedException", 403),
     }
@@ -33,7 +35,7 @@ _DENIED: Final[_Table] = MappingProxyType(
 _EXPIRED: Final[_Table] = MappingProxyType(
     {
         "ec2": _Spelling("RequestExpired", 400, "Request has expired."),
-        "dynamodb": _Spelling("ExpiredTokenException", 400, _STALE_TOKEN),
+        "target": _Spelling("ExpiredTokenException", 400, _STALE_TOKEN),
         "query": _Spelling("ExpiredToken", 403, _STALE_TOKEN),
         "json": _Spelling("ExpiredTokenException", 403, _STALE_TOKEN),
     }
@@ -41,7 +43,7 @@ _EXPIRED: Final[_Table] = MappingProxyType(
 _REGION_OFF: Final[_Table] = MappingProxyType(
     {
         "ec2": _Spelling("AuthFailure", 401, "AWS was not able to validate the provided access credentials"),
-        "dynamodb": _Spelling("UnrecognizedClientException", 400, _BAD_TOKEN),
+        "target": _Spelling("UnrecognizedClientException", 400, _BAD_TOKEN),
         "query": _Spelling("InvalidClientTokenId", 403, _BAD_TOKEN),
         "json": _Spelling("UnrecognizedClientException", 403, _BAD_TOKEN),
     }
@@ -49,19 +51,21 @@ _REGION_OFF: Final[_Table] = MappingProxyType(
 
 
 def _spelling(table: _Table, call: Call) -> _Spelling:
+    if call.is_target_json:
+        return table["target"]
     return table.get(call.service) or table["query" if call.form else "json"]
 
 
-def access_denied(call: Call, caller_arn: str, *, scp: bool, message: str | None = None) -> Answer:
+def access_denied(call: Call, caller_arn: str, *, scp: bool, message: str | None = None, resource: str = "*") -> Answer:
     """Refuse a call for want of permission, or by a service control policy."""
     spelling = _spelling(_DENIED, call)
-    action = f"{call.service}:{call.operation}"
+    action = f"{call.service}:{_ACTIONS.get((call.service, call.operation), call.operation)}"
     reason = (
         "with an explicit deny in a service control policy"
         if scp
         else f"because no identity-based policy allows the {action} action"
     )
-    text = message or f"User: {caller_arn} is not authorized to perform: {action} on resource: * {reason}"
+    text = message or f"User: {caller_arn} is not authorized to perform: {action} on resource: {resource} {reason}"
     return error(call, spelling.code, spelling.message + text, status=spelling.status)
 
 

@@ -14,6 +14,7 @@ from service.sandbox.declared import Account, ExtendedFrom, Fleet, Fragment, Reg
 from service.sandbox.fleet import FleetError, merged
 from service.sandbox.generate import Place, Plan, plan_servers, record_of
 from service.sandbox.moto_drs import drs_backends
+from service.sandbox.rules import put_rules
 from service.sandbox.tables import create_tables, put_account_rows, put_hub_row
 
 __all__ = ["Seeder"]
@@ -33,7 +34,7 @@ class Seeder:
         self._numbers: dict[tuple[str, str], int] = defaultdict(int)  # last number used in an account and region
 
     def seed(self) -> None:
-        """Create tables, account rows, instances and servers of the whole fleet.
+        """Create tables, rules, account rows, instances and servers of the whole fleet.
 
         Raises:
             FleetError: when it names a region that DRS does not have, or an account that another sandbox has.
@@ -42,6 +43,7 @@ class Seeder:
             _check_regions(self.fleet.accounts)
             self._claim.extend(self.fleet.account_ids)
             create_tables(self.fleet)
+            put_rules(self.fleet)
             self._add(self.fleet.accounts)
             put_account_rows(self.fleet, self.fleet.accounts)
             put_hub_row(self.fleet)

@@ -20,6 +20,7 @@ from service.sandbox.control import Control
 from service.sandbox.declared import Fleet, Fragment
 from service.sandbox.dispatcher import Dispatcher
 from service.sandbox.faults import Faults
+from service.sandbox.functions import Invocation
 from service.sandbox.gate import Gate
 from service.sandbox.listener import Listener, ListenerError
 from service.sandbox.moto_drs.register import register
@@ -119,6 +120,7 @@ class Sandbox:
             "NO_PROXY": self._address[0],
             "PROJECT_NAME": fleet.tables.project_name,
             "ENVIRONMENT": fleet.tables.environment,
+            "DATA_MANAGEMENT_FUNCTION_NAME": fleet.data_management_function,
             **table_environment(fleet.tables),
         }
 
@@ -129,6 +131,14 @@ class Sandbox:
     def clear_calls(self) -> None:
         """Count from zero again."""
         self._control.gate.calls.clear()
+
+    def invocations(self) -> list[Invocation]:
+        """Give the invocations of the hub's Lambda functions accepted so far, in the order of arrival."""
+        return list(self._control.gate.functions.invocations())
+
+    def clear_invocations(self) -> None:
+        """Forget all invocations."""
+        self._control.gate.functions.clear()
 
     def add(self, fragment: Fragment) -> None:
         """Add to the fleet while it runs: accounts, regions, servers on top of those already there.

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from http.client import responses
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
@@ -18,7 +20,10 @@ Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 _REQUEST_ID: Final = "5a9db0c0-0000-4000-8000-000000000000"
 _TAG_OPERATIONS: Final = {"GET": "ListTagsForResource", "POST": "TagResource", "DELETE": "UntagResource"}
 _SCOPE_PARTS: Final = 5
-_STATUS_WORDS: Final = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 429: "Too Many Requests"}
+_FIRST_OF_OUR_FAULTS: Final = 500
+_INVOKE: Final = re.compile(r"/2015-03-31/functions/[^/]+/invocations/?")
+# The services that name the operation in X-Amz-Target, with the version of their JSON.
+_TARGET_JSON: Final = {"dynamodb": "1.0", "events": "1.1"}
 
 
 class Call(NamedTuple):
@@ -34,7 +39,7 @@ class Call(NamedTuple):
     @property
     def is_target_json(self) -> bool:
         """Whether the service names the operation in X-Amz-Target."""
-        return self.service == "dynamodb"
+        return self.service in _TARGET_JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +54,7 @@ class Answer:
     @property
     def status_line(self) -> str:
         """The status as WSGI wants it."""
-        return f"{self.status} {self.reason or _STATUS_WORDS.get(self.status, 'Answer')}"
+        return f"{self.status} {self.reason or responses.get(self.status, 'Answer')}"
 
 
 def read_call(environ: Environ, body: bytes) -> Call | None:
@@ -62,18 +67,21 @@ def read_call(environ: Environ, body: bytes) -> Call | None:
     form: Mapping[str, str] = {}
     if str(environ.get("CONTENT_TYPE", "")).startswith("application/x-www-form-urlencoded"):
         form = dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
-    return Call(access_key, region, service.lower(), _operation(environ, form), form, body)
+    service = service.lower()
+    return Call(access_key, region, service, _operation(environ, service, form), form, body)
 
 
-def _operation(environ: Environ, form: Mapping[str, str]) -> str:
+def _operation(environ: Environ, service: str, form: Mapping[str, str]) -> str:
     target = str(environ.get("HTTP_X_AMZ_TARGET", ""))
     if target:
         return target.rpartition(".")[2]
     if "Action" in form:
         return form["Action"]
-    path = str(environ.get("PATH_INFO", ""))
+    path, method = str(environ.get("PATH_INFO", "")), str(environ.get("REQUEST_METHOD", ""))
+    if service == "lambda":
+        return "Invoke" if method == "POST" and _INVOKE.fullmatch(path) else "unknown"
     if path.startswith("/tags/"):
-        return _TAG_OPERATIONS.get(str(environ.get("REQUEST_METHOD", "")), "TagResource")
+        return _TAG_OPERATIONS.get(method, "TagResource")
     return path.strip("/").partition("/")[0] or "unknown"
 
 
@@ -132,7 +140,12 @@ def error(
         return json_answer(
             status,
             {"__type": f"com.amazon.coral.service#{code}", "message": message, **members},
-            {"Content-Type": "application/x-amz-json-1.0", **(headers or {})},
+            {"Content-Type": f"application/x-amz-json-{_TARGET_JSON[call.service]}", **(headers or {})},
+        )
+    if call.service == "lambda":
+        whose = "User" if status < _FIRST_OF_OUR_FAULTS else "Service"
+        return json_answer(
+            status, {"Type": whose, "Message": message, **members}, {"x-amzn-ErrorType": code, **(headers or {})}
         )
     # DRS models a member named `code` on several errors, so only this header names the error beyond doubt.
     return json_answer(

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
 from typing import Any
 
@@ -146,6 +147,30 @@ def test_many_clients_at_once() -> None:
         for thread in threads:
             thread.join()
         assert [call.count for call in sandbox.calls()] == [50]
+
+
+def test_calls_that_wait_do_not_queue() -> None:
+    """Sleeping calls meet at a barrier that opens only when all of them are there at once."""
+    number = 64
+    meeting = threading.Barrier(number)
+    faults = {"latency_ms": {"drs": 1000}}
+    fleet = parse_model(Fleet, {"hub": {"account_id": "999911110000"}, "faults": faults}, "fleet")
+
+    def meet(_seconds: float) -> None:
+        meeting.wait(timeout=30)
+
+    with Sandbox(fleet, sleep=meet) as sandbox:
+
+        def ask(_number: int) -> int:
+            connection = HTTPConnection("127.0.0.1", sandbox.port, timeout=40)
+            connection.request("POST", "/InitializeService", body="{}", headers=_signed("drs"))
+            status = connection.getresponse().status
+            connection.close()
+            return status
+
+        with ThreadPoolExecutor(number) as pool:
+            assert set(pool.map(ask, range(number))) == {204}
+        assert [call.count for call in sandbox.calls()] == [number]
 
 
 _FOREGROUND = """

@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 from service.sandbox.declared import Fleet, Fragment, Region
 from service.sandbox.fleet import FleetError, demo_fleet, parse_model
 from service.sandbox.generate import plan_servers
+from service.sandbox.moto_drs import drs_backends
 from service.sandbox.server import Sandbox
 
 HUB, TARGET, STAGING, APPS = "999900001111", "111122223333", "444455556666", "777788889999"
@@ -128,6 +129,53 @@ def test_the_same_fleet_gives_the_same_servers() -> None:
     assert Counter(plan.state for plan in once) == {"CONTINUOUS": 40, "STALLED": 10}
     assert len({plan.server_id for plan in once + elsewhere}) == 100
     assert {plan.origin.region for plan in once if plan.origin} == {"us-east-1"}
+
+
+def test_a_removed_copy_can_be_extended_again(sandbox: Sandbox, client: Client) -> None:
+    drs = client("drs", account_id=TARGET, region="us-west-2")
+    copy = next(each for each in _servers(client, TARGET) if each["stagingArea"]["status"] == "EXTENDED")
+    arn = copy["stagingArea"]["stagingSourceServerArn"]
+    with pytest.raises(ClientError, match="already extended"):
+        drs.create_extended_source_server(sourceServerArn=arn)
+    assert sandbox.remove(TARGET, "us-west-2", [copy["sourceServerID"]]) == 1
+    assert drs.list_staging_accounts()["accounts"] == []
+    assert arn in {each["arn"] for each in drs.list_extensible_source_servers(stagingAccountID=STAGING)["items"]}
+    assert drs.create_extended_source_server(sourceServerArn=arn)["sourceServer"]["stagingArea"]["status"] == "EXTENDED"
+    drs.delete_source_server(sourceServerID=_extended_id(client))
+    assert drs.list_staging_accounts()["accounts"] == []
+
+
+def _extended_id(client: Client) -> str:
+    found = next(each for each in _servers(client, TARGET) if each["stagingArea"]["status"] == "EXTENDED")
+    return str(found["sourceServerID"])
+
+
+def test_some_servers_bear_the_tags_of_their_instances() -> None:
+    said = {"servers": [{"on_premises": True}, {}, {}, {}], "tags_in_drs": 2, "drs_tags": {"Environment": "old"}}
+    plans = plan_servers(TARGET, "us-west-2", parse_model(Region, said, "region"), first=1)
+    lacking = [{key for key in plan.tags if plan.drs_tags.get(key) != plan.tags[key]} for plan in plans]
+    everything = {"Name", "Environment", "CostCenter"}
+    assert lacking == [everything, {"Environment"}, {"Environment"}, everything]
+
+
+def _demo_picture(account_id: str, staging: str, region: str) -> tuple[int, int]:
+    """Count the servers of a staging account that are extended, and those that could be."""
+    backend = drs_backends[account_id][region]
+    return len(backend.extended), len(backend.list_extensible_source_servers(staging))
+
+
+def test_the_demo_fleet_leaves_something_to_extend_and_to_tag() -> None:
+    with Sandbox(demo_fleet()) as running:
+        assert _demo_picture("111122223333", "444455556666", "us-west-2") == (6, 4)
+        assert _demo_picture("222233334444", "555566667777", "eu-west-1") == (3, 2)
+        targets = [account.account_id for account in running.fleet.accounts if "target" in account.kinds]
+        tags = [
+            server.record["tags"]
+            for account_id in targets
+            for backend in drs_backends[account_id].values()
+            for server in backend.source_servers.values()
+        ]
+    assert (len(tags), sum("Name" in held for held in tags)) == (110, 30)
 
 
 def test_the_demo_fleet_is_served() -> None:

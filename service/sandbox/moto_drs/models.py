@@ -63,7 +63,7 @@ class DRSBackend(FailbackBackend):
         if server.staging_arn is None and server.state != "DISCONNECTED":
             raise ConflictException("Disconnect the source server first.", "SourceServer", source_server_id)
         self._require_no_instance(server)
-        del self.source_servers[source_server_id]
+        self.take_away(source_server_id)
 
     def _require_no_instance(self, server: SourceServer) -> None:
         busy = {str(each["sourceServerID"]) for job in self.jobs.values() if job.is_busy for each in job.participants}

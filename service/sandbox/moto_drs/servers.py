@@ -31,6 +31,7 @@ class ServersBackend(BaseBackend):
         super().__init__(region_name, account_id)
         self.initialized = False
         self.source_servers: dict[str, SourceServer] = {}
+        self.extended: dict[str, dict[str, SourceServer]] = {}  # by the ARN they stand for, then by id
         self.templates: dict[str, ReplicationConfigurationTemplate] = {}
         self.trusted_accounts: set[str] = set()
         self.jobs: dict[str, Job] = {}
@@ -94,7 +95,10 @@ class ServersBackend(BaseBackend):
             {**shapes.merged(configuration, replication_configuration or {}), **own_id},
             {**shapes.merged(shapes.default_launch_configuration(full), launch_configuration or {}), **own_id},
         )
+        self.take_away(server.source_server_id)
         self.source_servers[server.source_server_id] = server
+        if server.staging_arn is not None:
+            self.extended.setdefault(server.staging_arn, {})[server.source_server_id] = server
         return server
 
     def _completed(self, record: Mapping[str, Any]) -> Record:
@@ -112,7 +116,16 @@ class ServersBackend(BaseBackend):
     @locked
     def remove_source_server(self, source_server_id: str) -> None:
         """Take a server away as if it had never been; unknown ids are passed over."""
-        self.source_servers.pop(source_server_id, None)
+        self.take_away(source_server_id)
+
+    def take_away(self, source_server_id: str) -> None:
+        server = self.source_servers.pop(source_server_id, None)
+        if server is None or server.staging_arn is None:
+            return
+        copies = self.extended[server.staging_arn]
+        del copies[source_server_id]
+        if not copies:
+            del self.extended[server.staging_arn]
 
     def server(self, source_server_id: str) -> SourceServer:
         """Find a server, or refuse as DRS does."""

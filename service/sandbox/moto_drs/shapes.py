@@ -16,6 +16,8 @@ Record = dict[str, Any]
 _SERVER_ARN: Final = re.compile(
     r"arn:[\w-]+:drs:(?P<region>[\w-]+):(?P<account>\d{12}):source-server/(?P<id>s-[0-9a-zA-Z]{17})"
 )
+_ID_BITS: Final = 68  # 17 hexadecimal digits
+_ATOMS: Final = frozenset({str, int, bool, float})
 _INITIATION_STEPS: Final = (
     "WAIT",
     "CREATE_SECURITY_GROUP",
@@ -49,7 +51,7 @@ def parse_server_arn(arn: str) -> ServerArn | None:
 
 
 def new_id(prefix: str) -> str:
-    return f"{prefix}{mock_random.get_random_hex(17)}"
+    return f"{prefix}{mock_random.getrandbits(_ID_BITS):017x}"
 
 
 def now() -> str:
@@ -76,6 +78,8 @@ def merged(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> Record:
 
 def copied(value: Any) -> Any:
     """Copy a record in depth, without members that are None: DRS leaves those out."""
+    if type(value) in _ATOMS:  # most of a record, and asking for a Mapping takes ten times as long
+        return value
     if isinstance(value, Mapping):
         return {key: copied(each) for key, each in value.items() if each is not None}
     if isinstance(value, list | tuple):

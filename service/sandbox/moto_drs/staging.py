@@ -91,24 +91,20 @@ class StagingBackend(ServersBackend):
         """List what a staging account replicates here, without what is extended into this account already."""
         staging = self.peer(staging_account_id, self.region_name)
         self._require_trust(staging, f"drs:ListExtensibleSourceServers on account {staging_account_id}")
-        extended = self._extended_arns()
         servers = staging.source_servers.values()
-        return [server for server in servers if server.staging_arn is None and server.arn not in extended]
-
-    def _extended_arns(self) -> set[str]:
-        return {server.staging_arn for server in self.source_servers.values() if server.staging_arn}
+        return [server for server in servers if server.staging_arn is None and server.arn not in self.extended]
 
     def list_staging_accounts(self) -> list[str]:
         """List staging accounts that have an extended server here; others cannot be seen."""
-        servers = self.source_servers.values()
-        return sorted({each.record["stagingArea"]["stagingAccountID"] for each in servers if each.staging_arn})
+        servers = (each for copies in self.extended.values() for each in copies.values())
+        return sorted({each.record["stagingArea"]["stagingAccountID"] for each in servers})
 
     @locked
     def extend(self, staging_arn: str, tags: Mapping[str, str] | None = None) -> SourceServer:
         """Create an extended source server. It belongs into the region of the server it stands for (inferred)."""
         check_tags(tags or {})
         origin = self._extensible(staging_arn)
-        existing = next((each for each in self.source_servers.values() if each.staging_arn == staging_arn), None)
+        existing = next(iter(self.extended.get(staging_arn, {}).values()), None)
         if existing is not None:
             if self.repeat_extension_is_error:
                 raise ValidationException(

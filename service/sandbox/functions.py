@@ -1,0 +1,130 @@
+"""AWS Lambda's Invoke, as far as it can be seen from outside: who was invoked, with what, and what was refused.
+
+No code runs: an invocation is recorded, and a synchronous one returns null.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple, NoReturn
+
+from moto.utilities.utils import get_partition
+
+from service.sandbox.declared import Fleet
+from service.sandbox.identity import Caller
+from service.sandbox.refusals import access_denied
+from service.sandbox.wire import Answer, Call, Environ, error
+
+__all__ = ["Functions", "Invocation"]
+
+_PATH: Final = re.compile(r"/2015-03-31/functions/([^/]+)/invocations/?")
+# A name, account:function:name, or a whole ARN; each may end in a version or an alias.
+_TARGET: Final = re.compile(
+    r"(?:(?:arn:[a-z-]+:lambda:(?P<region>[a-z0-9-]+):)?(?P<account>\d{12}):function:)?"
+    r"(?P<name>[A-Za-z0-9_.-]+)(?::(?P<version>\$LATEST|[A-Za-z0-9_-]+))?"
+)
+_LARGEST_BYTES: Final = {"Event": 1024**2, "RequestResponse": 6 * 1024**2, "DryRun": 6 * 1024**2}
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """One accepted invocation. Numbers rise in the order of arrival, from 1, also after `clear`."""
+
+    number: int
+    function: str
+    account: str
+    region: str
+    invocation_type: str
+    payload: Any
+
+
+class _Target(NamedTuple):
+    name: str
+    account: str
+    region: str
+    arn: str
+
+
+class Functions:
+    """The functions of the hub, in its region, and their invocations. Safe for use from many threads."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._hub = fleet.hub
+        self._names = frozenset(fleet.functions)
+        self._invocations: list[Invocation] = []
+        self._count = 0
+        self._lock = threading.Lock()
+
+    def invocations(self) -> tuple[Invocation, ...]:
+        """Give the invocations accepted so far, in the order of arrival; a DryRun is none."""
+        with self._lock:
+            return tuple(self._invocations)
+
+    def clear(self) -> None:
+        """Forget all invocations."""
+        with self._lock:
+            self._invocations.clear()
+
+    def answer(self, environ: Environ, call: Call, caller: Caller) -> Answer:
+        """Answer one Lambda request. The order of the checks and the words of some refusals are inferred."""
+        path = _PATH.fullmatch(str(environ.get("PATH_INFO", "")))
+        if path is None or call.operation != "Invoke":
+            return error(call, "NotImplementedException", "this sandbox has no Lambda operation but Invoke", status=501)
+        kind = str(environ.get("HTTP_X_AMZ_INVOCATION_TYPE") or "RequestResponse")
+        largest = _LARGEST_BYTES.get(kind)
+        if largest is None:
+            text = f"Value '{kind}' at 'invocationType' must be one of {', '.join(_LARGEST_BYTES)}"
+            return error(call, "InvalidParameterValueException", text, status=400)
+        if len(call.body) > largest:
+            text = f"{len(call.body)} byte payload is too large for the {kind} invocation type (limit {largest} bytes)"
+            return error(call, "RequestTooLargeException", text, status=413)
+        target = _target_of(path[1], call, caller)
+        if target is None:
+            text = f"Value '{path[1]}' at 'functionName' names no function"
+            return error(call, "InvalidParameterValueException", text, status=400)
+        return self._refusal(target, call, caller) or self._accept(target, kind, call)
+
+    def _refusal(self, target: _Target, call: Call, caller: Caller) -> Answer | None:
+        if target.account != caller.account_id:  # no function has a policy that lets other accounts in
+            return access_denied(call, caller.arn, scp=False, resource=target.arn)
+        if target.region != call.region:
+            text = f"Functions from '{target.region}' are not reachable in this region ('{call.region}')"
+            return error(call, "ResourceNotFoundException", text, status=404)
+        is_there = (target.account, target.region) == (self._hub.account_id, self._hub.region)
+        if not is_there or target.name not in self._names:
+            return error(call, "ResourceNotFoundException", f"Function not found: {target.arn}", status=404)
+        return None
+
+    def _accept(self, target: _Target, kind: str, call: Call) -> Answer:
+        try:
+            payload = json.loads(call.body, parse_constant=_refuse_constant) if call.body else {}
+        except ValueError as mistake:
+            text = f"Could not parse request body into json: {mistake}"
+            return error(call, "InvalidRequestContentException", text, status=400)
+        if kind == "DryRun":
+            return Answer(204, b"")
+        with self._lock:
+            self._count += 1
+            self._invocations.append(Invocation(self._count, target.name, target.account, target.region, kind, payload))
+        if kind == "Event":
+            return Answer(202, b"")
+        headers = (("Content-Type", "application/json"), ("X-Amz-Executed-Version", "$LATEST"))
+        return Answer(200, b"null", headers)
+
+
+def _target_of(said: str, call: Call, caller: Caller) -> _Target | None:
+    """Read a function name in any of its three forms; None when it is none of them."""
+    match = _TARGET.fullmatch(said)
+    if match is None:
+        return None
+    account, region = match["account"] or caller.account_id, match["region"] or call.region
+    arn = f"arn:{get_partition(region)}:lambda:{region}:{account}:function:{match['name']}"
+    return _Target(match["name"], account, region, arn)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    """Refuse NaN and the infinities, which Python takes for JSON and Lambda does not."""
+    raise ValueError(f"{name} is not JSON")

@@ -1,0 +1,22 @@
+"""The EventBridge rule by which the hub starts its tag sync. Nothing here fires: no time passes in a sandbox."""
+
+from __future__ import annotations
+
+from moto.events.models import events_backends
+
+from service.sandbox.declared import Fleet
+
+__all__ = ["put_rules"]
+
+
+def put_rules(fleet: Fleet) -> None:
+    """Create the rule of the tag sync in the hub's region: hourly and enabled, unless the fleet has none."""
+    if not fleet.hub.tag_sync_rule:
+        return
+    backend = events_backends[fleet.hub.account_id][fleet.hub.region]
+    backend.put_rule(
+        fleet.tables.name_of("tag-sync-schedule"),
+        description="Starts the sync of tags from EC2 instances to DRS source servers",
+        scheduled_expression="rate(1 hour)",
+        state="ENABLED",
+    )
