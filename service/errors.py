@@ -10,7 +10,7 @@ from typing import Any, Final
 from service.models import Call, Trouble
 from service.models import RegionStatus as S
 
-__all__ = ["AwsError", "ConfigurationError", "DrsSyncError", "RefusalError", "Verdict", "classify"]
+__all__ = ["AwsError", "ConfigurationError", "DrsSyncError", "RefusalError", "UnknownPlaceError", "Verdict", "classify"]
 
 
 class DrsSyncError(Exception):
@@ -21,11 +21,15 @@ class ConfigurationError(DrsSyncError):
     """A setting, argument or table schema is wrong; the message says how to mend it."""
 
 
+class UnknownPlaceError(ConfigurationError):
+    """An account or region that was asked for is not known; the message names the known ones."""
+
+
 class RefusalError(DrsSyncError):
     """A request that is not carried out: wrong input, something that does not exist, or a conflict. Nothing was done.
 
     Args:
-        code: error code as the platform's callers know it.
+        code: error code as the platform's callers know it; empty where they always got the text alone.
         message: says how to mend it.
         status: HTTP status; direct callers do not see it.
         details: further members for programs.

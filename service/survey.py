@@ -11,7 +11,7 @@ from service.accounts.access import AccountAccess, read_directory
 from service.accounts.records import Directory
 from service.aws.door import AwsDoor, Identity
 from service.aws.dynamodb import TableReader
-from service.errors import ConfigurationError
+from service.errors import UnknownPlaceError
 from service.models import Now, Place, Trouble
 from service.regions.choose import Choice, DiscoveryPolicy, Unreadable, Why, choose
 from service.regions.rows import RegionRow
@@ -107,20 +107,20 @@ class Surveyor:
         )
 
     def check_regions(self, regions: Iterable[str]) -> None:
-        """Make sure that regions are known. Raises ConfigurationError naming those that are not."""
+        """Make sure that regions are known. Raises UnknownPlaceError naming those that are not."""
         unknown = sorted(set(regions) - set(self._settings.drs_regions))
         if unknown:
-            raise ConfigurationError(
+            raise UnknownPlaceError(
                 f"unknown region {', '.join(unknown)}: known are {' '.join(self._settings.drs_regions)}; "
                 "add new ones to DRS_REGIONS"
             )
 
     def check_accounts(self, request: Request, directory: Directory) -> Collection[str]:
-        """Name the accounts of a run. Raises ConfigurationError when one asked for is no target."""
+        """Name the accounts of a run. Raises UnknownPlaceError when one asked for is no target."""
         asked = {*request.accounts, *(place.account_id for place in request.places)}
         unknown = sorted(asked - set(directory.targets))
         if unknown:
-            raise ConfigurationError(
+            raise UnknownPlaceError(
                 f"account {', '.join(unknown)} is not in the target accounts table "
                 f"{self._settings.target_accounts_table}; it holds {', '.join(sorted(directory.targets)) or 'none'}"
             )

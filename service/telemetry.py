@@ -24,12 +24,14 @@ __all__ = ["METRICS", "NAMESPACE", "emit_metrics", "set_up_logging", "stream_for
 
 NAMESPACE: Final = "DRSOrchestration/ActiveRegionFiltering"
 
-# Metric -> (member of the run's report, unit). The first three names and units are what existing dashboards read.
+# Metric -> (member of the run's report, unit). The first five names and units are what existing dashboards read.
 METRICS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
         "ActiveRegionCount": ("activeRegionCount", "Count"),
         "RegionsSkipped": ("regionsSkipped", "Count"),
         "APICallReduction": ("apiCallReductionPercent", "Percent"),
+        "InventoryDatabaseHits": ("inventoryDatabaseHits", "Count"),
+        "InventoryDatabaseMisses": ("inventoryDatabaseMisses", "Count"),
         "RegionsScanned": ("regionsScanned", "Count"),
         "RegionsFailed": ("regionsFailed", "Count"),
         "ScopesFailed": ("scopesFailed", "Count"),

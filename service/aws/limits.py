@@ -34,6 +34,9 @@ _OTHERS: Final[Mapping[str, Rate]] = MappingProxyType(
         "sts": Rate(per_second=100.0, burst=100, at_once=16),
         # A new on-demand table takes 4,000 writes/s; a batch is 25 of them.
         "dynamodb": Rate(per_second=200.0, burst=200, at_once=32),
+        # Asked a few times an hour at most; the quotas are far above (EventBridge PutRule 50/s, Lambda Invoke 10/s up).
+        "events": Rate(per_second=5.0, burst=5, at_once=2),
+        "lambda": Rate(per_second=5.0, burst=10, at_once=4),
     }
 )
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from service.accounts.table import TargetAccountsTable
 from service.aws.door import AwsDoor
 from service.aws.dynamodb_write import Table
 from service.models import Now
@@ -19,6 +20,7 @@ from service.survey import Request
 from service.sync.report import Progress
 from service.sync.source_servers import InventorySync
 from service.sync.staging import StagingSync
+from service.sync.tags import TagSync
 from service.telemetry import emit_metrics, stream_for
 
 __all__ = ["App", "open_app", "utc_now"]
@@ -36,9 +38,17 @@ class App:
     """What handlers and the command line call."""
 
     settings: Settings
+    now: Now
+    door: AwsDoor
     status: RegionStatusTable
     inventory_sync: InventorySync
     staging_sync: StagingSync
+    tag_sync: TagSync
+
+    def target_accounts(self) -> TargetAccountsTable:
+        """Give the records of the target accounts. Raises ConfigurationError when the table's name is not set."""
+        self.settings.require("target_accounts_table")
+        return TargetAccountsTable(Table(self.door.hub(), self.settings.target_accounts_table, self.door.hub_region))
 
     async def sync_inventory(self, request: Request, progress: Progress | None = None) -> dict[str, Any]:
         """Run the inventory sync, log its report and emit its metrics.
@@ -53,6 +63,18 @@ class App:
         """Run the staging sync, log its report and emit its metrics. Raises as `sync_inventory` does."""
         return await self._told(await self.staging_sync.run(request, progress))
 
+    async def sync_tags(
+        self, request: Request, progress: Progress | None = None, *, source: str = "manual"
+    ) -> dict[str, Any]:
+        """Run the tag sync, log its report and emit its metrics. Raises as `sync_inventory` does.
+
+        Args:
+            request: what is asked.
+            progress: told how it gets on.
+            source: who asked: manual, eventbridge, settings_update; kept with the result.
+        """
+        return await self._told(await self.tag_sync.run(request, progress, source=source))
+
     async def _told(self, report: dict[str, Any]) -> dict[str, Any]:
         _log.info("sync finished", extra=_summary(report))
         await emit_metrics(stream_for(self.settings.aws_lambda_function_name), report, _figures(report))
@@ -65,7 +87,7 @@ def _summary(report: Mapping[str, Any]) -> dict[str, Any]:
         **{
             name: value
             for name, value in report.items()
-            if name not in {"errors", "warnings", "regions", "planned", "details"}
+            if name not in {"errors", "warnings", "regions", "planned", "details", "accountResults"}
         },
         "firstErrors": report["errors"][:10],
         "errorCount": len(report["errors"]),
@@ -96,7 +118,10 @@ async def open_app(settings: Settings, now: Now = utc_now) -> AsyncIterator[App]
         )
         yield App(
             settings,
+            now,
+            door,
             status,
             InventorySync(door, settings, status, now),
             StagingSync(door, settings, status, now),
+            TagSync(door, settings, status, now),
         )

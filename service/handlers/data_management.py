@@ -2,70 +2,301 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Final
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
-
-from service.handlers.dispatch import Operation, answer_operation
+from service.accounts.access import AccountAccess
+from service.accounts.records import DEFAULT_EXTERNAL_ID, Account, Directory, RoleRef, staging_records
+from service.accounts.staging import adding, removing
+from service.aws.drs import DrsReader
+from service.aws.drs_write import DrsWriter
+from service.errors import AwsError, RefusalError
+from service.handlers.app import App, open_app
+from service.handlers.bodies import SyncBody, account_asked, staging_account_asked
+from service.handlers.front import Asked, Front, Operation, Reply, Route
 from service.handlers.host import Host
-from service.handlers.replies import envelope, error_body, not_found
+from service.handlers.replies import envelope, error_body
+from service.handlers.tag_sync import (
+    check_settings,
+    check_tag_sync,
+    get_last_tag_sync_status,
+    get_tag_sync_settings,
+    handle_drs_tag_sync,
+    update_tag_sync_settings,
+)
+from service.models import RegionStatus
 from service.survey import Request
+from service.sync.extend import read_extended, read_replicating
 
-__all__ = ["handle_sync_source_server_inventory", "lambda_handler"]
+__all__ = [
+    "auto_extend_staging_servers",
+    "extend_source_server",
+    "get_extended_source_servers",
+    "get_last_tag_sync_status",
+    "get_staging_account_servers",
+    "get_tag_sync_settings",
+    "handle_add_staging_account",
+    "handle_drs_tag_sync",
+    "handle_remove_staging_account",
+    "handle_sync_single_account",
+    "handle_sync_source_server_inventory",
+    "handle_sync_staging_accounts",
+    "lambda_handler",
+    "update_tag_sync_settings",
+]
 
 # The end of a run must be told before Lambda ends the process.
 _REPORTING_S: Final = 10.0
+# API Gateway gives up after 29 s; a sync asked for through it tells what it has before that.
+_GATEWAY_S: Final = 25.0
 
-host: Final = Host()
+_ANY_TIME: Final = datetime.min.replace(tzinfo=UTC)
 
-AccountId = Annotated[str, StringConstraints(pattern=r"^\d{12}$")]
-
-
-class SyncInventory(BaseModel):
-    """Body of `sync_source_server_inventory`; the schedule sends none."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-    accounts: Annotated[tuple[AccountId, ...], Field(alias="accountIds")] = ()
-    regions: tuple[str, ...] = ()
-    full_scan: Annotated[bool, Field(alias="fullScan")] = False
+host: Final = Host(open_app)
 
 
-def handle_sync_source_server_inventory(body: Mapping[str, Any], *, budget_s: float | None = None) -> dict[str, Any]:
-    """Sync the source server inventory and the region status table.
+def _check_sync(asked: Asked) -> None:
+    SyncBody.model_validate(asked.members)
 
-    Args:
-        body: see `SyncInventory`.
-        budget_s: seconds until the run must have ended; places not reached by then are reported as failed.
+
+async def handle_sync_source_server_inventory(app: App, asked: Asked) -> Reply:
+    """Sync the source server inventory and the region status table; members as in `SyncBody`."""
+    body = SyncBody.model_validate(asked.members)
+    if body.dry_run:
+        raise RefusalError("INVALID_PARAMETER", "the inventory sync has no dry run: it only writes what it saw")
+    report = await app.sync_inventory(body.request(asked.budget_s))
+    return Reply(
+        {
+            "message": f"Synced {report['serversSynced']} source servers in {report['regionsScanned']} regions: "
+            f"{report['status']}",
+            "totalSynced": report["serversSynced"],
+            "totalErrors": len(report["errors"]),
+            "timestamp": report["startedAt"],
+            **report,
+        }
+    )
+
+
+async def handle_sync_staging_accounts(app: App, asked: Asked) -> Reply:
+    """Extend what the staging accounts of all targets, or some, replicate and the targets lack; as in `SyncBody`."""
+    report = await app.sync_staging(SyncBody.model_validate(asked.members).request(asked.budget_s))
+    return Reply({**report, "timestamp": report["startedAt"]})
+
+
+async def auto_extend_staging_servers(
+    app: App, target_accounts: Collection[str], active_regions: Collection[str]
+) -> dict[str, Any]:
+    """Extend for some targets in some regions; give the report.
+
+    Raises:
+        ConfigurationError: an account is no target, or a region is not known.
+        AwsError: the target accounts cannot be read.
     """
-    asked = SyncInventory.model_validate(body)
-    request = Request(accounts=asked.accounts, regions=asked.regions, full_scan=asked.full_scan, budget_s=budget_s)
-    report = host.run(lambda app: app.sync_inventory(request))
-    return {
-        "message": f"Synced {report['serversSynced']} source servers in {report['regionsScanned']} regions: "
-        f"{report['status']}",
-        "totalSynced": report["serversSynced"],
-        "totalErrors": len(report["errors"]),
-        "timestamp": report["startedAt"],
-        **report,
+    return await app.sync_staging(Request(accounts=tuple(target_accounts), regions=tuple(active_regions)))
+
+
+async def extend_source_server(
+    app: App, target_account_id: str, target_role_arn: str, target_external_id: str, staging_server_arn: str
+) -> dict[str, Any]:
+    """Extend one server into a target, in the region that its ARN names; one that is extended already is a success.
+
+    Raises:
+        RefusalError: the ARN is no source server's.
+        AwsError: it is not extended.
+    """
+    parts = staging_server_arn.split(":")
+    if len(parts) != 6 or parts[2] != "drs" or not parts[5].startswith("source-server/"):  # noqa: PLR2004 - parts of an ARN
+        raise RefusalError("INVALID_PARAMETER", f"{staging_server_arn[:100]!r} is no ARN of a source server")
+    region, access = parts[3], _access(app, target_account_id, target_role_arn, target_external_id)
+    caller = await access.caller(target_account_id)
+    try:
+        record = await DrsWriter(caller).extend(region, staging_server_arn)
+    except AwsError as error:
+        drs = DrsReader(caller, page_size=app.settings.drs_page_size)
+        present = await read_extended(drs, target_account_id, region, staging_accounts=(parts[4],))
+        if staging_server_arn not in present:
+            raise error from None
+        return {"extended": False, "alreadyExtended": True}
+    return {"extended": True, "sourceServer": record}
+
+
+async def get_extended_source_servers(
+    app: App, target_account_id: str, role_arn: str, external_id: str, active_regions: Collection[str]
+) -> set[str]:
+    """Name the staging servers that are extended into a target, in some regions.
+
+    Raises:
+        AwsError: a region could not be read. An answer that lacks a region would read like "nothing is extended".
+    """
+    access = _access(app, target_account_id, role_arn, external_id)
+    drs = DrsReader(await access.caller(target_account_id), page_size=app.settings.drs_page_size)
+    found: set[str] = set()
+    for region in sorted(active_regions):
+        with _unless_unused():
+            found |= await read_extended(drs, target_account_id, region)
+    return found
+
+
+async def get_staging_account_servers(
+    app: App, staging_account_id: str, role_arn: str, external_id: str, active_regions: Collection[str]
+) -> list[str]:
+    """Name the servers that a staging account replicates, by ARN, in some regions. Raises AwsError as above."""
+    access = _access(app, staging_account_id, role_arn, external_id)
+    drs = DrsReader(await access.caller(staging_account_id), page_size=app.settings.drs_page_size)
+    found: list[str] = []
+    for region in sorted(active_regions):
+        with _unless_unused():
+            found.extend(sorted(await read_replicating(drs, staging_account_id, region)))
+    return found
+
+
+class _unless_unused:  # noqa: N801 - reads as a statement
+    """Passes over a region where DRS was never initialised: it answered, and there is nothing."""
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        return isinstance(error, AwsError) and error.verdict.status is RegionStatus.NOT_INITIALIZED
+
+
+def _access(app: App, account_id: str, role_arn: str, external_id: str) -> AccountAccess:
+    role = RoleRef(arn=role_arn, external_id=external_id or DEFAULT_EXTERNAL_ID)
+    return AccountAccess(app.door, Directory([Account(account_id, account_id, role)]))
+
+
+async def handle_sync_single_account(app: App, asked: Asked) -> Reply:
+    """Bring one target account up to date: its staging accounts, and what they have to extend."""
+    target = account_asked(asked, "targetAccountId", missing="INVALID_FORMAT")
+    before = await _record(app, target)
+    budget_s = min(asked.budget_s or _GATEWAY_S, _GATEWAY_S)
+    report = await app.sync_staging(Request(accounts=(target,), budget_s=budget_s))
+    after = await _record(app, target)
+    known = {record.get("accountId") for record in before}
+    added = [record["accountId"] for record in after if record.get("accountId") not in known]
+    return Reply(
+        {
+            "success": report["status"] != "failed",
+            "message": f"Extended {report['serversExtended']} servers of {len(after)} staging accounts: "
+            f"{report['status']}",
+            "targetAccountId": target,
+            "stagingAccounts": after,
+            "changes": {"added": added, "removed": []},
+            "stagingAccountsProcessed": len(after),
+            "serversFound": report["serversPlanned"],
+            "syncedAt": report["startedAt"],
+            **{name: report[name] for name in ("serversExtended", "serversFailed", "status", "details", "errors")},
+        }
+    )
+
+
+async def handle_add_staging_account(app: App, asked: Asked) -> Reply:
+    """Add a staging account to a target's record."""
+    target, partition = account_asked(asked, "targetAccountId"), (await app.door.identity()).partition
+    record = staging_account_asked(asked, partition=partition, now=app.now())
+    listed = await app.target_accounts().change_staging(target, adding(record, target), now=app.now())
+    return Reply(
+        {
+            "success": True,
+            "message": f"Added staging account {record['accountName']} ({record['accountId']}) to {target}",
+            "stagingAccounts": list(listed),
+        }
+    )
+
+
+async def handle_remove_staging_account(app: App, asked: Asked) -> Reply:
+    """Take a staging account away from a target's record. Servers of it that are extended stay extended."""
+    target, staging = account_asked(asked, "targetAccountId"), account_asked(asked, "stagingAccountId")
+    try:
+        listed = await app.target_accounts().change_staging(
+            target, removing(staging, target, now=app.now()), now=app.now()
+        )
+    except RefusalError as refusal:
+        if refusal.code == "TARGET_ACCOUNT_NOT_FOUND":  # here the platform always said it so
+            raise RefusalError("NOT_FOUND", refusal.message, status=404) from None
+        raise
+    return Reply(
+        {"success": True, "message": f"Removed staging account {staging} from {target}", "stagingAccounts": listed}
+    )
+
+
+async def _record(app: App, target: str) -> list[dict[str, Any]]:
+    item = await app.target_accounts().get(target)
+    if item is None:
+        raise RefusalError("TARGET_ACCOUNT_NOT_FOUND", f"there is no target account {target}", status=404)
+    return staging_records(item)
+
+
+def _check_add(asked: Asked) -> None:
+    account_asked(asked, "targetAccountId")
+    staging_account_asked(asked, partition="aws", now=_ANY_TIME)
+
+
+def _check_remove(asked: Asked) -> None:
+    account_asked(asked, "targetAccountId")
+    account_asked(asked, "stagingAccountId")
+
+
+OPERATIONS: Final[Mapping[str, Operation[App]]] = MappingProxyType(
+    {
+        "sync_source_server_inventory": Operation(
+            handle_sync_source_server_inventory, _check_sync, aliases=("handle_sync_source_server_inventory",)
+        ),
+        "sync_staging_accounts": Operation(
+            handle_sync_staging_accounts, _check_sync, aliases=("handle_sync_staging_accounts",)
+        ),
+        "sync_extended_source_servers": Operation(
+            handle_sync_single_account,
+            lambda asked: account_asked(asked, "targetAccountId", missing="INVALID_FORMAT"),
+            aliases=("sync_single_account", "handle_sync_single_account"),
+        ),
+        "add_staging_account": Operation(handle_add_staging_account, _check_add),
+        "remove_staging_account": Operation(handle_remove_staging_account, _check_remove),
+        "handle_drs_tag_sync": Operation(
+            handle_drs_tag_sync, check_tag_sync, aliases=("trigger_tag_sync", "sync_tags")
+        ),
+        "get_last_tag_sync_status": Operation(get_last_tag_sync_status),
+        "get_tag_sync_settings": Operation(get_tag_sync_settings),
+        "update_tag_sync_settings": Operation(update_tag_sync_settings, check_settings),
     }
+)
+
+_STAGING: Final = "/accounts/targets/{id}/staging-accounts"
+_TARGET: Final = MappingProxyType({"id": "targetAccountId"})
+
+ROUTES: Final = (
+    Route("POST", _STAGING, "add_staging_account", _TARGET),
+    Route("POST", f"{_STAGING}/sync", "sync_extended_source_servers", _TARGET),
+    Route("DELETE", f"{_STAGING}/{{stagingAccountId}}", "remove_staging_account", _TARGET),
+    Route("POST", "/drs/tag-sync", "handle_drs_tag_sync"),
+    Route("GET", "/drs/tag-sync", "get_last_tag_sync_status"),
+    Route("GET", "/config/tag-sync", "get_tag_sync_settings"),
+    Route("PUT", "/config/tag-sync", "update_tag_sync_settings"),
+)
+
+_front: Final = Front(
+    host.run,
+    OPERATIONS,
+    ROUTES,
+    malformed_code="INVALID_EVENT_FORMAT",
+    failed_code="OPERATION_FAILED",
+    members_in="body",
+)
 
 
 def lambda_handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401 - Lambda's context object
     """Entry point of the function: API Gateway, direct operations and schedules."""
-    if "requestContext" in event:
-        return not_found(event)
-    if "operation" in event:
-        return answer_operation(
-            event, _operations(context), malformed_code="INVALID_EVENT_FORMAT", failed_code="OPERATION_FAILED"
-        )
-    return envelope(400, error_body("INVALID_INVOCATION", "the event has neither requestContext nor operation"))
-
-
-def _operations(context: Any) -> dict[str, Operation]:  # noqa: ANN401 - Lambda's context object
     remaining = getattr(context, "get_remaining_time_in_millis", None)
     budget_s = None if remaining is None else max(0.0, remaining() / 1000 - _REPORTING_S)
-    return {
-        "sync_source_server_inventory": lambda body: handle_sync_source_server_inventory(body, budget_s=budget_s),
-    }
+    if "requestContext" in event:
+        return _front.api(event, budget_s=budget_s)
+    if "operation" in event:
+        return _front.direct(event, budget_s=budget_s)
+    if "synch_tags" in event or "synch_instance_type" in event:  # the hourly rule; their values never mattered
+        reply = _front.perform("handle_drs_tag_sync", Asked({"_sync_source": "eventbridge"}, budget_s))
+        return envelope(reply.status, reply.body)
+    return envelope(
+        400, error_body("INVALID_INVOCATION", "the event has neither requestContext, operation nor synch_tags")
+    )

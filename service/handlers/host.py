@@ -7,27 +7,33 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
-from typing import Any, TypeVar
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from typing import Any, Generic, TypeVar
 
-from service.handlers.app import App, open_app
 from service.settings import Settings, load_settings
 from service.telemetry import set_up_logging, stream_for
 
 __all__ = ["Host"]
 
+A = TypeVar("A")
 T = TypeVar("T")
 
 
-class Host:
-    """Runs coroutines against the app. One per process; not for use inside a running loop."""
+class Host(Generic[A]):
+    """Runs coroutines against a function's app. One per process; not for use inside a running loop.
 
-    def __init__(self) -> None:
+    Args:
+        open_app: opens the app for given settings; it stays open until they change or the host is closed.
+    """
+
+    def __init__(self, open_app: Callable[[Settings], AbstractAsyncContextManager[A]]) -> None:
+        self._open_app = open_app
         self._runner: asyncio.Runner | None = None
         self._stack = AsyncExitStack()
-        self._app: App | None = None
+        self._app: A | None = None
+        self._settings: Settings | None = None
 
-    def run(self, work: Callable[[App], Awaitable[T]]) -> T:
+    def run(self, work: Callable[[A], Awaitable[T]]) -> T:
         """Run work on the kept loop; settings that changed since the last event open a new app.
 
         Raises:
@@ -42,11 +48,12 @@ class Host:
 
         return self._runner.run(on_loop())
 
-    async def _opened(self, settings: Settings) -> App:
-        if self._app is None or self._app.settings != settings:
+    async def _opened(self, settings: Settings) -> A:
+        if self._app is None or self._settings != settings:
             await self._stack.aclose()
             set_up_logging(stream_for(settings.aws_lambda_function_name), settings.log_level)
-            self._app = await self._stack.enter_async_context(open_app(settings))
+            self._app = await self._stack.enter_async_context(self._open_app(settings))
+            self._settings = settings
         return self._app
 
     def close(self, *_: Any) -> None:  # noqa: ANN401 - also fits a signal handler

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import orjson
 
-from service.errors import AwsError
+from service.errors import AwsError, RefusalError
 
-__all__ = ["HEADERS", "aws_error_body", "envelope", "error_body", "not_found"]
+__all__ = ["HEADERS", "aws_error_body", "envelope", "error_body", "not_found", "refusal_body"]
 
 HEADERS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -44,6 +44,20 @@ def aws_error_body(error: AwsError) -> dict[str, Any]:
     code = _CODE_OF_SERVICE.get(error.call.service, "INTERNAL_ERROR")
     details = {"code": error.code, "operation": error.call.operation, "advice": error.verdict.advice}
     return error_body(code, str(error), details={name: value for name, value in details.items() if value})
+
+
+# These carry what others have among their details beside the message, where the UI looks for it.
+_SPREAD: Final = frozenset({"DRS_NOT_INITIALIZED", "REGION_NOT_ENABLED", "REGION_ACCESS_DENIED"})
+
+
+def refusal_body(refusal: RefusalError) -> dict[str, Any]:
+    """Make the body for a request that is not carried out. Without a code the text takes its place."""
+    if not refusal.code:
+        return {"error": refusal.message, **refusal.details}
+    if refusal.code in _SPREAD:
+        return error_body(refusal.code, refusal.message, **refusal.details)
+    more = {"details": refusal.details} if refusal.details else {}
+    return error_body(refusal.code, refusal.message, **more)
 
 
 def not_found(event: Mapping[str, Any]) -> dict[str, Any]:

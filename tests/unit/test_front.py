@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import orjson
@@ -12,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from service.errors import AwsError, ConfigurationError
-from service.handlers.dispatch import Operation, answer_operation
+from service.errors import AwsError, ConfigurationError, RefusalError
+from service.handlers.front import Asked, Front, Operation, Reply, Route
 from service.models import Call
 
 DENIED: Final = AwsError("AccessDenied", "no", Call("drs", "X", "111122223333", "us-east-1"))
@@ -30,15 +31,38 @@ def _log_reaches_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logging.getLogger("service"), "propagate", True)
 
 
-def answer(
-    event: Mapping[str, Any], operation: Operation = dict, failed_code: str = "OPERATION_FAILED"
-) -> dict[str, Any]:
-    operations = {"echo": operation, "other": dict}
-    return answer_operation(event, operations, malformed_code="INVALID_EVENT_FORMAT", failed_code=failed_code)
+Work = Callable[[None, Asked], Awaitable[Reply]]
 
 
-def raising(error: BaseException) -> Operation:
-    def operation(_: Mapping[str, Any]) -> dict[str, Any]:
+async def echo(_: None, asked: Asked) -> Reply:
+    return Reply(asked.members)
+
+
+def run(work: Callable[[None], Awaitable[Reply]]) -> Reply:
+    return asyncio.run(work(None))  # type: ignore[arg-type]
+
+
+def front(work: Work = echo, failed_code: str = "OPERATION_FAILED", **more: Any) -> Front[None]:
+    return Front(
+        run,
+        {"echo": Operation(work, **more), "other": Operation(echo, aliases=("another",))},
+        (
+            Route("POST", "/things/{id}/parts", "echo", {"id": "thingId"}),
+            Route("GET", "/things/{id}/parts", "other"),
+            Route("DELETE", "/things/{id}/parts/{partId}", "echo", {"id": "thingId"}),
+        ),
+        malformed_code="INVALID_EVENT_FORMAT",
+        failed_code=failed_code,
+        members_in="body",
+    )
+
+
+def answer(event: Mapping[str, Any], work: Work = echo, failed_code: str = "OPERATION_FAILED") -> dict[str, Any]:
+    return front(work, failed_code).direct(event)
+
+
+def raising(error: BaseException) -> Work:
+    async def operation(_: None, __: Asked) -> Reply:
         raise error
 
     return operation
@@ -64,7 +88,7 @@ def test_an_unknown_operation_is_refused_and_the_known_ones_named() -> None:
     told = answer({"operation": "nope"})
     assert (told["error"], told["details"]) == ("INVALID_OPERATION", {"operation": "nope"})
     assert "echo, other" in told["message"]
-    assert answer_operation({"operation": "x"}, {}, malformed_code="A", failed_code="B")["error"] == "INVALID_OPERATION"
+    assert answer({"operation": "another", "body": {"a": 1}}) == {"a": 1}
 
 
 @pytest.mark.parametrize("body", ["{}", [], 5, True])
@@ -74,7 +98,10 @@ def test_a_body_that_is_no_object(body: object) -> None:
 
 
 def test_a_body_that_does_not_fit_names_the_parameter() -> None:
-    told = answer({"operation": "echo", "body": {"count": "many"}}, lambda body: Body(**body).model_dump())
+    async def counted(_: None, asked: Asked) -> Reply:
+        return Reply(Body.model_validate(asked.members).model_dump())
+
+    told = answer({"operation": "echo", "body": {"count": "many"}}, counted)
     assert told["error"] == "INVALID_PARAMETER"
     assert told["details"]["problems"][0]["parameter"] == "count"
 
@@ -124,3 +151,77 @@ def test_whatever_comes_gets_an_answer_that_can_be_sent(name: Any, body: Any) ->
     told = answer({"operation": name, "body": body})
     orjson.dumps(told)
     assert isinstance(told["error"], str)
+
+
+def call(method: str, path: str, body: object = None, work: Work = echo, **more: Any) -> tuple[int, dict[str, Any]]:
+    event = {"requestContext": {}, "httpMethod": method, "path": path, "body": body, **more}
+    told = front(work).api(event)
+    return told["statusCode"], orjson.loads(told["body"])
+
+
+def test_a_route_gathers_path_query_and_body() -> None:
+    assert call("POST", "/things/a%20b/parts", '{"n": 1}', queryStringParameters={"q": "2"}) == (
+        200,
+        {"q": "2", "n": 1, "thingId": "a b"},
+    )
+    assert call("DELETE", "/things/7/parts/8") == (200, {"thingId": "7", "partId": "8"})
+    assert call("GET", "/things/7/parts", queryStringParameters=None) == (200, {"id": "7"})
+
+
+def test_a_member_of_the_path_cannot_be_overruled() -> None:
+    assert call("POST", "/things/7/parts", '{"thingId": "8"}') == (200, {"thingId": "7"})
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/nope"), ("PUT", "/things/7/parts"), ("POST", "/things/7/parts/"), ("POST", "/things//parts"), ("", "")],
+)
+def test_an_unknown_path_or_method_is_404(method: str, path: str) -> None:
+    status, body = call(method, path)
+    assert (status, body["error"], body["details"]) == (404, "NOT_FOUND", {"path": path, "method": method})
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["{", "null", "[]", "5", '"text"', '{"a": NaN}', "[" * 5000, '{"a": "' + "x" * 1_000_001 + '"}', 5, b"{}", True],
+)
+def test_a_body_that_cannot_be_used_is_400_and_nothing_is_done(body: object) -> None:
+    status, told = call("POST", "/things/7/parts", body, raising(AssertionError("was called")))
+    assert (status, told["error"], told["details"]["parameter"]) == (400, "INVALID_PARAMETER", "body")
+    assert len(told["details"]["value"]) <= 100
+
+
+def test_a_refusal_has_its_status_code_and_details() -> None:
+    refusal = RefusalError("STAGING_ACCOUNT_EXISTS", "there", status=409, details={"a": 1})
+    assert call("DELETE", "/things/7/parts/8", work=raising(refusal)) == (
+        409,
+        {"error": "STAGING_ACCOUNT_EXISTS", "message": "there", "details": {"a": 1}},
+    )
+    told = front(raising(refusal), bare_errors=True).direct({"operation": "echo"})
+    assert told == {"error": "there"}
+
+
+def test_what_the_ui_searches_stands_beside_the_message() -> None:
+    refusal = RefusalError("DRS_NOT_INITIALIZED", "m", details={"region": "us-west-2", "initialized": False})
+    told = answer({"operation": "echo"}, raising(refusal))
+    assert told == {"error": "DRS_NOT_INITIALIZED", "message": "m", "region": "us-west-2", "initialized": False}
+
+
+def test_input_is_judged_before_the_app_is_opened() -> None:
+    def check(asked: Asked) -> None:
+        raise RefusalError("INVALID_PARAMETER", "no")
+
+    def never(_: object) -> Reply:
+        raise AssertionError("the app was opened")
+
+    made = Front[None](
+        never, {"x": Operation(echo, check)}, (), malformed_code="A", failed_code="B", members_in="queryParams"
+    )
+    assert made.direct({"operation": "x"})["error"] == "INVALID_PARAMETER"
+
+
+def test_what_stands_beside_the_operation_is_a_member_where_parameters_have_a_place_of_their_own() -> None:
+    made = Front[None](run, {"x": Operation(echo)}, (), malformed_code="A", failed_code="B", members_in="queryParams")
+    assert made.direct({"operation": "x", "targetAccountId": "1"}) == {"targetAccountId": "1"}
+    assert made.direct({"operation": "x", "queryParams": {"targetAccountId": "2"}}) == {"targetAccountId": "2"}
+    assert made.direct({"operation": "x", "queryParams": []})["error"] == "INVALID_PARAMETER"

@@ -151,7 +151,7 @@ def test_the_end_of_a_wait_is_no_stampede() -> None:
 def test_the_drs_rate_is_the_one_set_and_every_service_has_one() -> None:
     table = rates(RATE)
     assert table["drs"] is RATE
-    assert set(table) == {"drs", "ec2", "sts", "dynamodb"}
+    assert set(table) == {"drs", "ec2", "sts", "dynamodb", "events", "lambda"}
     assert table["ec2"].per_second <= 20  # AWS's published refill
     assert table["sts"].per_second <= 600  # AWS's published quota
 

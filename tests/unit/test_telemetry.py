@@ -26,7 +26,13 @@ REPORT: Final = {
     "timeSavedSeconds": 5.75,
     "errors": [],
 }
-FIGURES: Final = {"activeRegionCount": 2, "scopesFailed": 1, "fallback": 0}
+FIGURES: Final = {
+    "activeRegionCount": 2,
+    "scopesFailed": 1,
+    "fallback": 0,
+    "inventoryDatabaseHits": 1,
+    "inventoryDatabaseMisses": 0,
+}
 
 
 async def documents(report: dict[str, Any], values: dict[str, Any]) -> list[dict[str, Any]]:

@@ -1,0 +1,40 @@
+"""EventBridge rules of the hub: reading a schedule and changing it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from service.aws.door import Caller
+from service.errors import AwsError
+
+__all__ = ["ScheduleRule"]
+
+
+class ScheduleRule:
+    """One rule that runs on a schedule."""
+
+    def __init__(self, caller: Caller, name: str, region: str) -> None:
+        self._caller = caller
+        self.name = name
+        self._region = region
+
+    async def read(self) -> dict[str, Any] | None:
+        """Give the rule as EventBridge describes it; None when there is none. Raises AwsError."""
+        try:
+            answer = await self._caller.call("events", "DescribeRule", {"Name": self.name}, region=self._region)
+        except AwsError as error:
+            if error.code == "ResourceNotFoundException":
+                return None
+            raise
+        return {name: value for name, value in answer.items() if name != "ResponseMetadata"}
+
+    async def write(self, rule: dict[str, Any], *, expression: str, enabled: bool) -> None:
+        """Change schedule and state of a rule that was read; its targets and the rest stay. Raises AwsError."""
+        kept = {name: rule[name] for name in ("Description", "RoleArn", "EventBusName") if rule.get(name)}
+        params = {
+            **kept,
+            "Name": self.name,
+            "ScheduleExpression": expression,
+            "State": "ENABLED" if enabled else "DISABLED",
+        }
+        await self._caller.call("events", "PutRule", params, region=self._region)

@@ -1,0 +1,136 @@
+"""What the query handler and the reading commands call. It can only read: see `service.aws.reads`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final, Protocol
+
+import anyio
+
+from service.aws.door import AwsDoor
+from service.aws.dynamodb import TableReader
+from service.aws.functions import FunctionInvoker
+from service.errors import AwsError
+from service.models import Now, Place
+from service.queries.answer import Answer
+from service.queries.extended import ExtendedQuery
+from service.queries.inventory import InventoryQuery
+from service.queries.servers import ServersQuery
+from service.queries.staging import StagingQueries
+from service.queries.validation import StagingValidation
+from service.regions.status_table import RegionStatusReader
+from service.settings import Settings
+from service.telemetry import emit_metrics, stream_for
+
+__all__ = ["QueryApp", "Refresher", "open_query_app"]
+
+_log: Final = logging.getLogger(__name__)
+# One question after the other finds the same places stale until their refresh has come through.
+_ASKED_ENOUGH_S: Final = 60.0
+_MOST_SCOPES: Final = 2000  # per event: 70 bytes each, and Lambda takes 256 KB
+
+
+class Refresher(Protocol):
+    """Has stale places looked at by what may write."""
+
+    async def refresh(self, places: Sequence[Place]) -> None:
+        """Ask for it. Raises AwsError when it could not be asked for."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _FunctionRefresher:
+    """Asks the data-management function, which does it after we have answered."""
+
+    invoker: FunctionInvoker
+    function: str
+
+    async def refresh(self, places: Sequence[Place]) -> None:
+        scopes = [{"accountId": place.account_id, "region": place.region} for place in places[:_MOST_SCOPES]]
+        await self.invoker.later(
+            self.function, {"operation": "sync_source_server_inventory", "body": {"scopes": scopes}}
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class QueryApp:
+    """Every question that can be asked."""
+
+    settings: Settings
+    status: RegionStatusReader
+    inventory: InventoryQuery
+    servers: ServersQuery
+    extended: ExtendedQuery
+    staging: StagingQueries
+    validation: StagingValidation
+    refresher: Refresher | None
+    _asked_at: dict[Place, float] = field(default_factory=dict)
+
+    async def told(self, operation: str, answer: Answer) -> dict[str, Any]:
+        """Give the body of an answer; ask for a refresh of what was stale, and count hits and misses.
+
+        A refresh that cannot be asked for costs the answer nothing: the body says so.
+        """
+        figures = {"inventoryDatabaseHits": answer.hits, "inventoryDatabaseMisses": answer.misses}
+        await emit_metrics(stream_for(self.settings.aws_lambda_function_name), {"operation": operation}, figures)
+        if not answer.stale:
+            return answer.body
+        return {**answer.body, "refresh": await self._ask_refresh(answer.stale)}
+
+    async def _ask_refresh(self, places: Sequence[Place]) -> dict[str, Any]:
+        if self.refresher is None:
+            return {"requested": False, "reason": "DATA_MANAGEMENT_FUNCTION_NAME is not set"}
+        now = anyio.current_time()
+        due = [place for place in places if now - self._asked_at.get(place, float("-inf")) >= _ASKED_ENOUGH_S]
+        if due:
+            try:
+                await self.refresher.refresh(due)
+            except AwsError as error:
+                _log.warning("refresh not asked for", extra={"code": error.code, "scopes": len(due)})
+                return {"requested": False, "reason": f"{error.code}: {error.message}"}
+            self._asked_at.update(dict.fromkeys(due, now))
+        return {"requested": True, "scopes": len(places)}
+
+
+@asynccontextmanager
+async def open_query_app(
+    settings: Settings, now: Now = lambda: datetime.now(UTC), *, refresher: Refresher | None = None
+) -> AsyncIterator[QueryApp]:
+    """Open the app for one event loop.
+
+    Args:
+        settings: the environment.
+        now: the wall clock.
+        refresher: has stale places refreshed; None: the data-management function, if its name is known.
+    """
+    async with AwsDoor(settings, now, reads_only=True) as door:
+        name = settings.drs_region_status_table
+        status = RegionStatusReader(
+            TableReader(door.hub(), name, door.hub_region) if name else None,
+            cache_s=settings.region_status_cache_seconds,
+            timeout_s=settings.region_status_timeout_seconds,
+        )
+        function = _function_of(settings)
+        if refresher is None and function:
+            refresher = _FunctionRefresher(FunctionInvoker(door.hub(), door.hub_region), function)
+        yield QueryApp(
+            settings,
+            status,
+            InventoryQuery(door, settings, status, now),
+            ServersQuery(door, settings, status, now),
+            ExtendedQuery(door, settings, status, now),
+            StagingQueries(door, settings, status, now),
+            StagingValidation(door, settings),
+            refresher,
+        )
+
+
+def _function_of(settings: Settings) -> str:
+    """Name the data-management function: as set, else by this function's own name, as the platform names both."""
+    own = settings.aws_lambda_function_name
+    told = own.replace("query-handler", "data-management-handler") if "query-handler" in own else ""
+    return settings.data_management_function_name or told

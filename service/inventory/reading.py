@@ -1,0 +1,125 @@
+"""Reading the inventory: the servers of a region, by the account that sees them. Never a write."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Mapping
+from typing import Any, Final
+
+from service.aws.dynamodb import Item, TableReader
+from service.inventory.servers import InstanceFacts
+
+__all__ = ["InventoryReader", "facts_of", "is_server", "seen_by"]
+
+_REGION_INDEX: Final = "ReplicationRegionIndex"
+_ACCOUNT_DIGITS: Final = 12
+# What presenting a server needs, in today's items and in the flat ones of long ago.
+_WANTED: Final = (
+    "sourceServerArn",
+    "stagingAccountId",
+    "sourceAccountId",
+    "replicationRegion",
+    "_queryAccount",
+    "lastUpdated",
+    "sourceServerID",
+    "hostname",
+    "fqdn",
+    "instanceId",
+    "cpuCores",
+    "ramBytes",
+    "replicationState",
+    "tags",
+    "sourceTags",
+    "ec2NetworkConfig",
+    "dataReplicationInfo",
+    "sourceProperties",
+    "sourceCloudProperties",
+    "lifeCycle",
+    "lastLaunchResult",
+    "stagingArea",
+    "replicationDirection",
+    "reversedDirectionSourceServerArn",
+    "recoveryInstanceId",
+    "originalSourceRegion",
+    "originalAccountId",
+    "originalReplicationConfigurationTemplateId",
+    "originalReplicationConfigTemplateId",
+    "originalReplicationConfiguration",
+    "originalSourceAccountId",
+    "originalReplicationRegion",
+    "originalInstanceId",
+    "originalAvailabilityZone",
+    "originEnvironment",
+    "topologyLastUpdated",
+    "topologyComplete",
+    "sourceRegion",
+    "lagDuration",
+    "lastSeen",
+    "cpuModel",
+    "totalStorageBytes",
+    "osName",
+    "primaryIp",
+    "macAddress",
+    "disks",
+    "networkConfig",
+)
+# First part of a region's name -> partition; all others are `aws`.
+_PARTITIONS: Final = (("us-gov-", "aws-us-gov"), ("cn-", "aws-cn"), ("eusc-", "aws-eusc"))
+
+
+class InventoryReader:
+    """Reads the inventory table by region."""
+
+    def __init__(self, table: TableReader) -> None:
+        self._table = table
+
+    async def by_account(self, region: str, accounts: Collection[str]) -> dict[str, list[Item]]:
+        """Give the servers of a region that these accounts see; accounts without any are left out.
+
+        One account costs a read of its own servers, several a read of the whole region. The index may lag behind
+        writes of the last seconds.
+
+        Raises:
+            AwsError: the table could not be read.
+        """
+        wanted = frozenset(accounts)
+        found: dict[str, list[Item]] = {}
+        async for item in self._items(region, wanted):
+            account_id = seen_by(item)
+            if account_id in wanted and is_server(item):
+                found.setdefault(account_id, []).append(item)
+        return found
+
+    def _items(self, region: str, accounts: frozenset[str]) -> AsyncIterator[Item]:
+        condition, values = "#replicationRegion = :region", {"region": region}
+        if len(accounts) == 1:
+            # The ARN of a server names the account that sees it, and is the index's sort key.
+            condition += " AND begins_with( #sourceServerArn , :prefix)"
+            values["prefix"] = f"arn:{_partition(region)}:drs:{region}:{next(iter(accounts))}:source-server/"
+        return self._table.query(condition, values, index=_REGION_INDEX, only=_WANTED)
+
+
+def _partition(region: str) -> str:
+    return next((partition for prefix, partition in _PARTITIONS if region.startswith(prefix)), "aws")
+
+
+def is_server(item: Mapping[str, Any]) -> bool:
+    """Tell a server from bookkeeping, which lives under staging accounts that cannot be."""
+    staging = item.get("stagingAccountId")
+    return isinstance(staging, str) and len(staging) == _ACCOUNT_DIGITS and staging.isascii() and staging.isdigit()
+
+
+def seen_by(item: Mapping[str, Any]) -> str:
+    """Name the account that sees a server; empty when the item does not say."""
+    account_id = item.get("_queryAccount")
+    if isinstance(account_id, str) and account_id:
+        return account_id
+    parts = str(item.get("sourceServerArn", "")).split(":")
+    return parts[4] if len(parts) > 5 else ""  # noqa: PLR2004 - parts of an ARN
+
+
+def facts_of(item: Mapping[str, Any]) -> InstanceFacts | None:
+    """Give what EC2 said last of the instance of a server; None when the item does not say."""
+    tags, network = item.get("sourceTags"), item.get("ec2NetworkConfig")
+    if not isinstance(tags, Mapping) and not isinstance(network, Mapping):
+        return None
+    return InstanceFacts(tags if isinstance(tags, Mapping) else {}, network if isinstance(network, Mapping) else None)

@@ -1,0 +1,164 @@
+"""What a caller asks: query strings and direct parameters, judged before anything is read. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final, Self
+
+from service.errors import RefusalError
+from service.queries.filters import NO_FILTERS, Filters, invalid, parse_filters
+from service.queries.paging import Cursor, digest_of, read_token
+from service.settings import Settings
+
+__all__ = ["InventoryAsked", "ScopesAsked", "ServersAsked", "account_asked", "missing", "region_asked", "text_asked"]
+
+_ACCOUNT_ID: Final = re.compile(r"[0-9]{12}")
+_MOST_SERVERS: Final = 1000
+_MOST_LISTED: Final = 1000
+
+Parameters = Mapping[str, Any]
+
+
+def missing(parameter: str) -> RefusalError:
+    """Say that a parameter is missing."""
+    return RefusalError("MISSING_PARAMETER", f"{parameter} is required", details={"parameter": parameter})
+
+
+def text_asked(given: Parameters, name: str) -> str:
+    """Give a parameter; empty when it is not there. Raises RefusalError when it is no text."""
+    value = given.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise invalid(name, value, "a text")
+    return value.strip()
+
+
+def account_asked(given: Parameters, name: str) -> str:
+    """Give an account id. Raises RefusalError when it is missing or has not 12 digits."""
+    value = text_asked(given, name)
+    if not value:
+        raise missing(name)
+    if not _ACCOUNT_ID.fullmatch(value):
+        raise invalid(name, value, "12 digits")
+    return value
+
+
+def region_asked(given: Parameters, name: str, settings: Settings) -> str:
+    """Give a region. Raises RefusalError when it is missing or not known."""
+    value = text_asked(given, name)
+    if not value:
+        raise missing(name)
+    return _known_region(name, value, settings)
+
+
+def _known_region(name: str, value: str, settings: Settings) -> str:
+    if value not in settings.catalog:
+        raise invalid(name, value, f"one of {' '.join(settings.catalog)}")
+    return value
+
+
+def _listed(given: Parameters, name: str) -> tuple[str, ...]:
+    """Give the members of a comma list, each once."""
+    parts = (part.strip() for part in text_asked(given, name).split(","))
+    found = tuple(dict.fromkeys(part for part in parts if part))
+    if len(found) > _MOST_LISTED:
+        raise invalid(name, f"{len(found)} entries", f"at most {_MOST_LISTED}")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class ScopesAsked:
+    """Which accounts and regions a question names. None means: all targets, and where the status table sees servers."""
+
+    accounts: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, given: Parameters, settings: Settings) -> Self:
+        """Read `accountId`, `region` and `regions`, comma lists each; `region` wins over `regions`.
+
+        Raises:
+            RefusalError: an account id has not 12 digits, or a region is not known.
+        """
+        name = "region" if text_asked(given, "region") else "regions"
+        regions = tuple(_known_region(name, region, settings) for region in _listed(given, name))
+        accounts = _listed(given, "accountId")
+        for account_id in accounts:
+            if not _ACCOUNT_ID.fullmatch(account_id):
+                raise invalid("accountId", account_id, "12 digits")
+        return cls(accounts=accounts, regions=regions)
+
+
+@dataclass(frozen=True, slots=True)
+class InventoryAsked:
+    """A question to the inventory. `limit` None: as many servers as an answer can carry."""
+
+    scopes: ScopesAsked = ScopesAsked()
+    filters: Filters = NO_FILTERS
+    source_account: str = ""
+    limit: int | None = None
+    cursor: Cursor | None = None
+
+    @classmethod
+    def parse(cls, given: Parameters | None, settings: Settings) -> Self:
+        """Read a query string, or the same parameters of a direct call.
+
+        Raises:
+            RefusalError: something is wrong; the details say what, and what is accepted.
+        """
+        given = given or {}
+        asked = cls(
+            scopes=ScopesAsked.parse(given, settings),
+            filters=parse_filters(given.get("filters")),
+            source_account=account_asked(given, "sourceAccountId") if text_asked(given, "sourceAccountId") else "",
+            limit=_limit(given.get("limit")),
+        )
+        token = text_asked(given, "nextToken")
+        return replace(asked, cursor=read_token(token, asked.digest)) if token else asked
+
+    @property
+    def digest(self) -> str:
+        """A fingerprint of the question; pages of one question may have different limits."""
+        return digest_of(
+            {
+                "accounts": sorted(self.scopes.accounts),
+                "regions": sorted(self.scopes.regions),
+                "filters": self.filters.as_json(),
+                "sourceAccount": self.source_account,
+            }
+        )
+
+    def lets_through(self, shown: Mapping[str, Any]) -> bool:
+        """Tell whether a server is asked for."""
+        return self.source_account in {"", shown["sourceAccount"]} and self.filters.lets_through(shown)
+
+
+@dataclass(frozen=True, slots=True)
+class ServersAsked:
+    """A question for the servers of one region; no account means all targets."""
+
+    region: str
+    account: str = ""
+
+    @classmethod
+    def parse(cls, given: Parameters | None, settings: Settings) -> Self:
+        """Read a query string. Raises RefusalError when the region is missing, or something is wrong."""
+        given = given or {}
+        region = region_asked(given, "region", settings)
+        account = account_asked(given, "accountId") if text_asked(given, "accountId") else ""
+        text_asked(given, "currentProtectionGroupId")
+        return cls(region, account)
+
+
+def _limit(value: object) -> int | None:
+    if value is None or value == "":
+        return None
+    expected = f"a whole number from 1 to {_MOST_SERVERS}"
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= len(str(_MOST_SERVERS)):
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MOST_SERVERS:
+        raise invalid("limit", value, expected)
+    return value

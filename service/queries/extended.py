@@ -1,0 +1,95 @@
+"""Which servers of which target are extended from which staging account."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from service.aws.door import AwsDoor
+from service.models import Now, Place
+from service.queries.answer import Answer, answer_of
+from service.queries.asked import ScopesAsked
+from service.queries.ground import GroundKeeper
+from service.queries.paging import cut
+from service.queries.present import present
+from service.queries.reading import Deadline, Reading
+from service.regions.status_table import RegionStatusReader
+from service.settings import Settings
+
+__all__ = ["ExtendedQuery", "extended_items"]
+
+
+class ExtendedQuery:
+    """Answers questions for extended servers across accounts; one instance serves many."""
+
+    def __init__(self, door: AwsDoor, settings: Settings, status: RegionStatusReader, now: Now) -> None:
+        self._settings = settings
+        self._now = now
+        self._grounds = GroundKeeper(door, settings, status, now)
+
+    async def run(self, asked: ScopesAsked) -> Answer:
+        """Answer from the inventory of active regions; roles are assumed for stale scopes only.
+
+        Raises:
+            RefusalError: an account asked for is no target.
+            ConfigurationError: the target accounts table is not set.
+            AwsError: the target accounts could not be read.
+        """
+        deadline = Deadline.start(self._settings.query_deadline_seconds)
+        ground = await self._grounds.prepare(deadline)
+        regions, places = self._grounds.choose(ground, asked)
+        reading = await self._grounds.read(ground, places, deadline)
+        troubles = () if asked.accounts else ground.troubles
+        servers, counts = _servers(reading)
+        fits, now = cut(servers, limit=None), self._now()
+        body: dict[str, Any] = {
+            "extendedServers": servers[:fits],
+            "count": len(servers),
+            "byStagingAccount": dict(sorted(Counter(each["stagingAccountId"] for each in servers).items())),
+            "regions": list(regions),
+            "source": reading.source,
+            "complete": reading.is_complete and not troubles and fits == len(servers),
+            "scopes": [scope.as_json(now, servers=counts[scope.place]) for scope in reading.scopes],
+            "errors": [*reading.errors(), *(trouble.as_json() for trouble in troubles)],
+        }
+        if fits < len(servers):
+            body["truncated"] = True  # ask for fewer accounts or regions
+        return answer_of("get_extended_source_servers", body, reading)
+
+
+def extended_items(reading: Reading) -> Iterator[tuple[Place, Mapping[str, Any], Mapping[str, Any]]]:
+    """Give each server that another account replicates: where it was seen, its item, and its staging area."""
+    for scope in reading.scopes:
+        for item in scope.items:
+            area = item.get("stagingArea")
+            if not isinstance(area, Mapping) or not area.get("stagingSourceServerArn"):
+                continue
+            if area.get("stagingAccountID") not in {None, "", scope.place.account_id}:
+                yield scope.place, item, area
+
+
+def _servers(reading: Reading) -> tuple[list[dict[str, Any]], Counter[Place]]:
+    counts: Counter[Place] = Counter()
+    servers: list[dict[str, Any]] = []
+    for place, item, area in extended_items(reading):
+        counts[place] += 1
+        servers.append(_extended(place, item, area))
+    servers.sort(key=lambda each: (each["region"], each["sourceServerArn"], each["stagingAccountId"]))
+    return servers, counts
+
+
+def _extended(place: Place, item: Mapping[str, Any], area: Mapping[str, Any]) -> dict[str, Any]:
+    shown = present(item)
+    extended = {
+        "sourceServerID": shown["sourceServerID"],
+        "sourceServerArn": shown["sourceServerArn"],
+        "stagingSourceServerArn": str(area["stagingSourceServerArn"]),
+        "stagingAccountId": str(area["stagingAccountID"]),
+        "targetAccountId": place.account_id,
+        "region": place.region,
+        "hostname": shown["hostname"],
+        "replicationState": shown["replicationState"],
+        "extensionStatus": str(area.get("status") or ""),
+    }
+    return {**extended, "errorMessage": str(area["errorMessage"])} if area.get("errorMessage") else extended

@@ -1,0 +1,131 @@
+"""The filters of an inventory question: what they may be, and which servers they let through. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import orjson
+
+from service.errors import RefusalError
+
+__all__ = ["NO_FILTERS", "Filters", "invalid", "parse_filters"]
+
+_ACCOUNT_ID: Final = re.compile(r"[0-9]{12}")
+_MOST_TEXT: Final = 256
+_LARGEST: Final = 2**63 - 1  # what JSON writers take
+_KNOWN: Final = ("hostname", "replicationState", "stagingAccountId", "sourceAccountId", "minCpuCores", "minRamBytes")
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Conditions that a server must meet, all of them; an empty text or a zero lets every server through.
+
+    Args:
+        hostname: part of the host name, in any case.
+        replication_state: the state that DRS reports.
+        staging_account: the account that replicates.
+        source_account: the account of the source instance.
+        min_cores: processor cores at least.
+        min_ram_bytes: memory at least.
+    """
+
+    hostname: str = ""
+    replication_state: str = ""
+    staging_account: str = ""
+    source_account: str = ""
+    min_cores: float = 0
+    min_ram_bytes: float = 0
+
+    def lets_through(self, shown: Mapping[str, Any]) -> bool:
+        """Tell whether a server meets every condition."""
+        hardware = shown["hardware"]
+        return (
+            (not self.hostname or self.hostname in shown["hostname"].casefold())
+            and (not self.replication_state or self.replication_state == shown["replicationState"])
+            and (not self.staging_account or self.staging_account == shown["stagingAccountId"])
+            and (not self.source_account or self.source_account == shown["sourceAccount"])
+            and hardware["totalCores"] >= self.min_cores
+            and hardware["ramBytes"] >= self.min_ram_bytes
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Give the conditions that are set."""
+        return {name: value for name, value in asdict(self).items() if value}
+
+
+NO_FILTERS: Final = Filters()
+
+
+def invalid(parameter: str, value: object, expected: str) -> RefusalError:
+    """Say that a parameter is wrong, and what it must be. What was given is shown in a form that any JSON can hold."""
+    shown, named = _printable(value), _printable(parameter)
+    text = f"{named} is {shown!r}: {expected} needed"
+    details = {"parameter": named, "value": shown, "expected": expected, "error": text}
+    return RefusalError("INVALID_PARAMETER", text, details=details)
+
+
+def _printable(value: object) -> str:
+    return str(value)[:80].encode("utf-8", "replace").decode()
+
+
+def parse_filters(given: object) -> Filters:
+    """Read the filters: a JSON object, as text or as it is.
+
+    Raises:
+        RefusalError: it is no object, names a filter that does not exist, or one has a wrong value.
+    """
+    if given is None or given == "":
+        return NO_FILTERS
+    members = _object(given)
+    unknown = sorted(map(str, set(members) - set(_KNOWN)))
+    if unknown:
+        raise invalid("filters", unknown[0], f"one or more of {', '.join(_KNOWN)}")
+    return Filters(
+        hostname=_text(members, "hostname").casefold(),
+        replication_state=_text(members, "replicationState").upper(),
+        staging_account=_account(members, "stagingAccountId"),
+        source_account=_account(members, "sourceAccountId"),
+        min_cores=_amount(members, "minCpuCores"),
+        min_ram_bytes=_amount(members, "minRamBytes"),
+    )
+
+
+def _object(given: object) -> Mapping[str, Any]:
+    value = given
+    if isinstance(given, str):
+        try:
+            value = orjson.loads(given)
+        except orjson.JSONDecodeError as error:
+            text = f"filters is no JSON: {error}"
+            raise RefusalError("INVALID_PARAMETER", text, details={"error": text}) from None
+    if not isinstance(value, Mapping):
+        raise invalid("filters", given, "a JSON object")
+    return value
+
+
+def _text(members: Mapping[str, Any], name: str) -> str:
+    value = members.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str) or len(value) > _MOST_TEXT or _printable(value) != value[:80]:
+        raise invalid(f"filters.{name}", value, f"a text of at most {_MOST_TEXT} characters")
+    return value
+
+
+def _account(members: Mapping[str, Any], name: str) -> str:
+    value = _text(members, name)
+    if value and not _ACCOUNT_ID.fullmatch(value):
+        raise invalid(f"filters.{name}", value, "12 digits")
+    return value
+
+
+def _amount(members: Mapping[str, Any], name: str) -> float:
+    value = members.get(name)
+    if value is None:
+        return 0
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _LARGEST:
+        raise invalid(f"filters.{name}", value, "a number that is not negative")
+    return value

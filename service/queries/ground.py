@@ -1,0 +1,116 @@
+"""What every query starts from: the accounts there are, what the status table says, and the right to ask elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import anyio
+
+from service.accounts.access import AccountAccess, read_directory
+from service.accounts.records import Directory
+from service.aws.door import AwsDoor
+from service.aws.dynamodb import TableReader
+from service.errors import AwsError, RefusalError
+from service.fanout import fan_out
+from service.models import Call, Now, Place, Trouble
+from service.queries.asked import ScopesAsked
+from service.queries.freshness import StatusView, active_regions, choose_places
+from service.queries.reading import Deadline, Reading
+from service.queries.scopes import ScopeReader
+from service.regions.choose import Unreadable
+from service.regions.rows import RegionRow
+from service.regions.status_table import RegionStatusReader
+from service.settings import Settings
+
+__all__ = ["Ground", "GroundKeeper", "targets_table", "too_late"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """Accounts, region status and access, read for one question. `troubles`: account records that cannot be used."""
+
+    directory: Directory
+    troubles: tuple[Trouble, ...]
+    view: StatusView
+    access: AccountAccess
+
+    def check(self, *accounts: str) -> None:
+        """Make sure that accounts are targets. Raises RefusalError naming the first that is none."""
+        for account_id in accounts:
+            if account_id not in self.directory.targets:
+                raise RefusalError(
+                    "TARGET_ACCOUNT_NOT_FOUND",
+                    f"there is no target account {account_id}; add it first",
+                    status=404,
+                    details={"parameter": "accountId", "value": account_id},
+                )
+
+
+class GroundKeeper:
+    """Prepares the ground for questions, and reads the scopes that they are about."""
+
+    def __init__(self, door: AwsDoor, settings: Settings, status: RegionStatusReader, now: Now) -> None:
+        self._door = door
+        self._settings = settings
+        self._status = status
+        self._scopes = ScopeReader(door, settings, now)
+
+    async def prepare(self, deadline: Deadline) -> Ground:
+        """Read accounts and region status side by side; no call to DRS or STS.
+
+        Raises:
+            ConfigurationError: the target accounts table is not set.
+            AwsError: it could not be read. Region status that cannot be read is no error.
+        """
+        table = targets_table(self._door, self._settings)
+        rows: list[tuple[RegionRow, ...] | Unreadable] = []
+        accounts: list[tuple[Directory, list[Trouble]]] = []
+
+        async def read_rows() -> None:
+            with anyio.CancelScope(deadline=deadline.opening):
+                rows.append(await self._status.rows())
+
+        async def read_accounts() -> None:
+            with anyio.CancelScope(deadline=deadline.opening):
+                accounts.append(await read_directory(table))
+
+        async with fan_out((read_rows, read_accounts), lambda read: read(), at_once=2) as done:
+            async for _ in done:
+                pass
+        if not accounts:
+            raise too_late(table, "Scan", self._door.hub_region)
+        directory, troubles = accounts[0]
+        view = StatusView(rows[0] if rows else Unreadable("the region status table did not answer in time"))
+        return Ground(directory, tuple(troubles), view, AccountAccess(self._door, directory))
+
+    def choose(self, ground: Ground, asked: ScopesAsked) -> tuple[tuple[str, ...], tuple[Place, ...]]:
+        """Name the regions and the places of a question.
+
+        Raises:
+            RefusalError: an account asked for is no target.
+        """
+        ground.check(*asked.accounts)
+        settings = self._settings
+        active = active_regions(ground.view, settings.catalog, settings.drs_excluded_regions)
+        regions = tuple(sorted(asked.regions)) or active
+        accounts = asked.accounts or tuple(ground.directory.targets)
+        return regions, choose_places(ground.view, accounts, regions, asked_for=bool(asked.regions))
+
+    async def read(self, ground: Ground, places: tuple[Place, ...], deadline: Deadline) -> Reading:
+        """Read places: from the inventory where it is fresh, else from DRS."""
+        return await self._scopes.read(places, ground.view, ground.access, deadline)
+
+
+def targets_table(door: AwsDoor, settings: Settings) -> TableReader:
+    """Give the target accounts table. Raises ConfigurationError when it is not set."""
+    settings.require("target_accounts_table")
+    return TableReader(door.hub(), settings.target_accounts_table, door.hub_region)
+
+
+def too_late(table: TableReader, operation: str, region: str) -> AwsError:
+    """Say that a table did not answer within its share of the time."""
+    return AwsError(
+        "DeadlineExceeded",
+        f"the table {table.name} did not answer in time",
+        Call("dynamodb", operation, "hub", region),
+    )

@@ -1,0 +1,73 @@
+"""What DRS tells of a scope now, in the shape of inventory items. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from service.inventory.reading import facts_of
+from service.inventory.servers import InstanceFacts, build_item, parse_server
+from service.inventory.topology import copied
+from service.models import Place, RegionStatus, Trouble
+
+__all__ = ["items_of"]
+
+_TEMPLATE_OF_OLD = "originalReplicationConfigTemplateId"
+_TEMPLATE = "originalReplicationConfigurationTemplateId"
+
+
+def items_of(
+    records: Iterable[Mapping[str, Any]], held: Iterable[Mapping[str, Any]], place: Place, *, now: datetime
+) -> tuple[list[dict[str, Any]], tuple[Trouble, ...]]:
+    """Make an item of each record; those that cannot be used are named instead.
+
+    Args:
+        records: DescribeSourceServers records; one that shows up twice, as pages shift, counts once.
+        held: what the inventory holds of the scope. What EC2 said of a server, and its original topology, stay as they
+            are there: both are older than the record, and nobody else knows them.
+        place: the account and region that were asked.
+        now: when they were asked.
+    """
+    known = {str(item.get("sourceServerArn")): item for item in held}
+    items: dict[str, dict[str, Any]] = {}
+    rejected: dict[Trouble, None] = {}
+    for record in records:
+        server = parse_server(record)
+        if isinstance(server, str):
+            where = {"account_id": place.account_id, "region": place.region}
+            rejected[Trouble("UnusableRecord", server, RegionStatus.ERROR, **where)] = None
+            continue
+        before = known.get(server.arn, {})
+        items[server.arn] = build_item(
+            record,
+            server,
+            _facts(before, record),
+            place,
+            digest="",
+            synced_at=now,
+            written_at=now,
+            original=_original(before),
+        )
+    return [*items.values()], tuple(rejected)
+
+
+def _facts(before: Mapping[str, Any], record: Mapping[str, Any]) -> InstanceFacts | None:
+    """Give what EC2 said last. An item that does not tell EC2's tags apart has them among the rest of its tags."""
+    facts = facts_of(before)
+    tags, told = before.get("tags"), record.get("tags") or {}
+    if not isinstance(tags, Mapping) or isinstance(before.get("sourceTags"), Mapping):
+        return facts
+    return InstanceFacts(
+        {name: value for name, value in tags.items() if name not in told}, facts.network if facts else None
+    )
+
+
+def _original(before: Mapping[str, Any]) -> dict[str, Any]:
+    template = before.get(_TEMPLATE) or before.get(_TEMPLATE_OF_OLD)
+    known = {**before, _TEMPLATE: template} if template else before
+    original = copied(known)
+    if "topologyComplete" in before:
+        return original
+    original.pop("topologyComplete")
+    return original

@@ -1,0 +1,133 @@
+"""What a reading of scopes gives, by what time, and what is said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import anyio
+
+from service.models import Place, RegionStatus, Trouble, iso
+
+__all__ = ["Deadline", "Reading", "Record", "ScopeRead", "Source"]
+
+Record = Mapping[str, Any]
+"""A DescribeSourceServers record."""
+
+
+class Source(StrEnum):
+    """Where the servers of a scope came from."""
+
+    INVENTORY = "inventory_database"
+    DRS = "drs_api"
+    STALE = "inventory_stale"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """When a question must have been answered, by the event loop's clock, and how the time is shared out.
+
+    Opening (accounts, region status) may take a quarter of it, the inventory another, and DRS the rest but for a
+    little, in which the answer is written.
+    """
+
+    begun: float
+    seconds: float
+
+    @classmethod
+    def start(cls, seconds: float) -> Deadline:
+        """Begin now."""
+        return cls(anyio.current_time(), seconds)
+
+    def at(self, share: float) -> float:
+        """Tell when a share of the time will be over."""
+        return self.begun + share * self.seconds
+
+    @property
+    def opening(self) -> float:
+        """When accounts and region status must have been read."""
+        return self.at(0.25)
+
+    @property
+    def inventory(self) -> float:
+        """When the inventory must have been read."""
+        return self.at(0.5)
+
+    @property
+    def drs(self) -> float:
+        """When DRS must have answered."""
+        return self.at(0.95)
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeRead:
+    """What a scope gave.
+
+    `items` are of the inventory's shape, whatever the source; `records` are the same servers as DRS told them, only
+    where DRS was asked. `last_complete`: when all servers of the scope were last seen. `status` is the word for what
+    DRS answered. `rejected` are records that cannot be used.
+    """
+
+    place: Place
+    source: Source
+    items: Sequence[Mapping[str, Any]] = ()
+    records: Sequence[Record] = ()
+    last_complete: datetime | None = None
+    trouble: Trouble | None = None
+    rejected: tuple[Trouble, ...] = ()
+    status: RegionStatus | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every server of the scope is there, as it was at `last_complete`."""
+        return self.source in {Source.INVENTORY, Source.DRS} and not self.rejected
+
+    def as_json(self, now: datetime, *, servers: int) -> dict[str, Any]:
+        """Give the scope in the form of answers; `servers` is how many the question found in it."""
+        seen = self.last_complete
+        report = {
+            "accountId": self.place.account_id,
+            "region": self.place.region,
+            "source": str(self.source),
+            "servers": servers,
+            "lastComplete": iso(seen) if seen else None,
+            "ageSeconds": max(0, round((now - seen).total_seconds())) if seen else None,
+        }
+        return {**report, "error": f"{self.trouble.code}: {self.trouble.message}"} if self.trouble else report
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What all scopes of a question gave, in order. `troubles` are those of the inventory table, not of any scope."""
+
+    scopes: tuple[ScopeRead, ...]
+    troubles: tuple[Trouble, ...] = ()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether no scope lacks anything."""
+        return all(scope.is_complete for scope in self.scopes)
+
+    @property
+    def stale(self) -> tuple[Place, ...]:
+        """The places whose inventory was too old, so that a sync should look at them."""
+        return tuple(scope.place for scope in self.scopes if scope.source is not Source.INVENTORY)
+
+    @property
+    def source(self) -> str:
+        """One word for where the answer came from."""
+        stored = any(scope.source in {Source.INVENTORY, Source.STALE} for scope in self.scopes)
+        asked = any(scope.source in {Source.DRS, Source.NONE} for scope in self.scopes)
+        return "mixed" if stored and asked else str(Source.DRS if asked else Source.INVENTORY)
+
+    def errors(self) -> list[dict[str, Any]]:
+        """List what went wrong; the same trouble in many regions is one entry that names them."""
+        found: dict[Trouble, set[str]] = {}
+        of_scopes = [each for scope in self.scopes for each in (scope.trouble, *scope.rejected) if each is not None]
+        for trouble in (*of_scopes, *self.troubles):
+            found.setdefault(replace(trouble, region=""), set()).add(trouble.region)
+        return [{**trouble.as_json(), "regions": sorted(regions - {""})} for trouble, regions in found.items()]

@@ -1,0 +1,164 @@
+"""Reads scopes: from the inventory where it is fresh, from DRS where it is not, and says which.
+
+The one place where questions touch AWS. What a scope cannot give is a trouble beside the others' answers, and a whole
+reading ends in time: an account or region that hangs costs only itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import anyio
+
+from service.accounts.access import AccountAccess
+from service.aws.door import AwsDoor
+from service.aws.drs import DrsReader
+from service.aws.dynamodb import Item, TableReader
+from service.errors import AwsError
+from service.fanout import fan_out
+from service.inventory.reading import InventoryReader
+from service.models import Now, Place, RegionStatus, Trouble
+from service.queries.freshness import Standing, StatusView, Trust, judge_items, standing_of
+from service.queries.live import items_of
+from service.queries.reading import Deadline, Reading, Record, ScopeRead, Source
+from service.settings import Settings
+
+__all__ = ["ScopeReader"]
+
+_TABLES_AT_ONCE: Final = 16
+_LATE_ADVICE: Final = "raise QUERY_DEADLINE_SECONDS, or look for a slow region"
+
+
+@dataclass(slots=True)
+class _Stock:
+    """What the inventory gave, region by region."""
+
+    items: dict[Place, list[Item]] = field(default_factory=dict)
+    unread: dict[str, Trouble] = field(default_factory=dict)
+
+
+class ScopeReader:
+    """Reads scopes; one instance serves many questions."""
+
+    def __init__(self, door: AwsDoor, settings: Settings, now: Now) -> None:
+        self._door = door
+        self._settings = settings
+        self._now = now
+
+    async def read(
+        self, places: Sequence[Place], view: StatusView, access: AccountAccess, deadline: Deadline
+    ) -> Reading:
+        """Read scopes, all at once. Roles are assumed for those alone that DRS must be asked about."""
+        fresh_s, now = self._settings.inventory_fresh_seconds, self._now()
+        standings = {place: standing_of(view, place, now=now, fresh_s=fresh_s) for place in places}
+        wanted = [place for place in places if not standings[place].is_empty]
+        stock = await self._stock(wanted, deadline)
+        for place in wanted:
+            read = place.region not in stock.unread
+            standings[place] = (
+                judge_items(standings[place], stock.items.get(place, ()), now=now, fresh_s=fresh_s)
+                if read
+                else replace(standings[place], trust=Trust.STALE)
+            )
+        found: dict[Place, ScopeRead] = {
+            place: ScopeRead(place, Source.INVENTORY, stock.items.get(place, ()), last_complete=standing.last_complete)
+            for place, standing in standings.items()
+            if standing.trust is Trust.FRESH
+        }
+        found |= await self._live([place for place in places if place not in found], standings, stock, access, deadline)
+        return Reading(tuple(found[place] for place in places), tuple(dict.fromkeys(stock.unread.values())))
+
+    async def _stock(self, places: Iterable[Place], deadline: Deadline) -> _Stock:
+        """Read the inventory of the regions of these places; a region that cannot be read is named, and no error."""
+        stock, name = _Stock(), self._settings.source_server_inventory_table
+        accounts: dict[str, set[str]] = {}
+        for place in places:
+            accounts.setdefault(place.region, set()).add(place.account_id)
+        if not name:
+            unset = Trouble("NotConfigured", "SOURCE_SERVER_INVENTORY_TABLE is not set", RegionStatus.ERROR)
+            stock.unread = dict.fromkeys(accounts, unset)
+            return stock
+        reader = InventoryReader(TableReader(self._door.hub(), name, self._door.hub_region))
+
+        async def read(region: str) -> None:
+            with anyio.CancelScope(deadline=deadline.inventory) as scope:
+                try:
+                    by_account = await reader.by_account(region, accounts[region])
+                except AwsError as error:
+                    stock.unread[region] = replace(error.trouble, region="")
+                else:
+                    stock.items |= {Place(account_id, region): items for account_id, items in by_account.items()}
+            if scope.cancelled_caught:
+                stock.unread[region] = _late(f"the table {name}", "dynamodb", "Query")
+
+        async with fan_out(accounts, read, at_once=_TABLES_AT_ONCE) as done:
+            async for _ in done:
+                pass
+        return stock
+
+    async def _live(
+        self,
+        places: Collection[Place],
+        standings: Mapping[Place, Standing],
+        stock: _Stock,
+        access: AccountAccess,
+        deadline: Deadline,
+    ) -> dict[Place, ScopeRead]:
+        """Ask DRS about these places; where it does not tell, the inventory's older servers stand in, marked."""
+
+        async def look(place: Place) -> ScopeRead:
+            seen = await self.ask(place, access, held=stock.items.get(place, ()), until=deadline.drs)
+            if seen.source is not Source.NONE:
+                return seen
+            held = stock.items.get(place, ())
+            source = Source.STALE if held else Source.NONE
+            return replace(seen, source=source, items=held, last_complete=standings[place].last_complete)
+
+        if not places:
+            return {}
+        async with fan_out(places, look, at_once=self._settings.scopes_at_once) as looks:
+            return {seen.place: seen async for seen in looks}
+
+    async def ask(
+        self, place: Place, access: AccountAccess, *, held: Sequence[Mapping[str, Any]] = (), until: float
+    ) -> ScopeRead:
+        """Ask DRS for the servers of a place. A region where DRS is not in use has none: that is an answer.
+
+        Args:
+            place: the account and region.
+            access: gives the right to ask.
+            held: what the inventory holds of them; from there come EC2's facts and the original topology.
+            until: when to give up, by the event loop's clock.
+        """
+        began, records = self._now(), list[Record]()
+        with anyio.CancelScope(deadline=until) as scope:
+            try:
+                caller = await access.caller(place.account_id)
+                pages = DrsReader(caller, page_size=self._settings.drs_page_size).source_servers(place.region)
+                async with aclosing(pages):
+                    async for page in pages:
+                        records.extend(page)
+            except AwsError as error:
+                if error.call.service != "drs" or error.verdict.status is not RegionStatus.NOT_INITIALIZED:
+                    return _failed(place, replace(error.trouble, account_id=place.account_id, region=place.region))
+                return ScopeRead(place, Source.DRS, last_complete=began, status=RegionStatus.NOT_INITIALIZED)
+        if scope.cancelled_caught:
+            late = _late("DRS", "drs", "DescribeSourceServers")
+            return _failed(place, replace(late, account_id=place.account_id, region=place.region))
+        items, rejected = items_of(records, held, place, now=began)
+        return ScopeRead(
+            place, Source.DRS, items, records, last_complete=began, rejected=rejected, status=RegionStatus.ACTIVE
+        )
+
+
+def _failed(place: Place, trouble: Trouble) -> ScopeRead:
+    return ScopeRead(place, Source.NONE, trouble=trouble, status=trouble.status)
+
+
+def _late(who: str, service: str, operation: str) -> Trouble:
+    return Trouble(
+        "DeadlineExceeded", f"{who} did not answer in time", RegionStatus.ERROR, service, operation, advice=_LATE_ADVICE
+    )

@@ -1,0 +1,122 @@
+"""Whether an account can serve as a staging account: its role lets us in, and DRS is in use there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+import anyio
+
+from service.accounts.records import RoleRef
+from service.aws.door import AwsDoor, Caller, RoleToAssume
+from service.aws.drs import DrsReader
+from service.errors import AwsError, ConfigurationError, RefusalError
+from service.queries.asked import account_asked, missing, region_asked, text_asked
+from service.queries.filters import invalid
+from service.queries.reading import Deadline
+from service.settings import Settings
+
+__all__ = ["REPLICATING", "StagingValidation"]
+
+REPLICATING: Final = frozenset({"CONTINUOUS", "INITIAL_SYNC", "RESCAN", "INITIATING", "CREATING_SNAPSHOT", "BACKLOG"})
+"""States that count against the 300 servers which an account may replicate per region."""
+
+_EXTERNAL_ID: Final = re.compile(r"[\w+=,.@:/-]{2,1224}")  # what STS accepts
+
+
+class StagingValidation:
+    """Tries accounts; one instance serves many."""
+
+    def __init__(self, door: AwsDoor, settings: Settings) -> None:
+        self._door = door
+        self._settings = settings
+
+    async def validate_staging_account(self, given: object) -> dict[str, Any]:
+        """Assume the role of an account and count its servers in one region. Not to get in is an answer, too.
+
+        Args:
+            given: `accountId`, `externalId`, `region`, and `roleArn`, which has a default.
+
+        Raises:
+            RefusalError: a parameter is missing or wrong, a role of another account among them; or AWS could not be
+                asked at all, which says nothing about the account.
+        """
+        try:
+            account_id, role, region = await self._parse(given)
+        except RefusalError as error:
+            error.details["valid"] = False
+            raise
+        deadline = Deadline.start(self._settings.query_deadline_seconds)
+        with anyio.CancelScope(deadline=deadline.drs):
+            try:
+                caller = await self._enter(account_id, role)
+            except AwsError as error:
+                _raise_if_passing(error)
+                return {"valid": False, "roleAccessible": False, "error": _text(error)}
+            try:
+                return await self._count(caller, region)
+            except AwsError as error:
+                _raise_if_passing(error)
+                return {"valid": False, "roleAccessible": True, "drsInitialized": False, "error": _text(error)}
+        raise _unknown(f"{account_id} did not answer in {region} in time")
+
+    async def _parse(self, given: object) -> tuple[str, RoleToAssume, str]:
+        if not isinstance(given, Mapping):
+            raise invalid("body", given, "a JSON object")
+        account_id = account_asked(given, "accountId")
+        external_id = text_asked(given, "externalId")
+        if not external_id:
+            raise missing("externalId")
+        if not _EXTERNAL_ID.fullmatch(external_id):
+            raise invalid("externalId", external_id, "2 to 1224 characters of A-Z a-z 0-9 and +=,.@:/-_")
+        region = region_asked(given, "region", self._settings)
+        role_arn = text_asked(given, "roleArn")
+        try:
+            partition = (await self._door.identity()).partition
+            arn = RoleRef(arn=role_arn, external_id=external_id).arn_in(account_id, partition)
+        except ConfigurationError:
+            expected = f"arn:<partition>:iam::{account_id}:role/<name>, a role of that account"
+            raise invalid("roleArn", role_arn, expected) from None
+        except AwsError as error:
+            raise _unknown(str(error)) from None
+        return account_id, RoleToAssume(account_id, arn, external_id), region
+
+    async def _enter(self, account_id: str, role: RoleToAssume) -> Caller:
+        if account_id == (await self._door.identity()).account_id:
+            return self._door.hub()
+        return await self._door.account(role)
+
+    async def _count(self, caller: Caller, region: str) -> dict[str, Any]:
+        total = replicating = 0
+        async for page in DrsReader(caller, page_size=self._settings.drs_page_size).source_servers(region):
+            total += len(page)
+            replicating += sum(_replicates(record, caller.account_id) for record in page)
+        return {
+            "valid": True,
+            "roleAccessible": True,
+            "drsInitialized": True,
+            "currentServers": total,
+            "replicatingServers": replicating,
+            "totalAfter": replicating,
+        }
+
+
+def _replicates(record: Mapping[str, Any], account_id: str) -> bool:
+    """Tell whether a server is replicated by this account itself; an extended one is replicated by another."""
+    own = record.get("stagingArea", {}).get("stagingAccountID") in {None, "", account_id}
+    return own and record.get("dataReplicationInfo", {}).get("dataReplicationState") in REPLICATING
+
+
+def _raise_if_passing(error: AwsError) -> None:
+    """Raise when an error says nothing about the account, and another try may succeed."""
+    if error.verdict.retry and not error.verdict.expired:
+        raise _unknown(str(error)) from None
+
+
+def _unknown(text: str) -> RefusalError:
+    return RefusalError("INTERNAL_ERROR", text, status=500, details={"error": text, "valid": False})
+
+
+def _text(error: AwsError) -> str:
+    return f"{error.code}: {error.message}"

@@ -1,0 +1,83 @@
+"""What a scope's tag sync has brought: each server counted once, each failure explained. Logs no tag values."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from service.models import Place, Trouble
+from service.sync.judge import trouble_at
+
+__all__ = ["Outcome", "Tally"]
+
+_log: Final = logging.getLogger(__name__)
+_MOST_TROUBLES: Final = 10  # of single servers, per scope; the log has them all
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of the servers seen, each counted once; who is in none of the other counts has failed."""
+
+    servers: int = 0
+    tagged: int = 0
+    unchanged: int = 0
+    skipped: int = 0
+    launch_settings: int = 0
+
+    @property
+    def failed(self) -> int:
+        """Servers that were neither synced nor rightly passed over, be it for want of time."""
+        return self.servers - self.tagged - self.unchanged - self.skipped
+
+    @property
+    def synced(self) -> int:
+        """Servers that have all their instance's tags now."""
+        return self.tagged + self.unchanged
+
+    def add(self, other: Tally) -> None:
+        """Count another scope's servers as well."""
+        self.servers += other.servers
+        self.tagged += other.tagged
+        self.unchanged += other.unchanged
+        self.skipped += other.skipped
+        self.launch_settings += other.launch_settings
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The same by the report's names."""
+        return {
+            "serversTagged": self.tagged,
+            "serversUnchanged": self.unchanged,
+            "serversSkipped": self.skipped,
+            "serversFailed": self.failed,
+            "launchSettingsUpdated": self.launch_settings,
+        }
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a scope has brought so far. It stays true when the work breaks off."""
+
+    place: Place
+    tally: Tally = field(default_factory=Tally)
+    troubles: list[Trouble] = field(default_factory=list)
+    warnings: list[Trouble] = field(default_factory=list)
+    planned: list[dict[str, Any]] = field(default_factory=list)
+    _told: int = 0
+
+    def explain(self, trouble: Trouble, server_id: str) -> None:
+        """Tell why one server failed; beyond the tenth only the log does."""
+        _log.warning(
+            "server not synced",
+            extra={"server": server_id, "place": self.place, "code": trouble.code, "why": trouble.message},
+        )
+        self._told += 1
+        if self._told <= _MOST_TROUBLES:
+            self.troubles.append(replace(trouble, message=f"{server_id}: {trouble.message}"))
+
+    def close(self) -> None:
+        """Tell how many explanations were left to the log."""
+        if self._told > _MOST_TROUBLES:
+            message = f"{self._told - _MOST_TROUBLES} more servers failed; the log names them"
+            self.troubles.append(trouble_at(self.place, "MoreServersFailed", message))

@@ -1,0 +1,111 @@
+"""What became of the places of a tag sync, and what its report says of accounts and plans. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from service.models import Coverage, Place, RegionStatus, Trouble
+from service.regions.rows import Note
+from service.sync.judge import Visit, judge, trouble_at
+from service.sync.report import Looked
+from service.sync.tag_outcome import Tally
+from service.sync.tag_scope import TagScope
+
+__all__ = ["AccountResult", "is_unanswered", "judge_scope", "notes_of", "planned_json"]
+
+_MOST_PLANNED: Final = 1000
+
+
+def judge_scope(place: Place, scope: TagScope | None, failure: Trouble | None, *, known: bool, seconds: float) -> Visit:
+    """Say what became of a place.
+
+    Args:
+        place: the account and region.
+        scope: the work there, None where the account could not be entered.
+        failure: what kept it from being done, if something did.
+        known: servers were known there before.
+        seconds: how long it took.
+    """
+    failure = failure or (scope.failure if scope else None)
+    if scope is None or not (scope.read or scope.outcome.tally.servers):
+        reason = failure or trouble_at(place, "DeadlineExceeded", "the place was not looked at")
+        return judge(place, None, reason, known=known, seconds=seconds)
+    outcome = scope.outcome
+    troubles = (*outcome.troubles, *([failure] if failure else ()))
+    return Visit(
+        Looked(
+            place,
+            Coverage.PARTIAL if troubles else Coverage.COMPLETE,
+            servers=outcome.tally.servers,
+            counts=outcome.tally.counts,
+            seconds=seconds,
+            troubles=troubles,
+            warnings=tuple(outcome.warnings),
+        )
+    )
+
+
+def is_unanswered(looked: Looked, scope: TagScope | None) -> bool:
+    """Tell whether it is still open how many servers there are, and may be known when asked again."""
+    return not (scope and scope.read) and any(trouble.status.passes for trouble in looked.troubles)
+
+
+def notes_of(scopes: Iterable[TagScope]) -> dict[str, list[Note]]:
+    """Say what the places that were listed to the end mean for the status table, by region."""
+    notes: dict[str, list[Note]] = {}
+    for scope in scopes:
+        if scope.read:
+            status = RegionStatus.NOT_INITIALIZED if scope.uninitialized else RegionStatus.ACTIVE
+            note = Note(scope.place.account_id, status, scope.started_at, scope.outcome.tally.servers)
+            notes.setdefault(scope.place.region, []).append(note)
+    return notes
+
+
+@dataclass(slots=True)
+class AccountResult:
+    """What the run did in one account. `refused` says why it could not be entered."""
+
+    account_id: str
+    name: str
+    tally: Tally = field(default_factory=Tally)
+    scanned: set[str] = field(default_factory=set)
+    with_servers: set[str] = field(default_factory=set)
+    failed: set[str] = field(default_factory=set)
+    refused: Trouble | None = None
+
+    def book(self, looked: Looked, scope: TagScope | None) -> None:
+        """Count one place."""
+        region = looked.place.region
+        if looked.coverage in {Coverage.PARTIAL, Coverage.FAILED}:
+            self.failed.add(region)
+        if scope is not None and looked.coverage is not Coverage.SKIPPED:
+            self.scanned.add(region)
+            self.tally.add(scope.outcome.tally)
+        if looked.servers:
+            self.with_servers.add(region)
+
+    def as_json(self) -> dict[str, Any]:
+        """Give the members in report form."""
+        members: dict[str, Any] = {
+            "accountId": self.account_id,
+            "accountName": self.name,
+            "regionsScanned": len(self.scanned),
+            "regionsWithServers": sorted(self.with_servers),
+            "regionsFailed": sorted(self.failed),
+            "totalServers": self.tally.servers,
+            "totalSynced": self.tally.synced,
+            "totalFailed": self.tally.failed,
+            "totalSkipped": self.tally.skipped,
+        }
+        if self.refused is not None:
+            members["error"] = f"{self.refused.code}: {self.refused.message}"
+        return members
+
+
+def planned_json(scopes: Iterable[TagScope]) -> dict[str, Any]:
+    """Give what a dry run would write, the first thousand servers of it, and of how many."""
+    planned: list[Mapping[str, Any]] = [entry for scope in scopes for entry in scope.outcome.planned]
+    planned.sort(key=lambda entry: (entry["accountId"], entry["region"], entry["sourceServerID"]))
+    return {"planned": planned[:_MOST_PLANNED], "plannedTotal": len(planned)}

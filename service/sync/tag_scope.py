@@ -1,0 +1,166 @@
+"""The tag sync of one (account, region): list, ask EC2, plan, write. The scope decides nothing about others."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from service.aws.drs import DrsReader
+from service.aws.drs_write import DrsWriter
+from service.aws.ec2 import Ec2Reads
+from service.errors import AwsError
+from service.fanout import fan_out
+from service.inventory.servers import SourceServer, instance_facts, parse_server
+from service.models import Now, Place, RegionStatus, Trouble
+from service.sync.judge import account_trouble, place_trouble, trouble_at
+from service.sync.tag_outcome import Outcome
+from service.sync.tag_plan import allows_launch_into, plan_tags, wanted_tags
+from service.sync.tag_state import TagState
+from service.sync.tag_write import TagWrites, Task
+
+__all__ = ["ScopeTools", "TagScope"]
+
+_ORIGINS_AT_ONCE: Final = 4
+_REFUSAL_ADVICE: Final = "shorten or remove tags of the instance, or remove tags of the source server"
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeTools:
+    """What every scope of a run shares."""
+
+    ec2_of: Callable[[str], Awaitable[Ec2Reads]]
+    state: TagState
+    now: Now
+    dry_run: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Server:
+    """A source server and the tags it has."""
+
+    server: SourceServer
+    held: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What EC2 shows of one origin's servers: those with tags of their instances, and how many it does not show."""
+
+    servers: tuple[tuple[_Server, Mapping[str, str]], ...]
+    unseen: int
+
+
+class TagScope:
+    """One scope under way. Its members may be read at any time, also after `run` was cancelled.
+
+    `failure` broke off the listing; what was listed before is synced all the same.
+    """
+
+    def __init__(self, place: Place, drs: DrsReader, writer: DrsWriter, tools: ScopeTools) -> None:
+        self.place = place
+        self.started_at = tools.now()
+        self.outcome = Outcome(place)
+        self.listed_completely = False
+        self.uninitialized = False
+        self.failure: Trouble | None = None
+        self._drs = drs
+        self._tools = tools
+        self._listed: dict[str, _Server] = {}
+        self._writes = TagWrites(self.outcome, drs, writer, tools.state, tools.now, dry_run=tools.dry_run)
+
+    @property
+    def read(self) -> bool:
+        """Whether it is known how many servers there are."""
+        return self.listed_completely or self.uninitialized
+
+    async def run(self) -> None:
+        """Sync the scope. Whatever goes wrong costs only the servers it concerns, and is told in the outcome."""
+        await self._list()
+        if self._listed:
+            await self._writes.apply(await self._tasks())
+
+    async def close(self) -> None:
+        """Keep what was learned, also after `run` was cancelled. Takes a few seconds at most and never raises."""
+        self.outcome.close()
+        present = frozenset(each.server.server_id for each in self._listed.values())
+        await self._writes.remember(present if self.listed_completely else None)
+
+    async def _list(self) -> None:
+        try:
+            async with aclosing(self._drs.source_servers(self.place.region)) as pages:
+                async for page in pages:
+                    for record in page:
+                        self._take_in(record)
+        except AwsError as error:
+            is_unused = error.verdict.status is RegionStatus.NOT_INITIALIZED and error.call.service == "drs"
+            if is_unused and not self.outcome.tally.servers:
+                self.uninitialized = True
+            else:
+                self.failure = place_trouble(error, self.place)
+        else:
+            self.listed_completely = True
+
+    def _take_in(self, record: Mapping[str, Any]) -> None:
+        server = parse_server(record)
+        if isinstance(server, str):
+            self.outcome.tally.servers += 1
+            name = str(record.get("sourceServerID", "a server"))
+            self.outcome.explain(trouble_at(self.place, "UnusableRecord", server), name)
+        elif server.arn not in self._listed:  # a server may show up again when pages shift under the listing
+            self.outcome.tally.servers += 1
+            self._listed[server.arn] = _Server(server, record.get("tags") or {})
+
+    async def _tasks(self) -> list[Task]:
+        """Ask EC2, and plan for each server that has an instance with tags; the others are counted."""
+        by_origin: dict[Place, list[_Server]] = {}
+        for each in self._listed.values():
+            origin = each.server.origin(self.place)
+            if origin is None or each.server.state == "DISCONNECTED":
+                self.outcome.tally.skipped += 1
+            else:
+                by_origin.setdefault(origin, []).append(each)
+
+        async def ask(origin: Place) -> _Shown | Trouble:
+            return await self._ask_ec2(origin, by_origin[origin])
+
+        tasks: list[Task] = []
+        async with fan_out(by_origin, ask, at_once=_ORIGINS_AT_ONCE) as answers:
+            async for answer in answers:
+                if isinstance(answer, Trouble):
+                    self.outcome.troubles.append(answer)  # its servers are in no count, so they have failed
+                else:
+                    self.outcome.tally.skipped += answer.unseen
+                    tasks += self._plan(answer)
+        return tasks
+
+    async def _ask_ec2(self, origin: Place, servers: Iterable[_Server]) -> _Shown | Trouble:
+        """Read the instances of one origin with that account's own rights."""
+        by_instance: defaultdict[str, list[_Server]] = defaultdict(list)
+        for each in servers:
+            by_instance[each.server.instance_id or ""].append(each)
+        try:
+            ec2 = await self._tools.ec2_of(origin.account_id)
+            instances = await ec2.instances(origin.region, by_instance)
+        except AwsError as error:
+            return account_trouble(error) if error.call.service == "sts" else error.trouble
+        shown = tuple(
+            (each, instance_facts(instance).tags)
+            for instance_id, instance in instances.items()
+            for each in by_instance[instance_id]
+        )
+        return _Shown(shown, sum(map(len, by_instance.values())) - len(shown))
+
+    def _plan(self, shown: _Shown) -> Iterable[Task]:
+        for each, instance_tags in shown.servers:
+            server, wanted = each.server, wanted_tags(instance_tags)
+            plan = plan_tags(each.held, wanted)
+            if not wanted:
+                self.outcome.tally.skipped += 1
+            elif plan.refusal:
+                trouble = trouble_at(self.place, "TagsRefused", plan.refusal)
+                self.outcome.explain(replace(trouble, advice=_REFUSAL_ADVICE), server.server_id)
+            else:
+                yield Task(server.server_id, server.arn, plan.changes, allows_launch_into(instance_tags))

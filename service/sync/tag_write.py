@@ -1,0 +1,181 @@
+"""Writing the tags and launch settings of one scope's servers."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+from typing import Final
+
+import anyio
+
+from service.aws.drs import DrsReader
+from service.aws.drs_write import DrsWriter
+from service.errors import AwsError
+from service.fanout import fan_out
+from service.models import Now, RegionStatus
+from service.sync.judge import place_trouble
+from service.sync.tag_outcome import Outcome
+from service.sync.tag_plan import is_in_turn, needs_copy_tags
+from service.sync.tag_state import TagState
+
+__all__ = ["TagWrites", "Task"]
+
+_SERVERS_AT_ONCE: Final = 16  # the door paces an account and region anyway
+_MOST_KEYS: Final = 10  # named in a reason
+_MEMORY_S: Final = 5.0  # to write down what was learned, also when the scope's own time is up
+_DENIED: Final = frozenset({RegionStatus.IAM_PERMISSION_DENIED, RegionStatus.SCP_DENIED})
+_GONE: Final = "ResourceNotFoundException"
+
+
+@dataclass(slots=True)
+class Task:
+    """One server whose instance has tags. `leaves_launch`: it is set up for launch into an instance."""
+
+    server_id: str
+    arn: str
+    changes: Mapping[str, str]
+    leaves_launch: bool
+    asks_launch: bool = False
+    copies_tags: bool = False
+
+
+class _Kind(Enum):
+    LAUNCH = auto()
+    TAGS = auto()
+
+
+class _Fate(Enum):
+    DONE = auto()
+    FAILED = auto()
+    GONE = auto()
+
+
+class TagWrites:
+    """The writes of one scope. In a dry run the same without the writes.
+
+    There is no bulk read of launch configurations, so those that need nothing are remembered between runs.
+    """
+
+    def __init__(
+        self, outcome: Outcome, drs: DrsReader, writer: DrsWriter, state: TagState, now: Now, *, dry_run: bool
+    ) -> None:
+        self._outcome = outcome
+        self._place = outcome.place
+        self._drs = drs
+        self._writer = writer
+        self._state = state
+        self._now = now
+        self._dry_run = dry_run
+        self._denied: set[_Kind] = set()
+        self._remembered: frozenset[str] | None = None
+        self._settled: set[str] = set()
+        self._unsettled: set[str] = set()
+
+    async def apply(self, tasks: Sequence[Task]) -> None:
+        """Bring the servers up to date, calling only for those that lack something or are due a question."""
+        await self._recall()
+        known, now = self._remembered or frozenset(), self._now()
+        for task in tasks:
+            is_known = task.server_id in known and not is_in_turn(task.arn, now)
+            task.asks_launch = not (task.leaves_launch or is_known)
+        calls = [task for task in tasks if task.changes or task.asks_launch]
+        self._outcome.tally.unchanged += len(tasks) - len(calls)
+        async with fan_out(calls, self._apply, at_once=_SERVERS_AT_ONCE) as done:
+            async for _ in done:
+                pass
+
+    async def _recall(self) -> None:
+        if not self._state.remembers:
+            return
+        try:
+            self._remembered = await self._state.settled_launches(self._place)
+        except AwsError as error:
+            self._outcome.warnings.append(place_trouble(error, self._place))
+
+    async def _apply(self, task: Task) -> None:
+        """Do one server: launch settings first, so that a tag still differs when the run dies in between."""
+        fate = _Fate.DONE
+        if task.asks_launch:
+            fate = await self._attempt(_Kind.LAUNCH, task, self._settle_launch)
+            (self._settled if fate is _Fate.DONE else self._unsettled).add(task.server_id)
+        if task.changes and fate is not _Fate.GONE:
+            # Tags go out even where launch settings may not be changed; the server counts as failed all the same.
+            tagged = await self._attempt(_Kind.TAGS, task, self._write_tags)
+            fate = fate if tagged is _Fate.DONE else tagged
+        self._count(task, fate)
+
+    async def _attempt(self, kind: _Kind, task: Task, work: Callable[[Task], Awaitable[None]]) -> _Fate:
+        if kind in self._denied:
+            return _Fate.FAILED
+        try:
+            await work(task)
+        except AwsError as error:
+            if error.code == _GONE:
+                return _Fate.GONE  # deleted since it was listed
+            self._tell(kind, task, error)
+            return _Fate.FAILED
+        return _Fate.DONE
+
+    def _tell(self, kind: _Kind, task: Task, error: AwsError) -> None:
+        trouble = place_trouble(error, self._place)
+        if error.verdict.status in _DENIED:  # it would be the same for every other server
+            if kind not in self._denied:
+                self._denied.add(kind)
+                self._outcome.troubles.append(trouble)
+            return
+        if any(value and value in trouble.message for value in task.changes.values()):
+            keys = ", ".join(sorted(task.changes)[:_MOST_KEYS])
+            trouble = replace(trouble, message=f"refused with a text that holds tag values; the keys are {keys}")
+        self._outcome.explain(trouble, task.server_id)
+
+    async def _settle_launch(self, task: Task) -> None:
+        if not needs_copy_tags(await self._drs.launch_configuration(self._place.region, task.server_id)):
+            return
+        if not self._dry_run:
+            await self._writer.copy_tags_at_launch(self._place.region, task.server_id)
+        task.copies_tags = True
+        self._outcome.tally.launch_settings += 1
+
+    async def _write_tags(self, task: Task) -> None:
+        if not self._dry_run:
+            await self._writer.tag(self._place.region, task.arn, task.changes)
+
+    def _count(self, task: Task, fate: _Fate) -> None:
+        tally = self._outcome.tally
+        if fate is _Fate.GONE:
+            tally.skipped += 1
+        elif fate is _Fate.DONE and task.changes:
+            tally.tagged += 1
+        elif fate is _Fate.DONE:
+            tally.unchanged += 1
+        if self._dry_run and fate is not _Fate.GONE and (task.changes or task.copies_tags):
+            self._outcome.planned.append(
+                {
+                    "accountId": self._place.account_id,
+                    "region": self._place.region,
+                    "sourceServerID": task.server_id,
+                    "tagKeys": sorted(task.changes),
+                    "copyTags": task.copies_tags,
+                }
+            )
+
+    async def remember(self, present: frozenset[str] | None) -> None:
+        """Write down which launch settings need nothing, if that has changed; never raises.
+
+        Not to be called under the scope's deadline: what a slow scope has learned makes the next run faster.
+
+        Args:
+            present: ids of the servers there are; None when the listing did not come to its end.
+        """
+        if self._remembered is None or self._dry_run:
+            return
+        kept = self._remembered if present is None else self._remembered & present
+        settled = (kept - self._unsettled) | self._settled
+        if settled == self._remembered:
+            return
+        try:
+            with anyio.move_on_after(_MEMORY_S):
+                await self._state.settle_launches(self._place, settled)
+        except AwsError as error:
+            self._outcome.warnings.append(place_trouble(error, self._place))

@@ -1,0 +1,223 @@
+"""The tag sync: EC2 tags to DRS source servers, at the places that have some; only what differs is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+import anyio
+
+from service.aws.door import AwsDoor
+from service.aws.drs import DrsReader
+from service.aws.drs_write import DrsWriter
+from service.aws.ec2 import Ec2Reader
+from service.aws.meter import metering
+from service.errors import AwsError
+from service.fanout import fan_out
+from service.models import Coverage, Now, Place, Trouble
+from service.regions.choose import RegionSource
+from service.regions.rows import Sweep
+from service.regions.status_write import RegionStatusTable
+from service.settings import Settings
+from service.survey import Request, Survey, Surveyor
+from service.sync.judge import Tokens, Visit, account_trouble, trouble_at
+from service.sync.report import Looked, Progress, RunReport, run_facts
+from service.sync.tag_outcome import Tally
+from service.sync.tag_report import AccountResult, is_unanswered, judge_scope, notes_of, planned_json
+from service.sync.tag_scope import ScopeTools, TagScope
+from service.sync.tag_state import TagState
+
+__all__ = ["COUNTS", "OPERATION", "TagSync"]
+
+OPERATION: Final = "sync_tags"
+COUNTS: Final = tuple(Tally().counts)
+"""What a tag sync counts, by the report's names; in a dry run: what it would count."""
+
+# A look is a call or two; 300 new servers are 900 calls, which take three minutes at the pace DRS calls start with.
+_DEADLINES: Final = 5
+_ROWS_AT_ONCE: Final = 8
+
+
+@dataclass(slots=True)
+class _Run:
+    """State of one run."""
+
+    request: Request
+    survey: Survey
+    tools: ScopeTools
+    started_at: datetime
+    ends_at: float
+    report: RunReport = field(default_factory=lambda: RunReport(COUNTS))
+    scopes: dict[Place, TagScope] = field(default_factory=dict)
+    accounts: dict[str, AccountResult] = field(default_factory=dict)
+    tokens: Tokens = field(default_factory=Tokens)
+    unanswered: int = 0
+
+    def book(self, visit: Visit) -> None:
+        """Count one place."""
+        looked, scope = visit.looked, self.scopes.get(visit.looked.place)
+        self.report.add(looked)
+        self.accounts[looked.place.account_id].book(looked, scope)
+        self.unanswered += is_unanswered(looked, scope)
+
+    def total(self) -> Tally:
+        """Sum up all accounts."""
+        total = Tally()
+        for account in self.accounts.values():
+            total.add(account.tally)
+        return total
+
+
+class TagSync:
+    """Brings the tags of source servers up to date. One instance serves many runs; it takes no lock."""
+
+    def __init__(self, door: AwsDoor, settings: Settings, status: RegionStatusTable, now: Now) -> None:
+        self._door = door
+        self._settings = settings
+        self._status = status
+        self._now = now
+        self._surveyor = Surveyor(door, settings, status, now)
+
+    async def run(
+        self, request: Request, progress: Progress | None = None, *, source: str = "manual"
+    ) -> dict[str, Any]:
+        """Do one sync, store its result and give its report.
+
+        Args:
+            request: what to sync; a dry run says what it would write.
+            progress: told how the run gets on.
+            source: what started it: manual, eventbridge or settings_update; stored with the result.
+
+        Raises:
+            ConfigurationError: the request or the settings are wrong; nothing was read or written.
+            AwsError: the hub's credentials or the target accounts table cannot be used.
+        """
+        began, started_at = anyio.current_time(), self._now()
+        with metering() as meter:
+            run = await self._plan(request, started_at)
+            choice = run.survey.choice
+            if progress is not None:
+                progress.planned(choice, len({place.account_id for place in choice.look}))
+            await self._look_everywhere(run, progress)
+            if not request.dry_run:
+                await self._teach_status_table(run)
+                await self._store(run, source)
+        facts = run_facts(
+            OPERATION,
+            choice,
+            meter,
+            started_at=started_at,
+            duration_s=anyio.current_time() - began,
+            scopes_at_once=self._settings.scopes_at_once,
+        )
+        return {
+            **run.report.as_json(facts),
+            "dryRun": request.dry_run,
+            "accountResults": [account.as_json() for account in run.accounts.values()],
+            **(planned_json(run.scopes.values()) if request.dry_run else {}),
+        }
+
+    async def _plan(self, request: Request, started_at: datetime) -> _Run:
+        survey = await self._surveyor.survey(request, operation=OPERATION, discover=False)
+
+        async def ec2_of(account_id: str) -> Ec2Reader:
+            return Ec2Reader(await survey.access.caller(account_id))
+
+        state = TagState.of(self._door, self._settings, self._now)
+        run = _Run(
+            request=request,
+            survey=survey,
+            tools=ScopeTools(ec2_of, state, self._now, request.dry_run),
+            started_at=started_at,
+            ends_at=anyio.current_time() + (request.budget_s if request.budget_s is not None else float("inf")),
+            accounts={
+                account_id: AccountResult(account_id, survey.directory.targets[account_id].name)
+                for account_id in sorted(survey.accounts)
+            },
+        )
+        run.report.trouble(*survey.troubles)
+        run.report.skip(survey.choice.skip)
+        return run
+
+    async def _look_everywhere(self, run: _Run, progress: Progress | None) -> None:
+        async def visit(place: Place) -> Visit:
+            return await self._visit(run, place)
+
+        async with fan_out(sorted(run.survey.choice.look), visit, at_once=self._settings.scopes_at_once) as visits:
+            async for done in visits:
+                if progress is not None:
+                    progress.looked(done.looked)
+                for settled in run.tokens.judge(done):
+                    run.book(settled)
+        for settled in run.tokens.rest():
+            run.book(settled)
+
+    async def _visit(self, run: _Run, place: Place) -> Visit:
+        """Sync one place under its deadline; whatever goes wrong there stays there."""
+        began = anyio.current_time()
+        remaining = min(_DEADLINES * self._settings.scope_deadline_seconds, run.ends_at - began)
+        if remaining <= 0:
+            trouble = trouble_at(place, "DeadlineExceeded", "the run's time was up before this place's turn")
+            return Visit(Looked(place, Coverage.FAILED, troubles=(trouble,)))
+        scope: TagScope | None = None
+        failure: Trouble | None = None
+        with anyio.move_on_after(remaining) as deadline:
+            try:
+                caller = await run.survey.access.caller(place.account_id)
+            except AwsError as error:
+                failure = run.accounts[place.account_id].refused = account_trouble(error)
+            else:
+                drs = DrsReader(caller, page_size=self._settings.drs_page_size)
+                scope = run.scopes[place] = TagScope(place, drs, DrsWriter(caller), run.tools)
+                await scope.run()
+        if deadline.cancelled_caught:
+            failure = trouble_at(place, "DeadlineExceeded", f"not done within {remaining:.0f} s")
+        if scope is not None:
+            await scope.close()
+        known = place in run.survey.choice.known_active
+        return judge_scope(place, scope, failure, known=known, seconds=anyio.current_time() - began)
+
+    async def _teach_status_table(self, run: _Run) -> None:
+        """Note how many servers there are, where the run looked everywhere: the next one can then choose.
+
+        The notes are written at the end, between a mark that a run over every region is under way and its removal. So
+        neither a killed run nor a place that could not be read makes the table look complete: the mark stays, and the
+        next run goes on with the places that are not noted yet.
+        """
+        choice, notes = run.survey.choice, notes_of(run.scopes.values())
+        if not notes or not (choice.source.is_fallback or choice.source is RegionSource.FULL_SCAN):
+            return
+        everyone = not (run.request.accounts or run.survey.troubles)
+        known = frozenset(run.survey.directory.targets) if everyone else None
+
+        async def record(region: str, sweep: Sweep | None = None) -> None:
+            await self._status.record(region, notes[region], known_accounts=known, sweep=sweep)
+
+        first, *others = sorted(notes)
+        marks = choice.source.is_fallback
+        try:
+            await record(first, Sweep(run.started_at) if marks else None)
+            async with fan_out(others, record, at_once=_ROWS_AT_ONCE) as written:
+                async for _ in written:
+                    pass
+            if marks and not run.request.accounts and not run.unanswered:
+                await self._status.record(first, (), sweep=Sweep(run.started_at, ended=True))
+        except AwsError as error:
+            run.report.warn(error.trouble)  # the tags are written all the same
+        finally:
+            self._status.invalidate()
+
+    async def _store(self, run: _Run, source: str) -> None:
+        total = run.total()
+        try:
+            await run.tools.state.finish(
+                source=source,
+                accounts=len(run.accounts),
+                synced=total.synced,
+                failed=total.failed,
+                servers=total.servers,
+                complete=not run.report.troubles,
+            )
+        except AwsError as error:
+            run.report.warn(error.trouble)
