@@ -83,6 +83,8 @@ def refuse_what_is_no_object(operation_model: OperationModel, response_dict: Map
     members = operation_model.output_shape.members if operation_model.output_shape else ()
     if response_dict["status_code"] >= 300 or not members:  # noqa: PLR2004 - errors are parsed by their header
         return
+    if operation_model.has_streaming_output:  # the body is the caller's, not a document of the service
+        return
     if "json" not in operation_model.service_model.resolved_protocol:
         return
     body = response_dict["body"].strip()

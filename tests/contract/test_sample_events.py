@@ -1,0 +1,476 @@
+"""The platform's sample events and their answers, one by one, against the functions' entry points."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from service.handlers import data_management, query
+from service.handlers.replies import HEADERS
+from tests.support.estate import Estate, Names, new_account_id
+
+ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)")
+
+
+class Context:
+    """What Lambda hands over."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 900_000
+
+
+class Platform(Estate):
+    """One target (names.a) with one staging account (names.b), and the account of the instances (names.apps)."""
+
+
+@pytest.fixture
+def platform(monkeypatch: pytest.MonkeyPatch) -> Iterator[Platform]:
+    """Give the platform of the samples; both functions' loops are closed afterwards."""
+    names = Names(*(new_account_id() for _ in range(4)))
+    origin = {"account_id": names.apps, "region": "us-east-1"}
+    members = {
+        "hub": {"account_id": names.hub, "registered": False},
+        "tables": {"environment": names.hub[:6]},
+        "accounts": [
+            {
+                "account_id": names.a,
+                "name": "Prod DR",
+                "staging_accounts": [names.b],
+                "regions": {"us-west-2": {"servers": 1, "origin": origin}},
+            },
+            {"account_id": names.b, "name": "STAGING_01", "kind": "staging", "regions": {"us-west-2": {"servers": 2}}},
+            {"account_id": names.apps, "kind": "application"},
+        ],
+    }
+    with ExitStack() as stack:
+        yield stack.enter_context(Platform(members, names, monkeypatch))
+        data_management.host.close()
+        query.host.close()
+
+
+def manage(event: dict[str, Any]) -> dict[str, Any]:
+    answer = data_management.lambda_handler(event, Context())
+    json.dumps(answer)
+    return answer
+
+
+def ask(event: dict[str, Any]) -> dict[str, Any]:
+    answer = query.lambda_handler(event, Context())
+    json.dumps(answer)
+    return answer
+
+
+def enveloped(answer: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    assert set(answer) == {"statusCode", "headers", "body"}
+    assert answer["headers"] == dict(HEADERS)
+    return answer["statusCode"], json.loads(answer["body"])
+
+
+def route(method: str, path: str, body: object = None, parameters: dict[str, str] | None = None) -> dict[str, Any]:
+    return {
+        "requestContext": {},
+        "httpMethod": method,
+        "path": path,
+        "pathParameters": None,
+        "queryStringParameters": parameters,
+        "body": json.dumps(body) if body is not None and not isinstance(body, str) else body,
+    }
+
+
+def staging_path(target: str, rest: str = "") -> str:
+    return f"/accounts/targets/{target}/staging-accounts{rest}"
+
+
+STAGING = {"operation": "sync_staging_accounts"}
+INVENTORY = {"operation": "sync_source_server_inventory"}
+
+
+def test_1_the_hourly_rule_syncs_tags(platform: Platform) -> None:
+    status, body = enveloped(manage({"synch_tags": True, "synch_instance_type": True}))
+    assert status == 200
+    assert set(body) >= {"message", "total_accounts", "total_synced", "total_failed", "accounts"}
+    assert (body["total_accounts"], body["total_synced"], body["total_failed"]) == (1, 1, 0)
+    (account,) = body["accounts"]
+    assert account["accountId"] == platform.names.a
+    assert account["result"]["accountName"] == "Prod DR"
+    assert (account["result"]["total_regions"], account["result"]["regions"]) == (28, ["us-west-2"])
+    status, told = enveloped(manage(route("GET", "/drs/tag-sync")))
+    assert (status, told["source"], told["status"], told["totalServers"]) == (200, "eventbridge", "SUCCESS", 1)
+    assert told["lastSync"].endswith("Z")
+
+
+@pytest.mark.parametrize("event", [{"synch_tags": False}, {"synch_instance_type": None}])
+def test_1_the_presence_of_either_word_selects_the_tag_sync(platform: Platform, event: dict[str, Any]) -> None:
+    assert enveloped(manage(event))[0] == 200
+
+
+def test_2_and_3_staging_sync_with_work_and_without(platform: Platform) -> None:
+    answer = manage(STAGING)
+    expected = {"totalAccounts": 1, "accountsProcessed": 1, "serversExtended": 2, "serversFailed": 0}
+    assert {name: answer[name] for name in expected} == expected
+    assert answer["details"] == [
+        {"accountId": platform.names.a, "accountName": "Prod DR", "serversExtended": 2, "serversFailed": 0}
+    ]
+    assert ISO.fullmatch(answer["timestamp"])
+    answer = manage(STAGING)
+    assert (answer["serversExtended"], answer["details"]) == (0, [])
+
+
+def test_4_inventory_sync(platform: Platform) -> None:
+    answer = manage(INVENTORY)
+    assert (answer["totalSynced"], answer["totalErrors"]) == (1, 0)
+    assert isinstance(answer["message"], str)
+    assert ISO.fullmatch(answer["timestamp"])
+
+
+@pytest.mark.parametrize("name", ["sync_extended_source_servers", "sync_single_account"])
+def test_5_single_account_sync(platform: Platform, name: str) -> None:
+    manage(INVENTORY)
+    answer = manage({"operation": name, "body": {"targetAccountId": platform.names.a}})
+    assert (answer["success"], answer["targetAccountId"]) == (True, platform.names.a)
+    assert [record["accountId"] for record in answer["stagingAccounts"]] == [platform.names.b]
+    assert answer["changes"] == {"added": [], "removed": []}
+    assert answer["serversExtended"] == 2
+    status, body = enveloped(manage(route("POST", staging_path(platform.names.a, "/sync"), "{}")))
+    assert (status, body["success"], body["serversExtended"]) == (200, True, 0)
+
+
+def test_6_single_account_sync_without_an_account(platform: Platform) -> None:
+    answer = manage({"operation": "sync_extended_source_servers", "body": {}})
+    assert answer["error"] == "INVALID_FORMAT"
+    status, body = enveloped(manage(route("POST", staging_path("12", "/sync"), "{}")))
+    assert (status, body["error"]) == (400, "INVALID_FORMAT")
+    status, body = enveloped(manage(route("POST", staging_path("123456789012", "/sync"), "{}")))
+    assert (status, body["error"]) == (404, "TARGET_ACCOUNT_NOT_FOUND")
+
+
+def test_7_a_staging_account_that_is_there(platform: Platform) -> None:
+    record = {"accountId": platform.names.b, "accountName": "x", "externalId": "ext"}
+    body = {"targetAccountId": platform.names.a, "stagingAccount": record}
+    assert manage({"operation": "add_staging_account", "body": body})["error"] == "STAGING_ACCOUNT_EXISTS"
+    status, told = enveloped(manage(route("POST", staging_path(platform.names.a), {"stagingAccount": record})))
+    assert (status, told["error"]) == (409, "STAGING_ACCOUNT_EXISTS")
+
+
+def test_8_a_staging_account_that_is_not_there(platform: Platform) -> None:
+    body = {"targetAccountId": platform.names.a, "stagingAccountId": "777788889999"}
+    assert manage({"operation": "remove_staging_account", "body": body})["error"] == "NOT_FOUND"
+    status, told = enveloped(manage(route("DELETE", staging_path("123456789012", "/777788889999"))))
+    assert (status, told["error"]) == (404, "NOT_FOUND")
+
+
+def test_9_and_10_unknown_and_empty_operations(platform: Platform) -> None:
+    answer = manage({"operation": "nope"})
+    assert (answer["error"], answer["details"]) == ("INVALID_OPERATION", {"operation": "nope"})
+    assert manage({"operation": ""})["error"] == "INVALID_EVENT_FORMAT"
+    assert platform.calls() == {}
+
+
+def test_11_an_event_of_no_kind(platform: Platform) -> None:
+    status, body = enveloped(manage({"foo": 1}))
+    assert (status, body["error"]) == (400, "INVALID_INVOCATION")
+    status, body = enveloped(ask({"foo": 1}))
+    assert (status, body["error"]) == (500, "INVALID_OPERATION")
+
+
+def test_12_a_tag_sync_in_the_background(platform: Platform) -> None:
+    name = platform.sandbox.environment()["DATA_MANAGEMENT_FUNCTION_NAME"]
+    platform.set(AWS_LAMBDA_FUNCTION_NAME=name)
+    event = route("POST", "/drs/tag-sync", {"async": True, "accountId": platform.names.a})
+    status, body = enveloped(manage(event))
+    assert (status, body["status"], set(body)) == (202, "STARTED", {"message", "status", "details"})
+    status, body = enveloped(manage(event))
+    assert (status, body["status"]) == (409, "ALREADY_RUNNING")
+    status, body = enveloped(manage(route("GET", "/drs/tag-sync")))
+    assert (body["status"], body["source"], body["totalServers"]) == ("IN_PROGRESS", "manual", 0)
+    (invocation,) = platform.sandbox.invocations()
+    assert (invocation.function, invocation.payload["operation"]) == (name, "handle_drs_tag_sync")
+    assert invocation.payload["body"]["_async_execution"] is True
+    answer = manage(invocation.payload)  # as Lambda would
+    assert (answer["accountId"], answer["total_synced"]) == (platform.names.a, 1)
+    assert enveloped(manage(route("GET", "/drs/tag-sync")))[1]["status"] == "SUCCESS"
+
+
+def test_12_outside_lambda_it_runs_at_once(platform: Platform) -> None:
+    status, body = enveloped(manage(route("POST", "/drs/tag-sync", {"async": True})))
+    assert (status, body["total_synced"]) == (200, 1)
+
+
+def test_12_a_background_run_that_cannot_be_started_leaves_no_lock(platform: Platform) -> None:
+    platform.set(AWS_LAMBDA_FUNCTION_NAME="no-such-function")
+    status, _ = enveloped(manage(route("POST", "/drs/tag-sync", {"async": True})))
+    assert status == 500
+    status, _ = enveloped(manage(route("POST", "/drs/tag-sync", {})))
+    assert status == 200
+
+
+def test_13_no_history(platform: Platform) -> None:
+    status, body = enveloped(manage(route("GET", "/drs/tag-sync")))
+    assert (status, set(body)) == (200, {"message"})
+    platform.set(TAG_SYNC_CONFIG_TABLE="")
+    assert set(enveloped(manage(route("GET", "/drs/tag-sync")))[1]) == {"message"}
+
+
+def record(account_id: str = "777788889999", **more: Any) -> dict[str, Any]:
+    return {"stagingAccount": {"accountId": account_id, "accountName": "x", "externalId": "ext", **more}}
+
+
+def test_14_an_unknown_target(platform: Platform) -> None:
+    status, body = enveloped(manage(route("POST", staging_path("123456789012"), record())))
+    assert (status, body["error"]) == (404, "TARGET_ACCOUNT_NOT_FOUND")
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (record("12"), "VALIDATION_ERROR"),
+        ({"stagingAccount": {"accountName": "x", "externalId": "ext"}}, "VALIDATION_ERROR"),
+        (record(externalId=""), "VALIDATION_ERROR"),
+        (record(accountName=" "), "VALIDATION_ERROR"),
+        (record(roleArn="arn:aws:iam::111122223333:role/Other"), "VALIDATION_ERROR"),
+        ({"stagingAccount": "x"}, "VALIDATION_ERROR"),
+        ({}, "MISSING_FIELD"),
+        (None, "MISSING_BODY"),
+        ("{", "INVALID_PARAMETER"),
+        ("null", "INVALID_PARAMETER"),
+        ("[]", "INVALID_PARAMETER"),
+        ("x" * 6_000_000, "INVALID_PARAMETER"),
+    ],
+)
+def test_15_a_record_that_cannot_be_added(platform: Platform, body: object, code: str) -> None:
+    status, told = enveloped(manage(route("POST", staging_path(platform.names.a), body)))
+    assert (status, told["error"]) == (400, code)
+    assert platform.calls() == {}  # nothing was touched
+
+
+def test_16_add_and_remove(platform: Platform) -> None:
+    status, body = enveloped(manage(route("POST", staging_path(platform.names.a), record(note="kept"))))
+    assert (status, body["success"], len(body["stagingAccounts"])) == (200, True, 2)
+    added = body["stagingAccounts"][1]
+    assert added["roleArn"] == "arn:aws:iam::777788889999:role/DRSOrchestrationRole"
+    assert (added["addedBy"], added["note"]) == ("user", "kept")
+    assert ISO.fullmatch(added["addedAt"])
+    for gone, left in (("777788889999", 1), (platform.names.b, 0)):
+        status, body = enveloped(manage(route("DELETE", staging_path(platform.names.a, f"/{gone}"))))
+        assert (status, body["success"], len(body["stagingAccounts"])) == (200, True, left)
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (
+            {"enabled": "x"},
+            {"error": "INVALID_PARAMETER", "details": {"parameter": "enabled", "value": "x", "expected": "boolean"}},
+        ),
+        ({}, {"error": "MISSING_PARAMETER", "details": {"parameter": "enabled"}}),
+        ({"enabled": True, "intervalHours": 25}, {}),
+        ({"enabled": True, "intervalHours": 0}, {}),
+        ({"enabled": True, "intervalHours": True}, {"error": "INVALID_PARAMETER"}),
+        ("[]", {"error": "INVALID_PARAMETER"}),
+    ],
+)
+def test_17_settings_that_cannot_be(platform: Platform, body: object, expected: dict[str, Any]) -> None:
+    status, told = enveloped(manage(route("PUT", "/config/tag-sync", body)))
+    assert status == 400
+    assert isinstance(told["error"], str)
+    assert {**told, **expected} == told
+    assert platform.calls() == {}
+
+
+def test_17_settings_are_read_and_written(platform: Platform) -> None:
+    status, body = enveloped(manage(route("GET", "/config/tag-sync")))
+    assert (status, body["enabled"], body["intervalHours"], body["scheduleExpression"]) == (
+        200,
+        True,
+        1,
+        "rate(1 hour)",
+    )
+    status, body = enveloped(manage(route("PUT", "/config/tag-sync", {"enabled": False, "intervalHours": 6})))
+    assert (status, body["enabled"], body["scheduleExpression"], body["syncTriggered"]) == (
+        200,
+        False,
+        "rate(6 hours)",
+        False,
+    )
+    assert enveloped(manage(route("GET", "/config/tag-sync")))[1]["intervalHours"] == 6
+    platform.set(AWS_LAMBDA_FUNCTION_NAME=platform.sandbox.environment()["DATA_MANAGEMENT_FUNCTION_NAME"])
+    status, body = enveloped(manage(route("PUT", "/config/tag-sync", {"enabled": True})))
+    assert (body["enabled"], body["intervalHours"], body["syncTriggered"]) == (True, 6, True)
+    (invocation,) = platform.sandbox.invocations()
+    assert invocation.payload["body"]["_sync_source"] == "settings_update"
+
+
+def test_17_a_rule_that_is_missing(platform: Platform) -> None:
+    platform.set(PROJECT_NAME="another")
+    status, body = enveloped(manage(route("GET", "/config/tag-sync")))
+    assert (status, body["enabled"], body["intervalHours"], body["scheduleExpression"]) == (
+        200,
+        False,
+        4,
+        "rate(4 hours)",
+    )
+    status, body = enveloped(manage(route("PUT", "/config/tag-sync", {"enabled": True})))
+    assert (status, body["code"]) == (400, "RULE_NOT_FOUND")
+    status, body = enveloped(manage(route("PUT", "/config/tag-sync", {"enabled": False})))
+    assert (status, body["enabled"]) == (200, False)
+
+
+@pytest.mark.parametrize("name", sorted(data_management.OPERATIONS))
+def test_18_the_query_function_refuses_every_operation_that_writes(platform: Platform, name: str) -> None:
+    answer = ask({"operation": name})
+    assert (answer["error"], answer["details"]) == ("INVALID_OPERATION", {"operation": name})
+    assert platform.calls() == {}
+
+
+def test_19_and_20_staging_accounts_on_record(platform: Platform) -> None:
+    for event in (
+        {"operation": "get_staging_accounts", "targetAccountId": platform.names.a},
+        {"operation": "get_staging_accounts", "queryParams": {"targetAccountId": platform.names.a}},
+    ):
+        answer = ask(event)
+        assert answer["targetAccountId"] == platform.names.a
+        assert answer["stagingAccounts"][0]["accountId"] == platform.names.b
+    assert ask({"operation": "get_staging_accounts"})["error"] == "MISSING_PARAMETER"
+    assert ask({"operation": "get_staging_accounts", "targetAccountId": "12"})["error"] == "INVALID_PARAMETER"
+    assert ask({"operation": "get_staging_accounts", "targetAccountId": "123456789012"})["error"] == "NOT_FOUND"
+
+
+def test_21_discovery(platform: Platform) -> None:
+    answer = ask({"operation": "discover_staging_accounts", "queryParams": {"targetAccountId": "1"}})
+    assert set(answer) == {"error"}
+    manage(STAGING)
+    status, body = enveloped(ask(route("GET", staging_path(platform.names.a, "/discover"))))
+    assert status == 200
+    (found,) = body["stagingAccounts"]
+    assert found == {
+        **found,
+        "accountId": platform.names.b,
+        "accountName": f"Staging Account {platform.names.b[-4:]}",
+        "replicatingServers": 2,
+        "totalServers": 2,
+        "status": "discovered",
+    }
+    status, body = enveloped(ask(route("GET", staging_path("123456789012", "/discover"))))
+    assert (status, set(body)) == (404, {"error"})
+
+
+EXTERNAL = "drs-orchestration-cross-account"
+
+
+def test_22_and_23_validation(platform: Platform) -> None:
+    asked = {"accountId": platform.names.b, "externalId": EXTERNAL, "region": "us-west-2"}
+    status, body = enveloped(ask(route("POST", "/staging-accounts/validate", asked)))
+    assert (status, body) == (
+        200,
+        {
+            "valid": True,
+            "roleAccessible": True,
+            "drsInitialized": True,
+            "currentServers": 2,
+            "replicatingServers": 2,
+            "totalAfter": 2,
+        },
+    )
+    status, body = enveloped(ask(route("POST", "/staging-accounts/validate", {**asked, "externalId": "wrong-one"})))
+    assert (status, body["valid"], body["roleAccessible"], set(body)) == (
+        200,
+        False,
+        False,
+        {"valid", "roleAccessible", "error"},
+    )
+    status, body = enveloped(ask(route("POST", "/staging-accounts/validate", {**asked, "region": "eu-west-1"})))
+    assert (status, body["drsInitialized"], body["roleAccessible"]) == (200, False, True)
+    del asked["externalId"]
+    status, body = enveloped(ask(route("POST", "/staging-accounts/validate", asked)))
+    assert (status, body["error"], body["details"]) == (
+        400,
+        "MISSING_PARAMETER",
+        {"parameter": "externalId", "valid": False},
+    )
+
+
+@pytest.mark.parametrize("body", [None, "null", "{", {"accountId": "12", "externalId": "ee", "region": "us-west-2"}])
+def test_23_a_validation_that_cannot_be_read(platform: Platform, body: object) -> None:
+    status, _ = enveloped(ask(route("POST", "/staging-accounts/validate", body)))
+    assert status == 400
+    assert platform.calls()["sts", "AssumeRole"] == 0
+
+
+def test_24_the_inventory_when_it_is_fresh(platform: Platform) -> None:
+    manage(INVENTORY)
+    platform.calls()
+    status, body = enveloped(ask(route("GET", "/drs/source-server-inventory", parameters={"region": "us-west-2"})))
+    assert (status, body["count"], body["totalCount"]) == (200, 1, 1)
+    assert (body["regions"], body["source"]) == (["us-west-2"], "inventory_database")
+    (server,) = body["servers"]
+    for name in ("sourceServerID", "region", "replicationState", "tags"):
+        assert server[name]
+    calls = platform.calls()
+    assert not [call for call in calls if call[0] in {"drs", "lambda"} or call[1] == "AssumeRole"]
+
+
+def test_24_the_inventory_when_it_is_not_there_is_answered_by_drs_and_a_refresh_is_asked_for(
+    platform: Platform,
+) -> None:
+    status, body = enveloped(ask(route("GET", "/drs/source-server-inventory", parameters={"region": "us-west-2"})))
+    assert (status, body["count"], body["source"], body["refresh"]["requested"]) == (200, 1, "drs_api", True)
+    assert platform.items() == []  # the query wrote nothing
+    (invocation,) = platform.sandbox.invocations()
+    assert invocation.payload == {
+        "operation": "sync_source_server_inventory",
+        "body": {"scopes": [{"accountId": platform.names.a, "region": "us-west-2"}]},
+    }
+    manage(invocation.payload)  # as Lambda would
+    assert len(platform.items()) == 1
+    platform.calls()
+    query.host.close()  # the status table is cached for a minute
+    status, body = enveloped(ask(route("GET", "/drs/source-server-inventory", parameters={"region": "us-west-2"})))
+    assert (body["count"], body["source"]) == (1, "inventory_database")
+    assert not [call for call in platform.calls() if call[0] == "drs"]
+
+
+@pytest.mark.parametrize(
+    "parameters", [{"filters": "{"}, {"region": "mars"}, {"accountId": "12"}, {"nextToken": "?"}, {"limit": "-1"}]
+)
+def test_25_a_question_that_cannot_be_read(platform: Platform, parameters: dict[str, str]) -> None:
+    status, body = enveloped(ask(route("GET", "/drs/source-server-inventory", parameters=parameters)))
+    assert (status, body["error"]) == (400, "INVALID_PARAMETER")
+    assert body["details"]
+    assert platform.calls() == {}
+
+
+def test_26_source_servers_want_a_region(platform: Platform) -> None:
+    status, body = enveloped(ask(route("GET", "/drs/source-servers")))
+    assert (status, body["error"], body["details"]) == (400, "MISSING_PARAMETER", {"parameter": "region"})
+    manage(INVENTORY)
+    status, body = enveloped(ask(route("GET", "/drs/source-servers", parameters={"region": "us-west-2"})))
+    assert (status, body["serverCount"], body["source"]) == (200, 1, "inventory_database")
+
+
+@pytest.mark.parametrize("function", [manage, ask])
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/nope"), ("PATCH", "/drs/tag-sync"), ("DELETE", "/drs/source-servers")]
+)
+def test_27_an_unknown_route_or_method(function: Any, method: str, path: str) -> None:
+    status, body = enveloped(function(route(method, path)))
+    assert (status, body["error"], body["details"]) == (404, "NOT_FOUND", {"path": path, "method": method})
+
+
+def test_a_caller_may_not_choose_the_role(platform: Platform) -> None:
+    body = {"accountId": platform.names.a, "assumeRoleName": "Administrator"}
+    status, told = enveloped(manage(route("POST", "/drs/tag-sync", body)))
+    assert (status, told["details"]["parameter"]) == (400, "assumeRoleName")
+    body = {"accountId": platform.names.a, "assumeRoleName": "DRSOrchestrationRole"}
+    assert enveloped(manage(route("POST", "/drs/tag-sync", body)))[0] == 200
+
+
+def test_extended_servers_across_accounts(platform: Platform) -> None:
+    manage(STAGING)
+    status, body = enveloped(ask(route("GET", "/drs/extended-source-servers")))
+    assert (status, body["count"]) == (200, 2)
+    assert {each["stagingAccountId"] for each in body["extendedServers"]} == {platform.names.b}
