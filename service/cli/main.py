@@ -10,7 +10,7 @@ import typer
 from typer.exceptions import Exit, TyperException
 
 from service import __version__
-from service.cli import inventory, regions, sandbox
+from service.cli import regions, sandbox, syncs
 from service.cli.output import Output, fail
 
 __all__ = ["main", "run"]
@@ -22,7 +22,10 @@ cli = typer.Typer(
     help="Keeps a true picture of AWS Elastic Disaster Recovery across many accounts and regions.",
 )
 sync = typer.Typer(no_args_is_help=True, help="Bring the tables up to date.")
-sync.command("inventory")(inventory.sync_inventory)
+sync.command("inventory")(syncs.sync_inventory)
+sync.command("staging")(syncs.sync_staging)
+sync.command("tags")(syncs.sync_tags)
+sync.command("all")(syncs.sync_all)
 cli.add_typer(sync, name="sync")
 cli.command("regions")(regions.show_regions)
 cli.command("demo")(sandbox.demo)

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from service.cli.inventory import OutputOption
 from service.cli.output import Output, console, emit_json, fail, guarded, table
+from service.cli.watching import OutputOption
 from service.handlers.app import open_app, utc_now
 from service.models import iso
 from service.regions.choose import Unreadable

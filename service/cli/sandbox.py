@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import orjson
 import typer
 
-from service.cli.inventory import OutputOption, tables_of
 from service.cli.output import Output, console, emit_json, fail, plain, table
+from service.cli.watching import OutputOption, tables_of
 
 if TYPE_CHECKING:
     from service.sandbox.declared import Fleet

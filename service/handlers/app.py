@@ -8,10 +8,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
+
+import anyio
 
 from service.accounts.table import TargetAccountsTable
 from service.aws.door import AwsDoor
 from service.aws.dynamodb_write import Table
+from service.errors import RefusalError
 from service.models import Now
 from service.regions.choose import RegionSource
 from service.regions.status_write import RegionStatusTable
@@ -20,10 +24,11 @@ from service.survey import Request
 from service.sync.report import Progress
 from service.sync.source_servers import InventorySync
 from service.sync.staging import StagingSync
+from service.sync.tag_state import TagState
 from service.sync.tags import TagSync
 from service.telemetry import emit_metrics, stream_for
 
-__all__ = ["App", "open_app", "utc_now"]
+__all__ = ["App", "TagSyncRunningError", "open_app", "utc_now"]
 
 _log = logging.getLogger(__name__)
 
@@ -31,6 +36,13 @@ _log = logging.getLogger(__name__)
 def utc_now() -> datetime:
     """Tell the time."""
     return datetime.now(UTC)
+
+
+class TagSyncRunningError(RefusalError):
+    """A tag sync is running already."""
+
+    def __init__(self) -> None:
+        super().__init__("ALREADY_RUNNING", "a tag sync is running already; try again when it has ended", status=409)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +76,39 @@ class App:
         return await self._told(await self.staging_sync.run(request, progress))
 
     async def sync_tags(
-        self, request: Request, progress: Progress | None = None, *, source: str = "manual"
+        self,
+        request: Request,
+        progress: Progress | None = None,
+        *,
+        source: str = "manual",
+        lock_owner: str | None = None,
     ) -> dict[str, Any]:
-        """Run the tag sync, log its report and emit its metrics. Raises as `sync_inventory` does.
+        """Run the tag sync under its lock, log its report and emit its metrics.
 
         Args:
             request: what is asked.
             progress: told how it gets on.
             source: who asked: manual, eventbridge, settings_update; kept with the result.
+            lock_owner: holder of a lock that was taken for this run beforehand.
+
+        Raises:
+            TagSyncRunningError: another one is running; nothing was done.
+            ConfigurationError, AwsError: as `sync_inventory` does.
         """
-        return await self._told(await self.tag_sync.run(request, progress, source=source))
+        if request.dry_run:
+            return await self._told(await self.tag_sync.run(request, progress, source=source))
+        owner, state = lock_owner or uuid4().hex, self.tag_state()
+        if not await state.acquire(owner=owner, takes_over=lock_owner):
+            raise TagSyncRunningError
+        try:
+            return await self._told(await self.tag_sync.run(request, progress, source=source))
+        finally:
+            with anyio.CancelScope(shield=True):
+                await state.release(owner)
+
+    def tag_state(self) -> TagState:
+        """Give the tag sync's lock and last result."""
+        return TagState.of(self.door, self.settings, self.now)
 
     async def _told(self, report: dict[str, Any]) -> dict[str, Any]:
         _log.info("sync finished", extra=_summary(report))

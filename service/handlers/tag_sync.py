@@ -13,11 +13,10 @@ from service.accounts.records import DEFAULT_ROLE_NAME, parse_account
 from service.aws.functions import FunctionInvoker
 from service.aws.rules import ScheduleRule
 from service.errors import AwsError, RefusalError
-from service.handlers.app import App
+from service.handlers.app import App, TagSyncRunningError
 from service.handlers.bodies import AccountId
 from service.handlers.front import Asked, Reply
 from service.survey import Request
-from service.sync.tag_state import TagState
 
 __all__ = [
     "TagSyncBody",
@@ -62,13 +61,9 @@ async def handle_drs_tag_sync(app: App, asked: Asked) -> Reply:
     """
     body = TagSyncBody.model_validate(asked.members)
     await _check_role_name(app, body)
-    state = TagState.of(app.door, app.settings, app.now)
     own_name = app.settings.aws_lambda_function_name
     if body.in_background and not body.is_the_background and own_name:
-        return await _start(app, state, body, own_name)
-    owner = body.lock_owner or uuid4().hex
-    if not body.dry_run and not await state.acquire(owner=owner, takes_over=body.lock_owner):
-        return _already_running()
+        return await _start(app, body, own_name)
     request = Request(
         accounts=(body.account_id,) if body.account_id else (),
         regions=(body.region,) if body.region else (),
@@ -76,16 +71,15 @@ async def handle_drs_tag_sync(app: App, asked: Asked) -> Reply:
         dry_run=body.dry_run,
     )
     try:
-        report = await app.sync_tags(request, source=body.source)
-    finally:
-        if not body.dry_run:
-            await state.release(owner)
+        report = await app.sync_tags(request, source=body.source, lock_owner=body.lock_owner)
+    except TagSyncRunningError:
+        return _already_running()
     return _answer(report, len(app.settings.catalog), one_account=body.account_id is not None)
 
 
-async def _start(app: App, state: TagState, body: TagSyncBody, own_name: str) -> Reply:
+async def _start(app: App, body: TagSyncBody, own_name: str) -> Reply:
     """Take the lock now, so that the next caller is told; hand it to the run for which this function calls itself."""
-    owner = uuid4().hex
+    owner, state = uuid4().hex, app.tag_state()
     if not await state.acquire(owner=owner):
         return _already_running()
     members = body.model_dump(by_alias=True, exclude_none=True, include={"account_id", "region", "assume_role_name"})
@@ -175,7 +169,7 @@ def _result(account: Mapping[str, Any], catalog_size: int) -> dict[str, Any]:
 
 async def get_last_tag_sync_status(app: App, asked: Asked) -> Reply:  # noqa: ARG001 - takes no parameters
     """Tell of the last tag sync, or of the one under way."""
-    last = await TagState.of(app.door, app.settings, app.now).last()
+    last = await app.tag_state().last()
     if last is None:
         return Reply({"message": "No tag sync has run yet"})
     return Reply(
@@ -285,6 +279,5 @@ async def _trigger(app: App) -> dict[str, str] | None:
     own_name = app.settings.aws_lambda_function_name
     if not own_name:
         return None
-    state = TagState.of(app.door, app.settings, app.now)
-    reply = await _start(app, state, TagSyncBody.model_validate({"_sync_source": "settings_update"}), own_name)
+    reply = await _start(app, TagSyncBody.model_validate({"_sync_source": "settings_update"}), own_name)
     return {"message": str(reply.body["message"])} if reply.body["status"] == "STARTED" else None

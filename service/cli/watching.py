@@ -1,4 +1,4 @@
-"""`drs-sync sync inventory`."""
+"""What the sync commands share: options, progress, and how a report looks."""
 
 from __future__ import annotations
 
@@ -11,61 +11,25 @@ import typer
 from rich.console import Console, Group
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from service.cli.output import Output, console, emit_json, guarded, stderr_console, table
-from service.handlers.app import open_app
+from service.cli.output import Output, stderr_console, table
 from service.models import Coverage
 from service.regions.choose import Choice
-from service.settings import Settings
-from service.survey import Request
-from service.sync.report import Looked, exit_code
+from service.sync.report import Looked
 
-__all__ = ["Accounts", "OutputOption", "sync_inventory", "tables_of"]
+__all__ = ["Accounts", "Excluded", "OutputOption", "Regions", "tables_of", "watching"]
 
 Accounts = Annotated[
     list[str] | None, typer.Option("--account", metavar="ID", help="Sync this account only; repeatable.")
 ]
+Regions = Annotated[
+    list[str] | None, typer.Option("--region", metavar="NAME", help="Look at this region only; repeatable.")
+]
+Excluded = Annotated[
+    list[str] | None, typer.Option("--exclude-region", metavar="NAME", help="Never look at this region; repeatable.")
+]
 OutputOption = Annotated[
     Output | None, typer.Option("--output", "-o", help="Default: table on a terminal, json in a pipe.")
 ]
-
-
-def sync_inventory(
-    account: Accounts = None,
-    region: Annotated[
-        list[str] | None, typer.Option("--region", metavar="NAME", help="Look at this region only; repeatable.")
-    ] = None,
-    exclude_region: Annotated[
-        list[str] | None,
-        typer.Option("--exclude-region", metavar="NAME", help="Never look at this region; repeatable."),
-    ] = None,
-    *,
-    full_scan: Annotated[bool, typer.Option("--full-scan", help="Look at every region, active or not.")] = False,
-    output: OutputOption = None,
-) -> int:
-    """Sync source servers of every target account into the inventory, and the region status with them.
-
-    Looks at active regions, and at a few inactive ones in turn. Exit code 0: complete; 3: some accounts or regions
-    failed, the report says which and why; 1: failed; 2: wrong usage or settings.
-    """
-    chosen = output or Output.default()
-    request = Request(
-        accounts=tuple(account or ()),
-        regions=tuple(region or ()),
-        excluded_regions=tuple(exclude_region or ()),
-        full_scan=full_scan,
-    )
-
-    async def work(settings: Settings) -> int:
-        async with open_app(settings) as app:
-            with watching() as progress:
-                report = await app.sync_inventory(request, progress)
-        if chosen is Output.JSON:
-            emit_json(report)
-        else:
-            console().print(tables_of(report))
-        return exit_code(report)
-
-    return guarded(chosen, work)
 
 
 def watching() -> Bar | Heartbeat:
@@ -136,12 +100,29 @@ class Heartbeat:
             sys.stderr.flush()
 
 
+# Members of a report that say what came of the servers, with a person's word for each.
+_COUNTS: Final = {
+    "serversWritten": "written",
+    "serversRemoved": "removed",
+    "serversExtended": "extended",
+    "serversAlreadyExtended": "extended by another run",
+    "serversPlanned": "to extend",
+    "serversTagged": "tagged",
+    "launchSettingsUpdated": "launch settings updated",
+    "serversSkipped": "skipped",
+    "serversHeldBack": "held back",
+    "serversFailed": "failed",
+}
+
+
 def tables_of(report: Mapping[str, Any]) -> Group:
     """Show a report to a person."""
     scopes = report["scopes"]
     servers = report["serversByRegion"]
+    came = [f"{word} {report[name]}" for name, word in _COUNTS.items() if name in report]
+    dry = " (dry run: nothing was written)" if report.get("dryRun") else ""
     summary = table(
-        f"{report['operation']}: {report['status']}",
+        f"{report['operation']}: {report['status']}{dry}",
         ("what", "value"),
         [
             (
@@ -150,10 +131,7 @@ def tables_of(report: Mapping[str, Any]) -> Group:
             ),
             ("why these regions", f"{report['regionSource']}: {report['regionReason']}"),
             ("scopes asked", f"{scopes['asked']} = {' + '.join(f'{scopes[each]} {each}' for each in Coverage)}"),
-            (
-                "servers",
-                f"{report['serversSynced']}, written {report['serversWritten']}, removed {report['serversRemoved']}",
-            ),
+            ("servers", ", ".join([str(report["serversSynced"]), *came])),
             ("DRS calls / full scan", f"{report['drsCalls']} / {report['apiCallsFullScan']}"),
             ("calls saved", f"{report['apiCallReductionPercent']} %"),
             ("seconds / saved (estimate)", f"{report['durationSeconds']:.1f} / {report['timeSavedSeconds']:.1f}"),

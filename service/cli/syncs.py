@@ -1,0 +1,152 @@
+"""`drs-sync sync inventory|staging|tags|all`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Annotated, Any, Final
+
+import typer
+
+from service.cli.output import Output, console, emit_json, guarded
+from service.cli.watching import Accounts, Excluded, OutputOption, Regions, tables_of, watching
+from service.handlers.app import App, open_app
+from service.settings import Settings
+from service.survey import Request
+from service.sync.report import Progress, exit_code
+
+__all__ = ["sync_all", "sync_inventory", "sync_staging", "sync_tags"]
+
+FullScan = Annotated[bool, typer.Option("--full-scan", help="Look at every region, active or not.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be written, and write nothing.")]
+Job = Callable[[App, Request, Progress], Awaitable[dict[str, Any]]]
+
+
+async def _inventory(app: App, request: Request, progress: Progress) -> dict[str, Any]:
+    return await app.sync_inventory(request, progress)
+
+
+async def _staging(app: App, request: Request, progress: Progress) -> dict[str, Any]:
+    return await app.sync_staging(request, progress)
+
+
+async def _tags(app: App, request: Request, progress: Progress) -> dict[str, Any]:
+    return await app.sync_tags(request, progress)
+
+
+# Staging first, so that what it extends is in the inventory; and tags last, on servers that are known.
+_ALL: Final[Mapping[str, Job]] = {"staging": _staging, "inventory": _inventory, "tags": _tags}
+
+
+def sync_inventory(
+    account: Accounts = None,
+    region: Regions = None,
+    exclude_region: Excluded = None,
+    *,
+    full_scan: FullScan = False,
+    output: OutputOption = None,
+) -> int:
+    """Sync source servers of every target account into the inventory, and the region status with them.
+
+    Looks at active regions, and at a few inactive ones in turn. Exit code 0: complete; 3: some accounts or regions
+    failed, the report says which and why; 1: failed; 2: wrong usage or settings.
+    """
+    return _run_one(_inventory, _request(account, region, exclude_region, full_scan=full_scan), output)
+
+
+def sync_staging(
+    account: Accounts = None,
+    region: Regions = None,
+    exclude_region: Excluded = None,
+    *,
+    full_scan: FullScan = False,
+    dry_run: DryRun = False,
+    output: OutputOption = None,
+) -> int:
+    """Extend into each target what its staging accounts replicate and it lacks, in active regions.
+
+    Nothing is extended because of a read that failed: such a staging account and region is held back and reported.
+    """
+    request = _request(account, region, exclude_region, full_scan=full_scan, dry_run=dry_run)
+    return _run_one(_staging, request, output)
+
+
+def sync_tags(
+    account: Accounts = None,
+    region: Regions = None,
+    exclude_region: Excluded = None,
+    *,
+    full_scan: FullScan = False,
+    dry_run: DryRun = False,
+    output: OutputOption = None,
+) -> int:
+    """Bring the tags of EC2 instances to their DRS source servers, differences only, in active regions."""
+    return _run_one(_tags, _request(account, region, exclude_region, full_scan=full_scan, dry_run=dry_run), output)
+
+
+def sync_all(
+    account: Accounts = None,
+    region: Regions = None,
+    exclude_region: Excluded = None,
+    *,
+    full_scan: FullScan = False,
+    output: OutputOption = None,
+) -> int:
+    """Sync staging accounts, inventory and tags, one after the other; the exit code is that of the worst."""
+    chosen = output or Output.default()
+    request = _request(account, region, exclude_region, full_scan=full_scan)
+
+    async def work(settings: Settings) -> int:
+        reports: dict[str, dict[str, Any]] = {}
+        async with open_app(settings) as app:
+            for name, job in _ALL.items():
+                with watching() as progress:
+                    reports[name] = await job(app, request, progress)
+        status = _worst(report["status"] for report in reports.values())
+        if chosen is Output.JSON:
+            emit_json({"operation": "sync_all", "status": status, "reports": reports})
+        else:
+            for report in reports.values():
+                console().print(tables_of(report))
+        return exit_code({"status": status})
+
+    return guarded(chosen, work)
+
+
+def _worst(statuses: Iterable[str]) -> str:
+    found = set(statuses)
+    if found == {"failed"}:
+        return "failed"
+    return "complete" if found == {"complete"} else "partial"
+
+
+def _request(
+    account: list[str] | None,
+    region: list[str] | None,
+    exclude_region: list[str] | None,
+    *,
+    full_scan: bool,
+    dry_run: bool = False,
+) -> Request:
+    return Request(
+        accounts=tuple(account or ()),
+        regions=tuple(region or ()),
+        excluded_regions=tuple(exclude_region or ()),
+        full_scan=full_scan,
+        dry_run=dry_run,
+    )
+
+
+def _run_one(job: Job, request: Request, output: Output | None) -> int:
+    chosen = output or Output.default()
+
+    async def work(settings: Settings) -> int:
+        async with open_app(settings) as app:
+            with watching() as progress:
+                report = await job(app, request, progress)
+        if chosen is Output.JSON:
+            emit_json(report)
+        else:
+            console().print(tables_of(report))
+        return exit_code(report)
+
+    return guarded(chosen, work)
