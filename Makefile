@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test check format lock clean
+.PHONY: demo test bench check format lock clean
 .DELETE_ON_ERROR:
 
 demo: $(READY)                       ## run the main job on the embedded sandbox
@@ -12,6 +12,9 @@ demo: $(READY)                       ## run the main job on the embedded sandbox
 
 test: $(READY)                       ## run every test
 	$(BIN)/python -m pytest -n auto --dist loadfile
+
+bench: $(READY)                      ## measure against the sandbox in another process
+	$(BIN)/python -m benchmarks
 
 check: $(READY)                      ## format, lint, strict types, direction of imports
 	$(BIN)/ruff format --check .

@@ -1,0 +1,68 @@
+"""A session that may only read refuses every other operation before anything is sent."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import botocore.session
+import pytest
+
+from service.aws.door import AwsDoor
+from service.aws.reads import READS, WriteRefusedError, refuse_writes
+from service.settings import Settings
+from tests.support.estate import Estate
+
+WRITES: list[tuple[str, str, dict[str, Any]]] = [
+    ("dynamodb", "PutItem", {"TableName": "t", "Item": {"region": {"S": "x"}}}),
+    ("dynamodb", "UpdateItem", {"TableName": "t", "Key": {"region": {"S": "x"}}}),
+    ("dynamodb", "DeleteItem", {"TableName": "t", "Key": {"region": {"S": "x"}}}),
+    ("dynamodb", "BatchWriteItem", {"RequestItems": {"t": [{"DeleteRequest": {"Key": {"region": {"S": "x"}}}}]}}),
+    ("dynamodb", "DeleteTable", {"TableName": "t"}),
+    ("drs", "CreateExtendedSourceServer", {"sourceServerArn": "arn:aws:drs:us-west-2:1:source-server/s-1"}),
+    ("drs", "TagResource", {"resourceArn": "arn:aws:drs:us-west-2:1:source-server/s-1", "tags": {"a": "b"}}),
+    ("drs", "UpdateLaunchConfiguration", {"sourceServerID": "s-3b8f0c91d27a4e56f", "copyTags": True}),
+    ("drs", "DeleteSourceServer", {"sourceServerID": "s-3b8f0c91d27a4e56f"}),
+    ("ec2", "TerminateInstances", {"InstanceIds": ["i-1"]}),
+]
+
+
+@pytest.mark.parametrize(("service", "operation", "params"), WRITES)
+async def test_a_write_is_refused_and_nothing_is_sent(
+    service: str, operation: str, params: dict[str, Any], estate: Estate
+) -> None:
+    async with AwsDoor(Settings(), lambda: datetime.now(UTC), reads_only=True) as door:
+        with pytest.raises(WriteRefusedError, match=f"{service}:{operation}"):
+            await door.hub().call(service, operation, params, region="us-east-1")
+    assert estate.calls() == {}
+
+
+async def test_reads_pass(estate: Estate) -> None:
+    async with AwsDoor(Settings(), lambda: datetime.now(UTC), reads_only=True) as door:
+        assert (await door.identity()).account_id == estate.names.hub
+        answer = await door.hub().call("drs", "DescribeSourceServers", {}, region=_initialised(estate))
+        assert answer["items"] == []
+
+
+def _initialised(estate: Estate) -> str:
+    estate.add(estate.names.hub, "us-west-2", servers=0)
+    return "us-west-2"
+
+
+@pytest.mark.parametrize("service", ["drs", "dynamodb", "ec2", "sts", "lambda", "events", "iam"])
+def test_of_every_operation_there_is_only_the_listed_ones_pass(service: str) -> None:
+    model = botocore.session.get_session().get_service_model(service)
+    passed = set()
+    for name in model.operation_names:
+        try:
+            refuse_writes(model.operation_model(name))
+        except WriteRefusedError:
+            continue
+        passed.add(name)
+    assert passed == set(READS.get(service, ()))
+
+
+def test_what_is_listed_reads_by_its_name() -> None:
+    words = ("Describe", "Get", "List", "Query", "Scan", "BatchGet", "AssumeRole")
+    odd = {(service, name) for service, names in READS.items() for name in names if not name.startswith(words)}
+    assert odd == {("lambda", "Invoke")}  # asks the function that may write

@@ -1,0 +1,81 @@
+"""What to extend and what to hold back: an unread side is never an empty one."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.models import RegionStatus, Trouble
+from service.sync.staging_plan import (
+    Pair,
+    Plan,
+    Unread,
+    extended_arns,
+    plan_extensions,
+    replicating_arns,
+    within_quota,
+)
+
+PAIR: Final = Pair("111122223333", "444455556666", "us-west-2")
+TROUBLE: Final = Trouble("ThrottlingException", "slow down", RegionStatus.THROTTLED)
+arns = st.frozensets(st.sampled_from([f"arn-{number}" for number in range(12)]))
+sides = arns | st.just(Unread(TROUBLE))
+
+
+@given(extensible=sides, extended=sides)
+def test_nothing_is_extended_because_of_a_side_that_was_not_read(extensible: Any, extended: Any) -> None:
+    plan = plan_extensions(PAIR, extensible, extended)
+    if isinstance(extensible, Unread) or isinstance(extended, Unread):
+        assert (plan.extend, plan.held_back) == ((), TROUBLE)
+    else:
+        assert set(plan.extend) == extensible - extended
+        assert plan.held_back is None
+        assert list(plan.extend) == sorted(set(plan.extend))
+
+
+@given(wanted=st.lists(arns, max_size=4), held=st.none() | st.integers(0, 30), most=st.integers(0, 30))
+def test_the_quota_is_never_passed_and_what_does_not_fit_is_counted(
+    wanted: list[frozenset[str]], held: int | None, most: int
+) -> None:
+    plans = [Plan(PAIR, tuple(sorted(each))) for each in wanted]
+    cut, left_over = within_quota(plans, held=held, most=most)
+    taken = sum(len(plan.extend) for plan in cut)
+    assert taken + left_over == sum(map(len, wanted))
+    if held is not None:
+        assert taken <= max(0, most - held)
+        assert not left_over or taken == max(0, most - held)
+    else:
+        assert not left_over
+
+
+@pytest.mark.parametrize(
+    ("record", "extended", "replicating"),
+    [
+        ({"arn": "a", "stagingArea": {"status": "NOT_EXTENDED", "stagingAccountID": "s"}}, set(), {"a"}),
+        ({"arn": "a"}, set(), {"a"}),
+        (
+            {"arn": "a", "stagingArea": {"stagingAccountID": "s", "stagingSourceServerArn": "b"}},
+            {"b"},
+            set(),
+        ),
+        (
+            {
+                "arn": "a",
+                "stagingArea": {"status": "EXTENSION_ERROR", "stagingAccountID": "s", "stagingSourceServerArn": "b"},
+            },
+            {"b"},
+            set(),
+        ),
+        ({"arn": "a", "stagingArea": {"stagingAccountID": "t", "stagingSourceServerArn": "b"}}, set(), set()),
+        ({"arn": "a", "stagingArea": {"stagingAccountID": "elsewhere"}}, set(), set()),
+        ({"stagingArea": None}, set(), set()),
+    ],
+)
+def test_which_records_say_extended_and_which_replicating(
+    record: dict[str, Any], extended: set[str], replicating: set[str]
+) -> None:
+    assert extended_arns([record], target="t") == extended
+    assert replicating_arns([record], staging="s") == replicating
