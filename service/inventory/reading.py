@@ -5,63 +5,17 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection, Mapping
 from typing import Any, Final
 
-from service.aws.dynamodb import Item, TableReader
+from service.aws.dynamodb import Item, TableReader, decode, encode_value
+from service.errors import AwsError
 from service.inventory.servers import InstanceFacts
+from service.models import Call
 
 __all__ = ["InventoryReader", "facts_of", "is_server", "seen_by"]
 
 _REGION_INDEX: Final = "ReplicationRegionIndex"
 _ACCOUNT_DIGITS: Final = 12
-# What presenting a server needs, in today's items and in the flat ones of long ago.
-_WANTED: Final = (
-    "sourceServerArn",
-    "stagingAccountId",
-    "sourceAccountId",
-    "replicationRegion",
-    "_queryAccount",
-    "lastUpdated",
-    "sourceServerID",
-    "hostname",
-    "fqdn",
-    "instanceId",
-    "cpuCores",
-    "ramBytes",
-    "replicationState",
-    "tags",
-    "sourceTags",
-    "ec2NetworkConfig",
-    "dataReplicationInfo",
-    "sourceProperties",
-    "sourceCloudProperties",
-    "lifeCycle",
-    "lastLaunchResult",
-    "stagingArea",
-    "replicationDirection",
-    "reversedDirectionSourceServerArn",
-    "recoveryInstanceId",
-    "originalSourceRegion",
-    "originalAccountId",
-    "originalReplicationConfigurationTemplateId",
-    "originalReplicationConfigTemplateId",
-    "originalReplicationConfiguration",
-    "originalSourceAccountId",
-    "originalReplicationRegion",
-    "originalInstanceId",
-    "originalAvailabilityZone",
-    "originEnvironment",
-    "topologyLastUpdated",
-    "topologyComplete",
-    "sourceRegion",
-    "lagDuration",
-    "lastSeen",
-    "cpuModel",
-    "totalStorageBytes",
-    "osName",
-    "primaryIp",
-    "macAddress",
-    "disks",
-    "networkConfig",
-)
+_UNUSED: Final = frozenset({"_inventoryMetadata", "_queryRegion", "agentVersion", "arn", "contentHash", "writtenAt"})
+_INITIATION: Final = "dataReplicationInitiation"  # a dozen steps, each with its status
 # First part of a region's name -> partition; all others are `aws`.
 _PARTITIONS: Final = (("us-gov-", "aws-us-gov"), ("cn-", "aws-cn"), ("eusc-", "aws-eusc"))
 
@@ -89,13 +43,37 @@ class InventoryReader:
                 found.setdefault(account_id, []).append(item)
         return found
 
-    def _items(self, region: str, accounts: frozenset[str]) -> AsyncIterator[Item]:
-        condition, values = "#replicationRegion = :region", {"region": region}
+    async def _items(self, region: str, accounts: frozenset[str]) -> AsyncIterator[Item]:
+        """Give the items. All attributes are read: to choose among them saves no read capacity."""
+        condition, values = "replicationRegion = :region", {"region": region}
         if len(accounts) == 1:
             # The ARN of a server names the account that sees it, and is the index's sort key.
-            condition += " AND begins_with( #sourceServerArn , :prefix)"
+            condition += " AND begins_with(sourceServerArn, :prefix)"
             values["prefix"] = f"arn:{_partition(region)}:drs:{region}:{next(iter(accounts))}:source-server/"
-        return self._table.query(condition, values, index=_REGION_INDEX, only=_WANTED)
+        params = {
+            "IndexName": _REGION_INDEX,
+            "KeyConditionExpression": condition,
+            "ExpressionAttributeValues": {f":{name}": encode_value(value) for name, value in values.items()},
+        }
+        start: Mapping[str, Any] = {}
+        while True:
+            answer = await self._table.call("Query", {**params, **start})
+            if "Items" not in answer:
+                raise AwsError("MalformedResponse", "no Items in the answer", Call("dynamodb", "Query", "hub", region))
+            for item in answer["Items"]:
+                yield decode(_trimmed(item))
+            if not answer.get("LastEvaluatedKey"):
+                return
+            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+
+
+def _trimmed(item: Item) -> Item:
+    """Drop what no answer shows before it is decoded: that is half of the work, and of the memory."""
+    kept = {name: value for name, value in item.items() if name not in _UNUSED}
+    replication = kept.get("dataReplicationInfo", {}).get("M")
+    if replication:
+        kept["dataReplicationInfo"] = {"M": {n: v for n, v in replication.items() if n != _INITIATION}}
+    return kept
 
 
 def _partition(region: str) -> str:

@@ -119,15 +119,14 @@ class TagWrites:
 
     def _tell(self, kind: _Kind, task: Task, error: AwsError) -> None:
         trouble = place_trouble(error, self._place)
-        if error.verdict.status in _DENIED:  # it would be the same for every other server
-            if kind not in self._denied:
-                self._denied.add(kind)
-                self._outcome.troubles.append(trouble)
-            return
-        if any(value and value in trouble.message for value in task.changes.values()):
+        if kind is _Kind.TAGS and any(value and value in trouble.message for value in task.changes.values()):
             keys = ", ".join(sorted(task.changes)[:_MOST_KEYS])
             trouble = replace(trouble, message=f"refused with a text that holds tag values; the keys are {keys}")
-        self._outcome.explain(trouble, task.server_id)
+        if error.verdict.status not in _DENIED:
+            self._outcome.explain(trouble, task.server_id)
+        elif kind not in self._denied:  # it would be the same for every other server
+            self._denied.add(kind)
+            self._outcome.troubles.append(trouble)
 
     async def _settle_launch(self, task: Task) -> None:
         if not needs_copy_tags(await self._drs.launch_configuration(self._place.region, task.server_id)):

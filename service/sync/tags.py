@@ -144,7 +144,9 @@ class TagSync:
         async def visit(place: Place) -> Visit:
             return await self._visit(run, place)
 
-        async with fan_out(sorted(run.survey.choice.look), visit, at_once=self._settings.scopes_at_once) as visits:
+        # Region by region, so that the accounts share the places rather than wait for each other.
+        places = sorted(run.survey.choice.look, key=lambda place: (place.region, place.account_id))
+        async with fan_out(places, visit, at_once=self._settings.scopes_at_once) as visits:
             async for done in visits:
                 if progress is not None:
                     progress.looked(done.looked)

@@ -1,0 +1,252 @@
+"""The lock, the last result and the memory of the tag sync, against a simulated DynamoDB."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+import anyio
+import pytest
+
+from service.aws.door import AwsDoor
+from service.errors import AwsError
+from service.handlers.app import utc_now
+from service.models import Place
+from service.settings import load_settings
+from service.sync.tag_state import LastSync, TagState
+from tests.support.estate import Estate
+
+START: Final = datetime(2026, 11, 23, 5, 0, 0, 987654, tzinfo=UTC)
+START_S: Final = int(START.timestamp())
+PLACE: Final = Place("111122223333", "us-west-2")
+TABLE: Final = "TAG_SYNC_CONFIG_TABLE"
+
+
+class Clock:
+    """A wall clock that stands until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def estate(found_estate: Any) -> Estate:
+    """Give an estate with tables and no servers."""
+    started: Estate = found_estate(a={}, b={})
+    return started
+
+
+@asynccontextmanager
+async def opened(clock: Clock) -> AsyncIterator[TagState]:
+    async with AwsDoor(load_settings(), utc_now) as door:
+        yield TagState.of(door, load_settings(), clock)
+
+
+def row(estate: Estate, key: str) -> dict[str, Any] | None:
+    found: dict[str, Any] | None = estate.table(TABLE).get_item(Key={"accountId": key}).get("Item")
+    return found
+
+
+async def test_a_lock_is_held_by_one(estate: Estate, clock: Clock) -> None:
+    async with opened(clock) as state:
+        assert await state.acquire(owner="one")
+        assert not await state.acquire(owner="two")
+        assert await state.acquire(owner="one")  # its first answer may have been lost on the way
+        assert row(estate, "_tag_sync_lock") == {
+            "accountId": "_tag_sync_lock",
+            "status": "IN_PROGRESS",
+            "startedAt": START_S,
+            "owner": "one",
+        }
+        clock.forward(60)
+        await state.release("two")
+        assert not await state.acquire(owner="two")
+        await state.release("one")
+        assert row(estate, "_tag_sync_lock") == {
+            "accountId": "_tag_sync_lock",
+            "status": "COMPLETED",
+            "startedAt": START_S,
+            "completedAt": START_S + 60,
+            "owner": "one",
+        }
+        assert await state.acquire(owner="two")
+        held = row(estate, "_tag_sync_lock")
+        assert held is not None
+        assert "completedAt" not in held
+
+
+async def test_of_many_at_once_one_gets_the_lock(estate: Estate, clock: Clock) -> None:
+    won: list[str] = []
+    async with opened(clock) as state:
+
+        async def attempt(owner: str) -> None:
+            if await state.acquire(owner=owner):
+                won.append(owner)
+
+        async with anyio.create_task_group() as tasks:
+            for number in range(25):
+                tasks.start_soon(attempt, f"run-{number}")
+    assert len(won) == 1
+
+
+@pytest.mark.parametrize(("age_s", "free"), [(0, False), (899, False), (900, True), (901, True), (-5, False)])
+async def test_a_lock_is_void_after_900_seconds(age_s: int, estate: Estate, clock: Clock, *, free: bool) -> None:
+    async with opened(clock) as state:
+        assert await state.acquire(owner="one")
+        clock.forward(age_s)
+        assert (await state.last() is None) is free
+        assert await state.acquire(owner="two") is free
+        await state.release("one")  # whoever comes too late frees nobody else's lock
+        held = row(estate, "_tag_sync_lock")
+        assert held is not None
+        assert held["status"] == ("IN_PROGRESS" if free else "COMPLETED")
+
+
+async def test_a_lock_can_be_handed_over(estate: Estate, clock: Clock) -> None:
+    async with opened(clock) as state:
+        assert await state.acquire(owner="request")
+        assert not await state.acquire(owner="worker", takes_over="somebody")
+        assert await state.acquire(owner="worker", takes_over="request")
+        assert not await state.acquire(owner="worker-again", takes_over="request")  # delivered twice, run once
+        await state.release("request")
+        assert not await state.acquire(owner="other")
+        await state.release("worker")
+        assert await state.acquire(owner="late", takes_over="request")  # nobody has it: it may be taken all the same
+
+
+@pytest.mark.parametrize(
+    ("held", "free"),
+    [
+        ({"status": "IN_PROGRESS", "startedAt": Decimal(f"{START_S - 10}.123456")}, False),
+        ({"status": "IN_PROGRESS", "startedAt": Decimal(START_S - 1000)}, True),
+        ({"status": "COMPLETED", "completedAt": Decimal(f"{START_S - 10}.5")}, True),
+        ({"status": "IN_PROGRESS"}, True),
+        ({}, True),
+    ],
+)
+async def test_locks_of_the_earlier_writer(held: dict[str, Any], estate: Estate, clock: Clock, *, free: bool) -> None:
+    estate.table(TABLE).put_item(Item={"accountId": "_tag_sync_lock", **held})
+    async with opened(clock) as state:
+        last = await state.last()
+        assert (last is None) is free
+        if last is not None:
+            assert last.status == "IN_PROGRESS"
+        assert await state.acquire(owner="one") is free
+
+
+async def test_the_last_result_has_the_attributes_that_others_read(estate: Estate, clock: Clock) -> None:
+    async with opened(clock) as state:
+        assert await state.last() is None
+        await state.finish(source="eventbridge", accounts=2, synced=9, failed=1, servers=11, complete=False)
+        assert row(estate, "_last_tag_sync") == {
+            "accountId": "_last_tag_sync",
+            "timestamp": START_S,
+            "source": "eventbridge",
+            "totalAccounts": 2,
+            "totalSynced": 9,
+            "totalFailed": 1,
+            "totalServers": 11,
+            "status": "PARTIAL",
+        }
+        moment = datetime.fromtimestamp(START_S, UTC)
+        assert await state.last() == LastSync("PARTIAL", "eventbridge", moment, 2, 9, 1, 11)
+        clock.forward(100)
+        await state.acquire(owner="one")
+        running = await state.last()
+        assert running == LastSync("IN_PROGRESS", "manual", moment + timedelta(seconds=100))
+        await state.finish(source="manual", accounts=2, synced=11, failed=0, servers=11, complete=True)
+        await state.release("one")
+        last = await state.last()
+        assert last is not None
+        assert (last.status, last.total_synced) == ("SUCCESS", 11)
+
+
+@pytest.mark.parametrize(
+    ("held", "last"),
+    [
+        (
+            {
+                "timestamp": Decimal(f"{START_S}.987654"),
+                "source": "manual",
+                "totalAccounts": Decimal(1),
+                "totalSynced": Decimal(48),
+                "totalFailed": Decimal(2),
+                "totalServers": Decimal(50),
+                "status": "PARTIAL",
+            },
+            LastSync("PARTIAL", "manual", START, 1, 48, 2, 50),
+        ),
+        ({}, LastSync("UNKNOWN", "unknown", None)),
+        ({"timestamp": "x", "status": 5, "totalServers": "many"}, LastSync("UNKNOWN", "unknown", None)),
+        ({"timestamp": Decimal("1e30"), "status": "SUCCESS"}, LastSync("SUCCESS", "unknown", None)),
+        ({"timestamp": Decimal(-1), "status": None}, LastSync("UNKNOWN", "unknown", None)),
+    ],
+)
+async def test_results_of_any_writer_can_be_read(
+    held: dict[str, Any], last: LastSync, estate: Estate, clock: Clock
+) -> None:
+    estate.table(TABLE).put_item(Item={"accountId": "_last_tag_sync", **held})
+    async with opened(clock) as state:
+        assert await state.last() == last
+
+
+async def test_settled_launch_settings_are_remembered_by_place(estate: Estate, clock: Clock) -> None:
+    async with opened(clock) as state:
+        assert await state.settled_launches(PLACE) == frozenset()
+        await state.settle_launches(PLACE, {"s-2", "s-1"})
+        assert await state.settled_launches(PLACE) == {"s-1", "s-2"}
+        assert await state.settled_launches(Place(PLACE.account_id, "eu-west-1")) == frozenset()
+        held = row(estate, "_launch_settings#111122223333#us-west-2")
+        assert held is not None
+        assert held["settled"] == ["s-1", "s-2"]
+        many = {f"s-{number:017x}" for number in range(4000)}  # the quota of a region
+        await state.settle_launches(PLACE, many)
+        assert await state.settled_launches(PLACE) == many
+        await state.settle_launches(PLACE, ())
+        assert await state.settled_launches(PLACE) == frozenset()
+
+
+@pytest.mark.parametrize("held", ["text", 5, None, {"a": "b"}, [1, None, "s-1"]])
+async def test_a_broken_memory_is_an_empty_one(held: Any, estate: Estate, clock: Clock) -> None:
+    key = "_launch_settings#111122223333#us-west-2"
+    estate.table(TABLE).put_item(Item={"accountId": key, "settled": held})
+    async with opened(clock) as state:
+        assert await state.settled_launches(PLACE) == ({"s-1"} if isinstance(held, list) else frozenset())
+
+
+async def test_without_a_table_nothing_is_locked_or_kept(estate: Estate, clock: Clock) -> None:
+    estate.set(TAG_SYNC_CONFIG_TABLE="")
+    estate.calls()
+    async with opened(clock) as state:
+        assert not state.remembers
+        assert await state.acquire(owner="one")
+        assert await state.acquire(owner="two")
+        await state.release("one")
+        await state.finish(source="manual", accounts=1, synced=1, failed=0, servers=1, complete=True)
+        await state.settle_launches(PLACE, {"s-1"})
+        assert await state.last() is None
+        assert await state.settled_launches(PLACE) == frozenset()
+    assert estate.calls() == {}
+
+
+async def test_a_table_that_is_not_there_is_an_error(estate: Estate, clock: Clock) -> None:
+    estate.set(TAG_SYNC_CONFIG_TABLE="no-such-table")
+    async with opened(clock) as state:
+        with pytest.raises(AwsError, match="no table no-such-table"):
+            await state.acquire(owner="one")
+        with pytest.raises(AwsError, match="no table no-such-table"):
+            await state.last()

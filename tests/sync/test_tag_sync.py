@@ -1,0 +1,750 @@
+"""The tag sync, end to end: the engine with the real SDK against a simulated AWS."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import anyio
+import pytest
+from moto.ec2.models import ec2_backends
+
+from service.aws.door import AwsDoor
+from service.aws.dynamodb_write import Table
+from service.errors import ConfigurationError
+from service.handlers.app import utc_now
+from service.models import Place
+from service.regions.status_write import RegionStatusTable
+from service.sandbox.moto_drs import drs_backends
+from service.settings import load_settings
+from service.survey import Request
+from service.sync.tag_plan import is_in_turn
+from service.sync.tags import TagSync
+from tests.support.estate import Estate
+
+DAY: Final = datetime(2026, 11, 23, 0, 30, tzinfo=UTC)
+LAUNCH_INTO: Final = {"AWSDRS": "AllowLaunchingIntoThisInstance"}
+WRITES: Final = {("drs", "TagResource"), ("drs", "UpdateLaunchConfiguration"), ("dynamodb", "PutItem")}
+WRITES_OF_STATUS: Final = {("dynamodb", "UpdateItem")}
+
+
+async def sync_tags(estate: Estate, *, at: datetime | None = None, source: str = "manual", **request: Any) -> Any:
+    """Run one tag sync. The hour decides whose turn it is to be asked again; left out, it is nobody's."""
+    moment = quiet_hour(estate) if at is None else at
+    settings = load_settings()
+    async with AwsDoor(settings, utc_now) as door:  # sessions end by the real clock
+        name = settings.drs_region_status_table
+        status = RegionStatusTable(
+            Table(door.hub(), name, door.hub_region) if name else None,
+            utc_now,
+            cache_s=settings.region_status_cache_seconds,
+            timeout_s=settings.region_status_timeout_seconds,
+        )
+        return await TagSync(door, settings, status, lambda: moment).run(Request(**request), source=source)
+
+
+def servers(estate: Estate, place: Place | None = None) -> dict[str, Any]:
+    """Give the source servers of a place, or of both targets, by id."""
+    places = [place] if place else [Place(a, r) for a in (estate.names.a, estate.names.b) for r in drs_backends[a]]
+    return {
+        server_id: server
+        for account_id, region in places
+        for server_id, server in drs_backends[account_id][region].source_servers.items()
+    }
+
+
+def instance_of(server: Any) -> str:
+    return str(server.record["sourceProperties"]["identificationHints"].get("awsInstanceID", ""))
+
+
+def instance_tags(estate: Estate, server: Any) -> dict[str, str]:
+    """Give the tags of a server's instance; changing them changes the instance."""
+    tags: dict[str, str] = ec2_backends[estate.names.apps]["us-east-1"].tags[instance_of(server)]
+    return tags
+
+
+def quiet_hour(estate: Estate) -> datetime:
+    hours = [DAY + timedelta(hours=hour) for hour in range(24)]
+    arns = [server.record["arn"] for server in servers(estate).values()]
+    return next((hour for hour in hours if not any(is_in_turn(arn, hour) for arn in arns)), DAY)
+
+
+def figures(report: Mapping[str, Any]) -> tuple[int, ...]:
+    """Give servers seen, tagged, unchanged, skipped, failed, and launch settings changed."""
+    names = ("Tagged", "Unchanged", "Skipped", "Failed")
+    seen, counts = report["serversSynced"], [report[f"servers{name}"] for name in names]
+    assert seen == sum(counts)
+    totals = report["accountResults"]
+    assert sum(each["totalServers"] for each in totals) == seen
+    assert sum(each["totalSynced"] for each in totals) == counts[0] + counts[1]
+    assert sum(each["totalSkipped"] for each in totals) == counts[2]
+    assert sum(each["totalFailed"] for each in totals) == counts[3]
+    scopes = report["scopes"]
+    assert scopes["asked"] == sum(scopes[each] for each in ("complete", "partial", "skipped", "failed"))
+    return (seen, *counts, report["launchSettingsUpdated"])
+
+
+def fail(operation: str, error: str, status: int, **members: Any) -> dict[str, Any]:
+    return {"operation": operation, "error": error, "status": status, "times": None, **members}
+
+
+@pytest.fixture
+def main(estate: Estate) -> Place:
+    """Give the place that has most servers."""
+    return Place(estate.names.a, "us-west-2")
+
+
+async def test_the_first_run_writes_tags_and_launch_settings(estate: Estate) -> None:
+    report = await sync_tags(estate)
+    assert report["status"] == "complete"
+    assert report["regionSource"] == "fallback_table_empty"
+    assert figures(report) == (11, 10, 0, 1, 0, 10)
+    for server in servers(estate).values():
+        on_premises = not instance_of(server)
+        assert server.launch_configuration["copyTags"] is not on_premises
+        assert server.record["tags"] == ({} if on_premises else instance_tags(estate, server))
+    calls = estate.calls()
+    assert calls["drs", "TagResource"] == calls["drs", "UpdateLaunchConfiguration"] == 10
+    assert calls["drs", "GetLaunchConfiguration"] == 10
+    assert calls["ec2", "DescribeInstances"] == 3  # three scopes, one origin each
+    assert calls["sts", "AssumeRole"] == 3  # two targets and the account of the instances
+    assert {(service, name): n for service, ops in report["apiCalls"].items() for name, n in ops.items()} == calls
+
+
+async def test_a_second_run_writes_nothing(estate: Estate) -> None:
+    await sync_tags(estate)
+    estate.calls()
+    report = await sync_tags(estate)
+    assert report["status"] == "complete"
+    assert report["regionSource"] == "status_table"
+    assert figures(report) == (11, 0, 10, 1, 0, 0)
+    assert estate.calls() == {
+        ("sts", "GetCallerIdentity"): 1,
+        ("sts", "AssumeRole"): 3,
+        ("drs", "DescribeSourceServers"): 3,
+        ("ec2", "DescribeInstances"): 3,
+        ("dynamodb", "Scan"): 2,  # accounts and region status
+        ("dynamodb", "GetItem"): 3,  # what is remembered of each place
+        ("dynamodb", "PutItem"): 1,  # the result
+    }
+
+
+async def test_without_a_table_every_server_is_asked_and_none_written(estate: Estate) -> None:
+    estate.set(TAG_SYNC_CONFIG_TABLE="")
+    await sync_tags(estate)
+    estate.calls()
+    report = await sync_tags(estate)
+    assert figures(report) == (11, 0, 10, 1, 0, 0)
+    calls = estate.calls()
+    assert calls["drs", "GetLaunchConfiguration"] == 10
+    assert not calls.keys() & WRITES
+
+
+async def test_a_memory_that_cannot_be_read_is_a_warning(estate: Estate) -> None:
+    await sync_tags(estate)
+    estate.faults(deny=[{"account_id": estate.names.hub, "service": "dynamodb", "operations": ["GetItem", "PutItem"]}])
+    report = await sync_tags(estate)
+    assert report["status"] == "complete"
+    assert figures(report) == (11, 0, 10, 1, 0, 0)
+    assert {warning["operation"] for warning in report["warnings"]} == {"GetItem", "PutItem"}
+    assert report["apiCalls"]["drs"]["GetLaunchConfiguration"] == 10
+
+
+async def test_only_what_changed_is_written_and_nothing_removed(estate: Estate, main: Place) -> None:
+    await sync_tags(estate)
+    changed, other = [server for server in servers(estate, main).values() if instance_of(server)][:2]
+    changed.record["tags"]["Owner"] = "somebody"  # set in DRS alone
+    tags = instance_tags(estate, changed)
+    tags["Environment"], tags["Team"] = "blue", "b"
+    del tags["CostCenter"]
+    tags["aws:cloudformation:stack-name"] = "stack"
+    instance_tags(estate, other)["AWS:x"] = "y"
+    cost_center = changed.record["tags"]["CostCenter"]
+    estate.calls()
+    report = await sync_tags(estate)
+    assert figures(report) == (11, 1, 9, 1, 0, 0)
+    assert estate.calls()["drs", "TagResource"] == 1
+    assert changed.record["tags"] == {
+        "Name": tags["Name"],
+        "Environment": "blue",
+        "Team": "b",
+        "CostCenter": cost_center,
+        "Owner": "somebody",
+    }
+    assert "AWS:x" not in other.record["tags"]
+
+
+async def test_who_has_nothing_to_sync_is_skipped_and_not_failed(estate: Estate, main: Place) -> None:
+    disconnected, tagless, only_aws, gone, *_ = (each for each in servers(estate, main).values() if instance_of(each))
+    disconnected.record["dataReplicationInfo"]["dataReplicationState"] = "DISCONNECTED"
+    instance_tags(estate, tagless).clear()
+    instance_tags(estate, only_aws).clear()
+    instance_tags(estate, only_aws)["aws:autoscaling:groupName"] = "asg"
+    gone.record["sourceProperties"]["identificationHints"]["awsInstanceID"] = "i-0123456789abcdef0"
+    report = await sync_tags(estate)
+    assert report["status"] == "complete"
+    assert figures(report) == (11, 6, 0, 5, 0, 6)
+    for server in (disconnected, tagless, only_aws, gone):
+        assert server.record["tags"] == {}
+        assert server.launch_configuration["copyTags"] is False
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        ({f"k{number}": "p4ssw0rd" for number in range(48)}, "51 tags with those it has"),
+        ({"long": "p4ssw0rd" * 33}, "values longer than 256 characters under the keys: long"),
+        ({"k" * 129: "p4ssw0rd"}, "keys longer than 128 characters"),
+        ({"": "p4ssw0rd"}, "empty key"),
+    ],
+)
+async def test_a_server_whose_tags_do_not_fit_is_refused_alone(
+    bad: dict[str, str], reason: str, estate: Estate, main: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    server_id, server = next((key, each) for key, each in servers(estate, main).items() if instance_of(each))
+    instance_tags(estate, server).update(bad)
+    report = await sync_tags(estate)
+    assert report["status"] == "partial"
+    assert figures(report) == (11, 9, 0, 1, 1, 9)
+    (error,) = report["errors"]
+    assert (error["code"], error["accountId"], error["regions"]) == ("TagsRefused", main.account_id, [main.region])
+    assert server_id in error["message"]
+    assert reason in error["message"]
+    assert server.record["tags"] == {}
+    assert server.launch_configuration["copyTags"] is False
+    assert "p4ssw0rd" not in str(report)
+    assert all("p4ssw0rd" not in str(record.__dict__) for record in caplog.records if record.name.startswith("service"))
+
+
+async def test_many_refusals_are_told_in_short(estate: Estate) -> None:
+    estate.add(
+        estate.names.b, "eu-north-1", servers=15, origin={"account_id": estate.names.apps}, tags={"x": "v" * 257}
+    )
+    report = await sync_tags(estate)
+    assert figures(report) == (26, 10, 0, 1, 15, 10)
+    assert len(report["errors"]) == 11
+    assert "5 more servers failed" in report["errors"][-1]["message"]
+
+
+@pytest.mark.parametrize("trouble", ["ec2 denied", "role refused"])
+async def test_where_ec2_cannot_be_read_servers_fail_and_others_go_on(trouble: str, estate: Estate) -> None:
+    estate.add(estate.names.a, "us-west-2", servers=2, origin={"region": "us-east-1"})  # in the target's own account
+    if trouble == "ec2 denied":
+        estate.faults(deny=[{"account_id": estate.names.apps, "service": "ec2"}])
+    else:
+        mine = f"arn:aws:iam::{estate.names.a}:role/DRSOrchestrationRole"  # a role of another account
+        estate.table("TARGET_ACCOUNTS_TABLE").update_item(
+            Key={"accountId": estate.names.a},
+            UpdateExpression="SET stagingAccounts = :record",
+            ExpressionAttributeValues={":record": [{"accountId": estate.names.apps, "roleArn": mine}]},
+        )
+    report = await sync_tags(estate)
+    assert report["status"] == "partial"
+    assert figures(report) == (13, 2, 0, 1, 10, 2)
+    (error,) = report["errors"]
+    assert error["accountId"] == estate.names.apps
+    assert error["service"] == ("ec2" if trouble == "ec2 denied" else "sts")
+    assert report["scopes"]["partial"] == 3
+    assert estate.counts() == {"eu-west-1": 3, "us-west-2": 10}  # DRS was read completely
+    estate.faults()
+    if trouble == "ec2 denied":
+        assert figures(await sync_tags(estate)) == (13, 10, 2, 1, 0, 10)
+
+
+async def test_a_denied_account_costs_only_itself(estate: Estate) -> None:
+    estate.table("TARGET_ACCOUNTS_TABLE").update_item(
+        Key={"accountId": estate.names.a},
+        UpdateExpression="SET externalId = :wrong",
+        ExpressionAttributeValues={":wrong": "not-the-one"},
+    )
+    report = await sync_tags(estate)
+    assert report["status"] == "partial"
+    assert figures(report) == (2, 2, 0, 0, 0, 2)
+    (error,) = report["errors"]
+    assert (error["accountId"], error["operation"], error["code"]) == (estate.names.a, "AssumeRole", "AccessDenied")
+    refused, well = report["accountResults"]
+    assert refused["error"].startswith("AccessDenied: ")
+    assert (refused["accountId"], refused["accountName"], refused["regionsScanned"]) == (estate.names.a, "A", 0)
+    assert len(refused["regionsFailed"]) == 28
+    assert "error" not in well
+    assert well["regionsScanned"] == 28
+    assert well["regionsWithServers"] == ["us-west-2"]
+    assert estate.counts() == {"us-west-2": 2}
+    assert "accounts" in estate.status()["eu-west-1"]
+    assert estate.names.a not in estate.status()["eu-west-1"]["accounts"]  # not known is not zero
+
+
+async def test_a_region_that_drs_denies_costs_only_itself(estate: Estate, main: Place) -> None:
+    estate.faults(deny=[{"account_id": main.account_id, "region": main.region}])
+    report = await sync_tags(estate)
+    assert report["status"] == "partial"
+    assert figures(report) == (5, 5, 0, 0, 0, 5)
+    assert report["accountResults"][0]["regionsFailed"] == ["us-west-2"]
+    assert report["scopes"]["failed"] == 1
+    assert main.account_id not in estate.status()["us-west-2"]["accounts"]
+
+
+async def test_a_throttled_run_is_complete(estate: Estate) -> None:
+    estate.set(DRS_CALLS_PER_SECOND="40", DRS_BURST="5")
+    estate.faults(throttle={"requests_per_second": 20, "burst": 5})
+    report = await sync_tags(estate, regions=("us-west-2", "eu-west-1"))
+    assert report["status"] == "complete"
+    assert figures(report) == (11, 10, 0, 1, 0, 10)
+    assert report["apiCallsThrottled"] > 0
+
+
+async def test_servers_set_up_for_launch_into_an_instance_are_left_alone(estate: Estate, main: Place) -> None:
+    by_setting, by_tag, *_ = (each for each in servers(estate, main).values() if instance_of(each))
+    into = {"launchIntoEC2InstanceID": "i-0123456789abcdef0"}
+    by_setting.launch_configuration["launchIntoInstanceProperties"] = into
+    instance_tags(estate, by_tag).update(LAUNCH_INTO)
+    for _ in range(2):
+        report = await sync_tags(estate)
+        assert report["status"] == "complete"
+    assert figures(report) == (11, 0, 10, 1, 0, 0)
+    for server in (by_setting, by_tag):
+        assert server.launch_configuration["copyTags"] is False
+        assert server.record["tags"] == instance_tags(estate, server)
+    assert by_setting.launch_configuration["launchIntoInstanceProperties"] == into
+    assert estate.calls()["drs", "GetLaunchConfiguration"] == 9  # the tag says enough
+    instance_tags(estate, by_tag).pop("AWSDRS")
+    assert figures(await sync_tags(estate)) == (11, 0, 10, 1, 0, 1)
+    assert by_tag.launch_configuration["copyTags"] is True
+
+
+async def test_what_is_switched_on_already_is_only_read(estate: Estate) -> None:
+    for server in servers(estate).values():
+        server.launch_configuration["copyTags"] = True
+    assert figures(await sync_tags(estate)) == (11, 10, 0, 1, 0, 0)
+    calls = estate.calls()
+    assert calls["drs", "GetLaunchConfiguration"] == 10
+    assert calls["drs", "UpdateLaunchConfiguration"] == 0
+
+
+async def test_every_server_is_asked_again_once_a_day(estate: Estate) -> None:
+    await sync_tags(estate)
+    for server in servers(estate).values():
+        server.launch_configuration["copyTags"] = False  # somebody has switched it off
+    estate.calls()
+    reports = [await sync_tags(estate, at=DAY + timedelta(hours=hour)) for hour in range(24)]
+    assert sum(report["launchSettingsUpdated"] for report in reports) == 10
+    assert estate.calls()["drs", "GetLaunchConfiguration"] == 10
+    assert all(each.launch_configuration["copyTags"] for each in servers(estate).values() if instance_of(each))
+
+
+async def test_servers_that_are_gone_leave_the_memory(estate: Estate, main: Place) -> None:
+    await sync_tags(estate)
+    gone, *rest = (key for key, each in servers(estate, main).items() if instance_of(each))
+    key = {"accountId": f"_launch_settings#{main.account_id}#{main.region}"}
+    assert sorted([gone, *rest]) == estate.table("TAG_SYNC_CONFIG_TABLE").get_item(Key=key)["Item"]["settled"]
+    estate.sandbox.remove(*main, [gone])
+    estate.set(DRS_PAGE_SIZE="3")
+    estate.faults(fail=[fail("DescribeSourceServers", "InternalServerException", 500, page=2, region=main.region)])
+    await sync_tags(estate)  # a listing that broke off says nothing of who is gone
+    assert gone in estate.table("TAG_SYNC_CONFIG_TABLE").get_item(Key=key)["Item"]["settled"]
+    estate.faults()
+    estate.calls()
+    await sync_tags(estate)
+    assert sorted(rest) == estate.table("TAG_SYNC_CONFIG_TABLE").get_item(Key=key)["Item"]["settled"]
+    assert estate.calls()["dynamodb", "PutItem"] == 2  # this row, and the result
+
+
+async def test_a_run_that_dies_between_the_two_writes_leaves_the_tags_to_the_next(estate: Estate, main: Place) -> None:
+    estate.faults(fail=[fail("TagResource", "InternalServerException", 500)])
+    report = await sync_tags(estate, places=(main,))
+    assert figures(report) == (6, 0, 0, 1, 5, 5)
+    assert all(each.launch_configuration["copyTags"] for each in servers(estate, main).values() if instance_of(each))
+    estate.faults()
+    estate.calls()
+    assert figures(await sync_tags(estate, places=(main,))) == (6, 5, 0, 1, 0, 0)
+    calls = estate.calls()
+    assert (calls["drs", "TagResource"], calls["drs", "GetLaunchConfiguration"]) == (5, 0)
+
+
+async def test_a_run_that_is_killed_at_work_is_completed_by_the_next(estate: Estate, main: Place) -> None:
+    def begun() -> bool:
+        return any(each.launch_configuration["copyTags"] for each in servers(estate, main).values())
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(sync_tags, estate)
+        while not begun():  # noqa: ASYNC110 - the simulated AWS has no event to wait for
+            await anyio.sleep(0.001)
+        tasks.cancel_scope.cancel()
+    assert estate.status() == {}  # a run that did not come to its end teaches nobody
+    half_done = [each for each in servers(estate).values() if each.record["tags"]]
+    assert all(each.launch_configuration["copyTags"] for each in half_done)  # tags are the last to be written
+    report = await sync_tags(estate)
+    assert report["status"] == "complete"
+    assert figures(report)[0] == 11
+    for each in servers(estate).values():
+        if instance_of(each):
+            assert each.launch_configuration["copyTags"] is True
+            assert each.record["tags"] == instance_tags(estate, each)
+
+
+async def test_what_was_not_remembered_is_asked_again(estate: Estate) -> None:
+    estate.faults(deny=[{"account_id": estate.names.hub, "service": "dynamodb", "operations": ["PutItem"]}])
+    assert figures(await sync_tags(estate)) == (11, 10, 0, 1, 0, 10)
+    estate.faults()
+    estate.calls()
+    assert figures(await sync_tags(estate)) == (11, 0, 10, 1, 0, 0)
+    assert estate.calls()["drs", "GetLaunchConfiguration"] == 10
+
+
+async def test_a_dry_run_says_what_it_would_write_and_writes_nothing(estate: Estate, main: Place) -> None:
+    ready = next(each for each in servers(estate, main).values() if instance_of(each))
+    ready.record["tags"].update(instance_tags(estate, ready))
+    partly = [each for each in servers(estate, main).values() if instance_of(each)][1]
+    partly.record["tags"]["Name"] = instance_tags(estate, partly)["Name"]
+    partly.launch_configuration["copyTags"] = True
+    report = await sync_tags(estate, dry_run=True)
+    assert report["dryRun"] is True
+    assert figures(report) == (11, 9, 1, 1, 0, 9)
+    calls = estate.calls()
+    assert not calls.keys() & (WRITES | WRITES_OF_STATUS)
+    assert calls["drs", "GetLaunchConfiguration"] == 10
+    assert report["plannedTotal"] == len(report["planned"]) == 10
+    planned = {entry["sourceServerID"]: entry for entry in report["planned"]}
+    place = {"accountId": main.account_id, "region": main.region}
+    assert planned[ready.source_server_id] == {
+        **place,
+        "sourceServerID": ready.source_server_id,
+        "tagKeys": [],
+        "copyTags": True,
+    }
+    assert planned[partly.source_server_id] == {
+        **place,
+        "sourceServerID": partly.source_server_id,
+        "tagKeys": ["CostCenter", "Environment"],
+        "copyTags": False,
+    }
+    assert estate.status() == {}
+    assert figures(await sync_tags(estate)) == (11, 9, 1, 1, 0, 9)
+    report = await sync_tags(estate, dry_run=True)
+    assert (report["planned"], report["plannedTotal"]) == ([], 0)
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        ({"accounts": ("000000000009",)}, "000000000009 is not in the target accounts table"),
+        ({"regions": ("us-west-22",)}, "unknown region us-west-22"),
+    ],
+)
+async def test_a_wrong_request_touches_nothing(request_: dict[str, Any], message: str, estate: Estate) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        await sync_tags(estate, **request_)
+    assert not estate.calls().keys() & (WRITES | WRITES_OF_STATUS)
+
+
+async def test_accounts_and_regions_can_be_chosen(estate: Estate, main: Place) -> None:
+    report = await sync_tags(estate, accounts=(main.account_id,), regions=("us-west-2", "sa-east-1"))
+    assert report["regionSource"] == "requested"
+    assert figures(report) == (6, 5, 0, 1, 0, 5)
+    (account,) = report["accountResults"]
+    assert account == {
+        "accountId": main.account_id,
+        "accountName": "A",
+        "regionsScanned": 2,
+        "regionsWithServers": ["us-west-2"],
+        "regionsFailed": [],
+        "totalServers": 6,
+        "totalSynced": 5,
+        "totalFailed": 0,
+        "totalSkipped": 1,
+    }
+    assert estate.status() == {}  # what was asked for is not the whole picture
+
+
+async def test_a_fallback_fills_the_status_table_and_the_next_run_is_filtered(estate: Estate) -> None:
+    report = await sync_tags(estate)
+    assert (report["regionSource"], report["regionsScanned"]) == ("fallback_table_empty", 28)
+    assert estate.counts() == {"eu-west-1": 3, "us-west-2": 8}
+    rows = estate.status()
+    assert len(rows) == 28
+    assert rows["us-west-2"]["accounts"][estate.names.a]["serverCount"] == 6
+    assert rows["eu-central-1"]["status"] == "NOT_INITIALIZED"
+    assert not any("sweepBegan" in row for row in rows.values())
+    estate.calls()
+    report = await sync_tags(estate)
+    assert report["regionSource"] == "status_table"
+    assert report["regions"]["scanned"] == ["eu-west-1", "us-west-2"]
+    assert report["scopes"]["complete"] == 3
+    assert report["apiCallReductionPercent"] > 80
+    assert estate.calls()["dynamodb", "UpdateItem"] == 0  # counts in filtered mode are the inventory sync's
+    assert estate.status() == rows
+
+
+async def test_a_full_scan_teaches_the_table_what_it_saw(estate: Estate) -> None:
+    await sync_tags(estate)
+    estate.add(estate.names.b, "ap-southeast-2", servers=4, origin={"account_id": estate.names.apps})
+    assert "ap-southeast-2" not in (await sync_tags(estate))["serversByRegion"]
+    report = await sync_tags(estate, full_scan=True)
+    assert figures(report) == (15, 4, 10, 1, 0, 4)
+    assert estate.counts() == {"ap-southeast-2": 4, "eu-west-1": 3, "us-west-2": 8}
+    assert (await sync_tags(estate))["serversByRegion"]["ap-southeast-2"] == 4
+
+
+async def test_a_place_that_could_not_be_read_on_fallback_is_looked_at_again(estate: Estate, main: Place) -> None:
+    estate.faults(fail=[fail("DescribeSourceServers", "InternalServerException", 500, region=main.region)])
+    report = await sync_tags(estate)
+    assert figures(report) == (3, 3, 0, 0, 0, 3)
+    assert report["scopes"]["failed"] == 2
+    assert estate.counts() == {"eu-west-1": 3}
+    assert sum("sweepBegan" in row for row in estate.status().values()) == 1
+    estate.faults()
+    report = await sync_tags(estate)  # the table alone would not send it there
+    assert report["regionSource"] == "status_table"
+    assert figures(report) == (11, 7, 3, 1, 0, 7)
+    assert report["regions"]["scanned"] == ["eu-west-1", "us-west-2"]
+
+
+async def test_a_run_that_dies_while_it_teaches_the_table_is_gone_on_with(estate: Estate) -> None:
+    denied = fail("UpdateItem", "AccessDeniedException", 400, service="dynamodb", from_call=2)
+    estate.faults(fail=[denied])
+    report = await sync_tags(estate)
+    assert report["status"] == "complete"
+    assert report["warnings"][0]["operation"] == "UpdateItem"
+    assert len(estate.status()) == 1
+    estate.faults()
+    estate.table("DRS_REGION_STATUS_TABLE").update_item(  # as if a place with servers had been the first
+        Key={"region": "af-south-1"}, UpdateExpression="SET serverCount = :one", ExpressionAttributeValues={":one": 1}
+    )
+    report = await sync_tags(estate)
+    assert report["regionSource"] == "status_table"
+    assert figures(report) == (11, 0, 10, 1, 0, 0)  # every place was looked at, not only the one in the table
+
+
+async def test_an_unread_place_never_changes_a_count(estate: Estate, main: Place) -> None:
+    await estate.sync()
+    estate.faults(fail=[fail("DescribeSourceServers", "InternalServerException", 500, page=1, region=main.region)])
+    await sync_tags(estate, full_scan=True)
+    assert estate.counts() == {"eu-west-1": 3, "us-west-2": 8}
+
+
+async def test_a_status_table_that_cannot_be_written_is_a_warning(estate: Estate) -> None:
+    estate.set(DRS_REGION_STATUS_TABLE="no-such-table")
+    report = await sync_tags(estate)
+    assert report["status"] == "complete"
+    assert report["regionSource"] == "fallback_table_unavailable"
+    assert figures(report) == (11, 10, 0, 1, 0, 10)
+    assert report["warnings"][0]["code"] == "ResourceNotFoundException"
+
+
+async def test_a_region_that_is_switched_off_is_skipped_unless_it_had_servers(estate: Estate, main: Place) -> None:
+    off = {"status": 403, "error": "UnrecognizedClientException", "operation": "DescribeSourceServers", "times": None}
+    estate.faults(fail=[{**off, "region": region} for region in ("af-south-1", "me-south-1")])
+    report = await sync_tags(estate)
+    assert report["status"] == "complete"
+    assert report["scopes"]["skipped"] == 4
+    assert {warning["status"] for warning in report["warnings"]} == {"REGION_NOT_ENABLED"}
+    assert len(estate.status()) == 26
+    assert not any("sweepBegan" in row for row in estate.status().values())
+    estate.faults(fail=[{**off, "region": main.region, "account_id": main.account_id}])
+    report = await sync_tags(estate)
+    assert report["status"] == "partial"
+    assert report["accountResults"][0]["regionsFailed"] == ["us-west-2"]
+    assert estate.counts() == {"eu-west-1": 3, "us-west-2": 8}
+
+
+async def test_a_listing_that_breaks_on_page_two_syncs_page_one(estate: Estate, main: Place) -> None:
+    estate.set(DRS_PAGE_SIZE="3")
+    estate.faults(fail=[fail("DescribeSourceServers", "InternalServerException", 500, page=2)])
+    report = await sync_tags(estate)
+    assert report["status"] == "partial"
+    seen, tagged, _, skipped, failed, _ = figures(report)
+    assert (seen, tagged + skipped, failed) == (8, 8, 0)
+    assert report["scopes"]["partial"] == 1
+    assert main.account_id not in estate.status()["us-west-2"]["accounts"]
+    estate.faults()
+    assert (await sync_tags(estate))["serversUnchanged"] == tagged
+
+
+async def test_a_denied_write_is_not_tried_for_every_server(found_estate: Callable[..., Estate]) -> None:
+    estate = found_estate(a={"us-west-2": {"servers": 60}}, b={})
+    deny = {"account_id": estate.names.a, "operations": ["TagResource"]}
+    estate.faults(deny=[deny])
+    report = await sync_tags(estate)
+    assert report["status"] == "partial"
+    assert figures(report) == (60, 0, 0, 0, 60, 60)
+    (error,) = report["errors"]
+    assert (error["operation"], error["status"]) == ("TagResource", "IAM_PERMISSION_DENIED")
+    assert estate.calls()["drs", "TagResource"] <= 16
+    estate.faults()
+    assert figures(await sync_tags(estate)) == (60, 60, 0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("operation", ["GetLaunchConfiguration", "UpdateLaunchConfiguration"])
+async def test_where_launch_settings_are_denied_tags_are_written_all_the_same(
+    operation: str, found_estate: Callable[..., Estate]
+) -> None:
+    estate = found_estate(a={"us-west-2": {"servers": 60}}, b={})
+    estate.faults(deny=[{"account_id": estate.names.a, "operations": [operation]}])
+    report = await sync_tags(estate)
+    assert figures(report) == (60, 0, 0, 0, 60, 0)
+    (error,) = report["errors"]
+    assert error["operation"] == operation
+    calls = estate.calls()
+    assert calls["drs", operation] <= 16
+    assert calls["drs", "TagResource"] == 60
+    estate.faults()
+    assert figures(await sync_tags(estate)) == (60, 0, 60, 0, 0, 60)
+
+
+@pytest.mark.parametrize(
+    ("operation", "error", "status"),
+    [
+        ("TagResource", "ValidationException", 400),
+        ("TagResource", "ServiceQuotaExceededException", 402),
+        ("UpdateLaunchConfiguration", "ConflictException", 409),
+    ],
+)
+async def test_what_is_refused_for_one_server_is_told_of_that_server(
+    operation: str, error: str, status: int, estate: Estate, main: Place
+) -> None:
+    estate.faults(fail=[fail(operation, error, status, times=1, message="not this one")])
+    report = await sync_tags(estate, places=(main,))
+    assert figures(report)[:5] == (6, 4, 0, 1, 1)
+    (told,) = report["errors"]
+    assert told["code"] == error
+    assert told["message"].endswith(": not this one")
+    assert told["message"].split(":")[0] in servers(estate, main)
+    assert figures(await sync_tags(estate, places=(main,)))[4] == 0
+
+
+async def test_no_tag_value_comes_back_out_of_an_error(
+    estate: Estate, main: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    for server in servers(estate, main).values():
+        if instance_of(server):
+            instance_tags(estate, server)["Secret"] = "p4ssw0rd"
+    message = "Value 'p4ssw0rd' at 'tags' failed to satisfy constraint"
+    estate.faults(fail=[fail("TagResource", "ValidationException", 400, message=message)])
+    report = await sync_tags(estate, places=(main,))
+    assert figures(report)[4] == 5
+    assert "p4ssw0rd" not in str(report)
+    assert "the keys are CostCenter, Environment, Name, Secret" in report["errors"][0]["message"]
+    assert all("p4ssw0rd" not in str(record.__dict__) for record in caplog.records if record.name.startswith("service"))
+
+
+@pytest.mark.parametrize("operation", ["GetLaunchConfiguration", "UpdateLaunchConfiguration", "TagResource"])
+async def test_a_server_deleted_meanwhile_is_skipped(operation: str, estate: Estate, main: Place) -> None:
+    estate.faults(fail=[fail(operation, "ResourceNotFoundException", 404, times=1)])
+    report = await sync_tags(estate, places=(main,))
+    assert report["status"] == "complete"
+    assert figures(report)[:5] == (6, 4, 0, 2, 0)
+
+
+async def test_a_record_that_cannot_be_read_costs_only_itself(estate: Estate, main: Place) -> None:
+    estate.add(*main, servers=[{"on_premises": True, "record": {"replicationDirection": 7}}])
+    report = await sync_tags(estate)
+    assert report["status"] == "partial"
+    assert figures(report) == (12, 10, 0, 1, 1, 10)
+    assert report["errors"][0]["code"] == "UnusableRecord"
+
+
+async def test_a_failed_back_server_is_like_any_other(estate: Estate, main: Place) -> None:
+    server = next(each for each in servers(estate, main).values() if instance_of(each))
+    server.record["replicationDirection"] = "FAILBACK"
+    assert figures(await sync_tags(estate)) == (11, 10, 0, 1, 0, 10)
+
+
+async def test_instances_are_read_in_bulk(found_estate: Callable[..., Estate]) -> None:
+    estate = found_estate(a={"us-west-2": {"servers": 250, "origin": {"region": "us-west-2"}}}, b={})
+    report = await sync_tags(estate)
+    assert figures(report) == (250, 250, 0, 0, 0, 250)
+    calls = estate.calls()
+    assert calls["drs", "DescribeSourceServers"] == 28 * 2 + 1
+    assert calls["ec2", "DescribeInstances"] == 2
+    assert calls["drs", "TagResource"] == 250
+
+
+async def test_an_instance_behind_two_servers_gives_its_tags_to_both(estate: Estate, main: Place) -> None:
+    one, other, *_ = (each for each in servers(estate, main).values() if instance_of(each))
+    other.record["sourceProperties"]["identificationHints"]["awsInstanceID"] = instance_of(one)
+    assert figures(await sync_tags(estate)) == (11, 10, 0, 1, 0, 10)
+    assert one.record["tags"] == other.record["tags"] == instance_tags(estate, one)
+
+
+async def test_a_run_out_of_time_reports_every_scope_and_writes_nothing(estate: Estate) -> None:
+    report = await sync_tags(estate, budget_s=0.0)
+    assert report["status"] == "failed"
+    assert report["scopes"]["failed"] == report["scopes"]["asked"] == 56
+    assert figures(report) == (0, 0, 0, 0, 0, 0)
+    assert estate.status() == {}
+    assert not estate.calls().keys() & (WRITES - {("dynamodb", "PutItem")})
+
+
+async def test_a_scope_that_is_cut_short_keeps_what_it_did_and_the_next_goes_on(
+    found_estate: Callable[..., Estate],
+) -> None:
+    estate = found_estate(a={"us-west-2": {"servers": 160}}, b={})
+    place = Place(estate.names.a, "us-west-2")
+    estate.set(SCOPE_DEADLINE_SECONDS="0.5")  # five of them; all servers would take four and a half seconds
+    estate.faults(latency_ms={"drs": 150})
+    report = await sync_tags(estate, places=(place,))
+    assert report["status"] == "partial"
+    assert {error["code"] for error in report["errors"]} == {"DeadlineExceeded"}
+    seen, tagged, _, _, failed, _ = figures(report)
+    assert (seen, failed) == (160, 160 - tagged)
+    await anyio.sleep(0.5)  # what was under way comes to its end there
+    done = sum(bool(server.record["tags"]) for server in servers(estate, place).values())
+    assert tagged <= done <= tagged + 16  # an answer that did not come in time is no success
+    estate.faults()
+    estate.calls()
+    estate.set(SCOPE_DEADLINE_SECONDS="60")
+    assert figures(await sync_tags(estate, places=(place,), at=DAY))[:3] == (160, 160 - done, done)
+    in_turn = sum(is_in_turn(server.record["arn"], DAY) for server in servers(estate, place).values())
+    calls = estate.calls()
+    assert calls["drs", "TagResource"] == 160 - done
+    assert calls["drs", "GetLaunchConfiguration"] <= 160 - tagged + in_turn
+
+
+async def test_two_runs_at_once_end_as_one_would(estate: Estate) -> None:
+    reports: list[dict[str, Any]] = []
+
+    async def one() -> None:
+        reports.append(await sync_tags(estate))
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(3):
+            tasks.start_soon(one)
+    assert [report["status"] for report in reports] == ["complete"] * 3
+    assert estate.counts() == {"eu-west-1": 3, "us-west-2": 8}
+    assert not any("sweepBegan" in row for row in estate.status().values())
+    estate.calls()
+    assert figures(await sync_tags(estate)) == (11, 0, 10, 1, 0, 0)
+    assert estate.calls()["drs", "GetLaunchConfiguration"] == 0
+
+
+async def test_the_result_is_stored_for_those_who_ask_later(estate: Estate, main: Place) -> None:
+    key = {"accountId": "_last_tag_sync"}
+    report = await sync_tags(estate, source="eventbridge")
+    assert estate.table("TAG_SYNC_CONFIG_TABLE").get_item(Key=key)["Item"] == {
+        **key,
+        "timestamp": int(datetime.fromisoformat(report["startedAt"]).timestamp()),
+        "source": "eventbridge",
+        "totalAccounts": 2,
+        "totalSynced": 10,
+        "totalFailed": 0,
+        "totalServers": 11,
+        "status": "SUCCESS",
+    }
+    estate.faults(deny=[{"account_id": main.account_id, "region": main.region}])
+    await sync_tags(estate)
+    stored = estate.table("TAG_SYNC_CONFIG_TABLE").get_item(Key=key)["Item"]
+    assert (stored["status"], stored["source"], stored["totalServers"]) == ("PARTIAL", "manual", 5)
+    await sync_tags(estate, dry_run=True, regions=("eu-west-1",))
+    assert estate.table("TAG_SYNC_CONFIG_TABLE").get_item(Key=key)["Item"] == stored
+
+
+async def test_without_targets_there_is_nothing_to_do(estate: Estate) -> None:
+    for account_id in (estate.names.a, estate.names.b):
+        estate.table("TARGET_ACCOUNTS_TABLE").delete_item(Key={"accountId": account_id})
+    report = await sync_tags(estate)
+    assert (report["status"], report["accountResults"], report["scopes"]["asked"]) == ("complete", [], 0)
+    assert estate.status() == {}
