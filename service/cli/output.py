@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from service.errors import AwsError, ConfigurationError
+from service.errors import AwsError, ConfigurationError, RefusalError
 from service.settings import Settings, load_settings
 from service.telemetry import set_up_logging
 
@@ -74,7 +74,7 @@ def table(title: str, headings: Sequence[str], rows: Iterable[Sequence[object]])
     made = Table(title=title, title_justify="left", header_style="bold")
     for position, heading in enumerate(headings):
         numeric = bool(listed) and all(isinstance(row[position], int | float) for row in listed)
-        made.add_column(heading, justify="right" if numeric else "left")
+        made.add_column(heading, justify="right" if numeric else "left", overflow="fold")  # never cut an ARN
     for row in listed:
         made.add_row(*(plain(cell) for cell in row))
     return made
@@ -97,6 +97,9 @@ def guarded(output: Output, work: Callable[[Settings], Awaitable[int]]) -> int:
         return anyio.run(work, settings)
     except ConfigurationError as error:
         return fail("Configuration", str(error), output, exit_code=2)
+    except RefusalError as error:
+        ours = error.status >= 500  # noqa: PLR2004 - not the caller's doing
+        return fail(error.code or "Refused", error.message, output, exit_code=1 if ours else 2)
     except AwsError as error:
         advice = f" ({error.verdict.advice})" if error.verdict.advice else ""
         return fail(error.code, f"{error}{advice}", output, exit_code=1)

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
-import orjson
 import typer
 
-from service.cli.output import Output, console, emit_json, fail, plain, table
-from service.cli.watching import OutputOption, tables_of
+from service.cli.output import Output, emit_json, fail
+from service.cli.watching import OutputOption
 
 if TYPE_CHECKING:
     from service.sandbox.declared import Fleet
@@ -57,20 +53,20 @@ def serve(
 
 
 def demo(fleet: FleetOption = None, output: OutputOption = None) -> int:
-    """Run the main job on the sandbox: a full scan into empty tables, then a filtered sync.
+    """Run the whole cycle on the sandbox: inventory, staging accounts, tags, and a query, each twice.
 
-    Starts a sandbox in the background, runs `drs-sync sync inventory` against it as a user would, and leaves nothing
-    behind.
+    Starts a sandbox in the background, runs `drs-sync` against it as a user would, and leaves nothing behind.
     """
     chosen = output or Output.default()
     try:
+        from service.cli.demo import Demo  # noqa: PLC0415 - an extra
         from service.sandbox.fleet import FleetError  # noqa: PLC0415 - an extra
         from service.sandbox.server import SandboxError, serve  # noqa: PLC0415 - an extra
     except ImportError:
         return fail("Usage", _MISSING, chosen, exit_code=2)
     try:
         with serve(_fleet(fleet)) as sandbox:
-            return _Demo(sandbox, chosen).play()
+            return Demo(sandbox, chosen).play()
     except (FleetError, SandboxError) as error:
         return fail("Sandbox", str(error), chosen, exit_code=2)
     except KeyboardInterrupt:
@@ -81,72 +77,3 @@ def _fleet(path: Path | None) -> Fleet:
     from service.sandbox.fleet import demo_fleet, load_fleet  # noqa: PLC0415 - an extra
 
     return demo_fleet() if path is None else load_fleet(path)
-
-
-class _Demo:
-    """The play: each act is a command of its own process, seen from outside."""
-
-    def __init__(self, sandbox: Sandbox, output: Output) -> None:
-        self._sandbox = sandbox
-        self._output = output
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-        self._environment = {**inherited, **sandbox.environment()}
-        self._acts: list[dict[str, Any]] = []
-
-    def play(self) -> int:
-        self._say(f"A sandbox AWS answers on {self._sandbox.endpoint_url}. Its tables are empty.")
-        full = self._act(
-            "1. First sync: the region status table is empty, so every region is scanned", "sync", "inventory"
-        )
-        second = self._act("2. Second sync: only active regions, and a few others in turn", "sync", "inventory")
-        regions = self._act("3. What the region status table knows now", "regions")
-        if any("error" in act for act in (full, second, regions)):
-            return self._end(1)
-        self._compare(full, second)
-        return self._end(0)
-
-    def _act(self, title: str, *arguments: str) -> dict[str, Any]:
-        self._say(f"\n{title}\n$ drs-sync {' '.join(arguments)}")
-        self._sandbox.clear_calls()
-        command = [sys.executable, "-m", "service.cli", *arguments, "--output", "json"]
-        done = subprocess.run(command, env=self._environment, stdout=subprocess.PIPE, check=False)  # noqa: S603 - ours
-        report: dict[str, Any] = orjson.loads(done.stdout) if done.stdout else {"error": "no output"}
-        calls = _by_service(self._sandbox.calls())
-        self._acts.append({"title": title, "exitCode": done.returncode, "report": report, "callsCountedByAws": calls})
-        if self._output is Output.TABLE:
-            if "status" in report:
-                console().print(tables_of(report))
-            elif "regions" in report:
-                rows = [(row["region"], row["status"] or "", row["serverCount"]) for row in report["regions"]]
-                console().print(table("region status", ("region", "status", "servers"), rows))
-        return report
-
-    def _compare(self, full: Mapping[str, Any], filtered: Mapping[str, Any]) -> None:
-        before, after = (act["callsCountedByAws"].get("drs", 0) for act in self._acts[:2])
-        rows = [
-            ("full scan", full["regionsScanned"], full["scopes"]["asked"], before, full["serversWritten"]),
-            ("filtered", filtered["regionsScanned"], filtered["scopes"]["asked"], after, filtered["serversWritten"]),
-        ]
-        if self._output is Output.TABLE:
-            headings = ("sync", "regions scanned", "scopes asked", "DRS calls counted by AWS", "items written")
-            console().print(table("\nThe same picture, for less", headings, rows))
-        self._say(
-            f"{filtered['serversSynced']} servers are known; the second sync made {after} DRS calls where a full scan "
-            f"makes {filtered['apiCallsFullScan']}: {filtered['apiCallReductionPercent']} % saved."
-        )
-
-    def _say(self, line: str) -> None:
-        if self._output is Output.TABLE:
-            console().print(plain(line) if not line.startswith("\n") else line, markup=False)
-
-    def _end(self, exit_code: int) -> int:
-        if self._output is Output.JSON:
-            emit_json({"operation": "demo", "acts": self._acts})
-        return exit_code
-
-
-def _by_service(calls: Sequence[Any]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for call in calls:
-        counts[call.service] = counts.get(call.service, 0) + call.count
-    return counts

@@ -246,9 +246,23 @@ def test_the_demo_shows_the_same_picture_for_less(monkeypatch: pytest.MonkeyPatc
             monkeypatch.delenv(name)
     done = drs_sync("demo", "--output", "json")
     assert done.returncode == 0
-    full, filtered, regions = (act["report"] for act in json.loads(done.stdout)["acts"])
+    acts = json.loads(done.stdout)["acts"]
+    full, filtered, regions = (act["report"] for act in acts[:3])
     assert (full["accounts"], full["regionsScanned"], len(full["serversByRegion"])) == (3, 28, 5)
     assert filtered["serversByRegion"] == full["serversByRegion"]
     assert (filtered["serversWritten"], filtered["status"]) == (0, "complete")
     assert filtered["apiCallReductionPercent"] >= 80
     assert regions["serverCount"] == full["serversSynced"]
+    first, again, held_back, followed = (act["report"] for act in acts[3:7])
+    assert [each["serversExtended"] for each in (first, again, held_back, followed)] == [6, 0, 2, 2]
+    assert [each["status"] for each in (first, again, held_back, followed)] == ["complete"] * 2 + [
+        "partial",
+        "complete",
+    ]
+    tags, no_tags = (act["report"] for act in acts[7:9])
+    assert tags["serversTagged"] > 50
+    assert (no_tags["serversTagged"], no_tags["launchSettingsUpdated"]) == (0, 0)
+    fresh, stale = acts[10:12]
+    assert (fresh["report"]["source"], fresh["callsCountedByAws"].get("drs", 0)) == ("inventory_database", 0)
+    assert stale["report"]["source"] == "drs_api"
+    assert stale["report"]["servers"] == fresh["report"]["servers"]
