@@ -108,19 +108,33 @@ class ScopeReader:
         deadline: Deadline,
     ) -> dict[Place, ScopeRead]:
         """Ask DRS about these places; where it does not tell, the inventory's older servers stand in, marked."""
+        if not places:
+            return {}
+        unknown = await self._introduce(deadline)
 
         async def look(place: Place) -> ScopeRead:
-            seen = await self.ask(place, access, held=stock.items.get(place, ()), until=deadline.drs)
+            if unknown is not None:
+                seen = _failed(place, replace(unknown, account_id=place.account_id, region=place.region))
+            else:
+                seen = await self.ask(place, access, held=stock.items.get(place, ()), until=deadline.drs)
             if seen.source is not Source.NONE:
                 return seen
             held = stock.items.get(place, ())
             source = Source.STALE if held else Source.NONE
             return replace(seen, source=source, items=held, last_complete=standings[place].last_complete)
 
-        if not places:
-            return {}
         async with fan_out(places, look, at_once=self._settings.scopes_at_once) as looks:
             return {seen.place: seen async for seen in looks}
+
+    async def _introduce(self, deadline: Deadline) -> Trouble | None:
+        """Learn who we are before many ask for it at once; what stands in the way, stands in the way of all."""
+        with anyio.CancelScope(deadline=deadline.drs):
+            try:
+                await self._door.identity()
+            except AwsError as error:
+                return error.trouble
+            return None
+        return _late("STS", "sts", "GetCallerIdentity")
 
     async def ask(
         self, place: Place, access: AccountAccess, *, held: Sequence[Mapping[str, Any]] = (), until: float

@@ -48,5 +48,17 @@ def test_the_metrics_page_names_every_metric_and_no_other() -> None:
     assert listed == set(METRICS)
 
 
+def test_every_test_that_the_requirements_page_names_is_there() -> None:
+    tests = DOCS.parent / "tests"
+    named = re.findall(r"`([\w/]+\.py)::(\w+|\*)`", (DOCS / "requirements.md").read_text())
+    assert len(named) > 60
+    gone = [
+        f"{path}::{name}"
+        for path, name in named
+        if not (tests / path).is_file() or (name != "*" and f"def {name}(" not in (tests / path).read_text())
+    ]
+    assert gone == []
+
+
 if __name__ == "__main__":
     (DOCS / "settings.md").write_text(settings_page())

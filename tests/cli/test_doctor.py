@@ -1,0 +1,301 @@
+"""`drs-sync doctor`: every set-up that is known to go wrong is planted, and must be named with its cure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import anyio
+import pytest
+
+from service.accounts.records import RoleRef
+from service.cli.diagnosis import Finding as Found
+from service.cli.diagnosis import Level, judge_hub, judge_region, judge_role, judge_table
+from service.cli.examination import in_time
+from service.cli.schemas import TABLES
+from service.errors import AwsError
+from service.models import Call, Place
+from tests.cli.test_command_line import drs_sync
+from tests.cli.test_servers import answer
+from tests.support.estate import Estate, Names, new_account_id
+
+HERE = "us-west-2"
+Finding = Mapping[str, str]
+
+
+def examine(*arguments: str, exit_code: int = 0, **environment: str) -> list[Finding]:
+    """Run the command and give its findings."""
+    document = answer("doctor", *arguments, exit_code=exit_code, **environment)
+    findings: list[Finding] = document["findings"]
+    worst = next((level for level in ("failed", "warning") if any(each["status"] == level for each in findings)), "ok")
+    assert document["status"] == worst
+    for finding in findings:
+        assert finding["cause"]
+        assert bool(finding["cure"]) is (finding["status"] != "ok")
+    return findings
+
+
+def one(findings: list[Finding], check: str, account_id: str = "", region: str = "") -> Finding:
+    """Give the one finding of a check about a place."""
+    wanted = {"accountId": account_id, "region": region}
+    (found,) = [
+        each
+        for each in findings
+        if each["check"] == check and all(each.get(name, "") == value for name, value in wanted.items() if value)
+    ]
+    return found
+
+
+def bad(findings: list[Finding]) -> set[tuple[str, str, str]]:
+    """Give what is not well: check, account, region."""
+    return {
+        (each["check"], each.get("accountId", ""), each.get("region", ""))
+        for each in findings
+        if each["status"] != "ok"
+    }
+
+
+def test_all_is_well_after_a_sync(estate: Estate) -> None:
+    fresh = examine()
+    assert bad(fresh) == {("region status", "", "")}  # a warning: nothing was synced yet
+    assert one(fresh, "drs", estate.names.a, "us-east-1")["status"] == "ok"
+    answer("sync", "inventory", "--full-scan")
+    findings = examine()
+    assert bad(findings) == set()
+    tried = {(each["accountId"], each["region"]) for each in findings if each["check"] == "drs"}
+    assert tried == {(estate.names.a, HERE), (estate.names.a, "eu-west-1"), (estate.names.b, HERE)}
+    asked = examine("--account", estate.names.b, "--region", "eu-west-1")
+    assert one(asked, "drs")["cause"] == "DRS is not initialised here"
+    assert one(asked, "drs")["status"] == "warning"
+
+
+def test_a_person_gets_a_table_with_nothing_raw_in_it(estate: Estate) -> None:
+    evil = "\x1b[2Jno\u202e [red]"
+    estate.faults(deny=[{"account_id": estate.names.a, "service": "drs", "message": evil}])
+    done = drs_sync("doctor", "--region", HERE, "--output", "table", COLUMNS="220")
+    assert done.returncode == 1
+    assert "\x1b" not in done.stdout
+    assert "\u202e" not in done.stdout
+    assert "1 failed" in done.stdout
+    assert "drs:DescribeSourceServers" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--region", "mars"], "mars"),
+        (["--account", "12"], "12 digits"),
+        (["--account", "999999999999"], "neither a target nor a staging account"),
+        (["--no-such-option"], "--no-such-option"),
+    ],
+)
+@pytest.mark.usefixtures("estate")
+def test_wrong_usage_exits_2(arguments: list[str], words: str) -> None:
+    assert words in answer("doctor", *arguments, exit_code=2)["message"]
+
+
+def test_settings_that_are_missing(estate: Estate) -> None:
+    unset = dict.fromkeys((spec.variable for spec in TABLES), "")
+    levels = {each["cause"].split()[0]: each["status"] for each in examine(exit_code=1, **unset)}
+    assert levels.pop("this") == "ok"  # this is account ...
+    assert levels == {
+        "TARGET_ACCOUNTS_TABLE": "failed",
+        "SOURCE_SERVER_INVENTORY_TABLE": "failed",
+        "DRS_REGION_STATUS_TABLE": "warning",
+        "TAG_SYNC_CONFIG_TABLE": "warning",
+    }
+    (nowhere,) = examine(exit_code=1, AWS_REGION="", AWS_DEFAULT_REGION="")
+    assert (nowhere["check"], "AWS_REGION" in nowhere["cure"]) == ("settings", True)
+
+
+def test_credentials_of_the_hub_that_are_missing_or_refused(estate: Estate) -> None:
+    done = drs_sync("doctor", AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY="")
+    assert done.returncode == 1
+    (none,) = json.loads(done.stdout)["findings"]
+    assert (none["check"], "no AWS credentials" in none["cause"]) == ("hub", True)
+    refused = {"service": "sts", "operation": "GetCallerIdentity", "times": None, "status": 403}
+    for error, words in (("InvalidClientTokenId", "refuses"), ("ExpiredToken", "expired")):
+        estate.faults(fail=[{**refused, "error": error}])
+        (found,) = examine(exit_code=1)
+        assert words in found["cause"]
+
+
+def test_an_endpoint_that_cannot_be_reached(estate: Estate) -> None:
+    unreachable = {"AWS_ENDPOINT_URL_STS": "http://127.0.0.1:9"}
+    hub = one(examine(exit_code=1, **unreachable), "hub")
+    assert "cannot be reached" in hub["cause"]
+    findings = examine("--region", HERE, exit_code=1, AWS_ENDPOINT_URL_DRS="http://127.0.0.1:9")
+    assert {each["accountId"] for each in findings if "of drs in us-west-2 cannot be reached" in each["cause"]} == {
+        estate.names.a,
+        estate.names.b,
+    }
+
+
+def test_tables_that_are_missing_of_another_schema_or_closed(estate: Estate) -> None:
+    environment = estate.sandbox.environment()
+    swapped = {
+        "SOURCE_SERVER_INVENTORY_TABLE": environment["DRS_REGION_STATUS_TABLE"],
+        "TAG_SYNC_CONFIG_TABLE": "no-such-table",
+        "DRS_REGION_STATUS_TABLE": "no-such-table",
+    }
+    findings = examine(exit_code=1, **swapped)
+    inventory = one(findings, "table SOURCE_SERVER_INVENTORY_TABLE")
+    assert "its key is region, not sourceServerArn + stagingAccountId" in inventory["cause"]
+    assert "no index SourceAccountIndex; it has no index StagingAccountIndex" in inventory["cause"]
+    assert "ReplicationRegionIndex (replicationRegion + sourceServerArn" in inventory["cure"]
+    assert "no table no-such-table" in one(findings, "table TAG_SYNC_CONFIG_TABLE")["cause"]
+    status = one(findings, "region status")
+    assert (status["status"], "every sync looks at every region" in status["cause"]) == ("failed", True)
+    assert one(findings, "drs", estate.names.a)["status"] == "ok"  # the accounts are tried all the same
+
+    hub = {"account_id": estate.names.hub, "service": "dynamodb"}
+    estate.faults(deny=[{**hub, "operations": ["DescribeTable"]}])
+    assert {each["status"] for each in examine() if each["check"].startswith("table ")} == {"warning"}
+    estate.faults(deny=[{**hub, "operations": ["DescribeTable", "Scan"]}])
+    findings = examine(exit_code=1)
+    assert "dynamodb:Scan" in one(findings, "table TARGET_ACCOUNTS_TABLE")["cure"]
+    assert one(findings, "accounts")["status"] == "failed"
+
+
+@pytest.fixture
+def crooked(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Estate, dict[str, str]]]:
+    """Give an estate where each account has one thing wrong, and the accounts by what that is."""
+    kinds = ("well", "no-role", "external-id", "staging-no-role", "denied", "scp", "off", "opt-in", "sts-off", "unused")
+    ids = {kind: new_account_id() for kind in kinds}
+    names = Names(new_account_id(), ids["well"], ids["denied"], new_account_id())
+    accounts: list[dict[str, Any]] = [
+        {"account_id": account_id, "name": kind, "regions": {HERE: {"servers": 1}}} for kind, account_id in ids.items()
+    ]
+    by_name = {account["name"]: account for account in accounts}
+    by_name["no-role"]["role"] = None
+    by_name["staging-no-role"] |= {"role": None, "kind": "staging"}
+    by_name["well"]["staging_accounts"] = [ids["staging-no-role"]]
+    by_name["off"]["regions_off"] = [HERE]
+    by_name["unused"]["regions"] = {}
+    failing = {"region": HERE, "operation": "DescribeSourceServers", "times": None, "status": 403}
+    members = {
+        "hub": {"account_id": names.hub},
+        "tables": {"environment": names.hub[:6]},
+        "accounts": accounts,
+        "faults": {
+            "deny": [{"account_id": ids["denied"]}, {"account_id": ids["scp"], "scp": True}],
+            "fail": [
+                {**failing, "account_id": ids["opt-in"], "error": "OptInRequired"},
+                {**failing, "account_id": ids["sts-off"], "error": "RegionDisabledException"},
+            ],
+        },
+    }
+    with Estate(members, names, monkeypatch) as estate:
+        table = estate.table("TARGET_ACCOUNTS_TABLE")
+        key = {"accountId": ids["external-id"]}
+        table.update_item(
+            Key=key, UpdateExpression="SET externalId = :wrong", ExpressionAttributeValues={":wrong": "wrong"}
+        )
+        foreign = new_account_id()
+        table.put_item(Item={"accountId": foreign, "roleArn": f"arn:aws:iam::{names.apps}:role/R"})
+        table.put_item(Item={"accountId": "mars"})
+        yield estate, {**ids, "foreign": foreign}
+
+
+def test_each_account_is_named_with_its_own_cause_and_hides_no_other(crooked: tuple[Estate, dict[str, str]]) -> None:
+    estate, ids = crooked
+    findings = examine("--region", HERE, exit_code=1)
+    assert one(findings, "drs", ids["well"], HERE)["cause"] == "DRS answers"
+    assert one(findings, "role", estate.names.hub)["status"] == "ok"
+    for kind in ("no-role", "external-id", "staging-no-role"):
+        alike = one(findings, "role", ids[kind])
+        assert "STS answers all of them alike" in alike["cause"]
+        assert all(f"({number})" in alike["cure"] for number in (1, 2, 3))
+    assert "'wrong'" in one(findings, "role", ids["external-id"])["cure"]
+    assert f"belongs to account {estate.names.apps}" in one(findings, "role", ids["foreign"])["cause"]
+    for kind, cause, cure in (
+        ("denied", "IAM does not allow it", "allow drs:DescribeSourceServers in a policy of the account's role"),
+        ("scp", "a service control policy forbids it", "DRS_EXCLUDED_REGIONS"),
+        ("off", "not enabled for the account", "AWS_STS_REGIONAL_ENDPOINTS"),
+        ("opt-in", "has not opted in", f"opt in to {HERE}"),
+        ("sts-off", f"STS is off in {HERE}", f"activate STS for {HERE}"),
+    ):
+        found = one(findings, "drs", ids[kind], HERE)
+        assert (found["status"], cause in found["cause"], cure in found["cure"]) == ("failed", True, True), found
+    assert one(findings, "drs", ids["unused"])["status"] == "warning"
+    assert any(each["check"] == "accounts" and "'mars'" in each["cause"] for each in findings)
+
+
+def test_what_has_no_answer_by_the_deadline_is_a_finding_too(estate: Estate) -> None:
+    findings = examine("--region", HERE, exit_code=1, SCOPE_DEADLINE_SECONDS="0.000001")
+    assert {each["status"] for each in findings} == {"failed"}
+    assert all("did not answer in time" in each["cause"] for each in findings)
+    assert one(findings, "hub")
+    assert sum(each["check"].startswith("table ") for each in findings) == len(TABLES)
+
+
+async def test_a_check_that_hangs_ends_at_the_deadline() -> None:
+    async def hang() -> list[Found]:
+        await anyio.sleep_forever()
+        return []
+
+    late = Found("drs", Level.FAILED, "late", "wait")
+    assert await in_time(anyio.current_time(), hang(), late) == [late]
+
+
+ROLE = RoleRef(arn="arn:aws:iam::111122223333:role/R", external_id="id-1")
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "words"),
+    [
+        ("AccessDenied", "no identity-based policy allows the sts:AssumeRole action", "the hub's own role"),
+        ("AccessDenied", "explicit deny in a service control policy", "service control policies"),
+        ("RegionDisabledException", "STS is not activated", "activate STS for us-east-1"),
+        ("EndpointUnreachable", "no route", "DNS"),
+        ("Novel", "never seen", "API reference"),
+    ],
+)
+def test_other_ways_not_to_get_into_an_account(code: str, message: str, words: str) -> None:
+    call = Call("sts", "AssumeRole", "111122223333", "us-east-1")
+    found = judge_role(AwsError(code, message, call), Place("111122223333", "us-east-1"), role=ROLE, hub="999900001111")
+    assert (found.status, words in found.cure) == (Level.FAILED, True)
+
+
+def test_throttling_is_a_warning_and_says_nothing_of_the_set_up() -> None:
+    call = Call("drs", "DescribeSourceServers", "111122223333", HERE)
+    error = AwsError("ThrottlingException", "Rate exceeded", call)
+    assert judge_region(Place("111122223333", HERE), error, expected=True, is_hub=False).status is Level.WARNING
+    assert judge_hub(AwsError("Throttling", "Rate exceeded", call), HERE).status is Level.WARNING
+
+
+def test_indexes_are_held_against_what_queries_need() -> None:
+    spec = next(spec for spec in TABLES if spec.indexes)
+
+    def index(name: str, key: str, projection: str = "ALL", status: str = "ACTIVE") -> dict[str, Any]:
+        keys = [{"AttributeName": spec.keys[0], "KeyType": "RANGE"}, {"AttributeName": key, "KeyType": "HASH"}]
+        return {
+            "IndexName": name,
+            "KeySchema": keys,
+            "Projection": {"ProjectionType": projection},
+            "IndexStatus": status,
+        }
+
+    described = {
+        "TableStatus": "DELETING",
+        "KeySchema": [
+            {"AttributeName": spec.keys[0], "KeyType": "HASH"},
+            {"AttributeName": spec.keys[1], "KeyType": "RANGE"},
+        ],
+        "AttributeDefinitions": [{"AttributeName": "sourceAccountId", "AttributeType": "N"}],
+        "GlobalSecondaryIndexes": [
+            index("SourceAccountIndex", "sourceAccountId", projection="KEYS_ONLY"),
+            index("StagingAccountIndex", "accountId"),
+            index("ReplicationRegionIndex", "replicationRegion", status="CREATING"),
+        ],
+    }
+    cause = judge_table(spec, "inventory", described).cause
+    for words in (
+        "it is DELETING",
+        "sourceAccountId is of type N",
+        "index SourceAccountIndex does not hold all attributes",
+        "index StagingAccountIndex has the key accountId + sourceServerArn, not stagingAccountId + sourceServerArn",
+        "index ReplicationRegionIndex is CREATING",
+    ):
+        assert words in cause

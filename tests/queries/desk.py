@@ -1,0 +1,117 @@
+"""Where the tests ask: each question through a door of its own that refuses every write."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from service.aws.door import AwsDoor
+from service.aws.dynamodb import TableReader
+from service.models import iso
+from service.queries.answer import Answer
+from service.queries.asked import InventoryAsked, ScopesAsked, ServersAsked
+from service.queries.extended import ExtendedQuery
+from service.queries.inventory import InventoryQuery
+from service.queries.servers import ServersQuery
+from service.queries.staging import StagingQueries
+from service.queries.validation import StagingValidation
+from service.regions.status_table import RegionStatusReader
+from service.settings import Settings, load_settings
+from tests.support.estate import Estate
+
+Now = Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What a question needs."""
+
+    door: AwsDoor
+    settings: Settings
+    status: RegionStatusReader
+    now: Now
+
+
+class Desk:
+    """Asks questions of an estate, at a time that the estate's own tables tell."""
+
+    def __init__(self, estate: Estate) -> None:
+        self.estate = estate
+        self.later_s = 60.0
+        self.calls: dict[tuple[str, str], int] = {}
+
+    def now(self) -> datetime:
+        """Give the time of the questions: so much later than the newest look that the status table knows of."""
+        looks = [
+            datetime.fromisoformat(entry["lastComplete"])
+            for row in self.estate.status().values()
+            for entry in row.get("accounts", {}).values()
+            if "lastComplete" in entry
+        ]
+        return max(looks, default=datetime.now(UTC)) + timedelta(seconds=self.later_s)
+
+    @asynccontextmanager
+    async def room(self, *, at: datetime | None = None) -> AsyncIterator[Room]:
+        """Open a room; the calls made in it are in `calls` afterwards."""
+        settings, moment = load_settings(), at or self._told()
+        self.estate.calls()
+        async with AwsDoor(settings, lambda: moment, reads_only=True) as door:
+            name = settings.drs_region_status_table
+            status = RegionStatusReader(
+                TableReader(door.hub(), name, door.hub_region) if name else None, cache_s=60, timeout_s=5
+            )
+            yield Room(door, settings, status, lambda: moment)
+        self.calls = dict(self.estate.calls())
+
+    def _told(self) -> datetime:
+        try:
+            return self.now()
+        except self.estate.dynamodb().meta.client.exceptions.ResourceNotFoundException:
+            return datetime.now(UTC)
+
+    async def inventory(self, at: datetime | None = None, **given: Any) -> Answer:
+        """Ask the inventory, as the query string would."""
+        async with self.room(at=at) as room:
+            query = InventoryQuery(room.door, room.settings, room.status, room.now)
+            return await query.run(InventoryAsked.parse(given, room.settings))
+
+    async def servers(self, at: datetime | None = None, **given: Any) -> Answer:
+        """Ask for the servers of a region."""
+        async with self.room(at=at) as room:
+            query = ServersQuery(room.door, room.settings, room.status, room.now)
+            return await query.run(ServersAsked.parse(given, room.settings))
+
+    async def extended(self, **given: Any) -> Answer:
+        """Ask for extended servers."""
+        async with self.room() as room:
+            query = ExtendedQuery(room.door, room.settings, room.status, room.now)
+            return await query.run(ScopesAsked.parse(given, room.settings))
+
+    @asynccontextmanager
+    async def staging(self) -> AsyncIterator[StagingQueries]:
+        """Give the queries about staging accounts."""
+        async with self.room() as room:
+            yield StagingQueries(room.door, room.settings, room.status, room.now)
+
+    async def validate(self, given: object) -> dict[str, Any]:
+        """Try a staging account."""
+        async with self.room() as room:
+            return await StagingValidation(room.door, room.settings).validate_staging_account(given)
+
+    def age(self, account_id: str, region: str, seconds: float) -> None:
+        """Let the last complete look at a place be so long ago when the next question is asked."""
+        moment = self.now() - timedelta(seconds=seconds)
+        self.estate.table("DRS_REGION_STATUS_TABLE").update_item(
+            Key={"region": region},
+            UpdateExpression="SET accounts.#account.lastComplete = :then",
+            ExpressionAttributeNames={"#account": account_id},
+            ExpressionAttributeValues={":then": iso(moment)},
+        )
+
+    @property
+    def asked_elsewhere(self) -> dict[str, int]:
+        """The calls that left the tables: DRS, and roles assumed."""
+        return {name: count for (service, name), count in self.calls.items() if service in {"drs", "sts", "ec2"}}

@@ -1,0 +1,79 @@
+"""Extended servers across accounts."""
+
+from __future__ import annotations
+
+import pytest
+
+from service.errors import RefusalError
+from tests.queries.desk import Desk
+from tests.support.estate import Estate
+
+
+@pytest.fixture
+async def desk(estate: Estate) -> Desk:
+    """Give a desk before an estate where A extends both servers of B in us-west-2."""
+    estate.add(estate.names.a, "us-west-2", extended_from=[{"account_id": estate.names.b}])
+    await estate.sync()
+    return Desk(estate)
+
+
+async def test_fresh_extensions_are_told_without_asking_anybody(desk: Desk, estate: Estate) -> None:
+    body = (await desk.extended()).body
+    a, b = estate.names.a, estate.names.b
+    assert desk.asked_elsewhere == {}
+    assert (body["count"], body["byStagingAccount"], body["source"]) == (2, {b: 2}, "inventory_database")
+    assert (body["complete"], body["errors"]) == (True, [])
+    for server in body["extendedServers"]:
+        assert (server["targetAccountId"], server["stagingAccountId"], server["region"]) == (a, b, "us-west-2")
+        assert server["sourceServerArn"].split(":")[4] == a
+        assert server["stagingSourceServerArn"].split(":")[4] == b
+        assert (server["extensionStatus"], server["replicationState"]) == ("EXTENDED", "CONTINUOUS")
+        assert server["hostname"]
+    assert {(scope["accountId"], scope["region"]): scope["servers"] for scope in body["scopes"]} == {
+        (a, "eu-west-1"): 0,
+        (a, "us-west-2"): 2,
+        (b, "us-west-2"): 0,
+    }
+
+
+async def test_roles_are_assumed_for_stale_scopes_only(desk: Desk, estate: Estate) -> None:
+    fresh = (await desk.extended()).body["extendedServers"]
+    desk.age(estate.names.a, "us-west-2", 1000)
+    answer = await desk.extended()
+    assert desk.asked_elsewhere == {"DescribeSourceServers": 1, "AssumeRole": 1, "GetCallerIdentity": 1}
+    assert answer.body["extendedServers"] == fresh
+    assert answer.body["source"] == "mixed"
+    assert answer.stale == ((estate.names.a, "us-west-2"),)
+
+
+async def test_accounts_and_regions_narrow_it(desk: Desk, estate: Estate) -> None:
+    assert (await desk.extended(accountId=estate.names.b)).body["count"] == 0
+    assert (await desk.extended(regions="eu-west-1")).body["count"] == 0
+    assert (await desk.extended(accountId=estate.names.a, region="us-west-2")).body["count"] == 2
+    with pytest.raises(RefusalError, match="no target account"):
+        await desk.extended(accountId="999999999999")
+
+
+async def test_a_denied_account_is_named_and_its_last_known_servers_stay(desk: Desk, estate: Estate) -> None:
+    estate.faults(deny=[{"account_id": estate.names.a}])
+    desk.age(estate.names.a, "us-west-2", 1000)
+    body = (await desk.extended()).body
+    assert (body["count"], body["complete"]) == (2, False)
+    assert [scope["source"] for scope in body["scopes"] if "error" in scope] == ["inventory_stale"]
+    assert [error["code"] for error in body["errors"]] == ["AccessDeniedException"]
+
+
+async def test_why_an_extension_failed_is_told(desk: Desk, estate: Estate) -> None:
+    b = estate.names.b
+    area = {
+        "status": "EXTENSION_ERROR",
+        "stagingAccountID": b,
+        "stagingSourceServerArn": f"arn:aws:drs:us-west-2:{b}:source-server/s-00000000000000009",
+        "errorMessage": "no volumes",
+    }
+    record = {"stagingArea": area}
+    estate.add(estate.names.a, "us-west-2", servers=[{"hostname": "x", "on_premises": True, "record": record}])
+    desk.age(estate.names.a, "us-west-2", 1000)
+    servers = (await desk.extended(accountId=estate.names.a)).body["extendedServers"]
+    (failed,) = [server for server in servers if "errorMessage" in server]
+    assert (failed["extensionStatus"], failed["errorMessage"]) == ("EXTENSION_ERROR", "no volumes")

@@ -1,0 +1,177 @@
+"""The servers of one region: from the inventory, from DRS, or the refusal that callers know how to read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from service.errors import RefusalError
+from service.models import Place, RegionStatus
+from service.queries.servers import refusal_of
+from tests.queries.desk import Desk
+from tests.support.estate import Estate
+
+# What callers look for in a message, first match wins.
+PHRASES = (
+    "not initialized",
+    "not authorized",
+    "service control policy",
+    "not enabled",
+    "not opted",
+    "rate limit",
+    "unreachable",
+)
+
+
+def phrase(message: str) -> str | None:
+    return next((each for each in PHRASES if each in message.lower()), None)
+
+
+async def refused(desk: Desk, **given: Any) -> RefusalError:
+    with pytest.raises(RefusalError) as caught:
+        await desk.servers(**given)
+    return caught.value
+
+
+async def test_a_fresh_region_is_answered_from_the_inventory(desk: Desk, estate: Estate) -> None:
+    answer = await desk.servers(region="us-west-2", accountId=estate.names.a)
+    body = answer.body
+    assert desk.calls == {("dynamodb", "Query"): 1, ("dynamodb", "Scan"): 2}
+    assert (body["serverCount"], body["region"], body["source"]) == (6, "us-west-2", "inventory_database")
+    assert {server["state"] for server in body["servers"]} == {"CONTINUOUS"}
+    assert {server["accountId"] for server in body["servers"]} == {estate.names.a}
+    assert "sourceServers" not in body
+    assert (answer.hits, answer.misses) == (1, 0)
+
+
+async def test_a_stale_region_is_answered_by_drs_with_its_own_records(desk: Desk, estate: Estate) -> None:
+    desk.age(estate.names.a, "us-west-2", 901)
+    answer = await desk.servers(region="us-west-2", accountId=estate.names.a, currentProtectionGroupId="x")
+    body = answer.body
+    assert desk.asked_elsewhere == {"DescribeSourceServers": 1, "AssumeRole": 1, "GetCallerIdentity": 1}
+    assert (body["serverCount"], body["source"], body["complete"]) == (6, "drs_api", True)
+    assert {server["state"] for server in body["servers"]} == {"READY_FOR_RECOVERY"}
+    assert {server["replicationState"] for server in body["servers"]} == {"CONTINUOUS"}
+    assert {record["arn"] for record in body["sourceServers"]} == {each["sourceServerArn"] for each in body["servers"]}
+    assert {each["sourceRegion"] for each in body["servers"]} == {"us-east-1", ""}
+    assert (answer.stale, answer.misses) == ((Place(estate.names.a, "us-west-2"),), 1)
+
+
+async def test_without_an_account_every_target_is_meant(desk: Desk) -> None:
+    assert (await desk.servers(region="us-west-2")).body["serverCount"] == 8
+    assert desk.asked_elsewhere == {}
+
+
+async def test_a_region_where_drs_is_not_in_use_is_refused_without_asking(desk: Desk, estate: Estate) -> None:
+    error = await refused(desk, region="eu-central-1", accountId=estate.names.a)
+    assert (error.code, error.status) == ("DRS_NOT_INITIALIZED", 400)
+    assert error.details == {"region": "eu-central-1", "initialized": False}
+    assert phrase(error.message) == "not initialized"
+    assert ("drs", "DescribeSourceServers") not in estate.calls()
+
+
+async def test_an_old_word_is_not_taken_for_todays(desk: Desk, estate: Estate) -> None:
+    estate.table("DRS_REGION_STATUS_TABLE").update_item(
+        Key={"region": "eu-central-1"},
+        UpdateExpression="SET accounts.#a.lastChecked = :t, accounts.#a.lastComplete = :t",
+        ExpressionAttributeNames={"#a": estate.names.a},
+        ExpressionAttributeValues={":t": "2026-01-01T00:00:00+00:00"},
+    )
+    estate.add(estate.names.a, "eu-central-1", servers=1)
+    body = (await desk.servers(region="eu-central-1", accountId=estate.names.a)).body
+    assert (body["serverCount"], body["source"]) == (1, "drs_api")
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "status", "words"),
+    [
+        ({"deny": [{"scp": False}]}, "REGION_ACCESS_DENIED", 403, "not authorized"),
+        ({"deny": [{"scp": True}]}, "REGION_ACCESS_DENIED", 403, "service control policy"),
+        ({"fail": [{"error": "UnrecognizedClientException", "status": 403}]}, "REGION_NOT_ENABLED", 400, "not enabled"),
+        ({"fail": [{"error": "UninitializedAccountException", "status": 400}]}, "DRS_NOT_INITIALIZED", 400, PHRASES[0]),
+        ({"fail": [{"error": "OptInRequired", "status": 403}]}, "DRS_ERROR", 500, None),
+        ({"fail": [{"error": "ValidationException", "status": 400}]}, "DRS_ERROR", 500, None),
+    ],
+)
+async def test_what_drs_refuses_now_is_refused_likewise(
+    fault: dict[str, Any], code: str, status: int, words: str | None, estate: Estate
+) -> None:
+    scope = {"account_id": estate.names.a, "region": "us-west-2", "service": "drs"}
+    if "deny" in fault:
+        estate.faults(deny=[{**scope, **each} for each in fault["deny"]])
+    else:
+        once = {"operation": "DescribeSourceServers", "times": None, "message": "not authorized, not enabled"}
+        estate.faults(fail=[{**scope, **once, **each} for each in fault["fail"]])
+    error = await refused(Desk(estate), region="us-west-2", accountId=estate.names.a)
+    assert (error.code, error.status) == (code, status)
+    assert phrase(error.message) == words
+    assert error.details["region"] == "us-west-2"
+
+
+async def test_a_role_that_is_refused_is_a_region_that_is_refused(desk: Desk, estate: Estate) -> None:
+    estate.table("TARGET_ACCOUNTS_TABLE").update_item(
+        Key={"accountId": estate.names.a},
+        UpdateExpression="SET externalId = :wrong",
+        ExpressionAttributeValues={":wrong": "not-the-one"},
+    )
+    desk.age(estate.names.a, "us-west-2", 1000)
+    error = await refused(desk, region="us-west-2", accountId=estate.names.a)
+    assert (error.code, phrase(error.message)) == ("REGION_ACCESS_DENIED", "not authorized")
+
+
+async def test_a_throttled_region_shows_what_was_known(desk: Desk, estate: Estate) -> None:
+    desk.age(estate.names.a, "us-west-2", 1000)
+    estate.set(QUERY_DEADLINE_SECONDS="5")
+    throttled = {"service": "drs", "operation": "DescribeSourceServers", "error": "ThrottlingException", "status": 429}
+    estate.faults(fail=[{"account_id": estate.names.a, "times": None, **throttled}])
+    body = (await desk.servers(region="us-west-2", accountId=estate.names.a)).body
+    assert (body["serverCount"], body["complete"], len(body["errors"])) == (6, False, 1)
+    assert all(server["stale"] for server in body["servers"])
+
+
+async def test_one_account_that_is_refused_does_not_hide_the_others(desk: Desk, estate: Estate) -> None:
+    estate.faults(deny=[{"account_id": estate.names.b, "region": "us-west-2"}])
+    for account_id in (estate.names.a, estate.names.b):
+        desk.age(account_id, "us-west-2", 1000)
+    body = (await desk.servers(region="us-west-2")).body
+    assert (body["serverCount"], body["complete"]) == (8, False)
+    assert [error["code"] for error in body["errors"]] == ["AccessDeniedException"]
+
+
+async def test_what_does_not_fit_is_said(desk: Desk, estate: Estate, monkeypatch: pytest.MonkeyPatch) -> None:
+    tags = {f"tag-{number:02d}": "\\" * 256 for number in range(40)}
+    estate.add(
+        estate.names.b,
+        "us-west-2",
+        servers=[{"hostname": f"big-{number}", "on_premises": True, "drs_tags": tags} for number in range(140)],
+    )
+    desk.age(estate.names.b, "us-west-2", 1000)
+    body = (await desk.servers(region="us-west-2", accountId=estate.names.b)).body
+    assert (body["serverCount"], body["truncated"], body["complete"]) == (142, True, False)
+    assert 0 < len(body["servers"]) < 142
+    page = (await desk.inventory(region="us-west-2", accountId=estate.names.b)).body
+    rest = (await desk.inventory(region="us-west-2", accountId=estate.names.b, nextToken=page["nextToken"])).body
+    assert page["count"] + rest["count"] == page["totalCount"] == 142
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "parameter"),
+    [
+        ({}, "MISSING_PARAMETER", "region"),
+        ({"region": ""}, "MISSING_PARAMETER", "region"),
+        ({"region": "mars-1"}, "INVALID_PARAMETER", "region"),
+        ({"region": "us-west-2", "accountId": "12"}, "INVALID_PARAMETER", "accountId"),
+        ({"region": "us-west-2", "accountId": 12}, "INVALID_PARAMETER", "accountId"),
+        ({"region": "us-west-2", "accountId": "999999999999"}, "TARGET_ACCOUNT_NOT_FOUND", "accountId"),
+    ],
+)
+async def test_wrong_parameters_are_refused(given: dict[str, Any], code: str, parameter: str, estate: Estate) -> None:
+    error = await refused(Desk(estate), **given)
+    assert (error.code, error.details["parameter"]) == (code, parameter)
+
+
+def test_only_four_words_refuse() -> None:
+    place = Place("111122223333", "us-west-2")
+    refusing = {status for status in RegionStatus if refusal_of(status, place)}
+    assert refusing == {"NOT_INITIALIZED", "IAM_PERMISSION_DENIED", "SCP_DENIED", "REGION_NOT_ENABLED"}
