@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from service.errors import AwsError, ConfigurationError, RefusalError
+from service.handlers.host import tune_collector
 from service.settings import Settings, load_settings
 from service.telemetry import set_up_logging
 
@@ -94,6 +95,7 @@ def guarded(output: Output, work: Callable[[Settings], Awaitable[int]]) -> int:
         settings = load_settings()
         chatty = "log_level" in settings.model_fields_set or not sys.stderr.isatty()
         set_up_logging(sys.stderr, settings.log_level if chatty else "WARNING")
+        tune_collector()
         return anyio.run(work, settings)
     except ConfigurationError as error:
         return fail("Configuration", str(error), output, exit_code=2)

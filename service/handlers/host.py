@@ -6,6 +6,7 @@ A new loop per invocation would cost 28 to 90 times as much as a warm call, and 
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, Generic, TypeVar
@@ -13,10 +14,18 @@ from typing import Any, Generic, TypeVar
 from service.settings import Settings, load_settings
 from service.telemetry import set_up_logging, stream_for
 
-__all__ = ["Host"]
+__all__ = ["Host", "tune_collector"]
 
 A = TypeVar("A")
 T = TypeVar("T")
+
+
+def tune_collector() -> None:
+    """Let the garbage collector walk less often: big trees of records die by reference count alone.
+
+    With Python's defaults (700, 10, 10) it takes half of the time of an inventory query of 1,500 servers.
+    """
+    gc.set_threshold(50_000, 20, 20)
 
 
 class Host(Generic[A]):
@@ -41,6 +50,7 @@ class Host(Generic[A]):
         """
         settings = load_settings()
         if self._runner is None:
+            tune_collector()
             self._runner = asyncio.Runner()
 
         async def on_loop() -> T:

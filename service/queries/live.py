@@ -64,10 +64,9 @@ def _facts(before: Mapping[str, Any], record: Mapping[str, Any]) -> InstanceFact
 
 
 def _original(before: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the original topology as an item holds it, under today's names."""
     template = before.get(_TEMPLATE) or before.get(_TEMPLATE_OF_OLD)
-    known = {**before, _TEMPLATE: template} if template else before
-    original = copied(known)
-    if "topologyComplete" in before:
-        return original
-    original.pop("topologyComplete")
-    return original
+    original = copied({**before, _TEMPLATE: template})
+    del original["topologyComplete"]
+    complete = before.get("topologyComplete")
+    return original if complete is None else {**original, "topologyComplete": complete}

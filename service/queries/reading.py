@@ -31,8 +31,8 @@ class Source(StrEnum):
 class Deadline:
     """When a question must have been answered, by the event loop's clock, and how the time is shared out.
 
-    Opening (accounts, region status) may take a quarter of it, the inventory another, and DRS the rest but for a
-    little, in which the answer is written.
+    Accounts and region status may take two fifths of it (clients are built then, too), the inventory one more, and DRS
+    the rest but for a little, in which the answer is written.
     """
 
     begun: float
@@ -50,12 +50,12 @@ class Deadline:
     @property
     def opening(self) -> float:
         """When accounts and region status must have been read."""
-        return self.at(0.25)
+        return self.at(0.4)
 
     @property
     def inventory(self) -> float:
         """When the inventory must have been read."""
-        return self.at(0.5)
+        return self.at(0.6)
 
     @property
     def drs(self) -> float:

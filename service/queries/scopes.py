@@ -156,7 +156,8 @@ class ScopeReader:
                     async for page in pages:
                         records.extend(page)
             except AwsError as error:
-                if error.call.service != "drs" or error.verdict.status is not RegionStatus.NOT_INITIALIZED:
+                unused = error.call.service == "drs" and error.verdict.status is RegionStatus.NOT_INITIALIZED
+                if records or not unused:
                     return _failed(place, replace(error.trouble, account_id=place.account_id, region=place.region))
                 return ScopeRead(place, Source.DRS, last_complete=began, status=RegionStatus.NOT_INITIALIZED)
         if scope.cancelled_caught:

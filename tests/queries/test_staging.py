@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from service.errors import RefusalError
-from tests.queries.desk import Desk
+from tests.queries.desk import Desk, synced
 from tests.support.estate import Estate
 
 
@@ -13,8 +13,7 @@ from tests.support.estate import Estate
 async def desk(estate: Estate) -> Desk:
     """Give a desk before an estate where A extends both servers of B in us-west-2."""
     estate.add(estate.names.a, "us-west-2", extended_from=[{"account_id": estate.names.b}])
-    await estate.sync()
-    return Desk(estate)
+    return await synced(estate)
 
 
 async def test_staging_accounts_are_discovered_from_the_inventory(desk: Desk, estate: Estate) -> None:

@@ -335,6 +335,26 @@ async def test_every_server_is_asked_again_once_a_day(estate: Estate) -> None:
     assert all(each.launch_configuration["copyTags"] for each in servers(estate).values() if instance_of(each))
 
 
+async def test_who_could_not_be_asked_in_its_turn_is_asked_again_by_the_next_run(estate: Estate, main: Place) -> None:
+    await sync_tags(estate)
+    server = next(each for each in servers(estate, main).values() if instance_of(each))
+    server.launch_configuration["copyTags"] = False
+    arn = server.record["arn"]
+    turn = next(DAY + timedelta(hours=hour) for hour in range(24) if is_in_turn(arn, DAY + timedelta(hours=hour)))
+    estate.faults(fail=[fail("GetLaunchConfiguration", "ConflictException", 409)])
+    assert (await sync_tags(estate, at=turn, places=(main,)))["status"] == "partial"
+    estate.faults()
+    assert figures(await sync_tags(estate, places=(main,))) == (6, 0, 5, 1, 0, 1)
+    assert server.launch_configuration["copyTags"] is True
+
+
+async def test_a_server_that_is_listed_twice_counts_once(estate: Estate, main: Place) -> None:
+    shown = drs_backends[main.account_id][main.region].source_servers
+    server_id, server = next((key, each) for key, each in shown.items() if instance_of(each))
+    shown[f"{server_id}-again"] = server
+    assert figures(await sync_tags(estate, places=(main,))) == (6, 5, 0, 1, 0, 5)
+
+
 async def test_servers_that_are_gone_leave_the_memory(estate: Estate, main: Place) -> None:
     await sync_tags(estate)
     gone, *rest = (key for key, each in servers(estate, main).items() if instance_of(each))
@@ -563,6 +583,15 @@ async def test_a_listing_that_breaks_on_page_two_syncs_page_one(estate: Estate, 
     assert (await sync_tags(estate))["serversUnchanged"] == tagged
 
 
+async def test_a_region_that_has_shown_servers_is_not_taken_for_an_unused_one(estate: Estate, main: Place) -> None:
+    estate.set(DRS_PAGE_SIZE="3")
+    estate.faults(fail=[fail("DescribeSourceServers", "UninitializedAccountException", 400, page=2)])
+    report = await sync_tags(estate)
+    assert report["status"] == "partial"
+    assert report["errors"][0]["code"] == "UninitializedAccountException"
+    assert main.account_id not in estate.status()["us-west-2"]["accounts"]
+
+
 async def test_a_denied_write_is_not_tried_for_every_server(found_estate: Callable[..., Estate]) -> None:
     estate = found_estate(a={"us-west-2": {"servers": 60}}, b={})
     deny = {"account_id": estate.names.a, "operations": ["TagResource"]}
@@ -637,6 +666,7 @@ async def test_a_server_deleted_meanwhile_is_skipped(operation: str, estate: Est
     report = await sync_tags(estate, places=(main,))
     assert report["status"] == "complete"
     assert figures(report)[:5] == (6, 4, 0, 2, 0)
+    assert estate.calls()["drs", "TagResource"] == (5 if operation == "TagResource" else 4)  # no more is asked of it
 
 
 async def test_a_record_that_cannot_be_read_costs_only_itself(estate: Estate, main: Place) -> None:

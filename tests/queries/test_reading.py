@@ -1,0 +1,100 @@
+"""The reader of the inventory table, against answers that no emulator gives."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from service.aws.door import AwsDoor
+from service.aws.dynamodb import Item, TableReader, encode
+from service.errors import AwsError
+from service.inventory.reading import InventoryReader, facts_of, is_server, seen_by
+from service.settings import Settings
+from tests.support.scripted import Answer, Request, answer, scripted_aws
+
+A, B = "111111111111", "222222222222"
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
+
+
+def item(account_id: str, number: int, **more: Any) -> dict[str, Any]:
+    arn = f"arn:aws:drs:us-west-2:{account_id}:source-server/s-{number}"
+    return encode({"sourceServerArn": arn, "stagingAccountId": account_id, **more})
+
+
+async def read(
+    script: Any, monkeypatch: pytest.MonkeyPatch, *, region: str = "us-west-2", accounts: tuple[str, ...] = (A, B)
+) -> tuple[dict[str, list[Item]], list[Request]]:
+    async with (
+        scripted_aws(script, monkeypatch) as aws,
+        AwsDoor(Settings(), lambda: NOW, reads_only=True) as door,
+    ):
+        reader = InventoryReader(TableReader(door.hub(), "inventory", "us-east-1"))
+        return await reader.by_account(region, accounts), aws.requests
+
+
+async def test_every_page_is_read_and_sorted_by_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    def script(request: Request) -> Answer:
+        if "ExclusiveStartKey" in request.params:
+            return answer({"Items": [item(B, 3), item(A, 4)]})
+        return answer({"Items": [item(A, 1), item(B, 2)], "LastEvaluatedKey": {"sourceServerArn": {"S": "x"}}})
+
+    found, requests = await read(script, monkeypatch)
+    assert {account_id: len(items) for account_id, items in found.items()} == {A: 2, B: 2}
+    assert [request.operation for request in requests] == ["Query", "Query"]
+    assert requests[0].params["IndexName"] == "ReplicationRegionIndex"
+    assert requests[1].params["ExclusiveStartKey"] == {"sourceServerArn": {"S": "x"}}
+
+
+@pytest.mark.parametrize(
+    ("region", "partition"),
+    [("us-west-2", "aws"), ("us-gov-west-1", "aws-us-gov"), ("cn-north-1", "aws-cn"), ("eusc-de-east-1", "aws-eusc")],
+)
+async def test_one_account_is_read_alone(region: str, partition: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, (request,) = await read(lambda _: answer({"Items": []}), monkeypatch, region=region, accounts=(A,))
+    prefix = request.params["ExpressionAttributeValues"][":prefix"]
+    assert prefix == {"S": f"arn:{partition}:drs:{region}:{A}:source-server/"}
+
+
+async def test_what_no_answer_shows_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    replication = {"dataReplicationState": "CONTINUOUS", "dataReplicationInitiation": {"steps": [{"name": "WAIT"}]}}
+    record = item(A, 1, contentHash="x", _inventoryMetadata={"a": 1}, dataReplicationInfo=replication)
+    found, _ = await read(lambda _: answer({"Items": [record]}), monkeypatch)
+    (kept,) = found[A]
+    assert set(kept) == {"sourceServerArn", "stagingAccountId", "dataReplicationInfo"}
+    assert kept["dataReplicationInfo"] == {"dataReplicationState": "CONTINUOUS"}
+
+
+async def test_an_answer_without_items_is_no_empty_region(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(AwsError, match="MalformedResponse"):
+        await read(lambda _: answer({"Count": 0}), monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("staging", "server"),
+    [(A, True), ("TOPOLOGY", False), ("", False), (None, False), (12, False), ("１" * 12, False)],  # noqa: RUF001
+)
+def test_bookkeeping_is_told_by_an_account_that_cannot_be(staging: object, *, server: bool) -> None:
+    assert is_server({"stagingAccountId": staging}) is server
+
+
+@pytest.mark.parametrize(
+    ("known", "account_id"),
+    [
+        ({"_queryAccount": B, "sourceServerArn": f"arn:aws:drs:us-west-2:{A}:source-server/s-1"}, B),
+        ({"sourceServerArn": f"arn:aws:drs:us-west-2:{A}:source-server/s-1"}, A),
+        ({"_queryAccount": "", "sourceServerArn": "nonsense"}, ""),
+        ({}, ""),
+    ],
+)
+def test_the_account_that_sees_a_server(known: dict[str, Any], account_id: str) -> None:
+    assert seen_by(known) == account_id
+
+
+def test_what_ec2_said_is_told_from_nothing_said() -> None:
+    assert facts_of({"tags": {"Name": "x"}}) is None
+    told = facts_of({"sourceTags": {"Name": "x"}})
+    assert told is not None
+    assert (told.tags, told.network) == ({"Name": "x"}, None)
+    assert facts_of({"ec2NetworkConfig": {"vpcId": "v"}, "sourceTags": "broken"}) is not None

@@ -1,0 +1,147 @@
+"""What callers may ask: parameters and filters, refused or understood before anything is read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.errors import RefusalError
+from service.queries.asked import InventoryAsked, ScopesAsked
+from service.queries.filters import Filters, parse_filters
+from service.settings import Settings
+
+SETTINGS = Settings(drs_excluded_regions=("sa-east-1",))
+A, B = "111111111111", "222222222222"
+
+
+def refused(given: dict[str, Any]) -> RefusalError:
+    with pytest.raises(RefusalError) as caught:
+        InventoryAsked.parse(given, SETTINGS)
+    orjson.dumps(caught.value.details)
+    orjson.dumps(caught.value.message)
+    return caught.value
+
+
+@pytest.mark.parametrize("given", [None, {}, {"region": None, "filters": "", "limit": "", "nextToken": ""}])
+def test_nothing_asked_means_everything(given: dict[str, Any] | None) -> None:
+    assert InventoryAsked.parse(given, SETTINGS) == InventoryAsked()
+
+
+def test_lists_are_taken_apart() -> None:
+    asked = ScopesAsked.parse({"accountId": f"{A}, {B},{A}", "regions": "us-west-2,,eu-west-1 "}, SETTINGS)
+    assert asked == ScopesAsked((A, B), ("us-west-2", "eu-west-1"))
+    both = {"region": "us-east-1", "regions": "us-west-2"}
+    assert ScopesAsked.parse(both, SETTINGS).regions == ("us-east-1",)
+
+
+@pytest.mark.parametrize(
+    ("given", "parameter"),
+    [
+        ({"region": "us-middle-1"}, "region"),
+        ({"regions": "us-west-2,../etc"}, "regions"),
+        ({"region": "sa-east-1"}, "region"),  # excluded
+        ({"region": ["us-west-2"]}, "region"),
+        ({"accountId": "12345678901"}, "accountId"),
+        ({"accountId": "１１１１１１１１１１１１"}, "accountId"),  # noqa: RUF001 - digits, but not ASCII
+        ({"accountId": 111111111111}, "accountId"),
+        ({"accountId": f"{A},x"}, "accountId"),
+        ({"sourceAccountId": "x"}, "sourceAccountId"),
+        ({"limit": "0"}, "limit"),
+        ({"limit": 1001}, "limit"),
+        ({"limit": "-1"}, "limit"),
+        ({"limit": "1e2"}, "limit"),
+        ({"limit": True}, "limit"),
+        ({"limit": 1.5}, "limit"),
+        ({"filters": "[]"}, "filters"),
+        ({"filters": "3"}, "filters"),
+        ({"filters": 3}, "filters"),
+        ({"filters": '{"hostName":"x"}'}, "filters"),
+        ({"filters": '{"hostname":3}'}, "filters.hostname"),
+        ({"filters": {"hostname": "\ud800"}}, "filters.hostname"),
+        ({"filters": {"\ud800": 1}}, "filters"),
+        ({"filters": '{"replicationState":["CONTINUOUS"]}'}, "filters.replicationState"),
+        ({"filters": '{"stagingAccountId":"abc"}'}, "filters.stagingAccountId"),
+        ({"filters": '{"minCpuCores":-1}'}, "filters.minCpuCores"),
+        ({"filters": '{"minCpuCores":"4"}'}, "filters.minCpuCores"),
+        ({"filters": '{"minCpuCores":true}'}, "filters.minCpuCores"),
+        ({"filters": {"minRamBytes": float("nan")}}, "filters.minRamBytes"),
+        ({"filters": {"minRamBytes": float("inf")}}, "filters.minRamBytes"),
+        ({"filters": {"minRamBytes": 10**40}}, "filters.minRamBytes"),
+        ({"nextToken": "%%%"}, "nextToken"),
+        ({"nextToken": "W10"}, "nextToken"),
+        ({"nextToken": 3}, "nextToken"),
+        ({"nextToken": "\u00e9"}, "nextToken"),
+    ],
+)
+def test_what_is_wrong_is_named(given: dict[str, Any], parameter: str) -> None:
+    error = refused(given)
+    assert (error.code, error.status, error.details["parameter"]) == ("INVALID_PARAMETER", 400, parameter)
+
+
+@pytest.mark.parametrize("text", ["{", " ", "nonsense", '{"a":NaN}', "\ud800"])
+def test_filters_that_are_no_json_are_refused(text: str) -> None:
+    error = refused({"filters": text})
+    assert (error.code, set(error.details)) == ("INVALID_PARAMETER", {"error"})
+
+
+def shown(host: str, state: str, staging: str, source: str, hardware: tuple[int, int]) -> dict[str, Any]:
+    return {
+        "hostname": host,
+        "replicationState": state,
+        "stagingAccountId": staging,
+        "sourceAccount": source,
+        "hardware": {"totalCores": hardware[0], "ramBytes": hardware[1]},
+    }
+
+
+HOSTS = st.text(st.sampled_from("aAbß-.1"), max_size=6)
+SERVERS = st.builds(
+    shown,
+    HOSTS,
+    st.sampled_from(["CONTINUOUS", "STALLED", "UNKNOWN"]),
+    st.sampled_from([A, B]),
+    st.sampled_from([A, B, ""]),
+    st.tuples(st.integers(0, 9), st.integers(0, 9)),
+)
+WANTED: dict[str, st.SearchStrategy[Any]] = {
+    "hostname": HOSTS,
+    "replicationState": st.sampled_from(["CONTINUOUS", "stalled", ""]),
+    "stagingAccountId": st.sampled_from([A, B]),
+    "sourceAccountId": st.sampled_from([A, B]),
+    "minCpuCores": st.integers(0, 9) | st.floats(0, 9),
+    "minRamBytes": st.integers(0, 9),
+}
+
+
+@given(st.lists(SERVERS, max_size=12), st.fixed_dictionaries({}, optional=WANTED))
+def test_filters_together_are_each_of_them_in_turn(servers: list[dict[str, Any]], wanted: dict[str, Any]) -> None:
+    together = parse_filters(wanted)
+    assert parse_filters(orjson.dumps(wanted).decode()) == together
+    left = servers
+    for name, value in wanted.items():
+        alone = parse_filters({name: value})
+        left = [server for server in left if alone.lets_through(server)]
+    assert [server for server in servers if together.lets_through(server)] == left
+
+
+@given(SERVERS)
+def test_no_filter_lets_everything_through(server: dict[str, Any]) -> None:
+    assert Filters().lets_through(server)
+    assert InventoryAsked().lets_through(server)
+
+
+def test_host_names_match_in_any_case() -> None:
+    server = shown("APP-Straße-01", "CONTINUOUS", A, A, (1, 1))
+    assert parse_filters({"hostname": "p-STRASSE"}).lets_through(server)
+    assert not parse_filters({"hostname": "p-.*"}).lets_through(server)
+
+
+def test_both_names_of_the_source_account_must_hold() -> None:
+    server = shown("x", "CONTINUOUS", A, B, (1, 1))
+    filters = f'{{"sourceAccountId":"{B}"}}'
+    assert InventoryAsked.parse({"sourceAccountId": B, "filters": filters}, SETTINGS).lets_through(server)
+    assert not InventoryAsked.parse({"sourceAccountId": A, "filters": filters}, SETTINGS).lets_through(server)

@@ -1,0 +1,204 @@
+"""How servers are shown, whatever the item looks like."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.inventory.servers import InstanceFacts, build_item, parse_server
+from service.models import Place
+from service.queries.live import items_of
+from service.queries.present import display_state, present
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+PLACE = Place("222222222222", "us-west-2")
+MEMBERS = {
+    "sourceServerID",
+    "hostname",
+    "fqdn",
+    "nameTag",
+    "sourceInstanceId",
+    "sourceIp",
+    "sourceMac",
+    "sourceRegion",
+    "sourceAccount",
+    "sourceAvailabilityZone",
+    "targetAvailabilityZone",
+    "os",
+    "state",
+    "replicationState",
+    "lagDuration",
+    "lastSeen",
+    "lastLaunchType",
+    "lastLaunchStatus",
+    "lastLaunchTime",
+    "replicatedStorageBytes",
+    "hardware",
+    "networkInterfaces",
+    "drsTags",
+    "tags",
+    "assignedToProtectionGroup",
+    "selectable",
+    "sourceServerArn",
+    "accountId",
+    "stagingAccountId",
+    "region",
+    "replicationRegion",
+}
+
+
+def item_of(record: dict[str, Any], **original: Any) -> dict[str, Any]:
+    server = parse_server(record)
+    assert not isinstance(server, str)
+    facts = InstanceFacts({"Environment": "from-ec2"})
+    return build_item(record, server, facts, PLACE, digest="", synced_at=NOW, written_at=NOW, original=original)
+
+
+def test_a_whole_item_shows_every_member(forward_record: dict[str, Any]) -> None:
+    shown = present(item_of(forward_record, originalSourceRegion="us-east-1", originalAccountId="222222222222"))
+    assert set(shown) == MEMBERS | {"originalSourceRegion", "originalAccountId"}
+    assert shown == {
+        **shown,
+        "sourceServerID": "s-3b8f0c91d27a4e56f",
+        "accountId": "222222222222",
+        "region": "us-west-2",
+        "hostname": "ip-10-10-4-21",
+        "fqdn": "ip-10-10-4-21.ec2.internal",
+        "nameTag": "app-web-01",
+        "sourceInstanceId": "i-0123456789abcdef0",
+        "sourceIp": "10.10.4.21",
+        "sourceMac": "0e:1f:2a:3b:4c:5d",
+        "sourceRegion": "us-east-1",
+        "sourceAccount": "111111111111",
+        "sourceAvailabilityZone": "us-east-1a",
+        "targetAvailabilityZone": "us-west-2b",
+        "os": "Linux version 6.1.112",
+        "state": "CONTINUOUS",
+        "replicationState": "CONTINUOUS",
+        "lagDuration": "P0D",
+        "lastSeen": "2026-11-23T11:34:53.114Z",
+        "lastLaunchType": "RECOVERY",
+        "lastLaunchStatus": "SUCCEEDED",
+        "lastLaunchTime": "2026-11-20T02:10:31.774Z",
+        "replicatedStorageBytes": 34359738368,
+        "assignedToProtectionGroup": None,
+        "selectable": True,
+    }
+    assert shown["hardware"] == {
+        "cpus": [
+            {"modelName": "Intel(R) Xeon(R) Platinum 8375C CPU @ 2.90GHz", "cores": 4},
+            {"modelName": "x", "cores": 2},
+        ],
+        "totalCores": 6,
+        "ramBytes": 16777216000,
+        "ramGiB": 15.62,
+        "disks": [{"deviceName": "/dev/nvme0n1", "bytes": 34359738368, "sizeGiB": 32.0}],
+        "totalDiskGiB": 32.0,
+    }
+    assert shown["networkInterfaces"] == [{"ips": ["10.10.4.21"], "macAddress": "0e:1f:2a:3b:4c:5d", "isPrimary": True}]
+    assert shown["tags"] == {"Name": "app-web-01", "Environment": "from-ec2", "lagDuration": "a tag"}
+
+
+def test_the_template_id_is_found_under_its_older_name() -> None:
+    assert present({"originalReplicationConfigTemplateId": "rct-1"})["originalReplicationConfigurationTemplateId"] == (
+        "rct-1"
+    )
+
+
+@pytest.mark.parametrize(
+    ("state", "word", "selectable"),
+    [
+        ("CONTINUOUS", "READY_FOR_RECOVERY", True),
+        ("INITIAL_SYNC", "SYNCING", False),
+        ("BACKLOG", "SYNCING", False),
+        ("RESCAN", "SYNCING", False),
+        ("CREATING_SNAPSHOT", "SYNCING", False),
+        ("STALLED", "STALLED", False),
+        ("", "UNKNOWN", False),
+    ],
+)
+def test_states_have_a_word_for_people(state: str, word: str, selectable: bool) -> None:  # noqa: FBT001 - a table
+    shown = present({"replicationState": state})
+    assert shown["selectable"] is selectable
+    assert display_state(shown)["state"] == word
+    assert display_state(shown)["replicationState"] == shown["replicationState"]
+
+
+NAMES = {
+    "sourceServerArn",
+    "sourceProperties",
+    "cpus",
+    "cores",
+    "disks",
+    "bytes",
+    "networkInterfaces",
+    "ips",
+    "identificationHints",
+    "hostname",
+    "dataReplicationInfo",
+    "replicatedDisks",
+    "replicatedStorageBytes",
+    "lifeCycle",
+    "lastLaunch",
+    "tags",
+    "Name",
+    "ramBytes",
+    "cpuModel",
+    "cpuCores",
+    "primaryIp",
+    "sourceTags",
+    "os",
+}
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text(st.characters(exclude_categories=("Cs",))),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(sorted(NAMES)), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(NAMES)), JSON, max_size=8))
+def test_nothing_makes_it_fail(item: dict[str, Any]) -> None:
+    shown = present(item)
+    assert set(shown) == MEMBERS
+    assert [name for name, value in shown.items() if value is None] == ["assignedToProtectionGroup"]
+    orjson.dumps({name: value for name, value in shown.items() if name not in {"tags", "drsTags"}})
+
+
+def test_a_server_from_drs_keeps_what_only_the_inventory_knows(forward_record: dict[str, Any]) -> None:
+    held = item_of(forward_record, originalAccountId="999999999999", topologyComplete=True)
+    renewed = {**forward_record, "tags": {"Name": "renamed", "Environment": "drs"}}
+    (item,), rejected = items_of([renewed], [held], PLACE, now=NOW)
+    assert rejected == ()
+    assert item["originalAccountId"] == "999999999999"
+    assert item["topologyComplete"] is True
+    assert item["tags"] == {"Name": "renamed", "Environment": "from-ec2"}
+    assert item["sourceTags"] == {"Environment": "from-ec2"}
+
+
+def test_tags_that_nobody_told_apart_add_to_those_of_drs(forward_record: dict[str, Any]) -> None:
+    arn = forward_record["arn"]
+    held = {"sourceServerArn": arn, "tags": {"Name": "old", "OnlyEc2": "x"}, "ec2NetworkConfig": {"vpcId": "vpc-1"}}
+    (item,), _ = items_of([forward_record], [held], PLACE, now=NOW)
+    assert item["tags"] == {**forward_record["tags"], "OnlyEc2": "x"}
+    assert item["ec2NetworkConfig"] == {"vpcId": "vpc-1"}
+
+
+def test_a_server_nobody_knew_has_no_original_topology(forward_record: dict[str, Any]) -> None:
+    (item,), _ = items_of([forward_record, forward_record], [], PLACE, now=NOW)
+    assert not [name for name in item if name.startswith("original") or name == "topologyComplete"]
+
+
+def test_records_that_cannot_be_used_are_named_once(forward_record: dict[str, Any]) -> None:
+    bad = {**forward_record, "arn": "nonsense"}
+    items, (trouble,) = items_of([bad, forward_record, bad], [], PLACE, now=NOW)
+    assert len(items) == 1
+    assert (trouble.code, trouble.account_id, trouble.region) == ("UnusableRecord", *PLACE)
