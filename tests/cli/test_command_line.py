@@ -28,7 +28,7 @@ def drs_sync(*arguments: str, **environment: str) -> subprocess.CompletedProcess
         capture_output=True,
         text=True,
         check=False,
-        timeout=90,
+        timeout=300,
     )
 
 
@@ -240,6 +240,7 @@ def test_a_bad_fleet_file_is_named_with_what_is_wrong(text: str, tmp_path: Path)
     assert "bad.yaml" in json.loads(done.stdout)["message"]
 
 
+@pytest.mark.timeout(300)
 def test_the_demo_shows_the_same_picture_for_less(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("AWS_"):

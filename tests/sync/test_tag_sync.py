@@ -285,6 +285,7 @@ async def test_a_region_that_drs_denies_costs_only_itself(estate: Estate, main: 
     assert report["accountResults"][0]["regionsFailed"] == ["us-west-2"]
     assert report["scopes"]["failed"] == 1
     assert main.account_id not in estate.status()["us-west-2"]["accounts"]
+    assert not any("sweepBegan" in row for row in estate.status().values())  # asking again would not help
 
 
 async def test_a_throttled_run_is_complete(estate: Estate) -> None:
@@ -496,6 +497,24 @@ async def test_a_fallback_fills_the_status_table_and_the_next_run_is_filtered(es
     assert report["apiCallReductionPercent"] > 80
     assert estate.calls()["dynamodb", "UpdateItem"] == 0  # counts in filtered mode are the inventory sync's
     assert estate.status() == rows
+
+
+async def test_what_a_fallback_taught_holds_at_once(estate: Estate) -> None:
+    settings = load_settings()
+    async with AwsDoor(settings, utc_now) as door:
+        table = Table(door.hub(), settings.drs_region_status_table, door.hub_region)
+        status = RegionStatusTable(table, utc_now, cache_s=3600, timeout_s=5)
+        sync = TagSync(door, settings, status, utc_now)
+        sources = [(await sync.run(Request()))["regionSource"] for _ in range(2)]
+    assert sources == ["fallback_table_empty", "status_table"]
+
+
+async def test_a_full_scan_drops_accounts_that_have_left(estate: Estate) -> None:
+    await sync_tags(estate)
+    estate.table("TARGET_ACCOUNTS_TABLE").delete_item(Key={"accountId": estate.names.b})
+    await sync_tags(estate, full_scan=True)
+    assert estate.counts() == {"eu-west-1": 3, "us-west-2": 6}
+    assert all(set(row["accounts"]) == {estate.names.a} for row in estate.status().values())
 
 
 async def test_a_full_scan_teaches_the_table_what_it_saw(estate: Estate) -> None:
@@ -712,26 +731,28 @@ async def test_a_run_out_of_time_reports_every_scope_and_writes_nothing(estate: 
 async def test_a_scope_that_is_cut_short_keeps_what_it_did_and_the_next_goes_on(
     found_estate: Callable[..., Estate],
 ) -> None:
-    estate = found_estate(a={"us-west-2": {"servers": 160}}, b={})
+    estate = found_estate(a={"us-west-2": {"servers": 320}}, b={})
     place = Place(estate.names.a, "us-west-2")
-    estate.set(SCOPE_DEADLINE_SECONDS="0.5")  # five of them; all servers would take four and a half seconds
+    estate.set(SCOPE_DEADLINE_SECONDS="1")  # five of them; all servers would take nine
     estate.faults(latency_ms={"drs": 150})
     report = await sync_tags(estate, places=(place,))
     assert report["status"] == "partial"
     assert {error["code"] for error in report["errors"]} == {"DeadlineExceeded"}
     seen, tagged, _, _, failed, _ = figures(report)
-    assert (seen, failed) == (160, 160 - tagged)
+    assert (seen, failed) == (320, 320 - tagged)
     await anyio.sleep(0.5)  # what was under way comes to its end there
     done = sum(bool(server.record["tags"]) for server in servers(estate, place).values())
     assert tagged <= done <= tagged + 16  # an answer that did not come in time is no success
+    key = {"accountId": f"_launch_settings#{place.account_id}#{place.region}"}
+    assert len(estate.table("TAG_SYNC_CONFIG_TABLE").get_item(Key=key)["Item"]["settled"]) >= tagged
     estate.faults()
     estate.calls()
     estate.set(SCOPE_DEADLINE_SECONDS="60")
-    assert figures(await sync_tags(estate, places=(place,), at=DAY))[:3] == (160, 160 - done, done)
+    assert figures(await sync_tags(estate, places=(place,), at=DAY))[:3] == (320, 320 - done, done)
     in_turn = sum(is_in_turn(server.record["arn"], DAY) for server in servers(estate, place).values())
     calls = estate.calls()
-    assert calls["drs", "TagResource"] == 160 - done
-    assert calls["drs", "GetLaunchConfiguration"] <= 160 - tagged + in_turn
+    assert calls["drs", "TagResource"] == 320 - done
+    assert calls["drs", "GetLaunchConfiguration"] <= 320 - tagged + in_turn
 
 
 async def test_two_runs_at_once_end_as_one_would(estate: Estate) -> None:
