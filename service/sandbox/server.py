@@ -24,6 +24,7 @@ from service.sandbox.functions import Invocation
 from service.sandbox.gate import Gate
 from service.sandbox.listener import Listener, ListenerError
 from service.sandbox.moto_drs.register import register
+from service.sandbox.quick_dynamodb import register_handler
 from service.sandbox.seed import Seeder
 from service.sandbox.tables import table_environment
 
@@ -53,6 +54,7 @@ class Sandbox:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         register()
+        register_handler()
         self._address = host, port
         self._listener: Listener | None = None
         self._seeder = Seeder(fleet)

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 from moto.dynamodb.models import dynamodb_backends
 
 from service.sandbox.declared import Account, Fleet, Tables
+from service.sandbox.quick_dynamodb import quicken
 
 __all__ = ["create_tables", "put_account_rows", "put_hub_row", "table_environment"]
 
@@ -69,6 +70,7 @@ def create_tables(fleet: Fleet) -> None:
             deletion_protection_enabled=False,
             warm_throughput=None,
         )
+        quicken(backend.get_table(name))
         backend.update_time_to_live(name, {"AttributeName": "TTL", "Enabled": True})
 
 
