@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+import pytest
 from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
@@ -185,3 +186,12 @@ def test_of_many_conditional_writes_at_once_one_wins(sandbox: Sandbox, client: C
     with ThreadPoolExecutor(8) as pool:
         outcomes = Counter(pool.map(write, range(40)))
     assert outcomes == {"written": 1, "ConditionalCheckFailedException": 39}
+
+
+def test_an_item_of_more_than_400_kb_is_refused(sandbox: Sandbox, client: Client) -> None:
+    dynamodb, table = client("dynamodb"), sandbox.environment()["SOURCE_SERVER_INVENTORY_TABLE"]
+    key = {"sourceServerArn": {"S": "arn:1"}, "stagingAccountId": {"S": "444455556666"}}
+    dynamodb.put_item(TableName=table, Item={**key, "big": {"S": "x" * 400_000}})
+    with pytest.raises(ClientError, match="Item size has exceeded the maximum allowed size"):
+        dynamodb.put_item(TableName=table, Item={**key, **{f"part{n}": {"S": "x" * 100_000} for n in range(5)}})
+    assert set(dynamodb.get_item(TableName=table, Key=key)["Item"]) == {*key, "big"}
