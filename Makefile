@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test bench check format lock clean
+.PHONY: demo test bench bench-check check format lock clean
 .DELETE_ON_ERROR:
 
 demo: $(READY)                       ## run the main job on the embedded sandbox
@@ -15,6 +15,9 @@ test: $(READY)                       ## run every test
 
 bench: $(READY)                      ## measure against the sandbox in another process
 	$(BIN)/python -m benchmarks
+
+bench-check: $(READY)                ## the same; fails when a target is missed
+	$(BIN)/python -m benchmarks --check
 
 check: $(READY)                      ## format, lint, strict types, direction of imports
 	$(BIN)/ruff format --check .

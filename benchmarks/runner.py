@@ -1,0 +1,136 @@
+"""Plays scenarios: contestants in processes of their own, against a simulated AWS in another one."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from benchmarks.scenarios import Run, Scenario
+from benchmarks.world import COMMAND, World, WorldError, opened
+
+__all__ = ["Result", "percentile", "play"]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one contestant needed for one job.
+
+    Attributes:
+        wall_s: from start to end of its process; seconds.
+        seconds: its own clock around the work, start of the process left out; one figure for each repetition.
+        cpu_s: its CPU time, user and system.
+        peak_mb: its largest resident memory, or this process's own where that is larger: Linux hands it on to a child.
+        calls: requests that the simulated AWS received, by "service:Operation".
+        facts: what it said of the outcome.
+    """
+
+    scenario: str
+    run: str
+    contestant: str
+    wall_s: float
+    seconds: tuple[float, ...]
+    cpu_s: float
+    peak_mb: float
+    calls: Mapping[str, int]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def figure(self, name: str) -> float:
+        """Give a figure by name: work_s, p95_s, wall_s, cpu_s, peak_mb, <service>_calls, or a number it said.
+
+        Raises:
+            KeyError: there is no such figure.
+        """
+        if name == "work_s":
+            return percentile(self.seconds, 0.5)
+        if name == "p95_s":
+            return percentile(self.seconds[1:] or self.seconds, 0.95)  # the first answer of a process is not warm
+        if name in {"wall_s", "cpu_s", "peak_mb"}:
+            return float(getattr(self, name))
+        if name.endswith("_calls"):
+            service = name.removesuffix("_calls")
+            return sum(count for call, count in self.calls.items() if call.split(":")[0] == service)
+        return float(self.facts[name])
+
+    def as_json(self) -> dict[str, Any]:
+        """Give it as JSON members."""
+        return asdict(self)
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """Give the value that a share of the values do not exceed (nearest rank)."""
+    return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
+
+
+def play(scenario: Scenario, *, quick: bool, tell: Callable[[str], None]) -> Iterator[Result]:
+    """Play a scenario, and give the result of each run as it ends.
+
+    Args:
+        scenario: what to play.
+        quick: with its small fleet.
+        tell: is told what happens next.
+
+    Raises:
+        WorldError: the simulated AWS did not come up, or a contestant failed.
+    """
+    with ExitStack() as stack:
+        world: World | None = None
+        for run in scenario.runs:
+            if world is None or run.fresh:
+                stack.close()
+                tell(f"{scenario.name}: preparing")
+                world = stack.enter_context(_prepared(scenario, quick=quick))
+            tell(f"{scenario.name}: {run.name}")
+            yield _measured(scenario, run, world)
+
+
+@contextmanager
+def _prepared(scenario: Scenario, *, quick: bool) -> Iterator[World]:
+    with opened(scenario.quick_fleet if quick else scenario.fleet) as world:
+        for command in scenario.prepare:
+            world.prepare(command)
+        world.faults(scenario.weather)
+        yield world
+
+
+def _words(run: Run) -> list[str]:
+    if run.contestant == "drs_sync":
+        return [COMMAND, *run.job.split(), "--output", "json"]
+    options = [word for name, value in run.options.items() for word in (f"--{name}", str(value))]
+    return [sys.executable, "-m", f"benchmarks.contestants.{run.contestant}", run.job, *options]
+
+
+def _measured(scenario: Scenario, run: Run, world: World) -> Result:
+    world.forget_calls()
+    with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as complained:
+        began = time.perf_counter()
+        process = subprocess.Popen(_words(run), env=world.environment, stdout=said, stderr=complained)
+        _, status, used = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - began
+        process.returncode = os.waitstatus_to_exitcode(status)
+        said.seek(0)
+        complained.seek(0)
+        if process.returncode:
+            words = complained.read()[-3000:].decode(errors="replace")
+            raise WorldError(f"{scenario.name}: {run.name} ended with exit code {process.returncode}\n{words}")
+        answer: dict[str, Any] = json.loads(said.read())
+    seconds = answer.pop("seconds", None) or [answer["durationSeconds"]]
+    return Result(
+        scenario.name,
+        run.name,
+        run.contestant,
+        wall_s=wall,
+        seconds=tuple(seconds),
+        cpu_s=used.ru_utime + used.ru_stime,
+        peak_mb=used.ru_maxrss / 1024,
+        calls={f"{service}:{operation}": count for (service, operation), count in sorted(world.calls().items())},
+        facts={name: value for name, value in answer.items() if isinstance(value, (int, float, str))},
+    )

@@ -1,0 +1,119 @@
+"""The scenarios, as data: a fleet, the weather, what is done beforehand, and who does what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Final
+
+from benchmarks.fleets import Fleet, inventory_fleet, staging_fleet, tags_fleet
+
+__all__ = ["SCENARIOS", "Run", "Scenario"]
+
+# DRS's own latency is not published; 80 ms is what the targets are stated for. The others are typical in one region.
+_LATENCY: Final = MappingProxyType({"latency_ms": {"drs": 80, "sts": 30, "ec2": 40, "dynamodb": 5}})
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One contestant at one job.
+
+    Attributes:
+        name: what the result is called.
+        contestant: module in `benchmarks.contestants`.
+        job: what it is to do.
+        fresh: in a simulated AWS of its own; else in the one that the run before left.
+        options: further options of the contestant, by their long names.
+    """
+
+    name: str
+    contestant: str
+    job: str
+    fresh: bool = False
+    options: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A question and its answer's ingredients.
+
+    Attributes:
+        name: for the command line and the thresholds.
+        title: one line for the report.
+        fleet, quick_fleet: the fleet, and a small one of the same shape for a test run.
+        prepare: commands of drs-sync that run beforehand, in good weather and unmeasured.
+        runs: who does what, in order.
+        weather: faults of the sandbox while it is measured.
+    """
+
+    name: str
+    title: str
+    fleet: Fleet
+    quick_fleet: Fleet
+    runs: tuple[Run, ...]
+    prepare: tuple[str, ...] = ("sync inventory",)
+    weather: Mapping[str, Any] = field(default_factory=lambda: _LATENCY)
+
+
+SCENARIOS: Final = (
+    Scenario(
+        "staging_new",
+        "1,200 servers new in the staging accounts of two targets, four active regions",
+        staging_fleet(targets=2, regions=4, servers=75),
+        staging_fleet(targets=2, regions=2, servers=3),
+        (
+            Run("new", "drs_sync", "sync staging"),
+            Run("again", "drs_sync", "sync staging"),
+            Run("reference", "sequential", "staging", fresh=True, options={"sample": 40}),
+        ),
+    ),
+    Scenario(
+        "tags_new",
+        "1,800 servers of two targets bear none of their instances' tags in DRS yet, three active regions",
+        tags_fleet(targets=2, regions=3, servers=300),
+        tags_fleet(targets=2, regions=2, servers=3),
+        (
+            Run("new", "drs_sync", "sync tags"),
+            Run("again", "drs_sync", "sync tags"),
+            Run("reference", "sequential", "tags", fresh=True, options={"sample": 40}),
+        ),
+    ),
+    Scenario(
+        "extended_query",
+        "extended servers across two targets, four active regions, 1,200 of them",
+        staging_fleet(targets=2, regions=4, servers=75),
+        staging_fleet(targets=2, regions=2, servers=3),
+        (
+            Run("fresh", "drs_sync_query", "get_extended_source_servers", options={"times": 10}),
+            Run("stale", "drs_sync_query", "get_extended_source_servers", options={"times": 3, "fresh-seconds": 1}),
+            Run("reference", "sequential", "extended"),
+        ),
+        prepare=("sync inventory", "sync staging", "sync inventory"),
+    ),
+    Scenario(
+        "inventory_query",
+        "a query for 1,500 servers of one target, three active regions",
+        inventory_fleet(targets=1, regions=3, servers=500),
+        inventory_fleet(targets=1, regions=2, servers=5),
+        (
+            Run("fresh", "drs_sync_query", "get_source_server_inventory", options={"times": 40}),
+            Run("region_status", "drs_sync_query", "region_status", options={"times": 40}),
+            Run("reference", "sequential", "inventory"),
+        ),
+        weather=MappingProxyType({"latency_ms": {"drs": 80, "sts": 30, "ec2": 40}}),
+    ),
+    Scenario(
+        "inventory_sync",
+        "the inventory sync of two targets with three active regions, 100 servers in each",
+        inventory_fleet(targets=2, regions=3, servers=100),
+        inventory_fleet(targets=2, regions=2, servers=3),
+        (
+            Run("first", "drs_sync", "sync inventory"),
+            Run("again", "drs_sync", "sync inventory"),
+            Run("reference", "sequential", "inventory", fresh=True),
+            Run("threads", "threads", "inventory", fresh=True),
+        ),
+        prepare=(),
+    ),
+)

@@ -1,0 +1,66 @@
+"""Results as plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from benchmarks.runner import Result, percentile
+from benchmarks.targets import Judged
+
+__all__ = ["render"]
+
+_HEAD: Final = (
+    "scenario",
+    "run",
+    "by",
+    "process s",
+    "work s",
+    "95 % s",
+    "CPU s",
+    "MB",
+    "drs",
+    "sts",
+    "ec2",
+    "dynamodb",
+)
+
+
+def render(results: Sequence[Result], judged: Sequence[Judged]) -> str:
+    """Write a table of the runs, and one of the targets."""
+    runs = _table([_HEAD, *(_row(result) for result in results)])
+    if not judged:
+        return runs
+    targets = _table(
+        [
+            ("target", "bound", "measured", "met"),
+            *(
+                (
+                    f"{each.target.scenario}: {each.target.what}",
+                    each.target.bound,
+                    f"{each.value:.3g}",
+                    "yes" if each.met else "NO",
+                )
+                for each in judged
+            ),
+        ]
+    )
+    return f"{runs}\n\n{targets}"
+
+
+def _row(result: Result) -> tuple[str, ...]:
+    reckoned = "~" if "reckoned_s" in result.facts else ""
+    work = f"{reckoned}{percentile(result.seconds, 0.5):.3g}"
+    late = f"{result.figure('p95_s'):.3g}" if len(result.seconds) > 1 else ""
+    figures = (f"{result.wall_s:.1f}", work, late, f"{result.cpu_s:.1f}", f"{result.peak_mb:.0f}")
+    calls = (f"{result.figure(f'{service}_calls'):.0f}" for service in ("drs", "sts", "ec2", "dynamodb"))
+    return (result.scenario, result.run, result.contestant, *figures, *calls)
+
+
+def _table(rows: Iterable[Sequence[str]]) -> str:
+    lines = list(rows)
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    ruled = [lines[0], ["-" * width for width in widths], *lines[1:]]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in ruled
+    )

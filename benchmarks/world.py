@@ -1,0 +1,105 @@
+"""A simulated AWS in another process: `drs-sync sandbox`, watched and changed through its control endpoints."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, cast
+from urllib.request import Request, urlopen
+
+from benchmarks.fleets import Fleet
+
+__all__ = ["COMMAND", "World", "WorldError", "opened"]
+
+COMMAND: Final = str(Path(sys.executable).with_name("drs-sync"))
+_ANSWERS_WITHIN_S: Final = 30.0
+
+
+class WorldError(RuntimeError):
+    """The simulated AWS did not come up, or a preparing command failed."""
+
+
+class World:
+    """A running simulated AWS."""
+
+    def __init__(self, endpoint: str, environment: Mapping[str, str]) -> None:
+        self._endpoint = endpoint
+        nowhere = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+        self.environment = {**os.environ, **nowhere, **environment}
+
+    def faults(self, faults: Mapping[str, Any]) -> None:
+        """Let these faults rule, and no others."""
+        self._ask("PUT", "faults", faults)
+
+    def calls(self) -> Counter[tuple[str, str]]:
+        """Give the calls received, by service and operation."""
+        counts: Counter[tuple[str, str]] = Counter()
+        for call in self._ask("GET", "calls")["calls"]:
+            counts[call["service"], call["operation"]] += call["count"]
+        return counts
+
+    def forget_calls(self) -> None:
+        """Count calls from zero again."""
+        self._ask("DELETE", "calls")
+
+    def prepare(self, command: str) -> None:
+        """Run a command of drs-sync to its end, unmeasured.
+
+        Raises:
+            WorldError: it did not end in "complete".
+        """
+        words = [COMMAND, *command.split(), "--output", "json"]
+        done = subprocess.run(words, env=self.environment, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise WorldError(
+                f"drs-sync {command}: exit code {done.returncode}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
+            )
+
+    def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        data = None if body is None else json.dumps(dict(body)).encode()
+        request = Request(f"{self._endpoint}/sandbox/{path}", data=data, method=method)  # noqa: S310 - our own loopback
+        with urlopen(request, timeout=_ANSWERS_WITHIN_S) as answer:  # noqa: S310
+            return cast("dict[str, Any]", json.load(answer))
+
+
+@contextmanager
+def opened(fleet: Fleet) -> Iterator[World]:
+    """Start a simulated AWS with a fleet, and end it afterwards.
+
+    Raises:
+        WorldError: it did not come up.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "fleet.json")
+        path.write_text(json.dumps(fleet), encoding="utf-8")
+        log = Path(folder, "log")
+        with log.open("wb") as errors:
+            process = subprocess.Popen(
+                [COMMAND, "sandbox", "--port", "0", "--fleet", str(path)], stdout=subprocess.PIPE, stderr=errors
+            )
+        try:
+            said = _first_document(process)
+            if said is None:
+                raise WorldError(f"the sandbox did not come up: {log.read_text(encoding='utf-8')[-2000:]}")
+            yield World(said["endpoint"], said["environment"])
+        finally:
+            process.terminate()
+            process.communicate()
+
+
+def _first_document(process: subprocess.Popen[bytes]) -> dict[str, Any] | None:
+    """Read the JSON document that the sandbox prints when it is ready; None when it ends instead."""
+    text = b""
+    assert process.stdout is not None  # noqa: S101 - it is a pipe
+    for line in process.stdout:
+        text += line
+        if line.startswith(b"}"):
+            return cast("dict[str, Any]", json.loads(text))
+    return None

@@ -1,0 +1,147 @@
+"""The benchmarks measure what they say, judge it by their targets, and small ones run to their end."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks import page, table
+from benchmarks.__main__ import main
+from benchmarks.contestants.plain import REGIONS
+from benchmarks.runner import Result, percentile
+from benchmarks.scenarios import SCENARIOS
+from benchmarks.targets import Target, judge, load
+from service.sandbox.declared import Fleet
+from service.sandbox.faults import Faults
+from service.sandbox.fleet import parse_model
+from service.settings import DEFAULT_REGIONS
+
+SECONDS = st.lists(st.floats(0, 1000), min_size=1)
+
+
+def _result(run: str = "new", *, scenario: str = "s", **more: Any) -> Result:
+    members = {"contestant": "drs_sync", "wall_s": 4.0, "seconds": (3.0,), "cpu_s": 1.0, "peak_mb": 50.0, "calls": {}}
+    return Result(scenario, run, **{**members, **more})
+
+
+@given(SECONDS, st.floats(0.01, 1))
+def test_a_percentile_is_a_value_that_enough_values_do_not_exceed(seconds: list[float], share: float) -> None:
+    value = percentile(seconds, share)
+    assert value in seconds
+    assert sum(each <= value for each in seconds) >= share * len(seconds) - 1e-9
+    assert sum(each < value for each in seconds) < share * len(seconds)
+
+
+@pytest.mark.parametrize(
+    ("figure", "value"),
+    [
+        ("wall_s", 4.0),
+        ("work_s", 2.0),
+        ("p95_s", 3.0),  # the first, 9 s, is cold
+        ("drs_calls", 7),
+        ("sts_calls", 0),
+        ("serversExtended", 5),
+    ],
+)
+def test_figures_by_name(figure: str, value: float) -> None:
+    calls = {"drs:DescribeSourceServers": 3, "drs:TagResource": 4, "dynamodb:Scan": 1}
+    result = _result(seconds=(9.0, 1.0, 2.0, 3.0, 1.0), calls=calls, facts={"serversExtended": 5})
+    assert result.figure(figure) == value
+
+
+def test_a_figure_that_nobody_gave_is_an_error() -> None:
+    with pytest.raises(KeyError):
+        _result().figure("serversExtended")
+
+
+@pytest.mark.parametrize(
+    ("bound", "met"),
+    [
+        ({"exactly": 4}, True),
+        ({"exactly": 3}, False),
+        ({"at_most": 4}, True),
+        ({"at_most": 3.9}, False),
+        ({"at_least": 4}, True),
+        ({"at_least": 4.1}, False),
+        ({"at_least": 1, "at_most": 3}, False),
+    ],
+)
+def test_targets_are_judged(bound: dict[str, float], *, met: bool) -> None:
+    [judged] = judge([Target("w", "s", "new", "wall_s", **bound)], [_result()])
+    assert (judged.value, judged.met) == (4.0, met)
+
+
+def test_a_ratio_is_the_other_run_over_this_one() -> None:
+    target = Target("w", "s", "new", "wall_s", over="reference", over_figure="work_s", at_least=20)
+    results = [_result(), _result("reference", seconds=(100.0,))]
+    [judged] = judge([target], results)
+    assert (judged.value, judged.met) == (25.0, True)
+    assert judge([target], results[:1]) == []  # nothing to compare with
+    assert judge([target], [_result(scenario="other")]) == []
+
+
+def test_every_target_speaks_of_a_run_that_is_played() -> None:
+    runs = {(scenario.name, run.name) for scenario in SCENARIOS for run in scenario.runs}
+    for target in load():
+        assert (target.scenario, target.run) in runs
+        assert target.over is None or (target.scenario, target.over) in runs
+        assert target.bound
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+def test_fleets_and_weather_are_what_the_sandbox_takes(scenario: Any) -> None:
+    parse_model(Faults, scenario.weather, scenario.name)
+    for fleet in (scenario.fleet, scenario.quick_fleet):
+        parse_model(Fleet, fleet, scenario.name)
+
+
+def test_the_plain_way_scans_the_same_regions() -> None:
+    assert set(REGIONS) == set(DEFAULT_REGIONS.split())
+
+
+def test_the_page_shows_words_as_words() -> None:
+    result = _result(run="<b>", calls={"drs:X": 1})
+    target = {"what": "<script>", "scenario": "s", "bound": "at most 1", "value": 2.0, "met": False}
+    text = page.render(
+        {"machine": {"cpus": 2}, "results": [json.loads(json.dumps(result.as_json()))], "targets": [target]}
+    )
+    assert "<script>" not in text
+    assert "<b>" not in text
+    assert "&lt;script&gt;" in text
+
+
+def test_a_missed_target_shows_in_the_table() -> None:
+    [judged] = judge([Target("fast", "s", "new", "wall_s", at_most=1)], [_result()])
+    assert table.render([_result()], [judged]).splitlines()[-1].split() == ["s:", "fast", "at", "most", "1", "4", "NO"]
+
+
+def test_a_scenario_that_does_not_exist_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["nope"])
+    assert ended.value.code == 2
+    assert "inventory_query" in capsys.readouterr().err
+
+
+@pytest.mark.timeout(300)
+def test_small_scenarios_run_to_their_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = tmp_path / "results.json"
+    assert (
+        main(["staging_new", "inventory_query", "--quick", "--json", str(found), "--html", str(tmp_path / "page.html")])
+        == 0
+    )
+    results = {(each["scenario"], each["run"]): each for each in json.loads(found.read_text())["results"]}
+    new, again = results["staging_new", "new"], results["staging_new", "again"]
+    assert new["calls"]["drs:CreateExtendedSourceServer"] == 24
+    assert new["facts"]["serversExtended"] == 24
+    assert again["facts"]["serversExtended"] == 0
+    assert results["staging_new", "reference"]["facts"]["servers"] == 24  # both saw the same work
+    fresh = results["inventory_query", "fresh"]
+    assert not [call for call in fresh["calls"] if call.startswith("drs:")]
+    assert fresh["facts"]["servers"] == results["inventory_query", "reference"]["facts"]["servers"] == 10
+    assert (tmp_path / "page.html").read_text().startswith("<!doctype html>")
+    assert "staging_new" in capsys.readouterr().out
