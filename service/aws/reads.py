@@ -15,7 +15,7 @@ __all__ = ["READS", "WriteRefusedError", "refuse_writes"]
 # Everything the query function may ask of AWS, by service. Its IAM policy is held against this table.
 READS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {
-        "drs": frozenset({"DescribeSourceServers"}),
+        "drs": frozenset({"DescribeRecoveryInstances", "DescribeSourceServers"}),
         "dynamodb": frozenset({"BatchGetItem", "GetItem", "Query", "Scan"}),
         "ec2": frozenset({"DescribeInstances", "DescribeRegions"}),
         "lambda": frozenset({"Invoke"}),  # no read: asks the data-management function to refresh what was stale

@@ -10,7 +10,7 @@ import typer
 from typer.exceptions import Exit, TyperException
 
 from service import __version__
-from service.cli import accounts, doctor, extended, regions, sandbox, servers, syncs
+from service.cli import accounts, doctor, extended, failback, regions, sandbox, servers, syncs
 from service.cli.output import Output, fail
 
 __all__ = ["main", "run"]
@@ -30,6 +30,7 @@ cli.add_typer(sync, name="sync")
 cli.command("regions")(regions.show_regions)
 cli.command("servers")(servers.show_servers)
 cli.command("extended")(extended.show_extended)
+cli.command("failback")(failback.show_failback)
 accounts_group = typer.Typer(no_args_is_help=True, help="Show the target accounts, and change their staging accounts.")
 accounts_group.command("list")(accounts.list_accounts)
 accounts_group.command("add-staging")(accounts.add_staging)

@@ -14,11 +14,12 @@ from service.handlers.front import Asked, Front, Operation, Reply, Route
 from service.handlers.host import Host
 from service.handlers.query_app import QueryApp, open_query_app
 from service.handlers.replies import envelope, error_body
-from service.queries.asked import InventoryAsked, ScopesAsked, ServersAsked, account_asked
+from service.queries.asked import InventoryAsked, ScopesAsked, ServersAsked, account_asked, text_required
 from service.settings import load_settings
 
 __all__ = [
     "get_drs_source_servers",
+    "get_failback_topology",
     "get_staging_accounts_direct",
     "handle_discover_staging_accounts",
     "handle_get_extended_source_servers",
@@ -47,6 +48,11 @@ async def handle_get_extended_source_servers(app: QueryApp, asked: Asked) -> Rep
     """Give the extended source servers of all targets, or some, in active regions."""
     answer = await app.extended.run(ScopesAsked.parse(asked.members, app.settings))
     return Reply(await app.told("get_extended_source_servers", answer))
+
+
+async def get_failback_topology(app: QueryApp, asked: Asked) -> Reply:
+    """Tell where a server came from, how it is now, and how it goes back; `id` is any name it is known by."""
+    return Reply(await app.failback.run(text_required(asked.members, "id")))
 
 
 async def handle_discover_staging_accounts(app: QueryApp, asked: Asked) -> Reply:
@@ -89,6 +95,7 @@ OPERATIONS: Final[Mapping[str, Operation[QueryApp]]] = MappingProxyType(
         "get_extended_source_servers": Operation(
             handle_get_extended_source_servers, lambda asked: ScopesAsked.parse(asked.members, load_settings())
         ),
+        "get_failback_topology": Operation(get_failback_topology, lambda asked: text_required(asked.members, "id")),
         "discover_staging_accounts": Operation(handle_discover_staging_accounts, _check_target, bare_errors=True),
         "validate_staging_account": Operation(handle_validate_staging_account),
         "get_staging_accounts": Operation(get_staging_accounts_direct, _check_target),
@@ -102,6 +109,7 @@ ROUTES: Final = (
     Route("GET", "/drs/source-server-inventory", "get_source_server_inventory"),
     Route("GET", "/drs/source-servers", "get_drs_source_servers"),
     Route("GET", "/drs/extended-source-servers", "get_extended_source_servers"),
+    Route("GET", "/drs/failback", "get_failback_topology"),
     Route("GET", "/accounts/targets/{id}/staging-accounts/discover", "discover_staging_accounts", _TARGET),
     Route("GET", "/accounts/{id}/staging-accounts/discover", "discover_staging_accounts", _TARGET),
     Route("POST", "/staging-accounts/validate", "validate_staging_account"),

@@ -18,6 +18,7 @@ from service.errors import AwsError
 from service.models import Now, Place
 from service.queries.answer import Answer
 from service.queries.extended import ExtendedQuery
+from service.queries.failback.query import FailbackQuery
 from service.queries.inventory import InventoryQuery
 from service.queries.servers import ServersQuery
 from service.queries.staging import StagingQueries
@@ -67,6 +68,7 @@ class QueryApp:
     extended: ExtendedQuery
     staging: StagingQueries
     validation: StagingValidation
+    failback: FailbackQuery
     refresher: Refresher | None
     _asked_at: dict[Place, float] = field(default_factory=dict)
 
@@ -125,6 +127,7 @@ async def open_query_app(
             ExtendedQuery(door, settings, status, now),
             StagingQueries(door, settings, status, now),
             StagingValidation(door, settings),
+            FailbackQuery(door, settings, now),
             refresher,
         )
 

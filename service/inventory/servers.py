@@ -17,7 +17,7 @@ from service.models import Place, iso
 __all__ = ["InstanceFacts", "SourceServer", "build_item", "content_hash", "instance_facts", "parse_server"]
 
 # Raised when the shape of items changes, so that every item is written anew once.
-_ITEM_FORMAT: Final = 1
+_ITEM_FORMAT: Final = 2
 
 # Members that move all the time without telling anything; the lag is kept in coarse steps instead.
 _VOLATILE: Final = frozenset(

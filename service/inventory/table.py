@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from service.aws.dynamodb import Item
 from service.aws.dynamodb_write import Table
+from service.fanout import fan_out
+from service.inventory import history
+from service.inventory.lineage import LineageReader
 from service.inventory.servers import InstanceFacts
 from service.inventory.topology import topology_key
 from service.models import Place, iso, parse_iso
@@ -28,7 +31,12 @@ _WANTED: Final = (
     "originalAccountId",
     "originalReplicationConfigurationTemplateId",
     "originalReplicationConfigTemplateId",
+    "lineageArn",
+    "lineageNames",
 )
+_BATCH: Final = 25  # BatchWriteItem's own limit
+_BATCHES_AT_ONCE: Final = 8
+_HISTORY_TRIES: Final = 4
 
 
 class ItemKey(NamedTuple):
@@ -54,6 +62,7 @@ class InventoryTable:
 
     def __init__(self, table: Table) -> None:
         self._table = table
+        self.names = LineageReader(table)
 
     async def held(self, place: Place, *, partition: str) -> dict[ItemKey, Held]:
         """Give what the table holds of one (account, region).
@@ -78,6 +87,13 @@ class InventoryTable:
     async def write(self, items: Iterable[Mapping[str, Any]]) -> None:
         """Put whole items in batches. Raises AwsError when some could not be written."""
         await self._table.put_many(items)
+
+    async def remember(self, bookkeeping: Sequence[Mapping[str, Any]]) -> None:
+        """Put bookkeeping items, several batches at once. Raises AwsError when some could not be written."""
+        batches = [bookkeeping[start : start + _BATCH] for start in range(0, len(bookkeeping), _BATCH)]
+        async with fan_out(batches, self._table.put_many, at_once=_BATCHES_AT_ONCE) as done:
+            async for _ in done:
+                pass
 
     async def check(self) -> None:
         """Make sure that the table is there with the keys expected. Raises AwsError."""
@@ -113,6 +129,31 @@ class InventoryTable:
         known = {name: value for name, value in found.items() if value is not None}
         await self._table.fill(key, known, "attribute_exists( #sourceServerArn )")
         return await self._table.get(key) or {}
+
+    async def add_history(self, lineage: str, entry_of: Callable[[Item], Mapping[str, Any] | None]) -> bool:
+        """Append to the history of a topology, if there is one; its originals stay as they are.
+
+        Another run may append meanwhile: then what it wrote is read, and `entry_of` decides anew what there is to add.
+        Tells whether something was written.
+        """
+        key = topology_key(lineage)
+        for _ in range(_HISTORY_TRIES):
+            topology = await self._table.get(key)
+            entry = entry_of(topology) if topology is not None else None
+            if topology is None or entry is None:
+                return False
+            before = topology.get(history.ATTRIBUTE)
+            unchanged = (
+                f"attribute_not_exists( #{history.ATTRIBUTE} )"
+                if before is None
+                else (f"#{history.ATTRIBUTE} = :before")
+            )
+            entries = history.appended(history.history_of(topology), dict(entry))
+            condition = f"attribute_exists( #sourceServerArn ) AND {unchanged}"
+            values = {} if before is None else {"before": before}
+            if await self._table.update_if(key, {history.ATTRIBUTE: entries}, condition, values):
+                return True
+        return False
 
     async def refresh_copy(self, key: ItemKey, copies: Mapping[str, Any]) -> None:
         """Bring the topology attributes of an inventory item up to date, if the item is still there."""

@@ -36,6 +36,14 @@ def text_asked(given: Parameters, name: str) -> str:
     return value.strip()
 
 
+def text_required(given: Parameters, name: str) -> str:
+    """Give a parameter that must be there. Raises RefusalError when it is missing or no text."""
+    value = text_asked(given, name)
+    if not value:
+        raise missing(name)
+    return value
+
+
 def account_asked(given: Parameters, name: str) -> str:
     """Give an account id. Raises RefusalError when it is missing or has not 12 digits."""
     value = text_asked(given, name)

@@ -13,6 +13,8 @@ from service.aws.drs import DrsReads
 from service.aws.ec2 import Ec2Reads
 from service.errors import AwsError
 from service.fanout import fan_out
+from service.inventory.history import absence, move
+from service.inventory.lineage import bookkeeping, names_of
 from service.inventory.servers import (
     InstanceFacts,
     SourceServer,
@@ -69,6 +71,7 @@ class _Row:
     held: Held | None
     facts: InstanceFacts | None = None
     digest: str = ""
+    lineage: str = ""  # empty: not known
 
     def key(self, place: Place) -> ItemKey:
         return ItemKey(self.server.arn, self.server.staging_account or place.account_id)
@@ -128,7 +131,7 @@ class Look:
         await self._enrich(rows)
         for row in rows:
             row.digest = content_hash(row.record, row.server, row.facts)
-        changed = [row for row in rows if self._is_worth_writing(row)]
+        changed = await self._with_lineage([row for row in rows if self._is_worth_writing(row)], rows)
         # Before the item is written: after a crash in between, the server is still a change to the next run.
         await self._tools.announce({place for row in changed for place in row.server.points_at()})
         await self._write(changed)
@@ -165,6 +168,38 @@ class Look:
         age = self._tools.run_started_at - held.updated_at
         return age > timedelta(seconds=self._tools.settings.inventory_refresh_seconds)
 
+    async def _with_lineage(self, changed: Sequence[_Row], rows: Sequence[_Row]) -> list[_Row]:
+        """Give the changed rows with their lineage, and beside them those whose lineage has only now become known."""
+        written = {id(row) for row in changed}
+        for row in rows:
+            known = str(row.held.item.get("lineageArn") or "") if row.held else ""
+            if row.server.is_forward:
+                row.lineage = row.server.lineage
+            elif id(row) in written or not known:
+                row.lineage = await self._lineage_of_reversed(row.server) or known
+            else:
+                row.lineage = known
+        found = [
+            row
+            for row in rows
+            if id(row) not in written and row.lineage and row.held and not row.held.item.get("lineageArn")
+        ]
+        return [*changed, *found]
+
+    async def _lineage_of_reversed(self, server: SourceServer) -> str:
+        """Find the forward server of one made by ReverseReplication: its source is that one's recovery instance.
+
+        The ARN that DRS gives for the opposite direction goes stale across cycles, so it is asked last.
+        """
+        names = self._tools.inventory.names
+        opposite = server.reversed_arn or ""
+        by_arn = (await names.named(opposite) or (opposite,)) if opposite else ()
+        by_instance = await names.named(server.instance_id) if server.instance_id else ()
+        found = by_instance or by_arn
+        if len(found) > 1:
+            found = tuple(each for each in found if each in by_arn) or found
+        return found[0] if len(found) == 1 else ""
+
     async def _enrich(self, rows: Sequence[_Row]) -> None:
         """Ask EC2 where each instance lives. Instances that EC2 does not show keep what was known of them last."""
         by_origin: dict[Place, list[_Row]] = {}
@@ -190,6 +225,8 @@ class Look:
         if not rows:
             return
         originals = await self._originals(rows)
+        # Names lead to a topology that is there; after a crash before the item, they are written once more.
+        await self._tools.inventory.remember([item for row in rows for item in _unknown_names(row)])
         items = [
             build_item(
                 row.record,
@@ -199,7 +236,10 @@ class Look:
                 digest=row.digest,
                 synced_at=self._tools.run_started_at,
                 written_at=self._tools.now(),
-                original=copied(originals[row.server.lineage]) if row.server.lineage in originals else {},
+                original={
+                    **(copied(originals[row.server.lineage]) if row.server.lineage in originals else {}),
+                    **({"lineageArn": row.lineage, "lineageNames": list(names_of(row.server))} if row.lineage else {}),
+                },
             )
             for row in rows
         ]
@@ -239,9 +279,19 @@ class Look:
             async with fan_out(fresh, self._capture, at_once=8) as captured:
                 known.update({topology["sourceServerArn"]: topology async for topology in captured})
         for row in forward.values():
+            await self._note_move(row.server, known[row.server.lineage])
             if not is_complete(known[row.server.lineage]):
                 self._unfinished.append((row.key(self.place), row.server))
         return known
+
+    async def _note_move(self, server: SourceServer, topology: Mapping[str, Any]) -> None:
+        """Append to the history when a server replicates from elsewhere than was last known."""
+
+        def moved(held: Mapping[str, Any]) -> Mapping[str, Any] | None:
+            return move(held, server, now=self._tools.now())
+
+        if moved(topology) is not None:
+            await self._tools.inventory.add_history(server.lineage, moved)
 
     async def _capture(self, row: _Row) -> Mapping[str, Any]:
         own = row.server.staging_account in {None, self.place.account_id}
@@ -274,7 +324,12 @@ class Look:
         absent = [key for key in self._held or {} if key not in self._present]
 
         async def remove(key: ItemKey) -> bool:
-            return await self._tools.inventory.remove(key, looked_at=self.started_at)
+            removed = await self._tools.inventory.remove(key, looked_at=self.started_at)
+            if removed:  # its topology stays: deletion of a server is a normal step of cleaning up after a failback
+                lineage = str((self._held or {})[key].item.get("lineageArn") or key.arn)
+                gone = absence(key.arn, now=self._tools.now())
+                await self._tools.inventory.add_history(lineage, lambda _: gone)
+            return removed
 
         async with fan_out(absent, remove, at_once=8) as removals:
             async for removed in removals:
@@ -309,3 +364,12 @@ class Look:
     def _trouble(self, code: str, message: str, status: RegionStatus) -> Trouble:
         """Say what is wrong without naming a server: the same trouble of many servers is then one entry."""
         return Trouble(code, message, status, account_id=self.place.account_id, region=self.place.region)
+
+
+def _unknown_names(row: _Row) -> list[dict[str, Any]]:
+    """Give the bookkeeping that the table lacks of a server; none when its item says that it was written."""
+    if not row.lineage:
+        return []
+    held = row.held.item if row.held and row.held.item.get("lineageArn") == row.lineage else None
+    names = set(names_of(row.server)) - set((held or {}).get("lineageNames") or ())
+    return bookkeeping(row.lineage, row.server.arn if held is None else row.lineage, sorted(names))

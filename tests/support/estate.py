@@ -106,7 +106,7 @@ class Estate:
 
     def items(self) -> list[dict[str, Any]]:
         """Give the inventory items of servers."""
-        return [item for item in self._scan("SOURCE_SERVER_INVENTORY_TABLE") if item["stagingAccountId"] != "TOPOLOGY"]
+        return [item for item in self._scan("SOURCE_SERVER_INVENTORY_TABLE") if item["stagingAccountId"].isdigit()]
 
     def topologies(self) -> dict[str, dict[str, Any]]:
         """Give the topology items by ARN."""

@@ -1,0 +1,109 @@
+"""The estate in a file that can be kept outside AWS, and read back when AWS is out of reach. Pure."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import orjson
+from pydantic import ValidationError
+
+from service.errors import ConfigurationError
+from service.models import iso
+from service.queries.failback.facts import Facts
+
+__all__ = ["Export", "read_export", "write_csv", "write_json"]
+
+_FORMAT: Final = 1
+# What a spreadsheet would take for a formula gets an apostrophe before it, which reading takes away again.
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
+_COLUMNS: Final = (
+    "host",
+    "lineage",
+    "originalSourceRegion",
+    "originalSourceAccountId",
+    "originalAvailabilityZone",
+    "originalInstanceId",
+    "originalAccountId",
+    "originalReplicationRegion",
+    "originalReplicationConfigurationTemplateId",
+    "originEnvironment",
+    "captureMethod",
+    "topologyLastUpdated",
+    "sourceServer",
+    "state",
+    "recoveryInstance",
+)
+
+Export = tuple[str, list[Facts]]
+"""When it was made, ISO-8601, and what it holds."""
+
+
+def write_json(estate: Sequence[Facts], *, now: datetime) -> bytes:
+    """Write an export as one JSON document."""
+    servers = [facts.model_dump(mode="json", by_alias=True) for facts in estate]
+    document = {"format": _FORMAT, "exportedAt": iso(now), "servers": servers}
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def write_csv(estate: Sequence[Facts], *, now: datetime) -> str:
+    """Write an export as CSV: columns for people, and a last one that holds everything, so that it can be read back."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([*_COLUMNS, "exportedAt", "everything"])
+    for facts in estate:
+        whole = orjson.dumps(facts.model_dump(mode="json", by_alias=True)).decode()
+        writer.writerow([_cell(value) for value in (*_row(facts), iso(now), whole)])
+    return out.getvalue()
+
+
+def _row(facts: Facts) -> Iterable[str]:
+    forward = facts.forward
+    own = {
+        "host": facts.host,
+        "lineage": facts.lineage,
+        "sourceServer": forward.arn if forward else "",
+        "state": forward.state if forward else "",
+        "recoveryInstance": forward.recovery_instance if forward else "",
+    }
+    return (own[name] if name in own else facts.text(name) for name in _COLUMNS)
+
+
+def _cell(value: str) -> str:
+    return f"'{value}" if value.startswith(_FORMULA) else value
+
+
+def _value(cell: str) -> str:
+    return cell.removeprefix("'")
+
+
+def read_export(content: bytes) -> Export:
+    """Read an export of either form.
+
+    Raises:
+        ConfigurationError: it is none, or of a later version.
+    """
+    try:
+        text = content.decode("utf-8-sig")  # spreadsheets put a mark in front
+        return _from_json(text) if text.lstrip().startswith("{") else _from_csv(text)
+    except (ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
+        what = f"{error.error_count()} members are wrong" if isinstance(error, ValidationError) else str(error)
+        raise ConfigurationError(f"the file is no export of drs-sync failback --all: {what}") from error
+
+
+def _from_json(text: str) -> Export:
+    document: Any = orjson.loads(text)
+    if document["format"] != _FORMAT:
+        raise ValueError(f"format {document['format']}; this version reads {_FORMAT}")
+    return str(document["exportedAt"]), [Facts.model_validate(each) for each in document["servers"]]
+
+
+def _from_csv(text: str) -> Export:
+    rows = list(csv.DictReader(io.StringIO(text)))
+    if not rows:
+        raise ValueError("it has no rows")
+    facts = [Facts.model_validate_json(_value(row["everything"])) for row in rows]
+    return rows[0]["exportedAt"], facts

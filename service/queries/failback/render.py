@@ -1,0 +1,191 @@
+"""A runbook as text, Markdown or JSON members. Pure. Nothing of it can steer a terminal."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from service.queries.failback.facts import DrsRecord, Facts
+from service.queries.failback.runbook import Runbook, Way
+from service.queries.failback.steps import Progress, Step
+
+__all__ = ["as_json", "as_markdown", "as_text"]
+
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_MARKS: Final = {Progress.DONE: "[x]", Progress.NEXT: "[>]", Progress.LATER: "[ ]"}
+_CONFIGURATION: Final = (
+    "stagingAreaSubnetId",
+    "replicationServersSecurityGroupsIDs",
+    "ebsEncryption",
+    "ebsEncryptionKeyArn",
+    "dataPlaneRouting",
+    "replicationServerInstanceType",
+)
+_TITLES: Final[Mapping[Way, str]] = {
+    Way.REVERSE: "reverse the replication of the recovered machine; no agent has to be installed",
+    Way.REINSTALL: "reinstall the agent as a recovery instance, then reverse the replication",
+    Way.FRESH: "protect the recovered machine as a new server, back to where it came from",
+    Way.CLIENT: "boot the Failback Client on the original machine",
+    Way.NONE: "nothing to do",
+    Way.UNKNOWN: "find out first where the server came from",
+}
+
+
+def as_text(facts: Facts, runbook: Runbook) -> str:
+    """Give the runbook for a terminal or a printer."""
+    return "".join(f"{line}\n" for line in _text_lines(facts, runbook))
+
+
+def _text_lines(facts: Facts, runbook: Runbook) -> Iterator[str]:
+    yield _safe(f"FAILBACK of {facts.host or facts.lineage}")
+    yield ""
+    yield "Where it came from"
+    for label, value in _origin(facts):
+        yield f"  {label + ':':<26}{_safe(value)}"
+    yield ""
+    yield "Where it is now"
+    for label, value in _present(facts):
+        yield f"  {label + ':':<26}{_safe(value)}"
+    for note in facts.notes:
+        yield _safe(f"  NOTE: {note}")
+    yield ""
+    yield f"Way: {_TITLES[runbook.way]}"
+    for reason in runbook.reasons:
+        yield _safe(f"  {reason}")
+    yield from _what_to_do(runbook)
+
+
+def _what_to_do(runbook: Runbook) -> Iterator[str]:
+    if runbook.preconditions:
+        yield ""
+        yield "Before you begin"
+        for condition in runbook.preconditions:
+            yield _safe(f"  [ ] {condition}")
+    if runbook.steps:
+        yield ""
+        yield "Steps ([x] done, [>] next). drs-<account>: a profile of yours for that account."
+    for number, step in enumerate(runbook.steps, 1):
+        yield _safe(f"  {_MARKS[step.progress]} {number}. {step.title}")
+        yield from _details(step)
+    if runbook.otherwise:
+        yield ""
+        for line in runbook.otherwise:
+            yield _safe(f"  {line}")
+
+
+def _details(step: Step) -> Iterator[str]:
+    if step.warning:
+        yield _safe(f"       WARNING: {step.warning}")
+    for command in step.commands:
+        yield _safe(f"       $ {command}")
+    if step.note:
+        yield _safe(f"       {step.note}")
+
+
+def as_markdown(facts: Facts, runbook: Runbook) -> str:
+    """Give the runbook for a wiki or a ticket."""
+    lines = [f"# Failback of {_md(facts.host or facts.lineage)}", ""]
+    for title, rows in (("Where it came from", _origin(facts)), ("Where it is now", _present(facts))):
+        lines += [f"## {title}", "", "| | |", "|---|---|"]
+        lines += [f"| {label} | {_md(value)} |" for label, value in rows]
+        lines.append("")
+    lines += [f"> NOTE: {_md(note)}\n" for note in facts.notes]
+    lines += [f"## Way: {_TITLES[runbook.way]}", "", *(_md(reason) for reason in runbook.reasons), ""]
+    if runbook.preconditions:
+        lines += ["## Before you begin", "", *(f"- [ ] {_md(each)}" for each in runbook.preconditions), ""]
+    if runbook.steps:
+        lines += ["## Steps", "", "`drs-<account>` is a profile of yours for that account.", ""]
+    for number, step in enumerate(runbook.steps, 1):
+        lines.append(f"{number}. **{_md(step.title)}** ({step.progress})")
+        lines += [f"   **WARNING: {_md(step.warning)}**"] if step.warning else []
+        lines += ["   ```", *(f"   {_safe(command)}" for command in step.commands), "   ```"] if step.commands else []
+        lines += [f"   {_md(step.note)}"] if step.note else []
+    if runbook.otherwise:
+        lines += ["", _md(runbook.otherwise[0]), "", "```", *map(_safe, runbook.otherwise[1:]), "```"]
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def as_json(facts: Facts, runbook: Runbook) -> dict[str, Any]:
+    """Give the members of an answer; those of R13 are at the top level, too."""
+    return {
+        **facts.original,
+        "lineage": facts.lineage,
+        "topologyCaptured": facts.captured,
+        "facts": facts.model_dump(mode="json", by_alias=True),
+        "way": str(runbook.way),
+        "reasons": list(runbook.reasons),
+        "preconditions": list(runbook.preconditions),
+        "steps": [
+            {
+                "title": step.title,
+                "progress": str(step.progress),
+                "commands": list(step.commands),
+                "warning": step.warning or None,
+                "note": step.note or None,
+            }
+            for step in runbook.steps
+        ],
+        "otherwise": list(runbook.otherwise),
+    }
+
+
+def _origin(facts: Facts) -> list[tuple[str, str]]:
+    environment = facts.text("originEnvironment")
+    unknown = "not known; never taken down"
+    somewhere = "none: on premises" if environment == "ON_PREMISES" else unknown
+    template = facts.text("originalReplicationConfigurationTemplateId") or "not known: no template or several"
+    taken = facts.text("topologyLastUpdated") or "never"
+    rows = [
+        ("source region", facts.text("originalSourceRegion") or somewhere),
+        ("source account", facts.text("originalSourceAccountId") or somewhere),
+        ("availability zone", facts.text("originalAvailabilityZone") or somewhere),
+        ("instance", facts.text("originalInstanceId") or somewhere),
+        ("replicated by account", facts.text("originalAccountId") or unknown),
+        ("replicated to region", facts.text("originalReplicationRegion") or unknown),
+        ("replication template", template),
+    ]
+    configuration = facts.original.get("originalReplicationConfiguration")
+    if isinstance(configuration, Mapping):
+        shown = [(name, configuration.get(name)) for name in _CONFIGURATION]
+        rows += [
+            (name[:25], ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value))
+            for name, value in shown
+            if value not in (None, "", [])
+        ]
+    else:
+        rows.append(("replication settings", "not known yet"))
+    late = "; AFTER a launch, so check it" if facts.text("captureMethod") == "late" else ""
+    legacy = "" if facts.captured else "; from an inventory item only, by an earlier version"
+    return [*rows, ("taken down", f"{taken}{late}{legacy}")]
+
+
+def _present(facts: Facts) -> list[tuple[str, str]]:
+    rows = [("lineage", facts.lineage)]
+    rows += _record("source server", facts.forward)
+    if facts.forward and facts.forward.instance_id:
+        rows.append(("replicates from", facts.forward.instance_id))
+    if facts.forward and facts.forward.recovery_instance:
+        machine = facts.recovered
+        state = f" (EC2 {machine.ec2_state}, agent {machine.agent_state})" if machine else " (not asked)"
+        rows.append(("recovered machine", f"{facts.forward.recovery_instance}{state}"))
+    rows += _record("reversed server", facts.reversed) if facts.reversed else []
+    if facts.reversed and facts.reversed.recovery_instance:
+        rows.append(("launched back as", facts.reversed.recovery_instance))
+    return rows
+
+
+def _record(label: str, record: DrsRecord | None) -> list[tuple[str, str]]:
+    if record is None:
+        return [(label, "none any more")]
+    seen = "now" if record.live else f"as of {record.seen_at or 'an unknown time'}"
+    place = f"{record.account_id}/{record.region}"
+    return [(label, f"{record.server_id} in {place}: {record.state or 'state unknown'}, {seen}")]
+
+
+def _safe(text: str) -> str:
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def _md(text: str) -> str:
+    return re.sub(r"([\\`*_|<>\[\]])", r"\\\1", _safe(text))

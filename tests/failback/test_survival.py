@@ -1,0 +1,100 @@
+"""The original topology after every step of a disaster: the engine with the real SDK against a simulated AWS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from service.handlers.query_app import open_query_app
+from service.settings import load_settings
+from tests.failback.cycle import A1, HOST, RECOVERY, SOURCE, Cycle
+from tests.support.estate import Estate
+
+REGIONS = (SOURCE, RECOVERY)
+ORIGINALS = (
+    "originalSourceRegion",
+    "originalAccountId",
+    "originalReplicationConfigurationTemplateId",
+    "originalReplicationConfiguration",
+    "originalSourceAccountId",
+    "originalReplicationRegion",
+    "originalInstanceId",
+    "originalAvailabilityZone",
+    "originalHostname",
+    "originEnvironment",
+    "captureMethod",
+    "topologyLastUpdated",
+)
+STEPS = ("recover", "reverse", "catch_up", "launch_back", "protect_again", "catch_up", "clean_up")
+
+
+class Watch:
+    """Syncs, and holds every topology item against what it was at first."""
+
+    def __init__(self, estate: Estate, cycle: Cycle) -> None:
+        self.estate = estate
+        self.cycle = cycle
+        self.names: set[str] = set()
+        self.before: dict[str, dict[str, Any]] = {}
+
+    async def sync(self) -> None:
+        report = await self.estate.sync(regions=REGIONS)
+        assert report["status"] == "complete", report["errors"]
+        topologies = self.estate.topologies()
+        for arn, original in self.before.items():
+            assert _originals(topologies[arn]) == original, arn
+        self.before = {arn: _originals(item) for arn, item in topologies.items()}
+
+    async def every_name_leads_home(self, *names: str) -> None:
+        self.names |= set(names)
+        async with open_query_app(load_settings()) as app:
+            for name in sorted(self.names):
+                answer = await app.failback.run(name)
+                assert answer["lineage"] == self.cycle.forward.arn, name
+                assert answer["originalInstanceId"] == A1, name
+
+
+def _originals(item: dict[str, Any]) -> dict[str, Any]:
+    return {name: item[name] for name in ORIGINALS if name in item}
+
+
+@pytest.mark.parametrize("same_account", [True, False])
+@pytest.mark.parametrize("extended", [False, True])
+async def test_originals_survive_every_step(
+    found_estate: Callable[..., Estate],
+    same_account: bool,  # noqa: FBT001
+    extended: bool,  # noqa: FBT001
+) -> None:
+    estate = found_estate(a={RECOVERY: {"servers": 0}, SOURCE: {"servers": 0}}, b={SOURCE: {"servers": 0}})
+    names = estate.names
+    cycle = Cycle(names.a, names.a if same_account else names.b)
+    if extended:
+        cycle.extend_into(names.b)
+    watch = Watch(estate, cycle)
+    await watch.sync()
+    start = dict(watch.before)
+    assert set(start) == {cycle.forward.arn}
+    assert start[cycle.forward.arn]["originalSourceRegion"] == SOURCE
+    assert start[cycle.forward.arn]["captureMethod"] == "first_sight"
+    known = [A1, HOST, HOST.upper(), f"{HOST}.corp.example", cycle.forward.arn, cycle.forward.source_server_id]
+    known += [cycle.launched_from.arn, cycle.launched_from.source_server_id]
+    await watch.every_name_leads_home(*known)
+    for _ in range(2):
+        for step in STEPS:
+            getattr(cycle, step)()
+            if step == "recover":
+                known += [cycle.recovered.instance_id, cycle.recovered.arn]
+            if step == "reverse":
+                known += [cycle.reversed.arn, cycle.reversed.source_server_id]
+            if step == "launch_back":
+                known += [cycle.failed_back.instance_id]
+            await watch.sync()
+            assert watch.before == start
+        await watch.every_name_leads_home(*known)
+    (topology,) = estate.topologies().values()
+    moves = [entry["instanceId"] for entry in topology["topologyHistory"] if entry["event"] == "moved"]
+    assert len(moves) == 2
+    assert A1 not in moves
+    assert any(entry["event"] == "absent" for entry in topology["topologyHistory"])
