@@ -14,12 +14,13 @@ from pydantic import ValidationError
 from service.errors import ConfigurationError
 from service.models import iso
 from service.queries.failback.facts import Facts
+from service.queries.failback.render import safe
 
 __all__ = ["Export", "read_export", "write_csv", "write_json"]
 
 _FORMAT: Final = 1
 # What a spreadsheet would take for a formula gets an apostrophe before it, which reading takes away again.
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
+_FORMULA: Final = ("=", "+", "-", "@", "'")
 _COLUMNS: Final = (
     "host",
     "lineage",
@@ -73,7 +74,9 @@ def _row(facts: Facts) -> Iterable[str]:
 
 
 def _cell(value: str) -> str:
-    return f"'{value}" if value.startswith(_FORMULA) else value
+    """Make a cell that neither a spreadsheet nor a terminal runs. JSON has its control characters escaped already."""
+    shown = safe(value)
+    return f"'{shown}" if shown.startswith(_FORMULA) else shown
 
 
 def _value(cell: str) -> str:

@@ -10,18 +10,18 @@ from service.queries.failback.facts import DrsRecord, Facts
 from service.queries.failback.runbook import Runbook, Way
 from service.queries.failback.steps import Progress, Step
 
-__all__ = ["as_json", "as_markdown", "as_text"]
+__all__ = ["as_json", "as_markdown", "as_text", "safe"]
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _MARKS: Final = {Progress.DONE: "[x]", Progress.NEXT: "[>]", Progress.LATER: "[ ]"}
-_CONFIGURATION: Final = (
-    "stagingAreaSubnetId",
-    "replicationServersSecurityGroupsIDs",
-    "ebsEncryption",
-    "ebsEncryptionKeyArn",
-    "dataPlaneRouting",
-    "replicationServerInstanceType",
-)
+_CONFIGURATION: Final = {
+    "stagingAreaSubnetId": "staging subnet",
+    "replicationServersSecurityGroupsIDs": "security groups",
+    "ebsEncryption": "encryption",
+    "ebsEncryptionKeyArn": "encryption key",
+    "dataPlaneRouting": "routing",
+    "replicationServerInstanceType": "replication server",
+}
 _TITLES: Final[Mapping[Way, str]] = {
     Way.REVERSE: "reverse the replication of the recovered machine; no agent has to be installed",
     Way.REINSTALL: "reinstall the agent as a recovery instance, then reverse the replication",
@@ -38,21 +38,21 @@ def as_text(facts: Facts, runbook: Runbook) -> str:
 
 
 def _text_lines(facts: Facts, runbook: Runbook) -> Iterator[str]:
-    yield _safe(f"FAILBACK of {facts.host or facts.lineage}")
+    yield safe(f"FAILBACK of {facts.host or facts.lineage}")
     yield ""
     yield "Where it came from"
     for label, value in _origin(facts):
-        yield f"  {label + ':':<26}{_safe(value)}"
+        yield f"  {label + ':':<26}{safe(value)}"
     yield ""
     yield "Where it is now"
     for label, value in _present(facts):
-        yield f"  {label + ':':<26}{_safe(value)}"
+        yield f"  {label + ':':<26}{safe(value)}"
     for note in facts.notes:
-        yield _safe(f"  NOTE: {note}")
+        yield safe(f"  NOTE: {note}")
     yield ""
     yield f"Way: {_TITLES[runbook.way]}"
     for reason in runbook.reasons:
-        yield _safe(f"  {reason}")
+        yield safe(f"  {reason}")
     yield from _what_to_do(runbook)
 
 
@@ -61,26 +61,28 @@ def _what_to_do(runbook: Runbook) -> Iterator[str]:
         yield ""
         yield "Before you begin"
         for condition in runbook.preconditions:
-            yield _safe(f"  [ ] {condition}")
+            yield safe(f"  [ ] {condition}")
     if runbook.steps:
         yield ""
         yield "Steps ([x] done, [>] next). drs-<account>: a profile of yours for that account."
     for number, step in enumerate(runbook.steps, 1):
-        yield _safe(f"  {_MARKS[step.progress]} {number}. {step.title}")
+        yield safe(f"  {_MARKS[step.progress]} {number}. {step.title}")
         yield from _details(step)
     if runbook.otherwise:
         yield ""
         for line in runbook.otherwise:
-            yield _safe(f"  {line}")
+            yield safe(f"  {line}")
 
 
 def _details(step: Step) -> Iterator[str]:
+    if step.progress is Progress.DONE:
+        return  # nobody shall type it once more
     if step.warning:
-        yield _safe(f"       WARNING: {step.warning}")
+        yield safe(f"       WARNING: {step.warning}")
     for command in step.commands:
-        yield _safe(f"       $ {command}")
+        yield safe(f"       {command}")
     if step.note:
-        yield _safe(f"       {step.note}")
+        yield safe(f"       -> {step.note}")
 
 
 def as_markdown(facts: Facts, runbook: Runbook) -> str:
@@ -98,11 +100,13 @@ def as_markdown(facts: Facts, runbook: Runbook) -> str:
         lines += ["## Steps", "", "`drs-<account>` is a profile of yours for that account.", ""]
     for number, step in enumerate(runbook.steps, 1):
         lines.append(f"{number}. **{_md(step.title)}** ({step.progress})")
+        if step.progress is Progress.DONE:
+            continue
         lines += [f"   **WARNING: {_md(step.warning)}**"] if step.warning else []
-        lines += ["   ```", *(f"   {_safe(command)}" for command in step.commands), "   ```"] if step.commands else []
+        lines += ["   ```", *(f"   {safe(command)}" for command in step.commands), "   ```"] if step.commands else []
         lines += [f"   {_md(step.note)}"] if step.note else []
     if runbook.otherwise:
-        lines += ["", _md(runbook.otherwise[0]), "", "```", *map(_safe, runbook.otherwise[1:]), "```"]
+        lines += ["", _md(runbook.otherwise[0]), "", "```", *map(safe, runbook.otherwise[1:]), "```"]
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
@@ -147,10 +151,10 @@ def _origin(facts: Facts) -> list[tuple[str, str]]:
     ]
     configuration = facts.original.get("originalReplicationConfiguration")
     if isinstance(configuration, Mapping):
-        shown = [(name, configuration.get(name)) for name in _CONFIGURATION]
+        shown = [(label, configuration.get(name)) for name, label in _CONFIGURATION.items()]
         rows += [
-            (name[:25], ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value))
-            for name, value in shown
+            (label, ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value))
+            for label, value in shown
             if value not in (None, "", [])
         ]
     else:
@@ -183,9 +187,10 @@ def _record(label: str, record: DrsRecord | None) -> list[tuple[str, str]]:
     return [(label, f"{record.server_id} in {place}: {record.state or 'state unknown'}, {seen}")]
 
 
-def _safe(text: str) -> str:
+def safe(text: str) -> str:
+    """Replace control characters, and those that reorder or break a line for the eye only."""
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _md(text: str) -> str:
-    return re.sub(r"([\\`*_|<>\[\]])", r"\\\1", _safe(text))
+    return re.sub(r"([\\`*_|<>\[\]])", r"\\\1", safe(text))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from service.queries.failback import steps
 from service.queries.failback.facts import DrsRecord, Facts
-from service.queries.failback.steps import Step, Ways
+from service.queries.failback.steps import Progress, Step, Ways
 
 __all__ = ["Runbook", "Way", "write_runbook"]
 
@@ -39,14 +40,23 @@ def write_runbook(facts: Facts) -> Runbook:
     way, reasons = _choose(facts)
     ways = Ways(facts)
     if way is Way.REVERSE:
+        if steps.is_back(facts):  # only the cleaning up is left
+            return Runbook(way, reasons, steps=ways.reversal())
         return Runbook(way, reasons, (*ways.for_reversal(), *ways.across()), ways.reversal(), ways.otherwise())
     if way is Way.REINSTALL:
-        return Runbook(way, reasons, (*ways.for_installer(), *ways.across()), (*ways.reinstall(), *ways.reversal()))
+        return Runbook(
+            way, reasons, (*ways.for_installer(), *ways.across()), (*ways.reinstall(), *_later(ways.reversal()))
+        )
     if way is Way.FRESH:
         return Runbook(way, reasons, (*ways.for_installer(), *ways.for_fresh()), ways.fresh())
     if way is Way.CLIENT:
         return Runbook(way, reasons, ways.for_client(), ways.client())
     return Runbook(way, reasons)
+
+
+def _later(listed: Iterable[Step]) -> tuple[Step, ...]:
+    """Put steps off until after others."""
+    return tuple(replace(each, progress=Progress.LATER) if each.progress is Progress.NEXT else each for each in listed)
 
 
 def _choose(facts: Facts) -> tuple[Way, tuple[str, ...]]:
@@ -87,8 +97,10 @@ def _with_machine(facts: Facts, forward: DrsRecord) -> tuple[Way, tuple[str, ...
             f" (agent {machine.agent_state or 'unknown'}, EC2 {machine.ec2_state or 'unknown'}):"
             " ReverseReplication would be refused.",
         )
-    seen = "its agent is connected" if machine else "DRS could not be asked whether its agent is connected"
-    reasons = [f"The recovery instance {forward.recovery_instance} is known to DRS, and {seen}."]
+    seen = (
+        "does not report its agent as disconnected" if machine else "could not be asked whether its agent is connected"
+    )
+    reasons = [f"The recovery instance {forward.recovery_instance} is on record; DRS {seen}."]
     if machine is not None and machine.is_drill:
         reasons.append("It was launched as a DRILL: make sure that it is the machine that holds production.")
     return Way.REVERSE, tuple(reasons)

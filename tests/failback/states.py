@@ -1,0 +1,162 @@
+"""One server in every state of its life, with ids that never change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from service.queries.failback.facts import DrsRecord, Facts, Machine
+
+DR: Final = "222222222222"
+APPS: Final = "111111111111"
+A1, B3, A4 = "i-0123456789abcdef0", "i-0b5c1f2a9d3e47c68", "i-0a44444444444444a"
+B1, A2 = "s-3b8f0c91d27a4e56f", "s-7d1e2f3a4b5c6d7e8"
+B1_ARN = f"arn:aws:drs:us-west-2:{DR}:source-server/{B1}"
+A2_ARN = f"arn:aws:drs:us-east-1:{APPS}:source-server/{A2}"
+WHEN: Final = "2026-11-23T05:00:00.000000+00:00"
+ORIGINAL: Final[Mapping[str, Any]] = {
+    "originalSourceRegion": "us-east-1",
+    "originalAccountId": DR,
+    "originalSourceAccountId": APPS,
+    "originalReplicationRegion": "us-west-2",
+    "originalInstanceId": A1,
+    "originalAvailabilityZone": "us-east-1a",
+    "originalHostname": "app-web-01",
+    "originEnvironment": "AWS",
+    "originalReplicationConfigurationTemplateId": "rct-0123456789abcdef0",
+    "originalReplicationConfiguration": {
+        "stagingAreaSubnetId": "subnet-0f1e2d3c4b5a69788",
+        "replicationServersSecurityGroupsIDs": ["sg-0a9b8c7d6e5f40312"],
+        "ebsEncryption": "DEFAULT",
+        "dataPlaneRouting": "PRIVATE_IP",
+        "replicationServerInstanceType": "t3.small",
+    },
+    "captureMethod": "first_sight",
+    "topologyLastUpdated": "2026-03-02T08:14:07.000000+00:00",
+}
+FORWARD: Final = DrsRecord(
+    arn=B1_ARN,
+    account_id=DR,
+    region="us-west-2",
+    state="CONTINUOUS",
+    instance_id=A1,
+    zone="us-east-1a",
+    last_launch="NOT_STARTED",
+    hostname="app-web-01",
+    seen_at=WHEN,
+    live=True,
+)
+RECOVERED: Final = FORWARD.model_copy(update={"state": "STALLED", "recovery_instance": B3, "last_launch": "SUCCEEDED"})
+MACHINE: Final = Machine(
+    instance_id=B3,
+    account_id=DR,
+    region="us-west-2",
+    ec2_state="RUNNING",
+    agent_state="NOT_STARTED",
+    failback_state="FAILBACK_NOT_STARTED",
+)
+REVERSED: Final = DrsRecord(
+    arn=A2_ARN,
+    account_id=APPS,
+    region="us-east-1",
+    direction="FAILBACK",
+    state="INITIAL_SYNC",
+    instance_id=B3,
+    reversed_arn=B1_ARN,
+    hostname="app-web-01",
+    seen_at=WHEN,
+    live=True,
+)
+BACK: Final = Machine(
+    instance_id=A4, account_id=APPS, region="us-east-1", ec2_state="RUNNING", agent_state="NOT_STARTED"
+)
+STEADY: Final = Facts(
+    lineage=B1_ARN,
+    names=tuple(sorted({B1, A1, "app-web-01"})),
+    original=ORIGINAL,
+    captured=True,
+    forward=FORWARD,
+    asked=(f"{DR}/us-west-2",),
+)
+
+
+def after(facts: Facts, **changes: Any) -> Facts:
+    """Give the facts with some of them changed."""
+    return facts.model_copy(update=changes)
+
+
+DOWN: Final = after(STEADY, forward=RECOVERED, recovered=MACHINE)
+GOING: Final = after(DOWN, reversed=REVERSED)
+READY: Final = after(DOWN, reversed=REVERSED.model_copy(update={"state": "CONTINUOUS"}))
+LAUNCHED: Final = after(
+    READY, reversed=REVERSED.model_copy(update={"state": "CONTINUOUS", "recovery_instance": A4}), failed_back=BACK
+)
+PROTECTED: Final = after(LAUNCHED, forward=RECOVERED.model_copy(update={"instance_id": A4, "state": "CONTINUOUS"}))
+CLEAN: Final = after(STEADY, forward=FORWARD.model_copy(update={"instance_id": A4, "last_launch": "SUCCEEDED"}))
+AGAIN: Final = after(
+    PROTECTED,
+    forward=RECOVERED.model_copy(update={"instance_id": A4, "recovery_instance": "i-0bbbbbbbbbbbbbbbb"}),
+    recovered=MACHINE.model_copy(update={"instance_id": "i-0bbbbbbbbbbbbbbbb"}),
+)
+INTO_SOURCE: Final = after(
+    LAUNCHED,
+    reversed=REVERSED.model_copy(update={"state": "CONTINUOUS", "recovery_instance": A1}),
+    failed_back=BACK.model_copy(update={"instance_id": A1}),
+)
+_AT_HOME: Final = {
+    **ORIGINAL,
+    "originalSourceRegion": "us-west-2",
+    "originalSourceAccountId": DR,
+    "originalAvailabilityZone": "us-west-2a",
+}
+ZONE: Final = after(DOWN, original=_AT_HOME, forward=RECOVERED.model_copy(update={"zone": "us-west-2a"}))
+_ON_PREMISES: Final = {
+    name: value
+    for name, value in ORIGINAL.items()
+    if name not in {"originalSourceRegion", "originalSourceAccountId", "originalInstanceId", "originalAvailabilityZone"}
+} | {"originEnvironment": "ON_PREMISES"}
+PREMISES: Final = after(
+    DOWN, original=_ON_PREMISES, forward=RECOVERED.model_copy(update={"instance_id": "", "zone": ""})
+)
+
+STATES: Final[Mapping[str, tuple[str, Facts]]] = {
+    "steady": ("nothing-to-do", STEADY),
+    "recovered": ("reverse-replication", DOWN),
+    "recovered-in-a-drill": (
+        "reverse-replication",
+        after(DOWN, recovered=MACHINE.model_copy(update={"is_drill": True})),
+    ),
+    "reversing": ("reverse-replication", GOING),
+    "ready": ("reverse-replication", READY),
+    "launched-back": ("reverse-replication", LAUNCHED),
+    "launched-into-the-original": ("reverse-replication", INTO_SOURCE),
+    "protected-again": ("reverse-replication", PROTECTED),
+    "cleaned-up": ("nothing-to-do", CLEAN),
+    "recovered-a-second-time": ("reverse-replication", AGAIN),
+    "agent-gone": (
+        "reinstall-as-recovery-instance",
+        after(DOWN, recovered=MACHINE.model_copy(update={"agent_state": "DISCONNECTED"})),
+    ),
+    "recovery-instance-lost": ("fresh-protection", after(DOWN, recovered=None)),
+    "server-deleted": ("fresh-protection", after(STEADY, forward=None)),
+    "other-zone": ("reverse-replication", ZONE),
+    "on-premises": ("failback-client", PREMISES),
+    "on-premises-ready": (
+        "failback-client",
+        after(PREMISES, recovered=MACHINE.model_copy(update={"failback_state": "FAILBACK_READY_FOR_LAUNCH"})),
+    ),
+    "origin-unknown": (
+        "origin-unknown",
+        after(DOWN, original={"originalAccountId": DR, "captureMethod": "late"}, captured=False),
+    ),
+    "drs-unreachable": (
+        "reverse-replication",
+        after(
+            DOWN,
+            forward=RECOVERED.model_copy(update={"live": False}),
+            recovered=None,
+            asked=(),
+            notes=(f"DRS in {DR}/us-west-2 did not answer (EndpointConnectionError): as of {WHEN}.",),
+        ),
+    ),
+}

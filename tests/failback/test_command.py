@@ -1,0 +1,204 @@
+"""`drs-sync failback` and the function behind GET /drs/failback, against a simulated AWS and without any."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from service.cli.main import run
+from service.errors import ConfigurationError
+from service.handlers import query
+from service.models import parse_iso
+from service.queries.failback.export import read_export, write_csv, write_json
+from service.queries.failback.facts import facts_of, group
+from tests.failback.cycle import A1, HOST, RECOVERY, SOURCE, Cycle
+from tests.failback.states import DOWN, STATES, WHEN, after
+from tests.support.estate import Estate
+
+NOW = parse_iso(WHEN)
+assert NOW is not None
+
+
+@pytest.fixture
+def found(found_estate: Callable[..., Estate]) -> tuple[Estate, Cycle]:
+    estate = found_estate(a={RECOVERY: {"servers": 0}}, b={SOURCE: {"servers": 0}})
+    return estate, Cycle(estate.names.a, estate.names.b)
+
+
+def asked(capsys: pytest.CaptureFixture[str], *arguments: str, code: int) -> str:
+    capsys.readouterr()
+    assert run(["failback", *arguments]) == code
+    return capsys.readouterr().out
+
+
+async def synced(estate: Estate) -> None:
+    assert (await estate.sync(regions=(SOURCE, RECOVERY)))["status"] == "complete"
+
+
+def sync(estate: Estate) -> None:
+    anyio.run(synced, estate)
+
+
+def test_each_step_of_the_way_is_seen_at_once_without_a_sync(
+    found: tuple[Estate, Cycle], capsys: pytest.CaptureFixture[str]
+) -> None:
+    estate, cycle = found
+    sync(estate)
+    seen = [_next_step(asked(capsys, A1, code=0))]
+    for step in ("recover", "reverse", "catch_up", "launch_back", "protect_again"):
+        getattr(cycle, step)()
+        seen.append(_next_step(asked(capsys, A1, code=0)))
+    assert seen == [
+        "",
+        "1. Reverse the replication of the recovered machine",
+        "2. Wait until the reversed server is in step",
+        "3. Launch the server in its original region",
+        "4. Protect the machine that went back",
+        "5. Clean up: stop the reversed replication",
+    ]
+    estate.calls()
+    text = asked(capsys, A1, code=0)
+    assert cycle.reversed.source_server_id in text
+    calls = estate.calls()
+    assert calls["drs", "DescribeSourceServers"] == calls["drs", "DescribeRecoveryInstances"] == 2
+
+
+def _next_step(text: str) -> str:
+    return next((line.strip()[4:] for line in text.splitlines() if line.strip().startswith("[>] ")), "")
+
+
+def test_with_drs_unreachable_it_answers_from_the_table_and_says_how_old_that_is(
+    found: tuple[Estate, Cycle], capsys: pytest.CaptureFixture[str]
+) -> None:
+    estate, cycle = found
+    cycle.recover()
+    sync(estate)
+    denied = {"service": "drs", "operation": "DescribeSourceServers", "error": "AccessDeniedException", "status": 403}
+    estate.faults(fail=[{"account_id": estate.names.a, "times": None, **denied}])
+    body = json.loads(asked(capsys, HOST, "-o", "json", code=3))
+    assert (body["way"], body["originalInstanceId"]) == ("reverse-replication", A1)
+    assert "AccessDeniedException" in body["facts"]["notes"][0]
+    assert parse_iso(body["facts"]["forward"]["seenAt"]) is not None
+    assert body["facts"]["forward"]["live"] is False
+
+
+def test_an_export_answers_with_no_aws_at_all(
+    found: tuple[Estate, Cycle], capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    estate, cycle = found
+    cycle.recover()
+    sync(estate)
+    recovered = cycle.recovered.instance_id
+    for form in ("csv", "json"):
+        (tmp_path / form).write_text(asked(capsys, "--all", "-o", form, code=0))
+    estate.calls()
+    for variable in ("AWS_ENDPOINT_URL", "SOURCE_SERVER_INVENTORY_TABLE", "TARGET_ACCOUNTS_TABLE", "AWS_REGION"):
+        monkeypatch.delenv(variable)
+    for form in ("csv", "json"):
+        text = asked(capsys, recovered, "--from", str(tmp_path / form), code=3)
+        assert f"reverse-replication --recovery-instance-id {recovered}" in text
+        assert "From an export of 20" in text
+        assert A1 in text
+    assert not estate.calls()
+
+
+def test_a_name_of_nobody_and_a_name_of_two_are_refused(
+    found: tuple[Estate, Cycle], capsys: pytest.CaptureFixture[str]
+) -> None:
+    estate, cycle = found
+    twin = cycle.dr.add_source_server({"sourceProperties": {"identificationHints": {"hostname": HOST}}})
+    sync(estate)
+    assert json.loads(asked(capsys, "nobody", "-o", "json", code=2))["error"] == "SERVER_NOT_FOUND"
+    body = json.loads(asked(capsys, HOST, "-o", "json", code=2))
+    assert body["error"] == "AMBIGUOUS_ID"
+    assert cycle.forward.arn in body["message"]
+    assert twin.arn in body["message"]
+
+
+@pytest.mark.parametrize("arguments", [(), ("--all", "x"), ("--all", "-o", "text"), ("x", "-o", "csv")])
+def test_a_wrong_command_line_is_refused(arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    asked(capsys, *arguments, code=2)
+
+
+def test_a_file_that_is_no_export_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for content in (
+        b"",
+        b"{}",
+        b'{"format": 9}',
+        b"a,b\n1,2\n",
+        b"\xff\xfe",
+        b'{"format":1,"exportedAt":"x","servers":[{}]}',
+    ):
+        (tmp_path / "file").write_bytes(content)
+        asked(capsys, A1, "--from", str(tmp_path / "file"), code=2)
+    asked(capsys, A1, "--from", str(tmp_path / "none"), code=2)
+
+
+def test_the_function_answers_route_and_operation(found: tuple[Estate, Cycle]) -> None:
+    estate, cycle = found
+    cycle.recover()
+    sync(estate)
+    query.host.close()
+    event = {"requestContext": {}, "httpMethod": "GET", "path": "/drs/failback"}
+    answer = query.lambda_handler({**event, "queryStringParameters": {"id": cycle.forward.arn}}, None)
+    body = json.loads(answer["body"])
+    assert answer["statusCode"] == 200
+    for name in ("originalSourceRegion", "originalAccountId", "originalReplicationConfigurationTemplateId"):
+        assert body[name], name
+    direct = query.lambda_handler({"operation": "get_failback_topology", "queryParams": {"id": A1}}, None)
+    assert direct["originalSourceRegion"] == body["originalSourceRegion"] == SOURCE
+    assert query.lambda_handler({**event, "queryStringParameters": None}, None)["statusCode"] == 400
+    assert query.lambda_handler({**event, "queryStringParameters": {"id": "x"}}, None)["statusCode"] == 404
+    query.host.close()
+
+
+# The export itself
+
+
+def test_an_export_holds_everything_in_both_forms() -> None:
+    estate = [facts for _, facts in STATES.values()]
+    for content in (write_json(estate, now=NOW), write_csv(estate, now=NOW).encode()):
+        assert read_export(content) == (WHEN, estate)
+        assert read_export(b"\xef\xbb\xbf" + content) == (WHEN, estate)
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "'", "'="])
+def test_no_cell_is_a_formula_to_a_spreadsheet(start: str) -> None:
+    facts = after(DOWN, original={"originalHostname": f"{start}cmd|' /C calc'!A0", "originalAccountId": f"{start}1"})
+    text = write_csv([facts], now=NOW)
+    for row in csv.reader(text.splitlines(keepends=True)):
+        assert not [cell for cell in row if cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))]
+    assert read_export(text.encode())[1] == [facts]
+
+
+def test_a_later_format_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="format 2"):
+        read_export(write_json([DOWN], now=NOW).replace(b'"format": 1', b'"format": 2'))
+
+
+# Tables of earlier versions
+
+
+def test_items_without_topology_answer_and_say_that_they_are_all_there_is() -> None:
+    arn = "arn:aws:drs:us-west-2:222222222222:source-server/s-1"
+    flat: dict[str, Any] = {
+        "sourceServerArn": arn,
+        "stagingAccountId": "222222222222",
+        "hostname": "old-7",
+        "instanceId": A1,
+        "replicationRegion": "us-west-2",
+        "replicationState": "CONTINUOUS",
+        "originalSourceRegion": "us-east-1",
+        "originalReplicationConfigTemplateId": "rct-old",
+    }
+    ((lineage, items),) = group([flat]).items()
+    facts = facts_of(lineage, items)
+    assert (lineage, facts.captured, facts.host) == (arn, False, "old-7")
+    assert facts.original["originalReplicationConfigurationTemplateId"] == "rct-old"
+    assert {A1, "old-7", "s-1"} <= set(facts.names)
