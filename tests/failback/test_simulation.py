@@ -1,0 +1,56 @@
+"""The simulation itself: a seed is a history, and what a history must not lose is noticed when it is lost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.histories import History, play
+
+
+async def played(seed: int) -> tuple[list[str], dict[tuple[str, str], int], list[str]]:
+    history = History(seed)
+    try:
+        await history.play()
+        items = sorted(f"{item['sourceServerArn']}{item['stagingAccountId']}" for item in history.aws.items())
+        return history.told, dict(history.aws.counts), items
+    finally:
+        history.aws.forget()
+
+
+@pytest.mark.parametrize("seed", range(5000, 5006))
+async def test_the_same_seed_is_the_same_history(seed: int) -> None:
+    assert await played(seed) == await played(seed)
+
+
+async def test_histories_differ_and_reach_every_kind_of_trouble() -> None:
+    told = {word for seed in range(5000, 5040) for word in (await played(seed))[0]}
+    assert {"plain", "same account", "extended", "zone", "premises"} <= told
+    assert {f"sync:{how}" for how in ("calm", "refused", "tables refused", "crash", "two", "two crash")} <= told
+    assert {"recover", "reverse", "launch_back", "protect_again", "forget", "delete_forward", "drop_item"} <= told
+
+
+async def test_a_topology_that_is_lost_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = History._act
+
+    def lose(self: History, step: str) -> None:
+        before(self, step)
+        for item in self.aws.items():
+            self.aws.delete(item)  # with its copies: from those alone the engine would write it anew
+
+    monkeypatch.setattr(History, "_act", lose)
+    with pytest.raises(AssertionError, match=r"seed \d+, after .*(is lost|was .*, is )"):
+        for seed in range(5000, 5010):
+            await play(seed)
+
+
+async def test_a_changed_original_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = History._true_originals
+
+    def other(self: History) -> dict[str, Any]:
+        return {**before(self), "originalAccountId": "999999999999"}
+
+    monkeypatch.setattr(History, "_true_originals", other)
+    with pytest.raises(AssertionError, match="originalAccountId"):
+        await play(5001)

@@ -1,0 +1,235 @@
+"""The engine on simulated backends with no wire between: a stand-in for the door to AWS, thousands of runs a minute.
+
+Each call goes straight to moto's DynamoDB and to the DRS backends of the sandbox. What happens to calls - throttled,
+refused, the process killed before or after one - is drawn from a seed, and so is how two runs at a time interleave: the
+same seed gives the same history. Signing, pacing and tries are not here; tests of the door see to those.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Final, cast
+
+import anyio
+import anyio.lowlevel
+import orjson
+from botocore import xform_name
+from moto.core.exceptions import JsonRESTError, ServiceException
+from moto.dynamodb import dynamodb_backends
+
+from service.aws.door import AwsDoor, Caller, Identity, RoleToAssume
+from service.errors import AwsError
+from service.models import Call
+from service.sandbox.declared import Fleet
+from service.sandbox.fleet import parse_model
+from service.sandbox.moto_drs import drs_backends
+from service.sandbox.moto_drs.register import register
+from service.sandbox.quick_dynamodb import QuickHandler, register_handler
+from service.sandbox.tables import create_tables, put_account_rows, table_environment
+from service.settings import Settings
+
+__all__ = ["Crash", "DirectAws", "Faults", "Lag", "lagging"]
+
+HUB_REGION: Final = "us-east-1"
+
+
+class Crash(Exception):  # noqa: N818 - no error of AWS or ours: the process ends here
+    """The process was killed at a call."""
+
+
+@dataclass(slots=True)
+class Lag:
+    """Makes one run wait at a call, counted from its own start, until something has happened."""
+
+    at: int
+    until: anyio.Event
+
+
+lagging: Final[ContextVar[Lag | None]] = ContextVar("lagging", default=None)
+"""Set it at the start of a task: it holds for the calls of this task and of those that it starts."""
+
+
+@dataclass(slots=True)
+class Faults:
+    """What happens to calls, drawn from `dice`.
+
+    `refuse`: share of DRS calls that fail, with one of `codes`. `refuse_writes`: share of DynamoDB calls. `crash_at`:
+    the call, counted from now, at which the process is killed, before or after it took effect. `switch`: share of calls
+    at which another run gets its turn first.
+    """
+
+    dice: random.Random
+    refuse: float = 0.0
+    refuse_tables: float = 0.0
+    crash_at: int | None = None
+    switch: float = 0.0
+    codes: tuple[str, ...] = ("ThrottlingException", "AccessDeniedException", "InternalServerException")
+
+    @property
+    def are_none(self) -> bool:
+        """Whether every call succeeds."""
+        return not self.refuse and not self.refuse_tables and self.crash_at is None
+
+
+class DirectAws:
+    """The door. `counts` has the calls by service and operation; `faults` rule from when they are set."""
+
+    hub_region = HUB_REGION
+
+    def __init__(self, hub: str, targets: tuple[str, ...], faults: Faults) -> None:
+        register()
+        register_handler()
+        self.faults = faults
+        self.counts: Counter[tuple[str, str]] = Counter()
+        self._hub = hub
+        self._accounts = (hub, *targets)
+        members: dict[str, Any] = {
+            "hub": {"account_id": hub, "registered": False},
+            "tables": {"environment": "direct"},
+            "accounts": [{"account_id": each, "name": each, "regions": {}} for each in targets],
+        }
+        fleet = parse_model(Fleet, members, "direct")
+        create_tables(fleet)
+        put_account_rows(fleet, fleet.accounts)
+        self.tables: Mapping[str, str] = table_environment(fleet.tables)
+
+    def settings(self, **changes: Any) -> Settings:
+        """Give settings for these tables; nothing is read from the environment."""
+        named = {name.lower(): value for name, value in self.tables.items() if name.lower() in Settings.model_fields}
+        return Settings.model_construct(**{**Settings().model_dump(), **named, **changes})
+
+    def door(self) -> AwsDoor:
+        """Give it where a door is asked for: what the syncs and queries use of one is here."""
+        return cast("AwsDoor", self)
+
+    def forget(self) -> None:
+        """Give up all state of these accounts."""
+        for account in self._accounts:
+            drs_backends.pop(account, None)
+            dynamodb_backends.pop(account, None)
+
+    def items(self, variable: str = "SOURCE_SERVER_INVENTORY_TABLE") -> list[dict[str, Any]]:
+        """Read a table beside the engine, in wire form."""
+        table = dynamodb_backends[self._hub][HUB_REGION].tables[self.tables[variable]]
+        return [item.to_json()["Attributes"] for ranged in table.items.values() for item in ranged.values()]
+
+    def delete(self, item: Mapping[str, Any], variable: str = "SOURCE_SERVER_INVENTORY_TABLE") -> None:
+        """Delete an item beside the engine, as somebody else might."""
+        table = dynamodb_backends[self._hub][HUB_REGION].tables[self.tables[variable]]
+        table.items[item["sourceServerArn"]["S"]].pop(item["stagingAccountId"]["S"], None)
+
+    # What is asked of a door
+
+    def hub(self) -> Caller:
+        """Give a caller for the hub."""
+        return cast("Caller", _DirectCaller(self, self._hub))
+
+    async def identity(self) -> Identity:
+        """Tell who the hub is."""
+        return Identity(self._hub, "aws")
+
+    async def account(self, role: RoleToAssume) -> Caller:
+        """Give a caller for another account."""
+        return cast("Caller", _DirectCaller(self, role.account_id))
+
+    async def perform(self, call: Call, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Carry out a call, or what the faults make of it. Raises AwsError, Crash."""
+        self.counts[call.service, call.operation] += 1
+        faults, lag = self.faults, lagging.get()
+        if lag is not None:
+            lag.at -= 1
+            if lag.at == 0:
+                await lag.until.wait()
+        while faults.switch and faults.dice.random() < faults.switch:
+            await anyio.lowlevel.checkpoint()
+        if faults.crash_at is not None:
+            faults.crash_at -= 1
+            if faults.crash_at < 0:
+                if faults.dice.random() < 0.5:
+                    _carry_out(call, params)
+                raise Crash(f"{call.service}:{call.operation}")
+        share = faults.refuse if call.service == "drs" else faults.refuse_tables
+        if share and faults.dice.random() < share:
+            raise AwsError(faults.dice.choice(faults.codes), "planned", call)
+        return _carry_out(call, params)
+
+
+@dataclass(frozen=True, slots=True)
+class _DirectCaller:
+    aws: DirectAws
+    account_id: str
+    source: None = field(default=None)
+
+    async def call(self, service: str, operation: str, params: Mapping[str, Any], *, region: str) -> dict[str, Any]:
+        return await self.aws.perform(Call(service, operation, self.account_id, region), params)
+
+
+def _carry_out(call: Call, params: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return _SERVICES[call.service](call, params)
+    except ServiceException as error:
+        raise AwsError(str(error.code), str(error), call) from error
+    except JsonRESTError as error:  # what moto's DynamoDB raises
+        raise AwsError(str(error.error_type).rpartition("#")[2], str(error), call) from error
+
+
+def _dynamodb(call: Call, params: Mapping[str, Any]) -> dict[str, Any]:
+    handler = QuickHandler()
+    handler.body = handler.params = orjson.loads(orjson.dumps(params, default=sorted))
+    handler.region, handler.current_account = call.region, call.account_id
+    result = getattr(handler, xform_name(call.operation))().result
+    answer: dict[str, Any] = _wire(result)
+    return answer
+
+
+def _wire(value: Any) -> Any:
+    """Give an answer as it would come over the wire."""
+    if isinstance(value, Mapping):
+        return {name: _wire(inner) for name, inner in value.items() if inner is not None}
+    if isinstance(value, list | tuple):
+        return [_wire(inner) for inner in value]
+    if isinstance(value, str) and type(value) is not str:  # an item that is text already
+        return orjson.loads(value)
+    return value
+
+
+def _drs(call: Call, params: Mapping[str, Any]) -> dict[str, Any]:
+    backend = drs_backends[call.account_id][call.region]
+    backend.require_initialized()
+    filters: Mapping[str, Any] = params.get("filters", {})
+    if call.operation == "DescribeSourceServers":
+        found = backend.describe_source_servers(
+            filters.get("sourceServerIDs", ()), filters.get("stagingAccountIDs", ()), filters.get("hardwareId")
+        )
+        return _copied({"items": [each.to_dict() for each in found]})
+    if call.operation == "DescribeRecoveryInstances":
+        machines = backend.describe_recovery_instances(
+            filters.get("recoveryInstanceIDs", ()), filters.get("sourceServerIDs", ())
+        )
+        return _copied({"items": [each.to_dict() for each in machines]})
+    if call.operation == "GetReplicationConfiguration":
+        return _copied(backend.replication_configuration_of(params["sourceServerID"]))
+    if call.operation == "DescribeReplicationConfigurationTemplates":
+        listed = backend.describe_replication_configuration_templates(())
+        return _copied({"items": [each.to_dict() for each in listed]})
+    raise NotImplementedError(call.operation)
+
+
+def _ec2(call: Call, _: Mapping[str, Any]) -> dict[str, Any]:
+    """Tell of no instance: EC2 is not what these tests are about."""
+    if call.operation != "DescribeInstances":
+        raise NotImplementedError(call.operation)
+    return {"Reservations": []}
+
+
+def _copied(answer: Mapping[str, Any]) -> dict[str, Any]:
+    copy: dict[str, Any] = orjson.loads(orjson.dumps(answer))
+    return copy
+
+
+_SERVICES: Final = MappingProxyType({"dynamodb": _dynamodb, "drs": _drs, "ec2": _ec2})

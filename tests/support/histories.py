@@ -1,0 +1,233 @@
+"""Random lives of servers, with syncs, faults and crashes in between: what must hold whatever happens.
+
+A seed is a history. To see a failing one again: `await play(seed)`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import anyio
+from moto.core.exceptions import ServiceException
+from moto.moto_api._internal import mock_random
+
+from service.aws.dynamodb import decode
+from service.errors import AwsError, RefusalError
+from service.inventory.lineage import names_of
+from service.inventory.servers import SourceServer, parse_server
+from service.queries.failback.query import FailbackQuery
+from service.regions.status_write import RegionStatusTable
+from service.survey import Request
+from service.sync.source_servers import InventorySync
+from tests.failback.cycle import A1, HOST, RECOVERY, SOURCE, Cycle
+from tests.support.direct import Crash, DirectAws, Faults, Lag, lagging
+
+__all__ = ["History", "play"]
+
+_LIFE: Final = ("recover", "reverse", "catch_up", "launch_back", "protect_again", "catch_up", "clean_up")
+_ODD: Final = ("forget", "delete_forward", "relaunch", "stall", "drop_item")
+_ONCE: Final = ("originEnvironment", "captureMethod", "topologyLastUpdated")
+_BEGIN: Final = datetime(2026, 11, 23, 5, 0, tzinfo=UTC)
+
+
+async def play(seed: int) -> None:
+    """Play one history. Raises AssertionError naming the seed when something that must hold does not."""
+    history = History(seed)
+    try:
+        await history.play()
+    except* AssertionError as group:
+        first: BaseException = group
+        while isinstance(first, BaseExceptionGroup):
+            first = first.exceptions[0]
+        raise AssertionError(f"seed {seed}, after {' '.join(history.told)}: {first}") from first
+    finally:
+        history.aws.forget()
+
+
+class History:
+    """One history. `told` lists what happened so far."""
+
+    def __init__(self, seed: int) -> None:
+        mock_random.seed(seed)
+        self.dice = random.Random(seed)  # noqa: S311 - not a secret
+        self.told: list[str] = []
+        self.hub, self.a, self.b, self.c = (f"{seed:09d}{number:03d}" for number in range(4))
+        self.aws = DirectAws(self.hub, (self.a, self.b, self.c), self._calm())
+        self._settings = self.aws.settings(drs_region_status_table="", topology_reads_per_scope=50)
+        self._moment = _BEGIN
+        kind = self.dice.choice(("plain", "same account", "extended", "zone", "premises"))
+        self.told.append(kind)
+        self.cycle = Cycle(
+            self.a,
+            self.a if kind in {"same account", "zone"} else self.b,
+            zone_only=kind == "zone",
+            on_premises=kind == "premises",
+        )
+        if kind == "extended":
+            self.cycle.extend_into(self.c)
+        self._kind = kind
+        self._start: dict[str, dict[str, Any]] = {}
+        self._truth = self._true_originals()
+        self._names: set[str] = set()
+
+    def _calm(self) -> Faults:
+        return Faults(self.dice)
+
+    def _now(self) -> datetime:
+        self._moment += timedelta(milliseconds=1)
+        return self._moment
+
+    def _true_originals(self) -> dict[str, Any]:
+        cloud = self.cycle.forward.record.get("sourceCloudProperties") or {}
+        told = {
+            "originalSourceRegion": cloud.get("originRegion"),
+            "originalSourceAccountId": cloud.get("originAccountID"),
+            "originalAvailabilityZone": cloud.get("originAvailabilityZone"),
+            "originalInstanceId": A1 if cloud else None,
+            "originalAccountId": self.a,
+            "originalReplicationRegion": RECOVERY,
+            "originEnvironment": "AWS" if cloud else "ON_PREMISES",
+        }
+        return {name: value for name, value in told.items() if value}
+
+    async def play(self) -> None:
+        """Let it happen, and hold what must hold after each sync."""
+        # Until it was seen once without faults, nothing happens to the server: its first capture is the truth.
+        await self._sync_under_faults()
+        await self._sync()
+        at = 0
+        for _ in range(self.dice.randint(4, 9)):
+            if self.dice.random() < 0.55:
+                step, at = _LIFE[at % len(_LIFE)], at + 1
+            else:
+                step = self.dice.choice(_ODD)
+            self._act(step)
+            if self.dice.random() < 0.5:
+                await self._sync_under_faults()
+        self.aws.faults = self._calm()
+        await self._sync()
+        self._check()
+        await self._check_names()
+
+    def _act(self, step: str) -> None:
+        """Do a step; one that the server's state does not allow is refused by DRS, as it would be."""
+        act: Callable[[], None] = getattr(self, f"_{step}", None) or getattr(self.cycle, step)
+        try:
+            act()
+        except (ServiceException, KeyError, IndexError):
+            self.told.append(f"({step})")
+        else:
+            self.told.append(step)
+
+    def _forget(self) -> None:
+        """Lose the record of the recovery instance; the machine runs on."""
+        self.cycle.launches_in.forget_instance(self.cycle.recovered)
+
+    def _delete_forward(self) -> None:
+        """Delete the forward server from DRS, for good."""
+        self.cycle.dr.remove_source_server(self.cycle.forward.source_server_id)
+
+    def _relaunch(self) -> None:
+        self.cycle.recover()
+
+    def _stall(self) -> None:
+        self.cycle.forward.enter("STALLED")
+
+    def _drop_item(self) -> None:
+        """Delete an inventory item as stale, beside the engine; bookkeeping is nobody's to delete."""
+        servers = [item for item in self.aws.items() if item["stagingAccountId"]["S"].isdigit()]
+        self.aws.delete(self.dice.choice(servers))
+
+    async def _sync_under_faults(self) -> None:
+        how = self.dice.choice(("calm", "refused", "tables refused", "crash", "two", "two crash"))
+        self.told.append(f"sync:{how}")
+        faults = self.aws.faults = self._calm()
+        if how == "refused":
+            faults.refuse = 0.3
+        elif how == "tables refused":
+            faults.refuse_tables = 0.15
+        if "crash" in how:
+            faults.crash_at = self.dice.randint(0, 25)
+        if "two" in how:
+            faults.switch = 0.5
+            ended = anyio.Event()
+            async with anyio.create_task_group() as tasks:
+                # Now and then one of them stands still, and finds the tables changed under its hands.
+                tasks.start_soon(self._lagging_sync, Lag(self.dice.randint(1, 20), ended))
+                await self._try_sync()
+                ended.set()
+        else:
+            await self._try_sync()
+        self.aws.faults = self._calm()
+
+    async def _lagging_sync(self, lag: Lag) -> None:
+        lagging.set(lag)
+        await self._try_sync()
+
+    async def _try_sync(self) -> None:
+        try:
+            await self._sync()
+        except* (Crash, AwsError):
+            pass  # the run ended early, as it may
+        self._check()
+
+    async def _sync(self) -> None:
+        status = RegionStatusTable(None, self._now, cache_s=0, timeout_s=60)
+        sync = InventorySync(self.aws.door(), self._settings, status, self._now)
+        report = await sync.run(Request(regions=(SOURCE, RECOVERY)))
+        if self.aws.faults.are_none:
+            assert not report["errors"], report["errors"]
+            for backend in (self.cycle.dr, self.cycle.source, self.cycle.launches_in):
+                for server in backend.source_servers.values():
+                    parsed = parse_server(server.record)
+                    assert isinstance(parsed, SourceServer)
+                    self._names |= set(names_of(parsed)) | {parsed.arn}
+
+    def _check(self) -> None:
+        """Originals equal the truth, none is lost, and none has changed since it was first there."""
+        topologies = {
+            item["sourceServerArn"]["S"]: decode(item)
+            for item in self.aws.items()
+            if item["stagingAccountId"]["S"] == "TOPOLOGY"
+        }
+        for arn, before in self._start.items():
+            assert arn in topologies, f"{arn} is lost"
+            for name, value in before.items():
+                assert topologies[arn].get(name) == value, f"{name} was {value}, is {topologies[arn].get(name)}"
+        if not topologies and not self._names:
+            return  # no sync has come to its end yet
+        assert set(topologies) == {self.cycle.forward.arn}, f"originals of {set(topologies)}"
+        (topology,) = topologies.values()
+        for name, value in self._truth.items():
+            assert topology.get(name) == value, f"{name} is {topology.get(name)}, was {value} in truth"
+        assert set(topology) & set(_NAMES_OF_TRUTH) == set(self._truth)
+        self._start = {
+            arn: {name: value for name, value in item.items() if name.startswith("original") or name in _ONCE}
+            for arn, item in topologies.items()
+        }
+
+    async def _check_names(self) -> None:
+        """Whatever name a calm sync has seen leads to the lineage, also when its server is gone from DRS."""
+        query = FailbackQuery(self.aws.door(), self._settings, self._now)
+        assert HOST in self._names
+        for name in sorted(self._names):
+            try:
+                facts = await query.facts(name)
+            except RefusalError as error:
+                raise AssertionError(f"{name}: {error.code} {error.message}") from error
+            assert facts.lineage == self.cycle.forward.arn, name
+            assert {each: facts.original[each] for each in self._truth} == self._truth, name
+
+
+_NAMES_OF_TRUTH: Final = (
+    "originalSourceRegion",
+    "originalSourceAccountId",
+    "originalAvailabilityZone",
+    "originalInstanceId",
+    "originalAccountId",
+    "originalReplicationRegion",
+    "originEnvironment",
+)
