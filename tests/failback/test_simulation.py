@@ -37,12 +37,12 @@ async def test_a_topology_that_is_lost_is_noticed(monkeypatch: pytest.MonkeyPatc
     def lose(self: History, step: str) -> None:
         before(self, step)
         for item in self.aws.items():
-            self.aws.delete(item)  # with its copies: from those alone the engine would write it anew
+            if item["stagingAccountId"]["S"] == "TOPOLOGY":
+                self.aws.delete(item)
 
     monkeypatch.setattr(History, "_act", lose)
-    with pytest.raises(AssertionError, match=r"seed \d+, after .*(is lost|was .*, is )"):
-        for seed in range(5000, 5010):
-            await play(seed)
+    with pytest.raises(AssertionError, match=r"seed 5000, after .*(is lost|was .*, is )"):
+        await play(5000)
 
 
 async def test_a_changed_original_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

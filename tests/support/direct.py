@@ -21,6 +21,7 @@ import orjson
 from botocore import xform_name
 from moto.core.exceptions import JsonRESTError, ServiceException
 from moto.dynamodb import dynamodb_backends
+from moto.dynamodb.models.dynamo_type import DynamoType
 
 from service.aws.door import AwsDoor, Caller, Identity, RoleToAssume
 from service.errors import AwsError
@@ -118,10 +119,10 @@ class DirectAws:
         table = dynamodb_backends[self._hub][HUB_REGION].tables[self.tables[variable]]
         return [item.to_json()["Attributes"] for ranged in table.items.values() for item in ranged.values()]
 
-    def delete(self, item: Mapping[str, Any], variable: str = "SOURCE_SERVER_INVENTORY_TABLE") -> None:
-        """Delete an item beside the engine, as somebody else might."""
-        table = dynamodb_backends[self._hub][HUB_REGION].tables[self.tables[variable]]
-        table.items[item["sourceServerArn"]["S"]].pop(item["stagingAccountId"]["S"], None)
+    def delete(self, item: Mapping[str, Any]) -> None:
+        """Delete an item of the inventory beside the engine, as somebody else might."""
+        table = dynamodb_backends[self._hub][HUB_REGION].tables[self.tables["SOURCE_SERVER_INVENTORY_TABLE"]]
+        table.items[DynamoType(item["sourceServerArn"])].pop(DynamoType(item["stagingAccountId"]))
 
     # What is asked of a door
 
