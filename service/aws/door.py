@@ -18,7 +18,7 @@ from service.aws.credentials import AssumedRole, HubSession, Source, acting_as
 from service.aws.failures import as_failure, refuse_what_is_no_object
 from service.aws.limits import Pace, Rate, RetryBudget, backoff_s, rates
 from service.aws.meter import count_call, count_throttle
-from service.aws.reads import refuse_writes
+from service.aws.operations import MANAGES, Operations, refuse_others
 from service.aws.transport import SharedTransport
 from service.errors import AwsError, ConfigurationError
 from service.models import Call, Now, RegionStatus
@@ -64,21 +64,20 @@ class _Lane:
 class AwsDoor:
     """One SDK session, one client per (service, region), one pool of connections, for as long as it is open.
 
-    Open it once per event loop: `async with AwsDoor(settings, now) as door`. With `reads_only` the SDK session refuses
-    every operation that is not a known read (see `service.aws.reads`).
+    Open it once per event loop: `async with AwsDoor(settings, now) as door`. The SDK session refuses every operation
+    that is not among `allowed` (see `service.aws.operations`).
     """
 
     def __init__(
-        self, settings: Settings, now: Now, *, reads_only: bool = False, dice: random.Random | None = None
+        self, settings: Settings, now: Now, *, allowed: Operations = MANAGES, dice: random.Random | None = None
     ) -> None:
         self._settings = settings
         self._now = now
         self._dice = dice or random.Random()  # noqa: S311 - jitter, not a secret
         self._session = HubSession()
         self._session.register("before-parse", refuse_what_is_no_object)
-        if reads_only:
-            # At the last moment before a request is signed: whatever code asked for it, and however.
-            self._session.register("before-call", refuse_writes)
+        # At the last moment before a request is signed: whatever code asked for it, and however.
+        self._session.register("before-call", refuse_others(allowed))
         self._stack = AsyncExitStack()
         self._clients: dict[tuple[str, str], Any] = {}
         self._building = anyio.Lock()

@@ -11,6 +11,7 @@ from rich.console import Group
 from service.accounts.records import Account, RoleRef, parse_account, staging_records
 from service.aws.door import AwsDoor, Identity
 from service.aws.dynamodb import Item, TableReader
+from service.aws.operations import READS
 from service.cli.output import Output, console, emit_json, guarded, plain, table
 from service.cli.watching import OutputOption
 from service.errors import ConfigurationError
@@ -41,7 +42,7 @@ def list_accounts(output: OutputOption = None) -> int:
 
     async def work(settings: Settings) -> int:
         settings.require("target_accounts_table")
-        async with AwsDoor(settings, utc_now, reads_only=True) as door:
+        async with AwsDoor(settings, utc_now, allowed=READS) as door:
             hub = await door.identity()
             records = TableReader(door.hub(), settings.target_accounts_table, door.hub_region)
             accounts = [_shown(item, hub) async for item in records.scan()]

@@ -15,6 +15,7 @@ from service.accounts.records import Directory
 from service.aws.door import AwsDoor, Identity
 from service.aws.drs import DrsReader
 from service.aws.dynamodb import TableReader
+from service.aws.operations import EXAMINES
 from service.cli.diagnosis import (
     Finding,
     Level,
@@ -74,7 +75,7 @@ class Doctor:
             ConfigurationError: a region or an account that was asked for is not known.
         """
         self._deadline = anyio.current_time() + self._settings.scope_deadline_seconds
-        async with AwsDoor(self._settings, utc_now) as door:
+        async with AwsDoor(self._settings, utc_now, allowed=EXAMINES) as door:
             findings = self._unset()
             try:
                 self._hub_region = door.hub_region

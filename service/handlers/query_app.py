@@ -1,4 +1,4 @@
-"""What the query handler and the reading commands call. It can only read: see `service.aws.reads`."""
+"""What the query handler and the reading commands call. It can only read: see `service.aws.operations`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import anyio
 from service.aws.door import AwsDoor
 from service.aws.dynamodb import TableReader
 from service.aws.functions import FunctionInvoker
+from service.aws.operations import READS
 from service.errors import AwsError
 from service.models import Now, Place
 from service.queries.answer import Answer
@@ -109,7 +110,7 @@ async def open_query_app(
         now: the wall clock.
         refresher: has stale places refreshed; None: the data-management function, if its name is known.
     """
-    async with AwsDoor(settings, now, reads_only=True) as door:
+    async with AwsDoor(settings, now, allowed=READS) as door:
         name = settings.drs_region_status_table
         status = RegionStatusReader(
             TableReader(door.hub(), name, door.hub_region) if name else None,

@@ -307,6 +307,12 @@ class Look:
             _log.warning("topology captured late", extra={"server": row.server.arn})
             why = "servers were launched before they were first seen: check their original topology; the log names them"
             self.seen.warnings.append(self._trouble("TopologyCapturedLate", why, RegionStatus.ACTIVE))
+        if "originalSourceRegion" not in topology:
+            environment = topology.get("originEnvironment", "unknown")
+            _log.warning("no region of origin", extra={"server": row.server.arn, "originEnvironment": environment})
+            if environment == "unknown":
+                why = "DRS does not tell the region some instances came from: it is not guessed; the log names them"
+                self.seen.warnings.append(self._trouble("TopologyIncomplete", why, RegionStatus.ACTIVE))
         return await self._tools.inventory.capture(topology)
 
     async def _read_templates(self) -> None:

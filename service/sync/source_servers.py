@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import anyio
 
-from service.aws.door import AwsDoor
+from service.aws.door import AwsDoor, Caller
 from service.aws.drs import DrsReader
 from service.aws.dynamodb_write import Table
 from service.aws.ec2 import Ec2Reader
@@ -27,6 +27,7 @@ from service.survey import Request, Survey, Surveyor
 from service.sync.judge import COUNTS, Tokens, Visit, account_trouble, judge, note_of, place_trouble, trouble_at
 from service.sync.look import Look, LookTools
 from service.sync.report import Looked, Progress, RunReport, run_facts
+from service.sync.staging_probe import find_waiting
 
 __all__ = ["OPERATION", "InventorySync"]
 
@@ -146,11 +147,29 @@ class InventorySync:
                 caller = await run.survey.access.caller(place.account_id)
                 look = Look(place, DrsReader(caller, page_size=self._settings.drs_page_size), run.tools)
                 await look.run(had_servers=known)
+                await self._probe_staging(run, look, caller)
             except AwsError as error:
                 failure = place_trouble(error, place) if look is not None else account_trouble(error)
         if deadline.cancelled_caught:
             failure = trouble_at(place, "DeadlineExceeded", f"not done within {remaining:.0f} s")
         return judge(place, look, failure, known=known, seconds=anyio.current_time() - began)
+
+    async def _probe_staging(self, run: _Run, look: Look, caller: Caller) -> None:
+        """Where a target has nothing, have the staging sync look when one of its staging accounts has something."""
+        place = look.place
+        target = run.survey.directory.targets[place.account_id]
+        if look.seen.servers or not look.seen.listed_completely or target.is_hub or not target.staging:
+            return
+
+        async def drs_of(account_id: str) -> DrsReader:
+            return DrsReader(await run.survey.access.caller(account_id), page_size=self._settings.drs_page_size)
+
+        drs = DrsReader(caller, page_size=self._settings.drs_page_size)
+        waiting = await find_waiting(target, place.region, drs, drs_of)
+        look.seen.warnings += waiting.warnings
+        if waiting.found:
+            # Dated after the look, so that the look's own note, "nothing there", does not settle it.
+            await self._status.record(place.region, (), requests={place.account_id: self._now()})
 
     async def _book(self, run: _Run, visit: Visit) -> None:
         """Count a look, note it for the region's row, and write the row once the region's last look is in."""

@@ -98,3 +98,42 @@ async def test_originals_survive_every_step(
     assert len(moves) == 2
     assert A1 not in moves
     assert any(entry["event"] == "absent" for entry in topology["topologyHistory"])
+
+
+async def test_what_is_seen_late_or_without_origin_is_warned_of(
+    found_estate: Callable[..., Estate], caplog: pytest.LogCaptureFixture
+) -> None:
+    estate = found_estate(a={RECOVERY: {"servers": 0}}, b={SOURCE: {"servers": 0}})
+    names = estate.names
+    late = Cycle(names.a, names.b)
+    late.recover()
+    premises = Cycle(names.a, names.b, on_premises=True)
+    unknown = late.dr.add_source_server({"sourceProperties": {"identificationHints": {"awsInstanceID": "i-0bad0bad"}}})
+    del unknown.record["sourceCloudProperties"]
+    report = await estate.sync(regions=REGIONS)
+    assert {each["code"] for each in report["warnings"]} == {"TopologyCapturedLate", "TopologyIncomplete"}
+    logged = {(record.message, getattr(record, "server", "")) for record in caplog.records}
+    assert ("topology captured late", late.forward.arn) in logged
+    assert {server for message, server in logged if message == "no region of origin"} == {
+        premises.forward.arn,
+        unknown.arn,
+    }
+    topologies = estate.topologies()
+    assert topologies[late.forward.arn]["captureMethod"] == "late"
+    assert topologies[premises.forward.arn]["originEnvironment"] == "ON_PREMISES"
+    for arn in (premises.forward.arn, unknown.arn):
+        assert "originalSourceRegion" not in topologies[arn]
+
+
+async def test_a_steady_sync_writes_no_bookkeeping(found_estate: Callable[..., Estate]) -> None:
+    estate = found_estate(a={RECOVERY: {"servers": 0}}, b={SOURCE: {"servers": 0}})
+    cycle = Cycle(estate.names.a, estate.names.b)
+    await estate.sync(regions=REGIONS)
+    cycle.recover()
+    cycle.reverse()
+    await estate.sync(regions=REGIONS)
+    estate.calls()
+    await estate.sync(regions=REGIONS)
+    calls = estate.calls()
+    assert calls["dynamodb", "BatchWriteItem"] == calls["dynamodb", "PutItem"] == 0
+    assert calls["drs", "DescribeRecoveryInstances"] == calls["drs", "GetReplicationConfiguration"] == 0

@@ -10,6 +10,7 @@ from typing import Any
 
 from service.aws.door import AwsDoor
 from service.aws.dynamodb import TableReader
+from service.aws.operations import READS
 from service.models import iso
 from service.queries.answer import Answer
 from service.queries.asked import InventoryAsked, ScopesAsked, ServersAsked
@@ -62,7 +63,7 @@ class Desk:
         """Open a room; the calls made in it are in `calls` afterwards."""
         settings, moment = load_settings(), self.now()
         self.estate.calls()
-        async with AwsDoor(settings, lambda: moment, reads_only=True) as door:
+        async with AwsDoor(settings, lambda: moment, allowed=READS) as door:
             name = settings.drs_region_status_table
             status = RegionStatusReader(
                 TableReader(door.hub(), name, door.hub_region) if name else None, cache_s=60, timeout_s=5

@@ -9,6 +9,7 @@ import pytest
 
 from service.aws.door import AwsDoor
 from service.aws.dynamodb import Item, TableReader, encode
+from service.aws.operations import READS
 from service.errors import AwsError
 from service.inventory.reading import InventoryReader, facts_of, is_server, seen_by
 from service.settings import Settings
@@ -28,7 +29,7 @@ async def read(
 ) -> tuple[dict[str, list[Item]], list[Request]]:
     async with (
         scripted_aws(script, monkeypatch) as aws,
-        AwsDoor(Settings(), lambda: NOW, reads_only=True) as door,
+        AwsDoor(Settings(), lambda: NOW, allowed=READS) as door,
     ):
         reader = InventoryReader(TableReader(door.hub(), "inventory", "us-east-1"))
         return await reader.by_account(region, accounts), aws.requests

@@ -127,6 +127,35 @@ async def test_new_servers_are_due_a_look_of_the_inventory_sync(staged: Staged) 
     assert staged.counts()["ca-central-1"] == 3
 
 
+async def test_a_region_that_only_a_staging_account_uses_is_found(staged: Staged) -> None:
+    """No target has a server there, so no row of the table calls it active."""
+    staged.add(staged.names.apps, "ca-central-1", servers=2)
+    staged.add(staged.names.a, "ca-central-1", servers=0)
+    drs_backends[staged.names.apps]["ca-central-1"].trust(staged.names.a)
+    await staged.sync()
+    assert "ca-central-1" not in staged.counts()
+    assert (await staged.sync_staging())["serversExtended"] == 12
+    assert len(extended(staged, "ca-central-1")) == 2
+    await staged.sync()
+    assert staged.counts()["ca-central-1"] == 2
+    assert "lookRequestedAt" not in staged.status()["ca-central-1"]["accounts"][staged.names.a]
+
+
+async def test_a_staging_account_that_cannot_be_asked_is_told_where_its_target_has_nothing(staged: Staged) -> None:
+    staged.add(staged.names.a, "ca-central-1", servers=0)
+    staged.faults(
+        fail=[
+            *denied(staged.names.a, "ListExtensibleSourceServers"),
+            *denied(staged.names.apps, "DescribeSourceServers"),
+        ]
+    )
+    report = await staged.sync()
+    assert report["status"] == "complete"  # of the inventory, all is known
+    told = [warning for warning in report["warnings"] if warning.get("accountId") == staged.names.apps]
+    assert [(each["code"], each["regions"]) for each in told] == [("AccessDeniedException", ["ca-central-1"])]
+    assert "lookRequestedAt" not in staged.status()["ca-central-1"]["accounts"][staged.names.a]
+
+
 async def test_two_runs_at_once_extend_each_server_once(staged: Staged) -> None:
     reports: list[dict[str, Any]] = []
 

@@ -1,4 +1,4 @@
-"""A session that may only read refuses every other operation before anything is sent."""
+"""A session refuses every operation that its process has not declared, before anything is sent."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import botocore.session
 import pytest
 
 from service.aws.door import AwsDoor
-from service.aws.reads import READS, WriteRefusedError, refuse_writes
+from service.aws.operations import EXAMINES, MANAGES, READS, Operations, UndeclaredOperationError, refuse_others
 from service.settings import Settings
 from tests.support.estate import Estate
 
@@ -31,14 +31,14 @@ WRITES: list[tuple[str, str, dict[str, Any]]] = [
 async def test_a_write_is_refused_and_nothing_is_sent(
     service: str, operation: str, params: dict[str, Any], estate: Estate
 ) -> None:
-    async with AwsDoor(Settings(), lambda: datetime.now(UTC), reads_only=True) as door:
-        with pytest.raises(WriteRefusedError, match=f"{service}:{operation}"):
+    async with AwsDoor(Settings(), lambda: datetime.now(UTC), allowed=READS) as door:
+        with pytest.raises(UndeclaredOperationError, match=f"{service}:{operation}"):
             await door.hub().call(service, operation, params, region="us-east-1")
     assert estate.calls() == {}
 
 
 async def test_reads_pass(estate: Estate) -> None:
-    async with AwsDoor(Settings(), lambda: datetime.now(UTC), reads_only=True) as door:
+    async with AwsDoor(Settings(), lambda: datetime.now(UTC), allowed=READS) as door:
         assert (await door.identity()).account_id == estate.names.hub
         answer = await door.hub().call("drs", "DescribeSourceServers", {}, region=_initialised(estate))
         assert answer["items"] == []
@@ -49,20 +49,39 @@ def _initialised(estate: Estate) -> str:
     return "us-west-2"
 
 
+@pytest.mark.parametrize(
+    ("service", "operation", "params"),
+    [
+        ("drs", "DeleteSourceServer", {"sourceServerID": "s-3b8f0c91d27a4e56f"}),
+        ("dynamodb", "DeleteTable", {"TableName": "t"}),
+        ("events", "DeleteRule", {"Name": "r"}),
+        ("ec2", "TerminateInstances", {"InstanceIds": ["i-1"]}),
+    ],
+)
+async def test_the_writing_side_has_its_bounds_too(
+    service: str, operation: str, params: dict[str, Any], estate: Estate
+) -> None:
+    async with AwsDoor(Settings(), lambda: datetime.now(UTC)) as door:
+        with pytest.raises(UndeclaredOperationError, match=f"{service}:{operation}"):
+            await door.hub().call(service, operation, params, region="us-east-1")
+    assert estate.calls() == {}
+
+
 @pytest.mark.parametrize("service", ["drs", "dynamodb", "ec2", "sts", "lambda", "events", "iam"])
-def test_of_every_operation_there_is_only_the_listed_ones_pass(service: str) -> None:
+@pytest.mark.parametrize("allowed", [READS, MANAGES, EXAMINES], ids=["reads", "manages", "examines"])
+def test_of_every_operation_there_is_only_the_listed_ones_pass(allowed: Operations, service: str) -> None:
     model = botocore.session.get_session().get_service_model(service)
-    passed = set()
+    refuse, passed = refuse_others(allowed), set()
     for name in model.operation_names:
         try:
-            refuse_writes(model.operation_model(name))
-        except WriteRefusedError:
+            refuse(model.operation_model(name))
+        except UndeclaredOperationError:
             continue
         passed.add(name)
-    assert passed == set(READS.get(service, ()))
+    assert passed == allowed.get(service, frozenset())
 
 
-def test_what_is_listed_reads_by_its_name() -> None:
+def test_what_the_query_side_may_ask_reads_by_its_name() -> None:
     words = ("Describe", "Get", "List", "Query", "Scan", "BatchGet", "AssumeRole")
     odd = {(service, name) for service, names in READS.items() for name in names if not name.startswith(words)}
     assert odd == {("lambda", "Invoke")}  # asks the function that may write

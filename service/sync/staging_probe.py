@@ -1,0 +1,54 @@
+"""What waits in staging accounts for a target that has no server in a region yet.
+
+The staging sync goes where the table knows of servers. The first server that a staging account replicates in a region
+that is new to its target would stay unseen for ever, so the inventory sync asks for it where it found nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from service.accounts.records import Account
+from service.aws.drs import DrsReads
+from service.fanout import fan_out
+from service.models import Trouble
+from service.sync.extend import read_pair
+from service.sync.judge import is_switched_off
+from service.sync.staging_plan import Pair, Plan
+
+__all__ = ["Waiting", "find_waiting"]
+
+_PAIRS_AT_ONCE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Whether any staging account has a server to extend, and which of them could not be asked."""
+
+    found: bool
+    warnings: tuple[Trouble, ...] = ()
+
+
+async def find_waiting(
+    target: Account, region: str, drs: DrsReads, drs_of: Callable[[str], Awaitable[DrsReads]]
+) -> Waiting:
+    """Ask for each staging account of a target whether it has servers that the target lacks in a region.
+
+    One call for each staging account, unless it is denied (see `read_pair`). A region that a staging account has
+    switched off has nothing to extend.
+
+    Args:
+        target: the account to extend into.
+        region: where.
+        drs: DRS of the target.
+        drs_of: gives DRS of a staging account; asked only where the target's own question is denied.
+    """
+
+    async def read(staging_id: str) -> Plan:
+        return await read_pair(Pair(target.account_id, staging_id, region), drs, lambda: drs_of(staging_id))
+
+    async with fan_out(sorted(target.staging), read, at_once=_PAIRS_AT_ONCE) as reads:
+        plans = [plan async for plan in reads]
+    held_back = [plan.held_back for plan in plans if plan.held_back is not None]
+    return Waiting(any(plan.extend for plan in plans), tuple(each for each in held_back if not is_switched_off(each)))
