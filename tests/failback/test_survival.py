@@ -109,7 +109,7 @@ async def test_what_is_seen_late_or_without_origin_is_warned_of(
     late.recover()
     premises = Cycle(names.a, names.b, on_premises=True)
     unknown = late.dr.add_source_server({"sourceProperties": {"identificationHints": {"awsInstanceID": "i-0bad0bad"}}})
-    del unknown.record["sourceCloudProperties"]
+    unknown.record.pop("sourceCloudProperties", None)
     report = await estate.sync(regions=REGIONS)
     assert {each["code"] for each in report["warnings"]} == {"TopologyCapturedLate", "TopologyIncomplete"}
     logged = {(record.message, getattr(record, "server", "")) for record in caplog.records}
@@ -131,6 +131,7 @@ async def test_a_steady_sync_writes_no_bookkeeping(found_estate: Callable[..., E
     await estate.sync(regions=REGIONS)
     cycle.recover()
     cycle.reverse()
+    cycle.catch_up()
     await estate.sync(regions=REGIONS)
     estate.calls()
     await estate.sync(regions=REGIONS)
