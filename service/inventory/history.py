@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from service.inventory.servers import SourceServer
 from service.models import iso
 
-__all__ = ["ATTRIBUTE", "absence", "appended", "history_of", "move"]
+__all__ = ["ATTRIBUTE", "absence", "appended", "history_of", "is_due", "move", "reconfigured"]
 
 ATTRIBUTE: Final = "topologyHistory"
 _MOST_ENTRIES: Final = 20
+_TURN_S: Final = 900  # the interval of scheduled syncs
+_TURNS: Final = 96  # of them a day
+_NOT_BEFORE: Final = timedelta(hours=12)
 
 Entry = dict[str, Any]
 
@@ -47,6 +51,30 @@ def move(topology: Mapping[str, Any], server: SourceServer, *, now: datetime) ->
     if all(last.get(name) == value for name, value in current.items()):
         return None
     return {"event": "moved", "at": iso(now), **current}
+
+
+def reconfigured(topology: Mapping[str, Any], configuration: Mapping[str, Any], *, now: datetime) -> Entry | None:
+    """Tell which members of a replication configuration are others than was last known; None when none is.
+
+    The id of the server is no such member: an extended record shares the configuration of the one that replicates.
+    """
+    known = dict(topology.get("originalReplicationConfiguration") or {})
+    for entry in history_of(topology):
+        known.update(entry.get("configuration") or {})
+    changed = {name: value for name, value in configuration.items() if known.get(name) != value}
+    changed.pop("sourceServerID", None)
+    return {"event": "reconfigured", "at": iso(now), "configuration": changed} if changed else None
+
+
+def is_due(server_id: str, *, captured_at: datetime | None, now: datetime) -> bool:
+    """Whether it is a server's turn to have its configuration read again: once a day, each in a quarter of an hour.
+
+    Spread by a hash of the id, so that a sync reads one of 96. Not within half a day of the capture itself.
+    """
+    if captured_at is None or now - captured_at < _NOT_BEFORE:
+        return False
+    turn = int.from_bytes(hashlib.blake2b(server_id.encode(), digest_size=8).digest()) % _TURNS
+    return turn == int(now.timestamp()) // _TURN_S % _TURNS
 
 
 def absence(server_arn: str, *, now: datetime) -> Entry:

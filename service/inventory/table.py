@@ -27,6 +27,7 @@ _WANTED: Final = (
     "sourceTags",
     "ec2NetworkConfig",
     "topologyComplete",
+    "topologyLastUpdated",
     "originalSourceRegion",
     "originalAccountId",
     "originalReplicationConfigurationTemplateId",

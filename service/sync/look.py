@@ -13,7 +13,7 @@ from service.aws.drs import DrsReads
 from service.aws.ec2 import Ec2Reads
 from service.errors import AwsError
 from service.fanout import fan_out
-from service.inventory.history import absence, move
+from service.inventory.history import absence, is_due, move, reconfigured
 from service.inventory.lineage import bookkeeping, names_of
 from service.inventory.servers import (
     InstanceFacts,
@@ -25,8 +25,9 @@ from service.inventory.servers import (
 )
 from service.inventory.table import Held, InventoryTable, ItemKey
 from service.inventory.topology import capture, choose_template, copied, is_complete
-from service.models import Now, Place, RegionStatus, Trouble
+from service.models import Now, Place, RegionStatus, Trouble, parse_iso
 from service.settings import Settings
+from service.sync.templates import Templates
 
 __all__ = ["Look", "LookTools", "Seen"]
 
@@ -44,6 +45,7 @@ class LookTools:
     partition: str
     run_started_at: datetime
     announce: Callable[[set[Place]], Awaitable[None]]
+    templates: Templates
 
 
 @dataclass(slots=True)
@@ -89,6 +91,7 @@ class Look:
         self._held: dict[ItemKey, Held] | None = None
         self._present: set[ItemKey] = set()
         self._unfinished: list[tuple[ItemKey, SourceServer]] = []
+        self._due: list[SourceServer] = []
         self._templates: Sequence[Mapping[str, Any]] | None = None
         self._templates_asked = False
 
@@ -118,6 +121,7 @@ class Look:
         await self._remove_absent()
         self.seen.settled = True
         await self._complete_topologies()
+        await self._look_at_configurations()
 
     async def _list(self) -> None:
         async with aclosing(self._drs.source_servers(self.place.region)) as pages:
@@ -165,6 +169,14 @@ class Look:
             return True
         if row.server.is_forward and not held.topology_complete:
             self._unfinished.append((row.key(self.place), row.server))
+        captured_at = parse_iso(held.item.get("topologyLastUpdated"))
+        own = row.server.is_forward and row.server.lineage == row.server.arn
+        if (
+            own
+            and held.topology_complete
+            and is_due(row.server.server_id, captured_at=captured_at, now=self.started_at)
+        ):
+            self._due.append(row.server)
         age = self._tools.run_started_at - held.updated_at
         return age > timedelta(seconds=self._tools.settings.inventory_refresh_seconds)
 
@@ -320,7 +332,7 @@ class Look:
             return
         self._templates_asked = True
         try:
-            self._templates = await self._drs.templates(self.place.region)
+            self._templates = await self._tools.templates.of(self.place, self._drs)
         except AwsError as error:
             self.seen.warnings.append(error.trouble)
 
@@ -363,6 +375,24 @@ class Look:
             template = choose_template(self._templates or (), configuration) if own else None
             topology = await self._tools.inventory.complete_topology(server.lineage, configuration, template)
             await self._tools.inventory.refresh_copy(key, copied(topology))
+        except AwsError as error:
+            return error.trouble
+        return None
+
+    async def _look_at_configurations(self) -> None:
+        """Read again the configuration of the servers whose turn it is; what differs goes to their history."""
+        todo = self._due[: self._tools.settings.topology_reads_per_scope]
+        async with fan_out(todo, self._look_at, at_once=self._tools.settings.drs_calls_at_once) as troubles:
+            async for trouble in troubles:
+                if trouble is not None:
+                    self.seen.warnings.append(trouble)
+
+    async def _look_at(self, server: SourceServer) -> Trouble | None:
+        try:
+            configuration = await self._drs.replication_configuration(self.place.region, server.server_id)
+            await self._tools.inventory.add_history(
+                server.lineage, lambda topology: reconfigured(topology, configuration, now=self._tools.now())
+            )
         except AwsError as error:
             return error.trouble
         return None

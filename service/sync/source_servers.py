@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -28,10 +29,12 @@ from service.sync.judge import COUNTS, Tokens, Visit, account_trouble, judge, no
 from service.sync.look import Look, LookTools
 from service.sync.report import Looked, Progress, RunReport, run_facts
 from service.sync.staging_probe import find_waiting
+from service.sync.templates import Templates
 
 __all__ = ["OPERATION", "InventorySync"]
 
 OPERATION: Final = "sync_source_server_inventory"
+_log: Final = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -59,6 +62,7 @@ class InventorySync:
         self._status = status
         self._now = now
         self._surveyor = Surveyor(door, settings, status, now)
+        self._templates = Templates(now)
 
     async def run(self, request: Request, progress: Progress | None = None) -> dict[str, Any]:
         """Do one sync and give its report.
@@ -106,7 +110,14 @@ class InventorySync:
             request=request,
             survey=survey,
             tools=LookTools(
-                inventory, ec2_of, self._settings, self._now, survey.identity.partition, started_at, announce
+                inventory,
+                ec2_of,
+                self._settings,
+                self._now,
+                survey.identity.partition,
+                started_at,
+                announce,
+                self._templates,
             ),
             # Only a run that saw every account may say which entries of the status table belong to none.
             known_accounts=frozenset(survey.directory.targets) if everyone else None,
@@ -190,6 +201,12 @@ class InventorySync:
             await self._status.record(region, notes, known_accounts=run.known_accounts)
         except AwsError as error:
             run.report.trouble(error.trouble)
+        if notes:
+            failed = sum(1 for note in notes if note.server_count is None)
+            servers = sum(note.server_count or 0 for note in notes)
+            # What the dashboard tells of each region's freshness comes from this line.
+            facts = {"region": region, "scopes": len(notes), "scopesFailed": failed, "servers": servers}
+            _log.log(logging.WARNING if failed else logging.INFO, "region looked at", extra=facts)
 
     async def _announce(self, run: _Run, places: set[Place]) -> None:
         """Mark places that a server elsewhere points at, so that the next run looks there.

@@ -83,6 +83,14 @@ class Cycle:
             for backend in {id(each): each for each in (self.dr, self.source, self.launches_in)}.values():
                 backend.advance()
 
+    def connect_failback_client(self) -> None:
+        """On premises, in place of steps 3 to 6: the Failback Client writes the recovered machine back."""
+        self.launches_in.connect_failback_client(self.recovered.instance_id)
+
+    def launch_with_client(self) -> None:
+        """On premises: the original machine boots from what was written."""
+        self.launches_in.start_failback_launch([self.recovered.instance_id])
+
     def launch_back(self) -> None:
         """Step 5."""
         _launch(self.source, self.reversed)
@@ -90,6 +98,10 @@ class Cycle:
     def protect_again(self) -> None:
         """Step 6."""
         self.source.reverse_replication(self.failed_back.instance_id)
+
+    def reverse_in_place(self) -> None:
+        """Between zones: "protect recovered instance" re-points the same server."""
+        self.dr.reverse_replication(self.recovered.instance_id)
 
     def clean_up(self) -> None:
         """Step 7."""

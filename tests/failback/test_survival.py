@@ -100,6 +100,37 @@ async def test_originals_survive_every_step(
     assert any(entry["event"] == "absent" for entry in topology["topologyHistory"])
 
 
+ZONES = ("recover", "reverse_in_place", "catch_up", "recover", "reverse_in_place", "catch_up")
+CLIENT = ("recover", "connect_failback_client", "catch_up", "launch_with_client", "catch_up")
+
+
+@pytest.mark.parametrize(
+    ("kind", "steps", "environment"),
+    [("zone_only", ZONES, "AWS"), ("on_premises", CLIENT, "ON_PREMISES")],
+)
+async def test_originals_survive_a_change_of_zone_and_the_failback_client(
+    found_estate: Callable[..., Estate], kind: str, steps: tuple[str, ...], environment: str
+) -> None:
+    estate = found_estate(a={RECOVERY: {"servers": 0}}, b={SOURCE: {"servers": 0}})
+    cycle = Cycle(estate.names.a, estate.names.a, **{kind: True})
+    watch = Watch(estate, cycle)
+    await watch.sync()
+    start = dict(watch.before)
+    assert start[cycle.forward.arn]["originEnvironment"] == environment
+    ways = []
+    for step in steps:
+        getattr(cycle, step)()
+        await watch.sync()
+        assert watch.before == start
+        async with open_query_app(load_settings()) as app:
+            for name in (HOST, cycle.forward.arn, cycle.recovered.instance_id):
+                answer = await app.failback.run(name)
+                assert answer["lineage"] == cycle.forward.arn
+            ways.append(answer["way"])
+    back_in_its_zone = ["reverse-replication"] * 4 + ["nothing-to-do"] * 2
+    assert ways == (back_in_its_zone if kind == "zone_only" else ["failback-client"] * 5)
+
+
 async def test_what_is_seen_late_or_without_origin_is_warned_of(
     found_estate: Callable[..., Estate], caplog: pytest.LogCaptureFixture
 ) -> None:

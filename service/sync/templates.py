@@ -1,0 +1,35 @@
+"""Replication configuration templates by place, asked for once an hour however many runs and servers want them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import anyio
+
+from service.aws.drs import DrsReads
+from service.models import Now, Place
+
+__all__ = ["Templates"]
+
+_KEPT_FOR: Final = timedelta(hours=1)
+
+Listed = Sequence[Mapping[str, Any]]
+
+
+class Templates:
+    """What each place has. One instance lives as long as the process; what could not be read is not remembered."""
+
+    def __init__(self, now: Now) -> None:
+        self._now = now
+        self._known: dict[Place, tuple[datetime, Listed]] = {}
+        self._locks: dict[Place, anyio.Lock] = {}
+
+    async def of(self, place: Place, drs: DrsReads) -> Listed:
+        """Give the templates of a place, at most an hour old. Raises AwsError when they cannot be read."""
+        async with self._locks.setdefault(place, anyio.Lock()):
+            known = self._known.get(place)
+            if known is None or self._now() - known[0] > _KEPT_FOR:
+                known = self._known[place] = self._now(), await drs.templates(place.region)
+            return known[1]

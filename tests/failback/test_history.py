@@ -1,0 +1,100 @@
+"""What is written beside the originals, and when: pure."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.inventory.history import ATTRIBUTE, absence, appended, history_of, is_due, move, reconfigured
+from service.inventory.servers import SourceServer, parse_server
+
+NOW = datetime(2026, 11, 23, 5, 0, tzinfo=UTC)
+TOPOLOGY = {
+    "originalInstanceId": "i-1",
+    "originalAvailabilityZone": "us-east-1a",
+    "originalSourceRegion": "us-east-1",
+    "originalSourceAccountId": "111111111111",
+    "originalReplicationConfiguration": {"stagingAreaSubnetId": "subnet-1", "sourceServerID": "s-1"},
+}
+
+
+def server(instance: str, zone: str = "us-east-1a") -> SourceServer:
+    record = {
+        "arn": "arn:aws:drs:us-west-2:222222222222:source-server/s-1",
+        "sourceServerID": "s-1",
+        "sourceProperties": {"identificationHints": {"awsInstanceID": instance}},
+        "sourceCloudProperties": {
+            "originAccountID": "111111111111",
+            "originRegion": "us-east-1",
+            "originAvailabilityZone": zone,
+        },
+    }
+    parsed = parse_server(record)
+    assert isinstance(parsed, SourceServer)
+    return parsed
+
+
+def test_a_move_is_noted_once_and_the_way_home_as_well() -> None:
+    topology: dict[str, Any] = dict(TOPOLOGY)
+    seen = []
+    for instance in ("i-1", "i-2", "i-2", "i-1", "i-1"):
+        entry = move(topology, server(instance), now=NOW)
+        seen.append(entry and entry["instanceId"])
+        if entry:
+            topology[ATTRIBUTE] = appended(history_of(topology), entry)
+    assert seen == [None, "i-2", None, "i-1", None]
+
+
+def test_another_zone_alone_is_a_move() -> None:
+    entry = move(TOPOLOGY, server("i-1", "us-east-1b"), now=NOW)
+    assert entry is not None
+    assert entry["availabilityZone"] == "us-east-1b"
+
+
+def test_an_absence_between_moves_does_not_hide_where_the_server_was() -> None:
+    moved = move(TOPOLOGY, server("i-2"), now=NOW)
+    assert moved is not None
+    topology = {**TOPOLOGY, ATTRIBUTE: [moved, absence("arn", now=NOW)]}
+    assert move(topology, server("i-2"), now=NOW) is None
+
+
+def test_a_changed_configuration_is_noted_once_by_its_changed_members() -> None:
+    changed = {"stagingAreaSubnetId": "subnet-2", "sourceServerID": "s-9"}
+    assert reconfigured(TOPOLOGY, TOPOLOGY["originalReplicationConfiguration"], now=NOW) is None  # type: ignore[arg-type]
+    entry = reconfigured(TOPOLOGY, changed, now=NOW)
+    assert entry is not None
+    assert entry["configuration"] == {"stagingAreaSubnetId": "subnet-2"}
+    assert reconfigured({**TOPOLOGY, ATTRIBUTE: [entry]}, changed, now=NOW) is None
+
+
+@given(count=st.integers(0, 60))
+def test_the_history_is_bounded_and_the_newest_stay(count: int) -> None:
+    history: list[dict[str, Any]] = []
+    for number in range(count):
+        history = appended(history, {"at": number})
+    assert [entry["at"] for entry in history] == list(range(count))[-20:]
+
+
+@given(server_id=st.text(min_size=1, max_size=20), start=st.integers(0, 10**6))
+def test_each_server_has_one_turn_a_day(server_id: str, start: int) -> None:
+    begin = NOW + timedelta(seconds=start)
+    turns = [
+        is_due(server_id, captured_at=NOW - timedelta(days=2), now=begin + timedelta(minutes=15 * number))
+        for number in range(96)
+    ]
+    assert turns.count(True) == 1
+
+
+def test_the_turns_are_spread() -> None:
+    due = [is_due(f"s-{number}", captured_at=NOW - timedelta(days=2), now=NOW) for number in range(9600)]
+    assert 60 < due.count(True) < 140
+
+
+def test_nobody_has_a_turn_right_after_the_capture() -> None:
+    moments = [NOW + timedelta(minutes=15 * number) for number in range(48)]
+    assert not any(
+        is_due("s-1", captured_at=NOW, now=each) or is_due("s-1", captured_at=None, now=each) for each in moments
+    )
