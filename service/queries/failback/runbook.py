@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from service.queries.failback import steps
 from service.queries.failback.facts import DrsRecord, Facts
-from service.queries.failback.steps import Progress, Step, Ways
+from service.queries.failback.installs import Installs
+from service.queries.failback.reversal import Reversal
+from service.queries.failback.state import is_back, needs_cleaning
+from service.queries.failback.steps import Progress, Step
 
 __all__ = ["Runbook", "Way", "write_runbook"]
 
@@ -38,19 +40,19 @@ class Runbook:
 def write_runbook(facts: Facts) -> Runbook:
     """Choose the way back and write it down. Nothing is guessed: what is not known leads to UNKNOWN, with advice."""
     way, reasons = _choose(facts)
-    ways = Ways(facts)
+    back, installs = Reversal(facts), Installs(facts)
     if way is Way.REVERSE:
-        if steps.is_back(facts):  # only the cleaning up is left
-            return Runbook(way, reasons, steps=ways.reversal())
-        return Runbook(way, reasons, (*ways.for_reversal(), *ways.across()), ways.reversal(), ways.otherwise())
+        if is_back(facts):  # only the cleaning up is left
+            return Runbook(way, reasons, steps=back.reversal())
+        return Runbook(way, reasons, (*back.for_reversal(), *back.across()), back.reversal(), back.otherwise())
     if way is Way.REINSTALL:
         return Runbook(
-            way, reasons, (*ways.for_installer(), *ways.across()), (*ways.reinstall(), *_later(ways.reversal()))
+            way, reasons, (*installs.for_installer(), *back.across()), (*installs.reinstall(), *_later(back.reversal()))
         )
     if way is Way.FRESH:
-        return Runbook(way, reasons, (*ways.for_installer(), *ways.for_fresh()), ways.fresh())
+        return Runbook(way, reasons, (*installs.for_installer(), *installs.for_fresh()), installs.fresh())
     if way is Way.CLIENT:
-        return Runbook(way, reasons, ways.for_client(), ways.client())
+        return Runbook(way, reasons, installs.for_client(), installs.client())
     return Runbook(way, reasons)
 
 
@@ -71,7 +73,7 @@ def _choose(facts: Facts) -> tuple[Way, tuple[str, ...]]:
         return Way.FRESH, (
             "DRS has no source server of this lineage any more, so there is nothing whose replication can be reversed.",
         )
-    if steps.is_back(facts):
+    if is_back(facts):
         return _back(facts, facts.forward)
     if not facts.forward.recovery_instance:
         return _without_machine(facts.forward)
@@ -115,6 +117,6 @@ def _choose_on_premises(facts: Facts) -> tuple[Way, tuple[str, ...]]:
 
 def _back(facts: Facts, forward: DrsRecord) -> tuple[Way, tuple[str, ...]]:
     back = f"The server runs as {forward.instance_id} and is protected again by {forward.server_id}"
-    if steps.needs_cleaning(facts):
+    if needs_cleaning(facts):
         return Way.REVERSE, (f"{back}; what the failback left behind can be cleaned up.",)
     return Way.NONE, (f"{back}: nothing is left to do.",)
