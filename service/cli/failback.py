@@ -11,7 +11,7 @@ from typing import Annotated, Final
 import typer
 
 from service.cli.output import Output, emit_json, fail, guarded
-from service.errors import ConfigurationError, RefusalError
+from service.errors import AwsError, ConfigurationError, RefusalError
 from service.handlers.app import utc_now
 from service.handlers.query_app import open_query_app
 from service.queries.failback.export import read_export, write_csv, write_json
@@ -67,7 +67,10 @@ def show_failback(
     async def work(settings: Settings) -> int:
         async with open_query_app(settings) as app:
             if name is not None:
-                return _show(await app.failback.facts(name), form)
+                try:
+                    return _show(await app.failback.facts(name), form)
+                except AwsError as error:
+                    return fail(error.code, f"{error}; an export answers without AWS: --from FILE", told, exit_code=1)
             estate = await app.failback.estate()
         now = utc_now()
         _write(write_csv(estate, now=now) if form is Form.CSV else write_json(estate, now=now).decode())

@@ -17,6 +17,8 @@ from service.handlers import query
 from service.models import parse_iso
 from service.queries.failback.export import read_export, write_csv, write_json
 from service.queries.failback.facts import facts_of, group
+from service.queries.failback.render import as_text
+from service.queries.failback.runbook import write_runbook
 from tests.failback.cycle import A1, HOST, RECOVERY, SOURCE, Cycle
 from tests.failback.states import DOWN, STATES, WHEN, after
 from tests.support.estate import Estate
@@ -86,6 +88,39 @@ def test_with_drs_unreachable_it_answers_from_the_table_and_says_how_old_that_is
     assert "AccessDeniedException" in body["facts"]["notes"][0]
     assert parse_iso(body["facts"]["forward"]["seenAt"]) is not None
     assert body["facts"]["forward"]["live"] is False
+
+
+def test_with_the_table_of_accounts_out_of_reach_the_inventory_answers(
+    found: tuple[Estate, Cycle], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    estate, cycle = found
+    cycle.recover()
+    sync(estate)
+    monkeypatch.delenv("TARGET_ACCOUNTS_TABLE")
+    body = json.loads(asked(capsys, HOST, "-o", "json", code=3))
+    assert body["originalInstanceId"] == A1
+    assert "No account could be entered" in body["facts"]["notes"][0]
+
+
+def test_with_the_inventory_out_of_reach_it_points_to_an_export(
+    found: tuple[Estate, Cycle], capsys: pytest.CaptureFixture[str]
+) -> None:
+    estate, _ = found
+    sync(estate)
+    estate.faults(
+        fail=[
+            {
+                "service": "dynamodb",
+                "operation": "Query",
+                "times": None,
+                "error": "AccessDeniedException",
+                "status": 400,
+            }
+        ]
+    )
+    body = json.loads(asked(capsys, HOST, "-o", "json", code=1))
+    assert body["error"] == "AccessDeniedException"
+    assert "--from FILE" in body["message"]
 
 
 def test_an_export_answers_with_no_aws_at_all(
@@ -183,6 +218,12 @@ def test_a_later_format_is_refused() -> None:
 
 
 # Tables of earlier versions
+
+
+def test_what_is_no_arn_still_has_a_runbook() -> None:
+    for _, facts in STATES.values():
+        broken = after(facts, lineage="gone", forward=None)
+        assert as_text(broken, write_runbook(broken))
 
 
 def test_items_without_topology_answer_and_say_that_they_are_all_there_is() -> None:

@@ -105,7 +105,7 @@ class Installs(Writer):
         )
         return marked(
             [
-                Step("Fetch the Failback Client", (f"curl -fLO {_ISO.format(self._dr_region)}",)),
+                Step("Fetch the Failback Client", (f"curl -fLO {_ISO.format(quoted(self._dr_region))}",)),
                 Step(
                     "Boot the original machine from it",
                     warning="Every disk that is mapped is overwritten with the data of the recovered machine.",

@@ -10,7 +10,7 @@ import anyio
 from service.accounts.access import AccountAccess, read_directory
 from service.aws.door import AwsDoor
 from service.aws.dynamodb import TableReader
-from service.errors import AwsError, RefusalError
+from service.errors import AwsError, ConfigurationError, RefusalError
 from service.inventory.lineage import LineageReader
 from service.models import Now, iso
 from service.queries.failback.facts import DrsRecord, Facts, Machine, facts_of, group, holds, machine_of, with_live
@@ -94,8 +94,9 @@ class FailbackQuery:
             with anyio.move_on_after(self._settings.query_deadline_seconds * _SHARE_OF_DRS) as scope:
                 try:
                     access = await self._access()
-                except AwsError as error:
-                    notes.append(f"No account could be entered ({error.code}): nothing here is newer than the table.")
+                except (AwsError, ConfigurationError) as error:
+                    why = error.code if isinstance(error, AwsError) else str(error)
+                    notes.append(f"No account could be entered ({why}): nothing here is newer than the table.")
                 else:
                     async with anyio.create_task_group() as tasks:
                         for record in records:

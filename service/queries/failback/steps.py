@@ -42,7 +42,7 @@ class Writer:
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
         forward = facts.forward
-        parts = facts.lineage.split(":")
+        parts = [*facts.lineage.split(":"), *[""] * 6]  # whatever an old table or a file has for an ARN
         self._dr_account = forward.account_id if forward else parts[4]
         self._dr_region = forward.region if forward else parts[3]
         self._source_region = facts.text("originalSourceRegion")
