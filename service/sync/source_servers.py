@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -105,6 +105,12 @@ class InventorySync:
         async def announce(places: set[Place]) -> None:
             await self._announce(run, places)
 
+        async def source_templates(place: Place) -> Sequence[Mapping[str, Any]]:
+            if place.account_id not in survey.directory.targets:
+                return ()  # not ours to ask
+            caller = await survey.access.caller(place.account_id)
+            return await self._templates.of(place, DrsReader(caller, page_size=self._settings.drs_page_size))
+
         everyone = not (request.accounts or request.places or survey.troubles)
         run = _Run(
             request=request,
@@ -118,6 +124,7 @@ class InventorySync:
                 started_at,
                 announce,
                 self._templates,
+                source_templates,
             ),
             # Only a run that saw every account may say which entries of the status table belong to none.
             known_accounts=frozenset(survey.directory.targets) if everyone else None,

@@ -1,0 +1,117 @@
+"""What must hold of the templates; each check gives complaints, so that a test can plant a fault and see one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from service.aws.operations import MANAGES, READS, Operations
+from tests.deploy.templates import Template, bindings, of_type
+
+DATA_MANAGEMENT = "Functions.Outputs.DataManagementHandlerFunctionArn"
+QUERY = "Functions.Outputs.QueryHandlerFunctionArn"
+RULES = {
+    "TagSyncScheduleRule": ("tag-sync-schedule", "rate(1 hour)", "TagSyncTarget", "ApiHandlerFunctionArn"),
+    "StagingAccountSyncScheduleRule": (
+        "staging-account-sync",
+        "rate(5 minutes)",
+        "StagingAccountSyncTarget",
+        "ApiHandlerFunctionArn",
+    ),
+    "InventorySyncScheduleRule": (
+        "inventory-sync",
+        "rate(15 minutes)",
+        "InventorySyncTarget",
+        "DataManagementHandlerFunctionArn",
+    ),
+}
+PAYLOADS = {
+    "TagSyncScheduleRule": {"synch_tags": True, "synch_instance_type": True},
+    "StagingAccountSyncScheduleRule": {"operation": "sync_staging_accounts"},
+    "InventorySyncScheduleRule": {"operation": "sync_source_server_inventory"},
+}
+# What Lambda itself asks of a function's role.
+_OF_LAMBDA = {"logs:CreateLogStream", "logs:PutLogEvents"}
+_ALLOWED = {
+    "QueryHandlerRole": (READS, _OF_LAMBDA),
+    "DataManagementRole": (MANAGES, _OF_LAMBDA | {"sqs:SendMessage"}),
+}
+_READS = re.compile(r"(Describe|Get|List|Query|Scan|BatchGet)")
+
+
+def actions_of(operations: Operations) -> set[str]:
+    """Give the IAM actions that operations need; GetCallerIdentity needs none."""
+    renamed = {"lambda:Invoke": "lambda:InvokeFunction"}
+    found = {f"{service}:{name}" for service, names in operations.items() for name in names}
+    return {renamed.get(action, action) for action in found - {"sts:GetCallerIdentity"}}
+
+
+def statements(policies: list[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """Give the statements of inline policies."""
+    for policy in policies:
+        yield from policy["PolicyDocument"]["Statement"]
+
+
+def allowed(policies: list[Mapping[str, Any]]) -> set[str]:
+    """Give the actions that inline policies allow."""
+    found: set[str] = set()
+    for statement in statements(policies):
+        action = statement["Action"]
+        found |= {action} if isinstance(action, str) else set(action)
+    return found
+
+
+def role_complaints(roles: Template) -> list[str]:
+    """Compare each function's role with what its code declares, both ways."""
+    found = []
+    for logical, properties in of_type(roles, "AWS::IAM::Role"):
+        operations, extra = _ALLOWED[logical]
+        has, needs = allowed(properties["Policies"]), actions_of(operations) | extra
+        found += [f"{logical} allows {action}, which no code declares" for action in sorted(has - needs)]
+        found += [f"{logical} lacks {action}" for action in sorted(needs - has)]
+    return found
+
+
+def query_complaints(roles: Template) -> list[str]:
+    """Look for anything in the query role that changes something, whatever the code declares."""
+    properties = roles["Resources"]["QueryHandlerRole"]["Properties"]
+    bound = {"sts:AssumeRole", "lambda:InvokeFunction", *_OF_LAMBDA}
+    found = [
+        f"QueryHandlerRole allows {action}, which is no read"
+        for action in sorted(allowed(properties["Policies"]) - bound)
+        if not _READS.match(action.split(":", 1)[1])
+    ]
+    for statement in statements(properties["Policies"]):
+        if statement["Action"] == "lambda:InvokeFunction":
+            target = statement["Resource"]["Fn::Sub"]
+            if not target.endswith("data-management-handler-${Environment}"):
+                found.append(f"QueryHandlerRole may invoke {target}")
+    return found
+
+
+def star_complaints(text: str) -> list[str]:
+    """Ask for a reason on the line above wherever a policy says `*`."""
+    lines = text.splitlines()
+    policies = [i for i, line in enumerate(lines) if re.search(r"(Resource: |- !Sub |Action: ).*\*", line)]
+    return [f"line {i + 1}: `*` without a reason" for i in policies if "# reason: " not in lines[i - 1]]
+
+
+def schedule_complaints(main: Template, rules: Template) -> list[str]:
+    """Follow each rule and its permission to the function they end at."""
+    _, bound = bindings(main)["EventRules"]
+    found = []
+    for logical, (_, _, _, parameter) in RULES.items():
+        [target] = rules["Resources"][logical]["Properties"]["Targets"]
+        permission = rules["Resources"][logical.removesuffix("Rule") + "Permission"]["Properties"]
+        for what, ends_at in (("rule", target["Arn"]), ("permission", permission["FunctionName"])):
+            if ends_at != {"Ref": parameter}:
+                found.append(f"{logical}: its {what} is at {ends_at}, not at {parameter}")
+            elif _output(bound[parameter]) != DATA_MANAGEMENT:
+                found.append(f"{logical}: its {what} ends at {bound[parameter]}")
+    return found
+
+
+def _output(value: Mapping[str, Any]) -> str:
+    attribute = value["Fn::GetAtt"]
+    return attribute if isinstance(attribute, str) else ".".join(attribute)

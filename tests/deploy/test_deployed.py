@@ -1,0 +1,188 @@
+"""The templates put up in a simulated AWS: each schedule and each route is followed to the handler that answers it."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import json
+import re
+import zipfile
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import boto3
+import pytest
+from moto.awslambda.models import lambda_backends
+
+from service.handlers import data_management, query
+from tests.deploy.checks import PAYLOADS, RULES
+from tests.deploy.templates import Deployment, template
+from tests.support.estate import Estate, Names, new_account_id
+
+PROJECT = "drs-sync-deployed"
+POOL = "arn:aws:cognito-idp:us-east-1:123456789012:userpool/us-east-1_abcdefghi"
+
+
+class Context:
+    """What Lambda hands over."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 900_000
+
+
+class Hub:
+    """The hub after the stacks are up."""
+
+    def __init__(self, estate: Estate) -> None:
+        self.estate = estate
+        self.deployment = Deployment(boto3.client("cloudformation"))
+        self.events = boto3.client("events")
+
+    def put_up(self) -> None:
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w") as package:
+            package.writestr("service.py", "")
+        s3 = boto3.client("s3")
+        s3.create_bucket(Bucket=f"code-{self.estate.names.hub}")
+        s3.put_object(Bucket=f"code-{self.estate.names.hub}", Key="1.zip", Body=packed.getvalue())
+        self.deployment.put_up(
+            template("main.yaml"),
+            {
+                "ProjectName": PROJECT,
+                "CodeBucket": f"code-{self.estate.names.hub}",
+                "CodeKey": "1.zip",
+                "CognitoUserPoolArn": POOL,
+            },
+        )
+
+    def function(self, arn: str) -> dict[str, Any]:
+        """Describe a function by its ARN; the sandbox's Lambda answers nothing but Invoke, so look behind it."""
+        found = lambda_backends[self.estate.names.hub]["us-east-1"].get_function(arn.rsplit(":", 1)[1])
+        return {"handler": found.handler, "environment": found.environment_vars, "policy": found.policy}
+
+    def handler(self, arn: str) -> Callable[[Any, Any], Any]:
+        """Give the function's code, with its environment set."""
+        found = self.function(arn)
+        for name in ("TARGET_ACCOUNTS_TABLE", "SOURCE_SERVER_INVENTORY_TABLE", "DRS_REGION_STATUS_TABLE"):
+            self.estate.set(**{name: found["environment"][name]})
+        self.estate.set(TAG_SYNC_CONFIG_TABLE=found["environment"].get("TAG_SYNC_CONFIG_TABLE", ""))
+        self.estate.set(PROJECT_NAME=PROJECT, ENVIRONMENT="test")
+        module, name = found["handler"].rsplit(".", 1)
+        handler: Callable[[Any, Any], Any] = getattr(importlib.import_module(module), name)
+        return handler
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    names = Names(*(new_account_id() for _ in range(4)))
+    members = {
+        "hub": {"account_id": names.hub, "registered": False, "tag_sync_rule": False},
+        "tables": {"environment": names.hub[:6]},
+        "accounts": [
+            {
+                "account_id": names.a,
+                "name": "A",
+                "staging_accounts": [names.b],
+                "regions": {"us-west-2": {"servers": 2}},
+            },
+            {"account_id": names.b, "kind": "staging", "regions": {"us-west-2": {"servers": 3}}},
+        ],
+    }
+    with Estate(members, names, monkeypatch) as estate:
+        hub = Hub(estate)
+        hub.put_up()
+        for row in estate.table("TARGET_ACCOUNTS_TABLE").scan()["Items"]:
+            estate.dynamodb().Table(f"{PROJECT}-target-accounts-test").put_item(Item=row)
+        yield hub
+        data_management.host.close()
+        query.host.close()
+
+
+def answered(answer: Any) -> Any:
+    return json.loads(answer["body"]) if "statusCode" in answer else answer
+
+
+def test_each_schedule_starts_its_sync(hub: Hub) -> None:
+    done = {}
+    for logical, (base, rate, target_id, _) in RULES.items():
+        name = f"{PROJECT}-{base}-test"
+        rule = hub.events.describe_rule(Name=name)
+        assert (rule["ScheduleExpression"], rule["State"]) == (rate, "ENABLED")
+        [target] = hub.events.list_targets_by_rule(Rule=name)["Targets"]
+        assert (target["Id"], json.loads(target["Input"])) == (target_id, PAYLOADS[logical])
+        statements = hub.function(target["Arn"])["policy"].statements
+        assert any(each["Condition"]["ArnLike"]["AWS:SourceArn"] == rule["Arn"] for each in statements)
+        assert target["Arn"] == hub.deployment.outputs["Functions"]["DataManagementHandlerFunctionArn"]
+        done[base] = answered(hub.handler(target["Arn"])(json.loads(target["Input"]), Context()))
+    assert done["staging-account-sync"]["serversExtended"] == 3
+    assert done["inventory-sync"]["totalSynced"] == 5
+    assert done["tag-sync-schedule"]["total_failed"] == 0
+    status = hub.estate.dynamodb().Table(f"{PROJECT}-drs-region-status-test").get_item(Key={"region": "us-west-2"})
+    assert status["Item"]["serverCount"] == 5
+    assert hub.estate.status() == {}  # the tables of the stack were used, no others
+
+
+def test_the_schedule_of_tags_that_an_operator_changed_is_the_one_of_the_template(hub: Hub) -> None:
+    manage = hub.handler(hub.deployment.outputs["Functions"]["DataManagementHandlerFunctionArn"])
+    body = json.dumps({"enabled": False, "intervalHours": 6})
+    event = {"requestContext": {}, "httpMethod": "PUT", "path": "/config/tag-sync", "body": body}
+    assert manage(event, Context())["statusCode"] == 200
+    rule = hub.events.describe_rule(Name=f"{PROJECT}-tag-sync-schedule-test")
+    assert (rule["State"], rule["ScheduleExpression"]) == ("DISABLED", "rate(6 hours)")
+    [target] = hub.events.list_targets_by_rule(Rule=rule["Name"])["Targets"]
+    assert target["Id"] == "TagSyncTarget"
+
+
+def test_each_route_reaches_the_handler_that_knows_it(hub: Hub) -> None:
+    gateway = boto3.client("apigateway")
+    api = hub.deployment.outputs["Api"]["RestApiId"]
+    values = {"id": hub.estate.names.a, "stagingAccountId": hub.estate.names.b}
+    reached = {}
+    for resource in gateway.get_resources(restApiId=api, limit=500)["items"]:
+        for method in resource.get("resourceMethods", {}):
+            integration = gateway.get_integration(restApiId=api, resourceId=resource["id"], httpMethod=method)
+            assert (integration["type"], integration["httpMethod"]) == ("AWS_PROXY", "POST")
+            arn = re.search(r"functions/(.+)/invocations", integration["uri"])
+            assert arn is not None
+            path = re.sub(r"\{(\w+)\}", lambda name: values[name[1]], resource["path"])
+            event = {
+                "requestContext": {},
+                "resource": resource["path"],
+                "path": path,
+                "httpMethod": method,
+                "pathParameters": values,
+                "queryStringParameters": {"region": "us-west-2"},
+                "body": None,
+            }
+            answer = hub.handler(arn[1])(event, Context())
+            assert "Content-Type" in answer["headers"]
+            error = json.loads(answer["body"]).get("error")
+            # The path is known: what is complained about, if anything, is what the event says.
+            assert not (answer["statusCode"] == 404 and error == "NOT_FOUND"), resource["path"]
+            assert answer["statusCode"] < 500, (path, answer)
+            reached[method, resource["path"]] = answer["statusCode"]
+    assert set(reached) == {
+        (route.method, route.path)
+        for route in (*data_management.ROUTES, *query.ROUTES)
+        if route.path != "/accounts/{id}/staging-accounts/discover"
+    }
+    assert reached["POST", "/accounts/targets/{id}/staging-accounts/sync"] == 200
+    assert reached["GET", "/drs/source-server-inventory"] == 200
+
+
+def test_deployed_tables_are_as_the_sandbox_has_them(hub: Hub) -> None:
+    client = boto3.client("dynamodb")
+    for base, variable in (
+        ("source-server-inventory", "SOURCE_SERVER_INVENTORY_TABLE"),
+        ("drs-region-status", "DRS_REGION_STATUS_TABLE"),
+        ("target-accounts", "TARGET_ACCOUNTS_TABLE"),
+        ("tag-sync-config", "TAG_SYNC_CONFIG_TABLE"),
+    ):
+        ours = client.describe_table(TableName=f"{PROJECT}-{base}-test")["Table"]
+        theirs = client.describe_table(TableName=hub.estate.sandbox.environment()[variable])["Table"]
+        assert _shape(ours) == _shape(theirs)
+
+
+def _shape(table: dict[str, Any]) -> Any:
+    indexes = {each["IndexName"]: each["KeySchema"] for each in table.get("GlobalSecondaryIndexes", [])}
+    return table["KeySchema"], sorted(map(str, table["AttributeDefinitions"])), indexes

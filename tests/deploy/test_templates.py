@@ -1,0 +1,269 @@
+"""The templates say what the platform's say, allow what the code declares, and a planted fault is noticed."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.aws.operations import MANAGES, READS
+from service.handlers import data_management, query
+from service.telemetry import METRICS, NAMESPACE
+from tests.deploy import checks
+from tests.deploy.templates import FOLDER, Template, bindings, names, of_type, template, text
+
+
+def test_cfn_lint_has_nothing_to_say() -> None:
+    lint = [str(Path(sys.executable).with_name("cfn-lint")), *(str(FOLDER / name) for name in names())]
+    ended = subprocess.run(lint, check=False, capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (0, "")
+
+
+@pytest.mark.parametrize("name", names())
+def test_each_star_of_a_policy_has_its_reason(name: str) -> None:
+    assert checks.star_complaints(text(name)) == []
+
+
+@pytest.mark.parametrize(
+    "line", ['Resource: "*"', "Action: dynamodb:*", "- !Sub arn:${AWS::Partition}:dynamodb:*:*:table/*"]
+)
+def test_a_star_without_a_reason_is_noticed(line: str) -> None:
+    assert checks.star_complaints(f"Statement:\n  {line}\n")
+
+
+def test_roles_allow_what_the_code_declares_and_no_more() -> None:
+    assert checks.role_complaints(template("roles.yaml")) == []
+
+
+def test_the_query_role_changes_nothing() -> None:
+    assert checks.query_complaints(template("roles.yaml")) == []
+
+
+@pytest.mark.parametrize(
+    "action", ["dynamodb:PutItem", "drs:CreateExtendedSourceServer", "dynamodb:*", "events:PutRule", "s3:DeleteObject"]
+)
+def test_a_write_that_is_given_to_the_query_role_is_noticed(action: str) -> None:
+    roles = template("roles.yaml")
+    _policy(roles, "QueryHandlerRole").append({"Effect": "Allow", "Action": [action], "Resource": "*"})
+    assert any(action in complaint for complaint in checks.query_complaints(roles))
+    assert any(action in complaint for complaint in checks.role_complaints(roles))
+
+
+def test_a_permission_that_is_missing_is_noticed() -> None:
+    roles = template("roles.yaml")
+    del _policy(roles, "DataManagementRole")[0]
+    assert "DataManagementRole lacks dynamodb:UpdateItem" in checks.role_complaints(roles)
+
+
+def _policy(roles: Template, role: str) -> list[Any]:
+    found: list[Any] = roles["Resources"][role]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
+    return found
+
+
+def test_the_functions_enter_accounts_through_the_named_role_only() -> None:
+    for _, properties in of_type(template("roles.yaml"), "AWS::IAM::Role"):
+        [entering] = [each for each in checks.statements(properties["Policies"]) if each["Action"] == "sts:AssumeRole"]
+        assert entering["Resource"] == {"Fn::Sub": "arn:${AWS::Partition}:iam::*:role/${CrossAccountRoleName}"}
+
+
+def test_the_cross_account_role_allows_what_the_code_declares_of_drs_and_ec2() -> None:
+    found = template("cross-account-role.yaml")
+    role = found["Resources"]["DRSOrchestrationRole"]["Properties"]
+    write = found["Resources"]["TargetPolicy"]
+    reads, writes = checks.allowed(role["Policies"]), checks.allowed([write["Properties"]])
+    declared = {action for action in checks.actions_of(MANAGES) if action.split(":")[0] in {"drs", "ec2"}}
+    assert reads | writes == declared
+    assert {action for action in checks.actions_of(READS) if action.split(":")[0] in {"drs", "ec2"}} <= reads
+    assert all(re.match(r"\w+:(Describe|Get|List)", action) for action in reads)
+    assert write["Condition"] == "IsTarget"
+    [trust] = role["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"AWS": {"Fn::Sub": "arn:${AWS::Partition}:iam::${OrchestrationAccountId}:root"}}
+    assert trust["Condition"] == {"StringEquals": {"sts:ExternalId": {"Ref": "ExternalId"}}}
+    assert set(found["Outputs"]) == {"RoleArn", "RoleName", "ExternalId"}
+    assert {"OrchestrationAccountId", "ProjectName", "Environment", "ExternalId"} <= set(found["Parameters"])
+
+
+def test_every_schedule_ends_at_data_management() -> None:
+    assert checks.schedule_complaints(template("main.yaml"), template("rules.yaml")) == []
+
+
+@pytest.mark.parametrize("parameter", ["ApiHandlerFunctionArn", "DataManagementHandlerFunctionArn"])
+def test_a_schedule_that_is_bound_to_the_query_function_is_noticed(parameter: str) -> None:
+    main = template("main.yaml")
+    main["Resources"]["EventRules"]["Properties"]["Parameters"][parameter] = {"Fn::GetAtt": checks.QUERY}
+    assert checks.schedule_complaints(main, template("rules.yaml"))
+
+
+@pytest.mark.parametrize("logical", checks.RULES)
+@pytest.mark.parametrize("what", ["rule", "permission"])
+def test_a_target_that_is_changed_back_is_noticed(logical: str, what: str) -> None:
+    rules = template("rules.yaml")
+    rules["Parameters"]["QueryHandlerFunctionArn"] = {"Type": "String"}
+    if what == "rule":
+        rules["Resources"][logical]["Properties"]["Targets"][0]["Arn"] = {"Ref": "QueryHandlerFunctionArn"}
+    else:
+        permission = rules["Resources"][logical.removesuffix("Rule") + "Permission"]["Properties"]
+        permission["FunctionName"] = {"Ref": "QueryHandlerFunctionArn"}
+    assert len(checks.schedule_complaints(template("main.yaml"), rules)) == 1
+
+
+@pytest.mark.parametrize("logical", checks.RULES)
+def test_schedules_and_payloads_are_those_of_the_platform(logical: str) -> None:
+    base, rate, target_id, _ = checks.RULES[logical]
+    rules = template("rules.yaml")
+    properties = rules["Resources"][logical]["Properties"]
+    assert properties["Name"] == {"Fn::Sub": f"${{ProjectName}}-{base}-${{Environment}}"}
+    assert (properties["ScheduleExpression"], properties["State"]) == (rate, "ENABLED")
+    [target] = properties["Targets"]
+    assert (target["Id"], json.loads(target["Input"])) == (target_id, checks.PAYLOADS[logical])
+    assert rules["Resources"][logical]["Condition"].startswith("Enable")
+    assert f"{logical}Arn" in rules["Outputs"]
+
+
+def test_comments_say_which_handler_serves_each_rule_permission_and_method() -> None:
+    for logical in checks.RULES:
+        assert "data-management-handler" in _above(text("rules.yaml"), logical)
+    for name in ("rules.yaml", "api.yaml"):
+        for logical, properties in of_type(template(name), "AWS::Lambda::Permission"):
+            parameter = properties["FunctionName"]["Ref"]
+            line = next(each for each in _below(text(name), logical) if "FunctionName" in each)
+            assert "data-management-handler" in line or parameter in {
+                "DataManagementHandlerFunctionArn",  # these two say it themselves
+                "QueryHandlerArn",
+            }
+    for logical, properties in of_type(template("api.yaml"), "AWS::ApiGateway::Method"):
+        if properties["HttpMethod"] != "OPTIONS":
+            served = {"ApiHandlerFunctionArn": "data-management-handler", "QueryHandlerArn": "query-handler"}
+            parameter = re.search(r"functions/\$\{(\w+)\}", properties["Integration"]["Uri"]["Fn::Sub"])
+            assert parameter is not None
+            assert f"served by {served[parameter[1]]} (" in _above(text("api.yaml"), logical)
+
+
+def _above(found: str, logical: str) -> str:
+    """Give the comment above a resource."""
+    lines = found.splitlines()
+    at = lines.index(f"  {logical}:")
+    first = at
+    while lines[first - 1].startswith("  #"):
+        first -= 1
+    return "\n".join(lines[first:at])
+
+
+def _below(found: str, logical: str) -> list[str]:
+    lines = found.splitlines()
+    return lines[lines.index(f"  {logical}:") :]
+
+
+def test_every_route_of_the_handlers_has_its_method_and_no_other_does() -> None:
+    api = template("api.yaml")
+    _, bound = bindings(template("main.yaml"))["Api"]
+    assert checks._output(bound["ApiHandlerFunctionArn"]) == checks.DATA_MANAGEMENT
+    assert checks._output(bound["QueryHandlerArn"]) == checks.QUERY
+    found: dict[str, set[tuple[str, str]]] = {"ApiHandlerFunctionArn": set(), "QueryHandlerArn": set()}
+    options = set()
+    for _, properties in of_type(api, "AWS::ApiGateway::Method"):
+        path = _path(api, properties["ResourceId"]["Ref"])
+        if properties["HttpMethod"] == "OPTIONS":
+            assert (properties["AuthorizationType"], properties["Integration"]["Type"]) == ("NONE", "MOCK")
+            options.add(path)
+            continue
+        assert properties["AuthorizationType"] == "COGNITO_USER_POOLS"
+        parameter = re.search(r"\$\{(\w+)\}/invocations", properties["Integration"]["Uri"]["Fn::Sub"])
+        assert parameter is not None
+        found[parameter[1]].add((properties["HttpMethod"], path))
+        required = {f"method.request.path.{each}": True for each in re.findall(r"\{(\w+)\}", path)}
+        assert properties.get("RequestParameters", {}) == required
+    assert found["ApiHandlerFunctionArn"] == {(each.method, each.path) for each in data_management.ROUTES}
+    spoken = {(each.method, each.path) for each in query.ROUTES}
+    assert found["QueryHandlerArn"] == spoken - {
+        ("GET", "/accounts/{id}/staging-accounts/discover")
+    }  # never a resource
+    assert options == {path for routes in found.values() for _, path in routes}
+
+
+def _path(api: Template, logical: str) -> str:
+    properties = api["Resources"][logical]["Properties"]
+    parent = properties["ParentId"]
+    above = _path(api, parent["Ref"]) if "Ref" in parent else ""
+    return f"{above}/{properties['PathPart']}"
+
+
+def test_the_method_that_syncs_one_account_stays_where_it_was() -> None:
+    method = template("api.yaml")["Resources"]["AccountsTargetStagingAccountsSyncPostMethod"]["Properties"]
+    assert method["ResourceId"] == {"Ref": "AccountsTargetStagingAccountsSyncResource"}
+    assert "${ApiHandlerFunctionArn}" in method["Integration"]["Uri"]["Fn::Sub"]
+
+
+TABLES: dict[str, tuple[str, list[str], dict[str, list[str]]]] = {
+    "SourceServerInventoryTable": (
+        "source-server-inventory",
+        ["sourceServerArn", "stagingAccountId"],
+        {
+            "SourceAccountIndex": ["sourceAccountId", "sourceServerArn"],
+            "StagingAccountIndex": ["stagingAccountId", "sourceServerArn"],
+            "ReplicationRegionIndex": ["replicationRegion", "sourceServerArn"],
+        },
+    ),
+    "DRSRegionStatusTable": ("drs-region-status", ["region"], {}),
+    "TargetAccountsTable": ("target-accounts", ["accountId"], {}),
+    "TagSyncConfigTable": ("tag-sync-config", ["accountId"], {}),
+}
+
+
+def test_tables_are_those_of_the_platform_and_outlive_their_stack() -> None:
+    found = template("tables.yaml")["Resources"]
+    assert set(found) == set(TABLES)
+    for logical, (base, keys, indexes) in TABLES.items():
+        resource, properties = found[logical], found[logical]["Properties"]
+        assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
+        assert properties["TableName"] == {"Fn::Sub": f"${{ProjectName}}-{base}-${{Environment}}"}
+        assert _keys(properties) == keys
+        assert {each["IndexName"]: _keys(each) for each in properties.get("GlobalSecondaryIndexes", [])} == indexes
+        assert properties["BillingMode"] == "PAY_PER_REQUEST"
+        assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+        assert properties["SSESpecification"] == {"SSEEnabled": True}
+        assert properties["TimeToLiveSpecification"] == {"AttributeName": "TTL", "Enabled": True}
+
+
+def _keys(properties: dict[str, Any]) -> list[str]:
+    assert [each["KeyType"] for each in properties["KeySchema"]] == ["HASH", "RANGE"][: len(properties["KeySchema"])]
+    return [each["AttributeName"] for each in properties["KeySchema"]]
+
+
+def test_alarms_watch_metrics_that_are_written() -> None:
+    for logical, properties in of_type(template("monitoring.yaml"), "AWS::CloudWatch::Alarm"):
+        if properties["Namespace"] == NAMESPACE:
+            assert properties["MetricName"] in METRICS, logical
+
+
+def test_the_dashboard_is_json_and_shows_metrics_that_are_written() -> None:
+    [(_, properties)] = of_type(template("monitoring.yaml"), "AWS::CloudWatch::Dashboard")
+    body = json.loads(re.sub(r"\$\{[\w:]+\}", "x", properties["DashboardBody"]["Fn::Sub"]))
+    shown = [metric for each in body["widgets"] for metric in each["properties"].get("metrics", [])]
+    assert {metric[1] for metric in shown if metric[0] in {NAMESPACE, "."}} <= set(METRICS)
+    assert shown
+
+
+def test_every_alarm_has_its_section_in_the_operations_page() -> None:
+    page = (FOLDER.parents[1] / "docs" / "operations.md").read_text(encoding="utf-8")
+    for logical, properties in of_type(template("monitoring.yaml"), "AWS::CloudWatch::Alarm"):
+        assert f"### {logical}\n" in page
+        assert f"docs/operations.md, {logical}" in properties["AlarmDescription"]
+
+
+def test_parameters_that_templates_share_are_declared_alike() -> None:
+    seen: dict[str, tuple[str, Any]] = {}
+    for name in names():
+        for parameter, declared in template(name)["Parameters"].items():
+            if parameter not in {"ProjectName", "Environment", "LogRetentionDays"}:
+                continue
+            said = copy.deepcopy(declared)
+            said.pop("Description", None)
+            first, before = seen.setdefault(parameter, (name, said))
+            assert said == before, f"{parameter} differs between {first} and {name}"
