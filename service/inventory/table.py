@@ -120,12 +120,22 @@ class InventoryTable:
             return dict(topology)
         return await self._table.get(topology_key(topology["sourceServerArn"])) or dict(topology)
 
-    async def complete_topology(self, lineage: str, configuration: Mapping[str, Any], template: str | None) -> Item:
-        """Add configuration and template id to a topology that has none yet; what it has stays as it is."""
+    async def complete_topology(
+        self,
+        lineage: str,
+        configuration: Mapping[str, Any],
+        template: str | None,
+        source_template: Mapping[str, Any] | None = None,
+    ) -> Item:
+        """Add configuration, template id and the source side's template to a topology that has none of it yet.
+
+        What it has stays as it is.
+        """
         key = topology_key(lineage)
         found = {
             "originalReplicationConfiguration": configuration,
             "originalReplicationConfigurationTemplateId": template,
+            "sourceSideTemplate": source_template,
         }
         known = {name: value for name, value in found.items() if value is not None}
         await self._table.fill(key, known, "attribute_exists( #sourceServerArn )")

@@ -46,6 +46,7 @@ class LookTools:
     run_started_at: datetime
     announce: Callable[[set[Place]], Awaitable[None]]
     templates: Templates
+    source_templates: Callable[[Place], Awaitable[Sequence[Mapping[str, Any]]]]
 
 
 @dataclass(slots=True)
@@ -92,6 +93,7 @@ class Look:
         self._present: set[ItemKey] = set()
         self._unfinished: list[tuple[ItemKey, SourceServer]] = []
         self._due: list[SourceServer] = []
+        self._source_side: dict[Place, Mapping[str, Any] | None] = {}
         self._templates: Sequence[Mapping[str, Any]] | None = None
         self._templates_asked = False
 
@@ -362,10 +364,25 @@ class Look:
         if not todo:
             return
         await self._read_templates()
+        await self._read_source_side({origin for _, server in todo if (origin := server.origin(self.place))})
         async with fan_out(todo, self._complete, at_once=self._tools.settings.drs_calls_at_once) as troubles:
             async for trouble in troubles:
                 if trouble is not None:
                     self.seen.warnings.append(trouble)
+
+    async def _read_source_side(self, origins: set[Place]) -> None:
+        """Read the default template of the places that servers came from: a reversed server will take it.
+
+        It is no part of the originals, and the source side may well be out of reach or not use DRS: then there is none.
+        With several templates there is none either, for no API tells which one is the default.
+        """
+        for origin in sorted(origins - {self.place}):
+            try:
+                listed = await self._tools.source_templates(origin)
+            except AwsError as error:
+                _log.info("no template of the source side", extra={"place": origin, "code": error.code})
+                listed = ()
+            self._source_side[origin] = listed[0] if len(listed) == 1 else None
 
     async def _complete(self, unfinished: tuple[ItemKey, SourceServer]) -> Trouble | None:
         key, server = unfinished
@@ -373,7 +390,11 @@ class Look:
             configuration = await self._drs.replication_configuration(self.place.region, server.server_id)
             own = server.staging_account in {None, self.place.account_id}
             template = choose_template(self._templates or (), configuration) if own else None
-            topology = await self._tools.inventory.complete_topology(server.lineage, configuration, template)
+            origin = server.origin(self.place)
+            source_side = self._source_side.get(origin) if origin else None
+            topology = await self._tools.inventory.complete_topology(
+                server.lineage, configuration, template, source_side
+            )
             await self._tools.inventory.refresh_copy(key, copied(topology))
         except AwsError as error:
             return error.trouble

@@ -86,6 +86,12 @@ def after(facts: Facts, **changes: Any) -> Facts:
 
 
 DOWN: Final = after(STEADY, forward=RECOVERED, recovered=MACHINE)
+_SOURCE_SIDE: Final = {
+    "sourceSideTemplate": {
+        "replicationConfigurationTemplateID": "rct-fedcba98765432100",
+        "stagingAreaSubnetId": "subnet-0000000000000beef",
+    }
+}
 GOING: Final = after(DOWN, reversed=REVERSED)
 READY: Final = after(DOWN, reversed=REVERSED.model_copy(update={"state": "CONTINUOUS"}))
 LAUNCHED: Final = after(
@@ -122,6 +128,7 @@ PREMISES: Final = after(
 STATES: Final[Mapping[str, tuple[str, Facts]]] = {
     "steady": ("nothing-to-do", STEADY),
     "recovered": ("reverse-replication", DOWN),
+    "recovered-source-side-known": ("reverse-replication", after(DOWN, original={**ORIGINAL, **_SOURCE_SIDE})),
     "recovered-in-a-drill": (
         "reverse-replication",
         after(DOWN, recovered=MACHINE.model_copy(update={"is_drill": True})),

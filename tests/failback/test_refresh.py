@@ -82,8 +82,8 @@ async def test_templates_are_read_once_an_hour_however_many_servers_come(day: Da
     for _ in range(4):
         day.cycle.dr.add_source_server({})
         await day.sync()
-    assert day.aws.counts["drs", "DescribeReplicationConfigurationTemplates"] == 1
+    assert day.aws.counts["drs", "DescribeReplicationConfigurationTemplates"] == 2  # here, and where they came from
     for _ in range(2):
         day.cycle.dr.add_source_server({})
         await day.sync()
-    assert day.aws.counts["drs", "DescribeReplicationConfigurationTemplates"] == 2
+    assert day.aws.counts["drs", "DescribeReplicationConfigurationTemplates"] == 3

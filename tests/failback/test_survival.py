@@ -24,6 +24,7 @@ ORIGINALS = (
     "originalAvailabilityZone",
     "originalHostname",
     "originEnvironment",
+    "sourceSideTemplate",
     "captureMethod",
     "topologyLastUpdated",
 )
@@ -78,6 +79,9 @@ async def test_originals_survive_every_step(
     assert set(start) == {cycle.forward.arn}
     assert start[cycle.forward.arn]["originalSourceRegion"] == SOURCE
     assert start[cycle.forward.arn]["captureMethod"] == "first_sight"
+    (template,) = cycle.source.templates
+    source_side = estate.topologies()[cycle.forward.arn]["sourceSideTemplate"]
+    assert source_side["replicationConfigurationTemplateID"] == template
     known = [A1, HOST, HOST.upper(), f"{HOST}.corp.example", cycle.forward.arn, cycle.forward.source_server_id]
     known += [cycle.launched_from.arn, cycle.launched_from.source_server_id]
     await watch.every_name_leads_home(*known)

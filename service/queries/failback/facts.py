@@ -154,7 +154,7 @@ def _original(item: Mapping[str, Any]) -> dict[str, Any]:
     template = item.get(_TEMPLATE) or item.get(_TEMPLATE_OF_OLD)
     original = copied({**item, _TEMPLATE: template})
     del original["topologyComplete"]
-    more = {name: item[name] for name in ("captureMethod", "originalHostname") if item.get(name)}
+    more = {name: item[name] for name in ("captureMethod", "originalHostname", "sourceSideTemplate") if item.get(name)}
     return {**original, **more}
 
 

@@ -159,6 +159,10 @@ def _origin(facts: Facts) -> list[tuple[str, str]]:
         ]
     else:
         rows.append(("replication settings", "not known yet"))
+    side = facts.original.get("sourceSideTemplate")
+    if isinstance(side, Mapping):
+        told = (side.get("replicationConfigurationTemplateID"), side.get("stagingAreaSubnetId"))
+        rows.append(("source side's template", " with subnet ".join(str(each) for each in told if each)))
     late = "; AFTER a launch, so check it" if facts.text("captureMethod") == "late" else ""
     legacy = "" if facts.captured else "; from an inventory item only, by an earlier version"
     return [*rows, ("taken down", f"{taken}{late}{legacy}")]
