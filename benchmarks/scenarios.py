@@ -110,6 +110,7 @@ SCENARIOS: Final = (
         inventory_fleet(targets=2, regions=2, servers=3),
         (
             Run("first", "drs_sync", "sync inventory"),
+            Run("second", "drs_sync", "sync inventory"),  # completes the topology of 50 servers more in each scope
             Run("again", "drs_sync", "sync inventory"),
             Run("reference", "sequential", "inventory", fresh=True),
             Run("threads", "threads", "inventory", fresh=True),

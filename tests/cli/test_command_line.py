@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +83,43 @@ def test_a_partial_sync_exits_3_and_says_which_and_why(estate: Estate) -> None:
         "AccessDeniedException",
     )
     assert error["advice"]
+
+
+def test_all_three_syncs_run_one_after_the_other(estate: Estate) -> None:
+    done = drs_sync("sync", "all")
+    assert done.returncode == 0
+    said = json.loads(done.stdout)
+    assert (said["operation"], said["status"]) == ("sync_all", "complete")
+    assert [(name, report["operation"]) for name, report in said["reports"].items()] == [
+        ("staging", "sync_staging_accounts"),
+        ("inventory", "sync_source_server_inventory"),
+        ("tags", "sync_tags"),
+    ]
+    assert said["reports"]["tags"]["regionSource"] == "status_table"  # by then the inventory sync has filled it
+
+
+def test_one_sync_of_three_that_is_partial_makes_it_partial(found_estate: Callable[..., Estate]) -> None:
+    estate = found_estate(b={"us-west-2": {"servers": 2, "tags_in_drs": 0}})
+    estate.faults(
+        fail=[
+            {
+                "account_id": estate.names.b,
+                "service": "drs",
+                "operation": "TagResource",
+                "error": "AccessDeniedException",
+                "status": 403,
+                "times": 9999,
+            }
+        ]
+    )
+    done = drs_sync("sync", "all")
+    reports = json.loads(done.stdout)["reports"]
+    assert {name: report["status"] for name, report in reports.items()} == {
+        "staging": "complete",
+        "inventory": "complete",
+        "tags": "partial",
+    }
+    assert done.returncode == 3
 
 
 def test_a_sync_in_which_every_scope_fails_exits_1(estate: Estate) -> None:
