@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test bench bench-check check format lock clean
+.PHONY: demo test bench bench-check check deploy-check format lock clean
 .DELETE_ON_ERROR:
 
 demo: $(READY)                       ## run the main job on the embedded sandbox
@@ -25,6 +25,16 @@ check: $(READY)                      ## format, lint, strict types, direction of
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# An environment of its own: the linter's pins and ours differ.
+CHECKS := $(VENV)/deploy-check
+deploy-check: $(CHECKS)/.ready       ## security rules over the templates of deploy/
+	$(CHECKS)/bin/checkov --directory deploy/templates --framework cloudformation --compact --quiet --skip-download
+
+$(CHECKS)/.ready: requirements/deploy.lock $(READY)
+	$(PYTHON) -m venv $(CHECKS)
+	$(CHECKS)/bin/python -m pip install --quiet --require-hashes -r requirements/deploy.lock
+	touch $@
+
 format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -43,6 +53,7 @@ lock:
 	$(UV) requirements/runtime.in -o requirements/runtime.txt
 	$(UV) requirements/sandbox.in -c requirements/runtime.txt -o requirements/sandbox.txt
 	$(UV) --generate-hashes requirements/dev.in -c requirements/sandbox.txt -o requirements/dev.lock
+	$(UV) --generate-hashes requirements/deploy.in -o requirements/deploy.lock
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

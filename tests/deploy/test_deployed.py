@@ -186,3 +186,28 @@ def test_deployed_tables_are_as_the_sandbox_has_them(hub: Hub) -> None:
 def _shape(table: dict[str, Any]) -> Any:
     indexes = {each["IndexName"]: each["KeySchema"] for each in table.get("GlobalSecondaryIndexes", [])}
     return table["KeySchema"], sorted(map(str, table["AttributeDefinitions"])), indexes
+
+
+@pytest.mark.parametrize(
+    ("parameter", "bases"),
+    [
+        ("CreateTables", {"tag-sync-config"}),
+        ("CreateTagSyncConfigTable", {"source-server-inventory", "drs-region-status", "target-accounts"}),
+    ],
+)
+def test_tables_that_exist_are_left_alone(hub: Hub, parameter: str, bases: set[str]) -> None:
+    tables = template("tables.yaml")
+    for output in tables["Outputs"].values():
+        del output["Export"]  # moto resolves exports even where their condition is false
+    boto3.client("cloudformation").create_stack(
+        StackName="beside",
+        TemplateBody=json.dumps(tables),
+        Parameters=[
+            {"ParameterKey": "ProjectName", "ParameterValue": "a-platform"},
+            {"ParameterKey": parameter, "ParameterValue": "false"},
+        ],
+    )
+    made = boto3.client("dynamodb").list_tables()["TableNames"]
+    assert {name for name in made if name.startswith("a-platform-")} == {f"a-platform-{base}-test" for base in bases}
+    [stack] = boto3.client("cloudformation").describe_stacks(StackName="beside")["Stacks"]
+    assert len(stack["Outputs"]) == 2 * len(bases)

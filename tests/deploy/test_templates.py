@@ -25,6 +25,13 @@ def test_cfn_lint_has_nothing_to_say() -> None:
     assert (ended.returncode, ended.stdout) == (0, "")
 
 
+def test_each_exception_from_a_security_rule_has_its_reason() -> None:
+    for name in names():
+        for logical, resource in template(name)["Resources"].items():
+            for skip in resource.get("Metadata", {}).get("checkov", {}).get("skip", []):
+                assert len(skip["comment"].split()) > 5, (name, logical, skip["id"])
+
+
 @pytest.mark.parametrize("name", names())
 def test_each_star_of_a_policy_has_its_reason(name: str) -> None:
     assert checks.star_complaints(text(name)) == []
