@@ -112,6 +112,7 @@ SCENARIOS: Final = (
             Run("first", "drs_sync", "sync inventory"),
             Run("second", "drs_sync", "sync inventory"),  # completes the topology of 50 servers more in each scope
             Run("again", "drs_sync", "sync inventory"),
+            Run("floor", "floor", "inventory"),
             Run("reference", "sequential", "inventory", fresh=True),
             Run("threads", "threads", "inventory", fresh=True),
         ),
