@@ -75,6 +75,10 @@ class Settings(BaseSettings):
     extensions_at_once: int = Field(
         16, ge=1, le=200, description="servers extended at the same time per account and region"
     )
+    failback_export: str = Field(
+        "",
+        description="file of the last `drs-sync failback --all`; answers `drs-sync failback` when the table does not",
+    )
     servers_per_region: int = Field(
         4000, ge=1, description="DRS quota of source servers per account and region, extended ones included"
     )

@@ -62,7 +62,7 @@ def show_failback(
     if everything == bool(name) or form not in allowed or (everything and source):
         return fail("Usage", "give an ID, or --all with --output csv or json", told, exit_code=2)
     if source is not None and name is not None:
-        return _from_file(source, name, form, told)
+        return _from_file(source, name, form, told, why="AWS was not asked")
 
     async def work(settings: Settings) -> int:
         async with open_query_app(settings) as app:
@@ -70,6 +70,9 @@ def show_failback(
                 try:
                     return _show(await app.failback.facts(name), form)
                 except AwsError as error:
+                    if settings.failback_export:
+                        why = f"the inventory did not answer: {error}"
+                        return _from_file(Path(settings.failback_export), name, form, told, why=why)
                     return fail(error.code, f"{error}; an export answers without AWS: --from FILE", told, exit_code=1)
             estate = await app.failback.estate()
         now = utc_now()
@@ -79,7 +82,7 @@ def show_failback(
     return guarded(told, work)
 
 
-def _from_file(path: Path, name: str, form: Form, told: Output) -> int:
+def _from_file(path: Path, name: str, form: Form, told: Output, *, why: str) -> int:
     """Answer from an export. No settings are read and no call is made: AWS may be gone."""
     try:
         exported_at, estate = read_export(path.read_bytes())
@@ -90,7 +93,7 @@ def _from_file(path: Path, name: str, form: Form, told: Output) -> int:
         return fail("Configuration", str(error), told, exit_code=2)
     except RefusalError as error:
         return fail(error.code, error.message, told, exit_code=2)
-    note = f"From an export of {exported_at}; AWS was not asked."
+    note = f"From an export of {exported_at}; {why}."
     return _show(facts.model_copy(update={"notes": (note, *facts.notes)}), form)
 
 

@@ -123,6 +123,25 @@ def test_with_the_inventory_out_of_reach_it_points_to_an_export(
     assert "--from FILE" in body["message"]
 
 
+def test_with_the_inventory_out_of_reach_the_kept_export_answers_by_itself(
+    found: tuple[Estate, Cycle], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    estate, cycle = found
+    cycle.recover()
+    sync(estate)
+    kept = tmp_path / "estate.csv"
+    kept.write_text(asked(capsys, "--all", code=0))
+    estate.set(FAILBACK_EXPORT=str(kept))
+    assert "From an export" not in asked(capsys, HOST, code=0)  # while the table answers, it is the newer one
+    gone = {"service": "dynamodb", "operation": "Query", "times": None, "error": "AccessDeniedException", "status": 400}
+    estate.faults(fail=[gone])
+    text = asked(capsys, HOST, code=3)
+    assert f"reverse-replication --recovery-instance-id {cycle.recovered.instance_id}" in text
+    assert "the inventory did not answer" in text
+    kept.unlink()
+    assert str(kept) in json.loads(asked(capsys, HOST, "-o", "json", code=2))["message"]
+
+
 def test_an_export_answers_with_no_aws_at_all(
     found: tuple[Estate, Cycle], capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
