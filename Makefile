@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test bench bench-check check deploy-check format lock clean
+.PHONY: demo test bench bench-check check deploy-check package format lock clean
 .DELETE_ON_ERROR:
 
 demo: $(READY)                       ## run the main job on the embedded sandbox
@@ -34,6 +34,9 @@ $(CHECKS)/.ready: requirements/deploy.lock $(READY)
 	$(PYTHON) -m venv $(CHECKS)
 	$(CHECKS)/bin/python -m pip install --quiet --require-hashes -r requirements/deploy.lock
 	touch $@
+
+package: $(READY)                    ## the Lambda package of both functions: build/drs-sync.zip
+	PYTHONPATH=. $(BIN)/python deploy/package.py build/drs-sync.zip
 
 format: $(READY)
 	$(BIN)/ruff format .

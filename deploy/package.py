@@ -1,0 +1,115 @@
+"""Builds the Lambda package of both functions: `make package`, or `python deploy/package.py TARGET.zip`.
+
+The same commit gives the same bytes: what is installed is what was locked, by hash, and the archive has no times in it.
+"""
+# ruff: noqa: INP001, T201 - a script, which talks to its caller
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from service.aws.operations import MANAGES
+
+ROOT: Final = Path(__file__).parents[1]
+PLATFORM: Final = "manylinux2014_aarch64"
+PYTHON: Final = "3.12"
+MOST_BYTES: Final = 250 * 1024 * 1024
+"""What Lambda takes, unpacked."""
+
+_EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # the first that a zip can say
+_NEEDLESS: Final = re.compile(
+    r"(^|/)(__pycache__|bin|service/sandbox|botocore/data/[^/]+/.+/examples-1\.json)(/|$)|\.pyi$"
+)
+
+
+def locked(pinned: str, lock: str) -> str:
+    """Give the blocks of a lock, with their hashes, for what is pinned elsewhere without.
+
+    Raises:
+        ValueError: a pin that the lock does not have; run `make lock`.
+    """
+    blocks = {block.split(" ", 1)[0]: block for block in re.split(r"\n(?=\S)", lock.strip())}
+    wanted = [line.split(" ", 1)[0] for line in pinned.splitlines() if line and not line.startswith("#")]
+    missing = [pin for pin in wanted if pin not in blocks]
+    if missing:
+        raise ValueError(f"not in the lock: {', '.join(missing)}; run `make lock`")
+    return "\n".join(blocks[pin] for pin in wanted) + "\n"
+
+
+def is_needed(path: str, services: Iterable[str]) -> bool:
+    """Tell whether the functions need a file, by its path in the package.
+
+    The SDK's models of services that no code may call are the largest part of what is not.
+    """
+    if _NEEDLESS.search(path):
+        return False
+    model = re.match(r"botocore/data/([^/]+)/", path)
+    return model is None or model[1] in services
+
+
+def pack(folder: Path, target: Path) -> int:
+    """Pack what is needed of a folder; give its size unpacked, in bytes."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    size = 0
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for path in files:
+            name = path.relative_to(folder).as_posix()
+            if not is_needed(name, MANAGES):
+                continue
+            entry = zipfile.ZipInfo(name, _EPOCH)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, path.read_bytes())
+            size += path.stat().st_size
+    return size
+
+
+def add_service(folder: Path) -> None:
+    """Put the service in, and what an installer would leave beside it: the service asks there for its own version."""
+    shutil.copytree(ROOT / "service", folder / "service", ignore=shutil.ignore_patterns("__pycache__"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    about = folder / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+    about.mkdir()
+    about.joinpath("METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
+    )
+
+
+def build(target: Path, platform: str = PLATFORM) -> int:
+    """Install what is locked for Lambda's processor, add the service, and pack it; give the size unpacked, in bytes.
+
+    Raises:
+        subprocess.CalledProcessError: pip could not install, or a hash differs.
+    """
+    requirements = ROOT / "requirements"
+    with tempfile.TemporaryDirectory() as place:
+        folder, wanted = Path(place, "package"), Path(place, "wanted.txt")
+        wanted.write_text(locked((requirements / "runtime.txt").read_text(), (requirements / "dev.lock").read_text()))
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile", "--require-hashes"]
+        kind = ["--only-binary", ":all:", "--platform", platform, "--python-version", PYTHON]
+        subprocess.run([*pip, *kind, "--target", str(folder), "-r", str(wanted)], check=True)  # noqa: S603 - our own words
+        add_service(folder)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return pack(folder, target)
+
+
+def main() -> None:
+    """Build the package named on the command line; fail when Lambda would not take it."""
+    target, *platform = sys.argv[1:]
+    size = build(Path(target), *platform)
+    print(f"{target}: {Path(target).stat().st_size / 1e6:.1f} MB packed, {size / 1e6:.1f} MB unpacked")
+    if size > MOST_BYTES:
+        sys.exit("more than Lambda takes")
+
+
+if __name__ == "__main__":
+    main()

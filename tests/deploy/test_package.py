@@ -1,0 +1,84 @@
+"""The function package: what goes in, with which hashes, and that the same files give the same bytes."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from deploy.package import ROOT, add_service, is_needed, locked, pack
+from tests.deploy.templates import of_type, template
+
+
+def test_every_pin_of_the_run_time_has_a_hash() -> None:
+    requirements = ROOT / "requirements"
+    pinned = (requirements / "runtime.txt").read_text()
+    found = locked(pinned, (requirements / "dev.lock").read_text())
+    blocks = [line for line in found.splitlines() if not line.startswith(" ")]
+    assert len(blocks) == len(pinned.splitlines())
+    assert found.count("--hash=sha256:") >= len(blocks)
+
+
+def test_a_pin_that_was_not_locked_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"b==2; run `make lock`"):
+        locked("a==1\nb==2\n", "a==1 \\\n    --hash=sha256:00\nb==1 \\\n    --hash=sha256:00\n")
+
+
+@pytest.mark.parametrize(
+    ("path", "needed"),
+    [
+        ("service/handlers/query.py", True),
+        ("service/sandbox/server.py", False),
+        ("service/__pycache__/models.cpython-312.pyc", False),
+        ("botocore/data/endpoints.json", True),
+        ("botocore/data/drs/2020-02-26/service-2.json.gz", True),
+        ("botocore/data/drs/2020-02-26/examples-1.json", False),
+        ("botocore/data/s3/2006-03-01/service-2.json.gz", False),
+        ("bin/jp.py", False),
+        ("rich/abc.py", True),
+    ],
+)
+def test_what_goes_in(path: str, needed: bool) -> None:  # noqa: FBT001 - a table
+    assert is_needed(path, ("drs", "dynamodb")) is needed
+
+
+def test_the_same_files_give_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("b/two.py", "a.py", "__pycache__/a.pyc"):
+        path = tmp_path / "files" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    assert pack(tmp_path / "files", tmp_path / "1.zip") == len("b/two.pya.py")
+    os.utime(tmp_path / "files" / "a.py", (0, 0))
+    (tmp_path / "files" / "a.py").chmod(0o755)
+    pack(tmp_path / "files", tmp_path / "2.zip")
+    assert (tmp_path / "1.zip").read_bytes() == (tmp_path / "2.zip").read_bytes()
+
+
+def test_the_functions_start_what_the_package_has(tmp_path: Path) -> None:
+    pack(ROOT / "service", tmp_path / "service.zip")
+    with zipfile.ZipFile(tmp_path / "service.zip") as archive:
+        packed = {f"service/{name}" for name in archive.namelist()}
+    for _, properties in of_type(template("functions.yaml"), "AWS::Lambda::Function"):
+        module, name = properties["Handler"].rsplit(".", 1)
+        path = f"{module.replace('.', '/')}.py"
+        assert path in packed
+        assert f"{name} = " in (ROOT / path).read_text() or f"def {name}(" in (ROOT / path).read_text()
+
+
+def test_the_packed_service_finds_its_version_where_nothing_else_is_installed(tmp_path: Path) -> None:
+    (tmp_path / "files").mkdir()
+    add_service(tmp_path / "files")
+    pack(tmp_path / "files", tmp_path / "package.zip")
+    script = "import sys; sys.path.insert(0, sys.argv[1]); import service; print(service.__file__, service.__version__)"
+    command = [sys.executable, "-I", "-S", "-c", script, str(tmp_path / "package.zip")]
+    ended = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert ended.stderr == ""
+    assert ended.stdout.split() == [
+        str(tmp_path / "package.zip" / "service" / "__init__.py"),
+        importlib.metadata.version("drs-sync"),
+    ]
