@@ -10,8 +10,9 @@ from service.errors import AwsError
 from service.models import Coverage, Place, RegionStatus, Trouble
 from service.regions.choose import Choice, Why
 from service.regions.rows import Note
-from service.sync.look import Look, Seen
+from service.sync.look import Look
 from service.sync.report import Looked
+from service.sync.rows import Seen
 
 __all__ = [
     "COUNTS",

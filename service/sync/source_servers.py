@@ -26,8 +26,9 @@ from service.regions.status_write import RegionStatusTable
 from service.settings import Settings
 from service.survey import Request, Survey, Surveyor
 from service.sync.judge import COUNTS, Tokens, Visit, account_trouble, judge, note_of, place_trouble, trouble_at
-from service.sync.look import Look, LookTools
+from service.sync.look import Look
 from service.sync.report import Looked, Progress, RunReport, run_facts
+from service.sync.rows import LookTools
 from service.sync.staging_probe import find_waiting
 from service.sync.templates import Templates
 

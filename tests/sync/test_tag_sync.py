@@ -733,8 +733,8 @@ async def test_a_scope_that_is_cut_short_keeps_what_it_did_and_the_next_goes_on(
 ) -> None:
     estate = found_estate(a={"us-west-2": {"servers": 320}}, b={})
     place = Place(estate.names.a, "us-west-2")
-    estate.set(SCOPE_DEADLINE_SECONDS="1")  # five of them; all servers would take nine
-    estate.faults(latency_ms={"drs": 150})
+    estate.set(SCOPE_DEADLINE_SECONDS="2")  # ten of them; all servers would take eighteen
+    estate.faults(latency_ms={"drs": 300})
     report = await sync_tags(estate, places=(place,))
     assert report["status"] == "partial"
     assert {error["code"] for error in report["errors"]} == {"DeadlineExceeded"}

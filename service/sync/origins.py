@@ -1,0 +1,219 @@
+"""The origins of the servers of one look: captured at first sight, completed later, led to by every name."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from service.aws.drs import DrsReads
+from service.errors import AwsError
+from service.fanout import fan_out
+from service.inventory.history import is_due, move, reconfigured
+from service.inventory.lineage import bookkeeping, names_of
+from service.inventory.servers import SourceServer
+from service.inventory.table import ItemKey
+from service.inventory.topology import capture, choose_template, copied, is_complete
+from service.models import Place, RegionStatus, Trouble, parse_iso
+from service.sync.rows import LookTools, Row, Seen, unsettled
+
+__all__ = ["Origins", "unknown_names"]
+
+_log = logging.getLogger(__name__)
+
+
+class Origins:
+    """The topology side of one look. What fails or remains is asked for again by the next run."""
+
+    def __init__(self, place: Place, drs: DrsReads, tools: LookTools, seen: Seen) -> None:
+        self._place = place
+        self._drs = drs
+        self._tools = tools
+        self._seen = seen
+        self._began = tools.now()
+        self._unfinished: list[tuple[ItemKey, SourceServer]] = []
+        self._due: list[SourceServer] = []
+        self._source_side: dict[Place, Mapping[str, Any] | None] = {}
+        self._templates: Sequence[Mapping[str, Any]] | None = None
+        self._templates_asked = False
+
+    def note_unchanged(self, row: Row) -> None:
+        """Note what the topology of a server still lacks, or that its configuration is due to be read again."""
+        held = row.held
+        if held is None or not row.server.is_forward:
+            return
+        if not held.topology_complete:
+            self._unfinished.append((row.key(self._place), row.server))
+        elif row.server.lineage == row.server.arn:
+            captured_at = parse_iso(held.item.get("topologyLastUpdated"))
+            if is_due(row.server.server_id, captured_at=captured_at, now=self._began):
+                self._due.append(row.server)
+
+    async def with_lineage(self, changed: Sequence[Row], rows: Sequence[Row]) -> list[Row]:
+        """Give the changed rows with their lineage, and beside them those whose lineage has only now become known."""
+        written = {id(row) for row in changed}
+        for row in rows:
+            known = str(row.held.item.get("lineageArn") or "") if row.held else ""
+            if row.server.is_forward:
+                row.lineage = row.server.lineage
+            elif id(row) in written or not known:
+                row.lineage = await self._lineage_of_reversed(row.server) or known
+            else:
+                row.lineage = known
+        found = [
+            row
+            for row in rows
+            if id(row) not in written and row.lineage and row.held and not row.held.item.get("lineageArn")
+        ]
+        return [*changed, *found]
+
+    async def _lineage_of_reversed(self, server: SourceServer) -> str:
+        """Find the forward server of one made by ReverseReplication: its source is that one's recovery instance.
+
+        The ARN that DRS gives for the opposite direction goes stale across cycles, so it is asked last.
+        """
+        names = self._tools.inventory.names
+        opposite = server.reversed_arn or ""
+        by_arn = (await names.named(opposite) or (opposite,)) if opposite else ()
+        by_instance = await names.named(server.instance_id) if server.instance_id else ()
+        found = by_instance or by_arn
+        if len(found) > 1:
+            found = tuple(each for each in found if each in by_arn) or found
+        return found[0] if len(found) == 1 else ""
+
+    async def of(self, rows: Sequence[Row]) -> dict[str, Mapping[str, Any]]:
+        """Give the original topology of each forward server, captured now where there is none yet.
+
+        Topology is written before the inventory: after a crash in between, the server is still new to the next run.
+        """
+        forward = {row.server.lineage: row for row in rows if row.server.is_forward}
+        if not forward:
+            return {}
+        known: dict[str, Mapping[str, Any]] = dict(await self._tools.inventory.topologies(forward))
+        fresh = [row for lineage, row in forward.items() if lineage not in known]
+        if fresh:
+            await self._read_templates()
+            async with fan_out(fresh, self._capture, at_once=8) as captured:
+                known.update({topology["sourceServerArn"]: topology async for topology in captured})
+        for row in forward.values():
+            await self._note_move(row.server, known[row.server.lineage])
+            if not is_complete(known[row.server.lineage]):
+                self._unfinished.append((row.key(self._place), row.server))
+        return known
+
+    async def _note_move(self, server: SourceServer, topology: Mapping[str, Any]) -> None:
+        """Append to the history when a server replicates from elsewhere than was last known."""
+
+        def moved(held: Mapping[str, Any]) -> Mapping[str, Any] | None:
+            return move(held, server, now=self._tools.now())
+
+        if moved(topology) is not None:
+            await self._tools.inventory.add_history(server.lineage, moved)
+
+    async def _capture(self, row: Row) -> Mapping[str, Any]:
+        own = row.server.staging_account in {None, self._place.account_id}
+        topology = capture(
+            row.server,
+            self._place,
+            now=self._tools.now(),
+            templates=self._templates if own else None,  # another account's templates are not ours to name
+            legacy=row.held.item if row.held else {},
+        )
+        self._seen.topologies += 1
+        if topology["captureMethod"] == "late":
+            _log.warning("topology captured late", extra={"server": row.server.arn})
+            why = "servers were launched before they were first seen: check their original topology; the log names them"
+            self._seen.warnings.append(unsettled(self._place, "TopologyCapturedLate", why, RegionStatus.ACTIVE))
+        if "originalSourceRegion" not in topology:
+            environment = topology.get("originEnvironment", "unknown")
+            _log.warning("no region of origin", extra={"server": row.server.arn, "originEnvironment": environment})
+            if environment == "unknown":
+                why = "DRS does not tell the region some instances came from: it is not guessed; the log names them"
+                self._seen.warnings.append(unsettled(self._place, "TopologyIncomplete", why, RegionStatus.ACTIVE))
+        return await self._tools.inventory.capture(topology)
+
+    async def _read_templates(self) -> None:
+        if self._templates_asked:
+            return
+        self._templates_asked = True
+        try:
+            self._templates = await self._tools.templates.of(self._place, self._drs)
+        except AwsError as error:
+            self._seen.warnings.append(error.trouble)
+
+    async def finish(self) -> None:
+        """Complete what lacks details, then read again what is due, both within the run's budget of calls."""
+        await self._complete_topologies()
+        await self._look_at_configurations()
+
+    async def _complete_topologies(self) -> None:
+        """Read the replication configuration of servers whose topology lacks it, within the run's budget.
+
+        What fails or remains is asked for again by the next run.
+        """
+        todo = self._unfinished[: self._tools.settings.topology_reads_per_scope]
+        if not todo:
+            return
+        await self._read_templates()
+        await self._read_source_side({origin for _, server in todo if (origin := server.origin(self._place))})
+        async with fan_out(todo, self._complete, at_once=self._tools.settings.drs_calls_at_once) as troubles:
+            async for trouble in troubles:
+                if trouble is not None:
+                    self._seen.warnings.append(trouble)
+
+    async def _read_source_side(self, origins: set[Place]) -> None:
+        """Read the default template of the places that servers came from: a reversed server will take it.
+
+        It is no part of the originals, and the source side may well be out of reach or not use DRS: then there is none.
+        With several templates there is none either, for no API tells which one is the default.
+        """
+        for origin in sorted(origins - {self._place}):
+            try:
+                listed = await self._tools.source_templates(origin)
+            except AwsError as error:
+                _log.info("no template of the source side", extra={"place": origin, "code": error.code})
+                listed = ()
+            self._source_side[origin] = listed[0] if len(listed) == 1 else None
+
+    async def _complete(self, unfinished: tuple[ItemKey, SourceServer]) -> Trouble | None:
+        key, server = unfinished
+        try:
+            configuration = await self._drs.replication_configuration(self._place.region, server.server_id)
+            own = server.staging_account in {None, self._place.account_id}
+            template = choose_template(self._templates or (), configuration) if own else None
+            origin = server.origin(self._place)
+            source_side = self._source_side.get(origin) if origin else None
+            topology = await self._tools.inventory.complete_topology(
+                server.lineage, configuration, template, source_side
+            )
+            await self._tools.inventory.refresh_copy(key, copied(topology))
+        except AwsError as error:
+            return error.trouble
+        return None
+
+    async def _look_at_configurations(self) -> None:
+        """Read again the configuration of the servers whose turn it is; what differs goes to their history."""
+        todo = self._due[: self._tools.settings.topology_reads_per_scope]
+        async with fan_out(todo, self._look_at, at_once=self._tools.settings.drs_calls_at_once) as troubles:
+            async for trouble in troubles:
+                if trouble is not None:
+                    self._seen.warnings.append(trouble)
+
+    async def _look_at(self, server: SourceServer) -> Trouble | None:
+        try:
+            configuration = await self._drs.replication_configuration(self._place.region, server.server_id)
+            await self._tools.inventory.add_history(
+                server.lineage, lambda topology: reconfigured(topology, configuration, now=self._tools.now())
+            )
+        except AwsError as error:
+            return error.trouble
+        return None
+
+
+def unknown_names(row: Row) -> list[dict[str, Any]]:
+    """Give the bookkeeping that the table lacks of a server; none when its item says that it was written."""
+    if not row.lineage:
+        return []
+    held = row.held.item if row.held and row.held.item.get("lineageArn") == row.lineage else None
+    names = set(names_of(row.server)) - set((held or {}).get("lineageNames") or ())
+    return bookkeeping(row.lineage, row.server.arn if held is None else row.lineage, sorted(names))

@@ -1,0 +1,69 @@
+"""What one look at an (account, region) works with: its tools, its rows, and what it has seen so far."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from service.aws.ec2 import Ec2Reads
+from service.inventory.servers import InstanceFacts, SourceServer
+from service.inventory.table import Held, InventoryTable, ItemKey
+from service.models import Now, Place, RegionStatus, Trouble
+from service.settings import Settings
+from service.sync.templates import Templates
+
+__all__ = ["LookTools", "Row", "Seen", "unsettled"]
+
+
+@dataclass(frozen=True, slots=True)
+class LookTools:
+    """What every look of a run shares."""
+
+    inventory: InventoryTable
+    ec2_of: Callable[[str], Awaitable[Ec2Reads]]
+    settings: Settings
+    now: Now
+    partition: str
+    run_started_at: datetime
+    announce: Callable[[set[Place]], Awaitable[None]]
+    templates: Templates
+    source_templates: Callable[[Place], Awaitable[Sequence[Mapping[str, Any]]]]
+
+
+@dataclass(slots=True)
+class Seen:
+    """What a look has brought so far. It stays true when the look breaks off."""
+
+    servers: int = 0
+    written: int = 0
+    removed: int = 0
+    rejected: int = 0
+    topologies: int = 0
+    listed_completely: bool = False
+    settled: bool = False  # listed, written and tidied up; only details of topology may be missing
+    troubles: list[Trouble] = field(default_factory=list)
+    warnings: list[Trouble] = field(default_factory=list)
+    uninitialized: bool = False
+
+
+@dataclass(slots=True)
+class Row:
+    """One server on its way into the table."""
+
+    record: Mapping[str, Any]
+    server: SourceServer
+    held: Held | None
+    facts: InstanceFacts | None = None
+    digest: str = ""
+    lineage: str = ""  # empty: not known
+
+    def key(self, place: Place) -> ItemKey:
+        """Give the key of its item in the inventory table."""
+        return ItemKey(self.server.arn, self.server.staging_account or place.account_id)
+
+
+def unsettled(place: Place, code: str, message: str, status: RegionStatus) -> Trouble:
+    """Say what is wrong without naming a server: the same trouble of many servers is then one entry."""
+    return Trouble(code, message, status, account_id=place.account_id, region=place.region)
