@@ -107,8 +107,8 @@ class InventorySync:
             await self._announce(run, places)
 
         async def source_templates(place: Place) -> Sequence[Mapping[str, Any]]:
-            if place.account_id not in survey.directory.targets:
-                return ()  # not ours to ask
+            if place.account_id not in survey.accounts or not self._may_look(request, place.region):
+                return ()  # not ours to ask, or not in this run
             caller = await survey.access.caller(place.account_id)
             return await self._templates.of(place, DrsReader(caller, page_size=self._settings.drs_page_size))
 
@@ -135,6 +135,12 @@ class InventorySync:
         run.report.skip(survey.choice.skip)
         run.open_looks.update(place.region for place in survey.choice.look)
         return run
+
+    def _may_look(self, request: Request, region: str) -> bool:
+        """Whether a run may ask something of a region that was not chosen for its own sake."""
+        if request.places or region in {*request.excluded_regions, *self._settings.drs_excluded_regions}:
+            return False
+        return region in (request.regions or self._settings.drs_regions)
 
     async def _look_everywhere(self, run: _Run, progress: Progress | None) -> None:
         async def visit(place: Place) -> Visit:

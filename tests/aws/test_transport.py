@@ -21,7 +21,7 @@ SERVICES = {
     "sts": ("GetCallerIdentity", {}),
     "drs": ("DescribeSourceServers", {}),
     "ec2": ("DescribeInstances", {}),
-    "dynamodb": ("ListTables", {}),
+    "dynamodb": ("Scan", {"TableName": "t"}),
 }
 
 

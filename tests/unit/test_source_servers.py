@@ -15,8 +15,9 @@ from service.regions.rows import Note, fold
 from service.settings import Settings
 from service.survey import Request, Surveyor
 from service.sync.judge import Tokens, Visit, account_trouble, judge, note_of
-from service.sync.look import Look, LookTools, Seen
+from service.sync.look import Look
 from service.sync.report import Looked
+from service.sync.rows import LookTools, Seen
 
 ACCOUNT: Final = "111122223333"
 PLACE: Final = Place(ACCOUNT, "us-west-2")
@@ -28,7 +29,7 @@ ALL_OF_IT: Final = {"listed_completely": True, "settled": True}
 
 
 def look(**seen: Any) -> Look:
-    tools = LookTools(UNUSED, UNUSED, Settings(), lambda: LOOKED_AT, "aws", LOOKED_AT, UNUSED)
+    tools = LookTools(UNUSED, UNUSED, Settings(), lambda: LOOKED_AT, "aws", LOOKED_AT, UNUSED, UNUSED, UNUSED)
     made = Look(PLACE, UNUSED, tools)
     made.seen = Seen(**seen)
     return made
