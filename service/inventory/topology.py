@@ -13,12 +13,12 @@ from typing import Any, Final
 from service.inventory.servers import SourceServer
 from service.models import Place, iso
 
-__all__ = ["TOPOLOGY", "capture", "choose_template", "copied", "is_complete", "topology_key"]
+__all__ = ["ORIGINALS", "TOPOLOGY", "capture", "choose_template", "copied", "is_complete", "topology_key"]
 
 TOPOLOGY: Final = "TOPOLOGY"
 
 # What inventory items carry of it; the names of R13 and their details.
-_COPIED: Final = (
+ORIGINALS: Final = (
     "originalSourceRegion",
     "originalAccountId",
     "originalReplicationConfigurationTemplateId",
@@ -87,7 +87,7 @@ def capture(
 
 def _from_legacy(item: Mapping[str, Any]) -> dict[str, Any]:
     """Read originals under today's names and the older spelling of the template id."""
-    named = {name: item.get(name) or None for name in _COPIED}
+    named = {name: item.get(name) or None for name in ORIGINALS}
     template = "originalReplicationConfigurationTemplateId"
     named[template] = named[template] or item.get("originalReplicationConfigTemplateId") or None
     return {name: value for name, value in named.items() if value is not None}
@@ -113,7 +113,7 @@ def _compared(configuration: Mapping[str, Any]) -> dict[str, Any]:
 
 def copied(topology: Mapping[str, Any]) -> dict[str, Any]:
     """Give the attributes that an inventory item carries of a topology item."""
-    kept = {name: topology[name] for name in _COPIED if topology.get(name) is not None}
+    kept = {name: topology[name] for name in ORIGINALS if topology.get(name) is not None}
     return {**kept, "topologyComplete": is_complete(topology)}
 
 

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from service.inventory.reading import seen_by
+from service.inventory.topology import ORIGINALS
 
 __all__ = ["Shown", "display_state", "present"]
 
@@ -24,19 +25,7 @@ _DISPLAY: Final[Mapping[str, str]] = MappingProxyType(
         "CREATING_SNAPSHOT": "SYNCING",
     }
 )
-_ORIGINALS: Final = (
-    "originalSourceRegion",
-    "originalAccountId",
-    "originalReplicationConfigurationTemplateId",
-    "originalReplicationConfiguration",
-    "originalSourceAccountId",
-    "originalReplicationRegion",
-    "originalInstanceId",
-    "originalAvailabilityZone",
-    "originEnvironment",
-    "topologyLastUpdated",
-    "topologyComplete",
-)
+_ORIGINALS: Final = (*ORIGINALS, "topologyComplete")
 _TEMPLATE: Final = "originalReplicationConfigurationTemplateId"
 _TEMPLATE_OF_OLD: Final = "originalReplicationConfigTemplateId"
 _NO_MEMBERS: Final[Mapping[str, Any]] = MappingProxyType({})
