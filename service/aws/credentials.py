@@ -19,7 +19,7 @@ from aiobotocore.session import AioSession
 from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import NoCredentialsError
 
-from service.aws.parsing import PlainJsonFactory
+from service.aws.parsing import FastFactory
 from service.models import Now
 
 __all__ = ["AssumedRole", "HubSession", "Source", "TaskCredentials", "acting_as"]
@@ -62,7 +62,7 @@ class HubSession(AioSession):
     def __init__(self) -> None:
         # botocore reads AWS_DEFAULT_REGION alone; Lambda, ECS and every other SDK speak of AWS_REGION.
         super().__init__({"region": ("region", ["AWS_REGION", "AWS_DEFAULT_REGION"], None, None)})
-        self.register_component("response_parser_factory", PlainJsonFactory())
+        self.register_component("response_parser_factory", FastFactory())
 
     async def get_credentials(self) -> AioCredentials:
         """Give what clients are built with."""
