@@ -10,7 +10,16 @@ from typing import Any, Final
 from service.models import Call, Trouble
 from service.models import RegionStatus as S
 
-__all__ = ["AwsError", "ConfigurationError", "DrsSyncError", "RefusalError", "UnknownPlaceError", "Verdict", "classify"]
+__all__ = [
+    "AwsError",
+    "ConfigurationError",
+    "DrsSyncError",
+    "OutOfTimeError",
+    "RefusalError",
+    "UnknownPlaceError",
+    "Verdict",
+    "classify",
+]
 
 
 class DrsSyncError(Exception):
@@ -23,6 +32,10 @@ class ConfigurationError(DrsSyncError):
 
 class UnknownPlaceError(ConfigurationError):
     """An account or region that was asked for is not known; the message names the known ones."""
+
+
+class OutOfTimeError(DrsSyncError):
+    """A run had to end before it had learned where to look. Nothing was looked at, and nothing written."""
 
 
 class RefusalError(DrsSyncError):

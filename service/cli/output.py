@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from service.errors import AwsError, ConfigurationError, RefusalError
+from service.errors import AwsError, ConfigurationError, OutOfTimeError, RefusalError
 from service.handlers.host import tune_collector
 from service.settings import Settings, load_settings
 from service.telemetry import set_up_logging
@@ -105,6 +105,8 @@ def guarded(output: Output, work: Callable[[Settings], Awaitable[int]]) -> int:
     except AwsError as error:
         advice = f" ({error.verdict.advice})" if error.verdict.advice else ""
         return fail(error.code, f"{error}{advice}", output, exit_code=1)
+    except OutOfTimeError as error:
+        return fail("DeadlineExceeded", str(error), output, exit_code=1)
     except KeyboardInterrupt:
         return fail(
             "Interrupted", "interrupted; what was written stays, run it again for the rest", output, exit_code=1

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Final
 
 import typer
 
-from service.cli.output import Output, console, emit_json, guarded
+from service.cli.output import Output, console, emit_json, guarded, plain
+from service.cli.stopping import stopping_on_signals
 from service.cli.watching import Accounts, Excluded, OutputOption, Regions, tables_of, watching
+from service.ending import Limit
 from service.handlers.app import App, open_app
 from service.settings import Settings
 from service.survey import Request
@@ -18,6 +21,12 @@ __all__ = ["sync_all", "sync_inventory", "sync_staging", "sync_tags"]
 
 FullScan = Annotated[bool, typer.Option("--full-scan", help="Look at every region, active or not.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be written, and write nothing.")]
+TimeLimit = Annotated[
+    float | None,
+    typer.Option(
+        "--time-limit", metavar="SECONDS", min=1.0, help="End after this long, with a report of what is done."
+    ),
+]
 Job = Callable[[App, Request, Progress], Awaitable[dict[str, Any]]]
 
 
@@ -43,6 +52,7 @@ def sync_inventory(
     exclude_region: Excluded = None,
     *,
     full_scan: FullScan = False,
+    time_limit: TimeLimit = None,
     output: OutputOption = None,
 ) -> int:
     """Sync source servers of every target account into the inventory, and the region status with them.
@@ -50,7 +60,8 @@ def sync_inventory(
     Looks at active regions, and at a few inactive ones in turn. Exit code 0: complete; 3: some accounts or regions
     failed, the report says which and why; 1: failed; 2: wrong usage or settings.
     """
-    return _run_one(_inventory, _request(account, region, exclude_region, full_scan=full_scan), output)
+    request = _request(account, region, exclude_region, full_scan=full_scan, time_limit=time_limit)
+    return _run_one(_inventory, request, output)
 
 
 def sync_staging(
@@ -60,13 +71,14 @@ def sync_staging(
     *,
     full_scan: FullScan = False,
     dry_run: DryRun = False,
+    time_limit: TimeLimit = None,
     output: OutputOption = None,
 ) -> int:
     """Extend into each target what its staging accounts replicate and it lacks, in active regions.
 
     Nothing is extended because of a read that failed: such a staging account and region is held back and reported.
     """
-    request = _request(account, region, exclude_region, full_scan=full_scan, dry_run=dry_run)
+    request = _request(account, region, exclude_region, full_scan=full_scan, dry_run=dry_run, time_limit=time_limit)
     return _run_one(_staging, request, output)
 
 
@@ -77,10 +89,12 @@ def sync_tags(
     *,
     full_scan: FullScan = False,
     dry_run: DryRun = False,
+    time_limit: TimeLimit = None,
     output: OutputOption = None,
 ) -> int:
     """Bring the tags of EC2 instances to their DRS source servers, differences only, in active regions."""
-    return _run_one(_tags, _request(account, region, exclude_region, full_scan=full_scan, dry_run=dry_run), output)
+    request = _request(account, region, exclude_region, full_scan=full_scan, dry_run=dry_run, time_limit=time_limit)
+    return _run_one(_tags, request, output)
 
 
 def sync_all(
@@ -89,6 +103,7 @@ def sync_all(
     exclude_region: Excluded = None,
     *,
     full_scan: FullScan = False,
+    time_limit: TimeLimit = None,
     output: OutputOption = None,
 ) -> int:
     """Sync staging accounts, inventory and tags, one after the other; the exit code is that of the worst."""
@@ -97,16 +112,23 @@ def sync_all(
 
     async def work(settings: Settings) -> int:
         reports: dict[str, dict[str, Any]] = {}
-        async with open_app(settings) as app:
-            for name, job in _ALL.items():
-                with watching() as progress:
-                    reports[name] = await job(app, request, progress)
-        status = _worst(report["status"] for report in reports.values())
+        with stopping_on_signals() as stop:
+            limit = Limit(stop, time_limit)
+            async with open_app(settings, stop=stop) as app:
+                for name, job in _ALL.items():
+                    if limit.is_over:
+                        break
+                    with watching() as progress:
+                        reports[name] = await job(app, replace(request, budget_s=limit.budget_s()), progress)
+        not_run = [name for name in _ALL if name not in reports]
+        status = _worst([*(report["status"] for report in reports.values()), *("failed" for _ in not_run)])
         if chosen is Output.JSON:
-            emit_json({"operation": "sync_all", "status": status, "reports": reports})
+            emit_json({"operation": "sync_all", "status": status, "reports": reports, "notRun": not_run})
         else:
             for report in reports.values():
                 console().print(tables_of(report))
+            if not_run:
+                console().print(plain(f"not run, for lack of time: {', '.join(not_run)}"))
         return exit_code({"status": status})
 
     return guarded(chosen, work)
@@ -126,6 +148,7 @@ def _request(
     *,
     full_scan: bool,
     dry_run: bool = False,
+    time_limit: float | None = None,
 ) -> Request:
     return Request(
         accounts=tuple(account or ()),
@@ -133,6 +156,7 @@ def _request(
         excluded_regions=tuple(exclude_region or ()),
         full_scan=full_scan,
         dry_run=dry_run,
+        budget_s=time_limit,
     )
 
 
@@ -140,9 +164,10 @@ def _run_one(job: Job, request: Request, output: Output | None) -> int:
     chosen = output or Output.default()
 
     async def work(settings: Settings) -> int:
-        async with open_app(settings) as app:
-            with watching() as progress:
-                report = await job(app, request, progress)
+        with stopping_on_signals() as stop:
+            async with open_app(settings, stop=stop) as app:
+                with watching() as progress:
+                    report = await job(app, request, progress)
         if chosen is Output.JSON:
             emit_json(report)
         else:

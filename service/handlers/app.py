@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 from uuid import uuid4
 
 import anyio
@@ -15,7 +15,8 @@ import anyio
 from service.accounts.table import TargetAccountsTable
 from service.aws.door import AwsDoor
 from service.aws.dynamodb_write import Table
-from service.errors import RefusalError
+from service.ending import Stop
+from service.errors import AwsError, RefusalError
 from service.models import Now
 from service.regions.choose import RegionSource
 from service.regions.status_write import RegionStatusTable
@@ -31,6 +32,7 @@ from service.telemetry import emit_metrics, stream_for
 __all__ = ["App", "TagSyncRunningError", "open_app", "utc_now"]
 
 _log = logging.getLogger(__name__)
+_RELEASE_S: Final = 5.0
 
 
 def utc_now() -> datetime:
@@ -103,8 +105,7 @@ class App:
         try:
             return await self._told(await self.tag_sync.run(request, progress, source=source))
         finally:
-            with anyio.CancelScope(shield=True):
-                await state.release(owner)
+            await _give_back(state, owner)
 
     def tag_state(self) -> TagState:
         """Give the tag sync's lock and last result."""
@@ -114,6 +115,17 @@ class App:
         _log.info("sync finished", extra=_summary(report))
         await emit_metrics(stream_for(self.settings.aws_lambda_function_name), report, _figures(report))
         return report
+
+
+async def _give_back(state: TagState, owner: str) -> None:
+    """Release the lock; where that fails the lock becomes void by itself, and the run's report is worth more."""
+    with anyio.move_on_after(_RELEASE_S, shield=True) as scope:
+        try:
+            await state.release(owner)
+        except AwsError as error:
+            _log.warning("tag sync lock not released", extra={"code": error.code, "reason": error.message})
+    if scope.cancelled_caught:
+        _log.warning("tag sync lock not released", extra={"code": "DeadlineExceeded"})
 
 
 def _summary(report: Mapping[str, Any]) -> dict[str, Any]:
@@ -141,8 +153,9 @@ def _figures(report: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def open_app(settings: Settings, now: Now = utc_now) -> AsyncIterator[App]:
-    """Open the app for one event loop."""
+async def open_app(settings: Settings, now: Now = utc_now, *, stop: Stop | None = None) -> AsyncIterator[App]:
+    """Open the app for one event loop; `stop` ends its runs early."""
+    stop = stop or Stop()
     async with AwsDoor(settings, now) as door:
         name = settings.drs_region_status_table
         status = RegionStatusTable(
@@ -156,7 +169,7 @@ async def open_app(settings: Settings, now: Now = utc_now) -> AsyncIterator[App]
             now,
             door,
             status,
-            InventorySync(door, settings, status, now),
-            StagingSync(door, settings, status, now),
-            TagSync(door, settings, status, now),
+            InventorySync(door, settings, status, now, stop=stop),
+            StagingSync(door, settings, status, now, stop=stop),
+            TagSync(door, settings, status, now, stop=stop),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from service.accounts.records import DEFAULT_EXTERNAL_ID, Account, Directory, Ro
 from service.accounts.staging import adding, removing
 from service.aws.drs import DrsReader
 from service.aws.drs_write import DrsWriter
+from service.ending import Stop
 from service.errors import AwsError, RefusalError
 from service.handlers.app import App, open_app
 from service.handlers.bodies import SyncBody, account_asked, staging_account_asked
@@ -54,7 +56,8 @@ _GATEWAY_S: Final = 25.0
 
 _ANY_TIME: Final = datetime.min.replace(tzinfo=UTC)
 
-host: Final = Host(open_app)
+_stop: Final = Stop()
+host: Final = Host(partial(open_app, stop=_stop), _stop)
 
 
 def _check_sync(asked: Asked) -> None:

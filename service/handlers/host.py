@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import signal
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from typing import Any, Generic, TypeVar
+from threading import current_thread, main_thread
+from typing import Generic, TypeVar
 
+from service.ending import Stop
 from service.settings import Settings, load_settings
 from service.telemetry import set_up_logging, stream_for
 
@@ -31,12 +34,20 @@ def tune_collector() -> None:
 class Host(Generic[A]):
     """Runs coroutines against a function's app. One per process; not for use inside a running loop.
 
+    In a function's process it answers SIGTERM: work under way ends early and reports what it has; without work under
+    way clients are closed, and the process ends.
+
     Args:
         open_app: opens the app for given settings; it stays open until they change or the host is closed.
+        stop: told when the process is to end.
     """
 
-    def __init__(self, open_app: Callable[[Settings], AbstractAsyncContextManager[A]]) -> None:
+    def __init__(
+        self, open_app: Callable[[Settings], AbstractAsyncContextManager[A]], stop: Stop | None = None
+    ) -> None:
         self._open_app = open_app
+        self._stop = stop or Stop()
+        self._is_busy = False
         self._runner: asyncio.Runner | None = None
         self._stack = AsyncExitStack()
         self._app: A | None = None
@@ -52,11 +63,17 @@ class Host(Generic[A]):
         if self._runner is None:
             tune_collector()
             self._runner = asyncio.Runner()
+            if settings.aws_lambda_function_name and current_thread() is main_thread():
+                signal.signal(signal.SIGTERM, self._on_sigterm)
 
         async def on_loop() -> T:
             return await work(await self._opened(settings))
 
-        return self._runner.run(on_loop())
+        self._is_busy = True
+        try:
+            return self._runner.run(on_loop())
+        finally:
+            self._is_busy = False
 
     async def _opened(self, settings: Settings) -> A:
         if self._app is None or self._settings != settings:
@@ -66,7 +83,16 @@ class Host(Generic[A]):
             self._settings = settings
         return self._app
 
-    def close(self, *_: Any) -> None:  # noqa: ANN401 - also fits a signal handler
+    def _on_sigterm(self, *_: object) -> None:
+        # Not a handler of the loop's: those are not heard while the loop waits for the next event.
+        if self._is_busy and self._runner is not None:
+            self._runner.get_loop().call_soon_threadsafe(self._stop.ask)
+            return
+        self.close()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.raise_signal(signal.SIGTERM)
+
+    def close(self) -> None:
         """Close the app and the loop."""
         if self._runner is not None:
             self._runner.run(self._stack.aclose())

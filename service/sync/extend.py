@@ -25,7 +25,7 @@ _MOST_TROUBLES: Final = 10  # per pair; the log has them all
 
 @dataclass(slots=True)
 class Extension:
-    """What became of one pair's servers: each that was planned is counted once."""
+    """What became of one pair's servers so far: each is counted once, as soon as its fate is known."""
 
     extended: int = 0
     already: int = 0
@@ -102,14 +102,14 @@ class _Fate(Enum):
     NOT_TRIED = auto()
 
 
-async def apply_plan(plan: Plan, drs: DrsReads, writer: DrsWriter, *, at_once: int) -> Extension:
-    """Extend what is planned, each server by one call; never raises for a server's sake.
+async def apply_plan(plan: Plan, drs: DrsReads, writer: DrsWriter, done: Extension, *, at_once: int) -> None:
+    """Extend what is planned, each server by one call, and count it in `done`; never raises for a server's sake.
 
     DRS documents no answer for a server that is extended already, and an answer may be lost on its way. So whatever is
     neither done nor plainly refused is looked up afterwards in the target: what is there counts as done, be it by us or
     by another run at the same time. A refusal that holds for all (denied, quota) ends the pair.
     """
-    pair, done, refusals = plan.pair, Extension(), dict[str, AwsError]()
+    pair, refusals = plan.pair, dict[str, AwsError]()
     stop = False
 
     async def extend(arn: str) -> tuple[str, _Fate]:
@@ -138,7 +138,6 @@ async def apply_plan(plan: Plan, drs: DrsReads, writer: DrsWriter, *, at_once: i
         await _make_sure(pair, doubtful, refusals, drs, done)
     reasons = {arn: error for arn, error in refusals.items() if arn not in doubtful}
     _explain(pair, reasons, done)
-    return done
 
 
 async def _make_sure(

@@ -16,21 +16,22 @@ from service.aws.drs import DrsReader
 from service.aws.dynamodb_write import Table
 from service.aws.ec2 import Ec2Reader
 from service.aws.meter import metering
+from service.ending import Limit, Stop
 from service.errors import AwsError
-from service.fanout import fan_out
 from service.inventory.table import InventoryTable
-from service.models import Coverage, Now, Place, Trouble
+from service.models import Now, Place, Trouble
 from service.regions.choose import Unreadable
 from service.regions.rows import Note, Sweep
 from service.regions.status_write import RegionStatusTable
 from service.settings import Settings
 from service.survey import Request, Survey, Surveyor
-from service.sync.judge import COUNTS, Tokens, Visit, account_trouble, judge, note_of, place_trouble, trouble_at
+from service.sync.judge import COUNTS, Visit, account_trouble, judge, note_of, place_trouble
 from service.sync.look import Look
-from service.sync.report import Looked, Progress, RunReport, run_facts
+from service.sync.report import Progress, RunReport, run_facts
 from service.sync.rows import LookTools
 from service.sync.staging_probe import find_waiting
 from service.sync.templates import Templates
+from service.sync.visiting import Visiting
 
 __all__ = ["OPERATION", "InventorySync"]
 
@@ -46,23 +47,25 @@ class _Run:
     survey: Survey
     tools: LookTools
     known_accounts: frozenset[str] | None
-    ends_at: float
+    visiting: Visiting
     report: RunReport = field(default_factory=lambda: RunReport(COUNTS))
     open_looks: Counter[str] = field(default_factory=Counter)
     notes: dict[str, list[Note]] = field(default_factory=dict)
     announced: set[Place] = field(default_factory=set)
-    tokens: Tokens = field(default_factory=Tokens)
 
 
 class InventorySync:
     """Keeps the inventory table and the region status table true. One instance serves many runs."""
 
-    def __init__(self, door: AwsDoor, settings: Settings, status: RegionStatusTable, now: Now) -> None:
+    def __init__(
+        self, door: AwsDoor, settings: Settings, status: RegionStatusTable, now: Now, *, stop: Stop | None = None
+    ) -> None:
         self._door = door
         self._settings = settings
         self._status = status
         self._now = now
         self._surveyor = Surveyor(door, settings, status, now)
+        self._stop = stop or Stop()
         self._templates = Templates(now)
 
     async def run(self, request: Request, progress: Progress | None = None) -> dict[str, Any]:
@@ -71,12 +74,16 @@ class InventorySync:
         Raises:
             ConfigurationError: the request or the settings are wrong; nothing was read or written.
             AwsError: the hub's credentials or the target accounts table cannot be used.
+            OutOfTimeError: the time was up before it was known where to look; nothing was looked at.
         """
         self._settings.require("target_accounts_table", "source_server_inventory_table")
         began, started_at = anyio.current_time(), self._now()
+        visiting = Visiting(
+            Limit(self._stop, request.budget_s), self._settings.scope_deadline_seconds, self._settings.scopes_at_once
+        )
         with metering() as meter:
             try:
-                run = await self._plan(request, started_at)
+                run = await visiting.limit.whole(lambda: self._plan(request, started_at, visiting))
                 if progress is not None:
                     progress.planned(run.survey.choice, len({place.account_id for place in run.survey.choice.look}))
                 swept = await self._begin_sweep(run)
@@ -94,7 +101,7 @@ class InventorySync:
         )
         return run.report.as_json(facts)
 
-    async def _plan(self, request: Request, started_at: datetime) -> _Run:
+    async def _plan(self, request: Request, started_at: datetime, visiting: Visiting) -> _Run:
         survey = await self._surveyor.survey(request, operation=OPERATION, discover=True)
         name = self._settings.source_server_inventory_table
         inventory = InventoryTable(Table(self._door.hub(), name, self._door.hub_region))
@@ -129,7 +136,7 @@ class InventorySync:
             ),
             # Only a run that saw every account may say which entries of the status table belong to none.
             known_accounts=frozenset(survey.directory.targets) if everyone else None,
-            ends_at=anyio.current_time() + (request.budget_s if request.budget_s is not None else float("inf")),
+            visiting=visiting,
         )
         run.report.trouble(*survey.troubles)
         run.report.skip(survey.choice.skip)
@@ -148,35 +155,27 @@ class InventorySync:
 
         # Region by region, so that the first rows of the status table are written early.
         places = sorted(run.survey.choice.look, key=lambda place: (place.region, place.account_id))
-        async with fan_out(places, visit, at_once=self._settings.scopes_at_once) as visits:
-            async for done in visits:
-                if progress is not None:
-                    progress.looked(done.looked)
-                for settled in run.tokens.judge(done):
-                    await self._book(run, settled)
-        for settled in run.tokens.rest():
-            await self._book(run, settled)
+        async with run.visiting.visits(places, visit, progress) as visits:
+            async for settled in visits:
+                await self._book(run, settled)
 
     async def _visit(self, run: _Run, place: Place) -> Visit:
         """Look at one place under its deadline; whatever goes wrong there stays there."""
-        began = anyio.current_time()
-        remaining = min(self._settings.scope_deadline_seconds, run.ends_at - began)
-        if remaining <= 0:
-            trouble = trouble_at(place, "DeadlineExceeded", "the run's time was up before this place's turn")
-            return Visit(Looked(place, Coverage.FAILED, troubles=(trouble,)))
-        look: Look | None = None
-        failure: Trouble | None = None
+        began, look = anyio.current_time(), None
         known = place in run.survey.choice.known_active
-        with anyio.move_on_after(remaining) as deadline:
+
+        async def work() -> Trouble | None:
+            nonlocal look
             try:
                 caller = await run.survey.access.caller(place.account_id)
                 look = Look(place, DrsReader(caller, page_size=self._settings.drs_page_size), run.tools)
                 await look.run(had_servers=known)
                 await self._probe_staging(run, look, caller)
             except AwsError as error:
-                failure = place_trouble(error, place) if look is not None else account_trouble(error)
-        if deadline.cancelled_caught:
-            failure = trouble_at(place, "DeadlineExceeded", f"not done within {remaining:.0f} s")
+                return place_trouble(error, place) if look is not None else account_trouble(error)
+            return None
+
+        failure = await run.visiting.in_time(place, work)
         return judge(place, look, failure, known=known, seconds=anyio.current_time() - began)
 
     async def _probe_staging(self, run: _Run, look: Look, caller: Caller) -> None:
@@ -211,16 +210,29 @@ class InventorySync:
     async def _record(self, run: _Run, region: str, notes: Sequence[Note]) -> None:
         if not notes and run.known_accounts is None:
             return
-        try:
-            await self._status.record(region, notes, known_accounts=run.known_accounts)
-        except AwsError as error:
-            run.report.trouble(error.trouble)
+        await self._write_row(run, region, notes, known_accounts=run.known_accounts)
         if notes:
             failed = sum(1 for note in notes if note.server_count is None)
             servers = sum(note.server_count or 0 for note in notes)
             # What the dashboard tells of each region's freshness comes from this line.
             facts = {"region": region, "scopes": len(notes), "scopesFailed": failed, "servers": servers}
             _log.log(logging.WARNING if failed else logging.INFO, "region looked at", extra=facts)
+
+    async def _write_row(
+        self,
+        run: _Run,
+        region: str,
+        notes: Sequence[Note],
+        *,
+        known_accounts: frozenset[str] | None = None,
+        sweep: Sweep | None = None,
+    ) -> None:
+        trouble = await run.visiting.write_down(
+            f"the row of {region}",
+            lambda: self._status.record(region, notes, known_accounts=known_accounts, sweep=sweep),
+        )
+        if trouble is not None:
+            run.report.trouble(trouble)
 
     async def _announce(self, run: _Run, places: set[Place]) -> None:
         """Mark places that a server elsewhere points at, so that the next run looks there.
@@ -241,10 +253,7 @@ class InventorySync:
         open_sweeps = run.survey.choice.open_sweeps
         if run.survey.choice.source.is_fallback and run.survey.choice.look:
             first = min(place.region for place in run.survey.choice.look)
-            try:
-                await self._status.record(first, (), sweep=Sweep(run.tools.run_started_at))
-            except AwsError as error:
-                run.report.trouble(error.trouble)
+            await self._write_row(run, first, (), sweep=Sweep(run.tools.run_started_at))
             open_sweeps = (*open_sweeps, first)
         return open_sweeps
 
@@ -256,10 +265,7 @@ class InventorySync:
             for region in sorted(strangers):
                 await self._record(run, region, [])
         # A run over some accounts only, or one out of time, has not come to the end of it.
-        if run.request.accounts or run.request.places or anyio.current_time() >= run.ends_at:
+        if run.request.accounts or run.request.places or run.visiting.limit.is_over:
             return
         for region in sorted(set(swept)):
-            try:
-                await self._status.record(region, (), sweep=Sweep(run.tools.run_started_at, ended=True))
-            except AwsError as error:
-                run.report.trouble(error.trouble)
+            await self._write_row(run, region, (), sweep=Sweep(run.tools.run_started_at, ended=True))

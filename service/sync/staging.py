@@ -18,17 +18,20 @@ from service.aws.drs import DrsReader
 from service.aws.drs_write import DrsWriter
 from service.aws.dynamodb_write import Table
 from service.aws.meter import metering
+from service.ending import Limit, Stop
 from service.errors import AwsError, RefusalError
 from service.fanout import fan_out
-from service.models import Coverage, Now, Place, RegionStatus, Trouble
+from service.models import Now, Place, RegionStatus, Trouble
 from service.regions.choose import Choice, Unreadable, Why
 from service.regions.status_write import RegionStatusTable
 from service.settings import Settings
 from service.survey import Request, Survey, Surveyor
 from service.sync.extend import Extension, apply_plan, read_pair
-from service.sync.judge import Tokens, Visit, account_trouble, is_switched_off, place_trouble, trouble_at
-from service.sync.report import Looked, Progress, RunReport, run_facts
+from service.sync.judge import Visit, account_trouble, is_switched_off, place_trouble
+from service.sync.report import Progress, RunReport, run_facts
 from service.sync.staging_plan import Pair, Plan, within_quota
+from service.sync.staging_scope import StagingScope
+from service.sync.visiting import Visiting
 
 __all__ = ["COUNTS", "OPERATION", "StagingSync"]
 
@@ -54,9 +57,8 @@ class _Run:
     request: Request
     survey: Survey
     choice: Choice
-    ends_at: float
+    visiting: Visiting
     report: RunReport = field(default_factory=lambda: RunReport(COUNTS))
-    tokens: Tokens = field(default_factory=Tokens)
     reported: dict[str, set[str]] = field(default_factory=dict)  # target -> staging accounts that DRS names
     extended: Counter[str] = field(default_factory=Counter)
     failed: Counter[str] = field(default_factory=Counter)
@@ -66,27 +68,17 @@ class _Run:
     added: dict[str, list[str]] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class _Scope:
-    """One target and region under way; stays true when it breaks off."""
-
-    place: Place
-    entered: bool = False
-    readable: int = 0
-    unreadable: int = 0
-    counts: Counter[str] = field(default_factory=Counter)
-    troubles: list[Trouble] = field(default_factory=list)
-    warnings: list[Trouble] = field(default_factory=list)
-
-
 class StagingSync:
     """Extends staging servers and takes newly reported staging accounts into the records. One serves many runs."""
 
-    def __init__(self, door: AwsDoor, settings: Settings, status: RegionStatusTable, now: Now) -> None:
+    def __init__(
+        self, door: AwsDoor, settings: Settings, status: RegionStatusTable, now: Now, *, stop: Stop | None = None
+    ) -> None:
         self._door = door
         self._settings = settings
         self._status = status
         self._now = now
+        self._stop = stop or Stop()
         self._surveyor = Surveyor(door, settings, status, now)
 
     async def run(self, request: Request, progress: Progress | None = None) -> dict[str, Any]:
@@ -95,10 +87,16 @@ class StagingSync:
         Raises:
             ConfigurationError: the request or the settings are wrong; nothing was read or written.
             AwsError: the hub's credentials or the target accounts table cannot be used.
+            OutOfTimeError: the time was up before it was known where to look; nothing was looked at.
         """
         began, started_at = anyio.current_time(), self._now()
+        visiting = Visiting(
+            Limit(self._stop, request.budget_s),
+            _SCOPE_DEADLINES * self._settings.scope_deadline_seconds,
+            self._settings.scopes_at_once,
+        )
         with metering() as meter:
-            run = await self._plan(request)
+            run = await visiting.limit.whole(lambda: self._plan(request, visiting))
             if progress is not None:
                 progress.planned(run.choice, len({place.account_id for place in run.choice.look}))
             await self._visit_all(run, progress)
@@ -114,7 +112,7 @@ class StagingSync:
         )
         return {**run.report.as_json(facts), **_of_accounts(run)}
 
-    async def _plan(self, request: Request) -> _Run:
+    async def _plan(self, request: Request, visiting: Visiting) -> _Run:
         survey = await self._surveyor.survey(request, operation=OPERATION, discover=False, shared=True)
         look, left_out = dict[Place, Why](), list(survey.choice.skip)
         for place, why in survey.choice.look.items():
@@ -128,8 +126,7 @@ class StagingSync:
             else:
                 left_out.append(place)
         choice = replace(survey.choice, look=look, skip=tuple(sorted(left_out)))
-        budget_s = request.budget_s if request.budget_s is not None else float("inf")
-        run = _Run(request, survey, choice, ends_at=anyio.current_time() + budget_s)
+        run = _Run(request, survey, choice, visiting)
         run.report.trouble(*survey.troubles)
         run.report.skip(choice.skip)
         return run
@@ -138,34 +135,35 @@ class StagingSync:
         async def visit(place: Place) -> Visit:
             return await self._visit(run, place)
 
-        async with fan_out(sorted(run.choice.look), visit, at_once=self._settings.scopes_at_once) as visits:
-            async for done in visits:
-                if progress is not None:
-                    progress.looked(done.looked)
-                for settled in run.tokens.judge(done):
-                    run.report.add(settled.looked)
-        for settled in run.tokens.rest():
-            run.report.add(settled.looked)
+        async with run.visiting.visits(sorted(run.choice.look), visit, progress) as visits:
+            async for settled in visits:
+                run.report.add(settled.looked)
 
     async def _visit(self, run: _Run, place: Place) -> Visit:
         """Bring one target and region up to date under its deadline; whatever goes wrong there stays there."""
-        began, scope = anyio.current_time(), _Scope(place)
-        remaining = min(_SCOPE_DEADLINES * self._settings.scope_deadline_seconds, run.ends_at - began)
-        failure: Trouble | None = None
-        if remaining <= 0:
-            failure = trouble_at(place, "DeadlineExceeded", "the run's time was up before this place's turn")
-        else:
-            with anyio.move_on_after(remaining) as deadline:
-                try:
-                    await self._work(run, scope)
-                except AwsError as error:
-                    failure = place_trouble(error, place) if scope.entered else account_trouble(error)
-            if deadline.cancelled_caught:
-                failure = trouble_at(place, "DeadlineExceeded", f"not done within {remaining:.0f} s")
-        self._tally(run, scope, failure)
-        return _judged(scope, failure, run.choice, seconds=anyio.current_time() - began)
+        began, scope = anyio.current_time(), StagingScope(place)
 
-    async def _work(self, run: _Run, scope: _Scope) -> None:
+        async def work() -> Trouble | None:
+            try:
+                await self._work(run, scope)
+            except AwsError as error:
+                return place_trouble(error, place) if scope.entered else account_trouble(error)
+            return None
+
+        failure = await run.visiting.in_time(place, work)
+        if scope.extended and place not in run.choice.known_active:
+            # The inventory sync would otherwise not look here before discovery has its turn.
+            requests = {place.account_id: self._now()}
+            unwritten = await run.visiting.write_down(
+                f"the row of {place.region}", lambda: self._status.record(place.region, (), requests=requests)
+            )
+            scope.warnings += [unwritten] if unwritten else []
+        counts = scope.counts(dry_run=run.request.dry_run)
+        self._tally(run, scope, counts, failure)
+        known = place in run.choice.known_active
+        return scope.judged(counts, failure, known=known, seconds=anyio.current_time() - began)
+
+    async def _work(self, run: _Run, scope: StagingScope) -> None:
         place = scope.place
         caller = await run.survey.access.caller(place.account_id)
         scope.entered = True
@@ -183,7 +181,7 @@ class StagingSync:
             plans = [plan async for plan in read_plans]
         await self._apply(run, scope, sorted(plans, key=lambda plan: plan.pair), drs, caller)
 
-    async def _staging_of(self, run: _Run, scope: _Scope, account: Account, drs: DrsReader) -> set[str] | None:
+    async def _staging_of(self, run: _Run, scope: StagingScope, account: Account, drs: DrsReader) -> set[str] | None:
         """Name the staging accounts of a target in a region; None where DRS is not in use.
 
         Raises:
@@ -214,10 +212,10 @@ class StagingSync:
 
         return await read_pair(pair, drs, staging_drs)
 
-    async def _apply(self, run: _Run, scope: _Scope, plans: list[Plan], drs: DrsReader, caller: Caller) -> None:
+    async def _apply(self, run: _Run, scope: StagingScope, plans: list[Plan], drs: DrsReader, caller: Caller) -> None:
         place = scope.place
         for plan in plans:
-            scope.counts["serversPlanned"] += len(plan.extend)
+            scope.planned += len(plan.extend)
             scope.readable += plan.held_back is None
             if plan.held_back is not None:
                 scope.unreadable += 1
@@ -229,29 +227,22 @@ class StagingSync:
             plans, held=_known_servers(run.survey, place), most=self._settings.servers_per_region
         )
         full = left_over > 0
-        scope.counts["serversHeldBack"] += left_over
         if left_over:
             scope.troubles.append(_full(place, left_over, self._settings.servers_per_region))
         writer = DrsWriter(caller)
         for plan in plans:
-            if not plan.extend:
+            if not plan.extend or (full and not left_over):
                 continue
-            if full and not left_over:
-                scope.counts["serversHeldBack"] += len(plan.extend)
-                continue
-            done: Extension = await apply_plan(plan, drs, writer, at_once=self._settings.extensions_at_once)
+            done = Extension()
+            scope.extensions.append(done)
+            await apply_plan(plan, drs, writer, done, at_once=self._settings.extensions_at_once)
             full = full or done.full
-            scope.counts.update(done.counts)
-            scope.troubles.extend(done.troubles)
-        if scope.counts["serversExtended"] and place not in run.choice.known_active:
-            # The inventory sync would otherwise not look here before discovery has its turn.
-            await self._status.record(place.region, (), requests={place.account_id: self._now()})
 
-    def _tally(self, run: _Run, scope: _Scope, failure: Trouble | None) -> None:
+    def _tally(self, run: _Run, scope: StagingScope, counts: Mapping[str, int], failure: Trouble | None) -> None:
         target = scope.place.account_id
-        run.extended[target] += scope.counts["serversExtended"]
-        run.failed[target] += scope.counts["serversFailed"] + scope.counts["serversHeldBack"]
-        trouble = failure or (scope.troubles[0] if scope.troubles else None)
+        run.extended[target] += counts["serversExtended"]
+        run.failed[target] += counts["serversFailed"] + counts["serversHeldBack"]
+        trouble = failure or next(iter(scope.all_troubles()), None)
         if trouble is not None and not (failure and is_switched_off(failure)):
             run.errors.setdefault(target, f"{trouble.code}: {trouble.message}")
 
@@ -263,12 +254,17 @@ class StagingSync:
             return
         name = self._settings.target_accounts_table
         table = TargetAccountsTable(Table(self._door.hub(), name, self._door.hub_region))
-        try:
-            await table.change_staging(target, change, now=now)
-        except (AwsError, RefusalError) as error:
-            run.report.trouble(_unrecorded(error, target, name))
-        else:
-            run.added[target] = list(added)
+
+        async def write() -> None:
+            try:
+                await table.change_staging(target, change, now=now)
+            except RefusalError as refusal:
+                run.report.trouble(_refused(refusal, target, name))
+            else:
+                run.added[target] = list(added)
+
+        if trouble := await run.visiting.write_down(f"the record of {target}", write):
+            run.report.trouble(replace(trouble, account_id=target))
 
 
 def _known_servers(survey: Survey, place: Place) -> int | None:
@@ -307,32 +303,9 @@ def _full(place: Place, left_over: int, most: int) -> Trouble:
     )
 
 
-def _unrecorded(error: AwsError | RefusalError, target: str, table_name: str) -> Trouble:
-    if isinstance(error, AwsError):
-        return replace(error.trouble, account_id=target)
-    return Trouble(error.code, error.message, RegionStatus.ERROR, account_id=target, advice=f"look into {table_name}")
-
-
-def _judged(scope: _Scope, failure: Trouble | None, choice: Choice, *, seconds: float) -> Visit:
-    place, troubles = scope.place, list(scope.troubles)
-    if failure is not None:
-        if is_switched_off(failure) and place not in choice.known_active:
-            return Visit(Looked(place, Coverage.SKIPPED, seconds=seconds, warnings=(failure,)), switched_off=True)
-        troubles.append(failure)
-    if not troubles:
-        coverage = Coverage.COMPLETE
-    else:
-        coverage = Coverage.PARTIAL if scope.readable or scope.counts["serversExtended"] else Coverage.FAILED
-    looked = Looked(
-        place,
-        coverage,
-        servers=scope.counts["serversPlanned"],
-        counts=dict(scope.counts),
-        seconds=seconds,
-        troubles=tuple(troubles),
-        warnings=tuple(scope.warnings),
-    )
-    return Visit(looked)
+def _refused(refusal: RefusalError, target: str, table_name: str) -> Trouble:
+    advice = f"look into {table_name}"
+    return Trouble(refusal.code, refusal.message, RegionStatus.ERROR, account_id=target, advice=advice)
 
 
 def _of_accounts(run: _Run) -> dict[str, Any]:

@@ -13,20 +13,22 @@ from service.aws.drs import DrsReader
 from service.aws.drs_write import DrsWriter
 from service.aws.ec2 import Ec2Reader
 from service.aws.meter import metering
+from service.ending import Limit, Stop
 from service.errors import AwsError
 from service.fanout import fan_out
-from service.models import Coverage, Now, Place, Trouble
+from service.models import Now, Place, Trouble
 from service.regions.choose import RegionSource
 from service.regions.rows import Sweep
 from service.regions.status_write import RegionStatusTable
 from service.settings import Settings
 from service.survey import Request, Survey, Surveyor
-from service.sync.judge import Tokens, Visit, account_trouble, trouble_at
-from service.sync.report import Looked, Progress, RunReport, run_facts
+from service.sync.judge import Visit, account_trouble
+from service.sync.report import Progress, RunReport, run_facts
 from service.sync.tag_outcome import Tally
 from service.sync.tag_report import AccountResult, is_unanswered, judge_scope, notes_of, planned_json
 from service.sync.tag_scope import ScopeTools, TagScope
 from service.sync.tag_state import TagState
+from service.sync.visiting import Visiting
 
 __all__ = ["COUNTS", "OPERATION", "TagSync"]
 
@@ -47,11 +49,10 @@ class _Run:
     survey: Survey
     tools: ScopeTools
     started_at: datetime
-    ends_at: float
+    visiting: Visiting
     report: RunReport = field(default_factory=lambda: RunReport(COUNTS))
     scopes: dict[Place, TagScope] = field(default_factory=dict)
     accounts: dict[str, AccountResult] = field(default_factory=dict)
-    tokens: Tokens = field(default_factory=Tokens)
     unanswered: int = 0
 
     def book(self, visit: Visit) -> None:
@@ -72,11 +73,14 @@ class _Run:
 class TagSync:
     """Brings the tags of source servers up to date. One instance serves many runs; it takes no lock."""
 
-    def __init__(self, door: AwsDoor, settings: Settings, status: RegionStatusTable, now: Now) -> None:
+    def __init__(
+        self, door: AwsDoor, settings: Settings, status: RegionStatusTable, now: Now, *, stop: Stop | None = None
+    ) -> None:
         self._door = door
         self._settings = settings
         self._status = status
         self._now = now
+        self._stop = stop or Stop()
         self._surveyor = Surveyor(door, settings, status, now)
 
     async def run(
@@ -92,17 +96,27 @@ class TagSync:
         Raises:
             ConfigurationError: the request or the settings are wrong; nothing was read or written.
             AwsError: the hub's credentials or the target accounts table cannot be used.
+            OutOfTimeError: the time was up before it was known where to look; nothing was looked at.
         """
         began, started_at = anyio.current_time(), self._now()
+        visiting = Visiting(
+            Limit(self._stop, request.budget_s),
+            _DEADLINES * self._settings.scope_deadline_seconds,
+            self._settings.scopes_at_once,
+        )
         with metering() as meter:
-            run = await self._plan(request, started_at)
+            run = await visiting.limit.whole(lambda: self._plan(request, started_at, visiting))
             choice = run.survey.choice
             if progress is not None:
                 progress.planned(choice, len({place.account_id for place in choice.look}))
             await self._look_everywhere(run, progress)
             if not request.dry_run:
-                await self._teach_status_table(run)
-                await self._store(run, source)
+                for what, work in (
+                    ("what was learned of regions", lambda: self._teach_status_table(run)),
+                    ("the result", lambda: self._store(run, source)),
+                ):
+                    if trouble := await visiting.write_down(what, work):
+                        run.report.warn(trouble)  # the tags are written all the same
         facts = run_facts(
             OPERATION,
             choice,
@@ -118,7 +132,7 @@ class TagSync:
             **(planned_json(run.scopes.values()) if request.dry_run else {}),
         }
 
-    async def _plan(self, request: Request, started_at: datetime) -> _Run:
+    async def _plan(self, request: Request, started_at: datetime, visiting: Visiting) -> _Run:
         survey = await self._surveyor.survey(request, operation=OPERATION, discover=False)
 
         async def ec2_of(account_id: str) -> Ec2Reader:
@@ -130,7 +144,7 @@ class TagSync:
             survey=survey,
             tools=ScopeTools(ec2_of, state, self._now, request.dry_run),
             started_at=started_at,
-            ends_at=anyio.current_time() + (request.budget_s if request.budget_s is not None else float("inf")),
+            visiting=visiting,
             accounts={
                 account_id: AccountResult(account_id, survey.directory.targets[account_id].name)
                 for account_id in sorted(survey.accounts)
@@ -146,35 +160,27 @@ class TagSync:
 
         # Region by region, so that the accounts share the places rather than wait for each other.
         places = sorted(run.survey.choice.look, key=lambda place: (place.region, place.account_id))
-        async with fan_out(places, visit, at_once=self._settings.scopes_at_once) as visits:
-            async for done in visits:
-                if progress is not None:
-                    progress.looked(done.looked)
-                for settled in run.tokens.judge(done):
-                    run.book(settled)
-        for settled in run.tokens.rest():
-            run.book(settled)
+        async with run.visiting.visits(places, visit, progress) as visits:
+            async for settled in visits:
+                run.book(settled)
 
     async def _visit(self, run: _Run, place: Place) -> Visit:
         """Sync one place under its deadline; whatever goes wrong there stays there."""
-        began = anyio.current_time()
-        remaining = min(_DEADLINES * self._settings.scope_deadline_seconds, run.ends_at - began)
-        if remaining <= 0:
-            trouble = trouble_at(place, "DeadlineExceeded", "the run's time was up before this place's turn")
-            return Visit(Looked(place, Coverage.FAILED, troubles=(trouble,)))
-        scope: TagScope | None = None
-        failure: Trouble | None = None
-        with anyio.move_on_after(remaining) as deadline:
+        began, scope = anyio.current_time(), None
+
+        async def work() -> Trouble | None:
+            nonlocal scope
             try:
                 caller = await run.survey.access.caller(place.account_id)
             except AwsError as error:
-                failure = run.accounts[place.account_id].refused = account_trouble(error)
-            else:
-                drs = DrsReader(caller, page_size=self._settings.drs_page_size)
-                scope = run.scopes[place] = TagScope(place, drs, DrsWriter(caller), run.tools)
-                await scope.run()
-        if deadline.cancelled_caught:
-            failure = trouble_at(place, "DeadlineExceeded", f"not done within {remaining:.0f} s")
+                run.accounts[place.account_id].refused = account_trouble(error)
+                return run.accounts[place.account_id].refused
+            drs = DrsReader(caller, page_size=self._settings.drs_page_size)
+            scope = run.scopes[place] = TagScope(place, drs, DrsWriter(caller), run.tools)
+            await scope.run()
+            return None
+
+        failure = await run.visiting.in_time(place, work)
         if scope is not None:
             await scope.close()
         known = place in run.survey.choice.known_active
@@ -205,21 +211,16 @@ class TagSync:
                     pass
             if marks and not run.request.accounts and not run.unanswered:
                 await self._status.record(first, (), sweep=Sweep(run.started_at, ended=True))
-        except AwsError as error:
-            run.report.warn(error.trouble)  # the tags are written all the same
         finally:
             self._status.invalidate()
 
     async def _store(self, run: _Run, source: str) -> None:
         total = run.total()
-        try:
-            await run.tools.state.finish(
-                source=source,
-                accounts=len(run.accounts),
-                synced=total.synced,
-                failed=total.failed,
-                servers=total.servers,
-                complete=not run.report.troubles,
-            )
-        except AwsError as error:
-            run.report.warn(error.trouble)
+        await run.tools.state.finish(
+            source=source,
+            accounts=len(run.accounts),
+            synced=total.synced,
+            failed=total.failed,
+            servers=total.servers,
+            complete=not run.report.troubles,
+        )
