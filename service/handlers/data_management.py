@@ -289,15 +289,15 @@ _front: Final = Front(
 )
 
 
-def lambda_handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401 - Lambda's context object
+def lambda_handler(event: object, context: object) -> dict[str, Any]:
     """Entry point of the function: API Gateway, direct operations and schedules."""
     remaining = getattr(context, "get_remaining_time_in_millis", None)
     budget_s = None if remaining is None else max(0.0, remaining() / 1000 - _REPORTING_S)
-    if "requestContext" in event:
-        return _front.api(event, budget_s=budget_s)
-    if "operation" in event:
-        return _front.direct(event, budget_s=budget_s)
-    if "synch_tags" in event or "synch_instance_type" in event:  # the hourly rule; their values never mattered
+    answer = _front.answer(event, budget_s=budget_s)
+    if answer is not None:
+        return answer
+    if isinstance(event, Mapping) and ("synch_tags" in event or "synch_instance_type" in event):
+        # The hourly rule; the values never mattered.
         reply = _front.perform("handle_drs_tag_sync", Asked({"_sync_source": "eventbridge"}, budget_s))
         return envelope(reply.status, reply.body)
     return envelope(

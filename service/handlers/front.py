@@ -24,6 +24,7 @@ __all__ = ["Asked", "Front", "Operation", "Reply", "Route"]
 A = TypeVar("A")
 _log: Final = logging.getLogger(__name__)
 _MOST_BODY_BYTES: Final = 1_000_000  # the largest body that means anything here is a few KB
+_MOST_ANSWER_BYTES: Final = 6_200_000  # Lambda refuses 6,291,556; the envelope needs room
 _BODY_METHODS: Final = frozenset({"POST", "PUT", "PATCH"})
 
 
@@ -107,6 +108,14 @@ class Front(Generic[A]):
         self._failed_code = failed_code
         self._members_in = members_in
 
+    def answer(self, event: object, *, budget_s: float | None = None) -> dict[str, Any] | None:
+        """Answer what API Gateway or a direct caller sends; None for anything else."""
+        if not isinstance(event, Mapping):
+            return None
+        if "requestContext" in event:
+            return self.api(event, budget_s=budget_s)
+        return self.direct(event, budget_s=budget_s) if "operation" in event else None
+
     def direct(self, event: Mapping[str, Any], *, budget_s: float | None = None) -> dict[str, Any]:
         """Answer a direct invocation with the body alone."""
         name = event.get("operation")
@@ -115,7 +124,7 @@ class Front(Generic[A]):
         if name not in self._operations:
             known = ", ".join(self._names) or "none"
             return error_body(
-                "INVALID_OPERATION", f"unknown operation; known here: {known}", details={"operation": name}
+                "INVALID_OPERATION", f"unknown operation; known here: {known}", details={"operation": name[:100]}
             )
         members = event.get(self._members_in)
         if members is not None and not isinstance(members, Mapping):
@@ -151,7 +160,7 @@ class Front(Generic[A]):
         operation = self._operations[name]
         try:
             operation.check(asked)
-            return self._run(lambda app: operation.work(app, asked))
+            return _that_fits(self._run(lambda app: operation.work(app, asked)))
         except DrsSyncError as error:
             return self._expected(operation, error)
         except ValidationError as error:
@@ -179,6 +188,18 @@ class Front(Generic[A]):
     def _refused(self, operation: Operation[A], refusal: RefusalError) -> Reply:
         body = {"error": refusal.message} if operation.bare_errors else refusal_body(refusal)
         return Reply(body, refusal.status)
+
+
+def _that_fits(reply: Reply) -> Reply:
+    """Give an answer, or in its place what to do when Lambda would refuse to carry it."""
+    written = orjson.dumps(reply.body)
+    size = len(written) + written.count(b'"') + written.count(b"\\")  # in an envelope it is text inside JSON
+    if size <= _MOST_ANSWER_BYTES:
+        return reply
+    message = (
+        f"the answer is {size} bytes long, Lambda carries {_MOST_ANSWER_BYTES}; ask for less: an account, a region"
+    )
+    return Reply(error_body("RESPONSE_TOO_LARGE", message), 413)
 
 
 def _beside(event: Mapping[str, Any], members_in: str) -> dict[str, Any]:

@@ -125,10 +125,7 @@ _front: Final = Front(
 )
 
 
-def lambda_handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401, ARG001 - Lambda's signature
+def lambda_handler(event: object, context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
     """Entry point of the function: API Gateway and direct operations. Sync operations are refused."""
-    if "requestContext" in event:
-        return _front.api(event)
-    if "operation" in event:
-        return _front.direct(event)
-    return envelope(500, error_body("INVALID_OPERATION", "the event has neither requestContext nor operation"))
+    message = "the event has neither requestContext nor operation"
+    return _front.answer(event) or envelope(500, error_body("INVALID_OPERATION", message))

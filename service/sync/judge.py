@@ -66,10 +66,10 @@ def judge(place: Place, look: Look | None, failure: Trouble | None, *, known: bo
     looked = Looked(
         place,
         coverage,
-        servers=seen.servers,
+        servers=seen.synced,
         counts={
             "serversWritten": seen.written,
-            "serversUnchanged": max(0, seen.servers - seen.written - seen.rejected),
+            "serversUnchanged": seen.unchanged,
             "serversRemoved": seen.removed,
             "serversRejected": seen.rejected,
             "topologiesCaptured": seen.topologies,

@@ -78,6 +78,7 @@ class Look:
         for row in rows:
             row.digest = content_hash(row.record, row.server, row.facts)
         changed = await self._origins.with_lineage([row for row in rows if self._is_worth_writing(row)], rows)
+        self.seen.unchanged += len(rows) - len(changed)
         # Before the item is written: after a crash in between, the server is still a change to the next run.
         await self._tools.announce({place for row in changed for place in row.server.points_at()})
         await self._write(changed)

@@ -38,6 +38,7 @@ class Seen:
 
     servers: int = 0
     written: int = 0
+    unchanged: int = 0
     removed: int = 0
     rejected: int = 0
     topologies: int = 0
@@ -46,6 +47,11 @@ class Seen:
     troubles: list[Trouble] = field(default_factory=list)
     warnings: list[Trouble] = field(default_factory=list)
     uninitialized: bool = False
+
+    @property
+    def synced(self) -> int:
+        """How many servers the inventory shows as they are, or that no sync can write; a look cut short has fewer."""
+        return self.written + self.unchanged + self.rejected
 
 
 @dataclass(slots=True)

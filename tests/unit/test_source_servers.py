@@ -58,15 +58,15 @@ ACTIVE: Final = RegionStatus.ACTIVE
 @pytest.mark.parametrize(
     ("seen", "failure", "why", "coverage", "status", "count"),
     [
-        ({"servers": 4, **ALL_OF_IT}, None, Why.ACTIVE, C, ACTIVE, 4),
+        ({"servers": 4, "written": 1, "unchanged": 3, **ALL_OF_IT}, None, Why.ACTIVE, C, ACTIVE, 4),
         (ALL_OF_IT, None, Why.DISCOVERY, C, ACTIVE, 0),
         # Only details of topology are missing: warned of, and complete.
-        ({"servers": 4, **ALL_OF_IT}, THROTTLED, Why.ACTIVE, C, ACTIVE, 4),
+        ({"servers": 4, "written": 1, "unchanged": 3, **ALL_OF_IT}, THROTTLED, Why.ACTIVE, C, ACTIVE, 4),
         # The listing is whole, what follows is not.
-        ({"servers": 4, "listed_completely": True}, THROTTLED, Why.ACTIVE, P, ACTIVE, 4),
+        ({"servers": 4, "written": 2, "listed_completely": True}, THROTTLED, Why.ACTIVE, P, ACTIVE, 4),
         ({"listed_completely": True}, ERROR, Why.ACTIVE, P, ACTIVE, 0),
         # The listing broke off: whatever was seen is no count.
-        ({"servers": 200}, THROTTLED, Why.ACTIVE, P, THROTTLED, None),
+        ({"servers": 200, "written": 150, "rejected": 2}, THROTTLED, Why.ACTIVE, P, THROTTLED, None),
         ({"servers": 200}, UNINITIALISED, Why.ACTIVE, P, ERROR, None),
         ({"servers": 200}, OFF, Why.DISCOVERY, P, OFF, None),
         ({}, THROTTLED, Why.ACTIVE, F, THROTTLED, None),
@@ -95,7 +95,8 @@ def test_what_becomes_of_a_scope(
 ) -> None:
     looked, note = verdict(look(**seen), trouble(failure) if failure else None, why)
     assert looked.coverage is coverage
-    assert (looked.place, looked.servers, looked.seconds) == (PLACE, seen.get("servers", 0), 1.5)
+    in_the_table = sum(seen.get(each, 0) for each in ("written", "unchanged", "rejected"))
+    assert (looked.place, looked.servers, looked.seconds) == (PLACE, in_the_table, 1.5)
     assert note is not None
     assert (note.account_id, note.status, note.server_count, note.looked_at) == (ACCOUNT, status, count, LOOKED_AT)
     assert bool(note.error_message) is (count is None)

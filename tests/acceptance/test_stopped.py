@@ -1,0 +1,104 @@
+"""A run that is told to stop, or whose time is up, ends early with a true report; the next one does the rest."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.acceptance.endpoint import Trap
+from tests.acceptance.picture import REGIONS, clean, populate, state
+from tests.acceptance.world import Run, World, finish
+
+
+@pytest.fixture(autouse=True)
+def _settings(world: World) -> None:
+    world.settings["TOPOLOGY_READS_PER_SCOPE"] = "0"
+    world.settings["DRS_REGIONS"] = REGIONS
+
+
+@contextmanager
+def _held(world: World, trap: Trap) -> Iterator[Trap]:
+    world.aws.traps.append(trap)
+    try:
+        yield trap
+    finally:
+        trap.released.set()
+        world.aws.traps.remove(trap)
+
+
+def _looks_after(world: World, number: int) -> Trap:
+    return Trap(lambda call: call.operation == "DescribeSourceServers" and call.account in world.accounts, after=number)
+
+
+def _stopped(world: World, trap: Trap, number: int, *arguments: str) -> Run:
+    with _held(world, trap):
+        process = world.start("sync", *arguments)
+        assert trap.wait_held(), "the run never came to the place where it is to be stopped"
+        process.send_signal(number)
+        return finish(process)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("looks", [0, 5, 30])
+def test_a_sync_that_is_told_to_stop_tells_what_it_has_done(world: World, number: int, looks: int) -> None:
+    populate(world, many=27)
+    run = _stopped(world, _looks_after(world, looks), number, "inventory")
+    report = run.report
+    assert run.code == {"partial": 3, "failed": 1}[report["status"]]
+    scopes = report["scopes"]
+    assert scopes["asked"] == sum(scopes[each] for each in ("complete", "partial", "skipped", "failed"))
+    assert scopes["failed"] >= 1
+    assert {error["code"] for error in report["errors"]} == {"DeadlineExceeded"}
+    assert all("told to stop" in error["message"] for error in report["errors"])
+    assert report["serversSynced"] == len(world.inventory())
+    assert world.counts() == report["serversByRegion"]
+
+    world.sync()
+
+    assert state(world) == clean(world)
+
+
+def test_a_run_of_all_syncs_that_is_told_to_stop_names_those_it_did_not_begin(world: World) -> None:
+    populate(world, many=3)
+    run = _stopped(world, _looks_after(world, 3), signal.SIGTERM, "all")
+    assert (run.code, run.report["status"], run.report["notRun"]) == (3, "partial", ["tags"])
+    assert run.report["reports"]["staging"]["status"] == "complete"
+    assert run.report["reports"]["inventory"]["status"] in {"partial", "failed"}
+
+
+def test_the_second_signal_ends_the_process_at_once(world: World) -> None:
+    populate(world, many=3)
+    # The row that tells of the begun run is asked for even when the run has been told to stop, so it holds it up.
+    trap = Trap(lambda call: call.table == world.tables.status and call.operation in {"PutItem", "UpdateItem"})
+    with _held(world, trap):
+        process = world.start("sync", "inventory")
+        assert trap.wait_held()
+        process.send_signal(signal.SIGTERM)
+        assert process.stderr is not None
+        assert any("stopping" in line for line in process.stderr)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=20) == -signal.SIGTERM
+        process.communicate()
+
+
+@pytest.mark.parametrize("job", ["inventory", "tags"])
+def test_a_time_limit_ends_a_run_with_a_true_report(world: World, job: str) -> None:
+    populate(world, many=3)
+    world.sync()
+    with _held(world, Trap(lambda call: call.operation == "DescribeSourceServers" and call.region == "us-west-2")):
+        run = world.run("sync", job, "--time-limit", "2")
+    assert run.code == 3
+    late = [error for error in run.report["errors"] if error["code"] == "DeadlineExceeded"]
+    assert {region for error in late for region in error["regions"]} == {"us-west-2"}
+    assert {"ap-south-1", "sa-east-1", "eu-west-1"} <= set(run.report["serversByRegion"])
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "soon"])
+def test_a_time_limit_that_is_none_is_refused(world: World, value: str) -> None:
+    run = world.run("sync", "inventory", "--time-limit", value)
+    assert run.code == 2
+    assert "--time-limit" in json.loads(run.out)["message"]

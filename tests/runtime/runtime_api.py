@@ -1,0 +1,181 @@
+"""The Lambda service as a function's process sees it: the Runtime API on loopback, and the process under it.
+
+Per Lambda's documentation: events are fetched from /next, answers posted to /response or /error; an answer above
+6,291,556 bytes is refused with 413 and told to the caller as an error.
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
+from typing import Any, Final
+
+__all__ = ["Answer", "Function", "running"]
+
+MOST_ANSWER_BYTES: Final = 6_291_556
+_PREFIX: Final = "/2018-06-01/runtime"
+_WAIT_S: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of one invocation: `error` is what the caller of Lambda is told as FunctionError."""
+
+    payload: Any
+    error: bool = False
+
+
+@dataclass(slots=True)
+class Function:
+    """A function whose process is running. Invoke it from one thread."""
+
+    _events: queue.Queue[tuple[str, bytes, float]]
+    _answers: queue.Queue[tuple[str, Answer]]
+    init_errors: list[Any]
+    process: subprocess.Popen[bytes] | None = None
+    _ids: Iterator[int] = field(default_factory=lambda: count(1))
+
+    def send(self, event: Any, *, timeout_s: float = 900.0) -> str:
+        """Hand an event over and do not wait; give its request id. `timeout_s`: the function's time-out setting."""
+        request_id = f"00000000-0000-4000-8000-{next(self._ids):012d}"
+        body = event if isinstance(event, bytes) else json.dumps(event).encode()
+        self._events.put((request_id, body, timeout_s))
+        return request_id
+
+    def answer(self, request_id: str) -> Answer:
+        """Wait for the answer to an event."""
+        told, answer = self._answers.get(timeout=_WAIT_S)
+        assert told == request_id
+        return answer
+
+    def invoke(self, event: Any, *, timeout_s: float = 900.0) -> Answer:
+        """Invoke and wait."""
+        return self.answer(self.send(event, timeout_s=timeout_s))
+
+    def end(self, number: int) -> tuple[int, str]:
+        """Send a signal to the process, wait for its end; give its exit code and what it logged."""
+        assert self.process is not None
+        self.process.send_signal(number)
+        out, _ = self.process.communicate(timeout=_WAIT_S)
+        return self.process.returncode, out.decode()
+
+
+class _RuntimeApi(ThreadingHTTPServer):
+    """Serves one function."""
+
+    def __init__(self, function: Function) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.function = function
+        self.stopped = threading.Event()
+
+    def next_event(self) -> tuple[str, bytes, float] | None:
+        """Wait for an event; None when there will be none."""
+        while not self.stopped.is_set():
+            try:
+                return self.function._events.get(timeout=0.1)
+            except queue.Empty:
+                continue
+        return None
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _RuntimeApi
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+    def do_GET(self) -> None:
+        assert self.path == f"{_PREFIX}/invocation/next", self.path
+        event = self.server.next_event()
+        if event is None:
+            self.close_connection = True
+            return
+        request_id, body, timeout_s = event
+        headers = {
+            "Lambda-Runtime-Aws-Request-Id": request_id,
+            "Lambda-Runtime-Deadline-Ms": str(int((time.time() + timeout_s) * 1000)),
+            "Lambda-Runtime-Invoked-Function-Arn": "arn:aws:lambda:us-east-1:123456789012:function:under-test",
+            "Content-Type": "application/json",
+        }
+        self._reply(200, body, headers)
+
+    def do_POST(self) -> None:
+        function = self.server.function
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0)) or self._chunks()
+        *_, request_id, kind = self.path.split("/")
+        if kind == "error" and request_id == "init":
+            function.init_errors.append(json.loads(body))
+        elif kind == "response" and len(body) > MOST_ANSWER_BYTES:
+            told = {"errorType": "Function.ResponseSizeTooLarge"}
+            function._answers.put((request_id, Answer(told, error=True)))
+            self._reply(413, b'{"errorType": "RequestEntityTooLarge"}', {})
+            return
+        else:
+            assert kind in {"response", "error"}, self.path
+            function._answers.put((request_id, Answer(json.loads(body), error=kind == "error")))
+        self._reply(202, b"", {})
+
+    def _chunks(self) -> bytes:
+        body = b""
+        while self.headers.get("Transfer-Encoding") == "chunked" and (size := int(self.rfile.readline(), 16)):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        return body
+
+    def _reply(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@contextmanager
+def running(handler: str, environment: Mapping[str, str]) -> Iterator[Function]:
+    """Run a handler in a process of its own under Lambda's runtime client.
+
+    Args:
+        handler: as Lambda's setting of that name: module path, dot, function.
+        environment: the function's environment.
+    """
+    function = Function(queue.Queue(), queue.Queue(), [])
+    server = _RuntimeApi(function)
+    serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    serving.start()
+    try:
+        function.process = subprocess.Popen(
+            [sys.executable, "-m", "awslambdaric", handler],
+            env={
+                **environment,
+                "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{server.server_address[1]}",
+                "AWS_LAMBDA_FUNCTION_NAME": "drs-orchestration-data-management-handler-prod",
+                "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
+                "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+                "AWS_LAMBDA_LOG_GROUP_NAME": "group",
+                "AWS_LAMBDA_LOG_STREAM_NAME": "stream",
+                # Since this runtime the client waits for events beside the main thread, so that it hears signals.
+                "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13",
+                "LAMBDA_TASK_ROOT": ".",
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        yield function
+    finally:
+        server.stopped.set()
+        if function.process is not None and function.process.poll() is None:
+            function.process.kill()
+            function.process.communicate()
+        server.shutdown()
+        serving.join()
+        server.server_close()
