@@ -27,8 +27,8 @@ check: $(READY)                      ## format, lint, strict types, direction of
 
 # An environment of its own: the linter's pins and ours differ.
 CHECKS := $(VENV)/deploy-check
-deploy-check: $(CHECKS)/.ready       ## security rules over the templates of deploy/
-	$(CHECKS)/bin/checkov --directory deploy/templates --framework cloudformation --compact --quiet --skip-download
+deploy-check: $(CHECKS)/.ready       ## security rules over templates and image of deploy/
+	$(CHECKS)/bin/checkov --directory deploy --framework cloudformation dockerfile --compact --quiet --skip-download
 
 $(CHECKS)/.ready: requirements/deploy.lock $(READY)
 	$(PYTHON) -m venv $(CHECKS)

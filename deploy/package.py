@@ -1,4 +1,7 @@
-"""Builds the Lambda package of both functions: `make package`, or `python deploy/package.py TARGET.zip`.
+"""Puts together what runs elsewhere: the Lambda package of both functions, and what the container's image holds.
+
+    python deploy/package.py TARGET.zip [PLATFORM]    the functions' package, as `make package` builds it
+    python deploy/package.py --into FOLDER            the same files for this machine's Python, not packed
 
 The same commit gives the same bytes: what is installed is what was locked, by hash, and the archive has no times in it.
 """
@@ -84,28 +87,53 @@ def add_service(folder: Path) -> None:
     )
 
 
-def build(target: Path, platform: str = PLATFORM) -> int:
-    """Install what is locked for Lambda's processor, add the service, and pack it; give the size unpacked, in bytes.
+def fill(folder: Path, *kind: str) -> None:
+    """Install what is locked, and the service.
+
+    Args:
+        folder: where to.
+        kind: further options of pip: for which machine, if not this one.
 
     Raises:
         subprocess.CalledProcessError: pip could not install, or a hash differs.
     """
     requirements = ROOT / "requirements"
     with tempfile.TemporaryDirectory() as place:
-        folder, wanted = Path(place, "package"), Path(place, "wanted.txt")
+        wanted = Path(place, "wanted.txt")
         wanted.write_text(locked((requirements / "runtime.txt").read_text(), (requirements / "dev.lock").read_text()))
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile", "--require-hashes"]
-        kind = ["--only-binary", ":all:", "--platform", platform, "--python-version", PYTHON]
-        subprocess.run([*pip, *kind, "--target", str(folder), "-r", str(wanted)], check=True)  # noqa: S603 - our own words
-        add_service(folder)
+        kept = ["--only-binary", ":all:", "--target", str(folder), "-r", str(wanted)]
+        subprocess.run([*pip, *kind, *kept], check=True)  # noqa: S603 - our own words
+    add_service(folder)
+
+
+def prune(folder: Path) -> None:
+    """Take away what is not needed, and the folders that are empty then."""
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if path.is_dir():
+            if not any(path.iterdir()):
+                path.rmdir()
+        elif not is_needed(path.relative_to(folder).as_posix(), MANAGES):
+            path.unlink()
+
+
+def build(target: Path, platform: str = PLATFORM) -> int:
+    """Build the functions' package for Lambda's processor; give its size unpacked, in bytes. Raises as `fill` does."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place, "package")
+        fill(folder, "--platform", platform, "--python-version", PYTHON)
         target.parent.mkdir(parents=True, exist_ok=True)
         return pack(folder, target)
 
 
 def main() -> None:
-    """Build the package named on the command line; fail when Lambda would not take it."""
-    target, *platform = sys.argv[1:]
-    size = build(Path(target), *platform)
+    """Do what the command line says; fail when Lambda would not take the package."""
+    target, *more = sys.argv[1:]
+    if target == "--into":
+        fill(Path(more[0]))
+        prune(Path(more[0]))
+        return
+    size = build(Path(target), *more)
     print(f"{target}: {Path(target).stat().st_size / 1e6:.1f} MB packed, {size / 1e6:.1f} MB unpacked")
     if size > MOST_BYTES:
         sys.exit("more than Lambda takes")

@@ -79,6 +79,9 @@ class Settings(BaseSettings):
         "",
         description="file of the last `drs-sync failback --all`; answers `drs-sync failback` when the table does not",
     )
+    heartbeat_file: str = Field(
+        "", description="file that `drs-sync sync` touches every five seconds; the container's health check reads it"
+    )
     servers_per_region: int = Field(
         4000, ge=1, description="DRS quota of source servers per account and region, extended ones included"
     )

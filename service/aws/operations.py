@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Final
-
-from botocore.model import OperationModel
+from typing import TYPE_CHECKING, Final
 
 from service.errors import DrsSyncError
+
+if TYPE_CHECKING:  # builders of packages read these tables before anything is installed
+    from botocore.model import OperationModel
 
 __all__ = ["EXAMINES", "MANAGES", "READS", "Operations", "UndeclaredOperationError", "refuse_others"]
 

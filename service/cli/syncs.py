@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from service.cli.beating import beating
 from service.cli.output import Output, console, emit_json, guarded, plain
 from service.cli.stopping import stopping_on_signals
 from service.cli.watching import Accounts, Excluded, OutputOption, Regions, tables_of, watching
@@ -114,7 +115,7 @@ def sync_all(
         reports: dict[str, dict[str, Any]] = {}
         with stopping_on_signals() as stop:
             limit = Limit(stop, time_limit)
-            async with open_app(settings, stop=stop) as app:
+            async with beating(settings.heartbeat_file), open_app(settings, stop=stop) as app:
                 for name, job in _ALL.items():
                     if limit.is_over:
                         break
@@ -165,7 +166,7 @@ def _run_one(job: Job, request: Request, output: Output | None) -> int:
 
     async def work(settings: Settings) -> int:
         with stopping_on_signals() as stop:
-            async with open_app(settings, stop=stop) as app:
+            async with beating(settings.heartbeat_file), open_app(settings, stop=stop) as app:
                 with watching() as progress:
                     report = await job(app, request, progress)
         if chosen is Output.JSON:

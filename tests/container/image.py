@@ -1,0 +1,83 @@
+"""The image of deploy/container without a container engine: its instructions, its build's context, its installation."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.deploy.templates import FOLDER
+
+__all__ = ["ROOT", "exec_form", "install", "instructions", "make_context"]
+
+ROOT = FOLDER.parents[1]
+DOCKERFILE = ROOT / "deploy" / "container" / "Dockerfile"
+
+
+def instructions() -> list[tuple[str, str]]:
+    """Give the instructions of the Dockerfile in their order: name and arguments."""
+    lines = [line for line in DOCKERFILE.read_text().splitlines() if line and not line.startswith("#")]
+    joined = re.sub(r"\s*\\\n\s*", " ", "\n".join(lines))
+    return [(line.split(" ", 1)[0], line.split(" ", 1)[1]) for line in joined.splitlines()]
+
+
+def exec_form(name: str) -> list[str]:
+    """Give the words of the last instruction of a name that ends in an exec form."""
+    [*_, arguments] = [given for each, given in instructions() if each == name]
+    found: Any = json.loads(arguments[arguments.index("[") :])
+    assert isinstance(found, list)
+    return [str(word) for word in found]
+
+
+def make_context(target: Path) -> Path:
+    """Copy what .dockerignore lets into the build's context; its first line leaves everything else out."""
+    nothing, *patterns = [
+        line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")
+    ]
+    assert nothing == "*"
+    kept = [pattern.removeprefix("!") for pattern in patterns if pattern.startswith("!")]
+    left_out = [pattern for pattern in patterns if not pattern.startswith("!")]
+    for name in kept:
+        source, copied = ROOT / name, target / name
+        copied.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, copied, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy2(source, copied)
+    for pattern in left_out:
+        for path in target.glob(pattern):
+            shutil.rmtree(path)
+    return target
+
+
+def install(context: Path, built: Path, prefix: Path) -> None:
+    """Do what the build stage does: copy what it copies, run what it runs, but into `prefix`."""
+    stage = instructions()
+    stage = stage[: [name for name, _ in stage].index("RUN") + 1]
+    for name, arguments in stage:
+        if name == "COPY":
+            *sources, target = arguments.split()
+            for source in sources:
+                into = built / target / Path(source).name if target.endswith("/") else built / target
+                into.parent.mkdir(parents=True, exist_ok=True)
+                if (context / source).is_dir():
+                    shutil.copytree(context / source, into)
+                else:
+                    shutil.copy2(context / source, into)
+    script, prefix_in_image = exec_form_of(stage[-1][1])
+    assert prefix_in_image == "/opt/drs-sync"
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    ended = subprocess.run(
+        [str(built / script), str(prefix)], check=False, capture_output=True, text=True, env=environment
+    )
+    assert ended.returncode == 0, ended.stderr[-2000:]
+
+
+def exec_form_of(arguments: str) -> list[str]:
+    """Read an exec form."""
+    return [str(word) for word in json.loads(arguments)]
