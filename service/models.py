@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -62,6 +63,18 @@ class RegionStatus(StrEnum):
 
 _SETTLING: Final = frozenset({RegionStatus.ACTIVE, RegionStatus.NOT_INITIALIZED})
 _PASSING: Final = frozenset({RegionStatus.THROTTLED, RegionStatus.ERROR, RegionStatus.ENDPOINT_UNREACHABLE})
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One of several runs that share the accounts between them."""
+
+    index: int
+    count: int
+
+    def holds(self, account_id: str) -> bool:
+        """Whether an account is this shard's, on every machine and at any time."""
+        return zlib.crc32(account_id.encode()) % self.count == self.index
 
 
 class Coverage(StrEnum):

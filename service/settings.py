@@ -86,6 +86,9 @@ class Settings(BaseSettings):
         4000, ge=1, description="DRS quota of source servers per account and region, extended ones included"
     )
 
+    accounts_per_shard: int = Field(
+        200, ge=1, description="a planned sync of more accounts is parted into runs of about this many, 50 runs at most"
+    )
     scopes_at_once: int = Field(32, ge=1, le=500, description="(account, region) scopes worked on at the same time")
     calls_at_once: int = Field(64, ge=1, le=1000, description="AWS calls in flight, all accounts and regions together")
     drs_calls_per_second: float = Field(5.0, gt=0, description="start rate per account and region; AWS publishes none")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from service.accounts.access import AccountAccess, read_directory
@@ -12,7 +13,7 @@ from service.accounts.records import Directory
 from service.aws.door import AwsDoor, Identity
 from service.aws.dynamodb import TableReader
 from service.errors import UnknownPlaceError
-from service.models import Now, Place, Trouble
+from service.models import Now, Place, Shard, Trouble
 from service.regions.choose import Choice, DiscoveryPolicy, Unreadable, Why, choose
 from service.regions.rows import RegionRow
 from service.regions.status_table import RegionStatusReader
@@ -28,7 +29,9 @@ class Request:
     """What a caller asks of a run. No accounts means all of them; no regions means: let the table decide.
 
     `places` narrows it to these (account, region) pairs, whatever else is asked. `budget_s`: seconds until the run must
-    have ended, None for no limit. `dry_run`: say what would be written, write nothing.
+    have ended, None for no limit. `dry_run`: say what would be written, write nothing. `shard`: this run takes only its
+    share of the accounts, and leaves what concerns all of them to whoever planned it. `started_at`: when the runs that
+    share the accounts began, None for now.
     """
 
     accounts: tuple[str, ...] = ()
@@ -38,6 +41,13 @@ class Request:
     places: tuple[Place, ...] = ()
     budget_s: float | None = None
     dry_run: bool = False
+    shard: Shard | None = None
+    started_at: datetime | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is about every account, so that its end is the end of the matter."""
+        return not (self.accounts or self.places or self.shard)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +134,9 @@ class Surveyor:
                 f"account {', '.join(unknown)} is not in the target accounts table "
                 f"{self._settings.target_accounts_table}; it holds {', '.join(sorted(directory.targets)) or 'none'}"
             )
-        return asked or directory.targets.keys()
+        wanted = asked or directory.targets.keys()
+        shard = request.shard
+        return wanted if shard is None else [account_id for account_id in wanted if shard.holds(account_id)]
 
     def _choose(
         self,

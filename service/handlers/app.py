@@ -71,11 +71,11 @@ class App:
             ConfigurationError: nothing was done; the message says how to mend it.
             AwsError: the hub's credentials or the target accounts table cannot be used.
         """
-        return await self._told(await self.inventory_sync.run(request, progress))
+        return await self.told(await self.inventory_sync.run(request, progress))
 
     async def sync_staging(self, request: Request, progress: Progress | None = None) -> dict[str, Any]:
         """Run the staging sync, log its report and emit its metrics. Raises as `sync_inventory` does."""
-        return await self._told(await self.staging_sync.run(request, progress))
+        return await self.told(await self.staging_sync.run(request, progress))
 
     async def sync_tags(
         self,
@@ -97,13 +97,13 @@ class App:
             TagSyncRunningError: another one is running; nothing was done.
             ConfigurationError, AwsError: as `sync_inventory` does.
         """
-        if request.dry_run:
-            return await self._told(await self.tag_sync.run(request, progress, source=source))
+        if request.dry_run or request.shard:  # the lock of shards is held by whoever planned them
+            return await self.told(await self.tag_sync.run(request, progress, source=source))
         owner, state = lock_owner or uuid4().hex, self.tag_state()
         if not await state.acquire(owner=owner, takes_over=lock_owner):
             raise TagSyncRunningError
         try:
-            return await self._told(await self.tag_sync.run(request, progress, source=source))
+            return await self.told(await self.tag_sync.run(request, progress, source=source))
         finally:
             await _give_back(state, owner)
 
@@ -111,7 +111,8 @@ class App:
         """Give the tag sync's lock and last result."""
         return TagState.of(self.door, self.settings, self.now)
 
-    async def _told(self, report: dict[str, Any]) -> dict[str, Any]:
+    async def told(self, report: dict[str, Any]) -> dict[str, Any]:
+        """Log a report, emit its metrics, and give it back."""
         _log.info("sync finished", extra=_summary(report))
         await emit_metrics(stream_for(self.settings.aws_lambda_function_name), report, _figures(report))
         return report

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any
+from enum import StrEnum
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from service.accounts.staging import staging_record
 from service.errors import RefusalError
 from service.handlers.front import Asked
-from service.models import Place
+from service.models import Place, Shard
 from service.survey import Request
+from service.sync.shards import MOST_SHARDS
 
-__all__ = ["AccountId", "SyncBody", "account_asked", "staging_account_asked"]
+__all__ = [
+    "AccountId",
+    "FinishBody",
+    "Job",
+    "PlanBody",
+    "ShardBody",
+    "SyncBody",
+    "account_asked",
+    "staging_account_asked",
+]
 
 AccountId = Annotated[str, StringConstraints(pattern=r"^[0-9]{12}$")]
 
@@ -51,6 +62,73 @@ class SyncBody(BaseModel):
             budget_s=budget_s,
             dry_run=self.dry_run,
         )
+
+
+class Job(StrEnum):
+    """A sync that can be parted."""
+
+    INVENTORY = "inventory"
+    STAGING = "staging"
+    TAGS = "tags"
+
+
+class PlanBody(BaseModel):
+    """Body of a plan: what to sync."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    job: Job
+    full_scan: Annotated[bool, Field(alias="fullScan")] = False
+    source: Annotated[str, Field(max_length=40)] = "eventbridge"
+
+
+class ShardBody(BaseModel):
+    """Body of one shard's run, as the plan has made it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    job: Job
+    index: Annotated[int, Field(ge=0)]
+    count: Annotated[int, Field(ge=1, le=MOST_SHARDS)]
+    started_at: Annotated[AwareDatetime, Field(alias="startedAt")]
+    full_scan: Annotated[bool, Field(alias="fullScan")] = False
+
+    @model_validator(mode="after")
+    def _holds(self) -> Self:
+        if self.index >= self.count:
+            raise ValueError(f"shard {self.index} of {self.count}: the first is 0")
+        return self
+
+    def request(self, budget_s: float | None) -> Request:
+        """Give the same as the engine takes it."""
+        shard = Shard(self.index, self.count) if self.count > 1 else None  # a single one is a whole run
+        return Request(full_scan=self.full_scan, budget_s=budget_s, shard=shard, started_at=self.started_at)
+
+
+class ShardResult(BaseModel):
+    """What came of one shard: its answer, be it an error's, or the name of the failure that ended it without one."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    index: int
+    report: Annotated[Mapping[str, Any], Field(default_factory=dict)]
+    failure: str = ""
+
+    @property
+    def reason(self) -> str:
+        """Say why there is no summary."""
+        return self.failure or str(self.report.get("message") or self.report.get("error") or "it gave no report")
+
+
+class FinishBody(BaseModel):
+    """Body of the end of a planned sync: the plan's shards, and what came of them, in any order and with gaps."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    shards: Annotated[tuple[ShardBody, ...], Field(min_length=1, max_length=MOST_SHARDS)]
+    results: tuple[ShardResult, ...] = ()
+    source: Annotated[str, Field(max_length=40)] = "eventbridge"
+    lock_owner: Annotated[str | None, Field(alias="lockOwner", max_length=80)] = None
 
 
 def account_asked(asked: Asked, name: str, *, missing: str = "MISSING_FIELD") -> str:

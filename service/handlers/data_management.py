@@ -15,6 +15,7 @@ from service.aws.drs import DrsReader
 from service.aws.drs_write import DrsWriter
 from service.ending import Stop
 from service.errors import AwsError, RefusalError
+from service.handlers import shards
 from service.handlers.app import App, open_app
 from service.handlers.bodies import SyncBody, account_asked, staging_account_asked
 from service.handlers.front import Asked, Front, Operation, Reply, Route
@@ -263,6 +264,7 @@ OPERATIONS: Final[Mapping[str, Operation[App]]] = MappingProxyType(
         "get_last_tag_sync_status": Operation(get_last_tag_sync_status),
         "get_tag_sync_settings": Operation(get_tag_sync_settings),
         "update_tag_sync_settings": Operation(update_tag_sync_settings, check_settings),
+        **shards.OPERATIONS,
     }
 )
 

@@ -12,7 +12,7 @@ from service.aws.meter import Meter
 from service.models import Coverage, Place, Trouble, iso
 from service.regions.choose import Choice, Why
 
-__all__ = ["Looked", "Progress", "RunFacts", "RunReport", "exit_code", "run_facts"]
+__all__ = ["Looked", "Progress", "RunFacts", "RunReport", "exit_code", "run_facts", "status_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ class RunReport:
         skipped = sorted(set(run.regions) - set(self.scanned))
         return {
             "operation": run.operation,
-            "status": _status(self.coverage, self.troubles),
+            "status": status_of(self.coverage, self.troubles),
             "regionsScanned": len(self.scanned),
             "regionsSkipped": len(skipped),
             "regionsFailed": len(self.unwell),
@@ -182,7 +182,8 @@ class RunReport:
         return round(self.seconds / drs_calls * self.left_out / at_once, 3)
 
 
-def _status(coverage: Counter[Coverage], troubles: int) -> str:
+def status_of(coverage: Counter[Coverage], troubles: int) -> str:
+    """Say in one word what became of a run: complete, partial, or failed when every scope that was looked at did."""
     looked = coverage.total() - coverage[Coverage.SKIPPED]
     if looked and coverage[Coverage.FAILED] == looked:
         return "failed"

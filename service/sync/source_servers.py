@@ -77,7 +77,7 @@ class InventorySync:
             OutOfTimeError: the time was up before it was known where to look; nothing was looked at.
         """
         self._settings.require("target_accounts_table", "source_server_inventory_table")
-        began, started_at = anyio.current_time(), self._now()
+        began, started_at = anyio.current_time(), request.started_at or self._now()
         visiting = Visiting(
             Limit(self._stop, request.budget_s), self._settings.scope_deadline_seconds, self._settings.scopes_at_once
         )
@@ -119,7 +119,7 @@ class InventorySync:
             caller = await survey.access.caller(place.account_id)
             return await self._templates.of(place, DrsReader(caller, page_size=self._settings.drs_page_size))
 
-        everyone = not (request.accounts or request.places or survey.troubles)
+        everyone = request.is_whole and not survey.troubles
         run = _Run(
             request=request,
             survey=survey,
@@ -259,13 +259,39 @@ class InventorySync:
 
     async def _tidy(self, run: _Run, swept: Sequence[str]) -> None:
         """Drop entries of accounts that are gone, and the notes of sweeps that have come to their end."""
-        rows = await self._status.rows()
-        if run.known_accounts is not None and not isinstance(rows, Unreadable):
-            strangers = {row.region for row in rows if set(row.accounts) - run.known_accounts}
-            for region in sorted(strangers):
+        if run.known_accounts is not None:
+            for region in await self._with_strangers(run.known_accounts):
                 await self._record(run, region, [])
         # A run over some accounts only, or one out of time, has not come to the end of it.
-        if run.request.accounts or run.request.places or run.visiting.limit.is_over:
+        if not run.request.is_whole or run.visiting.limit.is_over:
             return
         for region in sorted(set(swept)):
             await self._write_row(run, region, (), sweep=Sweep(run.tools.run_started_at, ended=True))
+
+    async def _with_strangers(self, known: frozenset[str]) -> list[str]:
+        rows = await self._status.rows()
+        if isinstance(rows, Unreadable):
+            return []
+        return sorted({row.region for row in rows if set(row.accounts) - known})
+
+    async def finish(self, started_at: datetime, *, swept_whole: bool) -> None:
+        """Do at the end of runs that share the accounts what a single run does at its own.
+
+        Args:
+            started_at: when these runs began.
+            swept_whole: each of them has come to its end.
+
+        Raises:
+            AwsError: a table could not be read or written; the next run makes it good.
+        """
+        directory, troubles = await self._surveyor.directory()
+        self._status.invalidate()
+        known = None if troubles else frozenset(directory.targets)
+        regions = set(await self._with_strangers(known)) if known is not None else set()
+        rows = await self._status.rows()
+        ended = Sweep(started_at, ended=True) if swept_whole else None
+        if ended is not None and not isinstance(rows, Unreadable):
+            regions |= {row.region for row in rows if row.sweep_began}
+        for region in sorted(regions):
+            await self._status.record(region, (), known_accounts=known, sweep=ended)
+        self._status.invalidate()

@@ -89,7 +89,7 @@ class StagingSync:
             AwsError: the hub's credentials or the target accounts table cannot be used.
             OutOfTimeError: the time was up before it was known where to look; nothing was looked at.
         """
-        began, started_at = anyio.current_time(), self._now()
+        began, started_at = anyio.current_time(), request.started_at or self._now()
         visiting = Visiting(
             Limit(self._stop, request.budget_s),
             _SCOPE_DEADLINES * self._settings.scope_deadline_seconds,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -98,7 +99,7 @@ class TagSync:
             AwsError: the hub's credentials or the target accounts table cannot be used.
             OutOfTimeError: the time was up before it was known where to look; nothing was looked at.
         """
-        began, started_at = anyio.current_time(), self._now()
+        began, started_at = anyio.current_time(), request.started_at or self._now()
         visiting = Visiting(
             Limit(self._stop, request.budget_s),
             _DEADLINES * self._settings.scope_deadline_seconds,
@@ -111,12 +112,9 @@ class TagSync:
                 progress.planned(choice, len({place.account_id for place in choice.look}))
             await self._look_everywhere(run, progress)
             if not request.dry_run:
-                for what, work in (
-                    ("what was learned of regions", lambda: self._teach_status_table(run)),
-                    ("the result", lambda: self._store(run, source)),
-                ):
-                    if trouble := await visiting.write_down(what, work):
-                        run.report.warn(trouble)  # the tags are written all the same
+                await self._write_down(run, "what was learned of regions", lambda: self._teach_status_table(run))
+                if request.shard is None:  # else it is only a part of the result
+                    await self._write_down(run, "the result", lambda: self._store(run, source))
         facts = run_facts(
             OPERATION,
             choice,
@@ -196,7 +194,7 @@ class TagSync:
         choice, notes = run.survey.choice, notes_of(run.scopes.values())
         if not notes or not (choice.source.is_fallback or choice.source is RegionSource.FULL_SCAN):
             return
-        everyone = not (run.request.accounts or run.survey.troubles)
+        everyone = run.request.is_whole and not run.survey.troubles
         known = frozenset(run.survey.directory.targets) if everyone else None
 
         async def record(region: str, sweep: Sweep | None = None) -> None:
@@ -209,10 +207,14 @@ class TagSync:
             async with fan_out(others, record, at_once=_ROWS_AT_ONCE) as written:
                 async for _ in written:
                     pass
-            if marks and not run.request.accounts and not run.unanswered:
+            if marks and run.request.is_whole and not run.unanswered:
                 await self._status.record(first, (), sweep=Sweep(run.started_at, ended=True))
         finally:
             self._status.invalidate()
+
+    async def _write_down(self, run: _Run, what: str, work: Callable[[], Awaitable[None]]) -> None:
+        if trouble := await run.visiting.write_down(what, work):
+            run.report.warn(trouble)  # the tags are written all the same
 
     async def _store(self, run: _Run, source: str) -> None:
         total = run.total()

@@ -1,0 +1,151 @@
+"""One sync as many invocations: plan it, run its shards side by side, finish it. A state machine calls these in turn.
+
+Each may be called twice, and a shard may be lost: the tables are then as after a single run that was cut short there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Final
+from uuid import uuid4
+
+from service.errors import AwsError
+from service.handlers.app import App
+from service.handlers.bodies import FinishBody, Job, PlanBody, ShardBody, ShardResult
+from service.handlers.front import Asked, Operation, Reply
+from service.models import Shard, iso
+from service.survey import Request, Surveyor
+from service.sync import judge, source_servers, staging, tags
+from service.sync.shards import Lost, merged, shard_count, summary
+
+__all__ = ["OPERATIONS"]
+
+# What a job's report is called, and what it counts.
+_REPORTS: Final[Mapping[Job, tuple[str, tuple[str, ...]]]] = MappingProxyType(
+    {
+        Job.INVENTORY: (source_servers.OPERATION, judge.COUNTS),
+        Job.STAGING: (staging.OPERATION, staging.COUNTS),
+        Job.TAGS: (tags.OPERATION, tags.COUNTS),
+    }
+)
+_RUNS: Final[Mapping[Job, Callable[[App, Request], Awaitable[dict[str, Any]]]]] = MappingProxyType(
+    {
+        Job.INVENTORY: lambda app, request: app.sync_inventory(request),
+        Job.STAGING: lambda app, request: app.sync_staging(request),
+        Job.TAGS: lambda app, request: app.sync_tags(request),
+    }
+)
+
+
+async def plan_sync(app: App, asked: Asked) -> Reply:
+    """Say how a sync is to be parted: `shards` holds the body of each run; a single one does it all.
+
+    The tag sync's lock is taken here for all of them. Where another holds it there are no shards, and `alreadyRunning`.
+    """
+    body = PlanBody.model_validate(asked.members)
+    directory, troubles = await _surveyor(app).directory()
+    count = shard_count(len(directory.targets), per_shard=app.settings.accounts_per_shard)
+    common = {"job": body.job, "count": count, "startedAt": iso(app.now()), "fullScan": body.full_scan}
+    plan: dict[str, Any] = {
+        "accounts": len(directory.targets),
+        "unusableAccounts": len(troubles),
+        "shardCount": count,
+        "shards": [{"index": index, **common} for index in range(count)],
+        "source": body.source,
+        "alreadyRunning": False,
+        "lockOwner": None,
+    }
+    if body.job is Job.TAGS and count > 1:
+        owner = uuid4().hex
+        if not await app.tag_state().acquire(owner=owner):
+            return Reply({**plan, "shardCount": 0, "shards": [], "alreadyRunning": True})
+        plan["lockOwner"] = owner
+    return Reply(plan)
+
+
+async def sync_shard(app: App, asked: Asked) -> Reply:
+    """Run one shard, and give what the report of all needs of its own."""
+    body = ShardBody.model_validate(asked.members)
+    report = await _RUNS[body.job](app, body.request(asked.budget_s))
+    return Reply(summary(report, counts=_REPORTS[body.job][1], shards=body.count))
+
+
+async def finish_sync(app: App, asked: Asked) -> Reply:
+    """Do what only the end of all shards may, and give the report of all."""
+    body = FinishBody.model_validate(asked.members)
+    first = body.shards[0]
+    operation, counts = _REPORTS[first.job]
+    summaries = _by_index(body.results)
+    lost = [await _lost(app, shard, body.results) for shard in body.shards if shard.index not in summaries]
+    found = [summaries[shard.index] for shard in body.shards if shard.index in summaries]
+    report = merged(
+        found,
+        lost,
+        operation=operation,
+        counts=counts,
+        started_at=iso(first.started_at),
+        duration_s=max(0.0, (app.now() - first.started_at).total_seconds()),
+    )
+    whole = not lost and not any(each["isOutOfTime"] for each in found)
+    warnings = [await _warning_of(_end(app, body, report, first.started_at, whole=whole))]
+    report["warnings"] += [each for each in warnings if each]
+    return Reply({**await app.told(report), "timestamp": report["startedAt"]})
+
+
+async def _end(app: App, body: FinishBody, report: Mapping[str, Any], started_at: datetime, *, whole: bool) -> None:
+    job = body.shards[0].job
+    if job is not Job.STAGING:
+        await app.inventory_sync.finish(started_at, swept_whole=whole)
+    if job is Job.TAGS:
+        state = app.tag_state()
+        await state.finish(
+            source=body.source,
+            accounts=report["accounts"],
+            synced=report["serversTagged"] + report["serversUnchanged"],
+            failed=report["serversFailed"],
+            servers=report["serversSynced"],
+            complete=not report["errors"],
+        )
+        if body.lock_owner:
+            await state.release(body.lock_owner)
+
+
+async def _warning_of(work: Awaitable[None]) -> dict[str, Any] | None:
+    try:
+        await work
+    except AwsError as error:
+        return {**error.trouble.as_json(), "regions": []}  # what the shards did stays, the next run does the rest
+    return None
+
+
+def _by_index(results: Sequence[ShardResult]) -> dict[int, Mapping[str, Any]]:
+    """Give the summaries among results; of a shard that ran twice the later one."""
+    return {each.index: each.report for each in results if "sums" in each.report}
+
+
+async def _lost(app: App, shard: ShardBody, results: Sequence[ShardResult]) -> Lost:
+    """Find out what a shard was to look at; nobody did."""
+    reasons = [each.reason for each in results if each.index == shard.index]
+    survey = await _surveyor(app).survey(
+        Request(full_scan=shard.full_scan, shard=Shard(shard.index, shard.count)),
+        operation=_REPORTS[shard.job][0],
+        discover=shard.job is Job.INVENTORY,
+    )
+    choice = survey.choice
+    why = reasons[-1] if reasons else "nothing was heard of it"
+    return Lost(shard.index, len(survey.accounts), len(choice.look), len(choice.skip), why)
+
+
+def _surveyor(app: App) -> Surveyor:
+    return Surveyor(app.door, app.settings, app.status, app.now)
+
+
+OPERATIONS: Final[Mapping[str, Operation[App]]] = MappingProxyType(
+    {
+        "plan_sync": Operation(plan_sync, lambda asked: PlanBody.model_validate(asked.members)),
+        "sync_shard": Operation(sync_shard, lambda asked: ShardBody.model_validate(asked.members)),
+        "finish_sync": Operation(finish_sync, lambda asked: FinishBody.model_validate(asked.members)),
+    }
+)

@@ -1,0 +1,170 @@
+"""One sync as many runs side by side: which accounts each takes, what it says of itself, and the report of all. Pure.
+
+A shard is known by two numbers, so nothing has to be stored between planning and working: shard i of n takes the
+accounts whose checksum leaves i when divided by n, whatever the table of accounts holds by then.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from service.models import Coverage, RegionStatus, Trouble
+from service.sync.report import status_of
+
+__all__ = ["MOST_SHARDS", "Lost", "merged", "shard_count", "summary"]
+
+MOST_SHARDS: Final = 50
+"""Step Functions hands at most 256 KB from state to state; 50 summaries fit with room to spare."""
+
+_ROOM_BYTES: Final = 200_000
+_SUMS: Final = ("apiCallsTotal", "apiCallsThrottled", "drsCalls", "apiCallsFullScan", "timeSavedSeconds", "accounts")
+_LISTED: Final = ("scanned", "skipped", "failed", "newlyActive")
+_CARRIED: Final = ("operation", "regionSource", "regionReason", "regions", "scopes", "serversByRegion", "apiCalls")
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A shard that ended without a report: how many scopes it was to look at and to leave out, and why it ended."""
+
+    index: int
+    accounts: int
+    scopes: int
+    skipped: int
+    reason: str
+
+
+def shard_count(accounts: int, *, per_shard: int) -> int:
+    """Tell into how many shards to part accounts: as few as hold `per_shard` each on average, and at most 50."""
+    return max(1, min(MOST_SHARDS, -(-accounts // per_shard)))
+
+
+def summary(report: Mapping[str, Any], *, counts: Sequence[str], shards: int) -> dict[str, Any]:
+    """Give what the report of all needs of one shard's, in its share of what Step Functions carries.
+
+    Errors and warnings that do not fit are counted; the log of the shard's run has them all.
+
+    Args:
+        report: the shard's.
+        counts: the report's members that say what came of servers; they are summed.
+        shards: how many share the room.
+    """
+    found: dict[str, Any] = {name: report[name] for name in _CARRIED}
+    found["sums"] = {name: report[name] for name in (*_SUMS, *counts)}
+    found["isOutOfTime"] = any(error["code"] == "DeadlineExceeded" for error in report["errors"])
+    room = _ROOM_BYTES // shards - len(orjson.dumps(found)) - 200
+    for name in ("errors", "warnings"):
+        kept, room = _that_fit(report[name], room)
+        found |= {name: kept, f"{name}Omitted": len(report[name]) - len(kept)}
+    return found
+
+
+def _that_fit(troubles: Sequence[Mapping[str, Any]], room: int) -> tuple[list[Mapping[str, Any]], int]:
+    kept = []
+    for trouble in troubles:
+        room -= len(orjson.dumps(trouble)) + 1
+        if room < 0:
+            break
+        kept.append(trouble)
+    return kept, max(0, room)
+
+
+def merged(
+    summaries: Sequence[Mapping[str, Any]],
+    lost: Sequence[Lost],
+    *,
+    operation: str,
+    counts: Sequence[str],
+    started_at: str,
+    duration_s: float,
+) -> dict[str, Any]:
+    """Make one report of all shards', in the form of a single run's.
+
+    Args:
+        summaries: of the shards that reported.
+        lost: the others; their scopes have failed, since nobody looked.
+        operation: the sync's name.
+        counts: as in `summary`.
+        started_at: when the plan was made.
+        duration_s: seconds since.
+    """
+    sums = _added(each["sums"] for each in summaries)
+    scopes = _added(each["scopes"] for each in summaries)
+    scopes["asked"] += sum(each.scopes + each.skipped for each in lost)
+    scopes[Coverage.FAILED] += sum(each.scopes for each in lost)
+    scopes[Coverage.SKIPPED] += sum(each.skipped for each in lost)
+    regions = {name: sorted({region for each in summaries for region in each["regions"][name]}) for name in _LISTED}
+    regions["skipped"] = [region for region in regions["skipped"] if region not in regions["scanned"]]
+    servers = _added(each["serversByRegion"] for each in summaries)
+    troubles = {
+        name: [trouble for each in summaries for trouble in each[name]] + ([_of(each) for each in lost] if own else [])
+        for name, own in (("errors", True), ("warnings", False))
+    }
+    omitted = {f"{name}Omitted": sum(each[f"{name}Omitted"] for each in summaries) for name in troubles}
+    saved, full = sums["apiCallsFullScan"] - sums["drsCalls"], sums["apiCallsFullScan"]
+    source, reason = _why(summaries)
+    return {
+        "operation": operation,
+        "status": status_of(
+            Counter({each: scopes[each] for each in Coverage}), len(troubles["errors"]) + omitted["errorsOmitted"]
+        ),
+        "regionsScanned": len(regions["scanned"]),
+        "regionsSkipped": len(regions["skipped"]),
+        "regionsFailed": len(regions["failed"]),
+        "regionSource": source,
+        "regionReason": reason,
+        "regions": regions,
+        "accounts": int(sums["accounts"]) + sum(each.accounts for each in lost),
+        "scopes": {name: int(scopes[name]) for name in ("asked", *map(str, Coverage), "discovery")},
+        "serversByRegion": {region: int(count) for region, count in sorted(servers.items())},
+        "serversSynced": int(servers.total()),
+        **{name: int(sums[name]) for name in counts},
+        "apiCalls": _calls(summaries),
+        **{name: int(sums[name]) for name in ("apiCallsTotal", "apiCallsThrottled", "drsCalls", "apiCallsFullScan")},
+        "apiCallReductionPercent": round(100 * saved / full, 1) if full else 0.0,
+        "durationSeconds": round(duration_s, 3),
+        "timeSavedSeconds": round(sums["timeSavedSeconds"], 3),
+        "startedAt": started_at,
+        **troubles,
+        **omitted,
+        "shards": {"asked": len(summaries) + len(lost), "lost": [each.index for each in lost]},
+    }
+
+
+def _added(parts: Iterable[Mapping[str, Any]]) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for part in parts:
+        total.update(part)
+    return total
+
+
+def _calls(summaries: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
+    services = sorted({service for each in summaries for service in each["apiCalls"]})
+    return {
+        service: dict(sorted(_added(each["apiCalls"].get(service, {}) for each in summaries).items()))
+        for service in services
+    }
+
+
+def _why(summaries: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+    """Say why these regions: in the words of most shards; a fallback of one of them is worth more than that."""
+    told = Counter((each["regionSource"], each["regionReason"]) for each in summaries)
+    fallbacks = [each for each in told if each[0].startswith("fallback")]
+    ranked = sorted(told, key=lambda each: (each not in fallbacks, -told[each], each))
+    return ranked[0] if ranked else ("unknown", "no shard has reported")
+
+
+def _of(lost: Lost) -> dict[str, Any]:
+    trouble = Trouble(
+        "ShardFailed",
+        f"shard {lost.index} with {lost.accounts} accounts ended without a report: {lost.reason[:300]}",
+        RegionStatus.ERROR,
+        "lambda",
+        "Invoke",
+        advice="look into the function's log at that time; the next run looks at these accounts again",
+    )
+    return {**trouble.as_json(), "regions": []}

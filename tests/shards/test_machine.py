@@ -1,0 +1,264 @@
+"""A sync in shards, played by the state machine's definition, ends as a single run would."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.handlers import data_management
+from tests.acceptance.conftest import aws, world
+from tests.acceptance.picture import state
+from tests.acceptance.world import World
+from tests.deploy import checks
+from tests.deploy.templates import FOLDER, of_type, template
+from tests.shards.machine import Failed, Machine, Timeout, definition
+
+__all__ = ["aws", "world"]
+
+SUMS = ("serversSynced", "serversWritten", "serversUnchanged", "serversRemoved", "accounts", "serversByRegion")
+
+
+class Context:
+    """What Lambda hands over."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 900_000
+
+
+def invoke(payload: Any) -> Any:
+    return data_management.lambda_handler(payload, Context())
+
+
+@pytest.fixture
+def estate(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """Give seven accounts to a function that takes on two at a time."""
+    world.settings |= {"DRS_REGIONS": "us-east-1 us-west-2 eu-west-1", "TOPOLOGY_READS_PER_SCOPE": "0"}
+    world.settings |= {"ACCOUNTS_PER_SHARD": "2", "DISCOVERY_WINDOW_SECONDS": "900"}
+    for number in range(7):
+        account = world.account()
+        world.servers(account, "us-west-2", number % 4)
+        world.servers(account, "eu-west-1", (number + 1) % 3)
+    use(world, monkeypatch)
+    yield world
+    data_management.host.close()
+
+
+def use(world: World, monkeypatch: pytest.MonkeyPatch, **settings: str) -> None:
+    for name, value in world.environment(**settings).items():
+        if name not in {"PATH", "LANG", "TMPDIR"}:
+            monkeypatch.setenv(name, value)
+
+
+def alone(world: World, *arguments: str) -> tuple[Any, dict[str, Any]]:
+    """What one run makes of the same AWS, in tables of its own, and its report."""
+    tables = world.make_tables()
+    for row in world.items(world.tables.accounts):
+        world.put(tables.accounts, row)
+    for _ in range(2):
+        report = world.sync(*arguments, tables=tables, code=None, ACCOUNTS_PER_SHARD="200").report
+    return state(world, tables), report
+
+
+def in_shards(machine: Machine | None = None, **job: Any) -> dict[str, Any]:
+    output = (machine or Machine(invoke)).run({"job": "inventory", **job})
+    report: dict[str, Any] = output["report"]
+    return report
+
+
+def test_the_tables_and_the_sums_are_those_of_one_run(estate: World) -> None:
+    first = in_shards()
+    assert first["shards"] == {"asked": 4, "lost": []}
+    second = in_shards()
+    expected, report = alone(estate)
+    assert state(estate) == expected
+    assert (first["status"], second["status"]) == ("complete", "complete")
+    assert {name: second[name] for name in SUMS} == {name: report[name] for name in SUMS}
+    assert second["scopes"]["asked"] == report["scopes"]["asked"]
+    assert set(report) <= set(second)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_in_any_order_some_twice_and_some_lost_the_next_run_ends_as_one_would(estate: World, seed: int) -> None:
+    dice = random.Random(seed)  # noqa: S311 - not a secret
+
+    def flaky(payload: Any) -> Any:
+        if payload["operation"] == "sync_shard" and dice.random() < 0.4:
+            if dice.random() < 0.5:
+                invoke(payload)  # it did its work, and its answer was lost
+            raise Timeout("States.Timeout")
+        return invoke(payload)
+
+    for _ in range(2):
+        report = in_shards(Machine(flaky, dice, twice=0.5))
+        scopes = report["scopes"]
+        assert scopes["asked"] == sum(scopes[each] for each in ("complete", "partial", "skipped", "failed"))
+        assert (report["status"] == "complete") is (not report["shards"]["lost"])
+        assert len([error for error in report["errors"] if error["code"] == "ShardFailed"]) == len(
+            report["shards"]["lost"]
+        )
+        estate.servers(estate.accounts[1], "us-east-1", 1, first=dice.randrange(500, 10_000))
+    in_shards(Machine(invoke, dice, twice=0.5))
+    in_shards(Machine(invoke, dice))
+    assert state(estate) == alone(estate)[0]
+
+
+def test_a_shard_that_is_lost_changes_no_count_of_its_accounts(estate: World) -> None:
+    in_shards()
+    before = estate.counts()
+
+    def lossy(payload: Any) -> Any:
+        if payload["operation"] == "sync_shard":
+            raise Timeout("Lambda.Unknown")
+        return invoke(payload)
+
+    report = in_shards(Machine(lossy))
+    assert (report["status"], report["shards"]["lost"], report["accounts"]) == ("failed", [0, 1, 2, 3], 7)
+    assert estate.counts() == before
+    assert "Lambda.Unknown" in report["errors"][0]["message"]
+
+
+def test_accounts_that_have_gone_are_tidied_up_once_all_is_done(estate: World) -> None:
+    in_shards()
+    gone = estate.accounts[2]
+    assert any(gone in row["accounts"] for row in estate.status().values())
+    estate.table(estate.tables.accounts).delete_item(Key={"accountId": gone})
+    in_shards()
+    assert not any(gone in row["accounts"] for row in estate.status().values())
+
+
+def test_the_note_of_a_run_over_every_region_goes_when_its_last_shard_has_ended(estate: World) -> None:
+    def lossy(payload: Any) -> Any:
+        if payload["operation"] == "sync_shard" and payload["body"]["index"] == 1:
+            raise Timeout("States.Timeout")
+        return invoke(payload)
+
+    in_shards(Machine(lossy))
+    assert any("sweep" in name.lower() for row in estate.status().values() for name in row)
+    in_shards()
+    assert not any("sweep" in name.lower() for row in estate.status().values() for name in row)
+
+
+def test_few_accounts_are_one_invocation(estate: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(estate, monkeypatch, ACCOUNTS_PER_SHARD="7")
+    machine = Machine(invoke)
+    report = in_shards(machine)
+    assert machine.entered == ["Plan", "HowMany", "Alone"]
+    assert report["sums"]["accounts"] == 7
+    assert in_shards()["sums"]["serversWritten"] == 0
+    assert state(estate) == alone(estate)[0]
+
+
+def test_a_plan_that_cannot_be_made_fails_the_execution_and_says_why(
+    estate: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TARGET_ACCOUNTS_TABLE", "no-such-table")
+    with pytest.raises(Failed, match="no-such-table"):
+        in_shards()
+    assert estate.calls("drs") == []
+
+
+def test_shards_of_the_tag_sync_share_a_lock_and_store_one_result(
+    estate: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"{estate.tables.accounts}-tags"
+    client = estate.table(name).meta.client
+    client.create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "accountId", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "accountId", "AttributeType": "S"}],
+    )
+    monkeypatch.setenv("TAG_SYNC_CONFIG_TABLE", name)
+    in_shards()
+
+    def while_it_runs(payload: Any) -> Any:
+        if payload["operation"] == "sync_shard":
+            assert Machine(invoke).run({"job": "tags"})["plan"]["alreadyRunning"]
+            other = invoke({"operation": "handle_drs_tag_sync"})
+            assert other["status"] == "ALREADY_RUNNING"
+        return invoke(payload)
+
+    report = in_shards(Machine(while_it_runs), job="tags")
+    rows = {row["accountId"]: row for row in estate.items(name)}
+    assert rows["_tag_sync_lock"]["status"] == "COMPLETED"
+    last = rows["_last_tag_sync"]
+    assert (last["totalAccounts"], last["source"]) == (7, "eventbridge")
+    assert int(last["totalServers"]) == report["serversSynced"] > 0
+    assert int(last["totalSynced"]) == report["serversTagged"] + report["serversUnchanged"]
+    assert int(last["totalFailed"]) == report["serversFailed"]
+
+
+def test_trouble_of_one_account_is_told_in_the_report_of_all(estate: World) -> None:
+    in_shards()
+    bad = estate.accounts[3]
+    estate.role(bad).refuses = True
+    data_management.host.close()  # the next process has no session of it any more
+    report = in_shards()
+    assert report["status"] == "partial"
+    assert {error["accountId"] for error in report["errors"]} == {bad}
+
+
+@pytest.mark.parametrize(
+    ("operation", "body"),
+    [
+        ("plan_sync", {}),
+        ("plan_sync", {"job": "everything"}),
+        ("sync_shard", {"job": "inventory", "index": 2, "count": 2, "startedAt": "2026-11-23T05:00:00Z"}),
+        ("sync_shard", {"job": "inventory", "index": 0, "count": 51, "startedAt": "2026-11-23T05:00:00Z"}),
+        ("sync_shard", {"job": "inventory", "index": 0, "count": 2, "startedAt": "2026-11-23T05:00:00"}),
+        ("finish_sync", {"shards": []}),
+    ],
+)
+def test_a_body_that_makes_no_sense_is_refused_and_touches_nothing(
+    estate: World, operation: str, body: dict[str, Any]
+) -> None:
+    answer = invoke({"operation": operation, "body": body})
+    assert answer["error"] == "INVALID_PARAMETER"
+    assert estate.calls() == []
+
+
+def test_cfn_lint_has_nothing_to_say_of_the_definition(tmp_path: Path) -> None:
+    found = template("statemachine.yaml")
+    properties = found["Resources"]["SyncStateMachine"]["Properties"]
+    assert (FOLDER / properties.pop("DefinitionS3Location")).resolve().name == "sync.asl.json"
+    assert set(properties.pop("DefinitionSubstitutions")) == {"Partition", "DataManagementHandlerFunctionArn"}
+    properties["DefinitionString"] = json.dumps(definition())
+    inlined = tmp_path / "inlined.json"
+    inlined.write_text(json.dumps(found))
+    lint = [str(Path(sys.executable).with_name("cfn-lint")), str(inlined)]
+    ended = subprocess.run(lint, check=False, capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (0, "")
+
+
+def test_the_machine_may_invoke_one_function_and_start_itself() -> None:
+    roles = dict(of_type(template("statemachine.yaml"), "AWS::IAM::Role"))
+    statements = {each["Sid"]: each for each in checks.statements(roles["SyncStateMachineRole"]["Policies"])}
+    assert statements["RunTheTasks"]["Resource"] == {"Ref": "DataManagementHandlerFunctionArn"}
+    own = statements["StartShards"]["Resource"]["Fn::Sub"]
+    name = template("statemachine.yaml")["Resources"]["SyncStateMachine"]["Properties"]["StateMachineName"]["Fn::Sub"]
+    assert own.endswith(f":stateMachine:{name}")
+    assert statements["FollowShards"]["Resource"]["Fn::Sub"].endswith(f":execution:{name}/*")
+    assert checks.allowed(roles["ScheduleRole"]["Policies"]) == {"states:StartExecution"}
+
+
+def test_its_schedules_are_off_and_start_known_jobs_at_the_platforms_rates() -> None:
+    found = template("statemachine.yaml")
+    assert found["Parameters"]["EnableSchedules"]["Default"] == "false"
+    rates = {}
+    for logical, properties in of_type(found, "AWS::Events::Rule"):
+        assert found["Resources"][logical]["Condition"] == "WithSchedules"
+        [target] = properties["Targets"]
+        rates[json.loads(target["Input"])["job"]] = properties["ScheduleExpression"]
+    platform = {rule: rate for rule, (_, rate, _, _) in checks.RULES.items()}
+    assert rates == {
+        "inventory": platform["InventorySyncScheduleRule"],
+        "staging": platform["StagingAccountSyncScheduleRule"],
+        "tags": platform["TagSyncScheduleRule"],
+    }

@@ -1,0 +1,121 @@
+"""Parting a sync into shards: every account in one of them, summaries that fit, sums that add up."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import orjson
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.models import Shard
+from service.sync.judge import COUNTS
+from service.sync.shards import MOST_SHARDS, Lost, merged, shard_count, summary
+
+ACCOUNTS = st.lists(st.integers(0, 10**12 - 1).map(lambda number: f"{number:012d}"), max_size=200, unique=True)
+REGIONS = [f"ap-southeast-{number}" for number in range(40)]
+SMALL = st.integers(0, 10**6)
+
+
+@st.composite
+def _reports(draw: st.DrawFn) -> dict[str, Any]:
+    """A report as a run gives it: scopes add up, and so do servers."""
+    scanned = draw(st.sets(st.sampled_from(REGIONS)))
+    coverage = {name: draw(SMALL) for name in ("complete", "partial", "skipped", "failed")}
+    trouble = st.fixed_dictionaries({"code": st.sampled_from(["AccessDenied", "Throttled"]), "message": st.text()})
+    made, left_out = draw(SMALL), coverage["skipped"]
+    return {
+        "operation": "sync",
+        "regionSource": draw(st.sampled_from(["status_table", "fallback_table_empty"])),
+        "regionReason": draw(st.text(max_size=100)),
+        "regions": {
+            "scanned": sorted(scanned),
+            "skipped": sorted(set(REGIONS) - scanned),
+            "failed": sorted(draw(st.sets(st.sampled_from(REGIONS)))),
+            "newlyActive": [],
+        },
+        "scopes": {"asked": sum(coverage.values()), **coverage, "discovery": draw(SMALL)},
+        "serversByRegion": {region: draw(st.integers(1, 10**6)) for region in sorted(scanned)},
+        "apiCalls": {"drs": {"DescribeSourceServers": made}, "sts": {"AssumeRole": draw(SMALL)}},
+        "apiCallsTotal": draw(SMALL),
+        "apiCallsThrottled": draw(SMALL),
+        "drsCalls": made,
+        "apiCallsFullScan": made + left_out,
+        "timeSavedSeconds": draw(st.floats(0, 1000)),
+        "accounts": draw(SMALL),
+        **{name: draw(SMALL) for name in COUNTS},
+        "errors": draw(st.lists(trouble, max_size=5)) * draw(st.sampled_from([1, 1, 200])),
+        "warnings": draw(st.lists(trouble, max_size=5)) * draw(st.sampled_from([1, 1, 200])),
+    }
+
+
+def _merged(summaries: list[dict[str, Any]], lost: list[Lost]) -> dict[str, Any]:
+    return merged(summaries, lost, operation="sync", counts=COUNTS, started_at="then", duration_s=1.5)
+
+
+@given(ACCOUNTS, st.integers(1, MOST_SHARDS))
+def test_every_account_is_in_one_shard(accounts: list[str], count: int) -> None:
+    held = Counter(each for index in range(count) for each in accounts if Shard(index, count).holds(each))
+    assert held == Counter(accounts)
+
+
+def test_shards_are_of_about_the_same_size() -> None:
+    sizes = Counter(
+        index for number in range(5000) for index in range(25) if Shard(index, 25).holds(f"{10**11 + 7 * number}")
+    )
+    assert len(sizes) == 25
+    assert max(sizes.values()) < 1.25 * 200
+
+
+@given(st.integers(0, 10**6), st.integers(1, 1000))
+def test_there_are_as_few_shards_as_hold_what_they_should(accounts: int, per_shard: int) -> None:
+    count = shard_count(accounts, per_shard=per_shard)
+    assert 1 <= count <= MOST_SHARDS
+    if accounts <= per_shard:
+        assert count == 1
+    elif count < MOST_SHARDS:
+        assert (count - 1) * per_shard < accounts <= count * per_shard
+
+
+@settings(max_examples=60, deadline=None)
+@given(_reports(), st.integers(1, MOST_SHARDS))
+def test_a_summary_takes_no_more_than_its_share_and_omits_nothing_silently(report: dict[str, Any], shards: int) -> None:
+    found = summary(report, counts=COUNTS, shards=shards)
+    assert len(orjson.dumps(found)) <= max(
+        200_000 // shards, len(orjson.dumps({**found, "errors": [], "warnings": []}))
+    )
+    assert len(orjson.dumps({**found, "errors": [], "warnings": []})) < 5000
+    for name in ("errors", "warnings"):
+        assert found[name] == report[name][: len(found[name])]
+        assert len(found[name]) + found[f"{name}Omitted"] == len(report[name])
+
+
+@settings(max_examples=60, deadline=None)
+@given(_reports())
+def test_the_report_of_one_shard_is_its_own(report: dict[str, Any]) -> None:
+    made = _merged([summary(report, counts=COUNTS, shards=1)], [])
+    for name in (*COUNTS, "regions", "scopes", "serversByRegion", "apiCalls", "drsCalls", "accounts", "regionSource"):
+        assert made[name] == report[name]
+    assert made["serversSynced"] == sum(report["serversByRegion"].values())
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(_reports(), max_size=4), st.lists(st.tuples(SMALL, SMALL, SMALL), max_size=3), st.randoms())
+def test_the_report_of_all_adds_up_in_any_order(
+    reports: list[dict[str, Any]], gone: list[tuple[int, int, int]], dice: Any
+) -> None:
+    summaries = [summary(each, counts=COUNTS, shards=10) for each in reports]
+    lost = [Lost(number, *each, reason="lost") for number, each in enumerate(gone)]
+    made = _merged(summaries, lost)
+    scopes = made["scopes"]
+    assert scopes["asked"] == sum(scopes[each] for each in ("complete", "partial", "skipped", "failed"))
+    assert scopes["failed"] == sum(each["scopes"]["failed"] for each in reports) + sum(each.scopes for each in lost)
+    assert not set(made["regions"]["scanned"]) & set(made["regions"]["skipped"])
+    assert made["accounts"] == sum(each["accounts"] for each in reports) + sum(each.accounts for each in lost)
+    if lost:
+        assert made["status"] != "complete"
+    shuffled = dice.sample(summaries, len(summaries))
+    again = _merged(shuffled, lost)
+    for name in ("status", "regions", "scopes", "serversByRegion", "apiCalls", "regionSource", *COUNTS):
+        assert again[name] == made[name]
