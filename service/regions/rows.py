@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from service.models import RegionStatus, iso, parse_iso
+from service.regions.packing import MOST_MAPPED, pack, unpack
 
 __all__ = ["AccountEntry", "Note", "RegionRow", "Sweep", "fold", "parse_row", "to_attributes"]
 
@@ -90,9 +91,10 @@ class RegionRow:
 def parse_row(item: Mapping[str, Any]) -> RegionRow:
     """Read an item of the table in today's shape or any earlier one; what cannot be read counts as not known."""
     accounts = item.get("accounts")
+    mapped = accounts if isinstance(accounts, Mapping) else {}
     entries = {
         account_id: _parse_entry(entry)
-        for account_id, entry in (accounts.items() if isinstance(accounts, Mapping) else ())
+        for account_id, entry in {**unpack(item.get("accountsPacked")), **mapped}.items()
         if isinstance(entry, Mapping)
     }
     count = _count(item.get("serverCount"))
@@ -251,6 +253,8 @@ def to_attributes(row: RegionRow, *, now: datetime) -> dict[str, Any]:
     ]
     more = f" (and {len(troubled) - 1} more)" if len(troubled) > 1 else ""
     fullest = max(row.accounts.items(), key=lambda pair: (pair[1].server_count or 0, pair[0]), default=None)
+    entries = {account_id: _entry_attributes(entry) for account_id, entry in sorted(row.accounts.items())}
+    is_packed = len(entries) > MOST_MAPPED
     # Writers hold each other off by this value, so no write may leave the one it found.
     later = now if row.last_updated is None else max(now, row.last_updated + timedelta(microseconds=1))
     return {
@@ -260,7 +264,8 @@ def to_attributes(row: RegionRow, *, now: datetime) -> dict[str, Any]:
         "lastChecked": row.last_checked.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if row.last_checked else None,
         "lastUpdated": iso(later),
         "errorMessage": f"{troubled[0]}{more}" if troubled else None,
-        "accounts": {account_id: _entry_attributes(entry) for account_id, entry in sorted(row.accounts.items())},
+        "accounts": None if is_packed else entries,
+        "accountsPacked": pack(entries) if is_packed else None,
         "unattributedCount": row.unattributed,
         "sweepBegan": iso(row.sweep_began) if row.sweep_began else None,
     }

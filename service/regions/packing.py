@@ -1,0 +1,59 @@
+"""The entries of many accounts in one attribute: a tenth of the room that a map of them takes. Pure.
+
+A row may be 400 KB, and each write of it costs a unit per KB; a map reaches the limit at some 2,500 accounts.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import zlib
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import orjson
+
+__all__ = ["MOST_MAPPED", "pack", "unpack"]
+
+MOST_MAPPED: Final = 100
+"""Up to so many accounts a row shows them as a map, which people and other programs can read."""
+
+_MEMBERS: Final = ("serverCount", "status", "lastChecked", "lastComplete", "errorMessage", "lookRequestedAt")
+_SAME: Final = 0  # the last complete look was the last one: true of nearly all
+_MOST_BYTES: Final = 16_000_000  # unpacked; 5,000 accounts are below 1 MB
+
+
+def pack(entries: Mapping[str, Mapping[str, Any]]) -> str:
+    """Write entries as text: account id, then the members in their order, compressed."""
+    rows = [[account_id, *_values(entry)] for account_id, entry in sorted(entries.items())]
+    return base64.b85encode(zlib.compress(orjson.dumps(rows), 9)).decode()
+
+
+def _values(entry: Mapping[str, Any]) -> Iterable[Any]:
+    values = [entry.get(name) for name in _MEMBERS]
+    if values[3] is not None and values[3] == values[2]:
+        values[3] = _SAME
+    while values and values[-1] is None:
+        values.pop()
+    return values
+
+
+def unpack(text: object) -> dict[str, dict[str, Any]]:
+    """Read what `pack` has written; of anything else nothing is known, as of an entry that is not there."""
+    if not isinstance(text, str):
+        return {}
+    try:
+        reader = zlib.decompressobj()
+        rows = orjson.loads(reader.decompress(base64.b85decode(text), _MOST_BYTES))
+    except (ValueError, binascii.Error, zlib.error):
+        return {}
+    if not reader.eof or not isinstance(rows, list):
+        return {}
+    return {row[0]: _members(row[1:]) for row in rows if isinstance(row, list) and row and isinstance(row[0], str)}
+
+
+def _members(values: list[Any]) -> dict[str, Any]:
+    members = dict(zip(_MEMBERS, values, strict=False))
+    if members.get("lastComplete") == _SAME and type(members["lastComplete"]) is int:
+        members["lastComplete"] = members["lastChecked"]
+    return {name: value for name, value in members.items() if value is not None}
