@@ -30,8 +30,8 @@ _OTHERS: Final[Mapping[str, Rate]] = MappingProxyType(
     {
         # EC2 API throttling guide: filtered DescribeInstances has a bucket of 100 refilled at 20/s, shared with others.
         "ec2": Rate(per_second=10.0, burst=20, at_once=4),
-        # IAM and STS quotas: 600 requests/s per account and region, charged to the caller.
-        "sts": Rate(per_second=100.0, burst=100, at_once=16),
+        # IAM and STS quotas: 600 requests/s per account and region, charged to the caller; ten shards share them.
+        "sts": Rate(per_second=50.0, burst=50, at_once=16),
         # A new on-demand table takes 4,000 writes/s; a batch is 25 of them.
         "dynamodb": Rate(per_second=200.0, burst=200, at_once=32),
         # Asked a few times an hour at most; the quotas are far above (EventBridge PutRule 50/s, Lambda Invoke 10/s up).

@@ -1,0 +1,193 @@
+"""The plan for an estate: pure functions of its size. Formulae and sources are in docs/scale.md."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.scale import facts
+from service.sync.shards import shard_count
+
+__all__ = ["Estate", "Plan", "plan"]
+
+
+@dataclass(frozen=True, slots=True)
+class Estate:
+    """What is there.
+
+    Args:
+        accounts: target accounts.
+        regions: regions in which each of them has servers.
+        servers: servers per account and region.
+        per_hour: inventory syncs per hour.
+        changes_per_day: changes per server and day that the inventory has to show: state, tags, hardware.
+        accounts_per_shard: as ACCOUNTS_PER_SHARD.
+        memory_gb: of the function, which decides how much of a core it has.
+        drs_latency_s, scopes_at_once: what one call takes, and how many places are looked at side by side.
+    """
+
+    accounts: int = 5000
+    regions: int = 5
+    servers: int = 300
+    per_hour: float = 4.0
+    changes_per_day: float = 1.0
+    accounts_per_shard: int = 200
+    memory_gb: float = 1.0
+    drs_latency_s: float = 0.08
+    scopes_at_once: int = 32
+
+    @property
+    def scopes(self) -> int:
+        """Places with servers."""
+        return self.accounts * self.regions
+
+    @property
+    def idle(self) -> int:
+        """Places without."""
+        return self.accounts * max(0, facts.REGIONS - self.regions)
+
+    @property
+    def all_servers(self) -> int:
+        """Servers in all."""
+        return self.scopes * self.servers
+
+    @property
+    def runs(self) -> float:
+        """Inventory syncs per month."""
+        return self.per_hour * facts.HOURS_PER_MONTH
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What it comes to: `calls` per sync, dollars and units per month, `heat` in shares of a partition's limit."""
+
+    estate: Estate
+    calls: dict[str, float]
+    naive_drs_calls: float
+    shards: int
+    seconds: dict[str, float]
+    write_units: dict[str, float]
+    naive_write_units: float
+    units_per_server: float
+    read_units: float
+    dollars: dict[str, float]
+    first_dollars: float
+    heat: dict[str, float]
+    limits: dict[str, float]
+
+    def as_json(self) -> dict[str, Any]:
+        """Give all of it as plain values."""
+        return {name: getattr(self, name) for name in self.__slots__ if name != "estate"} | {
+            "estate": {name: getattr(self.estate, name) for name in self.estate.__slots__},
+            "dollarsPerMonth": sum(self.dollars.values()),
+        }
+
+
+def plan(estate: Estate) -> Plan:
+    """Reckon it up."""
+    shards = shard_count(estate.accounts, per_shard=estate.accounts_per_shard)
+    calls, writes = _calls(estate), _write_units(estate, shards)
+    reads = estate.runs * estate.scopes * math.ceil(estate.servers * facts.ITEM_KB / 4) * 0.5
+    seconds = _seconds(estate, shards, sum(calls.values()))
+    return Plan(
+        estate=estate,
+        calls=calls,
+        naive_drs_calls=float(estate.idle + estate.scopes * math.ceil(estate.servers / facts.PAGE)),
+        shards=shards,
+        seconds=seconds,
+        write_units=writes,
+        naive_write_units=estate.runs * estate.all_servers * facts.UNITS_CHANGED_SERVER,
+        units_per_server=sum(writes.values()) / estate.all_servers if estate.all_servers else 0.0,
+        read_units=reads,
+        dollars=_dollars(estate, shards, seconds["a shard"], sum(writes.values()), reads),
+        first_dollars=estate.all_servers * facts.UNITS_NEW_SERVER * facts.WRITE_UNIT,
+        heat=_heat(estate, shards, seconds["a shard"]),
+        limits=_limits(estate, shards, seconds["a shard"]),
+    )
+
+
+def _calls(estate: Estate) -> dict[str, float]:
+    """Count the calls of one sync in steady state."""
+    per_day = estate.per_hour * 24
+    sessions = max(1.0, (3600 / estate.per_hour) / facts.ROLE_S) if estate.per_hour else 0.0
+    return {
+        "DescribeSourceServers, active": float(estate.scopes * math.ceil(estate.servers / facts.PAGE)),
+        "DescribeSourceServers, discovery": estate.idle / facts.WINDOW_RUNS,
+        "GetReplicationConfiguration": estate.all_servers * facts.RUNS_PER_DAY_OF_DETAILS / per_day,
+        "DescribeInstances": float(estate.scopes * math.ceil(estate.servers / facts.EC2_PAGE)),
+        "AssumeRole": estate.accounts * min(1.0, sessions),
+        "DynamoDB Query": float(estate.scopes * math.ceil(estate.servers * facts.ITEM_KB / 1000)),
+        "DynamoDB writes": estate.all_servers * _rewrites_per_day(estate) / per_day / 25,
+    }
+
+
+def _rewrites_per_day(estate: Estate) -> float:
+    return estate.changes_per_day + 1 / facts.REFRESH_DAYS
+
+
+def _write_units(estate: Estate, shards: int) -> dict[str, float]:
+    """Count write units per month."""
+    days = facts.HOURS_PER_MONTH / 24
+    # A packed row is written once per shard and region that it has looked at: the active ones and those in turn.
+    rows = min(facts.REGIONS, estate.regions + math.ceil((facts.REGIONS - estate.regions) / facts.WINDOW_RUNS))
+    row_units = math.ceil((facts.ROW_BYTES + facts.ENTRY_BYTES * estate.accounts) / 1024)
+    return {
+        "changed servers": estate.all_servers * estate.changes_per_day * days * facts.UNITS_CHANGED_SERVER,
+        "weekly rewriting": estate.all_servers * days / facts.REFRESH_DAYS * facts.UNITS_CHANGED_SERVER,
+        "region status": estate.runs * shards * rows * row_units,
+    }
+
+
+def _seconds(estate: Estate, shards: int, calls: float) -> dict[str, float]:
+    """Reckon the time of a shard: its CPU, or its calls' latency shared by what goes on side by side."""
+    core = min(1.0, estate.memory_gb / facts.CORE_GB)
+    cpu = estate.all_servers / shards * facts.CPU_S_PER_SERVER / core
+    waiting = calls / shards * estate.drs_latency_s / estate.scopes_at_once
+    alone = max(
+        estate.all_servers * facts.CPU_S_PER_SERVER / core, calls * estate.drs_latency_s / estate.scopes_at_once
+    )
+    return {"CPU of a shard": cpu, "calls of a shard": waiting, "a shard": max(cpu, waiting), "one process": alone}
+
+
+def _dollars(estate: Estate, shards: int, shard_s: float, writes: float, reads: float) -> dict[str, float]:
+    stored_gb = estate.all_servers * (facts.TABLE_KB_PER_SERVER + 3 * facts.ITEM_KB) / 1e6
+    transitions = 4 + 2 * shards + (3 * shards if shards > 1 else 0)
+    return {
+        "DynamoDB writes": writes * facts.WRITE_UNIT,
+        "DynamoDB reads": reads * facts.READ_UNIT,
+        "DynamoDB storage": stored_gb * facts.GB_MONTH,
+        "Lambda": estate.runs * shards * (shard_s * estate.memory_gb * facts.LAMBDA_GB_S + facts.LAMBDA_REQUEST),
+        "Step Functions": estate.runs * transitions * facts.TRANSITION if shards > 1 else 0.0,
+        "logs": estate.runs * shards * facts.LOG_BYTES_PER_RUN / 1e9 * facts.LOG_GB,
+    }
+
+
+def _heat(estate: Estate, shards: int, shard_s: float) -> dict[str, float]:
+    """Say how hot the hottest partition of each table and index gets, as a share of what one partition takes.
+
+    Writes of a sync are taken to spread evenly over the time of its shards, those of one account to come in one second.
+    """
+    duration_s = max(1.0, math.ceil(shards / facts.SHARDS_AT_ONCE) * shard_s)
+    changed = estate.all_servers * _rewrites_per_day(estate) / (estate.per_hour * 24 or 1.0)
+    units = facts.UNITS_CHANGED_SERVER / 4
+    row_units = math.ceil((facts.ROW_BYTES + facts.ENTRY_BYTES * estate.accounts) / 1024)
+    per_region = changed / max(1, estate.regions)
+    return {
+        "inventory, by server": units / facts.PARTITION_WRITES,
+        "SourceAccountIndex, one account": changed / max(1, estate.accounts) * units / facts.PARTITION_WRITES,
+        "ReplicationRegionIndex, one region": per_region * units / duration_s / facts.PARTITION_WRITES,
+        "StagingAccountIndex, TOPOLOGY, first sync": estate.all_servers * 2 / duration_s / facts.PARTITION_WRITES,
+        "region status, one row": shards * row_units / duration_s / facts.PARTITION_WRITES,
+    }
+
+
+def _limits(estate: Estate, shards: int, shard_s: float) -> dict[str, float]:
+    """Say how near the plan is to what AWS allows: 1 is the limit."""
+    row_kb = (facts.ROW_BYTES + facts.ENTRY_BYTES * estate.accounts) / 1024
+    return {
+        "row of the status table, 400 KB": row_kb / facts.ITEM_LIMIT_KB,
+        "a shard's time, 15 minutes": shard_s / facts.FUNCTION_S,
+        "AssumeRole, 600 a second": min(facts.SHARDS_AT_ONCE, shards) * facts.STS_PACE / facts.STS_PER_S,
+        "functions at once, 1,000": min(facts.SHARDS_AT_ONCE, shards) / 1000,
+    }

@@ -1,0 +1,87 @@
+"""The plan of an estate: it adds up, it grows with the estate, and the documents say what the command says."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks.scale import facts
+from benchmarks.scale.__main__ import main, written
+from benchmarks.scale.model import Estate, plan
+from service.aws.limits import Rate, rates
+from service.sync.shards import MOST_SHARDS
+from tests.deploy.templates import FOLDER, template
+from tests.shards.machine import definition
+
+ESTATES = st.builds(
+    Estate,
+    accounts=st.integers(1, 20_000),
+    regions=st.integers(1, 28),
+    servers=st.integers(0, 4000),
+    per_hour=st.floats(0.1, 60),
+    changes_per_day=st.floats(0, 50),
+    accounts_per_shard=st.integers(1, 1000),
+)
+GROWS = ("accounts", "regions", "servers", "changes_per_day")
+
+
+def test_the_page_says_what_the_command_says() -> None:
+    page = (FOLDER.parents[1] / "docs" / "scale.md").read_text(encoding="utf-8")
+    shown = page.split("<!-- python -m benchmarks.scale -->\n")[1].split("<!-- end -->")[0]
+    assert shown == written(plan(Estate()))
+
+
+@given(ESTATES, st.sampled_from(GROWS))
+def test_more_of_anything_costs_no_less(estate: Estate, name: str) -> None:
+    more = replace(estate, **{name: min(28, estate.regions + 1) if name == "regions" else getattr(estate, name) * 2})
+    less, greater = plan(estate), plan(more)
+    assert sum(greater.write_units.values()) >= sum(less.write_units.values())
+    assert greater.read_units >= less.read_units
+    if name != "regions":  # an active region is looked at in place of being discovered
+        assert sum(greater.calls.values()) >= sum(less.calls.values())
+
+
+@given(ESTATES)
+def test_the_parts_add_up_and_nothing_is_negative(estate: Estate) -> None:
+    found = plan(estate)
+    for part in (found.calls, found.seconds, found.write_units, found.dollars, found.heat, found.limits):
+        assert all(value >= 0 for value in part.values())
+    assert found.as_json()["dollarsPerMonth"] == pytest.approx(sum(found.dollars.values()))
+    assert 1 <= found.shards <= MOST_SHARDS
+    assert estate.idle + estate.scopes == estate.accounts * facts.REGIONS
+    writes = sum(found.write_units.values())
+    assert found.units_per_server * estate.all_servers == pytest.approx(writes if estate.all_servers else 0.0)
+
+
+@given(ESTATES)
+def test_shards_take_no_longer_than_one_process(estate: Estate) -> None:
+    found = plan(estate)
+    assert found.seconds["a shard"] <= found.seconds["one process"] + 1e-9
+
+
+def test_an_unchanged_estate_stays_below_its_goals() -> None:
+    thousand = plan(Estate(accounts=1, regions=5, servers=200, changes_per_day=0))
+    drs = [value for name, value in thousand.calls.items() if name.startswith(("DescribeSource", "GetReplication"))]
+    assert sum(drs) < 20
+    assert thousand.units_per_server < 500
+
+
+def test_what_it_takes_from_the_tree_is_what_the_tree_says() -> None:
+    assert rates(Rate(1, 1, 1))["sts"].per_second == facts.STS_PACE
+    assert definition()["States"]["Shards"]["MaxConcurrency"] == facts.SHARDS_AT_ONCE
+    function = template("functions.yaml")["Resources"]["DataManagementHandlerFunction"]["Properties"]
+    assert function["MemorySize"] == Estate().memory_gb * 1024
+    assert function["Timeout"] - 10 == facts.FUNCTION_S
+
+
+def test_the_command_takes_any_estate_and_refuses_one_that_cannot_be(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--accounts", "10", "--output", "json"]) == 0
+    shown: Any = json.loads(capsys.readouterr().out)
+    assert (shown["estate"]["accounts"], shown["shards"]) == (10, 1)
+    with pytest.raises(SystemExit, match="2"):
+        main(["--accounts", "-1"])
