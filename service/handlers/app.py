@@ -111,9 +111,13 @@ class App:
         """Give the tag sync's lock and last result."""
         return TagState.of(self.door, self.settings, self.now)
 
+    def note(self, report: Mapping[str, Any]) -> None:
+        """Log a report."""
+        _log.info("sync finished", extra=_summary(report))
+
     async def told(self, report: dict[str, Any]) -> dict[str, Any]:
         """Log a report, emit its metrics, and give it back."""
-        _log.info("sync finished", extra=_summary(report))
+        self.note(report)
         await emit_metrics(stream_for(self.settings.aws_lambda_function_name), report, _figures(report))
         return report
 
