@@ -154,34 +154,35 @@ class QuickTable(Table):
         if index is None or len(index.schema) != 2 or not self.range_key_attr or not asked.is_plain:  # noqa: PLR2004
             return super().query(hash_key, *args, **kwargs)
         hash_name, range_name = (key["AttributeName"] for key in index.schema)
-        return self._page(asked, self._matching(asked, hash_name, range_name), range_name)
+        return self._page(asked, self._partition(asked, hash_name, range_name), range_name)
 
-    def _matching(self, asked: _Asked, hash_name: str, range_name: str) -> list[Item]:
-        """Give the items of one hash key whose range key fits, in the order of the index."""
+    def _partition(self, asked: _Asked, hash_name: str, range_name: str) -> list[Item]:
+        """Give the items of one hash key, in the order of the index."""
         wanted = asked.hash_key_conditions[0][1]
         found: list[Item] = []
         for items in list(self.items.values()):
             for item in list(items.values()):
                 hashed, ranged = item.attrs.get(hash_name), item.attrs.get(range_name)
-                if hashed is None or ranged is None or hashed.value != wanted.value:
-                    continue  # an item without both keys is not in the index
-                if asked.range_comparison is None or ranged.compare(asked.range_comparison, asked.range_objs):
-                    found.append(item)
+                if hashed is not None and ranged is not None and hashed.value == wanted.value:
+                    found.append(item)  # an item without both keys is not in the index
         return sorted(found, key=lambda item: _order(item, range_name))
 
     def _page(self, asked: _Asked, items: list[Item], range_name: str) -> tuple[list[Item], int, dict[str, Any] | None]:
-        start, size = asked.exclusive_start_key, 0
+        start, size, comparison = asked.exclusive_start_key, 0, asked.range_comparison
         page: list[Item] = []
         if start:
             after = tuple(_plain(start[name]) for name in (range_name, self.hash_key_attr, str(self.range_key_attr)))
             items = items[bisect_right(items, after, key=lambda item: _order(item, range_name)) :]
         last = None
         for item in items:
-            size += item.__dict__.get("bytes") or item.__dict__.setdefault("bytes", item.size())
-            if len(page) == asked.limit or (page and size > RESULT_SIZE_LIMIT):
+            # As in moto, a page also ends before an item that the range key's condition would leave out.
+            measured = item.__dict__.get("bytes") or item.__dict__.setdefault("bytes", item.size())
+            if len(page) == asked.limit or (page and size + measured > RESULT_SIZE_LIMIT):
                 last = self._get_last_evaluated_key(page[-1], asked.index_name)
                 break
-            page.append(item)
+            if comparison is None or item.attrs[range_name].compare(comparison, asked.range_objs):
+                page.append(item)
+                size += measured
         shown = page if asked.filter_expression is None else [i for i in page if asked.filter_expression.expr(i)]
         names = [path[0] for path in asked.projection_expressions or ()]
         return (

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from botocore.exceptions import ClientError
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from moto.dynamodb.comparisons import get_filter_expression
 from moto.dynamodb.models import dynamodb_backends
@@ -115,6 +115,13 @@ def _pages(query: Callable[..., Any], table: Table, asked: Asked) -> Any:
 
 
 @given(things=st.lists(THINGS, max_size=25), asked=ASKED)
+@example(
+    things=[
+        Thing(number=10, version="a", colour="red", weight=1),
+        Thing(number=20, version="a", colour="red", weight=1),
+    ],
+    asked=Asked(prefix="thing-1", limit=1, names=None, heavy_only=False),
+)
 def test_quick_and_plain_give_the_same_pages(things: list[Thing], asked: Asked) -> None:
     with _table() as table:
         for thing in things:
