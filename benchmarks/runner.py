@@ -27,6 +27,7 @@ class Result:
     Attributes:
         wall_s: from start to end of its process; seconds.
         seconds: its own clock around the work, start of the process left out; one figure for each repetition.
+        cpu_seconds: CPU time of the work, likewise, of those that tell.
         cpu_s: its CPU time, user and system.
         peak_mb: its largest resident memory, or this process's own where that is larger: Linux hands it on to a child.
         calls: requests that the simulated AWS received, by "service:Operation".
@@ -42,15 +43,21 @@ class Result:
     peak_mb: float
     calls: Mapping[str, int]
     facts: Mapping[str, Any] = field(default_factory=dict)
+    cpu_seconds: tuple[float, ...] = ()
 
     def figure(self, name: str) -> float:
-        """Give a figure by name: work_s, p95_s, wall_s, cpu_s, peak_mb, <service>_calls, or a number it said.
+        """Give a figure by name.
+
+        work_s, work_cpu_s and p95_s are of the work, start_s is the rest of its process; wall_s, cpu_s and peak_mb of
+        the whole process; <service>_calls; or a number it said.
 
         Raises:
             KeyError: there is no such figure.
         """
-        if name == "work_s":
-            return percentile(self.seconds, 0.5)
+        if name in {"work_s", "work_cpu_s"}:
+            return percentile(self.seconds if name == "work_s" else self.cpu_seconds, 0.5)
+        if name == "start_s":
+            return self.wall_s - sum(self.seconds)
         if name == "p95_s":
             return percentile(self.seconds[1:] or self.seconds, 0.95)  # the first answer of a process is not warm
         if name in {"wall_s", "cpu_s", "peak_mb"}:
@@ -123,6 +130,7 @@ def _measured(scenario: Scenario, run: Run, world: World) -> Result:
             raise WorldError(f"{scenario.name}: {run.name} ended with exit code {process.returncode}\n{words}")
         answer: dict[str, Any] = json.loads(said.read())
     seconds = answer.pop("seconds", None) or [answer["durationSeconds"]]
+    cpu_seconds = answer.pop("cpu_seconds", ())
     return Result(
         scenario.name,
         run.name,
@@ -133,4 +141,5 @@ def _measured(scenario: Scenario, run: Run, world: World) -> Result:
         peak_mb=used.ru_maxrss / 1024,
         calls={f"{service}:{operation}": count for (service, operation), count in sorted(world.calls().items())},
         facts={name: value for name, value in answer.items() if isinstance(value, (int, float, str))},
+        cpu_seconds=tuple(cpu_seconds),
     )

@@ -22,6 +22,7 @@ class Target:
     Attributes:
         what: in words, with where it comes from.
         scenario, run, figure: what is measured; see `Result.figure`.
+        minus: the run whose same figure is taken away from it.
         over: the run whose same figure, or `over_figure`, is divided by it; None: the figure itself counts.
         exactly, at_most, at_least: the bound. Exact ones are counts, and hold on any machine.
     """
@@ -30,6 +31,7 @@ class Target:
     scenario: str
     run: str
     figure: str
+    minus: str | None = None
     over: str | None = None
     over_figure: str | None = None
     exactly: float | None = None
@@ -73,9 +75,10 @@ def judge(targets: Iterable[Target], results: Iterable[Result]) -> list[Judged]:
     for target in targets:
         own = by_run.get((target.scenario, target.run))
         other = by_run.get((target.scenario, target.over)) if target.over else None
-        if own is None or (target.over and other is None):
+        less = by_run.get((target.scenario, target.minus)) if target.minus else None
+        if own is None or (target.over and other is None) or (target.minus and less is None):
             continue
-        value = own.figure(target.figure)
+        value = own.figure(target.figure) - (less.figure(target.figure) if less else 0)
         if other is not None:
             value = other.figure(target.over_figure or target.figure) / value if value else float("inf")
         judged.append(Judged(target, value, target.is_met_by(value)))

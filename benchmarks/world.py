@@ -1,4 +1,7 @@
-"""A simulated AWS in another process: `drs-sync sandbox`, watched and changed through its control endpoints."""
+"""A simulated AWS in another process, watched and changed through its control endpoints.
+
+It is `drs-sync sandbox` for a declared fleet, and `benchmarks.endpoint` for an estate that is computed.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 from urllib.request import Request, urlopen
 
+from benchmarks.endpoint.estate import Estate
 from benchmarks.fleets import Fleet
 
 __all__ = ["COMMAND", "World", "WorldError", "opened"]
@@ -70,28 +74,33 @@ class World:
 
 
 @contextmanager
-def opened(fleet: Fleet) -> Iterator[World]:
-    """Start a simulated AWS with a fleet, and end it afterwards.
+def opened(fleet: Fleet | Estate) -> Iterator[World]:
+    """Start a simulated AWS with a fleet or an estate, and end it afterwards.
 
     Raises:
         WorldError: it did not come up.
     """
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "fleet.json")
-        path.write_text(json.dumps(fleet), encoding="utf-8")
         log = Path(folder, "log")
         with log.open("wb") as errors:
-            process = subprocess.Popen(
-                [COMMAND, "sandbox", "--port", "0", "--fleet", str(path)], stdout=subprocess.PIPE, stderr=errors
-            )
+            process = subprocess.Popen(_words(fleet, Path(folder)), stdout=subprocess.PIPE, stderr=errors)
         try:
             said = _first_document(process)
             if said is None:
-                raise WorldError(f"the sandbox did not come up: {log.read_text(encoding='utf-8')[-2000:]}")
+                raise WorldError(f"the simulated AWS did not come up: {log.read_text(encoding='utf-8')[-2000:]}")
             yield World(said["endpoint"], said["environment"])
         finally:
             process.terminate()
             process.communicate()
+
+
+def _words(fleet: Fleet | Estate, folder: Path) -> list[str]:
+    if isinstance(fleet, Estate):
+        size = map(str, (fleet.targets, fleet.regions, fleet.servers))
+        return [sys.executable, "-m", "benchmarks.endpoint", *size]
+    path = folder / "fleet.json"
+    path.write_text(json.dumps(fleet), encoding="utf-8")
+    return [COMMAND, "sandbox", "--port", "0", "--fleet", str(path)]
 
 
 def _first_document(process: subprocess.Popen[bytes]) -> dict[str, Any] | None:

@@ -1,9 +1,9 @@
-"""One fan-out for every sync: limited, streamed, cancellable."""
+"""One fan-out for every sync: limited, streamed, cancellable. And one thing begun before it is wanted."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TypeVar
 
 import anyio
@@ -11,7 +11,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 
 from service.errors import DrsSyncError
 
-__all__ = ["fan_out"]
+__all__ = ["ahead", "fan_out"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -37,13 +37,51 @@ async def fan_out(
             for item in source:  # shared by all workers: each item is drawn once
                 await out.send(await work(item))
 
-    try:
+    with _bare():
         async with receive, anyio.create_task_group() as tasks:
             async with send:
                 for _ in range(at_once):
                     tasks.start_soon(worker, send.clone(), queue)
             yield receive
             tasks.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def ahead(work: Callable[[], Awaitable[R]]) -> AsyncIterator[Callable[[], Awaitable[R]]]:
+    """Begin work whose result is wanted later; what is given waits for it. Leaving the block cancels it.
+
+    Raises:
+        DrsSyncError: one that `work` raised comes out where its result is waited for; nobody waiting, it is dropped.
+    """
+    outcome: list[R | DrsSyncError] = []
+    done = anyio.Event()
+
+    async def begin() -> None:
+        try:
+            outcome.append(await work())
+        except DrsSyncError as error:
+            outcome.append(error)
+        done.set()
+
+    async def result() -> R:
+        await done.wait()
+        [found] = outcome
+        if isinstance(found, DrsSyncError):
+            raise found
+        return found
+
+    with _bare():
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(begin)
+            yield result
+            tasks.cancel_scope.cancel()
+
+
+@contextmanager
+def _bare() -> Iterator[None]:
+    """Let the first error of ours out of the group that a task group makes; bugs stay in theirs."""
+    try:
+        yield
     except BaseExceptionGroup as group:
         expected, bugs = group.split(DrsSyncError)
         if expected is None or bugs is not None:

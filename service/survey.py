@@ -13,6 +13,7 @@ from service.accounts.records import Directory
 from service.aws.door import AwsDoor, Identity
 from service.aws.dynamodb import TableReader
 from service.errors import UnknownPlaceError
+from service.fanout import ahead
 from service.models import Now, Place, Shard, Trouble
 from service.regions.choose import Choice, DiscoveryPolicy, Unreadable, Why, choose
 from service.regions.rows import RegionRow
@@ -102,9 +103,10 @@ class Surveyor:
         """
         self.check_regions((*request.regions, *request.excluded_regions, *(place.region for place in request.places)))
         identity = await self._door.identity()
-        directory, troubles = await self.directory()
-        accounts = self.check_accounts(request, directory)
-        rows = await self._status.rows()
+        async with ahead(self._status.rows) as rows_read:
+            directory, troubles = await self.directory()
+            accounts = self.check_accounts(request, directory)
+            rows = await rows_read()
         choice = self._choose(request, rows, accounts, operation=operation, discover=discover, shared=shared)
         return Survey(
             identity,

@@ -1,18 +1,22 @@
-"""How the two answers that a sync spends its time on are parsed. Errors still take botocore's way.
+"""How the three answers that a sync spends its time on are parsed. Errors still take botocore's way.
 
 DynamoDB's come straight from JSON, without walking the service model for every attribute: botocore's own way takes
-5 times as long, and would add the decoding of blobs and timestamps, of which our tables have none. EC2's
-DescribeInstances is parsed by botocore, but for the few members that the inventory keeps: an instance has some sixty,
-and their timestamps alone cost more than all that is kept.
+5 times as long, and would add the decoding of blobs and timestamps, of which our tables have none. A page of
+DescribeSourceServers comes straight from JSON where that is the same as botocore's result, member by member; else
+botocore's way is taken. Of EC2's DescribeInstances only the few members are read that the inventory keeps: an instance
+has some sixty, and their timestamps alone cost more than all that is kept.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any, Final
+from xml.etree.ElementTree import Element
 
 import orjson
-from aiobotocore.parsers import AioEC2QueryParser, AioJSONParser, AioResponseParserFactory
-from botocore.model import ShapeResolver
+from aiobotocore.parsers import AioEC2QueryParser, AioJSONParser, AioResponseParserFactory, AioRestJSONParser
+from botocore.model import ListShape, MapShape, Shape, ShapeResolver, StructureShape
 from botocore.parsers import ResponseParserError
 
 __all__ = ["FastFactory"]
@@ -53,12 +57,112 @@ _INSTANCES: Final = ShapeResolver(
 ).get_shape_by_name("Result")
 
 
+def _reader(shape: Shape, namespace: str) -> Callable[[Element], Any]:
+    """Make what reads an element by a shape of structures, lists and strings; unknown elements are passed over."""
+    if isinstance(shape, StructureShape):
+        by_tag = {
+            namespace + member.serialization["name"]: (name, _reader(member, namespace))
+            for name, member in shape.members.items()
+        }
+
+        def read_structure(node: Element) -> dict[str, Any]:
+            known = ((by_tag.get(child.tag), child) for child in node)
+            return {member[0]: member[1](child) for member, child in known if member is not None}
+
+        return read_structure
+    if isinstance(shape, ListShape):
+        read_member = _reader(shape.member, namespace)
+        return lambda node: [read_member(child) for child in node]
+    return lambda node: node.text or ""
+
+
+@lru_cache(maxsize=4)
+def _instances_reader(namespace: str) -> Callable[[Element], Any]:
+    return _reader(_INSTANCES, namespace)
+
+
 class _FewMembersParser(AioEC2QueryParser):
     """Parser of EC2's protocol."""
 
     def _do_parse(self, response: dict[str, Any], shape: Any) -> dict[str, Any]:  # noqa: ANN401 - the SDK's signature
-        kept = _INSTANCES if shape is not None and shape.name == "DescribeInstancesResult" else shape
-        parsed: dict[str, Any] = super()._do_parse(response, kept)
+        parsed: dict[str, Any]
+        if shape is None or shape.name != "DescribeInstancesResult":
+            parsed = super()._do_parse(response, shape)
+            return parsed
+        root = self._parse_xml_string_to_dom(response["body"])
+        parsed = _instances_reader(root.tag[: root.tag.find("}") + 1])(root)
+        self._inject_response_metadata(root, parsed)
+        return parsed
+
+
+def _check(shape: Shape) -> Callable[[Any], bool] | None:
+    """Make what tells whether botocore would leave a JSON value as it is; None: it leaves any, save null in structures.
+
+    It does where a structure has no member that the model lacks, and no blob, timestamp or renamed member.
+    """
+    if isinstance(shape, StructureShape):
+        if any("name" in member.serialization for member in shape.members.values()):
+            return _never
+        names = frozenset(shape.members)
+        checks = {name: check for name, member in shape.members.items() if (check := _check(member)) is not None}
+        nested = frozenset(checks)
+
+        def fits(value: Any) -> bool:  # noqa: ANN401 - JSON
+            return (
+                type(value) is dict
+                and value.keys() <= names
+                and all(checks[name](value[name]) for name in value.keys() & nested)
+            )
+
+        return fits
+    if isinstance(shape, ListShape):
+        return _all_of(list, _check(shape.member), iter)
+    if isinstance(shape, MapShape):
+        return _all_of(dict, _check(shape.value), dict.values)
+    return _never if shape.type_name in {"blob", "timestamp"} else None
+
+
+def _never(_: object) -> bool:
+    return False
+
+
+def _all_of(
+    kind: type, check: Callable[[Any], bool] | None, members: Callable[[Any], Iterable[Any]]
+) -> Callable[[Any], bool]:
+    if check is None:
+        return lambda value: type(value) is kind
+    return lambda value: type(value) is kind and all(map(check, members(value)))
+
+
+_CHECKS: Final[dict[str, Callable[[Any], bool] | None]] = {}  # of the one service model that the SDK brings
+
+
+def page_as_it_is(body: bytes, shape: Shape) -> dict[str, Any] | None:
+    """Parse a JSON body without its model, if botocore's result would be the same; None: take botocore's way.
+
+    The word null anywhere leads there too: botocore drops such members.
+    """
+    if b"null" in body:
+        return None
+    if shape.name not in _CHECKS:
+        _CHECKS[shape.name] = _check(shape)
+    try:
+        page: dict[str, Any] = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None  # Python's own parser takes more, such as half a surrogate pair
+    check = _CHECKS[shape.name]
+    return page if check is not None and check(page) else None
+
+
+class _DirectPageParser(AioRestJSONParser):
+    """Parser of the REST JSON protocol, which DRS speaks."""
+
+    def _do_parse(self, response: dict[str, Any], shape: Any) -> dict[str, Any]:  # noqa: ANN401 - the SDK's signature
+        if shape is not None and shape.name == "DescribeSourceServersResponse":
+            page = page_as_it_is(response["body"], shape)
+            if page is not None:
+                return {"ResponseMetadata": self._populate_response_metadata(response), **page}
+        parsed: dict[str, Any] = super()._do_parse(response, shape)
         return parsed
 
 
@@ -79,5 +183,5 @@ class FastFactory(AioResponseParserFactory):
 
     def create_parser(self, protocol_name: str) -> Any:  # noqa: ANN401 - SDK parsers have no static type
         """Give the parser of a protocol."""
-        own = {"json": _PlainJsonParser, "ec2": _FewMembersParser}.get(protocol_name)
+        own = {"json": _PlainJsonParser, "ec2": _FewMembersParser, "rest-json": _DirectPageParser}.get(protocol_name)
         return own(**self._defaults) if own else super().create_parser(protocol_name)

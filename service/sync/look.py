@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 from datetime import timedelta
 from typing import Any
 
 from service.aws.drs import DrsReads
 from service.errors import AwsError
-from service.fanout import fan_out
+from service.fanout import ahead, fan_out
 from service.inventory.history import absence
 from service.inventory.lineage import names_of
 from service.inventory.servers import build_item, content_hash, instance_facts, parse_server
@@ -48,7 +48,7 @@ class Look:
             AwsError: the listing, or the inventory table, broke off. What was written before stays; nothing is removed.
         """
         try:
-            await self._list()
+            await self._list(had_servers=had_servers)
         except AwsError as error:
             if (
                 error.verdict.status is not RegionStatus.NOT_INITIALIZED
@@ -58,19 +58,26 @@ class Look:
                 raise
             self.seen.uninitialized = True  # a complete answer: nothing is there
             if had_servers:
-                self._held = await self._tools.inventory.held(self.place, partition=self._tools.partition)
+                self._held = await self._read_held()
         else:
             self.seen.listed_completely = True
         await self._remove_absent()
         self.seen.settled = True
         await self._origins.finish()
 
-    async def _list(self) -> None:
-        async with aclosing(self._drs.source_servers(self.place.region)) as pages:
+    async def _list(self, *, had_servers: bool) -> None:
+        # Where there is something to compare with, it is read while DRS takes its time.
+        async with (
+            ahead(self._read_held) if had_servers else nullcontext(self._read_held) as held,
+            aclosing(self._drs.source_servers(self.place.region)) as pages,
+        ):
             async for page in pages:
                 if self._held is None:
-                    self._held = await self._tools.inventory.held(self.place, partition=self._tools.partition)
+                    self._held = await held()
                 await self._take_in(page)
+
+    async def _read_held(self) -> dict[ItemKey, Held]:
+        return await self._tools.inventory.held(self.place, partition=self._tools.partition)
 
     async def _take_in(self, page: Sequence[Mapping[str, Any]]) -> None:
         rows = self._read(page)

@@ -1,21 +1,28 @@
-"""The few members that are parsed of EC2's answer are, each of them, what botocore's own way gives."""
+"""What is parsed the short way - EC2's few members, a page of DRS - is what botocore's own way gives."""
 
 from __future__ import annotations
 
+import json
+from functools import cache
 from typing import Any
+from xml.sax.saxutils import escape
 
 import boto3
 import botocore.session
 import pytest
-from botocore.model import ListShape, Shape, StructureShape
+from aiobotocore.parsers import AioResponseParserFactory
+from botocore.model import ListShape, MapShape, Shape, StructureShape
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from service.aws.door import AwsDoor
-from service.aws.parsing import _INSTANCES
+from service.aws.parsing import _INSTANCES, FastFactory, page_as_it_is
 from service.handlers.app import utc_now
 from service.settings import Settings
 from tests.support.estate import Estate
 
 
+@cache
 def _model() -> Any:
     ec2 = botocore.session.get_session().get_service_model("ec2")
     return ec2.operation_model("DescribeInstances").output_shape
@@ -72,3 +79,105 @@ async def test_an_answer_is_botocores_own_but_for_what_nobody_asks_for(params: d
     ours.pop("ResponseMetadata")
     assert ours == _kept(_INSTANCES, theirs)
     assert bool(ours["Reservations"]) == ("Filters" not in params)
+
+
+# ---- DescribeInstances, element by element, against botocore's parser with its whole model
+
+_TEXT = st.text(st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="\ufffe\uffff"), max_size=8)
+
+
+def _xml(shape: Shape) -> st.SearchStrategy[str]:
+    """Draw the inside of an element: members in any order, some missing, strangers between them."""
+    if isinstance(shape, StructureShape):
+        members = [_element(member.serialization["name"], _xml(member)) for member in shape.members.values()]
+        stranger = st.sampled_from(["<reason/>", "<launchTime>2026-01-04T08:01:55.000Z</launchTime>", "\n  "])
+        some = st.lists(st.sampled_from(range(len(members))), unique=True).flatmap(
+            lambda chosen: st.tuples(*(members[each] for each in chosen))
+        )
+        return st.tuples(some, stranger).map(lambda drawn: "".join(drawn[0]) + drawn[1])
+    if isinstance(shape, ListShape):
+        return st.lists(_element("item", _xml(shape.member)), max_size=2).map("".join)
+    return _TEXT.map(escape)
+
+
+def _element(name: str, inside: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    return inside.map(lambda text: f"<{name}>{text}</{name}>")
+
+
+@given(inside=_xml(_INSTANCES), namespace=st.sampled_from(["", ' xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"']))
+async def test_instances_are_read_as_botocore_reads_them(inside: str, namespace: str) -> None:
+    body = f"<DescribeInstancesResponse{namespace}><requestId>r</requestId>{inside}</DescribeInstancesResponse>"
+    response = {"status_code": 200, "headers": {}, "body": body.encode()}
+    ours = await FastFactory().create_parser("ec2").parse(response, _model())
+    theirs = await AioResponseParserFactory().create_parser("ec2").parse(response, _model())
+    assert ours.pop("ResponseMetadata") == theirs.pop("ResponseMetadata")
+    assert ours == _kept(_INSTANCES, theirs)
+
+
+# ---- DescribeSourceServers: botocore's own result, whatever the body
+
+_PAGE = botocore.session.get_session().get_service_model("drs").operation_model("DescribeSourceServers").output_shape
+_ODD: st.SearchStrategy[Any] = st.one_of(st.none(), st.booleans(), _TEXT, st.just([]), st.just({}), st.floats(0, 9))
+
+
+def _json(shape: Shape, *, odd: bool) -> st.SearchStrategy[Any]:
+    """Draw a value of a shape; an odd one also has members the model lacks, nulls, and values of other types."""
+    usual: st.SearchStrategy[Any]
+    if isinstance(shape, StructureShape):
+        members = {name: _json(member, odd=odd) for name, member in shape.members.items()}
+        usual = st.fixed_dictionaries({}, optional={**members, **({"addedLater": _ODD} if odd else {})})
+    elif isinstance(shape, ListShape):
+        usual = st.lists(_json(shape.member, odd=odd), max_size=2)
+    elif isinstance(shape, MapShape):
+        usual = st.dictionaries(_TEXT, _json(shape.value, odd=odd), max_size=3)
+    else:
+        scalars: dict[str, st.SearchStrategy[Any]] = {"long": st.integers(0, 2**50), "boolean": st.booleans()}
+        usual = scalars.get(shape.type_name, _TEXT)
+    return st.one_of(usual, usual, usual, _ODD) if odd else usual
+
+
+async def _outcome(factory: AioResponseParserFactory, body: bytes) -> Any:
+    response = {"status_code": 200, "headers": {"x-amzn-requestid": "r"}, "body": body}
+    try:
+        return await factory.create_parser("rest-json").parse(response, _PAGE)
+    except Exception as error:  # noqa: BLE001 - whatever botocore raises is what we raise
+        return type(error)
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(_json(_PAGE, odd=False))
+async def test_a_page_of_the_model_is_taken_as_it_is(page: Any) -> None:
+    body = json.dumps(page).encode()
+    assert page_as_it_is(body, _PAGE) == (None if b"null" in body else page)
+    assert await _outcome(FastFactory(), body) == await _outcome(AioResponseParserFactory(), body)
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(_json(_PAGE, odd=True))
+async def test_an_odd_page_is_what_botocore_makes_of_it(page: Any) -> None:
+    body = json.dumps(page).encode()
+    assert await _outcome(FastFactory(), body) == await _outcome(AioResponseParserFactory(), body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'"items"',
+        b'{"items": 3}',
+        b'{"items": {}}',
+        b'{"items": [null]}',
+        b'{"items": [[]]}',
+        b'{"items": [], "nextToken": null}',
+        b'{"items": [{"tags": {"a": null}}]}',
+        b'{"items": [{"tags": []}]}',
+        b'{"items": [{"sourceServerID": "\\ud800"}]}',
+        b'{"items": [{"sourceServerID": "s-1", "isNew": true}]}',
+        b'{"items": [{"dataReplicationInfo": {"replicatedDisks": [{"totalStorageBytes": 1e30}]}}]}',
+        b'{"items": [], "items": [{"arn": "a"}]}',
+    ],
+)
+async def test_a_body_that_is_odd_as_a_whole_is_what_botocore_makes_of_it(body: bytes) -> None:
+    assert await _outcome(FastFactory(), body) == await _outcome(AioResponseParserFactory(), body)

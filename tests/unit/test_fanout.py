@@ -10,7 +10,7 @@ import anyio.lowlevel
 import pytest
 
 from service.errors import AwsError, ConfigurationError
-from service.fanout import fan_out
+from service.fanout import ahead, fan_out
 from service.models import Call
 
 DENIED = AwsError("AccessDenied", "no", Call("sts", "AssumeRole", "111122223333", "us-east-1"))
@@ -186,3 +186,68 @@ async def test_a_deadline_from_outside_ends_it() -> None:
         async with fan_out(range(3), work, at_once=2) as results:
             assert [each async for each in results] == []
     assert scope.cancelled_caught
+
+
+async def test_what_is_begun_ahead_runs_while_other_things_happen() -> None:
+    going, wanted = anyio.Event(), anyio.Event()
+
+    async def work() -> int:
+        going.set()
+        await wanted.wait()
+        return 7
+
+    async with ahead(work) as result:
+        await going.wait()  # it began, though nobody has asked for it
+        wanted.set()
+        assert await result() == 7
+        assert await result() == 7  # as often as one likes
+
+
+@pytest.mark.parametrize("error", [DENIED, ConfigurationError("no")])
+async def test_an_error_of_work_ahead_shows_where_it_is_waited_for(error: Exception) -> None:
+    reached = False
+
+    async def use() -> None:
+        nonlocal reached
+        async with ahead(lambda: fail_with(error)) as result:
+            await anyio.lowlevel.checkpoint()
+            reached = True
+            await result()
+
+    with pytest.raises(type(error)) as raised:
+        await use()
+    assert reached
+    assert raised.value is error
+
+
+async def test_an_error_of_work_ahead_that_nobody_waits_for_is_dropped() -> None:
+    async with ahead(lambda: fail_with(DENIED)):
+        await anyio.lowlevel.checkpoint()
+
+
+async def test_leaving_early_cancels_what_was_begun_ahead() -> None:
+    cancelled = False
+
+    async def work() -> None:
+        nonlocal cancelled
+        try:
+            await anyio.sleep_forever()
+        finally:
+            cancelled = True
+
+    async def use() -> None:
+        async with ahead(work):
+            await anyio.lowlevel.checkpoint()
+            raise DENIED
+
+    with pytest.raises(AwsError) as raised:
+        await use()
+    assert raised.value is DENIED
+    assert cancelled
+
+
+async def test_a_bug_in_work_ahead_is_not_hidden() -> None:
+    with pytest.raises(BaseExceptionGroup) as raised:
+        async with ahead(lambda: fail_with(ValueError("a bug"))):
+            await anyio.sleep_forever()
+    assert raised.group_contains(ValueError)

@@ -1,0 +1,47 @@
+"""The engine, warm: the same sync several times in one process, as a function's process does it."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import time
+from typing import Any
+
+from service.handlers.app import App, open_app
+from service.handlers.host import tune_collector
+from service.settings import load_settings
+from service.survey import Request
+
+
+async def _work(job: str, times: int) -> dict[str, Any]:
+    seconds, cpu_seconds, report = list[float](), list[float](), dict[str, Any]()
+    async with open_app(load_settings()) as app:
+        for _ in range(times):
+            began, cpu = time.perf_counter(), time.process_time()
+            report = await _JOBS[job](app, Request())
+            seconds.append(time.perf_counter() - began)
+            cpu_seconds.append(time.process_time() - cpu)
+    told = {name: value for name, value in report.items() if isinstance(value, int | float | str)}
+    return {**told, "seconds": seconds, "cpu_seconds": cpu_seconds}
+
+
+_JOBS = {
+    "inventory": App.sync_inventory,
+    "staging": App.sync_staging,
+    "tags": App.sync_tags,
+}
+
+
+def main() -> None:
+    """Do the job some times; print wall and CPU seconds of each, and what the last report said."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("job", choices=list(_JOBS))
+    parser.add_argument("--times", type=int, default=5)
+    asked = parser.parse_args()
+    tune_collector()
+    print(json.dumps(asyncio.run(_work(asked.job, asked.times))))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""What a process costs before and around its work: imports, an invocation, the first calls to many regions."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Final
+
+_BASELINE: Final = "import aiobotocore.session, aws_embedded_metrics, anyio, pydantic; from pydantic import BaseModel"
+_HANDLER: Final = "import service.handlers.data_management"
+
+
+def _import_seconds(statement: str) -> float:
+    """Run a statement in a new interpreter; give the CPU it took beside an interpreter that does nothing."""
+
+    def cpu(code: str) -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, "-c", code], check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    return cpu(statement) - cpu("pass")
+
+
+def imports(times: int) -> dict[str, Any]:
+    """Import the handler and, in turn, the libraries that it cannot do without."""
+    pairs = [(_import_seconds(_HANDLER), _import_seconds(_BASELINE)) for _ in range(times)]
+    handler, baseline = (sorted(each[side] for each in pairs)[times // 2] for side in (0, 1))
+    return {"seconds": [each[0] for each in pairs], "over_libraries": handler / baseline}
+
+
+def invocation(times: int) -> dict[str, Any]:
+    """Invoke a warm function that makes one small call, and make the same call beside it."""
+    from service.handlers.app import App  # noqa: PLC0415
+    from service.handlers.data_management import host, lambda_handler  # noqa: PLC0415 - counts towards the first
+
+    async def call(app: App) -> None:
+        await app.tag_state().last()
+
+    def timed(work: Callable[[], object]) -> float:
+        began = time.perf_counter()
+        work()
+        return time.perf_counter() - began
+
+    event = {"operation": "get_last_tag_sync_status"}
+
+    async def many(app: App) -> list[float]:
+        found = []
+        for _ in range(times):
+            began = time.perf_counter()
+            await call(app)
+            found.append(time.perf_counter() - began)
+        return found
+
+    lambda_handler(event, None)
+    invoked = sorted(timed(lambda: lambda_handler(event, None)) for _ in range(times))
+    alone = sorted(host.run(many))
+    return {"seconds": invoked, "overhead_ms": 1000 * (invoked[times // 2] - alone[times // 2])}
+
+
+def first_calls(times: int) -> dict[str, Any]:  # noqa: ARG001 - there is one first time
+    """Make the first call to DRS of 28 regions in five accounts; tell CPU, memory and how long the loop was held."""
+    return asyncio.run(_first_calls())
+
+
+async def _first_calls() -> dict[str, Any]:
+    import anyio  # noqa: PLC0415
+
+    from service.aws.door import AwsDoor  # noqa: PLC0415
+    from service.settings import load_settings  # noqa: PLC0415
+
+    longest = 0.0
+
+    async def watch() -> None:
+        nonlocal longest
+        while True:
+            at = time.perf_counter()
+            await asyncio.sleep(0)
+            longest = max(longest, time.perf_counter() - at)
+
+    settings = load_settings()
+    async with AwsDoor(settings, lambda: datetime.now(UTC)) as door:
+        await door.identity()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(watch)
+            await asyncio.sleep(0.05)
+            longest, memory, cpu, began = 0.0, _resident_mb(), time.process_time(), time.perf_counter()
+            async with anyio.create_task_group() as calls:
+                for _ in range(5):
+                    for region in settings.drs_regions:
+                        calls.start_soon(_call, door, region)
+            seconds, used = time.perf_counter() - began, time.process_time() - cpu
+            tasks.cancel_scope.cancel()
+    return {
+        "seconds": [seconds],
+        "cpu_seconds": [used],
+        "grown_mb": _resident_mb() - memory,
+        "held_ms": 1000 * longest,
+    }
+
+
+async def _call(door: Any, region: str) -> None:  # noqa: ANN401 - the door
+    from service.errors import AwsError  # noqa: PLC0415
+
+    try:
+        await door.hub().call("drs", "DescribeSourceServers", {}, region=region)
+    except AwsError as error:
+        if error.code != "UninitializedAccountException":
+            raise
+
+
+def _resident_mb() -> float:
+    with open("/proc/self/status", encoding="ascii") as status:  # noqa: PTH123 - a pseudo file
+        [line] = [each for each in status if each.startswith("VmRSS:")]
+    return int(line.split()[1]) / 1024
+
+
+def main() -> None:
+    """Do one of the jobs; print its figures."""
+    jobs = {"imports": imports, "invocation": invocation, "first_calls": first_calls}
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("job", choices=list(jobs))
+    parser.add_argument("--times", type=int, default=1)
+    asked = parser.parse_args()
+    print(json.dumps(jobs[asked.job](asked.times)))
+
+
+if __name__ == "__main__":
+    main()

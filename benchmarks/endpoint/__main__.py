@@ -1,0 +1,197 @@
+"""`python -m benchmarks.endpoint TARGETS REGIONS SERVERS`: serves the estate on loopback until it is told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import re
+import sys
+from collections import Counter
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+import orjson
+from aiohttp import web
+
+from benchmarks.endpoint.estate import Estate, instance, record
+from benchmarks.endpoint.tables import Tables, TablesError
+from service.models import Place
+
+_SCOPE: Final = re.compile(r"Credential=([^/]+)/\d{8}/([^/]+)/([^/]+)/aws4_request")
+_HUB: Final = "999900001111"
+_HUB_KEY: Final = "AKIABENCHHUB00000000"
+_MOST_BODY: Final = 16 * 1024 * 1024
+
+
+class Endpoint:
+    """One estate behind one port. An assumed session's access key names its account; signatures are not checked."""
+
+    def __init__(self, estate: Estate) -> None:
+        self._estate = estate
+        self._tables = Tables(estate, datetime.now(UTC))
+        self._calls: Counter[tuple[str, str]] = Counter()
+        self._latency_s: dict[str, float] = {}
+        self._servers = lru_cache(maxsize=16)(self._render_servers)
+        self._instances = lru_cache(maxsize=16)(_render_instances)
+
+    def application(self) -> web.Application:
+        """Make the web application."""
+        app = web.Application(client_max_size=_MOST_BODY)
+        app.router.add_route("GET", "/sandbox/calls", self._tell_calls)
+        app.router.add_route("DELETE", "/sandbox/calls", self._forget_calls)
+        app.router.add_route("PUT", "/sandbox/faults", self._set_faults)
+        app.router.add_route("*", "/{path:.*}", self._answer)
+        return app
+
+    async def _tell_calls(self, _: web.Request) -> web.Response:
+        calls = [{"service": s, "operation": o, "count": n} for (s, o), n in self._calls.items()]
+        return web.json_response({"calls": calls})
+
+    async def _forget_calls(self, request: web.Request) -> web.Response:
+        self._calls.clear()
+        return await self._tell_calls(request)
+
+    async def _set_faults(self, request: web.Request) -> web.Response:
+        faults = await request.json()
+        self._latency_s = {service: each / 1000 for service, each in faults.get("latency_ms", {}).items()}
+        return web.json_response(faults)
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        body = await request.read()
+        found = _SCOPE.search(request.headers.get("Authorization", ""))
+        if found is None:
+            return web.json_response({"message": "unsigned"}, status=403)
+        key, region, service = found.groups()
+        place = Place(_HUB if key == _HUB_KEY else key[-12:], region)
+        await asyncio.sleep(self._latency_s.get(service, 0.0))
+        answer: web.Response = getattr(self, f"_{service}")(request, place, body)
+        return answer
+
+    def _sts(self, _: web.Request, place: Place, body: bytes) -> web.Response:
+        form = {name: values[0] for name, values in parse_qs(body.decode()).items()}
+        self._calls["sts", form["Action"]] += 1
+        if form["Action"] == "AssumeRole":
+            account = form["RoleArn"].split(":")[4]
+            result = (
+                f"<Credentials><AccessKeyId>ASIA{account}</AccessKeyId><SecretAccessKey>bench</SecretAccessKey>"
+                f"<SessionToken>{account}</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>"
+            )
+        else:
+            result = f"<Account>{place.account_id}</Account><Arn>arn:aws:iam::{place.account_id}:user/bench</Arn>"
+        return _xml(
+            f'<{form["Action"]}Response xmlns="https://sts.amazonaws.com/doc/2011-06-15/">'
+            f"<{form['Action']}Result>{result}</{form['Action']}Result></{form['Action']}Response>"
+        )
+
+    def _drs(self, request: web.Request, place: Place, body: bytes) -> web.Response:
+        operation = request.path.strip("/")
+        self._calls["drs", operation] += 1
+        if not self._estate.numbers(place):
+            return _refusal(400, "UninitializedAccountException", "Account not initialized")
+        if operation != "DescribeSourceServers":
+            return _refusal(400, "ValidationException", f"{operation} is not answered here")
+        asked = orjson.loads(body or b"{}")
+        answer = self._servers(place, int(asked.get("nextToken") or 0), int(asked.get("maxResults", 100)))
+        return web.Response(body=answer, content_type="application/json")
+
+    def _render_servers(self, place: Place, start: int, size: int) -> bytes:
+        numbers = self._estate.numbers(place)
+        answer: dict[str, Any] = {"items": [record(place, number) for number in numbers[start : start + size]]}
+        if start + size < len(numbers):
+            answer["nextToken"] = str(start + size)
+        return orjson.dumps(answer)
+
+    def _ec2(self, _: web.Request, _place: Place, body: bytes) -> web.Response:
+        form = parse_qs(body.decode())
+        self._calls["ec2", form["Action"][0]] += 1
+        ids = [values[0] for values in form.values() if values[0].startswith("i-")]
+        return _xml(self._instances(tuple(ids)))
+
+    def _dynamodb(self, request: web.Request, _place: Place, body: bytes) -> web.Response:
+        operation = request.headers["X-Amz-Target"].rpartition(".")[2]
+        self._calls["dynamodb", operation] += 1
+        try:
+            answer = self._tables.answer(operation, orjson.loads(body))
+        except TablesError as error:
+            return _refusal(400, "ValidationException", str(error))
+        return web.Response(body=answer, content_type="application/x-amz-json-1.0")
+
+
+def _refusal(status: int, code: str, message: str) -> web.Response:
+    return web.json_response({"__type": code, "message": message}, status=status, headers={"x-amzn-ErrorType": code})
+
+
+def _xml(text: str) -> web.Response:
+    return web.Response(text=text, content_type="text/xml")
+
+
+def _render_instances(ids: tuple[str, ...]) -> str:
+    items = "".join(map(_render_instance, ids))
+    head = '<DescribeInstancesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><reservationSet>'
+    return f"{head}{items}</reservationSet></DescribeInstancesResponse>"
+
+
+def _render_instance(instance_id: str) -> str:
+    known = instance(instance_id)
+    tags = "".join(f"<item><key>{tag['Key']}</key><value>{tag['Value']}</value></item>" for tag in known["Tags"])
+    groups = "".join(f"<item><groupId>{group['GroupId']}</groupId></item>" for group in known["SecurityGroups"])
+    return (
+        f"<item><reservationId>r-{instance_id[2:]}</reservationId><ownerId>{instance_id[2:14]}</ownerId><instancesSet>"
+        f"<item><instanceId>{instance_id}</instanceId><imageId>ami-0abcdef1234567890</imageId>{_REST}"
+        f"<subnetId>{known['SubnetId']}</subnetId><vpcId>{known['VpcId']}</vpcId>"
+        f"<privateIpAddress>{known['PrivateIpAddress']}</privateIpAddress><groupSet>{groups}</groupSet>"
+        f"<iamInstanceProfile><arn>{known['IamInstanceProfile']['Arn']}</arn></iamInstanceProfile>"
+        f"<tagSet>{tags}</tagSet></item></instancesSet></item>"
+    )
+
+
+# What else EC2 tells of an instance, which the inventory does not keep; about as much as the API's own example.
+_REST: Final = (
+    "<instanceState><code>16</code><name>running</name></instanceState><privateDnsName>ip-10-0-4-21.ec2.internal"
+    "</privateDnsName><dnsName/><reason/><keyName>ops</keyName><amiLaunchIndex>0</amiLaunchIndex><productCodes/>"
+    "<instanceType>m6i.xlarge</instanceType><launchTime>2026-01-04T08:01:55.000Z</launchTime><placement>"
+    "<availabilityZone>us-east-1a</availabilityZone><groupName/><tenancy>default</tenancy></placement><monitoring>"
+    "<state>disabled</state></monitoring><sourceDestCheck>true</sourceDestCheck><architecture>x86_64</architecture>"
+    "<rootDeviceType>ebs</rootDeviceType><rootDeviceName>/dev/xvda</rootDeviceName><blockDeviceMapping><item>"
+    "<deviceName>/dev/xvda</deviceName><ebs><volumeId>vol-1234567890abcdef0</volumeId><status>attached</status>"
+    "<attachTime>2026-01-04T08:01:56.000Z</attachTime><deleteOnTermination>true</deleteOnTermination></ebs></item>"
+    "</blockDeviceMapping><virtualizationType>hvm</virtualizationType><hypervisor>xen</hypervisor>"
+    "<networkInterfaceSet><item><networkInterfaceId>eni-1234567890abcdef0</networkInterfaceId><status>in-use</status>"
+    "<macAddress>0e:1f:2a:3b:4c:5d</macAddress><privateDnsName>ip-10-0-4-21.ec2.internal</privateDnsName>"
+    "<sourceDestCheck>true</sourceDestCheck><attachment><attachmentId>eni-attach-1</attachmentId><deviceIndex>0"
+    "</deviceIndex><status>attached</status></attachment></item></networkInterfaceSet><ebsOptimized>true</ebsOptimized>"
+)
+
+
+async def _serve(estate: Estate) -> None:
+    runner = web.AppRunner(Endpoint(estate).application(), access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0, backlog=512)
+    await site.start()
+    endpoint = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    environment = {
+        **Tables.environment,
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": _HUB_KEY,
+        "AWS_SECRET_ACCESS_KEY": "bench",
+    }
+    sys.stdout.write(json.dumps({"endpoint": endpoint, "environment": environment}, indent=1) + "\n")
+    sys.stdout.flush()
+    await asyncio.Event().wait()
+
+
+def main() -> None:
+    """Serve."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.endpoint", description=__doc__)
+    for name in ("targets", "regions", "servers"):
+        parser.add_argument(name, type=int)
+    asked = parser.parse_args()
+    asyncio.run(_serve(Estate(asked.targets, asked.regions, asked.servers)))
+
+
+if __name__ == "__main__":
+    main()

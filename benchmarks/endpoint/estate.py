@@ -1,0 +1,158 @@
+"""An estate that is computed where it is asked for: any number of accounts, all alike, none of them stored.
+
+Record and instance are written after the examples of the API references. What the inventory holds of a server is
+what the engine would have left there: so a sync finds nothing new, which is its steady state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from service.inventory.lineage import names_of
+from service.inventory.servers import SourceServer, build_item, content_hash, instance_facts, parse_server
+from service.models import Place, iso
+
+__all__ = ["ROLE", "Estate"]
+
+ROLE: Final = "DRSOrchestrationRole"
+_REGIONS: Final = ("us-west-2", "eu-west-1", "us-east-2", "eu-central-1", "ap-southeast-2")
+_ORIGIN: Final = "us-east-1"
+_FIRST_ACCOUNT: Final = 200_000_000_000
+_PER_REGION: Final = 10_000  # numbers of servers, so that an instance id tells region and server
+
+
+@dataclass(frozen=True, slots=True)
+class Estate:
+    """So many target accounts, each with so many servers in each of so many regions (at most five)."""
+
+    targets: int
+    regions: int
+    servers: int
+
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        """The target accounts."""
+        return tuple(str(_FIRST_ACCOUNT + number) for number in range(self.targets))
+
+    def numbers(self, place: Place) -> range:
+        """Number the servers of a place; none where there are none."""
+        if place.region not in _REGIONS[: self.regions] or place.account_id not in self.accounts:
+            return range(0)
+        first = _REGIONS.index(place.region) * _PER_REGION
+        return range(first, first + self.servers)
+
+
+def record(place: Place, number: int) -> dict[str, Any]:
+    """Give a server as DescribeSourceServers shows it."""
+    tail = f"{place.account_id}{number:05}"
+    return {
+        "sourceServerID": f"s-{tail}",
+        "arn": f"arn:aws:drs:{place.region}:{place.account_id}:source-server/s-{tail}",
+        "agentVersion": "6.21.0.2024.197.1043",
+        "tags": {"Name": f"srv-{number}", "Tier": "app", "Owner": "payments"},
+        "replicationDirection": "FAILOVER",
+        "lastLaunchResult": "NOT_STARTED",
+        "sourceNetworkID": f"sn-{place.account_id}",
+        "stagingArea": {"status": "NOT_EXTENDED", "stagingAccountID": place.account_id},
+        "sourceCloudProperties": {
+            "originAccountID": place.account_id,
+            "originRegion": _ORIGIN,
+            "originAvailabilityZone": f"{_ORIGIN}a",
+        },
+        "dataReplicationInfo": {
+            "dataReplicationState": "CONTINUOUS",
+            "lagDuration": "PT4S",
+            "stagingAvailabilityZone": f"{place.region}b",
+            "dataReplicationInitiation": {
+                "startDateTime": "2026-01-04T09:00:00.000Z",
+                "steps": [{"name": name, "status": "SUCCEEDED"} for name in _STEPS],
+            },
+            "replicatedDisks": [_disk(name) for name in ("/dev/nvme0n1", "/dev/nvme1n1")],
+        },
+        "lifeCycle": {
+            "addedToServiceDateTime": "2026-01-04T08:59:11.402Z",
+            "firstByteDateTime": "2026-01-04T09:12:44.000Z",
+            "elapsedReplicationDuration": "P322DT3H21M9.512S",
+            "lastSeenByServiceDateTime": "2026-11-22T11:34:53.114Z",
+        },
+        "sourceProperties": {
+            "lastUpdatedDateTime": "2026-11-22T06:00:12.000Z",
+            "recommendedInstanceType": "m6i.xlarge",
+            "supportsNitroInstances": True,
+            "ramBytes": 16777216000,
+            "os": {"fullString": "Linux version 6.1.112-122.189.amzn2023.x86_64"},
+            "identificationHints": {
+                "awsInstanceID": f"i-{tail}",
+                "hostname": f"ip-10-{number % 250}-4-21",
+                "fqdn": f"srv-{number}.{place.account_id}.example.internal",
+            },
+            "cpus": [{"cores": 2, "modelName": "Intel(R) Xeon(R) Platinum 8375C CPU @ 2.90GHz"}] * 2,
+            "disks": [{"deviceName": name, "bytes": 34359738368} for name in ("/dev/nvme0n1", "/dev/nvme1n1")],
+            "networkInterfaces": [
+                {"macAddress": "0e:1f:2a:3b:4c:5d", "ips": [f"10.{number % 250}.4.21"], "isPrimary": True}
+            ],
+        },
+    }
+
+
+_STEPS: Final = (
+    "WAIT",
+    "CREATE_SECURITY_GROUP",
+    "LAUNCH_REPLICATION_SERVER",
+    "BOOT_REPLICATION_SERVER",
+    "AUTHENTICATE_WITH_SERVICE",
+    "DOWNLOAD_REPLICATION_SOFTWARE",
+    "CREATE_STAGING_DISKS",
+    "ATTACH_STAGING_DISKS",
+    "PAIR_REPLICATION_SERVER_WITH_AGENT",
+    "CONNECT_AGENT_TO_REPLICATION_SERVER",
+    "START_DATA_TRANSFER",
+)
+
+
+def _disk(name: str) -> dict[str, Any]:
+    return {
+        "deviceName": name,
+        "totalStorageBytes": 34359738368,
+        "replicatedStorageBytes": 34359738368,
+        "rescannedStorageBytes": 0,
+        "backloggedStorageBytes": 0,
+        "volumeStatus": "REGULAR",
+    }
+
+
+def instance(instance_id: str) -> dict[str, Any]:
+    """Give what the inventory keeps of an instance, in the shape of DescribeInstances; its id says all."""
+    account, number = instance_id[2:14], int(instance_id[14:])
+    return {
+        "InstanceId": instance_id,
+        "VpcId": f"vpc-{account}",
+        "SubnetId": f"subnet-{account}",
+        "PrivateIpAddress": f"10.{number % 250}.4.21",
+        "SecurityGroups": [{"GroupId": f"sg-{account}"}],
+        "IamInstanceProfile": {"Arn": f"arn:aws:iam::{account}:instance-profile/app"},
+        "Tags": [
+            {"Key": key, "Value": f"{key} of {number}"} for key in ("Name", "CostCentre", "Environment", "Backup")
+        ],
+    }
+
+
+def held(place: Place, number: int, *, since: datetime) -> dict[str, Any]:
+    """Give the inventory item of a server as the engine writes it, its topology complete."""
+    found: Mapping[str, Any] = record(place, number)
+    server = parse_server(found)
+    assert isinstance(server, SourceServer)  # noqa: S101 - it is ours
+    facts = instance_facts(instance(server.instance_id or ""))
+    original = {
+        "topologyComplete": True,
+        "topologyLastUpdated": iso(since),
+        "originalSourceRegion": _ORIGIN,
+        "originalAccountId": place.account_id,
+        "lineageArn": server.lineage,
+        "lineageNames": list(names_of(server)),
+    }
+    digest = content_hash(found, server, facts)
+    return build_item(found, server, facts, place, digest=digest, synced_at=since, written_at=since, original=original)

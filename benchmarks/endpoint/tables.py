@@ -1,0 +1,124 @@
+"""DynamoDB as far as an inventory sync in its steady state, and the floor beside it, ask for it.
+
+Accounts are computed. The status table is kept and obeys the updates. The inventory holds what the engine left, and
+takes writes without keeping them, so that every run finds the same. What is not understood is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any, Final
+
+import orjson
+
+from benchmarks.endpoint.estate import ROLE, Estate, held
+from service.aws.dynamodb import encode
+from service.models import Place
+
+__all__ = ["Tables", "TablesError"]
+
+ACCOUNTS: Final = "bench-target-accounts"
+INVENTORY: Final = "bench-source-server-inventory"
+STATUS: Final = "bench-drs-region-status"
+_PREFIX: Final = re.compile(r"arn:aws:drs:[a-z0-9-]+:(\d{12}):source-server/")
+_ACCOUNT: Final = re.compile(r"\d{12}")
+_SETS: Final = re.compile(r"(#?\w+)\s*=\s*(:\w+)")
+
+Body = Mapping[str, Any]
+
+
+class TablesError(ValueError):
+    """A request of a kind that is not answered here."""
+
+
+class Tables:
+    """The three tables of one estate."""
+
+    environment: Final[Mapping[str, str]] = MappingProxyType(
+        {
+            "TARGET_ACCOUNTS_TABLE": ACCOUNTS,
+            "SOURCE_SERVER_INVENTORY_TABLE": INVENTORY,
+            "DRS_REGION_STATUS_TABLE": STATUS,
+        }
+    )
+
+    def __init__(self, estate: Estate, since: datetime) -> None:
+        self._estate = estate
+        self._since = since
+        self._status: dict[str, dict[str, Any]] = {}
+        self._operations: Mapping[str, Callable[[Body], bytes]] = MappingProxyType(
+            {
+                "Scan": self._scan,
+                "GetItem": self._get,
+                "Query": self._query,
+                "UpdateItem": self._update,
+                "BatchWriteItem": lambda _: b'{"UnprocessedItems":{}}',
+            }
+        )
+        # A few scopes are kept ready, so that a small estate is answered at the pace of the network.
+        self._held = lru_cache(maxsize=16)(self._hold)
+
+    def answer(self, operation: str, body: Body) -> bytes:
+        """Answer one call.
+
+        Raises:
+            TablesError: it is not answered here.
+        """
+        if operation not in self._operations:
+            raise TablesError(f"{operation} is not answered here")
+        return self._operations[operation](body)
+
+    def _scan(self, body: Body) -> bytes:
+        match body["TableName"]:
+            case table if table == ACCOUNTS:
+                items = [encode(_row(account)) for account in self._estate.accounts]
+            case table if table == STATUS:
+                items = list(self._status.values())
+            case table:
+                raise TablesError(f"Scan of {table} is not answered here")
+        return orjson.dumps({"Items": items, "Count": len(items)})
+
+    def _get(self, body: Body) -> bytes:
+        item = self._status.get(body["Key"].get("region", {}).get("S")) if body["TableName"] == STATUS else None
+        return orjson.dumps({"Item": item} if item else {})
+
+    def _update(self, body: Body) -> bytes:
+        if body["TableName"] == STATUS:
+            names, values = body.get("ExpressionAttributeNames", {}), body["ExpressionAttributeValues"]
+            setting, _, removing = body["UpdateExpression"].removeprefix("SET ").partition(" REMOVE ")
+            row = self._status.setdefault(body["Key"]["region"]["S"], dict(body["Key"]))
+            row.update({names.get(name, name): values[value] for name, value in _SETS.findall(setting)})
+            for name in filter(None, removing.split(",")):
+                row.pop(names.get(name, name), None)
+        return b"{}"
+
+    def _query(self, body: Body) -> bytes:
+        if (body["TableName"], body.get("IndexName")) != (INVENTORY, "ReplicationRegionIndex"):
+            raise TablesError("only ReplicationRegionIndex of the inventory is answered here")
+        texts = [value["S"] for value in body["ExpressionAttributeValues"].values()]
+        prefixes = [found[1] for text in texts if (found := _PREFIX.fullmatch(text))]
+        [account] = prefixes or [text for text in texts if _ACCOUNT.fullmatch(text)]
+        [region] = [text for text in texts if account not in text]
+        names = body.get("ExpressionAttributeNames", {})
+        wanted = [names.get(name.strip(), name.strip()) for name in body["ProjectionExpression"].split(",")]
+        return self._held(Place(account, region), tuple(wanted))
+
+    def _hold(self, place: Place, wanted: tuple[str, ...]) -> bytes:
+        whole = (encode(held(place, number, since=self._since)) for number in self._estate.numbers(place))
+        items = [{name: item[name] for name in wanted if name in item} for item in whole]
+        return orjson.dumps({"Items": items, "Count": len(items)})
+
+
+def _row(account: str) -> dict[str, Any]:
+    return {
+        "accountId": account,
+        "accountName": f"target {account}",
+        "status": "active",
+        "isCurrentAccount": False,
+        "roleArn": f"arn:aws:iam::{account}:role/{ROLE}",
+        "externalId": "drs-orchestration-cross-account",
+    }
