@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-__all__ = ["Fleet", "inventory_fleet", "staging_fleet", "tags_fleet"]
+__all__ = ["Fleet", "inventory_fleet", "staging_fleet", "tags_fleet", "typical_fleet"]
 
 Fleet = Mapping[str, Any]
 
@@ -34,6 +34,18 @@ def inventory_fleet(*, targets: int, regions: int, servers: int, tags_in_drs: bo
     return _fleet(
         [_account(100 + n, "target", regions=dict.fromkeys(_ACTIVE[:regions], region)) for n in range(targets)]
     )
+
+
+def typical_fleet(*, targets: int, regions: int, servers: int) -> Fleet:
+    """Targets as in `inventory_fleet`, each with two staging accounts that have a server waiting in each region."""
+    fleet = inventory_fleet(targets=targets, regions=regions, servers=servers)
+    accounts = list(fleet["accounts"])
+    for n, target in enumerate(fleet["accounts"]):
+        waiting = {name: {"servers": 1, "hostname_prefix": "stg"} for name in _ACTIVE[:regions]}
+        staging = [_account(500 + 2 * n + side, "staging", regions=waiting) for side in range(2)]
+        accounts[n] = {**target, "staging_accounts": [each["account_id"] for each in staging]}
+        accounts += staging
+    return _fleet(accounts)
 
 
 def tags_fleet(*, targets: int, regions: int, servers: int) -> Fleet:

@@ -91,17 +91,17 @@ def play(scenario: Scenario, *, quick: bool, tell: Callable[[str], None]) -> Ite
     with ExitStack() as stack:
         world: World | None = None
         for run in scenario.runs:
-            if world is None or run.fresh:
+            if world is None or run.fresh or run.fleet is not None:
                 stack.close()
                 tell(f"{scenario.name}: preparing")
-                world = stack.enter_context(_prepared(scenario, quick=quick))
+                world = stack.enter_context(_prepared(scenario, run, quick=quick))
             tell(f"{scenario.name}: {run.name}")
             yield _measured(scenario, run, world)
 
 
 @contextmanager
-def _prepared(scenario: Scenario, *, quick: bool) -> Iterator[World]:
-    with opened(scenario.quick_fleet if quick else scenario.fleet) as world:
+def _prepared(scenario: Scenario, run: Run, *, quick: bool) -> Iterator[World]:
+    with opened(scenario.quick_fleet if quick else run.fleet or scenario.fleet) as world:
         for command in scenario.prepare:
             world.prepare(command)
         world.faults(scenario.weather)

@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
-from benchmarks.fleets import Fleet, inventory_fleet, staging_fleet, tags_fleet
+from benchmarks.endpoint.estate import Estate
+from benchmarks.fleets import Fleet, inventory_fleet, staging_fleet, tags_fleet, typical_fleet
 
 __all__ = ["SCENARIOS", "Run", "Scenario"]
 
 # DRS's own latency is not published; 80 ms is what the targets are stated for. The others are typical in one region.
-_LATENCY: Final = MappingProxyType({"latency_ms": {"drs": 80, "sts": 30, "ec2": 40, "dynamodb": 5}})
+_LATENCY_MS: Final = MappingProxyType({"drs": 80, "sts": 30, "ec2": 40, "dynamodb": 5})
+_LATENCY: Final = MappingProxyType({"latency_ms": dict(_LATENCY_MS)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,7 @@ class Run:
         job: what it is to do.
         fresh: in a simulated AWS of its own; else in the one that the run before left.
         options: further options of the contestant, by their long names.
+        fleet: another fleet than the scenario's, in a simulated AWS of its own.
     """
 
     name: str
@@ -32,6 +35,7 @@ class Run:
     job: str
     fresh: bool = False
     options: Mapping[str, int] = field(default_factory=dict)
+    fleet: Fleet | Estate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +53,27 @@ class Scenario:
 
     name: str
     title: str
-    fleet: Fleet
-    quick_fleet: Fleet
+    fleet: Fleet | Estate
+    quick_fleet: Fleet | Estate
     runs: tuple[Run, ...]
     prepare: tuple[str, ...] = ("sync inventory",)
     weather: Mapping[str, Any] = field(default_factory=lambda: _LATENCY)
+
+
+def _five_regions(name: str, weather: Mapping[str, Any], words: str) -> Scenario:
+    """The jobs with a time to keep, at the number of active regions that they are stated for."""
+    return Scenario(
+        name,
+        f"200 servers new in the staging accounts of two targets, five active regions; {words}",
+        staging_fleet(targets=2, regions=5, servers=10),
+        staging_fleet(targets=2, regions=5, servers=1),
+        (
+            Run("staging", "drs_sync", "sync staging"),
+            Run("inventory", "drs_sync", "sync inventory"),
+            Run("extended", "drs_sync_query", "get_extended_source_servers", options={"times": 3, "fresh-seconds": 1}),
+        ),
+        weather=weather,
+    )
 
 
 SCENARIOS: Final = (
@@ -105,17 +125,62 @@ SCENARIOS: Final = (
     ),
     Scenario(
         "inventory_sync",
-        "the inventory sync of two targets with three active regions, 100 servers in each",
-        inventory_fleet(targets=2, regions=3, servers=100),
-        inventory_fleet(targets=2, regions=2, servers=3),
+        "the inventory sync of a typical fleet: two targets with two staging accounts each, three active regions, "
+        "100 servers in each",
+        typical_fleet(targets=2, regions=3, servers=100),
+        typical_fleet(targets=2, regions=2, servers=3),
         (
             Run("first", "drs_sync", "sync inventory"),
             Run("second", "drs_sync", "sync inventory"),  # completes the topology of 50 servers more in each scope
             Run("again", "drs_sync", "sync inventory"),
-            Run("floor", "floor", "inventory"),
+            Run("warm", "drs_sync_job", "inventory", options={"times": 7}),
+            Run("floor", "floor", "inventory", options={"times": 7}),
+            Run("floor_once", "floor", "inventory"),
             Run("reference", "sequential", "inventory", fresh=True),
             Run("threads", "threads", "inventory", fresh=True),
         ),
         prepare=(),
+    ),
+    Scenario(
+        "elsewhere",
+        "the same sync in its steady state on an endpoint that shares no code with moto",
+        Estate(targets=2, regions=3, servers=100),
+        Estate(targets=2, regions=2, servers=3),
+        (
+            Run("warm", "drs_sync_job", "inventory", options={"times": 7}),
+            Run("floor", "floor", "inventory", options={"times": 7}),
+        ),
+    ),
+    Scenario(
+        "large",
+        "steady state of 1,000, 20,000 and 100,000 servers in five active regions, on the same endpoint",
+        Estate(targets=1, regions=5, servers=200),
+        Estate(targets=1, regions=1, servers=5),
+        (
+            Run("one_account", "drs_sync_job", "inventory", options={"times": 3}),
+            Run("accounts_20", "drs_sync_job", "inventory", options={"times": 3}, fleet=Estate(20, 5, 200)),
+            Run("accounts_100", "drs_sync_job", "inventory", options={"times": 3}, fleet=Estate(100, 5, 200)),
+        ),
+        prepare=(),
+    ),
+    _five_regions("slow", {"latency_ms": {**_LATENCY_MS, "drs": 300}}, "each DRS call takes 300 ms"),
+    _five_regions(
+        "throttled",
+        {"latency_ms": dict(_LATENCY_MS), "throttle": {"requests_per_second": 5}},
+        "DRS takes 80 ms, and 5 calls a second for each account and region",
+    ),
+    _five_regions("five_regions", _LATENCY, "each DRS call takes 80 ms"),
+    Scenario(
+        "process",
+        "what a process costs before and around its work",
+        inventory_fleet(targets=5, regions=2, servers=2),
+        inventory_fleet(targets=5, regions=2, servers=2),
+        (
+            Run("imports", "process", "imports", options={"times": 5}),
+            Run("invocation", "process", "invocation", options={"times": 40}),
+            Run("first_calls", "process", "first_calls", fleet=Estate(targets=5, regions=2, servers=2, tls=True)),
+        ),
+        prepare=(),
+        weather=MappingProxyType({}),
     ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,8 @@ class Target:
         what: in words, with where it comes from.
         scenario, run, figure: what is measured; see `Result.figure`.
         minus: the run whose same figure is taken away from it.
-        over: the run whose same figure, or `over_figure`, is divided by it; None: the figure itself counts.
+        over: the run whose same figure, or `over_figure`, is divided by it: how many times better it is.
+        per: the run by whose same figure it is divided: how many times it costs as much.
         exactly, at_most, at_least: the bound. Exact ones are counts, and hold on any machine.
     """
 
@@ -34,6 +36,7 @@ class Target:
     minus: str | None = None
     over: str | None = None
     over_figure: str | None = None
+    per: str | None = None
     exactly: float | None = None
     at_most: float | None = None
     at_least: float | None = None
@@ -73,13 +76,21 @@ def judge(targets: Iterable[Target], results: Iterable[Result]) -> list[Judged]:
     by_run: Mapping[tuple[str, str], Result] = {(each.scenario, each.run): each for each in results}
     judged: list[Judged] = []
     for target in targets:
-        own = by_run.get((target.scenario, target.run))
-        other = by_run.get((target.scenario, target.over)) if target.over else None
-        less = by_run.get((target.scenario, target.minus)) if target.minus else None
-        if own is None or (target.over and other is None) or (target.minus and less is None):
+        names = (target.run, target.over, target.minus, target.per)
+        found = [by_run.get((target.scenario, name)) for name in names if name]
+        if any(each is None for each in found):
             continue
-        value = own.figure(target.figure) - (less.figure(target.figure) if less else 0)
-        if other is not None:
-            value = other.figure(target.over_figure or target.figure) / value if value else float("inf")
+        value = _value(target, {each.run: each for each in found if each is not None})
         judged.append(Judged(target, value, target.is_met_by(value)))
     return judged
+
+
+def _value(target: Target, runs: Mapping[str, Result]) -> float:
+    value = runs[target.run].figure(target.figure)
+    if target.minus:
+        value -= runs[target.minus].figure(target.figure)
+    if target.over:
+        return runs[target.over].figure(target.over_figure or target.figure) / value if value else math.inf
+    if target.per:
+        return value / runs[target.per].figure(target.figure)
+    return value

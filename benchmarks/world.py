@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -69,7 +70,8 @@ class World:
     def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         data = None if body is None else json.dumps(dict(body)).encode()
         request = Request(f"{self._endpoint}/sandbox/{path}", data=data, method=method)  # noqa: S310 - our own loopback
-        with urlopen(request, timeout=_ANSWERS_WITHIN_S) as answer:  # noqa: S310
+        trusted = ssl.create_default_context(cafile=self.environment.get("AWS_CA_BUNDLE"))
+        with urlopen(request, timeout=_ANSWERS_WITHIN_S, context=trusted) as answer:  # noqa: S310
             return cast("dict[str, Any]", json.load(answer))
 
 
@@ -97,7 +99,8 @@ def opened(fleet: Fleet | Estate) -> Iterator[World]:
 def _words(fleet: Fleet | Estate, folder: Path) -> list[str]:
     if isinstance(fleet, Estate):
         size = map(str, (fleet.targets, fleet.regions, fleet.servers))
-        return [sys.executable, "-m", "benchmarks.endpoint", *size]
+        tls = ["--tls", str(folder / "authority.pem")] if fleet.tls else []
+        return [sys.executable, "-m", "benchmarks.endpoint", *size, *tls]
     path = folder / "fleet.json"
     path.write_text(json.dumps(fleet), encoding="utf-8")
     return [COMMAND, "sandbox", "--port", "0", "--fleet", str(path)]

@@ -6,10 +6,11 @@ the SDK reads them itself.
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+import os
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
 
-from pydantic import Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from service.errors import ConfigurationError
 
@@ -23,15 +24,18 @@ DEFAULT_REGIONS: Final = (
     "il-central-1"
 )
 _REGION_PATTERN: Final = r"^[a-z]{2,4}(-[a-z]+)+-\d{1,2}$"
-Regions = Annotated[tuple[Annotated[str, Field(pattern=_REGION_PATTERN)], ...], NoDecode]
+Regions = tuple[Annotated[str, Field(pattern=_REGION_PATTERN)], ...]
 _YEAR_S: Final = 31_536_000.0
 Seconds = Annotated[float, Field(gt=0, le=_YEAR_S)]
 
 
-class Settings(BaseSettings):
-    """Every setting, by the name of its environment variable in lower case."""
+class Settings(BaseModel):
+    """Every setting, by the name of its environment variable in lower case; a variable that is empty is not set.
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+    pydantic-settings would read them as well; its import takes as long as a tenth of all others of a cold start.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     target_accounts_table: str = Field("", description="DynamoDB table of the accounts to sync; required to sync")
     source_server_inventory_table: str = Field("", description="DynamoDB table of the inventory; required to sync")
@@ -101,6 +105,12 @@ class Settings(BaseSettings):
     connect_timeout_seconds: Seconds = Field(3.0, description="of one connection attempt")
     read_timeout_seconds: Seconds = Field(10.0, description="between two pieces of an answer")
     scope_deadline_seconds: Seconds = Field(60.0, description="a scope that takes longer is reported as failed")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_environment(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        found = {name: text for name in cls.model_fields if (text := os.environ.get(name.upper()))}
+        return {**found, **given}
 
     @field_validator("drs_regions", "drs_excluded_regions", mode="before")
     @classmethod

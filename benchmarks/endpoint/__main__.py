@@ -6,14 +6,17 @@ import argparse
 import asyncio
 import json
 import re
+import ssl
 import sys
 from collections import Counter
 from datetime import UTC, datetime
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs
 
 import orjson
+import trustme
 from aiohttp import web
 
 from benchmarks.endpoint.estate import Estate, instance, record
@@ -166,18 +169,29 @@ _REST: Final = (
 )
 
 
-async def _serve(estate: Estate) -> None:
+def _certified(authority_file: Path) -> ssl.SSLContext:
+    """Make a certificate for localhost; whoever trusts what is written to the file trusts it."""
+    authority, context = trustme.CA(), ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.cert_pem.write_to_path(authority_file)
+    authority.issue_cert("localhost").configure_cert(context)
+    return context
+
+
+async def _serve(estate: Estate, authority_file: Path | None) -> None:
     runner = web.AppRunner(Endpoint(estate).application(), access_log=None)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0, backlog=512)
+    context = _certified(authority_file) if authority_file else None
+    site = web.TCPSite(runner, "127.0.0.1", 0, backlog=512, ssl_context=context)
     await site.start()
-    endpoint = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    port = runner.addresses[0][1]
+    endpoint = f"https://localhost:{port}" if context else f"http://127.0.0.1:{port}"
     environment = {
         **Tables.environment,
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_REGION": "us-east-1",
         "AWS_ACCESS_KEY_ID": _HUB_KEY,
         "AWS_SECRET_ACCESS_KEY": "bench",
+        **({"AWS_CA_BUNDLE": str(authority_file)} if context else {}),
     }
     sys.stdout.write(json.dumps({"endpoint": endpoint, "environment": environment}, indent=1) + "\n")
     sys.stdout.flush()
@@ -189,8 +203,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.endpoint", description=__doc__)
     for name in ("targets", "regions", "servers"):
         parser.add_argument(name, type=int)
+    parser.add_argument("--tls", type=Path, metavar="FILE", help="over TLS; the authority to trust is written to FILE")
     asked = parser.parse_args()
-    asyncio.run(_serve(Estate(asked.targets, asked.regions, asked.servers)))
+    asyncio.run(_serve(Estate(asked.targets, asked.regions, asked.servers), asked.tls))
 
 
 if __name__ == "__main__":

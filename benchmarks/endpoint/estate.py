@@ -26,11 +26,15 @@ _PER_REGION: Final = 10_000  # numbers of servers, so that an instance id tells 
 
 @dataclass(frozen=True, slots=True)
 class Estate:
-    """So many target accounts, each with so many servers in each of so many regions (at most five)."""
+    """So many target accounts, each with so many servers in each of so many regions (at most five).
+
+    `tls`: it is reached over TLS, as AWS is.
+    """
 
     targets: int
     regions: int
     servers: int
+    tls: bool = False
 
     @property
     def accounts(self) -> tuple[str, ...]:

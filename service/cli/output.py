@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from service.collector import tune_collector
 from service.errors import AwsError, ConfigurationError, OutOfTimeError, RefusalError
-from service.handlers.host import tune_collector
 from service.settings import Settings, load_settings
 from service.telemetry import set_up_logging
 

@@ -6,14 +6,17 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from decimal import Decimal
+from enum import StrEnum
 from typing import Any
 
 import pytest
+from boto3.dynamodb.types import TypeSerializer
 from hypothesis import given
 from hypothesis import strategies as st
 
 from service.aws.door import AwsDoor
-from service.aws.dynamodb import decode, encode
+from service.aws.dynamodb import decode, encode, encode_value
 from service.aws.dynamodb_write import Table
 from service.errors import AwsError
 from service.settings import Settings
@@ -127,3 +130,50 @@ json_values = st.recursive(
 def test_values_survive_the_way_there_and_back(item: dict[str, Any]) -> None:
     kept = {name: value for name, value in item.items() if value is not None}  # None at the top means: no attribute
     assert decode(encode(item)) == kept
+
+
+def _decimals(value: Any) -> Any:
+    """Do what boto3's serialiser wants done first: it takes no floats and no tuples."""
+    if isinstance(value, float):
+        return Decimal(str(value))
+    if isinstance(value, dict):
+        return {key: _decimals(inner) for key, inner in value.items()}
+    return [_decimals(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+# boto3 lets minus infinity and some kinds of NaN through, which DynamoDB refuses.
+numbers = st.integers() | st.floats(allow_infinity=False) | st.decimals(allow_nan=False, allow_infinity=False)
+
+
+@given(st.recursive(json_values | numbers, lambda inner: st.lists(inner, max_size=3) | st.tuples(inner), max_leaves=6))
+def test_values_are_written_as_boto3_writes_them(value: Any) -> None:
+    def outcome(write: Any, given: Any) -> Any:
+        try:
+            return write(given)
+        except (ArithmeticError, TypeError) as error:
+            return isinstance(error, ArithmeticError)
+
+    assert outcome(encode_value, value) == outcome(TypeSerializer().serialize, _decimals(value))
+
+
+@pytest.mark.parametrize("text", ["inf", "-inf", "nan", "-nan"])
+@pytest.mark.parametrize("kind", [float, Decimal])
+def test_what_is_no_number_is_refused(text: str, kind: Any) -> None:
+    with pytest.raises((TypeError, ArithmeticError)):
+        encode_value(kind(text))
+
+
+class Word(StrEnum):
+    ONE = "one"
+
+
+@pytest.mark.parametrize("value", [{1}, b"x", object(), {"deep": [object()]}])
+def test_a_type_that_no_item_has_is_refused(value: Any) -> None:
+    with pytest.raises(TypeError, match="DynamoDB has no type for"):
+        encode_value(value)
+
+
+def test_a_word_of_an_enumeration_is_text() -> None:
+    encoded = encode_value(Word.ONE)
+    assert encoded == {"S": "one"}
+    assert type(encoded["S"]) is str

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from benchmarks import page, table
 from benchmarks.__main__ import main
 from benchmarks.contestants.plain import REGIONS
+from benchmarks.endpoint.estate import Estate
 from benchmarks.runner import Result, percentile
 from benchmarks.scenarios import SCENARIOS
 from benchmarks.targets import Target, judge, load
@@ -46,11 +47,15 @@ def test_a_percentile_is_a_value_that_enough_values_do_not_exceed(seconds: list[
         ("drs_calls", 7),
         ("sts_calls", 0),
         ("serversExtended", 5),
+        ("work_cpu_s", 0.5),
+        ("start_s", -12.0),  # the whole process, its work taken away
     ],
 )
 def test_figures_by_name(figure: str, value: float) -> None:
     calls = {"drs:DescribeSourceServers": 3, "drs:TagResource": 4, "dynamodb:Scan": 1}
-    result = _result(seconds=(9.0, 1.0, 2.0, 3.0, 1.0), calls=calls, facts={"serversExtended": 5})
+    result = _result(
+        seconds=(9.0, 1.0, 2.0, 3.0, 1.0), calls=calls, facts={"serversExtended": 5}, cpu_seconds=(0.9, 0.5, 0.4)
+    )
     assert result.figure(figure) == value
 
 
@@ -85,19 +90,36 @@ def test_a_ratio_is_the_other_run_over_this_one() -> None:
     assert judge([target], [_result(scenario="other")]) == []
 
 
+def test_a_cost_is_this_run_over_the_other_one() -> None:
+    results = [_result(), _result("floor", wall_s=2.0)]
+    [dear, later] = judge(
+        [
+            Target("w", "s", "new", "wall_s", per="floor", at_most=1.5),
+            Target("w", "s", "new", "wall_s", minus="floor", at_most=2),
+        ],
+        results,
+    )
+    assert (dear.value, dear.met) == (2.0, False)
+    assert (later.value, later.met) == (2.0, True)
+    assert judge([Target("w", "s", "new", "wall_s", per="floor", at_most=1.5)], results[:1]) == []
+
+
 def test_every_target_speaks_of_a_run_that_is_played() -> None:
     runs = {(scenario.name, run.name) for scenario in SCENARIOS for run in scenario.runs}
     for target in load():
         assert (target.scenario, target.run) in runs
-        assert target.over is None or (target.scenario, target.over) in runs
+        for other in filter(None, (target.over, target.minus, target.per)):
+            assert (target.scenario, other) in runs
         assert target.bound
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_fleets_and_weather_are_what_the_sandbox_takes(scenario: Any) -> None:
     parse_model(Faults, scenario.weather, scenario.name)
-    for fleet in (scenario.fleet, scenario.quick_fleet):
-        parse_model(Fleet, fleet, scenario.name)
+    fleets = (scenario.fleet, scenario.quick_fleet, *(run.fleet for run in scenario.runs if run.fleet))
+    for fleet in fleets:
+        if not isinstance(fleet, Estate):
+            parse_model(Fleet, fleet, scenario.name)
 
 
 def test_the_plain_way_scans_the_same_regions() -> None:
