@@ -221,7 +221,7 @@ class AwsDoor:
         client = await self._client(call.service, call.region)
         async with lane.places, self._in_flight:
             count_call(call.service, call.operation)
-            with acting_as(keys), as_failure(call), anyio.fail_after(_CALL_CEILING_S):
+            with acting_as(keys), as_failure(call, keys), anyio.fail_after(_CALL_CEILING_S):
                 answer: dict[str, Any] = await getattr(client, xform_name(call.operation))(**params)
                 return answer
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
+from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -52,8 +53,13 @@ _CODES: Final[tuple[tuple[type[Exception], str], ...]] = (
 
 
 @contextmanager
-def as_failure(call: Call) -> Iterator[None]:
+def as_failure(call: Call, keys: ReadOnlyCredentials | None = None) -> Iterator[None]:
     """Convert every SDK error raised inside.
+
+    Args:
+        call: what was called.
+        keys: what it was signed with. AWS answers a wrong signature with all it was made over, the session token too:
+            no message keeps any of them.
 
     Raises:
         AwsError: with the code of AWS where there is one. A wrong parameter is a bug and is not converted.
@@ -61,14 +67,14 @@ def as_failure(call: Call) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        raise _from_answer(error.response, call) from None
+        raise _from_answer(error.response, call, keys) from None
     except TimeoutError:
         raise AwsError("ReadTimeout", "no complete answer in time", call) from None
     except ParamValidationError:
         raise
     except (BotoCoreError, ResponseParserError) as error:
         code = next(code for kind, code in _CODES if isinstance(error, kind))
-        raise AwsError(code, _first_line(error), call) from None
+        raise AwsError(code, _without(_first_line(error), keys), call) from None
 
 
 def refuse_what_is_no_object(operation_model: OperationModel, response_dict: Mapping[str, Any], **_: object) -> None:
@@ -92,12 +98,12 @@ def refuse_what_is_no_object(operation_model: OperationModel, response_dict: Map
         raise ResponseParserError(f"the answer of {len(body)} bytes is no JSON object")
 
 
-def _from_answer(response: Mapping[str, Any], call: Call) -> AwsError:
+def _from_answer(response: Mapping[str, Any], call: Call, keys: ReadOnlyCredentials | None) -> AwsError:
     error = response.get("Error", {})
     meta = response.get("ResponseMetadata", {})
     return AwsError(
         str(error.get("Code") or "Unknown"),
-        str(error.get("Message") or ""),
+        _without(str(error.get("Message") or ""), keys),
         call,
         http_status=int(meta.get("HTTPStatusCode") or 0),
         retry_after_s=_retry_after_s(response, meta.get("HTTPHeaders", {})),
@@ -114,6 +120,13 @@ def _retry_after_s(response: Mapping[str, Any], headers: Mapping[str, str]) -> f
         if value is not None and re.fullmatch(r"\d+(\.\d+)?", str(value)):
             return float(value) * unit_s
     return None
+
+
+def _without(message: str, keys: ReadOnlyCredentials | None) -> str:
+    for secret in (keys.token, keys.secret_key, keys.access_key) if keys else ():
+        if secret:
+            message = message.replace(secret, "[redacted]")
+    return message
 
 
 def _first_line(error: Exception) -> str:

@@ -1,0 +1,192 @@
+"""No credential reaches a log, a report, an error or a table: each job, in good weather and bad, all logs at DEBUG."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import subprocess
+import sys
+import traceback
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.aws.door import AwsDoor, RoleToAssume
+from service.errors import AwsError
+from service.handlers import data_management, query
+from service.sandbox.identity import Directory
+from service.settings import Settings
+from service.telemetry import set_up_logging
+from tests.support.estate import Estate
+from tests.support.scripted import Answer, Request, answer, refusal, scripted_aws
+
+OWN_KEYS = {"AWS_ACCESS_KEY_ID": "AKIAHUBSOWNKEY000000", "AWS_SECRET_ACCESS_KEY": "hubs-own-secret-QmFzZTY0"}
+ISSUED = re.compile(r"<(AccessKeyId|SecretAccessKey|SessionToken)>([^<]+)<")
+
+JOBS: tuple[dict[str, Any], ...] = (
+    {"operation": "sync_source_server_inventory"},
+    {"operation": "sync_staging_accounts"},
+    {"synch_tags": True},
+    {"operation": "get_last_tag_sync_status"},
+)
+QUESTIONS: tuple[dict[str, Any], ...] = (
+    {"operation": "get_source_server_inventory"},
+    {"operation": "get_extended_source_servers"},
+    {"operation": "get_staging_accounts"},
+)
+WEATHER: dict[str, dict[str, Any]] = {
+    "calm": {},
+    "expired sessions": {"session_lifetime_s": 0},
+    "refused": {"fail": [{"service": "drs", "operation": "DescribeSourceServers", "times": None, "status": 403,
+                          "error": "UnrecognizedClientException"}]},
+    "no roles": {"fail": [{"service": "sts", "operation": "AssumeRole", "times": None, "status": 403,
+                           "error": "AccessDenied"}]},
+    "broken": {"fail": [{"service": "drs", "operation": "DescribeSourceServers", "times": 2}]},
+}  # fmt: skip
+
+
+@pytest.fixture
+def secrets(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Give the credentials in use, those that the simulated STS hands out too, as they come."""
+    known = set(OWN_KEYS.values())
+    note = Directory.note_session
+
+    def overhear(self: Directory, call: Any, given: Any) -> None:
+        known.update(value for _, value in ISSUED.findall(given.body.decode()))
+        note(self, call, given)
+
+    monkeypatch.setattr(Directory, "note_session", overhear)
+    return known
+
+
+@pytest.fixture
+def everything_logged(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """Let the root log at DEBUG, as a function does whose log level somebody has turned up."""
+    with caplog.at_level(logging.DEBUG):
+        yield caplog
+    for name in ("botocore", "aiobotocore", "aiohttp", "urllib3"):
+        logging.getLogger(name).setLevel(logging.NOTSET)
+
+
+def _found(secrets: set[str], *texts: str) -> list[str]:
+    return [secret for secret in secrets for text in texts if secret in text]
+
+
+def test_the_sdk_itself_would_tell(estate: Estate, secrets: set[str], caplog: pytest.LogCaptureFixture) -> None:
+    """What these tests look for is really there to be seen: without our set-up the SDK writes it into the log."""
+    estate.set(**OWN_KEYS)
+    with caplog.at_level(logging.DEBUG):
+        for name in ("botocore", "aiobotocore", "aiohttp", "urllib3"):
+            logging.getLogger(name).setLevel(logging.DEBUG)
+        list(estate.table("TARGET_ACCOUNTS_TABLE").scan()["Items"])
+    for name in ("botocore", "aiobotocore", "aiohttp", "urllib3"):
+        logging.getLogger(name).setLevel(logging.NOTSET)
+    assert _found(secrets, caplog.text)
+
+
+@pytest.mark.parametrize("weather", WEATHER)
+def test_functions_tell_no_secret(
+    weather: str,
+    estate: Estate,
+    secrets: set[str],
+    everything_logged: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    estate.set(LOG_LEVEL="DEBUG", **OWN_KEYS)
+    estate.faults(**WEATHER[weather])
+    try:
+        answers = [data_management.lambda_handler(event, None) for event in JOBS]
+        answers += [query.lambda_handler(event, None) for event in QUESTIONS]
+        logging.getLogger("service.anything").debug("this is seen")  # nothing was switched off altogether
+    finally:
+        data_management.host.close()
+        query.host.close()
+    out, err = capsys.readouterr()
+    assert "this is seen" in out + err
+    assert len(secrets) > len(OWN_KEYS) or weather == "no roles"
+    tables = [
+        str(estate.table(name).scan()["Items"]) for name in estate.sandbox.environment() if name.endswith("TABLE")
+    ]
+    assert _found(secrets, json.dumps(answers), out, err, everything_logged.text, *tables) == []
+
+
+@pytest.mark.parametrize(
+    "words", ["sync all", "servers", "extended", "doctor", "accounts list", "regions", "failback --all"]
+)
+def test_commands_tell_no_secret(
+    words: str, estate: Estate, secrets: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    estate.set(LOG_LEVEL="DEBUG", **OWN_KEYS)
+    estate.faults(deny=[{"account_id": estate.names.a, "service": "drs", "region": "eu-west-1"}])
+    command = Path(sys.executable).with_name("drs-sync")
+    done = subprocess.run([command, *words.split()], capture_output=True, text=True, check=False)
+    assert done.stdout or done.stderr
+    assert _found(secrets, done.stdout, done.stderr) == []
+
+
+TOKEN = "FwoGZXIvYXdzEJr//////////wEaDGVjaG8=token"
+SESSION = (
+    '<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>'
+    "<AccessKeyId>ASIASCRIPTED00000000</AccessKeyId><SecretAccessKey>sessions-own-secret</SecretAccessKey>"
+    f"<SessionToken>{TOKEN}</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration>"
+    "</Credentials></AssumeRoleResult></AssumeRoleResponse>"
+)
+ROLE = RoleToAssume("111122223333", "arn:aws:iam::111122223333:role/DRSOrchestrationRole", "an-external-id")
+
+
+async def _failure(script: Any, monkeypatch: pytest.MonkeyPatch) -> AwsError:
+    """Enter an account and ask DRS there; give the error that this ends with."""
+    async with scripted_aws(script, monkeypatch), AwsDoor(Settings(), lambda: datetime.now(UTC)) as door:
+        with pytest.raises(AwsError) as raised:
+            await (await door.account(ROLE)).call("drs", "DescribeSourceServers", {}, region="us-east-1")
+        return raised.value
+
+
+SECRETS = {TOKEN, "sessions-own-secret", "ASIASCRIPTED00000000", "AKIASCRIPTED", "scripted-secret-key"}
+
+
+async def test_a_refused_signature_is_told_without_what_was_signed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """AWS repeats the canonical request in such a refusal, and the session token is one of its headers."""
+
+    def script(request: Request) -> Answer:
+        if b"Action=AssumeRole" in request.body:
+            return answer(SESSION.encode())
+        shown = "\n".join(f"{name}:{value}" for name, value in request.headers.items())
+        return refusal("SignatureDoesNotMatch", 403, json.dumps(f"The Canonical String should have been {shown}")[1:-1])
+
+    error = await _failure(script, monkeypatch)
+    assert error.code == "SignatureDoesNotMatch"
+    assert "[redacted]" in error.message
+    told = "".join(traceback.format_exception(error))
+    assert _found(SECRETS, told, str(error), repr(error), json.dumps(error.trouble.as_json())) == []
+
+
+@pytest.mark.parametrize("length", [len(SESSION) - 40, SESSION.index("</SessionToken>") - 3, 200, 20, 0])
+async def test_a_session_that_came_broken_is_not_told(length: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDK puts the whole body of an answer that is no XML into its error."""
+    error = await _failure(lambda _: answer(SESSION[:length].encode()), monkeypatch)
+    told = "".join(traceback.format_exception(error))
+    assert _found(SECRETS, told, str(error), json.dumps(error.trouble.as_json())) == []
+
+
+async def test_a_proxy_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://somebody:proxy-password@127.0.0.1:9")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://aws.invalid")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    for name, value in OWN_KEYS.items():
+        monkeypatch.setenv(name, value)
+    async with AwsDoor(Settings(), lambda: datetime.now(UTC)) as door:
+        with pytest.raises(AwsError) as raised:
+            await door.identity()
+    assert raised.value.code == "EndpointUnreachable"
+    assert "proxy-password" not in "".join(traceback.format_exception(raised.value))
+
+
+def test_the_sdk_stays_quiet_also_when_it_was_loud_before(capsys: pytest.CaptureFixture[str]) -> None:
+    logging.getLogger("botocore").setLevel(logging.DEBUG)
+    set_up_logging(sys.stderr, "DEBUG")
+    assert not logging.getLogger("botocore.auth").isEnabledFor(logging.DEBUG)
