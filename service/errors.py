@@ -120,6 +120,7 @@ _VERDICTS: Final[Mapping[str, Verdict]] = MappingProxyType(
         "MalformedResponse": _TRANSIENT,
         "DeadlineExceeded": Verdict(S.ERROR, advice="raise SCOPE_DEADLINE_SECONDS, or look for a slow region"),
         "CertificateRefused": Verdict(S.ENDPOINT_UNREACHABLE, advice="the endpoint's certificate is for another name"),
+        "RoleNotAllowed": _DENIED,
         "NoCredentials": Verdict(
             S.ERROR, advice="give this process AWS credentials: a profile, a role or AWS_* variables"
         ),

@@ -48,6 +48,9 @@ class Settings(BaseModel):
     data_management_function_name: str = Field(
         "", description="Lambda function that queries ask to refresh what is stale; unset: told by the query's own name"
     )
+    cross_account_role_name: str = Field(
+        "", description="the one role name that may be assumed in other accounts; unset: IAM alone decides"
+    )
     project_name: str = Field("drs-orchestration", description="first part of the tag sync rule's name")
     environment: str = Field("prod", description="last part of the tag sync rule's name")
     aws_lambda_function_name: str = Field("", description="set by Lambda; decides where metrics are written")

@@ -145,8 +145,12 @@ class AwsDoor:
         """Give a caller for another account; the role is assumed now, so that a refusal shows here and once.
 
         Raises:
-            AwsError: the role could not be assumed.
+            AwsError: the role could not be assumed, or is not of the name that is set.
         """
+        allowed = self._settings.cross_account_role_name
+        if allowed and role.role_arn.rpartition("/")[2] != allowed:
+            message = f"{role.role_arn} is not named {allowed}, as CROSS_ACCOUNT_ROLE_NAME wants: it was not asked for"
+            raise AwsError("RoleNotAllowed", message, Call("sts", "AssumeRole", role.account_id, self.hub_region))
         source = self._roles.get(role)
         if source is None:
             source = self._roles[role] = AssumedRole(lambda: self._assume(role), self._now)
