@@ -7,6 +7,7 @@ from html import escape
 from typing import Any, Final
 
 from benchmarks.runner import percentile
+from benchmarks.table import figure
 
 __all__ = ["render"]
 
@@ -38,7 +39,8 @@ def _targets(targets: Sequence[Mapping[str, Any]]) -> str:
         return ""
     rows = "".join(
         f"<tr><td>{escape(each['scenario'])}<td>{escape(each['what'])}<td>{escape(each['bound'])}"
-        f"<td class=n>{each['value']:.3g}<td class={'yes' if each['met'] else 'no'}>{'yes' if each['met'] else 'NO'}"
+        f"<td class=n>{figure(each['value'])}"
+        f"<td class={'yes' if each['met'] else 'no'}>{'yes' if each['met'] else 'NO'}"
         for each in targets
     )
     return f"<h2>Targets</h2><table><tr><th>scenario<th>target<th>bound<th>measured<th>met{rows}</table>"

@@ -8,7 +8,7 @@ from typing import Final
 from benchmarks.runner import Result, percentile
 from benchmarks.targets import Judged
 
-__all__ = ["render"]
+__all__ = ["figure", "render"]
 
 _HEAD: Final = (
     "scenario",
@@ -38,7 +38,7 @@ def render(results: Sequence[Result], judged: Sequence[Judged]) -> str:
                 (
                     f"{each.target.scenario}: {each.target.what}",
                     each.target.bound,
-                    f"{each.value:.3g}",
+                    figure(each.value),
                     "yes" if each.met else "NO",
                 )
                 for each in judged
@@ -46,6 +46,11 @@ def render(results: Sequence[Result], judged: Sequence[Judged]) -> str:
         ]
     )
     return f"{runs}\n\n{targets}"
+
+
+def figure(value: float) -> str:
+    """Write a figure with three digits, a count with all of them."""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"  # noqa: PLR2004 - where digits become many
 
 
 def _row(result: Result) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
@@ -22,6 +23,7 @@ HEADERS: Final[Mapping[str, str]] = MappingProxyType(
         "X-Frame-Options": "DENY",
     }
 )
+_MOST_ECHO: Final = 200  # characters of what came in that an answer repeats
 _RETRYABLE: Final = frozenset({"DYNAMODB_ERROR", "DRS_ERROR", "STEP_FUNCTIONS_ERROR", "STS_ERROR", "INTERNAL_ERROR"})
 _CODE_OF_SERVICE: Final[Mapping[str, str]] = MappingProxyType(
     {"dynamodb": "DYNAMODB_ERROR", "drs": "DRS_ERROR", "sts": "STS_ERROR"}
@@ -30,7 +32,14 @@ _CODE_OF_SERVICE: Final[Mapping[str, str]] = MappingProxyType(
 
 def envelope(status: int, body: Mapping[str, Any]) -> dict[str, Any]:
     """Wrap a body for API Gateway's proxy integration."""
-    return {"statusCode": status, "headers": dict(HEADERS), "body": orjson.dumps(body).decode()}
+    return {"statusCode": status, "headers": dict(HEADERS), "body": _text(body)}
+
+
+def _text(body: Mapping[str, Any]) -> str:
+    try:
+        return orjson.dumps(body).decode()
+    except TypeError:  # half a surrogate pair, which a caller's JSON may hold and ours may not
+        return json.dumps(body)
 
 
 def error_body(code: str, message: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
@@ -62,6 +71,6 @@ def refusal_body(refusal: RefusalError) -> dict[str, Any]:
 
 def not_found(event: Mapping[str, Any]) -> dict[str, Any]:
     """Answer a route that does not exist, or a method that a route does not have."""
-    path, method = str(event.get("path", "")), str(event.get("httpMethod", ""))
+    path, method = str(event.get("path", ""))[:_MOST_ECHO], str(event.get("httpMethod", ""))[:_MOST_ECHO]
     body = error_body("NOT_FOUND", f"No route {method} {path}", details={"path": path, "method": method})
     return envelope(404, body)
