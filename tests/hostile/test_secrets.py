@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from service.aws.door import AwsDoor, RoleToAssume
@@ -82,7 +83,8 @@ def test_the_sdk_itself_would_tell(estate: Estate, secrets: set[str], caplog: py
     with caplog.at_level(logging.DEBUG):
         for name in ("botocore", "aiobotocore", "aiohttp", "urllib3"):
             logging.getLogger(name).setLevel(logging.DEBUG)
-        list(estate.table("TARGET_ACCOUNTS_TABLE").scan()["Items"])
+        client = boto3.Session().client("dynamodb", endpoint_url=estate.sandbox.endpoint_url)
+        client.scan(TableName=estate.sandbox.environment()["TARGET_ACCOUNTS_TABLE"])
     for name in ("botocore", "aiobotocore", "aiohttp", "urllib3"):
         logging.getLogger(name).setLevel(logging.NOTSET)
     assert _found(secrets, caplog.text)
