@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test bench bench-check check deploy-check package format lock clean
+.PHONY: demo test bench bench-check check deploy-check audit sbom package format lock clean
 .DELETE_ON_ERROR:
 
 demo: $(READY)                       ## run the main job on the embedded sandbox
@@ -35,6 +35,20 @@ $(CHECKS)/.ready: requirements/deploy.lock $(READY)
 	$(CHECKS)/bin/python -m pip install --quiet --require-hashes -r requirements/deploy.lock
 	touch $@
 
+AUDIT := $(VENV)/audit
+audit: $(AUDIT)/.ready               ## known vulnerabilities of everything that is pinned; asks a public service
+	$(AUDIT)/bin/pip-audit --strict --no-deps --disable-pip -r requirements/runtime.txt
+	$(AUDIT)/bin/pip-audit --strict --no-deps --disable-pip -r requirements/dev.lock
+
+sbom: $(AUDIT)/.ready                ## a bill of materials of the run-time dependencies: build/sbom.json
+	mkdir -p build
+	$(AUDIT)/bin/cyclonedx-py requirements requirements/runtime.txt --of JSON -o build/sbom.json
+
+$(AUDIT)/.ready: requirements/audit.lock $(READY)
+	$(PYTHON) -m venv $(AUDIT)
+	$(AUDIT)/bin/python -m pip install --quiet --require-hashes -r requirements/audit.lock
+	touch $@
+
 package: $(READY)                    ## the Lambda package of both functions: build/drs-sync.zip
 	PYTHONPATH=. $(BIN)/python deploy/package.py build/drs-sync.zip
 
@@ -57,6 +71,7 @@ lock:
 	$(UV) requirements/sandbox.in -c requirements/runtime.txt -o requirements/sandbox.txt
 	$(UV) --generate-hashes requirements/dev.in -c requirements/sandbox.txt -o requirements/dev.lock
 	$(UV) --generate-hashes requirements/deploy.in -o requirements/deploy.lock
+	$(UV) --generate-hashes requirements/audit.in -o requirements/audit.lock
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

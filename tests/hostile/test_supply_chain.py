@@ -1,0 +1,60 @@
+"""What is installed is what was locked, and under licences that are allowed."""
+
+from __future__ import annotations
+
+import re
+from importlib.metadata import metadata
+from pathlib import Path
+
+import pytest
+
+from deploy.licences import ALLOWED, identifiers, licence_of, pinned, table
+
+ROOT = Path(__file__).parents[2]
+LOCKS = sorted((ROOT / "requirements").glob("*.lock"))
+
+
+def _blocks(lock: Path) -> list[str]:
+    return re.split(r"\n(?=\S)", lock.read_text().strip())
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
+def test_everything_is_pinned_with_hashes(lock: Path) -> None:
+    blocks = _blocks(lock)
+    assert len(blocks) > 10
+    for block in blocks:
+        assert re.match(r"[\w.-]+(\[[\w,-]+\])?==\S+( ; .+)? \\\n", block), block[:80]
+        assert re.findall(r"--hash=sha256:[0-9a-f]{64}", block), block[:80]
+
+
+def test_what_is_tested_is_what_is_deployed() -> None:
+    tested = {
+        found[1].lower(): found[2] for block in _blocks(ROOT / "requirements" / "dev.lock")
+        if (found := re.match(r"([\w.-]+)(?:\[[\w,-]+\])?==(\S+)", block))
+    }  # fmt: skip
+    assert {name: tested.get(name.split("[")[0].lower()) for name in pinned()} == pinned()
+
+
+def test_the_page_lists_every_dependency_with_its_licence() -> None:
+    page = (ROOT / "docs" / "security.md").read_text()
+    assert page.split("<!-- licences -->\n")[1].split("<!-- end -->")[0] == table(pinned())
+
+
+@pytest.mark.parametrize("name", pinned())
+def test_its_licence_is_allowed(name: str) -> None:
+    found = identifiers(licence_of(metadata(name)))
+    assert found
+    assert found <= ALLOWED, found
+
+
+@pytest.mark.parametrize(
+    ("expression", "names"),
+    [
+        ("MPL-2.0 AND (Apache-2.0 OR MIT)", {"MPL-2.0", "Apache-2.0", "MIT"}),
+        ("MIT", {"MIT"}),
+        ("", set()),
+        ("GPL-3.0-only WITH Classpath-exception-2.0", {"GPL-3.0-only", "Classpath-exception-2.0"}),
+    ],
+)
+def test_an_expression_is_taken_apart(expression: str, names: set[str]) -> None:
+    assert identifiers(expression) == names
