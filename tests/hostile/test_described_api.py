@@ -1,0 +1,107 @@
+"""The API description is what the routes are, and requests made from it get the answers that it tells."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from service.handlers import data_management, query
+from service.handlers.description import described, page
+from tests.support.estate import Estate, Names, new_account_id, two_targets
+
+CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+HANDLERS = [(module.ROUTES, module.lambda_handler) for module in (data_management, query)]
+
+
+def gateway(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """Stand for API Gateway: an HTTP request as a proxy event to the function of its route, the answer as HTTP."""
+    method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"].encode("latin-1").decode(errors="replace")
+    if path == "/openapi.json":
+        start_response("200 OK", [("Content-Type", "application/json")])
+        return [page().encode()]
+    body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)).decode(errors="replace")
+    parameters = dict(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True))
+    event = {
+        "httpMethod": method,
+        "path": unquote(path),
+        "requestContext": {"httpMethod": method},
+        "queryStringParameters": parameters or None,
+        "body": body or None,
+        "isBase64Encoded": False,
+    }
+    handler = next(
+        (handler for routes, handler in HANDLERS if any(r.method == method and r.match(path) for r in routes)),
+        query.lambda_handler,
+    )
+    answer = handler(event, None)
+    start_response(f"{answer['statusCode']} X", list(answer["headers"].items()))
+    return [answer["body"].encode()]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def platform() -> Iterator[Estate]:
+    """Give one estate to all requests: what they change is part of the play."""
+    with pytest.MonkeyPatch.context() as patch:
+        names = Names(*(new_account_id() for _ in range(4)))
+        with Estate(two_targets(names), names, patch) as estate:
+            yield estate
+            data_management.host.close()
+            query.host.close()
+
+
+schema = schemathesis.openapi.from_wsgi("/openapi.json", gateway)
+
+
+@schema.parametrize()
+@settings(max_examples=12, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+def test_answers_are_what_the_description_tells(case: Any) -> None:
+    case.call_and_validate(checks=CHECKS)
+
+
+def test_the_page_is_what_the_routes_say() -> None:
+    assert (Path(__file__).parents[2] / "docs" / "openapi.json").read_text() == page()
+
+
+def test_every_route_is_described_and_no_other() -> None:
+    told = {(method.upper(), path) for path, methods in described()["paths"].items() for method in methods}
+    assert told == {(route.method, route.path) for module in (data_management, query) for route in module.ROUTES}
+    ids = [each["operationId"] for methods in described()["paths"].values() for each in methods.values()]
+    assert len(set(ids)) == len(ids)
+    assert all(each["summary"].endswith(".") for methods in described()["paths"].values() for each in methods.values())
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        (path, parameter["name"])
+        for path, methods in described()["paths"].items()
+        for parameter in methods.get("get", {}).get("parameters", ())
+        if parameter["in"] == "query" and parameter["name"] not in {"currentProtectionGroupId", "id"}
+    ],
+)
+def test_a_parameter_that_is_described_is_read(path: str, name: str) -> None:
+    """A value that no parameter takes is refused, and by its name."""
+    event = {
+        "httpMethod": "GET",
+        "path": re.sub(r"\{\w+\}", "111122223333", path),
+        "requestContext": {},
+        # `region` wins over `regions`.
+        "queryStringParameters": {**({} if name == "regions" else {"region": "us-west-2"}), name: "~ no such value ~"},
+    }
+    answer = query.lambda_handler(event, None)
+    assert answer["statusCode"] == 400
+    assert name in answer["body"], json.loads(answer["body"])
