@@ -151,19 +151,15 @@ def test_a_scenario_that_does_not_exist_is_told(capsys: pytest.CaptureFixture[st
 
 @pytest.mark.timeout(300)
 def test_small_scenarios_run_to_their_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    found = tmp_path / "results.json"
-    assert (
-        main(["staging_new", "inventory_query", "--quick", "--json", str(found), "--html", str(tmp_path / "page.html")])
-        == 0
-    )
+    found, shown = tmp_path / "results.json", tmp_path / "page.html"
+    assert main(["five_regions", "elsewhere", "--quick", "--json", str(found), "--html", str(shown)]) == 0
     results = {(each["scenario"], each["run"]): each for each in json.loads(found.read_text())["results"]}
-    new, again = results["staging_new", "new"], results["staging_new", "again"]
-    assert new["calls"]["drs:CreateExtendedSourceServer"] == 24
-    assert new["facts"]["serversExtended"] == 24
-    assert again["facts"]["serversExtended"] == 0
-    assert results["staging_new", "reference"]["facts"]["servers"] == 24  # both saw the same work
-    fresh = results["inventory_query", "fresh"]
-    assert not [call for call in fresh["calls"] if call.startswith("drs:")]
-    assert fresh["facts"]["servers"] == results["inventory_query", "reference"]["facts"]["servers"] == 10
-    assert (tmp_path / "page.html").read_text().startswith("<!doctype html>")
-    assert "staging_new" in capsys.readouterr().out
+    new = results["five_regions", "staging"]
+    assert new["calls"]["drs:CreateExtendedSourceServer"] == new["facts"]["serversExtended"] == 20
+    assert results["five_regions", "extended"]["facts"]["servers"] == 20
+    warm, floor = results["elsewhere", "warm"], results["elsewhere", "floor"]
+    assert warm["facts"]["serversUnchanged"] == floor["facts"]["servers"] == 12
+    assert len(warm["cpu_seconds"]) == len(floor["cpu_seconds"]) == 7
+    assert floor["calls"]["drs:DescribeSourceServers"] == 7 * 4
+    assert shown.read_text().startswith("<!doctype html>")
+    assert "five_regions" in capsys.readouterr().out
