@@ -17,7 +17,7 @@ import anyio
 from aiobotocore.credentials import AioCredentials
 from aiobotocore.session import AioSession
 from botocore.credentials import ReadOnlyCredentials
-from botocore.exceptions import NoCredentialsError
+from botocore.exceptions import CredentialRetrievalError, NoCredentialsError
 
 from service.aws.parsing import FastFactory
 from service.models import Now
@@ -73,11 +73,17 @@ class HubSession(AioSession):
 
         Raises:
             NoCredentialsError: the chain found none.
+            CredentialRetrievalError: where the chain looks, there is nothing that can be read.
         """
-        credentials = await super().get_credentials()
-        if credentials is None:
-            raise NoCredentialsError
-        return await credentials.get_frozen_credentials()
+        try:
+            credentials = await super().get_credentials()
+            if credentials is None:
+                raise NoCredentialsError
+            return await credentials.get_frozen_credentials()
+        except (OSError, ValueError) as error:  # the SDK lets them out: no such program, no JSON, no date
+            # Not the error's own words: they may quote what was read, and that was meant to be a secret.
+            cause = type(error).__name__
+            raise CredentialRetrievalError(provider="the configured source", error_msg=cause) from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -206,6 +206,34 @@ async def test_a_session_that_came_broken_is_not_told(length: int, monkeypatch: 
     assert _found(SECRETS, told, str(error), json.dumps(error.trouble.as_json())) == []
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        "hubs-own-secret-QmFzZTY0",
+        '{"Version": 1, "SecretAccessKey": "hubs-own-secret-QmFzZTY0", ',
+        '{"Version": 1, "SecretAccessKey": "hubs-own-secret-QmFzZTY0"}',
+        '{"Version": 1, "AccessKeyId": "A", "SecretAccessKey": "S", "SessionToken": "T", '
+        '"Expiration": "hubs-own-secret-QmFzZTY0"}',
+        None,
+    ],
+)
+async def test_a_source_of_keys_that_answers_nonsense_is_a_cause_and_not_quoted(
+    told: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said, config = tmp_path / "said", tmp_path / "config"
+    said.write_text(told or "")
+    config.write_text(f"[profile p]\ncredential_process = {'/no/such/program' if told is None else 'cat'} {said}\n")
+    for name in OWN_KEYS:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"AWS_CONFIG_FILE": str(config), "AWS_PROFILE": "p", "AWS_REGION": "us-east-1"}.items():
+        monkeypatch.setenv(name, value)
+    async with AwsDoor(Settings(), lambda: datetime.now(UTC)) as door:
+        with pytest.raises(AwsError) as raised:
+            await door.identity()
+    assert raised.value.code == "NoCredentials"
+    assert _found(set(OWN_KEYS.values()), "".join(traceback.format_exception(raised.value))) == []
+
+
 async def test_a_proxy_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://somebody:proxy-password@127.0.0.1:9")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://aws.invalid")
