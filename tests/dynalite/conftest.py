@@ -1,0 +1,41 @@
+"""One dynalite for the tests of a process; each estate has tables of its own in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from tests.dynalite.estate import DynaliteEstate
+from tests.dynalite.server import Dynalite, running
+from tests.support.estate import Estate, Names, new_account_id, two_targets
+
+
+@pytest.fixture(scope="session")
+def dynalite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dynalite]:
+    """Give a running dynalite."""
+    with running(tmp_path_factory.mktemp("dynalite")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _is_about_dynalite(dynalite: Dynalite) -> Iterator[None]:
+    """Hold every file of this folder to what it is for: tests that bring an estate of their own do not belong here."""
+    before = dynalite.calls
+    yield
+    assert dynalite.calls > before
+
+
+@pytest.fixture
+def found_estate(dynalite: Dynalite, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Estate]]:
+    """Give the same function as everywhere; the tables of what it starts are in dynalite."""
+    with ExitStack() as stack:
+
+        def start(**regions: Any) -> Estate:
+            names = Names(*(new_account_id() for _ in range(4)))
+            members = two_targets(names, **regions)
+            return stack.enter_context(DynaliteEstate(members, names, monkeypatch, dynalite=dynalite))
+
+        yield start

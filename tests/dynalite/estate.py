@@ -1,0 +1,110 @@
+"""An estate whose tables are dynalite's: same endpoint, same faults, same counts; moto answers for everything else."""
+
+from __future__ import annotations
+
+import http.client
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, Self
+
+import boto3
+import pytest
+from moto.dynamodb.models import dynamodb_backends
+
+from service.sandbox.wire import Application, Environ
+from tests.dynalite.server import Dynalite
+from tests.support.estate import Estate, Names
+
+__all__ = ["DynaliteEstate"]
+
+_HUB_REGION: Final = "us-east-1"
+_PASSED_ON: Final = ("x-amz-target", "content-type", "authorization", "x-amz-date", "accept-encoding")
+_NOT_OURS_TO_TELL: Final = frozenset({"connection", "keep-alive", "transfer-encoding", "date"})
+
+
+class Diverted:
+    """WSGI application that sends what is for DynamoDB to dynalite, and everything else on."""
+
+    def __init__(self, others: Application, dynalite: Dynalite) -> None:
+        self._others = others
+        self._dynalite = dynalite
+
+    def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Answer one request."""
+        if not str(environ.get("HTTP_X_AMZ_TARGET", "")).startswith("DynamoDB_"):
+            return self._others(environ, start_response)
+        self._dynalite.calls += 1
+        names = {name: "CONTENT_TYPE" if name == "content-type" else _variable(name) for name in _PASSED_ON}
+        headers = {name: environ[variable] for name, variable in names.items() if variable in environ}
+        connection = http.client.HTTPConnection("127.0.0.1", self._dynalite.port, timeout=60)
+        try:
+            connection.request("POST", "/", environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])), headers)
+            answer = connection.getresponse()
+            body = answer.read()
+        finally:
+            connection.close()
+        told = [pair for pair in answer.getheaders() if pair[0].lower() not in _NOT_OURS_TO_TELL]
+        start_response(f"{answer.status} {answer.reason}", told)
+        return [body]
+
+
+def _variable(header: str) -> str:
+    return "HTTP_" + header.upper().replace("-", "_")
+
+
+class DynaliteEstate(Estate):
+    """An estate like any other, on a dynalite that runs already."""
+
+    def __init__(
+        self, members: Mapping[str, Any], names: Names, monkeypatch: pytest.MonkeyPatch, *, dynalite: Dynalite
+    ) -> None:
+        super().__init__(members, names, monkeypatch)
+        self._beside = boto3.client(
+            "dynamodb",
+            region_name=_HUB_REGION,
+            endpoint_url=f"http://127.0.0.1:{dynalite.port}",
+            aws_access_key_id="AKIADYNALITE00000000",
+            aws_secret_access_key="opens-nothing",
+        )
+        gate = self.sandbox._control.gate
+        gate._application = Diverted(gate._application, dynalite)
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        tables = dynamodb_backends[self.names.hub][_HUB_REGION].tables
+        for name, table in tables.items():
+            self._beside.create_table(
+                TableName=name,
+                KeySchema=table.schema,
+                AttributeDefinitions=table.attr,
+                BillingMode="PAY_PER_REQUEST",
+                **_indexes(table),
+            )
+        for name in tables:  # made at once, but not within the same request
+            self._beside.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 0, "MaxAttempts": 5000})
+        self._bring_rows()
+        return self
+
+    def add(self, account_id: str, region: str, **members: Any) -> None:
+        """Add servers or settings to a region while it runs."""
+        super().add(account_id, region, **members)
+        self._bring_rows()
+
+    def _bring_rows(self) -> None:
+        """Bring what the sandbox seeds: the rows of accounts, where they are not there yet."""
+        for name, table in dynamodb_backends[self.names.hub][_HUB_REGION].tables.items():
+            condition = f"attribute_not_exists({table.hash_key_attr})"
+            for ranged in table.items.values():
+                for item in ranged.values() if isinstance(ranged, Mapping) else [ranged]:
+                    written = item.to_json()["Attributes"]
+                    try:
+                        self._beside.put_item(TableName=name, Item=written, ConditionExpression=condition)
+                    except self._beside.exceptions.ConditionalCheckFailedException:
+                        continue
+
+
+def _indexes(table: Any) -> dict[str, Any]:
+    indexes = [
+        {"IndexName": index.name, "KeySchema": index.schema, "Projection": {"ProjectionType": "ALL"}}
+        for index in table.global_indexes
+    ]
+    return {"GlobalSecondaryIndexes": indexes} if indexes else {}

