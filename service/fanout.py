@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sized
 from contextlib import asynccontextmanager, contextmanager
 from typing import TypeVar
 
@@ -23,14 +23,15 @@ async def fan_out(
 ) -> AsyncIterator[MemoryObjectReceiveStream[R]]:
     """Open a stream of exactly one result per item, in order of arrival.
 
-    `at_once` workers draw from `items`, which may be a generator: neither tasks nor results pile up, and a slow
-    consumer slows the work. Leaving the block early cancels what is under way.
+    `at_once` workers, or as many as there are items, draw from `items`, which may be a generator: neither tasks nor
+    results pile up, and a slow consumer slows the work. Leaving the block early cancels what is under way.
 
     Raises:
         DrsSyncError: one that `work` raised ends the fan-out and comes out bare, not in a group.
     """
     send, receive = anyio.create_memory_object_stream[R]()
     queue = iter(items)
+    workers = min(at_once, len(items)) if isinstance(items, Sized) else at_once
 
     async def worker(out: MemoryObjectSendStream[R], source: Iterator[T]) -> None:
         async with out:
@@ -40,7 +41,7 @@ async def fan_out(
     with _bare():
         async with receive, anyio.create_task_group() as tasks:
             async with send:
-                for _ in range(at_once):
+                for _ in range(workers):
                     tasks.start_soon(worker, send.clone(), queue)
             yield receive
             tasks.cancel_scope.cancel()

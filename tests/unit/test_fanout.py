@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import anyio
 import anyio.lowlevel
@@ -44,6 +45,20 @@ async def test_exactly_one_result_per_item_and_never_more_at_once(items: int, at
     assert sorted(seen) == list(range(items))
     assert peak == min(at_once, items)
     assert running == 0
+
+
+@pytest.mark.parametrize(("items", "workers"), [([], 0), ([1, 2, 3], 3), (range(90), 50), (iter([1]), 50)])
+async def test_no_more_tasks_are_started_than_there_are_items(items: Iterable[int], workers: int) -> None:
+    before, asleep = len(asyncio.all_tasks()), anyio.Event()
+
+    async def work(_: int) -> None:
+        await asleep.wait()
+
+    async with fan_out(items, work, at_once=50) as results:
+        assert len(asyncio.all_tasks()) - before == workers
+        asleep.set()
+        async for _ in results:
+            pass
 
 
 async def test_items_are_drawn_one_by_one_and_a_slow_consumer_slows_the_work() -> None:
