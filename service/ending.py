@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, TypeVar
@@ -14,19 +15,28 @@ __all__ = ["Limit", "Stop"]
 
 T = TypeVar("T")
 
-_GRACE_S: Final = 3.0  # once to begin and once to end: a function keeps ten seconds of its time back, ECS gives thirty
+# After the time is up: to begin, and to write down what was found. A function keeps ten seconds of its time back, ECS
+# gives thirty.
+_BEGIN_S: Final = 3.0
+_CLOSE_S: Final = 6.0
 
 
 class Stop:
     """Tells every run of a process to end now. To be asked in the event loop's thread; it cannot be taken back."""
 
     def __init__(self) -> None:
-        self.asked = False
+        self.asked_at: float | None = None
         self._open: set[anyio.CancelScope] = set()
+
+    @property
+    def asked(self) -> bool:
+        """Whether the process was told to stop."""
+        return self.asked_at is not None
 
     def ask(self) -> None:
         """Cancel what is under way and let nothing new begin; runs then report what they have."""
-        self.asked = True
+        if self.asked_at is None:
+            self.asked_at = asyncio.get_running_loop().time()  # may be asked by a callback, outside of any task
         for scope in tuple(self._open):
             scope.cancel()
 
@@ -73,13 +83,13 @@ class Limit:
             yield scope
 
     async def whole(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Do work without which a run can report nothing; it has what time is left, and three seconds more.
+        """Do work without which a run can report nothing; it has until three seconds after the run's time is up.
 
         Raises:
             OutOfTimeError: it was not done in time.
         """
         done: list[T] = []
-        with self.closing():
+        with self._until(_BEGIN_S):
             done.append(await work())
         if not done:
             raise OutOfTimeError(f"{self.reason()} before it was known where to look")
@@ -87,9 +97,17 @@ class Limit:
 
     @contextmanager
     def closing(self) -> Iterator[anyio.CancelScope]:
-        """Give the block what time is left, and three seconds more, to write down what the run has found."""
-        with anyio.move_on_after(self.remaining_s() + _GRACE_S) as scope:
+        """Let the block write down what the run has found, until six seconds after its time is up.
+
+        These seconds are shared: a table that does not answer delays the run's end once, however much is to be written.
+        """
+        with self._until(_CLOSE_S) as scope:
             yield scope
+
+    def _until(self, grace_s: float) -> anyio.CancelScope:
+        asked_at = self.stop.asked_at
+        ended_at = self._ends_at if asked_at is None else min(self._ends_at, asked_at)
+        return anyio.CancelScope(deadline=ended_at + grace_s)
 
     def reason(self) -> str:
         """Say why no time is left."""

@@ -259,11 +259,12 @@ class InventorySync:
 
     async def _tidy(self, run: _Run, swept: Sequence[str]) -> None:
         """Drop entries of accounts that are gone, and the notes of sweeps that have come to their end."""
+        if run.visiting.limit.is_over:
+            return  # the next run tidies up
         if run.known_accounts is not None:
             for region in await self._with_strangers(run.known_accounts):
                 await self._record(run, region, [])
-        # A run over some accounts only, or one out of time, has not come to the end of it.
-        if not run.request.is_whole or run.visiting.limit.is_over:
+        if not run.request.is_whole:  # a run over some accounts only has not come to the end of a sweep
             return
         for region in sorted(set(swept)):
             await self._write_row(run, region, (), sweep=Sweep(run.tools.run_started_at, ended=True))

@@ -1,0 +1,1 @@
+"""Seeded histories of the engine on a simulated clock, network and AWS, each held against the promises."""
