@@ -1,0 +1,249 @@
+"""A DynamoDB of dictionaries: the operations and expressions that the engine uses, eventual consistency included."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from tests.simulation.expressions import Bad, condition, update
+
+__all__ = ["DynamoDb", "Keys", "Refused", "Table", "tables"]
+
+AttributeValues = dict[str, Any]
+Key = tuple[str, ...]
+
+
+class Refused(Exception):  # noqa: N818 - an answer of AWS, not a failure of ours
+    """What a service answers instead of carrying out a call."""
+
+    def __init__(self, code: str, message: str = "", *, status: int = 400) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code, self.message, self.status = code, message, status
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Names of the key attributes, and index -> its hash key; the range key of an index is the table's hash key."""
+
+    hash: str
+    range: str | None = None
+    indexes: Mapping[str, str] = field(default_factory=dict)
+
+    def of(self, item: Mapping[str, Any]) -> Key:
+        """Give an item's key. Raises Refused when it has none."""
+        try:
+            return tuple(item[name]["S"] for name in (self.hash, self.range) if name)
+        except KeyError as missing:
+            raise Refused("ValidationException", f"missing the key {missing}") from None
+
+
+Listener = Callable[[str, Key, AttributeValues | None, AttributeValues | None], None]
+
+
+@dataclass(slots=True)
+class Table:
+    """One table. `journal`: what was there before each change, with the time of the change."""
+
+    name: str
+    keys: Keys
+    items: dict[Key, AttributeValues] = field(default_factory=dict)
+    journal: list[tuple[float, Key, AttributeValues | None]] = field(default_factory=list)
+
+    def as_of(self, moment: float) -> Mapping[Key, AttributeValues]:
+        """Give the items as they were."""
+        if not self.journal or self.journal[-1][0] <= moment:
+            return self.items
+        view = dict(self.items)
+        for changed_at, key, before in reversed(self.journal):
+            if changed_at <= moment:
+                break
+            if before is None:
+                view.pop(key, None)
+            else:
+                view[key] = before
+        return view
+
+
+@dataclass(slots=True)
+class DynamoDb:
+    """The tables of the hub.
+
+    `lag_s`: reads that are not consistent, those of indexes among them, may show what was true so long ago.
+    `unprocessed`: share of batch entries handed back. `page`: most items on one page.
+    """
+
+    tables: dict[str, Table]
+    time: Callable[[], float]
+    dice: random.Random
+    lag_s: float = 0.0
+    unprocessed: float = 0.0
+    page: int = 1000
+    listener: Listener | None = None
+
+    def serve(self, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Carry out an operation. Raises Refused."""
+        try:
+            return _OPERATIONS[operation](self, params)
+        except Bad as bad:
+            raise Refused("ValidationException", str(bad)) from None
+
+    def _table(self, name: str) -> Table:
+        if name not in self.tables:
+            raise Refused("ResourceNotFoundException", "Requested resource not found")
+        return self.tables[name]
+
+    def _change(self, table: Table, key: Key, after: AttributeValues | None) -> None:
+        before = table.items.get(key)
+        table.journal.append((self.time(), key, before))
+        if after is None:
+            table.items.pop(key, None)
+        else:
+            table.items[key] = after
+        if self.listener is not None:
+            self.listener(table.name, key, before, after)
+
+    def _check(self, item: Mapping[str, Any] | None, params: Mapping[str, Any]) -> None:
+        text = params.get("ConditionExpression")
+        if text and not condition(text)(item or {}, _names(params), _values(params)):
+            raise Refused("ConditionalCheckFailedException", "The conditional request failed")
+
+    def _get(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        table = self._table(params["TableName"])
+        found = self._view(table, params).get(table.keys.of(params["Key"]))
+        return {} if found is None else {"Item": found}
+
+    def _view(self, table: Table, params: Mapping[str, Any]) -> Mapping[Key, AttributeValues]:
+        if params.get("ConsistentRead") or not self.lag_s:
+            return table.items
+        return table.as_of(self.time() - self.dice.random() * self.lag_s)
+
+    def _put(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        table, item = self._table(params["TableName"]), params["Item"]
+        key = table.keys.of(item)
+        self._check(table.items.get(key), params)
+        self._change(table, key, dict(item))
+        return {}
+
+    def _delete(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        table = self._table(params["TableName"])
+        key = table.keys.of(params["Key"])
+        self._check(table.items.get(key), params)
+        if key in table.items:
+            self._change(table, key, None)
+        return {}
+
+    def _update(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        table = self._table(params["TableName"])
+        key = table.keys.of(params["Key"])
+        held = table.items.get(key)
+        self._check(held, params)
+        item = dict(held if held is not None else params["Key"])
+        update(params["UpdateExpression"])(item, _names(params), _values(params))
+        if table.keys.of(item) != key:
+            raise Refused("ValidationException", "an update cannot change the key")
+        self._change(table, key, item)
+        return {}
+
+    def _scan(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        table = self._table(params["TableName"])
+        return self._page(table, sorted(self._view(table, params).items()), params)
+
+    def _query(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        table = self._table(params["TableName"])
+        index = params.get("IndexName")
+        if index and (index not in table.keys.indexes or params.get("ConsistentRead")):
+            raise Refused("ValidationException", f"no such read of {index}")
+        needed = table.keys.indexes[index] if index else table.keys.hash
+        holds, names, values = condition(params["KeyConditionExpression"]), _names(params), _values(params)
+        view = self._view(table, params).items()
+        found = sorted((key, item) for key, item in view if needed in item and holds(item, names, values))
+        return self._page(table, found, params)
+
+    def _page(
+        self, table: Table, found: Iterable[tuple[Key, AttributeValues]], params: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        start = params.get("ExclusiveStartKey")
+        after = table.keys.of(start) if start else None
+        left = [entry for entry in found if after is None or entry[0] > after]
+        shown = left[: self.page]
+        wanted = [_name for _name in (params.get("ProjectionExpression") or "").split(",") if _name]
+        names = _names(params)
+        kept = [names.get(word, word) for word in wanted]
+        items = [{n: item[n] for n in kept if n in item} if kept else item for _, item in shown]
+        answer: dict[str, Any] = {"Items": items, "Count": len(items)}
+        if len(left) > len(shown):
+            last = shown[-1][1]
+            more = table.keys.indexes.get(params.get("IndexName", ""))
+            answer["LastEvaluatedKey"] = {n: last[n] for n in (table.keys.hash, table.keys.range, more) if n}
+        return answer
+
+    def _batch_get(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        ((name, wanted),) = params["RequestItems"].items()
+        table = self._table(name)
+        _count(wanted["Keys"], 100)
+        done, back = self._parted(wanted["Keys"])
+        view = self._view(table, wanted)
+        found = [view[key] for each in done if (key := table.keys.of(each)) in view]
+        return {"Responses": {name: found}, "UnprocessedKeys": {name: {**wanted, "Keys": back}} if back else {}}
+
+    def _batch_write(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        ((name, requests),) = params["RequestItems"].items()
+        table = self._table(name)
+        _count(requests, 25)
+        keys = [table.keys.of(each["PutRequest"]["Item"]) for each in requests]
+        if len(set(keys)) < len(keys):
+            raise Refused("ValidationException", "Provided list of item keys contains duplicates")
+        done, back = self._parted(requests)
+        for each in done:
+            item = each["PutRequest"]["Item"]
+            self._change(table, table.keys.of(item), dict(item))
+        return {"UnprocessedItems": {name: back} if back else {}}
+
+    def _parted(self, entries: list[Any]) -> tuple[list[Any], list[Any]]:
+        if not self.unprocessed:
+            return entries, []
+        back = [each for each in entries if self.dice.random() < self.unprocessed]
+        return [each for each in entries if each not in back], back
+
+
+def _count(entries: list[Any], most: int) -> None:
+    if not 0 < len(entries) <= most:
+        raise Refused("ValidationException", f"{len(entries)} entries of 1 to {most}")
+
+
+def _names(params: Mapping[str, Any]) -> Mapping[str, str]:
+    return params.get("ExpressionAttributeNames") or {}
+
+
+def _values(params: Mapping[str, Any]) -> Mapping[str, Any]:
+    return params.get("ExpressionAttributeValues") or {}
+
+
+_OPERATIONS: Final[Mapping[str, Callable[[DynamoDb, Mapping[str, Any]], dict[str, Any]]]] = {
+    "GetItem": DynamoDb._get,
+    "PutItem": DynamoDb._put,
+    "DeleteItem": DynamoDb._delete,
+    "UpdateItem": DynamoDb._update,
+    "Scan": DynamoDb._scan,
+    "Query": DynamoDb._query,
+    "BatchGetItem": DynamoDb._batch_get,
+    "BatchWriteItem": DynamoDb._batch_write,
+}
+
+
+def tables() -> dict[str, Table]:
+    """Make the engine's tables, empty, named by their setting."""
+    indexes = {
+        "SourceAccountIndex": "sourceAccountId",
+        "StagingAccountIndex": "stagingAccountId",
+        "ReplicationRegionIndex": "replicationRegion",
+    }
+    keys = {
+        "source_server_inventory_table": Keys("sourceServerArn", "stagingAccountId", indexes),
+        "drs_region_status_table": Keys("region"),
+        "target_accounts_table": Keys("accountId"),
+        "tag_sync_config_table": Keys("accountId"),
+    }
+    return {name: Table(name, key) for name, key in keys.items()}

@@ -1,0 +1,282 @@
+"""Accounts, regions, servers and instances of a small estate: what DRS, EC2 and STS answer, and what happens there."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from service.models import Call, Place
+from tests.simulation.clock import VirtualLoop
+from tests.simulation.dynamodb import DynamoDb, Refused, tables
+
+__all__ = ["HUB", "HUB_REGION", "REGIONS", "STAGING", "TARGETS", "Drs", "Estate"]
+
+HUB: Final = "100000000000"
+TARGETS: Final = ("200000000000", "300000000000")
+STAGING: Final = "400000000000"
+REGIONS: Final = ("us-east-1", "us-west-2", "eu-west-1")
+HUB_REGION: Final = "us-east-1"
+_TOKEN_S: Final = 900.0
+
+Record = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Drs:
+    """DRS of one place. Servers by id, in the order in which listings show them."""
+
+    initialized: bool = False
+    servers: dict[str, Record] = field(default_factory=dict)
+    launches: dict[str, bool] = field(default_factory=dict)  # server id -> copyTags
+
+
+class Estate:
+    """The whole simulated AWS.
+
+    Args:
+        loop: its clock.
+        dice: what it leaves to chance.
+        targets: accounts to sync; the first has the staging account.
+        regions: those that there are.
+    """
+
+    def __init__(
+        self,
+        loop: VirtualLoop,
+        dice: random.Random,
+        targets: tuple[str, ...] = TARGETS,
+        regions: tuple[str, ...] = REGIONS,
+    ) -> None:
+        self.targets, self.regions = targets, regions
+        self.loop = loop
+        self.dice = dice
+        self.dynamodb = DynamoDb(tables(), loop.time, dice)
+        self.drs = {Place(each, region): Drs() for each in (*targets, STAGING) for region in regions}
+        self.instances: dict[Place, dict[str, Record]] = {}
+        self.tokens: dict[str, tuple[str, float]] = {"hub": (HUB, float("inf"))}
+        self.same_clocks = True
+        self._made = 0
+        for target in targets:
+            record: Record = {"accountId": {"S": target}, "externalId": {"S": "e" * 32}}
+            if target == targets[0]:
+                record["stagingAccounts"] = {"L": [{"M": {"accountId": {"S": STAGING}, "externalId": {"S": "f" * 32}}}]}
+            self.dynamodb.tables["target_accounts_table"].items[target,] = record
+
+    def account_of(self, access_key: str) -> str:
+        """Name the account whose credentials these are. Raises Refused when they are not valid now."""
+        account, until = self.tokens.get(access_key, ("", 0.0))
+        if not account:
+            raise Refused("UnrecognizedClientException", "The security token included in the request is invalid")
+        if self.loop.time() >= until:
+            raise Refused("ExpiredTokenException", "The security token included in the request is expired")
+        return account
+
+    def serve(self, call: Call, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Carry out a call. Raises Refused."""
+        if call.service == "dynamodb":
+            if (call.account_id, call.region) != (HUB, HUB_REGION):
+                raise Refused("ResourceNotFoundException", "no such table")
+            return self.dynamodb.serve(call.operation, params)
+        if call.service == "sts":
+            return self._sts(call, params)
+        place = Place(call.account_id, call.region)
+        if call.service == "ec2":
+            return self._describe_instances(place, params)
+        drs = self.drs.get(place)
+        if drs is None or not drs.initialized:
+            raise Refused("UninitializedAccountException", "Account not initialized")
+        return _DRS[call.operation](self, place, drs, params)
+
+    # STS and EC2
+
+    def _sts(self, call: Call, params: Mapping[str, Any]) -> dict[str, Any]:
+        if call.operation == "GetCallerIdentity":
+            return {"Account": HUB, "Arn": f"arn:aws:sts::{HUB}:assumed-role/sync/sync", "UserId": "sync"}
+        account = str(params["RoleArn"]).split(":")[4]
+        expected = "f" * 32 if account == STAGING else "e" * 32
+        if params.get("ExternalId") != expected:
+            raise Refused("AccessDenied", "not authorized to perform: sts:AssumeRole", status=403)
+        key = f"key-{account}-{len(self.tokens)}"
+        self.tokens[key] = (account, self.loop.time() + _TOKEN_S)
+        return {
+            "Credentials": {
+                "AccessKeyId": key,
+                "SecretAccessKey": "secret",
+                "SessionToken": key,
+                "Expiration": self.loop.wall(_TOKEN_S),
+            },
+            "AssumedRoleUser": {"AssumedRoleId": "AROA:sync", "Arn": f"arn:aws:sts::{account}:assumed-role/sync/sync"},
+        }
+
+    def _describe_instances(self, place: Place, params: Mapping[str, Any]) -> dict[str, Any]:
+        (wanted,) = params["Filters"]
+        held = self.instances.get(place, {})
+        return {"Reservations": [{"Instances": [held[each]]} for each in wanted["Values"] if each in held]}
+
+    # DRS
+
+    def _servers(self, _: Place, drs: Drs, params: Mapping[str, Any]) -> dict[str, Any]:
+        staging = params.get("filters", {}).get("stagingAccountIDs")
+        found = [
+            record
+            for record in drs.servers.values()
+            if not staging or record["stagingArea"]["stagingAccountID"] in staging
+        ]
+        return self._page(found, params, lambda record: str(record["arn"]))
+
+    def _page(self, found: list[Record], params: Mapping[str, Any], name: Callable[[Record], str]) -> dict[str, Any]:
+        ordered = sorted(found, key=name)
+        after = str(params.get("nextToken", "")).partition("#")[2]
+        left = [each for each in ordered if name(each) > after]
+        shown = left[: params.get("maxResults", 200)]
+        answer: dict[str, Any] = {"items": [dict(each) for each in shown]}
+        if len(left) > len(shown):
+            self._made += 1
+            answer["nextToken"] = f"{self._made}#{name(shown[-1])}"
+        return answer
+
+    def _extensible(self, place: Place, drs: Drs, params: Mapping[str, Any]) -> dict[str, Any]:
+        origin = self.drs[Place(params["stagingAccountID"], place.region)]
+        if not origin.initialized:
+            raise Refused("UninitializedAccountException", "Account not initialized")
+        extended = {record["stagingArea"].get("stagingSourceServerArn") for record in drs.servers.values()}
+        found = [
+            {"arn": record["arn"], "hostname": "", "tags": record["tags"]}
+            for record in origin.servers.values()
+            if record["arn"] not in extended
+        ]
+        return self._page(found, params, lambda record: str(record["arn"]))
+
+    def _staging_accounts(self, _: Place, drs: Drs, _params: Mapping[str, Any]) -> dict[str, Any]:
+        found = {
+            str(record["stagingArea"]["stagingAccountID"])
+            for record in drs.servers.values()
+            if record["stagingArea"].get("stagingSourceServerArn")
+        }
+        return {"accounts": [{"accountID": each} for each in sorted(found)]}
+
+    def _extend(self, place: Place, drs: Drs, params: Mapping[str, Any]) -> dict[str, Any]:
+        arn = str(params["sourceServerArn"])
+        origin = self.drs[Place(arn.split(":")[4], place.region)].servers.get(arn.rpartition("/")[2])
+        if origin is None:
+            raise Refused("ResourceNotFoundException", "no such source server", status=404)
+        if self.is_extended(place.account_id, arn):
+            raise Refused("ConflictException", "the server is extended already", status=409)
+        area = {"status": "EXTENDED", "stagingAccountID": arn.split(":")[4], "stagingSourceServerArn": arn}
+        kept = {name: origin[name] for name in ("sourceProperties", "sourceCloudProperties", "dataReplicationInfo")}
+        return {"sourceServer": self._record(place, drs, kept, area)}
+
+    def _templates(self, place: Place, _: Drs, _params: Mapping[str, Any]) -> dict[str, Any]:
+        template = {"replicationConfigurationTemplateID": f"rct-{place.account_id}", "arn": "arn:t", **_CONFIGURATION}
+        return {"items": [template]}
+
+    def _configuration(self, _: Place, drs: Drs, params: Mapping[str, Any]) -> dict[str, Any]:
+        _find(drs, params["sourceServerID"])
+        return {"sourceServerID": params["sourceServerID"], **_CONFIGURATION}
+
+    def _launch(self, _: Place, drs: Drs, params: Mapping[str, Any]) -> dict[str, Any]:
+        _find(drs, params["sourceServerID"])
+        copies = drs.launches.get(params["sourceServerID"], False)
+        return {"sourceServerID": params["sourceServerID"], "copyTags": copies}
+
+    def _update_launch(self, _: Place, drs: Drs, params: Mapping[str, Any]) -> dict[str, Any]:
+        _find(drs, params["sourceServerID"])
+        drs.launches[params["sourceServerID"]] = bool(params["copyTags"])
+        return {"sourceServerID": params["sourceServerID"], "copyTags": params["copyTags"]}
+
+    def _tag(self, _: Place, drs: Drs, params: Mapping[str, Any]) -> dict[str, Any]:
+        record = _find(drs, str(params["resourceArn"]).rpartition("/")[2])
+        record["tags"] = {**record["tags"], **params["tags"]}
+        return {}
+
+    # What happens beside the engine
+
+    def is_extended(self, target: str, arn: str) -> bool:
+        """Tell whether a staging server has its extension in a target."""
+        drs = self.drs[Place(target, arn.split(":")[3])]
+        return any(record["stagingArea"].get("stagingSourceServerArn") == arn for record in drs.servers.values())
+
+    def protect(self, place: Place, *, tags: Mapping[str, str]) -> str:
+        """Install an agent on a new instance in the next region; DRS is initialised where it was not. Give the id."""
+        drs = self.drs[place]
+        drs.initialized = True
+        self._made += 1
+        region = self.regions[(self.regions.index(place.region) + 1) % len(self.regions)]
+        instance = f"i-{self._made:017x}"
+        entry = {"InstanceId": instance, "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
+        self.instances.setdefault(Place(place.account_id, region), {})[instance] = entry
+        hints = {"hostname": f"host-{self._made}", "awsInstanceID": instance}
+        members = {
+            "sourceProperties": {"identificationHints": hints, "cpus": [{"cores": 2}], "ramBytes": 4096},
+            "sourceCloudProperties": {
+                "originAccountID": place.account_id,
+                "originRegion": region,
+                "originAvailabilityZone": f"{region}a",
+            },
+            "dataReplicationInfo": {"dataReplicationState": "CONTINUOUS", "lagDuration": "PT0S"},
+        }
+        area = {"status": "NOT_EXTENDED", "stagingAccountID": place.account_id}
+        return str(self._record(place, drs, members, area)["sourceServerID"])
+
+    def _record(self, place: Place, drs: Drs, members: Mapping[str, Any], area: Mapping[str, Any]) -> Record:
+        self._made += 1
+        server_id = f"s-{self._made:017x}"
+        record: Record = {
+            "sourceServerID": server_id,
+            "arn": f"arn:aws:drs:{place.region}:{place.account_id}:source-server/{server_id}",
+            "tags": {},
+            "stagingArea": dict(area),
+            "lastLaunchResult": "NOT_STARTED",
+            "replicationDirection": "FAILOVER",
+            **members,
+        }
+        drs.servers[server_id] = record
+        return dict(record)
+
+    def delete(self, place: Place, server_id: str) -> None:
+        """Take a server out of DRS, and what is extended from it."""
+        gone = self.drs[place].servers.pop(server_id)
+        for drs in self.drs.values():
+            for each in [
+                key
+                for key, rec in drs.servers.items()
+                if rec["stagingArea"].get("stagingSourceServerArn") == gone["arn"]
+            ]:
+                del drs.servers[each]
+
+    def change(self, place: Place, server_id: str, **members: Any) -> None:
+        """Let members of a server's record be others from now on."""
+        drs = self.drs[place]
+        drs.servers[server_id] = {**drs.servers[server_id], **members}
+
+    def tag_instance(self, place: Place, instance: str, key: str, value: str) -> None:
+        """Tag an instance."""
+        entry = self.instances[place][instance]
+        kept = [each for each in entry["Tags"] if each["Key"] != key]
+        self.instances[place][instance] = {**entry, "Tags": [*kept, {"Key": key, "Value": value}]}
+
+
+def _find(drs: Drs, server_id: str) -> Record:
+    if server_id not in drs.servers:
+        raise Refused("ResourceNotFoundException", "no such source server", status=404)
+    return drs.servers[server_id]
+
+
+_CONFIGURATION: Final = {
+    "stagingAreaSubnetId": "subnet-1",
+    "ebsEncryption": "DEFAULT",
+    "dataPlaneRouting": "PRIVATE_IP",
+}
+_DRS: Final[Mapping[str, Callable[[Estate, Place, Drs, Mapping[str, Any]], dict[str, Any]]]] = {
+    "DescribeSourceServers": Estate._servers,
+    "ListExtensibleSourceServers": Estate._extensible,
+    "ListStagingAccounts": Estate._staging_accounts,
+    "CreateExtendedSourceServer": Estate._extend,
+    "DescribeReplicationConfigurationTemplates": Estate._templates,
+    "GetReplicationConfiguration": Estate._configuration,
+    "GetLaunchConfiguration": Estate._launch,
+    "UpdateLaunchConfiguration": Estate._update_launch,
+    "TagResource": Estate._tag,
+}

@@ -1,0 +1,366 @@
+"""One history: a small estate, a few hosts, jobs that overlap, trouble of every kind - and calm at its end."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import random
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import anyio
+
+from service.aws.dynamodb import decode
+from service.errors import DrsSyncError
+from service.handlers.host import tune_collector
+from service.models import Place
+from service.survey import Request
+from tests.simulation.clock import VirtualLoop, run
+from tests.simulation.estate import REGIONS, STAGING, TARGETS, Estate
+from tests.simulation.host import Host, Killed
+from tests.simulation.promises import Promises
+from tests.simulation.weather import KINDS, Weather
+
+__all__ = ["History", "Story", "play"]
+
+_INTERVAL_S: Final = 900.0
+_JOBS: Final = (
+    ("inventory",),
+    ("inventory",),
+    ("inventory", "staging"),
+    ("inventory", "tags"),
+    ("inventory", "staging", "tags"),
+)
+_TROUBLES: Final = ("calm", "throttled", "any", "any", "late", "tables", "storm")
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What came of a history."""
+
+    seed: int
+    broken: tuple[str, ...]
+    trace: str
+    told: tuple[str, ...]
+    calls: int
+    seconds: float
+
+    def check(self) -> None:
+        """Raise AssertionError when a promise was broken, saying how to see it again."""
+        assert not self.broken, (
+            f"seed {self.seed}: {'; '.join(self.broken)}\n  after {' / '.join(self.told)}\n"
+            f"  again: python -m tests.simulation --seed {self.seed} --histories 1"
+        )
+
+
+def play(seed: int) -> Story:
+    """Play the history of a seed, on a clock and dice of its own."""
+    random.seed(seed)  # the engine's own jitter between rounds of a contended row
+    with _quiet():
+        return run(lambda loop: History(seed, loop).play())
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the engine's log to itself, and collect garbage as rarely as a function's host does."""
+    threshold = gc.get_threshold()
+    logging.disable(logging.CRITICAL)
+    tune_collector()
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
+        gc.set_threshold(*threshold)
+
+
+class History:
+    """A history under way."""
+
+    def __init__(self, seed: int, loop: VirtualLoop) -> None:
+        self.seed, self.loop = seed, loop
+        self.dice = random.Random(seed)  # noqa: S311 - not a secret
+        self.jobs = self.dice.choice(_JOBS)
+        targets, regions = TARGETS[: self.dice.choice((1, 2))], REGIONS[: self.dice.choice((2, 2, 3))]
+        self.estate = Estate(loop, self.dice, targets, regions)
+        self.promises = Promises()
+        self.estate.dynamodb.listener = self.promises.changed
+        self.estate.dynamodb.page = self.dice.choice((2, 5, 1000))
+        self.hosts: list[Host] = []
+        self.retired: list[Host] = []
+        self._names = 0
+        for _ in range(self.dice.randint(1, 4)):
+            self._happen_protect()
+
+    async def play(self) -> Story:
+        """Let it happen, then let it calm down, and hold what is left against the truth."""
+        for _ in range(self.dice.choice((1, 1, 2, 3))):
+            await self._round()
+            self._happen()
+            await self._next_interval()
+        await self._calm()
+        return Story(
+            self.seed,
+            tuple(dict.fromkeys(self.promises.broken)),
+            self.promises.digest,
+            tuple(self.promises.told),
+            sum(host.calls for host in [*self.hosts, *self.retired]),
+            self.loop.time(),
+        )
+
+    # Hosts and rounds
+
+    def _host(self) -> Host:
+        """Take a host: a warm one or a new one."""
+        warm = [host for host in self.hosts if not host.dead]
+        if warm and self.dice.random() < 0.6:
+            return self.dice.choice(warm)
+        self._names += 1
+        skew_s = self.dice.uniform(-240.0, 240.0) if self.dice.random() < 0.2 else 0.0
+        if skew_s:
+            self.estate.same_clocks = False
+        host = Host(f"host{self._names}", self.estate, Weather(self.dice), self.promises, skew_s=skew_s)
+        self.hosts.append(host)
+        return host
+
+    async def _round(self) -> None:
+        """Run one job, or two that overlap; the same event may come twice."""
+        self._weather(self.dice.choice(_TROUBLES))
+        one = self.dice.choice(self.jobs)
+        jobs = [one] if self.dice.random() < 0.5 else [one, self.dice.choice((one, "inventory"))]
+        async with anyio.create_task_group() as tasks:
+            for number, job in enumerate(jobs):
+                tasks.start_soon(self._run, job, number * self.dice.random() * 5.0)
+            if self.dice.random() < 0.5:
+                tasks.start_soon(self._meanwhile)
+
+    async def _meanwhile(self) -> None:
+        await anyio.sleep(self.dice.random() * 2.0)
+        self._happen()
+
+    def _weather(self, name: str) -> None:
+        self.promises.told.append(name)
+        self._kinds: tuple[str, ...] = tuple(KINDS)
+        self._share = {"calm": 0.0, "storm": 0.9, "throttled": 0.3, "tables": 0.15}.get(name, 0.12)
+        self._only_tables = name == "tables"
+        if name == "throttled":
+            self._kinds = ("throttled", "throttled, retry after")
+        elif name == "late":
+            self._kinds = tuple(kind for kind in KINDS if kind.endswith("too late"))
+        self.estate.dynamodb.lag_s = self.dice.choice((0.0, 0.5, 5.0))
+        self.estate.dynamodb.unprocessed = self.dice.choice((0.0, 0.0, 0.3))
+
+    def _under_weather(self, host: Host) -> None:
+        only_tables = self._only_tables
+        host.weather = Weather(
+            self.dice,
+            self._share,
+            self._kinds,
+            strikes=lambda call: call.service == "dynamodb" or not only_tables,
+            latency_s=self.dice.choice((0.01, 0.1, 0.5)),
+            slow=0.05,
+        )
+
+    async def _run(self, job: str, delay_s: float) -> None:
+        await anyio.sleep(delay_s)
+        host = self._host()
+        self._under_weather(host)
+        if self.dice.random() < 0.3:
+            if self.dice.random() < 0.7:
+                host.kill_at = host.calls + self.dice.randint(1, 80) / 2
+            else:
+                self.loop.call_later(self.dice.random() * 3.0, host.kill)
+        budget_s = self.dice.choice((None, 10.0, 120.0))
+        self.promises.told.append(f"{job} on {host.name}{' to be killed' if host.kill_at else ''}")
+        began = self.loop.time()
+        try:
+            report = await host.run(job, Request(budget_s=budget_s))
+        except* Killed:
+            self.promises.told.append("killed")
+        except* DrsSyncError as errors:
+            self.promises.told.append(str(errors.exceptions[0])[:60])
+        else:
+            self._report_is_true(job, report, host, began)
+        host.kill_at = None
+        if budget_s is not None and not host.dead:
+            took = self.loop.time() - began
+            if took > budget_s + 6.0 + 0.001:
+                self.promises.breaks("a sync ends within its deadline", f"{job} took {took:.1f} s of {budget_s} s")
+
+    def _report_is_true(self, job: str, report: Mapping[str, Any], host: Host, began: float) -> None:
+        scopes = report["scopes"]
+        if scopes["asked"] != sum(scopes[name] for name in ("complete", "partial", "skipped", "failed")):
+            self.promises.breaks("a report is true", scopes)
+        if report["status"] == "complete" and report["errors"]:
+            self.promises.breaks("a report is true", f"complete, with {report['errors']}")
+        if job == "inventory":
+            looked = [each for each in self.promises.listings if each.host is host and each.began >= began]
+            if scopes["complete"] > sum(each.complete for each in looked):
+                self.promises.breaks("a report is true", f"{scopes['complete']} complete looks of {looked}")
+
+    async def _next_interval(self) -> None:
+        await anyio.sleep(_INTERVAL_S - self.loop.time() % _INTERVAL_S)
+
+    # What happens in the estate
+
+    def _happen(self) -> None:
+        """Let something happen, if it can."""
+        what = self.dice.choice(("protect", "protect_staged", "delete", "stall", "launch", "repoint", "tag", "nothing"))
+        getattr(self, f"_happen_{what}")()
+
+    def _happen_nothing(self) -> None:
+        """Leave all as it is."""
+
+    def _happen_protect(self) -> None:
+        place = Place(self.dice.choice(self.estate.targets), self.dice.choice(self.estate.regions))
+        self.estate.protect(place, tags={"Name": f"n{self.dice.randint(1, 9)}"})
+
+    def _happen_protect_staged(self) -> None:
+        region = self.dice.choice(self.estate.regions)
+        self.estate.drs[Place(TARGETS[0], region)].initialized = True
+        self.estate.protect(Place(STAGING, region), tags={"Name": "staged"})
+
+    def _any_server(self) -> tuple[Place, str] | None:
+        found = [(place, each) for place, drs in self.estate.drs.items() for each in drs.servers]
+        return self.dice.choice(found) if found else None
+
+    def _happen_delete(self) -> None:
+        if found := self._any_server():
+            self.estate.delete(*found)
+
+    def _happen_stall(self) -> None:
+        if found := self._any_server():
+            self.estate.change(*found, dataReplicationInfo={"dataReplicationState": self.dice.choice(_STATES)})
+
+    def _happen_launch(self) -> None:
+        if found := self._any_server():
+            self.estate.change(
+                *found, lastLaunchResult="SUCCEEDED", recoveryInstanceId=f"i-{self.dice.randint(1, 9):017d}"
+            )
+
+    def _happen_repoint(self) -> None:
+        """Fail back: the forward server replicates from another instance in another region from now on."""
+        if found := self._any_server():
+            origin = self.dice.choice(self.estate.regions)
+            members = {
+                "originAccountID": found[0].account_id,
+                "originRegion": origin,
+                "originAvailabilityZone": f"{origin}b",
+            }
+            self.estate.change(*found, sourceCloudProperties=members)
+
+    def _happen_tag(self) -> None:
+        found = [(place, each) for place, held in self.estate.instances.items() for each in held]
+        if found:
+            self.estate.tag_instance(*self.dice.choice(found), "Name", f"n{self.dice.randint(1, 9)}")
+
+    # The end
+
+    async def _calm(self) -> None:
+        """Nothing happens any more: two runs of each job bring everything that was known of up to date."""
+        self.promises.told.append("calm at last")
+        self.estate.dynamodb.lag_s = self.estate.dynamodb.unprocessed = 0.0
+        host = Host("last", self.estate, Weather(self.dice, latency_s=0.01), self.promises)
+        self.hosts.append(host)
+        await self._next_interval()
+        for _ in range(2):
+            await self._calm_runs(host)
+        if self._unseen():  # it became active since its last look: discovery has its time for it
+            for _ in range(3):
+                await self._calm_runs(host)
+        for place in self._unseen():
+            self.promises.breaks("a region that becomes active is found", place)
+        self._compare()
+
+    async def _calm_runs(self, host: Host) -> None:
+        for job in self.jobs:
+            report = await host.run(job)
+            if report["status"] != "complete":
+                self.promises.breaks("the next runs repair", f"{job}: {report['status']} {report['errors']}")
+        await self._next_interval()
+
+    def _unseen(self) -> list[Place]:
+        """Name the places that have servers, or should have, and that the table knows none of."""
+        rows = self.estate.dynamodb.tables["drs_region_status_table"].items
+        counts = {
+            Place(account_id, key[0]): entry.get("serverCount")
+            for key, row in rows.items()
+            for account_id, entry in decode(row).get("accounts", {}).items()
+        }
+        wanted = [
+            place
+            for place, drs in self.estate.drs.items()
+            if drs.servers and (place.account_id != STAGING or "staging" in self.jobs)
+        ]
+        targets = {
+            Place(TARGETS[0] if place.account_id == STAGING else place.account_id, place.region) for place in wanted
+        }
+        return sorted(place for place in targets if not counts.get(place))
+
+    def _compare(self) -> None:
+        breaks = self.promises.breaks
+        true = {
+            record["arn"]: record
+            for place, drs in self.estate.drs.items()
+            if place.account_id in self.estate.targets
+            for record in drs.servers.values()
+        }
+        items = [decode(item) for item in self.estate.dynamodb.tables["source_server_inventory_table"].items.values()]
+        held = {item["sourceServerArn"]: item for item in items if item["stagingAccountId"].isdigit()}
+        for arn in true.keys() - held.keys():
+            breaks("the next runs repair", f"{arn} is not in the inventory")
+        for arn in held.keys() - true.keys():
+            breaks("the next runs repair", f"{arn} is still in the inventory")
+        for arn in true.keys() & held.keys():
+            if held[arn]["replicationState"] != true[arn]["dataReplicationInfo"]["dataReplicationState"]:
+                breaks("the next runs repair", f"{arn} is {held[arn]['replicationState']}")
+        rows = {
+            row["region"]: row
+            for row in map(decode, self.estate.dynamodb.tables["drs_region_status_table"].items.values())
+        }
+        for place, drs in self.estate.drs.items():
+            if place.account_id not in self.estate.targets:
+                continue
+            entry = rows.get(place.region, {}).get("accounts", {}).get(place.account_id, {})
+            if entry.get("serverCount", 0) != len(drs.servers):
+                breaks("a region that becomes active is found", f"{place} counts {entry}, has {len(drs.servers)}")
+        if "tags" in self.jobs:
+            self._compare_tags()
+        if "staging" in self.jobs:
+            self._compare_extensions()
+
+    def _compare_tags(self) -> None:
+        for place, drs in self.estate.drs.items():
+            if place.account_id not in self.estate.targets:
+                continue
+            for record in drs.servers.values():
+                cloud = record["sourceCloudProperties"]
+                origin = Place(cloud["originAccountID"], cloud["originRegion"])
+                instance = record["sourceProperties"]["identificationHints"]["awsInstanceID"]
+                entry = self.estate.instances.get(origin, {}).get(instance)
+                if entry is None or record["dataReplicationInfo"]["dataReplicationState"] == "DISCONNECTED":
+                    continue
+                missing = {tag["Key"] for tag in entry["Tags"] if record["tags"].get(tag["Key"]) != tag["Value"]}
+                if missing:
+                    self.promises.breaks("the next runs repair", f"{record['arn']} lacks its tags {missing}")
+
+    def _compare_extensions(self) -> None:
+        staged = {
+            record["arn"]
+            for place, drs in self.estate.drs.items()
+            if place.account_id == STAGING
+            for record in drs.servers.values()
+        }
+        extended = {
+            record["stagingArea"]["stagingSourceServerArn"]
+            for place, drs in self.estate.drs.items()
+            if place.account_id == TARGETS[0]
+            for record in drs.servers.values()
+            if record["stagingArea"].get("stagingSourceServerArn")
+        }
+        if staged != extended:
+            self.promises.breaks("the next runs repair", f"extended {extended}, to be {staged}")
+
+
+_STATES: Final = ("CONTINUOUS", "STALLED", "DISCONNECTED", "INITIAL_SYNC")

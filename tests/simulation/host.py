@@ -1,0 +1,224 @@
+"""A process that runs the engine: its own clock, its own door to the simulated AWS, and an end that may be sudden."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
+from datetime import datetime
+from typing import Any, Final
+from unittest.mock import patch
+
+import anyio
+from botocore import xform_name
+from botocore.credentials import ReadOnlyCredentials
+
+from service.aws import door as door_module
+from service.aws.credentials import _acting
+from service.aws.door import AwsDoor, Caller
+from service.aws.dynamodb_write import Table
+from service.aws.operations import MANAGES
+from service.ending import Stop
+from service.models import Call
+from service.regions.status_write import RegionStatusTable
+from service.settings import Settings
+from service.survey import Request
+from service.sync.source_servers import InventorySync
+from service.sync.staging import StagingSync
+from service.sync.tags import TagSync
+from tests.simulation.clock import VirtualLoop
+from tests.simulation.dynamodb import Refused
+from tests.simulation.estate import HUB, HUB_REGION, Estate
+from tests.simulation.promises import Promises
+from tests.simulation.weather import Weather, When, refusal
+
+__all__ = ["Host", "Killed", "settings"]
+
+_OPERATIONS: Final = {xform_name(each): each for group in MANAGES.values() for each in group}
+_HUB_KEYS: Final = ReadOnlyCredentials("hub", "secret", None, None)
+
+
+_runs: Final = itertools.count()
+_run: Final[ContextVar[int]] = ContextVar("run", default=-1)
+
+
+class Killed(BaseException):
+    """The process ended here."""
+
+
+def settings(**changes: Any) -> Settings:
+    """Give settings for the simulated tables; pages are short, so that listings have several."""
+    names = {name: name for name in Settings.model_fields if name.endswith("_table")}
+    fixed: dict[str, Any] = {"discovery_window_seconds": 1800.0, "drs_page_size": 2}
+    return Settings.model_construct(**names, **{**fixed, **changes})
+
+
+class _Session:
+    """Where the SDK's session would be: nothing is signed here."""
+
+    def register(self, *_: object) -> None:
+        """Take no hooks."""
+
+    async def own(self) -> ReadOnlyCredentials:
+        return _HUB_KEYS
+
+
+class _Client:
+    """Where a client of the SDK would be: an operation each, by the SDK's name for it."""
+
+    def __init__(self, host: Host, service: str, region: str) -> None:
+        self._host, self._service, self._region = host, service, region
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[dict[str, Any]]]:
+        operation = _OPERATIONS[name]
+
+        async def send(**params: Any) -> dict[str, Any]:
+            return await self._host.carry(self._service, self._region, operation, params)
+
+        return send
+
+
+class _Door(AwsDoor):
+    """The door itself - lanes, pace, tries, budget, roles, renewal - on clients that are simulated."""
+
+    def __init__(self, host: Host, chosen: Settings) -> None:
+        with patch.object(door_module, "HubSession", _Session):
+            super().__init__(chosen, host.now, dice=host.dice)
+        self._host = host
+
+    @property
+    def hub_region(self) -> str:
+        return HUB_REGION
+
+    def hub(self) -> Caller:
+        return Caller(self, HUB, self._session.own)
+
+    async def _client(self, service: str, region: str) -> Any:
+        key = (service, region)
+        if key not in self._clients:
+            self._clients[key] = _Client(self._host, service, region)
+        return self._clients[key]
+
+
+class Host:
+    """One process.
+
+    Args:
+        name: for the trace.
+        estate: the simulated AWS.
+        weather: what happens to its calls; may be replaced at any time.
+        promises: told of every answer that arrives.
+        skew_s: how wrong its clock goes.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        estate: Estate,
+        weather: Weather,
+        promises: Promises,
+        *,
+        skew_s: float = 0.0,
+        chosen: Settings | None = None,
+    ) -> None:
+        self.name, self.estate, self.weather, self.promises, self.skew_s = name, estate, weather, promises, skew_s
+        self.loop: VirtualLoop = estate.loop
+        self.dice: random.Random = estate.dice
+        self.dead = False
+        self.kill_at: float | None = None  # counted in halves of calls: before and after each takes effect
+        self.calls = 0
+        self._tasks: set[asyncio.Task[Any]] = set()
+        chosen = chosen or settings(drs_regions=estate.regions)
+        self.settings = chosen
+        self.door = _Door(self, chosen)
+        table = Table(self.door.hub(), chosen.drs_region_status_table, HUB_REGION)
+        self.status = RegionStatusTable(
+            table, self.now, cache_s=chosen.region_status_cache_seconds, timeout_s=chosen.region_status_timeout_seconds
+        )
+        self.stop = Stop()
+        made = (self.door, chosen, self.status, self.now)
+        self.syncs = {
+            "inventory": InventorySync(*made, stop=self.stop),
+            "staging": StagingSync(*made, stop=self.stop),
+            "tags": TagSync(*made, stop=self.stop),
+        }
+
+    def now(self) -> datetime:
+        """Tell the time by this host's clock."""
+        return self.loop.wall(self.skew_s)
+
+    @property
+    def running(self) -> int:
+        """Number of the run that the current task belongs to: a warm host may have two at once."""
+        return _run.get()
+
+    async def run(self, job: str, request: Request | None = None) -> dict[str, Any]:
+        """Run a sync. Raises Killed when the process ended in it, and whatever the sync raises."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        _run.set(next(_runs))
+        try:
+            return await self.syncs[job].run(request or Request())
+        except BaseException as error:
+            if self.dead:
+                while task.cancelling():
+                    task.uncancel()
+                raise Killed from error
+            raise
+        finally:
+            self._tasks.discard(task)
+
+    def kill(self) -> None:
+        """End the process now: nothing that it does from here on reaches anyone."""
+        self.dead = True
+        for task in self._tasks:
+            task.cancel()
+
+    async def carry(self, service: str, region: str, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Carry a call to AWS and its answer back, through whatever the weather is."""
+        keys = _acting.get()
+        assert keys is not None, "a call that did not come through the door"
+        number = self.calls = self.calls + 1
+        self._perhaps_killed(number - 0.5)
+        known = self.estate.tokens.get(keys.access_key)
+        call = Call(service, operation, known[0] if known else "?", region)
+        fault = self.weather.draw(call, params)
+        await anyio.sleep(self.weather.latency())
+        self._perhaps_killed(None)
+        if fault is not None and fault.when is When.BEFORE:
+            self.promises.trace(self.name, call, fault.name)
+            await anyio.sleep(fault.wait_s)
+            raise fault.error(call)
+        answer = self._served(keys.access_key, call, params)
+        self._perhaps_killed(number)
+        if self.dice.random() < 0.5:  # else the answer is there at once, before anyone else has a turn
+            await anyio.sleep(self.weather.latency())
+        self._perhaps_killed(None)
+        if fault is not None:
+            self.promises.trace(self.name, call, fault.name)
+            await anyio.sleep(fault.wait_s)
+            raise fault.error(call)
+        if isinstance(answer, Refused):
+            self.promises.trace(self.name, call, answer.code)
+            self.promises.saw_refusal(self, call, answer.code)
+            raise refusal(call, answer.code, answer.message, status=answer.status)
+        self.promises.trace(self.name, call, "")
+        self.promises.saw(self, call, params, answer)
+        return answer
+
+    def _served(self, access_key: str, call: Call, params: Mapping[str, Any]) -> dict[str, Any] | Refused:
+        try:
+            self.estate.account_of(access_key)
+            with self.promises.acting(self, call, params):
+                return self.estate.serve(call, params)
+        except Refused as refused:
+            return refused
+
+    def _perhaps_killed(self, half: float | None) -> None:
+        if half is not None and self.kill_at is not None and half >= self.kill_at:
+            self.dead = True
+        if self.dead:
+            raise Killed

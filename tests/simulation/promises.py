@@ -1,0 +1,234 @@
+"""The promises as checks: each change to a table or to DRS is held against what its host had been shown by then."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from service.aws.dynamodb import decode
+from service.models import Call, Place, parse_iso
+
+if TYPE_CHECKING:
+    from tests.simulation.host import Host
+
+__all__ = ["Listing", "Promises"]
+
+_TOPOLOGY: Final = "TOPOLOGY"
+_NEVER_CHANGES: Final = ("originEnvironment", "captureMethod", "topologyLastUpdated", "sourceSideTemplate")
+_BLINK: Final = timedelta(milliseconds=1)
+
+
+@dataclass(slots=True)
+class Listing:
+    """What a host was shown of one place by the pages of one listing."""
+
+    host: Host
+    place: Place
+    began: float
+    arns: set[str] = field(default_factory=set)
+    complete: bool = False
+
+
+@dataclass(slots=True)
+class Promises:
+    """The observer. `broken` says which promise was broken when, in order."""
+
+    broken: list[str] = field(default_factory=list)
+    listings: list[Listing] = field(default_factory=list)
+    extensible: dict[tuple[Host, str], float] = field(default_factory=dict)
+    shown: dict[tuple[Host, str], list[Mapping[str, Any]]] = field(default_factory=dict)
+    told: list[str] = field(default_factory=list)
+    _by_token: dict[tuple[Host, str], Listing] = field(default_factory=dict)
+    _actor: Host | None = None
+    _written: dict[str, float] = field(default_factory=dict)
+    _extended: dict[tuple[str, str], float] = field(default_factory=dict)
+    _acknowledged: set[tuple[int, str, str]] = field(default_factory=set)
+    _hash: Any = field(default_factory=lambda: hashlib.blake2b(digest_size=16))
+    _instance_tags: dict[tuple[Host, str], set[tuple[str, str]]] = field(default_factory=dict)
+
+    def trace(self, host: str, call: Call, outcome: str) -> None:
+        """Note an event of the history."""
+        self._hash.update(f"{host} {call} {outcome}\n".encode())
+
+    @property
+    def digest(self) -> str:
+        """The whole trace in one word."""
+        return str(self._hash.hexdigest())
+
+    def breaks(self, promise: str, what: object) -> None:
+        """Note that a promise was broken."""
+        self.broken.append(f"{promise}: {what}")
+
+    # What hosts are shown
+
+    def saw(self, host: Host, call: Call, params: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
+        """Take note of an answer that arrived."""
+        place = Place(call.account_id, call.region)
+        if call.operation == "DescribeSourceServers" and not params.get("filters"):
+            self._page(host, place, params, answer)
+        elif call.operation == "ListExtensibleSourceServers":
+            for each in answer["items"]:
+                self.extensible[host, each["arn"]] = host.loop.time()
+        elif call.operation == "CreateExtendedSourceServer":
+            self._acknowledged.add((host.running, call.account_id, params["sourceServerArn"]))
+        elif call.operation == "DescribeInstances":
+            for reservation in answer["Reservations"]:
+                for each in reservation["Instances"]:
+                    tags = self._instance_tags.setdefault((host, each["InstanceId"]), set())
+                    tags.update((tag["Key"], tag["Value"]) for tag in each["Tags"])
+
+    def saw_refusal(self, host: Host, call: Call, code: str) -> None:
+        """Take note of a refusal that arrived: that DRS is not in use is a complete answer."""
+        if code == "UninitializedAccountException" and call.operation == "DescribeSourceServers":
+            place = Place(call.account_id, call.region)
+            self.listings.append(Listing(host, place, host.loop.time(), complete=True))
+
+    def _page(self, host: Host, place: Place, params: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
+        token = params.get("nextToken")
+        if token is None:
+            listing = Listing(host, place, host.loop.time())
+            self.listings.append(listing)
+        else:
+            listing = self._by_token[host, token]
+        for record in answer["items"]:
+            listing.arns.add(record["arn"])
+            self.shown.setdefault((host, record["arn"]), []).append(record)
+            if record["stagingArea"]["stagingAccountID"] == place.account_id:
+                self.extensible[host, record["arn"]] = host.loop.time()
+        if "nextToken" in answer:
+            self._by_token[host, answer["nextToken"]] = listing
+        else:
+            listing.complete = True
+
+    # What hosts do
+
+    @contextmanager
+    def acting(self, host: Host, call: Call, params: Mapping[str, Any]) -> Iterator[None]:
+        """Hold what a call changes against what its host was shown."""
+        self._actor = host
+        try:
+            if call.operation == "TagResource":
+                self._tagging(host, params)
+            elif call.operation == "CreateExtendedSourceServer":
+                self._extending(host, call, str(params["sourceServerArn"]))
+            yield
+            if call.operation == "CreateExtendedSourceServer":
+                self._extended[call.account_id, params["sourceServerArn"]] = host.loop.time()
+        finally:
+            self._actor = None
+
+    def changed(self, table: str, key: tuple[str, ...], before: Mapping[str, Any] | None, after: Any) -> None:
+        """Hold a change of an item against the promises."""
+        if self._actor is None:
+            return
+        if table == "drs_region_status_table":
+            self._counted(key[0], before, after)
+        elif table == "source_server_inventory_table":
+            if key[1] == _TOPOLOGY:
+                self._remembered(key[0], before, after)
+            elif key[1].isdigit():
+                self._written_or_removed(key[0], after)
+        elif table == "target_accounts_table" and after is None:
+            self.breaks("no record vanishes", f"target account {key[0]}")
+
+    def _counted(self, region: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> None:
+        host = self._actor
+        assert host is not None
+        if after is None:
+            self.breaks("a failed look never changes a count", f"the row of {region} was deleted")
+            return
+        old = decode(before).get("accounts", {}) if before else {}
+        row = decode(after)
+        new = row.get("accounts", {})
+        for account_id in old.keys() - new.keys():
+            self.breaks("a failed look never changes a count", f"{account_id} vanished from the row of {region}")
+        for account_id, entry in new.items():
+            was = old.get(account_id, {})
+            fact = (entry.get("serverCount"), entry.get("lastComplete"))
+            if fact != (was.get("serverCount"), was.get("lastComplete")):
+                self._count_is_true(host, Place(account_id, region), *fact)
+        total = sum(entry.get("serverCount") or 0 for entry in new.values())
+        if row["serverCount"] < total:
+            self.breaks("a failed look never changes a count", f"{region} says {row['serverCount']} of {total}")
+
+    def _count_is_true(self, host: Host, place: Place, count: int | None, at: str | None) -> None:
+        moment = parse_iso(at)
+        if count is None or moment is None:
+            self.breaks("a failed look never changes a count", f"{place} lost its count")
+            return
+        began = [each for each in self.listings if each.host is host and each.place == place and each.complete]
+        if not any(_at(host, each.began) >= moment - _BLINK and len(each.arns) == count for each in began):
+            self.breaks("a failed look never changes a count", f"{place} counts {count} at {at}, which no look showed")
+
+    def _written_or_removed(self, arn: str, after: Mapping[str, Any] | None) -> None:
+        host = self._actor
+        assert host is not None
+        place = Place(*reversed(arn.split(":")[3:5]))
+        if after is None:
+            self._removed(host, place, arn)
+            return
+        self._written[arn] = host.loop.time()
+        item, records = decode(after), self.shown.get((host, arn), ())
+        if item.get("_queryAccount") != place.account_id or item.get("replicationRegion") != place.region:
+            self.breaks("one account costs only itself", f"{arn} was written for {item.get('_queryAccount')}")
+        if not any(item["replicationState"] == each["dataReplicationInfo"]["dataReplicationState"] for each in records):
+            self.breaks("nothing is made up", f"{arn} is {item['replicationState']}, which its host was never shown")
+
+    def _removed(self, host: Host, place: Place, arn: str) -> None:
+        looks = [each for each in self.listings if each.host is host and each.place == place and each.complete]
+        absent = [each for each in looks if arn not in each.arns]
+        if not absent:
+            self.breaks("no record vanishes without a complete look", arn)
+        elif host.estate.same_clocks and not any(each.began >= self._written.get(arn, 0.0) - 0.2 for each in absent):
+            self.breaks("no record vanishes without a complete look", f"{arn} was written after the look")
+
+    def _remembered(self, lineage: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> None:
+        if after is None:
+            self.breaks("original topology is never lost", lineage)
+            return
+        old, new = decode(before) if before else {}, decode(after)
+        for name, value in old.items():
+            if (name.startswith("original") or name in _NEVER_CHANGES) and new.get(name) != value:
+                self.breaks(
+                    "original topology is never changed", f"{name} of {lineage} was {value}, is {new.get(name)}"
+                )
+        if before is None:
+            self._first_seen(lineage, new)
+
+    def _first_seen(self, lineage: str, topology: Mapping[str, Any]) -> None:
+        host = self._actor
+        assert host is not None
+        records = [each for (who, _), seen in self.shown.items() if who is host for each in seen]
+        of_lineage = [
+            each for each in records if lineage in {each["arn"], each["stagingArea"].get("stagingSourceServerArn")}
+        ]
+        regions = {each["sourceCloudProperties"]["originRegion"] for each in of_lineage}
+        if topology.get("originalSourceRegion") not in regions:
+            self.breaks("original topology is true", f"{lineage} from {topology.get('originalSourceRegion')}")
+
+    def _extending(self, host: Host, call: Call, arn: str) -> None:
+        """A repeat is right only where the host cannot know better: its answer was lost, or another was faster."""
+        shown_at = self.extensible.get((host, arn))
+        if shown_at is None:
+            self.breaks("no server is extended because of a failed read", arn)
+        elif host.estate.is_extended(call.account_id, arn):
+            if self._extended[call.account_id, arn] < shown_at:
+                self.breaks("no server is extended because of a failed read", f"{arn} was extended before")
+            if (host.running, call.account_id, arn) in self._acknowledged:
+                self.breaks("no server is extended twice", arn)
+        else:
+            self._acknowledged.discard((host.running, call.account_id, arn))
+
+    def _tagging(self, host: Host, params: Mapping[str, Any]) -> None:
+        wanted = set(params["tags"].items())
+        shown = {pair for (who, _), tags in self._instance_tags.items() if who is host for pair in tags}
+        if not wanted <= shown:
+            self.breaks("no tag is made up", f"{params['resourceArn']} got {sorted(wanted - shown)}")
+
+
+def _at(host: Host, seconds: float) -> datetime:
+    return host.loop.wall(host.skew_s + seconds - host.loop.time())
