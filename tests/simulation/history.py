@@ -198,6 +198,9 @@ class History:
             looked = [each for each in self.promises.listings if each.host is host and each.began >= began]
             if scopes["complete"] > sum(each.complete for each in looked):
                 self.promises.breaks("a report is true", f"{scopes['complete']} complete looks of {looked}")
+            unwritten = {arn for each in looked for arn in each.arns} - self.promises.written.keys()
+            if report["status"] == "complete" and unwritten:
+                self.promises.breaks("a report is true", f"complete, and never written: {unwritten}")
 
     async def _next_interval(self) -> None:
         await anyio.sleep(_INTERVAL_S - self.loop.time() % _INTERVAL_S)
@@ -315,6 +318,11 @@ class History:
         for arn in true.keys() & held.keys():
             if held[arn]["replicationState"] != true[arn]["dataReplicationInfo"]["dataReplicationState"]:
                 breaks("the next runs repair", f"{arn} is {held[arn]['replicationState']}")
+        names = {item["sourceServerArn"].removeprefix("id#") for item in items}
+        for arn, record in true.items():
+            hints = record["sourceProperties"]["identificationHints"]
+            if missing := {record["sourceServerID"], *hints.values()} - names:
+                breaks("every name leads to the origin", f"{missing} of {arn}")
         rows = {
             row["region"]: row
             for row in map(decode, self.estate.dynamodb.tables["drs_region_status_table"].items.values())

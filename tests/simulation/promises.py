@@ -41,10 +41,10 @@ class Promises:
     listings: list[Listing] = field(default_factory=list)
     extensible: dict[tuple[Host, str], float] = field(default_factory=dict)
     shown: dict[tuple[Host, str], list[Mapping[str, Any]]] = field(default_factory=dict)
+    written: dict[str, float] = field(default_factory=dict)
     told: list[str] = field(default_factory=list)
     _by_token: dict[tuple[Host, str], Listing] = field(default_factory=dict)
     _actor: Host | None = None
-    _written: dict[str, float] = field(default_factory=dict)
     _extended: dict[tuple[str, str], float] = field(default_factory=dict)
     _acknowledged: set[tuple[int, str, str]] = field(default_factory=set)
     _hash: Any = field(default_factory=lambda: hashlib.blake2b(digest_size=16))
@@ -171,7 +171,7 @@ class Promises:
         if after is None:
             self._removed(host, place, arn)
             return
-        self._written[arn] = host.loop.time()
+        self.written[arn] = host.loop.time()
         item, records = decode(after), self.shown.get((host, arn), ())
         if item.get("_queryAccount") != place.account_id or item.get("replicationRegion") != place.region:
             self.breaks("one account costs only itself", f"{arn} was written for {item.get('_queryAccount')}")
@@ -183,7 +183,7 @@ class Promises:
         absent = [each for each in looks if arn not in each.arns]
         if not absent:
             self.breaks("no record vanishes without a complete look", arn)
-        elif host.estate.same_clocks and not any(each.began >= self._written.get(arn, 0.0) - 0.2 for each in absent):
+        elif host.estate.same_clocks and not any(each.began >= self.written.get(arn, 0.0) - 0.2 for each in absent):
             self.breaks("no record vanishes without a complete look", f"{arn} was written after the look")
 
     def _remembered(self, lineage: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> None:

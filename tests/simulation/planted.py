@@ -1,0 +1,126 @@
+"""Bugs as this engine might have had them, each put in at run time: what does not find them would not find the next one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from typing import Any, Final
+from unittest.mock import patch
+
+from service.aws.drs import DrsReader
+from service.aws.dynamodb import encode
+from service.aws.dynamodb_write import Table
+from service.errors import AwsError
+from service.inventory.table import InventoryTable
+from service.models import Place
+from service.regions.rows import Note
+from service.regions.status_table import RegionStatusReader
+from service.sync import source_servers
+from service.sync.judge import note_of
+
+__all__ = ["BUGS", "Bug"]
+
+Bug = Callable[[], AbstractContextManager[Any]]
+
+
+def _zero_on_throttle() -> AbstractContextManager[Any]:
+    """A look that failed writes a count of 0, as the platform's first sync did."""
+
+    def note(*arguments: Any) -> Note | None:
+        found = note_of(*arguments)
+        return found if found is None or found.server_count is not None else replace(found, server_count=0)
+
+    return patch.object(source_servers, "note_of", note)
+
+
+def _stale_across_accounts() -> AbstractContextManager[Any]:
+    """What is stale is looked for in the region, not in the account and region."""
+    held = InventoryTable.held
+
+    async def of_region(self: InventoryTable, place: Place, *, partition: str) -> Any:
+        accounts = ("200000000000", "300000000000")
+        found = [await held(self, Place(each, place.region), partition=partition) for each in accounts]
+        return {key: value for one in found for key, value in one.items()}
+
+    return patch.object(InventoryTable, "held", of_region)
+
+
+def _topology_overwritten() -> AbstractContextManager[Any]:
+    """The topology is put at each capture, whether or not there is one."""
+
+    async def capture(self: InventoryTable, topology: Mapping[str, Any]) -> Mapping[str, Any]:
+        await self._table.call("PutItem", {"Item": encode(topology)})
+        return topology
+
+    async def none(self: InventoryTable, lineages: object) -> dict[str, Any]:
+        return {}
+
+    return patch.multiple(InventoryTable, capture=capture, topologies=none)
+
+
+def _failure_is_empty() -> AbstractContextManager[Any]:
+    """A listing that fails, be it for want of a role, is an empty one."""
+    pages = DrsReader.source_servers
+
+    async def forgiving(self: DrsReader, *arguments: Any, **named: Any) -> AsyncIterator[Sequence[Any]]:
+        try:
+            async for page in pages(self, *arguments, **named):
+                yield page
+        except AwsError:
+            return
+
+    return patch.object(DrsReader, "source_servers", forgiving)
+
+
+def _last_page_dropped() -> AbstractContextManager[Any]:
+    """The listing ends one page early."""
+    pages = DrsReader._pages
+
+    async def all_but_last(self: DrsReader, *arguments: Any, **named: Any) -> AsyncIterator[Any]:
+        before: list[Any] = []
+        number = 0
+        async for page in pages(self, *arguments, **named):
+            if before:
+                yield before.pop()
+            before.append(page)
+            number += 1
+        if number == 1:
+            yield before[0]
+
+    return patch.object(DrsReader, "_pages", all_but_last)
+
+
+def _cache_never_invalidated() -> AbstractContextManager[Any]:
+    """What was read of region status once is never read again."""
+    rows = RegionStatusReader.rows
+
+    async def kept(self: RegionStatusReader) -> Any:
+        self._cache_s = 1e9
+        return await rows(self)
+
+    return patch.multiple(RegionStatusReader, rows=kept, invalidate=lambda _: None)
+
+
+def _unprocessed_ignored() -> AbstractContextManager[Any]:
+    """What DynamoDB hands back of a batch is forgotten."""
+
+    async def put_many(self: Table, items: Iterable[Mapping[str, Any]]) -> None:
+        requests = [{"PutRequest": {"Item": encode(item)}} for item in items]
+        for start in range(0, len(requests), 25):
+            chunk = requests[start : start + 25]
+            await self.call("BatchWriteItem", {"RequestItems": {self.name: chunk}}, named=False)
+
+    return patch.object(Table, "put_many", put_many)
+
+
+BUGS: Final[Mapping[str, Bug]] = {
+    "count set to 0 on throttle": _zero_on_throttle,
+    "stale deletion across accounts": _stale_across_accounts,
+    "put that overwrites topology": _topology_overwritten,
+    "empty set on a failed listing or AssumeRole": _failure_is_empty,
+    "last page dropped": _last_page_dropped,
+    "cache never invalidated": _cache_never_invalidated,
+    "unprocessed items ignored": _unprocessed_ignored,
+}
+"""Each bug by its name; entering the context puts it in."""

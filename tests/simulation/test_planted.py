@@ -1,0 +1,18 @@
+"""Each planted bug breaks a promise in one of a few histories; without it, those histories break none."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulation.history import play
+from tests.simulation.planted import BUGS
+
+MOST = 200
+
+
+@pytest.mark.parametrize("name", BUGS)
+def test_the_simulation_finds_a_planted_bug(name: str) -> None:
+    with BUGS[name]():
+        seed = next((seed for seed in range(MOST) if play(seed).broken), None)
+    assert seed is not None, f"{MOST} histories did not find it"
+    assert not play(seed).broken, "this history breaks a promise without the bug as well"
