@@ -52,6 +52,8 @@ class _Run:
     open_looks: Counter[str] = field(default_factory=Counter)
     notes: dict[str, list[Note]] = field(default_factory=dict)
     announced: set[Place] = field(default_factory=set)
+    swept: set[str] = field(default_factory=set)
+    unnoted: Sweep | None = None
 
 
 class InventorySync:
@@ -86,9 +88,9 @@ class InventorySync:
                 run = await visiting.limit.whole(lambda: self._plan(request, started_at, visiting))
                 if progress is not None:
                     progress.planned(run.survey.choice, len({place.account_id for place in run.survey.choice.look}))
-                swept = await self._begin_sweep(run)
+                await self._begin_sweep(run)
                 await self._look_everywhere(run, progress)
-                await self._tidy(run, swept)
+                await self._tidy(run)
             finally:
                 self._status.invalidate()
         facts = run_facts(
@@ -210,7 +212,11 @@ class InventorySync:
     async def _record(self, run: _Run, region: str, notes: Sequence[Note]) -> None:
         if not notes and run.known_accounts is None:
             return
-        await self._write_row(run, region, notes, known_accounts=run.known_accounts)
+        sweep, run.unnoted = run.unnoted, None
+        if not await self._write_row(run, region, notes, known_accounts=run.known_accounts, sweep=sweep):
+            run.unnoted = sweep
+        if sweep is not None:
+            run.swept.add(region)
         if notes:
             failed = sum(1 for note in notes if note.server_count is None)
             servers = sum(note.server_count or 0 for note in notes)
@@ -226,13 +232,14 @@ class InventorySync:
         *,
         known_accounts: frozenset[str] | None = None,
         sweep: Sweep | None = None,
-    ) -> None:
+    ) -> bool:
         trouble = await run.visiting.write_down(
             f"the row of {region}",
             lambda: self._status.record(region, notes, known_accounts=known_accounts, sweep=sweep),
         )
         if trouble is not None:
             run.report.trouble(trouble)
+        return trouble is None
 
     async def _announce(self, run: _Run, places: set[Place]) -> None:
         """Mark places that a server elsewhere points at, so that the next run looks there.
@@ -245,19 +252,19 @@ class InventorySync:
             if place.account_id in run.survey.directory.targets and place not in run.survey.choice.look:
                 await self._status.record(place.region, (), requests={place.account_id: self._now()})
 
-    async def _begin_sweep(self, run: _Run) -> tuple[str, ...]:
+    async def _begin_sweep(self, run: _Run) -> None:
         """Note that a run over every region begins, so that the next run goes on with it should this one be killed.
 
-        Gives the regions whose rows carry such a note, this run's and those of earlier ones.
+        Where the note cannot be written, the first row that can be carries it: no row tells of some regions only.
         """
-        open_sweeps = run.survey.choice.open_sweeps
+        run.swept.update(run.survey.choice.open_sweeps)
         if run.survey.choice.source.is_fallback and run.survey.choice.look:
-            first = min(place.region for place in run.survey.choice.look)
-            await self._write_row(run, first, (), sweep=Sweep(run.tools.run_started_at))
-            open_sweeps = (*open_sweeps, first)
-        return open_sweeps
+            first, sweep = min(place.region for place in run.survey.choice.look), Sweep(run.tools.run_started_at)
+            run.swept.add(first)  # whatever is answered: the note may be there
+            if not await self._write_row(run, first, (), sweep=sweep):
+                run.unnoted = sweep
 
-    async def _tidy(self, run: _Run, swept: Sequence[str]) -> None:
+    async def _tidy(self, run: _Run) -> None:
         """Drop entries of accounts that are gone, and the notes of sweeps that have come to their end."""
         if run.visiting.limit.is_over:
             return  # the next run tidies up
@@ -266,7 +273,7 @@ class InventorySync:
                 await self._record(run, region, [])
         if not run.request.is_whole:  # a run over some accounts only has not come to the end of a sweep
             return
-        for region in sorted(set(swept)):
+        for region in sorted(run.swept):
             await self._write_row(run, region, (), sweep=Sweep(run.tools.run_started_at, ended=True))
 
     async def _with_strangers(self, known: frozenset[str]) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from service.accounts.records import DEFAULT_EXTERNAL_ID
 from service.models import Call, Place
 from tests.simulation.clock import VirtualLoop
 from tests.simulation.dynamodb import DynamoDb, Refused, tables
@@ -57,11 +58,14 @@ class Estate:
         self.instances: dict[Place, dict[str, Record]] = {}
         self.tokens: dict[str, tuple[str, float]] = {"hub": (HUB, float("inf"))}
         self.same_clocks = True
+        self.page = 2  # DRS may give less than it is asked for
         self._made = 0
         for target in targets:
             record: Record = {"accountId": {"S": target}, "externalId": {"S": "e" * 32}}
             if target == targets[0]:
-                record["stagingAccounts"] = {"L": [{"M": {"accountId": {"S": STAGING}, "externalId": {"S": "f" * 32}}}]}
+                record["stagingAccounts"] = {
+                    "L": [{"M": {"accountId": {"S": STAGING}, "externalId": {"S": DEFAULT_EXTERNAL_ID}}}]
+                }
             self.dynamodb.tables["target_accounts_table"].items[target,] = record
 
     def account_of(self, access_key: str) -> str:
@@ -95,7 +99,7 @@ class Estate:
         if call.operation == "GetCallerIdentity":
             return {"Account": HUB, "Arn": f"arn:aws:sts::{HUB}:assumed-role/sync/sync", "UserId": "sync"}
         account = str(params["RoleArn"]).split(":")[4]
-        expected = "f" * 32 if account == STAGING else "e" * 32
+        expected = DEFAULT_EXTERNAL_ID if account == STAGING else "e" * 32
         if params.get("ExternalId") != expected:
             raise Refused("AccessDenied", "not authorized to perform: sts:AssumeRole", status=403)
         key = f"key-{account}-{len(self.tokens)}"
@@ -118,19 +122,24 @@ class Estate:
     # DRS
 
     def _servers(self, _: Place, drs: Drs, params: Mapping[str, Any]) -> dict[str, Any]:
-        staging = params.get("filters", {}).get("stagingAccountIDs")
+        filters = params.get("filters", {})
+        ids, staging = filters.get("sourceServerIDs"), filters.get("stagingAccountIDs")
         found = [
             record
             for record in drs.servers.values()
-            if not staging or record["stagingArea"]["stagingAccountID"] in staging
+            if (not ids or record["sourceServerID"] in ids)
+            and (not staging or record["stagingArea"]["stagingAccountID"] in staging)
         ]
         return self._page(found, params, lambda record: str(record["arn"]))
+
+    def _machines(self, _: Place, _drs: Drs, params: Mapping[str, Any]) -> dict[str, Any]:
+        return self._page([], params, str)  # what was launched was terminated since
 
     def _page(self, found: list[Record], params: Mapping[str, Any], name: Callable[[Record], str]) -> dict[str, Any]:
         ordered = sorted(found, key=name)
         after = str(params.get("nextToken", "")).partition("#")[2]
         left = [each for each in ordered if name(each) > after]
-        shown = left[: params.get("maxResults", 200)]
+        shown = left[: min(params.get("maxResults", 200), self.page)]
         answer: dict[str, Any] = {"items": [dict(each) for each in shown]}
         if len(left) > len(shown):
             self._made += 1
@@ -270,6 +279,7 @@ _CONFIGURATION: Final = {
     "dataPlaneRouting": "PRIVATE_IP",
 }
 _DRS: Final[Mapping[str, Callable[[Estate, Place, Drs, Mapping[str, Any]], dict[str, Any]]]] = {
+    "DescribeRecoveryInstances": Estate._machines,
     "DescribeSourceServers": Estate._servers,
     "ListExtensibleSourceServers": Estate._extensible,
     "ListStagingAccounts": Estate._staging_accounts,

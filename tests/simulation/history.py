@@ -23,9 +23,10 @@ from tests.simulation.host import Host, Killed
 from tests.simulation.promises import Promises
 from tests.simulation.weather import KINDS, Weather
 
-__all__ = ["History", "Story", "play"]
+__all__ = ["History", "Story", "play", "quiet"]
 
 _INTERVAL_S: Final = 900.0
+_MOST_ROUNDS: Final = 6  # two windows of discovery, and two to repair
 _JOBS: Final = (
     ("inventory",),
     ("inventory",),
@@ -58,12 +59,12 @@ class Story:
 def play(seed: int) -> Story:
     """Play the history of a seed, on a clock and dice of its own."""
     random.seed(seed)  # the engine's own jitter between rounds of a contended row
-    with _quiet():
+    with quiet():
         return run(lambda loop: History(seed, loop).play())
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep the engine's log to itself, and collect garbage as rarely as a function's host does."""
     threshold = gc.get_threshold()
     logging.disable(logging.CRITICAL)
@@ -78,11 +79,20 @@ def _quiet() -> Iterator[None]:
 class History:
     """A history under way."""
 
-    def __init__(self, seed: int, loop: VirtualLoop) -> None:
+    def __init__(
+        self,
+        seed: int,
+        loop: VirtualLoop,
+        *,
+        jobs: tuple[str, ...] | None = None,
+        targets: tuple[str, ...] | None = None,
+        regions: tuple[str, ...] | None = None,
+    ) -> None:
         self.seed, self.loop = seed, loop
         self.dice = random.Random(seed)  # noqa: S311 - not a secret
-        self.jobs = self.dice.choice(_JOBS)
-        targets, regions = TARGETS[: self.dice.choice((1, 2))], REGIONS[: self.dice.choice((2, 2, 3))]
+        self.jobs = jobs or self.dice.choice(_JOBS)
+        targets = targets or TARGETS[: self.dice.choice((1, 2))]
+        regions = regions or REGIONS[: self.dice.choice((2, 2, 3))]
         self.estate = Estate(loop, self.dice, targets, regions)
         self.promises = Promises()
         self.estate.dynamodb.listener = self.promises.changed
@@ -90,16 +100,20 @@ class History:
         self.hosts: list[Host] = []
         self.retired: list[Host] = []
         self._names = 0
-        for _ in range(self.dice.randint(1, 4)):
-            self._happen_protect()
 
     async def play(self) -> Story:
         """Let it happen, then let it calm down, and hold what is left against the truth."""
+        for _ in range(self.dice.randint(1, 4)):
+            self._happen_protect()
         for _ in range(self.dice.choice((1, 1, 2, 3))):
             await self._round()
             self._happen()
             await self._next_interval()
-        await self._calm()
+        await self.calm()
+        return self.story()
+
+    def story(self) -> Story:
+        """Tell what came of it."""
         return Story(
             self.seed,
             tuple(dict.fromkeys(self.promises.broken)),
@@ -181,21 +195,22 @@ class History:
         except* DrsSyncError as errors:
             self.promises.told.append(str(errors.exceptions[0])[:60])
         else:
-            self._report_is_true(job, report, host, began)
+            self._report_is_true(job, report, host)
         host.kill_at = None
         if budget_s is not None and not host.dead:
             took = self.loop.time() - began
             if took > budget_s + 6.0 + 0.001:
                 self.promises.breaks("a sync ends within its deadline", f"{job} took {took:.1f} s of {budget_s} s")
 
-    def _report_is_true(self, job: str, report: Mapping[str, Any], host: Host, began: float) -> None:
+    def _report_is_true(self, job: str, report: Mapping[str, Any], host: Host) -> None:
         scopes = report["scopes"]
         if scopes["asked"] != sum(scopes[name] for name in ("complete", "partial", "skipped", "failed")):
             self.promises.breaks("a report is true", scopes)
         if report["status"] == "complete" and report["errors"]:
             self.promises.breaks("a report is true", f"complete, with {report['errors']}")
         if job == "inventory":
-            looked = [each for each in self.promises.listings if each.host is host and each.began >= began]
+            listings = [each for each in self.promises.listings if each.run == host.running]
+            looked = [each for each in listings if each.place.account_id in self.estate.targets]
             if scopes["complete"] > sum(each.complete for each in looked):
                 self.promises.breaks("a report is true", f"{scopes['complete']} complete looks of {looked}")
             unwritten = {arn for each in looked for arn in each.arns} - self.promises.written.keys()
@@ -260,18 +275,18 @@ class History:
 
     # The end
 
-    async def _calm(self) -> None:
+    async def calm(self) -> None:
         """Nothing happens any more: two runs of each job bring everything that was known of up to date."""
         self.promises.told.append("calm at last")
         self.estate.dynamodb.lag_s = self.estate.dynamodb.unprocessed = 0.0
         host = Host("last", self.estate, Weather(self.dice, latency_s=0.01), self.promises)
         self.hosts.append(host)
         await self._next_interval()
-        for _ in range(2):
+        rounds, unseen = 0, list[Place]()
+        while rounds < 2 or (rounds < _MOST_ROUNDS and (unseen or self._unseen())):
+            # What nobody knows to be active has the time of discovery to be found, and one round more to be repaired.
+            unseen, rounds = self._unseen(), rounds + 1
             await self._calm_runs(host)
-        if self._unseen():  # it became active since its last look: discovery has its time for it
-            for _ in range(3):
-                await self._calm_runs(host)
         for place in self._unseen():
             self.promises.breaks("a region that becomes active is found", place)
         self._compare()
@@ -302,41 +317,48 @@ class History:
         return sorted(place for place in targets if not counts.get(place))
 
     def _compare(self) -> None:
-        breaks = self.promises.breaks
         true = {
             record["arn"]: record
             for place, drs in self.estate.drs.items()
             if place.account_id in self.estate.targets
             for record in drs.servers.values()
         }
+        self._compare_inventory(true)
+        self._compare_counts()
+        if "tags" in self.jobs:
+            self._compare_tags()
+        if "staging" in self.jobs:
+            self._compare_extensions()
+
+    def _compare_inventory(self, true: Mapping[str, Any]) -> None:
+        breaks = self.promises.breaks
         items = [decode(item) for item in self.estate.dynamodb.tables["source_server_inventory_table"].items.values()]
         held = {item["sourceServerArn"]: item for item in items if item["stagingAccountId"].isdigit()}
         for arn in true.keys() - held.keys():
             breaks("the next runs repair", f"{arn} is not in the inventory")
         for arn in held.keys() - true.keys():
             breaks("the next runs repair", f"{arn} is still in the inventory")
-        for arn in true.keys() & held.keys():
-            if held[arn]["replicationState"] != true[arn]["dataReplicationInfo"]["dataReplicationState"]:
-                breaks("the next runs repair", f"{arn} is {held[arn]['replicationState']}")
         names = {item["sourceServerArn"].removeprefix("id#") for item in items}
+        origins = {item["sourceServerArn"] for item in items if item["stagingAccountId"] == "TOPOLOGY"}
         for arn, record in true.items():
+            state = record["dataReplicationInfo"]["dataReplicationState"]
+            if arn in held and held[arn]["replicationState"] != state:
+                breaks("the next runs repair", f"{arn} is {held[arn]['replicationState']}")
             hints = record["sourceProperties"]["identificationHints"]
             if missing := {record["sourceServerID"], *hints.values()} - names:
                 breaks("every name leads to the origin", f"{missing} of {arn}")
-        rows = {
-            row["region"]: row
-            for row in map(decode, self.estate.dynamodb.tables["drs_region_status_table"].items.values())
-        }
+            if record["stagingArea"].get("stagingSourceServerArn", arn) not in origins:
+                breaks("original topology is never lost", arn)
+
+    def _compare_counts(self) -> None:
+        rows = self.estate.dynamodb.tables["drs_region_status_table"].items
         for place, drs in self.estate.drs.items():
             if place.account_id not in self.estate.targets:
                 continue
-            entry = rows.get(place.region, {}).get("accounts", {}).get(place.account_id, {})
+            row = decode(rows[place.region,]) if (place.region,) in rows else {}
+            entry = row.get("accounts", {}).get(place.account_id, {})
             if entry.get("serverCount", 0) != len(drs.servers):
-                breaks("a region that becomes active is found", f"{place} counts {entry}, has {len(drs.servers)}")
-        if "tags" in self.jobs:
-            self._compare_tags()
-        if "staging" in self.jobs:
-            self._compare_extensions()
+                self.promises.breaks("the next runs repair", f"{place} counts {entry}, has {len(drs.servers)}")
 
     def _compare_tags(self) -> None:
         for place, drs in self.estate.drs.items():

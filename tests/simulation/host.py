@@ -14,6 +14,7 @@ from unittest.mock import patch
 import anyio
 from botocore import xform_name
 from botocore.credentials import ReadOnlyCredentials
+from botocore.exceptions import ClientError
 
 from service.aws import door as door_module
 from service.aws.credentials import _acting
@@ -32,7 +33,7 @@ from tests.simulation.clock import VirtualLoop
 from tests.simulation.dynamodb import Refused
 from tests.simulation.estate import HUB, HUB_REGION, Estate
 from tests.simulation.promises import Promises
-from tests.simulation.weather import Weather, When, refusal
+from tests.simulation.weather import Fault, Weather, When, refusal
 
 __all__ = ["Host", "Killed", "settings"]
 
@@ -49,9 +50,9 @@ class Killed(BaseException):
 
 
 def settings(**changes: Any) -> Settings:
-    """Give settings for the simulated tables; pages are short, so that listings have several."""
+    """Give settings for the simulated tables."""
     names = {name: name for name in Settings.model_fields if name.endswith("_table")}
-    fixed: dict[str, Any] = {"discovery_window_seconds": 1800.0, "drs_page_size": 2}
+    fixed: dict[str, Any] = {"discovery_window_seconds": 1800.0}
     return Settings.model_construct(**names, **{**fixed, **changes})
 
 
@@ -189,25 +190,34 @@ class Host:
         await anyio.sleep(self.weather.latency())
         self._perhaps_killed(None)
         if fault is not None and fault.when is When.BEFORE:
-            self.promises.trace(self.name, call, fault.name)
-            await anyio.sleep(fault.wait_s)
-            raise fault.error(call)
+            await self._strike(fault, call)
+            self._perhaps_killed(None)
+        served_at = self.loop.time()
         answer = self._served(keys.access_key, call, params)
         self._perhaps_killed(number)
         if self.dice.random() < 0.5:  # else the answer is there at once, before anyone else has a turn
             await anyio.sleep(self.weather.latency())
         self._perhaps_killed(None)
-        if fault is not None:
-            self.promises.trace(self.name, call, fault.name)
-            await anyio.sleep(fault.wait_s)
-            raise fault.error(call)
+        if fault is not None and fault.when is When.AFTER:
+            await self._strike(fault, call)
         if isinstance(answer, Refused):
             self.promises.trace(self.name, call, answer.code)
             self.promises.saw_refusal(self, call, answer.code)
             raise refusal(call, answer.code, answer.message, status=answer.status)
         self.promises.trace(self.name, call, "")
-        self.promises.saw(self, call, params, answer)
+        if fault is not None and fault.alter is not None:
+            answer = fault.alter(answer)
+        self.promises.saw(self, call, params, answer, served_at=served_at)
         return answer
+
+    async def _strike(self, fault: Fault, call: Call) -> None:
+        self.promises.trace(self.name, call, fault.name)
+        await anyio.sleep(fault.wait_s)
+        if fault.error is not None:
+            error = fault.error(call)
+            if isinstance(error, ClientError):
+                self.promises.saw_refusal(self, call, error.response["Error"]["Code"])
+            raise error
 
     def _served(self, access_key: str, call: Call, params: Mapping[str, Any]) -> dict[str, Any] | Refused:
         try:

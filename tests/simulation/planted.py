@@ -1,4 +1,4 @@
-"""Bugs as this engine might have had them, each put in at run time: what does not find them would not find the next one."""
+"""Bugs as this engine might have had them, each put in at run time: what misses them would miss the next one."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from service.aws.dynamodb import decode
@@ -19,7 +19,6 @@ __all__ = ["Listing", "Promises"]
 
 _TOPOLOGY: Final = "TOPOLOGY"
 _NEVER_CHANGES: Final = ("originEnvironment", "captureMethod", "topologyLastUpdated", "sourceSideTemplate")
-_BLINK: Final = timedelta(milliseconds=1)
 
 
 @dataclass(slots=True)
@@ -31,6 +30,14 @@ class Listing:
     began: float
     arns: set[str] = field(default_factory=set)
     complete: bool = False
+    run: int = field(init=False)
+    by_its_clock: datetime = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.run, self.by_its_clock = self.host.running, self.host.now()
+
+    def __repr__(self) -> str:
+        return f"<{self.place.account_id}/{self.place.region}: {len(self.arns)}{'' if self.complete else ' or more'}>"
 
 
 @dataclass(slots=True)
@@ -43,6 +50,7 @@ class Promises:
     shown: dict[tuple[Host, str], list[Mapping[str, Any]]] = field(default_factory=dict)
     written: dict[str, float] = field(default_factory=dict)
     told: list[str] = field(default_factory=list)
+    _shown_at: dict[tuple[Host, str], float] = field(default_factory=dict)
     _by_token: dict[tuple[Host, str], Listing] = field(default_factory=dict)
     _actor: Host | None = None
     _extended: dict[tuple[str, str], float] = field(default_factory=dict)
@@ -65,14 +73,16 @@ class Promises:
 
     # What hosts are shown
 
-    def saw(self, host: Host, call: Call, params: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
-        """Take note of an answer that arrived."""
+    def saw(
+        self, host: Host, call: Call, params: Mapping[str, Any], answer: Mapping[str, Any], *, served_at: float
+    ) -> None:
+        """Take note of an answer that arrived, and that was true when it was given."""
         place = Place(call.account_id, call.region)
         if call.operation == "DescribeSourceServers" and not params.get("filters"):
-            self._page(host, place, params, answer)
+            self._page(host, place, params, answer, served_at)
         elif call.operation == "ListExtensibleSourceServers":
             for each in answer["items"]:
-                self.extensible[host, each["arn"]] = host.loop.time()
+                self.extensible[host, each["arn"]] = served_at
         elif call.operation == "CreateExtendedSourceServer":
             self._acknowledged.add((host.running, call.account_id, params["sourceServerArn"]))
         elif call.operation == "DescribeInstances":
@@ -87,18 +97,21 @@ class Promises:
             place = Place(call.account_id, call.region)
             self.listings.append(Listing(host, place, host.loop.time(), complete=True))
 
-    def _page(self, host: Host, place: Place, params: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
+    def _page(
+        self, host: Host, place: Place, params: Mapping[str, Any], answer: Mapping[str, Any], served_at: float
+    ) -> None:
         token = params.get("nextToken")
         if token is None:
-            listing = Listing(host, place, host.loop.time())
+            listing = Listing(host, place, served_at)
             self.listings.append(listing)
         else:
             listing = self._by_token[host, token]
         for record in answer["items"]:
             listing.arns.add(record["arn"])
             self.shown.setdefault((host, record["arn"]), []).append(record)
+            self._shown_at[host, record["arn"]] = served_at
             if record["stagingArea"]["stagingAccountID"] == place.account_id:
-                self.extensible[host, record["arn"]] = host.loop.time()
+                self.extensible[host, record["arn"]] = served_at
         if "nextToken" in answer:
             self._by_token[host, answer["nextToken"]] = listing
         else:
@@ -161,7 +174,7 @@ class Promises:
             self.breaks("a failed look never changes a count", f"{place} lost its count")
             return
         began = [each for each in self.listings if each.host is host and each.place == place and each.complete]
-        if not any(_at(host, each.began) >= moment - _BLINK and len(each.arns) == count for each in began):
+        if not any(each.by_its_clock >= moment and len(each.arns) == count for each in began):
             self.breaks("a failed look never changes a count", f"{place} counts {count} at {at}, which no look showed")
 
     def _written_or_removed(self, arn: str, after: Mapping[str, Any] | None) -> None:
@@ -171,7 +184,7 @@ class Promises:
         if after is None:
             self._removed(host, place, arn)
             return
-        self.written[arn] = host.loop.time()
+        self.written[arn] = self._shown_at.get((host, arn), 0.0)
         item, records = decode(after), self.shown.get((host, arn), ())
         if item.get("_queryAccount") != place.account_id or item.get("replicationRegion") != place.region:
             self.breaks("one account costs only itself", f"{arn} was written for {item.get('_queryAccount')}")
@@ -183,8 +196,8 @@ class Promises:
         absent = [each for each in looks if arn not in each.arns]
         if not absent:
             self.breaks("no record vanishes without a complete look", arn)
-        elif host.estate.same_clocks and not any(each.began >= self.written.get(arn, 0.0) - 0.2 for each in absent):
-            self.breaks("no record vanishes without a complete look", f"{arn} was written after the look")
+        elif host.estate.same_clocks and not any(each.began >= self.written.get(arn, 0.0) for each in absent):
+            self.breaks("no record vanishes without a complete look", f"{arn} was shown to its writer after the look")
 
     def _remembered(self, lineage: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> None:
         if after is None:
@@ -228,7 +241,3 @@ class Promises:
         shown = {pair for (who, _), tags in self._instance_tags.items() if who is host for pair in tags}
         if not wanted <= shown:
             self.breaks("no tag is made up", f"{params['resourceArn']} got {sorted(wanted - shown)}")
-
-
-def _at(host: Host, seconds: float) -> datetime:
-    return host.loop.wall(host.skew_s + seconds - host.loop.time())

@@ -32,12 +32,16 @@ class When(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One kind of trouble. `wait_s`: how long it keeps the caller waiting first."""
+    """One kind of trouble. `wait_s`: how long it keeps the caller waiting first.
+
+    Without an error the call succeeds; `alter` may then change its answer.
+    """
 
     name: str
-    error: Callable[[Call], Exception]
+    error: Callable[[Call], Exception] | None
     when: When = When.BEFORE
     wait_s: float = 0.0
+    alter: Callable[[dict[str, Any]], dict[str, Any]] | None = None
 
 
 def refusal(call: Call, code: str, message: str = "", *, status: int = 400, **headers: str) -> ClientError:

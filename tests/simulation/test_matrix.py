@@ -1,0 +1,65 @@
+"""Twenty kinds of trouble, five jobs, the first, the middle and the last call: every promise holds, two runs repair."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+
+import pytest
+
+from tests.simulation.clock import VirtualLoop, run
+from tests.simulation.history import Story, quiet
+from tests.simulation.matrix import JOBS, KINDS_OF_TROUBLE, Cell
+
+# These jobs make no such calls: there is nothing that could be struck.
+NOT_THERE = {
+    ("unprocessed items", "staging"),
+    ("unprocessed items", "tags"),
+    ("unprocessed items", "inventory query"),
+    ("unprocessed items", "failback query"),
+    ("condition lost", "tags"),
+    ("condition lost", "inventory query"),
+    ("condition lost", "failback query"),
+    ("token in circles", "failback query"),
+}
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    with quiet():
+        yield
+
+
+def play(job: str, kind: str, at: int) -> tuple[Story, str, int]:
+    """Play a cell; give its story, what became of the job, and how many calls could have been struck."""
+
+    async def work(loop: VirtualLoop) -> tuple[Story, str, int]:
+        cell = Cell(loop, job)
+        await cell.prepare()
+        calls = await cell.strike(KINDS_OF_TROUBLE[kind], at)
+        return await cell.end(), cell.outcome, calls
+
+    return run(work)
+
+
+@cache
+def calls_of(job: str, kind: str) -> int:
+    """Count the calls that a kind of trouble could befall, where none does."""
+    story, outcome, calls = play(job, kind, -1)
+    story.check()
+    assert outcome == "complete"
+    return calls
+
+
+def test_there_are_twenty_kinds_and_five_jobs() -> None:
+    assert (len(KINDS_OF_TROUBLE), len(JOBS)) == (20, 5)
+
+
+@pytest.mark.parametrize("job", JOBS)
+@pytest.mark.parametrize("kind", KINDS_OF_TROUBLE)
+def test_one_call_in_trouble_breaks_no_promise(kind: str, job: str) -> None:
+    calls = calls_of(job, kind)
+    assert (calls == 0) == ((kind, job) in NOT_THERE)
+    for at in sorted({0, calls // 2, calls - 1}) if calls else ():
+        story, outcome, _ = play(job, kind, at)
+        assert not story.broken, f"{kind} at call {at} of {calls} of the {job}, which ended {outcome}: {story.broken}"
