@@ -13,8 +13,8 @@ from typing import Any, Final
 import anyio
 
 from service.aws.dynamodb import decode
+from service.collector import tune_collector
 from service.errors import DrsSyncError
-from service.handlers.host import tune_collector
 from service.models import Place
 from service.survey import Request
 from tests.simulation.clock import VirtualLoop, run
