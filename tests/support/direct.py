@@ -1,8 +1,8 @@
 """The engine on simulated backends with no wire between: a stand-in for the door to AWS, thousands of runs a minute.
 
-Each call goes straight to moto's DynamoDB and to the DRS backends of the sandbox. What happens to calls - throttled,
-refused, the process killed before or after one - is drawn from a seed, and so is how two runs at a time interleave: the
-same seed gives the same history. Signing, pacing and tries are not here; tests of the door see to those.
+Each call goes straight to the simulation's DynamoDB and to the DRS backends of the sandbox. What happens to calls -
+throttled, refused, the process killed before or after one - is drawn from a seed, and so is how two runs at a time
+interleave: the same seed gives the same history. Signing, pacing and tries are not here; tests of the door see to those.
 """
 
 from __future__ import annotations
@@ -18,21 +18,16 @@ from typing import Any, Final, cast
 import anyio
 import anyio.lowlevel
 import orjson
-from botocore import xform_name
-from moto.core.exceptions import JsonRESTError, ServiceException
-from moto.dynamodb import dynamodb_backends
-from moto.dynamodb.models.dynamo_type import DynamoType
+from moto.core.exceptions import ServiceException
 
 from service.aws.door import AwsDoor, Caller, Identity, RoleToAssume
+from service.aws.dynamodb import encode
 from service.errors import AwsError
 from service.models import Call
-from service.sandbox.declared import Fleet
-from service.sandbox.fleet import parse_model
 from service.sandbox.moto_drs import drs_backends
 from service.sandbox.moto_drs.register import register
-from service.sandbox.quick_dynamodb import QuickHandler, register_handler
-from service.sandbox.tables import create_tables, put_account_rows, table_environment
 from service.settings import Settings
+from tests.simulation.dynamodb import DynamoDb, Refused, tables
 
 __all__ = ["Crash", "DirectAws", "Faults", "Lag", "lagging"]
 
@@ -84,20 +79,16 @@ class DirectAws:
 
     def __init__(self, hub: str, targets: tuple[str, ...], faults: Faults) -> None:
         register()
-        register_handler()
         self.faults = faults
         self.counts: Counter[tuple[str, str]] = Counter()
         self._hub = hub
         self._accounts = (hub, *targets)
-        members: dict[str, Any] = {
-            "hub": {"account_id": hub, "registered": False},
-            "tables": {"environment": "direct"},
-            "accounts": [{"account_id": each, "name": each, "regions": {}} for each in targets],
-        }
-        fleet = parse_model(Fleet, members, "direct")
-        create_tables(fleet)
-        put_account_rows(fleet, fleet.accounts)
-        self.tables: Mapping[str, str] = table_environment(fleet.tables)
+        self._dynamodb = DynamoDb(tables(), lambda: 0.0, faults.dice)
+        self.tables: Mapping[str, str] = {name.upper(): name for name in self._dynamodb.tables}
+        for account_id in targets:
+            role = f"arn:aws:iam::{account_id}:role/DRSOrchestrationRole"
+            row = {"accountId": account_id, "accountName": account_id, "roleArn": role}
+            self._dynamodb.serve("PutItem", {"TableName": "target_accounts_table", "Item": encode(row)})
 
     def settings(self, **changes: Any) -> Settings:
         """Give settings for these tables; nothing is read from the environment."""
@@ -112,17 +103,16 @@ class DirectAws:
         """Give up all state of these accounts."""
         for account in self._accounts:
             drs_backends.pop(account, None)
-            dynamodb_backends.pop(account, None)
 
     def items(self, variable: str = "SOURCE_SERVER_INVENTORY_TABLE") -> list[dict[str, Any]]:
         """Read a table beside the engine, in wire form."""
-        table = dynamodb_backends[self._hub][HUB_REGION].tables[self.tables[variable]]
-        return [item.to_json()["Attributes"] for ranged in table.items.values() for item in ranged.values()]
+        return list(self._dynamodb.tables[self.tables[variable]].items.values())
 
     def delete(self, item: Mapping[str, Any]) -> None:
         """Delete an item of the inventory beside the engine, as somebody else might."""
-        table = dynamodb_backends[self._hub][HUB_REGION].tables[self.tables["SOURCE_SERVER_INVENTORY_TABLE"]]
-        table.items[DynamoType(item["sourceServerArn"])].pop(DynamoType(item["stagingAccountId"]))
+        name = self.tables["SOURCE_SERVER_INVENTORY_TABLE"]
+        key = {each: item[each] for each in ("sourceServerArn", "stagingAccountId")}
+        self._dynamodb.serve("DeleteItem", {"TableName": name, "Key": key})
 
     # What is asked of a door
 
@@ -152,12 +142,22 @@ class DirectAws:
             faults.crash_at -= 1
             if faults.crash_at < 0:
                 if faults.dice.random() < 0.5:
-                    _carry_out(call, params)
+                    self._carry_out(call, params)
                 raise Crash(f"{call.service}:{call.operation}")
         share = faults.refuse if call.service == "drs" else faults.refuse_tables
         if share and faults.dice.random() < share:
             raise AwsError(faults.dice.choice(faults.codes), "planned", call)
-        return _carry_out(call, params)
+        return self._carry_out(call, params)
+
+    def _carry_out(self, call: Call, params: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            if call.service == "dynamodb":
+                return self._dynamodb.serve(call.operation, _copied(params))
+            return _SERVICES[call.service](call, params)
+        except Refused as refused:
+            raise AwsError(refused.code, refused.message, call) from refused
+        except ServiceException as error:
+            raise AwsError(str(error.code), str(error), call) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,35 +168,6 @@ class _DirectCaller:
 
     async def call(self, service: str, operation: str, params: Mapping[str, Any], *, region: str) -> dict[str, Any]:
         return await self.aws.perform(Call(service, operation, self.account_id, region), params)
-
-
-def _carry_out(call: Call, params: Mapping[str, Any]) -> dict[str, Any]:
-    try:
-        return _SERVICES[call.service](call, params)
-    except ServiceException as error:
-        raise AwsError(str(error.code), str(error), call) from error
-    except JsonRESTError as error:  # what moto's DynamoDB raises
-        raise AwsError(str(error.error_type).rpartition("#")[2], str(error), call) from error
-
-
-def _dynamodb(call: Call, params: Mapping[str, Any]) -> dict[str, Any]:
-    handler = QuickHandler()
-    handler.body = handler.params = orjson.loads(orjson.dumps(params, default=sorted))
-    handler.region, handler.current_account = call.region, call.account_id
-    result = getattr(handler, xform_name(call.operation))().result
-    answer: dict[str, Any] = _wire(result)
-    return answer
-
-
-def _wire(value: Any) -> Any:
-    """Give an answer as it would come over the wire."""
-    if isinstance(value, Mapping):
-        return {name: _wire(inner) for name, inner in value.items() if inner is not None}
-    if isinstance(value, list | tuple):
-        return [_wire(inner) for inner in value]
-    if isinstance(value, str) and type(value) is not str:  # an item that is text already
-        return orjson.loads(value)
-    return value
 
 
 def _drs(call: Call, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -233,4 +204,4 @@ def _copied(answer: Mapping[str, Any]) -> dict[str, Any]:
     return copy
 
 
-_SERVICES: Final = MappingProxyType({"dynamodb": _dynamodb, "drs": _drs, "ec2": _ec2})
+_SERVICES: Final = MappingProxyType({"drs": _drs, "ec2": _ec2})
