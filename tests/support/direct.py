@@ -2,7 +2,7 @@
 
 Each call goes straight to the simulation's DynamoDB and to the DRS backends of the sandbox. What happens to calls -
 throttled, refused, the process killed before or after one - is drawn from a seed, and so is how two runs at a time
-interleave: the same seed gives the same history. Signing, pacing and tries are not here; tests of the door see to those.
+interleave: the same seed gives the same history. Signing, pacing and tries are not here; tests of the door see to them.
 """
 
 from __future__ import annotations
