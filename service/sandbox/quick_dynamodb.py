@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from moto.core.responses import ActionResult
 from moto.dynamodb import urls
-from moto.dynamodb.exceptions import ItemSizeTooLarge
+from moto.dynamodb.exceptions import ItemSizeTooLarge, MockValidationException
 from moto.dynamodb.models import table as tables
 from moto.dynamodb.models.dynamo_type import DynamoType, Item, LimitedSizeDict
 from moto.dynamodb.models.table import RESULT_SIZE_LIMIT, Table
@@ -27,6 +27,7 @@ __all__ = ["QuickTable", "quicken", "register_handler"]
 
 _ITEM_READS: Final = frozenset({"GetItem", "BatchGetItem", "Query", "Scan"})
 _MOST_BYTES: Final = 405_000  # moto's figure: AWS says 400 KB, and lets a little more pass
+_BATCH_WRITE: Final = 25
 _HEADERS: Final = {"Content-Type": "application/x-amz-json-1.0"}
 
 
@@ -40,6 +41,24 @@ class QuickHandler(DynamoHandler):
         """Carry out one request, and no other meanwhile: a condition holds until its write is done."""
         with _ONE_AT_A_TIME:
             return super().call_action()
+
+    def batch_write_item(self) -> ActionResult:
+        """Write a batch, unless DynamoDB would refuse it whole: moto takes any number, and a key twice."""
+        batches = self.body["RequestItems"]
+        if not 0 < sum(map(len, batches.values())) <= _BATCH_WRITE or not all(batches.values()):
+            raise MockValidationException(f"a batch has 1 to {_BATCH_WRITE} writes, for each table one at least")
+        keys = [
+            (
+                name,
+                *(str(written.get(attribute)) for attribute in self.dynamodb_backend.get_table(name).table_key_attrs),
+            )
+            for name, requests in batches.items()
+            for request in requests
+            for written in (request.get("PutRequest", {}).get("Item") or request["DeleteRequest"]["Key"],)
+        ]
+        if len(set(keys)) < len(keys):
+            raise MockValidationException("Provided list of item keys contains duplicates")
+        return super().batch_write_item()
 
     def serialized(self, action_result: ActionResult) -> Any:  # noqa: ANN401  (as in moto)
         """Turn a result into status, headers, body."""

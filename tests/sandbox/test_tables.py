@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+from botocore.exceptions import ClientError
 from moto.dynamodb.models import dynamodb_backends
 
 from service.sandbox.declared import Fleet
@@ -64,6 +66,30 @@ def test_an_index_can_be_queried(sandbox: Sandbox, client: Client) -> None:
         ExpressionAttributeValues={":region": {"S": "us-west-2"}},
     )
     assert answer["Items"] == [item]
+
+
+def _put(region: str, text: str = "") -> dict[str, Any]:
+    return {"PutRequest": {"Item": {"region": {"S": region}, "text": {"S": text}}}}
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [
+        [_put(f"r{number}") for number in range(26)],
+        [_put("r"), _put("r", "other")],
+        [_put("r"), {"DeleteRequest": {"Key": {"region": {"S": "r"}}}}],
+    ],
+    ids=["too many", "a key twice", "put and delete"],
+)
+def test_a_batch_that_dynamodb_refuses_is_refused_whole(
+    batch: list[dict[str, Any]], sandbox: Sandbox, client: Client
+) -> None:
+    dynamodb, name = client("dynamodb"), sandbox.environment()["DRS_REGION_STATUS_TABLE"]
+    with pytest.raises(ClientError, match="ValidationException"):
+        dynamodb.batch_write_item(RequestItems={name: batch})
+    assert dynamodb.scan(TableName=name)["Items"] == []
+    dynamodb.batch_write_item(RequestItems={name: [_put(f"r{number}") for number in range(25)]})
+    assert dynamodb.scan(TableName=name)["Count"] == 25
 
 
 def test_rows_of_target_accounts(sandbox: Sandbox, client: Client) -> None:
