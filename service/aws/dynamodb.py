@@ -101,12 +101,18 @@ class TableReader:
             found.extend(decode(item) for item in answer.get("Responses", {}).get(self.name, []))
             unprocessed = answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
             if unprocessed:
-                rounds = await self.next_round("BatchGetItem", rounds)
+                rounds = await self.next_round("BatchGetItem", 0 if len(unprocessed) < len(chunk) else rounds)
                 pending = [*unprocessed, *pending]
         return found
 
     async def next_round(self, operation: str, rounds: int) -> int:
-        """Wait longer each time the table hands something back; give up in the end rather than for ever."""
+        """Wait longer each time the table hands all of a batch back; give up in the end rather than for ever.
+
+        Args:
+            operation: what was asked.
+            rounds: how many batches in a row came back whole before. One that came back in part begins anew: an answer
+                of 16 MB has only part of 100 great items, however often one asks.
+        """
         if rounds >= _MOST_ROUNDS:
             raise AwsError(
                 "ProvisionedThroughputExceededException",

@@ -29,7 +29,7 @@ class Table(TableReader):
             answer = await self.call("BatchWriteItem", {"RequestItems": {self.name: chunk}}, named=False)
             unprocessed = answer.get("UnprocessedItems", {}).get(self.name, [])
             if unprocessed:
-                rounds = await self.next_round("BatchWriteItem", rounds)
+                rounds = await self.next_round("BatchWriteItem", 0 if len(unprocessed) < len(chunk) else rounds)
                 pending = [*unprocessed, *pending]
 
     async def put_if(self, item: Mapping[str, Any], condition: str, values: Mapping[str, Any] | None = None) -> bool:

@@ -87,6 +87,17 @@ async def test_unprocessed_keys_are_asked_for_again(monkeypatch: pytest.MonkeyPa
         assert max(script.sizes) <= 100
 
 
+async def test_a_table_that_takes_a_little_each_time_is_not_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    script = Forgetful(0.4)
+    async with table_of(script, monkeypatch) as (table, aws):
+        await table.put_many({"id": f"i{number}"} for number in range(300))
+        assert len(script.taken) == 300
+        assert aws.asked("BatchWriteItem") > 2 * 12  # and so at least every other time some were handed back
+        script._share = 0.1
+        assert len(await table.get_many({"id": f"i{number}"} for number in range(100))) == 100
+        assert aws.asked("BatchGetItem") > 9
+
+
 async def test_an_answer_without_items_is_no_empty_table(monkeypatch: pytest.MonkeyPatch) -> None:
     async with table_of(lambda _: answer(b"garbage"), monkeypatch) as (table, _):
         with pytest.raises(AwsError):
