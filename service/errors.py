@@ -157,7 +157,10 @@ def _classify_unknown(message: str, http_status: int) -> Verdict:
 
 
 class AwsError(DrsSyncError):
-    """A call to AWS that did not succeed after all tries. Never carries credentials."""
+    """A call to AWS that did not succeed after all tries. Never carries credentials.
+
+    `http_status` is 0 where no answer of the service came back.
+    """
 
     def __init__(
         self, code: str, message: str, call: Call, *, http_status: int = 0, retry_after_s: float | None = None
@@ -166,6 +169,7 @@ class AwsError(DrsSyncError):
         self.code = code
         self.message = message
         self.call = call
+        self.http_status = http_status
         self.retry_after_s = retry_after_s
         self.verdict = classify(code, message=message, http_status=http_status)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -91,7 +92,7 @@ class AwsDoor:
         )
         self._lanes: dict[tuple[str, str, str], _Lane] = {}
         self._in_flight = anyio.CapacityLimiter(settings.calls_at_once)
-        self._budget = RetryBudget()
+        self._budgets: defaultdict[str, RetryBudget] = defaultdict(RetryBudget)
         self._roles: dict[RoleToAssume, AssumedRole] = {}
         self._identity: Identity | None = None
 
@@ -216,7 +217,7 @@ class AwsDoor:
                 await self._before_next_try(failure, lane, attempt=attempt, sent_at=sent_at)
             else:
                 lane.pace.succeeded()
-                self._budget.succeeded()
+                self._budgets[call.service].succeeded()
                 return answer
 
     async def _try_once(
@@ -231,17 +232,21 @@ class AwsDoor:
 
     async def _before_next_try(self, failure: AwsError, lane: _Lane, *, attempt: int, sent_at: float) -> None:
         """Wait until another try makes sense; raise the failure when none does."""
-        verdict, now = failure.verdict, anyio.current_time()
+        verdict, now, budget = failure.verdict, anyio.current_time(), self._budgets[failure.call.service]
         if verdict.throttle:
             count_throttle()
             lane.pace.throttled(now, sent_at=sent_at, retry_after_s=failure.retry_after_s)
         once_more = verdict.expired or verdict.status is RegionStatus.ENDPOINT_UNREACHABLE
         most = _MOST_TRIES_THROTTLED if verdict.throttle else 2 if once_more else _MOST_TRIES
-        if not verdict.retry or attempt >= most:
+        if not verdict.retry:
+            if failure.http_status:  # a plain answer, such as that DRS is not in use: the service is well
+                budget.succeeded()
+            raise failure
+        if attempt >= most:
             raise failure
         remaining = anyio.current_effective_deadline() - now
         longest = min(_LONGEST_WAIT_THROTTLED_S if verdict.throttle else _LONGEST_WAIT_S, remaining)
-        permit = self._budget.spend(now, longest_wait_s=longest)
+        permit = budget.spend(now, longest_wait_s=longest)
         pause = backoff_s(attempt, dice=self._dice.random(), retry_after_s=failure.retry_after_s)
         # A wait that outlasts the scope's deadline would replace the true cause by a time-out.
         if permit is None or permit + pause >= remaining:

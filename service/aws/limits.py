@@ -108,12 +108,13 @@ class RetryBudget:
     """Further tries are paid for by successes, so that an outage is not met with a storm.
 
     Every success pays for one further try (a service that refuses every other call is still got through); a small start
-    sum and a trickle let the first ones probe. Shared by all calls of a door.
+    sum and a trickle let the first ones probe. Shared by all calls of a door to one service: what DynamoDB answers says
+    nothing about DRS.
     """
 
     start: float = 10.0
     per_success: float = 1.0
-    per_second: float = 1.0
+    per_second: float = 0.05
     most: float = 200.0
     _tokens: float = field(init=False)
     _at: float | None = None

@@ -174,7 +174,7 @@ def test_tries_are_paid_for_by_successes_a_start_sum_and_a_trickle(steps: list[t
 
 
 def test_an_outage_is_probed_and_not_stormed() -> None:
-    budget = RetryBudget()
+    budget = RetryBudget(per_second=1.0)
     assert [budget.spend(0.0, longest_wait_s=5.0) for _ in range(10)] == [0.0] * 10
     assert [budget.spend(0.0, longest_wait_s=5.0) for _ in range(5)] == [1.0, 2.0, 3.0, 4.0, 5.0]
     assert budget.spend(0.0, longest_wait_s=5.0) is None

@@ -1,0 +1,103 @@
+"""How many calls trouble costs: an outage is not met with a storm, and throttling with few more calls than needed."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from service.models import Call, Place
+from service.settings import DEFAULT_REGIONS
+from service.survey import Request
+from tests.simulation.clock import VirtualLoop, run
+from tests.simulation.estate import Estate
+from tests.simulation.history import quiet
+from tests.simulation.host import Host
+from tests.simulation.promises import Promises
+from tests.simulation.weather import Weather
+
+ACCOUNTS = tuple(f"2000000000{number:02}" for number in range(5))
+REGIONS = tuple(DEFAULT_REGIONS.split())
+ACTIVE = REGIONS[:3]
+SCOPES = len(ACCOUNTS) * len(REGIONS)
+SERVERS_EACH = 12  # six pages
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    with quiet():
+        yield
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run of a new process came to: its report, its calls by service, and the seconds it took."""
+
+    report: dict[str, Any]
+    calls: dict[str, int]
+    seconds: float
+
+
+def full_scan(
+    seed: int, *, share: float = 0.0, kinds: tuple[str, ...] = (), service: str = "drs", operation: str = ""
+) -> Outcome:
+    """Scan every region of five accounts, three regions of each with servers, in some weather."""
+
+    async def work(loop: VirtualLoop) -> Outcome:
+        dice = random.Random(seed)  # noqa: S311 - not a secret
+        estate = Estate(loop, dice, ACCOUNTS, REGIONS)
+        for account in ACCOUNTS:
+            for region in ACTIVE:
+                for _ in range(SERVERS_EACH):
+                    estate.protect(Place(account, region), tags={})
+        promises, calls = Promises(), dict[str, int]()
+
+        def strikes(call: Call) -> bool:
+            calls[call.service] = calls.get(call.service, 0) + 1
+            return call.service == service and operation in {"", call.operation}
+
+        # The share is drawn here, so that every call is counted.
+        weather = Weather(dice, share=1.0, kinds=kinds or ("500",))
+        weather.strikes = lambda call: strikes(call) and dice.random() < share
+        host = Host("host", estate, weather, promises)
+        began = loop.time()
+        report = await host.run("inventory", Request(full_scan=True))
+        assert not promises.broken
+        return Outcome(report, calls, loop.time() - began)
+
+    return run(work)
+
+
+@pytest.mark.parametrize("kind", ["throttled", "throttled, retry after"])
+@pytest.mark.parametrize("seed", range(5))
+def test_thirty_percent_throttled_costs_half_as_many_calls_again_at_most(kind: str, seed: int) -> None:
+    calm = full_scan(seed)
+    throttled = full_scan(seed, share=0.3, kinds=(kind,))
+    assert calm.report["status"] == "complete"
+    unwell = throttled.report["scopes"]["failed"] + throttled.report["scopes"]["partial"]
+    assert unwell <= 0.05 * SCOPES  # where AWS asks for two seconds each time, a scope may run out of its minute
+    assert throttled.report["apiCallsThrottled"] > 0.2 * calm.calls["drs"]
+    assert throttled.calls["drs"] <= 1.5 * calm.calls["drs"], (
+        throttled.calls["drs"],
+        calm.calls["drs"],
+        throttled.seconds,
+    )
+
+
+@pytest.mark.parametrize("kind", ["500", "throttled", "dns", "reset", "tls"])
+@pytest.mark.parametrize("seed", range(3))
+def test_where_everything_fails_each_scope_is_probed_and_little_more(kind: str, seed: int) -> None:
+    outage = full_scan(seed, share=1.0, kinds=(kind,))
+    assert outage.report["status"] == "failed"
+    assert outage.report["scopes"]["failed"] == SCOPES
+    assert outage.calls["drs"] <= 1.1 * SCOPES, (outage.calls, outage.seconds)
+
+
+def test_where_no_role_can_be_assumed_each_account_is_asked_for_and_little_more() -> None:
+    outage = full_scan(0, share=1.0, kinds=("500",), service="sts", operation="AssumeRole")
+    assert "drs" not in outage.calls
+    assert outage.report["scopes"]["failed"] == SCOPES
+    assert outage.calls["sts"] <= 1 + len(ACCOUNTS) + 12  # the budget's start and what an identity pays in
