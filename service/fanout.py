@@ -11,7 +11,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 
 from service.errors import DrsSyncError
 
-__all__ = ["ahead", "fan_out"]
+__all__ = ["ahead", "fan_out", "ungrouped"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -38,7 +38,7 @@ async def fan_out(
             for item in source:  # shared by all workers: each item is drawn once
                 await out.send(await work(item))
 
-    with _bare():
+    with ungrouped():
         async with receive, anyio.create_task_group() as tasks:
             async with send:
                 for _ in range(workers):
@@ -71,7 +71,7 @@ async def ahead(work: Callable[[], Awaitable[R]]) -> AsyncIterator[Callable[[], 
             raise found
         return found
 
-    with _bare():
+    with ungrouped():
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(begin)
             yield result
@@ -79,7 +79,7 @@ async def ahead(work: Callable[[], Awaitable[R]]) -> AsyncIterator[Callable[[], 
 
 
 @contextmanager
-def _bare() -> Iterator[None]:
+def ungrouped() -> Iterator[None]:
     """Let the first error of ours out of the group that a task group makes; bugs stay in theirs."""
     try:
         yield

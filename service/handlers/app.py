@@ -22,10 +22,11 @@ from service.regions.choose import RegionSource
 from service.regions.status_write import RegionStatusTable
 from service.settings import Settings
 from service.survey import Request
+from service.sync.lease import LeaseLostError, under_lease
 from service.sync.report import Progress
 from service.sync.source_servers import InventorySync
 from service.sync.staging import StagingSync
-from service.sync.tag_state import TagState
+from service.sync.tag_state import LOCK_S, TagState
 from service.sync.tags import TagSync
 from service.telemetry import emit_metrics, stream_for
 
@@ -94,7 +95,8 @@ class App:
             lock_owner: holder of a lock that was taken for this run beforehand.
 
         Raises:
-            TagSyncRunningError: another one is running; nothing was done.
+            TagSyncRunningError: another one is running: nothing was done, or this one stood still for longer than its
+                lease and was taken over; what it wrote stays.
             ConfigurationError, AwsError: as `sync_inventory` does.
         """
         if request.dry_run or request.shard:  # the lock of shards is held by whoever planned them
@@ -103,9 +105,14 @@ class App:
         if not await state.acquire(owner=owner, takes_over=lock_owner):
             raise TagSyncRunningError
         try:
-            return await self.told(await self.tag_sync.run(request, progress, source=source))
+            report = await under_lease(
+                state, owner, LOCK_S, lambda: self.tag_sync.run(request, progress, source=source)
+            )
+        except LeaseLostError:
+            raise TagSyncRunningError from None
         finally:
             await _give_back(state, owner)
+        return await self.told(report)
 
     def tag_state(self) -> TagState:
         """Give the tag sync's lock and last result."""

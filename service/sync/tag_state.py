@@ -16,7 +16,7 @@ from service.settings import Settings
 __all__ = ["LOCK_S", "LastSync", "TagState"]
 
 LOCK_S: Final = 900
-"""Seconds after which a lock is void: as long as a function may run."""
+"""Seconds after which a lock is void unless it was renewed: as long as a function may run."""
 
 _LOCK: Final = {"accountId": "_tag_sync_lock"}
 _LAST: Final = {"accountId": "_last_tag_sync"}
@@ -64,8 +64,9 @@ class TagState:
     async def acquire(self, *, owner: str, takes_over: str | None = None) -> bool:
         """Take the lock by one conditional write; tell whether it is ours now.
 
-        It is free when it was released, is older than 900 s, or never was. Who has it may take it again: an answer that
-        was lost on its way then does not lock its own run out.
+        It is free when it was released, is older than 900 s, or never was. Who has it may take it again: that renews
+        it, and an answer that was lost on its way does not lock its own run out. `startedAt` is what all readers judge
+        its age by, so it is the time of the last renewal.
 
         Args:
             owner: who takes it; a name that no other run has.

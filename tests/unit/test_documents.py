@@ -7,6 +7,7 @@ from pathlib import Path
 
 from service.settings import DEFAULT_REGIONS, Settings
 from service.telemetry import METRICS
+from tests.simulation.planted import BUGS
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -62,3 +63,20 @@ def test_every_test_that_the_requirements_page_names_is_there() -> None:
 
 if __name__ == "__main__":
     (DOCS / "settings.md").write_text(settings_page())
+
+
+def test_every_test_that_the_guarantees_name_is_there() -> None:
+    page, tests = (DOCS / "guarantees.md").read_text(), DOCS.parent / "tests"
+    named = re.findall(r"`([\w/]+\.py)::(\w+|\*)`", page)
+    assert len(named) > 35
+    gone = [
+        f"{path}::{name}"
+        for path, name in named
+        if not (tests / path).is_file() or (name != "*" and f"def {name}(" not in (tests / path).read_text())
+    ]
+    assert gone == []
+
+
+def test_the_guarantees_list_every_planted_bug() -> None:
+    section = (DOCS / "guarantees.md").read_text().split("## Bugs that are planted")[1].split("\n## ")[0]
+    assert set(re.findall(r"^\| ([^|]+?) \| (?!promise)", section, re.MULTILINE)) - {"---"} == set(BUGS)

@@ -1,0 +1,43 @@
+"""A hundred questions at once while a sync runs: each is answered, and no socket is left."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anyio
+import pytest
+
+from service.handlers.app import open_app
+from service.handlers.query_app import open_query_app
+from service.queries.asked import InventoryAsked
+from service.settings import load_settings
+from service.survey import Request
+from tests.support.estate import Estate
+
+QUESTIONS = 100
+
+
+def _sockets() -> int:
+    return sum(1 for each in Path("/proc/self/fd").iterdir() if each.is_symlink() and "socket" in str(each.readlink()))
+
+
+@pytest.mark.timeout(120)
+async def test_a_hundred_questions_at_once_while_a_sync_runs(estate: Estate) -> None:
+    await estate.sync()
+    sockets, answers = _sockets(), list[int]()
+    settings = load_settings()
+    async with open_app(settings) as app, open_query_app(settings) as query_app:
+
+        async def ask() -> None:
+            answer = await query_app.inventory.run(InventoryAsked())
+            answers.append(len(answer.body["servers"]))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(app.sync_inventory, Request(full_scan=True))
+            for _ in range(QUESTIONS):
+                tasks.start_soon(ask)
+        # Two pools, and each lets so many calls through at once.
+        assert _sockets() - sockets <= 2 * 2 * (settings.calls_at_once + 8)
+    assert answers == [11] * QUESTIONS
+    await anyio.sleep(0.1)  # the server's side of the connections closes in threads of its own
+    assert _sockets() <= sockets + 4

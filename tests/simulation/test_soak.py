@@ -1,0 +1,82 @@
+"""Days of one warm process: what it keeps does not grow, and nothing is left running."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import random
+import tracemalloc
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import anyio
+import pytest
+
+from service.errors import DrsSyncError
+from service.models import Place
+from tests.simulation.clock import VirtualLoop, run
+from tests.simulation.estate import REGIONS, TARGETS, Estate
+from tests.simulation.history import quiet
+from tests.simulation.host import Host
+from tests.simulation.promises import Promises
+from tests.simulation.weather import KINDS, Weather
+
+INTERVAL_S = 900.0
+DAY = int(86_400 / INTERVAL_S)
+OURS = tracemalloc.Filter(inclusive=True, filename_pattern=str(Path(__file__).parents[2] / "service" / "*"))
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    with quiet():
+        yield
+    tracemalloc.stop()
+
+
+def _held() -> int:
+    """Measure what our own code has allocated and still holds, in bytes."""
+    gc.collect()
+    return sum(each.size for each in tracemalloc.take_snapshot().filter_traces([OURS]).statistics("filename"))
+
+
+async def _day(host: Host, estate: Estate, dice: random.Random) -> None:
+    """Let a day go by: all three syncs at their intervals, servers that come and go, trouble now and then."""
+    for number in range(DAY):
+        place = Place(dice.choice(TARGETS), dice.choice(REGIONS))
+        estate.protect(place, tags={"Name": f"n{number}"})
+        if len(estate.drs[place].servers) > 3:
+            estate.delete(place, next(iter(estate.drs[place].servers)))
+        host.weather.share = dice.choice((0.0, 0.0, 0.0, 0.2, 1.0))
+        for job in ("inventory", "staging", "tags")[: 1 + 2 * (number % 4 == 0)]:
+            with suppress(DrsSyncError):  # a run that cannot begin is part of the play; the next one comes
+                await host.run(job)
+        await anyio.sleep(INTERVAL_S)
+        # What the simulated AWS and its observer remember is not the engine's.
+        host.promises.listings.clear()
+        host.promises.shown.clear()
+        for table in estate.dynamodb.tables.values():
+            table.journal.clear()
+        inventory = estate.dynamodb.tables["source_server_inventory_table"].items
+        for key in [key for key in inventory if len(inventory) > 400][:100]:
+            del inventory[key]
+
+
+def test_a_warm_process_does_not_grow_in_days() -> None:
+    async def work(loop: VirtualLoop) -> None:
+        dice = random.Random(7)  # noqa: S311 - not a secret
+        estate = Estate(loop, dice)
+        host = Host("host", estate, Weather(dice, kinds=tuple(KINDS)), Promises())
+        await _day(host, estate, dice)
+        tasks = len(asyncio.all_tasks())
+        tracemalloc.start()
+        await _day(host, estate, dice)
+        before = _held()
+        for _ in range(2):
+            await _day(host, estate, dice)
+        assert _held() < before + 50_000
+        assert len(asyncio.all_tasks()) == tasks
+        assert len(host.door._roles) <= len(TARGETS) + 1
+        assert len(host.door._lanes) <= 4 * (len(TARGETS) + 2) * (len(REGIONS) + 1)
+
+    run(work)

@@ -1,0 +1,105 @@
+"""Work under a lease, on a clock that jumps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import anyio
+import pytest
+
+from service.errors import AwsError, ConfigurationError
+from service.models import Call
+from service.sync.lease import LeaseLostError, under_lease
+from tests.simulation.clock import VirtualLoop, run
+
+LASTS_S = 900.0
+DOWN = AwsError("InternalServerError", "no", Call("dynamodb", "PutItem", "hub", "us-east-1"))
+
+
+@dataclass
+class Row:
+    """A lease as a table keeps it: who has it, and until when."""
+
+    loop: VirtualLoop
+    owner: str = "a"
+    until: float = LASTS_S
+    down: tuple[float, float] = (0.0, 0.0)
+    renewals: list[float] = field(default_factory=list)
+
+    async def acquire(self, *, owner: str) -> bool:
+        await anyio.sleep(1.0)
+        now = self.loop.time()
+        if self.down[0] <= now < self.down[1]:
+            raise DOWN
+        if self.owner != owner and now < self.until:
+            return False
+        self.owner, self.until = owner, now + LASTS_S
+        self.renewals.append(now)
+        return True
+
+
+def test_it_is_renewed_for_as_long_as_the_work_takes() -> None:
+    async def work(loop: VirtualLoop) -> None:
+        row = Row(loop)
+
+        async def long() -> str:
+            await anyio.sleep(10_000.0)
+            assert row.until > loop.time()
+            return "done"
+
+        assert await under_lease(row, "a", LASTS_S, long) == "done"
+        assert len(row.renewals) == 33
+        await anyio.sleep(10_000.0)
+        assert len(row.renewals) == 33  # nobody renews what is done
+
+    run(work)
+
+
+@pytest.mark.parametrize("down_s", [100.0, 500.0])
+def test_a_table_that_is_down_for_a_while_does_not_end_the_work(down_s: float) -> None:
+    async def work(loop: VirtualLoop) -> None:
+        row = Row(loop, down=(290.0, 290.0 + down_s))
+        await under_lease(row, "a", LASTS_S, lambda: anyio.sleep(5_000.0))
+
+    run(work)
+
+
+def test_work_ends_before_a_lease_that_cannot_be_renewed_does() -> None:
+    async def work(loop: VirtualLoop) -> None:
+        row = Row(loop, down=(0.0, 1e9))
+        with pytest.raises(LeaseLostError):
+            await under_lease(row, "a", LASTS_S, lambda: anyio.sleep(5_000.0))
+        assert loop.time() < LASTS_S
+
+    run(work)
+
+
+def test_who_stood_still_for_longer_than_its_lease_ends_when_it_wakes() -> None:
+    async def work(loop: VirtualLoop) -> None:
+        row, wrote = Row(loop), list[float]()
+
+        async def writing() -> None:
+            while True:
+                await anyio.sleep(10.0)
+                wrote.append(loop.time())
+                if len(wrote) == 20:
+                    loop.jump(5_000.0)  # the process is frozen; meanwhile another takes the lease
+                    row.owner, row.until = "b", loop.time() + LASTS_S
+
+        with pytest.raises(LeaseLostError):
+            await under_lease(row, "a", LASTS_S, writing)
+        assert len(wrote) == 20
+        assert row.owner == "b"
+
+    run(work)
+
+
+def test_what_the_work_raises_comes_out_as_it_is() -> None:
+    async def work(loop: VirtualLoop) -> None:
+        async def fail() -> None:
+            raise ConfigurationError("no")
+
+        with pytest.raises(ConfigurationError):
+            await under_lease(Row(loop), "a", LASTS_S, fail)
+
+    run(work)
