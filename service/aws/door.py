@@ -139,7 +139,10 @@ class AwsDoor:
         """
         if self._identity is None:
             answer = await self.hub().call("sts", "GetCallerIdentity", {}, region=self.hub_region)
-            self._identity = Identity(answer["Account"], answer["Arn"].split(":")[1])
+            try:
+                self._identity = Identity(answer["Account"], answer["Arn"].split(":")[1])
+            except LookupError:
+                raise self._incomplete("GetCallerIdentity", "hub") from None
         return self._identity
 
     async def account(self, role: RoleToAssume) -> Caller:
@@ -174,9 +177,16 @@ class AwsDoor:
             },
             region=self.hub_region,
         )
-        found = answer["Credentials"]
-        keys = ReadOnlyCredentials(found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"], None)
-        return keys, found["Expiration"]
+        try:
+            found = answer["Credentials"]
+            keys = ReadOnlyCredentials(found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"], None)
+            return keys, found["Expiration"]
+        except LookupError:
+            raise self._incomplete("AssumeRole", role.account_id) from None
+
+    def _incomplete(self, operation: str, account_id: str) -> AwsError:
+        call = Call("sts", operation, account_id, self.hub_region)
+        return AwsError("MalformedResponse", "the answer lacks what was asked for", call)
 
     async def _client(self, service: str, region: str) -> Any:  # noqa: ANN401 - SDK clients have no static type
         key = (service, region)

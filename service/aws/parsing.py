@@ -5,6 +5,10 @@ DynamoDB's come straight from JSON, without walking the service model for every 
 DescribeSourceServers comes straight from JSON where that is the same as botocore's result, member by member; else
 botocore's way is taken. Of EC2's DescribeInstances only the few members are read that the inventory keeps: an instance
 has some sixty, and their timestamps alone cost more than all that is kept.
+
+An answer may be well-formed and of another shape, as a proxy's page is. The SDK's parsers trip over such ones with
+errors of Python's own, which nobody up to the run itself would take for a trouble with AWS; here they are told as what
+they are.
 """
 
 from __future__ import annotations
@@ -15,7 +19,14 @@ from typing import Any, Final
 from xml.etree.ElementTree import Element
 
 import orjson
-from aiobotocore.parsers import AioEC2QueryParser, AioJSONParser, AioResponseParserFactory, AioRestJSONParser
+from aiobotocore.parsers import (
+    AioEC2QueryParser,
+    AioJSONParser,
+    AioQueryParser,
+    AioResponseParser,
+    AioResponseParserFactory,
+    AioRestJSONParser,
+)
 from botocore.model import ListShape, MapShape, Shape, ShapeResolver, StructureShape
 from botocore.parsers import ResponseParserError
 
@@ -81,7 +92,24 @@ def _instances_reader(namespace: str) -> Callable[[Element], Any]:
     return _reader(_INSTANCES, namespace)
 
 
-class _FewMembersParser(AioEC2QueryParser):
+class _Steady(AioResponseParser):
+    """What every parser does here with an answer that it cannot make sense of."""
+
+    async def parse(self, response: dict[str, Any], shape: Any) -> Any:  # noqa: ANN401 - the SDK's signature
+        """Parse an answer. Raises ResponseParserError, whatever is wrong with it."""
+        try:
+            return await super().parse(response, shape)
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            # Not the error's own words: they may quote the answer, and STS's has secrets.
+            cause, size = type(error).__name__, len(response["body"])
+            raise ResponseParserError(f"the answer of {size} bytes has another shape ({cause})") from None
+
+
+class _QueryParser(_Steady, AioQueryParser):
+    """Parser of the query protocol, which STS speaks."""
+
+
+class _FewMembersParser(_Steady, AioEC2QueryParser):
     """Parser of EC2's protocol."""
 
     def _do_parse(self, response: dict[str, Any], shape: Any) -> dict[str, Any]:  # noqa: ANN401 - the SDK's signature
@@ -154,7 +182,7 @@ def page_as_it_is(body: bytes, shape: Shape) -> dict[str, Any] | None:
     return page if check is not None and check(page) else None
 
 
-class _DirectPageParser(AioRestJSONParser):
+class _DirectPageParser(_Steady, AioRestJSONParser):
     """Parser of the REST JSON protocol, which DRS speaks."""
 
     def _do_parse(self, response: dict[str, Any], shape: Any) -> dict[str, Any]:  # noqa: ANN401 - the SDK's signature
@@ -166,7 +194,7 @@ class _DirectPageParser(AioRestJSONParser):
         return parsed
 
 
-class _PlainJsonParser(AioJSONParser):
+class _PlainJsonParser(_Steady, AioJSONParser):
     """Parser of the JSON protocol, which DynamoDB speaks."""
 
     def _do_parse(self, response: dict[str, Any], shape: Any) -> dict[str, Any]:  # noqa: ANN401, ARG002 - the SDK's signature
@@ -178,10 +206,18 @@ class _PlainJsonParser(AioJSONParser):
         return parsed
 
 
+_PARSERS: Final[dict[str, type[_Steady]]] = {
+    "json": _PlainJsonParser,
+    "query": _QueryParser,
+    "ec2": _FewMembersParser,
+    "rest-json": _DirectPageParser,
+}
+
+
 class FastFactory(AioResponseParserFactory):
     """Gives the SDK its parsers; a component of its session."""
 
     def create_parser(self, protocol_name: str) -> Any:  # noqa: ANN401 - SDK parsers have no static type
         """Give the parser of a protocol."""
-        own = {"json": _PlainJsonParser, "ec2": _FewMembersParser, "rest-json": _DirectPageParser}.get(protocol_name)
+        own = _PARSERS.get(protocol_name)
         return own(**self._defaults) if own else super().create_parser(protocol_name)
