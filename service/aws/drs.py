@@ -82,8 +82,7 @@ class DrsReader:
 
     async def launch_configuration(self, region: str, server_id: str) -> Record:
         """Give the launch configuration of one server."""
-        answer = await self._caller.call("drs", "GetLaunchConfiguration", {"sourceServerID": server_id}, region=region)
-        return {key: value for key, value in answer.items() if key != "ResponseMetadata"}
+        return await self._configuration("GetLaunchConfiguration", region, server_id)
 
     async def templates(self, region: str) -> list[Record]:
         """Give all replication configuration templates of a region, usually none or one."""
@@ -92,10 +91,14 @@ class DrsReader:
 
     async def replication_configuration(self, region: str, server_id: str) -> Record:
         """Give the replication configuration of one server, about 0.8 KB."""
-        answer = await self._caller.call(
-            "drs", "GetReplicationConfiguration", {"sourceServerID": server_id}, region=region
-        )
-        return {key: value for key, value in answer.items() if key != "ResponseMetadata"}
+        return await self._configuration("GetReplicationConfiguration", region, server_id)
+
+    async def _configuration(self, operation: str, region: str, server_id: str) -> Record:
+        answer = await self._caller.call("drs", operation, {"sourceServerID": server_id}, region=region)
+        found = {key: value for key, value in answer.items() if key != "ResponseMetadata"}
+        if not found:  # taken for an original it would stay one, and for launch settings it would be mended
+            raise self._malformed(operation, region, "no member in the answer")
+        return found
 
     async def _pages(
         self, operation: str, region: str, params: dict[str, Any], *, result: str = "items"
