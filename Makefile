@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test bench bench-check check deploy-check audit sbom package format lock clean
+.PHONY: demo test bench bench-check check deploy-check simulate audit sbom package format lock clean
 .DELETE_ON_ERROR:
 
 demo: $(READY)                       ## run the main job on the embedded sandbox
@@ -34,6 +34,11 @@ $(CHECKS)/.ready: requirements/deploy.lock $(READY)
 	$(PYTHON) -m venv $(CHECKS)
 	$(CHECKS)/bin/python -m pip install --quiet --require-hashes -r requirements/deploy.lock
 	touch $@
+
+HISTORIES ?= 100000
+SEED      ?= 0
+simulate: $(READY)                   ## many more histories of the simulation than the tests play
+	$(BIN)/python -m tests.simulation --histories $(HISTORIES) --seed $(SEED)
 
 AUDIT := $(VENV)/audit
 audit: $(AUDIT)/.ready               ## known vulnerabilities of everything that is pinned; asks a public service

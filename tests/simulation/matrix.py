@@ -23,7 +23,7 @@ from tests.simulation.history import History, Story
 from tests.simulation.host import Host, Killed
 from tests.simulation.weather import KINDS, Fault, Weather, refusal
 
-__all__ = ["JOBS", "KINDS_OF_TROUBLE", "Cell", "Kind"]
+__all__ = ["JOBS", "KINDS_OF_TROUBLE", "SYNCS", "Cell", "Kind"]
 
 SYNCS: Final = ("inventory", "staging", "tags")
 JOBS: Final = (*SYNCS, "inventory query", "failback query")

@@ -1,0 +1,133 @@
+"""The DynamoDB of dictionaries answers as moto's does, to everything the engine asks."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+import pytest
+from botocore import xform_name
+from moto.core.exceptions import JsonRESTError
+from moto.dynamodb import dynamodb_backends
+
+from service.aws.dynamodb_write import Table
+from service.errors import AwsError
+from service.models import Call
+from service.sandbox.declared import Fleet
+from service.sandbox.fleet import parse_model
+from service.sandbox.quick_dynamodb import QuickHandler, register_handler
+from service.sandbox.tables import create_tables, table_environment
+from tests.simulation.dynamodb import DynamoDb, Refused, tables
+
+HUB, REGION = "999000000001", "us-east-1"
+ARNS = [f"arn:aws:drs:us-east-1:{account}:source-server/s-{n}" for account in (1, 2) for n in range(3)]
+CONDITIONS = (
+    ("attribute_not_exists( #sourceServerArn )", None),
+    ("attribute_exists( #sourceServerArn ) AND attribute_not_exists( #extra )", None),
+    (
+        "#count < :looked OR ( attribute_not_exists( #count ) AND "
+        "( attribute_not_exists( #extra ) OR #extra < :looked ))",
+        3,
+    ),
+    ("NOT (#status = :looked AND #count > :looked) OR #owner = :looked", 2),
+    ("#count = :looked", 1),
+)
+
+
+class _Moto:
+    """A caller whose calls end in moto's DynamoDB, with no wire between."""
+
+    async def call(self, service: str, operation: str, params: Mapping[str, Any], *, region: str) -> dict[str, Any]:
+        handler = QuickHandler()
+        handler.body = handler.params = orjson.loads(orjson.dumps(params))
+        handler.region, handler.current_account = region, HUB
+        try:
+            answer: dict[str, Any] = _wire(getattr(handler, xform_name(operation))().result)
+        except JsonRESTError as error:
+            code = str(error.error_type).rpartition("#")[2]
+            raise AwsError(code, str(error), Call(service, operation, HUB, region)) from None
+        return answer
+
+
+def _wire(value: Any) -> Any:
+    """Give an answer as it would come over the wire."""
+    if isinstance(value, Mapping):
+        return {name: _wire(inner) for name, inner in value.items() if inner is not None}
+    if isinstance(value, list | tuple):
+        return [_wire(inner) for inner in value]
+    if isinstance(value, str) and type(value) is not str:  # an item that is text already
+        return orjson.loads(value)
+    return value
+
+
+class _Here:
+    """A caller whose calls end in the DynamoDB of dictionaries."""
+
+    def __init__(self, served: DynamoDb) -> None:
+        self._served = served
+
+    async def call(self, service: str, operation: str, params: Mapping[str, Any], *, region: str) -> dict[str, Any]:
+        try:
+            return self._served.serve(operation, params)
+        except Refused as refused:
+            raise AwsError(refused.code, refused.message, Call(service, operation, HUB, region)) from None
+
+
+async def _do(table: Table, dice: random.Random) -> Any:  # noqa: PLR0911 - one for each case
+    """Do one thing that the engine does; give its result, or the code of its refusal."""
+    key = {"sourceServerArn": dice.choice(ARNS), "stagingAccountId": dice.choice(("1", "TOPOLOGY"))}
+    members = {"replicationRegion": "us-east-1", "count": dice.randint(0, 4), "extra": dice.choice((None, 1, "x", [1]))}
+    condition, looked = dice.choice(CONDITIONS)
+    values = {"looked": looked} if looked else {}
+    what = dice.choice(("put", "update", "fill", "delete", "many", "get", "get many", "query", "scan"))
+    try:
+        if what == "put":
+            return await table.put_if({**key, **members}, condition, values)
+        if what == "update":
+            return await table.update_if(key, members, condition, values)
+        if what == "fill":
+            return await table.fill(key, {"count": 9, "filled": 1}, "attribute_exists( #sourceServerArn )")
+        if what == "delete":
+            return await table.delete_if(key, condition, values)
+        if what == "many":
+            return await table.put_many([{**key, "sourceServerArn": arn, **members} for arn in dice.sample(ARNS, 3)])
+        if what == "get":
+            return await table.get(key)
+        if what == "get many":
+            return _sorted(await table.get_many([{**key, "sourceServerArn": arn} for arn in ARNS]))
+        if what == "query":
+            asked = "#replicationRegion = :region AND begins_with( #sourceServerArn , :prefix)"
+            found = {"region": "us-east-1", "prefix": ARNS[0][:-1]}
+            names = ("sourceServerArn", "stagingAccountId", "count")
+            pages = table.query(asked, found, index="ReplicationRegionIndex", only=names)
+            return _sorted([item async for item in pages])
+        return _sorted([item async for item in table.scan()])
+    except AwsError as error:
+        return error.code
+
+
+def _sorted(items: list[dict[str, Any]]) -> list[str]:
+    return sorted(repr(sorted(item.items())) for item in items)
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_it_answers_as_moto_does(seed: int) -> None:
+    register_handler()
+    members = {"hub": {"account_id": HUB, "registered": False}, "tables": {"environment": "here"}, "accounts": []}
+    fleet = parse_model(Fleet, members, "here")
+    create_tables(fleet)
+    try:
+        name = table_environment(fleet.tables)["SOURCE_SERVER_INVENTORY_TABLE"]
+        held = tables()["source_server_inventory_table"]
+        here = DynamoDb({name: held}, lambda: 0.0, random.Random(0), page=2)  # noqa: S311 - not a secret
+        one, other = (Table(caller, name, REGION) for caller in (_Moto(), _Here(here)))  # type: ignore[arg-type]
+        told = set()
+        for step in range(60):
+            results = [await _do(table, random.Random(f"{seed} {step}")) for table in (one, other)]  # noqa: S311
+            assert results[0] == results[1], step
+            told.add(str(results[0]))
+        assert {"True", "False"} <= told
+    finally:
+        dynamodb_backends.pop(HUB, None)

@@ -1,0 +1,50 @@
+"""Each job killed before and after each of its calls takes effect: every promise holds, and two runs repair."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.simulation.clock import VirtualLoop, run
+from tests.simulation.history import quiet
+from tests.simulation.host import Host, Killed
+from tests.simulation.matrix import SYNCS, Cell
+from tests.simulation.weather import Weather
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    with quiet():
+        yield
+
+
+def play(job: str, half: int | None) -> int:
+    """Do a job that is killed after so many halves of calls, then calm down; tell how many calls it made."""
+
+    async def work(loop: VirtualLoop) -> int:
+        cell = Cell(loop, job)
+        await cell.prepare()
+        host = Host("killed", cell.estate, Weather(cell.dice, latency_s=0.01), cell.promises)
+        host.kill_at = None if half is None else half / 2
+        if half is None:
+            await host.run(job)
+        else:
+            try:
+                await host.run(job)
+            except* Killed:
+                pass
+            assert host.dead
+        await cell.calm()
+        cell.story().check()
+        return host.calls
+
+    return run(work)
+
+
+@pytest.mark.parametrize("job", SYNCS)
+def test_a_kill_at_any_call_is_repaired_by_the_next_runs(job: str) -> None:
+    calls = play(job, None)
+    assert calls > 15, "there is little to be killed at"
+    for half in range(1, 2 * calls - 2):
+        play(job, half)
