@@ -15,12 +15,14 @@ from botocore.exceptions import (
     ConnectTimeoutError,
     CredentialRetrievalError,
     EndpointConnectionError,
+    HTTPClientError,
     NoCredentialsError,
     ParamValidationError,
     PartialCredentialsError,
     ProfileNotFound,
     ProxyConnectionError,
     ReadTimeoutError,
+    ResponseStreamingError,
     SSLError,
     SSOError,
     TokenRetrievalError,
@@ -130,4 +132,7 @@ def _without(message: str, keys: ReadOnlyCredentials | None) -> str:
 
 
 def _first_line(error: Exception) -> str:
+    if isinstance(error, BotoCoreError) and type(error) in {HTTPClientError, ResponseStreamingError}:
+        # aiohttp's own words quote what came: where a length is wrong, a whole session with its keys.
+        return f"the answer could not be read to its end ({type(error.kwargs.get('error')).__name__})"
     return (str(error).splitlines() or [type(error).__name__])[0][:500]
