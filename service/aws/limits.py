@@ -108,14 +108,15 @@ class RetryBudget:
     """Further tries are paid for by successes, so that an outage is not met with a storm.
 
     Every success pays for one further try (a service that refuses every other call is still got through); a small start
-    sum and a trickle let the first ones probe. Shared by all calls of a door to one service: what DynamoDB answers says
+    sum and a trickle let the first ones probe; no more than that is ever saved, or an outage after a good run would be
+    met with all that the run had paid in. Shared by all calls of a door to one service: what DynamoDB answers says
     nothing about DRS.
     """
 
     start: float = 10.0
     per_success: float = 1.0
     per_second: float = 0.05
-    most: float = 200.0
+    most: float = 10.0
     _tokens: float = field(init=False)
     _at: float | None = None
 
