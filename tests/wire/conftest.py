@@ -1,0 +1,59 @@
+"""One estate for the tests of a file, synced once, with a relay in front of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+import pytest
+
+from service.aws import door
+from tests.support.estate import Estate, Names, new_account_id, two_targets
+from tests.wire.relay import SILENT, Relay, Request, relaying
+
+COUNTS = {"eu-west-1": 3, "us-west-2": 8}
+
+
+@dataclass(frozen=True)
+class World:
+    """A has 6 servers in us-west-2 and 3 in eu-west-1, B has 2 in us-west-2; nothing of that changes."""
+
+    estate: Estate
+    relay: Relay
+
+    @contextmanager
+    def spoiling(self, name: str, matches: Callable[[Request], bool]) -> Iterator[None]:
+        """Spoil the answers to the requests that match; time-outs are short only where there is no other way out."""
+        with pytest.MonkeyPatch.context() as patch, self.relay.spoiling(name, matches):
+            if name in SILENT:
+                patch.setenv("READ_TIMEOUT_SECONDS", "1.2")
+                patch.setattr(door, "_CALL_CEILING_S", 2.0)  # thirty seconds otherwise
+            yield
+
+    def nothing_lost(self) -> None:
+        """Hold what is known after a fault against what there is, and see that the next run has no trouble."""
+        assert self.estate.counts() == COUNTS
+        assert len(self.estate.items()) == 11
+
+    async def next_run_is_complete(self) -> None:
+        """See that no fault outlives its cause."""
+        report = await self.estate.sync()
+        assert (report["status"], report["errors"]) == ("complete", [])
+        assert not any("errorMessage" in row for row in self.estate.status().values())
+        self.nothing_lost()
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    with pytest.MonkeyPatch.context() as patch:
+        names = Names(*(new_account_id() for _ in range(4)))
+        with Estate(two_targets(names), names, patch) as estate, relaying(estate.sandbox.port) as relay:
+            estate.set(AWS_ENDPOINT_URL=f"http://127.0.0.1:{relay.port}", DRS_REGIONS="us-west-2,eu-west-1")
+            estate.set(TOPOLOGY_READS_PER_SCOPE="0")
+            patch.setattr(door, "backoff_s", lambda *_, **__: 0.01)  # as often as ever, but soon
+            report: dict[str, Any] = anyio.run(estate.sync)
+            assert report["serversSynced"] == 11
+            yield World(estate, relay)

@@ -1,0 +1,46 @@
+"""DRS answers one region badly: that costs the scopes of that region alone, says why, and loses nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.wire.conftest import World
+from tests.wire.relay import SPOILERS
+
+CAUSES = {
+    "silent": "ReadTimeout",
+    "silent in mid-body": "ReadTimeout",
+    "dripping": "ReadTimeout",
+    "cut in mid-body": "ConnectionLost",
+    "cut in mid-head": "ConnectionLost",
+    "length too great": "ReadTimeout",
+    "length too small": "MalformedResponse or ConnectionLost",  # what is too much spoils the next try
+    "broken chunks": "ConnectionLost or ReadTimeout",  # by how it arrives: aiohttp fails at once, or waits for more
+    "malformed": "MalformedResponse",
+    "a page of a proxy": "MalformedResponse",
+    "no HTTP": "ConnectionLost",
+    "hung up": "ConnectionLost",
+    "reset": "ConnectionLost",
+    "reset in mid-body": "ConnectionLost",
+}
+
+
+def test_every_spoiler_is_tried() -> None:
+    assert set(CAUSES) == set(SPOILERS)
+
+
+@pytest.mark.parametrize("spoiler", CAUSES)
+async def test_a_bad_answer_costs_its_scope_alone(spoiler: str, world: World) -> None:
+    with world.spoiling(spoiler, lambda request: request.is_for("drs", region="eu-west-1")):
+        report = await world.estate.sync()
+    assert report["status"] == "partial"
+    (error,) = report["errors"]
+    assert error["code"] in CAUSES[spoiler].split(" or ")
+    assert (error["accountId"], error["regions"]) == (world.estate.names.a, ["eu-west-1"])
+    assert (error["service"], error["operation"]) == ("drs", "DescribeSourceServers")
+    assert report["serversSynced"] == 8
+    entry = world.estate.status()["eu-west-1"]["accounts"][world.estate.names.a]
+    assert entry["serverCount"] == 3
+    assert error["code"] in entry["errorMessage"]
+    world.nothing_lost()
+    await world.next_run_is_complete()

@@ -1,0 +1,83 @@
+"""DynamoDB answers badly: the inventory of one scope, the region status, the list of accounts, a write."""
+
+from __future__ import annotations
+
+import pytest
+
+from service.errors import AwsError
+from tests.wire.conftest import World
+from tests.wire.relay import Request
+
+CAUSES = {
+    "silent in mid-body": "ReadTimeout",
+    "dripping": "ReadTimeout",
+    "cut in mid-body": "ConnectionLost",
+    "length too small": "MalformedResponse or ConnectionLost",  # what is too much spoils the next try
+    "malformed": "MalformedResponse",
+    "a page of a proxy": "MalformedResponse",
+    "no HTTP": "ConnectionLost",
+    "reset": "ConnectionLost",
+}
+
+
+@pytest.mark.parametrize("spoiler", CAUSES)
+async def test_an_inventory_that_cannot_be_read_costs_its_scope_alone(spoiler: str, world: World) -> None:
+    prefix = f":eu-west-1:{world.estate.names.a}:source-server/"
+
+    def is_meant(request: Request) -> bool:
+        return request.is_for("dynamodb", text=prefix) and request.is_for("dynamodb", text=".Query")
+
+    with world.spoiling(spoiler, is_meant):
+        report = await world.estate.sync()
+    assert report["status"] == "partial"
+    (error,) = report["errors"]
+    assert error["code"] in CAUSES[spoiler].split(" or ")
+    assert (error["service"], error["operation"], error["regions"]) == ("dynamodb", "Query", ["eu-west-1"])
+    assert report["serversSynced"] == 8
+    world.nothing_lost()
+    await world.next_run_is_complete()
+
+
+def _scans(world: World, variable: str, request: Request) -> bool:
+    table = world.estate.sandbox.environment()[variable]
+    return request.is_for("dynamodb", text=f'"{table}"') and request.is_for("dynamodb", text=".Scan")
+
+
+@pytest.mark.parametrize("spoiler", ["silent in mid-body", "malformed", "reset"])
+async def test_a_region_status_that_cannot_be_read_leads_to_every_region(spoiler: str, world: World) -> None:
+    with world.spoiling(spoiler, lambda request: _scans(world, "DRS_REGION_STATUS_TABLE", request)):
+        report = await world.estate.sync()
+    assert report["regionSource"] == "fallback_table_unavailable"
+    assert CAUSES[spoiler] in report["regionReason"]
+    assert report["serversSynced"] == 11
+    world.nothing_lost()
+    await world.next_run_is_complete()
+
+
+@pytest.mark.parametrize("spoiler", ["silent in mid-body", "malformed", "reset"])
+async def test_without_the_accounts_nothing_is_looked_at(spoiler: str, world: World) -> None:
+    world.estate.calls()
+    with (
+        world.spoiling(spoiler, lambda request: _scans(world, "TARGET_ACCOUNTS_TABLE", request)),
+        pytest.raises(AwsError) as raised,
+    ):
+        await world.estate.sync()
+    assert (raised.value.code, raised.value.call.operation) == (CAUSES[spoiler], "Scan")
+    assert not [call for call in world.estate.calls() if call[0] == "drs"]
+    world.nothing_lost()
+    await world.next_run_is_complete()
+
+
+@pytest.mark.parametrize("spoiler", ["silent in mid-body", "malformed", "reset"])
+async def test_a_write_whose_answer_is_lost_is_made_again(spoiler: str, world: World) -> None:
+    """It took effect, which the writer cannot know."""
+    gone = next(item for item in world.estate.items() if item["replicationRegion"] == "eu-west-1")
+    key = {name: gone[name] for name in ("sourceServerArn", "stagingAccountId")}
+    world.estate.table("SOURCE_SERVER_INVENTORY_TABLE").delete_item(Key=key)
+    with world.spoiling(
+        spoiler, lambda request: world.relay.struck < 1 and request.is_for("dynamodb", text=gone["sourceServerID"])
+    ):
+        report = await world.estate.sync()
+    assert (report["status"], report["errors"]) == ("complete", [])
+    world.nothing_lost()
+    await world.next_run_is_complete()

@@ -1,0 +1,48 @@
+"""STS answers badly for one account: that costs the scopes of that account alone, and no part of a session is told."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from tests.wire.conftest import World
+
+SECRETS = re.compile(rb"<(AccessKeyId|SecretAccessKey|SessionToken)>([^<]+)<")
+CAUSES = {
+    "silent in mid-body": "ReadTimeout",
+    "dripping": "ReadTimeout",
+    "cut in mid-body": "ConnectionLost",
+    "length too small": "MalformedResponse or ConnectionLost",  # what is too much spoils the next try
+    "broken chunks": "ConnectionLost or ReadTimeout",
+    "malformed": "MalformedResponse",
+    "a page of a proxy": "MalformedResponse",
+    "no HTTP": "ConnectionLost",
+    "reset": "ConnectionLost",
+}
+
+
+@pytest.mark.parametrize("spoiler", CAUSES)
+async def test_a_bad_answer_costs_its_account_alone(
+    spoiler: str, world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    b = world.estate.names.b
+    with world.spoiling(spoiler, lambda request: request.is_for("sts", text=b)):
+        report = await world.estate.sync()
+    assert report["status"] == "partial"
+    assert {(each["accountId"], each["service"], each["operation"]) for each in report["errors"]} == {
+        (b, "sts", "AssumeRole")
+    }
+    (code,) = {each["code"] for each in report["errors"]}
+    assert code in CAUSES[spoiler].split(" or ")
+    assert report["serversSynced"] == 9
+    entry = world.estate.status()["us-west-2"]["accounts"][b]
+    assert entry["serverCount"] == 2
+    assert code in entry["errorMessage"]
+    told = f"{json.dumps(report)} {world.estate.status()} {capsys.readouterr()}"
+    secrets = {value.decode() for body in world.relay.lost for _, value in SECRETS.findall(body)}
+    assert len(secrets) >= 3
+    assert [secret for secret in secrets if secret in told] == []
+    world.nothing_lost()
+    await world.next_run_is_complete()

@@ -1,0 +1,58 @@
+"""A service that cannot be reached at all: nobody listens, or its name is unknown. TLS: tests/aws/test_transport.py."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from service.errors import AwsError
+from tests.wire.conftest import World
+
+
+@pytest.fixture(params=["refused", "unknown name"])
+def nowhere(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Give a URL that leads nowhere."""
+    if request.param == "unknown name":
+        yield "http://aws.invalid"  # a name that never resolves, by RFC 2606
+        return
+    with socket.socket() as taken:  # bound, so that nobody else gets it, but not listening
+        taken.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+
+@pytest.mark.parametrize(("service", "operation"), [("drs", "DescribeSourceServers"), ("sts", "AssumeRole")])
+async def test_every_scope_fails_and_none_is_taken_for_empty(
+    service: str, operation: str, nowhere: str, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if service == "sts":
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", nowhere)
+        with pytest.raises(AwsError) as raised:  # who the hub is must be known before anything else
+            await world.estate.sync()
+        assert (raised.value.code, raised.value.call.operation) == ("EndpointUnreachable", "GetCallerIdentity")
+    else:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_DRS", nowhere)
+        report = await world.estate.sync()
+        assert report["status"] == "failed"
+        assert {(each["code"], each["operation"]) for each in report["errors"]} == {("EndpointUnreachable", operation)}
+        assert {each["accountId"] for each in report["errors"]} == {world.estate.names.a, world.estate.names.b}
+        assert (report["scopes"]["failed"], report["scopes"]["complete"]) == (3, 0)  # B never had any in eu-west-1
+        rows = world.estate.status()
+        assert {rows[region]["accounts"][world.estate.names.a]["status"] for region in ("us-west-2", "eu-west-1")} == {
+            "ENDPOINT_UNREACHABLE"
+        }
+    world.nothing_lost()
+    monkeypatch.undo()
+    await world.next_run_is_complete()
+
+
+async def test_without_tables_the_cause_is_named(nowhere: str, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", nowhere)
+    with pytest.raises(AwsError) as raised:
+        await world.estate.sync()
+    assert (raised.value.code, raised.value.call.service) == ("EndpointUnreachable", "dynamodb")
+    assert "DNS" in raised.value.verdict.advice
+    monkeypatch.undo()
+    world.nothing_lost()
+    await world.next_run_is_complete()
