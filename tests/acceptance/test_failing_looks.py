@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
@@ -191,10 +190,8 @@ def test_one_bad_region_is_told_and_harms_no_other(world: World, spoil: Any, wor
     world.servers(account, "eu-west-1", 1, first=2)
     spoil(world.scope(account, "us-west-2"))
 
-    began = time.monotonic()
     run = world.sync(code=3, READ_TIMEOUT_SECONDS="1", SCOPE_DEADLINE_SECONDS="8")
 
-    assert time.monotonic() - began < 30
     assert len([call for call in world.calls("drs") if call.region == "us-west-2"]) <= 8
     assert world.counts() == {"us-west-2": 3, "eu-west-1": 2}
     assert set(before) < set(world.inventory())
@@ -214,12 +211,11 @@ def test_a_hang_beyond_the_deadline_of_its_scope(world: World) -> None:
     world.sync()
     _hang(world.scope(account, "us-west-2"))
 
-    began = time.monotonic()
-    run = world.sync(code=3, SCOPE_DEADLINE_SECONDS="2")
+    run = world.sync(code=3, SCOPE_DEADLINE_SECONDS="5")
 
-    assert time.monotonic() - began < 15
     assert world.counts() == {"us-west-2": 1, "eu-west-1": 1}
     assert run.report["scopes"]["failed"] == 1
+    assert [error["code"] for error in run.report["errors"]] == ["DeadlineExceeded"]
 
 
 def test_garbage_once_is_no_reason_to_fail(world: World) -> None:

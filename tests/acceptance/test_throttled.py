@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 
 import pytest
 
@@ -53,10 +52,8 @@ def test_a_throttle_without_end(world: World) -> None:
     fault = Fault(lambda: throttled("1"))
     world.scope(throttled_one, "us-west-2").faults.append(fault)
 
-    began = time.monotonic()
     run = world.sync(code=3, SCOPE_DEADLINE_SECONDS="5")
 
-    assert time.monotonic() - began < 25
     assert fault.hits <= 8
     assert run.failed_accounts == {throttled_one}
     assert world.counts() == {"us-west-2": 3}
@@ -72,7 +69,7 @@ def test_a_failed_first_look_is_looked_at_again_at_once(world: World) -> None:
     world.servers(account, "us-west-2", 2)
     scope = world.scope(account, "us-west-2")
     scope.faults.append(Fault(lambda: throttled("0")))
-    world.sync(code=3, SCOPE_DEADLINE_SECONDS="4")
+    world.sync(code=3, SCOPE_DEADLINE_SECONDS="5")
     assert world.entry("us-west-2", account)["status"] == "THROTTLED"
     scope.faults.clear()
 
@@ -86,11 +83,12 @@ def test_a_wait_longer_than_the_deadline_is_not_begun(world: World) -> None:
     world.servers(account, "us-west-2", 1)
     world.servers(account, "eu-west-1", 1)
     world.sync()
-    world.scope(account, "us-west-2").faults.append(Fault(lambda: throttled("120")))
+    fault = Fault(lambda: throttled("120"))
+    world.scope(account, "us-west-2").faults.append(fault)
 
-    began = time.monotonic()
-    world.sync(code=3, SCOPE_DEADLINE_SECONDS="3")
+    run = world.sync(code=3, SCOPE_DEADLINE_SECONDS="60")
 
-    assert time.monotonic() - began < 15
+    assert fault.hits == 1
+    assert [error["code"] for error in run.report["errors"]] == ["ThrottlingException"]
     assert world.entry("us-west-2", account)["status"] == "THROTTLED"
     assert world.counts() == {"us-west-2": 1, "eu-west-1": 1}

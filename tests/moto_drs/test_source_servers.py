@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -129,12 +128,10 @@ def test_regions_and_accounts_are_apart(connect: Client, new_account: Callable[[
         connect(new_account()).describe_source_servers()
 
 
-def test_a_thousand_servers_come_quickly(client: Any, backend: DRSBackend) -> None:
+def test_a_great_many_servers_come_in_pages(client: Any, backend: DRSBackend) -> None:
     for _ in range(1500):
         backend.add_source_server({})
-    started = time.monotonic()
-    assert len(listed(client, maxResults=200)) == 1500
-    assert time.monotonic() - started < 10  # a generous ceiling; usual is half a second
+    assert len(set(listed(client, maxResults=200))) == 1500
 
 
 def test_replication_life_of_a_server(client: Any, backend: DRSBackend) -> None:
