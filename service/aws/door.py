@@ -20,6 +20,7 @@ from service.aws.failures import as_failure, refuse_what_is_no_object
 from service.aws.limits import Pace, Rate, RetryBudget, backoff_s, rates
 from service.aws.meter import count_call, count_throttle
 from service.aws.operations import MANAGES, Operations, refuse_others
+from service.aws.permit import ask_permit
 from service.aws.transport import SharedTransport
 from service.errors import AwsError, ConfigurationError
 from service.models import Call, Now, RegionStatus
@@ -235,6 +236,7 @@ class AwsDoor:
     ) -> dict[str, Any]:
         client = await self._client(call.service, call.region)
         async with lane.places, self._in_flight:
+            ask_permit()
             count_call(call.service, call.operation)
             with acting_as(keys), as_failure(call, keys), anyio.fail_after(_CALL_CEILING_S):
                 answer: dict[str, Any] = await getattr(client, xform_name(call.operation))(**params)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from service.aws.dynamodb import TableReader, encode, encode_value, names_in
+from service.aws.dynamodb import TableReader, decode, encode, encode_value, names_in
 from service.errors import AwsError
 
 __all__ = ["Table"]
@@ -34,49 +34,81 @@ class Table(TableReader):
 
     async def put_if(self, item: Mapping[str, Any], condition: str, values: Mapping[str, Any] | None = None) -> bool:
         """Put an item if a condition holds; tell whether it did."""
-        return await self._conditional("PutItem", {"Item": encode(item)}, condition, values or {})
+        return await self._conditional("PutItem", {"Item": encode(item)}, condition, values or {}) is not None
 
     async def delete_if(self, key: Mapping[str, Any], condition: str, values: Mapping[str, Any]) -> bool:
         """Delete an item if a condition holds; tell whether it did."""
-        return await self._conditional("DeleteItem", {"Key": encode(key)}, condition, values)
+        return await self._conditional("DeleteItem", {"Key": encode(key)}, condition, values) is not None
 
     async def update_if(
         self, key: Mapping[str, Any], assign: Mapping[str, Any], condition: str, values: Mapping[str, Any] | None = None
     ) -> bool:
         """Set attributes of an item (those assigned None are removed) if a condition holds; tell whether it did."""
-        setting = {name: value for name, value in assign.items() if value is not None}
-        removing = [name for name, value in assign.items() if value is None]
-        expression = "SET " + ",".join(f"#{name}=:{name}" for name in setting)
-        if removing:
-            expression += " REMOVE " + ",".join(f"#{name}" for name in removing)
-        return await self._update(key, expression, assign, condition, {**setting, **(values or {})})
+        expression, names, more = _setting(assign)
+        return await self._update(key, expression, names, condition, {**more, **(values or {})})
+
+    async def advance(
+        self,
+        key: Mapping[str, Any],
+        assign: Mapping[str, Any],
+        counter: str,
+        condition: str,
+        values: Mapping[str, Any],
+        *,
+        base: int,
+    ) -> int | None:
+        """Do as `update_if` does and add one to a number, to `base` where there is none.
+
+        Returns:
+            The number, or None where the condition did not hold.
+        """
+        expression, names, more = _setting(assign)
+        params = {
+            "Key": encode(key),
+            "UpdateExpression": expression.replace("SET ", f"SET #{counter}=if_not_exists(#{counter},:base)+:one,", 1),
+            "ExpressionAttributeNames": {**names, f"#{counter}": counter},
+            "ReturnValues": "UPDATED_NEW",
+        }
+        answer = await self._conditional("UpdateItem", params, condition, {**more, **values, "base": base, "one": 1})
+        return None if answer is None else int(decode(answer["Attributes"])[counter])
 
     async def fill(self, key: Mapping[str, Any], assign: Mapping[str, Any], condition: str) -> bool:
         """Set those of these attributes that an item lacks, if a condition holds; tell whether it did."""
         expression = "SET " + ",".join(f"#{name}=if_not_exists(#{name},:{name})" for name in assign)
-        return await self._update(key, expression, assign, condition, assign)
+        return await self._update(key, expression, {f"#{name}": name for name in assign}, condition, assign)
 
     async def _update(
-        self, key: Mapping[str, Any], expression: str, names: Iterable[str], condition: str, values: Mapping[str, Any]
+        self,
+        key: Mapping[str, Any],
+        expression: str,
+        names: Mapping[str, str],
+        condition: str,
+        values: Mapping[str, Any],
     ) -> bool:
-        params = {
-            "Key": encode(key),
-            "UpdateExpression": expression,
-            "ExpressionAttributeNames": {f"#{name}": name for name in names},
-        }
-        return await self._conditional("UpdateItem", params, condition, values)
+        params = {"Key": encode(key), "UpdateExpression": expression, "ExpressionAttributeNames": names}
+        return await self._conditional("UpdateItem", params, condition, values) is not None
 
     async def _conditional(
         self, operation: str, params: Mapping[str, Any], condition: str, values: Mapping[str, Any]
-    ) -> bool:
+    ) -> Mapping[str, Any] | None:
+        """Make a call under a condition; give its answer, None where the condition did not hold."""
         names = {**params.get("ExpressionAttributeNames", {}), **{f"#{name}": name for name in names_in(condition)}}
         request = {**params, "ConditionExpression": condition, "ExpressionAttributeNames": names}
         if values:
             request["ExpressionAttributeValues"] = {f":{name}": encode_value(value) for name, value in values.items()}
         try:
-            await self.call(operation, request)
+            return await self.call(operation, request)
         except AwsError as error:
             if error.code == "ConditionalCheckFailedException":
-                return False
+                return None
             raise
-        return True
+
+
+def _setting(assign: Mapping[str, Any]) -> tuple[str, dict[str, str], dict[str, Any]]:
+    """Give the expression that sets attributes, and removes those assigned None, with its names and values."""
+    values = {name: value for name, value in assign.items() if value is not None}
+    removing = [name for name, value in assign.items() if value is None]
+    expression = "SET " + ",".join(f"#{name}=:{name}" for name in values)
+    if removing:
+        expression += " REMOVE " + ",".join(f"#{name}" for name in removing)
+    return expression, {f"#{name}": name for name in assign}, values

@@ -92,26 +92,33 @@ class App:
             request: what is asked.
             progress: told how it gets on.
             source: who asked: manual, eventbridge, settings_update; kept with the result.
-            lock_owner: holder of a lock that was taken for this run beforehand.
+            lock_owner: holder of a lock that was taken for this run beforehand, which takes it over; shards share it,
+                and leave it to whoever planned them.
 
         Raises:
             TagSyncRunningError: another one is running: nothing was done, or this one stood still for longer than its
                 lease and was taken over; what it wrote stays.
             ConfigurationError, AwsError: as `sync_inventory` does.
         """
-        if request.dry_run or request.shard:  # the lock of shards is held by whoever planned them
+        shared = lock_owner if request.shard else None
+        if request.dry_run or (request.shard and not shared):
             return await self.told(await self.tag_sync.run(request, progress, source=source))
-        owner, state = lock_owner or uuid4().hex, self.tag_state()
+        owner, state = shared or uuid4().hex, self.tag_state()
         if not await state.acquire(owner=owner, takes_over=lock_owner):
             raise TagSyncRunningError
         try:
             report = await under_lease(
-                state, owner, LOCK_S, lambda: self.tag_sync.run(request, progress, source=source)
+                state,
+                owner,
+                LOCK_S,
+                lambda: self.tag_sync.run(request, progress, source=source, state=state),
+                now=self.now,
             )
         except LeaseLostError:
             raise TagSyncRunningError from None
         finally:
-            await _give_back(state, owner)
+            if not shared:
+                await _give_back(state, owner)
         return await self.told(report)
 
     def tag_state(self) -> TagState:

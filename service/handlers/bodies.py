@@ -92,6 +92,7 @@ class ShardBody(BaseModel):
     count: Annotated[int, Field(ge=1, le=MOST_SHARDS)]
     started_at: Annotated[AwareDatetime, Field(alias="startedAt")]
     full_scan: Annotated[bool, Field(alias="fullScan")] = False
+    lock_owner: Annotated[str | None, Field(alias="lockOwner", max_length=80)] = None
 
     @model_validator(mode="after")
     def _holds(self) -> Self:

@@ -12,10 +12,10 @@ from typing import Any, Final
 from uuid import uuid4
 
 from service.errors import AwsError
-from service.handlers.app import App
+from service.handlers.app import App, TagSyncRunningError
 from service.handlers.bodies import FinishBody, Job, PlanBody, ShardBody, ShardResult
 from service.handlers.front import Asked, Operation, Reply
-from service.models import Shard, iso
+from service.models import RegionStatus, Shard, Trouble, iso
 from service.survey import Request, Surveyor
 from service.sync import judge, source_servers, staging, tags
 from service.sync.shards import Lost, merged, shard_count, summary
@@ -30,11 +30,11 @@ _REPORTS: Final[Mapping[Job, tuple[str, tuple[str, ...]]]] = MappingProxyType(
         Job.TAGS: (tags.OPERATION, tags.COUNTS),
     }
 )
-_RUNS: Final[Mapping[Job, Callable[[App, Request], Awaitable[dict[str, Any]]]]] = MappingProxyType(
+_RUNS: Final[Mapping[Job, Callable[[App, ShardBody, Request], Awaitable[dict[str, Any]]]]] = MappingProxyType(
     {
-        Job.INVENTORY: lambda app, request: app.sync_inventory(request),
-        Job.STAGING: lambda app, request: app.sync_staging(request),
-        Job.TAGS: lambda app, request: app.sync_tags(request),
+        Job.INVENTORY: lambda app, _, request: app.sync_inventory(request),
+        Job.STAGING: lambda app, _, request: app.sync_staging(request),
+        Job.TAGS: lambda app, body, request: app.sync_tags(request, lock_owner=body.lock_owner),
     }
 )
 
@@ -42,12 +42,15 @@ _RUNS: Final[Mapping[Job, Callable[[App, Request], Awaitable[dict[str, Any]]]]] 
 async def plan_sync(app: App, asked: Asked) -> Reply:
     """Say how a sync is to be parted: `shards` holds the body of each run; a single one does it all.
 
-    The tag sync's lock is taken here for all of them. Where another holds it there are no shards, and `alreadyRunning`.
+    The tag sync's lock is taken here for all of them, and each renews it. Where another holds it there are no shards,
+    and `alreadyRunning`.
     """
     body = PlanBody.model_validate(asked.members)
     directory, troubles = await _surveyor(app).directory()
     count = shard_count(len(directory.targets), per_shard=app.settings.accounts_per_shard)
+    owner = uuid4().hex if body.job is Job.TAGS and count > 1 else None
     common = {"job": body.job, "count": count, "startedAt": iso(app.now()), "fullScan": body.full_scan}
+    common |= {"lockOwner": owner} if owner else {}
     plan: dict[str, Any] = {
         "accounts": len(directory.targets),
         "unusableAccounts": len(troubles),
@@ -55,20 +58,17 @@ async def plan_sync(app: App, asked: Asked) -> Reply:
         "shards": [{"index": index, **common} for index in range(count)],
         "source": body.source,
         "alreadyRunning": False,
-        "lockOwner": None,
+        "lockOwner": owner,
     }
-    if body.job is Job.TAGS and count > 1:
-        owner = uuid4().hex
-        if not await app.tag_state().acquire(owner=owner):
-            return Reply({**plan, "shardCount": 0, "shards": [], "alreadyRunning": True})
-        plan["lockOwner"] = owner
+    if owner and not await app.tag_state().acquire(owner=owner):
+        return Reply({**plan, "shardCount": 0, "shards": [], "alreadyRunning": True, "lockOwner": None})
     return Reply(plan)
 
 
 async def sync_shard(app: App, asked: Asked) -> Reply:
     """Run one shard, and give what the report of all needs of its own."""
     body = ShardBody.model_validate(asked.members)
-    report = await _RUNS[body.job](app, body.request(asked.budget_s))
+    report = await _RUNS[body.job](app, body, body.request(asked.budget_s))
     return Reply(summary(report, counts=_REPORTS[body.job][1], shards=body.count))
 
 
@@ -101,6 +101,8 @@ async def _end(app: App, body: FinishBody, report: Mapping[str, Any], started_at
         await app.inventory_sync.finish(started_at, swept_whole=whole)
     if job is Job.TAGS:
         state = app.tag_state()
+        if body.lock_owner and not await state.acquire(owner=body.lock_owner):
+            raise TagSyncRunningError  # no shard could renew it, and another sync has begun: that one's result counts
         await state.finish(
             source=body.source,
             accounts=report["accounts"],
@@ -118,6 +120,9 @@ async def _warning_of(work: Awaitable[None]) -> dict[str, Any] | None:
         await work
     except AwsError as error:
         return {**error.trouble.as_json(), "regions": []}  # what the shards did stays, the next run does the rest
+    except TagSyncRunningError as error:
+        trouble = Trouble("LeaseLost", f"the result is not stored: {error.message}", RegionStatus.ERROR, "dynamodb")
+        return {**trouble.as_json(), "regions": []}
     return None
 
 

@@ -1,4 +1,4 @@
-"""Work under a lease: renewed while it lasts, and ended when another has taken it."""
+"""Work under a lease: renewed while it lasts, and ended when another has it or may have it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import Final, Protocol, TypeVar
 
 import anyio
 
-from service.errors import AwsError
+from service.aws.permit import only_while
+from service.errors import AwsError, DrsSyncError
 from service.fanout import ungrouped
+from service.models import Now
 
 __all__ = ["Lease", "LeaseLostError", "under_lease"]
 
@@ -25,36 +27,64 @@ class Lease(Protocol):
         ...
 
 
-class LeaseLostError(Exception):
+class LeaseLostError(DrsSyncError):
     """The lease ended before the work did. What was written stays."""
 
 
-async def under_lease(lease: Lease, owner: str, lasts_s: float, work: Callable[[], Awaitable[T]]) -> T:
+class _Tenure:
+    """How long a lease is still sure to be ours.
+
+    Two clocks count, and the faster one decides: a process that was stopped sees the monotonic one go on, a machine
+    that slept only the other.
+    """
+
+    def __init__(self, sure_s: float, now: Now) -> None:
+        self._sure_s = sure_s
+        self._now = now
+        self.began = self.stamp()
+
+    def stamp(self) -> tuple[float, float]:
+        """Tell the time by both clocks."""
+        return anyio.current_time(), self._now().timestamp()
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether nobody else can have it yet."""
+        return max(at - since for at, since in zip(self.stamp(), self.began, strict=True)) < self._sure_s
+
+    def check(self) -> None:
+        """Raise LeaseLostError when somebody else may have it by now."""
+        if not self.is_sure:
+            raise LeaseLostError
+
+
+async def under_lease(lease: Lease, owner: str, lasts_s: float, work: Callable[[], Awaitable[T]], *, now: Now) -> T:
     """Do work, and renew its lease each time a third of it has gone by.
 
-    A renewal that fails is tried again and again; shortly before the lease would end, or when another has it, the work
-    is cancelled. So who stood still for longer than its lease does not go on beside its successor for more
-    than the calls under way.
+    A renewal that fails is tried again and again; when nine tenths of the lease have gone by without one, or when
+    another has it, the work is cancelled, and no call of it goes out any more. So who stood still for longer than its
+    lease writes nothing beside its successor; only what was on its way already may still arrive.
 
     Raises:
         LeaseLostError: the lease is lost.
         DrsSyncError: what the work raised.
     """
     done: list[T] = []
+    tenure = _Tenure(lasts_s * 0.9, now)
 
     async def keep(scope: anyio.CancelScope) -> None:
-        renewed_at, wait_s = anyio.current_time(), lasts_s / 3
+        wait_s = lasts_s / 3
         while True:
             await anyio.sleep(wait_s)
-            asked_at = anyio.current_time()
+            asked = tenure.stamp()
             try:
                 is_ours = await lease.acquire(owner=owner)
             except AwsError as error:
                 _log.warning("lease not renewed", extra={"code": error.code})
                 wait_s = lasts_s / 30
-                is_ours = anyio.current_time() < renewed_at + lasts_s * 0.9
+                is_ours = tenure.is_sure
             else:
-                renewed_at, wait_s = asked_at, lasts_s / 3
+                tenure.began, wait_s = asked, lasts_s / 3  # it may have been granted as soon as it was asked for
             if not is_ours:
                 scope.cancel()
                 return
@@ -62,7 +92,8 @@ async def under_lease(lease: Lease, owner: str, lasts_s: float, work: Callable[[
     with ungrouped():
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(keep, tasks.cancel_scope)
-            done.append(await work())
+            with only_while(tenure.check):
+                done.append(await work())
             tasks.cancel_scope.cancel()
     if not done:
         raise LeaseLostError

@@ -12,6 +12,7 @@ from service.aws.dynamodb import encode
 from service.aws.dynamodb_write import Table
 from service.models import Now, Place, iso
 from service.settings import Settings
+from service.sync.lease import LeaseLostError
 
 __all__ = ["LOCK_S", "LastSync", "TagState"]
 
@@ -20,6 +21,7 @@ LOCK_S: Final = 900
 
 _LOCK: Final = {"accountId": "_tag_sync_lock"}
 _LAST: Final = {"accountId": "_last_tag_sync"}
+_NOT_LATER: Final = "attribute_not_exists(#fence) OR #fence <= :fence"
 _IN_PROGRESS: Final = "IN_PROGRESS"
 _COMPLETED: Final = "COMPLETED"
 
@@ -43,12 +45,17 @@ class LastSync:
 class TagState:
     """Rows of the tag sync table. Without a table nothing is locked and nothing remembered.
 
+    Each time the lock is taken its row counts one further. Who has taken it writes that number into the rows it leaves,
+    and writes none that has a higher one: a run whose lock went to another cannot undo what that one wrote. The number
+    begins with the time in seconds, so it goes on rising after an earlier writer has put a lock without one.
+
     All methods raise AwsError when the table could not be read or written.
     """
 
     def __init__(self, table: Table | None, now: Now) -> None:
         self._table = table
         self._now = now
+        self._fence: int | None = None
 
     @classmethod
     def of(cls, door: AwsDoor, settings: Settings, now: Now) -> Self:
@@ -75,13 +82,16 @@ class TagState:
         if self._table is None:
             return True
         now_s = _epoch_s(self._now())
-        item = {**_LOCK, "status": _IN_PROGRESS, "startedAt": now_s, "owner": owner}
+        held = {"status": _IN_PROGRESS, "startedAt": now_s, "owner": owner, "completedAt": None}
         condition = "NOT (#status = :held AND #startedAt > :void) OR #owner = :owner"
         values: dict[str, Any] = {"held": _IN_PROGRESS, "void": now_s - LOCK_S, "owner": owner}
         if takes_over is not None:
             condition += " OR #owner = :previous"
             values["previous"] = takes_over
-        return await self._table.put_if(item, condition, values)
+        fence = await self._table.advance(_LOCK, held, "fence", condition, values, base=now_s)
+        if fence is not None:
+            self._fence = fence
+        return fence is not None
 
     async def release(self, owner: str) -> None:
         """Give the lock back, unless somebody else has it by now."""
@@ -107,7 +117,7 @@ class TagState:
     async def finish(
         self, *, source: str, accounts: int, synced: int, failed: int, servers: int, complete: bool
     ) -> None:
-        """Store the result of a run in place of the one before."""
+        """Store the result of a run in place of the one before. Raises LeaseLostError as `settle_launches` does."""
         await self._put(
             {
                 **_LAST,
@@ -128,12 +138,22 @@ class TagState:
         return frozenset(each for each in (listed if isinstance(listed, list) else ()) if isinstance(each, str))
 
     async def settle_launches(self, place: Place, server_ids: Iterable[str]) -> None:
-        """Remember the servers of a place whose launch settings need nothing; 4,000 of them take about 90 KB."""
+        """Remember the servers of a place whose launch settings need nothing; 4,000 of them take about 90 KB.
+
+        Raises:
+            LeaseLostError: a run that took the lock later has written here already.
+        """
         await self._put({**_launch_key(place), "settled": sorted(server_ids), "updatedAt": iso(self._now())})
 
     async def _put(self, item: Mapping[str, Any]) -> None:
-        if self._table is not None:
+        if self._table is None:
+            return
+        if self._fence is None:  # part of a run that others may share: its lock is held elsewhere
             await self._table.call("PutItem", {"Item": encode(item)})
+            return
+        fenced = {**item, "fence": self._fence}
+        if not await self._table.put_if(fenced, _NOT_LATER, {"fence": self._fence}):
+            raise LeaseLostError
 
 
 def _launch_key(place: Place) -> dict[str, str]:

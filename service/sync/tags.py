@@ -85,7 +85,12 @@ class TagSync:
         self._surveyor = Surveyor(door, settings, status, now)
 
     async def run(
-        self, request: Request, progress: Progress | None = None, *, source: str = "manual"
+        self,
+        request: Request,
+        progress: Progress | None = None,
+        *,
+        source: str = "manual",
+        state: TagState | None = None,
     ) -> dict[str, Any]:
         """Do one sync, store its result and give its report.
 
@@ -93,12 +98,15 @@ class TagSync:
             request: what to sync; a dry run says what it would write.
             progress: told how the run gets on.
             source: what started it: manual, eventbridge or settings_update; stored with the result.
+            state: where the lock was taken, if it was: what the run writes there stands back behind later holders.
 
         Raises:
             ConfigurationError: the request or the settings are wrong; nothing was read or written.
             AwsError: the hub's credentials or the target accounts table cannot be used.
             OutOfTimeError: the time was up before it was known where to look; nothing was looked at.
+            LeaseLostError: another run has taken the lock and written since.
         """
+        state = state or TagState.of(self._door, self._settings, self._now)
         began, started_at = anyio.current_time(), request.started_at or self._now()
         visiting = Visiting(
             Limit(self._stop, request.budget_s),
@@ -106,7 +114,7 @@ class TagSync:
             self._settings.scopes_at_once,
         )
         with metering() as meter:
-            run = await visiting.limit.whole(lambda: self._plan(request, started_at, visiting))
+            run = await visiting.limit.whole(lambda: self._plan(request, started_at, visiting, state))
             choice = run.survey.choice
             if progress is not None:
                 progress.planned(choice, len({place.account_id for place in choice.look}))
@@ -130,13 +138,12 @@ class TagSync:
             **(planned_json(run.scopes.values()) if request.dry_run else {}),
         }
 
-    async def _plan(self, request: Request, started_at: datetime, visiting: Visiting) -> _Run:
+    async def _plan(self, request: Request, started_at: datetime, visiting: Visiting, state: TagState) -> _Run:
         survey = await self._surveyor.survey(request, operation=OPERATION, discover=False)
 
         async def ec2_of(account_id: str) -> Ec2Reader:
             return Ec2Reader(await survey.access.caller(account_id))
 
-        state = TagState.of(self._door, self._settings, self._now)
         run = _Run(
             request=request,
             survey=survey,

@@ -164,9 +164,9 @@ def test_a_plan_that_cannot_be_made_fails_the_execution_and_says_why(
     assert estate.calls("drs") == []
 
 
-def test_shards_of_the_tag_sync_share_a_lock_and_store_one_result(
-    estate: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def tag_table(estate: World, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Give the name of a tag sync table; every region is known already."""
     name = f"{estate.tables.accounts}-tags"
     client = estate.table(name).meta.client
     client.create_table(
@@ -177,22 +177,58 @@ def test_shards_of_the_tag_sync_share_a_lock_and_store_one_result(
     )
     monkeypatch.setenv("TAG_SYNC_CONFIG_TABLE", name)
     in_shards()
+    return name
+
+
+def test_shards_of_the_tag_sync_share_a_lock_and_store_one_result(estate: World, tag_table: str) -> None:
+    lock = {"accountId": "_tag_sync_lock"}
+
+    def age_lock(**changes: Any) -> int:
+        row = estate.table(tag_table).get_item(Key=lock)["Item"]
+        estate.put(tag_table, {**row, "startedAt": row["startedAt"] - 800, **changes})
+        return int(row["startedAt"])
 
     def while_it_runs(payload: Any) -> Any:
         if payload["operation"] == "sync_shard":
             assert Machine(invoke).run({"job": "tags"})["plan"]["alreadyRunning"]
             other = invoke({"operation": "handle_drs_tag_sync"})
             assert other["status"] == "ALREADY_RUNNING"
+            began = age_lock()
+            answer = invoke(payload)
+            assert age_lock() >= began, "the shard renewed it"
+            return answer
         return invoke(payload)
 
     report = in_shards(Machine(while_it_runs), job="tags")
-    rows = {row["accountId"]: row for row in estate.items(name)}
+    assert report["shards"]["lost"] == []
+    rows = {row["accountId"]: row for row in estate.items(tag_table)}
     assert rows["_tag_sync_lock"]["status"] == "COMPLETED"
     last = rows["_last_tag_sync"]
     assert (last["totalAccounts"], last["source"]) == (7, "eventbridge")
     assert int(last["totalServers"]) == report["serversSynced"] > 0
     assert int(last["totalSynced"]) == report["serversTagged"] + report["serversUnchanged"]
     assert int(last["totalFailed"]) == report["serversFailed"]
+
+
+def test_shards_whose_lock_went_to_another_do_nothing_and_leave_its_result(estate: World, tag_table: str) -> None:
+    in_shards(job="tags")
+    before = {row["accountId"]: row for row in estate.items(tag_table)}
+
+    def stolen(payload: Any) -> Any:
+        if payload["operation"] == "sync_shard":
+            row = estate.table(tag_table).get_item(Key={"accountId": "_tag_sync_lock"})["Item"]
+            estate.put(tag_table, {**row, "owner": "another"})
+        return invoke(payload)
+
+    calls = len(estate.calls("drs"))
+    report = in_shards(Machine(stolen), job="tags")
+    assert (report["status"], report["shards"]["lost"]) == ("failed", [0, 1, 2, 3])
+    assert "is running already" in report["errors"][0]["message"]
+    assert [warning["code"] for warning in report["warnings"]] == ["LeaseLost"]
+    assert len(estate.calls("drs")) == calls
+    after = {row["accountId"]: row for row in estate.items(tag_table)}
+    assert after["_last_tag_sync"] == before["_last_tag_sync"]
+    assert (after["_tag_sync_lock"]["owner"], after["_tag_sync_lock"]["status"]) == ("another", "IN_PROGRESS")
 
 
 def test_trouble_of_one_account_is_told_in_the_report_of_all(estate: World) -> None:

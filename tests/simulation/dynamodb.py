@@ -140,10 +140,12 @@ class DynamoDb:
         held = table.items.get(key)
         self._check(held, params)
         item = dict(held if held is not None else params["Key"])
-        update(params["UpdateExpression"])(item, _names(params), _values(params))
+        changed = update(params["UpdateExpression"])(item, _names(params), _values(params))
         if table.keys.of(item) != key:
             raise Refused("ValidationException", "an update cannot change the key")
         self._change(table, key, item)
+        if params.get("ReturnValues") == "UPDATED_NEW":
+            return {"Attributes": {name: item[name] for name in changed}}
         return {}
 
     def _scan(self, params: Mapping[str, Any]) -> dict[str, Any]:

@@ -113,6 +113,13 @@ def _equal(left: Any, right: Any) -> bool:
     return left is not None and right is not None and _plain(left) == _plain(right)
 
 
+def _sum(left: Mapping[str, Any], right: Mapping[str, Any]) -> dict[str, str]:
+    (kind, mine), (other, theirs) = _plain(left), _plain(right)
+    if {kind, other} != {"N"}:
+        raise Bad(f"{kind} + {other}")
+    return {"N": str(mine + theirs)}
+
+
 def _ordered(than: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
     def compare(left: Any, right: Any) -> bool:
         if left is None or right is None:
@@ -145,16 +152,18 @@ def condition(text: str) -> Test:
 
 
 _SECTIONS: Final = re.compile(r"\b(SET|REMOVE)\b")
-_ASSIGN: Final = re.compile(r"\s*(#?\w+)\s*=\s*(?:(:\w+)|if_not_exists\(\s*(#?\w+)\s*,\s*(:\w+)\s*\))\s*")
+_ASSIGN: Final = re.compile(
+    r"\s*(#?\w+)\s*=\s*(?:(:\w+)|if_not_exists\(\s*(#?\w+)\s*,\s*(:\w+)\s*\))\s*(?:\+\s*(:\w+))?\s*"
+)
 
 
 @lru_cache(maxsize=512)
-def update(text: str) -> Callable[[dict[str, Any], Mapping[str, str], Attributes], None]:
-    """Make what changes an item. Raises Bad."""
+def update(text: str) -> Callable[[dict[str, Any], Mapping[str, str], Attributes], set[str]]:
+    """Make what changes an item and names the attributes that it has set. Raises Bad."""
     sections = _SECTIONS.split(text)[1:]
     if not sections:
         raise Bad(text)
-    sets: list[tuple[str, str | None, str]] = []
+    sets: list[tuple[str, str | None, str, str | None]] = []
     removes: list[str] = []
     for kind, body in zip(sections[::2], sections[1::2], strict=True):
         if kind == "REMOVE":
@@ -164,14 +173,16 @@ def update(text: str) -> Callable[[dict[str, Any], Mapping[str, str], Attributes
             match = _ASSIGN.fullmatch(part)
             if match is None:
                 raise Bad(f"{part!r} in {text!r}")
-            sets.append((match[1], match[3], match[2] or match[4]))
+            sets.append((match[1], match[3], match[2] or match[4], match[5]))
 
-    def apply(item: dict[str, Any], names: Mapping[str, str], values: Attributes) -> None:
+    def apply(item: dict[str, Any], names: Mapping[str, str], values: Attributes) -> set[str]:
         before = dict(item)
-        for name, unless, word in sets:
+        for name, unless, word, more in sets:
             held = before.get(_name(unless, names)) if unless else None
-            item[_name(name, names)] = held if held is not None else _value(word, item, names, values)
+            value = held if held is not None else _value(word, item, names, values)
+            item[_name(name, names)] = _sum(value, _value(more, item, names, values)) if more else value
         for name in removes:
             item.pop(_name(name, names), None)
+        return {_name(name, names) for name, *_ in sets}
 
     return apply

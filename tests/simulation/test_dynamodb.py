@@ -75,18 +75,21 @@ class _Here:
             raise AwsError(refused.code, refused.message, Call(service, operation, HUB, region)) from None
 
 
-async def _do(table: Table, dice: random.Random) -> Any:  # noqa: PLR0911 - one for each case
+async def _do(table: Table, dice: random.Random) -> Any:  # noqa: C901, PLR0911 - one for each case
     """Do one thing that the engine does; give its result, or the code of its refusal."""
     key = {"sourceServerArn": dice.choice(ARNS), "stagingAccountId": dice.choice(("1", "TOPOLOGY"))}
     members = {"replicationRegion": "us-east-1", "count": dice.randint(0, 4), "extra": dice.choice((None, 1, "x", [1]))}
     condition, looked = dice.choice(CONDITIONS)
     values = {"looked": looked} if looked else {}
-    what = dice.choice(("put", "update", "fill", "delete", "many", "get", "get many", "query", "scan"))
+    what = dice.choice(("put", "update", "advance", "fill", "delete", "many", "get", "get many", "query", "scan"))
     try:
         if what == "put":
             return await table.put_if({**key, **members}, condition, values)
         if what == "update":
             return await table.update_if(key, members, condition, values)
+        if what == "advance":
+            changes = {"extra": members["extra"], "replicationRegion": "us-east-1"}
+            return await table.advance(key, changes, "count", condition, values, base=7)
         if what == "fill":
             return await table.fill(key, {"count": 9, "filled": 1}, "attribute_exists( #sourceServerArn )")
         if what == "delete":

@@ -16,6 +16,7 @@ from service.errors import AwsError
 from service.handlers.app import utc_now
 from service.models import Place
 from service.settings import load_settings
+from service.sync.lease import LeaseLostError
 from service.sync.tag_state import LastSync, TagState
 from tests.support.estate import Estate
 
@@ -71,6 +72,7 @@ async def test_a_lock_is_held_by_one(estate: Estate, clock: Clock) -> None:
             "status": "IN_PROGRESS",
             "startedAt": START_S,
             "owner": "one",
+            "fence": START_S + 2,
         }
         clock.forward(60)
         await state.release("two")
@@ -82,6 +84,7 @@ async def test_a_lock_is_held_by_one(estate: Estate, clock: Clock) -> None:
             "startedAt": START_S,
             "completedAt": START_S + 60,
             "owner": "one",
+            "fence": START_S + 2,
         }
         assert await state.acquire(owner="two")
         held = row(estate, "_tag_sync_lock")
@@ -126,6 +129,43 @@ async def test_a_lock_can_be_handed_over(estate: Estate, clock: Clock) -> None:
         assert not await state.acquire(owner="other")
         await state.release("worker")
         assert await state.acquire(owner="late", takes_over="request")  # nobody has it: it may be taken all the same
+
+
+async def test_who_has_lost_the_lock_overwrites_nothing_of_its_successor(estate: Estate, clock: Clock) -> None:
+    result: dict[str, Any] = {"source": "manual", "accounts": 1, "failed": 0, "servers": 9, "complete": True}
+    launches = "_launch_settings#111122223333#us-west-2"
+    async with opened(clock) as first, opened(clock) as second:
+        assert await first.acquire(owner="one")
+        clock.forward(900)
+        assert await second.acquire(owner="two")
+        await first.settle_launches(PLACE, {"s-1"})  # the successor has not come as far
+        await second.settle_launches(PLACE, {"s-2"})
+        await second.finish(synced=2, **result)
+        with pytest.raises(LeaseLostError):
+            await first.settle_launches(PLACE, {"s-1"})
+        with pytest.raises(LeaseLostError):
+            await first.finish(synced=1, **result)
+        assert not await first.acquire(owner="one")
+        await second.settle_launches(PLACE, {"s-2", "s-3"})
+    held, last = row(estate, launches), row(estate, "_last_tag_sync")
+    assert held is not None
+    assert last is not None
+    assert (held["settled"], held["fence"]) == (["s-2", "s-3"], START_S + 2)
+    assert (last["totalSynced"], last["fence"]) == (2, START_S + 2)
+
+
+async def test_the_number_rises_also_where_an_earlier_writer_has_put_a_lock_without_one(
+    estate: Estate, clock: Clock
+) -> None:
+    async with opened(clock) as state:
+        for _ in range(5):
+            assert await state.acquire(owner="one")
+            clock.forward(300)
+        await state.settle_launches(PLACE, {"s-1"})
+        estate.table(TABLE).put_item(Item={"accountId": "_tag_sync_lock", "status": "COMPLETED"})
+        assert await state.acquire(owner="two")
+        await state.settle_launches(PLACE, {"s-2"})
+        assert await state.settled_launches(PLACE) == {"s-2"}
 
 
 @pytest.mark.parametrize(

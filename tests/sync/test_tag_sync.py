@@ -14,13 +14,14 @@ from moto.ec2.models import ec2_backends
 from service.aws.door import AwsDoor
 from service.aws.dynamodb_write import Table
 from service.errors import ConfigurationError
-from service.handlers.app import utc_now
+from service.handlers.app import TagSyncRunningError, open_app, utc_now
 from service.models import Place
 from service.regions.status_write import RegionStatusTable
 from service.sandbox.moto_drs import drs_backends
 from service.settings import load_settings
 from service.survey import Request
 from service.sync.tag_plan import is_in_turn
+from service.sync.tag_state import TagState
 from service.sync.tags import TagSync
 from tests.support.estate import Estate
 
@@ -770,6 +771,52 @@ async def test_two_runs_at_once_end_as_one_would(estate: Estate) -> None:
     estate.calls()
     assert figures(await sync_tags(estate)) == (11, 0, 10, 1, 0, 0)
     assert estate.calls()["drs", "GetLaunchConfiguration"] == 0
+
+
+async def test_a_background_run_that_is_delivered_twice_runs_once(estate: Estate) -> None:
+    """Lambda delivers an asynchronous event at least once; both carry the lock that the request has taken."""
+    outcomes: list[str] = []
+    async with open_app(load_settings()) as app:
+        assert await app.tag_state().acquire(owner="request")
+
+        async def deliver() -> None:
+            try:
+                outcomes.append((await app.sync_tags(Request(), lock_owner="request"))["status"])
+            except TagSyncRunningError as error:
+                outcomes.append(error.code)
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(4):
+                tasks.start_soon(deliver)
+        assert sorted(outcomes) == ["ALREADY_RUNNING"] * 3 + ["complete"]
+        assert await app.tag_state().acquire(owner="next")
+
+
+async def test_a_run_that_stood_still_for_longer_than_its_lock_sends_nothing_more(estate: Estate) -> None:
+    """A machine that slept: its wall clock has gone on. Another run holds the lock by then."""
+    stood_still_s = 0.0
+
+    def now() -> datetime:
+        return utc_now() + timedelta(seconds=stood_still_s)
+
+    async def steal() -> None:
+        nonlocal stood_still_s
+        while not estate.calls()["drs", "GetLaunchConfiguration"]:  # noqa: ASYNC110 - a server tells of no event
+            await anyio.sleep(0.02)
+        stood_still_s = 1000.0
+        other = TagState.of(app.door, load_settings(), now)
+        assert await other.acquire(owner="another")
+        await anyio.sleep(1.0)  # what was on its way arrives
+        estate.calls()
+
+    estate.faults(latency_ms={"drs": 200})
+    async with open_app(load_settings(), now) as app, anyio.create_task_group() as tasks:
+        tasks.start_soon(steal)
+        with pytest.raises(TagSyncRunningError):
+            await app.sync_tags(Request())
+    assert not estate.calls().keys() & WRITES
+    lock = estate.table("TAG_SYNC_CONFIG_TABLE").get_item(Key={"accountId": "_tag_sync_lock"})["Item"]
+    assert (lock["owner"], lock["status"]) == ("another", "IN_PROGRESS")
 
 
 async def test_the_result_is_stored_for_those_who_ask_later(estate: Estate, main: Place) -> None:

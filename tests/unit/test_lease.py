@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import anyio
 import pytest
 
+from service.aws.permit import ask_permit
 from service.errors import AwsError, ConfigurationError
 from service.models import Call
 from service.sync.lease import LeaseLostError, under_lease
@@ -47,7 +48,7 @@ def test_it_is_renewed_for_as_long_as_the_work_takes() -> None:
             assert row.until > loop.time()
             return "done"
 
-        assert await under_lease(row, "a", LASTS_S, long) == "done"
+        assert await under_lease(row, "a", LASTS_S, long, now=loop.wall) == "done"
         assert len(row.renewals) == 33
         await anyio.sleep(10_000.0)
         assert len(row.renewals) == 33  # nobody renews what is done
@@ -59,7 +60,7 @@ def test_it_is_renewed_for_as_long_as_the_work_takes() -> None:
 def test_a_table_that_is_down_for_a_while_does_not_end_the_work(down_s: float) -> None:
     async def work(loop: VirtualLoop) -> None:
         row = Row(loop, down=(290.0, 290.0 + down_s))
-        await under_lease(row, "a", LASTS_S, lambda: anyio.sleep(5_000.0))
+        await under_lease(row, "a", LASTS_S, lambda: anyio.sleep(5_000.0), now=loop.wall)
 
     run(work)
 
@@ -68,28 +69,59 @@ def test_work_ends_before_a_lease_that_cannot_be_renewed_does() -> None:
     async def work(loop: VirtualLoop) -> None:
         row = Row(loop, down=(0.0, 1e9))
         with pytest.raises(LeaseLostError):
-            await under_lease(row, "a", LASTS_S, lambda: anyio.sleep(5_000.0))
+            await under_lease(row, "a", LASTS_S, lambda: anyio.sleep(5_000.0), now=loop.wall)
         assert loop.time() < LASTS_S
 
     run(work)
 
 
-def test_who_stood_still_for_longer_than_its_lease_ends_when_it_wakes() -> None:
+@pytest.mark.parametrize("clock", ["both", "wall"])
+@pytest.mark.parametrize("pause_s", [0.001, 10.0])
+def test_who_stood_still_for_longer_than_its_lease_writes_nothing_when_it_wakes(clock: str, pause_s: float) -> None:
+    """A stopped process finds both clocks moved on, a machine that slept only the wall clock."""
+
     async def work(loop: VirtualLoop) -> None:
-        row, wrote = Row(loop), list[float]()
+        row, wrote, slept_s = Row(loop), list[float](), 0.0
 
         async def writing() -> None:
+            nonlocal slept_s
             while True:
-                await anyio.sleep(10.0)
+                await anyio.sleep(pause_s)
+                ask_permit()  # as the door does before each try
                 wrote.append(loop.time())
                 if len(wrote) == 20:
-                    loop.jump(5_000.0)  # the process is frozen; meanwhile another takes the lease
-                    row.owner, row.until = "b", loop.time() + LASTS_S
+                    if clock == "both":
+                        loop.jump(5_000.0)
+                    else:
+                        slept_s = 5_000.0
+                    row.owner, row.until = "b", loop.time() + LASTS_S  # meanwhile another takes the lease
 
         with pytest.raises(LeaseLostError):
-            await under_lease(row, "a", LASTS_S, writing)
+            await under_lease(row, "a", LASTS_S, writing, now=lambda: loop.wall(slept_s))
         assert len(wrote) == 20
         assert row.owner == "b"
+
+    run(work)
+
+
+def test_a_permit_reaches_every_task_inside_and_none_outside() -> None:
+    async def work(loop: VirtualLoop) -> None:
+        refused = list[str]()
+
+        async def ask(name: str) -> None:
+            try:
+                ask_permit()
+            except LeaseLostError:
+                refused.append(name)
+
+        async def inside() -> None:
+            loop.jump(LASTS_S)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(ask, "inside")
+
+        await under_lease(Row(loop), "a", LASTS_S, inside, now=loop.wall)
+        await ask("outside")
+        assert refused == ["inside"]
 
     run(work)
 
@@ -100,6 +132,6 @@ def test_what_the_work_raises_comes_out_as_it_is() -> None:
             raise ConfigurationError("no")
 
         with pytest.raises(ConfigurationError):
-            await under_lease(Row(loop), "a", LASTS_S, fail)
+            await under_lease(Row(loop), "a", LASTS_S, fail, now=loop.wall)
 
     run(work)
