@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import uuid4
@@ -15,7 +15,7 @@ import anyio
 from service.accounts.table import TargetAccountsTable
 from service.aws.door import AwsDoor
 from service.aws.dynamodb_write import Table
-from service.ending import Stop
+from service.ending import Limit, Stop
 from service.errors import AwsError, RefusalError
 from service.models import Now
 from service.regions.choose import RegionSource
@@ -33,7 +33,8 @@ from service.telemetry import emit_metrics, stream_for
 __all__ = ["App", "TagSyncRunningError", "open_app", "utc_now"]
 
 _log = logging.getLogger(__name__)
-_RELEASE_S: Final = 5.0
+_LONGEST_RELEASE_S: Final = 5.0
+_RELEASE_S: Final = 1.0  # of a run's time, kept for it
 
 
 def utc_now() -> datetime:
@@ -59,6 +60,7 @@ class App:
     inventory_sync: InventorySync
     staging_sync: StagingSync
     tag_sync: TagSync
+    stop: Stop
 
     def target_accounts(self) -> TargetAccountsTable:
         """Give the records of the target accounts. Raises ConfigurationError when the table's name is not set."""
@@ -98,27 +100,29 @@ class App:
         Raises:
             TagSyncRunningError: another one is running: nothing was done, or this one stood still for longer than its
                 lease and was taken over; what it wrote stays.
+            OutOfTimeError: the time was up before the lock was taken: nothing was done.
             ConfigurationError, AwsError: as `sync_inventory` does.
         """
         shared = lock_owner if request.shard else None
         if request.dry_run or (request.shard and not shared):
             return await self.told(await self.tag_sync.run(request, progress, source=source))
-        owner, state = shared or uuid4().hex, self.tag_state()
-        if not await state.acquire(owner=owner, takes_over=lock_owner):
-            raise TagSyncRunningError
+        owner, state, limit = shared or uuid4().hex, self.tag_state(), Limit(self.stop, request.budget_s)
+        is_ours: bool | None = None
+
+        async def work() -> dict[str, Any]:
+            left = replace(request, budget_s=None if request.budget_s is None else limit.remaining_s() - _RELEASE_S)
+            return await self.tag_sync.run(left, progress, source=source, state=state)
+
         try:
-            report = await under_lease(
-                state,
-                owner,
-                LOCK_S,
-                lambda: self.tag_sync.run(request, progress, source=source, state=state),
-                now=self.now,
-            )
+            is_ours = await limit.whole(lambda: state.acquire(owner=owner, takes_over=lock_owner))
+            if not is_ours:
+                raise TagSyncRunningError
+            report = await under_lease(state, owner, LOCK_S, work, now=self.now)
         except LeaseLostError:
             raise TagSyncRunningError from None
         finally:
-            if not shared:
-                await _give_back(state, owner)
+            if is_ours is not False and not shared:  # None: it may have been taken all the same
+                await _give_back(state, owner, limit)
         return await self.told(report)
 
     def tag_state(self) -> TagState:
@@ -136,9 +140,10 @@ class App:
         return report
 
 
-async def _give_back(state: TagState, owner: str) -> None:
+async def _give_back(state: TagState, owner: str, limit: Limit) -> None:
     """Release the lock; where that fails the lock becomes void by itself, and the run's report is worth more."""
-    with anyio.move_on_after(_RELEASE_S, shield=True) as scope:
+    with limit.closing() as scope:
+        scope.shield, scope.deadline = True, min(scope.deadline, anyio.current_time() + _LONGEST_RELEASE_S)
         try:
             await state.release(owner)
         except AwsError as error:
@@ -191,4 +196,5 @@ async def open_app(settings: Settings, now: Now = utc_now, *, stop: Stop | None 
             InventorySync(door, settings, status, now, stop=stop),
             StagingSync(door, settings, status, now, stop=stop),
             TagSync(door, settings, status, now, stop=stop),
+            stop,
         )

@@ -8,7 +8,7 @@ import random
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from unittest.mock import patch
 
 import anyio
@@ -22,6 +22,9 @@ from service.aws.door import AwsDoor, Caller
 from service.aws.dynamodb_write import Table
 from service.aws.operations import MANAGES
 from service.ending import Stop
+from service.handlers.app import App
+from service.handlers.data_management import OPERATIONS
+from service.handlers.front import Asked, Reply
 from service.models import Call
 from service.regions.status_write import RegionStatusTable
 from service.settings import Settings
@@ -36,6 +39,8 @@ from tests.simulation.promises import Promises
 from tests.simulation.weather import Fault, Weather, When, refusal
 
 __all__ = ["Host", "Killed", "settings"]
+
+T = TypeVar("T")
 
 _OPERATIONS: Final = {xform_name(each): each for group in MANAGES.values() for each in group}
 _HUB_KEYS: Final = ReadOnlyCredentials("hub", "secret", None, None)
@@ -103,6 +108,13 @@ class _Door(AwsDoor):
         return self._clients[key]
 
 
+class _App(App):
+    """The app of the functions and the command line; reports go to whoever asked for them, and into no log."""
+
+    async def told(self, report: dict[str, Any]) -> dict[str, Any]:
+        return report
+
+
 class Host:
     """One process.
 
@@ -140,11 +152,16 @@ class Host:
         )
         self.stop = Stop()
         made = (self.door, chosen, self.status, self.now)
-        self.syncs = {
-            "inventory": InventorySync(*made, stop=self.stop),
-            "staging": StagingSync(*made, stop=self.stop),
-            "tags": TagSync(*made, stop=self.stop),
-        }
+        self.app = _App(
+            chosen,
+            self.now,
+            self.door,
+            self.status,
+            InventorySync(*made, stop=self.stop),
+            StagingSync(*made, stop=self.stop),
+            TagSync(*made, stop=self.stop),
+            self.stop,
+        )
 
     def now(self) -> datetime:
         """Tell the time by this host's clock."""
@@ -157,12 +174,22 @@ class Host:
 
     async def run(self, job: str, request: Request | None = None) -> dict[str, Any]:
         """Run a sync. Raises Killed when the process ended in it, and whatever the sync raises."""
+        syncs = {"inventory": self.app.sync_inventory, "staging": self.app.sync_staging, "tags": self.app.sync_tags}
+        return await self._work(syncs[job], request or Request())
+
+    async def deliver(self, operation: str, members: Mapping[str, Any], budget_s: float | None = None) -> Reply:
+        """Hand an event to the data-management handler's operation. Raises as `run` does."""
+        asked = Asked(members, budget_s)
+        OPERATIONS[operation].check(asked)
+        return await self._work(OPERATIONS[operation].work, self.app, asked)
+
+    async def _work(self, work: Callable[..., Awaitable[T]], *arguments: object) -> T:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
         _run.set(next(_runs))
         try:
-            return await self.syncs[job].run(request or Request())
+            return await work(*arguments)
         except BaseException as error:
             if self.dead:
                 while task.cancelling():

@@ -17,7 +17,6 @@ NOT_THERE = {
     ("unprocessed items", "tags"),
     ("unprocessed items", "inventory query"),
     ("unprocessed items", "failback query"),
-    ("condition lost", "tags"),
     ("condition lost", "inventory query"),
     ("condition lost", "failback query"),
     ("token in circles", "failback query"),
