@@ -58,6 +58,7 @@ class Estate:
         self.instances: dict[Place, dict[str, Record]] = {}
         self.tokens: dict[str, tuple[str, float]] = {"hub": (HUB, float("inf"))}
         self.same_clocks = True
+        self.denied: set[str] = set()  # accounts whose role trusts nobody
         self.page = 2  # DRS may give less than it is asked for
         self._made = 0
         for target in targets:
@@ -100,7 +101,7 @@ class Estate:
             return {"Account": HUB, "Arn": f"arn:aws:sts::{HUB}:assumed-role/sync/sync", "UserId": "sync"}
         account = str(params["RoleArn"]).split(":")[4]
         expected = DEFAULT_EXTERNAL_ID if account == STAGING else "e" * 32
-        if params.get("ExternalId") != expected:
+        if params.get("ExternalId") != expected or account in self.denied:
             raise Refused("AccessDenied", "not authorized to perform: sts:AssumeRole", status=403)
         key = f"key-{account}-{len(self.tokens)}"
         self.tokens[key] = (account, self.loop.time() + _TOKEN_S)

@@ -16,10 +16,9 @@ from service.aws.dynamodb import decode
 from service.collector import tune_collector
 from service.errors import DrsSyncError
 from service.models import Place
-from service.survey import Request
 from tests.simulation.clock import VirtualLoop, run
 from tests.simulation.estate import REGIONS, STAGING, TARGETS, Estate
-from tests.simulation.host import Host, Killed
+from tests.simulation.host import Host, Killed, settings
 from tests.simulation.promises import Promises
 from tests.simulation.weather import KINDS, Weather
 
@@ -27,12 +26,22 @@ __all__ = ["History", "Story", "play", "quiet"]
 
 _INTERVAL_S: Final = 900.0
 _MOST_ROUNDS: Final = 6  # two windows of discovery, and two to repair
+_EVENTS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
+    "inventory": ("sync_source_server_inventory", {}),
+    "staging": ("sync_staging_accounts", {}),
+    "tags": ("handle_drs_tag_sync", {"_sync_source": "eventbridge"}),
+}
+"""What the schedules of `deploy/` send, as the front of the function hands it on."""
 _JOBS: Final = (
     ("inventory",),
     ("inventory",),
     ("inventory", "staging"),
     ("inventory", "tags"),
     ("inventory", "staging", "tags"),
+)
+_HAPPENINGS: Final = (
+    *("protect", "protect_staged", "delete", "stall", "launch", "repoint", "tag", "nothing"),
+    "deny",
 )
 _TROUBLES: Final = ("calm", "throttled", "any", "any", "late", "tables", "storm")
 
@@ -98,7 +107,7 @@ class History:
         self.estate.dynamodb.listener = self.promises.changed
         self.estate.dynamodb.page = self.dice.choice((2, 5, 1000))
         self.hosts: list[Host] = []
-        self.retired: list[Host] = []
+        self.late: list[str] = []  # jobs whose event is delivered behind the next one's
         self._names = 0
 
     async def play(self) -> Story:
@@ -119,7 +128,7 @@ class History:
             tuple(dict.fromkeys(self.promises.broken)),
             self.promises.digest,
             tuple(self.promises.told),
-            sum(host.calls for host in [*self.hosts, *self.retired]),
+            sum(host.calls for host in self.hosts),
             self.loop.time(),
         )
 
@@ -134,18 +143,25 @@ class History:
         skew_s = self.dice.uniform(-240.0, 240.0) if self.dice.random() < 0.2 else 0.0
         if skew_s:
             self.estate.same_clocks = False
-        host = Host(f"host{self._names}", self.estate, Weather(self.dice), self.promises, skew_s=skew_s)
+        chosen = settings(drs_regions=self.estate.regions, accounts_per_shard=1)
+        host = Host(f"host{self._names}", self.estate, Weather(self.dice), self.promises, skew_s=skew_s, chosen=chosen)
         self.hosts.append(host)
         return host
 
     async def _round(self) -> None:
-        """Run one job, or two that overlap; the same event may come twice."""
+        """Deliver the event of a job, or of two that overlap; one may come twice, or late, or start a state machine."""
         self._weather(self.dice.choice(_TROUBLES))
         one = self.dice.choice(self.jobs)
         jobs = [one] if self.dice.random() < 0.5 else [one, self.dice.choice((one, "inventory"))]
+        late, self.late = self.late, []
+        if self.dice.random() < 0.1:
+            self.late.append(jobs.pop())
+        if jobs and self.dice.random() < 0.1:
+            jobs.append(jobs[-1])
         async with anyio.create_task_group() as tasks:
-            for number, job in enumerate(jobs):
-                tasks.start_soon(self._run, job, number * self.dice.random() * 5.0)
+            for number, job in enumerate([*jobs, *late]):
+                play = self._in_shards if self.dice.random() < 0.1 else self._run
+                tasks.start_soon(play, job, number * self.dice.random() * self.dice.choice((5.0, 5.0, 5.0, 1500.0)))
             if self.dice.random() < 0.5:
                 tasks.start_soon(self._meanwhile)
 
@@ -178,6 +194,20 @@ class History:
 
     async def _run(self, job: str, delay_s: float) -> None:
         await anyio.sleep(delay_s)
+        budget_s = self.dice.choice((None, 10.0, 120.0))
+        began = self.loop.time()
+        host, answer = await self._deliver(*_EVENTS[job], budget_s)
+        if answer is not None and answer[1] is None:
+            self.promises.was_locked_out(host)
+        if budget_s is not None and not host.dead:
+            took = self.loop.time() - began - host.stood_still_s
+            if took > budget_s + 6.0 + 0.001:
+                self.promises.breaks("a sync ends within its deadline", f"{job} took {took:.1f} s of {budget_s} s")
+
+    async def _deliver(
+        self, operation: str, members: Mapping[str, Any], budget_s: float | None = None
+    ) -> tuple[Host, tuple[Mapping[str, Any], dict[str, Any] | None] | None]:
+        """Hand an event to a host, which may be killed over it; give its answer and its sync's report, if any came."""
         host = self._host()
         self._under_weather(host)
         if self.dice.random() < 0.3:
@@ -185,34 +215,65 @@ class History:
                 host.kill_at = host.calls + self.dice.randint(1, 80) / 2
             else:
                 self.loop.call_later(self.dice.random() * 3.0, host.kill)
-        budget_s = self.dice.choice((None, 10.0, 120.0))
-        self.promises.told.append(f"{job} on {host.name}{' to be killed' if host.kill_at else ''}")
-        began = self.loop.time()
+        elif self.dice.random() < 0.1:
+            self.loop.call_later(self.dice.random() * 5.0, host.freeze, self.dice.choice((30.0, 1000.0, 2000.0)))
+        self.promises.told.append(f"{operation} on {host.name}{' to be killed' if host.kill_at else ''}")
+        answer = None
         try:
-            report = await host.run(job, Request(budget_s=budget_s))
+            reply, report = await host.deliver(operation, members, budget_s)
         except* Killed:
             self.promises.told.append("killed")
         except* DrsSyncError as errors:
             self.promises.told.append(str(errors.exceptions[0])[:60])
         else:
-            self._report_is_true(job, report, host)
+            answer = reply.body, report
+            if report is not None:
+                self._report_is_true(report, host)
         host.kill_at = None
-        if budget_s is not None and not host.dead:
-            took = self.loop.time() - began
-            if took > budget_s + 6.0 + 0.001:
-                self.promises.breaks("a sync ends within its deadline", f"{job} took {took:.1f} s of {budget_s} s")
+        return host, answer
 
-    def _report_is_true(self, job: str, report: Mapping[str, Any], host: Host) -> None:
+    async def _in_shards(self, job: str, delay_s: float) -> None:
+        """Run a job as the state machine does: in shards, each on some host; some run twice, and some are lost."""
+        await anyio.sleep(delay_s)
+        host, answer = await self._deliver("plan_sync", {"job": job})
+        if answer is None:
+            return
+        plan, results = answer[0], list[dict[str, Any]]()
+        if plan["alreadyRunning"]:
+            self.promises.was_locked_out(host)
+
+        async def shard(body: Mapping[str, Any], delay_s: float) -> None:
+            await anyio.sleep(delay_s)
+            _, told = await self._deliver("sync_shard", body)
+            if told is None:
+                results.append({"index": body["index"], "failure": "States.Timeout"})
+            else:
+                results.append({"index": body["index"], "report": told[0]})
+
+        async with anyio.create_task_group() as tasks:
+            for body in plan["shards"]:
+                for number in range(1 + (self.dice.random() < 0.2)):
+                    tasks.start_soon(shard, body, number * self.dice.random() * 5.0)
+        if len(plan["shards"]) > 1 and self.dice.random() < 0.9:  # else the execution is aborted
+            members = {name: plan[name] for name in ("shards", "source", "lockOwner")}
+            _, answer = await self._deliver("finish_sync", {**members, "results": results})
+            if answer is not None:
+                self._adds_up(answer[0])
+
+    def _adds_up(self, report: Mapping[str, Any]) -> None:
         scopes = report["scopes"]
         if scopes["asked"] != sum(scopes[name] for name in ("complete", "partial", "skipped", "failed")):
             self.promises.breaks("a report is true", scopes)
         if report["status"] == "complete" and report["errors"]:
             self.promises.breaks("a report is true", f"complete, with {report['errors']}")
-        if job == "inventory":
+
+    def _report_is_true(self, report: Mapping[str, Any], host: Host) -> None:
+        self._adds_up(report)
+        if report["operation"] == _EVENTS["inventory"][0]:
             listings = [each for each in self.promises.listings if each.run == host.running]
             looked = [each for each in listings if each.place.account_id in self.estate.targets]
-            if scopes["complete"] > sum(each.complete for each in looked):
-                self.promises.breaks("a report is true", f"{scopes['complete']} complete looks of {looked}")
+            if report["scopes"]["complete"] > sum(each.complete for each in looked):
+                self.promises.breaks("a report is true", f"{report['scopes']['complete']} complete looks of {looked}")
             unwritten = {arn for each in looked for arn in each.arns} - self.promises.written.keys()
             if report["status"] == "complete" and unwritten:
                 self.promises.breaks("a report is true", f"complete, and never written: {unwritten}")
@@ -224,8 +285,12 @@ class History:
 
     def _happen(self) -> None:
         """Let something happen, if it can."""
-        what = self.dice.choice(("protect", "protect_staged", "delete", "stall", "launch", "repoint", "tag", "nothing"))
+        what = self.dice.choice(_HAPPENINGS)
         getattr(self, f"_happen_{what}")()
+
+    def _happen_deny(self) -> None:
+        """Let the role of an account trust nobody any more, or again."""
+        self.estate.denied ^= {self.dice.choice(self.estate.targets)}
 
     def _happen_nothing(self) -> None:
         """Leave all as it is."""
@@ -276,11 +341,17 @@ class History:
     # The end
 
     async def calm(self) -> None:
-        """Nothing happens any more: two runs of each job bring everything that was known of up to date."""
+        """Nothing happens any more: two runs of each job bring everything that was known of up to date.
+
+        An account may stay denied for good: what was known of it stays, and all others are brought up to date.
+        """
         self.promises.told.append("calm at last")
+        if self.dice.random() < 0.5:
+            self.estate.denied.clear()
         self.estate.dynamodb.lag_s = self.estate.dynamodb.unprocessed = 0.0
         host = Host("last", self.estate, Weather(self.dice, latency_s=0.01), self.promises)
         self.hosts.append(host)
+        await anyio.sleep(max(0.0, self.promises.lock_free_at - self.loop.time()))  # a dead run's lock has its time
         await self._next_interval()
         rounds, unseen = 0, list[Place]()
         while rounds < 2 or (rounds < _MOST_ROUNDS and (unseen or self._unseen())):
@@ -294,7 +365,11 @@ class History:
     async def _calm_runs(self, host: Host) -> None:
         for job in self.jobs:
             report = await host.run(job)
-            if report["status"] != "complete":
+            denied = self.estate.denied
+            refused = any(error["accountId"] in denied for error in report["errors"])
+            if (report["status"] == "complete") == refused or any(
+                error["accountId"] not in denied for error in report["errors"]
+            ):
                 self.promises.breaks("the next runs repair", f"{job}: {report['status']} {report['errors']}")
         await self._next_interval()
 
@@ -314,26 +389,34 @@ class History:
         targets = {
             Place(TARGETS[0] if place.account_id == STAGING else place.account_id, place.region) for place in wanted
         }
-        return sorted(place for place in targets if not counts.get(place))
+        return sorted(each for each in targets if not counts.get(each) and each.account_id not in self.estate.denied)
+
+    @property
+    def _reached(self) -> set[str]:
+        return set(self.estate.targets) - self.estate.denied
 
     def _compare(self) -> None:
         true = {
             record["arn"]: record
             for place, drs in self.estate.drs.items()
-            if place.account_id in self.estate.targets
+            if place.account_id in self._reached
             for record in drs.servers.values()
         }
         self._compare_inventory(true)
         self._compare_counts()
         if "tags" in self.jobs:
             self._compare_tags()
-        if "staging" in self.jobs:
+        if "staging" in self.jobs and TARGETS[0] in self._reached:
             self._compare_extensions()
 
     def _compare_inventory(self, true: Mapping[str, Any]) -> None:
         breaks = self.promises.breaks
         items = [decode(item) for item in self.estate.dynamodb.tables["source_server_inventory_table"].items.values()]
-        held = {item["sourceServerArn"]: item for item in items if item["stagingAccountId"].isdigit()}
+        held = {
+            item["sourceServerArn"]: item
+            for item in items
+            if item["stagingAccountId"].isdigit() and item["_queryAccount"] in self._reached
+        }
         for arn in true.keys() - held.keys():
             breaks("the next runs repair", f"{arn} is not in the inventory")
         for arn in held.keys() - true.keys():
@@ -353,7 +436,7 @@ class History:
     def _compare_counts(self) -> None:
         rows = self.estate.dynamodb.tables["drs_region_status_table"].items
         for place, drs in self.estate.drs.items():
-            if place.account_id not in self.estate.targets:
+            if place.account_id not in self._reached:
                 continue
             row = decode(rows[place.region,]) if (place.region,) in rows else {}
             entry = row.get("accounts", {}).get(place.account_id, {})
@@ -362,7 +445,7 @@ class History:
 
     def _compare_tags(self) -> None:
         for place, drs in self.estate.drs.items():
-            if place.account_id not in self.estate.targets:
+            if place.account_id not in self._reached:
                 continue
             for record in drs.servers.values():
                 cloud = record["sourceCloudProperties"]

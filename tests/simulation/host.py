@@ -48,6 +48,7 @@ _HUB_KEYS: Final = ReadOnlyCredentials("hub", "secret", None, None)
 
 _runs: Final = itertools.count()
 _run: Final[ContextVar[int]] = ContextVar("run", default=-1)
+_reports: Final[ContextVar[list[dict[str, Any]]]] = ContextVar("reports")
 
 
 class Killed(BaseException):
@@ -102,6 +103,7 @@ class _Door(AwsDoor):
         return Caller(self, HUB, self._session.own)
 
     async def _client(self, service: str, region: str) -> Any:
+        await self._host.thaw()
         key = (service, region)
         if key not in self._clients:
             self._clients[key] = _Client(self._host, service, region)
@@ -109,9 +111,10 @@ class _Door(AwsDoor):
 
 
 class _App(App):
-    """The app of the functions and the command line; reports go to whoever asked for them, and into no log."""
+    """The app of the functions and the command line; reports go to the simulation, and into no log."""
 
     async def told(self, report: dict[str, Any]) -> dict[str, Any]:
+        _reports.get().append(report)
         return report
 
 
@@ -142,6 +145,8 @@ class Host:
         self.dead = False
         self.kill_at: float | None = None  # counted in halves of calls: before and after each takes effect
         self.calls = 0
+        self.frozen_until = 0.0
+        self.stood_still_s = 0.0
         self._tasks: set[asyncio.Task[Any]] = set()
         chosen = chosen or settings(drs_regions=estate.regions)
         self.settings = chosen
@@ -177,17 +182,25 @@ class Host:
         syncs = {"inventory": self.app.sync_inventory, "staging": self.app.sync_staging, "tags": self.app.sync_tags}
         return await self._work(syncs[job], request or Request())
 
-    async def deliver(self, operation: str, members: Mapping[str, Any], budget_s: float | None = None) -> Reply:
-        """Hand an event to the data-management handler's operation. Raises as `run` does."""
+    async def deliver(
+        self, operation: str, members: Mapping[str, Any], budget_s: float | None = None
+    ) -> tuple[Reply, dict[str, Any] | None]:
+        """Hand an event to the data-management function's operation; give its answer, and the report of its sync.
+
+        Raises as `run` does.
+        """
         asked = Asked(members, budget_s)
         OPERATIONS[operation].check(asked)
-        return await self._work(OPERATIONS[operation].work, self.app, asked)
+        reply = await self._work(OPERATIONS[operation].work, self.app, asked)
+        reports = _reports.get()
+        return reply, reports[-1] if reports else None
 
     async def _work(self, work: Callable[..., Awaitable[T]], *arguments: object) -> T:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
         _run.set(next(_runs))
+        _reports.set([])
         try:
             return await work(*arguments)
         except BaseException as error:
@@ -198,6 +211,17 @@ class Host:
             raise
         finally:
             self._tasks.discard(task)
+
+    def freeze(self, seconds: float) -> None:
+        """Let the process stand still: no call begins and no answer is looked at, while its clocks go on."""
+        self.promises.told.append(f"{self.name} stands still for {seconds:.0f} s")
+        self.frozen_until = self.loop.time() + seconds
+        self.stood_still_s += seconds
+
+    async def thaw(self) -> None:
+        """Wait while the process stands still."""
+        while self.frozen_until > self.loop.time():  # noqa: ASYNC110 - it may freeze again
+            await anyio.sleep(self.frozen_until - self.loop.time())
 
     def kill(self) -> None:
         """End the process now: nothing that it does from here on reaches anyone."""
@@ -211,6 +235,7 @@ class Host:
         assert keys is not None, "a call that did not come through the door"
         number = self.calls = self.calls + 1
         self._perhaps_killed(number - 0.5)
+        self.promises.sends(self, operation)
         known = self.estate.tokens.get(keys.access_key)
         call = Call(service, operation, known[0] if known else "?", region)
         fault = self.weather.draw(call, params)
@@ -224,6 +249,7 @@ class Host:
         self._perhaps_killed(number)
         if self.dice.random() < 0.5:  # else the answer is there at once, before anyone else has a turn
             await anyio.sleep(self.weather.latency())
+        await self.thaw()
         self._perhaps_killed(None)
         if fault is not None and fault.when is When.AFTER:
             await self._strike(fault, call)

@@ -18,6 +18,7 @@ from service.regions.rows import Note
 from service.regions.status_table import RegionStatusReader
 from service.sync import source_servers
 from service.sync.judge import note_of
+from service.sync.tag_state import TagState
 
 __all__ = ["BUGS", "Bug"]
 
@@ -114,6 +115,18 @@ def _unprocessed_ignored() -> AbstractContextManager[Any]:
     return patch.object(Table, "put_many", put_many)
 
 
+def _lock_without_condition() -> AbstractContextManager[Any]:
+    """The lock of the tag sync is put, whoever has it."""
+
+    async def acquire(self: TagState, *, owner: str, takes_over: str | None = None) -> bool:
+        assert self._table is not None
+        lock = {"accountId": "_tag_sync_lock", "status": "IN_PROGRESS", "startedAt": self._now().timestamp()}
+        await self._table.call("PutItem", {"Item": encode({**lock, "owner": owner})})
+        return True
+
+    return patch.object(TagState, "acquire", acquire)
+
+
 BUGS: Final[Mapping[str, Bug]] = {
     "count set to 0 on throttle": _zero_on_throttle,
     "stale deletion across accounts": _stale_across_accounts,
@@ -122,5 +135,6 @@ BUGS: Final[Mapping[str, Bug]] = {
     "last page dropped": _last_page_dropped,
     "cache never invalidated": _cache_never_invalidated,
     "unprocessed items ignored": _unprocessed_ignored,
+    "lock taken without a condition": _lock_without_condition,
 }
 """Each bug by its name; entering the context puts it in."""

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Listing", "Promises"]
 
+_LOCK_S: Final = 900.0  # as the contract has it
+_MOST_SKEW_S: Final = 480.0
+_SLOW_ANSWER_S: Final = 120.0
 _TOPOLOGY: Final = "TOPOLOGY"
 _NEVER_CHANGES: Final = ("originEnvironment", "captureMethod", "topologyLastUpdated", "sourceSideTemplate")
 
@@ -57,6 +60,9 @@ class Promises:
     _acknowledged: set[tuple[int, str, str]] = field(default_factory=set)
     _hash: Any = field(default_factory=lambda: hashlib.blake2b(digest_size=16))
     _instance_tags: dict[tuple[Host, str], set[tuple[str, str]]] = field(default_factory=dict)
+    _lock_owner: str | None = None
+    _owner_of: dict[int, str] = field(default_factory=dict)
+    lock_free_at: float = 0.0
 
     def trace(self, host: str, call: Call, outcome: str) -> None:
         """Note an event of the history."""
@@ -145,8 +151,33 @@ class Promises:
                 self._remembered(key[0], before, after)
             elif key[1].isdigit():
                 self._written_or_removed(key[0], before, after)
+        elif table == "tag_sync_config_table" and key[0] == "_tag_sync_lock":
+            self._locked(decode(after))
         elif table == "target_accounts_table" and after is None:
             self.breaks("no record vanishes", f"target account {key[0]}")
+
+    # The lock of the tag sync
+
+    def _locked(self, lock: Mapping[str, Any]) -> None:
+        host = self._actor
+        assert host is not None
+        if lock["status"] == "IN_PROGRESS":
+            self._lock_owner = self._owner_of[host.running] = lock["owner"]
+            self.lock_free_at = host.loop.time() + _LOCK_S + (0.0 if host.estate.same_clocks else _MOST_SKEW_S)
+        else:
+            self._lock_owner, self.lock_free_at = None, host.loop.time()
+
+    def sends(self, host: Host, operation: str) -> None:
+        """Hold a call against the lock, as it is sent: what is on its way when the lock changes hands may arrive."""
+        if operation not in {"TagResource", "UpdateLaunchConfiguration"} or not host.estate.same_clocks:
+            return
+        if self._lock_owner is not None and self._owner_of.get(host.running) != self._lock_owner:
+            self.breaks("who has lost the lock sends nothing more", f"{operation} of {host.name}")
+
+    def was_locked_out(self, host: Host) -> None:
+        """Hold it against the lock that a run was told another one is running, or that it is no longer its own."""
+        if not host.stood_still_s and host.loop.time() > self.lock_free_at + _SLOW_ANSWER_S:
+            self.breaks("no sync is blocked for longer than the lease", f"{host.name} at {host.loop.time():.0f} s")
 
     def _counted(self, region: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> None:
         host = self._actor

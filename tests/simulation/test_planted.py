@@ -7,7 +7,7 @@ import pytest
 from tests.simulation.history import play
 from tests.simulation.planted import BUGS
 
-MOST = 200
+MOST = 400
 
 
 @pytest.mark.parametrize("name", BUGS)

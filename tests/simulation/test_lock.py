@@ -1,0 +1,100 @@
+"""A tag sync that stands still behind any of its calls, while another takes its lock, sends nothing more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from unittest.mock import patch
+
+import anyio
+import pytest
+
+from service.aws import door
+from service.errors import DrsSyncError
+from service.models import Call
+from tests.simulation.clock import VirtualLoop, run
+from tests.simulation.history import Story, quiet
+from tests.simulation.host import Host
+from tests.simulation.matrix import Cell
+from tests.simulation.weather import Fault, Weather
+
+LONG_S = 1200.0  # longer than a lock lasts without being renewed
+SOON_S = 0.3
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    with quiet():
+        yield
+
+
+@dataclass(slots=True)
+class _StandsStill(Weather):
+    """Lets its host stand still as one call goes out.
+
+    A process that was stopped finds that both its clocks went on. A machine that slept finds only the wall clock moved;
+    the table's lock has aged meanwhile.
+    """
+
+    host: Host | None = None
+    at: int = 0
+    asleep: bool = False
+
+    def draw(self, _call: Call, _params: Mapping[str, Any]) -> Fault | None:
+        assert self.host is not None
+        if self.host.calls != self.at:
+            return None
+        if not self.asleep:
+            self.host.freeze(LONG_S)
+            return None
+        self.host.skew_s += LONG_S
+        locks = self.host.estate.dynamodb.tables["tag_sync_config_table"].items
+        if lock := locks.get(("_tag_sync_lock",)):
+            locks["_tag_sync_lock",] = {**lock, "startedAt": {"N": str(int(lock["startedAt"]["N"]) - int(LONG_S))}}
+        return None
+
+
+def play(at: int, *, asleep: bool) -> tuple[Story, list[str], int]:
+    """Let a run stand still at a call for longer than its lock, and another begin; give what came of both."""
+
+    async def work(loop: VirtualLoop) -> tuple[Story, list[str], int]:
+        cell, outcomes = Cell(loop, "tags"), list[str]()
+        await cell.prepare()
+        hosts = [Host(name, cell.estate, Weather(cell.dice, latency_s=0.1), cell.promises) for name in ("one", "two")]
+        hosts[0].weather = _StandsStill(cell.dice, latency_s=0.1, host=hosts[0], at=at, asleep=asleep)
+
+        async def sync(host: Host, delay_s: float) -> None:
+            await anyio.sleep(delay_s)
+            try:
+                outcomes.append((await host.run("tags"))["status"])
+            except DrsSyncError as error:
+                outcomes.append(str(error))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(sync, hosts[0], 0.0)
+            tasks.start_soon(sync, hosts[1], SOON_S if asleep else LONG_S - SOON_S)
+        await cell.calm()
+        return cell.story(), outcomes, hosts[0].calls
+
+    return run(work)
+
+
+@pytest.mark.parametrize("asleep", [False, True])
+def test_who_stands_still_at_any_call_sends_nothing_beside_its_successor(*, asleep: bool) -> None:
+    story, outcomes, calls = play(-1, asleep=asleep)
+    story.check()
+    assert "complete" in outcomes
+    assert calls > 30
+    lost = 0
+    for at in range(1, calls):
+        story, outcomes, _ = play(at, asleep=asleep)
+        story.check()
+        lost += any("running already" in each for each in outcomes)
+    assert lost > calls / 4, "often the first run had lost its lock"
+
+
+def test_without_asking_before_each_call_it_would_go_on() -> None:
+    calls = play(-1, asleep=True)[2]
+    with patch.object(door, "ask_permit", lambda: None):
+        assert any(play(at, asleep=True)[0].broken for at in range(1, calls))
