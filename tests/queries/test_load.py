@@ -39,5 +39,5 @@ async def test_a_hundred_questions_at_once_while_a_sync_runs(estate: Estate) -> 
         # Two pools, and each lets so many calls through at once.
         assert _sockets() - sockets <= 2 * 2 * (settings.calls_at_once + 8)
     assert answers == [11] * QUESTIONS
-    await anyio.sleep(0.1)  # the server's side of the connections closes in threads of its own
-    assert _sockets() <= sockets + 4
+    while _sockets() > sockets + 4:  # noqa: ASYNC110 - the server's side closes in threads of its own
+        await anyio.sleep(0.1)

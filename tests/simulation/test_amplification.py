@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +13,6 @@ from service.settings import DEFAULT_REGIONS
 from service.survey import Request
 from tests.simulation.clock import VirtualLoop, run
 from tests.simulation.estate import Estate
-from tests.simulation.history import quiet
 from tests.simulation.host import Host
 from tests.simulation.promises import Promises
 from tests.simulation.weather import Weather
@@ -24,12 +22,6 @@ REGIONS = tuple(DEFAULT_REGIONS.split())
 ACTIVE = REGIONS[:3]
 SCOPES = len(ACCOUNTS) * len(REGIONS)
 SERVERS_EACH = 12  # six pages
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    with quiet():
-        yield
 
 
 @dataclass(frozen=True)

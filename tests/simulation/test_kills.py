@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.simulation.clock import VirtualLoop, run
-from tests.simulation.history import quiet
 from tests.simulation.host import Host, Killed
 from tests.simulation.matrix import SYNCS, Cell
 from tests.simulation.weather import Weather
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    with quiet():
-        yield
 
 
 def play(job: str, half: int | None) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from unittest.mock import patch
@@ -14,19 +14,13 @@ from service.aws import door
 from service.errors import DrsSyncError
 from service.models import Call
 from tests.simulation.clock import VirtualLoop, run
-from tests.simulation.history import Story, quiet
+from tests.simulation.history import Story
 from tests.simulation.host import Host
 from tests.simulation.matrix import Cell
 from tests.simulation.weather import Fault, Weather
 
 LONG_S = 1200.0  # longer than a lock lasts without being renewed
 SOON_S = 0.3
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    with quiet():
-        yield
 
 
 @dataclass(slots=True)

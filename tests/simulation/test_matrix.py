@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cache
 
 import pytest
 
 from tests.simulation.clock import VirtualLoop, run
-from tests.simulation.history import Story, quiet
+from tests.simulation.history import Story
 from tests.simulation.matrix import JOBS, KINDS_OF_TROUBLE, Cell
 
 # These jobs make no such calls: there is nothing that could be struck.
@@ -21,12 +20,6 @@ NOT_THERE = {
     ("condition lost", "failback query"),
     ("token in circles", "failback query"),
 }
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    with quiet():
-        yield
 
 
 def play(job: str, kind: str, at: int) -> tuple[Story, str, int]:

@@ -6,18 +6,15 @@ import asyncio
 import gc
 import random
 import tracemalloc
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import anyio
-import pytest
 
 from service.errors import DrsSyncError
 from service.models import Place
 from tests.simulation.clock import VirtualLoop, run
 from tests.simulation.estate import REGIONS, TARGETS, Estate
-from tests.simulation.history import quiet
 from tests.simulation.host import Host
 from tests.simulation.promises import Promises
 from tests.simulation.weather import KINDS, Weather
@@ -25,13 +22,6 @@ from tests.simulation.weather import KINDS, Weather
 INTERVAL_S = 900.0
 DAY = int(86_400 / INTERVAL_S)
 OURS = tracemalloc.Filter(inclusive=True, filename_pattern=str(Path(__file__).parents[2] / "service" / "*"))
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    with quiet():
-        yield
-    tracemalloc.stop()
 
 
 def _held() -> int:
@@ -70,11 +60,14 @@ def test_a_warm_process_does_not_grow_in_days() -> None:
         await _day(host, estate, dice)
         tasks = len(asyncio.all_tasks())
         tracemalloc.start()
-        await _day(host, estate, dice)
-        before = _held()
-        for _ in range(2):
+        try:
             await _day(host, estate, dice)
-        assert _held() < before + 50_000
+            before = _held()
+            for _ in range(2):
+                await _day(host, estate, dice)
+            assert _held() < before + 50_000
+        finally:
+            tracemalloc.stop()
         assert len(asyncio.all_tasks()) == tasks
         assert len(host.door._roles) <= len(TARGETS) + 1
         assert len(host.door._lanes) <= 4 * (len(TARGETS) + 2) * (len(REGIONS) + 1)

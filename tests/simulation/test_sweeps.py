@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,17 +11,11 @@ import pytest
 from service.models import Call, Place
 from tests.simulation.clock import VirtualLoop, run
 from tests.simulation.estate import REGIONS, TARGETS
-from tests.simulation.history import History, quiet
+from tests.simulation.history import History
 from tests.simulation.host import Host, Killed
 from tests.simulation.weather import KINDS, Fault, Weather
 
 STATUS = "drs_region_status_table"
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    with quiet():
-        yield
 
 
 @dataclass(slots=True)
