@@ -27,6 +27,11 @@ SERVER = {"sourceServerID": "s-00000000000000000"}
 INSTANCE = {"recoveryInstanceID": "i-00000000000000000"}
 TEMPLATE = {"replicationConfigurationTemplateID": "rct-00000000000000000"}
 ARN = "arn:aws:drs:us-west-2:111111111111:source-server/s-00000000000000000"
+PIT_POLICY = [
+    {"units": "MINUTE", "interval": 10, "retentionDuration": 60},
+    {"units": "HOUR", "interval": 1, "retentionDuration": 24},
+    {"units": "DAY", "interval": 1, "retentionDuration": 3},
+]
 NEW_TEMPLATE = {
     "associateDefaultSecurityGroup": True,
     "bandwidthThrottling": 0,
@@ -34,7 +39,7 @@ NEW_TEMPLATE = {
     "dataPlaneRouting": "PRIVATE_IP",
     "defaultLargeStagingDiskType": "GP3",
     "ebsEncryption": "DEFAULT",
-    "pitPolicy": [{"units": "DAY", "interval": 1, "retentionDuration": 3}],
+    "pitPolicy": PIT_POLICY,
     "replicationServerInstanceType": "t3.small",
     "replicationServersSecurityGroupsIDs": [],
     "stagingAreaSubnetId": "subnet-0123456789abcdef0",
@@ -203,9 +208,10 @@ def check(caught: ClientError, error: Any, members: dict[str, Any]) -> None:
         ("update_replication_configuration", {**SERVER, "ebsEncryption": "ENABLED"}, "ebsEncryption"),
         (
             "create_replication_configuration_template",
-            {**NEW_TEMPLATE, "pitPolicy": [{"units": "YEAR", "interval": 1, "retentionDuration": 3}]},
+            {**NEW_TEMPLATE, "pitPolicy": [{"units": "YEAR", "interval": 1, "retentionDuration": 3}] * 3},
             "pitPolicy[0].units",
         ),
+        ("create_replication_configuration_template", {**NEW_TEMPLATE, "pitPolicy": PIT_POLICY[:2]}, "pitPolicy"),
         ("describe_replication_configuration_templates", {"replicationConfigurationTemplateIDs": ["x"]},
          "replicationConfigurationTemplateIDs[0]"),
         ("tag_resource", {"resourceArn": "not-an-arn-but-long-enough", "tags": {}}, "resourceArn"),

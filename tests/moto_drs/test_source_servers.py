@@ -206,7 +206,12 @@ TEMPLATE = {
     "defaultLargeStagingDiskType": "ST1",
     "ebsEncryption": "CUSTOM",
     "ebsEncryptionKeyArn": "arn:aws:kms:us-west-2:222222222222:key/6a1f0c2e-5b34-4d8e-9c11-0f2b7ad1e003",
-    "pitPolicy": [{"ruleID": 1, "units": "DAY", "interval": 1, "retentionDuration": 3, "enabled": True}],
+    "internetProtocol": "IPV6",
+    "pitPolicy": [
+        {"ruleID": 1, "units": "MINUTE", "interval": 10, "retentionDuration": 60, "enabled": True},
+        {"ruleID": 2, "units": "HOUR", "interval": 1, "retentionDuration": 24, "enabled": True},
+        {"ruleID": 3, "units": "DAY", "interval": 1, "retentionDuration": 3, "enabled": True},
+    ],
     "replicationServerInstanceType": "m5.large",
     "replicationServersSecurityGroupsIDs": ["sg-0123456789abcdef0"],
     "stagingAreaSubnetId": "subnet-0123456789abcdef0",

@@ -112,7 +112,7 @@ def _string_faults(value: str, shape: Any, path: str) -> Iterator[str]:
     if shape.name not in LOOSE_SHAPES:
         yield from _bound_faults(len(value), shape, path)
     pattern = shape.metadata.get("pattern")
-    if pattern and not re.search(pattern, value):
+    if pattern and not re.fullmatch(pattern, value):
         yield f"{path} {value!r} does not match {pattern}"
     if shape.enum and value not in shape.enum:
         yield f"{path} {value!r} is none of {shape.enum}"

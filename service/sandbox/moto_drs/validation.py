@@ -79,7 +79,7 @@ def _member_faults(value: Mapping[str, Any], shape: Any, path: str) -> Iterator[
 def _string_faults(value: str, shape: Any, path: str) -> Iterator[Fault]:
     yield from _bound_faults(len(value), shape, path, "characters")
     pattern, enum = shape.metadata.get("pattern"), shape.enum
-    if pattern and not re.search(pattern, value):
+    if pattern and not re.fullmatch(pattern, value):  # the models name whole values, with or without anchors
         yield path, f"must match {pattern}"
     if enum and value not in enum:
         yield path, f"must be one of {', '.join(enum)}"
