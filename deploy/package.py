@@ -3,12 +3,16 @@
     python deploy/package.py TARGET.zip [PLATFORM]    the functions' package, as `make package` builds it
     python deploy/package.py --into FOLDER            the same files for this machine's Python, not packed
 
-The same commit gives the same bytes: what is installed is what was locked, by hash, and the archive has no times in it.
+The same commit and the same Python give the same bytes: what is installed is what was locked, by hash, and the archive
+has no times in it. It carries bytecode when a Python of the functions' version is on the PATH: where functions run
+nothing can be written, so what is not compiled here is compiled at each cold start, for 2.8 times the CPU (0.70 s, not
+0.25 s).
 """
 # ruff: noqa: INP001, T201 - a script, which talks to its caller
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -29,9 +33,7 @@ MOST_BYTES: Final = 250 * 1024 * 1024
 """What Lambda takes, unpacked."""
 
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # the first that a zip can say
-_NEEDLESS: Final = re.compile(
-    r"(^|/)(__pycache__|bin|service/sandbox|botocore/data/[^/]+/.+/examples-1\.json)(/|$)|\.pyi$"
-)
+_NEEDLESS: Final = re.compile(r"(^|/)(bin|service/sandbox|botocore/data/[^/]+/.+/examples-1\.json)(/|$)|\.pyi$")
 
 
 def locked(pinned: str, lock: str) -> str:
@@ -117,11 +119,41 @@ def prune(folder: Path) -> None:
             path.unlink()
 
 
+def interpreter(version: str = PYTHON) -> str | None:
+    """Find a Python of a version, "3.12", on this machine; None when there is none that runs."""
+    for name in filter(None, (sys.executable, shutil.which(f"python{version}"))):
+        script = "import sys; print('%d.%d' % sys.version_info[:2])"
+        told = subprocess.run([name, "-I", "-c", script], check=False, capture_output=True, text=True)  # noqa: S603
+        if told.stdout.strip() == version:
+            return name
+    return None
+
+
+def compile_for_lambda(folder: Path, python: str) -> None:
+    """Put bytecode beside every module, under the paths that it has in a function.
+
+    Raises:
+        subprocess.CalledProcessError: a module is no Python of that version.
+    """
+    words = ["-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "-s", str(folder), "-p", "/var/task"]
+    seeded = {**os.environ, "PYTHONHASHSEED": "0"}  # sets of constants are written in the order of their hashes
+    subprocess.run([python, *words, str(folder)], check=True, env=seeded)  # noqa: S603 - our own words
+
+
 def build(target: Path, platform: str = PLATFORM) -> int:
-    """Build the functions' package for Lambda's processor; give its size unpacked, in bytes. Raises as `fill` does."""
+    """Build the functions' package for Lambda's processor; give its size unpacked, in bytes.
+
+    Raises:
+        subprocess.CalledProcessError: see `fill` and `compile_for_lambda`.
+    """
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place, "package")
         fill(folder, "--platform", platform, "--python-version", PYTHON)
+        prune(folder)
+        if python := interpreter():
+            compile_for_lambda(folder, python)
+        else:
+            print(f"no python{PYTHON} on the PATH: packed without bytecode, for slower cold starts", file=sys.stderr)
         target.parent.mkdir(parents=True, exist_ok=True)
         return pack(folder, target)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import compileall
 import json
 import resource
 import subprocess
@@ -11,10 +12,12 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
 import anyio
 
+import service
 from service.accounts.access import AccountAccess, read_directory
 from service.aws.door import AwsDoor, Caller
 from service.aws.dynamodb import TableReader
@@ -41,6 +44,7 @@ def _import_seconds(statement: str) -> float:
 
 def imports(times: int) -> dict[str, Any]:
     """Import the handler and, in turn, the libraries that it cannot do without."""
+    compileall.compile_dir(Path(service.__path__[0]), quiet=1)  # as it is deployed, whatever ran here before
     pairs = [(_import_seconds(_HANDLER), _import_seconds(_BASELINE)) for _ in range(times)]
     handler, baseline = (sorted(each[side] for each in pairs)[times // 2] for side in (0, 1))
     return {"seconds": [each[0] for each in pairs], "over_libraries": handler / baseline}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.package import ROOT, add_service, is_needed, locked, pack
+from deploy.package import ROOT, add_service, compile_for_lambda, interpreter, is_needed, locked, pack
 from tests.deploy.templates import of_type, template
 
 
@@ -34,7 +34,8 @@ def test_a_pin_that_was_not_locked_is_refused() -> None:
     [
         ("service/handlers/query.py", True),
         ("service/sandbox/server.py", False),
-        ("service/__pycache__/models.cpython-312.pyc", False),
+        ("service/__pycache__/models.cpython-312.pyc", True),
+        ("service/sandbox/__pycache__/server.cpython-312.pyc", False),
         ("botocore/data/endpoints.json", True),
         ("botocore/data/drs/2020-02-26/service-2.json.gz", True),
         ("botocore/data/drs/2020-02-26/examples-1.json", False),
@@ -48,7 +49,7 @@ def test_what_goes_in(path: str, needed: bool) -> None:  # noqa: FBT001 - a tabl
 
 
 def test_the_same_files_give_the_same_bytes(tmp_path: Path) -> None:
-    for name in ("b/two.py", "a.py", "__pycache__/a.pyc"):
+    for name in ("b/two.py", "a.py", "a.pyi"):
         path = tmp_path / "files" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(name)
@@ -57,6 +58,34 @@ def test_the_same_files_give_the_same_bytes(tmp_path: Path) -> None:
     (tmp_path / "files" / "a.py").chmod(0o755)
     pack(tmp_path / "files", tmp_path / "2.zip")
     assert (tmp_path / "1.zip").read_bytes() == (tmp_path / "2.zip").read_bytes()
+
+
+def test_bytecode_is_used_as_it_is_and_the_same_from_anywhere(tmp_path: Path) -> None:
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    python = interpreter(version)
+    assert python is not None
+    packed = []
+    for name in ("one", "another/place"):
+        folder = tmp_path / name
+        folder.mkdir(parents=True)
+        folder.joinpath("module.py").write_text("KINDS = frozenset({'a', 'b', 'c'})\nif KINDS & {'x', 'y'}: pass\n")
+        compile_for_lambda(folder, python)
+        pack(folder, tmp_path / "package.zip")
+        packed.append((tmp_path / "package.zip").read_bytes())
+        folder.joinpath("module.py").write_text("raise SystemExit('compiled again')\n")
+        script = "import sys; sys.path.insert(0, sys.argv[1]); import module; print(len(module.KINDS))"
+        ended = subprocess.run([python, "-I", "-c", script, str(folder)], check=True, capture_output=True, text=True)
+        assert ended.stdout == "3\n"
+    assert packed[0] == packed[1]
+
+
+def test_a_python_that_is_not_there_is_not_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert interpreter("3.999") is None
+    named = tmp_path / "python3.999"  # a launcher without the version behind it
+    named.write_text("#!/bin/sh\nexit 127\n")
+    named.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert interpreter("3.999") is None
 
 
 def test_the_functions_start_what_the_package_has(tmp_path: Path) -> None:
