@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test bench bench-check check deploy-check simulate audit sbom package format lock clean
+.PHONY: demo test bench bench-check check deploy-check simulate soak audit sbom package format lock clean
 .DELETE_ON_ERROR:
 
 demo: $(READY)                       ## run the main job on the embedded sandbox
@@ -39,6 +39,10 @@ HISTORIES ?= 100000
 SEED      ?= 0
 simulate: $(READY)                   ## many more histories of the simulation than the tests play
 	$(BIN)/python -m tests.simulation --histories $(HISTORIES) --seed $(SEED)
+
+MINUTES ?= 10
+soak: $(READY)                       ## both functions on real sockets in bad weather, for longer than the tests
+	$(BIN)/python -m tests.runtime.soak --minutes $(MINUTES) --seed $(SEED)
 
 AUDIT := $(VENV)/audit
 audit: $(AUDIT)/.ready               ## known vulnerabilities of everything that is pinned; asks a public service

@@ -10,6 +10,7 @@ import json
 import queue
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -17,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
+from pathlib import Path
 from typing import Any, Final
 
 __all__ = ["Answer", "Function", "running"]
@@ -40,7 +42,9 @@ class Function:
 
     _events: queue.Queue[tuple[str, bytes, float]]
     _answers: queue.Queue[tuple[str, Answer]]
-    init_errors: list[Any]
+    log: Path
+    """What the process says; a file, since a pipe that nobody empties would stop it."""
+    init_errors: list[Any] = field(default_factory=list)
     process: subprocess.Popen[bytes] | None = None
     _ids: Iterator[int] = field(default_factory=lambda: count(1))
 
@@ -57,6 +61,10 @@ class Function:
         assert told == request_id
         return answer
 
+    def is_answered(self) -> bool:
+        """Tell whether an answer waits to be taken."""
+        return not self._answers.empty()
+
     def invoke(self, event: Any, *, timeout_s: float = 900.0) -> Answer:
         """Invoke and wait."""
         return self.answer(self.send(event, timeout_s=timeout_s))
@@ -65,8 +73,8 @@ class Function:
         """Send a signal to the process, wait for its end; give its exit code and what it logged."""
         assert self.process is not None
         self.process.send_signal(number)
-        out, _ = self.process.communicate(timeout=_WAIT_S)
-        return self.process.returncode, out.decode()
+        self.process.wait(timeout=_WAIT_S)
+        return self.process.returncode, self.log.read_text(encoding="utf-8")
 
 
 class _RuntimeApi(ThreadingHTTPServer):
@@ -148,34 +156,37 @@ def running(handler: str, environment: Mapping[str, str]) -> Iterator[Function]:
         handler: as Lambda's setting of that name: module path, dot, function.
         environment: the function's environment.
     """
-    function = Function(queue.Queue(), queue.Queue(), [])
+    folder = tempfile.TemporaryDirectory()
+    function = Function(queue.Queue(), queue.Queue(), Path(folder.name, "log"))
     server = _RuntimeApi(function)
     serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     serving.start()
     try:
-        function.process = subprocess.Popen(
-            [sys.executable, "-m", "awslambdaric", handler],
-            env={
-                **environment,
-                "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{server.server_address[1]}",
-                "AWS_LAMBDA_FUNCTION_NAME": "drs-orchestration-data-management-handler-prod",
-                "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
-                "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
-                "AWS_LAMBDA_LOG_GROUP_NAME": "group",
-                "AWS_LAMBDA_LOG_STREAM_NAME": "stream",
-                # Since this runtime the client waits for events beside the main thread, so that it hears signals.
-                "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13",
-                "LAMBDA_TASK_ROOT": ".",
-            },
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
+        with function.log.open("wb") as log:
+            function.process = subprocess.Popen(
+                [sys.executable, "-m", "awslambdaric", handler],
+                env={
+                    **environment,
+                    "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{server.server_address[1]}",
+                    "AWS_LAMBDA_FUNCTION_NAME": "drs-orchestration-data-management-handler-prod",
+                    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
+                    "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+                    "AWS_LAMBDA_LOG_GROUP_NAME": "group",
+                    "AWS_LAMBDA_LOG_STREAM_NAME": "stream",
+                    # Since this runtime the client waits for events beside the main thread, so that it hears signals.
+                    "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13",
+                    "LAMBDA_TASK_ROOT": ".",
+                },
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
         yield function
     finally:
         server.stopped.set()
         if function.process is not None and function.process.poll() is None:
             function.process.kill()
-            function.process.communicate()
+            function.process.wait()
         server.shutdown()
         serving.join()
         server.server_close()
+        folder.cleanup()

@@ -8,7 +8,7 @@ import socketserver
 import struct
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -174,8 +174,21 @@ class Relay:
     matches: Callable[[Request], bool] | None = None
     spoiler: Spoiler | None = None
     struck: int = 0
+    requests: int = 0
     lost: list[bytes] = field(default_factory=list)  # what AWS would have said
     ended: threading.Event = field(default_factory=threading.Event)
+    live: dict[socket.socket, None] = field(default_factory=dict)
+    """Connections that clients hold, oldest first."""
+
+    def hang_up(self, *, reset: bool = False) -> int:
+        """End every connection that a client holds, as AWS does with idle ones; give how many there were."""
+        ended = list(self.live)
+        for connection in ended:
+            with suppress(OSError):  # it went meanwhile
+                if reset:
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                connection.shutdown(socket.SHUT_RDWR)
+        return len(ended)
 
     @contextmanager
     def spoiling(self, name: str, matches: Callable[[Request], bool]) -> Iterator[None]:
@@ -204,8 +217,10 @@ class _Handler(socketserver.StreamRequestHandler):
 
     def handle(self) -> None:
         relay = self.server.relay
+        relay.live[self.connection] = None
         try:
             while (request := self._read()) is not None:
+                relay.requests += 1
                 status, headers, body = _forwarded(relay.upstream, request)
                 if relay.matches is not None and relay.matches(request):
                     relay.struck += 1
@@ -217,6 +232,8 @@ class _Handler(socketserver.StreamRequestHandler):
                 self.wfile.write("\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]).encode() + body)
         except ConnectionError:
             return  # the client hung up
+        finally:
+            del relay.live[self.connection]
 
     def _read(self) -> Request | None:
         first = self.rfile.readline().decode().split()
