@@ -36,6 +36,7 @@ class Look:
         self._tools = tools
         self._held: dict[ItemKey, Held] | None = None
         self._present: set[ItemKey] = set()
+        self._shows_all = True
         self._origins = Origins(place, drs, tools, self.seen)
 
     async def run(self, *, had_servers: bool) -> None:
@@ -96,6 +97,7 @@ class Look:
             server = parse_server(record)
             if isinstance(server, str):
                 self._reject(str(record.get("sourceServerID", "a server")), server)
+                self._shows_all = False
                 self.seen.servers += 1
                 continue
             row = Row(record, server, None)
@@ -186,7 +188,7 @@ class Look:
                 self.seen.written += 1
 
     async def _remove_absent(self) -> None:
-        if self.seen.rejected:
+        if not self._shows_all:
             return  # a record that cannot be read may be one of those that seem absent
         absent = [key for key in self._held or {} if key not in self._present]
 

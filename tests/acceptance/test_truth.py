@@ -184,11 +184,12 @@ def test_broken_records_are_told_and_cost_the_others_nothing(world: World) -> No
     bare["arn"] = f"arn:aws:drs:us-west-2:{account}:source-server/{bare['sourceServerID']}"
     world.scope(account, "us-west-2").servers.append(bare)
 
-    run = world.sync(code=None)
+    run = world.sync(code=3)
 
-    assert run.code in {0, 3}
     assert {server["arn"] for server in good} | {bare["arn"]} == set(world.inventory())
-    assert "s-nonsense" in run.out or run.report["serversRejected"] == 1
+    assert run.report["serversRejected"] == 1
+    assert "s-nonsense" in run.err
+    assert world.counts() == {"us-west-2": 4}
 
 
 def test_an_empty_list_of_accounts_is_a_complete_run(world: World) -> None:

@@ -9,7 +9,10 @@ import anyio
 import pytest
 
 from service.errors import AwsError, ConfigurationError
+from service.sandbox.moto_drs import drs_backends
 from tests.support.estate import Estate
+
+PLACE = "us-west-2"
 
 # Contract: what every item of the inventory carries beside the record itself.
 ATTRIBUTES = {
@@ -123,6 +126,13 @@ async def test_a_changed_server_is_written_and_keeps_its_topology(estate: Estate
     await estate.sync()
     server = estate.items()[0]
     place = server["_queryAccount"], server["_queryRegion"]
+    drs_backends[place[0]][place[1]].source_servers[server["sourceServerID"]].record["tags"]["team"] = "payments"
+    report = await estate.sync()
+    assert (report["serversWritten"], report["serversUnchanged"], report["topologiesCaptured"]) == (1, 10, 0)
+    (changed,) = [item for item in estate.items() if item["sourceServerArn"] == server["sourceServerArn"]]
+    assert changed["tags"] == {**server["tags"], "team": "payments"}
+    originals = {name for name in server if name.startswith("original")} | {"lineageArn", "topologyComplete"}
+    assert {name: changed.get(name) for name in originals} == {name: server[name] for name in originals}
     estate.sandbox.remove(*place, [server["sourceServerID"]])
     await estate.sync()
     assert server["sourceServerArn"] not in {item["sourceServerArn"] for item in estate.items()}
@@ -400,6 +410,48 @@ async def test_a_broken_account_record_costs_only_itself(estate: Estate) -> None
     assert report["status"] == "partial"
     assert report["serversSynced"] == 11
     assert "12 digits" in report["errors"][0]["message"]
+
+
+async def test_a_server_too_big_for_an_item_costs_only_itself(estate: Estate) -> None:
+    """DynamoDB refuses the whole batch for its sake; what else changed, came and went is true all the same."""
+    await estate.sync()
+    here = [item for item in estate.items() if (item["_queryAccount"], item["_queryRegion"]) == (estate.names.a, PLACE)]
+    big, changed, gone, *_ = here
+    servers = drs_backends[estate.names.a][PLACE].source_servers
+    disk = {"deviceName": "/dev/" + "x" * 250, "bytes": 1}
+    servers[big["sourceServerID"]].record["sourceProperties"]["disks"] = [disk] * 1_500  # some 420 KB
+    servers[changed["sourceServerID"]].record["tags"]["team"] = "payments"
+    estate.sandbox.remove(estate.names.a, PLACE, [gone["sourceServerID"]])
+    estate.add(estate.names.a, PLACE, servers=[{"hostname": "new", "on_premises": True}])
+    for _ in range(2):
+        report = await estate.sync()
+        (error,) = report["errors"]
+        assert (report["status"], error["code"], error["regions"]) == ("partial", "UnusableRecord", [PLACE])
+        assert "size" in error["message"]
+        assert (report["serversRejected"], report["serversSynced"]) == (1, 11)
+        assert estate.counts() == {"eu-west-1": 3, PLACE: 8}
+        items = {item["sourceServerArn"]: item for item in estate.items()}
+        assert len(items) == 11
+        assert gone["sourceServerArn"] not in items
+        assert items[changed["sourceServerArn"]]["tags"]["team"] == "payments"
+        assert "new" in {item["hostname"] for item in items.values()}
+        assert items[big["sourceServerArn"]] == big  # as it was when it could be written last
+    assert (report["serversWritten"], report["serversUnchanged"], report["serversRemoved"]) == (0, 10, 0)
+
+
+async def test_a_record_without_an_arn_is_counted_and_removes_nothing(estate: Estate) -> None:
+    """It may be any of those that seem to be gone."""
+    await estate.sync()
+    server = next(item for item in estate.items() if item["_queryRegion"] == "eu-west-1")
+    record = drs_backends[estate.names.a]["eu-west-1"].source_servers[server["sourceServerID"]].record
+    arn, record["arn"] = record["arn"], "nonsense"
+    report = await estate.sync()
+    assert (report["status"], report["serversRejected"], report["serversSynced"]) == ("partial", 1, 11)
+    assert estate.counts() == {"eu-west-1": 3, "us-west-2": 8}
+    assert arn in {item["sourceServerArn"] for item in estate.items()}
+    record["arn"] = arn
+    report = await estate.sync()
+    assert (report["status"], report["serversWritten"], report["serversRemoved"]) == ("complete", 0, 0)
 
 
 async def test_the_role_of_another_account_is_refused(estate: Estate) -> None:
