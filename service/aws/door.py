@@ -159,11 +159,7 @@ class AwsDoor:
         source = self._roles.get(role)
         if source is None:
             source = self._roles[role] = AssumedRole(lambda: self._assume(role), self._now)
-        try:
-            await source()
-        except AwsError:
-            self._roles.pop(role, None)
-            raise
+        await source()
         return Caller(self, role.account_id, source)
 
     async def _assume(self, role: RoleToAssume) -> tuple[ReadOnlyCredentials, datetime]:

@@ -48,6 +48,23 @@ async def test_throttling_is_waited_out_as_long_as_aws_asks(monkeypatch: pytest.
         assert meter.throttled == 1
 
 
+async def test_what_one_call_is_told_to_wait_holds_for_the_next_one_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    script = in_turn(refusal("ThrottlingException", 429, Retry_After="1"), answer(PAGE))
+    async with scripted_aws(script, monkeypatch) as aws, AwsDoor(Settings(), now) as door:
+        before = anyio.current_time()
+        with metering() as meter:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(pages, door)
+                while not meter.throttled:  # noqa: ASYNC110 - the refusal has arrived: nothing else tells
+                    await anyio.sleep(0.01)
+                assert await pages(door, "eu-west-1") == [1]
+                elsewhere = aws.asked("DescribeSourceServers")
+                assert await pages(door) == [1]
+                assert anyio.current_time() - before >= 1.0
+        assert elsewhere == 2  # another region's pace is its own
+        assert aws.asked("DescribeSourceServers") == 4
+
+
 @pytest.mark.parametrize(
     ("trouble", "tries"),
     [

@@ -10,6 +10,7 @@ import anyio
 import pytest
 
 from service.sandbox.moto_drs import drs_backends
+from service.sandbox.moto_drs.exceptions import InternalServerException
 from tests.support.estate import Estate, Names, new_account_id
 
 
@@ -267,14 +268,52 @@ async def test_what_does_not_fit_the_known_quota_is_not_even_tried(staged: Stage
     assert staged.calls()["drs", "CreateExtendedSourceServer"] == 5
 
 
-async def test_an_answer_that_got_lost_counts_as_what_it_was(staged: Staged) -> None:
-    """Every creation works and answers with a fault: the target is looked up before anything is called failed."""
+@pytest.mark.parametrize(
+    ("again", "counts"),
+    [
+        pytest.param("refused", {"serversExtended": 3, "serversAlreadyExtended": 7}, id="a repeat is refused"),
+        pytest.param("taken", {"serversExtended": 10, "serversAlreadyExtended": 0}, id="a repeat gives what is there"),
+    ],
+)
+async def test_an_answer_that_got_lost_counts_as_what_it_was(
+    staged: Staged, monkeypatch: pytest.MonkeyPatch, again: str, counts: dict[str, int]
+) -> None:
+    """Every creation works, and its answer is an error: the target is looked up before anything is called failed."""
     await staged.sync()
     backend = drs_backends[staged.names.a]["us-west-2"]
-    for arn in list(drs_backends[staged.names.apps]["us-west-2"].source_servers.values())[2:4]:
-        backend.extend(arn.arn)
+    create, created = backend.extend, set[str]()
+
+    def extend(staging_arn: str, *more: Any) -> Any:
+        server = create(staging_arn, *more)
+        if staging_arn not in created:
+            created.add(staging_arn)
+            raise InternalServerException
+        return server
+
+    monkeypatch.setattr(backend, "extend", extend)
+    monkeypatch.setattr(backend, "repeat_extension_is_error", again == "refused", raising=False)
     report = await staged.sync_staging()
-    assert (report["status"], report["serversExtended"]) == ("complete", 8)
+    assert outcome(report) == ("complete", counts["serversExtended"], 0, 0)
+    assert report["serversAlreadyExtended"] == counts["serversAlreadyExtended"]
+    assert len(extended(staged)) == 9
+    assert len(created) == 7
+
+
+@pytest.mark.parametrize("lookup_works", [True, False])
+async def test_what_stays_unclear_counts_as_failed_and_is_tried_by_the_next_run(
+    staged: Staged, *, lookup_works: bool
+) -> None:
+    await staged.sync()
+    place = {"account_id": staged.names.a, "region": "us-west-2", "service": "drs"}
+    unclear = ["CreateExtendedSourceServer", *([] if lookup_works else ["DescribeSourceServers"])]
+    error = {"error": "InternalServerException", "status": 500, "times": 9999}
+    staged.faults(fail=[{**place, **error, "operation": operation} for operation in unclear])
+    report = await staged.sync_staging()
+    assert outcome(report) == ("partial", 3, 7, 0)
+    assert {each["operation"] for each in report["errors"]} == {unclear[-1]}
+    staged.faults()
+    assert outcome(await staged.sync_staging()) == ("complete", 7, 0, 0)
+    assert len(extended(staged)) == 9
 
 
 async def test_a_staging_account_that_drs_reports_joins_the_record_once(staged: Staged) -> None:

@@ -102,6 +102,7 @@ async def test_the_first_run_writes_tags_and_launch_settings(estate: Estate) -> 
     assert report["status"] == "complete"
     assert report["regionSource"] == "fallback_table_empty"
     assert figures(report) == (11, 10, 0, 1, 0, 10)
+    assert not report.keys() & {"planned", "plannedTotal"}
     for server in servers(estate).values():
         on_premises = not instance_of(server)
         assert server.launch_configuration["copyTags"] is not on_premises

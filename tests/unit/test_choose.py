@@ -149,6 +149,41 @@ def test_a_table_without_servers_is_no_table_that_could_not_be_read() -> None:
     assert 0 < choice.count(Why.DISCOVERY) == len(choice.look) < choice.asked / 5
 
 
+@pytest.mark.parametrize(
+    ("row", "accounts"),
+    [
+        (old_row(FEW[0], 0), set()),
+        (old_row(FEW[0], 1), {A, B}),
+        (seen_row(FEW[0], {A: 1, B: 0}), {A}),
+        (seen_row(FEW[0], {B: 2}), {B}),
+        (seen_row(FEW[0], {A: None, B: 2}), {B}),
+        (fold(old_row(FEW[0], 7), FEW[0], [Note(A, RegionStatus.SCP_DENIED, START)]), {A, B}),
+        (fold(old_row(FEW[0], 7), FEW[0], [Note(A, RegionStatus.ACTIVE, START, 0)]), {B}),
+    ],
+)
+def test_whose_servers_a_row_tells_of(row: RegionRow, accounts: set[str]) -> None:
+    """Where servers were known, those that a complete look does not show are removed."""
+    assert pick([row]).known_active == {Place(account_id, FEW[0]) for account_id in accounts}
+
+
+def test_who_does_not_discover_takes_a_table_without_servers_for_none() -> None:
+    """Such a sync would see a region that became active in no run of its own."""
+    rows = [seen_row(region, {A: 0, B: 0}) for region in FEW]
+    choice = pick(rows, discover=False, every_if_none=True)
+    assert (choice.source, len(choice.look)) == (RegionSource.FALLBACK_NONE_ACTIVE, 2 * len(FEW))
+    for known in (seen_row(FEW[0], {A: 1, B: 0}), fold(rows[0], FEW[0], [], requests={A: START})):
+        choice = pick([known, *rows[1:]], discover=False, every_if_none=True)
+        assert list(choice.look) == [Place(A, FEW[0])]
+
+
+def test_where_one_account_has_servers_all_are_looked_at_if_asked_to() -> None:
+    rows = [seen_row(FEW[0], {A: 1, B: 0}), *(seen_row(region, {A: 0, B: 0}) for region in FEW[1:])]
+    assert pick(rows, discover=False).look == {Place(A, FEW[0]): Why.ACTIVE}
+    everyone = dict.fromkeys([Place(A, FEW[0]), Place(B, FEW[0])], Why.ACTIVE)
+    assert pick(rows, discover=False, shared=True).look == everyone
+    assert pick(rows[1:], discover=False, shared=True).look == {}  # a region without a row has none either
+
+
 def test_an_account_the_table_does_not_know_is_looked_at_everywhere() -> None:
     table = [seen_row(region, {A: 3, B: 0}) for region in FEW[:3]]
     choice = pick(table, ACCOUNTS, discover=False)
@@ -175,6 +210,7 @@ def test_an_account_that_was_only_pointed_at_is_still_new() -> None:
     ("row", "why"),
     [
         (old_row(FEW[0], 5), Why.ACTIVE),
+        (old_row(FEW[0], 1), Why.ACTIVE),
         (old_row(FEW[0], 5, "AVAILABLE"), Why.ACTIVE),
         (old_row(FEW[0], 5, "ERROR"), Why.ACTIVE),
         (old_row(FEW[0], 0, "THROTTLED"), Why.UNSETTLED),
@@ -331,7 +367,7 @@ def test_an_account_that_refuses_us_does_not_hold_up_places_never_looked_at() ->
 
 def test_a_run_over_every_region_that_was_cut_short_is_gone_on_with() -> None:
     noted = fold(seen_row(FEW[0], {A: 0}, -50), FEW[0], [], sweep=Sweep(at(-100)))
-    table = [noted, seen_row(FEW[1], {A: 0}, -50), seen_row(FEW[2], {A: 0}, -5000)]
+    table = [noted, seen_row(FEW[1], {A: 0}, -100), seen_row(FEW[2], {A: 0}, -5000)]
     choice = pick(table, [A], discover=False)
     assert choice.look == {Place(A, region): Why.SWEEP for region in FEW[2:]}
     assert choice.open_sweeps == (FEW[0],)

@@ -261,6 +261,11 @@ async def test_leaving_early_cancels_what_was_begun_ahead() -> None:
     assert cancelled
 
 
+async def test_work_ahead_that_was_never_wanted_ends_with_the_block() -> None:
+    async with ahead(anyio.sleep_forever):
+        await anyio.lowlevel.checkpoint()
+
+
 async def test_a_bug_in_work_ahead_is_not_hidden() -> None:
     with pytest.raises(BaseExceptionGroup) as raised:
         async with ahead(lambda: fail_with(ValueError("a bug"))):

@@ -1,0 +1,95 @@
+"""Visits of many places, each in its time, on a clock that jumps."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+
+from service.ending import Limit, Stop
+from service.models import Coverage, Place, RegionStatus, Trouble
+from service.regions.choose import Choice
+from service.sync.judge import Visit
+from service.sync.report import Looked
+from service.sync.visiting import Visiting
+from tests.simulation.clock import VirtualLoop, run
+
+PLACE = Place("111122223333", "us-west-2")
+FAILED = Trouble("InternalServerException", "no", RegionStatus.ERROR)
+
+
+async def fails() -> Trouble | None:
+    return FAILED
+
+
+async def hangs() -> Trouble | None:
+    await anyio.sleep(1000.0)
+    return None
+
+
+@pytest.mark.parametrize(
+    ("budget_s", "most_s", "after_s", "why"),
+    [
+        (60.0, 20.0, 20.0, "not done within 20 s"),
+        (60.0, 90.0, 60.0, "the run's time was up before this place was done"),
+        (0.0, 20.0, 0.0, "the run's time was up before this place's turn"),
+        (None, 20.0, 20.0, "not done within 20 s"),
+    ],
+)
+def test_a_place_without_end_costs_its_time_and_says_which_time_was_up(
+    budget_s: float | None, most_s: float, after_s: float, why: str
+) -> None:
+    async def work(loop: VirtualLoop) -> float:
+        trouble = await Visiting(Limit(Stop(), budget_s), most_s, 4).in_time(PLACE, hangs)
+        assert trouble is not None
+        assert (trouble.code, Place(trouble.account_id, trouble.region)) == ("DeadlineExceeded", PLACE)
+        assert trouble.message == why
+        return loop.time()
+
+    assert run(work) == pytest.approx(after_s)
+
+
+def test_a_process_told_to_stop_leaves_a_place_at_once_and_enters_no_other() -> None:
+    async def work(loop: VirtualLoop) -> float:
+        visiting = Visiting(Limit(Stop()), 20.0, 4)
+        loop.call_later(5.0, visiting.limit.stop.ask)  # as a signal does, outside of any task
+        for when in ("place was done", "place's turn"):
+            trouble = await visiting.in_time(PLACE, hangs)
+            assert trouble is not None
+            assert trouble.message == f"the process was told to stop before this {when}"
+        return loop.time()
+
+    assert run(work) == pytest.approx(5.0)
+
+
+def test_what_broke_a_place_off_in_its_time_is_told_as_it_was() -> None:
+    async def work(_: VirtualLoop) -> Trouble | None:
+        return await Visiting(Limit(Stop(), 60.0), 20.0, 4).in_time(PLACE, fails)
+
+    assert run(work) is FAILED
+
+
+class Told:
+    """What a run told of its progress."""
+
+    def __init__(self) -> None:
+        self.places: list[Place] = []
+
+    def planned(self, choice: Choice, accounts: int) -> None:
+        raise AssertionError(f"{accounts} accounts, {choice.reason}: not of a visit to tell")
+
+    def looked(self, looked: Looked) -> None:
+        self.places.append(looked.place)
+
+
+def test_progress_is_told_of_each_place_once() -> None:
+    places = [Place("111122223333", f"region-{number}") for number in range(9)]
+    told = Told()
+
+    async def visit(place: Place) -> Visit:
+        return Visit(Looked(place, Coverage.COMPLETE))
+
+    async def work(_: VirtualLoop) -> list[Place]:
+        async with Visiting(Limit(Stop()), 20.0, 4).visits(places, visit, told) as visits:
+            return [each.looked.place async for each in visits]
+
+    assert sorted(run(work)) == sorted(told.places) == places
