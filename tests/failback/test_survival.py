@@ -173,3 +173,31 @@ async def test_a_steady_sync_writes_no_bookkeeping(found_estate: Callable[..., E
     calls = estate.calls()
     assert calls["dynamodb", "BatchWriteItem"] == calls["dynamodb", "PutItem"] == 0
     assert calls["drs", "DescribeRecoveryInstances"] == calls["drs", "GetReplicationConfiguration"] == 0
+
+
+async def test_a_reversed_server_that_is_seen_before_its_forward_one_still_finds_home(
+    found_estate: Callable[..., Estate],
+) -> None:
+    """The recovery side could not be read at first, and DRS tells no ARN of the opposite direction: it goes stale."""
+    estate = found_estate(a={RECOVERY: {"servers": 0}}, b={SOURCE: {"servers": 0}})
+    cycle = Cycle(estate.names.a, estate.names.b)
+    cycle.recover()
+    cycle.reverse()
+    cycle.reversed.record.pop("reversedDirectionSourceServerArn", None)
+    arn = cycle.reversed.arn
+    await estate.sync(regions=[SOURCE])
+    (item,) = estate.items()
+    assert (item["sourceServerArn"], item.get("lineageArn")) == (arn, None)
+    await estate.sync(regions=[RECOVERY])
+    report = await estate.sync(regions=[SOURCE])
+    assert (report["serversWritten"], report["serversUnchanged"]) == (1, 0)
+    assert {each["sourceServerArn"]: each.get("lineageArn") for each in estate.items()} == {
+        arn: cycle.forward.arn,
+        cycle.forward.arn: cycle.forward.arn,
+    }
+    async with open_query_app(load_settings()) as app:
+        for name in (arn, cycle.reversed.source_server_id):
+            answer = await app.failback.run(name)
+            assert (answer["lineage"], answer["originalInstanceId"]) == (cycle.forward.arn, A1)
+    report = await estate.sync(regions=[SOURCE])
+    assert (report["serversWritten"], report["serversUnchanged"]) == (0, 1)
