@@ -173,6 +173,7 @@ async def test_a_steady_sync_writes_no_bookkeeping(found_estate: Callable[..., E
     calls = estate.calls()
     assert calls["dynamodb", "BatchWriteItem"] == calls["dynamodb", "PutItem"] == 0
     assert calls["drs", "DescribeRecoveryInstances"] == calls["drs", "GetReplicationConfiguration"] == 0
+    assert calls["dynamodb", "Query"] == 2  # what is held of the two regions, and no lineage anew
 
 
 async def test_a_reversed_server_that_is_seen_before_its_forward_one_still_finds_home(
@@ -183,6 +184,7 @@ async def test_a_reversed_server_that_is_seen_before_its_forward_one_still_finds
     cycle = Cycle(estate.names.a, estate.names.b)
     cycle.recover()
     cycle.reverse()
+    cycle.catch_up()
     cycle.reversed.record.pop("reversedDirectionSourceServerArn", None)
     arn = cycle.reversed.arn
     await estate.sync(regions=[SOURCE])
@@ -201,3 +203,49 @@ async def test_a_reversed_server_that_is_seen_before_its_forward_one_still_finds
             assert (answer["lineage"], answer["originalInstanceId"]) == (cycle.forward.arn, A1)
     report = await estate.sync(regions=[SOURCE])
     assert (report["serversWritten"], report["serversUnchanged"]) == (0, 1)
+
+
+async def test_a_reversed_server_belongs_to_the_one_that_drs_names_before_that_is_seen(
+    found_estate: Callable[..., Estate],
+) -> None:
+    estate = found_estate(a={RECOVERY: {"servers": 0}}, b={SOURCE: {"servers": 0}})
+    cycle = Cycle(estate.names.a, estate.names.b)
+    cycle.recover()
+    cycle.reverse()
+    cycle.catch_up()
+    await estate.sync(regions=[SOURCE])
+    (item,) = estate.items()
+    assert (item["sourceServerArn"], item["lineageArn"]) == (cycle.reversed.arn, cycle.forward.arn)
+    await estate.sync(regions=[RECOVERY])
+    report = await estate.sync(regions=[SOURCE])
+    assert (report["serversWritten"], report["serversUnchanged"]) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("operation", "lacks"),
+    [
+        ("DescribeReplicationConfigurationTemplates", {"originalReplicationConfigurationTemplateId"}),
+        (
+            "GetReplicationConfiguration",
+            {"originalReplicationConfiguration", "sourceSideTemplate"},
+        ),
+    ],
+)
+async def test_details_that_could_not_be_read_are_told_and_not_guessed(
+    found_estate: Callable[..., Estate], operation: str, lacks: set[str]
+) -> None:
+    estate = found_estate(a={RECOVERY: {"servers": 0}}, b={SOURCE: {"servers": 0}})
+    cycle = Cycle(estate.names.a, estate.names.b)
+    denied = {"service": "drs", "region": RECOVERY, "error": "AccessDeniedException", "status": 403, "times": 99}
+    estate.faults(fail=[{**denied, "account_id": estate.names.a, "operation": operation}])
+    report = await estate.sync(regions=REGIONS)
+    assert report["status"] == "complete"  # the server itself is known
+    assert [each["operation"] for each in report["warnings"]] == [operation]
+    topology = estate.topologies()[cycle.forward.arn]
+    assert topology["originalSourceRegion"] == SOURCE
+    assert not topology.keys() & lacks
+    estate.faults()
+    report = await estate.sync(regions=REGIONS)
+    assert report["warnings"] == []
+    if operation == "GetReplicationConfiguration":  # a configuration is asked for until it is there
+        assert estate.topologies()[cycle.forward.arn].keys() >= {*topology, *lacks}

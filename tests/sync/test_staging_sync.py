@@ -108,6 +108,26 @@ async def test_it_extends_what_is_new_and_the_second_time_nothing(staged: Staged
     assert calls["sts", "AssumeRole"] == 2  # the targets; no role in the staging accounts is needed
 
 
+async def test_an_extended_server_takes_no_template_of_the_account_it_is_extended_into(staged: Staged) -> None:
+    """It replicates in the staging account, whose templates nobody reads here."""
+    for account in (staged.names.a, staged.names.apps):
+        backend = drs_backends[account]["us-west-2"]
+        if not backend.templates:
+            backend.create_replication_configuration_template({})
+    await staged.sync()
+    await staged.sync_staging()
+    await staged.sync()
+    topologies = staged.topologies()
+    waiting = {server.arn for server in drs_backends[staged.names.apps]["us-west-2"].source_servers.values()}
+    own = {server.arn for server in drs_backends[staged.names.a]["us-west-2"].source_servers.values()} & set(topologies)
+    assert (len(waiting), len(own)) == (5, 2)
+    for arn in waiting:
+        assert topologies[arn]["originalReplicationConfiguration"]
+        assert "originalReplicationConfigurationTemplateId" not in topologies[arn]
+    (template,) = drs_backends[staged.names.a]["us-west-2"].templates
+    assert {topologies[arn]["originalReplicationConfigurationTemplateId"] for arn in own} == {template}
+
+
 async def test_with_an_empty_status_table_every_region_is_looked_at(staged: Staged) -> None:
     report = await staged.sync_staging()
     assert outcome(report) == ("complete", 10, 0, 0)

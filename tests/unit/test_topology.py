@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -108,7 +109,10 @@ def test_a_reversed_server_is_no_source_of_originals(
     forward_record: dict[str, Any], direction: str | None, *, forward: bool
 ) -> None:
     record = {**forward_record, "replicationDirection": direction}
-    assert parsed({name: value for name, value in record.items() if value is not None}).is_forward is forward
+    told = {name: value for name, value in record.items() if value is not None}
+    assert parsed(told).is_forward is forward
+    with nullcontext() if forward else pytest.raises(ValueError, match="tells nothing of the original"):
+        take(told)
 
 
 @pytest.mark.parametrize(
