@@ -13,7 +13,7 @@ from service.fanout import fan_out
 from service.inventory import history
 from service.inventory.lineage import LineageReader
 from service.inventory.servers import InstanceFacts
-from service.inventory.topology import topology_key
+from service.inventory.topology import TEMPLATE_SETTLED, topology_key
 from service.models import Place, iso, parse_iso
 
 __all__ = ["Held", "InventoryTable", "ItemKey"]
@@ -126,15 +126,25 @@ class InventoryTable:
         configuration: Mapping[str, Any],
         template: str | None,
         source_template: Mapping[str, Any] | None = None,
+        *,
+        settled: bool,
     ) -> Item:
         """Add configuration, template id and the source side's template to a topology that has none of it yet.
 
         What it has stays as it is.
+
+        Args:
+            lineage: ARN of the lineage.
+            configuration: replication configuration of the server.
+            template: id of its template, None when none can be named.
+            source_template: default template of the source side.
+            settled: no later run can tell more of the template.
         """
         key = topology_key(lineage)
         found = {
             "originalReplicationConfiguration": configuration,
             "originalReplicationConfigurationTemplateId": template,
+            TEMPLATE_SETTLED: (settled and template is None) or None,
             "sourceSideTemplate": source_template,
         }
         known = {name: value for name, value in found.items() if value is not None}

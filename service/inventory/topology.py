@@ -13,7 +13,16 @@ from typing import Any, Final
 from service.inventory.servers import SourceServer
 from service.models import Place, iso
 
-__all__ = ["ORIGINALS", "TOPOLOGY", "capture", "choose_template", "copied", "is_complete", "topology_key"]
+__all__ = [
+    "ORIGINALS",
+    "TEMPLATE_SETTLED",
+    "TOPOLOGY",
+    "capture",
+    "choose_template",
+    "copied",
+    "is_complete",
+    "topology_key",
+]
 
 TOPOLOGY: Final = "TOPOLOGY"
 
@@ -38,6 +47,10 @@ _COMPARED: Final = (
     "dataPlaneRouting",
     "replicationServerInstanceType",
 )
+_CONFIGURATION: Final = "originalReplicationConfiguration"
+_TEMPLATE: Final = "originalReplicationConfigurationTemplateId"
+TEMPLATE_SETTLED: Final = "templateSettled"
+"""Set where the templates were read and none could be named, or were not ours to name."""
 _UNTOUCHED: Final = frozenset({None, "NOT_STARTED"})
 
 
@@ -78,7 +91,7 @@ def capture(
         "originalAvailabilityZone": server.origin_zone,
         "originalHostname": server.hostname or None,
         "originEnvironment": environment,
-        "originalReplicationConfigurationTemplateId": choose_template(templates or (), None),
+        _TEMPLATE: choose_template(templates or (), None),
         "captureMethod": "first_sight" if untouched else "late",
         "topologyLastUpdated": iso(now),
     }
@@ -88,8 +101,7 @@ def capture(
 def _from_legacy(item: Mapping[str, Any]) -> dict[str, Any]:
     """Read originals under today's names and the older spelling of the template id."""
     named = {name: item.get(name) or None for name in ORIGINALS}
-    template = "originalReplicationConfigurationTemplateId"
-    named[template] = named[template] or item.get("originalReplicationConfigTemplateId") or None
+    named[_TEMPLATE] = named[_TEMPLATE] or item.get("originalReplicationConfigTemplateId") or None
     return {name: value for name, value in named.items() if value is not None}
 
 
@@ -118,5 +130,5 @@ def copied(topology: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_complete(topology: Mapping[str, Any]) -> bool:
-    """Whether nothing remains to be read for it."""
-    return "originalReplicationConfiguration" in topology
+    """Whether nothing remains to be read for it: a template that could not be looked for may still be there."""
+    return _CONFIGURATION in topology and (_TEMPLATE in topology or topology.get(TEMPLATE_SETTLED) is True)

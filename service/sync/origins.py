@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from service.aws.drs import DrsReads
@@ -22,6 +23,15 @@ __all__ = ["Origins", "unknown_names"]
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class _Unfinished:
+    """A server whose topology lacks details; None for a topology that was not read yet."""
+
+    key: ItemKey
+    server: SourceServer
+    topology: Mapping[str, Any] | None
+
+
 class Origins:
     """The topology side of one look. What fails or remains is asked for again by the next run."""
 
@@ -31,7 +41,7 @@ class Origins:
         self._tools = tools
         self._seen = seen
         self._began = tools.now()
-        self._unfinished: list[tuple[ItemKey, SourceServer]] = []
+        self._unfinished: list[_Unfinished] = []
         self._due: list[SourceServer] = []
         self._source_side: dict[Place, Mapping[str, Any] | None] = {}
         self._templates: Sequence[Mapping[str, Any]] | None = None
@@ -43,7 +53,7 @@ class Origins:
         if held is None or not row.server.is_forward:
             return
         if not held.topology_complete:
-            self._unfinished.append((row.key(self._place), row.server))
+            self._unfinished.append(_Unfinished(row.key(self._place), row.server, None))
         elif row.server.lineage == row.server.arn:
             captured_at = parse_iso(held.item.get("topologyLastUpdated"))
             if is_due(row.server.server_id, captured_at=captured_at, now=self._began):
@@ -96,9 +106,10 @@ class Origins:
             async with fan_out(fresh, self._capture, at_once=8) as captured:
                 known.update({topology["sourceServerArn"]: topology async for topology in captured})
         for row in forward.values():
-            await self._note_move(row.server, known[row.server.lineage])
-            if not is_complete(known[row.server.lineage]):
-                self._unfinished.append((row.key(self._place), row.server))
+            topology = known[row.server.lineage]
+            await self._note_move(row.server, topology)
+            if not is_complete(topology):
+                self._unfinished.append(_Unfinished(row.key(self._place), row.server, topology))
         return known
 
     async def _note_move(self, server: SourceServer, topology: Mapping[str, Any]) -> None:
@@ -111,12 +122,11 @@ class Origins:
             await self._tools.inventory.add_history(server.lineage, moved)
 
     async def _capture(self, row: Row) -> Mapping[str, Any]:
-        own = row.server.staging_account in {None, self._place.account_id}
         topology = capture(
             row.server,
             self._place,
             now=self._tools.now(),
-            templates=self._templates if own else None,  # another account's templates are not ours to name
+            templates=self._templates if self._owns(row.server) else None,
             legacy=row.held.item if row.held else {},
         )
         self._seen.topologies += 1
@@ -151,15 +161,36 @@ class Origins:
 
         What fails or remains is asked for again by the next run.
         """
-        todo = self._unfinished[: self._tools.settings.topology_reads_per_scope]
-        if not todo:
+        if not self._unfinished:
             return
         await self._read_templates()
-        await self._read_source_side({origin for _, server in todo if (origin := server.origin(self._place))})
+        todo = [each for each in await self._with_topologies() if self._can_complete(each)]
+        todo = todo[: self._tools.settings.topology_reads_per_scope]
+        await self._read_source_side({origin for each in todo if (origin := each.server.origin(self._place))})
         async with fan_out(todo, self._complete, at_once=self._tools.settings.drs_calls_at_once) as troubles:
             async for trouble in troubles:
                 if trouble is not None:
                     self._seen.warnings.append(trouble)
+
+    async def _with_topologies(self) -> list[_Unfinished]:
+        unread = [each.server.lineage for each in self._unfinished if each.topology is None]
+        found = await self._tools.inventory.topologies(unread) if unread else {}
+        return [
+            each if each.topology is not None else replace(each, topology=found.get(each.server.lineage, {}))
+            for each in self._unfinished
+        ]
+
+    def _can_complete(self, unfinished: _Unfinished) -> bool:
+        """Whether there is something to add: without templates, one with a configuration waits for a later run."""
+        return self._knows_templates(unfinished.server) or _configuration(unfinished) is None
+
+    def _owns(self, server: SourceServer) -> bool:
+        """Whether it replicates here: another account's templates are not ours to name."""
+        return server.staging_account in {None, self._place.account_id}
+
+    def _knows_templates(self, server: SourceServer) -> bool:
+        """Whether all that can be known of its template is known."""
+        return self._templates is not None or not self._owns(server)
 
     async def _read_source_side(self, origins: set[Place]) -> None:
         """Read the default template of the places that servers came from: a reversed server will take it.
@@ -175,18 +206,22 @@ class Origins:
                 listed = ()
             self._source_side[origin] = listed[0] if len(listed) == 1 else None
 
-    async def _complete(self, unfinished: tuple[ItemKey, SourceServer]) -> Trouble | None:
-        key, server = unfinished
+    async def _complete(self, unfinished: _Unfinished) -> Trouble | None:
+        server = unfinished.server
         try:
-            configuration = await self._drs.replication_configuration(self._place.region, server.server_id)
-            own = server.staging_account in {None, self._place.account_id}
-            template = choose_template(self._templates or (), configuration) if own else None
+            configuration = _configuration(unfinished)
+            if configuration is None:
+                configuration = await self._drs.replication_configuration(self._place.region, server.server_id)
+            template = choose_template(self._templates or (), configuration) if self._owns(server) else None
             origin = server.origin(self._place)
-            source_side = self._source_side.get(origin) if origin else None
             topology = await self._tools.inventory.complete_topology(
-                server.lineage, configuration, template, source_side
+                server.lineage,
+                configuration,
+                template,
+                self._source_side.get(origin) if origin else None,
+                settled=self._knows_templates(server),
             )
-            await self._tools.inventory.refresh_copy(key, copied(topology))
+            await self._tools.inventory.refresh_copy(unfinished.key, copied(topology))
         except AwsError as error:
             return error.trouble
         return None
@@ -208,6 +243,12 @@ class Origins:
         except AwsError as error:
             return error.trouble
         return None
+
+
+def _configuration(unfinished: _Unfinished) -> Mapping[str, Any] | None:
+    """Give the replication configuration that a topology has, None when it lacks it."""
+    held = (unfinished.topology or {}).get("originalReplicationConfiguration")
+    return held if isinstance(held, Mapping) else None
 
 
 def unknown_names(row: Row) -> list[dict[str, Any]]:

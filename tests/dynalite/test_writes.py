@@ -75,11 +75,11 @@ async def test_an_original_is_written_once_and_only_filled_up(table: Table) -> N
     inventory = InventoryTable(table)
     await inventory.capture(TOPOLOGY)
     assert await inventory.capture({**TOPOLOGY, "originalInstanceId": "i-2"}) == TOPOLOGY
-    filled = await inventory.complete_topology(f"{ARN}0", {"subnet": "a"}, "rct-1")
-    again = await inventory.complete_topology(f"{ARN}0", {"subnet": "b"}, "rct-2", {"arn": "t"})
+    filled = await inventory.complete_topology(f"{ARN}0", {"subnet": "a"}, "rct-1", settled=True)
+    again = await inventory.complete_topology(f"{ARN}0", {"subnet": "b"}, "rct-2", {"arn": "t"}, settled=True)
     assert again == {**filled, "sourceSideTemplate": {"arn": "t"}}
     assert again["originalReplicationConfiguration"] == {"subnet": "a"}
-    assert await inventory.complete_topology(f"{ARN}1", {"subnet": "a"}, None) == {}
+    assert await inventory.complete_topology(f"{ARN}1", {"subnet": "a"}, None, settled=True) == {}
 
 
 async def test_a_history_is_begun_and_none_of_it_lost(table: Table) -> None:

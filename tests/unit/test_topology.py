@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.inventory.servers import SourceServer, parse_server
-from service.inventory.topology import capture, choose_template, copied, is_complete, topology_key
+from service.inventory.topology import TEMPLATE_SETTLED, capture, choose_template, copied, is_complete, topology_key
 from service.models import Place, iso
 
 HERE: Final = Place("222222222222", "us-west-2")
@@ -208,6 +208,17 @@ def test_what_an_inventory_item_carries_of_a_topology(forward_record: dict[str, 
     assert is_complete(done)
     assert copied(done)["topologyComplete"] is True
     assert copied(done)["originalReplicationConfiguration"] == {"ebsEncryption": "DEFAULT"}
+
+
+def test_a_template_that_could_not_be_looked_for_is_still_to_be_found(forward_record: dict[str, Any]) -> None:
+    topology = {
+        **take(forward_record, templates=None),
+        "originalReplicationConfiguration": {"ebsEncryption": "DEFAULT"},
+    }
+    assert not is_complete(topology)
+    assert is_complete({**topology, TEMPLATE_SETTLED: True})
+    assert is_complete({**topology, "originalReplicationConfigurationTemplateId": "rct-1"})
+    assert TEMPLATE_SETTLED not in copied({**topology, TEMPLATE_SETTLED: True})
 
 
 @given(
