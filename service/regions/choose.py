@@ -224,7 +224,7 @@ def _filtered(
 
 def _new_accounts(rows: Sequence[RegionRow], account_ids: Sequence[str]) -> frozenset[str]:
     """Find accounts of which a table that tells accounts apart knows nothing at all."""
-    if all(row.is_old_shape for row in rows):
+    if not any(row.tells_apart for row in rows):
         return frozenset()
     if any(row.is_old_shape and row.server_count > 0 for row in rows):
         return frozenset()  # half-way through the change of shape: the old rows still speak for everyone

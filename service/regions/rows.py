@@ -71,6 +71,8 @@ class RegionRow:
 
     A run that looks everywhere for want of knowledge notes its begin in one row before it looks, and takes the note
     away at its end: so the next run sees when it was cut short.
+
+    `tells_apart`: its writer tells accounts apart, though it may have nothing to tell of any. Old ones do not.
     """
 
     region: str
@@ -81,6 +83,7 @@ class RegionRow:
     last_updated: datetime | None = None
     unattributed: int | None = None
     sweep_began: datetime | None = None
+    tells_apart: bool = True
 
     @property
     def is_old_shape(self) -> bool:
@@ -107,6 +110,7 @@ def parse_row(item: Mapping[str, Any]) -> RegionRow:
         last_updated=parse_iso(item.get("lastUpdated")),
         unattributed=_count(item.get("unattributedCount")) if entries else count,
         sweep_began=parse_iso(item.get("sweepBegan")),
+        tells_apart=isinstance(accounts, Mapping) or bool(entries),
     )
 
 
@@ -218,6 +222,7 @@ def _summed(base: RegionRow, entries: Mapping[str, AccountEntry], known_accounts
     return replace(
         base,
         accounts=entries,
+        tells_apart=base.tells_apart or bool(entries),
         server_count=max(known, unattributed or 0),
         unattributed=unattributed or None,
         status=_overall(entries.values()) or base.status,
@@ -264,7 +269,7 @@ def to_attributes(row: RegionRow, *, now: datetime) -> dict[str, Any]:
         "lastChecked": row.last_checked.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if row.last_checked else None,
         "lastUpdated": iso(later),
         "errorMessage": f"{troubled[0]}{more}" if troubled else None,
-        "accounts": None if is_packed else entries,
+        "accounts": entries if row.tells_apart and not is_packed else None,
         "accountsPacked": pack(entries) if is_packed else None,
         "unattributedCount": row.unattributed,
         "sweepBegan": iso(row.sweep_began) if row.sweep_began else None,

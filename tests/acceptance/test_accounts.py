@@ -152,6 +152,35 @@ def test_an_account_that_joins_is_looked_at_everywhere(world: World) -> None:
     assert world.counts() == {"us-west-2": 1, "me-south-1": 1}
 
 
+def test_accounts_that_all_refused_us_at_first_are_looked_at_everywhere_once_they_let_us_in(world: World) -> None:
+    """The rows that such a run leaves tell of nobody: they are no table that has been filled."""
+    account = world.account()
+    world.servers(account, "us-west-2", 1)
+    world.servers(account, "ap-south-1", 2)
+    world.role(account).refuses = True
+    world.sync(code=1)
+    world.role(account).refuses = False
+
+    world.sync()
+
+    assert {call.region for call in world.calls("drs")} == set(world.settings["DRS_REGIONS"].split())
+    assert world.counts() == {"us-west-2": 1, "ap-south-1": 2}
+
+
+def test_an_account_that_takes_the_place_of_the_only_one_is_looked_at_everywhere(world: World) -> None:
+    left = world.account()
+    world.servers(left, "us-west-2", 1)
+    world.sync()
+    world.table(world.tables.accounts).delete_item(Key={"accountId": left})
+    world.sync()  # drops the last entries
+    joined = world.account()
+    world.servers(joined, "me-south-1", 1)
+
+    world.sync()
+
+    assert world.counts() == {"me-south-1": 1}
+
+
 def test_an_account_that_leaves_is_counted_no_more(world: World) -> None:
     account, leaving = world.account(), world.account()
     for each in (account, leaving):

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from service.models import Place, RegionStatus
 from service.regions.choose import Choice, DiscoveryPolicy, RegionSource, Unreadable, Why, choose
-from service.regions.rows import Note, RegionRow, Sweep, fold, parse_row
+from service.regions.rows import Note, RegionRow, Sweep, fold, parse_row, to_attributes
 
 START: Final = datetime(2026, 11, 23, 5, 0, tzinfo=UTC)
 POLICY: Final = DiscoveryPolicy()
@@ -204,6 +204,26 @@ def test_an_account_that_was_only_pointed_at_is_still_new() -> None:
     table[0] = fold(table[0], FEW[0], [], requests={C: START})
     choice = pick(table, ACCOUNTS, discover=False)
     assert {place.region for place in choice.look if place.account_id == C} == set(FEW)
+
+
+@pytest.mark.parametrize("before", [[], [seen_row(region, {B: 3}) for region in FEW]])
+def test_rows_that_tell_accounts_apart_and_know_of_none_make_every_account_new(before: list[RegionRow]) -> None:
+    """So is the table after a run in which no account could be entered, or whose accounts have all left."""
+    held = {row.region: row for row in before}
+    told = [fold(held.get(region), region, [], known_accounts=frozenset({A})) for region in FEW]
+    stored = [{"region": row.region, **to_attributes(row, now=START)} for row in told]
+    choice = pick([parse_row(item) for item in stored], [A], discover=False)
+    assert set(choice.look) == {Place(A, region) for region in FEW}
+
+
+def test_a_note_of_a_sweep_makes_no_row_of_an_earlier_writer_one_of_ours() -> None:
+    noted = fold(old_row(FEW[0], 0, "THROTTLED"), FEW[0], [], sweep=Sweep(START))
+    stored = {name: value for name, value in to_attributes(noted, now=START).items() if value is not None}
+    row = parse_row({"region": FEW[0], **stored})
+    rest = [old_row(region, 0) for region in FEW[1:]]
+    assert set(pick([fold(row, FEW[0], [], sweep=Sweep(START, ended=True)), *rest], [A], discover=False).look) == {
+        Place(A, FEW[0])
+    }
 
 
 @pytest.mark.parametrize(
