@@ -90,8 +90,12 @@ class InventoryTable:
         await self._table.put_many(items)
 
     async def remember(self, bookkeeping: Sequence[Mapping[str, Any]]) -> None:
-        """Put bookkeeping items, several batches at once. Raises AwsError when some could not be written."""
-        batches = [bookkeeping[start : start + _BATCH] for start in range(0, len(bookkeeping), _BATCH)]
+        """Put bookkeeping items, several batches at once. Raises AwsError when some could not be written.
+
+        Servers of one lineage share names, and a batch that holds a key twice is refused as a whole.
+        """
+        items = list({(item["sourceServerArn"], item["stagingAccountId"]): item for item in bookkeeping}.values())
+        batches = [items[start : start + _BATCH] for start in range(0, len(items), _BATCH)]
         async with fan_out(batches, self._table.put_many, at_once=_BATCHES_AT_ONCE) as done:
             async for _ in done:
                 pass

@@ -10,7 +10,7 @@ import pytest
 
 from service.errors import AwsError, ConfigurationError
 from service.sandbox.moto_drs import drs_backends
-from tests.support.estate import Estate
+from tests.support.estate import Estate, new_account_id
 
 PLACE = "us-west-2"
 
@@ -437,6 +437,24 @@ async def test_a_server_too_big_for_an_item_costs_only_itself(estate: Estate) ->
         assert "new" in {item["hostname"] for item in items.values()}
         assert items[big["sourceServerArn"]] == big  # as it was when it could be written last
     assert (report["serversWritten"], report["serversUnchanged"], report["serversRemoved"]) == (0, 10, 0)
+
+
+async def test_two_records_of_one_lineage_come_up_at_once(estate: Estate) -> None:
+    """They share their names, and a batch that holds an item twice is refused as a whole."""
+    estate.set(DRS_REGIONS=PLACE)
+    staging = new_account_id()
+    area = {
+        "status": "EXTENDED",
+        "stagingAccountID": staging,
+        "stagingSourceServerArn": f"arn:aws:drs:{PLACE}:{staging}:source-server/s-0123456789abcdef0",
+    }
+    twins = [{"hostname": "twin", "on_premises": True, "record": {"stagingArea": area}} for _ in range(2)]
+    estate.add(estate.names.a, PLACE, servers=twins)
+    report = await estate.sync()
+    assert (report["status"], report["errors"]) == ("complete", [])
+    found = [item for item in estate.items() if item["hostname"] == "twin"]
+    assert {item["lineageArn"] for item in found} == {area["stagingSourceServerArn"]}
+    assert len(found) == 2
 
 
 async def test_a_record_without_an_arn_is_counted_and_removes_nothing(estate: Estate) -> None:
