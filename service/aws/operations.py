@@ -15,7 +15,7 @@ from service.errors import DrsSyncError
 if TYPE_CHECKING:  # builders of packages read these tables before anything is installed
     from botocore.model import OperationModel
 
-__all__ = ["EXAMINES", "MANAGES", "READS", "Operations", "UndeclaredOperationError", "refuse_others"]
+__all__ = ["EXAMINES", "MANAGES", "READS", "SIGNS_IN", "Operations", "UndeclaredOperationError", "refuse_others"]
 
 Operations = Mapping[str, frozenset[str]]
 """Operation names by service, as the SDK spells them."""
@@ -63,20 +63,33 @@ MANAGES: Final[Operations] = _with(
 EXAMINES: Final[Operations] = _with(MANAGES, {"dynamodb": frozenset({"DescribeTable"})})
 """What an operator's own examination of a set-up may ask beside that."""
 
+SIGNS_IN: Final[Operations] = MappingProxyType(
+    {
+        "signin": frozenset({"CreateOAuth2Token"}),
+        "sso": frozenset({"GetRoleCredentials"}),
+        "sso-oidc": frozenset({"CreateToken"}),
+        "sts": frozenset({"AssumeRoleWithWebIdentity"}),
+    }
+)
+"""What the SDK asks by itself to have the hub's own credentials, where they come from a login or a web identity.
+
+None of these is signed with AWS keys, so there is no permission for them; every process may use them.
+"""
+
 
 class UndeclaredOperationError(DrsSyncError):
     """Code tried an operation that its process has not declared. A bug: nothing was sent."""
 
 
 def refuse_others(allowed: Operations) -> Callable[..., None]:
-    """Make a hook, to be registered for `before-call`, that refuses every operation but these.
+    """Make a hook, to be registered for `before-call`, that refuses every operation but these and `SIGNS_IN`.
 
     The hook raises UndeclaredOperationError; nothing is sent then.
     """
 
     def refuse(model: OperationModel, **_: object) -> None:
         service, operation = model.service_model.service_name, model.name
-        if operation not in allowed.get(service, ()):
+        if operation not in allowed.get(service, ()) and operation not in SIGNS_IN.get(service, ()):
             raise UndeclaredOperationError(f"this process may not use {service}:{operation}; nothing was sent")
 
     return refuse

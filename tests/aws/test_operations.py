@@ -9,7 +9,15 @@ import botocore.session
 import pytest
 
 from service.aws.door import AwsDoor
-from service.aws.operations import EXAMINES, MANAGES, READS, Operations, UndeclaredOperationError, refuse_others
+from service.aws.operations import (
+    EXAMINES,
+    MANAGES,
+    READS,
+    SIGNS_IN,
+    Operations,
+    UndeclaredOperationError,
+    refuse_others,
+)
 from service.settings import Settings
 from tests.support.estate import Estate
 
@@ -67,7 +75,9 @@ async def test_the_writing_side_has_its_bounds_too(
     assert estate.calls() == {}
 
 
-@pytest.mark.parametrize("service", ["drs", "dynamodb", "ec2", "sts", "lambda", "events", "iam"])
+@pytest.mark.parametrize(
+    "service", ["drs", "dynamodb", "ec2", "sts", "lambda", "events", "iam", "sso", "sso-oidc", "signin"]
+)
 @pytest.mark.parametrize("allowed", [READS, MANAGES, EXAMINES], ids=["reads", "manages", "examines"])
 def test_of_every_operation_there_is_only_the_listed_ones_pass(allowed: Operations, service: str) -> None:
     model = botocore.session.get_session().get_service_model(service)
@@ -78,7 +88,13 @@ def test_of_every_operation_there_is_only_the_listed_ones_pass(allowed: Operatio
         except UndeclaredOperationError:
             continue
         passed.add(name)
-    assert passed == allowed.get(service, frozenset())
+    assert passed == allowed.get(service, frozenset()) | SIGNS_IN.get(service, frozenset())
+
+
+@pytest.mark.parametrize(("service", "operation"), [(name, each) for name, some in SIGNS_IN.items() for each in some])
+def test_what_signs_in_is_not_signed_with_keys(service: str, operation: str) -> None:
+    model = botocore.session.get_session().get_service_model(service).operation_model(operation)
+    assert model.auth_type == "none"
 
 
 def test_what_the_query_side_may_ask_reads_by_its_name() -> None:

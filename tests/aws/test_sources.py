@@ -1,0 +1,97 @@
+"""Where the hub's own credentials come from: each source that the SDK knows and that asks AWS for them works here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.aws.door import AwsDoor
+from service.aws.operations import READS
+from service.settings import Settings
+from tests.support.scripted import Answer, Request, ScriptedAws, answer, scripted_aws
+
+HUB = "111122223333"
+START = "https://example.awsapps.com/start"
+ROLE = f"role_arn = arn:aws:iam::{HUB}:role/hub"
+LOGIN = f"sso_account_id = {HUB}\nsso_role_name = hub"
+PROFILES = {
+    "a role of a profile": f"[profile p]\n{ROLE}\nsource_profile = base\n"
+    "[profile base]\naws_access_key_id = AKIABASE\naws_secret_access_key = base-secret\n",
+    "a web identity": f"[profile p]\n{ROLE}\nweb_identity_token_file = {{home}}/token\n",
+    "a login": f"[profile p]\nsso_start_url = {START}\nsso_region = eu-west-1\n{LOGIN}\n",
+    "a login that is renewed": f"[profile p]\nsso_session = s\n{LOGIN}\n"
+    f"[sso-session s]\nsso_start_url = {START}\nsso_region = eu-west-1\n",
+}
+ASKS = {
+    "a role of a profile": ["AssumeRole"],
+    "a web identity": ["AssumeRoleWithWebIdentity"],
+    "a login": ["GetRoleCredentials"],
+    "a login that is renewed": ["CreateToken", "GetRoleCredentials"],
+}
+IDENTITY = f"<Account>{HUB}</Account><UserId>u</UserId><Arn>arn:aws:sts::{HUB}:assumed-role/hub/session</Arn>"
+KEYS = (
+    "<Credentials><AccessKeyId>ASIAHUB</AccessKeyId><SecretAccessKey>hub-secret</SecretAccessKey>"
+    "<SessionToken>hub-token</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>"
+)
+
+
+def _asked(request: Request) -> str:
+    if request.path.startswith("/federation/credentials"):
+        return "GetRoleCredentials"
+    if request.path == "/token":
+        return "CreateToken"
+    return request.body.decode().partition("Action=")[2].partition("&")[0]
+
+
+def _script(request: Request) -> Answer:
+    name = _asked(request)
+    if name == "CreateToken":
+        return answer({"accessToken": "new", "expiresIn": 3600, "tokenType": "Bearer"})
+    if name == "GetRoleCredentials":
+        keys = {"accessKeyId": "ASIAHUB", "secretAccessKey": "hub-secret", "sessionToken": "hub-token"}
+        return answer({"roleCredentials": {**keys, "expiration": 4_070_908_800_000}})
+    inside = IDENTITY if name == "GetCallerIdentity" else KEYS
+    return answer(f"<{name}Response><{name}Result>{inside}</{name}Result></{name}Response>".encode())
+
+
+@asynccontextmanager
+async def _profile(
+    text: str, home: Path, monkeypatch: pytest.MonkeyPatch, script: Any = _script
+) -> AsyncIterator[ScriptedAws]:
+    """Run an endpoint; a profile is all there is to find credentials by."""
+    (home / "config").write_text(text.replace("{home}", str(home)))
+    (home / "token").write_text("a-token-of-somebody-who-vouches")
+    for name in ("SSOProvider", "SSOTokenProvider"):
+        room = "credentials" if name == "SSOProvider" else "tokens"
+        monkeypatch.setattr(f"botocore.{room}.{name}._SSO_TOKEN_CACHE_DIR", str(home))
+    login = {"startUrl": START, "region": "eu-west-1", "accessToken": "old", "expiresAt": "2099-01-01T00:00:00Z"}
+    renewable = {"refreshToken": "r", "clientId": "c", "clientSecret": "s"}
+    renewable |= {"registrationExpiresAt": "2099-01-01T00:00:00Z", "expiresAt": "2026-01-01T00:00:00Z"}
+    for name, said in ((START, login), ("s", {**login, **renewable})):
+        (home / (hashlib.sha1(name.encode()).hexdigest() + ".json")).write_text(json.dumps(said))  # noqa: S324
+    async with scripted_aws(script, monkeypatch) as aws:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("AWS_CONFIG_FILE", str(home / "config"))
+        monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+        monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        monkeypatch.setenv("AWS_PROFILE", "p")
+        yield aws
+
+
+@pytest.mark.parametrize("source", PROFILES)
+async def test_credentials_are_had_from(source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with (
+        _profile(PROFILES[source], tmp_path, monkeypatch) as aws,
+        AwsDoor(Settings(), lambda: datetime.now(UTC), allowed=READS) as door,
+    ):
+        assert (await door.identity()).account_id == HUB
+        assert [_asked(request) for request in aws.requests] == [*ASKS[source], "GetCallerIdentity"]
+        assert "Credential=ASIAHUB/" in aws.requests[-1].headers["authorization"]
