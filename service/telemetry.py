@@ -46,6 +46,9 @@ METRICS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
 
 # At DEBUG these write session tokens into the log, so they never get there.
 _TELLTALES: Final = ("botocore", "aiobotocore", "aiohttp", "urllib3", "httpx", "httpcore")
+# These warn of a renewal of the hub's own credentials that failed, and add the error, which may quote what came. Where
+# it matters the error comes out of the door as well, without that.
+_QUOTING: Final = ("aiobotocore.credentials", "aiobotocore.tokens", "botocore.credentials", "botocore.tokens")
 
 
 def stream_for(lambda_function: str) -> TextIO:
@@ -69,6 +72,13 @@ def set_up_logging(stream: TextIO, level: str) -> None:
     logger.propagate = False
     for name in _TELLTALES:
         logging.getLogger(name).setLevel(logging.WARNING)
+    for name in _QUOTING:
+        logging.getLogger(name).addFilter(_without_cause)  # once, however often
+
+
+def _without_cause(record: logging.LogRecord) -> bool:
+    record.exc_info = record.exc_text = None
+    return True
 
 
 class _StreamSink(Sink):

@@ -99,6 +99,9 @@ class _Steady(AioResponseParser):
         """Parse an answer. Raises ResponseParserError, whatever is wrong with it."""
         try:
             return await super().parse(response, shape)
+        except ResponseParserError as error:
+            # The SDK puts the whole body behind its first line, and logs such errors of a renewal by itself.
+            raise ResponseParserError(str(error).partition("\n")[0]) from None
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             # Not the error's own words: they may quote the answer, and STS's has secrets.
             cause, size = type(error).__name__, len(response["body"])

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
+import logging
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -14,7 +17,9 @@ import pytest
 
 from service.aws.door import AwsDoor
 from service.aws.operations import READS
+from service.errors import AwsError
 from service.settings import Settings
+from service.telemetry import set_up_logging
 from tests.support.scripted import Answer, Request, ScriptedAws, answer, scripted_aws
 
 HUB = "111122223333"
@@ -95,3 +100,50 @@ async def test_credentials_are_had_from(source: str, tmp_path: Path, monkeypatch
         assert (await door.identity()).account_id == HUB
         assert [_asked(request) for request in aws.requests] == [*ASKS[source], "GetCallerIdentity"]
         assert "Credential=ASIAHUB/" in aws.requests[-1].headers["authorization"]
+
+
+@pytest.mark.parametrize("source", ["a role of a profile", "a web identity"])
+async def test_a_session_of_the_hub_that_came_broken_is_not_told(
+    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The SDK logs why a renewal failed by itself, as a warning."""
+
+    def script(request: Request) -> Answer:
+        status, headers, body = _script(request)
+        return status, headers, body[:-40]
+
+    async with (
+        _profile(PROFILES[source], tmp_path, monkeypatch, script),
+        AwsDoor(Settings(), lambda: datetime.now(UTC)) as door,
+    ):
+        with pytest.raises(AwsError) as raised:
+            await door.identity()
+    assert "Refreshing temporary credentials failed" in caplog.text
+    assert not any(secret in caplog.text + str(raised.value) for secret in ("ASIAHUB", "hub-secret", "hub-token"))
+
+
+async def test_a_session_of_the_hub_that_was_no_http_is_not_told_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The HTTP client quotes what it takes for the length of a piece, and the SDK logs its error with all causes."""
+
+    async def no_length(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + KEYS.encode() + b"\r\n")
+        await writer.drain()
+        writer.close()
+
+    monkeypatch.setattr(logging.getLogger("aiobotocore.credentials"), "filters", [])
+    set_up_logging(sys.stderr, "DEBUG")
+    root = logging.StreamHandler(sys.stderr)  # as in a function's process
+    monkeypatch.setattr(logging.getLogger(), "handlers", [root])
+    listening = await asyncio.start_server(no_length, "127.0.0.1", 0)
+    port = listening.sockets[0].getsockname()[1]
+    async with _profile(PROFILES["a role of a profile"], tmp_path, monkeypatch), listening:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+        async with AwsDoor(Settings(), lambda: datetime.now(UTC)) as door:
+            with pytest.raises(AwsError) as raised:
+                await door.identity()
+    logged = capfd.readouterr().err
+    assert "Refreshing temporary credentials failed" in logged
+    assert not any(secret in logged + str(raised.value) for secret in ("ASIAHUB", "hub-secret", "hub-token"))
