@@ -79,11 +79,20 @@ class HubSession(AioSession):
             credentials = await super().get_credentials()
             if credentials is None:
                 raise NoCredentialsError
-            return await credentials.get_frozen_credentials()
-        except (OSError, ValueError) as error:  # the SDK lets them out: no such program, no JSON, no date
+            return _without_blanks(await credentials.get_frozen_credentials())
+        # The SDK lets them out: no such program, no JSON, no date; a member of another type, or that is missing.
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             # Not the error's own words: they may quote what was read, and that was meant to be a secret.
             cause = type(error).__name__
-            raise CredentialRetrievalError(provider="the configured source", error_msg=cause) from None
+        except RuntimeError:  # said of nothing else
+            cause = "what it gives has run out already; check the clock of this host"
+        raise CredentialRetrievalError(provider="the configured source", error_msg=cause)
+
+
+def _without_blanks(keys: ReadOnlyCredentials) -> ReadOnlyCredentials:
+    if any(text != "".join(text.split()) for text in (keys.access_key, keys.secret_key, keys.token or "")):
+        raise CredentialRetrievalError(provider="the configured source", error_msg="a blank or line break in the keys")
+    return keys
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from botocore import xform_name
 from botocore.credentials import ReadOnlyCredentials
 
 from service.aws.credentials import AssumedRole, HubSession, Source, acting_as
-from service.aws.failures import as_failure, refuse_what_is_no_object
+from service.aws.failures import as_failure, as_misconfiguration, refuse_what_is_no_object
 from service.aws.limits import Pace, Rate, RetryBudget, backoff_s, rates
 from service.aws.meter import count_call, count_throttle
 from service.aws.operations import MANAGES, Operations, refuse_others
@@ -121,9 +121,10 @@ class AwsDoor:
         """The region of the tables, as the SDK resolves it.
 
         Raises:
-            ConfigurationError: none is set.
+            ConfigurationError: none is set, or the profile that may tell it cannot be read.
         """
-        region = self._session.get_config_variable("region")
+        with as_misconfiguration():
+            region = self._session.get_config_variable("region")
         if not region:
             raise ConfigurationError("set AWS_REGION (or a profile with a region) to the region that holds the tables")
         return str(region)
@@ -190,9 +191,10 @@ class AwsDoor:
         if key not in self._clients:
             async with self._building:
                 if key not in self._clients:
-                    self._clients[key] = await self._stack.enter_async_context(
-                        self._session.create_client(service, region_name=region, config=self._config)
-                    )
+                    with as_misconfiguration():
+                        self._clients[key] = await self._stack.enter_async_context(
+                            self._session.create_client(service, region_name=region, config=self._config)
+                        )
         return self._clients[key]
 
     def _lane(self, call: Call) -> _Lane:
@@ -208,6 +210,7 @@ class AwsDoor:
 
         Raises:
             AwsError: the last try's failure.
+            ConfigurationError: the SDK's settings do not work.
         """
         lane = self._lane(call)
         attempt = 0

@@ -11,17 +11,21 @@ from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    ConfigNotFound,
+    ConfigParseError,
     ConnectionClosedError,
     ConnectTimeoutError,
     CredentialRetrievalError,
     EndpointConnectionError,
     HTTPClientError,
+    InvalidConfigError,
     NoCredentialsError,
     ParamValidationError,
     PartialCredentialsError,
     ProfileNotFound,
     ProxyConnectionError,
     ReadTimeoutError,
+    RefreshWithMFAUnsupportedError,
     ResponseStreamingError,
     SSLError,
     SSOError,
@@ -30,10 +34,10 @@ from botocore.exceptions import (
 from botocore.model import OperationModel
 from botocore.parsers import ResponseParserError
 
-from service.errors import AwsError
+from service.errors import AwsError, ConfigurationError
 from service.models import Call
 
-__all__ = ["as_failure", "refuse_what_is_no_object"]
+__all__ = ["as_failure", "as_misconfiguration", "refuse_what_is_no_object"]
 
 # SDK exception -> our code. The first match wins, so subclasses stand before their bases.
 _CODES: Final[tuple[tuple[type[Exception], str], ...]] = (
@@ -41,6 +45,10 @@ _CODES: Final[tuple[tuple[type[Exception], str], ...]] = (
     (PartialCredentialsError, "NoCredentials"),
     (CredentialRetrievalError, "NoCredentials"),
     (ProfileNotFound, "NoCredentials"),
+    (InvalidConfigError, "NoCredentials"),
+    (ConfigNotFound, "NoCredentials"),
+    (ConfigParseError, "NoCredentials"),
+    (RefreshWithMFAUnsupportedError, "NoCredentials"),
     (SSOError, "NoCredentials"),
     (TokenRetrievalError, "NoCredentials"),
     (SSLError, "CertificateRefused"),
@@ -65,6 +73,7 @@ def as_failure(call: Call, keys: ReadOnlyCredentials | None = None) -> Iterator[
 
     Raises:
         AwsError: with the code of AWS where there is one. A wrong parameter is a bug and is not converted.
+        ConfigurationError: the SDK wrapped one of ours.
     """
     try:
         yield
@@ -75,8 +84,23 @@ def as_failure(call: Call, keys: ReadOnlyCredentials | None = None) -> Iterator[
     except ParamValidationError:
         raise
     except (BotoCoreError, ResponseParserError) as error:
+        if isinstance(cause := getattr(error, "kwargs", {}).get("error"), ConfigurationError):
+            raise cause from None
         code = next(code for kind, code in _CODES if isinstance(error, kind))
         raise AwsError(code, _without(_first_line(error), keys), call) from None
+
+
+@contextmanager
+def as_misconfiguration(what: str = "the settings of the AWS SDK (its AWS_* variables, the profile)") -> Iterator[None]:
+    """Convert what goes wrong inside, before anything is asked of AWS, where settings that the SDK reads do not work.
+
+    Raises:
+        ConfigurationError: with the SDK's own words.
+    """
+    try:
+        yield
+    except (BotoCoreError, OSError, ValueError) as error:
+        raise ConfigurationError(f"mend {what}: {error}") from None
 
 
 def refuse_what_is_no_object(operation_model: OperationModel, response_dict: Mapping[str, Any], **_: object) -> None:

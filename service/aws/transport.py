@@ -15,6 +15,8 @@ import aiohttp
 import anyio
 from aiobotocore.httpsession import AIOHTTPSession
 
+from service.aws.failures import as_misconfiguration
+
 __all__ = ["SharedTransport"]
 
 
@@ -62,7 +64,8 @@ class _SharingSession(AIOHTTPSession):
         if not self._verify:
             raise ssl.SSLError("refusing to talk to AWS without verifying certificates")
         self._max_pool_connections = limit
-        connector: aiohttp.TCPConnector = await AIOHTTPSession._create_connector(self, proxy_url)  # noqa: SLF001
+        with as_misconfiguration(f"the certificates to trust (AWS_CA_BUNDLE: {self._verify}) or the proxy"):
+            connector: aiohttp.TCPConnector = await AIOHTTPSession._create_connector(self, proxy_url)  # noqa: SLF001
         return connector
 
     async def _get_session(self, proxy_url: str | None) -> aiohttp.ClientSession:

@@ -214,6 +214,12 @@ async def test_a_session_that_came_broken_is_not_told(length: int, monkeypatch: 
         '{"Version": 1, "SecretAccessKey": "hubs-own-secret-QmFzZTY0"}',
         '{"Version": 1, "AccessKeyId": "A", "SecretAccessKey": "S", "SessionToken": "T", '
         '"Expiration": "hubs-own-secret-QmFzZTY0"}',
+        '["hubs-own-secret-QmFzZTY0"]',
+        '{"Version": 1, "AccessKeyId": 5, "SecretAccessKey": "hubs-own-secret-QmFzZTY0"}',
+        '{"Version": 1, "AccessKeyId": "A", "SecretAccessKey": "hubs-own-secret-QmFzZTY0\\n"}',
+        '{"Version": 1, "AccessKeyId": "A", "SecretAccessKey": "hubs-own-secret-QmFzZTY0", '
+        '"Expiration": "2009-01-01T00:00:00Z"}',
+        '{"Version": 1, "AccessKeyId": "A", "SecretAccessKey": "hubs-own-secret-QmFzZTY0", "Expiration": 5}',
         None,
     ],
 )
