@@ -97,6 +97,9 @@ class ServersQuery:
         accounts = (asked.account,) if asked.account else tuple(ground.directory.targets)
         places = [Place(account_id, asked.region) for account_id in sorted(accounts)]
         told = {place: word for place in places if (word := self._told(ground.view, place, self._now())) is not None}
+        if len(told) < len(places):
+            # Beside an answer, an account that is refused is one that is lacking: it is asked, and named as such.
+            told = {place: word for place, word in told.items() if word.settles_count}
         reading = await self._grounds.read(ground, tuple(place for place in places if place not in told), deadline)
         _refuse(told, reading)
         return answer_of("get_drs_source_servers", _body(asked.region, reading), reading)

@@ -139,6 +139,28 @@ async def test_one_account_that_is_refused_does_not_hide_the_others(desk: Desk, 
     assert [error["code"] for error in body["errors"]] == ["AccessDeniedException"]
 
 
+@pytest.mark.parametrize("still_refused", [True, False])
+async def test_one_account_that_was_refused_at_the_last_look_is_not_left_out_in_silence(
+    desk: Desk, estate: Estate, *, still_refused: bool
+) -> None:
+    place = {"account_id": estate.names.b, "region": "us-west-2"}
+    if still_refused:
+        estate.faults(deny=[place])
+    estate.table("DRS_REGION_STATUS_TABLE").update_item(
+        Key={"region": "us-west-2"},
+        UpdateExpression="SET accounts.#b.#s = :denied",
+        ExpressionAttributeNames={"#b": estate.names.b, "#s": "status"},
+        ExpressionAttributeValues={":denied": "IAM_PERMISSION_DENIED"},
+    )
+    desk.age(estate.names.b, "us-west-2", 1000)
+    body = (await desk.servers(region="us-west-2")).body
+    assert (body["serverCount"], body["complete"]) == (8, not still_refused)
+    assert [(error["accountId"], error["code"]) for error in body["errors"]] == [
+        (estate.names.b, "AccessDeniedException")
+    ] * still_refused
+    assert (await refused(desk, region="us-west-2", accountId=estate.names.b)).code == "REGION_ACCESS_DENIED"
+
+
 async def test_what_does_not_fit_is_said(desk: Desk, estate: Estate) -> None:
     tags = {f"tag-{number:02d}": "\\" * 256 for number in range(40)}
     estate.add(
