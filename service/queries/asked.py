@@ -8,11 +8,20 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
 from service.errors import RefusalError
-from service.queries.filters import NO_FILTERS, Filters, invalid, parse_filters
+from service.queries.filters import MOST_TEXT, NO_FILTERS, Filters, invalid, is_whole, parse_filters
 from service.queries.paging import Cursor, digest_of, read_token
 from service.settings import Settings
 
-__all__ = ["InventoryAsked", "ScopesAsked", "ServersAsked", "account_asked", "missing", "region_asked", "text_asked"]
+__all__ = [
+    "InventoryAsked",
+    "ScopesAsked",
+    "ServersAsked",
+    "account_asked",
+    "missing",
+    "region_asked",
+    "text_asked",
+    "text_required",
+]
 
 _ACCOUNT_ID: Final = re.compile(r"[0-9]{12}")
 _MOST_SERVERS: Final = 1000
@@ -31,16 +40,18 @@ def text_asked(given: Parameters, name: str) -> str:
     value = given.get(name)
     if value is None:
         return ""
-    if not isinstance(value, str):
+    if not isinstance(value, str) or not is_whole(value):
         raise invalid(name, value, "a text")
     return value.strip()
 
 
 def text_required(given: Parameters, name: str) -> str:
-    """Give a parameter that must be there. Raises RefusalError when it is missing or no text."""
+    """Give a parameter that must be there. Raises RefusalError when it is missing, no text, or longer than any name."""
     value = text_asked(given, name)
     if not value:
         raise missing(name)
+    if len(value) > MOST_TEXT:
+        raise invalid(name, value, f"at most {MOST_TEXT} characters")
     return value
 
 

@@ -11,10 +11,11 @@ import orjson
 
 from service.errors import RefusalError
 
-__all__ = ["NO_FILTERS", "Filters", "invalid", "parse_filters"]
+__all__ = ["MOST_TEXT", "NO_FILTERS", "Filters", "invalid", "is_whole", "parse_filters"]
 
 _ACCOUNT_ID: Final = re.compile(r"[0-9]{12}")
-_MOST_TEXT: Final = 256
+MOST_TEXT: Final = 256
+"""Characters of a name; no host name, id or ARN has more."""
 _LARGEST: Final = 2**63 - 1  # what JSON writers take
 _KNOWN: Final = ("hostname", "replicationState", "stagingAccountId", "sourceAccountId", "minCpuCores", "minRamBytes")
 
@@ -67,6 +68,11 @@ def invalid(parameter: str, value: object, expected: str) -> RefusalError:
     return RefusalError("INVALID_PARAMETER", text, details=details)
 
 
+def is_whole(text: str) -> bool:
+    """Tell whether a text has no half of a surrogate pair, which no table takes and no answer can hold."""
+    return text.encode(errors="replace").decode() == text
+
+
 def _printable(value: object) -> str:
     return str(value)[:80].encode("utf-8", "replace").decode()
 
@@ -110,8 +116,8 @@ def _text(members: Mapping[str, Any], name: str) -> str:
     value = members.get(name)
     if value is None:
         return ""
-    if not isinstance(value, str) or len(value) > _MOST_TEXT or _printable(value) != value[:80]:
-        raise invalid(f"filters.{name}", value, f"a text of at most {_MOST_TEXT} characters")
+    if not isinstance(value, str) or len(value) > MOST_TEXT or not is_whole(value):
+        raise invalid(f"filters.{name}", value, f"a text of at most {MOST_TEXT} characters")
     return value
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.errors import RefusalError
-from service.queries.asked import InventoryAsked, ScopesAsked
+from service.queries.asked import InventoryAsked, ScopesAsked, text_required
 from service.queries.filters import Filters, parse_filters
 from service.settings import Settings
 
@@ -145,3 +145,19 @@ def test_both_names_of_the_source_account_must_hold() -> None:
     filters = f'{{"sourceAccountId":"{B}"}}'
     assert InventoryAsked.parse({"sourceAccountId": B, "filters": filters}, SETTINGS).lets_through(server)
     assert not InventoryAsked.parse({"sourceAccountId": A, "filters": filters}, SETTINGS).lets_through(server)
+
+
+@pytest.mark.parametrize("name", ["hostname", "replicationState"])
+def test_half_a_surrogate_pair_anywhere_in_a_filter_is_refused(name: str) -> None:
+    given = {"filters": {name: "a" * 100 + "\ud800"}, "nextToken": "x"}
+    with pytest.raises(RefusalError, match=name):
+        InventoryAsked.parse(given, SETTINGS)
+
+
+@pytest.mark.parametrize("value", ["x" * 257, "app-\ud800"])
+def test_what_can_be_no_name_is_not_looked_up(value: str) -> None:
+    """DynamoDB refuses keys above 2048 bytes, and the table is read from end to end for a name it does not know."""
+    with pytest.raises(RefusalError) as caught:
+        text_required({"id": value}, "id")
+    assert caught.value.code == "INVALID_PARAMETER"
+    assert len(str(caught.value)) < 200
