@@ -6,6 +6,7 @@ opened or asked of AWS.
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -25,6 +26,10 @@ A = TypeVar("A")
 _log: Final = logging.getLogger(__name__)
 _MOST_BODY_BYTES: Final = 1_000_000  # the largest body that means anything here is a few KB
 _MOST_ANSWER_BYTES: Final = 6_200_000  # Lambda refuses 6,291,556; the envelope needs room
+_MOST_PROBLEMS: Final = 20
+_MOST_NAME: Final = 200  # characters of a member's name that is wrong
+_MOST_REASON: Final = 1000  # characters in the log
+_FAILED: Final = "INTERNAL_ERROR"
 _BODY_METHODS: Final = frozenset({"POST", "PUT", "PATCH"})
 
 
@@ -84,7 +89,7 @@ class Front(Generic[A]):
         operations: by name.
         routes: of the API.
         malformed_code: error code for an `operation` that is empty or no text; the two functions differ in it.
-        failed_code: error code for what nobody expected.
+        failed_code: error code for what nobody expected, of a direct call; the two functions differ in it as well.
         members_in: where a direct event carries the members: `body` or `queryParams`.
     """
 
@@ -118,7 +123,17 @@ class Front(Generic[A]):
 
     def direct(self, event: Mapping[str, Any], *, budget_s: float | None = None) -> dict[str, Any]:
         """Answer a direct invocation with the body alone."""
-        name = event.get("operation")
+        malformed = self._malformed(event)
+        if malformed is not None:
+            return dict(_sendable(Reply(malformed)).body)
+        members = event.get(self._members_in)
+        beside = {} if self._members_in == "body" else _beside(event, self._members_in)
+        asked = Asked({**beside, **(members or {})}, budget_s, has_body=members is not None)
+        return dict(self.perform(event["operation"], asked, failed_code=self._failed_code).body)
+
+    def _malformed(self, event: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Give the error body for a direct invocation that asks for nothing there is."""
+        name, members = event.get("operation"), event.get(self._members_in)
         if not isinstance(name, str) or not name:
             return error_body(self._malformed_code, "operation must be a non-empty string")
         if name not in self._operations:
@@ -126,13 +141,10 @@ class Front(Generic[A]):
             return error_body(
                 "INVALID_OPERATION", f"unknown operation; known here: {known}", details={"operation": name[:100]}
             )
-        members = event.get(self._members_in)
         if members is not None and not isinstance(members, Mapping):
             message = f"{self._members_in} must be an object"
             return error_body("INVALID_PARAMETER", message, details={"parameter": self._members_in})
-        beside = {} if self._members_in == "body" else _beside(event, self._members_in)
-        asked = Asked({**beside, **(members or {})}, budget_s, has_body=members is not None)
-        return dict(self.perform(name, asked).body)
+        return None
 
     def api(self, event: Mapping[str, Any], *, budget_s: float | None = None) -> dict[str, Any]:
         """Answer an event of API Gateway's proxy integration with its envelope."""
@@ -155,34 +167,36 @@ class Front(Generic[A]):
         given = {**(query if isinstance(query, Mapping) else {}), **(body or {}), **found}
         return self.perform(route.operation, Asked(given, budget_s, has_body=body is not None))
 
-    def perform(self, name: str, asked: Asked) -> Reply:
-        """Carry out an operation; every error becomes a reply."""
+    def perform(self, name: str, asked: Asked, *, failed_code: str = _FAILED) -> Reply:
+        """Carry out an operation; every error becomes a reply.
+
+        Args:
+            name: of the operation.
+            asked: what was sent.
+            failed_code: error code for what nobody expected; in an envelope it is the same for both functions.
+        """
         operation = self._operations[name]
         try:
             operation.check(asked)
-            return _that_fits(self._run(lambda app: operation.work(app, asked)))
+            return _sendable(self._run(lambda app: operation.work(app, asked)))
         except DrsSyncError as error:
-            return self._expected(operation, error)
+            return _noted(name, self._expected(operation, error, failed_code), error)
         except ValidationError as error:
-            problems = [
-                {"parameter": ".".join(map(str, each["loc"])), "problem": each["msg"]} for each in error.errors()
-            ]
-            message = "the body does not fit the operation"
-            return Reply(error_body("INVALID_PARAMETER", message, details={"problems": problems}), 400)
+            return _noted(name, _unfit(error), error)
         except Exception:  # noqa: BLE001 - the edge of the process: logged with its trace, answered without
             _log.exception("operation failed", extra={"operation": name})
-            # The two functions always differed in where they name the operation.
-            more = {"details": {"operation": name}} if self._failed_code == "INTERNAL_ERROR" else {"operation": name}
-            return Reply(error_body(self._failed_code, f"{name} failed; see the log", **more), 500)
+            # The two codes always differed in where the operation is named.
+            more = {"details": {"operation": name}} if failed_code == _FAILED else {"operation": name}
+            return Reply(error_body(failed_code, f"{name} failed; see the log", **more), 500)
 
-    def _expected(self, operation: Operation[A], error: DrsSyncError) -> Reply:
+    def _expected(self, operation: Operation[A], error: DrsSyncError, failed_code: str) -> Reply:
         if isinstance(error, RefusalError):
             return self._refused(operation, error)
         if isinstance(error, UnknownPlaceError):
             return Reply(error_body("INVALID_PARAMETER", str(error)), 400)
         if isinstance(error, AwsError):
             return Reply({"error": str(error)} if operation.bare_errors else aws_error_body(error), 500)
-        code = "CONFIGURATION_ERROR" if isinstance(error, ConfigurationError) else self._failed_code
+        code = "CONFIGURATION_ERROR" if isinstance(error, ConfigurationError) else failed_code
         return Reply(error_body(code, str(error)), 500)
 
     def _refused(self, operation: Operation[A], refusal: RefusalError) -> Reply:
@@ -190,12 +204,35 @@ class Front(Generic[A]):
         return Reply(body, refusal.status)
 
 
-def _that_fits(reply: Reply) -> Reply:
-    """Give an answer, or in its place what to do when Lambda would refuse to carry it."""
-    written = orjson.dumps(reply.body)
+def _noted(name: str, reply: Reply, error: Exception) -> Reply:
+    """Log that an operation was not carried out. Who is asked by a schedule has no caller to tell, so the log must."""
+    level = logging.INFO if reply.status < 500 else logging.WARNING  # noqa: PLR2004 - server faults
+    # The reason stands in the message: where settings cannot be read no log of ours is set up, and others show no more.
+    reason = str(error)[:_MOST_REASON] if isinstance(error, DrsSyncError) else reply.body["message"]
+    _log.log(level, "operation not carried out: %s", reason, extra={"operation": name, "code": reply.body["error"]})
+    return _sendable(reply)
+
+
+def _unfit(error: ValidationError) -> Reply:
+    problems = [
+        {"parameter": ".".join(map(str, each["loc"]))[:_MOST_NAME], "problem": each["msg"]}
+        for each in error.errors(include_input=False)[:_MOST_PROBLEMS]
+    ]
+    message = "the body does not fit the operation"
+    return Reply(error_body("INVALID_PARAMETER", message, details={"problems": problems}), 400)
+
+
+def _sendable(reply: Reply) -> Reply:
+    """Give an answer that Lambda carries: of text that UTF-8 can hold, and in place of too much of it what to do."""
+    body = reply.body
+    try:
+        written = orjson.dumps(body)
+    except TypeError:  # half a surrogate pair, which a caller's JSON may hold, and which ends the process of a function
+        written = json.dumps(body, ensure_ascii=False).encode(errors="replace")
+        body = json.loads(written)
     size = len(written) + written.count(b'"') + written.count(b"\\")  # in an envelope it is text inside JSON
     if size <= _MOST_ANSWER_BYTES:
-        return reply
+        return Reply(body, reply.status)
     message = (
         f"the answer is {size} bytes long, Lambda carries {_MOST_ANSWER_BYTES}; ask for less: an account, a region"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
@@ -11,9 +12,9 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
-from service.errors import AwsError, ConfigurationError, RefusalError
+from service.errors import AwsError, ConfigurationError, OutOfTimeError, RefusalError
 from service.handlers.front import Asked, Front, Operation, Reply, Route
 from service.models import Call
 
@@ -225,3 +226,65 @@ def test_what_stands_beside_the_operation_is_a_member_where_parameters_have_a_pl
     assert made.direct({"operation": "x", "targetAccountId": "1"}) == {"targetAccountId": "1"}
     assert made.direct({"operation": "x", "queryParams": {"targetAccountId": "2"}}) == {"targetAccountId": "2"}
     assert made.direct({"operation": "x", "queryParams": []})["error"] == "INVALID_PARAMETER"
+
+
+def test_half_a_surrogate_pair_leaves_no_answer_that_cannot_be_sent() -> None:
+    for told in (
+        answer({"operation": "\ud800"}),
+        answer({"operation": "echo", "body": {"\ud800": ["\udfff", 2**70]}}),
+        answer({"operation": "echo"}, raising(RefusalError("SERVER_NOT_FOUND", "no \ud800", details={"v": "\ud800"}))),
+    ):
+        json.dumps(told, ensure_ascii=False).encode()  # as Lambda's runtime does
+
+
+def test_an_error_that_lists_too_much_says_so() -> None:
+    refusal = RefusalError("AMBIGUOUS_ID", "several", status=409, details={"candidates": ["x" * 1000] * 10_000})
+    assert answer({"operation": "echo"}, raising(refusal))["error"] == "RESPONSE_TOO_LARGE"
+    assert call("DELETE", "/things/7/parts/8", work=raising(refusal))[0] == 413
+
+
+def test_a_body_that_is_wrong_in_a_thousand_ways_gets_a_short_answer() -> None:
+    class Strict(BaseModel):
+        model_config = ConfigDict(extra="forbid")
+
+    async def strict(_: None, asked: Asked) -> Reply:
+        return Reply(Strict.model_validate(asked.members).model_dump())
+
+    told = answer({"operation": "echo", "body": {f"{number}{'x' * 10_000}": 1 for number in range(1000)}}, strict)
+    assert told["error"] == "INVALID_PARAMETER"
+    assert len(orjson.dumps(told)) < 10_000
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ConfigurationError("set X"), "CONFIGURATION_ERROR"),
+        (DENIED, "DRS_ERROR"),
+        (OutOfTimeError("too late"), "OPERATION_FAILED"),
+        (RefusalError("INTERNAL_ERROR", "no account could be synced", status=500), "INTERNAL_ERROR"),
+    ],
+)
+def test_what_could_not_be_done_is_logged_for_whom_no_caller_hears(
+    error: Exception, code: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A schedule throws the answer away."""
+    assert answer({"operation": "echo"}, raising(error))["error"] == code
+    (record,) = caplog.records
+    assert (record.levelno, record.exc_info) == (logging.WARNING, None)
+    assert str(error) in record.getMessage()
+    assert {"operation": "echo", "code": code}.items() <= vars(record).items()
+
+
+def test_a_wrong_request_is_no_trouble_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "service"):
+        answer({"operation": "echo"}, raising(RefusalError("MISSING_FIELD", "x is required")))
+    assert [record.levelno for record in caplog.records] == [logging.INFO]
+
+
+@pytest.mark.parametrize("failed_code", ["OPERATION_FAILED", "INTERNAL_ERROR"])
+@pytest.mark.parametrize("bug", [KeyError("x"), OutOfTimeError("too late")])
+def test_behind_the_gateway_both_functions_fail_with_the_same_code(failed_code: str, bug: Exception) -> None:
+    made = front(raising(bug), failed_code)
+    told = made.api({"requestContext": {}, "httpMethod": "POST", "path": "/things/7/parts"})
+    body = orjson.loads(told["body"])
+    assert (told["statusCode"], body["error"], body["retryable"]) == (500, "INTERNAL_ERROR", True)
