@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
@@ -28,6 +29,7 @@ __all__ = [
     "update_tag_sync_settings",
 ]
 
+_log: Final = logging.getLogger(__name__)
 _DEFAULT_HOURS: Final = 4
 _MOST_HOURS: Final = 24
 _RATE: Final = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
@@ -228,7 +230,7 @@ def check_settings(asked: Asked) -> None:
     Raises:
         RefusalError: `enabled` is missing or no boolean, or `intervalHours` is no whole number from 1 to 24.
     """
-    if "enabled" not in asked.members:
+    if asked.members.get("enabled") is None:
         raise RefusalError("MISSING_PARAMETER", "enabled is required", details={"parameter": "enabled"})
     _expect("enabled", asked.members["enabled"], bool, "boolean")
     hours = asked.members.get("intervalHours")
@@ -256,15 +258,16 @@ async def update_tag_sync_settings(app: App, asked: Asked) -> Reply:
         hours = asked.members.get("intervalHours") or _DEFAULT_HOURS
         message = f"The rule {rule.name} does not exist; the tag sync is off"
         return Reply({"message": message, "enabled": False, "intervalHours": hours})
-    hours = asked.members.get("intervalHours") or interval_hours(str(found.get("ScheduleExpression", "")))
-    expression = _expression(hours)
+    given, present = asked.members.get("intervalHours"), str(found.get("ScheduleExpression", ""))
+    # Without an interval the schedule stays, as an operator may have set one that no number of hours tells.
+    expression = _expression(given or _DEFAULT_HOURS) if given or not present else present
     await rule.write(found, expression=expression, enabled=enabled)
     triggered = await _trigger(app) if enabled else None
     return Reply(
         {
-            "message": f"The tag sync is {'on' if enabled else 'off'}, every {hours} h",
+            "message": f"The tag sync is {'on' if enabled else 'off'}: {expression}",
             "enabled": enabled,
-            "intervalHours": hours,
+            "intervalHours": given or interval_hours(present),
             "scheduleExpression": expression,
             "ruleName": rule.name,
             "lastModified": app.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -275,9 +278,13 @@ async def update_tag_sync_settings(app: App, asked: Asked) -> Reply:
 
 
 async def _trigger(app: App) -> dict[str, str] | None:
-    """Start one sync in the background; None where this is no function, or one is running."""
+    """Start one sync in the background; None where this is no function, one is running, or it cannot be started now."""
     own_name = app.settings.aws_lambda_function_name
     if not own_name:
         return None
-    reply = await _start(app, TagSyncBody.model_validate({"_sync_source": "settings_update"}), own_name)
+    try:
+        reply = await _start(app, TagSyncBody.model_validate({"_sync_source": "settings_update"}), own_name)
+    except AwsError as error:  # the settings are changed all the same, and the schedule will start the next one
+        _log.warning("tag sync not started", extra={"code": error.code, "reason": str(error)})
+        return None
     return {"message": str(reply.body["message"])} if reply.body["status"] == "STARTED" else None

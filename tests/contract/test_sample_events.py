@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
+import boto3
 import pytest
 
 from service.handlers import data_management, query
@@ -268,6 +269,7 @@ def test_16_add_and_remove(platform: Platform) -> None:
             {"error": "INVALID_PARAMETER", "details": {"parameter": "enabled", "value": "x", "expected": "boolean"}},
         ),
         ({}, {"error": "MISSING_PARAMETER", "details": {"parameter": "enabled"}}),
+        ({"enabled": None}, {"error": "MISSING_PARAMETER", "details": {"parameter": "enabled"}}),
         ({"enabled": True, "intervalHours": 25}, {}),
         ({"enabled": True, "intervalHours": 0}, {}),
         ({"enabled": True, "intervalHours": True}, {"error": "INVALID_PARAMETER"}),
@@ -303,6 +305,32 @@ def test_17_settings_are_read_and_written(platform: Platform) -> None:
     assert (body["enabled"], body["intervalHours"], body["syncTriggered"]) == (True, 6, True)
     (invocation,) = platform.sandbox.invocations()
     assert invocation.payload["body"]["_sync_source"] == "settings_update"
+
+
+@pytest.mark.parametrize("expression", ["rate(30 minutes)", "cron(0 3 * * ? *)", "rate(2 days)"])
+def test_17_a_schedule_stays_when_no_interval_is_given(platform: Platform, expression: str) -> None:
+    events = boto3.client("events", region_name="us-east-1", endpoint_url=platform.sandbox.endpoint_url)
+    name = enveloped(manage(route("GET", "/config/tag-sync")))[1]["ruleName"]
+    events.put_rule(Name=name, ScheduleExpression=expression)
+    for enabled in (False, True):
+        status, body = enveloped(manage(route("PUT", "/config/tag-sync", {"enabled": enabled})))
+        assert (status, body["enabled"], body["scheduleExpression"]) == (200, enabled, expression)
+        told = enveloped(manage(route("GET", "/config/tag-sync")))[1]
+        assert (told["enabled"], told["scheduleExpression"]) == (enabled, expression)
+        assert told["intervalHours"] == body["intervalHours"]
+
+
+def test_17_settings_that_are_changed_are_told_so_although_no_sync_could_be_started(platform: Platform) -> None:
+    platform.set(AWS_LAMBDA_FUNCTION_NAME="no-such-function")
+    status, body = enveloped(manage(route("PUT", "/config/tag-sync", {"enabled": True, "intervalHours": 3})))
+    assert (status, body["scheduleExpression"], body["syncTriggered"], body["syncResult"]) == (
+        200,
+        "rate(3 hours)",
+        False,
+        None,
+    )
+    platform.set(AWS_LAMBDA_FUNCTION_NAME="")
+    assert enveloped(manage(route("POST", "/drs/tag-sync", {})))[0] == 200  # no lock is left
 
 
 def test_17_a_rule_that_is_missing(platform: Platform) -> None:
