@@ -175,7 +175,7 @@ async def handle_sync_single_account(app: App, asked: Asked) -> Reply:
     """Bring one target account up to date: its staging accounts, and what they have to extend."""
     target = account_asked(asked, "targetAccountId", missing="INVALID_FORMAT")
     before = await _record(app, target)
-    budget_s = min(asked.budget_s or _GATEWAY_S, _GATEWAY_S)
+    budget_s = _GATEWAY_S if asked.budget_s is None else min(asked.budget_s, _GATEWAY_S)
     report = await app.sync_staging(Request(accounts=(target,), budget_s=budget_s))
     after = await _record(app, target)
     known = {record.get("accountId") for record in before}

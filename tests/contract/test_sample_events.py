@@ -141,6 +141,18 @@ def test_5_single_account_sync(platform: Platform, name: str) -> None:
     assert (status, body["success"], body["serversExtended"]) == (200, True, 0)
 
 
+def test_5_a_process_that_is_about_to_end_begins_nothing(platform: Platform) -> None:
+    class Late:
+        def get_remaining_time_in_millis(self) -> int:
+            return 3000
+
+    event = {"operation": "sync_extended_source_servers", "body": {"targetAccountId": platform.names.a}}
+    answer = data_management.lambda_handler(event, Late())
+    assert (answer["success"], answer["status"], answer["serversExtended"]) == (False, "failed", 0)
+    assert {error["code"] for error in answer["errors"]} == {"DeadlineExceeded"}
+    assert platform.calls()["drs", "CreateExtendedSourceServer"] == 0
+
+
 def test_6_single_account_sync_without_an_account(platform: Platform) -> None:
     answer = manage({"operation": "sync_extended_source_servers", "body": {}})
     assert answer["error"] == "INVALID_FORMAT"
