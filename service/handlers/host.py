@@ -69,6 +69,7 @@ class Host(Generic[A]):
 
     async def _opened(self, settings: Settings) -> A:
         if self._app is None or self._settings != settings:
+            self._app = None  # whatever becomes of the next one, this one is not used any more
             await self._stack.aclose()
             set_up_logging(stream_for(settings.aws_lambda_function_name), settings.log_level)
             self._app = await self._stack.enter_async_context(self._open_app(settings))

@@ -1,0 +1,45 @@
+"""The kept loop of a function's process: what is left of an app after settings that could not be used."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from service.errors import ConfigurationError
+from service.handlers.host import Host
+from service.settings import Settings
+
+
+class App:
+    """Knows whether it is open."""
+
+    is_open = True
+
+
+@asynccontextmanager
+async def open_app(settings: Settings) -> AsyncIterator[App]:
+    if settings.project_name == "unusable":
+        raise ConfigurationError("no")
+    app = App()
+    yield app
+    app.is_open = False
+
+
+async def is_open(app: App) -> bool:
+    return app.is_open
+
+
+def test_an_app_that_was_closed_for_another_is_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    host = Host(open_app)
+    try:
+        monkeypatch.setenv("PROJECT_NAME", "first")
+        assert host.run(is_open)
+        monkeypatch.setenv("PROJECT_NAME", "unusable")
+        with pytest.raises(ConfigurationError):
+            host.run(is_open)
+        monkeypatch.setenv("PROJECT_NAME", "first")
+        assert host.run(is_open)
+    finally:
+        host.close()
