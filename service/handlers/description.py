@@ -95,6 +95,7 @@ _ERROR: Final[Schema] = {
 _ANSWERS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "400": "The request is wrong; the message says how to mend it. Nothing was touched.",
+        "403": "The account's role, or a policy of its organisation, does not let us read DRS there.",
         "404": "What was named is not there.",
         "409": "It conflicts with what is there, or with what is running.",
         "413": "The answer would be larger than Lambda carries: ask for less.",
@@ -143,6 +144,7 @@ def _operation(route: Route, operation: Operation[Any]) -> dict[str, Any]:
                 status: {"description": words, "content": _json({"$ref": "#/components/schemas/Error"})}
                 for status, words in _ANSWERS.items()
                 if (status, route.operation) != ("409", "handle_drs_tag_sync")
+                and (status != "403" or route.operation == "get_drs_source_servers")
             },
         },
     }

@@ -21,6 +21,8 @@ from schemathesis.specs.openapi.checks import (
 
 from service.handlers import data_management, query
 from service.handlers.description import described, page
+from service.models import Place, RegionStatus
+from service.queries.servers import refusal_of
 from tests.support.estate import Estate, Names, new_account_id, two_targets
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
@@ -82,6 +84,13 @@ def test_every_route_is_described_and_no_other() -> None:
     ids = [each["operationId"] for methods in described()["paths"].values() for each in methods.values()]
     assert len(set(ids)) == len(ids)
     assert all(each["summary"].endswith(".") for methods in described()["paths"].values() for each in methods.values())
+
+
+def test_every_refusal_of_a_region_is_described() -> None:
+    place = Place("111122223333", "us-west-2")
+    refusals = [refusal for word in RegionStatus if (refusal := refusal_of(word, place))]
+    told = described()["paths"]["/drs/source-servers"]["get"]["responses"]
+    assert {str(refusal.status) for refusal in refusals} == {"400", "403"} <= set(told)
 
 
 @pytest.mark.parametrize(
