@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -159,11 +159,18 @@ def _classify_unknown(message: str, http_status: int) -> Verdict:
 class AwsError(DrsSyncError):
     """A call to AWS that did not succeed after all tries. Never carries credentials.
 
-    `http_status` is 0 where no answer of the service came back.
+    `http_status` is 0 where no answer of the service came back; `advice` replaces what the code's verdict has.
     """
 
     def __init__(
-        self, code: str, message: str, call: Call, *, http_status: int = 0, retry_after_s: float | None = None
+        self,
+        code: str,
+        message: str,
+        call: Call,
+        *,
+        http_status: int = 0,
+        retry_after_s: float | None = None,
+        advice: str = "",
     ) -> None:
         super().__init__(f"{call.service}:{call.operation} in {call.region}: {code}: {message}")
         self.code = code
@@ -171,7 +178,8 @@ class AwsError(DrsSyncError):
         self.call = call
         self.http_status = http_status
         self.retry_after_s = retry_after_s
-        self.verdict = classify(code, message=message, http_status=http_status)
+        verdict = classify(code, message=message, http_status=http_status)
+        self.verdict = replace(verdict, advice=advice) if advice else verdict
 
     @property
     def trouble(self) -> Trouble:

@@ -34,13 +34,14 @@ _log: Final = logging.getLogger(__name__)
 # One question after the other finds the same places stale until their refresh has come through.
 _ASKED_ENOUGH_S: Final = 60.0
 _MOST_SCOPES: Final = 2000  # per event: 70 bytes each, and Lambda takes 256 KB
+_REFRESH_S: Final = 5.0  # beside QUERY_DEADLINE_SECONDS; together less than the 29 s after which API Gateway has gone
 
 
 class Refresher(Protocol):
     """Has stale places looked at by what may write."""
 
     async def refresh(self, places: Sequence[Place]) -> None:
-        """Ask for it. Raises AwsError when it could not be asked for."""
+        """Ask for it, for at most 2000 places. Raises AwsError when it could not be asked for."""
         ...
 
 
@@ -52,7 +53,7 @@ class _FunctionRefresher:
     function: str
 
     async def refresh(self, places: Sequence[Place]) -> None:
-        scopes = [{"accountId": place.account_id, "region": place.region} for place in places[:_MOST_SCOPES]]
+        scopes = [{"accountId": place.account_id, "region": place.region} for place in places]
         await self.invoker.later(
             self.function, {"operation": "sync_source_server_inventory", "body": {"scopes": scopes}}
         )
@@ -89,14 +90,26 @@ class QueryApp:
             return {"requested": False, "reason": "DATA_MANAGEMENT_FUNCTION_NAME is not set"}
         now = anyio.current_time()
         due = [place for place in places if now - self._asked_at.get(place, float("-inf")) >= _ASKED_ENOUGH_S]
-        if due:
+        asked, later = due[:_MOST_SCOPES], due[_MOST_SCOPES:]  # the next question asks for the rest
+        if asked:
+            why = await self._try_refresh(self.refresher, asked)
+            if why:
+                return {"requested": False, "reason": why}
+            self._asked_at.update(dict.fromkeys(asked, now))
+        return {"requested": True, "scopes": len(places) - len(later)}
+
+    async def _try_refresh(self, refresher: Refresher, places: Sequence[Place]) -> str:
+        """Ask for a refresh; say why it could not be asked for, empty when it was."""
+        code, why = "DeadlineExceeded", "Lambda did not answer in time"
+        with anyio.move_on_after(_REFRESH_S):
             try:
-                await self.refresher.refresh(due)
+                await refresher.refresh(places)
             except AwsError as error:
-                _log.warning("refresh not asked for", extra={"code": error.code, "scopes": len(due)})
-                return {"requested": False, "reason": f"{error.code}: {error.message}"}
-            self._asked_at.update(dict.fromkeys(due, now))
-        return {"requested": True, "scopes": len(places)}
+                code, why = error.code, error.message
+            else:
+                return ""
+        _log.warning("refresh not asked for", extra={"code": code, "scopes": len(places)})
+        return f"{code}: {why}"
 
 
 @asynccontextmanager

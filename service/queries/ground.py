@@ -15,7 +15,7 @@ from service.fanout import fan_out
 from service.models import Call, Now, Place, Trouble
 from service.queries.asked import ScopesAsked
 from service.queries.freshness import StatusView, active_regions, choose_places
-from service.queries.reading import Deadline, Reading
+from service.queries.reading import LATE_ADVICE, Deadline, Reading
 from service.queries.scopes import ScopeReader
 from service.regions.choose import Unreadable
 from service.regions.rows import RegionRow
@@ -113,4 +113,5 @@ def too_late(table: TableReader, operation: str, region: str) -> AwsError:
         "DeadlineExceeded",
         f"the table {table.name} did not answer in time",
         Call("dynamodb", operation, "hub", region),
+        advice=LATE_ADVICE,
     )

@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 import anyio
 
 from service.models import Place, RegionStatus, Trouble, iso
 
-__all__ = ["Deadline", "Reading", "Record", "ScopeRead", "Source"]
+__all__ = ["LATE_ADVICE", "Deadline", "Reading", "Record", "ScopeRead", "Source"]
+
+LATE_ADVICE: Final = "raise QUERY_DEADLINE_SECONDS, or look for a slow region"
 
 Record = Mapping[str, Any]
 """A DescribeSourceServers record."""

@@ -23,13 +23,12 @@ from service.inventory.reading import InventoryReader
 from service.models import Now, Place, RegionStatus, Trouble
 from service.queries.freshness import Standing, StatusView, Trust, judge_items, standing_of
 from service.queries.live import items_of
-from service.queries.reading import Deadline, Reading, Record, ScopeRead, Source
+from service.queries.reading import LATE_ADVICE, Deadline, Reading, Record, ScopeRead, Source
 from service.settings import Settings
 
 __all__ = ["ScopeReader"]
 
 _TABLES_AT_ONCE: Final = 16
-_LATE_ADVICE: Final = "raise QUERY_DEADLINE_SECONDS, or look for a slow region"
 
 
 @dataclass(slots=True)
@@ -175,5 +174,5 @@ def _failed(place: Place, trouble: Trouble) -> ScopeRead:
 
 def _late(who: str, service: str, operation: str) -> Trouble:
     return Trouble(
-        "DeadlineExceeded", f"{who} did not answer in time", RegionStatus.ERROR, service, operation, advice=_LATE_ADVICE
+        "DeadlineExceeded", f"{who} did not answer in time", RegionStatus.ERROR, service, operation, advice=LATE_ADVICE
     )

@@ -10,15 +10,15 @@ import anyio
 
 from service.aws.door import AwsDoor
 from service.aws.dynamodb import Item
-from service.errors import RefusalError
-from service.models import Now
+from service.errors import AwsError, RefusalError
+from service.models import Call, Now
 from service.queries.answer import Answer, answer_of
 from service.queries.asked import account_asked
 from service.queries.extended import extended_items
 from service.queries.freshness import StatusView
 from service.queries.ground import targets_table, too_late
 from service.queries.present import present
-from service.queries.reading import Deadline, Reading
+from service.queries.reading import LATE_ADVICE, Deadline, Reading
 from service.queries.scopes import ScopeReader
 from service.queries.validation import REPLICATING
 from service.regions.status_table import RegionStatusReader
@@ -112,6 +112,13 @@ class StagingQueries:
         deadline = Deadline.start(self._settings.query_deadline_seconds)
         await self._record(target_id, deadline, "TARGET_ACCOUNT_NOT_FOUND")
         survey: Survey | None = None
+        who = None
+        with anyio.CancelScope(deadline=deadline.opening):
+            who = await self._door.identity()
+        if who is None:
+            region = self._door.hub_region
+            call = Call("sts", "GetCallerIdentity", "hub", region)
+            raise AwsError("DeadlineExceeded", "STS did not answer in time", call, advice=LATE_ADVICE)
         with anyio.CancelScope(deadline=deadline.opening):
             survey = await self._surveyor.survey(Request(accounts=(target_id,)), operation=operation, discover=False)
         if survey is None:

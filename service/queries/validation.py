@@ -42,13 +42,13 @@ class StagingValidation:
             RefusalError: a parameter is missing or wrong, a role of another account among them; or AWS could not be
                 asked at all, which says nothing about the account.
         """
-        try:
-            account_id, role, region = await self._parse(given)
-        except RefusalError as error:
-            error.details["valid"] = False
-            raise
         deadline = Deadline.start(self._settings.query_deadline_seconds)
         with anyio.CancelScope(deadline=deadline.drs):
+            try:
+                account_id, role, region = await self._parse(given)
+            except RefusalError as error:
+                error.details["valid"] = False
+                raise
             try:
                 caller = await self._enter(account_id, role)
             except AwsError as error:
@@ -59,7 +59,7 @@ class StagingValidation:
             except AwsError as error:
                 _raise_if_passing(error)
                 return {"valid": False, "roleAccessible": True, "drsInitialized": False, "error": _text(error)}
-        raise _unknown(f"{account_id} did not answer in {region} in time")
+        raise _unknown("STS, or DRS in that account and region, did not answer in time")
 
     async def _parse(self, given: object) -> tuple[str, RoleToAssume, str]:
         if not isinstance(given, Mapping):

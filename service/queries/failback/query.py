@@ -16,7 +16,8 @@ from service.models import Now, iso
 from service.queries.failback.facts import DrsRecord, Facts, Machine, facts_of, group, holds, machine_of, with_live
 from service.queries.failback.render import as_json
 from service.queries.failback.runbook import write_runbook
-from service.queries.ground import targets_table
+from service.queries.ground import targets_table, too_late
+from service.queries.reading import Deadline
 from service.settings import Settings
 
 __all__ = ["FailbackQuery", "pick"]
@@ -36,18 +37,27 @@ class FailbackQuery:
     async def run(self, name: str) -> dict[str, Any]:
         """Answer operation `get_failback_topology`: origin, present state and runbook of one server.
 
+        It answers within QUERY_DEADLINE_SECONDS, as whoever asks over the API is gone after 29 s. A table of an earlier
+        version knows no names, and may take longer to look through: `facts` waits for it.
+
         Raises:
             RefusalError: no server has this name, or several have.
-            AwsError: the inventory could not be read.
+            AwsError: the inventory could not be read, or not in time.
             ConfigurationError: its table is not set.
         """
-        facts = await self.facts(name)
+        deadline = Deadline.start(self._settings.query_deadline_seconds)
+        stored: Facts | None = None
+        with anyio.CancelScope(deadline=deadline.inventory):
+            stored = await self._stored(name)
+        if stored is None:
+            raise too_late(self._table(), "Query", self._door.hub_region)
+        facts = await self._asked(stored, until=deadline.drs)
         return {"id": name, **as_json(facts, write_runbook(facts))}
 
     async def facts(self, name: str) -> Facts:
         """Give what is known of the server with this name, DRS asked where it answers. Raises as `run` does."""
         facts = await self._stored(name)
-        return await self._asked(facts)
+        return await self._asked(facts, until=Deadline.start(self._settings.query_deadline_seconds).at(_SHARE_OF_DRS))
 
     async def estate(self) -> list[Facts]:
         """Give what the table holds of every lineage, sorted; DRS is not asked. Raises AwsError."""
@@ -55,9 +65,11 @@ class FailbackQuery:
         return [facts_of(lineage, items) for lineage, items in sorted(found.items()) if lineage]
 
     def _reader(self) -> LineageReader:
+        return LineageReader(self._table())
+
+    def _table(self) -> TableReader:
         self._settings.require("source_server_inventory_table")
-        name = self._settings.source_server_inventory_table
-        return LineageReader(TableReader(self._door.hub(), name, self._door.hub_region))
+        return TableReader(self._door.hub(), self._settings.source_server_inventory_table, self._door.hub_region)
 
     async def _stored(self, name: str) -> Facts:
         reader = self._reader()
@@ -68,7 +80,7 @@ class FailbackQuery:
         # Tables of earlier versions know no names: then everything is looked through.
         return pick(found or [facts for facts in await self.estate() if holds(facts, name)], name)
 
-    async def _asked(self, facts: Facts) -> Facts:
+    async def _asked(self, facts: Facts, *, until: float) -> Facts:
         """Ask DRS about the records that are known; what cannot be asked stays as it was stored, and is named."""
         notes: list[str] = []
         asked: list[str] = []
@@ -91,7 +103,7 @@ class FailbackQuery:
                 await ask(newer)
 
         if records:
-            with anyio.move_on_after(self._settings.query_deadline_seconds * _SHARE_OF_DRS) as scope:
+            with anyio.CancelScope(deadline=until) as scope:
                 try:
                     access = await self._access()
                 except (AwsError, ConfigurationError) as error:

@@ -1,0 +1,95 @@
+"""What hangs costs a question its time and no more, and the answer names it."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any, Final
+
+import anyio
+import pytest
+
+from service.handlers import query, query_app
+from service.handlers.query_app import QueryApp
+from service.models import Place
+from service.queries.answer import Answer
+from service.settings import Settings
+from tests.support.estate import Estate
+
+EXTERNAL: Final = "drs-orchestration-cross-account"
+
+
+@pytest.fixture
+def silent(estate: Estate) -> Iterator[str]:
+    """Give the address of somebody who takes every call and never answers; questions may take six seconds."""
+    estate.set(QUERY_DEADLINE_SECONDS="6", READ_TIMEOUT_SECONDS="8")
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        query.host.close()
+
+
+def ask(operation: str, **parameters: str) -> dict[str, Any]:
+    return query.lambda_handler({"operation": operation, "queryParams": parameters}, None)
+
+
+def test_a_table_that_hangs_ends_the_search_for_a_server(silent: str, estate: Estate) -> None:
+    estate.set(AWS_ENDPOINT_URL_DYNAMODB=silent)
+    told = ask("get_failback_topology", id="app-web-01")
+    assert (told["error"], told["details"]["code"]) == ("DYNAMODB_ERROR", "DeadlineExceeded")
+    assert estate.sandbox.environment()["SOURCE_SERVER_INVENTORY_TABLE"] in told["message"]
+    assert "QUERY_DEADLINE_SECONDS" in told["details"]["advice"]
+
+
+def test_sts_that_hangs_is_named(silent: str, estate: Estate) -> None:
+    estate.set(AWS_ENDPOINT_URL_STS=silent)
+    asked = {"accountId": estate.names.a, "externalId": EXTERNAL, "region": "us-west-2"}
+    told = ask("validate_staging_account", **asked)
+    assert (told["error"], told["details"]["valid"]) == ("INTERNAL_ERROR", False)
+    assert "in time" in told["message"]
+    ask(
+        "get_staging_accounts", targetAccountId=estate.names.a
+    )  # builds what asks the tables, however slow this machine
+    told = ask("discover_staging_accounts", targetAccountId=estate.names.a)
+    assert told["error"].startswith("sts:GetCallerIdentity")
+
+
+class Refresher:
+    """Notes what it is asked for, or hangs."""
+
+    def __init__(self, *, hangs: bool = False) -> None:
+        self.hangs = hangs
+        self.asked: list[tuple[Place, ...]] = []
+
+    async def refresh(self, places: Any) -> None:
+        if self.hangs:
+            await anyio.sleep_forever()
+        self.asked.append(tuple(places))
+
+
+def app_with(refresher: Refresher) -> QueryApp:
+    nothing: Any = SimpleNamespace()
+    return QueryApp(Settings(), *(nothing,) * 7, refresher)
+
+
+PLACES: Final = tuple(Place(f"{number:012d}", "us-west-2") for number in range(3000))
+
+
+async def test_a_refresh_that_hangs_does_not_keep_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(query_app, "_REFRESH_S", 0.05)
+    refresher = Refresher(hangs=True)
+    app = app_with(refresher)
+    body = await app.told("x", Answer({"count": 1}, PLACES[:1], {}))
+    assert (body["count"], body["refresh"]["requested"]) == (1, False)
+    assert body["refresh"]["reason"].startswith("DeadlineExceeded")
+    refresher.hangs = False
+    assert (await app.told("x", Answer({}, PLACES[:1], {})))["refresh"] == {"requested": True, "scopes": 1}
+    assert refresher.asked == [PLACES[:1]]
+
+
+async def test_of_more_places_than_an_event_holds_the_rest_is_asked_for_by_the_next_question() -> None:
+    refresher = Refresher()
+    app = app_with(refresher)
+    told = [(await app.told("x", Answer({}, PLACES, {})))["refresh"]["scopes"] for _ in range(3)]
+    assert told == [2000, 3000, 3000]
+    assert refresher.asked == [PLACES[:2000], PLACES[2000:]]
