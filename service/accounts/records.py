@@ -12,18 +12,22 @@ from service.errors import ConfigurationError
 __all__ = [
     "DEFAULT_EXTERNAL_ID",
     "DEFAULT_ROLE_NAME",
+    "EXTERNAL_ID_FORM",
     "Account",
     "Directory",
     "RoleRef",
+    "is_external_id",
     "parse_account",
     "staging_records",
 ]
 
 DEFAULT_ROLE_NAME: Final = "DRSOrchestrationRole"
 DEFAULT_EXTERNAL_ID: Final = "drs-orchestration-cross-account"
+EXTERNAL_ID_FORM: Final = "2 to 1224 characters of A-Z a-z 0-9 and +=,.@:/-_"
 _ACCOUNT_ID: Final = re.compile(r"[0-9]{12}")
 _ROLE_ARN: Final = re.compile(r"arn:[a-z0-9-]+:iam::(?P<account>[0-9]{12}):role/(?P<name>[\w+=,.@/-]{1,512})")
 _ROLE_NAME: Final = re.compile(r"[\w+=,.@/-]{1,512}")
+_EXTERNAL_ID: Final = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)  # what STS accepts; the shortest it takes is two
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,8 @@ class RoleRef:
         """Give the ARN of the role.
 
         Raises:
-            ConfigurationError: the record names a role that is none, or one of another account.
+            ConfigurationError: the record names a role that is none, or one of another account, or an external id that
+                no role can ask for: the SDK refuses to send it, as it refuses what a bug makes.
         """
         arn = self.arn or f"arn:{partition}:iam::{account_id}:role/{self.name}"
         match = _ROLE_ARN.fullmatch(arn)
@@ -49,6 +54,10 @@ class RoleRef:
         if match["account"] != account_id:
             raise ConfigurationError(
                 f"the role ARN {arn!r} in the record of account {account_id} belongs to account {match['account']}"
+            )
+        if not is_external_id(self.external_id):
+            raise ConfigurationError(
+                f"the external id of account {account_id} is {self.external_id[:80]!r}: {EXTERNAL_ID_FORM} needed"
             )
         return arn
 
@@ -94,6 +103,11 @@ def parse_account(item: Mapping[str, Any]) -> Account:
         ),
         is_hub=bool(item.get("isCurrentAccount", item.get("IsCurrentAccount"))),
     )
+
+
+def is_external_id(value: object) -> bool:
+    """Tell whether STS would take it for an external id."""
+    return isinstance(value, str) and _EXTERNAL_ID.fullmatch(value) is not None
 
 
 def staging_records(item: Mapping[str, Any], attribute: str = "stagingAccounts") -> list[dict[str, Any]]:

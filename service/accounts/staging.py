@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from service.accounts.records import DEFAULT_EXTERNAL_ID, DEFAULT_ROLE_NAME
+from service.accounts.records import DEFAULT_EXTERNAL_ID, DEFAULT_ROLE_NAME, EXTERNAL_ID_FORM, is_external_id
 from service.errors import RefusalError
 from service.models import iso
 
@@ -18,7 +18,6 @@ StagingChange = Callable[[Records, Records], tuple[Records, Records]]
 """Takes the staging accounts and those an operator removed; gives both as they shall be."""
 
 _ACCOUNT_ID: Final = re.compile(r"[0-9]{12}")
-_EXTERNAL_ID: Final = re.compile(r"[\w+=,.@:/-]{2,1224}")  # what STS accepts; the shortest it takes is two
 _MOST_STAGING_ACCOUNTS: Final = 100  # DRS trusts at most 100 accounts
 
 
@@ -35,8 +34,8 @@ def staging_record(given: Mapping[str, Any], *, partition: str, now: datetime, a
     if not isinstance(name, str) or not name.strip() or len(name) > 256:  # noqa: PLR2004 - a name, not a text
         raise _wrong("accountName", name, "a name of 1 to 256 characters")
     external_id = given.get("externalId")
-    if not isinstance(external_id, str) or not _EXTERNAL_ID.fullmatch(external_id):
-        raise _wrong("externalId", external_id, "2 to 1224 characters of A-Z a-z 0-9 and +=,.@:/-_")
+    if not is_external_id(external_id):
+        raise _wrong("externalId", external_id, EXTERNAL_ID_FORM)
     role_arn = given.get("roleArn") or f"arn:{partition}:iam::{account_id}:role/{DEFAULT_ROLE_NAME}"
     expected = re.compile(rf"arn:[a-z0-9-]+:iam::{account_id}:role/[\w+=,.@/-]{{1,512}}")
     if not isinstance(role_arn, str) or not expected.fullmatch(role_arn):

@@ -139,7 +139,7 @@ def judge_role(error: AwsError, place: Place, *, role: RoleRef, hub: str) -> Fin
     who, text, status = place.account_id, f"{error.code}: {error.message}", error.verdict.status
     arn = role.arn or f"the role {role.name}"
     if error.code == "InvalidAccountRecord":
-        cure = f"correct roleArn in the record of {who}: it must be a role of that account"
+        cure = f"correct roleArn or externalId in the record of {who}: a role of that account, and what it asks for"
         return Finding("role", Level.FAILED, error.message, cure, who)
     if status is RegionStatus.SCP_DENIED:
         cure = f"have the organisation's service control policies allow sts:AssumeRole on {arn}"

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, Final
 
 import anyio
 
-from service.accounts.records import RoleRef
+from service.accounts.records import EXTERNAL_ID_FORM, RoleRef, is_external_id
 from service.aws.door import AwsDoor, Caller, RoleToAssume
 from service.aws.drs import DrsReader
 from service.errors import AwsError, ConfigurationError, RefusalError
@@ -21,8 +20,6 @@ __all__ = ["REPLICATING", "StagingValidation"]
 
 REPLICATING: Final = frozenset({"CONTINUOUS", "INITIAL_SYNC", "RESCAN", "INITIATING", "CREATING_SNAPSHOT", "BACKLOG"})
 """States that count against the 300 servers which an account may replicate per region."""
-
-_EXTERNAL_ID: Final = re.compile(r"[\w+=,.@:/-]{2,1224}")  # what STS accepts
 
 
 class StagingValidation:
@@ -68,8 +65,8 @@ class StagingValidation:
         external_id = text_asked(given, "externalId")
         if not external_id:
             raise missing("externalId")
-        if not _EXTERNAL_ID.fullmatch(external_id):
-            raise invalid("externalId", external_id, "2 to 1224 characters of A-Z a-z 0-9 and +=,.@:/-_")
+        if not is_external_id(external_id):
+            raise invalid("externalId", external_id, EXTERNAL_ID_FORM)
         region = region_asked(given, "region", self._settings)
         role_arn = text_asked(given, "roleArn")
         try:

@@ -484,6 +484,19 @@ async def test_the_role_of_another_account_is_refused(estate: Estate) -> None:
     assert {item["_queryAccount"] for item in estate.items()} == {estate.names.b}
 
 
+async def test_an_external_id_that_sts_would_not_take_costs_only_its_account(estate: Estate) -> None:
+    estate.table("TARGET_ACCOUNTS_TABLE").update_item(
+        Key={"accountId": estate.names.a},
+        UpdateExpression="SET externalId = :short",
+        ExpressionAttributeValues={":short": "e"},
+    )
+    report = await estate.sync()
+    (error,) = report["errors"]
+    assert (report["status"], error["code"], error["accountId"]) == ("partial", "InvalidAccountRecord", estate.names.a)
+    assert "2 to 1224 characters" in error["message"]
+    assert {item["_queryAccount"] for item in estate.items()} == {estate.names.b}
+
+
 async def test_sessions_that_end_in_mid_run_are_renewed(estate: Estate) -> None:
     ended = {
         "service": "drs",

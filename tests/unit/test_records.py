@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.accounts.records import DEFAULT_EXTERNAL_ID, Directory, RoleRef, parse_account
+from service.accounts.records import DEFAULT_EXTERNAL_ID, Directory, RoleRef, is_external_id, parse_account
 from service.errors import ConfigurationError
 
 TARGET: Final = "111122223333"
@@ -77,6 +77,12 @@ def test_external_ids() -> None:
     assert parse_account({"accountId": TARGET, "externalId": "own"}).role.external_id == "own"
 
 
+@pytest.mark.parametrize("external_id", ["x", 5, "x" * 1225, "with space", "line\n", "\u00e9" * 3, ["own"]])
+def test_an_external_id_that_no_role_can_ask_for_is_refused(external_id: Any) -> None:
+    with pytest.raises(ConfigurationError, match=rf"{TARGET} is .*: 2 to 1224 characters"):
+        arn_of({"externalId": external_id})
+
+
 def test_the_contracts_own_record_is_read() -> None:
     role = f"arn:aws:iam::{STAGING}:role/DRSOrchestrationRole"
     account = parse_account(
@@ -133,9 +139,10 @@ def test_junk_gives_a_role_of_the_account_or_is_refused(record: dict[str, Any]) 
     try:
         arn = account.role.arn_in(TARGET, "aws")
     except ConfigurationError:
-        assert account.role.arn
+        assert account.role.arn or not is_external_id(account.role.external_id)
     else:
         assert arn.startswith(f"arn:aws:iam::{TARGET}:role/")
+        assert is_external_id(account.role.external_id)
 
 
 def test_roles_of_targets_staging_accounts_and_strangers() -> None:
