@@ -67,13 +67,14 @@ class Account:
     """One account to sync.
 
     `removed_staging` are staging accounts that an operator took away: DRS goes on naming them as long as a server of
-    theirs is extended.
+    theirs is extended. `unusable_staging` says what is wrong with records of staging accounts that name none.
     """
 
     account_id: str
     name: str
     role: RoleRef
     staging: Mapping[str, RoleRef] = field(default_factory=dict)
+    unusable_staging: tuple[str, ...] = ()
     removed_staging: frozenset[str] = frozenset()
     is_hub: bool = False
 
@@ -89,15 +90,22 @@ def parse_account(item: Mapping[str, Any]) -> Account:
         raise ConfigurationError(
             f"a record of the target accounts table has accountId {account_id!r}: 12 digits are needed"
         )
+    staging: dict[str, RoleRef] = {}
+    unusable: list[str] = []
+    for record in staging_records(item):
+        staging_id = record.get("accountId")
+        # Nothing else may reach a call: the SDK refuses a short id as it refuses what a bug makes.
+        if isinstance(staging_id, str) and _ACCOUNT_ID.fullmatch(staging_id) and staging_id != account_id:
+            staging[staging_id] = _role(record)
+        else:
+            problem = f"a staging account of {account_id} has accountId {str(staging_id)[:80]!r}"
+            unusable.append(f"{problem}: 12 digits are needed, of another account")
     return Account(
         account_id=account_id,
         name=str(item.get("accountName") or f"Account {account_id}"),
         role=_role(item),
-        staging={
-            record["accountId"]: _role(record)
-            for record in staging_records(item)
-            if isinstance(record.get("accountId"), str)
-        },
+        staging=staging,
+        unusable_staging=tuple(unusable),
         removed_staging=frozenset(
             str(record.get("accountId")) for record in staging_records(item, "removedStagingAccounts")
         ),

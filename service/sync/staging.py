@@ -129,7 +129,16 @@ class StagingSync:
         run = _Run(request, survey, choice, visiting)
         run.report.trouble(*survey.troubles)
         run.report.skip(choice.skip)
+        self._tell_unusable(run)
         return run
+
+    def _tell_unusable(self, run: _Run) -> None:
+        """Tell of staging accounts that no call can name; they cost only themselves."""
+        for account_id in sorted(run.survey.accounts):
+            for problem in run.survey.directory.targets[account_id].unusable_staging:
+                refusal = RefusalError("InvalidAccountRecord", problem)
+                run.report.trouble(_refused(refusal, account_id, self._settings.target_accounts_table))
+                run.errors.setdefault(account_id, f"{refusal.code}: {problem}")
 
     async def _visit_all(self, run: _Run, progress: Progress | None) -> None:
         async def visit(place: Place) -> Visit:
@@ -304,7 +313,7 @@ def _full(place: Place, left_over: int, most: int) -> Trouble:
 
 
 def _refused(refusal: RefusalError, target: str, table_name: str) -> Trouble:
-    advice = f"look into {table_name}"
+    advice = f"mend the record of {target} in {table_name}"
     return Trouble(refusal.code, refusal.message, RegionStatus.ERROR, account_id=target, advice=advice)
 
 

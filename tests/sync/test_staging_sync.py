@@ -357,6 +357,26 @@ async def test_a_staging_account_that_drs_reports_joins_the_record_once(staged: 
     assert (await staged.sync_staging())["stagingAccountsAdded"] == {}
 
 
+@pytest.mark.parametrize("wrong", ["4444", "itself"])
+async def test_a_staging_account_that_is_none_costs_only_itself(staged: Staged, wrong: str) -> None:
+    target = staged.names.a
+    staging_id = target if wrong == "itself" else wrong
+    staged.table("TARGET_ACCOUNTS_TABLE").update_item(
+        Key={"accountId": target},
+        UpdateExpression="SET stagingAccounts = list_append(stagingAccounts, :more)",
+        ExpressionAttributeValues={":more": [{"accountId": staging_id}]},
+    )
+    assert (await staged.sync())["status"] == "complete"
+    report = await staged.sync_staging()
+    assert outcome(report) == ("partial", 10, 0, 0)
+    (error,) = report["errors"]
+    assert (error["code"], error["accountId"]) == ("InvalidAccountRecord", target)
+    assert repr(staging_id) in error["message"]
+    assert report["details"][0]["error"].startswith("InvalidAccountRecord: ")
+    report = await staged.sync_staging(accounts=(staged.names.b,))
+    assert report["errors"] == []
+
+
 async def test_one_that_an_operator_removed_stays_away(staged: Staged) -> None:
     await staged.sync()
     await staged.sync_staging()

@@ -116,6 +116,18 @@ def test_junk_among_staging_accounts_is_passed_over(staging: Any) -> None:
     assert account.name == f"Account {TARGET}"
 
 
+@pytest.mark.parametrize(
+    "staging_id", ["4444", "", "44445555666", "4444555566667", "44445555666x", TARGET, None, 444455556666]
+)
+def test_a_staging_account_that_is_none_is_set_aside_and_told(staging_id: Any) -> None:
+    records = [{"accountId": staging_id, "accountName": "x"}, {"accountId": STAGING}]
+    account = parse_account({"accountId": TARGET, "stagingAccounts": records})
+    assert set(account.staging) == {STAGING}
+    (problem,) = account.unusable_staging
+    assert repr(str(staging_id)) in problem
+    assert TARGET in problem
+
+
 @given(account_id=st.none() | st.integers() | st.text(max_size=14) | st.from_regex(r"\A[0-9]{11}(?:[0-9]{2})?\Z"))
 def test_a_record_without_a_usable_account_id_is_refused_and_named(account_id: Any) -> None:
     with pytest.raises(ConfigurationError, match="12 digits"):
