@@ -1,0 +1,43 @@
+"""Reading instances in bulk, against answers that no emulator gives."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from urllib.parse import parse_qs
+
+import pytest
+
+from service.aws.door import AwsDoor
+from service.aws.ec2 import Ec2Reader
+from service.settings import Settings
+from tests.support.scripted import Answer, Request, answer, scripted_aws
+
+PAGE = 100
+WANTED = [f"i-{number:03d}" for number in range(401)]
+
+
+def paged(request: Request) -> Answer:
+    """Answer with the instances asked for but one in ten, a hundred a page."""
+    asked = {name: values[0] for name, values in parse_qs(request.body.decode()).items()}
+    ids = [value for name, value in asked.items() if name.startswith("Filter.1.Value.")]
+    assert len(ids) <= 200, "EC2 takes no more values"
+    start = int(asked.get("NextToken", 0))
+    shown = "".join(
+        f"<item><instanceId>{each}</instanceId></item>" for each in ids[start : start + PAGE] if not each.endswith("5")
+    )
+    token = f"<nextToken>{start + PAGE}</nextToken>" if start + PAGE < len(ids) else ""
+    page = f"<reservationSet><item><instancesSet>{shown}</instancesSet></item></reservationSet>{token}"
+    xmlns = "http://ec2.amazonaws.com/doc/2016-11-15/"
+    return answer(f'<DescribeInstancesResponse xmlns="{xmlns}">{page}</DescribeInstancesResponse>'.encode())
+
+
+async def test_every_page_of_every_two_hundred_is_read_and_what_is_not_there_left_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with (
+        scripted_aws(paged, monkeypatch) as aws,
+        AwsDoor(Settings(), lambda: datetime.now(UTC)) as door,
+    ):
+        found = await Ec2Reader(door.hub()).instances("us-west-2", [*WANTED, *WANTED])
+    assert list(found) == [each for each in WANTED if not each.endswith("5")]
+    assert len(aws.requests) == 2 + 2 + 1
