@@ -1,0 +1,71 @@
+"""Sessions of other accounts: assumed once for all who ask, renewed in good time, given up when AWS says so."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+import anyio
+import pytest
+from botocore.credentials import ReadOnlyCredentials
+
+from service.aws.credentials import AssumedRole
+from tests.simulation.clock import BEGIN, VirtualLoop, run
+
+LASTS: Final = timedelta(seconds=900)
+
+
+class Sts:
+    """Gives sessions of a quarter of an hour, each after a second."""
+
+    def __init__(self, loop: VirtualLoop) -> None:
+        self._loop = loop
+        self.asked = 0
+
+    async def assume(self) -> tuple[ReadOnlyCredentials, datetime]:
+        self.asked += 1
+        number, until = self.asked, self._loop.wall() + LASTS
+        await anyio.sleep(1.0)
+        return ReadOnlyCredentials(f"key-{number}", "secret", "token", None), until
+
+
+def test_all_who_ask_at_once_share_a_session() -> None:
+    async def work(loop: VirtualLoop) -> None:
+        sts = Sts(loop)
+        role, keys = AssumedRole(sts.assume, loop.wall), list[str]()
+
+        async def ask() -> None:
+            keys.append((await role()).access_key)
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(28):
+                tasks.start_soon(ask)
+        assert (sts.asked, set(keys)) == (1, {"key-1"})
+
+    run(work)
+
+
+@pytest.mark.parametrize(("after_s", "key"), [(779.0, "key-1"), (780.0, "key-2"), (900.0, "key-2")])
+def test_a_session_is_renewed_two_minutes_before_its_end(after_s: float, key: str) -> None:
+    """A call that is signed now may wait for its turn, and be tried again, before it arrives."""
+
+    async def work(loop: VirtualLoop) -> str:
+        role = AssumedRole(Sts(loop).assume, loop.wall)
+        await role()
+        await anyio.sleep((BEGIN + timedelta(seconds=after_s) - loop.wall()).total_seconds())
+        return (await role()).access_key
+
+    assert run(work) == key
+
+
+def test_a_session_that_aws_calls_expired_is_given_up_once_however_many_calls_are_refused() -> None:
+    async def work(loop: VirtualLoop) -> None:
+        sts = Sts(loop)
+        role = AssumedRole(sts.assume, loop.wall)
+        used = (await role()).access_key
+        for _ in range(28):  # in flight at once: the first refusal renews it, the others come in later
+            role.expire(used)
+            assert (await role()).access_key == "key-2"
+        assert sts.asked == 2
+
+    run(work)
