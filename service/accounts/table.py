@@ -43,16 +43,19 @@ class TargetAccountsTable:
             RefusalError: there is no such target account, or `change` refused.
             AwsError: the table could not be read or written, or was contended for too long.
         """
+        wanted: tuple[Records, Records] | None = None
         for attempt in range(_MOST_ROUNDS):
             item = await self.get(account_id)
             if item is None:
                 raise RefusalError(
                     "TARGET_ACCOUNT_NOT_FOUND", f"there is no target account {account_id}; add it first", status=404
                 )
-            held, removed = staging_records(item), staging_records(item, "removedStagingAccounts")
-            wanted, gone = change([*held], [*removed])
-            if (wanted, gone) == (held, removed) or await self._put(account_id, item, wanted, gone, now):
-                return wanted
+            held = (staging_records(item), staging_records(item, "removedStagingAccounts"))
+            if held == wanted:  # our own write: its answer was lost on the way, and sent again it found itself done
+                return held[0]
+            wanted = change([*held[0]], [*held[1]])
+            if wanted == held or await self._put(account_id, item, *wanted, now):
+                return wanted[0]
             await anyio.sleep(min(1.0, 0.02 * 2**attempt))
         raise AwsError(
             "TransactionConflictException",

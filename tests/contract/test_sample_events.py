@@ -11,6 +11,7 @@ from typing import Any
 import boto3
 import pytest
 
+from service.aws.dynamodb_write import Table
 from service.handlers import data_management, query
 from service.handlers.replies import HEADERS
 from tests.support.estate import Estate, Names, new_account_id
@@ -271,6 +272,32 @@ def test_16_add_and_remove(platform: Platform) -> None:
     for gone, left in (("777788889999", 1), (platform.names.b, 0)):
         status, body = enveloped(manage(route("DELETE", staging_path(platform.names.a, f"/{gone}"))))
         assert (status, body["success"], len(body["stagingAccounts"])) == (200, True, left)
+
+
+def test_16_an_answer_that_is_lost_does_not_make_a_conflict_of_ones_own_write(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    once, lost = Table.call, 0
+
+    async def losing(table: Table, operation: str, params: Any, **more: Any) -> Any:
+        """The write arrives, its answer does not: the door sends it again, and its condition does not hold any more."""
+        nonlocal lost
+        if operation == "UpdateItem":
+            await once(table, operation, params, **more)
+            lost += 1
+        return await once(table, operation, params, **more)
+
+    monkeypatch.setattr(Table, "call", losing)
+    status, body = enveloped(manage(route("POST", staging_path(platform.names.a), record())))
+    assert (status, [each["accountId"] for each in body["stagingAccounts"]]) == (
+        200,
+        [platform.names.b, "777788889999"],
+    )
+    status, body = enveloped(manage(route("DELETE", staging_path(platform.names.a, "/777788889999"))))
+    assert (status, [each["accountId"] for each in body["stagingAccounts"]]) == (200, [platform.names.b])
+    assert lost == 2
+    monkeypatch.setattr(Table, "call", once)
+    assert enveloped(manage(route("DELETE", staging_path(platform.names.a, "/777788889999"))))[0] == 404
 
 
 @pytest.mark.parametrize(
