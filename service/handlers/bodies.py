@@ -93,6 +93,7 @@ class ShardBody(BaseModel):
     started_at: Annotated[AwareDatetime, Field(alias="startedAt")]
     full_scan: Annotated[bool, Field(alias="fullScan")] = False
     lock_owner: Annotated[str | None, Field(alias="lockOwner", max_length=80)] = None
+    source: Annotated[str, Field(max_length=40)] = "eventbridge"
 
     @model_validator(mode="after")
     def _holds(self) -> Self:

@@ -34,7 +34,7 @@ _RUNS: Final[Mapping[Job, Callable[[App, ShardBody, Request], Awaitable[dict[str
     {
         Job.INVENTORY: lambda app, _, request: app.sync_inventory(request),
         Job.STAGING: lambda app, _, request: app.sync_staging(request),
-        Job.TAGS: lambda app, body, request: app.sync_tags(request, lock_owner=body.lock_owner),
+        Job.TAGS: lambda app, body, request: app.sync_tags(request, source=body.source, lock_owner=body.lock_owner),
     }
 )
 
@@ -51,6 +51,7 @@ async def plan_sync(app: App, asked: Asked) -> Reply:
     owner = uuid4().hex if body.job is Job.TAGS and count > 1 else None
     common = {"job": body.job, "count": count, "startedAt": iso(app.now()), "fullScan": body.full_scan}
     common |= {"lockOwner": owner} if owner else {}
+    common |= {"source": body.source} if count == 1 else {}  # it stores its result itself
     plan: dict[str, Any] = {
         "accounts": len(directory.targets),
         "unusableAccounts": len(troubles),

@@ -210,6 +210,17 @@ def test_shards_of_the_tag_sync_share_a_lock_and_store_one_result(estate: World,
     assert int(last["totalFailed"]) == report["serversFailed"]
 
 
+def test_a_single_shard_of_the_tag_sync_stores_who_asked(
+    estate: World, tag_table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(estate, monkeypatch, ACCOUNTS_PER_SHARD="7")
+    monkeypatch.setenv("TAG_SYNC_CONFIG_TABLE", tag_table)
+    for given, source in (({}, "eventbridge"), ({"source": "manual"}, "manual")):
+        in_shards(job="tags", **given)
+        last = next(row for row in estate.items(tag_table) if row["accountId"] == "_last_tag_sync")
+        assert (last["source"], last["totalAccounts"]) == (source, 7)
+
+
 def test_shards_whose_lock_went_to_another_do_nothing_and_leave_its_result(estate: World, tag_table: str) -> None:
     in_shards(job="tags")
     before = {row["accountId"]: row for row in estate.items(tag_table)}
