@@ -249,6 +249,17 @@ def test_alarms_watch_metrics_that_are_written() -> None:
             assert properties["MetricName"] in METRICS, logical
 
 
+@pytest.mark.parametrize(
+    ("name", "logical"), [("monitoring.yaml", "SyncSlowAlarm"), ("statemachine.yaml", "SyncStateMachineFailedAlarm")]
+)
+def test_an_alarm_about_every_sync_fires_for_the_hourly_one_too(name: str, logical: str) -> None:
+    alarm = dict(of_type(template(name), "AWS::CloudWatch::Alarm"))[logical]
+    for first in range(60):  # minutes past the hour; a run tells when it ends, and the next may take four minutes more
+        told = [minutes * 60 // alarm["Period"] for minutes in (first, first + 64)]
+        assert told[1] - told[0] < alarm["EvaluationPeriods"]
+    assert alarm["DatapointsToAlarm"] == len(told)
+
+
 def test_the_dashboard_is_json_and_shows_metrics_that_are_written() -> None:
     [(_, properties)] = of_type(template("monitoring.yaml"), "AWS::CloudWatch::Dashboard")
     body = json.loads(re.sub(r"\$\{[\w:]+\}", "x", properties["DashboardBody"]["Fn::Sub"]))
