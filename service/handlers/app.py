@@ -136,7 +136,8 @@ class App:
     async def told(self, report: dict[str, Any]) -> dict[str, Any]:
         """Log a report, emit its metrics, and give it back."""
         self.note(report)
-        await emit_metrics(stream_for(self.settings.aws_lambda_function_name), report, _figures(report))
+        named = {**report, "operation": _metrics_operation(report)}
+        await emit_metrics(stream_for(self.settings.aws_lambda_function_name), named, _figures(report))
         return report
 
 
@@ -164,6 +165,16 @@ def _summary(report: Mapping[str, Any]) -> dict[str, Any]:
         "errorCount": len(report["errors"]),
         "warningCount": len(report["warnings"]),
     }
+
+
+def _metrics_operation(report: Mapping[str, Any]) -> str:
+    """Name the operation whose metrics a run's are.
+
+    A run over what somebody named, such as the refresh that a query asks for, goes by another name than those that
+    choose their regions: the alarm about a schedule that is silent must not take it for the schedule's.
+    """
+    operation = str(report["operation"])
+    return f"{operation}_requested" if report["regionSource"] == RegionSource.REQUESTED else operation
 
 
 def _figures(report: Mapping[str, Any]) -> dict[str, Any]:

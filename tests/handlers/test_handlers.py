@@ -85,6 +85,18 @@ def test_one_account_and_region_can_be_asked_for(deployed: Estate) -> None:
     assert (answer["totalSynced"], answer["scopes"]["asked"]) == (6, 1)
 
 
+def test_a_refresh_does_not_pass_for_the_schedule_in_the_metrics(
+    deployed: Estate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scopes = [{"accountId": deployed.names.a, "region": "us-west-2"}]
+    for event in ({**SYNC, "body": {"scopes": scopes}}, {**SYNC, "body": {"regions": ["us-west-2"]}}, SYNC):
+        assert data_management.lambda_handler(event, Context())["status"] == "complete"
+    told = capsys.readouterr()
+    lines = [json.loads(line) for line in (told.out + told.err).splitlines() if '"_aws"' in line]
+    name = "sync_source_server_inventory"
+    assert [line["Operation"] for line in lines] == [f"{name}_requested", f"{name}_requested", name]
+
+
 Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 
 
