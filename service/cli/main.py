@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from typer.exceptions import Exit, TyperException
@@ -16,12 +16,11 @@ from service.cli.output import Output, fail
 __all__ = ["main", "run"]
 
 cli = typer.Typer(
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Keeps a true picture of AWS Elastic Disaster Recovery across many accounts and regions.",
 )
-sync = typer.Typer(no_args_is_help=True, help="Bring the tables up to date.")
+sync = typer.Typer(help="Bring the tables up to date.")
 sync.command("inventory")(syncs.sync_inventory)
 sync.command("staging")(syncs.sync_staging)
 sync.command("tags")(syncs.sync_tags)
@@ -31,7 +30,7 @@ cli.command("regions")(regions.show_regions)
 cli.command("servers")(servers.show_servers)
 cli.command("extended")(extended.show_extended)
 cli.command("failback")(failback.show_failback)
-accounts_group = typer.Typer(no_args_is_help=True, help="Show the target accounts, and change their staging accounts.")
+accounts_group = typer.Typer(help="Show the target accounts, and change their staging accounts.")
 accounts_group.command("list")(accounts.list_accounts)
 accounts_group.command("add-staging")(accounts.add_staging)
 accounts_group.command("remove-staging")(accounts.remove_staging)
@@ -58,16 +57,27 @@ def _root(
     """Hold options of the command itself."""
 
 
+_NO_COMMAND: Final = "Missing command."  # typer's words
+
+
+def _call(arguments: Sequence[str]) -> object:
+    return cli(args=list(arguments), prog_name="drs-sync", standalone_mode=False)
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and give its exit code."""
     try:
-        result = cli(args=list(arguments), prog_name="drs-sync", standalone_mode=False)
+        result = _call(arguments)
     except Exit as leaving:
         return leaving.exit_code
     except typer.Abort:
         return fail("Aborted", "stopped before the end; run it again", Output.asked(arguments), exit_code=1)
     except TyperException as error:
-        return fail("Usage", f"{error.format_message()} (see drs-sync --help)", Output.asked(arguments), exit_code=2)
+        told, output = error.format_message(), Output.asked(arguments)
+        if told == _NO_COMMAND and output is Output.TABLE:
+            _call([*arguments, "--help"])  # a person looks around; a program gets its document
+            return 2
+        return fail("Usage", f"{told} (see drs-sync --help)", output, exit_code=2)
     return result if isinstance(result, int) else 0
 
 

@@ -165,6 +165,23 @@ def test_wrong_usage_exits_2_with_how_to_mend_it(
     assert estate.status() == {}
 
 
+@pytest.mark.parametrize("group", [[], ["sync"], ["accounts"]])
+def test_no_command_is_help_for_a_person_and_one_document_for_a_program(group: list[str]) -> None:
+    piped = drs_sync(*group)
+    assert piped.returncode == 2
+    assert "Missing command" in json.loads(piped.stdout)["message"]
+    ours, theirs = os.openpty()
+    try:
+        shown = subprocess.run([*COMMAND, *group], stdout=theirs, stderr=subprocess.PIPE, check=False, timeout=300)
+        text = os.read(ours, 65536).decode()
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert (shown.returncode, shown.stderr) == (2, b"")
+    assert "Usage:" in text
+    assert "Commands" in text
+
+
 @pytest.mark.usefixtures("bare")
 def test_without_any_setting_it_says_what_to_set() -> None:
     done = drs_sync("sync", "inventory")
