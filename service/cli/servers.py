@@ -62,16 +62,16 @@ def show_servers(
     What was too old is synced after the answer is given. Exit code 0: complete; 3: some accounts or regions could not
     be read, the answer says which and why; 1: failed; 2: wrong usage or settings.
     """
-    filters = {
-        "hostname": hostname,
-        "replicationState": state,
-        "stagingAccountId": staging_account,
-        "sourceAccountId": source_account,
-        "minCpuCores": min_cores,
-        "minRamBytes": None if min_ram_gib is None else min_ram_gib * _GIB,
-    }
 
     async def ask(app: QueryApp) -> Answer:
+        filters = {
+            "hostname": _one("--hostname", hostname),
+            "replicationState": _one("--state", state),
+            "stagingAccountId": _one("--staging-account", staging_account),
+            "sourceAccountId": _one("--source-account", source_account),
+            "minCpuCores": min_cores,
+            "minRamBytes": None if min_ram_gib is None else min_ram_gib * _GIB,
+        }
         given = {
             "accountId": listed("--account", account),
             "region": listed("--region", region),
@@ -93,6 +93,11 @@ def listed(option: str, values: Sequence[str] | None) -> str:
     if any(not value.strip() for value in values or ()):
         raise RefusalError("INVALID_PARAMETER", f"{option} is empty: name one, or leave the option out for all")
     return ",".join(values or ())
+
+
+def _one(option: str, value: str | None) -> str:
+    """Give the value of an option that is there once, empty when it was left out. Raises as `listed` does."""
+    return listed(option, None if value is None else [value])
 
 
 def answered(

@@ -102,6 +102,10 @@ def test_every_scope_failing_or_no_accounts_table_exits_1(estate: Estate) -> Non
     [
         (["servers", "--limit", "0"], "INVALID_PARAMETER", "limit"),
         (["servers", "--account", ""], "INVALID_PARAMETER", "--account is empty"),
+        (["servers", "--staging-account", ""], "INVALID_PARAMETER", "--staging-account is empty"),
+        (["servers", "--source-account", " "], "INVALID_PARAMETER", "--source-account is empty"),
+        (["servers", "--state", ""], "INVALID_PARAMETER", "--state is empty"),
+        (["servers", "--hostname", ""], "INVALID_PARAMETER", "--hostname is empty"),
         (["servers", "--min-ram-gib", "nan"], "INVALID_PARAMETER", "minRamBytes"),
         (["servers", "--account", "999999999999"], "TARGET_ACCOUNT_NOT_FOUND", "999999999999"),
         (["servers", "--min-cores", "many"], "Usage", "--min-cores"),
