@@ -125,11 +125,15 @@ class _StreamEnvironment(Environment):
 async def emit_metrics(stream: TextIO, report: Mapping[str, Any], values: Mapping[str, float]) -> None:
     """Write the metrics of a run, each without dimensions (what existing alarms read) and by operation.
 
+    On a terminal there is no agent that would carry them, and a person reads the report: nothing is written there.
+
     Args:
         stream: where to.
         report: the run's report; carries `operation`.
         values: figures that METRICS names and the report does not hold; None leaves the metric out.
     """
+    if stream.isatty():
+        return
     environment = _StreamEnvironment(stream)
 
     async def resolve() -> Environment:

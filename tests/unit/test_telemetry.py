@@ -42,6 +42,16 @@ async def documents(report: dict[str, Any], values: dict[str, Any]) -> list[dict
     return [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
+async def test_a_person_at_a_terminal_is_shown_no_metrics() -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    stream = Terminal()
+    await emit_metrics(stream, REPORT, FIGURES)
+    assert stream.getvalue() == ""
+
+
 async def test_all_metrics_are_one_line_without_and_with_the_operation() -> None:
     (document,) = await documents(REPORT, FIGURES)
     (directive,) = document.pop("_aws")["CloudWatchMetrics"]
