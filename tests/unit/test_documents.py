@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from service.regions.choose import RegionSource
 from service.settings import DEFAULT_REGIONS, Settings
+from service.sync import source_servers, staging
+from service.sync.tag_outcome import Tally
 from service.telemetry import METRICS
 from tests.simulation.planted import BUGS
 
@@ -47,6 +50,13 @@ def test_the_metrics_page_names_every_metric_and_no_other() -> None:
         for name in row.split(", ")
     }
     assert listed == set(METRICS)
+
+
+def test_the_report_page_names_what_came_of_servers_in_each_sync() -> None:
+    page = (DOCS / "report.md").read_text()
+    told = {*source_servers.COUNTS, *staging.COUNTS, *Tally().counts}
+    assert {name for name in told if f"`{name}`" not in page} == set()
+    assert {source for source in RegionSource if f"`{source}`" not in page} == set()
 
 
 def test_every_test_that_the_requirements_page_names_is_there() -> None:
