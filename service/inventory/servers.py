@@ -38,6 +38,12 @@ _LAG_STEPS_S: Final = (15 * 60, 3600, 6 * 3600, 24 * 3600)
 Text = Annotated[str, StringConstraints(min_length=1)]
 
 
+class _Cpu(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+
+    cores: int = 0
+
+
 class SourceServer(BaseModel):
     """What we decide by. The record itself is stored whole; members unknown to us are kept as they are."""
 
@@ -69,6 +75,11 @@ class SourceServer(BaseModel):
         str, Field(validation_alias=AliasPath("sourceProperties", "identificationHints", "hostname"))
     ] = ""
     fqdn: Annotated[str, Field(validation_alias=AliasPath("sourceProperties", "identificationHints", "fqdn"))] = ""
+    cpus: Annotated[list[_Cpu], Field(validation_alias=AliasPath("sourceProperties", "cpus"))] = Field(
+        default_factory=list
+    )
+    ram_bytes: Annotated[int, Field(validation_alias=AliasPath("sourceProperties", "ramBytes"))] = 0
+    tags: dict[str, str] = Field(default_factory=dict)
     last_launch: Annotated[str | None, Field(validation_alias="lastLaunchResult")] = None
     recovery_instance: Annotated[str | None, Field(validation_alias="recoveryInstanceId")] = None
 
@@ -97,9 +108,16 @@ class SourceServer(BaseModel):
 def parse_server(record: Mapping[str, Any]) -> SourceServer | str:
     """Read a record; when it cannot be used, say why instead."""
     try:
+        orjson.dumps(record)  # it is stored whole, whatever else it holds: half a surrogate pair could not be
         return SourceServer.model_validate(record)
+    except orjson.JSONEncodeError as error:
+        return f"it cannot be stored: {error}"
     except ValidationError as error:
-        return "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        return "; ".join(f"{_member(each['loc'])}: {each['msg']}" for each in error.errors())
+
+
+def _member(path: tuple[int | str, ...]) -> str:
+    return ".".join(map(str, path[:1] if path[:1] == ("tags",) else path))  # of tags not even the keys are told
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +212,6 @@ def build_item(
     moment = iso(synced_at)
     staging_account = server.staging_account or place.account_id
     source_account = server.origin_account or place.account_id
-    properties = record.get("sourceProperties", {})
     item = {
         **record,
         "sourceServerArn": server.arn,
@@ -207,9 +224,9 @@ def build_item(
         "hostname": server.hostname,
         "fqdn": server.fqdn,
         "instanceId": server.instance_id or "",
-        "cpuCores": sum(cpu.get("cores", 0) for cpu in properties.get("cpus", [])),
-        "ramBytes": properties.get("ramBytes", 0),
-        "tags": {**record.get("tags", {}), **(facts.tags if facts else {})},
+        "cpuCores": sum(cpu.cores for cpu in server.cpus),
+        "ramBytes": server.ram_bytes,
+        "tags": {**server.tags, **(facts.tags if facts else {})},
         "_inventoryMetadata": {
             "stagingAccountId": staging_account,
             "sourceAccountId": source_account,

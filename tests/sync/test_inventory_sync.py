@@ -472,6 +472,20 @@ async def test_a_record_without_an_arn_is_counted_and_removes_nothing(estate: Es
     assert (report["status"], report["serversWritten"], report["serversRemoved"]) == ("complete", 0, 0)
 
 
+async def test_a_record_that_no_item_can_hold_costs_only_itself(estate: Estate) -> None:
+    """DRS answers with half a surrogate pair where it cut a text in the middle of a sign."""
+    estate.set(DRS_REGIONS=f"{PLACE} eu-west-1")
+    await estate.sync()
+    server = next(item for item in estate.items() if item["_queryRegion"] == "eu-west-1")
+    record = drs_backends[estate.names.a]["eu-west-1"].source_servers[server["sourceServerID"]].record
+    record["tags"]["note"] = "cut \ud83d"
+    report = await estate.sync()
+    (error,) = report["errors"]
+    assert (report["status"], error["code"], error["regions"]) == ("partial", "UnusableRecord", ["eu-west-1"])
+    assert (report["serversRejected"], report["serversSynced"]) == (1, 11)
+    assert server in estate.items()
+
+
 async def test_the_role_of_another_account_is_refused(estate: Estate) -> None:
     foreign = f"arn:aws:iam::{estate.names.b}:role/DRSOrchestrationRole"
     estate.table("TARGET_ACCOUNTS_TABLE").update_item(

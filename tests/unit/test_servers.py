@@ -139,6 +139,12 @@ def test_members_unknown_to_us_are_no_trouble_and_are_kept(forward_record: dict[
         ({"replicationDirection": 1}, "replicationDirection"),
         ({"dataReplicationInfo": {"dataReplicationState": 7}}, "dataReplicationState"),
         ({"stagingArea": {"stagingAccountID": 222222222222}}, "stagingAccountID"),
+        ({"tags": {"app-web-01": 5}}, "tags"),
+        ({"tags": {"Name": "app-web-01 \ud83d"}}, "stored"),
+        ({"somethingNew": {"deep": ["app-web-01 \ud83d"]}}, "stored"),
+        ({"sourceProperties": {"cpus": [None]}}, "cpus"),
+        ({"sourceProperties": {"cpus": [{"cores": "4"}]}}, "cores"),
+        ({"sourceProperties": {"ramBytes": "16 GB"}}, "ramBytes"),
     ],
 )
 def test_a_record_that_cannot_be_used_says_why_and_no_tag_is_told(
