@@ -27,6 +27,7 @@ class Stop:
     def __init__(self) -> None:
         self.asked_at: float | None = None
         self._open: set[anyio.CancelScope] = set()
+        self._closing: dict[anyio.CancelScope, float] = {}
 
     @property
     def asked(self) -> bool:
@@ -39,6 +40,8 @@ class Stop:
             self.asked_at = asyncio.get_running_loop().time()  # may be asked by a callback, outside of any task
         for scope in tuple(self._open):
             scope.cancel()
+        for scope, grace_s in self._closing.items():
+            scope.deadline = min(scope.deadline, self.asked_at + grace_s)
 
     @contextmanager
     def watching(self, scope: anyio.CancelScope) -> Iterator[None]:
@@ -48,6 +51,15 @@ class Stop:
             yield
         finally:
             self._open.discard(scope)
+
+    @contextmanager
+    def hastening(self, scope: anyio.CancelScope, grace_s: float) -> Iterator[None]:
+        """Leave a scope only so many seconds more when the process is told to stop."""
+        self._closing[scope] = grace_s
+        try:
+            yield
+        finally:
+            del self._closing[scope]
 
 
 class Limit:
@@ -104,10 +116,12 @@ class Limit:
         with self._until(_CLOSE_S) as scope:
             yield scope
 
-    def _until(self, grace_s: float) -> anyio.CancelScope:
+    @contextmanager
+    def _until(self, grace_s: float) -> Iterator[anyio.CancelScope]:
         asked_at = self.stop.asked_at
         ended_at = self._ends_at if asked_at is None else min(self._ends_at, asked_at)
-        return anyio.CancelScope(deadline=ended_at + grace_s)
+        with anyio.CancelScope(deadline=ended_at + grace_s) as scope, self.stop.hastening(scope, grace_s):
+            yield scope
 
     def reason(self) -> str:
         """Say why no time is left."""

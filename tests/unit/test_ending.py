@@ -59,3 +59,23 @@ def test_what_a_run_cannot_begin_without_has_three_seconds_more() -> None:
         return loop.time()
 
     assert run(work) == pytest.approx(13.0)
+
+
+def test_what_is_being_written_when_the_process_is_told_to_stop_has_six_seconds_too() -> None:
+    async def work(loop: VirtualLoop) -> list[float]:
+        stop = Stop()
+        loop.call_later(100.0, stop.ask)
+        return await _write_many(Limit(stop), loop, rows=2)
+
+    assert run(work) == pytest.approx([106.0] * 2)
+
+
+def test_a_run_that_is_told_to_stop_while_it_learns_where_to_look_ends_in_three_seconds() -> None:
+    async def work(loop: VirtualLoop) -> float:
+        stop = Stop()
+        loop.call_later(100.0, stop.ask)
+        with pytest.raises(OutOfTimeError, match="told to stop"):
+            await Limit(stop).whole(lambda: anyio.sleep(1000.0))
+        return loop.time()
+
+    assert run(work) == pytest.approx(103.0)
