@@ -295,11 +295,12 @@ class InventorySync:
         directory, troubles = await self._surveyor.directory()
         self._status.invalidate()
         known = None if troubles else frozenset(directory.targets)
-        regions = set(await self._with_strangers(known)) if known is not None else set()
-        rows = await self._status.rows()
+        read = await self._status.rows()
+        rows = () if isinstance(read, Unreadable) else read
         ended = Sweep(started_at, ended=True) if swept_whole else None
-        if ended is not None and not isinstance(rows, Unreadable):
-            regions |= {row.region for row in rows if row.sweep_began}
+        regions = {row.region for row in rows if row.sweep_began} if ended is not None else set()
+        if known is not None:  # no shard knows whether a count without owner has had all its answers
+            regions |= {row.region for row in rows if row.unattributed or set(row.accounts) - known}
         for region in sorted(regions):
             await self._status.record(region, (), known_accounts=known, sweep=ended)
         self._status.invalidate()

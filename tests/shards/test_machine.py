@@ -133,6 +133,16 @@ def test_accounts_that_have_gone_are_tidied_up_once_all_is_done(estate: World) -
     assert not any(gone in row["accounts"] for row in estate.status().values())
 
 
+def test_a_count_of_an_earlier_writer_goes_once_every_account_has_answered(estate: World) -> None:
+    """No shard sees all accounts, so none of them can tell."""
+    for region, count in (("us-west-2", 500), ("us-east-1", 7), ("eu-west-1", 1)):
+        estate.put(estate.tables.status, {"region": region, "serverCount": count, "status": "ACTIVE"})
+    report = in_shards()
+    assert report["regionSource"] == "status_table"
+    assert estate.counts() == report["serversByRegion"]
+    assert not any("unattributedCount" in row for row in estate.status().values())
+
+
 def test_the_note_of_a_run_over_every_region_goes_when_its_last_shard_has_ended(estate: World) -> None:
     def lossy(payload: Any) -> Any:
         if payload["operation"] == "sync_shard" and payload["body"]["index"] == 1:
