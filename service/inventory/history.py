@@ -14,8 +14,7 @@ __all__ = ["ATTRIBUTE", "absence", "appended", "history_of", "is_due", "move", "
 
 ATTRIBUTE: Final = "topologyHistory"
 _MOST_ENTRIES: Final = 20
-_TURN_S: Final = 900  # the interval of scheduled syncs
-_TURNS: Final = 96  # of them a day
+_DAY_S: Final = 86_400
 _NOT_BEFORE: Final = timedelta(hours=12)
 
 Entry = dict[str, Any]
@@ -66,15 +65,22 @@ def reconfigured(topology: Mapping[str, Any], configuration: Mapping[str, Any], 
     return {"event": "reconfigured", "at": iso(now), "configuration": changed} if changed else None
 
 
-def is_due(server_id: str, *, captured_at: datetime | None, now: datetime) -> bool:
-    """Whether it is a server's turn to have its configuration read again: once a day, each in a quarter of an hour.
+def is_due(server_id: str, *, captured_at: datetime | None, now: datetime, interval_s: float) -> bool:
+    """Whether it is a server's turn to have its configuration read again: once a day, in the first sync after a moment.
 
-    Spread by a hash of the id, so that a sync reads one of 96. Not within half a day of the capture itself.
+    The moment is spread by a hash of the id, so that of syncs every quarter of an hour each reads one of 96. Not within
+    half a day of the capture itself.
+
+    Args:
+        server_id: id of the server.
+        captured_at: when its topology was taken down.
+        now: the time of the look.
+        interval_s: time between two syncs.
     """
     if captured_at is None or now - captured_at < _NOT_BEFORE:
         return False
-    turn = int.from_bytes(hashlib.blake2b(server_id.encode(), digest_size=8).digest()) % _TURNS
-    return turn == int(now.timestamp()) // _TURN_S % _TURNS
+    moment_s = int.from_bytes(hashlib.blake2b(server_id.encode(), digest_size=8).digest()) % _DAY_S
+    return (now.timestamp() - moment_s) % _DAY_S < interval_s
 
 
 def absence(server_arn: str, *, now: datetime) -> Entry:

@@ -56,7 +56,8 @@ class Origins:
             self._unfinished.append(_Unfinished(row.key(self._place), row.server, None))
         elif row.server.lineage == row.server.arn:
             captured_at = parse_iso(held.item.get("topologyLastUpdated"))
-            if is_due(row.server.server_id, captured_at=captured_at, now=self._began):
+            interval_s = self._tools.settings.sync_interval_seconds
+            if is_due(row.server.server_id, captured_at=captured_at, now=self._began, interval_s=interval_s):
                 self._due.append(row.server)
 
     async def with_lineage(self, changed: Sequence[Row], rows: Sequence[Row]) -> list[Row]:

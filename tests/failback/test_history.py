@@ -78,23 +78,29 @@ def test_the_history_is_bounded_and_the_newest_stay(count: int) -> None:
     assert [entry["at"] for entry in history] == list(range(count))[-20:]
 
 
-@given(server_id=st.text(min_size=1, max_size=20), start=st.integers(0, 10**6))
-def test_each_server_has_one_turn_a_day(server_id: str, start: int) -> None:
-    begin = NOW + timedelta(seconds=start)
-    turns = [
-        is_due(server_id, captured_at=NOW - timedelta(days=2), now=begin + timedelta(minutes=15 * number))
-        for number in range(96)
-    ]
+@given(
+    server_id=st.text(min_size=1, max_size=20),
+    start=st.integers(0, 10**6),
+    interval_s=st.sampled_from([300, 900, 1800, 3600, 21_600, 86_400]),
+)
+def test_each_server_has_one_turn_a_day_however_often_syncs_come(server_id: str, start: int, interval_s: int) -> None:
+    begin, captured_at = NOW + timedelta(seconds=start), NOW - timedelta(days=2)
+    moments = [begin + timedelta(seconds=second) for second in range(0, 86_400, interval_s)]
+    turns = [is_due(server_id, captured_at=captured_at, now=each, interval_s=interval_s) for each in moments]
     assert turns.count(True) == 1
 
 
 def test_the_turns_are_spread() -> None:
-    due = [is_due(f"s-{number}", captured_at=NOW - timedelta(days=2), now=NOW) for number in range(9600)]
+    due = [
+        is_due(f"s-{number}", captured_at=NOW - timedelta(days=2), now=NOW, interval_s=900) for number in range(9600)
+    ]
     assert 60 < due.count(True) < 140
 
 
 def test_nobody_has_a_turn_right_after_the_capture() -> None:
     moments = [NOW + timedelta(minutes=15 * number) for number in range(48)]
     assert not any(
-        is_due("s-1", captured_at=NOW, now=each) or is_due("s-1", captured_at=None, now=each) for each in moments
+        is_due("s-1", captured_at=captured_at, now=each, interval_s=900)
+        for each in moments
+        for captured_at in (NOW, None)
     )
