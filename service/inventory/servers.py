@@ -93,6 +93,10 @@ class SourceServer(BaseModel):
         """ARN of the server that replicates; an extended record points at it."""
         return self.staging_arn or self.arn
 
+    def replicates_in(self, place: Place) -> bool:
+        """Whether it replicates into the account that shows it; an extended record replicates elsewhere."""
+        return self.staging_account in {None, place.account_id}
+
     def origin(self, seen_from: Place) -> Place | None:
         """Tell where its EC2 instance lives, None when it has none."""
         if not self.instance_id or not self.instance_id.startswith("i-"):

@@ -50,7 +50,7 @@ _COMPARED: Final = (
 _CONFIGURATION: Final = "originalReplicationConfiguration"
 _TEMPLATE: Final = "originalReplicationConfigurationTemplateId"
 TEMPLATE_SETTLED: Final = "templateSettled"
-"""Set where the templates were read and none could be named, or were not ours to name."""
+"""Set where the templates of the account that replicates were read, and none could be named."""
 _UNTOUCHED: Final = frozenset({None, "NOT_STARTED"})
 
 
@@ -123,12 +123,16 @@ def _compared(configuration: Mapping[str, Any]) -> dict[str, Any]:
     return {name: sorted(value) if isinstance(value, list) else value for name, value in picked.items()}
 
 
-def copied(topology: Mapping[str, Any]) -> dict[str, Any]:
+def copied(topology: Mapping[str, Any], *, replicates_here: bool = True) -> dict[str, Any]:
     """Give the attributes that an inventory item carries of a topology item."""
     kept = {name: topology[name] for name in ORIGINALS if topology.get(name) is not None}
-    return {**kept, "topologyComplete": is_complete(topology)}
+    return {**kept, "topologyComplete": is_complete(topology, replicates_here=replicates_here)}
 
 
-def is_complete(topology: Mapping[str, Any]) -> bool:
-    """Whether nothing remains to be read for it: a template that could not be looked for may still be there."""
-    return _CONFIGURATION in topology and (_TEMPLATE in topology or topology.get(TEMPLATE_SETTLED) is True)
+def is_complete(topology: Mapping[str, Any], *, replicates_here: bool = True) -> bool:
+    """Whether nothing remains to be read for it: a template that could not be looked for may still be there.
+
+    From where a server is only extended to, its template cannot be told, and is not waited for.
+    """
+    told = not replicates_here or _TEMPLATE in topology or topology.get(TEMPLATE_SETTLED) is True
+    return _CONFIGURATION in topology and told

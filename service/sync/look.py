@@ -13,7 +13,7 @@ from service.errors import AwsError
 from service.fanout import ahead, fan_out
 from service.inventory.history import absence
 from service.inventory.lineage import names_of
-from service.inventory.servers import build_item, content_hash, instance_facts, parse_server
+from service.inventory.servers import SourceServer, build_item, content_hash, instance_facts, parse_server
 from service.inventory.table import Held, ItemKey
 from service.inventory.topology import copied
 from service.models import Place, RegionStatus
@@ -160,7 +160,7 @@ class Look:
                 synced_at=self._tools.run_started_at,
                 written_at=self._tools.now(),
                 original={
-                    **(copied(originals[row.server.lineage]) if row.server.lineage in originals else {}),
+                    **self._original(row.server, originals),
                     **({"lineageArn": row.lineage, "lineageNames": list(names_of(row.server))} if row.lineage else {}),
                 },
             )
@@ -174,6 +174,10 @@ class Look:
             await self._write_one_by_one(items)
         else:
             self.seen.written += len(items)
+
+    def _original(self, server: SourceServer, originals: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+        found = originals.get(server.lineage)
+        return {} if found is None else copied(found, replicates_here=server.replicates_in(self.place))
 
     async def _write_one_by_one(self, items: Sequence[Mapping[str, Any]]) -> None:
         """Find the item that DynamoDB refuses, such as one above 400 KB: it costs only itself."""

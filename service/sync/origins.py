@@ -109,7 +109,7 @@ class Origins:
         for row in forward.values():
             topology = known[row.server.lineage]
             await self._note_move(row.server, topology)
-            if not is_complete(topology):
+            if not is_complete(topology, replicates_here=self._owns(row.server)):
                 self._unfinished.append(_Unfinished(row.key(self._place), row.server, topology))
         return known
 
@@ -187,7 +187,7 @@ class Origins:
 
     def _owns(self, server: SourceServer) -> bool:
         """Whether it replicates here: another account's templates are not ours to name."""
-        return server.staging_account in {None, self._place.account_id}
+        return server.replicates_in(self._place)
 
     def _knows_templates(self, server: SourceServer) -> bool:
         """Whether all that can be known of its template is known."""
@@ -220,9 +220,10 @@ class Origins:
                 configuration,
                 template,
                 self._source_side.get(origin) if origin else None,
-                settled=self._knows_templates(server),
+                settled=self._owns(server) and self._templates is not None,
             )
-            await self._tools.inventory.refresh_copy(unfinished.key, copied(topology))
+            copies = copied(topology, replicates_here=self._owns(server))
+            await self._tools.inventory.refresh_copy(unfinished.key, copies)
         except AwsError as error:
             return error.trouble
         return None

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from service.handlers.query_app import open_query_app
+from service.sandbox.moto_drs import drs_backends
 from service.settings import load_settings
 from tests.failback.cycle import A1, HOST, RECOVERY, SOURCE, Cycle
 from tests.support.estate import Estate
@@ -286,3 +287,26 @@ async def test_where_several_templates_fit_none_is_named_and_none_looked_for_aga
     await estate.sync(regions=REGIONS)
     calls = estate.calls()
     assert calls["drs", "GetReplicationConfiguration"] == calls["dynamodb", "BatchGetItem"] == 0
+
+
+async def test_the_template_is_named_by_the_account_that_replicates_be_the_extended_record_seen_first(
+    found_estate: Callable[..., Estate],
+) -> None:
+    estate = found_estate(a={RECOVERY: {"servers": 0}, SOURCE: {"servers": 0}}, b={RECOVERY: {"servers": 0}})
+    names = estate.names
+    cycle = Cycle(names.a, names.a)
+    cycle.extend_into(names.b)
+    extended = {"accounts": (names.b,), "regions": (RECOVERY,)}
+    await estate.sync(**extended)
+    (topology,) = estate.topologies().values()
+    assert "originalReplicationConfigurationTemplateId" not in topology
+    estate.calls()
+    await estate.sync(**extended)  # nothing more can be told from there
+    calls = estate.calls()
+    assert calls["dynamodb", "BatchGetItem"] == calls["drs", "GetReplicationConfiguration"] == 0
+    await estate.sync(accounts=(names.a,), regions=(RECOVERY,))
+    (completed,) = estate.topologies().values()
+    (template,) = drs_backends[names.a][RECOVERY].templates
+    assert completed == {**topology, "originalReplicationConfigurationTemplateId": template}
+    (own,) = [item for item in estate.items() if item["_queryAccount"] == names.a]
+    assert own["originalReplicationConfigurationTemplateId"] == template
