@@ -84,10 +84,13 @@ def as_failure(call: Call, keys: ReadOnlyCredentials | None = None) -> Iterator[
     except ParamValidationError:
         raise
     except (BotoCoreError, ResponseParserError) as error:
-        if isinstance(cause := getattr(error, "kwargs", {}).get("error"), ConfigurationError):
+        # What our own transport raises comes wrapped.
+        cause = error.kwargs.get("error") if isinstance(error, HTTPClientError) else None
+        if isinstance(cause, ConfigurationError):
             raise cause from None
-        code = next(code for kind, code in _CODES if isinstance(error, kind))
-        raise AwsError(code, _without(_first_line(error), keys), call) from None
+        told = cause if isinstance(cause, ResponseParserError) else error
+        code = next(code for kind, code in _CODES if isinstance(told, kind))
+        raise AwsError(code, _without(_first_line(told), keys), call) from None
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from typing import Self
 import aiohttp
 import anyio
 from aiobotocore.httpsession import AIOHTTPSession
+from botocore.parsers import ResponseParserError
 
 from service.aws.failures import as_misconfiguration
 
@@ -56,6 +57,21 @@ class SharedTransport:
         return Session
 
 
+def _stay_here() -> aiohttp.TraceConfig:
+    """Refuse to be led elsewhere, which the SDK's HTTP client would follow with the session token in the headers.
+
+    A signature is for one host, so AWS does not; the answer of whoever it is would pass for that of AWS.
+    """
+
+    async def refuse(_: aiohttp.ClientSession, __: object, redirect: aiohttp.TraceRequestRedirectParams) -> None:
+        redirect.response.close()
+        raise ResponseParserError(f"the answer leads elsewhere (status {redirect.response.status})")
+
+    config = aiohttp.TraceConfig()
+    config.on_request_redirect.append(refuse)
+    return config
+
+
 class _SharingSession(AIOHTTPSession):
     """One client's view of the shared pool: its own time-outs, nobody's own connections."""
 
@@ -82,6 +98,7 @@ class _SharingSession(AIOHTTPSession):
             timeout=self._timeout,
             skip_auto_headers={"CONTENT-TYPE"},
             auto_decompress=False,
+            trace_configs=[_stay_here()],
         )
         return session
 

@@ -13,9 +13,11 @@ from pathlib import Path
 import pytest
 import trustme
 
+from service.aws import door as doors
 from service.aws.door import AwsDoor
 from service.errors import AwsError
 from service.settings import Settings
+from tests.support.scripted import answer, scripted_aws
 
 SERVICES = {
     "sts": ("GetCallerIdentity", {}),
@@ -148,6 +150,30 @@ async def test_an_endpoint_of_one_service_is_honoured(authority: trustme.CA, mon
             await _call(door, "drs", "eu-west-1")
             await _call(door, "ec2", "eu-west-1")
         assert len(special.requests) == len(common.requests) == 1
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_nobody_leads_a_call_elsewhere(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the session token nor the question goes there, and what is answered there is no page of servers."""
+    went: list[bytes] = []
+
+    async def elsewhere(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        went.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b'HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n{"items":[]}')
+        writer.close()
+
+    listening = await asyncio.start_server(elsewhere, "127.0.0.1", 0)
+    there = f"http://localhost:{listening.sockets[0].getsockname()[1]}/"
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "a-token")
+    monkeypatch.setattr(doors, "backoff_s", lambda *_, **__: 0.01)
+    async with (
+        listening,
+        scripted_aws(lambda _: answer(b"", status, Location=there), monkeypatch) as aws,
+        AwsDoor(Settings(), _now) as door,
+    ):
+        assert await _call(door, "drs", "eu-west-1") == "MalformedResponse"
+    assert went == []
+    assert all(request.headers["x-amz-security-token"] == "a-token" for request in aws.requests)
 
 
 @pytest.mark.usefixtures("trusted")
