@@ -216,7 +216,7 @@ class AwsDoor:
         attempt = 0
         while True:
             attempt += 1
-            sent_at = await _turn(lane)
+            sent_at = await _turn(lane, call)
             with as_failure(call):
                 keys = await source()
             try:
@@ -282,9 +282,18 @@ class Caller:
         return await self.door.send(self.source, Call(service, operation, self.account_id, region), params)
 
 
-async def _turn(lane: _Lane) -> float:
-    """Wait for the lane's pace; tell when the call goes out."""
-    wait = lane.pace.reserve(anyio.current_time())
+async def _turn(lane: _Lane, call: Call) -> float:
+    """Wait for the lane's pace; tell when the call goes out.
+
+    Raises:
+        AwsError: the service asked for a pause that outlasts the deadline; nothing is sent. Waiting for it would
+            cost that time, and report a time-out in place of the cause.
+    """
+    now = anyio.current_time()
+    pause = lane.pace.paused_s(now)
+    if pause and now + pause >= anyio.current_effective_deadline():
+        raise AwsError("ThrottlingException", f"not sent: it was asked to wait, {pause:.0f} s more", call)
+    wait = lane.pace.reserve(now)
     if wait > 0:
         await anyio.sleep(wait)
     return anyio.current_time()

@@ -39,6 +39,8 @@ from service.models import Call
 
 __all__ = ["as_failure", "as_misconfiguration", "refuse_what_is_no_object"]
 
+_LONGEST_PAUSE_S: Final = 900.0
+
 # SDK exception -> our code. The first match wins, so subclasses stand before their bases.
 _CODES: Final[tuple[tuple[type[Exception], str], ...]] = (
     (NoCredentialsError, "NoCredentials"),
@@ -140,14 +142,17 @@ def _from_answer(response: Mapping[str, Any], call: Call, keys: ReadOnlyCredenti
 
 
 def _retry_after_s(response: Mapping[str, Any], headers: Mapping[str, str]) -> float | None:
-    """Read the headers or the modelled member; DRS types it as a string on one error and as an int on another."""
+    """Read the headers or the modelled member; DRS types it as a string on one error and as an int on another.
+
+    Never more than a quarter of an hour: a pace is kept for as long as the process lives, and so would be nonsense.
+    """
     for value, unit_s in (
         (headers.get("retry-after"), 1.0),
         (headers.get("x-amz-retry-after"), 0.001),  # this one counts milliseconds
         (response.get("retryAfterSeconds"), 1.0),
     ):
         if value is not None and re.fullmatch(r"\d+(\.\d+)?", str(value)):
-            return float(value) * unit_s
+            return min(_LONGEST_PAUSE_S, float(value) * unit_s)
     return None
 
 

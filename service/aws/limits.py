@@ -70,6 +70,10 @@ class Pace:
         self._most = max(self.rate.per_second, self.rate.most or 0.0)
         self._tokens = float(self.rate.burst)
 
+    def paused_s(self, now: float) -> float:
+        """Tell how long the pause that the service asked for still lasts."""
+        return max(0.0, self._not_before - now)
+
     def reserve(self, now: float) -> float:
         """Take the next place in the queue; tell how many seconds to wait for it."""
         start = max(now, self._not_before)

@@ -119,6 +119,20 @@ async def test_a_deadline_does_not_hide_the_cause(monkeypatch: pytest.MonkeyPatc
         assert aws.asked("DescribeSourceServers") == 1
 
 
+async def test_who_comes_into_a_pause_that_outlasts_its_deadline_is_told_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with scripted_aws(in_turn(refusal("ThrottlingException", 429, Retry_After="600")), monkeypatch) as aws:
+        async with AwsDoor(Settings(), now) as door:
+            before = anyio.current_time()
+            for _ in range(3):
+                with anyio.fail_after(30), pytest.raises(AwsError) as caught:
+                    await pages(door)
+                assert caught.value.verdict.status is RegionStatus.THROTTLED
+            assert anyio.current_time() - before < 20
+        assert aws.asked("DescribeSourceServers") == 1
+
+
 async def test_an_outage_is_not_met_with_a_storm(monkeypatch: pytest.MonkeyPatch) -> None:
     async with scripted_aws(in_turn(refusal("InternalServerException", 500)), monkeypatch) as aws:
         settings = Settings(drs_calls_per_second=1000, drs_burst=1000)
