@@ -20,6 +20,7 @@ from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import CredentialRetrievalError, NoCredentialsError
 
 from service.aws.parsing import FastFactory
+from service.errors import AwsError
 from service.models import Now
 
 __all__ = ["AssumedRole", "HubSession", "Source", "TaskCredentials", "acting_as"]
@@ -109,13 +110,30 @@ class AssumedRole:
         self._now = now
         self._lock = anyio.Lock()
         self._lease: _Lease | None = None
+        self._failures = 0
+        self._last_failure: AwsError | None = None
 
     async def __call__(self) -> ReadOnlyCredentials:
-        """Give credentials that are valid now; callers arriving during a renewal share it."""
+        """Give credentials that are valid now; callers arriving during a renewal share it, also when it fails.
+
+        Raises:
+            AwsError: the role could not be assumed.
+        """
+        failures = self._failures
         async with self._lock:
             if self._lease is None or self._now() >= self._lease.until - RENEW_BEFORE:
-                self._lease = _Lease(*await self._assume())
+                if self._last_failure is not None and self._failures > failures:
+                    raise self._last_failure  # it came while this caller waited: 28 regions would ask 28 times in turn
+                self._lease = await self._renewed()
             return self._lease.credentials
+
+    async def _renewed(self) -> _Lease:
+        try:
+            return _Lease(*await self._assume())
+        except AwsError as error:
+            self._failures += 1
+            self._last_failure = error
+            raise
 
     def expire(self, used: str) -> None:
         """Forget credentials that AWS calls expired, unless they were renewed meanwhile.

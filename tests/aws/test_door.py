@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import anyio
 import pytest
 
-from service.aws.door import AwsDoor
+from service.aws.door import AwsDoor, RoleToAssume
 from service.aws.drs import DrsReader
 from service.aws.meter import metering
 from service.errors import AwsError, ConfigurationError
 from service.models import RegionStatus
 from service.settings import Settings
-from tests.support.scripted import Answer, Script, answer, refusal, scripted_aws
+from tests.support.scripted import Answer, Request, Script, answer, refusal, scripted_aws
 
 PAGE = {"items": [{"sourceServerID": "s-1"}]}
 
@@ -131,6 +131,46 @@ async def test_who_comes_into_a_pause_that_outlasts_its_deadline_is_told_at_once
                 assert caught.value.verdict.status is RegionStatus.THROTTLED
             assert anyio.current_time() - before < 20
         assert aws.asked("DescribeSourceServers") == 1
+
+
+@pytest.mark.parametrize(("code", "status", "most"), [("AccessDenied", 403, 1), ("InternalFailure", 500, 4)])
+async def test_a_renewal_that_fails_fails_for_all_who_wait_for_it(
+    code: str, status: int, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = (
+        "<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>A</AccessKeyId><SecretAccessKey>S"
+        "</SecretAccessKey><SessionToken>T</SessionToken><Expiration>{}</Expiration></Credentials></AssumeRoleResult>"
+        "</AssumeRoleResponse>"
+    )
+    refused = f"<ErrorResponse><Error><Code>{code}</Code><Message>no</Message></Error></ErrorResponse>"
+    asked: list[str] = []
+    clock = [now()]
+
+    def script(request: Request) -> Answer:
+        if b"Action=AssumeRole" not in request.body:
+            return answer(PAGE)
+        asked.append(code)
+        works = len(asked) in {1, most + 2}
+        ends = (clock[0] + timedelta(seconds=900)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return answer(session.format(ends).encode()) if works else answer(refused.encode(), status)
+
+    role = RoleToAssume("111122223333", "arn:aws:iam::111122223333:role/DRSOrchestrationRole", "an-external-id")
+    async with scripted_aws(script, monkeypatch), AwsDoor(Settings(), lambda: clock[0]) as door:
+        caller = await door.account(role)
+        clock[0] += timedelta(seconds=800)
+        codes: list[str] = []
+
+        async def look(region: str) -> None:
+            with pytest.raises(AwsError) as caught:
+                await caller.call("drs", "DescribeSourceServers", {}, region=region)
+            codes.append(caught.value.code)
+
+        async with anyio.create_task_group() as tasks:
+            for region in Settings().drs_regions:
+                tasks.start_soon(look, region)
+        assert codes == [code] * 28
+        assert len(asked) == 1 + most
+        await caller.call("drs", "DescribeSourceServers", {}, region="us-west-2")  # who comes later asks anew
 
 
 async def test_an_outage_is_not_met_with_a_storm(monkeypatch: pytest.MonkeyPatch) -> None:
