@@ -70,19 +70,20 @@ class TableReader:
         while True:
             answer = await self.call(operation, {**params, **start})
             if "Items" not in answer:
-                raise AwsError(
-                    "MalformedResponse", "no Items in the answer", Call("dynamodb", operation, "hub", self._region)
-                )
-            for item in answer["Items"]:
-                yield decode(item)
-            if not answer.get("LastEvaluatedKey"):
+                raise self._malformed(operation, "no Items in the answer")
+            for item in self._plain(operation, answer["Items"]):
+                yield item
+            last = answer.get("LastEvaluatedKey")
+            if not last:
                 return
-            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+            if not isinstance(last, dict):
+                raise self._malformed(operation, "the last key is none")
+            start = {"ExclusiveStartKey": last}
 
     async def get(self, key: Mapping[str, Any]) -> Item | None:
         """Read one item, consistently; None when there is none."""
         answer = await self.call("GetItem", {"Key": encode(key), "ConsistentRead": True})
-        return decode(answer["Item"]) if answer.get("Item") else None
+        return self._plain("GetItem", [answer["Item"]])[0] if answer.get("Item") else None
 
     async def get_many(self, keys: Iterable[Mapping[str, Any]]) -> list[Item]:
         """Read items by key, consistently, in no order; those that do not exist are left out.
@@ -98,12 +99,23 @@ class TableReader:
             answer = await self.call(
                 "BatchGetItem", {"RequestItems": {self.name: {"Keys": chunk, "ConsistentRead": True}}}, named=False
             )
-            found.extend(decode(item) for item in answer.get("Responses", {}).get(self.name, []))
+            if not isinstance(answer.get("Responses"), dict):  # it is there also where nothing was found
+                raise self._malformed("BatchGetItem", "no Responses in the answer")
+            found.extend(self._plain("BatchGetItem", answer["Responses"].get(self.name, [])))
             unprocessed = answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
             if unprocessed:
                 rounds = await self.next_round("BatchGetItem", 0 if len(unprocessed) < len(chunk) else rounds)
                 pending = [*unprocessed, *pending]
         return found
+
+    def _plain(self, operation: str, items: Iterable[Mapping[str, Any]]) -> list[Item]:
+        try:
+            return [decode(item) for item in items]
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            raise self._malformed(operation, f"items of another shape ({type(error).__name__})") from None
+
+    def _malformed(self, operation: str, why: str) -> AwsError:
+        return AwsError("MalformedResponse", why, Call("dynamodb", operation, "hub", self._region))
 
     async def next_round(self, operation: str, rounds: int) -> int:
         """Wait longer each time the table hands all of a batch back; give up in the end rather than for ever.

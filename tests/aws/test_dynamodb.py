@@ -104,6 +104,35 @@ async def test_an_answer_without_items_is_no_empty_table(monkeypatch: pytest.Mon
             _ = [item async for item in table.scan()]
 
 
+ODD_VALUES: list[Any] = [{}, {"Q": 5}, {"N": "x"}, {"N": None}, {"M": 5}, {"L": [5]}, {"NS": ["x"]}]
+
+
+@pytest.mark.parametrize(
+    "items",
+    [5, None, ["x"], {"a": 1}, *([{"a": value}] for value in ODD_VALUES)],
+)
+async def test_items_of_another_shape_are_a_malformed_answer(items: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error of Python's own would end the whole run."""
+    async with table_of(lambda _: answer({"Items": items, "Responses": {"t": items}}), monkeypatch) as (table, _):
+        with pytest.raises(AwsError) as scanned:
+            _ = [item async for item in table.scan()]
+        with pytest.raises(AwsError) as got:
+            await table.get_many([{"id": "x"}])
+    assert {scanned.value.code, got.value.code} == {"MalformedResponse"}
+
+
+async def test_a_last_key_that_is_none_is_a_malformed_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with table_of(lambda _: answer({"Items": [], "LastEvaluatedKey": "x"}), monkeypatch) as (table, _):
+        with pytest.raises(AwsError, match="the last key is none"):
+            _ = [item async for item in table.scan()]
+
+
+async def test_a_batch_without_responses_is_not_one_that_found_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with table_of(lambda _: answer({}), monkeypatch) as (table, _):
+        with pytest.raises(AwsError, match="no Responses"):
+            await table.get_many([{"id": "x"}])
+
+
 async def test_conditions_hold_against_a_real_table(estate: Estate) -> None:
     async with AwsDoor(Settings(), lambda: datetime.now(UTC)) as door:
         table = Table(door.hub(), estate.sandbox.environment()["DRS_REGION_STATUS_TABLE"], "us-east-1")
