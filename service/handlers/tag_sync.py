@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Final
 from uuid import uuid4
 
@@ -17,7 +18,7 @@ from service.errors import AwsError, RefusalError
 from service.handlers.app import App, TagSyncRunningError
 from service.handlers.bodies import AccountId
 from service.handlers.front import Asked, Reply
-from service.survey import Request
+from service.survey import Request, Surveyor
 
 __all__ = [
     "TagSyncBody",
@@ -50,6 +51,14 @@ class TagSyncBody(BaseModel):
     source: Annotated[str, Field(alias="_sync_source", max_length=40)] = "manual"
     lock_owner: Annotated[str | None, Field(alias="_lock_owner", max_length=80)] = None
 
+    def request(self) -> Request:
+        """Give the same as the engine takes it."""
+        return Request(
+            accounts=(self.account_id,) if self.account_id else (),
+            regions=(self.region,) if self.region else (),
+            dry_run=self.dry_run,
+        )
+
 
 def check_tag_sync(asked: Asked) -> None:
     """Judge the members of a tag sync. Raises pydantic's ValidationError."""
@@ -64,19 +73,25 @@ async def handle_drs_tag_sync(app: App, asked: Asked) -> Reply:
     body = TagSyncBody.model_validate(asked.members)
     await _check_role_name(app, body)
     own_name = app.settings.aws_lambda_function_name
-    if body.in_background and not body.is_the_background and own_name:
+    # A dry run's answer is all it has, so there is nothing to do in the background.
+    if body.in_background and not body.is_the_background and not body.dry_run and own_name:
+        await _check_place(app, body.request())
         return await _start(app, body, own_name)
-    request = Request(
-        accounts=(body.account_id,) if body.account_id else (),
-        regions=(body.region,) if body.region else (),
-        budget_s=asked.budget_s,
-        dry_run=body.dry_run,
-    )
+    request = replace(body.request(), budget_s=asked.budget_s)
     try:
         report = await app.sync_tags(request, source=body.source, lock_owner=body.lock_owner)
     except TagSyncRunningError:
         return _already_running()
     return _answer(report, len(app.settings.catalog), one_account=body.account_id is not None)
+
+
+async def _check_place(app: App, request: Request) -> None:
+    """Make sure that what is named is known: of a run in the background nobody would hear. Raises as a run does."""
+    surveyor = Surveyor(app.door, app.settings, app.status, app.now)
+    surveyor.check_regions(request.regions)
+    if request.accounts:
+        directory, _ = await surveyor.directory()
+        surveyor.check_accounts(request, directory)
 
 
 async def _start(app: App, body: TagSyncBody, own_name: str) -> Reply:

@@ -210,6 +210,25 @@ def test_12_a_tag_sync_in_the_background(platform: Platform) -> None:
     assert enveloped(manage(route("GET", "/drs/tag-sync")))[1]["status"] == "SUCCESS"
 
 
+@pytest.mark.parametrize("named", [{"region": "mars-1"}, {"accountId": "123456789012"}])
+def test_12_what_is_not_known_is_refused_before_the_background(platform: Platform, named: dict[str, str]) -> None:
+    platform.set(AWS_LAMBDA_FUNCTION_NAME=platform.sandbox.environment()["DATA_MANAGEMENT_FUNCTION_NAME"])
+    status, body = enveloped(manage(route("POST", "/drs/tag-sync", {"async": True, **named})))
+    assert (status, body["error"]) == (400, "INVALID_PARAMETER")
+    assert next(iter(named.values())) in body["message"]
+    assert platform.sandbox.invocations() == []
+    assert set(enveloped(manage(route("GET", "/drs/tag-sync")))[1]) == {"message"}  # no lock was taken
+
+
+def test_12_a_dry_run_writes_nothing_in_the_background_either(platform: Platform) -> None:
+    platform.set(AWS_LAMBDA_FUNCTION_NAME=platform.sandbox.environment()["DATA_MANAGEMENT_FUNCTION_NAME"])
+    event = route("POST", "/drs/tag-sync", {"async": True, "dryRun": True, "region": "us-west-2"})
+    status, body = enveloped(manage(event))
+    assert (status, body["dryRun"], len(body["planned"])) == (200, True, 1)
+    assert platform.sandbox.invocations() == []
+    assert platform.calls()["drs", "TagResource"] == 0
+
+
 def test_12_outside_lambda_it_runs_at_once(platform: Platform) -> None:
     status, body = enveloped(manage(route("POST", "/drs/tag-sync", {"async": True})))
     assert (status, body["total_synced"]) == (200, 1)
