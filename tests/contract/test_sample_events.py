@@ -14,6 +14,7 @@ import pytest
 from service.aws.dynamodb_write import Table
 from service.handlers import data_management, query
 from service.handlers.replies import HEADERS
+from service.handlers.tag_sync import interval_hours
 from tests.support.estate import Estate, Names, new_account_id
 
 ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)")
@@ -389,6 +390,35 @@ def test_17_settings_that_are_changed_are_told_so_although_no_sync_could_be_star
     )
     platform.set(AWS_LAMBDA_FUNCTION_NAME="")
     assert enveloped(manage(route("POST", "/drs/tag-sync", {})))[0] == 200  # no lock is left
+
+
+def test_17_a_rule_that_is_changed_keeps_its_role_and_its_description(platform: Platform) -> None:
+    rules = boto3.client("events", region_name="us-east-1", endpoint_url=platform.sandbox.endpoint_url)
+    (rule,) = rules.list_rules()["Rules"]
+    role = f"arn:aws:iam::{platform.names.hub}:role/starts-it"
+    rules.put_rule(Name=rule["Name"], ScheduleExpression="rate(1 hour)", Description="by hand", RoleArn=role)
+    assert enveloped(manage(route("PUT", "/config/tag-sync", {"enabled": False, "intervalHours": 6})))[0] == 200
+    (changed,) = rules.list_rules()["Rules"]
+    assert (changed["ScheduleExpression"], changed["State"]) == ("rate(6 hours)", "DISABLED")
+    assert (changed["Description"], changed["RoleArn"]) == ("by hand", role)
+
+
+@pytest.mark.parametrize(
+    ("expression", "hours"),
+    [
+        ("rate(1 hour)", 1),
+        ("rate(6 hours)", 6),
+        ("rate(1 minute)", 1),
+        ("rate(90 minutes)", 1),
+        ("rate(120 minutes)", 2),
+        ("rate(1 day)", 24),
+        ("rate(2 days)", 48),
+        ("cron(0 12 * * ? *)", 4),
+        ("", 4),
+    ],
+)
+def test_17_every_schedule_reads_as_whole_hours(expression: str, hours: int) -> None:
+    assert interval_hours(expression) == hours
 
 
 def test_17_a_rule_that_is_missing(platform: Platform) -> None:
