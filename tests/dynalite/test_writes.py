@@ -82,6 +82,15 @@ async def test_an_original_is_written_once_and_only_filled_up(table: Table) -> N
     assert await inventory.complete_topology(f"{ARN}1", {"subnet": "a"}, None, settled=True) == {}
 
 
+async def test_the_copy_in_an_item_is_brought_up_to_date_and_a_removed_server_stays_removed(table: Table) -> None:
+    """The details of a topology are read behind the removals of its scope, and those of another run."""
+    inventory = InventoryTable(table)
+    await inventory.write([server(1)])
+    for number in (1, 2):
+        await inventory.refresh_copy(ItemKey(f"{ARN}{number}", PLACE.account_id), {"topologyComplete": True})
+    assert [item async for item in table.scan()] == [{**server(1), "topologyComplete": True}]
+
+
 async def test_a_history_is_begun_and_none_of_it_lost(table: Table) -> None:
     """dynalite takes equal lists for different ones, so what would append to a list is refused, and changes nothing."""
     inventory = InventoryTable(table)
