@@ -155,6 +155,34 @@ def test_the_note_of_a_run_over_every_region_goes_when_its_last_shard_has_ended(
     assert not any("sweep" in name.lower() for row in estate.status().values() for name in row)
 
 
+def test_accounts_that_are_missing_stay_while_a_record_cannot_be_used(estate: World) -> None:
+    """It may be the very record of theirs, damaged: what is known of them is not given up for that."""
+    in_shards()
+    gone = estate.accounts[2]
+    before = estate.counts()
+    estate.table(estate.tables.accounts).delete_item(Key={"accountId": gone})
+    estate.put(estate.tables.accounts, {"accountId": f"{gone} "})
+    in_shards()
+    assert any(gone in row["accounts"] for row in estate.status().values())
+    assert estate.counts() == before
+
+
+def test_the_note_of_a_run_over_every_region_stays_while_a_shard_has_run_out_of_time(estate: World) -> None:
+    class NoTime(Context):
+        def get_remaining_time_in_millis(self) -> int:
+            return 10_000  # as much as the function keeps back for its report
+
+    def hurried(payload: Any) -> Any:
+        late = payload["operation"] == "sync_shard" and payload["body"]["index"] == 1
+        return data_management.lambda_handler(payload, NoTime()) if late else invoke(payload)
+
+    report = in_shards(Machine(hurried))
+    assert (report["status"], report["shards"]["lost"]) == ("partial", [])
+    assert any("sweep" in name.lower() for row in estate.status().values() for name in row)
+    assert in_shards()["status"] == "complete"
+    assert not any("sweep" in name.lower() for row in estate.status().values() for name in row)
+
+
 def test_few_accounts_are_one_invocation(estate: World, monkeypatch: pytest.MonkeyPatch) -> None:
     use(estate, monkeypatch, ACCOUNTS_PER_SHARD="7")
     machine = Machine(invoke)
