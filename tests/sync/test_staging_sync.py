@@ -344,6 +344,10 @@ async def test_a_staging_account_that_drs_reports_joins_the_record_once(staged: 
     item = table.get_item(Key={"accountId": staged.names.a})["Item"]
     kept = [record for record in item["stagingAccounts"] if record["accountId"] != stranger]
     table.put_item(Item={**item, "stagingAccounts": kept, "note": "stays"})
+    staged.calls()
+    report = await staged.sync_staging(dry_run=True)
+    assert report["stagingAccountsAdded"] == {staged.names.a: [stranger]}
+    assert not [call for call in staged.calls() if call[1] in {"UpdateItem", "PutItem"}]  # told, and not written
     report = await staged.sync_staging()
     assert report["stagingAccountsAdded"] == {staged.names.a: [stranger]}
     item = table.get_item(Key={"accountId": staged.names.a})["Item"]
