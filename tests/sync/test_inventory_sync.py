@@ -141,6 +141,17 @@ async def test_a_changed_server_is_written_and_keeps_its_topology(estate: Estate
     assert topology["originalReplicationConfiguration"] == server["originalReplicationConfiguration"]
 
 
+async def test_an_item_that_nothing_changed_is_written_anew_after_a_long_time(estate: Estate) -> None:
+    regions = ("us-west-2",)
+    await estate.sync(regions=regions)
+    before = {item["sourceServerArn"]: item["lastUpdated"] for item in estate.items()}
+    estate.set(INVENTORY_REFRESH_SECONDS="3600")
+    assert (await estate.sync(regions=regions))["serversWritten"] == 0
+    estate.set(INVENTORY_REFRESH_SECONDS="0.001")
+    assert (await estate.sync(regions=regions))["serversWritten"] == len(before) == 8
+    assert all(item["lastUpdated"] > before[item["sourceServerArn"]] for item in estate.items())
+
+
 async def test_a_region_that_becomes_active_is_found_within_the_window(estate: Estate) -> None:
     await estate.sync()
     estate.add(estate.names.b, "ap-southeast-2", servers=4, origin={"region": "us-east-1"})
