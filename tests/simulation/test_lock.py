@@ -17,7 +17,7 @@ from tests.simulation.clock import VirtualLoop, run
 from tests.simulation.history import Story
 from tests.simulation.host import Host
 from tests.simulation.matrix import Cell
-from tests.simulation.weather import Fault, Weather
+from tests.simulation.weather import KINDS, Fault, Weather
 
 LONG_S = 1200.0  # longer than a lock lasts without being renewed
 SOON_S = 0.3
@@ -47,6 +47,19 @@ class _StandsStill(Weather):
         if lock := locks.get(("_tag_sync_lock",)):
             locks["_tag_sync_lock",] = {**lock, "startedAt": {"N": str(int(lock["startedAt"]["N"]) - int(LONG_S))}}
         return None
+
+
+@dataclass(slots=True)
+class _AnswersLost(Weather):
+    """Loses the answers of the table of the lock, as often as told; the calls have taken effect."""
+
+    left: int = 0
+
+    def draw(self, _call: Call, params: Mapping[str, Any]) -> Fault | None:
+        if not self.left or params.get("TableName") != "tag_sync_config_table":
+            return None
+        self.left -= 1
+        return KINDS["reset too late"]
 
 
 def play(at: int, *, asleep: bool) -> tuple[Story, list[str], int]:
@@ -92,3 +105,20 @@ def test_without_asking_before_each_call_it_would_go_on() -> None:
     calls = play(-1, asleep=True)[2]
     with patch.object(door, "ask_permit", lambda: None):
         assert any(play(at, asleep=True)[0].broken for at in range(1, calls))
+
+
+def test_a_lock_that_may_have_been_taken_is_given_back() -> None:
+    """Each try of the call took the lock, and no answer came: else the tag sync would be locked out for its 900 s."""
+
+    async def work(loop: VirtualLoop) -> list[str]:
+        cell, outcomes = Cell(loop, "tags"), list[str]()
+        await cell.prepare()
+        for name, left in (("one", 4), ("two", 0)):
+            weather = _AnswersLost(cell.dice, latency_s=0.1, left=left)
+            try:
+                outcomes.append((await Host(name, cell.estate, weather, cell.promises).run("tags"))["status"])
+            except DrsSyncError as error:
+                outcomes.append(type(error).__name__)
+        return outcomes
+
+    assert run(work) == ["AwsError", "complete"]
