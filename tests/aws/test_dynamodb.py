@@ -133,6 +133,22 @@ async def test_a_batch_without_responses_is_not_one_that_found_nothing(monkeypat
             await table.get_many([{"id": "x"}])
 
 
+async def test_what_was_just_written_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The end of a run reads what its shards wrote a moment ago: reads are consistent, those of indexes aside."""
+    body = {"Items": [], "Item": {"id": {"S": "x"}}, "Responses": {"t": []}}
+    async with table_of(lambda _: answer(body), monkeypatch) as (table, aws):
+        assert [item async for item in table.scan()] == []
+        assert await table.get({"id": "x"}) == {"id": "x"}
+        assert await table.get_many([{"id": "x"}]) == []
+    asked = {request.operation: request.params for request in aws.requests}
+    asked["BatchGetItem"] = asked["BatchGetItem"]["RequestItems"]["t"]
+    assert {operation: params.get("ConsistentRead") for operation, params in asked.items()} == {
+        "Scan": True,
+        "GetItem": True,
+        "BatchGetItem": True,
+    }
+
+
 async def test_conditions_hold_against_a_real_table(estate: Estate) -> None:
     async with AwsDoor(Settings(), lambda: datetime.now(UTC)) as door:
         table = Table(door.hub(), estate.sandbox.environment()["DRS_REGION_STATUS_TABLE"], "us-east-1")
