@@ -130,6 +130,12 @@ def test_an_excluded_region_is_not_looked_at_even_when_requested() -> None:
     assert {place.region for place in choice.look} == {FEW[1]}
 
 
+def test_an_excluded_region_is_not_looked_at_even_when_a_place_in_it_is_named() -> None:
+    here, there = Place(A, FEW[0]), Place(A, FEW[1])
+    choice = pick([seen_row(FEW[0], {A: 1})], [A], places=(here, there), excluded=frozenset({FEW[0]}))
+    assert choice.look == {there: Why.REQUESTED}
+
+
 def test_an_active_region_outside_the_catalog_is_looked_at() -> None:
     choice = pick([seen_row("region-of-its-own", {A: 1, B: 0})], discover=False)
     assert choice.look == {Place(A, "region-of-its-own"): Why.ACTIVE}

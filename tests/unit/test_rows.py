@@ -324,6 +324,11 @@ def test_requests_and_looks_fold_alike_in_either_order(note: Note, requested: fl
     assert look_first == request_first
 
 
+def test_old_readers_are_told_the_account_that_has_most_servers() -> None:
+    row = fold(None, REGION, [complete(A, 0, 3), complete(B, 0, 7), failed("333333333333", 0)])
+    assert to_attributes(row, now=at(1))["accountId"] == B
+
+
 def test_long_messages_are_cut_and_several_are_counted() -> None:
     row = fold(None, REGION, [failed(A, 0, text="y" * 5000), failed(B, 0, text="z"), failed(C, 0, text="w")])
     assert len(row.accounts[A].error_message) == 300

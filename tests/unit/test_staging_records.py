@@ -83,6 +83,13 @@ def test_removing_what_is_not_there_is_refused() -> None:
     assert (caught.value.code, caught.value.status) == ("NOT_FOUND", 404)
 
 
+def test_what_was_added_is_told_once_though_another_writer_was_faster() -> None:
+    change, added = discovering(IDS, TARGET, partition="aws", now=NOW)
+    assert change([], []) != ([], [])
+    held, _ = change([record(IDS[0])], [])  # as it is read anew, somebody has added the first
+    assert added == IDS[1:] == [each["accountId"] for each in held][1:]
+
+
 steps = st.lists(st.tuples(st.sampled_from(["add", "remove", "discover"]), st.sampled_from(IDS)), max_size=30)
 
 
