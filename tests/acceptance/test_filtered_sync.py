@@ -166,6 +166,22 @@ def test_accounts_and_regions_may_be_named(world: World) -> None:
     assert world.counts() == {"us-west-2": 1}
 
 
+def test_a_region_may_be_left_out_for_once(world: World) -> None:
+    world.settings["DRS_REGIONS"] = "us-west-2 eu-west-1"
+    account = world.account()
+    for region in ("us-west-2", "eu-west-1"):
+        world.servers(account, region, 1)
+    world.sync()
+    for region in ("us-west-2", "eu-west-1"):
+        world.servers(account, region, 1, first=2)
+
+    report = world.sync("--exclude-region", "us-west-2").report
+
+    assert {call.region for call in world.calls("drs")} == {"eu-west-1"}
+    assert report["regions"]["scanned"] == ["eu-west-1"]
+    assert world.counts() == {"us-west-2": 1, "eu-west-1": 2}
+
+
 def test_what_was_never_looked_at_is_found_in_turn(world: World) -> None:
     """A first run that was told to look at one scope only leaves a table that is not empty."""
     here, there = world.account(), world.account()
