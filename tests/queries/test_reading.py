@@ -11,6 +11,7 @@ from service.aws.door import AwsDoor
 from service.aws.dynamodb import Item, TableReader, encode
 from service.aws.operations import READS
 from service.errors import AwsError
+from service.inventory.lineage import LineageReader
 from service.inventory.reading import InventoryReader, facts_of, is_server, seen_by
 from service.settings import Settings
 from tests.support.scripted import Answer, Request, answer, scripted_aws
@@ -46,6 +47,37 @@ async def test_every_page_is_read_and_sorted_by_account(monkeypatch: pytest.Monk
     assert [request.operation for request in requests] == ["Query", "Query"]
     assert requests[0].params["IndexName"] == "ReplicationRegionIndex"
     assert requests[1].params["ExclusiveStartKey"] == {"sourceServerArn": {"S": "x"}}
+
+
+async def test_a_lineage_is_read_to_its_last_page_as_it_is_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reversed server on page two may be the only one that tells where the data is now."""
+    lineage, first, second = (str(item(A, number)["sourceServerArn"]["S"]) for number in range(3))
+    member = {"sourceServerArn": lineage, "lineageArn": lineage}
+    pages = {
+        lineage: [
+            [{**item(A, 0, originalInstanceId="i-1"), "stagingAccountId": {"S": "TOPOLOGY"}}],
+            [encode({**member, "stagingAccountId": f"MEMBER#{each}", "memberArn": each}) for each in (first, second)],
+        ],
+        first: [[item(A, 1)]],
+        second: [[], [item(B, 2)]],
+        "id#app": [[encode({"sourceServerArn": "id#app", "lineageArn": each})] for each in ("b", "a")],
+    }
+
+    def script(request: Request) -> Answer:
+        value = request.params["ExpressionAttributeValues"][":value"]["S"]
+        start = int(request.params.get("ExclusiveStartKey", {"at": {"N": "0"}})["at"]["N"])
+        more = {"LastEvaluatedKey": {"at": {"N": str(start + 1)}}} if start + 1 < len(pages[value]) else {}
+        return answer({"Items": pages[value][start], **more})
+
+    async with (
+        scripted_aws(script, monkeypatch) as aws,
+        AwsDoor(Settings(), lambda: NOW, allowed=READS) as door,
+    ):
+        reader = LineageReader(TableReader(door.hub(), "inventory", "us-east-1"))
+        found = [str(each["stagingAccountId"]) for each in await reader.items(lineage)]
+        assert found == ["TOPOLOGY", A, B]
+        assert await reader.named("APP") == ("a", "b")
+    assert all(request.params["ConsistentRead"] is True for request in aws.requests)
 
 
 @pytest.mark.parametrize(
