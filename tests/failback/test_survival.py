@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from service.handlers.query_app import open_query_app
+from service.models import Place
 from service.sandbox.moto_drs import drs_backends
 from service.settings import load_settings
 from tests.failback.cycle import A1, HOST, RECOVERY, SOURCE, Cycle
@@ -170,6 +171,10 @@ async def test_a_steady_sync_writes_no_bookkeeping(found_estate: Callable[..., E
     cycle.reverse()
     cycle.catch_up()
     await estate.sync(regions=REGIONS)
+    marked = [
+        row for row in estate.status().values() if any("lookRequestedAt" in each for each in row["accounts"].values())
+    ]
+    assert marked == []  # the two point at each other, and the run looked at both
     estate.calls()
     await estate.sync(regions=REGIONS)
     calls = estate.calls()
@@ -221,6 +226,27 @@ async def test_a_reversed_server_belongs_to_the_one_that_drs_names_before_that_i
     await estate.sync(regions=[RECOVERY])
     report = await estate.sync(regions=[SOURCE])
     assert (report["serversWritten"], report["serversUnchanged"]) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("request_of", "asks_source"),
+    [
+        (lambda _: {"regions": REGIONS}, True),
+        (lambda _: {"regions": (RECOVERY,)}, False),
+        (lambda account: {"places": (Place(account, RECOVERY),)}, False),
+        (lambda _: {"regions": REGIONS, "excluded_regions": (SOURCE,)}, False),
+    ],
+)
+async def test_the_source_side_is_asked_only_where_the_run_may_look(
+    found_estate: Callable[..., Estate],
+    request_of: Callable[[str], dict[str, Any]],
+    asks_source: bool,  # noqa: FBT001
+) -> None:
+    estate = found_estate(a={RECOVERY: {"servers": 0}, SOURCE: {"servers": 0}}, b={})
+    cycle = Cycle(estate.names.a, estate.names.a)
+    await estate.sync(**request_of(estate.names.a))
+    assert estate.calls()["drs", "DescribeReplicationConfigurationTemplates"] == 1 + asks_source
+    assert ("sourceSideTemplate" in estate.topologies()[cycle.forward.arn]) is asks_source
 
 
 @pytest.mark.parametrize(
