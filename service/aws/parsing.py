@@ -52,6 +52,7 @@ _INSTANCES: Final = ShapeResolver(
         "Instances": _list_of("Instance"),
         "Instance": _structure(
             InstanceId=("String", "instanceId"),
+            State=("State", "instanceState"),
             VpcId=("String", "vpcId"),
             SubnetId=("String", "subnetId"),
             PrivateIpAddress=("String", "privateIpAddress"),
@@ -59,6 +60,7 @@ _INSTANCES: Final = ShapeResolver(
             IamInstanceProfile=("Profile", "iamInstanceProfile"),
             Tags=("Tags", "tagSet"),
         ),
+        "State": _structure(Name=("String", "name")),
         "Groups": _list_of("Group"),
         "Group": _structure(GroupId=("String", "groupId")),
         "Profile": _structure(Arn=("String", "arn")),

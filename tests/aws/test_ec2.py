@@ -1,4 +1,4 @@
-"""Reading instances in bulk, against answers that no emulator gives."""
+"""Reading instances, against answers that no emulator gives."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from service.settings import Settings
 from tests.support.scripted import Answer, Request, answer, scripted_aws
 
 PAGE = 100
+STATES = ("pending", "running", "shutting-down", "stopping", "stopped", "terminated")
 WANTED = [f"i-{number:03d}" for number in range(401)]
 
 
@@ -41,3 +42,22 @@ async def test_every_page_of_every_two_hundred_is_read_and_what_is_not_there_lef
         found = await Ec2Reader(door.hub()).instances("us-west-2", [*WANTED, *WANTED])
     assert list(found) == [each for each in WANTED if not each.endswith("5")]
     assert len(aws.requests) == 2 + 2 + 1
+
+
+async def test_a_terminated_instance_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """EC2 tells of it for an hour, without its network: the inventory would take that for a change."""
+    items = "".join(
+        f"<item><instancesSet><item><instanceId>i-{state}</instanceId>"
+        f"<instanceState><code>0</code><name>{state}</name></instanceState></item></instancesSet></item>"
+        for state in STATES
+    )
+    body = (
+        '<DescribeInstancesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>r</requestId>'
+        f"<reservationSet>{items}</reservationSet></DescribeInstancesResponse>"
+    )
+    async with (
+        scripted_aws(lambda _: answer(body.encode()), monkeypatch),
+        AwsDoor(Settings(), lambda: datetime.now(UTC)) as door,
+    ):
+        found = await Ec2Reader(door.hub()).instances("us-east-1", [f"i-{state}" for state in STATES])
+    assert set(found) == {f"i-{state}" for state in STATES[:-1]}
