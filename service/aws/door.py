@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, Self
 
 import anyio
@@ -178,7 +178,8 @@ class AwsDoor:
         try:
             found = answer["Credentials"]
             keys = ReadOnlyCredentials(found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"], None)
-            return keys, found["Expiration"]
+            until: datetime = found["Expiration"]
+            return keys, until if until.tzinfo else until.replace(tzinfo=UTC)  # STS counts in UTC
         except LookupError:
             raise self._incomplete("AssumeRole", role.account_id) from None
 
@@ -289,11 +290,14 @@ async def _turn(lane: _Lane, call: Call) -> float:
         AwsError: the service asked for a pause that outlasts the deadline; nothing is sent. Waiting for it would
             cost that time, and report a time-out in place of the cause.
     """
-    now = anyio.current_time()
-    pause = lane.pace.paused_s(now)
-    if pause and now + pause >= anyio.current_effective_deadline():
-        raise AwsError("ThrottlingException", f"not sent: it was asked to wait, {pause:.0f} s more", call)
-    wait = lane.pace.reserve(now)
-    if wait > 0:
+    while True:
+        now, pauses = anyio.current_time(), lane.pace.pauses
+        pause = lane.pace.paused_s(now)
+        if pause and now + pause >= anyio.current_effective_deadline():
+            raise AwsError("ThrottlingException", f"not sent: it was asked to wait, {pause:.0f} s more", call)
+        wait = lane.pace.reserve(now)
+        if wait <= 0:
+            return now
         await anyio.sleep(wait)
-    return anyio.current_time()
+        if lane.pace.pauses == pauses:  # else the service has asked for a pause since, which holds for this call too
+            return anyio.current_time()

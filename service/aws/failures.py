@@ -111,20 +111,22 @@ def as_misconfiguration(what: str = "the settings of the AWS SDK (its AWS_* vari
 def refuse_what_is_no_object(operation_model: OperationModel, response_dict: Mapping[str, Any], **_: object) -> None:
     """Refuse a success whose JSON body is none, before the SDK parses it; to be registered for `before-parse`.
 
-    The SDK takes a body that is not JSON for an answer without members, which reads like an empty page. Looking at both
-    ends tells a page that was cut, empty or written by a proxy, without parsing it twice.
+    The SDK takes a body that is not JSON for an answer without members, which reads like an empty page, or like a tag
+    that is set. Looking at both ends tells a page that was cut, empty or written by a proxy, without parsing it twice.
 
     Raises:
         ResponseParserError: the body is not an object.
     """
-    members = operation_model.output_shape.members if operation_model.output_shape else ()
-    if response_dict["status_code"] >= 300 or not members:  # noqa: PLR2004 - errors are parsed by their header
+    if response_dict["status_code"] >= 300:  # noqa: PLR2004 - errors are parsed by their header
         return
     if operation_model.has_streaming_output:  # the body is the caller's, not a document of the service
         return
     if "json" not in operation_model.service_model.resolved_protocol:
         return
+    members = operation_model.output_shape.members if operation_model.output_shape else ()
     body = response_dict["body"].strip()
+    if not members and not body:  # there is nothing to tell
+        return
     if not (body.startswith(b"{") and body.endswith(b"}")):
         raise ResponseParserError(f"the answer of {len(body)} bytes is no JSON object")
 

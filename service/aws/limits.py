@@ -57,6 +57,8 @@ class Pace:
 
     rate: Rate
     per_second: float = field(init=False)
+    pauses: int = 0
+    """How often the service asked for a pause: places that were taken before the last one are void."""
     _tokens: float = field(init=False)
     _most: float = field(init=False)
     _at: float = 0.0
@@ -85,9 +87,11 @@ class Pace:
 
     def throttled(self, now: float, *, sent_at: float, retry_after_s: float | None) -> None:
         """Slow down. Calls that were already under way at the last slow-down do not slow down twice."""
-        if retry_after_s is not None:
-            self._not_before = max(self._not_before, now + retry_after_s)
+        if retry_after_s is not None and now + retry_after_s > self._not_before:
+            self._not_before = now + retry_after_s
             self._at = max(self._at, self._not_before)  # nothing is saved up meanwhile
+            self._tokens = 0.0  # whoever waits takes a new place behind the pause
+            self.pauses += 1
         if sent_at <= self._slowed_at:
             return
         self._slowed_at = now

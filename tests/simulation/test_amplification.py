@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 from typing import Any
 
+import anyio
 import pytest
 
+from service.aws.door import RoleToAssume
 from service.models import Call, Place
 from service.settings import DEFAULT_REGIONS
 from service.survey import Request
 from tests.simulation.clock import VirtualLoop, run
 from tests.simulation.estate import Estate
-from tests.simulation.host import Host
+from tests.simulation.host import Host, settings
 from tests.simulation.promises import Promises
 from tests.simulation.weather import Weather
 
@@ -103,3 +107,35 @@ def test_where_no_role_can_be_assumed_each_account_is_asked_for_and_little_more(
     assert "drs" not in outage.calls
     assert outage.report["scopes"]["failed"] == SCOPES
     assert outage.calls["sts"] <= 1 + len(ACCOUNTS) + 12  # the budget's start and what an identity pays in
+
+
+def test_who_waits_in_the_queue_already_is_held_back_by_a_pause_too() -> None:
+    """Places in the queue were taken before the service asked for its pause: they are taken anew behind it."""
+    pause_s, wait_s = 2.0, 0.2  # what the refusal asks for; 5 calls a second
+
+    async def work(loop: VirtualLoop) -> list[float]:
+        estate = Estate(loop, random.Random(0), ACCOUNTS[:1], ACTIVE[:1])  # noqa: S311 - not a secret
+        estate.protect(Place(ACCOUNTS[0], ACTIVE[0]), tags={})
+        sent: list[float] = []
+
+        def strikes(_: Call) -> bool:
+            sent.append(loop.time())
+            return len(sent) == 1
+
+        weather = Weather(
+            estate.dice, share=1.0, kinds=("throttled, retry after",), strikes=strikes, latency_s=wait_s / 2
+        )
+        chosen = settings(drs_burst=1, drs_calls_per_second=1 / wait_s, drs_most_calls_per_second=1 / wait_s)
+        host = Host("host", estate, Weather(estate.dice), Promises(), chosen=chosen)
+        role = RoleToAssume(ACCOUNTS[0], f"arn:aws:iam::{ACCOUNTS[0]}:role/DRSOrchestrationRole", "e" * 32)
+        caller = await host.door.account(role)
+        host.weather = weather
+        async with anyio.create_task_group() as tasks:
+            for _ in range(10):
+                tasks.start_soon(partial(caller.call, "drs", "DescribeSourceServers", {}, region=ACTIVE[0]))
+        return sent
+
+    first, *rest = run(work)
+    assert len(rest) == 10  # the one that was refused among them
+    assert min(rest) > first + pause_s
+    assert all(later - sooner > wait_s * 0.9 for sooner, later in pairwise(rest))

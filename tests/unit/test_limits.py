@@ -141,6 +141,19 @@ def test_nothing_goes_out_before_the_service_wants_it(asked_s: float) -> None:
         assert now + pace.reserve(now) >= 100.0 + asked_s
 
 
+def test_a_pause_makes_void_what_was_reserved_and_counts_no_place_twice() -> None:
+    pace = Pace(RATE)
+    for _ in range(30):
+        pace.reserve(0.0)  # twenty of them wait
+    pace.throttled(0.1, sent_at=0.0, retry_after_s=4.0)
+    assert pace.pauses == 1
+    pace.throttled(0.2, sent_at=0.0, retry_after_s=3.0)  # told to another call, and over sooner
+    assert pace.pauses == 1
+    again = [0.2 + pace.reserve(0.2) for _ in range(20)]
+    assert again[0] == pytest.approx(4.1 + 1 / pace.per_second)
+    assert most_above_rate(again, pace.per_second) <= 1 + EPSILON
+
+
 def test_the_end_of_a_wait_is_no_stampede() -> None:
     pace = Pace(RATE)
     pace.throttled(0.0, sent_at=0.0, retry_after_s=10.0)

@@ -43,7 +43,7 @@ JSON = {
 
 async def _ask(script: Any, monkeypatch: pytest.MonkeyPatch, ask: Any) -> AwsError:
     monkeypatch.setattr(doors, "backoff_s", lambda *_, **__: 0.01)
-    async with scripted_aws(script, monkeypatch), AwsDoor(Settings(), lambda: datetime.now(UTC)) as door:
+    async with scripted_aws(script, monkeypatch), AwsDoor(Settings(), _now) as door:
         with pytest.raises(AwsError) as raised:
             await ask(door)
     assert raised.value.code == "MalformedResponse"
@@ -74,3 +74,37 @@ async def test_a_page_of_servers(operation: str, body: Any, monkeypatch: pytest.
         monkeypatch,
         lambda door: door.hub().call("drs", operation, params, region="us-east-1"),
     )
+
+
+@pytest.mark.parametrize(
+    ("body", "is_told"), [(b"", True), (b"{}", True), (b"<html>welcome</html>", False), (b"{", False), (b"[]", False)]
+)
+async def test_an_answer_that_tells_nothing(
+    body: bytes,
+    is_told: bool,  # noqa: FBT001
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A proxy's page in place of TagResource's empty answer is no tag that was set."""
+
+    async def tag(door: AwsDoor) -> Any:
+        arn = "arn:aws:drs:us-east-1:111122223333:source-server/s-1234567890abcdef0"
+        return await door.hub().call("drs", "TagResource", {"resourceArn": arn, "tags": {}}, region="us-east-1")
+
+    if is_told:
+        async with scripted_aws(lambda _: answer(body), monkeypatch), AwsDoor(Settings(), _now) as door:
+            await tag(door)
+    else:
+        await _ask(lambda _: answer(body), monkeypatch, tag)
+
+
+async def test_an_end_without_a_zone_is_one_in_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    inside = f"{SESSION}<SessionToken>T</SessionToken><Expiration>2099-01-01T00:00:00</Expiration>"
+    body = _assumed(f"<Credentials>{inside}</Credentials>")
+    async with scripted_aws(lambda _: answer(body), monkeypatch) as aws, AwsDoor(Settings(), _now) as door:
+        for _ in range(2):
+            await door.account(ROLE)
+    assert len(aws.requests) == 1
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
