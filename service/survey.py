@@ -16,11 +16,11 @@ from service.errors import UnknownPlaceError
 from service.fanout import ahead
 from service.models import Now, Place, Shard, Trouble
 from service.regions.choose import Choice, DiscoveryPolicy, Unreadable, Why, choose
-from service.regions.rows import RegionRow
+from service.regions.rows import Census, RegionRow
 from service.regions.status_table import RegionStatusReader
 from service.settings import Settings
 
-__all__ = ["Request", "Survey", "Surveyor"]
+__all__ = ["Request", "Survey", "Surveyor", "census_of"]
 
 _log: Final = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class Request:
 class Survey:
     """The lie of the land at the start of a run.
 
-    `troubles` are records of the target accounts table that cannot be used.
+    `troubles` are records of the target accounts table that cannot be used; `taken_at` is when it was read.
     """
 
     identity: Identity
@@ -65,6 +65,16 @@ class Survey:
     accounts: frozenset[str]
     rows: tuple[RegionRow, ...] | Unreadable
     choice: Choice
+    taken_at: datetime
+
+    def census(self, request: Request) -> Census | None:
+        """Name every account there is; None for a run that saw only some: it cannot say which are gone."""
+        return census_of(self.directory, self.troubles, self.taken_at) if request.is_whole else None
+
+
+def census_of(directory: Directory, troubles: Collection[Trouble], taken_at: datetime) -> Census | None:
+    """Name every account of the directory; None where a record that cannot be used may hide one."""
+    return None if troubles else Census(frozenset(directory.targets), taken_at)
 
 
 class Surveyor:
@@ -103,6 +113,7 @@ class Surveyor:
         """
         self.check_regions((*request.regions, *request.excluded_regions, *(place.region for place in request.places)))
         identity = await self._door.identity()
+        taken_at = self._now()
         async with ahead(self._status.rows) as rows_read:
             directory, troubles = await self.directory()
             accounts = self.check_accounts(request, directory)
@@ -116,6 +127,7 @@ class Surveyor:
             frozenset(accounts),
             rows,
             choice,
+            taken_at,
         )
 
     def check_regions(self, regions: Iterable[str]) -> None:

@@ -12,7 +12,7 @@ import anyio
 from service.aws.dynamodb_write import Table
 from service.errors import AwsError
 from service.models import Call, Now
-from service.regions.rows import Note, Sweep, fold, parse_row, to_attributes
+from service.regions.rows import Census, Note, Sweep, fold, parse_row, to_attributes
 from service.regions.status_table import RegionStatusReader
 
 __all__ = ["RegionStatusTable"]
@@ -34,7 +34,7 @@ class RegionStatusTable(RegionStatusReader):
         notes: Iterable[Note],
         *,
         requests: Mapping[str, datetime] | None = None,
-        known_accounts: frozenset[str] | None = None,
+        census: Census | None = None,
         sweep: Sweep | None = None,
     ) -> None:
         """Fold looks into a region's row.
@@ -51,7 +51,7 @@ class RegionStatusTable(RegionStatusReader):
         for attempt in range(_MOST_ROUNDS):
             item = await self._writable.get({"region": region})
             held = parse_row(item) if item else None
-            row = fold(held, region, folded, requests=requests, known_accounts=known_accounts, sweep=sweep)
+            row = fold(held, region, folded, requests=requests, census=census, sweep=sweep)
             condition, values = _unchanged(item)
             attributes = to_attributes(row, now=self._now())
             if await self._writable.update_if({"region": region}, attributes, condition, values):

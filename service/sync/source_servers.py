@@ -21,10 +21,10 @@ from service.errors import AwsError
 from service.inventory.table import InventoryTable
 from service.models import Now, Place, Trouble
 from service.regions.choose import Unreadable
-from service.regions.rows import Note, Sweep
+from service.regions.rows import Census, Note, Sweep
 from service.regions.status_write import RegionStatusTable
 from service.settings import Settings
-from service.survey import Request, Survey, Surveyor
+from service.survey import Request, Survey, Surveyor, census_of
 from service.sync.judge import COUNTS, Visit, account_trouble, judge, note_of, place_trouble
 from service.sync.look import Look
 from service.sync.report import Progress, RunReport, run_facts
@@ -46,7 +46,7 @@ class _Run:
     request: Request
     survey: Survey
     tools: LookTools
-    known_accounts: frozenset[str] | None
+    census: Census | None
     visiting: Visiting
     report: RunReport = field(default_factory=lambda: RunReport(COUNTS))
     open_looks: Counter[str] = field(default_factory=Counter)
@@ -121,7 +121,6 @@ class InventorySync:
             caller = await survey.access.caller(place.account_id)
             return await self._templates.of(place, DrsReader(caller, page_size=self._settings.drs_page_size))
 
-        everyone = request.is_whole and not survey.troubles
         run = _Run(
             request=request,
             survey=survey,
@@ -136,8 +135,7 @@ class InventorySync:
                 self._templates,
                 source_templates,
             ),
-            # Only a run that saw every account may say which entries of the status table belong to none.
-            known_accounts=frozenset(survey.directory.targets) if everyone else None,
+            census=survey.census(request),
             visiting=visiting,
         )
         run.report.trouble(*survey.troubles)
@@ -210,10 +208,10 @@ class InventorySync:
             await self._record(run, place.region, run.notes.pop(place.region, []))
 
     async def _record(self, run: _Run, region: str, notes: Sequence[Note]) -> None:
-        if not notes and run.known_accounts is None:
+        if not notes and run.census is None:
             return
         sweep, run.unnoted = run.unnoted, None
-        if not await self._write_row(run, region, notes, known_accounts=run.known_accounts, sweep=sweep):
+        if not await self._write_row(run, region, notes, census=run.census, sweep=sweep):
             run.unnoted = sweep
         if sweep is not None:
             run.swept.add(region)
@@ -230,12 +228,12 @@ class InventorySync:
         region: str,
         notes: Sequence[Note],
         *,
-        known_accounts: frozenset[str] | None = None,
+        census: Census | None = None,
         sweep: Sweep | None = None,
     ) -> bool:
         trouble = await run.visiting.write_down(
             f"the row of {region}",
-            lambda: self._status.record(region, notes, known_accounts=known_accounts, sweep=sweep),
+            lambda: self._status.record(region, notes, census=census, sweep=sweep),
         )
         if trouble is not None:
             run.report.trouble(trouble)
@@ -268,19 +266,19 @@ class InventorySync:
         """Drop entries of accounts that are gone, and the notes of sweeps that have come to their end."""
         if run.visiting.limit.is_over:
             return  # the next run tidies up
-        if run.known_accounts is not None:
-            for region in await self._with_strangers(run.known_accounts):
+        if run.census is not None:
+            for region in await self._with_strangers(run.census):
                 await self._record(run, region, [])
         if not run.request.is_whole:  # a run over some accounts only has not come to the end of a sweep
             return
         for region in sorted(run.swept):
             await self._write_row(run, region, (), sweep=Sweep(run.tools.run_started_at, ended=True))
 
-    async def _with_strangers(self, known: frozenset[str]) -> list[str]:
+    async def _with_strangers(self, census: Census) -> list[str]:
         rows = await self._status.rows()
         if isinstance(rows, Unreadable):
             return []
-        return sorted({row.region for row in rows if set(row.accounts) - known})
+        return sorted({row.region for row in rows if census.strangers(row.accounts)})
 
     async def finish(self, started_at: datetime, *, swept_whole: bool) -> None:
         """Do at the end of runs that share the accounts what a single run does at its own.
@@ -292,15 +290,15 @@ class InventorySync:
         Raises:
             AwsError: a table could not be read or written; the next run makes it good.
         """
-        directory, troubles = await self._surveyor.directory()
+        taken_at = self._now()
+        census = census_of(*await self._surveyor.directory(), taken_at)
         self._status.invalidate()
-        known = None if troubles else frozenset(directory.targets)
         read = await self._status.rows()
         rows = () if isinstance(read, Unreadable) else read
         ended = Sweep(started_at, ended=True) if swept_whole else None
         regions = {row.region for row in rows if row.sweep_began} if ended is not None else set()
-        if known is not None:  # no shard knows whether a count without owner has had all its answers
-            regions |= {row.region for row in rows if row.unattributed or set(row.accounts) - known}
+        if census is not None:  # no shard knows whether a count without owner has had all its answers
+            regions |= {row.region for row in rows if row.unattributed or census.strangers(row.accounts)}
         for region in sorted(regions):
-            await self._status.record(region, (), known_accounts=known, sweep=ended)
+            await self._status.record(region, (), census=census, sweep=ended)
         self._status.invalidate()

@@ -201,11 +201,10 @@ class TagSync:
         choice, notes = run.survey.choice, notes_of(run.scopes.values())
         if not notes or not (choice.source.is_fallback or choice.source is RegionSource.FULL_SCAN):
             return
-        everyone = run.request.is_whole and not run.survey.troubles
-        known = frozenset(run.survey.directory.targets) if everyone else None
+        census = run.survey.census(run.request)
 
         async def record(region: str, sweep: Sweep | None = None) -> None:
-            await self._status.record(region, notes[region], known_accounts=known, sweep=sweep)
+            await self._status.record(region, notes[region], census=census, sweep=sweep)
 
         first, *others = sorted(notes)
         marks = choice.source.is_fallback
