@@ -35,7 +35,15 @@ _VOLATILE: Final = frozenset(
 )
 _LAG_STEPS_S: Final = (15 * 60, 3600, 6 * 3600, 24 * 3600)
 
-Text = Annotated[str, StringConstraints(min_length=1)]
+_ARN: Final = "arn:[a-z0-9-]+:drs:[a-z0-9-]+:[0-9]{12}:source-server/[^ ]+"
+
+# These go into calls of their own, and the SDK refuses there what has another form as it refuses what a bug makes. All
+# but the first two may be missing, or empty.
+ServerArn = Annotated[str, StringConstraints(pattern=f"^{_ARN}$")]
+ServerId = Annotated[str, StringConstraints(pattern="^s-[0-9A-Za-z]{17}$")]
+OtherArn = Annotated[str, StringConstraints(pattern=f"^({_ARN})?$")]
+AccountId = Annotated[str, StringConstraints(pattern="^([0-9]{12})?$")]
+RegionName = Annotated[str, StringConstraints(pattern="^([a-z][a-z0-9-]{0,61}[a-z0-9])?$")]
 
 
 class _Cpu(BaseModel):
@@ -49,22 +57,24 @@ class SourceServer(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
 
-    arn: Annotated[str, StringConstraints(pattern=r"^arn:[a-z0-9-]+:drs:[a-z0-9-]+:\d{12}:source-server/\S+$")]
-    server_id: Annotated[Text, Field(validation_alias="sourceServerID")]
+    arn: ServerArn
+    server_id: Annotated[ServerId, Field(validation_alias="sourceServerID")]
     direction: Annotated[str, Field(validation_alias="replicationDirection")] = "FAILOVER"
     state: Annotated[str, Field(validation_alias=AliasPath("dataReplicationInfo", "dataReplicationState"))] = ""
     lag: Annotated[str | None, Field(validation_alias=AliasPath("dataReplicationInfo", "lagDuration"))] = None
-    staging_account: Annotated[str | None, Field(validation_alias=AliasPath("stagingArea", "stagingAccountID"))] = None
-    staging_arn: Annotated[str | None, Field(validation_alias=AliasPath("stagingArea", "stagingSourceServerArn"))] = (
-        None
-    )
-    reversed_arn: Annotated[str | None, Field(validation_alias="reversedDirectionSourceServerArn")] = None
-    origin_account: Annotated[
-        str | None, Field(validation_alias=AliasPath("sourceCloudProperties", "originAccountID"))
+    staging_account: Annotated[
+        AccountId | None, Field(validation_alias=AliasPath("stagingArea", "stagingAccountID"))
     ] = None
-    origin_region: Annotated[str | None, Field(validation_alias=AliasPath("sourceCloudProperties", "originRegion"))] = (
-        None
-    )
+    staging_arn: Annotated[
+        OtherArn | None, Field(validation_alias=AliasPath("stagingArea", "stagingSourceServerArn"))
+    ] = None
+    reversed_arn: Annotated[OtherArn | None, Field(validation_alias="reversedDirectionSourceServerArn")] = None
+    origin_account: Annotated[
+        AccountId | None, Field(validation_alias=AliasPath("sourceCloudProperties", "originAccountID"))
+    ] = None
+    origin_region: Annotated[
+        RegionName | None, Field(validation_alias=AliasPath("sourceCloudProperties", "originRegion"))
+    ] = None
     origin_zone: Annotated[
         str | None, Field(validation_alias=AliasPath("sourceCloudProperties", "originAvailabilityZone"))
     ] = None
@@ -93,6 +103,11 @@ class SourceServer(BaseModel):
         """ARN of the server that replicates; an extended record points at it."""
         return self.staging_arn or self.arn
 
+    @property
+    def place(self) -> Place:
+        """The account and region that it is a record of."""
+        return _place_of(self.arn)
+
     def replicates_in(self, place: Place) -> bool:
         """Whether it replicates into the account that shows it; an extended record replicates elsewhere."""
         return self.staging_account in {None, place.account_id}
@@ -105,8 +120,12 @@ class SourceServer(BaseModel):
 
     def points_at(self) -> set[Place]:
         """Name the places of other servers that this record refers to."""
-        arns = [arn.split(":") for arn in (self.reversed_arn, self.staging_arn) if arn]
-        return {Place(parts[4], parts[3]) for parts in arns if len(parts) > 5}  # noqa: PLR2004 - parts of an ARN
+        return {_place_of(arn) for arn in (self.reversed_arn, self.staging_arn) if arn}
+
+
+def _place_of(arn: str) -> Place:
+    parts = arn.split(":")
+    return Place(parts[4], parts[3])
 
 
 def parse_server(record: Mapping[str, Any]) -> SourceServer | str:

@@ -95,6 +95,8 @@ class Look:
         rows: list[Row] = []
         for record in page:
             server = parse_server(record)
+            if not isinstance(server, str) and server.place != self.place:
+                server = f"its ARN is one of {server.place.account_id} in {server.place.region}"
             if isinstance(server, str):
                 self._reject(str(record.get("sourceServerID", "a server")), server)
                 self._shows_all = False

@@ -468,6 +468,21 @@ async def test_two_records_of_one_lineage_come_up_at_once(estate: Estate) -> Non
     assert len(found) == 2
 
 
+@pytest.mark.parametrize("elsewhere", ["account", "region"])
+async def test_a_record_of_another_place_is_told_and_changes_nothing_there(estate: Estate, elsewhere: str) -> None:
+    await estate.sync()
+    before = estate.items()
+    theirs = next(item for item in before if item["_queryAccount"] == estate.names.b and item["region"] == PLACE)
+    arn = theirs["sourceServerArn"] if elsewhere == "account" else theirs["sourceServerArn"].replace(PLACE, "sa-east-1")
+    estate.add(estate.names.a, PLACE, servers=[{"hostname": "stray", "record": {"arn": arn}}])
+    report = await estate.sync()
+    assert (report["status"], report["serversRejected"], report["serversWritten"]) == ("partial", 1, 0)
+    (error,) = report["errors"]
+    assert (error["code"], error["accountId"], error["regions"]) == ("UnusableRecord", estate.names.a, [PLACE])
+    assert "its ARN is one of" in error["message"]
+    assert sorted(estate.items(), key=str) == sorted(before, key=str)
+
+
 async def test_a_record_without_an_arn_is_counted_and_removes_nothing(estate: Estate) -> None:
     """It may be any of those that seem to be gone."""
     await estate.sync()

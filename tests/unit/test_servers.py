@@ -67,7 +67,8 @@ def changed(record: dict[str, Any], path: Path) -> dict[str, Any]:
     for step in path[:-1]:
         holder = holder[step]
     old = holder[path[-1]]
-    holder[path[-1]] = (not old) if isinstance(old, bool) else old + 1 if isinstance(old, int) else old + "1"
+    other = old[:-1] + ("2" if old.endswith("1") else "1") if isinstance(old, str) else ""  # of the same form
+    holder[path[-1]] = (not old) if isinstance(old, bool) else old + 1 if isinstance(old, int) else other
     return made
 
 
@@ -100,7 +101,12 @@ def test_what_decides_is_read(forward_record: dict[str, Any], extended_record: d
 
 
 def test_a_bare_record_is_enough_and_nothing_is_made_up() -> None:
-    server = parsed({"arn": "arn:aws-us-gov:drs:us-gov-west-1:222222222222:source-server/s-1", "sourceServerID": "s-1"})
+    server = parsed(
+        {
+            "arn": "arn:aws-us-gov:drs:us-gov-west-1:222222222222:source-server/s-1",
+            "sourceServerID": "s-0123456789abcdef1",
+        }
+    )
     assert (server.origin_region, server.origin_account, server.instance_id, server.staging_account) == (None,) * 4
     assert server.origin(HERE) is None
     assert server.points_at() == set()
@@ -113,7 +119,7 @@ def test_a_bare_record_is_enough_and_nothing_is_made_up() -> None:
 def test_only_an_ec2_instance_has_an_origin(hint: str, origin: Place | None) -> None:
     record = {
         "arn": "arn:aws:drs:us-west-2:222222222222:source-server/s-1",
-        "sourceServerID": "s-1",
+        "sourceServerID": "s-0123456789abcdef1",
         "sourceProperties": {"identificationHints": {"awsInstanceID": hint}},
     }
     assert parsed(record).origin(HERE) == origin
@@ -136,6 +142,12 @@ def test_members_unknown_to_us_are_no_trouble_and_are_kept(forward_record: dict[
         ({"arn": "arn:aws:ec2:us-west-2:222222222222:instance/i-1"}, "arn"),
         ({"sourceServerID": ""}, "sourceServerID"),
         ({"sourceServerID": 5}, "sourceServerID"),
+        ({"sourceServerID": "s-1"}, "sourceServerID"),
+        ({"stagingArea": {"stagingAccountID": "4444"}}, "stagingAccountID"),
+        ({"stagingArea": {"stagingSourceServerArn": "s-3b8f0c91d27a4e56f"}}, "stagingSourceServerArn"),
+        ({"reversedDirectionSourceServerArn": "arn:aws:drs"}, "reversedDirectionSourceServerArn"),
+        ({"sourceCloudProperties": {"originRegion": "US East (Ohio)"}}, "originRegion"),
+        ({"sourceCloudProperties": {"originAccountID": "*"}}, "originAccountID"),
         ({"replicationDirection": 1}, "replicationDirection"),
         ({"dataReplicationInfo": {"dataReplicationState": 7}}, "dataReplicationState"),
         ({"stagingArea": {"stagingAccountID": 222222222222}}, "stagingAccountID"),
@@ -289,7 +301,7 @@ def test_an_extended_server_is_filed_under_the_account_that_replicates(extended_
 
 
 def test_an_item_without_ec2_or_origin_claims_neither() -> None:
-    record = {"arn": "arn:aws:drs:us-west-2:222222222222:source-server/s-1", "sourceServerID": "s-1"}
+    record = {"arn": "arn:aws:drs:us-west-2:222222222222:source-server/s-1", "sourceServerID": "s-0123456789abcdef1"}
     item = build_item(record, parsed(record), None, HERE, digest="", synced_at=NOW, written_at=NOW, original={})
     assert {"ec2NetworkConfig", "sourceTags"}.isdisjoint(item)
     assert (item["sourceAccountId"], item["stagingAccountId"], item["tags"]) == ("222222222222", "222222222222", {})

@@ -70,7 +70,7 @@ def test_an_extended_record_shares_the_topology_of_the_server_that_replicates(
 def test_a_server_on_premises_has_no_original_region() -> None:
     record = {
         "arn": "arn:aws:drs:us-west-2:222222222222:source-server/s-1",
-        "sourceServerID": "s-1",
+        "sourceServerID": "s-0123456789abcdef1",
         "sourceProperties": {"identificationHints": {"hostname": "db7", "vmWareUuid": "4c4c"}},
     }
     topology = take(record)
@@ -225,5 +225,5 @@ def test_a_template_that_could_not_be_looked_for_is_still_to_be_found(forward_re
     legacy=st.dictionaries(st.sampled_from(["originalSourceRegion", "topologyLastUpdated", "x"]), st.none() | st.text())
 )
 def test_no_topology_holds_a_null(legacy: dict[str, Any]) -> None:
-    record = {"arn": "arn:aws:drs:us-west-2:222222222222:source-server/s-1", "sourceServerID": "s-1"}
+    record = {"arn": "arn:aws:drs:us-west-2:222222222222:source-server/s-1", "sourceServerID": "s-0123456789abcdef1"}
     assert None not in take(record, legacy=legacy).values()
