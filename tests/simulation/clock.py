@@ -38,6 +38,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         super().__init__()
         self._seconds = 0.0
         self._selector = _Jump(self)  # where the base class looks for it
+        self.errors: list[BaseException] = []
 
     def time(self) -> float:
         """Give the seconds since the beginning."""
@@ -51,6 +52,11 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """Tell the time by a clock that goes wrong by so much."""
         return BEGIN + timedelta(seconds=self._seconds + skew_s)
 
+    def default_exception_handler(self, context: dict[str, Any]) -> None:
+        """Keep what a callback raised: a test is not to pass over it."""
+        error = context.get("exception")
+        self.errors.append(error if isinstance(error, BaseException) else RuntimeError(context["message"]))
+
     def _process_events(self, event_list: list[Any]) -> None:
         assert not event_list
 
@@ -62,4 +68,7 @@ def run(work: Callable[[VirtualLoop], Coroutine[Any, Any, T]]) -> T:
     """Run work on a virtual loop of its own."""
     loop = VirtualLoop()
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
-        return runner.run(work(loop))
+        result = runner.run(work(loop))
+    if loop.errors:
+        raise loop.errors[0]
+    return result

@@ -41,7 +41,7 @@ _JOBS: Final = (
 )
 _HAPPENINGS: Final = (
     *("protect", "protect_staged", "delete", "stall", "launch", "repoint", "tag", "nothing"),
-    "deny",
+    *("deny", "join"),
 )
 _TROUBLES: Final = ("calm", "throttled", "any", "any", "late", "tables", "storm")
 
@@ -108,10 +108,13 @@ class History:
         self.estate.dynamodb.page = self.dice.choice((2, 5, 1000))
         self.hosts: list[Host] = []
         self.late: list[str] = []  # jobs whose event is delivered behind the next one's
+        self._joining: dict[str, Any] = {}  # accounts that are no targets yet
         self._names = 0
 
     async def play(self) -> Story:
         """Let it happen, then let it calm down, and hold what is left against the truth."""
+        if len(self.estate.targets) > 1 and self.dice.random() < 0.5:
+            self._joining[TARGETS[1]] = self._target_records.pop((TARGETS[1],))
         for _ in range(self.dice.randint(1, 4)):
             self._happen_protect()
         for _ in range(self.dice.choice((1, 1, 2, 3))):
@@ -167,7 +170,10 @@ class History:
 
     async def _meanwhile(self) -> None:
         await anyio.sleep(self.dice.random() * 2.0)
-        self._happen()
+        if self._joining and self.dice.random() < 0.5:
+            self._happen_join()
+        else:
+            self._happen()
 
     def _weather(self, name: str) -> None:
         self.promises.told.append(name)
@@ -292,6 +298,16 @@ class History:
         """Let the role of an account trust nobody any more, or again."""
         self.estate.denied ^= {self.dice.choice(self.estate.targets)}
 
+    @property
+    def _target_records(self) -> dict[tuple[str, ...], Any]:
+        return self.estate.dynamodb.tables["target_accounts_table"].items
+
+    def _happen_join(self) -> None:
+        """Let the accounts that are no targets yet become some."""
+        while self._joining:
+            account_id, record = self._joining.popitem()
+            self._target_records[account_id,] = record
+
     def _happen_nothing(self) -> None:
         """Leave all as it is."""
 
@@ -346,11 +362,13 @@ class History:
         An account may stay denied for good: what was known of it stays, and all others are brought up to date.
         """
         self.promises.told.append("calm at last")
+        self._happen_join()
         if self.dice.random() < 0.5:
             self.estate.denied.clear()
         self.estate.dynamodb.lag_s = self.estate.dynamodb.unprocessed = 0.0
         host = Host("last", self.estate, Weather(self.dice, latency_s=0.01), self.promises)
         self.hosts.append(host)
+        await anyio.sleep(max(0.0, self.estate.quiet_at - self.loop.time()))
         await anyio.sleep(max(0.0, self.promises.lock_free_at - self.loop.time()))  # a dead run's lock has its time
         await self._next_interval()
         rounds, unseen = 0, list[Place]()

@@ -43,6 +43,7 @@ __all__ = ["Host", "Killed", "settings"]
 T = TypeVar("T")
 
 _OPERATIONS: Final = {xform_name(each): each for group in MANAGES.values() for each in group}
+_SIGNED_FOR_S: Final = 300.0  # AWS refuses a signature that is older than five minutes
 _HUB_KEYS: Final = ReadOnlyCredentials("hub", "secret", None, None)
 
 
@@ -239,11 +240,12 @@ class Host:
         known = self.estate.tokens.get(keys.access_key)
         call = Call(service, operation, known[0] if known else "?", region)
         fault = self.weather.draw(call, params)
-        await anyio.sleep(self.weather.latency())
-        self._perhaps_killed(None)
-        if fault is not None and fault.when is When.BEFORE:
-            await self._strike(fault, call)
-            self._perhaps_killed(None)
+        try:
+            await self._way_there(call, fault)
+        except BaseException:  # also where its process was killed, or its deadline passed
+            if fault is None or fault.astray:
+                self._perhaps_arrives_yet(keys.access_key, call, params)
+            raise
         served_at = self.loop.time()
         answer = self._served(keys.access_key, call, params)
         self._perhaps_killed(number)
@@ -263,6 +265,26 @@ class Host:
         self.promises.saw(self, call, params, answer, served_at=served_at)
         return answer
 
+    async def _way_there(self, call: Call, fault: Fault | None) -> None:
+        await anyio.sleep(self.weather.latency())
+        self._perhaps_killed(None)
+        if fault is not None and fault.when is When.BEFORE:
+            await self._strike(fault, call)
+            self._perhaps_killed(None)
+
+    def _perhaps_arrives_yet(self, access_key: str, call: Call, params: Mapping[str, Any]) -> None:
+        """Let a call that nobody waits for any more arrive while its signature is valid, or never."""
+        if self.dice.random() < 0.5:
+            return
+        delay_s = self.dice.random() * self.dice.choice((0.1, 5.0, 60.0, _SIGNED_FOR_S))
+        self.estate.quiet_at = max(self.estate.quiet_at, self.loop.time() + delay_s)
+
+        def arrive() -> None:
+            self.promises.trace(self.name, call, "late")
+            self._served(access_key, call, params, late=True)
+
+        self.loop.call_later(delay_s, arrive)
+
     async def _strike(self, fault: Fault, call: Call) -> None:
         self.promises.trace(self.name, call, fault.name)
         await anyio.sleep(fault.wait_s)
@@ -272,10 +294,12 @@ class Host:
                 self.promises.saw_refusal(self, call, error.response["Error"]["Code"])
             raise error
 
-    def _served(self, access_key: str, call: Call, params: Mapping[str, Any]) -> dict[str, Any] | Refused:
+    def _served(
+        self, access_key: str, call: Call, params: Mapping[str, Any], *, late: bool = False
+    ) -> dict[str, Any] | Refused:
         try:
             self.estate.account_of(access_key)
-            with self.promises.acting(self, call, params):
+            with self.promises.acting(self, call, params, late=late):
                 return self.estate.serve(call, params)
         except Refused as refused:
             return refused

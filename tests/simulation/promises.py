@@ -126,13 +126,17 @@ class Promises:
     # What hosts do
 
     @contextmanager
-    def acting(self, host: Host, call: Call, params: Mapping[str, Any]) -> Iterator[None]:
-        """Hold what a call changes against what its host was shown."""
+    def acting(self, host: Host, call: Call, params: Mapping[str, Any], *, late: bool = False) -> Iterator[None]:
+        """Hold what a call changes against what its host was shown.
+
+        A `late` one was sent before its host learned what it knows by now: that DRS extends nothing twice is all that
+        holds then.
+        """
         self._actor = host
         try:
             if call.operation == "TagResource":
                 self._tagging(host, params)
-            elif call.operation == "CreateExtendedSourceServer":
+            elif call.operation == "CreateExtendedSourceServer" and not late:
                 self._extending(host, call, str(params["sourceServerArn"]))
             yield
             if call.operation == "CreateExtendedSourceServer":
