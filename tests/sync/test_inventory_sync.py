@@ -238,6 +238,26 @@ async def test_a_listing_that_breaks_on_page_two_removes_nothing_and_counts_noth
     assert estate.counts() == {"eu-west-1": 3, "us-west-2": 7}
 
 
+@pytest.mark.parametrize(
+    "where",
+    [
+        {"service": "drs", "operation": "DescribeSourceServers", "page": 2, "times": None},  # servers were shown before
+        {"service": "dynamodb", "operation": "Query", "times": 1},  # no word of DRS
+    ],
+)
+async def test_a_region_with_servers_is_not_taken_for_an_unused_one(where: dict[str, Any], estate: Estate) -> None:
+    here = {"accounts": (estate.names.a,), "regions": (PLACE,)}
+    estate.set(DRS_PAGE_SIZE="2")
+    await estate.sync(**here)
+    estate.faults(fail=[{"error": "UninitializedAccountException", "status": 400, **where}])
+    report = await estate.sync(**here)
+    (error,) = report["errors"]
+    assert (error["service"], error["code"]) == (where["service"], "UninitializedAccountException")
+    assert report["status"] != "complete"
+    assert (report["serversRemoved"], len(estate.items())) == (0, 6)
+    assert estate.status()[PLACE]["accounts"][estate.names.a]["serverCount"] == 6
+
+
 async def test_a_denied_account_costs_only_itself(estate: Estate) -> None:
     await estate.sync()
     before = {item["sourceServerArn"]: item for item in estate.items()}
