@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, Final
+
 import pytest
 
 from service.accounts.staging import Records
+from service.aws.door import AwsDoor
+from service.aws.dynamodb_write import Table
 from service.errors import RefusalError
 from service.handlers.app import open_app, utc_now
+from service.inventory.history import ATTRIBUTE, history_of
+from service.inventory.table import InventoryTable
 from service.settings import load_settings
 from tests.support.estate import Estate
+
+LINEAGE: Final = "arn:aws:drs:us-west-2:111122223333:source-server/s-0123456789abcdef0"
+KEY: Final = {"sourceServerArn": LINEAGE, "stagingAccountId": "TOPOLOGY"}
 
 
 async def test_a_target_that_was_deleted_meanwhile_does_not_come_back(estate: Estate) -> None:
@@ -24,3 +34,23 @@ async def test_a_target_that_was_deleted_meanwhile_does_not_come_back(estate: Es
         with pytest.raises(RefusalError, match="there is no target account"):
             await app.target_accounts().change_staging(estate.names.a, change, now=utc_now())
     assert "Item" not in accounts.get_item(Key=target)
+
+
+@pytest.mark.parametrize("begun", [False, True])
+async def test_of_two_that_append_to_a_history_at_once_both_are_in_it(estate: Estate, *, begun: bool) -> None:
+    items = estate.table("SOURCE_SERVER_INVENTORY_TABLE")
+    before = [{"event": "before"}] if begun else []
+    items.put_item(Item={**KEY, **({ATTRIBUTE: before} if begun else {})})
+    seen: list[list[dict[str, Any]]] = []
+
+    def entry_of(topology: Mapping[str, Any]) -> Mapping[str, Any]:
+        seen.append(history_of(topology))
+        if len(seen) == 1:
+            items.put_item(Item={**KEY, ATTRIBUTE: [*before, {"event": "other"}]})
+        return {"event": "own"}
+
+    async with AwsDoor(load_settings(), utc_now) as door:
+        name = estate.sandbox.environment()["SOURCE_SERVER_INVENTORY_TABLE"]
+        assert await InventoryTable(Table(door.hub(), name, door.hub_region)).add_history(LINEAGE, entry_of)
+    assert seen == [before, [*before, {"event": "other"}]]
+    assert items.get_item(Key=KEY)["Item"][ATTRIBUTE] == [*before, {"event": "other"}, {"event": "own"}]
