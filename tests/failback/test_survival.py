@@ -295,6 +295,27 @@ async def test_details_that_could_not_be_read_are_told_and_read_by_a_later_run(
     assert estate.calls()["dynamodb", "BatchGetItem"] == estate.calls()["dynamodb", "UpdateItem"] == 0
 
 
+async def test_configurations_whose_turn_has_come_are_read_within_the_budget_of_calls(
+    found_estate: Callable[..., Estate],
+) -> None:
+    estate = found_estate(a={RECOVERY: {"servers": 0}}, b={SOURCE: {"servers": 0}})
+    for _ in range(2):
+        Cycle(estate.names.a, estate.names.b)
+    await estate.sync(regions=REGIONS)
+    for item in estate.items():
+        estate.table("SOURCE_SERVER_INVENTORY_TABLE").update_item(
+            Key={name: item[name] for name in ("sourceServerArn", "stagingAccountId")},
+            UpdateExpression="SET topologyLastUpdated = :ago",
+            ExpressionAttributeValues={":ago": "2026-01-01T00:00:00+00:00"},
+        )
+    estate.set(SYNC_INTERVAL_SECONDS="86400")  # so it is the turn of both in every run
+    for budget in (1, 2):
+        estate.set(TOPOLOGY_READS_PER_SCOPE=str(budget))
+        estate.calls()
+        assert (await estate.sync(regions=REGIONS))["status"] == "complete"
+        assert estate.calls()["drs", "GetReplicationConfiguration"] == budget
+
+
 async def test_where_several_templates_fit_none_is_named_and_none_looked_for_again(
     found_estate: Callable[..., Estate],
 ) -> None:
