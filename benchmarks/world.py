@@ -24,6 +24,7 @@ from benchmarks.fleets import Fleet
 __all__ = ["COMMAND", "World", "WorldError", "opened"]
 
 COMMAND: Final = str(Path(sys.executable).with_name("drs-sync"))
+_CHECKOUT: Final = {"PYTHONPATH": str(Path(__file__).parents[1])}  # its code is measured, whatever is installed
 _ANSWERS_WITHIN_S: Final = 30.0
 
 
@@ -37,7 +38,7 @@ class World:
     def __init__(self, endpoint: str, environment: Mapping[str, str]) -> None:
         self._endpoint = endpoint
         nowhere = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
-        self.environment = {**os.environ, **nowhere, **environment}
+        self.environment = {**os.environ, **_CHECKOUT, **nowhere, **environment}
 
     def faults(self, faults: Mapping[str, Any]) -> None:
         """Let these faults rule, and no others."""
@@ -85,7 +86,8 @@ def opened(fleet: Fleet | Estate) -> Iterator[World]:
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder, "log")
         with log.open("wb") as errors:
-            process = subprocess.Popen(_words(fleet, Path(folder)), stdout=subprocess.PIPE, stderr=errors)
+            here = {**os.environ, **_CHECKOUT}
+            process = subprocess.Popen(_words(fleet, Path(folder)), env=here, stdout=subprocess.PIPE, stderr=errors)
         try:
             said = _first_document(process)
             if said is None:

@@ -65,6 +65,16 @@ def test_a_run_that_cannot_begin_has_failed(world: World, trouble: str) -> None:
         assert "no-such-table" in run.out
 
 
+def test_the_command_runs_as_it_is_installed(world: World) -> None:
+    """All others lay the code of this checkout over what is installed."""
+    world.servers(world.account(), "us-west-2", 2)
+
+    run = world.sync(PYTHONPATH="<unset>")
+
+    assert run.report["status"] == "complete"
+    assert world.counts() == {"us-west-2": 2}
+
+
 def test_output_for_people(world: World) -> None:
     account = world.account()
     world.servers(account, "us-west-2", 2)

@@ -12,18 +12,17 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 import boto3
 from botocore.config import Config
 
 from tests.acceptance.endpoint import TESTER_KEY, Aws, Call, Credentials, Instance, Role, Scope
+from tests.support.command import CHECKOUT, COMMAND
 
 __all__ = ["EXTERNAL_ID", "Run", "Tables", "World", "instance_id_of", "make_server", "plain", "timeless"]
 
 EXTERNAL_ID: Final = "drs-orchestration-cross-account"
-_COMMAND: Final = Path(sys.executable).with_name("drs-sync")
 _HOME: Final = "us-east-1"
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 _accounts: Final = itertools.count(100000000001)
@@ -316,10 +315,11 @@ class World:
     # ---- runs
 
     def environment(self, tables: Tables | None = None, **settings: Any) -> dict[str, str]:
-        """The environment of the command: nothing is inherited that AWS's SDK would read."""
+        """The environment of the command: this checkout's code, and nothing inherited that AWS's SDK would read."""
         kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
         made = {
             **kept,
+            **CHECKOUT,
             "HOME": "/nonexistent",
             "AWS_ENDPOINT_URL": self.aws.url,
             "AWS_ACCESS_KEY_ID": self.credentials.key,
@@ -341,7 +341,7 @@ class World:
     def start(self, *arguments: str, tables: Tables | None = None, **settings: Any) -> subprocess.Popen[str]:
         """Start the command and do not wait."""
         return subprocess.Popen(
-            [str(_COMMAND), *arguments],
+            [COMMAND, *arguments],
             env=self.environment(tables, **settings),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -8,18 +8,16 @@ import json
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from service.handlers import data_management
 from service.sandbox.moto_drs import drs_backends
+from tests.support.command import CHECKOUT, COMMAND
 from tests.support.estate import Estate
 
-COMMAND = Path(sys.executable).with_name("drs-sync")
 PLACE = "us-west-2"
 ESCAPES = "\x1b[31m\x1b]0;owned\x07\x9b2J"
 NAMES = (
@@ -54,9 +52,13 @@ def infested(estate: Estate) -> Iterator[Estate]:
     data_management.host.close()
 
 
+def _ended(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    here = {**os.environ, **CHECKOUT, **environment}
+    return subprocess.run([COMMAND, *words], capture_output=True, text=True, check=False, env=here)
+
+
 def _run(*words: str) -> str:
-    wide = {**os.environ, "COLUMNS": "900"}
-    done = subprocess.run([COMMAND, *words], capture_output=True, text=True, check=False, env=wide)
+    done = _ended(*words, COLUMNS="900")
     assert done.returncode == 0, done.stderr
     assert not OBEYED.search(done.stderr), ascii(done.stderr)
     return done.stdout
@@ -104,9 +106,7 @@ def test_a_log_line_stays_one_line(infested: Estate) -> None:
     record: dict[str, Any] = next(iter(drs_backends[infested.names.a][PLACE].source_servers.values())).record
     record["arn"] = f"no arn{ESCAPES}\nforged: line"
     record["sourceServerID"] = f"s-1{ESCAPES}\n" + '{"level": "INFO", "message": "all is well"}'
-    done = subprocess.run(
-        [COMMAND, "sync", "inventory", "--output", "json"], capture_output=True, text=True, check=False
-    )
+    done = _ended("sync", "inventory", "--output", "json")
     assert done.returncode == 3  # partial: the record is named
     assert not OBEYED.search(done.stderr), ascii(done.stderr)
     lines = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
@@ -120,9 +120,7 @@ def test_what_aws_says_is_other_peoples_text_too(infested: Estate) -> None:
     message = f"{ESCAPES}\nall is well"
     infested.faults(deny=[{"account_id": infested.names.a, "service": "drs", "message": message}])
     for form in ("table", "json"):
-        done = subprocess.run(
-            [COMMAND, "sync", "inventory", "--output", form], capture_output=True, text=True, check=False
-        )
+        done = _ended("sync", "inventory", "--output", form)
         assert done.returncode in {1, 3}
         assert not OBEYED.search(done.stderr), ascii(done.stderr)
         if form == "table":

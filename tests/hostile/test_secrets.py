@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from service.sandbox.gate import Gate
 from service.sandbox.identity import Directory
 from service.settings import Settings
 from service.telemetry import set_up_logging
+from tests.support.command import CHECKOUT, COMMAND
 from tests.support.estate import Estate
 from tests.support.scripted import Answer, Request, answer, refusal, scripted_aws
 
@@ -154,8 +156,8 @@ def test_commands_tell_no_secret(weather: str, words: str, estate: Estate, secre
     estate.set(LOG_LEVEL="DEBUG", **OWN_KEYS)
     deny = [{"account_id": estate.names.a, "service": "drs", "region": "eu-west-1"}]
     estate.faults(deny=deny, **WEATHER[weather])
-    command = Path(sys.executable).with_name("drs-sync")
-    done = subprocess.run([command, *words.split()], capture_output=True, text=True, check=False)
+    here = {**os.environ, **CHECKOUT}
+    done = subprocess.run([COMMAND, *words.split()], capture_output=True, text=True, check=False, env=here)
     assert "Traceback" not in done.stderr
     assert secrets.signatures
     assert secrets.told_in(done.stdout, done.stderr, _stored(estate)) == []

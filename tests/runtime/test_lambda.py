@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -125,7 +126,9 @@ def test_a_bug_costs_only_its_own_event(world: World, tmp_path: Path) -> None:
         "lambda_handler = data_management.lambda_handler\n"
     )
     world.account()
-    with running("planted.lambda_handler", {**world.environment(), "PYTHONPATH": str(tmp_path)}) as function:
+    given = world.environment()
+    given["PYTHONPATH"] += f"{os.pathsep}{tmp_path}"
+    with running("planted.lambda_handler", given) as function:
         first, second = function.invoke(SYNC), function.invoke(SYNC)
         _, logged = function.end(signal.SIGTERM)
     assert not first.error

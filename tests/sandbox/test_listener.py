@@ -17,6 +17,7 @@ import pytest
 from service.sandbox.declared import Fleet
 from service.sandbox.fleet import FleetError, parse_model
 from service.sandbox.server import Sandbox, SandboxError, serve
+from tests.support.command import CHECKOUT
 
 _SMALL = parse_model(Fleet, {"hub": {"account_id": "999911110000"}}, "fleet")
 _SIGNED = {"Authorization": "AWS4-HMAC-SHA256 Credential=AKIA/20260101/us-east-1/{service}/aws4_request, Signature=0"}
@@ -186,7 +187,7 @@ print("closed")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_the_foreground_server_ends_on_signals(number: signal.Signals) -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", _FOREGROUND], stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": "."}
+        [sys.executable, "-c", _FOREGROUND], stdout=subprocess.PIPE, text=True, env={**os.environ, **CHECKOUT}
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline().startswith("http://127.0.0.1:")

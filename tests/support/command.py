@@ -1,0 +1,14 @@
+"""The command as it is installed beside the interpreter, and how it runs this checkout's code and no other."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+__all__ = ["CHECKOUT", "COMMAND"]
+
+COMMAND: Final = str(Path(sys.executable).with_name("drs-sync"))
+CHECKOUT: Final = MappingProxyType({"PYTHONPATH": str(Path(__file__).parents[2])})
+"""Variables of a process that imports from this checkout, whatever is installed."""
