@@ -137,8 +137,15 @@ class App:
         """Log a report, emit its metrics, and give it back."""
         self.note(report)
         named = {**report, "operation": _metrics_operation(report)}
-        await emit_metrics(stream_for(self.settings.aws_lambda_function_name), named, _figures(report))
+        await self._emit(named, _figures(report))
         return report
+
+    async def told_lost(self, operation: str, scopes: int) -> None:
+        """Emit the metric of scopes whose run ended without a report, and so without metrics of its own."""
+        await self._emit({"operation": operation}, {"scopesFailed": scopes})
+
+    async def _emit(self, report: Mapping[str, Any], figures: Mapping[str, Any]) -> None:
+        await emit_metrics(stream_for(self.settings.aws_lambda_function_name), report, figures)
 
 
 async def _give_back(state: TagState, owner: str, limit: Limit) -> None:

@@ -92,7 +92,9 @@ async def finish_sync(app: App, asked: Asked) -> Reply:
     whole = not lost and not any(each["isOutOfTime"] for each in found)
     warnings = [await _warning_of(_end(app, body, report, first.started_at, whole=whole))]
     report["warnings"] += [each for each in warnings if each]
-    app.note(report)  # no metrics: those of the shards add up
+    app.note(report)
+    if lost:  # the other metrics are those of the shards, which add up
+        await app.told_lost(operation, sum(each.scopes for each in lost))
     return Reply({**report, "timestamp": report["startedAt"]})
 
 

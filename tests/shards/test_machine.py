@@ -124,6 +124,41 @@ def test_a_shard_that_is_lost_changes_no_count_of_its_accounts(estate: World) ->
     assert "Lambda.Unknown" in report["errors"][0]["message"]
 
 
+def scopes_failed(out: str) -> list[tuple[str, int]]:
+    """Operation and value of the metric ScopesFailed, line by line, among what was written."""
+    lines = [json.loads(line) for line in out.splitlines() if '"_aws"' in line]
+    return [(line["Operation"], line["ScopesFailed"]) for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("job", "operation"),
+    [("inventory", "sync_source_server_inventory"), ("staging", "sync_staging_accounts"), ("tags", "sync_tags")],
+)
+def test_scopes_of_a_lost_shard_are_in_the_metric_that_the_alarm_reads(
+    estate: World, capfd: pytest.CaptureFixture[str], job: str, operation: str
+) -> None:
+    """A shard that was cut off has told no metrics: without its own, an account lost in every run rings nowhere."""
+    in_shards()
+
+    def lossy(payload: Any) -> Any:
+        if payload["operation"] == "sync_shard" and payload["body"]["index"] == 1:
+            raise Timeout("States.Timeout")
+        return invoke(payload)
+
+    capfd.readouterr()
+    report = in_shards(Machine(lossy), job=job)
+    told = capfd.readouterr()
+    assert report["shards"]["lost"] == [1]
+    values = scopes_failed(told.out + told.err)
+    assert [named for named, _ in values] == [operation] * 4, "three shards, and the end of all"
+    assert values[-1][1] > 0
+    scopes = report["scopes"]
+    assert sum(failed for _, failed in values) == scopes["failed"] + scopes["partial"]
+    in_shards(job=job)
+    told = capfd.readouterr()
+    assert len(scopes_failed(told.out + told.err)) == 4, "the end has none of its own when all have reported"
+
+
 def test_accounts_that_have_gone_are_tidied_up_once_all_is_done(estate: World) -> None:
     in_shards()
     gone = estate.accounts[2]
