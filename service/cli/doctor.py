@@ -1,4 +1,4 @@
-"""`drs-sync doctor`: tries everything that a sync needs, and says what is wrong and how it is mended."""
+"""`drs-sync doctor`: tries what every sync starts with, and says what is wrong and how it is mended."""
 
 from __future__ import annotations
 
