@@ -20,7 +20,7 @@ from service.errors import AwsError, ConfigurationError, OutOfTimeError, Refusal
 from service.settings import Settings, load_settings
 from service.telemetry import set_up_logging
 
-__all__ = ["Output", "console", "emit_json", "fail", "guarded", "plain", "stderr_console", "table"]
+__all__ = ["Output", "console", "emit_json", "fail", "guarded", "plain", "say", "stderr_console", "table"]
 
 T = TypeVar("T")
 
@@ -50,8 +50,8 @@ def console() -> Console:
 
 
 def stderr_console() -> Console:
-    """Give the console for everything that is not the answer."""
-    return Console(stderr=True, highlight=False)
+    """Give the console for everything that is not the answer; a message is one line where no terminal sets a width."""
+    return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
 
 
 def emit_json(document: Mapping[str, Any]) -> None:
@@ -81,9 +81,14 @@ def table(title: str, headings: Sequence[str], rows: Iterable[Sequence[object]])
     return made
 
 
+def say(message: str) -> None:
+    """Say one thing to a person, on stderr."""
+    stderr_console().print(Text("drs-sync: "), plain(message), sep="")
+
+
 def fail(code: str, message: str, output: Output, *, exit_code: int) -> int:
     """Say what went wrong, on stderr for people and as JSON on stdout for programs; give the exit code."""
-    stderr_console().print(Text("drs-sync: "), plain(message), sep="")
+    say(message)
     if output is Output.JSON:
         emit_json({"error": code, "message": message, "exitCode": exit_code})
     return exit_code

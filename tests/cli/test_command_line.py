@@ -165,6 +165,24 @@ def test_wrong_usage_exits_2_with_how_to_mend_it(
     assert estate.status() == {}
 
 
+@pytest.mark.usefixtures("bare")
+def test_a_message_is_one_line_in_a_pipe_and_folded_on_a_terminal() -> None:
+    """Whoever searches a log for words of it must find them together, an ARN whole."""
+    done = drs_sync("sync", "inventory", COLUMNS="40")
+    assert done.stderr == f"drs-sync: {json.loads(done.stdout)['message']}\n"
+    ours, theirs = os.openpty()
+    try:
+        environment = {**os.environ, "COLUMNS": "40", "TERM": "xterm"}
+        command = [*COMMAND, "sync", "inventory"]
+        subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=theirs, check=False, timeout=300)
+        shown = os.read(ours, 65536).decode()
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert max(len(line) for line in shown.splitlines()) <= 40
+    assert len(shown.splitlines()) > 1
+
+
 @pytest.mark.parametrize("group", [[], ["sync"], ["accounts"]])
 def test_no_command_is_help_for_a_person_and_one_document_for_a_program(group: list[str]) -> None:
     piped = drs_sync(*group)
