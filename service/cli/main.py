@@ -11,7 +11,8 @@ from typer.exceptions import Exit, TyperException
 
 from service import __version__
 from service.cli import accounts, doctor, extended, failback, regions, sandbox, servers, syncs
-from service.cli.output import Output, fail
+from service.cli.output import Output, fail, say
+from service.cli.streams import UnwrittenError, give_up_stdout, guard_streams
 
 __all__ = ["main", "run"]
 
@@ -67,6 +68,17 @@ def _call(arguments: Sequence[str]) -> object:
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and give its exit code."""
     try:
+        code = _run(arguments)
+        sys.stdout.flush()
+    except UnwrittenError as error:
+        say(str(error))
+        give_up_stdout()
+        return 1
+    return code
+
+
+def _run(arguments: Sequence[str]) -> int:
+    try:
         result = _call(arguments)
     except Exit as leaving:
         return leaving.exit_code
@@ -83,4 +95,5 @@ def run(arguments: Sequence[str]) -> int:
 
 def main() -> None:
     """Entry point of the console script."""
+    guard_streams()
     sys.exit(run(sys.argv[1:]))

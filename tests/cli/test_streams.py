@@ -1,0 +1,80 @@
+"""The command's streams where they are closed, full, or read by nobody: real processes, as a shell starts them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.estate import Estate
+
+COMMAND = [sys.executable, "-m", "service.cli"]
+
+
+def started(*arguments: str, redirection: str) -> subprocess.CompletedProcess[str]:
+    """Run the command as a shell does that was given a redirection."""
+    return subprocess.run(
+        ["/bin/sh", "-c", f'exec "$@" {redirection}', "sh", *COMMAND, *arguments],
+        env=dict(os.environ),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+LOST = "drs-sync: the answer could not be written to stdout: {}; what was done stays"
+
+
+@pytest.mark.parametrize("output", ["json", "table"])
+@pytest.mark.parametrize("command", [("regions",), ("sync", "inventory")])
+def test_an_answer_that_a_full_disk_does_not_take_is_one_line_and_exit_code_1(
+    estate: Estate, command: tuple[str, ...], output: str
+) -> None:
+    done = started(*command, "--output", output, redirection="> /dev/full")
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (1, LOST.format("No space left on device"))
+    assert "Traceback" not in done.stderr
+    assert bool(estate.items()) is (command[0] == "sync"), "its work is done all the same"
+
+
+@pytest.mark.parametrize("arguments", [("--version",), ("--help",), ("sync", "--help"), ("regions", "surplus"), ()])
+def test_so_is_help_and_the_document_of_an_error(arguments: tuple[str, ...]) -> None:
+    done = started(*arguments, redirection="> /dev/full")
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (1, LOST.format("No space left on device"))
+    assert "Traceback" not in done.stderr
+
+
+def test_so_is_an_answer_that_nobody_reads(estate: Estate) -> None:
+    ours, theirs = os.pipe()
+    os.close(ours)
+    try:
+        done = subprocess.run(
+            [*COMMAND, "regions"], stdout=theirs, stderr=subprocess.PIPE, text=True, check=False, timeout=300
+        )
+    finally:
+        os.close(theirs)
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (1, LOST.format("Broken pipe"))
+    assert "Traceback" not in done.stderr
+    assert estate.status() == {}
+
+
+def test_with_stdout_closed_the_work_is_done_and_the_exit_code_tells(estate: Estate) -> None:
+    done = started("sync", "inventory", redirection=">&-")
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(estate.items()) == 11
+    wrong = started("regions", "surplus", redirection=">&-")
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert wrong.stderr.startswith("drs-sync: ")
+
+
+def test_with_stderr_closed_the_answer_is_there(estate: Estate) -> None:
+    done = started("sync", "inventory", redirection="2>&-")
+    assert (done.returncode, json.loads(done.stdout)["serversSynced"]) == (0, 11)
+    wrong = started("regions", "surplus", redirection="2>&-")
+    assert (wrong.returncode, json.loads(wrong.stdout)["error"]) == (2, "Usage")
+    assert started("regions", redirection=">&- 2>&-").returncode == 0
+    assert estate.status()
