@@ -9,9 +9,9 @@ import typer
 
 from service.cli.diagnosis import Finding, Level
 from service.cli.examination import Doctor
+from service.cli.options import named
 from service.cli.output import Output, console, emit_json, guarded, table
 from service.cli.schemas import TABLES
-from service.cli.servers import listed
 from service.cli.watching import OutputOption
 from service.queries.asked import account_asked
 from service.settings import Settings
@@ -39,10 +39,10 @@ def examine(
     chosen = output or Output.default()
 
     async def work(settings: Settings) -> int:
-        listed("--region", region)
-        for each in account or ():
+        accounts, regions = named("--account", account), named("--region", region)
+        for each in accounts:
             account_asked({"--account": each}, "--account")
-        findings = await Doctor(settings, tuple(account or ()), tuple(region or ())).examine()
+        findings = await Doctor(settings, accounts, regions).examine()
         findings.sort(key=lambda each: (_ORDER.index(each.check), each.account_id, each.region))
         counts = Counter(each.status for each in findings)
         worst = next((level for level in (Level.FAILED, Level.WARNING) if counts[level]), Level.OK)

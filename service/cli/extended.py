@@ -7,8 +7,9 @@ from typing import Any, Final
 
 from rich.console import Group
 
+from service.cli.options import listed
 from service.cli.output import Output, plain, table
-from service.cli.servers import AccountsOption, NoRefresh, RegionsOption, answered, listed, troubles_of
+from service.cli.servers import AccountsOption, NoRefresh, RegionsOption, answered, troubles_of
 from service.cli.watching import OutputOption
 from service.handlers.query_app import QueryApp
 from service.queries.answer import Answer

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Group
 
+from service.cli.options import listed
 from service.cli.output import Output, console, emit_json, guarded, plain, table
 from service.cli.watching import OutputOption
-from service.errors import RefusalError
 from service.handlers.app import open_app
 from service.handlers.query_app import QueryApp, open_query_app
 from service.models import Place
@@ -20,7 +20,7 @@ from service.queries.asked import InventoryAsked
 from service.settings import Settings
 from service.survey import Request
 
-__all__ = ["AccountsOption", "NoRefresh", "RegionsOption", "answered", "listed", "show_servers", "troubles_of"]
+__all__ = ["AccountsOption", "NoRefresh", "RegionsOption", "answered", "show_servers", "troubles_of"]
 
 AccountsOption = Annotated[
     list[str] | None, typer.Option("--account", metavar="ID", help="Of this target account only; repeatable.")
@@ -82,17 +82,6 @@ def show_servers(
         return await app.inventory.run(InventoryAsked.parse(given, app.settings))
 
     return answered(output or Output.default(), ask, _tables_of, refresh=not no_refresh)
-
-
-def listed(option: str, values: Sequence[str] | None) -> str:
-    """Give the values of a repeatable option as queries take them.
-
-    Raises:
-        RefusalError: one is empty. An unset variable of a shell must not read like "all of them".
-    """
-    if any(not value.strip() for value in values or ()):
-        raise RefusalError("INVALID_PARAMETER", f"{option} is empty: name one, or leave the option out for all")
-    return ",".join(values or ())
 
 
 def _one(option: str, value: str | None) -> str:

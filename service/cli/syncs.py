@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from service.cli.beating import beating
+from service.cli.options import named
 from service.cli.output import Output, console, emit_json, guarded, plain
 from service.cli.stopping import stopping_on_signals
 from service.cli.watching import Accounts, Excluded, OutputOption, Regions, tables_of, watching
@@ -112,6 +113,7 @@ def sync_all(
     request = _request(account, region, exclude_region, full_scan=full_scan)
 
     async def work(settings: Settings) -> int:
+        _check(request)
         reports: dict[str, dict[str, Any]] = {}
         with stopping_on_signals() as stop:
             limit = Limit(stop, time_limit)
@@ -161,10 +163,18 @@ def _request(
     )
 
 
+def _check(request: Request) -> None:
+    """Make sure that every place is named. Raises RefusalError as `named` does."""
+    named("--account", request.accounts)
+    named("--region", request.regions)
+    named("--exclude-region", request.excluded_regions)
+
+
 def _run_one(job: Job, request: Request, output: Output | None) -> int:
     chosen = output or Output.default()
 
     async def work(settings: Settings) -> int:
+        _check(request)
         with stopping_on_signals() as stop:
             async with beating(settings.heartbeat_file), open_app(settings, stop=stop) as app:
                 with watching() as progress:

@@ -86,6 +86,8 @@ def test_a_person_gets_a_table_with_nothing_raw_in_it(estate: Estate) -> None:
     [
         (["--region", "mars"], "mars"),
         (["--account", "12"], "12 digits"),
+        (["--account", ""], "--account is empty: name one, or leave the option out"),
+        (["--region", " "], "--region is empty: name one, or leave the option out"),
         (["--account", "999999999999"], "neither a target nor a staging account"),
         (["--no-such-option"], "--no-such-option"),
     ],

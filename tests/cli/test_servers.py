@@ -102,6 +102,10 @@ def test_every_scope_failing_or_no_accounts_table_exits_1(estate: Estate) -> Non
     [
         (["servers", "--limit", "0"], "INVALID_PARAMETER", "limit"),
         (["servers", "--account", ""], "INVALID_PARAMETER", "--account is empty"),
+        (["sync", "inventory", "--account", ""], "INVALID_PARAMETER", "--account is empty"),
+        (["sync", "staging", "--region", ""], "INVALID_PARAMETER", "--region is empty"),
+        (["sync", "tags", "--exclude-region", ""], "INVALID_PARAMETER", "--exclude-region is empty"),
+        (["sync", "all", "--account", " "], "INVALID_PARAMETER", "--account is empty"),
         (["servers", "--staging-account", ""], "INVALID_PARAMETER", "--staging-account is empty"),
         (["servers", "--source-account", " "], "INVALID_PARAMETER", "--source-account is empty"),
         (["servers", "--state", ""], "INVALID_PARAMETER", "--state is empty"),
