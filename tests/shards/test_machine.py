@@ -368,6 +368,24 @@ def test_the_machine_may_invoke_one_function_and_start_itself() -> None:
     assert checks.allowed(roles["ScheduleRole"]["Policies"]) == {"states:StartExecution"}
 
 
+def test_a_start_that_failed_is_tried_again_and_kept_as_those_of_the_functions_are() -> None:
+    found, rules = template("statemachine.yaml"), template("rules.yaml")
+    assert found["Parameters"]["SyncDeadLetterQueueArn"]["Default"] == ""
+    assert found["Conditions"]["HasDeadLetters"] == {
+        "Fn::Not": [{"Fn::Equals": [{"Ref": "SyncDeadLetterQueueArn"}, ""]}]
+    }
+    retries = {}
+    for _, properties in of_type(found, "AWS::Events::Rule"):
+        [target] = properties["Targets"]
+        kept = {"Arn": {"Ref": "SyncDeadLetterQueueArn"}}
+        assert target["DeadLetterConfig"] == {"Fn::If": ["HasDeadLetters", kept, {"Ref": "AWS::NoValue"}]}
+        retries[properties["ScheduleExpression"]] = target["RetryPolicy"]
+    assert retries == {
+        properties["ScheduleExpression"]: properties["Targets"][0]["RetryPolicy"]
+        for _, properties in of_type(rules, "AWS::Events::Rule")
+    }
+
+
 def test_its_schedules_are_off_and_start_known_jobs_at_the_platforms_rates() -> None:
     found = template("statemachine.yaml")
     assert found["Parameters"]["EnableSchedules"]["Default"] == "false"
