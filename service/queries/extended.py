@@ -40,7 +40,7 @@ class ExtendedQuery:
         ground = await self._grounds.prepare(deadline)
         regions, places = self._grounds.choose(ground, asked)
         reading = await self._grounds.read(ground, places, deadline)
-        troubles = () if asked.accounts else ground.troubles
+        state = ground.state(reading, asked.accounts)
         servers, counts = _servers(reading)
         fits, now = cut(servers, limit=None), self._now()
         body: dict[str, Any] = {
@@ -48,10 +48,9 @@ class ExtendedQuery:
             "count": len(servers),
             "byStagingAccount": dict(sorted(Counter(each["stagingAccountId"] for each in servers).items())),
             "regions": list(regions),
-            "source": reading.source,
-            "complete": reading.is_complete and not troubles and fits == len(servers),
             "scopes": [scope.as_json(now, servers=counts[scope.place]) for scope in reading.scopes],
-            "errors": [*reading.errors(), *(trouble.as_json() for trouble in troubles)],
+            **state,
+            "complete": state["complete"] and fits == len(servers),
         }
         if fits < len(servers):
             body["truncated"] = True  # ask for fewer accounts or regions

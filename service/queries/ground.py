@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 import anyio
 
@@ -44,6 +46,22 @@ class Ground:
                     status=404,
                     details={"parameter": "accountId", "value": account_id},
                 )
+
+    def state(self, reading: Reading, asked: Collection[str]) -> dict[str, Any]:
+        """Give what every answer says of itself: `source`, `complete`, `errors`.
+
+        A record that cannot be used hides an account, but not from those who asked for others.
+
+        Args:
+            reading: what was read.
+            asked: the accounts asked for; none means all of them.
+        """
+        troubles = () if asked else self.troubles
+        return {
+            "source": reading.source,
+            "complete": reading.is_complete and not troubles,
+            "errors": [*reading.errors(), *(trouble.as_json() for trouble in troubles)],
+        }
 
 
 class GroundKeeper:

@@ -9,7 +9,7 @@ from service.aws.door import AwsDoor
 from service.models import Now
 from service.queries.answer import Answer, answer_of
 from service.queries.asked import InventoryAsked
-from service.queries.ground import Ground, GroundKeeper
+from service.queries.ground import GroundKeeper
 from service.queries.paging import Cursor, cut, key_of, rest_after, write_token
 from service.queries.present import Shown, present
 from service.queries.reading import Deadline, Reading, Source
@@ -43,7 +43,11 @@ class InventoryQuery:
         if asked.cursor is not None:
             places = tuple(place for place in places if place.region >= asked.cursor.last.region)
         reading = await self._grounds.read(ground, places, deadline)
-        body = {**self._page(asked, reading), "regions": list(regions), **self._state(asked, ground, reading)}
+        body = {
+            **self._page(asked, reading),
+            "regions": list(regions),
+            **ground.state(reading, asked.scopes.accounts),
+        }
         return answer_of("get_source_server_inventory", body, reading)
 
     def _page(self, asked: InventoryAsked, reading: Reading) -> dict[str, Any]:
@@ -62,15 +66,6 @@ class InventoryQuery:
         if end < len(rest):
             page["nextToken"] = write_token(Cursor(key_of(rest[end - 1]), total), asked.digest)
         return page
-
-    def _state(self, asked: InventoryAsked, ground: Ground, reading: Reading) -> dict[str, Any]:
-        # A record that cannot be used hides an account, but not from those who asked for others.
-        troubles = () if asked.scopes.accounts else ground.troubles
-        return {
-            "source": reading.source,
-            "complete": reading.is_complete and not troubles,
-            "errors": [*reading.errors(), *(trouble.as_json() for trouble in troubles)],
-        }
 
 
 def shown_of(reading: Reading) -> list[Shown]:

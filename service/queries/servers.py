@@ -102,7 +102,8 @@ class ServersQuery:
             told = {place: word for place, word in told.items() if word.settles_count}
         reading = await self._grounds.read(ground, tuple(place for place in places if place not in told), deadline)
         _refuse(told, reading)
-        return answer_of("get_drs_source_servers", _body(asked.region, reading), reading)
+        state = ground.state(reading, (asked.account,) if asked.account else ())
+        return answer_of("get_drs_source_servers", _body(asked.region, reading, state), reading)
 
     def _told(self, view: StatusView, place: Place, now: datetime) -> RegionStatus | None:
         """Give the word of a recent look at this place that makes another look pointless."""
@@ -141,7 +142,7 @@ def _failure(place: Place, trouble: Trouble) -> RefusalError:
     )
 
 
-def _body(region: str, reading: Reading) -> dict[str, Any]:
+def _body(region: str, reading: Reading, state: Mapping[str, Any]) -> dict[str, Any]:
     servers = shown_of(reading)
     asked_drs = reading.source != Source.INVENTORY
     if asked_drs:
@@ -152,9 +153,8 @@ def _body(region: str, reading: Reading) -> dict[str, Any]:
         "servers": servers[:fits],
         "region": region,
         "serverCount": len(servers),
-        "source": reading.source,
-        "complete": reading.is_complete and fits == len(servers),
-        "errors": reading.errors(),
+        **state,
+        "complete": state["complete"] and fits == len(servers),
     }
     if fits < len(servers):
         body["truncated"] = True  # the inventory route gives pages

@@ -161,6 +161,18 @@ async def test_one_account_that_was_refused_at_the_last_look_is_not_left_out_in_
     assert (await refused(desk, region="us-west-2", accountId=estate.names.b)).code == "REGION_ACCESS_DENIED"
 
 
+async def test_an_account_whose_record_cannot_be_used_is_lacking_unless_others_were_asked_for(
+    desk: Desk, estate: Estate
+) -> None:
+    estate.table("TARGET_ACCOUNTS_TABLE").put_item(Item={"accountId": "12"})
+    given = {"region": "us-west-2"}
+    for ask in (desk.servers, desk.inventory, desk.extended):
+        body = (await ask(**given)).body
+        assert (body["complete"], [error["code"] for error in body["errors"]]) == (False, ["InvalidAccountRecord"])
+        body = (await ask(**given, accountId=estate.names.a)).body
+        assert (body["complete"], body["errors"]) == (True, [])
+
+
 async def test_what_does_not_fit_is_said(desk: Desk, estate: Estate) -> None:
     tags = {f"tag-{number:02d}": "\\" * 256 for number in range(40)}
     estate.add(
