@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection, Mapping
 from typing import Any, Final
 
+import orjson
+
 from service.aws.dynamodb import Item, TableReader, decode, encode_value
 from service.errors import AwsError
 from service.inventory.servers import InstanceFacts
 from service.models import Call
 
-__all__ = ["InventoryReader", "facts_of", "is_server", "seen_by"]
+__all__ = ["InventoryReader", "facts_of", "is_json", "is_server", "seen_by"]
 
 _REGION_INDEX: Final = "ReplicationRegionIndex"
 _ACCOUNT_DIGITS: Final = 12
@@ -96,8 +98,22 @@ def seen_by(item: Mapping[str, Any]) -> str:
 
 
 def facts_of(item: Mapping[str, Any]) -> InstanceFacts | None:
-    """Give what EC2 said last of the instance of a server; None when the item does not say."""
+    """Give what EC2 said last of the instance of a server; None when the item does not say.
+
+    EC2 says nothing that is no text or that JSON cannot hold: what is such was put there by another hand.
+    """
     tags, network = item.get("sourceTags"), item.get("ec2NetworkConfig")
-    if not isinstance(tags, Mapping) and not isinstance(network, Mapping):
+    told = network if isinstance(network, Mapping) and is_json(network) else None
+    if not isinstance(tags, Mapping) and told is None:
         return None
-    return InstanceFacts(tags if isinstance(tags, Mapping) else {}, network if isinstance(network, Mapping) else None)
+    listed = tags.items() if isinstance(tags, Mapping) else ()
+    return InstanceFacts({name: value for name, value in listed if isinstance(value, str)}, told)
+
+
+def is_json(value: object) -> bool:
+    """Tell whether an attribute can be written as JSON: DynamoDB takes longer whole numbers than JSON writers do."""
+    try:
+        orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        return False
+    return True

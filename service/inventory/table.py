@@ -12,6 +12,7 @@ from service.aws.dynamodb_write import Table
 from service.fanout import fan_out
 from service.inventory import history
 from service.inventory.lineage import LineageReader
+from service.inventory.reading import facts_of
 from service.inventory.servers import InstanceFacts
 from service.inventory.topology import TEMPLATE_SETTLED, topology_key
 from service.models import Place, iso, parse_iso
@@ -190,16 +191,10 @@ class InventoryTable:
 
 
 def _held(item: Mapping[str, Any]) -> Held:
-    tags, network = item.get("sourceTags"), item.get("ec2NetworkConfig")
-    known = isinstance(tags, Mapping) or isinstance(network, Mapping)
     return Held(
         digest=str(item.get("contentHash") or ""),
         updated_at=parse_iso(item.get("lastUpdated")),
-        facts=InstanceFacts(
-            tags if isinstance(tags, Mapping) else {}, network if isinstance(network, Mapping) else None
-        )
-        if known
-        else None,
+        facts=facts_of(item),
         topology_complete=item.get("topologyComplete") is True,
         item=item,
     )

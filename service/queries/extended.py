@@ -58,13 +58,17 @@ class ExtendedQuery:
 
 
 def extended_items(reading: Reading) -> Iterator[tuple[Place, Mapping[str, Any], Mapping[str, Any]]]:
-    """Give each server that another account replicates: where it was seen, its item, and its staging area."""
+    """Give each server that another account replicates: where it was seen, its item, and its staging area.
+
+    An area that does not name server and account as text tells of no extension.
+    """
     for scope in reading.scopes:
         for item in scope.items:
             area = item.get("stagingArea")
-            if not isinstance(area, Mapping) or not area.get("stagingSourceServerArn"):
+            if not isinstance(area, Mapping):
                 continue
-            if area.get("stagingAccountID") not in {None, "", scope.place.account_id}:
+            named = [area.get(name) for name in ("stagingSourceServerArn", "stagingAccountID")]
+            if all(isinstance(each, str) and each for each in named) and named[1] != scope.place.account_id:
                 yield scope.place, item, area
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
-from service.inventory.reading import seen_by
+from service.inventory.reading import is_json, seen_by
 from service.inventory.topology import ORIGINALS
 
 __all__ = ["Shown", "display_state", "present"]
@@ -25,7 +25,6 @@ _DISPLAY: Final[Mapping[str, str]] = MappingProxyType(
         "CREATING_SNAPSHOT": "SYNCING",
     }
 )
-_ORIGINALS: Final = (*ORIGINALS, "topologyComplete")
 _TEMPLATE: Final = "originalReplicationConfigurationTemplateId"
 _TEMPLATE_OF_OLD: Final = "originalReplicationConfigTemplateId"
 _NO_MEMBERS: Final[Mapping[str, Any]] = MappingProxyType({})
@@ -34,7 +33,8 @@ _NO_MEMBERS: Final[Mapping[str, Any]] = MappingProxyType({})
 def present(item: Mapping[str, Any]) -> Shown:
     """Show a server. Never fails: what an item lacks, or holds in a wrong type, is empty, zero or false.
 
-    The original topology is there as far as it is known; a member that is not known is absent, not empty.
+    The original topology is there as far as it is known; a member that is not known is absent, not empty. Whatever the
+    item holds, the answer can be written as JSON.
     """
     arn = _text(item.get("sourceServerArn"))
     properties, cloud = _map(item.get("sourceProperties")), _map(item.get("sourceCloudProperties"))
@@ -72,8 +72,8 @@ def present(item: Mapping[str, Any]) -> Shown:
         "lastLaunchType": _text(initiated.get("type")),
         "lastLaunchStatus": _text(item.get("lastLaunchResult")) or _text(launch.get("status")),
         "lastLaunchTime": _text(initiated.get("apiCallDateTime")),
-        "replicatedStorageBytes": sum(
-            _number(_map(disk).get("replicatedStorageBytes")) for disk in _list(replication.get("replicatedDisks"))
+        "replicatedStorageBytes": _sum(
+            _map(disk).get("replicatedStorageBytes") for disk in _list(replication.get("replicatedDisks"))
         ),
         "hardware": _hardware(properties, item),
         "networkInterfaces": interfaces,
@@ -82,11 +82,13 @@ def present(item: Mapping[str, Any]) -> Shown:
         "assignedToProtectionGroup": None,
         "selectable": state in _READY,
     }
-    for name in _ORIGINALS:
+    for name in ORIGINALS:
         value = item.get(name)
-        if value is not None:
+        if isinstance(value, str) or (isinstance(value, Mapping) and is_json(value)):
             shown[name] = value
-    if _TEMPLATE not in shown and item.get(_TEMPLATE_OF_OLD):
+    if isinstance(item.get("topologyComplete"), bool):
+        shown["topologyComplete"] = item["topologyComplete"]
+    if _TEMPLATE not in shown and _text(item.get(_TEMPLATE_OF_OLD)):
         shown[_TEMPLATE] = item[_TEMPLATE_OF_OLD]
     return shown
 
@@ -109,10 +111,10 @@ def _hardware(properties: Mapping[str, Any], item: Mapping[str, Any]) -> Shown:
         for size in (_number(disk.get("bytes")),)
     ]
     ram = _number(properties.get("ramBytes")) or _number(item.get("ramBytes"))
-    storage = sum(_number(disk["bytes"]) for disk in disks) or _number(item.get("totalStorageBytes"))
+    storage = _sum(disk["bytes"] for disk in disks) or _number(item.get("totalStorageBytes"))
     return {
         "cpus": cpus,
-        "totalCores": sum(_number(cpu["cores"]) for cpu in cpus) or _number(item.get("cpuCores")),
+        "totalCores": _sum(cpu["cores"] for cpu in cpus) or _number(item.get("cpuCores")),
         "ramBytes": ram,
         "ramGiB": _gib(ram),
         "disks": disks,
@@ -138,7 +140,8 @@ def _interfaces(properties: Mapping[str, Any], item: Mapping[str, Any]) -> list[
 def _tags(item: Mapping[str, Any]) -> Mapping[str, Any]:
     """Give the tags; flat items of long ago have those of EC2 alone."""
     tags = item.get("tags")
-    return tags if isinstance(tags, Mapping) else _map(item.get("sourceTags"))
+    listed = tags if isinstance(tags, Mapping) else _map(item.get("sourceTags"))
+    return {name: _text(value) for name, value in listed.items()}
 
 
 def _network(item: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -162,6 +165,10 @@ def _number(value: object) -> int:
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19:  # noqa: PLR2004 - of 2**63
         return int(value)
     return value if type(value) is int and abs(value) < _LARGEST else 0
+
+
+def _sum(values: Iterable[object]) -> int:
+    return _number(sum(map(_number, values)))
 
 
 def _gib(size_bytes: int) -> float:

@@ -62,6 +62,20 @@ async def test_a_denied_account_is_named_and_its_last_known_servers_stay(desk: D
     assert [error["code"] for error in body["errors"]] == ["AccessDeniedException"]
 
 
+async def test_an_item_that_somebody_edited_costs_only_itself(desk: Desk, estate: Estate) -> None:
+    """DynamoDB takes numbers that JSON writers do not, and any type in place of text."""
+    table = estate.table("SOURCE_SERVER_INVENTORY_TABLE")
+    area = {"stagingSourceServerArn": "arn:aws:drs:us-west-2:1:source-server/s-1", "stagingAccountID": {"no": "text"}}
+    ill = {"tags": {"cost": 2**70}, "sourceTags": {"cost": 2**70}, "stagingArea": area}
+    item = next(each for each in estate.items() if each["replicationRegion"] == "eu-west-1")
+    table.put_item(Item={**item, **ill})
+    assert (await desk.extended()).body["count"] == 2
+    assert (await desk.inventory()).body["count"] == 13
+    assert (await desk.servers(region="eu-west-1")).body["serverCount"] == 3
+    async with desk.staging() as staging:
+        assert (await staging.discover_staging_accounts(estate.names.a)).body["totalServers"] == 2
+
+
 async def test_why_an_extension_failed_is_told(desk: Desk, estate: Estate) -> None:
     b = estate.names.b
     area = {

@@ -578,3 +578,16 @@ async def test_entries_of_an_account_that_left_are_dropped(estate: Estate) -> No
     await estate.sync()
     assert estate.counts() == {"eu-west-1": 3, "us-west-2": 6}
     assert all(set(row["accounts"]) == {estate.names.a} for row in estate.status().values())
+
+
+async def test_facts_that_somebody_edited_are_not_kept(estate: Estate) -> None:
+    """They are hashed with what DRS says; a number that JSON cannot hold ended the run of all accounts."""
+    await estate.sync(regions=("eu-west-1", "us-west-2"))
+    item = next(each for each in estate.items() if not each["instanceId"])
+    edited = {"sourceTags": {"cost": 2**70, "owner": "me"}, "ec2NetworkConfig": {"vpcId": 2**70}}
+    estate.table("SOURCE_SERVER_INVENTORY_TABLE").put_item(Item={**item, **edited})
+    report = await estate.sync(regions=("eu-west-1", "us-west-2"))
+    assert (report["status"], report["serversWritten"]) == ("complete", 1)
+    (mended,) = [each for each in estate.items() if each["sourceServerArn"] == item["sourceServerArn"]]
+    assert mended["sourceTags"] == {"owner": "me"}
+    assert "ec2NetworkConfig" not in mended

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,10 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.inventory.reading import facts_of
 from service.inventory.servers import InstanceFacts, build_item, parse_server
 from service.models import Place
+from service.queries.extended import extended_items
+from service.queries.inventory import shown_of
 from service.queries.live import items_of
+from service.queries.paging import cut
 from service.queries.present import display_state, present
+from service.queries.reading import Reading, ScopeRead, Source
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 PLACE = Place("222222222222", "us-west-2")
@@ -171,6 +177,47 @@ def test_nothing_makes_it_fail(item: dict[str, Any]) -> None:
     assert set(shown) == MEMBERS
     assert [name for name, value in shown.items() if value is None] == ["assignedToProtectionGroup"]
     orjson.dumps({name: value for name, value in shown.items() if name not in {"tags", "drsTags"}})
+
+
+KEYS = {"sourceServerArn", "stagingAccountId", "replicationRegion"}
+"""Of the table and its index: text, whoever writes."""
+ILL = (2**70, [2**70], {"x": 2**70}, {"x": ["y"]}, "2", -1, True)
+
+
+def spoiled(value: Any, ill: Any) -> Iterator[Any]:
+    """Give copies of a value in which one member, at any depth, is ill."""
+    if isinstance(value, dict):
+        yield from ({**value, name: each} for name in value for each in (ill, *spoiled(value[name], ill)))
+    if isinstance(value, list):
+        yield from (
+            [*value[:at], each, *value[at + 1 :]] for at in range(len(value)) for each in spoiled(value[at], ill)
+        )
+
+
+def test_an_item_that_somebody_edited_costs_no_other_server_its_answer(extended_record: dict[str, Any]) -> None:
+    original = {
+        "originalAccountId": "222222222222",
+        "originalReplicationConfiguration": {"stagingAreaSubnetId": "subnet-1", "replicatedDisks": [{"iops": 3000}]},
+        "topologyComplete": True,
+    }
+    good = {**item_of(extended_record, **original), "ec2NetworkConfig": {"vpcId": "vpc-1", "securityGroups": ["sg-1"]}}
+    bare, place = {name: good[name] for name in KEYS}, Place("333333333333", "us-west-2")
+    rest = {name: value for name, value in good.items() if name not in KEYS}
+    for ill in ILL:
+        for bad in spoiled(rest, ill):
+            reading = Reading((ScopeRead(place, Source.INVENTORY, [bare | bad, good]),))
+            servers = shown_of(reading)
+            assert cut([*servers, *map(display_state, servers)], limit=None) == 4
+            assert good in [item for _, item, _ in extended_items(reading)]
+            facts = facts_of(bad)
+            assert facts is None or orjson.dumps([facts.tags, facts.network])
+
+
+def test_sums_are_no_greater_than_an_answer_can_hold() -> None:
+    disks = [{"bytes": 2**62, "replicatedStorageBytes": 2**62}] * 8
+    cpus = [{"cores": 2**62}] * 8
+    item = {"sourceProperties": {"disks": disks, "cpus": cpus}, "dataReplicationInfo": {"replicatedDisks": disks}}
+    assert cut([present(item)], limit=None) == 1
 
 
 def test_a_server_from_drs_keeps_what_only_the_inventory_knows(forward_record: dict[str, Any]) -> None:
