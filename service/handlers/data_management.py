@@ -108,7 +108,7 @@ async def extend_source_server(
 
     Raises:
         RefusalError: the ARN is no source server's.
-        AwsError: it is not extended.
+        AwsError: why DRS refused, where it is not known to be extended already.
     """
     parts = staging_server_arn.split(":")
     if len(parts) != 6 or parts[2] != "drs" or not parts[5].startswith("source-server/"):  # noqa: PLR2004 - parts of an ARN
@@ -117,11 +117,14 @@ async def extend_source_server(
     caller = await access.caller(target_account_id)
     try:
         record = await DrsWriter(caller).extend(region, staging_server_arn)
-    except AwsError as error:
+    except AwsError as refusal:
         drs = DrsReader(caller, page_size=app.settings.drs_page_size)
-        present = await read_extended(drs, target_account_id, region, staging_accounts=(parts[4],))
+        try:
+            present = await read_extended(drs, target_account_id, region, staging_accounts=(parts[4],))
+        except AwsError:
+            raise refusal from None  # the look-up answers another question than the one that was asked
         if staging_server_arn not in present:
-            raise error from None
+            raise refusal from None
         return {"extended": False, "alreadyExtended": True}
     return {"extended": True, "sourceServer": record}
 

@@ -64,6 +64,19 @@ async def test_one_server_is_extended_and_the_repeat_is_a_success(estate: Estate
     assert estate.calls()["sts", "AssumeRole"] == 1
 
 
+async def test_why_it_is_not_extended_is_told_also_where_nothing_else_can_be_asked(estate: Estate) -> None:
+    target, (arn, _) = estate.names.a, staging_arns(estate)
+    once = {"account_id": target, "service": "drs", "times": None}
+    full = {"operation": "CreateExtendedSourceServer", "error": "ServiceQuotaExceededException", "status": 402}
+    denied = {"operation": "DescribeSourceServers", "error": "AccessDeniedException", "status": 403}
+    estate.faults(fail=[{**once, **full}, {**once, **denied}])
+    async with open_app(load_settings()) as app:
+        with pytest.raises(AwsError) as told:
+            await data_management.extend_source_server(app, target, ROLE.format(target), EXTERNAL, arn)
+    assert (told.value.code, told.value.call.operation) == (full["error"], full["operation"])
+    assert estate.calls()["drs", "DescribeSourceServers"] > 0
+
+
 async def test_servers_of_a_staging_account_are_its_own(estate: Estate) -> None:
     staging = estate.names.b
     async with open_app(load_settings()) as app:
