@@ -55,6 +55,8 @@ _REPORTING_S: Final = 10.0
 # API Gateway gives up after 29 s; a sync asked for through it tells what it has before that.
 _GATEWAY_S: Final = 25.0
 
+# Members of the report that the answer of a single account's sync has, too.
+_TOLD: Final = ("serversExtended", "serversFailed", "status", "details", "errors", "warnings")
 _ANY_TIME: Final = datetime.min.replace(tzinfo=UTC)
 
 _stop: Final = Stop()
@@ -194,7 +196,7 @@ async def handle_sync_single_account(app: App, asked: Asked) -> Reply:
             "stagingAccountsProcessed": len(after),
             "serversFound": report["serversPlanned"],
             "syncedAt": report["startedAt"],
-            **{name: report[name] for name in ("serversExtended", "serversFailed", "status", "details", "errors")},
+            **{name: report[name] for name in _TOLD},
         }
     )
 

@@ -119,7 +119,7 @@ class StagingSync:
             account = survey.directory.targets[place.account_id]
             is_known = place in survey.choice.known_active
             # Without staging accounts there is nothing to extend; DRS may name some where servers are.
-            if account.is_hub or account.account_id == survey.identity.account_id:
+            if _is_hub(survey, account):
                 continue
             if account.staging or is_known:
                 look[place] = why
@@ -130,6 +130,7 @@ class StagingSync:
         run.report.trouble(*survey.troubles)
         run.report.skip(choice.skip)
         self._tell_unusable(run)
+        _tell_hub(run)
         return run
 
     def _tell_unusable(self, run: _Run) -> None:
@@ -274,6 +275,20 @@ class StagingSync:
 
         if trouble := await run.visiting.write_down(f"the record of {target}", write):
             run.report.trouble(replace(trouble, account_id=target))
+
+
+def _is_hub(survey: Survey, account: Account) -> bool:
+    return account.is_hub or account.account_id == survey.identity.account_id
+
+
+def _tell_hub(run: _Run) -> None:
+    """Say of a hub that was asked for by name why nothing of it was looked at."""
+    request = run.request
+    for account_id in sorted({*request.accounts, *(place.account_id for place in request.places)}):
+        if _is_hub(run.survey, run.survey.directory.targets[account_id]):
+            why = f"{account_id} is the hub: nothing is extended into it, so none of its regions was looked at"
+            advice = "ask for another target account"
+            run.report.warn(Trouble("HubNotSynced", why, RegionStatus.ACTIVE, account_id=account_id, advice=advice))
 
 
 def _known_servers(survey: Survey, place: Place) -> int | None:

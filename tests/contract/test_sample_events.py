@@ -143,6 +143,15 @@ def test_5_single_account_sync(platform: Platform, name: str) -> None:
     assert (status, body["success"], body["serversExtended"]) == (200, True, 0)
 
 
+def test_5_a_sync_of_the_hub_says_why_it_does_nothing(platform: Platform) -> None:
+    hub = platform.names.hub
+    row = {"accountId": hub, "accountName": "Hub", "isCurrentAccount": True}
+    platform.table("TARGET_ACCOUNTS_TABLE").put_item(Item=row)
+    status, body = enveloped(manage(route("POST", staging_path(hub, "/sync"), "{}")))
+    assert (status, body["success"], body["status"]) == (200, True, "complete")
+    assert [warning["code"] for warning in body["warnings"]] == ["HubNotSynced"]
+
+
 def test_5_a_process_that_is_about_to_end_begins_nothing(platform: Platform) -> None:
     class Late:
         def get_remaining_time_in_millis(self) -> int:

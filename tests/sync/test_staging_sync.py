@@ -448,3 +448,11 @@ async def test_hub_rows_are_passed_over(found_estate: Callable[..., Estate]) -> 
     )
     report = await estate.sync_staging()
     assert (report["totalAccounts"], report["accountsProcessed"], report["status"]) == (3, 0, "complete")
+    assert report["warnings"] == []
+    estate.calls()
+    asked_for = await estate.sync_staging(accounts=(estate.names.hub,))
+    assert (asked_for["status"], asked_for["scopes"]["asked"]) == ("complete", 0)
+    (warning,) = asked_for["warnings"]
+    assert (warning["code"], warning["accountId"]) == ("HubNotSynced", estate.names.hub)
+    assert "nothing is extended into it" in warning["message"]
+    assert not [call for call in estate.calls() if call[0] == "drs"]
