@@ -74,9 +74,9 @@ async def get_staging_accounts_direct(app: QueryApp, asked: Asked) -> Reply:
 
 async def query_staging_accounts_from_target(app: QueryApp, asked: Asked) -> Reply:
     """Count the servers of each staging account on record, region by region, as the target sees them."""
-    target = asked.members.get("targetAccountId")
-    records = (await app.staging.get_staging_accounts_direct(target))["stagingAccounts"]
-    counted = await app.staging.query_staging_accounts_from_target(target, records)
+    target, deadline = asked.members.get("targetAccountId"), app.staging.begin()
+    records = (await app.staging.get_staging_accounts_direct(target, deadline))["stagingAccounts"]
+    counted = await app.staging.query_staging_accounts_from_target(target, records, deadline)
     return Reply({"targetAccountId": target, "stagingAccounts": counted})
 
 

@@ -37,8 +37,16 @@ class StagingQueries:
         self._surveyor = Surveyor(door, settings, status, now)
         self._scopes = ScopeReader(door, settings, now)
 
-    async def get_staging_accounts_direct(self, target: object) -> dict[str, Any]:
+    def begin(self) -> Deadline:
+        """Begin the time of a question that takes more than one of these queries."""
+        return Deadline.start(self._settings.query_deadline_seconds)
+
+    async def get_staging_accounts_direct(self, target: object, deadline: Deadline | None = None) -> dict[str, Any]:
         """Give the staging accounts on record for a target, as they are.
+
+        Args:
+            target: its id.
+            deadline: of the question that this is a part of; None for a question of its own.
 
         Raises:
             RefusalError: the id is missing or wrong, or there is no such target.
@@ -46,7 +54,7 @@ class StagingQueries:
             AwsError: it could not be read.
         """
         target_id = account_asked({"targetAccountId": target}, "targetAccountId")
-        record = await self._record(target_id, Deadline.start(self._settings.query_deadline_seconds), "NOT_FOUND")
+        record = await self._record(target_id, deadline or self.begin(), "NOT_FOUND")
         listed = record.get("stagingAccounts")
         return {"targetAccountId": target_id, "stagingAccounts": listed if isinstance(listed, list) else []}
 
@@ -61,7 +69,7 @@ class StagingQueries:
             AwsError: the target accounts could not be read, or this process has no identity.
         """
         target_id = account_asked({"targetAccountId": target}, "targetAccountId")
-        reading = await self._read(target_id, "discover_staging_accounts")
+        reading = await self._read(target_id, "discover_staging_accounts", self.begin())
         counts = Counter(str(area["stagingAccountID"]) for _, _, area in extended_items(reading))
         body = {
             "targetAccountId": target_id,
@@ -75,17 +83,17 @@ class StagingQueries:
         return answer_of("discover_staging_accounts", body, reading)
 
     async def query_staging_accounts_from_target(
-        self, target: object, staging: Sequence[Mapping[str, Any]]
+        self, target: object, staging: Sequence[Mapping[str, Any]], deadline: Deadline | None = None
     ) -> list[dict[str, Any]]:
         """Count the servers of each staging account, region by region, as the target sees them.
 
         `accessible` is false when no region of the target could be read; zeros mean nothing then. When some could not
-        be read, `error` names them.
+        be read, `error` names them. `deadline` is as in `get_staging_accounts_direct`.
 
         Raises: as `discover_staging_accounts`.
         """
         target_id = account_asked({"targetAccountId": target}, "targetAccountId")
-        reading = await self._read(target_id, "query_staging_accounts_from_target")
+        reading = await self._read(target_id, "query_staging_accounts_from_target", deadline or self.begin())
         totals: dict[str, Counter[str]] = defaultdict(Counter)
         replicating: dict[str, Counter[str]] = defaultdict(Counter)
         for place, item, area in extended_items(reading):
@@ -107,9 +115,8 @@ class StagingQueries:
             return record
         raise too_late(table, "GetItem", self._door.hub_region)
 
-    async def _read(self, target_id: str, operation: str) -> Reading:
+    async def _read(self, target_id: str, operation: str, deadline: Deadline) -> Reading:
         """Read the target's servers in the regions where it has some, as far as known."""
-        deadline = Deadline.start(self._settings.query_deadline_seconds)
         await self._record(target_id, deadline, "TARGET_ACCOUNT_NOT_FOUND")
         survey: Survey | None = None
         who = None

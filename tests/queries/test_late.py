@@ -54,6 +54,14 @@ def test_sts_that_hangs_is_named(silent: str, estate: Estate) -> None:
     assert told["error"].startswith("sts:GetCallerIdentity")
 
 
+@pytest.mark.usefixtures("silent")
+def test_a_question_of_two_parts_has_one_deadline(estate: Estate) -> None:
+    """Accounts may take 2.4 of its six seconds: the record is read in one, the survey in two more."""
+    estate.faults(latency_ms={"dynamodb": 1000})
+    told = ask("query_staging_accounts", targetAccountId=estate.names.a)
+    assert (told["error"], told["details"]["code"]) == ("DYNAMODB_ERROR", "DeadlineExceeded")
+
+
 class Refresher:
     """Notes what it is asked for, or hangs."""
 
