@@ -81,7 +81,10 @@ class InventorySync:
         self._settings.require("target_accounts_table", "source_server_inventory_table")
         began, started_at = anyio.current_time(), request.started_at or self._now()
         visiting = Visiting(
-            Limit(self._stop, request.budget_s), self._settings.scope_deadline_seconds, self._settings.scopes_at_once
+            Limit(self._stop, request.budget_s),
+            self._settings.scope_deadline_seconds,
+            self._settings.scopes_at_once,
+            started_at,
         )
         with metering() as meter:
             try:
@@ -153,9 +156,7 @@ class InventorySync:
         async def visit(place: Place) -> Visit:
             return await self._visit(run, place)
 
-        # Region by region, so that the first rows of the status table are written early.
-        places = sorted(run.survey.choice.look, key=lambda place: (place.region, place.account_id))
-        async with run.visiting.visits(places, visit, progress) as visits:
+        async with run.visiting.visits(run.survey.choice.look, visit, progress) as visits:
             async for settled in visits:
                 await self._book(run, settled)
 

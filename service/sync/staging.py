@@ -94,6 +94,7 @@ class StagingSync:
             Limit(self._stop, request.budget_s),
             _SCOPE_DEADLINES * self._settings.scope_deadline_seconds,
             self._settings.scopes_at_once,
+            started_at,
         )
         with metering() as meter:
             run = await visiting.limit.whole(lambda: self._plan(request, visiting))
@@ -145,7 +146,7 @@ class StagingSync:
         async def visit(place: Place) -> Visit:
             return await self._visit(run, place)
 
-        async with run.visiting.visits(sorted(run.choice.look), visit, progress) as visits:
+        async with run.visiting.visits(run.choice.look, visit, progress) as visits:
             async for settled in visits:
                 run.report.add(settled.looked)
 

@@ -112,6 +112,7 @@ class TagSync:
             Limit(self._stop, request.budget_s),
             _DEADLINES * self._settings.scope_deadline_seconds,
             self._settings.scopes_at_once,
+            started_at,
         )
         with metering() as meter:
             run = await visiting.limit.whole(lambda: self._plan(request, started_at, visiting, state))
@@ -163,9 +164,7 @@ class TagSync:
         async def visit(place: Place) -> Visit:
             return await self._visit(run, place)
 
-        # Region by region, so that the accounts share the places rather than wait for each other.
-        places = sorted(run.survey.choice.look, key=lambda place: (place.region, place.account_id))
-        async with run.visiting.visits(places, visit, progress) as visits:
+        async with run.visiting.visits(run.survey.choice.look, visit, progress) as visits:
             async for settled in visits:
                 run.book(settled)
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+
 import anyio
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from service.ending import Limit, Stop
 from service.models import Coverage, Place, RegionStatus, Trouble
 from service.regions.choose import Choice
 from service.sync.judge import Visit
 from service.sync.report import Looked
-from service.sync.visiting import Visiting
+from service.sync.visiting import Visiting, in_turn
 from tests.simulation.clock import VirtualLoop, run
 
+START = datetime(2026, 11, 23, 5, 0, tzinfo=UTC)
 PLACE = Place("111122223333", "us-west-2")
 FAILED = Trouble("InternalServerException", "no", RegionStatus.ERROR)
 
@@ -39,7 +45,7 @@ def test_a_place_without_end_costs_its_time_and_says_which_time_was_up(
     budget_s: float | None, most_s: float, after_s: float, why: str
 ) -> None:
     async def work(loop: VirtualLoop) -> float:
-        trouble = await Visiting(Limit(Stop(), budget_s), most_s, 4).in_time(PLACE, hangs)
+        trouble = await Visiting(Limit(Stop(), budget_s), most_s, 4, START).in_time(PLACE, hangs)
         assert trouble is not None
         assert (trouble.code, Place(trouble.account_id, trouble.region)) == ("DeadlineExceeded", PLACE)
         assert trouble.message == why
@@ -50,7 +56,7 @@ def test_a_place_without_end_costs_its_time_and_says_which_time_was_up(
 
 def test_a_process_told_to_stop_leaves_a_place_at_once_and_enters_no_other() -> None:
     async def work(loop: VirtualLoop) -> float:
-        visiting = Visiting(Limit(Stop()), 20.0, 4)
+        visiting = Visiting(Limit(Stop()), 20.0, 4, START)
         loop.call_later(5.0, visiting.limit.stop.ask)  # as a signal does, outside of any task
         for when in ("place was done", "place's turn"):
             trouble = await visiting.in_time(PLACE, hangs)
@@ -63,7 +69,7 @@ def test_a_process_told_to_stop_leaves_a_place_at_once_and_enters_no_other() -> 
 
 def test_what_broke_a_place_off_in_its_time_is_told_as_it_was() -> None:
     async def work(_: VirtualLoop) -> Trouble | None:
-        return await Visiting(Limit(Stop(), 60.0), 20.0, 4).in_time(PLACE, fails)
+        return await Visiting(Limit(Stop(), 60.0), 20.0, 4, START).in_time(PLACE, fails)
 
     assert run(work) is FAILED
 
@@ -89,7 +95,29 @@ def test_progress_is_told_of_each_place_once() -> None:
         return Visit(Looked(place, Coverage.COMPLETE))
 
     async def work(_: VirtualLoop) -> list[Place]:
-        async with Visiting(Limit(Stop()), 20.0, 4).visits(places, visit, told) as visits:
+        async with Visiting(Limit(Stop()), 20.0, 4, START).visits(places, visit, told) as visits:
             return [each.looked.place async for each in visits]
 
     assert sorted(run(work)) == sorted(told.places) == places
+
+
+@given(
+    places=st.sets(st.builds(Place, st.sampled_from("ABC"), st.sampled_from("klmnop"))),
+    started_at=st.datetimes(timezones=st.just(UTC)),
+)
+def test_places_have_their_turn_region_by_region_from_any_region_on(places: set[Place], started_at: datetime) -> None:
+    ordered = in_turn(places, started_at)
+    assert set(ordered) == places
+    assert len(ordered) == len(places)
+    regions = [region for region, _ in groupby(place.region for place in ordered)]
+    first = regions.index(min(regions)) if regions else 0
+    assert [*regions[first:], *regions[:first]] == sorted({place.region for place in places})
+    assert in_turn(ordered[::-1], started_at) == ordered
+
+
+def test_no_region_is_always_the_last() -> None:
+    """Where the time never suffices, each has its turn: of two days of syncs every region begins some."""
+    places = [Place("A", region) for region in "klmnop"]
+    runs = [START + timedelta(minutes=15 * number) for number in range(192)]
+    firsts = [in_turn(places, each)[0].region for each in runs]
+    assert all(firsts.count(region) >= 192 / 6 / 2 for region in "klmnop")
