@@ -1,4 +1,4 @@
-"""Fixtures for every room."""
+"""Fixtures for every room, and the examples that are generated for any."""
 
 from __future__ import annotations
 
@@ -7,8 +7,20 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.estate import Estate, Names, new_account_id, two_targets
+
+# The same examples in every run: a failure is a change of the code, not of the dice, nor of how fast the machine is.
+settings.register_profile(
+    "fixed",
+    max_examples=100,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("fixed")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What the pure tests share: a fixed set of generated examples, and the records that DRS gives."""
+"""What the pure tests share: the records that DRS gives."""
 
 from __future__ import annotations
 
@@ -6,11 +6,6 @@ from typing import Any, Final
 
 import orjson
 import pytest
-from hypothesis import settings
-
-# The same examples in every run: a failure is a change of the code, not of the dice.
-settings.register_profile("unit", max_examples=80, deadline=None, derandomize=True, database=None)
-settings.load_profile("unit")
 
 _FORWARD: Final = """
 {"sourceServerID":"s-3b8f0c91d27a4e56f","arn":"arn:aws:drs:us-west-2:222222222222:source-server/s-3b8f0c91d27a4e56f",

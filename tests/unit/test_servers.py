@@ -176,7 +176,7 @@ def test_junk_gives_a_text(record: Any) -> None:
 
 
 @given(data=st.data())
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=20)
 def test_the_order_of_members_is_no_change(forward_record: dict[str, Any], data: st.DataObject) -> None:
     members = data.draw(st.permutations(list(forward_record.items())))
     tags = data.draw(st.permutations(list(FACTS.tags.items())))
@@ -232,7 +232,7 @@ def spelled(seconds: int, form: int) -> str:
 
 
 @given(first=st.integers(0, 200_000), second=st.integers(0, 200_000), forms=st.tuples(*[st.integers(0, 2)] * 2))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_a_jittering_lag_is_no_change_and_a_growing_one_is(
     forward_record: dict[str, Any], first: int, second: int, forms: tuple[int, int]
 ) -> None:
