@@ -19,6 +19,8 @@ def aws() -> Iterator[Aws]:
 @pytest.fixture
 def world(aws: Aws) -> Iterator[World]:
     made = World(aws)
+    # A busy machine is no fault: only the tests of time-outs shall see one.
+    made.settings |= {"REGION_STATUS_TIMEOUT_SECONDS": "60", "CONNECT_TIMEOUT_SECONDS": "30"}
     try:
         yield made
     finally:

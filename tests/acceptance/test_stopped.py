@@ -90,7 +90,7 @@ def test_a_time_limit_ends_a_run_with_a_true_report(world: World, job: str) -> N
     populate(world, many=3)
     world.sync()
     with _held(world, Trap(lambda call: call.operation == "DescribeSourceServers" and call.region == "us-west-2")):
-        run = world.run("sync", job, "--time-limit", "2")
+        run = world.run("sync", job, "--time-limit", "12", READ_TIMEOUT_SECONDS="30")
     assert run.code == 3
     late = [error for error in run.report["errors"] if error["code"] == "DeadlineExceeded"]
     assert {region for error in late for region in error["regions"]} == {"us-west-2"}

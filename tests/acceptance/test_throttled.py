@@ -68,8 +68,8 @@ def test_a_failed_first_look_is_looked_at_again_at_once(world: World) -> None:
     world.servers(account, "eu-west-1", 1)
     world.servers(account, "us-west-2", 2)
     scope = world.scope(account, "us-west-2")
-    scope.faults.append(Fault(lambda: throttled("0")))
-    world.sync(code=3, SCOPE_DEADLINE_SECONDS="5")
+    scope.faults.append(Fault(lambda: throttled("120")))
+    world.sync(code=3)
     assert world.entry("us-west-2", account)["status"] == "THROTTLED"
     scope.faults.clear()
 

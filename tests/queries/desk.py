@@ -66,7 +66,7 @@ class Desk:
         async with AwsDoor(settings, lambda: moment, allowed=READS) as door:
             name = settings.drs_region_status_table
             status = RegionStatusReader(
-                TableReader(door.hub(), name, door.hub_region) if name else None, cache_s=60, timeout_s=5
+                TableReader(door.hub(), name, door.hub_region) if name else None, cache_s=60, timeout_s=60
             )
             yield Room(door, settings, status, lambda: moment)
         self.calls = dict(self.estate.calls())

@@ -22,7 +22,7 @@ SYNC = {"operation": "sync_source_server_inventory"}
 
 @pytest.fixture(autouse=True)
 def _settings(world: World) -> None:
-    world.settings["DRS_REGIONS"] = "us-east-1 us-west-2 eu-west-1"
+    world.settings |= {"DRS_REGIONS": "us-east-1 us-west-2 eu-west-1", "READ_TIMEOUT_SECONDS": "30"}
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_a_warm_invocation_keeps_clients_sessions_and_what_is_cached(world: Worl
 def test_the_time_limit_of_the_function_ends_a_sync_with_a_true_report(world: World, function: Function) -> None:
     trap = _look("us-west-2")
     world.aws.traps.append(trap)
-    partial = function.invoke(SYNC, timeout_s=12)
+    partial = function.invoke(SYNC, timeout_s=25)
     trap.released.set()
     world.aws.traps.remove(trap)
     report = partial.payload
