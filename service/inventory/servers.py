@@ -128,15 +128,23 @@ def _place_of(arn: str) -> Place:
     return Place(parts[4], parts[3])
 
 
-def parse_server(record: Mapping[str, Any]) -> SourceServer | str:
-    """Read a record; when it cannot be used, say why instead."""
+def parse_server(record: Mapping[str, Any], *, shown_by: Place | None = None) -> SourceServer | str:
+    """Read a record; when it cannot be used, say why instead.
+
+    Args:
+        record: of DescribeSourceServers.
+        shown_by: the account and region that were asked, whose record it must be; None when that is not known.
+    """
     try:
         orjson.dumps(record)  # it is stored whole, whatever else it holds: half a surrogate pair could not be
-        return SourceServer.model_validate(record)
+        server = SourceServer.model_validate(record)
     except orjson.JSONEncodeError as error:
         return f"it cannot be stored: {error}"
     except ValidationError as error:
         return "; ".join(f"{_member(each['loc'])}: {each['msg']}" for each in error.errors())
+    if shown_by is not None and server.place != shown_by:
+        return f"its ARN is one of {server.place.account_id} in {server.place.region}"
+    return server
 
 
 def _member(path: tuple[int | str, ...]) -> str:

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from service.inventory.reading import facts_of
 from service.inventory.servers import InstanceFacts, build_item, parse_server
 from service.inventory.topology import copied
 from service.models import Place, RegionStatus, Trouble
 
-__all__ = ["items_of"]
+__all__ = ["Live", "items_of"]
 
 _TEMPLATE_OF_OLD = "originalReplicationConfigTemplateId"
 _TEMPLATE = "originalReplicationConfigurationTemplateId"
 
 
+class Live(NamedTuple):
+    """Items, the records that they were made of, and what is wrong with the others."""
+
+    items: Sequence[Mapping[str, Any]]
+    records: Sequence[Mapping[str, Any]]
+    rejected: tuple[Trouble, ...]
+
+
 def items_of(
     records: Iterable[Mapping[str, Any]], held: Iterable[Mapping[str, Any]], place: Place, *, now: datetime
-) -> tuple[list[dict[str, Any]], tuple[Trouble, ...]]:
+) -> Live:
     """Make an item of each record; those that cannot be used are named instead.
 
     Args:
@@ -31,14 +39,16 @@ def items_of(
     """
     known = {str(item.get("sourceServerArn")): item for item in held}
     items: dict[str, dict[str, Any]] = {}
+    used: dict[str, Mapping[str, Any]] = {}
     rejected: dict[Trouble, None] = {}
     for record in records:
-        server = parse_server(record)
+        server = parse_server(record, shown_by=place)
         if isinstance(server, str):
             where = {"account_id": place.account_id, "region": place.region}
             rejected[Trouble("UnusableRecord", server, RegionStatus.ERROR, **where)] = None
             continue
         before = known.get(server.arn, {})
+        used[server.arn] = record
         items[server.arn] = build_item(
             record,
             server,
@@ -49,7 +59,7 @@ def items_of(
             written_at=now,
             original=_original(before),
         )
-    return [*items.values()], tuple(rejected)
+    return Live([*items.values()], [*used.values()], tuple(rejected))
 
 
 def _facts(before: Mapping[str, Any], record: Mapping[str, Any]) -> InstanceFacts | None:

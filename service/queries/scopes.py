@@ -162,9 +162,15 @@ class ScopeReader:
         if scope.cancelled_caught:
             late = _late("DRS", "drs", "DescribeSourceServers")
             return _failed(place, replace(late, account_id=place.account_id, region=place.region))
-        items, rejected = items_of(records, held, place, now=began)
+        live = items_of(records, held, place, now=began)
         return ScopeRead(
-            place, Source.DRS, items, records, last_complete=began, rejected=rejected, status=RegionStatus.ACTIVE
+            place,
+            Source.DRS,
+            live.items,
+            live.records,
+            last_complete=began,
+            rejected=live.rejected,
+            status=RegionStatus.ACTIVE,
         )
 
 

@@ -94,9 +94,7 @@ class Look:
     def _read(self, page: Sequence[Mapping[str, Any]]) -> list[Row]:
         rows: list[Row] = []
         for record in page:
-            server = parse_server(record)
-            if not isinstance(server, str) and server.place != self.place:
-                server = f"its ARN is one of {server.place.account_id} in {server.place.region}"
+            server = parse_server(record, shown_by=self.place)
             if isinstance(server, str):
                 self._reject(str(record.get("sourceServerID", "a server")), server)
                 self._shows_all = False

@@ -104,7 +104,7 @@ class TagScope:
             self.listed_completely = True
 
     def _take_in(self, record: Mapping[str, Any]) -> None:
-        server = parse_server(record)
+        server = parse_server(record, shown_by=self.place)
         if isinstance(server, str):
             self.outcome.tally.servers += 1
             name = str(record.get("sourceServerID", "a server"))

@@ -223,7 +223,7 @@ def test_sums_are_no_greater_than_an_answer_can_hold() -> None:
 def test_a_server_from_drs_keeps_what_only_the_inventory_knows(forward_record: dict[str, Any]) -> None:
     held = item_of(forward_record, originalAccountId="999999999999", topologyComplete=True)
     renewed = {**forward_record, "tags": {"Name": "renamed", "Environment": "drs"}}
-    (item,), rejected = items_of([renewed], [held], PLACE, now=NOW)
+    (item,), _, rejected = items_of([renewed], [held], PLACE, now=NOW)
     assert rejected == ()
     assert item["originalAccountId"] == "999999999999"
     assert item["topologyComplete"] is True
@@ -234,18 +234,20 @@ def test_a_server_from_drs_keeps_what_only_the_inventory_knows(forward_record: d
 def test_tags_that_nobody_told_apart_add_to_those_of_drs(forward_record: dict[str, Any]) -> None:
     arn = forward_record["arn"]
     held = {"sourceServerArn": arn, "tags": {"Name": "old", "OnlyEc2": "x"}, "ec2NetworkConfig": {"vpcId": "vpc-1"}}
-    (item,), _ = items_of([forward_record], [held], PLACE, now=NOW)
+    (item,), _, _ = items_of([forward_record], [held], PLACE, now=NOW)
     assert item["tags"] == {**forward_record["tags"], "OnlyEc2": "x"}
     assert item["ec2NetworkConfig"] == {"vpcId": "vpc-1"}
 
 
 def test_a_server_nobody_knew_has_no_original_topology(forward_record: dict[str, Any]) -> None:
-    (item,), _ = items_of([forward_record, forward_record], [], PLACE, now=NOW)
+    (item,), (record,), _ = items_of([forward_record, forward_record], [], PLACE, now=NOW)
+    assert record == forward_record
     assert not [name for name in item if name.startswith("original") or name == "topologyComplete"]
 
 
 def test_records_that_cannot_be_used_are_named_once(forward_record: dict[str, Any]) -> None:
     bad = {**forward_record, "arn": "nonsense"}
-    items, (trouble,) = items_of([bad, forward_record, bad], [], PLACE, now=NOW)
+    items, records, (trouble,) = items_of([bad, forward_record, bad], [], PLACE, now=NOW)
     assert len(items) == 1
+    assert records == [forward_record]  # an answer holds the others neither as servers nor as DRS told them
     assert (trouble.code, trouble.account_id, trouble.region) == ("UnusableRecord", *PLACE)

@@ -329,3 +329,10 @@ def test_what_the_inventory_keeps_of_an_instance() -> None:
         "instanceProfile": "arn:p",
     }
     assert set(instance_facts({}).network or {}) == set(facts.network)
+
+
+def test_a_record_of_another_place_than_was_asked_is_refused(forward_record: dict[str, Any]) -> None:
+    assert isinstance(parse_server(forward_record, shown_by=HERE), SourceServer)
+    for elsewhere in (Place(HERE.account_id, "eu-west-1"), Place("333333333333", HERE.region)):
+        why = parse_server(forward_record, shown_by=elsewhere)
+        assert why == f"its ARN is one of {HERE.account_id} in {HERE.region}"
