@@ -56,7 +56,7 @@ class Estate:
         self.set(DRS_CALLS_PER_SECOND="1000", DRS_BURST="1000")
         # A busy machine is no fault: only the tests of time-outs shall see one.
         self.set(REGION_STATUS_TIMEOUT_SECONDS="60", CONNECT_TIMEOUT_SECONDS="30", READ_TIMEOUT_SECONDS="60")
-        self.set(SCOPE_DEADLINE_SECONDS="120")
+        self.set(SCOPE_DEADLINE_SECONDS="120", QUERY_DEADLINE_SECONDS="60")
         return self
 
     def __exit__(
