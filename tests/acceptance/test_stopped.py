@@ -97,6 +97,15 @@ def test_a_time_limit_ends_a_run_with_a_true_report(world: World, job: str) -> N
     assert {"ap-south-1", "sa-east-1", "eu-west-1"} <= set(run.report["serversByRegion"])
 
 
+@pytest.mark.parametrize("job", ["inventory", "staging", "tags", "all"])
+def test_every_sync_takes_a_time_limit(world: World, job: str) -> None:
+    world.account()
+    with _held(world, Trap(lambda call: call.operation == "Scan" and call.table == world.tables.accounts)):
+        run = world.run("sync", job, "--time-limit", "1", READ_TIMEOUT_SECONDS="30")
+    assert run.code == 1
+    assert "the run's time was up" in run.report["message"]
+
+
 @pytest.mark.parametrize("value", ["0", "-1", "soon"])
 def test_a_time_limit_that_is_none_is_refused(world: World, value: str) -> None:
     run = world.run("sync", "inventory", "--time-limit", value)

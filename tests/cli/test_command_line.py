@@ -15,6 +15,7 @@ from typing import Any
 import boto3
 import pytest
 
+from service.cli.syncs import _worst
 from tests.support.estate import Estate
 
 COMMAND = [sys.executable, "-m", "service.cli"]
@@ -120,6 +121,20 @@ def test_one_sync_of_three_that_is_partial_makes_it_partial(found_estate: Callab
         "tags": "partial",
     }
     assert done.returncode == 3
+
+
+@pytest.mark.parametrize(
+    ("statuses", "together"),
+    [
+        (["complete"] * 3, "complete"),
+        (["failed"] * 3, "failed"),
+        (["partial"] * 3, "partial"),
+        (["complete", "complete", "failed"], "partial"),
+        (["failed", "partial", "failed"], "partial"),
+    ],
+)
+def test_three_syncs_have_failed_together_where_each_has(statuses: list[str], together: str) -> None:
+    assert _worst(statuses) == together
 
 
 def test_a_sync_in_which_every_scope_fails_exits_1(estate: Estate) -> None:
