@@ -123,7 +123,7 @@ class AssumedRole:
         async with self._lock:
             if self._lease is None or self._now() >= self._lease.until - RENEW_BEFORE:
                 if self._last_failure is not None and self._failures > failures:
-                    raise self._last_failure  # it came while this caller waited: 28 regions would ask 28 times in turn
+                    raise self._last_failure.with_traceback(None)  # 28 regions that waited would ask 28 times in turn
                 self._lease = await self._renewed()
             return self._lease.credentials
 
