@@ -79,7 +79,7 @@ class Census:
 
     def _came_later(self, entry: AccountEntry) -> bool:
         moments = (entry.last_checked, entry.requested_at)
-        return any(moment is not None and moment >= self.taken_at for moment in moments)
+        return any(moment is not None and moment > self.taken_at for moment in moments)
 
 
 @dataclass(frozen=True, slots=True)
