@@ -21,6 +21,14 @@ __all__ = ["Demo"]
 
 Act = dict[str, Any]
 _SHOWN: Final = 5  # servers of a query
+# The simulated AWS shares the machine with what asks it: on a slow one it takes longer than AWS ever should.
+_PATIENCE: Final = {
+    "CONNECT_TIMEOUT_SECONDS": "30",
+    "READ_TIMEOUT_SECONDS": "60",
+    "REGION_STATUS_TIMEOUT_SECONDS": "60",
+    "SCOPE_DEADLINE_SECONDS": "120",
+    "QUERY_DEADLINE_SECONDS": "60",
+}
 
 
 class Demo:
@@ -30,7 +38,7 @@ class Demo:
         self._sandbox = sandbox
         self._output = output
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-        self._environment = {**inherited, **sandbox.environment()}
+        self._environment = {**_PATIENCE, **inherited, **sandbox.environment()}
         self._acts: list[Act] = []
 
     def play(self) -> int:
