@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Annotated, Any, Final
 
 import orjson
-from pydantic import AliasPath, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, AliasPath, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from service.models import Place, iso
 
@@ -38,11 +38,13 @@ _LAG_STEPS_S: Final = (15 * 60, 3600, 6 * 3600, 24 * 3600)
 _ARN: Final = "arn:[a-z0-9-]+:drs:[a-z0-9-]+:[0-9]{12}:source-server/[^ ]+"
 
 # These go into calls of their own, and the SDK refuses there what has another form as it refuses what a bug makes. All
-# but the first two may be missing, or empty.
+# but the first two may be missing, or empty. The pointer at the server of the opposite direction goes stale anyway, so
+# one that is no ARN points nowhere and costs the server nothing.
 ServerArn = Annotated[str, StringConstraints(pattern=f"^{_ARN}$")]
 ServerId = Annotated[str, StringConstraints(pattern="^s-[0-9A-Za-z]{17}$")]
 OtherArn = Annotated[str, StringConstraints(pattern=f"^({_ARN})?$")]
 AccountId = Annotated[str, StringConstraints(pattern="^([0-9]{12})?$")]
+Pointer = Annotated[str | None, AfterValidator(lambda arn: arn if arn and re.fullmatch(_ARN, arn) else None)]
 RegionName = Annotated[str, StringConstraints(pattern="^([a-z][a-z0-9-]{0,61}[a-z0-9])?$")]
 
 
@@ -68,7 +70,7 @@ class SourceServer(BaseModel):
     staging_arn: Annotated[
         OtherArn | None, Field(validation_alias=AliasPath("stagingArea", "stagingSourceServerArn"))
     ] = None
-    reversed_arn: Annotated[OtherArn | None, Field(validation_alias="reversedDirectionSourceServerArn")] = None
+    reversed_arn: Annotated[Pointer, Field(validation_alias="reversedDirectionSourceServerArn")] = None
     origin_account: Annotated[
         AccountId | None, Field(validation_alias=AliasPath("sourceCloudProperties", "originAccountID"))
     ] = None

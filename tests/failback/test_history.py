@@ -24,7 +24,7 @@ TOPOLOGY = {
 def server(instance: str, zone: str = "us-east-1a") -> SourceServer:
     record = {
         "arn": "arn:aws:drs:us-west-2:222222222222:source-server/s-1",
-        "sourceServerID": "s-1",
+        "sourceServerID": "s-0123456789abcdef1",
         "sourceProperties": {"identificationHints": {"awsInstanceID": instance}},
         "sourceCloudProperties": {
             "originAccountID": "111111111111",

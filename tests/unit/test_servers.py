@@ -114,6 +114,17 @@ def test_a_bare_record_is_enough_and_nothing_is_made_up() -> None:
 
 
 @pytest.mark.parametrize(
+    "pointer", ["", None, "no arn at all", "arn:aws:drs", "arn:aws:drs:us-east-1:1:source-server/s-1"]
+)
+def test_a_pointer_that_is_no_arn_points_nowhere_and_costs_nothing(
+    forward_record: dict[str, Any], pointer: str | None
+) -> None:
+    server = parsed({**forward_record, "reversedDirectionSourceServerArn": pointer})
+    assert server.reversed_arn is None
+    assert server.points_at() == set()
+
+
+@pytest.mark.parametrize(
     ("hint", "origin"), [("i-1", Place("222222222222", "us-west-2")), ("4c4c-vmware", None), ("", None)]
 )
 def test_only_an_ec2_instance_has_an_origin(hint: str, origin: Place | None) -> None:
@@ -145,7 +156,7 @@ def test_members_unknown_to_us_are_no_trouble_and_are_kept(forward_record: dict[
         ({"sourceServerID": "s-1"}, "sourceServerID"),
         ({"stagingArea": {"stagingAccountID": "4444"}}, "stagingAccountID"),
         ({"stagingArea": {"stagingSourceServerArn": "s-3b8f0c91d27a4e56f"}}, "stagingSourceServerArn"),
-        ({"reversedDirectionSourceServerArn": "arn:aws:drs"}, "reversedDirectionSourceServerArn"),
+        ({"reversedDirectionSourceServerArn": 5}, "reversedDirectionSourceServerArn"),
         ({"sourceCloudProperties": {"originRegion": "US East (Ohio)"}}, "originRegion"),
         ({"sourceCloudProperties": {"originAccountID": "*"}}, "originAccountID"),
         ({"replicationDirection": 1}, "replicationDirection"),
