@@ -148,7 +148,8 @@ class Host:
         self.calls = 0
         self.frozen_until = 0.0
         self.stood_still_s = 0.0
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks: dict[asyncio.Task[Any], None] = {}  # in order, as a set of objects is not
+        self._fates = self.dice.getrandbits(64)
         chosen = chosen or settings(drs_regions=estate.regions)
         self.settings = chosen
         self.door = _Door(self, chosen)
@@ -199,7 +200,7 @@ class Host:
     async def _work(self, work: Callable[..., Awaitable[T]], *arguments: object) -> T:
         task = asyncio.current_task()
         assert task is not None
-        self._tasks.add(task)
+        self._tasks[task] = None
         _run.set(next(_runs))
         _reports.set([])
         try:
@@ -211,7 +212,7 @@ class Host:
                 raise Killed from error
             raise
         finally:
-            self._tasks.discard(task)
+            self._tasks.pop(task, None)
 
     def freeze(self, seconds: float) -> None:
         """Let the process stand still: no call begins and no answer is looked at, while its clocks go on."""
@@ -244,7 +245,7 @@ class Host:
             await self._way_there(call, fault)
         except BaseException:  # also where its process was killed, or its deadline passed
             if fault is None or fault.astray:
-                self._perhaps_arrives_yet(keys.access_key, call, params)
+                self._perhaps_arrives_yet(number, keys.access_key, call, params)
             raise
         served_at = self.loop.time()
         answer = self._served(keys.access_key, call, params)
@@ -272,11 +273,15 @@ class Host:
             await self._strike(fault, call)
             self._perhaps_killed(None)
 
-    def _perhaps_arrives_yet(self, access_key: str, call: Call, params: Mapping[str, Any]) -> None:
-        """Let a call that nobody waits for any more arrive while its signature is valid, or never."""
-        if self.dice.random() < 0.5:
+    def _perhaps_arrives_yet(self, number: int, access_key: str, call: Call, params: Mapping[str, Any]) -> None:
+        """Let a call that nobody waits for any more arrive while its signature is valid, or never.
+
+        Each call has dice of its own: tasks that are cancelled together end in no order that a seed could give again.
+        """
+        dice = random.Random(self._fates + number)  # noqa: S311 - not a secret
+        if dice.random() < 0.5:
             return
-        delay_s = self.dice.random() * self.dice.choice((0.1, 5.0, 60.0, _SIGNED_FOR_S))
+        delay_s = dice.random() * dice.choice((0.1, 5.0, 60.0, _SIGNED_FOR_S))
         self.estate.quiet_at = max(self.estate.quiet_at, self.loop.time() + delay_s)
 
         def arrive() -> None:
