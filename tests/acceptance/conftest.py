@@ -20,7 +20,12 @@ def aws() -> Iterator[Aws]:
 def world(aws: Aws) -> Iterator[World]:
     made = World(aws)
     # A busy machine is no fault: only the tests of time-outs shall see one.
-    made.settings |= {"REGION_STATUS_TIMEOUT_SECONDS": "60", "CONNECT_TIMEOUT_SECONDS": "30"}
+    made.settings |= {
+        "REGION_STATUS_TIMEOUT_SECONDS": "60",
+        "CONNECT_TIMEOUT_SECONDS": "30",
+        "READ_TIMEOUT_SECONDS": "60",
+        "SCOPE_DEADLINE_SECONDS": "500",
+    }
     try:
         yield made
     finally:

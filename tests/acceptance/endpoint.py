@@ -226,7 +226,7 @@ class Trap:
     held: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     released: threading.Event = field(default_factory=threading.Event)
 
-    def wait_held(self, how_many: int = 1, *, timeout_s: float = 40.0) -> bool:
+    def wait_held(self, how_many: int = 1, *, timeout_s: float = 300.0) -> bool:
         """Wait until that many calls are held."""
         return all(self.held.acquire(timeout=timeout_s) for _ in range(how_many))
 

@@ -190,7 +190,7 @@ def test_one_bad_region_is_told_and_harms_no_other(world: World, spoil: Any, wor
     world.servers(account, "eu-west-1", 1, first=2)
     spoil(world.scope(account, "us-west-2"))
 
-    run = world.sync(code=3, READ_TIMEOUT_SECONDS="1")
+    run = world.sync(code=3, READ_TIMEOUT_SECONDS="3")
 
     assert len([call for call in world.calls("drs") if call.region == "us-west-2"]) <= 8
     assert world.counts() == {"us-west-2": 3, "eu-west-1": 2}

@@ -81,7 +81,7 @@ def test_the_second_signal_ends_the_process_at_once(world: World) -> None:
         assert process.stderr is not None
         assert any("stopping" in line for line in process.stderr)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=20) == -signal.SIGTERM
+        assert process.wait(timeout=300) == -signal.SIGTERM
         process.communicate()
 
 

@@ -349,7 +349,7 @@ class World:
             text=True,
         )
 
-    def run(self, *arguments: str, tables: Tables | None = None, timeout_s: float = 60, **settings: Any) -> Run:
+    def run(self, *arguments: str, tables: Tables | None = None, timeout_s: float = 400, **settings: Any) -> Run:
         """Run the command to its end."""
         return finish(self.start(*arguments, tables=tables, **settings), timeout_s=timeout_s)
 
@@ -401,7 +401,7 @@ _WRITES: Final = {
 }
 
 
-def finish(process: subprocess.Popen[str], *, timeout_s: float = 60) -> Run:
+def finish(process: subprocess.Popen[str], *, timeout_s: float = 400) -> Run:
     """Wait for a started command."""
     try:
         out, err = process.communicate(timeout=timeout_s)
@@ -412,7 +412,7 @@ def finish(process: subprocess.Popen[str], *, timeout_s: float = 60) -> Run:
     return Run(process.returncode, out, err)
 
 
-def wait_until(true: Callable[[], bool], *, timeout_s: float = 20.0) -> None:
+def wait_until(true: Callable[[], bool], *, timeout_s: float = 300.0) -> None:
     """Poll until something is true."""
     end = time.monotonic() + timeout_s
     while not true():

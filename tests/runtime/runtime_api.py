@@ -25,7 +25,7 @@ __all__ = ["Answer", "Function", "running"]
 
 MOST_ANSWER_BYTES: Final = 6_291_556
 _PREFIX: Final = "/2018-06-01/runtime"
-_WAIT_S: Final = 60.0
+_WAIT_S: Final = 300.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,7 +105,7 @@ def client(sandbox: Sandbox, session: boto3.Session) -> Iterator[Client]:
         if account_id != HUB:
             credentials = assume(account_id)
         keys = credentials or {"AccessKeyId": "AKIAANYKEY", "SecretAccessKey": "secret", "SessionToken": None}
-        config = Config(retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=20, proxies={})
+        config = Config(retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=300, proxies={})
         made.append(
             session.client(
                 service,

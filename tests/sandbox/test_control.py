@@ -20,7 +20,7 @@ Ask = Callable[..., tuple[int, dict[str, Any]]]
 @pytest.fixture
 def ask(sandbox: Sandbox) -> Ask:
     def asked(method: str, path: str, members: object = None) -> tuple[int, dict[str, Any]]:
-        connection = HTTPConnection("127.0.0.1", sandbox.port, timeout=60)
+        connection = HTTPConnection("127.0.0.1", sandbox.port, timeout=300)
         body = members if isinstance(members, str) else json.dumps(members)
         connection.request(method, path, body=body if members is not None else None)
         response = connection.getresponse()

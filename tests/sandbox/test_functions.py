@@ -152,7 +152,7 @@ def test_faults_apply(sandbox: Sandbox, client: Client, clock: Any) -> None:
 
 def test_the_control_endpoints(sandbox: Sandbox, client: Client) -> None:
     client("lambda").invoke(FunctionName=WORKER, InvocationType="Event", Payload=b'{"operation": "sync"}')
-    connection = HTTPConnection("127.0.0.1", sandbox.port, timeout=60)
+    connection = HTTPConnection("127.0.0.1", sandbox.port, timeout=300)
     answers = []
     for method in ("GET", "DELETE", "GET"):
         connection.request(method, "/sandbox/invocations")

@@ -29,7 +29,7 @@ def _signed(service: str) -> dict[str, str]:
 
 def test_a_connection_serves_many_requests() -> None:
     with Sandbox(_SMALL) as sandbox:
-        connection = HTTPConnection("127.0.0.1", sandbox.port, timeout=60)
+        connection = HTTPConnection("127.0.0.1", sandbox.port, timeout=300)
         ports = set()
         for path, body, headers in [
             ("/ListStagingAccounts", None, _signed("drs")),
@@ -55,7 +55,7 @@ def test_a_connection_serves_many_requests() -> None:
 
 def test_a_chunked_body_is_read_whole() -> None:
     with Sandbox(_SMALL) as sandbox:
-        connection = HTTPConnection("127.0.0.1", sandbox.port, timeout=60)
+        connection = HTTPConnection("127.0.0.1", sandbox.port, timeout=300)
         for _ in range(2):
             connection.request(
                 "PUT",
@@ -80,7 +80,7 @@ def test_a_taken_port_is_named() -> None:
 
 def test_closing_ends_open_connections_and_can_be_repeated() -> None:
     sandbox = serve(_SMALL)
-    connection = HTTPConnection("127.0.0.1", sandbox.port, timeout=60)
+    connection = HTTPConnection("127.0.0.1", sandbox.port, timeout=300)
     connection.request("GET", "/sandbox/health")
     connection.getresponse().read()
     sandbox.close()
@@ -114,7 +114,7 @@ def test_sandboxes_side_by_side_share_nothing(session: Any) -> None:
 def test_a_restarted_sandbox_is_empty() -> None:
     for _ in range(2):
         with Sandbox(_SMALL) as sandbox:
-            connection = HTTPConnection("127.0.0.1", sandbox.port, timeout=60)
+            connection = HTTPConnection("127.0.0.1", sandbox.port, timeout=300)
             connection.request("POST", "/DescribeSourceServers", body="{}", headers=_signed("drs"))
             assert b"UninitializedAccountException" in connection.getresponse().read()
             connection.request("POST", "/InitializeService", body="{}", headers=_signed("drs"))
@@ -124,7 +124,7 @@ def test_a_restarted_sandbox_is_empty() -> None:
 
 def test_a_service_that_is_not_there_is_named() -> None:
     with Sandbox(_SMALL) as sandbox:
-        connection = HTTPConnection("127.0.0.1", sandbox.port, timeout=60)
+        connection = HTTPConnection("127.0.0.1", sandbox.port, timeout=300)
         connection.request("GET", "/things", headers=_signed("nosuchservice"))
         response = connection.getresponse()
         assert response.status == 501
@@ -136,7 +136,7 @@ def test_many_clients_at_once() -> None:
     with Sandbox(_SMALL) as sandbox:
 
         def ask() -> None:
-            connection = HTTPConnection("127.0.0.1", sandbox.port, timeout=20)
+            connection = HTTPConnection("127.0.0.1", sandbox.port, timeout=300)
             for _ in range(5):
                 connection.request("POST", "/DescribeSourceServers", body="{}", headers=_signed("drs"))
                 connection.getresponse().read()
@@ -158,12 +158,12 @@ def test_calls_that_wait_do_not_queue() -> None:
     fleet = parse_model(Fleet, {"hub": {"account_id": "999911110000"}, "faults": faults}, "fleet")
 
     def meet(_seconds: float) -> None:
-        meeting.wait(timeout=30)
+        meeting.wait(timeout=300)
 
     with Sandbox(fleet, sleep=meet) as sandbox:
 
         def ask(_number: int) -> int:
-            connection = HTTPConnection("127.0.0.1", sandbox.port, timeout=40)
+            connection = HTTPConnection("127.0.0.1", sandbox.port, timeout=300)
             connection.request("POST", "/InitializeService", body="{}", headers=_signed("drs"))
             status = connection.getresponse().status
             connection.close()
@@ -193,4 +193,4 @@ def test_the_foreground_server_ends_on_signals(number: signal.Signals) -> None:
         assert process.stdout.readline().startswith("http://127.0.0.1:")
         process.send_signal(number)
         assert process.stdout.read() == "closed\n"
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=300) == 0

@@ -180,7 +180,7 @@ def test_the_demo_fleet_leaves_something_to_extend_and_to_tag() -> None:
 
 def test_the_demo_fleet_is_served() -> None:
     with Sandbox(demo_fleet()) as running:
-        connection = HTTPConnection("127.0.0.1", running.port, timeout=20)
+        connection = HTTPConnection("127.0.0.1", running.port, timeout=300)
         connection.request("GET", "/sandbox/health")
         health = json.loads(connection.getresponse().read())
         connection.close()

@@ -251,7 +251,7 @@ class _Handler(socketserver.StreamRequestHandler):
 
 
 def _forwarded(port: int, request: Request) -> tuple[int, list[tuple[str, str]], bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
     try:
         kept = {name: value for name, value in request.headers.items() if name not in {"expect", "connection"}}
         connection.request(request.method, request.path, request.body, kept)
