@@ -6,21 +6,23 @@ import logging
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Final
 
-from service.accounts.access import AccountAccess, read_directory
+from service.accounts.access import AccountAccess, accounts_there, read_directory
 from service.accounts.records import Directory
 from service.aws.door import AwsDoor, Identity
 from service.aws.dynamodb import TableReader
 from service.errors import UnknownPlaceError
 from service.fanout import ahead
 from service.models import Now, Place, Shard, Trouble
+from service.regions.census import Census
 from service.regions.choose import Choice, DiscoveryPolicy, Unreadable, Why, choose
-from service.regions.rows import Census, RegionRow
+from service.regions.rows import RegionRow
 from service.regions.status_table import RegionStatusReader
 from service.settings import Settings
 
-__all__ = ["Request", "Survey", "Surveyor", "census_of"]
+__all__ = ["Request", "Survey", "Surveyor"]
 
 _log: Final = logging.getLogger(__name__)
 
@@ -55,7 +57,8 @@ class Request:
 class Survey:
     """The lie of the land at the start of a run.
 
-    `troubles` are records of the target accounts table that cannot be used; `taken_at` is when it was read.
+    `troubles` are records of the target accounts table that cannot be used. `census`: every account there is; None
+    where that is not known, or none of this run's business.
     """
 
     identity: Identity
@@ -65,16 +68,7 @@ class Survey:
     accounts: frozenset[str]
     rows: tuple[RegionRow, ...] | Unreadable
     choice: Choice
-    taken_at: datetime
-
-    def census(self, request: Request) -> Census | None:
-        """Name every account there is; None for a run that saw only some: it cannot say which are gone."""
-        return census_of(self.directory, self.troubles, self.taken_at) if request.is_whole else None
-
-
-def census_of(directory: Directory, troubles: Collection[Trouble], taken_at: datetime) -> Census | None:
-    """Name every account of the directory; None where a record that cannot be used may hide one."""
-    return None if troubles else Census(frozenset(directory.targets), taken_at)
+    census: Census | None
 
 
 class Surveyor:
@@ -93,10 +87,17 @@ class Surveyor:
             ConfigurationError: the table's name is not set.
             AwsError: the table could not be read.
         """
+        return await read_directory(self._accounts_table())
+
+    def census_of(self, directory: Directory, troubles: Collection[Trouble]) -> Census | None:
+        """Name every account of the directory; None where a record that cannot be used may hide one."""
+        if troubles:
+            return None
+        return Census(frozenset(directory.targets), partial(accounts_there, self._accounts_table()))
+
+    def _accounts_table(self) -> TableReader:
         self._settings.require("target_accounts_table")
-        return await read_directory(
-            TableReader(self._door.hub(), self._settings.target_accounts_table, self._door.hub_region)
-        )
+        return TableReader(self._door.hub(), self._settings.target_accounts_table, self._door.hub_region)
 
     async def survey(self, request: Request, *, operation: str, discover: bool, shared: bool = False) -> Survey:
         """Look around: three reads at most, none of DRS.
@@ -113,7 +114,6 @@ class Surveyor:
         """
         self.check_regions((*request.regions, *request.excluded_regions, *(place.region for place in request.places)))
         identity = await self._door.identity()
-        taken_at = self._now()
         async with ahead(self._status.rows) as rows_read:
             directory, troubles = await self.directory()
             accounts = self.check_accounts(request, directory)
@@ -127,7 +127,7 @@ class Surveyor:
             frozenset(accounts),
             rows,
             choice,
-            taken_at,
+            self.census_of(directory, troubles) if request.is_whole else None,  # who saw only some knows of no other
         )
 
     def check_regions(self, regions: Iterable[str]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import anyio
 
 from service.accounts.records import Account, Directory, parse_account
@@ -10,7 +12,7 @@ from service.aws.dynamodb import TableReader
 from service.errors import AwsError, ConfigurationError
 from service.models import Call, RegionStatus, Trouble
 
-__all__ = ["AccountAccess", "read_directory"]
+__all__ = ["AccountAccess", "accounts_there", "read_directory"]
 
 
 async def read_directory(table: TableReader) -> tuple[Directory, list[Trouble]]:
@@ -31,6 +33,16 @@ async def read_directory(table: TableReader) -> tuple[Directory, list[Trouble]]:
                 )
             )
     return Directory(accounts), troubles
+
+
+async def accounts_there(table: TableReader, account_ids: Collection[str]) -> frozenset[str]:
+    """Say which of these accounts have a record at this moment, be it one that cannot be used.
+
+    Raises:
+        AwsError: the table could not be read.
+    """
+    items = await table.get_many({"accountId": account_id} for account_id in sorted(account_ids))
+    return frozenset(str(item["accountId"]) for item in items)
 
 
 class AccountAccess:

@@ -15,7 +15,7 @@ from typing import Any, Final
 from service.models import RegionStatus, iso, parse_iso
 from service.regions.packing import MOST_MAPPED, pack, unpack
 
-__all__ = ["AccountEntry", "Census", "Note", "RegionRow", "Sweep", "fold", "parse_row", "to_attributes"]
+__all__ = ["AccountEntry", "Note", "RegionRow", "Sweep", "fold", "parse_row", "to_attributes"]
 
 # Words that earlier writers used, as the words of today.
 _OLD_WORDS: Final[Mapping[str, RegionStatus]] = MappingProxyType(
@@ -60,26 +60,6 @@ class AccountEntry:
     last_complete: datetime | None = None
     error_message: str = ""
     requested_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Census:
-    """Every account that there was at one moment: whoever was heard of later may have joined since."""
-
-    accounts: frozenset[str]
-    taken_at: datetime
-
-    def strangers(self, entries: Mapping[str, AccountEntry]) -> frozenset[str]:
-        """Name the accounts that have an entry and were gone by then."""
-        return frozenset(
-            account_id
-            for account_id, entry in entries.items()
-            if account_id not in self.accounts and not self._came_later(entry)
-        )
-
-    def _came_later(self, entry: AccountEntry) -> bool:
-        moments = (entry.last_checked, entry.requested_at)
-        return any(moment is not None and moment > self.taken_at for moment in moments)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +144,7 @@ def fold(
     notes: Iterable[Note],
     *,
     requests: Mapping[str, datetime] | None = None,
-    census: Census | None = None,
+    everyone: frozenset[str] | None = None,
     sweep: Sweep | None = None,
 ) -> RegionRow:
     """Fold looks into a row. Looks may come in any order and any number of times: the result is the same.
@@ -175,7 +155,7 @@ def fold(
         notes: looks of this run.
         requests: account -> when an ARN seen elsewhere asked for a look there.
         sweep: the run looks everywhere.
-        census: every account there is; entries of strangers are dropped. None when that is not known.
+        everyone: every account there is; entries of others are dropped. None when that is not known.
     """
     base = row or RegionRow(region)
     entries = dict(base.accounts)
@@ -185,12 +165,11 @@ def fold(
         entry = entries.get(account_id, AccountEntry())
         newest = moment if entry.requested_at is None else max(moment, entry.requested_at)
         entries[account_id] = _settled(replace(entry, requested_at=newest))
-    if census is not None:
-        for account_id in census.strangers(entries):
-            del entries[account_id]
+    if everyone is not None:
+        entries = {account_id: entry for account_id, entry in entries.items() if account_id in everyone}
     if sweep is not None:
         base = replace(base, sweep_began=_swept(base.sweep_began, sweep))
-    return _summed(base, entries, census)
+    return _summed(base, entries, everyone)
 
 
 def _swept(held: datetime | None, sweep: Sweep) -> datetime | None:
@@ -233,11 +212,11 @@ def _settled(entry: AccountEntry) -> AccountEntry:
     return replace(entry, requested_at=None) if answered or refused else entry
 
 
-def _summed(base: RegionRow, entries: Mapping[str, AccountEntry], census: Census | None) -> RegionRow:
+def _summed(base: RegionRow, entries: Mapping[str, AccountEntry], everyone: frozenset[str] | None) -> RegionRow:
     known = sum(entry.server_count or 0 for entry in entries.values())
     asked = [entry for entry in entries.values() if entry.last_checked is not None]
     settled = {account_id for account_id, entry in entries.items() if entry.server_count is not None}
-    everyone_answered = census is not None and census.accounts <= settled
+    everyone_answered = everyone is not None and everyone <= settled
     unattributed = None if everyone_answered else base.unattributed
     checked = [entry.last_checked for entry in asked if entry.last_checked is not None]
     return replace(

@@ -12,7 +12,8 @@ import anyio
 from service.aws.dynamodb_write import Table
 from service.errors import AwsError
 from service.models import Call, Now
-from service.regions.rows import Census, Note, Sweep, fold, parse_row, to_attributes
+from service.regions.census import Census
+from service.regions.rows import Note, Sweep, fold, parse_row, to_attributes
 from service.regions.status_table import RegionStatusReader
 
 __all__ = ["RegionStatusTable"]
@@ -51,7 +52,9 @@ class RegionStatusTable(RegionStatusReader):
         for attempt in range(_MOST_ROUNDS):
             item = await self._writable.get({"region": region})
             held = parse_row(item) if item else None
-            row = fold(held, region, folded, requests=requests, census=census, sweep=sweep)
+            counted = await census.with_those_of(held.accounts if held else ()) if census else None
+            everyone = counted.accounts if counted else None
+            row = fold(held, region, folded, requests=requests, everyone=everyone, sweep=sweep)
             condition, values = _unchanged(item)
             attributes = to_attributes(row, now=self._now())
             if await self._writable.update_if({"region": region}, attributes, condition, values):

@@ -20,11 +20,12 @@ from service.ending import Limit, Stop
 from service.errors import AwsError
 from service.inventory.table import InventoryTable
 from service.models import Now, Place, Trouble
+from service.regions.census import Census
 from service.regions.choose import Unreadable
-from service.regions.rows import Census, Note, Sweep
+from service.regions.rows import Note, Sweep
 from service.regions.status_write import RegionStatusTable
 from service.settings import Settings
-from service.survey import Request, Survey, Surveyor, census_of
+from service.survey import Request, Survey, Surveyor
 from service.sync.judge import COUNTS, Visit, account_trouble, judge, note_of, place_trouble
 from service.sync.look import Look
 from service.sync.report import Progress, RunReport, run_facts
@@ -46,7 +47,6 @@ class _Run:
     request: Request
     survey: Survey
     tools: LookTools
-    census: Census | None
     visiting: Visiting
     report: RunReport = field(default_factory=lambda: RunReport(COUNTS))
     open_looks: Counter[str] = field(default_factory=Counter)
@@ -138,7 +138,6 @@ class InventorySync:
                 self._templates,
                 source_templates,
             ),
-            census=survey.census(request),
             visiting=visiting,
         )
         run.report.trouble(*survey.troubles)
@@ -209,10 +208,10 @@ class InventorySync:
             await self._record(run, place.region, run.notes.pop(place.region, []))
 
     async def _record(self, run: _Run, region: str, notes: Sequence[Note]) -> None:
-        if not notes and run.census is None:
+        if not notes and run.survey.census is None:
             return
         sweep, run.unnoted = run.unnoted, None
-        if not await self._write_row(run, region, notes, census=run.census, sweep=sweep):
+        if not await self._write_row(run, region, notes, census=run.survey.census, sweep=sweep):
             run.unnoted = sweep
         if sweep is not None:
             run.swept.add(region)
@@ -267,8 +266,8 @@ class InventorySync:
         """Drop entries of accounts that are gone, and the notes of sweeps that have come to their end."""
         if run.visiting.limit.is_over:
             return  # the next run tidies up
-        if run.census is not None:
-            for region in await self._with_strangers(run.census):
+        if run.survey.census is not None:
+            for region in await self._with_strangers(run.survey.census):
                 await self._record(run, region, [])
         if not run.request.is_whole:  # a run over some accounts only has not come to the end of a sweep
             return
@@ -279,6 +278,7 @@ class InventorySync:
         rows = await self._status.rows()
         if isinstance(rows, Unreadable):
             return []
+        census = await census.with_those_of({account_id for row in rows for account_id in row.accounts})
         return sorted({row.region for row in rows if census.strangers(row.accounts)})
 
     async def finish(self, started_at: datetime, *, swept_whole: bool) -> None:
@@ -291,8 +291,7 @@ class InventorySync:
         Raises:
             AwsError: a table could not be read or written; the next run makes it good.
         """
-        taken_at = self._now()
-        census = census_of(*await self._surveyor.directory(), taken_at)
+        census = self._surveyor.census_of(*await self._surveyor.directory())
         self._status.invalidate()
         read = await self._status.rows()
         rows = () if isinstance(read, Unreadable) else read

@@ -200,7 +200,7 @@ class TagSync:
         choice, notes = run.survey.choice, notes_of(run.scopes.values())
         if not notes or not (choice.source.is_fallback or choice.source is RegionSource.FULL_SCAN):
             return
-        census = run.survey.census(run.request)
+        census = run.survey.census
 
         async def record(region: str, sweep: Sweep | None = None) -> None:
             await self._status.record(region, notes[region], census=census, sweep=sweep)

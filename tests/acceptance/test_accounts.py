@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.acceptance.endpoint import Answer, Fault, expired, table_denied, table_unknown_token
-from tests.acceptance.world import World
+from tests.acceptance.endpoint import Answer, Fault, Trap, expired, table_denied, table_unknown_token
+from tests.acceptance.world import World, finish
 
 
 @pytest.fixture(autouse=True)
@@ -150,6 +150,29 @@ def test_an_account_that_joins_is_looked_at_everywhere(world: World) -> None:
         world.settings["DRS_REGIONS"].split()
     )
     assert world.counts() == {"us-west-2": 1, "me-south-1": 1}
+
+
+def test_what_another_found_of_an_account_that_joins_in_mid_run_stays_whatever_its_clock_says(world: World) -> None:
+    account = world.account()
+    world.servers(account, "us-west-2", 1)
+    world.sync()
+    trap = Trap(lambda call: call.operation == "DescribeSourceServers" and call.region == "us-west-2")
+    world.aws.traps.append(trap)
+    process = world.start("sync", "inventory")
+    assert trap.wait_held()
+    joined = world.account()
+    row = world.status()["us-west-2"]
+    seen_at = "2026-01-01T00:00:00+00:00"
+    entry = {"serverCount": 3, "status": "ACTIVE", "lastChecked": seen_at, "lastComplete": seen_at}
+    entries, count = {**row["accounts"], joined: entry}, int(row["serverCount"]) + 3
+    world.put(world.tables.status, {**row, "accounts": entries, "serverCount": count, "lastUpdated": seen_at})
+    trap.released.set()
+    world.aws.traps.remove(trap)
+
+    assert finish(process).code == 0
+
+    assert world.entry("us-west-2", joined)["serverCount"] == 3
+    assert world.counts() == {"us-west-2": 4}
 
 
 def test_accounts_that_all_refused_us_at_first_are_looked_at_everywhere_once_they_let_us_in(world: World) -> None:

@@ -58,7 +58,6 @@ class Estate:
         self.instances: dict[Place, dict[str, Record]] = {}
         self.tokens: dict[str, tuple[str, float]] = {"hub": (HUB, float("inf"))}
         self.same_clocks = True
-        self.joined: set[str] = set()  # accounts that became targets later
         self.quiet_at = 0.0  # when the last call that nobody waits for will have arrived
         self.denied: set[str] = set()  # accounts whose role trusts nobody
         self.page = 2  # DRS may give less than it is asked for

@@ -307,7 +307,6 @@ class History:
         while self._joining:
             account_id, record = self._joining.popitem()
             self._target_records[account_id,] = record
-            self.estate.joined.add(account_id)
 
     def _happen_nothing(self) -> None:
         """Leave all as it is."""

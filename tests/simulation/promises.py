@@ -192,9 +192,7 @@ class Promises:
         old = decode(before).get("accounts", {}) if before else {}
         row = decode(after)
         new = row.get("accounts", {})
-        # Where clocks differ, who has just joined may seem to have been there before the accounts were read.
-        doubtful = set() if host.estate.same_clocks else host.estate.joined
-        for account_id in old.keys() - new.keys() - doubtful:
+        for account_id in old.keys() - new.keys():
             self.breaks("a failed look never changes a count", f"{account_id} vanished from the row of {region}")
         for account_id, entry in new.items():
             was = old.get(account_id, {})

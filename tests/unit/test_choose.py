@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from service.models import Place, RegionStatus
 from service.regions.choose import Choice, DiscoveryPolicy, RegionSource, Unreadable, Why, choose
-from service.regions.rows import Census, Note, RegionRow, Sweep, fold, parse_row, to_attributes
+from service.regions.rows import Note, RegionRow, Sweep, fold, parse_row, to_attributes
 
 START: Final = datetime(2026, 11, 23, 5, 0, tzinfo=UTC)
 POLICY: Final = DiscoveryPolicy()
@@ -216,9 +216,7 @@ def test_an_account_that_was_only_pointed_at_is_still_new() -> None:
 def test_rows_that_tell_accounts_apart_and_know_of_none_make_every_account_new(before: list[RegionRow]) -> None:
     """So is the table after a run in which no account could be entered, or whose accounts have all left."""
     held = {row.region: row for row in before}
-    told = [
-        fold(held.get(region), region, [], census=Census(frozenset({A}), START + timedelta(days=1))) for region in FEW
-    ]
+    told = [fold(held.get(region), region, [], everyone=frozenset({A})) for region in FEW]
     stored = [{"region": row.region, **to_attributes(row, now=START)} for row in told]
     choice = pick([parse_row(item) for item in stored], [A], discover=False)
     assert set(choice.look) == {Place(A, region) for region in FEW}

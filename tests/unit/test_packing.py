@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from service.models import RegionStatus
 from service.regions.packing import MOST_MAPPED, pack, unpack
-from service.regions.rows import AccountEntry, Census, Note, fold, parse_row, to_attributes
+from service.regions.rows import AccountEntry, Note, fold, parse_row, to_attributes
 
 START = datetime(2026, 11, 23, 5, 0, tzinfo=UTC)
 MOMENTS = st.datetimes(datetime(2020, 1, 1), datetime(2040, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - bounds
@@ -64,7 +64,7 @@ def test_a_row_that_grows_and_shrinks_changes_its_form_and_keeps_what_it_knows()
         packed,
         "us-west-2",
         [],
-        census=Census(frozenset(note.account_id for note in many[1:]), START + timedelta(hours=1)),
+        everyone=frozenset(note.account_id for note in many[1:]),
     )
     written = to_attributes(fewer, now=START)
     assert len(written["accounts"]) == MOST_MAPPED

@@ -12,7 +12,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from service.models import RegionStatus, parse_iso
-from service.regions.rows import AccountEntry, Census, Note, RegionRow, fold, parse_row, to_attributes
+from service.regions.rows import AccountEntry, Note, RegionRow, fold, parse_row, to_attributes
 
 REGION: Final = "us-west-2"
 ACCOUNTS: Final = ("111122223333", "444455556666", "777788889999")
@@ -32,11 +32,6 @@ def complete(account: str, seconds: float, count: int) -> Note:
 
 def failed(account: str, seconds: float, status: RegionStatus = RegionStatus.THROTTLED, text: str = "x") -> Note:
     return Note(account, status, at(seconds), None, text)
-
-
-def all_of(accounts: frozenset[str] | None, seconds: float = 1e6) -> Census | None:
-    """Count these accounts, by default long after every look."""
-    return None if accounts is None else Census(accounts, at(seconds))
 
 
 def legacy(count: int = 40, **more: Any) -> RegionRow:
@@ -126,8 +121,8 @@ def test_the_count_is_the_sum_of_each_accounts_last_complete_look(notes: list[No
     known=st.none() | st.just(frozenset(ACCOUNTS)),
 )
 def test_a_failed_look_changes_no_count(row: RegionRow | None, notes: list[Note], known: frozenset[str] | None) -> None:
-    before = fold(row, REGION, [], census=all_of(known))
-    after = fold(row, REGION, notes, census=all_of(known))
+    before = fold(row, REGION, [], everyone=known)
+    after = fold(row, REGION, notes, everyone=known)
     assert after.server_count == before.server_count
     for account_id, entry in before.accounts.items():
         assert after.accounts[account_id].server_count == entry.server_count
@@ -259,14 +254,14 @@ def test_a_row_survives_being_written_and_read(
 
 def test_a_count_without_owner_stands_until_every_account_has_answered() -> None:
     both = frozenset({A, B})
-    half = fold(legacy(40), REGION, [complete(A, 0, 25), failed(B, 0)], census=all_of(both))
+    half = fold(legacy(40), REGION, [complete(A, 0, 25), failed(B, 0)], everyone=both)
     assert (half.server_count, half.unattributed) == (40, 40)
-    assert fold(half, REGION, [failed(B, 60)], census=all_of(both)).server_count == 40
-    assert fold(half, REGION, [complete(A, 60, 50)], census=all_of(both)).server_count == 50
-    done = fold(half, REGION, [complete(B, 60, 10)], census=all_of(both))
+    assert fold(half, REGION, [failed(B, 60)], everyone=both).server_count == 40
+    assert fold(half, REGION, [complete(A, 60, 50)], everyone=both).server_count == 50
+    done = fold(half, REGION, [complete(B, 60, 10)], everyone=both)
     assert (done.server_count, done.unattributed) == (35, None)
     assert fold(done, REGION, [failed(C, 90)]).server_count == 35
-    gone = fold(half, REGION, [], census=all_of(frozenset({A})))
+    gone = fold(half, REGION, [], everyone=frozenset({A}))
     assert (gone.server_count, gone.unattributed) == (25, None)
 
 
@@ -286,19 +281,8 @@ def test_entries_of_unknown_accounts_go_only_when_the_accounts_are_known(
     known: frozenset[str] | None, left: set[str], count: int
 ) -> None:
     row = fold(None, REGION, [complete(A, 0, 5), complete(B, 0, 7)])
-    after = fold(row, REGION, [], census=all_of(known))
+    after = fold(row, REGION, [], everyone=known)
     assert (set(after.accounts), after.server_count) == (left, count)
-
-
-def test_an_account_that_was_heard_of_after_the_others_were_counted_is_no_stranger() -> None:
-    """A run that began before an account joined must not drop what another run has found of it since."""
-    row = fold(None, REGION, [complete(A, 0, 5), complete(B, 60, 7)])
-    assert set(fold(row, REGION, [], census=all_of(frozenset({A}), 59)).accounts) == {A, B}
-    assert set(fold(row, REGION, [], census=all_of(frozenset({A}), 60)).accounts) == {A}
-    failing = fold(None, REGION, [failed(B, 60)])
-    assert set(fold(failing, REGION, [], census=all_of(frozenset({A}), 59)).accounts) == {B}
-    pointed_at = fold(row, REGION, [], requests={C: at(90)})
-    assert set(fold(pointed_at, REGION, [], census=all_of(frozenset({A}), 89)).accounts) == {A, C}
 
 
 @pytest.mark.parametrize(
