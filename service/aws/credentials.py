@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Final
 
 import anyio
@@ -18,6 +19,7 @@ from aiobotocore.credentials import AioCredentials
 from aiobotocore.session import AioSession
 from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import CredentialRetrievalError, NoCredentialsError
+from botocore.loaders import Loader, create_loader
 
 from service.aws.parsing import FastFactory
 from service.errors import AwsError
@@ -57,6 +59,11 @@ class TaskCredentials(AioCredentials):
         return keys
 
 
+@cache
+def _loader(data_path: str | None) -> Loader:
+    return create_loader(data_path)
+
+
 class HubSession(AioSession):
     """The one SDK session. Its clients get `TaskCredentials`; its own chain is the hub's."""
 
@@ -64,6 +71,10 @@ class HubSession(AioSession):
         # botocore reads AWS_DEFAULT_REGION alone; Lambda, ECS and every other SDK speak of AWS_REGION.
         super().__init__({"region": ("region", ["AWS_REGION", "AWS_DEFAULT_REGION"], None, None)})
         self.register_component("response_parser_factory", FastFactory())
+
+    def _register_data_loader(self) -> None:
+        """Read the SDK's descriptions of services once in a process, not once for each session."""
+        self._components.lazy_register_component("data_loader", lambda: _loader(self.get_config_variable("data_path")))
 
     async def get_credentials(self) -> AioCredentials:
         """Give what clients are built with."""

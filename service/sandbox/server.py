@@ -7,6 +7,7 @@ belong to one sandbox each.
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
@@ -53,6 +54,8 @@ class Sandbox:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        # Nobody asks for machine images here, and moto would make thousands for each place that has instances.
+        os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
         register()
         register_handler()
         self._address = host, port

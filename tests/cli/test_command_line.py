@@ -64,6 +64,7 @@ def test_a_sync_writes_one_json_document_and_keeps_logs_and_metrics_off_it(estat
 
 
 def test_tables_are_for_people(estate: Estate) -> None:
+    estate.everywhere()
     done = drs_sync("sync", "inventory", "--output", "table", COLUMNS="140")
     assert done.returncode == 0
     assert "us-west-2" in done.stdout

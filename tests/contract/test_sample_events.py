@@ -94,6 +94,7 @@ INVENTORY = {"operation": "sync_source_server_inventory"}
 
 
 def test_1_the_hourly_rule_syncs_tags(platform: Platform) -> None:
+    platform.everywhere()
     status, body = enveloped(manage({"synch_tags": True, "synch_instance_type": True}))
     assert status == 200
     assert set(body) >= {"message", "total_accounts", "total_synced", "total_failed", "accounts"}

@@ -62,6 +62,7 @@ def test_errors_are_counted_and_the_answer_stays_an_answer(deployed: Estate) -> 
 
 
 def test_a_function_about_to_be_ended_reports_before_that(deployed: Estate) -> None:
+    deployed.everywhere()
     answer = data_management.lambda_handler(SYNC, Context(remaining_ms=5_000))
     assert answer["scopes"]["failed"] == answer["scopes"]["asked"] == 56
 

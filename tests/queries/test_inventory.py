@@ -177,6 +177,7 @@ async def test_without_an_inventory_table_drs_answers(trouble: str, desk: Desk, 
 async def test_without_region_status_the_items_tell_how_fresh_they_are(
     trouble: str, desk: Desk, estate: Estate
 ) -> None:
+    estate.everywhere()
     if trouble == "unset":
         estate.set(DRS_REGION_STATUS_TABLE="")
     else:
@@ -237,6 +238,7 @@ async def test_a_region_that_was_never_looked_at_is_asked(estate: Estate) -> Non
 
 
 async def test_nothing_synced_yet_means_every_region(estate: Estate) -> None:
+    estate.everywhere()
     desk = Desk(estate)
     answer = await desk.inventory()
     assert desk.asked_elsewhere == {"DescribeSourceServers": 56, "AssumeRole": 2, "GetCallerIdentity": 1}

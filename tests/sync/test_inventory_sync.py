@@ -49,6 +49,7 @@ def adds_up(report: Mapping[str, Any]) -> bool:
 
 
 async def test_the_first_sync_scans_every_region_and_fills_both_tables(estate: Estate) -> None:
+    estate.everywhere()
     report = await estate.sync()
     assert (report["status"], report["regionSource"], report["regionsScanned"]) == (
         "complete",
@@ -91,6 +92,7 @@ async def test_items_carry_the_record_the_instance_and_the_origin(estate: Estate
 
 
 async def test_each_role_is_assumed_once_however_many_regions(estate: Estate) -> None:
+    estate.everywhere()
     await estate.sync(full_scan=True)
     calls = estate.calls()
     assert calls["sts", "AssumeRole"] == 3  # two targets and the account of the instances
@@ -105,6 +107,7 @@ async def test_the_report_counts_what_aws_counts(estate: Estate) -> None:
 
 
 async def test_the_second_sync_is_filtered_and_writes_no_server(estate: Estate) -> None:
+    estate.everywhere()
     await estate.sync()
     before = {item["sourceServerArn"]: item for item in estate.items()}
     estate.calls()
@@ -153,6 +156,7 @@ async def test_an_item_that_nothing_changed_is_written_anew_after_a_long_time(es
 
 
 async def test_a_region_that_becomes_active_is_found_within_the_window(estate: Estate) -> None:
+    estate.everywhere()
     await estate.sync()
     estate.add(estate.names.b, "ap-southeast-2", servers=4, origin={"region": "us-east-1"})
     for _ in range(8):  # eight syncs of 15 minutes are the two hours of the window
@@ -369,6 +373,7 @@ async def test_rows_of_the_earlier_writer_filter_and_are_brought_up_to_date(esta
 async def test_without_region_status_every_region_is_scanned(
     trouble: str, estate: Estate, caplog: pytest.LogCaptureFixture
 ) -> None:
+    estate.everywhere()
     if trouble == "unset":
         estate.set(DRS_REGION_STATUS_TABLE="")
     elif trouble == "missing":
@@ -400,6 +405,7 @@ async def test_a_table_without_active_regions_is_not_empty(found_estate: Callabl
 
 
 async def test_a_run_out_of_time_reports_every_scope(estate: Estate) -> None:
+    estate.everywhere()
     report = await estate.sync(budget_s=0.0)
     assert report["status"] == "failed"
     assert report["scopes"]["failed"] == report["scopes"]["asked"] == 56
@@ -408,6 +414,7 @@ async def test_a_run_out_of_time_reports_every_scope(estate: Estate) -> None:
 
 
 async def test_accounts_and_regions_can_be_chosen(estate: Estate) -> None:
+    estate.everywhere()
     report = await estate.sync(accounts=(estate.names.a,), regions=("us-west-2", "sa-east-1"))
     assert report["regionSource"] == "requested"
     assert report["scopes"]["asked"] == report["scopes"]["complete"] == 2

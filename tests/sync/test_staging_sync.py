@@ -129,6 +129,7 @@ async def test_an_extended_server_takes_no_template_of_the_account_it_is_extende
 
 
 async def test_with_an_empty_status_table_every_region_is_looked_at(staged: Staged) -> None:
+    staged.everywhere()
     report = await staged.sync_staging()
     assert outcome(report) == ("complete", 10, 0, 0)
     assert (report["regionSource"], report["regionsScanned"]) == ("fallback_table_empty", 28)

@@ -23,7 +23,7 @@ from service.survey import Request
 from service.sync.tag_plan import is_in_turn
 from service.sync.tag_state import TagState
 from service.sync.tags import TagSync
-from tests.support.estate import Estate
+from tests.support.estate import FEW_REGIONS, Estate
 
 DAY: Final = datetime(2026, 11, 23, 0, 30, tzinfo=UTC)
 LAUNCH_INTO: Final = {"AWSDRS": "AllowLaunchingIntoThisInstance"}
@@ -257,6 +257,7 @@ async def test_where_ec2_cannot_be_read_servers_fail_and_others_go_on(trouble: s
 
 
 async def test_a_denied_account_costs_only_itself(estate: Estate) -> None:
+    estate.everywhere()
     estate.table("TARGET_ACCOUNTS_TABLE").update_item(
         Key={"accountId": estate.names.a},
         UpdateExpression="SET externalId = :wrong",
@@ -483,6 +484,7 @@ async def test_accounts_and_regions_can_be_chosen(estate: Estate, main: Place) -
 
 
 async def test_a_fallback_fills_the_status_table_and_the_next_run_is_filtered(estate: Estate) -> None:
+    estate.everywhere()
     report = await sync_tags(estate)
     assert (report["regionSource"], report["regionsScanned"]) == ("fallback_table_empty", 28)
     assert estate.counts() == {"eu-west-1": 3, "us-west-2": 8}
@@ -576,6 +578,7 @@ async def test_a_status_table_that_cannot_be_written_is_a_warning(estate: Estate
 
 
 async def test_a_region_that_is_switched_off_is_skipped_unless_it_had_servers(estate: Estate, main: Place) -> None:
+    estate.everywhere()
     off = {"status": 403, "error": "UnrecognizedClientException", "operation": "DescribeSourceServers", "times": None}
     estate.faults(fail=[{**off, "region": region} for region in ("af-south-1", "me-south-1")])
     report = await sync_tags(estate)
@@ -709,7 +712,7 @@ async def test_instances_are_read_in_bulk(found_estate: Callable[..., Estate]) -
     report = await sync_tags(estate)
     assert figures(report) == (250, 250, 0, 0, 0, 250)
     calls = estate.calls()
-    assert calls["drs", "DescribeSourceServers"] == 28 * 2 + 1
+    assert calls["drs", "DescribeSourceServers"] == len(FEW_REGIONS) * 2 + 1
     assert calls["ec2", "DescribeInstances"] == 2
     assert calls["drs", "TagResource"] == 250
 
@@ -722,6 +725,7 @@ async def test_an_instance_behind_two_servers_gives_its_tags_to_both(estate: Est
 
 
 async def test_a_run_out_of_time_reports_every_scope_and_writes_nothing(estate: Estate) -> None:
+    estate.everywhere()
     report = await sync_tags(estate, budget_s=0.0)
     assert report["status"] == "failed"
     assert report["scopes"]["failed"] == report["scopes"]["asked"] == 56
