@@ -1,4 +1,4 @@
-"""Five hundred random histories of a server; see tests.support.histories. In four files, so that workers share them."""
+"""Four hundred random histories of a server; see tests.support.histories. In two files, so that workers share them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import pytest
 
 from tests.support.histories import play
 
-FIRST = 1 * 500
+FIRST = 1 * 400
 
 
-@pytest.mark.parametrize("seed", range(FIRST, FIRST + 500, 25))
+@pytest.mark.parametrize("seed", range(FIRST, FIRST + 400, 25))
 async def test_originals_survive_any_history_and_every_name_leads_to_them(seed: int) -> None:
     for each in range(seed, seed + 25):
         await play(each)
