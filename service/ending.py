@@ -79,8 +79,11 @@ class Limit:
         return 0.0 if self.stop.asked else max(0.0, self._ends_at - anyio.current_time())
 
     def budget_s(self) -> float | None:
-        """Give the seconds left as a run takes them: None for no limit."""
-        remaining = self.remaining_s()
+        """Give the seconds left as a run takes them: None for no limit, negative once its time is up.
+
+        So a run within another ends by the other's time, also where it begins in the seconds after that.
+        """
+        remaining = self._ends_at - anyio.current_time()
         return None if remaining == float("inf") else remaining
 
     @property

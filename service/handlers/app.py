@@ -110,8 +110,9 @@ class App:
         is_ours: bool | None = None
 
         async def work() -> dict[str, Any]:
-            left = replace(request, budget_s=None if request.budget_s is None else limit.remaining_s() - _RELEASE_S)
-            return await self.tag_sync.run(left, progress, source=source, state=state)
+            left_s = limit.budget_s()
+            asked = replace(request, budget_s=None if left_s is None else left_s - _RELEASE_S)
+            return await self.tag_sync.run(asked, progress, source=source, state=state)
 
         try:
             is_ours = await limit.whole(lambda: state.acquire(owner=owner, takes_over=lock_owner))

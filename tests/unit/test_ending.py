@@ -27,6 +27,27 @@ def test_however_much_is_to_be_written_a_silent_table_delays_the_end_once() -> N
     assert run(work) == pytest.approx([16.0] * 28)
 
 
+@pytest.mark.parametrize("begins_at", [0.0, 9.0, 10.0, 12.5])
+def test_a_run_within_another_has_no_time_of_its_own(begins_at: float) -> None:
+    """The tag sync begins within the three seconds after the end when its lock came late."""
+
+    async def work(loop: VirtualLoop) -> list[float]:
+        outer = Limit(Stop(), 10.0)
+        await anyio.sleep(begins_at)
+        inner = Limit(outer.stop, outer.budget_s())
+        assert inner.is_over is outer.is_over
+        return await _write_many(inner, loop, rows=2)
+
+    assert run(work) == pytest.approx([16.0] * 2)
+
+
+def test_a_run_without_a_limit_gives_none_on() -> None:
+    async def work(_: VirtualLoop) -> float | None:
+        return Limit(Stop()).budget_s()
+
+    assert run(work) is None
+
+
 def test_a_process_told_to_stop_writes_down_for_six_seconds() -> None:
     async def work(loop: VirtualLoop) -> list[float]:
         stop = Stop()
