@@ -157,17 +157,15 @@ def test_what_another_found_of_an_account_that_joins_in_mid_run_stays_whatever_i
     world.servers(account, "us-west-2", 1)
     world.sync()
     trap = Trap(lambda call: call.operation == "DescribeSourceServers" and call.region == "us-west-2")
-    world.aws.traps.append(trap)
-    process = world.start("sync", "inventory")
-    assert trap.wait_held()
-    joined = world.account()
-    row = world.status()["us-west-2"]
-    seen_at = "2026-01-01T00:00:00+00:00"
-    entry = {"serverCount": 3, "status": "ACTIVE", "lastChecked": seen_at, "lastComplete": seen_at}
-    entries, count = {**row["accounts"], joined: entry}, int(row["serverCount"]) + 3
-    world.put(world.tables.status, {**row, "accounts": entries, "serverCount": count, "lastUpdated": seen_at})
-    trap.released.set()
-    world.aws.traps.remove(trap)
+    with world.holding(trap):
+        process = world.start("sync", "inventory")
+        assert trap.wait_held()
+        joined = world.account()
+        row = world.status()["us-west-2"]
+        seen_at = "2026-01-01T00:00:00+00:00"
+        entry = {"serverCount": 3, "status": "ACTIVE", "lastChecked": seen_at, "lastComplete": seen_at}
+        entries, count = {**row["accounts"], joined: entry}, int(row["serverCount"]) + 3
+        world.put(world.tables.status, {**row, "accounts": entries, "serverCount": count, "lastUpdated": seen_at})
 
     assert finish(process).code == 0
 

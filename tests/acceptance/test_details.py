@@ -155,16 +155,14 @@ def test_a_pointer_outlives_a_run_that_was_killed(world: World) -> None:
         return call.table == world.tables.status and call.operation in {"PutItem", "UpdateItem"}
 
     trap = Trap(status_write, drops=True)
-    world.aws.traps.append(trap)
-    # So that nothing but the pointer leads there.
-    process = world.start("sync", "inventory", DISCOVERY_WINDOW_SECONDS="31536000")
-    try:
-        assert trap.wait_held()
-    finally:
-        process.kill()
-        process.communicate()
-        trap.released.set()
-        world.aws.traps.remove(trap)
+    with world.holding(trap):
+        # So that nothing but the pointer leads there.
+        process = world.start("sync", "inventory", DISCOVERY_WINDOW_SECONDS="31536000")
+        try:
+            assert trap.wait_held()
+        finally:
+            process.kill()
+            process.communicate()
     for _ in range(2):
         world.sync(DISCOVERY_WINDOW_SECONDS="31536000")
 

@@ -34,15 +34,13 @@ def _look(world: World) -> Callable[[Call], bool]:
 
 def _kill_at(world: World, matches: Callable[[Call], bool], *, after: int, drops: bool) -> None:
     trap = Trap(matches, after=after, drops=drops)
-    world.aws.traps.append(trap)
-    process = world.start("sync", "inventory")
-    try:
-        assert trap.wait_held(), "the run never came to the place where it is to be killed"
-    finally:
-        process.kill()
-        process.communicate()
-        trap.released.set()
-        world.aws.traps.remove(trap)
+    with world.holding(trap):
+        process = world.start("sync", "inventory")
+        try:
+            assert trap.wait_held(), "the run never came to the place where it is to be killed"
+        finally:
+            process.kill()
+            process.communicate()
 
 
 _MOMENTS = [

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
@@ -20,22 +18,12 @@ def _settings(world: World) -> None:
     world.settings["DRS_REGIONS"] = REGIONS
 
 
-@contextmanager
-def _held(world: World, trap: Trap) -> Iterator[Trap]:
-    world.aws.traps.append(trap)
-    try:
-        yield trap
-    finally:
-        trap.released.set()
-        world.aws.traps.remove(trap)
-
-
 def _looks_after(world: World, number: int) -> Trap:
     return Trap(lambda call: call.operation == "DescribeSourceServers" and call.account in world.accounts, after=number)
 
 
 def _stopped(world: World, trap: Trap, number: int, *arguments: str) -> Run:
-    with _held(world, trap):
+    with world.holding(trap):
         process = world.start("sync", *arguments)
         assert trap.wait_held(), "the run never came to the place where it is to be stopped"
         process.send_signal(number)
@@ -74,7 +62,7 @@ def test_the_second_signal_ends_the_process_at_once(world: World) -> None:
     populate(world, many=3)
     # The row that tells of the begun run is asked for even when the run has been told to stop, so it holds it up.
     trap = Trap(lambda call: call.table == world.tables.status and call.operation in {"PutItem", "UpdateItem"})
-    with _held(world, trap):
+    with world.holding(trap):
         process = world.start("sync", "inventory")
         assert trap.wait_held()
         process.send_signal(signal.SIGTERM)
@@ -89,7 +77,7 @@ def test_the_second_signal_ends_the_process_at_once(world: World) -> None:
 def test_a_time_limit_ends_a_run_with_a_true_report(world: World, job: str) -> None:
     populate(world, many=3)
     world.sync()
-    with _held(world, Trap(lambda call: call.operation == "DescribeSourceServers" and call.region == "us-west-2")):
+    with world.holding(Trap(lambda call: call.operation == "DescribeSourceServers" and call.region == "us-west-2")):
         run = world.run("sync", job, "--time-limit", "12", READ_TIMEOUT_SECONDS="30")
     assert run.code == 3
     late = [error for error in run.report["errors"] if error["code"] == "DeadlineExceeded"]
@@ -100,7 +88,7 @@ def test_a_time_limit_ends_a_run_with_a_true_report(world: World, job: str) -> N
 @pytest.mark.parametrize("job", ["inventory", "staging", "tags", "all"])
 def test_every_sync_takes_a_time_limit(world: World, job: str) -> None:
     world.account()
-    with _held(world, Trap(lambda call: call.operation == "Scan" and call.table == world.tables.accounts)):
+    with world.holding(Trap(lambda call: call.operation == "Scan" and call.table == world.tables.accounts)):
         run = world.run("sync", job, "--time-limit", "1", READ_TIMEOUT_SECONDS="30")
     assert run.code == 1
     assert "the run's time was up" in run.report["message"]

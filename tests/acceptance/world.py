@@ -10,14 +10,15 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import boto3
 from botocore.config import Config
 
-from tests.acceptance.endpoint import TESTER_KEY, Aws, Call, Credentials, Instance, Role, Scope
+from tests.acceptance.endpoint import TESTER_KEY, Aws, Call, Credentials, Instance, Role, Scope, Trap
 from tests.support.command import CHECKOUT, COMMAND
 
 __all__ = ["EXTERNAL_ID", "Run", "Tables", "World", "instance_id_of", "make_server", "plain", "timeless"]
@@ -348,6 +349,16 @@ class World:
             stderr=subprocess.PIPE,
             text=True,
         )
+
+    @contextmanager
+    def holding(self, trap: Trap) -> Iterator[Trap]:
+        """Hold calls in a trap; at the end they go on, whatever became of the block."""
+        self.aws.traps.append(trap)
+        try:
+            yield trap
+        finally:
+            trap.released.set()
+            self.aws.traps.remove(trap)
 
     def run(self, *arguments: str, tables: Tables | None = None, timeout_s: float = 400, **settings: Any) -> Run:
         """Run the command to its end."""

@@ -58,10 +58,8 @@ def test_a_warm_invocation_keeps_clients_sessions_and_what_is_cached(world: Worl
 
 def test_the_time_limit_of_the_function_ends_a_sync_with_a_true_report(world: World, function: Function) -> None:
     trap = _look("us-west-2")
-    world.aws.traps.append(trap)
-    partial = function.invoke(SYNC, timeout_s=25)
-    trap.released.set()
-    world.aws.traps.remove(trap)
+    with world.holding(trap):
+        partial = function.invoke(SYNC, timeout_s=25)
     report = partial.payload
     assert (report["status"], report["serversByRegion"]) == ("partial", {"eu-west-1": 2})
     assert [(error["code"], error["regions"]) for error in report["errors"]] == [("DeadlineExceeded", ["us-west-2"])]
