@@ -278,7 +278,6 @@ class InventorySync:
         rows = await self._status.rows()
         if isinstance(rows, Unreadable):
             return []
-        census = await census.with_those_of({account_id for row in rows for account_id in row.accounts})
         return sorted({row.region for row in rows if census.strangers(row.accounts)})
 
     async def finish(self, started_at: datetime, *, swept_whole: bool) -> None:
