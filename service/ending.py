@@ -38,28 +38,28 @@ class Stop:
         """Cancel what is under way and let nothing new begin; runs then report what they have."""
         if self.asked_at is None:
             self.asked_at = asyncio.get_running_loop().time()  # may be asked by a callback, outside of any task
-        for scope in tuple(self._open):
-            scope.cancel()
-        for scope, grace_s in self._closing.items():
-            scope.deadline = min(scope.deadline, self.asked_at + grace_s)
+        for cancel_scope in tuple(self._open):
+            cancel_scope.cancel()
+        for cancel_scope, grace_s in self._closing.items():
+            cancel_scope.deadline = min(cancel_scope.deadline, self.asked_at + grace_s)
 
     @contextmanager
-    def watching(self, scope: anyio.CancelScope) -> Iterator[None]:
+    def watching(self, cancel_scope: anyio.CancelScope) -> Iterator[None]:
         """Cancel a scope when the process is told to stop."""
-        self._open.add(scope)
+        self._open.add(cancel_scope)
         try:
             yield
         finally:
-            self._open.discard(scope)
+            self._open.discard(cancel_scope)
 
     @contextmanager
-    def hastening(self, scope: anyio.CancelScope, grace_s: float) -> Iterator[None]:
+    def hastening(self, cancel_scope: anyio.CancelScope, grace_s: float) -> Iterator[None]:
         """Leave a scope only so many seconds more when the process is told to stop."""
-        self._closing[scope] = grace_s
+        self._closing[cancel_scope] = grace_s
         try:
             yield
         finally:
-            del self._closing[scope]
+            del self._closing[cancel_scope]
 
 
 class Limit:
@@ -92,10 +92,10 @@ class Limit:
         return self.remaining_s() <= 0
 
     @contextmanager
-    def scope(self, most_s: float = float("inf")) -> Iterator[anyio.CancelScope]:
+    def cancel_scope(self, most_s: float = float("inf")) -> Iterator[anyio.CancelScope]:
         """Cancel the block after `most_s` seconds, or when the run's time is up."""
-        with anyio.move_on_after(min(most_s, self.remaining_s())) as scope, self.stop.watching(scope):
-            yield scope
+        with anyio.move_on_after(min(most_s, self.remaining_s())) as cancel_scope, self.stop.watching(cancel_scope):
+            yield cancel_scope
 
     async def whole(self, work: Callable[[], Awaitable[T]]) -> T:
         """Do work without which a run can report nothing; it has until three seconds after the run's time is up.
@@ -116,15 +116,15 @@ class Limit:
 
         These seconds are shared: a table that does not answer delays the run's end once, however much is to be written.
         """
-        with self._until(_CLOSE_S) as scope:
-            yield scope
+        with self._until(_CLOSE_S) as cancel_scope:
+            yield cancel_scope
 
     @contextmanager
     def _until(self, grace_s: float) -> Iterator[anyio.CancelScope]:
         asked_at = self.stop.asked_at
         ended_at = self._ends_at if asked_at is None else min(self._ends_at, asked_at)
-        with anyio.CancelScope(deadline=ended_at + grace_s) as scope, self.stop.hastening(scope, grace_s):
-            yield scope
+        with anyio.CancelScope(deadline=ended_at + grace_s) as cancel_scope, self.stop.hastening(cancel_scope, grace_s):
+            yield cancel_scope
 
     def reason(self) -> str:
         """Say why no time is left."""

@@ -60,7 +60,7 @@ class _Lane:
     """Pace and places of one (service, account, region)."""
 
     pace: Pace
-    places: anyio.CapacityLimiter
+    slots: anyio.CapacityLimiter
 
 
 class AwsDoor:
@@ -235,7 +235,7 @@ class AwsDoor:
         self, keys: ReadOnlyCredentials, lane: _Lane, call: Call, params: Mapping[str, Any]
     ) -> dict[str, Any]:
         client = await self._client(call.service, call.region)
-        async with lane.places, self._in_flight:
+        async with lane.slots, self._in_flight:
             ask_permit()
             count_call(call.service, call.operation)
             with acting_as(keys), as_failure(call, keys), anyio.fail_after(_CALL_CEILING_S):

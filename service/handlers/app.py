@@ -151,13 +151,16 @@ class App:
 
 async def _give_back(state: TagState, owner: str, limit: Limit) -> None:
     """Release the lock; where that fails the lock becomes void by itself, and the run's report is worth more."""
-    with limit.closing() as scope:
-        scope.shield, scope.deadline = True, min(scope.deadline, anyio.current_time() + _LONGEST_RELEASE_S)
+    with limit.closing() as cancel_scope:
+        cancel_scope.shield, cancel_scope.deadline = (
+            True,
+            min(cancel_scope.deadline, anyio.current_time() + _LONGEST_RELEASE_S),
+        )
         try:
             await state.release(owner)
         except AwsError as error:
             _log.warning("tag sync lock not released", extra={"code": error.code, "reason": error.message})
-    if scope.cancelled_caught:
+    if cancel_scope.cancelled_caught:
         _log.warning("tag sync lock not released", extra={"code": "DeadlineExceeded"})
 
 

@@ -30,7 +30,7 @@ __all__ = [
 AccountId = Annotated[str, StringConstraints(pattern=r"^[0-9]{12}$")]
 
 
-class Scope(BaseModel):
+class RequestedScope(BaseModel):
     """One account and region."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
@@ -48,7 +48,7 @@ class SyncBody(BaseModel):
     regions: tuple[str, ...] = ()
     excluded_regions: Annotated[tuple[str, ...], Field(alias="excludedRegions")] = ()
     full_scan: Annotated[bool, Field(alias="fullScan")] = False
-    scopes: tuple[Scope, ...] = ()
+    scopes: tuple[RequestedScope, ...] = ()
     dry_run: Annotated[bool, Field(alias="dryRun")] = False
 
     def request(self, budget_s: float | None) -> Request:

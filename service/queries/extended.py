@@ -48,7 +48,7 @@ class ExtendedQuery:
             "count": len(servers),
             "byStagingAccount": dict(sorted(Counter(each["stagingAccountId"] for each in servers).items())),
             "regions": list(regions),
-            "scopes": [scope.as_json(now, servers=counts[scope.place]) for scope in reading.scopes],
+            "scopes": [result.as_json(now, servers=counts[result.place]) for result in reading.results],
             **state,
             "complete": state["complete"] and fits == len(servers),
         }
@@ -62,14 +62,14 @@ def extended_items(reading: Reading) -> Iterator[tuple[Place, Mapping[str, Any],
 
     An area that does not name server and account as text tells of no extension.
     """
-    for scope in reading.scopes:
-        for item in scope.items:
+    for result in reading.results:
+        for item in result.items:
             area = item.get("stagingArea")
             if not isinstance(area, Mapping):
                 continue
             named = [area.get(name) for name in ("stagingSourceServerArn", "stagingAccountID")]
-            if all(isinstance(each, str) and each for each in named) and named[1] != scope.place.account_id:
-                yield scope.place, item, area
+            if all(isinstance(each, str) and each for each in named) and named[1] != result.place.account_id:
+                yield result.place, item, area
 
 
 def _servers(reading: Reading) -> tuple[list[dict[str, Any]], Counter[Place]]:

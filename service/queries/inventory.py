@@ -61,7 +61,7 @@ class InventoryQuery:
             "servers": [*rest[:end]],
             "count": end,
             "totalCount": total,
-            "scopes": [scope.as_json(now, servers=counts[scope.place]) for scope in reading.scopes],
+            "scopes": [result.as_json(now, servers=counts[result.place]) for result in reading.results],
         }
         if end < len(rest):
             page["nextToken"] = write_token(Cursor(key_of(rest[end - 1]), total), asked.digest)
@@ -71,9 +71,9 @@ class InventoryQuery:
 def shown_of(reading: Reading) -> list[Shown]:
     """Give every server of a reading, sorted by region, ARN and staging account; those of an old inventory say so."""
     servers: list[Shown] = []
-    for scope in reading.scopes:
-        shown = [present(item) for item in scope.items]
-        if scope.source is Source.STALE:
+    for result in reading.results:
+        shown = [present(item) for item in result.items]
+        if result.source is Source.STALE:
             shown = [{**each, "stale": True} for each in shown]
         servers.extend(shown)
     servers.sort(key=key_of)

@@ -66,7 +66,7 @@ class Deadline:
 
 
 @dataclass(frozen=True, slots=True)
-class ScopeRead:
+class ScopeReading:
     """What a scope gave.
 
     `items` are of the inventory's shape, whatever the source; `records` are the same servers as DRS told them, only
@@ -106,30 +106,30 @@ class ScopeRead:
 class Reading:
     """What all scopes of a question gave, in order. `troubles` are those of the inventory table, not of any scope."""
 
-    scopes: tuple[ScopeRead, ...]
+    results: tuple[ScopeReading, ...]
     troubles: tuple[Trouble, ...] = ()
 
     @property
     def is_complete(self) -> bool:
         """Whether no scope lacks anything."""
-        return all(scope.is_complete for scope in self.scopes)
+        return all(result.is_complete for result in self.results)
 
     @property
     def stale(self) -> tuple[Place, ...]:
         """The places whose inventory was too old, so that a sync should look at them."""
-        return tuple(scope.place for scope in self.scopes if scope.source is not Source.INVENTORY)
+        return tuple(result.place for result in self.results if result.source is not Source.INVENTORY)
 
     @property
     def source(self) -> str:
         """One word for where the answer came from."""
-        stored = any(scope.source in {Source.INVENTORY, Source.STALE} for scope in self.scopes)
-        asked = any(scope.source in {Source.DRS, Source.NONE} for scope in self.scopes)
+        stored = any(result.source in {Source.INVENTORY, Source.STALE} for result in self.results)
+        asked = any(result.source in {Source.DRS, Source.NONE} for result in self.results)
         return "mixed" if stored and asked else str(Source.DRS if asked else Source.INVENTORY)
 
     def errors(self) -> list[dict[str, Any]]:
         """List what went wrong; the same trouble in many regions is one entry that names them."""
         found: dict[Trouble, set[str]] = {}
-        of_scopes = [each for scope in self.scopes for each in (scope.trouble, *scope.rejected) if each is not None]
+        of_scopes = [each for result in self.results for each in (result.trouble, *result.rejected) if each is not None]
         for trouble in (*of_scopes, *self.troubles):
             found.setdefault(replace(trouble, region=""), set()).add(trouble.region)
         return [{**trouble.as_json(), "regions": sorted(regions - {""})} for trouble, regions in found.items()]

@@ -23,7 +23,7 @@ from service.inventory.reading import InventoryReader
 from service.models import Now, Place, RegionStatus, Trouble
 from service.queries.freshness import Standing, StatusView, Trust, judge_items, standing_of
 from service.queries.live import items_of
-from service.queries.reading import LATE_ADVICE, Deadline, Reading, Record, ScopeRead, Source
+from service.queries.reading import LATE_ADVICE, Deadline, Reading, Record, ScopeReading, Source
 from service.settings import Settings
 
 __all__ = ["ScopeReader"]
@@ -62,8 +62,10 @@ class ScopeReader:
                 if read
                 else replace(standings[place], trust=Trust.STALE)
             )
-        found: dict[Place, ScopeRead] = {
-            place: ScopeRead(place, Source.INVENTORY, stock.items.get(place, ()), last_complete=standing.last_complete)
+        found: dict[Place, ScopeReading] = {
+            place: ScopeReading(
+                place, Source.INVENTORY, stock.items.get(place, ()), last_complete=standing.last_complete
+            )
             for place, standing in standings.items()
             if standing.trust is Trust.FRESH
         }
@@ -83,14 +85,14 @@ class ScopeReader:
         reader = InventoryReader(TableReader(self._door.hub(), name, self._door.hub_region))
 
         async def read(region: str) -> None:
-            with anyio.CancelScope(deadline=deadline.inventory) as scope:
+            with anyio.CancelScope(deadline=deadline.inventory) as cancel_scope:
                 try:
                     by_account = await reader.by_account(region, accounts[region])
                 except AwsError as error:
                     stock.unread[region] = replace(error.trouble, region="")
                 else:
                     stock.items |= {Place(account_id, region): items for account_id, items in by_account.items()}
-            if scope.cancelled_caught:
+            if cancel_scope.cancelled_caught:
                 stock.unread[region] = _late(f"the table {name}", "dynamodb", "Query")
 
         async with fan_out(accounts, read, at_once=_TABLES_AT_ONCE) as done:
@@ -105,13 +107,13 @@ class ScopeReader:
         stock: _Stock,
         access: AccountAccess,
         deadline: Deadline,
-    ) -> dict[Place, ScopeRead]:
+    ) -> dict[Place, ScopeReading]:
         """Ask DRS about these places; where it does not tell, the inventory's older servers stand in, marked."""
         if not places:
             return {}
         unknown = await self._introduce(deadline)
 
-        async def look(place: Place) -> ScopeRead:
+        async def look(place: Place) -> ScopeReading:
             if unknown is not None:
                 seen = _failed(place, replace(unknown, account_id=place.account_id, region=place.region))
             else:
@@ -137,7 +139,7 @@ class ScopeReader:
 
     async def ask(
         self, place: Place, access: AccountAccess, *, held: Sequence[Mapping[str, Any]] = (), until: float
-    ) -> ScopeRead:
+    ) -> ScopeReading:
         """Ask DRS for the servers of a place. A region where DRS is not in use has none: that is an answer.
 
         Args:
@@ -147,7 +149,7 @@ class ScopeReader:
             until: when to give up, by the event loop's clock.
         """
         began, records = self._now(), list[Record]()
-        with anyio.CancelScope(deadline=until) as scope:
+        with anyio.CancelScope(deadline=until) as cancel_scope:
             try:
                 caller = await access.caller(place.account_id)
                 pages = DrsReader(caller, page_size=self._settings.drs_page_size).source_servers(place.region)
@@ -158,12 +160,12 @@ class ScopeReader:
                 unused = error.call.service == "drs" and error.verdict.status is RegionStatus.NOT_INITIALIZED
                 if records or not unused:
                     return _failed(place, replace(error.trouble, account_id=place.account_id, region=place.region))
-                return ScopeRead(place, Source.DRS, last_complete=began, status=RegionStatus.NOT_INITIALIZED)
-        if scope.cancelled_caught:
+                return ScopeReading(place, Source.DRS, last_complete=began, status=RegionStatus.NOT_INITIALIZED)
+        if cancel_scope.cancelled_caught:
             late = _late("DRS", "drs", "DescribeSourceServers")
             return _failed(place, replace(late, account_id=place.account_id, region=place.region))
         live = items_of(records, held, place, now=began)
-        return ScopeRead(
+        return ScopeReading(
             place,
             Source.DRS,
             live.items,
@@ -174,8 +176,8 @@ class ScopeReader:
         )
 
 
-def _failed(place: Place, trouble: Trouble) -> ScopeRead:
-    return ScopeRead(place, Source.NONE, trouble=trouble, status=trouble.status)
+def _failed(place: Place, trouble: Trouble) -> ScopeReading:
+    return ScopeReading(place, Source.NONE, trouble=trouble, status=trouble.status)
 
 
 def _late(who: str, service: str, operation: str) -> Trouble:

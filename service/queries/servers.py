@@ -117,13 +117,13 @@ class ServersQuery:
 def _refuse(told: Mapping[Place, RegionStatus], reading: Reading) -> None:
     """Raise when no account has an answer: what may pass first, then the strongest word."""
     words = dict(told)
-    for scope in reading.scopes:
-        if scope.status is not None and scope.status in _REFUSALS:
-            words[scope.place] = scope.status
-        elif scope.trouble is None or scope.source is not Source.NONE:
+    for result in reading.results:
+        if result.status is not None and result.status in _REFUSALS:
+            words[result.place] = result.status
+        elif result.trouble is None or result.source is not Source.NONE:
             return
         else:
-            raise _failure(scope.place, scope.trouble)
+            raise _failure(result.place, result.trouble)
     for status in _REFUSALS:
         place = next((place for place, word in words.items() if word is status), None)
         refusal = refusal_of(status, place) if place else None
@@ -147,7 +147,7 @@ def _body(region: str, reading: Reading, state: Mapping[str, Any]) -> dict[str, 
     asked_drs = reading.source != Source.INVENTORY
     if asked_drs:
         servers = [display_state(shown) for shown in servers]
-    records = [record for scope in reading.scopes for record in scope.records]
+    records = [record for result in reading.results for record in result.records]
     fits = cut(servers, limit=None)
     body: dict[str, Any] = {
         "servers": servers[:fits],

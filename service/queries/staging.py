@@ -152,7 +152,7 @@ def _message(accounts: int, reading: Reading) -> str:
 
 
 def _lacking(reading: Reading) -> list[str]:
-    return sorted({scope.place.region for scope in reading.scopes if not scope.is_complete})
+    return sorted({result.place.region for result in reading.results if not result.is_complete})
 
 
 _NOTHING: Final = "no region of the target could be read"
@@ -162,7 +162,7 @@ def _capacity(
     record: Mapping[str, Any], totals: Mapping[str, int], replicating: Mapping[str, int], reading: Reading
 ) -> dict[str, Any]:
     lacking = _lacking(reading)
-    accessible = not reading.scopes or any(scope.is_complete for scope in reading.scopes)
+    accessible = not reading.results or any(result.is_complete for result in reading.results)
     account_id = str(record.get("accountId", ""))
     capacity = {
         "accountId": account_id,

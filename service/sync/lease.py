@@ -72,7 +72,7 @@ async def under_lease(lease: Lease, owner: str, lasts_s: float, work: Callable[[
     done: list[T] = []
     tenure = _Tenure(lasts_s * 0.9, now)
 
-    async def keep(scope: anyio.CancelScope) -> None:
+    async def keep(cancel_scope: anyio.CancelScope) -> None:
         wait_s = lasts_s / 3
         while True:
             await anyio.sleep(wait_s)
@@ -86,7 +86,7 @@ async def under_lease(lease: Lease, owner: str, lasts_s: float, work: Callable[[
             else:
                 tenure.began, wait_s = asked, lasts_s / 3  # it may have been granted as soon as it was asked for
             if not is_ours:
-                scope.cancel()
+                cancel_scope.cancel()
                 return
 
     with ungrouped():

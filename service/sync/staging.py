@@ -30,7 +30,7 @@ from service.sync.extend import Extension, apply_plan, read_pair
 from service.sync.judge import Visit, account_trouble, is_switched_off, place_trouble
 from service.sync.report import Progress, RunReport, run_facts
 from service.sync.staging_plan import Pair, Plan, within_quota
-from service.sync.staging_scope import StagingScope
+from service.sync.staging_scope import StagingScan
 from service.sync.visiting import Visiting
 
 __all__ = ["COUNTS", "OPERATION", "StagingSync"]
@@ -152,36 +152,36 @@ class StagingSync:
 
     async def _visit(self, run: _Run, place: Place) -> Visit:
         """Bring one target and region up to date under its deadline; whatever goes wrong there stays there."""
-        began, scope = anyio.current_time(), StagingScope(place)
+        began, scan = anyio.current_time(), StagingScan(place)
 
         async def work() -> Trouble | None:
             try:
-                await self._work(run, scope)
+                await self._work(run, scan)
             except AwsError as error:
-                return place_trouble(error, place) if scope.entered else account_trouble(error)
+                return place_trouble(error, place) if scan.entered else account_trouble(error)
             return None
 
         failure = await run.visiting.in_time(place, work)
-        if scope.extended and place not in run.choice.known_active:
+        if scan.extended and place not in run.choice.known_active:
             # The inventory sync would otherwise not look here before discovery has its turn.
             requests = {place.account_id: self._now()}
             unwritten = await run.visiting.write_down(
                 f"the row of {place.region}", lambda: self._status.record(place.region, (), requests=requests)
             )
-            scope.warnings += [unwritten] if unwritten else []
-        counts = scope.counts(dry_run=run.request.dry_run)
-        self._tally(run, scope, counts, failure)
+            scan.warnings += [unwritten] if unwritten else []
+        counts = scan.counts(dry_run=run.request.dry_run)
+        self._tally(run, scan, counts, failure)
         known = place in run.choice.known_active
-        return scope.judged(counts, failure, known=known, seconds=anyio.current_time() - began)
+        return scan.judged(counts, failure, known=known, seconds=anyio.current_time() - began)
 
-    async def _work(self, run: _Run, scope: StagingScope) -> None:
-        place = scope.place
+    async def _work(self, run: _Run, scan: StagingScan) -> None:
+        place = scan.place
         caller = await run.survey.access.caller(place.account_id)
-        scope.entered = True
+        scan.entered = True
         run.entered.add(place.account_id)
         drs = DrsReader(caller, page_size=self._settings.drs_page_size)
         account = run.survey.directory.targets[place.account_id]
-        staging = await self._staging_of(run, scope, account, drs)
+        staging = await self._staging_of(run, scan, account, drs)
         if staging is None:
             return
 
@@ -190,9 +190,9 @@ class StagingSync:
 
         async with fan_out(sorted(staging), read, at_once=_PAIRS_AT_ONCE) as read_plans:
             plans = [plan async for plan in read_plans]
-        await self._apply(run, scope, sorted(plans, key=lambda plan: plan.pair), drs, caller)
+        await self._apply(run, scan, sorted(plans, key=lambda plan: plan.pair), drs, caller)
 
-    async def _staging_of(self, run: _Run, scope: StagingScope, account: Account, drs: DrsReader) -> set[str] | None:
+    async def _staging_of(self, run: _Run, scan: StagingScan, account: Account, drs: DrsReader) -> set[str] | None:
         """Name the staging accounts of a target in a region; None where DRS is not in use.
 
         Raises:
@@ -200,20 +200,20 @@ class StagingSync:
         """
         known = set(account.staging)
         try:
-            reported = set(await drs.staging_accounts(scope.place.region))
+            reported = set(await drs.staging_accounts(scan.place.region))
         except AwsError as error:
             status = error.verdict.status
             if status is RegionStatus.NOT_INITIALIZED:
-                scope.readable += 1
+                scan.readable += 1
                 return None
             if status is not RegionStatus.IAM_PERMISSION_DENIED or not known:
                 raise
-            scope.warnings.append(place_trouble(error, scope.place))
+            scan.warnings.append(place_trouble(error, scan.place))
             return known
         fresh = reported - known - account.removed_staging - {account.account_id}
         if fresh:
             run.reported.setdefault(account.account_id, set()).update(fresh)
-        scope.readable += 1
+        scan.readable += 1
         return known | fresh
 
     async def _read(self, run: _Run, pair: Pair, drs: DrsReader) -> Plan:
@@ -223,14 +223,14 @@ class StagingSync:
 
         return await read_pair(pair, drs, staging_drs)
 
-    async def _apply(self, run: _Run, scope: StagingScope, plans: list[Plan], drs: DrsReader, caller: Caller) -> None:
-        place = scope.place
+    async def _apply(self, run: _Run, scan: StagingScan, plans: list[Plan], drs: DrsReader, caller: Caller) -> None:
+        place = scan.place
         for plan in plans:
-            scope.planned += len(plan.extend)
-            scope.readable += plan.held_back is None
+            scan.planned += len(plan.extend)
+            scan.readable += plan.held_back is None
             if plan.held_back is not None:
-                scope.unreadable += 1
-                scope.troubles.append(plan.held_back)
+                scan.unreadable += 1
+                scan.troubles.append(plan.held_back)
         if run.request.dry_run:
             _note_planned(run, plans)
             return
@@ -239,21 +239,21 @@ class StagingSync:
         )
         full = left_over > 0
         if left_over:
-            scope.troubles.append(_full(place, left_over, self._settings.servers_per_region))
+            scan.troubles.append(_full(place, left_over, self._settings.servers_per_region))
         writer = DrsWriter(caller)
         for plan in plans:
             if not plan.extend or (full and not left_over):
                 continue
             done = Extension()
-            scope.extensions.append(done)
+            scan.extensions.append(done)
             await apply_plan(plan, drs, writer, done, at_once=self._settings.extensions_at_once)
             full = full or done.full
 
-    def _tally(self, run: _Run, scope: StagingScope, counts: Mapping[str, int], failure: Trouble | None) -> None:
-        target = scope.place.account_id
+    def _tally(self, run: _Run, scan: StagingScan, counts: Mapping[str, int], failure: Trouble | None) -> None:
+        target = scan.place.account_id
         run.extended[target] += counts["serversExtended"]
         run.failed[target] += counts["serversFailed"] + counts["serversHeldBack"]
-        trouble = failure or next(iter(scope.all_troubles()), None)
+        trouble = failure or next(iter(scan.all_troubles()), None)
         if trouble is not None and not (failure and is_switched_off(failure)):
             run.errors.setdefault(target, f"{trouble.code}: {trouble.message}")
 

@@ -15,7 +15,7 @@ __all__ = ["StagingScope"]
 
 
 @dataclass(slots=True)
-class StagingScope:
+class StagingScan:
     """One target and region under way; stays true when it breaks off."""
 
     place: Place

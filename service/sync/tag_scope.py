@@ -28,7 +28,7 @@ _REFUSAL_ADVICE: Final = "shorten or remove tags of the instance, or remove tags
 
 
 @dataclass(frozen=True, slots=True)
-class ScopeTools:
+class ScanTools:
     """What every scope of a run shares."""
 
     ec2_of: Callable[[str], Awaitable[Ec2Reads]]
@@ -53,13 +53,13 @@ class _Shown:
     unseen: int
 
 
-class TagScope:
+class TagScan:
     """One scope under way. Its members may be read at any time, also after `run` was cancelled.
 
     `failure` broke off the listing; what was listed before is synced all the same.
     """
 
-    def __init__(self, place: Place, drs: DrsReader, writer: DrsWriter, tools: ScopeTools) -> None:
+    def __init__(self, place: Place, drs: DrsReader, writer: DrsWriter, tools: ScanTools) -> None:
         self.place = place
         self.started_at = tools.now()
         self.outcome = Outcome(place)

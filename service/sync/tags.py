@@ -27,7 +27,7 @@ from service.sync.judge import Visit, account_trouble
 from service.sync.report import Progress, RunReport, run_facts
 from service.sync.tag_outcome import Tally
 from service.sync.tag_report import AccountResult, is_unanswered, judge_scope, notes_of, planned_json
-from service.sync.tag_scope import ScopeTools, TagScope
+from service.sync.tag_scope import ScanTools, TagScan
 from service.sync.tag_state import TagState
 from service.sync.visiting import Visiting
 
@@ -48,20 +48,20 @@ class _Run:
 
     request: Request
     survey: Survey
-    tools: ScopeTools
+    tools: ScanTools
     started_at: datetime
     visiting: Visiting
     report: RunReport = field(default_factory=lambda: RunReport(COUNTS))
-    scopes: dict[Place, TagScope] = field(default_factory=dict)
+    scans: dict[Place, TagScan] = field(default_factory=dict)
     accounts: dict[str, AccountResult] = field(default_factory=dict)
     unanswered: int = 0
 
     def book(self, visit: Visit) -> None:
         """Count one place."""
-        looked, scope = visit.looked, self.scopes.get(visit.looked.place)
+        looked, scan = visit.looked, self.scans.get(visit.looked.place)
         self.report.add(looked)
-        self.accounts[looked.place.account_id].book(looked, scope)
-        self.unanswered += is_unanswered(looked, scope)
+        self.accounts[looked.place.account_id].book(looked, scan)
+        self.unanswered += is_unanswered(looked, scan)
 
     def total(self) -> Tally:
         """Sum up all accounts."""
@@ -136,7 +136,7 @@ class TagSync:
             **run.report.as_json(facts),
             "dryRun": request.dry_run,
             "accountResults": [account.as_json() for account in run.accounts.values()],
-            **(planned_json(run.scopes.values()) if request.dry_run else {}),
+            **(planned_json(run.scans.values()) if request.dry_run else {}),
         }
 
     async def _plan(self, request: Request, started_at: datetime, visiting: Visiting, state: TagState) -> _Run:
@@ -148,7 +148,7 @@ class TagSync:
         run = _Run(
             request=request,
             survey=survey,
-            tools=ScopeTools(ec2_of, state, self._now, request.dry_run),
+            tools=ScanTools(ec2_of, state, self._now, request.dry_run),
             started_at=started_at,
             visiting=visiting,
             accounts={
@@ -170,25 +170,25 @@ class TagSync:
 
     async def _visit(self, run: _Run, place: Place) -> Visit:
         """Sync one place under its deadline; whatever goes wrong there stays there."""
-        began, scope = anyio.current_time(), None
+        began, scan = anyio.current_time(), None
 
         async def work() -> Trouble | None:
-            nonlocal scope
+            nonlocal scan
             try:
                 caller = await run.survey.access.caller(place.account_id)
             except AwsError as error:
                 run.accounts[place.account_id].refused = account_trouble(error)
                 return run.accounts[place.account_id].refused
             drs = DrsReader(caller, page_size=self._settings.drs_page_size)
-            scope = run.scopes[place] = TagScope(place, drs, DrsWriter(caller), run.tools)
-            await scope.run()
+            scan = run.scans[place] = TagScan(place, drs, DrsWriter(caller), run.tools)
+            await scan.run()
             return None
 
         failure = await run.visiting.in_time(place, work)
-        if scope is not None:
-            await scope.close()
+        if scan is not None:
+            await scan.close()
         known = place in run.survey.choice.known_active
-        return judge_scope(place, scope, failure, known=known, seconds=anyio.current_time() - began)
+        return judge_scope(place, scan, failure, known=known, seconds=anyio.current_time() - began)
 
     async def _teach_status_table(self, run: _Run) -> None:
         """Note how many servers there are, where the run looked everywhere: the next one can then choose.
@@ -197,7 +197,7 @@ class TagSync:
         neither a killed run nor a place that could not be read makes the table look complete: the mark stays, and the
         next run goes on with the places that are not noted yet.
         """
-        choice, notes = run.survey.choice, notes_of(run.scopes.values())
+        choice, notes = run.survey.choice, notes_of(run.scans.values())
         if not notes or not (choice.source.is_fallback or choice.source is RegionSource.FULL_SCAN):
             return
         census = run.survey.census

@@ -48,9 +48,9 @@ class Visiting:
         if remaining <= 0:
             return trouble_at(place, "DeadlineExceeded", f"{self.limit.reason()} before this place's turn")
         failure: Trouble | None = None
-        with self.limit.scope(remaining) as scope:
+        with self.limit.cancel_scope(remaining) as cancel_scope:
             failure = await work()
-        if not scope.cancelled_caught:
+        if not cancel_scope.cancelled_caught:
             return failure
         if self.limit.is_over:
             return trouble_at(place, "DeadlineExceeded", f"{self.limit.reason()} before this place was done")
@@ -58,12 +58,12 @@ class Visiting:
 
     async def write_down(self, what: str, work: Callable[[], Awaitable[object]]) -> Trouble | None:
         """Keep something that was found, also at the end of the run's time; give what went wrong."""
-        with self.limit.closing() as scope:
+        with self.limit.closing() as cancel_scope:
             try:
                 await work()
             except AwsError as error:
                 return error.trouble
-        if not scope.cancelled_caught:
+        if not cancel_scope.cancelled_caught:
             return None
         message = f"{self.limit.reason()} before {what} was written"
         return Trouble("DeadlineExceeded", message, RegionStatus.ERROR, "dynamodb")

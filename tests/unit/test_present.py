@@ -19,7 +19,7 @@ from service.queries.inventory import shown_of
 from service.queries.live import items_of
 from service.queries.paging import cut
 from service.queries.present import display_state, present
-from service.queries.reading import Reading, ScopeRead, Source
+from service.queries.reading import Reading, ScopeReading, Source
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 PLACE = Place("222222222222", "us-west-2")
@@ -205,7 +205,7 @@ def test_an_item_that_somebody_edited_costs_no_other_server_its_answer(extended_
     rest = {name: value for name, value in good.items() if name not in KEYS}
     for ill in ILL:
         for bad in spoiled(rest, ill):
-            reading = Reading((ScopeRead(place, Source.INVENTORY, [bare | bad, good]),))
+            reading = Reading((ScopeReading(place, Source.INVENTORY, [bare | bad, good]),))
             servers = shown_of(reading)
             assert cut([*servers, *map(display_state, servers)], limit=None) == 4
             assert good in [item for _, item, _ in extended_items(reading)]

@@ -103,7 +103,7 @@ class FailbackQuery:
                 await ask(newer)
 
         if records:
-            with anyio.CancelScope(deadline=until) as scope:
+            with anyio.CancelScope(deadline=until) as cancel_scope:
                 try:
                     access = await self._access()
                 except (AwsError, ConfigurationError) as error:
@@ -113,7 +113,7 @@ class FailbackQuery:
                     async with anyio.create_task_group() as tasks:
                         for record in records:
                             tasks.start_soon(ask, record)
-            if scope.cancelled_caught:
+            if cancel_scope.cancelled_caught:
                 notes.append("DRS did not answer in time: what is not marked 'now' is as old as it says.")
         forward, reverse = facts.forward, _newest_reverse(facts, live)
         return facts.model_copy(
