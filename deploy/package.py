@@ -100,8 +100,8 @@ def fill(folder: Path, *kind: str) -> None:
         subprocess.CalledProcessError: pip could not install, or a hash differs.
     """
     requirements = ROOT / "requirements"
-    with tempfile.TemporaryDirectory() as place:
-        wanted = Path(place, "wanted.txt")
+    with tempfile.TemporaryDirectory() as scope:
+        wanted = Path(scope, "wanted.txt")
         wanted.write_text(locked((requirements / "runtime.txt").read_text(), (requirements / "dev.lock").read_text()))
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile", "--require-hashes"]
         kept = ["--only-binary", ":all:", "--target", str(folder), "-r", str(wanted)]
@@ -146,8 +146,8 @@ def build(target: Path, platform: str = PLATFORM) -> int:
     Raises:
         subprocess.CalledProcessError: see `fill` and `compile_for_lambda`.
     """
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place, "package")
+    with tempfile.TemporaryDirectory() as scope:
+        folder = Path(scope, "package")
         fill(folder, "--platform", platform, "--python-version", PYTHON)
         prune(folder)
         if python := interpreter():

@@ -16,7 +16,7 @@ __all__ = [
     "DrsSyncError",
     "OutOfTimeError",
     "RefusalError",
-    "UnknownPlaceError",
+    "UnknownScopeError",
     "Verdict",
     "classify",
 ]
@@ -30,7 +30,7 @@ class ConfigurationError(DrsSyncError):
     """A setting, argument or table schema is wrong; the message says how to mend it."""
 
 
-class UnknownPlaceError(ConfigurationError):
+class UnknownScopeError(ConfigurationError):
     """An account or region that was asked for is not known; the message names the known ones."""
 
 

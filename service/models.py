@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 
-class Place(NamedTuple):
+class Scope(NamedTuple):
     """One scope of work: an account and a region of it."""
 
     account_id: str

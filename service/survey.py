@@ -13,9 +13,9 @@ from service.accounts.access import AccountAccess, accounts_there, read_director
 from service.accounts.records import Directory
 from service.aws.door import AwsDoor, Identity
 from service.aws.dynamodb import TableReader
-from service.errors import UnknownPlaceError
+from service.errors import UnknownScopeError
 from service.fanout import ahead
-from service.models import Now, Place, Shard, Trouble
+from service.models import Now, Scope, Shard, Trouble
 from service.regions.census import Census
 from service.regions.choose import Choice, DiscoveryPolicy, Unreadable, Why, choose
 from service.regions.rows import RegionRow
@@ -41,7 +41,7 @@ class Request:
     regions: tuple[str, ...] = ()
     excluded_regions: tuple[str, ...] = ()
     full_scan: bool = False
-    places: tuple[Place, ...] = ()
+    scopes: tuple[Scope, ...] = ()
     budget_s: float | None = None
     dry_run: bool = False
     shard: Shard | None = None
@@ -50,7 +50,7 @@ class Request:
     @property
     def is_whole(self) -> bool:
         """Whether it is about every account, so that its end is the end of the matter."""
-        return not (self.accounts or self.places or self.shard)
+        return not (self.accounts or self.scopes or self.shard)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ class Surveyor:
             ConfigurationError: an account or region is not known, or a setting is missing; DRS was not asked.
             AwsError: the hub's credentials or the target accounts table cannot be used.
         """
-        self.check_regions((*request.regions, *request.excluded_regions, *(place.region for place in request.places)))
+        self.check_regions((*request.regions, *request.excluded_regions, *(scope.region for scope in request.scopes)))
         identity = await self._door.identity()
         async with ahead(self._status.rows) as rows_read:
             directory, troubles = await self.directory()
@@ -134,17 +134,17 @@ class Surveyor:
         """Make sure that regions are known. Raises UnknownPlaceError naming those that are not."""
         unknown = sorted(set(regions) - set(self._settings.drs_regions))
         if unknown:
-            raise UnknownPlaceError(
+            raise UnknownScopeError(
                 f"unknown region {', '.join(unknown)}: known are {' '.join(self._settings.drs_regions)}; "
                 "add new ones to DRS_REGIONS"
             )
 
     def check_accounts(self, request: Request, directory: Directory) -> Collection[str]:
         """Name the accounts of a run. Raises UnknownPlaceError when one asked for is no target."""
-        asked = {*request.accounts, *(place.account_id for place in request.places)}
+        asked = {*request.accounts, *(scope.account_id for scope in request.scopes)}
         unknown = sorted(asked - set(directory.targets))
         if unknown:
-            raise UnknownPlaceError(
+            raise UnknownScopeError(
                 f"account {', '.join(unknown)} is not in the target accounts table "
                 f"{self._settings.target_accounts_table}; it holds {', '.join(sorted(directory.targets)) or 'none'}"
             )
@@ -175,7 +175,7 @@ class Surveyor:
             ),
             full_scan=request.full_scan,
             requested=request.regions,
-            places=request.places,
+            scopes=request.scopes,
             excluded=frozenset((*request.excluded_regions, *settings.drs_excluded_regions)),
             discover=discover,
             shared=shared,

@@ -28,13 +28,13 @@ from service.cli.diagnosis import (
     judge_table,
     judge_table_error,
     lacks_credentials,
-    places_to_try,
+    scopes_to_try,
 )
 from service.cli.schemas import TABLES, TableSpec
 from service.errors import AwsError, ConfigurationError
 from service.fanout import fan_out
 from service.handlers.app import utc_now
-from service.models import Call, Place, RegionStatus
+from service.models import Call, RegionStatus, Scope
 from service.regions.choose import Unreadable
 from service.regions.rows import RegionRow
 from service.regions.status_table import RegionStatusReader
@@ -187,27 +187,27 @@ class Doctor:
             try:
                 await ground.access.caller(account_id)
             except AwsError as error:
-                where = Place(account_id, self._hub_region)
+                where = Scope(account_id, self._hub_region)
                 return [judge_role(error, where, role=role, hub=ground.hub.account_id)]
             cause = "the hub itself: no role is needed" if is_hub else "its role was assumed"
             return [Finding("role", Level.OK, cause, "", account_id)]
 
-        async def look(place: tuple[str, bool]) -> list[Finding]:
-            region, expected = place
-            ask = self._of_region(ground, Place(account_id, region), expected=expected, is_hub=is_hub)
+        async def look(scope: tuple[str, bool]) -> list[Finding]:
+            region, expected = scope
+            ask = self._of_region(ground, Scope(account_id, region), expected=expected, is_hub=is_hub)
             return await in_time(self._deadline, ask, _late("drs", "DRS", account_id, region))
 
         found = await in_time(self._deadline, enter(), _late("role", "STS", account_id))
         if found[0].status is not Level.OK:
             return found
-        places = self._places(ground, account_id)
-        async with fan_out(places, look, at_once=_REGIONS_AT_ONCE) as looks:
+        scopes = self._scopes(ground, account_id)
+        async with fan_out(scopes, look, at_once=_REGIONS_AT_ONCE) as looks:
             return [*found, *[finding async for seen in looks for finding in seen]]
 
-    def _places(self, ground: _Ground, account_id: str) -> list[tuple[str, bool]]:
+    def _scopes(self, ground: _Ground, account_id: str) -> list[tuple[str, bool]]:
         catalog = self._settings.catalog or self._settings.drs_regions
         otherwise = self._hub_region if self._hub_region in catalog else catalog[0]
-        return places_to_try(
+        return scopes_to_try(
             account_id,
             ground.rows,
             asked=self._regions,
@@ -215,14 +215,14 @@ class Doctor:
             otherwise=otherwise,
         )
 
-    async def _of_region(self, ground: _Ground, place: Place, *, expected: bool, is_hub: bool) -> list[Finding]:
+    async def _of_region(self, ground: _Ground, scope: Scope, *, expected: bool, is_hub: bool) -> list[Finding]:
         try:
-            caller = await ground.access.caller(place.account_id)
-            async with aclosing(DrsReader(caller, page_size=1).source_servers(place.region)) as pages:
+            caller = await ground.access.caller(scope.account_id)
+            async with aclosing(DrsReader(caller, page_size=1).source_servers(scope.region)) as pages:
                 await anext(pages)
         except AwsError as error:
-            return [judge_region(place, error, expected=expected, is_hub=is_hub)]
-        return [Finding("drs", Level.OK, "DRS answers", "", *place)]
+            return [judge_region(scope, error, expected=expected, is_hub=is_hub)]
+        return [Finding("drs", Level.OK, "DRS answers", "", *scope)]
 
 
 async def in_time(deadline: float, work: Awaitable[list[Finding]], late: Finding) -> list[Finding]:

@@ -14,7 +14,7 @@ from service.cli.output import Output, console, emit_json, guarded, plain, table
 from service.cli.watching import OutputOption
 from service.handlers.app import open_app
 from service.handlers.query_app import QueryApp, open_query_app
-from service.models import Place
+from service.models import Scope
 from service.queries.answer import Answer
 from service.queries.asked import InventoryAsked
 from service.settings import Settings
@@ -100,7 +100,7 @@ def answered(
 
     The sync is work of its own: whatever becomes of it, the answer stands and stays the only document.
     """
-    stale: list[Place] = []
+    stale: list[Scope] = []
 
     async def work(settings: Settings) -> int:
         async with open_query_app(settings) as app:
@@ -114,7 +114,7 @@ def answered(
 
     async def renew(settings: Settings) -> int:
         async with open_app(settings) as app:
-            report = await app.sync_inventory(Request(places=tuple(stale)))
+            report = await app.sync_inventory(Request(scopes=tuple(stale)))
         sys.stderr.write(f"drs-sync: refreshed {len(stale)} stale scopes: {report['status']}\n")
         return 0
 

@@ -12,7 +12,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 from service.accounts.staging import staging_record
 from service.errors import RefusalError
 from service.handlers.front import Asked
-from service.models import Place, Shard
+from service.models import Scope, Shard
 from service.survey import Request
 from service.sync.shards import MOST_SHARDS
 
@@ -58,7 +58,7 @@ class SyncBody(BaseModel):
             regions=self.regions,
             excluded_regions=self.excluded_regions,
             full_scan=self.full_scan,
-            places=tuple(Place(scope.account_id, scope.region) for scope in self.scopes),
+            scopes=tuple(Scope(scope.account_id, scope.region) for scope in self.scopes),
             budget_s=budget_s,
             dry_run=self.dry_run,
         )

@@ -17,7 +17,7 @@ from urllib.parse import unquote
 import orjson
 from pydantic import ValidationError
 
-from service.errors import AwsError, ConfigurationError, DrsSyncError, RefusalError, UnknownPlaceError
+from service.errors import AwsError, ConfigurationError, DrsSyncError, RefusalError, UnknownScopeError
 from service.handlers.replies import aws_error_body, envelope, error_body, not_found, refusal_body
 
 __all__ = ["Asked", "Front", "Operation", "Reply", "Route"]
@@ -192,7 +192,7 @@ class Front(Generic[A]):
     def _expected(self, operation: Operation[A], error: DrsSyncError, failed_code: str) -> Reply:
         if isinstance(error, RefusalError):
             return self._refused(operation, error)
-        if isinstance(error, UnknownPlaceError):
+        if isinstance(error, UnknownScopeError):
             return Reply(error_body("INVALID_PARAMETER", str(error)), 400)
         if isinstance(error, AwsError):
             return Reply({"error": str(error)} if operation.bare_errors else aws_error_body(error), 500)

@@ -16,7 +16,7 @@ from service.aws.dynamodb import TableReader
 from service.aws.functions import FunctionInvoker
 from service.aws.operations import READS
 from service.errors import AwsError
-from service.models import Now, Place
+from service.models import Now, Scope
 from service.queries.answer import Answer
 from service.queries.extended import ExtendedQuery
 from service.queries.failback.query import FailbackQuery
@@ -40,7 +40,7 @@ _REFRESH_S: Final = 5.0  # beside QUERY_DEADLINE_SECONDS; together less than the
 class Refresher(Protocol):
     """Has stale places looked at by what may write."""
 
-    async def refresh(self, places: Sequence[Place]) -> None:
+    async def refresh(self, scopes: Sequence[Scope]) -> None:
         """Ask for it, for at most 2000 places. Raises AwsError when it could not be asked for."""
         ...
 
@@ -52,10 +52,10 @@ class _FunctionRefresher:
     invoker: FunctionInvoker
     function: str
 
-    async def refresh(self, places: Sequence[Place]) -> None:
-        scopes = [{"accountId": place.account_id, "region": place.region} for place in places]
+    async def refresh(self, scopes: Sequence[Scope]) -> None:
+        entries = [{"accountId": scope.account_id, "region": scope.region} for scope in scopes]
         await self.invoker.later(
-            self.function, {"operation": "sync_source_server_inventory", "body": {"scopes": scopes}}
+            self.function, {"operation": "sync_source_server_inventory", "body": {"scopes": entries}}
         )
 
 
@@ -72,7 +72,7 @@ class QueryApp:
     validation: StagingValidation
     failback: FailbackQuery
     refresher: Refresher | None
-    _asked_at: dict[Place, float] = field(default_factory=dict)
+    _asked_at: dict[Scope, float] = field(default_factory=dict)
 
     async def told(self, operation: str, answer: Answer) -> dict[str, Any]:
         """Give the body of an answer; ask for a refresh of what was stale, and count hits and misses.
@@ -85,30 +85,30 @@ class QueryApp:
             return answer.body
         return {**answer.body, "refresh": await self._ask_refresh(answer.stale)}
 
-    async def _ask_refresh(self, places: Sequence[Place]) -> dict[str, Any]:
+    async def _ask_refresh(self, scopes: Sequence[Scope]) -> dict[str, Any]:
         if self.refresher is None:
             return {"requested": False, "reason": "DATA_MANAGEMENT_FUNCTION_NAME is not set"}
         now = anyio.current_time()
-        due = [place for place in places if now - self._asked_at.get(place, float("-inf")) >= _ASKED_ENOUGH_S]
+        due = [scope for scope in scopes if now - self._asked_at.get(scope, float("-inf")) >= _ASKED_ENOUGH_S]
         asked, later = due[:_MOST_SCOPES], due[_MOST_SCOPES:]  # the next question asks for the rest
         if asked:
             why = await self._try_refresh(self.refresher, asked)
             if why:
                 return {"requested": False, "reason": why}
             self._asked_at.update(dict.fromkeys(asked, now))
-        return {"requested": True, "scopes": len(places) - len(later)}
+        return {"requested": True, "scopes": len(scopes) - len(later)}
 
-    async def _try_refresh(self, refresher: Refresher, places: Sequence[Place]) -> str:
+    async def _try_refresh(self, refresher: Refresher, scopes: Sequence[Scope]) -> str:
         """Ask for a refresh; say why it could not be asked for, empty when it was."""
         code, why = "DeadlineExceeded", "Lambda did not answer in time"
         with anyio.move_on_after(_REFRESH_S):
             try:
-                await refresher.refresh(places)
+                await refresher.refresh(scopes)
             except AwsError as error:
                 code, why = error.code, error.message
             else:
                 return ""
-        _log.warning("refresh not asked for", extra={"code": code, "scopes": len(places)})
+        _log.warning("refresh not asked for", extra={"code": code, "scopes": len(scopes)})
         return f"{code}: {why}"
 
 

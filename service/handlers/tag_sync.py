@@ -75,7 +75,7 @@ async def handle_drs_tag_sync(app: App, asked: Asked) -> Reply:
     own_name = app.settings.aws_lambda_function_name
     # A dry run's answer is all it has, so there is nothing to do in the background.
     if body.in_background and not body.is_the_background and not body.dry_run and own_name:
-        await _check_place(app, body.request())
+        await _check_scope(app, body.request())
         return await _start(app, body, own_name)
     request = replace(body.request(), budget_s=asked.budget_s)
     try:
@@ -85,7 +85,7 @@ async def handle_drs_tag_sync(app: App, asked: Asked) -> Reply:
     return _answer(report, len(app.settings.catalog), one_account=body.account_id is not None)
 
 
-async def _check_place(app: App, request: Request) -> None:
+async def _check_scope(app: App, request: Request) -> None:
     """Make sure that what is named is known: of a run in the background nobody would hear. Raises as a run does."""
     surveyor = Surveyor(app.door, app.settings, app.status, app.now)
     surveyor.check_regions(request.regions)

@@ -15,7 +15,7 @@ from service.inventory.lineage import LineageReader
 from service.inventory.reading import facts_of
 from service.inventory.servers import InstanceFacts
 from service.inventory.topology import TEMPLATE_SETTLED, topology_key
-from service.models import Place, iso, parse_iso
+from service.models import Scope, iso, parse_iso
 
 __all__ = ["Held", "InventoryTable", "ItemKey"]
 
@@ -66,7 +66,7 @@ class InventoryTable:
         self._table = table
         self.names = LineageReader(table)
 
-    async def held(self, place: Place, *, partition: str) -> dict[ItemKey, Held]:
+    async def held(self, scope: Scope, *, partition: str) -> dict[ItemKey, Held]:
         """Give what the table holds of one (account, region).
 
         The ARN names both, so a prefix of the index's sort key finds the scope. The index may lag behind writes of the
@@ -75,11 +75,11 @@ class InventoryTable:
         Raises:
             AwsError: the table could not be read.
         """
-        prefix = f"arn:{partition}:drs:{place.region}:{place.account_id}:source-server/"
+        prefix = f"arn:{partition}:drs:{scope.region}:{scope.account_id}:source-server/"
         found: dict[ItemKey, Held] = {}
         async for item in self._table.query(
             "#replicationRegion = :region AND begins_with( #sourceServerArn , :prefix)",
-            {"region": place.region, "prefix": prefix},
+            {"region": scope.region, "prefix": prefix},
             index=_REGION_INDEX,
             only=_WANTED,
         ):

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from service.models import Place
+from service.models import Scope
 from service.queries.reading import Reading, Source
 
 __all__ = ["Answer", "answer_of"]
@@ -25,7 +25,7 @@ class Answer:
     """
 
     body: dict[str, Any]
-    stale: tuple[Place, ...]
+    stale: tuple[Scope, ...]
     sources: Mapping[str, int]
 
     @property
@@ -48,7 +48,7 @@ def answer_of(operation: str, body: dict[str, Any], reading: Reading) -> Answer:
             "operation": operation,
             "source": reading.source,
             "scopes": dict(sources),
-            "regions": len({result.place.region for result in reading.results}),
+            "regions": len({result.scope.region for result in reading.results}),
             "servers": sum(len(result.items) for result in reading.results),
             "complete": body.get("complete", reading.is_complete),
         },

@@ -14,9 +14,9 @@ from service.aws.door import AwsDoor
 from service.aws.dynamodb import TableReader
 from service.errors import AwsError, RefusalError
 from service.fanout import fan_out
-from service.models import Call, Now, Place, Trouble
+from service.models import Call, Now, Scope, Trouble
 from service.queries.asked import ScopesAsked
-from service.queries.freshness import StatusView, active_regions, choose_places
+from service.queries.freshness import StatusView, active_regions, choose_scopes
 from service.queries.reading import LATE_ADVICE, Deadline, Reading
 from service.queries.scopes import ScopeReader
 from service.regions.choose import Unreadable
@@ -101,7 +101,7 @@ class GroundKeeper:
         view = StatusView(rows[0] if rows else Unreadable("the region status table did not answer in time"))
         return Ground(directory, tuple(troubles), view, AccountAccess(self._door, directory))
 
-    def choose(self, ground: Ground, asked: ScopesAsked) -> tuple[tuple[str, ...], tuple[Place, ...]]:
+    def choose(self, ground: Ground, asked: ScopesAsked) -> tuple[tuple[str, ...], tuple[Scope, ...]]:
         """Name the regions and the places of a question.
 
         Raises:
@@ -112,11 +112,11 @@ class GroundKeeper:
         active = active_regions(ground.view, settings.catalog, settings.drs_excluded_regions)
         regions = tuple(sorted(asked.regions)) or active
         accounts = asked.accounts or tuple(ground.directory.targets)
-        return regions, choose_places(ground.view, accounts, regions, asked_for=bool(asked.regions))
+        return regions, choose_scopes(ground.view, accounts, regions, asked_for=bool(asked.regions))
 
-    async def read(self, ground: Ground, places: tuple[Place, ...], deadline: Deadline) -> Reading:
+    async def read(self, ground: Ground, scopes: tuple[Scope, ...], deadline: Deadline) -> Reading:
         """Read places: from the inventory where it is fresh, else from DRS."""
-        return await self._scopes.read(places, ground.view, ground.access, deadline)
+        return await self._scopes.read(scopes, ground.view, ground.access, deadline)
 
 
 def targets_table(door: AwsDoor, settings: Settings) -> TableReader:

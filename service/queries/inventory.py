@@ -39,10 +39,10 @@ class InventoryQuery:
         """
         deadline = Deadline.start(self._settings.query_deadline_seconds)
         ground = await self._grounds.prepare(deadline)
-        regions, places = self._grounds.choose(ground, asked.scopes)
+        regions, scopes = self._grounds.choose(ground, asked.scopes)
         if asked.cursor is not None:
-            places = tuple(place for place in places if place.region >= asked.cursor.last.region)
-        reading = await self._grounds.read(ground, places, deadline)
+            scopes = tuple(scope for scope in scopes if scope.region >= asked.cursor.last.region)
+        reading = await self._grounds.read(ground, scopes, deadline)
         body = {
             **self._page(asked, reading),
             "regions": list(regions),
@@ -61,7 +61,7 @@ class InventoryQuery:
             "servers": [*rest[:end]],
             "count": end,
             "totalCount": total,
-            "scopes": [result.as_json(now, servers=counts[result.place]) for result in reading.results],
+            "scopes": [result.as_json(now, servers=counts[result.scope]) for result in reading.results],
         }
         if end < len(rest):
             page["nextToken"] = write_token(Cursor(key_of(rest[end - 1]), total), asked.digest)

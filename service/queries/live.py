@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from service.inventory.reading import facts_of
 from service.inventory.servers import InstanceFacts, build_item, parse_server
 from service.inventory.topology import copied
-from service.models import Place, RegionStatus, Trouble
+from service.models import RegionStatus, Scope, Trouble
 
 __all__ = ["Live", "items_of"]
 
@@ -26,7 +26,7 @@ class Live(NamedTuple):
 
 
 def items_of(
-    records: Iterable[Mapping[str, Any]], held: Iterable[Mapping[str, Any]], place: Place, *, now: datetime
+    records: Iterable[Mapping[str, Any]], held: Iterable[Mapping[str, Any]], scope: Scope, *, now: datetime
 ) -> Live:
     """Make an item of each record; those that cannot be used are named instead.
 
@@ -42,9 +42,9 @@ def items_of(
     used: dict[str, Mapping[str, Any]] = {}
     rejected: dict[Trouble, None] = {}
     for record in records:
-        server = parse_server(record, shown_by=place)
+        server = parse_server(record, shown_by=scope)
         if isinstance(server, str):
-            where = {"account_id": place.account_id, "region": place.region}
+            where = {"account_id": scope.account_id, "region": scope.region}
             rejected[Trouble("UnusableRecord", server, RegionStatus.ERROR, **where)] = None
             continue
         before = known.get(server.arn, {})
@@ -53,7 +53,7 @@ def items_of(
             record,
             server,
             _facts(before, record),
-            place,
+            scope,
             digest="",
             synced_at=now,
             written_at=now,

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import anyio
 
-from service.models import Place, RegionStatus, Trouble, iso
+from service.models import RegionStatus, Scope, Trouble, iso
 
 __all__ = ["LATE_ADVICE", "Deadline", "Reading", "Record", "ScopeRead", "Source"]
 
@@ -74,7 +74,7 @@ class ScopeReading:
     DRS answered. `rejected` are records that cannot be used.
     """
 
-    place: Place
+    scope: Scope
     source: Source
     items: Sequence[Mapping[str, Any]] = ()
     records: Sequence[Record] = ()
@@ -92,8 +92,8 @@ class ScopeReading:
         """Give the scope in the form of answers; `servers` is how many the question found in it."""
         seen = self.last_complete
         report = {
-            "accountId": self.place.account_id,
-            "region": self.place.region,
+            "accountId": self.scope.account_id,
+            "region": self.scope.region,
             "source": str(self.source),
             "servers": servers,
             "lastComplete": iso(seen) if seen else None,
@@ -115,9 +115,9 @@ class Reading:
         return all(result.is_complete for result in self.results)
 
     @property
-    def stale(self) -> tuple[Place, ...]:
+    def stale(self) -> tuple[Scope, ...]:
         """The places whose inventory was too old, so that a sync should look at them."""
-        return tuple(result.place for result in self.results if result.source is not Source.INVENTORY)
+        return tuple(result.scope for result in self.results if result.source is not Source.INVENTORY)
 
     @property
     def source(self) -> str:

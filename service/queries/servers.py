@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from service.aws.door import AwsDoor
 from service.errors import RefusalError
-from service.models import Now, Place, RegionStatus, Trouble
+from service.models import Now, RegionStatus, Scope, Trouble
 from service.queries.answer import Answer, answer_of
 from service.queries.asked import ServersAsked
 from service.queries.freshness import StatusView, is_fresh
@@ -62,13 +62,13 @@ _FAILURES: Final[Mapping[RegionStatus, str]] = MappingProxyType(
 )
 
 
-def refusal_of(status: RegionStatus, place: Place) -> RefusalError | None:
+def refusal_of(status: RegionStatus, scope: Scope) -> RefusalError | None:
     """Give the refusal that a word of the status table stands for; None for a word that refuses nothing."""
     refusal = _REFUSALS.get(status)
     if refusal is None:
         return None
-    message = refusal.message.format(account=place.account_id, region=place.region)
-    details = {"region": place.region, "initialized": False}
+    message = refusal.message.format(account=scope.account_id, region=scope.region)
+    details = {"region": scope.region, "initialized": False}
     return RefusalError(refusal.code, message, status=refusal.status, details=details)
 
 
@@ -95,50 +95,50 @@ class ServersQuery:
         if asked.account:
             ground.check(asked.account)
         accounts = (asked.account,) if asked.account else tuple(ground.directory.targets)
-        places = [Place(account_id, asked.region) for account_id in sorted(accounts)]
-        told = {place: word for place in places if (word := self._told(ground.view, place, self._now())) is not None}
-        if len(told) < len(places):
+        scopes = [Scope(account_id, asked.region) for account_id in sorted(accounts)]
+        told = {scope: word for scope in scopes if (word := self._told(ground.view, scope, self._now())) is not None}
+        if len(told) < len(scopes):
             # Beside an answer, an account that is refused is one that is lacking: it is asked, and named as such.
-            told = {place: word for place, word in told.items() if word.settles_count}
-        reading = await self._grounds.read(ground, tuple(place for place in places if place not in told), deadline)
+            told = {scope: word for scope, word in told.items() if word.settles_count}
+        reading = await self._grounds.read(ground, tuple(scope for scope in scopes if scope not in told), deadline)
         _refuse(told, reading)
         state = ground.state(reading, (asked.account,) if asked.account else ())
         return answer_of("get_drs_source_servers", _body(asked.region, reading, state), reading)
 
-    def _told(self, view: StatusView, place: Place, now: datetime) -> RegionStatus | None:
+    def _told(self, view: StatusView, scope: Scope, now: datetime) -> RegionStatus | None:
         """Give the word of a recent look at this place that makes another look pointless."""
-        entry = view.entry(place)
+        entry = view.entry(scope)
         if entry is None or entry.status not in _REFUSALS:
             return None
         recent = is_fresh(entry.last_checked, now, self._settings.inventory_fresh_seconds)
         return entry.status if recent else None
 
 
-def _refuse(told: Mapping[Place, RegionStatus], reading: Reading) -> None:
+def _refuse(told: Mapping[Scope, RegionStatus], reading: Reading) -> None:
     """Raise when no account has an answer: what may pass first, then the strongest word."""
     words = dict(told)
     for result in reading.results:
         if result.status is not None and result.status in _REFUSALS:
-            words[result.place] = result.status
+            words[result.scope] = result.status
         elif result.trouble is None or result.source is not Source.NONE:
             return
         else:
-            raise _failure(result.place, result.trouble)
+            raise _failure(result.scope, result.trouble)
     for status in _REFUSALS:
-        place = next((place for place, word in words.items() if word is status), None)
-        refusal = refusal_of(status, place) if place else None
+        scope = next((scope for scope, word in words.items() if word is status), None)
+        refusal = refusal_of(status, scope) if scope else None
         if refusal is not None:
             raise refusal
 
 
-def _failure(place: Place, trouble: Trouble) -> RefusalError:
+def _failure(scope: Scope, trouble: Trouble) -> RefusalError:
     _log.warning("DRS could not be read", extra={"trouble": trouble.as_json()})
     text = _FAILURES.get(trouble.status, "DRS in {region} could not be read for {account}")
     return RefusalError(
         "DRS_ERROR",
-        text.format(account=place.account_id, region=place.region),
+        text.format(account=scope.account_id, region=scope.region),
         status=500,
-        details={"region": place.region, "code": trouble.code},
+        details={"region": scope.region, "code": trouble.code},
     )
 
 

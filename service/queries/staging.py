@@ -96,10 +96,10 @@ class StagingQueries:
         reading = await self._read(target_id, "query_staging_accounts_from_target", deadline or self.begin())
         totals: dict[str, Counter[str]] = defaultdict(Counter)
         replicating: dict[str, Counter[str]] = defaultdict(Counter)
-        for place, item, area in extended_items(reading):
+        for scope, item, area in extended_items(reading):
             account_id = str(area["stagingAccountID"])
-            totals[account_id][place.region] += 1
-            replicating[account_id][place.region] += present(item)["replicationState"] in REPLICATING
+            totals[account_id][scope.region] += 1
+            replicating[account_id][scope.region] += present(item)["replicationState"] in REPLICATING
         return [
             _capacity(record, totals[account_id], replicating[account_id], reading)
             for record in staging
@@ -130,8 +130,8 @@ class StagingQueries:
             survey = await self._surveyor.survey(Request(accounts=(target_id,)), operation=operation, discover=False)
         if survey is None:
             raise too_late(targets_table(self._door, self._settings), "Scan", self._door.hub_region)
-        places = tuple(sorted(survey.choice.look))
-        return await self._scopes.read(places, StatusView(survey.rows), survey.access, deadline)
+        scopes = tuple(sorted(survey.choice.look))
+        return await self._scopes.read(scopes, StatusView(survey.rows), survey.access, deadline)
 
 
 def _discovered(account_id: str, count: int) -> dict[str, Any]:
@@ -152,7 +152,7 @@ def _message(accounts: int, reading: Reading) -> str:
 
 
 def _lacking(reading: Reading) -> list[str]:
-    return sorted({result.place.region for result in reading.results if not result.is_complete})
+    return sorted({result.scope.region for result in reading.results if not result.is_complete})
 
 
 _NOTHING: Final = "no region of the target could be read"

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from service.models import Place
+from service.models import Scope
 from service.regions.rows import AccountEntry, RegionRow
 
 __all__ = ["Choice", "DiscoveryPolicy", "RegionSource", "Unreadable", "Why", "choose"]
@@ -82,9 +82,9 @@ class Choice:
 
     source: RegionSource
     reason: str
-    look: Mapping[Place, Why]
-    skip: tuple[Place, ...]
-    known_active: frozenset[Place] = frozenset()
+    look: Mapping[Scope, Why]
+    skip: tuple[Scope, ...]
+    known_active: frozenset[Scope] = frozenset()
     open_sweeps: tuple[str, ...] = ()
 
     @property
@@ -106,7 +106,7 @@ def choose(
     policy: DiscoveryPolicy,
     full_scan: bool = False,
     requested: Sequence[str] = (),
-    places: Sequence[Place] = (),
+    scopes: Sequence[Scope] = (),
     excluded: frozenset[str] = frozenset(),
     discover: bool = True,
     shared: bool = False,
@@ -133,21 +133,21 @@ def choose(
     named = dict.fromkeys([*catalog, *(row.region for row in rows if row.server_count > 0 or _is_pointed_at(row))])
     regions = [region for region in named if region not in excluded]
     active = frozenset(
-        Place(account_id, row.region) for row in rows for account_id in account_ids if _has_servers(row, account_id)
+        Scope(account_id, row.region) for row in rows for account_id in account_ids if _has_servers(row, account_id)
     )
-    if places:
-        asked_for = {place: Why.REQUESTED for place in places if place.region not in excluded}
-        return Choice(RegionSource.REQUESTED, f"asked for {len(places)} scopes", asked_for, (), active)
+    if scopes:
+        asked_for = {scope: Why.REQUESTED for scope in scopes if scope.region not in excluded}
+        return Choice(RegionSource.REQUESTED, f"asked for {len(scopes)} scopes", asked_for, (), active)
     if requested:
         wanted = {
-            Place(account_id, region): Why.REQUESTED
+            Scope(account_id, region): Why.REQUESTED
             for account_id in account_ids
             for region in requested
             if region not in excluded
         }
         return Choice(RegionSource.REQUESTED, f"asked for {', '.join(requested)}", wanted, (), active)
     open_sweeps = tuple(row.region for row in rows if row.sweep_began)
-    every = {Place(account_id, region): Why.EVERY for account_id in account_ids for region in regions}
+    every = {Scope(account_id, region): Why.EVERY for account_id in account_ids for region in regions}
     if full_scan:
         return Choice(RegionSource.FULL_SCAN, "a full scan was asked for", every, (), active, open_sweeps)
     regions_active = sum(1 for row in rows if row.server_count > 0)
@@ -199,27 +199,27 @@ def _filtered(
     policy: DiscoveryPolicy | None,
     swept_since: datetime | None,
     shared: bool,
-) -> tuple[dict[Place, Why], tuple[Place, ...]]:
+) -> tuple[dict[Scope, Why], tuple[Scope, ...]]:
     by_region = {row.region: row for row in rows}
     new_accounts = _new_accounts(rows, account_ids)
-    look: dict[Place, Why] = {}
+    look: dict[Scope, Why] = {}
     idle: list[_Idle] = []
     for account_id in account_ids:
         for region in regions:
-            place, row = Place(account_id, region), by_region.get(region)
+            scope, row = Scope(account_id, region), by_region.get(region)
             why = Why.NEW_ACCOUNT if account_id in new_accounts else _why(row, account_id)
             if why is None and shared and row is not None and row.server_count > 0:
                 why = Why.ACTIVE
-            seen = _idle(row, place)
+            seen = _idle(row, scope)
             if why is None and swept_since is not None and not (seen.ours and seen.last_look >= swept_since):
                 why = Why.SWEEP
             if why is None:
                 idle.append(seen)
             else:
-                look[place] = why
+                look[scope] = why
     if policy is not None:
         look |= dict.fromkeys(_discover(idle, len(look), now, policy), Why.DISCOVERY)
-    return look, tuple(sorted(entry.place for entry in idle if entry.place not in look))
+    return look, tuple(sorted(entry.scope for entry in idle if entry.scope not in look))
 
 
 def _new_accounts(rows: Sequence[RegionRow], account_ids: Sequence[str]) -> frozenset[str]:
@@ -279,21 +279,21 @@ class _Idle(NamedTuple):
 
     last_look: datetime
     region: str  # before the account: whole regions take their turn, so fewer of them are touched at once
-    place: Place
+    scope: Scope
     ours: bool  # the last look was made by this service, so the window's promise covers it
 
 
-def _idle(row: RegionRow | None, place: Place) -> _Idle:
+def _idle(row: RegionRow | None, scope: Scope) -> _Idle:
     if row is None:
-        return _Idle(_NEVER, place.region, place, ours=False)
+        return _Idle(_NEVER, scope.region, scope, ours=False)
     if row.is_old_shape:
-        return _Idle(row.last_checked or _NEVER, place.region, place, ours=False)
-    entry = row.accounts.get(place.account_id)
+        return _Idle(row.last_checked or _NEVER, scope.region, scope, ours=False)
+    entry = row.accounts.get(scope.account_id)
     seen = entry.last_checked if entry else None
-    return _Idle(seen or _NEVER, place.region, place, ours=seen is not None)
+    return _Idle(seen or _NEVER, scope.region, scope, ours=seen is not None)
 
 
-def _discover(idle: Sequence[_Idle], busy: int, now: datetime, policy: DiscoveryPolicy) -> list[Place]:
+def _discover(idle: Sequence[_Idle], busy: int, now: datetime, policy: DiscoveryPolicy) -> list[Scope]:
     """Take the places looked at longest ago: an even share of the window's work, less when that costs too many calls.
 
     Whatever it costs: places that would outlast the window before the next sync, and of places that this service never
@@ -305,7 +305,7 @@ def _discover(idle: Sequence[_Idle], busy: int, now: datetime, policy: Discovery
     unseen = sum(1 for entry in idle if not entry.ours)
     first_looks = min(unseen, math.ceil((len(idle) + busy) / (2 * runs)))
     queue = sorted(idle, key=lambda entry: (entry.ours, entry))
-    turn = [entry.place for entry in queue[: max(first_looks, min(even_share, affordable))]]
+    turn = [entry.scope for entry in queue[: max(first_looks, min(even_share, affordable))]]
     latest = now - timedelta(seconds=policy.window_s - policy.interval_s)
-    due = [entry.place for entry in queue if entry.ours and entry.last_look < latest]
+    due = [entry.scope for entry in queue if entry.ours and entry.last_look < latest]
     return list(dict.fromkeys([*turn, *due]))

@@ -12,7 +12,7 @@ from service.aws.drs import DrsReads
 from service.aws.drs_write import DrsWriter
 from service.errors import AwsError
 from service.fanout import fan_out
-from service.models import Place, RegionStatus, Trouble
+from service.models import RegionStatus, Scope, Trouble
 from service.sync.staging_plan import Pair, Plan, Unread, extended_arns, plan_extensions, replicating_arns
 
 __all__ = ["Extension", "apply_plan", "read_extended", "read_pair", "read_replicating"]
@@ -179,6 +179,6 @@ def _at(error: AwsError, pair: Pair) -> Trouble:
             f"let {pair.staging} trust {pair.target} (AWS DRS console, trusted accounts), and grant the role of "
             f"{error.call.account_id} this action"
         )
-    place = Place(error.call.account_id, pair.region)
+    scope = Scope(error.call.account_id, pair.region)
     message = f"staging account {pair.staging}: {error.message}"
-    return replace(error.trouble, account_id=place.account_id, region=place.region, advice=advice, message=message)
+    return replace(error.trouble, account_id=scope.account_id, region=scope.region, advice=advice, message=message)

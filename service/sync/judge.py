@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from service.errors import AwsError
-from service.models import Coverage, Place, RegionStatus, Trouble
+from service.models import Coverage, RegionStatus, Scope, Trouble
 from service.regions.choose import Choice, Why
 from service.regions.rows import Note
 from service.sync.look import Look
@@ -22,7 +22,7 @@ __all__ = [
     "is_switched_off",
     "judge",
     "note_of",
-    "place_trouble",
+    "scope_trouble",
     "trouble_at",
 ]
 
@@ -41,7 +41,7 @@ class Visit:
     switched_off: bool = False
 
 
-def judge(place: Place, look: Look | None, failure: Trouble | None, *, known: bool, seconds: float) -> Visit:
+def judge(scope: Scope, look: Look | None, failure: Trouble | None, *, known: bool, seconds: float) -> Visit:
     """Say what became of a scope: what it brought, and whether that is all there is.
 
     Args:
@@ -54,7 +54,7 @@ def judge(place: Place, look: Look | None, failure: Trouble | None, *, known: bo
     seen = look.seen if look else Seen()
     if failure is not None and is_switched_off(failure) and not seen.servers and not known:
         # The account has switched the region off: worth a word, no failure, unless servers were known there.
-        return Visit(Looked(place, Coverage.SKIPPED, seconds=seconds, warnings=(failure,)), look, switched_off=True)
+        return Visit(Looked(scope, Coverage.SKIPPED, seconds=seconds, warnings=(failure,)), look, switched_off=True)
     warnings, troubles = list(seen.warnings), list(seen.troubles)
     if failure is not None:
         (warnings if seen.settled else troubles).append(failure)
@@ -64,7 +64,7 @@ def judge(place: Place, look: Look | None, failure: Trouble | None, *, known: bo
         told = seen.servers or seen.listed_completely or seen.uninitialized
         coverage = Coverage.PARTIAL if told else Coverage.FAILED
     looked = Looked(
-        place,
+        scope,
         coverage,
         servers=seen.synced,
         counts={
@@ -98,7 +98,7 @@ class Tokens:
 
     def judge(self, visit: Visit) -> list[Visit]:
         """Take one visit; give those that are settled by it."""
-        account_id = visit.looked.place.account_id
+        account_id = visit.looked.scope.account_id
         if visit.switched_off:
             if account_id in self._works:
                 return [visit]
@@ -123,29 +123,29 @@ def _failed(visit: Visit) -> Visit:
 
 def note_of(visit: Visit, choice: Choice, now: datetime) -> Note | None:
     """Say what a look means for the status table; None where there was no look to speak of."""
-    looked, look, place = visit.looked, visit.look, visit.looked.place
+    looked, look, scope = visit.looked, visit.look, visit.looked.scope
     if look is None:
         # The account could not be entered. Only places with servers, and those whose turn it was, are marked: one
         # record, no storm of 28.
-        marked = choice.look[place] not in {Why.EVERY, Why.NEW_ACCOUNT, Why.SWEEP} or place in choice.known_active
-        return _failed_note(place, looked.troubles[-1], now) if marked and looked.troubles else None
+        marked = choice.look[scope] not in {Why.EVERY, Why.NEW_ACCOUNT, Why.SWEEP} or scope in choice.known_active
+        return _failed_note(scope, looked.troubles[-1], now) if marked and looked.troubles else None
     if look.seen.listed_completely:
-        return Note(place.account_id, RegionStatus.ACTIVE, look.started_at, look.seen.servers)
+        return Note(scope.account_id, RegionStatus.ACTIVE, look.started_at, look.seen.servers)
     if look.seen.uninitialized:
-        return Note(place.account_id, RegionStatus.NOT_INITIALIZED, look.started_at, 0)
-    return _failed_note(place, (*looked.warnings, *looked.troubles)[-1], look.started_at)
+        return Note(scope.account_id, RegionStatus.NOT_INITIALIZED, look.started_at, 0)
+    return _failed_note(scope, (*looked.warnings, *looked.troubles)[-1], look.started_at)
 
 
-def _failed_note(place: Place, trouble: Trouble, looked_at: datetime) -> Note:
+def _failed_note(scope: Scope, trouble: Trouble, looked_at: datetime) -> Note:
     # Readers of the table turn some words into refusals of their own, so they tell of DRS and roles, not of our tables.
     tells = trouble.service in {"drs", "sts"} and not trouble.status.settles_count
     status = trouble.status if tells else RegionStatus.ERROR
-    return Note(place.account_id, status, looked_at, None, f"{trouble.code}: {trouble.message}")
+    return Note(scope.account_id, status, looked_at, None, f"{trouble.code}: {trouble.message}")
 
 
-def place_trouble(error: AwsError, place: Place) -> Trouble:
+def scope_trouble(error: AwsError, scope: Scope) -> Trouble:
     """Say which scope suffered from an error, be it our own table's."""
-    return replace(error.trouble, account_id=place.account_id, region=place.region)
+    return replace(error.trouble, account_id=scope.account_id, region=scope.region)
 
 
 def account_trouble(error: AwsError) -> Trouble:
@@ -162,6 +162,6 @@ def account_trouble(error: AwsError) -> Trouble:
     )
 
 
-def trouble_at(place: Place, code: str, message: str) -> Trouble:
+def trouble_at(scope: Scope, code: str, message: str) -> Trouble:
     """Make a trouble of our own about a scope."""
-    return Trouble(code, message, RegionStatus.ERROR, "", "", place.account_id, place.region)
+    return Trouble(code, message, RegionStatus.ERROR, "", "", scope.account_id, scope.region)

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from service.aws.meter import Meter
-from service.models import Coverage, Place, Trouble, iso
+from service.models import Coverage, Scope, Trouble, iso
 from service.regions.choose import Choice, Why
 
 __all__ = ["Looked", "Progress", "RunFacts", "RunReport", "exit_code", "run_facts", "status_of"]
@@ -19,7 +19,7 @@ __all__ = ["Looked", "Progress", "RunFacts", "RunReport", "exit_code", "run_fact
 class Looked:
     """What became of one scope. `servers` were seen; `counts` says what came of it, by member of the report."""
 
-    place: Place
+    scope: Scope
     coverage: Coverage
     servers: int = 0
     counts: Mapping[str, int] = field(default_factory=dict)
@@ -61,13 +61,13 @@ def run_facts(
     operation: str, choice: Choice, meter: Meter, *, started_at: datetime, duration_s: float, scopes_at_once: int
 ) -> RunFacts:
     """Gather what the report of a run says beside its looks."""
-    places = [*choice.look, *choice.skip]
+    scopes = [*choice.look, *choice.skip]
     return RunFacts(
         operation=operation,
-        accounts=len({place.account_id for place in places}),
+        accounts=len({scope.account_id for scope in scopes}),
         region_source=str(choice.source),
         region_reason=choice.reason,
-        regions=tuple(sorted({place.region for place in places})),
+        regions=tuple(sorted({scope.region for scope in scopes})),
         discovered=choice.count(Why.DISCOVERY),
         started_at=iso(started_at),
         duration_s=duration_s,
@@ -100,7 +100,7 @@ class RunReport:
 
     def add(self, looked: Looked) -> None:
         """Count one look."""
-        region = looked.place.region
+        region = looked.scope.region
         self.coverage[looked.coverage] += 1
         if looked.coverage is not Coverage.SKIPPED:
             self.scanned[region] += 1
@@ -128,9 +128,9 @@ class RunReport:
         """How many different troubles there were."""
         return len(self._troubles)
 
-    def skip(self, places: Iterable[Place]) -> None:
+    def skip(self, scopes: Iterable[Scope]) -> None:
         """Count scopes that the filter left out."""
-        for _ in places:
+        for _ in scopes:
             self.coverage[Coverage.SKIPPED] += 1
             self.left_out += 1
 

@@ -10,7 +10,7 @@ from typing import Any
 from service.aws.ec2 import Ec2Reads
 from service.inventory.servers import InstanceFacts, SourceServer
 from service.inventory.table import Held, InventoryTable, ItemKey
-from service.models import Now, Place, RegionStatus, Trouble
+from service.models import Now, RegionStatus, Scope, Trouble
 from service.settings import Settings
 from service.sync.templates import Templates
 
@@ -27,9 +27,9 @@ class LookTools:
     now: Now
     partition: str
     run_started_at: datetime
-    announce: Callable[[set[Place]], Awaitable[None]]
+    announce: Callable[[set[Scope]], Awaitable[None]]
     templates: Templates
-    source_templates: Callable[[Place], Awaitable[Sequence[Mapping[str, Any]]]]
+    source_templates: Callable[[Scope], Awaitable[Sequence[Mapping[str, Any]]]]
 
 
 @dataclass(slots=True)
@@ -65,11 +65,11 @@ class Row:
     digest: str = ""
     lineage: str = ""  # empty: not known
 
-    def key(self, place: Place) -> ItemKey:
+    def key(self, scope: Scope) -> ItemKey:
         """Give the key of its item in the inventory table."""
-        return ItemKey(self.server.arn, self.server.staging_account or place.account_id)
+        return ItemKey(self.server.arn, self.server.staging_account or scope.account_id)
 
 
-def unsettled(place: Place, code: str, message: str, status: RegionStatus) -> Trouble:
+def unsettled(scope: Scope, code: str, message: str, status: RegionStatus) -> Trouble:
     """Say what is wrong without naming a server: the same trouble of many servers is then one entry."""
-    return Trouble(code, message, status, account_id=place.account_id, region=place.region)
+    return Trouble(code, message, status, account_id=scope.account_id, region=scope.region)

@@ -19,14 +19,14 @@ from service.aws.meter import metering
 from service.ending import Limit, Stop
 from service.errors import AwsError
 from service.inventory.table import InventoryTable
-from service.models import Now, Place, Trouble
+from service.models import Now, Scope, Trouble
 from service.regions.census import Census
 from service.regions.choose import Unreadable
 from service.regions.rows import Note, Sweep
 from service.regions.status_write import RegionStatusTable
 from service.settings import Settings
 from service.survey import Request, Survey, Surveyor
-from service.sync.judge import COUNTS, Visit, account_trouble, judge, note_of, place_trouble
+from service.sync.judge import COUNTS, Visit, account_trouble, judge, note_of, scope_trouble
 from service.sync.look import Look
 from service.sync.report import Progress, RunReport, run_facts
 from service.sync.rows import LookTools
@@ -51,7 +51,7 @@ class _Run:
     report: RunReport = field(default_factory=lambda: RunReport(COUNTS))
     open_looks: Counter[str] = field(default_factory=Counter)
     notes: dict[str, list[Note]] = field(default_factory=dict)
-    announced: set[Place] = field(default_factory=set)
+    announced: set[Scope] = field(default_factory=set)
     swept: set[str] = field(default_factory=set)
     unnoted: Sweep | None = None
 
@@ -90,7 +90,7 @@ class InventorySync:
             try:
                 run = await visiting.limit.whole(lambda: self._plan(request, started_at, visiting))
                 if progress is not None:
-                    progress.planned(run.survey.choice, len({place.account_id for place in run.survey.choice.look}))
+                    progress.planned(run.survey.choice, len({scope.account_id for scope in run.survey.choice.look}))
                 await self._begin_sweep(run)
                 await self._look_everywhere(run, progress)
                 await self._tidy(run)
@@ -115,14 +115,14 @@ class InventorySync:
         async def ec2_of(account_id: str) -> Ec2Reader:
             return Ec2Reader(await survey.access.caller(account_id))
 
-        async def announce(places: set[Place]) -> None:
-            await self._announce(run, places)
+        async def announce(scopes: set[Scope]) -> None:
+            await self._announce(run, scopes)
 
-        async def source_templates(place: Place) -> Sequence[Mapping[str, Any]]:
-            if place.account_id not in survey.accounts or not self._may_look(request, place.region):
+        async def source_templates(scope: Scope) -> Sequence[Mapping[str, Any]]:
+            if scope.account_id not in survey.accounts or not self._may_look(request, scope.region):
                 return ()  # not ours to ask, or not in this run
-            caller = await survey.access.caller(place.account_id)
-            return await self._templates.of(place, DrsReader(caller, page_size=self._settings.drs_page_size))
+            caller = await survey.access.caller(scope.account_id)
+            return await self._templates.of(scope, DrsReader(caller, page_size=self._settings.drs_page_size))
 
         run = _Run(
             request=request,
@@ -142,46 +142,46 @@ class InventorySync:
         )
         run.report.trouble(*survey.troubles)
         run.report.skip(survey.choice.skip)
-        run.open_looks.update(place.region for place in survey.choice.look)
+        run.open_looks.update(scope.region for scope in survey.choice.look)
         return run
 
     def _may_look(self, request: Request, region: str) -> bool:
         """Whether a run may ask something of a region that was not chosen for its own sake."""
-        if request.places or region in {*request.excluded_regions, *self._settings.drs_excluded_regions}:
+        if request.scopes or region in {*request.excluded_regions, *self._settings.drs_excluded_regions}:
             return False
         return region in (request.regions or self._settings.drs_regions)
 
     async def _look_everywhere(self, run: _Run, progress: Progress | None) -> None:
-        async def visit(place: Place) -> Visit:
-            return await self._visit(run, place)
+        async def visit(scope: Scope) -> Visit:
+            return await self._visit(run, scope)
 
         async with run.visiting.visits(run.survey.choice.look, visit, progress) as visits:
             async for settled in visits:
                 await self._book(run, settled)
 
-    async def _visit(self, run: _Run, place: Place) -> Visit:
+    async def _visit(self, run: _Run, scope: Scope) -> Visit:
         """Look at one place under its deadline; whatever goes wrong there stays there."""
         began, look = anyio.current_time(), None
-        known = place in run.survey.choice.known_active
+        known = scope in run.survey.choice.known_active
 
         async def work() -> Trouble | None:
             nonlocal look
             try:
-                caller = await run.survey.access.caller(place.account_id)
-                look = Look(place, DrsReader(caller, page_size=self._settings.drs_page_size), run.tools)
+                caller = await run.survey.access.caller(scope.account_id)
+                look = Look(scope, DrsReader(caller, page_size=self._settings.drs_page_size), run.tools)
                 await look.run(had_servers=known)
                 await self._probe_staging(run, look, caller)
             except AwsError as error:
-                return place_trouble(error, place) if look is not None else account_trouble(error)
+                return scope_trouble(error, scope) if look is not None else account_trouble(error)
             return None
 
-        failure = await run.visiting.in_time(place, work)
-        return judge(place, look, failure, known=known, seconds=anyio.current_time() - began)
+        failure = await run.visiting.in_time(scope, work)
+        return judge(scope, look, failure, known=known, seconds=anyio.current_time() - began)
 
     async def _probe_staging(self, run: _Run, look: Look, caller: Caller) -> None:
         """Where a target has nothing, have the staging sync look when one of its staging accounts has something."""
-        place = look.place
-        target = run.survey.directory.targets[place.account_id]
+        scope = look.scope
+        target = run.survey.directory.targets[scope.account_id]
         if look.seen.servers or not look.seen.listed_completely or target.is_hub or not target.staging:
             return
 
@@ -189,23 +189,23 @@ class InventorySync:
             return DrsReader(await run.survey.access.caller(account_id), page_size=self._settings.drs_page_size)
 
         drs = DrsReader(caller, page_size=self._settings.drs_page_size)
-        waiting = await find_waiting(target, place.region, drs, drs_of)
+        waiting = await find_waiting(target, scope.region, drs, drs_of)
         look.seen.warnings += waiting.warnings
         if waiting.found:
             # Dated after the look, so that the look's own note, "nothing there", does not settle it.
-            await self._status.record(place.region, (), requests={place.account_id: self._now()})
+            await self._status.record(scope.region, (), requests={scope.account_id: self._now()})
 
     async def _book(self, run: _Run, visit: Visit) -> None:
         """Count a look, note it for the region's row, and write the row once the region's last look is in."""
-        place = visit.looked.place
+        scope = visit.looked.scope
         run.report.add(visit.looked)
         if note := note_of(visit, run.survey.choice, self._now()):
-            run.notes.setdefault(place.region, []).append(note)
-            if note.server_count and place.region not in {known.region for known in run.survey.choice.known_active}:
-                run.report.newly_active.add(place.region)
-        run.open_looks[place.region] -= 1
-        if run.open_looks[place.region] == 0:
-            await self._record(run, place.region, run.notes.pop(place.region, []))
+            run.notes.setdefault(scope.region, []).append(note)
+            if note.server_count and scope.region not in {known.region for known in run.survey.choice.known_active}:
+                run.report.newly_active.add(scope.region)
+        run.open_looks[scope.region] -= 1
+        if run.open_looks[scope.region] == 0:
+            await self._record(run, scope.region, run.notes.pop(scope.region, []))
 
     async def _record(self, run: _Run, region: str, notes: Sequence[Note]) -> None:
         if not notes and run.survey.census is None:
@@ -239,16 +239,16 @@ class InventorySync:
             run.report.trouble(trouble)
         return trouble is None
 
-    async def _announce(self, run: _Run, places: set[Place]) -> None:
+    async def _announce(self, run: _Run, scopes: set[Scope]) -> None:
         """Mark places that a server elsewhere points at, so that the next run looks there.
 
         Raises:
             AwsError: the mark could not be written.
         """
-        for place in sorted(places - run.announced):
-            run.announced.add(place)
-            if place.account_id in run.survey.directory.targets and place not in run.survey.choice.look:
-                await self._status.record(place.region, (), requests={place.account_id: self._now()})
+        for scope in sorted(scopes - run.announced):
+            run.announced.add(scope)
+            if scope.account_id in run.survey.directory.targets and scope not in run.survey.choice.look:
+                await self._status.record(scope.region, (), requests={scope.account_id: self._now()})
 
     async def _begin_sweep(self, run: _Run) -> None:
         """Note that a run over every region begins, so that the next run goes on with it should this one be killed.
@@ -257,7 +257,7 @@ class InventorySync:
         """
         run.swept.update(run.survey.choice.open_sweeps)
         if run.survey.choice.source.is_fallback and run.survey.choice.look:
-            first, sweep = min(place.region for place in run.survey.choice.look), Sweep(run.tools.run_started_at)
+            first, sweep = min(scope.region for scope in run.survey.choice.look), Sweep(run.tools.run_started_at)
             run.swept.add(first)  # whatever is answered: the note may be there
             if not await self._write_row(run, first, (), sweep=sweep):
                 run.unnoted = sweep

@@ -21,13 +21,13 @@ from service.aws.meter import metering
 from service.ending import Limit, Stop
 from service.errors import AwsError, RefusalError
 from service.fanout import fan_out
-from service.models import Now, Place, RegionStatus, Trouble
+from service.models import Now, RegionStatus, Scope, Trouble
 from service.regions.choose import Choice, Unreadable, Why
 from service.regions.status_write import RegionStatusTable
 from service.settings import Settings
 from service.survey import Request, Survey, Surveyor
 from service.sync.extend import Extension, apply_plan, read_pair
-from service.sync.judge import Visit, account_trouble, is_switched_off, place_trouble
+from service.sync.judge import Visit, account_trouble, is_switched_off, scope_trouble
 from service.sync.report import Progress, RunReport, run_facts
 from service.sync.staging_plan import Pair, Plan, within_quota
 from service.sync.staging_scope import StagingScan
@@ -99,7 +99,7 @@ class StagingSync:
         with metering() as meter:
             run = await visiting.limit.whole(lambda: self._plan(request, visiting))
             if progress is not None:
-                progress.planned(run.choice, len({place.account_id for place in run.choice.look}))
+                progress.planned(run.choice, len({scope.account_id for scope in run.choice.look}))
             await self._visit_all(run, progress)
             for target, reported in sorted(run.reported.items()):
                 await self._take_in(run, target, sorted(reported), started_at)
@@ -115,17 +115,17 @@ class StagingSync:
 
     async def _plan(self, request: Request, visiting: Visiting) -> _Run:
         survey = await self._surveyor.survey(request, operation=OPERATION, discover=False, shared=True)
-        look, left_out = dict[Place, Why](), list(survey.choice.skip)
-        for place, why in survey.choice.look.items():
-            account = survey.directory.targets[place.account_id]
-            is_known = place in survey.choice.known_active
+        look, left_out = dict[Scope, Why](), list(survey.choice.skip)
+        for scope, why in survey.choice.look.items():
+            account = survey.directory.targets[scope.account_id]
+            is_known = scope in survey.choice.known_active
             # Without staging accounts there is nothing to extend; DRS may name some where servers are.
             if _is_hub(survey, account):
                 continue
             if account.staging or is_known:
-                look[place] = why
+                look[scope] = why
             else:
-                left_out.append(place)
+                left_out.append(scope)
         choice = replace(survey.choice, look=look, skip=tuple(sorted(left_out)))
         run = _Run(request, survey, choice, visiting)
         run.report.trouble(*survey.troubles)
@@ -143,50 +143,50 @@ class StagingSync:
                 run.errors.setdefault(account_id, f"{refusal.code}: {problem}")
 
     async def _visit_all(self, run: _Run, progress: Progress | None) -> None:
-        async def visit(place: Place) -> Visit:
-            return await self._visit(run, place)
+        async def visit(scope: Scope) -> Visit:
+            return await self._visit(run, scope)
 
         async with run.visiting.visits(run.choice.look, visit, progress) as visits:
             async for settled in visits:
                 run.report.add(settled.looked)
 
-    async def _visit(self, run: _Run, place: Place) -> Visit:
+    async def _visit(self, run: _Run, scope: Scope) -> Visit:
         """Bring one target and region up to date under its deadline; whatever goes wrong there stays there."""
-        began, scan = anyio.current_time(), StagingScan(place)
+        began, scan = anyio.current_time(), StagingScan(scope)
 
         async def work() -> Trouble | None:
             try:
                 await self._work(run, scan)
             except AwsError as error:
-                return place_trouble(error, place) if scan.entered else account_trouble(error)
+                return scope_trouble(error, scope) if scan.entered else account_trouble(error)
             return None
 
-        failure = await run.visiting.in_time(place, work)
-        if scan.extended and place not in run.choice.known_active:
+        failure = await run.visiting.in_time(scope, work)
+        if scan.extended and scope not in run.choice.known_active:
             # The inventory sync would otherwise not look here before discovery has its turn.
-            requests = {place.account_id: self._now()}
+            requests = {scope.account_id: self._now()}
             unwritten = await run.visiting.write_down(
-                f"the row of {place.region}", lambda: self._status.record(place.region, (), requests=requests)
+                f"the row of {scope.region}", lambda: self._status.record(scope.region, (), requests=requests)
             )
             scan.warnings += [unwritten] if unwritten else []
         counts = scan.counts(dry_run=run.request.dry_run)
         self._tally(run, scan, counts, failure)
-        known = place in run.choice.known_active
+        known = scope in run.choice.known_active
         return scan.judged(counts, failure, known=known, seconds=anyio.current_time() - began)
 
     async def _work(self, run: _Run, scan: StagingScan) -> None:
-        place = scan.place
-        caller = await run.survey.access.caller(place.account_id)
+        scope = scan.scope
+        caller = await run.survey.access.caller(scope.account_id)
         scan.entered = True
-        run.entered.add(place.account_id)
+        run.entered.add(scope.account_id)
         drs = DrsReader(caller, page_size=self._settings.drs_page_size)
-        account = run.survey.directory.targets[place.account_id]
+        account = run.survey.directory.targets[scope.account_id]
         staging = await self._staging_of(run, scan, account, drs)
         if staging is None:
             return
 
         async def read(staging_id: str) -> Plan:
-            return await self._read(run, Pair(place.account_id, staging_id, place.region), drs)
+            return await self._read(run, Pair(scope.account_id, staging_id, scope.region), drs)
 
         async with fan_out(sorted(staging), read, at_once=_PAIRS_AT_ONCE) as read_plans:
             plans = [plan async for plan in read_plans]
@@ -200,7 +200,7 @@ class StagingSync:
         """
         known = set(account.staging)
         try:
-            reported = set(await drs.staging_accounts(scan.place.region))
+            reported = set(await drs.staging_accounts(scan.scope.region))
         except AwsError as error:
             status = error.verdict.status
             if status is RegionStatus.NOT_INITIALIZED:
@@ -208,7 +208,7 @@ class StagingSync:
                 return None
             if status is not RegionStatus.IAM_PERMISSION_DENIED or not known:
                 raise
-            scan.warnings.append(place_trouble(error, scan.place))
+            scan.warnings.append(scope_trouble(error, scan.scope))
             return known
         fresh = reported - known - account.removed_staging - {account.account_id}
         if fresh:
@@ -224,7 +224,7 @@ class StagingSync:
         return await read_pair(pair, drs, staging_drs)
 
     async def _apply(self, run: _Run, scan: StagingScan, plans: list[Plan], drs: DrsReader, caller: Caller) -> None:
-        place = scan.place
+        scope = scan.scope
         for plan in plans:
             scan.planned += len(plan.extend)
             scan.readable += plan.held_back is None
@@ -235,11 +235,11 @@ class StagingSync:
             _note_planned(run, plans)
             return
         plans, left_over = within_quota(
-            plans, held=_known_servers(run.survey, place), most=self._settings.servers_per_region
+            plans, held=_known_servers(run.survey, scope), most=self._settings.servers_per_region
         )
         full = left_over > 0
         if left_over:
-            scan.troubles.append(_full(place, left_over, self._settings.servers_per_region))
+            scan.troubles.append(_full(scope, left_over, self._settings.servers_per_region))
         writer = DrsWriter(caller)
         for plan in plans:
             if not plan.extend or (full and not left_over):
@@ -250,7 +250,7 @@ class StagingSync:
             full = full or done.full
 
     def _tally(self, run: _Run, scan: StagingScan, counts: Mapping[str, int], failure: Trouble | None) -> None:
-        target = scan.place.account_id
+        target = scan.scope.account_id
         run.extended[target] += counts["serversExtended"]
         run.failed[target] += counts["serversFailed"] + counts["serversHeldBack"]
         trouble = failure or next(iter(scan.all_troubles()), None)
@@ -285,19 +285,19 @@ def _is_hub(survey: Survey, account: Account) -> bool:
 def _tell_hub(run: _Run) -> None:
     """Say of a hub that was asked for by name why nothing of it was looked at."""
     request = run.request
-    for account_id in sorted({*request.accounts, *(place.account_id for place in request.places)}):
+    for account_id in sorted({*request.accounts, *(scope.account_id for scope in request.scopes)}):
         if _is_hub(run.survey, run.survey.directory.targets[account_id]):
             why = f"{account_id} is the hub: nothing is extended into it, so none of its regions was looked at"
             advice = "ask for another target account"
             run.report.warn(Trouble("HubNotSynced", why, RegionStatus.ACTIVE, account_id=account_id, advice=advice))
 
 
-def _known_servers(survey: Survey, place: Place) -> int | None:
+def _known_servers(survey: Survey, scope: Scope) -> int | None:
     if isinstance(survey.rows, Unreadable):
         return None
     for row in survey.rows:
-        if row.region == place.region and place.account_id in row.accounts:
-            return row.accounts[place.account_id].server_count
+        if row.region == scope.region and scope.account_id in row.accounts:
+            return row.accounts[scope.account_id].server_count
     return None
 
 
@@ -315,15 +315,15 @@ def _note_planned(run: _Run, plans: list[Plan]) -> None:
         )
 
 
-def _full(place: Place, left_over: int, most: int) -> Trouble:
+def _full(scope: Scope, left_over: int, most: int) -> Trouble:
     return Trouble(
         "ServiceQuotaExceeded",
         f"{left_over} servers do not fit: an account holds {most} source servers per region",
         RegionStatus.ERROR,
         "drs",
         "CreateExtendedSourceServer",
-        place.account_id,
-        place.region,
+        scope.account_id,
+        scope.region,
         "raise the quota L-E28BE5E0 and SERVERS_PER_REGION with it, or extend into another target account",
     )
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from service.models import Coverage, Place, Trouble
+from service.models import Coverage, Scope, Trouble
 from service.sync.extend import Extension
 from service.sync.judge import Visit, is_switched_off
 from service.sync.report import Looked
@@ -18,7 +18,7 @@ __all__ = ["StagingScope"]
 class StagingScan:
     """One target and region under way; stays true when it breaks off."""
 
-    place: Place
+    scope: Scope
     entered: bool = False
     readable: int = 0
     unreadable: int = 0
@@ -56,14 +56,14 @@ class StagingScan:
             seconds: how long it took.
         """
         if failure is not None and is_switched_off(failure) and not known:
-            return Visit(Looked(self.place, Coverage.SKIPPED, seconds=seconds, warnings=(failure,)), switched_off=True)
+            return Visit(Looked(self.scope, Coverage.SKIPPED, seconds=seconds, warnings=(failure,)), switched_off=True)
         troubles = [*self.all_troubles(), *([failure] if failure is not None else ())]
         if not troubles:
             coverage = Coverage.COMPLETE
         else:
             coverage = Coverage.PARTIAL if self.readable or self.extended else Coverage.FAILED
         looked = Looked(
-            self.place,
+            self.scope,
             coverage,
             servers=self.planned,
             counts=dict(counts),

@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from service.models import Place, Trouble
+from service.models import Scope, Trouble
 from service.sync.judge import trouble_at
 
 __all__ = ["Outcome", "Tally"]
@@ -59,7 +59,7 @@ class Tally:
 class Outcome:
     """What a scope has brought so far. It stays true when the work breaks off."""
 
-    place: Place
+    scope: Scope
     tally: Tally = field(default_factory=Tally)
     troubles: list[Trouble] = field(default_factory=list)
     warnings: list[Trouble] = field(default_factory=list)
@@ -70,7 +70,7 @@ class Outcome:
         """Tell why one server failed; beyond the tenth only the log does."""
         _log.warning(
             "server not synced",
-            extra={"server": server_id, "place": self.place, "code": trouble.code, "why": trouble.message},
+            extra={"server": server_id, "place": self.scope, "code": trouble.code, "why": trouble.message},
         )
         self._told += 1
         if self._told <= _MOST_TROUBLES:
@@ -80,4 +80,4 @@ class Outcome:
         """Tell how many explanations were left to the log."""
         if self._told > _MOST_TROUBLES:
             message = f"{self._told - _MOST_TROUBLES} more servers failed; the log names them"
-            self.troubles.append(trouble_at(self.place, "MoreServersFailed", message))
+            self.troubles.append(trouble_at(self.scope, "MoreServersFailed", message))

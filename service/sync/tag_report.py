@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from service.models import Coverage, Place, RegionStatus, Trouble
+from service.models import Coverage, RegionStatus, Scope, Trouble
 from service.regions.rows import Note
 from service.sync.judge import Visit, judge, trouble_at
 from service.sync.report import Looked
@@ -18,7 +18,7 @@ __all__ = ["AccountResult", "is_unanswered", "judge_scope", "notes_of", "planned
 _MOST_PLANNED: Final = 1000
 
 
-def judge_scope(place: Place, scan: TagScan | None, failure: Trouble | None, *, known: bool, seconds: float) -> Visit:
+def judge_scope(scope: Scope, scan: TagScan | None, failure: Trouble | None, *, known: bool, seconds: float) -> Visit:
     """Say what became of a place.
 
     Args:
@@ -30,13 +30,13 @@ def judge_scope(place: Place, scan: TagScan | None, failure: Trouble | None, *, 
     """
     failure = failure or (scan.failure if scan else None)
     if scan is None or not (scan.read or scan.outcome.tally.servers):
-        reason = failure or trouble_at(place, "DeadlineExceeded", "the place was not looked at")
-        return judge(place, None, reason, known=known, seconds=seconds)
+        reason = failure or trouble_at(scope, "DeadlineExceeded", "the place was not looked at")
+        return judge(scope, None, reason, known=known, seconds=seconds)
     outcome = scan.outcome
     troubles = (*outcome.troubles, *([failure] if failure else ()))
     return Visit(
         Looked(
-            place,
+            scope,
             Coverage.PARTIAL if troubles else Coverage.COMPLETE,
             servers=outcome.tally.servers,
             counts=outcome.tally.counts,
@@ -58,8 +58,8 @@ def notes_of(scans: Iterable[TagScan]) -> dict[str, list[Note]]:
     for scan in scans:
         if scan.read:
             status = RegionStatus.NOT_INITIALIZED if scan.uninitialized else RegionStatus.ACTIVE
-            note = Note(scan.place.account_id, status, scan.started_at, scan.outcome.tally.servers)
-            notes.setdefault(scan.place.region, []).append(note)
+            note = Note(scan.scope.account_id, status, scan.started_at, scan.outcome.tally.servers)
+            notes.setdefault(scan.scope.region, []).append(note)
     return notes
 
 
@@ -77,7 +77,7 @@ class AccountResult:
 
     def book(self, looked: Looked, scan: TagScan | None) -> None:
         """Count one place."""
-        region = looked.place.region
+        region = looked.scope.region
         if looked.coverage in {Coverage.PARTIAL, Coverage.FAILED}:
             self.failed.add(region)
         if scan is not None and looked.coverage is not Coverage.SKIPPED:

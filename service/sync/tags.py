@@ -17,7 +17,7 @@ from service.aws.meter import metering
 from service.ending import Limit, Stop
 from service.errors import AwsError
 from service.fanout import fan_out
-from service.models import Now, Place, Trouble
+from service.models import Now, Scope, Trouble
 from service.regions.choose import RegionSource
 from service.regions.rows import Sweep
 from service.regions.status_write import RegionStatusTable
@@ -52,15 +52,15 @@ class _Run:
     started_at: datetime
     visiting: Visiting
     report: RunReport = field(default_factory=lambda: RunReport(COUNTS))
-    scans: dict[Place, TagScan] = field(default_factory=dict)
+    scans: dict[Scope, TagScan] = field(default_factory=dict)
     accounts: dict[str, AccountResult] = field(default_factory=dict)
     unanswered: int = 0
 
     def book(self, visit: Visit) -> None:
         """Count one place."""
-        looked, scan = visit.looked, self.scans.get(visit.looked.place)
+        looked, scan = visit.looked, self.scans.get(visit.looked.scope)
         self.report.add(looked)
-        self.accounts[looked.place.account_id].book(looked, scan)
+        self.accounts[looked.scope.account_id].book(looked, scan)
         self.unanswered += is_unanswered(looked, scan)
 
     def total(self) -> Tally:
@@ -118,7 +118,7 @@ class TagSync:
             run = await visiting.limit.whole(lambda: self._plan(request, started_at, visiting, state))
             choice = run.survey.choice
             if progress is not None:
-                progress.planned(choice, len({place.account_id for place in choice.look}))
+                progress.planned(choice, len({scope.account_id for scope in choice.look}))
             await self._look_everywhere(run, progress)
             if not request.dry_run:
                 await self._write_down(run, "what was learned of regions", lambda: self._teach_status_table(run))
@@ -161,34 +161,34 @@ class TagSync:
         return run
 
     async def _look_everywhere(self, run: _Run, progress: Progress | None) -> None:
-        async def visit(place: Place) -> Visit:
-            return await self._visit(run, place)
+        async def visit(scope: Scope) -> Visit:
+            return await self._visit(run, scope)
 
         async with run.visiting.visits(run.survey.choice.look, visit, progress) as visits:
             async for settled in visits:
                 run.book(settled)
 
-    async def _visit(self, run: _Run, place: Place) -> Visit:
+    async def _visit(self, run: _Run, scope: Scope) -> Visit:
         """Sync one place under its deadline; whatever goes wrong there stays there."""
         began, scan = anyio.current_time(), None
 
         async def work() -> Trouble | None:
             nonlocal scan
             try:
-                caller = await run.survey.access.caller(place.account_id)
+                caller = await run.survey.access.caller(scope.account_id)
             except AwsError as error:
-                run.accounts[place.account_id].refused = account_trouble(error)
-                return run.accounts[place.account_id].refused
+                run.accounts[scope.account_id].refused = account_trouble(error)
+                return run.accounts[scope.account_id].refused
             drs = DrsReader(caller, page_size=self._settings.drs_page_size)
-            scan = run.scans[place] = TagScan(place, drs, DrsWriter(caller), run.tools)
+            scan = run.scans[scope] = TagScan(scope, drs, DrsWriter(caller), run.tools)
             await scan.run()
             return None
 
-        failure = await run.visiting.in_time(place, work)
+        failure = await run.visiting.in_time(scope, work)
         if scan is not None:
             await scan.close()
-        known = place in run.survey.choice.known_active
-        return judge_scope(place, scan, failure, known=known, seconds=anyio.current_time() - began)
+        known = scope in run.survey.choice.known_active
+        return judge_scope(scope, scan, failure, known=known, seconds=anyio.current_time() - began)
 
     async def _teach_status_table(self, run: _Run) -> None:
         """Note how many servers there are, where the run looked everywhere: the next one can then choose.

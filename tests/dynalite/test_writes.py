@@ -13,12 +13,12 @@ from service.aws.door import AwsDoor
 from service.aws.dynamodb_write import Table
 from service.inventory.lineage import bookkeeping
 from service.inventory.table import InventoryTable, ItemKey
-from service.models import Place, iso
+from service.models import Scope, iso
 from service.settings import load_settings
 from tests.support.estate import Estate
 
 NOW = datetime(2026, 11, 23, 5, 0, tzinfo=UTC)
-PLACE = Place("111122223333", "us-west-2")
+PLACE = Scope("111122223333", "us-west-2")
 ARN = f"arn:aws:drs:{PLACE.region}:{PLACE.account_id}:source-server/s-"
 TOPOLOGY = {"sourceServerArn": f"{ARN}0", "stagingAccountId": "TOPOLOGY", "originalInstanceId": "i-1"}
 

@@ -12,7 +12,7 @@ import pytest
 
 from service.handlers import query, query_app
 from service.handlers.query_app import QueryApp
-from service.models import Place
+from service.models import Scope
 from service.queries.answer import Answer
 from service.settings import Settings
 from tests.support.estate import Estate
@@ -67,12 +67,12 @@ class Refresher:
 
     def __init__(self, *, hangs: bool = False) -> None:
         self.hangs = hangs
-        self.asked: list[tuple[Place, ...]] = []
+        self.asked: list[tuple[Scope, ...]] = []
 
-    async def refresh(self, places: Any) -> None:
+    async def refresh(self, scopes: Any) -> None:
         if self.hangs:
             await anyio.sleep_forever()
-        self.asked.append(tuple(places))
+        self.asked.append(tuple(scopes))
 
 
 def app_with(refresher: Refresher) -> QueryApp:
@@ -80,7 +80,7 @@ def app_with(refresher: Refresher) -> QueryApp:
     return QueryApp(Settings(), *(nothing,) * 7, refresher)
 
 
-PLACES: Final = tuple(Place(f"{number:012d}", "us-west-2") for number in range(3000))
+PLACES: Final = tuple(Scope(f"{number:012d}", "us-west-2") for number in range(3000))
 
 
 async def test_a_refresh_that_hangs_does_not_keep_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:

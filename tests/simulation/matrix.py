@@ -11,7 +11,7 @@ import orjson
 
 from service.aws.dynamodb import TableReader
 from service.errors import DrsSyncError
-from service.models import Call, Place
+from service.models import Call, Scope
 from service.queries.asked import InventoryAsked
 from service.queries.failback.query import FailbackQuery
 from service.queries.inventory import InventoryQuery
@@ -27,8 +27,8 @@ __all__ = ["JOBS", "KINDS_OF_TROUBLE", "SYNCS", "Cell", "Kind"]
 
 SYNCS: Final = ("inventory", "staging", "tags")
 JOBS: Final = (*SYNCS, "inventory query", "failback query")
-_A1, _A2 = Place(TARGETS[0], REGIONS[0]), Place(TARGETS[0], REGIONS[1])
-_B1 = Place(TARGETS[1], REGIONS[0])
+_A1, _A2 = Scope(TARGETS[0], REGIONS[0]), Scope(TARGETS[0], REGIONS[1])
+_B1 = Scope(TARGETS[1], REGIONS[0])
 _FREEZE_S: Final = 1200.0
 
 
@@ -156,17 +156,17 @@ class Cell(History):
 
     async def prepare(self) -> None:
         """Bring everything up to date, then let there be something new of every kind."""
-        for place in (_A1, _A1, _A1, _A2, _B1, _B1, Place(STAGING, REGIONS[0])):
-            self.estate.drs[Place(TARGETS[0], place.region)].initialized = True
-            self.estate.protect(place, tags={"Name": "old"})
+        for scope in (_A1, _A1, _A1, _A2, _B1, _B1, Scope(STAGING, REGIONS[0])):
+            self.estate.drs[Scope(TARGETS[0], scope.region)].initialized = True
+            self.estate.protect(scope, tags={"Name": "old"})
         before = Host("before", self.estate, Weather(self.dice, latency_s=0.01), self.promises)
         await self._calm_runs(before)
         await self._calm_runs(before)
         self.estate.delete(_A1, min(self.estate.drs[_A1].servers))
-        for place in (_A1, _A1, _B1, *3 * [Place(STAGING, REGIONS[0])]):
-            self.estate.protect(place, tags={"Name": "new"})
-        for place, held in self.estate.instances.items():
-            self.estate.tag_instance(place, min(held), "Name", "other")
+        for scope in (_A1, _A1, _B1, *3 * [Scope(STAGING, REGIONS[0])]):
+            self.estate.protect(scope, tags={"Name": "new"})
+        for scope, held in self.estate.instances.items():
+            self.estate.tag_instance(scope, min(held), "Name", "other")
         # Somebody takes the staging account out of the record: DRS still names it.
         self.estate.dynamodb.tables["target_accounts_table"].items[TARGETS[0],].pop("stagingAccounts")
         await self._next_interval()
@@ -209,9 +209,9 @@ class Cell(History):
         known = {key[0] for key in items if key[1].isdigit()}
         # Where DRS says that it is not in use, it is not to be known better.
         unused = {
-            each.place for each in self.promises.listings if each.host is host and each.complete and not each.arns
+            each.scope for each in self.promises.listings if each.host is host and each.complete and not each.arns
         }
-        there = [drs for place, drs in self.estate.drs.items() if place not in unused]
+        there = [drs for scope, drs in self.estate.drs.items() if scope not in unused]
         here = {record["arn"] for drs in there for record in drs.servers.values()}
         if answer.body["complete"] and (known & here) - shown:
             self.promises.breaks("an answer is true", f"complete without {(known & here) - shown}")

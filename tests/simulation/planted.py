@@ -13,7 +13,7 @@ from service.aws.dynamodb import encode
 from service.aws.dynamodb_write import Table
 from service.errors import AwsError
 from service.inventory.table import InventoryTable
-from service.models import Place
+from service.models import Scope
 from service.regions.rows import Note
 from service.regions.status_table import RegionStatusReader
 from service.sync import source_servers
@@ -39,9 +39,9 @@ def _stale_across_accounts() -> AbstractContextManager[Any]:
     """What is stale is looked for in the region, not in the account and region."""
     held = InventoryTable.held
 
-    async def of_region(self: InventoryTable, place: Place, *, partition: str) -> Any:
+    async def of_region(self: InventoryTable, scope: Scope, *, partition: str) -> Any:
         accounts = ("200000000000", "300000000000")
-        found = [await held(self, Place(each, place.region), partition=partition) for each in accounts]
+        found = [await held(self, Scope(each, scope.region), partition=partition) for each in accounts]
         return {key: value for one in found for key, value in one.items()}
 
     return patch.object(InventoryTable, "held", of_region)

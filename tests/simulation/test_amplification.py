@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from service.aws.door import RoleToAssume
-from service.models import Call, Place
+from service.models import Call, Scope
 from service.settings import DEFAULT_REGIONS
 from service.survey import Request
 from tests.simulation.clock import VirtualLoop, run
@@ -54,7 +54,7 @@ def full_scan(
         for account in ACCOUNTS:
             for region in ACTIVE:
                 for _ in range(SERVERS_EACH):
-                    estate.protect(Place(account, region), tags={})
+                    estate.protect(Scope(account, region), tags={})
         promises, calls = Promises(), dict[str, int]()
 
         def strikes(call: Call) -> bool:
@@ -115,7 +115,7 @@ def test_who_waits_in_the_queue_already_is_held_back_by_a_pause_too() -> None:
 
     async def work(loop: VirtualLoop) -> list[float]:
         estate = Estate(loop, random.Random(0), ACCOUNTS[:1], ACTIVE[:1])  # noqa: S311 - not a secret
-        estate.protect(Place(ACCOUNTS[0], ACTIVE[0]), tags={})
+        estate.protect(Scope(ACCOUNTS[0], ACTIVE[0]), tags={})
         sent: list[float] = []
 
         def strikes(_: Call) -> bool:

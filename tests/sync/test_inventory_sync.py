@@ -128,15 +128,15 @@ async def test_the_second_sync_is_filtered_and_writes_no_server(estate: Estate) 
 async def test_a_changed_server_is_written_and_keeps_its_topology(estate: Estate) -> None:
     await estate.sync()
     server = estate.items()[0]
-    place = server["_queryAccount"], server["_queryRegion"]
-    drs_backends[place[0]][place[1]].source_servers[server["sourceServerID"]].record["tags"]["team"] = "payments"
+    scope = server["_queryAccount"], server["_queryRegion"]
+    drs_backends[scope[0]][scope[1]].source_servers[server["sourceServerID"]].record["tags"]["team"] = "payments"
     report = await estate.sync()
     assert (report["serversWritten"], report["serversUnchanged"], report["topologiesCaptured"]) == (1, 10, 0)
     (changed,) = [item for item in estate.items() if item["sourceServerArn"] == server["sourceServerArn"]]
     assert changed["tags"] == {**server["tags"], "team": "payments"}
     originals = {name for name in server if name.startswith("original")} | {"lineageArn", "topologyComplete"}
     assert {name: changed.get(name) for name in originals} == {name: server[name] for name in originals}
-    estate.sandbox.remove(*place, [server["sourceServerID"]])
+    estate.sandbox.remove(*scope, [server["sourceServerID"]])
     await estate.sync()
     assert server["sourceServerArn"] not in {item["sourceServerArn"] for item in estate.items()}
     topology = estate.topologies()[server["sourceServerArn"]]

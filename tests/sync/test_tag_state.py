@@ -14,7 +14,7 @@ import pytest
 from service.aws.door import AwsDoor
 from service.errors import AwsError
 from service.handlers.app import utc_now
-from service.models import Place
+from service.models import Scope
 from service.settings import load_settings
 from service.sync.lease import LeaseLostError
 from service.sync.tag_state import LastSync, TagState
@@ -22,7 +22,7 @@ from tests.support.estate import Estate
 
 START: Final = datetime(2026, 11, 23, 5, 0, 0, 987654, tzinfo=UTC)
 START_S: Final = int(START.timestamp())
-PLACE: Final = Place("111122223333", "us-west-2")
+PLACE: Final = Scope("111122223333", "us-west-2")
 TABLE: Final = "TAG_SYNC_CONFIG_TABLE"
 
 
@@ -249,7 +249,7 @@ async def test_settled_launch_settings_are_remembered_by_place(estate: Estate, c
         assert await state.settled_launches(PLACE) == frozenset()
         await state.settle_launches(PLACE, {"s-2", "s-1"})
         assert await state.settled_launches(PLACE) == {"s-1", "s-2"}
-        assert await state.settled_launches(Place(PLACE.account_id, "eu-west-1")) == frozenset()
+        assert await state.settled_launches(Scope(PLACE.account_id, "eu-west-1")) == frozenset()
         held = row(estate, "_launch_settings#111122223333#us-west-2")
         assert held is not None
         assert held["settled"] == ["s-1", "s-2"]

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.models import Place, RegionStatus
+from service.models import RegionStatus, Scope
 from service.regions.choose import Choice, DiscoveryPolicy, RegionSource, Unreadable, Why, choose
 from service.regions.rows import Note, RegionRow, Sweep, fold, parse_row, to_attributes
 
@@ -82,11 +82,11 @@ def test_every_pair_is_looked_at_or_skipped_and_active_ones_always(
     choice = pick(table, accounts, excluded=excluded, full_scan=full_scan, discover=discover)
     rows = {row.region: row for row in table}
     regions = ({*FEW} | {row.region for row in table if row.server_count}) - excluded
-    every = {Place(account_id, region) for account_id in accounts for region in regions}
+    every = {Scope(account_id, region) for account_id in accounts for region in regions}
     assert set(choice.look) | set(choice.skip) == every
     assert set(choice.look).isdisjoint(choice.skip)
     assert choice.asked == len(every) == len(choice.look) + len(choice.skip)
-    assert {place for place in every if is_active(rows.get(place.region), place.account_id)} <= set(choice.look)
+    assert {scope for scope in every if is_active(rows.get(scope.region), scope.account_id)} <= set(choice.look)
     if full_scan or not table:
         assert not choice.skip
     if not discover:
@@ -106,7 +106,7 @@ def test_what_is_not_known_or_asked_for_is_looked_at_everywhere(
     table: Sequence[RegionRow] | Unreadable, options: dict[str, Any], source: RegionSource, *, fallback: bool
 ) -> None:
     choice = pick(table, [A, B, A], excluded=frozenset({FEW[4]}), **options)
-    assert set(choice.look) == {Place(account, region) for account in (A, B) for region in FEW[:4]}
+    assert set(choice.look) == {Scope(account, region) for account in (A, B) for region in FEW[:4]}
     assert choice.count(Why.EVERY) == 8
     assert (choice.skip, choice.source, choice.source.is_fallback) == ((), source, fallback)
     assert choice.reason
@@ -121,30 +121,30 @@ def test_requested_regions_are_looked_at_and_no_others() -> None:
     choice = pick(table, requested=[FEW[1], FEW[3], FEW[1]])
     assert choice.source is RegionSource.REQUESTED
     assert dict(choice.look) == {
-        Place(account, region): Why.REQUESTED for account in (A, B) for region in (FEW[1], FEW[3])
+        Scope(account, region): Why.REQUESTED for account in (A, B) for region in (FEW[1], FEW[3])
     }
 
 
 def test_an_excluded_region_is_not_looked_at_even_when_requested() -> None:
     choice = pick([seen_row(FEW[0], {A: 5, B: 5})], requested=[FEW[0], FEW[1]], excluded=frozenset({FEW[0]}))
-    assert {place.region for place in choice.look} == {FEW[1]}
+    assert {scope.region for scope in choice.look} == {FEW[1]}
 
 
 def test_an_excluded_region_is_not_looked_at_even_when_a_place_in_it_is_named() -> None:
-    here, there = Place(A, FEW[0]), Place(A, FEW[1])
-    choice = pick([seen_row(FEW[0], {A: 1})], [A], places=(here, there), excluded=frozenset({FEW[0]}))
+    here, there = Scope(A, FEW[0]), Scope(A, FEW[1])
+    choice = pick([seen_row(FEW[0], {A: 1})], [A], scopes=(here, there), excluded=frozenset({FEW[0]}))
     assert choice.look == {there: Why.REQUESTED}
 
 
 def test_an_active_region_outside_the_catalog_is_looked_at() -> None:
     choice = pick([seen_row("region-of-its-own", {A: 1, B: 0})], discover=False)
-    assert choice.look == {Place(A, "region-of-its-own"): Why.ACTIVE}
+    assert choice.look == {Scope(A, "region-of-its-own"): Why.ACTIVE}
 
 
 def test_a_region_outside_the_catalog_that_a_server_points_at_is_looked_at() -> None:
     pointed_at = fold(None, "region-of-its-own", [], requests={A: START})
     table = [seen_row(region, {A: 1, B: 0}) for region in FEW] + [pointed_at]
-    assert pick(table).look[Place(A, "region-of-its-own")] is Why.POINTED_AT
+    assert pick(table).look[Scope(A, "region-of-its-own")] is Why.POINTED_AT
 
 
 def test_a_table_without_servers_is_no_table_that_could_not_be_read() -> None:
@@ -169,7 +169,7 @@ def test_a_table_without_servers_is_no_table_that_could_not_be_read() -> None:
 )
 def test_whose_servers_a_row_tells_of(row: RegionRow, accounts: set[str]) -> None:
     """Where servers were known, those that a complete look does not show are removed."""
-    assert pick([row]).known_active == {Place(account_id, FEW[0]) for account_id in accounts}
+    assert pick([row]).known_active == {Scope(account_id, FEW[0]) for account_id in accounts}
 
 
 def test_who_does_not_discover_takes_a_table_without_servers_for_none() -> None:
@@ -179,13 +179,13 @@ def test_who_does_not_discover_takes_a_table_without_servers_for_none() -> None:
     assert (choice.source, len(choice.look)) == (RegionSource.FALLBACK_NONE_ACTIVE, 2 * len(FEW))
     for known in (seen_row(FEW[0], {A: 1, B: 0}), fold(rows[0], FEW[0], [], requests={A: START})):
         choice = pick([known, *rows[1:]], discover=False, every_if_none=True)
-        assert list(choice.look) == [Place(A, FEW[0])]
+        assert list(choice.look) == [Scope(A, FEW[0])]
 
 
 def test_where_one_account_has_servers_all_are_looked_at_if_asked_to() -> None:
     rows = [seen_row(FEW[0], {A: 1, B: 0}), *(seen_row(region, {A: 0, B: 0}) for region in FEW[1:])]
-    assert pick(rows, discover=False).look == {Place(A, FEW[0]): Why.ACTIVE}
-    everyone = dict.fromkeys([Place(A, FEW[0]), Place(B, FEW[0])], Why.ACTIVE)
+    assert pick(rows, discover=False).look == {Scope(A, FEW[0]): Why.ACTIVE}
+    everyone = dict.fromkeys([Scope(A, FEW[0]), Scope(B, FEW[0])], Why.ACTIVE)
     assert pick(rows, discover=False, shared=True).look == everyone
     assert pick(rows[1:], discover=False, shared=True).look == {}  # a region without a row has none either
 
@@ -193,23 +193,23 @@ def test_where_one_account_has_servers_all_are_looked_at_if_asked_to() -> None:
 def test_an_account_the_table_does_not_know_is_looked_at_everywhere() -> None:
     table = [seen_row(region, {A: 3, B: 0}) for region in FEW[:3]]
     choice = pick(table, ACCOUNTS, discover=False)
-    assert {place for place, why in choice.look.items() if why is Why.NEW_ACCOUNT} == {
-        Place(C, region) for region in FEW
+    assert {scope for scope, why in choice.look.items() if why is Why.NEW_ACCOUNT} == {
+        Scope(C, region) for region in FEW
     }
-    assert {place for place in choice.look if place.account_id != C} == {Place(A, region) for region in FEW[:3]}
+    assert {scope for scope in choice.look if scope.account_id != C} == {Scope(A, region) for region in FEW[:3]}
 
 
 def test_an_old_row_of_an_excluded_region_hides_no_new_account() -> None:
     table = [seen_row(region, {A: 0, B: 0}) for region in FEW[:4]] + [old_row(FEW[4], 9)]
     choice = pick(table, ACCOUNTS, excluded=frozenset({FEW[4]}), discover=False)
-    assert {place.region for place in choice.look if place.account_id == C} == set(FEW[:4])
+    assert {scope.region for scope in choice.look if scope.account_id == C} == set(FEW[:4])
 
 
 def test_an_account_that_was_only_pointed_at_is_still_new() -> None:
     table = [seen_row(region, {A: 0, B: 0}) for region in FEW]
     table[0] = fold(table[0], FEW[0], [], requests={C: START})
     choice = pick(table, ACCOUNTS, discover=False)
-    assert {place.region for place in choice.look if place.account_id == C} == set(FEW)
+    assert {scope.region for scope in choice.look if scope.account_id == C} == set(FEW)
 
 
 @pytest.mark.parametrize("before", [[], [seen_row(region, {B: 3}) for region in FEW]])
@@ -219,7 +219,7 @@ def test_rows_that_tell_accounts_apart_and_know_of_none_make_every_account_new(b
     told = [fold(held.get(region), region, [], everyone=frozenset({A})) for region in FEW]
     stored = [{"region": row.region, **to_attributes(row, now=START)} for row in told]
     choice = pick([parse_row(item) for item in stored], [A], discover=False)
-    assert set(choice.look) == {Place(A, region) for region in FEW}
+    assert set(choice.look) == {Scope(A, region) for region in FEW}
 
 
 def test_a_note_of_a_sweep_makes_no_row_of_an_earlier_writer_one_of_ours() -> None:
@@ -228,7 +228,7 @@ def test_a_note_of_a_sweep_makes_no_row_of_an_earlier_writer_one_of_ours() -> No
     row = parse_row({"region": FEW[0], **stored})
     rest = [old_row(region, 0) for region in FEW[1:]]
     assert set(pick([fold(row, FEW[0], [], sweep=Sweep(START, ended=True)), *rest], [A], discover=False).look) == {
-        Place(A, FEW[0])
+        Scope(A, FEW[0])
     }
 
 
@@ -261,7 +261,7 @@ def test_a_note_of_a_sweep_makes_no_row_of_an_earlier_writer_one_of_ours() -> No
 def test_why_a_pair_is_looked_at_without_discovery(row: RegionRow, why: Why | None) -> None:
     rest = [seen_row(region, {A: 0, B: 0}) for region in FEW[1:]]
     choice = pick([row, *rest], [A], discover=False)
-    assert choice.look.get(Place(A, FEW[0])) is why
+    assert choice.look.get(Scope(A, FEW[0])) is why
 
 
 @dataclass
@@ -270,23 +270,23 @@ class World:
 
     catalog: Sequence[str]
     accounts: Sequence[str]
-    servers: Callable[[Place, int], int | None]
+    servers: Callable[[Scope, int], int | None]
     table: dict[str, RegionRow] = field(default_factory=dict)
-    looked: dict[Place, list[float]] = field(default_factory=dict)
+    looked: dict[Scope, list[float]] = field(default_factory=dict)
     refusing: frozenset[str] = frozenset()  # accounts that cannot be entered
 
     def run(self, number: int, seconds: float) -> Choice:
         choice = pick(list(self.table.values()), self.accounts, catalog=self.catalog, now=at(seconds))
-        for place in choice.look:
-            if place.account_id in self.refusing:
-                refusal = Note(place.account_id, RegionStatus.IAM_PERMISSION_DENIED, at(seconds))
-                self.table[place.region] = fold(self.table.get(place.region), place.region, [refusal])
+        for scope in choice.look:
+            if scope.account_id in self.refusing:
+                refusal = Note(scope.account_id, RegionStatus.IAM_PERMISSION_DENIED, at(seconds))
+                self.table[scope.region] = fold(self.table.get(scope.region), scope.region, [refusal])
                 continue
-            self.looked.setdefault(place, []).append(seconds)
-            count = self.servers(place, number)
+            self.looked.setdefault(scope, []).append(seconds)
+            count = self.servers(scope, number)
             word = RegionStatus.THROTTLED if count is None else RegionStatus.ACTIVE
-            note = Note(place.account_id, word, at(seconds), count)
-            self.table[place.region] = fold(self.table.get(place.region), place.region, [note])
+            note = Note(scope.account_id, word, at(seconds), count)
+            self.table[scope.region] = fold(self.table.get(scope.region), scope.region, [note])
         return choice
 
     def longest_unseen_s(self, until: float) -> float:
@@ -294,18 +294,18 @@ class World:
         gaps = [0.0]
         for account in self.accounts:
             for region in self.catalog:
-                moments = [0.0, *self.looked.get(Place(account, region), []), until]
+                moments = [0.0, *self.looked.get(Scope(account, region), []), until]
                 gaps += [after - before for before, after in pairwise(moments)]
         return max(gaps)
 
 
-def restless(seed: int, share: float) -> Callable[[Place, int], int | None]:
+def restless(seed: int, share: float) -> Callable[[Scope, int], int | None]:
     """Let about a share of the places have servers, others in each hour, and let one look in twenty be throttled."""
 
-    def servers(place: Place, number: int) -> int | None:
-        if random.Random(f"{seed}{place}{number}").random() < 0.05:  # noqa: S311 - a simulation
+    def servers(scope: Scope, number: int) -> int | None:
+        if random.Random(f"{seed}{scope}{number}").random() < 0.05:  # noqa: S311 - a simulation
             return None
-        return int(random.Random(f"{seed}{place}{number // 4}").random() < share) * 3  # noqa: S311 - a simulation
+        return int(random.Random(f"{seed}{scope}{number // 4}").random() < share) * 3  # noqa: S311 - a simulation
 
     return servers
 
@@ -343,7 +343,7 @@ def test_runs_that_start_late_let_a_pair_wait_no_longer_than_they_are_late(seed:
 @pytest.mark.parametrize("active", [0, 1, 2])
 def test_a_steady_platform_is_asked_a_fifth_in_every_run(active: int) -> None:
     homes = CATALOG[:active]
-    world = World(CATALOG, ACCOUNTS, lambda place, _: 5 * (place.region in homes))
+    world = World(CATALOG, ACCOUNTS, lambda scope, _: 5 * (scope.region in homes))
     world.run(0, 0)
     asked = [len(world.run(number, number * 900.0).look) for number in range(1, 97)]
     assert max(asked) <= 0.2 * 3 * len(CATALOG)
@@ -351,8 +351,8 @@ def test_a_steady_platform_is_asked_a_fifth_in_every_run(active: int) -> None:
 
 
 def test_a_region_that_becomes_active_is_found_within_the_window_and_kept() -> None:
-    home = Place(B, CATALOG[17])
-    world = World(CATALOG, ACCOUNTS, lambda place, number: 8 * (place == home and number > 3))
+    home = Scope(B, CATALOG[17])
+    world = World(CATALOG, ACCOUNTS, lambda scope, number: 8 * (scope == home and number > 3))
     for number in range(12):
         world.run(number, number * 900.0)
     assert world.table[home.region].server_count == 8
@@ -373,7 +373,7 @@ def test_a_region_that_becomes_active_is_found_within_the_window_and_kept() -> N
     ],
 )
 def test_a_quarter_of_active_regions_leaves_none_of_the_others_unseen(rows: list[RegionRow]) -> None:
-    world = World(CATALOG, [A], lambda place, _: 5 * (place.region in CATALOG[:6]))
+    world = World(CATALOG, [A], lambda scope, _: 5 * (scope.region in CATALOG[:6]))
     world.table = {row.region: row for row in rows}
     for number in range(24):
         world.run(number, number * 900.0)
@@ -382,20 +382,20 @@ def test_a_quarter_of_active_regions_leaves_none_of_the_others_unseen(rows: list
 
 def test_an_account_that_refuses_us_does_not_hold_up_places_never_looked_at() -> None:
     """B was taken in half-way before its role broke; then three regions were added to the catalog."""
-    world = World(CATALOG, [A, B], lambda _place, _number: 0)
+    world = World(CATALOG, [A, B], lambda _scope, _number: 0)
     world.table = {region: seen_row(region, {A: 0}) for region in CATALOG[:-3]}
     world.table[CATALOG[0]] = seen_row(CATALOG[0], {A: 0, B: 0})
     world.refusing = frozenset({B})
     for number in range(24):
         world.run(number, number * 900.0)
-    assert {region for region in CATALOG[-3:] if Place(A, region) in world.looked} == set(CATALOG[-3:])
+    assert {region for region in CATALOG[-3:] if Scope(A, region) in world.looked} == set(CATALOG[-3:])
 
 
 def test_a_run_over_every_region_that_was_cut_short_is_gone_on_with() -> None:
     noted = fold(seen_row(FEW[0], {A: 0}, -50), FEW[0], [], sweep=Sweep(at(-100)))
     table = [noted, seen_row(FEW[1], {A: 0}, -100), seen_row(FEW[2], {A: 0}, -5000)]
     choice = pick(table, [A], discover=False)
-    assert choice.look == {Place(A, region): Why.SWEEP for region in FEW[2:]}
+    assert choice.look == {Scope(A, region): Why.SWEEP for region in FEW[2:]}
     assert choice.open_sweeps == (FEW[0],)
     assert pick([noted], [A], full_scan=True).open_sweeps == (FEW[0],)  # which it brings to its end as well
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from service.inventory.reading import facts_of
 from service.inventory.servers import InstanceFacts, build_item, parse_server
-from service.models import Place
+from service.models import Scope
 from service.queries.extended import extended_items
 from service.queries.inventory import shown_of
 from service.queries.live import items_of
@@ -22,7 +22,7 @@ from service.queries.present import display_state, present
 from service.queries.reading import Reading, ScopeReading, Source
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
-PLACE = Place("222222222222", "us-west-2")
+PLACE = Scope("222222222222", "us-west-2")
 MEMBERS = {
     "sourceServerID",
     "hostname",
@@ -201,11 +201,11 @@ def test_an_item_that_somebody_edited_costs_no_other_server_its_answer(extended_
         "topologyComplete": True,
     }
     good = {**item_of(extended_record, **original), "ec2NetworkConfig": {"vpcId": "vpc-1", "securityGroups": ["sg-1"]}}
-    bare, place = {name: good[name] for name in KEYS}, Place("333333333333", "us-west-2")
+    bare, scope = {name: good[name] for name in KEYS}, Scope("333333333333", "us-west-2")
     rest = {name: value for name, value in good.items() if name not in KEYS}
     for ill in ILL:
         for bad in spoiled(rest, ill):
-            reading = Reading((ScopeReading(place, Source.INVENTORY, [bare | bad, good]),))
+            reading = Reading((ScopeReading(scope, Source.INVENTORY, [bare | bad, good]),))
             servers = shown_of(reading)
             assert cut([*servers, *map(display_state, servers)], limit=None) == 4
             assert good in [item for _, item, _ in extended_items(reading)]

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.models import Coverage, Place, RegionStatus, Trouble
+from service.models import Coverage, RegionStatus, Scope, Trouble
 from service.sync.judge import COUNTS
 from service.sync.report import Looked, RunFacts, RunReport, exit_code
 
@@ -40,7 +40,7 @@ def trouble(region: str = "", code: str = "AccessDenied", account: str = ACCOUNT
     return Trouble(code, "no", RegionStatus.IAM_PERMISSION_DENIED, "drs", "X", account, region, "grant it")
 
 
-places = st.builds(Place, st.sampled_from(ACCOUNTS), st.sampled_from(REGIONS))
+scopes = st.builds(Scope, st.sampled_from(ACCOUNTS), st.sampled_from(REGIONS))
 troubles = st.lists(
     st.builds(trouble, st.sampled_from(["", *REGIONS]), st.sampled_from("ABC"), st.sampled_from(ACCOUNTS)), max_size=3
 ).map(tuple)
@@ -50,7 +50,7 @@ troubles = st.lists(
 def looks(draw: st.DrawFn) -> Looked:
     counts = {name: draw(st.integers(0, 40)) for name in COUNTS}
     return Looked(
-        draw(places),
+        draw(scopes),
         draw(st.sampled_from(Coverage)),
         servers=draw(st.integers(0, 40)),
         counts=counts,
@@ -60,8 +60,8 @@ def looks(draw: st.DrawFn) -> Looked:
     )
 
 
-@given(made=st.lists(looks(), max_size=12), left_out=st.lists(places, max_size=12))
-def test_scopes_servers_and_regions_add_up(made: list[Looked], left_out: list[Place]) -> None:
+@given(made=st.lists(looks(), max_size=12), left_out=st.lists(scopes, max_size=12))
+def test_scopes_servers_and_regions_add_up(made: list[Looked], left_out: list[Scope]) -> None:
     report = RunReport(COUNTS)
     for looked in made:
         report.add(looked)
@@ -92,7 +92,7 @@ def test_every_trouble_is_told_once_with_all_its_regions(made: list[Looked]) -> 
     for looked in made:
         report.add(looked)
         for each in looked.troubles:
-            expected.setdefault((each.code, each.account_id), set()).add(each.region or looked.place.region)
+            expected.setdefault((each.code, each.account_id), set()).add(each.region or looked.scope.region)
     told = report.as_json(facts())
     assert len(told["errors"]) == report.troubles
     assert {(entry["code"], entry["accountId"]): set(entry["regions"]) for entry in told["errors"]} == expected
@@ -140,8 +140,8 @@ def test_status_and_exit_code(
 ) -> None:
     report = RunReport(COUNTS)
     for coverage in coverages:
-        report.add(Looked(Place(ACCOUNTS[0], REGIONS[0]), coverage))
-    report.skip([Place(ACCOUNTS[1], REGIONS[1])] * skipped)
+        report.add(Looked(Scope(ACCOUNTS[0], REGIONS[0]), coverage))
+    report.skip([Scope(ACCOUNTS[1], REGIONS[1])] * skipped)
     if troubled:
         report.trouble(trouble())
     told = report.as_json(facts())
@@ -150,7 +150,7 @@ def test_status_and_exit_code(
 
 def test_warnings_alone_do_not_make_a_run_partial() -> None:
     report = RunReport(COUNTS)
-    report.add(Looked(Place(ACCOUNTS[0], REGIONS[0]), Coverage.COMPLETE, warnings=(trouble(),)))
+    report.add(Looked(Scope(ACCOUNTS[0], REGIONS[0]), Coverage.COMPLETE, warnings=(trouble(),)))
     told = report.as_json(facts())
     assert told["status"] == "complete"
     assert told["warnings"][0]["regions"] == [REGIONS[0]]
@@ -159,8 +159,8 @@ def test_warnings_alone_do_not_make_a_run_partial() -> None:
 def told_after(looked: int, skipped: int, calls: int) -> dict[str, Any]:
     report = RunReport(COUNTS)
     for _ in range(looked):
-        report.add(Looked(Place(ACCOUNTS[0], REGIONS[0]), Coverage.COMPLETE, seconds=2.0))
-    report.skip([Place(ACCOUNTS[0], REGIONS[1])] * skipped)
+        report.add(Looked(Scope(ACCOUNTS[0], REGIONS[0]), Coverage.COMPLETE, seconds=2.0))
+    report.skip([Scope(ACCOUNTS[0], REGIONS[1])] * skipped)
     return report.as_json(facts({"drs": {"DescribeSourceServers": calls}}))
 
 
@@ -184,8 +184,8 @@ def test_what_the_choice_of_regions_saved(
 
 def test_a_call_that_found_the_region_switched_off_was_not_saved() -> None:
     report = RunReport(COUNTS)
-    report.add(Looked(Place(ACCOUNTS[0], REGIONS[0]), Coverage.COMPLETE, seconds=1.0))
-    report.add(Looked(Place(ACCOUNTS[0], REGIONS[1]), Coverage.SKIPPED, seconds=1.0, warnings=(trouble(),)))
+    report.add(Looked(Scope(ACCOUNTS[0], REGIONS[0]), Coverage.COMPLETE, seconds=1.0))
+    report.add(Looked(Scope(ACCOUNTS[0], REGIONS[1]), Coverage.SKIPPED, seconds=1.0, warnings=(trouble(),)))
     told = report.as_json(facts({"drs": {"DescribeSourceServers": 2}}, REGIONS[:2]))
     assert (told["apiCallsFullScan"], told["apiCallReductionPercent"]) == (2, 0.0)
     assert told["regions"]["skipped"] == [REGIONS[1]]

@@ -9,7 +9,7 @@ import pytest
 
 from service.accounts.records import Directory, parse_account
 from service.errors import AwsError, ConfigurationError
-from service.models import Call, Coverage, Place, RegionStatus, Trouble
+from service.models import Call, Coverage, RegionStatus, Scope, Trouble
 from service.regions.choose import Choice, RegionSource, Why
 from service.regions.rows import Note, fold
 from service.settings import Settings
@@ -20,7 +20,7 @@ from service.sync.report import Looked
 from service.sync.rows import LookTools, Seen
 
 ACCOUNT: Final = "111122223333"
-PLACE: Final = Place(ACCOUNT, "us-west-2")
+PLACE: Final = Scope(ACCOUNT, "us-west-2")
 LOOKED_AT: Final = datetime(2026, 11, 23, 5, 0, tzinfo=UTC)
 LATER: Final = datetime(2026, 11, 23, 5, 1, tzinfo=UTC)
 UNUSED: Final = cast("Any", None)
@@ -42,7 +42,7 @@ def trouble(status: RegionStatus, code: str = "Code", service: str = "drs") -> T
 def verdict(made: Look | None, failure: Trouble | None, why: Why = Why.ACTIVE) -> tuple[Looked, Note | None]:
     known = why is Why.ACTIVE
     visit = judge(PLACE, made, failure, known=known, seconds=1.5)
-    active = frozenset({PLACE}) if known else frozenset[Place]()
+    active = frozenset({PLACE}) if known else frozenset[Scope]()
     return visit.looked, note_of(visit, Choice(RegionSource.STATUS_TABLE, "", {PLACE: why}, (), active), LATER)
 
 
@@ -96,7 +96,7 @@ def test_what_becomes_of_a_scope(
     looked, note = verdict(look(**seen), trouble(failure) if failure else None, why)
     assert looked.coverage is coverage
     in_the_table = sum(seen.get(each, 0) for each in ("written", "unchanged", "rejected"))
-    assert (looked.place, looked.servers, looked.seconds) == (PLACE, in_the_table, 1.5)
+    assert (looked.scope, looked.servers, looked.seconds) == (PLACE, in_the_table, 1.5)
     assert note is not None
     assert (note.account_id, note.status, note.server_count, note.looked_at) == (ACCOUNT, status, count, LOOKED_AT)
     assert bool(note.error_message) is (count is None)
@@ -184,7 +184,7 @@ def test_accounts_asked_for_must_be_known() -> None:
     check = surveyor().check_accounts
     assert set(check(Request(), directory)) == {ACCOUNT, "222233334444"}
     assert set(check(Request(accounts=(ACCOUNT,)), directory)) == {ACCOUNT}
-    assert set(check(Request(places=(PLACE,)), directory)) == {ACCOUNT}
+    assert set(check(Request(scopes=(PLACE,)), directory)) == {ACCOUNT}
     with pytest.raises(ConfigurationError, match=r"999999999999.*it holds 111122223333, 222233334444"):
         check(Request(accounts=(ACCOUNT, "999999999999")), directory)
 
@@ -208,11 +208,11 @@ def test_an_unknown_region_is_refused_and_the_known_ones_named() -> None:
 
 
 def off(region: str) -> Visit:
-    return judge(Place(ACCOUNT, region), look(), trouble(OFF), known=False, seconds=1.0)
+    return judge(Scope(ACCOUNT, region), look(), trouble(OFF), known=False, seconds=1.0)
 
 
 def seen_in(region: str) -> Visit:
-    return judge(Place(ACCOUNT, region), look(**ALL_OF_IT), None, known=False, seconds=1.0)
+    return judge(Scope(ACCOUNT, region), look(**ALL_OF_IT), None, known=False, seconds=1.0)
 
 
 def test_a_token_that_another_region_takes_means_that_the_region_is_off() -> None:

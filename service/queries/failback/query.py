@@ -89,16 +89,16 @@ class FailbackQuery:
         records = [each for each in (facts.forward, facts.reversed) if each is not None]
 
         async def ask(record: DrsRecord) -> None:
-            place = f"{record.account_id}/{record.region}"
+            scope = f"{record.account_id}/{record.region}"
             try:
                 told, machine = await self._ask(access, record)
             except AwsError as error:
-                notes.append(f"DRS in {place} did not answer ({error.code}): as of {record.seen_at or 'long ago'}.")
+                notes.append(f"DRS in {scope} did not answer ({error.code}): as of {record.seen_at or 'long ago'}.")
                 return
-            asked.append(place)
+            asked.append(scope)
             live[record.arn], machines[record.arn] = told, machine
             if told is None and record.seen_at:
-                notes.append(f"{record.server_id} is not in DRS in {place} any more.")
+                notes.append(f"{record.server_id} is not in DRS in {scope} any more.")
             if told is not None and (newer := _opposite(told, live)):
                 await ask(newer)
 
