@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final
 
-from service.models import Call, Trouble
+from service.models import Call, Problem
 from service.models import RegionStatus as S
 
 __all__ = [
@@ -182,9 +182,9 @@ class AwsError(DrsSyncError):
         self.verdict = replace(verdict, advice=advice) if advice else verdict
 
     @property
-    def trouble(self) -> Trouble:
+    def problem(self) -> Problem:
         """The same in the form that reports and tables carry."""
-        return Trouble(
+        return Problem(
             code=self.code,
             message=self.message,
             status=self.verdict.status,

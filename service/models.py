@@ -14,8 +14,8 @@ __all__ = [
     "Coverage",
     "Now",
     "Place",
+    "Problem",
     "RegionStatus",
-    "Trouble",
     "iso",
     "parse_iso",
 ]
@@ -87,7 +87,7 @@ class Coverage(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class Problem:
     """One thing that could not be done: where, which call, AWS's code, and what an operator can do about it."""
 
     code: str

@@ -15,7 +15,7 @@ from service.aws.door import AwsDoor, Identity
 from service.aws.dynamodb import TableReader
 from service.errors import UnknownScopeError
 from service.fanout import ahead
-from service.models import Now, Scope, Shard, Trouble
+from service.models import Now, Problem, Scope, Shard
 from service.regions.census import Census
 from service.regions.choose import Choice, DiscoveryPolicy, Unreadable, Why, choose
 from service.regions.rows import RegionRow
@@ -63,7 +63,7 @@ class Survey:
 
     identity: Identity
     directory: Directory
-    troubles: tuple[Trouble, ...]
+    problems: tuple[Problem, ...]
     access: AccountAccess
     accounts: frozenset[str]
     rows: tuple[RegionRow, ...] | Unreadable
@@ -80,7 +80,7 @@ class Surveyor:
         self._status = status
         self._now = now
 
-    async def directory(self) -> tuple[Directory, list[Trouble]]:
+    async def directory(self) -> tuple[Directory, list[Problem]]:
         """Read the target accounts.
 
         Raises:
@@ -89,9 +89,9 @@ class Surveyor:
         """
         return await read_directory(self._accounts_table())
 
-    def census_of(self, directory: Directory, troubles: Collection[Trouble]) -> Census | None:
+    def census_of(self, directory: Directory, problems: Collection[Problem]) -> Census | None:
         """Name every account of the directory; None where a record that cannot be used may hide one."""
-        if troubles:
+        if problems:
             return None
         return Census(frozenset(directory.targets), partial(accounts_there, self._accounts_table()))
 
@@ -115,19 +115,19 @@ class Surveyor:
         self.check_regions((*request.regions, *request.excluded_regions, *(scope.region for scope in request.scopes)))
         identity = await self._door.identity()
         async with ahead(self._status.rows) as rows_read:
-            directory, troubles = await self.directory()
+            directory, problems = await self.directory()
             accounts = self.check_accounts(request, directory)
             rows = await rows_read()
         choice = self._choose(request, rows, accounts, operation=operation, discover=discover, shared=shared)
         return Survey(
             identity,
             directory,
-            tuple(troubles),
+            tuple(problems),
             AccountAccess(self._door, directory),
             frozenset(accounts),
             rows,
             choice,
-            self.census_of(directory, troubles) if request.is_whole else None,  # who saw only some knows of no other
+            self.census_of(directory, problems) if request.is_whole else None,  # who saw only some knows of no other
         )
 
     def check_regions(self, regions: Iterable[str]) -> None:

@@ -10,29 +10,29 @@ from service.accounts.records import Account, Directory, parse_account
 from service.aws.door import AwsDoor, Caller, RoleToAssume
 from service.aws.dynamodb import TableReader
 from service.errors import AwsError, ConfigurationError
-from service.models import Call, RegionStatus, Trouble
+from service.models import Call, Problem, RegionStatus
 
 __all__ = ["AccountAccess", "accounts_there", "read_directory"]
 
 
-async def read_directory(table: TableReader) -> tuple[Directory, list[Trouble]]:
+async def read_directory(table: TableReader) -> tuple[Directory, list[Problem]]:
     """Read the target accounts, all pages; a record that is unusable is set aside and named, and costs no other.
 
     Raises:
         AwsError: the table could not be read.
     """
     accounts: list[Account] = []
-    troubles: list[Trouble] = []
+    problems: list[Problem] = []
     async for item in table.scan():
         try:
             accounts.append(parse_account(item))
         except ConfigurationError as error:
-            troubles.append(
-                Trouble(
+            problems.append(
+                Problem(
                     "InvalidAccountRecord", str(error), RegionStatus.ERROR, advice=f"mend the record in {table.name}"
                 )
             )
-    return Directory(accounts), troubles
+    return Directory(accounts), problems
 
 
 async def accounts_there(table: TableReader, account_ids: Collection[str]) -> frozenset[str]:

@@ -158,11 +158,11 @@ class Doctor:
             if not self._settings.target_accounts_table:
                 return found
             try:
-                directory, troubles = await surveyor.directory()
+                directory, problems = await surveyor.directory()
             except AwsError as error:
                 return [*found, judge_accounts_error(self._settings.target_accounts_table, error)]
             held.append((directory, () if isinstance(rows, Unreadable) else rows))
-            found.extend(Finding("accounts", Level.FAILED, each.message, each.advice) for each in troubles)
+            found.extend(Finding("accounts", Level.FAILED, each.message, each.advice) for each in problems)
             return [*found, judge_directory(directory)]
 
         return await in_time(self._deadline, look(), _late("accounts", "the target accounts or region status table"))

@@ -20,7 +20,7 @@ from service.queries.asked import InventoryAsked
 from service.settings import Settings
 from service.survey import Request
 
-__all__ = ["AccountsOption", "NoRefresh", "RegionsOption", "answered", "show_servers", "troubles_of"]
+__all__ = ["AccountsOption", "NoRefresh", "RegionsOption", "answered", "problems_of_answer", "show_servers"]
 
 AccountsOption = Annotated[
     list[str] | None, typer.Option("--account", metavar="ID", help="Of this target account only; repeatable.")
@@ -135,7 +135,10 @@ def _exit_code(body: Mapping[str, Any]) -> int:
 def _tables_of(body: Mapping[str, Any]) -> Group:
     """Show an answer of the inventory query to a person."""
     title = f"{body['count']} of {body['totalCount']} servers"
-    shown: list[Any] = [table(title, _HEADINGS, [_row(server) for server in body["servers"]]), *troubles_of(body)]
+    shown: list[Any] = [
+        table(title, _HEADINGS, [_row(server) for server in body["servers"]]),
+        *problems_of_answer(body),
+    ]
     if "nextToken" in body:
         shown.append(plain(f"there are more: --next-token {body['nextToken']}"))
     return Group(*shown)
@@ -156,7 +159,7 @@ def _row(server: Mapping[str, Any]) -> tuple[object, ...]:
     )
 
 
-def troubles_of(body: Mapping[str, Any]) -> Iterable[Any]:
+def problems_of_answer(body: Mapping[str, Any]) -> Iterable[Any]:
     """Show which source served how many scopes and how old that was, and what could not be read."""
     by_source: dict[str, list[Mapping[str, Any]]] = {}
     for scope in body["scopes"]:
@@ -168,7 +171,7 @@ def troubles_of(body: Mapping[str, Any]) -> Iterable[Any]:
     yield table("where that comes from", ("source", "scopes", "servers", "oldest s"), rows)
     if body["errors"]:
         headings = ("account", "regions", "code", "message", "do")
-        yield table("errors", headings, [_trouble(each) for each in body["errors"]])
+        yield table("errors", headings, [_problem(each) for each in body["errors"]])
     if not body["complete"]:
         yield plain("This is not all: some of it could not be read.")
 
@@ -177,6 +180,6 @@ def _oldest(scopes: Iterable[Mapping[str, Any]]) -> object:
     return max((scope["ageSeconds"] for scope in scopes if scope["ageSeconds"] is not None), default="")
 
 
-def _trouble(error: Mapping[str, Any]) -> tuple[object, ...]:
+def _problem(error: Mapping[str, Any]) -> tuple[object, ...]:
     regions = ", ".join(error.get("regions", ()))
     return (error.get("accountId", ""), regions, error["code"], error["message"], error.get("advice", ""))

@@ -147,8 +147,8 @@ def _slashed(report: Mapping[str, Any], *names: str) -> str:
     return " / ".join(str(report[name]) for name in names)
 
 
-def _row(trouble: Mapping[str, Any]) -> tuple[object, ...]:
-    regions = trouble["regions"]
+def _row(problem: Mapping[str, Any]) -> tuple[object, ...]:
+    regions = problem["regions"]
     where = ", ".join(regions) if len(regions) <= 3 else f"{len(regions)} regions"  # noqa: PLR2004 - fits a line
-    call = f"{trouble.get('service', '')}:{trouble.get('operation', '')}".strip(":")
-    return (trouble.get("accountId", ""), where, call, trouble["code"], trouble["message"], trouble.get("advice", ""))
+    call = f"{problem.get('service', '')}:{problem.get('operation', '')}".strip(":")
+    return (problem.get("accountId", ""), where, call, problem["code"], problem["message"], problem.get("advice", ""))

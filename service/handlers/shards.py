@@ -15,7 +15,7 @@ from service.errors import AwsError
 from service.handlers.app import App, TagSyncRunningError
 from service.handlers.bodies import FinishBody, Job, PlanBody, ShardBody, ShardResult
 from service.handlers.front import Asked, Operation, Reply
-from service.models import RegionStatus, Shard, Trouble, iso
+from service.models import Problem, RegionStatus, Shard, iso
 from service.survey import Request, Surveyor
 from service.sync import judge, source_servers, staging, tags
 from service.sync.shards import Lost, merged, shard_count, summary
@@ -46,7 +46,7 @@ async def plan_sync(app: App, asked: Asked) -> Reply:
     and `alreadyRunning`.
     """
     body = PlanBody.model_validate(asked.members)
-    directory, troubles = await _surveyor(app).directory()
+    directory, problems = await _surveyor(app).directory()
     count = shard_count(len(directory.targets), per_shard=app.settings.accounts_per_shard)
     owner = uuid4().hex if body.job is Job.TAGS and count > 1 else None
     common = {"job": body.job, "count": count, "startedAt": iso(app.now()), "fullScan": body.full_scan}
@@ -54,7 +54,7 @@ async def plan_sync(app: App, asked: Asked) -> Reply:
     common |= {"source": body.source} if count == 1 else {}  # it stores its result itself
     plan: dict[str, Any] = {
         "accounts": len(directory.targets),
-        "unusableAccounts": len(troubles),
+        "unusableAccounts": len(problems),
         "shardCount": count,
         "shards": [{"index": index, **common} for index in range(count)],
         "source": body.source,
@@ -122,10 +122,10 @@ async def _warning_of(work: Awaitable[None]) -> dict[str, Any] | None:
     try:
         await work
     except AwsError as error:
-        return {**error.trouble.as_json(), "regions": []}  # what the shards did stays, the next run does the rest
+        return {**error.problem.as_json(), "regions": []}  # what the shards did stays, the next run does the rest
     except TagSyncRunningError as error:
-        trouble = Trouble("LeaseLost", f"the result is not stored: {error.message}", RegionStatus.ERROR, "dynamodb")
-        return {**trouble.as_json(), "regions": []}
+        problem = Problem("LeaseLost", f"the result is not stored: {error.message}", RegionStatus.ERROR, "dynamodb")
+        return {**problem.as_json(), "regions": []}
     return None
 
 

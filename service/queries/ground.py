@@ -14,7 +14,7 @@ from service.aws.door import AwsDoor
 from service.aws.dynamodb import TableReader
 from service.errors import AwsError, RefusalError
 from service.fanout import fan_out
-from service.models import Call, Now, Scope, Trouble
+from service.models import Call, Now, Problem, Scope
 from service.queries.asked import ScopesAsked
 from service.queries.freshness import StatusView, active_regions, choose_scopes
 from service.queries.reading import LATE_ADVICE, Deadline, Reading
@@ -32,7 +32,7 @@ class Ground:
     """Accounts, region status and access, read for one question. `troubles`: account records that cannot be used."""
 
     directory: Directory
-    troubles: tuple[Trouble, ...]
+    problems: tuple[Problem, ...]
     view: StatusView
     access: AccountAccess
 
@@ -56,11 +56,11 @@ class Ground:
             reading: what was read.
             asked: the accounts asked for; none means all of them.
         """
-        troubles = () if asked else self.troubles
+        problems = () if asked else self.problems
         return {
             "source": reading.source,
-            "complete": reading.is_complete and not troubles,
-            "errors": [*reading.errors(), *(trouble.as_json() for trouble in troubles)],
+            "complete": reading.is_complete and not problems,
+            "errors": [*reading.errors(), *(problem.as_json() for problem in problems)],
         }
 
 
@@ -82,7 +82,7 @@ class GroundKeeper:
         """
         table = targets_table(self._door, self._settings)
         rows: list[tuple[RegionRow, ...] | Unreadable] = []
-        accounts: list[tuple[Directory, list[Trouble]]] = []
+        accounts: list[tuple[Directory, list[Problem]]] = []
 
         async def read_rows() -> None:
             with anyio.CancelScope(deadline=deadline.opening):
@@ -97,9 +97,9 @@ class GroundKeeper:
                 pass
         if not accounts:
             raise too_late(table, "Scan", self._door.hub_region)
-        directory, troubles = accounts[0]
+        directory, problems = accounts[0]
         view = StatusView(rows[0] if rows else Unreadable("the region status table did not answer in time"))
-        return Ground(directory, tuple(troubles), view, AccountAccess(self._door, directory))
+        return Ground(directory, tuple(problems), view, AccountAccess(self._door, directory))
 
     def choose(self, ground: Ground, asked: ScopesAsked) -> tuple[tuple[str, ...], tuple[Scope, ...]]:
         """Name the regions and the places of a question.

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import anyio
 
-from service.models import RegionStatus, Scope, Trouble, iso
+from service.models import Problem, RegionStatus, Scope, iso
 
 __all__ = ["LATE_ADVICE", "Deadline", "Reading", "Record", "ScopeRead", "Source"]
 
@@ -79,8 +79,8 @@ class ScopeReading:
     items: Sequence[Mapping[str, Any]] = ()
     records: Sequence[Record] = ()
     last_complete: datetime | None = None
-    trouble: Trouble | None = None
-    rejected: tuple[Trouble, ...] = ()
+    problem: Problem | None = None
+    rejected: tuple[Problem, ...] = ()
     status: RegionStatus | None = None
 
     @property
@@ -99,7 +99,7 @@ class ScopeReading:
             "lastComplete": iso(seen) if seen else None,
             "ageSeconds": max(0, round((now - seen).total_seconds())) if seen else None,
         }
-        return {**report, "error": f"{self.trouble.code}: {self.trouble.message}"} if self.trouble else report
+        return {**report, "error": f"{self.problem.code}: {self.problem.message}"} if self.problem else report
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ class Reading:
     """What all scopes of a question gave, in order. `troubles` are those of the inventory table, not of any scope."""
 
     results: tuple[ScopeReading, ...]
-    troubles: tuple[Trouble, ...] = ()
+    problems: tuple[Problem, ...] = ()
 
     @property
     def is_complete(self) -> bool:
@@ -128,8 +128,8 @@ class Reading:
 
     def errors(self) -> list[dict[str, Any]]:
         """List what went wrong; the same trouble in many regions is one entry that names them."""
-        found: dict[Trouble, set[str]] = {}
-        of_scopes = [each for result in self.results for each in (result.trouble, *result.rejected) if each is not None]
-        for trouble in (*of_scopes, *self.troubles):
-            found.setdefault(replace(trouble, region=""), set()).add(trouble.region)
-        return [{**trouble.as_json(), "regions": sorted(regions - {""})} for trouble, regions in found.items()]
+        found: dict[Problem, set[str]] = {}
+        of_scopes = [each for result in self.results for each in (result.problem, *result.rejected) if each is not None]
+        for problem in (*of_scopes, *self.problems):
+            found.setdefault(replace(problem, region=""), set()).add(problem.region)
+        return [{**problem.as_json(), "regions": sorted(regions - {""})} for problem, regions in found.items()]

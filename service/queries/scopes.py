@@ -20,7 +20,7 @@ from service.aws.dynamodb import Item, TableReader
 from service.errors import AwsError
 from service.fanout import fan_out
 from service.inventory.reading import InventoryReader
-from service.models import Now, RegionStatus, Scope, Trouble
+from service.models import Now, Problem, RegionStatus, Scope
 from service.queries.freshness import Standing, StatusView, Trust, judge_items, standing_of
 from service.queries.live import items_of
 from service.queries.reading import LATE_ADVICE, Deadline, Reading, Record, ScopeReading, Source
@@ -36,7 +36,7 @@ class _Stock:
     """What the inventory gave, region by region."""
 
     items: dict[Scope, list[Item]] = field(default_factory=dict)
-    unread: dict[str, Trouble] = field(default_factory=dict)
+    unread: dict[str, Problem] = field(default_factory=dict)
 
 
 class ScopeReader:
@@ -79,7 +79,7 @@ class ScopeReader:
         for scope in scopes:
             accounts.setdefault(scope.region, set()).add(scope.account_id)
         if not name:
-            unset = Trouble("NotConfigured", "SOURCE_SERVER_INVENTORY_TABLE is not set", RegionStatus.ERROR)
+            unset = Problem("NotConfigured", "SOURCE_SERVER_INVENTORY_TABLE is not set", RegionStatus.ERROR)
             stock.unread = dict.fromkeys(accounts, unset)
             return stock
         reader = InventoryReader(TableReader(self._door.hub(), name, self._door.hub_region))
@@ -89,7 +89,7 @@ class ScopeReader:
                 try:
                     by_account = await reader.by_account(region, accounts[region])
                 except AwsError as error:
-                    stock.unread[region] = replace(error.trouble, region="")
+                    stock.unread[region] = replace(error.problem, region="")
                 else:
                     stock.items |= {Scope(account_id, region): items for account_id, items in by_account.items()}
             if cancel_scope.cancelled_caught:
@@ -127,13 +127,13 @@ class ScopeReader:
         async with fan_out(scopes, look, at_once=self._settings.scopes_at_once) as looks:
             return {seen.scope: seen async for seen in looks}
 
-    async def _introduce(self, deadline: Deadline) -> Trouble | None:
+    async def _introduce(self, deadline: Deadline) -> Problem | None:
         """Learn who we are before many ask for it at once; what stands in the way, stands in the way of all."""
         with anyio.CancelScope(deadline=deadline.drs):
             try:
                 await self._door.identity()
             except AwsError as error:
-                return error.trouble
+                return error.problem
             return None
         return _late("STS", "sts", "GetCallerIdentity")
 
@@ -159,7 +159,7 @@ class ScopeReader:
             except AwsError as error:
                 unused = error.call.service == "drs" and error.verdict.status is RegionStatus.NOT_INITIALIZED
                 if records or not unused:
-                    return _failed(scope, replace(error.trouble, account_id=scope.account_id, region=scope.region))
+                    return _failed(scope, replace(error.problem, account_id=scope.account_id, region=scope.region))
                 return ScopeReading(scope, Source.DRS, last_complete=began, status=RegionStatus.NOT_INITIALIZED)
         if cancel_scope.cancelled_caught:
             late = _late("DRS", "drs", "DescribeSourceServers")
@@ -176,11 +176,11 @@ class ScopeReader:
         )
 
 
-def _failed(scope: Scope, trouble: Trouble) -> ScopeReading:
-    return ScopeReading(scope, Source.NONE, trouble=trouble, status=trouble.status)
+def _failed(scope: Scope, problem: Problem) -> ScopeReading:
+    return ScopeReading(scope, Source.NONE, problem=problem, status=problem.status)
 
 
-def _late(who: str, service: str, operation: str) -> Trouble:
-    return Trouble(
+def _late(who: str, service: str, operation: str) -> Problem:
+    return Problem(
         "DeadlineExceeded", f"{who} did not answer in time", RegionStatus.ERROR, service, operation, advice=LATE_ADVICE
     )

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from service.aws.door import AwsDoor
 from service.errors import RefusalError
-from service.models import Now, RegionStatus, Scope, Trouble
+from service.models import Now, Problem, RegionStatus, Scope
 from service.queries.answer import Answer, answer_of
 from service.queries.asked import ServersAsked
 from service.queries.freshness import StatusView, is_fresh
@@ -120,10 +120,10 @@ def _refuse(told: Mapping[Scope, RegionStatus], reading: Reading) -> None:
     for result in reading.results:
         if result.status is not None and result.status in _REFUSALS:
             words[result.scope] = result.status
-        elif result.trouble is None or result.source is not Source.NONE:
+        elif result.problem is None or result.source is not Source.NONE:
             return
         else:
-            raise _failure(result.scope, result.trouble)
+            raise _failure(result.scope, result.problem)
     for status in _REFUSALS:
         scope = next((scope for scope, word in words.items() if word is status), None)
         refusal = refusal_of(status, scope) if scope else None
@@ -131,14 +131,14 @@ def _refuse(told: Mapping[Scope, RegionStatus], reading: Reading) -> None:
             raise refusal
 
 
-def _failure(scope: Scope, trouble: Trouble) -> RefusalError:
-    _log.warning("DRS could not be read", extra={"trouble": trouble.as_json()})
-    text = _FAILURES.get(trouble.status, "DRS in {region} could not be read for {account}")
+def _failure(scope: Scope, problem: Problem) -> RefusalError:
+    _log.warning("DRS could not be read", extra={"trouble": problem.as_json()})
+    text = _FAILURES.get(problem.status, "DRS in {region} could not be read for {account}")
     return RefusalError(
         "DRS_ERROR",
         text.format(account=scope.account_id, region=scope.region),
         status=500,
-        details={"region": scope.region, "code": trouble.code},
+        details={"region": scope.region, "code": problem.code},
     )
 
 

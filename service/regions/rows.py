@@ -251,12 +251,12 @@ _PRECEDENCE: Final = (
 
 def to_attributes(row: RegionRow, *, now: datetime) -> dict[str, Any]:
     """Write a row as the attributes to set; None means: remove the attribute."""
-    troubled = [
+    failing = [
         f"{account_id}: {entry.error_message}"
         for account_id, entry in sorted(row.accounts.items())
         if entry.error_message
     ]
-    more = f" (and {len(troubled) - 1} more)" if len(troubled) > 1 else ""
+    more = f" (and {len(failing) - 1} more)" if len(failing) > 1 else ""
     fullest = max(row.accounts.items(), key=lambda pair: (pair[1].server_count or 0, pair[0]), default=None)
     entries = {account_id: _entry_attributes(entry) for account_id, entry in sorted(row.accounts.items())}
     is_packed = len(entries) > MOST_MAPPED
@@ -268,7 +268,7 @@ def to_attributes(row: RegionRow, *, now: datetime) -> dict[str, Any]:
         "accountId": fullest[0] if fullest else None,
         "lastChecked": row.last_checked.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if row.last_checked else None,
         "lastUpdated": iso(later),
-        "errorMessage": f"{troubled[0]}{more}" if troubled else None,
+        "errorMessage": f"{failing[0]}{more}" if failing else None,
         "accounts": entries if row.tells_apart and not is_packed else None,
         "accountsPacked": pack(entries) if is_packed else None,
         "unattributedCount": row.unattributed,

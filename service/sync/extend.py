@@ -12,7 +12,7 @@ from service.aws.drs import DrsReads
 from service.aws.drs_write import DrsWriter
 from service.errors import AwsError
 from service.fanout import fan_out
-from service.models import RegionStatus, Scope, Trouble
+from service.models import Problem, RegionStatus, Scope
 from service.sync.staging_plan import Pair, Plan, Unread, extended_arns, plan_extensions, replicating_arns
 
 __all__ = ["Extension", "apply_plan", "read_extended", "read_pair", "read_replicating"]
@@ -20,7 +20,7 @@ __all__ = ["Extension", "apply_plan", "read_extended", "read_pair", "read_replic
 _log = logging.getLogger(__name__)
 _DENIED: Final = frozenset({RegionStatus.IAM_PERMISSION_DENIED, RegionStatus.SCP_DENIED})
 _QUOTA: Final = "ServiceQuotaExceededException"
-_MOST_TROUBLES: Final = 10  # per pair; the log has them all
+MAX_PROBLEMS: Final = 10  # per pair; the log has them all
 
 
 @dataclass(slots=True)
@@ -33,7 +33,7 @@ class Extension:
     vanished: int = 0
     held_back: int = 0
     full: bool = False
-    troubles: list[Trouble] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -147,7 +147,7 @@ async def _make_sure(
     present = await _extended(pair, drs)
     if isinstance(present, Unread):
         done.failed += len(doubtful)
-        done.troubles.append(present.trouble)
+        done.problems.append(present.problem)
         return
     unexplained: dict[str, AwsError] = {}
     for arn in doubtful:
@@ -165,11 +165,11 @@ async def _make_sure(
 def _explain(pair: Pair, reasons: dict[str, AwsError], done: Extension) -> None:
     for arn, error in reasons.items():
         _log.warning("server not extended", extra={"server": arn, "target": pair.target, "code": error.code})
-        if len(done.troubles) < _MOST_TROUBLES:
-            done.troubles.append(_at(error, pair))
+        if len(done.problems) < MAX_PROBLEMS:
+            done.problems.append(_at(error, pair))
 
 
-def _at(error: AwsError, pair: Pair) -> Trouble:
+def _at(error: AwsError, pair: Pair) -> Problem:
     """Say which pair suffers; the call may have been made as the staging account."""
     advice = error.verdict.advice
     if error.code == _QUOTA:
@@ -181,4 +181,4 @@ def _at(error: AwsError, pair: Pair) -> Trouble:
         )
     scope = Scope(error.call.account_id, pair.region)
     message = f"staging account {pair.staging}: {error.message}"
-    return replace(error.trouble, account_id=scope.account_id, region=scope.region, advice=advice, message=message)
+    return replace(error.problem, account_id=scope.account_id, region=scope.region, advice=advice, message=message)

@@ -112,7 +112,7 @@ class Look:
     def _reject(self, server_id: str, why: str) -> None:
         self.seen.rejected += 1
         _log.warning("unusable record", extra={"server": server_id, "place": self.scope, "why": why})
-        self.seen.troubles.append(unsettled(self.scope, "UnusableRecord", why, RegionStatus.ERROR))
+        self.seen.problems.append(unsettled(self.scope, "UnusableRecord", why, RegionStatus.ERROR))
 
     def _is_worth_writing(self, row: Row) -> bool:
         """Whether the table lacks something: the server, a change, its topology, or a refresh after a long time."""
@@ -137,7 +137,7 @@ class Look:
                 ec2 = await self._tools.ec2_of(origin.account_id)
                 instances = await ec2.instances(origin.region, ids)
             except AwsError as error:
-                self.seen.troubles.append(error.trouble)
+                self.seen.problems.append(error.problem)
                 continue
             for row in group:
                 instance = instances.get(row.server.instance_id or "")

@@ -15,7 +15,7 @@ from service.inventory.lineage import bookkeeping, names_of
 from service.inventory.servers import SourceServer
 from service.inventory.table import ItemKey
 from service.inventory.topology import capture, choose_template, copied, is_complete
-from service.models import RegionStatus, Scope, Trouble, parse_iso
+from service.models import Problem, RegionStatus, Scope, parse_iso
 from service.sync.rows import LookTools, Row, Seen, unsettled
 
 __all__ = ["Origins", "unknown_names"]
@@ -150,7 +150,7 @@ class Origins:
         try:
             self._templates = await self._tools.templates.of(self._scope, self._drs)
         except AwsError as error:
-            self._seen.warnings.append(error.trouble)
+            self._seen.warnings.append(error.problem)
 
     async def finish(self) -> None:
         """Complete what lacks details, then read again what is due, both within the run's budget of calls."""
@@ -168,10 +168,10 @@ class Origins:
         todo = [each for each in await self._with_topologies() if self._can_complete(each)]
         todo = todo[: self._tools.settings.topology_reads_per_scope]
         await self._read_source_side({origin for each in todo if (origin := each.server.origin(self._scope))})
-        async with fan_out(todo, self._complete, at_once=self._tools.settings.drs_calls_at_once) as troubles:
-            async for trouble in troubles:
-                if trouble is not None:
-                    self._seen.warnings.append(trouble)
+        async with fan_out(todo, self._complete, at_once=self._tools.settings.drs_calls_at_once) as problems:
+            async for problem in problems:
+                if problem is not None:
+                    self._seen.warnings.append(problem)
 
     async def _with_topologies(self) -> list[_Unfinished]:
         unread = [each.server.lineage for each in self._unfinished if each.topology is None]
@@ -207,7 +207,7 @@ class Origins:
                 listed = ()
             self._source_side[origin] = listed[0] if len(listed) == 1 else None
 
-    async def _complete(self, unfinished: _Unfinished) -> Trouble | None:
+    async def _complete(self, unfinished: _Unfinished) -> Problem | None:
         server = unfinished.server
         try:
             configuration = _configuration(unfinished)
@@ -225,25 +225,25 @@ class Origins:
             copies = copied(topology, replicates_here=self._owns(server))
             await self._tools.inventory.refresh_copy(unfinished.key, copies)
         except AwsError as error:
-            return error.trouble
+            return error.problem
         return None
 
     async def _look_at_configurations(self) -> None:
         """Read again the configuration of the servers whose turn it is; what differs goes to their history."""
         todo = self._due[: self._tools.settings.topology_reads_per_scope]
-        async with fan_out(todo, self._look_at, at_once=self._tools.settings.drs_calls_at_once) as troubles:
-            async for trouble in troubles:
-                if trouble is not None:
-                    self._seen.warnings.append(trouble)
+        async with fan_out(todo, self._look_at, at_once=self._tools.settings.drs_calls_at_once) as problems:
+            async for problem in problems:
+                if problem is not None:
+                    self._seen.warnings.append(problem)
 
-    async def _look_at(self, server: SourceServer) -> Trouble | None:
+    async def _look_at(self, server: SourceServer) -> Problem | None:
         try:
             configuration = await self._drs.replication_configuration(self._scope.region, server.server_id)
             await self._tools.inventory.add_history(
                 server.lineage, lambda topology: reconfigured(topology, configuration, now=self._tools.now())
             )
         except AwsError as error:
-            return error.trouble
+            return error.problem
         return None
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from service.aws.meter import Meter
-from service.models import Coverage, Scope, Trouble, iso
+from service.models import Coverage, Problem, Scope, iso
 from service.regions.choose import Choice, Why
 
 __all__ = ["Looked", "Progress", "RunFacts", "RunReport", "exit_code", "run_facts", "status_of"]
@@ -24,8 +24,8 @@ class Looked:
     servers: int = 0
     counts: Mapping[str, int] = field(default_factory=dict)
     seconds: float = 0.0
-    troubles: tuple[Trouble, ...] = ()
-    warnings: tuple[Trouble, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
 
 
 class Progress(Protocol):
@@ -95,8 +95,8 @@ class RunReport:
         self.seconds = 0.0
         self.left_out = 0
         self.newly_active: set[str] = set()
-        self._troubles: dict[Trouble, set[str]] = {}
-        self._warnings: dict[Trouble, set[str]] = {}
+        self._problems: dict[Problem, set[str]] = {}
+        self._warnings: dict[Problem, set[str]] = {}
 
     def add(self, looked: Looked) -> None:
         """Count one look."""
@@ -112,21 +112,21 @@ class RunReport:
             self.servers_by_region[region] += looked.servers
         self.counts.update(looked.counts)
         self.seconds += looked.seconds
-        _gather(self._troubles, looked.troubles, region)
+        _gather(self._problems, looked.problems, region)
         _gather(self._warnings, looked.warnings, region)
 
-    def trouble(self, *troubles: Trouble) -> None:
+    def problem(self, *problems: Problem) -> None:
         """Note what could not be done. The same trouble in many regions is one entry that lists them."""
-        _gather(self._troubles, troubles, "")
+        _gather(self._problems, problems, "")
 
-    def warn(self, *warnings: Trouble) -> None:
+    def warn(self, *warnings: Problem) -> None:
         """Note what an operator should know, and what costs nothing of the result."""
         _gather(self._warnings, warnings, "")
 
     @property
-    def troubles(self) -> int:
+    def problems(self) -> int:
         """How many different troubles there were."""
-        return len(self._troubles)
+        return len(self._problems)
 
     def skip(self, scopes: Iterable[Scope]) -> None:
         """Count scopes that the filter left out."""
@@ -141,7 +141,7 @@ class RunReport:
         skipped = sorted(set(run.regions) - set(self.scanned))
         return {
             "operation": run.operation,
-            "status": status_of(self.coverage, self.troubles),
+            "status": status_of(self.coverage, self.problems),
             "regionsScanned": len(self.scanned),
             "regionsSkipped": len(skipped),
             "regionsFailed": len(self.unwell),
@@ -171,7 +171,7 @@ class RunReport:
             "durationSeconds": round(run.duration_s, 3),
             "timeSavedSeconds": self._time_saved_s(made, run.scopes_at_once),
             "startedAt": run.started_at,
-            "errors": _listed(self._troubles),
+            "errors": _listed(self._problems),
             "warnings": _listed(self._warnings),
         }
 
@@ -182,12 +182,12 @@ class RunReport:
         return round(self.seconds / drs_calls * self.left_out / at_once, 3)
 
 
-def status_of(coverage: Counter[Coverage], troubles: int) -> str:
+def status_of(coverage: Counter[Coverage], problems: int) -> str:
     """Say in one word what became of a run: complete, partial, or failed when every scope that was looked at did."""
     looked = coverage.total() - coverage[Coverage.SKIPPED]
     if looked and coverage[Coverage.FAILED] == looked:
         return "failed"
-    return "partial" if troubles or coverage[Coverage.FAILED] or coverage[Coverage.PARTIAL] else "complete"
+    return "partial" if problems or coverage[Coverage.FAILED] or coverage[Coverage.PARTIAL] else "complete"
 
 
 def exit_code(report: Mapping[str, Any]) -> int:
@@ -195,14 +195,14 @@ def exit_code(report: Mapping[str, Any]) -> int:
     return {"complete": 0, "failed": 1, "partial": 3}[report["status"]]
 
 
-def _gather(into: dict[Trouble, set[str]], troubles: Iterable[Trouble], region: str) -> None:
-    for trouble in troubles:
-        anywhere = replace(trouble, region="")
-        into.setdefault(anywhere, set()).add(trouble.region or region)
+def _gather(into: dict[Problem, set[str]], problems: Iterable[Problem], region: str) -> None:
+    for problem in problems:
+        anywhere = replace(problem, region="")
+        into.setdefault(anywhere, set()).add(problem.region or region)
 
 
-def _listed(troubles: Mapping[Trouble, set[str]]) -> list[dict[str, Any]]:
+def _listed(problems: Mapping[Problem, set[str]]) -> list[dict[str, Any]]:
     return [
-        {**trouble.as_json(), "regions": sorted({region for region in regions if region})}
-        for trouble, regions in troubles.items()
+        {**problem.as_json(), "regions": sorted({region for region in regions if region})}
+        for problem, regions in problems.items()
     ]

@@ -19,14 +19,14 @@ from service.aws.meter import metering
 from service.ending import Limit, Stop
 from service.errors import AwsError
 from service.inventory.table import InventoryTable
-from service.models import Now, Scope, Trouble
+from service.models import Now, Problem, Scope
 from service.regions.census import Census
 from service.regions.choose import Unreadable
 from service.regions.rows import Note, Sweep
 from service.regions.status_write import RegionStatusTable
 from service.settings import Settings
 from service.survey import Request, Survey, Surveyor
-from service.sync.judge import COUNTS, Visit, account_trouble, judge, note_of, scope_trouble
+from service.sync.judge import COUNTS, Visit, account_problem, judge, note_of, scope_problem
 from service.sync.look import Look
 from service.sync.report import Progress, RunReport, run_facts
 from service.sync.rows import LookTools
@@ -140,7 +140,7 @@ class InventorySync:
             ),
             visiting=visiting,
         )
-        run.report.trouble(*survey.troubles)
+        run.report.problem(*survey.problems)
         run.report.skip(survey.choice.skip)
         run.open_looks.update(scope.region for scope in survey.choice.look)
         return run
@@ -164,7 +164,7 @@ class InventorySync:
         began, look = anyio.current_time(), None
         known = scope in run.survey.choice.known_active
 
-        async def work() -> Trouble | None:
+        async def work() -> Problem | None:
             nonlocal look
             try:
                 caller = await run.survey.access.caller(scope.account_id)
@@ -172,7 +172,7 @@ class InventorySync:
                 await look.run(had_servers=known)
                 await self._probe_staging(run, look, caller)
             except AwsError as error:
-                return scope_trouble(error, scope) if look is not None else account_trouble(error)
+                return scope_problem(error, scope) if look is not None else account_problem(error)
             return None
 
         failure = await run.visiting.in_time(scope, work)
@@ -231,13 +231,13 @@ class InventorySync:
         census: Census | None = None,
         sweep: Sweep | None = None,
     ) -> bool:
-        trouble = await run.visiting.write_down(
+        problem = await run.visiting.write_down(
             f"the row of {region}",
             lambda: self._status.record(region, notes, census=census, sweep=sweep),
         )
-        if trouble is not None:
-            run.report.trouble(trouble)
-        return trouble is None
+        if problem is not None:
+            run.report.problem(problem)
+        return problem is None
 
     async def _announce(self, run: _Run, scopes: set[Scope]) -> None:
         """Mark places that a server elsewhere points at, so that the next run looks there.

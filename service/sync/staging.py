@@ -21,13 +21,13 @@ from service.aws.meter import metering
 from service.ending import Limit, Stop
 from service.errors import AwsError, RefusalError
 from service.fanout import fan_out
-from service.models import Now, RegionStatus, Scope, Trouble
+from service.models import Now, Problem, RegionStatus, Scope
 from service.regions.choose import Choice, Unreadable, Why
 from service.regions.status_write import RegionStatusTable
 from service.settings import Settings
 from service.survey import Request, Survey, Surveyor
 from service.sync.extend import Extension, apply_plan, read_pair
-from service.sync.judge import Visit, account_trouble, is_switched_off, scope_trouble
+from service.sync.judge import Visit, account_problem, is_switched_off, scope_problem
 from service.sync.report import Progress, RunReport, run_facts
 from service.sync.staging_plan import Pair, Plan, within_quota
 from service.sync.staging_scope import StagingScan
@@ -128,7 +128,7 @@ class StagingSync:
                 left_out.append(scope)
         choice = replace(survey.choice, look=look, skip=tuple(sorted(left_out)))
         run = _Run(request, survey, choice, visiting)
-        run.report.trouble(*survey.troubles)
+        run.report.problem(*survey.problems)
         run.report.skip(choice.skip)
         self._tell_unusable(run)
         _tell_hub(run)
@@ -139,7 +139,7 @@ class StagingSync:
         for account_id in sorted(run.survey.accounts):
             for problem in run.survey.directory.targets[account_id].unusable_staging:
                 refusal = RefusalError("InvalidAccountRecord", problem)
-                run.report.trouble(_refused(refusal, account_id, self._settings.target_accounts_table))
+                run.report.problem(_refused(refusal, account_id, self._settings.target_accounts_table))
                 run.errors.setdefault(account_id, f"{refusal.code}: {problem}")
 
     async def _visit_all(self, run: _Run, progress: Progress | None) -> None:
@@ -154,11 +154,11 @@ class StagingSync:
         """Bring one target and region up to date under its deadline; whatever goes wrong there stays there."""
         began, scan = anyio.current_time(), StagingScan(scope)
 
-        async def work() -> Trouble | None:
+        async def work() -> Problem | None:
             try:
                 await self._work(run, scan)
             except AwsError as error:
-                return scope_trouble(error, scope) if scan.entered else account_trouble(error)
+                return scope_problem(error, scope) if scan.entered else account_problem(error)
             return None
 
         failure = await run.visiting.in_time(scope, work)
@@ -208,7 +208,7 @@ class StagingSync:
                 return None
             if status is not RegionStatus.IAM_PERMISSION_DENIED or not known:
                 raise
-            scan.warnings.append(scope_trouble(error, scan.scope))
+            scan.warnings.append(scope_problem(error, scan.scope))
             return known
         fresh = reported - known - account.removed_staging - {account.account_id}
         if fresh:
@@ -230,7 +230,7 @@ class StagingSync:
             scan.readable += plan.held_back is None
             if plan.held_back is not None:
                 scan.unreadable += 1
-                scan.troubles.append(plan.held_back)
+                scan.problems.append(plan.held_back)
         if run.request.dry_run:
             _note_planned(run, plans)
             return
@@ -239,7 +239,7 @@ class StagingSync:
         )
         full = left_over > 0
         if left_over:
-            scan.troubles.append(_full(scope, left_over, self._settings.servers_per_region))
+            scan.problems.append(_full(scope, left_over, self._settings.servers_per_region))
         writer = DrsWriter(caller)
         for plan in plans:
             if not plan.extend or (full and not left_over):
@@ -249,13 +249,13 @@ class StagingSync:
             await apply_plan(plan, drs, writer, done, at_once=self._settings.extensions_at_once)
             full = full or done.full
 
-    def _tally(self, run: _Run, scan: StagingScan, counts: Mapping[str, int], failure: Trouble | None) -> None:
+    def _tally(self, run: _Run, scan: StagingScan, counts: Mapping[str, int], failure: Problem | None) -> None:
         target = scan.scope.account_id
         run.extended[target] += counts["serversExtended"]
         run.failed[target] += counts["serversFailed"] + counts["serversHeldBack"]
-        trouble = failure or next(iter(scan.all_troubles()), None)
-        if trouble is not None and not (failure and is_switched_off(failure)):
-            run.errors.setdefault(target, f"{trouble.code}: {trouble.message}")
+        problem = failure or next(iter(scan.all_problems()), None)
+        if problem is not None and not (failure and is_switched_off(failure)):
+            run.errors.setdefault(target, f"{problem.code}: {problem.message}")
 
     async def _take_in(self, run: _Run, target: str, reported: list[str], now: datetime) -> None:
         """Put staging accounts that DRS reports into the target's record."""
@@ -270,12 +270,12 @@ class StagingSync:
             try:
                 await table.change_staging(target, change, now=now)
             except RefusalError as refusal:
-                run.report.trouble(_refused(refusal, target, name))
+                run.report.problem(_refused(refusal, target, name))
             else:
                 run.added[target] = list(added)
 
-        if trouble := await run.visiting.write_down(f"the record of {target}", write):
-            run.report.trouble(replace(trouble, account_id=target))
+        if problem := await run.visiting.write_down(f"the record of {target}", write):
+            run.report.problem(replace(problem, account_id=target))
 
 
 def _is_hub(survey: Survey, account: Account) -> bool:
@@ -289,7 +289,7 @@ def _tell_hub(run: _Run) -> None:
         if _is_hub(run.survey, run.survey.directory.targets[account_id]):
             why = f"{account_id} is the hub: nothing is extended into it, so none of its regions was looked at"
             advice = "ask for another target account"
-            run.report.warn(Trouble("HubNotSynced", why, RegionStatus.ACTIVE, account_id=account_id, advice=advice))
+            run.report.warn(Problem("HubNotSynced", why, RegionStatus.ACTIVE, account_id=account_id, advice=advice))
 
 
 def _known_servers(survey: Survey, scope: Scope) -> int | None:
@@ -315,8 +315,8 @@ def _note_planned(run: _Run, plans: list[Plan]) -> None:
         )
 
 
-def _full(scope: Scope, left_over: int, most: int) -> Trouble:
-    return Trouble(
+def _full(scope: Scope, left_over: int, most: int) -> Problem:
+    return Problem(
         "ServiceQuotaExceeded",
         f"{left_over} servers do not fit: an account holds {most} source servers per region",
         RegionStatus.ERROR,
@@ -328,9 +328,9 @@ def _full(scope: Scope, left_over: int, most: int) -> Trouble:
     )
 
 
-def _refused(refusal: RefusalError, target: str, table_name: str) -> Trouble:
+def _refused(refusal: RefusalError, target: str, table_name: str) -> Problem:
     advice = f"mend the record of {target} in {table_name}"
-    return Trouble(refusal.code, refusal.message, RegionStatus.ERROR, account_id=target, advice=advice)
+    return Problem(refusal.code, refusal.message, RegionStatus.ERROR, account_id=target, advice=advice)
 
 
 def _of_accounts(run: _Run) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from service.accounts.records import Account
 from service.aws.drs import DrsReads
 from service.fanout import fan_out
-from service.models import Trouble
+from service.models import Problem
 from service.sync.extend import read_pair
 from service.sync.judge import is_switched_off
 from service.sync.staging_plan import Pair, Plan
@@ -27,7 +27,7 @@ class Waiting:
     """Whether any staging account has a server to extend, and which of them could not be asked."""
 
     found: bool
-    warnings: tuple[Trouble, ...] = ()
+    warnings: tuple[Problem, ...] = ()
 
 
 async def find_waiting(

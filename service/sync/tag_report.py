@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from service.models import Coverage, RegionStatus, Scope, Trouble
+from service.models import Coverage, Problem, RegionStatus, Scope
 from service.regions.rows import Note
-from service.sync.judge import Visit, judge, trouble_at
+from service.sync.judge import Visit, judge, problem_at
 from service.sync.report import Looked
 from service.sync.tag_outcome import Tally
 from service.sync.tag_scope import TagScan
@@ -18,7 +18,7 @@ __all__ = ["AccountResult", "is_unanswered", "judge_scope", "notes_of", "planned
 _MOST_PLANNED: Final = 1000
 
 
-def judge_scope(scope: Scope, scan: TagScan | None, failure: Trouble | None, *, known: bool, seconds: float) -> Visit:
+def judge_scope(scope: Scope, scan: TagScan | None, failure: Problem | None, *, known: bool, seconds: float) -> Visit:
     """Say what became of a place.
 
     Args:
@@ -30,18 +30,18 @@ def judge_scope(scope: Scope, scan: TagScan | None, failure: Trouble | None, *, 
     """
     failure = failure or (scan.failure if scan else None)
     if scan is None or not (scan.read or scan.outcome.tally.servers):
-        reason = failure or trouble_at(scope, "DeadlineExceeded", "the place was not looked at")
+        reason = failure or problem_at(scope, "DeadlineExceeded", "the place was not looked at")
         return judge(scope, None, reason, known=known, seconds=seconds)
     outcome = scan.outcome
-    troubles = (*outcome.troubles, *([failure] if failure else ()))
+    problems = (*outcome.problems, *([failure] if failure else ()))
     return Visit(
         Looked(
             scope,
-            Coverage.PARTIAL if troubles else Coverage.COMPLETE,
+            Coverage.PARTIAL if problems else Coverage.COMPLETE,
             servers=outcome.tally.servers,
             counts=outcome.tally.counts,
             seconds=seconds,
-            troubles=troubles,
+            problems=problems,
             warnings=tuple(outcome.warnings),
         )
     )
@@ -49,7 +49,7 @@ def judge_scope(scope: Scope, scan: TagScan | None, failure: Trouble | None, *, 
 
 def is_unanswered(looked: Looked, scan: TagScan | None) -> bool:
     """Tell whether it is still open how many servers there are, and may be known when asked again."""
-    return not (scan and scan.read) and any(trouble.status.passes for trouble in looked.troubles)
+    return not (scan and scan.read) and any(problem.status.passes for problem in looked.problems)
 
 
 def notes_of(scans: Iterable[TagScan]) -> dict[str, list[Note]]:
@@ -73,7 +73,7 @@ class AccountResult:
     scanned: set[str] = field(default_factory=set)
     with_servers: set[str] = field(default_factory=set)
     failed: set[str] = field(default_factory=set)
-    refused: Trouble | None = None
+    refused: Problem | None = None
 
     def book(self, looked: Looked, scan: TagScan | None) -> None:
         """Count one place."""

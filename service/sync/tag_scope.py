@@ -14,8 +14,8 @@ from service.aws.ec2 import Ec2Reads
 from service.errors import AwsError
 from service.fanout import fan_out
 from service.inventory.servers import SourceServer, instance_facts, parse_server
-from service.models import Now, RegionStatus, Scope, Trouble
-from service.sync.judge import account_trouble, scope_trouble, trouble_at
+from service.models import Now, Problem, RegionStatus, Scope
+from service.sync.judge import account_problem, problem_at, scope_problem
 from service.sync.tag_outcome import Outcome
 from service.sync.tag_plan import allows_launch_into, plan_tags, wanted_tags
 from service.sync.tag_state import TagState
@@ -65,7 +65,7 @@ class TagScan:
         self.outcome = Outcome(scope)
         self.listed_completely = False
         self.uninitialized = False
-        self.failure: Trouble | None = None
+        self.failure: Problem | None = None
         self._drs = drs
         self._tools = tools
         self._listed: dict[str, _Server] = {}
@@ -99,7 +99,7 @@ class TagScan:
             if is_unused and not self.outcome.tally.servers:
                 self.uninitialized = True
             else:
-                self.failure = scope_trouble(error, self.scope)
+                self.failure = scope_problem(error, self.scope)
         else:
             self.listed_completely = True
 
@@ -108,7 +108,7 @@ class TagScan:
         if isinstance(server, str):
             self.outcome.tally.servers += 1
             name = str(record.get("sourceServerID", "a server"))
-            self.outcome.explain(trouble_at(self.scope, "UnusableRecord", server), name)
+            self.outcome.explain(problem_at(self.scope, "UnusableRecord", server), name)
         elif server.arn not in self._listed:  # a server may show up again when pages shift under the listing
             self.outcome.tally.servers += 1
             self._listed[server.arn] = _Server(server, record.get("tags") or {})
@@ -123,20 +123,20 @@ class TagScan:
             else:
                 by_origin.setdefault(origin, []).append(each)
 
-        async def ask(origin: Scope) -> _Shown | Trouble:
+        async def ask(origin: Scope) -> _Shown | Problem:
             return await self._ask_ec2(origin, by_origin[origin])
 
         tasks: list[Task] = []
         async with fan_out(by_origin, ask, at_once=_ORIGINS_AT_ONCE) as answers:
             async for answer in answers:
-                if isinstance(answer, Trouble):
-                    self.outcome.troubles.append(answer)  # its servers are in no count, so they have failed
+                if isinstance(answer, Problem):
+                    self.outcome.problems.append(answer)  # its servers are in no count, so they have failed
                 else:
                     self.outcome.tally.skipped += answer.unseen
                     tasks += self._plan(answer)
         return tasks
 
-    async def _ask_ec2(self, origin: Scope, servers: Iterable[_Server]) -> _Shown | Trouble:
+    async def _ask_ec2(self, origin: Scope, servers: Iterable[_Server]) -> _Shown | Problem:
         """Read the instances of one origin with that account's own rights."""
         by_instance: defaultdict[str, list[_Server]] = defaultdict(list)
         for each in servers:
@@ -145,7 +145,7 @@ class TagScan:
             ec2 = await self._tools.ec2_of(origin.account_id)
             instances = await ec2.instances(origin.region, by_instance)
         except AwsError as error:
-            return account_trouble(error) if error.call.service == "sts" else error.trouble
+            return account_problem(error) if error.call.service == "sts" else error.problem
         shown = tuple(
             (each, instance_facts(instance).tags)
             for instance_id, instance in instances.items()
@@ -160,7 +160,7 @@ class TagScan:
             if not wanted:
                 self.outcome.tally.skipped += 1
             elif plan.refusal:
-                trouble = trouble_at(self.scope, "TagsRefused", plan.refusal)
-                self.outcome.explain(replace(trouble, advice=_REFUSAL_ADVICE), server.server_id)
+                problem = problem_at(self.scope, "TagsRefused", plan.refusal)
+                self.outcome.explain(replace(problem, advice=_REFUSAL_ADVICE), server.server_id)
             else:
                 yield Task(server.server_id, server.arn, plan.changes, allows_launch_into(instance_tags))

@@ -14,7 +14,7 @@ from service.aws.drs_write import DrsWriter
 from service.errors import AwsError
 from service.fanout import fan_out
 from service.models import Now, RegionStatus
-from service.sync.judge import scope_trouble
+from service.sync.judge import scope_problem
 from service.sync.tag_outcome import Outcome
 from service.sync.tag_plan import is_in_turn, needs_copy_tags
 from service.sync.tag_state import TagState
@@ -91,7 +91,7 @@ class TagWrites:
         try:
             self._remembered = await self._state.settled_launches(self._scope)
         except AwsError as error:
-            self._outcome.warnings.append(scope_trouble(error, self._scope))
+            self._outcome.warnings.append(scope_problem(error, self._scope))
 
     async def _apply(self, task: Task) -> None:
         """Do one server: launch settings first, so that a tag still differs when the run dies in between."""
@@ -118,15 +118,15 @@ class TagWrites:
         return _Fate.DONE
 
     def _tell(self, kind: _Kind, task: Task, error: AwsError) -> None:
-        trouble = scope_trouble(error, self._scope)
-        if kind is _Kind.TAGS and any(value and value in trouble.message for value in task.changes.values()):
+        problem = scope_problem(error, self._scope)
+        if kind is _Kind.TAGS and any(value and value in problem.message for value in task.changes.values()):
             keys = ", ".join(sorted(task.changes)[:_MOST_KEYS])
-            trouble = replace(trouble, message=f"refused with a text that holds tag values; the keys are {keys}")
+            problem = replace(problem, message=f"refused with a text that holds tag values; the keys are {keys}")
         if error.verdict.status not in _DENIED:
-            self._outcome.explain(trouble, task.server_id)
+            self._outcome.explain(problem, task.server_id)
         elif kind not in self._denied:  # it would be the same for every other server
             self._denied.add(kind)
-            self._outcome.troubles.append(trouble)
+            self._outcome.problems.append(problem)
 
     async def _settle_launch(self, task: Task) -> None:
         if not needs_copy_tags(await self._drs.launch_configuration(self._scope.region, task.server_id)):
@@ -177,4 +177,4 @@ class TagWrites:
             with anyio.move_on_after(_MEMORY_S):
                 await self._state.settle_launches(self._scope, settled)
         except AwsError as error:
-            self._outcome.warnings.append(scope_trouble(error, self._scope))
+            self._outcome.warnings.append(scope_problem(error, self._scope))

@@ -17,13 +17,13 @@ from service.aws.meter import metering
 from service.ending import Limit, Stop
 from service.errors import AwsError
 from service.fanout import fan_out
-from service.models import Now, Scope, Trouble
+from service.models import Now, Problem, Scope
 from service.regions.choose import RegionSource
 from service.regions.rows import Sweep
 from service.regions.status_write import RegionStatusTable
 from service.settings import Settings
 from service.survey import Request, Survey, Surveyor
-from service.sync.judge import Visit, account_trouble
+from service.sync.judge import Visit, account_problem
 from service.sync.report import Progress, RunReport, run_facts
 from service.sync.tag_outcome import Tally
 from service.sync.tag_report import AccountResult, is_unanswered, judge_scope, notes_of, planned_json
@@ -156,7 +156,7 @@ class TagSync:
                 for account_id in sorted(survey.accounts)
             },
         )
-        run.report.trouble(*survey.troubles)
+        run.report.problem(*survey.problems)
         run.report.skip(survey.choice.skip)
         return run
 
@@ -172,12 +172,12 @@ class TagSync:
         """Sync one place under its deadline; whatever goes wrong there stays there."""
         began, scan = anyio.current_time(), None
 
-        async def work() -> Trouble | None:
+        async def work() -> Problem | None:
             nonlocal scan
             try:
                 caller = await run.survey.access.caller(scope.account_id)
             except AwsError as error:
-                run.accounts[scope.account_id].refused = account_trouble(error)
+                run.accounts[scope.account_id].refused = account_problem(error)
                 return run.accounts[scope.account_id].refused
             drs = DrsReader(caller, page_size=self._settings.drs_page_size)
             scan = run.scans[scope] = TagScan(scope, drs, DrsWriter(caller), run.tools)
@@ -218,8 +218,8 @@ class TagSync:
             self._status.invalidate()
 
     async def _write_down(self, run: _Run, what: str, work: Callable[[], Awaitable[None]]) -> None:
-        if trouble := await run.visiting.write_down(what, work):
-            run.report.warn(trouble)  # the tags are written all the same
+        if problem := await run.visiting.write_down(what, work):
+            run.report.warn(problem)  # the tags are written all the same
 
     async def _store(self, run: _Run, source: str) -> None:
         total = run.total()
@@ -229,5 +229,5 @@ class TagSync:
             synced=total.synced,
             failed=total.failed,
             servers=total.servers,
-            complete=not run.report.troubles,
+            complete=not run.report.problems,
         )

@@ -11,8 +11,8 @@ from datetime import datetime
 from service.ending import Limit
 from service.errors import AwsError
 from service.fanout import fan_out
-from service.models import RegionStatus, Scope, Trouble
-from service.sync.judge import Tokens, Visit, trouble_at
+from service.models import Problem, RegionStatus, Scope
+from service.sync.judge import Tokens, Visit, problem_at
 from service.sync.report import Progress
 
 __all__ = ["Visiting", "in_turn"]
@@ -42,31 +42,31 @@ class Visiting:
         async with fan_out(in_turn(scopes, self.started_at), visit, at_once=self.at_once) as done:
             yield _settled(done, progress)
 
-    async def in_time(self, scope: Scope, work: Callable[[], Awaitable[Trouble | None]]) -> Trouble | None:
+    async def in_time(self, scope: Scope, work: Callable[[], Awaitable[Problem | None]]) -> Problem | None:
         """Do the work at one place until its time is up; give what broke it off, None when nothing did."""
         remaining = min(self.most_s, self.limit.remaining_s())
         if remaining <= 0:
-            return trouble_at(scope, "DeadlineExceeded", f"{self.limit.reason()} before this place's turn")
-        failure: Trouble | None = None
+            return problem_at(scope, "DeadlineExceeded", f"{self.limit.reason()} before this place's turn")
+        failure: Problem | None = None
         with self.limit.cancel_scope(remaining) as cancel_scope:
             failure = await work()
         if not cancel_scope.cancelled_caught:
             return failure
         if self.limit.is_over:
-            return trouble_at(scope, "DeadlineExceeded", f"{self.limit.reason()} before this place was done")
-        return trouble_at(scope, "DeadlineExceeded", f"not done within {remaining:.0f} s")
+            return problem_at(scope, "DeadlineExceeded", f"{self.limit.reason()} before this place was done")
+        return problem_at(scope, "DeadlineExceeded", f"not done within {remaining:.0f} s")
 
-    async def write_down(self, what: str, work: Callable[[], Awaitable[object]]) -> Trouble | None:
+    async def write_down(self, what: str, work: Callable[[], Awaitable[object]]) -> Problem | None:
         """Keep something that was found, also at the end of the run's time; give what went wrong."""
         with self.limit.closing() as cancel_scope:
             try:
                 await work()
             except AwsError as error:
-                return error.trouble
+                return error.problem
         if not cancel_scope.cancelled_caught:
             return None
         message = f"{self.limit.reason()} before {what} was written"
-        return Trouble("DeadlineExceeded", message, RegionStatus.ERROR, "dynamodb")
+        return Problem("DeadlineExceeded", message, RegionStatus.ERROR, "dynamodb")
 
 
 def in_turn(scopes: Collection[Scope], started_at: datetime) -> list[Scope]:

@@ -75,8 +75,8 @@ async def test_what_one_call_is_told_to_wait_holds_for_the_next_one_too(monkeypa
         (refusal("ServiceQuotaExceededException", 402), 1),
     ],
 )
-async def test_only_what_may_pass_is_tried_again(trouble: Answer, tries: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with scripted_aws(in_turn(trouble), monkeypatch) as aws, AwsDoor(Settings(), now) as door:
+async def test_only_what_may_pass_is_tried_again(problem: Answer, tries: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with scripted_aws(in_turn(problem), monkeypatch) as aws, AwsDoor(Settings(), now) as door:
         with pytest.raises(AwsError):
             await pages(door)
         assert aws.asked("DescribeSourceServers") == tries
@@ -274,7 +274,7 @@ async def test_no_secret_reaches_the_log_or_an_error(
     async with scripted_aws(script, monkeypatch) as aws, AwsDoor(Settings(), now) as door:
         with pytest.raises(AwsError) as caught:
             await pages(door)
-    text = caplog.text + str(caught.value) + repr(caught.value.trouble)
+    text = caplog.text + str(caught.value) + repr(caught.value.problem)
     assert "scripted-secret-key" not in text
     assert "AWS4-HMAC-SHA256" in aws.requests[0].headers["authorization"]
     assert "Signature" not in text

@@ -197,7 +197,7 @@ async def test_a_refused_signature_is_told_without_what_was_signed(monkeypatch: 
     assert error.code == "SignatureDoesNotMatch"
     assert "[redacted]" in error.message
     told = "".join(traceback.format_exception(error))
-    assert _found(SECRETS, told, str(error), repr(error), json.dumps(error.trouble.as_json())) == []
+    assert _found(SECRETS, told, str(error), repr(error), json.dumps(error.problem.as_json())) == []
 
 
 @pytest.mark.parametrize("length", [len(SESSION) - 40, SESSION.index("</SessionToken>") - 3, 200, 20, 0])
@@ -205,7 +205,7 @@ async def test_a_session_that_came_broken_is_not_told(length: int, monkeypatch: 
     """The SDK puts the whole body of an answer that is no XML into its error."""
     error = await _failure(lambda _: answer(SESSION[:length].encode()), monkeypatch)
     told = "".join(traceback.format_exception(error))
-    assert _found(SECRETS, told, str(error), json.dumps(error.trouble.as_json())) == []
+    assert _found(SECRETS, told, str(error), json.dumps(error.problem.as_json())) == []
 
 
 @pytest.mark.parametrize(

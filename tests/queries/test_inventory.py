@@ -153,12 +153,12 @@ async def test_a_listing_that_breaks_off_is_no_listing(desk: Desk, estate: Estat
 
 
 @pytest.mark.parametrize("trouble", ["unset", "missing", "denied", "failing"])
-async def test_without_an_inventory_table_drs_answers(trouble: str, desk: Desk, estate: Estate) -> None:
-    if trouble == "unset":
+async def test_without_an_inventory_table_drs_answers(problem: str, desk: Desk, estate: Estate) -> None:
+    if problem == "unset":
         estate.set(SOURCE_SERVER_INVENTORY_TABLE="")
-    elif trouble == "missing":
+    elif problem == "missing":
         estate.set(SOURCE_SERVER_INVENTORY_TABLE="no-such-table")
-    elif trouble == "denied":
+    elif problem == "denied":
         estate.faults(deny=[{"account_id": estate.names.hub, "service": "dynamodb", "operations": ["Query"]}])
     else:
         estate.faults(
@@ -175,10 +175,10 @@ async def test_without_an_inventory_table_drs_answers(trouble: str, desk: Desk, 
 
 @pytest.mark.parametrize("trouble", ["unset", "missing"])
 async def test_without_region_status_the_items_tell_how_fresh_they_are(
-    trouble: str, desk: Desk, estate: Estate
+    problem: str, desk: Desk, estate: Estate
 ) -> None:
     estate.everywhere()
-    if trouble == "unset":
+    if problem == "unset":
         estate.set(DRS_REGION_STATUS_TABLE="")
     else:
         estate.set(DRS_REGION_STATUS_TABLE="no-such-table")

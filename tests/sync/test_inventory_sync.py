@@ -371,20 +371,20 @@ async def test_rows_of_the_earlier_writer_filter_and_are_brought_up_to_date(esta
 
 @pytest.mark.parametrize("trouble", ["unset", "missing", "denied", "slow"])
 async def test_without_region_status_every_region_is_scanned(
-    trouble: str, estate: Estate, caplog: pytest.LogCaptureFixture
+    problem: str, estate: Estate, caplog: pytest.LogCaptureFixture
 ) -> None:
     estate.everywhere()
-    if trouble == "unset":
+    if problem == "unset":
         estate.set(DRS_REGION_STATUS_TABLE="")
-    elif trouble == "missing":
+    elif problem == "missing":
         estate.set(DRS_REGION_STATUS_TABLE="no-such-table")
-    elif trouble == "denied":
+    elif problem == "denied":
         estate.faults(deny=[{"account_id": estate.names.hub, "service": "dynamodb", "operations": ["Scan"]}])
         estate.set(TARGET_ACCOUNTS_TABLE=estate.sandbox.environment()["TARGET_ACCOUNTS_TABLE"])
     else:
         estate.faults(latency_ms={"dynamodb": 120})
         estate.set(REGION_STATUS_TIMEOUT_SECONDS="0.05")
-    if trouble == "denied":  # the accounts are read by Scan, too, and without them nothing can be done
+    if problem == "denied":  # the accounts are read by Scan, too, and without them nothing can be done
         with pytest.raises(AwsError, match="Scan"):
             await estate.sync()
         return
@@ -392,7 +392,7 @@ async def test_without_region_status_every_region_is_scanned(
     assert report["regionSource"] == "fallback_table_unavailable"
     assert report["regionsScanned"] == 28
     assert report["serversSynced"] == 11
-    assert {"unset": "not set", "missing": "ResourceNotFound", "slow": "longer than"}[trouble] in report["regionReason"]
+    assert {"unset": "not set", "missing": "ResourceNotFound", "slow": "longer than"}[problem] in report["regionReason"]
     assert any(record.levelname == "WARNING" and record.message == "regions chosen" for record in caplog.records)
 
 

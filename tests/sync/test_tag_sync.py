@@ -232,9 +232,9 @@ async def test_many_refusals_are_told_in_short(estate: Estate) -> None:
 
 
 @pytest.mark.parametrize("trouble", ["ec2 denied", "role refused"])
-async def test_where_ec2_cannot_be_read_servers_fail_and_others_go_on(trouble: str, estate: Estate) -> None:
+async def test_where_ec2_cannot_be_read_servers_fail_and_others_go_on(problem: str, estate: Estate) -> None:
     estate.add(estate.names.a, "us-west-2", servers=2, origin={"region": "us-east-1"})  # in the target's own account
-    if trouble == "ec2 denied":
+    if problem == "ec2 denied":
         estate.faults(deny=[{"account_id": estate.names.apps, "service": "ec2"}])
     else:
         mine = f"arn:aws:iam::{estate.names.a}:role/DRSOrchestrationRole"  # a role of another account
@@ -248,11 +248,11 @@ async def test_where_ec2_cannot_be_read_servers_fail_and_others_go_on(trouble: s
     assert figures(report) == (13, 2, 0, 1, 10, 2)
     (error,) = report["errors"]
     assert error["accountId"] == estate.names.apps
-    assert error["service"] == ("ec2" if trouble == "ec2 denied" else "sts")
+    assert error["service"] == ("ec2" if problem == "ec2 denied" else "sts")
     assert report["scopes"]["partial"] == 3
     assert estate.counts() == {"eu-west-1": 3, "us-west-2": 10}  # DRS was read completely
     estate.faults()
-    if trouble == "ec2 denied":
+    if problem == "ec2 denied":
         assert figures(await sync_tags(estate)) == (13, 10, 2, 1, 0, 10)
 
 

@@ -108,8 +108,8 @@ def test_only_a_complete_answer_settles_a_count() -> None:
 
 def test_an_error_says_where_it_happened_and_what_to_do() -> None:
     error = AwsError("AccessDeniedException", SCP_TEXT, CALL, http_status=403)
-    trouble = error.trouble
-    assert (trouble.code, trouble.status) == ("AccessDeniedException", S.SCP_DENIED)
-    assert (trouble.service, trouble.operation, trouble.account_id, trouble.region) == tuple(CALL)
-    assert "exclude" in trouble.advice
+    problem = error.problem
+    assert (problem.code, problem.status) == ("AccessDeniedException", S.SCP_DENIED)
+    assert (problem.service, problem.operation, problem.account_id, problem.region) == tuple(CALL)
+    assert "exclude" in problem.advice
     assert all(word in str(error) for word in ("drs", "DescribeSourceServers", "us-west-2", "AccessDeniedException"))

@@ -247,7 +247,7 @@ def test_a_server_nobody_knew_has_no_original_topology(forward_record: dict[str,
 
 def test_records_that_cannot_be_used_are_named_once(forward_record: dict[str, Any]) -> None:
     bad = {**forward_record, "arn": "nonsense"}
-    items, records, (trouble,) = items_of([bad, forward_record, bad], [], PLACE, now=NOW)
+    items, records, (problem,) = items_of([bad, forward_record, bad], [], PLACE, now=NOW)
     assert len(items) == 1
     assert records == [forward_record]  # an answer holds the others neither as servers nor as DRS told them
-    assert (trouble.code, trouble.account_id, trouble.region) == ("UnusableRecord", *PLACE)
+    assert (problem.code, problem.account_id, problem.region) == ("UnusableRecord", *PLACE)

@@ -23,7 +23,7 @@ def _reports(draw: st.DrawFn) -> dict[str, Any]:
     """A report as a run gives it: scopes add up, and so do servers."""
     scanned = draw(st.sets(st.sampled_from(REGIONS)))
     coverage = {name: draw(SMALL) for name in ("complete", "partial", "skipped", "failed")}
-    trouble = st.fixed_dictionaries({"code": st.sampled_from(["AccessDenied", "Throttled"]), "message": st.text()})
+    problem = st.fixed_dictionaries({"code": st.sampled_from(["AccessDenied", "Throttled"]), "message": st.text()})
     made, left_out = draw(SMALL), coverage["skipped"]
     return {
         "operation": "sync",
@@ -45,8 +45,8 @@ def _reports(draw: st.DrawFn) -> dict[str, Any]:
         "timeSavedSeconds": draw(st.floats(0, 1000)),
         "accounts": draw(SMALL),
         **{name: draw(SMALL) for name in COUNTS},
-        "errors": draw(st.lists(trouble, max_size=5)) * draw(st.sampled_from([1, 1, 200])),
-        "warnings": draw(st.lists(trouble, max_size=5)) * draw(st.sampled_from([1, 1, 200])),
+        "errors": draw(st.lists(problem, max_size=5)) * draw(st.sampled_from([1, 1, 200])),
+        "warnings": draw(st.lists(problem, max_size=5)) * draw(st.sampled_from([1, 1, 200])),
     }
 
 

@@ -9,12 +9,12 @@ import pytest
 
 from service.accounts.records import Directory, parse_account
 from service.errors import AwsError, ConfigurationError
-from service.models import Call, Coverage, RegionStatus, Scope, Trouble
+from service.models import Call, Coverage, Problem, RegionStatus, Scope
 from service.regions.choose import Choice, RegionSource, Why
 from service.regions.rows import Note, fold
 from service.settings import Settings
 from service.survey import Request, Surveyor
-from service.sync.judge import Tokens, Visit, account_trouble, judge, note_of
+from service.sync.judge import Tokens, Visit, account_problem, judge, note_of
 from service.sync.look import Look
 from service.sync.report import Looked
 from service.sync.rows import LookTools, Seen
@@ -35,11 +35,11 @@ def look(**seen: Any) -> Look:
     return made
 
 
-def trouble(status: RegionStatus, code: str = "Code", service: str = "drs") -> Trouble:
-    return Trouble(code, "text", status, service, "X", ACCOUNT, PLACE.region)
+def problem(status: RegionStatus, code: str = "Code", service: str = "drs") -> Problem:
+    return Problem(code, "text", status, service, "X", ACCOUNT, PLACE.region)
 
 
-def verdict(made: Look | None, failure: Trouble | None, why: Why = Why.ACTIVE) -> tuple[Looked, Note | None]:
+def verdict(made: Look | None, failure: Problem | None, why: Why = Why.ACTIVE) -> tuple[Looked, Note | None]:
     known = why is Why.ACTIVE
     visit = judge(PLACE, made, failure, known=known, seconds=1.5)
     active = frozenset({PLACE}) if known else frozenset[Scope]()
@@ -93,7 +93,7 @@ def test_what_becomes_of_a_scope(
     status: RegionStatus,
     count: int | None,
 ) -> None:
-    looked, note = verdict(look(**seen), trouble(failure) if failure else None, why)
+    looked, note = verdict(look(**seen), problem(failure) if failure else None, why)
     assert looked.coverage is coverage
     in_the_table = sum(seen.get(each, 0) for each in ("written", "unchanged", "rejected"))
     assert (looked.scope, looked.servers, looked.seconds) == (PLACE, in_the_table, 1.5)
@@ -101,29 +101,29 @@ def test_what_becomes_of_a_scope(
     assert (note.account_id, note.status, note.server_count, note.looked_at) == (ACCOUNT, status, count, LOOKED_AT)
     assert bool(note.error_message) is (count is None)
     failed = failure is not None and failure is not UNINITIALISED
-    assert bool(looked.troubles or looked.warnings) is (failed or coverage is P)
-    assert bool(looked.troubles) is (coverage in {P, F})
+    assert bool(looked.problems or looked.warnings) is (failed or coverage is P)
+    assert bool(looked.problems) is (coverage in {P, F})
 
 
 def test_trouble_on_the_way_makes_a_whole_listing_partial_and_its_count_stands() -> None:
-    ec2 = trouble(DENIED, service="ec2")
-    looked, note = verdict(look(servers=4, written=4, removed=1, **ALL_OF_IT, troubles=[ec2]), None)
-    assert (looked.coverage, looked.troubles) == (P, (ec2,))
+    ec2 = problem(DENIED, service="ec2")
+    looked, note = verdict(look(servers=4, written=4, removed=1, **ALL_OF_IT, problems=[ec2]), None)
+    assert (looked.coverage, looked.problems) == (P, (ec2,))
     assert (looked.counts["serversWritten"], looked.counts["serversRemoved"]) == (4, 1)
     assert note == Note(ACCOUNT, ACTIVE, LOOKED_AT, 4)
 
 
 def test_the_listings_own_failure_is_what_the_table_is_told() -> None:
-    ec2 = trouble(DENIED, "EC2 says no", "ec2")
-    looked, note = verdict(look(servers=4, troubles=[ec2], warnings=[ec2]), trouble(THROTTLED, "Slow"))
+    ec2 = problem(DENIED, "EC2 says no", "ec2")
+    looked, note = verdict(look(servers=4, problems=[ec2], warnings=[ec2]), problem(THROTTLED, "Slow"))
     assert note is not None
     assert (note.status, note.error_message) == (THROTTLED, "Slow: text")
-    assert [each.code for each in looked.troubles] == ["EC2 says no", "Slow"]
+    assert [each.code for each in looked.problems] == ["EC2 says no", "Slow"]
 
 
 @pytest.mark.parametrize("status", [DENIED, OFF])
 def test_our_own_tables_refusing_us_is_not_held_against_the_region(status: RegionStatus) -> None:
-    looked, note = verdict(look(), trouble(status, service="dynamodb"), Why.DISCOVERY)
+    looked, note = verdict(look(), problem(status, service="dynamodb"), Why.DISCOVERY)
     assert looked.coverage is F
     assert note is not None
     assert note.status is ERROR
@@ -145,9 +145,9 @@ def test_our_own_tables_refusing_us_is_not_held_against_the_region(status: Regio
 def test_an_account_that_cannot_be_entered_fails_everywhere_and_marks_only_what_it_is_known_to_use(
     why: Why, *, noted: bool
 ) -> None:
-    looked, note = verdict(None, trouble(DENIED, "AccessDenied"), why)
+    looked, note = verdict(None, problem(DENIED, "AccessDenied"), why)
     assert looked.coverage is F
-    assert len(looked.troubles) == 1
+    assert len(looked.problems) == 1
     expected = Note(ACCOUNT, DENIED, LATER, None, "AccessDenied: text")
     assert note == (expected if noted else None)
 
@@ -157,7 +157,7 @@ def test_no_failed_look_wipes_a_row() -> None:
     for status in RegionStatus:
         for seen in ({}, {"servers": 7}):
             if not (status is UNINITIALISED and not seen):
-                _, note = verdict(look(**seen), trouble(status))
+                _, note = verdict(look(**seen), problem(status))
                 assert note is not None
                 assert fold(row, PLACE.region, [note]).server_count == 40
 
@@ -174,7 +174,7 @@ def test_no_failed_look_wipes_a_row() -> None:
     ],
 )
 def test_an_account_that_cannot_be_entered_is_told_without_blaming_a_region(code: str, status: RegionStatus) -> None:
-    told = account_trouble(AwsError(code, "text", Call("sts", "AssumeRole", ACCOUNT, "us-east-1")))
+    told = account_problem(AwsError(code, "text", Call("sts", "AssumeRole", ACCOUNT, "us-east-1")))
     assert (told.status, told.account_id, told.region, told.operation) == (status, ACCOUNT, "", "AssumeRole")
     assert told.advice
 
@@ -208,7 +208,7 @@ def test_an_unknown_region_is_refused_and_the_known_ones_named() -> None:
 
 
 def off(region: str) -> Visit:
-    return judge(Scope(ACCOUNT, region), look(), trouble(OFF), known=False, seconds=1.0)
+    return judge(Scope(ACCOUNT, region), look(), problem(OFF), known=False, seconds=1.0)
 
 
 def seen_in(region: str) -> Visit:
@@ -228,7 +228,7 @@ def test_a_token_that_no_region_takes_is_the_accounts_trouble() -> None:
     assert tokens.judge(off("r1")) == tokens.judge(off("r2")) == []
     rest = tokens.rest()
     assert [visit.looked.coverage for visit in rest] == [F, F]
-    assert {each.status for visit in rest for each in visit.looked.troubles} == {ERROR}
+    assert {each.status for visit in rest for each in visit.looked.problems} == {ERROR}
     assert all(not visit.looked.warnings for visit in rest)
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.ending import Limit, Stop
-from service.models import Coverage, RegionStatus, Scope, Trouble
+from service.models import Coverage, Problem, RegionStatus, Scope
 from service.regions.choose import Choice
 from service.sync.judge import Visit
 from service.sync.report import Looked
@@ -20,14 +20,14 @@ from tests.simulation.clock import VirtualLoop, run
 
 START = datetime(2026, 11, 23, 5, 0, tzinfo=UTC)
 PLACE = Scope("111122223333", "us-west-2")
-FAILED = Trouble("InternalServerException", "no", RegionStatus.ERROR)
+FAILED = Problem("InternalServerException", "no", RegionStatus.ERROR)
 
 
-async def fails() -> Trouble | None:
+async def fails() -> Problem | None:
     return FAILED
 
 
-async def hangs() -> Trouble | None:
+async def hangs() -> Problem | None:
     await anyio.sleep(1000.0)
     return None
 
@@ -45,10 +45,10 @@ def test_a_place_without_end_costs_its_time_and_says_which_time_was_up(
     budget_s: float | None, most_s: float, after_s: float, why: str
 ) -> None:
     async def work(loop: VirtualLoop) -> float:
-        trouble = await Visiting(Limit(Stop(), budget_s), most_s, 4, START).in_time(PLACE, hangs)
-        assert trouble is not None
-        assert (trouble.code, Scope(trouble.account_id, trouble.region)) == ("DeadlineExceeded", PLACE)
-        assert trouble.message == why
+        problem = await Visiting(Limit(Stop(), budget_s), most_s, 4, START).in_time(PLACE, hangs)
+        assert problem is not None
+        assert (problem.code, Scope(problem.account_id, problem.region)) == ("DeadlineExceeded", PLACE)
+        assert problem.message == why
         return loop.time()
 
     assert run(work) == pytest.approx(after_s)
@@ -59,16 +59,16 @@ def test_a_process_told_to_stop_leaves_a_place_at_once_and_enters_no_other() -> 
         visiting = Visiting(Limit(Stop()), 20.0, 4, START)
         loop.call_later(5.0, visiting.limit.stop.ask)  # as a signal does, outside of any task
         for when in ("place was done", "place's turn"):
-            trouble = await visiting.in_time(PLACE, hangs)
-            assert trouble is not None
-            assert trouble.message == f"the process was told to stop before this {when}"
+            problem = await visiting.in_time(PLACE, hangs)
+            assert problem is not None
+            assert problem.message == f"the process was told to stop before this {when}"
         return loop.time()
 
     assert run(work) == pytest.approx(5.0)
 
 
 def test_what_broke_a_place_off_in_its_time_is_told_as_it_was() -> None:
-    async def work(_: VirtualLoop) -> Trouble | None:
+    async def work(_: VirtualLoop) -> Problem | None:
         return await Visiting(Limit(Stop(), 60.0), 20.0, 4, START).in_time(PLACE, fails)
 
     assert run(work) is FAILED
