@@ -29,7 +29,7 @@ from service.aws.operations import MANAGES
 ROOT: Final = Path(__file__).parents[1]
 PLATFORM: Final = "manylinux2014_aarch64"
 PYTHON: Final = "3.12"
-MOST_BYTES: Final = 250 * 1024 * 1024
+MAX_BYTES: Final = 250 * 1024 * 1024
 """What Lambda takes, unpacked."""
 
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # the first that a zip can say
@@ -167,7 +167,7 @@ def main() -> None:
         return
     size = build(Path(target), *more)
     print(f"{target}: {Path(target).stat().st_size / 1e6:.1f} MB packed, {size / 1e6:.1f} MB unpacked")
-    if size > MOST_BYTES:
+    if size > MAX_BYTES:
         sys.exit("more than Lambda takes")
 
 

@@ -26,7 +26,7 @@ from service.models import Scope
 _SCOPE: Final = re.compile(r"Credential=([^/]+)/\d{8}/([^/]+)/([^/]+)/aws4_request")
 _HUB: Final = "999900001111"
 _HUB_KEY: Final = "AKIABENCHHUB00000000"
-_MOST_BODY: Final = 16 * 1024 * 1024
+_MAX_BODY: Final = 16 * 1024 * 1024
 
 
 class Endpoint:
@@ -42,7 +42,7 @@ class Endpoint:
 
     def application(self) -> web.Application:
         """Make the web application."""
-        app = web.Application(client_max_size=_MOST_BODY)
+        app = web.Application(client_max_size=_MAX_BODY)
         app.router.add_route("GET", "/sandbox/calls", self._tell_calls)
         app.router.add_route("DELETE", "/sandbox/calls", self._forget_calls)
         app.router.add_route("PUT", "/sandbox/faults", self._set_faults)

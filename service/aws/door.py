@@ -30,8 +30,8 @@ __all__ = ["AwsDoor", "Caller", "Identity", "RoleToAssume"]
 
 # One try of one call may take this long in all; the SDK's own read time-out only bounds the gap between two bytes.
 _CALL_CEILING_S: Final = 30.0
-_MOST_TRIES: Final = 4
-_MOST_TRIES_THROTTLED: Final = 12
+_MAX_TRIES: Final = 4
+_MAX_TRIES_THROTTLED: Final = 12
 _LONGEST_WAIT_S: Final = 5.0
 _LONGEST_WAIT_THROTTLED_S: Final = 30.0
 _ROLE_DURATION_S: Final = 900  # the least STS gives; more fails where a role's maximum is lower
@@ -249,7 +249,7 @@ class AwsDoor:
             count_throttle()
             lane.pace.throttled(now, sent_at=sent_at, retry_after_s=failure.retry_after_s)
         once_more = verdict.expired or verdict.status is RegionStatus.ENDPOINT_UNREACHABLE
-        most = _MOST_TRIES_THROTTLED if verdict.throttle else 2 if once_more else _MOST_TRIES
+        most = _MAX_TRIES_THROTTLED if verdict.throttle else 2 if once_more else _MAX_TRIES
         if not verdict.retry:
             if failure.http_status:  # a plain answer, such as that DRS is not in use: the service is well
                 budget.succeeded()

@@ -15,7 +15,7 @@ Record = dict[str, Any]
 # The most that the service model of DRS allows per page.
 _EXTENSIBLE_PAGE: Final = 300
 _STAGING_PAGE: Final = 50
-_MOST_PAGES: Final = 1000  # 4,000 servers is the quota of a region: more pages than that is a token going in circles
+_MAX_PAGES: Final = 1000  # 4,000 servers is the quota of a region: more pages than that is a token going in circles
 
 
 class DrsReads(Protocol):
@@ -105,7 +105,7 @@ class DrsReader:
     ) -> AsyncIterator[list[Record]]:
         seen: set[str] = set()
         token: dict[str, str] = {}
-        for _ in range(_MOST_PAGES):
+        for _ in range(_MAX_PAGES):
             answer = await self._caller.call("drs", operation, {**params, **token}, region=region)
             if result not in answer:
                 # botocore turns a body that is not JSON into an answer without members: that is no empty page.
@@ -118,7 +118,7 @@ class DrsReader:
                 raise self._malformed(operation, region, "the page token repeats")
             seen.add(next_token)
             token = {"nextToken": next_token}
-        raise self._malformed(operation, region, f"more than {_MOST_PAGES} pages")
+        raise self._malformed(operation, region, f"more than {_MAX_PAGES} pages")
 
     def _malformed(self, operation: str, region: str, why: str) -> AwsError:
         return AwsError("MalformedResponse", why, Call("drs", operation, self._caller.account_id, region))

@@ -18,7 +18,7 @@ __all__ = ["Item", "TableReader", "decode", "encode", "encode_value", "names_in"
 Item = dict[str, Any]
 
 _BATCH_GET: Final = 100  # BatchGetItem's own limit
-_MOST_ROUNDS: Final = 8
+_MAX_ROUNDS: Final = 8
 
 
 class TableReader:
@@ -125,7 +125,7 @@ class TableReader:
             rounds: how many batches in a row came back whole before. One that came back in part begins anew: an answer
                 of 16 MB has only part of 100 great items, however often one asks.
         """
-        if rounds >= _MOST_ROUNDS:
+        if rounds >= _MAX_ROUNDS:
             raise AwsError(
                 "ProvisionedThroughputExceededException",
                 f"the table {self.name} kept handing items back unprocessed",

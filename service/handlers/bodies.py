@@ -14,7 +14,7 @@ from service.errors import RefusalError
 from service.handlers.front import Asked
 from service.models import Scope, Shard
 from service.survey import Request
-from service.sync.shards import MOST_SHARDS
+from service.sync.shards import MAX_SHARDS
 
 __all__ = [
     "AccountId",
@@ -89,7 +89,7 @@ class ShardBody(BaseModel):
 
     job: Job
     index: Annotated[int, Field(ge=0)]
-    count: Annotated[int, Field(ge=1, le=MOST_SHARDS)]
+    count: Annotated[int, Field(ge=1, le=MAX_SHARDS)]
     started_at: Annotated[AwareDatetime, Field(alias="startedAt")]
     full_scan: Annotated[bool, Field(alias="fullScan")] = False
     lock_owner: Annotated[str | None, Field(alias="lockOwner", max_length=80)] = None
@@ -127,7 +127,7 @@ class FinishBody(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
-    shards: Annotated[tuple[ShardBody, ...], Field(min_length=1, max_length=MOST_SHARDS)]
+    shards: Annotated[tuple[ShardBody, ...], Field(min_length=1, max_length=MAX_SHARDS)]
     results: tuple[ShardResult, ...] = ()
     source: Annotated[str, Field(max_length=40)] = "eventbridge"
     lock_owner: Annotated[str | None, Field(alias="lockOwner", max_length=80)] = None

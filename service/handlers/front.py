@@ -24,11 +24,11 @@ __all__ = ["Asked", "Front", "Operation", "Reply", "Route"]
 
 A = TypeVar("A")
 _log: Final = logging.getLogger(__name__)
-_MOST_BODY_BYTES: Final = 1_000_000  # the largest body that means anything here is a few KB
-_MOST_ANSWER_BYTES: Final = 6_200_000  # Lambda refuses 6,291,556; the envelope needs room
-_MOST_PROBLEMS: Final = 20
-_MOST_NAME: Final = 200  # characters of a member's name that is wrong
-_MOST_REASON: Final = 1000  # characters in the log
+_MAX_BODY_BYTES: Final = 1_000_000  # the largest body that means anything here is a few KB
+_MAX_ANSWER_BYTES: Final = 6_200_000  # Lambda refuses 6,291,556; the envelope needs room
+_MAX_PROBLEMS: Final = 20
+_MAX_NAME: Final = 200  # characters of a member's name that is wrong
+_MAX_REASON: Final = 1000  # characters in the log
 _FAILED: Final = "INTERNAL_ERROR"
 _BODY_METHODS: Final = frozenset({"POST", "PUT", "PATCH"})
 
@@ -208,15 +208,15 @@ def _noted(name: str, reply: Reply, error: Exception) -> Reply:
     """Log that an operation was not carried out. Who is asked by a schedule has no caller to tell, so the log must."""
     level = logging.INFO if reply.status < 500 else logging.WARNING  # noqa: PLR2004 - server faults
     # The reason stands in the message: where settings cannot be read no log of ours is set up, and others show no more.
-    reason = str(error)[:_MOST_REASON] if isinstance(error, DrsSyncError) else reply.body["message"]
+    reason = str(error)[:_MAX_REASON] if isinstance(error, DrsSyncError) else reply.body["message"]
     _log.log(level, "operation not carried out: %s", reason, extra={"operation": name, "code": reply.body["error"]})
     return _sendable(reply)
 
 
 def _unfit(error: ValidationError) -> Reply:
     problems = [
-        {"parameter": ".".join(map(str, each["loc"]))[:_MOST_NAME], "problem": each["msg"]}
-        for each in error.errors(include_input=False)[:_MOST_PROBLEMS]
+        {"parameter": ".".join(map(str, each["loc"]))[:_MAX_NAME], "problem": each["msg"]}
+        for each in error.errors(include_input=False)[:_MAX_PROBLEMS]
     ]
     message = "the body does not fit the operation"
     return Reply(error_body("INVALID_PARAMETER", message, details={"problems": problems}), 400)
@@ -231,11 +231,9 @@ def _sendable(reply: Reply) -> Reply:
         written = json.dumps(body, ensure_ascii=False).encode(errors="replace")
         body = json.loads(written)
     size = len(written) + written.count(b'"') + written.count(b"\\")  # in an envelope it is text inside JSON
-    if size <= _MOST_ANSWER_BYTES:
+    if size <= _MAX_ANSWER_BYTES:
         return Reply(body, reply.status)
-    message = (
-        f"the answer is {size} bytes long, Lambda carries {_MOST_ANSWER_BYTES}; ask for less: an account, a region"
-    )
+    message = f"the answer is {size} bytes long, Lambda carries {_MAX_ANSWER_BYTES}; ask for less: an account, a region"
     return Reply(error_body("RESPONSE_TOO_LARGE", message), 413)
 
 
@@ -257,8 +255,8 @@ def _body_of(event: Mapping[str, Any]) -> Mapping[str, Any] | None:
         return raw
     if not isinstance(raw, str) or event.get("isBase64Encoded"):
         raise _bad_body("", "JSON text")
-    if len(raw) > _MOST_BODY_BYTES:
-        raise _bad_body(f"{len(raw)} characters", f"at most {_MOST_BODY_BYTES} characters")
+    if len(raw) > _MAX_BODY_BYTES:
+        raise _bad_body(f"{len(raw)} characters", f"at most {_MAX_BODY_BYTES} characters")
     try:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError:

@@ -33,7 +33,7 @@ __all__ = ["QueryApp", "Refresher", "open_query_app"]
 _log: Final = logging.getLogger(__name__)
 # One question after the other finds the same places stale until their refresh has come through.
 _ASKED_ENOUGH_S: Final = 60.0
-_MOST_SCOPES: Final = 2000  # per event: 70 bytes each, and Lambda takes 256 KB
+_MAX_SCOPES: Final = 2000  # per event: 70 bytes each, and Lambda takes 256 KB
 _REFRESH_S: Final = 5.0  # beside QUERY_DEADLINE_SECONDS; together less than the 29 s after which API Gateway has gone
 
 
@@ -90,7 +90,7 @@ class QueryApp:
             return {"requested": False, "reason": "DATA_MANAGEMENT_FUNCTION_NAME is not set"}
         now = anyio.current_time()
         due = [scope for scope in scopes if now - self._asked_at.get(scope, float("-inf")) >= _ASKED_ENOUGH_S]
-        asked, later = due[:_MOST_SCOPES], due[_MOST_SCOPES:]  # the next question asks for the rest
+        asked, later = due[:_MAX_SCOPES], due[_MAX_SCOPES:]  # the next question asks for the rest
         if asked:
             why = await self._try_refresh(self.refresher, asked)
             if why:

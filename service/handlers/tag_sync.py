@@ -32,7 +32,7 @@ __all__ = [
 
 _log: Final = logging.getLogger(__name__)
 _DEFAULT_HOURS: Final = 4
-_MOST_HOURS: Final = 24
+_MAX_HOURS: Final = 24
 _RATE: Final = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
 _RUNNING: Final = "A tag sync is running; ask GET /drs/tag-sync for its state"
 
@@ -251,8 +251,8 @@ def check_settings(asked: Asked) -> None:
     hours = asked.members.get("intervalHours")
     if hours is not None:
         _expect("intervalHours", hours, int, "integer")
-        if not 1 <= hours <= _MOST_HOURS:
-            raise RefusalError("", f"intervalHours must be from 1 to {_MOST_HOURS}, not {hours}")
+        if not 1 <= hours <= _MAX_HOURS:
+            raise RefusalError("", f"intervalHours must be from 1 to {_MAX_HOURS}, not {hours}")
 
 
 def _expect(name: str, value: object, kind: type, expected: str) -> None:

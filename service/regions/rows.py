@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from service.models import RegionStatus, iso, parse_iso
-from service.regions.packing import MOST_MAPPED, pack, unpack
+from service.regions.packing import MAX_MAPPED, pack, unpack
 
 __all__ = ["AccountEntry", "Note", "RegionRow", "Sweep", "fold", "parse_row", "to_attributes"]
 
@@ -21,7 +21,7 @@ __all__ = ["AccountEntry", "Note", "RegionRow", "Sweep", "fold", "parse_row", "t
 _OLD_WORDS: Final[Mapping[str, RegionStatus]] = MappingProxyType(
     {"AVAILABLE": RegionStatus.ACTIVE, "UNINITIALIZED": RegionStatus.NOT_INITIALIZED}
 )
-_MOST_MESSAGE: Final = 300
+_MAX_MESSAGE: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +184,7 @@ def _fold_note(entry: AccountEntry, note: Note) -> AccountEntry:
         (note.looked_at, note.server_count), (entry.last_complete, entry.server_count or 0)
     ):
         entry = replace(entry, server_count=note.server_count, last_complete=note.looked_at)
-    message = note.error_message[:_MOST_MESSAGE]
+    message = note.error_message[:_MAX_MESSAGE]
     if _is_newer(
         (note.looked_at, (note.status.settles_count, str(note.status), message)),
         (
@@ -259,7 +259,7 @@ def to_attributes(row: RegionRow, *, now: datetime) -> dict[str, Any]:
     more = f" (and {len(failing) - 1} more)" if len(failing) > 1 else ""
     fullest = max(row.accounts.items(), key=lambda pair: (pair[1].server_count or 0, pair[0]), default=None)
     entries = {account_id: _entry_attributes(entry) for account_id, entry in sorted(row.accounts.items())}
-    is_packed = len(entries) > MOST_MAPPED
+    is_packed = len(entries) > MAX_MAPPED
     # Writers hold each other off by this value, so no write may leave the one it found.
     later = now if row.last_updated is None else max(now, row.last_updated + timedelta(microseconds=1))
     return {

@@ -18,7 +18,7 @@ from service.regions.status_table import RegionStatusReader
 
 __all__ = ["RegionStatusTable"]
 
-_MOST_ROUNDS: Final = 20
+_MAX_ROUNDS: Final = 20
 
 
 class RegionStatusTable(RegionStatusReader):
@@ -49,7 +49,7 @@ class RegionStatusTable(RegionStatusReader):
         if self._writable is None:
             return
         folded = tuple(notes)
-        for attempt in range(_MOST_ROUNDS):
+        for attempt in range(_MAX_ROUNDS):
             item = await self._writable.get({"region": region})
             held = parse_row(item) if item else None
             counted = await census.with_those_of(held.accounts if held else ()) if census else None
@@ -62,7 +62,7 @@ class RegionStatusTable(RegionStatusReader):
             await anyio.sleep(random.uniform(0, min(1.0, 0.02 * 2**attempt)))  # noqa: S311 - jitter
         raise AwsError(
             "TransactionConflictException",
-            f"the row of {region} was written by others {_MOST_ROUNDS} times in a row",
+            f"the row of {region} was written by others {_MAX_ROUNDS} times in a row",
             Call("dynamodb", "UpdateItem", "hub", region),
         )
 

@@ -20,7 +20,7 @@ __all__ = ["Extension", "apply_plan", "read_extended", "read_pair", "read_replic
 _log = logging.getLogger(__name__)
 _DENIED: Final = frozenset({RegionStatus.IAM_PERMISSION_DENIED, RegionStatus.SCP_DENIED})
 _QUOTA: Final = "ServiceQuotaExceededException"
-MAX_PROBLEMS: Final = 10  # per pair; the log has them all
+_MAX_PROBLEMS: Final = 10  # per pair; the log has them all
 
 
 @dataclass(slots=True)
@@ -165,7 +165,7 @@ async def _make_sure(
 def _explain(pair: Pair, reasons: dict[str, AwsError], done: Extension) -> None:
     for arn, error in reasons.items():
         _log.warning("server not extended", extra={"server": arn, "target": pair.target, "code": error.code})
-        if len(done.problems) < MAX_PROBLEMS:
+        if len(done.problems) < _MAX_PROBLEMS:
             done.problems.append(_at(error, pair))
 
 

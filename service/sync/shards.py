@@ -16,9 +16,9 @@ import orjson
 from service.models import Coverage, Problem, RegionStatus
 from service.sync.report import status_of
 
-__all__ = ["MOST_SHARDS", "Lost", "merged", "shard_count", "summary"]
+__all__ = ["MAX_SHARDS", "Lost", "merged", "shard_count", "summary"]
 
-MOST_SHARDS: Final = 50
+MAX_SHARDS: Final = 50
 """Step Functions hands at most 256 KB from state to state; 50 summaries fit with room to spare."""
 
 _ROOM_BYTES: Final = 200_000
@@ -40,7 +40,7 @@ class Lost:
 
 def shard_count(accounts: int, *, per_shard: int) -> int:
     """Tell into how many shards to part accounts: as few as hold `per_shard` each on average, and at most 50."""
-    return max(1, min(MOST_SHARDS, -(-accounts // per_shard)))
+    return max(1, min(MAX_SHARDS, -(-accounts // per_shard)))
 
 
 def summary(report: Mapping[str, Any], *, counts: Sequence[str], shards: int) -> dict[str, Any]:

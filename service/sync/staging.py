@@ -47,7 +47,7 @@ COUNTS: Final = (
 # Extending the most that a staging account can hold (300) takes a minute at the rate DRS is first asked at.
 _SCOPE_DEADLINES: Final = 3.0
 _PAIRS_AT_ONCE: Final = 4
-_MOST_PLANNED: Final = 1000  # servers a dry run lists
+_MAX_PLANNED: Final = 1000  # servers a dry run lists
 
 
 @dataclass(slots=True)
@@ -303,7 +303,7 @@ def _known_servers(survey: Survey, scope: Scope) -> int | None:
 
 def _note_planned(run: _Run, plans: list[Plan]) -> None:
     for plan in plans:
-        pair, room = plan.pair, max(0, _MOST_PLANNED - len(run.planned))
+        pair, room = plan.pair, max(0, _MAX_PLANNED - len(run.planned))
         run.planned.extend(
             {
                 "accountId": pair.target,

@@ -12,7 +12,7 @@ from service.sync.judge import problem_at
 __all__ = ["Outcome", "Tally"]
 
 _log: Final = logging.getLogger(__name__)
-MAX_PROBLEMS: Final = 10  # of single servers, per scope; the log has them all
+_MAX_PROBLEMS: Final = 10  # of single servers, per scope; the log has them all
 
 
 @dataclass(slots=True)
@@ -73,11 +73,11 @@ class Outcome:
             extra={"server": server_id, "place": self.scope, "code": problem.code, "why": problem.message},
         )
         self._told += 1
-        if self._told <= MAX_PROBLEMS:
+        if self._told <= _MAX_PROBLEMS:
             self.problems.append(replace(problem, message=f"{server_id}: {problem.message}"))
 
     def close(self) -> None:
         """Tell how many explanations were left to the log."""
-        if self._told > MAX_PROBLEMS:
-            message = f"{self._told - MAX_PROBLEMS} more servers failed; the log names them"
+        if self._told > _MAX_PROBLEMS:
+            message = f"{self._told - _MAX_PROBLEMS} more servers failed; the log names them"
             self.problems.append(problem_at(self.scope, "MoreServersFailed", message))

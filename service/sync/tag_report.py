@@ -15,7 +15,7 @@ from service.sync.tag_scope import TagScan
 
 __all__ = ["AccountResult", "is_unanswered", "judge_scope", "notes_of", "planned_json"]
 
-_MOST_PLANNED: Final = 1000
+_MAX_PLANNED: Final = 1000
 
 
 def judge_scope(scope: Scope, scan: TagScan | None, failure: Problem | None, *, known: bool, seconds: float) -> Visit:
@@ -108,4 +108,4 @@ def planned_json(scans: Iterable[TagScan]) -> dict[str, Any]:
     """Give what a dry run would write, the first thousand servers of it, and of how many."""
     planned: list[Mapping[str, Any]] = [entry for scan in scans for entry in scan.outcome.planned]
     planned.sort(key=lambda entry: (entry["accountId"], entry["region"], entry["sourceServerID"]))
-    return {"planned": planned[:_MOST_PLANNED], "plannedTotal": len(planned)}
+    return {"planned": planned[:_MAX_PLANNED], "plannedTotal": len(planned)}

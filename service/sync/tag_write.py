@@ -22,7 +22,7 @@ from service.sync.tag_state import TagState
 __all__ = ["TagWrites", "Task"]
 
 _SERVERS_AT_ONCE: Final = 16  # the door paces an account and region anyway
-_MOST_KEYS: Final = 10  # named in a reason
+_MAX_KEYS: Final = 10  # named in a reason
 _MEMORY_S: Final = 5.0  # to write down what was learned, also when the scope's own time is up
 _DENIED: Final = frozenset({RegionStatus.IAM_PERMISSION_DENIED, RegionStatus.SCP_DENIED})
 _GONE: Final = "ResourceNotFoundException"
@@ -120,7 +120,7 @@ class TagWrites:
     def _tell(self, kind: _Kind, task: Task, error: AwsError) -> None:
         problem = scope_problem(error, self._scope)
         if kind is _Kind.TAGS and any(value and value in problem.message for value in task.changes.values()):
-            keys = ", ".join(sorted(task.changes)[:_MOST_KEYS])
+            keys = ", ".join(sorted(task.changes)[:_MAX_KEYS])
             problem = replace(problem, message=f"refused with a text that holds tag values; the keys are {keys}")
         if error.verdict.status not in _DENIED:
             self._outcome.explain(problem, task.server_id)

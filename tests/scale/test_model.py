@@ -14,7 +14,7 @@ from benchmarks.scale import facts
 from benchmarks.scale.__main__ import main, written
 from benchmarks.scale.model import Estate, plan
 from service.aws.limits import Rate, rates
-from service.sync.shards import MOST_SHARDS
+from service.sync.shards import MAX_SHARDS
 from tests.deploy.templates import FOLDER, template
 from tests.shards.machine import definition
 
@@ -52,7 +52,7 @@ def test_the_parts_add_up_and_nothing_is_negative(estate: Estate) -> None:
     for part in (found.calls, found.seconds, found.write_units, found.dollars, found.heat, found.limits):
         assert all(value >= 0 for value in part.values())
     assert found.as_json()["dollarsPerMonth"] == pytest.approx(sum(found.dollars.values()))
-    assert 1 <= found.shards <= MOST_SHARDS
+    assert 1 <= found.shards <= MAX_SHARDS
     assert estate.idle + estate.scopes == estate.accounts * facts.REGIONS
     writes = sum(found.write_units.values())
     assert found.units_per_server * estate.all_servers == pytest.approx(writes if estate.all_servers else 0.0)

@@ -25,7 +25,7 @@ from tests.simulation.weather import KINDS, Weather
 __all__ = ["History", "Story", "play", "quiet"]
 
 _INTERVAL_S: Final = 900.0
-_MOST_ROUNDS: Final = 6  # two windows of discovery, and two to repair
+_MAX_ROUNDS: Final = 6  # two windows of discovery, and two to repair
 _EVENTS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
     "inventory": ("sync_source_server_inventory", {}),
     "staging": ("sync_staging_accounts", {}),
@@ -372,7 +372,7 @@ class History:
         await anyio.sleep(max(0.0, self.promises.lock_free_at - self.loop.time()))  # a dead run's lock has its time
         await self._next_interval()
         rounds, unseen = 0, list[Scope]()
-        while rounds < 2 or (rounds < _MOST_ROUNDS and (unseen or self._unseen())):
+        while rounds < 2 or (rounds < _MAX_ROUNDS and (unseen or self._unseen())):
             # What nobody knows to be active has the time of discovery to be found, and one round more to be repaired.
             unseen, rounds = self._unseen(), rounds + 1
             await self._calm_runs(host)

@@ -186,7 +186,7 @@ class Cell(History):
             self.outcome = "killed"
         except* DrsSyncError as errors:
             self.outcome = str(errors.exceptions[0])
-        if self.job in SYNCS and self.outcome != "killed" and self.loop.time() - began > _MOST_S:
+        if self.job in SYNCS and self.outcome != "killed" and self.loop.time() - began > _MAX_S:
             self.promises.breaks("a sync ends within its deadline", self.loop.time() - began)
         self.estate.dynamodb.unprocessed = 0.0
         assert at < 0 or weather.struck, f"there was no call {at} to strike"
@@ -236,7 +236,7 @@ class Cell(History):
 
 
 _BUDGET_S: Final = 300.0
-_MOST_S: Final = _BUDGET_S + 6.001 + _FREEZE_S
+_MAX_S: Final = _BUDGET_S + 6.001 + _FREEZE_S
 _QUERIES: Final[Mapping[str, Callable[[Cell, Host], Awaitable[str]]]] = {
     "inventory query": Cell.ask_inventory,
     "failback query": Cell.ask_origin,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Listing", "Promises"]
 
 _LOCK_S: Final = 900.0  # as the contract has it
-_MOST_SKEW_S: Final = 480.0
+_MAX_SKEW_S: Final = 480.0
 _SLOW_ANSWER_S: Final = 120.0
 _TOPOLOGY: Final = "TOPOLOGY"
 _NEVER_CHANGES: Final = ("originEnvironment", "captureMethod", "topologyLastUpdated", "sourceSideTemplate")
@@ -167,7 +167,7 @@ class Promises:
         assert host is not None
         if lock["status"] == "IN_PROGRESS":
             self._lock_owner = self._owner_of[host.running] = lock["owner"]
-            self.lock_free_at = host.loop.time() + _LOCK_S + (0.0 if host.estate.same_clocks else _MOST_SKEW_S)
+            self.lock_free_at = host.loop.time() + _LOCK_S + (0.0 if host.estate.same_clocks else _MAX_SKEW_S)
         else:
             self._lock_owner, self.lock_free_at = None, host.loop.time()
 

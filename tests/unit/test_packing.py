@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.models import RegionStatus
-from service.regions.packing import MOST_MAPPED, pack, unpack
+from service.regions.packing import MAX_MAPPED, pack, unpack
 from service.regions.rows import AccountEntry, Note, fold, parse_row, to_attributes
 
 START = datetime(2026, 11, 23, 5, 0, tzinfo=UTC)
@@ -44,18 +44,18 @@ def notes(count: int, *, seed: int = 0) -> list[Note]:
     ]
 
 
-@given(st.dictionaries(ACCOUNTS, ENTRIES, max_size=MOST_MAPPED + 30))
+@given(st.dictionaries(ACCOUNTS, ENTRIES, max_size=MAX_MAPPED + 30))
 def test_whatever_a_row_knows_it_knows_after_being_written_and_read(entries: dict[str, AccountEntry]) -> None:
     row = fold(None, "us-west-2", [])
     written = to_attributes(type(row)(row.region, accounts=entries), now=START)
-    assert (written["accounts"] is None) is (len(entries) > MOST_MAPPED)
-    assert (written["accountsPacked"] is None) is (len(entries) <= MOST_MAPPED)
+    assert (written["accounts"] is None) is (len(entries) > MAX_MAPPED)
+    assert (written["accountsPacked"] is None) is (len(entries) <= MAX_MAPPED)
     item = {"region": "us-west-2", **{name: value for name, value in written.items() if value is not None}}
     assert parse_row(item).accounts == entries
 
 
 def test_a_row_that_grows_and_shrinks_changes_its_form_and_keeps_what_it_knows() -> None:
-    many = notes(MOST_MAPPED + 1)
+    many = notes(MAX_MAPPED + 1)
     row = fold(None, "us-west-2", many)
     item = {"region": "us-west-2", **to_attributes(row, now=START)}
     packed = parse_row({name: value for name, value in item.items() if value is not None})
@@ -67,7 +67,7 @@ def test_a_row_that_grows_and_shrinks_changes_its_form_and_keeps_what_it_knows()
         everyone=frozenset(note.account_id for note in many[1:]),
     )
     written = to_attributes(fewer, now=START)
-    assert len(written["accounts"]) == MOST_MAPPED
+    assert len(written["accounts"]) == MAX_MAPPED
     assert written["accountsPacked"] is None  # the attribute is taken away
 
 
