@@ -223,7 +223,7 @@ class AwsDoor:
             try:
                 answer = await self._try_once(keys, lane, call, params)
             except AwsError as failure:
-                if failure.verdict.expired and isinstance(source, AssumedRole):
+                if failure.error_class.expired and isinstance(source, AssumedRole):
                     source.expire(keys.access_key)
                 await self._before_next_try(failure, lane, attempt=attempt, sent_at=sent_at)
             else:
@@ -244,20 +244,20 @@ class AwsDoor:
 
     async def _before_next_try(self, failure: AwsError, lane: _Lane, *, attempt: int, sent_at: float) -> None:
         """Wait until another try makes sense; raise the failure when none does."""
-        verdict, now, budget = failure.verdict, anyio.current_time(), self._budgets[failure.call.service]
-        if verdict.throttle:
+        error_class, now, budget = failure.error_class, anyio.current_time(), self._budgets[failure.call.service]
+        if error_class.throttle:
             count_throttle()
             lane.pace.throttled(now, sent_at=sent_at, retry_after_s=failure.retry_after_s)
-        once_more = verdict.expired or verdict.status is RegionStatus.ENDPOINT_UNREACHABLE
-        most = _MAX_TRIES_THROTTLED if verdict.throttle else 2 if once_more else _MAX_TRIES
-        if not verdict.retry:
+        once_more = error_class.expired or error_class.status is RegionStatus.ENDPOINT_UNREACHABLE
+        most = _MAX_TRIES_THROTTLED if error_class.throttle else 2 if once_more else _MAX_TRIES
+        if not error_class.retry:
             if failure.http_status:  # a plain answer, such as that DRS is not in use: the service is well
                 budget.succeeded()
             raise failure
         if attempt >= most:
             raise failure
         remaining = anyio.current_effective_deadline() - now
-        longest = min(_LONGEST_WAIT_THROTTLED_S if verdict.throttle else _LONGEST_WAIT_S, remaining)
+        longest = min(_LONGEST_WAIT_THROTTLED_S if error_class.throttle else _LONGEST_WAIT_S, remaining)
         permit = budget.spend(now, longest_wait_s=longest)
         pause = backoff_s(attempt, dice=self._dice.random(), retry_after_s=failure.retry_after_s)
         # A wait that outlasts the scope's deadline would replace the true cause by a time-out.

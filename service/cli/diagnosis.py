@@ -72,7 +72,7 @@ def judge_table_error(spec: TableSpec, name: str, error: AwsError) -> Finding:
     if error.code == "ResourceNotFoundException":
         cure = f"make it, set {spec.variable} to the right name, or AWS_REGION to the region that holds the tables"
         return Finding(spec.check, Level.FAILED, error.message, cure, region=where)
-    if error.verdict.status in {RegionStatus.IAM_PERMISSION_DENIED, RegionStatus.SCP_DENIED}:
+    if error.error_class.status in {RegionStatus.IAM_PERMISSION_DENIED, RegionStatus.SCP_DENIED}:
         cure = f"allow the hub's own role dynamodb:{error.call.operation} on {name}"
         return Finding(spec.check, Level.FAILED, f"{name}: {error.code}: {error.message}", cure, region=where)
     return _other(spec.check, error, Scope("", where))
@@ -112,7 +112,7 @@ _REFUSED: Final = frozenset(
 
 def lacks_credentials(error: AwsError) -> bool:
     """Tell whether the hub's credentials are at fault, so that no other call can succeed."""
-    return error.code == "NoCredentials" or error.code in _REFUSED or error.verdict.expired
+    return error.code == "NoCredentials" or error.code in _REFUSED or error.error_class.expired
 
 
 def judge_hub(hub: Identity | AwsError, hub_region: str) -> Finding:
@@ -128,7 +128,7 @@ def judge_hub(hub: Identity | AwsError, hub_region: str) -> Finding:
     if hub.code in _REFUSED:
         cure = "renew them: the key is deleted, inactive, mistyped, of another partition, or lacks its session token"
         return Finding("hub", Level.FAILED, f"AWS refuses the hub's credentials: {text}", cure)
-    if hub.verdict.expired:
+    if hub.error_class.expired:
         cure = "log in again to renew them, or set the clock of this host"
         return Finding("hub", Level.FAILED, f"the hub's credentials are expired: {text}", cure)
     return _other("hub", hub, Scope("", hub_region))
@@ -136,7 +136,7 @@ def judge_hub(hub: Identity | AwsError, hub_region: str) -> Finding:
 
 def judge_role(error: AwsError, scope: Scope, *, role: RoleRef, hub: str) -> Finding:
     """Say why the role of an account could not be assumed; `place` is the account, and where STS was asked."""
-    who, text, status = scope.account_id, f"{error.code}: {error.message}", error.verdict.status
+    who, text, status = scope.account_id, f"{error.code}: {error.message}", error.error_class.status
     arn = role.arn or f"the role {role.name}"
     if error.code == "InvalidAccountRecord":
         cure = f"correct roleArn or externalId in the record of {who}: a role of that account, and what it asks for"
@@ -163,7 +163,7 @@ def judge_role(error: AwsError, scope: Scope, *, role: RoleRef, hub: str) -> Fin
 def judge_region(scope: Scope, error: AwsError, *, expected: bool, is_hub: bool) -> Finding:
     """Say why DRS does not answer for a place. `expected`: it was asked for, or is known to have servers."""
     who, where, text = *scope, f"{error.code}: {error.message}"
-    if error.verdict.status is RegionStatus.NOT_INITIALIZED:
+    if error.error_class.status is RegionStatus.NOT_INITIALIZED:
         if not expected:
             return Finding("drs", Level.OK, "DRS answers; it was never initialised here", "", who, where)
         cure = f"initialise DRS in {where} of account {who} if servers are to be there (drs:InitializeService)"
@@ -190,9 +190,9 @@ def judge_region(scope: Scope, error: AwsError, *, expected: bool, is_hub: bool)
             f"opt in to {where} for account {who}, or {excluded}",
         ),
     }
-    if error.verdict.status not in known:
+    if error.error_class.status not in known:
         return _other("drs", error, scope)
-    cause, cure = known[error.verdict.status]
+    cause, cure = known[error.error_class.status]
     return Finding("drs", Level.FAILED, f"{cause}: {text}", cure, who, where)
 
 
@@ -202,14 +202,14 @@ def _sts_off(check: str, scope: Scope, text: str) -> Finding:
 
 
 def _other(check: str, error: AwsError, scope: Scope) -> Finding:
-    call, text, status = error.call, f"{error.code}: {error.message}", error.verdict.status
+    call, text, status = error.call, f"{error.code}: {error.message}", error.error_class.status
     if status is RegionStatus.ENDPOINT_UNREACHABLE:
         cause = f"the endpoint of {call.service} in {call.region} cannot be reached: {text}"
-        cure = error.verdict.advice or "check DNS, egress and VPC endpoints of this host for that region"
+        cure = error.error_class.advice or "check DNS, egress and VPC endpoints of this host for that region"
         return Finding(check, Level.FAILED, cause, cure, *scope)
     if status is RegionStatus.THROTTLED:
         return Finding(check, Level.WARNING, f"AWS was too busy to tell: {text}", "try again later", *scope)
-    cure = error.verdict.advice or "try again; if it stays, look the code up in the API reference"
+    cure = error.error_class.advice or "try again; if it stays, look the code up in the API reference"
     return Finding(check, Level.FAILED, f"{call.service}:{call.operation}: {text}", cure, *scope)
 
 

@@ -138,7 +138,7 @@ class Doctor:
             try:
                 return [judge_table(spec, name, (await table_reader.call("DescribeTable", {}))["Table"])]
             except AwsError as error:
-                if error.verdict.status not in _DENIED:
+                if error.error_class.status not in _DENIED:
                     return [judge_table_error(spec, name, error)]
             try:  # no sync needs DescribeTable, so its role may well lack it
                 await table_reader.call("Scan", {"Limit": 1})

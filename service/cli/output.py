@@ -108,7 +108,7 @@ def guarded(output: Output, work: Callable[[Settings], Awaitable[int]]) -> int:
         ours = error.status >= 500  # noqa: PLR2004 - not the caller's doing
         return fail(error.code or "Refused", error.message, output, exit_code=1 if ours else 2)
     except AwsError as error:
-        advice = f" ({error.verdict.advice})" if error.verdict.advice else ""
+        advice = f" ({error.error_class.advice})" if error.error_class.advice else ""
         return fail(error.code, f"{error}{advice}", output, exit_code=1)
     except OutOfTimeError as error:
         return fail("DeadlineExceeded", str(error), output, exit_code=1)

@@ -168,7 +168,7 @@ class _unless_unused:  # noqa: N801 - reads as a statement
         """Begin."""
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
-        return isinstance(error, AwsError) and error.verdict.status is RegionStatus.NOT_INITIALIZED
+        return isinstance(error, AwsError) and error.error_class.status is RegionStatus.NOT_INITIALIZED
 
 
 def _access(app: App, account_id: str, role_arn: str, external_id: str) -> AccountAccess:

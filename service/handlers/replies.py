@@ -51,7 +51,7 @@ def error_body(code: str, message: str, **more: Any) -> dict[str, Any]:  # noqa:
 def aws_error_body(error: AwsError) -> dict[str, Any]:
     """Make the body for a call to AWS that failed for good."""
     code = _CODE_OF_SERVICE.get(error.call.service, "INTERNAL_ERROR")
-    details = {"code": error.code, "operation": error.call.operation, "advice": error.verdict.advice}
+    details = {"code": error.code, "operation": error.call.operation, "advice": error.error_class.advice}
     return error_body(code, str(error), details={name: value for name, value in details.items() if value})
 
 

@@ -157,7 +157,7 @@ class ScopeReader:
                     async for page in pages:
                         records.extend(page)
             except AwsError as error:
-                unused = error.call.service == "drs" and error.verdict.status is RegionStatus.NOT_INITIALIZED
+                unused = error.call.service == "drs" and error.error_class.status is RegionStatus.NOT_INITIALIZED
                 if records or not unused:
                     return _failed(scope, replace(error.problem, account_id=scope.account_id, region=scope.region))
                 return ScopeReading(scope, Source.DRS, last_complete=began, status=RegionStatus.NOT_INITIALIZED)

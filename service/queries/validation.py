@@ -107,7 +107,7 @@ def _replicates(record: Mapping[str, Any], account_id: str) -> bool:
 
 def _raise_if_passing(error: AwsError) -> None:
     """Raise when an error says nothing about the account, and another try may succeed."""
-    if error.verdict.retry and not error.verdict.expired:
+    if error.error_class.retry and not error.error_class.expired:
         raise _unknown(str(error)) from None
 
 

@@ -56,9 +56,9 @@ async def read_pair(pair: Pair, drs: DrsReads, staging_drs: Callable[[], Awaitab
     try:
         found = await drs.extensible(pair.region, pair.staging)
     except AwsError as error:
-        if error.verdict.status is RegionStatus.NOT_INITIALIZED:
+        if error.error_class.status is RegionStatus.NOT_INITIALIZED:
             return plan_extensions(pair, ())  # the staging account does not use DRS here: a complete answer
-        if error.verdict.status not in _DENIED:
+        if error.error_class.status not in _DENIED:
             return plan_extensions(pair, Unread(_at(error, pair)))
         return plan_extensions(pair, await _replicating(pair, staging_drs), await _extended(pair, drs))
     return plan_extensions(pair, [str(record["arn"]) for record in found if record.get("arn")])
@@ -68,7 +68,7 @@ async def _replicating(pair: Pair, staging_drs: Callable[[], Awaitable[DrsReads]
     try:
         return await read_replicating(await staging_drs(), pair.staging, pair.region)
     except AwsError as error:
-        if error.verdict.status is RegionStatus.NOT_INITIALIZED and error.call.service == "drs":
+        if error.error_class.status is RegionStatus.NOT_INITIALIZED and error.call.service == "drs":
             return frozenset()
         return Unread(_at(error, pair))
 
@@ -120,7 +120,7 @@ async def apply_plan(plan: Plan, drs: DrsReads, writer: DrsWriter, done: Extensi
             await writer.extend(pair.region, arn)
         except AwsError as error:
             refusals[arn] = error
-            if error.verdict.status in _DENIED or error.code == _QUOTA:
+            if error.error_class.status in _DENIED or error.code == _QUOTA:
                 stop, done.full = True, done.full or error.code == _QUOTA
                 return arn, _Fate.REFUSED
             return arn, _Fate.DOUBTFUL
@@ -171,10 +171,10 @@ def _explain(pair: Pair, reasons: dict[str, AwsError], done: Extension) -> None:
 
 def _at(error: AwsError, pair: Pair) -> Problem:
     """Say which pair suffers; the call may have been made as the staging account."""
-    advice = error.verdict.advice
+    advice = error.error_class.advice
     if error.code == _QUOTA:
         advice = "the target is full in this region: raise its DRS quota, or extend into another target account"
-    elif error.verdict.status in _DENIED:
+    elif error.error_class.status in _DENIED:
         advice = (
             f"let {pair.staging} trust {pair.target} (AWS DRS console, trusted accounts), and grant the role of "
             f"{error.call.account_id} this action"

@@ -52,7 +52,7 @@ class Look:
             await self._list(had_servers=had_servers)
         except AwsError as error:
             if (
-                error.verdict.status is not RegionStatus.NOT_INITIALIZED
+                error.error_class.status is not RegionStatus.NOT_INITIALIZED
                 or error.call.service != "drs"
                 or self.seen.servers
             ):

@@ -202,7 +202,7 @@ class StagingSync:
         try:
             reported = set(await drs.staging_accounts(scan.scope.region))
         except AwsError as error:
-            status = error.verdict.status
+            status = error.error_class.status
             if status is RegionStatus.NOT_INITIALIZED:
                 scan.readable += 1
                 return None

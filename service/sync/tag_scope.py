@@ -95,7 +95,7 @@ class TagScan:
                     for record in page:
                         self._take_in(record)
         except AwsError as error:
-            is_unused = error.verdict.status is RegionStatus.NOT_INITIALIZED and error.call.service == "drs"
+            is_unused = error.error_class.status is RegionStatus.NOT_INITIALIZED and error.call.service == "drs"
             if is_unused and not self.outcome.tally.servers:
                 self.uninitialized = True
             else:

@@ -122,7 +122,7 @@ class TagWrites:
         if kind is _Kind.TAGS and any(value and value in problem.message for value in task.changes.values()):
             keys = ", ".join(sorted(task.changes)[:_MAX_KEYS])
             problem = replace(problem, message=f"refused with a text that holds tag values; the keys are {keys}")
-        if error.verdict.status not in _DENIED:
+        if error.error_class.status not in _DENIED:
             self._outcome.explain(problem, task.server_id)
         elif kind not in self._denied:  # it would be the same for every other server
             self._denied.add(kind)

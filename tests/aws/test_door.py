@@ -91,7 +91,7 @@ async def test_an_answer_that_is_none_is_no_empty_page(body: bytes, monkeypatch:
     async with scripted_aws(in_turn(answer(body)), monkeypatch), AwsDoor(Settings(), now) as door:
         with pytest.raises(AwsError) as caught:
             await pages(door)
-        assert caught.value.verdict.status is RegionStatus.ERROR
+        assert caught.value.error_class.status is RegionStatus.ERROR
 
 
 async def test_all_pages_are_followed_even_empty_ones(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,7 +128,7 @@ async def test_who_comes_into_a_pause_that_outlasts_its_deadline_is_told_at_once
             for _ in range(3):
                 with anyio.fail_after(300), pytest.raises(AwsError) as caught:
                     await pages(door)
-                assert caught.value.verdict.status is RegionStatus.THROTTLED
+                assert caught.value.error_class.status is RegionStatus.THROTTLED
             assert anyio.current_time() - before < 250
         assert aws.asked("DescribeSourceServers") == 1
 
@@ -193,7 +193,7 @@ async def test_nobody_listening_is_told_from_an_empty_region(monkeypatch: pytest
     async with AwsDoor(Settings(), now) as door:
         with pytest.raises(AwsError) as caught:
             await pages(door)
-        assert caught.value.verdict.status is RegionStatus.ENDPOINT_UNREACHABLE
+        assert caught.value.error_class.status is RegionStatus.ENDPOINT_UNREACHABLE
 
 
 async def test_a_server_that_stops_in_mid_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -233,7 +233,7 @@ async def test_without_credentials_the_error_says_so(monkeypatch: pytest.MonkeyP
             with pytest.raises(AwsError) as caught:
                 await pages(door)
         assert caught.value.code == "NoCredentials"
-        assert "profile" in caught.value.verdict.advice
+        assert "profile" in caught.value.error_class.advice
         assert aws.requests == []
 
 

@@ -63,7 +63,7 @@ def answer(
 def test_what_the_sdk_raises_becomes_one_error(error: Exception, code: str, status: RegionStatus | None) -> None:
     failure = convert(error)
     assert failure.code == code
-    assert status is None or failure.verdict.status is status
+    assert status is None or failure.error_class.status is status
     assert failure.__suppress_context__  # the SDK's error may carry headers of the request
 
 
@@ -105,9 +105,9 @@ def test_how_long_the_service_wants_us_to_wait(error: Exception, seconds: float 
 
 
 def test_an_unknown_server_fault_is_worth_another_try_and_a_quota_is_not() -> None:
-    assert convert(answer("Strange", status=502)).verdict.retry
-    assert convert(answer("Strange", status=429)).verdict.throttle
-    assert not convert(answer("ServiceQuotaExceededException", status=402)).verdict.retry
+    assert convert(answer("Strange", status=502)).error_class.retry
+    assert convert(answer("Strange", status=429)).error_class.throttle
+    assert not convert(answer("ServiceQuotaExceededException", status=402)).error_class.retry
 
 
 def test_long_texts_are_cut_to_their_first_line() -> None:

@@ -39,7 +39,7 @@ def problem(status: RegionStatus, code: str = "Code", service: str = "drs") -> P
     return Problem(code, "text", status, service, "X", ACCOUNT, PLACE.region)
 
 
-def verdict(made: Look | None, failure: Problem | None, why: Why = Why.ACTIVE) -> tuple[Looked, Note | None]:
+def error_class(made: Look | None, failure: Problem | None, why: Why = Why.ACTIVE) -> tuple[Looked, Note | None]:
     known = why is Why.ACTIVE
     visit = judge(PLACE, made, failure, known=known, seconds=1.5)
     active = frozenset({PLACE}) if known else frozenset[Scope]()
@@ -93,7 +93,7 @@ def test_what_becomes_of_a_scope(
     status: RegionStatus,
     count: int | None,
 ) -> None:
-    looked, note = verdict(look(**seen), problem(failure) if failure else None, why)
+    looked, note = error_class(look(**seen), problem(failure) if failure else None, why)
     assert looked.coverage is coverage
     in_the_table = sum(seen.get(each, 0) for each in ("written", "unchanged", "rejected"))
     assert (looked.scope, looked.servers, looked.seconds) == (PLACE, in_the_table, 1.5)
@@ -107,7 +107,7 @@ def test_what_becomes_of_a_scope(
 
 def test_trouble_on_the_way_makes_a_whole_listing_partial_and_its_count_stands() -> None:
     ec2 = problem(DENIED, service="ec2")
-    looked, note = verdict(look(servers=4, written=4, removed=1, **ALL_OF_IT, problems=[ec2]), None)
+    looked, note = error_class(look(servers=4, written=4, removed=1, **ALL_OF_IT, problems=[ec2]), None)
     assert (looked.coverage, looked.problems) == (P, (ec2,))
     assert (looked.counts["serversWritten"], looked.counts["serversRemoved"]) == (4, 1)
     assert note == Note(ACCOUNT, ACTIVE, LOOKED_AT, 4)
@@ -115,7 +115,7 @@ def test_trouble_on_the_way_makes_a_whole_listing_partial_and_its_count_stands()
 
 def test_the_listings_own_failure_is_what_the_table_is_told() -> None:
     ec2 = problem(DENIED, "EC2 says no", "ec2")
-    looked, note = verdict(look(servers=4, problems=[ec2], warnings=[ec2]), problem(THROTTLED, "Slow"))
+    looked, note = error_class(look(servers=4, problems=[ec2], warnings=[ec2]), problem(THROTTLED, "Slow"))
     assert note is not None
     assert (note.status, note.error_message) == (THROTTLED, "Slow: text")
     assert [each.code for each in looked.problems] == ["EC2 says no", "Slow"]
@@ -123,7 +123,7 @@ def test_the_listings_own_failure_is_what_the_table_is_told() -> None:
 
 @pytest.mark.parametrize("status", [DENIED, OFF])
 def test_our_own_tables_refusing_us_is_not_held_against_the_region(status: RegionStatus) -> None:
-    looked, note = verdict(look(), problem(status, service="dynamodb"), Why.DISCOVERY)
+    looked, note = error_class(look(), problem(status, service="dynamodb"), Why.DISCOVERY)
     assert looked.coverage is F
     assert note is not None
     assert note.status is ERROR
@@ -145,7 +145,7 @@ def test_our_own_tables_refusing_us_is_not_held_against_the_region(status: Regio
 def test_an_account_that_cannot_be_entered_fails_everywhere_and_marks_only_what_it_is_known_to_use(
     why: Why, *, noted: bool
 ) -> None:
-    looked, note = verdict(None, problem(DENIED, "AccessDenied"), why)
+    looked, note = error_class(None, problem(DENIED, "AccessDenied"), why)
     assert looked.coverage is F
     assert len(looked.problems) == 1
     expected = Note(ACCOUNT, DENIED, LATER, None, "AccessDenied: text")
@@ -157,7 +157,7 @@ def test_no_failed_look_wipes_a_row() -> None:
     for status in RegionStatus:
         for seen in ({}, {"servers": 7}):
             if not (status is UNINITIALISED and not seen):
-                _, note = verdict(look(**seen), problem(status))
+                _, note = error_class(look(**seen), problem(status))
                 assert note is not None
                 assert fold(row, PLACE.region, [note]).server_count == 40
 
