@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 import anyio
 
-from service.errors import OutOfTimeError
+from service.errors import DeadlineExceededError
 
 __all__ = ["Limit", "Stop"]
 
@@ -107,7 +107,7 @@ class Limit:
         with self._until(_BEGIN_S):
             done.append(await work())
         if not done:
-            raise OutOfTimeError(f"{self.reason()} before it was known where to look")
+            raise DeadlineExceededError(f"{self.reason()} before it was known where to look")
         return done[0]
 
     @contextmanager

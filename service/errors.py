@@ -13,9 +13,9 @@ from service.models import RegionStatus as S
 __all__ = [
     "AwsError",
     "ConfigurationError",
+    "DeadlineExceededError",
     "DrsSyncError",
     "ErrorClass",
-    "OutOfTimeError",
     "RefusalError",
     "UnknownScopeError",
     "classify",
@@ -34,7 +34,7 @@ class UnknownScopeError(ConfigurationError):
     """An account or region that was asked for is not known; the message names the known ones."""
 
 
-class OutOfTimeError(DrsSyncError):
+class DeadlineExceededError(DrsSyncError):
     """A run had to end before it had learned where to look. Nothing was looked at, and nothing written."""
 
 

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from service.collector import tune_collector
-from service.errors import AwsError, ConfigurationError, OutOfTimeError, RefusalError
+from service.errors import AwsError, ConfigurationError, DeadlineExceededError, RefusalError
 from service.settings import Settings, load_settings
 from service.telemetry import set_up_logging
 
@@ -110,7 +110,7 @@ def guarded(output: Output, work: Callable[[Settings], Awaitable[int]]) -> int:
     except AwsError as error:
         advice = f" ({error.error_class.advice})" if error.error_class.advice else ""
         return fail(error.code, f"{error}{advice}", output, exit_code=1)
-    except OutOfTimeError as error:
+    except DeadlineExceededError as error:
         return fail("DeadlineExceeded", str(error), output, exit_code=1)
     except KeyboardInterrupt:
         return fail(

@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from service.ending import Limit, Stop
-from service.errors import OutOfTimeError
+from service.errors import DeadlineExceededError
 from tests.simulation.clock import VirtualLoop, run
 
 
@@ -75,7 +75,7 @@ def test_the_first_word_to_stop_counts() -> None:
 def test_what_a_run_cannot_begin_without_has_three_seconds_more() -> None:
     async def work(loop: VirtualLoop) -> float:
         limit = Limit(Stop(), 10.0)
-        with pytest.raises(OutOfTimeError):
+        with pytest.raises(DeadlineExceededError):
             await limit.whole(lambda: anyio.sleep(1000.0))
         return loop.time()
 
@@ -95,7 +95,7 @@ def test_a_run_that_is_told_to_stop_while_it_learns_where_to_look_ends_in_three_
     async def work(loop: VirtualLoop) -> float:
         stop = Stop()
         loop.call_later(100.0, stop.ask)
-        with pytest.raises(OutOfTimeError, match="told to stop"):
+        with pytest.raises(DeadlineExceededError, match="told to stop"):
             await Limit(stop).whole(lambda: anyio.sleep(1000.0))
         return loop.time()
 
