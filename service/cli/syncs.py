@@ -11,9 +11,9 @@ import typer
 from service.cli.beating import beating
 from service.cli.options import named
 from service.cli.output import Output, console, emit_json, guarded, plain
-from service.cli.stopping import stopping_on_signals
-from service.cli.watching import Accounts, Excluded, OutputOption, Regions, tables_of, watching
-from service.ending import Limit
+from service.cli.stopping import shutdown_on_signals
+from service.cli.watching import Accounts, Excluded, OutputOption, Regions, live_progress, tables_of
+from service.deadline import Deadline
 from service.handlers.app import App, open_app
 from service.settings import Settings
 from service.survey import Request
@@ -115,14 +115,14 @@ def sync_all(
     async def work(settings: Settings) -> int:
         _check(request)
         reports: dict[str, dict[str, Any]] = {}
-        with stopping_on_signals() as stop:
-            limit = Limit(stop, time_limit)
-            async with beating(settings.heartbeat_file), open_app(settings, stop=stop) as app:
+        with shutdown_on_signals() as shutdown:
+            deadline = Deadline(shutdown, time_limit)
+            async with beating(settings.heartbeat_file), open_app(settings, shutdown=shutdown) as app:
                 for name, job in _ALL.items():
-                    if limit.is_over:
+                    if deadline.is_over:
                         break
-                    with watching() as progress:
-                        reports[name] = await job(app, replace(request, budget_s=limit.budget_s()), progress)
+                    with live_progress() as progress:
+                        reports[name] = await job(app, replace(request, budget_s=deadline.time_left_s()), progress)
         not_run = [name for name in _ALL if name not in reports]
         status = _worst([*(report["status"] for report in reports.values()), *("failed" for _ in not_run)])
         if chosen is Output.JSON:
@@ -175,9 +175,9 @@ def _run_one(job: Job, request: Request, output: Output | None) -> int:
 
     async def work(settings: Settings) -> int:
         _check(request)
-        with stopping_on_signals() as stop:
-            async with beating(settings.heartbeat_file), open_app(settings, stop=stop) as app:
-                with watching() as progress:
+        with shutdown_on_signals() as shutdown:
+            async with beating(settings.heartbeat_file), open_app(settings, shutdown=shutdown) as app:
+                with live_progress() as progress:
                     report = await job(app, request, progress)
         if chosen is Output.JSON:
             emit_json(report)

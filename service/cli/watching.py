@@ -16,7 +16,7 @@ from service.models import Coverage
 from service.regions.choose import Choice
 from service.sync.report import Looked
 
-__all__ = ["Accounts", "Excluded", "OutputOption", "Regions", "tables_of", "watching"]
+__all__ = ["Accounts", "Excluded", "OutputOption", "Regions", "live_progress", "tables_of"]
 
 Accounts = Annotated[
     list[str] | None, typer.Option("--account", metavar="ID", help="Sync this account only; repeatable.")
@@ -32,7 +32,7 @@ OutputOption = Annotated[
 ]
 
 
-def watching() -> Bar | Heartbeat:
+def live_progress() -> Bar | Heartbeat:
     """Show progress on stderr: a bar on a terminal, a line every ten seconds elsewhere."""
     return Bar(stderr_console()) if sys.stderr.isatty() else Heartbeat()
 

@@ -15,7 +15,7 @@ import anyio
 from service.accounts.table import TargetAccountsTable
 from service.aws.door import AwsDoor
 from service.aws.dynamodb_write import Table
-from service.ending import Limit, Stop
+from service.deadline import Deadline, Shutdown
 from service.errors import AwsError, RefusalError
 from service.models import Now
 from service.regions.choose import RegionSource
@@ -60,7 +60,7 @@ class App:
     inventory_sync: InventorySync
     staging_sync: StagingSync
     tag_sync: TagSync
-    stop: Stop
+    shutdown: Shutdown
 
     def target_accounts(self) -> TargetAccountsTable:
         """Give the records of the target accounts. Raises ConfigurationError when the table's name is not set."""
@@ -106,16 +106,16 @@ class App:
         shared = lock_owner if request.shard else None
         if request.dry_run or (request.shard and not shared):
             return await self.told(await self.tag_sync.run(request, progress, source=source))
-        owner, state, limit = shared or uuid4().hex, self.tag_state(), Limit(self.stop, request.budget_s)
+        owner, state, deadline = shared or uuid4().hex, self.tag_state(), Deadline(self.shutdown, request.budget_s)
         is_ours: bool | None = None
 
         async def work() -> dict[str, Any]:
-            left_s = limit.budget_s()
+            left_s = deadline.time_left_s()
             asked = replace(request, budget_s=None if left_s is None else left_s - _RELEASE_S)
             return await self.tag_sync.run(asked, progress, source=source, state=state)
 
         try:
-            is_ours = await limit.whole(lambda: state.acquire(owner=owner, takes_over=lock_owner))
+            is_ours = await deadline.run_essential(lambda: state.acquire(owner=owner, takes_over=lock_owner))
             if not is_ours:
                 raise TagSyncRunningError
             report = await under_lease(state, owner, LOCK_S, work, now=self.now)
@@ -123,7 +123,7 @@ class App:
             raise TagSyncRunningError from None
         finally:
             if is_ours is not False and not shared:  # None: it may have been taken all the same
-                await _give_back(state, owner, limit)
+                await _give_back(state, owner, deadline)
         return await self.told(report)
 
     def tag_state(self) -> TagState:
@@ -149,9 +149,9 @@ class App:
         await emit_metrics(stream_for(self.settings.aws_lambda_function_name), report, figures)
 
 
-async def _give_back(state: TagState, owner: str, limit: Limit) -> None:
+async def _give_back(state: TagState, owner: str, deadline: Deadline) -> None:
     """Release the lock; where that fails the lock becomes void by itself, and the run's report is worth more."""
-    with limit.closing() as cancel_scope:
+    with deadline.grace_period() as cancel_scope:
         cancel_scope.shield, cancel_scope.deadline = (
             True,
             min(cancel_scope.deadline, anyio.current_time() + _LONGEST_RELEASE_S),
@@ -199,9 +199,9 @@ def _figures(report: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def open_app(settings: Settings, now: Now = utc_now, *, stop: Stop | None = None) -> AsyncIterator[App]:
+async def open_app(settings: Settings, now: Now = utc_now, *, shutdown: Shutdown | None = None) -> AsyncIterator[App]:
     """Open the app for one event loop; `stop` ends its runs early."""
-    stop = stop or Stop()
+    shutdown = shutdown or Shutdown()
     async with AwsDoor(settings, now) as door:
         name = settings.drs_region_status_table
         status = RegionStatusTable(
@@ -215,8 +215,8 @@ async def open_app(settings: Settings, now: Now = utc_now, *, stop: Stop | None 
             now,
             door,
             status,
-            InventorySync(door, settings, status, now, stop=stop),
-            StagingSync(door, settings, status, now, stop=stop),
-            TagSync(door, settings, status, now, stop=stop),
-            stop,
+            InventorySync(door, settings, status, now, shutdown=shutdown),
+            StagingSync(door, settings, status, now, shutdown=shutdown),
+            TagSync(door, settings, status, now, shutdown=shutdown),
+            shutdown,
         )

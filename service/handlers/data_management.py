@@ -13,7 +13,7 @@ from service.accounts.records import DEFAULT_EXTERNAL_ID, Account, Directory, Ro
 from service.accounts.staging import adding, removing
 from service.aws.drs import DrsReader
 from service.aws.drs_write import DrsWriter
-from service.ending import Stop
+from service.deadline import Shutdown
 from service.errors import AwsError, RefusalError
 from service.handlers import shards
 from service.handlers.app import App, open_app
@@ -59,8 +59,8 @@ _GATEWAY_S: Final = 25.0
 _TOLD: Final = ("serversExtended", "serversFailed", "status", "details", "errors", "warnings")
 _ANY_TIME: Final = datetime.min.replace(tzinfo=UTC)
 
-_stop: Final = Stop()
-host: Final = Host(partial(open_app, stop=_stop), _stop)
+_shutdown: Final = Shutdown()
+host: Final = Host(partial(open_app, shutdown=_shutdown), _shutdown)
 
 
 def _check_sync(asked: Asked) -> None:

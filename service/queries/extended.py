@@ -13,7 +13,7 @@ from service.queries.asked import ScopesAsked
 from service.queries.ground import GroundKeeper
 from service.queries.paging import cut
 from service.queries.present import present
-from service.queries.reading import Deadline, Reading
+from service.queries.reading import QueryDeadline, Reading
 from service.regions.status_table import RegionStatusReader
 from service.settings import Settings
 
@@ -36,7 +36,7 @@ class ExtendedQuery:
             ConfigurationError: the target accounts table is not set.
             AwsError: the target accounts could not be read.
         """
-        deadline = Deadline.start(self._settings.query_deadline_seconds)
+        deadline = QueryDeadline.start(self._settings.query_deadline_seconds)
         ground = await self._grounds.prepare(deadline)
         regions, scopes = self._grounds.choose(ground, asked)
         reading = await self._grounds.read(ground, scopes, deadline)

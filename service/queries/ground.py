@@ -17,7 +17,7 @@ from service.fanout import fan_out
 from service.models import Call, Now, Problem, Scope
 from service.queries.asked import ScopesAsked
 from service.queries.freshness import StatusView, active_regions, choose_scopes
-from service.queries.reading import LATE_ADVICE, Deadline, Reading
+from service.queries.reading import LATE_ADVICE, QueryDeadline, Reading
 from service.queries.scopes import ScopeReader
 from service.regions.choose import Unreadable
 from service.regions.rows import RegionRow
@@ -73,7 +73,7 @@ class GroundKeeper:
         self._status = status
         self._scopes = ScopeReader(door, settings, now)
 
-    async def prepare(self, deadline: Deadline) -> Ground:
+    async def prepare(self, deadline: QueryDeadline) -> Ground:
         """Read accounts and region status side by side; no call to DRS or STS.
 
         Raises:
@@ -114,7 +114,7 @@ class GroundKeeper:
         accounts = asked.accounts or tuple(ground.directory.targets)
         return regions, choose_scopes(ground.view, accounts, regions, asked_for=bool(asked.regions))
 
-    async def read(self, ground: Ground, scopes: tuple[Scope, ...], deadline: Deadline) -> Reading:
+    async def read(self, ground: Ground, scopes: tuple[Scope, ...], deadline: QueryDeadline) -> Reading:
         """Read places: from the inventory where it is fresh, else from DRS."""
         return await self._scopes.read(scopes, ground.view, ground.access, deadline)
 

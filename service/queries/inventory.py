@@ -12,7 +12,7 @@ from service.queries.asked import InventoryAsked
 from service.queries.ground import GroundKeeper
 from service.queries.paging import Cursor, cut, key_of, rest_after, write_token
 from service.queries.present import Shown, present
-from service.queries.reading import Deadline, Reading, Source
+from service.queries.reading import QueryDeadline, Reading, Source
 from service.regions.status_table import RegionStatusReader
 from service.settings import Settings
 
@@ -37,7 +37,7 @@ class InventoryQuery:
             ConfigurationError: the target accounts table is not set.
             AwsError: the target accounts could not be read.
         """
-        deadline = Deadline.start(self._settings.query_deadline_seconds)
+        deadline = QueryDeadline.start(self._settings.query_deadline_seconds)
         ground = await self._grounds.prepare(deadline)
         regions, scopes = self._grounds.choose(ground, asked.scopes)
         if asked.cursor is not None:

@@ -12,7 +12,7 @@ import anyio
 
 from service.models import Problem, RegionStatus, Scope, iso
 
-__all__ = ["LATE_ADVICE", "Deadline", "Reading", "Record", "ScopeRead", "Source"]
+__all__ = ["LATE_ADVICE", "QueryDeadline", "Reading", "Record", "ScopeRead", "Source"]
 
 LATE_ADVICE: Final = "raise QUERY_DEADLINE_SECONDS, or look for a slow region"
 
@@ -30,7 +30,7 @@ class Source(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Deadline:
+class QueryDeadline:
     """When a question must have been answered, by the event loop's clock, and how the time is shared out.
 
     Accounts and region status may take two fifths of it (clients are built then, too), the inventory one more, and DRS
@@ -41,7 +41,7 @@ class Deadline:
     seconds: float
 
     @classmethod
-    def start(cls, seconds: float) -> Deadline:
+    def start(cls, seconds: float) -> QueryDeadline:
         """Begin now."""
         return cls(anyio.current_time(), seconds)
 

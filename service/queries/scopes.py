@@ -23,7 +23,7 @@ from service.inventory.reading import InventoryReader
 from service.models import Now, Problem, RegionStatus, Scope
 from service.queries.freshness import Standing, StatusView, Trust, judge_items, standing_of
 from service.queries.live import items_of
-from service.queries.reading import LATE_ADVICE, Deadline, Reading, Record, ScopeReading, Source
+from service.queries.reading import LATE_ADVICE, QueryDeadline, Reading, Record, ScopeReading, Source
 from service.settings import Settings
 
 __all__ = ["ScopeReader"]
@@ -48,7 +48,7 @@ class ScopeReader:
         self._now = now
 
     async def read(
-        self, scopes: Sequence[Scope], view: StatusView, access: AccountAccess, deadline: Deadline
+        self, scopes: Sequence[Scope], view: StatusView, access: AccountAccess, deadline: QueryDeadline
     ) -> Reading:
         """Read scopes, all at once. Roles are assumed for those alone that DRS must be asked about."""
         fresh_s, now = self._settings.inventory_fresh_seconds, self._now()
@@ -72,7 +72,7 @@ class ScopeReader:
         found |= await self._live([scope for scope in scopes if scope not in found], standings, stock, access, deadline)
         return Reading(tuple(found[scope] for scope in scopes), tuple(dict.fromkeys(stock.unread.values())))
 
-    async def _stock(self, scopes: Iterable[Scope], deadline: Deadline) -> _Stock:
+    async def _stock(self, scopes: Iterable[Scope], deadline: QueryDeadline) -> _Stock:
         """Read the inventory of the regions of these places; a region that cannot be read is named, and no error."""
         stock, name = _Stock(), self._settings.source_server_inventory_table
         accounts: dict[str, set[str]] = {}
@@ -106,7 +106,7 @@ class ScopeReader:
         standings: Mapping[Scope, Standing],
         stock: _Stock,
         access: AccountAccess,
-        deadline: Deadline,
+        deadline: QueryDeadline,
     ) -> dict[Scope, ScopeReading]:
         """Ask DRS about these places; where it does not tell, the inventory's older servers stand in, marked."""
         if not scopes:
@@ -127,7 +127,7 @@ class ScopeReader:
         async with fan_out(scopes, look, at_once=self._settings.scopes_at_once) as looks:
             return {seen.scope: seen async for seen in looks}
 
-    async def _introduce(self, deadline: Deadline) -> Problem | None:
+    async def _introduce(self, deadline: QueryDeadline) -> Problem | None:
         """Learn who we are before many ask for it at once; what stands in the way, stands in the way of all."""
         with anyio.CancelScope(deadline=deadline.drs):
             try:

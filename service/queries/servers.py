@@ -18,7 +18,7 @@ from service.queries.ground import GroundKeeper
 from service.queries.inventory import shown_of
 from service.queries.paging import cut
 from service.queries.present import display_state
-from service.queries.reading import Deadline, Reading, Source
+from service.queries.reading import QueryDeadline, Reading, Source
 from service.regions.status_table import RegionStatusReader
 from service.settings import Settings
 
@@ -90,7 +90,7 @@ class ServersQuery:
             ConfigurationError: the target accounts table is not set.
             AwsError: the target accounts could not be read.
         """
-        deadline = Deadline.start(self._settings.query_deadline_seconds)
+        deadline = QueryDeadline.start(self._settings.query_deadline_seconds)
         ground = await self._grounds.prepare(deadline)
         if asked.account:
             ground.check(asked.account)

@@ -18,7 +18,7 @@ from service.queries.extended import extended_items
 from service.queries.freshness import StatusView
 from service.queries.ground import targets_table, too_late
 from service.queries.present import present
-from service.queries.reading import LATE_ADVICE, Deadline, Reading
+from service.queries.reading import LATE_ADVICE, QueryDeadline, Reading
 from service.queries.scopes import ScopeReader
 from service.queries.validation import REPLICATING
 from service.regions.status_table import RegionStatusReader
@@ -37,11 +37,13 @@ class StagingQueries:
         self._surveyor = Surveyor(door, settings, status, now)
         self._scopes = ScopeReader(door, settings, now)
 
-    def begin(self) -> Deadline:
+    def begin(self) -> QueryDeadline:
         """Begin the time of a question that takes more than one of these queries."""
-        return Deadline.start(self._settings.query_deadline_seconds)
+        return QueryDeadline.start(self._settings.query_deadline_seconds)
 
-    async def get_staging_accounts_direct(self, target: object, deadline: Deadline | None = None) -> dict[str, Any]:
+    async def get_staging_accounts_direct(
+        self, target: object, deadline: QueryDeadline | None = None
+    ) -> dict[str, Any]:
         """Give the staging accounts on record for a target, as they are.
 
         Args:
@@ -83,7 +85,7 @@ class StagingQueries:
         return answer_of("discover_staging_accounts", body, reading)
 
     async def query_staging_accounts_from_target(
-        self, target: object, staging: Sequence[Mapping[str, Any]], deadline: Deadline | None = None
+        self, target: object, staging: Sequence[Mapping[str, Any]], deadline: QueryDeadline | None = None
     ) -> list[dict[str, Any]]:
         """Count the servers of each staging account, region by region, as the target sees them.
 
@@ -106,7 +108,7 @@ class StagingQueries:
             for account_id in (str(record.get("accountId", "")),)
         ]
 
-    async def _record(self, target_id: str, deadline: Deadline, code: str) -> Item:
+    async def _record(self, target_id: str, deadline: QueryDeadline, code: str) -> Item:
         table = targets_table(self._door, self._settings)
         with anyio.CancelScope(deadline=deadline.opening):
             record = await table.get({"accountId": target_id})
@@ -115,7 +117,7 @@ class StagingQueries:
             return record
         raise too_late(table, "GetItem", self._door.hub_region)
 
-    async def _read(self, target_id: str, operation: str, deadline: Deadline) -> Reading:
+    async def _read(self, target_id: str, operation: str, deadline: QueryDeadline) -> Reading:
         """Read the target's servers in the regions where it has some, as far as known."""
         await self._record(target_id, deadline, "TARGET_ACCOUNT_NOT_FOUND")
         survey: Survey | None = None

@@ -13,7 +13,7 @@ from service.aws.drs import DrsReader
 from service.errors import AwsError, ConfigurationError, RefusalError
 from service.queries.asked import account_asked, missing, region_asked, text_asked
 from service.queries.filters import invalid
-from service.queries.reading import Deadline
+from service.queries.reading import QueryDeadline
 from service.settings import Settings
 
 __all__ = ["REPLICATING", "StagingValidation"]
@@ -39,7 +39,7 @@ class StagingValidation:
             RefusalError: a parameter is missing or wrong, a role of another account among them; or AWS could not be
                 asked at all, which says nothing about the account.
         """
-        deadline = Deadline.start(self._settings.query_deadline_seconds)
+        deadline = QueryDeadline.start(self._settings.query_deadline_seconds)
         with anyio.CancelScope(deadline=deadline.drs):
             try:
                 account_id, role, region = await self._parse(given)

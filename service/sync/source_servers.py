@@ -16,7 +16,7 @@ from service.aws.drs import DrsReader
 from service.aws.dynamodb_write import Table
 from service.aws.ec2 import Ec2Reader
 from service.aws.meter import metering
-from service.ending import Limit, Stop
+from service.deadline import Deadline, Shutdown
 from service.errors import AwsError
 from service.inventory.table import InventoryTable
 from service.models import Now, Problem, Scope
@@ -60,14 +60,20 @@ class InventorySync:
     """Keeps the inventory table and the region status table true. One instance serves many runs."""
 
     def __init__(
-        self, door: AwsDoor, settings: Settings, status: RegionStatusTable, now: Now, *, stop: Stop | None = None
+        self,
+        door: AwsDoor,
+        settings: Settings,
+        status: RegionStatusTable,
+        now: Now,
+        *,
+        shutdown: Shutdown | None = None,
     ) -> None:
         self._door = door
         self._settings = settings
         self._status = status
         self._now = now
         self._surveyor = Surveyor(door, settings, status, now)
-        self._stop = stop or Stop()
+        self._shutdown = shutdown or Shutdown()
         self._templates = Templates(now)
 
     async def run(self, request: Request, progress: Progress | None = None) -> dict[str, Any]:
@@ -81,14 +87,14 @@ class InventorySync:
         self._settings.require("target_accounts_table", "source_server_inventory_table")
         began, started_at = anyio.current_time(), request.started_at or self._now()
         visiting = Visiting(
-            Limit(self._stop, request.budget_s),
+            Deadline(self._shutdown, request.budget_s),
             self._settings.scope_deadline_seconds,
             self._settings.scopes_at_once,
             started_at,
         )
         with metering() as meter:
             try:
-                run = await visiting.limit.whole(lambda: self._plan(request, started_at, visiting))
+                run = await visiting.deadline.run_essential(lambda: self._plan(request, started_at, visiting))
                 if progress is not None:
                     progress.planned(run.survey.choice, len({scope.account_id for scope in run.survey.choice.look}))
                 await self._begin_sweep(run)
@@ -264,7 +270,7 @@ class InventorySync:
 
     async def _tidy(self, run: _Run) -> None:
         """Drop entries of accounts that are gone, and the notes of sweeps that have come to their end."""
-        if run.visiting.limit.is_over:
+        if run.visiting.deadline.is_over:
             return  # the next run tidies up
         if run.survey.census is not None:
             for region in await self._with_strangers(run.survey.census):

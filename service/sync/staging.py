@@ -18,7 +18,7 @@ from service.aws.drs import DrsReader
 from service.aws.drs_write import DrsWriter
 from service.aws.dynamodb_write import Table
 from service.aws.meter import metering
-from service.ending import Limit, Stop
+from service.deadline import Deadline, Shutdown
 from service.errors import AwsError, RefusalError
 from service.fanout import fan_out
 from service.models import Now, Problem, RegionStatus, Scope
@@ -72,13 +72,19 @@ class StagingSync:
     """Extends staging servers and takes newly reported staging accounts into the records. One serves many runs."""
 
     def __init__(
-        self, door: AwsDoor, settings: Settings, status: RegionStatusTable, now: Now, *, stop: Stop | None = None
+        self,
+        door: AwsDoor,
+        settings: Settings,
+        status: RegionStatusTable,
+        now: Now,
+        *,
+        shutdown: Shutdown | None = None,
     ) -> None:
         self._door = door
         self._settings = settings
         self._status = status
         self._now = now
-        self._stop = stop or Stop()
+        self._shutdown = shutdown or Shutdown()
         self._surveyor = Surveyor(door, settings, status, now)
 
     async def run(self, request: Request, progress: Progress | None = None) -> dict[str, Any]:
@@ -91,13 +97,13 @@ class StagingSync:
         """
         began, started_at = anyio.current_time(), request.started_at or self._now()
         visiting = Visiting(
-            Limit(self._stop, request.budget_s),
+            Deadline(self._shutdown, request.budget_s),
             _SCOPE_DEADLINES * self._settings.scope_deadline_seconds,
             self._settings.scopes_at_once,
             started_at,
         )
         with metering() as meter:
-            run = await visiting.limit.whole(lambda: self._plan(request, visiting))
+            run = await visiting.deadline.run_essential(lambda: self._plan(request, visiting))
             if progress is not None:
                 progress.planned(run.choice, len({scope.account_id for scope in run.choice.look}))
             await self._visit_all(run, progress)

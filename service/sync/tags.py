@@ -14,7 +14,7 @@ from service.aws.drs import DrsReader
 from service.aws.drs_write import DrsWriter
 from service.aws.ec2 import Ec2Reader
 from service.aws.meter import metering
-from service.ending import Limit, Stop
+from service.deadline import Deadline, Shutdown
 from service.errors import AwsError
 from service.fanout import fan_out
 from service.models import Now, Problem, Scope
@@ -75,13 +75,19 @@ class TagSync:
     """Brings the tags of source servers up to date. One instance serves many runs; it takes no lock."""
 
     def __init__(
-        self, door: AwsDoor, settings: Settings, status: RegionStatusTable, now: Now, *, stop: Stop | None = None
+        self,
+        door: AwsDoor,
+        settings: Settings,
+        status: RegionStatusTable,
+        now: Now,
+        *,
+        shutdown: Shutdown | None = None,
     ) -> None:
         self._door = door
         self._settings = settings
         self._status = status
         self._now = now
-        self._stop = stop or Stop()
+        self._shutdown = shutdown or Shutdown()
         self._surveyor = Surveyor(door, settings, status, now)
 
     async def run(
@@ -109,13 +115,13 @@ class TagSync:
         state = state or TagState.of(self._door, self._settings, self._now)
         began, started_at = anyio.current_time(), request.started_at or self._now()
         visiting = Visiting(
-            Limit(self._stop, request.budget_s),
+            Deadline(self._shutdown, request.budget_s),
             _DEADLINES * self._settings.scope_deadline_seconds,
             self._settings.scopes_at_once,
             started_at,
         )
         with metering() as meter:
-            run = await visiting.limit.whole(lambda: self._plan(request, started_at, visiting, state))
+            run = await visiting.deadline.run_essential(lambda: self._plan(request, started_at, visiting, state))
             choice = run.survey.choice
             if progress is not None:
                 progress.planned(choice, len({scope.account_id for scope in choice.look}))

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-from service.ending import Limit
+from service.deadline import Deadline
 from service.errors import AwsError
 from service.fanout import fan_out
 from service.models import Problem, RegionStatus, Scope
@@ -29,8 +29,8 @@ class Visiting:
         started_at: when the run began.
     """
 
-    limit: Limit
-    most_s: float
+    deadline: Deadline
+    max_s: float
     at_once: int
     started_at: datetime
 
@@ -44,28 +44,28 @@ class Visiting:
 
     async def in_time(self, scope: Scope, work: Callable[[], Awaitable[Problem | None]]) -> Problem | None:
         """Do the work at one place until its time is up; give what broke it off, None when nothing did."""
-        remaining = min(self.most_s, self.limit.remaining_s())
+        remaining = min(self.max_s, self.deadline.remaining_s())
         if remaining <= 0:
-            return problem_at(scope, "DeadlineExceeded", f"{self.limit.reason()} before this place's turn")
+            return problem_at(scope, "DeadlineExceeded", f"{self.deadline.reason()} before this place's turn")
         failure: Problem | None = None
-        with self.limit.cancel_scope(remaining) as cancel_scope:
+        with self.deadline.cancel_scope(remaining) as cancel_scope:
             failure = await work()
         if not cancel_scope.cancelled_caught:
             return failure
-        if self.limit.is_over:
-            return problem_at(scope, "DeadlineExceeded", f"{self.limit.reason()} before this place was done")
+        if self.deadline.is_over:
+            return problem_at(scope, "DeadlineExceeded", f"{self.deadline.reason()} before this place was done")
         return problem_at(scope, "DeadlineExceeded", f"not done within {remaining:.0f} s")
 
     async def write_down(self, what: str, work: Callable[[], Awaitable[object]]) -> Problem | None:
         """Keep something that was found, also at the end of the run's time; give what went wrong."""
-        with self.limit.closing() as cancel_scope:
+        with self.deadline.grace_period() as cancel_scope:
             try:
                 await work()
             except AwsError as error:
                 return error.problem
         if not cancel_scope.cancelled_caught:
             return None
-        message = f"{self.limit.reason()} before {what} was written"
+        message = f"{self.deadline.reason()} before {what} was written"
         return Problem("DeadlineExceeded", message, RegionStatus.ERROR, "dynamodb")
 
 

@@ -21,7 +21,7 @@ from service.aws.credentials import _acting
 from service.aws.door import AwsDoor, Caller
 from service.aws.dynamodb_write import Table
 from service.aws.operations import MANAGES
-from service.ending import Stop
+from service.deadline import Shutdown
 from service.handlers.app import App
 from service.handlers.data_management import OPERATIONS
 from service.handlers.front import Asked, Reply
@@ -160,17 +160,17 @@ class Host:
         self.status = RegionStatusTable(
             table, self.now, cache_s=chosen.region_status_cache_seconds, timeout_s=chosen.region_status_timeout_seconds
         )
-        self.stop = Stop()
+        self.shutdown = Shutdown()
         made = (self.door, chosen, self.status, self.now)
         self.app = _App(
             chosen,
             self.now,
             self.door,
             self.status,
-            InventorySync(*made, stop=self.stop),
-            StagingSync(*made, stop=self.stop),
-            TagSync(*made, stop=self.stop),
-            self.stop,
+            InventorySync(*made, shutdown=self.shutdown),
+            StagingSync(*made, shutdown=self.shutdown),
+            TagSync(*made, shutdown=self.shutdown),
+            self.shutdown,
         )
 
     def now(self) -> datetime:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.ending import Limit, Stop
+from service.deadline import Deadline, Shutdown
 from service.models import Coverage, Problem, RegionStatus, Scope
 from service.regions.choose import Choice
 from service.sync.judge import Visit
@@ -42,10 +42,10 @@ async def hangs() -> Problem | None:
     ],
 )
 def test_a_place_without_end_costs_its_time_and_says_which_time_was_up(
-    budget_s: float | None, most_s: float, after_s: float, why: str
+    budget_s: float | None, max_s: float, after_s: float, why: str
 ) -> None:
     async def work(loop: VirtualLoop) -> float:
-        problem = await Visiting(Limit(Stop(), budget_s), most_s, 4, START).in_time(PLACE, hangs)
+        problem = await Visiting(Deadline(Shutdown(), budget_s), max_s, 4, START).in_time(PLACE, hangs)
         assert problem is not None
         assert (problem.code, Scope(problem.account_id, problem.region)) == ("DeadlineExceeded", PLACE)
         assert problem.message == why
@@ -56,8 +56,8 @@ def test_a_place_without_end_costs_its_time_and_says_which_time_was_up(
 
 def test_a_process_told_to_stop_leaves_a_place_at_once_and_enters_no_other() -> None:
     async def work(loop: VirtualLoop) -> float:
-        visiting = Visiting(Limit(Stop()), 20.0, 4, START)
-        loop.call_later(5.0, visiting.limit.stop.ask)  # as a signal does, outside of any task
+        visiting = Visiting(Deadline(Shutdown()), 20.0, 4, START)
+        loop.call_later(5.0, visiting.deadline.shutdown.request)  # as a signal does, outside of any task
         for when in ("place was done", "place's turn"):
             problem = await visiting.in_time(PLACE, hangs)
             assert problem is not None
@@ -69,7 +69,7 @@ def test_a_process_told_to_stop_leaves_a_place_at_once_and_enters_no_other() -> 
 
 def test_what_broke_a_place_off_in_its_time_is_told_as_it_was() -> None:
     async def work(_: VirtualLoop) -> Problem | None:
-        return await Visiting(Limit(Stop(), 60.0), 20.0, 4, START).in_time(PLACE, fails)
+        return await Visiting(Deadline(Shutdown(), 60.0), 20.0, 4, START).in_time(PLACE, fails)
 
     assert run(work) is FAILED
 
@@ -95,7 +95,7 @@ def test_progress_is_told_of_each_place_once() -> None:
         return Visit(Looked(scope, Coverage.COMPLETE))
 
     async def work(_: VirtualLoop) -> list[Scope]:
-        async with Visiting(Limit(Stop()), 20.0, 4, START).visits(scopes, visit, told) as visits:
+        async with Visiting(Deadline(Shutdown()), 20.0, 4, START).visits(scopes, visit, told) as visits:
             return [each.looked.scope async for each in visits]
 
     assert sorted(run(work)) == sorted(told.scopes) == scopes

@@ -17,7 +17,7 @@ from service.queries.failback.facts import DrsRecord, Facts, Machine, facts_of, 
 from service.queries.failback.render import as_json
 from service.queries.failback.runbook import write_runbook
 from service.queries.ground import targets_table, too_late
-from service.queries.reading import Deadline
+from service.queries.reading import QueryDeadline
 from service.settings import Settings
 
 __all__ = ["FailbackQuery", "pick"]
@@ -45,7 +45,7 @@ class FailbackQuery:
             AwsError: the inventory could not be read, or not in time.
             ConfigurationError: its table is not set.
         """
-        deadline = Deadline.start(self._settings.query_deadline_seconds)
+        deadline = QueryDeadline.start(self._settings.query_deadline_seconds)
         stored: Facts | None = None
         with anyio.CancelScope(deadline=deadline.inventory):
             stored = await self._stored(name)
@@ -57,7 +57,9 @@ class FailbackQuery:
     async def facts(self, name: str) -> Facts:
         """Give what is known of the server with this name, DRS asked where it answers. Raises as `run` does."""
         facts = await self._stored(name)
-        return await self._asked(facts, until=Deadline.start(self._settings.query_deadline_seconds).at(_SHARE_OF_DRS))
+        return await self._asked(
+            facts, until=QueryDeadline.start(self._settings.query_deadline_seconds).at(_SHARE_OF_DRS)
+        )
 
     async def estate(self) -> list[Facts]:
         """Give what the table holds of every lineage, sorted; DRS is not asked. Raises AwsError."""
