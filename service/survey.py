@@ -42,7 +42,7 @@ class Request:
     excluded_regions: tuple[str, ...] = ()
     full_scan: bool = False
     scopes: tuple[Scope, ...] = ()
-    budget_s: float | None = None
+    remaining_s: float | None = None
     dry_run: bool = False
     shard: Shard | None = None
     started_at: datetime | None = None

@@ -122,7 +122,7 @@ def sync_all(
                     if deadline.is_over:
                         break
                     with live_progress() as progress:
-                        reports[name] = await job(app, replace(request, budget_s=deadline.time_left_s()), progress)
+                        reports[name] = await job(app, replace(request, remaining_s=deadline.time_left_s()), progress)
         not_run = [name for name in _ALL if name not in reports]
         status = _worst([*(report["status"] for report in reports.values()), *("failed" for _ in not_run)])
         if chosen is Output.JSON:
@@ -159,7 +159,7 @@ def _request(
         excluded_regions=tuple(exclude_region or ()),
         full_scan=full_scan,
         dry_run=dry_run,
-        budget_s=time_limit,
+        remaining_s=time_limit,
     )
 
 

@@ -106,12 +106,12 @@ class App:
         shared = lock_owner if request.shard else None
         if request.dry_run or (request.shard and not shared):
             return await self.told(await self.tag_sync.run(request, progress, source=source))
-        owner, state, deadline = shared or uuid4().hex, self.tag_state(), Deadline(self.shutdown, request.budget_s)
+        owner, state, deadline = shared or uuid4().hex, self.tag_state(), Deadline(self.shutdown, request.remaining_s)
         is_ours: bool | None = None
 
         async def work() -> dict[str, Any]:
             left_s = deadline.time_left_s()
-            asked = replace(request, budget_s=None if left_s is None else left_s - _RELEASE_S)
+            asked = replace(request, remaining_s=None if left_s is None else left_s - _RELEASE_S)
             return await self.tag_sync.run(asked, progress, source=source, state=state)
 
         try:

@@ -51,7 +51,7 @@ class SyncBody(BaseModel):
     scopes: tuple[RequestedScope, ...] = ()
     dry_run: Annotated[bool, Field(alias="dryRun")] = False
 
-    def request(self, budget_s: float | None) -> Request:
+    def request(self, remaining_s: float | None) -> Request:
         """Give the same as the engine takes it."""
         return Request(
             accounts=self.accounts,
@@ -59,7 +59,7 @@ class SyncBody(BaseModel):
             excluded_regions=self.excluded_regions,
             full_scan=self.full_scan,
             scopes=tuple(Scope(scope.account_id, scope.region) for scope in self.scopes),
-            budget_s=budget_s,
+            remaining_s=remaining_s,
             dry_run=self.dry_run,
         )
 
@@ -101,10 +101,10 @@ class ShardBody(BaseModel):
             raise ValueError(f"shard {self.index} of {self.count}: the first is 0")
         return self
 
-    def request(self, budget_s: float | None) -> Request:
+    def request(self, remaining_s: float | None) -> Request:
         """Give the same as the engine takes it."""
         shard = Shard(self.index, self.count) if self.count > 1 else None  # a single one is a whole run
-        return Request(full_scan=self.full_scan, budget_s=budget_s, shard=shard, started_at=self.started_at)
+        return Request(full_scan=self.full_scan, remaining_s=remaining_s, shard=shard, started_at=self.started_at)
 
 
 class ShardResult(BaseModel):

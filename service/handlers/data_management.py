@@ -72,7 +72,7 @@ async def handle_sync_source_server_inventory(app: App, asked: Asked) -> Reply:
     body = SyncBody.model_validate(asked.members)
     if body.dry_run:
         raise RefusalError("INVALID_PARAMETER", "the inventory sync has no dry run: it only writes what it saw")
-    report = await app.sync_inventory(body.request(asked.budget_s))
+    report = await app.sync_inventory(body.request(asked.remaining_s))
     return Reply(
         {
             "message": f"Synced {report['serversSynced']} source servers in {report['regionsScanned']} regions: "
@@ -87,7 +87,7 @@ async def handle_sync_source_server_inventory(app: App, asked: Asked) -> Reply:
 
 async def handle_sync_staging_accounts(app: App, asked: Asked) -> Reply:
     """Extend what the staging accounts of all targets, or some, replicate and the targets lack; as in `SyncBody`."""
-    report = await app.sync_staging(SyncBody.model_validate(asked.members).request(asked.budget_s))
+    report = await app.sync_staging(SyncBody.model_validate(asked.members).request(asked.remaining_s))
     return Reply({**report, "timestamp": report["startedAt"]})
 
 
@@ -180,8 +180,8 @@ async def handle_sync_single_account(app: App, asked: Asked) -> Reply:
     """Bring one target account up to date: its staging accounts, and what they have to extend."""
     target = account_asked(asked, "targetAccountId", missing="INVALID_FORMAT")
     before = await _record(app, target)
-    budget_s = _GATEWAY_S if asked.budget_s is None else min(asked.budget_s, _GATEWAY_S)
-    report = await app.sync_staging(Request(accounts=(target,), budget_s=budget_s))
+    remaining_s = _GATEWAY_S if asked.remaining_s is None else min(asked.remaining_s, _GATEWAY_S)
+    report = await app.sync_staging(Request(accounts=(target,), remaining_s=remaining_s))
     after = await _record(app, target)
     known = {record.get("accountId") for record in before}
     added = [record["accountId"] for record in after if record.get("accountId") not in known]
@@ -299,13 +299,13 @@ _front: Final = Front(
 def lambda_handler(event: object, context: object) -> dict[str, Any]:
     """Entry point of the function: API Gateway, direct operations and schedules."""
     remaining = getattr(context, "get_remaining_time_in_millis", None)
-    budget_s = None if remaining is None else max(0.0, remaining() / 1000 - _REPORTING_S)
-    answer = _front.answer(event, budget_s=budget_s)
+    remaining_s = None if remaining is None else max(0.0, remaining() / 1000 - _REPORTING_S)
+    answer = _front.answer(event, remaining_s=remaining_s)
     if answer is not None:
         return answer
     if isinstance(event, Mapping) and ("synch_tags" in event or "synch_instance_type" in event):
         # The hourly rule; the values never mattered.
-        reply = _front.perform("handle_drs_tag_sync", Asked({"_sync_source": "eventbridge"}, budget_s))
+        reply = _front.perform("handle_drs_tag_sync", Asked({"_sync_source": "eventbridge"}, remaining_s))
         return envelope(reply.status, reply.body)
     return envelope(
         400, error_body("INVALID_INVOCATION", "the event has neither requestContext, operation nor synch_tags")

@@ -46,7 +46,7 @@ class Asked:
     """What a handler gets: the members of body, query string and path in one, and the seconds left to answer in."""
 
     members: Mapping[str, Any]
-    budget_s: float | None = None
+    remaining_s: float | None = None
     has_body: bool = True
 
 
@@ -113,22 +113,22 @@ class Front(Generic[A]):
         self._failed_code = failed_code
         self._members_in = members_in
 
-    def answer(self, event: object, *, budget_s: float | None = None) -> dict[str, Any] | None:
+    def answer(self, event: object, *, remaining_s: float | None = None) -> dict[str, Any] | None:
         """Answer what API Gateway or a direct caller sends; None for anything else."""
         if not isinstance(event, Mapping):
             return None
         if "requestContext" in event:
-            return self.api(event, budget_s=budget_s)
-        return self.direct(event, budget_s=budget_s) if "operation" in event else None
+            return self.api(event, remaining_s=remaining_s)
+        return self.direct(event, remaining_s=remaining_s) if "operation" in event else None
 
-    def direct(self, event: Mapping[str, Any], *, budget_s: float | None = None) -> dict[str, Any]:
+    def direct(self, event: Mapping[str, Any], *, remaining_s: float | None = None) -> dict[str, Any]:
         """Answer a direct invocation with the body alone."""
         malformed = self._malformed(event)
         if malformed is not None:
             return dict(_sendable(Reply(malformed)).body)
         members = event.get(self._members_in)
         beside = {} if self._members_in == "body" else _beside(event, self._members_in)
-        asked = Asked({**beside, **(members or {})}, budget_s, has_body=members is not None)
+        asked = Asked({**beside, **(members or {})}, remaining_s, has_body=members is not None)
         return dict(self.perform(event["operation"], asked, failed_code=self._failed_code).body)
 
     def _malformed(self, event: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -146,18 +146,18 @@ class Front(Generic[A]):
             return error_body("INVALID_PARAMETER", message, details={"parameter": self._members_in})
         return None
 
-    def api(self, event: Mapping[str, Any], *, budget_s: float | None = None) -> dict[str, Any]:
+    def api(self, event: Mapping[str, Any], *, remaining_s: float | None = None) -> dict[str, Any]:
         """Answer an event of API Gateway's proxy integration with its envelope."""
         method, path = str(event.get("httpMethod", "")).upper(), str(event.get("path", ""))
         for route in self._routes:
             found = route.match(path) if route.method == method else None
             if found is not None:
-                reply = self._answer_route(route, found, event, budget_s)
+                reply = self._answer_route(route, found, event, remaining_s)
                 return envelope(reply.status, reply.body)
         return not_found(event)
 
     def _answer_route(
-        self, route: Route, found: Mapping[str, str], event: Mapping[str, Any], budget_s: float | None
+        self, route: Route, found: Mapping[str, str], event: Mapping[str, Any], remaining_s: float | None
     ) -> Reply:
         try:
             body = _body_of(event) if route.method in _BODY_METHODS else None
@@ -165,7 +165,7 @@ class Front(Generic[A]):
             return self._refused(self._operations[route.operation], refusal)
         query = event.get("queryStringParameters")
         given = {**(query if isinstance(query, Mapping) else {}), **(body or {}), **found}
-        return self.perform(route.operation, Asked(given, budget_s, has_body=body is not None))
+        return self.perform(route.operation, Asked(given, remaining_s, has_body=body is not None))
 
     def perform(self, name: str, asked: Asked, *, failed_code: str = _FAILED) -> Reply:
         """Carry out an operation; every error becomes a reply.

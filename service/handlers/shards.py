@@ -69,7 +69,7 @@ async def plan_sync(app: App, asked: Asked) -> Reply:
 async def sync_shard(app: App, asked: Asked) -> Reply:
     """Run one shard, and give what the report of all needs of its own."""
     body = ShardBody.model_validate(asked.members)
-    report = await _RUNS[body.job](app, body, body.request(asked.budget_s))
+    report = await _RUNS[body.job](app, body, body.request(asked.remaining_s))
     return Reply(summary(report, counts=_REPORTS[body.job][1], shards=body.count))
 
 

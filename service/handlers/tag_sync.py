@@ -77,7 +77,7 @@ async def handle_drs_tag_sync(app: App, asked: Asked) -> Reply:
     if body.in_background and not body.is_the_background and not body.dry_run and own_name:
         await _check_scope(app, body.request())
         return await _start(app, body, own_name)
-    request = replace(body.request(), budget_s=asked.budget_s)
+    request = replace(body.request(), remaining_s=asked.remaining_s)
     try:
         report = await app.sync_tags(request, source=body.source, lock_owner=body.lock_owner)
     except TagSyncRunningError:

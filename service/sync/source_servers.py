@@ -87,7 +87,7 @@ class InventorySync:
         self._settings.require("target_accounts_table", "source_server_inventory_table")
         began, started_at = anyio.current_time(), request.started_at or self._now()
         visiting = Visiting(
-            Deadline(self._shutdown, request.budget_s),
+            Deadline(self._shutdown, request.remaining_s),
             self._settings.scope_deadline_seconds,
             self._settings.scopes_at_once,
             started_at,

@@ -97,7 +97,7 @@ class StagingSync:
         """
         began, started_at = anyio.current_time(), request.started_at or self._now()
         visiting = Visiting(
-            Deadline(self._shutdown, request.budget_s),
+            Deadline(self._shutdown, request.remaining_s),
             _SCOPE_DEADLINES * self._settings.scope_deadline_seconds,
             self._settings.scopes_at_once,
             started_at,

@@ -115,7 +115,7 @@ class TagSync:
         state = state or TagState.of(self._door, self._settings, self._now)
         began, started_at = anyio.current_time(), request.started_at or self._now()
         visiting = Visiting(
-            Deadline(self._shutdown, request.budget_s),
+            Deadline(self._shutdown, request.remaining_s),
             _DEADLINES * self._settings.scope_deadline_seconds,
             self._settings.scopes_at_once,
             started_at,

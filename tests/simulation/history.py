@@ -200,18 +200,18 @@ class History:
 
     async def _run(self, job: str, delay_s: float) -> None:
         await anyio.sleep(delay_s)
-        budget_s = self.dice.choice((None, 10.0, 120.0))
+        remaining_s = self.dice.choice((None, 10.0, 120.0))
         began = self.loop.time()
-        host, answer = await self._deliver(*_EVENTS[job], budget_s)
+        host, answer = await self._deliver(*_EVENTS[job], remaining_s)
         if answer is not None and answer[1] is None:
             self.promises.was_locked_out(host)
-        if budget_s is not None and not host.dead:
+        if remaining_s is not None and not host.dead:
             took = self.loop.time() - began - host.stood_still_s
-            if took > budget_s + 6.0 + 0.001:
-                self.promises.breaks("a sync ends within its deadline", f"{job} took {took:.1f} s of {budget_s} s")
+            if took > remaining_s + 6.0 + 0.001:
+                self.promises.breaks("a sync ends within its deadline", f"{job} took {took:.1f} s of {remaining_s} s")
 
     async def _deliver(
-        self, operation: str, members: Mapping[str, Any], budget_s: float | None = None
+        self, operation: str, members: Mapping[str, Any], remaining_s: float | None = None
     ) -> tuple[Host, tuple[Mapping[str, Any], dict[str, Any] | None] | None]:
         """Hand an event to a host, which may be killed over it; give its answer and its sync's report, if any came."""
         host = self._host()
@@ -226,7 +226,7 @@ class History:
         self.promises.told.append(f"{operation} on {host.name}{' to be killed' if host.kill_at else ''}")
         answer = None
         try:
-            reply, report = await host.deliver(operation, members, budget_s)
+            reply, report = await host.deliver(operation, members, remaining_s)
         except* Killed:
             self.promises.told.append("killed")
         except* DrsSyncError as errors:

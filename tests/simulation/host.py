@@ -188,13 +188,13 @@ class Host:
         return await self._work(syncs[job], request or Request())
 
     async def deliver(
-        self, operation: str, members: Mapping[str, Any], budget_s: float | None = None
+        self, operation: str, members: Mapping[str, Any], remaining_s: float | None = None
     ) -> tuple[Reply, dict[str, Any] | None]:
         """Hand an event to the data-management function's operation; give its answer, and the report of its sync.
 
         Raises as `run` does.
         """
-        asked = Asked(members, budget_s)
+        asked = Asked(members, remaining_s)
         OPERATIONS[operation].check(asked)
         reply = await self._work(OPERATIONS[operation].work, self.app, asked)
         reports = _reports.get()

@@ -194,7 +194,7 @@ class Cell(History):
 
     async def _do(self, host: Host) -> str:
         if self.job in SYNCS:
-            report = await host.run(self.job, Request(budget_s=_BUDGET_S))
+            report = await host.run(self.job, Request(remaining_s=_BUDGET_S))
             self._report_is_true(report, host)
             return str(report["status"])
         return await _QUERIES[self.job](self, host)

@@ -406,7 +406,7 @@ async def test_a_table_without_active_regions_is_not_empty(found_estate: Callabl
 
 async def test_a_run_out_of_time_reports_every_scope(estate: Estate) -> None:
     estate.everywhere()
-    report = await estate.sync(budget_s=0.0)
+    report = await estate.sync(remaining_s=0.0)
     assert report["status"] == "failed"
     assert report["scopes"]["failed"] == report["scopes"]["asked"] == 56
     assert {error["code"] for error in report["errors"]} == {"DeadlineExceeded"}

@@ -726,7 +726,7 @@ async def test_an_instance_behind_two_servers_gives_its_tags_to_both(estate: Est
 
 async def test_a_run_out_of_time_reports_every_scope_and_writes_nothing(estate: Estate) -> None:
     estate.everywhere()
-    report = await sync_tags(estate, budget_s=0.0)
+    report = await sync_tags(estate, remaining_s=0.0)
     assert report["status"] == "failed"
     assert report["scopes"]["failed"] == report["scopes"]["asked"] == 56
     assert figures(report) == (0, 0, 0, 0, 0, 0)

@@ -42,10 +42,10 @@ async def hangs() -> Problem | None:
     ],
 )
 def test_a_place_without_end_costs_its_time_and_says_which_time_was_up(
-    budget_s: float | None, max_s: float, after_s: float, why: str
+    remaining_s: float | None, max_s: float, after_s: float, why: str
 ) -> None:
     async def work(loop: VirtualLoop) -> float:
-        problem = await Visiting(Deadline(Shutdown(), budget_s), max_s, 4, START).in_time(PLACE, hangs)
+        problem = await Visiting(Deadline(Shutdown(), remaining_s), max_s, 4, START).in_time(PLACE, hangs)
         assert problem is not None
         assert (problem.code, Scope(problem.account_id, problem.region)) == ("DeadlineExceeded", PLACE)
         assert problem.message == why
