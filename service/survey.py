@@ -14,7 +14,7 @@ from service.accounts.records import Directory
 from service.aws.door import AwsDoor, Identity
 from service.aws.dynamodb import TableReader
 from service.errors import UnknownScopeError
-from service.fanout import ahead
+from service.fanout import prefetch
 from service.models import Now, Problem, Scope, Shard
 from service.regions.census import Census
 from service.regions.choose import Choice, DiscoveryPolicy, Unreadable, Why, choose
@@ -114,7 +114,7 @@ class Surveyor:
         """
         self.check_regions((*request.regions, *request.excluded_regions, *(scope.region for scope in request.scopes)))
         identity = await self._door.identity()
-        async with ahead(self._status.rows) as rows_read:
+        async with prefetch(self._status.rows) as rows_read:
             directory, problems = await self.directory()
             accounts = self.check_accounts(request, directory)
             rows = await rows_read()

@@ -8,7 +8,7 @@ import json
 import time
 from typing import Any
 
-from service.collector import tune_collector
+from service.gc_tuning import tune_gc
 from service.handlers.app import App, open_app
 from service.settings import load_settings
 from service.survey import Request
@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("job", choices=list(_JOBS))
     parser.add_argument("--times", type=int, default=5)
     asked = parser.parse_args()
-    tune_collector()
+    tune_gc()
     print(json.dumps(asyncio.run(_work(asked.job, asked.times))))
 
 

@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from service.collector import tune_collector
 from service.errors import AwsError, ConfigurationError, DeadlineExceededError, RefusalError
+from service.gc_tuning import tune_gc
 from service.settings import Settings, load_settings
 from service.telemetry import set_up_logging
 
@@ -100,7 +100,7 @@ def guarded(output: Output, work: Callable[[Settings], Awaitable[int]]) -> int:
         settings = load_settings()
         chatty = "log_level" in settings.model_fields_set or not sys.stderr.isatty()
         set_up_logging(sys.stderr, settings.log_level if chatty else "WARNING")
-        tune_collector()
+        tune_gc()
         return anyio.run(work, settings)
     except ConfigurationError as error:
         return fail("Configuration", str(error), output, exit_code=2)

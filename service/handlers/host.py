@@ -12,8 +12,8 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from threading import current_thread, main_thread
 from typing import Generic, TypeVar
 
-from service.collector import tune_collector
 from service.deadline import Shutdown
+from service.gc_tuning import tune_gc
 from service.settings import Settings, load_settings
 from service.telemetry import set_up_logging, stream_for
 
@@ -53,7 +53,7 @@ class Host(Generic[A]):
         """
         settings = load_settings()
         if self._runner is None:
-            tune_collector()
+            tune_gc()
             self._runner = asyncio.Runner()
             if settings.aws_lambda_function_name and current_thread() is main_thread():
                 signal.signal(signal.SIGTERM, self._on_sigterm)

@@ -10,7 +10,7 @@ import anyio
 
 from service.aws.permit import only_while
 from service.errors import AwsError, DrsSyncError
-from service.fanout import ungrouped
+from service.fanout import unwrap_group
 from service.models import Now
 
 __all__ = ["Lease", "LeaseLostError", "under_lease"]
@@ -89,7 +89,7 @@ async def under_lease(lease: Lease, owner: str, lasts_s: float, work: Callable[[
                 cancel_scope.cancel()
                 return
 
-    with ungrouped():
+    with unwrap_group():
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(keep, tasks.cancel_scope)
             with only_while(tenure.check):

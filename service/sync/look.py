@@ -10,7 +10,7 @@ from typing import Any
 
 from service.aws.drs import DrsReads
 from service.errors import AwsError
-from service.fanout import ahead, fan_out
+from service.fanout import fan_out, prefetch
 from service.inventory.history import absence
 from service.inventory.lineage import names_of
 from service.inventory.servers import SourceServer, build_item, content_hash, instance_facts, parse_server
@@ -69,7 +69,7 @@ class Look:
     async def _list(self, *, had_servers: bool) -> None:
         # Where there is something to compare with, it is read while DRS takes its time.
         async with (
-            ahead(self._read_held) if had_servers else nullcontext(self._read_held) as held,
+            prefetch(self._read_held) if had_servers else nullcontext(self._read_held) as held,
             aclosing(self._drs.source_servers(self.scope.region)) as pages,
         ):
             async for page in pages:

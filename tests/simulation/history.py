@@ -13,8 +13,8 @@ from typing import Any, Final
 import anyio
 
 from service.aws.dynamodb import decode
-from service.collector import tune_collector
 from service.errors import DrsSyncError
+from service.gc_tuning import tune_gc
 from service.models import Scope
 from tests.simulation.clock import VirtualLoop, run
 from tests.simulation.estate import REGIONS, STAGING, TARGETS, Estate
@@ -77,7 +77,7 @@ def quiet() -> Iterator[None]:
     """Keep the engine's log to itself, and collect garbage as rarely as a function's host does."""
     threshold = gc.get_threshold()
     logging.disable(logging.CRITICAL)
-    tune_collector()
+    tune_gc()
     try:
         yield
     finally:

@@ -11,7 +11,7 @@ import anyio.lowlevel
 import pytest
 
 from service.errors import AwsError, ConfigurationError
-from service.fanout import ahead, fan_out
+from service.fanout import fan_out, prefetch
 from service.models import Call
 
 DENIED = AwsError("AccessDenied", "no", Call("sts", "AssumeRole", "111122223333", "us-east-1"))
@@ -211,7 +211,7 @@ async def test_what_is_begun_ahead_runs_while_other_things_happen() -> None:
         await wanted.wait()
         return 7
 
-    async with ahead(work) as result:
+    async with prefetch(work) as result:
         await going.wait()  # it began, though nobody has asked for it
         wanted.set()
         assert await result() == 7
@@ -224,7 +224,7 @@ async def test_an_error_of_work_ahead_shows_where_it_is_waited_for(error: Except
 
     async def use() -> None:
         nonlocal reached
-        async with ahead(lambda: fail_with(error)) as result:
+        async with prefetch(lambda: fail_with(error)) as result:
             await anyio.lowlevel.checkpoint()
             reached = True
             await result()
@@ -236,7 +236,7 @@ async def test_an_error_of_work_ahead_shows_where_it_is_waited_for(error: Except
 
 
 async def test_an_error_of_work_ahead_that_nobody_waits_for_is_dropped() -> None:
-    async with ahead(lambda: fail_with(DENIED)):
+    async with prefetch(lambda: fail_with(DENIED)):
         await anyio.lowlevel.checkpoint()
 
 
@@ -251,7 +251,7 @@ async def test_leaving_early_cancels_what_was_begun_ahead() -> None:
             cancelled = True
 
     async def use() -> None:
-        async with ahead(work):
+        async with prefetch(work):
             await anyio.lowlevel.checkpoint()
             raise DENIED
 
@@ -262,12 +262,12 @@ async def test_leaving_early_cancels_what_was_begun_ahead() -> None:
 
 
 async def test_work_ahead_that_was_never_wanted_ends_with_the_block() -> None:
-    async with ahead(anyio.sleep_forever):
+    async with prefetch(anyio.sleep_forever):
         await anyio.lowlevel.checkpoint()
 
 
 async def test_a_bug_in_work_ahead_is_not_hidden() -> None:
     with pytest.raises(BaseExceptionGroup) as raised:
-        async with ahead(lambda: fail_with(ValueError("a bug"))):
+        async with prefetch(lambda: fail_with(ValueError("a bug"))):
             await anyio.sleep_forever()
     assert raised.group_contains(ValueError)

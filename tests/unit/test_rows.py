@@ -230,12 +230,12 @@ def test_junk_is_read_as_not_known(attributes: dict[str, Any], accounts: object,
     base=st.none() | st.integers(1, 300).map(legacy),
     notes=any_notes,
     requests=request_maps,
-    ahead=st.sampled_from([None, -100.0, 0.0, 100.0]),
+    prefetch=st.sampled_from([None, -100.0, 0.0, 100.0]),
 )
 def test_a_row_survives_being_written_and_read(
-    base: RegionRow | None, notes: list[Note], requests: dict[str, datetime], ahead: float | None
+    base: RegionRow | None, notes: list[Note], requests: dict[str, datetime], prefetch: float | None
 ) -> None:
-    held = None if ahead is None else at(9999 + ahead)
+    held = None if prefetch is None else at(9999 + prefetch)
     row = replace(fold(base, REGION, notes, requests=requests), last_updated=held)
     assume(row.accounts)
     attributes = to_attributes(row, now=at(9999))
