@@ -31,6 +31,7 @@ from service.cli.diagnosis import (
     scopes_to_try,
 )
 from service.cli.schemas import TABLES, TableSpec
+from service.context import ContextLoader
 from service.errors import AwsError, ConfigurationError
 from service.fanout import fan_out
 from service.handlers.app import utc_now
@@ -39,7 +40,6 @@ from service.regions.choose import Unreadable
 from service.regions.rows import RegionRow
 from service.regions.status_table import RegionStatusReader
 from service.settings import Settings
-from service.survey import Surveyor
 
 __all__ = ["Doctor", "in_time"]
 
@@ -86,8 +86,8 @@ class Doctor:
                 cache_s=self._settings.scope_deadline_seconds,
                 timeout_s=self._settings.region_status_timeout_seconds,
             )
-            surveyor = Surveyor(door, self._settings, status, utc_now)
-            surveyor.check_regions(self._regions)
+            context_loader = ContextLoader(door, self._settings, status, utc_now)
+            context_loader.check_regions(self._regions)
             hub = await self._hub(door)
             findings.append(judge_hub(hub, self._hub_region))
             if isinstance(hub, AwsError) and lacks_credentials(hub):
@@ -95,7 +95,7 @@ class Doctor:
             held: list[Records] = []
             tables = [spec for spec in TABLES if getattr(self._settings, spec.setting)]
             checks: list[Check] = [partial(self._of_table, door, spec) for spec in tables]
-            findings += await self._all([*checks, partial(self._of_records, surveyor, status, held)])
+            findings += await self._all([*checks, partial(self._of_records, context_loader, status, held)])
             if held and isinstance(hub, Identity):
                 ground = _Ground(hub, held[0][0], AccountAccess(door, held[0][0]), held[0][1])
                 findings += await self._all([partial(self._of_account, ground, each) for each in self._chosen(ground)])
@@ -149,7 +149,9 @@ class Doctor:
 
         return await in_time(self._deadline, look(), _late(spec.check, name))
 
-    async def _of_records(self, surveyor: Surveyor, status: RegionStatusReader, held: list[Records]) -> list[Finding]:
+    async def _of_records(
+        self, context_loader: ContextLoader, status: RegionStatusReader, held: list[Records]
+    ) -> list[Finding]:
         """Read accounts and region status; hand them on in `held` when the accounts can be read."""
 
         async def look() -> list[Finding]:
@@ -158,7 +160,7 @@ class Doctor:
             if not self._settings.target_accounts_table:
                 return found
             try:
-                directory, problems = await surveyor.directory()
+                directory, problems = await context_loader.directory()
             except AwsError as error:
                 return [*found, judge_accounts_error(self._settings.target_accounts_table, error)]
             held.append((directory, () if isinstance(rows, Unreadable) else rows))

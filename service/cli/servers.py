@@ -12,13 +12,13 @@ from rich.console import Group
 from service.cli.options import listed
 from service.cli.output import Output, console, emit_json, guarded, plain, table
 from service.cli.watching import OutputOption
+from service.context import SyncRequest
 from service.handlers.app import open_app
 from service.handlers.query_app import QueryApp, open_query_app
 from service.models import Scope
 from service.queries.answer import Answer
 from service.queries.asked import InventoryAsked
 from service.settings import Settings
-from service.survey import Request
 
 __all__ = ["AccountsOption", "NoRefresh", "RegionsOption", "answered", "problems_of_answer", "show_servers"]
 
@@ -114,7 +114,7 @@ def answered(
 
     async def renew(settings: Settings) -> int:
         async with open_app(settings) as app:
-            report = await app.sync_inventory(Request(scopes=tuple(stale)))
+            report = await app.sync_inventory(SyncRequest(scopes=tuple(stale)))
         sys.stderr.write(f"drs-sync: refreshed {len(stale)} stale scopes: {report['status']}\n")
         return 0
 

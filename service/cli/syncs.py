@@ -13,10 +13,10 @@ from service.cli.options import named
 from service.cli.output import Output, console, emit_json, guarded, plain
 from service.cli.stopping import shutdown_on_signals
 from service.cli.watching import Accounts, Excluded, OutputOption, Regions, live_progress, tables_of
+from service.context import SyncRequest
 from service.deadline import Deadline
 from service.handlers.app import App, open_app
 from service.settings import Settings
-from service.survey import Request
 from service.sync.report import Progress, exit_code
 
 __all__ = ["sync_all", "sync_inventory", "sync_staging", "sync_tags"]
@@ -29,18 +29,18 @@ TimeLimit = Annotated[
         "--time-limit", metavar="SECONDS", min=1.0, help="End after this long, with a report of what is done."
     ),
 ]
-Job = Callable[[App, Request, Progress], Awaitable[dict[str, Any]]]
+Job = Callable[[App, SyncRequest, Progress], Awaitable[dict[str, Any]]]
 
 
-async def _inventory(app: App, request: Request, progress: Progress) -> dict[str, Any]:
+async def _inventory(app: App, request: SyncRequest, progress: Progress) -> dict[str, Any]:
     return await app.sync_inventory(request, progress)
 
 
-async def _staging(app: App, request: Request, progress: Progress) -> dict[str, Any]:
+async def _staging(app: App, request: SyncRequest, progress: Progress) -> dict[str, Any]:
     return await app.sync_staging(request, progress)
 
 
-async def _tags(app: App, request: Request, progress: Progress) -> dict[str, Any]:
+async def _tags(app: App, request: SyncRequest, progress: Progress) -> dict[str, Any]:
     return await app.sync_tags(request, progress)
 
 
@@ -152,8 +152,8 @@ def _request(
     full_scan: bool,
     dry_run: bool = False,
     time_limit: float | None = None,
-) -> Request:
-    return Request(
+) -> SyncRequest:
+    return SyncRequest(
         accounts=tuple(account or ()),
         regions=tuple(region or ()),
         excluded_regions=tuple(exclude_region or ()),
@@ -163,14 +163,14 @@ def _request(
     )
 
 
-def _check(request: Request) -> None:
+def _check(request: SyncRequest) -> None:
     """Make sure that every place is named. Raises RefusalError as `named` does."""
     named("--account", request.accounts)
     named("--region", request.regions)
     named("--exclude-region", request.excluded_regions)
 
 
-def _run_one(job: Job, request: Request, output: Output | None) -> int:
+def _run_one(job: Job, request: SyncRequest, output: Output | None) -> int:
     chosen = output or Output.default()
 
     async def work(settings: Settings) -> int:

@@ -15,13 +15,13 @@ import anyio
 from service.accounts.table import TargetAccountsTable
 from service.aws.door import AwsDoor
 from service.aws.dynamodb_write import Table
+from service.context import SyncRequest
 from service.deadline import Deadline, Shutdown
 from service.errors import AwsError, RefusalError
 from service.models import Now
 from service.regions.choose import RegionSource
 from service.regions.status_write import RegionStatusTable
 from service.settings import Settings
-from service.survey import Request
 from service.sync.lease import LeaseLostError, under_lease
 from service.sync.report import Progress
 from service.sync.source_servers import InventorySync
@@ -67,7 +67,7 @@ class App:
         self.settings.require("target_accounts_table")
         return TargetAccountsTable(Table(self.door.hub(), self.settings.target_accounts_table, self.door.hub_region))
 
-    async def sync_inventory(self, request: Request, progress: Progress | None = None) -> dict[str, Any]:
+    async def sync_inventory(self, request: SyncRequest, progress: Progress | None = None) -> dict[str, Any]:
         """Run the inventory sync, log its report and emit its metrics.
 
         Raises:
@@ -76,13 +76,13 @@ class App:
         """
         return await self.told(await self.inventory_sync.run(request, progress))
 
-    async def sync_staging(self, request: Request, progress: Progress | None = None) -> dict[str, Any]:
+    async def sync_staging(self, request: SyncRequest, progress: Progress | None = None) -> dict[str, Any]:
         """Run the staging sync, log its report and emit its metrics. Raises as `sync_inventory` does."""
         return await self.told(await self.staging_sync.run(request, progress))
 
     async def sync_tags(
         self,
-        request: Request,
+        request: SyncRequest,
         progress: Progress | None = None,
         *,
         source: str = "manual",

@@ -10,10 +10,10 @@ from typing import Annotated, Any, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from service.accounts.staging import staging_record
+from service.context import SyncRequest
 from service.errors import RefusalError
 from service.handlers.front import Asked
 from service.models import Scope, Shard
-from service.survey import Request
 from service.sync.shards import MAX_SHARDS
 
 __all__ = [
@@ -51,9 +51,9 @@ class SyncBody(BaseModel):
     scopes: tuple[RequestedScope, ...] = ()
     dry_run: Annotated[bool, Field(alias="dryRun")] = False
 
-    def request(self, remaining_s: float | None) -> Request:
+    def request(self, remaining_s: float | None) -> SyncRequest:
         """Give the same as the engine takes it."""
-        return Request(
+        return SyncRequest(
             accounts=self.accounts,
             regions=self.regions,
             excluded_regions=self.excluded_regions,
@@ -101,10 +101,10 @@ class ShardBody(BaseModel):
             raise ValueError(f"shard {self.index} of {self.count}: the first is 0")
         return self
 
-    def request(self, remaining_s: float | None) -> Request:
+    def request(self, remaining_s: float | None) -> SyncRequest:
         """Give the same as the engine takes it."""
         shard = Shard(self.index, self.count) if self.count > 1 else None  # a single one is a whole run
-        return Request(full_scan=self.full_scan, remaining_s=remaining_s, shard=shard, started_at=self.started_at)
+        return SyncRequest(full_scan=self.full_scan, remaining_s=remaining_s, shard=shard, started_at=self.started_at)
 
 
 class ShardResult(BaseModel):

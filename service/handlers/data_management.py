@@ -13,6 +13,7 @@ from service.accounts.records import DEFAULT_EXTERNAL_ID, Account, Directory, Ro
 from service.accounts.staging import adding, removing
 from service.aws.drs import DrsReader
 from service.aws.drs_write import DrsWriter
+from service.context import SyncRequest
 from service.deadline import Shutdown
 from service.errors import AwsError, RefusalError
 from service.handlers import shards
@@ -30,7 +31,6 @@ from service.handlers.tag_sync import (
     update_tag_sync_settings,
 )
 from service.models import RegionStatus
-from service.survey import Request
 from service.sync.extend import read_extended, read_replicating
 
 __all__ = [
@@ -100,7 +100,7 @@ async def auto_extend_staging_servers(
         ConfigurationError: an account is no target, or a region is not known.
         AwsError: the target accounts cannot be read.
     """
-    return await app.sync_staging(Request(accounts=tuple(target_accounts), regions=tuple(active_regions)))
+    return await app.sync_staging(SyncRequest(accounts=tuple(target_accounts), regions=tuple(active_regions)))
 
 
 async def extend_source_server(
@@ -181,7 +181,7 @@ async def handle_sync_single_account(app: App, asked: Asked) -> Reply:
     target = account_asked(asked, "targetAccountId", missing="INVALID_FORMAT")
     before = await _record(app, target)
     remaining_s = _GATEWAY_S if asked.remaining_s is None else min(asked.remaining_s, _GATEWAY_S)
-    report = await app.sync_staging(Request(accounts=(target,), remaining_s=remaining_s))
+    report = await app.sync_staging(SyncRequest(accounts=(target,), remaining_s=remaining_s))
     after = await _record(app, target)
     known = {record.get("accountId") for record in before}
     added = [record["accountId"] for record in after if record.get("accountId") not in known]

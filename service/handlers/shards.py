@@ -11,12 +11,12 @@ from types import MappingProxyType
 from typing import Any, Final
 from uuid import uuid4
 
+from service.context import ContextLoader, SyncRequest
 from service.errors import AwsError
 from service.handlers.app import App, TagSyncRunningError
 from service.handlers.bodies import FinishBody, Job, PlanBody, ShardBody, ShardResult
 from service.handlers.front import Asked, Operation, Reply
 from service.models import Problem, RegionStatus, Shard, iso
-from service.survey import Request, Surveyor
 from service.sync import judge, source_servers, staging, tags
 from service.sync.shards import Lost, merged, shard_count, summary
 
@@ -30,7 +30,7 @@ _REPORTS: Final[Mapping[Job, tuple[str, tuple[str, ...]]]] = MappingProxyType(
         Job.TAGS: (tags.OPERATION, tags.COUNTS),
     }
 )
-_RUNS: Final[Mapping[Job, Callable[[App, ShardBody, Request], Awaitable[dict[str, Any]]]]] = MappingProxyType(
+_RUNS: Final[Mapping[Job, Callable[[App, ShardBody, SyncRequest], Awaitable[dict[str, Any]]]]] = MappingProxyType(
     {
         Job.INVENTORY: lambda app, _, request: app.sync_inventory(request),
         Job.STAGING: lambda app, _, request: app.sync_staging(request),
@@ -46,7 +46,7 @@ async def plan_sync(app: App, asked: Asked) -> Reply:
     and `alreadyRunning`.
     """
     body = PlanBody.model_validate(asked.members)
-    directory, problems = await _surveyor(app).directory()
+    directory, problems = await _context_loader(app).directory()
     count = shard_count(len(directory.targets), per_shard=app.settings.accounts_per_shard)
     owner = uuid4().hex if body.job is Job.TAGS and count > 1 else None
     common = {"job": body.job, "count": count, "startedAt": iso(app.now()), "fullScan": body.full_scan}
@@ -137,18 +137,18 @@ def _by_index(results: Sequence[ShardResult]) -> dict[int, Mapping[str, Any]]:
 async def _lost(app: App, shard: ShardBody, results: Sequence[ShardResult]) -> Lost:
     """Find out what a shard was to look at; nobody did."""
     reasons = [each.reason for each in results if each.index == shard.index]
-    survey = await _surveyor(app).survey(
-        Request(full_scan=shard.full_scan, shard=Shard(shard.index, shard.count)),
+    context = await _context_loader(app).load(
+        SyncRequest(full_scan=shard.full_scan, shard=Shard(shard.index, shard.count)),
         operation=_REPORTS[shard.job][0],
         discover=shard.job is Job.INVENTORY,
     )
-    choice = survey.choice
+    choice = context.choice
     why = reasons[-1] if reasons else "nothing was heard of it"
-    return Lost(shard.index, len(survey.accounts), len(choice.look), len(choice.skip), why)
+    return Lost(shard.index, len(context.accounts), len(choice.look), len(choice.skip), why)
 
 
-def _surveyor(app: App) -> Surveyor:
-    return Surveyor(app.door, app.settings, app.status, app.now)
+def _context_loader(app: App) -> ContextLoader:
+    return ContextLoader(app.door, app.settings, app.status, app.now)
 
 
 OPERATIONS: Final[Mapping[str, Operation[App]]] = MappingProxyType(

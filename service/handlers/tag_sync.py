@@ -14,11 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from service.accounts.records import DEFAULT_ROLE_NAME, parse_account
 from service.aws.functions import FunctionInvoker
 from service.aws.rules import ScheduleRule
+from service.context import ContextLoader, SyncRequest
 from service.errors import AwsError, RefusalError
 from service.handlers.app import App, TagSyncRunningError
 from service.handlers.bodies import AccountId
 from service.handlers.front import Asked, Reply
-from service.survey import Request, Surveyor
 
 __all__ = [
     "TagSyncBody",
@@ -51,9 +51,9 @@ class TagSyncBody(BaseModel):
     source: Annotated[str, Field(alias="_sync_source", max_length=40)] = "manual"
     lock_owner: Annotated[str | None, Field(alias="_lock_owner", max_length=80)] = None
 
-    def request(self) -> Request:
+    def request(self) -> SyncRequest:
         """Give the same as the engine takes it."""
-        return Request(
+        return SyncRequest(
             accounts=(self.account_id,) if self.account_id else (),
             regions=(self.region,) if self.region else (),
             dry_run=self.dry_run,
@@ -85,13 +85,13 @@ async def handle_drs_tag_sync(app: App, asked: Asked) -> Reply:
     return _answer(report, len(app.settings.catalog), one_account=body.account_id is not None)
 
 
-async def _check_scope(app: App, request: Request) -> None:
+async def _check_scope(app: App, request: SyncRequest) -> None:
     """Make sure that what is named is known: of a run in the background nobody would hear. Raises as a run does."""
-    surveyor = Surveyor(app.door, app.settings, app.status, app.now)
-    surveyor.check_regions(request.regions)
+    context_loader = ContextLoader(app.door, app.settings, app.status, app.now)
+    context_loader.check_regions(request.regions)
     if request.accounts:
-        directory, _ = await surveyor.directory()
-        surveyor.check_accounts(request, directory)
+        directory, _ = await context_loader.directory()
+        context_loader.check_accounts(request, directory)
 
 
 async def _start(app: App, body: TagSyncBody, own_name: str) -> Reply:

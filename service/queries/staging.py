@@ -10,6 +10,7 @@ import anyio
 
 from service.aws.door import AwsDoor
 from service.aws.dynamodb import Item
+from service.context import ContextLoader, RunContext, SyncRequest
 from service.errors import AwsError, RefusalError
 from service.models import Call, Now
 from service.queries.answer import Answer, answer_of
@@ -23,7 +24,6 @@ from service.queries.scopes import ScopeReader
 from service.queries.validation import REPLICATING
 from service.regions.status_table import RegionStatusReader
 from service.settings import Settings
-from service.survey import Request, Survey, Surveyor
 
 __all__ = ["StagingQueries"]
 
@@ -34,7 +34,7 @@ class StagingQueries:
     def __init__(self, door: AwsDoor, settings: Settings, status: RegionStatusReader, now: Now) -> None:
         self._door = door
         self._settings = settings
-        self._surveyor = Surveyor(door, settings, status, now)
+        self._context_loader = ContextLoader(door, settings, status, now)
         self._scopes = ScopeReader(door, settings, now)
 
     def begin(self) -> QueryDeadline:
@@ -120,7 +120,7 @@ class StagingQueries:
     async def _read(self, target_id: str, operation: str, deadline: QueryDeadline) -> Reading:
         """Read the target's servers in the regions where it has some, as far as known."""
         await self._record(target_id, deadline, "TARGET_ACCOUNT_NOT_FOUND")
-        survey: Survey | None = None
+        context: RunContext | None = None
         who = None
         with anyio.CancelScope(deadline=deadline.opening):
             who = await self._door.identity()
@@ -129,11 +129,13 @@ class StagingQueries:
             call = Call("sts", "GetCallerIdentity", "hub", region)
             raise AwsError("DeadlineExceeded", "STS did not answer in time", call, advice=LATE_ADVICE)
         with anyio.CancelScope(deadline=deadline.opening):
-            survey = await self._surveyor.survey(Request(accounts=(target_id,)), operation=operation, discover=False)
-        if survey is None:
+            context = await self._context_loader.load(
+                SyncRequest(accounts=(target_id,)), operation=operation, discover=False
+            )
+        if context is None:
             raise too_late(targets_table(self._door, self._settings), "Scan", self._door.hub_region)
-        scopes = tuple(sorted(survey.choice.look))
-        return await self._scopes.read(scopes, StatusView(survey.rows), survey.access, deadline)
+        scopes = tuple(sorted(context.choice.look))
+        return await self._scopes.read(scopes, StatusView(context.rows), context.access, deadline)
 
 
 def _discovered(account_id: str, count: int) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from service.aws.drs import DrsReader
 from service.aws.dynamodb_write import Table
 from service.aws.ec2 import Ec2Reader
 from service.aws.meter import metering
+from service.context import ContextLoader, RunContext, SyncRequest
 from service.deadline import Deadline, Shutdown
 from service.errors import AwsError
 from service.inventory.table import InventoryTable
@@ -25,7 +26,6 @@ from service.regions.choose import Unreadable
 from service.regions.rows import Note, Sweep
 from service.regions.status_write import RegionStatusTable
 from service.settings import Settings
-from service.survey import Request, Survey, Surveyor
 from service.sync.judge import COUNTS, Visit, account_problem, judge, note_of, scope_problem
 from service.sync.look import Look
 from service.sync.report import Progress, RunReport, run_facts
@@ -44,8 +44,8 @@ _log: Final = logging.getLogger(__name__)
 class _Run:
     """State of one run."""
 
-    request: Request
-    survey: Survey
+    request: SyncRequest
+    context: RunContext
     tools: LookTools
     visiting: Visiting
     report: RunReport = field(default_factory=lambda: RunReport(COUNTS))
@@ -72,11 +72,11 @@ class InventorySync:
         self._settings = settings
         self._status = status
         self._now = now
-        self._surveyor = Surveyor(door, settings, status, now)
+        self._context_loader = ContextLoader(door, settings, status, now)
         self._shutdown = shutdown or Shutdown()
         self._templates = Templates(now)
 
-    async def run(self, request: Request, progress: Progress | None = None) -> dict[str, Any]:
+    async def run(self, request: SyncRequest, progress: Progress | None = None) -> dict[str, Any]:
         """Do one sync and give its report.
 
         Raises:
@@ -96,7 +96,7 @@ class InventorySync:
             try:
                 run = await visiting.deadline.run_essential(lambda: self._plan(request, started_at, visiting))
                 if progress is not None:
-                    progress.planned(run.survey.choice, len({scope.account_id for scope in run.survey.choice.look}))
+                    progress.planned(run.context.choice, len({scope.account_id for scope in run.context.choice.look}))
                 await self._begin_sweep(run)
                 await self._look_everywhere(run, progress)
                 await self._tidy(run)
@@ -104,7 +104,7 @@ class InventorySync:
                 self._status.invalidate()
         facts = run_facts(
             OPERATION,
-            run.survey.choice,
+            run.context.choice,
             meter,
             started_at=started_at,
             duration_s=anyio.current_time() - began,
@@ -112,33 +112,33 @@ class InventorySync:
         )
         return run.report.as_json(facts)
 
-    async def _plan(self, request: Request, started_at: datetime, visiting: Visiting) -> _Run:
-        survey = await self._surveyor.survey(request, operation=OPERATION, discover=True)
+    async def _plan(self, request: SyncRequest, started_at: datetime, visiting: Visiting) -> _Run:
+        context = await self._context_loader.load(request, operation=OPERATION, discover=True)
         name = self._settings.source_server_inventory_table
         inventory = InventoryTable(Table(self._door.hub(), name, self._door.hub_region))
         await inventory.check()
 
         async def ec2_of(account_id: str) -> Ec2Reader:
-            return Ec2Reader(await survey.access.caller(account_id))
+            return Ec2Reader(await context.access.caller(account_id))
 
         async def announce(scopes: set[Scope]) -> None:
             await self._announce(run, scopes)
 
         async def source_templates(scope: Scope) -> Sequence[Mapping[str, Any]]:
-            if scope.account_id not in survey.accounts or not self._may_look(request, scope.region):
+            if scope.account_id not in context.accounts or not self._may_look(request, scope.region):
                 return ()  # not ours to ask, or not in this run
-            caller = await survey.access.caller(scope.account_id)
+            caller = await context.access.caller(scope.account_id)
             return await self._templates.of(scope, DrsReader(caller, page_size=self._settings.drs_page_size))
 
         run = _Run(
             request=request,
-            survey=survey,
+            context=context,
             tools=LookTools(
                 inventory,
                 ec2_of,
                 self._settings,
                 self._now,
-                survey.identity.partition,
+                context.identity.partition,
                 started_at,
                 announce,
                 self._templates,
@@ -146,12 +146,12 @@ class InventorySync:
             ),
             visiting=visiting,
         )
-        run.report.problem(*survey.problems)
-        run.report.skip(survey.choice.skip)
-        run.open_looks.update(scope.region for scope in survey.choice.look)
+        run.report.problem(*context.problems)
+        run.report.skip(context.choice.skip)
+        run.open_looks.update(scope.region for scope in context.choice.look)
         return run
 
-    def _may_look(self, request: Request, region: str) -> bool:
+    def _may_look(self, request: SyncRequest, region: str) -> bool:
         """Whether a run may ask something of a region that was not chosen for its own sake."""
         if request.scopes or region in {*request.excluded_regions, *self._settings.drs_excluded_regions}:
             return False
@@ -161,19 +161,19 @@ class InventorySync:
         async def visit(scope: Scope) -> Visit:
             return await self._visit(run, scope)
 
-        async with run.visiting.visits(run.survey.choice.look, visit, progress) as visits:
+        async with run.visiting.visits(run.context.choice.look, visit, progress) as visits:
             async for settled in visits:
                 await self._book(run, settled)
 
     async def _visit(self, run: _Run, scope: Scope) -> Visit:
         """Look at one place under its deadline; whatever goes wrong there stays there."""
         began, look = anyio.current_time(), None
-        known = scope in run.survey.choice.known_active
+        known = scope in run.context.choice.known_active
 
         async def work() -> Problem | None:
             nonlocal look
             try:
-                caller = await run.survey.access.caller(scope.account_id)
+                caller = await run.context.access.caller(scope.account_id)
                 look = Look(scope, DrsReader(caller, page_size=self._settings.drs_page_size), run.tools)
                 await look.run(had_servers=known)
                 await self._probe_staging(run, look, caller)
@@ -187,12 +187,12 @@ class InventorySync:
     async def _probe_staging(self, run: _Run, look: Look, caller: Caller) -> None:
         """Where a target has nothing, have the staging sync look when one of its staging accounts has something."""
         scope = look.scope
-        target = run.survey.directory.targets[scope.account_id]
+        target = run.context.directory.targets[scope.account_id]
         if look.seen.servers or not look.seen.listed_completely or target.is_hub or not target.staging:
             return
 
         async def drs_of(account_id: str) -> DrsReader:
-            return DrsReader(await run.survey.access.caller(account_id), page_size=self._settings.drs_page_size)
+            return DrsReader(await run.context.access.caller(account_id), page_size=self._settings.drs_page_size)
 
         drs = DrsReader(caller, page_size=self._settings.drs_page_size)
         waiting = await find_waiting(target, scope.region, drs, drs_of)
@@ -205,19 +205,19 @@ class InventorySync:
         """Count a look, note it for the region's row, and write the row once the region's last look is in."""
         scope = visit.looked.scope
         run.report.add(visit.looked)
-        if note := note_of(visit, run.survey.choice, self._now()):
+        if note := note_of(visit, run.context.choice, self._now()):
             run.notes.setdefault(scope.region, []).append(note)
-            if note.server_count and scope.region not in {known.region for known in run.survey.choice.known_active}:
+            if note.server_count and scope.region not in {known.region for known in run.context.choice.known_active}:
                 run.report.newly_active.add(scope.region)
         run.open_looks[scope.region] -= 1
         if run.open_looks[scope.region] == 0:
             await self._record(run, scope.region, run.notes.pop(scope.region, []))
 
     async def _record(self, run: _Run, region: str, notes: Sequence[Note]) -> None:
-        if not notes and run.survey.census is None:
+        if not notes and run.context.census is None:
             return
         sweep, run.unnoted = run.unnoted, None
-        if not await self._write_row(run, region, notes, census=run.survey.census, sweep=sweep):
+        if not await self._write_row(run, region, notes, census=run.context.census, sweep=sweep):
             run.unnoted = sweep
         if sweep is not None:
             run.swept.add(region)
@@ -253,7 +253,7 @@ class InventorySync:
         """
         for scope in sorted(scopes - run.announced):
             run.announced.add(scope)
-            if scope.account_id in run.survey.directory.targets and scope not in run.survey.choice.look:
+            if scope.account_id in run.context.directory.targets and scope not in run.context.choice.look:
                 await self._status.record(scope.region, (), requests={scope.account_id: self._now()})
 
     async def _begin_sweep(self, run: _Run) -> None:
@@ -261,9 +261,9 @@ class InventorySync:
 
         Where the note cannot be written, the first row that can be carries it: no row tells of some regions only.
         """
-        run.swept.update(run.survey.choice.open_sweeps)
-        if run.survey.choice.source.is_fallback and run.survey.choice.look:
-            first, sweep = min(scope.region for scope in run.survey.choice.look), Sweep(run.tools.run_started_at)
+        run.swept.update(run.context.choice.open_sweeps)
+        if run.context.choice.source.is_fallback and run.context.choice.look:
+            first, sweep = min(scope.region for scope in run.context.choice.look), Sweep(run.tools.run_started_at)
             run.swept.add(first)  # whatever is answered: the note may be there
             if not await self._write_row(run, first, (), sweep=sweep):
                 run.unnoted = sweep
@@ -272,8 +272,8 @@ class InventorySync:
         """Drop entries of accounts that are gone, and the notes of sweeps that have come to their end."""
         if run.visiting.deadline.is_over:
             return  # the next run tidies up
-        if run.survey.census is not None:
-            for region in await self._with_strangers(run.survey.census):
+        if run.context.census is not None:
+            for region in await self._with_strangers(run.context.census):
                 await self._record(run, region, [])
         if not run.request.is_whole:  # a run over some accounts only has not come to the end of a sweep
             return
@@ -296,7 +296,7 @@ class InventorySync:
         Raises:
             AwsError: a table could not be read or written; the next run makes it good.
         """
-        census = self._surveyor.census_of(*await self._surveyor.directory())
+        census = self._context_loader.census_of(*await self._context_loader.directory())
         self._status.invalidate()
         read = await self._status.rows()
         rows = () if isinstance(read, Unreadable) else read

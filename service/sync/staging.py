@@ -18,6 +18,7 @@ from service.aws.drs import DrsReader
 from service.aws.drs_write import DrsWriter
 from service.aws.dynamodb_write import Table
 from service.aws.meter import metering
+from service.context import ContextLoader, RunContext, SyncRequest
 from service.deadline import Deadline, Shutdown
 from service.errors import AwsError, RefusalError
 from service.fanout import fan_out
@@ -25,7 +26,6 @@ from service.models import Now, Problem, RegionStatus, Scope
 from service.regions.choose import Choice, Unreadable, Why
 from service.regions.status_write import RegionStatusTable
 from service.settings import Settings
-from service.survey import Request, Survey, Surveyor
 from service.sync.extend import Extension, apply_plan, read_pair
 from service.sync.judge import Visit, account_problem, is_switched_off, scope_problem
 from service.sync.report import Progress, RunReport, run_facts
@@ -54,8 +54,8 @@ _MAX_PLANNED: Final = 1000  # servers a dry run lists
 class _Run:
     """State of one run."""
 
-    request: Request
-    survey: Survey
+    request: SyncRequest
+    context: RunContext
     choice: Choice
     visiting: Visiting
     report: RunReport = field(default_factory=lambda: RunReport(COUNTS))
@@ -85,9 +85,9 @@ class StagingSync:
         self._status = status
         self._now = now
         self._shutdown = shutdown or Shutdown()
-        self._surveyor = Surveyor(door, settings, status, now)
+        self._context_loader = ContextLoader(door, settings, status, now)
 
-    async def run(self, request: Request, progress: Progress | None = None) -> dict[str, Any]:
+    async def run(self, request: SyncRequest, progress: Progress | None = None) -> dict[str, Any]:
         """Do one sync and give its report.
 
         Raises:
@@ -119,22 +119,22 @@ class StagingSync:
         )
         return {**run.report.as_json(facts), **_of_accounts(run)}
 
-    async def _plan(self, request: Request, visiting: Visiting) -> _Run:
-        survey = await self._surveyor.survey(request, operation=OPERATION, discover=False, shared=True)
-        look, left_out = dict[Scope, Why](), list(survey.choice.skip)
-        for scope, why in survey.choice.look.items():
-            account = survey.directory.targets[scope.account_id]
-            is_known = scope in survey.choice.known_active
+    async def _plan(self, request: SyncRequest, visiting: Visiting) -> _Run:
+        context = await self._context_loader.load(request, operation=OPERATION, discover=False, shared=True)
+        look, left_out = dict[Scope, Why](), list(context.choice.skip)
+        for scope, why in context.choice.look.items():
+            account = context.directory.targets[scope.account_id]
+            is_known = scope in context.choice.known_active
             # Without staging accounts there is nothing to extend; DRS may name some where servers are.
-            if _is_hub(survey, account):
+            if _is_hub(context, account):
                 continue
             if account.staging or is_known:
                 look[scope] = why
             else:
                 left_out.append(scope)
-        choice = replace(survey.choice, look=look, skip=tuple(sorted(left_out)))
-        run = _Run(request, survey, choice, visiting)
-        run.report.problem(*survey.problems)
+        choice = replace(context.choice, look=look, skip=tuple(sorted(left_out)))
+        run = _Run(request, context, choice, visiting)
+        run.report.problem(*context.problems)
         run.report.skip(choice.skip)
         self._tell_unusable(run)
         _tell_hub(run)
@@ -142,8 +142,8 @@ class StagingSync:
 
     def _tell_unusable(self, run: _Run) -> None:
         """Tell of staging accounts that no call can name; they cost only themselves."""
-        for account_id in sorted(run.survey.accounts):
-            for problem in run.survey.directory.targets[account_id].unusable_staging:
+        for account_id in sorted(run.context.accounts):
+            for problem in run.context.directory.targets[account_id].unusable_staging:
                 refusal = RefusalError("InvalidAccountRecord", problem)
                 run.report.problem(_refused(refusal, account_id, self._settings.target_accounts_table))
                 run.errors.setdefault(account_id, f"{refusal.code}: {problem}")
@@ -182,11 +182,11 @@ class StagingSync:
 
     async def _work(self, run: _Run, scan: StagingScan) -> None:
         scope = scan.scope
-        caller = await run.survey.access.caller(scope.account_id)
+        caller = await run.context.access.caller(scope.account_id)
         scan.entered = True
         run.entered.add(scope.account_id)
         drs = DrsReader(caller, page_size=self._settings.drs_page_size)
-        account = run.survey.directory.targets[scope.account_id]
+        account = run.context.directory.targets[scope.account_id]
         staging = await self._staging_of(run, scan, account, drs)
         if staging is None:
             return
@@ -224,7 +224,7 @@ class StagingSync:
 
     async def _read(self, run: _Run, pair: Pair, drs: DrsReader) -> Plan:
         async def staging_drs() -> DrsReader:
-            caller = await run.survey.access.caller(pair.staging)
+            caller = await run.context.access.caller(pair.staging)
             return DrsReader(caller, page_size=self._settings.drs_page_size)
 
         return await read_pair(pair, drs, staging_drs)
@@ -241,7 +241,7 @@ class StagingSync:
             _note_planned(run, plans)
             return
         plans, left_over = within_quota(
-            plans, held=_known_servers(run.survey, scope), most=self._settings.servers_per_region
+            plans, held=_known_servers(run.context, scope), most=self._settings.servers_per_region
         )
         full = left_over > 0
         if left_over:
@@ -265,7 +265,7 @@ class StagingSync:
 
     async def _take_in(self, run: _Run, target: str, reported: list[str], now: datetime) -> None:
         """Put staging accounts that DRS reports into the target's record."""
-        change, added = discovering(reported, target, partition=run.survey.identity.partition, now=now)
+        change, added = discovering(reported, target, partition=run.context.identity.partition, now=now)
         if run.request.dry_run:
             run.added[target] = reported
             return
@@ -284,24 +284,24 @@ class StagingSync:
             run.report.problem(replace(problem, account_id=target))
 
 
-def _is_hub(survey: Survey, account: Account) -> bool:
-    return account.is_hub or account.account_id == survey.identity.account_id
+def _is_hub(context: RunContext, account: Account) -> bool:
+    return account.is_hub or account.account_id == context.identity.account_id
 
 
 def _tell_hub(run: _Run) -> None:
     """Say of a hub that was asked for by name why nothing of it was looked at."""
     request = run.request
     for account_id in sorted({*request.accounts, *(scope.account_id for scope in request.scopes)}):
-        if _is_hub(run.survey, run.survey.directory.targets[account_id]):
+        if _is_hub(run.context, run.context.directory.targets[account_id]):
             why = f"{account_id} is the hub: nothing is extended into it, so none of its regions was looked at"
             advice = "ask for another target account"
             run.report.warn(Problem("HubNotSynced", why, RegionStatus.ACTIVE, account_id=account_id, advice=advice))
 
 
-def _known_servers(survey: Survey, scope: Scope) -> int | None:
-    if isinstance(survey.rows, Unreadable):
+def _known_servers(context: RunContext, scope: Scope) -> int | None:
+    if isinstance(context.rows, Unreadable):
         return None
-    for row in survey.rows:
+    for row in context.rows:
         if row.region == scope.region and scope.account_id in row.accounts:
             return row.accounts[scope.account_id].server_count
     return None
@@ -341,7 +341,7 @@ def _refused(refusal: RefusalError, target: str, table_name: str) -> Problem:
 
 def _of_accounts(run: _Run) -> dict[str, Any]:
     """Give what the platform's callers know of a staging sync, account by account."""
-    targets: Mapping[str, Account] = run.survey.directory.targets
+    targets: Mapping[str, Account] = run.context.directory.targets
     worked = sorted({*run.errors, *(+run.extended), *(+run.failed)})
     details = []
     for target in worked:
@@ -355,7 +355,7 @@ def _of_accounts(run: _Run) -> dict[str, Any]:
     more: dict[str, Any] = {"planned": run.planned} if run.request.dry_run else {}
     return {
         "dryRun": run.request.dry_run,
-        "totalAccounts": len(run.survey.accounts),
+        "totalAccounts": len(run.context.accounts),
         "accountsProcessed": len({target for target in run.entered if targets[target].staging}),
         "details": details,
         "stagingAccountsAdded": {target: added for target, added in sorted(run.added.items()) if added},

@@ -14,6 +14,7 @@ from service.aws.drs import DrsReader
 from service.aws.drs_write import DrsWriter
 from service.aws.ec2 import Ec2Reader
 from service.aws.meter import metering
+from service.context import ContextLoader, RunContext, SyncRequest
 from service.deadline import Deadline, Shutdown
 from service.errors import AwsError
 from service.fanout import fan_out
@@ -22,7 +23,6 @@ from service.regions.choose import RegionSource
 from service.regions.rows import Sweep
 from service.regions.status_write import RegionStatusTable
 from service.settings import Settings
-from service.survey import Request, Survey, Surveyor
 from service.sync.judge import Visit, account_problem
 from service.sync.report import Progress, RunReport, run_facts
 from service.sync.tag_outcome import Tally
@@ -46,8 +46,8 @@ _ROWS_AT_ONCE: Final = 8
 class _Run:
     """State of one run."""
 
-    request: Request
-    survey: Survey
+    request: SyncRequest
+    context: RunContext
     tools: ScanTools
     started_at: datetime
     visiting: Visiting
@@ -88,11 +88,11 @@ class TagSync:
         self._status = status
         self._now = now
         self._shutdown = shutdown or Shutdown()
-        self._surveyor = Surveyor(door, settings, status, now)
+        self._context_loader = ContextLoader(door, settings, status, now)
 
     async def run(
         self,
-        request: Request,
+        request: SyncRequest,
         progress: Progress | None = None,
         *,
         source: str = "manual",
@@ -122,7 +122,7 @@ class TagSync:
         )
         with metering() as meter:
             run = await visiting.deadline.run_essential(lambda: self._plan(request, started_at, visiting, state))
-            choice = run.survey.choice
+            choice = run.context.choice
             if progress is not None:
                 progress.planned(choice, len({scope.account_id for scope in choice.look}))
             await self._look_everywhere(run, progress)
@@ -145,32 +145,32 @@ class TagSync:
             **(planned_json(run.scans.values()) if request.dry_run else {}),
         }
 
-    async def _plan(self, request: Request, started_at: datetime, visiting: Visiting, state: TagState) -> _Run:
-        survey = await self._surveyor.survey(request, operation=OPERATION, discover=False)
+    async def _plan(self, request: SyncRequest, started_at: datetime, visiting: Visiting, state: TagState) -> _Run:
+        context = await self._context_loader.load(request, operation=OPERATION, discover=False)
 
         async def ec2_of(account_id: str) -> Ec2Reader:
-            return Ec2Reader(await survey.access.caller(account_id))
+            return Ec2Reader(await context.access.caller(account_id))
 
         run = _Run(
             request=request,
-            survey=survey,
+            context=context,
             tools=ScanTools(ec2_of, state, self._now, request.dry_run),
             started_at=started_at,
             visiting=visiting,
             accounts={
-                account_id: AccountResult(account_id, survey.directory.targets[account_id].name)
-                for account_id in sorted(survey.accounts)
+                account_id: AccountResult(account_id, context.directory.targets[account_id].name)
+                for account_id in sorted(context.accounts)
             },
         )
-        run.report.problem(*survey.problems)
-        run.report.skip(survey.choice.skip)
+        run.report.problem(*context.problems)
+        run.report.skip(context.choice.skip)
         return run
 
     async def _look_everywhere(self, run: _Run, progress: Progress | None) -> None:
         async def visit(scope: Scope) -> Visit:
             return await self._visit(run, scope)
 
-        async with run.visiting.visits(run.survey.choice.look, visit, progress) as visits:
+        async with run.visiting.visits(run.context.choice.look, visit, progress) as visits:
             async for settled in visits:
                 run.book(settled)
 
@@ -181,7 +181,7 @@ class TagSync:
         async def work() -> Problem | None:
             nonlocal scan
             try:
-                caller = await run.survey.access.caller(scope.account_id)
+                caller = await run.context.access.caller(scope.account_id)
             except AwsError as error:
                 run.accounts[scope.account_id].refused = account_problem(error)
                 return run.accounts[scope.account_id].refused
@@ -193,7 +193,7 @@ class TagSync:
         failure = await run.visiting.in_time(scope, work)
         if scan is not None:
             await scan.close()
-        known = scope in run.survey.choice.known_active
+        known = scope in run.context.choice.known_active
         return judge_scope(scope, scan, failure, known=known, seconds=anyio.current_time() - began)
 
     async def _teach_status_table(self, run: _Run) -> None:
@@ -203,10 +203,10 @@ class TagSync:
         neither a killed run nor a place that could not be read makes the table look complete: the mark stays, and the
         next run goes on with the places that are not noted yet.
         """
-        choice, notes = run.survey.choice, notes_of(run.scans.values())
+        choice, notes = run.context.choice, notes_of(run.scans.values())
         if not notes or not (choice.source.is_fallback or choice.source is RegionSource.FULL_SCAN):
             return
-        census = run.survey.census
+        census = run.context.census
 
         async def record(region: str, sweep: Sweep | None = None) -> None:
             await self._status.record(region, notes[region], census=census, sweep=sweep)

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from service.aws.dynamodb import decode
+from service.context import SyncRequest
 from service.regions.status_write import RegionStatusTable
-from service.survey import Request
 from service.sync.source_servers import InventorySync
 from tests.failback.cycle import RECOVERY, SOURCE, Cycle
 from tests.support.direct import DirectAws, Faults
@@ -42,7 +42,7 @@ class Day:
 
     async def sync(self, times: int = 1) -> None:
         for _ in range(times):
-            report = await self._sync.run(Request(regions=(SOURCE, RECOVERY)))
+            report = await self._sync.run(SyncRequest(regions=(SOURCE, RECOVERY)))
             assert not report["errors"]
             self.clock.moment += timedelta(minutes=15)
 

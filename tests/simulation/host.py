@@ -21,6 +21,7 @@ from service.aws.credentials import _acting
 from service.aws.door import AwsDoor, Caller
 from service.aws.dynamodb_write import Table
 from service.aws.operations import MANAGES
+from service.context import SyncRequest
 from service.deadline import Shutdown
 from service.handlers.app import App
 from service.handlers.data_management import OPERATIONS
@@ -28,7 +29,6 @@ from service.handlers.front import Asked, Reply
 from service.models import Call
 from service.regions.status_write import RegionStatusTable
 from service.settings import Settings
-from service.survey import Request
 from service.sync.source_servers import InventorySync
 from service.sync.staging import StagingSync
 from service.sync.tags import TagSync
@@ -182,10 +182,10 @@ class Host:
         """Number of the run that the current task belongs to: a warm host may have two at once."""
         return _run.get()
 
-    async def run(self, job: str, request: Request | None = None) -> dict[str, Any]:
+    async def run(self, job: str, request: SyncRequest | None = None) -> dict[str, Any]:
         """Run a sync. Raises Killed when the process ended in it, and whatever the sync raises."""
         syncs = {"inventory": self.app.sync_inventory, "staging": self.app.sync_staging, "tags": self.app.sync_tags}
-        return await self._work(syncs[job], request or Request())
+        return await self._work(syncs[job], request or SyncRequest())
 
     async def deliver(
         self, operation: str, members: Mapping[str, Any], remaining_s: float | None = None

@@ -10,13 +10,13 @@ from typing import Any, Final
 import orjson
 
 from service.aws.dynamodb import TableReader
+from service.context import SyncRequest
 from service.errors import DrsSyncError
 from service.models import Call, Scope
 from service.queries.asked import InventoryAsked
 from service.queries.failback.query import FailbackQuery
 from service.queries.inventory import InventoryQuery
 from service.regions.status_table import RegionStatusReader
-from service.survey import Request
 from tests.simulation.clock import VirtualLoop
 from tests.simulation.estate import HUB_REGION, REGIONS, STAGING, TARGETS
 from tests.simulation.history import History, Story
@@ -194,7 +194,7 @@ class Cell(History):
 
     async def _do(self, host: Host) -> str:
         if self.job in SYNCS:
-            report = await host.run(self.job, Request(remaining_s=_BUDGET_S))
+            report = await host.run(self.job, SyncRequest(remaining_s=_BUDGET_S))
             self._report_is_true(report, host)
             return str(report["status"])
         return await _QUERIES[self.job](self, host)

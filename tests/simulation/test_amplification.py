@@ -12,9 +12,9 @@ import anyio
 import pytest
 
 from service.aws.door import RoleToAssume
+from service.context import SyncRequest
 from service.models import Call, Scope
 from service.settings import DEFAULT_REGIONS
-from service.survey import Request
 from tests.simulation.clock import VirtualLoop, run
 from tests.simulation.estate import Estate
 from tests.simulation.host import Host, settings
@@ -66,10 +66,10 @@ def full_scan(
         weather.strikes = lambda call: strikes(call) and dice.random() < share
         host = Host("host", estate, Weather(dice), promises)
         if warm:
-            await host.run("inventory", Request(full_scan=True))
+            await host.run("inventory", SyncRequest(full_scan=True))
         host.weather = weather
         began = loop.time()
-        report = await host.run("inventory", Request(full_scan=True))
+        report = await host.run("inventory", SyncRequest(full_scan=True))
         assert not promises.broken
         return Outcome(report, calls, loop.time() - began)
 

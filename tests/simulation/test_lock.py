@@ -11,9 +11,9 @@ import anyio
 import pytest
 
 from service.aws import door
+from service.context import SyncRequest
 from service.errors import DrsSyncError
 from service.models import Call
-from service.survey import Request
 from tests.simulation.clock import VirtualLoop, run
 from tests.simulation.history import Story
 from tests.simulation.host import Host
@@ -142,7 +142,7 @@ def test_a_run_that_writes_to_the_end_of_its_time_still_gives_its_lock_back() ->
         cell = Cell(loop, "tags")
         await cell.prepare()
         host, began = Host("one", cell.estate, _ResultHangs(cell.dice, latency_s=0.1), cell.promises), loop.time()
-        report = await host.run("tags", Request(remaining_s=BUDGET_S))
+        report = await host.run("tags", SyncRequest(remaining_s=BUDGET_S))
         return report, loop.time() - began, cell.estate.dynamodb.tables["tag_sync_config_table"].items
 
     report, took_s, items = run(work)

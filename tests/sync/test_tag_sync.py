@@ -13,13 +13,13 @@ from moto.ec2.models import ec2_backends
 
 from service.aws.door import AwsDoor
 from service.aws.dynamodb_write import Table
+from service.context import SyncRequest
 from service.errors import ConfigurationError
 from service.handlers.app import TagSyncRunningError, open_app, utc_now
 from service.models import Scope
 from service.regions.status_write import RegionStatusTable
 from service.sandbox.moto_drs import drs_backends
 from service.settings import load_settings
-from service.survey import Request
 from service.sync.tag_plan import is_in_turn
 from service.sync.tag_state import TagState
 from service.sync.tags import TagSync
@@ -43,7 +43,7 @@ async def sync_tags(estate: Estate, *, at: datetime | None = None, source: str =
             cache_s=settings.region_status_cache_seconds,
             timeout_s=settings.region_status_timeout_seconds,
         )
-        return await TagSync(door, settings, status, lambda: moment).run(Request(**request), source=source)
+        return await TagSync(door, settings, status, lambda: moment).run(SyncRequest(**request), source=source)
 
 
 def servers(estate: Estate, scope: Scope | None = None) -> dict[str, Any]:
@@ -509,7 +509,7 @@ async def test_what_a_fallback_taught_holds_at_once(estate: Estate) -> None:
         table = Table(door.hub(), settings.drs_region_status_table, door.hub_region)
         status = RegionStatusTable(table, utc_now, cache_s=3600, timeout_s=60)
         sync = TagSync(door, settings, status, utc_now)
-        sources = [(await sync.run(Request()))["regionSource"] for _ in range(2)]
+        sources = [(await sync.run(SyncRequest()))["regionSource"] for _ in range(2)]
     assert sources == ["fallback_table_empty", "status_table"]
 
 
@@ -789,7 +789,7 @@ async def test_a_background_run_that_is_delivered_twice_runs_once(estate: Estate
 
         async def deliver() -> None:
             try:
-                outcomes.append((await app.sync_tags(Request(), lock_owner="request"))["status"])
+                outcomes.append((await app.sync_tags(SyncRequest(), lock_owner="request"))["status"])
             except TagSyncRunningError as error:
                 outcomes.append(error.code)
 
@@ -821,7 +821,7 @@ async def test_a_run_that_stood_still_for_longer_than_its_lock_sends_nothing_mor
     async with open_app(load_settings(), now) as app, anyio.create_task_group() as tasks:
         tasks.start_soon(steal)
         with pytest.raises(TagSyncRunningError):
-            await app.sync_tags(Request())
+            await app.sync_tags(SyncRequest())
     assert not estate.calls().keys() & WRITES
     lock = estate.table("TAG_SYNC_CONFIG_TABLE").get_item(Key={"accountId": "_tag_sync_lock"})["Item"]
     assert (lock["owner"], lock["status"]) == ("another", "IN_PROGRESS")

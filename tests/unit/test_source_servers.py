@@ -8,12 +8,12 @@ from typing import Any, Final, cast
 import pytest
 
 from service.accounts.records import Directory, parse_account
+from service.context import ContextLoader, SyncRequest
 from service.errors import AwsError, ConfigurationError
 from service.models import Call, Coverage, Problem, RegionStatus, Scope
 from service.regions.choose import Choice, RegionSource, Why
 from service.regions.rows import Note, fold
 from service.settings import Settings
-from service.survey import Request, Surveyor
 from service.sync.judge import Tokens, Visit, account_problem, judge, note_of
 from service.sync.look import Look
 from service.sync.report import Looked
@@ -181,30 +181,30 @@ def test_an_account_that_cannot_be_entered_is_told_without_blaming_a_region(code
 
 def test_accounts_asked_for_must_be_known() -> None:
     directory = Directory([parse_account({"accountId": ACCOUNT}), parse_account({"accountId": "222233334444"})])
-    check = surveyor().check_accounts
-    assert set(check(Request(), directory)) == {ACCOUNT, "222233334444"}
-    assert set(check(Request(accounts=(ACCOUNT,)), directory)) == {ACCOUNT}
-    assert set(check(Request(scopes=(PLACE,)), directory)) == {ACCOUNT}
+    check = context_loader().check_accounts
+    assert set(check(SyncRequest(), directory)) == {ACCOUNT, "222233334444"}
+    assert set(check(SyncRequest(accounts=(ACCOUNT,)), directory)) == {ACCOUNT}
+    assert set(check(SyncRequest(scopes=(PLACE,)), directory)) == {ACCOUNT}
     with pytest.raises(ConfigurationError, match=r"999999999999.*it holds 111122223333, 222233334444"):
-        check(Request(accounts=(ACCOUNT, "999999999999")), directory)
+        check(SyncRequest(accounts=(ACCOUNT, "999999999999")), directory)
 
 
-def surveyor() -> Surveyor:
-    return Surveyor(UNUSED, Settings(), UNUSED, lambda: LATER)
+def context_loader() -> ContextLoader:
+    return ContextLoader(UNUSED, Settings(), UNUSED, lambda: LATER)
 
 
 def test_a_region_both_requested_and_excluded_leaves_nothing_to_look_at() -> None:
     rows = [fold(None, "us-west-2", [Note(ACCOUNT, ACTIVE, LOOKED_AT, 4)])]
-    request = Request(regions=("us-east-1",), excluded_regions=("us-east-1",))
-    choice = surveyor()._choose(request, rows, [ACCOUNT], operation="x", discover=True, shared=False)
+    request = SyncRequest(regions=("us-east-1",), excluded_regions=("us-east-1",))
+    choice = context_loader()._choose(request, rows, [ACCOUNT], operation="x", discover=True, shared=False)
     assert choice.source is RegionSource.REQUESTED
     assert not choice.look
 
 
 def test_an_unknown_region_is_refused_and_the_known_ones_named() -> None:
-    surveyor().check_regions(["us-east-1"])
+    context_loader().check_regions(["us-east-1"])
     with pytest.raises(ConfigurationError, match=r"mars-north-1.*us-east-1.*DRS_REGIONS"):
-        surveyor().check_regions(["us-east-1", "mars-north-1"])
+        context_loader().check_regions(["us-east-1", "mars-north-1"])
 
 
 def off(region: str) -> Visit:

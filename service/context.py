@@ -22,13 +22,13 @@ from service.regions.rows import RegionRow
 from service.regions.status_table import RegionStatusReader
 from service.settings import Settings
 
-__all__ = ["Request", "Survey", "Surveyor"]
+__all__ = ["ContextLoader", "RunContext", "SyncRequest"]
 
 _log: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class SyncRequest:
     """What a caller asks of a run. No accounts means all of them; no regions means: let the table decide.
 
     `places` narrows it to these (account, region) pairs, whatever else is asked. `budget_s`: seconds until the run must
@@ -54,7 +54,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
+class RunContext:
     """The lie of the land at the start of a run.
 
     `troubles` are records of the target accounts table that cannot be used. `census`: every account there is; None
@@ -71,7 +71,7 @@ class Survey:
     census: Census | None
 
 
-class Surveyor:
+class ContextLoader:
     """Makes surveys; one instance serves many runs."""
 
     def __init__(self, door: AwsDoor, settings: Settings, status: RegionStatusReader, now: Now) -> None:
@@ -99,7 +99,7 @@ class Surveyor:
         self._settings.require("target_accounts_table")
         return TableReader(self._door.hub(), self._settings.target_accounts_table, self._door.hub_region)
 
-    async def survey(self, request: Request, *, operation: str, discover: bool, shared: bool = False) -> Survey:
+    async def load(self, request: SyncRequest, *, operation: str, discover: bool, shared: bool = False) -> RunContext:
         """Look around: three reads at most, none of DRS.
 
         Args:
@@ -119,7 +119,7 @@ class Surveyor:
             accounts = self.check_accounts(request, directory)
             rows = await rows_read()
         choice = self._choose(request, rows, accounts, operation=operation, discover=discover, shared=shared)
-        return Survey(
+        return RunContext(
             identity,
             directory,
             tuple(problems),
@@ -139,7 +139,7 @@ class Surveyor:
                 "add new ones to DRS_REGIONS"
             )
 
-    def check_accounts(self, request: Request, directory: Directory) -> Collection[str]:
+    def check_accounts(self, request: SyncRequest, directory: Directory) -> Collection[str]:
         """Name the accounts of a run. Raises UnknownPlaceError when one asked for is no target."""
         asked = {*request.accounts, *(scope.account_id for scope in request.scopes)}
         unknown = sorted(asked - set(directory.targets))
@@ -154,7 +154,7 @@ class Surveyor:
 
     def _choose(
         self,
-        request: Request,
+        request: SyncRequest,
         rows: Sequence[RegionRow] | Unreadable,
         accounts: Collection[str],
         *,
