@@ -9,15 +9,15 @@ from datetime import datetime
 from functools import partial
 from typing import Final
 
-from service.accounts.access import AccountAccess, accounts_there, read_directory
+from service.accounts.access import AccountAccess, existing_accounts, read_directory
 from service.accounts.records import Directory
 from service.aws.door import AwsDoor, Identity
 from service.aws.dynamodb import TableReader
 from service.errors import UnknownScopeError
 from service.fanout import prefetch
 from service.models import Now, Problem, Scope, Shard
-from service.regions.census import Census
 from service.regions.choose import Choice, DiscoveryPolicy, Unreadable, Why, choose
+from service.regions.known_accounts import KnownAccounts
 from service.regions.rows import RegionRow
 from service.regions.status_table import RegionStatusReader
 from service.settings import Settings
@@ -68,7 +68,7 @@ class RunContext:
     accounts: frozenset[str]
     rows: tuple[RegionRow, ...] | Unreadable
     choice: Choice
-    census: Census | None
+    known_accounts: KnownAccounts | None
 
 
 class ContextLoader:
@@ -89,11 +89,11 @@ class ContextLoader:
         """
         return await read_directory(self._accounts_table())
 
-    def census_of(self, directory: Directory, problems: Collection[Problem]) -> Census | None:
+    def known_accounts_of(self, directory: Directory, problems: Collection[Problem]) -> KnownAccounts | None:
         """Name every account of the directory; None where a record that cannot be used may hide one."""
         if problems:
             return None
-        return Census(frozenset(directory.targets), partial(accounts_there, self._accounts_table()))
+        return KnownAccounts(frozenset(directory.targets), partial(existing_accounts, self._accounts_table()))
 
     def _accounts_table(self) -> TableReader:
         self._settings.require("target_accounts_table")
@@ -127,7 +127,9 @@ class ContextLoader:
             frozenset(accounts),
             rows,
             choice,
-            self.census_of(directory, problems) if request.is_whole else None,  # who saw only some knows of no other
+            self.known_accounts_of(directory, problems)
+            if request.is_whole
+            else None,  # who saw only some knows of no other
         )
 
     def check_regions(self, regions: Iterable[str]) -> None:

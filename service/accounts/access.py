@@ -12,7 +12,7 @@ from service.aws.dynamodb import TableReader
 from service.errors import AwsError, ConfigurationError
 from service.models import Call, Problem, RegionStatus
 
-__all__ = ["AccountAccess", "accounts_there", "read_directory"]
+__all__ = ["AccountAccess", "existing_accounts", "read_directory"]
 
 
 async def read_directory(table: TableReader) -> tuple[Directory, list[Problem]]:
@@ -35,7 +35,7 @@ async def read_directory(table: TableReader) -> tuple[Directory, list[Problem]]:
     return Directory(accounts), problems
 
 
-async def accounts_there(table: TableReader, account_ids: Collection[str]) -> frozenset[str]:
+async def existing_accounts(table: TableReader, account_ids: Collection[str]) -> frozenset[str]:
     """Say which of these accounts have a record at this moment, be it one that cannot be used.
 
     Raises:

@@ -12,7 +12,7 @@ import anyio
 from service.aws.dynamodb_write import Table
 from service.errors import AwsError
 from service.models import Call, Now
-from service.regions.census import Census
+from service.regions.known_accounts import KnownAccounts
 from service.regions.rows import Note, Sweep, fold, parse_row, to_attributes
 from service.regions.status_table import RegionStatusReader
 
@@ -35,7 +35,7 @@ class RegionStatusTable(RegionStatusReader):
         notes: Iterable[Note],
         *,
         requests: Mapping[str, datetime] | None = None,
-        census: Census | None = None,
+        known_accounts: KnownAccounts | None = None,
         sweep: Sweep | None = None,
     ) -> None:
         """Fold looks into a region's row.
@@ -52,7 +52,7 @@ class RegionStatusTable(RegionStatusReader):
         for attempt in range(_MAX_ROUNDS):
             item = await self._writable.get({"region": region})
             held = parse_row(item) if item else None
-            counted = await census.with_those_of(held.accounts if held else ()) if census else None
+            counted = await known_accounts.refreshed_for(held.accounts if held else ()) if known_accounts else None
             everyone = counted.accounts if counted else None
             row = fold(held, region, folded, requests=requests, everyone=everyone, sweep=sweep)
             condition, values = _unchanged(item)

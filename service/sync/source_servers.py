@@ -21,8 +21,8 @@ from service.deadline import Deadline, Shutdown
 from service.errors import AwsError
 from service.inventory.table import InventoryTable
 from service.models import Now, Problem, Scope
-from service.regions.census import Census
 from service.regions.choose import Unreadable
+from service.regions.known_accounts import KnownAccounts
 from service.regions.rows import Note, Sweep
 from service.regions.status_write import RegionStatusTable
 from service.settings import Settings
@@ -214,10 +214,10 @@ class InventorySync:
             await self._record(run, scope.region, run.notes.pop(scope.region, []))
 
     async def _record(self, run: _Run, region: str, notes: Sequence[Note]) -> None:
-        if not notes and run.context.census is None:
+        if not notes and run.context.known_accounts is None:
             return
         sweep, run.unnoted = run.unnoted, None
-        if not await self._write_row(run, region, notes, census=run.context.census, sweep=sweep):
+        if not await self._write_row(run, region, notes, known_accounts=run.context.known_accounts, sweep=sweep):
             run.unnoted = sweep
         if sweep is not None:
             run.swept.add(region)
@@ -234,12 +234,12 @@ class InventorySync:
         region: str,
         notes: Sequence[Note],
         *,
-        census: Census | None = None,
+        known_accounts: KnownAccounts | None = None,
         sweep: Sweep | None = None,
     ) -> bool:
         problem = await run.visiting.write_down(
             f"the row of {region}",
-            lambda: self._status.record(region, notes, census=census, sweep=sweep),
+            lambda: self._status.record(region, notes, known_accounts=known_accounts, sweep=sweep),
         )
         if problem is not None:
             run.report.problem(problem)
@@ -272,19 +272,19 @@ class InventorySync:
         """Drop entries of accounts that are gone, and the notes of sweeps that have come to their end."""
         if run.visiting.deadline.is_over:
             return  # the next run tidies up
-        if run.context.census is not None:
-            for region in await self._with_strangers(run.context.census):
+        if run.context.known_accounts is not None:
+            for region in await self._regions_of_removed_accounts(run.context.known_accounts):
                 await self._record(run, region, [])
         if not run.request.is_whole:  # a run over some accounts only has not come to the end of a sweep
             return
         for region in sorted(run.swept):
             await self._write_row(run, region, (), sweep=Sweep(run.tools.run_started_at, ended=True))
 
-    async def _with_strangers(self, census: Census) -> list[str]:
+    async def _regions_of_removed_accounts(self, known_accounts: KnownAccounts) -> list[str]:
         rows = await self._status.rows()
         if isinstance(rows, Unreadable):
             return []
-        return sorted({row.region for row in rows if census.strangers(row.accounts)})
+        return sorted({row.region for row in rows if known_accounts.removed_accounts(row.accounts)})
 
     async def finish(self, started_at: datetime, *, swept_whole: bool) -> None:
         """Do at the end of runs that share the accounts what a single run does at its own.
@@ -296,14 +296,14 @@ class InventorySync:
         Raises:
             AwsError: a table could not be read or written; the next run makes it good.
         """
-        census = self._context_loader.census_of(*await self._context_loader.directory())
+        known_accounts = self._context_loader.known_accounts_of(*await self._context_loader.directory())
         self._status.invalidate()
         read = await self._status.rows()
         rows = () if isinstance(read, Unreadable) else read
         ended = Sweep(started_at, ended=True) if swept_whole else None
         regions = {row.region for row in rows if row.sweep_began} if ended is not None else set()
-        if census is not None:  # no shard knows whether a count without owner has had all its answers
-            regions |= {row.region for row in rows if row.unattributed or census.strangers(row.accounts)}
+        if known_accounts is not None:  # no shard knows whether a count without owner has had all its answers
+            regions |= {row.region for row in rows if row.unattributed or known_accounts.removed_accounts(row.accounts)}
         for region in sorted(regions):
-            await self._status.record(region, (), census=census, sweep=ended)
+            await self._status.record(region, (), known_accounts=known_accounts, sweep=ended)
         self._status.invalidate()

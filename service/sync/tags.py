@@ -206,10 +206,10 @@ class TagSync:
         choice, notes = run.context.choice, notes_of(run.scans.values())
         if not notes or not (choice.source.is_fallback or choice.source is RegionSource.FULL_SCAN):
             return
-        census = run.context.census
+        known_accounts = run.context.known_accounts
 
         async def record(region: str, sweep: Sweep | None = None) -> None:
-            await self._status.record(region, notes[region], census=census, sweep=sweep)
+            await self._status.record(region, notes[region], known_accounts=known_accounts, sweep=sweep)
 
         first, *others = sorted(notes)
         marks = choice.source.is_fallback
