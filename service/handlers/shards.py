@@ -101,7 +101,7 @@ async def finish_sync(app: App, asked: Asked) -> Reply:
 async def _end(app: App, body: FinishBody, report: Mapping[str, Any], started_at: datetime, *, whole: bool) -> None:
     job = body.shards[0].job
     if job is not Job.STAGING:
-        await app.inventory_sync.finish(started_at, swept_whole=whole)
+        await app.inventory_sync.finish(started_at, completed=whole)
     if job is Job.TAGS:
         state = app.tag_state()
         if body.lock_owner and not await state.acquire(owner=body.lock_owner):

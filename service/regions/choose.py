@@ -47,7 +47,7 @@ class Why(StrEnum):
     UNSETTLED = "the last look failed and may succeed now"
     POINTED_AT = "a server elsewhere points here"
     DISCOVERY = "looked at longest ago"
-    SWEEP = "an earlier run that looked everywhere was cut short"
+    RESUMED = "an earlier run that looked everywhere was cut short"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class Choice:
     look: Mapping[Scope, Why]
     skip: tuple[Scope, ...]
     known_active: frozenset[Scope] = frozenset()
-    open_sweeps: tuple[str, ...] = ()
+    unfinished_full_scans: tuple[str, ...] = ()
 
     @property
     def asked(self) -> int:
@@ -146,23 +146,29 @@ def choose(
             if region not in excluded
         }
         return Choice(RegionSource.REQUESTED, f"asked for {', '.join(requested)}", wanted, (), active)
-    open_sweeps = tuple(row.region for row in rows if row.sweep_began)
+    unfinished_full_scans = tuple(row.region for row in rows if row.full_scan_began)
     every = {Scope(account_id, region): Why.EVERY for account_id in account_ids for region in regions}
     if full_scan:
-        return Choice(RegionSource.FULL_SCAN, "a full scan was asked for", every, (), active, open_sweeps)
+        return Choice(RegionSource.FULL_SCAN, "a full scan was asked for", every, (), active, unfinished_full_scans)
     regions_active = sum(1 for row in rows if row.server_count > 0)
     fallback = _fallback(table, rows, every_if_none=every_if_none)
     if fallback is not None:
         return Choice(*fallback, every, ())
     source = RegionSource.STATUS_TABLE if regions_active else RegionSource.STATUS_TABLE_NONE_ACTIVE
     reason = f"{regions_active} of {len(rows)} regions in the table have servers"
-    swept_since = _open_sweep(rows)
-    if swept_since is not None:
+    unfinished_since = _unfinished_since(rows)
+    if unfinished_since is not None:
         reason += "; an earlier run over every region was cut short"
     look, skip = _filtered(
-        rows, account_ids, regions, now, policy=policy if discover else None, swept_since=swept_since, shared=shared
+        rows,
+        account_ids,
+        regions,
+        now,
+        policy=policy if discover else None,
+        unfinished_since=unfinished_since,
+        shared=shared,
     )
-    return Choice(source, reason, look, skip, active, open_sweeps)
+    return Choice(source, reason, look, skip, active, unfinished_full_scans)
 
 
 def _fallback(
@@ -185,9 +191,9 @@ def _has_servers(row: RegionRow, account_id: str) -> bool:
     return entry.server_count > 0
 
 
-def _open_sweep(rows: Sequence[RegionRow]) -> datetime | None:
+def _unfinished_since(rows: Sequence[RegionRow]) -> datetime | None:
     """Tell when a run began that looked everywhere and was cut short; None when none was."""
-    return max((row.sweep_began for row in rows if row.sweep_began), default=None)
+    return max((row.full_scan_began for row in rows if row.full_scan_began), default=None)
 
 
 def _filtered(
@@ -197,7 +203,7 @@ def _filtered(
     now: datetime,
     *,
     policy: DiscoveryPolicy | None,
-    swept_since: datetime | None,
+    unfinished_since: datetime | None,
     shared: bool,
 ) -> tuple[dict[Scope, Why], tuple[Scope, ...]]:
     by_region = {row.region: row for row in rows}
@@ -211,8 +217,8 @@ def _filtered(
             if why is None and shared and row is not None and row.server_count > 0:
                 why = Why.ACTIVE
             seen = _idle(row, scope)
-            if why is None and swept_since is not None and not (seen.ours and seen.last_look >= swept_since):
-                why = Why.SWEEP
+            if why is None and unfinished_since is not None and not (seen.ours and seen.last_look >= unfinished_since):
+                why = Why.RESUMED
             if why is None:
                 idle.append(seen)
             else:

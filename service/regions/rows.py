@@ -15,7 +15,7 @@ from typing import Any, Final
 from service.models import RegionStatus, iso, parse_iso
 from service.regions.packing import MAX_MAPPED, pack, unpack
 
-__all__ = ["AccountEntry", "Note", "RegionRow", "Sweep", "fold", "parse_row", "to_attributes"]
+__all__ = ["AccountEntry", "FullScanMark", "Note", "RegionRow", "fold", "parse_row", "to_attributes"]
 
 # Words that earlier writers used, as the words of today.
 _OLD_WORDS: Final[Mapping[str, RegionStatus]] = MappingProxyType(
@@ -39,7 +39,7 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
-class Sweep:
+class FullScanMark:
     """A run that looks at every region: when it began, and whether this is its last word."""
 
     began: datetime
@@ -82,7 +82,7 @@ class RegionRow:
     accounts: Mapping[str, AccountEntry] = field(default_factory=dict)
     last_updated: datetime | None = None
     unattributed: int | None = None
-    sweep_began: datetime | None = None
+    full_scan_began: datetime | None = None
     tells_apart: bool = True
 
     @property
@@ -109,7 +109,7 @@ def parse_row(item: Mapping[str, Any]) -> RegionRow:
         accounts=entries,
         last_updated=parse_iso(item.get("lastUpdated")),
         unattributed=_count(item.get("unattributedCount")) if entries else count,
-        sweep_began=parse_iso(item.get("sweepBegan")),
+        full_scan_began=parse_iso(item.get("sweepBegan")),
         tells_apart=isinstance(accounts, Mapping) or bool(entries),
     )
 
@@ -145,7 +145,7 @@ def fold(
     *,
     requests: Mapping[str, datetime] | None = None,
     everyone: frozenset[str] | None = None,
-    sweep: Sweep | None = None,
+    full_scan_mark: FullScanMark | None = None,
 ) -> RegionRow:
     """Fold looks into a row. Looks may come in any order and any number of times: the result is the same.
 
@@ -167,16 +167,16 @@ def fold(
         entries[account_id] = _settled(replace(entry, requested_at=newest))
     if everyone is not None:
         entries = {account_id: entry for account_id, entry in entries.items() if account_id in everyone}
-    if sweep is not None:
-        base = replace(base, sweep_began=_swept(base.sweep_began, sweep))
+    if full_scan_mark is not None:
+        base = replace(base, full_scan_began=_merge_mark(base.full_scan_began, full_scan_mark))
     return _summed(base, entries, everyone)
 
 
-def _swept(held: datetime | None, sweep: Sweep) -> datetime | None:
+def _merge_mark(held: datetime | None, full_scan_mark: FullScanMark) -> datetime | None:
     """Note the begin of a sweep, or take the note away; that of a later sweep stays until its own end."""
-    if sweep.ended:
-        return held if held is not None and held > sweep.began else None
-    return sweep.began if held is None else max(held, sweep.began)
+    if full_scan_mark.ended:
+        return held if held is not None and held > full_scan_mark.began else None
+    return full_scan_mark.began if held is None else max(held, full_scan_mark.began)
 
 
 def _fold_note(entry: AccountEntry, note: Note) -> AccountEntry:
@@ -272,7 +272,7 @@ def to_attributes(row: RegionRow, *, now: datetime) -> dict[str, Any]:
         "accounts": entries if row.tells_apart and not is_packed else None,
         "accountsPacked": pack(entries) if is_packed else None,
         "unattributedCount": row.unattributed,
-        "sweepBegan": iso(row.sweep_began) if row.sweep_began else None,
+        "sweepBegan": iso(row.full_scan_began) if row.full_scan_began else None,
     }
 
 

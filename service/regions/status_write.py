@@ -13,7 +13,7 @@ from service.aws.dynamodb_write import Table
 from service.errors import AwsError
 from service.models import Call, Now
 from service.regions.known_accounts import KnownAccounts
-from service.regions.rows import Note, Sweep, fold, parse_row, to_attributes
+from service.regions.rows import FullScanMark, Note, fold, parse_row, to_attributes
 from service.regions.status_table import RegionStatusReader
 
 __all__ = ["RegionStatusTable"]
@@ -36,7 +36,7 @@ class RegionStatusTable(RegionStatusReader):
         *,
         requests: Mapping[str, datetime] | None = None,
         known_accounts: KnownAccounts | None = None,
-        sweep: Sweep | None = None,
+        full_scan_mark: FullScanMark | None = None,
     ) -> None:
         """Fold looks into a region's row.
 
@@ -54,7 +54,7 @@ class RegionStatusTable(RegionStatusReader):
             held = parse_row(item) if item else None
             counted = await known_accounts.refreshed_for(held.accounts if held else ()) if known_accounts else None
             everyone = counted.accounts if counted else None
-            row = fold(held, region, folded, requests=requests, everyone=everyone, sweep=sweep)
+            row = fold(held, region, folded, requests=requests, everyone=everyone, full_scan_mark=full_scan_mark)
             condition, values = _unchanged(item)
             attributes = to_attributes(row, now=self._now())
             if await self._writable.update_if({"region": region}, attributes, condition, values):

@@ -127,7 +127,7 @@ def note_of(visit: Visit, choice: Choice, now: datetime) -> Note | None:
     if look is None:
         # The account could not be entered. Only places with servers, and those whose turn it was, are marked: one
         # record, no storm of 28.
-        marked = choice.look[scope] not in {Why.EVERY, Why.NEW_ACCOUNT, Why.SWEEP} or scope in choice.known_active
+        marked = choice.look[scope] not in {Why.EVERY, Why.NEW_ACCOUNT, Why.RESUMED} or scope in choice.known_active
         return _failed_note(scope, looked.problems[-1], now) if marked and looked.problems else None
     if look.seen.listed_completely:
         return Note(scope.account_id, RegionStatus.ACTIVE, look.started_at, look.seen.servers)

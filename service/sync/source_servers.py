@@ -23,7 +23,7 @@ from service.inventory.table import InventoryTable
 from service.models import Now, Problem, Scope
 from service.regions.choose import Unreadable
 from service.regions.known_accounts import KnownAccounts
-from service.regions.rows import Note, Sweep
+from service.regions.rows import FullScanMark, Note
 from service.regions.status_write import RegionStatusTable
 from service.settings import Settings
 from service.sync.judge import COUNTS, Visit, account_problem, judge, note_of, scope_problem
@@ -52,8 +52,8 @@ class _Run:
     open_looks: Counter[str] = field(default_factory=Counter)
     notes: dict[str, list[Note]] = field(default_factory=dict)
     announced: set[Scope] = field(default_factory=set)
-    swept: set[str] = field(default_factory=set)
-    unnoted: Sweep | None = None
+    marked_regions: set[str] = field(default_factory=set)
+    unwritten_mark: FullScanMark | None = None
 
 
 class InventorySync:
@@ -97,7 +97,7 @@ class InventorySync:
                 run = await visiting.deadline.run_essential(lambda: self._plan(request, started_at, visiting))
                 if progress is not None:
                     progress.planned(run.context.choice, len({scope.account_id for scope in run.context.choice.look}))
-                await self._begin_sweep(run)
+                await self._mark_full_scan(run)
                 await self._look_everywhere(run, progress)
                 await self._tidy(run)
             finally:
@@ -216,11 +216,13 @@ class InventorySync:
     async def _record(self, run: _Run, region: str, notes: Sequence[Note]) -> None:
         if not notes and run.context.known_accounts is None:
             return
-        sweep, run.unnoted = run.unnoted, None
-        if not await self._write_row(run, region, notes, known_accounts=run.context.known_accounts, sweep=sweep):
-            run.unnoted = sweep
-        if sweep is not None:
-            run.swept.add(region)
+        full_scan_mark, run.unwritten_mark = run.unwritten_mark, None
+        if not await self._write_row(
+            run, region, notes, known_accounts=run.context.known_accounts, full_scan_mark=full_scan_mark
+        ):
+            run.unwritten_mark = full_scan_mark
+        if full_scan_mark is not None:
+            run.marked_regions.add(region)
         if notes:
             failed = sum(1 for note in notes if note.server_count is None)
             servers = sum(note.server_count or 0 for note in notes)
@@ -235,11 +237,11 @@ class InventorySync:
         notes: Sequence[Note],
         *,
         known_accounts: KnownAccounts | None = None,
-        sweep: Sweep | None = None,
+        full_scan_mark: FullScanMark | None = None,
     ) -> bool:
         problem = await run.visiting.write_down(
             f"the row of {region}",
-            lambda: self._status.record(region, notes, known_accounts=known_accounts, sweep=sweep),
+            lambda: self._status.record(region, notes, known_accounts=known_accounts, full_scan_mark=full_scan_mark),
         )
         if problem is not None:
             run.report.problem(problem)
@@ -256,17 +258,20 @@ class InventorySync:
             if scope.account_id in run.context.directory.targets and scope not in run.context.choice.look:
                 await self._status.record(scope.region, (), requests={scope.account_id: self._now()})
 
-    async def _begin_sweep(self, run: _Run) -> None:
+    async def _mark_full_scan(self, run: _Run) -> None:
         """Note that a run over every region begins, so that the next run goes on with it should this one be killed.
 
         Where the note cannot be written, the first row that can be carries it: no row tells of some regions only.
         """
-        run.swept.update(run.context.choice.open_sweeps)
+        run.marked_regions.update(run.context.choice.unfinished_full_scans)
         if run.context.choice.source.is_fallback and run.context.choice.look:
-            first, sweep = min(scope.region for scope in run.context.choice.look), Sweep(run.tools.run_started_at)
-            run.swept.add(first)  # whatever is answered: the note may be there
-            if not await self._write_row(run, first, (), sweep=sweep):
-                run.unnoted = sweep
+            first, full_scan_mark = (
+                min(scope.region for scope in run.context.choice.look),
+                FullScanMark(run.tools.run_started_at),
+            )
+            run.marked_regions.add(first)  # whatever is answered: the note may be there
+            if not await self._write_row(run, first, (), full_scan_mark=full_scan_mark):
+                run.unwritten_mark = full_scan_mark
 
     async def _tidy(self, run: _Run) -> None:
         """Drop entries of accounts that are gone, and the notes of sweeps that have come to their end."""
@@ -277,8 +282,8 @@ class InventorySync:
                 await self._record(run, region, [])
         if not run.request.is_whole:  # a run over some accounts only has not come to the end of a sweep
             return
-        for region in sorted(run.swept):
-            await self._write_row(run, region, (), sweep=Sweep(run.tools.run_started_at, ended=True))
+        for region in sorted(run.marked_regions):
+            await self._write_row(run, region, (), full_scan_mark=FullScanMark(run.tools.run_started_at, ended=True))
 
     async def _regions_of_removed_accounts(self, known_accounts: KnownAccounts) -> list[str]:
         rows = await self._status.rows()
@@ -286,7 +291,7 @@ class InventorySync:
             return []
         return sorted({row.region for row in rows if known_accounts.removed_accounts(row.accounts)})
 
-    async def finish(self, started_at: datetime, *, swept_whole: bool) -> None:
+    async def finish(self, started_at: datetime, *, completed: bool) -> None:
         """Do at the end of runs that share the accounts what a single run does at its own.
 
         Args:
@@ -300,10 +305,10 @@ class InventorySync:
         self._status.invalidate()
         read = await self._status.rows()
         rows = () if isinstance(read, Unreadable) else read
-        ended = Sweep(started_at, ended=True) if swept_whole else None
-        regions = {row.region for row in rows if row.sweep_began} if ended is not None else set()
+        ended = FullScanMark(started_at, ended=True) if completed else None
+        regions = {row.region for row in rows if row.full_scan_began} if ended is not None else set()
         if known_accounts is not None:  # no shard knows whether a count without owner has had all its answers
             regions |= {row.region for row in rows if row.unattributed or known_accounts.removed_accounts(row.accounts)}
         for region in sorted(regions):
-            await self._status.record(region, (), known_accounts=known_accounts, sweep=ended)
+            await self._status.record(region, (), known_accounts=known_accounts, full_scan_mark=ended)
         self._status.invalidate()

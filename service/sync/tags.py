@@ -20,7 +20,7 @@ from service.errors import AwsError
 from service.fanout import fan_out
 from service.models import Now, Problem, Scope
 from service.regions.choose import RegionSource
-from service.regions.rows import Sweep
+from service.regions.rows import FullScanMark
 from service.regions.status_write import RegionStatusTable
 from service.settings import Settings
 from service.sync.judge import Visit, account_problem
@@ -208,18 +208,20 @@ class TagSync:
             return
         known_accounts = run.context.known_accounts
 
-        async def record(region: str, sweep: Sweep | None = None) -> None:
-            await self._status.record(region, notes[region], known_accounts=known_accounts, sweep=sweep)
+        async def record(region: str, full_scan_mark: FullScanMark | None = None) -> None:
+            await self._status.record(
+                region, notes[region], known_accounts=known_accounts, full_scan_mark=full_scan_mark
+            )
 
         first, *others = sorted(notes)
         marks = choice.source.is_fallback
         try:
-            await record(first, Sweep(run.started_at) if marks else None)
+            await record(first, FullScanMark(run.started_at) if marks else None)
             async with fan_out(others, record, at_once=_ROWS_AT_ONCE) as written:
                 async for _ in written:
                     pass
             if marks and run.request.is_whole and not run.unanswered:
-                await self._status.record(first, (), sweep=Sweep(run.started_at, ended=True))
+                await self._status.record(first, (), full_scan_mark=FullScanMark(run.started_at, ended=True))
         finally:
             self._status.invalidate()
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from service.models import RegionStatus, Scope
 from service.regions.choose import Choice, DiscoveryPolicy, RegionSource, Unreadable, Why, choose
-from service.regions.rows import Note, RegionRow, Sweep, fold, parse_row, to_attributes
+from service.regions.rows import FullScanMark, Note, RegionRow, fold, parse_row, to_attributes
 
 START: Final = datetime(2026, 11, 23, 5, 0, tzinfo=UTC)
 POLICY: Final = DiscoveryPolicy()
@@ -223,13 +223,13 @@ def test_rows_that_tell_accounts_apart_and_know_of_none_make_every_account_new(b
 
 
 def test_a_note_of_a_sweep_makes_no_row_of_an_earlier_writer_one_of_ours() -> None:
-    noted = fold(old_row(FEW[0], 0, "THROTTLED"), FEW[0], [], sweep=Sweep(START))
+    noted = fold(old_row(FEW[0], 0, "THROTTLED"), FEW[0], [], full_scan_mark=FullScanMark(START))
     stored = {name: value for name, value in to_attributes(noted, now=START).items() if value is not None}
     row = parse_row({"region": FEW[0], **stored})
     rest = [old_row(region, 0) for region in FEW[1:]]
-    assert set(pick([fold(row, FEW[0], [], sweep=Sweep(START, ended=True)), *rest], [A], discover=False).look) == {
-        Scope(A, FEW[0])
-    }
+    assert set(
+        pick([fold(row, FEW[0], [], full_scan_mark=FullScanMark(START, ended=True)), *rest], [A], discover=False).look
+    ) == {Scope(A, FEW[0])}
 
 
 @pytest.mark.parametrize(
@@ -392,16 +392,16 @@ def test_an_account_that_refuses_us_does_not_hold_up_places_never_looked_at() ->
 
 
 def test_a_run_over_every_region_that_was_cut_short_is_gone_on_with() -> None:
-    noted = fold(seen_row(FEW[0], {A: 0}, -50), FEW[0], [], sweep=Sweep(at(-100)))
+    noted = fold(seen_row(FEW[0], {A: 0}, -50), FEW[0], [], full_scan_mark=FullScanMark(at(-100)))
     table = [noted, seen_row(FEW[1], {A: 0}, -100), seen_row(FEW[2], {A: 0}, -5000)]
     choice = pick(table, [A], discover=False)
-    assert choice.look == {Scope(A, region): Why.SWEEP for region in FEW[2:]}
-    assert choice.open_sweeps == (FEW[0],)
-    assert pick([noted], [A], full_scan=True).open_sweeps == (FEW[0],)  # which it brings to its end as well
+    assert choice.look == {Scope(A, region): Why.RESUMED for region in FEW[2:]}
+    assert choice.unfinished_full_scans == (FEW[0],)
+    assert pick([noted], [A], full_scan=True).unfinished_full_scans == (FEW[0],)  # which it brings to its end as well
 
 
 @pytest.mark.parametrize(("ended", "is_open"), [(-100, False), (-50, False), (-150, True)])
 def test_the_note_goes_with_the_end_of_that_sweep_or_a_later_one(ended: float, *, is_open: bool) -> None:
-    row = fold(seen_row(FEW[0], {A: 0}), FEW[0], [], sweep=Sweep(at(-100)))
-    row = fold(row, FEW[0], [], sweep=Sweep(at(ended), ended=True))
-    assert bool(pick([row], [A], discover=False).open_sweeps) is is_open
+    row = fold(seen_row(FEW[0], {A: 0}), FEW[0], [], full_scan_mark=FullScanMark(at(-100)))
+    row = fold(row, FEW[0], [], full_scan_mark=FullScanMark(at(ended), ended=True))
+    assert bool(pick([row], [A], discover=False).unfinished_full_scans) is is_open

@@ -138,7 +138,7 @@ def test_our_own_tables_refusing_us_is_not_held_against_the_region(status: Regio
         (Why.UNSETTLED, True),
         (Why.DISCOVERY, True),  # its turn is over, so that others get theirs
         (Why.NEW_ACCOUNT, False),
-        (Why.SWEEP, False),
+        (Why.RESUMED, False),
         (Why.EVERY, False),
     ],
 )
