@@ -16,9 +16,9 @@ from service.aws.dynamodb import TableReader
 from service.errors import UnknownScopeError
 from service.fanout import prefetch
 from service.models import Now, Problem, Scope, Shard
-from service.regions.choose import Choice, DiscoveryPolicy, Unreadable, Why, choose
 from service.regions.known_accounts import KnownAccounts
 from service.regions.rows import RegionRow
+from service.regions.selection import DiscoveryPolicy, ScanReason, Selection, StatusUnavailable, select
 from service.regions.status_table import RegionStatusReader
 from service.settings import Settings
 
@@ -66,8 +66,8 @@ class RunContext:
     problems: tuple[Problem, ...]
     access: AccountAccess
     accounts: frozenset[str]
-    rows: tuple[RegionRow, ...] | Unreadable
-    choice: Choice
+    rows: tuple[RegionRow, ...] | StatusUnavailable
+    selection: Selection
     known_accounts: KnownAccounts | None
 
 
@@ -118,7 +118,7 @@ class ContextLoader:
             directory, problems = await self.directory()
             accounts = self.check_accounts(request, directory)
             rows = await rows_read()
-        choice = self._choose(request, rows, accounts, operation=operation, discover=discover, shared=shared)
+        selection = self._select(request, rows, accounts, operation=operation, discover=discover, shared=shared)
         return RunContext(
             identity,
             directory,
@@ -126,7 +126,7 @@ class ContextLoader:
             AccountAccess(self._door, directory),
             frozenset(accounts),
             rows,
-            choice,
+            selection,
             self.known_accounts_of(directory, problems)
             if request.is_whole
             else None,  # who saw only some knows of no other
@@ -154,18 +154,18 @@ class ContextLoader:
         shard = request.shard
         return wanted if shard is None else [account_id for account_id in wanted if shard.holds(account_id)]
 
-    def _choose(
+    def _select(
         self,
         request: SyncRequest,
-        rows: Sequence[RegionRow] | Unreadable,
+        rows: Sequence[RegionRow] | StatusUnavailable,
         accounts: Collection[str],
         *,
         operation: str,
         discover: bool,
         shared: bool,
-    ) -> Choice:
+    ) -> Selection:
         settings = self._settings
-        choice = choose(
+        selection = select(
             rows,
             accounts,
             settings.drs_regions,
@@ -185,16 +185,16 @@ class ContextLoader:
             every_if_none=not discover,
         )
         _log.log(
-            logging.WARNING if choice.source.is_fallback else logging.INFO,
+            logging.WARNING if selection.source.is_fallback else logging.INFO,
             "regions chosen",
             extra={
                 "operation": operation,
-                "regionSource": str(choice.source),
-                "reason": choice.reason,
-                "activeScopes": choice.count(Why.ACTIVE),
-                "discoveryScopes": choice.count(Why.DISCOVERY),
-                "scopes": len(choice.look),
-                "scopesSkipped": len(choice.skip),
+                "regionSource": str(selection.source),
+                "reason": selection.reason,
+                "activeScopes": selection.count(ScanReason.ACTIVE),
+                "discoveryScopes": selection.count(ScanReason.DISCOVERY),
+                "scopes": len(selection.scopes),
+                "scopesSkipped": len(selection.skipped),
             },
         )
-        return choice
+        return selection

@@ -12,8 +12,8 @@ from service.aws.door import Identity
 from service.cli.schemas import TableSpec, problems_of
 from service.errors import AwsError
 from service.models import RegionStatus, Scope
-from service.regions.choose import Unreadable
 from service.regions.rows import RegionRow
+from service.regions.selection import StatusUnavailable
 
 __all__ = [
     "Finding",
@@ -78,10 +78,10 @@ def judge_table_error(spec: TableSpec, name: str, error: AwsError) -> Finding:
     return _other(spec.check, error, Scope("", where))
 
 
-def judge_status(rows: Sequence[RegionRow] | Unreadable) -> Finding:
+def judge_status(rows: Sequence[RegionRow] | StatusUnavailable) -> Finding:
     """Judge what the region status table tells."""
     check, effect = "region status", "so every sync looks at every region"
-    if isinstance(rows, Unreadable):
+    if isinstance(rows, StatusUnavailable):
         cure = "mend the table; until then syncs work, but slowly"
         return Finding(check, Level.FAILED, f"{rows.reason}, {effect}", cure)
     if not rows:

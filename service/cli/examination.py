@@ -36,8 +36,8 @@ from service.errors import AwsError, ConfigurationError
 from service.fanout import fan_out
 from service.handlers.app import utc_now
 from service.models import Call, RegionStatus, Scope
-from service.regions.choose import Unreadable
 from service.regions.rows import RegionRow
+from service.regions.selection import StatusUnavailable
 from service.regions.status_table import RegionStatusReader
 from service.settings import Settings
 
@@ -163,7 +163,7 @@ class Doctor:
                 directory, problems = await context_loader.directory()
             except AwsError as error:
                 return [*found, judge_accounts_error(self._settings.target_accounts_table, error)]
-            held.append((directory, () if isinstance(rows, Unreadable) else rows))
+            held.append((directory, () if isinstance(rows, StatusUnavailable) else rows))
             found.extend(Finding("accounts", Level.FAILED, each.message, each.advice) for each in problems)
             return [*found, judge_directory(directory)]
 

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from service.cli.output import Output, stderr_console, table
 from service.models import Coverage
-from service.regions.choose import Choice
+from service.regions.selection import Selection
 from service.sync.report import Looked
 
 __all__ = ["Accounts", "Excluded", "OutputOption", "Regions", "live_progress", "tables_of"]
@@ -59,9 +59,9 @@ class Bar:
     def __exit__(self, *exc: object) -> None:
         self._progress.stop()
 
-    def planned(self, choice: Choice, accounts: int) -> None:
+    def planned(self, selection: Selection, accounts: int) -> None:
         """Begin to count."""
-        self._task = self._progress.add_task(f"{accounts} accounts", total=len(choice.look))
+        self._task = self._progress.add_task(f"{accounts} accounts", total=len(selection.scopes))
 
     def looked(self, looked: Looked) -> None:
         """Count one place."""
@@ -86,9 +86,9 @@ class Heartbeat:
     def __exit__(self, *exc: object) -> None:
         """Nothing to put away."""
 
-    def planned(self, choice: Choice, accounts: int) -> None:  # noqa: ARG002 - the bar shows it
+    def planned(self, selection: Selection, accounts: int) -> None:  # noqa: ARG002 - the bar shows it
         """Begin to count."""
-        self._planned = len(choice.look)
+        self._planned = len(selection.scopes)
 
     def looked(self, looked: Looked) -> None:
         """Count one place."""

@@ -19,7 +19,7 @@ from service.context import SyncRequest
 from service.deadline import Deadline, Shutdown
 from service.errors import AwsError, RefusalError
 from service.models import Now
-from service.regions.choose import RegionSource
+from service.regions.selection import RegionSource
 from service.regions.status_write import RegionStatusTable
 from service.settings import Settings
 from service.sync.lease import LeaseLostError, under_lease

@@ -142,9 +142,9 @@ async def _lost(app: App, shard: ShardBody, results: Sequence[ShardResult]) -> L
         operation=_REPORTS[shard.job][0],
         discover=shard.job is Job.INVENTORY,
     )
-    choice = context.choice
+    selection = context.selection
     why = reasons[-1] if reasons else "nothing was heard of it"
-    return Lost(shard.index, len(context.accounts), len(choice.look), len(choice.skip), why)
+    return Lost(shard.index, len(context.accounts), len(selection.scopes), len(selection.skipped), why)
 
 
 def _context_loader(app: App) -> ContextLoader:

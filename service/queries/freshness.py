@@ -9,8 +9,8 @@ from enum import StrEnum
 from typing import Any, Final
 
 from service.models import Scope, parse_iso
-from service.regions.choose import Unreadable
 from service.regions.rows import AccountEntry, RegionRow
+from service.regions.selection import StatusUnavailable
 
 __all__ = ["Standing", "StatusView", "Trust", "active_regions", "choose_scopes", "judge_items", "standing_of"]
 
@@ -50,8 +50,10 @@ _NEVER_SEEN: Final = Standing(Trust.STALE)
 class StatusView:
     """The region status table by region. A table that is empty or cannot be read tells nothing."""
 
-    def __init__(self, rows: Sequence[RegionRow] | Unreadable) -> None:
-        self.rows: Mapping[str, RegionRow] = {} if isinstance(rows, Unreadable) else {row.region: row for row in rows}
+    def __init__(self, rows: Sequence[RegionRow] | StatusUnavailable) -> None:
+        self.rows: Mapping[str, RegionRow] = (
+            {} if isinstance(rows, StatusUnavailable) else {row.region: row for row in rows}
+        )
 
     def entry(self, scope: Scope) -> AccountEntry | None:
         """Give what the table knows of a place itself."""

@@ -19,8 +19,8 @@ from service.queries.asked import ScopesAsked
 from service.queries.freshness import StatusView, active_regions, choose_scopes
 from service.queries.reading import LATE_ADVICE, QueryDeadline, Reading
 from service.queries.scopes import ScopeReader
-from service.regions.choose import Unreadable
 from service.regions.rows import RegionRow
+from service.regions.selection import StatusUnavailable
 from service.regions.status_table import RegionStatusReader
 from service.settings import Settings
 
@@ -81,7 +81,7 @@ class GroundKeeper:
             AwsError: it could not be read. Region status that cannot be read is no error.
         """
         table = targets_table(self._door, self._settings)
-        rows: list[tuple[RegionRow, ...] | Unreadable] = []
+        rows: list[tuple[RegionRow, ...] | StatusUnavailable] = []
         accounts: list[tuple[Directory, list[Problem]]] = []
 
         async def read_rows() -> None:
@@ -98,7 +98,7 @@ class GroundKeeper:
         if not accounts:
             raise too_late(table, "Scan", self._door.hub_region)
         directory, problems = accounts[0]
-        view = StatusView(rows[0] if rows else Unreadable("the region status table did not answer in time"))
+        view = StatusView(rows[0] if rows else StatusUnavailable("the region status table did not answer in time"))
         return Ground(directory, tuple(problems), view, AccountAccess(self._door, directory))
 
     def choose(self, ground: Ground, asked: ScopesAsked) -> tuple[tuple[str, ...], tuple[Scope, ...]]:

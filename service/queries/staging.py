@@ -134,7 +134,7 @@ class StagingQueries:
             )
         if context is None:
             raise too_late(targets_table(self._door, self._settings), "Scan", self._door.hub_region)
-        scopes = tuple(sorted(context.choice.look))
+        scopes = tuple(sorted(context.selection.scopes))
         return await self._scopes.read(scopes, StatusView(context.rows), context.access, deadline)
 
 

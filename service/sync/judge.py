@@ -8,8 +8,8 @@ from typing import Final
 
 from service.errors import AwsError
 from service.models import Coverage, Problem, RegionStatus, Scope
-from service.regions.choose import Choice, Why
 from service.regions.rows import Note
+from service.regions.selection import ScanReason, Selection
 from service.sync.look import Look
 from service.sync.report import Looked
 from service.sync.rows import Seen
@@ -121,13 +121,16 @@ def _failed(visit: Visit) -> Visit:
     return replace(visit, looked=replace(visit.looked, coverage=Coverage.FAILED, problems=problems, warnings=()))
 
 
-def note_of(visit: Visit, choice: Choice, now: datetime) -> Note | None:
+def note_of(visit: Visit, selection: Selection, now: datetime) -> Note | None:
     """Say what a look means for the status table; None where there was no look to speak of."""
     looked, look, scope = visit.looked, visit.look, visit.looked.scope
     if look is None:
         # The account could not be entered. Only places with servers, and those whose turn it was, are marked: one
         # record, no storm of 28.
-        marked = choice.look[scope] not in {Why.EVERY, Why.NEW_ACCOUNT, Why.RESUMED} or scope in choice.known_active
+        marked = (
+            selection.scopes[scope] not in {ScanReason.EVERY, ScanReason.NEW_ACCOUNT, ScanReason.RESUMED}
+            or scope in selection.known_active
+        )
         return _failed_note(scope, looked.problems[-1], now) if marked and looked.problems else None
     if look.seen.listed_completely:
         return Note(scope.account_id, RegionStatus.ACTIVE, look.started_at, look.seen.servers)

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from service.aws.meter import Meter
 from service.models import Coverage, Problem, Scope, iso
-from service.regions.choose import Choice, Why
+from service.regions.selection import ScanReason, Selection
 
 __all__ = ["Looked", "Progress", "RunFacts", "RunReport", "exit_code", "run_facts", "status_of"]
 
@@ -31,7 +31,7 @@ class Looked:
 class Progress(Protocol):
     """Told how a run gets on."""
 
-    def planned(self, choice: Choice, accounts: int) -> None:
+    def planned(self, selection: Selection, accounts: int) -> None:
         """The places are chosen."""
         ...
 
@@ -58,17 +58,17 @@ class RunFacts:
 
 
 def run_facts(
-    operation: str, choice: Choice, meter: Meter, *, started_at: datetime, duration_s: float, scopes_at_once: int
+    operation: str, selection: Selection, meter: Meter, *, started_at: datetime, duration_s: float, scopes_at_once: int
 ) -> RunFacts:
     """Gather what the report of a run says beside its looks."""
-    scopes = [*choice.look, *choice.skip]
+    scopes = [*selection.scopes, *selection.skipped]
     return RunFacts(
         operation=operation,
         accounts=len({scope.account_id for scope in scopes}),
-        region_source=str(choice.source),
-        region_reason=choice.reason,
+        region_source=str(selection.source),
+        region_reason=selection.reason,
         regions=tuple(sorted({scope.region for scope in scopes})),
-        discovered=choice.count(Why.DISCOVERY),
+        discovered=selection.count(ScanReason.DISCOVERY),
         started_at=iso(started_at),
         duration_s=duration_s,
         calls=meter.by_service(),

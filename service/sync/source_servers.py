@@ -21,9 +21,9 @@ from service.deadline import Deadline, Shutdown
 from service.errors import AwsError
 from service.inventory.table import InventoryTable
 from service.models import Now, Problem, Scope
-from service.regions.choose import Unreadable
 from service.regions.known_accounts import KnownAccounts
 from service.regions.rows import FullScanMark, Note
+from service.regions.selection import StatusUnavailable
 from service.regions.status_write import RegionStatusTable
 from service.settings import Settings
 from service.sync.judge import COUNTS, Visit, account_problem, judge, note_of, scope_problem
@@ -96,7 +96,9 @@ class InventorySync:
             try:
                 run = await visiting.deadline.run_essential(lambda: self._plan(request, started_at, visiting))
                 if progress is not None:
-                    progress.planned(run.context.choice, len({scope.account_id for scope in run.context.choice.look}))
+                    progress.planned(
+                        run.context.selection, len({scope.account_id for scope in run.context.selection.scopes})
+                    )
                 await self._mark_full_scan(run)
                 await self._look_everywhere(run, progress)
                 await self._tidy(run)
@@ -104,7 +106,7 @@ class InventorySync:
                 self._status.invalidate()
         facts = run_facts(
             OPERATION,
-            run.context.choice,
+            run.context.selection,
             meter,
             started_at=started_at,
             duration_s=anyio.current_time() - began,
@@ -147,8 +149,8 @@ class InventorySync:
             visiting=visiting,
         )
         run.report.problem(*context.problems)
-        run.report.skip(context.choice.skip)
-        run.open_looks.update(scope.region for scope in context.choice.look)
+        run.report.skip(context.selection.skipped)
+        run.open_looks.update(scope.region for scope in context.selection.scopes)
         return run
 
     def _may_look(self, request: SyncRequest, region: str) -> bool:
@@ -161,14 +163,14 @@ class InventorySync:
         async def visit(scope: Scope) -> Visit:
             return await self._visit(run, scope)
 
-        async with run.visiting.visits(run.context.choice.look, visit, progress) as visits:
+        async with run.visiting.visits(run.context.selection.scopes, visit, progress) as visits:
             async for settled in visits:
                 await self._book(run, settled)
 
     async def _visit(self, run: _Run, scope: Scope) -> Visit:
         """Look at one place under its deadline; whatever goes wrong there stays there."""
         began, look = anyio.current_time(), None
-        known = scope in run.context.choice.known_active
+        known = scope in run.context.selection.known_active
 
         async def work() -> Problem | None:
             nonlocal look
@@ -205,9 +207,9 @@ class InventorySync:
         """Count a look, note it for the region's row, and write the row once the region's last look is in."""
         scope = visit.looked.scope
         run.report.add(visit.looked)
-        if note := note_of(visit, run.context.choice, self._now()):
+        if note := note_of(visit, run.context.selection, self._now()):
             run.notes.setdefault(scope.region, []).append(note)
-            if note.server_count and scope.region not in {known.region for known in run.context.choice.known_active}:
+            if note.server_count and scope.region not in {known.region for known in run.context.selection.known_active}:
                 run.report.newly_active.add(scope.region)
         run.open_looks[scope.region] -= 1
         if run.open_looks[scope.region] == 0:
@@ -255,7 +257,7 @@ class InventorySync:
         """
         for scope in sorted(scopes - run.announced):
             run.announced.add(scope)
-            if scope.account_id in run.context.directory.targets and scope not in run.context.choice.look:
+            if scope.account_id in run.context.directory.targets and scope not in run.context.selection.scopes:
                 await self._status.record(scope.region, (), requests={scope.account_id: self._now()})
 
     async def _mark_full_scan(self, run: _Run) -> None:
@@ -263,10 +265,10 @@ class InventorySync:
 
         Where the note cannot be written, the first row that can be carries it: no row tells of some regions only.
         """
-        run.marked_regions.update(run.context.choice.unfinished_full_scans)
-        if run.context.choice.source.is_fallback and run.context.choice.look:
+        run.marked_regions.update(run.context.selection.unfinished_full_scans)
+        if run.context.selection.source.is_fallback and run.context.selection.scopes:
             first, full_scan_mark = (
-                min(scope.region for scope in run.context.choice.look),
+                min(scope.region for scope in run.context.selection.scopes),
                 FullScanMark(run.tools.run_started_at),
             )
             run.marked_regions.add(first)  # whatever is answered: the note may be there
@@ -287,7 +289,7 @@ class InventorySync:
 
     async def _regions_of_removed_accounts(self, known_accounts: KnownAccounts) -> list[str]:
         rows = await self._status.rows()
-        if isinstance(rows, Unreadable):
+        if isinstance(rows, StatusUnavailable):
             return []
         return sorted({row.region for row in rows if known_accounts.removed_accounts(row.accounts)})
 
@@ -304,7 +306,7 @@ class InventorySync:
         known_accounts = self._context_loader.known_accounts_of(*await self._context_loader.directory())
         self._status.invalidate()
         read = await self._status.rows()
-        rows = () if isinstance(read, Unreadable) else read
+        rows = () if isinstance(read, StatusUnavailable) else read
         ended = FullScanMark(started_at, ended=True) if completed else None
         regions = {row.region for row in rows if row.full_scan_began} if ended is not None else set()
         if known_accounts is not None:  # no shard knows whether a count without owner has had all its answers

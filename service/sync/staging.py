@@ -23,7 +23,7 @@ from service.deadline import Deadline, Shutdown
 from service.errors import AwsError, RefusalError
 from service.fanout import fan_out
 from service.models import Now, Problem, RegionStatus, Scope
-from service.regions.choose import Choice, Unreadable, Why
+from service.regions.selection import ScanReason, Selection, StatusUnavailable
 from service.regions.status_write import RegionStatusTable
 from service.settings import Settings
 from service.sync.extend import Extension, apply_plan, read_pair
@@ -56,7 +56,7 @@ class _Run:
 
     request: SyncRequest
     context: RunContext
-    choice: Choice
+    selection: Selection
     visiting: Visiting
     report: RunReport = field(default_factory=lambda: RunReport(COUNTS))
     reported: dict[str, set[str]] = field(default_factory=dict)  # target -> staging accounts that DRS names
@@ -105,13 +105,13 @@ class StagingSync:
         with metering() as meter:
             run = await visiting.deadline.run_essential(lambda: self._plan(request, visiting))
             if progress is not None:
-                progress.planned(run.choice, len({scope.account_id for scope in run.choice.look}))
+                progress.planned(run.selection, len({scope.account_id for scope in run.selection.scopes}))
             await self._visit_all(run, progress)
             for target, reported in sorted(run.reported.items()):
                 await self._take_in(run, target, sorted(reported), started_at)
         facts = run_facts(
             OPERATION,
-            run.choice,
+            run.selection,
             meter,
             started_at=started_at,
             duration_s=anyio.current_time() - began,
@@ -121,10 +121,10 @@ class StagingSync:
 
     async def _plan(self, request: SyncRequest, visiting: Visiting) -> _Run:
         context = await self._context_loader.load(request, operation=OPERATION, discover=False, shared=True)
-        look, left_out = dict[Scope, Why](), list(context.choice.skip)
-        for scope, why in context.choice.look.items():
+        look, left_out = dict[Scope, ScanReason](), list(context.selection.skipped)
+        for scope, why in context.selection.scopes.items():
             account = context.directory.targets[scope.account_id]
-            is_known = scope in context.choice.known_active
+            is_known = scope in context.selection.known_active
             # Without staging accounts there is nothing to extend; DRS may name some where servers are.
             if _is_hub(context, account):
                 continue
@@ -132,10 +132,10 @@ class StagingSync:
                 look[scope] = why
             else:
                 left_out.append(scope)
-        choice = replace(context.choice, look=look, skip=tuple(sorted(left_out)))
-        run = _Run(request, context, choice, visiting)
+        selection = replace(context.selection, scopes=look, skipped=tuple(sorted(left_out)))
+        run = _Run(request, context, selection, visiting)
         run.report.problem(*context.problems)
-        run.report.skip(choice.skip)
+        run.report.skip(selection.skipped)
         self._tell_unusable(run)
         _tell_hub(run)
         return run
@@ -152,7 +152,7 @@ class StagingSync:
         async def visit(scope: Scope) -> Visit:
             return await self._visit(run, scope)
 
-        async with run.visiting.visits(run.choice.look, visit, progress) as visits:
+        async with run.visiting.visits(run.selection.scopes, visit, progress) as visits:
             async for settled in visits:
                 run.report.add(settled.looked)
 
@@ -168,7 +168,7 @@ class StagingSync:
             return None
 
         failure = await run.visiting.in_time(scope, work)
-        if scan.extended and scope not in run.choice.known_active:
+        if scan.extended and scope not in run.selection.known_active:
             # The inventory sync would otherwise not look here before discovery has its turn.
             requests = {scope.account_id: self._now()}
             unwritten = await run.visiting.write_down(
@@ -177,7 +177,7 @@ class StagingSync:
             scan.warnings += [unwritten] if unwritten else []
         counts = scan.counts(dry_run=run.request.dry_run)
         self._tally(run, scan, counts, failure)
-        known = scope in run.choice.known_active
+        known = scope in run.selection.known_active
         return scan.judged(counts, failure, known=known, seconds=anyio.current_time() - began)
 
     async def _work(self, run: _Run, scan: StagingScan) -> None:
@@ -299,7 +299,7 @@ def _tell_hub(run: _Run) -> None:
 
 
 def _known_servers(context: RunContext, scope: Scope) -> int | None:
-    if isinstance(context.rows, Unreadable):
+    if isinstance(context.rows, StatusUnavailable):
         return None
     for row in context.rows:
         if row.region == scope.region and scope.account_id in row.accounts:

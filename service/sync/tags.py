@@ -19,8 +19,8 @@ from service.deadline import Deadline, Shutdown
 from service.errors import AwsError
 from service.fanout import fan_out
 from service.models import Now, Problem, Scope
-from service.regions.choose import RegionSource
 from service.regions.rows import FullScanMark
+from service.regions.selection import RegionSource
 from service.regions.status_write import RegionStatusTable
 from service.settings import Settings
 from service.sync.judge import Visit, account_problem
@@ -122,9 +122,9 @@ class TagSync:
         )
         with metering() as meter:
             run = await visiting.deadline.run_essential(lambda: self._plan(request, started_at, visiting, state))
-            choice = run.context.choice
+            selection = run.context.selection
             if progress is not None:
-                progress.planned(choice, len({scope.account_id for scope in choice.look}))
+                progress.planned(selection, len({scope.account_id for scope in selection.scopes}))
             await self._look_everywhere(run, progress)
             if not request.dry_run:
                 await self._write_down(run, "what was learned of regions", lambda: self._teach_status_table(run))
@@ -132,7 +132,7 @@ class TagSync:
                     await self._write_down(run, "the result", lambda: self._store(run, source))
         facts = run_facts(
             OPERATION,
-            choice,
+            selection,
             meter,
             started_at=started_at,
             duration_s=anyio.current_time() - began,
@@ -163,14 +163,14 @@ class TagSync:
             },
         )
         run.report.problem(*context.problems)
-        run.report.skip(context.choice.skip)
+        run.report.skip(context.selection.skipped)
         return run
 
     async def _look_everywhere(self, run: _Run, progress: Progress | None) -> None:
         async def visit(scope: Scope) -> Visit:
             return await self._visit(run, scope)
 
-        async with run.visiting.visits(run.context.choice.look, visit, progress) as visits:
+        async with run.visiting.visits(run.context.selection.scopes, visit, progress) as visits:
             async for settled in visits:
                 run.book(settled)
 
@@ -193,7 +193,7 @@ class TagSync:
         failure = await run.visiting.in_time(scope, work)
         if scan is not None:
             await scan.close()
-        known = scope in run.context.choice.known_active
+        known = scope in run.context.selection.known_active
         return judge_scope(scope, scan, failure, known=known, seconds=anyio.current_time() - began)
 
     async def _teach_status_table(self, run: _Run) -> None:
@@ -203,8 +203,8 @@ class TagSync:
         neither a killed run nor a place that could not be read makes the table look complete: the mark stays, and the
         next run goes on with the places that are not noted yet.
         """
-        choice, notes = run.context.choice, notes_of(run.scans.values())
-        if not notes or not (choice.source.is_fallback or choice.source is RegionSource.FULL_SCAN):
+        selection, notes = run.context.selection, notes_of(run.scans.values())
+        if not notes or not (selection.source.is_fallback or selection.source is RegionSource.FULL_SCAN):
             return
         known_accounts = run.context.known_accounts
 
@@ -214,7 +214,7 @@ class TagSync:
             )
 
         first, *others = sorted(notes)
-        marks = choice.source.is_fallback
+        marks = selection.source.is_fallback
         try:
             await record(first, FullScanMark(run.started_at) if marks else None)
             async with fan_out(others, record, at_once=_ROWS_AT_ONCE) as written:

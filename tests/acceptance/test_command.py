@@ -46,7 +46,7 @@ def test_wrong_usage_and_settings(
     assert world.inventory_writes() == []
 
 
-@pytest.mark.parametrize("trouble", ["bad key", "no key", "no accounts table", "no inventory table"])
+@pytest.mark.parametrize("problem", ["bad key", "no key", "no accounts table", "no inventory table"])
 def test_a_run_that_cannot_begin_has_failed(world: World, problem: str) -> None:
     account = world.account()
     world.servers(account, "us-west-2", 1)

@@ -76,7 +76,7 @@ def test_filter_works_per_account_and_region(world: World) -> None:
     assert scopes["complete"] - scopes["discovery"] == 2
 
 
-@pytest.mark.parametrize("trouble", ["missing", "unset", "denied", "slow"])
+@pytest.mark.parametrize("problem", ["missing", "unset", "denied", "slow"])
 def test_status_table_trouble_falls_back_to_all_regions_with_a_warning(world: World, problem: str) -> None:
     account = world.account()
     world.servers(account, "us-west-2", 1)

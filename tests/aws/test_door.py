@@ -66,7 +66,7 @@ async def test_what_one_call_is_told_to_wait_holds_for_the_next_one_too(monkeypa
 
 
 @pytest.mark.parametrize(
-    ("trouble", "tries"),
+    ("problem", "tries"),
     [
         (refusal("InternalServerException", 500), 4),
         (refusal("AccessDeniedException", 403), 1),

@@ -152,7 +152,7 @@ async def test_a_listing_that_breaks_off_is_no_listing(desk: Desk, estate: Estat
     assert {error["code"] for error in body["errors"]} == {"InternalServerException", "NotConfigured"}
 
 
-@pytest.mark.parametrize("trouble", ["unset", "missing", "denied", "failing"])
+@pytest.mark.parametrize("problem", ["unset", "missing", "denied", "failing"])
 async def test_without_an_inventory_table_drs_answers(problem: str, desk: Desk, estate: Estate) -> None:
     if problem == "unset":
         estate.set(SOURCE_SERVER_INVENTORY_TABLE="")
@@ -173,7 +173,7 @@ async def test_without_an_inventory_table_drs_answers(problem: str, desk: Desk, 
     assert (answer.hits, answer.misses) == (0, 1)
 
 
-@pytest.mark.parametrize("trouble", ["unset", "missing"])
+@pytest.mark.parametrize("problem", ["unset", "missing"])
 async def test_without_region_status_the_items_tell_how_fresh_they_are(
     problem: str, desk: Desk, estate: Estate
 ) -> None:

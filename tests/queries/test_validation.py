@@ -60,7 +60,7 @@ async def test_a_role_that_refuses_us_is_an_answer(estate: Estate) -> None:
     assert set(found) == {"valid", "roleAccessible", "error"}
 
 
-@pytest.mark.parametrize("trouble", ["uninitialized", "denied"])
+@pytest.mark.parametrize("problem", ["uninitialized", "denied"])
 async def test_an_account_without_drs_is_an_answer(problem: str, estate: Estate) -> None:
     if problem == "denied":
         estate.faults(deny=[{"account_id": estate.names.b}])

@@ -369,7 +369,7 @@ async def test_rows_of_the_earlier_writer_filter_and_are_brought_up_to_date(esta
     assert estate.counts() == {"eu-west-1": 3, "us-west-2": 8}
 
 
-@pytest.mark.parametrize("trouble", ["unset", "missing", "denied", "slow"])
+@pytest.mark.parametrize("problem", ["unset", "missing", "denied", "slow"])
 async def test_without_region_status_every_region_is_scanned(
     problem: str, estate: Estate, caplog: pytest.LogCaptureFixture
 ) -> None:

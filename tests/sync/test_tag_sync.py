@@ -231,7 +231,7 @@ async def test_many_refusals_are_told_in_short(estate: Estate) -> None:
     assert "5 more servers failed" in report["errors"][-1]["message"]
 
 
-@pytest.mark.parametrize("trouble", ["ec2 denied", "role refused"])
+@pytest.mark.parametrize("problem", ["ec2 denied", "role refused"])
 async def test_where_ec2_cannot_be_read_servers_fail_and_others_go_on(problem: str, estate: Estate) -> None:
     estate.add(estate.names.a, "us-west-2", servers=2, origin={"region": "us-east-1"})  # in the target's own account
     if problem == "ec2 denied":

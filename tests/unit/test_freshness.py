@@ -17,8 +17,8 @@ from service.queries.freshness import (
     judge_items,
     standing_of,
 )
-from service.regions.choose import Unreadable
 from service.regions.rows import AccountEntry, RegionRow
+from service.regions.selection import StatusUnavailable
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 A, B = "111111111111", "222222222222"
@@ -66,7 +66,7 @@ def test_other_accounts_and_other_regions_say_nothing() -> None:
     assert judged(RegionRow("us-east-1", 3)).trust is Trust.STALE
 
 
-@pytest.mark.parametrize("table", [(), Unreadable("no")])
+@pytest.mark.parametrize("table", [(), StatusUnavailable("no")])
 def test_a_table_that_tells_nothing_leaves_it_to_the_items(table: Any) -> None:
     view = StatusView(table)
     assert standing_of(view, PLACE, now=NOW, fresh_s=FRESH_S).trust is Trust.UNTOLD
@@ -116,7 +116,7 @@ def test_items_tell_their_age_when_nothing_else_does() -> None:
 
 
 @pytest.mark.parametrize(
-    ("entries", "places"),
+    ("entries", "scopes"),
     [
         ({f"_{A}": looked(3, 0), f"_{B}": looked(0, 0)}, [PLACE]),
         ({f"_{A}": looked(3, 0)}, [PLACE, Scope(B, "us-west-2")]),  # B was never looked at

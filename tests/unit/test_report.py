@@ -118,7 +118,7 @@ C, P, S, F = Coverage.COMPLETE, Coverage.PARTIAL, Coverage.SKIPPED, Coverage.FAI
 
 
 @pytest.mark.parametrize(
-    ("coverages", "skipped", "troubled", "status", "code"),
+    ("coverages", "skipped", "failing", "status", "code"),
     [
         ([], 0, False, "complete", 0),
         ([C, C], 3, False, "complete", 0),

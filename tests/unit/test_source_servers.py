@@ -11,8 +11,8 @@ from service.accounts.records import Directory, parse_account
 from service.context import ContextLoader, SyncRequest
 from service.errors import AwsError, ConfigurationError
 from service.models import Call, Coverage, Problem, RegionStatus, Scope
-from service.regions.choose import Choice, RegionSource, Why
 from service.regions.rows import Note, fold
+from service.regions.selection import RegionSource, ScanReason, Selection
 from service.settings import Settings
 from service.sync.judge import Tokens, Visit, account_problem, judge, note_of
 from service.sync.look import Look
@@ -39,11 +39,13 @@ def problem(status: RegionStatus, code: str = "Code", service: str = "drs") -> P
     return Problem(code, "text", status, service, "X", ACCOUNT, PLACE.region)
 
 
-def error_class(made: Look | None, failure: Problem | None, why: Why = Why.ACTIVE) -> tuple[Looked, Note | None]:
-    known = why is Why.ACTIVE
+def error_class(
+    made: Look | None, failure: Problem | None, why: ScanReason = ScanReason.ACTIVE
+) -> tuple[Looked, Note | None]:
+    known = why is ScanReason.ACTIVE
     visit = judge(PLACE, made, failure, known=known, seconds=1.5)
     active = frozenset({PLACE}) if known else frozenset[Scope]()
-    return visit.looked, note_of(visit, Choice(RegionSource.STATUS_TABLE, "", {PLACE: why}, (), active), LATER)
+    return visit.looked, note_of(visit, Selection(RegionSource.STATUS_TABLE, "", {PLACE: why}, (), active), LATER)
 
 
 OFF: Final = RegionStatus.REGION_NOT_ENABLED
@@ -58,36 +60,36 @@ ACTIVE: Final = RegionStatus.ACTIVE
 @pytest.mark.parametrize(
     ("seen", "failure", "why", "coverage", "status", "count"),
     [
-        ({"servers": 4, "written": 1, "unchanged": 3, **ALL_OF_IT}, None, Why.ACTIVE, C, ACTIVE, 4),
-        (ALL_OF_IT, None, Why.DISCOVERY, C, ACTIVE, 0),
+        ({"servers": 4, "written": 1, "unchanged": 3, **ALL_OF_IT}, None, ScanReason.ACTIVE, C, ACTIVE, 4),
+        (ALL_OF_IT, None, ScanReason.DISCOVERY, C, ACTIVE, 0),
         # Only details of topology are missing: warned of, and complete.
-        ({"servers": 4, "written": 1, "unchanged": 3, **ALL_OF_IT}, THROTTLED, Why.ACTIVE, C, ACTIVE, 4),
+        ({"servers": 4, "written": 1, "unchanged": 3, **ALL_OF_IT}, THROTTLED, ScanReason.ACTIVE, C, ACTIVE, 4),
         # The listing is whole, what follows is not.
-        ({"servers": 4, "written": 2, "listed_completely": True}, THROTTLED, Why.ACTIVE, P, ACTIVE, 4),
-        ({"listed_completely": True}, ERROR, Why.ACTIVE, P, ACTIVE, 0),
+        ({"servers": 4, "written": 2, "listed_completely": True}, THROTTLED, ScanReason.ACTIVE, P, ACTIVE, 4),
+        ({"listed_completely": True}, ERROR, ScanReason.ACTIVE, P, ACTIVE, 0),
         # The listing broke off: whatever was seen is no count.
-        ({"servers": 200, "written": 150, "rejected": 2}, THROTTLED, Why.ACTIVE, P, THROTTLED, None),
-        ({"servers": 200}, UNINITIALISED, Why.ACTIVE, P, ERROR, None),
-        ({"servers": 200}, OFF, Why.DISCOVERY, P, OFF, None),
-        ({}, THROTTLED, Why.ACTIVE, F, THROTTLED, None),
-        ({}, DENIED, Why.DISCOVERY, F, DENIED, None),
-        ({}, ERROR, Why.NEW_ACCOUNT, F, ERROR, None),
+        ({"servers": 200, "written": 150, "rejected": 2}, THROTTLED, ScanReason.ACTIVE, P, THROTTLED, None),
+        ({"servers": 200}, UNINITIALISED, ScanReason.ACTIVE, P, ERROR, None),
+        ({"servers": 200}, OFF, ScanReason.DISCOVERY, P, OFF, None),
+        ({}, THROTTLED, ScanReason.ACTIVE, F, THROTTLED, None),
+        ({}, DENIED, ScanReason.DISCOVERY, F, DENIED, None),
+        ({}, ERROR, ScanReason.NEW_ACCOUNT, F, ERROR, None),
         # Not in use there: a complete answer.
-        ({"uninitialized": True, "settled": True}, None, Why.ACTIVE, C, UNINITIALISED, 0),
-        ({"uninitialized": True, "settled": True}, None, Why.DISCOVERY, C, UNINITIALISED, 0),
+        ({"uninitialized": True, "settled": True}, None, ScanReason.ACTIVE, C, UNINITIALISED, 0),
+        ({"uninitialized": True, "settled": True}, None, ScanReason.DISCOVERY, C, UNINITIALISED, 0),
         # Not in use, but the records of what was there could not be removed.
-        ({"uninitialized": True}, THROTTLED, Why.ACTIVE, P, UNINITIALISED, 0),
+        ({"uninitialized": True}, THROTTLED, ScanReason.ACTIVE, P, UNINITIALISED, 0),
         # Switched off: no failure, unless servers were known there.
-        ({}, OFF, Why.DISCOVERY, S, OFF, None),
-        ({}, NOT_OPTED_IN, Why.EVERY, S, NOT_OPTED_IN, None),
-        ({}, OFF, Why.ACTIVE, F, OFF, None),
-        ({}, NOT_OPTED_IN, Why.ACTIVE, F, NOT_OPTED_IN, None),
+        ({}, OFF, ScanReason.DISCOVERY, S, OFF, None),
+        ({}, NOT_OPTED_IN, ScanReason.EVERY, S, NOT_OPTED_IN, None),
+        ({}, OFF, ScanReason.ACTIVE, F, OFF, None),
+        ({}, NOT_OPTED_IN, ScanReason.ACTIVE, F, NOT_OPTED_IN, None),
     ],
 )
 def test_what_becomes_of_a_scope(
     seen: dict[str, Any],
     failure: RegionStatus | None,
-    why: Why,
+    why: ScanReason,
     *,
     coverage: Coverage,
     status: RegionStatus,
@@ -123,7 +125,7 @@ def test_the_listings_own_failure_is_what_the_table_is_told() -> None:
 
 @pytest.mark.parametrize("status", [DENIED, OFF])
 def test_our_own_tables_refusing_us_is_not_held_against_the_region(status: RegionStatus) -> None:
-    looked, note = error_class(look(), problem(status, service="dynamodb"), Why.DISCOVERY)
+    looked, note = error_class(look(), problem(status, service="dynamodb"), ScanReason.DISCOVERY)
     assert looked.coverage is F
     assert note is not None
     assert note.status is ERROR
@@ -132,18 +134,18 @@ def test_our_own_tables_refusing_us_is_not_held_against_the_region(status: Regio
 @pytest.mark.parametrize(
     ("why", "noted"),
     [
-        (Why.ACTIVE, True),
-        (Why.REQUESTED, True),
-        (Why.POINTED_AT, True),
-        (Why.UNSETTLED, True),
-        (Why.DISCOVERY, True),  # its turn is over, so that others get theirs
-        (Why.NEW_ACCOUNT, False),
-        (Why.RESUMED, False),
-        (Why.EVERY, False),
+        (ScanReason.ACTIVE, True),
+        (ScanReason.REQUESTED, True),
+        (ScanReason.POINTED_AT, True),
+        (ScanReason.UNSETTLED, True),
+        (ScanReason.DISCOVERY, True),  # its turn is over, so that others get theirs
+        (ScanReason.NEW_ACCOUNT, False),
+        (ScanReason.RESUMED, False),
+        (ScanReason.EVERY, False),
     ],
 )
 def test_an_account_that_cannot_be_entered_fails_everywhere_and_marks_only_what_it_is_known_to_use(
-    why: Why, *, noted: bool
+    why: ScanReason, *, noted: bool
 ) -> None:
     looked, note = error_class(None, problem(DENIED, "AccessDenied"), why)
     assert looked.coverage is F
@@ -196,9 +198,9 @@ def context_loader() -> ContextLoader:
 def test_a_region_both_requested_and_excluded_leaves_nothing_to_look_at() -> None:
     rows = [fold(None, "us-west-2", [Note(ACCOUNT, ACTIVE, LOOKED_AT, 4)])]
     request = SyncRequest(regions=("us-east-1",), excluded_regions=("us-east-1",))
-    choice = context_loader()._choose(request, rows, [ACCOUNT], operation="x", discover=True, shared=False)
-    assert choice.source is RegionSource.REQUESTED
-    assert not choice.look
+    selection = context_loader()._select(request, rows, [ACCOUNT], operation="x", discover=True, shared=False)
+    assert selection.source is RegionSource.REQUESTED
+    assert not selection.scopes
 
 
 def test_an_unknown_region_is_refused_and_the_known_ones_named() -> None:

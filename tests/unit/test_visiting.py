@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from service.deadline import Deadline, Shutdown
 from service.models import Coverage, Problem, RegionStatus, Scope
-from service.regions.choose import Choice
+from service.regions.selection import Selection
 from service.sync.judge import Visit
 from service.sync.report import Looked
 from service.sync.visiting import Visiting, in_turn
@@ -33,7 +33,7 @@ async def hangs() -> Problem | None:
 
 
 @pytest.mark.parametrize(
-    ("budget_s", "most_s", "after_s", "why"),
+    ("remaining_s", "max_s", "after_s", "why"),
     [
         (60.0, 20.0, 20.0, "not done within 20 s"),
         (60.0, 90.0, 60.0, "the run's time was up before this place was done"),
@@ -80,8 +80,8 @@ class Told:
     def __init__(self) -> None:
         self.scopes: list[Scope] = []
 
-    def planned(self, choice: Choice, accounts: int) -> None:
-        raise AssertionError(f"{accounts} accounts, {choice.reason}: not of a visit to tell")
+    def planned(self, selection: Selection, accounts: int) -> None:
+        raise AssertionError(f"{accounts} accounts, {selection.reason}: not of a visit to tell")
 
     def looked(self, looked: Looked) -> None:
         self.scopes.append(looked.scope)
