@@ -17,9 +17,9 @@ from service.errors import UnknownScopeError
 from service.fanout import prefetch
 from service.models import Now, Problem, Scope, Shard
 from service.regions.known_accounts import KnownAccounts
-from service.regions.rows import RegionRow
 from service.regions.selection import DiscoveryPolicy, ScanReason, Selection, StatusUnavailable, select
-from service.regions.status_table import RegionStatusReader
+from service.regions.status_reader import RegionStatusReader
+from service.regions.status_rows import RegionRow
 from service.settings import Settings
 
 __all__ = ["ContextLoader", "RunContext", "SyncRequest"]

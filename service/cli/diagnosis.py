@@ -12,8 +12,8 @@ from service.aws.door import Identity
 from service.cli.schemas import TableSpec, problems_of
 from service.errors import AwsError
 from service.models import RegionStatus, Scope
-from service.regions.rows import RegionRow
 from service.regions.selection import StatusUnavailable
+from service.regions.status_rows import RegionRow
 
 __all__ = [
     "Finding",

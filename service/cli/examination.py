@@ -36,9 +36,9 @@ from service.errors import AwsError, ConfigurationError
 from service.fanout import fan_out
 from service.handlers.app import utc_now
 from service.models import Call, RegionStatus, Scope
-from service.regions.rows import RegionRow
 from service.regions.selection import StatusUnavailable
-from service.regions.status_table import RegionStatusReader
+from service.regions.status_reader import RegionStatusReader
+from service.regions.status_rows import RegionRow
 from service.settings import Settings
 
 __all__ = ["Doctor", "in_time"]

@@ -10,8 +10,8 @@ from service.cli.output import Output, console, emit_json, fail, guarded, table
 from service.cli.watching import OutputOption
 from service.handlers.app import open_app, utc_now
 from service.models import iso
-from service.regions.rows import RegionRow
 from service.regions.selection import StatusUnavailable
+from service.regions.status_rows import RegionRow
 from service.settings import Settings
 
 __all__ = ["show_regions"]

@@ -20,7 +20,7 @@ from service.deadline import Deadline, Shutdown
 from service.errors import AwsError, RefusalError
 from service.models import Now
 from service.regions.selection import RegionSource
-from service.regions.status_write import RegionStatusTable
+from service.regions.status_writer import RegionStatusTable
 from service.settings import Settings
 from service.sync.lease import LeaseLostError, under_lease
 from service.sync.report import Progress

@@ -24,7 +24,7 @@ from service.queries.inventory import InventoryQuery
 from service.queries.servers import ServersQuery
 from service.queries.staging import StagingQueries
 from service.queries.validation import StagingValidation
-from service.regions.status_table import RegionStatusReader
+from service.regions.status_reader import RegionStatusReader
 from service.settings import Settings
 from service.telemetry import emit_metrics, stream_for
 

@@ -105,13 +105,13 @@ class InventoryTable:
         """Make sure that the table is there with the keys expected. Raises AwsError."""
         await self._table.get(topology_key("-"))
 
-    async def remove(self, key: ItemKey, *, looked_at: datetime) -> bool:
+    async def remove(self, key: ItemKey, *, scanned_at: datetime) -> bool:
         """Remove a server that a complete look did not show, unless it was written after that look began."""
         return await self._table.delete_if(
             {"sourceServerArn": key.arn, "stagingAccountId": key.staging_account},
             "#writtenAt < :looked OR ( attribute_not_exists( #writtenAt ) AND "
             "( attribute_not_exists( #lastUpdated ) OR #lastUpdated < :looked ))",
-            {"looked": iso(looked_at)},
+            {"looked": iso(scanned_at)},
         )
 
     async def topologies(self, lineages: Collection[str]) -> dict[str, Item]:

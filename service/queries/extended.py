@@ -14,7 +14,7 @@ from service.queries.ground import GroundKeeper
 from service.queries.paging import cut
 from service.queries.present import present
 from service.queries.reading import QueryDeadline, Reading
-from service.regions.status_table import RegionStatusReader
+from service.regions.status_reader import RegionStatusReader
 from service.settings import Settings
 
 __all__ = ["ExtendedQuery", "extended_items"]

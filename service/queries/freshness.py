@@ -9,8 +9,8 @@ from enum import StrEnum
 from typing import Any, Final
 
 from service.models import Scope, parse_iso
-from service.regions.rows import AccountEntry, RegionRow
 from service.regions.selection import StatusUnavailable
+from service.regions.status_rows import AccountEntry, RegionRow
 
 __all__ = ["Standing", "StatusView", "Trust", "active_regions", "choose_scopes", "judge_items", "standing_of"]
 

@@ -19,9 +19,9 @@ from service.queries.asked import ScopesAsked
 from service.queries.freshness import StatusView, active_regions, choose_scopes
 from service.queries.reading import LATE_ADVICE, QueryDeadline, Reading
 from service.queries.scopes import ScopeReader
-from service.regions.rows import RegionRow
 from service.regions.selection import StatusUnavailable
-from service.regions.status_table import RegionStatusReader
+from service.regions.status_reader import RegionStatusReader
+from service.regions.status_rows import RegionRow
 from service.settings import Settings
 
 __all__ = ["Ground", "GroundKeeper", "targets_table", "too_late"]

@@ -13,7 +13,7 @@ from service.queries.ground import GroundKeeper
 from service.queries.paging import Cursor, cut, key_of, rest_after, write_token
 from service.queries.present import Shown, present
 from service.queries.reading import QueryDeadline, Reading, Source
-from service.regions.status_table import RegionStatusReader
+from service.regions.status_reader import RegionStatusReader
 from service.settings import Settings
 
 __all__ = ["InventoryQuery", "shown_of"]

@@ -19,7 +19,7 @@ from service.queries.inventory import shown_of
 from service.queries.paging import cut
 from service.queries.present import display_state
 from service.queries.reading import QueryDeadline, Reading, Source
-from service.regions.status_table import RegionStatusReader
+from service.regions.status_reader import RegionStatusReader
 from service.settings import Settings
 
 __all__ = ["ServersQuery", "refusal_of"]

@@ -22,7 +22,7 @@ from service.queries.present import present
 from service.queries.reading import LATE_ADVICE, QueryDeadline, Reading
 from service.queries.scopes import ScopeReader
 from service.queries.validation import REPLICATING
-from service.regions.status_table import RegionStatusReader
+from service.regions.status_reader import RegionStatusReader
 from service.settings import Settings
 
 __all__ = ["StagingQueries"]

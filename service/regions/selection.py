@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from service.models import Scope
-from service.regions.rows import AccountEntry, RegionRow
+from service.regions.status_rows import AccountEntry, RegionRow
 
 __all__ = ["DiscoveryPolicy", "RegionSource", "ScanReason", "Selection", "StatusUnavailable", "select"]
 

@@ -8,8 +8,8 @@ from typing import Final
 
 from service.errors import AwsError
 from service.models import Coverage, Problem, RegionStatus, Scope
-from service.regions.rows import Note
 from service.regions.selection import ScanReason, Selection
+from service.regions.status_rows import Observation
 from service.sync.look import Look
 from service.sync.report import Looked
 from service.sync.rows import Seen
@@ -21,7 +21,7 @@ __all__ = [
     "account_problem",
     "is_switched_off",
     "judge",
-    "note_of",
+    "observation_of",
     "problem_at",
     "scope_problem",
 ]
@@ -121,7 +121,7 @@ def _failed(visit: Visit) -> Visit:
     return replace(visit, looked=replace(visit.looked, coverage=Coverage.FAILED, problems=problems, warnings=()))
 
 
-def note_of(visit: Visit, selection: Selection, now: datetime) -> Note | None:
+def observation_of(visit: Visit, selection: Selection, now: datetime) -> Observation | None:
     """Say what a look means for the status table; None where there was no look to speak of."""
     looked, look, scope = visit.looked, visit.look, visit.looked.scope
     if look is None:
@@ -131,19 +131,19 @@ def note_of(visit: Visit, selection: Selection, now: datetime) -> Note | None:
             selection.scopes[scope] not in {ScanReason.EVERY, ScanReason.NEW_ACCOUNT, ScanReason.RESUMED}
             or scope in selection.known_active
         )
-        return _failed_note(scope, looked.problems[-1], now) if marked and looked.problems else None
+        return _failed_observation(scope, looked.problems[-1], now) if marked and looked.problems else None
     if look.seen.listed_completely:
-        return Note(scope.account_id, RegionStatus.ACTIVE, look.started_at, look.seen.servers)
+        return Observation(scope.account_id, RegionStatus.ACTIVE, look.started_at, look.seen.servers)
     if look.seen.uninitialized:
-        return Note(scope.account_id, RegionStatus.NOT_INITIALIZED, look.started_at, 0)
-    return _failed_note(scope, (*looked.warnings, *looked.problems)[-1], look.started_at)
+        return Observation(scope.account_id, RegionStatus.NOT_INITIALIZED, look.started_at, 0)
+    return _failed_observation(scope, (*looked.warnings, *looked.problems)[-1], look.started_at)
 
 
-def _failed_note(scope: Scope, problem: Problem, looked_at: datetime) -> Note:
+def _failed_observation(scope: Scope, problem: Problem, scanned_at: datetime) -> Observation:
     # Readers of the table turn some words into refusals of their own, so they tell of DRS and roles, not of our tables.
     tells = problem.service in {"drs", "sts"} and not problem.status.settles_count
     status = problem.status if tells else RegionStatus.ERROR
-    return Note(scope.account_id, status, looked_at, None, f"{problem.code}: {problem.message}")
+    return Observation(scope.account_id, status, scanned_at, None, f"{problem.code}: {problem.message}")
 
 
 def scope_problem(error: AwsError, scope: Scope) -> Problem:

@@ -197,7 +197,7 @@ class Look:
         absent = [key for key in self._held or {} if key not in self._present]
 
         async def remove(key: ItemKey) -> bool:
-            removed = await self._tools.inventory.remove(key, looked_at=self.started_at)
+            removed = await self._tools.inventory.remove(key, scanned_at=self.started_at)
             if removed:  # its topology stays: deletion of a server is a normal step of cleaning up after a failback
                 lineage = str((self._held or {})[key].item.get("lineageArn") or key.arn)
                 gone = absence(key.arn, now=self._tools.now())

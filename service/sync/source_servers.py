@@ -22,11 +22,11 @@ from service.errors import AwsError
 from service.inventory.table import InventoryTable
 from service.models import Now, Problem, Scope
 from service.regions.known_accounts import KnownAccounts
-from service.regions.rows import FullScanMark, Note
 from service.regions.selection import StatusUnavailable
-from service.regions.status_write import RegionStatusTable
+from service.regions.status_rows import FullScanMark, Observation
+from service.regions.status_writer import RegionStatusTable
 from service.settings import Settings
-from service.sync.judge import COUNTS, Visit, account_problem, judge, note_of, scope_problem
+from service.sync.judge import COUNTS, Visit, account_problem, judge, observation_of, scope_problem
 from service.sync.look import Look
 from service.sync.report import Progress, RunReport, run_facts
 from service.sync.rows import LookTools
@@ -50,7 +50,7 @@ class _Run:
     visiting: Visiting
     report: RunReport = field(default_factory=lambda: RunReport(COUNTS))
     open_looks: Counter[str] = field(default_factory=Counter)
-    notes: dict[str, list[Note]] = field(default_factory=dict)
+    observations: dict[str, list[Observation]] = field(default_factory=dict)
     announced: set[Scope] = field(default_factory=set)
     marked_regions: set[str] = field(default_factory=set)
     unwritten_mark: FullScanMark | None = None
@@ -207,43 +207,47 @@ class InventorySync:
         """Count a look, note it for the region's row, and write the row once the region's last look is in."""
         scope = visit.looked.scope
         run.report.add(visit.looked)
-        if note := note_of(visit, run.context.selection, self._now()):
-            run.notes.setdefault(scope.region, []).append(note)
-            if note.server_count and scope.region not in {known.region for known in run.context.selection.known_active}:
+        if observation := observation_of(visit, run.context.selection, self._now()):
+            run.observations.setdefault(scope.region, []).append(observation)
+            if observation.server_count and scope.region not in {
+                known.region for known in run.context.selection.known_active
+            }:
                 run.report.newly_active.add(scope.region)
         run.open_looks[scope.region] -= 1
         if run.open_looks[scope.region] == 0:
-            await self._record(run, scope.region, run.notes.pop(scope.region, []))
+            await self._record(run, scope.region, run.observations.pop(scope.region, []))
 
-    async def _record(self, run: _Run, region: str, notes: Sequence[Note]) -> None:
-        if not notes and run.context.known_accounts is None:
+    async def _record(self, run: _Run, region: str, observations: Sequence[Observation]) -> None:
+        if not observations and run.context.known_accounts is None:
             return
         full_scan_mark, run.unwritten_mark = run.unwritten_mark, None
         if not await self._write_row(
-            run, region, notes, known_accounts=run.context.known_accounts, full_scan_mark=full_scan_mark
+            run, region, observations, known_accounts=run.context.known_accounts, full_scan_mark=full_scan_mark
         ):
             run.unwritten_mark = full_scan_mark
         if full_scan_mark is not None:
             run.marked_regions.add(region)
-        if notes:
-            failed = sum(1 for note in notes if note.server_count is None)
-            servers = sum(note.server_count or 0 for note in notes)
+        if observations:
+            failed = sum(1 for observation in observations if observation.server_count is None)
+            servers = sum(observation.server_count or 0 for observation in observations)
             # What the dashboard tells of each region's freshness comes from this line.
-            facts = {"region": region, "scopes": len(notes), "scopesFailed": failed, "servers": servers}
+            facts = {"region": region, "scopes": len(observations), "scopesFailed": failed, "servers": servers}
             _log.log(logging.WARNING if failed else logging.INFO, "region looked at", extra=facts)
 
     async def _write_row(
         self,
         run: _Run,
         region: str,
-        notes: Sequence[Note],
+        observations: Sequence[Observation],
         *,
         known_accounts: KnownAccounts | None = None,
         full_scan_mark: FullScanMark | None = None,
     ) -> bool:
         problem = await run.visiting.write_down(
             f"the row of {region}",
-            lambda: self._status.record(region, notes, known_accounts=known_accounts, full_scan_mark=full_scan_mark),
+            lambda: self._status.record(
+                region, observations, known_accounts=known_accounts, full_scan_mark=full_scan_mark
+            ),
         )
         if problem is not None:
             run.report.problem(problem)

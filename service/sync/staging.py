@@ -24,7 +24,7 @@ from service.errors import AwsError, RefusalError
 from service.fanout import fan_out
 from service.models import Now, Problem, RegionStatus, Scope
 from service.regions.selection import ScanReason, Selection, StatusUnavailable
-from service.regions.status_write import RegionStatusTable
+from service.regions.status_writer import RegionStatusTable
 from service.settings import Settings
 from service.sync.extend import Extension, apply_plan, read_pair
 from service.sync.judge import Visit, account_problem, is_switched_off, scope_problem

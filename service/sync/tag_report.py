@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from service.models import Coverage, Problem, RegionStatus, Scope
-from service.regions.rows import Note
+from service.regions.status_rows import Observation
 from service.sync.judge import Visit, judge, problem_at
 from service.sync.report import Looked
 from service.sync.tag_outcome import Tally
 from service.sync.tag_scope import TagScan
 
-__all__ = ["AccountResult", "is_unanswered", "judge_scope", "notes_of", "planned_json"]
+__all__ = ["AccountResult", "is_unanswered", "judge_scope", "observations_of", "planned_json"]
 
 _MAX_PLANNED: Final = 1000
 
@@ -52,15 +52,15 @@ def is_unanswered(looked: Looked, scan: TagScan | None) -> bool:
     return not (scan and scan.read) and any(problem.status.passes for problem in looked.problems)
 
 
-def notes_of(scans: Iterable[TagScan]) -> dict[str, list[Note]]:
+def observations_of(scans: Iterable[TagScan]) -> dict[str, list[Observation]]:
     """Say what the places that were listed to the end mean for the status table, by region."""
-    notes: dict[str, list[Note]] = {}
+    observations: dict[str, list[Observation]] = {}
     for scan in scans:
         if scan.read:
             status = RegionStatus.NOT_INITIALIZED if scan.uninitialized else RegionStatus.ACTIVE
-            note = Note(scan.scope.account_id, status, scan.started_at, scan.outcome.tally.servers)
-            notes.setdefault(scan.scope.region, []).append(note)
-    return notes
+            observation = Observation(scan.scope.account_id, status, scan.started_at, scan.outcome.tally.servers)
+            observations.setdefault(scan.scope.region, []).append(observation)
+    return observations
 
 
 @dataclass(slots=True)

@@ -19,14 +19,14 @@ from service.deadline import Deadline, Shutdown
 from service.errors import AwsError
 from service.fanout import fan_out
 from service.models import Now, Problem, Scope
-from service.regions.rows import FullScanMark
 from service.regions.selection import RegionSource
-from service.regions.status_write import RegionStatusTable
+from service.regions.status_rows import FullScanMark
+from service.regions.status_writer import RegionStatusTable
 from service.settings import Settings
 from service.sync.judge import Visit, account_problem
 from service.sync.report import Progress, RunReport, run_facts
 from service.sync.tag_outcome import Tally
-from service.sync.tag_report import AccountResult, is_unanswered, judge_scope, notes_of, planned_json
+from service.sync.tag_report import AccountResult, is_unanswered, judge_scope, observations_of, planned_json
 from service.sync.tag_scope import ScanTools, TagScan
 from service.sync.tag_state import TagState
 from service.sync.visiting import Visiting
@@ -203,17 +203,17 @@ class TagSync:
         neither a killed run nor a place that could not be read makes the table look complete: the mark stays, and the
         next run goes on with the places that are not noted yet.
         """
-        selection, notes = run.context.selection, notes_of(run.scans.values())
-        if not notes or not (selection.source.is_fallback or selection.source is RegionSource.FULL_SCAN):
+        selection, observations = run.context.selection, observations_of(run.scans.values())
+        if not observations or not (selection.source.is_fallback or selection.source is RegionSource.FULL_SCAN):
             return
         known_accounts = run.context.known_accounts
 
         async def record(region: str, full_scan_mark: FullScanMark | None = None) -> None:
             await self._status.record(
-                region, notes[region], known_accounts=known_accounts, full_scan_mark=full_scan_mark
+                region, observations[region], known_accounts=known_accounts, full_scan_mark=full_scan_mark
             )
 
-        first, *others = sorted(notes)
+        first, *others = sorted(observations)
         marks = selection.source.is_fallback
         try:
             await record(first, FullScanMark(run.started_at) if marks else None)

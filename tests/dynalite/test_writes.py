@@ -65,7 +65,7 @@ async def test_a_server_that_was_written_meanwhile_is_not_removed(table: Table) 
     items = [server(1, writtenAt=iso(NOW)), server(2, writtenAt=iso(later)), server(3, lastUpdated=iso(NOW)), server(4)]
     await inventory.write(items)
     removed = [
-        await inventory.remove(ItemKey(item["sourceServerArn"], PLACE.account_id), looked_at=later) for item in items
+        await inventory.remove(ItemKey(item["sourceServerArn"], PLACE.account_id), scanned_at=later) for item in items
     ]
     assert removed == [True, False, True, True]
     assert [item["sourceServerArn"] async for item in table.scan()] == [f"{ARN}2"]

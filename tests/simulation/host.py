@@ -27,7 +27,7 @@ from service.handlers.app import App
 from service.handlers.data_management import OPERATIONS
 from service.handlers.front import Asked, Reply
 from service.models import Call
-from service.regions.status_write import RegionStatusTable
+from service.regions.status_writer import RegionStatusTable
 from service.settings import Settings
 from service.sync.source_servers import InventorySync
 from service.sync.staging import StagingSync

@@ -16,7 +16,7 @@ from service.models import Call, Scope
 from service.queries.asked import InventoryAsked
 from service.queries.failback.query import FailbackQuery
 from service.queries.inventory import InventoryQuery
-from service.regions.status_table import RegionStatusReader
+from service.regions.status_reader import RegionStatusReader
 from tests.simulation.clock import VirtualLoop
 from tests.simulation.estate import HUB_REGION, REGIONS, STAGING, TARGETS
 from tests.simulation.history import History, Story
@@ -223,7 +223,7 @@ class Cell(History):
         facts = await FailbackQuery(host.door, host.settings, host.now).facts(server)
         if facts.original["originalSourceRegion"] != REGIONS[0]:
             self.promises.breaks("an answer is true", f"{server} from {facts.original['originalSourceRegion']}")
-        return "partial" if facts.notes else "complete"
+        return "partial" if facts.observations else "complete"
 
     async def end(self) -> Story:
         """Let it calm down: two runs of each sync, and both questions, are then as if nothing had been."""

@@ -14,10 +14,10 @@ from service.aws.dynamodb_write import Table
 from service.errors import AwsError
 from service.inventory.table import InventoryTable
 from service.models import Scope
-from service.regions.rows import Note
-from service.regions.status_table import RegionStatusReader
+from service.regions.status_reader import RegionStatusReader
+from service.regions.status_rows import Observation
 from service.sync import source_servers
-from service.sync.judge import note_of
+from service.sync.judge import observation_of
 from service.sync.tag_state import TagState
 
 __all__ = ["BUGS", "Bug"]
@@ -28,11 +28,11 @@ Bug = Callable[[], AbstractContextManager[Any]]
 def _zero_on_throttle() -> AbstractContextManager[Any]:
     """A look that failed writes a count of 0, as the platform's first sync did."""
 
-    def note(*arguments: Any) -> Note | None:
-        found = note_of(*arguments)
+    def observation(*arguments: Any) -> Observation | None:
+        found = observation_of(*arguments)
         return found if found is None or found.server_count is not None else replace(found, server_count=0)
 
-    return patch.object(source_servers, "note_of", note)
+    return patch.object(source_servers, "note_of", observation)
 
 
 def _stale_across_accounts() -> AbstractContextManager[Any]:

@@ -17,7 +17,7 @@ from service.context import SyncRequest
 from service.errors import ConfigurationError
 from service.handlers.app import TagSyncRunningError, open_app, utc_now
 from service.models import Scope
-from service.regions.status_write import RegionStatusTable
+from service.regions.status_writer import RegionStatusTable
 from service.sandbox.moto_drs import drs_backends
 from service.settings import load_settings
 from service.sync.tag_plan import is_in_turn

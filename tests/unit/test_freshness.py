@@ -17,8 +17,8 @@ from service.queries.freshness import (
     judge_items,
     standing_of,
 )
-from service.regions.rows import AccountEntry, RegionRow
 from service.regions.selection import StatusUnavailable
+from service.regions.status_rows import AccountEntry, RegionRow
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 A, B = "111111111111", "222222222222"

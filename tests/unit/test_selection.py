@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.models import RegionStatus, Scope
-from service.regions.rows import FullScanMark, Note, RegionRow, fold, parse_row, to_attributes
 from service.regions.selection import DiscoveryPolicy, RegionSource, ScanReason, Selection, StatusUnavailable, select
+from service.regions.status_rows import FullScanMark, Observation, RegionRow, merge, parse_row, to_attributes
 
 START: Final = datetime(2026, 11, 23, 5, 0, tzinfo=UTC)
 POLICY: Final = DiscoveryPolicy()
@@ -37,11 +37,11 @@ def pick(table: Sequence[RegionRow] | StatusUnavailable, accounts: Iterable[str]
 
 def seen_row(region: str, counts: Mapping[str, int | None], seconds: float = -60) -> RegionRow:
     """Give the row after one look by each account; None: the look was throttled."""
-    notes = [
-        Note(account, RegionStatus.THROTTLED if count is None else RegionStatus.ACTIVE, at(seconds), count)
+    observations = [
+        Observation(account, RegionStatus.THROTTLED if count is None else RegionStatus.ACTIVE, at(seconds), count)
         for account, count in counts.items()
     ]
-    return fold(None, region, notes)
+    return merge(None, region, observations)
 
 
 def old_row(region: str, count: int, status: str = "ACTIVE", **more: Any) -> RegionRow:
@@ -142,7 +142,7 @@ def test_an_active_region_outside_the_catalog_is_looked_at() -> None:
 
 
 def test_a_region_outside_the_catalog_that_a_server_points_at_is_looked_at() -> None:
-    pointed_at = fold(None, "region-of-its-own", [], requests={A: START})
+    pointed_at = merge(None, "region-of-its-own", [], requests={A: START})
     table = [seen_row(region, {A: 1, B: 0}) for region in FEW] + [pointed_at]
     assert pick(table).scopes[Scope(A, "region-of-its-own")] is ScanReason.POINTED_AT
 
@@ -163,8 +163,8 @@ def test_a_table_without_servers_is_no_table_that_could_not_be_read() -> None:
         (seen_row(FEW[0], {A: 1, B: 0}), {A}),
         (seen_row(FEW[0], {B: 2}), {B}),
         (seen_row(FEW[0], {A: None, B: 2}), {B}),
-        (fold(old_row(FEW[0], 7), FEW[0], [Note(A, RegionStatus.SCP_DENIED, START)]), {A, B}),
-        (fold(old_row(FEW[0], 7), FEW[0], [Note(A, RegionStatus.ACTIVE, START, 0)]), {B}),
+        (merge(old_row(FEW[0], 7), FEW[0], [Observation(A, RegionStatus.SCP_DENIED, START)]), {A, B}),
+        (merge(old_row(FEW[0], 7), FEW[0], [Observation(A, RegionStatus.ACTIVE, START, 0)]), {B}),
     ],
 )
 def test_whose_servers_a_row_tells_of(row: RegionRow, accounts: set[str]) -> None:
@@ -177,7 +177,7 @@ def test_who_does_not_discover_takes_a_table_without_servers_for_none() -> None:
     rows = [seen_row(region, {A: 0, B: 0}) for region in FEW]
     selection = pick(rows, discover=False, every_if_none=True)
     assert (selection.source, len(selection.scopes)) == (RegionSource.FALLBACK_NONE_ACTIVE, 2 * len(FEW))
-    for known in (seen_row(FEW[0], {A: 1, B: 0}), fold(rows[0], FEW[0], [], requests={A: START})):
+    for known in (seen_row(FEW[0], {A: 1, B: 0}), merge(rows[0], FEW[0], [], requests={A: START})):
         selection = pick([known, *rows[1:]], discover=False, every_if_none=True)
         assert list(selection.scopes) == [Scope(A, FEW[0])]
 
@@ -207,7 +207,7 @@ def test_an_old_row_of_an_excluded_region_hides_no_new_account() -> None:
 
 def test_an_account_that_was_only_pointed_at_is_still_new() -> None:
     table = [seen_row(region, {A: 0, B: 0}) for region in FEW]
-    table[0] = fold(table[0], FEW[0], [], requests={C: START})
+    table[0] = merge(table[0], FEW[0], [], requests={C: START})
     selection = pick(table, ACCOUNTS, discover=False)
     assert {scope.region for scope in selection.scopes if scope.account_id == C} == set(FEW)
 
@@ -216,19 +216,21 @@ def test_an_account_that_was_only_pointed_at_is_still_new() -> None:
 def test_rows_that_tell_accounts_apart_and_know_of_none_make_every_account_new(before: list[RegionRow]) -> None:
     """So is the table after a run in which no account could be entered, or whose accounts have all left."""
     held = {row.region: row for row in before}
-    told = [fold(held.get(region), region, [], everyone=frozenset({A})) for region in FEW]
+    told = [merge(held.get(region), region, [], everyone=frozenset({A})) for region in FEW]
     stored = [{"region": row.region, **to_attributes(row, now=START)} for row in told]
     selection = pick([parse_row(item) for item in stored], [A], discover=False)
     assert set(selection.scopes) == {Scope(A, region) for region in FEW}
 
 
 def test_a_note_of_a_sweep_makes_no_row_of_an_earlier_writer_one_of_ours() -> None:
-    noted = fold(old_row(FEW[0], 0, "THROTTLED"), FEW[0], [], full_scan_mark=FullScanMark(START))
+    noted = merge(old_row(FEW[0], 0, "THROTTLED"), FEW[0], [], full_scan_mark=FullScanMark(START))
     stored = {name: value for name, value in to_attributes(noted, now=START).items() if value is not None}
     row = parse_row({"region": FEW[0], **stored})
     rest = [old_row(region, 0) for region in FEW[1:]]
     assert set(
-        pick([fold(row, FEW[0], [], full_scan_mark=FullScanMark(START, ended=True)), *rest], [A], discover=False).scopes
+        pick(
+            [merge(row, FEW[0], [], full_scan_mark=FullScanMark(START, ended=True)), *rest], [A], discover=False
+        ).scopes
     ) == {Scope(A, FEW[0])}
 
 
@@ -249,11 +251,14 @@ def test_a_note_of_a_sweep_makes_no_row_of_an_earlier_writer_one_of_ours() -> No
         (seen_row(FEW[0], {A: 0, B: 0}), None),
         (seen_row(FEW[0], {A: 0, B: 2}), None),
         (seen_row(FEW[0], {A: None, B: 0}), ScanReason.UNSETTLED),
-        (fold(seen_row(FEW[0], {A: 2}), FEW[0], [Note(A, RegionStatus.SCP_DENIED, START)]), ScanReason.ACTIVE),
-        (fold(seen_row(FEW[0], {A: 0}), FEW[0], [Note(A, RegionStatus.THROTTLED, START)]), ScanReason.UNSETTLED),
-        (fold(seen_row(FEW[0], {A: 0}), FEW[0], [Note(A, RegionStatus.SCP_DENIED, START)]), None),
-        (fold(old_row(FEW[0], 7), FEW[0], [Note(A, RegionStatus.SCP_DENIED, START)]), ScanReason.ACTIVE),
-        (fold(seen_row(FEW[0], {A: 0, B: 0}), FEW[0], [], requests={A: START}), ScanReason.POINTED_AT),
+        (merge(seen_row(FEW[0], {A: 2}), FEW[0], [Observation(A, RegionStatus.SCP_DENIED, START)]), ScanReason.ACTIVE),
+        (
+            merge(seen_row(FEW[0], {A: 0}), FEW[0], [Observation(A, RegionStatus.THROTTLED, START)]),
+            ScanReason.UNSETTLED,
+        ),
+        (merge(seen_row(FEW[0], {A: 0}), FEW[0], [Observation(A, RegionStatus.SCP_DENIED, START)]), None),
+        (merge(old_row(FEW[0], 7), FEW[0], [Observation(A, RegionStatus.SCP_DENIED, START)]), ScanReason.ACTIVE),
+        (merge(seen_row(FEW[0], {A: 0, B: 0}), FEW[0], [], requests={A: START}), ScanReason.POINTED_AT),
         (seen_row(FEW[0], {B: 2}), ScanReason.ACTIVE),  # the region counts, as long as the pair is not known
         (seen_row(FEW[0], {B: 0}), None),
     ],
@@ -279,14 +284,14 @@ class World:
         selection = pick(list(self.table.values()), self.accounts, catalog=self.catalog, now=at(seconds))
         for scope in selection.scopes:
             if scope.account_id in self.refusing:
-                refusal = Note(scope.account_id, RegionStatus.IAM_PERMISSION_DENIED, at(seconds))
-                self.table[scope.region] = fold(self.table.get(scope.region), scope.region, [refusal])
+                refusal = Observation(scope.account_id, RegionStatus.IAM_PERMISSION_DENIED, at(seconds))
+                self.table[scope.region] = merge(self.table.get(scope.region), scope.region, [refusal])
                 continue
             self.looked.setdefault(scope, []).append(seconds)
             count = self.servers(scope, number)
             word = RegionStatus.THROTTLED if count is None else RegionStatus.ACTIVE
-            note = Note(scope.account_id, word, at(seconds), count)
-            self.table[scope.region] = fold(self.table.get(scope.region), scope.region, [note])
+            observation = Observation(scope.account_id, word, at(seconds), count)
+            self.table[scope.region] = merge(self.table.get(scope.region), scope.region, [observation])
         return selection
 
     def longest_unseen_s(self, until: float) -> float:
@@ -392,7 +397,7 @@ def test_an_account_that_refuses_us_does_not_hold_up_places_never_looked_at() ->
 
 
 def test_a_run_over_every_region_that_was_cut_short_is_gone_on_with() -> None:
-    noted = fold(seen_row(FEW[0], {A: 0}, -50), FEW[0], [], full_scan_mark=FullScanMark(at(-100)))
+    noted = merge(seen_row(FEW[0], {A: 0}, -50), FEW[0], [], full_scan_mark=FullScanMark(at(-100)))
     table = [noted, seen_row(FEW[1], {A: 0}, -100), seen_row(FEW[2], {A: 0}, -5000)]
     selection = pick(table, [A], discover=False)
     assert selection.scopes == {Scope(A, region): ScanReason.RESUMED for region in FEW[2:]}
@@ -402,6 +407,6 @@ def test_a_run_over_every_region_that_was_cut_short_is_gone_on_with() -> None:
 
 @pytest.mark.parametrize(("ended", "is_open"), [(-100, False), (-50, False), (-150, True)])
 def test_the_note_goes_with_the_end_of_that_sweep_or_a_later_one(ended: float, *, is_open: bool) -> None:
-    row = fold(seen_row(FEW[0], {A: 0}), FEW[0], [], full_scan_mark=FullScanMark(at(-100)))
-    row = fold(row, FEW[0], [], full_scan_mark=FullScanMark(at(ended), ended=True))
+    row = merge(seen_row(FEW[0], {A: 0}), FEW[0], [], full_scan_mark=FullScanMark(at(-100)))
+    row = merge(row, FEW[0], [], full_scan_mark=FullScanMark(at(ended), ended=True))
     assert bool(pick([row], [A], discover=False).unfinished_full_scans) is is_open

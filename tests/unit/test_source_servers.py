@@ -11,10 +11,10 @@ from service.accounts.records import Directory, parse_account
 from service.context import ContextLoader, SyncRequest
 from service.errors import AwsError, ConfigurationError
 from service.models import Call, Coverage, Problem, RegionStatus, Scope
-from service.regions.rows import Note, fold
 from service.regions.selection import RegionSource, ScanReason, Selection
+from service.regions.status_rows import Observation, merge
 from service.settings import Settings
-from service.sync.judge import Tokens, Visit, account_problem, judge, note_of
+from service.sync.judge import Tokens, Visit, account_problem, judge, observation_of
 from service.sync.look import Look
 from service.sync.report import Looked
 from service.sync.rows import LookTools, Seen
@@ -41,11 +41,13 @@ def problem(status: RegionStatus, code: str = "Code", service: str = "drs") -> P
 
 def error_class(
     made: Look | None, failure: Problem | None, why: ScanReason = ScanReason.ACTIVE
-) -> tuple[Looked, Note | None]:
+) -> tuple[Looked, Observation | None]:
     known = why is ScanReason.ACTIVE
     visit = judge(PLACE, made, failure, known=known, seconds=1.5)
     active = frozenset({PLACE}) if known else frozenset[Scope]()
-    return visit.looked, note_of(visit, Selection(RegionSource.STATUS_TABLE, "", {PLACE: why}, (), active), LATER)
+    return visit.looked, observation_of(
+        visit, Selection(RegionSource.STATUS_TABLE, "", {PLACE: why}, (), active), LATER
+    )
 
 
 OFF: Final = RegionStatus.REGION_NOT_ENABLED
@@ -95,13 +97,18 @@ def test_what_becomes_of_a_scope(
     status: RegionStatus,
     count: int | None,
 ) -> None:
-    looked, note = error_class(look(**seen), problem(failure) if failure else None, why)
+    looked, observation = error_class(look(**seen), problem(failure) if failure else None, why)
     assert looked.coverage is coverage
     in_the_table = sum(seen.get(each, 0) for each in ("written", "unchanged", "rejected"))
     assert (looked.scope, looked.servers, looked.seconds) == (PLACE, in_the_table, 1.5)
-    assert note is not None
-    assert (note.account_id, note.status, note.server_count, note.looked_at) == (ACCOUNT, status, count, LOOKED_AT)
-    assert bool(note.error_message) is (count is None)
+    assert observation is not None
+    assert (observation.account_id, observation.status, observation.server_count, observation.scanned_at) == (
+        ACCOUNT,
+        status,
+        count,
+        LOOKED_AT,
+    )
+    assert bool(observation.error_message) is (count is None)
     failed = failure is not None and failure is not UNINITIALISED
     assert bool(looked.problems or looked.warnings) is (failed or coverage is P)
     assert bool(looked.problems) is (coverage in {P, F})
@@ -109,26 +116,26 @@ def test_what_becomes_of_a_scope(
 
 def test_trouble_on_the_way_makes_a_whole_listing_partial_and_its_count_stands() -> None:
     ec2 = problem(DENIED, service="ec2")
-    looked, note = error_class(look(servers=4, written=4, removed=1, **ALL_OF_IT, problems=[ec2]), None)
+    looked, observation = error_class(look(servers=4, written=4, removed=1, **ALL_OF_IT, problems=[ec2]), None)
     assert (looked.coverage, looked.problems) == (P, (ec2,))
     assert (looked.counts["serversWritten"], looked.counts["serversRemoved"]) == (4, 1)
-    assert note == Note(ACCOUNT, ACTIVE, LOOKED_AT, 4)
+    assert observation == Observation(ACCOUNT, ACTIVE, LOOKED_AT, 4)
 
 
 def test_the_listings_own_failure_is_what_the_table_is_told() -> None:
     ec2 = problem(DENIED, "EC2 says no", "ec2")
-    looked, note = error_class(look(servers=4, problems=[ec2], warnings=[ec2]), problem(THROTTLED, "Slow"))
-    assert note is not None
-    assert (note.status, note.error_message) == (THROTTLED, "Slow: text")
+    looked, observation = error_class(look(servers=4, problems=[ec2], warnings=[ec2]), problem(THROTTLED, "Slow"))
+    assert observation is not None
+    assert (observation.status, observation.error_message) == (THROTTLED, "Slow: text")
     assert [each.code for each in looked.problems] == ["EC2 says no", "Slow"]
 
 
 @pytest.mark.parametrize("status", [DENIED, OFF])
 def test_our_own_tables_refusing_us_is_not_held_against_the_region(status: RegionStatus) -> None:
-    looked, note = error_class(look(), problem(status, service="dynamodb"), ScanReason.DISCOVERY)
+    looked, observation = error_class(look(), problem(status, service="dynamodb"), ScanReason.DISCOVERY)
     assert looked.coverage is F
-    assert note is not None
-    assert note.status is ERROR
+    assert observation is not None
+    assert observation.status is ERROR
 
 
 @pytest.mark.parametrize(
@@ -147,21 +154,21 @@ def test_our_own_tables_refusing_us_is_not_held_against_the_region(status: Regio
 def test_an_account_that_cannot_be_entered_fails_everywhere_and_marks_only_what_it_is_known_to_use(
     why: ScanReason, *, noted: bool
 ) -> None:
-    looked, note = error_class(None, problem(DENIED, "AccessDenied"), why)
+    looked, observation = error_class(None, problem(DENIED, "AccessDenied"), why)
     assert looked.coverage is F
     assert len(looked.problems) == 1
-    expected = Note(ACCOUNT, DENIED, LATER, None, "AccessDenied: text")
-    assert note == (expected if noted else None)
+    expected = Observation(ACCOUNT, DENIED, LATER, None, "AccessDenied: text")
+    assert observation == (expected if noted else None)
 
 
 def test_no_failed_look_wipes_a_row() -> None:
-    row = fold(None, PLACE.region, [Note(ACCOUNT, ACTIVE, LOOKED_AT, 40)])
+    row = merge(None, PLACE.region, [Observation(ACCOUNT, ACTIVE, LOOKED_AT, 40)])
     for status in RegionStatus:
         for seen in ({}, {"servers": 7}):
             if not (status is UNINITIALISED and not seen):
-                _, note = error_class(look(**seen), problem(status))
-                assert note is not None
-                assert fold(row, PLACE.region, [note]).server_count == 40
+                _, observation = error_class(look(**seen), problem(status))
+                assert observation is not None
+                assert merge(row, PLACE.region, [observation]).server_count == 40
 
 
 @pytest.mark.parametrize(
@@ -196,7 +203,7 @@ def context_loader() -> ContextLoader:
 
 
 def test_a_region_both_requested_and_excluded_leaves_nothing_to_look_at() -> None:
-    rows = [fold(None, "us-west-2", [Note(ACCOUNT, ACTIVE, LOOKED_AT, 4)])]
+    rows = [merge(None, "us-west-2", [Observation(ACCOUNT, ACTIVE, LOOKED_AT, 4)])]
     request = SyncRequest(regions=("us-east-1",), excluded_regions=("us-east-1",))
     selection = context_loader()._select(request, rows, [ACCOUNT], operation="x", discover=True, shared=False)
     assert selection.source is RegionSource.REQUESTED

@@ -13,9 +13,9 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from service.models import RegionStatus, iso, parse_iso
-from service.regions.packing import MAX_MAPPED, pack, unpack
+from service.regions.status_codec import MAX_MAPPED, pack, unpack
 
-__all__ = ["AccountEntry", "FullScanMark", "Note", "RegionRow", "fold", "parse_row", "to_attributes"]
+__all__ = ["AccountEntry", "FullScanMark", "Observation", "RegionRow", "merge", "parse_row", "to_attributes"]
 
 # Words that earlier writers used, as the words of today.
 _OLD_WORDS: Final[Mapping[str, RegionStatus]] = MappingProxyType(
@@ -25,7 +25,7 @@ _MAX_MESSAGE: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class Observation:
     """What one look at one (account, region) brought.
 
     `server_count` is None when the look does not say: failed, denied, half-read. `looked_at` is when it began.
@@ -33,7 +33,7 @@ class Note:
 
     account_id: str
     status: RegionStatus
-    looked_at: datetime
+    scanned_at: datetime
     server_count: int | None = None
     error_message: str = ""
 
@@ -138,10 +138,10 @@ def _count(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
-def fold(
+def merge(
     row: RegionRow | None,
     region: str,
-    notes: Iterable[Note],
+    observations: Iterable[Observation],
     *,
     requests: Mapping[str, datetime] | None = None,
     everyone: frozenset[str] | None = None,
@@ -159,8 +159,10 @@ def fold(
     """
     base = row or RegionRow(region)
     entries = dict(base.accounts)
-    for note in notes:
-        entries[note.account_id] = _fold_note(entries.get(note.account_id, AccountEntry()), note)
+    for observation in observations:
+        entries[observation.account_id] = _merge_observation(
+            entries.get(observation.account_id, AccountEntry()), observation
+        )
     for account_id, moment in (requests or {}).items():
         entry = entries.get(account_id, AccountEntry())
         newest = moment if entry.requested_at is None else max(moment, entry.requested_at)
@@ -179,20 +181,20 @@ def _merge_mark(held: datetime | None, full_scan_mark: FullScanMark) -> datetime
     return full_scan_mark.began if held is None else max(held, full_scan_mark.began)
 
 
-def _fold_note(entry: AccountEntry, note: Note) -> AccountEntry:
-    if note.server_count is not None and _is_newer(
-        (note.looked_at, note.server_count), (entry.last_complete, entry.server_count or 0)
+def _merge_observation(entry: AccountEntry, observation: Observation) -> AccountEntry:
+    if observation.server_count is not None and _is_newer(
+        (observation.scanned_at, observation.server_count), (entry.last_complete, entry.server_count or 0)
     ):
-        entry = replace(entry, server_count=note.server_count, last_complete=note.looked_at)
-    message = note.error_message[:_MAX_MESSAGE]
+        entry = replace(entry, server_count=observation.server_count, last_complete=observation.scanned_at)
+    message = observation.error_message[:_MAX_MESSAGE]
     if _is_newer(
-        (note.looked_at, (note.status.settles_count, str(note.status), message)),
+        (observation.scanned_at, (observation.status.settles_count, str(observation.status), message)),
         (
             entry.last_checked,
             (bool(entry.status and entry.status.settles_count), str(entry.status), entry.error_message),
         ),
     ):
-        entry = replace(entry, status=note.status, last_checked=note.looked_at, error_message=message)
+        entry = replace(entry, status=observation.status, last_checked=observation.scanned_at, error_message=message)
     return _settled(entry)
 
 

@@ -13,8 +13,8 @@ from service.aws.dynamodb_write import Table
 from service.errors import AwsError
 from service.models import Call, Now
 from service.regions.known_accounts import KnownAccounts
-from service.regions.rows import FullScanMark, Note, fold, parse_row, to_attributes
-from service.regions.status_table import RegionStatusReader
+from service.regions.status_reader import RegionStatusReader
+from service.regions.status_rows import FullScanMark, Observation, merge, parse_row, to_attributes
 
 __all__ = ["RegionStatusTable"]
 
@@ -32,7 +32,7 @@ class RegionStatusTable(RegionStatusReader):
     async def record(
         self,
         region: str,
-        notes: Iterable[Note],
+        observations: Iterable[Observation],
         *,
         requests: Mapping[str, datetime] | None = None,
         known_accounts: KnownAccounts | None = None,
@@ -48,13 +48,13 @@ class RegionStatusTable(RegionStatusReader):
         """
         if self._writable is None:
             return
-        folded = tuple(notes)
+        folded = tuple(observations)
         for attempt in range(_MAX_ROUNDS):
             item = await self._writable.get({"region": region})
             held = parse_row(item) if item else None
             counted = await known_accounts.refreshed_for(held.accounts if held else ()) if known_accounts else None
             everyone = counted.accounts if counted else None
-            row = fold(held, region, folded, requests=requests, everyone=everyone, full_scan_mark=full_scan_mark)
+            row = merge(held, region, folded, requests=requests, everyone=everyone, full_scan_mark=full_scan_mark)
             condition, values = _unchanged(item)
             attributes = to_attributes(row, now=self._now())
             if await self._writable.update_if({"region": region}, attributes, condition, values):

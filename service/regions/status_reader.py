@@ -8,8 +8,8 @@ import anyio
 
 from service.aws.dynamodb import TableReader
 from service.errors import AwsError
-from service.regions.rows import RegionRow, parse_row
 from service.regions.selection import StatusUnavailable
+from service.regions.status_rows import RegionRow, parse_row
 
 __all__ = ["RegionStatusReader"]
 
