@@ -11,7 +11,7 @@ from typing import Final
 
 from service.accounts.access import AccountAccess, existing_accounts, read_directory
 from service.accounts.records import Directory
-from service.aws.door import AwsDoor, Identity
+from service.aws.client import AwsClient, Identity
 from service.aws.dynamodb import TableReader
 from service.errors import UnknownScopeError
 from service.fanout import prefetch
@@ -74,8 +74,8 @@ class RunContext:
 class ContextLoader:
     """Makes surveys; one instance serves many runs."""
 
-    def __init__(self, door: AwsDoor, settings: Settings, status: RegionStatusReader, now: Now) -> None:
-        self._door = door
+    def __init__(self, aws_client: AwsClient, settings: Settings, status: RegionStatusReader, now: Now) -> None:
+        self._aws_client = aws_client
         self._settings = settings
         self._status = status
         self._now = now
@@ -97,7 +97,7 @@ class ContextLoader:
 
     def _accounts_table(self) -> TableReader:
         self._settings.require("target_accounts_table")
-        return TableReader(self._door.hub(), self._settings.target_accounts_table, self._door.hub_region)
+        return TableReader(self._aws_client.hub(), self._settings.target_accounts_table, self._aws_client.hub_region)
 
     async def load(self, request: SyncRequest, *, operation: str, discover: bool, shared: bool = False) -> RunContext:
         """Look around: three reads at most, none of DRS.
@@ -113,7 +113,7 @@ class ContextLoader:
             AwsError: the hub's credentials or the target accounts table cannot be used.
         """
         self.check_regions((*request.regions, *request.excluded_regions, *(scope.region for scope in request.scopes)))
-        identity = await self._door.identity()
+        identity = await self._aws_client.identity()
         async with prefetch(self._status.rows) as rows_read:
             directory, problems = await self.directory()
             accounts = self.check_accounts(request, directory)
@@ -123,7 +123,7 @@ class ContextLoader:
             identity,
             directory,
             tuple(problems),
-            AccountAccess(self._door, directory),
+            AccountAccess(self._aws_client, directory),
             frozenset(accounts),
             rows,
             selection,

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import anyio
 
-from service.aws.door import Caller
+from service.aws.client import AccountSession
 from service.errors import AwsError
 from service.models import Call
 
@@ -24,8 +24,8 @@ _MAX_ROUNDS: Final = 8
 class TableReader:
     """One table in the hub."""
 
-    def __init__(self, caller: Caller, name: str, region: str) -> None:
-        self._caller = caller
+    def __init__(self, session: AccountSession, name: str, region: str) -> None:
+        self._session = session
         self.name = name
         self._region = region
 
@@ -138,7 +138,7 @@ class TableReader:
         """Make one call about this table. Raises AwsError."""
         named_params = {"TableName": self.name, **params} if named else params
         try:
-            return await self._caller.call("dynamodb", operation, named_params, region=self._region)
+            return await self._session.call("dynamodb", operation, named_params, region=self._region)
         except AwsError as error:
             if error.code != "ResourceNotFoundException":
                 raise

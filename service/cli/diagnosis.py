@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from service.accounts.records import Directory, RoleRef
-from service.aws.door import Identity
+from service.aws.client import Identity
 from service.cli.schemas import TableSpec, problems_of
 from service.errors import AwsError
 from service.models import RegionStatus, Scope

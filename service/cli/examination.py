@@ -12,7 +12,7 @@ import anyio
 
 from service.accounts.access import AccountAccess
 from service.accounts.records import Directory
-from service.aws.door import AwsDoor, Identity
+from service.aws.client import AwsClient, Identity
 from service.aws.drs import DrsReader
 from service.aws.dynamodb import TableReader
 from service.aws.operations import EXAMINES
@@ -75,35 +75,35 @@ class Doctor:
             ConfigurationError: a region or an account that was asked for is not known.
         """
         self._deadline = anyio.current_time() + self._settings.scope_deadline_seconds
-        async with AwsDoor(self._settings, utc_now, allowed=EXAMINES) as door:
+        async with AwsClient(self._settings, utc_now, allowed=EXAMINES) as aws_client:
             findings = self._unset()
             try:
-                self._hub_region = door.hub_region
+                self._hub_region = aws_client.hub_region
             except ConfigurationError as error:
                 return [*findings, Finding("settings", Level.FAILED, "no AWS region is set", str(error))]
             status = RegionStatusReader(
-                self._reader(door, "drs_region_status_table"),
+                self._reader(aws_client, "drs_region_status_table"),
                 cache_s=self._settings.scope_deadline_seconds,
                 timeout_s=self._settings.region_status_timeout_seconds,
             )
-            context_loader = ContextLoader(door, self._settings, status, utc_now)
+            context_loader = ContextLoader(aws_client, self._settings, status, utc_now)
             context_loader.check_regions(self._regions)
-            hub = await self._hub(door)
+            hub = await self._hub(aws_client)
             findings.append(judge_hub(hub, self._hub_region))
             if isinstance(hub, AwsError) and lacks_credentials(hub):
                 return findings  # every other check would say the same
             held: list[Records] = []
             tables = [spec for spec in TABLES if getattr(self._settings, spec.setting)]
-            checks: list[Check] = [partial(self._of_table, door, spec) for spec in tables]
+            checks: list[Check] = [partial(self._of_table, aws_client, spec) for spec in tables]
             findings += await self._all([*checks, partial(self._of_records, context_loader, status, held)])
             if held and isinstance(hub, Identity):
-                ground = _Ground(hub, held[0][0], AccountAccess(door, held[0][0]), held[0][1])
+                ground = _Ground(hub, held[0][0], AccountAccess(aws_client, held[0][0]), held[0][1])
                 findings += await self._all([partial(self._of_account, ground, each) for each in self._chosen(ground)])
             return findings
 
-    def _reader(self, door: AwsDoor, setting: str) -> TableReader | None:
+    def _reader(self, aws_client: AwsClient, setting: str) -> TableReader | None:
         name = getattr(self._settings, setting)
-        return TableReader(door.hub(), name, self._hub_region) if name else None
+        return TableReader(aws_client.hub(), name, self._hub_region) if name else None
 
     def _unset(self) -> list[Finding]:
         missing = [spec for spec in TABLES if not getattr(self._settings, spec.setting)]
@@ -121,18 +121,18 @@ class Doctor:
         async with fan_out(checks, lambda check: check(), at_once=self._settings.scopes_at_once) as results:
             return [finding async for found in results for finding in found]
 
-    async def _hub(self, door: AwsDoor) -> Identity | AwsError:
+    async def _hub(self, aws_client: AwsClient) -> Identity | AwsError:
         with anyio.CancelScope(deadline=self._deadline):
             try:
-                return await door.identity()
+                return await aws_client.identity()
             except AwsError as error:
                 return error
         call = Call("sts", "GetCallerIdentity", "hub", self._hub_region)
         return AwsError("DeadlineExceeded", "STS did not answer in time", call)
 
-    async def _of_table(self, door: AwsDoor, spec: TableSpec) -> list[Finding]:
+    async def _of_table(self, aws_client: AwsClient, spec: TableSpec) -> list[Finding]:
         name = getattr(self._settings, spec.setting)
-        table_reader = TableReader(door.hub(), name, self._hub_region)
+        table_reader = TableReader(aws_client.hub(), name, self._hub_region)
 
         async def look() -> list[Finding]:
             try:
@@ -187,7 +187,7 @@ class Doctor:
 
         async def enter() -> list[Finding]:
             try:
-                await ground.access.caller(account_id)
+                await ground.access.session(account_id)
             except AwsError as error:
                 where = Scope(account_id, self._hub_region)
                 return [judge_role(error, where, role=role, hub=ground.hub.account_id)]
@@ -219,8 +219,8 @@ class Doctor:
 
     async def _of_region(self, ground: _Ground, scope: Scope, *, expected: bool, is_hub: bool) -> list[Finding]:
         try:
-            caller = await ground.access.caller(scope.account_id)
-            async with aclosing(DrsReader(caller, page_size=1).source_servers(scope.region)) as pages:
+            session = await ground.access.session(scope.account_id)
+            async with aclosing(DrsReader(session, page_size=1).source_servers(scope.region)) as pages:
                 await anext(pages)
         except AwsError as error:
             return [judge_region(scope, error, expected=expected, is_hub=is_hub)]

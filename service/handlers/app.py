@@ -13,7 +13,7 @@ from uuid import uuid4
 import anyio
 
 from service.accounts.table import TargetAccountsTable
-from service.aws.door import AwsDoor
+from service.aws.client import AwsClient
 from service.aws.dynamodb_write import Table
 from service.context import SyncRequest
 from service.deadline import Deadline, Shutdown
@@ -55,7 +55,7 @@ class App:
 
     settings: Settings
     now: Now
-    door: AwsDoor
+    aws_client: AwsClient
     status: RegionStatusTable
     inventory_sync: InventorySync
     staging_sync: StagingSync
@@ -65,7 +65,9 @@ class App:
     def target_accounts(self) -> TargetAccountsTable:
         """Give the records of the target accounts. Raises ConfigurationError when the table's name is not set."""
         self.settings.require("target_accounts_table")
-        return TargetAccountsTable(Table(self.door.hub(), self.settings.target_accounts_table, self.door.hub_region))
+        return TargetAccountsTable(
+            Table(self.aws_client.hub(), self.settings.target_accounts_table, self.aws_client.hub_region)
+        )
 
     async def sync_inventory(self, request: SyncRequest, progress: Progress | None = None) -> dict[str, Any]:
         """Run the inventory sync, log its report and emit its metrics.
@@ -74,11 +76,11 @@ class App:
             ConfigurationError: nothing was done; the message says how to mend it.
             AwsError: the hub's credentials or the target accounts table cannot be used.
         """
-        return await self.told(await self.inventory_sync.run(request, progress))
+        return await self.publish(await self.inventory_sync.run(request, progress))
 
     async def sync_staging(self, request: SyncRequest, progress: Progress | None = None) -> dict[str, Any]:
         """Run the staging sync, log its report and emit its metrics. Raises as `sync_inventory` does."""
-        return await self.told(await self.staging_sync.run(request, progress))
+        return await self.publish(await self.staging_sync.run(request, progress))
 
     async def sync_tags(
         self,
@@ -105,7 +107,7 @@ class App:
         """
         shared = lock_owner if request.shard else None
         if request.dry_run or (request.shard and not shared):
-            return await self.told(await self.tag_sync.run(request, progress, source=source))
+            return await self.publish(await self.tag_sync.run(request, progress, source=source))
         owner, state, deadline = shared or uuid4().hex, self.tag_state(), Deadline(self.shutdown, request.remaining_s)
         is_ours: bool | None = None
 
@@ -124,24 +126,24 @@ class App:
         finally:
             if is_ours is not False and not shared:  # None: it may have been taken all the same
                 await _give_back(state, owner, deadline)
-        return await self.told(report)
+        return await self.publish(report)
 
     def tag_state(self) -> TagState:
         """Give the tag sync's lock and last result."""
-        return TagState.of(self.door, self.settings, self.now)
+        return TagState.of(self.aws_client, self.settings, self.now)
 
-    def note(self, report: Mapping[str, Any]) -> None:
+    def log_report(self, report: Mapping[str, Any]) -> None:
         """Log a report."""
         _log.info("sync finished", extra=_summary(report))
 
-    async def told(self, report: dict[str, Any]) -> dict[str, Any]:
+    async def publish(self, report: dict[str, Any]) -> dict[str, Any]:
         """Log a report, emit its metrics, and give it back."""
-        self.note(report)
+        self.log_report(report)
         named = {**report, "operation": _metrics_operation(report)}
         await self._emit(named, _figures(report))
         return report
 
-    async def told_lost(self, operation: str, scopes: int) -> None:
+    async def publish_lost_scopes(self, operation: str, scopes: int) -> None:
         """Emit the metric of scopes whose run ended without a report, and so without metrics of its own."""
         await self._emit({"operation": operation}, {"scopesFailed": scopes})
 
@@ -202,10 +204,10 @@ def _figures(report: Mapping[str, Any]) -> dict[str, Any]:
 async def open_app(settings: Settings, now: Now = utc_now, *, shutdown: Shutdown | None = None) -> AsyncIterator[App]:
     """Open the app for one event loop; `stop` ends its runs early."""
     shutdown = shutdown or Shutdown()
-    async with AwsDoor(settings, now) as door:
+    async with AwsClient(settings, now) as aws_client:
         name = settings.drs_region_status_table
         status = RegionStatusTable(
-            Table(door.hub(), name, door.hub_region) if name else None,
+            Table(aws_client.hub(), name, aws_client.hub_region) if name else None,
             now,
             cache_s=settings.region_status_cache_seconds,
             timeout_s=settings.region_status_timeout_seconds,
@@ -213,10 +215,10 @@ async def open_app(settings: Settings, now: Now = utc_now, *, shutdown: Shutdown
         yield App(
             settings,
             now,
-            door,
+            aws_client,
             status,
-            InventorySync(door, settings, status, now, shutdown=shutdown),
-            StagingSync(door, settings, status, now, shutdown=shutdown),
-            TagSync(door, settings, status, now, shutdown=shutdown),
+            InventorySync(aws_client, settings, status, now, shutdown=shutdown),
+            StagingSync(aws_client, settings, status, now, shutdown=shutdown),
+            TagSync(aws_client, settings, status, now, shutdown=shutdown),
             shutdown,
         )

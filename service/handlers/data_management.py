@@ -116,11 +116,11 @@ async def extend_source_server(
     if len(parts) != 6 or parts[2] != "drs" or not parts[5].startswith("source-server/"):  # noqa: PLR2004 - parts of an ARN
         raise RefusalError("INVALID_PARAMETER", f"{staging_server_arn[:100]!r} is no ARN of a source server")
     region, access = parts[3], _access(app, target_account_id, target_role_arn, target_external_id)
-    caller = await access.caller(target_account_id)
+    session = await access.session(target_account_id)
     try:
-        record = await DrsWriter(caller).extend(region, staging_server_arn)
+        record = await DrsWriter(session).extend(region, staging_server_arn)
     except AwsError as refusal:
-        drs = DrsReader(caller, page_size=app.settings.drs_page_size)
+        drs = DrsReader(session, page_size=app.settings.drs_page_size)
         try:
             present = await read_extended(drs, target_account_id, region, staging_accounts=(parts[4],))
         except AwsError:
@@ -140,7 +140,7 @@ async def get_extended_source_servers(
         AwsError: a region could not be read. An answer that lacks a region would read like "nothing is extended".
     """
     access = _access(app, target_account_id, role_arn, external_id)
-    drs = DrsReader(await access.caller(target_account_id), page_size=app.settings.drs_page_size)
+    drs = DrsReader(await access.session(target_account_id), page_size=app.settings.drs_page_size)
     found: set[str] = set()
     for region in sorted(active_regions):
         with _unless_unused():
@@ -153,7 +153,7 @@ async def get_staging_account_servers(
 ) -> list[str]:
     """Name the servers that a staging account replicates, by ARN, in some regions. Raises AwsError as above."""
     access = _access(app, staging_account_id, role_arn, external_id)
-    drs = DrsReader(await access.caller(staging_account_id), page_size=app.settings.drs_page_size)
+    drs = DrsReader(await access.session(staging_account_id), page_size=app.settings.drs_page_size)
     found: list[str] = []
     for region in sorted(active_regions):
         with _unless_unused():
@@ -173,7 +173,7 @@ class _unless_unused:  # noqa: N801 - reads as a statement
 
 def _access(app: App, account_id: str, role_arn: str, external_id: str) -> AccountAccess:
     role = RoleRef(arn=role_arn, external_id=external_id or DEFAULT_EXTERNAL_ID)
-    return AccountAccess(app.door, Directory([Account(account_id, account_id, role)]))
+    return AccountAccess(app.aws_client, Directory([Account(account_id, account_id, role)]))
 
 
 async def handle_sync_single_account(app: App, asked: Asked) -> Reply:
@@ -203,7 +203,7 @@ async def handle_sync_single_account(app: App, asked: Asked) -> Reply:
 
 async def handle_add_staging_account(app: App, asked: Asked) -> Reply:
     """Add a staging account to a target's record."""
-    target, partition = account_asked(asked, "targetAccountId"), (await app.door.identity()).partition
+    target, partition = account_asked(asked, "targetAccountId"), (await app.aws_client.identity()).partition
     record = staging_account_asked(asked, partition=partition, now=app.now())
     listed = await app.target_accounts().change_staging(target, adding(record, target), now=app.now())
     return Reply(

@@ -11,9 +11,9 @@ from typing import Any, Final, Protocol
 
 import anyio
 
-from service.aws.door import AwsDoor
+from service.aws.client import AwsClient
 from service.aws.dynamodb import TableReader
-from service.aws.functions import FunctionInvoker
+from service.aws.lambda_ import LambdaInvoker
 from service.aws.operations import READS
 from service.errors import AwsError
 from service.models import Now, Scope
@@ -49,12 +49,12 @@ class Refresher(Protocol):
 class _FunctionRefresher:
     """Asks the data-management function, which does it after we have answered."""
 
-    invoker: FunctionInvoker
+    invoker: LambdaInvoker
     function: str
 
     async def refresh(self, scopes: Sequence[Scope]) -> None:
         entries = [{"accountId": scope.account_id, "region": scope.region} for scope in scopes]
-        await self.invoker.later(
+        await self.invoker.invoke_later(
             self.function, {"operation": "sync_source_server_inventory", "body": {"scopes": entries}}
         )
 
@@ -74,7 +74,7 @@ class QueryApp:
     refresher: Refresher | None
     _asked_at: dict[Scope, float] = field(default_factory=dict)
 
-    async def told(self, operation: str, answer: Answer) -> dict[str, Any]:
+    async def publish(self, operation: str, answer: Answer) -> dict[str, Any]:
         """Give the body of an answer; ask for a refresh of what was stale, and count hits and misses.
 
         A refresh that cannot be asked for costs the answer nothing: the body says so.
@@ -123,25 +123,25 @@ async def open_query_app(
         now: the wall clock.
         refresher: has stale places refreshed; None: the data-management function, if its name is known.
     """
-    async with AwsDoor(settings, now, allowed=READS) as door:
+    async with AwsClient(settings, now, allowed=READS) as aws_client:
         name = settings.drs_region_status_table
         status = RegionStatusReader(
-            TableReader(door.hub(), name, door.hub_region) if name else None,
+            TableReader(aws_client.hub(), name, aws_client.hub_region) if name else None,
             cache_s=settings.region_status_cache_seconds,
             timeout_s=settings.region_status_timeout_seconds,
         )
         function = _function_of(settings)
         if refresher is None and function:
-            refresher = _FunctionRefresher(FunctionInvoker(door.hub(), door.hub_region), function)
+            refresher = _FunctionRefresher(LambdaInvoker(aws_client.hub(), aws_client.hub_region), function)
         yield QueryApp(
             settings,
             status,
-            InventoryQuery(door, settings, status, now),
-            ServersQuery(door, settings, status, now),
-            ExtendedQuery(door, settings, status, now),
-            StagingQueries(door, settings, status, now),
-            StagingValidation(door, settings),
-            FailbackQuery(door, settings, now),
+            InventoryQuery(aws_client, settings, status, now),
+            ServersQuery(aws_client, settings, status, now),
+            ExtendedQuery(aws_client, settings, status, now),
+            StagingQueries(aws_client, settings, status, now),
+            StagingValidation(aws_client, settings),
+            FailbackQuery(aws_client, settings, now),
             refresher,
         )
 

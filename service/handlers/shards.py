@@ -92,9 +92,9 @@ async def finish_sync(app: App, asked: Asked) -> Reply:
     whole = not lost and not any(each["isOutOfTime"] for each in found)
     warnings = [await _warning_of(_end(app, body, report, first.started_at, whole=whole))]
     report["warnings"] += [each for each in warnings if each]
-    app.note(report)
+    app.log_report(report)
     if lost:  # the other metrics are those of the shards, which add up
-        await app.told_lost(operation, sum(each.scopes for each in lost))
+        await app.publish_lost_scopes(operation, sum(each.scopes for each in lost))
     return Reply({**report, "timestamp": report["startedAt"]})
 
 
@@ -148,7 +148,7 @@ async def _lost(app: App, shard: ShardBody, results: Sequence[ShardResult]) -> L
 
 
 def _context_loader(app: App) -> ContextLoader:
-    return ContextLoader(app.door, app.settings, app.status, app.now)
+    return ContextLoader(app.aws_client, app.settings, app.status, app.now)
 
 
 OPERATIONS: Final[Mapping[str, Operation[App]]] = MappingProxyType(

@@ -12,8 +12,8 @@ from uuid import uuid4
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.accounts.records import DEFAULT_ROLE_NAME, parse_account
-from service.aws.functions import FunctionInvoker
-from service.aws.rules import ScheduleRule
+from service.aws.eventbridge import ScheduleRule
+from service.aws.lambda_ import LambdaInvoker
 from service.context import ContextLoader, SyncRequest
 from service.errors import AwsError, RefusalError
 from service.handlers.app import App, TagSyncRunningError
@@ -87,7 +87,7 @@ async def handle_drs_tag_sync(app: App, asked: Asked) -> Reply:
 
 async def _check_scope(app: App, request: SyncRequest) -> None:
     """Make sure that what is named is known: of a run in the background nobody would hear. Raises as a run does."""
-    context_loader = ContextLoader(app.door, app.settings, app.status, app.now)
+    context_loader = ContextLoader(app.aws_client, app.settings, app.status, app.now)
     context_loader.check_regions(request.regions)
     if request.accounts:
         directory, _ = await context_loader.directory()
@@ -102,8 +102,8 @@ async def _start(app: App, body: TagSyncBody, own_name: str) -> Reply:
     members = body.model_dump(by_alias=True, exclude_none=True, include={"account_id", "region", "assume_role_name"})
     passed = {**members, "_async_execution": True, "_sync_source": body.source, "_lock_owner": owner}
     try:
-        invoker = FunctionInvoker(app.door.hub(), app.door.hub_region)
-        await invoker.later(own_name, {"operation": "handle_drs_tag_sync", "body": passed})
+        invoker = LambdaInvoker(app.aws_client.hub(), app.aws_client.hub_region)
+        await invoker.invoke_later(own_name, {"operation": "handle_drs_tag_sync", "body": passed})
     except AwsError:
         await state.release(owner)
         raise
@@ -204,7 +204,7 @@ async def get_last_tag_sync_status(app: App, asked: Asked) -> Reply:  # noqa: AR
 
 def _rule(app: App) -> ScheduleRule:
     name = f"{app.settings.project_name}-tag-sync-schedule-{app.settings.environment}"
-    return ScheduleRule(app.door.hub(), name, app.door.hub_region)
+    return ScheduleRule(app.aws_client.hub(), name, app.aws_client.hub_region)
 
 
 def interval_hours(expression: str) -> int:

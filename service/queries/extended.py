@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from service.aws.door import AwsDoor
+from service.aws.client import AwsClient
 from service.models import Now, Scope
 from service.queries.answer import Answer, answer_of
 from service.queries.asked import ScopesAsked
@@ -23,10 +23,10 @@ __all__ = ["ExtendedQuery", "extended_items"]
 class ExtendedQuery:
     """Answers questions for extended servers across accounts; one instance serves many."""
 
-    def __init__(self, door: AwsDoor, settings: Settings, status: RegionStatusReader, now: Now) -> None:
+    def __init__(self, aws_client: AwsClient, settings: Settings, status: RegionStatusReader, now: Now) -> None:
         self._settings = settings
         self._now = now
-        self._grounds = GroundKeeper(door, settings, status, now)
+        self._grounds = GroundKeeper(aws_client, settings, status, now)
 
     async def run(self, asked: ScopesAsked) -> Answer:
         """Answer from the inventory of active regions; roles are assumed for stale scopes only.

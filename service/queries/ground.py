@@ -10,7 +10,7 @@ import anyio
 
 from service.accounts.access import AccountAccess, read_directory
 from service.accounts.records import Directory
-from service.aws.door import AwsDoor
+from service.aws.client import AwsClient
 from service.aws.dynamodb import TableReader
 from service.errors import AwsError, RefusalError
 from service.fanout import fan_out
@@ -67,11 +67,11 @@ class Ground:
 class GroundKeeper:
     """Prepares the ground for questions, and reads the scopes that they are about."""
 
-    def __init__(self, door: AwsDoor, settings: Settings, status: RegionStatusReader, now: Now) -> None:
-        self._door = door
+    def __init__(self, aws_client: AwsClient, settings: Settings, status: RegionStatusReader, now: Now) -> None:
+        self._aws_client = aws_client
         self._settings = settings
         self._status = status
-        self._scopes = ScopeReader(door, settings, now)
+        self._scopes = ScopeReader(aws_client, settings, now)
 
     async def prepare(self, deadline: QueryDeadline) -> Ground:
         """Read accounts and region status side by side; no call to DRS or STS.
@@ -80,7 +80,7 @@ class GroundKeeper:
             ConfigurationError: the target accounts table is not set.
             AwsError: it could not be read. Region status that cannot be read is no error.
         """
-        table = targets_table(self._door, self._settings)
+        table = targets_table(self._aws_client, self._settings)
         rows: list[tuple[RegionRow, ...] | StatusUnavailable] = []
         accounts: list[tuple[Directory, list[Problem]]] = []
 
@@ -96,10 +96,10 @@ class GroundKeeper:
             async for _ in done:
                 pass
         if not accounts:
-            raise too_late(table, "Scan", self._door.hub_region)
+            raise too_late(table, "Scan", self._aws_client.hub_region)
         directory, problems = accounts[0]
         view = StatusView(rows[0] if rows else StatusUnavailable("the region status table did not answer in time"))
-        return Ground(directory, tuple(problems), view, AccountAccess(self._door, directory))
+        return Ground(directory, tuple(problems), view, AccountAccess(self._aws_client, directory))
 
     def choose(self, ground: Ground, asked: ScopesAsked) -> tuple[tuple[str, ...], tuple[Scope, ...]]:
         """Name the regions and the places of a question.
@@ -119,10 +119,10 @@ class GroundKeeper:
         return await self._scopes.read(scopes, ground.view, ground.access, deadline)
 
 
-def targets_table(door: AwsDoor, settings: Settings) -> TableReader:
+def targets_table(aws_client: AwsClient, settings: Settings) -> TableReader:
     """Give the target accounts table. Raises ConfigurationError when it is not set."""
     settings.require("target_accounts_table")
-    return TableReader(door.hub(), settings.target_accounts_table, door.hub_region)
+    return TableReader(aws_client.hub(), settings.target_accounts_table, aws_client.hub_region)
 
 
 def too_late(table: TableReader, operation: str, region: str) -> AwsError:

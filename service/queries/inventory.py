@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from service.aws.door import AwsDoor
+from service.aws.client import AwsClient
 from service.models import Now
 from service.queries.answer import Answer, answer_of
 from service.queries.asked import InventoryAsked
@@ -22,10 +22,10 @@ __all__ = ["InventoryQuery", "shown_of"]
 class InventoryQuery:
     """Answers questions to the inventory; one instance serves many."""
 
-    def __init__(self, door: AwsDoor, settings: Settings, status: RegionStatusReader, now: Now) -> None:
+    def __init__(self, aws_client: AwsClient, settings: Settings, status: RegionStatusReader, now: Now) -> None:
         self._settings = settings
         self._now = now
-        self._grounds = GroundKeeper(door, settings, status, now)
+        self._grounds = GroundKeeper(aws_client, settings, status, now)
 
     async def run(self, asked: InventoryAsked) -> Answer:
         """Answer a question within QUERY_DEADLINE_SECONDS, with what there is by then.

@@ -14,7 +14,7 @@ from typing import Any, Final
 import anyio
 
 from service.accounts.access import AccountAccess
-from service.aws.door import AwsDoor
+from service.aws.client import AwsClient
 from service.aws.drs import DrsReader
 from service.aws.dynamodb import Item, TableReader
 from service.errors import AwsError
@@ -42,8 +42,8 @@ class _Stock:
 class ScopeReader:
     """Reads scopes; one instance serves many questions."""
 
-    def __init__(self, door: AwsDoor, settings: Settings, now: Now) -> None:
-        self._door = door
+    def __init__(self, aws_client: AwsClient, settings: Settings, now: Now) -> None:
+        self._aws_client = aws_client
         self._settings = settings
         self._now = now
 
@@ -82,7 +82,7 @@ class ScopeReader:
             unset = Problem("NotConfigured", "SOURCE_SERVER_INVENTORY_TABLE is not set", RegionStatus.ERROR)
             stock.unread = dict.fromkeys(accounts, unset)
             return stock
-        reader = InventoryReader(TableReader(self._door.hub(), name, self._door.hub_region))
+        reader = InventoryReader(TableReader(self._aws_client.hub(), name, self._aws_client.hub_region))
 
         async def read(region: str) -> None:
             with anyio.CancelScope(deadline=deadline.inventory) as cancel_scope:
@@ -131,7 +131,7 @@ class ScopeReader:
         """Learn who we are before many ask for it at once; what stands in the way, stands in the way of all."""
         with anyio.CancelScope(deadline=deadline.drs):
             try:
-                await self._door.identity()
+                await self._aws_client.identity()
             except AwsError as error:
                 return error.problem
             return None
@@ -151,8 +151,8 @@ class ScopeReader:
         began, records = self._now(), list[Record]()
         with anyio.CancelScope(deadline=until) as cancel_scope:
             try:
-                caller = await access.caller(scope.account_id)
-                pages = DrsReader(caller, page_size=self._settings.drs_page_size).source_servers(scope.region)
+                session = await access.session(scope.account_id)
+                pages = DrsReader(session, page_size=self._settings.drs_page_size).source_servers(scope.region)
                 async with aclosing(pages):
                     async for page in pages:
                         records.extend(page)

@@ -8,7 +8,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from service.aws.door import AwsDoor
+from service.aws.client import AwsClient
 from service.errors import RefusalError
 from service.models import Now, Problem, RegionStatus, Scope
 from service.queries.answer import Answer, answer_of
@@ -75,10 +75,10 @@ def refusal_of(status: RegionStatus, scope: Scope) -> RefusalError | None:
 class ServersQuery:
     """Answers questions for the servers of a region; one instance serves many."""
 
-    def __init__(self, door: AwsDoor, settings: Settings, status: RegionStatusReader, now: Now) -> None:
+    def __init__(self, aws_client: AwsClient, settings: Settings, status: RegionStatusReader, now: Now) -> None:
         self._settings = settings
         self._now = now
-        self._grounds = GroundKeeper(door, settings, status, now)
+        self._grounds = GroundKeeper(aws_client, settings, status, now)
 
     async def run(self, asked: ServersAsked) -> Answer:
         """Answer with every server of the region: from the inventory, or from DRS with the records as DRS told them.

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import anyio
 
-from service.aws.door import AwsDoor
+from service.aws.client import AwsClient
 from service.aws.dynamodb import Item
 from service.context import ContextLoader, RunContext, SyncRequest
 from service.errors import AwsError, RefusalError
@@ -31,11 +31,11 @@ __all__ = ["StagingQueries"]
 class StagingQueries:
     """Answers questions about staging accounts; one instance serves many."""
 
-    def __init__(self, door: AwsDoor, settings: Settings, status: RegionStatusReader, now: Now) -> None:
-        self._door = door
+    def __init__(self, aws_client: AwsClient, settings: Settings, status: RegionStatusReader, now: Now) -> None:
+        self._aws_client = aws_client
         self._settings = settings
-        self._context_loader = ContextLoader(door, settings, status, now)
-        self._scopes = ScopeReader(door, settings, now)
+        self._context_loader = ContextLoader(aws_client, settings, status, now)
+        self._scopes = ScopeReader(aws_client, settings, now)
 
     def begin(self) -> QueryDeadline:
         """Begin the time of a question that takes more than one of these queries."""
@@ -109,13 +109,13 @@ class StagingQueries:
         ]
 
     async def _record(self, target_id: str, deadline: QueryDeadline, code: str) -> Item:
-        table = targets_table(self._door, self._settings)
+        table = targets_table(self._aws_client, self._settings)
         with anyio.CancelScope(deadline=deadline.opening):
             record = await table.get({"accountId": target_id})
             if record is None:
                 raise RefusalError(code, f"there is no target account {target_id}", status=404)
             return record
-        raise too_late(table, "GetItem", self._door.hub_region)
+        raise too_late(table, "GetItem", self._aws_client.hub_region)
 
     async def _read(self, target_id: str, operation: str, deadline: QueryDeadline) -> Reading:
         """Read the target's servers in the regions where it has some, as far as known."""
@@ -123,9 +123,9 @@ class StagingQueries:
         context: RunContext | None = None
         who = None
         with anyio.CancelScope(deadline=deadline.opening):
-            who = await self._door.identity()
+            who = await self._aws_client.identity()
         if who is None:
-            region = self._door.hub_region
+            region = self._aws_client.hub_region
             call = Call("sts", "GetCallerIdentity", "hub", region)
             raise AwsError("DeadlineExceeded", "STS did not answer in time", call, advice=LATE_ADVICE)
         with anyio.CancelScope(deadline=deadline.opening):
@@ -133,7 +133,7 @@ class StagingQueries:
                 SyncRequest(accounts=(target_id,)), operation=operation, discover=False
             )
         if context is None:
-            raise too_late(targets_table(self._door, self._settings), "Scan", self._door.hub_region)
+            raise too_late(targets_table(self._aws_client, self._settings), "Scan", self._aws_client.hub_region)
         scopes = tuple(sorted(context.selection.scopes))
         return await self._scopes.read(scopes, StatusView(context.rows), context.access, deadline)
 

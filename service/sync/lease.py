@@ -8,7 +8,7 @@ from typing import Final, Protocol, TypeVar
 
 import anyio
 
-from service.aws.permit import only_while
+from service.aws.call_guard import guarding_calls
 from service.errors import AwsError, DrsSyncError
 from service.fanout import unwrap_group
 from service.models import Now
@@ -92,7 +92,7 @@ async def under_lease(lease: Lease, owner: str, lasts_s: float, work: Callable[[
     with unwrap_group():
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(keep, tasks.cancel_scope)
-            with only_while(tenure.check):
+            with guarding_calls(tenure.check):
                 done.append(await work())
             tasks.cancel_scope.cancel()
     if not done:

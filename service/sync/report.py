@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 
-from service.aws.meter import Meter
+from service.aws.call_counter import CallCounter
 from service.models import Coverage, Problem, Scope, iso
 from service.regions.selection import ScanReason, Selection
 
@@ -58,7 +58,13 @@ class RunFacts:
 
 
 def run_facts(
-    operation: str, selection: Selection, meter: Meter, *, started_at: datetime, duration_s: float, scopes_at_once: int
+    operation: str,
+    selection: Selection,
+    call_counter: CallCounter,
+    *,
+    started_at: datetime,
+    duration_s: float,
+    scopes_at_once: int,
 ) -> RunFacts:
     """Gather what the report of a run says beside its looks."""
     scopes = [*selection.scopes, *selection.skipped]
@@ -71,8 +77,8 @@ def run_facts(
         discovered=selection.count(ScanReason.DISCOVERY),
         started_at=iso(started_at),
         duration_s=duration_s,
-        calls=meter.by_service(),
-        throttled=meter.throttled,
+        calls=call_counter.by_service(),
+        throttled=call_counter.throttled,
         scopes_at_once=scopes_at_once,
     )
 

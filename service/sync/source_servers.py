@@ -11,11 +11,11 @@ from typing import Any, Final
 
 import anyio
 
-from service.aws.door import AwsDoor, Caller
+from service.aws.call_counter import counting_calls
+from service.aws.client import AccountSession, AwsClient
 from service.aws.drs import DrsReader
 from service.aws.dynamodb_write import Table
 from service.aws.ec2 import Ec2Reader
-from service.aws.meter import metering
 from service.context import ContextLoader, RunContext, SyncRequest
 from service.deadline import Deadline, Shutdown
 from service.errors import AwsError
@@ -61,18 +61,18 @@ class InventorySync:
 
     def __init__(
         self,
-        door: AwsDoor,
+        aws_client: AwsClient,
         settings: Settings,
         status: RegionStatusTable,
         now: Now,
         *,
         shutdown: Shutdown | None = None,
     ) -> None:
-        self._door = door
+        self._aws_client = aws_client
         self._settings = settings
         self._status = status
         self._now = now
-        self._context_loader = ContextLoader(door, settings, status, now)
+        self._context_loader = ContextLoader(aws_client, settings, status, now)
         self._shutdown = shutdown or Shutdown()
         self._templates = Templates(now)
 
@@ -92,7 +92,7 @@ class InventorySync:
             self._settings.scopes_at_once,
             started_at,
         )
-        with metering() as meter:
+        with counting_calls() as call_counter:
             try:
                 run = await visiting.deadline.run_essential(lambda: self._plan(request, started_at, visiting))
                 if progress is not None:
@@ -107,7 +107,7 @@ class InventorySync:
         facts = run_facts(
             OPERATION,
             run.context.selection,
-            meter,
+            call_counter,
             started_at=started_at,
             duration_s=anyio.current_time() - began,
             scopes_at_once=self._settings.scopes_at_once,
@@ -117,11 +117,11 @@ class InventorySync:
     async def _plan(self, request: SyncRequest, started_at: datetime, visiting: Visiting) -> _Run:
         context = await self._context_loader.load(request, operation=OPERATION, discover=True)
         name = self._settings.source_server_inventory_table
-        inventory = InventoryTable(Table(self._door.hub(), name, self._door.hub_region))
+        inventory = InventoryTable(Table(self._aws_client.hub(), name, self._aws_client.hub_region))
         await inventory.check()
 
         async def ec2_of(account_id: str) -> Ec2Reader:
-            return Ec2Reader(await context.access.caller(account_id))
+            return Ec2Reader(await context.access.session(account_id))
 
         async def announce(scopes: set[Scope]) -> None:
             await self._announce(run, scopes)
@@ -129,8 +129,8 @@ class InventorySync:
         async def source_templates(scope: Scope) -> Sequence[Mapping[str, Any]]:
             if scope.account_id not in context.accounts or not self._may_look(request, scope.region):
                 return ()  # not ours to ask, or not in this run
-            caller = await context.access.caller(scope.account_id)
-            return await self._templates.of(scope, DrsReader(caller, page_size=self._settings.drs_page_size))
+            session = await context.access.session(scope.account_id)
+            return await self._templates.of(scope, DrsReader(session, page_size=self._settings.drs_page_size))
 
         run = _Run(
             request=request,
@@ -175,10 +175,10 @@ class InventorySync:
         async def work() -> Problem | None:
             nonlocal look
             try:
-                caller = await run.context.access.caller(scope.account_id)
-                look = Look(scope, DrsReader(caller, page_size=self._settings.drs_page_size), run.tools)
+                session = await run.context.access.session(scope.account_id)
+                look = Look(scope, DrsReader(session, page_size=self._settings.drs_page_size), run.tools)
                 await look.run(had_servers=known)
-                await self._probe_staging(run, look, caller)
+                await self._probe_staging(run, look, session)
             except AwsError as error:
                 return scope_problem(error, scope) if look is not None else account_problem(error)
             return None
@@ -186,7 +186,7 @@ class InventorySync:
         failure = await run.visiting.in_time(scope, work)
         return judge(scope, look, failure, known=known, seconds=anyio.current_time() - began)
 
-    async def _probe_staging(self, run: _Run, look: Look, caller: Caller) -> None:
+    async def _probe_staging(self, run: _Run, look: Look, session: AccountSession) -> None:
         """Where a target has nothing, have the staging sync look when one of its staging accounts has something."""
         scope = look.scope
         target = run.context.directory.targets[scope.account_id]
@@ -194,9 +194,9 @@ class InventorySync:
             return
 
         async def drs_of(account_id: str) -> DrsReader:
-            return DrsReader(await run.context.access.caller(account_id), page_size=self._settings.drs_page_size)
+            return DrsReader(await run.context.access.session(account_id), page_size=self._settings.drs_page_size)
 
-        drs = DrsReader(caller, page_size=self._settings.drs_page_size)
+        drs = DrsReader(session, page_size=self._settings.drs_page_size)
         waiting = await find_waiting(target, scope.region, drs, drs_of)
         look.seen.warnings += waiting.warnings
         if waiting.found:

@@ -13,11 +13,11 @@ import anyio
 from service.accounts.records import Account
 from service.accounts.staging import discovering
 from service.accounts.table import TargetAccountsTable
-from service.aws.door import AwsDoor, Caller
+from service.aws.call_counter import counting_calls
+from service.aws.client import AccountSession, AwsClient
 from service.aws.drs import DrsReader
 from service.aws.drs_write import DrsWriter
 from service.aws.dynamodb_write import Table
-from service.aws.meter import metering
 from service.context import ContextLoader, RunContext, SyncRequest
 from service.deadline import Deadline, Shutdown
 from service.errors import AwsError, RefusalError
@@ -73,19 +73,19 @@ class StagingSync:
 
     def __init__(
         self,
-        door: AwsDoor,
+        aws_client: AwsClient,
         settings: Settings,
         status: RegionStatusTable,
         now: Now,
         *,
         shutdown: Shutdown | None = None,
     ) -> None:
-        self._door = door
+        self._aws_client = aws_client
         self._settings = settings
         self._status = status
         self._now = now
         self._shutdown = shutdown or Shutdown()
-        self._context_loader = ContextLoader(door, settings, status, now)
+        self._context_loader = ContextLoader(aws_client, settings, status, now)
 
     async def run(self, request: SyncRequest, progress: Progress | None = None) -> dict[str, Any]:
         """Do one sync and give its report.
@@ -102,7 +102,7 @@ class StagingSync:
             self._settings.scopes_at_once,
             started_at,
         )
-        with metering() as meter:
+        with counting_calls() as call_counter:
             run = await visiting.deadline.run_essential(lambda: self._plan(request, visiting))
             if progress is not None:
                 progress.planned(run.selection, len({scope.account_id for scope in run.selection.scopes}))
@@ -112,7 +112,7 @@ class StagingSync:
         facts = run_facts(
             OPERATION,
             run.selection,
-            meter,
+            call_counter,
             started_at=started_at,
             duration_s=anyio.current_time() - began,
             scopes_at_once=self._settings.scopes_at_once,
@@ -182,10 +182,10 @@ class StagingSync:
 
     async def _work(self, run: _Run, scan: StagingScan) -> None:
         scope = scan.scope
-        caller = await run.context.access.caller(scope.account_id)
+        session = await run.context.access.session(scope.account_id)
         scan.entered = True
         run.entered.add(scope.account_id)
-        drs = DrsReader(caller, page_size=self._settings.drs_page_size)
+        drs = DrsReader(session, page_size=self._settings.drs_page_size)
         account = run.context.directory.targets[scope.account_id]
         staging = await self._staging_of(run, scan, account, drs)
         if staging is None:
@@ -196,7 +196,7 @@ class StagingSync:
 
         async with fan_out(sorted(staging), read, at_once=_PAIRS_AT_ONCE) as read_plans:
             plans = [plan async for plan in read_plans]
-        await self._apply(run, scan, sorted(plans, key=lambda plan: plan.pair), drs, caller)
+        await self._apply(run, scan, sorted(plans, key=lambda plan: plan.pair), drs, session)
 
     async def _staging_of(self, run: _Run, scan: StagingScan, account: Account, drs: DrsReader) -> set[str] | None:
         """Name the staging accounts of a target in a region; None where DRS is not in use.
@@ -224,12 +224,14 @@ class StagingSync:
 
     async def _read(self, run: _Run, pair: Pair, drs: DrsReader) -> Plan:
         async def staging_drs() -> DrsReader:
-            caller = await run.context.access.caller(pair.staging)
-            return DrsReader(caller, page_size=self._settings.drs_page_size)
+            session = await run.context.access.session(pair.staging)
+            return DrsReader(session, page_size=self._settings.drs_page_size)
 
         return await read_pair(pair, drs, staging_drs)
 
-    async def _apply(self, run: _Run, scan: StagingScan, plans: list[Plan], drs: DrsReader, caller: Caller) -> None:
+    async def _apply(
+        self, run: _Run, scan: StagingScan, plans: list[Plan], drs: DrsReader, session: AccountSession
+    ) -> None:
         scope = scan.scope
         for plan in plans:
             scan.planned += len(plan.extend)
@@ -246,7 +248,7 @@ class StagingSync:
         full = left_over > 0
         if left_over:
             scan.problems.append(_full(scope, left_over, self._settings.servers_per_region))
-        writer = DrsWriter(caller)
+        writer = DrsWriter(session)
         for plan in plans:
             if not plan.extend or (full and not left_over):
                 continue
@@ -270,7 +272,7 @@ class StagingSync:
             run.added[target] = reported
             return
         name = self._settings.target_accounts_table
-        table = TargetAccountsTable(Table(self._door.hub(), name, self._door.hub_region))
+        table = TargetAccountsTable(Table(self._aws_client.hub(), name, self._aws_client.hub_region))
 
         async def write() -> None:
             try:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Self
 
-from service.aws.door import AwsDoor
+from service.aws.client import AwsClient
 from service.aws.dynamodb import encode
 from service.aws.dynamodb_write import Table
 from service.models import Now, Scope, iso
@@ -58,10 +58,10 @@ class TagState:
         self._fence: int | None = None
 
     @classmethod
-    def of(cls, door: AwsDoor, settings: Settings, now: Now) -> Self:
+    def of(cls, aws_client: AwsClient, settings: Settings, now: Now) -> Self:
         """Make it as the settings say. Raises ConfigurationError when no region is set."""
         name = settings.tag_sync_config_table
-        return cls(Table(door.hub(), name, door.hub_region) if name else None, now)
+        return cls(Table(aws_client.hub(), name, aws_client.hub_region) if name else None, now)
 
     @property
     def remembers(self) -> bool:

@@ -9,11 +9,11 @@ from typing import Any, Final
 
 import anyio
 
-from service.aws.door import AwsDoor
+from service.aws.call_counter import counting_calls
+from service.aws.client import AwsClient
 from service.aws.drs import DrsReader
 from service.aws.drs_write import DrsWriter
 from service.aws.ec2 import Ec2Reader
-from service.aws.meter import metering
 from service.context import ContextLoader, RunContext, SyncRequest
 from service.deadline import Deadline, Shutdown
 from service.errors import AwsError
@@ -76,19 +76,19 @@ class TagSync:
 
     def __init__(
         self,
-        door: AwsDoor,
+        aws_client: AwsClient,
         settings: Settings,
         status: RegionStatusTable,
         now: Now,
         *,
         shutdown: Shutdown | None = None,
     ) -> None:
-        self._door = door
+        self._aws_client = aws_client
         self._settings = settings
         self._status = status
         self._now = now
         self._shutdown = shutdown or Shutdown()
-        self._context_loader = ContextLoader(door, settings, status, now)
+        self._context_loader = ContextLoader(aws_client, settings, status, now)
 
     async def run(
         self,
@@ -112,7 +112,7 @@ class TagSync:
             OutOfTimeError: the time was up before it was known where to look; nothing was looked at.
             LeaseLostError: another run has taken the lock and written since.
         """
-        state = state or TagState.of(self._door, self._settings, self._now)
+        state = state or TagState.of(self._aws_client, self._settings, self._now)
         began, started_at = anyio.current_time(), request.started_at or self._now()
         visiting = Visiting(
             Deadline(self._shutdown, request.remaining_s),
@@ -120,7 +120,7 @@ class TagSync:
             self._settings.scopes_at_once,
             started_at,
         )
-        with metering() as meter:
+        with counting_calls() as call_counter:
             run = await visiting.deadline.run_essential(lambda: self._plan(request, started_at, visiting, state))
             selection = run.context.selection
             if progress is not None:
@@ -133,7 +133,7 @@ class TagSync:
         facts = run_facts(
             OPERATION,
             selection,
-            meter,
+            call_counter,
             started_at=started_at,
             duration_s=anyio.current_time() - began,
             scopes_at_once=self._settings.scopes_at_once,
@@ -149,7 +149,7 @@ class TagSync:
         context = await self._context_loader.load(request, operation=OPERATION, discover=False)
 
         async def ec2_of(account_id: str) -> Ec2Reader:
-            return Ec2Reader(await context.access.caller(account_id))
+            return Ec2Reader(await context.access.session(account_id))
 
         run = _Run(
             request=request,
@@ -181,12 +181,12 @@ class TagSync:
         async def work() -> Problem | None:
             nonlocal scan
             try:
-                caller = await run.context.access.caller(scope.account_id)
+                session = await run.context.access.session(scope.account_id)
             except AwsError as error:
                 run.accounts[scope.account_id].refused = account_problem(error)
                 return run.accounts[scope.account_id].refused
-            drs = DrsReader(caller, page_size=self._settings.drs_page_size)
-            scan = run.scans[scope] = TagScan(scope, drs, DrsWriter(caller), run.tools)
+            drs = DrsReader(session, page_size=self._settings.drs_page_size)
+            scan = run.scans[scope] = TagScan(scope, drs, DrsWriter(session), run.tools)
             await scan.run()
             return None
 

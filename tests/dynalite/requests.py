@@ -207,7 +207,7 @@ CASES: Final[Mapping[str, Case]] = MappingProxyType(
             _page({"n": {"N": "0"}}, LastEvaluatedKey=item(0, replicationRegion={"S": "r"})),
             **_INDEX,
             ProjectionExpression="n",
-            Deadline=1,
+            Limit=1,
         ),
         "query that goes on": _query(
             "replicationRegion = :r",

@@ -38,7 +38,7 @@ class Day:
         self.cycle = Cycle(ACCOUNT, ACCOUNT)
         settings = self.aws.settings(drs_region_status_table="")
         status = RegionStatusTable(None, self.clock, cache_s=0, timeout_s=60)
-        self._sync = InventorySync(self.aws.door(), settings, status, self.clock)
+        self._sync = InventorySync(self.aws.aws_client(), settings, status, self.clock)
 
     async def sync(self, times: int = 1) -> None:
         for _ in range(times):

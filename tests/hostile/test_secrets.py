@@ -19,7 +19,7 @@ import boto3
 import pytest
 
 from service.accounts.records import DEFAULT_EXTERNAL_ID
-from service.aws.door import AwsDoor, RoleToAssume
+from service.aws.client import AwsClient, RoleToAssume
 from service.errors import AwsError
 from service.handlers import data_management, query
 from service.sandbox.gate import Gate
@@ -175,9 +175,9 @@ ROLE = RoleToAssume("111122223333", "arn:aws:iam::111122223333:role/DRSOrchestra
 
 async def _failure(script: Any, monkeypatch: pytest.MonkeyPatch) -> AwsError:
     """Enter an account and ask DRS there; give the error that this ends with."""
-    async with scripted_aws(script, monkeypatch), AwsDoor(Settings(), lambda: datetime.now(UTC)) as door:
+    async with scripted_aws(script, monkeypatch), AwsClient(Settings(), lambda: datetime.now(UTC)) as aws_client:
         with pytest.raises(AwsError) as raised:
-            await (await door.account(ROLE)).call("drs", "DescribeSourceServers", {}, region="us-east-1")
+            await (await aws_client.account(ROLE)).call("drs", "DescribeSourceServers", {}, region="us-east-1")
         return raised.value
 
 
@@ -235,9 +235,9 @@ async def test_a_source_of_keys_that_answers_nonsense_is_a_cause_and_not_quoted(
         monkeypatch.delenv(name, raising=False)
     for name, value in {"AWS_CONFIG_FILE": str(config), "AWS_PROFILE": "p", "AWS_REGION": "us-east-1"}.items():
         monkeypatch.setenv(name, value)
-    async with AwsDoor(Settings(), lambda: datetime.now(UTC)) as door:
+    async with AwsClient(Settings(), lambda: datetime.now(UTC)) as aws_client:
         with pytest.raises(AwsError) as raised:
-            await door.identity()
+            await aws_client.identity()
     assert raised.value.code == "NoCredentials"
     assert _found(set(OWN_KEYS.values()), "".join(traceback.format_exception(raised.value))) == []
 
@@ -248,9 +248,9 @@ async def test_a_proxy_is_named_without_its_password(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("AWS_REGION", "us-east-1")
     for name, value in OWN_KEYS.items():
         monkeypatch.setenv(name, value)
-    async with AwsDoor(Settings(), lambda: datetime.now(UTC)) as door:
+    async with AwsClient(Settings(), lambda: datetime.now(UTC)) as aws_client:
         with pytest.raises(AwsError) as raised:
-            await door.identity()
+            await aws_client.identity()
     assert raised.value.code == "EndpointUnreachable"
     assert "proxy-password" not in "".join(traceback.format_exception(raised.value))
 

@@ -16,9 +16,9 @@ from botocore import xform_name
 from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import ClientError
 
-from service.aws import door as door_module
+from service.aws import client as client_module
+from service.aws.client import AccountSession, AwsClient
 from service.aws.credentials import _acting
-from service.aws.door import AwsDoor, Caller
 from service.aws.dynamodb_write import Table
 from service.aws.operations import MANAGES
 from service.context import SyncRequest
@@ -88,11 +88,11 @@ class _Client:
         return send
 
 
-class _Door(AwsDoor):
+class _Door(AwsClient):
     """The door itself - lanes, pace, tries, budget, roles, renewal - on clients that are simulated."""
 
     def __init__(self, host: Host, chosen: Settings) -> None:
-        with patch.object(door_module, "HubSession", _Session):
+        with patch.object(client_module, "HubSession", _Session):
             super().__init__(chosen, host.now, dice=host.dice)
         self._host = host
 
@@ -100,8 +100,8 @@ class _Door(AwsDoor):
     def hub_region(self) -> str:
         return HUB_REGION
 
-    def hub(self) -> Caller:
-        return Caller(self, HUB, self._session.own)
+    def hub(self) -> AccountSession:
+        return AccountSession(self, HUB, self._session.own)
 
     async def _client(self, service: str, region: str) -> Any:
         await self._host.thaw()
@@ -155,17 +155,17 @@ class Host:
         self._fates = self.dice.getrandbits(64)
         chosen = chosen or settings(drs_regions=estate.regions)
         self.settings = chosen
-        self.door = _Door(self, chosen)
-        table = Table(self.door.hub(), chosen.drs_region_status_table, HUB_REGION)
+        self.aws_client = _Door(self, chosen)
+        table = Table(self.aws_client.hub(), chosen.drs_region_status_table, HUB_REGION)
         self.status = RegionStatusTable(
             table, self.now, cache_s=chosen.region_status_cache_seconds, timeout_s=chosen.region_status_timeout_seconds
         )
         self.shutdown = Shutdown()
-        made = (self.door, chosen, self.status, self.now)
+        made = (self.aws_client, chosen, self.status, self.now)
         self.app = _App(
             chosen,
             self.now,
-            self.door,
+            self.aws_client,
             self.status,
             InventorySync(*made, shutdown=self.shutdown),
             StagingSync(*made, shutdown=self.shutdown),

@@ -201,9 +201,9 @@ class Cell(History):
 
     async def ask_inventory(self, host: Host) -> str:
         """Ask for every server: an answer that calls itself complete is not without one that the inventory had."""
-        table = TableReader(host.door.hub(), host.settings.drs_region_status_table, HUB_REGION)
+        table = TableReader(host.aws_client.hub(), host.settings.drs_region_status_table, HUB_REGION)
         reader = RegionStatusReader(table, cache_s=60.0, timeout_s=5.0)
-        answer = await InventoryQuery(host.door, host.settings, reader, host.now).run(InventoryAsked())
+        answer = await InventoryQuery(host.aws_client, host.settings, reader, host.now).run(InventoryAsked())
         shown = {server["sourceServerArn"] for server in answer.body["servers"]}
         items = self.estate.dynamodb.tables["source_server_inventory_table"].items
         known = {key[0] for key in items if key[1].isdigit()}
@@ -220,7 +220,7 @@ class Cell(History):
     async def ask_origin(self, host: Host) -> str:
         """Ask where a server came from."""
         server = max(self.estate.drs[_A2].servers)
-        facts = await FailbackQuery(host.door, host.settings, host.now).facts(server)
+        facts = await FailbackQuery(host.aws_client, host.settings, host.now).facts(server)
         if facts.original["originalSourceRegion"] != REGIONS[0]:
             self.promises.breaks("an answer is true", f"{server} from {facts.original['originalSourceRegion']}")
         return "partial" if facts.observations else "complete"

@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 import pytest
 
-from service.aws.door import RoleToAssume
+from service.aws.client import RoleToAssume
 from service.context import SyncRequest
 from service.models import Call, Scope
 from service.settings import DEFAULT_REGIONS
@@ -128,11 +128,11 @@ def test_who_waits_in_the_queue_already_is_held_back_by_a_pause_too() -> None:
         chosen = settings(drs_burst=1, drs_calls_per_second=1 / wait_s, drs_most_calls_per_second=1 / wait_s)
         host = Host("host", estate, Weather(estate.dice), Promises(), chosen=chosen)
         role = RoleToAssume(ACCOUNTS[0], f"arn:aws:iam::{ACCOUNTS[0]}:role/DRSOrchestrationRole", "e" * 32)
-        caller = await host.door.account(role)
+        session = await host.aws_client.account(role)
         host.weather = weather
         async with anyio.create_task_group() as tasks:
             for _ in range(10):
-                tasks.start_soon(partial(caller.call, "drs", "DescribeSourceServers", {}, region=ACTIVE[0]))
+                tasks.start_soon(partial(session.call, "drs", "DescribeSourceServers", {}, region=ACTIVE[0]))
         return sent
 
     first, *rest = run(work)

@@ -10,7 +10,7 @@ from unittest.mock import patch
 import anyio
 import pytest
 
-from service.aws import door
+from service.aws import client as client_module
 from service.context import SyncRequest
 from service.errors import DrsSyncError
 from service.models import Call
@@ -114,7 +114,7 @@ def test_who_stands_still_at_any_call_sends_nothing_beside_its_successor(*, asle
 
 def test_without_asking_before_each_call_it_would_go_on() -> None:
     calls = play(-1, asleep=True)[2]
-    with patch.object(door, "ask_permit", lambda: None):
+    with patch.object(client_module, "check_call_guard", lambda: None):
         assert any(play(at, asleep=True)[0].broken for at in range(1, calls))
 
 

@@ -69,7 +69,7 @@ def test_a_warm_process_does_not_grow_in_days() -> None:
         finally:
             tracemalloc.stop()
         assert len(asyncio.all_tasks()) == tasks
-        assert len(host.door._roles) <= len(TARGETS) + 1
-        assert len(host.door._lanes) <= 4 * (len(TARGETS) + 2) * (len(REGIONS) + 1)
+        assert len(host.aws_client._roles) <= len(TARGETS) + 1
+        assert len(host.aws_client._lanes) <= 4 * (len(TARGETS) + 2) * (len(REGIONS) + 1)
 
     run(work)

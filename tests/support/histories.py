@@ -176,7 +176,7 @@ class History:
 
     async def _sync(self) -> None:
         status = RegionStatusTable(None, self._now, cache_s=0, timeout_s=60)
-        sync = InventorySync(self.aws.door(), self._settings, status, self._now)
+        sync = InventorySync(self.aws.aws_client(), self._settings, status, self._now)
         report = await sync.run(SyncRequest(regions=(SOURCE, RECOVERY)))
         if self.aws.faults.are_none:
             assert not report["errors"], report["errors"]
@@ -211,7 +211,7 @@ class History:
 
     async def _check_names(self) -> None:
         """Whatever name a calm sync has seen leads to the lineage, also when its server is gone from DRS."""
-        query = FailbackQuery(self.aws.door(), self._settings, self._now)
+        query = FailbackQuery(self.aws.aws_client(), self._settings, self._now)
         assert HOST in self._names
         for name in sorted(self._names):
             try:

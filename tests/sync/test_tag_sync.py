@@ -11,7 +11,7 @@ import anyio
 import pytest
 from moto.ec2.models import ec2_backends
 
-from service.aws.door import AwsDoor
+from service.aws.client import AwsClient
 from service.aws.dynamodb_write import Table
 from service.context import SyncRequest
 from service.errors import ConfigurationError
@@ -35,15 +35,15 @@ async def sync_tags(estate: Estate, *, at: datetime | None = None, source: str =
     """Run one tag sync. The hour decides whose turn it is to be asked again; left out, it is nobody's."""
     moment = quiet_hour(estate) if at is None else at
     settings = load_settings()
-    async with AwsDoor(settings, utc_now) as door:  # sessions end by the real clock
+    async with AwsClient(settings, utc_now) as aws_client:  # sessions end by the real clock
         name = settings.drs_region_status_table
         status = RegionStatusTable(
-            Table(door.hub(), name, door.hub_region) if name else None,
+            Table(aws_client.hub(), name, aws_client.hub_region) if name else None,
             utc_now,
             cache_s=settings.region_status_cache_seconds,
             timeout_s=settings.region_status_timeout_seconds,
         )
-        return await TagSync(door, settings, status, lambda: moment).run(SyncRequest(**request), source=source)
+        return await TagSync(aws_client, settings, status, lambda: moment).run(SyncRequest(**request), source=source)
 
 
 def servers(estate: Estate, scope: Scope | None = None) -> dict[str, Any]:
@@ -505,10 +505,10 @@ async def test_a_fallback_fills_the_status_table_and_the_next_run_is_filtered(es
 
 async def test_what_a_fallback_taught_holds_at_once(estate: Estate) -> None:
     settings = load_settings()
-    async with AwsDoor(settings, utc_now) as door:
-        table = Table(door.hub(), settings.drs_region_status_table, door.hub_region)
+    async with AwsClient(settings, utc_now) as aws_client:
+        table = Table(aws_client.hub(), settings.drs_region_status_table, aws_client.hub_region)
         status = RegionStatusTable(table, utc_now, cache_s=3600, timeout_s=60)
-        sync = TagSync(door, settings, status, utc_now)
+        sync = TagSync(aws_client, settings, status, utc_now)
         sources = [(await sync.run(SyncRequest()))["regionSource"] for _ in range(2)]
     assert sources == ["fallback_table_empty", "status_table"]
 
@@ -812,7 +812,7 @@ async def test_a_run_that_stood_still_for_longer_than_its_lock_sends_nothing_mor
         while not estate.calls()["drs", "GetLaunchConfiguration"]:  # noqa: ASYNC110 - a server tells of no event
             await anyio.sleep(0.02)
         stood_still_s = 1000.0
-        other = TagState.of(app.door, load_settings(), now)
+        other = TagState.of(app.aws_client, load_settings(), now)
         assert await other.acquire(owner="another")
         await anyio.sleep(1.0)  # what was on its way arrives
         estate.calls()

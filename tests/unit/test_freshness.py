@@ -22,7 +22,7 @@ from service.regions.status_rows import AccountEntry, RegionRow
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 A, B = "111111111111", "222222222222"
-PLACE = Scope(A, "us-west-2")
+SCOPE = Scope(A, "us-west-2")
 CATALOG = ("us-east-1", "us-west-2")
 FRESH_S = 900.0
 
@@ -41,7 +41,7 @@ def row(**accounts: AccountEntry) -> RegionRow:
 
 
 def judged(*rows: RegionRow) -> Standing:
-    return standing_of(StatusView(rows), PLACE, now=NOW, fresh_s=FRESH_S)
+    return standing_of(StatusView(rows), SCOPE, now=NOW, fresh_s=FRESH_S)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_other_accounts_and_other_regions_say_nothing() -> None:
 @pytest.mark.parametrize("table", [(), StatusUnavailable("no")])
 def test_a_table_that_tells_nothing_leaves_it_to_the_items(table: Any) -> None:
     view = StatusView(table)
-    assert standing_of(view, PLACE, now=NOW, fresh_s=FRESH_S).trust is Trust.UNTOLD
+    assert standing_of(view, SCOPE, now=NOW, fresh_s=FRESH_S).trust is Trust.UNTOLD
     assert active_regions(view, CATALOG) == CATALOG
 
 
@@ -118,9 +118,9 @@ def test_items_tell_their_age_when_nothing_else_does() -> None:
 @pytest.mark.parametrize(
     ("entries", "scopes"),
     [
-        ({f"_{A}": looked(3, 0), f"_{B}": looked(0, 0)}, [PLACE]),
-        ({f"_{A}": looked(3, 0)}, [PLACE, Scope(B, "us-west-2")]),  # B was never looked at
-        ({f"_{A}": looked(3, 0), f"_{B}": looked(None, None)}, [PLACE, Scope(B, "us-west-2")]),
+        ({f"_{A}": looked(3, 0), f"_{B}": looked(0, 0)}, [SCOPE]),
+        ({f"_{A}": looked(3, 0)}, [SCOPE, Scope(B, "us-west-2")]),  # B was never looked at
+        ({f"_{A}": looked(3, 0), f"_{B}": looked(None, None)}, [SCOPE, Scope(B, "us-west-2")]),
         ({f"_{A}": looked(0, 0), f"_{B}": looked(5, 0)}, [Scope(B, "us-west-2")]),
     ],
 )

@@ -40,7 +40,7 @@ def app_with(refresher: Refresher | None) -> QueryApp:
 
 
 async def told(app: QueryApp, *stale: Scope) -> dict[str, Any]:
-    return await app.told("x", Answer({"servers": []}, stale, {"drs_api": len(stale)}))
+    return await app.publish("x", Answer({"servers": []}, stale, {"drs_api": len(stale)}))
 
 
 def test_each_place_is_asked_for_once_a_minute() -> None:

@@ -20,7 +20,7 @@ from service.sync.report import Looked
 from service.sync.rows import LookTools, Seen
 
 ACCOUNT: Final = "111122223333"
-PLACE: Final = Scope(ACCOUNT, "us-west-2")
+SCOPE: Final = Scope(ACCOUNT, "us-west-2")
 LOOKED_AT: Final = datetime(2026, 11, 23, 5, 0, tzinfo=UTC)
 LATER: Final = datetime(2026, 11, 23, 5, 1, tzinfo=UTC)
 UNUSED: Final = cast("Any", None)
@@ -30,23 +30,23 @@ ALL_OF_IT: Final = {"listed_completely": True, "settled": True}
 
 def look(**seen: Any) -> Look:
     tools = LookTools(UNUSED, UNUSED, Settings(), lambda: LOOKED_AT, "aws", LOOKED_AT, UNUSED, UNUSED, UNUSED)
-    made = Look(PLACE, UNUSED, tools)
+    made = Look(SCOPE, UNUSED, tools)
     made.seen = Seen(**seen)
     return made
 
 
 def problem(status: RegionStatus, code: str = "Code", service: str = "drs") -> Problem:
-    return Problem(code, "text", status, service, "X", ACCOUNT, PLACE.region)
+    return Problem(code, "text", status, service, "X", ACCOUNT, SCOPE.region)
 
 
 def error_class(
     made: Look | None, failure: Problem | None, why: ScanReason = ScanReason.ACTIVE
 ) -> tuple[Looked, Observation | None]:
     known = why is ScanReason.ACTIVE
-    visit = judge(PLACE, made, failure, known=known, seconds=1.5)
-    active = frozenset({PLACE}) if known else frozenset[Scope]()
+    visit = judge(SCOPE, made, failure, known=known, seconds=1.5)
+    active = frozenset({SCOPE}) if known else frozenset[Scope]()
     return visit.looked, observation_of(
-        visit, Selection(RegionSource.STATUS_TABLE, "", {PLACE: why}, (), active), LATER
+        visit, Selection(RegionSource.STATUS_TABLE, "", {SCOPE: why}, (), active), LATER
     )
 
 
@@ -100,7 +100,7 @@ def test_what_becomes_of_a_scope(
     looked, observation = error_class(look(**seen), problem(failure) if failure else None, why)
     assert looked.coverage is coverage
     in_the_table = sum(seen.get(each, 0) for each in ("written", "unchanged", "rejected"))
-    assert (looked.scope, looked.servers, looked.seconds) == (PLACE, in_the_table, 1.5)
+    assert (looked.scope, looked.servers, looked.seconds) == (SCOPE, in_the_table, 1.5)
     assert observation is not None
     assert (observation.account_id, observation.status, observation.server_count, observation.scanned_at) == (
         ACCOUNT,
@@ -162,13 +162,13 @@ def test_an_account_that_cannot_be_entered_fails_everywhere_and_marks_only_what_
 
 
 def test_no_failed_look_wipes_a_row() -> None:
-    row = merge(None, PLACE.region, [Observation(ACCOUNT, ACTIVE, LOOKED_AT, 40)])
+    row = merge(None, SCOPE.region, [Observation(ACCOUNT, ACTIVE, LOOKED_AT, 40)])
     for status in RegionStatus:
         for seen in ({}, {"servers": 7}):
             if not (status is UNINITIALISED and not seen):
                 _, observation = error_class(look(**seen), problem(status))
                 assert observation is not None
-                assert merge(row, PLACE.region, [observation]).server_count == 40
+                assert merge(row, SCOPE.region, [observation]).server_count == 40
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_accounts_asked_for_must_be_known() -> None:
     check = context_loader().check_accounts
     assert set(check(SyncRequest(), directory)) == {ACCOUNT, "222233334444"}
     assert set(check(SyncRequest(accounts=(ACCOUNT,)), directory)) == {ACCOUNT}
-    assert set(check(SyncRequest(scopes=(PLACE,)), directory)) == {ACCOUNT}
+    assert set(check(SyncRequest(scopes=(SCOPE,)), directory)) == {ACCOUNT}
     with pytest.raises(ConfigurationError, match=r"999999999999.*it holds 111122223333, 222233334444"):
         check(SyncRequest(accounts=(ACCOUNT, "999999999999")), directory)
 

@@ -17,7 +17,7 @@ from service.sync.templates import Templates
 from tests.simulation.clock import VirtualLoop, run
 
 A: Final = Scope("111122223333", "us-west-2")
-PLACES: Final = (A, Scope("444455556666", "us-west-2"), Scope("111122223333", "eu-west-1"))
+SCOPES: Final = (A, Scope("444455556666", "us-west-2"), Scope("111122223333", "eu-west-1"))
 NOW: Final = datetime(2026, 11, 23, tzinfo=UTC)
 
 
@@ -51,10 +51,10 @@ def test_each_place_has_its_own_and_all_who_ask_at_once_share_one_call() -> None
             given.setdefault(scope, []).append(await templates.of(scope, drs_of(scope.account_id, asked)))
 
         async with anyio.create_task_group() as tasks:
-            for scope in PLACES * 3:
+            for scope in SCOPES * 3:
                 tasks.start_soon(ask, scope)
-        assert given == {scope: [[{"of": scope}]] * 3 for scope in PLACES}
-        assert asked == Counter(PLACES)
+        assert given == {scope: [[{"of": scope}]] * 3 for scope in SCOPES}
+        assert asked == Counter(SCOPES)
 
     run(work)
 

@@ -19,7 +19,7 @@ from service.sync.visiting import Visiting, in_turn
 from tests.simulation.clock import VirtualLoop, run
 
 START = datetime(2026, 11, 23, 5, 0, tzinfo=UTC)
-PLACE = Scope("111122223333", "us-west-2")
+SCOPE = Scope("111122223333", "us-west-2")
 FAILED = Problem("InternalServerException", "no", RegionStatus.ERROR)
 
 
@@ -45,9 +45,9 @@ def test_a_place_without_end_costs_its_time_and_says_which_time_was_up(
     remaining_s: float | None, max_s: float, after_s: float, why: str
 ) -> None:
     async def work(loop: VirtualLoop) -> float:
-        problem = await Visiting(Deadline(Shutdown(), remaining_s), max_s, 4, START).in_time(PLACE, hangs)
+        problem = await Visiting(Deadline(Shutdown(), remaining_s), max_s, 4, START).in_time(SCOPE, hangs)
         assert problem is not None
-        assert (problem.code, Scope(problem.account_id, problem.region)) == ("DeadlineExceeded", PLACE)
+        assert (problem.code, Scope(problem.account_id, problem.region)) == ("DeadlineExceeded", SCOPE)
         assert problem.message == why
         return loop.time()
 
@@ -59,7 +59,7 @@ def test_a_process_told_to_stop_leaves_a_place_at_once_and_enters_no_other() -> 
         visiting = Visiting(Deadline(Shutdown()), 20.0, 4, START)
         loop.call_later(5.0, visiting.deadline.shutdown.request)  # as a signal does, outside of any task
         for when in ("place was done", "place's turn"):
-            problem = await visiting.in_time(PLACE, hangs)
+            problem = await visiting.in_time(SCOPE, hangs)
             assert problem is not None
             assert problem.message == f"the process was told to stop before this {when}"
         return loop.time()
@@ -69,7 +69,7 @@ def test_a_process_told_to_stop_leaves_a_place_at_once_and_enters_no_other() -> 
 
 def test_what_broke_a_place_off_in_its_time_is_told_as_it_was() -> None:
     async def work(_: VirtualLoop) -> Problem | None:
-        return await Visiting(Deadline(Shutdown(), 60.0), 20.0, 4, START).in_time(PLACE, fails)
+        return await Visiting(Deadline(Shutdown(), 60.0), 20.0, 4, START).in_time(SCOPE, fails)
 
     assert run(work) is FAILED
 

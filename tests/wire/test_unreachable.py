@@ -1,4 +1,4 @@
-"""A service that cannot be reached at all: nobody listens, or its name is unknown. TLS: tests/aws/test_transport.py."""
+"""A service that cannot be reached at all: nobody listens, or its name is unknown. TLS: tests/aws/test_http.py."""
 
 from __future__ import annotations
 

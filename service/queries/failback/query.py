@@ -8,7 +8,7 @@ from typing import Any, Final
 import anyio
 
 from service.accounts.access import AccountAccess, read_directory
-from service.aws.door import AwsDoor
+from service.aws.client import AwsClient
 from service.aws.dynamodb import TableReader
 from service.errors import AwsError, ConfigurationError, RefusalError
 from service.inventory.lineage import LineageReader
@@ -29,8 +29,8 @@ _SHARE_OF_DRS: Final = 0.7  # of the deadline; what DRS has not answered by then
 class FailbackQuery:
     """Answers failback questions; one instance serves many."""
 
-    def __init__(self, door: AwsDoor, settings: Settings, now: Now) -> None:
-        self._door = door
+    def __init__(self, aws_client: AwsClient, settings: Settings, now: Now) -> None:
+        self._aws_client = aws_client
         self._settings = settings
         self._now = now
 
@@ -50,7 +50,7 @@ class FailbackQuery:
         with anyio.CancelScope(deadline=deadline.inventory):
             stored = await self._stored(name)
         if stored is None:
-            raise too_late(self._table(), "Query", self._door.hub_region)
+            raise too_late(self._table(), "Query", self._aws_client.hub_region)
         facts = await self._asked(stored, until=deadline.drs)
         return {"id": name, **as_json(facts, write_runbook(facts))}
 
@@ -71,7 +71,9 @@ class FailbackQuery:
 
     def _table(self) -> TableReader:
         self._settings.require("source_server_inventory_table")
-        return TableReader(self._door.hub(), self._settings.source_server_inventory_table, self._door.hub_region)
+        return TableReader(
+            self._aws_client.hub(), self._settings.source_server_inventory_table, self._aws_client.hub_region
+        )
 
     async def _stored(self, name: str) -> Facts:
         reader = self._reader()
@@ -130,20 +132,20 @@ class FailbackQuery:
         )
 
     async def _access(self) -> AccountAccess:
-        directory, _ = await read_directory(targets_table(self._door, self._settings))
-        return AccountAccess(self._door, directory)
+        directory, _ = await read_directory(targets_table(self._aws_client, self._settings))
+        return AccountAccess(self._aws_client, directory)
 
     async def _ask(self, access: AccountAccess, record: DrsRecord) -> tuple[DrsRecord | None, Machine | None]:
-        caller = await access.caller(record.account_id)
+        session = await access.session(record.account_id)
         by_id = {"filters": {"sourceServerIDs": [record.server_id]}}
-        answer = await caller.call("drs", "DescribeSourceServers", by_id, region=record.region)
+        answer = await session.call("drs", "DescribeSourceServers", by_id, region=record.region)
         servers = [each for each in answer.get("items", ()) if each.get("arn") == record.arn]
         if not servers:
             return None, None
         told = with_live(record, servers[0], now=iso(self._now()))
         if not told.recovery_instance:
             return told, None
-        answer = await caller.call("drs", "DescribeRecoveryInstances", by_id, region=record.region)
+        answer = await session.call("drs", "DescribeRecoveryInstances", by_id, region=record.region)
         machines = [machine_of(each, record.account_id, record.region) for each in answer.get("items", ())]
         return told, next((each for each in machines if each.instance_id == told.recovery_instance), None)
 

@@ -9,7 +9,7 @@ import pytest
 from botocore import exceptions as sdk
 from botocore.parsers import ResponseParserError
 
-from service.aws.failures import as_failure
+from service.aws.sdk_errors import translating_sdk_errors
 from service.errors import AwsError
 from service.models import Call, RegionStatus
 
@@ -18,7 +18,7 @@ URL = "https://drs.us-west-2.amazonaws.com"
 
 
 def convert(error: BaseException) -> AwsError:
-    with pytest.raises(AwsError) as caught, as_failure(CALL):
+    with pytest.raises(AwsError) as caught, translating_sdk_errors(CALL):
         raise error
     assert caught.value.call == CALL
     return caught.value
@@ -78,7 +78,7 @@ def test_a_login_that_has_run_out_is_no_lost_connection(error: Exception) -> Non
     "bug", [KeyError("x"), ValueError("x"), sdk.ParamValidationError(report="Missing required parameter")]
 )
 def test_a_bug_is_not_converted(bug: Exception) -> None:
-    with pytest.raises(type(bug)), as_failure(CALL):
+    with pytest.raises(type(bug)), translating_sdk_errors(CALL):
         raise bug
 
 

@@ -15,18 +15,18 @@ from aiobotocore.config import AioConfig
 from botocore import xform_name
 from botocore.credentials import ReadOnlyCredentials
 
+from service.aws.call_counter import count_call, count_throttle
+from service.aws.call_guard import check_call_guard
 from service.aws.credentials import AssumedRole, HubSession, Source, acting_as
-from service.aws.failures import as_failure, as_misconfiguration, refuse_what_is_no_object
+from service.aws.http import SharedTransport
 from service.aws.limits import Pace, Rate, RetryBudget, backoff_s, rates
-from service.aws.meter import count_call, count_throttle
-from service.aws.operations import MANAGES, Operations, refuse_others
-from service.aws.permit import ask_permit
-from service.aws.transport import SharedTransport
+from service.aws.operations import MANAGES, Operations, reject_undeclared
+from service.aws.sdk_errors import reject_non_object_body, translating_config_errors, translating_sdk_errors
 from service.errors import AwsError, ConfigurationError
 from service.models import Call, Now, RegionStatus
 from service.settings import Settings
 
-__all__ = ["AwsDoor", "Caller", "Identity", "RoleToAssume"]
+__all__ = ["AccountSession", "AwsClient", "Identity", "RoleToAssume"]
 
 # One try of one call may take this long in all; the SDK's own read time-out only bounds the gap between two bytes.
 _CALL_CEILING_S: Final = 30.0
@@ -63,7 +63,7 @@ class _Lane:
     slots: anyio.CapacityLimiter
 
 
-class AwsDoor:
+class AwsClient:
     """One SDK session, one client per (service, region), one pool of connections, for as long as it is open.
 
     Open it once per event loop: `async with AwsDoor(settings, now) as door`. The SDK session refuses every operation
@@ -77,9 +77,9 @@ class AwsDoor:
         self._now = now
         self._dice = dice or random.Random()  # noqa: S311 - jitter, not a secret
         self._session = HubSession()
-        self._session.register("before-parse", refuse_what_is_no_object)
+        self._session.register("before-parse", reject_non_object_body)
         # At the last moment before a request is signed: whatever code asked for it, and however.
-        self._session.register("before-call", refuse_others(allowed))
+        self._session.register("before-call", reject_undeclared(allowed))
         self._stack = AsyncExitStack()
         self._clients: dict[tuple[str, str], Any] = {}
         self._building = anyio.Lock()
@@ -123,15 +123,15 @@ class AwsDoor:
         Raises:
             ConfigurationError: none is set, or the profile that may tell it cannot be read.
         """
-        with as_misconfiguration():
+        with translating_config_errors():
             region = self._session.get_config_variable("region")
         if not region:
             raise ConfigurationError("set AWS_REGION (or a profile with a region) to the region that holds the tables")
         return str(region)
 
-    def hub(self) -> Caller:
+    def hub(self) -> AccountSession:
         """Give a caller with the hub's own credentials."""
-        return Caller(self, self._identity.account_id if self._identity else "hub", self._session.own)
+        return AccountSession(self, self._identity.account_id if self._identity else "hub", self._session.own)
 
     async def identity(self) -> Identity:
         """Tell which account the hub is; asked once while the door is open.
@@ -147,7 +147,7 @@ class AwsDoor:
                 raise self._incomplete("GetCallerIdentity", "hub") from None
         return self._identity
 
-    async def account(self, role: RoleToAssume) -> Caller:
+    async def account(self, role: RoleToAssume) -> AccountSession:
         """Give a caller for another account; the role is assumed now, so that a refusal shows here and once.
 
         Raises:
@@ -161,7 +161,7 @@ class AwsDoor:
         if source is None:
             source = self._roles[role] = AssumedRole(lambda: self._assume(role), self._now)
         await source()
-        return Caller(self, role.account_id, source)
+        return AccountSession(self, role.account_id, source)
 
     async def _assume(self, role: RoleToAssume) -> tuple[ReadOnlyCredentials, datetime]:
         answer = await self.hub().call(
@@ -192,7 +192,7 @@ class AwsDoor:
         if key not in self._clients:
             async with self._building:
                 if key not in self._clients:
-                    with as_misconfiguration():
+                    with translating_config_errors():
                         self._clients[key] = await self._stack.enter_async_context(
                             self._session.create_client(service, region_name=region, config=self._config)
                         )
@@ -218,7 +218,7 @@ class AwsDoor:
         while True:
             attempt += 1
             sent_at = await _turn(lane, call)
-            with as_failure(call):
+            with translating_sdk_errors(call):
                 keys = await source()
             try:
                 answer = await self._try_once(keys, lane, call, params)
@@ -236,9 +236,9 @@ class AwsDoor:
     ) -> dict[str, Any]:
         client = await self._client(call.service, call.region)
         async with lane.slots, self._in_flight:
-            ask_permit()
+            check_call_guard()
             count_call(call.service, call.operation)
-            with acting_as(keys), as_failure(call, keys), anyio.fail_after(_CALL_CEILING_S):
+            with acting_as(keys), translating_sdk_errors(call, keys), anyio.fail_after(_CALL_CEILING_S):
                 answer: dict[str, Any] = await getattr(client, xform_name(call.operation))(**params)
                 return answer
 
@@ -267,10 +267,10 @@ class AwsDoor:
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class AccountSession:
     """The right to call AWS as one account."""
 
-    door: AwsDoor
+    aws_client: AwsClient
     account_id: str
     source: Source
 
@@ -280,7 +280,7 @@ class Caller:
         Raises:
             AwsError: it did not succeed within its tries.
         """
-        return await self.door.send(self.source, Call(service, operation, self.account_id, region), params)
+        return await self.aws_client.send(self.source, Call(service, operation, self.account_id, region), params)
 
 
 async def _turn(lane: _Lane, call: Call) -> float:
