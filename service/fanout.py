@@ -19,11 +19,11 @@ R = TypeVar("R")
 
 @asynccontextmanager
 async def fan_out(
-    items: Iterable[T], work: Callable[[T], Awaitable[R]], *, at_once: int
+    items: Iterable[T], work: Callable[[T], Awaitable[R]], *, concurrency: int
 ) -> AsyncIterator[MemoryObjectReceiveStream[R]]:
     """Open a stream of exactly one result per item, in order of arrival.
 
-    `at_once` workers, or as many as there are items, draw from `items`, which may be a generator: neither tasks nor
+    `concurrency` workers, or as many as there are items, draw from `items`, which may be a generator: neither tasks nor
     results pile up, and a slow consumer slows the work. Leaving the block early cancels what is under way.
 
     Raises:
@@ -31,7 +31,7 @@ async def fan_out(
     """
     send, receive = anyio.create_memory_object_stream[R]()
     queue = iter(items)
-    workers = min(at_once, len(items)) if isinstance(items, Sized) else at_once
+    workers = min(concurrency, len(items)) if isinstance(items, Sized) else concurrency
 
     async def worker(out: MemoryObjectSendStream[R], source: Iterator[T]) -> None:
         async with out:

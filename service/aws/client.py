@@ -19,8 +19,9 @@ from service.aws.call_counter import count_call, count_throttle
 from service.aws.call_guard import check_call_guard
 from service.aws.credentials import AssumedRole, HubSession, Source, acting_as
 from service.aws.http import SharedTransport
-from service.aws.limits import Pace, Rate, RetryBudget, backoff_s, rates
 from service.aws.operations import MANAGES, Operations, reject_undeclared
+from service.aws.rate_limit import RateLimiter, RateSettings, start_rates
+from service.aws.retry import RetryBudget, backoff_s, max_attempts, max_wait_s
 from service.aws.sdk_errors import reject_non_object_body, translating_config_errors, translating_sdk_errors
 from service.errors import AwsError, ConfigurationError
 from service.models import Call, Now, RegionStatus
@@ -30,10 +31,6 @@ __all__ = ["AccountSession", "AwsClient", "Identity", "RoleToAssume"]
 
 # One try of one call may take this long in all; the SDK's own read time-out only bounds the gap between two bytes.
 _CALL_CEILING_S: Final = 30.0
-_MAX_TRIES: Final = 4
-_MAX_TRIES_THROTTLED: Final = 12
-_LONGEST_WAIT_S: Final = 5.0
-_LONGEST_WAIT_THROTTLED_S: Final = 30.0
 _ROLE_DURATION_S: Final = 900  # the least STS gives; more fails where a role's maximum is lower
 _ROLE_SESSION_NAME: Final = "drs-orchestration-sync"
 
@@ -55,14 +52,6 @@ class RoleToAssume:
     external_id: str
 
 
-@dataclass(slots=True)
-class _Lane:
-    """Pace and places of one (service, account, region)."""
-
-    pace: Pace
-    slots: anyio.CapacityLimiter
-
-
 class AwsClient:
     """One SDK session, one client per (service, region), one pool of connections, for as long as it is open.
 
@@ -71,11 +60,11 @@ class AwsClient:
     """
 
     def __init__(
-        self, settings: Settings, now: Now, *, allowed: Operations = MANAGES, dice: random.Random | None = None
+        self, settings: Settings, now: Now, *, allowed: Operations = MANAGES, rng: random.Random | None = None
     ) -> None:
         self._settings = settings
         self._now = now
-        self._dice = dice or random.Random()  # noqa: S311 - jitter, not a secret
+        self._random = rng or random.Random()  # noqa: S311 - jitter, not a secret
         self._session = HubSession()
         self._session.register("before-parse", reject_non_object_body)
         # At the last moment before a request is signed: whatever code asked for it, and however.
@@ -83,15 +72,15 @@ class AwsClient:
         self._stack = AsyncExitStack()
         self._clients: dict[tuple[str, str], Any] = {}
         self._building = anyio.Lock()
-        self._rates = rates(
-            Rate(
+        self._start_rates = start_rates(
+            RateSettings(
                 settings.drs_calls_per_second,
                 settings.drs_burst,
                 settings.drs_calls_at_once,
                 settings.drs_most_calls_per_second,
             )
         )
-        self._lanes: dict[tuple[str, str, str], _Lane] = {}
+        self._rate_limiters: dict[tuple[str, str, str], RateLimiter] = {}
         self._in_flight = anyio.CapacityLimiter(settings.calls_at_once)
         self._budgets: defaultdict[str, RetryBudget] = defaultdict(RetryBudget)
         self._roles: dict[RoleToAssume, AssumedRole] = {}
@@ -198,72 +187,68 @@ class AwsClient:
                         )
         return self._clients[key]
 
-    def _lane(self, call: Call) -> _Lane:
+    def _rate_limiter(self, call: Call) -> RateLimiter:
         key = (call.service, call.account_id, call.region)
-        lane = self._lanes.get(key)
-        if lane is None:
-            rate = self._rates[call.service]
-            lane = self._lanes[key] = _Lane(Pace(rate), anyio.CapacityLimiter(rate.at_once))
-        return lane
+        rate_limiter = self._rate_limiters.get(key)
+        if rate_limiter is None:
+            rate_limiter = self._rate_limiters[key] = RateLimiter(self._start_rates[call.service])
+        return rate_limiter
 
     async def send(self, source: Source, call: Call, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Make one call with all its tries. Use `Caller.call`.
+        """Make one call, with retries. Use `AccountSession.call`.
 
         Raises:
             AwsError: the last try's failure.
             ConfigurationError: the SDK's settings do not work.
         """
-        lane = self._lane(call)
+        rate_limiter = self._rate_limiter(call)
         attempt = 0
         while True:
             attempt += 1
-            sent_at = await _turn(lane, call)
+            sent_at = await rate_limiter.wait(call)
             with translating_sdk_errors(call):
                 keys = await source()
             try:
-                answer = await self._try_once(keys, lane, call, params)
+                answer = await self._attempt(keys, rate_limiter, call, params)
             except AwsError as failure:
                 if failure.error_class.expired and isinstance(source, AssumedRole):
                     source.expire(keys.access_key)
-                await self._before_next_try(failure, lane, attempt=attempt, sent_at=sent_at)
+                await self._wait_before_retry(failure, rate_limiter, attempt=attempt, sent_at=sent_at)
             else:
-                lane.pace.succeeded()
+                rate_limiter.rate.succeeded()
                 self._budgets[call.service].succeeded()
                 return answer
 
-    async def _try_once(
-        self, keys: ReadOnlyCredentials, lane: _Lane, call: Call, params: Mapping[str, Any]
+    async def _attempt(
+        self, keys: ReadOnlyCredentials, rate_limiter: RateLimiter, call: Call, params: Mapping[str, Any]
     ) -> dict[str, Any]:
         client = await self._client(call.service, call.region)
-        async with lane.slots, self._in_flight:
+        async with rate_limiter.slots, self._in_flight:
             check_call_guard()
             count_call(call.service, call.operation)
             with acting_as(keys), translating_sdk_errors(call, keys), anyio.fail_after(_CALL_CEILING_S):
                 answer: dict[str, Any] = await getattr(client, xform_name(call.operation))(**params)
                 return answer
 
-    async def _before_next_try(self, failure: AwsError, lane: _Lane, *, attempt: int, sent_at: float) -> None:
-        """Wait until another try makes sense; raise the failure when none does."""
+    async def _wait_before_retry(
+        self, failure: AwsError, rate_limiter: RateLimiter, *, attempt: int, sent_at: float
+    ) -> None:
+        """Wait until another attempt makes sense; raise the failure when none does."""
         error_class, now, budget = failure.error_class, anyio.current_time(), self._budgets[failure.call.service]
         if error_class.throttle:
             count_throttle()
-            lane.pace.throttled(now, sent_at=sent_at, retry_after_s=failure.retry_after_s)
-        once_more = error_class.expired or error_class.status is RegionStatus.ENDPOINT_UNREACHABLE
-        most = _MAX_TRIES_THROTTLED if error_class.throttle else 2 if once_more else _MAX_TRIES
-        if not error_class.retry:
-            if failure.http_status:  # a plain answer, such as that DRS is not in use: the service is well
-                budget.succeeded()
-            raise failure
-        if attempt >= most:
+            rate_limiter.rate.throttled(now, sent_at=sent_at, retry_after_s=failure.retry_after_s)
+        if not error_class.retry and failure.http_status:
+            budget.succeeded()  # a plain answer, such as that DRS is not in use: the service is well
+        if attempt >= max_attempts(error_class):
             raise failure
         remaining = anyio.current_effective_deadline() - now
-        longest = min(_LONGEST_WAIT_THROTTLED_S if error_class.throttle else _LONGEST_WAIT_S, remaining)
-        permit = budget.spend(now, longest_wait_s=longest)
-        pause = backoff_s(attempt, dice=self._dice.random(), retry_after_s=failure.retry_after_s)
+        wait = budget.spend(now, longest_wait_s=min(max_wait_s(error_class), remaining))
+        pause = backoff_s(attempt, jitter=self._random.random(), retry_after_s=failure.retry_after_s)
         # A wait that outlasts the scope's deadline would replace the true cause by a time-out.
-        if permit is None or permit + pause >= remaining:
+        if wait is None or wait + pause >= remaining:
             raise failure
-        await anyio.sleep(permit + pause)
+        await anyio.sleep(wait + pause)
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,23 +266,3 @@ class AccountSession:
             AwsError: it did not succeed within its tries.
         """
         return await self.aws_client.send(self.source, Call(service, operation, self.account_id, region), params)
-
-
-async def _turn(lane: _Lane, call: Call) -> float:
-    """Wait for the lane's pace; tell when the call goes out.
-
-    Raises:
-        AwsError: the service asked for a pause that outlasts the deadline; nothing is sent. Waiting for it would
-            cost that time, and report a time-out in place of the cause.
-    """
-    while True:
-        now, pauses = anyio.current_time(), lane.pace.pauses
-        pause = lane.pace.paused_s(now)
-        if pause and now + pause >= anyio.current_effective_deadline():
-            raise AwsError("ThrottlingException", f"not sent: it was asked to wait, {pause:.0f} s more", call)
-        wait = lane.pace.reserve(now)
-        if wait <= 0:
-            return now
-        await anyio.sleep(wait)
-        if lane.pace.pauses == pauses:  # else the service has asked for a pause since, which holds for this call too
-            return anyio.current_time()

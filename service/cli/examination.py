@@ -118,7 +118,7 @@ class Doctor:
         ]
 
     async def _all(self, checks: Sequence[Check]) -> list[Finding]:
-        async with fan_out(checks, lambda check: check(), at_once=self._settings.scopes_at_once) as results:
+        async with fan_out(checks, lambda check: check(), concurrency=self._settings.scopes_at_once) as results:
             return [finding async for found in results for finding in found]
 
     async def _hub(self, aws_client: AwsClient) -> Identity | AwsError:
@@ -203,7 +203,7 @@ class Doctor:
         if found[0].status is not Level.OK:
             return found
         scopes = self._scopes(ground, account_id)
-        async with fan_out(scopes, look, at_once=_REGIONS_AT_ONCE) as looks:
+        async with fan_out(scopes, look, concurrency=_REGIONS_AT_ONCE) as looks:
             return [*found, *[finding async for seen in looks for finding in seen]]
 
     def _scopes(self, ground: _Ground, account_id: str) -> list[tuple[str, bool]]:

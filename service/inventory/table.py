@@ -97,7 +97,7 @@ class InventoryTable:
         """
         items = list({(item["sourceServerArn"], item["stagingAccountId"]): item for item in bookkeeping}.values())
         batches = [items[start : start + _BATCH] for start in range(0, len(items), _BATCH)]
-        async with fan_out(batches, self._table.put_many, at_once=_BATCHES_AT_ONCE) as done:
+        async with fan_out(batches, self._table.put_many, concurrency=_BATCHES_AT_ONCE) as done:
             async for _ in done:
                 pass
 

@@ -92,7 +92,7 @@ class GroundKeeper:
             with anyio.CancelScope(deadline=deadline.opening):
                 accounts.append(await read_directory(table))
 
-        async with fan_out((read_rows, read_accounts), lambda read: read(), at_once=2) as done:
+        async with fan_out((read_rows, read_accounts), lambda read: read(), concurrency=2) as done:
             async for _ in done:
                 pass
         if not accounts:

@@ -95,7 +95,7 @@ class ScopeReader:
             if cancel_scope.cancelled_caught:
                 stock.unread[region] = _late(f"the table {name}", "dynamodb", "Query")
 
-        async with fan_out(accounts, read, at_once=_TABLES_AT_ONCE) as done:
+        async with fan_out(accounts, read, concurrency=_TABLES_AT_ONCE) as done:
             async for _ in done:
                 pass
         return stock
@@ -124,7 +124,7 @@ class ScopeReader:
             source = Source.STALE if held else Source.NONE
             return replace(seen, source=source, items=held, last_complete=standings[scope].last_complete)
 
-        async with fan_out(scopes, look, at_once=self._settings.scopes_at_once) as looks:
+        async with fan_out(scopes, look, concurrency=self._settings.scopes_at_once) as looks:
             return {seen.scope: seen async for seen in looks}
 
     async def _introduce(self, deadline: QueryDeadline) -> Problem | None:

@@ -102,7 +102,7 @@ class _Fate(Enum):
     NOT_TRIED = auto()
 
 
-async def apply_plan(plan: Plan, drs: DrsReads, writer: DrsWriter, done: Extension, *, at_once: int) -> None:
+async def apply_plan(plan: Plan, drs: DrsReads, writer: DrsWriter, done: Extension, *, concurrency: int) -> None:
     """Extend what is planned, each server by one call, and count it in `done`; never raises for a server's sake.
 
     DRS documents no answer for a server that is extended already, and an answer may be lost on its way. So whatever is
@@ -127,7 +127,7 @@ async def apply_plan(plan: Plan, drs: DrsReads, writer: DrsWriter, done: Extensi
         return arn, _Fate.EXTENDED
 
     doubtful: list[str] = []
-    async with fan_out(plan.extend, extend, at_once=at_once) as fates:
+    async with fan_out(plan.extend, extend, concurrency=concurrency) as fates:
         async for arn, fate in fates:
             done.extended += fate is _Fate.EXTENDED
             done.failed += fate is _Fate.REFUSED

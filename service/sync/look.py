@@ -204,6 +204,6 @@ class Look:
                 await self._tools.inventory.add_history(lineage, lambda _: gone)
             return removed
 
-        async with fan_out(absent, remove, at_once=8) as removals:
+        async with fan_out(absent, remove, concurrency=8) as removals:
             async for removed in removals:
                 self.seen.removed += removed

@@ -104,7 +104,7 @@ class Origins:
         fresh = [row for lineage, row in forward.items() if lineage not in known]
         if fresh:
             await self._read_templates()
-            async with fan_out(fresh, self._capture, at_once=8) as captured:
+            async with fan_out(fresh, self._capture, concurrency=8) as captured:
                 known.update({topology["sourceServerArn"]: topology async for topology in captured})
         for row in forward.values():
             topology = known[row.server.lineage]
@@ -168,7 +168,7 @@ class Origins:
         todo = [each for each in await self._with_topologies() if self._can_complete(each)]
         todo = todo[: self._tools.settings.topology_reads_per_scope]
         await self._read_source_side({origin for each in todo if (origin := each.server.origin(self._scope))})
-        async with fan_out(todo, self._complete, at_once=self._tools.settings.drs_calls_at_once) as problems:
+        async with fan_out(todo, self._complete, concurrency=self._tools.settings.drs_calls_at_once) as problems:
             async for problem in problems:
                 if problem is not None:
                     self._seen.warnings.append(problem)
@@ -231,7 +231,7 @@ class Origins:
     async def _look_at_configurations(self) -> None:
         """Read again the configuration of the servers whose turn it is; what differs goes to their history."""
         todo = self._due[: self._tools.settings.topology_reads_per_scope]
-        async with fan_out(todo, self._look_at, at_once=self._tools.settings.drs_calls_at_once) as problems:
+        async with fan_out(todo, self._look_at, concurrency=self._tools.settings.drs_calls_at_once) as problems:
             async for problem in problems:
                 if problem is not None:
                     self._seen.warnings.append(problem)

@@ -181,11 +181,11 @@ class RunReport:
             "warnings": _listed(self._warnings),
         }
 
-    def _time_saved_s(self, drs_calls: int, at_once: int) -> float:
-        """Estimate: each skipped scope would have taken as long as a call did here, `at_once` of them side by side."""
+    def _time_saved_s(self, drs_calls: int, concurrency: int) -> float:
+        """Estimate: each skipped scope would have taken as long as a call did here, `concurrency` of them side by side."""
         if not drs_calls:
             return 0.0
-        return round(self.seconds / drs_calls * self.left_out / at_once, 3)
+        return round(self.seconds / drs_calls * self.left_out / concurrency, 3)
 
 
 def status_of(coverage: Counter[Coverage], problems: int) -> str:

@@ -194,7 +194,7 @@ class StagingSync:
         async def read(staging_id: str) -> Plan:
             return await self._read(run, Pair(scope.account_id, staging_id, scope.region), drs)
 
-        async with fan_out(sorted(staging), read, at_once=_PAIRS_AT_ONCE) as read_plans:
+        async with fan_out(sorted(staging), read, concurrency=_PAIRS_AT_ONCE) as read_plans:
             plans = [plan async for plan in read_plans]
         await self._apply(run, scan, sorted(plans, key=lambda plan: plan.pair), drs, session)
 
@@ -254,7 +254,7 @@ class StagingSync:
                 continue
             done = Extension()
             scan.extensions.append(done)
-            await apply_plan(plan, drs, writer, done, at_once=self._settings.extensions_at_once)
+            await apply_plan(plan, drs, writer, done, concurrency=self._settings.extensions_at_once)
             full = full or done.full
 
     def _tally(self, run: _Run, scan: StagingScan, counts: Mapping[str, int], failure: Problem | None) -> None:

@@ -127,7 +127,7 @@ class TagScan:
             return await self._ask_ec2(origin, by_origin[origin])
 
         tasks: list[Task] = []
-        async with fan_out(by_origin, ask, at_once=_ORIGINS_AT_ONCE) as answers:
+        async with fan_out(by_origin, ask, concurrency=_ORIGINS_AT_ONCE) as answers:
             async for answer in answers:
                 if isinstance(answer, Problem):
                     self.outcome.problems.append(answer)  # its servers are in no count, so they have failed

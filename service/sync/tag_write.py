@@ -81,7 +81,7 @@ class TagWrites:
             task.asks_launch = not (task.leaves_launch or is_known)
         calls = [task for task in tasks if task.changes or task.asks_launch]
         self._outcome.tally.unchanged += len(tasks) - len(calls)
-        async with fan_out(calls, self._apply, at_once=_SERVERS_AT_ONCE) as done:
+        async with fan_out(calls, self._apply, concurrency=_SERVERS_AT_ONCE) as done:
             async for _ in done:
                 pass
 

@@ -217,7 +217,7 @@ class TagSync:
         marks = selection.source.is_fallback
         try:
             await record(first, FullScanMark(run.started_at) if marks else None)
-            async with fan_out(others, record, at_once=_ROWS_AT_ONCE) as written:
+            async with fan_out(others, record, concurrency=_ROWS_AT_ONCE) as written:
                 async for _ in written:
                     pass
             if marks and run.request.is_whole and not run.unanswered:

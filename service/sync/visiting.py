@@ -31,7 +31,7 @@ class Visiting:
 
     deadline: Deadline
     max_s: float
-    at_once: int
+    concurrency: int
     started_at: datetime
 
     @asynccontextmanager
@@ -39,7 +39,7 @@ class Visiting:
         self, scopes: Collection[Scope], visit: Callable[[Scope], Awaitable[Visit]], progress: Progress | None
     ) -> AsyncIterator[AsyncIterator[Visit]]:
         """Open a stream of one visit per place, each once it is settled. Raises as `fan_out` does."""
-        async with fan_out(in_turn(scopes, self.started_at), visit, at_once=self.at_once) as done:
+        async with fan_out(in_turn(scopes, self.started_at), visit, concurrency=self.concurrency) as done:
             yield _settled(done, progress)
 
     async def in_time(self, scope: Scope, work: Callable[[], Awaitable[Problem | None]]) -> Problem | None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from benchmarks.scale import facts
 from benchmarks.scale.__main__ import main, written
 from benchmarks.scale.model import Estate, plan
-from service.aws.limits import Rate, rates
+from service.aws.rate_limit import RateSettings, start_rates
 from service.sync.shards import MAX_SHARDS
 from tests.deploy.templates import FOLDER, template
 from tests.shards.machine import definition
@@ -72,7 +72,7 @@ def test_an_unchanged_estate_stays_below_its_goals() -> None:
 
 
 def test_what_it_takes_from_the_tree_is_what_the_tree_says() -> None:
-    assert rates(Rate(1, 1, 1))["sts"].per_second == facts.STS_PACE
+    assert start_rates(RateSettings(1, 1, 1))["sts"].per_second == facts.STS_PACE
     assert definition()["States"]["Shards"]["MaxConcurrency"] == facts.SHARDS_AT_ONCE
     function = template("functions.yaml")["Resources"]["DataManagementHandlerFunction"]["Properties"]
     assert function["MemorySize"] == Estate().memory_gb * 1024

@@ -93,7 +93,7 @@ class _Door(AwsClient):
 
     def __init__(self, host: Host, chosen: Settings) -> None:
         with patch.object(client_module, "HubSession", _Session):
-            super().__init__(chosen, host.now, dice=host.dice)
+            super().__init__(chosen, host.now, rng=host.dice)
         self._host = host
 
     @property
