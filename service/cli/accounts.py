@@ -17,8 +17,8 @@ from service.cli.watching import OutputOption
 from service.errors import ConfigurationError
 from service.handlers.app import open_app, utc_now
 from service.handlers.data_management import OPERATIONS
-from service.handlers.front import Asked
 from service.handlers.query_app import open_query_app
+from service.handlers.router import Params
 from service.settings import Settings
 
 __all__ = ["add_staging", "list_accounts", "remove_staging", "validate"]
@@ -78,12 +78,12 @@ def remove_staging(target: Target, staging: Staging, output: OutputOption = None
 
 
 def _change(operation: str, members: Mapping[str, Any], output: Output | None) -> int:
-    chosen, asked, change = output or Output.default(), Asked(members), OPERATIONS[operation]
+    chosen, params, change = output or Output.default(), Params(members), OPERATIONS[operation]
 
     async def work(settings: Settings) -> int:
-        change.check(asked)
+        change.check(params)
         async with open_app(settings) as app:
-            body = (await change.work(app, asked)).body
+            body = (await change.work(app, params)).body
         headings = ("staging account", "name", "role", "added by")
         rows = [
             tuple(record.get(name, "") for name in ("accountId", "accountName", "roleArn", "addedBy"))

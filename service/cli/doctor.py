@@ -13,7 +13,7 @@ from service.cli.options import named
 from service.cli.output import Output, console, emit_json, guarded, table
 from service.cli.schemas import TABLES
 from service.cli.watching import OutputOption
-from service.queries.asked import account_asked
+from service.queries.params import account_param
 from service.settings import Settings
 
 __all__ = ["examine"]
@@ -41,7 +41,7 @@ def examine(
     async def work(settings: Settings) -> int:
         accounts, regions = named("--account", account), named("--region", region)
         for each in accounts:
-            account_asked({"--account": each}, "--account")
+            account_param({"--account": each}, "--account")
         findings = await Doctor(settings, accounts, regions).examine()
         findings.sort(key=lambda each: (_ORDER.index(each.check), each.account_id, each.region))
         counts = Counter(each.status for each in findings)

@@ -13,7 +13,7 @@ from service.cli.servers import AccountsOption, NoRefresh, RegionsOption, answer
 from service.cli.watching import OutputOption
 from service.handlers.query_app import QueryApp
 from service.queries.answer import Answer
-from service.queries.asked import ScopesAsked
+from service.queries.params import ScopesParams
 
 __all__ = ["show_extended"]
 
@@ -35,7 +35,7 @@ def show_extended(
 
     async def ask(app: QueryApp) -> Answer:
         given = {"accountId": listed("--account", account), "region": listed("--region", region)}
-        return await app.extended.run(ScopesAsked.parse(given, app.settings))
+        return await app.extended.run(ScopesParams.parse(given, app.settings))
 
     return answered(output or Output.default(), ask, _tables_of, refresh=not no_refresh)
 

@@ -17,7 +17,7 @@ from service.handlers.app import open_app
 from service.handlers.query_app import QueryApp, open_query_app
 from service.models import Scope
 from service.queries.answer import Answer
-from service.queries.asked import InventoryAsked
+from service.queries.params import InventoryParams
 from service.settings import Settings
 
 __all__ = ["AccountsOption", "NoRefresh", "RegionsOption", "answered", "problems_of_answer", "show_servers"]
@@ -79,7 +79,7 @@ def show_servers(
             "limit": limit,
             "nextToken": next_token,
         }
-        return await app.inventory.run(InventoryAsked.parse(given, app.settings))
+        return await app.inventory.run(InventoryParams.parse(given, app.settings))
 
     return answered(output or Output.default(), ask, _tables_of, refresh=not no_refresh)
 

@@ -113,8 +113,8 @@ class App:
 
         async def work() -> dict[str, Any]:
             left_s = deadline.time_left_s()
-            asked = replace(request, remaining_s=None if left_s is None else left_s - _RELEASE_S)
-            return await self.tag_sync.run(asked, progress, source=source, state=state)
+            params = replace(request, remaining_s=None if left_s is None else left_s - _RELEASE_S)
+            return await self.tag_sync.run(params, progress, source=source, state=state)
 
         try:
             is_ours = await deadline.run_essential(lambda: state.acquire(owner=owner, takes_over=lock_owner))

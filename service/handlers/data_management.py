@@ -18,10 +18,10 @@ from service.deadline import Shutdown
 from service.errors import AwsError, RefusalError
 from service.handlers import shards
 from service.handlers.app import App, open_app
-from service.handlers.bodies import SyncBody, account_asked, staging_account_asked
-from service.handlers.front import Asked, Front, Operation, Reply, Route
-from service.handlers.host import Host
-from service.handlers.replies import envelope, error_body
+from service.handlers.request_models import SyncBody, account_param, staging_account_param
+from service.handlers.responses import envelope, error_body
+from service.handlers.router import Operation, Params, Response, Route, Router
+from service.handlers.runtime import Runtime
 from service.handlers.tag_sync import (
     check_settings,
     check_tag_sync,
@@ -60,20 +60,20 @@ _TOLD: Final = ("serversExtended", "serversFailed", "status", "details", "errors
 _ANY_TIME: Final = datetime.min.replace(tzinfo=UTC)
 
 _shutdown: Final = Shutdown()
-host: Final = Host(partial(open_app, shutdown=_shutdown), _shutdown)
+runtime: Final = Runtime(partial(open_app, shutdown=_shutdown), _shutdown)
 
 
-def _check_sync(asked: Asked) -> None:
-    SyncBody.model_validate(asked.members)
+def _check_sync(params: Params) -> None:
+    SyncBody.model_validate(params.members)
 
 
-async def handle_sync_source_server_inventory(app: App, asked: Asked) -> Reply:
+async def handle_sync_source_server_inventory(app: App, params: Params) -> Response:
     """Sync the source server inventory and the region status table; members as in `SyncBody`."""
-    body = SyncBody.model_validate(asked.members)
+    body = SyncBody.model_validate(params.members)
     if body.dry_run:
         raise RefusalError("INVALID_PARAMETER", "the inventory sync has no dry run: it only writes what it saw")
-    report = await app.sync_inventory(body.request(asked.remaining_s))
-    return Reply(
+    report = await app.sync_inventory(body.request(params.remaining_s))
+    return Response(
         {
             "message": f"Synced {report['serversSynced']} source servers in {report['regionsScanned']} regions: "
             f"{report['status']}",
@@ -85,10 +85,10 @@ async def handle_sync_source_server_inventory(app: App, asked: Asked) -> Reply:
     )
 
 
-async def handle_sync_staging_accounts(app: App, asked: Asked) -> Reply:
+async def handle_sync_staging_accounts(app: App, params: Params) -> Response:
     """Extend what the staging accounts of all targets, or some, replicate and the targets lack; as in `SyncBody`."""
-    report = await app.sync_staging(SyncBody.model_validate(asked.members).request(asked.remaining_s))
-    return Reply({**report, "timestamp": report["startedAt"]})
+    report = await app.sync_staging(SyncBody.model_validate(params.members).request(params.remaining_s))
+    return Response({**report, "timestamp": report["startedAt"]})
 
 
 async def auto_extend_staging_servers(
@@ -176,16 +176,16 @@ def _access(app: App, account_id: str, role_arn: str, external_id: str) -> Accou
     return AccountAccess(app.aws_client, Directory([Account(account_id, account_id, role)]))
 
 
-async def handle_sync_single_account(app: App, asked: Asked) -> Reply:
+async def handle_sync_single_account(app: App, params: Params) -> Response:
     """Bring one target account up to date: its staging accounts, and what they have to extend."""
-    target = account_asked(asked, "targetAccountId", missing="INVALID_FORMAT")
+    target = account_param(params, "targetAccountId", missing="INVALID_FORMAT")
     before = await _record(app, target)
-    remaining_s = _GATEWAY_S if asked.remaining_s is None else min(asked.remaining_s, _GATEWAY_S)
+    remaining_s = _GATEWAY_S if params.remaining_s is None else min(params.remaining_s, _GATEWAY_S)
     report = await app.sync_staging(SyncRequest(accounts=(target,), remaining_s=remaining_s))
     after = await _record(app, target)
     known = {record.get("accountId") for record in before}
     added = [record["accountId"] for record in after if record.get("accountId") not in known]
-    return Reply(
+    return Response(
         {
             "success": report["status"] != "failed",
             "message": f"Extended {report['serversExtended']} servers of {len(after)} staging accounts: "
@@ -201,12 +201,12 @@ async def handle_sync_single_account(app: App, asked: Asked) -> Reply:
     )
 
 
-async def handle_add_staging_account(app: App, asked: Asked) -> Reply:
+async def handle_add_staging_account(app: App, params: Params) -> Response:
     """Add a staging account to a target's record."""
-    target, partition = account_asked(asked, "targetAccountId"), (await app.aws_client.identity()).partition
-    record = staging_account_asked(asked, partition=partition, now=app.now())
+    target, partition = account_param(params, "targetAccountId"), (await app.aws_client.identity()).partition
+    record = staging_account_param(params, partition=partition, now=app.now())
     listed = await app.target_accounts().change_staging(target, adding(record, target), now=app.now())
-    return Reply(
+    return Response(
         {
             "success": True,
             "message": f"Added staging account {record['accountName']} ({record['accountId']}) to {target}",
@@ -215,9 +215,9 @@ async def handle_add_staging_account(app: App, asked: Asked) -> Reply:
     )
 
 
-async def handle_remove_staging_account(app: App, asked: Asked) -> Reply:
+async def handle_remove_staging_account(app: App, params: Params) -> Response:
     """Take a staging account away from a target's record. Servers of it that are extended stay extended."""
-    target, staging = account_asked(asked, "targetAccountId"), account_asked(asked, "stagingAccountId")
+    target, staging = account_param(params, "targetAccountId"), account_param(params, "stagingAccountId")
     try:
         listed = await app.target_accounts().change_staging(
             target, removing(staging, target, now=app.now()), now=app.now()
@@ -226,7 +226,7 @@ async def handle_remove_staging_account(app: App, asked: Asked) -> Reply:
         if refusal.code == "TARGET_ACCOUNT_NOT_FOUND":  # here the platform always said it so
             raise RefusalError("NOT_FOUND", refusal.message, status=404) from None
         raise
-    return Reply(
+    return Response(
         {"success": True, "message": f"Removed staging account {staging} from {target}", "stagingAccounts": listed}
     )
 
@@ -238,14 +238,14 @@ async def _record(app: App, target: str) -> list[dict[str, Any]]:
     return staging_records(item)
 
 
-def _check_add(asked: Asked) -> None:
-    account_asked(asked, "targetAccountId")
-    staging_account_asked(asked, partition="aws", now=_ANY_TIME)
+def _check_add(params: Params) -> None:
+    account_param(params, "targetAccountId")
+    staging_account_param(params, partition="aws", now=_ANY_TIME)
 
 
-def _check_remove(asked: Asked) -> None:
-    account_asked(asked, "targetAccountId")
-    account_asked(asked, "stagingAccountId")
+def _check_remove(params: Params) -> None:
+    account_param(params, "targetAccountId")
+    account_param(params, "stagingAccountId")
 
 
 OPERATIONS: Final[Mapping[str, Operation[App]]] = MappingProxyType(
@@ -258,7 +258,7 @@ OPERATIONS: Final[Mapping[str, Operation[App]]] = MappingProxyType(
         ),
         "sync_extended_source_servers": Operation(
             handle_sync_single_account,
-            lambda asked: account_asked(asked, "targetAccountId", missing="INVALID_FORMAT"),
+            lambda params: account_param(params, "targetAccountId", missing="INVALID_FORMAT"),
             aliases=("sync_single_account", "handle_sync_single_account"),
         ),
         "add_staging_account": Operation(handle_add_staging_account, _check_add),
@@ -286,8 +286,8 @@ ROUTES: Final = (
     Route("PUT", "/config/tag-sync", "update_tag_sync_settings"),
 )
 
-_front: Final = Front(
-    host.run,
+_router: Final = Router(
+    runtime.run,
     OPERATIONS,
     ROUTES,
     malformed_code="INVALID_EVENT_FORMAT",
@@ -300,13 +300,13 @@ def lambda_handler(event: object, context: object) -> dict[str, Any]:
     """Entry point of the function: API Gateway, direct operations and schedules."""
     remaining = getattr(context, "get_remaining_time_in_millis", None)
     remaining_s = None if remaining is None else max(0.0, remaining() / 1000 - _REPORTING_S)
-    answer = _front.answer(event, remaining_s=remaining_s)
+    answer = _router.answer(event, remaining_s=remaining_s)
     if answer is not None:
         return answer
     if isinstance(event, Mapping) and ("synch_tags" in event or "synch_instance_type" in event):
         # The hourly rule; the values never mattered.
-        reply = _front.perform("handle_drs_tag_sync", Asked({"_sync_source": "eventbridge"}, remaining_s))
-        return envelope(reply.status, reply.body)
+        response = _router.perform("handle_drs_tag_sync", Params({"_sync_source": "eventbridge"}, remaining_s))
+        return envelope(response.status, response.body)
     return envelope(
         400, error_body("INVALID_INVOCATION", "the event has neither requestContext, operation nor synch_tags")
     )

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from service.handlers.front import Asked, Front, Operation, Reply, Route
-from service.handlers.host import Host
 from service.handlers.query_app import QueryApp, open_query_app
-from service.handlers.replies import envelope, error_body
-from service.queries.asked import InventoryAsked, ScopesAsked, ServersAsked, account_asked, text_required
+from service.handlers.responses import envelope, error_body
+from service.handlers.router import Operation, Params, Response, Route, Router
+from service.handlers.runtime import Runtime
+from service.queries.params import InventoryParams, ScopesParams, ServersParams, account_param, required_text_param
 from service.settings import load_settings
 
 __all__ = [
@@ -29,73 +29,75 @@ __all__ = [
     "query_staging_accounts_from_target",
 ]
 
-host: Final = Host(open_query_app)
+runtime: Final = Runtime(open_query_app)
 
 
-async def handle_get_source_server_inventory(app: QueryApp, asked: Asked) -> Reply:
+async def handle_get_source_server_inventory(app: QueryApp, params: Params) -> Response:
     """Give source servers from the inventory; scopes that are stale from DRS."""
-    answer = await app.inventory.run(InventoryAsked.parse(asked.members, app.settings))
-    return Reply(await app.publish("get_source_server_inventory", answer))
+    answer = await app.inventory.run(InventoryParams.parse(params.members, app.settings))
+    return Response(await app.publish("get_source_server_inventory", answer))
 
 
-async def get_drs_source_servers(app: QueryApp, asked: Asked) -> Reply:
+async def get_drs_source_servers(app: QueryApp, params: Params) -> Response:
     """Give the source servers of one region."""
-    answer = await app.servers.run(ServersAsked.parse(asked.members, app.settings))
-    return Reply(await app.publish("get_drs_source_servers", answer))
+    answer = await app.servers.run(ServersParams.parse(params.members, app.settings))
+    return Response(await app.publish("get_drs_source_servers", answer))
 
 
-async def handle_get_extended_source_servers(app: QueryApp, asked: Asked) -> Reply:
+async def handle_get_extended_source_servers(app: QueryApp, params: Params) -> Response:
     """Give the extended source servers of all targets, or some, in active regions."""
-    answer = await app.extended.run(ScopesAsked.parse(asked.members, app.settings))
-    return Reply(await app.publish("get_extended_source_servers", answer))
+    answer = await app.extended.run(ScopesParams.parse(params.members, app.settings))
+    return Response(await app.publish("get_extended_source_servers", answer))
 
 
-async def get_failback_topology(app: QueryApp, asked: Asked) -> Reply:
+async def get_failback_topology(app: QueryApp, params: Params) -> Response:
     """Tell where a server came from, how it is now, and how it goes back; `id` is any name it is known by."""
-    return Reply(await app.failback.run(text_required(asked.members, "id")))
+    return Response(await app.failback.run(required_text_param(params.members, "id")))
 
 
-async def handle_discover_staging_accounts(app: QueryApp, asked: Asked) -> Reply:
+async def handle_discover_staging_accounts(app: QueryApp, params: Params) -> Response:
     """Name the accounts that replicate servers of a target."""
-    answer = await app.staging.discover_staging_accounts(asked.members.get("targetAccountId"))
-    return Reply(await app.publish("discover_staging_accounts", answer))
+    answer = await app.staging.discover_staging_accounts(params.members.get("targetAccountId"))
+    return Response(await app.publish("discover_staging_accounts", answer))
 
 
-async def handle_validate_staging_account(app: QueryApp, asked: Asked) -> Reply:
+async def handle_validate_staging_account(app: QueryApp, params: Params) -> Response:
     """Try the role of a staging account, and count its servers in one region."""
-    given = dict(asked.members) if asked.has_body else None
-    return Reply(await app.validation.validate_staging_account(given))
+    given = dict(params.members) if params.has_body else None
+    return Response(await app.validation.validate_staging_account(given))
 
 
-async def get_staging_accounts_direct(app: QueryApp, asked: Asked) -> Reply:
+async def get_staging_accounts_direct(app: QueryApp, params: Params) -> Response:
     """Give the staging accounts on record for a target."""
-    return Reply(await app.staging.get_staging_accounts_direct(asked.members.get("targetAccountId")))
+    return Response(await app.staging.get_staging_accounts_direct(params.members.get("targetAccountId")))
 
 
-async def query_staging_accounts_from_target(app: QueryApp, asked: Asked) -> Reply:
+async def query_staging_accounts_from_target(app: QueryApp, params: Params) -> Response:
     """Count the servers of each staging account on record, region by region, as the target sees them."""
-    target, deadline = asked.members.get("targetAccountId"), app.staging.begin()
+    target, deadline = params.members.get("targetAccountId"), app.staging.begin()
     records = (await app.staging.get_staging_accounts_direct(target, deadline))["stagingAccounts"]
     counted = await app.staging.query_staging_accounts_from_target(target, records, deadline)
-    return Reply({"targetAccountId": target, "stagingAccounts": counted})
+    return Response({"targetAccountId": target, "stagingAccounts": counted})
 
 
-def _check_target(asked: Asked) -> None:
-    account_asked(asked.members, "targetAccountId")
+def _check_target(params: Params) -> None:
+    account_param(params.members, "targetAccountId")
 
 
 OPERATIONS: Final[Mapping[str, Operation[QueryApp]]] = MappingProxyType(
     {
         "get_source_server_inventory": Operation(
-            handle_get_source_server_inventory, lambda asked: InventoryAsked.parse(asked.members, load_settings())
+            handle_get_source_server_inventory, lambda params: InventoryParams.parse(params.members, load_settings())
         ),
         "get_drs_source_servers": Operation(
-            get_drs_source_servers, lambda asked: ServersAsked.parse(asked.members, load_settings())
+            get_drs_source_servers, lambda params: ServersParams.parse(params.members, load_settings())
         ),
         "get_extended_source_servers": Operation(
-            handle_get_extended_source_servers, lambda asked: ScopesAsked.parse(asked.members, load_settings())
+            handle_get_extended_source_servers, lambda params: ScopesParams.parse(params.members, load_settings())
         ),
-        "get_failback_topology": Operation(get_failback_topology, lambda asked: text_required(asked.members, "id")),
+        "get_failback_topology": Operation(
+            get_failback_topology, lambda params: required_text_param(params.members, "id")
+        ),
         "discover_staging_accounts": Operation(handle_discover_staging_accounts, _check_target, bare_errors=True),
         "validate_staging_account": Operation(handle_validate_staging_account),
         "get_staging_accounts": Operation(get_staging_accounts_direct, _check_target),
@@ -115,8 +117,8 @@ ROUTES: Final = (
     Route("POST", "/staging-accounts/validate", "validate_staging_account"),
 )
 
-_front: Final = Front(
-    host.run,
+_router: Final = Router(
+    runtime.run,
     OPERATIONS,
     ROUTES,
     malformed_code="INVALID_OPERATION",
@@ -128,4 +130,4 @@ _front: Final = Front(
 def lambda_handler(event: object, context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
     """Entry point of the function: API Gateway and direct operations. Sync operations are refused."""
     message = "the event has neither requestContext nor operation"
-    return _front.answer(event) or envelope(500, error_body("INVALID_OPERATION", message))
+    return _router.answer(event) or envelope(500, error_body("INVALID_OPERATION", message))

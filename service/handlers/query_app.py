@@ -90,12 +90,12 @@ class QueryApp:
             return {"requested": False, "reason": "DATA_MANAGEMENT_FUNCTION_NAME is not set"}
         now = anyio.current_time()
         due = [scope for scope in scopes if now - self._asked_at.get(scope, float("-inf")) >= _ASKED_ENOUGH_S]
-        asked, later = due[:_MAX_SCOPES], due[_MAX_SCOPES:]  # the next question asks for the rest
-        if asked:
-            why = await self._try_refresh(self.refresher, asked)
+        params, later = due[:_MAX_SCOPES], due[_MAX_SCOPES:]  # the next question asks for the rest
+        if params:
+            why = await self._try_refresh(self.refresher, params)
             if why:
                 return {"requested": False, "reason": why}
-            self._asked_at.update(dict.fromkeys(asked, now))
+            self._asked_at.update(dict.fromkeys(params, now))
         return {"requested": True, "scopes": len(scopes) - len(later)}
 
     async def _try_refresh(self, refresher: Refresher, scopes: Sequence[Scope]) -> str:

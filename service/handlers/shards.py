@@ -14,8 +14,8 @@ from uuid import uuid4
 from service.context import ContextLoader, SyncRequest
 from service.errors import AwsError
 from service.handlers.app import App, TagSyncRunningError
-from service.handlers.bodies import FinishBody, Job, PlanBody, ShardBody, ShardResult
-from service.handlers.front import Asked, Operation, Reply
+from service.handlers.request_models import FinishBody, Job, PlanBody, ShardBody, ShardResult
+from service.handlers.router import Operation, Params, Response
 from service.models import Problem, RegionStatus, Shard, iso
 from service.sync import judge, source_servers, staging, tags
 from service.sync.shards import Lost, merged, shard_count, summary
@@ -39,13 +39,13 @@ _RUNS: Final[Mapping[Job, Callable[[App, ShardBody, SyncRequest], Awaitable[dict
 )
 
 
-async def plan_sync(app: App, asked: Asked) -> Reply:
+async def plan_sync(app: App, params: Params) -> Response:
     """Say how a sync is to be parted: `shards` holds the body of each run; a single one does it all.
 
     The tag sync's lock is taken here for all of them, and each renews it. Where another holds it there are no shards,
     and `alreadyRunning`.
     """
-    body = PlanBody.model_validate(asked.members)
+    body = PlanBody.model_validate(params.members)
     directory, problems = await _context_loader(app).directory()
     count = shard_count(len(directory.targets), per_shard=app.settings.accounts_per_shard)
     owner = uuid4().hex if body.job is Job.TAGS and count > 1 else None
@@ -62,20 +62,20 @@ async def plan_sync(app: App, asked: Asked) -> Reply:
         "lockOwner": owner,
     }
     if owner and not await app.tag_state().acquire(owner=owner):
-        return Reply({**plan, "shardCount": 0, "shards": [], "alreadyRunning": True, "lockOwner": None})
-    return Reply(plan)
+        return Response({**plan, "shardCount": 0, "shards": [], "alreadyRunning": True, "lockOwner": None})
+    return Response(plan)
 
 
-async def sync_shard(app: App, asked: Asked) -> Reply:
+async def sync_shard(app: App, params: Params) -> Response:
     """Run one shard, and give what the report of all needs of its own."""
-    body = ShardBody.model_validate(asked.members)
-    report = await _RUNS[body.job](app, body, body.request(asked.remaining_s))
-    return Reply(summary(report, counts=_REPORTS[body.job][1], shards=body.count))
+    body = ShardBody.model_validate(params.members)
+    report = await _RUNS[body.job](app, body, body.request(params.remaining_s))
+    return Response(summary(report, counts=_REPORTS[body.job][1], shards=body.count))
 
 
-async def finish_sync(app: App, asked: Asked) -> Reply:
+async def finish_sync(app: App, params: Params) -> Response:
     """Do what only the end of all shards may, and give the report of all."""
-    body = FinishBody.model_validate(asked.members)
+    body = FinishBody.model_validate(params.members)
     first = body.shards[0]
     operation, counts = _REPORTS[first.job]
     summaries = _by_index(body.results)
@@ -95,7 +95,7 @@ async def finish_sync(app: App, asked: Asked) -> Reply:
     app.log_report(report)
     if lost:  # the other metrics are those of the shards, which add up
         await app.publish_lost_scopes(operation, sum(each.scopes for each in lost))
-    return Reply({**report, "timestamp": report["startedAt"]})
+    return Response({**report, "timestamp": report["startedAt"]})
 
 
 async def _end(app: App, body: FinishBody, report: Mapping[str, Any], started_at: datetime, *, whole: bool) -> None:
@@ -153,8 +153,8 @@ def _context_loader(app: App) -> ContextLoader:
 
 OPERATIONS: Final[Mapping[str, Operation[App]]] = MappingProxyType(
     {
-        "plan_sync": Operation(plan_sync, lambda asked: PlanBody.model_validate(asked.members)),
-        "sync_shard": Operation(sync_shard, lambda asked: ShardBody.model_validate(asked.members)),
-        "finish_sync": Operation(finish_sync, lambda asked: FinishBody.model_validate(asked.members)),
+        "plan_sync": Operation(plan_sync, lambda params: PlanBody.model_validate(params.members)),
+        "sync_shard": Operation(sync_shard, lambda params: ShardBody.model_validate(params.members)),
+        "finish_sync": Operation(finish_sync, lambda params: FinishBody.model_validate(params.members)),
     }
 )

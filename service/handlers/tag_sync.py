@@ -17,8 +17,8 @@ from service.aws.lambda_ import LambdaInvoker
 from service.context import ContextLoader, SyncRequest
 from service.errors import AwsError, RefusalError
 from service.handlers.app import App, TagSyncRunningError
-from service.handlers.bodies import AccountId
-from service.handlers.front import Asked, Reply
+from service.handlers.request_models import AccountId
+from service.handlers.router import Params, Response
 
 __all__ = [
     "TagSyncBody",
@@ -60,24 +60,24 @@ class TagSyncBody(BaseModel):
         )
 
 
-def check_tag_sync(asked: Asked) -> None:
+def check_tag_sync(params: Params) -> None:
     """Judge the members of a tag sync. Raises pydantic's ValidationError."""
-    TagSyncBody.model_validate(asked.members)
+    TagSyncBody.model_validate(params.members)
 
 
-async def handle_drs_tag_sync(app: App, asked: Asked) -> Reply:
+async def handle_drs_tag_sync(app: App, params: Params) -> Response:
     """Sync EC2 tags to DRS source servers: one account or all, one region or the active ones, now or in the background.
 
     One at a time: while another runs the answer is 409.
     """
-    body = TagSyncBody.model_validate(asked.members)
+    body = TagSyncBody.model_validate(params.members)
     await _check_role_name(app, body)
     own_name = app.settings.aws_lambda_function_name
     # A dry run's answer is all it has, so there is nothing to do in the background.
     if body.in_background and not body.is_the_background and not body.dry_run and own_name:
         await _check_scope(app, body.request())
         return await _start(app, body, own_name)
-    request = replace(body.request(), remaining_s=asked.remaining_s)
+    request = replace(body.request(), remaining_s=params.remaining_s)
     try:
         report = await app.sync_tags(request, source=body.source, lock_owner=body.lock_owner)
     except TagSyncRunningError:
@@ -94,7 +94,7 @@ async def _check_scope(app: App, request: SyncRequest) -> None:
         context_loader.check_accounts(request, directory)
 
 
-async def _start(app: App, body: TagSyncBody, own_name: str) -> Reply:
+async def _start(app: App, body: TagSyncBody, own_name: str) -> Response:
     """Take the lock now, so that the next caller is told; hand it to the run for which this function calls itself."""
     owner, state = uuid4().hex, app.tag_state()
     if not await state.acquire(owner=owner):
@@ -108,11 +108,11 @@ async def _start(app: App, body: TagSyncBody, own_name: str) -> Reply:
         await state.release(owner)
         raise
     details = "It runs in the background; ask GET /drs/tag-sync for its state"
-    return Reply({"message": "Tag sync started", "status": "STARTED", "details": details}, 202)
+    return Response({"message": "Tag sync started", "status": "STARTED", "details": details}, 202)
 
 
-def _already_running() -> Reply:
-    return Reply({"message": "Tag sync is running already", "status": "ALREADY_RUNNING", "details": _RUNNING}, 409)
+def _already_running() -> Response:
+    return Response({"message": "Tag sync is running already", "status": "ALREADY_RUNNING", "details": _RUNNING}, 409)
 
 
 async def _check_role_name(app: App, body: TagSyncBody) -> None:
@@ -131,7 +131,7 @@ async def _check_role_name(app: App, body: TagSyncBody) -> None:
     )
 
 
-def _answer(report: Mapping[str, Any], catalog_size: int, *, one_account: bool) -> Reply:
+def _answer(report: Mapping[str, Any], catalog_size: int, *, one_account: bool) -> Response:
     results = [_result(each, catalog_size) for each in report["accountResults"]]
     more = {
         "status": report["status"],
@@ -145,14 +145,14 @@ def _answer(report: Mapping[str, Any], catalog_size: int, *, one_account: bool) 
         **({"planned": report["planned"], "dryRun": True} if report.get("dryRun") else {}),
     }
     if not results:
-        return Reply({"message": "No target accounts: nothing to sync", **more})
+        return Response({"message": "No target accounts: nothing to sync", **more})
     if one_account:
         (entry,) = results
         if "error" in entry:
             raise RefusalError(
                 "INTERNAL_ERROR", "the account could not be synced", status=500, details={"error": entry["error"]}
             )
-        return Reply({**entry["result"], **more})
+        return Response({**entry["result"], **more})
     synced = sum(each["totalSynced"] for each in report["accountResults"])
     failed = sum(each["totalFailed"] for each in report["accountResults"])
     body = {
@@ -162,7 +162,7 @@ def _answer(report: Mapping[str, Any], catalog_size: int, *, one_account: bool) 
         "total_failed": failed,
         "accounts": results,
     }
-    return Reply({**body, **more})
+    return Response({**body, **more})
 
 
 def _result(account: Mapping[str, Any], catalog_size: int) -> dict[str, Any]:
@@ -184,12 +184,12 @@ def _result(account: Mapping[str, Any], catalog_size: int) -> dict[str, Any]:
     return {"accountId": account["accountId"], "result": result}
 
 
-async def get_last_tag_sync_status(app: App, asked: Asked) -> Reply:  # noqa: ARG001 - takes no parameters
+async def get_last_tag_sync_status(app: App, params: Params) -> Response:  # noqa: ARG001 - takes no parameters
     """Tell of the last tag sync, or of the one under way."""
     last = await app.tag_state().last()
     if last is None:
-        return Reply({"message": "No tag sync has run yet"})
-    return Reply(
+        return Response({"message": "No tag sync has run yet"})
+    return Response(
         {
             "lastSync": last.at.strftime("%Y-%m-%dT%H:%M:%SZ") if last.at else None,
             "source": last.source,
@@ -220,15 +220,17 @@ def _expression(hours: int) -> str:
     return f"rate({hours} hour{'s' if hours > 1 else ''})"
 
 
-async def get_tag_sync_settings(app: App, asked: Asked) -> Reply:  # noqa: ARG001 - takes no parameters
+async def get_tag_sync_settings(app: App, params: Params) -> Response:  # noqa: ARG001 - takes no parameters
     """Tell whether the tag sync is scheduled, and how often."""
     rule = _rule(app)
     found = await rule.read()
     if found is None:
         body = {"enabled": False, "intervalHours": _DEFAULT_HOURS, "scheduleExpression": _expression(_DEFAULT_HOURS)}
-        return Reply({**body, "ruleName": rule.name, "lastModified": None, "message": "The schedule's rule is missing"})
+        return Response(
+            {**body, "ruleName": rule.name, "lastModified": None, "message": "The schedule's rule is missing"}
+        )
     expression = str(found.get("ScheduleExpression", ""))
-    return Reply(
+    return Response(
         {
             "enabled": found.get("State") == "ENABLED",
             "intervalHours": interval_hours(expression),
@@ -239,16 +241,16 @@ async def get_tag_sync_settings(app: App, asked: Asked) -> Reply:  # noqa: ARG00
     )
 
 
-def check_settings(asked: Asked) -> None:
+def check_settings(params: Params) -> None:
     """Judge new settings.
 
     Raises:
         RefusalError: `enabled` is missing or no boolean, or `intervalHours` is no whole number from 1 to 24.
     """
-    if asked.members.get("enabled") is None:
+    if params.members.get("enabled") is None:
         raise RefusalError("MISSING_PARAMETER", "enabled is required", details={"parameter": "enabled"})
-    _expect("enabled", asked.members["enabled"], bool, "boolean")
-    hours = asked.members.get("intervalHours")
+    _expect("enabled", params.members["enabled"], bool, "boolean")
+    hours = params.members.get("intervalHours")
     if hours is not None:
         _expect("intervalHours", hours, int, "integer")
         if not 1 <= hours <= _MAX_HOURS:
@@ -261,24 +263,24 @@ def _expect(name: str, value: object, kind: type, expected: str) -> None:
         raise RefusalError("INVALID_PARAMETER", f"{name} must be a {expected}", details=details)
 
 
-async def update_tag_sync_settings(app: App, asked: Asked) -> Reply:
+async def update_tag_sync_settings(app: App, params: Params) -> Response:
     """Switch the schedule of the tag sync on or off, and set its interval; switching it on starts a sync."""
-    enabled = bool(asked.members["enabled"])
+    enabled = bool(params.members["enabled"])
     rule = _rule(app)
     found = await rule.read()
     if found is None:
         if enabled:
             message = f"the rule {rule.name} does not exist; deploy it first"
             raise RefusalError("", message, details={"code": "RULE_NOT_FOUND"})
-        hours = asked.members.get("intervalHours") or _DEFAULT_HOURS
+        hours = params.members.get("intervalHours") or _DEFAULT_HOURS
         message = f"The rule {rule.name} does not exist; the tag sync is off"
-        return Reply({"message": message, "enabled": False, "intervalHours": hours})
-    given, present = asked.members.get("intervalHours"), str(found.get("ScheduleExpression", ""))
+        return Response({"message": message, "enabled": False, "intervalHours": hours})
+    given, present = params.members.get("intervalHours"), str(found.get("ScheduleExpression", ""))
     # Without an interval the schedule stays, as an operator may have set one that no number of hours tells.
     expression = _expression(given or _DEFAULT_HOURS) if given or not present else present
     await rule.write(found, expression=expression, enabled=enabled)
     triggered = await _trigger(app) if enabled else None
-    return Reply(
+    return Response(
         {
             "message": f"The tag sync is {'on' if enabled else 'off'}: {expression}",
             "enabled": enabled,
@@ -298,8 +300,8 @@ async def _trigger(app: App) -> dict[str, str] | None:
     if not own_name:
         return None
     try:
-        reply = await _start(app, TagSyncBody.model_validate({"_sync_source": "settings_update"}), own_name)
+        response = await _start(app, TagSyncBody.model_validate({"_sync_source": "settings_update"}), own_name)
     except AwsError as error:  # the settings are changed all the same, and the schedule will start the next one
         _log.warning("tag sync not started", extra={"code": error.code, "reason": str(error)})
         return None
-    return {"message": str(reply.body["message"])} if reply.body["status"] == "STARTED" else None
+    return {"message": str(response.body["message"])} if response.body["status"] == "STARTED" else None

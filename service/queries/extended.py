@@ -9,10 +9,10 @@ from typing import Any
 from service.aws.client import AwsClient
 from service.models import Now, Scope
 from service.queries.answer import Answer, answer_of
-from service.queries.asked import ScopesAsked
-from service.queries.ground import GroundKeeper
+from service.queries.context import QueryContextLoader
 from service.queries.paging import cut
-from service.queries.present import present
+from service.queries.params import ScopesParams
+from service.queries.presenter import present
 from service.queries.reading import QueryDeadline, Reading
 from service.regions.status_reader import RegionStatusReader
 from service.settings import Settings
@@ -26,9 +26,9 @@ class ExtendedQuery:
     def __init__(self, aws_client: AwsClient, settings: Settings, status: RegionStatusReader, now: Now) -> None:
         self._settings = settings
         self._now = now
-        self._grounds = GroundKeeper(aws_client, settings, status, now)
+        self._context_loader = QueryContextLoader(aws_client, settings, status, now)
 
-    async def run(self, asked: ScopesAsked) -> Answer:
+    async def run(self, params: ScopesParams) -> Answer:
         """Answer from the inventory of active regions; roles are assumed for stale scopes only.
 
         Raises:
@@ -37,10 +37,10 @@ class ExtendedQuery:
             AwsError: the target accounts could not be read.
         """
         deadline = QueryDeadline.start(self._settings.query_deadline_seconds)
-        ground = await self._grounds.prepare(deadline)
-        regions, scopes = self._grounds.choose(ground, asked)
-        reading = await self._grounds.read(ground, scopes, deadline)
-        state = ground.state(reading, asked.accounts)
+        context = await self._context_loader.prepare(deadline)
+        regions, scopes = self._context_loader.choose(context, params)
+        reading = await self._context_loader.read(context, scopes, deadline)
+        state = context.state(reading, params.accounts)
         servers, counts = _servers(reading)
         fits, now = cut(servers, limit=None), self._now()
         body: dict[str, Any] = {

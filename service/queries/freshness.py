@@ -12,27 +12,35 @@ from service.models import Scope, parse_iso
 from service.regions.selection import StatusUnavailable
 from service.regions.status_rows import AccountEntry, RegionRow
 
-__all__ = ["Standing", "StatusView", "Trust", "active_regions", "choose_scopes", "judge_items", "standing_of"]
+__all__ = [
+    "Freshness",
+    "ScopeFreshness",
+    "StatusView",
+    "active_regions",
+    "check_items",
+    "choose_scopes",
+    "freshness_of",
+]
 
 
-class Trust(StrEnum):
+class Freshness(StrEnum):
     """What the status table says of the inventory of a place."""
 
     FRESH = "fresh"
     STALE = "stale"
-    UNTOLD = "untold"
+    UNKNOWN = "untold"
     """The table says nothing at all, so the items themselves must tell."""
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ScopeFreshness:
     """How far the inventory of a place may be believed.
 
     `server_count` is what the look at `last_complete` counted, None when that is not known of this account alone;
     then `may_be_empty` tells whether an inventory without a single server can be right.
     """
 
-    trust: Trust
+    level: Freshness
     last_complete: datetime | None = None
     server_count: int | None = None
     may_be_empty: bool = False
@@ -40,11 +48,11 @@ class Standing:
     @property
     def is_empty(self) -> bool:
         """Whether there is known to be nothing, so that nothing need be read."""
-        return self.trust is Trust.FRESH and self.server_count == 0
+        return self.level is Freshness.FRESH and self.server_count == 0
 
 
-_UNTOLD: Final = Standing(Trust.UNTOLD)
-_NEVER_SEEN: Final = Standing(Trust.STALE)
+_UNKNOWN: Final = ScopeFreshness(Freshness.UNKNOWN)
+_NEVER_SEEN: Final = ScopeFreshness(Freshness.STALE)
 
 
 class StatusView:
@@ -84,10 +92,10 @@ def _known_idle(view: StatusView, scope: Scope) -> bool:
     return bool(row and row.server_count > 0 and entry and entry.server_count == 0)
 
 
-def standing_of(view: StatusView, scope: Scope, *, now: datetime, fresh_s: float) -> Standing:
+def freshness_of(view: StatusView, scope: Scope, *, now: datetime, fresh_s: float) -> ScopeFreshness:
     """Judge a place by the status table. Younger than `fresh_s` seconds is fresh, exactly that old is not."""
     if not view.rows:
-        return _UNTOLD
+        return _UNKNOWN
     row = view.rows.get(scope.region)
     if row is None:
         return _NEVER_SEEN
@@ -95,12 +103,14 @@ def standing_of(view: StatusView, scope: Scope, *, now: datetime, fresh_s: float
         settled = row.status is not None and row.status.settles_count
         fresh = settled and is_fresh(row.last_checked, now, fresh_s)
         # The count is that of some account, so only a count of zero everywhere lets an empty place pass for fresh.
-        return Standing(Trust.FRESH if fresh else Trust.STALE, row.last_checked, may_be_empty=not row.server_count)
+        return ScopeFreshness(
+            Freshness.FRESH if fresh else Freshness.STALE, row.last_checked, may_be_empty=not row.server_count
+        )
     entry = row.accounts.get(scope.account_id)
     if entry is None or entry.last_complete is None or entry.server_count is None:
         return _NEVER_SEEN
-    trust = Trust.FRESH if is_fresh(entry.last_complete, now, fresh_s) else Trust.STALE
-    return Standing(trust, entry.last_complete, entry.server_count)
+    level = Freshness.FRESH if is_fresh(entry.last_complete, now, fresh_s) else Freshness.STALE
+    return ScopeFreshness(level, entry.last_complete, entry.server_count)
 
 
 def is_fresh(moment: datetime | None, now: datetime, fresh_s: float) -> bool:
@@ -108,18 +118,20 @@ def is_fresh(moment: datetime | None, now: datetime, fresh_s: float) -> bool:
     return moment is not None and abs(now - moment) < timedelta(seconds=fresh_s)
 
 
-def judge_items(standing: Standing, items: Sequence[Mapping[str, Any]], *, now: datetime, fresh_s: float) -> Standing:
+def check_items(
+    freshness: ScopeFreshness, items: Sequence[Mapping[str, Any]], *, now: datetime, fresh_s: float
+) -> ScopeFreshness:
     """Judge a place once more, with its items at hand.
 
     An inventory that holds fewer servers than the last complete look counted was emptied or is being filled: it is not
     believed. Where the status table says nothing, the items are fresh when all of them were written within the window.
     """
-    if standing.trust is Trust.UNTOLD:
+    if freshness.level is Freshness.UNKNOWN:
         written = [parse_iso(item.get("lastUpdated")) for item in items]
         fresh = bool(items) and all(is_fresh(moment, now, fresh_s) for moment in written)
         oldest = min((moment for moment in written if moment), default=None)
-        return replace(standing, trust=Trust.FRESH if fresh else Trust.STALE, last_complete=oldest)
-    short = len(items) < standing.server_count if standing.server_count is not None else not items
-    if standing.trust is Trust.FRESH and short and not standing.may_be_empty:
-        return replace(standing, trust=Trust.STALE)
-    return standing
+        return replace(freshness, level=Freshness.FRESH if fresh else Freshness.STALE, last_complete=oldest)
+    short = len(items) < freshness.server_count if freshness.server_count is not None else not items
+    if freshness.level is Freshness.FRESH and short and not freshness.may_be_empty:
+        return replace(freshness, level=Freshness.STALE)
+    return freshness

@@ -8,10 +8,10 @@ from typing import Any
 from service.aws.client import AwsClient
 from service.models import Now
 from service.queries.answer import Answer, answer_of
-from service.queries.asked import InventoryAsked
-from service.queries.ground import GroundKeeper
+from service.queries.context import QueryContextLoader
 from service.queries.paging import Cursor, cut, key_of, rest_after, write_token
-from service.queries.present import Shown, present
+from service.queries.params import InventoryParams
+from service.queries.presenter import ServerView, present
 from service.queries.reading import QueryDeadline, Reading, Source
 from service.regions.status_reader import RegionStatusReader
 from service.settings import Settings
@@ -25,9 +25,9 @@ class InventoryQuery:
     def __init__(self, aws_client: AwsClient, settings: Settings, status: RegionStatusReader, now: Now) -> None:
         self._settings = settings
         self._now = now
-        self._grounds = GroundKeeper(aws_client, settings, status, now)
+        self._context_loader = QueryContextLoader(aws_client, settings, status, now)
 
-    async def run(self, asked: InventoryAsked) -> Answer:
+    async def run(self, params: InventoryParams) -> Answer:
         """Answer a question within QUERY_DEADLINE_SECONDS, with what there is by then.
 
         A page after the first reads only the regions from which it goes on; scopes and errors are those of the page.
@@ -38,25 +38,25 @@ class InventoryQuery:
             AwsError: the target accounts could not be read.
         """
         deadline = QueryDeadline.start(self._settings.query_deadline_seconds)
-        ground = await self._grounds.prepare(deadline)
-        regions, scopes = self._grounds.choose(ground, asked.scopes)
-        if asked.cursor is not None:
-            scopes = tuple(scope for scope in scopes if scope.region >= asked.cursor.last.region)
-        reading = await self._grounds.read(ground, scopes, deadline)
+        context = await self._context_loader.prepare(deadline)
+        regions, scopes = self._context_loader.choose(context, params.scopes)
+        if params.cursor is not None:
+            scopes = tuple(scope for scope in scopes if scope.region >= params.cursor.last.region)
+        reading = await self._context_loader.read(context, scopes, deadline)
         body = {
-            **self._page(asked, reading),
+            **self._page(params, reading),
             "regions": list(regions),
-            **ground.state(reading, asked.scopes.accounts),
+            **context.state(reading, params.scopes.accounts),
         }
         return answer_of("get_source_server_inventory", body, reading)
 
-    def _page(self, asked: InventoryAsked, reading: Reading) -> dict[str, Any]:
-        servers = [shown for shown in shown_of(reading) if asked.lets_through(shown)]
+    def _page(self, params: InventoryParams, reading: Reading) -> dict[str, Any]:
+        servers = [shown for shown in shown_of(reading) if params.lets_through(shown)]
         counts = Counter((shown["accountId"], shown["region"]) for shown in servers)
         now = self._now()
-        rest = rest_after(servers, asked.cursor.last if asked.cursor else None)
-        end = cut(rest, limit=asked.limit)
-        total = asked.cursor.total if asked.cursor else len(servers)
+        rest = rest_after(servers, params.cursor.last if params.cursor else None)
+        end = cut(rest, limit=params.limit)
+        total = params.cursor.total if params.cursor else len(servers)
         page: dict[str, Any] = {
             "servers": [*rest[:end]],
             "count": end,
@@ -64,13 +64,13 @@ class InventoryQuery:
             "scopes": [result.as_json(now, servers=counts[result.scope]) for result in reading.results],
         }
         if end < len(rest):
-            page["nextToken"] = write_token(Cursor(key_of(rest[end - 1]), total), asked.digest)
+            page["nextToken"] = write_token(Cursor(key_of(rest[end - 1]), total), params.digest)
         return page
 
 
-def shown_of(reading: Reading) -> list[Shown]:
+def shown_of(reading: Reading) -> list[ServerView]:
     """Give every server of a reading, sorted by region, ARN and staging account; those of an old inventory say so."""
-    servers: list[Shown] = []
+    servers: list[ServerView] = []
     for result in reading.results:
         shown = [present(item) for item in result.items]
         if result.source is Source.STALE:

@@ -11,13 +11,13 @@ from service.inventory.servers import InstanceFacts, build_item, parse_server
 from service.inventory.topology import copied
 from service.models import Problem, RegionStatus, Scope
 
-__all__ = ["Live", "items_of"]
+__all__ = ["LiveServers", "items_of"]
 
 _TEMPLATE_OF_OLD = "originalReplicationConfigTemplateId"
 _TEMPLATE = "originalReplicationConfigurationTemplateId"
 
 
-class Live(NamedTuple):
+class LiveServers(NamedTuple):
     """Items, the records that they were made of, and what is wrong with the others."""
 
     items: Sequence[Mapping[str, Any]]
@@ -27,7 +27,7 @@ class Live(NamedTuple):
 
 def items_of(
     records: Iterable[Mapping[str, Any]], held: Iterable[Mapping[str, Any]], scope: Scope, *, now: datetime
-) -> Live:
+) -> LiveServers:
     """Make an item of each record; those that cannot be used are named instead.
 
     Args:
@@ -59,7 +59,7 @@ def items_of(
             written_at=now,
             original=_original(before),
         )
-    return Live([*items.values()], [*used.values()], tuple(rejected))
+    return LiveServers([*items.values()], [*used.values()], tuple(rejected))
 
 
 def _facts(before: Mapping[str, Any], record: Mapping[str, Any]) -> InstanceFacts | None:

@@ -12,12 +12,12 @@ from service.aws.client import AwsClient
 from service.errors import RefusalError
 from service.models import Now, Problem, RegionStatus, Scope
 from service.queries.answer import Answer, answer_of
-from service.queries.asked import ServersAsked
+from service.queries.context import QueryContextLoader
 from service.queries.freshness import StatusView, is_fresh
-from service.queries.ground import GroundKeeper
 from service.queries.inventory import shown_of
 from service.queries.paging import cut
-from service.queries.present import display_state
+from service.queries.params import ServersParams
+from service.queries.presenter import display_state
 from service.queries.reading import QueryDeadline, Reading, Source
 from service.regions.status_reader import RegionStatusReader
 from service.settings import Settings
@@ -78,9 +78,9 @@ class ServersQuery:
     def __init__(self, aws_client: AwsClient, settings: Settings, status: RegionStatusReader, now: Now) -> None:
         self._settings = settings
         self._now = now
-        self._grounds = GroundKeeper(aws_client, settings, status, now)
+        self._context_loader = QueryContextLoader(aws_client, settings, status, now)
 
-    async def run(self, asked: ServersAsked) -> Answer:
+    async def run(self, params: ServersParams) -> Answer:
         """Answer with every server of the region: from the inventory, or from DRS with the records as DRS told them.
 
         `assignedToProtectionGroup` stays null and `selectable` tells the replication state alone.
@@ -91,19 +91,21 @@ class ServersQuery:
             AwsError: the target accounts could not be read.
         """
         deadline = QueryDeadline.start(self._settings.query_deadline_seconds)
-        ground = await self._grounds.prepare(deadline)
-        if asked.account:
-            ground.check(asked.account)
-        accounts = (asked.account,) if asked.account else tuple(ground.directory.targets)
-        scopes = [Scope(account_id, asked.region) for account_id in sorted(accounts)]
-        told = {scope: word for scope in scopes if (word := self._told(ground.view, scope, self._now())) is not None}
+        context = await self._context_loader.prepare(deadline)
+        if params.account:
+            context.check(params.account)
+        accounts = (params.account,) if params.account else tuple(context.directory.targets)
+        scopes = [Scope(account_id, params.region) for account_id in sorted(accounts)]
+        told = {scope: word for scope in scopes if (word := self._told(context.view, scope, self._now())) is not None}
         if len(told) < len(scopes):
             # Beside an answer, an account that is refused is one that is lacking: it is asked, and named as such.
             told = {scope: word for scope, word in told.items() if word.settles_count}
-        reading = await self._grounds.read(ground, tuple(scope for scope in scopes if scope not in told), deadline)
+        reading = await self._context_loader.read(
+            context, tuple(scope for scope in scopes if scope not in told), deadline
+        )
         _refuse(told, reading)
-        state = ground.state(reading, (asked.account,) if asked.account else ())
-        return answer_of("get_drs_source_servers", _body(asked.region, reading, state), reading)
+        state = context.state(reading, (params.account,) if params.account else ())
+        return answer_of("get_drs_source_servers", _body(params.region, reading, state), reading)
 
     def _told(self, view: StatusView, scope: Scope, now: datetime) -> RegionStatus | None:
         """Give the word of a recent look at this place that makes another look pointless."""

@@ -14,13 +14,13 @@ from service.context import ContextLoader, RunContext, SyncRequest
 from service.errors import AwsError, RefusalError
 from service.models import Call, Now
 from service.queries.answer import Answer, answer_of
-from service.queries.asked import account_asked
+from service.queries.context import targets_table, too_late
 from service.queries.extended import extended_items
 from service.queries.freshness import StatusView
-from service.queries.ground import targets_table, too_late
-from service.queries.present import present
+from service.queries.params import account_param
+from service.queries.presenter import present
 from service.queries.reading import LATE_ADVICE, QueryDeadline, Reading
-from service.queries.scopes import ScopeReader
+from service.queries.scope_reader import ScopeReader
 from service.queries.validation import REPLICATING
 from service.regions.status_reader import RegionStatusReader
 from service.settings import Settings
@@ -55,7 +55,7 @@ class StagingQueries:
             ConfigurationError: the target accounts table is not set.
             AwsError: it could not be read.
         """
-        target_id = account_asked({"targetAccountId": target}, "targetAccountId")
+        target_id = account_param({"targetAccountId": target}, "targetAccountId")
         record = await self._record(target_id, deadline or self.begin(), "NOT_FOUND")
         listed = record.get("stagingAccounts")
         return {"targetAccountId": target_id, "stagingAccounts": listed if isinstance(listed, list) else []}
@@ -70,7 +70,7 @@ class StagingQueries:
             ConfigurationError: a setting is missing, or the record of the target cannot be used.
             AwsError: the target accounts could not be read, or this process has no identity.
         """
-        target_id = account_asked({"targetAccountId": target}, "targetAccountId")
+        target_id = account_param({"targetAccountId": target}, "targetAccountId")
         reading = await self._read(target_id, "discover_staging_accounts", self.begin())
         counts = Counter(str(area["stagingAccountID"]) for _, _, area in extended_items(reading))
         body = {
@@ -94,7 +94,7 @@ class StagingQueries:
 
         Raises: as `discover_staging_accounts`.
         """
-        target_id = account_asked({"targetAccountId": target}, "targetAccountId")
+        target_id = account_param({"targetAccountId": target}, "targetAccountId")
         reading = await self._read(target_id, "query_staging_accounts_from_target", deadline or self.begin())
         totals: dict[str, Counter[str]] = defaultdict(Counter)
         replicating: dict[str, Counter[str]] = defaultdict(Counter)

@@ -11,8 +11,8 @@ from service.accounts.records import EXTERNAL_ID_FORM, RoleRef, is_external_id
 from service.aws.client import AccountSession, AwsClient, RoleToAssume
 from service.aws.drs import DrsReader
 from service.errors import AwsError, ConfigurationError, RefusalError
-from service.queries.asked import account_asked, missing, region_asked, text_asked
 from service.queries.filters import invalid
+from service.queries.params import account_param, missing, region_param, text_param
 from service.queries.reading import QueryDeadline
 from service.settings import Settings
 
@@ -61,14 +61,14 @@ class StagingValidation:
     async def _parse(self, given: object) -> tuple[str, RoleToAssume, str]:
         if not isinstance(given, Mapping):
             raise invalid("body", given, "a JSON object")
-        account_id = account_asked(given, "accountId")
-        external_id = text_asked(given, "externalId")
+        account_id = account_param(given, "accountId")
+        external_id = text_param(given, "externalId")
         if not external_id:
             raise missing("externalId")
         if not is_external_id(external_id):
             raise invalid("externalId", external_id, EXTERNAL_ID_FORM)
-        region = region_asked(given, "region", self._settings)
-        role_arn = text_asked(given, "roleArn")
+        region = region_param(given, "region", self._settings)
+        role_arn = text_param(given, "roleArn")
         try:
             partition = (await self._aws_client.identity()).partition
             arn = RoleRef(arn=role_arn, external_id=external_id).arn_in(account_id, partition)

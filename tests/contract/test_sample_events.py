@@ -13,7 +13,7 @@ import pytest
 
 from service.aws.dynamodb_write import Table
 from service.handlers import data_management, query
-from service.handlers.replies import HEADERS
+from service.handlers.responses import HEADERS
 from service.handlers.tag_sync import interval_hours
 from tests.support.estate import Estate, Names, new_account_id
 
@@ -52,8 +52,8 @@ def platform(monkeypatch: pytest.MonkeyPatch) -> Iterator[Platform]:
     }
     with ExitStack() as stack:
         yield stack.enter_context(Platform(members, names, monkeypatch))
-        data_management.host.close()
-        query.host.close()
+        data_management.runtime.close()
+        query.runtime.close()
 
 
 def manage(event: dict[str, Any]) -> dict[str, Any]:
@@ -554,7 +554,7 @@ def test_24_the_inventory_when_it_is_not_there_is_answered_by_drs_and_a_refresh_
     manage(invocation.payload)  # as Lambda would
     assert len(platform.items()) == 1
     platform.calls()
-    query.host.close()  # the status table is cached for a minute
+    query.runtime.close()  # the status table is cached for a minute
     status, body = enveloped(ask(route("GET", "/drs/source-server-inventory", parameters={"region": "us-west-2"})))
     assert (body["count"], body["source"]) == (1, "inventory_database")
     assert not [call for call in platform.calls() if call[0] == "drs"]

@@ -94,8 +94,8 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         for row in estate.table("TARGET_ACCOUNTS_TABLE").scan()["Items"]:
             estate.dynamodb().Table(f"{PROJECT}-target-accounts-test").put_item(Item=row)
         yield hub
-        data_management.host.close()
-        query.host.close()
+        data_management.runtime.close()
+        query.runtime.close()
 
 
 def answered(answer: Any) -> Any:

@@ -198,7 +198,7 @@ def test_the_function_answers_route_and_operation(found: tuple[Estate, Cycle]) -
     estate, cycle = found
     cycle.recover()
     sync(estate)
-    query.host.close()
+    query.runtime.close()
     event = {"requestContext": {}, "httpMethod": "GET", "path": "/drs/failback"}
     answer = query.lambda_handler({**event, "queryStringParameters": {"id": cycle.forward.arn}}, None)
     body = json.loads(answer["body"])
@@ -209,7 +209,7 @@ def test_the_function_answers_route_and_operation(found: tuple[Estate, Cycle]) -
     assert direct["originalSourceRegion"] == body["originalSourceRegion"] == SOURCE
     assert query.lambda_handler({**event, "queryStringParameters": None}, None)["statusCode"] == 400
     assert query.lambda_handler({**event, "queryStringParameters": {"id": "x"}}, None)["statusCode"] == 404
-    query.host.close()
+    query.runtime.close()
 
 
 # The export itself

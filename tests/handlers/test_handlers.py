@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from service.handlers import data_management, query
-from service.handlers.replies import HEADERS
+from service.handlers.responses import HEADERS
 from tests.support.estate import Estate
 
 SYNC = {"operation": "sync_source_server_inventory"}
@@ -31,7 +31,7 @@ class Context:
 def deployed(estate: Estate) -> Iterator[Estate]:
     """Give an estate to the function; its loop is closed afterwards."""
     yield estate
-    data_management.host.close()
+    data_management.runtime.close()
 
 
 def test_the_schedule_gets_the_answer_it_always_got(deployed: Estate) -> None:

@@ -20,7 +20,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from service.handlers import data_management, query
-from service.handlers.description import described, page
+from service.handlers.openapi import described, page
 from service.models import RegionStatus, Scope
 from service.queries.servers import refusal_of
 from tests.support.estate import Estate, Names, new_account_id, two_targets
@@ -61,8 +61,8 @@ def platform() -> Iterator[Estate]:
         names = Names(*(new_account_id() for _ in range(4)))
         with Estate(two_targets(names), names, patch) as estate:
             yield estate
-            data_management.host.close()
-            query.host.close()
+            data_management.runtime.close()
+            query.runtime.close()
 
 
 schema = schemathesis.openapi.from_wsgi("/openapi.json", gateway)

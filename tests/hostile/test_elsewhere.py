@@ -35,8 +35,8 @@ def entered(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.fixture
 def functions(estate: Estate) -> Iterator[Estate]:
     yield estate
-    data_management.host.close()
-    query.host.close()
+    data_management.runtime.close()
+    query.runtime.close()
 
 
 def _role(account_id: str, name: str = "DRSOrchestrationRole") -> str:

@@ -13,7 +13,7 @@ import pytest
 
 from service.errors import DrsSyncError
 from service.handlers import data_management, query
-from service.handlers.replies import HEADERS
+from service.handlers.responses import HEADERS
 from service.queries.validation import StagingValidation
 from service.settings import Settings
 from tests.hostile.mutants import mutants
@@ -48,7 +48,7 @@ def without_aws() -> Iterator[None]:
     app = App(settings=settings, validation=StagingValidation(Untouchable(), settings))  # type: ignore[arg-type]
     with asyncio.Runner() as runner, pytest.MonkeyPatch.context() as patch:
         for module in (data_management, query):
-            patch.setattr(module._front, "_run", lambda work: runner.run(work(app)))
+            patch.setattr(module._router, "_run", lambda work: runner.run(work(app)))
         yield
 
 

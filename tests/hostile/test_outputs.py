@@ -49,7 +49,7 @@ def infested(estate: Estate) -> Iterator[Estate]:
         record["tags"][f"t{number} {name}"[:120]] = name
     data_management.lambda_handler({"operation": "sync_source_server_inventory"}, None)
     yield estate
-    data_management.host.close()
+    data_management.runtime.close()
 
 
 def _ended(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -135,8 +135,8 @@ def test_functions_tell_no_secret(
         answers += [query.lambda_handler(event, None) for event in QUESTIONS]
         logging.getLogger("service.anything").debug("this is seen")  # nothing was switched off altogether
     finally:
-        data_management.host.close()
-        query.host.close()
+        data_management.runtime.close()
+        query.runtime.close()
     out, err = capsys.readouterr()
     assert "this is seen" in out + err
     assert bool(secrets.sessions) == (weather != "no roles")

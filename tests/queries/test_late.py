@@ -26,7 +26,7 @@ def silent(estate: Estate) -> Iterator[str]:
     estate.set(QUERY_DEADLINE_SECONDS="6", READ_TIMEOUT_SECONDS="8")
     with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        query.host.close()
+        query.runtime.close()
 
 
 def ask(operation: str, **parameters: str) -> dict[str, Any]:

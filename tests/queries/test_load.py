@@ -10,7 +10,7 @@ import pytest
 from service.context import SyncRequest
 from service.handlers.app import open_app
 from service.handlers.query_app import open_query_app
-from service.queries.asked import InventoryAsked
+from service.queries.params import InventoryParams
 from service.settings import load_settings
 from tests.support.estate import Estate
 
@@ -29,7 +29,7 @@ async def test_a_hundred_questions_at_once_while_a_sync_runs(estate: Estate) -> 
     async with open_app(settings) as app, open_query_app(settings) as query_app:
 
         async def ask() -> None:
-            answer = await query_app.inventory.run(InventoryAsked())
+            answer = await query_app.inventory.run(InventoryParams())
             answers.append(len(answer.body["servers"]))
 
         async with anyio.create_task_group() as tasks:

@@ -37,17 +37,17 @@ def _leak(loop: asyncio.AbstractEventLoop) -> None:
         loop.run_until_complete(begin())
 
 
-def _watched(handler: _Handler, host: Any) -> _Handler:
+def _watched(handler: _Handler, runtime: Any) -> _Handler:
     def lambda_handler(event: Any, context: Any) -> Any:
         if event == ASK:
-            return _held(host._runner and host._runner.get_loop())
+            return _held(runtime._runner and runtime._runner.get_loop())
         answer = handler(event, context)
         if _LEAKS:
-            _leak(host._runner.get_loop())
+            _leak(runtime._runner.get_loop())
         return answer
 
     return lambda_handler
 
 
-writing: Final = _watched(data_management.lambda_handler, data_management.host)
-asking: Final = _watched(query.lambda_handler, query.host)
+writing: Final = _watched(data_management.lambda_handler, data_management.runtime)
+asking: Final = _watched(query.lambda_handler, query.runtime)

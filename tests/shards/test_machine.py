@@ -47,7 +47,7 @@ def estate(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         world.servers(account, "eu-west-1", (number + 1) % 3)
     use(world, monkeypatch)
     yield world
-    data_management.host.close()
+    data_management.runtime.close()
 
 
 def use(world: World, monkeypatch: pytest.MonkeyPatch, **settings: str) -> None:
@@ -319,7 +319,7 @@ def test_trouble_of_one_account_is_told_in_the_report_of_all(estate: World) -> N
     in_shards()
     bad = estate.accounts[3]
     estate.role(bad).refuses = True
-    data_management.host.close()  # the next process has no session of it any more
+    data_management.runtime.close()  # the next process has no session of it any more
     report = in_shards()
     assert report["status"] == "partial"
     assert {error["accountId"] for error in report["errors"]} == {bad}

@@ -25,7 +25,7 @@ from service.context import SyncRequest
 from service.deadline import Shutdown
 from service.handlers.app import App
 from service.handlers.data_management import OPERATIONS
-from service.handlers.front import Asked, Reply
+from service.handlers.router import Params, Response
 from service.models import Call
 from service.regions.status_writer import RegionStatusTable
 from service.settings import Settings
@@ -189,12 +189,12 @@ class Host:
 
     async def deliver(
         self, operation: str, members: Mapping[str, Any], remaining_s: float | None = None
-    ) -> tuple[Reply, dict[str, Any] | None]:
+    ) -> tuple[Response, dict[str, Any] | None]:
         """Hand an event to the data-management function's operation; give its answer, and the report of its sync.
 
         Raises as `run` does.
         """
-        asked = Asked(members, remaining_s)
+        asked = Params(members, remaining_s)
         OPERATIONS[operation].check(asked)
         reply = await self._work(OPERATIONS[operation].work, self.app, asked)
         reports = _reports.get()

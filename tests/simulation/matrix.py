@@ -13,9 +13,9 @@ from service.aws.dynamodb import TableReader
 from service.context import SyncRequest
 from service.errors import DrsSyncError
 from service.models import Call, Scope
-from service.queries.asked import InventoryAsked
 from service.queries.failback.query import FailbackQuery
 from service.queries.inventory import InventoryQuery
+from service.queries.params import InventoryParams
 from service.regions.status_reader import RegionStatusReader
 from tests.simulation.clock import VirtualLoop
 from tests.simulation.estate import HUB_REGION, REGIONS, STAGING, TARGETS
@@ -203,7 +203,7 @@ class Cell(History):
         """Ask for every server: an answer that calls itself complete is not without one that the inventory had."""
         table = TableReader(host.aws_client.hub(), host.settings.drs_region_status_table, HUB_REGION)
         reader = RegionStatusReader(table, cache_s=60.0, timeout_s=5.0)
-        answer = await InventoryQuery(host.aws_client, host.settings, reader, host.now).run(InventoryAsked())
+        answer = await InventoryQuery(host.aws_client, host.settings, reader, host.now).run(InventoryParams())
         shown = {server["sourceServerArn"] for server in answer.body["servers"]}
         items = self.estate.dynamodb.tables["source_server_inventory_table"].items
         known = {key[0] for key in items if key[1].isdigit()}

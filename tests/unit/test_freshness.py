@@ -9,13 +9,13 @@ import pytest
 
 from service.models import RegionStatus, Scope, iso
 from service.queries.freshness import (
-    Standing,
+    Freshness,
+    ScopeFreshness,
     StatusView,
-    Trust,
     active_regions,
+    check_items,
     choose_scopes,
-    judge_items,
-    standing_of,
+    freshness_of,
 )
 from service.regions.selection import StatusUnavailable
 from service.regions.status_rows import AccountEntry, RegionRow
@@ -40,51 +40,53 @@ def row(**accounts: AccountEntry) -> RegionRow:
     return RegionRow("us-west-2", sum(each.server_count or 0 for each in entries.values()), accounts=entries)
 
 
-def judged(*rows: RegionRow) -> Standing:
-    return standing_of(StatusView(rows), SCOPE, now=NOW, fresh_s=FRESH_S)
+def judged(*rows: RegionRow) -> ScopeFreshness:
+    return freshness_of(StatusView(rows), SCOPE, now=NOW, fresh_s=FRESH_S)
 
 
 @pytest.mark.parametrize(
-    ("entry", "trust"),
+    ("entry", "level"),
     [
-        (looked(3, 0), Trust.FRESH),
-        (looked(3, 899.999), Trust.FRESH),
-        (looked(3, 900), Trust.STALE),
-        (looked(0, 10), Trust.FRESH),
-        (looked(3, 10, RegionStatus.THROTTLED), Trust.FRESH),  # the failed look came after the complete one
-        (looked(None, None), Trust.STALE),
-        (looked(3, -10), Trust.FRESH),  # the clocks of two hosts
-        (looked(3, -5000), Trust.STALE),  # a clock far ahead makes nothing fresh
+        (looked(3, 0), Freshness.FRESH),
+        (looked(3, 899.999), Freshness.FRESH),
+        (looked(3, 900), Freshness.STALE),
+        (looked(0, 10), Freshness.FRESH),
+        (looked(3, 10, RegionStatus.THROTTLED), Freshness.FRESH),  # the failed look came after the complete one
+        (looked(None, None), Freshness.STALE),
+        (looked(3, -10), Freshness.FRESH),  # the clocks of two hosts
+        (looked(3, -5000), Freshness.STALE),  # a clock far ahead makes nothing fresh
     ],
 )
-def test_the_last_complete_look_decides(entry: AccountEntry, trust: Trust) -> None:
-    assert judged(row(**{f"_{A}": entry})).trust is trust
+def test_the_last_complete_look_decides(entry: AccountEntry, level: Freshness) -> None:
+    assert judged(row(**{f"_{A}": entry})).level is level
 
 
 def test_other_accounts_and_other_regions_say_nothing() -> None:
-    assert judged(row(**{f"_{B}": looked(3, 0)})).trust is Trust.STALE
-    assert judged(RegionRow("us-east-1", 3)).trust is Trust.STALE
+    assert judged(row(**{f"_{B}": looked(3, 0)})).level is Freshness.STALE
+    assert judged(RegionRow("us-east-1", 3)).level is Freshness.STALE
 
 
 @pytest.mark.parametrize("table", [(), StatusUnavailable("no")])
 def test_a_table_that_tells_nothing_leaves_it_to_the_items(table: Any) -> None:
     view = StatusView(table)
-    assert standing_of(view, SCOPE, now=NOW, fresh_s=FRESH_S).trust is Trust.UNTOLD
+    assert freshness_of(view, SCOPE, now=NOW, fresh_s=FRESH_S).level is Freshness.UNKNOWN
     assert active_regions(view, CATALOG) == CATALOG
 
 
 @pytest.mark.parametrize(
-    ("status", "seconds", "trust"),
+    ("status", "seconds", "level"),
     [
-        (RegionStatus.ACTIVE, 899, Trust.FRESH),
-        (RegionStatus.NOT_INITIALIZED, 899, Trust.FRESH),
-        (RegionStatus.ACTIVE, 900, Trust.STALE),
-        (RegionStatus.THROTTLED, 1, Trust.STALE),
-        (None, 1, Trust.STALE),
+        (RegionStatus.ACTIVE, 899, Freshness.FRESH),
+        (RegionStatus.NOT_INITIALIZED, 899, Freshness.FRESH),
+        (RegionStatus.ACTIVE, 900, Freshness.STALE),
+        (RegionStatus.THROTTLED, 1, Freshness.STALE),
+        (None, 1, Freshness.STALE),
     ],
 )
-def test_rows_without_accounts_speak_for_everyone(status: RegionStatus | None, seconds: float, trust: Trust) -> None:
-    assert judged(RegionRow("us-west-2", 3, status, ago(seconds))).trust is trust
+def test_rows_without_accounts_speak_for_everyone(
+    status: RegionStatus | None, seconds: float, level: Freshness
+) -> None:
+    assert judged(RegionRow("us-west-2", 3, status, ago(seconds))).level is level
 
 
 def item(seconds: float) -> dict[str, Any]:
@@ -92,27 +94,33 @@ def item(seconds: float) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("standing", "items", "trust"),
+    ("freshness", "items", "level"),
     [
-        (Standing(Trust.FRESH, NOW, 2), [item(9000)] * 2, Trust.FRESH),  # unchanged items are not rewritten
-        (Standing(Trust.FRESH, NOW, 2), [item(1)], Trust.STALE),
-        (Standing(Trust.FRESH, NOW, 2), [item(1)] * 3, Trust.FRESH),
-        (Standing(Trust.FRESH, NOW, None), [], Trust.STALE),
-        (Standing(Trust.FRESH, NOW, None, may_be_empty=True), [], Trust.FRESH),
-        (Standing(Trust.FRESH, NOW, None), [item(1)], Trust.FRESH),
-        (Standing(Trust.STALE, NOW, 2), [item(1)] * 2, Trust.STALE),
-        (Standing(Trust.UNTOLD), [], Trust.STALE),
-        (Standing(Trust.UNTOLD), [item(899), item(1)], Trust.FRESH),
-        (Standing(Trust.UNTOLD), [item(900), item(1)], Trust.STALE),
-        (Standing(Trust.UNTOLD), [item(1), {}], Trust.STALE),
+        (
+            ScopeFreshness(Freshness.FRESH, NOW, 2),
+            [item(9000)] * 2,
+            Freshness.FRESH,
+        ),  # unchanged items are not rewritten
+        (ScopeFreshness(Freshness.FRESH, NOW, 2), [item(1)], Freshness.STALE),
+        (ScopeFreshness(Freshness.FRESH, NOW, 2), [item(1)] * 3, Freshness.FRESH),
+        (ScopeFreshness(Freshness.FRESH, NOW, None), [], Freshness.STALE),
+        (ScopeFreshness(Freshness.FRESH, NOW, None, may_be_empty=True), [], Freshness.FRESH),
+        (ScopeFreshness(Freshness.FRESH, NOW, None), [item(1)], Freshness.FRESH),
+        (ScopeFreshness(Freshness.STALE, NOW, 2), [item(1)] * 2, Freshness.STALE),
+        (ScopeFreshness(Freshness.UNKNOWN), [], Freshness.STALE),
+        (ScopeFreshness(Freshness.UNKNOWN), [item(899), item(1)], Freshness.FRESH),
+        (ScopeFreshness(Freshness.UNKNOWN), [item(900), item(1)], Freshness.STALE),
+        (ScopeFreshness(Freshness.UNKNOWN), [item(1), {}], Freshness.STALE),
     ],
 )
-def test_items_may_take_trust_away(standing: Standing, items: list[dict[str, Any]], trust: Trust) -> None:
-    assert judge_items(standing, items, now=NOW, fresh_s=FRESH_S).trust is trust
+def test_items_may_take_trust_away(freshness: ScopeFreshness, items: list[dict[str, Any]], level: Freshness) -> None:
+    assert check_items(freshness, items, now=NOW, fresh_s=FRESH_S).level is level
 
 
 def test_items_tell_their_age_when_nothing_else_does() -> None:
-    assert judge_items(Standing(Trust.UNTOLD), [item(5), item(50)], now=NOW, fresh_s=FRESH_S).last_complete == ago(50)
+    assert check_items(
+        ScopeFreshness(Freshness.UNKNOWN), [item(5), item(50)], now=NOW, fresh_s=FRESH_S
+    ).last_complete == ago(50)
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.errors import RefusalError
-from service.queries.asked import InventoryAsked
 from service.queries.filters import parse_filters
 from service.queries.paging import Cursor, Key, cut, key_of, read_token, rest_after, write_token
+from service.queries.params import InventoryParams
 
 KEYS = st.tuples(
     st.sampled_from(["eu-west-1", "us-west-2"]), st.text("ab:/", max_size=4), st.sampled_from(["1" * 12, "2" * 12])
@@ -112,7 +112,7 @@ def test_no_text_makes_a_token_fail_otherwise(token: str) -> None:
 
 
 def test_the_question_is_the_same_whatever_the_order_and_the_limit() -> None:
-    one = InventoryAsked(filters=parse_filters({"hostname": "A", "minCpuCores": 2}), limit=3)
-    two = InventoryAsked(filters=parse_filters('{"minCpuCores":2,"hostname":"a"}'), limit=7)
-    three = InventoryAsked(filters=parse_filters({"hostname": "b"}))
+    one = InventoryParams(filters=parse_filters({"hostname": "A", "minCpuCores": 2}), limit=3)
+    two = InventoryParams(filters=parse_filters('{"minCpuCores":2,"hostname":"a"}'), limit=7)
+    three = InventoryParams(filters=parse_filters({"hostname": "b"}))
     assert one.digest == two.digest != three.digest

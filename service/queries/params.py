@@ -13,14 +13,14 @@ from service.queries.paging import Cursor, digest_of, read_token
 from service.settings import Settings
 
 __all__ = [
-    "InventoryAsked",
-    "ScopesAsked",
-    "ServersAsked",
-    "account_asked",
+    "InventoryParams",
+    "ScopesParams",
+    "ServersParams",
+    "account_param",
     "missing",
-    "region_asked",
-    "text_asked",
-    "text_required",
+    "region_param",
+    "required_text_param",
+    "text_param",
 ]
 
 _ACCOUNT_ID: Final = re.compile(r"[0-9]{12}")
@@ -35,7 +35,7 @@ def missing(parameter: str) -> RefusalError:
     return RefusalError("MISSING_PARAMETER", f"{parameter} is required", details={"parameter": parameter})
 
 
-def text_asked(given: Parameters, name: str) -> str:
+def text_param(given: Parameters, name: str) -> str:
     """Give a parameter; empty when it is not there. Raises RefusalError when it is no text."""
     value = given.get(name)
     if value is None:
@@ -45,9 +45,9 @@ def text_asked(given: Parameters, name: str) -> str:
     return value.strip()
 
 
-def text_required(given: Parameters, name: str) -> str:
+def required_text_param(given: Parameters, name: str) -> str:
     """Give a parameter that must be there. Raises RefusalError when it is missing, no text, or longer than any name."""
-    value = text_asked(given, name)
+    value = text_param(given, name)
     if not value:
         raise missing(name)
     if len(value) > MAX_TEXT:
@@ -55,9 +55,9 @@ def text_required(given: Parameters, name: str) -> str:
     return value
 
 
-def account_asked(given: Parameters, name: str) -> str:
+def account_param(given: Parameters, name: str) -> str:
     """Give an account id. Raises RefusalError when it is missing or has not 12 digits."""
-    value = text_asked(given, name)
+    value = text_param(given, name)
     if not value:
         raise missing(name)
     if not _ACCOUNT_ID.fullmatch(value):
@@ -65,9 +65,9 @@ def account_asked(given: Parameters, name: str) -> str:
     return value
 
 
-def region_asked(given: Parameters, name: str, settings: Settings) -> str:
+def region_param(given: Parameters, name: str, settings: Settings) -> str:
     """Give a region. Raises RefusalError when it is missing or not known."""
-    value = text_asked(given, name)
+    value = text_param(given, name)
     if not value:
         raise missing(name)
     return _known_region(name, value, settings)
@@ -81,7 +81,7 @@ def _known_region(name: str, value: str, settings: Settings) -> str:
 
 def _listed(given: Parameters, name: str) -> tuple[str, ...]:
     """Give the members of a comma list, each once."""
-    parts = (part.strip() for part in text_asked(given, name).split(","))
+    parts = (part.strip() for part in text_param(given, name).split(","))
     found = tuple(dict.fromkeys(part for part in parts if part))
     if len(found) > _MAX_LISTED:
         raise invalid(name, f"{len(found)} entries", f"at most {_MAX_LISTED}")
@@ -89,7 +89,7 @@ def _listed(given: Parameters, name: str) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class ScopesAsked:
+class ScopesParams:
     """Which accounts and regions a question names. None means: all targets, and where the status table sees servers."""
 
     accounts: tuple[str, ...] = ()
@@ -102,7 +102,7 @@ class ScopesAsked:
         Raises:
             RefusalError: an account id has not 12 digits, or a region is not known.
         """
-        name = "region" if text_asked(given, "region") else "regions"
+        name = "region" if text_param(given, "region") else "regions"
         regions = tuple(_known_region(name, region, settings) for region in _listed(given, name))
         accounts = _listed(given, "accountId")
         for account_id in accounts:
@@ -112,10 +112,10 @@ class ScopesAsked:
 
 
 @dataclass(frozen=True, slots=True)
-class InventoryAsked:
+class InventoryParams:
     """A question to the inventory. `limit` None: as many servers as an answer can carry."""
 
-    scopes: ScopesAsked = ScopesAsked()
+    scopes: ScopesParams = ScopesParams()
     filters: Filters = NO_FILTERS
     source_account: str = ""
     limit: int | None = None
@@ -129,14 +129,14 @@ class InventoryAsked:
             RefusalError: something is wrong; the details say what, and what is accepted.
         """
         given = given or {}
-        asked = cls(
-            scopes=ScopesAsked.parse(given, settings),
+        params = cls(
+            scopes=ScopesParams.parse(given, settings),
             filters=parse_filters(given.get("filters")),
-            source_account=account_asked(given, "sourceAccountId") if text_asked(given, "sourceAccountId") else "",
+            source_account=account_param(given, "sourceAccountId") if text_param(given, "sourceAccountId") else "",
             limit=_limit(given.get("limit")),
         )
-        token = text_asked(given, "nextToken")
-        return replace(asked, cursor=read_token(token, asked.digest)) if token else asked
+        token = text_param(given, "nextToken")
+        return replace(params, cursor=read_token(token, params.digest)) if token else params
 
     @property
     def digest(self) -> str:
@@ -156,7 +156,7 @@ class InventoryAsked:
 
 
 @dataclass(frozen=True, slots=True)
-class ServersAsked:
+class ServersParams:
     """A question for the servers of one region; no account means all targets."""
 
     region: str
@@ -166,9 +166,9 @@ class ServersAsked:
     def parse(cls, given: Parameters | None, settings: Settings) -> Self:
         """Read a query string. Raises RefusalError when the region is missing, or something is wrong."""
         given = given or {}
-        region = region_asked(given, "region", settings)
-        account = account_asked(given, "accountId") if text_asked(given, "accountId") else ""
-        text_asked(given, "currentProtectionGroupId")
+        region = region_param(given, "region", settings)
+        account = account_param(given, "accountId") if text_param(given, "accountId") else ""
+        text_param(given, "currentProtectionGroupId")
         return cls(region, account)
 
 

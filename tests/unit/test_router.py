@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 
 from service.errors import AwsError, ConfigurationError, DeadlineExceededError, RefusalError
-from service.handlers.front import Asked, Front, Operation, Reply, Route
+from service.handlers.router import Operation, Params, Response, Route, Router
 from service.models import Call
 
 DENIED: Final = AwsError("AccessDenied", "no", Call("drs", "X", "111122223333", "us-east-1"))
@@ -32,19 +32,19 @@ def _log_reaches_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logging.getLogger("service"), "propagate", True)
 
 
-Work = Callable[[None, Asked], Awaitable[Reply]]
+Work = Callable[[None, Params], Awaitable[Response]]
 
 
-async def echo(_: None, asked: Asked) -> Reply:
-    return Reply(asked.members)
+async def echo(_: None, params: Params) -> Response:
+    return Response(params.members)
 
 
-def run(work: Callable[[None], Awaitable[Reply]]) -> Reply:
+def run(work: Callable[[None], Awaitable[Response]]) -> Response:
     return asyncio.run(work(None))  # type: ignore[arg-type]
 
 
-def front(work: Work = echo, failed_code: str = "OPERATION_FAILED", **more: Any) -> Front[None]:
-    return Front(
+def router(work: Work = echo, failed_code: str = "OPERATION_FAILED", **more: Any) -> Router[None]:
+    return Router(
         run,
         {"echo": Operation(work, **more), "other": Operation(echo, aliases=("another",))},
         (
@@ -59,11 +59,11 @@ def front(work: Work = echo, failed_code: str = "OPERATION_FAILED", **more: Any)
 
 
 def answer(event: Mapping[str, Any], work: Work = echo, failed_code: str = "OPERATION_FAILED") -> dict[str, Any]:
-    return front(work, failed_code).direct(event)
+    return router(work, failed_code).direct(event)
 
 
 def raising(error: BaseException) -> Work:
-    async def operation(_: None, __: Asked) -> Reply:
+    async def operation(_: None, __: Params) -> Response:
         raise error
 
     return operation
@@ -99,8 +99,8 @@ def test_a_body_that_is_no_object(body: object) -> None:
 
 
 def test_a_body_that_does_not_fit_names_the_parameter() -> None:
-    async def counted(_: None, asked: Asked) -> Reply:
-        return Reply(Body.model_validate(asked.members).model_dump())
+    async def counted(_: None, params: Params) -> Response:
+        return Response(Body.model_validate(params.members).model_dump())
 
     told = answer({"operation": "echo", "body": {"count": "many"}}, counted)
     assert told["error"] == "INVALID_PARAMETER"
@@ -156,7 +156,7 @@ def test_whatever_comes_gets_an_answer_that_can_be_sent(name: Any, body: Any) ->
 
 def call(method: str, path: str, body: object = None, work: Work = echo, **more: Any) -> tuple[int, dict[str, Any]]:
     event = {"requestContext": {}, "httpMethod": method, "path": path, "body": body, **more}
-    told = front(work).api(event)
+    told = router(work).api(event)
     return told["statusCode"], orjson.loads(told["body"])
 
 
@@ -198,7 +198,7 @@ def test_a_refusal_has_its_status_code_and_details() -> None:
         409,
         {"error": "STAGING_ACCOUNT_EXISTS", "message": "there", "details": {"a": 1}},
     )
-    told = front(raising(refusal), bare_errors=True).direct({"operation": "echo"})
+    told = router(raising(refusal), bare_errors=True).direct({"operation": "echo"})
     assert told == {"error": "there"}
 
 
@@ -209,20 +209,20 @@ def test_what_the_ui_searches_stands_beside_the_message() -> None:
 
 
 def test_input_is_judged_before_the_app_is_opened() -> None:
-    def check(asked: Asked) -> None:
+    def check(params: Params) -> None:
         raise RefusalError("INVALID_PARAMETER", "no")
 
-    def never(_: object) -> Reply:
+    def never(_: object) -> Response:
         raise AssertionError("the app was opened")
 
-    made = Front[None](
+    made = Router[None](
         never, {"x": Operation(echo, check)}, (), malformed_code="A", failed_code="B", members_in="queryParams"
     )
     assert made.direct({"operation": "x"})["error"] == "INVALID_PARAMETER"
 
 
 def test_what_stands_beside_the_operation_is_a_member_where_parameters_have_a_place_of_their_own() -> None:
-    made = Front[None](run, {"x": Operation(echo)}, (), malformed_code="A", failed_code="B", members_in="queryParams")
+    made = Router[None](run, {"x": Operation(echo)}, (), malformed_code="A", failed_code="B", members_in="queryParams")
     assert made.direct({"operation": "x", "targetAccountId": "1"}) == {"targetAccountId": "1"}
     assert made.direct({"operation": "x", "queryParams": {"targetAccountId": "2"}}) == {"targetAccountId": "2"}
     assert made.direct({"operation": "x", "queryParams": []})["error"] == "INVALID_PARAMETER"
@@ -247,8 +247,8 @@ def test_a_body_that_is_wrong_in_a_thousand_ways_gets_a_short_answer() -> None:
     class Strict(BaseModel):
         model_config = ConfigDict(extra="forbid")
 
-    async def strict(_: None, asked: Asked) -> Reply:
-        return Reply(Strict.model_validate(asked.members).model_dump())
+    async def strict(_: None, params: Params) -> Response:
+        return Response(Strict.model_validate(params.members).model_dump())
 
     told = answer({"operation": "echo", "body": {f"{number}{'x' * 10_000}": 1 for number in range(1000)}}, strict)
     assert told["error"] == "INVALID_PARAMETER"
@@ -284,7 +284,7 @@ def test_a_wrong_request_is_no_trouble_in_the_log(caplog: pytest.LogCaptureFixtu
 @pytest.mark.parametrize("failed_code", ["OPERATION_FAILED", "INTERNAL_ERROR"])
 @pytest.mark.parametrize("bug", [KeyError("x"), DeadlineExceededError("too late")])
 def test_behind_the_gateway_both_functions_fail_with_the_same_code(failed_code: str, bug: Exception) -> None:
-    made = front(raising(bug), failed_code)
+    made = router(raising(bug), failed_code)
     told = made.api({"requestContext": {}, "httpMethod": "POST", "path": "/things/7/parts"})
     body = orjson.loads(told["body"])
     assert (told["statusCode"], body["error"], body["retryable"]) == (500, "INTERNAL_ERROR", True)

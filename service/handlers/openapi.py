@@ -1,6 +1,6 @@
 """The API in OpenAPI's words, made from the routes themselves: docs/openapi.json. No function imports it.
 
-`python -m service.handlers.description` prints it; tests hold the page, the routes and the templates to one another.
+`python -m service.handlers.openapi` prints it; tests hold the page, the routes and the templates to one another.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from service.handlers import data_management, query
-from service.handlers.front import Operation, Route
+from service.handlers.router import Operation, Route
 from service.handlers.tag_sync import TagSyncBody
 
 __all__ = ["described", "page"]

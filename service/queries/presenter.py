@@ -9,9 +9,9 @@ from typing import Any, Final
 from service.inventory.reading import is_json, seen_by
 from service.inventory.topology import ORIGINALS
 
-__all__ = ["Shown", "display_state", "present"]
+__all__ = ["ServerView", "display_state", "present"]
 
-Shown = dict[str, Any]
+ServerView = dict[str, Any]
 
 _GIB: Final = 1024**3
 _MAX_INTEGER: Final = 2**63  # what JSON writers take
@@ -30,7 +30,7 @@ _TEMPLATE_OF_OLD: Final = "originalReplicationConfigTemplateId"
 _NO_MEMBERS: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
-def present(item: Mapping[str, Any]) -> Shown:
+def present(item: Mapping[str, Any]) -> ServerView:
     """Show a server. Never fails: what an item lacks, or holds in a wrong type, is empty, zero or false.
 
     The original topology is there as far as it is known; a member that is not known is absent, not empty. Whatever the
@@ -43,7 +43,7 @@ def present(item: Mapping[str, Any]) -> Shown:
     launch = _map(cycle.get("lastLaunch"))
     initiated = _map(launch.get("initiated"))
     interfaces = _interfaces(properties, item)
-    primary: Shown = next((each for each in interfaces if each["isPrimary"]), interfaces[0] if interfaces else {})
+    primary: ServerView = next((each for each in interfaces if each["isPrimary"]), interfaces[0] if interfaces else {})
     tags = _tags(item)
     region = _text(item.get("replicationRegion"))
     state = _text(item.get("replicationState")) or _text(replication.get("dataReplicationState")) or "UNKNOWN"
@@ -93,12 +93,12 @@ def present(item: Mapping[str, Any]) -> Shown:
     return shown
 
 
-def display_state(shown: Shown) -> Shown:
+def display_state(shown: ServerView) -> ServerView:
     """Give a server with the word for people in place of the state that DRS reports."""
     return {**shown, "state": _DISPLAY.get(shown["state"], shown["state"])}
 
 
-def _hardware(properties: Mapping[str, Any], item: Mapping[str, Any]) -> Shown:
+def _hardware(properties: Mapping[str, Any], item: Mapping[str, Any]) -> ServerView:
     cpus = [
         {"modelName": _text(cpu.get("modelName")), "cores": _number(cpu.get("cores"))}
         for cpu in map(_map, _list(properties.get("cpus")))
@@ -122,7 +122,7 @@ def _hardware(properties: Mapping[str, Any], item: Mapping[str, Any]) -> Shown:
     }
 
 
-def _interfaces(properties: Mapping[str, Any], item: Mapping[str, Any]) -> list[Shown]:
+def _interfaces(properties: Mapping[str, Any], item: Mapping[str, Any]) -> list[ServerView]:
     listed = properties.get("networkInterfaces")
     if isinstance(listed, list):
         return [

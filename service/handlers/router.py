@@ -18,9 +18,9 @@ import orjson
 from pydantic import ValidationError
 
 from service.errors import AwsError, ConfigurationError, DrsSyncError, RefusalError, UnknownScopeError
-from service.handlers.replies import aws_error_body, envelope, error_body, not_found, refusal_body
+from service.handlers.responses import aws_error_body, envelope, error_body, not_found, refusal_body
 
-__all__ = ["Asked", "Front", "Operation", "Reply", "Route"]
+__all__ = ["Operation", "Params", "Response", "Route", "Router"]
 
 A = TypeVar("A")
 _log: Final = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ _BODY_METHODS: Final = frozenset({"POST", "PUT", "PATCH"})
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class Response:
     """An answer: HTTP status and body. Direct callers get the body alone."""
 
     body: Mapping[str, Any]
@@ -42,7 +42,7 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Params:
     """What a handler gets: the members of body, query string and path in one, and the seconds left to answer in."""
 
     members: Mapping[str, Any]
@@ -54,8 +54,8 @@ class Asked:
 class Operation(Generic[A]):
     """One thing that can be asked for. `check` judges the input before the app is opened; it may raise RefusalError."""
 
-    work: Callable[[A, Asked], Awaitable[Reply]]
-    check: Callable[[Asked], object] = field(default=lambda _: None)
+    work: Callable[[A, Params], Awaitable[Response]]
+    check: Callable[[Params], object] = field(default=lambda _: None)
     aliases: tuple[str, ...] = ()
     bare_errors: bool = False  # this one's errors were always just {"error": text}
 
@@ -81,7 +81,7 @@ class Route:
         return {self.parameters.get(name, name): unquote(value) for name, value in found.groupdict().items()}
 
 
-class Front(Generic[A]):
+class Router(Generic[A]):
     """The front of one function.
 
     Args:
@@ -95,7 +95,7 @@ class Front(Generic[A]):
 
     def __init__(
         self,
-        run: Callable[[Callable[[A], Awaitable[Reply]]], Reply],
+        run: Callable[[Callable[[A], Awaitable[Response]]], Response],
         operations: Mapping[str, Operation[A]],
         routes: Sequence[Route],
         *,
@@ -125,11 +125,11 @@ class Front(Generic[A]):
         """Answer a direct invocation with the body alone."""
         malformed = self._malformed(event)
         if malformed is not None:
-            return dict(_sendable(Reply(malformed)).body)
+            return dict(_sendable(Response(malformed)).body)
         members = event.get(self._members_in)
         beside = {} if self._members_in == "body" else _beside(event, self._members_in)
-        asked = Asked({**beside, **(members or {})}, remaining_s, has_body=members is not None)
-        return dict(self.perform(event["operation"], asked, failed_code=self._failed_code).body)
+        params = Params({**beside, **(members or {})}, remaining_s, has_body=members is not None)
+        return dict(self.perform(event["operation"], params, failed_code=self._failed_code).body)
 
     def _malformed(self, event: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Give the error body for a direct invocation that asks for nothing there is."""
@@ -152,22 +152,22 @@ class Front(Generic[A]):
         for route in self._routes:
             found = route.match(path) if route.method == method else None
             if found is not None:
-                reply = self._answer_route(route, found, event, remaining_s)
-                return envelope(reply.status, reply.body)
+                response = self._answer_route(route, found, event, remaining_s)
+                return envelope(response.status, response.body)
         return not_found(event)
 
     def _answer_route(
         self, route: Route, found: Mapping[str, str], event: Mapping[str, Any], remaining_s: float | None
-    ) -> Reply:
+    ) -> Response:
         try:
             body = _body_of(event) if route.method in _BODY_METHODS else None
         except RefusalError as refusal:
             return self._refused(self._operations[route.operation], refusal)
         query = event.get("queryStringParameters")
         given = {**(query if isinstance(query, Mapping) else {}), **(body or {}), **found}
-        return self.perform(route.operation, Asked(given, remaining_s, has_body=body is not None))
+        return self.perform(route.operation, Params(given, remaining_s, has_body=body is not None))
 
-    def perform(self, name: str, asked: Asked, *, failed_code: str = _FAILED) -> Reply:
+    def perform(self, name: str, params: Params, *, failed_code: str = _FAILED) -> Response:
         """Carry out an operation; every error becomes a reply.
 
         Args:
@@ -177,8 +177,8 @@ class Front(Generic[A]):
         """
         operation = self._operations[name]
         try:
-            operation.check(asked)
-            return _sendable(self._run(lambda app: operation.work(app, asked)))
+            operation.check(params)
+            return _sendable(self._run(lambda app: operation.work(app, params)))
         except DrsSyncError as error:
             return _noted(name, self._expected(operation, error, failed_code), error)
         except ValidationError as error:
@@ -187,44 +187,44 @@ class Front(Generic[A]):
             _log.exception("operation failed", extra={"operation": name})
             # The two codes always differed in where the operation is named.
             more = {"details": {"operation": name}} if failed_code == _FAILED else {"operation": name}
-            return Reply(error_body(failed_code, f"{name} failed; see the log", **more), 500)
+            return Response(error_body(failed_code, f"{name} failed; see the log", **more), 500)
 
-    def _expected(self, operation: Operation[A], error: DrsSyncError, failed_code: str) -> Reply:
+    def _expected(self, operation: Operation[A], error: DrsSyncError, failed_code: str) -> Response:
         if isinstance(error, RefusalError):
             return self._refused(operation, error)
         if isinstance(error, UnknownScopeError):
-            return Reply(error_body("INVALID_PARAMETER", str(error)), 400)
+            return Response(error_body("INVALID_PARAMETER", str(error)), 400)
         if isinstance(error, AwsError):
-            return Reply({"error": str(error)} if operation.bare_errors else aws_error_body(error), 500)
+            return Response({"error": str(error)} if operation.bare_errors else aws_error_body(error), 500)
         code = "CONFIGURATION_ERROR" if isinstance(error, ConfigurationError) else failed_code
-        return Reply(error_body(code, str(error)), 500)
+        return Response(error_body(code, str(error)), 500)
 
-    def _refused(self, operation: Operation[A], refusal: RefusalError) -> Reply:
+    def _refused(self, operation: Operation[A], refusal: RefusalError) -> Response:
         body = {"error": refusal.message} if operation.bare_errors else refusal_body(refusal)
-        return Reply(body, refusal.status)
+        return Response(body, refusal.status)
 
 
-def _noted(name: str, reply: Reply, error: Exception) -> Reply:
+def _noted(name: str, response: Response, error: Exception) -> Response:
     """Log that an operation was not carried out. Who is asked by a schedule has no caller to tell, so the log must."""
-    level = logging.INFO if reply.status < 500 else logging.WARNING  # noqa: PLR2004 - server faults
+    level = logging.INFO if response.status < 500 else logging.WARNING  # noqa: PLR2004 - server faults
     # The reason stands in the message: where settings cannot be read no log of ours is set up, and others show no more.
-    reason = str(error)[:_MAX_REASON] if isinstance(error, DrsSyncError) else reply.body["message"]
-    _log.log(level, "operation not carried out: %s", reason, extra={"operation": name, "code": reply.body["error"]})
-    return _sendable(reply)
+    reason = str(error)[:_MAX_REASON] if isinstance(error, DrsSyncError) else response.body["message"]
+    _log.log(level, "operation not carried out: %s", reason, extra={"operation": name, "code": response.body["error"]})
+    return _sendable(response)
 
 
-def _unfit(error: ValidationError) -> Reply:
+def _unfit(error: ValidationError) -> Response:
     problems = [
         {"parameter": ".".join(map(str, each["loc"]))[:_MAX_NAME], "problem": each["msg"]}
         for each in error.errors(include_input=False)[:_MAX_PROBLEMS]
     ]
     message = "the body does not fit the operation"
-    return Reply(error_body("INVALID_PARAMETER", message, details={"problems": problems}), 400)
+    return Response(error_body("INVALID_PARAMETER", message, details={"problems": problems}), 400)
 
 
-def _sendable(reply: Reply) -> Reply:
+def _sendable(response: Response) -> Response:
     """Give an answer that Lambda carries: of text that UTF-8 can hold, and in place of too much of it what to do."""
-    body = reply.body
+    body = response.body
     try:
         written = orjson.dumps(body)
     except TypeError:  # half a surrogate pair, which a caller's JSON may hold, and which ends the process of a function
@@ -232,9 +232,9 @@ def _sendable(reply: Reply) -> Reply:
         body = json.loads(written)
     size = len(written) + written.count(b'"') + written.count(b"\\")  # in an envelope it is text inside JSON
     if size <= _MAX_ANSWER_BYTES:
-        return Reply(body, reply.status)
+        return Response(body, response.status)
     message = f"the answer is {size} bytes long, Lambda carries {_MAX_ANSWER_BYTES}; ask for less: an account, a region"
-    return Reply(error_body("RESPONSE_TOO_LARGE", message), 413)
+    return Response(error_body("RESPONSE_TOO_LARGE", message), 413)
 
 
 def _beside(event: Mapping[str, Any], members_in: str) -> dict[str, Any]:

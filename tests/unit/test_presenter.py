@@ -18,7 +18,7 @@ from service.queries.extended import extended_items
 from service.queries.inventory import shown_of
 from service.queries.live import items_of
 from service.queries.paging import cut
-from service.queries.present import display_state, present
+from service.queries.presenter import display_state, present
 from service.queries.reading import Reading, ScopeReading, Source
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)

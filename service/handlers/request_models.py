@@ -12,7 +12,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 from service.accounts.staging import staging_record
 from service.context import SyncRequest
 from service.errors import RefusalError
-from service.handlers.front import Asked
+from service.handlers.router import Params
 from service.models import Scope, Shard
 from service.sync.shards import MAX_SHARDS
 
@@ -23,8 +23,8 @@ __all__ = [
     "PlanBody",
     "ShardBody",
     "SyncBody",
-    "account_asked",
-    "staging_account_asked",
+    "account_param",
+    "staging_account_param",
 ]
 
 AccountId = Annotated[str, StringConstraints(pattern=r"^[0-9]{12}$")]
@@ -133,7 +133,7 @@ class FinishBody(BaseModel):
     lock_owner: Annotated[str | None, Field(alias="lockOwner", max_length=80)] = None
 
 
-def account_asked(asked: Asked, name: str, *, missing: str = "MISSING_FIELD") -> str:
+def account_param(params: Params, name: str, *, missing: str = "MISSING_FIELD") -> str:
     """Give an account id among the members.
 
     Args:
@@ -144,7 +144,7 @@ def account_asked(asked: Asked, name: str, *, missing: str = "MISSING_FIELD") ->
     Raises:
         RefusalError: it is not there, or has not 12 digits.
     """
-    value = asked.members.get(name)
+    value = params.members.get(name)
     if value is None or value == "":
         raise RefusalError(missing, f"{name} is required: 12 digits", details={"parameter": name})
     if not isinstance(value, str) or not (len(value) == 12 and value.isascii() and value.isdigit()):  # noqa: PLR2004
@@ -152,15 +152,15 @@ def account_asked(asked: Asked, name: str, *, missing: str = "MISSING_FIELD") ->
     return value
 
 
-def staging_account_asked(asked: Asked, *, partition: str, now: datetime) -> dict[str, Any]:
+def staging_account_param(params: Params, *, partition: str, now: datetime) -> dict[str, Any]:
     """Give the record of the staging account to be added.
 
     Raises:
         RefusalError: there is none, or a member of it is missing or wrong.
     """
-    if not asked.has_body:
+    if not params.has_body:
         raise RefusalError("MISSING_BODY", "a JSON body with stagingAccount is required")
-    given = asked.members.get("stagingAccount")
+    given = params.members.get("stagingAccount")
     if given is None:
         raise RefusalError("MISSING_FIELD", "stagingAccount is required", details={"parameter": "stagingAccount"})
     if not isinstance(given, Mapping):

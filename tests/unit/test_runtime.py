@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from service.errors import ConfigurationError
-from service.handlers.host import Host
+from service.handlers.runtime import Runtime
 from service.settings import Settings
 
 
@@ -32,14 +32,14 @@ async def is_open(app: App) -> bool:
 
 
 def test_an_app_that_was_closed_for_another_is_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    host = Host(open_app)
+    runtime = Runtime(open_app)
     try:
         monkeypatch.setenv("PROJECT_NAME", "first")
-        assert host.run(is_open)
+        assert runtime.run(is_open)
         monkeypatch.setenv("PROJECT_NAME", "unusable")
         with pytest.raises(ConfigurationError):
-            host.run(is_open)
+            runtime.run(is_open)
         monkeypatch.setenv("PROJECT_NAME", "first")
-        assert host.run(is_open)
+        assert runtime.run(is_open)
     finally:
-        host.close()
+        runtime.close()

@@ -21,7 +21,7 @@ from service.errors import AwsError
 from service.fanout import fan_out
 from service.inventory.reading import InventoryReader
 from service.models import Now, Problem, RegionStatus, Scope
-from service.queries.freshness import Standing, StatusView, Trust, judge_items, standing_of
+from service.queries.freshness import Freshness, ScopeFreshness, StatusView, check_items, freshness_of
 from service.queries.live import items_of
 from service.queries.reading import LATE_ADVICE, QueryDeadline, Reading, Record, ScopeReading, Source
 from service.settings import Settings
@@ -32,7 +32,7 @@ _TABLES_AT_ONCE: Final = 16
 
 
 @dataclass(slots=True)
-class _Stock:
+class _InventoryItems:
     """What the inventory gave, region by region."""
 
     items: dict[Scope, list[Item]] = field(default_factory=dict)
@@ -52,29 +52,31 @@ class ScopeReader:
     ) -> Reading:
         """Read scopes, all at once. Roles are assumed for those alone that DRS must be asked about."""
         fresh_s, now = self._settings.inventory_fresh_seconds, self._now()
-        standings = {scope: standing_of(view, scope, now=now, fresh_s=fresh_s) for scope in scopes}
-        wanted = [scope for scope in scopes if not standings[scope].is_empty]
+        freshness_by_scope = {scope: freshness_of(view, scope, now=now, fresh_s=fresh_s) for scope in scopes}
+        wanted = [scope for scope in scopes if not freshness_by_scope[scope].is_empty]
         stock = await self._stock(wanted, deadline)
         for scope in wanted:
             read = scope.region not in stock.unread
-            standings[scope] = (
-                judge_items(standings[scope], stock.items.get(scope, ()), now=now, fresh_s=fresh_s)
+            freshness_by_scope[scope] = (
+                check_items(freshness_by_scope[scope], stock.items.get(scope, ()), now=now, fresh_s=fresh_s)
                 if read
-                else replace(standings[scope], trust=Trust.STALE)
+                else replace(freshness_by_scope[scope], level=Freshness.STALE)
             )
         found: dict[Scope, ScopeReading] = {
             scope: ScopeReading(
-                scope, Source.INVENTORY, stock.items.get(scope, ()), last_complete=standing.last_complete
+                scope, Source.INVENTORY, stock.items.get(scope, ()), last_complete=freshness.last_complete
             )
-            for scope, standing in standings.items()
-            if standing.trust is Trust.FRESH
+            for scope, freshness in freshness_by_scope.items()
+            if freshness.level is Freshness.FRESH
         }
-        found |= await self._live([scope for scope in scopes if scope not in found], standings, stock, access, deadline)
+        found |= await self._live(
+            [scope for scope in scopes if scope not in found], freshness_by_scope, stock, access, deadline
+        )
         return Reading(tuple(found[scope] for scope in scopes), tuple(dict.fromkeys(stock.unread.values())))
 
-    async def _stock(self, scopes: Iterable[Scope], deadline: QueryDeadline) -> _Stock:
+    async def _stock(self, scopes: Iterable[Scope], deadline: QueryDeadline) -> _InventoryItems:
         """Read the inventory of the regions of these places; a region that cannot be read is named, and no error."""
-        stock, name = _Stock(), self._settings.source_server_inventory_table
+        stock, name = _InventoryItems(), self._settings.source_server_inventory_table
         accounts: dict[str, set[str]] = {}
         for scope in scopes:
             accounts.setdefault(scope.region, set()).add(scope.account_id)
@@ -103,8 +105,8 @@ class ScopeReader:
     async def _live(
         self,
         scopes: Collection[Scope],
-        standings: Mapping[Scope, Standing],
-        stock: _Stock,
+        freshness_by_scope: Mapping[Scope, ScopeFreshness],
+        stock: _InventoryItems,
         access: AccountAccess,
         deadline: QueryDeadline,
     ) -> dict[Scope, ScopeReading]:
@@ -122,7 +124,7 @@ class ScopeReader:
                 return seen
             held = stock.items.get(scope, ())
             source = Source.STALE if held else Source.NONE
-            return replace(seen, source=source, items=held, last_complete=standings[scope].last_complete)
+            return replace(seen, source=source, items=held, last_complete=freshness_by_scope[scope].last_complete)
 
         async with fan_out(scopes, look, concurrency=self._settings.scopes_at_once) as looks:
             return {seen.scope: seen async for seen in looks}

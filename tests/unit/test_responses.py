@@ -7,7 +7,7 @@ import json
 import pytest
 
 from service.errors import AwsError
-from service.handlers.replies import aws_error_body, envelope, error_body, not_found
+from service.handlers.responses import aws_error_body, envelope, error_body, not_found
 from service.models import Call
 
 

@@ -17,13 +17,13 @@ from service.gc_tuning import tune_gc
 from service.settings import Settings, load_settings
 from service.telemetry import set_up_logging, stream_for
 
-__all__ = ["Host"]
+__all__ = ["Runtime"]
 
 A = TypeVar("A")
 T = TypeVar("T")
 
 
-class Host(Generic[A]):
+class Runtime(Generic[A]):
     """Runs coroutines against a function's app. One per process; not for use inside a running loop.
 
     In a function's process it answers SIGTERM: work under way ends early and reports what it has; without work under

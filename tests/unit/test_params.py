@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.errors import RefusalError
-from service.queries.asked import InventoryAsked, ScopesAsked, text_required
 from service.queries.filters import Filters, parse_filters
+from service.queries.params import InventoryParams, ScopesParams, required_text_param
 from service.settings import Settings
 
 SETTINGS = Settings(drs_excluded_regions=("sa-east-1",))
@@ -20,7 +20,7 @@ A, B = "111111111111", "222222222222"
 
 def refused(given: dict[str, Any]) -> RefusalError:
     with pytest.raises(RefusalError) as caught:
-        InventoryAsked.parse(given, SETTINGS)
+        InventoryParams.parse(given, SETTINGS)
     orjson.dumps(caught.value.details)
     orjson.dumps(caught.value.message)
     return caught.value
@@ -28,14 +28,14 @@ def refused(given: dict[str, Any]) -> RefusalError:
 
 @pytest.mark.parametrize("given", [None, {}, {"region": None, "filters": "", "limit": "", "nextToken": ""}])
 def test_nothing_asked_means_everything(given: dict[str, Any] | None) -> None:
-    assert InventoryAsked.parse(given, SETTINGS) == InventoryAsked()
+    assert InventoryParams.parse(given, SETTINGS) == InventoryParams()
 
 
 def test_lists_are_taken_apart() -> None:
-    asked = ScopesAsked.parse({"accountId": f"{A}, {B},{A}", "regions": "us-west-2,,eu-west-1 "}, SETTINGS)
-    assert asked == ScopesAsked((A, B), ("us-west-2", "eu-west-1"))
+    asked = ScopesParams.parse({"accountId": f"{A}, {B},{A}", "regions": "us-west-2,,eu-west-1 "}, SETTINGS)
+    assert asked == ScopesParams((A, B), ("us-west-2", "eu-west-1"))
     both = {"region": "us-east-1", "regions": "us-west-2"}
-    assert ScopesAsked.parse(both, SETTINGS).regions == ("us-east-1",)
+    assert ScopesParams.parse(both, SETTINGS).regions == ("us-east-1",)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_filters_together_are_each_of_them_in_turn(servers: list[dict[str, Any]]
 @given(SERVERS)
 def test_no_filter_lets_everything_through(server: dict[str, Any]) -> None:
     assert Filters().lets_through(server)
-    assert InventoryAsked().lets_through(server)
+    assert InventoryParams().lets_through(server)
 
 
 def test_host_names_match_in_any_case() -> None:
@@ -143,21 +143,21 @@ def test_host_names_match_in_any_case() -> None:
 def test_both_names_of_the_source_account_must_hold() -> None:
     server = shown("x", "CONTINUOUS", A, B, (1, 1))
     filters = f'{{"sourceAccountId":"{B}"}}'
-    assert InventoryAsked.parse({"sourceAccountId": B, "filters": filters}, SETTINGS).lets_through(server)
-    assert not InventoryAsked.parse({"sourceAccountId": A, "filters": filters}, SETTINGS).lets_through(server)
+    assert InventoryParams.parse({"sourceAccountId": B, "filters": filters}, SETTINGS).lets_through(server)
+    assert not InventoryParams.parse({"sourceAccountId": A, "filters": filters}, SETTINGS).lets_through(server)
 
 
 @pytest.mark.parametrize("name", ["hostname", "replicationState"])
 def test_half_a_surrogate_pair_anywhere_in_a_filter_is_refused(name: str) -> None:
     given = {"filters": {name: "a" * 100 + "\ud800"}, "nextToken": "x"}
     with pytest.raises(RefusalError, match=name):
-        InventoryAsked.parse(given, SETTINGS)
+        InventoryParams.parse(given, SETTINGS)
 
 
 @pytest.mark.parametrize("value", ["x" * 257, "app-\ud800"])
 def test_what_can_be_no_name_is_not_looked_up(value: str) -> None:
     """DynamoDB refuses keys above 2048 bytes, and the table is read from end to end for a name it does not know."""
     with pytest.raises(RefusalError) as caught:
-        text_required({"id": value}, "id")
+        required_text_param({"id": value}, "id")
     assert caught.value.code == "INVALID_PARAMETER"
     assert len(str(caught.value)) < 200

@@ -15,20 +15,20 @@ from service.aws.dynamodb import TableReader
 from service.errors import AwsError, RefusalError
 from service.fanout import fan_out
 from service.models import Call, Now, Problem, Scope
-from service.queries.asked import ScopesAsked
 from service.queries.freshness import StatusView, active_regions, choose_scopes
+from service.queries.params import ScopesParams
 from service.queries.reading import LATE_ADVICE, QueryDeadline, Reading
-from service.queries.scopes import ScopeReader
+from service.queries.scope_reader import ScopeReader
 from service.regions.selection import StatusUnavailable
 from service.regions.status_reader import RegionStatusReader
 from service.regions.status_rows import RegionRow
 from service.settings import Settings
 
-__all__ = ["Ground", "GroundKeeper", "targets_table", "too_late"]
+__all__ = ["QueryContext", "QueryContextLoader", "targets_table", "too_late"]
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class QueryContext:
     """Accounts, region status and access, read for one question. `troubles`: account records that cannot be used."""
 
     directory: Directory
@@ -47,7 +47,7 @@ class Ground:
                     details={"parameter": "accountId", "value": account_id},
                 )
 
-    def state(self, reading: Reading, asked: Collection[str]) -> dict[str, Any]:
+    def state(self, reading: Reading, params: Collection[str]) -> dict[str, Any]:
         """Give what every answer says of itself: `source`, `complete`, `errors`.
 
         A record that cannot be used hides an account, but not from those who asked for others.
@@ -56,7 +56,7 @@ class Ground:
             reading: what was read.
             asked: the accounts asked for; none means all of them.
         """
-        problems = () if asked else self.problems
+        problems = () if params else self.problems
         return {
             "source": reading.source,
             "complete": reading.is_complete and not problems,
@@ -64,7 +64,7 @@ class Ground:
         }
 
 
-class GroundKeeper:
+class QueryContextLoader:
     """Prepares the ground for questions, and reads the scopes that they are about."""
 
     def __init__(self, aws_client: AwsClient, settings: Settings, status: RegionStatusReader, now: Now) -> None:
@@ -73,7 +73,7 @@ class GroundKeeper:
         self._status = status
         self._scopes = ScopeReader(aws_client, settings, now)
 
-    async def prepare(self, deadline: QueryDeadline) -> Ground:
+    async def prepare(self, deadline: QueryDeadline) -> QueryContext:
         """Read accounts and region status side by side; no call to DRS or STS.
 
         Raises:
@@ -99,24 +99,24 @@ class GroundKeeper:
             raise too_late(table, "Scan", self._aws_client.hub_region)
         directory, problems = accounts[0]
         view = StatusView(rows[0] if rows else StatusUnavailable("the region status table did not answer in time"))
-        return Ground(directory, tuple(problems), view, AccountAccess(self._aws_client, directory))
+        return QueryContext(directory, tuple(problems), view, AccountAccess(self._aws_client, directory))
 
-    def choose(self, ground: Ground, asked: ScopesAsked) -> tuple[tuple[str, ...], tuple[Scope, ...]]:
+    def choose(self, context: QueryContext, params: ScopesParams) -> tuple[tuple[str, ...], tuple[Scope, ...]]:
         """Name the regions and the places of a question.
 
         Raises:
             RefusalError: an account asked for is no target.
         """
-        ground.check(*asked.accounts)
+        context.check(*params.accounts)
         settings = self._settings
-        active = active_regions(ground.view, settings.catalog, settings.drs_excluded_regions)
-        regions = tuple(sorted(asked.regions)) or active
-        accounts = asked.accounts or tuple(ground.directory.targets)
-        return regions, choose_scopes(ground.view, accounts, regions, asked_for=bool(asked.regions))
+        active = active_regions(context.view, settings.catalog, settings.drs_excluded_regions)
+        regions = tuple(sorted(params.regions)) or active
+        accounts = params.accounts or tuple(context.directory.targets)
+        return regions, choose_scopes(context.view, accounts, regions, asked_for=bool(params.regions))
 
-    async def read(self, ground: Ground, scopes: tuple[Scope, ...], deadline: QueryDeadline) -> Reading:
+    async def read(self, context: QueryContext, scopes: tuple[Scope, ...], deadline: QueryDeadline) -> Reading:
         """Read places: from the inventory where it is fresh, else from DRS."""
-        return await self._scopes.read(scopes, ground.view, ground.access, deadline)
+        return await self._scopes.read(scopes, context.view, context.access, deadline)
 
 
 def targets_table(aws_client: AwsClient, settings: Settings) -> TableReader:
