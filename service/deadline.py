@@ -66,8 +66,8 @@ class Deadline:
     """The time of one run.
 
     Args:
-        stop: ends the run early.
-        budget_s: seconds from now, None for no limit.
+        shutdown: ends the run early.
+        time_left_s: seconds from now, None for no limit.
     """
 
     def __init__(self, shutdown: Shutdown, time_left_s: float | None = None) -> None:

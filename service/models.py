@@ -13,9 +13,9 @@ __all__ = [
     "Call",
     "Coverage",
     "Now",
-    "Place",
     "Problem",
     "RegionStatus",
+    "Scope",
     "iso",
     "parse_iso",
 ]

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from service.inventory.lineage import names_of
-from service.inventory.servers import SourceServer, build_item, content_hash, instance_facts, parse_server
+from service.inventory.server import SourceServer, build_item, content_hash, instance_facts, parse_server
 from service.models import Scope, iso
+from service.topology.lineage import names_of
 
 __all__ = ["ROLE", "Estate"]
 

@@ -24,7 +24,7 @@ from service.aws.rate_limit import RateLimiter, RateSettings, start_rates
 from service.aws.retry import RetryBudget, backoff_s, max_attempts, max_wait_s
 from service.aws.sdk_errors import reject_non_object_body, translating_config_errors, translating_sdk_errors
 from service.errors import AwsError, ConfigurationError
-from service.models import Call, Now, RegionStatus
+from service.models import Call, Now
 from service.settings import Settings
 
 __all__ = ["AccountSession", "AwsClient", "Identity", "RoleToAssume"]

@@ -137,7 +137,7 @@ def account_param(params: Params, name: str, *, missing: str = "MISSING_FIELD") 
     """Give an account id among the members.
 
     Args:
-        asked: what was sent.
+        params: what was sent.
         name: the member.
         missing: error code when it is not there; the operations differ in it.
 

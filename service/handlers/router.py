@@ -172,7 +172,7 @@ class Router(Generic[A]):
 
         Args:
             name: of the operation.
-            asked: what was sent.
+            params: what was sent.
             failed_code: error code for what nobody expected; in an envelope it is the same for both functions.
         """
         operation = self._operations[name]

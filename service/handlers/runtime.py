@@ -31,7 +31,7 @@ class Runtime(Generic[A]):
 
     Args:
         open_app: opens the app for given settings; it stays open until they change or the host is closed.
-        stop: told when the process is to end.
+        shutdown: told when the process is to end.
     """
 
     def __init__(

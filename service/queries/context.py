@@ -54,7 +54,7 @@ class QueryContext:
 
         Args:
             reading: what was read.
-            asked: the accounts asked for; none means all of them.
+            params: the accounts asked for; none means all of them.
         """
         problems = () if params else self.problems
         return {

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from service.inventory.reading import facts_of
-from service.inventory.servers import InstanceFacts, build_item, parse_server
-from service.inventory.topology import copied
+from service.inventory.item import build_item
+from service.inventory.reader import facts_of
+from service.inventory.server import InstanceFacts, parse_server
 from service.models import Problem, RegionStatus, Scope
+from service.topology.original import copied
 
 __all__ = ["LiveServers", "items_of"]
 
@@ -34,7 +35,7 @@ def items_of(
         records: DescribeSourceServers records; one that shows up twice, as pages shift, counts once.
         held: what the inventory holds of the scope. What EC2 said of a server, and its original topology, stay as they
             are there: both are older than the record, and nobody else knows them.
-        place: the account and region that were asked.
+        scope: the account and region that were asked.
         now: when they were asked.
     """
     known = {str(item.get("sourceServerArn")): item for item in held}

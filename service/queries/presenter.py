@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
-from service.inventory.reading import is_json, seen_by
-from service.inventory.topology import ORIGINALS
+from service.inventory.reader import is_json, seen_by
+from service.topology.original import ORIGINALS
 
 __all__ = ["ServerView", "display_state", "present"]
 

@@ -12,7 +12,7 @@ import anyio
 
 from service.models import Problem, RegionStatus, Scope, iso
 
-__all__ = ["LATE_ADVICE", "QueryDeadline", "Reading", "Record", "ScopeRead", "Source"]
+__all__ = ["LATE_ADVICE", "QueryDeadline", "Reading", "Record", "ScopeReading", "Source"]
 
 LATE_ADVICE: Final = "raise QUERY_DEADLINE_SECONDS, or look for a slow region"
 

@@ -19,7 +19,7 @@ from service.aws.drs import DrsReader
 from service.aws.dynamodb import Item, TableReader
 from service.errors import AwsError
 from service.fanout import fan_out
-from service.inventory.reading import InventoryReader
+from service.inventory.reader import InventoryReader
 from service.models import Now, Problem, RegionStatus, Scope
 from service.queries.freshness import Freshness, ScopeFreshness, StatusView, check_items, freshness_of
 from service.queries.live import items_of
@@ -145,7 +145,7 @@ class ScopeReader:
         """Ask DRS for the servers of a place. A region where DRS is not in use has none: that is an answer.
 
         Args:
-            place: the account and region.
+            scope: the account and region.
             access: gives the right to ask.
             held: what the inventory holds of them; from there come EC2's facts and the original topology.
             until: when to give up, by the event loop's clock.

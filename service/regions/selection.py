@@ -122,7 +122,7 @@ def select(
         policy: bounds of discovery.
         full_scan: look everywhere.
         requested: look at these regions only.
-        places: look at these places only.
+        scopes: look at these places only.
         excluded: regions never looked at, whatever the table says.
         discover: whether inactive places get a look at all; only the inventory sync discovers.
         shared: a region that has servers of one account is looked at for all of them.

@@ -152,9 +152,9 @@ def merge(
     Args:
         row: what the table holds now, None for no row.
         region: the region of the row.
-        notes: looks of this run.
+        observations: what the scans of this run found.
         requests: account -> when an ARN seen elsewhere asked for a look there.
-        sweep: the run looks everywhere.
+        full_scan_mark: the run scans every region.
         everyone: every account there is; entries of others are dropped. None when that is not known.
     """
     base = row or RegionRow(region)

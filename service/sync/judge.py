@@ -45,7 +45,7 @@ def judge(scope: Scope, look: Look | None, failure: Problem | None, *, known: bo
     """Say what became of a scope: what it brought, and whether that is all there is.
 
     Args:
-        place: the scope.
+        scope: the scope.
         look: the look, None where the account could not be entered.
         failure: what broke it off, if something did.
         known: servers were known there before.

@@ -11,14 +11,15 @@ from typing import Any
 from service.aws.drs import DrsReads
 from service.errors import AwsError
 from service.fanout import fan_out, prefetch
-from service.inventory.history import absence
-from service.inventory.lineage import names_of
-from service.inventory.servers import SourceServer, build_item, content_hash, instance_facts, parse_server
-from service.inventory.table import Held, ItemKey
-from service.inventory.topology import copied
+from service.inventory.item import build_item
+from service.inventory.server import SourceServer, content_hash, instance_facts, parse_server
+from service.inventory.table import ItemKey, StoredItem
 from service.models import RegionStatus, Scope
 from service.sync.origins import Origins, unknown_names
 from service.sync.rows import LookTools, Row, Seen, unsettled
+from service.topology.history import absence
+from service.topology.lineage import names_of
+from service.topology.original import copied
 
 __all__ = ["Look"]
 
@@ -34,7 +35,7 @@ class Look:
         self.started_at = tools.now()
         self._drs = drs
         self._tools = tools
-        self._held: dict[ItemKey, Held] | None = None
+        self._held: dict[ItemKey, StoredItem] | None = None
         self._present: set[ItemKey] = set()
         self._shows_all = True
         self._origins = Origins(scope, drs, tools, self.seen)
@@ -77,8 +78,8 @@ class Look:
                     self._held = await held()
                 await self._take_in(page)
 
-    async def _read_held(self) -> dict[ItemKey, Held]:
-        return await self._tools.inventory.held(self.scope, partition=self._tools.partition)
+    async def _read_held(self) -> dict[ItemKey, StoredItem]:
+        return await self._tools.inventory.stored_items(self.scope, partition=self._tools.partition)
 
     async def _take_in(self, page: Sequence[Mapping[str, Any]]) -> None:
         rows = self._read(page)
@@ -149,7 +150,7 @@ class Look:
             return
         originals = await self._origins.of(rows)
         # Names lead to a topology that is there; after a crash before the item, they are written once more.
-        await self._tools.inventory.remember([item for row in rows for item in unknown_names(row)])
+        await self._tools.topology.remember([item for row in rows for item in unknown_names(row)])
         items = [
             build_item(
                 row.record,
@@ -201,7 +202,7 @@ class Look:
             if removed:  # its topology stays: deletion of a server is a normal step of cleaning up after a failback
                 lineage = str((self._held or {})[key].item.get("lineageArn") or key.arn)
                 gone = absence(key.arn, now=self._tools.now())
-                await self._tools.inventory.add_history(lineage, lambda _: gone)
+                await self._tools.topology.add_history(lineage, lambda _: gone)
             return removed
 
         async with fan_out(absent, remove, concurrency=8) as removals:

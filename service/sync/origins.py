@@ -10,13 +10,13 @@ from typing import Any
 from service.aws.drs import DrsReads
 from service.errors import AwsError
 from service.fanout import fan_out
-from service.inventory.history import is_due, move, reconfigured
-from service.inventory.lineage import bookkeeping, names_of
-from service.inventory.servers import SourceServer
+from service.inventory.server import SourceServer
 from service.inventory.table import ItemKey
-from service.inventory.topology import capture, choose_template, copied, is_complete
 from service.models import Problem, RegionStatus, Scope, parse_iso
 from service.sync.rows import LookTools, Row, Seen, unsettled
+from service.topology.history import is_due, move, reconfigured
+from service.topology.lineage import bookkeeping, names_of
+from service.topology.original import capture, choose_template, copied, is_complete
 
 __all__ = ["Origins", "unknown_names"]
 
@@ -83,7 +83,7 @@ class Origins:
 
         The ARN that DRS gives for the opposite direction goes stale across cycles, so it is asked last.
         """
-        names = self._tools.inventory.names
+        names = self._tools.topology.names
         opposite = server.reversed_arn or ""
         by_arn = (await names.named(opposite) or (opposite,)) if opposite else ()
         by_instance = await names.named(server.instance_id) if server.instance_id else ()
@@ -100,7 +100,7 @@ class Origins:
         forward = {row.server.lineage: row for row in rows if row.server.is_forward}
         if not forward:
             return {}
-        known: dict[str, Mapping[str, Any]] = dict(await self._tools.inventory.topologies(forward))
+        known: dict[str, Mapping[str, Any]] = dict(await self._tools.topology.topologies(forward))
         fresh = [row for lineage, row in forward.items() if lineage not in known]
         if fresh:
             await self._read_templates()
@@ -120,7 +120,7 @@ class Origins:
             return move(held, server, now=self._tools.now())
 
         if moved(topology) is not None:
-            await self._tools.inventory.add_history(server.lineage, moved)
+            await self._tools.topology.add_history(server.lineage, moved)
 
     async def _capture(self, row: Row) -> Mapping[str, Any]:
         topology = capture(
@@ -141,7 +141,7 @@ class Origins:
             if environment == "unknown":
                 why = "DRS does not tell the region some instances came from: it is not guessed; the log names them"
                 self._seen.warnings.append(unsettled(self._scope, "TopologyIncomplete", why, RegionStatus.ACTIVE))
-        return await self._tools.inventory.capture(topology)
+        return await self._tools.topology.capture(topology)
 
     async def _read_templates(self) -> None:
         if self._templates_asked:
@@ -175,7 +175,7 @@ class Origins:
 
     async def _with_topologies(self) -> list[_Unfinished]:
         unread = [each.server.lineage for each in self._unfinished if each.topology is None]
-        found = await self._tools.inventory.topologies(unread) if unread else {}
+        found = await self._tools.topology.topologies(unread) if unread else {}
         return [
             each if each.topology is not None else replace(each, topology=found.get(each.server.lineage, {}))
             for each in self._unfinished
@@ -215,7 +215,7 @@ class Origins:
                 configuration = await self._drs.replication_configuration(self._scope.region, server.server_id)
             template = choose_template(self._templates or (), configuration) if self._owns(server) else None
             origin = server.origin(self._scope)
-            topology = await self._tools.inventory.complete_topology(
+            topology = await self._tools.topology.complete_topology(
                 server.lineage,
                 configuration,
                 template,
@@ -239,7 +239,7 @@ class Origins:
     async def _look_at(self, server: SourceServer) -> Problem | None:
         try:
             configuration = await self._drs.replication_configuration(self._scope.region, server.server_id)
-            await self._tools.inventory.add_history(
+            await self._tools.topology.add_history(
                 server.lineage, lambda topology: reconfigured(topology, configuration, now=self._tools.now())
             )
         except AwsError as error:

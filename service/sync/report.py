@@ -182,7 +182,7 @@ class RunReport:
         }
 
     def _time_saved_s(self, drs_calls: int, concurrency: int) -> float:
-        """Estimate: each skipped scope would have taken as long as a call did here, `concurrency` of them side by side."""
+        """Estimate: each skipped scope costs as long as a call took here, `concurrency` of them side by side."""
         if not drs_calls:
             return 0.0
         return round(self.seconds / drs_calls * self.left_out / concurrency, 3)

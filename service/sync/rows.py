@@ -8,11 +8,12 @@ from datetime import datetime
 from typing import Any
 
 from service.aws.ec2 import Ec2Reads
-from service.inventory.servers import InstanceFacts, SourceServer
-from service.inventory.table import Held, InventoryTable, ItemKey
+from service.inventory.server import InstanceFacts, SourceServer
+from service.inventory.table import InventoryTable, ItemKey, StoredItem
 from service.models import Now, Problem, RegionStatus, Scope
 from service.settings import Settings
 from service.sync.templates import Templates
+from service.topology.table import TopologyTable
 
 __all__ = ["LookTools", "Row", "Seen", "unsettled"]
 
@@ -22,6 +23,7 @@ class LookTools:
     """What every look of a run shares."""
 
     inventory: InventoryTable
+    topology: TopologyTable
     ec2_of: Callable[[str], Awaitable[Ec2Reads]]
     settings: Settings
     now: Now
@@ -60,7 +62,7 @@ class Row:
 
     record: Mapping[str, Any]
     server: SourceServer
-    held: Held | None
+    held: StoredItem | None
     facts: InstanceFacts | None = None
     digest: str = ""
     lineage: str = ""  # empty: not known

@@ -33,6 +33,7 @@ from service.sync.rows import LookTools
 from service.sync.staging_probe import find_waiting
 from service.sync.templates import Templates
 from service.sync.visiting import Visiting
+from service.topology.table import TopologyTable
 
 __all__ = ["OPERATION", "InventorySync"]
 
@@ -117,7 +118,8 @@ class InventorySync:
     async def _plan(self, request: SyncRequest, started_at: datetime, visiting: Visiting) -> _Run:
         context = await self._context_loader.load(request, operation=OPERATION, discover=True)
         name = self._settings.source_server_inventory_table
-        inventory = InventoryTable(Table(self._aws_client.hub(), name, self._aws_client.hub_region))
+        table = Table(self._aws_client.hub(), name, self._aws_client.hub_region)
+        inventory = InventoryTable(table)
         await inventory.check()
 
         async def ec2_of(account_id: str) -> Ec2Reader:
@@ -137,6 +139,7 @@ class InventorySync:
             context=context,
             tools=LookTools(
                 inventory,
+                TopologyTable(table),
                 ec2_of,
                 self._settings,
                 self._now,
@@ -302,7 +305,7 @@ class InventorySync:
 
         Args:
             started_at: when these runs began.
-            swept_whole: each of them has come to its end.
+            completed: each of them has come to its end.
 
         Raises:
             AwsError: a table could not be read or written; the next run makes it good.

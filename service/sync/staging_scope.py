@@ -11,7 +11,7 @@ from service.sync.extend import Extension
 from service.sync.judge import Visit, is_switched_off
 from service.sync.report import Looked
 
-__all__ = ["StagingScope"]
+__all__ = ["StagingScan"]
 
 
 @dataclass(slots=True)

@@ -22,7 +22,7 @@ def judge_scope(scope: Scope, scan: TagScan | None, failure: Problem | None, *, 
     """Say what became of a place.
 
     Args:
-        place: the account and region.
+        scan: the account and region.
         scope: the work there, None where the account could not be entered.
         failure: what kept it from being done, if something did.
         known: servers were known there before.

@@ -13,7 +13,7 @@ from service.aws.drs_write import DrsWriter
 from service.aws.ec2 import Ec2Reads
 from service.errors import AwsError
 from service.fanout import fan_out
-from service.inventory.servers import SourceServer, instance_facts, parse_server
+from service.inventory.server import SourceServer, instance_facts, parse_server
 from service.models import Now, Problem, RegionStatus, Scope
 from service.sync.judge import account_problem, problem_at, scope_problem
 from service.sync.tag_outcome import Outcome
@@ -21,7 +21,7 @@ from service.sync.tag_plan import allows_launch_into, plan_tags, wanted_tags
 from service.sync.tag_state import TagState
 from service.sync.tag_write import TagWrites, Task
 
-__all__ = ["ScopeTools", "TagScope"]
+__all__ = ["ScanTools", "TagScan"]
 
 _ORIGINS_AT_ONCE: Final = 4
 _REFUSAL_ADVICE: Final = "shorten or remove tags of the instance, or remove tags of the source server"

@@ -23,9 +23,9 @@ class Visiting:
     """How a run visits its places.
 
     Args:
-        limit: the time of the run.
-        most_s: seconds that one place may take.
-        at_once: places that are visited side by side.
+        deadline: of the run.
+        max_s: seconds that one place may take.
+        concurrency: places that are visited side by side.
         started_at: when the run began.
     """
 

@@ -11,10 +11,11 @@ import pytest
 from service.accounts.table import TargetAccountsTable
 from service.aws.client import AwsClient
 from service.aws.dynamodb_write import Table
-from service.inventory.lineage import bookkeeping
 from service.inventory.table import InventoryTable, ItemKey
 from service.models import Scope, iso
 from service.settings import load_settings
+from service.topology.lineage import bookkeeping
+from service.topology.table import TopologyTable
 from tests.support.estate import Estate
 
 NOW = datetime(2026, 11, 23, 5, 0, tzinfo=UTC)
@@ -44,7 +45,7 @@ async def test_a_scope_is_written_in_batches_and_held_afterwards(table: Table, e
     await inventory.write([server(number, tags={}, hostname="", none=None) for number in range(60)])
     await inventory.write([{**server(99), "replicationRegion": "eu-west-1"}])
     assert estate.calls()["dynamodb", "BatchWriteItem"] == 3 + 1
-    held = await inventory.held(SCOPE, partition="aws")
+    held = await inventory.stored_items(SCOPE, partition="aws")
     assert set(held) == {ItemKey(f"{ARN}{number}", SCOPE.account_id) for number in range(60)}
     assert {each.digest for each in held.values()} == {"h"}
 
@@ -72,14 +73,14 @@ async def test_a_server_that_was_written_meanwhile_is_not_removed(table: Table) 
 
 
 async def test_an_original_is_written_once_and_only_filled_up(table: Table) -> None:
-    inventory = InventoryTable(table)
-    await inventory.capture(TOPOLOGY)
-    assert await inventory.capture({**TOPOLOGY, "originalInstanceId": "i-2"}) == TOPOLOGY
-    filled = await inventory.complete_topology(f"{ARN}0", {"subnet": "a"}, "rct-1", settled=True)
-    again = await inventory.complete_topology(f"{ARN}0", {"subnet": "b"}, "rct-2", {"arn": "t"}, settled=True)
+    topologies = TopologyTable(table)
+    await topologies.capture(TOPOLOGY)
+    assert await topologies.capture({**TOPOLOGY, "originalInstanceId": "i-2"}) == TOPOLOGY
+    filled = await topologies.complete_topology(f"{ARN}0", {"subnet": "a"}, "rct-1", settled=True)
+    again = await topologies.complete_topology(f"{ARN}0", {"subnet": "b"}, "rct-2", {"arn": "t"}, settled=True)
     assert again == {**filled, "sourceSideTemplate": {"arn": "t"}}
     assert again["originalReplicationConfiguration"] == {"subnet": "a"}
-    assert await inventory.complete_topology(f"{ARN}1", {"subnet": "a"}, None, settled=True) == {}
+    assert await topologies.complete_topology(f"{ARN}1", {"subnet": "a"}, None, settled=True) == {}
 
 
 async def test_the_copy_in_an_item_is_brought_up_to_date_and_a_removed_server_stays_removed(table: Table) -> None:
@@ -93,25 +94,25 @@ async def test_the_copy_in_an_item_is_brought_up_to_date_and_a_removed_server_st
 
 async def test_a_history_is_begun_and_none_of_it_lost(table: Table) -> None:
     """dynalite takes equal lists for different ones, so what would append to a list is refused, and changes nothing."""
-    inventory = InventoryTable(table)
-    assert not await inventory.add_history(f"{ARN}0", lambda _: {"instanceId": "i-2"})
-    await inventory.capture(TOPOLOGY)
-    assert await inventory.add_history(f"{ARN}0", lambda _: {"instanceId": "i-2"})
-    begun = await inventory.topologies([f"{ARN}0"])
-    assert not await inventory.add_history(f"{ARN}0", lambda _: {"instanceId": "i-3"})
-    assert await inventory.topologies([f"{ARN}0", f"{ARN}1"]) == begun
+    topologies = TopologyTable(table)
+    assert not await topologies.add_history(f"{ARN}0", lambda _: {"instanceId": "i-2"})
+    await topologies.capture(TOPOLOGY)
+    assert await topologies.add_history(f"{ARN}0", lambda _: {"instanceId": "i-2"})
+    begun = await topologies.topologies([f"{ARN}0"])
+    assert not await topologies.add_history(f"{ARN}0", lambda _: {"instanceId": "i-3"})
+    assert await topologies.topologies([f"{ARN}0", f"{ARN}1"]) == begun
 
 
 async def test_names_lead_to_their_lineage(table: Table) -> None:
-    inventory = InventoryTable(table)
+    inventory, topologies = InventoryTable(table), TopologyTable(table)
     items = bookkeeping(f"{ARN}0", f"{ARN}1", [f"name-{number}" for number in range(40)])
-    await inventory.remember(items)
-    await inventory.remember(items)
+    await topologies.remember(items)
+    await topologies.remember(items)
     await inventory.write([TOPOLOGY, server(1)])
     for number in range(40):  # two batches, and the ends of both
-        assert await inventory.names.named(f"NAME-{number}") == (f"{ARN}0",)
-    assert await inventory.names.named("nobody") == ()
-    found = await inventory.names.items(f"{ARN}0")
+        assert await topologies.names.named(f"NAME-{number}") == (f"{ARN}0",)
+    assert await topologies.names.named("nobody") == ()
+    found = await topologies.names.items(f"{ARN}0")
     assert [item["stagingAccountId"] for item in found] == ["TOPOLOGY", SCOPE.account_id]
 
 

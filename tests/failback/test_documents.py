@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from service.handlers.query import OPERATIONS, ROUTES
-from service.inventory.topology import copied
+from service.topology.original import copied
 from tests.failback.states import ORIGINAL
 
 PAGE = (Path(__file__).parents[2] / "docs" / "failback.md").read_text()

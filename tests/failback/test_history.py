@@ -8,8 +8,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.inventory.history import ATTRIBUTE, absence, appended, history_of, is_due, move, reconfigured
-from service.inventory.servers import SourceServer, parse_server
+from service.inventory.server import SourceServer, parse_server
+from service.topology.history import ATTRIBUTE, absence, appended, history_of, is_due, move, reconfigured
 
 NOW = datetime(2026, 11, 23, 5, 0, tzinfo=UTC)
 TOPOLOGY = {

@@ -11,9 +11,9 @@ from service.aws.client import AwsClient
 from service.aws.dynamodb import Item, TableReader, encode
 from service.aws.operations import READS
 from service.errors import AwsError
-from service.inventory.lineage import LineageReader
-from service.inventory.reading import InventoryReader, facts_of, is_server, seen_by
+from service.inventory.reader import InventoryReader, facts_of, is_server, seen_by
 from service.settings import Settings
+from service.topology.lineage import LineageReader
 from tests.support.scripted import Answer, Request, answer, scripted_aws
 
 A, B = "111111111111", "222222222222"

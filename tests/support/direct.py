@@ -97,7 +97,7 @@ class DirectAws:
 
     def aws_client(self) -> AwsClient:
         """Give it where a door is asked for: what the syncs and queries use of one is here."""
-        return cast("AwsDoor", self)
+        return cast("AwsClient", self)
 
     def forget(self) -> None:
         """Give up all state of these accounts."""
@@ -118,7 +118,7 @@ class DirectAws:
 
     def hub(self) -> AccountSession:
         """Give a caller for the hub."""
-        return cast("Caller", _DirectCaller(self, self._hub))
+        return cast("AccountSession", _DirectCaller(self, self._hub))
 
     async def identity(self) -> Identity:
         """Tell who the hub is."""
@@ -126,7 +126,7 @@ class DirectAws:
 
     async def account(self, role: RoleToAssume) -> AccountSession:
         """Give a caller for another account."""
-        return cast("Caller", _DirectCaller(self, role.account_id))
+        return cast("AccountSession", _DirectCaller(self, role.account_id))
 
     async def perform(self, call: Call, params: Mapping[str, Any]) -> dict[str, Any]:
         """Carry out a call, or what the faults make of it. Raises AwsError, Crash."""

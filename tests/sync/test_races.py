@@ -12,9 +12,9 @@ from service.aws.client import AwsClient
 from service.aws.dynamodb_write import Table
 from service.errors import RefusalError
 from service.handlers.app import open_app, utc_now
-from service.inventory.history import ATTRIBUTE, history_of
-from service.inventory.table import InventoryTable
 from service.settings import load_settings
+from service.topology.history import ATTRIBUTE, history_of
+from service.topology.table import TopologyTable
 from tests.support.estate import Estate
 
 LINEAGE: Final = "arn:aws:drs:us-west-2:111122223333:source-server/s-0123456789abcdef0"
@@ -51,6 +51,6 @@ async def test_of_two_that_append_to_a_history_at_once_both_are_in_it(estate: Es
 
     async with AwsClient(load_settings(), utc_now) as aws_client:
         name = estate.sandbox.environment()["SOURCE_SERVER_INVENTORY_TABLE"]
-        assert await InventoryTable(Table(aws_client.hub(), name, aws_client.hub_region)).add_history(LINEAGE, entry_of)
+        assert await TopologyTable(Table(aws_client.hub(), name, aws_client.hub_region)).add_history(LINEAGE, entry_of)
     assert seen == [before, [*before, {"event": "other"}]]
     assert items.get_item(Key=KEY)["Item"][ATTRIBUTE] == [*before, {"event": "other"}, {"event": "own"}]

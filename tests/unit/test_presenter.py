@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.inventory.reading import facts_of
-from service.inventory.servers import InstanceFacts, build_item, parse_server
+from service.inventory.item import build_item
+from service.inventory.reader import facts_of
+from service.inventory.server import InstanceFacts, parse_server
 from service.models import Scope
 from service.queries.extended import extended_items
 from service.queries.inventory import shown_of

@@ -11,10 +11,10 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from service.inventory.history import history_of
-from service.inventory.lineage import alias_name, is_alias, lineage_of_item, normalised
-from service.inventory.reading import is_server, seen_by
-from service.inventory.topology import TOPOLOGY, copied
+from service.inventory.reader import is_server, seen_by
+from service.topology.history import history_of
+from service.topology.lineage import alias_name, is_alias, lineage_of_item, normalised
+from service.topology.original import TOPOLOGY, copied
 
 __all__ = ["DrsRecord", "Facts", "Machine", "facts_of", "group", "holds", "machine_of", "with_live"]
 

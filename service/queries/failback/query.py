@@ -11,7 +11,6 @@ from service.accounts.access import AccountAccess, read_directory
 from service.aws.client import AwsClient
 from service.aws.dynamodb import TableReader
 from service.errors import AwsError, ConfigurationError, RefusalError
-from service.inventory.lineage import LineageReader
 from service.models import Now, iso
 from service.queries.context import targets_table, too_late
 from service.queries.failback.facts import DrsRecord, Facts, Machine, facts_of, group, holds, machine_of, with_live
@@ -19,6 +18,7 @@ from service.queries.failback.render import as_json
 from service.queries.failback.runbook import write_runbook
 from service.queries.reading import QueryDeadline
 from service.settings import Settings
+from service.topology.lineage import LineageReader
 
 __all__ = ["FailbackQuery", "pick"]
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from service.inventory.servers import SourceServer
+from service.inventory.server import SourceServer
 from service.models import iso
 
 __all__ = ["ATTRIBUTE", "absence", "appended", "history_of", "is_due", "move", "reconfigured"]

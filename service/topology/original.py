@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from service.inventory.servers import SourceServer
+from service.inventory.server import SourceServer
 from service.models import Scope, iso
 
 __all__ = [
@@ -71,7 +71,7 @@ def capture(
 
     Args:
         server: a forward server. FAILBACK records are never a source of originals.
-        place: the account and region that were asked.
+        scope: the account and region that were asked.
         now: time of capture.
         templates: replication configuration templates of the replicating account and region; None when unread.
         legacy: the inventory item of the server as an earlier writer left it; originals in it win.

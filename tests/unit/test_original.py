@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.inventory.servers import SourceServer, parse_server
-from service.inventory.topology import TEMPLATE_SETTLED, capture, choose_template, copied, is_complete, topology_key
+from service.inventory.server import SourceServer, parse_server
 from service.models import Scope, iso
+from service.topology.original import TEMPLATE_SETTLED, capture, choose_template, copied, is_complete, topology_key
 
 HERE: Final = Scope("222222222222", "us-west-2")
 TARGET: Final = Scope("333333333333", "us-west-2")

@@ -15,9 +15,9 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, Final
 
 from service.aws.dynamodb import Item, TableReader, decode, encode_value
-from service.inventory.reading import is_server
-from service.inventory.servers import SourceServer
-from service.inventory.topology import TOPOLOGY
+from service.inventory.reader import is_server
+from service.inventory.server import SourceServer
+from service.topology.original import TOPOLOGY
 
 __all__ = ["LineageReader", "alias_name", "bookkeeping", "is_alias", "lineage_of_item", "names_of", "normalised"]
 

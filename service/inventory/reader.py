@@ -9,7 +9,7 @@ import orjson
 
 from service.aws.dynamodb import Item, TableReader, decode, encode_value
 from service.errors import AwsError
-from service.inventory.servers import InstanceFacts
+from service.inventory.server import InstanceFacts
 from service.models import Call
 
 __all__ = ["InventoryReader", "facts_of", "is_json", "is_server", "seen_by"]

@@ -1,4 +1,4 @@
-"""One DescribeSourceServers record: what we decide by, what counts as a change, and the item it becomes. Pure."""
+"""One DescribeSourceServers record: the members that decisions are made by, and what counts as a change. Pure."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Annotated, Any, Final
 
 import orjson
 from pydantic import AfterValidator, AliasPath, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from service.models import Scope, iso
+from service.models import Scope
 
-__all__ = ["InstanceFacts", "SourceServer", "build_item", "content_hash", "instance_facts", "parse_server"]
+__all__ = ["InstanceFacts", "SourceServer", "content_hash", "instance_facts", "parse_server"]
 
 # Raised when the shape of items changes, so that every item is written anew once.
 _ITEM_FORMAT: Final = 2
@@ -217,64 +216,3 @@ def _lag_step(lag: str | None) -> int | None:
     days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
     total = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
     return sum(total > step for step in _LAG_STEPS_S)
-
-
-def build_item(
-    record: Mapping[str, Any],
-    server: SourceServer,
-    facts: InstanceFacts | None,
-    scope: Scope,
-    *,
-    digest: str,
-    synced_at: datetime,
-    written_at: datetime,
-    original: Mapping[str, Any],
-) -> dict[str, Any]:
-    """Make the inventory item: the whole record, and beside it what readers of the table look for.
-
-    Args:
-        record: the DescribeSourceServers record.
-        server: the same, parsed.
-        facts: what EC2 says now, or said last when it cannot be asked; None when it never said anything.
-        place: the account and region that were asked.
-        digest: content hash.
-        synced_at: start of the run, one value for all its items.
-        written_at: now; a look that began earlier may not remove the item for not having seen it.
-        original: attributes of the original topology, as far as known.
-    """
-    moment = iso(synced_at)
-    staging_account = server.staging_account or scope.account_id
-    source_account = server.origin_account or scope.account_id
-    item = {
-        **record,
-        "sourceServerArn": server.arn,
-        "stagingAccountId": staging_account,
-        "sourceAccountId": source_account,
-        "replicationRegion": scope.region,
-        "region": scope.region,
-        "replicationState": server.state,
-        "lastUpdated": moment,
-        "hostname": server.hostname,
-        "fqdn": server.fqdn,
-        "instanceId": server.instance_id or "",
-        "cpuCores": sum(cpu.cores for cpu in server.cpus),
-        "ramBytes": server.ram_bytes,
-        "tags": {**server.tags, **(facts.tags if facts else {})},
-        "_inventoryMetadata": {
-            "stagingAccountId": staging_account,
-            "sourceAccountId": source_account,
-            "sourceRegion": server.origin_region or scope.region,
-            "replicationRegion": scope.region,
-            "lastUpdated": moment,
-        },
-        "_queryRegion": scope.region,
-        "_queryAccount": scope.account_id,
-        "contentHash": digest,
-        "writtenAt": iso(written_at),
-        **original,
-    }
-    if facts is not None:
-        item["sourceTags"] = dict(facts.tags)
-        if facts.network is not None:
-            item["ec2NetworkConfig"] = dict(facts.network)
-    return item

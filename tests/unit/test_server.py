@@ -12,10 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.inventory.servers import (
+from service.inventory.item import build_item
+from service.inventory.server import (
     InstanceFacts,
     SourceServer,
-    build_item,
     content_hash,
     instance_facts,
     parse_server,

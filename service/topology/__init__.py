@@ -1,0 +1,1 @@
+"""The original replication topology of servers: recorded once, kept for failback."""

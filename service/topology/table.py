@@ -1,0 +1,105 @@
+"""Topology items: originals written once, completed later, with a bounded history, and found by every name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Final
+
+from service.aws.dynamodb import Item
+from service.aws.dynamodb_write import Table
+from service.fanout import fan_out
+from service.topology import history
+from service.topology.lineage import LineageReader
+from service.topology.original import TEMPLATE_SETTLED, topology_key
+
+__all__ = ["TopologyTable"]
+
+_BATCH: Final = 25  # BatchWriteItem's own limit
+_BATCHES_AT_ONCE: Final = 8
+_HISTORY_TRIES: Final = 4
+
+
+class TopologyTable:
+    """The topology items of the inventory table. All methods raise AwsError when it cannot be read or written."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self.names = LineageReader(table)
+
+    async def topologies(self, lineages: Collection[str]) -> dict[str, Item]:
+        """Give the topology items that exist, by lineage ARN."""
+        items = await self._table.get_many(topology_key(lineage) for lineage in sorted(set(lineages)))
+        return {item["sourceServerArn"]: item for item in items}
+
+    async def capture(self, topology: Mapping[str, Any]) -> Item:
+        """Write a topology once; give what the table holds afterwards, be it ours or an earlier one."""
+        if await self._table.put_if(topology, "attribute_not_exists( #sourceServerArn )"):
+            return dict(topology)
+        return await self._table.get(topology_key(topology["sourceServerArn"])) or dict(topology)
+
+    async def complete_topology(
+        self,
+        lineage: str,
+        configuration: Mapping[str, Any],
+        template: str | None,
+        source_template: Mapping[str, Any] | None = None,
+        *,
+        settled: bool,
+    ) -> Item:
+        """Add configuration, template id and the source side's template to a topology that has none of it yet.
+
+        What it has stays as it is.
+
+        Args:
+            lineage: ARN of the lineage.
+            configuration: replication configuration of the server.
+            template: id of its template, None when none can be named.
+            source_template: default template of the source side.
+            settled: no later run can tell more of the template.
+        """
+        key = topology_key(lineage)
+        found = {
+            "originalReplicationConfiguration": configuration,
+            "originalReplicationConfigurationTemplateId": template,
+            TEMPLATE_SETTLED: (settled and template is None) or None,
+            "sourceSideTemplate": source_template,
+        }
+        known = {name: value for name, value in found.items() if value is not None}
+        await self._table.fill(key, known, "attribute_exists( #sourceServerArn )")
+        return await self._table.get(key) or {}
+
+    async def add_history(self, lineage: str, entry_of: Callable[[Item], Mapping[str, Any] | None]) -> bool:
+        """Append to the history of a topology, if there is one; its originals stay as they are.
+
+        Another run may append meanwhile: then what it wrote is read, and `entry_of` decides anew what there is to add.
+        Tells whether something was written.
+        """
+        key = topology_key(lineage)
+        for _ in range(_HISTORY_TRIES):
+            topology = await self._table.get(key)
+            entry = entry_of(topology) if topology is not None else None
+            if topology is None or entry is None:
+                return False
+            before = topology.get(history.ATTRIBUTE)
+            unchanged = (
+                f"attribute_not_exists( #{history.ATTRIBUTE} )"
+                if before is None
+                else (f"#{history.ATTRIBUTE} = :before")
+            )
+            entries = history.appended(history.history_of(topology), dict(entry))
+            condition = f"attribute_exists( #sourceServerArn ) AND {unchanged}"
+            values = {} if before is None else {"before": before}
+            if await self._table.update_if(key, {history.ATTRIBUTE: entries}, condition, values):
+                return True
+        return False
+
+    async def remember(self, bookkeeping: Sequence[Mapping[str, Any]]) -> None:
+        """Put bookkeeping items, several batches at once. Raises AwsError when some could not be written.
+
+        Servers of one lineage share names, and a batch that holds a key twice is refused as a whole.
+        """
+        items = list({(item["sourceServerArn"], item["stagingAccountId"]): item for item in bookkeeping}.values())
+        batches = [items[start : start + _BATCH] for start in range(0, len(items), _BATCH)]
+        async with fan_out(batches, self._table.put_many, concurrency=_BATCHES_AT_ONCE) as done:
+            async for _ in done:
+                pass
