@@ -8,9 +8,9 @@ import json
 import time
 from typing import Any
 
+from service.app import App, open_app
 from service.context import SyncRequest
 from service.gc_tuning import tune_gc
-from service.handlers.app import App, open_app
 from service.settings import load_settings
 
 

@@ -48,7 +48,7 @@ def _operation(name: str) -> Callable[[], Said]:
 
 def _region_status() -> Callable[[], Said]:
     from service.handlers.query import host  # noqa: PLC0415
-    from service.handlers.query_app import QueryApp  # noqa: PLC0415
+    from service.query_app import QueryApp  # noqa: PLC0415
 
     async def read(app: QueryApp) -> Said:
         app.status.invalidate()  # the 60 s of shared reading are what is not measured here

@@ -19,10 +19,10 @@ import anyio
 
 import service
 from service.accounts.access import AccountAccess, read_directory
+from service.app import App
 from service.aws.client import AccountSession, AwsClient
 from service.aws.dynamodb import TableReader
 from service.errors import AwsError
-from service.handlers.app import App
 from service.handlers.data_management import host, lambda_handler
 from service.settings import load_settings
 

@@ -1,1 +1,5 @@
 """The command line."""
+
+from service.gc_tuning import relax_gc_for_imports
+
+relax_gc_for_imports()

@@ -9,16 +9,16 @@ import typer
 from rich.console import Group
 
 from service.accounts.records import Account, RoleRef, parse_account, staging_records
+from service.app import open_app, utc_now
 from service.aws.client import AwsClient, Identity
 from service.aws.dynamodb import Item, TableReader
 from service.aws.operations import READS
 from service.cli.output import Output, console, emit_json, guarded, plain, table
 from service.cli.watching import OutputOption
 from service.errors import ConfigurationError
-from service.handlers.app import open_app, utc_now
 from service.handlers.data_management import OPERATIONS
-from service.handlers.query_app import open_query_app
 from service.handlers.router import Params
+from service.query_app import open_query_app
 from service.settings import Settings
 
 __all__ = ["add_staging", "list_accounts", "remove_staging", "validate"]

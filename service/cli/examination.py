@@ -12,6 +12,7 @@ import anyio
 
 from service.accounts.access import AccountAccess
 from service.accounts.records import Directory
+from service.app import utc_now
 from service.aws.client import AwsClient, Identity
 from service.aws.drs import DrsReader
 from service.aws.dynamodb import TableReader
@@ -34,7 +35,6 @@ from service.cli.schemas import TABLES, TableSpec
 from service.context import ContextLoader
 from service.errors import AwsError, ConfigurationError
 from service.fanout import fan_out
-from service.handlers.app import utc_now
 from service.models import Call, RegionStatus, Scope
 from service.regions.selection import StatusUnavailable
 from service.regions.status_reader import RegionStatusReader

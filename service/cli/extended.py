@@ -11,9 +11,9 @@ from service.cli.options import listed
 from service.cli.output import Output, plain, table
 from service.cli.servers import AccountsOption, NoRefresh, RegionsOption, answered, problems_of_answer
 from service.cli.watching import OutputOption
-from service.handlers.query_app import QueryApp
 from service.queries.answer import Answer
 from service.queries.params import ScopesParams
+from service.query_app import QueryApp
 
 __all__ = ["show_extended"]
 

@@ -10,15 +10,15 @@ from typing import Annotated, Final
 
 import typer
 
+from service.app import utc_now
 from service.cli.output import Output, emit_json, fail, guarded
 from service.errors import AwsError, ConfigurationError, RefusalError
-from service.handlers.app import utc_now
-from service.handlers.query_app import open_query_app
 from service.queries.failback.export import read_export, write_csv, write_json
 from service.queries.failback.facts import Facts, holds
 from service.queries.failback.query import pick
 from service.queries.failback.render import as_json, as_markdown, as_text
 from service.queries.failback.runbook import Runbook, write_runbook
+from service.query_app import open_query_app
 from service.settings import Settings
 
 __all__ = ["show_failback"]

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from service.app import open_app, utc_now
 from service.cli.output import Output, console, emit_json, fail, guarded, table
 from service.cli.watching import OutputOption
-from service.handlers.app import open_app, utc_now
 from service.models import iso
 from service.regions.selection import StatusUnavailable
 from service.regions.status_rows import RegionRow

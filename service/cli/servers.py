@@ -9,15 +9,15 @@ from typing import Annotated, Any, Final
 import typer
 from rich.console import Group
 
+from service.app import open_app
 from service.cli.options import listed
 from service.cli.output import Output, console, emit_json, guarded, plain, table
 from service.cli.watching import OutputOption
 from service.context import SyncRequest
-from service.handlers.app import open_app
-from service.handlers.query_app import QueryApp, open_query_app
 from service.models import Scope
 from service.queries.answer import Answer
 from service.queries.params import InventoryParams
+from service.query_app import QueryApp, open_query_app
 from service.settings import Settings
 
 __all__ = ["AccountsOption", "NoRefresh", "RegionsOption", "answered", "problems_of_answer", "show_servers"]

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from service.app import App, open_app
 from service.cli.beating import beating
 from service.cli.options import named
 from service.cli.output import Output, console, emit_json, guarded, plain
@@ -15,7 +16,6 @@ from service.cli.stopping import shutdown_on_signals
 from service.cli.watching import Accounts, Excluded, OutputOption, Regions, live_progress, tables_of
 from service.context import SyncRequest
 from service.deadline import Deadline
-from service.handlers.app import App, open_app
 from service.settings import Settings
 from service.sync.report import Progress, exit_code
 

@@ -11,13 +11,13 @@ from typing import Any, Final
 from service.accounts.access import AccountAccess
 from service.accounts.records import DEFAULT_EXTERNAL_ID, Account, Directory, RoleRef, staging_records
 from service.accounts.staging import adding, removing
+from service.app import App, open_app
 from service.aws.drs import DrsReader
 from service.aws.drs_write import DrsWriter
 from service.context import SyncRequest
 from service.deadline import Shutdown
 from service.errors import AwsError, RefusalError
 from service.handlers import shards
-from service.handlers.app import App, open_app
 from service.handlers.request_models import SyncBody, account_param, staging_account_param
 from service.handlers.responses import envelope, error_body
 from service.handlers.router import Operation, Params, Response, Route, Router

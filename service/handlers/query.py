@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from service.handlers.query_app import QueryApp, open_query_app
 from service.handlers.responses import envelope, error_body
 from service.handlers.router import Operation, Params, Response, Route, Router
 from service.handlers.runtime import Runtime
 from service.queries.params import InventoryParams, ScopesParams, ServersParams, account_param, required_text_param
+from service.query_app import QueryApp, open_query_app
 from service.settings import load_settings
 
 __all__ = [

@@ -11,9 +11,9 @@ from types import MappingProxyType
 from typing import Any, Final
 from uuid import uuid4
 
+from service.app import App, TagSyncRunningError
 from service.context import ContextLoader, SyncRequest
 from service.errors import AwsError
-from service.handlers.app import App, TagSyncRunningError
 from service.handlers.request_models import FinishBody, Job, PlanBody, ShardBody, ShardResult
 from service.handlers.router import Operation, Params, Response
 from service.models import Problem, RegionStatus, Shard, iso

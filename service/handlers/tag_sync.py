@@ -12,11 +12,11 @@ from uuid import uuid4
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.accounts.records import DEFAULT_ROLE_NAME, parse_account
+from service.app import App, TagSyncRunningError
 from service.aws.eventbridge import ScheduleRule
 from service.aws.lambda_ import LambdaInvoker
 from service.context import ContextLoader, SyncRequest
 from service.errors import AwsError, RefusalError
-from service.handlers.app import App, TagSyncRunningError
 from service.handlers.request_models import AccountId
 from service.handlers.router import Params, Response
 

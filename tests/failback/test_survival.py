@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from service.handlers.query_app import open_query_app
 from service.models import Scope
+from service.query_app import open_query_app
 from service.sandbox.moto_drs import drs_backends
 from service.settings import load_settings
 from tests.failback.cycle import A1, HOST, RECOVERY, SOURCE, Cycle

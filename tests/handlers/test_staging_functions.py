@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from service.app import open_app
 from service.errors import AwsError, ConfigurationError, RefusalError
 from service.handlers import data_management, query
-from service.handlers.app import open_app
 from service.sandbox.moto_drs import drs_backends
 from service.settings import load_settings
 from tests.support.estate import Estate

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from service.app import open_app
 from service.errors import AwsError
 from service.handlers import data_management, query
-from service.handlers.app import open_app
 from service.sandbox.identity import Directory
 from service.settings import load_settings
 from tests.support.estate import Estate

@@ -11,9 +11,9 @@ import anyio
 import pytest
 
 from service.handlers import query, query_app
-from service.handlers.query_app import QueryApp
 from service.models import Scope
 from service.queries.answer import Answer
+from service.query_app import QueryApp
 from service.settings import Settings
 from tests.support.estate import Estate
 

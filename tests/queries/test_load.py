@@ -7,10 +7,10 @@ from pathlib import Path
 import anyio
 import pytest
 
+from service.app import open_app
 from service.context import SyncRequest
-from service.handlers.app import open_app
-from service.handlers.query_app import open_query_app
 from service.queries.params import InventoryParams
+from service.query_app import open_query_app
 from service.settings import load_settings
 from tests.support.estate import Estate
 

@@ -113,7 +113,7 @@ def test_bytes_that_are_no_json_cost_only_their_own_event(function: Function) ->
 def test_a_bug_costs_only_its_own_event(world: World, tmp_path: Path) -> None:
     (tmp_path / "planted.py").write_text(
         "from service.handlers import data_management\n"
-        "from service.handlers.app import App\n"
+        "from service.app import App\n"
         "original, times = App.sync_inventory, []\n"
         "async def broken(self, *args):\n"
         "    times.append(1)\n"

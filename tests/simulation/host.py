@@ -16,6 +16,7 @@ from botocore import xform_name
 from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import ClientError
 
+from service.app import App
 from service.aws import client as client_module
 from service.aws.client import AccountSession, AwsClient
 from service.aws.credentials import _acting
@@ -23,7 +24,6 @@ from service.aws.dynamodb_write import Table
 from service.aws.operations import MANAGES
 from service.context import SyncRequest
 from service.deadline import Shutdown
-from service.handlers.app import App
 from service.handlers.data_management import OPERATIONS
 from service.handlers.router import Params, Response
 from service.models import Call

@@ -12,8 +12,8 @@ from typing import Any, Final, Self
 import boto3
 import pytest
 
+from service.app import open_app
 from service.context import SyncRequest
-from service.handlers.app import open_app
 from service.sandbox.declared import Fleet, Fragment
 from service.sandbox.faults import Faults
 from service.sandbox.fleet import parse_model

@@ -8,10 +8,10 @@ from typing import Any, Final
 import pytest
 
 from service.accounts.staging import Records
+from service.app import open_app, utc_now
 from service.aws.client import AwsClient
 from service.aws.dynamodb_write import Table
 from service.errors import RefusalError
-from service.handlers.app import open_app, utc_now
 from service.settings import load_settings
 from service.topology.history import ATTRIBUTE, history_of
 from service.topology.table import TopologyTable

@@ -11,9 +11,9 @@ from typing import Any, Final
 import anyio
 import pytest
 
+from service.app import utc_now
 from service.aws.client import AwsClient
 from service.errors import AwsError
-from service.handlers.app import utc_now
 from service.models import Scope
 from service.settings import load_settings
 from service.sync.lease import LeaseLostError

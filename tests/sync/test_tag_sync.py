@@ -11,11 +11,11 @@ import anyio
 import pytest
 from moto.ec2.models import ec2_backends
 
+from service.app import TagSyncRunningError, open_app, utc_now
 from service.aws.client import AwsClient
 from service.aws.dynamodb_write import Table
 from service.context import SyncRequest
 from service.errors import ConfigurationError
-from service.handlers.app import TagSyncRunningError, open_app, utc_now
 from service.models import Scope
 from service.regions.status_writer import RegionStatusTable
 from service.sandbox.moto_drs import drs_backends

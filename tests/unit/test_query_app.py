@@ -9,9 +9,9 @@ import anyio
 import pytest
 
 from service.errors import AwsError
-from service.handlers.query_app import QueryApp
 from service.models import Call, Scope
 from service.queries.answer import Answer
+from service.query_app import QueryApp
 from service.settings import Settings
 from tests.simulation.clock import VirtualLoop, run
 

@@ -29,7 +29,7 @@ ALL_OF_IT: Final = {"listed_completely": True, "settled": True}
 
 
 def look(**seen: Any) -> Look:
-    tools = LookTools(UNUSED, UNUSED, Settings(), lambda: LOOKED_AT, "aws", LOOKED_AT, UNUSED, UNUSED, UNUSED)
+    tools = LookTools(UNUSED, UNUSED, UNUSED, Settings(), lambda: LOOKED_AT, "aws", LOOKED_AT, UNUSED, UNUSED, UNUSED)
     made = Look(SCOPE, UNUSED, tools)
     made.seen = Seen(**seen)
     return made

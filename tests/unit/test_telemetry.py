@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pytest
 
-from service.handlers.app import _figures
+from service.app import _figures
 from service.telemetry import METRICS, emit_metrics, set_up_logging, stream_for
 
 SDK: Final = ("botocore", "botocore.auth", "botocore.endpoint", "aiobotocore", "aiohttp.client", "urllib3")
