@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test bench bench-check check deploy-check docs simulate soak audit sbom package format lock clean
+.PHONY: help demo test bench bench-check check deploy-check docs simulate soak audit sbom package format lock clean
 .DELETE_ON_ERROR:
 
 demo: $(READY)                       ## run every sync against the built-in simulated AWS
@@ -93,6 +93,9 @@ lock:                                ## upgrade the pins in requirements/; needs
 	$(UV) --generate-hashes requirements/deploy.in -o requirements/deploy.lock
 	$(UV) --generate-hashes requirements/audit.in -o requirements/audit.lock
 	$(UV) --generate-hashes requirements/docs.in -o requirements/docs.lock
+
+help:                                ## list the targets
+	@sed -n 's/^\([a-z][a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 clean:                               ## remove the environments and everything that was built
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
