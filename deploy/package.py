@@ -29,7 +29,7 @@ from service.aws.operations import MANAGES
 ROOT: Final = Path(__file__).parents[1]
 PLATFORM: Final = "manylinux2014_aarch64"
 PYTHON: Final = "3.12"
-MOST_BYTES: Final = 250 * 1024 * 1024
+MAX_BYTES: Final = 250 * 1024 * 1024
 """What Lambda takes, unpacked."""
 
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # the first that a zip can say
@@ -100,8 +100,8 @@ def fill(folder: Path, *kind: str) -> None:
         subprocess.CalledProcessError: pip could not install, or a hash differs.
     """
     requirements = ROOT / "requirements"
-    with tempfile.TemporaryDirectory() as place:
-        wanted = Path(place, "wanted.txt")
+    with tempfile.TemporaryDirectory() as scope:
+        wanted = Path(scope, "wanted.txt")
         wanted.write_text(locked((requirements / "runtime.txt").read_text(), (requirements / "dev.lock").read_text()))
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile", "--require-hashes"]
         kept = ["--only-binary", ":all:", "--target", str(folder), "-r", str(wanted)]
@@ -146,8 +146,8 @@ def build(target: Path, platform: str = PLATFORM) -> int:
     Raises:
         subprocess.CalledProcessError: see `fill` and `compile_for_lambda`.
     """
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place, "package")
+    with tempfile.TemporaryDirectory() as scope:
+        folder = Path(scope, "package")
         fill(folder, "--platform", platform, "--python-version", PYTHON)
         prune(folder)
         if python := interpreter():
@@ -167,7 +167,7 @@ def main() -> None:
         return
     size = build(Path(target), *more)
     print(f"{target}: {Path(target).stat().st_size / 1e6:.1f} MB packed, {size / 1e6:.1f} MB unpacked")
-    if size > MOST_BYTES:
+    if size > MAX_BYTES:
         sys.exit("more than Lambda takes")
 
 

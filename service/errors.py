@@ -7,17 +7,17 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final
 
-from service.models import Call, Trouble
+from service.models import Call, Problem
 from service.models import RegionStatus as S
 
 __all__ = [
     "AwsError",
     "ConfigurationError",
+    "DeadlineExceededError",
     "DrsSyncError",
-    "OutOfTimeError",
+    "ErrorClass",
     "RefusalError",
-    "UnknownPlaceError",
-    "Verdict",
+    "UnknownScopeError",
     "classify",
 ]
 
@@ -30,11 +30,11 @@ class ConfigurationError(DrsSyncError):
     """A setting, argument or table schema is wrong; the message says how to mend it."""
 
 
-class UnknownPlaceError(ConfigurationError):
+class UnknownScopeError(ConfigurationError):
     """An account or region that was asked for is not known; the message names the known ones."""
 
 
-class OutOfTimeError(DrsSyncError):
+class DeadlineExceededError(DrsSyncError):
     """A run had to end before it had learned where to look. Nothing was looked at, and nothing written."""
 
 
@@ -57,7 +57,7 @@ class RefusalError(DrsSyncError):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ErrorClass:
     """What to write into the region status table, and whether asking again can help."""
 
     status: S
@@ -71,22 +71,22 @@ _DENIED_ADVICE: Final = "grant the action to the role in that account, or to the
 _OPT_IN_ADVICE: Final = "enable the region for the account, or exclude it"
 _REGION_OFF_ADVICE: Final = "enable the region for the account and use regional STS endpoints"
 
-_DENIED: Final = Verdict(S.IAM_PERMISSION_DENIED, advice=_DENIED_ADVICE)
-_THROTTLED: Final = Verdict(
+_DENIED: Final = ErrorClass(S.IAM_PERMISSION_DENIED, advice=_DENIED_ADVICE)
+_THROTTLED: Final = ErrorClass(
     S.THROTTLED, retry=True, throttle=True, advice="lower the rate settings or spread the syncs"
 )
-_NOT_INITIALIZED: Final = Verdict(S.NOT_INITIALIZED)
-_TRANSIENT: Final = Verdict(S.ERROR, retry=True)
-_EXPIRED: Final = Verdict(S.ERROR, retry=True, expired=True, advice="check the clock of this host")
-_BAD_TOKEN: Final = Verdict(S.REGION_NOT_ENABLED, advice=_REGION_OFF_ADVICE)
-_NOT_OPTED_IN: Final = Verdict(S.REGION_NOT_OPTED_IN, advice=_OPT_IN_ADVICE)
-_UNREACHABLE: Final = Verdict(
+_NOT_INITIALIZED: Final = ErrorClass(S.NOT_INITIALIZED)
+_TRANSIENT: Final = ErrorClass(S.ERROR, retry=True)
+_EXPIRED: Final = ErrorClass(S.ERROR, retry=True, expired=True, advice="check the clock of this host")
+_BAD_TOKEN: Final = ErrorClass(S.REGION_NOT_ENABLED, advice=_REGION_OFF_ADVICE)
+_NOT_OPTED_IN: Final = ErrorClass(S.REGION_NOT_OPTED_IN, advice=_OPT_IN_ADVICE)
+_UNREACHABLE: Final = ErrorClass(
     S.ENDPOINT_UNREACHABLE, retry=True, advice="check DNS, egress and VPC endpoints of this host for that region"
 )
 
-_VERDICTS: Final[Mapping[str, Verdict]] = MappingProxyType(
+_ERROR_CLASSES: Final[Mapping[str, ErrorClass]] = MappingProxyType(
     {
-        # AWS error code                 -> verdict
+        # AWS error code                 -> error class
         "UninitializedAccountException": _NOT_INITIALIZED,
         "AccessDeniedException": _DENIED,
         "AccessDenied": _DENIED,
@@ -112,25 +112,27 @@ _VERDICTS: Final[Mapping[str, Verdict]] = MappingProxyType(
         "ServiceUnavailable": _TRANSIENT,
         "Unavailable": _TRANSIENT,
         "TransactionConflictException": _TRANSIENT,
-        "ResourceNotFoundException": Verdict(S.ERROR, advice="check the name, the account and the region"),
+        "ResourceNotFoundException": ErrorClass(S.ERROR, advice="check the name, the account and the region"),
         # Codes of our own, for what never reached AWS or came back broken.
         "EndpointUnreachable": _UNREACHABLE,
         "ConnectionLost": _TRANSIENT,
         "ReadTimeout": _UNREACHABLE,
         "MalformedResponse": _TRANSIENT,
-        "DeadlineExceeded": Verdict(S.ERROR, advice="raise SCOPE_DEADLINE_SECONDS, or look for a slow region"),
-        "CertificateRefused": Verdict(S.ENDPOINT_UNREACHABLE, advice="the endpoint's certificate is for another name"),
+        "DeadlineExceeded": ErrorClass(S.ERROR, advice="raise SCOPE_DEADLINE_SECONDS, or look for a slow region"),
+        "CertificateRefused": ErrorClass(
+            S.ENDPOINT_UNREACHABLE, advice="the endpoint's certificate is for another name"
+        ),
         "RoleNotAllowed": _DENIED,
-        "NoCredentials": Verdict(
+        "NoCredentials": ErrorClass(
             S.ERROR, advice="give this process AWS credentials: a profile, a role or AWS_* variables"
         ),
     }
 )
-_UNKNOWN: Final = Verdict(S.ERROR)
+_UNKNOWN: Final = ErrorClass(S.ERROR)
 _SCP_MARK: Final = "service control policy"
 
 
-def classify(code: str, *, message: str = "", http_status: int = 0) -> Verdict:
+def classify(code: str, *, message: str = "", http_status: int = 0) -> ErrorClass:
     """Tell what an error means.
 
     Args:
@@ -138,17 +140,17 @@ def classify(code: str, *, message: str = "", http_status: int = 0) -> Verdict:
         message: AWS's text; only a service control policy can be told by nothing else.
         http_status: decides for unknown codes: 5xx is worth another try, 429 slows the scope down.
     """
-    verdict = _VERDICTS.get(code)
-    if verdict is None:
+    error_class = _ERROR_CLASSES.get(code)
+    if error_class is None:
         return _classify_unknown(message.lower(), http_status)
-    if verdict is _DENIED and _SCP_MARK in message.lower():
-        return Verdict(
+    if error_class is _DENIED and _SCP_MARK in message.lower():
+        return ErrorClass(
             S.SCP_DENIED, advice="a service control policy of the organisation forbids it: exclude the region"
         )
-    return verdict
+    return error_class
 
 
-def _classify_unknown(message: str, http_status: int) -> Verdict:
+def _classify_unknown(message: str, http_status: int) -> ErrorClass:
     if http_status == 429:  # noqa: PLR2004 - Too Many Requests
         return _THROTTLED
     if http_status >= 500:  # noqa: PLR2004 - server faults
@@ -159,7 +161,7 @@ def _classify_unknown(message: str, http_status: int) -> Verdict:
 class AwsError(DrsSyncError):
     """A call to AWS that did not succeed after all tries. Never carries credentials.
 
-    `http_status` is 0 where no answer of the service came back; `advice` replaces what the code's verdict has.
+    `http_status` is 0 where no answer of the service came back; `advice` replaces what the code's error class has.
     """
 
     def __init__(
@@ -178,19 +180,19 @@ class AwsError(DrsSyncError):
         self.call = call
         self.http_status = http_status
         self.retry_after_s = retry_after_s
-        verdict = classify(code, message=message, http_status=http_status)
-        self.verdict = replace(verdict, advice=advice) if advice else verdict
+        error_class = classify(code, message=message, http_status=http_status)
+        self.error_class = replace(error_class, advice=advice) if advice else error_class
 
     @property
-    def trouble(self) -> Trouble:
+    def problem(self) -> Problem:
         """The same in the form that reports and tables carry."""
-        return Trouble(
+        return Problem(
             code=self.code,
             message=self.message,
-            status=self.verdict.status,
+            status=self.error_class.status,
             service=self.call.service,
             operation=self.call.operation,
             account_id=self.call.account_id,
             region=self.call.region,
-            advice=self.verdict.advice,
+            advice=self.error_class.advice,
         )

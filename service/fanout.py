@@ -11,7 +11,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 
 from service.errors import DrsSyncError
 
-__all__ = ["ahead", "fan_out", "ungrouped"]
+__all__ = ["fan_out", "prefetch", "unwrap_group"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -19,11 +19,11 @@ R = TypeVar("R")
 
 @asynccontextmanager
 async def fan_out(
-    items: Iterable[T], work: Callable[[T], Awaitable[R]], *, at_once: int
+    items: Iterable[T], work: Callable[[T], Awaitable[R]], *, concurrency: int
 ) -> AsyncIterator[MemoryObjectReceiveStream[R]]:
     """Open a stream of exactly one result per item, in order of arrival.
 
-    `at_once` workers, or as many as there are items, draw from `items`, which may be a generator: neither tasks nor
+    `concurrency` workers, or as many as there are items, draw from `items`, which may be a generator: neither tasks nor
     results pile up, and a slow consumer slows the work. Leaving the block early cancels what is under way.
 
     Raises:
@@ -31,14 +31,14 @@ async def fan_out(
     """
     send, receive = anyio.create_memory_object_stream[R]()
     queue = iter(items)
-    workers = min(at_once, len(items)) if isinstance(items, Sized) else at_once
+    workers = min(concurrency, len(items)) if isinstance(items, Sized) else concurrency
 
     async def worker(out: MemoryObjectSendStream[R], source: Iterator[T]) -> None:
         async with out:
             for item in source:  # shared by all workers: each item is drawn once
                 await out.send(await work(item))
 
-    with ungrouped():
+    with unwrap_group():
         async with receive, anyio.create_task_group() as tasks:
             async with send:
                 for _ in range(workers):
@@ -48,7 +48,7 @@ async def fan_out(
 
 
 @asynccontextmanager
-async def ahead(work: Callable[[], Awaitable[R]]) -> AsyncIterator[Callable[[], Awaitable[R]]]:
+async def prefetch(work: Callable[[], Awaitable[R]]) -> AsyncIterator[Callable[[], Awaitable[R]]]:
     """Begin work whose result is wanted later; what is given waits for it. Leaving the block cancels it.
 
     Raises:
@@ -71,7 +71,7 @@ async def ahead(work: Callable[[], Awaitable[R]]) -> AsyncIterator[Callable[[], 
             raise found
         return found
 
-    with ungrouped():
+    with unwrap_group():
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(begin)
             yield result
@@ -79,7 +79,7 @@ async def ahead(work: Callable[[], Awaitable[R]]) -> AsyncIterator[Callable[[], 
 
 
 @contextmanager
-def ungrouped() -> Iterator[None]:
+def unwrap_group() -> Iterator[None]:
     """Let the first error of ours out of the group that a task group makes; bugs stay in theirs."""
     try:
         yield

@@ -14,14 +14,14 @@ __all__ = [
     "Coverage",
     "Now",
     "Place",
+    "Problem",
     "RegionStatus",
-    "Trouble",
     "iso",
     "parse_iso",
 ]
 
 
-class Place(NamedTuple):
+class Scope(NamedTuple):
     """One scope of work: an account and a region of it."""
 
     account_id: str
@@ -87,7 +87,7 @@ class Coverage(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class Problem:
     """One thing that could not be done: where, which call, AWS's code, and what an operator can do about it."""
 
     code: str

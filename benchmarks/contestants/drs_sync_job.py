@@ -8,10 +8,10 @@ import json
 import time
 from typing import Any
 
-from service.collector import tune_collector
+from service.context import SyncRequest
+from service.gc_tuning import tune_gc
 from service.handlers.app import App, open_app
 from service.settings import load_settings
-from service.survey import Request
 
 
 async def _work(job: str, times: int) -> dict[str, Any]:
@@ -19,7 +19,7 @@ async def _work(job: str, times: int) -> dict[str, Any]:
     async with open_app(load_settings()) as app:
         for _ in range(times):
             began, cpu = time.perf_counter(), time.process_time()
-            report = await _JOBS[job](app, Request())
+            report = await _JOBS[job](app, SyncRequest())
             seconds.append(time.perf_counter() - began)
             cpu_seconds.append(time.process_time() - cpu)
     told = {name: value for name, value in report.items() if isinstance(value, int | float | str)}
@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("job", choices=list(_JOBS))
     parser.add_argument("--times", type=int, default=5)
     asked = parser.parse_args()
-    tune_collector()
+    tune_gc()
     print(json.dumps(asyncio.run(_work(asked.job, asked.times))))
 
 

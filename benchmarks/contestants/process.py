@@ -19,7 +19,7 @@ import anyio
 
 import service
 from service.accounts.access import AccountAccess, read_directory
-from service.aws.door import AwsDoor, Caller
+from service.aws.client import AccountSession, AwsClient
 from service.aws.dynamodb import TableReader
 from service.errors import AwsError
 from service.handlers.app import App
@@ -97,19 +97,19 @@ class _Watch:
 
 async def _first_calls() -> dict[str, Any]:
     settings, watch = load_settings(), _Watch()
-    async with AwsDoor(settings, lambda: datetime.now(UTC)) as door, anyio.create_task_group() as tasks:
-        await door.identity()
-        accounts = TableReader(door.hub(), settings.target_accounts_table, door.hub_region)
+    async with AwsClient(settings, lambda: datetime.now(UTC)) as aws_client, anyio.create_task_group() as tasks:
+        await aws_client.identity()
+        accounts = TableReader(aws_client.hub(), settings.target_accounts_table, aws_client.hub_region)
         directory, _ = await read_directory(accounts)
-        access = AccountAccess(door, directory)
-        callers = [await access.caller(account) for account in directory.targets]
+        access = AccountAccess(aws_client, directory)
+        callers = [await access.session(account) for account in directory.targets]
         tasks.start_soon(watch.keep)
         await asyncio.sleep(0.05)
         watch.longest_s, memory, cpu, began = 0.0, _resident_mb(), time.process_time(), time.perf_counter()
         async with anyio.create_task_group() as calls:
-            for caller in callers:
+            for session in callers:
                 for region in settings.drs_regions:
-                    calls.start_soon(_call, caller, region)
+                    calls.start_soon(_call, session, region)
         seconds, used = time.perf_counter() - began, time.process_time() - cpu
         tasks.cancel_scope.cancel()
     return {
@@ -121,9 +121,9 @@ async def _first_calls() -> dict[str, Any]:
     }
 
 
-async def _call(caller: Caller, region: str) -> None:
+async def _call(session: AccountSession, region: str) -> None:
     try:
-        await caller.call("drs", "DescribeSourceServers", {}, region=region)
+        await session.call("drs", "DescribeSourceServers", {}, region=region)
     except AwsError as error:
         if error.code != "UninitializedAccountException":
             raise

@@ -21,12 +21,12 @@ from aiohttp import web
 
 from benchmarks.endpoint.estate import Estate, instance, record
 from benchmarks.endpoint.tables import Tables, TablesError
-from service.models import Place
+from service.models import Scope
 
 _SCOPE: Final = re.compile(r"Credential=([^/]+)/\d{8}/([^/]+)/([^/]+)/aws4_request")
 _HUB: Final = "999900001111"
 _HUB_KEY: Final = "AKIABENCHHUB00000000"
-_MOST_BODY: Final = 16 * 1024 * 1024
+_MAX_BODY: Final = 16 * 1024 * 1024
 
 
 class Endpoint:
@@ -42,7 +42,7 @@ class Endpoint:
 
     def application(self) -> web.Application:
         """Make the web application."""
-        app = web.Application(client_max_size=_MOST_BODY)
+        app = web.Application(client_max_size=_MAX_BODY)
         app.router.add_route("GET", "/sandbox/calls", self._tell_calls)
         app.router.add_route("DELETE", "/sandbox/calls", self._forget_calls)
         app.router.add_route("PUT", "/sandbox/faults", self._set_faults)
@@ -68,12 +68,12 @@ class Endpoint:
         if found is None:
             return web.json_response({"message": "unsigned"}, status=403)
         key, region, service = found.groups()
-        place = Place(_HUB if key == _HUB_KEY else key[-12:], region)
+        scope = Scope(_HUB if key == _HUB_KEY else key[-12:], region)
         await asyncio.sleep(self._latency_s.get(service, 0.0))
-        answer: web.Response = getattr(self, f"_{service}")(request, place, body)
+        answer: web.Response = getattr(self, f"_{service}")(request, scope, body)
         return answer
 
-    def _sts(self, _: web.Request, place: Place, body: bytes) -> web.Response:
+    def _sts(self, _: web.Request, scope: Scope, body: bytes) -> web.Response:
         form = {name: values[0] for name, values in parse_qs(body.decode()).items()}
         self._calls["sts", form["Action"]] += 1
         if form["Action"] == "AssumeRole":
@@ -83,37 +83,37 @@ class Endpoint:
                 f"<SessionToken>{account}</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>"
             )
         else:
-            result = f"<Account>{place.account_id}</Account><Arn>arn:aws:iam::{place.account_id}:user/bench</Arn>"
+            result = f"<Account>{scope.account_id}</Account><Arn>arn:aws:iam::{scope.account_id}:user/bench</Arn>"
         return _xml(
             f'<{form["Action"]}Response xmlns="https://sts.amazonaws.com/doc/2011-06-15/">'
             f"<{form['Action']}Result>{result}</{form['Action']}Result></{form['Action']}Response>"
         )
 
-    def _drs(self, request: web.Request, place: Place, body: bytes) -> web.Response:
+    def _drs(self, request: web.Request, scope: Scope, body: bytes) -> web.Response:
         operation = request.path.strip("/")
         self._calls["drs", operation] += 1
-        if not self._estate.numbers(place):
+        if not self._estate.numbers(scope):
             return _refusal(400, "UninitializedAccountException", "Account not initialized")
         if operation != "DescribeSourceServers":
             return _refusal(400, "ValidationException", f"{operation} is not answered here")
         asked = orjson.loads(body or b"{}")
-        answer = self._servers(place, int(asked.get("nextToken") or 0), int(asked.get("maxResults", 100)))
+        answer = self._servers(scope, int(asked.get("nextToken") or 0), int(asked.get("maxResults", 100)))
         return web.Response(body=answer, content_type="application/json")
 
-    def _render_servers(self, place: Place, start: int, size: int) -> bytes:
-        numbers = self._estate.numbers(place)
-        answer: dict[str, Any] = {"items": [record(place, number) for number in numbers[start : start + size]]}
+    def _render_servers(self, scope: Scope, start: int, size: int) -> bytes:
+        numbers = self._estate.numbers(scope)
+        answer: dict[str, Any] = {"items": [record(scope, number) for number in numbers[start : start + size]]}
         if start + size < len(numbers):
             answer["nextToken"] = str(start + size)
         return orjson.dumps(answer)
 
-    def _ec2(self, _: web.Request, _place: Place, body: bytes) -> web.Response:
+    def _ec2(self, _: web.Request, _scope: Scope, body: bytes) -> web.Response:
         form = parse_qs(body.decode())
         self._calls["ec2", form["Action"][0]] += 1
         ids = [values[0] for values in form.values() if values[0].startswith("i-")]
         return _xml(self._instances(tuple(ids)))
 
-    def _dynamodb(self, request: web.Request, _place: Place, body: bytes) -> web.Response:
+    def _dynamodb(self, request: web.Request, _scope: Scope, body: bytes) -> web.Response:
         operation = request.headers["X-Amz-Target"].rpartition(".")[2]
         self._calls["dynamodb", operation] += 1
         try:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from service.inventory.lineage import names_of
 from service.inventory.servers import SourceServer, build_item, content_hash, instance_facts, parse_server
-from service.models import Place, iso
+from service.models import Scope, iso
 
 __all__ = ["ROLE", "Estate"]
 
@@ -41,35 +41,35 @@ class Estate:
         """The target accounts."""
         return tuple(str(_FIRST_ACCOUNT + number) for number in range(self.targets))
 
-    def numbers(self, place: Place) -> range:
+    def numbers(self, scope: Scope) -> range:
         """Number the servers of a place; none where there are none."""
-        if place.region not in _REGIONS[: self.regions] or place.account_id not in self.accounts:
+        if scope.region not in _REGIONS[: self.regions] or scope.account_id not in self.accounts:
             return range(0)
-        first = _REGIONS.index(place.region) * _PER_REGION
+        first = _REGIONS.index(scope.region) * _PER_REGION
         return range(first, first + self.servers)
 
 
-def record(place: Place, number: int) -> dict[str, Any]:
+def record(scope: Scope, number: int) -> dict[str, Any]:
     """Give a server as DescribeSourceServers shows it."""
-    tail = f"{place.account_id}{number:05}"
+    tail = f"{scope.account_id}{number:05}"
     return {
         "sourceServerID": f"s-{tail}",
-        "arn": f"arn:aws:drs:{place.region}:{place.account_id}:source-server/s-{tail}",
+        "arn": f"arn:aws:drs:{scope.region}:{scope.account_id}:source-server/s-{tail}",
         "agentVersion": "6.21.0.2024.197.1043",
         "tags": {"Name": f"srv-{number}", "Tier": "app", "Owner": "payments"},
         "replicationDirection": "FAILOVER",
         "lastLaunchResult": "NOT_STARTED",
-        "sourceNetworkID": f"sn-{place.account_id}",
-        "stagingArea": {"status": "NOT_EXTENDED", "stagingAccountID": place.account_id},
+        "sourceNetworkID": f"sn-{scope.account_id}",
+        "stagingArea": {"status": "NOT_EXTENDED", "stagingAccountID": scope.account_id},
         "sourceCloudProperties": {
-            "originAccountID": place.account_id,
+            "originAccountID": scope.account_id,
             "originRegion": _ORIGIN,
             "originAvailabilityZone": f"{_ORIGIN}a",
         },
         "dataReplicationInfo": {
             "dataReplicationState": "CONTINUOUS",
             "lagDuration": "PT4S",
-            "stagingAvailabilityZone": f"{place.region}b",
+            "stagingAvailabilityZone": f"{scope.region}b",
             "dataReplicationInitiation": {
                 "startDateTime": "2026-01-04T09:00:00.000Z",
                 "steps": [{"name": name, "status": "SUCCEEDED"} for name in _STEPS],
@@ -91,7 +91,7 @@ def record(place: Place, number: int) -> dict[str, Any]:
             "identificationHints": {
                 "awsInstanceID": f"i-{tail}",
                 "hostname": f"ip-10-{number % 250}-4-21",
-                "fqdn": f"srv-{number}.{place.account_id}.example.internal",
+                "fqdn": f"srv-{number}.{scope.account_id}.example.internal",
             },
             "cpus": [{"cores": 2, "modelName": "Intel(R) Xeon(R) Platinum 8375C CPU @ 2.90GHz"}] * 2,
             "disks": [{"deviceName": name, "bytes": 34359738368} for name in ("/dev/nvme0n1", "/dev/nvme1n1")],
@@ -144,9 +144,9 @@ def instance(instance_id: str) -> dict[str, Any]:
     }
 
 
-def held(place: Place, number: int, *, since: datetime) -> dict[str, Any]:
+def held(scope: Scope, number: int, *, since: datetime) -> dict[str, Any]:
     """Give the inventory item of a server as the engine writes it, its topology complete."""
-    found: Mapping[str, Any] = record(place, number)
+    found: Mapping[str, Any] = record(scope, number)
     server = parse_server(found)
     assert isinstance(server, SourceServer)  # noqa: S101 - it is ours
     facts = instance_facts(instance(server.instance_id or ""))
@@ -154,9 +154,9 @@ def held(place: Place, number: int, *, since: datetime) -> dict[str, Any]:
         "topologyComplete": True,
         "topologyLastUpdated": iso(since),
         "originalSourceRegion": _ORIGIN,
-        "originalAccountId": place.account_id,
+        "originalAccountId": scope.account_id,
         "lineageArn": server.lineage,
         "lineageNames": list(names_of(server)),
     }
     digest = content_hash(found, server, facts)
-    return build_item(found, server, facts, place, digest=digest, synced_at=since, written_at=since, original=original)
+    return build_item(found, server, facts, scope, digest=digest, synced_at=since, written_at=since, original=original)

@@ -17,7 +17,7 @@ import orjson
 
 from benchmarks.endpoint.estate import ROLE, Estate, held
 from service.aws.dynamodb import encode
-from service.models import Place
+from service.models import Scope
 
 __all__ = ["Tables", "TablesError"]
 
@@ -105,10 +105,10 @@ class Tables:
         [region] = [text for text in texts if account not in text]
         names = body.get("ExpressionAttributeNames", {})
         wanted = [names.get(name.strip(), name.strip()) for name in body["ProjectionExpression"].split(",")]
-        return self._held(Place(account, region), tuple(wanted))
+        return self._held(Scope(account, region), tuple(wanted))
 
-    def _hold(self, place: Place, wanted: tuple[str, ...]) -> bytes:
-        whole = (encode(held(place, number, since=self._since)) for number in self._estate.numbers(place))
+    def _hold(self, scope: Scope, wanted: tuple[str, ...]) -> bytes:
+        whole = (encode(held(scope, number, since=self._since)) for number in self._estate.numbers(scope))
         items = [{name: item[name] for name in wanted if name in item} for item in whole]
         return orjson.dumps({"Items": items, "Count": len(items)})
 

@@ -7,35 +7,35 @@ from collections.abc import Collection
 import anyio
 
 from service.accounts.records import Account, Directory, parse_account
-from service.aws.door import AwsDoor, Caller, RoleToAssume
+from service.aws.client import AccountSession, AwsClient, RoleToAssume
 from service.aws.dynamodb import TableReader
 from service.errors import AwsError, ConfigurationError
-from service.models import Call, RegionStatus, Trouble
+from service.models import Call, Problem, RegionStatus
 
-__all__ = ["AccountAccess", "accounts_there", "read_directory"]
+__all__ = ["AccountAccess", "existing_accounts", "read_directory"]
 
 
-async def read_directory(table: TableReader) -> tuple[Directory, list[Trouble]]:
+async def read_directory(table: TableReader) -> tuple[Directory, list[Problem]]:
     """Read the target accounts, all pages; a record that is unusable is set aside and named, and costs no other.
 
     Raises:
         AwsError: the table could not be read.
     """
     accounts: list[Account] = []
-    troubles: list[Trouble] = []
+    problems: list[Problem] = []
     async for item in table.scan():
         try:
             accounts.append(parse_account(item))
         except ConfigurationError as error:
-            troubles.append(
-                Trouble(
+            problems.append(
+                Problem(
                     "InvalidAccountRecord", str(error), RegionStatus.ERROR, advice=f"mend the record in {table.name}"
                 )
             )
-    return Directory(accounts), troubles
+    return Directory(accounts), problems
 
 
-async def accounts_there(table: TableReader, account_ids: Collection[str]) -> frozenset[str]:
+async def existing_accounts(table: TableReader, account_ids: Collection[str]) -> frozenset[str]:
     """Say which of these accounts have a record at this moment, be it one that cannot be used.
 
     Raises:
@@ -48,29 +48,29 @@ async def accounts_there(table: TableReader, account_ids: Collection[str]) -> fr
 class AccountAccess:
     """Gives callers for accounts, one AssumeRole each while it lives. Refusals are remembered, too."""
 
-    def __init__(self, door: AwsDoor, directory: Directory) -> None:
-        self._door = door
+    def __init__(self, aws_client: AwsClient, directory: Directory) -> None:
+        self._aws_client = aws_client
         self._directory = directory
         self._locks: dict[str, anyio.Lock] = {}
         self._refused: dict[str, AwsError] = {}
 
-    async def caller(self, account_id: str) -> Caller:
+    async def session(self, account_id: str) -> AccountSession:
         """Give the right to call AWS as an account. Never the hub's own right for another account.
 
         Raises:
             AwsError: the role could not be assumed; asked once, then answered from memory.
         """
-        identity = await self._door.identity()
+        identity = await self._aws_client.identity()
         if account_id == identity.account_id:
-            return self._door.hub()
+            return self._aws_client.hub()
         async with self._locks.setdefault(account_id, anyio.Lock()):
             if account_id in self._refused:
                 raise self._refused[account_id]
             role = self._directory.role_of(account_id)
-            call = Call("sts", "AssumeRole", account_id, self._door.hub_region)
+            call = Call("sts", "AssumeRole", account_id, self._aws_client.hub_region)
             try:
                 arn = role.arn_in(account_id, identity.partition)
-                return await self._door.account(RoleToAssume(account_id, arn, role.external_id))
+                return await self._aws_client.account(RoleToAssume(account_id, arn, role.external_id))
             except ConfigurationError as error:
                 self._refused[account_id] = AwsError("InvalidAccountRecord", str(error), call)
             except AwsError as error:

@@ -18,7 +18,7 @@ StagingChange = Callable[[Records, Records], tuple[Records, Records]]
 """Takes the staging accounts and those an operator removed; gives both as they shall be."""
 
 _ACCOUNT_ID: Final = re.compile(r"[0-9]{12}")
-_MOST_STAGING_ACCOUNTS: Final = 100  # DRS trusts at most 100 accounts
+_MAX_STAGING_ACCOUNTS: Final = 100  # DRS trusts at most 100 accounts
 
 
 def staging_record(given: Mapping[str, Any], *, partition: str, now: datetime, added_by: str) -> dict[str, Any]:
@@ -72,10 +72,10 @@ def adding(record: Mapping[str, Any], target: str) -> StagingChange:
             raise RefusalError(
                 "STAGING_ACCOUNT_EXISTS", f"{account_id} is a staging account of {target} already", status=409
             )
-        if len(held) >= _MOST_STAGING_ACCOUNTS:
+        if len(held) >= _MAX_STAGING_ACCOUNTS:
             raise RefusalError(
                 "VALIDATION_ERROR",
-                f"{target} has {len(held)} staging accounts, and DRS trusts {_MOST_STAGING_ACCOUNTS} at most: "
+                f"{target} has {len(held)} staging accounts, and DRS trusts {_MAX_STAGING_ACCOUNTS} at most: "
                 "remove one first",
             )
         return [*held, dict(record)], _without(removed, account_id)
@@ -111,7 +111,7 @@ def discovering(
                 "accountName": f"Staging Account {account_id[-4:]}",
                 "externalId": DEFAULT_EXTERNAL_ID,
             }
-            if _ACCOUNT_ID.fullmatch(account_id) and len(held) < _MOST_STAGING_ACCOUNTS:
+            if _ACCOUNT_ID.fullmatch(account_id) and len(held) < _MAX_STAGING_ACCOUNTS:
                 held = [*held, staging_record(given, partition=partition, now=now, added_by="system")]
                 added.append(account_id)
         return held, removed

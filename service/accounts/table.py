@@ -21,7 +21,7 @@ from service.models import Call, iso
 
 __all__ = ["TargetAccountsTable"]
 
-_MOST_ROUNDS: Final = 10
+_MAX_ROUNDS: Final = 10
 
 
 class TargetAccountsTable:
@@ -44,7 +44,7 @@ class TargetAccountsTable:
             AwsError: the table could not be read or written, or was contended for too long.
         """
         wanted: tuple[Records, Records] | None = None
-        for attempt in range(_MOST_ROUNDS):
+        for attempt in range(_MAX_ROUNDS):
             item = await self.get(account_id)
             if item is None:
                 raise RefusalError(
@@ -59,7 +59,7 @@ class TargetAccountsTable:
             await anyio.sleep(min(1.0, 0.02 * 2**attempt))
         raise AwsError(
             "TransactionConflictException",
-            f"the record of {account_id} was written by others {_MOST_ROUNDS} times in a row",
+            f"the record of {account_id} was written by others {_MAX_ROUNDS} times in a row",
             Call("dynamodb", "UpdateItem", account_id, ""),
         )
 

@@ -21,7 +21,7 @@ from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import CredentialRetrievalError, NoCredentialsError
 from botocore.loaders import Loader, create_loader
 
-from service.aws.parsing import FastFactory
+from service.aws.parsers import ParserFactory
 from service.errors import AwsError
 from service.models import Now
 
@@ -70,7 +70,7 @@ class HubSession(AioSession):
     def __init__(self) -> None:
         # botocore reads AWS_DEFAULT_REGION alone; Lambda, ECS and every other SDK speak of AWS_REGION.
         super().__init__({"region": ("region", ["AWS_REGION", "AWS_DEFAULT_REGION"], None, None)})
-        self.register_component("response_parser_factory", FastFactory())
+        self.register_component("response_parser_factory", ParserFactory())
 
     def _register_data_loader(self) -> None:
         """Read the SDK's descriptions of services once in a process, not once for each session."""

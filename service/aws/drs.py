@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Any, Final, Protocol
 
-from service.aws.door import Caller
+from service.aws.client import AccountSession
 from service.errors import AwsError
 from service.models import Call
 
@@ -15,7 +15,7 @@ Record = dict[str, Any]
 # The most that the service model of DRS allows per page.
 _EXTENSIBLE_PAGE: Final = 300
 _STAGING_PAGE: Final = 50
-_MOST_PAGES: Final = 1000  # 4,000 servers is the quota of a region: more pages than that is a token going in circles
+_MAX_PAGES: Final = 1000  # 4,000 servers is the quota of a region: more pages than that is a token going in circles
 
 
 class DrsReads(Protocol):
@@ -47,8 +47,8 @@ class DrsReads(Protocol):
 class DrsReader:
     """DRS of one account."""
 
-    def __init__(self, caller: Caller, *, page_size: int) -> None:
-        self._caller = caller
+    def __init__(self, session: AccountSession, *, page_size: int) -> None:
+        self._session = session
         self._page_size = page_size
 
     async def source_servers(
@@ -94,7 +94,7 @@ class DrsReader:
         return await self._configuration("GetReplicationConfiguration", region, server_id)
 
     async def _configuration(self, operation: str, region: str, server_id: str) -> Record:
-        answer = await self._caller.call("drs", operation, {"sourceServerID": server_id}, region=region)
+        answer = await self._session.call("drs", operation, {"sourceServerID": server_id}, region=region)
         found = {key: value for key, value in answer.items() if key != "ResponseMetadata"}
         if not found:  # taken for an original it would stay one, and for launch settings it would be mended
             raise self._malformed(operation, region, "no member in the answer")
@@ -105,8 +105,8 @@ class DrsReader:
     ) -> AsyncIterator[list[Record]]:
         seen: set[str] = set()
         token: dict[str, str] = {}
-        for _ in range(_MOST_PAGES):
-            answer = await self._caller.call("drs", operation, {**params, **token}, region=region)
+        for _ in range(_MAX_PAGES):
+            answer = await self._session.call("drs", operation, {**params, **token}, region=region)
             if result not in answer:
                 # botocore turns a body that is not JSON into an answer without members: that is no empty page.
                 raise self._malformed(operation, region, f"no {result} in the answer")
@@ -118,7 +118,7 @@ class DrsReader:
                 raise self._malformed(operation, region, "the page token repeats")
             seen.add(next_token)
             token = {"nextToken": next_token}
-        raise self._malformed(operation, region, f"more than {_MOST_PAGES} pages")
+        raise self._malformed(operation, region, f"more than {_MAX_PAGES} pages")
 
     def _malformed(self, operation: str, region: str, why: str) -> AwsError:
-        return AwsError("MalformedResponse", why, Call("drs", operation, self._caller.account_id, region))
+        return AwsError("MalformedResponse", why, Call("drs", operation, self._session.account_id, region))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from service.aws.door import Caller
+from service.aws.client import AccountSession
 
 __all__ = ["DrsWriter"]
 
@@ -13,8 +13,8 @@ __all__ = ["DrsWriter"]
 class DrsWriter:
     """Changes to DRS in one account."""
 
-    def __init__(self, caller: Caller) -> None:
-        self._caller = caller
+    def __init__(self, session: AccountSession) -> None:
+        self._session = session
 
     async def extend(self, region: str, staging_server_arn: str) -> dict[str, Any]:
         """Extend a source server of a staging account into this account; give the new record.
@@ -24,7 +24,7 @@ class DrsWriter:
         Raises:
             AwsError: it was not extended by this call; it may have been by another one.
         """
-        answer = await self._caller.call(
+        answer = await self._session.call(
             "drs", "CreateExtendedSourceServer", {"sourceServerArn": staging_server_arn}, region=region
         )
         record: dict[str, Any] = answer.get("sourceServer", {})
@@ -32,10 +32,10 @@ class DrsWriter:
 
     async def tag(self, region: str, arn: str, tags: Mapping[str, str]) -> None:
         """Add tags to a resource, or overwrite their values; other tags stay. Raises AwsError."""
-        await self._caller.call("drs", "TagResource", {"resourceArn": arn, "tags": dict(tags)}, region=region)
+        await self._session.call("drs", "TagResource", {"resourceArn": arn, "tags": dict(tags)}, region=region)
 
     async def copy_tags_at_launch(self, region: str, server_id: str) -> None:
         """Make recovery instances of a server get its tags. Raises AwsError."""
-        await self._caller.call(
+        await self._session.call(
             "drs", "UpdateLaunchConfiguration", {"sourceServerID": server_id, "copyTags": True}, region=region
         )

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import anyio
 
-from service.aws.door import Caller
+from service.aws.client import AccountSession
 from service.errors import AwsError
 from service.models import Call
 
@@ -18,14 +18,14 @@ __all__ = ["Item", "TableReader", "decode", "encode", "encode_value", "names_in"
 Item = dict[str, Any]
 
 _BATCH_GET: Final = 100  # BatchGetItem's own limit
-_MOST_ROUNDS: Final = 8
+_MAX_ROUNDS: Final = 8
 
 
 class TableReader:
     """One table in the hub."""
 
-    def __init__(self, caller: Caller, name: str, region: str) -> None:
-        self._caller = caller
+    def __init__(self, session: AccountSession, name: str, region: str) -> None:
+        self._session = session
         self.name = name
         self._region = region
 
@@ -125,7 +125,7 @@ class TableReader:
             rounds: how many batches in a row came back whole before. One that came back in part begins anew: an answer
                 of 16 MB has only part of 100 great items, however often one asks.
         """
-        if rounds >= _MOST_ROUNDS:
+        if rounds >= _MAX_ROUNDS:
             raise AwsError(
                 "ProvisionedThroughputExceededException",
                 f"the table {self.name} kept handing items back unprocessed",
@@ -138,7 +138,7 @@ class TableReader:
         """Make one call about this table. Raises AwsError."""
         named_params = {"TableName": self.name, **params} if named else params
         try:
-            return await self._caller.call("dynamodb", operation, named_params, region=self._region)
+            return await self._session.call("dynamodb", operation, named_params, region=self._region)
         except AwsError as error:
             if error.code != "ResourceNotFoundException":
                 raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Protocol
 
-from service.aws.door import Caller
+from service.aws.client import AccountSession
 from service.errors import AwsError
 from service.models import Call
 
@@ -26,8 +26,8 @@ class Ec2Reads(Protocol):
 class Ec2Reader:
     """EC2 of one account."""
 
-    def __init__(self, caller: Caller) -> None:
-        self._caller = caller
+    def __init__(self, session: AccountSession) -> None:
+        self._session = session
 
     async def instances(self, region: str, instance_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
         """Give the instances that exist, by id: 200 ids a call, unknown and terminated ones silently left out.
@@ -44,9 +44,9 @@ class Ec2Reader:
                 "MaxResults": _PAGE_SIZE,
             }
             while True:
-                answer = await self._caller.call("ec2", "DescribeInstances", params, region=region)
+                answer = await self._session.call("ec2", "DescribeInstances", params, region=region)
                 if "Reservations" not in answer:
-                    call = Call("ec2", "DescribeInstances", self._caller.account_id, region)
+                    call = Call("ec2", "DescribeInstances", self._session.account_id, region)
                     raise AwsError("MalformedResponse", "no reservations in the answer", call)
                 for reservation in answer["Reservations"]:
                     shown = reservation.get("Instances", [])

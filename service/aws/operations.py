@@ -15,7 +15,7 @@ from service.errors import DrsSyncError
 if TYPE_CHECKING:  # builders of packages read these tables before anything is installed
     from botocore.model import OperationModel
 
-__all__ = ["EXAMINES", "MANAGES", "READS", "SIGNS_IN", "Operations", "UndeclaredOperationError", "refuse_others"]
+__all__ = ["EXAMINES", "MANAGES", "READS", "SIGNS_IN", "Operations", "UndeclaredOperationError", "reject_undeclared"]
 
 Operations = Mapping[str, frozenset[str]]
 """Operation names by service, as the SDK spells them."""
@@ -81,7 +81,7 @@ class UndeclaredOperationError(DrsSyncError):
     """Code tried an operation that its process has not declared. A bug: nothing was sent."""
 
 
-def refuse_others(allowed: Operations) -> Callable[..., None]:
+def reject_undeclared(allowed: Operations) -> Callable[..., None]:
     """Make a hook, to be registered for `before-call`, that refuses every operation but these and `SIGNS_IN`.
 
     The hook raises UndeclaredOperationError; nothing is sent then.

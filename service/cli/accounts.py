@@ -9,7 +9,7 @@ import typer
 from rich.console import Group
 
 from service.accounts.records import Account, RoleRef, parse_account, staging_records
-from service.aws.door import AwsDoor, Identity
+from service.aws.client import AwsClient, Identity
 from service.aws.dynamodb import Item, TableReader
 from service.aws.operations import READS
 from service.cli.output import Output, console, emit_json, guarded, plain, table
@@ -42,9 +42,9 @@ def list_accounts(output: OutputOption = None) -> int:
 
     async def work(settings: Settings) -> int:
         settings.require("target_accounts_table")
-        async with AwsDoor(settings, utc_now, allowed=READS) as door:
-            hub = await door.identity()
-            records = TableReader(door.hub(), settings.target_accounts_table, door.hub_region)
+        async with AwsClient(settings, utc_now, allowed=READS) as aws_client:
+            hub = await aws_client.identity()
+            records = TableReader(aws_client.hub(), settings.target_accounts_table, aws_client.hub_region)
             accounts = [_shown(item, hub) async for item in records.scan()]
         accounts.sort(key=lambda account: str(account["accountId"]))
         document = {"operation": "accounts", "hubAccountId": hub.account_id, "count": len(accounts)}

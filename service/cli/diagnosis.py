@@ -8,12 +8,12 @@ from enum import StrEnum
 from typing import Any, Final
 
 from service.accounts.records import Directory, RoleRef
-from service.aws.door import Identity
+from service.aws.client import Identity
 from service.cli.schemas import TableSpec, problems_of
 from service.errors import AwsError
-from service.models import Place, RegionStatus
-from service.regions.choose import Unreadable
-from service.regions.rows import RegionRow
+from service.models import RegionStatus, Scope
+from service.regions.selection import StatusUnavailable
+from service.regions.status_rows import RegionRow
 
 __all__ = [
     "Finding",
@@ -27,7 +27,7 @@ __all__ = [
     "judge_table",
     "judge_table_error",
     "lacks_credentials",
-    "places_to_try",
+    "scopes_to_try",
 ]
 
 
@@ -52,8 +52,8 @@ class Finding:
 
     def as_json(self) -> dict[str, str]:
         """Give the members; account and region only where the finding is about one."""
-        place = {"accountId": self.account_id, "region": self.region}
-        named = {name: value for name, value in place.items() if value}
+        scope = {"accountId": self.account_id, "region": self.region}
+        named = {name: value for name, value in scope.items() if value}
         return {"check": self.check, "status": str(self.status), **named, "cause": self.cause, "cure": self.cure}
 
 
@@ -72,16 +72,16 @@ def judge_table_error(spec: TableSpec, name: str, error: AwsError) -> Finding:
     if error.code == "ResourceNotFoundException":
         cure = f"make it, set {spec.variable} to the right name, or AWS_REGION to the region that holds the tables"
         return Finding(spec.check, Level.FAILED, error.message, cure, region=where)
-    if error.verdict.status in {RegionStatus.IAM_PERMISSION_DENIED, RegionStatus.SCP_DENIED}:
+    if error.error_class.status in {RegionStatus.IAM_PERMISSION_DENIED, RegionStatus.SCP_DENIED}:
         cure = f"allow the hub's own role dynamodb:{error.call.operation} on {name}"
         return Finding(spec.check, Level.FAILED, f"{name}: {error.code}: {error.message}", cure, region=where)
-    return _other(spec.check, error, Place("", where))
+    return _other(spec.check, error, Scope("", where))
 
 
-def judge_status(rows: Sequence[RegionRow] | Unreadable) -> Finding:
+def judge_status(rows: Sequence[RegionRow] | StatusUnavailable) -> Finding:
     """Judge what the region status table tells."""
     check, effect = "region status", "so every sync looks at every region"
-    if isinstance(rows, Unreadable):
+    if isinstance(rows, StatusUnavailable):
         cure = "mend the table; until then syncs work, but slowly"
         return Finding(check, Level.FAILED, f"{rows.reason}, {effect}", cure)
     if not rows:
@@ -112,7 +112,7 @@ _REFUSED: Final = frozenset(
 
 def lacks_credentials(error: AwsError) -> bool:
     """Tell whether the hub's credentials are at fault, so that no other call can succeed."""
-    return error.code == "NoCredentials" or error.code in _REFUSED or error.verdict.expired
+    return error.code == "NoCredentials" or error.code in _REFUSED or error.error_class.expired
 
 
 def judge_hub(hub: Identity | AwsError, hub_region: str) -> Finding:
@@ -128,15 +128,15 @@ def judge_hub(hub: Identity | AwsError, hub_region: str) -> Finding:
     if hub.code in _REFUSED:
         cure = "renew them: the key is deleted, inactive, mistyped, of another partition, or lacks its session token"
         return Finding("hub", Level.FAILED, f"AWS refuses the hub's credentials: {text}", cure)
-    if hub.verdict.expired:
+    if hub.error_class.expired:
         cure = "log in again to renew them, or set the clock of this host"
         return Finding("hub", Level.FAILED, f"the hub's credentials are expired: {text}", cure)
-    return _other("hub", hub, Place("", hub_region))
+    return _other("hub", hub, Scope("", hub_region))
 
 
-def judge_role(error: AwsError, place: Place, *, role: RoleRef, hub: str) -> Finding:
+def judge_role(error: AwsError, scope: Scope, *, role: RoleRef, hub: str) -> Finding:
     """Say why the role of an account could not be assumed; `place` is the account, and where STS was asked."""
-    who, text, status = place.account_id, f"{error.code}: {error.message}", error.verdict.status
+    who, text, status = scope.account_id, f"{error.code}: {error.message}", error.error_class.status
     arn = role.arn or f"the role {role.name}"
     if error.code == "InvalidAccountRecord":
         cure = f"correct roleArn or externalId in the record of {who}: a role of that account, and what it asks for"
@@ -156,20 +156,20 @@ def judge_role(error: AwsError, place: Place, *, role: RoleRef, hub: str) -> Fin
         )
         return Finding("role", Level.FAILED, cause, cure, who)
     if error.code == "RegionDisabledException":
-        return _sts_off("role", place, text)
-    return _other("role", error, place)
+        return _sts_off("role", scope, text)
+    return _other("role", error, scope)
 
 
-def judge_region(place: Place, error: AwsError, *, expected: bool, is_hub: bool) -> Finding:
+def judge_region(scope: Scope, error: AwsError, *, expected: bool, is_hub: bool) -> Finding:
     """Say why DRS does not answer for a place. `expected`: it was asked for, or is known to have servers."""
-    who, where, text = *place, f"{error.code}: {error.message}"
-    if error.verdict.status is RegionStatus.NOT_INITIALIZED:
+    who, where, text = *scope, f"{error.code}: {error.message}"
+    if error.error_class.status is RegionStatus.NOT_INITIALIZED:
         if not expected:
             return Finding("drs", Level.OK, "DRS answers; it was never initialised here", "", who, where)
         cure = f"initialise DRS in {where} of account {who} if servers are to be there (drs:InitializeService)"
         return Finding("drs", Level.WARNING, "DRS is not initialised here", cure, who, where)
     if error.code == "RegionDisabledException":
-        return _sts_off("drs", place, text)
+        return _sts_off("drs", scope, text)
     excluded, role = "add the region to DRS_EXCLUDED_REGIONS", "the hub's own role" if is_hub else "the account's role"
     known = {
         RegionStatus.SCP_DENIED: (
@@ -190,30 +190,30 @@ def judge_region(place: Place, error: AwsError, *, expected: bool, is_hub: bool)
             f"opt in to {where} for account {who}, or {excluded}",
         ),
     }
-    if error.verdict.status not in known:
-        return _other("drs", error, place)
-    cause, cure = known[error.verdict.status]
+    if error.error_class.status not in known:
+        return _other("drs", error, scope)
+    cause, cure = known[error.error_class.status]
     return Finding("drs", Level.FAILED, f"{cause}: {text}", cure, who, where)
 
 
-def _sts_off(check: str, place: Place, text: str) -> Finding:
-    cure = f"in account {place.account_id}, activate STS for {place.region} (IAM, account settings)"
-    return Finding(check, Level.FAILED, f"STS is off in {place.region} for the account: {text}", cure, *place)
+def _sts_off(check: str, scope: Scope, text: str) -> Finding:
+    cure = f"in account {scope.account_id}, activate STS for {scope.region} (IAM, account settings)"
+    return Finding(check, Level.FAILED, f"STS is off in {scope.region} for the account: {text}", cure, *scope)
 
 
-def _other(check: str, error: AwsError, place: Place) -> Finding:
-    call, text, status = error.call, f"{error.code}: {error.message}", error.verdict.status
+def _other(check: str, error: AwsError, scope: Scope) -> Finding:
+    call, text, status = error.call, f"{error.code}: {error.message}", error.error_class.status
     if status is RegionStatus.ENDPOINT_UNREACHABLE:
         cause = f"the endpoint of {call.service} in {call.region} cannot be reached: {text}"
-        cure = error.verdict.advice or "check DNS, egress and VPC endpoints of this host for that region"
-        return Finding(check, Level.FAILED, cause, cure, *place)
+        cure = error.error_class.advice or "check DNS, egress and VPC endpoints of this host for that region"
+        return Finding(check, Level.FAILED, cause, cure, *scope)
     if status is RegionStatus.THROTTLED:
-        return Finding(check, Level.WARNING, f"AWS was too busy to tell: {text}", "try again later", *place)
-    cure = error.verdict.advice or "try again; if it stays, look the code up in the API reference"
-    return Finding(check, Level.FAILED, f"{call.service}:{call.operation}: {text}", cure, *place)
+        return Finding(check, Level.WARNING, f"AWS was too busy to tell: {text}", "try again later", *scope)
+    cure = error.error_class.advice or "try again; if it stays, look the code up in the API reference"
+    return Finding(check, Level.FAILED, f"{call.service}:{call.operation}: {text}", cure, *scope)
 
 
-def places_to_try(
+def scopes_to_try(
     account_id: str, rows: Sequence[RegionRow], *, asked: Sequence[str], excluded: Sequence[str], otherwise: str
 ) -> list[tuple[str, bool]]:
     """Name the regions to try for an account, and whether DRS is expected to be in use there.

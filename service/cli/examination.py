@@ -12,7 +12,7 @@ import anyio
 
 from service.accounts.access import AccountAccess
 from service.accounts.records import Directory
-from service.aws.door import AwsDoor, Identity
+from service.aws.client import AwsClient, Identity
 from service.aws.drs import DrsReader
 from service.aws.dynamodb import TableReader
 from service.aws.operations import EXAMINES
@@ -28,18 +28,18 @@ from service.cli.diagnosis import (
     judge_table,
     judge_table_error,
     lacks_credentials,
-    places_to_try,
+    scopes_to_try,
 )
 from service.cli.schemas import TABLES, TableSpec
+from service.context import ContextLoader
 from service.errors import AwsError, ConfigurationError
 from service.fanout import fan_out
 from service.handlers.app import utc_now
-from service.models import Call, Place, RegionStatus
-from service.regions.choose import Unreadable
-from service.regions.rows import RegionRow
-from service.regions.status_table import RegionStatusReader
+from service.models import Call, RegionStatus, Scope
+from service.regions.selection import StatusUnavailable
+from service.regions.status_reader import RegionStatusReader
+from service.regions.status_rows import RegionRow
 from service.settings import Settings
-from service.survey import Surveyor
 
 __all__ = ["Doctor", "in_time"]
 
@@ -75,35 +75,35 @@ class Doctor:
             ConfigurationError: a region or an account that was asked for is not known.
         """
         self._deadline = anyio.current_time() + self._settings.scope_deadline_seconds
-        async with AwsDoor(self._settings, utc_now, allowed=EXAMINES) as door:
+        async with AwsClient(self._settings, utc_now, allowed=EXAMINES) as aws_client:
             findings = self._unset()
             try:
-                self._hub_region = door.hub_region
+                self._hub_region = aws_client.hub_region
             except ConfigurationError as error:
                 return [*findings, Finding("settings", Level.FAILED, "no AWS region is set", str(error))]
             status = RegionStatusReader(
-                self._reader(door, "drs_region_status_table"),
+                self._reader(aws_client, "drs_region_status_table"),
                 cache_s=self._settings.scope_deadline_seconds,
                 timeout_s=self._settings.region_status_timeout_seconds,
             )
-            surveyor = Surveyor(door, self._settings, status, utc_now)
-            surveyor.check_regions(self._regions)
-            hub = await self._hub(door)
+            context_loader = ContextLoader(aws_client, self._settings, status, utc_now)
+            context_loader.check_regions(self._regions)
+            hub = await self._hub(aws_client)
             findings.append(judge_hub(hub, self._hub_region))
             if isinstance(hub, AwsError) and lacks_credentials(hub):
                 return findings  # every other check would say the same
             held: list[Records] = []
             tables = [spec for spec in TABLES if getattr(self._settings, spec.setting)]
-            checks: list[Check] = [partial(self._of_table, door, spec) for spec in tables]
-            findings += await self._all([*checks, partial(self._of_records, surveyor, status, held)])
+            checks: list[Check] = [partial(self._of_table, aws_client, spec) for spec in tables]
+            findings += await self._all([*checks, partial(self._of_records, context_loader, status, held)])
             if held and isinstance(hub, Identity):
-                ground = _Ground(hub, held[0][0], AccountAccess(door, held[0][0]), held[0][1])
+                ground = _Ground(hub, held[0][0], AccountAccess(aws_client, held[0][0]), held[0][1])
                 findings += await self._all([partial(self._of_account, ground, each) for each in self._chosen(ground)])
             return findings
 
-    def _reader(self, door: AwsDoor, setting: str) -> TableReader | None:
+    def _reader(self, aws_client: AwsClient, setting: str) -> TableReader | None:
         name = getattr(self._settings, setting)
-        return TableReader(door.hub(), name, self._hub_region) if name else None
+        return TableReader(aws_client.hub(), name, self._hub_region) if name else None
 
     def _unset(self) -> list[Finding]:
         missing = [spec for spec in TABLES if not getattr(self._settings, spec.setting)]
@@ -118,27 +118,27 @@ class Doctor:
         ]
 
     async def _all(self, checks: Sequence[Check]) -> list[Finding]:
-        async with fan_out(checks, lambda check: check(), at_once=self._settings.scopes_at_once) as results:
+        async with fan_out(checks, lambda check: check(), concurrency=self._settings.scopes_at_once) as results:
             return [finding async for found in results for finding in found]
 
-    async def _hub(self, door: AwsDoor) -> Identity | AwsError:
+    async def _hub(self, aws_client: AwsClient) -> Identity | AwsError:
         with anyio.CancelScope(deadline=self._deadline):
             try:
-                return await door.identity()
+                return await aws_client.identity()
             except AwsError as error:
                 return error
         call = Call("sts", "GetCallerIdentity", "hub", self._hub_region)
         return AwsError("DeadlineExceeded", "STS did not answer in time", call)
 
-    async def _of_table(self, door: AwsDoor, spec: TableSpec) -> list[Finding]:
+    async def _of_table(self, aws_client: AwsClient, spec: TableSpec) -> list[Finding]:
         name = getattr(self._settings, spec.setting)
-        table_reader = TableReader(door.hub(), name, self._hub_region)
+        table_reader = TableReader(aws_client.hub(), name, self._hub_region)
 
         async def look() -> list[Finding]:
             try:
                 return [judge_table(spec, name, (await table_reader.call("DescribeTable", {}))["Table"])]
             except AwsError as error:
-                if error.verdict.status not in _DENIED:
+                if error.error_class.status not in _DENIED:
                     return [judge_table_error(spec, name, error)]
             try:  # no sync needs DescribeTable, so its role may well lack it
                 await table_reader.call("Scan", {"Limit": 1})
@@ -149,7 +149,9 @@ class Doctor:
 
         return await in_time(self._deadline, look(), _late(spec.check, name))
 
-    async def _of_records(self, surveyor: Surveyor, status: RegionStatusReader, held: list[Records]) -> list[Finding]:
+    async def _of_records(
+        self, context_loader: ContextLoader, status: RegionStatusReader, held: list[Records]
+    ) -> list[Finding]:
         """Read accounts and region status; hand them on in `held` when the accounts can be read."""
 
         async def look() -> list[Finding]:
@@ -158,11 +160,11 @@ class Doctor:
             if not self._settings.target_accounts_table:
                 return found
             try:
-                directory, troubles = await surveyor.directory()
+                directory, problems = await context_loader.directory()
             except AwsError as error:
                 return [*found, judge_accounts_error(self._settings.target_accounts_table, error)]
-            held.append((directory, () if isinstance(rows, Unreadable) else rows))
-            found.extend(Finding("accounts", Level.FAILED, each.message, each.advice) for each in troubles)
+            held.append((directory, () if isinstance(rows, StatusUnavailable) else rows))
+            found.extend(Finding("accounts", Level.FAILED, each.message, each.advice) for each in problems)
             return [*found, judge_directory(directory)]
 
         return await in_time(self._deadline, look(), _late("accounts", "the target accounts or region status table"))
@@ -185,29 +187,29 @@ class Doctor:
 
         async def enter() -> list[Finding]:
             try:
-                await ground.access.caller(account_id)
+                await ground.access.session(account_id)
             except AwsError as error:
-                where = Place(account_id, self._hub_region)
+                where = Scope(account_id, self._hub_region)
                 return [judge_role(error, where, role=role, hub=ground.hub.account_id)]
             cause = "the hub itself: no role is needed" if is_hub else "its role was assumed"
             return [Finding("role", Level.OK, cause, "", account_id)]
 
-        async def look(place: tuple[str, bool]) -> list[Finding]:
-            region, expected = place
-            ask = self._of_region(ground, Place(account_id, region), expected=expected, is_hub=is_hub)
+        async def look(scope: tuple[str, bool]) -> list[Finding]:
+            region, expected = scope
+            ask = self._of_region(ground, Scope(account_id, region), expected=expected, is_hub=is_hub)
             return await in_time(self._deadline, ask, _late("drs", "DRS", account_id, region))
 
         found = await in_time(self._deadline, enter(), _late("role", "STS", account_id))
         if found[0].status is not Level.OK:
             return found
-        places = self._places(ground, account_id)
-        async with fan_out(places, look, at_once=_REGIONS_AT_ONCE) as looks:
+        scopes = self._scopes(ground, account_id)
+        async with fan_out(scopes, look, concurrency=_REGIONS_AT_ONCE) as looks:
             return [*found, *[finding async for seen in looks for finding in seen]]
 
-    def _places(self, ground: _Ground, account_id: str) -> list[tuple[str, bool]]:
+    def _scopes(self, ground: _Ground, account_id: str) -> list[tuple[str, bool]]:
         catalog = self._settings.catalog or self._settings.drs_regions
         otherwise = self._hub_region if self._hub_region in catalog else catalog[0]
-        return places_to_try(
+        return scopes_to_try(
             account_id,
             ground.rows,
             asked=self._regions,
@@ -215,14 +217,14 @@ class Doctor:
             otherwise=otherwise,
         )
 
-    async def _of_region(self, ground: _Ground, place: Place, *, expected: bool, is_hub: bool) -> list[Finding]:
+    async def _of_region(self, ground: _Ground, scope: Scope, *, expected: bool, is_hub: bool) -> list[Finding]:
         try:
-            caller = await ground.access.caller(place.account_id)
-            async with aclosing(DrsReader(caller, page_size=1).source_servers(place.region)) as pages:
+            session = await ground.access.session(scope.account_id)
+            async with aclosing(DrsReader(session, page_size=1).source_servers(scope.region)) as pages:
                 await anext(pages)
         except AwsError as error:
-            return [judge_region(place, error, expected=expected, is_hub=is_hub)]
-        return [Finding("drs", Level.OK, "DRS answers", "", *place)]
+            return [judge_region(scope, error, expected=expected, is_hub=is_hub)]
+        return [Finding("drs", Level.OK, "DRS answers", "", *scope)]
 
 
 async def in_time(deadline: float, work: Awaitable[list[Finding]], late: Finding) -> list[Finding]:

@@ -9,7 +9,7 @@ from rich.console import Group
 
 from service.cli.options import listed
 from service.cli.output import Output, plain, table
-from service.cli.servers import AccountsOption, NoRefresh, RegionsOption, answered, troubles_of
+from service.cli.servers import AccountsOption, NoRefresh, RegionsOption, answered, problems_of_answer
 from service.cli.watching import OutputOption
 from service.handlers.query_app import QueryApp
 from service.queries.answer import Answer
@@ -45,7 +45,7 @@ def _tables_of(body: Mapping[str, Any]) -> Group:
     shown: list[Any] = [table(f"{body['count']} extended servers", _HEADINGS, [_row(server) for server in servers])]
     if body["byStagingAccount"]:
         shown.append(table("by staging account", ("staging account", "servers"), body["byStagingAccount"].items()))
-    shown.extend(troubles_of(body))
+    shown.extend(problems_of_answer(body))
     if body.get("truncated"):
         shown.append(plain(f"{len(servers)} are shown: ask for fewer accounts or regions to see the others"))
     return Group(*shown)

@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from service.collector import tune_collector
-from service.errors import AwsError, ConfigurationError, OutOfTimeError, RefusalError
+from service.errors import AwsError, ConfigurationError, DeadlineExceededError, RefusalError
+from service.gc_tuning import tune_gc
 from service.settings import Settings, load_settings
 from service.telemetry import set_up_logging
 
@@ -100,7 +100,7 @@ def guarded(output: Output, work: Callable[[Settings], Awaitable[int]]) -> int:
         settings = load_settings()
         chatty = "log_level" in settings.model_fields_set or not sys.stderr.isatty()
         set_up_logging(sys.stderr, settings.log_level if chatty else "WARNING")
-        tune_collector()
+        tune_gc()
         return anyio.run(work, settings)
     except ConfigurationError as error:
         return fail("Configuration", str(error), output, exit_code=2)
@@ -108,9 +108,9 @@ def guarded(output: Output, work: Callable[[Settings], Awaitable[int]]) -> int:
         ours = error.status >= 500  # noqa: PLR2004 - not the caller's doing
         return fail(error.code or "Refused", error.message, output, exit_code=1 if ours else 2)
     except AwsError as error:
-        advice = f" ({error.verdict.advice})" if error.verdict.advice else ""
+        advice = f" ({error.error_class.advice})" if error.error_class.advice else ""
         return fail(error.code, f"{error}{advice}", output, exit_code=1)
-    except OutOfTimeError as error:
+    except DeadlineExceededError as error:
         return fail("DeadlineExceeded", str(error), output, exit_code=1)
     except KeyboardInterrupt:
         return fail(

@@ -10,8 +10,8 @@ from service.cli.output import Output, console, emit_json, fail, guarded, table
 from service.cli.watching import OutputOption
 from service.handlers.app import open_app, utc_now
 from service.models import iso
-from service.regions.choose import Unreadable
-from service.regions.rows import RegionRow
+from service.regions.selection import StatusUnavailable
+from service.regions.status_rows import RegionRow
 from service.settings import Settings
 
 __all__ = ["show_regions"]
@@ -25,7 +25,7 @@ def show_regions(output: OutputOption = None) -> int:
         settings.require("drs_region_status_table")
         async with open_app(settings) as app:
             rows = await app.status.rows()
-        if isinstance(rows, Unreadable):
+        if isinstance(rows, StatusUnavailable):
             return fail("RegionStatusUnavailable", rows.reason, chosen, exit_code=1)
         document = _document(rows, utc_now())
         if chosen is Output.JSON:

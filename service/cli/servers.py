@@ -12,15 +12,15 @@ from rich.console import Group
 from service.cli.options import listed
 from service.cli.output import Output, console, emit_json, guarded, plain, table
 from service.cli.watching import OutputOption
+from service.context import SyncRequest
 from service.handlers.app import open_app
 from service.handlers.query_app import QueryApp, open_query_app
-from service.models import Place
+from service.models import Scope
 from service.queries.answer import Answer
 from service.queries.asked import InventoryAsked
 from service.settings import Settings
-from service.survey import Request
 
-__all__ = ["AccountsOption", "NoRefresh", "RegionsOption", "answered", "show_servers", "troubles_of"]
+__all__ = ["AccountsOption", "NoRefresh", "RegionsOption", "answered", "problems_of_answer", "show_servers"]
 
 AccountsOption = Annotated[
     list[str] | None, typer.Option("--account", metavar="ID", help="Of this target account only; repeatable.")
@@ -100,7 +100,7 @@ def answered(
 
     The sync is work of its own: whatever becomes of it, the answer stands and stays the only document.
     """
-    stale: list[Place] = []
+    stale: list[Scope] = []
 
     async def work(settings: Settings) -> int:
         async with open_query_app(settings) as app:
@@ -114,7 +114,7 @@ def answered(
 
     async def renew(settings: Settings) -> int:
         async with open_app(settings) as app:
-            report = await app.sync_inventory(Request(places=tuple(stale)))
+            report = await app.sync_inventory(SyncRequest(scopes=tuple(stale)))
         sys.stderr.write(f"drs-sync: refreshed {len(stale)} stale scopes: {report['status']}\n")
         return 0
 
@@ -135,7 +135,10 @@ def _exit_code(body: Mapping[str, Any]) -> int:
 def _tables_of(body: Mapping[str, Any]) -> Group:
     """Show an answer of the inventory query to a person."""
     title = f"{body['count']} of {body['totalCount']} servers"
-    shown: list[Any] = [table(title, _HEADINGS, [_row(server) for server in body["servers"]]), *troubles_of(body)]
+    shown: list[Any] = [
+        table(title, _HEADINGS, [_row(server) for server in body["servers"]]),
+        *problems_of_answer(body),
+    ]
     if "nextToken" in body:
         shown.append(plain(f"there are more: --next-token {body['nextToken']}"))
     return Group(*shown)
@@ -156,7 +159,7 @@ def _row(server: Mapping[str, Any]) -> tuple[object, ...]:
     )
 
 
-def troubles_of(body: Mapping[str, Any]) -> Iterable[Any]:
+def problems_of_answer(body: Mapping[str, Any]) -> Iterable[Any]:
     """Show which source served how many scopes and how old that was, and what could not be read."""
     by_source: dict[str, list[Mapping[str, Any]]] = {}
     for scope in body["scopes"]:
@@ -168,7 +171,7 @@ def troubles_of(body: Mapping[str, Any]) -> Iterable[Any]:
     yield table("where that comes from", ("source", "scopes", "servers", "oldest s"), rows)
     if body["errors"]:
         headings = ("account", "regions", "code", "message", "do")
-        yield table("errors", headings, [_trouble(each) for each in body["errors"]])
+        yield table("errors", headings, [_problem(each) for each in body["errors"]])
     if not body["complete"]:
         yield plain("This is not all: some of it could not be read.")
 
@@ -177,6 +180,6 @@ def _oldest(scopes: Iterable[Mapping[str, Any]]) -> object:
     return max((scope["ageSeconds"] for scope in scopes if scope["ageSeconds"] is not None), default="")
 
 
-def _trouble(error: Mapping[str, Any]) -> tuple[object, ...]:
+def _problem(error: Mapping[str, Any]) -> tuple[object, ...]:
     regions = ", ".join(error.get("regions", ()))
     return (error.get("accountId", ""), regions, error["code"], error["message"], error.get("advice", ""))

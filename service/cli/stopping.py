@@ -9,32 +9,32 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from service.ending import Stop
+from service.deadline import Shutdown
 
-__all__ = ["stopping_on_signals"]
+__all__ = ["shutdown_on_signals"]
 
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 @contextmanager
-def stopping_on_signals() -> Iterator[Stop]:
+def shutdown_on_signals() -> Iterator[Shutdown]:
     """Give what runs are to be opened with. Inside a running loop, in the main thread.
 
     The second signal ends the process at once.
     """
-    stop, loop = Stop(), asyncio.get_running_loop()
+    shutdown, loop = Shutdown(), asyncio.get_running_loop()
 
     def told() -> None:
         for number in _SIGNALS:
             loop.remove_signal_handler(number)
         sys.stderr.write("drs-sync: stopping; what is done stays, the report follows\n")
         sys.stderr.flush()
-        stop.ask()
+        shutdown.request()
 
     for number in _SIGNALS:
         loop.add_signal_handler(number, told)
     try:
-        yield stop
+        yield shutdown
     finally:
         for number in _SIGNALS:
             loop.remove_signal_handler(number)

@@ -11,12 +11,12 @@ import typer
 from service.cli.beating import beating
 from service.cli.options import named
 from service.cli.output import Output, console, emit_json, guarded, plain
-from service.cli.stopping import stopping_on_signals
-from service.cli.watching import Accounts, Excluded, OutputOption, Regions, tables_of, watching
-from service.ending import Limit
+from service.cli.stopping import shutdown_on_signals
+from service.cli.watching import Accounts, Excluded, OutputOption, Regions, live_progress, tables_of
+from service.context import SyncRequest
+from service.deadline import Deadline
 from service.handlers.app import App, open_app
 from service.settings import Settings
-from service.survey import Request
 from service.sync.report import Progress, exit_code
 
 __all__ = ["sync_all", "sync_inventory", "sync_staging", "sync_tags"]
@@ -29,18 +29,18 @@ TimeLimit = Annotated[
         "--time-limit", metavar="SECONDS", min=1.0, help="End after this long, with a report of what is done."
     ),
 ]
-Job = Callable[[App, Request, Progress], Awaitable[dict[str, Any]]]
+Job = Callable[[App, SyncRequest, Progress], Awaitable[dict[str, Any]]]
 
 
-async def _inventory(app: App, request: Request, progress: Progress) -> dict[str, Any]:
+async def _inventory(app: App, request: SyncRequest, progress: Progress) -> dict[str, Any]:
     return await app.sync_inventory(request, progress)
 
 
-async def _staging(app: App, request: Request, progress: Progress) -> dict[str, Any]:
+async def _staging(app: App, request: SyncRequest, progress: Progress) -> dict[str, Any]:
     return await app.sync_staging(request, progress)
 
 
-async def _tags(app: App, request: Request, progress: Progress) -> dict[str, Any]:
+async def _tags(app: App, request: SyncRequest, progress: Progress) -> dict[str, Any]:
     return await app.sync_tags(request, progress)
 
 
@@ -115,14 +115,14 @@ def sync_all(
     async def work(settings: Settings) -> int:
         _check(request)
         reports: dict[str, dict[str, Any]] = {}
-        with stopping_on_signals() as stop:
-            limit = Limit(stop, time_limit)
-            async with beating(settings.heartbeat_file), open_app(settings, stop=stop) as app:
+        with shutdown_on_signals() as shutdown:
+            deadline = Deadline(shutdown, time_limit)
+            async with beating(settings.heartbeat_file), open_app(settings, shutdown=shutdown) as app:
                 for name, job in _ALL.items():
-                    if limit.is_over:
+                    if deadline.is_over:
                         break
-                    with watching() as progress:
-                        reports[name] = await job(app, replace(request, budget_s=limit.budget_s()), progress)
+                    with live_progress() as progress:
+                        reports[name] = await job(app, replace(request, remaining_s=deadline.time_left_s()), progress)
         not_run = [name for name in _ALL if name not in reports]
         status = _worst([*(report["status"] for report in reports.values()), *("failed" for _ in not_run)])
         if chosen is Output.JSON:
@@ -152,32 +152,32 @@ def _request(
     full_scan: bool,
     dry_run: bool = False,
     time_limit: float | None = None,
-) -> Request:
-    return Request(
+) -> SyncRequest:
+    return SyncRequest(
         accounts=tuple(account or ()),
         regions=tuple(region or ()),
         excluded_regions=tuple(exclude_region or ()),
         full_scan=full_scan,
         dry_run=dry_run,
-        budget_s=time_limit,
+        remaining_s=time_limit,
     )
 
 
-def _check(request: Request) -> None:
+def _check(request: SyncRequest) -> None:
     """Make sure that every place is named. Raises RefusalError as `named` does."""
     named("--account", request.accounts)
     named("--region", request.regions)
     named("--exclude-region", request.excluded_regions)
 
 
-def _run_one(job: Job, request: Request, output: Output | None) -> int:
+def _run_one(job: Job, request: SyncRequest, output: Output | None) -> int:
     chosen = output or Output.default()
 
     async def work(settings: Settings) -> int:
         _check(request)
-        with stopping_on_signals() as stop:
-            async with beating(settings.heartbeat_file), open_app(settings, stop=stop) as app:
-                with watching() as progress:
+        with shutdown_on_signals() as shutdown:
+            async with beating(settings.heartbeat_file), open_app(settings, shutdown=shutdown) as app:
+                with live_progress() as progress:
                     report = await job(app, request, progress)
         if chosen is Output.JSON:
             emit_json(report)

@@ -13,10 +13,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from service.cli.output import Output, stderr_console, table
 from service.models import Coverage
-from service.regions.choose import Choice
+from service.regions.selection import Selection
 from service.sync.report import Looked
 
-__all__ = ["Accounts", "Excluded", "OutputOption", "Regions", "tables_of", "watching"]
+__all__ = ["Accounts", "Excluded", "OutputOption", "Regions", "live_progress", "tables_of"]
 
 Accounts = Annotated[
     list[str] | None, typer.Option("--account", metavar="ID", help="Sync this account only; repeatable.")
@@ -32,7 +32,7 @@ OutputOption = Annotated[
 ]
 
 
-def watching() -> Bar | Heartbeat:
+def live_progress() -> Bar | Heartbeat:
     """Show progress on stderr: a bar on a terminal, a line every ten seconds elsewhere."""
     return Bar(stderr_console()) if sys.stderr.isatty() else Heartbeat()
 
@@ -59,9 +59,9 @@ class Bar:
     def __exit__(self, *exc: object) -> None:
         self._progress.stop()
 
-    def planned(self, choice: Choice, accounts: int) -> None:
+    def planned(self, selection: Selection, accounts: int) -> None:
         """Begin to count."""
-        self._task = self._progress.add_task(f"{accounts} accounts", total=len(choice.look))
+        self._task = self._progress.add_task(f"{accounts} accounts", total=len(selection.scopes))
 
     def looked(self, looked: Looked) -> None:
         """Count one place."""
@@ -86,9 +86,9 @@ class Heartbeat:
     def __exit__(self, *exc: object) -> None:
         """Nothing to put away."""
 
-    def planned(self, choice: Choice, accounts: int) -> None:  # noqa: ARG002 - the bar shows it
+    def planned(self, selection: Selection, accounts: int) -> None:  # noqa: ARG002 - the bar shows it
         """Begin to count."""
-        self._planned = len(choice.look)
+        self._planned = len(selection.scopes)
 
     def looked(self, looked: Looked) -> None:
         """Count one place."""
@@ -147,8 +147,8 @@ def _slashed(report: Mapping[str, Any], *names: str) -> str:
     return " / ".join(str(report[name]) for name in names)
 
 
-def _row(trouble: Mapping[str, Any]) -> tuple[object, ...]:
-    regions = trouble["regions"]
+def _row(problem: Mapping[str, Any]) -> tuple[object, ...]:
+    regions = problem["regions"]
     where = ", ".join(regions) if len(regions) <= 3 else f"{len(regions)} regions"  # noqa: PLR2004 - fits a line
-    call = f"{trouble.get('service', '')}:{trouble.get('operation', '')}".strip(":")
-    return (trouble.get("accountId", ""), where, call, trouble["code"], trouble["message"], trouble.get("advice", ""))
+    call = f"{problem.get('service', '')}:{problem.get('operation', '')}".strip(":")
+    return (problem.get("accountId", ""), where, call, problem["code"], problem["message"], problem.get("advice", ""))

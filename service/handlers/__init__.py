@@ -1,5 +1,5 @@
 """Lambda events in, replies out. What imports this is a process that serves events."""
 
-from service.collector import spare_collector
+from service.gc_tuning import relax_gc_for_imports
 
-spare_collector()
+relax_gc_for_imports()

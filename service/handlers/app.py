@@ -13,15 +13,15 @@ from uuid import uuid4
 import anyio
 
 from service.accounts.table import TargetAccountsTable
-from service.aws.door import AwsDoor
+from service.aws.client import AwsClient
 from service.aws.dynamodb_write import Table
-from service.ending import Limit, Stop
+from service.context import SyncRequest
+from service.deadline import Deadline, Shutdown
 from service.errors import AwsError, RefusalError
 from service.models import Now
-from service.regions.choose import RegionSource
-from service.regions.status_write import RegionStatusTable
+from service.regions.selection import RegionSource
+from service.regions.status_writer import RegionStatusTable
 from service.settings import Settings
-from service.survey import Request
 from service.sync.lease import LeaseLostError, under_lease
 from service.sync.report import Progress
 from service.sync.source_servers import InventorySync
@@ -55,34 +55,36 @@ class App:
 
     settings: Settings
     now: Now
-    door: AwsDoor
+    aws_client: AwsClient
     status: RegionStatusTable
     inventory_sync: InventorySync
     staging_sync: StagingSync
     tag_sync: TagSync
-    stop: Stop
+    shutdown: Shutdown
 
     def target_accounts(self) -> TargetAccountsTable:
         """Give the records of the target accounts. Raises ConfigurationError when the table's name is not set."""
         self.settings.require("target_accounts_table")
-        return TargetAccountsTable(Table(self.door.hub(), self.settings.target_accounts_table, self.door.hub_region))
+        return TargetAccountsTable(
+            Table(self.aws_client.hub(), self.settings.target_accounts_table, self.aws_client.hub_region)
+        )
 
-    async def sync_inventory(self, request: Request, progress: Progress | None = None) -> dict[str, Any]:
+    async def sync_inventory(self, request: SyncRequest, progress: Progress | None = None) -> dict[str, Any]:
         """Run the inventory sync, log its report and emit its metrics.
 
         Raises:
             ConfigurationError: nothing was done; the message says how to mend it.
             AwsError: the hub's credentials or the target accounts table cannot be used.
         """
-        return await self.told(await self.inventory_sync.run(request, progress))
+        return await self.publish(await self.inventory_sync.run(request, progress))
 
-    async def sync_staging(self, request: Request, progress: Progress | None = None) -> dict[str, Any]:
+    async def sync_staging(self, request: SyncRequest, progress: Progress | None = None) -> dict[str, Any]:
         """Run the staging sync, log its report and emit its metrics. Raises as `sync_inventory` does."""
-        return await self.told(await self.staging_sync.run(request, progress))
+        return await self.publish(await self.staging_sync.run(request, progress))
 
     async def sync_tags(
         self,
-        request: Request,
+        request: SyncRequest,
         progress: Progress | None = None,
         *,
         source: str = "manual",
@@ -105,17 +107,17 @@ class App:
         """
         shared = lock_owner if request.shard else None
         if request.dry_run or (request.shard and not shared):
-            return await self.told(await self.tag_sync.run(request, progress, source=source))
-        owner, state, limit = shared or uuid4().hex, self.tag_state(), Limit(self.stop, request.budget_s)
+            return await self.publish(await self.tag_sync.run(request, progress, source=source))
+        owner, state, deadline = shared or uuid4().hex, self.tag_state(), Deadline(self.shutdown, request.remaining_s)
         is_ours: bool | None = None
 
         async def work() -> dict[str, Any]:
-            left_s = limit.budget_s()
-            asked = replace(request, budget_s=None if left_s is None else left_s - _RELEASE_S)
+            left_s = deadline.time_left_s()
+            asked = replace(request, remaining_s=None if left_s is None else left_s - _RELEASE_S)
             return await self.tag_sync.run(asked, progress, source=source, state=state)
 
         try:
-            is_ours = await limit.whole(lambda: state.acquire(owner=owner, takes_over=lock_owner))
+            is_ours = await deadline.run_essential(lambda: state.acquire(owner=owner, takes_over=lock_owner))
             if not is_ours:
                 raise TagSyncRunningError
             report = await under_lease(state, owner, LOCK_S, work, now=self.now)
@@ -123,25 +125,25 @@ class App:
             raise TagSyncRunningError from None
         finally:
             if is_ours is not False and not shared:  # None: it may have been taken all the same
-                await _give_back(state, owner, limit)
-        return await self.told(report)
+                await _give_back(state, owner, deadline)
+        return await self.publish(report)
 
     def tag_state(self) -> TagState:
         """Give the tag sync's lock and last result."""
-        return TagState.of(self.door, self.settings, self.now)
+        return TagState.of(self.aws_client, self.settings, self.now)
 
-    def note(self, report: Mapping[str, Any]) -> None:
+    def log_report(self, report: Mapping[str, Any]) -> None:
         """Log a report."""
         _log.info("sync finished", extra=_summary(report))
 
-    async def told(self, report: dict[str, Any]) -> dict[str, Any]:
+    async def publish(self, report: dict[str, Any]) -> dict[str, Any]:
         """Log a report, emit its metrics, and give it back."""
-        self.note(report)
+        self.log_report(report)
         named = {**report, "operation": _metrics_operation(report)}
         await self._emit(named, _figures(report))
         return report
 
-    async def told_lost(self, operation: str, scopes: int) -> None:
+    async def publish_lost_scopes(self, operation: str, scopes: int) -> None:
         """Emit the metric of scopes whose run ended without a report, and so without metrics of its own."""
         await self._emit({"operation": operation}, {"scopesFailed": scopes})
 
@@ -149,15 +151,18 @@ class App:
         await emit_metrics(stream_for(self.settings.aws_lambda_function_name), report, figures)
 
 
-async def _give_back(state: TagState, owner: str, limit: Limit) -> None:
+async def _give_back(state: TagState, owner: str, deadline: Deadline) -> None:
     """Release the lock; where that fails the lock becomes void by itself, and the run's report is worth more."""
-    with limit.closing() as scope:
-        scope.shield, scope.deadline = True, min(scope.deadline, anyio.current_time() + _LONGEST_RELEASE_S)
+    with deadline.grace_period() as cancel_scope:
+        cancel_scope.shield, cancel_scope.deadline = (
+            True,
+            min(cancel_scope.deadline, anyio.current_time() + _LONGEST_RELEASE_S),
+        )
         try:
             await state.release(owner)
         except AwsError as error:
             _log.warning("tag sync lock not released", extra={"code": error.code, "reason": error.message})
-    if scope.cancelled_caught:
+    if cancel_scope.cancelled_caught:
         _log.warning("tag sync lock not released", extra={"code": "DeadlineExceeded"})
 
 
@@ -196,13 +201,13 @@ def _figures(report: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def open_app(settings: Settings, now: Now = utc_now, *, stop: Stop | None = None) -> AsyncIterator[App]:
+async def open_app(settings: Settings, now: Now = utc_now, *, shutdown: Shutdown | None = None) -> AsyncIterator[App]:
     """Open the app for one event loop; `stop` ends its runs early."""
-    stop = stop or Stop()
-    async with AwsDoor(settings, now) as door:
+    shutdown = shutdown or Shutdown()
+    async with AwsClient(settings, now) as aws_client:
         name = settings.drs_region_status_table
         status = RegionStatusTable(
-            Table(door.hub(), name, door.hub_region) if name else None,
+            Table(aws_client.hub(), name, aws_client.hub_region) if name else None,
             now,
             cache_s=settings.region_status_cache_seconds,
             timeout_s=settings.region_status_timeout_seconds,
@@ -210,10 +215,10 @@ async def open_app(settings: Settings, now: Now = utc_now, *, stop: Stop | None 
         yield App(
             settings,
             now,
-            door,
+            aws_client,
             status,
-            InventorySync(door, settings, status, now, stop=stop),
-            StagingSync(door, settings, status, now, stop=stop),
-            TagSync(door, settings, status, now, stop=stop),
-            stop,
+            InventorySync(aws_client, settings, status, now, shutdown=shutdown),
+            StagingSync(aws_client, settings, status, now, shutdown=shutdown),
+            TagSync(aws_client, settings, status, now, shutdown=shutdown),
+            shutdown,
         )

@@ -10,11 +10,11 @@ from typing import Annotated, Any, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from service.accounts.staging import staging_record
+from service.context import SyncRequest
 from service.errors import RefusalError
 from service.handlers.front import Asked
-from service.models import Place, Shard
-from service.survey import Request
-from service.sync.shards import MOST_SHARDS
+from service.models import Scope, Shard
+from service.sync.shards import MAX_SHARDS
 
 __all__ = [
     "AccountId",
@@ -30,7 +30,7 @@ __all__ = [
 AccountId = Annotated[str, StringConstraints(pattern=r"^[0-9]{12}$")]
 
 
-class Scope(BaseModel):
+class RequestedScope(BaseModel):
     """One account and region."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
@@ -48,18 +48,18 @@ class SyncBody(BaseModel):
     regions: tuple[str, ...] = ()
     excluded_regions: Annotated[tuple[str, ...], Field(alias="excludedRegions")] = ()
     full_scan: Annotated[bool, Field(alias="fullScan")] = False
-    scopes: tuple[Scope, ...] = ()
+    scopes: tuple[RequestedScope, ...] = ()
     dry_run: Annotated[bool, Field(alias="dryRun")] = False
 
-    def request(self, budget_s: float | None) -> Request:
+    def request(self, remaining_s: float | None) -> SyncRequest:
         """Give the same as the engine takes it."""
-        return Request(
+        return SyncRequest(
             accounts=self.accounts,
             regions=self.regions,
             excluded_regions=self.excluded_regions,
             full_scan=self.full_scan,
-            places=tuple(Place(scope.account_id, scope.region) for scope in self.scopes),
-            budget_s=budget_s,
+            scopes=tuple(Scope(scope.account_id, scope.region) for scope in self.scopes),
+            remaining_s=remaining_s,
             dry_run=self.dry_run,
         )
 
@@ -89,7 +89,7 @@ class ShardBody(BaseModel):
 
     job: Job
     index: Annotated[int, Field(ge=0)]
-    count: Annotated[int, Field(ge=1, le=MOST_SHARDS)]
+    count: Annotated[int, Field(ge=1, le=MAX_SHARDS)]
     started_at: Annotated[AwareDatetime, Field(alias="startedAt")]
     full_scan: Annotated[bool, Field(alias="fullScan")] = False
     lock_owner: Annotated[str | None, Field(alias="lockOwner", max_length=80)] = None
@@ -101,10 +101,10 @@ class ShardBody(BaseModel):
             raise ValueError(f"shard {self.index} of {self.count}: the first is 0")
         return self
 
-    def request(self, budget_s: float | None) -> Request:
+    def request(self, remaining_s: float | None) -> SyncRequest:
         """Give the same as the engine takes it."""
         shard = Shard(self.index, self.count) if self.count > 1 else None  # a single one is a whole run
-        return Request(full_scan=self.full_scan, budget_s=budget_s, shard=shard, started_at=self.started_at)
+        return SyncRequest(full_scan=self.full_scan, remaining_s=remaining_s, shard=shard, started_at=self.started_at)
 
 
 class ShardResult(BaseModel):
@@ -127,7 +127,7 @@ class FinishBody(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
-    shards: Annotated[tuple[ShardBody, ...], Field(min_length=1, max_length=MOST_SHARDS)]
+    shards: Annotated[tuple[ShardBody, ...], Field(min_length=1, max_length=MAX_SHARDS)]
     results: tuple[ShardResult, ...] = ()
     source: Annotated[str, Field(max_length=40)] = "eventbridge"
     lock_owner: Annotated[str | None, Field(alias="lockOwner", max_length=80)] = None

@@ -13,7 +13,8 @@ from service.accounts.records import DEFAULT_EXTERNAL_ID, Account, Directory, Ro
 from service.accounts.staging import adding, removing
 from service.aws.drs import DrsReader
 from service.aws.drs_write import DrsWriter
-from service.ending import Stop
+from service.context import SyncRequest
+from service.deadline import Shutdown
 from service.errors import AwsError, RefusalError
 from service.handlers import shards
 from service.handlers.app import App, open_app
@@ -30,7 +31,6 @@ from service.handlers.tag_sync import (
     update_tag_sync_settings,
 )
 from service.models import RegionStatus
-from service.survey import Request
 from service.sync.extend import read_extended, read_replicating
 
 __all__ = [
@@ -59,8 +59,8 @@ _GATEWAY_S: Final = 25.0
 _TOLD: Final = ("serversExtended", "serversFailed", "status", "details", "errors", "warnings")
 _ANY_TIME: Final = datetime.min.replace(tzinfo=UTC)
 
-_stop: Final = Stop()
-host: Final = Host(partial(open_app, stop=_stop), _stop)
+_shutdown: Final = Shutdown()
+host: Final = Host(partial(open_app, shutdown=_shutdown), _shutdown)
 
 
 def _check_sync(asked: Asked) -> None:
@@ -72,7 +72,7 @@ async def handle_sync_source_server_inventory(app: App, asked: Asked) -> Reply:
     body = SyncBody.model_validate(asked.members)
     if body.dry_run:
         raise RefusalError("INVALID_PARAMETER", "the inventory sync has no dry run: it only writes what it saw")
-    report = await app.sync_inventory(body.request(asked.budget_s))
+    report = await app.sync_inventory(body.request(asked.remaining_s))
     return Reply(
         {
             "message": f"Synced {report['serversSynced']} source servers in {report['regionsScanned']} regions: "
@@ -87,7 +87,7 @@ async def handle_sync_source_server_inventory(app: App, asked: Asked) -> Reply:
 
 async def handle_sync_staging_accounts(app: App, asked: Asked) -> Reply:
     """Extend what the staging accounts of all targets, or some, replicate and the targets lack; as in `SyncBody`."""
-    report = await app.sync_staging(SyncBody.model_validate(asked.members).request(asked.budget_s))
+    report = await app.sync_staging(SyncBody.model_validate(asked.members).request(asked.remaining_s))
     return Reply({**report, "timestamp": report["startedAt"]})
 
 
@@ -100,7 +100,7 @@ async def auto_extend_staging_servers(
         ConfigurationError: an account is no target, or a region is not known.
         AwsError: the target accounts cannot be read.
     """
-    return await app.sync_staging(Request(accounts=tuple(target_accounts), regions=tuple(active_regions)))
+    return await app.sync_staging(SyncRequest(accounts=tuple(target_accounts), regions=tuple(active_regions)))
 
 
 async def extend_source_server(
@@ -116,11 +116,11 @@ async def extend_source_server(
     if len(parts) != 6 or parts[2] != "drs" or not parts[5].startswith("source-server/"):  # noqa: PLR2004 - parts of an ARN
         raise RefusalError("INVALID_PARAMETER", f"{staging_server_arn[:100]!r} is no ARN of a source server")
     region, access = parts[3], _access(app, target_account_id, target_role_arn, target_external_id)
-    caller = await access.caller(target_account_id)
+    session = await access.session(target_account_id)
     try:
-        record = await DrsWriter(caller).extend(region, staging_server_arn)
+        record = await DrsWriter(session).extend(region, staging_server_arn)
     except AwsError as refusal:
-        drs = DrsReader(caller, page_size=app.settings.drs_page_size)
+        drs = DrsReader(session, page_size=app.settings.drs_page_size)
         try:
             present = await read_extended(drs, target_account_id, region, staging_accounts=(parts[4],))
         except AwsError:
@@ -140,7 +140,7 @@ async def get_extended_source_servers(
         AwsError: a region could not be read. An answer that lacks a region would read like "nothing is extended".
     """
     access = _access(app, target_account_id, role_arn, external_id)
-    drs = DrsReader(await access.caller(target_account_id), page_size=app.settings.drs_page_size)
+    drs = DrsReader(await access.session(target_account_id), page_size=app.settings.drs_page_size)
     found: set[str] = set()
     for region in sorted(active_regions):
         with _unless_unused():
@@ -153,7 +153,7 @@ async def get_staging_account_servers(
 ) -> list[str]:
     """Name the servers that a staging account replicates, by ARN, in some regions. Raises AwsError as above."""
     access = _access(app, staging_account_id, role_arn, external_id)
-    drs = DrsReader(await access.caller(staging_account_id), page_size=app.settings.drs_page_size)
+    drs = DrsReader(await access.session(staging_account_id), page_size=app.settings.drs_page_size)
     found: list[str] = []
     for region in sorted(active_regions):
         with _unless_unused():
@@ -168,20 +168,20 @@ class _unless_unused:  # noqa: N801 - reads as a statement
         """Begin."""
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
-        return isinstance(error, AwsError) and error.verdict.status is RegionStatus.NOT_INITIALIZED
+        return isinstance(error, AwsError) and error.error_class.status is RegionStatus.NOT_INITIALIZED
 
 
 def _access(app: App, account_id: str, role_arn: str, external_id: str) -> AccountAccess:
     role = RoleRef(arn=role_arn, external_id=external_id or DEFAULT_EXTERNAL_ID)
-    return AccountAccess(app.door, Directory([Account(account_id, account_id, role)]))
+    return AccountAccess(app.aws_client, Directory([Account(account_id, account_id, role)]))
 
 
 async def handle_sync_single_account(app: App, asked: Asked) -> Reply:
     """Bring one target account up to date: its staging accounts, and what they have to extend."""
     target = account_asked(asked, "targetAccountId", missing="INVALID_FORMAT")
     before = await _record(app, target)
-    budget_s = _GATEWAY_S if asked.budget_s is None else min(asked.budget_s, _GATEWAY_S)
-    report = await app.sync_staging(Request(accounts=(target,), budget_s=budget_s))
+    remaining_s = _GATEWAY_S if asked.remaining_s is None else min(asked.remaining_s, _GATEWAY_S)
+    report = await app.sync_staging(SyncRequest(accounts=(target,), remaining_s=remaining_s))
     after = await _record(app, target)
     known = {record.get("accountId") for record in before}
     added = [record["accountId"] for record in after if record.get("accountId") not in known]
@@ -203,7 +203,7 @@ async def handle_sync_single_account(app: App, asked: Asked) -> Reply:
 
 async def handle_add_staging_account(app: App, asked: Asked) -> Reply:
     """Add a staging account to a target's record."""
-    target, partition = account_asked(asked, "targetAccountId"), (await app.door.identity()).partition
+    target, partition = account_asked(asked, "targetAccountId"), (await app.aws_client.identity()).partition
     record = staging_account_asked(asked, partition=partition, now=app.now())
     listed = await app.target_accounts().change_staging(target, adding(record, target), now=app.now())
     return Reply(
@@ -299,13 +299,13 @@ _front: Final = Front(
 def lambda_handler(event: object, context: object) -> dict[str, Any]:
     """Entry point of the function: API Gateway, direct operations and schedules."""
     remaining = getattr(context, "get_remaining_time_in_millis", None)
-    budget_s = None if remaining is None else max(0.0, remaining() / 1000 - _REPORTING_S)
-    answer = _front.answer(event, budget_s=budget_s)
+    remaining_s = None if remaining is None else max(0.0, remaining() / 1000 - _REPORTING_S)
+    answer = _front.answer(event, remaining_s=remaining_s)
     if answer is not None:
         return answer
     if isinstance(event, Mapping) and ("synch_tags" in event or "synch_instance_type" in event):
         # The hourly rule; the values never mattered.
-        reply = _front.perform("handle_drs_tag_sync", Asked({"_sync_source": "eventbridge"}, budget_s))
+        reply = _front.perform("handle_drs_tag_sync", Asked({"_sync_source": "eventbridge"}, remaining_s))
         return envelope(reply.status, reply.body)
     return envelope(
         400, error_body("INVALID_INVOCATION", "the event has neither requestContext, operation nor synch_tags")

@@ -17,18 +17,18 @@ from urllib.parse import unquote
 import orjson
 from pydantic import ValidationError
 
-from service.errors import AwsError, ConfigurationError, DrsSyncError, RefusalError, UnknownPlaceError
+from service.errors import AwsError, ConfigurationError, DrsSyncError, RefusalError, UnknownScopeError
 from service.handlers.replies import aws_error_body, envelope, error_body, not_found, refusal_body
 
 __all__ = ["Asked", "Front", "Operation", "Reply", "Route"]
 
 A = TypeVar("A")
 _log: Final = logging.getLogger(__name__)
-_MOST_BODY_BYTES: Final = 1_000_000  # the largest body that means anything here is a few KB
-_MOST_ANSWER_BYTES: Final = 6_200_000  # Lambda refuses 6,291,556; the envelope needs room
-_MOST_PROBLEMS: Final = 20
-_MOST_NAME: Final = 200  # characters of a member's name that is wrong
-_MOST_REASON: Final = 1000  # characters in the log
+_MAX_BODY_BYTES: Final = 1_000_000  # the largest body that means anything here is a few KB
+_MAX_ANSWER_BYTES: Final = 6_200_000  # Lambda refuses 6,291,556; the envelope needs room
+_MAX_PROBLEMS: Final = 20
+_MAX_NAME: Final = 200  # characters of a member's name that is wrong
+_MAX_REASON: Final = 1000  # characters in the log
 _FAILED: Final = "INTERNAL_ERROR"
 _BODY_METHODS: Final = frozenset({"POST", "PUT", "PATCH"})
 
@@ -46,7 +46,7 @@ class Asked:
     """What a handler gets: the members of body, query string and path in one, and the seconds left to answer in."""
 
     members: Mapping[str, Any]
-    budget_s: float | None = None
+    remaining_s: float | None = None
     has_body: bool = True
 
 
@@ -113,22 +113,22 @@ class Front(Generic[A]):
         self._failed_code = failed_code
         self._members_in = members_in
 
-    def answer(self, event: object, *, budget_s: float | None = None) -> dict[str, Any] | None:
+    def answer(self, event: object, *, remaining_s: float | None = None) -> dict[str, Any] | None:
         """Answer what API Gateway or a direct caller sends; None for anything else."""
         if not isinstance(event, Mapping):
             return None
         if "requestContext" in event:
-            return self.api(event, budget_s=budget_s)
-        return self.direct(event, budget_s=budget_s) if "operation" in event else None
+            return self.api(event, remaining_s=remaining_s)
+        return self.direct(event, remaining_s=remaining_s) if "operation" in event else None
 
-    def direct(self, event: Mapping[str, Any], *, budget_s: float | None = None) -> dict[str, Any]:
+    def direct(self, event: Mapping[str, Any], *, remaining_s: float | None = None) -> dict[str, Any]:
         """Answer a direct invocation with the body alone."""
         malformed = self._malformed(event)
         if malformed is not None:
             return dict(_sendable(Reply(malformed)).body)
         members = event.get(self._members_in)
         beside = {} if self._members_in == "body" else _beside(event, self._members_in)
-        asked = Asked({**beside, **(members or {})}, budget_s, has_body=members is not None)
+        asked = Asked({**beside, **(members or {})}, remaining_s, has_body=members is not None)
         return dict(self.perform(event["operation"], asked, failed_code=self._failed_code).body)
 
     def _malformed(self, event: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -146,18 +146,18 @@ class Front(Generic[A]):
             return error_body("INVALID_PARAMETER", message, details={"parameter": self._members_in})
         return None
 
-    def api(self, event: Mapping[str, Any], *, budget_s: float | None = None) -> dict[str, Any]:
+    def api(self, event: Mapping[str, Any], *, remaining_s: float | None = None) -> dict[str, Any]:
         """Answer an event of API Gateway's proxy integration with its envelope."""
         method, path = str(event.get("httpMethod", "")).upper(), str(event.get("path", ""))
         for route in self._routes:
             found = route.match(path) if route.method == method else None
             if found is not None:
-                reply = self._answer_route(route, found, event, budget_s)
+                reply = self._answer_route(route, found, event, remaining_s)
                 return envelope(reply.status, reply.body)
         return not_found(event)
 
     def _answer_route(
-        self, route: Route, found: Mapping[str, str], event: Mapping[str, Any], budget_s: float | None
+        self, route: Route, found: Mapping[str, str], event: Mapping[str, Any], remaining_s: float | None
     ) -> Reply:
         try:
             body = _body_of(event) if route.method in _BODY_METHODS else None
@@ -165,7 +165,7 @@ class Front(Generic[A]):
             return self._refused(self._operations[route.operation], refusal)
         query = event.get("queryStringParameters")
         given = {**(query if isinstance(query, Mapping) else {}), **(body or {}), **found}
-        return self.perform(route.operation, Asked(given, budget_s, has_body=body is not None))
+        return self.perform(route.operation, Asked(given, remaining_s, has_body=body is not None))
 
     def perform(self, name: str, asked: Asked, *, failed_code: str = _FAILED) -> Reply:
         """Carry out an operation; every error becomes a reply.
@@ -192,7 +192,7 @@ class Front(Generic[A]):
     def _expected(self, operation: Operation[A], error: DrsSyncError, failed_code: str) -> Reply:
         if isinstance(error, RefusalError):
             return self._refused(operation, error)
-        if isinstance(error, UnknownPlaceError):
+        if isinstance(error, UnknownScopeError):
             return Reply(error_body("INVALID_PARAMETER", str(error)), 400)
         if isinstance(error, AwsError):
             return Reply({"error": str(error)} if operation.bare_errors else aws_error_body(error), 500)
@@ -208,15 +208,15 @@ def _noted(name: str, reply: Reply, error: Exception) -> Reply:
     """Log that an operation was not carried out. Who is asked by a schedule has no caller to tell, so the log must."""
     level = logging.INFO if reply.status < 500 else logging.WARNING  # noqa: PLR2004 - server faults
     # The reason stands in the message: where settings cannot be read no log of ours is set up, and others show no more.
-    reason = str(error)[:_MOST_REASON] if isinstance(error, DrsSyncError) else reply.body["message"]
+    reason = str(error)[:_MAX_REASON] if isinstance(error, DrsSyncError) else reply.body["message"]
     _log.log(level, "operation not carried out: %s", reason, extra={"operation": name, "code": reply.body["error"]})
     return _sendable(reply)
 
 
 def _unfit(error: ValidationError) -> Reply:
     problems = [
-        {"parameter": ".".join(map(str, each["loc"]))[:_MOST_NAME], "problem": each["msg"]}
-        for each in error.errors(include_input=False)[:_MOST_PROBLEMS]
+        {"parameter": ".".join(map(str, each["loc"]))[:_MAX_NAME], "problem": each["msg"]}
+        for each in error.errors(include_input=False)[:_MAX_PROBLEMS]
     ]
     message = "the body does not fit the operation"
     return Reply(error_body("INVALID_PARAMETER", message, details={"problems": problems}), 400)
@@ -231,11 +231,9 @@ def _sendable(reply: Reply) -> Reply:
         written = json.dumps(body, ensure_ascii=False).encode(errors="replace")
         body = json.loads(written)
     size = len(written) + written.count(b'"') + written.count(b"\\")  # in an envelope it is text inside JSON
-    if size <= _MOST_ANSWER_BYTES:
+    if size <= _MAX_ANSWER_BYTES:
         return Reply(body, reply.status)
-    message = (
-        f"the answer is {size} bytes long, Lambda carries {_MOST_ANSWER_BYTES}; ask for less: an account, a region"
-    )
+    message = f"the answer is {size} bytes long, Lambda carries {_MAX_ANSWER_BYTES}; ask for less: an account, a region"
     return Reply(error_body("RESPONSE_TOO_LARGE", message), 413)
 
 
@@ -257,8 +255,8 @@ def _body_of(event: Mapping[str, Any]) -> Mapping[str, Any] | None:
         return raw
     if not isinstance(raw, str) or event.get("isBase64Encoded"):
         raise _bad_body("", "JSON text")
-    if len(raw) > _MOST_BODY_BYTES:
-        raise _bad_body(f"{len(raw)} characters", f"at most {_MOST_BODY_BYTES} characters")
+    if len(raw) > _MAX_BODY_BYTES:
+        raise _bad_body(f"{len(raw)} characters", f"at most {_MAX_BODY_BYTES} characters")
     try:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError:

@@ -12,8 +12,8 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from threading import current_thread, main_thread
 from typing import Generic, TypeVar
 
-from service.collector import tune_collector
-from service.ending import Stop
+from service.deadline import Shutdown
+from service.gc_tuning import tune_gc
 from service.settings import Settings, load_settings
 from service.telemetry import set_up_logging, stream_for
 
@@ -35,10 +35,10 @@ class Host(Generic[A]):
     """
 
     def __init__(
-        self, open_app: Callable[[Settings], AbstractAsyncContextManager[A]], stop: Stop | None = None
+        self, open_app: Callable[[Settings], AbstractAsyncContextManager[A]], shutdown: Shutdown | None = None
     ) -> None:
         self._open_app = open_app
-        self._stop = stop or Stop()
+        self._shutdown = shutdown or Shutdown()
         self._is_busy = False
         self._runner: asyncio.Runner | None = None
         self._stack = AsyncExitStack()
@@ -53,7 +53,7 @@ class Host(Generic[A]):
         """
         settings = load_settings()
         if self._runner is None:
-            tune_collector()
+            tune_gc()
             self._runner = asyncio.Runner()
             if settings.aws_lambda_function_name and current_thread() is main_thread():
                 signal.signal(signal.SIGTERM, self._on_sigterm)
@@ -79,7 +79,7 @@ class Host(Generic[A]):
     def _on_sigterm(self, *_: object) -> None:
         # Not a handler of the loop's: those are not heard while the loop waits for the next event.
         if self._is_busy and self._runner is not None:
-            self._runner.get_loop().call_soon_threadsafe(self._stop.ask)
+            self._runner.get_loop().call_soon_threadsafe(self._shutdown.request)
             return
         self.close()
         signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -35,19 +35,19 @@ host: Final = Host(open_query_app)
 async def handle_get_source_server_inventory(app: QueryApp, asked: Asked) -> Reply:
     """Give source servers from the inventory; scopes that are stale from DRS."""
     answer = await app.inventory.run(InventoryAsked.parse(asked.members, app.settings))
-    return Reply(await app.told("get_source_server_inventory", answer))
+    return Reply(await app.publish("get_source_server_inventory", answer))
 
 
 async def get_drs_source_servers(app: QueryApp, asked: Asked) -> Reply:
     """Give the source servers of one region."""
     answer = await app.servers.run(ServersAsked.parse(asked.members, app.settings))
-    return Reply(await app.told("get_drs_source_servers", answer))
+    return Reply(await app.publish("get_drs_source_servers", answer))
 
 
 async def handle_get_extended_source_servers(app: QueryApp, asked: Asked) -> Reply:
     """Give the extended source servers of all targets, or some, in active regions."""
     answer = await app.extended.run(ScopesAsked.parse(asked.members, app.settings))
-    return Reply(await app.told("get_extended_source_servers", answer))
+    return Reply(await app.publish("get_extended_source_servers", answer))
 
 
 async def get_failback_topology(app: QueryApp, asked: Asked) -> Reply:
@@ -58,7 +58,7 @@ async def get_failback_topology(app: QueryApp, asked: Asked) -> Reply:
 async def handle_discover_staging_accounts(app: QueryApp, asked: Asked) -> Reply:
     """Name the accounts that replicate servers of a target."""
     answer = await app.staging.discover_staging_accounts(asked.members.get("targetAccountId"))
-    return Reply(await app.told("discover_staging_accounts", answer))
+    return Reply(await app.publish("discover_staging_accounts", answer))
 
 
 async def handle_validate_staging_account(app: QueryApp, asked: Asked) -> Reply:

@@ -11,12 +11,12 @@ from typing import Any, Final, Protocol
 
 import anyio
 
-from service.aws.door import AwsDoor
+from service.aws.client import AwsClient
 from service.aws.dynamodb import TableReader
-from service.aws.functions import FunctionInvoker
+from service.aws.lambda_ import LambdaInvoker
 from service.aws.operations import READS
 from service.errors import AwsError
-from service.models import Now, Place
+from service.models import Now, Scope
 from service.queries.answer import Answer
 from service.queries.extended import ExtendedQuery
 from service.queries.failback.query import FailbackQuery
@@ -24,7 +24,7 @@ from service.queries.inventory import InventoryQuery
 from service.queries.servers import ServersQuery
 from service.queries.staging import StagingQueries
 from service.queries.validation import StagingValidation
-from service.regions.status_table import RegionStatusReader
+from service.regions.status_reader import RegionStatusReader
 from service.settings import Settings
 from service.telemetry import emit_metrics, stream_for
 
@@ -33,14 +33,14 @@ __all__ = ["QueryApp", "Refresher", "open_query_app"]
 _log: Final = logging.getLogger(__name__)
 # One question after the other finds the same places stale until their refresh has come through.
 _ASKED_ENOUGH_S: Final = 60.0
-_MOST_SCOPES: Final = 2000  # per event: 70 bytes each, and Lambda takes 256 KB
+_MAX_SCOPES: Final = 2000  # per event: 70 bytes each, and Lambda takes 256 KB
 _REFRESH_S: Final = 5.0  # beside QUERY_DEADLINE_SECONDS; together less than the 29 s after which API Gateway has gone
 
 
 class Refresher(Protocol):
     """Has stale places looked at by what may write."""
 
-    async def refresh(self, places: Sequence[Place]) -> None:
+    async def refresh(self, scopes: Sequence[Scope]) -> None:
         """Ask for it, for at most 2000 places. Raises AwsError when it could not be asked for."""
         ...
 
@@ -49,13 +49,13 @@ class Refresher(Protocol):
 class _FunctionRefresher:
     """Asks the data-management function, which does it after we have answered."""
 
-    invoker: FunctionInvoker
+    invoker: LambdaInvoker
     function: str
 
-    async def refresh(self, places: Sequence[Place]) -> None:
-        scopes = [{"accountId": place.account_id, "region": place.region} for place in places]
-        await self.invoker.later(
-            self.function, {"operation": "sync_source_server_inventory", "body": {"scopes": scopes}}
+    async def refresh(self, scopes: Sequence[Scope]) -> None:
+        entries = [{"accountId": scope.account_id, "region": scope.region} for scope in scopes]
+        await self.invoker.invoke_later(
+            self.function, {"operation": "sync_source_server_inventory", "body": {"scopes": entries}}
         )
 
 
@@ -72,9 +72,9 @@ class QueryApp:
     validation: StagingValidation
     failback: FailbackQuery
     refresher: Refresher | None
-    _asked_at: dict[Place, float] = field(default_factory=dict)
+    _asked_at: dict[Scope, float] = field(default_factory=dict)
 
-    async def told(self, operation: str, answer: Answer) -> dict[str, Any]:
+    async def publish(self, operation: str, answer: Answer) -> dict[str, Any]:
         """Give the body of an answer; ask for a refresh of what was stale, and count hits and misses.
 
         A refresh that cannot be asked for costs the answer nothing: the body says so.
@@ -85,30 +85,30 @@ class QueryApp:
             return answer.body
         return {**answer.body, "refresh": await self._ask_refresh(answer.stale)}
 
-    async def _ask_refresh(self, places: Sequence[Place]) -> dict[str, Any]:
+    async def _ask_refresh(self, scopes: Sequence[Scope]) -> dict[str, Any]:
         if self.refresher is None:
             return {"requested": False, "reason": "DATA_MANAGEMENT_FUNCTION_NAME is not set"}
         now = anyio.current_time()
-        due = [place for place in places if now - self._asked_at.get(place, float("-inf")) >= _ASKED_ENOUGH_S]
-        asked, later = due[:_MOST_SCOPES], due[_MOST_SCOPES:]  # the next question asks for the rest
+        due = [scope for scope in scopes if now - self._asked_at.get(scope, float("-inf")) >= _ASKED_ENOUGH_S]
+        asked, later = due[:_MAX_SCOPES], due[_MAX_SCOPES:]  # the next question asks for the rest
         if asked:
             why = await self._try_refresh(self.refresher, asked)
             if why:
                 return {"requested": False, "reason": why}
             self._asked_at.update(dict.fromkeys(asked, now))
-        return {"requested": True, "scopes": len(places) - len(later)}
+        return {"requested": True, "scopes": len(scopes) - len(later)}
 
-    async def _try_refresh(self, refresher: Refresher, places: Sequence[Place]) -> str:
+    async def _try_refresh(self, refresher: Refresher, scopes: Sequence[Scope]) -> str:
         """Ask for a refresh; say why it could not be asked for, empty when it was."""
         code, why = "DeadlineExceeded", "Lambda did not answer in time"
         with anyio.move_on_after(_REFRESH_S):
             try:
-                await refresher.refresh(places)
+                await refresher.refresh(scopes)
             except AwsError as error:
                 code, why = error.code, error.message
             else:
                 return ""
-        _log.warning("refresh not asked for", extra={"code": code, "scopes": len(places)})
+        _log.warning("refresh not asked for", extra={"code": code, "scopes": len(scopes)})
         return f"{code}: {why}"
 
 
@@ -123,25 +123,25 @@ async def open_query_app(
         now: the wall clock.
         refresher: has stale places refreshed; None: the data-management function, if its name is known.
     """
-    async with AwsDoor(settings, now, allowed=READS) as door:
+    async with AwsClient(settings, now, allowed=READS) as aws_client:
         name = settings.drs_region_status_table
         status = RegionStatusReader(
-            TableReader(door.hub(), name, door.hub_region) if name else None,
+            TableReader(aws_client.hub(), name, aws_client.hub_region) if name else None,
             cache_s=settings.region_status_cache_seconds,
             timeout_s=settings.region_status_timeout_seconds,
         )
         function = _function_of(settings)
         if refresher is None and function:
-            refresher = _FunctionRefresher(FunctionInvoker(door.hub(), door.hub_region), function)
+            refresher = _FunctionRefresher(LambdaInvoker(aws_client.hub(), aws_client.hub_region), function)
         yield QueryApp(
             settings,
             status,
-            InventoryQuery(door, settings, status, now),
-            ServersQuery(door, settings, status, now),
-            ExtendedQuery(door, settings, status, now),
-            StagingQueries(door, settings, status, now),
-            StagingValidation(door, settings),
-            FailbackQuery(door, settings, now),
+            InventoryQuery(aws_client, settings, status, now),
+            ServersQuery(aws_client, settings, status, now),
+            ExtendedQuery(aws_client, settings, status, now),
+            StagingQueries(aws_client, settings, status, now),
+            StagingValidation(aws_client, settings),
+            FailbackQuery(aws_client, settings, now),
             refresher,
         )
 

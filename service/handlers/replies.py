@@ -23,7 +23,7 @@ HEADERS: Final[Mapping[str, str]] = MappingProxyType(
         "X-Frame-Options": "DENY",
     }
 )
-_MOST_ECHO: Final = 200  # characters of what came in that an answer repeats
+_MAX_ECHO: Final = 200  # characters of what came in that an answer repeats
 _RETRYABLE: Final = frozenset({"DYNAMODB_ERROR", "DRS_ERROR", "STEP_FUNCTIONS_ERROR", "STS_ERROR", "INTERNAL_ERROR"})
 _CODE_OF_SERVICE: Final[Mapping[str, str]] = MappingProxyType(
     {"dynamodb": "DYNAMODB_ERROR", "drs": "DRS_ERROR", "sts": "STS_ERROR"}
@@ -51,7 +51,7 @@ def error_body(code: str, message: str, **more: Any) -> dict[str, Any]:  # noqa:
 def aws_error_body(error: AwsError) -> dict[str, Any]:
     """Make the body for a call to AWS that failed for good."""
     code = _CODE_OF_SERVICE.get(error.call.service, "INTERNAL_ERROR")
-    details = {"code": error.code, "operation": error.call.operation, "advice": error.verdict.advice}
+    details = {"code": error.code, "operation": error.call.operation, "advice": error.error_class.advice}
     return error_body(code, str(error), details={name: value for name, value in details.items() if value})
 
 
@@ -71,6 +71,6 @@ def refusal_body(refusal: RefusalError) -> dict[str, Any]:
 
 def not_found(event: Mapping[str, Any]) -> dict[str, Any]:
     """Answer a route that does not exist, or a method that a route does not have."""
-    path, method = str(event.get("path", ""))[:_MOST_ECHO], str(event.get("httpMethod", ""))[:_MOST_ECHO]
+    path, method = str(event.get("path", ""))[:_MAX_ECHO], str(event.get("httpMethod", ""))[:_MAX_ECHO]
     body = error_body("NOT_FOUND", f"No route {method} {path}", details={"path": path, "method": method})
     return envelope(404, body)

@@ -11,12 +11,12 @@ from types import MappingProxyType
 from typing import Any, Final
 from uuid import uuid4
 
+from service.context import ContextLoader, SyncRequest
 from service.errors import AwsError
 from service.handlers.app import App, TagSyncRunningError
 from service.handlers.bodies import FinishBody, Job, PlanBody, ShardBody, ShardResult
 from service.handlers.front import Asked, Operation, Reply
-from service.models import RegionStatus, Shard, Trouble, iso
-from service.survey import Request, Surveyor
+from service.models import Problem, RegionStatus, Shard, iso
 from service.sync import judge, source_servers, staging, tags
 from service.sync.shards import Lost, merged, shard_count, summary
 
@@ -30,7 +30,7 @@ _REPORTS: Final[Mapping[Job, tuple[str, tuple[str, ...]]]] = MappingProxyType(
         Job.TAGS: (tags.OPERATION, tags.COUNTS),
     }
 )
-_RUNS: Final[Mapping[Job, Callable[[App, ShardBody, Request], Awaitable[dict[str, Any]]]]] = MappingProxyType(
+_RUNS: Final[Mapping[Job, Callable[[App, ShardBody, SyncRequest], Awaitable[dict[str, Any]]]]] = MappingProxyType(
     {
         Job.INVENTORY: lambda app, _, request: app.sync_inventory(request),
         Job.STAGING: lambda app, _, request: app.sync_staging(request),
@@ -46,7 +46,7 @@ async def plan_sync(app: App, asked: Asked) -> Reply:
     and `alreadyRunning`.
     """
     body = PlanBody.model_validate(asked.members)
-    directory, troubles = await _surveyor(app).directory()
+    directory, problems = await _context_loader(app).directory()
     count = shard_count(len(directory.targets), per_shard=app.settings.accounts_per_shard)
     owner = uuid4().hex if body.job is Job.TAGS and count > 1 else None
     common = {"job": body.job, "count": count, "startedAt": iso(app.now()), "fullScan": body.full_scan}
@@ -54,7 +54,7 @@ async def plan_sync(app: App, asked: Asked) -> Reply:
     common |= {"source": body.source} if count == 1 else {}  # it stores its result itself
     plan: dict[str, Any] = {
         "accounts": len(directory.targets),
-        "unusableAccounts": len(troubles),
+        "unusableAccounts": len(problems),
         "shardCount": count,
         "shards": [{"index": index, **common} for index in range(count)],
         "source": body.source,
@@ -69,7 +69,7 @@ async def plan_sync(app: App, asked: Asked) -> Reply:
 async def sync_shard(app: App, asked: Asked) -> Reply:
     """Run one shard, and give what the report of all needs of its own."""
     body = ShardBody.model_validate(asked.members)
-    report = await _RUNS[body.job](app, body, body.request(asked.budget_s))
+    report = await _RUNS[body.job](app, body, body.request(asked.remaining_s))
     return Reply(summary(report, counts=_REPORTS[body.job][1], shards=body.count))
 
 
@@ -92,16 +92,16 @@ async def finish_sync(app: App, asked: Asked) -> Reply:
     whole = not lost and not any(each["isOutOfTime"] for each in found)
     warnings = [await _warning_of(_end(app, body, report, first.started_at, whole=whole))]
     report["warnings"] += [each for each in warnings if each]
-    app.note(report)
+    app.log_report(report)
     if lost:  # the other metrics are those of the shards, which add up
-        await app.told_lost(operation, sum(each.scopes for each in lost))
+        await app.publish_lost_scopes(operation, sum(each.scopes for each in lost))
     return Reply({**report, "timestamp": report["startedAt"]})
 
 
 async def _end(app: App, body: FinishBody, report: Mapping[str, Any], started_at: datetime, *, whole: bool) -> None:
     job = body.shards[0].job
     if job is not Job.STAGING:
-        await app.inventory_sync.finish(started_at, swept_whole=whole)
+        await app.inventory_sync.finish(started_at, completed=whole)
     if job is Job.TAGS:
         state = app.tag_state()
         if body.lock_owner and not await state.acquire(owner=body.lock_owner):
@@ -122,10 +122,10 @@ async def _warning_of(work: Awaitable[None]) -> dict[str, Any] | None:
     try:
         await work
     except AwsError as error:
-        return {**error.trouble.as_json(), "regions": []}  # what the shards did stays, the next run does the rest
+        return {**error.problem.as_json(), "regions": []}  # what the shards did stays, the next run does the rest
     except TagSyncRunningError as error:
-        trouble = Trouble("LeaseLost", f"the result is not stored: {error.message}", RegionStatus.ERROR, "dynamodb")
-        return {**trouble.as_json(), "regions": []}
+        problem = Problem("LeaseLost", f"the result is not stored: {error.message}", RegionStatus.ERROR, "dynamodb")
+        return {**problem.as_json(), "regions": []}
     return None
 
 
@@ -137,18 +137,18 @@ def _by_index(results: Sequence[ShardResult]) -> dict[int, Mapping[str, Any]]:
 async def _lost(app: App, shard: ShardBody, results: Sequence[ShardResult]) -> Lost:
     """Find out what a shard was to look at; nobody did."""
     reasons = [each.reason for each in results if each.index == shard.index]
-    survey = await _surveyor(app).survey(
-        Request(full_scan=shard.full_scan, shard=Shard(shard.index, shard.count)),
+    context = await _context_loader(app).load(
+        SyncRequest(full_scan=shard.full_scan, shard=Shard(shard.index, shard.count)),
         operation=_REPORTS[shard.job][0],
         discover=shard.job is Job.INVENTORY,
     )
-    choice = survey.choice
+    selection = context.selection
     why = reasons[-1] if reasons else "nothing was heard of it"
-    return Lost(shard.index, len(survey.accounts), len(choice.look), len(choice.skip), why)
+    return Lost(shard.index, len(context.accounts), len(selection.scopes), len(selection.skipped), why)
 
 
-def _surveyor(app: App) -> Surveyor:
-    return Surveyor(app.door, app.settings, app.status, app.now)
+def _context_loader(app: App) -> ContextLoader:
+    return ContextLoader(app.aws_client, app.settings, app.status, app.now)
 
 
 OPERATIONS: Final[Mapping[str, Operation[App]]] = MappingProxyType(

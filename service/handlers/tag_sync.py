@@ -12,13 +12,13 @@ from uuid import uuid4
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.accounts.records import DEFAULT_ROLE_NAME, parse_account
-from service.aws.functions import FunctionInvoker
-from service.aws.rules import ScheduleRule
+from service.aws.eventbridge import ScheduleRule
+from service.aws.lambda_ import LambdaInvoker
+from service.context import ContextLoader, SyncRequest
 from service.errors import AwsError, RefusalError
 from service.handlers.app import App, TagSyncRunningError
 from service.handlers.bodies import AccountId
 from service.handlers.front import Asked, Reply
-from service.survey import Request, Surveyor
 
 __all__ = [
     "TagSyncBody",
@@ -32,7 +32,7 @@ __all__ = [
 
 _log: Final = logging.getLogger(__name__)
 _DEFAULT_HOURS: Final = 4
-_MOST_HOURS: Final = 24
+_MAX_HOURS: Final = 24
 _RATE: Final = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
 _RUNNING: Final = "A tag sync is running; ask GET /drs/tag-sync for its state"
 
@@ -51,9 +51,9 @@ class TagSyncBody(BaseModel):
     source: Annotated[str, Field(alias="_sync_source", max_length=40)] = "manual"
     lock_owner: Annotated[str | None, Field(alias="_lock_owner", max_length=80)] = None
 
-    def request(self) -> Request:
+    def request(self) -> SyncRequest:
         """Give the same as the engine takes it."""
-        return Request(
+        return SyncRequest(
             accounts=(self.account_id,) if self.account_id else (),
             regions=(self.region,) if self.region else (),
             dry_run=self.dry_run,
@@ -75,9 +75,9 @@ async def handle_drs_tag_sync(app: App, asked: Asked) -> Reply:
     own_name = app.settings.aws_lambda_function_name
     # A dry run's answer is all it has, so there is nothing to do in the background.
     if body.in_background and not body.is_the_background and not body.dry_run and own_name:
-        await _check_place(app, body.request())
+        await _check_scope(app, body.request())
         return await _start(app, body, own_name)
-    request = replace(body.request(), budget_s=asked.budget_s)
+    request = replace(body.request(), remaining_s=asked.remaining_s)
     try:
         report = await app.sync_tags(request, source=body.source, lock_owner=body.lock_owner)
     except TagSyncRunningError:
@@ -85,13 +85,13 @@ async def handle_drs_tag_sync(app: App, asked: Asked) -> Reply:
     return _answer(report, len(app.settings.catalog), one_account=body.account_id is not None)
 
 
-async def _check_place(app: App, request: Request) -> None:
+async def _check_scope(app: App, request: SyncRequest) -> None:
     """Make sure that what is named is known: of a run in the background nobody would hear. Raises as a run does."""
-    surveyor = Surveyor(app.door, app.settings, app.status, app.now)
-    surveyor.check_regions(request.regions)
+    context_loader = ContextLoader(app.aws_client, app.settings, app.status, app.now)
+    context_loader.check_regions(request.regions)
     if request.accounts:
-        directory, _ = await surveyor.directory()
-        surveyor.check_accounts(request, directory)
+        directory, _ = await context_loader.directory()
+        context_loader.check_accounts(request, directory)
 
 
 async def _start(app: App, body: TagSyncBody, own_name: str) -> Reply:
@@ -102,8 +102,8 @@ async def _start(app: App, body: TagSyncBody, own_name: str) -> Reply:
     members = body.model_dump(by_alias=True, exclude_none=True, include={"account_id", "region", "assume_role_name"})
     passed = {**members, "_async_execution": True, "_sync_source": body.source, "_lock_owner": owner}
     try:
-        invoker = FunctionInvoker(app.door.hub(), app.door.hub_region)
-        await invoker.later(own_name, {"operation": "handle_drs_tag_sync", "body": passed})
+        invoker = LambdaInvoker(app.aws_client.hub(), app.aws_client.hub_region)
+        await invoker.invoke_later(own_name, {"operation": "handle_drs_tag_sync", "body": passed})
     except AwsError:
         await state.release(owner)
         raise
@@ -204,7 +204,7 @@ async def get_last_tag_sync_status(app: App, asked: Asked) -> Reply:  # noqa: AR
 
 def _rule(app: App) -> ScheduleRule:
     name = f"{app.settings.project_name}-tag-sync-schedule-{app.settings.environment}"
-    return ScheduleRule(app.door.hub(), name, app.door.hub_region)
+    return ScheduleRule(app.aws_client.hub(), name, app.aws_client.hub_region)
 
 
 def interval_hours(expression: str) -> int:
@@ -251,8 +251,8 @@ def check_settings(asked: Asked) -> None:
     hours = asked.members.get("intervalHours")
     if hours is not None:
         _expect("intervalHours", hours, int, "integer")
-        if not 1 <= hours <= _MOST_HOURS:
-            raise RefusalError("", f"intervalHours must be from 1 to {_MOST_HOURS}, not {hours}")
+        if not 1 <= hours <= _MAX_HOURS:
+            raise RefusalError("", f"intervalHours must be from 1 to {_MAX_HOURS}, not {hours}")
 
 
 def _expect(name: str, value: object, kind: type, expected: str) -> None:

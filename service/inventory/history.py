@@ -13,7 +13,7 @@ from service.models import iso
 __all__ = ["ATTRIBUTE", "absence", "appended", "history_of", "is_due", "move", "reconfigured"]
 
 ATTRIBUTE: Final = "topologyHistory"
-_MOST_ENTRIES: Final = 20
+_MAX_ENTRIES: Final = 20
 _DAY_S: Final = 86_400
 _NOT_BEFORE: Final = timedelta(hours=12)
 
@@ -90,4 +90,4 @@ def absence(server_arn: str, *, now: datetime) -> Entry:
 
 def appended(history: Sequence[Entry], entry: Entry) -> list[Entry]:
     """Append; the oldest entries go."""
-    return [*history, entry][-_MOST_ENTRIES:]
+    return [*history, entry][-_MAX_ENTRIES:]

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final
 import orjson
 from pydantic import AfterValidator, AliasPath, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from service.models import Place, iso
+from service.models import Scope, iso
 
 __all__ = ["InstanceFacts", "SourceServer", "build_item", "content_hash", "instance_facts", "parse_server"]
 
@@ -106,31 +106,31 @@ class SourceServer(BaseModel):
         return self.staging_arn or self.arn
 
     @property
-    def place(self) -> Place:
+    def scope(self) -> Scope:
         """The account and region that it is a record of."""
-        return _place_of(self.arn)
+        return _scope_of(self.arn)
 
-    def replicates_in(self, place: Place) -> bool:
+    def replicates_in(self, scope: Scope) -> bool:
         """Whether it replicates into the account that shows it; an extended record replicates elsewhere."""
-        return self.staging_account in {None, place.account_id}
+        return self.staging_account in {None, scope.account_id}
 
-    def origin(self, seen_from: Place) -> Place | None:
+    def origin(self, seen_from: Scope) -> Scope | None:
         """Tell where its EC2 instance lives, None when it has none."""
         if not self.instance_id or not self.instance_id.startswith("i-"):
             return None
-        return Place(self.origin_account or seen_from.account_id, self.origin_region or seen_from.region)
+        return Scope(self.origin_account or seen_from.account_id, self.origin_region or seen_from.region)
 
-    def points_at(self) -> set[Place]:
+    def points_at(self) -> set[Scope]:
         """Name the places of other servers that this record refers to."""
-        return {_place_of(arn) for arn in (self.reversed_arn, self.staging_arn) if arn}
+        return {_scope_of(arn) for arn in (self.reversed_arn, self.staging_arn) if arn}
 
 
-def _place_of(arn: str) -> Place:
+def _scope_of(arn: str) -> Scope:
     parts = arn.split(":")
-    return Place(parts[4], parts[3])
+    return Scope(parts[4], parts[3])
 
 
-def parse_server(record: Mapping[str, Any], *, shown_by: Place | None = None) -> SourceServer | str:
+def parse_server(record: Mapping[str, Any], *, shown_by: Scope | None = None) -> SourceServer | str:
     """Read a record; when it cannot be used, say why instead.
 
     Args:
@@ -144,8 +144,8 @@ def parse_server(record: Mapping[str, Any], *, shown_by: Place | None = None) ->
         return f"it cannot be stored: {error}"
     except ValidationError as error:
         return "; ".join(f"{_member(each['loc'])}: {each['msg']}" for each in error.errors())
-    if shown_by is not None and server.place != shown_by:
-        return f"its ARN is one of {server.place.account_id} in {server.place.region}"
+    if shown_by is not None and server.scope != shown_by:
+        return f"its ARN is one of {server.scope.account_id} in {server.scope.region}"
     return server
 
 
@@ -223,7 +223,7 @@ def build_item(
     record: Mapping[str, Any],
     server: SourceServer,
     facts: InstanceFacts | None,
-    place: Place,
+    scope: Scope,
     *,
     digest: str,
     synced_at: datetime,
@@ -243,15 +243,15 @@ def build_item(
         original: attributes of the original topology, as far as known.
     """
     moment = iso(synced_at)
-    staging_account = server.staging_account or place.account_id
-    source_account = server.origin_account or place.account_id
+    staging_account = server.staging_account or scope.account_id
+    source_account = server.origin_account or scope.account_id
     item = {
         **record,
         "sourceServerArn": server.arn,
         "stagingAccountId": staging_account,
         "sourceAccountId": source_account,
-        "replicationRegion": place.region,
-        "region": place.region,
+        "replicationRegion": scope.region,
+        "region": scope.region,
         "replicationState": server.state,
         "lastUpdated": moment,
         "hostname": server.hostname,
@@ -263,12 +263,12 @@ def build_item(
         "_inventoryMetadata": {
             "stagingAccountId": staging_account,
             "sourceAccountId": source_account,
-            "sourceRegion": server.origin_region or place.region,
-            "replicationRegion": place.region,
+            "sourceRegion": server.origin_region or scope.region,
+            "replicationRegion": scope.region,
             "lastUpdated": moment,
         },
-        "_queryRegion": place.region,
-        "_queryAccount": place.account_id,
+        "_queryRegion": scope.region,
+        "_queryAccount": scope.account_id,
         "contentHash": digest,
         "writtenAt": iso(written_at),
         **original,

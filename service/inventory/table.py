@@ -15,7 +15,7 @@ from service.inventory.lineage import LineageReader
 from service.inventory.reading import facts_of
 from service.inventory.servers import InstanceFacts
 from service.inventory.topology import TEMPLATE_SETTLED, topology_key
-from service.models import Place, iso, parse_iso
+from service.models import Scope, iso, parse_iso
 
 __all__ = ["Held", "InventoryTable", "ItemKey"]
 
@@ -66,7 +66,7 @@ class InventoryTable:
         self._table = table
         self.names = LineageReader(table)
 
-    async def held(self, place: Place, *, partition: str) -> dict[ItemKey, Held]:
+    async def held(self, scope: Scope, *, partition: str) -> dict[ItemKey, Held]:
         """Give what the table holds of one (account, region).
 
         The ARN names both, so a prefix of the index's sort key finds the scope. The index may lag behind writes of the
@@ -75,11 +75,11 @@ class InventoryTable:
         Raises:
             AwsError: the table could not be read.
         """
-        prefix = f"arn:{partition}:drs:{place.region}:{place.account_id}:source-server/"
+        prefix = f"arn:{partition}:drs:{scope.region}:{scope.account_id}:source-server/"
         found: dict[ItemKey, Held] = {}
         async for item in self._table.query(
             "#replicationRegion = :region AND begins_with( #sourceServerArn , :prefix)",
-            {"region": place.region, "prefix": prefix},
+            {"region": scope.region, "prefix": prefix},
             index=_REGION_INDEX,
             only=_WANTED,
         ):
@@ -97,7 +97,7 @@ class InventoryTable:
         """
         items = list({(item["sourceServerArn"], item["stagingAccountId"]): item for item in bookkeeping}.values())
         batches = [items[start : start + _BATCH] for start in range(0, len(items), _BATCH)]
-        async with fan_out(batches, self._table.put_many, at_once=_BATCHES_AT_ONCE) as done:
+        async with fan_out(batches, self._table.put_many, concurrency=_BATCHES_AT_ONCE) as done:
             async for _ in done:
                 pass
 
@@ -105,13 +105,13 @@ class InventoryTable:
         """Make sure that the table is there with the keys expected. Raises AwsError."""
         await self._table.get(topology_key("-"))
 
-    async def remove(self, key: ItemKey, *, looked_at: datetime) -> bool:
+    async def remove(self, key: ItemKey, *, scanned_at: datetime) -> bool:
         """Remove a server that a complete look did not show, unless it was written after that look began."""
         return await self._table.delete_if(
             {"sourceServerArn": key.arn, "stagingAccountId": key.staging_account},
             "#writtenAt < :looked OR ( attribute_not_exists( #writtenAt ) AND "
             "( attribute_not_exists( #lastUpdated ) OR #lastUpdated < :looked ))",
-            {"looked": iso(looked_at)},
+            {"looked": iso(scanned_at)},
         )
 
     async def topologies(self, lineages: Collection[str]) -> dict[str, Item]:

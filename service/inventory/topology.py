@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from service.inventory.servers import SourceServer
-from service.models import Place, iso
+from service.models import Scope, iso
 
 __all__ = [
     "ORIGINALS",
@@ -61,7 +61,7 @@ def topology_key(lineage_arn: str) -> dict[str, str]:
 
 def capture(
     server: SourceServer,
-    place: Place,
+    scope: Scope,
     *,
     now: datetime,
     templates: Sequence[Mapping[str, Any]] | None,
@@ -84,7 +84,7 @@ def capture(
     found = {
         **topology_key(server.lineage),
         "originalSourceRegion": server.origin_region,
-        "originalAccountId": server.staging_account or place.account_id,
+        "originalAccountId": server.staging_account or scope.account_id,
         "originalSourceAccountId": server.origin_account,
         "originalReplicationRegion": server.lineage.split(":")[3],
         "originalInstanceId": server.instance_id,

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from service.models import Place
+from service.models import Scope
 from service.queries.reading import Reading, Source
 
 __all__ = ["Answer", "answer_of"]
@@ -25,7 +25,7 @@ class Answer:
     """
 
     body: dict[str, Any]
-    stale: tuple[Place, ...]
+    stale: tuple[Scope, ...]
     sources: Mapping[str, int]
 
     @property
@@ -41,15 +41,15 @@ class Answer:
 
 def answer_of(operation: str, body: dict[str, Any], reading: Reading) -> Answer:
     """Make an answer, and log in one line which source served how many scopes."""
-    sources = Counter(str(scope.source) for scope in reading.scopes)
+    sources = Counter(str(result.source) for result in reading.results)
     _log.info(
         "query answered",
         extra={
             "operation": operation,
             "source": reading.source,
             "scopes": dict(sources),
-            "regions": len({scope.place.region for scope in reading.scopes}),
-            "servers": sum(len(scope.items) for scope in reading.scopes),
+            "regions": len({result.scope.region for result in reading.results}),
+            "servers": sum(len(result.items) for result in reading.results),
             "complete": body.get("complete", reading.is_complete),
         },
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
 from service.errors import RefusalError
-from service.queries.filters import MOST_TEXT, NO_FILTERS, Filters, invalid, is_whole, parse_filters
+from service.queries.filters import MAX_TEXT, NO_FILTERS, Filters, invalid, is_whole, parse_filters
 from service.queries.paging import Cursor, digest_of, read_token
 from service.settings import Settings
 
@@ -24,8 +24,8 @@ __all__ = [
 ]
 
 _ACCOUNT_ID: Final = re.compile(r"[0-9]{12}")
-_MOST_SERVERS: Final = 1000
-_MOST_LISTED: Final = 1000
+_MAX_SERVERS: Final = 1000
+_MAX_LISTED: Final = 1000
 
 Parameters = Mapping[str, Any]
 
@@ -50,8 +50,8 @@ def text_required(given: Parameters, name: str) -> str:
     value = text_asked(given, name)
     if not value:
         raise missing(name)
-    if len(value) > MOST_TEXT:
-        raise invalid(name, value, f"at most {MOST_TEXT} characters")
+    if len(value) > MAX_TEXT:
+        raise invalid(name, value, f"at most {MAX_TEXT} characters")
     return value
 
 
@@ -83,8 +83,8 @@ def _listed(given: Parameters, name: str) -> tuple[str, ...]:
     """Give the members of a comma list, each once."""
     parts = (part.strip() for part in text_asked(given, name).split(","))
     found = tuple(dict.fromkeys(part for part in parts if part))
-    if len(found) > _MOST_LISTED:
-        raise invalid(name, f"{len(found)} entries", f"at most {_MOST_LISTED}")
+    if len(found) > _MAX_LISTED:
+        raise invalid(name, f"{len(found)} entries", f"at most {_MAX_LISTED}")
     return found
 
 
@@ -175,9 +175,9 @@ class ServersAsked:
 def _limit(value: object) -> int | None:
     if value is None or value == "":
         return None
-    expected = f"a whole number from 1 to {_MOST_SERVERS}"
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= len(str(_MOST_SERVERS)):
+    expected = f"a whole number from 1 to {_MAX_SERVERS}"
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= len(str(_MAX_SERVERS)):
         value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MOST_SERVERS:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MAX_SERVERS:
         raise invalid("limit", value, expected)
     return value

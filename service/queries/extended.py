@@ -6,15 +6,15 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from service.aws.door import AwsDoor
-from service.models import Now, Place
+from service.aws.client import AwsClient
+from service.models import Now, Scope
 from service.queries.answer import Answer, answer_of
 from service.queries.asked import ScopesAsked
 from service.queries.ground import GroundKeeper
 from service.queries.paging import cut
 from service.queries.present import present
-from service.queries.reading import Deadline, Reading
-from service.regions.status_table import RegionStatusReader
+from service.queries.reading import QueryDeadline, Reading
+from service.regions.status_reader import RegionStatusReader
 from service.settings import Settings
 
 __all__ = ["ExtendedQuery", "extended_items"]
@@ -23,10 +23,10 @@ __all__ = ["ExtendedQuery", "extended_items"]
 class ExtendedQuery:
     """Answers questions for extended servers across accounts; one instance serves many."""
 
-    def __init__(self, door: AwsDoor, settings: Settings, status: RegionStatusReader, now: Now) -> None:
+    def __init__(self, aws_client: AwsClient, settings: Settings, status: RegionStatusReader, now: Now) -> None:
         self._settings = settings
         self._now = now
-        self._grounds = GroundKeeper(door, settings, status, now)
+        self._grounds = GroundKeeper(aws_client, settings, status, now)
 
     async def run(self, asked: ScopesAsked) -> Answer:
         """Answer from the inventory of active regions; roles are assumed for stale scopes only.
@@ -36,10 +36,10 @@ class ExtendedQuery:
             ConfigurationError: the target accounts table is not set.
             AwsError: the target accounts could not be read.
         """
-        deadline = Deadline.start(self._settings.query_deadline_seconds)
+        deadline = QueryDeadline.start(self._settings.query_deadline_seconds)
         ground = await self._grounds.prepare(deadline)
-        regions, places = self._grounds.choose(ground, asked)
-        reading = await self._grounds.read(ground, places, deadline)
+        regions, scopes = self._grounds.choose(ground, asked)
+        reading = await self._grounds.read(ground, scopes, deadline)
         state = ground.state(reading, asked.accounts)
         servers, counts = _servers(reading)
         fits, now = cut(servers, limit=None), self._now()
@@ -48,7 +48,7 @@ class ExtendedQuery:
             "count": len(servers),
             "byStagingAccount": dict(sorted(Counter(each["stagingAccountId"] for each in servers).items())),
             "regions": list(regions),
-            "scopes": [scope.as_json(now, servers=counts[scope.place]) for scope in reading.scopes],
+            "scopes": [result.as_json(now, servers=counts[result.scope]) for result in reading.results],
             **state,
             "complete": state["complete"] and fits == len(servers),
         }
@@ -57,40 +57,40 @@ class ExtendedQuery:
         return answer_of("get_extended_source_servers", body, reading)
 
 
-def extended_items(reading: Reading) -> Iterator[tuple[Place, Mapping[str, Any], Mapping[str, Any]]]:
+def extended_items(reading: Reading) -> Iterator[tuple[Scope, Mapping[str, Any], Mapping[str, Any]]]:
     """Give each server that another account replicates: where it was seen, its item, and its staging area.
 
     An area that does not name server and account as text tells of no extension.
     """
-    for scope in reading.scopes:
-        for item in scope.items:
+    for result in reading.results:
+        for item in result.items:
             area = item.get("stagingArea")
             if not isinstance(area, Mapping):
                 continue
             named = [area.get(name) for name in ("stagingSourceServerArn", "stagingAccountID")]
-            if all(isinstance(each, str) and each for each in named) and named[1] != scope.place.account_id:
-                yield scope.place, item, area
+            if all(isinstance(each, str) and each for each in named) and named[1] != result.scope.account_id:
+                yield result.scope, item, area
 
 
-def _servers(reading: Reading) -> tuple[list[dict[str, Any]], Counter[Place]]:
-    counts: Counter[Place] = Counter()
+def _servers(reading: Reading) -> tuple[list[dict[str, Any]], Counter[Scope]]:
+    counts: Counter[Scope] = Counter()
     servers: list[dict[str, Any]] = []
-    for place, item, area in extended_items(reading):
-        counts[place] += 1
-        servers.append(_extended(place, item, area))
+    for scope, item, area in extended_items(reading):
+        counts[scope] += 1
+        servers.append(_extended(scope, item, area))
     servers.sort(key=lambda each: (each["region"], each["sourceServerArn"], each["stagingAccountId"]))
     return servers, counts
 
 
-def _extended(place: Place, item: Mapping[str, Any], area: Mapping[str, Any]) -> dict[str, Any]:
+def _extended(scope: Scope, item: Mapping[str, Any], area: Mapping[str, Any]) -> dict[str, Any]:
     shown = present(item)
     extended = {
         "sourceServerID": shown["sourceServerID"],
         "sourceServerArn": shown["sourceServerArn"],
         "stagingSourceServerArn": str(area["stagingSourceServerArn"]),
         "stagingAccountId": str(area["stagingAccountID"]),
-        "targetAccountId": place.account_id,
-        "region": place.region,
+        "targetAccountId": scope.account_id,
+        "region": scope.region,
         "hostname": shown["hostname"],
         "replicationState": shown["replicationState"],
         "extensionStatus": str(area.get("status") or ""),

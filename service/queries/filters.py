@@ -11,12 +11,12 @@ import orjson
 
 from service.errors import RefusalError
 
-__all__ = ["MOST_TEXT", "NO_FILTERS", "Filters", "invalid", "is_whole", "parse_filters"]
+__all__ = ["MAX_TEXT", "NO_FILTERS", "Filters", "invalid", "is_whole", "parse_filters"]
 
 _ACCOUNT_ID: Final = re.compile(r"[0-9]{12}")
-MOST_TEXT: Final = 256
+MAX_TEXT: Final = 256
 """Characters of a name; no host name, id or ARN has more."""
-_LARGEST: Final = 2**63 - 1  # what JSON writers take
+_MAX_INTEGER: Final = 2**63 - 1  # what JSON writers take
 _KNOWN: Final = ("hostname", "replicationState", "stagingAccountId", "sourceAccountId", "minCpuCores", "minRamBytes")
 
 
@@ -116,8 +116,8 @@ def _text(members: Mapping[str, Any], name: str) -> str:
     value = members.get(name)
     if value is None:
         return ""
-    if not isinstance(value, str) or len(value) > MOST_TEXT or not is_whole(value):
-        raise invalid(f"filters.{name}", value, f"a text of at most {MOST_TEXT} characters")
+    if not isinstance(value, str) or len(value) > MAX_TEXT or not is_whole(value):
+        raise invalid(f"filters.{name}", value, f"a text of at most {MAX_TEXT} characters")
     return value
 
 
@@ -132,6 +132,6 @@ def _amount(members: Mapping[str, Any], name: str) -> float:
     value = members.get(name)
     if value is None:
         return 0
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _LARGEST:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _MAX_INTEGER:
         raise invalid(f"filters.{name}", value, "a number that is not negative")
     return value

@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-from service.models import Place, parse_iso
-from service.regions.choose import Unreadable
-from service.regions.rows import AccountEntry, RegionRow
+from service.models import Scope, parse_iso
+from service.regions.selection import StatusUnavailable
+from service.regions.status_rows import AccountEntry, RegionRow
 
-__all__ = ["Standing", "StatusView", "Trust", "active_regions", "choose_places", "judge_items", "standing_of"]
+__all__ = ["Standing", "StatusView", "Trust", "active_regions", "choose_scopes", "judge_items", "standing_of"]
 
 
 class Trust(StrEnum):
@@ -50,13 +50,15 @@ _NEVER_SEEN: Final = Standing(Trust.STALE)
 class StatusView:
     """The region status table by region. A table that is empty or cannot be read tells nothing."""
 
-    def __init__(self, rows: Sequence[RegionRow] | Unreadable) -> None:
-        self.rows: Mapping[str, RegionRow] = {} if isinstance(rows, Unreadable) else {row.region: row for row in rows}
+    def __init__(self, rows: Sequence[RegionRow] | StatusUnavailable) -> None:
+        self.rows: Mapping[str, RegionRow] = (
+            {} if isinstance(rows, StatusUnavailable) else {row.region: row for row in rows}
+        )
 
-    def entry(self, place: Place) -> AccountEntry | None:
+    def entry(self, scope: Scope) -> AccountEntry | None:
         """Give what the table knows of a place itself."""
-        row = self.rows.get(place.region)
-        return row.accounts.get(place.account_id) if row else None
+        row = self.rows.get(scope.region)
+        return row.accounts.get(scope.account_id) if row else None
 
 
 def active_regions(view: StatusView, catalog: Iterable[str], excluded: Collection[str] = ()) -> tuple[str, ...]:
@@ -65,28 +67,28 @@ def active_regions(view: StatusView, catalog: Iterable[str], excluded: Collectio
     return tuple(active) or tuple(sorted(set(catalog) - set(excluded)))
 
 
-def choose_places(
+def choose_scopes(
     view: StatusView, accounts: Iterable[str], regions: Iterable[str], *, asked_for: bool
-) -> tuple[Place, ...]:
+) -> tuple[Scope, ...]:
     """Name the places that a question is about.
 
     Regions that were asked for count for every account. Otherwise a place is left out whose last complete look found
     nothing, as long as its region has servers of another account; one that was never looked at stays in.
     """
-    places = (Place(account_id, region) for region in sorted(set(regions)) for account_id in sorted(set(accounts)))
-    return tuple(place for place in places if asked_for or not _known_idle(view, place))
+    scopes = (Scope(account_id, region) for region in sorted(set(regions)) for account_id in sorted(set(accounts)))
+    return tuple(scope for scope in scopes if asked_for or not _known_idle(view, scope))
 
 
-def _known_idle(view: StatusView, place: Place) -> bool:
-    row, entry = view.rows.get(place.region), view.entry(place)
+def _known_idle(view: StatusView, scope: Scope) -> bool:
+    row, entry = view.rows.get(scope.region), view.entry(scope)
     return bool(row and row.server_count > 0 and entry and entry.server_count == 0)
 
 
-def standing_of(view: StatusView, place: Place, *, now: datetime, fresh_s: float) -> Standing:
+def standing_of(view: StatusView, scope: Scope, *, now: datetime, fresh_s: float) -> Standing:
     """Judge a place by the status table. Younger than `fresh_s` seconds is fresh, exactly that old is not."""
     if not view.rows:
         return _UNTOLD
-    row = view.rows.get(place.region)
+    row = view.rows.get(scope.region)
     if row is None:
         return _NEVER_SEEN
     if row.is_old_shape:
@@ -94,7 +96,7 @@ def standing_of(view: StatusView, place: Place, *, now: datetime, fresh_s: float
         fresh = settled and is_fresh(row.last_checked, now, fresh_s)
         # The count is that of some account, so only a count of zero everywhere lets an empty place pass for fresh.
         return Standing(Trust.FRESH if fresh else Trust.STALE, row.last_checked, may_be_empty=not row.server_count)
-    entry = row.accounts.get(place.account_id)
+    entry = row.accounts.get(scope.account_id)
     if entry is None or entry.last_complete is None or entry.server_count is None:
         return _NEVER_SEEN
     trust = Trust.FRESH if is_fresh(entry.last_complete, now, fresh_s) else Trust.STALE

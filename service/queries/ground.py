@@ -10,18 +10,18 @@ import anyio
 
 from service.accounts.access import AccountAccess, read_directory
 from service.accounts.records import Directory
-from service.aws.door import AwsDoor
+from service.aws.client import AwsClient
 from service.aws.dynamodb import TableReader
 from service.errors import AwsError, RefusalError
 from service.fanout import fan_out
-from service.models import Call, Now, Place, Trouble
+from service.models import Call, Now, Problem, Scope
 from service.queries.asked import ScopesAsked
-from service.queries.freshness import StatusView, active_regions, choose_places
-from service.queries.reading import LATE_ADVICE, Deadline, Reading
+from service.queries.freshness import StatusView, active_regions, choose_scopes
+from service.queries.reading import LATE_ADVICE, QueryDeadline, Reading
 from service.queries.scopes import ScopeReader
-from service.regions.choose import Unreadable
-from service.regions.rows import RegionRow
-from service.regions.status_table import RegionStatusReader
+from service.regions.selection import StatusUnavailable
+from service.regions.status_reader import RegionStatusReader
+from service.regions.status_rows import RegionRow
 from service.settings import Settings
 
 __all__ = ["Ground", "GroundKeeper", "targets_table", "too_late"]
@@ -32,7 +32,7 @@ class Ground:
     """Accounts, region status and access, read for one question. `troubles`: account records that cannot be used."""
 
     directory: Directory
-    troubles: tuple[Trouble, ...]
+    problems: tuple[Problem, ...]
     view: StatusView
     access: AccountAccess
 
@@ -56,33 +56,33 @@ class Ground:
             reading: what was read.
             asked: the accounts asked for; none means all of them.
         """
-        troubles = () if asked else self.troubles
+        problems = () if asked else self.problems
         return {
             "source": reading.source,
-            "complete": reading.is_complete and not troubles,
-            "errors": [*reading.errors(), *(trouble.as_json() for trouble in troubles)],
+            "complete": reading.is_complete and not problems,
+            "errors": [*reading.errors(), *(problem.as_json() for problem in problems)],
         }
 
 
 class GroundKeeper:
     """Prepares the ground for questions, and reads the scopes that they are about."""
 
-    def __init__(self, door: AwsDoor, settings: Settings, status: RegionStatusReader, now: Now) -> None:
-        self._door = door
+    def __init__(self, aws_client: AwsClient, settings: Settings, status: RegionStatusReader, now: Now) -> None:
+        self._aws_client = aws_client
         self._settings = settings
         self._status = status
-        self._scopes = ScopeReader(door, settings, now)
+        self._scopes = ScopeReader(aws_client, settings, now)
 
-    async def prepare(self, deadline: Deadline) -> Ground:
+    async def prepare(self, deadline: QueryDeadline) -> Ground:
         """Read accounts and region status side by side; no call to DRS or STS.
 
         Raises:
             ConfigurationError: the target accounts table is not set.
             AwsError: it could not be read. Region status that cannot be read is no error.
         """
-        table = targets_table(self._door, self._settings)
-        rows: list[tuple[RegionRow, ...] | Unreadable] = []
-        accounts: list[tuple[Directory, list[Trouble]]] = []
+        table = targets_table(self._aws_client, self._settings)
+        rows: list[tuple[RegionRow, ...] | StatusUnavailable] = []
+        accounts: list[tuple[Directory, list[Problem]]] = []
 
         async def read_rows() -> None:
             with anyio.CancelScope(deadline=deadline.opening):
@@ -92,16 +92,16 @@ class GroundKeeper:
             with anyio.CancelScope(deadline=deadline.opening):
                 accounts.append(await read_directory(table))
 
-        async with fan_out((read_rows, read_accounts), lambda read: read(), at_once=2) as done:
+        async with fan_out((read_rows, read_accounts), lambda read: read(), concurrency=2) as done:
             async for _ in done:
                 pass
         if not accounts:
-            raise too_late(table, "Scan", self._door.hub_region)
-        directory, troubles = accounts[0]
-        view = StatusView(rows[0] if rows else Unreadable("the region status table did not answer in time"))
-        return Ground(directory, tuple(troubles), view, AccountAccess(self._door, directory))
+            raise too_late(table, "Scan", self._aws_client.hub_region)
+        directory, problems = accounts[0]
+        view = StatusView(rows[0] if rows else StatusUnavailable("the region status table did not answer in time"))
+        return Ground(directory, tuple(problems), view, AccountAccess(self._aws_client, directory))
 
-    def choose(self, ground: Ground, asked: ScopesAsked) -> tuple[tuple[str, ...], tuple[Place, ...]]:
+    def choose(self, ground: Ground, asked: ScopesAsked) -> tuple[tuple[str, ...], tuple[Scope, ...]]:
         """Name the regions and the places of a question.
 
         Raises:
@@ -112,17 +112,17 @@ class GroundKeeper:
         active = active_regions(ground.view, settings.catalog, settings.drs_excluded_regions)
         regions = tuple(sorted(asked.regions)) or active
         accounts = asked.accounts or tuple(ground.directory.targets)
-        return regions, choose_places(ground.view, accounts, regions, asked_for=bool(asked.regions))
+        return regions, choose_scopes(ground.view, accounts, regions, asked_for=bool(asked.regions))
 
-    async def read(self, ground: Ground, places: tuple[Place, ...], deadline: Deadline) -> Reading:
+    async def read(self, ground: Ground, scopes: tuple[Scope, ...], deadline: QueryDeadline) -> Reading:
         """Read places: from the inventory where it is fresh, else from DRS."""
-        return await self._scopes.read(places, ground.view, ground.access, deadline)
+        return await self._scopes.read(scopes, ground.view, ground.access, deadline)
 
 
-def targets_table(door: AwsDoor, settings: Settings) -> TableReader:
+def targets_table(aws_client: AwsClient, settings: Settings) -> TableReader:
     """Give the target accounts table. Raises ConfigurationError when it is not set."""
     settings.require("target_accounts_table")
-    return TableReader(door.hub(), settings.target_accounts_table, door.hub_region)
+    return TableReader(aws_client.hub(), settings.target_accounts_table, aws_client.hub_region)
 
 
 def too_late(table: TableReader, operation: str, region: str) -> AwsError:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from service.aws.door import AwsDoor
+from service.aws.client import AwsClient
 from service.models import Now
 from service.queries.answer import Answer, answer_of
 from service.queries.asked import InventoryAsked
 from service.queries.ground import GroundKeeper
 from service.queries.paging import Cursor, cut, key_of, rest_after, write_token
 from service.queries.present import Shown, present
-from service.queries.reading import Deadline, Reading, Source
-from service.regions.status_table import RegionStatusReader
+from service.queries.reading import QueryDeadline, Reading, Source
+from service.regions.status_reader import RegionStatusReader
 from service.settings import Settings
 
 __all__ = ["InventoryQuery", "shown_of"]
@@ -22,10 +22,10 @@ __all__ = ["InventoryQuery", "shown_of"]
 class InventoryQuery:
     """Answers questions to the inventory; one instance serves many."""
 
-    def __init__(self, door: AwsDoor, settings: Settings, status: RegionStatusReader, now: Now) -> None:
+    def __init__(self, aws_client: AwsClient, settings: Settings, status: RegionStatusReader, now: Now) -> None:
         self._settings = settings
         self._now = now
-        self._grounds = GroundKeeper(door, settings, status, now)
+        self._grounds = GroundKeeper(aws_client, settings, status, now)
 
     async def run(self, asked: InventoryAsked) -> Answer:
         """Answer a question within QUERY_DEADLINE_SECONDS, with what there is by then.
@@ -37,12 +37,12 @@ class InventoryQuery:
             ConfigurationError: the target accounts table is not set.
             AwsError: the target accounts could not be read.
         """
-        deadline = Deadline.start(self._settings.query_deadline_seconds)
+        deadline = QueryDeadline.start(self._settings.query_deadline_seconds)
         ground = await self._grounds.prepare(deadline)
-        regions, places = self._grounds.choose(ground, asked.scopes)
+        regions, scopes = self._grounds.choose(ground, asked.scopes)
         if asked.cursor is not None:
-            places = tuple(place for place in places if place.region >= asked.cursor.last.region)
-        reading = await self._grounds.read(ground, places, deadline)
+            scopes = tuple(scope for scope in scopes if scope.region >= asked.cursor.last.region)
+        reading = await self._grounds.read(ground, scopes, deadline)
         body = {
             **self._page(asked, reading),
             "regions": list(regions),
@@ -61,7 +61,7 @@ class InventoryQuery:
             "servers": [*rest[:end]],
             "count": end,
             "totalCount": total,
-            "scopes": [scope.as_json(now, servers=counts[scope.place]) for scope in reading.scopes],
+            "scopes": [result.as_json(now, servers=counts[result.scope]) for result in reading.results],
         }
         if end < len(rest):
             page["nextToken"] = write_token(Cursor(key_of(rest[end - 1]), total), asked.digest)
@@ -71,9 +71,9 @@ class InventoryQuery:
 def shown_of(reading: Reading) -> list[Shown]:
     """Give every server of a reading, sorted by region, ARN and staging account; those of an old inventory say so."""
     servers: list[Shown] = []
-    for scope in reading.scopes:
-        shown = [present(item) for item in scope.items]
-        if scope.source is Source.STALE:
+    for result in reading.results:
+        shown = [present(item) for item in result.items]
+        if result.source is Source.STALE:
             shown = [{**each, "stale": True} for each in shown]
         servers.extend(shown)
     servers.sort(key=key_of)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from service.inventory.reading import facts_of
 from service.inventory.servers import InstanceFacts, build_item, parse_server
 from service.inventory.topology import copied
-from service.models import Place, RegionStatus, Trouble
+from service.models import Problem, RegionStatus, Scope
 
 __all__ = ["Live", "items_of"]
 
@@ -22,11 +22,11 @@ class Live(NamedTuple):
 
     items: Sequence[Mapping[str, Any]]
     records: Sequence[Mapping[str, Any]]
-    rejected: tuple[Trouble, ...]
+    rejected: tuple[Problem, ...]
 
 
 def items_of(
-    records: Iterable[Mapping[str, Any]], held: Iterable[Mapping[str, Any]], place: Place, *, now: datetime
+    records: Iterable[Mapping[str, Any]], held: Iterable[Mapping[str, Any]], scope: Scope, *, now: datetime
 ) -> Live:
     """Make an item of each record; those that cannot be used are named instead.
 
@@ -40,12 +40,12 @@ def items_of(
     known = {str(item.get("sourceServerArn")): item for item in held}
     items: dict[str, dict[str, Any]] = {}
     used: dict[str, Mapping[str, Any]] = {}
-    rejected: dict[Trouble, None] = {}
+    rejected: dict[Problem, None] = {}
     for record in records:
-        server = parse_server(record, shown_by=place)
+        server = parse_server(record, shown_by=scope)
         if isinstance(server, str):
-            where = {"account_id": place.account_id, "region": place.region}
-            rejected[Trouble("UnusableRecord", server, RegionStatus.ERROR, **where)] = None
+            where = {"account_id": scope.account_id, "region": scope.region}
+            rejected[Problem("UnusableRecord", server, RegionStatus.ERROR, **where)] = None
             continue
         before = known.get(server.arn, {})
         used[server.arn] = record
@@ -53,7 +53,7 @@ def items_of(
             record,
             server,
             _facts(before, record),
-            place,
+            scope,
             digest="",
             synced_at=now,
             written_at=now,

@@ -17,11 +17,11 @@ import orjson
 
 from service.errors import RefusalError
 
-__all__ = ["MOST_BYTES", "Cursor", "Key", "cut", "digest_of", "key_of", "read_token", "rest_after", "write_token"]
+__all__ = ["MAX_BYTES", "Cursor", "Key", "cut", "digest_of", "key_of", "read_token", "rest_after", "write_token"]
 
-MOST_BYTES: Final = 5_000_000
+MAX_BYTES: Final = 5_000_000
 """Lambda refuses an answer above 6 MB; envelope and report need room."""
-_MOST_TOKEN: Final = 4096
+_MAX_TOKEN: Final = 4096
 _PARTS: Final = 5
 
 
@@ -73,7 +73,7 @@ def read_token(token: str, digest: str) -> Cursor:
 
 
 def _parts(token: str) -> list[Any] | None:
-    if len(token) > _MOST_TOKEN or not token.isascii():
+    if len(token) > _MAX_TOKEN or not token.isascii():
         return None
     try:
         raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
@@ -96,7 +96,7 @@ def rest_after(servers: Sequence[Mapping[str, Any]], last: Key | None) -> Sequen
     return servers if last is None else servers[bisect_right(servers, last, key=key_of) :]
 
 
-def cut(servers: Sequence[Mapping[str, Any]], *, limit: int | None, most_bytes: int = MOST_BYTES) -> int:
+def cut(servers: Sequence[Mapping[str, Any]], *, limit: int | None, most_bytes: int = MAX_BYTES) -> int:
     """Tell how many servers fit a page: at most `limit`, and at most `most_bytes` as JSON text inside JSON.
 
     One always fits, however large, or its page would never end.

@@ -14,7 +14,7 @@ __all__ = ["Shown", "display_state", "present"]
 Shown = dict[str, Any]
 
 _GIB: Final = 1024**3
-_LARGEST: Final = 2**63  # what JSON writers take
+_MAX_INTEGER: Final = 2**63  # what JSON writers take
 _READY: Final = frozenset({"CONTINUOUS", "CONTINUOUS_REPLICATION", "READY_FOR_RECOVERY"})
 _DISPLAY: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -164,7 +164,7 @@ def _number(value: object) -> int:
     """Give a whole number; flat items of long ago have some as text."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19:  # noqa: PLR2004 - of 2**63
         return int(value)
-    return value if type(value) is int and abs(value) < _LARGEST else 0
+    return value if type(value) is int and abs(value) < _MAX_INTEGER else 0
 
 
 def _sum(values: Iterable[object]) -> int:

@@ -10,9 +10,9 @@ from typing import Any, Final
 
 import anyio
 
-from service.models import Place, RegionStatus, Trouble, iso
+from service.models import Problem, RegionStatus, Scope, iso
 
-__all__ = ["LATE_ADVICE", "Deadline", "Reading", "Record", "ScopeRead", "Source"]
+__all__ = ["LATE_ADVICE", "QueryDeadline", "Reading", "Record", "ScopeRead", "Source"]
 
 LATE_ADVICE: Final = "raise QUERY_DEADLINE_SECONDS, or look for a slow region"
 
@@ -30,7 +30,7 @@ class Source(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Deadline:
+class QueryDeadline:
     """When a question must have been answered, by the event loop's clock, and how the time is shared out.
 
     Accounts and region status may take two fifths of it (clients are built then, too), the inventory one more, and DRS
@@ -41,7 +41,7 @@ class Deadline:
     seconds: float
 
     @classmethod
-    def start(cls, seconds: float) -> Deadline:
+    def start(cls, seconds: float) -> QueryDeadline:
         """Begin now."""
         return cls(anyio.current_time(), seconds)
 
@@ -66,7 +66,7 @@ class Deadline:
 
 
 @dataclass(frozen=True, slots=True)
-class ScopeRead:
+class ScopeReading:
     """What a scope gave.
 
     `items` are of the inventory's shape, whatever the source; `records` are the same servers as DRS told them, only
@@ -74,13 +74,13 @@ class ScopeRead:
     DRS answered. `rejected` are records that cannot be used.
     """
 
-    place: Place
+    scope: Scope
     source: Source
     items: Sequence[Mapping[str, Any]] = ()
     records: Sequence[Record] = ()
     last_complete: datetime | None = None
-    trouble: Trouble | None = None
-    rejected: tuple[Trouble, ...] = ()
+    problem: Problem | None = None
+    rejected: tuple[Problem, ...] = ()
     status: RegionStatus | None = None
 
     @property
@@ -92,44 +92,44 @@ class ScopeRead:
         """Give the scope in the form of answers; `servers` is how many the question found in it."""
         seen = self.last_complete
         report = {
-            "accountId": self.place.account_id,
-            "region": self.place.region,
+            "accountId": self.scope.account_id,
+            "region": self.scope.region,
             "source": str(self.source),
             "servers": servers,
             "lastComplete": iso(seen) if seen else None,
             "ageSeconds": max(0, round((now - seen).total_seconds())) if seen else None,
         }
-        return {**report, "error": f"{self.trouble.code}: {self.trouble.message}"} if self.trouble else report
+        return {**report, "error": f"{self.problem.code}: {self.problem.message}"} if self.problem else report
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What all scopes of a question gave, in order. `troubles` are those of the inventory table, not of any scope."""
 
-    scopes: tuple[ScopeRead, ...]
-    troubles: tuple[Trouble, ...] = ()
+    results: tuple[ScopeReading, ...]
+    problems: tuple[Problem, ...] = ()
 
     @property
     def is_complete(self) -> bool:
         """Whether no scope lacks anything."""
-        return all(scope.is_complete for scope in self.scopes)
+        return all(result.is_complete for result in self.results)
 
     @property
-    def stale(self) -> tuple[Place, ...]:
+    def stale(self) -> tuple[Scope, ...]:
         """The places whose inventory was too old, so that a sync should look at them."""
-        return tuple(scope.place for scope in self.scopes if scope.source is not Source.INVENTORY)
+        return tuple(result.scope for result in self.results if result.source is not Source.INVENTORY)
 
     @property
     def source(self) -> str:
         """One word for where the answer came from."""
-        stored = any(scope.source in {Source.INVENTORY, Source.STALE} for scope in self.scopes)
-        asked = any(scope.source in {Source.DRS, Source.NONE} for scope in self.scopes)
+        stored = any(result.source in {Source.INVENTORY, Source.STALE} for result in self.results)
+        asked = any(result.source in {Source.DRS, Source.NONE} for result in self.results)
         return "mixed" if stored and asked else str(Source.DRS if asked else Source.INVENTORY)
 
     def errors(self) -> list[dict[str, Any]]:
         """List what went wrong; the same trouble in many regions is one entry that names them."""
-        found: dict[Trouble, set[str]] = {}
-        of_scopes = [each for scope in self.scopes for each in (scope.trouble, *scope.rejected) if each is not None]
-        for trouble in (*of_scopes, *self.troubles):
-            found.setdefault(replace(trouble, region=""), set()).add(trouble.region)
-        return [{**trouble.as_json(), "regions": sorted(regions - {""})} for trouble, regions in found.items()]
+        found: dict[Problem, set[str]] = {}
+        of_scopes = [each for result in self.results for each in (result.problem, *result.rejected) if each is not None]
+        for problem in (*of_scopes, *self.problems):
+            found.setdefault(replace(problem, region=""), set()).add(problem.region)
+        return [{**problem.as_json(), "regions": sorted(regions - {""})} for problem, regions in found.items()]

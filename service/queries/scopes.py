@@ -14,16 +14,16 @@ from typing import Any, Final
 import anyio
 
 from service.accounts.access import AccountAccess
-from service.aws.door import AwsDoor
+from service.aws.client import AwsClient
 from service.aws.drs import DrsReader
 from service.aws.dynamodb import Item, TableReader
 from service.errors import AwsError
 from service.fanout import fan_out
 from service.inventory.reading import InventoryReader
-from service.models import Now, Place, RegionStatus, Trouble
+from service.models import Now, Problem, RegionStatus, Scope
 from service.queries.freshness import Standing, StatusView, Trust, judge_items, standing_of
 from service.queries.live import items_of
-from service.queries.reading import LATE_ADVICE, Deadline, Reading, Record, ScopeRead, Source
+from service.queries.reading import LATE_ADVICE, QueryDeadline, Reading, Record, ScopeReading, Source
 from service.settings import Settings
 
 __all__ = ["ScopeReader"]
@@ -35,109 +35,111 @@ _TABLES_AT_ONCE: Final = 16
 class _Stock:
     """What the inventory gave, region by region."""
 
-    items: dict[Place, list[Item]] = field(default_factory=dict)
-    unread: dict[str, Trouble] = field(default_factory=dict)
+    items: dict[Scope, list[Item]] = field(default_factory=dict)
+    unread: dict[str, Problem] = field(default_factory=dict)
 
 
 class ScopeReader:
     """Reads scopes; one instance serves many questions."""
 
-    def __init__(self, door: AwsDoor, settings: Settings, now: Now) -> None:
-        self._door = door
+    def __init__(self, aws_client: AwsClient, settings: Settings, now: Now) -> None:
+        self._aws_client = aws_client
         self._settings = settings
         self._now = now
 
     async def read(
-        self, places: Sequence[Place], view: StatusView, access: AccountAccess, deadline: Deadline
+        self, scopes: Sequence[Scope], view: StatusView, access: AccountAccess, deadline: QueryDeadline
     ) -> Reading:
         """Read scopes, all at once. Roles are assumed for those alone that DRS must be asked about."""
         fresh_s, now = self._settings.inventory_fresh_seconds, self._now()
-        standings = {place: standing_of(view, place, now=now, fresh_s=fresh_s) for place in places}
-        wanted = [place for place in places if not standings[place].is_empty]
+        standings = {scope: standing_of(view, scope, now=now, fresh_s=fresh_s) for scope in scopes}
+        wanted = [scope for scope in scopes if not standings[scope].is_empty]
         stock = await self._stock(wanted, deadline)
-        for place in wanted:
-            read = place.region not in stock.unread
-            standings[place] = (
-                judge_items(standings[place], stock.items.get(place, ()), now=now, fresh_s=fresh_s)
+        for scope in wanted:
+            read = scope.region not in stock.unread
+            standings[scope] = (
+                judge_items(standings[scope], stock.items.get(scope, ()), now=now, fresh_s=fresh_s)
                 if read
-                else replace(standings[place], trust=Trust.STALE)
+                else replace(standings[scope], trust=Trust.STALE)
             )
-        found: dict[Place, ScopeRead] = {
-            place: ScopeRead(place, Source.INVENTORY, stock.items.get(place, ()), last_complete=standing.last_complete)
-            for place, standing in standings.items()
+        found: dict[Scope, ScopeReading] = {
+            scope: ScopeReading(
+                scope, Source.INVENTORY, stock.items.get(scope, ()), last_complete=standing.last_complete
+            )
+            for scope, standing in standings.items()
             if standing.trust is Trust.FRESH
         }
-        found |= await self._live([place for place in places if place not in found], standings, stock, access, deadline)
-        return Reading(tuple(found[place] for place in places), tuple(dict.fromkeys(stock.unread.values())))
+        found |= await self._live([scope for scope in scopes if scope not in found], standings, stock, access, deadline)
+        return Reading(tuple(found[scope] for scope in scopes), tuple(dict.fromkeys(stock.unread.values())))
 
-    async def _stock(self, places: Iterable[Place], deadline: Deadline) -> _Stock:
+    async def _stock(self, scopes: Iterable[Scope], deadline: QueryDeadline) -> _Stock:
         """Read the inventory of the regions of these places; a region that cannot be read is named, and no error."""
         stock, name = _Stock(), self._settings.source_server_inventory_table
         accounts: dict[str, set[str]] = {}
-        for place in places:
-            accounts.setdefault(place.region, set()).add(place.account_id)
+        for scope in scopes:
+            accounts.setdefault(scope.region, set()).add(scope.account_id)
         if not name:
-            unset = Trouble("NotConfigured", "SOURCE_SERVER_INVENTORY_TABLE is not set", RegionStatus.ERROR)
+            unset = Problem("NotConfigured", "SOURCE_SERVER_INVENTORY_TABLE is not set", RegionStatus.ERROR)
             stock.unread = dict.fromkeys(accounts, unset)
             return stock
-        reader = InventoryReader(TableReader(self._door.hub(), name, self._door.hub_region))
+        reader = InventoryReader(TableReader(self._aws_client.hub(), name, self._aws_client.hub_region))
 
         async def read(region: str) -> None:
-            with anyio.CancelScope(deadline=deadline.inventory) as scope:
+            with anyio.CancelScope(deadline=deadline.inventory) as cancel_scope:
                 try:
                     by_account = await reader.by_account(region, accounts[region])
                 except AwsError as error:
-                    stock.unread[region] = replace(error.trouble, region="")
+                    stock.unread[region] = replace(error.problem, region="")
                 else:
-                    stock.items |= {Place(account_id, region): items for account_id, items in by_account.items()}
-            if scope.cancelled_caught:
+                    stock.items |= {Scope(account_id, region): items for account_id, items in by_account.items()}
+            if cancel_scope.cancelled_caught:
                 stock.unread[region] = _late(f"the table {name}", "dynamodb", "Query")
 
-        async with fan_out(accounts, read, at_once=_TABLES_AT_ONCE) as done:
+        async with fan_out(accounts, read, concurrency=_TABLES_AT_ONCE) as done:
             async for _ in done:
                 pass
         return stock
 
     async def _live(
         self,
-        places: Collection[Place],
-        standings: Mapping[Place, Standing],
+        scopes: Collection[Scope],
+        standings: Mapping[Scope, Standing],
         stock: _Stock,
         access: AccountAccess,
-        deadline: Deadline,
-    ) -> dict[Place, ScopeRead]:
+        deadline: QueryDeadline,
+    ) -> dict[Scope, ScopeReading]:
         """Ask DRS about these places; where it does not tell, the inventory's older servers stand in, marked."""
-        if not places:
+        if not scopes:
             return {}
         unknown = await self._introduce(deadline)
 
-        async def look(place: Place) -> ScopeRead:
+        async def look(scope: Scope) -> ScopeReading:
             if unknown is not None:
-                seen = _failed(place, replace(unknown, account_id=place.account_id, region=place.region))
+                seen = _failed(scope, replace(unknown, account_id=scope.account_id, region=scope.region))
             else:
-                seen = await self.ask(place, access, held=stock.items.get(place, ()), until=deadline.drs)
+                seen = await self.ask(scope, access, held=stock.items.get(scope, ()), until=deadline.drs)
             if seen.source is not Source.NONE:
                 return seen
-            held = stock.items.get(place, ())
+            held = stock.items.get(scope, ())
             source = Source.STALE if held else Source.NONE
-            return replace(seen, source=source, items=held, last_complete=standings[place].last_complete)
+            return replace(seen, source=source, items=held, last_complete=standings[scope].last_complete)
 
-        async with fan_out(places, look, at_once=self._settings.scopes_at_once) as looks:
-            return {seen.place: seen async for seen in looks}
+        async with fan_out(scopes, look, concurrency=self._settings.scopes_at_once) as looks:
+            return {seen.scope: seen async for seen in looks}
 
-    async def _introduce(self, deadline: Deadline) -> Trouble | None:
+    async def _introduce(self, deadline: QueryDeadline) -> Problem | None:
         """Learn who we are before many ask for it at once; what stands in the way, stands in the way of all."""
         with anyio.CancelScope(deadline=deadline.drs):
             try:
-                await self._door.identity()
+                await self._aws_client.identity()
             except AwsError as error:
-                return error.trouble
+                return error.problem
             return None
         return _late("STS", "sts", "GetCallerIdentity")
 
     async def ask(
-        self, place: Place, access: AccountAccess, *, held: Sequence[Mapping[str, Any]] = (), until: float
-    ) -> ScopeRead:
+        self, scope: Scope, access: AccountAccess, *, held: Sequence[Mapping[str, Any]] = (), until: float
+    ) -> ScopeReading:
         """Ask DRS for the servers of a place. A region where DRS is not in use has none: that is an answer.
 
         Args:
@@ -147,24 +149,24 @@ class ScopeReader:
             until: when to give up, by the event loop's clock.
         """
         began, records = self._now(), list[Record]()
-        with anyio.CancelScope(deadline=until) as scope:
+        with anyio.CancelScope(deadline=until) as cancel_scope:
             try:
-                caller = await access.caller(place.account_id)
-                pages = DrsReader(caller, page_size=self._settings.drs_page_size).source_servers(place.region)
+                session = await access.session(scope.account_id)
+                pages = DrsReader(session, page_size=self._settings.drs_page_size).source_servers(scope.region)
                 async with aclosing(pages):
                     async for page in pages:
                         records.extend(page)
             except AwsError as error:
-                unused = error.call.service == "drs" and error.verdict.status is RegionStatus.NOT_INITIALIZED
+                unused = error.call.service == "drs" and error.error_class.status is RegionStatus.NOT_INITIALIZED
                 if records or not unused:
-                    return _failed(place, replace(error.trouble, account_id=place.account_id, region=place.region))
-                return ScopeRead(place, Source.DRS, last_complete=began, status=RegionStatus.NOT_INITIALIZED)
-        if scope.cancelled_caught:
+                    return _failed(scope, replace(error.problem, account_id=scope.account_id, region=scope.region))
+                return ScopeReading(scope, Source.DRS, last_complete=began, status=RegionStatus.NOT_INITIALIZED)
+        if cancel_scope.cancelled_caught:
             late = _late("DRS", "drs", "DescribeSourceServers")
-            return _failed(place, replace(late, account_id=place.account_id, region=place.region))
-        live = items_of(records, held, place, now=began)
-        return ScopeRead(
-            place,
+            return _failed(scope, replace(late, account_id=scope.account_id, region=scope.region))
+        live = items_of(records, held, scope, now=began)
+        return ScopeReading(
+            scope,
             Source.DRS,
             live.items,
             live.records,
@@ -174,11 +176,11 @@ class ScopeReader:
         )
 
 
-def _failed(place: Place, trouble: Trouble) -> ScopeRead:
-    return ScopeRead(place, Source.NONE, trouble=trouble, status=trouble.status)
+def _failed(scope: Scope, problem: Problem) -> ScopeReading:
+    return ScopeReading(scope, Source.NONE, problem=problem, status=problem.status)
 
 
-def _late(who: str, service: str, operation: str) -> Trouble:
-    return Trouble(
+def _late(who: str, service: str, operation: str) -> Problem:
+    return Problem(
         "DeadlineExceeded", f"{who} did not answer in time", RegionStatus.ERROR, service, operation, advice=LATE_ADVICE
     )

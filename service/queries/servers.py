@@ -8,9 +8,9 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from service.aws.door import AwsDoor
+from service.aws.client import AwsClient
 from service.errors import RefusalError
-from service.models import Now, Place, RegionStatus, Trouble
+from service.models import Now, Problem, RegionStatus, Scope
 from service.queries.answer import Answer, answer_of
 from service.queries.asked import ServersAsked
 from service.queries.freshness import StatusView, is_fresh
@@ -18,8 +18,8 @@ from service.queries.ground import GroundKeeper
 from service.queries.inventory import shown_of
 from service.queries.paging import cut
 from service.queries.present import display_state
-from service.queries.reading import Deadline, Reading, Source
-from service.regions.status_table import RegionStatusReader
+from service.queries.reading import QueryDeadline, Reading, Source
+from service.regions.status_reader import RegionStatusReader
 from service.settings import Settings
 
 __all__ = ["ServersQuery", "refusal_of"]
@@ -62,23 +62,23 @@ _FAILURES: Final[Mapping[RegionStatus, str]] = MappingProxyType(
 )
 
 
-def refusal_of(status: RegionStatus, place: Place) -> RefusalError | None:
+def refusal_of(status: RegionStatus, scope: Scope) -> RefusalError | None:
     """Give the refusal that a word of the status table stands for; None for a word that refuses nothing."""
     refusal = _REFUSALS.get(status)
     if refusal is None:
         return None
-    message = refusal.message.format(account=place.account_id, region=place.region)
-    details = {"region": place.region, "initialized": False}
+    message = refusal.message.format(account=scope.account_id, region=scope.region)
+    details = {"region": scope.region, "initialized": False}
     return RefusalError(refusal.code, message, status=refusal.status, details=details)
 
 
 class ServersQuery:
     """Answers questions for the servers of a region; one instance serves many."""
 
-    def __init__(self, door: AwsDoor, settings: Settings, status: RegionStatusReader, now: Now) -> None:
+    def __init__(self, aws_client: AwsClient, settings: Settings, status: RegionStatusReader, now: Now) -> None:
         self._settings = settings
         self._now = now
-        self._grounds = GroundKeeper(door, settings, status, now)
+        self._grounds = GroundKeeper(aws_client, settings, status, now)
 
     async def run(self, asked: ServersAsked) -> Answer:
         """Answer with every server of the region: from the inventory, or from DRS with the records as DRS told them.
@@ -90,55 +90,55 @@ class ServersQuery:
             ConfigurationError: the target accounts table is not set.
             AwsError: the target accounts could not be read.
         """
-        deadline = Deadline.start(self._settings.query_deadline_seconds)
+        deadline = QueryDeadline.start(self._settings.query_deadline_seconds)
         ground = await self._grounds.prepare(deadline)
         if asked.account:
             ground.check(asked.account)
         accounts = (asked.account,) if asked.account else tuple(ground.directory.targets)
-        places = [Place(account_id, asked.region) for account_id in sorted(accounts)]
-        told = {place: word for place in places if (word := self._told(ground.view, place, self._now())) is not None}
-        if len(told) < len(places):
+        scopes = [Scope(account_id, asked.region) for account_id in sorted(accounts)]
+        told = {scope: word for scope in scopes if (word := self._told(ground.view, scope, self._now())) is not None}
+        if len(told) < len(scopes):
             # Beside an answer, an account that is refused is one that is lacking: it is asked, and named as such.
-            told = {place: word for place, word in told.items() if word.settles_count}
-        reading = await self._grounds.read(ground, tuple(place for place in places if place not in told), deadline)
+            told = {scope: word for scope, word in told.items() if word.settles_count}
+        reading = await self._grounds.read(ground, tuple(scope for scope in scopes if scope not in told), deadline)
         _refuse(told, reading)
         state = ground.state(reading, (asked.account,) if asked.account else ())
         return answer_of("get_drs_source_servers", _body(asked.region, reading, state), reading)
 
-    def _told(self, view: StatusView, place: Place, now: datetime) -> RegionStatus | None:
+    def _told(self, view: StatusView, scope: Scope, now: datetime) -> RegionStatus | None:
         """Give the word of a recent look at this place that makes another look pointless."""
-        entry = view.entry(place)
+        entry = view.entry(scope)
         if entry is None or entry.status not in _REFUSALS:
             return None
         recent = is_fresh(entry.last_checked, now, self._settings.inventory_fresh_seconds)
         return entry.status if recent else None
 
 
-def _refuse(told: Mapping[Place, RegionStatus], reading: Reading) -> None:
+def _refuse(told: Mapping[Scope, RegionStatus], reading: Reading) -> None:
     """Raise when no account has an answer: what may pass first, then the strongest word."""
     words = dict(told)
-    for scope in reading.scopes:
-        if scope.status is not None and scope.status in _REFUSALS:
-            words[scope.place] = scope.status
-        elif scope.trouble is None or scope.source is not Source.NONE:
+    for result in reading.results:
+        if result.status is not None and result.status in _REFUSALS:
+            words[result.scope] = result.status
+        elif result.problem is None or result.source is not Source.NONE:
             return
         else:
-            raise _failure(scope.place, scope.trouble)
+            raise _failure(result.scope, result.problem)
     for status in _REFUSALS:
-        place = next((place for place, word in words.items() if word is status), None)
-        refusal = refusal_of(status, place) if place else None
+        scope = next((scope for scope, word in words.items() if word is status), None)
+        refusal = refusal_of(status, scope) if scope else None
         if refusal is not None:
             raise refusal
 
 
-def _failure(place: Place, trouble: Trouble) -> RefusalError:
-    _log.warning("DRS could not be read", extra={"trouble": trouble.as_json()})
-    text = _FAILURES.get(trouble.status, "DRS in {region} could not be read for {account}")
+def _failure(scope: Scope, problem: Problem) -> RefusalError:
+    _log.warning("DRS could not be read", extra={"trouble": problem.as_json()})
+    text = _FAILURES.get(problem.status, "DRS in {region} could not be read for {account}")
     return RefusalError(
         "DRS_ERROR",
-        text.format(account=place.account_id, region=place.region),
+        text.format(account=scope.account_id, region=scope.region),
         status=500,
-        details={"region": place.region, "code": trouble.code},
+        details={"region": scope.region, "code": problem.code},
     )
 
 
@@ -147,7 +147,7 @@ def _body(region: str, reading: Reading, state: Mapping[str, Any]) -> dict[str, 
     asked_drs = reading.source != Source.INVENTORY
     if asked_drs:
         servers = [display_state(shown) for shown in servers]
-    records = [record for scope in reading.scopes for record in scope.records]
+    records = [record for result in reading.results for record in result.records]
     fits = cut(servers, limit=None)
     body: dict[str, Any] = {
         "servers": servers[:fits],

@@ -8,8 +8,9 @@ from typing import Any, Final
 
 import anyio
 
-from service.aws.door import AwsDoor
+from service.aws.client import AwsClient
 from service.aws.dynamodb import Item
+from service.context import ContextLoader, RunContext, SyncRequest
 from service.errors import AwsError, RefusalError
 from service.models import Call, Now
 from service.queries.answer import Answer, answer_of
@@ -18,12 +19,11 @@ from service.queries.extended import extended_items
 from service.queries.freshness import StatusView
 from service.queries.ground import targets_table, too_late
 from service.queries.present import present
-from service.queries.reading import LATE_ADVICE, Deadline, Reading
+from service.queries.reading import LATE_ADVICE, QueryDeadline, Reading
 from service.queries.scopes import ScopeReader
 from service.queries.validation import REPLICATING
-from service.regions.status_table import RegionStatusReader
+from service.regions.status_reader import RegionStatusReader
 from service.settings import Settings
-from service.survey import Request, Survey, Surveyor
 
 __all__ = ["StagingQueries"]
 
@@ -31,17 +31,19 @@ __all__ = ["StagingQueries"]
 class StagingQueries:
     """Answers questions about staging accounts; one instance serves many."""
 
-    def __init__(self, door: AwsDoor, settings: Settings, status: RegionStatusReader, now: Now) -> None:
-        self._door = door
+    def __init__(self, aws_client: AwsClient, settings: Settings, status: RegionStatusReader, now: Now) -> None:
+        self._aws_client = aws_client
         self._settings = settings
-        self._surveyor = Surveyor(door, settings, status, now)
-        self._scopes = ScopeReader(door, settings, now)
+        self._context_loader = ContextLoader(aws_client, settings, status, now)
+        self._scopes = ScopeReader(aws_client, settings, now)
 
-    def begin(self) -> Deadline:
+    def begin(self) -> QueryDeadline:
         """Begin the time of a question that takes more than one of these queries."""
-        return Deadline.start(self._settings.query_deadline_seconds)
+        return QueryDeadline.start(self._settings.query_deadline_seconds)
 
-    async def get_staging_accounts_direct(self, target: object, deadline: Deadline | None = None) -> dict[str, Any]:
+    async def get_staging_accounts_direct(
+        self, target: object, deadline: QueryDeadline | None = None
+    ) -> dict[str, Any]:
         """Give the staging accounts on record for a target, as they are.
 
         Args:
@@ -83,7 +85,7 @@ class StagingQueries:
         return answer_of("discover_staging_accounts", body, reading)
 
     async def query_staging_accounts_from_target(
-        self, target: object, staging: Sequence[Mapping[str, Any]], deadline: Deadline | None = None
+        self, target: object, staging: Sequence[Mapping[str, Any]], deadline: QueryDeadline | None = None
     ) -> list[dict[str, Any]]:
         """Count the servers of each staging account, region by region, as the target sees them.
 
@@ -96,42 +98,44 @@ class StagingQueries:
         reading = await self._read(target_id, "query_staging_accounts_from_target", deadline or self.begin())
         totals: dict[str, Counter[str]] = defaultdict(Counter)
         replicating: dict[str, Counter[str]] = defaultdict(Counter)
-        for place, item, area in extended_items(reading):
+        for scope, item, area in extended_items(reading):
             account_id = str(area["stagingAccountID"])
-            totals[account_id][place.region] += 1
-            replicating[account_id][place.region] += present(item)["replicationState"] in REPLICATING
+            totals[account_id][scope.region] += 1
+            replicating[account_id][scope.region] += present(item)["replicationState"] in REPLICATING
         return [
             _capacity(record, totals[account_id], replicating[account_id], reading)
             for record in staging
             for account_id in (str(record.get("accountId", "")),)
         ]
 
-    async def _record(self, target_id: str, deadline: Deadline, code: str) -> Item:
-        table = targets_table(self._door, self._settings)
+    async def _record(self, target_id: str, deadline: QueryDeadline, code: str) -> Item:
+        table = targets_table(self._aws_client, self._settings)
         with anyio.CancelScope(deadline=deadline.opening):
             record = await table.get({"accountId": target_id})
             if record is None:
                 raise RefusalError(code, f"there is no target account {target_id}", status=404)
             return record
-        raise too_late(table, "GetItem", self._door.hub_region)
+        raise too_late(table, "GetItem", self._aws_client.hub_region)
 
-    async def _read(self, target_id: str, operation: str, deadline: Deadline) -> Reading:
+    async def _read(self, target_id: str, operation: str, deadline: QueryDeadline) -> Reading:
         """Read the target's servers in the regions where it has some, as far as known."""
         await self._record(target_id, deadline, "TARGET_ACCOUNT_NOT_FOUND")
-        survey: Survey | None = None
+        context: RunContext | None = None
         who = None
         with anyio.CancelScope(deadline=deadline.opening):
-            who = await self._door.identity()
+            who = await self._aws_client.identity()
         if who is None:
-            region = self._door.hub_region
+            region = self._aws_client.hub_region
             call = Call("sts", "GetCallerIdentity", "hub", region)
             raise AwsError("DeadlineExceeded", "STS did not answer in time", call, advice=LATE_ADVICE)
         with anyio.CancelScope(deadline=deadline.opening):
-            survey = await self._surveyor.survey(Request(accounts=(target_id,)), operation=operation, discover=False)
-        if survey is None:
-            raise too_late(targets_table(self._door, self._settings), "Scan", self._door.hub_region)
-        places = tuple(sorted(survey.choice.look))
-        return await self._scopes.read(places, StatusView(survey.rows), survey.access, deadline)
+            context = await self._context_loader.load(
+                SyncRequest(accounts=(target_id,)), operation=operation, discover=False
+            )
+        if context is None:
+            raise too_late(targets_table(self._aws_client, self._settings), "Scan", self._aws_client.hub_region)
+        scopes = tuple(sorted(context.selection.scopes))
+        return await self._scopes.read(scopes, StatusView(context.rows), context.access, deadline)
 
 
 def _discovered(account_id: str, count: int) -> dict[str, Any]:
@@ -152,7 +156,7 @@ def _message(accounts: int, reading: Reading) -> str:
 
 
 def _lacking(reading: Reading) -> list[str]:
-    return sorted({scope.place.region for scope in reading.scopes if not scope.is_complete})
+    return sorted({result.scope.region for result in reading.results if not result.is_complete})
 
 
 _NOTHING: Final = "no region of the target could be read"
@@ -162,7 +166,7 @@ def _capacity(
     record: Mapping[str, Any], totals: Mapping[str, int], replicating: Mapping[str, int], reading: Reading
 ) -> dict[str, Any]:
     lacking = _lacking(reading)
-    accessible = not reading.scopes or any(scope.is_complete for scope in reading.scopes)
+    accessible = not reading.results or any(result.is_complete for result in reading.results)
     account_id = str(record.get("accountId", ""))
     capacity = {
         "accountId": account_id,

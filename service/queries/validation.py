@@ -8,12 +8,12 @@ from typing import Any, Final
 import anyio
 
 from service.accounts.records import EXTERNAL_ID_FORM, RoleRef, is_external_id
-from service.aws.door import AwsDoor, Caller, RoleToAssume
+from service.aws.client import AccountSession, AwsClient, RoleToAssume
 from service.aws.drs import DrsReader
 from service.errors import AwsError, ConfigurationError, RefusalError
 from service.queries.asked import account_asked, missing, region_asked, text_asked
 from service.queries.filters import invalid
-from service.queries.reading import Deadline
+from service.queries.reading import QueryDeadline
 from service.settings import Settings
 
 __all__ = ["REPLICATING", "StagingValidation"]
@@ -25,8 +25,8 @@ REPLICATING: Final = frozenset({"CONTINUOUS", "INITIAL_SYNC", "RESCAN", "INITIAT
 class StagingValidation:
     """Tries accounts; one instance serves many."""
 
-    def __init__(self, door: AwsDoor, settings: Settings) -> None:
-        self._door = door
+    def __init__(self, aws_client: AwsClient, settings: Settings) -> None:
+        self._aws_client = aws_client
         self._settings = settings
 
     async def validate_staging_account(self, given: object) -> dict[str, Any]:
@@ -39,7 +39,7 @@ class StagingValidation:
             RefusalError: a parameter is missing or wrong, a role of another account among them; or AWS could not be
                 asked at all, which says nothing about the account.
         """
-        deadline = Deadline.start(self._settings.query_deadline_seconds)
+        deadline = QueryDeadline.start(self._settings.query_deadline_seconds)
         with anyio.CancelScope(deadline=deadline.drs):
             try:
                 account_id, role, region = await self._parse(given)
@@ -47,12 +47,12 @@ class StagingValidation:
                 error.details["valid"] = False
                 raise
             try:
-                caller = await self._enter(account_id, role)
+                session = await self._enter(account_id, role)
             except AwsError as error:
                 _raise_if_passing(error)
                 return {"valid": False, "roleAccessible": False, "error": _text(error)}
             try:
-                return await self._count(caller, region)
+                return await self._count(session, region)
             except AwsError as error:
                 _raise_if_passing(error)
                 return {"valid": False, "roleAccessible": True, "drsInitialized": False, "error": _text(error)}
@@ -70,7 +70,7 @@ class StagingValidation:
         region = region_asked(given, "region", self._settings)
         role_arn = text_asked(given, "roleArn")
         try:
-            partition = (await self._door.identity()).partition
+            partition = (await self._aws_client.identity()).partition
             arn = RoleRef(arn=role_arn, external_id=external_id).arn_in(account_id, partition)
         except ConfigurationError:
             expected = f"arn:<partition>:iam::{account_id}:role/<name>, a role of that account"
@@ -79,16 +79,16 @@ class StagingValidation:
             raise _unknown(str(error)) from None
         return account_id, RoleToAssume(account_id, arn, external_id), region
 
-    async def _enter(self, account_id: str, role: RoleToAssume) -> Caller:
-        if account_id == (await self._door.identity()).account_id:
-            return self._door.hub()
-        return await self._door.account(role)
+    async def _enter(self, account_id: str, role: RoleToAssume) -> AccountSession:
+        if account_id == (await self._aws_client.identity()).account_id:
+            return self._aws_client.hub()
+        return await self._aws_client.account(role)
 
-    async def _count(self, caller: Caller, region: str) -> dict[str, Any]:
+    async def _count(self, session: AccountSession, region: str) -> dict[str, Any]:
         total = replicating = 0
-        async for page in DrsReader(caller, page_size=self._settings.drs_page_size).source_servers(region):
+        async for page in DrsReader(session, page_size=self._settings.drs_page_size).source_servers(region):
             total += len(page)
-            replicating += sum(_replicates(record, caller.account_id) for record in page)
+            replicating += sum(_replicates(record, session.account_id) for record in page)
         return {
             "valid": True,
             "roleAccessible": True,
@@ -107,7 +107,7 @@ def _replicates(record: Mapping[str, Any], account_id: str) -> bool:
 
 def _raise_if_passing(error: AwsError) -> None:
     """Raise when an error says nothing about the account, and another try may succeed."""
-    if error.verdict.retry and not error.verdict.expired:
+    if error.error_class.retry and not error.error_class.expired:
         raise _unknown(str(error)) from None
 
 

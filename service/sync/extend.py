@@ -12,7 +12,7 @@ from service.aws.drs import DrsReads
 from service.aws.drs_write import DrsWriter
 from service.errors import AwsError
 from service.fanout import fan_out
-from service.models import Place, RegionStatus, Trouble
+from service.models import Problem, RegionStatus, Scope
 from service.sync.staging_plan import Pair, Plan, Unread, extended_arns, plan_extensions, replicating_arns
 
 __all__ = ["Extension", "apply_plan", "read_extended", "read_pair", "read_replicating"]
@@ -20,7 +20,7 @@ __all__ = ["Extension", "apply_plan", "read_extended", "read_pair", "read_replic
 _log = logging.getLogger(__name__)
 _DENIED: Final = frozenset({RegionStatus.IAM_PERMISSION_DENIED, RegionStatus.SCP_DENIED})
 _QUOTA: Final = "ServiceQuotaExceededException"
-_MOST_TROUBLES: Final = 10  # per pair; the log has them all
+_MAX_PROBLEMS: Final = 10  # per pair; the log has them all
 
 
 @dataclass(slots=True)
@@ -33,7 +33,7 @@ class Extension:
     vanished: int = 0
     held_back: int = 0
     full: bool = False
-    troubles: list[Trouble] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -56,9 +56,9 @@ async def read_pair(pair: Pair, drs: DrsReads, staging_drs: Callable[[], Awaitab
     try:
         found = await drs.extensible(pair.region, pair.staging)
     except AwsError as error:
-        if error.verdict.status is RegionStatus.NOT_INITIALIZED:
+        if error.error_class.status is RegionStatus.NOT_INITIALIZED:
             return plan_extensions(pair, ())  # the staging account does not use DRS here: a complete answer
-        if error.verdict.status not in _DENIED:
+        if error.error_class.status not in _DENIED:
             return plan_extensions(pair, Unread(_at(error, pair)))
         return plan_extensions(pair, await _replicating(pair, staging_drs), await _extended(pair, drs))
     return plan_extensions(pair, [str(record["arn"]) for record in found if record.get("arn")])
@@ -68,7 +68,7 @@ async def _replicating(pair: Pair, staging_drs: Callable[[], Awaitable[DrsReads]
     try:
         return await read_replicating(await staging_drs(), pair.staging, pair.region)
     except AwsError as error:
-        if error.verdict.status is RegionStatus.NOT_INITIALIZED and error.call.service == "drs":
+        if error.error_class.status is RegionStatus.NOT_INITIALIZED and error.call.service == "drs":
             return frozenset()
         return Unread(_at(error, pair))
 
@@ -102,7 +102,7 @@ class _Fate(Enum):
     NOT_TRIED = auto()
 
 
-async def apply_plan(plan: Plan, drs: DrsReads, writer: DrsWriter, done: Extension, *, at_once: int) -> None:
+async def apply_plan(plan: Plan, drs: DrsReads, writer: DrsWriter, done: Extension, *, concurrency: int) -> None:
     """Extend what is planned, each server by one call, and count it in `done`; never raises for a server's sake.
 
     DRS documents no answer for a server that is extended already, and an answer may be lost on its way. So whatever is
@@ -120,14 +120,14 @@ async def apply_plan(plan: Plan, drs: DrsReads, writer: DrsWriter, done: Extensi
             await writer.extend(pair.region, arn)
         except AwsError as error:
             refusals[arn] = error
-            if error.verdict.status in _DENIED or error.code == _QUOTA:
+            if error.error_class.status in _DENIED or error.code == _QUOTA:
                 stop, done.full = True, done.full or error.code == _QUOTA
                 return arn, _Fate.REFUSED
             return arn, _Fate.DOUBTFUL
         return arn, _Fate.EXTENDED
 
     doubtful: list[str] = []
-    async with fan_out(plan.extend, extend, at_once=at_once) as fates:
+    async with fan_out(plan.extend, extend, concurrency=concurrency) as fates:
         async for arn, fate in fates:
             done.extended += fate is _Fate.EXTENDED
             done.failed += fate is _Fate.REFUSED
@@ -147,7 +147,7 @@ async def _make_sure(
     present = await _extended(pair, drs)
     if isinstance(present, Unread):
         done.failed += len(doubtful)
-        done.troubles.append(present.trouble)
+        done.problems.append(present.problem)
         return
     unexplained: dict[str, AwsError] = {}
     for arn in doubtful:
@@ -165,20 +165,20 @@ async def _make_sure(
 def _explain(pair: Pair, reasons: dict[str, AwsError], done: Extension) -> None:
     for arn, error in reasons.items():
         _log.warning("server not extended", extra={"server": arn, "target": pair.target, "code": error.code})
-        if len(done.troubles) < _MOST_TROUBLES:
-            done.troubles.append(_at(error, pair))
+        if len(done.problems) < _MAX_PROBLEMS:
+            done.problems.append(_at(error, pair))
 
 
-def _at(error: AwsError, pair: Pair) -> Trouble:
+def _at(error: AwsError, pair: Pair) -> Problem:
     """Say which pair suffers; the call may have been made as the staging account."""
-    advice = error.verdict.advice
+    advice = error.error_class.advice
     if error.code == _QUOTA:
         advice = "the target is full in this region: raise its DRS quota, or extend into another target account"
-    elif error.verdict.status in _DENIED:
+    elif error.error_class.status in _DENIED:
         advice = (
             f"let {pair.staging} trust {pair.target} (AWS DRS console, trusted accounts), and grant the role of "
             f"{error.call.account_id} this action"
         )
-    place = Place(error.call.account_id, pair.region)
+    scope = Scope(error.call.account_id, pair.region)
     message = f"staging account {pair.staging}: {error.message}"
-    return replace(error.trouble, account_id=place.account_id, region=place.region, advice=advice, message=message)
+    return replace(error.problem, account_id=scope.account_id, region=scope.region, advice=advice, message=message)

@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Final
 
 from service.errors import AwsError
-from service.models import Coverage, Place, RegionStatus, Trouble
-from service.regions.choose import Choice, Why
-from service.regions.rows import Note
+from service.models import Coverage, Problem, RegionStatus, Scope
+from service.regions.selection import ScanReason, Selection
+from service.regions.status_rows import Observation
 from service.sync.look import Look
 from service.sync.report import Looked
 from service.sync.rows import Seen
@@ -18,12 +18,12 @@ __all__ = [
     "COUNTS",
     "Tokens",
     "Visit",
-    "account_trouble",
+    "account_problem",
     "is_switched_off",
     "judge",
-    "note_of",
-    "place_trouble",
-    "trouble_at",
+    "observation_of",
+    "problem_at",
+    "scope_problem",
 ]
 
 _SWITCHED_OFF: Final = frozenset({RegionStatus.REGION_NOT_ENABLED, RegionStatus.REGION_NOT_OPTED_IN})
@@ -41,7 +41,7 @@ class Visit:
     switched_off: bool = False
 
 
-def judge(place: Place, look: Look | None, failure: Trouble | None, *, known: bool, seconds: float) -> Visit:
+def judge(scope: Scope, look: Look | None, failure: Problem | None, *, known: bool, seconds: float) -> Visit:
     """Say what became of a scope: what it brought, and whether that is all there is.
 
     Args:
@@ -54,17 +54,17 @@ def judge(place: Place, look: Look | None, failure: Trouble | None, *, known: bo
     seen = look.seen if look else Seen()
     if failure is not None and is_switched_off(failure) and not seen.servers and not known:
         # The account has switched the region off: worth a word, no failure, unless servers were known there.
-        return Visit(Looked(place, Coverage.SKIPPED, seconds=seconds, warnings=(failure,)), look, switched_off=True)
-    warnings, troubles = list(seen.warnings), list(seen.troubles)
+        return Visit(Looked(scope, Coverage.SKIPPED, seconds=seconds, warnings=(failure,)), look, switched_off=True)
+    warnings, problems = list(seen.warnings), list(seen.problems)
     if failure is not None:
-        (warnings if seen.settled else troubles).append(failure)
-    if seen.settled and not troubles:
+        (warnings if seen.settled else problems).append(failure)
+    if seen.settled and not problems:
         coverage = Coverage.COMPLETE
     else:
         told = seen.servers or seen.listed_completely or seen.uninitialized
         coverage = Coverage.PARTIAL if told else Coverage.FAILED
     looked = Looked(
-        place,
+        scope,
         coverage,
         servers=seen.synced,
         counts={
@@ -75,13 +75,13 @@ def judge(place: Place, look: Look | None, failure: Trouble | None, *, known: bo
             "topologiesCaptured": seen.topologies,
         },
         seconds=seconds,
-        troubles=tuple(troubles),
+        problems=tuple(problems),
         warnings=tuple(warnings),
     )
     return Visit(looked, look)
 
 
-def is_switched_off(failure: Trouble) -> bool:
+def is_switched_off(failure: Problem) -> bool:
     """Tell whether DRS refused because the account has switched the region off, as far as one region can tell."""
     return failure.service == "drs" and failure.status in _SWITCHED_OFF
 
@@ -98,7 +98,7 @@ class Tokens:
 
     def judge(self, visit: Visit) -> list[Visit]:
         """Take one visit; give those that are settled by it."""
-        account_id = visit.looked.place.account_id
+        account_id = visit.looked.scope.account_id
         if visit.switched_off:
             if account_id in self._works:
                 return [visit]
@@ -115,43 +115,46 @@ class Tokens:
 
 
 def _failed(visit: Visit) -> Visit:
-    troubles = tuple(
+    problems = tuple(
         replace(each, status=RegionStatus.ERROR, advice=_NO_REGION_ADVICE) for each in visit.looked.warnings
     )
-    return replace(visit, looked=replace(visit.looked, coverage=Coverage.FAILED, troubles=troubles, warnings=()))
+    return replace(visit, looked=replace(visit.looked, coverage=Coverage.FAILED, problems=problems, warnings=()))
 
 
-def note_of(visit: Visit, choice: Choice, now: datetime) -> Note | None:
+def observation_of(visit: Visit, selection: Selection, now: datetime) -> Observation | None:
     """Say what a look means for the status table; None where there was no look to speak of."""
-    looked, look, place = visit.looked, visit.look, visit.looked.place
+    looked, look, scope = visit.looked, visit.look, visit.looked.scope
     if look is None:
         # The account could not be entered. Only places with servers, and those whose turn it was, are marked: one
         # record, no storm of 28.
-        marked = choice.look[place] not in {Why.EVERY, Why.NEW_ACCOUNT, Why.SWEEP} or place in choice.known_active
-        return _failed_note(place, looked.troubles[-1], now) if marked and looked.troubles else None
+        marked = (
+            selection.scopes[scope] not in {ScanReason.EVERY, ScanReason.NEW_ACCOUNT, ScanReason.RESUMED}
+            or scope in selection.known_active
+        )
+        return _failed_observation(scope, looked.problems[-1], now) if marked and looked.problems else None
     if look.seen.listed_completely:
-        return Note(place.account_id, RegionStatus.ACTIVE, look.started_at, look.seen.servers)
+        return Observation(scope.account_id, RegionStatus.ACTIVE, look.started_at, look.seen.servers)
     if look.seen.uninitialized:
-        return Note(place.account_id, RegionStatus.NOT_INITIALIZED, look.started_at, 0)
-    return _failed_note(place, (*looked.warnings, *looked.troubles)[-1], look.started_at)
+        return Observation(scope.account_id, RegionStatus.NOT_INITIALIZED, look.started_at, 0)
+    return _failed_observation(scope, (*looked.warnings, *looked.problems)[-1], look.started_at)
 
 
-def _failed_note(place: Place, trouble: Trouble, looked_at: datetime) -> Note:
+def _failed_observation(scope: Scope, problem: Problem, scanned_at: datetime) -> Observation:
     # Readers of the table turn some words into refusals of their own, so they tell of DRS and roles, not of our tables.
-    tells = trouble.service in {"drs", "sts"} and not trouble.status.settles_count
-    status = trouble.status if tells else RegionStatus.ERROR
-    return Note(place.account_id, status, looked_at, None, f"{trouble.code}: {trouble.message}")
+    tells = problem.service in {"drs", "sts"} and not problem.status.settles_count
+    status = problem.status if tells else RegionStatus.ERROR
+    return Observation(scope.account_id, status, scanned_at, None, f"{problem.code}: {problem.message}")
 
 
-def place_trouble(error: AwsError, place: Place) -> Trouble:
+def scope_problem(error: AwsError, scope: Scope) -> Problem:
     """Say which scope suffered from an error, be it our own table's."""
-    return replace(error.trouble, account_id=place.account_id, region=place.region)
+    return replace(error.problem, account_id=scope.account_id, region=scope.region)
 
 
-def account_trouble(error: AwsError) -> Trouble:
+def account_problem(error: AwsError) -> Problem:
     """Say that an account could not be entered; its region is not to blame, so none is named."""
-    denied = error.verdict.status in {RegionStatus.IAM_PERMISSION_DENIED, RegionStatus.SCP_DENIED}
-    return Trouble(
+    denied = error.error_class.status in {RegionStatus.IAM_PERMISSION_DENIED, RegionStatus.SCP_DENIED}
+    return Problem(
         error.code,
         error.message,
         RegionStatus.IAM_PERMISSION_DENIED if denied else RegionStatus.ERROR,
@@ -162,6 +165,6 @@ def account_trouble(error: AwsError) -> Trouble:
     )
 
 
-def trouble_at(place: Place, code: str, message: str) -> Trouble:
+def problem_at(scope: Scope, code: str, message: str) -> Problem:
     """Make a trouble of our own about a scope."""
-    return Trouble(code, message, RegionStatus.ERROR, "", "", place.account_id, place.region)
+    return Problem(code, message, RegionStatus.ERROR, "", "", scope.account_id, scope.region)

@@ -8,9 +8,9 @@ from typing import Final, Protocol, TypeVar
 
 import anyio
 
-from service.aws.permit import only_while
+from service.aws.call_guard import guarding_calls
 from service.errors import AwsError, DrsSyncError
-from service.fanout import ungrouped
+from service.fanout import unwrap_group
 from service.models import Now
 
 __all__ = ["Lease", "LeaseLostError", "under_lease"]
@@ -72,7 +72,7 @@ async def under_lease(lease: Lease, owner: str, lasts_s: float, work: Callable[[
     done: list[T] = []
     tenure = _Tenure(lasts_s * 0.9, now)
 
-    async def keep(scope: anyio.CancelScope) -> None:
+    async def keep(cancel_scope: anyio.CancelScope) -> None:
         wait_s = lasts_s / 3
         while True:
             await anyio.sleep(wait_s)
@@ -86,13 +86,13 @@ async def under_lease(lease: Lease, owner: str, lasts_s: float, work: Callable[[
             else:
                 tenure.began, wait_s = asked, lasts_s / 3  # it may have been granted as soon as it was asked for
             if not is_ours:
-                scope.cancel()
+                cancel_scope.cancel()
                 return
 
-    with ungrouped():
+    with unwrap_group():
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(keep, tasks.cancel_scope)
-            with only_while(tenure.check):
+            with guarding_calls(tenure.check):
                 done.append(await work())
             tasks.cancel_scope.cancel()
     if not done:

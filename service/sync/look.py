@@ -10,13 +10,13 @@ from typing import Any
 
 from service.aws.drs import DrsReads
 from service.errors import AwsError
-from service.fanout import ahead, fan_out
+from service.fanout import fan_out, prefetch
 from service.inventory.history import absence
 from service.inventory.lineage import names_of
 from service.inventory.servers import SourceServer, build_item, content_hash, instance_facts, parse_server
 from service.inventory.table import Held, ItemKey
 from service.inventory.topology import copied
-from service.models import Place, RegionStatus
+from service.models import RegionStatus, Scope
 from service.sync.origins import Origins, unknown_names
 from service.sync.rows import LookTools, Row, Seen, unsettled
 
@@ -28,8 +28,8 @@ _log = logging.getLogger(__name__)
 class Look:
     """A look under way. `seen` may be read at any time, also after `run` was cancelled."""
 
-    def __init__(self, place: Place, drs: DrsReads, tools: LookTools) -> None:
-        self.place = place
+    def __init__(self, scope: Scope, drs: DrsReads, tools: LookTools) -> None:
+        self.scope = scope
         self.seen = Seen()
         self.started_at = tools.now()
         self._drs = drs
@@ -37,7 +37,7 @@ class Look:
         self._held: dict[ItemKey, Held] | None = None
         self._present: set[ItemKey] = set()
         self._shows_all = True
-        self._origins = Origins(place, drs, tools, self.seen)
+        self._origins = Origins(scope, drs, tools, self.seen)
 
     async def run(self, *, had_servers: bool) -> None:
         """List the scope to its last page, page by page into the table; then remove what it did not show.
@@ -52,7 +52,7 @@ class Look:
             await self._list(had_servers=had_servers)
         except AwsError as error:
             if (
-                error.verdict.status is not RegionStatus.NOT_INITIALIZED
+                error.error_class.status is not RegionStatus.NOT_INITIALIZED
                 or error.call.service != "drs"
                 or self.seen.servers
             ):
@@ -69,8 +69,8 @@ class Look:
     async def _list(self, *, had_servers: bool) -> None:
         # Where there is something to compare with, it is read while DRS takes its time.
         async with (
-            ahead(self._read_held) if had_servers else nullcontext(self._read_held) as held,
-            aclosing(self._drs.source_servers(self.place.region)) as pages,
+            prefetch(self._read_held) if had_servers else nullcontext(self._read_held) as held,
+            aclosing(self._drs.source_servers(self.scope.region)) as pages,
         ):
             async for page in pages:
                 if self._held is None:
@@ -78,7 +78,7 @@ class Look:
                 await self._take_in(page)
 
     async def _read_held(self) -> dict[ItemKey, Held]:
-        return await self._tools.inventory.held(self.place, partition=self._tools.partition)
+        return await self._tools.inventory.held(self.scope, partition=self._tools.partition)
 
     async def _take_in(self, page: Sequence[Mapping[str, Any]]) -> None:
         rows = self._read(page)
@@ -88,20 +88,20 @@ class Look:
         changed = await self._origins.with_lineage([row for row in rows if self._is_worth_writing(row)], rows)
         self.seen.unchanged += len(rows) - len(changed)
         # Before the item is written: after a crash in between, the server is still a change to the next run.
-        await self._tools.announce({place for row in changed for place in row.server.points_at()})
+        await self._tools.announce({scope for row in changed for scope in row.server.points_at()})
         await self._write(changed)
 
     def _read(self, page: Sequence[Mapping[str, Any]]) -> list[Row]:
         rows: list[Row] = []
         for record in page:
-            server = parse_server(record, shown_by=self.place)
+            server = parse_server(record, shown_by=self.scope)
             if isinstance(server, str):
                 self._reject(str(record.get("sourceServerID", "a server")), server)
                 self._shows_all = False
                 self.seen.servers += 1
                 continue
             row = Row(record, server, None)
-            key = row.key(self.place)
+            key = row.key(self.scope)
             if key not in self._present:  # a server may show up again when pages shift under the listing
                 row.held = (self._held or {}).get(key)
                 self._present.add(key)
@@ -111,8 +111,8 @@ class Look:
 
     def _reject(self, server_id: str, why: str) -> None:
         self.seen.rejected += 1
-        _log.warning("unusable record", extra={"server": server_id, "place": self.place, "why": why})
-        self.seen.troubles.append(unsettled(self.place, "UnusableRecord", why, RegionStatus.ERROR))
+        _log.warning("unusable record", extra={"server": server_id, "place": self.scope, "why": why})
+        self.seen.problems.append(unsettled(self.scope, "UnusableRecord", why, RegionStatus.ERROR))
 
     def _is_worth_writing(self, row: Row) -> bool:
         """Whether the table lacks something: the server, a change, its topology, or a refresh after a long time."""
@@ -125,10 +125,10 @@ class Look:
 
     async def _enrich(self, rows: Sequence[Row]) -> None:
         """Ask EC2 where each instance lives. Instances that EC2 does not show keep what was known of them last."""
-        by_origin: dict[Place, list[Row]] = {}
+        by_origin: dict[Scope, list[Row]] = {}
         for row in rows:
             row.facts = row.held.facts if row.held else None
-            origin = row.server.origin(self.place)
+            origin = row.server.origin(self.scope)
             if origin is not None:
                 by_origin.setdefault(origin, []).append(row)
         for origin, group in by_origin.items():
@@ -137,7 +137,7 @@ class Look:
                 ec2 = await self._tools.ec2_of(origin.account_id)
                 instances = await ec2.instances(origin.region, ids)
             except AwsError as error:
-                self.seen.troubles.append(error.trouble)
+                self.seen.problems.append(error.problem)
                 continue
             for row in group:
                 instance = instances.get(row.server.instance_id or "")
@@ -155,7 +155,7 @@ class Look:
                 row.record,
                 row.server,
                 row.facts,
-                self.place,
+                self.scope,
                 digest=row.digest,
                 synced_at=self._tools.run_started_at,
                 written_at=self._tools.now(),
@@ -177,7 +177,7 @@ class Look:
 
     def _original(self, server: SourceServer, originals: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         found = originals.get(server.lineage)
-        return {} if found is None else copied(found, replicates_here=server.replicates_in(self.place))
+        return {} if found is None else copied(found, replicates_here=server.replicates_in(self.scope))
 
     async def _write_one_by_one(self, items: Sequence[Mapping[str, Any]]) -> None:
         """Find the item that DynamoDB refuses, such as one above 400 KB: it costs only itself."""
@@ -197,13 +197,13 @@ class Look:
         absent = [key for key in self._held or {} if key not in self._present]
 
         async def remove(key: ItemKey) -> bool:
-            removed = await self._tools.inventory.remove(key, looked_at=self.started_at)
+            removed = await self._tools.inventory.remove(key, scanned_at=self.started_at)
             if removed:  # its topology stays: deletion of a server is a normal step of cleaning up after a failback
                 lineage = str((self._held or {})[key].item.get("lineageArn") or key.arn)
                 gone = absence(key.arn, now=self._tools.now())
                 await self._tools.inventory.add_history(lineage, lambda _: gone)
             return removed
 
-        async with fan_out(absent, remove, at_once=8) as removals:
+        async with fan_out(absent, remove, concurrency=8) as removals:
             async for removed in removals:
                 self.seen.removed += removed

@@ -15,7 +15,7 @@ from service.inventory.lineage import bookkeeping, names_of
 from service.inventory.servers import SourceServer
 from service.inventory.table import ItemKey
 from service.inventory.topology import capture, choose_template, copied, is_complete
-from service.models import Place, RegionStatus, Trouble, parse_iso
+from service.models import Problem, RegionStatus, Scope, parse_iso
 from service.sync.rows import LookTools, Row, Seen, unsettled
 
 __all__ = ["Origins", "unknown_names"]
@@ -35,15 +35,15 @@ class _Unfinished:
 class Origins:
     """The topology side of one look. What fails or remains is asked for again by the next run."""
 
-    def __init__(self, place: Place, drs: DrsReads, tools: LookTools, seen: Seen) -> None:
-        self._place = place
+    def __init__(self, scope: Scope, drs: DrsReads, tools: LookTools, seen: Seen) -> None:
+        self._scope = scope
         self._drs = drs
         self._tools = tools
         self._seen = seen
         self._began = tools.now()
         self._unfinished: list[_Unfinished] = []
         self._due: list[SourceServer] = []
-        self._source_side: dict[Place, Mapping[str, Any] | None] = {}
+        self._source_side: dict[Scope, Mapping[str, Any] | None] = {}
         self._templates: Sequence[Mapping[str, Any]] | None = None
         self._templates_asked = False
 
@@ -53,7 +53,7 @@ class Origins:
         if held is None or not row.server.is_forward:
             return
         if not held.topology_complete:
-            self._unfinished.append(_Unfinished(row.key(self._place), row.server, None))
+            self._unfinished.append(_Unfinished(row.key(self._scope), row.server, None))
         elif row.server.lineage == row.server.arn:
             captured_at = parse_iso(held.item.get("topologyLastUpdated"))
             interval_s = self._tools.settings.sync_interval_seconds
@@ -104,13 +104,13 @@ class Origins:
         fresh = [row for lineage, row in forward.items() if lineage not in known]
         if fresh:
             await self._read_templates()
-            async with fan_out(fresh, self._capture, at_once=8) as captured:
+            async with fan_out(fresh, self._capture, concurrency=8) as captured:
                 known.update({topology["sourceServerArn"]: topology async for topology in captured})
         for row in forward.values():
             topology = known[row.server.lineage]
             await self._note_move(row.server, topology)
             if not is_complete(topology, replicates_here=self._owns(row.server)):
-                self._unfinished.append(_Unfinished(row.key(self._place), row.server, topology))
+                self._unfinished.append(_Unfinished(row.key(self._scope), row.server, topology))
         return known
 
     async def _note_move(self, server: SourceServer, topology: Mapping[str, Any]) -> None:
@@ -125,7 +125,7 @@ class Origins:
     async def _capture(self, row: Row) -> Mapping[str, Any]:
         topology = capture(
             row.server,
-            self._place,
+            self._scope,
             now=self._tools.now(),
             templates=self._templates if self._owns(row.server) else None,
             legacy=row.held.item if row.held else {},
@@ -134,13 +134,13 @@ class Origins:
         if topology["captureMethod"] == "late":
             _log.warning("topology captured late", extra={"server": row.server.arn})
             why = "servers were launched before they were first seen: check their original topology; the log names them"
-            self._seen.warnings.append(unsettled(self._place, "TopologyCapturedLate", why, RegionStatus.ACTIVE))
+            self._seen.warnings.append(unsettled(self._scope, "TopologyCapturedLate", why, RegionStatus.ACTIVE))
         if "originalSourceRegion" not in topology:
             environment = topology.get("originEnvironment", "unknown")
             _log.warning("no region of origin", extra={"server": row.server.arn, "originEnvironment": environment})
             if environment == "unknown":
                 why = "DRS does not tell the region some instances came from: it is not guessed; the log names them"
-                self._seen.warnings.append(unsettled(self._place, "TopologyIncomplete", why, RegionStatus.ACTIVE))
+                self._seen.warnings.append(unsettled(self._scope, "TopologyIncomplete", why, RegionStatus.ACTIVE))
         return await self._tools.inventory.capture(topology)
 
     async def _read_templates(self) -> None:
@@ -148,9 +148,9 @@ class Origins:
             return
         self._templates_asked = True
         try:
-            self._templates = await self._tools.templates.of(self._place, self._drs)
+            self._templates = await self._tools.templates.of(self._scope, self._drs)
         except AwsError as error:
-            self._seen.warnings.append(error.trouble)
+            self._seen.warnings.append(error.problem)
 
     async def finish(self) -> None:
         """Complete what lacks details, then read again what is due, both within the run's budget of calls."""
@@ -167,11 +167,11 @@ class Origins:
         await self._read_templates()
         todo = [each for each in await self._with_topologies() if self._can_complete(each)]
         todo = todo[: self._tools.settings.topology_reads_per_scope]
-        await self._read_source_side({origin for each in todo if (origin := each.server.origin(self._place))})
-        async with fan_out(todo, self._complete, at_once=self._tools.settings.drs_calls_at_once) as troubles:
-            async for trouble in troubles:
-                if trouble is not None:
-                    self._seen.warnings.append(trouble)
+        await self._read_source_side({origin for each in todo if (origin := each.server.origin(self._scope))})
+        async with fan_out(todo, self._complete, concurrency=self._tools.settings.drs_calls_at_once) as problems:
+            async for problem in problems:
+                if problem is not None:
+                    self._seen.warnings.append(problem)
 
     async def _with_topologies(self) -> list[_Unfinished]:
         unread = [each.server.lineage for each in self._unfinished if each.topology is None]
@@ -187,19 +187,19 @@ class Origins:
 
     def _owns(self, server: SourceServer) -> bool:
         """Whether it replicates here: another account's templates are not ours to name."""
-        return server.replicates_in(self._place)
+        return server.replicates_in(self._scope)
 
     def _knows_templates(self, server: SourceServer) -> bool:
         """Whether all that can be known of its template is known."""
         return self._templates is not None or not self._owns(server)
 
-    async def _read_source_side(self, origins: set[Place]) -> None:
+    async def _read_source_side(self, origins: set[Scope]) -> None:
         """Read the default template of the places that servers came from: a reversed server will take it.
 
         It is no part of the originals, and the source side may well be out of reach or not use DRS: then there is none.
         With several templates there is none either, for no API tells which one is the default.
         """
-        for origin in sorted(origins - {self._place}):
+        for origin in sorted(origins - {self._scope}):
             try:
                 listed = await self._tools.source_templates(origin)
             except AwsError as error:
@@ -207,14 +207,14 @@ class Origins:
                 listed = ()
             self._source_side[origin] = listed[0] if len(listed) == 1 else None
 
-    async def _complete(self, unfinished: _Unfinished) -> Trouble | None:
+    async def _complete(self, unfinished: _Unfinished) -> Problem | None:
         server = unfinished.server
         try:
             configuration = _configuration(unfinished)
             if configuration is None:
-                configuration = await self._drs.replication_configuration(self._place.region, server.server_id)
+                configuration = await self._drs.replication_configuration(self._scope.region, server.server_id)
             template = choose_template(self._templates or (), configuration) if self._owns(server) else None
-            origin = server.origin(self._place)
+            origin = server.origin(self._scope)
             topology = await self._tools.inventory.complete_topology(
                 server.lineage,
                 configuration,
@@ -225,25 +225,25 @@ class Origins:
             copies = copied(topology, replicates_here=self._owns(server))
             await self._tools.inventory.refresh_copy(unfinished.key, copies)
         except AwsError as error:
-            return error.trouble
+            return error.problem
         return None
 
     async def _look_at_configurations(self) -> None:
         """Read again the configuration of the servers whose turn it is; what differs goes to their history."""
         todo = self._due[: self._tools.settings.topology_reads_per_scope]
-        async with fan_out(todo, self._look_at, at_once=self._tools.settings.drs_calls_at_once) as troubles:
-            async for trouble in troubles:
-                if trouble is not None:
-                    self._seen.warnings.append(trouble)
+        async with fan_out(todo, self._look_at, concurrency=self._tools.settings.drs_calls_at_once) as problems:
+            async for problem in problems:
+                if problem is not None:
+                    self._seen.warnings.append(problem)
 
-    async def _look_at(self, server: SourceServer) -> Trouble | None:
+    async def _look_at(self, server: SourceServer) -> Problem | None:
         try:
-            configuration = await self._drs.replication_configuration(self._place.region, server.server_id)
+            configuration = await self._drs.replication_configuration(self._scope.region, server.server_id)
             await self._tools.inventory.add_history(
                 server.lineage, lambda topology: reconfigured(topology, configuration, now=self._tools.now())
             )
         except AwsError as error:
-            return error.trouble
+            return error.problem
         return None
 
 

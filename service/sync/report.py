@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 
-from service.aws.meter import Meter
-from service.models import Coverage, Place, Trouble, iso
-from service.regions.choose import Choice, Why
+from service.aws.call_counter import CallCounter
+from service.models import Coverage, Problem, Scope, iso
+from service.regions.selection import ScanReason, Selection
 
 __all__ = ["Looked", "Progress", "RunFacts", "RunReport", "exit_code", "run_facts", "status_of"]
 
@@ -19,19 +19,19 @@ __all__ = ["Looked", "Progress", "RunFacts", "RunReport", "exit_code", "run_fact
 class Looked:
     """What became of one scope. `servers` were seen; `counts` says what came of it, by member of the report."""
 
-    place: Place
+    scope: Scope
     coverage: Coverage
     servers: int = 0
     counts: Mapping[str, int] = field(default_factory=dict)
     seconds: float = 0.0
-    troubles: tuple[Trouble, ...] = ()
-    warnings: tuple[Trouble, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
 
 
 class Progress(Protocol):
     """Told how a run gets on."""
 
-    def planned(self, choice: Choice, accounts: int) -> None:
+    def planned(self, selection: Selection, accounts: int) -> None:
         """The places are chosen."""
         ...
 
@@ -58,21 +58,27 @@ class RunFacts:
 
 
 def run_facts(
-    operation: str, choice: Choice, meter: Meter, *, started_at: datetime, duration_s: float, scopes_at_once: int
+    operation: str,
+    selection: Selection,
+    call_counter: CallCounter,
+    *,
+    started_at: datetime,
+    duration_s: float,
+    scopes_at_once: int,
 ) -> RunFacts:
     """Gather what the report of a run says beside its looks."""
-    places = [*choice.look, *choice.skip]
+    scopes = [*selection.scopes, *selection.skipped]
     return RunFacts(
         operation=operation,
-        accounts=len({place.account_id for place in places}),
-        region_source=str(choice.source),
-        region_reason=choice.reason,
-        regions=tuple(sorted({place.region for place in places})),
-        discovered=choice.count(Why.DISCOVERY),
+        accounts=len({scope.account_id for scope in scopes}),
+        region_source=str(selection.source),
+        region_reason=selection.reason,
+        regions=tuple(sorted({scope.region for scope in scopes})),
+        discovered=selection.count(ScanReason.DISCOVERY),
         started_at=iso(started_at),
         duration_s=duration_s,
-        calls=meter.by_service(),
-        throttled=meter.throttled,
+        calls=call_counter.by_service(),
+        throttled=call_counter.throttled,
         scopes_at_once=scopes_at_once,
     )
 
@@ -95,12 +101,12 @@ class RunReport:
         self.seconds = 0.0
         self.left_out = 0
         self.newly_active: set[str] = set()
-        self._troubles: dict[Trouble, set[str]] = {}
-        self._warnings: dict[Trouble, set[str]] = {}
+        self._problems: dict[Problem, set[str]] = {}
+        self._warnings: dict[Problem, set[str]] = {}
 
     def add(self, looked: Looked) -> None:
         """Count one look."""
-        region = looked.place.region
+        region = looked.scope.region
         self.coverage[looked.coverage] += 1
         if looked.coverage is not Coverage.SKIPPED:
             self.scanned[region] += 1
@@ -112,25 +118,25 @@ class RunReport:
             self.servers_by_region[region] += looked.servers
         self.counts.update(looked.counts)
         self.seconds += looked.seconds
-        _gather(self._troubles, looked.troubles, region)
+        _gather(self._problems, looked.problems, region)
         _gather(self._warnings, looked.warnings, region)
 
-    def trouble(self, *troubles: Trouble) -> None:
+    def problem(self, *problems: Problem) -> None:
         """Note what could not be done. The same trouble in many regions is one entry that lists them."""
-        _gather(self._troubles, troubles, "")
+        _gather(self._problems, problems, "")
 
-    def warn(self, *warnings: Trouble) -> None:
+    def warn(self, *warnings: Problem) -> None:
         """Note what an operator should know, and what costs nothing of the result."""
         _gather(self._warnings, warnings, "")
 
     @property
-    def troubles(self) -> int:
+    def problems(self) -> int:
         """How many different troubles there were."""
-        return len(self._troubles)
+        return len(self._problems)
 
-    def skip(self, places: Iterable[Place]) -> None:
+    def skip(self, scopes: Iterable[Scope]) -> None:
         """Count scopes that the filter left out."""
-        for _ in places:
+        for _ in scopes:
             self.coverage[Coverage.SKIPPED] += 1
             self.left_out += 1
 
@@ -141,7 +147,7 @@ class RunReport:
         skipped = sorted(set(run.regions) - set(self.scanned))
         return {
             "operation": run.operation,
-            "status": status_of(self.coverage, self.troubles),
+            "status": status_of(self.coverage, self.problems),
             "regionsScanned": len(self.scanned),
             "regionsSkipped": len(skipped),
             "regionsFailed": len(self.unwell),
@@ -171,23 +177,23 @@ class RunReport:
             "durationSeconds": round(run.duration_s, 3),
             "timeSavedSeconds": self._time_saved_s(made, run.scopes_at_once),
             "startedAt": run.started_at,
-            "errors": _listed(self._troubles),
+            "errors": _listed(self._problems),
             "warnings": _listed(self._warnings),
         }
 
-    def _time_saved_s(self, drs_calls: int, at_once: int) -> float:
-        """Estimate: each skipped scope would have taken as long as a call did here, `at_once` of them side by side."""
+    def _time_saved_s(self, drs_calls: int, concurrency: int) -> float:
+        """Estimate: each skipped scope would have taken as long as a call did here, `concurrency` of them side by side."""
         if not drs_calls:
             return 0.0
-        return round(self.seconds / drs_calls * self.left_out / at_once, 3)
+        return round(self.seconds / drs_calls * self.left_out / concurrency, 3)
 
 
-def status_of(coverage: Counter[Coverage], troubles: int) -> str:
+def status_of(coverage: Counter[Coverage], problems: int) -> str:
     """Say in one word what became of a run: complete, partial, or failed when every scope that was looked at did."""
     looked = coverage.total() - coverage[Coverage.SKIPPED]
     if looked and coverage[Coverage.FAILED] == looked:
         return "failed"
-    return "partial" if troubles or coverage[Coverage.FAILED] or coverage[Coverage.PARTIAL] else "complete"
+    return "partial" if problems or coverage[Coverage.FAILED] or coverage[Coverage.PARTIAL] else "complete"
 
 
 def exit_code(report: Mapping[str, Any]) -> int:
@@ -195,14 +201,14 @@ def exit_code(report: Mapping[str, Any]) -> int:
     return {"complete": 0, "failed": 1, "partial": 3}[report["status"]]
 
 
-def _gather(into: dict[Trouble, set[str]], troubles: Iterable[Trouble], region: str) -> None:
-    for trouble in troubles:
-        anywhere = replace(trouble, region="")
-        into.setdefault(anywhere, set()).add(trouble.region or region)
+def _gather(into: dict[Problem, set[str]], problems: Iterable[Problem], region: str) -> None:
+    for problem in problems:
+        anywhere = replace(problem, region="")
+        into.setdefault(anywhere, set()).add(problem.region or region)
 
 
-def _listed(troubles: Mapping[Trouble, set[str]]) -> list[dict[str, Any]]:
+def _listed(problems: Mapping[Problem, set[str]]) -> list[dict[str, Any]]:
     return [
-        {**trouble.as_json(), "regions": sorted({region for region in regions if region})}
-        for trouble, regions in troubles.items()
+        {**problem.as_json(), "regions": sorted({region for region in regions if region})}
+        for problem, regions in problems.items()
     ]

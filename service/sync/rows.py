@@ -10,7 +10,7 @@ from typing import Any
 from service.aws.ec2 import Ec2Reads
 from service.inventory.servers import InstanceFacts, SourceServer
 from service.inventory.table import Held, InventoryTable, ItemKey
-from service.models import Now, Place, RegionStatus, Trouble
+from service.models import Now, Problem, RegionStatus, Scope
 from service.settings import Settings
 from service.sync.templates import Templates
 
@@ -27,9 +27,9 @@ class LookTools:
     now: Now
     partition: str
     run_started_at: datetime
-    announce: Callable[[set[Place]], Awaitable[None]]
+    announce: Callable[[set[Scope]], Awaitable[None]]
     templates: Templates
-    source_templates: Callable[[Place], Awaitable[Sequence[Mapping[str, Any]]]]
+    source_templates: Callable[[Scope], Awaitable[Sequence[Mapping[str, Any]]]]
 
 
 @dataclass(slots=True)
@@ -44,8 +44,8 @@ class Seen:
     topologies: int = 0
     listed_completely: bool = False
     settled: bool = False  # listed, written and tidied up; only details of topology may be missing
-    troubles: list[Trouble] = field(default_factory=list)
-    warnings: list[Trouble] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
     uninitialized: bool = False
 
     @property
@@ -65,11 +65,11 @@ class Row:
     digest: str = ""
     lineage: str = ""  # empty: not known
 
-    def key(self, place: Place) -> ItemKey:
+    def key(self, scope: Scope) -> ItemKey:
         """Give the key of its item in the inventory table."""
-        return ItemKey(self.server.arn, self.server.staging_account or place.account_id)
+        return ItemKey(self.server.arn, self.server.staging_account or scope.account_id)
 
 
-def unsettled(place: Place, code: str, message: str, status: RegionStatus) -> Trouble:
+def unsettled(scope: Scope, code: str, message: str, status: RegionStatus) -> Problem:
     """Say what is wrong without naming a server: the same trouble of many servers is then one entry."""
-    return Trouble(code, message, status, account_id=place.account_id, region=place.region)
+    return Problem(code, message, status, account_id=scope.account_id, region=scope.region)

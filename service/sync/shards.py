@@ -13,12 +13,12 @@ from typing import Any, Final
 
 import orjson
 
-from service.models import Coverage, RegionStatus, Trouble
+from service.models import Coverage, Problem, RegionStatus
 from service.sync.report import status_of
 
-__all__ = ["MOST_SHARDS", "Lost", "merged", "shard_count", "summary"]
+__all__ = ["MAX_SHARDS", "Lost", "merged", "shard_count", "summary"]
 
-MOST_SHARDS: Final = 50
+MAX_SHARDS: Final = 50
 """Step Functions hands at most 256 KB from state to state; 50 summaries fit with room to spare."""
 
 _ROOM_BYTES: Final = 200_000
@@ -40,7 +40,7 @@ class Lost:
 
 def shard_count(accounts: int, *, per_shard: int) -> int:
     """Tell into how many shards to part accounts: as few as hold `per_shard` each on average, and at most 50."""
-    return max(1, min(MOST_SHARDS, -(-accounts // per_shard)))
+    return max(1, min(MAX_SHARDS, -(-accounts // per_shard)))
 
 
 def summary(report: Mapping[str, Any], *, counts: Sequence[str], shards: int) -> dict[str, Any]:
@@ -63,13 +63,13 @@ def summary(report: Mapping[str, Any], *, counts: Sequence[str], shards: int) ->
     return found
 
 
-def _that_fit(troubles: Sequence[Mapping[str, Any]], room: int) -> tuple[list[Mapping[str, Any]], int]:
+def _that_fit(problems: Sequence[Mapping[str, Any]], room: int) -> tuple[list[Mapping[str, Any]], int]:
     kept = []
-    for trouble in troubles:
-        room -= len(orjson.dumps(trouble)) + 1
+    for problem in problems:
+        room -= len(orjson.dumps(problem)) + 1
         if room < 0:
             break
-        kept.append(trouble)
+        kept.append(problem)
     return kept, max(0, room)
 
 
@@ -100,17 +100,17 @@ def merged(
     regions = {name: sorted({region for each in summaries for region in each["regions"][name]}) for name in _LISTED}
     regions["skipped"] = [region for region in regions["skipped"] if region not in regions["scanned"]]
     servers = _added(each["serversByRegion"] for each in summaries)
-    troubles = {
-        name: [trouble for each in summaries for trouble in each[name]] + ([_of(each) for each in lost] if own else [])
+    problems = {
+        name: [problem for each in summaries for problem in each[name]] + ([_of(each) for each in lost] if own else [])
         for name, own in (("errors", True), ("warnings", False))
     }
-    omitted = {f"{name}Omitted": sum(each[f"{name}Omitted"] for each in summaries) for name in troubles}
+    omitted = {f"{name}Omitted": sum(each[f"{name}Omitted"] for each in summaries) for name in problems}
     saved, full = sums["apiCallsFullScan"] - sums["drsCalls"], sums["apiCallsFullScan"]
     source, reason = _why(summaries)
     return {
         "operation": operation,
         "status": status_of(
-            Counter({each: scopes[each] for each in Coverage}), len(troubles["errors"]) + omitted["errorsOmitted"]
+            Counter({each: scopes[each] for each in Coverage}), len(problems["errors"]) + omitted["errorsOmitted"]
         ),
         "regionsScanned": len(regions["scanned"]),
         "regionsSkipped": len(regions["skipped"]),
@@ -129,7 +129,7 @@ def merged(
         "durationSeconds": round(duration_s, 3),
         "timeSavedSeconds": round(sums["timeSavedSeconds"], 3),
         "startedAt": started_at,
-        **troubles,
+        **problems,
         **omitted,
         "shards": {"asked": len(summaries) + len(lost), "lost": [each.index for each in lost]},
     }
@@ -159,7 +159,7 @@ def _why(summaries: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
 
 
 def _of(lost: Lost) -> dict[str, Any]:
-    trouble = Trouble(
+    problem = Problem(
         "ShardFailed",
         f"shard {lost.index} with {lost.accounts} accounts ended without a report: {lost.reason[:300]}",
         RegionStatus.ERROR,
@@ -167,4 +167,4 @@ def _of(lost: Lost) -> dict[str, Any]:
         "Invoke",
         advice="look into the function's log at that time; the next run looks at these accounts again",
     )
-    return {**trouble.as_json(), "regions": []}
+    return {**problem.as_json(), "regions": []}

@@ -13,24 +13,24 @@ import anyio
 from service.accounts.records import Account
 from service.accounts.staging import discovering
 from service.accounts.table import TargetAccountsTable
-from service.aws.door import AwsDoor, Caller
+from service.aws.call_counter import counting_calls
+from service.aws.client import AccountSession, AwsClient
 from service.aws.drs import DrsReader
 from service.aws.drs_write import DrsWriter
 from service.aws.dynamodb_write import Table
-from service.aws.meter import metering
-from service.ending import Limit, Stop
+from service.context import ContextLoader, RunContext, SyncRequest
+from service.deadline import Deadline, Shutdown
 from service.errors import AwsError, RefusalError
 from service.fanout import fan_out
-from service.models import Now, Place, RegionStatus, Trouble
-from service.regions.choose import Choice, Unreadable, Why
-from service.regions.status_write import RegionStatusTable
+from service.models import Now, Problem, RegionStatus, Scope
+from service.regions.selection import ScanReason, Selection, StatusUnavailable
+from service.regions.status_writer import RegionStatusTable
 from service.settings import Settings
-from service.survey import Request, Survey, Surveyor
 from service.sync.extend import Extension, apply_plan, read_pair
-from service.sync.judge import Visit, account_trouble, is_switched_off, place_trouble
+from service.sync.judge import Visit, account_problem, is_switched_off, scope_problem
 from service.sync.report import Progress, RunReport, run_facts
 from service.sync.staging_plan import Pair, Plan, within_quota
-from service.sync.staging_scope import StagingScope
+from service.sync.staging_scope import StagingScan
 from service.sync.visiting import Visiting
 
 __all__ = ["COUNTS", "OPERATION", "StagingSync"]
@@ -47,16 +47,16 @@ COUNTS: Final = (
 # Extending the most that a staging account can hold (300) takes a minute at the rate DRS is first asked at.
 _SCOPE_DEADLINES: Final = 3.0
 _PAIRS_AT_ONCE: Final = 4
-_MOST_PLANNED: Final = 1000  # servers a dry run lists
+_MAX_PLANNED: Final = 1000  # servers a dry run lists
 
 
 @dataclass(slots=True)
 class _Run:
     """State of one run."""
 
-    request: Request
-    survey: Survey
-    choice: Choice
+    request: SyncRequest
+    context: RunContext
+    selection: Selection
     visiting: Visiting
     report: RunReport = field(default_factory=lambda: RunReport(COUNTS))
     reported: dict[str, set[str]] = field(default_factory=dict)  # target -> staging accounts that DRS names
@@ -72,16 +72,22 @@ class StagingSync:
     """Extends staging servers and takes newly reported staging accounts into the records. One serves many runs."""
 
     def __init__(
-        self, door: AwsDoor, settings: Settings, status: RegionStatusTable, now: Now, *, stop: Stop | None = None
+        self,
+        aws_client: AwsClient,
+        settings: Settings,
+        status: RegionStatusTable,
+        now: Now,
+        *,
+        shutdown: Shutdown | None = None,
     ) -> None:
-        self._door = door
+        self._aws_client = aws_client
         self._settings = settings
         self._status = status
         self._now = now
-        self._stop = stop or Stop()
-        self._surveyor = Surveyor(door, settings, status, now)
+        self._shutdown = shutdown or Shutdown()
+        self._context_loader = ContextLoader(aws_client, settings, status, now)
 
-    async def run(self, request: Request, progress: Progress | None = None) -> dict[str, Any]:
+    async def run(self, request: SyncRequest, progress: Progress | None = None) -> dict[str, Any]:
         """Do one sync and give its report.
 
         Raises:
@@ -91,108 +97,108 @@ class StagingSync:
         """
         began, started_at = anyio.current_time(), request.started_at or self._now()
         visiting = Visiting(
-            Limit(self._stop, request.budget_s),
+            Deadline(self._shutdown, request.remaining_s),
             _SCOPE_DEADLINES * self._settings.scope_deadline_seconds,
             self._settings.scopes_at_once,
             started_at,
         )
-        with metering() as meter:
-            run = await visiting.limit.whole(lambda: self._plan(request, visiting))
+        with counting_calls() as call_counter:
+            run = await visiting.deadline.run_essential(lambda: self._plan(request, visiting))
             if progress is not None:
-                progress.planned(run.choice, len({place.account_id for place in run.choice.look}))
+                progress.planned(run.selection, len({scope.account_id for scope in run.selection.scopes}))
             await self._visit_all(run, progress)
             for target, reported in sorted(run.reported.items()):
                 await self._take_in(run, target, sorted(reported), started_at)
         facts = run_facts(
             OPERATION,
-            run.choice,
-            meter,
+            run.selection,
+            call_counter,
             started_at=started_at,
             duration_s=anyio.current_time() - began,
             scopes_at_once=self._settings.scopes_at_once,
         )
         return {**run.report.as_json(facts), **_of_accounts(run)}
 
-    async def _plan(self, request: Request, visiting: Visiting) -> _Run:
-        survey = await self._surveyor.survey(request, operation=OPERATION, discover=False, shared=True)
-        look, left_out = dict[Place, Why](), list(survey.choice.skip)
-        for place, why in survey.choice.look.items():
-            account = survey.directory.targets[place.account_id]
-            is_known = place in survey.choice.known_active
+    async def _plan(self, request: SyncRequest, visiting: Visiting) -> _Run:
+        context = await self._context_loader.load(request, operation=OPERATION, discover=False, shared=True)
+        look, left_out = dict[Scope, ScanReason](), list(context.selection.skipped)
+        for scope, why in context.selection.scopes.items():
+            account = context.directory.targets[scope.account_id]
+            is_known = scope in context.selection.known_active
             # Without staging accounts there is nothing to extend; DRS may name some where servers are.
-            if _is_hub(survey, account):
+            if _is_hub(context, account):
                 continue
             if account.staging or is_known:
-                look[place] = why
+                look[scope] = why
             else:
-                left_out.append(place)
-        choice = replace(survey.choice, look=look, skip=tuple(sorted(left_out)))
-        run = _Run(request, survey, choice, visiting)
-        run.report.trouble(*survey.troubles)
-        run.report.skip(choice.skip)
+                left_out.append(scope)
+        selection = replace(context.selection, scopes=look, skipped=tuple(sorted(left_out)))
+        run = _Run(request, context, selection, visiting)
+        run.report.problem(*context.problems)
+        run.report.skip(selection.skipped)
         self._tell_unusable(run)
         _tell_hub(run)
         return run
 
     def _tell_unusable(self, run: _Run) -> None:
         """Tell of staging accounts that no call can name; they cost only themselves."""
-        for account_id in sorted(run.survey.accounts):
-            for problem in run.survey.directory.targets[account_id].unusable_staging:
+        for account_id in sorted(run.context.accounts):
+            for problem in run.context.directory.targets[account_id].unusable_staging:
                 refusal = RefusalError("InvalidAccountRecord", problem)
-                run.report.trouble(_refused(refusal, account_id, self._settings.target_accounts_table))
+                run.report.problem(_refused(refusal, account_id, self._settings.target_accounts_table))
                 run.errors.setdefault(account_id, f"{refusal.code}: {problem}")
 
     async def _visit_all(self, run: _Run, progress: Progress | None) -> None:
-        async def visit(place: Place) -> Visit:
-            return await self._visit(run, place)
+        async def visit(scope: Scope) -> Visit:
+            return await self._visit(run, scope)
 
-        async with run.visiting.visits(run.choice.look, visit, progress) as visits:
+        async with run.visiting.visits(run.selection.scopes, visit, progress) as visits:
             async for settled in visits:
                 run.report.add(settled.looked)
 
-    async def _visit(self, run: _Run, place: Place) -> Visit:
+    async def _visit(self, run: _Run, scope: Scope) -> Visit:
         """Bring one target and region up to date under its deadline; whatever goes wrong there stays there."""
-        began, scope = anyio.current_time(), StagingScope(place)
+        began, scan = anyio.current_time(), StagingScan(scope)
 
-        async def work() -> Trouble | None:
+        async def work() -> Problem | None:
             try:
-                await self._work(run, scope)
+                await self._work(run, scan)
             except AwsError as error:
-                return place_trouble(error, place) if scope.entered else account_trouble(error)
+                return scope_problem(error, scope) if scan.entered else account_problem(error)
             return None
 
-        failure = await run.visiting.in_time(place, work)
-        if scope.extended and place not in run.choice.known_active:
+        failure = await run.visiting.in_time(scope, work)
+        if scan.extended and scope not in run.selection.known_active:
             # The inventory sync would otherwise not look here before discovery has its turn.
-            requests = {place.account_id: self._now()}
+            requests = {scope.account_id: self._now()}
             unwritten = await run.visiting.write_down(
-                f"the row of {place.region}", lambda: self._status.record(place.region, (), requests=requests)
+                f"the row of {scope.region}", lambda: self._status.record(scope.region, (), requests=requests)
             )
-            scope.warnings += [unwritten] if unwritten else []
-        counts = scope.counts(dry_run=run.request.dry_run)
-        self._tally(run, scope, counts, failure)
-        known = place in run.choice.known_active
-        return scope.judged(counts, failure, known=known, seconds=anyio.current_time() - began)
+            scan.warnings += [unwritten] if unwritten else []
+        counts = scan.counts(dry_run=run.request.dry_run)
+        self._tally(run, scan, counts, failure)
+        known = scope in run.selection.known_active
+        return scan.judged(counts, failure, known=known, seconds=anyio.current_time() - began)
 
-    async def _work(self, run: _Run, scope: StagingScope) -> None:
-        place = scope.place
-        caller = await run.survey.access.caller(place.account_id)
-        scope.entered = True
-        run.entered.add(place.account_id)
-        drs = DrsReader(caller, page_size=self._settings.drs_page_size)
-        account = run.survey.directory.targets[place.account_id]
-        staging = await self._staging_of(run, scope, account, drs)
+    async def _work(self, run: _Run, scan: StagingScan) -> None:
+        scope = scan.scope
+        session = await run.context.access.session(scope.account_id)
+        scan.entered = True
+        run.entered.add(scope.account_id)
+        drs = DrsReader(session, page_size=self._settings.drs_page_size)
+        account = run.context.directory.targets[scope.account_id]
+        staging = await self._staging_of(run, scan, account, drs)
         if staging is None:
             return
 
         async def read(staging_id: str) -> Plan:
-            return await self._read(run, Pair(place.account_id, staging_id, place.region), drs)
+            return await self._read(run, Pair(scope.account_id, staging_id, scope.region), drs)
 
-        async with fan_out(sorted(staging), read, at_once=_PAIRS_AT_ONCE) as read_plans:
+        async with fan_out(sorted(staging), read, concurrency=_PAIRS_AT_ONCE) as read_plans:
             plans = [plan async for plan in read_plans]
-        await self._apply(run, scope, sorted(plans, key=lambda plan: plan.pair), drs, caller)
+        await self._apply(run, scan, sorted(plans, key=lambda plan: plan.pair), drs, session)
 
-    async def _staging_of(self, run: _Run, scope: StagingScope, account: Account, drs: DrsReader) -> set[str] | None:
+    async def _staging_of(self, run: _Run, scan: StagingScan, account: Account, drs: DrsReader) -> set[str] | None:
         """Name the staging accounts of a target in a region; None where DRS is not in use.
 
         Raises:
@@ -200,110 +206,112 @@ class StagingSync:
         """
         known = set(account.staging)
         try:
-            reported = set(await drs.staging_accounts(scope.place.region))
+            reported = set(await drs.staging_accounts(scan.scope.region))
         except AwsError as error:
-            status = error.verdict.status
+            status = error.error_class.status
             if status is RegionStatus.NOT_INITIALIZED:
-                scope.readable += 1
+                scan.readable += 1
                 return None
             if status is not RegionStatus.IAM_PERMISSION_DENIED or not known:
                 raise
-            scope.warnings.append(place_trouble(error, scope.place))
+            scan.warnings.append(scope_problem(error, scan.scope))
             return known
         fresh = reported - known - account.removed_staging - {account.account_id}
         if fresh:
             run.reported.setdefault(account.account_id, set()).update(fresh)
-        scope.readable += 1
+        scan.readable += 1
         return known | fresh
 
     async def _read(self, run: _Run, pair: Pair, drs: DrsReader) -> Plan:
         async def staging_drs() -> DrsReader:
-            caller = await run.survey.access.caller(pair.staging)
-            return DrsReader(caller, page_size=self._settings.drs_page_size)
+            session = await run.context.access.session(pair.staging)
+            return DrsReader(session, page_size=self._settings.drs_page_size)
 
         return await read_pair(pair, drs, staging_drs)
 
-    async def _apply(self, run: _Run, scope: StagingScope, plans: list[Plan], drs: DrsReader, caller: Caller) -> None:
-        place = scope.place
+    async def _apply(
+        self, run: _Run, scan: StagingScan, plans: list[Plan], drs: DrsReader, session: AccountSession
+    ) -> None:
+        scope = scan.scope
         for plan in plans:
-            scope.planned += len(plan.extend)
-            scope.readable += plan.held_back is None
+            scan.planned += len(plan.extend)
+            scan.readable += plan.held_back is None
             if plan.held_back is not None:
-                scope.unreadable += 1
-                scope.troubles.append(plan.held_back)
+                scan.unreadable += 1
+                scan.problems.append(plan.held_back)
         if run.request.dry_run:
             _note_planned(run, plans)
             return
         plans, left_over = within_quota(
-            plans, held=_known_servers(run.survey, place), most=self._settings.servers_per_region
+            plans, held=_known_servers(run.context, scope), most=self._settings.servers_per_region
         )
         full = left_over > 0
         if left_over:
-            scope.troubles.append(_full(place, left_over, self._settings.servers_per_region))
-        writer = DrsWriter(caller)
+            scan.problems.append(_full(scope, left_over, self._settings.servers_per_region))
+        writer = DrsWriter(session)
         for plan in plans:
             if not plan.extend or (full and not left_over):
                 continue
             done = Extension()
-            scope.extensions.append(done)
-            await apply_plan(plan, drs, writer, done, at_once=self._settings.extensions_at_once)
+            scan.extensions.append(done)
+            await apply_plan(plan, drs, writer, done, concurrency=self._settings.extensions_at_once)
             full = full or done.full
 
-    def _tally(self, run: _Run, scope: StagingScope, counts: Mapping[str, int], failure: Trouble | None) -> None:
-        target = scope.place.account_id
+    def _tally(self, run: _Run, scan: StagingScan, counts: Mapping[str, int], failure: Problem | None) -> None:
+        target = scan.scope.account_id
         run.extended[target] += counts["serversExtended"]
         run.failed[target] += counts["serversFailed"] + counts["serversHeldBack"]
-        trouble = failure or next(iter(scope.all_troubles()), None)
-        if trouble is not None and not (failure and is_switched_off(failure)):
-            run.errors.setdefault(target, f"{trouble.code}: {trouble.message}")
+        problem = failure or next(iter(scan.all_problems()), None)
+        if problem is not None and not (failure and is_switched_off(failure)):
+            run.errors.setdefault(target, f"{problem.code}: {problem.message}")
 
     async def _take_in(self, run: _Run, target: str, reported: list[str], now: datetime) -> None:
         """Put staging accounts that DRS reports into the target's record."""
-        change, added = discovering(reported, target, partition=run.survey.identity.partition, now=now)
+        change, added = discovering(reported, target, partition=run.context.identity.partition, now=now)
         if run.request.dry_run:
             run.added[target] = reported
             return
         name = self._settings.target_accounts_table
-        table = TargetAccountsTable(Table(self._door.hub(), name, self._door.hub_region))
+        table = TargetAccountsTable(Table(self._aws_client.hub(), name, self._aws_client.hub_region))
 
         async def write() -> None:
             try:
                 await table.change_staging(target, change, now=now)
             except RefusalError as refusal:
-                run.report.trouble(_refused(refusal, target, name))
+                run.report.problem(_refused(refusal, target, name))
             else:
                 run.added[target] = list(added)
 
-        if trouble := await run.visiting.write_down(f"the record of {target}", write):
-            run.report.trouble(replace(trouble, account_id=target))
+        if problem := await run.visiting.write_down(f"the record of {target}", write):
+            run.report.problem(replace(problem, account_id=target))
 
 
-def _is_hub(survey: Survey, account: Account) -> bool:
-    return account.is_hub or account.account_id == survey.identity.account_id
+def _is_hub(context: RunContext, account: Account) -> bool:
+    return account.is_hub or account.account_id == context.identity.account_id
 
 
 def _tell_hub(run: _Run) -> None:
     """Say of a hub that was asked for by name why nothing of it was looked at."""
     request = run.request
-    for account_id in sorted({*request.accounts, *(place.account_id for place in request.places)}):
-        if _is_hub(run.survey, run.survey.directory.targets[account_id]):
+    for account_id in sorted({*request.accounts, *(scope.account_id for scope in request.scopes)}):
+        if _is_hub(run.context, run.context.directory.targets[account_id]):
             why = f"{account_id} is the hub: nothing is extended into it, so none of its regions was looked at"
             advice = "ask for another target account"
-            run.report.warn(Trouble("HubNotSynced", why, RegionStatus.ACTIVE, account_id=account_id, advice=advice))
+            run.report.warn(Problem("HubNotSynced", why, RegionStatus.ACTIVE, account_id=account_id, advice=advice))
 
 
-def _known_servers(survey: Survey, place: Place) -> int | None:
-    if isinstance(survey.rows, Unreadable):
+def _known_servers(context: RunContext, scope: Scope) -> int | None:
+    if isinstance(context.rows, StatusUnavailable):
         return None
-    for row in survey.rows:
-        if row.region == place.region and place.account_id in row.accounts:
-            return row.accounts[place.account_id].server_count
+    for row in context.rows:
+        if row.region == scope.region and scope.account_id in row.accounts:
+            return row.accounts[scope.account_id].server_count
     return None
 
 
 def _note_planned(run: _Run, plans: list[Plan]) -> None:
     for plan in plans:
-        pair, room = plan.pair, max(0, _MOST_PLANNED - len(run.planned))
+        pair, room = plan.pair, max(0, _MAX_PLANNED - len(run.planned))
         run.planned.extend(
             {
                 "accountId": pair.target,
@@ -315,27 +323,27 @@ def _note_planned(run: _Run, plans: list[Plan]) -> None:
         )
 
 
-def _full(place: Place, left_over: int, most: int) -> Trouble:
-    return Trouble(
+def _full(scope: Scope, left_over: int, most: int) -> Problem:
+    return Problem(
         "ServiceQuotaExceeded",
         f"{left_over} servers do not fit: an account holds {most} source servers per region",
         RegionStatus.ERROR,
         "drs",
         "CreateExtendedSourceServer",
-        place.account_id,
-        place.region,
+        scope.account_id,
+        scope.region,
         "raise the quota L-E28BE5E0 and SERVERS_PER_REGION with it, or extend into another target account",
     )
 
 
-def _refused(refusal: RefusalError, target: str, table_name: str) -> Trouble:
+def _refused(refusal: RefusalError, target: str, table_name: str) -> Problem:
     advice = f"mend the record of {target} in {table_name}"
-    return Trouble(refusal.code, refusal.message, RegionStatus.ERROR, account_id=target, advice=advice)
+    return Problem(refusal.code, refusal.message, RegionStatus.ERROR, account_id=target, advice=advice)
 
 
 def _of_accounts(run: _Run) -> dict[str, Any]:
     """Give what the platform's callers know of a staging sync, account by account."""
-    targets: Mapping[str, Account] = run.survey.directory.targets
+    targets: Mapping[str, Account] = run.context.directory.targets
     worked = sorted({*run.errors, *(+run.extended), *(+run.failed)})
     details = []
     for target in worked:
@@ -349,7 +357,7 @@ def _of_accounts(run: _Run) -> dict[str, Any]:
     more: dict[str, Any] = {"planned": run.planned} if run.request.dry_run else {}
     return {
         "dryRun": run.request.dry_run,
-        "totalAccounts": len(run.survey.accounts),
+        "totalAccounts": len(run.context.accounts),
         "accountsProcessed": len({target for target in run.entered if targets[target].staging}),
         "details": details,
         "stagingAccountsAdded": {target: added for target, added in sorted(run.added.items()) if added},

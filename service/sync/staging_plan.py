@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from service.models import Trouble
+from service.models import Problem
 
 __all__ = ["Pair", "Plan", "Unread", "extended_arns", "plan_extensions", "replicating_arns", "within_quota"]
 
@@ -26,7 +26,7 @@ class Pair(NamedTuple):
 class Unread:
     """A side that could not be read to its end, and why."""
 
-    trouble: Trouble
+    problem: Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Plan:
 
     pair: Pair
     extend: tuple[str, ...] = ()
-    held_back: Trouble | None = None
+    held_back: Problem | None = None
 
 
 def extended_arns(records: Iterable[Mapping[str, Any]], *, target: str) -> frozenset[str]:
@@ -70,9 +70,9 @@ def plan_extensions(
         extended: what the target holds already; empty when DRS has left it out of `extensible` itself.
     """
     if isinstance(extensible, Unread):
-        return Plan(pair, held_back=extensible.trouble)
+        return Plan(pair, held_back=extensible.problem)
     if isinstance(extended, Unread):
-        return Plan(pair, held_back=extended.trouble)
+        return Plan(pair, held_back=extended.problem)
     return Plan(pair, extend=tuple(sorted(set(extensible) - set(extended))))
 
 

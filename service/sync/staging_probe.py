@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from service.accounts.records import Account
 from service.aws.drs import DrsReads
 from service.fanout import fan_out
-from service.models import Trouble
+from service.models import Problem
 from service.sync.extend import read_pair
 from service.sync.judge import is_switched_off
 from service.sync.staging_plan import Pair, Plan
@@ -27,7 +27,7 @@ class Waiting:
     """Whether any staging account has a server to extend, and which of them could not be asked."""
 
     found: bool
-    warnings: tuple[Trouble, ...] = ()
+    warnings: tuple[Problem, ...] = ()
 
 
 async def find_waiting(
@@ -48,7 +48,7 @@ async def find_waiting(
     async def read(staging_id: str) -> Plan:
         return await read_pair(Pair(target.account_id, staging_id, region), drs, lambda: drs_of(staging_id))
 
-    async with fan_out(sorted(target.staging), read, at_once=_PAIRS_AT_ONCE) as reads:
+    async with fan_out(sorted(target.staging), read, concurrency=_PAIRS_AT_ONCE) as reads:
         plans = [plan async for plan in reads]
     held_back = [plan.held_back for plan in plans if plan.held_back is not None]
     return Waiting(any(plan.extend for plan in plans), tuple(each for each in held_back if not is_switched_off(each)))

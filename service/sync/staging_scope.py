@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from service.models import Coverage, Place, Trouble
+from service.models import Coverage, Problem, Scope
 from service.sync.extend import Extension
 from service.sync.judge import Visit, is_switched_off
 from service.sync.report import Looked
@@ -15,18 +15,18 @@ __all__ = ["StagingScope"]
 
 
 @dataclass(slots=True)
-class StagingScope:
+class StagingScan:
     """One target and region under way; stays true when it breaks off."""
 
-    place: Place
+    scope: Scope
     entered: bool = False
     readable: int = 0
     unreadable: int = 0
     planned: int = 0
     left_over: int = 0
     extensions: list[Extension] = field(default_factory=list)
-    troubles: list[Trouble] = field(default_factory=list)
-    warnings: list[Trouble] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
 
     def counts(self, *, dry_run: bool) -> Counter[str]:
         """Count by the report's names; what was planned and has no fate yet is held back, unless nothing was to be."""
@@ -42,11 +42,11 @@ class StagingScope:
         """How many servers this run has extended here."""
         return sum(each.extended for each in self.extensions)
 
-    def all_troubles(self) -> list[Trouble]:
+    def all_problems(self) -> list[Problem]:
         """Name the troubles in the order of their coming."""
-        return [*self.troubles, *(trouble for each in self.extensions for trouble in each.troubles)]
+        return [*self.problems, *(problem for each in self.extensions for problem in each.problems)]
 
-    def judged(self, counts: Mapping[str, int], failure: Trouble | None, *, known: bool, seconds: float) -> Visit:
+    def judged(self, counts: Mapping[str, int], failure: Problem | None, *, known: bool, seconds: float) -> Visit:
         """Say what became of the place.
 
         Args:
@@ -56,19 +56,19 @@ class StagingScope:
             seconds: how long it took.
         """
         if failure is not None and is_switched_off(failure) and not known:
-            return Visit(Looked(self.place, Coverage.SKIPPED, seconds=seconds, warnings=(failure,)), switched_off=True)
-        troubles = [*self.all_troubles(), *([failure] if failure is not None else ())]
-        if not troubles:
+            return Visit(Looked(self.scope, Coverage.SKIPPED, seconds=seconds, warnings=(failure,)), switched_off=True)
+        problems = [*self.all_problems(), *([failure] if failure is not None else ())]
+        if not problems:
             coverage = Coverage.COMPLETE
         else:
             coverage = Coverage.PARTIAL if self.readable or self.extended else Coverage.FAILED
         looked = Looked(
-            self.place,
+            self.scope,
             coverage,
             servers=self.planned,
             counts=dict(counts),
             seconds=seconds,
-            troubles=tuple(troubles),
+            problems=tuple(problems),
             warnings=tuple(self.warnings),
         )
         return Visit(looked)

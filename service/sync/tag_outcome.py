@@ -6,13 +6,13 @@ import logging
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from service.models import Place, Trouble
-from service.sync.judge import trouble_at
+from service.models import Problem, Scope
+from service.sync.judge import problem_at
 
 __all__ = ["Outcome", "Tally"]
 
 _log: Final = logging.getLogger(__name__)
-_MOST_TROUBLES: Final = 10  # of single servers, per scope; the log has them all
+_MAX_PROBLEMS: Final = 10  # of single servers, per scope; the log has them all
 
 
 @dataclass(slots=True)
@@ -59,25 +59,25 @@ class Tally:
 class Outcome:
     """What a scope has brought so far. It stays true when the work breaks off."""
 
-    place: Place
+    scope: Scope
     tally: Tally = field(default_factory=Tally)
-    troubles: list[Trouble] = field(default_factory=list)
-    warnings: list[Trouble] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
     planned: list[dict[str, Any]] = field(default_factory=list)
     _told: int = 0
 
-    def explain(self, trouble: Trouble, server_id: str) -> None:
+    def explain(self, problem: Problem, server_id: str) -> None:
         """Tell why one server failed; beyond the tenth only the log does."""
         _log.warning(
             "server not synced",
-            extra={"server": server_id, "place": self.place, "code": trouble.code, "why": trouble.message},
+            extra={"server": server_id, "place": self.scope, "code": problem.code, "why": problem.message},
         )
         self._told += 1
-        if self._told <= _MOST_TROUBLES:
-            self.troubles.append(replace(trouble, message=f"{server_id}: {trouble.message}"))
+        if self._told <= _MAX_PROBLEMS:
+            self.problems.append(replace(problem, message=f"{server_id}: {problem.message}"))
 
     def close(self) -> None:
         """Tell how many explanations were left to the log."""
-        if self._told > _MOST_TROUBLES:
-            message = f"{self._told - _MOST_TROUBLES} more servers failed; the log names them"
-            self.troubles.append(trouble_at(self.place, "MoreServersFailed", message))
+        if self._told > _MAX_PROBLEMS:
+            message = f"{self._told - _MAX_PROBLEMS} more servers failed; the log names them"
+            self.problems.append(problem_at(self.scope, "MoreServersFailed", message))

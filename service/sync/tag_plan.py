@@ -13,10 +13,10 @@ from typing import Any, Final
 
 __all__ = ["TagPlan", "allows_launch_into", "is_in_turn", "needs_copy_tags", "plan_tags", "wanted_tags"]
 
-_MOST_TAGS: Final = 50  # of one DRS resource, those of AWS itself not counted
-_LONGEST_KEY: Final = 128  # EC2's limit: the tag has to go back onto an instance at launch
-_LONGEST_VALUE: Final = 256
-_MOST_NAMED: Final = 5
+_MAX_TAGS: Final = 50  # of one DRS resource, those of AWS itself not counted
+_MAX_KEY_LENGTH: Final = 128  # EC2's limit: the tag has to go back onto an instance at launch
+_MAX_VALUE_LENGTH: Final = 256
+_MAX_NAMED: Final = 5
 _HOURS: Final = 24
 # The tag by which an operator lets DRS launch into an existing instance; copying tags must then be off.
 _LAUNCH_INTO_TAG: Final = ("AWSDRS", "AllowLaunchingIntoThisInstance")
@@ -51,20 +51,20 @@ def plan_tags(held: Mapping[str, str], wanted: Mapping[str, str]) -> TagPlan:
 
 def _objections(held: Mapping[str, str], changes: Mapping[str, str]) -> Iterable[str]:
     together = sum(not _is_of_aws(key) for key in held.keys() | changes.keys())
-    if changes and together > _MOST_TAGS:
-        yield f"{together} tags with those it has, and DRS takes {_MOST_TAGS}"
+    if changes and together > _MAX_TAGS:
+        yield f"{together} tags with those it has, and DRS takes {_MAX_TAGS}"
     if "" in changes:
         yield "a tag has an empty key"
-    if keys := [key for key in changes if len(key) > _LONGEST_KEY]:
-        yield f"keys longer than {_LONGEST_KEY} characters: {_named(keys)}"
-    if keys := [key for key, value in changes.items() if len(value) > _LONGEST_VALUE]:
-        yield f"values longer than {_LONGEST_VALUE} characters under the keys: {_named(keys)}"
+    if keys := [key for key in changes if len(key) > _MAX_KEY_LENGTH]:
+        yield f"keys longer than {_MAX_KEY_LENGTH} characters: {_named(keys)}"
+    if keys := [key for key, value in changes.items() if len(value) > _MAX_VALUE_LENGTH]:
+        yield f"values longer than {_MAX_VALUE_LENGTH} characters under the keys: {_named(keys)}"
 
 
 def _named(keys: list[str]) -> str:
     """Name some keys, none at full length if it is overlong."""
-    named = ", ".join(key if len(key) <= _LONGEST_KEY else f"{key[:32]}..." for key in sorted(keys)[:_MOST_NAMED])
-    more = len(keys) - _MOST_NAMED
+    named = ", ".join(key if len(key) <= _MAX_KEY_LENGTH else f"{key[:32]}..." for key in sorted(keys)[:_MAX_NAMED])
+    more = len(keys) - _MAX_NAMED
     return f"{named} and {more} more" if more > 0 else named
 
 

@@ -6,19 +6,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from service.models import Coverage, Place, RegionStatus, Trouble
-from service.regions.rows import Note
-from service.sync.judge import Visit, judge, trouble_at
+from service.models import Coverage, Problem, RegionStatus, Scope
+from service.regions.status_rows import Observation
+from service.sync.judge import Visit, judge, problem_at
 from service.sync.report import Looked
 from service.sync.tag_outcome import Tally
-from service.sync.tag_scope import TagScope
+from service.sync.tag_scope import TagScan
 
-__all__ = ["AccountResult", "is_unanswered", "judge_scope", "notes_of", "planned_json"]
+__all__ = ["AccountResult", "is_unanswered", "judge_scope", "observations_of", "planned_json"]
 
-_MOST_PLANNED: Final = 1000
+_MAX_PLANNED: Final = 1000
 
 
-def judge_scope(place: Place, scope: TagScope | None, failure: Trouble | None, *, known: bool, seconds: float) -> Visit:
+def judge_scope(scope: Scope, scan: TagScan | None, failure: Problem | None, *, known: bool, seconds: float) -> Visit:
     """Say what became of a place.
 
     Args:
@@ -28,39 +28,39 @@ def judge_scope(place: Place, scope: TagScope | None, failure: Trouble | None, *
         known: servers were known there before.
         seconds: how long it took.
     """
-    failure = failure or (scope.failure if scope else None)
-    if scope is None or not (scope.read or scope.outcome.tally.servers):
-        reason = failure or trouble_at(place, "DeadlineExceeded", "the place was not looked at")
-        return judge(place, None, reason, known=known, seconds=seconds)
-    outcome = scope.outcome
-    troubles = (*outcome.troubles, *([failure] if failure else ()))
+    failure = failure or (scan.failure if scan else None)
+    if scan is None or not (scan.read or scan.outcome.tally.servers):
+        reason = failure or problem_at(scope, "DeadlineExceeded", "the place was not looked at")
+        return judge(scope, None, reason, known=known, seconds=seconds)
+    outcome = scan.outcome
+    problems = (*outcome.problems, *([failure] if failure else ()))
     return Visit(
         Looked(
-            place,
-            Coverage.PARTIAL if troubles else Coverage.COMPLETE,
+            scope,
+            Coverage.PARTIAL if problems else Coverage.COMPLETE,
             servers=outcome.tally.servers,
             counts=outcome.tally.counts,
             seconds=seconds,
-            troubles=troubles,
+            problems=problems,
             warnings=tuple(outcome.warnings),
         )
     )
 
 
-def is_unanswered(looked: Looked, scope: TagScope | None) -> bool:
+def is_unanswered(looked: Looked, scan: TagScan | None) -> bool:
     """Tell whether it is still open how many servers there are, and may be known when asked again."""
-    return not (scope and scope.read) and any(trouble.status.passes for trouble in looked.troubles)
+    return not (scan and scan.read) and any(problem.status.passes for problem in looked.problems)
 
 
-def notes_of(scopes: Iterable[TagScope]) -> dict[str, list[Note]]:
+def observations_of(scans: Iterable[TagScan]) -> dict[str, list[Observation]]:
     """Say what the places that were listed to the end mean for the status table, by region."""
-    notes: dict[str, list[Note]] = {}
-    for scope in scopes:
-        if scope.read:
-            status = RegionStatus.NOT_INITIALIZED if scope.uninitialized else RegionStatus.ACTIVE
-            note = Note(scope.place.account_id, status, scope.started_at, scope.outcome.tally.servers)
-            notes.setdefault(scope.place.region, []).append(note)
-    return notes
+    observations: dict[str, list[Observation]] = {}
+    for scan in scans:
+        if scan.read:
+            status = RegionStatus.NOT_INITIALIZED if scan.uninitialized else RegionStatus.ACTIVE
+            observation = Observation(scan.scope.account_id, status, scan.started_at, scan.outcome.tally.servers)
+            observations.setdefault(scan.scope.region, []).append(observation)
+    return observations
 
 
 @dataclass(slots=True)
@@ -73,16 +73,16 @@ class AccountResult:
     scanned: set[str] = field(default_factory=set)
     with_servers: set[str] = field(default_factory=set)
     failed: set[str] = field(default_factory=set)
-    refused: Trouble | None = None
+    refused: Problem | None = None
 
-    def book(self, looked: Looked, scope: TagScope | None) -> None:
+    def book(self, looked: Looked, scan: TagScan | None) -> None:
         """Count one place."""
-        region = looked.place.region
+        region = looked.scope.region
         if looked.coverage in {Coverage.PARTIAL, Coverage.FAILED}:
             self.failed.add(region)
-        if scope is not None and looked.coverage is not Coverage.SKIPPED:
+        if scan is not None and looked.coverage is not Coverage.SKIPPED:
             self.scanned.add(region)
-            self.tally.add(scope.outcome.tally)
+            self.tally.add(scan.outcome.tally)
         if looked.servers:
             self.with_servers.add(region)
 
@@ -104,8 +104,8 @@ class AccountResult:
         return members
 
 
-def planned_json(scopes: Iterable[TagScope]) -> dict[str, Any]:
+def planned_json(scans: Iterable[TagScan]) -> dict[str, Any]:
     """Give what a dry run would write, the first thousand servers of it, and of how many."""
-    planned: list[Mapping[str, Any]] = [entry for scope in scopes for entry in scope.outcome.planned]
+    planned: list[Mapping[str, Any]] = [entry for scan in scans for entry in scan.outcome.planned]
     planned.sort(key=lambda entry: (entry["accountId"], entry["region"], entry["sourceServerID"]))
-    return {"planned": planned[:_MOST_PLANNED], "plannedTotal": len(planned)}
+    return {"planned": planned[:_MAX_PLANNED], "plannedTotal": len(planned)}

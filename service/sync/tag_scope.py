@@ -14,8 +14,8 @@ from service.aws.ec2 import Ec2Reads
 from service.errors import AwsError
 from service.fanout import fan_out
 from service.inventory.servers import SourceServer, instance_facts, parse_server
-from service.models import Now, Place, RegionStatus, Trouble
-from service.sync.judge import account_trouble, place_trouble, trouble_at
+from service.models import Now, Problem, RegionStatus, Scope
+from service.sync.judge import account_problem, problem_at, scope_problem
 from service.sync.tag_outcome import Outcome
 from service.sync.tag_plan import allows_launch_into, plan_tags, wanted_tags
 from service.sync.tag_state import TagState
@@ -28,7 +28,7 @@ _REFUSAL_ADVICE: Final = "shorten or remove tags of the instance, or remove tags
 
 
 @dataclass(frozen=True, slots=True)
-class ScopeTools:
+class ScanTools:
     """What every scope of a run shares."""
 
     ec2_of: Callable[[str], Awaitable[Ec2Reads]]
@@ -53,19 +53,19 @@ class _Shown:
     unseen: int
 
 
-class TagScope:
+class TagScan:
     """One scope under way. Its members may be read at any time, also after `run` was cancelled.
 
     `failure` broke off the listing; what was listed before is synced all the same.
     """
 
-    def __init__(self, place: Place, drs: DrsReader, writer: DrsWriter, tools: ScopeTools) -> None:
-        self.place = place
+    def __init__(self, scope: Scope, drs: DrsReader, writer: DrsWriter, tools: ScanTools) -> None:
+        self.scope = scope
         self.started_at = tools.now()
-        self.outcome = Outcome(place)
+        self.outcome = Outcome(scope)
         self.listed_completely = False
         self.uninitialized = False
-        self.failure: Trouble | None = None
+        self.failure: Problem | None = None
         self._drs = drs
         self._tools = tools
         self._listed: dict[str, _Server] = {}
@@ -90,53 +90,53 @@ class TagScope:
 
     async def _list(self) -> None:
         try:
-            async with aclosing(self._drs.source_servers(self.place.region)) as pages:
+            async with aclosing(self._drs.source_servers(self.scope.region)) as pages:
                 async for page in pages:
                     for record in page:
                         self._take_in(record)
         except AwsError as error:
-            is_unused = error.verdict.status is RegionStatus.NOT_INITIALIZED and error.call.service == "drs"
+            is_unused = error.error_class.status is RegionStatus.NOT_INITIALIZED and error.call.service == "drs"
             if is_unused and not self.outcome.tally.servers:
                 self.uninitialized = True
             else:
-                self.failure = place_trouble(error, self.place)
+                self.failure = scope_problem(error, self.scope)
         else:
             self.listed_completely = True
 
     def _take_in(self, record: Mapping[str, Any]) -> None:
-        server = parse_server(record, shown_by=self.place)
+        server = parse_server(record, shown_by=self.scope)
         if isinstance(server, str):
             self.outcome.tally.servers += 1
             name = str(record.get("sourceServerID", "a server"))
-            self.outcome.explain(trouble_at(self.place, "UnusableRecord", server), name)
+            self.outcome.explain(problem_at(self.scope, "UnusableRecord", server), name)
         elif server.arn not in self._listed:  # a server may show up again when pages shift under the listing
             self.outcome.tally.servers += 1
             self._listed[server.arn] = _Server(server, record.get("tags") or {})
 
     async def _tasks(self) -> list[Task]:
         """Ask EC2, and plan for each server that has an instance with tags; the others are counted."""
-        by_origin: dict[Place, list[_Server]] = {}
+        by_origin: dict[Scope, list[_Server]] = {}
         for each in self._listed.values():
-            origin = each.server.origin(self.place)
+            origin = each.server.origin(self.scope)
             if origin is None or each.server.state == "DISCONNECTED":
                 self.outcome.tally.skipped += 1
             else:
                 by_origin.setdefault(origin, []).append(each)
 
-        async def ask(origin: Place) -> _Shown | Trouble:
+        async def ask(origin: Scope) -> _Shown | Problem:
             return await self._ask_ec2(origin, by_origin[origin])
 
         tasks: list[Task] = []
-        async with fan_out(by_origin, ask, at_once=_ORIGINS_AT_ONCE) as answers:
+        async with fan_out(by_origin, ask, concurrency=_ORIGINS_AT_ONCE) as answers:
             async for answer in answers:
-                if isinstance(answer, Trouble):
-                    self.outcome.troubles.append(answer)  # its servers are in no count, so they have failed
+                if isinstance(answer, Problem):
+                    self.outcome.problems.append(answer)  # its servers are in no count, so they have failed
                 else:
                     self.outcome.tally.skipped += answer.unseen
                     tasks += self._plan(answer)
         return tasks
 
-    async def _ask_ec2(self, origin: Place, servers: Iterable[_Server]) -> _Shown | Trouble:
+    async def _ask_ec2(self, origin: Scope, servers: Iterable[_Server]) -> _Shown | Problem:
         """Read the instances of one origin with that account's own rights."""
         by_instance: defaultdict[str, list[_Server]] = defaultdict(list)
         for each in servers:
@@ -145,7 +145,7 @@ class TagScope:
             ec2 = await self._tools.ec2_of(origin.account_id)
             instances = await ec2.instances(origin.region, by_instance)
         except AwsError as error:
-            return account_trouble(error) if error.call.service == "sts" else error.trouble
+            return account_problem(error) if error.call.service == "sts" else error.problem
         shown = tuple(
             (each, instance_facts(instance).tags)
             for instance_id, instance in instances.items()
@@ -160,7 +160,7 @@ class TagScope:
             if not wanted:
                 self.outcome.tally.skipped += 1
             elif plan.refusal:
-                trouble = trouble_at(self.place, "TagsRefused", plan.refusal)
-                self.outcome.explain(replace(trouble, advice=_REFUSAL_ADVICE), server.server_id)
+                problem = problem_at(self.scope, "TagsRefused", plan.refusal)
+                self.outcome.explain(replace(problem, advice=_REFUSAL_ADVICE), server.server_id)
             else:
                 yield Task(server.server_id, server.arn, plan.changes, allows_launch_into(instance_tags))

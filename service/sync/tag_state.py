@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Self
 
-from service.aws.door import AwsDoor
+from service.aws.client import AwsClient
 from service.aws.dynamodb import encode
 from service.aws.dynamodb_write import Table
-from service.models import Now, Place, iso
+from service.models import Now, Scope, iso
 from service.settings import Settings
 from service.sync.lease import LeaseLostError
 
@@ -58,10 +58,10 @@ class TagState:
         self._fence: int | None = None
 
     @classmethod
-    def of(cls, door: AwsDoor, settings: Settings, now: Now) -> Self:
+    def of(cls, aws_client: AwsClient, settings: Settings, now: Now) -> Self:
         """Make it as the settings say. Raises ConfigurationError when no region is set."""
         name = settings.tag_sync_config_table
-        return cls(Table(door.hub(), name, door.hub_region) if name else None, now)
+        return cls(Table(aws_client.hub(), name, aws_client.hub_region) if name else None, now)
 
     @property
     def remembers(self) -> bool:
@@ -131,19 +131,19 @@ class TagState:
             }
         )
 
-    async def settled_launches(self, place: Place) -> frozenset[str]:
+    async def settled_launches(self, scope: Scope) -> frozenset[str]:
         """Name the servers of a place whose launch settings were seen to need nothing."""
-        item = None if self._table is None else await self._table.get(_launch_key(place))
+        item = None if self._table is None else await self._table.get(_launch_key(scope))
         listed = item.get("settled") if item else None
         return frozenset(each for each in (listed if isinstance(listed, list) else ()) if isinstance(each, str))
 
-    async def settle_launches(self, place: Place, server_ids: Iterable[str]) -> None:
+    async def settle_launches(self, scope: Scope, server_ids: Iterable[str]) -> None:
         """Remember the servers of a place whose launch settings need nothing; 4,000 of them take about 90 KB.
 
         Raises:
             LeaseLostError: a run that took the lock later has written here already.
         """
-        await self._put({**_launch_key(place), "settled": sorted(server_ids), "updatedAt": iso(self._now())})
+        await self._put({**_launch_key(scope), "settled": sorted(server_ids), "updatedAt": iso(self._now())})
 
     async def _put(self, item: Mapping[str, Any]) -> None:
         if self._table is None:
@@ -156,8 +156,8 @@ class TagState:
             raise LeaseLostError
 
 
-def _launch_key(place: Place) -> dict[str, str]:
-    return {"accountId": f"_launch_settings#{place.account_id}#{place.region}"}
+def _launch_key(scope: Scope) -> dict[str, str]:
+    return {"accountId": f"_launch_settings#{scope.account_id}#{scope.region}"}
 
 
 def _parse_last(item: Mapping[str, Any]) -> LastSync:

@@ -14,7 +14,7 @@ from service.aws.drs_write import DrsWriter
 from service.errors import AwsError
 from service.fanout import fan_out
 from service.models import Now, RegionStatus
-from service.sync.judge import place_trouble
+from service.sync.judge import scope_problem
 from service.sync.tag_outcome import Outcome
 from service.sync.tag_plan import is_in_turn, needs_copy_tags
 from service.sync.tag_state import TagState
@@ -22,7 +22,7 @@ from service.sync.tag_state import TagState
 __all__ = ["TagWrites", "Task"]
 
 _SERVERS_AT_ONCE: Final = 16  # the door paces an account and region anyway
-_MOST_KEYS: Final = 10  # named in a reason
+_MAX_KEYS: Final = 10  # named in a reason
 _MEMORY_S: Final = 5.0  # to write down what was learned, also when the scope's own time is up
 _DENIED: Final = frozenset({RegionStatus.IAM_PERMISSION_DENIED, RegionStatus.SCP_DENIED})
 _GONE: Final = "ResourceNotFoundException"
@@ -61,7 +61,7 @@ class TagWrites:
         self, outcome: Outcome, drs: DrsReader, writer: DrsWriter, state: TagState, now: Now, *, dry_run: bool
     ) -> None:
         self._outcome = outcome
-        self._place = outcome.place
+        self._scope = outcome.scope
         self._drs = drs
         self._writer = writer
         self._state = state
@@ -81,7 +81,7 @@ class TagWrites:
             task.asks_launch = not (task.leaves_launch or is_known)
         calls = [task for task in tasks if task.changes or task.asks_launch]
         self._outcome.tally.unchanged += len(tasks) - len(calls)
-        async with fan_out(calls, self._apply, at_once=_SERVERS_AT_ONCE) as done:
+        async with fan_out(calls, self._apply, concurrency=_SERVERS_AT_ONCE) as done:
             async for _ in done:
                 pass
 
@@ -89,9 +89,9 @@ class TagWrites:
         if not self._state.remembers:
             return
         try:
-            self._remembered = await self._state.settled_launches(self._place)
+            self._remembered = await self._state.settled_launches(self._scope)
         except AwsError as error:
-            self._outcome.warnings.append(place_trouble(error, self._place))
+            self._outcome.warnings.append(scope_problem(error, self._scope))
 
     async def _apply(self, task: Task) -> None:
         """Do one server: launch settings first, so that a tag still differs when the run dies in between."""
@@ -118,27 +118,27 @@ class TagWrites:
         return _Fate.DONE
 
     def _tell(self, kind: _Kind, task: Task, error: AwsError) -> None:
-        trouble = place_trouble(error, self._place)
-        if kind is _Kind.TAGS and any(value and value in trouble.message for value in task.changes.values()):
-            keys = ", ".join(sorted(task.changes)[:_MOST_KEYS])
-            trouble = replace(trouble, message=f"refused with a text that holds tag values; the keys are {keys}")
-        if error.verdict.status not in _DENIED:
-            self._outcome.explain(trouble, task.server_id)
+        problem = scope_problem(error, self._scope)
+        if kind is _Kind.TAGS and any(value and value in problem.message for value in task.changes.values()):
+            keys = ", ".join(sorted(task.changes)[:_MAX_KEYS])
+            problem = replace(problem, message=f"refused with a text that holds tag values; the keys are {keys}")
+        if error.error_class.status not in _DENIED:
+            self._outcome.explain(problem, task.server_id)
         elif kind not in self._denied:  # it would be the same for every other server
             self._denied.add(kind)
-            self._outcome.troubles.append(trouble)
+            self._outcome.problems.append(problem)
 
     async def _settle_launch(self, task: Task) -> None:
-        if not needs_copy_tags(await self._drs.launch_configuration(self._place.region, task.server_id)):
+        if not needs_copy_tags(await self._drs.launch_configuration(self._scope.region, task.server_id)):
             return
         if not self._dry_run:
-            await self._writer.copy_tags_at_launch(self._place.region, task.server_id)
+            await self._writer.copy_tags_at_launch(self._scope.region, task.server_id)
         task.copies_tags = True
         self._outcome.tally.launch_settings += 1
 
     async def _write_tags(self, task: Task) -> None:
         if not self._dry_run:
-            await self._writer.tag(self._place.region, task.arn, task.changes)
+            await self._writer.tag(self._scope.region, task.arn, task.changes)
 
     def _count(self, task: Task, fate: _Fate) -> None:
         tally = self._outcome.tally
@@ -151,8 +151,8 @@ class TagWrites:
         if self._dry_run and fate is not _Fate.GONE and (task.changes or task.copies_tags):
             self._outcome.planned.append(
                 {
-                    "accountId": self._place.account_id,
-                    "region": self._place.region,
+                    "accountId": self._scope.account_id,
+                    "region": self._scope.region,
                     "sourceServerID": task.server_id,
                     "tagKeys": sorted(task.changes),
                     "copyTags": task.copies_tags,
@@ -175,6 +175,6 @@ class TagWrites:
             return
         try:
             with anyio.move_on_after(_MEMORY_S):
-                await self._state.settle_launches(self._place, settled)
+                await self._state.settle_launches(self._scope, settled)
         except AwsError as error:
-            self._outcome.warnings.append(place_trouble(error, self._place))
+            self._outcome.warnings.append(scope_problem(error, self._scope))

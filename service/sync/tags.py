@@ -9,25 +9,25 @@ from typing import Any, Final
 
 import anyio
 
-from service.aws.door import AwsDoor
+from service.aws.call_counter import counting_calls
+from service.aws.client import AwsClient
 from service.aws.drs import DrsReader
 from service.aws.drs_write import DrsWriter
 from service.aws.ec2 import Ec2Reader
-from service.aws.meter import metering
-from service.ending import Limit, Stop
+from service.context import ContextLoader, RunContext, SyncRequest
+from service.deadline import Deadline, Shutdown
 from service.errors import AwsError
 from service.fanout import fan_out
-from service.models import Now, Place, Trouble
-from service.regions.choose import RegionSource
-from service.regions.rows import Sweep
-from service.regions.status_write import RegionStatusTable
+from service.models import Now, Problem, Scope
+from service.regions.selection import RegionSource
+from service.regions.status_rows import FullScanMark
+from service.regions.status_writer import RegionStatusTable
 from service.settings import Settings
-from service.survey import Request, Survey, Surveyor
-from service.sync.judge import Visit, account_trouble
+from service.sync.judge import Visit, account_problem
 from service.sync.report import Progress, RunReport, run_facts
 from service.sync.tag_outcome import Tally
-from service.sync.tag_report import AccountResult, is_unanswered, judge_scope, notes_of, planned_json
-from service.sync.tag_scope import ScopeTools, TagScope
+from service.sync.tag_report import AccountResult, is_unanswered, judge_scope, observations_of, planned_json
+from service.sync.tag_scope import ScanTools, TagScan
 from service.sync.tag_state import TagState
 from service.sync.visiting import Visiting
 
@@ -46,22 +46,22 @@ _ROWS_AT_ONCE: Final = 8
 class _Run:
     """State of one run."""
 
-    request: Request
-    survey: Survey
-    tools: ScopeTools
+    request: SyncRequest
+    context: RunContext
+    tools: ScanTools
     started_at: datetime
     visiting: Visiting
     report: RunReport = field(default_factory=lambda: RunReport(COUNTS))
-    scopes: dict[Place, TagScope] = field(default_factory=dict)
+    scans: dict[Scope, TagScan] = field(default_factory=dict)
     accounts: dict[str, AccountResult] = field(default_factory=dict)
     unanswered: int = 0
 
     def book(self, visit: Visit) -> None:
         """Count one place."""
-        looked, scope = visit.looked, self.scopes.get(visit.looked.place)
+        looked, scan = visit.looked, self.scans.get(visit.looked.scope)
         self.report.add(looked)
-        self.accounts[looked.place.account_id].book(looked, scope)
-        self.unanswered += is_unanswered(looked, scope)
+        self.accounts[looked.scope.account_id].book(looked, scan)
+        self.unanswered += is_unanswered(looked, scan)
 
     def total(self) -> Tally:
         """Sum up all accounts."""
@@ -75,18 +75,24 @@ class TagSync:
     """Brings the tags of source servers up to date. One instance serves many runs; it takes no lock."""
 
     def __init__(
-        self, door: AwsDoor, settings: Settings, status: RegionStatusTable, now: Now, *, stop: Stop | None = None
+        self,
+        aws_client: AwsClient,
+        settings: Settings,
+        status: RegionStatusTable,
+        now: Now,
+        *,
+        shutdown: Shutdown | None = None,
     ) -> None:
-        self._door = door
+        self._aws_client = aws_client
         self._settings = settings
         self._status = status
         self._now = now
-        self._stop = stop or Stop()
-        self._surveyor = Surveyor(door, settings, status, now)
+        self._shutdown = shutdown or Shutdown()
+        self._context_loader = ContextLoader(aws_client, settings, status, now)
 
     async def run(
         self,
-        request: Request,
+        request: SyncRequest,
         progress: Progress | None = None,
         *,
         source: str = "manual",
@@ -106,19 +112,19 @@ class TagSync:
             OutOfTimeError: the time was up before it was known where to look; nothing was looked at.
             LeaseLostError: another run has taken the lock and written since.
         """
-        state = state or TagState.of(self._door, self._settings, self._now)
+        state = state or TagState.of(self._aws_client, self._settings, self._now)
         began, started_at = anyio.current_time(), request.started_at or self._now()
         visiting = Visiting(
-            Limit(self._stop, request.budget_s),
+            Deadline(self._shutdown, request.remaining_s),
             _DEADLINES * self._settings.scope_deadline_seconds,
             self._settings.scopes_at_once,
             started_at,
         )
-        with metering() as meter:
-            run = await visiting.limit.whole(lambda: self._plan(request, started_at, visiting, state))
-            choice = run.survey.choice
+        with counting_calls() as call_counter:
+            run = await visiting.deadline.run_essential(lambda: self._plan(request, started_at, visiting, state))
+            selection = run.context.selection
             if progress is not None:
-                progress.planned(choice, len({place.account_id for place in choice.look}))
+                progress.planned(selection, len({scope.account_id for scope in selection.scopes}))
             await self._look_everywhere(run, progress)
             if not request.dry_run:
                 await self._write_down(run, "what was learned of regions", lambda: self._teach_status_table(run))
@@ -126,8 +132,8 @@ class TagSync:
                     await self._write_down(run, "the result", lambda: self._store(run, source))
         facts = run_facts(
             OPERATION,
-            choice,
-            meter,
+            selection,
+            call_counter,
             started_at=started_at,
             duration_s=anyio.current_time() - began,
             scopes_at_once=self._settings.scopes_at_once,
@@ -136,59 +142,59 @@ class TagSync:
             **run.report.as_json(facts),
             "dryRun": request.dry_run,
             "accountResults": [account.as_json() for account in run.accounts.values()],
-            **(planned_json(run.scopes.values()) if request.dry_run else {}),
+            **(planned_json(run.scans.values()) if request.dry_run else {}),
         }
 
-    async def _plan(self, request: Request, started_at: datetime, visiting: Visiting, state: TagState) -> _Run:
-        survey = await self._surveyor.survey(request, operation=OPERATION, discover=False)
+    async def _plan(self, request: SyncRequest, started_at: datetime, visiting: Visiting, state: TagState) -> _Run:
+        context = await self._context_loader.load(request, operation=OPERATION, discover=False)
 
         async def ec2_of(account_id: str) -> Ec2Reader:
-            return Ec2Reader(await survey.access.caller(account_id))
+            return Ec2Reader(await context.access.session(account_id))
 
         run = _Run(
             request=request,
-            survey=survey,
-            tools=ScopeTools(ec2_of, state, self._now, request.dry_run),
+            context=context,
+            tools=ScanTools(ec2_of, state, self._now, request.dry_run),
             started_at=started_at,
             visiting=visiting,
             accounts={
-                account_id: AccountResult(account_id, survey.directory.targets[account_id].name)
-                for account_id in sorted(survey.accounts)
+                account_id: AccountResult(account_id, context.directory.targets[account_id].name)
+                for account_id in sorted(context.accounts)
             },
         )
-        run.report.trouble(*survey.troubles)
-        run.report.skip(survey.choice.skip)
+        run.report.problem(*context.problems)
+        run.report.skip(context.selection.skipped)
         return run
 
     async def _look_everywhere(self, run: _Run, progress: Progress | None) -> None:
-        async def visit(place: Place) -> Visit:
-            return await self._visit(run, place)
+        async def visit(scope: Scope) -> Visit:
+            return await self._visit(run, scope)
 
-        async with run.visiting.visits(run.survey.choice.look, visit, progress) as visits:
+        async with run.visiting.visits(run.context.selection.scopes, visit, progress) as visits:
             async for settled in visits:
                 run.book(settled)
 
-    async def _visit(self, run: _Run, place: Place) -> Visit:
+    async def _visit(self, run: _Run, scope: Scope) -> Visit:
         """Sync one place under its deadline; whatever goes wrong there stays there."""
-        began, scope = anyio.current_time(), None
+        began, scan = anyio.current_time(), None
 
-        async def work() -> Trouble | None:
-            nonlocal scope
+        async def work() -> Problem | None:
+            nonlocal scan
             try:
-                caller = await run.survey.access.caller(place.account_id)
+                session = await run.context.access.session(scope.account_id)
             except AwsError as error:
-                run.accounts[place.account_id].refused = account_trouble(error)
-                return run.accounts[place.account_id].refused
-            drs = DrsReader(caller, page_size=self._settings.drs_page_size)
-            scope = run.scopes[place] = TagScope(place, drs, DrsWriter(caller), run.tools)
-            await scope.run()
+                run.accounts[scope.account_id].refused = account_problem(error)
+                return run.accounts[scope.account_id].refused
+            drs = DrsReader(session, page_size=self._settings.drs_page_size)
+            scan = run.scans[scope] = TagScan(scope, drs, DrsWriter(session), run.tools)
+            await scan.run()
             return None
 
-        failure = await run.visiting.in_time(place, work)
-        if scope is not None:
-            await scope.close()
-        known = place in run.survey.choice.known_active
-        return judge_scope(place, scope, failure, known=known, seconds=anyio.current_time() - began)
+        failure = await run.visiting.in_time(scope, work)
+        if scan is not None:
+            await scan.close()
+        known = scope in run.context.selection.known_active
+        return judge_scope(scope, scan, failure, known=known, seconds=anyio.current_time() - began)
 
     async def _teach_status_table(self, run: _Run) -> None:
         """Note how many servers there are, where the run looked everywhere: the next one can then choose.
@@ -197,29 +203,31 @@ class TagSync:
         neither a killed run nor a place that could not be read makes the table look complete: the mark stays, and the
         next run goes on with the places that are not noted yet.
         """
-        choice, notes = run.survey.choice, notes_of(run.scopes.values())
-        if not notes or not (choice.source.is_fallback or choice.source is RegionSource.FULL_SCAN):
+        selection, observations = run.context.selection, observations_of(run.scans.values())
+        if not observations or not (selection.source.is_fallback or selection.source is RegionSource.FULL_SCAN):
             return
-        census = run.survey.census
+        known_accounts = run.context.known_accounts
 
-        async def record(region: str, sweep: Sweep | None = None) -> None:
-            await self._status.record(region, notes[region], census=census, sweep=sweep)
+        async def record(region: str, full_scan_mark: FullScanMark | None = None) -> None:
+            await self._status.record(
+                region, observations[region], known_accounts=known_accounts, full_scan_mark=full_scan_mark
+            )
 
-        first, *others = sorted(notes)
-        marks = choice.source.is_fallback
+        first, *others = sorted(observations)
+        marks = selection.source.is_fallback
         try:
-            await record(first, Sweep(run.started_at) if marks else None)
-            async with fan_out(others, record, at_once=_ROWS_AT_ONCE) as written:
+            await record(first, FullScanMark(run.started_at) if marks else None)
+            async with fan_out(others, record, concurrency=_ROWS_AT_ONCE) as written:
                 async for _ in written:
                     pass
             if marks and run.request.is_whole and not run.unanswered:
-                await self._status.record(first, (), sweep=Sweep(run.started_at, ended=True))
+                await self._status.record(first, (), full_scan_mark=FullScanMark(run.started_at, ended=True))
         finally:
             self._status.invalidate()
 
     async def _write_down(self, run: _Run, what: str, work: Callable[[], Awaitable[None]]) -> None:
-        if trouble := await run.visiting.write_down(what, work):
-            run.report.warn(trouble)  # the tags are written all the same
+        if problem := await run.visiting.write_down(what, work):
+            run.report.warn(problem)  # the tags are written all the same
 
     async def _store(self, run: _Run, source: str) -> None:
         total = run.total()
@@ -229,5 +237,5 @@ class TagSync:
             synced=total.synced,
             failed=total.failed,
             servers=total.servers,
-            complete=not run.report.troubles,
+            complete=not run.report.problems,
         )

@@ -9,7 +9,7 @@ from typing import Any, Final
 import anyio
 
 from service.aws.drs import DrsReads
-from service.models import Now, Place
+from service.models import Now, Scope
 
 __all__ = ["Templates"]
 
@@ -23,13 +23,13 @@ class Templates:
 
     def __init__(self, now: Now) -> None:
         self._now = now
-        self._known: dict[Place, tuple[datetime, Listed]] = {}
-        self._locks: dict[Place, anyio.Lock] = {}
+        self._known: dict[Scope, tuple[datetime, Listed]] = {}
+        self._locks: dict[Scope, anyio.Lock] = {}
 
-    async def of(self, place: Place, drs: DrsReads) -> Listed:
+    async def of(self, scope: Scope, drs: DrsReads) -> Listed:
         """Give the templates of a place, at most an hour old. Raises AwsError when they cannot be read."""
-        async with self._locks.setdefault(place, anyio.Lock()):
-            known = self._known.get(place)
+        async with self._locks.setdefault(scope, anyio.Lock()):
+            known = self._known.get(scope)
             if known is None or self._now() - known[0] > _KEPT_FOR:
-                known = self._known[place] = self._now(), await drs.templates(place.region)
+                known = self._known[scope] = self._now(), await drs.templates(scope.region)
             return known[1]

@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-from service.ending import Limit
+from service.deadline import Deadline
 from service.errors import AwsError
 from service.fanout import fan_out
-from service.models import Place, RegionStatus, Trouble
-from service.sync.judge import Tokens, Visit, trouble_at
+from service.models import Problem, RegionStatus, Scope
+from service.sync.judge import Tokens, Visit, problem_at
 from service.sync.report import Progress
 
 __all__ = ["Visiting", "in_turn"]
@@ -29,56 +29,56 @@ class Visiting:
         started_at: when the run began.
     """
 
-    limit: Limit
-    most_s: float
-    at_once: int
+    deadline: Deadline
+    max_s: float
+    concurrency: int
     started_at: datetime
 
     @asynccontextmanager
     async def visits(
-        self, places: Collection[Place], visit: Callable[[Place], Awaitable[Visit]], progress: Progress | None
+        self, scopes: Collection[Scope], visit: Callable[[Scope], Awaitable[Visit]], progress: Progress | None
     ) -> AsyncIterator[AsyncIterator[Visit]]:
         """Open a stream of one visit per place, each once it is settled. Raises as `fan_out` does."""
-        async with fan_out(in_turn(places, self.started_at), visit, at_once=self.at_once) as done:
+        async with fan_out(in_turn(scopes, self.started_at), visit, concurrency=self.concurrency) as done:
             yield _settled(done, progress)
 
-    async def in_time(self, place: Place, work: Callable[[], Awaitable[Trouble | None]]) -> Trouble | None:
+    async def in_time(self, scope: Scope, work: Callable[[], Awaitable[Problem | None]]) -> Problem | None:
         """Do the work at one place until its time is up; give what broke it off, None when nothing did."""
-        remaining = min(self.most_s, self.limit.remaining_s())
+        remaining = min(self.max_s, self.deadline.remaining_s())
         if remaining <= 0:
-            return trouble_at(place, "DeadlineExceeded", f"{self.limit.reason()} before this place's turn")
-        failure: Trouble | None = None
-        with self.limit.scope(remaining) as scope:
+            return problem_at(scope, "DeadlineExceeded", f"{self.deadline.reason()} before this place's turn")
+        failure: Problem | None = None
+        with self.deadline.cancel_scope(remaining) as cancel_scope:
             failure = await work()
-        if not scope.cancelled_caught:
+        if not cancel_scope.cancelled_caught:
             return failure
-        if self.limit.is_over:
-            return trouble_at(place, "DeadlineExceeded", f"{self.limit.reason()} before this place was done")
-        return trouble_at(place, "DeadlineExceeded", f"not done within {remaining:.0f} s")
+        if self.deadline.is_over:
+            return problem_at(scope, "DeadlineExceeded", f"{self.deadline.reason()} before this place was done")
+        return problem_at(scope, "DeadlineExceeded", f"not done within {remaining:.0f} s")
 
-    async def write_down(self, what: str, work: Callable[[], Awaitable[object]]) -> Trouble | None:
+    async def write_down(self, what: str, work: Callable[[], Awaitable[object]]) -> Problem | None:
         """Keep something that was found, also at the end of the run's time; give what went wrong."""
-        with self.limit.closing() as scope:
+        with self.deadline.grace_period() as cancel_scope:
             try:
                 await work()
             except AwsError as error:
-                return error.trouble
-        if not scope.cancelled_caught:
+                return error.problem
+        if not cancel_scope.cancelled_caught:
             return None
-        message = f"{self.limit.reason()} before {what} was written"
-        return Trouble("DeadlineExceeded", message, RegionStatus.ERROR, "dynamodb")
+        message = f"{self.deadline.reason()} before {what} was written"
+        return Problem("DeadlineExceeded", message, RegionStatus.ERROR, "dynamodb")
 
 
-def in_turn(places: Collection[Place], started_at: datetime) -> list[Place]:
+def in_turn(scopes: Collection[Scope], started_at: datetime) -> list[Scope]:
     """Order places region by region, so that the first rows of the status table are written early.
 
     Each run draws the region that it begins with: where the time is always too short, it is not always the same ones
     that nobody gets to.
     """
-    regions = sorted({place.region for place in places})
+    regions = sorted({scope.region for scope in scopes})
     first = random.Random(started_at.timestamp()).randrange(max(1, len(regions)))  # noqa: S311 - not a secret
     turn = {region: (position - first) % len(regions) for position, region in enumerate(regions)}
-    return sorted(places, key=lambda place: (turn[place.region], place.account_id))
+    return sorted(scopes, key=lambda scope: (turn[scope.region], scope.account_id))
 
 
 async def _settled(done: AsyncIterator[Visit], progress: Progress | None) -> AsyncIterator[Visit]:

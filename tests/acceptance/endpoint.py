@@ -416,15 +416,15 @@ class Aws:
             return self._assume(request.credentials, detail)
         return _xml_error(400, "InvalidAction", operation)
 
-    def _assume(self, caller: Credentials, detail: Mapping[str, Any]) -> Answer:
+    def _assume(self, session: Credentials, detail: Mapping[str, Any]) -> Answer:
         arn = detail.get("RoleArn", "")
         role = self.roles.get(arn)
-        admitted = role is not None and role.hub == caller.account and not role.refuses
+        admitted = role is not None and role.hub == session.account and not role.refuses
         if not admitted or (role and role.external_id and role.external_id != detail.get("ExternalId")):
             return _xml_error(
                 403,
                 "AccessDenied",
-                f"User: arn:aws:iam::{caller.account}:user/hub is not authorized to perform: sts:AssumeRole on {arn}",
+                f"User: arn:aws:iam::{session.account}:user/hub is not authorized to perform: sts:AssumeRole on {arn}",
             )
         if not re.fullmatch(r"[\w+=,.@-]{2,64}", detail.get("RoleSessionName", "")):
             return _xml_error(400, "ValidationError", "roleSessionName")

@@ -46,8 +46,8 @@ def test_wrong_usage_and_settings(
     assert world.inventory_writes() == []
 
 
-@pytest.mark.parametrize("trouble", ["bad key", "no key", "no accounts table", "no inventory table"])
-def test_a_run_that_cannot_begin_has_failed(world: World, trouble: str) -> None:
+@pytest.mark.parametrize("problem", ["bad key", "no key", "no accounts table", "no inventory table"])
+def test_a_run_that_cannot_begin_has_failed(world: World, problem: str) -> None:
     account = world.account()
     world.servers(account, "us-west-2", 1)
     settings: dict[str, Any] = {
@@ -55,13 +55,13 @@ def test_a_run_that_cannot_begin_has_failed(world: World, trouble: str) -> None:
         "no key": {"AWS_ACCESS_KEY_ID": "<unset>", "AWS_SECRET_ACCESS_KEY": "<unset>"},
         "no accounts table": {"TARGET_ACCOUNTS_TABLE": "no-such-table"},
         "no inventory table": {"SOURCE_SERVER_INVENTORY_TABLE": "no-such-table"},
-    }[trouble]
+    }[problem]
 
     run = world.sync(code=1, **settings)
 
     assert "Traceback" not in run.err
     assert run.report.get("error") or run.report["errors"]
-    if trouble.endswith("table"):
+    if problem.endswith("table"):
         assert "no-such-table" in run.out
 
 

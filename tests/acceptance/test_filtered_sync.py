@@ -76,16 +76,16 @@ def test_filter_works_per_account_and_region(world: World) -> None:
     assert scopes["complete"] - scopes["discovery"] == 2
 
 
-@pytest.mark.parametrize("trouble", ["missing", "unset", "denied", "slow"])
-def test_status_table_trouble_falls_back_to_all_regions_with_a_warning(world: World, trouble: str) -> None:
+@pytest.mark.parametrize("problem", ["missing", "unset", "denied", "slow"])
+def test_status_table_trouble_falls_back_to_all_regions_with_a_warning(world: World, problem: str) -> None:
     account = world.account()
     world.servers(account, "us-west-2", 1)
     settings: dict[str, Any] = {"REGION_STATUS_TIMEOUT_SECONDS": "1"}
-    if trouble == "missing":
+    if problem == "missing":
         settings["DRS_REGION_STATUS_TABLE"] = "no-such-table"
-    elif trouble == "unset":
+    elif problem == "unset":
         settings["DRS_REGION_STATUS_TABLE"] = "<unset>"
-    elif trouble == "denied":
+    elif problem == "denied":
         world.aws.table_faults[world.tables.status, "Scan"] = table_denied
     else:
         world.aws.slow_tables.add(world.tables.status)
@@ -99,7 +99,7 @@ def test_status_table_trouble_falls_back_to_all_regions_with_a_warning(world: Wo
     assert "WARNING" in run.err
     assert set(world.inventory())
     # Reading it was in vain, writing to it may work all the same: then that is a complete run.
-    assert run.code in ({0} if trouble in {"denied", "slow", "unset"} else {0, 3}), run.out
+    assert run.code in ({0} if problem in {"denied", "slow", "unset"} else {0, 3}), run.out
 
 
 def test_status_table_is_read_to_its_last_page(world: World) -> None:

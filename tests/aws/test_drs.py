@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from service.aws.door import AwsDoor
+from service.aws.client import AwsClient
 from service.aws.drs import DrsReader
 from service.errors import AwsError
 from service.settings import Settings
@@ -30,10 +30,10 @@ async def test_an_answer_that_says_nothing_is_malformed(
 ) -> None:
     async with (
         scripted_aws(lambda _: answer(body), monkeypatch) as aws,
-        AwsDoor(Settings(), lambda: datetime.now(UTC)) as door,
+        AwsClient(Settings(), lambda: datetime.now(UTC)) as aws_client,
     ):
         with pytest.raises(AwsError) as caught:
-            await READS[operation](DrsReader(door.hub(), page_size=5))
+            await READS[operation](DrsReader(aws_client.hub(), page_size=5))
         assert (caught.value.code, caught.value.call.operation) == ("MalformedResponse", operation)
         assert {request.operation.partition("?")[0] for request in aws.requests} == {operation}
 
@@ -42,6 +42,6 @@ async def test_a_configuration_is_given_without_what_the_sdk_adds(monkeypatch: p
     told = {"sourceServerID": SERVER, "copyTags": True}
     async with (
         scripted_aws(lambda _: answer(told), monkeypatch),
-        AwsDoor(Settings(), lambda: datetime.now(UTC)) as door,
+        AwsClient(Settings(), lambda: datetime.now(UTC)) as aws_client,
     ):
-        assert await DrsReader(door.hub(), page_size=5).launch_configuration("us-east-1", SERVER) == told
+        assert await DrsReader(aws_client.hub(), page_size=5).launch_configuration("us-east-1", SERVER) == told

@@ -15,7 +15,7 @@ from boto3.dynamodb.types import TypeSerializer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.aws.door import AwsDoor
+from service.aws.client import AwsClient
 from service.aws.dynamodb import decode, encode, encode_value
 from service.aws.dynamodb_write import Table
 from service.errors import AwsError
@@ -56,9 +56,9 @@ class Forgetful:
 async def table_of(script: Any, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Table, ScriptedAws]]:
     async with (
         scripted_aws(script, monkeypatch) as aws,
-        AwsDoor(Settings(), lambda: datetime.now(UTC)) as door,
+        AwsClient(Settings(), lambda: datetime.now(UTC)) as aws_client,
     ):
-        yield Table(door.hub(), "t", "us-east-1"), aws
+        yield Table(aws_client.hub(), "t", "us-east-1"), aws
 
 
 @pytest.mark.parametrize("share", [1.0, 0.6])
@@ -150,8 +150,8 @@ async def test_what_was_just_written_is_read(monkeypatch: pytest.MonkeyPatch) ->
 
 
 async def test_conditions_hold_against_a_real_table(estate: Estate) -> None:
-    async with AwsDoor(Settings(), lambda: datetime.now(UTC)) as door:
-        table = Table(door.hub(), estate.sandbox.environment()["DRS_REGION_STATUS_TABLE"], "us-east-1")
+    async with AwsClient(Settings(), lambda: datetime.now(UTC)) as aws_client:
+        table = Table(aws_client.hub(), estate.sandbox.environment()["DRS_REGION_STATUS_TABLE"], "us-east-1")
         key = {"region": "r"}
         assert await table.get(key) is None
         assert await table.put_if({**key, "n": 1}, "attribute_not_exists( #region )")
@@ -167,8 +167,8 @@ async def test_conditions_hold_against_a_real_table(estate: Estate) -> None:
 
 async def test_a_scan_reads_all_pages(estate: Estate) -> None:
     big = "x" * 100_000
-    async with AwsDoor(Settings(), lambda: datetime.now(UTC)) as door:
-        table = Table(door.hub(), estate.sandbox.environment()["DRS_REGION_STATUS_TABLE"], "us-east-1")
+    async with AwsClient(Settings(), lambda: datetime.now(UTC)) as aws_client:
+        table = Table(aws_client.hub(), estate.sandbox.environment()["DRS_REGION_STATUS_TABLE"], "us-east-1")
         for number in range(25):
             await table.put_many([{"region": f"r{number}", "big": big}])
         assert len([item async for item in table.scan()]) == 25

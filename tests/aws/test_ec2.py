@@ -7,7 +7,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from service.aws.door import AwsDoor
+from service.aws.client import AwsClient
 from service.aws.ec2 import Ec2Reader
 from service.settings import Settings
 from tests.support.scripted import Answer, Request, answer, scripted_aws
@@ -37,9 +37,9 @@ async def test_every_page_of_every_two_hundred_is_read_and_what_is_not_there_lef
 ) -> None:
     async with (
         scripted_aws(paged, monkeypatch) as aws,
-        AwsDoor(Settings(), lambda: datetime.now(UTC)) as door,
+        AwsClient(Settings(), lambda: datetime.now(UTC)) as aws_client,
     ):
-        found = await Ec2Reader(door.hub()).instances("us-west-2", [*WANTED, *WANTED])
+        found = await Ec2Reader(aws_client.hub()).instances("us-west-2", [*WANTED, *WANTED])
     assert list(found) == [each for each in WANTED if not each.endswith("5")]
     assert len(aws.requests) == 2 + 2 + 1
 
@@ -57,7 +57,7 @@ async def test_a_terminated_instance_is_not_shown(monkeypatch: pytest.MonkeyPatc
     )
     async with (
         scripted_aws(lambda _: answer(body.encode()), monkeypatch),
-        AwsDoor(Settings(), lambda: datetime.now(UTC)) as door,
+        AwsClient(Settings(), lambda: datetime.now(UTC)) as aws_client,
     ):
-        found = await Ec2Reader(door.hub()).instances("us-east-1", [f"i-{state}" for state in STATES])
+        found = await Ec2Reader(aws_client.hub()).instances("us-east-1", [f"i-{state}" for state in STATES])
     assert set(found) == {f"i-{state}" for state in STATES[:-1]}

@@ -8,7 +8,7 @@ from typing import Any
 import botocore.session
 import pytest
 
-from service.aws.door import AwsDoor
+from service.aws.client import AwsClient
 from service.aws.operations import (
     EXAMINES,
     MANAGES,
@@ -16,7 +16,7 @@ from service.aws.operations import (
     SIGNS_IN,
     Operations,
     UndeclaredOperationError,
-    refuse_others,
+    reject_undeclared,
 )
 from service.settings import Settings
 from tests.support.estate import Estate
@@ -39,16 +39,16 @@ WRITES: list[tuple[str, str, dict[str, Any]]] = [
 async def test_a_write_is_refused_and_nothing_is_sent(
     service: str, operation: str, params: dict[str, Any], estate: Estate
 ) -> None:
-    async with AwsDoor(Settings(), lambda: datetime.now(UTC), allowed=READS) as door:
+    async with AwsClient(Settings(), lambda: datetime.now(UTC), allowed=READS) as aws_client:
         with pytest.raises(UndeclaredOperationError, match=f"{service}:{operation}"):
-            await door.hub().call(service, operation, params, region="us-east-1")
+            await aws_client.hub().call(service, operation, params, region="us-east-1")
     assert estate.calls() == {}
 
 
 async def test_reads_pass(estate: Estate) -> None:
-    async with AwsDoor(Settings(), lambda: datetime.now(UTC), allowed=READS) as door:
-        assert (await door.identity()).account_id == estate.names.hub
-        answer = await door.hub().call("drs", "DescribeSourceServers", {}, region=_initialised(estate))
+    async with AwsClient(Settings(), lambda: datetime.now(UTC), allowed=READS) as aws_client:
+        assert (await aws_client.identity()).account_id == estate.names.hub
+        answer = await aws_client.hub().call("drs", "DescribeSourceServers", {}, region=_initialised(estate))
         assert answer["items"] == []
 
 
@@ -69,9 +69,9 @@ def _initialised(estate: Estate) -> str:
 async def test_the_writing_side_has_its_bounds_too(
     service: str, operation: str, params: dict[str, Any], estate: Estate
 ) -> None:
-    async with AwsDoor(Settings(), lambda: datetime.now(UTC)) as door:
+    async with AwsClient(Settings(), lambda: datetime.now(UTC)) as aws_client:
         with pytest.raises(UndeclaredOperationError, match=f"{service}:{operation}"):
-            await door.hub().call(service, operation, params, region="us-east-1")
+            await aws_client.hub().call(service, operation, params, region="us-east-1")
     assert estate.calls() == {}
 
 
@@ -81,7 +81,7 @@ async def test_the_writing_side_has_its_bounds_too(
 @pytest.mark.parametrize("allowed", [READS, MANAGES, EXAMINES], ids=["reads", "manages", "examines"])
 def test_of_every_operation_there_is_only_the_listed_ones_pass(allowed: Operations, service: str) -> None:
     model = botocore.session.get_session().get_service_model(service)
-    refuse, passed = refuse_others(allowed), set()
+    refuse, passed = reject_undeclared(allowed), set()
     for name in model.operation_names:
         try:
             refuse(model.operation_model(name))

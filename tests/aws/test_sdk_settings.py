@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from service.aws.door import AwsDoor
+from service.aws.client import AwsClient
 from service.errors import AwsError, ConfigurationError
 from service.settings import Settings
 from tests.support.scripted import answer, scripted_aws
@@ -36,14 +36,14 @@ NONSENSE: dict[str, tuple[dict[str, str | None], str]] = {
 @pytest.mark.parametrize("case", NONSENSE)
 async def test_it_is_told_as_a_setting_to_mend(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     variables, told = NONSENSE[case]
-    async with scripted_aws(lambda _: answer(), monkeypatch) as aws, AwsDoor(Settings(), _now) as door:
+    async with scripted_aws(lambda _: answer(), monkeypatch) as aws, AwsClient(Settings(), _now) as aws_client:
         for name, value in variables.items():
             if value is None:
                 monkeypatch.delenv(name)
             else:
                 monkeypatch.setenv(name, value)
         with pytest.raises(ConfigurationError, match=f"^mend .*{told}"):
-            await door.identity()
+            await aws_client.identity()
         assert aws.requests == []
 
 
@@ -66,9 +66,9 @@ async def test_a_profile_that_leads_nowhere_gives_no_credentials(
             monkeypatch.delenv(name)
         monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
         monkeypatch.setenv("AWS_PROFILE", "p")
-        async with AwsDoor(Settings(), _now) as door:
+        async with AwsClient(Settings(), _now) as aws_client:
             with pytest.raises(AwsError) as raised:
-                await door.identity()
+                await aws_client.identity()
         assert raised.value.code == "NoCredentials"
         assert aws.requests == []
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from service.aws.door import AwsDoor
+from service.aws.client import AwsClient
 from service.aws.operations import READS
 from service.errors import AwsError
 from service.settings import Settings
@@ -95,9 +95,9 @@ async def _profile(
 async def test_credentials_are_had_from(source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with (
         _profile(PROFILES[source], tmp_path, monkeypatch) as aws,
-        AwsDoor(Settings(), lambda: datetime.now(UTC), allowed=READS) as door,
+        AwsClient(Settings(), lambda: datetime.now(UTC), allowed=READS) as aws_client,
     ):
-        assert (await door.identity()).account_id == HUB
+        assert (await aws_client.identity()).account_id == HUB
         assert [_asked(request) for request in aws.requests] == [*ASKS[source], "GetCallerIdentity"]
         assert "Credential=ASIAHUB/" in aws.requests[-1].headers["authorization"]
 
@@ -114,10 +114,10 @@ async def test_a_session_of_the_hub_that_came_broken_is_not_told(
 
     async with (
         _profile(PROFILES[source], tmp_path, monkeypatch, script),
-        AwsDoor(Settings(), lambda: datetime.now(UTC)) as door,
+        AwsClient(Settings(), lambda: datetime.now(UTC)) as aws_client,
     ):
         with pytest.raises(AwsError) as raised:
-            await door.identity()
+            await aws_client.identity()
     assert "Refreshing temporary credentials failed" in caplog.text
     assert not any(secret in caplog.text + str(raised.value) for secret in ("ASIAHUB", "hub-secret", "hub-token"))
 
@@ -141,9 +141,9 @@ async def test_a_session_of_the_hub_that_was_no_http_is_not_told_either(
     port = listening.sockets[0].getsockname()[1]
     async with _profile(PROFILES["a role of a profile"], tmp_path, monkeypatch), listening:
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
-        async with AwsDoor(Settings(), lambda: datetime.now(UTC)) as door:
+        async with AwsClient(Settings(), lambda: datetime.now(UTC)) as aws_client:
             with pytest.raises(AwsError) as raised:
-                await door.identity()
+                await aws_client.identity()
     logged = capfd.readouterr().err
     assert "Refreshing temporary credentials failed" in logged
     assert not any(secret in logged + str(raised.value) for secret in ("ASIAHUB", "hub-secret", "hub-token"))

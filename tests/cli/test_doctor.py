@@ -15,7 +15,7 @@ from service.cli.diagnosis import Level, judge_hub, judge_region, judge_role, ju
 from service.cli.examination import in_time
 from service.cli.schemas import TABLES
 from service.errors import AwsError
-from service.models import Call, Place
+from service.models import Call, Scope
 from tests.cli.test_command_line import drs_sync
 from tests.cli.test_servers import answer
 from tests.support.estate import Estate, Names, new_account_id
@@ -256,14 +256,14 @@ ROLE = RoleRef(arn="arn:aws:iam::111122223333:role/R", external_id="id-1")
 )
 def test_other_ways_not_to_get_into_an_account(code: str, message: str, words: str) -> None:
     call = Call("sts", "AssumeRole", "111122223333", "us-east-1")
-    found = judge_role(AwsError(code, message, call), Place("111122223333", "us-east-1"), role=ROLE, hub="999900001111")
+    found = judge_role(AwsError(code, message, call), Scope("111122223333", "us-east-1"), role=ROLE, hub="999900001111")
     assert (found.status, words in found.cure) == (Level.FAILED, True)
 
 
 def test_throttling_is_a_warning_and_says_nothing_of_the_set_up() -> None:
     call = Call("drs", "DescribeSourceServers", "111122223333", HERE)
     error = AwsError("ThrottlingException", "Rate exceeded", call)
-    assert judge_region(Place("111122223333", HERE), error, expected=True, is_hub=False).status is Level.WARNING
+    assert judge_region(Scope("111122223333", HERE), error, expected=True, is_hub=False).status is Level.WARNING
     assert judge_hub(AwsError("Throttling", "Rate exceeded", call), HERE).status is Level.WARNING
 
 

@@ -17,9 +17,9 @@ from tests.support.estate import Estate
 @pytest.fixture(scope="module")
 def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give what the build stage makes of the build's context."""
-    place = tmp_path_factory.mktemp("image")
-    install(make_context(place / "context"), place / "src", place / "opt" / "drs-sync")
-    return place / "opt" / "drs-sync"
+    scope = tmp_path_factory.mktemp("image")
+    install(make_context(scope / "context"), scope / "src", scope / "opt" / "drs-sync")
+    return scope / "opt" / "drs-sync"
 
 
 @pytest.fixture

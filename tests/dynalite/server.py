@@ -38,9 +38,9 @@ def installed() -> Path:
         RuntimeError: npm could not install it; the message has npm's last words.
     """
     digest = hashlib.sha256(b"".join((_HERE / name).read_bytes() for name in _FILES)).hexdigest()
-    place = _BUILD / f"dynalite-{digest[:16]}"
-    if place.is_dir():
-        return place
+    scope = _BUILD / f"dynalite-{digest[:16]}"
+    if scope.is_dir():
+        return scope
     _BUILD.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=_BUILD, prefix="dynalite-new-") as made:
         for name in _FILES:
@@ -56,13 +56,13 @@ def installed() -> Path:
         if done.returncode:
             raise RuntimeError(f"npm could not install dynalite: {done.stderr[-2000:]}")
         try:
-            Path(made).rename(place)
+            Path(made).rename(scope)
         except OSError:  # another process was faster; a directory is never replaced by this
-            if not place.is_dir():
+            if not scope.is_dir():
                 raise
         else:
             Path(made).mkdir()  # for the context manager to remove
-    return place
+    return scope
 
 
 @contextmanager

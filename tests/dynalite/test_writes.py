@@ -9,34 +9,34 @@ from typing import Any
 import pytest
 
 from service.accounts.table import TargetAccountsTable
-from service.aws.door import AwsDoor
+from service.aws.client import AwsClient
 from service.aws.dynamodb_write import Table
 from service.inventory.lineage import bookkeeping
 from service.inventory.table import InventoryTable, ItemKey
-from service.models import Place, iso
+from service.models import Scope, iso
 from service.settings import load_settings
 from tests.support.estate import Estate
 
 NOW = datetime(2026, 11, 23, 5, 0, tzinfo=UTC)
-PLACE = Place("111122223333", "us-west-2")
-ARN = f"arn:aws:drs:{PLACE.region}:{PLACE.account_id}:source-server/s-"
+SCOPE = Scope("111122223333", "us-west-2")
+ARN = f"arn:aws:drs:{SCOPE.region}:{SCOPE.account_id}:source-server/s-"
 TOPOLOGY = {"sourceServerArn": f"{ARN}0", "stagingAccountId": "TOPOLOGY", "originalInstanceId": "i-1"}
 
 
 @pytest.fixture
-async def door(estate: Estate) -> AsyncIterator[AwsDoor]:
-    async with AwsDoor(load_settings(), lambda: NOW) as opened:
+async def aws_client(estate: Estate) -> AsyncIterator[AwsClient]:
+    async with AwsClient(load_settings(), lambda: NOW) as opened:
         yield opened
 
 
 @pytest.fixture
-def table(door: AwsDoor, estate: Estate) -> Table:
-    return Table(door.hub(), estate.sandbox.environment()["SOURCE_SERVER_INVENTORY_TABLE"], door.hub_region)
+def table(aws_client: AwsClient, estate: Estate) -> Table:
+    return Table(aws_client.hub(), estate.sandbox.environment()["SOURCE_SERVER_INVENTORY_TABLE"], aws_client.hub_region)
 
 
 def server(number: int, **members: Any) -> dict[str, Any]:
-    key = {"sourceServerArn": f"{ARN}{number}", "stagingAccountId": PLACE.account_id}
-    return {**key, "replicationRegion": PLACE.region, "sourceAccountId": "777788889999", "contentHash": "h", **members}
+    key = {"sourceServerArn": f"{ARN}{number}", "stagingAccountId": SCOPE.account_id}
+    return {**key, "replicationRegion": SCOPE.region, "sourceAccountId": "777788889999", "contentHash": "h", **members}
 
 
 async def test_a_scope_is_written_in_batches_and_held_afterwards(table: Table, estate: Estate) -> None:
@@ -44,8 +44,8 @@ async def test_a_scope_is_written_in_batches_and_held_afterwards(table: Table, e
     await inventory.write([server(number, tags={}, hostname="", none=None) for number in range(60)])
     await inventory.write([{**server(99), "replicationRegion": "eu-west-1"}])
     assert estate.calls()["dynamodb", "BatchWriteItem"] == 3 + 1
-    held = await inventory.held(PLACE, partition="aws")
-    assert set(held) == {ItemKey(f"{ARN}{number}", PLACE.account_id) for number in range(60)}
+    held = await inventory.held(SCOPE, partition="aws")
+    assert set(held) == {ItemKey(f"{ARN}{number}", SCOPE.account_id) for number in range(60)}
     assert {each.digest for each in held.values()} == {"h"}
 
 
@@ -65,7 +65,7 @@ async def test_a_server_that_was_written_meanwhile_is_not_removed(table: Table) 
     items = [server(1, writtenAt=iso(NOW)), server(2, writtenAt=iso(later)), server(3, lastUpdated=iso(NOW)), server(4)]
     await inventory.write(items)
     removed = [
-        await inventory.remove(ItemKey(item["sourceServerArn"], PLACE.account_id), looked_at=later) for item in items
+        await inventory.remove(ItemKey(item["sourceServerArn"], SCOPE.account_id), scanned_at=later) for item in items
     ]
     assert removed == [True, False, True, True]
     assert [item["sourceServerArn"] async for item in table.scan()] == [f"{ARN}2"]
@@ -87,7 +87,7 @@ async def test_the_copy_in_an_item_is_brought_up_to_date_and_a_removed_server_st
     inventory = InventoryTable(table)
     await inventory.write([server(1)])
     for number in (1, 2):
-        await inventory.refresh_copy(ItemKey(f"{ARN}{number}", PLACE.account_id), {"topologyComplete": True})
+        await inventory.refresh_copy(ItemKey(f"{ARN}{number}", SCOPE.account_id), {"topologyComplete": True})
     assert [item async for item in table.scan()] == [{**server(1), "topologyComplete": True}]
 
 
@@ -112,12 +112,12 @@ async def test_names_lead_to_their_lineage(table: Table) -> None:
         assert await inventory.names.named(f"NAME-{number}") == (f"{ARN}0",)
     assert await inventory.names.named("nobody") == ()
     found = await inventory.names.items(f"{ARN}0")
-    assert [item["stagingAccountId"] for item in found] == ["TOPOLOGY", PLACE.account_id]
+    assert [item["stagingAccountId"] for item in found] == ["TOPOLOGY", SCOPE.account_id]
 
 
-async def test_a_staging_account_joins_a_record(door: AwsDoor, estate: Estate) -> None:
+async def test_a_staging_account_joins_a_record(aws_client: AwsClient, estate: Estate) -> None:
     name = estate.sandbox.environment()["TARGET_ACCOUNTS_TABLE"]
-    accounts = TargetAccountsTable(Table(door.hub(), name, door.hub_region))
+    accounts = TargetAccountsTable(Table(aws_client.hub(), name, aws_client.hub_region))
     wanted = [{"accountId": "444455556666", "accountName": "", "addedAt": iso(NOW)}]
     assert await accounts.change_staging(estate.names.a, lambda *_: (wanted, []), now=NOW) == wanted
     record = await accounts.get(estate.names.a)

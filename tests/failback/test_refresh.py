@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from service.aws.dynamodb import decode
-from service.regions.status_write import RegionStatusTable
-from service.survey import Request
+from service.context import SyncRequest
+from service.regions.status_writer import RegionStatusTable
 from service.sync.source_servers import InventorySync
 from tests.failback.cycle import RECOVERY, SOURCE, Cycle
 from tests.support.direct import DirectAws, Faults
@@ -38,11 +38,11 @@ class Day:
         self.cycle = Cycle(ACCOUNT, ACCOUNT)
         settings = self.aws.settings(drs_region_status_table="")
         status = RegionStatusTable(None, self.clock, cache_s=0, timeout_s=60)
-        self._sync = InventorySync(self.aws.door(), settings, status, self.clock)
+        self._sync = InventorySync(self.aws.aws_client(), settings, status, self.clock)
 
     async def sync(self, times: int = 1) -> None:
         for _ in range(times):
-            report = await self._sync.run(Request(regions=(SOURCE, RECOVERY)))
+            report = await self._sync.run(SyncRequest(regions=(SOURCE, RECOVERY)))
             assert not report["errors"]
             self.clock.moment += timedelta(minutes=15)
 

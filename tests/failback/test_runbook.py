@@ -63,14 +63,14 @@ def test_whatever_destroys_is_warned_of_before(state: str) -> None:
 @pytest.mark.parametrize("state", STATES)
 def test_every_command_names_region_and_account(state: str) -> None:
     _, facts = STATES[state]
-    places = {("us-west-2", DR), ("us-east-1", APPS)}
+    scopes = {("us-west-2", DR), ("us-east-1", APPS)}
     for step in write_runbook(facts).steps:
         for command in step.commands:
             shlex.split(command)  # well-formed
             if "aws drs" in command:
                 found = re.search(r"--region (\S+) --profile drs-(\d{12})", command)
                 assert found, command
-                assert found.groups() in places
+                assert found.groups() in scopes
 
 
 def test_what_is_done_is_marked_and_exactly_one_step_is_next() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from service.handlers.query_app import open_query_app
-from service.models import Place
+from service.models import Scope
 from service.sandbox.moto_drs import drs_backends
 from service.settings import load_settings
 from tests.failback.cycle import A1, HOST, RECOVERY, SOURCE, Cycle
@@ -233,7 +233,7 @@ async def test_a_reversed_server_belongs_to_the_one_that_drs_names_before_that_i
     [
         (lambda _: {"regions": REGIONS}, True),
         (lambda _: {"regions": (RECOVERY,)}, False),
-        (lambda account: {"places": (Place(account, RECOVERY),)}, False),
+        (lambda account: {"places": (Scope(account, RECOVERY),)}, False),
         (lambda _: {"regions": REGIONS, "excluded_regions": (SOURCE,)}, False),
     ],
 )

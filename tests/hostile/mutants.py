@@ -129,18 +129,18 @@ def _direct(dice: random.Random) -> dict[str, Any]:
     return event
 
 
-def _places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+def _scopes(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """Give the path of every member, at any depth."""
     members = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for name, inner in members:
         yield (*path, name)
-        yield from _places(inner, (*path, name))
+        yield from _scopes(inner, (*path, name))
 
 
 def _changed(event: Any, dice: random.Random) -> Any:
     if not isinstance(event, dict) or not event or dice.random() < 0.02:
         return dice.choice(_ODD)(dice)
-    *path, last = dice.choice(list(_places(event))[:200])
+    *path, last = dice.choice(list(_scopes(event))[:200])
     holder = event
     for step in path:
         holder = holder[step]

@@ -21,7 +21,7 @@ from schemathesis.specs.openapi.checks import (
 
 from service.handlers import data_management, query
 from service.handlers.description import described, page
-from service.models import Place, RegionStatus
+from service.models import RegionStatus, Scope
 from service.queries.servers import refusal_of
 from tests.support.estate import Estate, Names, new_account_id, two_targets
 
@@ -87,8 +87,8 @@ def test_every_route_is_described_and_no_other() -> None:
 
 
 def test_every_refusal_of_a_region_is_described() -> None:
-    place = Place("111122223333", "us-west-2")
-    refusals = [refusal for word in RegionStatus if (refusal := refusal_of(word, place))]
+    scope = Scope("111122223333", "us-west-2")
+    refusals = [refusal for word in RegionStatus if (refusal := refusal_of(word, scope))]
     told = described()["paths"]["/drs/source-servers"]["get"]["responses"]
     assert {str(refusal.status) for refusal in refusals} == {"400", "403"} <= set(told)
 

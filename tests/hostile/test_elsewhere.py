@@ -24,9 +24,9 @@ def entered(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     asked: list[str] = []
     judge = Directory.refuse_assume_role
 
-    def note(self: Directory, call: Any, caller: Any) -> Any:
+    def note(self: Directory, call: Any, session: Any) -> Any:
         asked.append(call.form["RoleArn"])
-        return judge(self, call, caller)
+        return judge(self, call, session)
 
     monkeypatch.setattr(Directory, "refuse_assume_role", note)
     return asked

@@ -20,7 +20,7 @@ from tests.hostile.mutants import mutants
 
 SEEDS, EVENTS_EACH = 20, 500
 TOUCHED = "the app was opened, and something asked of it"
-MOST_ANSWER = 20_000  # what came in is not echoed at length
+MAX_ANSWER = 20_000  # what came in is not echoed at length
 
 
 class TouchedError(DrsSyncError):
@@ -70,7 +70,7 @@ def test_a_mutant_gets_an_answer(module: Any, seed: int, caplog: pytest.LogCaptu
 def _judged(answer: Any) -> str:
     """Hold an answer to the platform's shapes; say whether its event got through."""
     text = json.dumps(answer)
-    assert len(text) < MOST_ANSWER, len(text)
+    assert len(text) < MAX_ANSWER, len(text)
     if "statusCode" in answer:
         assert answer["headers"] == HEADERS
         body = json.loads(answer["body"])

@@ -18,7 +18,7 @@ from service.sandbox.moto_drs import drs_backends
 from tests.support.command import CHECKOUT, COMMAND
 from tests.support.estate import Estate
 
-PLACE = "us-west-2"
+SCOPE = "us-west-2"
 ESCAPES = "\x1b[31m\x1b]0;owned\x07\x9b2J"
 NAMES = (
     f"{ESCAPES}app01",
@@ -39,7 +39,7 @@ OBEYED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u206
 @pytest.fixture
 def infested(estate: Estate) -> Iterator[Estate]:
     """Give an estate whose first servers are called and tagged as somebody hostile might."""
-    servers = list(drs_backends[estate.names.a][PLACE].source_servers.values())
+    servers = list(drs_backends[estate.names.a][SCOPE].source_servers.values())
     for number, name in enumerate(NAMES):
         record = servers[number % len(servers)].record
         if number < len(servers):
@@ -81,7 +81,7 @@ def test_json_keeps_the_text_and_escapes_it(words: str, infested: Estate) -> Non
 
 
 def test_runbooks_show_no_command_and_no_markup(infested: Estate) -> None:
-    server_id = next(iter(drs_backends[infested.names.a][PLACE].source_servers.values())).source_server_id
+    server_id = next(iter(drs_backends[infested.names.a][SCOPE].source_servers.values())).source_server_id
     text = _run("failback", server_id, "--output", "text")
     assert not OBEYED.search(text), ascii(text)
     assert not re.search(r"^line two", text, re.MULTILINE)
@@ -103,7 +103,7 @@ def test_no_cell_of_an_export_is_a_formula(infested: Estate) -> None:
 
 def test_a_log_line_stays_one_line(infested: Estate) -> None:
     """A record that cannot be used is logged with its id, and that is somebody's text as well."""
-    record: dict[str, Any] = next(iter(drs_backends[infested.names.a][PLACE].source_servers.values())).record
+    record: dict[str, Any] = next(iter(drs_backends[infested.names.a][SCOPE].source_servers.values())).record
     record["arn"] = f"no arn{ESCAPES}\nforged: line"
     record["sourceServerID"] = f"s-1{ESCAPES}\n" + '{"level": "INFO", "message": "all is well"}'
     done = _ended("sync", "inventory", "--output", "json")

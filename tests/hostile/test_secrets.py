@@ -19,7 +19,7 @@ import boto3
 import pytest
 
 from service.accounts.records import DEFAULT_EXTERNAL_ID
-from service.aws.door import AwsDoor, RoleToAssume
+from service.aws.client import AwsClient, RoleToAssume
 from service.errors import AwsError
 from service.handlers import data_management, query
 from service.sandbox.gate import Gate
@@ -175,9 +175,9 @@ ROLE = RoleToAssume("111122223333", "arn:aws:iam::111122223333:role/DRSOrchestra
 
 async def _failure(script: Any, monkeypatch: pytest.MonkeyPatch) -> AwsError:
     """Enter an account and ask DRS there; give the error that this ends with."""
-    async with scripted_aws(script, monkeypatch), AwsDoor(Settings(), lambda: datetime.now(UTC)) as door:
+    async with scripted_aws(script, monkeypatch), AwsClient(Settings(), lambda: datetime.now(UTC)) as aws_client:
         with pytest.raises(AwsError) as raised:
-            await (await door.account(ROLE)).call("drs", "DescribeSourceServers", {}, region="us-east-1")
+            await (await aws_client.account(ROLE)).call("drs", "DescribeSourceServers", {}, region="us-east-1")
         return raised.value
 
 
@@ -197,7 +197,7 @@ async def test_a_refused_signature_is_told_without_what_was_signed(monkeypatch: 
     assert error.code == "SignatureDoesNotMatch"
     assert "[redacted]" in error.message
     told = "".join(traceback.format_exception(error))
-    assert _found(SECRETS, told, str(error), repr(error), json.dumps(error.trouble.as_json())) == []
+    assert _found(SECRETS, told, str(error), repr(error), json.dumps(error.problem.as_json())) == []
 
 
 @pytest.mark.parametrize("length", [len(SESSION) - 40, SESSION.index("</SessionToken>") - 3, 200, 20, 0])
@@ -205,7 +205,7 @@ async def test_a_session_that_came_broken_is_not_told(length: int, monkeypatch: 
     """The SDK puts the whole body of an answer that is no XML into its error."""
     error = await _failure(lambda _: answer(SESSION[:length].encode()), monkeypatch)
     told = "".join(traceback.format_exception(error))
-    assert _found(SECRETS, told, str(error), json.dumps(error.trouble.as_json())) == []
+    assert _found(SECRETS, told, str(error), json.dumps(error.problem.as_json())) == []
 
 
 @pytest.mark.parametrize(
@@ -235,9 +235,9 @@ async def test_a_source_of_keys_that_answers_nonsense_is_a_cause_and_not_quoted(
         monkeypatch.delenv(name, raising=False)
     for name, value in {"AWS_CONFIG_FILE": str(config), "AWS_PROFILE": "p", "AWS_REGION": "us-east-1"}.items():
         monkeypatch.setenv(name, value)
-    async with AwsDoor(Settings(), lambda: datetime.now(UTC)) as door:
+    async with AwsClient(Settings(), lambda: datetime.now(UTC)) as aws_client:
         with pytest.raises(AwsError) as raised:
-            await door.identity()
+            await aws_client.identity()
     assert raised.value.code == "NoCredentials"
     assert _found(set(OWN_KEYS.values()), "".join(traceback.format_exception(raised.value))) == []
 
@@ -248,9 +248,9 @@ async def test_a_proxy_is_named_without_its_password(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("AWS_REGION", "us-east-1")
     for name, value in OWN_KEYS.items():
         monkeypatch.setenv(name, value)
-    async with AwsDoor(Settings(), lambda: datetime.now(UTC)) as door:
+    async with AwsClient(Settings(), lambda: datetime.now(UTC)) as aws_client:
         with pytest.raises(AwsError) as raised:
-            await door.identity()
+            await aws_client.identity()
     assert raised.value.code == "EndpointUnreachable"
     assert "proxy-password" not in "".join(traceback.format_exception(raised.value))
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from service.aws.door import AwsDoor
+from service.aws.client import AwsClient
 from service.aws.dynamodb import TableReader
 from service.aws.operations import READS
 from service.models import iso
@@ -19,7 +19,7 @@ from service.queries.inventory import InventoryQuery
 from service.queries.servers import ServersQuery
 from service.queries.staging import StagingQueries
 from service.queries.validation import StagingValidation
-from service.regions.status_table import RegionStatusReader
+from service.regions.status_reader import RegionStatusReader
 from service.settings import Settings, load_settings
 from tests.support.estate import Estate
 
@@ -32,7 +32,7 @@ LOOKED_AT = ("us-west-2", "eu-west-1", "eu-central-1")
 class Room:
     """What a question needs."""
 
-    door: AwsDoor
+    aws_client: AwsClient
     settings: Settings
     status: RegionStatusReader
     now: Now
@@ -63,42 +63,42 @@ class Desk:
         """Open a room; the calls made in it are in `calls` afterwards."""
         settings, moment = load_settings(), self.now()
         self.estate.calls()
-        async with AwsDoor(settings, lambda: moment, allowed=READS) as door:
+        async with AwsClient(settings, lambda: moment, allowed=READS) as aws_client:
             name = settings.drs_region_status_table
             status = RegionStatusReader(
-                TableReader(door.hub(), name, door.hub_region) if name else None, cache_s=60, timeout_s=60
+                TableReader(aws_client.hub(), name, aws_client.hub_region) if name else None, cache_s=60, timeout_s=60
             )
-            yield Room(door, settings, status, lambda: moment)
+            yield Room(aws_client, settings, status, lambda: moment)
         self.calls = dict(self.estate.calls())
 
     async def inventory(self, **given: Any) -> Answer:
         """Ask the inventory, as the query string would."""
         async with self.room() as room:
-            query = InventoryQuery(room.door, room.settings, room.status, room.now)
+            query = InventoryQuery(room.aws_client, room.settings, room.status, room.now)
             return await query.run(InventoryAsked.parse(given, room.settings))
 
     async def servers(self, **given: Any) -> Answer:
         """Ask for the servers of a region."""
         async with self.room() as room:
-            query = ServersQuery(room.door, room.settings, room.status, room.now)
+            query = ServersQuery(room.aws_client, room.settings, room.status, room.now)
             return await query.run(ServersAsked.parse(given, room.settings))
 
     async def extended(self, **given: Any) -> Answer:
         """Ask for extended servers."""
         async with self.room() as room:
-            query = ExtendedQuery(room.door, room.settings, room.status, room.now)
+            query = ExtendedQuery(room.aws_client, room.settings, room.status, room.now)
             return await query.run(ScopesAsked.parse(given, room.settings))
 
     @asynccontextmanager
     async def staging(self) -> AsyncIterator[StagingQueries]:
         """Give the queries about staging accounts."""
         async with self.room() as room:
-            yield StagingQueries(room.door, room.settings, room.status, room.now)
+            yield StagingQueries(room.aws_client, room.settings, room.status, room.now)
 
     async def validate(self, given: object) -> dict[str, Any]:
         """Try a staging account."""
         async with self.room() as room:
-            return await StagingValidation(room.door, room.settings).validate_staging_account(given)
+            return await StagingValidation(room.aws_client, room.settings).validate_staging_account(given)
 
     def age(self, account_id: str, region: str, seconds: float) -> None:
         """Let the last complete look at a place be so long ago when the next question is asked."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from service.errors import AwsError, ConfigurationError, RefusalError
-from service.models import Place, iso
+from service.models import Scope, iso
 from tests.queries.desk import Desk
 from tests.support.estate import Estate
 
@@ -58,11 +58,11 @@ async def test_a_server_shows_every_member(desk: Desk, estate: Estate) -> None:
 
 
 async def test_freshness_ends_at_the_window_exactly(desk: Desk, estate: Estate) -> None:
-    place = {"accountId": estate.names.b, "region": "us-west-2"}
+    scope = {"accountId": estate.names.b, "region": "us-west-2"}
     desk.age(estate.names.b, "us-west-2", 899.999)
-    assert (await desk.inventory(**place)).stale == ()
+    assert (await desk.inventory(**scope)).stale == ()
     desk.age(estate.names.b, "us-west-2", 900)
-    assert (await desk.inventory(**place)).stale == ((estate.names.b, "us-west-2"),)
+    assert (await desk.inventory(**scope)).stale == ((estate.names.b, "us-west-2"),)
 
 
 async def test_one_stale_scope_of_several_asks_drs_for_that_scope_alone(desk: Desk, estate: Estate) -> None:
@@ -152,13 +152,13 @@ async def test_a_listing_that_breaks_off_is_no_listing(desk: Desk, estate: Estat
     assert {error["code"] for error in body["errors"]} == {"InternalServerException", "NotConfigured"}
 
 
-@pytest.mark.parametrize("trouble", ["unset", "missing", "denied", "failing"])
-async def test_without_an_inventory_table_drs_answers(trouble: str, desk: Desk, estate: Estate) -> None:
-    if trouble == "unset":
+@pytest.mark.parametrize("problem", ["unset", "missing", "denied", "failing"])
+async def test_without_an_inventory_table_drs_answers(problem: str, desk: Desk, estate: Estate) -> None:
+    if problem == "unset":
         estate.set(SOURCE_SERVER_INVENTORY_TABLE="")
-    elif trouble == "missing":
+    elif problem == "missing":
         estate.set(SOURCE_SERVER_INVENTORY_TABLE="no-such-table")
-    elif trouble == "denied":
+    elif problem == "denied":
         estate.faults(deny=[{"account_id": estate.names.hub, "service": "dynamodb", "operations": ["Query"]}])
     else:
         estate.faults(
@@ -173,18 +173,18 @@ async def test_without_an_inventory_table_drs_answers(trouble: str, desk: Desk, 
     assert (answer.hits, answer.misses) == (0, 1)
 
 
-@pytest.mark.parametrize("trouble", ["unset", "missing"])
+@pytest.mark.parametrize("problem", ["unset", "missing"])
 async def test_without_region_status_the_items_tell_how_fresh_they_are(
-    trouble: str, desk: Desk, estate: Estate
+    problem: str, desk: Desk, estate: Estate
 ) -> None:
     estate.everywhere()
-    if trouble == "unset":
+    if problem == "unset":
         estate.set(DRS_REGION_STATUS_TABLE="")
     else:
         estate.set(DRS_REGION_STATUS_TABLE="no-such-table")
     body = (await desk.inventory()).body
     assert (len(body["regions"]), body["totalCount"], body["source"]) == (28, 11, "mixed")
-    assert {place for place, source in sources(body).items() if source == "inventory_database"} == {
+    assert {scope for scope, source in sources(body).items() if source == "inventory_database"} == {
         (estate.names.a, "us-west-2"),
         (estate.names.a, "eu-west-1"),
         (estate.names.b, "us-west-2"),
@@ -395,5 +395,5 @@ async def test_each_question_leaves_one_line_in_the_log(desk: Desk, caplog: pyte
 
 async def test_places_are_what_a_refresh_takes(desk: Desk, estate: Estate) -> None:
     desk.age(estate.names.b, "us-west-2", 1000)
-    (place,) = (await desk.inventory()).stale
-    assert isinstance(place, Place)
+    (scope,) = (await desk.inventory()).stale
+    assert isinstance(scope, Scope)

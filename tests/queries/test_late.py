@@ -12,7 +12,7 @@ import pytest
 
 from service.handlers import query, query_app
 from service.handlers.query_app import QueryApp
-from service.models import Place
+from service.models import Scope
 from service.queries.answer import Answer
 from service.settings import Settings
 from tests.support.estate import Estate
@@ -67,12 +67,12 @@ class Refresher:
 
     def __init__(self, *, hangs: bool = False) -> None:
         self.hangs = hangs
-        self.asked: list[tuple[Place, ...]] = []
+        self.asked: list[tuple[Scope, ...]] = []
 
-    async def refresh(self, places: Any) -> None:
+    async def refresh(self, scopes: Any) -> None:
         if self.hangs:
             await anyio.sleep_forever()
-        self.asked.append(tuple(places))
+        self.asked.append(tuple(scopes))
 
 
 def app_with(refresher: Refresher) -> QueryApp:
@@ -80,24 +80,24 @@ def app_with(refresher: Refresher) -> QueryApp:
     return QueryApp(Settings(), *(nothing,) * 7, refresher)
 
 
-PLACES: Final = tuple(Place(f"{number:012d}", "us-west-2") for number in range(3000))
+SCOPES: Final = tuple(Scope(f"{number:012d}", "us-west-2") for number in range(3000))
 
 
 async def test_a_refresh_that_hangs_does_not_keep_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(query_app, "_REFRESH_S", 0.05)
     refresher = Refresher(hangs=True)
     app = app_with(refresher)
-    body = await app.told("x", Answer({"count": 1}, PLACES[:1], {}))
+    body = await app.publish("x", Answer({"count": 1}, SCOPES[:1], {}))
     assert (body["count"], body["refresh"]["requested"]) == (1, False)
     assert body["refresh"]["reason"].startswith("DeadlineExceeded")
     refresher.hangs = False
-    assert (await app.told("x", Answer({}, PLACES[:1], {})))["refresh"] == {"requested": True, "scopes": 1}
-    assert refresher.asked == [PLACES[:1]]
+    assert (await app.publish("x", Answer({}, SCOPES[:1], {})))["refresh"] == {"requested": True, "scopes": 1}
+    assert refresher.asked == [SCOPES[:1]]
 
 
 async def test_of_more_places_than_an_event_holds_the_rest_is_asked_for_by_the_next_question() -> None:
     refresher = Refresher()
     app = app_with(refresher)
-    told = [(await app.told("x", Answer({}, PLACES, {})))["refresh"]["scopes"] for _ in range(3)]
+    told = [(await app.publish("x", Answer({}, SCOPES, {})))["refresh"]["scopes"] for _ in range(3)]
     assert told == [2000, 3000, 3000]
-    assert refresher.asked == [PLACES[:2000], PLACES[2000:]]
+    assert refresher.asked == [SCOPES[:2000], SCOPES[2000:]]

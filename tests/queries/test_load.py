@@ -7,11 +7,11 @@ from pathlib import Path
 import anyio
 import pytest
 
+from service.context import SyncRequest
 from service.handlers.app import open_app
 from service.handlers.query_app import open_query_app
 from service.queries.asked import InventoryAsked
 from service.settings import load_settings
-from service.survey import Request
 from tests.support.estate import Estate
 
 QUESTIONS = 100
@@ -33,7 +33,7 @@ async def test_a_hundred_questions_at_once_while_a_sync_runs(estate: Estate) -> 
             answers.append(len(answer.body["servers"]))
 
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(app.sync_inventory, Request(full_scan=True))
+            tasks.start_soon(app.sync_inventory, SyncRequest(full_scan=True))
             for _ in range(QUESTIONS):
                 tasks.start_soon(ask)
         # Two pools, and each lets so many calls through at once.

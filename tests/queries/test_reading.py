@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from service.aws.door import AwsDoor
+from service.aws.client import AwsClient
 from service.aws.dynamodb import Item, TableReader, encode
 from service.aws.operations import READS
 from service.errors import AwsError
@@ -30,9 +30,9 @@ async def read(
 ) -> tuple[dict[str, list[Item]], list[Request]]:
     async with (
         scripted_aws(script, monkeypatch) as aws,
-        AwsDoor(Settings(), lambda: NOW, allowed=READS) as door,
+        AwsClient(Settings(), lambda: NOW, allowed=READS) as aws_client,
     ):
-        reader = InventoryReader(TableReader(door.hub(), "inventory", "us-east-1"))
+        reader = InventoryReader(TableReader(aws_client.hub(), "inventory", "us-east-1"))
         return await reader.by_account(region, accounts), aws.requests
 
 
@@ -71,9 +71,9 @@ async def test_a_lineage_is_read_to_its_last_page_as_it_is_now(monkeypatch: pyte
 
     async with (
         scripted_aws(script, monkeypatch) as aws,
-        AwsDoor(Settings(), lambda: NOW, allowed=READS) as door,
+        AwsClient(Settings(), lambda: NOW, allowed=READS) as aws_client,
     ):
-        reader = LineageReader(TableReader(door.hub(), "inventory", "us-east-1"))
+        reader = LineageReader(TableReader(aws_client.hub(), "inventory", "us-east-1"))
         found = [str(each["stagingAccountId"]) for each in await reader.items(lineage)]
         assert found == ["TOPOLOGY", A, B]
         assert await reader.named("APP") == ("a", "b")

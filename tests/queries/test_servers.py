@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from service.errors import RefusalError
-from service.models import Place, RegionStatus
+from service.models import RegionStatus, Scope
 from service.queries.servers import refusal_of
 from tests.queries.desk import Desk
 from tests.support.estate import Estate
@@ -55,7 +55,7 @@ async def test_a_stale_region_is_answered_by_drs_with_its_own_records(desk: Desk
     assert {server["replicationState"] for server in body["servers"]} == {"CONTINUOUS"}
     assert {record["arn"] for record in body["sourceServers"]} == {each["sourceServerArn"] for each in body["servers"]}
     assert {each["sourceRegion"] for each in body["servers"]} == {"us-east-1", ""}
-    assert (answer.stale, answer.misses) == ((Place(estate.names.a, "us-west-2"),), 1)
+    assert (answer.stale, answer.misses) == ((Scope(estate.names.a, "us-west-2"),), 1)
 
 
 async def test_without_an_account_every_target_is_meant(desk: Desk) -> None:
@@ -143,9 +143,9 @@ async def test_one_account_that_is_refused_does_not_hide_the_others(desk: Desk, 
 async def test_one_account_that_was_refused_at_the_last_look_is_not_left_out_in_silence(
     desk: Desk, estate: Estate, *, still_refused: bool
 ) -> None:
-    place = {"account_id": estate.names.b, "region": "us-west-2"}
+    scope = {"account_id": estate.names.b, "region": "us-west-2"}
     if still_refused:
-        estate.faults(deny=[place])
+        estate.faults(deny=[scope])
     estate.table("DRS_REGION_STATUS_TABLE").update_item(
         Key={"region": "us-west-2"},
         UpdateExpression="SET accounts.#b.#s = :denied",
@@ -212,6 +212,6 @@ async def test_wrong_parameters_are_refused(given: dict[str, Any], code: str, pa
 
 
 def test_only_four_words_refuse() -> None:
-    place = Place("111122223333", "us-west-2")
-    refusing = {status for status in RegionStatus if refusal_of(status, place)}
+    scope = Scope("111122223333", "us-west-2")
+    refusing = {status for status in RegionStatus if refusal_of(status, scope)}
     assert refusing == {"NOT_INITIALIZED", "IAM_PERMISSION_DENIED", "SCP_DENIED", "REGION_NOT_ENABLED"}

@@ -60,11 +60,11 @@ async def test_a_role_that_refuses_us_is_an_answer(estate: Estate) -> None:
     assert set(found) == {"valid", "roleAccessible", "error"}
 
 
-@pytest.mark.parametrize("trouble", ["uninitialized", "denied"])
-async def test_an_account_without_drs_is_an_answer(trouble: str, estate: Estate) -> None:
-    if trouble == "denied":
+@pytest.mark.parametrize("problem", ["uninitialized", "denied"])
+async def test_an_account_without_drs_is_an_answer(problem: str, estate: Estate) -> None:
+    if problem == "denied":
         estate.faults(deny=[{"account_id": estate.names.b}])
-    region = "us-west-2" if trouble == "denied" else "eu-west-1"
+    region = "us-west-2" if problem == "denied" else "eu-west-1"
     found = await Desk(estate).validate(given(estate, region=region))
     assert (found["valid"], found["roleAccessible"], found["drsInitialized"]) == (False, True, False)
     assert found["error"]

@@ -23,7 +23,7 @@ from typing import Any, Final
 
 __all__ = ["Answer", "Function", "running"]
 
-MOST_ANSWER_BYTES: Final = 6_291_556
+MAX_ANSWER_BYTES: Final = 6_291_556
 _PREFIX: Final = "/2018-06-01/runtime"
 _WAIT_S: Final = 300.0
 
@@ -123,7 +123,7 @@ class _Handler(BaseHTTPRequestHandler):
         *_, request_id, kind = self.path.split("/")
         if kind == "error" and request_id == "init":
             function.init_errors.append(json.loads(body))
-        elif kind == "response" and len(body) > MOST_ANSWER_BYTES:
+        elif kind == "response" and len(body) > MAX_ANSWER_BYTES:
             told = {"errorType": "Function.ResponseSizeTooLarge"}
             function._answers.put((request_id, Answer(told, error=True)))
             self._reply(413, b'{"errorType": "RequestEntityTooLarge"}', {})

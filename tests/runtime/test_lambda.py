@@ -13,7 +13,7 @@ import pytest
 
 from tests.acceptance.endpoint import Trap
 from tests.acceptance.world import World
-from tests.runtime.runtime_api import MOST_ANSWER_BYTES, Function, running
+from tests.runtime.runtime_api import MAX_ANSWER_BYTES, Function, running
 
 DATA_MANAGEMENT = "service.handlers.data_management.lambda_handler"
 QUERY = "service.handlers.query.lambda_handler"
@@ -185,7 +185,7 @@ def _all_pages(function: Function, form: str) -> tuple[list[str], int]:
         else:
             event = {"operation": "get_source_server_inventory", "queryParams": asked}
         answer = function.invoke(event)
-        assert not answer.error, f"page {pages} is above {MOST_ANSWER_BYTES} bytes"
+        assert not answer.error, f"page {pages} is above {MAX_ANSWER_BYTES} bytes"
         body = json.loads(answer.payload["body"]) if form == "api" else answer.payload
         found += [server["sourceServerID"] for server in body["servers"]]
         token, pages = body.get("nextToken") or "", pages + 1

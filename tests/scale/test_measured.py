@@ -12,7 +12,7 @@ from moto.dynamodb import dynamodb_backends
 from moto.dynamodb.models.dynamo_type import DynamoType
 
 from benchmarks.scale import facts
-from service.aws.door import AwsDoor
+from service.aws.client import AwsClient
 from service.models import Call
 from tests.support.estate import Estate
 
@@ -47,15 +47,15 @@ class Scales:
         self.sizes: dict[str, list[int]] = {}
         self._hub = estate.names.hub
         self._table = estate.sandbox.environment()["SOURCE_SERVER_INVENTORY_TABLE"]
-        sent = AwsDoor.send
+        sent = AwsClient.send
 
-        async def send(door: AwsDoor, source: Any, call: Call, params: Mapping[str, Any]) -> dict[str, Any]:
-            answer = await sent(door, source, call, params)
+        async def send(aws_client: AwsClient, source: Any, call: Call, params: Mapping[str, Any]) -> dict[str, Any]:
+            answer = await sent(aws_client, source, call, params)
             if call.service == "dynamodb":
                 self._weigh(call.operation, params)
             return answer
 
-        monkeypatch.setattr(AwsDoor, "send", send)
+        monkeypatch.setattr(AwsClient, "send", send)
 
     def _weigh(self, operation: str, params: Mapping[str, Any]) -> None:
         if operation == "BatchWriteItem":

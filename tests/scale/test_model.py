@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from benchmarks.scale import facts
 from benchmarks.scale.__main__ import main, written
 from benchmarks.scale.model import Estate, plan
-from service.aws.limits import Rate, rates
-from service.sync.shards import MOST_SHARDS
+from service.aws.rate_limit import RateSettings, start_rates
+from service.sync.shards import MAX_SHARDS
 from tests.deploy.templates import FOLDER, template
 from tests.shards.machine import definition
 
@@ -52,7 +52,7 @@ def test_the_parts_add_up_and_nothing_is_negative(estate: Estate) -> None:
     for part in (found.calls, found.seconds, found.write_units, found.dollars, found.heat, found.limits):
         assert all(value >= 0 for value in part.values())
     assert found.as_json()["dollarsPerMonth"] == pytest.approx(sum(found.dollars.values()))
-    assert 1 <= found.shards <= MOST_SHARDS
+    assert 1 <= found.shards <= MAX_SHARDS
     assert estate.idle + estate.scopes == estate.accounts * facts.REGIONS
     writes = sum(found.write_units.values())
     assert found.units_per_server * estate.all_servers == pytest.approx(writes if estate.all_servers else 0.0)
@@ -72,7 +72,7 @@ def test_an_unchanged_estate_stays_below_its_goals() -> None:
 
 
 def test_what_it_takes_from_the_tree_is_what_the_tree_says() -> None:
-    assert rates(Rate(1, 1, 1))["sts"].per_second == facts.STS_PACE
+    assert start_rates(RateSettings(1, 1, 1))["sts"].per_second == facts.STS_PACE
     assert definition()["States"]["Shards"]["MaxConcurrency"] == facts.SHARDS_AT_ONCE
     function = template("functions.yaml")["Resources"]["DataManagementHandlerFunction"]["Properties"]
     assert function["MemorySize"] == Estate().memory_gb * 1024

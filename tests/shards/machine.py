@@ -14,10 +14,10 @@ from typing import Any
 
 from tests.deploy.templates import FOLDER
 
-__all__ = ["DEFINITION", "MOST_BYTES", "Failed", "Machine", "Timeout", "definition"]
+__all__ = ["DEFINITION", "MAX_BYTES", "Failed", "Machine", "Timeout", "definition"]
 
 DEFINITION = FOLDER.parent / "statemachine" / "sync.asl.json"
-MOST_BYTES = 262_144
+MAX_BYTES = 262_144
 """Of a state's input or output (Step Functions quotas)."""
 
 Handler = Callable[[Any], Any]
@@ -54,7 +54,7 @@ class Machine:
         while name:
             self.entered.append(name)
             state = states["States"][name]
-            assert len(json.dumps(data)) <= MOST_BYTES, name
+            assert len(json.dumps(data)) <= MAX_BYTES, name
             name, data = getattr(self, f"_{state['Type'].lower()}")(state, data)
         return data
 
@@ -67,7 +67,7 @@ class Machine:
         except Timeout as error:
             [catch] = state["Catch"]
             return catch["Next"], _put(data, catch["ResultPath"], {"Error": str(error), "Cause": "x" * 30_000})
-        assert len(json.dumps(answer)) <= MOST_BYTES
+        assert len(json.dumps(answer)) <= MAX_BYTES
         result = _filled(state["ResultSelector"], {"StatusCode": 200, "Payload": json.loads(json.dumps(answer))})
         return state.get("Next", ""), _put(data, state.get("ResultPath", "$"), result)
 
@@ -85,7 +85,7 @@ class Machine:
         for number, item in order:
             results[number] = self.run(item, state["ItemProcessor"])
         listed = [results[number] for number in sorted(results)]
-        assert len(json.dumps(listed)) <= MOST_BYTES
+        assert len(json.dumps(listed)) <= MAX_BYTES
         return state["Next"], _put(data, state["ResultPath"], listed)
 
     def _pass(self, state: Mapping[str, Any], data: Any) -> tuple[str, Any]:

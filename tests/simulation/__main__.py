@@ -9,7 +9,7 @@ from collections import Counter
 
 from tests.simulation.history import play
 
-_MOST_SHOWN = 5
+_MAX_SHOWN = 5
 
 
 def main() -> int:
@@ -27,7 +27,7 @@ def main() -> int:
             print(seed, story.trace, story.calls, " / ".join(story.told))  # noqa: T201 - what a command is for
         if story.broken:
             broken[story.broken[0].partition(":")[0]] += 1
-            if broken.total() <= _MOST_SHOWN:
+            if broken.total() <= _MAX_SHOWN:
                 try:
                     story.check()
                 except AssertionError as error:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from service.accounts.records import DEFAULT_EXTERNAL_ID
-from service.models import Call, Place
+from service.models import Call, Scope
 from tests.simulation.clock import VirtualLoop
 from tests.simulation.dynamodb import DynamoDb, Refused, tables
 
@@ -54,8 +54,8 @@ class Estate:
         self.loop = loop
         self.dice = dice
         self.dynamodb = DynamoDb(tables(), loop.time, dice)
-        self.drs = {Place(each, region): Drs() for each in (*targets, STAGING) for region in regions}
-        self.instances: dict[Place, dict[str, Record]] = {}
+        self.drs = {Scope(each, region): Drs() for each in (*targets, STAGING) for region in regions}
+        self.instances: dict[Scope, dict[str, Record]] = {}
         self.tokens: dict[str, tuple[str, float]] = {"hub": (HUB, float("inf"))}
         self.same_clocks = True
         self.quiet_at = 0.0  # when the last call that nobody waits for will have arrived
@@ -87,13 +87,13 @@ class Estate:
             return self.dynamodb.serve(call.operation, params)
         if call.service == "sts":
             return self._sts(call, params)
-        place = Place(call.account_id, call.region)
+        scope = Scope(call.account_id, call.region)
         if call.service == "ec2":
-            return self._describe_instances(place, params)
-        drs = self.drs.get(place)
+            return self._describe_instances(scope, params)
+        drs = self.drs.get(scope)
         if drs is None or not drs.initialized:
             raise Refused("UninitializedAccountException", "Account not initialized")
-        return _DRS[call.operation](self, place, drs, params)
+        return _DRS[call.operation](self, scope, drs, params)
 
     # STS and EC2
 
@@ -116,14 +116,14 @@ class Estate:
             "AssumedRoleUser": {"AssumedRoleId": "AROA:sync", "Arn": f"arn:aws:sts::{account}:assumed-role/sync/sync"},
         }
 
-    def _describe_instances(self, place: Place, params: Mapping[str, Any]) -> dict[str, Any]:
+    def _describe_instances(self, scope: Scope, params: Mapping[str, Any]) -> dict[str, Any]:
         (wanted,) = params["Filters"]
-        held = self.instances.get(place, {})
+        held = self.instances.get(scope, {})
         return {"Reservations": [{"Instances": [held[each]]} for each in wanted["Values"] if each in held]}
 
     # DRS
 
-    def _servers(self, _: Place, drs: Drs, params: Mapping[str, Any]) -> dict[str, Any]:
+    def _servers(self, _: Scope, drs: Drs, params: Mapping[str, Any]) -> dict[str, Any]:
         filters = params.get("filters", {})
         ids, staging = filters.get("sourceServerIDs"), filters.get("stagingAccountIDs")
         found = [
@@ -134,7 +134,7 @@ class Estate:
         ]
         return self._page(found, params, lambda record: str(record["arn"]))
 
-    def _machines(self, _: Place, _drs: Drs, params: Mapping[str, Any]) -> dict[str, Any]:
+    def _machines(self, _: Scope, _drs: Drs, params: Mapping[str, Any]) -> dict[str, Any]:
         return self._page([], params, str)  # what was launched was terminated since
 
     def _page(self, found: list[Record], params: Mapping[str, Any], name: Callable[[Record], str]) -> dict[str, Any]:
@@ -148,8 +148,8 @@ class Estate:
             answer["nextToken"] = f"{self._made}#{name(shown[-1])}"
         return answer
 
-    def _extensible(self, place: Place, drs: Drs, params: Mapping[str, Any]) -> dict[str, Any]:
-        origin = self.drs[Place(params["stagingAccountID"], place.region)]
+    def _extensible(self, scope: Scope, drs: Drs, params: Mapping[str, Any]) -> dict[str, Any]:
+        origin = self.drs[Scope(params["stagingAccountID"], scope.region)]
         if not origin.initialized:
             raise Refused("UninitializedAccountException", "Account not initialized")
         extended = {record["stagingArea"].get("stagingSourceServerArn") for record in drs.servers.values()}
@@ -160,7 +160,7 @@ class Estate:
         ]
         return self._page(found, params, lambda record: str(record["arn"]))
 
-    def _staging_accounts(self, _: Place, drs: Drs, _params: Mapping[str, Any]) -> dict[str, Any]:
+    def _staging_accounts(self, _: Scope, drs: Drs, _params: Mapping[str, Any]) -> dict[str, Any]:
         found = {
             str(record["stagingArea"]["stagingAccountID"])
             for record in drs.servers.values()
@@ -168,36 +168,36 @@ class Estate:
         }
         return {"accounts": [{"accountID": each} for each in sorted(found)]}
 
-    def _extend(self, place: Place, drs: Drs, params: Mapping[str, Any]) -> dict[str, Any]:
+    def _extend(self, scope: Scope, drs: Drs, params: Mapping[str, Any]) -> dict[str, Any]:
         arn = str(params["sourceServerArn"])
-        origin = self.drs[Place(arn.split(":")[4], place.region)].servers.get(arn.rpartition("/")[2])
+        origin = self.drs[Scope(arn.split(":")[4], scope.region)].servers.get(arn.rpartition("/")[2])
         if origin is None:
             raise Refused("ResourceNotFoundException", "no such source server", status=404)
-        if self.is_extended(place.account_id, arn):
+        if self.is_extended(scope.account_id, arn):
             raise Refused("ConflictException", "the server is extended already", status=409)
         area = {"status": "EXTENDED", "stagingAccountID": arn.split(":")[4], "stagingSourceServerArn": arn}
         kept = {name: origin[name] for name in ("sourceProperties", "sourceCloudProperties", "dataReplicationInfo")}
-        return {"sourceServer": self._record(place, drs, kept, area)}
+        return {"sourceServer": self._record(scope, drs, kept, area)}
 
-    def _templates(self, place: Place, _: Drs, _params: Mapping[str, Any]) -> dict[str, Any]:
-        template = {"replicationConfigurationTemplateID": f"rct-{place.account_id}", "arn": "arn:t", **_CONFIGURATION}
+    def _templates(self, scope: Scope, _: Drs, _params: Mapping[str, Any]) -> dict[str, Any]:
+        template = {"replicationConfigurationTemplateID": f"rct-{scope.account_id}", "arn": "arn:t", **_CONFIGURATION}
         return {"items": [template]}
 
-    def _configuration(self, _: Place, drs: Drs, params: Mapping[str, Any]) -> dict[str, Any]:
+    def _configuration(self, _: Scope, drs: Drs, params: Mapping[str, Any]) -> dict[str, Any]:
         _find(drs, params["sourceServerID"])
         return {"sourceServerID": params["sourceServerID"], **_CONFIGURATION}
 
-    def _launch(self, _: Place, drs: Drs, params: Mapping[str, Any]) -> dict[str, Any]:
+    def _launch(self, _: Scope, drs: Drs, params: Mapping[str, Any]) -> dict[str, Any]:
         _find(drs, params["sourceServerID"])
         copies = drs.launches.get(params["sourceServerID"], False)
         return {"sourceServerID": params["sourceServerID"], "copyTags": copies}
 
-    def _update_launch(self, _: Place, drs: Drs, params: Mapping[str, Any]) -> dict[str, Any]:
+    def _update_launch(self, _: Scope, drs: Drs, params: Mapping[str, Any]) -> dict[str, Any]:
         _find(drs, params["sourceServerID"])
         drs.launches[params["sourceServerID"]] = bool(params["copyTags"])
         return {"sourceServerID": params["sourceServerID"], "copyTags": params["copyTags"]}
 
-    def _tag(self, _: Place, drs: Drs, params: Mapping[str, Any]) -> dict[str, Any]:
+    def _tag(self, _: Scope, drs: Drs, params: Mapping[str, Any]) -> dict[str, Any]:
         record = _find(drs, str(params["resourceArn"]).rpartition("/")[2])
         record["tags"] = {**record["tags"], **params["tags"]}
         return {}
@@ -206,37 +206,37 @@ class Estate:
 
     def is_extended(self, target: str, arn: str) -> bool:
         """Tell whether a staging server has its extension in a target."""
-        drs = self.drs[Place(target, arn.split(":")[3])]
+        drs = self.drs[Scope(target, arn.split(":")[3])]
         return any(record["stagingArea"].get("stagingSourceServerArn") == arn for record in drs.servers.values())
 
-    def protect(self, place: Place, *, tags: Mapping[str, str]) -> str:
+    def protect(self, scope: Scope, *, tags: Mapping[str, str]) -> str:
         """Install an agent on a new instance in the next region; DRS is initialised where it was not. Give the id."""
-        drs = self.drs[place]
+        drs = self.drs[scope]
         drs.initialized = True
         self._made += 1
-        region = self.regions[(self.regions.index(place.region) + 1) % len(self.regions)]
+        region = self.regions[(self.regions.index(scope.region) + 1) % len(self.regions)]
         instance = f"i-{self._made:017x}"
         entry = {"InstanceId": instance, "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
-        self.instances.setdefault(Place(place.account_id, region), {})[instance] = entry
+        self.instances.setdefault(Scope(scope.account_id, region), {})[instance] = entry
         hints = {"hostname": f"host-{self._made}", "awsInstanceID": instance}
         members = {
             "sourceProperties": {"identificationHints": hints, "cpus": [{"cores": 2}], "ramBytes": 4096},
             "sourceCloudProperties": {
-                "originAccountID": place.account_id,
+                "originAccountID": scope.account_id,
                 "originRegion": region,
                 "originAvailabilityZone": f"{region}a",
             },
             "dataReplicationInfo": {"dataReplicationState": "CONTINUOUS", "lagDuration": "PT0S"},
         }
-        area = {"status": "NOT_EXTENDED", "stagingAccountID": place.account_id}
-        return str(self._record(place, drs, members, area)["sourceServerID"])
+        area = {"status": "NOT_EXTENDED", "stagingAccountID": scope.account_id}
+        return str(self._record(scope, drs, members, area)["sourceServerID"])
 
-    def _record(self, place: Place, drs: Drs, members: Mapping[str, Any], area: Mapping[str, Any]) -> Record:
+    def _record(self, scope: Scope, drs: Drs, members: Mapping[str, Any], area: Mapping[str, Any]) -> Record:
         self._made += 1
         server_id = f"s-{self._made:017x}"
         record: Record = {
             "sourceServerID": server_id,
-            "arn": f"arn:aws:drs:{place.region}:{place.account_id}:source-server/{server_id}",
+            "arn": f"arn:aws:drs:{scope.region}:{scope.account_id}:source-server/{server_id}",
             "tags": {},
             "stagingArea": dict(area),
             "lastLaunchResult": "NOT_STARTED",
@@ -246,9 +246,9 @@ class Estate:
         drs.servers[server_id] = record
         return dict(record)
 
-    def delete(self, place: Place, server_id: str) -> None:
+    def delete(self, scope: Scope, server_id: str) -> None:
         """Take a server out of DRS, and what is extended from it."""
-        gone = self.drs[place].servers.pop(server_id)
+        gone = self.drs[scope].servers.pop(server_id)
         for drs in self.drs.values():
             for each in [
                 key
@@ -257,16 +257,16 @@ class Estate:
             ]:
                 del drs.servers[each]
 
-    def change(self, place: Place, server_id: str, **members: Any) -> None:
+    def change(self, scope: Scope, server_id: str, **members: Any) -> None:
         """Let members of a server's record be others from now on."""
-        drs = self.drs[place]
+        drs = self.drs[scope]
         drs.servers[server_id] = {**drs.servers[server_id], **members}
 
-    def tag_instance(self, place: Place, instance: str, key: str, value: str) -> None:
+    def tag_instance(self, scope: Scope, instance: str, key: str, value: str) -> None:
         """Tag an instance."""
-        entry = self.instances[place][instance]
+        entry = self.instances[scope][instance]
         kept = [each for each in entry["Tags"] if each["Key"] != key]
-        self.instances[place][instance] = {**entry, "Tags": [*kept, {"Key": key, "Value": value}]}
+        self.instances[scope][instance] = {**entry, "Tags": [*kept, {"Key": key, "Value": value}]}
 
 
 def _find(drs: Drs, server_id: str) -> Record:
@@ -280,7 +280,7 @@ _CONFIGURATION: Final = {
     "ebsEncryption": "DEFAULT",
     "dataPlaneRouting": "PRIVATE_IP",
 }
-_DRS: Final[Mapping[str, Callable[[Estate, Place, Drs, Mapping[str, Any]], dict[str, Any]]]] = {
+_DRS: Final[Mapping[str, Callable[[Estate, Scope, Drs, Mapping[str, Any]], dict[str, Any]]]] = {
     "DescribeRecoveryInstances": Estate._machines,
     "DescribeSourceServers": Estate._servers,
     "ListExtensibleSourceServers": Estate._extensible,

@@ -13,9 +13,9 @@ from typing import Any, Final
 import anyio
 
 from service.aws.dynamodb import decode
-from service.collector import tune_collector
 from service.errors import DrsSyncError
-from service.models import Place
+from service.gc_tuning import tune_gc
+from service.models import Scope
 from tests.simulation.clock import VirtualLoop, run
 from tests.simulation.estate import REGIONS, STAGING, TARGETS, Estate
 from tests.simulation.host import Host, Killed, settings
@@ -25,7 +25,7 @@ from tests.simulation.weather import KINDS, Weather
 __all__ = ["History", "Story", "play", "quiet"]
 
 _INTERVAL_S: Final = 900.0
-_MOST_ROUNDS: Final = 6  # two windows of discovery, and two to repair
+_MAX_ROUNDS: Final = 6  # two windows of discovery, and two to repair
 _EVENTS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
     "inventory": ("sync_source_server_inventory", {}),
     "staging": ("sync_staging_accounts", {}),
@@ -77,7 +77,7 @@ def quiet() -> Iterator[None]:
     """Keep the engine's log to itself, and collect garbage as rarely as a function's host does."""
     threshold = gc.get_threshold()
     logging.disable(logging.CRITICAL)
-    tune_collector()
+    tune_gc()
     try:
         yield
     finally:
@@ -200,18 +200,18 @@ class History:
 
     async def _run(self, job: str, delay_s: float) -> None:
         await anyio.sleep(delay_s)
-        budget_s = self.dice.choice((None, 10.0, 120.0))
+        remaining_s = self.dice.choice((None, 10.0, 120.0))
         began = self.loop.time()
-        host, answer = await self._deliver(*_EVENTS[job], budget_s)
+        host, answer = await self._deliver(*_EVENTS[job], remaining_s)
         if answer is not None and answer[1] is None:
             self.promises.was_locked_out(host)
-        if budget_s is not None and not host.dead:
+        if remaining_s is not None and not host.dead:
             took = self.loop.time() - began - host.stood_still_s
-            if took > budget_s + 6.0 + 0.001:
-                self.promises.breaks("a sync ends within its deadline", f"{job} took {took:.1f} s of {budget_s} s")
+            if took > remaining_s + 6.0 + 0.001:
+                self.promises.breaks("a sync ends within its deadline", f"{job} took {took:.1f} s of {remaining_s} s")
 
     async def _deliver(
-        self, operation: str, members: Mapping[str, Any], budget_s: float | None = None
+        self, operation: str, members: Mapping[str, Any], remaining_s: float | None = None
     ) -> tuple[Host, tuple[Mapping[str, Any], dict[str, Any] | None] | None]:
         """Hand an event to a host, which may be killed over it; give its answer and its sync's report, if any came."""
         host = self._host()
@@ -226,7 +226,7 @@ class History:
         self.promises.told.append(f"{operation} on {host.name}{' to be killed' if host.kill_at else ''}")
         answer = None
         try:
-            reply, report = await host.deliver(operation, members, budget_s)
+            reply, report = await host.deliver(operation, members, remaining_s)
         except* Killed:
             self.promises.told.append("killed")
         except* DrsSyncError as errors:
@@ -277,7 +277,7 @@ class History:
         self._adds_up(report)
         if report["operation"] == _EVENTS["inventory"][0]:
             listings = [each for each in self.promises.listings if each.run == host.running]
-            looked = [each for each in listings if each.place.account_id in self.estate.targets]
+            looked = [each for each in listings if each.scope.account_id in self.estate.targets]
             if report["scopes"]["complete"] > sum(each.complete for each in looked):
                 self.promises.breaks("a report is true", f"{report['scopes']['complete']} complete looks of {looked}")
             unwritten = {arn for each in looked for arn in each.arns} - self.promises.written.keys()
@@ -312,16 +312,16 @@ class History:
         """Leave all as it is."""
 
     def _happen_protect(self) -> None:
-        place = Place(self.dice.choice(self.estate.targets), self.dice.choice(self.estate.regions))
-        self.estate.protect(place, tags={"Name": f"n{self.dice.randint(1, 9)}"})
+        scope = Scope(self.dice.choice(self.estate.targets), self.dice.choice(self.estate.regions))
+        self.estate.protect(scope, tags={"Name": f"n{self.dice.randint(1, 9)}"})
 
     def _happen_protect_staged(self) -> None:
         region = self.dice.choice(self.estate.regions)
-        self.estate.drs[Place(TARGETS[0], region)].initialized = True
-        self.estate.protect(Place(STAGING, region), tags={"Name": "staged"})
+        self.estate.drs[Scope(TARGETS[0], region)].initialized = True
+        self.estate.protect(Scope(STAGING, region), tags={"Name": "staged"})
 
-    def _any_server(self) -> tuple[Place, str] | None:
-        found = [(place, each) for place, drs in self.estate.drs.items() for each in drs.servers]
+    def _any_server(self) -> tuple[Scope, str] | None:
+        found = [(scope, each) for scope, drs in self.estate.drs.items() for each in drs.servers]
         return self.dice.choice(found) if found else None
 
     def _happen_delete(self) -> None:
@@ -350,7 +350,7 @@ class History:
             self.estate.change(*found, sourceCloudProperties=members)
 
     def _happen_tag(self) -> None:
-        found = [(place, each) for place, held in self.estate.instances.items() for each in held]
+        found = [(scope, each) for scope, held in self.estate.instances.items() for each in held]
         if found:
             self.estate.tag_instance(*self.dice.choice(found), "Name", f"n{self.dice.randint(1, 9)}")
 
@@ -371,13 +371,13 @@ class History:
         await anyio.sleep(max(0.0, self.estate.quiet_at - self.loop.time()))
         await anyio.sleep(max(0.0, self.promises.lock_free_at - self.loop.time()))  # a dead run's lock has its time
         await self._next_interval()
-        rounds, unseen = 0, list[Place]()
-        while rounds < 2 or (rounds < _MOST_ROUNDS and (unseen or self._unseen())):
+        rounds, unseen = 0, list[Scope]()
+        while rounds < 2 or (rounds < _MAX_ROUNDS and (unseen or self._unseen())):
             # What nobody knows to be active has the time of discovery to be found, and one round more to be repaired.
             unseen, rounds = self._unseen(), rounds + 1
             await self._calm_runs(host)
-        for place in self._unseen():
-            self.promises.breaks("a region that becomes active is found", place)
+        for scope in self._unseen():
+            self.promises.breaks("a region that becomes active is found", scope)
         self._compare()
 
     async def _calm_runs(self, host: Host) -> None:
@@ -391,21 +391,21 @@ class History:
                 self.promises.breaks("the next runs repair", f"{job}: {report['status']} {report['errors']}")
         await self._next_interval()
 
-    def _unseen(self) -> list[Place]:
+    def _unseen(self) -> list[Scope]:
         """Name the places that have servers, or should have, and that the table knows none of."""
         rows = self.estate.dynamodb.tables["drs_region_status_table"].items
         counts = {
-            Place(account_id, key[0]): entry.get("serverCount")
+            Scope(account_id, key[0]): entry.get("serverCount")
             for key, row in rows.items()
             for account_id, entry in decode(row).get("accounts", {}).items()
         }
         wanted = [
-            place
-            for place, drs in self.estate.drs.items()
-            if drs.servers and (place.account_id != STAGING or "staging" in self.jobs)
+            scope
+            for scope, drs in self.estate.drs.items()
+            if drs.servers and (scope.account_id != STAGING or "staging" in self.jobs)
         ]
         targets = {
-            Place(TARGETS[0] if place.account_id == STAGING else place.account_id, place.region) for place in wanted
+            Scope(TARGETS[0] if scope.account_id == STAGING else scope.account_id, scope.region) for scope in wanted
         }
         return sorted(each for each in targets if not counts.get(each) and each.account_id not in self.estate.denied)
 
@@ -416,8 +416,8 @@ class History:
     def _compare(self) -> None:
         true = {
             record["arn"]: record
-            for place, drs in self.estate.drs.items()
-            if place.account_id in self._reached
+            for scope, drs in self.estate.drs.items()
+            if scope.account_id in self._reached
             for record in drs.servers.values()
         }
         self._compare_inventory(true)
@@ -453,21 +453,21 @@ class History:
 
     def _compare_counts(self) -> None:
         rows = self.estate.dynamodb.tables["drs_region_status_table"].items
-        for place, drs in self.estate.drs.items():
-            if place.account_id not in self._reached:
+        for scope, drs in self.estate.drs.items():
+            if scope.account_id not in self._reached:
                 continue
-            row = decode(rows[place.region,]) if (place.region,) in rows else {}
-            entry = row.get("accounts", {}).get(place.account_id, {})
+            row = decode(rows[scope.region,]) if (scope.region,) in rows else {}
+            entry = row.get("accounts", {}).get(scope.account_id, {})
             if entry.get("serverCount", 0) != len(drs.servers):
-                self.promises.breaks("the next runs repair", f"{place} counts {entry}, has {len(drs.servers)}")
+                self.promises.breaks("the next runs repair", f"{scope} counts {entry}, has {len(drs.servers)}")
 
     def _compare_tags(self) -> None:
-        for place, drs in self.estate.drs.items():
-            if place.account_id not in self._reached:
+        for scope, drs in self.estate.drs.items():
+            if scope.account_id not in self._reached:
                 continue
             for record in drs.servers.values():
                 cloud = record["sourceCloudProperties"]
-                origin = Place(cloud["originAccountID"], cloud["originRegion"])
+                origin = Scope(cloud["originAccountID"], cloud["originRegion"])
                 instance = record["sourceProperties"]["identificationHints"]["awsInstanceID"]
                 entry = self.estate.instances.get(origin, {}).get(instance)
                 if entry is None or record["dataReplicationInfo"]["dataReplicationState"] == "DISCONNECTED":
@@ -479,14 +479,14 @@ class History:
     def _compare_extensions(self) -> None:
         staged = {
             record["arn"]
-            for place, drs in self.estate.drs.items()
-            if place.account_id == STAGING
+            for scope, drs in self.estate.drs.items()
+            if scope.account_id == STAGING
             for record in drs.servers.values()
         }
         extended = {
             record["stagingArea"]["stagingSourceServerArn"]
-            for place, drs in self.estate.drs.items()
-            if place.account_id == TARGETS[0]
+            for scope, drs in self.estate.drs.items()
+            if scope.account_id == TARGETS[0]
             for record in drs.servers.values()
             if record["stagingArea"].get("stagingSourceServerArn")
         }

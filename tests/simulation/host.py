@@ -16,19 +16,19 @@ from botocore import xform_name
 from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import ClientError
 
-from service.aws import door as door_module
+from service.aws import client as client_module
+from service.aws.client import AccountSession, AwsClient
 from service.aws.credentials import _acting
-from service.aws.door import AwsDoor, Caller
 from service.aws.dynamodb_write import Table
 from service.aws.operations import MANAGES
-from service.ending import Stop
+from service.context import SyncRequest
+from service.deadline import Shutdown
 from service.handlers.app import App
 from service.handlers.data_management import OPERATIONS
 from service.handlers.front import Asked, Reply
 from service.models import Call
-from service.regions.status_write import RegionStatusTable
+from service.regions.status_writer import RegionStatusTable
 from service.settings import Settings
-from service.survey import Request
 from service.sync.source_servers import InventorySync
 from service.sync.staging import StagingSync
 from service.sync.tags import TagSync
@@ -88,20 +88,20 @@ class _Client:
         return send
 
 
-class _Door(AwsDoor):
+class _Door(AwsClient):
     """The door itself - lanes, pace, tries, budget, roles, renewal - on clients that are simulated."""
 
     def __init__(self, host: Host, chosen: Settings) -> None:
-        with patch.object(door_module, "HubSession", _Session):
-            super().__init__(chosen, host.now, dice=host.dice)
+        with patch.object(client_module, "HubSession", _Session):
+            super().__init__(chosen, host.now, rng=host.dice)
         self._host = host
 
     @property
     def hub_region(self) -> str:
         return HUB_REGION
 
-    def hub(self) -> Caller:
-        return Caller(self, HUB, self._session.own)
+    def hub(self) -> AccountSession:
+        return AccountSession(self, HUB, self._session.own)
 
     async def _client(self, service: str, region: str) -> Any:
         await self._host.thaw()
@@ -155,22 +155,22 @@ class Host:
         self._fates = self.dice.getrandbits(64)
         chosen = chosen or settings(drs_regions=estate.regions)
         self.settings = chosen
-        self.door = _Door(self, chosen)
-        table = Table(self.door.hub(), chosen.drs_region_status_table, HUB_REGION)
+        self.aws_client = _Door(self, chosen)
+        table = Table(self.aws_client.hub(), chosen.drs_region_status_table, HUB_REGION)
         self.status = RegionStatusTable(
             table, self.now, cache_s=chosen.region_status_cache_seconds, timeout_s=chosen.region_status_timeout_seconds
         )
-        self.stop = Stop()
-        made = (self.door, chosen, self.status, self.now)
+        self.shutdown = Shutdown()
+        made = (self.aws_client, chosen, self.status, self.now)
         self.app = _App(
             chosen,
             self.now,
-            self.door,
+            self.aws_client,
             self.status,
-            InventorySync(*made, stop=self.stop),
-            StagingSync(*made, stop=self.stop),
-            TagSync(*made, stop=self.stop),
-            self.stop,
+            InventorySync(*made, shutdown=self.shutdown),
+            StagingSync(*made, shutdown=self.shutdown),
+            TagSync(*made, shutdown=self.shutdown),
+            self.shutdown,
         )
 
     def now(self) -> datetime:
@@ -182,19 +182,19 @@ class Host:
         """Number of the run that the current task belongs to: a warm host may have two at once."""
         return _run.get()
 
-    async def run(self, job: str, request: Request | None = None) -> dict[str, Any]:
+    async def run(self, job: str, request: SyncRequest | None = None) -> dict[str, Any]:
         """Run a sync. Raises Killed when the process ended in it, and whatever the sync raises."""
         syncs = {"inventory": self.app.sync_inventory, "staging": self.app.sync_staging, "tags": self.app.sync_tags}
-        return await self._work(syncs[job], request or Request())
+        return await self._work(syncs[job], request or SyncRequest())
 
     async def deliver(
-        self, operation: str, members: Mapping[str, Any], budget_s: float | None = None
+        self, operation: str, members: Mapping[str, Any], remaining_s: float | None = None
     ) -> tuple[Reply, dict[str, Any] | None]:
         """Hand an event to the data-management function's operation; give its answer, and the report of its sync.
 
         Raises as `run` does.
         """
-        asked = Asked(members, budget_s)
+        asked = Asked(members, remaining_s)
         OPERATIONS[operation].check(asked)
         reply = await self._work(OPERATIONS[operation].work, self.app, asked)
         reports = _reports.get()

@@ -10,13 +10,13 @@ from typing import Any, Final
 import orjson
 
 from service.aws.dynamodb import TableReader
+from service.context import SyncRequest
 from service.errors import DrsSyncError
-from service.models import Call, Place
+from service.models import Call, Scope
 from service.queries.asked import InventoryAsked
 from service.queries.failback.query import FailbackQuery
 from service.queries.inventory import InventoryQuery
-from service.regions.status_table import RegionStatusReader
-from service.survey import Request
+from service.regions.status_reader import RegionStatusReader
 from tests.simulation.clock import VirtualLoop
 from tests.simulation.estate import HUB_REGION, REGIONS, STAGING, TARGETS
 from tests.simulation.history import History, Story
@@ -27,8 +27,8 @@ __all__ = ["JOBS", "KINDS_OF_TROUBLE", "SYNCS", "Cell", "Kind"]
 
 SYNCS: Final = ("inventory", "staging", "tags")
 JOBS: Final = (*SYNCS, "inventory query", "failback query")
-_A1, _A2 = Place(TARGETS[0], REGIONS[0]), Place(TARGETS[0], REGIONS[1])
-_B1 = Place(TARGETS[1], REGIONS[0])
+_A1, _A2 = Scope(TARGETS[0], REGIONS[0]), Scope(TARGETS[0], REGIONS[1])
+_B1 = Scope(TARGETS[1], REGIONS[0])
 _FREEZE_S: Final = 1200.0
 
 
@@ -156,17 +156,17 @@ class Cell(History):
 
     async def prepare(self) -> None:
         """Bring everything up to date, then let there be something new of every kind."""
-        for place in (_A1, _A1, _A1, _A2, _B1, _B1, Place(STAGING, REGIONS[0])):
-            self.estate.drs[Place(TARGETS[0], place.region)].initialized = True
-            self.estate.protect(place, tags={"Name": "old"})
+        for scope in (_A1, _A1, _A1, _A2, _B1, _B1, Scope(STAGING, REGIONS[0])):
+            self.estate.drs[Scope(TARGETS[0], scope.region)].initialized = True
+            self.estate.protect(scope, tags={"Name": "old"})
         before = Host("before", self.estate, Weather(self.dice, latency_s=0.01), self.promises)
         await self._calm_runs(before)
         await self._calm_runs(before)
         self.estate.delete(_A1, min(self.estate.drs[_A1].servers))
-        for place in (_A1, _A1, _B1, *3 * [Place(STAGING, REGIONS[0])]):
-            self.estate.protect(place, tags={"Name": "new"})
-        for place, held in self.estate.instances.items():
-            self.estate.tag_instance(place, min(held), "Name", "other")
+        for scope in (_A1, _A1, _B1, *3 * [Scope(STAGING, REGIONS[0])]):
+            self.estate.protect(scope, tags={"Name": "new"})
+        for scope, held in self.estate.instances.items():
+            self.estate.tag_instance(scope, min(held), "Name", "other")
         # Somebody takes the staging account out of the record: DRS still names it.
         self.estate.dynamodb.tables["target_accounts_table"].items[TARGETS[0],].pop("stagingAccounts")
         await self._next_interval()
@@ -186,7 +186,7 @@ class Cell(History):
             self.outcome = "killed"
         except* DrsSyncError as errors:
             self.outcome = str(errors.exceptions[0])
-        if self.job in SYNCS and self.outcome != "killed" and self.loop.time() - began > _MOST_S:
+        if self.job in SYNCS and self.outcome != "killed" and self.loop.time() - began > _MAX_S:
             self.promises.breaks("a sync ends within its deadline", self.loop.time() - began)
         self.estate.dynamodb.unprocessed = 0.0
         assert at < 0 or weather.struck, f"there was no call {at} to strike"
@@ -194,24 +194,24 @@ class Cell(History):
 
     async def _do(self, host: Host) -> str:
         if self.job in SYNCS:
-            report = await host.run(self.job, Request(budget_s=_BUDGET_S))
+            report = await host.run(self.job, SyncRequest(remaining_s=_BUDGET_S))
             self._report_is_true(report, host)
             return str(report["status"])
         return await _QUERIES[self.job](self, host)
 
     async def ask_inventory(self, host: Host) -> str:
         """Ask for every server: an answer that calls itself complete is not without one that the inventory had."""
-        table = TableReader(host.door.hub(), host.settings.drs_region_status_table, HUB_REGION)
+        table = TableReader(host.aws_client.hub(), host.settings.drs_region_status_table, HUB_REGION)
         reader = RegionStatusReader(table, cache_s=60.0, timeout_s=5.0)
-        answer = await InventoryQuery(host.door, host.settings, reader, host.now).run(InventoryAsked())
+        answer = await InventoryQuery(host.aws_client, host.settings, reader, host.now).run(InventoryAsked())
         shown = {server["sourceServerArn"] for server in answer.body["servers"]}
         items = self.estate.dynamodb.tables["source_server_inventory_table"].items
         known = {key[0] for key in items if key[1].isdigit()}
         # Where DRS says that it is not in use, it is not to be known better.
         unused = {
-            each.place for each in self.promises.listings if each.host is host and each.complete and not each.arns
+            each.scope for each in self.promises.listings if each.host is host and each.complete and not each.arns
         }
-        there = [drs for place, drs in self.estate.drs.items() if place not in unused]
+        there = [drs for scope, drs in self.estate.drs.items() if scope not in unused]
         here = {record["arn"] for drs in there for record in drs.servers.values()}
         if answer.body["complete"] and (known & here) - shown:
             self.promises.breaks("an answer is true", f"complete without {(known & here) - shown}")
@@ -220,10 +220,10 @@ class Cell(History):
     async def ask_origin(self, host: Host) -> str:
         """Ask where a server came from."""
         server = max(self.estate.drs[_A2].servers)
-        facts = await FailbackQuery(host.door, host.settings, host.now).facts(server)
+        facts = await FailbackQuery(host.aws_client, host.settings, host.now).facts(server)
         if facts.original["originalSourceRegion"] != REGIONS[0]:
             self.promises.breaks("an answer is true", f"{server} from {facts.original['originalSourceRegion']}")
-        return "partial" if facts.notes else "complete"
+        return "partial" if facts.observations else "complete"
 
     async def end(self) -> Story:
         """Let it calm down: two runs of each sync, and both questions, are then as if nothing had been."""
@@ -236,7 +236,7 @@ class Cell(History):
 
 
 _BUDGET_S: Final = 300.0
-_MOST_S: Final = _BUDGET_S + 6.001 + _FREEZE_S
+_MAX_S: Final = _BUDGET_S + 6.001 + _FREEZE_S
 _QUERIES: Final[Mapping[str, Callable[[Cell, Host], Awaitable[str]]]] = {
     "inventory query": Cell.ask_inventory,
     "failback query": Cell.ask_origin,

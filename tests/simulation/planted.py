@@ -13,11 +13,11 @@ from service.aws.dynamodb import encode
 from service.aws.dynamodb_write import Table
 from service.errors import AwsError
 from service.inventory.table import InventoryTable
-from service.models import Place
-from service.regions.rows import Note
-from service.regions.status_table import RegionStatusReader
+from service.models import Scope
+from service.regions.status_reader import RegionStatusReader
+from service.regions.status_rows import Observation
 from service.sync import source_servers
-from service.sync.judge import note_of
+from service.sync.judge import observation_of
 from service.sync.tag_state import TagState
 
 __all__ = ["BUGS", "Bug"]
@@ -28,20 +28,20 @@ Bug = Callable[[], AbstractContextManager[Any]]
 def _zero_on_throttle() -> AbstractContextManager[Any]:
     """A look that failed writes a count of 0, as the platform's first sync did."""
 
-    def note(*arguments: Any) -> Note | None:
-        found = note_of(*arguments)
+    def observation(*arguments: Any) -> Observation | None:
+        found = observation_of(*arguments)
         return found if found is None or found.server_count is not None else replace(found, server_count=0)
 
-    return patch.object(source_servers, "note_of", note)
+    return patch.object(source_servers, "note_of", observation)
 
 
 def _stale_across_accounts() -> AbstractContextManager[Any]:
     """What is stale is looked for in the region, not in the account and region."""
     held = InventoryTable.held
 
-    async def of_region(self: InventoryTable, place: Place, *, partition: str) -> Any:
+    async def of_region(self: InventoryTable, scope: Scope, *, partition: str) -> Any:
         accounts = ("200000000000", "300000000000")
-        found = [await held(self, Place(each, place.region), partition=partition) for each in accounts]
+        found = [await held(self, Scope(each, scope.region), partition=partition) for each in accounts]
         return {key: value for one in found for key, value in one.items()}
 
     return patch.object(InventoryTable, "held", of_region)

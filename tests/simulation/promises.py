@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from service.aws.dynamodb import decode
-from service.models import Call, Place, parse_iso
+from service.models import Call, Scope, parse_iso
 
 if TYPE_CHECKING:
     from tests.simulation.host import Host
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Listing", "Promises"]
 
 _LOCK_S: Final = 900.0  # as the contract has it
-_MOST_SKEW_S: Final = 480.0
+_MAX_SKEW_S: Final = 480.0
 _SLOW_ANSWER_S: Final = 120.0
 _TOPOLOGY: Final = "TOPOLOGY"
 _NEVER_CHANGES: Final = ("originEnvironment", "captureMethod", "topologyLastUpdated", "sourceSideTemplate")
@@ -29,7 +29,7 @@ class Listing:
     """What a host was shown of one place by the pages of one listing."""
 
     host: Host
-    place: Place
+    scope: Scope
     began: float
     arns: set[str] = field(default_factory=set)
     complete: bool = False
@@ -40,7 +40,7 @@ class Listing:
         self.run, self.by_its_clock = self.host.running, self.host.now()
 
     def __repr__(self) -> str:
-        return f"<{self.place.account_id}/{self.place.region}: {len(self.arns)}{'' if self.complete else ' or more'}>"
+        return f"<{self.scope.account_id}/{self.scope.region}: {len(self.arns)}{'' if self.complete else ' or more'}>"
 
 
 @dataclass(slots=True)
@@ -83,9 +83,9 @@ class Promises:
         self, host: Host, call: Call, params: Mapping[str, Any], answer: Mapping[str, Any], *, served_at: float
     ) -> None:
         """Take note of an answer that arrived, and that was true when it was given."""
-        place = Place(call.account_id, call.region)
+        scope = Scope(call.account_id, call.region)
         if call.operation == "DescribeSourceServers" and not params.get("filters"):
-            self._page(host, place, params, answer, served_at)
+            self._page(host, scope, params, answer, served_at)
         elif call.operation == "ListExtensibleSourceServers":
             for each in answer["items"]:
                 self.extensible[host, each["arn"]] = served_at
@@ -100,15 +100,15 @@ class Promises:
     def saw_refusal(self, host: Host, call: Call, code: str) -> None:
         """Take note of a refusal that arrived: that DRS is not in use is a complete answer."""
         if code == "UninitializedAccountException" and call.operation == "DescribeSourceServers":
-            place = Place(call.account_id, call.region)
-            self.listings.append(Listing(host, place, host.loop.time(), complete=True))
+            scope = Scope(call.account_id, call.region)
+            self.listings.append(Listing(host, scope, host.loop.time(), complete=True))
 
     def _page(
-        self, host: Host, place: Place, params: Mapping[str, Any], answer: Mapping[str, Any], served_at: float
+        self, host: Host, scope: Scope, params: Mapping[str, Any], answer: Mapping[str, Any], served_at: float
     ) -> None:
         token = params.get("nextToken")
         if token is None:
-            listing = Listing(host, place, served_at)
+            listing = Listing(host, scope, served_at)
             self.listings.append(listing)
         else:
             listing = self._by_token[host, token]
@@ -116,7 +116,7 @@ class Promises:
             listing.arns.add(record["arn"])
             self.shown.setdefault((host, record["arn"]), []).append(record)
             self._shown_at[host, record["arn"]] = served_at
-            if record["stagingArea"]["stagingAccountID"] == place.account_id:
+            if record["stagingArea"]["stagingAccountID"] == scope.account_id:
                 self.extensible[host, record["arn"]] = served_at
         if "nextToken" in answer:
             self._by_token[host, answer["nextToken"]] = listing
@@ -167,7 +167,7 @@ class Promises:
         assert host is not None
         if lock["status"] == "IN_PROGRESS":
             self._lock_owner = self._owner_of[host.running] = lock["owner"]
-            self.lock_free_at = host.loop.time() + _LOCK_S + (0.0 if host.estate.same_clocks else _MOST_SKEW_S)
+            self.lock_free_at = host.loop.time() + _LOCK_S + (0.0 if host.estate.same_clocks else _MAX_SKEW_S)
         else:
             self._lock_owner, self.lock_free_at = None, host.loop.time()
 
@@ -198,38 +198,38 @@ class Promises:
             was = old.get(account_id, {})
             fact = (entry.get("serverCount"), entry.get("lastComplete"))
             if fact != (was.get("serverCount"), was.get("lastComplete")):
-                self._count_is_true(host, Place(account_id, region), *fact)
+                self._count_is_true(host, Scope(account_id, region), *fact)
         total = sum(entry.get("serverCount") or 0 for entry in new.values())
         if row["serverCount"] < total:
             self.breaks("a failed look never changes a count", f"{region} says {row['serverCount']} of {total}")
 
-    def _count_is_true(self, host: Host, place: Place, count: int | None, at: str | None) -> None:
+    def _count_is_true(self, host: Host, scope: Scope, count: int | None, at: str | None) -> None:
         moment = parse_iso(at)
         if count is None or moment is None:
-            self.breaks("a failed look never changes a count", f"{place} lost its count")
+            self.breaks("a failed look never changes a count", f"{scope} lost its count")
             return
-        began = [each for each in self.listings if each.host is host and each.place == place and each.complete]
+        began = [each for each in self.listings if each.host is host and each.scope == scope and each.complete]
         if not any(each.by_its_clock >= moment and len(each.arns) == count for each in began):
-            self.breaks("a failed look never changes a count", f"{place} counts {count} at {at}, which no look showed")
+            self.breaks("a failed look never changes a count", f"{scope} counts {count} at {at}, which no look showed")
 
     def _written_or_removed(self, arn: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> None:
         host = self._actor
         assert host is not None
-        place = Place(*reversed(arn.split(":")[3:5]))
+        scope = Scope(*reversed(arn.split(":")[3:5]))
         if after is None:
-            self._removed(host, place, arn)
+            self._removed(host, scope, arn)
             return
         self.written[arn] = self._shown_at.get((host, arn), 0.0)
         item, records = decode(after), self.shown.get((host, arn), ())
-        if item.get("_queryAccount") != place.account_id or item.get("replicationRegion") != place.region:
+        if item.get("_queryAccount") != scope.account_id or item.get("replicationRegion") != scope.region:
             self.breaks("one account costs only itself", f"{arn} was written for {item.get('_queryAccount')}")
         if before is not None and before.get("replicationState") == after.get("replicationState"):
             return  # another host's word, which this one leaves as it is
         if not any(item["replicationState"] == each["dataReplicationInfo"]["dataReplicationState"] for each in records):
             self.breaks("nothing is made up", f"{arn} is {item['replicationState']}, which its host was never shown")
 
-    def _removed(self, host: Host, place: Place, arn: str) -> None:
-        looks = [each for each in self.listings if each.host is host and each.place == place and each.complete]
+    def _removed(self, host: Host, scope: Scope, arn: str) -> None:
+        looks = [each for each in self.listings if each.host is host and each.scope == scope and each.complete]
         absent = [each for each in looks if arn not in each.arns]
         if not absent:
             self.breaks("no record vanishes without a complete look", arn)

@@ -11,10 +11,10 @@ from typing import Any
 import anyio
 import pytest
 
-from service.aws.door import RoleToAssume
-from service.models import Call, Place
+from service.aws.client import RoleToAssume
+from service.context import SyncRequest
+from service.models import Call, Scope
 from service.settings import DEFAULT_REGIONS
-from service.survey import Request
 from tests.simulation.clock import VirtualLoop, run
 from tests.simulation.estate import Estate
 from tests.simulation.host import Host, settings
@@ -54,7 +54,7 @@ def full_scan(
         for account in ACCOUNTS:
             for region in ACTIVE:
                 for _ in range(SERVERS_EACH):
-                    estate.protect(Place(account, region), tags={})
+                    estate.protect(Scope(account, region), tags={})
         promises, calls = Promises(), dict[str, int]()
 
         def strikes(call: Call) -> bool:
@@ -66,10 +66,10 @@ def full_scan(
         weather.strikes = lambda call: strikes(call) and dice.random() < share
         host = Host("host", estate, Weather(dice), promises)
         if warm:
-            await host.run("inventory", Request(full_scan=True))
+            await host.run("inventory", SyncRequest(full_scan=True))
         host.weather = weather
         began = loop.time()
-        report = await host.run("inventory", Request(full_scan=True))
+        report = await host.run("inventory", SyncRequest(full_scan=True))
         assert not promises.broken
         return Outcome(report, calls, loop.time() - began)
 
@@ -115,7 +115,7 @@ def test_who_waits_in_the_queue_already_is_held_back_by_a_pause_too() -> None:
 
     async def work(loop: VirtualLoop) -> list[float]:
         estate = Estate(loop, random.Random(0), ACCOUNTS[:1], ACTIVE[:1])  # noqa: S311 - not a secret
-        estate.protect(Place(ACCOUNTS[0], ACTIVE[0]), tags={})
+        estate.protect(Scope(ACCOUNTS[0], ACTIVE[0]), tags={})
         sent: list[float] = []
 
         def strikes(_: Call) -> bool:
@@ -128,11 +128,11 @@ def test_who_waits_in_the_queue_already_is_held_back_by_a_pause_too() -> None:
         chosen = settings(drs_burst=1, drs_calls_per_second=1 / wait_s, drs_most_calls_per_second=1 / wait_s)
         host = Host("host", estate, Weather(estate.dice), Promises(), chosen=chosen)
         role = RoleToAssume(ACCOUNTS[0], f"arn:aws:iam::{ACCOUNTS[0]}:role/DRSOrchestrationRole", "e" * 32)
-        caller = await host.door.account(role)
+        session = await host.aws_client.account(role)
         host.weather = weather
         async with anyio.create_task_group() as tasks:
             for _ in range(10):
-                tasks.start_soon(partial(caller.call, "drs", "DescribeSourceServers", {}, region=ACTIVE[0]))
+                tasks.start_soon(partial(session.call, "drs", "DescribeSourceServers", {}, region=ACTIVE[0]))
         return sent
 
     first, *rest = run(work)

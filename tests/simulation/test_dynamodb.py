@@ -125,7 +125,7 @@ async def test_it_answers_as_moto_does(seed: int) -> None:
         name = table_environment(fleet.tables)["SOURCE_SERVER_INVENTORY_TABLE"]
         held = tables()["source_server_inventory_table"]
         here = DynamoDb({name: held}, lambda: 0.0, random.Random(0), page=2)  # noqa: S311 - not a secret
-        one, other = (Table(caller, name, REGION) for caller in (_Moto(), _Here(here)))  # type: ignore[arg-type]
+        one, other = (Table(session, name, REGION) for session in (_Moto(), _Here(here)))  # type: ignore[arg-type]
         told = set()
         for step in range(60):
             results = [await _do(table, random.Random(f"{seed} {step}")) for table in (one, other)]  # noqa: S311

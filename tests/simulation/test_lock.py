@@ -10,10 +10,10 @@ from unittest.mock import patch
 import anyio
 import pytest
 
-from service.aws import door
+from service.aws import client as client_module
+from service.context import SyncRequest
 from service.errors import DrsSyncError
 from service.models import Call
-from service.survey import Request
 from tests.simulation.clock import VirtualLoop, run
 from tests.simulation.history import Story
 from tests.simulation.host import Host
@@ -114,7 +114,7 @@ def test_who_stands_still_at_any_call_sends_nothing_beside_its_successor(*, asle
 
 def test_without_asking_before_each_call_it_would_go_on() -> None:
     calls = play(-1, asleep=True)[2]
-    with patch.object(door, "ask_permit", lambda: None):
+    with patch.object(client_module, "check_call_guard", lambda: None):
         assert any(play(at, asleep=True)[0].broken for at in range(1, calls))
 
 
@@ -142,7 +142,7 @@ def test_a_run_that_writes_to_the_end_of_its_time_still_gives_its_lock_back() ->
         cell = Cell(loop, "tags")
         await cell.prepare()
         host, began = Host("one", cell.estate, _ResultHangs(cell.dice, latency_s=0.1), cell.promises), loop.time()
-        report = await host.run("tags", Request(budget_s=BUDGET_S))
+        report = await host.run("tags", SyncRequest(remaining_s=BUDGET_S))
         return report, loop.time() - began, cell.estate.dynamodb.tables["tag_sync_config_table"].items
 
     report, took_s, items = run(work)

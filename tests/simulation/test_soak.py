@@ -12,7 +12,7 @@ from pathlib import Path
 import anyio
 
 from service.errors import DrsSyncError
-from service.models import Place
+from service.models import Scope
 from tests.simulation.clock import VirtualLoop, run
 from tests.simulation.estate import REGIONS, TARGETS, Estate
 from tests.simulation.host import Host
@@ -33,10 +33,10 @@ def _held() -> int:
 async def _day(host: Host, estate: Estate, dice: random.Random) -> None:
     """Let a day go by: all three syncs at their intervals, servers that come and go, trouble now and then."""
     for number in range(DAY):
-        place = Place(dice.choice(TARGETS), dice.choice(REGIONS))
-        estate.protect(place, tags={"Name": f"n{number}"})
-        if len(estate.drs[place].servers) > 3:
-            estate.delete(place, next(iter(estate.drs[place].servers)))
+        scope = Scope(dice.choice(TARGETS), dice.choice(REGIONS))
+        estate.protect(scope, tags={"Name": f"n{number}"})
+        if len(estate.drs[scope].servers) > 3:
+            estate.delete(scope, next(iter(estate.drs[scope].servers)))
         host.weather.share = dice.choice((0.0, 0.0, 0.0, 0.2, 1.0))
         for job in ("inventory", "staging", "tags")[: 1 + 2 * (number % 4 == 0)]:
             with suppress(DrsSyncError):  # a run that cannot begin is part of the play; the next one comes
@@ -69,7 +69,7 @@ def test_a_warm_process_does_not_grow_in_days() -> None:
         finally:
             tracemalloc.stop()
         assert len(asyncio.all_tasks()) == tasks
-        assert len(host.door._roles) <= len(TARGETS) + 1
-        assert len(host.door._lanes) <= 4 * (len(TARGETS) + 2) * (len(REGIONS) + 1)
+        assert len(host.aws_client._roles) <= len(TARGETS) + 1
+        assert len(host.aws_client._rate_limiters) <= 4 * (len(TARGETS) + 2) * (len(REGIONS) + 1)
 
     run(work)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from service.models import Call, Place
+from service.models import Call, Scope
 from tests.simulation.clock import VirtualLoop, run
 from tests.simulation.estate import REGIONS, TARGETS
 from tests.simulation.history import History
@@ -42,7 +42,7 @@ def test_the_first_row_written_carries_the_note_that_could_not_be_written_before
     async def work(loop: VirtualLoop) -> None:
         history = History(0, loop, jobs=("inventory",), targets=TARGETS, regions=REGIONS)
         for region in REGIONS:
-            history.estate.protect(Place(TARGETS[1], region), tags={})
+            history.estate.protect(Scope(TARGETS[1], region), tags={})
         host = Host("first", history.estate, Weather(history.dice), history.promises)
         host.weather = _FirstNoteFails(history.dice, latency_s=0.01, host=host)
         with pytest.raises(Killed):

@@ -20,7 +20,7 @@ import anyio.lowlevel
 import orjson
 from moto.core.exceptions import ServiceException
 
-from service.aws.door import AwsDoor, Caller, Identity, RoleToAssume
+from service.aws.client import AccountSession, AwsClient, Identity, RoleToAssume
 from service.aws.dynamodb import encode
 from service.errors import AwsError
 from service.models import Call
@@ -95,7 +95,7 @@ class DirectAws:
         named = {name.lower(): value for name, value in self.tables.items() if name.lower() in Settings.model_fields}
         return Settings.model_construct(**{**Settings().model_dump(), **named, **changes})
 
-    def door(self) -> AwsDoor:
+    def aws_client(self) -> AwsClient:
         """Give it where a door is asked for: what the syncs and queries use of one is here."""
         return cast("AwsDoor", self)
 
@@ -116,7 +116,7 @@ class DirectAws:
 
     # What is asked of a door
 
-    def hub(self) -> Caller:
+    def hub(self) -> AccountSession:
         """Give a caller for the hub."""
         return cast("Caller", _DirectCaller(self, self._hub))
 
@@ -124,7 +124,7 @@ class DirectAws:
         """Tell who the hub is."""
         return Identity(self._hub, "aws")
 
-    async def account(self, role: RoleToAssume) -> Caller:
+    async def account(self, role: RoleToAssume) -> AccountSession:
         """Give a caller for another account."""
         return cast("Caller", _DirectCaller(self, role.account_id))
 

@@ -12,13 +12,13 @@ from typing import Any, Final, Self
 import boto3
 import pytest
 
+from service.context import SyncRequest
 from service.handlers.app import open_app
 from service.sandbox.declared import Fleet, Fragment
 from service.sandbox.faults import Faults
 from service.sandbox.fleet import parse_model
 from service.sandbox.server import Sandbox
 from service.settings import load_settings
-from service.survey import Request
 
 _numbers = itertools.count(100_000)
 
@@ -92,12 +92,12 @@ class Estate:
     async def sync(self, **request: Any) -> dict[str, Any]:
         """Run one inventory sync."""
         async with open_app(load_settings()) as app:
-            return await app.sync_inventory(Request(**request))
+            return await app.sync_inventory(SyncRequest(**request))
 
     async def sync_staging(self, **request: Any) -> dict[str, Any]:
         """Run one staging sync."""
         async with open_app(load_settings()) as app:
-            return await app.sync_staging(Request(**request))
+            return await app.sync_staging(SyncRequest(**request))
 
     def add(self, account_id: str, region: str, **members: Any) -> None:
         """Add servers or settings to a region while it runs."""

@@ -15,12 +15,12 @@ from moto.core.exceptions import ServiceException
 from moto.moto_api._internal import mock_random
 
 from service.aws.dynamodb import decode
+from service.context import SyncRequest
 from service.errors import AwsError, RefusalError
 from service.inventory.lineage import names_of
 from service.inventory.servers import SourceServer, parse_server
 from service.queries.failback.query import FailbackQuery
-from service.regions.status_write import RegionStatusTable
-from service.survey import Request
+from service.regions.status_writer import RegionStatusTable
 from service.sync.source_servers import InventorySync
 from tests.failback.cycle import A1, HOST, RECOVERY, SOURCE, Cycle
 from tests.support.direct import Crash, DirectAws, Faults, Lag, lagging
@@ -176,8 +176,8 @@ class History:
 
     async def _sync(self) -> None:
         status = RegionStatusTable(None, self._now, cache_s=0, timeout_s=60)
-        sync = InventorySync(self.aws.door(), self._settings, status, self._now)
-        report = await sync.run(Request(regions=(SOURCE, RECOVERY)))
+        sync = InventorySync(self.aws.aws_client(), self._settings, status, self._now)
+        report = await sync.run(SyncRequest(regions=(SOURCE, RECOVERY)))
         if self.aws.faults.are_none:
             assert not report["errors"], report["errors"]
             for backend in (self.cycle.dr, self.cycle.source, self.cycle.launches_in):
@@ -211,7 +211,7 @@ class History:
 
     async def _check_names(self) -> None:
         """Whatever name a calm sync has seen leads to the lineage, also when its server is gone from DRS."""
-        query = FailbackQuery(self.aws.door(), self._settings, self._now)
+        query = FailbackQuery(self.aws.aws_client(), self._settings, self._now)
         assert HOST in self._names
         for name in sorted(self._names):
             try:

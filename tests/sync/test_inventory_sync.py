@@ -12,7 +12,7 @@ from service.errors import AwsError, ConfigurationError
 from service.sandbox.moto_drs import drs_backends
 from tests.support.estate import Estate, new_account_id
 
-PLACE = "us-west-2"
+SCOPE = "us-west-2"
 
 # Contract: what every item of the inventory carries beside the record itself.
 ATTRIBUTES = {
@@ -128,15 +128,15 @@ async def test_the_second_sync_is_filtered_and_writes_no_server(estate: Estate) 
 async def test_a_changed_server_is_written_and_keeps_its_topology(estate: Estate) -> None:
     await estate.sync()
     server = estate.items()[0]
-    place = server["_queryAccount"], server["_queryRegion"]
-    drs_backends[place[0]][place[1]].source_servers[server["sourceServerID"]].record["tags"]["team"] = "payments"
+    scope = server["_queryAccount"], server["_queryRegion"]
+    drs_backends[scope[0]][scope[1]].source_servers[server["sourceServerID"]].record["tags"]["team"] = "payments"
     report = await estate.sync()
     assert (report["serversWritten"], report["serversUnchanged"], report["topologiesCaptured"]) == (1, 10, 0)
     (changed,) = [item for item in estate.items() if item["sourceServerArn"] == server["sourceServerArn"]]
     assert changed["tags"] == {**server["tags"], "team": "payments"}
     originals = {name for name in server if name.startswith("original")} | {"lineageArn", "topologyComplete"}
     assert {name: changed.get(name) for name in originals} == {name: server[name] for name in originals}
-    estate.sandbox.remove(*place, [server["sourceServerID"]])
+    estate.sandbox.remove(*scope, [server["sourceServerID"]])
     await estate.sync()
     assert server["sourceServerArn"] not in {item["sourceServerArn"] for item in estate.items()}
     topology = estate.topologies()[server["sourceServerArn"]]
@@ -247,7 +247,7 @@ async def test_a_listing_that_breaks_on_page_two_removes_nothing_and_counts_noth
     ],
 )
 async def test_a_region_with_servers_is_not_taken_for_an_unused_one(where: dict[str, Any], estate: Estate) -> None:
-    here = {"accounts": (estate.names.a,), "regions": (PLACE,)}
+    here = {"accounts": (estate.names.a,), "regions": (SCOPE,)}
     estate.set(DRS_PAGE_SIZE="2")
     await estate.sync(**here)
     estate.faults(fail=[{"error": "UninitializedAccountException", "status": 400, **where}])
@@ -256,7 +256,7 @@ async def test_a_region_with_servers_is_not_taken_for_an_unused_one(where: dict[
     assert (error["service"], error["code"]) == (where["service"], "UninitializedAccountException")
     assert report["status"] != "complete"
     assert (report["serversRemoved"], len(estate.items())) == (0, 6)
-    assert estate.status()[PLACE]["accounts"][estate.names.a]["serverCount"] == 6
+    assert estate.status()[SCOPE]["accounts"][estate.names.a]["serverCount"] == 6
 
 
 async def test_a_denied_account_costs_only_itself(estate: Estate) -> None:
@@ -369,22 +369,22 @@ async def test_rows_of_the_earlier_writer_filter_and_are_brought_up_to_date(esta
     assert estate.counts() == {"eu-west-1": 3, "us-west-2": 8}
 
 
-@pytest.mark.parametrize("trouble", ["unset", "missing", "denied", "slow"])
+@pytest.mark.parametrize("problem", ["unset", "missing", "denied", "slow"])
 async def test_without_region_status_every_region_is_scanned(
-    trouble: str, estate: Estate, caplog: pytest.LogCaptureFixture
+    problem: str, estate: Estate, caplog: pytest.LogCaptureFixture
 ) -> None:
     estate.everywhere()
-    if trouble == "unset":
+    if problem == "unset":
         estate.set(DRS_REGION_STATUS_TABLE="")
-    elif trouble == "missing":
+    elif problem == "missing":
         estate.set(DRS_REGION_STATUS_TABLE="no-such-table")
-    elif trouble == "denied":
+    elif problem == "denied":
         estate.faults(deny=[{"account_id": estate.names.hub, "service": "dynamodb", "operations": ["Scan"]}])
         estate.set(TARGET_ACCOUNTS_TABLE=estate.sandbox.environment()["TARGET_ACCOUNTS_TABLE"])
     else:
         estate.faults(latency_ms={"dynamodb": 120})
         estate.set(REGION_STATUS_TIMEOUT_SECONDS="0.05")
-    if trouble == "denied":  # the accounts are read by Scan, too, and without them nothing can be done
+    if problem == "denied":  # the accounts are read by Scan, too, and without them nothing can be done
         with pytest.raises(AwsError, match="Scan"):
             await estate.sync()
         return
@@ -392,7 +392,7 @@ async def test_without_region_status_every_region_is_scanned(
     assert report["regionSource"] == "fallback_table_unavailable"
     assert report["regionsScanned"] == 28
     assert report["serversSynced"] == 11
-    assert {"unset": "not set", "missing": "ResourceNotFound", "slow": "longer than"}[trouble] in report["regionReason"]
+    assert {"unset": "not set", "missing": "ResourceNotFound", "slow": "longer than"}[problem] in report["regionReason"]
     assert any(record.levelname == "WARNING" and record.message == "regions chosen" for record in caplog.records)
 
 
@@ -406,7 +406,7 @@ async def test_a_table_without_active_regions_is_not_empty(found_estate: Callabl
 
 async def test_a_run_out_of_time_reports_every_scope(estate: Estate) -> None:
     estate.everywhere()
-    report = await estate.sync(budget_s=0.0)
+    report = await estate.sync(remaining_s=0.0)
     assert report["status"] == "failed"
     assert report["scopes"]["failed"] == report["scopes"]["asked"] == 56
     assert {error["code"] for error in report["errors"]} == {"DeadlineExceeded"}
@@ -450,21 +450,21 @@ async def test_a_broken_account_record_costs_only_itself(estate: Estate) -> None
 async def test_a_server_too_big_for_an_item_costs_only_itself(estate: Estate) -> None:
     """DynamoDB refuses the whole batch for its sake; what else changed, came and went is true all the same."""
     await estate.sync()
-    here = [item for item in estate.items() if (item["_queryAccount"], item["_queryRegion"]) == (estate.names.a, PLACE)]
+    here = [item for item in estate.items() if (item["_queryAccount"], item["_queryRegion"]) == (estate.names.a, SCOPE)]
     big, changed, gone, *_ = here
-    servers = drs_backends[estate.names.a][PLACE].source_servers
+    servers = drs_backends[estate.names.a][SCOPE].source_servers
     disk = {"deviceName": "/dev/" + "x" * 250, "bytes": 1}
     servers[big["sourceServerID"]].record["sourceProperties"]["disks"] = [disk] * 1_500  # some 420 KB
     servers[changed["sourceServerID"]].record["tags"]["team"] = "payments"
-    estate.sandbox.remove(estate.names.a, PLACE, [gone["sourceServerID"]])
-    estate.add(estate.names.a, PLACE, servers=[{"hostname": "new", "on_premises": True}])
+    estate.sandbox.remove(estate.names.a, SCOPE, [gone["sourceServerID"]])
+    estate.add(estate.names.a, SCOPE, servers=[{"hostname": "new", "on_premises": True}])
     for _ in range(2):
         report = await estate.sync()
         (error,) = report["errors"]
-        assert (report["status"], error["code"], error["regions"]) == ("partial", "UnusableRecord", [PLACE])
+        assert (report["status"], error["code"], error["regions"]) == ("partial", "UnusableRecord", [SCOPE])
         assert "size" in error["message"]
         assert (report["serversRejected"], report["serversSynced"]) == (1, 11)
-        assert estate.counts() == {"eu-west-1": 3, PLACE: 8}
+        assert estate.counts() == {"eu-west-1": 3, SCOPE: 8}
         items = {item["sourceServerArn"]: item for item in estate.items()}
         assert len(items) == 11
         assert gone["sourceServerArn"] not in items
@@ -476,15 +476,15 @@ async def test_a_server_too_big_for_an_item_costs_only_itself(estate: Estate) ->
 
 async def test_two_records_of_one_lineage_come_up_at_once(estate: Estate) -> None:
     """They share their names, and a batch that holds an item twice is refused as a whole."""
-    estate.set(DRS_REGIONS=PLACE)
+    estate.set(DRS_REGIONS=SCOPE)
     staging = new_account_id()
     area = {
         "status": "EXTENDED",
         "stagingAccountID": staging,
-        "stagingSourceServerArn": f"arn:aws:drs:{PLACE}:{staging}:source-server/s-0123456789abcdef0",
+        "stagingSourceServerArn": f"arn:aws:drs:{SCOPE}:{staging}:source-server/s-0123456789abcdef0",
     }
     twins = [{"hostname": "twin", "on_premises": True, "record": {"stagingArea": area}} for _ in range(2)]
-    estate.add(estate.names.a, PLACE, servers=twins)
+    estate.add(estate.names.a, SCOPE, servers=twins)
     report = await estate.sync()
     assert (report["status"], report["errors"]) == ("complete", [])
     found = [item for item in estate.items() if item["hostname"] == "twin"]
@@ -496,13 +496,13 @@ async def test_two_records_of_one_lineage_come_up_at_once(estate: Estate) -> Non
 async def test_a_record_of_another_place_is_told_and_changes_nothing_there(estate: Estate, elsewhere: str) -> None:
     await estate.sync()
     before = estate.items()
-    theirs = next(item for item in before if item["_queryAccount"] == estate.names.b and item["region"] == PLACE)
-    arn = theirs["sourceServerArn"] if elsewhere == "account" else theirs["sourceServerArn"].replace(PLACE, "sa-east-1")
-    estate.add(estate.names.a, PLACE, servers=[{"hostname": "stray", "record": {"arn": arn}}])
+    theirs = next(item for item in before if item["_queryAccount"] == estate.names.b and item["region"] == SCOPE)
+    arn = theirs["sourceServerArn"] if elsewhere == "account" else theirs["sourceServerArn"].replace(SCOPE, "sa-east-1")
+    estate.add(estate.names.a, SCOPE, servers=[{"hostname": "stray", "record": {"arn": arn}}])
     report = await estate.sync()
     assert (report["status"], report["serversRejected"], report["serversWritten"]) == ("partial", 1, 0)
     (error,) = report["errors"]
-    assert (error["code"], error["accountId"], error["regions"]) == ("UnusableRecord", estate.names.a, [PLACE])
+    assert (error["code"], error["accountId"], error["regions"]) == ("UnusableRecord", estate.names.a, [SCOPE])
     assert "its ARN is one of" in error["message"]
     assert sorted(estate.items(), key=str) == sorted(before, key=str)
 
@@ -524,7 +524,7 @@ async def test_a_record_without_an_arn_is_counted_and_removes_nothing(estate: Es
 
 async def test_a_record_that_no_item_can_hold_costs_only_itself(estate: Estate) -> None:
     """DRS answers with half a surrogate pair where it cut a text in the middle of a sign."""
-    estate.set(DRS_REGIONS=f"{PLACE} eu-west-1")
+    estate.set(DRS_REGIONS=f"{SCOPE} eu-west-1")
     await estate.sync()
     server = next(item for item in estate.items() if item["_queryRegion"] == "eu-west-1")
     record = drs_backends[estate.names.a]["eu-west-1"].source_servers[server["sourceServerID"]].record

@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 
 from service.accounts.staging import Records
-from service.aws.door import AwsDoor
+from service.aws.client import AwsClient
 from service.aws.dynamodb_write import Table
 from service.errors import RefusalError
 from service.handlers.app import open_app, utc_now
@@ -49,8 +49,8 @@ async def test_of_two_that_append_to_a_history_at_once_both_are_in_it(estate: Es
             items.put_item(Item={**KEY, ATTRIBUTE: [*before, {"event": "other"}]})
         return {"event": "own"}
 
-    async with AwsDoor(load_settings(), utc_now) as door:
+    async with AwsClient(load_settings(), utc_now) as aws_client:
         name = estate.sandbox.environment()["SOURCE_SERVER_INVENTORY_TABLE"]
-        assert await InventoryTable(Table(door.hub(), name, door.hub_region)).add_history(LINEAGE, entry_of)
+        assert await InventoryTable(Table(aws_client.hub(), name, aws_client.hub_region)).add_history(LINEAGE, entry_of)
     assert seen == [before, [*before, {"event": "other"}]]
     assert items.get_item(Key=KEY)["Item"][ATTRIBUTE] == [*before, {"event": "other"}, {"event": "own"}]

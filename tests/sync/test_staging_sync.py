@@ -325,10 +325,10 @@ async def test_what_stays_unclear_counts_as_failed_and_is_tried_by_the_next_run(
     staged: Staged, *, lookup_works: bool
 ) -> None:
     await staged.sync()
-    place = {"account_id": staged.names.a, "region": "us-west-2", "service": "drs"}
+    scope = {"account_id": staged.names.a, "region": "us-west-2", "service": "drs"}
     unclear = ["CreateExtendedSourceServer", *([] if lookup_works else ["DescribeSourceServers"])]
     error = {"error": "InternalServerException", "status": 500, "times": 9999}
-    staged.faults(fail=[{**place, **error, "operation": operation} for operation in unclear])
+    staged.faults(fail=[{**scope, **error, "operation": operation} for operation in unclear])
     report = await staged.sync_staging()
     assert outcome(report) == ("partial", 3, 7, 0)
     assert {each["operation"] for each in report["errors"]} == {unclear[-1]}

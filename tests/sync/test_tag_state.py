@@ -11,10 +11,10 @@ from typing import Any, Final
 import anyio
 import pytest
 
-from service.aws.door import AwsDoor
+from service.aws.client import AwsClient
 from service.errors import AwsError
 from service.handlers.app import utc_now
-from service.models import Place
+from service.models import Scope
 from service.settings import load_settings
 from service.sync.lease import LeaseLostError
 from service.sync.tag_state import LastSync, TagState
@@ -22,7 +22,7 @@ from tests.support.estate import Estate
 
 START: Final = datetime(2026, 11, 23, 5, 0, 0, 987654, tzinfo=UTC)
 START_S: Final = int(START.timestamp())
-PLACE: Final = Place("111122223333", "us-west-2")
+SCOPE: Final = Scope("111122223333", "us-west-2")
 TABLE: Final = "TAG_SYNC_CONFIG_TABLE"
 
 
@@ -53,8 +53,8 @@ def estate(found_estate: Any) -> Estate:
 
 @asynccontextmanager
 async def opened(clock: Clock) -> AsyncIterator[TagState]:
-    async with AwsDoor(load_settings(), utc_now) as door:
-        yield TagState.of(door, load_settings(), clock)
+    async with AwsClient(load_settings(), utc_now) as aws_client:
+        yield TagState.of(aws_client, load_settings(), clock)
 
 
 def row(estate: Estate, key: str) -> dict[str, Any] | None:
@@ -138,15 +138,15 @@ async def test_who_has_lost_the_lock_overwrites_nothing_of_its_successor(estate:
         assert await first.acquire(owner="one")
         clock.forward(900)
         assert await second.acquire(owner="two")
-        await first.settle_launches(PLACE, {"s-1"})  # the successor has not come as far
-        await second.settle_launches(PLACE, {"s-2"})
+        await first.settle_launches(SCOPE, {"s-1"})  # the successor has not come as far
+        await second.settle_launches(SCOPE, {"s-2"})
         await second.finish(synced=2, **result)
         with pytest.raises(LeaseLostError):
-            await first.settle_launches(PLACE, {"s-1"})
+            await first.settle_launches(SCOPE, {"s-1"})
         with pytest.raises(LeaseLostError):
             await first.finish(synced=1, **result)
         assert not await first.acquire(owner="one")
-        await second.settle_launches(PLACE, {"s-2", "s-3"})
+        await second.settle_launches(SCOPE, {"s-2", "s-3"})
     held, last = row(estate, launches), row(estate, "_last_tag_sync")
     assert held is not None
     assert last is not None
@@ -161,11 +161,11 @@ async def test_the_number_rises_also_where_an_earlier_writer_has_put_a_lock_with
         for _ in range(5):
             assert await state.acquire(owner="one")
             clock.forward(300)
-        await state.settle_launches(PLACE, {"s-1"})
+        await state.settle_launches(SCOPE, {"s-1"})
         estate.table(TABLE).put_item(Item={"accountId": "_tag_sync_lock", "status": "COMPLETED"})
         assert await state.acquire(owner="two")
-        await state.settle_launches(PLACE, {"s-2"})
-        assert await state.settled_launches(PLACE) == {"s-2"}
+        await state.settle_launches(SCOPE, {"s-2"})
+        assert await state.settled_launches(SCOPE) == {"s-2"}
 
 
 @pytest.mark.parametrize(
@@ -246,18 +246,18 @@ async def test_results_of_any_writer_can_be_read(
 
 async def test_settled_launch_settings_are_remembered_by_place(estate: Estate, clock: Clock) -> None:
     async with opened(clock) as state:
-        assert await state.settled_launches(PLACE) == frozenset()
-        await state.settle_launches(PLACE, {"s-2", "s-1"})
-        assert await state.settled_launches(PLACE) == {"s-1", "s-2"}
-        assert await state.settled_launches(Place(PLACE.account_id, "eu-west-1")) == frozenset()
+        assert await state.settled_launches(SCOPE) == frozenset()
+        await state.settle_launches(SCOPE, {"s-2", "s-1"})
+        assert await state.settled_launches(SCOPE) == {"s-1", "s-2"}
+        assert await state.settled_launches(Scope(SCOPE.account_id, "eu-west-1")) == frozenset()
         held = row(estate, "_launch_settings#111122223333#us-west-2")
         assert held is not None
         assert held["settled"] == ["s-1", "s-2"]
         many = {f"s-{number:017x}" for number in range(4000)}  # the quota of a region
-        await state.settle_launches(PLACE, many)
-        assert await state.settled_launches(PLACE) == many
-        await state.settle_launches(PLACE, ())
-        assert await state.settled_launches(PLACE) == frozenset()
+        await state.settle_launches(SCOPE, many)
+        assert await state.settled_launches(SCOPE) == many
+        await state.settle_launches(SCOPE, ())
+        assert await state.settled_launches(SCOPE) == frozenset()
 
 
 @pytest.mark.parametrize("held", ["text", 5, None, {"a": "b"}, [1, None, "s-1"]])
@@ -265,7 +265,7 @@ async def test_a_broken_memory_is_an_empty_one(held: Any, estate: Estate, clock:
     key = "_launch_settings#111122223333#us-west-2"
     estate.table(TABLE).put_item(Item={"accountId": key, "settled": held})
     async with opened(clock) as state:
-        assert await state.settled_launches(PLACE) == ({"s-1"} if isinstance(held, list) else frozenset())
+        assert await state.settled_launches(SCOPE) == ({"s-1"} if isinstance(held, list) else frozenset())
 
 
 async def test_without_a_table_nothing_is_locked_or_kept(estate: Estate, clock: Clock) -> None:
@@ -277,9 +277,9 @@ async def test_without_a_table_nothing_is_locked_or_kept(estate: Estate, clock: 
         assert await state.acquire(owner="two")
         await state.release("one")
         await state.finish(source="manual", accounts=1, synced=1, failed=0, servers=1, complete=True)
-        await state.settle_launches(PLACE, {"s-1"})
+        await state.settle_launches(SCOPE, {"s-1"})
         assert await state.last() is None
-        assert await state.settled_launches(PLACE) == frozenset()
+        assert await state.settled_launches(SCOPE) == frozenset()
     assert estate.calls() == {}
 
 

@@ -11,15 +11,15 @@ import anyio
 import pytest
 from moto.ec2.models import ec2_backends
 
-from service.aws.door import AwsDoor
+from service.aws.client import AwsClient
 from service.aws.dynamodb_write import Table
+from service.context import SyncRequest
 from service.errors import ConfigurationError
 from service.handlers.app import TagSyncRunningError, open_app, utc_now
-from service.models import Place
-from service.regions.status_write import RegionStatusTable
+from service.models import Scope
+from service.regions.status_writer import RegionStatusTable
 from service.sandbox.moto_drs import drs_backends
 from service.settings import load_settings
-from service.survey import Request
 from service.sync.tag_plan import is_in_turn
 from service.sync.tag_state import TagState
 from service.sync.tags import TagSync
@@ -35,23 +35,23 @@ async def sync_tags(estate: Estate, *, at: datetime | None = None, source: str =
     """Run one tag sync. The hour decides whose turn it is to be asked again; left out, it is nobody's."""
     moment = quiet_hour(estate) if at is None else at
     settings = load_settings()
-    async with AwsDoor(settings, utc_now) as door:  # sessions end by the real clock
+    async with AwsClient(settings, utc_now) as aws_client:  # sessions end by the real clock
         name = settings.drs_region_status_table
         status = RegionStatusTable(
-            Table(door.hub(), name, door.hub_region) if name else None,
+            Table(aws_client.hub(), name, aws_client.hub_region) if name else None,
             utc_now,
             cache_s=settings.region_status_cache_seconds,
             timeout_s=settings.region_status_timeout_seconds,
         )
-        return await TagSync(door, settings, status, lambda: moment).run(Request(**request), source=source)
+        return await TagSync(aws_client, settings, status, lambda: moment).run(SyncRequest(**request), source=source)
 
 
-def servers(estate: Estate, place: Place | None = None) -> dict[str, Any]:
+def servers(estate: Estate, scope: Scope | None = None) -> dict[str, Any]:
     """Give the source servers of a place, or of both targets, by id."""
-    places = [place] if place else [Place(a, r) for a in (estate.names.a, estate.names.b) for r in drs_backends[a]]
+    scopes = [scope] if scope else [Scope(a, r) for a in (estate.names.a, estate.names.b) for r in drs_backends[a]]
     return {
         server_id: server
-        for account_id, region in places
+        for account_id, region in scopes
         for server_id, server in drs_backends[account_id][region].source_servers.items()
     }
 
@@ -92,9 +92,9 @@ def fail(operation: str, error: str, status: int, **members: Any) -> dict[str, A
 
 
 @pytest.fixture
-def main(estate: Estate) -> Place:
+def main(estate: Estate) -> Scope:
     """Give the place that has most servers."""
-    return Place(estate.names.a, "us-west-2")
+    return Scope(estate.names.a, "us-west-2")
 
 
 async def test_the_first_run_writes_tags_and_launch_settings(estate: Estate) -> None:
@@ -154,7 +154,7 @@ async def test_a_memory_that_cannot_be_read_is_a_warning(estate: Estate) -> None
     assert report["apiCalls"]["drs"]["GetLaunchConfiguration"] == 10
 
 
-async def test_only_what_changed_is_written_and_nothing_removed(estate: Estate, main: Place) -> None:
+async def test_only_what_changed_is_written_and_nothing_removed(estate: Estate, main: Scope) -> None:
     await sync_tags(estate)
     changed, other = [server for server in servers(estate, main).values() if instance_of(server)][:2]
     changed.record["tags"]["Owner"] = "somebody"  # set in DRS alone
@@ -178,7 +178,7 @@ async def test_only_what_changed_is_written_and_nothing_removed(estate: Estate, 
     assert "AWS:x" not in other.record["tags"]
 
 
-async def test_who_has_nothing_to_sync_is_skipped_and_not_failed(estate: Estate, main: Place) -> None:
+async def test_who_has_nothing_to_sync_is_skipped_and_not_failed(estate: Estate, main: Scope) -> None:
     disconnected, tagless, only_aws, gone, *_ = (each for each in servers(estate, main).values() if instance_of(each))
     disconnected.record["dataReplicationInfo"]["dataReplicationState"] = "DISCONNECTED"
     instance_tags(estate, tagless).clear()
@@ -203,7 +203,7 @@ async def test_who_has_nothing_to_sync_is_skipped_and_not_failed(estate: Estate,
     ],
 )
 async def test_a_server_whose_tags_do_not_fit_is_refused_alone(
-    bad: dict[str, str], reason: str, estate: Estate, main: Place, caplog: pytest.LogCaptureFixture
+    bad: dict[str, str], reason: str, estate: Estate, main: Scope, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     server_id, server = next((key, each) for key, each in servers(estate, main).items() if instance_of(each))
@@ -231,10 +231,10 @@ async def test_many_refusals_are_told_in_short(estate: Estate) -> None:
     assert "5 more servers failed" in report["errors"][-1]["message"]
 
 
-@pytest.mark.parametrize("trouble", ["ec2 denied", "role refused"])
-async def test_where_ec2_cannot_be_read_servers_fail_and_others_go_on(trouble: str, estate: Estate) -> None:
+@pytest.mark.parametrize("problem", ["ec2 denied", "role refused"])
+async def test_where_ec2_cannot_be_read_servers_fail_and_others_go_on(problem: str, estate: Estate) -> None:
     estate.add(estate.names.a, "us-west-2", servers=2, origin={"region": "us-east-1"})  # in the target's own account
-    if trouble == "ec2 denied":
+    if problem == "ec2 denied":
         estate.faults(deny=[{"account_id": estate.names.apps, "service": "ec2"}])
     else:
         mine = f"arn:aws:iam::{estate.names.a}:role/DRSOrchestrationRole"  # a role of another account
@@ -248,11 +248,11 @@ async def test_where_ec2_cannot_be_read_servers_fail_and_others_go_on(trouble: s
     assert figures(report) == (13, 2, 0, 1, 10, 2)
     (error,) = report["errors"]
     assert error["accountId"] == estate.names.apps
-    assert error["service"] == ("ec2" if trouble == "ec2 denied" else "sts")
+    assert error["service"] == ("ec2" if problem == "ec2 denied" else "sts")
     assert report["scopes"]["partial"] == 3
     assert estate.counts() == {"eu-west-1": 3, "us-west-2": 10}  # DRS was read completely
     estate.faults()
-    if trouble == "ec2 denied":
+    if problem == "ec2 denied":
         assert figures(await sync_tags(estate)) == (13, 10, 2, 1, 0, 10)
 
 
@@ -280,7 +280,7 @@ async def test_a_denied_account_costs_only_itself(estate: Estate) -> None:
     assert estate.names.a not in estate.status()["eu-west-1"]["accounts"]  # not known is not zero
 
 
-async def test_a_region_that_drs_denies_costs_only_itself(estate: Estate, main: Place) -> None:
+async def test_a_region_that_drs_denies_costs_only_itself(estate: Estate, main: Scope) -> None:
     estate.faults(deny=[{"account_id": main.account_id, "region": main.region}])
     report = await sync_tags(estate)
     assert report["status"] == "partial"
@@ -300,7 +300,7 @@ async def test_a_throttled_run_is_complete(estate: Estate) -> None:
     assert report["apiCallsThrottled"] > 0
 
 
-async def test_servers_set_up_for_launch_into_an_instance_are_left_alone(estate: Estate, main: Place) -> None:
+async def test_servers_set_up_for_launch_into_an_instance_are_left_alone(estate: Estate, main: Scope) -> None:
     by_setting, by_tag, *_ = (each for each in servers(estate, main).values() if instance_of(each))
     into = {"launchIntoEC2InstanceID": "i-0123456789abcdef0"}
     by_setting.launch_configuration["launchIntoInstanceProperties"] = into
@@ -339,27 +339,27 @@ async def test_every_server_is_asked_again_once_a_day(estate: Estate) -> None:
     assert all(each.launch_configuration["copyTags"] for each in servers(estate).values() if instance_of(each))
 
 
-async def test_who_could_not_be_asked_in_its_turn_is_asked_again_by_the_next_run(estate: Estate, main: Place) -> None:
+async def test_who_could_not_be_asked_in_its_turn_is_asked_again_by_the_next_run(estate: Estate, main: Scope) -> None:
     await sync_tags(estate)
     server = next(each for each in servers(estate, main).values() if instance_of(each))
     server.launch_configuration["copyTags"] = False
     arn = server.record["arn"]
     turn = next(DAY + timedelta(hours=hour) for hour in range(24) if is_in_turn(arn, DAY + timedelta(hours=hour)))
     estate.faults(fail=[fail("GetLaunchConfiguration", "ConflictException", 409)])
-    assert (await sync_tags(estate, at=turn, places=(main,)))["status"] == "partial"
+    assert (await sync_tags(estate, at=turn, scopes=(main,)))["status"] == "partial"
     estate.faults()
-    assert figures(await sync_tags(estate, places=(main,))) == (6, 0, 5, 1, 0, 1)
+    assert figures(await sync_tags(estate, scopes=(main,))) == (6, 0, 5, 1, 0, 1)
     assert server.launch_configuration["copyTags"] is True
 
 
-async def test_a_server_that_is_listed_twice_counts_once(estate: Estate, main: Place) -> None:
+async def test_a_server_that_is_listed_twice_counts_once(estate: Estate, main: Scope) -> None:
     shown = drs_backends[main.account_id][main.region].source_servers
     server_id, server = next((key, each) for key, each in shown.items() if instance_of(each))
     shown[f"{server_id}-again"] = server
-    assert figures(await sync_tags(estate, places=(main,))) == (6, 5, 0, 1, 0, 5)
+    assert figures(await sync_tags(estate, scopes=(main,))) == (6, 5, 0, 1, 0, 5)
 
 
-async def test_servers_that_are_gone_leave_the_memory(estate: Estate, main: Place) -> None:
+async def test_servers_that_are_gone_leave_the_memory(estate: Estate, main: Scope) -> None:
     await sync_tags(estate)
     gone, *rest = (key for key, each in servers(estate, main).items() if instance_of(each))
     key = {"accountId": f"_launch_settings#{main.account_id}#{main.region}"}
@@ -376,19 +376,19 @@ async def test_servers_that_are_gone_leave_the_memory(estate: Estate, main: Plac
     assert estate.calls()["dynamodb", "PutItem"] == 2  # this row, and the result
 
 
-async def test_a_run_that_dies_between_the_two_writes_leaves_the_tags_to_the_next(estate: Estate, main: Place) -> None:
+async def test_a_run_that_dies_between_the_two_writes_leaves_the_tags_to_the_next(estate: Estate, main: Scope) -> None:
     estate.faults(fail=[fail("TagResource", "InternalServerException", 500)])
-    report = await sync_tags(estate, places=(main,))
+    report = await sync_tags(estate, scopes=(main,))
     assert figures(report) == (6, 0, 0, 1, 5, 5)
     assert all(each.launch_configuration["copyTags"] for each in servers(estate, main).values() if instance_of(each))
     estate.faults()
     estate.calls()
-    assert figures(await sync_tags(estate, places=(main,))) == (6, 5, 0, 1, 0, 0)
+    assert figures(await sync_tags(estate, scopes=(main,))) == (6, 5, 0, 1, 0, 0)
     calls = estate.calls()
     assert (calls["drs", "TagResource"], calls["drs", "GetLaunchConfiguration"]) == (5, 0)
 
 
-async def test_a_run_that_is_killed_at_work_is_completed_by_the_next(estate: Estate, main: Place) -> None:
+async def test_a_run_that_is_killed_at_work_is_completed_by_the_next(estate: Estate, main: Scope) -> None:
     def begun() -> bool:
         return any(each.launch_configuration["copyTags"] for each in servers(estate, main).values())
 
@@ -418,7 +418,7 @@ async def test_what_was_not_remembered_is_asked_again(estate: Estate) -> None:
     assert estate.calls()["drs", "GetLaunchConfiguration"] == 10
 
 
-async def test_a_dry_run_says_what_it_would_write_and_writes_nothing(estate: Estate, main: Place) -> None:
+async def test_a_dry_run_says_what_it_would_write_and_writes_nothing(estate: Estate, main: Scope) -> None:
     ready = next(each for each in servers(estate, main).values() if instance_of(each))
     ready.record["tags"].update(instance_tags(estate, ready))
     partly = [each for each in servers(estate, main).values() if instance_of(each)][1]
@@ -432,15 +432,15 @@ async def test_a_dry_run_says_what_it_would_write_and_writes_nothing(estate: Est
     assert calls["drs", "GetLaunchConfiguration"] == 10
     assert report["plannedTotal"] == len(report["planned"]) == 10
     planned = {entry["sourceServerID"]: entry for entry in report["planned"]}
-    place = {"accountId": main.account_id, "region": main.region}
+    scope = {"accountId": main.account_id, "region": main.region}
     assert planned[ready.source_server_id] == {
-        **place,
+        **scope,
         "sourceServerID": ready.source_server_id,
         "tagKeys": [],
         "copyTags": True,
     }
     assert planned[partly.source_server_id] == {
-        **place,
+        **scope,
         "sourceServerID": partly.source_server_id,
         "tagKeys": ["CostCenter", "Environment"],
         "copyTags": False,
@@ -464,7 +464,7 @@ async def test_a_wrong_request_touches_nothing(request_: dict[str, Any], message
     assert not estate.calls().keys() & (WRITES | WRITES_OF_STATUS)
 
 
-async def test_accounts_and_regions_can_be_chosen(estate: Estate, main: Place) -> None:
+async def test_accounts_and_regions_can_be_chosen(estate: Estate, main: Scope) -> None:
     report = await sync_tags(estate, accounts=(main.account_id,), regions=("us-west-2", "sa-east-1"))
     assert report["regionSource"] == "requested"
     assert figures(report) == (6, 5, 0, 1, 0, 5)
@@ -505,11 +505,11 @@ async def test_a_fallback_fills_the_status_table_and_the_next_run_is_filtered(es
 
 async def test_what_a_fallback_taught_holds_at_once(estate: Estate) -> None:
     settings = load_settings()
-    async with AwsDoor(settings, utc_now) as door:
-        table = Table(door.hub(), settings.drs_region_status_table, door.hub_region)
+    async with AwsClient(settings, utc_now) as aws_client:
+        table = Table(aws_client.hub(), settings.drs_region_status_table, aws_client.hub_region)
         status = RegionStatusTable(table, utc_now, cache_s=3600, timeout_s=60)
-        sync = TagSync(door, settings, status, utc_now)
-        sources = [(await sync.run(Request()))["regionSource"] for _ in range(2)]
+        sync = TagSync(aws_client, settings, status, utc_now)
+        sources = [(await sync.run(SyncRequest()))["regionSource"] for _ in range(2)]
     assert sources == ["fallback_table_empty", "status_table"]
 
 
@@ -531,7 +531,7 @@ async def test_a_full_scan_teaches_the_table_what_it_saw(estate: Estate) -> None
     assert (await sync_tags(estate))["serversByRegion"]["ap-southeast-2"] == 4
 
 
-async def test_a_place_that_could_not_be_read_on_fallback_is_looked_at_again(estate: Estate, main: Place) -> None:
+async def test_a_place_that_could_not_be_read_on_fallback_is_looked_at_again(estate: Estate, main: Scope) -> None:
     estate.faults(fail=[fail("DescribeSourceServers", "InternalServerException", 500, region=main.region)])
     report = await sync_tags(estate)
     assert figures(report) == (3, 3, 0, 0, 0, 3)
@@ -561,7 +561,7 @@ async def test_a_run_that_dies_while_it_teaches_the_table_is_gone_on_with(estate
     assert figures(report) == (11, 0, 10, 1, 0, 0)  # every place was looked at, not only the one in the table
 
 
-async def test_an_unread_place_never_changes_a_count(estate: Estate, main: Place) -> None:
+async def test_an_unread_place_never_changes_a_count(estate: Estate, main: Scope) -> None:
     await estate.sync()
     estate.faults(fail=[fail("DescribeSourceServers", "InternalServerException", 500, page=1, region=main.region)])
     await sync_tags(estate, full_scan=True)
@@ -577,7 +577,7 @@ async def test_a_status_table_that_cannot_be_written_is_a_warning(estate: Estate
     assert report["warnings"][0]["code"] == "ResourceNotFoundException"
 
 
-async def test_a_region_that_is_switched_off_is_skipped_unless_it_had_servers(estate: Estate, main: Place) -> None:
+async def test_a_region_that_is_switched_off_is_skipped_unless_it_had_servers(estate: Estate, main: Scope) -> None:
     estate.everywhere()
     off = {"status": 403, "error": "UnrecognizedClientException", "operation": "DescribeSourceServers", "times": None}
     estate.faults(fail=[{**off, "region": region} for region in ("af-south-1", "me-south-1")])
@@ -594,7 +594,7 @@ async def test_a_region_that_is_switched_off_is_skipped_unless_it_had_servers(es
     assert estate.counts() == {"eu-west-1": 3, "us-west-2": 8}
 
 
-async def test_a_listing_that_breaks_on_page_two_syncs_page_one(estate: Estate, main: Place) -> None:
+async def test_a_listing_that_breaks_on_page_two_syncs_page_one(estate: Estate, main: Scope) -> None:
     estate.set(DRS_PAGE_SIZE="3")
     estate.faults(fail=[fail("DescribeSourceServers", "InternalServerException", 500, page=2)])
     report = await sync_tags(estate)
@@ -607,7 +607,7 @@ async def test_a_listing_that_breaks_on_page_two_syncs_page_one(estate: Estate, 
     assert (await sync_tags(estate))["serversUnchanged"] == tagged
 
 
-async def test_a_region_that_has_shown_servers_is_not_taken_for_an_unused_one(estate: Estate, main: Place) -> None:
+async def test_a_region_that_has_shown_servers_is_not_taken_for_an_unused_one(estate: Estate, main: Scope) -> None:
     estate.set(DRS_PAGE_SIZE="3")
     estate.faults(fail=[fail("DescribeSourceServers", "UninitializedAccountException", 400, page=2)])
     report = await sync_tags(estate)
@@ -656,20 +656,20 @@ async def test_where_launch_settings_are_denied_tags_are_written_all_the_same(
     ],
 )
 async def test_what_is_refused_for_one_server_is_told_of_that_server(
-    operation: str, error: str, status: int, estate: Estate, main: Place
+    operation: str, error: str, status: int, estate: Estate, main: Scope
 ) -> None:
     estate.faults(fail=[fail(operation, error, status, times=1, message="not this one")])
-    report = await sync_tags(estate, places=(main,))
+    report = await sync_tags(estate, scopes=(main,))
     assert figures(report)[:5] == (6, 4, 0, 1, 1)
     (told,) = report["errors"]
     assert told["code"] == error
     assert told["message"].endswith(": not this one")
     assert told["message"].split(":")[0] in servers(estate, main)
-    assert figures(await sync_tags(estate, places=(main,)))[4] == 0
+    assert figures(await sync_tags(estate, scopes=(main,)))[4] == 0
 
 
 async def test_no_tag_value_comes_back_out_of_an_error(
-    estate: Estate, main: Place, caplog: pytest.LogCaptureFixture
+    estate: Estate, main: Scope, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     for server in servers(estate, main).values():
@@ -677,7 +677,7 @@ async def test_no_tag_value_comes_back_out_of_an_error(
             instance_tags(estate, server)["Secret"] = "p4ssw0rd"
     message = "Value 'p4ssw0rd' at 'tags' failed to satisfy constraint"
     estate.faults(fail=[fail("TagResource", "ValidationException", 400, message=message)])
-    report = await sync_tags(estate, places=(main,))
+    report = await sync_tags(estate, scopes=(main,))
     assert figures(report)[4] == 5
     assert "p4ssw0rd" not in str(report)
     assert "the keys are CostCenter, Environment, Name, Secret" in report["errors"][0]["message"]
@@ -685,15 +685,15 @@ async def test_no_tag_value_comes_back_out_of_an_error(
 
 
 @pytest.mark.parametrize("operation", ["GetLaunchConfiguration", "UpdateLaunchConfiguration", "TagResource"])
-async def test_a_server_deleted_meanwhile_is_skipped(operation: str, estate: Estate, main: Place) -> None:
+async def test_a_server_deleted_meanwhile_is_skipped(operation: str, estate: Estate, main: Scope) -> None:
     estate.faults(fail=[fail(operation, "ResourceNotFoundException", 404, times=1)])
-    report = await sync_tags(estate, places=(main,))
+    report = await sync_tags(estate, scopes=(main,))
     assert report["status"] == "complete"
     assert figures(report)[:5] == (6, 4, 0, 2, 0)
     assert estate.calls()["drs", "TagResource"] == (5 if operation == "TagResource" else 4)  # no more is asked of it
 
 
-async def test_a_record_that_cannot_be_read_costs_only_itself(estate: Estate, main: Place) -> None:
+async def test_a_record_that_cannot_be_read_costs_only_itself(estate: Estate, main: Scope) -> None:
     estate.add(*main, servers=[{"on_premises": True, "record": {"replicationDirection": 7}}])
     report = await sync_tags(estate)
     assert report["status"] == "partial"
@@ -701,7 +701,7 @@ async def test_a_record_that_cannot_be_read_costs_only_itself(estate: Estate, ma
     assert report["errors"][0]["code"] == "UnusableRecord"
 
 
-async def test_a_failed_back_server_is_like_any_other(estate: Estate, main: Place) -> None:
+async def test_a_failed_back_server_is_like_any_other(estate: Estate, main: Scope) -> None:
     server = next(each for each in servers(estate, main).values() if instance_of(each))
     server.record["replicationDirection"] = "FAILBACK"
     assert figures(await sync_tags(estate)) == (11, 10, 0, 1, 0, 10)
@@ -717,7 +717,7 @@ async def test_instances_are_read_in_bulk(found_estate: Callable[..., Estate]) -
     assert calls["drs", "TagResource"] == 250
 
 
-async def test_an_instance_behind_two_servers_gives_its_tags_to_both(estate: Estate, main: Place) -> None:
+async def test_an_instance_behind_two_servers_gives_its_tags_to_both(estate: Estate, main: Scope) -> None:
     one, other, *_ = (each for each in servers(estate, main).values() if instance_of(each))
     other.record["sourceProperties"]["identificationHints"]["awsInstanceID"] = instance_of(one)
     assert figures(await sync_tags(estate)) == (11, 10, 0, 1, 0, 10)
@@ -726,7 +726,7 @@ async def test_an_instance_behind_two_servers_gives_its_tags_to_both(estate: Est
 
 async def test_a_run_out_of_time_reports_every_scope_and_writes_nothing(estate: Estate) -> None:
     estate.everywhere()
-    report = await sync_tags(estate, budget_s=0.0)
+    report = await sync_tags(estate, remaining_s=0.0)
     assert report["status"] == "failed"
     assert report["scopes"]["failed"] == report["scopes"]["asked"] == 56
     assert figures(report) == (0, 0, 0, 0, 0, 0)
@@ -738,10 +738,10 @@ async def test_a_scope_that_is_cut_short_keeps_what_it_did_and_the_next_goes_on(
     found_estate: Callable[..., Estate],
 ) -> None:
     estate = found_estate(a={"us-west-2": {"servers": 320}}, b={})
-    place = Place(estate.names.a, "us-west-2")
+    scope = Scope(estate.names.a, "us-west-2")
     estate.set(SCOPE_DEADLINE_SECONDS="4")  # twenty of them; all servers would take thirty-six
     estate.faults(latency_ms={"drs": 600})
-    report = await sync_tags(estate, places=(place,))
+    report = await sync_tags(estate, scopes=(scope,))
     assert report["status"] == "partial"
     assert {error["code"] for error in report["errors"]} == {"DeadlineExceeded"}
     seen, tagged, _, _, failed, _ = figures(report)
@@ -750,15 +750,15 @@ async def test_a_scope_that_is_cut_short_keeps_what_it_did_and_the_next_goes_on(
     arrived, done = estate.calls()["drs", "TagResource"], 0
     while done < arrived:
         await anyio.sleep(0.02)  # and comes to its end
-        done = sum(bool(server.record["tags"]) for server in servers(estate, place).values())
+        done = sum(bool(server.record["tags"]) for server in servers(estate, scope).values())
     assert tagged <= done <= tagged + 16  # an answer that did not come in time is no success
-    key = {"accountId": f"_launch_settings#{place.account_id}#{place.region}"}
+    key = {"accountId": f"_launch_settings#{scope.account_id}#{scope.region}"}
     assert len(estate.table("TAG_SYNC_CONFIG_TABLE").get_item(Key=key)["Item"]["settled"]) >= tagged
     estate.faults()
     estate.calls()
     estate.set(SCOPE_DEADLINE_SECONDS="60")
-    assert figures(await sync_tags(estate, places=(place,), at=DAY))[:3] == (320, 320 - done, done)
-    in_turn = sum(is_in_turn(server.record["arn"], DAY) for server in servers(estate, place).values())
+    assert figures(await sync_tags(estate, scopes=(scope,), at=DAY))[:3] == (320, 320 - done, done)
+    in_turn = sum(is_in_turn(server.record["arn"], DAY) for server in servers(estate, scope).values())
     calls = estate.calls()
     assert calls["drs", "TagResource"] == 320 - done
     assert calls["drs", "GetLaunchConfiguration"] <= 320 - tagged + in_turn
@@ -789,7 +789,7 @@ async def test_a_background_run_that_is_delivered_twice_runs_once(estate: Estate
 
         async def deliver() -> None:
             try:
-                outcomes.append((await app.sync_tags(Request(), lock_owner="request"))["status"])
+                outcomes.append((await app.sync_tags(SyncRequest(), lock_owner="request"))["status"])
             except TagSyncRunningError as error:
                 outcomes.append(error.code)
 
@@ -812,7 +812,7 @@ async def test_a_run_that_stood_still_for_longer_than_its_lock_sends_nothing_mor
         while not estate.calls()["drs", "GetLaunchConfiguration"]:  # noqa: ASYNC110 - a server tells of no event
             await anyio.sleep(0.02)
         stood_still_s = 1000.0
-        other = TagState.of(app.door, load_settings(), now)
+        other = TagState.of(app.aws_client, load_settings(), now)
         assert await other.acquire(owner="another")
         await anyio.sleep(1.0)  # what was on its way arrives
         estate.calls()
@@ -821,13 +821,13 @@ async def test_a_run_that_stood_still_for_longer_than_its_lock_sends_nothing_mor
     async with open_app(load_settings(), now) as app, anyio.create_task_group() as tasks:
         tasks.start_soon(steal)
         with pytest.raises(TagSyncRunningError):
-            await app.sync_tags(Request())
+            await app.sync_tags(SyncRequest())
     assert not estate.calls().keys() & WRITES
     lock = estate.table("TAG_SYNC_CONFIG_TABLE").get_item(Key={"accountId": "_tag_sync_lock"})["Item"]
     assert (lock["owner"], lock["status"]) == ("another", "IN_PROGRESS")
 
 
-async def test_the_result_is_stored_for_those_who_ask_later(estate: Estate, main: Place) -> None:
+async def test_the_result_is_stored_for_those_who_ask_later(estate: Estate, main: Scope) -> None:
     key = {"accountId": "_last_tag_sync"}
     report = await sync_tags(estate, source="eventbridge")
     assert estate.table("TAG_SYNC_CONFIG_TABLE").get_item(Key=key)["Item"] == {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from service.regions.choose import RegionSource
+from service.regions.selection import RegionSource
 from service.settings import DEFAULT_REGIONS, Settings
 from service.sync import source_servers, staging
 from service.sync.tag_outcome import Tally

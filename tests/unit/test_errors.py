@@ -73,8 +73,8 @@ def test_every_signal_has_the_word_of_the_contract(code: str, message: str, stat
     ],
 )
 def test_which_errors_are_worth_another_try(code: str, http_status: int, *, retry: bool, throttle: bool) -> None:
-    verdict = classify(code, http_status=http_status)
-    assert (verdict.retry, verdict.throttle) == (retry, throttle)
+    error_class = classify(code, http_status=http_status)
+    assert (error_class.retry, error_class.throttle) == (retry, throttle)
 
 
 @pytest.mark.parametrize(
@@ -87,9 +87,9 @@ def test_a_text_does_not_settle_the_count_of_another_error(code: str, http_statu
 
 @pytest.mark.parametrize("code", ["ExpiredToken", "ExpiredTokenException", "RequestExpired"])
 def test_an_ended_session_is_renewed_and_tried_again(code: str) -> None:
-    verdict = classify(code)
-    assert verdict.expired
-    assert verdict.retry
+    error_class = classify(code)
+    assert error_class.expired
+    assert error_class.retry
 
 
 @given(
@@ -98,8 +98,8 @@ def test_an_ended_session_is_renewed_and_tried_again(code: str) -> None:
     http_status=st.integers(0, 599),
 )
 def test_no_other_error_settles_a_count(code: str, message: str, http_status: int) -> None:
-    verdict = classify(code, message=message, http_status=http_status)
-    assert verdict.status not in {S.ACTIVE, S.NOT_INITIALIZED}
+    error_class = classify(code, message=message, http_status=http_status)
+    assert error_class.status not in {S.ACTIVE, S.NOT_INITIALIZED}
 
 
 def test_only_a_complete_answer_settles_a_count() -> None:
@@ -108,8 +108,8 @@ def test_only_a_complete_answer_settles_a_count() -> None:
 
 def test_an_error_says_where_it_happened_and_what_to_do() -> None:
     error = AwsError("AccessDeniedException", SCP_TEXT, CALL, http_status=403)
-    trouble = error.trouble
-    assert (trouble.code, trouble.status) == ("AccessDeniedException", S.SCP_DENIED)
-    assert (trouble.service, trouble.operation, trouble.account_id, trouble.region) == tuple(CALL)
-    assert "exclude" in trouble.advice
+    problem = error.problem
+    assert (problem.code, problem.status) == ("AccessDeniedException", S.SCP_DENIED)
+    assert (problem.service, problem.operation, problem.account_id, problem.region) == tuple(CALL)
+    assert "exclude" in problem.advice
     assert all(word in str(error) for word in ("drs", "DescribeSourceServers", "us-west-2", "AccessDeniedException"))

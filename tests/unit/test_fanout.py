@@ -11,7 +11,7 @@ import anyio.lowlevel
 import pytest
 
 from service.errors import AwsError, ConfigurationError
-from service.fanout import ahead, fan_out
+from service.fanout import fan_out, prefetch
 from service.models import Call
 
 DENIED = AwsError("AccessDenied", "no", Call("sts", "AssumeRole", "111122223333", "us-east-1"))
@@ -22,9 +22,9 @@ async def fail_with(error: Exception) -> None:
     raise error
 
 
-@pytest.mark.parametrize("at_once", [1, 2, 3, 50])
+@pytest.mark.parametrize("concurrency", [1, 2, 3, 50])
 @pytest.mark.parametrize("items", [0, 1, 7, 40])
-async def test_exactly_one_result_per_item_and_never_more_at_once(items: int, at_once: int) -> None:
+async def test_exactly_one_result_per_item_and_never_more_at_once(items: int, concurrency: int) -> None:
     running = peak = 0
     full = anyio.Event()
 
@@ -32,7 +32,7 @@ async def test_exactly_one_result_per_item_and_never_more_at_once(items: int, at
         nonlocal running, peak
         running += 1
         peak = max(peak, running)
-        if running == min(at_once, items):
+        if running == min(concurrency, items):
             full.set()
         await full.wait()
         for _ in range(item * 7 % 5):  # results arrive in another order than items
@@ -40,10 +40,10 @@ async def test_exactly_one_result_per_item_and_never_more_at_once(items: int, at
         running -= 1
         return item, None
 
-    async with fan_out(range(items), work, at_once=at_once) as results:
+    async with fan_out(range(items), work, concurrency=concurrency) as results:
         seen = [item async for item, _ in results]
     assert sorted(seen) == list(range(items))
-    assert peak == min(at_once, items)
+    assert peak == min(concurrency, items)
     assert running == 0
 
 
@@ -54,7 +54,7 @@ async def test_no_more_tasks_are_started_than_there_are_items(items: Iterable[in
     async def work(_: int) -> None:
         await asleep.wait()
 
-    async with fan_out(items, work, at_once=50) as results:
+    async with fan_out(items, work, concurrency=50) as results:
         assert len(asyncio.all_tasks()) - before == workers
         asleep.set()
         async for _ in results:
@@ -74,7 +74,7 @@ async def test_items_are_drawn_one_by_one_and_a_slow_consumer_slows_the_work() -
         await anyio.lowlevel.checkpoint()
         return item
 
-    async with fan_out(endless(), work, at_once=3) as results:
+    async with fan_out(endless(), work, concurrency=3) as results:
         taken = [await results.receive() for _ in range(10)]
         for _ in range(50):
             await anyio.lowlevel.checkpoint()
@@ -96,19 +96,19 @@ async def test_leaving_early_cancels_what_is_under_way_and_starts_nothing_more()
             cancelled.append(item)
         return item
 
-    async with fan_out(range(100), work, at_once=4) as results:
+    async with fan_out(range(100), work, concurrency=4) as results:
         assert await results.receive() == 0
     assert sorted(cancelled) == sorted(set(started) - {0})
     assert len(started) <= 5
 
 
 @pytest.mark.parametrize("error", [DENIED, ConfigurationError("mend it")])
-@pytest.mark.parametrize("at_once", [1, 4])
-async def test_an_expected_error_comes_out_bare_and_stops_the_rest(error: Exception, at_once: int) -> None:
+@pytest.mark.parametrize("concurrency", [1, 4])
+async def test_an_expected_error_comes_out_bare_and_stops_the_rest(error: Exception, concurrency: int) -> None:
     cancelled: list[int] = []
 
     async def work(item: int) -> int:
-        if item == at_once - 1:
+        if item == concurrency - 1:
             raise error
         try:
             await anyio.sleep_forever()
@@ -117,10 +117,10 @@ async def test_an_expected_error_comes_out_bare_and_stops_the_rest(error: Except
         return item
 
     with pytest.raises(type(error)) as caught:
-        async with fan_out(range(20), work, at_once=at_once) as results:
+        async with fan_out(range(20), work, concurrency=concurrency) as results:
             assert [item async for item in results] == []
     assert caught.value is error
-    assert sorted(cancelled) == list(range(at_once - 1))
+    assert sorted(cancelled) == list(range(concurrency - 1))
 
 
 async def test_several_expected_errors_at_once_come_out_as_one() -> None:
@@ -132,13 +132,13 @@ async def test_several_expected_errors_at_once_come_out_as_one() -> None:
         return item
 
     with pytest.raises(ConfigurationError):
-        async with fan_out(range(3), work, at_once=3) as results:
+        async with fan_out(range(3), work, concurrency=3) as results:
             assert [item async for item in results] == []
 
 
 async def test_a_bug_comes_out_loud_in_a_group() -> None:
     with pytest.raises(ExceptionGroup) as caught:
-        async with fan_out([KeyError("x")], fail_with, at_once=2) as results:
+        async with fan_out([KeyError("x")], fail_with, concurrency=2) as results:
             assert [item async for item in results] == []
     assert caught.group_contains(KeyError)
 
@@ -154,7 +154,7 @@ async def test_an_expected_error_does_not_hide_a_bug() -> None:
         return item
 
     with pytest.raises(ExceptionGroup) as caught:
-        async with fan_out([1, 0], work, at_once=2) as results:
+        async with fan_out([1, 0], work, concurrency=2) as results:
             assert [item async for item in results] == []
     assert caught.group_contains(KeyError)
     assert caught.group_contains(AwsError)
@@ -172,7 +172,7 @@ async def test_the_consumers_own_expected_error_comes_out_bare_and_stops_the_wor
         return item
 
     async def consume() -> None:
-        async with fan_out(range(2), work, at_once=2) as results:
+        async with fan_out(range(2), work, concurrency=2) as results:
             await results.receive()
             await anyio.lowlevel.checkpoint()
             await fail_with(ConfigurationError("x"))
@@ -184,11 +184,11 @@ async def test_the_consumers_own_expected_error_comes_out_bare_and_stops_the_wor
 
 async def test_an_expected_error_comes_bare_out_of_a_fan_out_within_a_fan_out() -> None:
     async def outer(_: int) -> int:
-        async with fan_out([DENIED], fail_with, at_once=1) as results:
+        async with fan_out([DENIED], fail_with, concurrency=1) as results:
             return len([each async for each in results])
 
     with pytest.raises(AwsError) as caught:
-        async with fan_out(range(3), outer, at_once=2) as results:
+        async with fan_out(range(3), outer, concurrency=2) as results:
             assert [each async for each in results] == []
     assert caught.value is DENIED
 
@@ -198,7 +198,7 @@ async def test_a_deadline_from_outside_ends_it() -> None:
         await anyio.sleep_forever()
 
     with anyio.move_on_after(0) as scope:
-        async with fan_out(range(3), work, at_once=2) as results:
+        async with fan_out(range(3), work, concurrency=2) as results:
             assert [each async for each in results] == []
     assert scope.cancelled_caught
 
@@ -211,7 +211,7 @@ async def test_what_is_begun_ahead_runs_while_other_things_happen() -> None:
         await wanted.wait()
         return 7
 
-    async with ahead(work) as result:
+    async with prefetch(work) as result:
         await going.wait()  # it began, though nobody has asked for it
         wanted.set()
         assert await result() == 7
@@ -224,7 +224,7 @@ async def test_an_error_of_work_ahead_shows_where_it_is_waited_for(error: Except
 
     async def use() -> None:
         nonlocal reached
-        async with ahead(lambda: fail_with(error)) as result:
+        async with prefetch(lambda: fail_with(error)) as result:
             await anyio.lowlevel.checkpoint()
             reached = True
             await result()
@@ -236,7 +236,7 @@ async def test_an_error_of_work_ahead_shows_where_it_is_waited_for(error: Except
 
 
 async def test_an_error_of_work_ahead_that_nobody_waits_for_is_dropped() -> None:
-    async with ahead(lambda: fail_with(DENIED)):
+    async with prefetch(lambda: fail_with(DENIED)):
         await anyio.lowlevel.checkpoint()
 
 
@@ -251,7 +251,7 @@ async def test_leaving_early_cancels_what_was_begun_ahead() -> None:
             cancelled = True
 
     async def use() -> None:
-        async with ahead(work):
+        async with prefetch(work):
             await anyio.lowlevel.checkpoint()
             raise DENIED
 
@@ -262,12 +262,12 @@ async def test_leaving_early_cancels_what_was_begun_ahead() -> None:
 
 
 async def test_work_ahead_that_was_never_wanted_ends_with_the_block() -> None:
-    async with ahead(anyio.sleep_forever):
+    async with prefetch(anyio.sleep_forever):
         await anyio.lowlevel.checkpoint()
 
 
 async def test_a_bug_in_work_ahead_is_not_hidden() -> None:
     with pytest.raises(BaseExceptionGroup) as raised:
-        async with ahead(lambda: fail_with(ValueError("a bug"))):
+        async with prefetch(lambda: fail_with(ValueError("a bug"))):
             await anyio.sleep_forever()
     assert raised.group_contains(ValueError)

@@ -7,22 +7,22 @@ from typing import Any
 
 import pytest
 
-from service.models import Place, RegionStatus, iso
+from service.models import RegionStatus, Scope, iso
 from service.queries.freshness import (
     Standing,
     StatusView,
     Trust,
     active_regions,
-    choose_places,
+    choose_scopes,
     judge_items,
     standing_of,
 )
-from service.regions.choose import Unreadable
-from service.regions.rows import AccountEntry, RegionRow
+from service.regions.selection import StatusUnavailable
+from service.regions.status_rows import AccountEntry, RegionRow
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 A, B = "111111111111", "222222222222"
-PLACE = Place(A, "us-west-2")
+SCOPE = Scope(A, "us-west-2")
 CATALOG = ("us-east-1", "us-west-2")
 FRESH_S = 900.0
 
@@ -41,7 +41,7 @@ def row(**accounts: AccountEntry) -> RegionRow:
 
 
 def judged(*rows: RegionRow) -> Standing:
-    return standing_of(StatusView(rows), PLACE, now=NOW, fresh_s=FRESH_S)
+    return standing_of(StatusView(rows), SCOPE, now=NOW, fresh_s=FRESH_S)
 
 
 @pytest.mark.parametrize(
@@ -66,10 +66,10 @@ def test_other_accounts_and_other_regions_say_nothing() -> None:
     assert judged(RegionRow("us-east-1", 3)).trust is Trust.STALE
 
 
-@pytest.mark.parametrize("table", [(), Unreadable("no")])
+@pytest.mark.parametrize("table", [(), StatusUnavailable("no")])
 def test_a_table_that_tells_nothing_leaves_it_to_the_items(table: Any) -> None:
     view = StatusView(table)
-    assert standing_of(view, PLACE, now=NOW, fresh_s=FRESH_S).trust is Trust.UNTOLD
+    assert standing_of(view, SCOPE, now=NOW, fresh_s=FRESH_S).trust is Trust.UNTOLD
     assert active_regions(view, CATALOG) == CATALOG
 
 
@@ -116,21 +116,21 @@ def test_items_tell_their_age_when_nothing_else_does() -> None:
 
 
 @pytest.mark.parametrize(
-    ("entries", "places"),
+    ("entries", "scopes"),
     [
-        ({f"_{A}": looked(3, 0), f"_{B}": looked(0, 0)}, [PLACE]),
-        ({f"_{A}": looked(3, 0)}, [PLACE, Place(B, "us-west-2")]),  # B was never looked at
-        ({f"_{A}": looked(3, 0), f"_{B}": looked(None, None)}, [PLACE, Place(B, "us-west-2")]),
-        ({f"_{A}": looked(0, 0), f"_{B}": looked(5, 0)}, [Place(B, "us-west-2")]),
+        ({f"_{A}": looked(3, 0), f"_{B}": looked(0, 0)}, [SCOPE]),
+        ({f"_{A}": looked(3, 0)}, [SCOPE, Scope(B, "us-west-2")]),  # B was never looked at
+        ({f"_{A}": looked(3, 0), f"_{B}": looked(None, None)}, [SCOPE, Scope(B, "us-west-2")]),
+        ({f"_{A}": looked(0, 0), f"_{B}": looked(5, 0)}, [Scope(B, "us-west-2")]),
     ],
 )
 def test_places_without_servers_are_left_out_of_active_regions(
-    entries: dict[str, AccountEntry], places: list[Place]
+    entries: dict[str, AccountEntry], scopes: list[Scope]
 ) -> None:
     view = StatusView([row(**entries)])
     assert active_regions(view, CATALOG) == ("us-west-2",)
-    assert list(choose_places(view, [B, A], ["us-west-2"], asked_for=False)) == places
-    assert len(choose_places(view, [B, A], ["us-west-2"], asked_for=True)) == 2
+    assert list(choose_scopes(view, [B, A], ["us-west-2"], asked_for=False)) == scopes
+    assert len(choose_scopes(view, [B, A], ["us-west-2"], asked_for=True)) == 2
 
 
 def test_excluded_regions_are_never_active() -> None:
@@ -141,4 +141,4 @@ def test_excluded_regions_are_never_active() -> None:
 def test_a_table_where_nobody_has_servers_means_everywhere() -> None:
     view = StatusView([row(**{f"_{A}": looked(0, 0)})])
     assert active_regions(view, CATALOG) == CATALOG
-    assert len(choose_places(view, [A], CATALOG, asked_for=False)) == 2
+    assert len(choose_scopes(view, [A], CATALOG, asked_for=False)) == 2

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 
-from service.errors import AwsError, ConfigurationError, OutOfTimeError, RefusalError
+from service.errors import AwsError, ConfigurationError, DeadlineExceededError, RefusalError
 from service.handlers.front import Asked, Front, Operation, Reply, Route
 from service.models import Call
 
@@ -260,7 +260,7 @@ def test_a_body_that_is_wrong_in_a_thousand_ways_gets_a_short_answer() -> None:
     [
         (ConfigurationError("set X"), "CONFIGURATION_ERROR"),
         (DENIED, "DRS_ERROR"),
-        (OutOfTimeError("too late"), "OPERATION_FAILED"),
+        (DeadlineExceededError("too late"), "OPERATION_FAILED"),
         (RefusalError("INTERNAL_ERROR", "no account could be synced", status=500), "INTERNAL_ERROR"),
     ],
 )
@@ -282,7 +282,7 @@ def test_a_wrong_request_is_no_trouble_in_the_log(caplog: pytest.LogCaptureFixtu
 
 
 @pytest.mark.parametrize("failed_code", ["OPERATION_FAILED", "INTERNAL_ERROR"])
-@pytest.mark.parametrize("bug", [KeyError("x"), OutOfTimeError("too late")])
+@pytest.mark.parametrize("bug", [KeyError("x"), DeadlineExceededError("too late")])
 def test_behind_the_gateway_both_functions_fail_with_the_same_code(failed_code: str, bug: Exception) -> None:
     made = front(raising(bug), failed_code)
     told = made.api({"requestContext": {}, "httpMethod": "POST", "path": "/things/7/parts"})

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import anyio
 import pytest
 
-from service.aws.permit import ask_permit
+from service.aws.call_guard import check_call_guard
 from service.errors import AwsError, ConfigurationError
 from service.models import Call
 from service.sync.lease import LeaseLostError, under_lease
@@ -87,7 +87,7 @@ def test_who_stood_still_for_longer_than_its_lease_writes_nothing_when_it_wakes(
             nonlocal slept_s
             while True:
                 await anyio.sleep(pause_s)
-                ask_permit()  # as the door does before each try
+                check_call_guard()  # as the door does before each try
                 wrote.append(loop.time())
                 if len(wrote) == 20:
                     if clock == "both":
@@ -110,7 +110,7 @@ def test_a_permit_reaches_every_task_inside_and_none_outside() -> None:
 
         async def ask(name: str) -> None:
             try:
-                ask_permit()
+                check_call_guard()
             except LeaseLostError:
                 refused.append(name)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from service.models import RegionStatus, Trouble, iso, parse_iso
+from service.models import Problem, RegionStatus, iso, parse_iso
 
 zones = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 
@@ -39,5 +39,5 @@ def test_a_time_beyond_the_calendar_is_none(value: str) -> None:
 
 
 def test_a_trouble_is_told_without_its_empty_members() -> None:
-    trouble = Trouble("C", "m", RegionStatus.ERROR, region="us-east-1")
-    assert trouble.as_json() == {"region": "us-east-1", "code": "C", "status": "ERROR", "message": "m"}
+    problem = Problem("C", "m", RegionStatus.ERROR, region="us-east-1")
+    assert problem.as_json() == {"region": "us-east-1", "code": "C", "status": "ERROR", "message": "m"}

@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 
 from service.inventory.reading import facts_of
 from service.inventory.servers import InstanceFacts, build_item, parse_server
-from service.models import Place
+from service.models import Scope
 from service.queries.extended import extended_items
 from service.queries.inventory import shown_of
 from service.queries.live import items_of
 from service.queries.paging import cut
 from service.queries.present import display_state, present
-from service.queries.reading import Reading, ScopeRead, Source
+from service.queries.reading import Reading, ScopeReading, Source
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
-PLACE = Place("222222222222", "us-west-2")
+SCOPE = Scope("222222222222", "us-west-2")
 MEMBERS = {
     "sourceServerID",
     "hostname",
@@ -62,7 +62,7 @@ def item_of(record: dict[str, Any], **original: Any) -> dict[str, Any]:
     server = parse_server(record)
     assert not isinstance(server, str)
     facts = InstanceFacts({"Environment": "from-ec2"})
-    return build_item(record, server, facts, PLACE, digest="", synced_at=NOW, written_at=NOW, original=original)
+    return build_item(record, server, facts, SCOPE, digest="", synced_at=NOW, written_at=NOW, original=original)
 
 
 def test_a_whole_item_shows_every_member(forward_record: dict[str, Any]) -> None:
@@ -201,11 +201,11 @@ def test_an_item_that_somebody_edited_costs_no_other_server_its_answer(extended_
         "topologyComplete": True,
     }
     good = {**item_of(extended_record, **original), "ec2NetworkConfig": {"vpcId": "vpc-1", "securityGroups": ["sg-1"]}}
-    bare, place = {name: good[name] for name in KEYS}, Place("333333333333", "us-west-2")
+    bare, scope = {name: good[name] for name in KEYS}, Scope("333333333333", "us-west-2")
     rest = {name: value for name, value in good.items() if name not in KEYS}
     for ill in ILL:
         for bad in spoiled(rest, ill):
-            reading = Reading((ScopeRead(place, Source.INVENTORY, [bare | bad, good]),))
+            reading = Reading((ScopeReading(scope, Source.INVENTORY, [bare | bad, good]),))
             servers = shown_of(reading)
             assert cut([*servers, *map(display_state, servers)], limit=None) == 4
             assert good in [item for _, item, _ in extended_items(reading)]
@@ -223,7 +223,7 @@ def test_sums_are_no_greater_than_an_answer_can_hold() -> None:
 def test_a_server_from_drs_keeps_what_only_the_inventory_knows(forward_record: dict[str, Any]) -> None:
     held = item_of(forward_record, originalAccountId="999999999999", topologyComplete=True)
     renewed = {**forward_record, "tags": {"Name": "renamed", "Environment": "drs"}}
-    (item,), _, rejected = items_of([renewed], [held], PLACE, now=NOW)
+    (item,), _, rejected = items_of([renewed], [held], SCOPE, now=NOW)
     assert rejected == ()
     assert item["originalAccountId"] == "999999999999"
     assert item["topologyComplete"] is True
@@ -234,20 +234,20 @@ def test_a_server_from_drs_keeps_what_only_the_inventory_knows(forward_record: d
 def test_tags_that_nobody_told_apart_add_to_those_of_drs(forward_record: dict[str, Any]) -> None:
     arn = forward_record["arn"]
     held = {"sourceServerArn": arn, "tags": {"Name": "old", "OnlyEc2": "x"}, "ec2NetworkConfig": {"vpcId": "vpc-1"}}
-    (item,), _, _ = items_of([forward_record], [held], PLACE, now=NOW)
+    (item,), _, _ = items_of([forward_record], [held], SCOPE, now=NOW)
     assert item["tags"] == {**forward_record["tags"], "OnlyEc2": "x"}
     assert item["ec2NetworkConfig"] == {"vpcId": "vpc-1"}
 
 
 def test_a_server_nobody_knew_has_no_original_topology(forward_record: dict[str, Any]) -> None:
-    (item,), (record,), _ = items_of([forward_record, forward_record], [], PLACE, now=NOW)
+    (item,), (record,), _ = items_of([forward_record, forward_record], [], SCOPE, now=NOW)
     assert record == forward_record
     assert not [name for name in item if name.startswith("original") or name == "topologyComplete"]
 
 
 def test_records_that_cannot_be_used_are_named_once(forward_record: dict[str, Any]) -> None:
     bad = {**forward_record, "arn": "nonsense"}
-    items, records, (trouble,) = items_of([bad, forward_record, bad], [], PLACE, now=NOW)
+    items, records, (problem,) = items_of([bad, forward_record, bad], [], SCOPE, now=NOW)
     assert len(items) == 1
     assert records == [forward_record]  # an answer holds the others neither as servers nor as DRS told them
-    assert (trouble.code, trouble.account_id, trouble.region) == ("UnusableRecord", *PLACE)
+    assert (problem.code, problem.account_id, problem.region) == ("UnusableRecord", *SCOPE)

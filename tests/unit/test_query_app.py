@@ -10,13 +10,13 @@ import pytest
 
 from service.errors import AwsError
 from service.handlers.query_app import QueryApp
-from service.models import Call, Place
+from service.models import Call, Scope
 from service.queries.answer import Answer
 from service.settings import Settings
 from tests.simulation.clock import VirtualLoop, run
 
-A: Final = Place("111122223333", "us-west-2")
-B: Final = Place("444455556666", "eu-west-1")
+A: Final = Scope("111122223333", "us-west-2")
+B: Final = Scope("444455556666", "eu-west-1")
 UNUSED: Final[Any] = None
 
 
@@ -24,11 +24,11 @@ class Refresher:
     """Takes down what it is asked for; refuses as often as told."""
 
     def __init__(self, refusals: int = 0) -> None:
-        self.asked: list[tuple[Place, ...]] = []
+        self.asked: list[tuple[Scope, ...]] = []
         self._refusals = refusals
 
-    async def refresh(self, places: Sequence[Place]) -> None:
-        self.asked.append(tuple(places))
+    async def refresh(self, scopes: Sequence[Scope]) -> None:
+        self.asked.append(tuple(scopes))
         if self._refusals:
             self._refusals -= 1
             raise AwsError("AccessDeniedException", "no", Call("lambda", "Invoke", "hub", "us-east-1"))
@@ -39,12 +39,12 @@ def app_with(refresher: Refresher | None) -> QueryApp:
     return QueryApp(Settings(), *unused, refresher)
 
 
-async def told(app: QueryApp, *stale: Place) -> dict[str, Any]:
-    return await app.told("x", Answer({"servers": []}, stale, {"drs_api": len(stale)}))
+async def told(app: QueryApp, *stale: Scope) -> dict[str, Any]:
+    return await app.publish("x", Answer({"servers": []}, stale, {"drs_api": len(stale)}))
 
 
 def test_each_place_is_asked_for_once_a_minute() -> None:
-    async def work(_: VirtualLoop) -> list[tuple[Place, ...]]:
+    async def work(_: VirtualLoop) -> list[tuple[Scope, ...]]:
         refresher = Refresher()
         app = app_with(refresher)
         for pause_s in (0.0, 30.0, 29.0):
@@ -70,7 +70,7 @@ def test_what_could_not_be_asked_for_is_told_and_asked_for_again() -> None:
 
 
 @pytest.mark.parametrize("stale", [(), (A,)])
-def test_without_anyone_to_ask_the_answer_says_so(stale: tuple[Place, ...]) -> None:
+def test_without_anyone_to_ask_the_answer_says_so(stale: tuple[Scope, ...]) -> None:
     async def work(_: VirtualLoop) -> dict[str, Any]:
         return await told(app_with(None), *stale)
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.models import Coverage, Place, RegionStatus, Trouble
+from service.models import Coverage, Problem, RegionStatus, Scope
 from service.sync.judge import COUNTS
 from service.sync.report import Looked, RunFacts, RunReport, exit_code
 
@@ -36,13 +36,13 @@ def facts(calls: Mapping[str, Mapping[str, int]] = CALLS, regions: tuple[str, ..
     )
 
 
-def trouble(region: str = "", code: str = "AccessDenied", account: str = ACCOUNTS[0]) -> Trouble:
-    return Trouble(code, "no", RegionStatus.IAM_PERMISSION_DENIED, "drs", "X", account, region, "grant it")
+def problem(region: str = "", code: str = "AccessDenied", account: str = ACCOUNTS[0]) -> Problem:
+    return Problem(code, "no", RegionStatus.IAM_PERMISSION_DENIED, "drs", "X", account, region, "grant it")
 
 
-places = st.builds(Place, st.sampled_from(ACCOUNTS), st.sampled_from(REGIONS))
-troubles = st.lists(
-    st.builds(trouble, st.sampled_from(["", *REGIONS]), st.sampled_from("ABC"), st.sampled_from(ACCOUNTS)), max_size=3
+scopes = st.builds(Scope, st.sampled_from(ACCOUNTS), st.sampled_from(REGIONS))
+problems = st.lists(
+    st.builds(problem, st.sampled_from(["", *REGIONS]), st.sampled_from("ABC"), st.sampled_from(ACCOUNTS)), max_size=3
 ).map(tuple)
 
 
@@ -50,18 +50,18 @@ troubles = st.lists(
 def looks(draw: st.DrawFn) -> Looked:
     counts = {name: draw(st.integers(0, 40)) for name in COUNTS}
     return Looked(
-        draw(places),
+        draw(scopes),
         draw(st.sampled_from(Coverage)),
         servers=draw(st.integers(0, 40)),
         counts=counts,
         seconds=draw(st.floats(0, 60)),
-        troubles=draw(troubles),
-        warnings=draw(troubles),
+        problems=draw(problems),
+        warnings=draw(problems),
     )
 
 
-@given(made=st.lists(looks(), max_size=12), left_out=st.lists(places, max_size=12))
-def test_scopes_servers_and_regions_add_up(made: list[Looked], left_out: list[Place]) -> None:
+@given(made=st.lists(looks(), max_size=12), left_out=st.lists(scopes, max_size=12))
+def test_scopes_servers_and_regions_add_up(made: list[Looked], left_out: list[Scope]) -> None:
     report = RunReport(COUNTS)
     for looked in made:
         report.add(looked)
@@ -91,16 +91,16 @@ def test_every_trouble_is_told_once_with_all_its_regions(made: list[Looked]) -> 
     expected: dict[tuple[str, str], set[str]] = {}
     for looked in made:
         report.add(looked)
-        for each in looked.troubles:
-            expected.setdefault((each.code, each.account_id), set()).add(each.region or looked.place.region)
+        for each in looked.problems:
+            expected.setdefault((each.code, each.account_id), set()).add(each.region or looked.scope.region)
     told = report.as_json(facts())
-    assert len(told["errors"]) == report.troubles
+    assert len(told["errors"]) == report.problems
     assert {(entry["code"], entry["accountId"]): set(entry["regions"]) for entry in told["errors"]} == expected
 
 
 def test_a_trouble_of_no_region_names_none() -> None:
     report = RunReport(COUNTS)
-    report.trouble(trouble(), trouble())
+    report.problem(problem(), problem())
     (entry,) = report.as_json(facts())["errors"]
     assert entry == {
         "accountId": ACCOUNTS[0],
@@ -118,7 +118,7 @@ C, P, S, F = Coverage.COMPLETE, Coverage.PARTIAL, Coverage.SKIPPED, Coverage.FAI
 
 
 @pytest.mark.parametrize(
-    ("coverages", "skipped", "troubled", "status", "code"),
+    ("coverages", "skipped", "failing", "status", "code"),
     [
         ([], 0, False, "complete", 0),
         ([C, C], 3, False, "complete", 0),
@@ -136,21 +136,21 @@ C, P, S, F = Coverage.COMPLETE, Coverage.PARTIAL, Coverage.SKIPPED, Coverage.FAI
     ],
 )
 def test_status_and_exit_code(
-    coverages: list[Coverage], skipped: int, status: str, code: int, *, troubled: bool
+    coverages: list[Coverage], skipped: int, status: str, code: int, *, failing: bool
 ) -> None:
     report = RunReport(COUNTS)
     for coverage in coverages:
-        report.add(Looked(Place(ACCOUNTS[0], REGIONS[0]), coverage))
-    report.skip([Place(ACCOUNTS[1], REGIONS[1])] * skipped)
-    if troubled:
-        report.trouble(trouble())
+        report.add(Looked(Scope(ACCOUNTS[0], REGIONS[0]), coverage))
+    report.skip([Scope(ACCOUNTS[1], REGIONS[1])] * skipped)
+    if failing:
+        report.problem(problem())
     told = report.as_json(facts())
     assert (told["status"], exit_code(told)) == (status, code)
 
 
 def test_warnings_alone_do_not_make_a_run_partial() -> None:
     report = RunReport(COUNTS)
-    report.add(Looked(Place(ACCOUNTS[0], REGIONS[0]), Coverage.COMPLETE, warnings=(trouble(),)))
+    report.add(Looked(Scope(ACCOUNTS[0], REGIONS[0]), Coverage.COMPLETE, warnings=(problem(),)))
     told = report.as_json(facts())
     assert told["status"] == "complete"
     assert told["warnings"][0]["regions"] == [REGIONS[0]]
@@ -159,8 +159,8 @@ def test_warnings_alone_do_not_make_a_run_partial() -> None:
 def told_after(looked: int, skipped: int, calls: int) -> dict[str, Any]:
     report = RunReport(COUNTS)
     for _ in range(looked):
-        report.add(Looked(Place(ACCOUNTS[0], REGIONS[0]), Coverage.COMPLETE, seconds=2.0))
-    report.skip([Place(ACCOUNTS[0], REGIONS[1])] * skipped)
+        report.add(Looked(Scope(ACCOUNTS[0], REGIONS[0]), Coverage.COMPLETE, seconds=2.0))
+    report.skip([Scope(ACCOUNTS[0], REGIONS[1])] * skipped)
     return report.as_json(facts({"drs": {"DescribeSourceServers": calls}}))
 
 
@@ -184,8 +184,8 @@ def test_what_the_choice_of_regions_saved(
 
 def test_a_call_that_found_the_region_switched_off_was_not_saved() -> None:
     report = RunReport(COUNTS)
-    report.add(Looked(Place(ACCOUNTS[0], REGIONS[0]), Coverage.COMPLETE, seconds=1.0))
-    report.add(Looked(Place(ACCOUNTS[0], REGIONS[1]), Coverage.SKIPPED, seconds=1.0, warnings=(trouble(),)))
+    report.add(Looked(Scope(ACCOUNTS[0], REGIONS[0]), Coverage.COMPLETE, seconds=1.0))
+    report.add(Looked(Scope(ACCOUNTS[0], REGIONS[1]), Coverage.SKIPPED, seconds=1.0, warnings=(problem(),)))
     told = report.as_json(facts({"drs": {"DescribeSourceServers": 2}}, REGIONS[:2]))
     assert (told["apiCallsFullScan"], told["apiCallReductionPercent"]) == (2, 0.0)
     assert told["regions"]["skipped"] == [REGIONS[1]]

@@ -20,10 +20,10 @@ from service.inventory.servers import (
     instance_facts,
     parse_server,
 )
-from service.models import Place
+from service.models import Scope
 
-HERE: Final = Place("222222222222", "us-west-2")
-TARGET: Final = Place("333333333333", "us-west-2")
+HERE: Final = Scope("222222222222", "us-west-2")
+TARGET: Final = Scope("333333333333", "us-west-2")
 NOW: Final = datetime(2026, 11, 23, 5, 0, 0, 123456, tzinfo=UTC)
 FACTS: Final = InstanceFacts({"Name": "from EC2", "aws:x": "y"}, {"vpcId": "vpc-1"})
 # What moves without telling anything, by the domain's own list; the lag is judged apart.
@@ -92,12 +92,12 @@ def test_what_decides_is_read(forward_record: dict[str, Any], extended_record: d
     assert (server.last_launch, server.recovery_instance) == ("SUCCEEDED", "i-0b5c1f2a9d3e47c68")
     assert server.is_forward
     assert server.lineage == server.arn
-    assert server.origin(HERE) == Place("111111111111", "us-east-1")
-    assert server.points_at() == {Place("111111111111", "us-east-1")}
+    assert server.origin(HERE) == Scope("111111111111", "us-east-1")
+    assert server.points_at() == {Scope("111111111111", "us-east-1")}
     extended = parsed(extended_record)
     assert extended.arn != server.arn
     assert extended.lineage == server.arn
-    assert extended.points_at() == {Place("111111111111", "us-east-1"), HERE}
+    assert extended.points_at() == {Scope("111111111111", "us-east-1"), HERE}
 
 
 def test_a_bare_record_is_enough_and_nothing_is_made_up() -> None:
@@ -125,9 +125,9 @@ def test_a_pointer_that_is_no_arn_points_nowhere_and_costs_nothing(
 
 
 @pytest.mark.parametrize(
-    ("hint", "origin"), [("i-1", Place("222222222222", "us-west-2")), ("4c4c-vmware", None), ("", None)]
+    ("hint", "origin"), [("i-1", Scope("222222222222", "us-west-2")), ("4c4c-vmware", None), ("", None)]
 )
-def test_only_an_ec2_instance_has_an_origin(hint: str, origin: Place | None) -> None:
+def test_only_an_ec2_instance_has_an_origin(hint: str, origin: Scope | None) -> None:
     record = {
         "arn": "arn:aws:drs:us-west-2:222222222222:source-server/s-1",
         "sourceServerID": "s-0123456789abcdef1",
@@ -344,6 +344,6 @@ def test_what_the_inventory_keeps_of_an_instance() -> None:
 
 def test_a_record_of_another_place_than_was_asked_is_refused(forward_record: dict[str, Any]) -> None:
     assert isinstance(parse_server(forward_record, shown_by=HERE), SourceServer)
-    for elsewhere in (Place(HERE.account_id, "eu-west-1"), Place("333333333333", HERE.region)):
+    for elsewhere in (Scope(HERE.account_id, "eu-west-1"), Scope("333333333333", HERE.region)):
         why = parse_server(forward_record, shown_by=elsewhere)
         assert why == f"its ARN is one of {HERE.account_id} in {HERE.region}"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from service.models import Shard
 from service.sync.judge import COUNTS
-from service.sync.shards import MOST_SHARDS, Lost, merged, shard_count, summary
+from service.sync.shards import MAX_SHARDS, Lost, merged, shard_count, summary
 
 ACCOUNTS = st.lists(st.integers(0, 10**12 - 1).map(lambda number: f"{number:012d}"), max_size=200, unique=True)
 REGIONS = [f"ap-southeast-{number}" for number in range(40)]
@@ -23,7 +23,7 @@ def _reports(draw: st.DrawFn) -> dict[str, Any]:
     """A report as a run gives it: scopes add up, and so do servers."""
     scanned = draw(st.sets(st.sampled_from(REGIONS)))
     coverage = {name: draw(SMALL) for name in ("complete", "partial", "skipped", "failed")}
-    trouble = st.fixed_dictionaries({"code": st.sampled_from(["AccessDenied", "Throttled"]), "message": st.text()})
+    problem = st.fixed_dictionaries({"code": st.sampled_from(["AccessDenied", "Throttled"]), "message": st.text()})
     made, left_out = draw(SMALL), coverage["skipped"]
     return {
         "operation": "sync",
@@ -45,8 +45,8 @@ def _reports(draw: st.DrawFn) -> dict[str, Any]:
         "timeSavedSeconds": draw(st.floats(0, 1000)),
         "accounts": draw(SMALL),
         **{name: draw(SMALL) for name in COUNTS},
-        "errors": draw(st.lists(trouble, max_size=5)) * draw(st.sampled_from([1, 1, 200])),
-        "warnings": draw(st.lists(trouble, max_size=5)) * draw(st.sampled_from([1, 1, 200])),
+        "errors": draw(st.lists(problem, max_size=5)) * draw(st.sampled_from([1, 1, 200])),
+        "warnings": draw(st.lists(problem, max_size=5)) * draw(st.sampled_from([1, 1, 200])),
     }
 
 
@@ -54,7 +54,7 @@ def _merged(summaries: list[dict[str, Any]], lost: list[Lost]) -> dict[str, Any]
     return merged(summaries, lost, operation="sync", counts=COUNTS, started_at="then", duration_s=1.5)
 
 
-@given(ACCOUNTS, st.integers(1, MOST_SHARDS))
+@given(ACCOUNTS, st.integers(1, MAX_SHARDS))
 def test_every_account_is_in_one_shard(accounts: list[str], count: int) -> None:
     held = Counter(each for index in range(count) for each in accounts if Shard(index, count).holds(each))
     assert held == Counter(accounts)
@@ -71,15 +71,15 @@ def test_shards_are_of_about_the_same_size() -> None:
 @given(st.integers(0, 10**6), st.integers(1, 1000))
 def test_there_are_as_few_shards_as_hold_what_they_should(accounts: int, per_shard: int) -> None:
     count = shard_count(accounts, per_shard=per_shard)
-    assert 1 <= count <= MOST_SHARDS
+    assert 1 <= count <= MAX_SHARDS
     if accounts <= per_shard:
         assert count == 1
-    elif count < MOST_SHARDS:
+    elif count < MAX_SHARDS:
         assert (count - 1) * per_shard < accounts <= count * per_shard
 
 
 @settings(max_examples=60, deadline=None)
-@given(_reports(), st.integers(1, MOST_SHARDS))
+@given(_reports(), st.integers(1, MAX_SHARDS))
 def test_a_summary_takes_no_more_than_its_share_and_omits_nothing_silently(report: dict[str, Any], shards: int) -> None:
     found = summary(report, counts=COUNTS, shards=shards)
     assert len(orjson.dumps(found)) <= max(

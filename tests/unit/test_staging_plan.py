@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.models import RegionStatus, Trouble
+from service.models import Problem, RegionStatus
 from service.sync.staging_plan import (
     Pair,
     Plan,
@@ -20,7 +20,7 @@ from service.sync.staging_plan import (
 )
 
 PAIR: Final = Pair("111122223333", "444455556666", "us-west-2")
-TROUBLE: Final = Trouble("ThrottlingException", "slow down", RegionStatus.THROTTLED)
+TROUBLE: Final = Problem("ThrottlingException", "slow down", RegionStatus.THROTTLED)
 arns = st.frozensets(st.sampled_from([f"arn-{number}" for number in range(12)]))
 sides = arns | st.just(Unread(TROUBLE))
 

@@ -12,57 +12,57 @@ import pytest
 
 from service.aws.drs import DrsReads
 from service.errors import AwsError
-from service.models import Call, Place
+from service.models import Call, Scope
 from service.sync.templates import Templates
 from tests.simulation.clock import VirtualLoop, run
 
-A: Final = Place("111122223333", "us-west-2")
-PLACES: Final = (A, Place("444455556666", "us-west-2"), Place("111122223333", "eu-west-1"))
+A: Final = Scope("111122223333", "us-west-2")
+SCOPES: Final = (A, Scope("444455556666", "us-west-2"), Scope("111122223333", "eu-west-1"))
 NOW: Final = datetime(2026, 11, 23, tzinfo=UTC)
 
 
 class Drs:
     """DRS of one account, which takes a second to answer."""
 
-    def __init__(self, account_id: str, asked: Counter[Place], refusals: int = 0) -> None:
+    def __init__(self, account_id: str, asked: Counter[Scope], refusals: int = 0) -> None:
         self._account_id = account_id
         self._asked = asked
         self._refusals = refusals
 
     async def templates(self, region: str) -> list[dict[str, Any]]:
-        place = Place(self._account_id, region)
-        self._asked[place] += 1
+        scope = Scope(self._account_id, region)
+        self._asked[scope] += 1
         await anyio.sleep(1.0)
         if self._refusals:
             self._refusals -= 1
-            raise AwsError("ThrottlingException", "no", Call("drs", "x", *place))
-        return [{"of": place}]
+            raise AwsError("ThrottlingException", "no", Call("drs", "x", *scope))
+        return [{"of": scope}]
 
 
-def drs_of(account_id: str, asked: Counter[Place], refusals: int = 0) -> DrsReads:
+def drs_of(account_id: str, asked: Counter[Scope], refusals: int = 0) -> DrsReads:
     return cast("DrsReads", Drs(account_id, asked, refusals))
 
 
 def test_each_place_has_its_own_and_all_who_ask_at_once_share_one_call() -> None:
     async def work(_: VirtualLoop) -> None:
-        templates, asked, given = Templates(lambda: NOW), Counter[Place](), dict[Place, list[Any]]()
+        templates, asked, given = Templates(lambda: NOW), Counter[Scope](), dict[Scope, list[Any]]()
 
-        async def ask(place: Place) -> None:
-            given.setdefault(place, []).append(await templates.of(place, drs_of(place.account_id, asked)))
+        async def ask(scope: Scope) -> None:
+            given.setdefault(scope, []).append(await templates.of(scope, drs_of(scope.account_id, asked)))
 
         async with anyio.create_task_group() as tasks:
-            for place in PLACES * 3:
-                tasks.start_soon(ask, place)
-        assert given == {place: [[{"of": place}]] * 3 for place in PLACES}
-        assert asked == Counter(PLACES)
+            for scope in SCOPES * 3:
+                tasks.start_soon(ask, scope)
+        assert given == {scope: [[{"of": scope}]] * 3 for scope in SCOPES}
+        assert asked == Counter(SCOPES)
 
     run(work)
 
 
 @pytest.mark.parametrize(("minutes", "calls"), [(59, 1), (61, 2)])
 def test_they_serve_for_an_hour(minutes: int, calls: int) -> None:
-    async def work(_: VirtualLoop) -> Mapping[Place, int]:
-        moments, asked = [NOW], Counter[Place]()
+    async def work(_: VirtualLoop) -> Mapping[Scope, int]:
+        moments, asked = [NOW], Counter[Scope]()
         templates = Templates(lambda: moments[-1])
         await templates.of(A, drs_of(A.account_id, asked))
         moments.append(NOW + timedelta(minutes=minutes))
@@ -74,7 +74,7 @@ def test_they_serve_for_an_hour(minutes: int, calls: int) -> None:
 
 def test_what_could_not_be_read_is_asked_for_again() -> None:
     async def work(_: VirtualLoop) -> None:
-        templates, asked = Templates(lambda: NOW), Counter[Place]()
+        templates, asked = Templates(lambda: NOW), Counter[Scope]()
         drs = drs_of(A.account_id, asked, refusals=1)
         with pytest.raises(AwsError):
             await templates.of(A, drs)

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from service.inventory.servers import SourceServer, parse_server
 from service.inventory.topology import TEMPLATE_SETTLED, capture, choose_template, copied, is_complete, topology_key
-from service.models import Place, iso
+from service.models import Scope, iso
 
-HERE: Final = Place("222222222222", "us-west-2")
-TARGET: Final = Place("333333333333", "us-west-2")
+HERE: Final = Scope("222222222222", "us-west-2")
+TARGET: Final = Scope("333333333333", "us-west-2")
 NOW: Final = datetime(2026, 11, 23, 5, 0, tzinfo=UTC)
 ONE: Final = {"replicationConfigurationTemplateID": "rct-1", "stagingAreaSubnetId": "subnet-1"}
 TWO: Final = {"replicationConfigurationTemplateID": "rct-2", "stagingAreaSubnetId": "subnet-2"}
@@ -35,8 +35,8 @@ def parsed(record: dict[str, Any]) -> SourceServer:
     return server
 
 
-def take(record: dict[str, Any], place: Place = HERE, **more: Any) -> dict[str, Any]:
-    return capture(parsed(record), place, now=NOW, templates=more.get("templates"), legacy=more.get("legacy", {}))
+def take(record: dict[str, Any], scope: Scope = HERE, **more: Any) -> dict[str, Any]:
+    return capture(parsed(record), scope, now=NOW, templates=more.get("templates"), legacy=more.get("legacy", {}))
 
 
 def test_the_originals_of_a_server_recovered_in_another_region(forward_record: dict[str, Any]) -> None:

@@ -10,30 +10,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.ending import Limit, Stop
-from service.models import Coverage, Place, RegionStatus, Trouble
-from service.regions.choose import Choice
+from service.deadline import Deadline, Shutdown
+from service.models import Coverage, Problem, RegionStatus, Scope
+from service.regions.selection import Selection
 from service.sync.judge import Visit
 from service.sync.report import Looked
 from service.sync.visiting import Visiting, in_turn
 from tests.simulation.clock import VirtualLoop, run
 
 START = datetime(2026, 11, 23, 5, 0, tzinfo=UTC)
-PLACE = Place("111122223333", "us-west-2")
-FAILED = Trouble("InternalServerException", "no", RegionStatus.ERROR)
+SCOPE = Scope("111122223333", "us-west-2")
+FAILED = Problem("InternalServerException", "no", RegionStatus.ERROR)
 
 
-async def fails() -> Trouble | None:
+async def fails() -> Problem | None:
     return FAILED
 
 
-async def hangs() -> Trouble | None:
+async def hangs() -> Problem | None:
     await anyio.sleep(1000.0)
     return None
 
 
 @pytest.mark.parametrize(
-    ("budget_s", "most_s", "after_s", "why"),
+    ("remaining_s", "max_s", "after_s", "why"),
     [
         (60.0, 20.0, 20.0, "not done within 20 s"),
         (60.0, 90.0, 60.0, "the run's time was up before this place was done"),
@@ -42,13 +42,13 @@ async def hangs() -> Trouble | None:
     ],
 )
 def test_a_place_without_end_costs_its_time_and_says_which_time_was_up(
-    budget_s: float | None, most_s: float, after_s: float, why: str
+    remaining_s: float | None, max_s: float, after_s: float, why: str
 ) -> None:
     async def work(loop: VirtualLoop) -> float:
-        trouble = await Visiting(Limit(Stop(), budget_s), most_s, 4, START).in_time(PLACE, hangs)
-        assert trouble is not None
-        assert (trouble.code, Place(trouble.account_id, trouble.region)) == ("DeadlineExceeded", PLACE)
-        assert trouble.message == why
+        problem = await Visiting(Deadline(Shutdown(), remaining_s), max_s, 4, START).in_time(SCOPE, hangs)
+        assert problem is not None
+        assert (problem.code, Scope(problem.account_id, problem.region)) == ("DeadlineExceeded", SCOPE)
+        assert problem.message == why
         return loop.time()
 
     assert run(work) == pytest.approx(after_s)
@@ -56,20 +56,20 @@ def test_a_place_without_end_costs_its_time_and_says_which_time_was_up(
 
 def test_a_process_told_to_stop_leaves_a_place_at_once_and_enters_no_other() -> None:
     async def work(loop: VirtualLoop) -> float:
-        visiting = Visiting(Limit(Stop()), 20.0, 4, START)
-        loop.call_later(5.0, visiting.limit.stop.ask)  # as a signal does, outside of any task
+        visiting = Visiting(Deadline(Shutdown()), 20.0, 4, START)
+        loop.call_later(5.0, visiting.deadline.shutdown.request)  # as a signal does, outside of any task
         for when in ("place was done", "place's turn"):
-            trouble = await visiting.in_time(PLACE, hangs)
-            assert trouble is not None
-            assert trouble.message == f"the process was told to stop before this {when}"
+            problem = await visiting.in_time(SCOPE, hangs)
+            assert problem is not None
+            assert problem.message == f"the process was told to stop before this {when}"
         return loop.time()
 
     assert run(work) == pytest.approx(5.0)
 
 
 def test_what_broke_a_place_off_in_its_time_is_told_as_it_was() -> None:
-    async def work(_: VirtualLoop) -> Trouble | None:
-        return await Visiting(Limit(Stop(), 60.0), 20.0, 4, START).in_time(PLACE, fails)
+    async def work(_: VirtualLoop) -> Problem | None:
+        return await Visiting(Deadline(Shutdown(), 60.0), 20.0, 4, START).in_time(SCOPE, fails)
 
     assert run(work) is FAILED
 
@@ -78,46 +78,46 @@ class Told:
     """What a run told of its progress."""
 
     def __init__(self) -> None:
-        self.places: list[Place] = []
+        self.scopes: list[Scope] = []
 
-    def planned(self, choice: Choice, accounts: int) -> None:
-        raise AssertionError(f"{accounts} accounts, {choice.reason}: not of a visit to tell")
+    def planned(self, selection: Selection, accounts: int) -> None:
+        raise AssertionError(f"{accounts} accounts, {selection.reason}: not of a visit to tell")
 
     def looked(self, looked: Looked) -> None:
-        self.places.append(looked.place)
+        self.scopes.append(looked.scope)
 
 
 def test_progress_is_told_of_each_place_once() -> None:
-    places = [Place("111122223333", f"region-{number}") for number in range(9)]
+    scopes = [Scope("111122223333", f"region-{number}") for number in range(9)]
     told = Told()
 
-    async def visit(place: Place) -> Visit:
-        return Visit(Looked(place, Coverage.COMPLETE))
+    async def visit(scope: Scope) -> Visit:
+        return Visit(Looked(scope, Coverage.COMPLETE))
 
-    async def work(_: VirtualLoop) -> list[Place]:
-        async with Visiting(Limit(Stop()), 20.0, 4, START).visits(places, visit, told) as visits:
-            return [each.looked.place async for each in visits]
+    async def work(_: VirtualLoop) -> list[Scope]:
+        async with Visiting(Deadline(Shutdown()), 20.0, 4, START).visits(scopes, visit, told) as visits:
+            return [each.looked.scope async for each in visits]
 
-    assert sorted(run(work)) == sorted(told.places) == places
+    assert sorted(run(work)) == sorted(told.scopes) == scopes
 
 
 @given(
-    places=st.sets(st.builds(Place, st.sampled_from("ABC"), st.sampled_from("klmnop"))),
+    scopes=st.sets(st.builds(Scope, st.sampled_from("ABC"), st.sampled_from("klmnop"))),
     started_at=st.datetimes(timezones=st.just(UTC)),
 )
-def test_places_have_their_turn_region_by_region_from_any_region_on(places: set[Place], started_at: datetime) -> None:
-    ordered = in_turn(places, started_at)
-    assert set(ordered) == places
-    assert len(ordered) == len(places)
-    regions = [region for region, _ in groupby(place.region for place in ordered)]
+def test_places_have_their_turn_region_by_region_from_any_region_on(scopes: set[Scope], started_at: datetime) -> None:
+    ordered = in_turn(scopes, started_at)
+    assert set(ordered) == scopes
+    assert len(ordered) == len(scopes)
+    regions = [region for region, _ in groupby(scope.region for scope in ordered)]
     first = regions.index(min(regions)) if regions else 0
-    assert [*regions[first:], *regions[:first]] == sorted({place.region for place in places})
+    assert [*regions[first:], *regions[:first]] == sorted({scope.region for scope in scopes})
     assert in_turn(ordered[::-1], started_at) == ordered
 
 
 def test_no_region_is_always_the_last() -> None:
     """Where the time never suffices, each has its turn: of two days of syncs every region begins some."""
-    places = [Place("A", region) for region in "klmnop"]
+    scopes = [Scope("A", region) for region in "klmnop"]
     runs = [START + timedelta(minutes=15 * number) for number in range(192)]
-    firsts = [in_turn(places, each)[0].region for each in runs]
+    firsts = [in_turn(scopes, each)[0].region for each in runs]
     assert all(firsts.count(region) >= 192 / 6 / 2 for region in "klmnop")

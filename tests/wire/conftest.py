@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
-from service.aws import door
+from service.aws import client as client_module
 from tests.support.estate import Estate, Names, new_account_id, two_targets
 from tests.wire.relay import SILENT, Relay, Request, relaying
 
@@ -30,7 +30,7 @@ class World:
         with pytest.MonkeyPatch.context() as patch, self.relay.spoiling(name, matches):
             if name in SILENT:
                 patch.setenv("READ_TIMEOUT_SECONDS", "1.2")
-                patch.setattr(door, "_CALL_CEILING_S", 2.0)  # thirty seconds otherwise
+                patch.setattr(client_module, "_CALL_CEILING_S", 2.0)  # thirty seconds otherwise
             yield
 
     def nothing_lost(self) -> None:
@@ -53,7 +53,7 @@ def world() -> Iterator[World]:
         with Estate(two_targets(names), names, patch) as estate, relaying(estate.sandbox.port) as relay:
             estate.set(AWS_ENDPOINT_URL=f"http://127.0.0.1:{relay.port}", DRS_REGIONS="us-west-2,eu-west-1")
             estate.set(TOPOLOGY_READS_PER_SCOPE="0")
-            patch.setattr(door, "backoff_s", lambda *_, **__: 0.01)  # as often as ever, but soon
+            patch.setattr(client_module, "backoff_s", lambda *_, **__: 0.01)  # as often as ever, but soon
             report: dict[str, Any] = anyio.run(estate.sync)
             assert report["serversSynced"] == 11
             yield World(estate, relay)

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from service.aws import door as doors
-from service.aws.door import AwsDoor, RoleToAssume
+from service.aws import client as client_module
+from service.aws.client import AwsClient, RoleToAssume
 from service.errors import AwsError
 from service.settings import Settings
 from tests.support.scripted import answer, scripted_aws
@@ -42,10 +42,10 @@ JSON = {
 
 
 async def _ask(script: Any, monkeypatch: pytest.MonkeyPatch, ask: Any) -> AwsError:
-    monkeypatch.setattr(doors, "backoff_s", lambda *_, **__: 0.01)
-    async with scripted_aws(script, monkeypatch), AwsDoor(Settings(), _now) as door:
+    monkeypatch.setattr(client_module, "backoff_s", lambda *_, **__: 0.01)
+    async with scripted_aws(script, monkeypatch), AwsClient(Settings(), _now) as aws_client:
         with pytest.raises(AwsError) as raised:
-            await ask(door)
+            await ask(aws_client)
     assert raised.value.code == "MalformedResponse"
     assert SECRET not in "".join(traceback.format_exception(raised.value))
     return raised.value
@@ -53,7 +53,7 @@ async def _ask(script: Any, monkeypatch: pytest.MonkeyPatch, ask: Any) -> AwsErr
 
 @pytest.mark.parametrize("body", STS.values(), ids=STS)
 async def test_a_role(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    error = await _ask(lambda _: answer(body), monkeypatch, lambda door: door.account(ROLE))
+    error = await _ask(lambda _: answer(body), monkeypatch, lambda aws_client: aws_client.account(ROLE))
     assert error.call.operation == "AssumeRole"
 
 
@@ -61,7 +61,7 @@ async def test_a_role(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_an_identity(arn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     inside = f"<GetCallerIdentityResult><Account>1</Account>{arn}</GetCallerIdentityResult>"
     body = f"<GetCallerIdentityResponse>{inside}</GetCallerIdentityResponse>".encode()
-    error = await _ask(lambda _: answer(body), monkeypatch, lambda door: door.identity())
+    error = await _ask(lambda _: answer(body), monkeypatch, lambda aws_client: aws_client.identity())
     assert error.call.operation == "GetCallerIdentity"
 
 
@@ -72,7 +72,7 @@ async def test_a_page_of_servers(operation: str, body: Any, monkeypatch: pytest.
     await _ask(
         lambda _: answer(body),
         monkeypatch,
-        lambda door: door.hub().call("drs", operation, params, region="us-east-1"),
+        lambda aws_client: aws_client.hub().call("drs", operation, params, region="us-east-1"),
     )
 
 
@@ -86,13 +86,13 @@ async def test_an_answer_that_tells_nothing(
 ) -> None:
     """A proxy's page in place of TagResource's empty answer is no tag that was set."""
 
-    async def tag(door: AwsDoor) -> Any:
+    async def tag(aws_client: AwsClient) -> Any:
         arn = "arn:aws:drs:us-east-1:111122223333:source-server/s-1234567890abcdef0"
-        return await door.hub().call("drs", "TagResource", {"resourceArn": arn, "tags": {}}, region="us-east-1")
+        return await aws_client.hub().call("drs", "TagResource", {"resourceArn": arn, "tags": {}}, region="us-east-1")
 
     if is_told:
-        async with scripted_aws(lambda _: answer(body), monkeypatch), AwsDoor(Settings(), _now) as door:
-            await tag(door)
+        async with scripted_aws(lambda _: answer(body), monkeypatch), AwsClient(Settings(), _now) as aws_client:
+            await tag(aws_client)
     else:
         await _ask(lambda _: answer(body), monkeypatch, tag)
 
@@ -100,9 +100,9 @@ async def test_an_answer_that_tells_nothing(
 async def test_an_end_without_a_zone_is_one_in_utc(monkeypatch: pytest.MonkeyPatch) -> None:
     inside = f"{SESSION}<SessionToken>T</SessionToken><Expiration>2099-01-01T00:00:00</Expiration>"
     body = _assumed(f"<Credentials>{inside}</Credentials>")
-    async with scripted_aws(lambda _: answer(body), monkeypatch) as aws, AwsDoor(Settings(), _now) as door:
+    async with scripted_aws(lambda _: answer(body), monkeypatch) as aws, AwsClient(Settings(), _now) as aws_client:
         for _ in range(2):
-            await door.account(ROLE)
+            await aws_client.account(ROLE)
     assert len(aws.requests) == 1
 
 

@@ -1,4 +1,4 @@
-"""A service that cannot be reached at all: nobody listens, or its name is unknown. TLS: tests/aws/test_transport.py."""
+"""A service that cannot be reached at all: nobody listens, or its name is unknown. TLS: tests/aws/test_http.py."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def test_without_tables_the_cause_is_named(nowhere: str, world: World, mon
     with pytest.raises(AwsError) as raised:
         await world.estate.sync()
     assert (raised.value.code, raised.value.call.service) == ("EndpointUnreachable", "dynamodb")
-    assert "DNS" in raised.value.verdict.advice
+    assert "DNS" in raised.value.error_class.advice
     monkeypatch.undo()
     world.nothing_lost()
     await world.next_run_is_complete()

@@ -8,7 +8,7 @@ from typing import Any, Final
 import anyio
 
 from service.accounts.access import AccountAccess, read_directory
-from service.aws.door import AwsDoor
+from service.aws.client import AwsClient
 from service.aws.dynamodb import TableReader
 from service.errors import AwsError, ConfigurationError, RefusalError
 from service.inventory.lineage import LineageReader
@@ -17,7 +17,7 @@ from service.queries.failback.facts import DrsRecord, Facts, Machine, facts_of, 
 from service.queries.failback.render import as_json
 from service.queries.failback.runbook import write_runbook
 from service.queries.ground import targets_table, too_late
-from service.queries.reading import Deadline
+from service.queries.reading import QueryDeadline
 from service.settings import Settings
 
 __all__ = ["FailbackQuery", "pick"]
@@ -29,8 +29,8 @@ _SHARE_OF_DRS: Final = 0.7  # of the deadline; what DRS has not answered by then
 class FailbackQuery:
     """Answers failback questions; one instance serves many."""
 
-    def __init__(self, door: AwsDoor, settings: Settings, now: Now) -> None:
-        self._door = door
+    def __init__(self, aws_client: AwsClient, settings: Settings, now: Now) -> None:
+        self._aws_client = aws_client
         self._settings = settings
         self._now = now
 
@@ -45,19 +45,21 @@ class FailbackQuery:
             AwsError: the inventory could not be read, or not in time.
             ConfigurationError: its table is not set.
         """
-        deadline = Deadline.start(self._settings.query_deadline_seconds)
+        deadline = QueryDeadline.start(self._settings.query_deadline_seconds)
         stored: Facts | None = None
         with anyio.CancelScope(deadline=deadline.inventory):
             stored = await self._stored(name)
         if stored is None:
-            raise too_late(self._table(), "Query", self._door.hub_region)
+            raise too_late(self._table(), "Query", self._aws_client.hub_region)
         facts = await self._asked(stored, until=deadline.drs)
         return {"id": name, **as_json(facts, write_runbook(facts))}
 
     async def facts(self, name: str) -> Facts:
         """Give what is known of the server with this name, DRS asked where it answers. Raises as `run` does."""
         facts = await self._stored(name)
-        return await self._asked(facts, until=Deadline.start(self._settings.query_deadline_seconds).at(_SHARE_OF_DRS))
+        return await self._asked(
+            facts, until=QueryDeadline.start(self._settings.query_deadline_seconds).at(_SHARE_OF_DRS)
+        )
 
     async def estate(self) -> list[Facts]:
         """Give what the table holds of every lineage, sorted; DRS is not asked. Raises AwsError."""
@@ -69,7 +71,9 @@ class FailbackQuery:
 
     def _table(self) -> TableReader:
         self._settings.require("source_server_inventory_table")
-        return TableReader(self._door.hub(), self._settings.source_server_inventory_table, self._door.hub_region)
+        return TableReader(
+            self._aws_client.hub(), self._settings.source_server_inventory_table, self._aws_client.hub_region
+        )
 
     async def _stored(self, name: str) -> Facts:
         reader = self._reader()
@@ -89,21 +93,21 @@ class FailbackQuery:
         records = [each for each in (facts.forward, facts.reversed) if each is not None]
 
         async def ask(record: DrsRecord) -> None:
-            place = f"{record.account_id}/{record.region}"
+            scope = f"{record.account_id}/{record.region}"
             try:
                 told, machine = await self._ask(access, record)
             except AwsError as error:
-                notes.append(f"DRS in {place} did not answer ({error.code}): as of {record.seen_at or 'long ago'}.")
+                notes.append(f"DRS in {scope} did not answer ({error.code}): as of {record.seen_at or 'long ago'}.")
                 return
-            asked.append(place)
+            asked.append(scope)
             live[record.arn], machines[record.arn] = told, machine
             if told is None and record.seen_at:
-                notes.append(f"{record.server_id} is not in DRS in {place} any more.")
+                notes.append(f"{record.server_id} is not in DRS in {scope} any more.")
             if told is not None and (newer := _opposite(told, live)):
                 await ask(newer)
 
         if records:
-            with anyio.CancelScope(deadline=until) as scope:
+            with anyio.CancelScope(deadline=until) as cancel_scope:
                 try:
                     access = await self._access()
                 except (AwsError, ConfigurationError) as error:
@@ -113,7 +117,7 @@ class FailbackQuery:
                     async with anyio.create_task_group() as tasks:
                         for record in records:
                             tasks.start_soon(ask, record)
-            if scope.cancelled_caught:
+            if cancel_scope.cancelled_caught:
                 notes.append("DRS did not answer in time: what is not marked 'now' is as old as it says.")
         forward, reverse = facts.forward, _newest_reverse(facts, live)
         return facts.model_copy(
@@ -128,20 +132,20 @@ class FailbackQuery:
         )
 
     async def _access(self) -> AccountAccess:
-        directory, _ = await read_directory(targets_table(self._door, self._settings))
-        return AccountAccess(self._door, directory)
+        directory, _ = await read_directory(targets_table(self._aws_client, self._settings))
+        return AccountAccess(self._aws_client, directory)
 
     async def _ask(self, access: AccountAccess, record: DrsRecord) -> tuple[DrsRecord | None, Machine | None]:
-        caller = await access.caller(record.account_id)
+        session = await access.session(record.account_id)
         by_id = {"filters": {"sourceServerIDs": [record.server_id]}}
-        answer = await caller.call("drs", "DescribeSourceServers", by_id, region=record.region)
+        answer = await session.call("drs", "DescribeSourceServers", by_id, region=record.region)
         servers = [each for each in answer.get("items", ()) if each.get("arn") == record.arn]
         if not servers:
             return None, None
         told = with_live(record, servers[0], now=iso(self._now()))
         if not told.recovery_instance:
             return told, None
-        answer = await caller.call("drs", "DescribeRecoveryInstances", by_id, region=record.region)
+        answer = await session.call("drs", "DescribeRecoveryInstances", by_id, region=record.region)
         machines = [machine_of(each, record.account_id, record.region) for each in answer.get("items", ())]
         return told, next((each for each in machines if each.instance_id == told.recovery_instance), None)
 

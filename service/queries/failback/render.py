@@ -187,8 +187,8 @@ def _record(label: str, record: DrsRecord | None) -> list[tuple[str, str]]:
     if record is None:
         return [(label, "none any more")]
     seen = "now" if record.live else f"as of {record.seen_at or 'an unknown time'}"
-    place = f"{record.account_id}/{record.region}"
-    return [(label, f"{record.server_id} in {place}: {record.state or 'state unknown'}, {seen}")]
+    scope = f"{record.account_id}/{record.region}"
+    return [(label, f"{record.server_id} in {scope}: {record.state or 'state unknown'}, {seen}")]
 
 
 def safe(text: str) -> str:

@@ -12,7 +12,7 @@ class Reversal(Writer):
     """Writes the steps of a reversal."""
 
     @property
-    def same_place(self) -> bool:
+    def same_scope(self) -> bool:
         """Whether it is a matter of zones only."""
         return comes_from_here(self._facts)
 
@@ -26,7 +26,7 @@ class Reversal(Writer):
 
     def across(self) -> tuple[str, ...]:
         """Give what must be true between regions and accounts."""
-        if self.same_place:
+        if self.same_scope:
             return ()
         needs = [
             f"{self._source_region} works again in account {self._source_account}; if it is an opt-in region, it is"
@@ -50,7 +50,7 @@ class Reversal(Writer):
 
     def reversal(self) -> tuple[Step, ...]:
         """Give the steps from the reversal to the cleaning up."""
-        if self.same_place:
+        if self.same_scope:
             return marked(self._between_zones(), self._done_between_zones())
         return marked(self._between_regions(), self._done_between_regions())
 

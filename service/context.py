@@ -9,26 +9,26 @@ from datetime import datetime
 from functools import partial
 from typing import Final
 
-from service.accounts.access import AccountAccess, accounts_there, read_directory
+from service.accounts.access import AccountAccess, existing_accounts, read_directory
 from service.accounts.records import Directory
-from service.aws.door import AwsDoor, Identity
+from service.aws.client import AwsClient, Identity
 from service.aws.dynamodb import TableReader
-from service.errors import UnknownPlaceError
-from service.fanout import ahead
-from service.models import Now, Place, Shard, Trouble
-from service.regions.census import Census
-from service.regions.choose import Choice, DiscoveryPolicy, Unreadable, Why, choose
-from service.regions.rows import RegionRow
-from service.regions.status_table import RegionStatusReader
+from service.errors import UnknownScopeError
+from service.fanout import prefetch
+from service.models import Now, Problem, Scope, Shard
+from service.regions.known_accounts import KnownAccounts
+from service.regions.selection import DiscoveryPolicy, ScanReason, Selection, StatusUnavailable, select
+from service.regions.status_reader import RegionStatusReader
+from service.regions.status_rows import RegionRow
 from service.settings import Settings
 
-__all__ = ["Request", "Survey", "Surveyor"]
+__all__ = ["ContextLoader", "RunContext", "SyncRequest"]
 
 _log: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class SyncRequest:
     """What a caller asks of a run. No accounts means all of them; no regions means: let the table decide.
 
     `places` narrows it to these (account, region) pairs, whatever else is asked. `budget_s`: seconds until the run must
@@ -41,8 +41,8 @@ class Request:
     regions: tuple[str, ...] = ()
     excluded_regions: tuple[str, ...] = ()
     full_scan: bool = False
-    places: tuple[Place, ...] = ()
-    budget_s: float | None = None
+    scopes: tuple[Scope, ...] = ()
+    remaining_s: float | None = None
     dry_run: bool = False
     shard: Shard | None = None
     started_at: datetime | None = None
@@ -50,11 +50,11 @@ class Request:
     @property
     def is_whole(self) -> bool:
         """Whether it is about every account, so that its end is the end of the matter."""
-        return not (self.accounts or self.places or self.shard)
+        return not (self.accounts or self.scopes or self.shard)
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
+class RunContext:
     """The lie of the land at the start of a run.
 
     `troubles` are records of the target accounts table that cannot be used. `census`: every account there is; None
@@ -63,24 +63,24 @@ class Survey:
 
     identity: Identity
     directory: Directory
-    troubles: tuple[Trouble, ...]
+    problems: tuple[Problem, ...]
     access: AccountAccess
     accounts: frozenset[str]
-    rows: tuple[RegionRow, ...] | Unreadable
-    choice: Choice
-    census: Census | None
+    rows: tuple[RegionRow, ...] | StatusUnavailable
+    selection: Selection
+    known_accounts: KnownAccounts | None
 
 
-class Surveyor:
+class ContextLoader:
     """Makes surveys; one instance serves many runs."""
 
-    def __init__(self, door: AwsDoor, settings: Settings, status: RegionStatusReader, now: Now) -> None:
-        self._door = door
+    def __init__(self, aws_client: AwsClient, settings: Settings, status: RegionStatusReader, now: Now) -> None:
+        self._aws_client = aws_client
         self._settings = settings
         self._status = status
         self._now = now
 
-    async def directory(self) -> tuple[Directory, list[Trouble]]:
+    async def directory(self) -> tuple[Directory, list[Problem]]:
         """Read the target accounts.
 
         Raises:
@@ -89,17 +89,17 @@ class Surveyor:
         """
         return await read_directory(self._accounts_table())
 
-    def census_of(self, directory: Directory, troubles: Collection[Trouble]) -> Census | None:
+    def known_accounts_of(self, directory: Directory, problems: Collection[Problem]) -> KnownAccounts | None:
         """Name every account of the directory; None where a record that cannot be used may hide one."""
-        if troubles:
+        if problems:
             return None
-        return Census(frozenset(directory.targets), partial(accounts_there, self._accounts_table()))
+        return KnownAccounts(frozenset(directory.targets), partial(existing_accounts, self._accounts_table()))
 
     def _accounts_table(self) -> TableReader:
         self._settings.require("target_accounts_table")
-        return TableReader(self._door.hub(), self._settings.target_accounts_table, self._door.hub_region)
+        return TableReader(self._aws_client.hub(), self._settings.target_accounts_table, self._aws_client.hub_region)
 
-    async def survey(self, request: Request, *, operation: str, discover: bool, shared: bool = False) -> Survey:
+    async def load(self, request: SyncRequest, *, operation: str, discover: bool, shared: bool = False) -> RunContext:
         """Look around: three reads at most, none of DRS.
 
         Args:
@@ -112,39 +112,41 @@ class Surveyor:
             ConfigurationError: an account or region is not known, or a setting is missing; DRS was not asked.
             AwsError: the hub's credentials or the target accounts table cannot be used.
         """
-        self.check_regions((*request.regions, *request.excluded_regions, *(place.region for place in request.places)))
-        identity = await self._door.identity()
-        async with ahead(self._status.rows) as rows_read:
-            directory, troubles = await self.directory()
+        self.check_regions((*request.regions, *request.excluded_regions, *(scope.region for scope in request.scopes)))
+        identity = await self._aws_client.identity()
+        async with prefetch(self._status.rows) as rows_read:
+            directory, problems = await self.directory()
             accounts = self.check_accounts(request, directory)
             rows = await rows_read()
-        choice = self._choose(request, rows, accounts, operation=operation, discover=discover, shared=shared)
-        return Survey(
+        selection = self._select(request, rows, accounts, operation=operation, discover=discover, shared=shared)
+        return RunContext(
             identity,
             directory,
-            tuple(troubles),
-            AccountAccess(self._door, directory),
+            tuple(problems),
+            AccountAccess(self._aws_client, directory),
             frozenset(accounts),
             rows,
-            choice,
-            self.census_of(directory, troubles) if request.is_whole else None,  # who saw only some knows of no other
+            selection,
+            self.known_accounts_of(directory, problems)
+            if request.is_whole
+            else None,  # who saw only some knows of no other
         )
 
     def check_regions(self, regions: Iterable[str]) -> None:
         """Make sure that regions are known. Raises UnknownPlaceError naming those that are not."""
         unknown = sorted(set(regions) - set(self._settings.drs_regions))
         if unknown:
-            raise UnknownPlaceError(
+            raise UnknownScopeError(
                 f"unknown region {', '.join(unknown)}: known are {' '.join(self._settings.drs_regions)}; "
                 "add new ones to DRS_REGIONS"
             )
 
-    def check_accounts(self, request: Request, directory: Directory) -> Collection[str]:
+    def check_accounts(self, request: SyncRequest, directory: Directory) -> Collection[str]:
         """Name the accounts of a run. Raises UnknownPlaceError when one asked for is no target."""
-        asked = {*request.accounts, *(place.account_id for place in request.places)}
+        asked = {*request.accounts, *(scope.account_id for scope in request.scopes)}
         unknown = sorted(asked - set(directory.targets))
         if unknown:
-            raise UnknownPlaceError(
+            raise UnknownScopeError(
                 f"account {', '.join(unknown)} is not in the target accounts table "
                 f"{self._settings.target_accounts_table}; it holds {', '.join(sorted(directory.targets)) or 'none'}"
             )
@@ -152,18 +154,18 @@ class Surveyor:
         shard = request.shard
         return wanted if shard is None else [account_id for account_id in wanted if shard.holds(account_id)]
 
-    def _choose(
+    def _select(
         self,
-        request: Request,
-        rows: Sequence[RegionRow] | Unreadable,
+        request: SyncRequest,
+        rows: Sequence[RegionRow] | StatusUnavailable,
         accounts: Collection[str],
         *,
         operation: str,
         discover: bool,
         shared: bool,
-    ) -> Choice:
+    ) -> Selection:
         settings = self._settings
-        choice = choose(
+        selection = select(
             rows,
             accounts,
             settings.drs_regions,
@@ -175,7 +177,7 @@ class Surveyor:
             ),
             full_scan=request.full_scan,
             requested=request.regions,
-            places=request.places,
+            scopes=request.scopes,
             excluded=frozenset((*request.excluded_regions, *settings.drs_excluded_regions)),
             discover=discover,
             shared=shared,
@@ -183,16 +185,16 @@ class Surveyor:
             every_if_none=not discover,
         )
         _log.log(
-            logging.WARNING if choice.source.is_fallback else logging.INFO,
+            logging.WARNING if selection.source.is_fallback else logging.INFO,
             "regions chosen",
             extra={
                 "operation": operation,
-                "regionSource": str(choice.source),
-                "reason": choice.reason,
-                "activeScopes": choice.count(Why.ACTIVE),
-                "discoveryScopes": choice.count(Why.DISCOVERY),
-                "scopes": len(choice.look),
-                "scopesSkipped": len(choice.skip),
+                "regionSource": str(selection.source),
+                "reason": selection.reason,
+                "activeScopes": selection.count(ScanReason.ACTIVE),
+                "discoveryScopes": selection.count(ScanReason.DISCOVERY),
+                "scopes": len(selection.scopes),
+                "scopesSkipped": len(selection.skipped),
             },
         )
-        return choice
+        return selection

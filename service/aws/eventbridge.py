@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from service.aws.door import Caller
+from service.aws.client import AccountSession
 from service.errors import AwsError
 
 __all__ = ["ScheduleRule"]
@@ -13,15 +13,15 @@ __all__ = ["ScheduleRule"]
 class ScheduleRule:
     """One rule that runs on a schedule."""
 
-    def __init__(self, caller: Caller, name: str, region: str) -> None:
-        self._caller = caller
+    def __init__(self, session: AccountSession, name: str, region: str) -> None:
+        self._session = session
         self.name = name
         self._region = region
 
     async def read(self) -> dict[str, Any] | None:
         """Give the rule as EventBridge describes it; None when there is none. Raises AwsError."""
         try:
-            answer = await self._caller.call("events", "DescribeRule", {"Name": self.name}, region=self._region)
+            answer = await self._session.call("events", "DescribeRule", {"Name": self.name}, region=self._region)
         except AwsError as error:
             if error.code == "ResourceNotFoundException":
                 return None
@@ -37,4 +37,4 @@ class ScheduleRule:
             "ScheduleExpression": expression,
             "State": "ENABLED" if enabled else "DISABLED",
         }
-        await self._caller.call("events", "PutRule", params, region=self._region)
+        await self._session.call("events", "PutRule", params, region=self._region)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import gc
 
-__all__ = ["spare_collector", "tune_collector"]
+__all__ = ["relax_gc_for_imports", "tune_gc"]
 
 
-def spare_collector() -> None:
+def relax_gc_for_imports() -> None:
     """Let the garbage collector be while modules are imported: nothing of them is garbage.
 
     With Python's defaults it takes an eighth of the time to import a handler.
@@ -15,7 +15,7 @@ def spare_collector() -> None:
     gc.set_threshold(1_000_000, 20, 20)
 
 
-def tune_collector() -> None:
+def tune_gc() -> None:
     """Let the garbage collector walk less often: big trees of records die by reference count alone.
 
     With Python's defaults (700, 10, 10) it takes half of the time of an inventory query of 1,500 servers.

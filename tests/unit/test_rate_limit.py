@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.aws.limits import Pace, Rate, RetryBudget, backoff_s, rates
+from service.aws.rate_limit import AdaptiveRate, RateSettings, start_rates
+from service.aws.retry import RetryBudget, backoff_s
 
-RATE: Final = Rate(per_second=5.0, burst=10, at_once=2)
+RATE: Final = RateSettings(per_second=5.0, burst=10, concurrency=2)
 EPSILON: Final = 1e-6
 
 waits = st.lists(st.floats(0, 3), min_size=1, max_size=60)
@@ -29,10 +30,10 @@ def most_above_rate(departures: list[float], per_second: float) -> float:
 
 @given(gaps=waits)
 def test_no_window_exceeds_the_rate_by_more_than_the_burst(gaps: list[float]) -> None:
-    pace, now, departures = Pace(RATE), 1000.0, []
+    rate, now, departures = AdaptiveRate(RATE), 1000.0, []
     for gap in gaps:
         now += gap / 10
-        wait = pace.reserve(now)
+        wait = rate.reserve(now)
         assert wait >= 0
         departures.append(now + wait)
     assert most_above_rate(departures, RATE.per_second) <= RATE.burst + EPSILON
@@ -43,126 +44,126 @@ def test_no_window_exceeds_the_rate_by_more_than_the_burst(gaps: list[float]) ->
     steps=st.lists(st.tuples(st.floats(0, 0.5), st.sampled_from(["call", "call", "good", "slow", "wait"])), max_size=60)
 )
 def test_throttling_and_recovery_keep_the_rate_within_its_bounds(steps: list[tuple[float, str]]) -> None:
-    pace, now, departures = Pace(RATE), 1000.0, [0.0]
+    rate, now, departures = AdaptiveRate(RATE), 1000.0, [0.0]
     for gap, step in steps:
         now += gap
         if step == "call":
-            departures.append(now + pace.reserve(now))
+            departures.append(now + rate.reserve(now))
         elif step == "good":
-            pace.succeeded()
+            rate.succeeded()
         else:
-            pace.throttled(now, sent_at=now, retry_after_s=3.0 if step == "wait" else None)
-        assert RATE.per_second / 16 <= pace.per_second <= RATE.per_second
+            rate.throttled(now, sent_at=now, retry_after_s=3.0 if step == "wait" else None)
+        assert RATE.per_second / 16 <= rate.per_second <= RATE.per_second
     assert most_above_rate(departures[1:] or [0.0], RATE.per_second) <= RATE.burst + EPSILON
 
 
 def test_a_pause_fills_the_bucket_to_the_burst_and_no_further() -> None:
-    pace = Pace(RATE)
+    rate = AdaptiveRate(RATE)
     for _ in range(25):
-        pace.reserve(0.0)
-    first = [pace.reserve(3600.0) for _ in range(RATE.burst)]
+        rate.reserve(0.0)
+    first = [rate.reserve(3600.0) for _ in range(RATE.burst)]
     assert first == [0.0] * RATE.burst
-    assert pace.reserve(3600.0) == pytest.approx(0.2)
+    assert rate.reserve(3600.0) == pytest.approx(0.2)
 
 
 @pytest.mark.parametrize("in_flight", [1, 2, 7])
 def test_calls_in_flight_at_a_slow_down_do_not_slow_down_twice(in_flight: int) -> None:
-    pace = Pace(RATE)
+    rate = AdaptiveRate(RATE)
     for number in range(in_flight):
-        pace.throttled(10.0 + number, sent_at=9.0, retry_after_s=None)
-    assert pace.per_second == 2.5
-    pace.throttled(20.0, sent_at=15.0, retry_after_s=None)
-    assert pace.per_second == 1.25
+        rate.throttled(10.0 + number, sent_at=9.0, retry_after_s=None)
+    assert rate.per_second == 2.5
+    rate.throttled(20.0, sent_at=15.0, retry_after_s=None)
+    assert rate.per_second == 1.25
 
 
 def test_it_slows_down_to_a_sixteenth_at_most_and_recovers_by_twentieths() -> None:
-    pace = Pace(RATE)
+    rate = AdaptiveRate(RATE)
     for number in range(10):
-        pace.throttled(2.0 * number, sent_at=2.0 * number - 0.5, retry_after_s=None)
-    assert pace.per_second == 5.0 / 16
-    pace.succeeded()
-    assert pace.per_second == pytest.approx(5.0 / 16 + 0.25)
+        rate.throttled(2.0 * number, sent_at=2.0 * number - 0.5, retry_after_s=None)
+    assert rate.per_second == 5.0 / 16
+    rate.succeeded()
+    assert rate.per_second == pytest.approx(5.0 / 16 + 0.25)
     for _ in range(20):
-        pace.succeeded()
-    assert pace.per_second == 5.0
+        rate.succeeded()
+    assert rate.per_second == 5.0
 
 
-GROWING: Final = Rate(per_second=5.0, burst=10, at_once=2, most=100.0)
+GROWING: Final = RateSettings(per_second=5.0, burst=10, concurrency=2, maximum=100.0)
 
 
 def test_while_nothing_is_throttled_the_rate_doubles_about_once_a_second() -> None:
-    pace, now, at = Pace(GROWING), 0.0, {}
+    rate, now, at = AdaptiveRate(GROWING), 0.0, {}
     for _ in range(600):
-        now += pace.reserve(now)
-        pace.succeeded()
-        at[math.floor(now)] = pace.per_second
+        now += rate.reserve(now)
+        rate.succeeded()
+        at[math.floor(now)] = rate.per_second
     assert at[0] < 20 <= 2 * at[0] <= at[1] < 100
-    assert pace.per_second == 100.0
+    assert rate.per_second == 100.0
 
 
 def test_it_does_not_grow_while_nobody_waits_for_it() -> None:
-    pace = Pace(GROWING)
+    rate = AdaptiveRate(GROWING)
     for second in range(1000):
-        assert pace.reserve(float(second)) == 0
-        pace.succeeded()
-    assert pace.per_second == 5.0
+        assert rate.reserve(float(second)) == 0
+        rate.succeeded()
+    assert rate.per_second == 5.0
 
 
 @pytest.mark.parametrize("bears", [3.0, 5.0, 20.0, 60.0])
 def test_it_finds_what_the_service_bears_and_few_calls_are_refused(bears: float) -> None:
     """The service here is a token bucket of its own."""
-    pace, now, tokens, at, refused, done = Pace(GROWING), 0.0, 10.0, 0.0, 0, 0
+    rate, now, tokens, at, refused, done = AdaptiveRate(GROWING), 0.0, 10.0, 0.0, 0, 0
     while done < 1000:
-        now += max(pace.reserve(now), 0.001)
+        now += max(rate.reserve(now), 0.001)
         tokens, at = min(10.0, tokens + (now - at) * bears), now
         if tokens >= 1:
             tokens -= 1
             done += 1
-            pace.succeeded()
+            rate.succeeded()
         else:
             refused += 1
-            pace.throttled(now, sent_at=now, retry_after_s=None)
+            rate.throttled(now, sent_at=now, retry_after_s=None)
     assert refused / done < (0.1 if bears >= GROWING.per_second else 0.15)
     assert done / now > 0.6 * bears
 
 
 def test_after_a_slow_down_no_burst_is_left() -> None:
-    pace = Pace(RATE)
-    pace.throttled(0.0, sent_at=0.0, retry_after_s=None)
-    assert [pace.reserve(0.0) for _ in range(3)] == pytest.approx([0.4, 0.8, 1.2])
+    rate = AdaptiveRate(RATE)
+    rate.throttled(0.0, sent_at=0.0, retry_after_s=None)
+    assert [rate.reserve(0.0) for _ in range(3)] == pytest.approx([0.4, 0.8, 1.2])
 
 
 @pytest.mark.parametrize("asked_s", [0.5, 7.0, 60.0])
 def test_nothing_goes_out_before_the_service_wants_it(asked_s: float) -> None:
-    pace = Pace(RATE)
-    pace.throttled(100.0, sent_at=99.0, retry_after_s=asked_s)
-    pace.throttled(100.0, sent_at=99.0, retry_after_s=asked_s / 2)  # a shorter wish does not undo the longer one
+    rate = AdaptiveRate(RATE)
+    rate.throttled(100.0, sent_at=99.0, retry_after_s=asked_s)
+    rate.throttled(100.0, sent_at=99.0, retry_after_s=asked_s / 2)  # a shorter wish does not undo the longer one
     for now in (100.0, 100.0 + asked_s / 3):
-        assert now + pace.reserve(now) >= 100.0 + asked_s
+        assert now + rate.reserve(now) >= 100.0 + asked_s
 
 
 def test_a_pause_makes_void_what_was_reserved_and_counts_no_place_twice() -> None:
-    pace = Pace(RATE)
+    rate = AdaptiveRate(RATE)
     for _ in range(30):
-        pace.reserve(0.0)  # twenty of them wait
-    pace.throttled(0.1, sent_at=0.0, retry_after_s=4.0)
-    assert pace.pauses == 1
-    pace.throttled(0.2, sent_at=0.0, retry_after_s=3.0)  # told to another call, and over sooner
-    assert pace.pauses == 1
-    again = [0.2 + pace.reserve(0.2) for _ in range(20)]
-    assert again[0] == pytest.approx(4.1 + 1 / pace.per_second)
-    assert most_above_rate(again, pace.per_second) <= 1 + EPSILON
+        rate.reserve(0.0)  # twenty of them wait
+    rate.throttled(0.1, sent_at=0.0, retry_after_s=4.0)
+    assert rate.pauses == 1
+    rate.throttled(0.2, sent_at=0.0, retry_after_s=3.0)  # told to another call, and over sooner
+    assert rate.pauses == 1
+    again = [0.2 + rate.reserve(0.2) for _ in range(20)]
+    assert again[0] == pytest.approx(4.1 + 1 / rate.per_second)
+    assert most_above_rate(again, rate.per_second) <= 1 + EPSILON
 
 
 def test_the_end_of_a_wait_is_no_stampede() -> None:
-    pace = Pace(RATE)
-    pace.throttled(0.0, sent_at=0.0, retry_after_s=10.0)
-    departures = [pace.reserve(0.0) for _ in range(25)]
+    rate = AdaptiveRate(RATE)
+    rate.throttled(0.0, sent_at=0.0, retry_after_s=10.0)
+    departures = [rate.reserve(0.0) for _ in range(25)]
     assert most_above_rate(departures, RATE.per_second) <= RATE.burst + EPSILON
 
 
 def test_the_drs_rate_is_the_one_set_and_every_service_has_one() -> None:
-    table = rates(RATE)
+    table = start_rates(RATE)
     assert table["drs"] is RATE
     assert set(table) == {"drs", "ec2", "sts", "dynamodb", "events", "lambda"}
     assert table["ec2"].per_second <= 20  # AWS's published refill
@@ -202,7 +203,7 @@ def test_savings_have_a_ceiling() -> None:
     free = 0
     while budget.spend(0.0, longest_wait_s=0.0) == 0.0:
         free += 1
-    assert free == budget.most
+    assert free == budget.maximum
 
 
 def test_a_time_that_is_up_buys_no_try() -> None:
@@ -211,14 +212,14 @@ def test_a_time_that_is_up_buys_no_try() -> None:
 
 @given(
     attempt=st.integers(1, 12),
-    dice=st.floats(0, 1, exclude_max=True),
+    jitter=st.floats(0, 1, exclude_max=True),
     asked_s=st.none() | st.floats(0, 100),
 )
-def test_a_pause_is_no_shorter_than_asked_and_bounded(attempt: int, dice: float, asked_s: float | None) -> None:
-    pause = backoff_s(attempt, dice=dice, retry_after_s=asked_s)
+def test_a_pause_is_no_shorter_than_asked_and_bounded(attempt: int, jitter: float, asked_s: float | None) -> None:
+    pause = backoff_s(attempt, jitter=jitter, retry_after_s=asked_s)
     ceiling = min(8.0, 0.25 * 2**attempt)
     if asked_s is None:
-        assert pause == pytest.approx(dice * ceiling)
+        assert pause == pytest.approx(jitter * ceiling)
     else:
         assert asked_s <= pause <= asked_s + ceiling
     assert math.isfinite(pause)

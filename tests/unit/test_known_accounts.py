@@ -9,7 +9,7 @@ import pytest
 
 from service.errors import AwsError
 from service.models import Call
-from service.regions.census import Census
+from service.regions.known_accounts import KnownAccounts
 
 A, B, C = ("1" * 12, "2" * 12, "3" * 12)
 
@@ -44,23 +44,23 @@ class Accounts:
 )
 async def test_who_is_there_by_now_is_no_stranger(there: set[str], held: set[str], gone: set[str]) -> None:
     accounts = Accounts(*there)
-    census = await Census(frozenset({A}), accounts).with_those_of(held)
-    assert census.strangers(held) == gone
+    known_accounts = await KnownAccounts(frozenset({A}), accounts).refreshed_for(held)
+    assert known_accounts.removed_accounts(held) == gone
     assert accounts.asked == [frozenset(held - {A})]
 
 
 async def test_nobody_is_asked_about_while_no_stranger_has_an_entry() -> None:
     accounts = Accounts(A)
-    before = Census(frozenset({A}), accounts)
-    assert await before.with_those_of({A}) is before
-    assert await before.with_those_of(()) is before
+    before = KnownAccounts(frozenset({A}), accounts)
+    assert await before.refreshed_for({A}) is before
+    assert await before.refreshed_for(()) is before
     assert accounts.asked == []
 
 
 async def test_accounts_that_cannot_be_counted_again_are_not_taken_to_be_gone(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        census = await Census(frozenset({A}), Accounts(fails=True)).with_those_of({A, B})
-    assert census.strangers({A, B}) == frozenset()
+        known_accounts = await KnownAccounts(frozenset({A}), Accounts(fails=True)).refreshed_for({A, B})
+    assert known_accounts.removed_accounts({A, B}) == frozenset()
     (told,) = caplog.records
     assert (told.levelname, vars(told)["code"], vars(told)["accounts"]) == (
         "WARNING",

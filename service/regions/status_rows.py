@@ -13,19 +13,19 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from service.models import RegionStatus, iso, parse_iso
-from service.regions.packing import MOST_MAPPED, pack, unpack
+from service.regions.status_codec import MAX_MAPPED, pack, unpack
 
-__all__ = ["AccountEntry", "Note", "RegionRow", "Sweep", "fold", "parse_row", "to_attributes"]
+__all__ = ["AccountEntry", "FullScanMark", "Observation", "RegionRow", "merge", "parse_row", "to_attributes"]
 
 # Words that earlier writers used, as the words of today.
 _OLD_WORDS: Final[Mapping[str, RegionStatus]] = MappingProxyType(
     {"AVAILABLE": RegionStatus.ACTIVE, "UNINITIALIZED": RegionStatus.NOT_INITIALIZED}
 )
-_MOST_MESSAGE: Final = 300
+_MAX_MESSAGE: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class Observation:
     """What one look at one (account, region) brought.
 
     `server_count` is None when the look does not say: failed, denied, half-read. `looked_at` is when it began.
@@ -33,13 +33,13 @@ class Note:
 
     account_id: str
     status: RegionStatus
-    looked_at: datetime
+    scanned_at: datetime
     server_count: int | None = None
     error_message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Sweep:
+class FullScanMark:
     """A run that looks at every region: when it began, and whether this is its last word."""
 
     began: datetime
@@ -82,7 +82,7 @@ class RegionRow:
     accounts: Mapping[str, AccountEntry] = field(default_factory=dict)
     last_updated: datetime | None = None
     unattributed: int | None = None
-    sweep_began: datetime | None = None
+    full_scan_began: datetime | None = None
     tells_apart: bool = True
 
     @property
@@ -109,7 +109,7 @@ def parse_row(item: Mapping[str, Any]) -> RegionRow:
         accounts=entries,
         last_updated=parse_iso(item.get("lastUpdated")),
         unattributed=_count(item.get("unattributedCount")) if entries else count,
-        sweep_began=parse_iso(item.get("sweepBegan")),
+        full_scan_began=parse_iso(item.get("sweepBegan")),
         tells_apart=isinstance(accounts, Mapping) or bool(entries),
     )
 
@@ -138,14 +138,14 @@ def _count(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
-def fold(
+def merge(
     row: RegionRow | None,
     region: str,
-    notes: Iterable[Note],
+    observations: Iterable[Observation],
     *,
     requests: Mapping[str, datetime] | None = None,
     everyone: frozenset[str] | None = None,
-    sweep: Sweep | None = None,
+    full_scan_mark: FullScanMark | None = None,
 ) -> RegionRow:
     """Fold looks into a row. Looks may come in any order and any number of times: the result is the same.
 
@@ -159,40 +159,42 @@ def fold(
     """
     base = row or RegionRow(region)
     entries = dict(base.accounts)
-    for note in notes:
-        entries[note.account_id] = _fold_note(entries.get(note.account_id, AccountEntry()), note)
+    for observation in observations:
+        entries[observation.account_id] = _merge_observation(
+            entries.get(observation.account_id, AccountEntry()), observation
+        )
     for account_id, moment in (requests or {}).items():
         entry = entries.get(account_id, AccountEntry())
         newest = moment if entry.requested_at is None else max(moment, entry.requested_at)
         entries[account_id] = _settled(replace(entry, requested_at=newest))
     if everyone is not None:
         entries = {account_id: entry for account_id, entry in entries.items() if account_id in everyone}
-    if sweep is not None:
-        base = replace(base, sweep_began=_swept(base.sweep_began, sweep))
+    if full_scan_mark is not None:
+        base = replace(base, full_scan_began=_merge_mark(base.full_scan_began, full_scan_mark))
     return _summed(base, entries, everyone)
 
 
-def _swept(held: datetime | None, sweep: Sweep) -> datetime | None:
+def _merge_mark(held: datetime | None, full_scan_mark: FullScanMark) -> datetime | None:
     """Note the begin of a sweep, or take the note away; that of a later sweep stays until its own end."""
-    if sweep.ended:
-        return held if held is not None and held > sweep.began else None
-    return sweep.began if held is None else max(held, sweep.began)
+    if full_scan_mark.ended:
+        return held if held is not None and held > full_scan_mark.began else None
+    return full_scan_mark.began if held is None else max(held, full_scan_mark.began)
 
 
-def _fold_note(entry: AccountEntry, note: Note) -> AccountEntry:
-    if note.server_count is not None and _is_newer(
-        (note.looked_at, note.server_count), (entry.last_complete, entry.server_count or 0)
+def _merge_observation(entry: AccountEntry, observation: Observation) -> AccountEntry:
+    if observation.server_count is not None and _is_newer(
+        (observation.scanned_at, observation.server_count), (entry.last_complete, entry.server_count or 0)
     ):
-        entry = replace(entry, server_count=note.server_count, last_complete=note.looked_at)
-    message = note.error_message[:_MOST_MESSAGE]
+        entry = replace(entry, server_count=observation.server_count, last_complete=observation.scanned_at)
+    message = observation.error_message[:_MAX_MESSAGE]
     if _is_newer(
-        (note.looked_at, (note.status.settles_count, str(note.status), message)),
+        (observation.scanned_at, (observation.status.settles_count, str(observation.status), message)),
         (
             entry.last_checked,
             (bool(entry.status and entry.status.settles_count), str(entry.status), entry.error_message),
         ),
     ):
-        entry = replace(entry, status=note.status, last_checked=note.looked_at, error_message=message)
+        entry = replace(entry, status=observation.status, last_checked=observation.scanned_at, error_message=message)
     return _settled(entry)
 
 
@@ -251,15 +253,15 @@ _PRECEDENCE: Final = (
 
 def to_attributes(row: RegionRow, *, now: datetime) -> dict[str, Any]:
     """Write a row as the attributes to set; None means: remove the attribute."""
-    troubled = [
+    failing = [
         f"{account_id}: {entry.error_message}"
         for account_id, entry in sorted(row.accounts.items())
         if entry.error_message
     ]
-    more = f" (and {len(troubled) - 1} more)" if len(troubled) > 1 else ""
+    more = f" (and {len(failing) - 1} more)" if len(failing) > 1 else ""
     fullest = max(row.accounts.items(), key=lambda pair: (pair[1].server_count or 0, pair[0]), default=None)
     entries = {account_id: _entry_attributes(entry) for account_id, entry in sorted(row.accounts.items())}
-    is_packed = len(entries) > MOST_MAPPED
+    is_packed = len(entries) > MAX_MAPPED
     # Writers hold each other off by this value, so no write may leave the one it found.
     later = now if row.last_updated is None else max(now, row.last_updated + timedelta(microseconds=1))
     return {
@@ -268,11 +270,11 @@ def to_attributes(row: RegionRow, *, now: datetime) -> dict[str, Any]:
         "accountId": fullest[0] if fullest else None,
         "lastChecked": row.last_checked.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if row.last_checked else None,
         "lastUpdated": iso(later),
-        "errorMessage": f"{troubled[0]}{more}" if troubled else None,
+        "errorMessage": f"{failing[0]}{more}" if failing else None,
         "accounts": entries if row.tells_apart and not is_packed else None,
         "accountsPacked": pack(entries) if is_packed else None,
         "unattributedCount": row.unattributed,
-        "sweepBegan": iso(row.sweep_began) if row.sweep_began else None,
+        "sweepBegan": iso(row.full_scan_began) if row.full_scan_began else None,
     }
 
 

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
-__all__ = ["Meter", "count_call", "count_throttle", "metering"]
+__all__ = ["CallCounter", "count_call", "count_throttle", "counting_calls"]
 
 
 @dataclass(slots=True)
-class Meter:
+class CallCounter:
     """Calls sent by (service, operation), and how many of them were throttled."""
 
     calls: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -30,27 +30,27 @@ class Meter:
         return sum(count for (name, _), count in self.calls.items() if name == service)
 
 
-_current: ContextVar[Meter | None] = ContextVar("meter", default=None)
+_current: ContextVar[CallCounter | None] = ContextVar("meter", default=None)
 
 
 @contextmanager
-def metering() -> Iterator[Meter]:
+def counting_calls() -> Iterator[CallCounter]:
     """Count the calls made inside, by this task and by all tasks started inside."""
-    meter = Meter()
-    token = _current.set(meter)
+    call_counter = CallCounter()
+    token = _current.set(call_counter)
     try:
-        yield meter
+        yield call_counter
     finally:
         _current.reset(token)
 
 
 def count_call(service: str, operation: str) -> None:
     """Note one call that goes out."""
-    if (meter := _current.get()) is not None:
-        meter.calls[service, operation] += 1
+    if (call_counter := _current.get()) is not None:
+        call_counter.calls[service, operation] += 1
 
 
 def count_throttle() -> None:
     """Note that a call came back throttled."""
-    if (meter := _current.get()) is not None:
-        meter.throttled += 1
+    if (call_counter := _current.get()) is not None:
+        call_counter.throttled += 1

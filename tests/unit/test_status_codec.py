@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.models import RegionStatus
-from service.regions.packing import MOST_MAPPED, pack, unpack
-from service.regions.rows import AccountEntry, Note, fold, parse_row, to_attributes
+from service.regions.status_codec import MAX_MAPPED, pack, unpack
+from service.regions.status_rows import AccountEntry, Observation, merge, parse_row, to_attributes
 
 START = datetime(2026, 11, 23, 5, 0, tzinfo=UTC)
 MOMENTS = st.datetimes(datetime(2020, 1, 1), datetime(2040, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - bounds
@@ -31,10 +31,10 @@ ENTRIES = st.builds(
 ACCOUNTS = st.integers(0, 10**12 - 1).map(lambda number: f"{number:012d}")
 
 
-def notes(count: int, *, seed: int = 0) -> list[Note]:
+def observations(count: int, *, seed: int = 0) -> list[Observation]:
     dice = random.Random(seed)  # noqa: S311 - not a secret
     return [
-        Note(
+        Observation(
             f"{dice.randrange(10**12):012d}",
             RegionStatus.ACTIVE if number % 5 else RegionStatus.NOT_INITIALIZED,
             START + timedelta(microseconds=dice.randrange(10**9)),
@@ -44,30 +44,30 @@ def notes(count: int, *, seed: int = 0) -> list[Note]:
     ]
 
 
-@given(st.dictionaries(ACCOUNTS, ENTRIES, max_size=MOST_MAPPED + 30))
+@given(st.dictionaries(ACCOUNTS, ENTRIES, max_size=MAX_MAPPED + 30))
 def test_whatever_a_row_knows_it_knows_after_being_written_and_read(entries: dict[str, AccountEntry]) -> None:
-    row = fold(None, "us-west-2", [])
+    row = merge(None, "us-west-2", [])
     written = to_attributes(type(row)(row.region, accounts=entries), now=START)
-    assert (written["accounts"] is None) is (len(entries) > MOST_MAPPED)
-    assert (written["accountsPacked"] is None) is (len(entries) <= MOST_MAPPED)
+    assert (written["accounts"] is None) is (len(entries) > MAX_MAPPED)
+    assert (written["accountsPacked"] is None) is (len(entries) <= MAX_MAPPED)
     item = {"region": "us-west-2", **{name: value for name, value in written.items() if value is not None}}
     assert parse_row(item).accounts == entries
 
 
 def test_a_row_that_grows_and_shrinks_changes_its_form_and_keeps_what_it_knows() -> None:
-    many = notes(MOST_MAPPED + 1)
-    row = fold(None, "us-west-2", many)
+    many = observations(MAX_MAPPED + 1)
+    row = merge(None, "us-west-2", many)
     item = {"region": "us-west-2", **to_attributes(row, now=START)}
     packed = parse_row({name: value for name, value in item.items() if value is not None})
     assert packed.accounts == row.accounts
-    fewer = fold(
+    fewer = merge(
         packed,
         "us-west-2",
         [],
-        everyone=frozenset(note.account_id for note in many[1:]),
+        everyone=frozenset(observation.account_id for observation in many[1:]),
     )
     written = to_attributes(fewer, now=START)
-    assert len(written["accounts"]) == MOST_MAPPED
+    assert len(written["accounts"]) == MAX_MAPPED
     assert written["accountsPacked"] is None  # the attribute is taken away
 
 
@@ -84,7 +84,7 @@ def test_a_map_that_another_writer_has_left_beside_it_is_read_too() -> None:
 
 
 def test_ten_thousand_accounts_fit_a_row() -> None:
-    size = len(to_attributes(fold(None, "us-west-2", notes(10_000)), now=START)["accountsPacked"])
+    size = len(to_attributes(merge(None, "us-west-2", observations(10_000)), now=START)["accountsPacked"])
     assert size < 300_000
     assert size / 10_000 < 25  # bytes each: what docs/scale.md reckons with
 

@@ -1,7 +1,7 @@
 """The HTTP layer under every client: one pool of connections and one TLS context, and none without verification.
 
 aiobotocore builds a pool and a TLS context (36 ms, 0.7 MB) per client. The class made here lets all clients share one.
-It leans on two methods of `AIOHTTPSession`, which is why the version is pinned and why `tests/aws/test_transport.py`
+It leans on two methods of `AIOHTTPSession`, which is why the version is pinned and why `tests/aws/test_http.py`
 proves, for each service, that a certificate for another name is refused, as aiobotocore before 3.9 did not.
 """
 
@@ -16,7 +16,7 @@ import anyio
 from aiobotocore.httpsession import AIOHTTPSession
 from botocore.parsers import ResponseParserError
 
-from service.aws.failures import as_misconfiguration
+from service.aws.sdk_errors import translating_config_errors
 
 __all__ = ["SharedTransport"]
 
@@ -80,7 +80,7 @@ class _SharingSession(AIOHTTPSession):
         if not self._verify:
             raise ssl.SSLError("refusing to talk to AWS without verifying certificates")
         self._max_pool_connections = limit
-        with as_misconfiguration(f"the certificates to trust (AWS_CA_BUNDLE: {self._verify}) or the proxy"):
+        with translating_config_errors(f"the certificates to trust (AWS_CA_BUNDLE: {self._verify}) or the proxy"):
             connector: aiohttp.TCPConnector = await AIOHTTPSession._create_connector(self, proxy_url)  # noqa: SLF001
         return connector
 

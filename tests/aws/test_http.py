@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import trustme
 
-from service.aws import door as doors
-from service.aws.door import AwsDoor
+from service.aws import client as client_module
+from service.aws.client import AwsClient
 from service.errors import AwsError
 from service.settings import Settings
 from tests.support.scripted import answer, scripted_aws
@@ -102,14 +102,14 @@ def _now() -> datetime:
 
 
 async def _code_of_call(service: str, region: str = "eu-west-1") -> str:
-    async with AwsDoor(Settings(), _now) as door:
-        return await _call(door, service, region)
+    async with AwsClient(Settings(), _now) as aws_client:
+        return await _call(aws_client, service, region)
 
 
-async def _call(door: AwsDoor, service: str, region: str) -> str:
+async def _call(aws_client: AwsClient, service: str, region: str) -> str:
     operation, params = SERVICES[service]
     with pytest.raises(AwsError) as caught:
-        await door.hub().call(service, operation, params, region=region)
+        await aws_client.hub().call(service, operation, params, region=region)
     return caught.value.code
 
 
@@ -146,9 +146,9 @@ async def test_an_endpoint_of_one_service_is_honoured(authority: trustme.CA, mon
     async with tls_server(authority, "localhost") as common, tls_server(authority, "localhost") as special:
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"https://localhost:{common.port}")
         monkeypatch.setenv("AWS_ENDPOINT_URL_DRS", f"https://localhost:{special.port}")
-        async with AwsDoor(Settings(), _now) as door:
-            await _call(door, "drs", "eu-west-1")
-            await _call(door, "ec2", "eu-west-1")
+        async with AwsClient(Settings(), _now) as aws_client:
+            await _call(aws_client, "drs", "eu-west-1")
+            await _call(aws_client, "ec2", "eu-west-1")
         assert len(special.requests) == len(common.requests) == 1
 
 
@@ -165,13 +165,13 @@ async def test_nobody_leads_a_call_elsewhere(status: int, monkeypatch: pytest.Mo
     listening = await asyncio.start_server(elsewhere, "127.0.0.1", 0)
     there = f"http://localhost:{listening.sockets[0].getsockname()[1]}/"
     monkeypatch.setenv("AWS_SESSION_TOKEN", "a-token")
-    monkeypatch.setattr(doors, "backoff_s", lambda *_, **__: 0.01)
+    monkeypatch.setattr(client_module, "backoff_s", lambda *_, **__: 0.01)
     async with (
         listening,
         scripted_aws(lambda _: answer(b"", status, Location=there), monkeypatch) as aws,
-        AwsDoor(Settings(), _now) as door,
+        AwsClient(Settings(), _now) as aws_client,
     ):
-        assert await _call(door, "drs", "eu-west-1") == "MalformedResponse"
+        assert await _call(aws_client, "drs", "eu-west-1") == "MalformedResponse"
     assert went == []
     assert all(request.headers["x-amz-security-token"] == "a-token" for request in aws.requests)
 
@@ -180,9 +180,9 @@ async def test_nobody_leads_a_call_elsewhere(status: int, monkeypatch: pytest.Mo
 async def test_all_clients_share_one_pool(authority: trustme.CA, monkeypatch: pytest.MonkeyPatch) -> None:
     async with tls_server(authority, "localhost") as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"https://localhost:{server.port}")
-        async with AwsDoor(Settings(), _now) as door:
+        async with AwsClient(Settings(), _now) as aws_client:
             for region in ("eu-west-1", "us-east-1", "ap-south-1"):
                 for service in SERVICES:
-                    await _call(door, service, region)
+                    await _call(aws_client, service, region)
         assert len(server.requests) == 12
         assert server.connections == 1

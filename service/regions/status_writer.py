@@ -12,13 +12,13 @@ import anyio
 from service.aws.dynamodb_write import Table
 from service.errors import AwsError
 from service.models import Call, Now
-from service.regions.census import Census
-from service.regions.rows import Note, Sweep, fold, parse_row, to_attributes
-from service.regions.status_table import RegionStatusReader
+from service.regions.known_accounts import KnownAccounts
+from service.regions.status_reader import RegionStatusReader
+from service.regions.status_rows import FullScanMark, Observation, merge, parse_row, to_attributes
 
 __all__ = ["RegionStatusTable"]
 
-_MOST_ROUNDS: Final = 20
+_MAX_ROUNDS: Final = 20
 
 
 class RegionStatusTable(RegionStatusReader):
@@ -32,11 +32,11 @@ class RegionStatusTable(RegionStatusReader):
     async def record(
         self,
         region: str,
-        notes: Iterable[Note],
+        observations: Iterable[Observation],
         *,
         requests: Mapping[str, datetime] | None = None,
-        census: Census | None = None,
-        sweep: Sweep | None = None,
+        known_accounts: KnownAccounts | None = None,
+        full_scan_mark: FullScanMark | None = None,
     ) -> None:
         """Fold looks into a region's row.
 
@@ -48,13 +48,13 @@ class RegionStatusTable(RegionStatusReader):
         """
         if self._writable is None:
             return
-        folded = tuple(notes)
-        for attempt in range(_MOST_ROUNDS):
+        folded = tuple(observations)
+        for attempt in range(_MAX_ROUNDS):
             item = await self._writable.get({"region": region})
             held = parse_row(item) if item else None
-            counted = await census.with_those_of(held.accounts if held else ()) if census else None
+            counted = await known_accounts.refreshed_for(held.accounts if held else ()) if known_accounts else None
             everyone = counted.accounts if counted else None
-            row = fold(held, region, folded, requests=requests, everyone=everyone, sweep=sweep)
+            row = merge(held, region, folded, requests=requests, everyone=everyone, full_scan_mark=full_scan_mark)
             condition, values = _unchanged(item)
             attributes = to_attributes(row, now=self._now())
             if await self._writable.update_if({"region": region}, attributes, condition, values):
@@ -62,7 +62,7 @@ class RegionStatusTable(RegionStatusReader):
             await anyio.sleep(random.uniform(0, min(1.0, 0.02 * 2**attempt)))  # noqa: S311 - jitter
         raise AwsError(
             "TransactionConflictException",
-            f"the row of {region} was written by others {_MOST_ROUNDS} times in a row",
+            f"the row of {region} was written by others {_MAX_ROUNDS} times in a row",
             Call("dynamodb", "UpdateItem", "hub", region),
         )
 

@@ -8,8 +8,8 @@ import anyio
 
 from service.aws.dynamodb import TableReader
 from service.errors import AwsError
-from service.regions.choose import Unreadable
-from service.regions.rows import RegionRow, parse_row
+from service.regions.selection import StatusUnavailable
+from service.regions.status_rows import RegionRow, parse_row
 
 __all__ = ["RegionStatusReader"]
 
@@ -30,13 +30,13 @@ class RegionStatusReader:
         self._reading = anyio.Lock()
         self._cached: tuple[float, tuple[RegionRow, ...]] | None = None
 
-    async def rows(self) -> tuple[RegionRow, ...] | Unreadable:
+    async def rows(self) -> tuple[RegionRow, ...] | StatusUnavailable:
         """Read every row, all pages; at most one read is under way, and it serves all callers for `cache_s` seconds.
 
         A table that cannot be read is no error: the answer then says why. It is not cached.
         """
         if self._table is None:
-            return Unreadable("DRS_REGION_STATUS_TABLE is not set")
+            return StatusUnavailable("DRS_REGION_STATUS_TABLE is not set")
         async with self._reading:
             if self._cached is not None and anyio.current_time() - self._cached[0] < self._cache_s:
                 return self._cached[1]
@@ -44,9 +44,9 @@ class RegionStatusReader:
                 with anyio.fail_after(self._timeout_s):
                     rows = tuple([parse_row(item) async for item in self._table.scan() if _names_a_region(item)])
             except TimeoutError:
-                return Unreadable(f"the region status table took longer than {self._timeout_s:g} s")
+                return StatusUnavailable(f"the region status table took longer than {self._timeout_s:g} s")
             except AwsError as error:
-                return Unreadable(f"the region status table could not be read: {error.code}: {error.message}")
+                return StatusUnavailable(f"the region status table could not be read: {error.code}: {error.message}")
             self._cached = (anyio.current_time(), rows)
             return rows
 

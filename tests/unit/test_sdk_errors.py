@@ -9,7 +9,7 @@ import pytest
 from botocore import exceptions as sdk
 from botocore.parsers import ResponseParserError
 
-from service.aws.failures import as_failure
+from service.aws.sdk_errors import translating_sdk_errors
 from service.errors import AwsError
 from service.models import Call, RegionStatus
 
@@ -18,7 +18,7 @@ URL = "https://drs.us-west-2.amazonaws.com"
 
 
 def convert(error: BaseException) -> AwsError:
-    with pytest.raises(AwsError) as caught, as_failure(CALL):
+    with pytest.raises(AwsError) as caught, translating_sdk_errors(CALL):
         raise error
     assert caught.value.call == CALL
     return caught.value
@@ -63,7 +63,7 @@ def answer(
 def test_what_the_sdk_raises_becomes_one_error(error: Exception, code: str, status: RegionStatus | None) -> None:
     failure = convert(error)
     assert failure.code == code
-    assert status is None or failure.verdict.status is status
+    assert status is None or failure.error_class.status is status
     assert failure.__suppress_context__  # the SDK's error may carry headers of the request
 
 
@@ -78,7 +78,7 @@ def test_a_login_that_has_run_out_is_no_lost_connection(error: Exception) -> Non
     "bug", [KeyError("x"), ValueError("x"), sdk.ParamValidationError(report="Missing required parameter")]
 )
 def test_a_bug_is_not_converted(bug: Exception) -> None:
-    with pytest.raises(type(bug)), as_failure(CALL):
+    with pytest.raises(type(bug)), translating_sdk_errors(CALL):
         raise bug
 
 
@@ -105,9 +105,9 @@ def test_how_long_the_service_wants_us_to_wait(error: Exception, seconds: float 
 
 
 def test_an_unknown_server_fault_is_worth_another_try_and_a_quota_is_not() -> None:
-    assert convert(answer("Strange", status=502)).verdict.retry
-    assert convert(answer("Strange", status=429)).verdict.throttle
-    assert not convert(answer("ServiceQuotaExceededException", status=402)).verdict.retry
+    assert convert(answer("Strange", status=502)).error_class.retry
+    assert convert(answer("Strange", status=429)).error_class.throttle
+    assert not convert(answer("ServiceQuotaExceededException", status=402)).error_class.retry
 
 
 def test_long_texts_are_cut_to_their_first_line() -> None:

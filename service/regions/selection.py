@@ -14,10 +14,10 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from service.models import Place
-from service.regions.rows import AccountEntry, RegionRow
+from service.models import Scope
+from service.regions.status_rows import AccountEntry, RegionRow
 
-__all__ = ["Choice", "DiscoveryPolicy", "RegionSource", "Unreadable", "Why", "choose"]
+__all__ = ["DiscoveryPolicy", "RegionSource", "ScanReason", "Selection", "StatusUnavailable", "select"]
 
 
 class RegionSource(StrEnum):
@@ -37,7 +37,7 @@ class RegionSource(StrEnum):
         return self.startswith("fallback")
 
 
-class Why(StrEnum):
+class ScanReason(StrEnum):
     """Why a place is looked at."""
 
     EVERY = "every region is scanned"
@@ -47,11 +47,11 @@ class Why(StrEnum):
     UNSETTLED = "the last look failed and may succeed now"
     POINTED_AT = "a server elsewhere points here"
     DISCOVERY = "looked at longest ago"
-    SWEEP = "an earlier run that looked everywhere was cut short"
+    RESUMED = "an earlier run that looked everywhere was cut short"
 
 
 @dataclass(frozen=True, slots=True)
-class Unreadable:
+class StatusUnavailable:
     """The region status table could not be read, and why."""
 
     reason: str
@@ -73,7 +73,7 @@ class DiscoveryPolicy:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Selection:
     """The places to look at, with the reason for each, and those left out.
 
     `known_active` are the places that the table says have servers, whatever was chosen. `open_sweeps` are the
@@ -82,23 +82,23 @@ class Choice:
 
     source: RegionSource
     reason: str
-    look: Mapping[Place, Why]
-    skip: tuple[Place, ...]
-    known_active: frozenset[Place] = frozenset()
-    open_sweeps: tuple[str, ...] = ()
+    scopes: Mapping[Scope, ScanReason]
+    skipped: tuple[Scope, ...]
+    known_active: frozenset[Scope] = frozenset()
+    unfinished_full_scans: tuple[str, ...] = ()
 
     @property
     def asked(self) -> int:
         """How many scopes a full scan of the same accounts would look at."""
-        return len(self.look) + len(self.skip)
+        return len(self.scopes) + len(self.skipped)
 
-    def count(self, why: Why) -> int:
+    def count(self, why: ScanReason) -> int:
         """Count the places looked at for one reason."""
-        return sum(1 for reason in self.look.values() if reason is why)
+        return sum(1 for reason in self.scopes.values() if reason is why)
 
 
-def choose(
-    table: Sequence[RegionRow] | Unreadable,
+def select(
+    table: Sequence[RegionRow] | StatusUnavailable,
     accounts: Iterable[str],
     catalog: Sequence[str],
     *,
@@ -106,12 +106,12 @@ def choose(
     policy: DiscoveryPolicy,
     full_scan: bool = False,
     requested: Sequence[str] = (),
-    places: Sequence[Place] = (),
+    scopes: Sequence[Scope] = (),
     excluded: frozenset[str] = frozenset(),
     discover: bool = True,
     shared: bool = False,
     every_if_none: bool = False,
-) -> Choice:
+) -> Selection:
     """Choose the places to look at.
 
     Args:
@@ -129,47 +129,53 @@ def choose(
         every_if_none: a table that knows of no servers means every region, as an empty one does.
     """
     account_ids = sorted(set(accounts))
-    rows = () if isinstance(table, Unreadable) else [row for row in table if row.region not in excluded]
+    rows = () if isinstance(table, StatusUnavailable) else [row for row in table if row.region not in excluded]
     named = dict.fromkeys([*catalog, *(row.region for row in rows if row.server_count > 0 or _is_pointed_at(row))])
     regions = [region for region in named if region not in excluded]
     active = frozenset(
-        Place(account_id, row.region) for row in rows for account_id in account_ids if _has_servers(row, account_id)
+        Scope(account_id, row.region) for row in rows for account_id in account_ids if _has_servers(row, account_id)
     )
-    if places:
-        asked_for = {place: Why.REQUESTED for place in places if place.region not in excluded}
-        return Choice(RegionSource.REQUESTED, f"asked for {len(places)} scopes", asked_for, (), active)
+    if scopes:
+        asked_for = {scope: ScanReason.REQUESTED for scope in scopes if scope.region not in excluded}
+        return Selection(RegionSource.REQUESTED, f"asked for {len(scopes)} scopes", asked_for, (), active)
     if requested:
         wanted = {
-            Place(account_id, region): Why.REQUESTED
+            Scope(account_id, region): ScanReason.REQUESTED
             for account_id in account_ids
             for region in requested
             if region not in excluded
         }
-        return Choice(RegionSource.REQUESTED, f"asked for {', '.join(requested)}", wanted, (), active)
-    open_sweeps = tuple(row.region for row in rows if row.sweep_began)
-    every = {Place(account_id, region): Why.EVERY for account_id in account_ids for region in regions}
+        return Selection(RegionSource.REQUESTED, f"asked for {', '.join(requested)}", wanted, (), active)
+    unfinished_full_scans = tuple(row.region for row in rows if row.full_scan_began)
+    every = {Scope(account_id, region): ScanReason.EVERY for account_id in account_ids for region in regions}
     if full_scan:
-        return Choice(RegionSource.FULL_SCAN, "a full scan was asked for", every, (), active, open_sweeps)
+        return Selection(RegionSource.FULL_SCAN, "a full scan was asked for", every, (), active, unfinished_full_scans)
     regions_active = sum(1 for row in rows if row.server_count > 0)
     fallback = _fallback(table, rows, every_if_none=every_if_none)
     if fallback is not None:
-        return Choice(*fallback, every, ())
+        return Selection(*fallback, every, ())
     source = RegionSource.STATUS_TABLE if regions_active else RegionSource.STATUS_TABLE_NONE_ACTIVE
     reason = f"{regions_active} of {len(rows)} regions in the table have servers"
-    swept_since = _open_sweep(rows)
-    if swept_since is not None:
+    unfinished_since = _unfinished_since(rows)
+    if unfinished_since is not None:
         reason += "; an earlier run over every region was cut short"
     look, skip = _filtered(
-        rows, account_ids, regions, now, policy=policy if discover else None, swept_since=swept_since, shared=shared
+        rows,
+        account_ids,
+        regions,
+        now,
+        policy=policy if discover else None,
+        unfinished_since=unfinished_since,
+        shared=shared,
     )
-    return Choice(source, reason, look, skip, active, open_sweeps)
+    return Selection(source, reason, look, skip, active, unfinished_full_scans)
 
 
 def _fallback(
-    table: Sequence[RegionRow] | Unreadable, rows: Sequence[RegionRow], *, every_if_none: bool
+    table: Sequence[RegionRow] | StatusUnavailable, rows: Sequence[RegionRow], *, every_if_none: bool
 ) -> tuple[RegionSource, str] | None:
     """Tell why the table gives no choice; None when it does."""
-    if isinstance(table, Unreadable):
+    if isinstance(table, StatusUnavailable):
         return RegionSource.FALLBACK_UNAVAILABLE, table.reason
     if not table:
         return RegionSource.FALLBACK_EMPTY, "the region status table is empty"
@@ -185,9 +191,9 @@ def _has_servers(row: RegionRow, account_id: str) -> bool:
     return entry.server_count > 0
 
 
-def _open_sweep(rows: Sequence[RegionRow]) -> datetime | None:
+def _unfinished_since(rows: Sequence[RegionRow]) -> datetime | None:
     """Tell when a run began that looked everywhere and was cut short; None when none was."""
-    return max((row.sweep_began for row in rows if row.sweep_began), default=None)
+    return max((row.full_scan_began for row in rows if row.full_scan_began), default=None)
 
 
 def _filtered(
@@ -197,29 +203,29 @@ def _filtered(
     now: datetime,
     *,
     policy: DiscoveryPolicy | None,
-    swept_since: datetime | None,
+    unfinished_since: datetime | None,
     shared: bool,
-) -> tuple[dict[Place, Why], tuple[Place, ...]]:
+) -> tuple[dict[Scope, ScanReason], tuple[Scope, ...]]:
     by_region = {row.region: row for row in rows}
     new_accounts = _new_accounts(rows, account_ids)
-    look: dict[Place, Why] = {}
+    look: dict[Scope, ScanReason] = {}
     idle: list[_Idle] = []
     for account_id in account_ids:
         for region in regions:
-            place, row = Place(account_id, region), by_region.get(region)
-            why = Why.NEW_ACCOUNT if account_id in new_accounts else _why(row, account_id)
+            scope, row = Scope(account_id, region), by_region.get(region)
+            why = ScanReason.NEW_ACCOUNT if account_id in new_accounts else _why(row, account_id)
             if why is None and shared and row is not None and row.server_count > 0:
-                why = Why.ACTIVE
-            seen = _idle(row, place)
-            if why is None and swept_since is not None and not (seen.ours and seen.last_look >= swept_since):
-                why = Why.SWEEP
+                why = ScanReason.ACTIVE
+            seen = _idle(row, scope)
+            if why is None and unfinished_since is not None and not (seen.ours and seen.last_look >= unfinished_since):
+                why = ScanReason.RESUMED
             if why is None:
                 idle.append(seen)
             else:
-                look[place] = why
+                look[scope] = why
     if policy is not None:
-        look |= dict.fromkeys(_discover(idle, len(look), now, policy), Why.DISCOVERY)
-    return look, tuple(sorted(entry.place for entry in idle if entry.place not in look))
+        look |= dict.fromkeys(_discover(idle, len(look), now, policy), ScanReason.DISCOVERY)
+    return look, tuple(sorted(entry.scope for entry in idle if entry.scope not in look))
 
 
 def _new_accounts(rows: Sequence[RegionRow], account_ids: Sequence[str]) -> frozenset[str]:
@@ -236,7 +242,7 @@ def _is_pointed_at(row: RegionRow) -> bool:
     return any(entry.requested_at is not None for entry in row.accounts.values())
 
 
-def _why(row: RegionRow | None, account_id: str) -> Why | None:
+def _why(row: RegionRow | None, account_id: str) -> ScanReason | None:
     """Tell why a place deserves a look without discovery; None when it does not."""
     if row is None:
         return None
@@ -244,28 +250,28 @@ def _why(row: RegionRow | None, account_id: str) -> Why | None:
         return _why_by_row(row)
     entry = row.accounts.get(account_id)
     if entry is None:  # the table does not know this pair: the region's own count decides
-        return Why.ACTIVE if row.server_count > 0 else None
+        return ScanReason.ACTIVE if row.server_count > 0 else None
     return _why_by_entry(row, entry)
 
 
-def _why_by_row(row: RegionRow) -> Why | None:
+def _why_by_row(row: RegionRow) -> ScanReason | None:
     if row.server_count > 0:
-        return Why.ACTIVE
+        return ScanReason.ACTIVE
     # Old writers put 0 when they could not look, so that zero is no answer.
     settled = row.status is None or row.status.settles_count
-    return None if settled else Why.UNSETTLED
+    return None if settled else ScanReason.UNSETTLED
 
 
-def _why_by_entry(row: RegionRow, entry: AccountEntry) -> Why | None:
+def _why_by_entry(row: RegionRow, entry: AccountEntry) -> ScanReason | None:
     if entry.requested_at is not None:
-        return Why.POINTED_AT
+        return ScanReason.POINTED_AT
     if entry.server_count is None:
         if row.unattributed:
-            return Why.ACTIVE
-        return Why.UNSETTLED if entry.status is not None and entry.status.passes else None
+            return ScanReason.ACTIVE
+        return ScanReason.UNSETTLED if entry.status is not None and entry.status.passes else None
     if entry.server_count > 0:
-        return Why.ACTIVE
-    return Why.UNSETTLED if entry.status is not None and entry.status.passes else None
+        return ScanReason.ACTIVE
+    return ScanReason.UNSETTLED if entry.status is not None and entry.status.passes else None
 
 
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
@@ -279,21 +285,21 @@ class _Idle(NamedTuple):
 
     last_look: datetime
     region: str  # before the account: whole regions take their turn, so fewer of them are touched at once
-    place: Place
+    scope: Scope
     ours: bool  # the last look was made by this service, so the window's promise covers it
 
 
-def _idle(row: RegionRow | None, place: Place) -> _Idle:
+def _idle(row: RegionRow | None, scope: Scope) -> _Idle:
     if row is None:
-        return _Idle(_NEVER, place.region, place, ours=False)
+        return _Idle(_NEVER, scope.region, scope, ours=False)
     if row.is_old_shape:
-        return _Idle(row.last_checked or _NEVER, place.region, place, ours=False)
-    entry = row.accounts.get(place.account_id)
+        return _Idle(row.last_checked or _NEVER, scope.region, scope, ours=False)
+    entry = row.accounts.get(scope.account_id)
     seen = entry.last_checked if entry else None
-    return _Idle(seen or _NEVER, place.region, place, ours=seen is not None)
+    return _Idle(seen or _NEVER, scope.region, scope, ours=seen is not None)
 
 
-def _discover(idle: Sequence[_Idle], busy: int, now: datetime, policy: DiscoveryPolicy) -> list[Place]:
+def _discover(idle: Sequence[_Idle], busy: int, now: datetime, policy: DiscoveryPolicy) -> list[Scope]:
     """Take the places looked at longest ago: an even share of the window's work, less when that costs too many calls.
 
     Whatever it costs: places that would outlast the window before the next sync, and of places that this service never
@@ -305,7 +311,7 @@ def _discover(idle: Sequence[_Idle], busy: int, now: datetime, policy: Discovery
     unseen = sum(1 for entry in idle if not entry.ours)
     first_looks = min(unseen, math.ceil((len(idle) + busy) / (2 * runs)))
     queue = sorted(idle, key=lambda entry: (entry.ours, entry))
-    turn = [entry.place for entry in queue[: max(first_looks, min(even_share, affordable))]]
+    turn = [entry.scope for entry in queue[: max(first_looks, min(even_share, affordable))]]
     latest = now - timedelta(seconds=policy.window_s - policy.interval_s)
-    due = [entry.place for entry in queue if entry.ours and entry.last_look < latest]
+    due = [entry.scope for entry in queue if entry.ours and entry.last_look < latest]
     return list(dict.fromkeys([*turn, *due]))

@@ -15,25 +15,22 @@ from aiobotocore.config import AioConfig
 from botocore import xform_name
 from botocore.credentials import ReadOnlyCredentials
 
+from service.aws.call_counter import count_call, count_throttle
+from service.aws.call_guard import check_call_guard
 from service.aws.credentials import AssumedRole, HubSession, Source, acting_as
-from service.aws.failures import as_failure, as_misconfiguration, refuse_what_is_no_object
-from service.aws.limits import Pace, Rate, RetryBudget, backoff_s, rates
-from service.aws.meter import count_call, count_throttle
-from service.aws.operations import MANAGES, Operations, refuse_others
-from service.aws.permit import ask_permit
-from service.aws.transport import SharedTransport
+from service.aws.http import SharedTransport
+from service.aws.operations import MANAGES, Operations, reject_undeclared
+from service.aws.rate_limit import RateLimiter, RateSettings, start_rates
+from service.aws.retry import RetryBudget, backoff_s, max_attempts, max_wait_s
+from service.aws.sdk_errors import reject_non_object_body, translating_config_errors, translating_sdk_errors
 from service.errors import AwsError, ConfigurationError
 from service.models import Call, Now, RegionStatus
 from service.settings import Settings
 
-__all__ = ["AwsDoor", "Caller", "Identity", "RoleToAssume"]
+__all__ = ["AccountSession", "AwsClient", "Identity", "RoleToAssume"]
 
 # One try of one call may take this long in all; the SDK's own read time-out only bounds the gap between two bytes.
 _CALL_CEILING_S: Final = 30.0
-_MOST_TRIES: Final = 4
-_MOST_TRIES_THROTTLED: Final = 12
-_LONGEST_WAIT_S: Final = 5.0
-_LONGEST_WAIT_THROTTLED_S: Final = 30.0
 _ROLE_DURATION_S: Final = 900  # the least STS gives; more fails where a role's maximum is lower
 _ROLE_SESSION_NAME: Final = "drs-orchestration-sync"
 
@@ -55,15 +52,7 @@ class RoleToAssume:
     external_id: str
 
 
-@dataclass(slots=True)
-class _Lane:
-    """Pace and places of one (service, account, region)."""
-
-    pace: Pace
-    places: anyio.CapacityLimiter
-
-
-class AwsDoor:
+class AwsClient:
     """One SDK session, one client per (service, region), one pool of connections, for as long as it is open.
 
     Open it once per event loop: `async with AwsDoor(settings, now) as door`. The SDK session refuses every operation
@@ -71,27 +60,27 @@ class AwsDoor:
     """
 
     def __init__(
-        self, settings: Settings, now: Now, *, allowed: Operations = MANAGES, dice: random.Random | None = None
+        self, settings: Settings, now: Now, *, allowed: Operations = MANAGES, rng: random.Random | None = None
     ) -> None:
         self._settings = settings
         self._now = now
-        self._dice = dice or random.Random()  # noqa: S311 - jitter, not a secret
+        self._random = rng or random.Random()  # noqa: S311 - jitter, not a secret
         self._session = HubSession()
-        self._session.register("before-parse", refuse_what_is_no_object)
+        self._session.register("before-parse", reject_non_object_body)
         # At the last moment before a request is signed: whatever code asked for it, and however.
-        self._session.register("before-call", refuse_others(allowed))
+        self._session.register("before-call", reject_undeclared(allowed))
         self._stack = AsyncExitStack()
         self._clients: dict[tuple[str, str], Any] = {}
         self._building = anyio.Lock()
-        self._rates = rates(
-            Rate(
+        self._start_rates = start_rates(
+            RateSettings(
                 settings.drs_calls_per_second,
                 settings.drs_burst,
                 settings.drs_calls_at_once,
                 settings.drs_most_calls_per_second,
             )
         )
-        self._lanes: dict[tuple[str, str, str], _Lane] = {}
+        self._rate_limiters: dict[tuple[str, str, str], RateLimiter] = {}
         self._in_flight = anyio.CapacityLimiter(settings.calls_at_once)
         self._budgets: defaultdict[str, RetryBudget] = defaultdict(RetryBudget)
         self._roles: dict[RoleToAssume, AssumedRole] = {}
@@ -123,15 +112,15 @@ class AwsDoor:
         Raises:
             ConfigurationError: none is set, or the profile that may tell it cannot be read.
         """
-        with as_misconfiguration():
+        with translating_config_errors():
             region = self._session.get_config_variable("region")
         if not region:
             raise ConfigurationError("set AWS_REGION (or a profile with a region) to the region that holds the tables")
         return str(region)
 
-    def hub(self) -> Caller:
+    def hub(self) -> AccountSession:
         """Give a caller with the hub's own credentials."""
-        return Caller(self, self._identity.account_id if self._identity else "hub", self._session.own)
+        return AccountSession(self, self._identity.account_id if self._identity else "hub", self._session.own)
 
     async def identity(self) -> Identity:
         """Tell which account the hub is; asked once while the door is open.
@@ -147,7 +136,7 @@ class AwsDoor:
                 raise self._incomplete("GetCallerIdentity", "hub") from None
         return self._identity
 
-    async def account(self, role: RoleToAssume) -> Caller:
+    async def account(self, role: RoleToAssume) -> AccountSession:
         """Give a caller for another account; the role is assumed now, so that a refusal shows here and once.
 
         Raises:
@@ -161,7 +150,7 @@ class AwsDoor:
         if source is None:
             source = self._roles[role] = AssumedRole(lambda: self._assume(role), self._now)
         await source()
-        return Caller(self, role.account_id, source)
+        return AccountSession(self, role.account_id, source)
 
     async def _assume(self, role: RoleToAssume) -> tuple[ReadOnlyCredentials, datetime]:
         answer = await self.hub().call(
@@ -192,85 +181,81 @@ class AwsDoor:
         if key not in self._clients:
             async with self._building:
                 if key not in self._clients:
-                    with as_misconfiguration():
+                    with translating_config_errors():
                         self._clients[key] = await self._stack.enter_async_context(
                             self._session.create_client(service, region_name=region, config=self._config)
                         )
         return self._clients[key]
 
-    def _lane(self, call: Call) -> _Lane:
+    def _rate_limiter(self, call: Call) -> RateLimiter:
         key = (call.service, call.account_id, call.region)
-        lane = self._lanes.get(key)
-        if lane is None:
-            rate = self._rates[call.service]
-            lane = self._lanes[key] = _Lane(Pace(rate), anyio.CapacityLimiter(rate.at_once))
-        return lane
+        rate_limiter = self._rate_limiters.get(key)
+        if rate_limiter is None:
+            rate_limiter = self._rate_limiters[key] = RateLimiter(self._start_rates[call.service])
+        return rate_limiter
 
     async def send(self, source: Source, call: Call, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Make one call with all its tries. Use `Caller.call`.
+        """Make one call, with retries. Use `AccountSession.call`.
 
         Raises:
             AwsError: the last try's failure.
             ConfigurationError: the SDK's settings do not work.
         """
-        lane = self._lane(call)
+        rate_limiter = self._rate_limiter(call)
         attempt = 0
         while True:
             attempt += 1
-            sent_at = await _turn(lane, call)
-            with as_failure(call):
+            sent_at = await rate_limiter.wait(call)
+            with translating_sdk_errors(call):
                 keys = await source()
             try:
-                answer = await self._try_once(keys, lane, call, params)
+                answer = await self._attempt(keys, rate_limiter, call, params)
             except AwsError as failure:
-                if failure.verdict.expired and isinstance(source, AssumedRole):
+                if failure.error_class.expired and isinstance(source, AssumedRole):
                     source.expire(keys.access_key)
-                await self._before_next_try(failure, lane, attempt=attempt, sent_at=sent_at)
+                await self._wait_before_retry(failure, rate_limiter, attempt=attempt, sent_at=sent_at)
             else:
-                lane.pace.succeeded()
+                rate_limiter.rate.succeeded()
                 self._budgets[call.service].succeeded()
                 return answer
 
-    async def _try_once(
-        self, keys: ReadOnlyCredentials, lane: _Lane, call: Call, params: Mapping[str, Any]
+    async def _attempt(
+        self, keys: ReadOnlyCredentials, rate_limiter: RateLimiter, call: Call, params: Mapping[str, Any]
     ) -> dict[str, Any]:
         client = await self._client(call.service, call.region)
-        async with lane.places, self._in_flight:
-            ask_permit()
+        async with rate_limiter.slots, self._in_flight:
+            check_call_guard()
             count_call(call.service, call.operation)
-            with acting_as(keys), as_failure(call, keys), anyio.fail_after(_CALL_CEILING_S):
+            with acting_as(keys), translating_sdk_errors(call, keys), anyio.fail_after(_CALL_CEILING_S):
                 answer: dict[str, Any] = await getattr(client, xform_name(call.operation))(**params)
                 return answer
 
-    async def _before_next_try(self, failure: AwsError, lane: _Lane, *, attempt: int, sent_at: float) -> None:
-        """Wait until another try makes sense; raise the failure when none does."""
-        verdict, now, budget = failure.verdict, anyio.current_time(), self._budgets[failure.call.service]
-        if verdict.throttle:
+    async def _wait_before_retry(
+        self, failure: AwsError, rate_limiter: RateLimiter, *, attempt: int, sent_at: float
+    ) -> None:
+        """Wait until another attempt makes sense; raise the failure when none does."""
+        error_class, now, budget = failure.error_class, anyio.current_time(), self._budgets[failure.call.service]
+        if error_class.throttle:
             count_throttle()
-            lane.pace.throttled(now, sent_at=sent_at, retry_after_s=failure.retry_after_s)
-        once_more = verdict.expired or verdict.status is RegionStatus.ENDPOINT_UNREACHABLE
-        most = _MOST_TRIES_THROTTLED if verdict.throttle else 2 if once_more else _MOST_TRIES
-        if not verdict.retry:
-            if failure.http_status:  # a plain answer, such as that DRS is not in use: the service is well
-                budget.succeeded()
-            raise failure
-        if attempt >= most:
+            rate_limiter.rate.throttled(now, sent_at=sent_at, retry_after_s=failure.retry_after_s)
+        if not error_class.retry and failure.http_status:
+            budget.succeeded()  # a plain answer, such as that DRS is not in use: the service is well
+        if attempt >= max_attempts(error_class):
             raise failure
         remaining = anyio.current_effective_deadline() - now
-        longest = min(_LONGEST_WAIT_THROTTLED_S if verdict.throttle else _LONGEST_WAIT_S, remaining)
-        permit = budget.spend(now, longest_wait_s=longest)
-        pause = backoff_s(attempt, dice=self._dice.random(), retry_after_s=failure.retry_after_s)
+        wait = budget.spend(now, longest_wait_s=min(max_wait_s(error_class), remaining))
+        pause = backoff_s(attempt, jitter=self._random.random(), retry_after_s=failure.retry_after_s)
         # A wait that outlasts the scope's deadline would replace the true cause by a time-out.
-        if permit is None or permit + pause >= remaining:
+        if wait is None or wait + pause >= remaining:
             raise failure
-        await anyio.sleep(permit + pause)
+        await anyio.sleep(wait + pause)
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class AccountSession:
     """The right to call AWS as one account."""
 
-    door: AwsDoor
+    aws_client: AwsClient
     account_id: str
     source: Source
 
@@ -280,24 +265,4 @@ class Caller:
         Raises:
             AwsError: it did not succeed within its tries.
         """
-        return await self.door.send(self.source, Call(service, operation, self.account_id, region), params)
-
-
-async def _turn(lane: _Lane, call: Call) -> float:
-    """Wait for the lane's pace; tell when the call goes out.
-
-    Raises:
-        AwsError: the service asked for a pause that outlasts the deadline; nothing is sent. Waiting for it would
-            cost that time, and report a time-out in place of the cause.
-    """
-    while True:
-        now, pauses = anyio.current_time(), lane.pace.pauses
-        pause = lane.pace.paused_s(now)
-        if pause and now + pause >= anyio.current_effective_deadline():
-            raise AwsError("ThrottlingException", f"not sent: it was asked to wait, {pause:.0f} s more", call)
-        wait = lane.pace.reserve(now)
-        if wait <= 0:
-            return now
-        await anyio.sleep(wait)
-        if lane.pace.pauses == pauses:  # else the service has asked for a pause since, which holds for this call too
-            return anyio.current_time()
+        return await self.aws_client.send(self.source, Call(service, operation, self.account_id, region), params)

@@ -30,7 +30,7 @@ from aiobotocore.parsers import (
 from botocore.model import ListShape, MapShape, Shape, ShapeResolver, StructureShape
 from botocore.parsers import ResponseParserError
 
-__all__ = ["FastFactory"]
+__all__ = ["ParserFactory"]
 
 
 def _structure(**members: tuple[str, str]) -> dict[str, Any]:
@@ -170,7 +170,7 @@ def _all_of(
 _CHECKS: Final[dict[str, Callable[[Any], bool] | None]] = {}  # of the one service model that the SDK brings
 
 
-def page_as_it_is(body: bytes, shape: Shape) -> dict[str, Any] | None:
+def parse_page_directly(body: bytes, shape: Shape) -> dict[str, Any] | None:
     """Parse a JSON body without its model, if botocore's result would be the same; None: take botocore's way.
 
     The word null anywhere leads there too: botocore drops such members.
@@ -192,7 +192,7 @@ class _DirectPageParser(_Steady, AioRestJSONParser):
 
     def _do_parse(self, response: dict[str, Any], shape: Any) -> dict[str, Any]:  # noqa: ANN401 - the SDK's signature
         if shape is not None and shape.name == "DescribeSourceServersResponse":
-            page = page_as_it_is(response["body"], shape)
+            page = parse_page_directly(response["body"], shape)
             if page is not None:
                 return {"ResponseMetadata": self._populate_response_metadata(response), **page}
         parsed: dict[str, Any] = super()._do_parse(response, shape)
@@ -219,7 +219,7 @@ _PARSERS: Final[dict[str, type[_Steady]]] = {
 }
 
 
-class FastFactory(AioResponseParserFactory):
+class ParserFactory(AioResponseParserFactory):
     """Gives the SDK its parsers; a component of its session."""
 
     def create_parser(self, protocol_name: str) -> Any:  # noqa: ANN401 - SDK parsers have no static type

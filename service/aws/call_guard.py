@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-__all__ = ["ask_permit", "only_while"]
+__all__ = ["check_call_guard", "guarding_calls"]
 
 _ask: ContextVar[Callable[[], None] | None] = ContextVar("permit", default=None)
 
 
 @contextmanager
-def only_while(permit: Callable[[], None]) -> Iterator[None]:
+def guarding_calls(permit: Callable[[], None]) -> Iterator[None]:
     """Let calls go out only while `permit` does not raise: those of this task and of all tasks started inside."""
     token = _ask.set(permit)
     try:
@@ -21,7 +21,7 @@ def only_while(permit: Callable[[], None]) -> Iterator[None]:
         _ask.reset(token)
 
 
-def ask_permit() -> None:
+def check_call_guard() -> None:
     """Raise what the permit of this task raises."""
     if (permit := _ask.get()) is not None:
         permit()

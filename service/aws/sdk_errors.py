@@ -37,7 +37,7 @@ from botocore.parsers import ResponseParserError
 from service.errors import AwsError, ConfigurationError
 from service.models import Call
 
-__all__ = ["as_failure", "as_misconfiguration", "refuse_what_is_no_object"]
+__all__ = ["reject_non_object_body", "translating_config_errors", "translating_sdk_errors"]
 
 _LONGEST_PAUSE_S: Final = 900.0
 
@@ -65,7 +65,7 @@ _CODES: Final[tuple[tuple[type[Exception], str], ...]] = (
 
 
 @contextmanager
-def as_failure(call: Call, keys: ReadOnlyCredentials | None = None) -> Iterator[None]:
+def translating_sdk_errors(call: Call, keys: ReadOnlyCredentials | None = None) -> Iterator[None]:
     """Convert every SDK error raised inside.
 
     Args:
@@ -96,7 +96,9 @@ def as_failure(call: Call, keys: ReadOnlyCredentials | None = None) -> Iterator[
 
 
 @contextmanager
-def as_misconfiguration(what: str = "the settings of the AWS SDK (its AWS_* variables, the profile)") -> Iterator[None]:
+def translating_config_errors(
+    what: str = "the settings of the AWS SDK (its AWS_* variables, the profile)",
+) -> Iterator[None]:
     """Convert what goes wrong inside, before anything is asked of AWS, where settings that the SDK reads do not work.
 
     Raises:
@@ -108,7 +110,7 @@ def as_misconfiguration(what: str = "the settings of the AWS SDK (its AWS_* vari
         raise ConfigurationError(f"mend {what}: {error}") from None
 
 
-def refuse_what_is_no_object(operation_model: OperationModel, response_dict: Mapping[str, Any], **_: object) -> None:
+def reject_non_object_body(operation_model: OperationModel, response_dict: Mapping[str, Any], **_: object) -> None:
     """Refuse a success whose JSON body is none, before the SDK parses it; to be registered for `before-parse`.
 
     The SDK takes a body that is not JSON for an answer without members, which reads like an empty page, or like a tag

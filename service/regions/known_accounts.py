@@ -9,41 +9,41 @@ from typing import Final
 
 from service.errors import AwsError
 
-__all__ = ["Census", "Recount"]
+__all__ = ["AccountCheck", "KnownAccounts"]
 
 _log: Final = logging.getLogger(__name__)
 
-Recount = Callable[[Collection[str]], Awaitable[frozenset[str]]]
+AccountCheck = Callable[[Collection[str]], Awaitable[frozenset[str]]]
 """Says which of these accounts are targets at this moment; raises AwsError when that cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
-class Census:
+class KnownAccounts:
     """Every account that there was at one moment, and how to ask about those that may have joined since."""
 
     accounts: frozenset[str]
-    recount: Recount
+    check_existing: AccountCheck
 
-    def strangers(self, account_ids: Collection[str]) -> frozenset[str]:
+    def removed_accounts(self, account_ids: Collection[str]) -> frozenset[str]:
         """Name those that were not there."""
         return frozenset(account_ids) - self.accounts
 
-    async def with_those_of(self, account_ids: Collection[str]) -> Census:
+    async def refreshed_for(self, account_ids: Collection[str]) -> KnownAccounts:
         """Count again those that have an entry: who is there by now has joined since.
 
         The entries must have been read before. Then whoever had joined when an entry was written is found, whatever
         clocks say; and an entry written later is in a row that has changed, which a conditional write notices. Where
         the accounts cannot be read, nobody is taken to be gone.
         """
-        strangers = self.strangers(account_ids)
-        if not strangers:
+        removed_accounts = self.removed_accounts(account_ids)
+        if not removed_accounts:
             return self
         try:
-            there = await self.recount(strangers)
+            there = await self.check_existing(removed_accounts)
         except AwsError as error:
             _log.warning(
                 "accounts could not be counted again; what is known of those that may be gone stays",
-                extra={"accounts": len(strangers), "code": error.code},
+                extra={"accounts": len(removed_accounts), "code": error.code},
             )
-            there = strangers
+            there = removed_accounts
         return replace(self, accounts=self.accounts | there)

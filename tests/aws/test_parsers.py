@@ -16,8 +16,8 @@ from botocore.parsers import ResponseParserError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.aws.door import AwsDoor
-from service.aws.parsing import _INSTANCES, FastFactory, page_as_it_is
+from service.aws.client import AwsClient
+from service.aws.parsers import _INSTANCES, ParserFactory, parse_page_directly
 from service.handlers.app import utc_now
 from service.settings import Settings
 from tests.support.estate import Estate
@@ -75,8 +75,8 @@ async def test_an_answer_is_botocores_own_but_for_what_nobody_asks_for(params: d
     ).describe_instances(**params)
     estate.set(AWS_ACCESS_KEY_ID=keys["AccessKeyId"], AWS_SECRET_ACCESS_KEY=keys["SecretAccessKey"])
     estate.set(AWS_SESSION_TOKEN=keys["SessionToken"])
-    async with AwsDoor(Settings(), utc_now) as door:
-        ours = await door.hub().call("ec2", "DescribeInstances", params, region="us-east-1")
+    async with AwsClient(Settings(), utc_now) as aws_client:
+        ours = await aws_client.hub().call("ec2", "DescribeInstances", params, region="us-east-1")
     ours.pop("ResponseMetadata")
     assert ours == _kept(_INSTANCES, theirs)
     assert bool(ours["Reservations"]) == ("Filters" not in params)
@@ -109,7 +109,7 @@ def _element(name: str, inside: st.SearchStrategy[str]) -> st.SearchStrategy[str
 async def test_instances_are_read_as_botocore_reads_them(inside: str, namespace: str) -> None:
     body = f"<DescribeInstancesResponse{namespace}><requestId>r</requestId>{inside}</DescribeInstancesResponse>"
     response = {"status_code": 200, "headers": {}, "body": body.encode()}
-    ours = await FastFactory().create_parser("ec2").parse(response, _model())
+    ours = await ParserFactory().create_parser("ec2").parse(response, _model())
     theirs = await AioResponseParserFactory().create_parser("ec2").parse(response, _model())
     assert ours.pop("ResponseMetadata") == theirs.pop("ResponseMetadata")
     assert ours == _kept(_INSTANCES, theirs)
@@ -144,7 +144,7 @@ async def _outcome(factory: AioResponseParserFactory, body: bytes) -> Any:
     except ResponseParserError:
         return "refused"
     except Exception:
-        if isinstance(factory, FastFactory):  # whatever botocore refuses we refuse, and always by that name
+        if isinstance(factory, ParserFactory):  # whatever botocore refuses we refuse, and always by that name
             raise
         return "refused"
 
@@ -153,15 +153,15 @@ async def _outcome(factory: AioResponseParserFactory, body: bytes) -> Any:
 @given(_json(_PAGE, odd=False))
 async def test_a_page_of_the_model_is_taken_as_it_is(page: Any) -> None:
     body = json.dumps(page).encode()
-    assert page_as_it_is(body, _PAGE) == (None if b"null" in body else page)
-    assert await _outcome(FastFactory(), body) == await _outcome(AioResponseParserFactory(), body)
+    assert parse_page_directly(body, _PAGE) == (None if b"null" in body else page)
+    assert await _outcome(ParserFactory(), body) == await _outcome(AioResponseParserFactory(), body)
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(_json(_PAGE, odd=True))
 async def test_an_odd_page_is_what_botocore_makes_of_it(page: Any) -> None:
     body = json.dumps(page).encode()
-    assert await _outcome(FastFactory(), body) == await _outcome(AioResponseParserFactory(), body)
+    assert await _outcome(ParserFactory(), body) == await _outcome(AioResponseParserFactory(), body)
 
 
 @pytest.mark.parametrize(
@@ -185,4 +185,4 @@ async def test_an_odd_page_is_what_botocore_makes_of_it(page: Any) -> None:
     ],
 )
 async def test_a_body_that_is_odd_as_a_whole_is_what_botocore_makes_of_it(body: bytes) -> None:
-    assert await _outcome(FastFactory(), body) == await _outcome(AioResponseParserFactory(), body)
+    assert await _outcome(ParserFactory(), body) == await _outcome(AioResponseParserFactory(), body)

@@ -7,23 +7,23 @@ from typing import Any
 
 import orjson
 
-from service.aws.door import Caller
+from service.aws.client import AccountSession
 
-__all__ = ["FunctionInvoker"]
+__all__ = ["LambdaInvoker"]
 
 
-class FunctionInvoker:
+class LambdaInvoker:
     """Invokes functions of the hub in its region."""
 
-    def __init__(self, caller: Caller, region: str) -> None:
-        self._caller = caller
+    def __init__(self, session: AccountSession, region: str) -> None:
+        self._session = session
         self._region = region
 
-    async def later(self, function: str, event: Mapping[str, Any]) -> None:
+    async def invoke_later(self, function: str, event: Mapping[str, Any]) -> None:
         """Hand an event to a function; it runs by itself, at least once, and its answer goes nowhere.
 
         Raises:
             AwsError: the event was not taken.
         """
         params = {"FunctionName": function, "InvocationType": "Event", "Payload": orjson.dumps(event)}
-        await self._caller.call("lambda", "Invoke", params, region=self._region)
+        await self._session.call("lambda", "Invoke", params, region=self._region)

@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 import anyio
 import pytest
 
-from service.aws.door import AwsDoor, RoleToAssume
+from service.aws.call_counter import counting_calls
+from service.aws.client import AwsClient, RoleToAssume
 from service.aws.drs import DrsReader
-from service.aws.meter import metering
 from service.errors import AwsError, ConfigurationError
 from service.models import RegionStatus
 from service.settings import Settings
@@ -32,41 +32,41 @@ def in_turn(*answers: Answer) -> Script:
     return lambda _: next(left, last)
 
 
-async def pages(door: AwsDoor, region: str = "us-west-2") -> list[int]:
-    reader = DrsReader(door.hub(), page_size=200)
+async def pages(aws_client: AwsClient, region: str = "us-west-2") -> list[int]:
+    reader = DrsReader(aws_client.hub(), page_size=200)
     return [len(page) async for page in reader.source_servers(region)]
 
 
 async def test_throttling_is_waited_out_as_long_as_aws_asks(monkeypatch: pytest.MonkeyPatch) -> None:
     script = in_turn(refusal("ThrottlingException", 429, Retry_After="1"), answer(PAGE))
-    async with scripted_aws(script, monkeypatch) as aws, AwsDoor(Settings(), now) as door:
+    async with scripted_aws(script, monkeypatch) as aws, AwsClient(Settings(), now) as aws_client:
         before = anyio.current_time()
-        with metering() as meter:
-            assert await pages(door) == [1]
+        with counting_calls() as call_counter:
+            assert await pages(aws_client) == [1]
         assert anyio.current_time() - before >= 1.0
-        assert aws.asked("DescribeSourceServers") == meter.of("drs") == 2
-        assert meter.throttled == 1
+        assert aws.asked("DescribeSourceServers") == call_counter.of("drs") == 2
+        assert call_counter.throttled == 1
 
 
 async def test_what_one_call_is_told_to_wait_holds_for_the_next_one_too(monkeypatch: pytest.MonkeyPatch) -> None:
     script = in_turn(refusal("ThrottlingException", 429, Retry_After="1"), answer(PAGE))
-    async with scripted_aws(script, monkeypatch) as aws, AwsDoor(Settings(), now) as door:
+    async with scripted_aws(script, monkeypatch) as aws, AwsClient(Settings(), now) as aws_client:
         before = anyio.current_time()
-        with metering() as meter:
+        with counting_calls() as call_counter:
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(pages, door)
-                while not meter.throttled:  # noqa: ASYNC110 - the refusal has arrived: nothing else tells
+                tasks.start_soon(pages, aws_client)
+                while not call_counter.throttled:  # noqa: ASYNC110 - the refusal has arrived: nothing else tells
                     await anyio.sleep(0.01)
-                assert await pages(door, "eu-west-1") == [1]
+                assert await pages(aws_client, "eu-west-1") == [1]
                 elsewhere = aws.asked("DescribeSourceServers")
-                assert await pages(door) == [1]
+                assert await pages(aws_client) == [1]
                 assert anyio.current_time() - before >= 1.0
         assert elsewhere == 2  # another region's pace is its own
         assert aws.asked("DescribeSourceServers") == 4
 
 
 @pytest.mark.parametrize(
-    ("trouble", "tries"),
+    ("problem", "tries"),
     [
         (refusal("InternalServerException", 500), 4),
         (refusal("AccessDeniedException", 403), 1),
@@ -75,10 +75,10 @@ async def test_what_one_call_is_told_to_wait_holds_for_the_next_one_too(monkeypa
         (refusal("ServiceQuotaExceededException", 402), 1),
     ],
 )
-async def test_only_what_may_pass_is_tried_again(trouble: Answer, tries: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with scripted_aws(in_turn(trouble), monkeypatch) as aws, AwsDoor(Settings(), now) as door:
+async def test_only_what_may_pass_is_tried_again(problem: Answer, tries: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with scripted_aws(in_turn(problem), monkeypatch) as aws, AwsClient(Settings(), now) as aws_client:
         with pytest.raises(AwsError):
-            await pages(door)
+            await pages(aws_client)
         assert aws.asked("DescribeSourceServers") == tries
 
 
@@ -88,33 +88,33 @@ async def test_only_what_may_pass_is_tried_again(trouble: Answer, tries: int, mo
     ids=["html", "cut", "empty", "list", "bare"],
 )
 async def test_an_answer_that_is_none_is_no_empty_page(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with scripted_aws(in_turn(answer(body)), monkeypatch), AwsDoor(Settings(), now) as door:
+    async with scripted_aws(in_turn(answer(body)), monkeypatch), AwsClient(Settings(), now) as aws_client:
         with pytest.raises(AwsError) as caught:
-            await pages(door)
-        assert caught.value.verdict.status is RegionStatus.ERROR
+            await pages(aws_client)
+        assert caught.value.error_class.status is RegionStatus.ERROR
 
 
 async def test_all_pages_are_followed_even_empty_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     script = in_turn(answer({**PAGE, "nextToken": "a"}), answer({"items": [], "nextToken": "b"}), answer(PAGE))
-    async with scripted_aws(script, monkeypatch) as aws, AwsDoor(Settings(), now) as door:
-        assert await pages(door) == [1, 0, 1]
+    async with scripted_aws(script, monkeypatch) as aws, AwsClient(Settings(), now) as aws_client:
+        assert await pages(aws_client) == [1, 0, 1]
         assert [request.params.get("nextToken") for request in aws.requests] == [None, "a", "b"]
 
 
 async def test_a_token_that_goes_in_circles_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     async with (
         scripted_aws(in_turn(answer({**PAGE, "nextToken": "again"})), monkeypatch),
-        AwsDoor(Settings(), now) as door,
+        AwsClient(Settings(), now) as aws_client,
     ):
         with pytest.raises(AwsError, match="token repeats"):
-            await pages(door)
+            await pages(aws_client)
 
 
 async def test_a_deadline_does_not_hide_the_cause(monkeypatch: pytest.MonkeyPatch) -> None:
     script = in_turn(refusal("ThrottlingException", 429, Retry_After="600"))
-    async with scripted_aws(script, monkeypatch) as aws, AwsDoor(Settings(), now) as door:
+    async with scripted_aws(script, monkeypatch) as aws, AwsClient(Settings(), now) as aws_client:
         with anyio.fail_after(300), pytest.raises(AwsError) as caught:
-            await pages(door)
+            await pages(aws_client)
         assert caught.value.code == "ThrottlingException"
         assert aws.asked("DescribeSourceServers") == 1
 
@@ -123,12 +123,12 @@ async def test_who_comes_into_a_pause_that_outlasts_its_deadline_is_told_at_once
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with scripted_aws(in_turn(refusal("ThrottlingException", 429, Retry_After="600")), monkeypatch) as aws:
-        async with AwsDoor(Settings(), now) as door:
+        async with AwsClient(Settings(), now) as aws_client:
             before = anyio.current_time()
             for _ in range(3):
                 with anyio.fail_after(300), pytest.raises(AwsError) as caught:
-                    await pages(door)
-                assert caught.value.verdict.status is RegionStatus.THROTTLED
+                    await pages(aws_client)
+                assert caught.value.error_class.status is RegionStatus.THROTTLED
             assert anyio.current_time() - before < 250
         assert aws.asked("DescribeSourceServers") == 1
 
@@ -137,7 +137,7 @@ async def test_who_comes_into_a_pause_that_outlasts_its_deadline_is_told_at_once
 async def test_a_renewal_that_fails_fails_for_all_who_wait_for_it(
     code: str, status: int, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    session = (
+    session_xml = (
         "<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>A</AccessKeyId><SecretAccessKey>S"
         "</SecretAccessKey><SessionToken>T</SessionToken><Expiration>{}</Expiration></Credentials></AssumeRoleResult>"
         "</AssumeRoleResponse>"
@@ -152,17 +152,17 @@ async def test_a_renewal_that_fails_fails_for_all_who_wait_for_it(
         asked.append(code)
         works = len(asked) in {1, most + 2}
         ends = (clock[0] + timedelta(seconds=900)).strftime("%Y-%m-%dT%H:%M:%SZ")
-        return answer(session.format(ends).encode()) if works else answer(refused.encode(), status)
+        return answer(session_xml.format(ends).encode()) if works else answer(refused.encode(), status)
 
     role = RoleToAssume("111122223333", "arn:aws:iam::111122223333:role/DRSOrchestrationRole", "an-external-id")
-    async with scripted_aws(script, monkeypatch), AwsDoor(Settings(), lambda: clock[0]) as door:
-        caller = await door.account(role)
+    async with scripted_aws(script, monkeypatch), AwsClient(Settings(), lambda: clock[0]) as aws_client:
+        session = await aws_client.account(role)
         clock[0] += timedelta(seconds=800)
         codes: list[str] = []
 
         async def look(region: str) -> None:
             with pytest.raises(AwsError) as caught:
-                await caller.call("drs", "DescribeSourceServers", {}, region=region)
+                await session.call("drs", "DescribeSourceServers", {}, region=region)
             codes.append(caught.value.code)
 
         async with anyio.create_task_group() as tasks:
@@ -170,17 +170,17 @@ async def test_a_renewal_that_fails_fails_for_all_who_wait_for_it(
                 tasks.start_soon(look, region)
         assert codes == [code] * 28
         assert len(asked) == 1 + most
-        await caller.call("drs", "DescribeSourceServers", {}, region="us-west-2")  # who comes later asks anew
+        await session.call("drs", "DescribeSourceServers", {}, region="us-west-2")  # who comes later asks anew
 
 
 async def test_an_outage_is_not_met_with_a_storm(monkeypatch: pytest.MonkeyPatch) -> None:
     async with scripted_aws(in_turn(refusal("InternalServerException", 500)), monkeypatch) as aws:
         settings = Settings(drs_calls_per_second=1000, drs_burst=1000)
-        async with AwsDoor(settings, now) as door, anyio.create_task_group() as tasks:
+        async with AwsClient(settings, now) as aws_client, anyio.create_task_group() as tasks:
 
             async def look(region: str) -> None:
                 with pytest.raises(AwsError):
-                    await pages(door, region)
+                    await pages(aws_client, region)
 
             for number in range(100):
                 tasks.start_soon(look, f"us-west-{number % 9}")
@@ -190,10 +190,10 @@ async def test_an_outage_is_not_met_with_a_storm(monkeypatch: pytest.MonkeyPatch
 async def test_nobody_listening_is_told_from_an_empty_region(monkeypatch: pytest.MonkeyPatch) -> None:
     async with scripted_aws(in_turn(answer(PAGE)), monkeypatch):
         pass
-    async with AwsDoor(Settings(), now) as door:
+    async with AwsClient(Settings(), now) as aws_client:
         with pytest.raises(AwsError) as caught:
-            await pages(door)
-        assert caught.value.verdict.status is RegionStatus.ENDPOINT_UNREACHABLE
+            await pages(aws_client)
+        assert caught.value.error_class.status is RegionStatus.ENDPOINT_UNREACHABLE
 
 
 async def test_a_server_that_stops_in_mid_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,9 +215,9 @@ async def test_a_server_that_stops_in_mid_answer_is_given_up(monkeypatch: pytest
             "AWS_SECRET_ACCESS_KEY": "x",
         }.items():
             monkeypatch.setenv(name, value)
-        async with AwsDoor(Settings(read_timeout_seconds=0.2), now) as door:
+        async with AwsClient(Settings(read_timeout_seconds=0.2), now) as aws_client:
             with anyio.fail_after(300), pytest.raises(AwsError) as caught:
-                await pages(door)
+                await pages(aws_client)
             assert caught.value.code == "ReadTimeout"
         hung.set()
 
@@ -229,11 +229,11 @@ async def test_without_credentials_the_error_says_so(monkeypatch: pytest.MonkeyP
         monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
         monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
         monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        async with AwsDoor(Settings(), now) as door:
+        async with AwsClient(Settings(), now) as aws_client:
             with pytest.raises(AwsError) as caught:
-                await pages(door)
+                await pages(aws_client)
         assert caught.value.code == "NoCredentials"
-        assert "profile" in caught.value.verdict.advice
+        assert "profile" in caught.value.error_class.advice
         assert aws.requests == []
 
 
@@ -241,9 +241,9 @@ async def test_without_a_region_the_error_says_what_to_set(monkeypatch: pytest.M
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
-    async with AwsDoor(Settings(), now) as door:
+    async with AwsClient(Settings(), now) as aws_client:
         with pytest.raises(ConfigurationError, match="AWS_REGION"):
-            _ = door.hub_region
+            _ = aws_client.hub_region
 
 
 @pytest.mark.parametrize(
@@ -262,8 +262,8 @@ async def test_the_region_is_read_under_both_its_names(
     monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    async with AwsDoor(Settings(), now) as door:
-        assert door.hub_region == region
+    async with AwsClient(Settings(), now) as aws_client:
+        assert aws_client.hub_region == region
 
 
 async def test_no_secret_reaches_the_log_or_an_error(
@@ -271,10 +271,10 @@ async def test_no_secret_reaches_the_log_or_an_error(
 ) -> None:
     script = in_turn(refusal("AccessDeniedException", 403, message="no such permission"))
     caplog.set_level(logging.DEBUG, logger="service")
-    async with scripted_aws(script, monkeypatch) as aws, AwsDoor(Settings(), now) as door:
+    async with scripted_aws(script, monkeypatch) as aws, AwsClient(Settings(), now) as aws_client:
         with pytest.raises(AwsError) as caught:
-            await pages(door)
-    text = caplog.text + str(caught.value) + repr(caught.value.trouble)
+            await pages(aws_client)
+    text = caplog.text + str(caught.value) + repr(caught.value.problem)
     assert "scripted-secret-key" not in text
     assert "AWS4-HMAC-SHA256" in aws.requests[0].headers["authorization"]
     assert "Signature" not in text

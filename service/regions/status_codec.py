@@ -13,14 +13,14 @@ from typing import Any, Final
 
 import orjson
 
-__all__ = ["MOST_MAPPED", "pack", "unpack"]
+__all__ = ["MAX_MAPPED", "pack", "unpack"]
 
-MOST_MAPPED: Final = 100
+MAX_MAPPED: Final = 100
 """Up to so many accounts a row shows them as a map, which people and other programs can read."""
 
 _MEMBERS: Final = ("serverCount", "status", "lastChecked", "lastComplete", "errorMessage", "lookRequestedAt")
 _SAME: Final = 0  # the last complete look was the last one: true of nearly all
-_MOST_BYTES: Final = 16_000_000  # unpacked; 5,000 accounts are below 1 MB
+_MAX_BYTES: Final = 16_000_000  # unpacked; 5,000 accounts are below 1 MB
 
 
 def pack(entries: Mapping[str, Mapping[str, Any]]) -> str:
@@ -44,7 +44,7 @@ def unpack(text: object) -> dict[str, dict[str, Any]]:
         return {}
     try:
         reader = zlib.decompressobj()
-        rows = orjson.loads(reader.decompress(base64.b85decode(text), _MOST_BYTES))
+        rows = orjson.loads(reader.decompress(base64.b85decode(text), _MAX_BYTES))
     except (ValueError, binascii.Error, zlib.error):
         return {}
     if not reader.eof or not isinstance(rows, list):

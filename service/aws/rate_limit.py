@@ -1,0 +1,146 @@
+"""Client-side rate limits: one adaptive token bucket and a concurrency limit per (service, account, region).
+
+The rate is additive increase, multiplicative decrease (AIMD): it grows while nothing is throttled and halves when AWS
+throttles. `AdaptiveRate` is arithmetic over a time that is passed in; `RateLimiter` waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
+
+import anyio
+
+from service.errors import AwsError
+from service.models import Call
+
+__all__ = ["AdaptiveRate", "RateLimiter", "RateSettings", "start_rates"]
+
+
+@dataclass(frozen=True, slots=True)
+class RateSettings:
+    """Where a rate starts: calls per second, burst after a pause, calls in flight.
+
+    `maximum` is how many calls per second the rate may reach while nothing is throttled; None: it stays at the start.
+    """
+
+    per_second: float
+    burst: int
+    concurrency: int
+    maximum: float | None = None
+
+
+_FIXED_RATES: Final[Mapping[str, RateSettings]] = MappingProxyType(
+    {
+        # EC2 API throttling guide: filtered DescribeInstances has a bucket of 100 refilled at 20/s, shared with others.
+        "ec2": RateSettings(per_second=10.0, burst=20, concurrency=4),
+        # IAM and STS quotas: 600 requests/s per account and region, charged to the caller; ten shards share them.
+        "sts": RateSettings(per_second=50.0, burst=50, concurrency=16),
+        # A new on-demand table takes 4,000 writes/s; a batch is 25 of them.
+        "dynamodb": RateSettings(per_second=200.0, burst=200, concurrency=32),
+        # A few calls an hour at most; the quotas are far above (EventBridge PutRule 50/s, Lambda Invoke 10/s up).
+        "events": RateSettings(per_second=5.0, burst=5, concurrency=2),
+        "lambda": RateSettings(per_second=5.0, burst=10, concurrency=4),
+    }
+)
+
+
+def start_rates(drs: RateSettings) -> Mapping[str, RateSettings]:
+    """Return the start rate of every service; DRS publishes none, so its own is a setting."""
+    return MappingProxyType({**_FIXED_RATES, "drs": drs})
+
+
+@dataclass(slots=True)
+class AdaptiveRate:
+    """A token bucket with an AIMD rate. Times are seconds of one monotonic clock.
+
+    The rate grows only while calls have to wait for it: by one call per second for each success until the first
+    throttling, which doubles it about once a second; afterwards by a twentieth of the start rate, and ten times slower
+    near the rate that was throttled last. It halves on throttling.
+    """
+
+    start: RateSettings
+    per_second: float = field(init=False)
+    pauses: int = 0
+    """How often the service asked for a pause: reservations made before the last one are void."""
+    _tokens: float = field(init=False)
+    _maximum: float = field(init=False)
+    _at: float = 0.0
+    _not_before: float = 0.0
+    _slowed_at: float = float("-inf")
+    _throttled_at_rate: float = float("inf")
+    _is_waited_for: bool = False
+
+    def __post_init__(self) -> None:
+        self.per_second = self.start.per_second
+        self._maximum = max(self.start.per_second, self.start.maximum or 0.0)
+        self._tokens = float(self.start.burst)
+
+    def paused_s(self, now: float) -> float:
+        """Return how long the pause that the service asked for still lasts."""
+        return max(0.0, self._not_before - now)
+
+    def reserve(self, now: float) -> float:
+        """Reserve the next call; return how many seconds to wait before it is sent."""
+        start = max(now, self._not_before)
+        self._tokens = min(float(self.start.burst), self._tokens + max(0.0, start - self._at) * self.per_second)
+        self._at = max(self._at, start)
+        self._tokens -= 1.0
+        self._is_waited_for = self._tokens < 0
+        return start - now + max(0.0, -self._tokens / self.per_second)
+
+    def throttled(self, now: float, *, sent_at: float, retry_after_s: float | None) -> None:
+        """Slow down. Calls that were already under way at the last slow-down do not slow down twice."""
+        if retry_after_s is not None and now + retry_after_s > self._not_before:
+            self._not_before = now + retry_after_s
+            self._at = max(self._at, self._not_before)  # no tokens are saved up during the pause
+            self._tokens = 0.0  # whoever waits reserves anew behind the pause
+            self.pauses += 1
+        if sent_at <= self._slowed_at:
+            return
+        self._slowed_at = now
+        self._throttled_at_rate = self.per_second
+        self.per_second = max(self.start.per_second / 16, self.per_second / 2)
+        self._tokens = min(self._tokens, 0.0)
+
+    def succeeded(self) -> None:
+        """Speed up a little, if this rate is what holds calls back."""
+        start = self.start.per_second
+        if self._throttled_at_rate == float("inf"):
+            step = 1.0 if self._is_waited_for else 0.0
+        elif self.per_second < max(start, 0.9 * self._throttled_at_rate):
+            step = start / 20
+        else:
+            step = start / 200 if self._is_waited_for else 0.0
+        self.per_second = min(self._maximum, self.per_second + step)
+
+
+class RateLimiter:
+    """The rate and the concurrency limit of one (service, account, region)."""
+
+    def __init__(self, settings: RateSettings) -> None:
+        self.rate = AdaptiveRate(settings)
+        self.slots = anyio.CapacityLimiter(settings.concurrency)
+
+    async def wait(self, call: Call) -> float:
+        """Wait until a call may be sent; return the time at which it is.
+
+        Raises:
+            AwsError: the service asked for a pause that outlasts the deadline; nothing is sent. Waiting for it would
+                cost that time, and report a time-out in place of the cause.
+        """
+        while True:
+            now, pauses = anyio.current_time(), self.rate.pauses
+            pause = self.rate.paused_s(now)
+            if pause and now + pause >= anyio.current_effective_deadline():
+                raise AwsError("ThrottlingException", f"not sent: the service asked to wait {pause:.0f} s more", call)
+            wait = self.rate.reserve(now)
+            if wait <= 0:
+                return now
+            await anyio.sleep(wait)
+            if (
+                self.rate.pauses == pauses
+            ):  # else the service has asked for a pause since, which holds for this call too
+                return anyio.current_time()
