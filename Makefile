@@ -1,33 +1,33 @@
-# Two commands do everything on a machine with Python >= 3.11, pip and make: `make demo` and `make test`.
+# `make demo` and `make test` need Python >= 3.11, pip and make; each sets up .venv by itself.
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test bench bench-check check deploy-check simulate soak audit sbom package format lock clean
+.PHONY: help demo test bench bench-check check deploy-check docs simulate soak audit sbom package format lock clean
 .DELETE_ON_ERROR:
 
-demo: $(READY)                       ## run the main job on the embedded sandbox
+demo: $(READY)                       ## run every sync against the built-in simulated AWS
 	$(BIN)/drs-sync demo
 
 test: $(READY)                       ## run every test
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
-bench: $(READY)                      ## measure against the sandbox in another process
+bench: $(READY)                      ## benchmarks, against a simulated AWS in another process
 	$(BIN)/python -m benchmarks
 
-bench-check: $(READY)                ## the same; fails when a target is missed
+bench-check: $(READY)                ## benchmarks; fails when a target is missed
 	$(BIN)/python -m benchmarks --check
 
-check: $(READY)                      ## format, lint, strict types, direction of imports
+check: $(READY)                      ## format, lint, strict types, import layers
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# An environment of its own: the linter's pins and ours differ.
+# An environment of its own: the linter's pins and those of .venv differ.
 CHECKS := $(VENV)/deploy-check
-deploy-check: $(CHECKS)/.ready       ## security rules over templates and image of deploy/
+deploy-check: $(CHECKS)/.ready       ## security rules for the templates and the Dockerfile of deploy/
 	$(CHECKS)/bin/checkov --directory deploy --framework cloudformation dockerfile --compact --quiet --skip-download
 
 $(CHECKS)/.ready: requirements/deploy.lock $(READY)
@@ -35,21 +35,32 @@ $(CHECKS)/.ready: requirements/deploy.lock $(READY)
 	$(CHECKS)/bin/python -m pip install --quiet --require-hashes -r requirements/deploy.lock
 	touch $@
 
+DOCS := $(VENV)/docs
+docs: $(DOCS)/.ready                 ## the documentation as a site with search: build/docs/index.html; fails on a broken link
+	rm -rf build/docs
+	$(DOCS)/bin/sphinx-build --fail-on-warning --keep-going --fresh-env --write-all --quiet \
+		--conf-dir docs --doctree-dir build/doctrees . build/docs
+
+$(DOCS)/.ready: requirements/docs.lock $(READY)
+	$(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/python -m pip install --quiet --require-hashes -r requirements/docs.lock
+	touch $@
+
 HISTORIES ?= 100000
 SEED      ?= 0
-simulate: $(READY)                   ## many more histories of the simulation than the tests play
+simulate: $(READY)                   ## the simulation, with many more histories than the tests run
 	$(BIN)/python -m tests.simulation --histories $(HISTORIES) --seed $(SEED)
 
 MINUTES ?= 10
-soak: $(READY)                       ## both functions on real sockets in bad weather, for longer than the tests
+soak: $(READY)                       ## both Lambda functions on real sockets under injected faults, for longer than the tests
 	$(BIN)/python -m tests.runtime.soak --minutes $(MINUTES) --seed $(SEED)
 
 AUDIT := $(VENV)/audit
-audit: $(AUDIT)/.ready               ## known vulnerabilities of everything that is pinned; asks a public service
+audit: $(AUDIT)/.ready               ## known vulnerabilities of all pinned packages; needs internet access
 	$(AUDIT)/bin/pip-audit --strict --no-deps --disable-pip -r requirements/runtime.txt
 	$(AUDIT)/bin/pip-audit --strict --no-deps --disable-pip -r requirements/dev.lock
 
-sbom: $(AUDIT)/.ready                ## a bill of materials of the run-time dependencies: build/sbom.json
+sbom: $(AUDIT)/.ready                ## software bill of materials of the run-time dependencies: build/sbom.json
 	mkdir -p build
 	$(AUDIT)/bin/cyclonedx-py requirements requirements/runtime.txt --of JSON -o build/sbom.json
 
@@ -58,10 +69,10 @@ $(AUDIT)/.ready: requirements/audit.lock $(READY)
 	$(AUDIT)/bin/python -m pip install --quiet --require-hashes -r requirements/audit.lock
 	touch $@
 
-package: $(READY)                    ## the Lambda package of both functions: build/drs-sync.zip
+package: $(READY)                    ## the Lambda package for both functions: build/drs-sync.zip
 	PYTHONPATH=. $(BIN)/python deploy/package.py build/drs-sync.zip
 
-format: $(READY)
+format: $(READY)                     ## format the code, and fix what the linter can fix
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
@@ -73,14 +84,18 @@ $(READY): requirements/dev.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	touch $@
 
-# Rewrites the pins from the *.in files; needs uv on the PATH.
+# Upgrades every pin within the limits of the *.in files; needs uv on the PATH.
 UV := uv pip compile --universal --python-version 3.11 --no-header --quiet --no-annotate --upgrade
-lock:
+lock:                                ## upgrade the pins in requirements/; needs uv
 	$(UV) requirements/runtime.in -o requirements/runtime.txt
 	$(UV) requirements/sandbox.in -c requirements/runtime.txt -o requirements/sandbox.txt
 	$(UV) --generate-hashes requirements/dev.in -c requirements/sandbox.txt -o requirements/dev.lock
 	$(UV) --generate-hashes requirements/deploy.in -o requirements/deploy.lock
 	$(UV) --generate-hashes requirements/audit.in -o requirements/audit.lock
+	$(UV) --generate-hashes requirements/docs.in -o requirements/docs.lock
 
-clean:
+help:                                ## list the targets
+	@sed -n 's/^\([a-z][a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+clean:                               ## remove the environments and everything that was built
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

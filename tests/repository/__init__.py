@@ -1,0 +1,1 @@
+"""The files that a visitor of the repository meets first."""

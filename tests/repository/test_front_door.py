@@ -1,0 +1,177 @@
+"""Licence, workflow, hooks, issue forms and pages: each says what is there, and every link leads somewhere."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib
+import os
+import re
+import sys
+import tomllib
+from collections import Counter
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+import yaml
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+# The text at https://www.apache.org/licenses/LICENSE-2.0.txt, byte for byte.
+LICENCE_SHA256 = {"Apache-2.0": "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30"}
+
+
+def read_yaml(path: str) -> Any:
+    return yaml.safe_load((ROOT / path).read_text())
+
+
+def name_of(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+@cache
+def tokens(page: Path) -> tuple[Token, ...]:
+    """Parse a page into its blocks and what is inside them."""
+    blocks = MarkdownIt("commonmark").enable("table").parse(page.read_text())
+    return tuple(token for block in blocks for token in (block, *(block.children or ())))
+
+
+def links(page: Path) -> Iterator[str]:
+    for token in tokens(page):
+        if target := token.attrGet("href") or token.attrGet("src"):
+            yield str(target)
+
+
+@cache
+def anchors(page: Path) -> frozenset[str]:
+    """Name the anchors of a page's headings, as GitHub and the site make them."""
+    found: list[str] = []
+    seen: Counter[str] = Counter()
+    blocks = tokens(page)
+    for position, token in enumerate(blocks):
+        if token.type == "heading_open":
+            children = blocks[position + 1].children or ()
+            text = "".join(child.content for child in children if child.type in {"text", "code_inline"})
+            slug = re.sub(r"[^\w\- ]", "", text.strip().lower()).replace(" ", "-")
+            found.append(f"{slug}-{seen[slug]}" if seen[slug] else slug)
+            seen[slug] += 1
+    return frozenset(found)
+
+
+def broken_links(page: Path) -> list[str]:
+    """List the relative links of a page that lead to no file or heading."""
+    broken = []
+    for link in links(page):
+        if re.match(r"[a-z][a-z0-9+.-]*:", link):
+            continue
+        path, _, anchor = unquote(link).partition("#")
+        target = page if not path else Path(os.path.normpath(page.parent / path))
+        if (
+            path.startswith("/")
+            or not target.is_relative_to(ROOT)
+            or not target.exists()
+            or (anchor and (target.suffix != ".md" or anchor not in anchors(target)))
+        ):
+            broken.append(link)
+    return broken
+
+
+def test_the_licence_is_the_declared_one_word_for_word() -> None:
+    assert PROJECT["license-files"] == ["LICENSE"]
+    text = (ROOT / "LICENSE").read_bytes()
+    assert hashlib.sha256(text).hexdigest() == LICENCE_SHA256[PROJECT["license"]]
+
+
+def test_the_project_says_who_makes_it_and_where_it_is() -> None:
+    assert [author["name"] for author in PROJECT["authors"]] == ["drs-sync contributors"]
+    assert set(PROJECT["urls"]) == {"Homepage", "Repository", "Documentation", "Changelog", "Issues"}
+    assert {url for url in PROJECT["urls"].values() if not url.startswith(PROJECT["urls"]["Repository"])} == set()
+    assert f"## {PROJECT['version']}" in (ROOT / "CHANGELOG.md").read_text().replace("[", "").replace("]", "")
+
+
+def test_the_workflow_runs_the_check_command_and_may_only_read() -> None:
+    workflow = read_yaml(".github/workflows/ci.yml")
+    assert workflow["permissions"] == {"contents": "read"}
+    (job,) = workflow["jobs"].values()
+    assert "permissions" not in job
+    assert [step["run"] for step in job["steps"] if "run" in step] == [".ci/run"]
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)
+    used = {step["uses"].partition("@")[0]: step for step in job["steps"] if "uses" in step}
+    assert all(re.fullmatch(r"actions/[\w-]+@v\d+\.\d+\.\d+", step["uses"]) for step in used.values())
+    oldest = used["actions/setup-python"]["with"]["python-version"]
+    assert PROJECT["requires-python"] == f">={oldest}"
+
+
+def test_the_check_command_runs_targets_that_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    targets = re.findall(r"^make (\S+)$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
+    assert targets == ["check", "deploy-check", "docs", "test"]
+    described = set(re.findall(r"^([a-z][a-z-]*):.*## ", makefile, re.MULTILINE))
+    assert set(targets) <= described
+    phony = re.search(r"^\.PHONY: (.+)$", makefile, re.MULTILINE)
+    assert phony
+    assert set(phony[1].split()) == described
+
+
+def test_the_hooks_are_commands_of_make_check_and_need_no_network() -> None:
+    (repository,) = read_yaml(".pre-commit-config.yaml")["repos"]
+    assert repository["repo"] == "local"
+    checks = (ROOT / "Makefile").read_text().split("\ncheck:")[1].split("\n\n")[0]
+    commands = set()
+    for hook in repository["hooks"]:
+        assert hook["language"] in {"system", "pygrep"}
+        if hook["language"] == "pygrep":
+            re.compile(hook["entry"])
+            continue
+        program, *arguments = hook["entry"].split()
+        assert program.startswith(".venv/bin/")
+        tool = Path(program).name
+        assert (Path(sys.executable).parent / tool).is_file(), tool
+        commands.add(" ".join([tool, *(word for word in arguments if not word.startswith("-"))]))
+    assert commands == {
+        re.sub(r" --.*| \.$", "", line.strip().removeprefix("$(BIN)/")) for line in checks.splitlines()[1:]
+    }
+
+
+def test_the_issue_forms_are_forms() -> None:
+    folder = ROOT / ".github" / "ISSUE_TEMPLATE"
+    for form in (yaml.safe_load(path.read_text()) for path in folder.glob("*.yml") if path.name != "config.yml"):
+        assert {"name", "description", "body"} <= set(form)
+        fields = [part for part in form["body"] if part["type"] != "markdown"]
+        assert {part["type"] for part in fields} <= {"input", "textarea", "dropdown", "checkboxes"}
+        names = [part["id"] for part in fields]
+        assert len(names) == len(set(names))
+        assert all(part["attributes"]["label"] for part in fields)
+    config = read_yaml(".github/ISSUE_TEMPLATE/config.yml")
+    assert all(link["url"].startswith(PROJECT["urls"]["Repository"]) for link in config["contact_links"])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
+    assert broken_links(page) == []
+
+
+def test_a_broken_link_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
+    page = tmp_path / "page.md"
+    page.write_text(
+        "# A `b`, c\n[ok](#a-b-c) [no](#a) [no](other.md) ![no](x.svg) [no](../up.md) [ok](https://a.b/c)\n"
+    )
+    assert broken_links(page) == ["#a", "other.md", "x.svg", "../up.md"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_code_in_a_page_imports_what_is_there(page: Path) -> None:
+    for token in tokens(page):
+        if token.type == "fence" and token.info == "python":
+            for node in ast.walk(ast.parse(token.content)):
+                if isinstance(node, ast.ImportFrom) and str(node.module).startswith("service"):
+                    module = importlib.import_module(str(node.module))
+                    assert [each.name for each in node.names if not hasattr(module, each.name)] == []
