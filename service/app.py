@@ -22,12 +22,12 @@ from service.models import Now
 from service.regions.selection import RegionSource
 from service.regions.status_writer import RegionStatusTable
 from service.settings import Settings
-from service.sync.lease import LeaseLostError, under_lease
-from service.sync.report import Progress
-from service.sync.source_servers import InventorySync
-from service.sync.staging import StagingSync
-from service.sync.tag_state import LOCK_S, TagState
-from service.sync.tags import TagSync
+from service.sync.engine.lease import LeaseLostError, under_lease
+from service.sync.engine.report import Progress
+from service.sync.inventory.sync import InventorySync
+from service.sync.staging.sync import StagingSync
+from service.sync.tags.state import LOCK_S, TagState
+from service.sync.tags.sync import TagSync
 from service.telemetry import emit_metrics, stream_for
 
 __all__ = ["App", "TagSyncRunningError", "open_app", "utc_now"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.scale import facts
-from service.sync.shards import shard_count
+from service.sync.engine.shards import shard_count
 
 __all__ = ["Estate", "Plan", "plan"]
 

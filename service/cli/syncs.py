@@ -17,7 +17,7 @@ from service.cli.watching import Accounts, Excluded, OutputOption, Regions, live
 from service.context import SyncRequest
 from service.deadline import Deadline
 from service.settings import Settings
-from service.sync.report import Progress, exit_code
+from service.sync.engine.report import Progress, exit_code
 
 __all__ = ["sync_all", "sync_inventory", "sync_staging", "sync_tags"]
 

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from service.cli.output import Output, stderr_console, table
 from service.models import Coverage
 from service.regions.selection import Selection
-from service.sync.report import Looked
+from service.sync.engine.report import Looked
 
 __all__ = ["Accounts", "Excluded", "OutputOption", "Regions", "live_progress", "tables_of"]
 

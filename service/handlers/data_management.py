@@ -31,7 +31,7 @@ from service.handlers.tag_sync import (
     update_tag_sync_settings,
 )
 from service.models import RegionStatus
-from service.sync.extend import read_extended, read_replicating
+from service.sync.extensions import read_extended, read_replicating
 
 __all__ = [
     "auto_extend_staging_servers",

@@ -14,7 +14,7 @@ from service.context import SyncRequest
 from service.errors import RefusalError
 from service.handlers.router import Params
 from service.models import Scope, Shard
-from service.sync.shards import MAX_SHARDS
+from service.sync.engine.shards import MAX_SHARDS
 
 __all__ = [
     "AccountId",

@@ -17,15 +17,18 @@ from service.errors import AwsError
 from service.handlers.request_models import FinishBody, Job, PlanBody, ShardBody, ShardResult
 from service.handlers.router import Operation, Params, Response
 from service.models import Problem, RegionStatus, Shard, iso
-from service.sync import judge, source_servers, staging, tags
-from service.sync.shards import Lost, merged, shard_count, summary
+from service.sync.engine import outcome
+from service.sync.engine.shards import Lost, merged, shard_count, summary
+from service.sync.inventory import sync as inventory
+from service.sync.staging import sync as staging
+from service.sync.tags import sync as tags
 
 __all__ = ["OPERATIONS"]
 
 # What a job's report is called, and what it counts.
 _REPORTS: Final[Mapping[Job, tuple[str, tuple[str, ...]]]] = MappingProxyType(
     {
-        Job.INVENTORY: (source_servers.OPERATION, judge.COUNTS),
+        Job.INVENTORY: (inventory.OPERATION, outcome.COUNTS),
         Job.STAGING: (staging.OPERATION, staging.COUNTS),
         Job.TAGS: (tags.OPERATION, tags.COUNTS),
     }

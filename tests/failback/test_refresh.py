@@ -12,7 +12,7 @@ import pytest
 from service.aws.dynamodb import decode
 from service.context import SyncRequest
 from service.regions.status_writer import RegionStatusTable
-from service.sync.source_servers import InventorySync
+from service.sync.inventory.sync import InventorySync
 from tests.failback.cycle import RECOVERY, SOURCE, Cycle
 from tests.support.direct import DirectAws, Faults
 

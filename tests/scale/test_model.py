@@ -14,7 +14,7 @@ from benchmarks.scale import facts
 from benchmarks.scale.__main__ import main, written
 from benchmarks.scale.model import Estate, plan
 from service.aws.rate_limit import RateSettings, start_rates
-from service.sync.shards import MAX_SHARDS
+from service.sync.engine.shards import MAX_SHARDS
 from tests.deploy.templates import FOLDER, template
 from tests.shards.machine import definition
 

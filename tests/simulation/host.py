@@ -29,9 +29,9 @@ from service.handlers.router import Params, Response
 from service.models import Call
 from service.regions.status_writer import RegionStatusTable
 from service.settings import Settings
-from service.sync.source_servers import InventorySync
-from service.sync.staging import StagingSync
-from service.sync.tags import TagSync
+from service.sync.inventory.sync import InventorySync
+from service.sync.staging.sync import StagingSync
+from service.sync.tags.sync import TagSync
 from tests.simulation.clock import VirtualLoop
 from tests.simulation.dynamodb import Refused
 from tests.simulation.estate import HUB, HUB_REGION, Estate

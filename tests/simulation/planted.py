@@ -16,9 +16,10 @@ from service.inventory.table import InventoryTable
 from service.models import Scope
 from service.regions.status_reader import RegionStatusReader
 from service.regions.status_rows import Observation
-from service.sync import source_servers
-from service.sync.judge import observation_of
-from service.sync.tag_state import TagState
+from service.sync.engine.outcome import observation_of
+from service.sync.inventory import sync as inventory_sync
+from service.sync.tags.state import TagState
+from service.topology.table import TopologyTable
 
 __all__ = ["BUGS", "Bug"]
 
@@ -32,32 +33,32 @@ def _zero_on_throttle() -> AbstractContextManager[Any]:
         found = observation_of(*arguments)
         return found if found is None or found.server_count is not None else replace(found, server_count=0)
 
-    return patch.object(source_servers, "note_of", observation)
+    return patch.object(inventory_sync, "observation_of", observation)
 
 
 def _stale_across_accounts() -> AbstractContextManager[Any]:
     """What is stale is looked for in the region, not in the account and region."""
-    held = InventoryTable.held
+    held = InventoryTable.stored_items
 
     async def of_region(self: InventoryTable, scope: Scope, *, partition: str) -> Any:
         accounts = ("200000000000", "300000000000")
         found = [await held(self, Scope(each, scope.region), partition=partition) for each in accounts]
         return {key: value for one in found for key, value in one.items()}
 
-    return patch.object(InventoryTable, "held", of_region)
+    return patch.object(InventoryTable, "stored_items", of_region)
 
 
 def _topology_overwritten() -> AbstractContextManager[Any]:
     """The topology is put at each capture, whether or not there is one."""
 
-    async def capture(self: InventoryTable, topology: Mapping[str, Any]) -> Mapping[str, Any]:
+    async def capture(self: TopologyTable, topology: Mapping[str, Any]) -> Mapping[str, Any]:
         await self._table.call("PutItem", {"Item": encode(topology)})
         return topology
 
-    async def none(self: InventoryTable, lineages: object) -> dict[str, Any]:
+    async def none(self: TopologyTable, lineages: object) -> dict[str, Any]:
         return {}
 
-    return patch.multiple(InventoryTable, capture=capture, topologies=none)
+    return patch.multiple(TopologyTable, capture=capture, topologies=none)
 
 
 def _failure_is_empty() -> AbstractContextManager[Any]:

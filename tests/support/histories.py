@@ -20,7 +20,7 @@ from service.errors import AwsError, RefusalError
 from service.inventory.server import SourceServer, parse_server
 from service.queries.failback.query import FailbackQuery
 from service.regions.status_writer import RegionStatusTable
-from service.sync.source_servers import InventorySync
+from service.sync.inventory.sync import InventorySync
 from service.topology.lineage import names_of
 from tests.failback.cycle import A1, HOST, RECOVERY, SOURCE, Cycle
 from tests.support.direct import Crash, DirectAws, Faults, Lag, lagging

@@ -16,8 +16,8 @@ from service.aws.client import AwsClient
 from service.errors import AwsError
 from service.models import Scope
 from service.settings import load_settings
-from service.sync.lease import LeaseLostError
-from service.sync.tag_state import LastSync, TagState
+from service.sync.engine.lease import LeaseLostError
+from service.sync.tags.state import LastSync, TagState
 from tests.support.estate import Estate
 
 START: Final = datetime(2026, 11, 23, 5, 0, 0, 987654, tzinfo=UTC)

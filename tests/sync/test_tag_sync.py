@@ -20,9 +20,9 @@ from service.models import Scope
 from service.regions.status_writer import RegionStatusTable
 from service.sandbox.moto_drs import drs_backends
 from service.settings import load_settings
-from service.sync.tag_plan import is_in_turn
-from service.sync.tag_state import TagState
-from service.sync.tags import TagSync
+from service.sync.tags.plan import is_in_turn
+from service.sync.tags.state import TagState
+from service.sync.tags.sync import TagSync
 from tests.support.estate import FEW_REGIONS, Estate
 
 DAY: Final = datetime(2026, 11, 23, 0, 30, tzinfo=UTC)

@@ -10,7 +10,7 @@ import pytest
 from service.aws.call_guard import check_call_guard
 from service.errors import AwsError, ConfigurationError
 from service.models import Call
-from service.sync.lease import LeaseLostError, under_lease
+from service.sync.engine.lease import LeaseLostError, under_lease
 from tests.simulation.clock import VirtualLoop, run
 
 LASTS_S = 900.0

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.models import Coverage, Problem, RegionStatus, Scope
-from service.sync.judge import COUNTS
-from service.sync.report import Looked, RunFacts, RunReport, exit_code
+from service.sync.engine.outcome import COUNTS
+from service.sync.engine.report import Looked, RunFacts, RunReport, exit_code
 
 ACCOUNTS: Final = ("111122223333", "444455556666")
 REGIONS: Final = ("us-east-1", "us-west-2", "eu-west-1", "eu-west-2")

@@ -14,10 +14,10 @@ from service.models import Call, Coverage, Problem, RegionStatus, Scope
 from service.regions.selection import RegionSource, ScanReason, Selection
 from service.regions.status_rows import Observation, merge
 from service.settings import Settings
-from service.sync.judge import Tokens, Visit, account_problem, judge, observation_of
-from service.sync.look import Look
-from service.sync.report import Looked
-from service.sync.rows import LookTools, Seen
+from service.sync.engine.outcome import Tokens, Visit, account_problem, judge, observation_of
+from service.sync.engine.report import Looked
+from service.sync.inventory.rows import LookTools, Seen
+from service.sync.inventory.scan import Look
 
 ACCOUNT: Final = "111122223333"
 SCOPE: Final = Scope(ACCOUNT, "us-west-2")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.models import Problem, RegionStatus
-from service.sync.staging_plan import (
+from service.sync.extension_plan import (
     Pair,
     Plan,
     Unread,

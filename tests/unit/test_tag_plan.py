@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.sync.tag_plan import (
+from service.sync.tags.plan import (
     TagPlan,
     allows_launch_into,
     is_in_turn,

@@ -13,7 +13,7 @@ import pytest
 from service.aws.drs import DrsReads
 from service.errors import AwsError
 from service.models import Call, Scope
-from service.sync.templates import Templates
+from service.sync.inventory.templates import Templates
 from tests.simulation.clock import VirtualLoop, run
 
 A: Final = Scope("111122223333", "us-west-2")

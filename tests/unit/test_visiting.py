@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from service.deadline import Deadline, Shutdown
 from service.models import Coverage, Problem, RegionStatus, Scope
 from service.regions.selection import Selection
-from service.sync.judge import Visit
-from service.sync.report import Looked
-from service.sync.visiting import Visiting, in_turn
+from service.sync.engine.fan_out import Visiting, in_turn
+from service.sync.engine.outcome import Visit
+from service.sync.engine.report import Looked
 from tests.simulation.clock import VirtualLoop, run
 
 START = datetime(2026, 11, 23, 5, 0, tzinfo=UTC)

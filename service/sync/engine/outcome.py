@@ -10,9 +10,9 @@ from service.errors import AwsError
 from service.models import Coverage, Problem, RegionStatus, Scope
 from service.regions.selection import ScanReason, Selection
 from service.regions.status_rows import Observation
-from service.sync.look import Look
-from service.sync.report import Looked
-from service.sync.rows import Seen
+from service.sync.engine.report import Looked
+from service.sync.inventory.rows import Seen
+from service.sync.inventory.scan import Look
 
 __all__ = [
     "COUNTS",

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from service.models import Coverage, Problem, RegionStatus, Scope
 from service.regions.status_rows import Observation
-from service.sync.judge import Visit, judge, problem_at
-from service.sync.report import Looked
-from service.sync.tag_outcome import Tally
-from service.sync.tag_scope import TagScan
+from service.sync.engine.outcome import Visit, judge, problem_at
+from service.sync.engine.report import Looked
+from service.sync.tags.outcome import Tally
+from service.sync.tags.scan import TagScan
 
 __all__ = ["AccountResult", "is_unanswered", "judge_scope", "observations_of", "planned_json"]
 

@@ -15,11 +15,11 @@ from service.errors import AwsError
 from service.fanout import fan_out
 from service.inventory.server import SourceServer, instance_facts, parse_server
 from service.models import Now, Problem, RegionStatus, Scope
-from service.sync.judge import account_problem, problem_at, scope_problem
-from service.sync.tag_outcome import Outcome
-from service.sync.tag_plan import allows_launch_into, plan_tags, wanted_tags
-from service.sync.tag_state import TagState
-from service.sync.tag_write import TagWrites, Task
+from service.sync.engine.outcome import account_problem, problem_at, scope_problem
+from service.sync.tags.outcome import Outcome
+from service.sync.tags.plan import allows_launch_into, plan_tags, wanted_tags
+from service.sync.tags.state import TagState
+from service.sync.tags.write import TagWrites, Task
 
 __all__ = ["ScanTools", "TagScan"]
 

@@ -12,8 +12,8 @@ from service.deadline import Deadline
 from service.errors import AwsError
 from service.fanout import fan_out
 from service.models import Problem, RegionStatus, Scope
-from service.sync.judge import Tokens, Visit, problem_at
-from service.sync.report import Progress
+from service.sync.engine.outcome import Tokens, Visit, problem_at
+from service.sync.engine.report import Progress
 
 __all__ = ["Visiting", "in_turn"]
 

@@ -12,7 +12,7 @@ from service.inventory.server import InstanceFacts, SourceServer
 from service.inventory.table import InventoryTable, ItemKey, StoredItem
 from service.models import Now, Problem, RegionStatus, Scope
 from service.settings import Settings
-from service.sync.templates import Templates
+from service.sync.inventory.templates import Templates
 from service.topology.table import TopologyTable
 
 __all__ = ["LookTools", "Row", "Seen", "unsettled"]

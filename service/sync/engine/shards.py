@@ -14,7 +14,7 @@ from typing import Any, Final
 import orjson
 
 from service.models import Coverage, Problem, RegionStatus
-from service.sync.report import status_of
+from service.sync.engine.report import status_of
 
 __all__ = ["MAX_SHARDS", "Lost", "merged", "shard_count", "summary"]
 

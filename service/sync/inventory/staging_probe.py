@@ -13,9 +13,9 @@ from service.accounts.records import Account
 from service.aws.drs import DrsReads
 from service.fanout import fan_out
 from service.models import Problem
-from service.sync.extend import read_pair
-from service.sync.judge import is_switched_off
-from service.sync.staging_plan import Pair, Plan
+from service.sync.engine.outcome import is_switched_off
+from service.sync.extension_plan import Pair, Plan
+from service.sync.extensions import read_pair
 
 __all__ = ["Waiting", "find_waiting"]
 

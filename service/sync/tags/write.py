@@ -14,10 +14,10 @@ from service.aws.drs_write import DrsWriter
 from service.errors import AwsError
 from service.fanout import fan_out
 from service.models import Now, RegionStatus
-from service.sync.judge import scope_problem
-from service.sync.tag_outcome import Outcome
-from service.sync.tag_plan import is_in_turn, needs_copy_tags
-from service.sync.tag_state import TagState
+from service.sync.engine.outcome import scope_problem
+from service.sync.tags.outcome import Outcome
+from service.sync.tags.plan import is_in_turn, needs_copy_tags
+from service.sync.tags.state import TagState
 
 __all__ = ["TagWrites", "Task"]
 

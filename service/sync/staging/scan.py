@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from service.models import Coverage, Problem, Scope
-from service.sync.extend import Extension
-from service.sync.judge import Visit, is_switched_off
-from service.sync.report import Looked
+from service.sync.engine.outcome import Visit, is_switched_off
+from service.sync.engine.report import Looked
+from service.sync.extensions import Extension
 
 __all__ = ["StagingScan"]
 

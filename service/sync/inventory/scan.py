@@ -15,8 +15,8 @@ from service.inventory.item import build_item
 from service.inventory.server import SourceServer, content_hash, instance_facts, parse_server
 from service.inventory.table import ItemKey, StoredItem
 from service.models import RegionStatus, Scope
-from service.sync.origins import Origins, unknown_names
-from service.sync.rows import LookTools, Row, Seen, unsettled
+from service.sync.inventory.originals import Origins, unknown_names
+from service.sync.inventory.rows import LookTools, Row, Seen, unsettled
 from service.topology.history import absence
 from service.topology.lineage import names_of
 from service.topology.original import copied

@@ -26,13 +26,13 @@ from service.regions.selection import StatusUnavailable
 from service.regions.status_rows import FullScanMark, Observation
 from service.regions.status_writer import RegionStatusTable
 from service.settings import Settings
-from service.sync.judge import COUNTS, Visit, account_problem, judge, observation_of, scope_problem
-from service.sync.look import Look
-from service.sync.report import Progress, RunReport, run_facts
-from service.sync.rows import LookTools
-from service.sync.staging_probe import find_waiting
-from service.sync.templates import Templates
-from service.sync.visiting import Visiting
+from service.sync.engine.fan_out import Visiting
+from service.sync.engine.outcome import COUNTS, Visit, account_problem, judge, observation_of, scope_problem
+from service.sync.engine.report import Progress, RunReport, run_facts
+from service.sync.inventory.rows import LookTools
+from service.sync.inventory.scan import Look
+from service.sync.inventory.staging_probe import find_waiting
+from service.sync.inventory.templates import Templates
 from service.topology.table import TopologyTable
 
 __all__ = ["OPERATION", "InventorySync"]

@@ -13,7 +13,7 @@ from service.fanout import fan_out
 from service.inventory.server import SourceServer
 from service.inventory.table import ItemKey
 from service.models import Problem, RegionStatus, Scope, parse_iso
-from service.sync.rows import LookTools, Row, Seen, unsettled
+from service.sync.inventory.rows import LookTools, Row, Seen, unsettled
 from service.topology.history import is_due, move, reconfigured
 from service.topology.lineage import bookkeeping, names_of
 from service.topology.original import capture, choose_template, copied, is_complete

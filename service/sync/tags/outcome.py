@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from service.models import Problem, Scope
-from service.sync.judge import problem_at
+from service.sync.engine.outcome import problem_at
 
 __all__ = ["Outcome", "Tally"]
 

@@ -26,12 +26,12 @@ from service.models import Now, Problem, RegionStatus, Scope
 from service.regions.selection import ScanReason, Selection, StatusUnavailable
 from service.regions.status_writer import RegionStatusTable
 from service.settings import Settings
-from service.sync.extend import Extension, apply_plan, read_pair
-from service.sync.judge import Visit, account_problem, is_switched_off, scope_problem
-from service.sync.report import Progress, RunReport, run_facts
-from service.sync.staging_plan import Pair, Plan, within_quota
-from service.sync.staging_scope import StagingScan
-from service.sync.visiting import Visiting
+from service.sync.engine.fan_out import Visiting
+from service.sync.engine.outcome import Visit, account_problem, is_switched_off, scope_problem
+from service.sync.engine.report import Progress, RunReport, run_facts
+from service.sync.extension_plan import Pair, Plan, within_quota
+from service.sync.extensions import Extension, apply_plan, read_pair
+from service.sync.staging.scan import StagingScan
 
 __all__ = ["COUNTS", "OPERATION", "StagingSync"]
 

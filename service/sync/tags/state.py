@@ -12,7 +12,7 @@ from service.aws.dynamodb import encode
 from service.aws.dynamodb_write import Table
 from service.models import Now, Scope, iso
 from service.settings import Settings
-from service.sync.lease import LeaseLostError
+from service.sync.engine.lease import LeaseLostError
 
 __all__ = ["LOCK_S", "LastSync", "TagState"]
 

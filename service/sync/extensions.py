@@ -13,7 +13,7 @@ from service.aws.drs_write import DrsWriter
 from service.errors import AwsError
 from service.fanout import fan_out
 from service.models import Problem, RegionStatus, Scope
-from service.sync.staging_plan import Pair, Plan, Unread, extended_arns, plan_extensions, replicating_arns
+from service.sync.extension_plan import Pair, Plan, Unread, extended_arns, plan_extensions, replicating_arns
 
 __all__ = ["Extension", "apply_plan", "read_extended", "read_pair", "read_replicating"]
 

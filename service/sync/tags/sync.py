@@ -23,13 +23,13 @@ from service.regions.selection import RegionSource
 from service.regions.status_rows import FullScanMark
 from service.regions.status_writer import RegionStatusTable
 from service.settings import Settings
-from service.sync.judge import Visit, account_problem
-from service.sync.report import Progress, RunReport, run_facts
-from service.sync.tag_outcome import Tally
-from service.sync.tag_report import AccountResult, is_unanswered, judge_scope, observations_of, planned_json
-from service.sync.tag_scope import ScanTools, TagScan
-from service.sync.tag_state import TagState
-from service.sync.visiting import Visiting
+from service.sync.engine.fan_out import Visiting
+from service.sync.engine.outcome import Visit, account_problem
+from service.sync.engine.report import Progress, RunReport, run_facts
+from service.sync.tags.outcome import Tally
+from service.sync.tags.report import AccountResult, is_unanswered, judge_scope, observations_of, planned_json
+from service.sync.tags.scan import ScanTools, TagScan
+from service.sync.tags.state import TagState
 
 __all__ = ["COUNTS", "OPERATION", "TagSync"]
 

@@ -1,0 +1,1 @@
+"""What every sync shares: selection, fan-out, deadlines, outcomes, recording and the report."""

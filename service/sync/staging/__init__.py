@@ -1,0 +1,1 @@
+"""The staging sync: extends into each target what its staging accounts replicate."""

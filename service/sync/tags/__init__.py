@@ -1,0 +1,1 @@
+"""The tag sync: EC2 tags to DRS source servers."""
