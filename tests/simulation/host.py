@@ -114,11 +114,11 @@ class _Door(AwsClient):
 class _App(App):
     """The app of the functions and the command line; reports go to the simulation, and into no log."""
 
-    async def told(self, report: dict[str, Any]) -> dict[str, Any]:
+    async def publish(self, report: dict[str, Any]) -> dict[str, Any]:
         _reports.get().append(report)
         return report
 
-    async def told_lost(self, operation: str, scopes: int) -> None:
+    async def publish_lost_scopes(self, operation: str, scopes: int) -> None:
         """Nobody looks at metrics here."""
 
 
