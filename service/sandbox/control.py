@@ -111,7 +111,7 @@ class Control:
 
     def _replace_faults(self, body: bytes) -> Mapping[str, Any]:
         faults = parse_model(Faults, _decoded(body), "faults")
-        self.gate.weather.replace(faults)
+        self.gate.fault_injector.replace(faults)
         return faults.model_dump(mode="json")
 
     def _remove(self, body: bytes) -> Mapping[str, Any]:

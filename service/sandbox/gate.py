@@ -9,10 +9,10 @@ from typing import Any, Final
 from service.sandbox import refusals
 from service.sandbox.calls import CallLog
 from service.sandbox.declared import Fleet
+from service.sandbox.fault_injector import FaultInjector
 from service.sandbox.functions import Functions
 from service.sandbox.identity import Caller, Directory
 from service.sandbox.regions import describe_regions
-from service.sandbox.weather import Weather
 from service.sandbox.wire import Answer, Application, Call, Environ, forward, read_call
 
 __all__ = ["Gate"]
@@ -35,7 +35,7 @@ class Gate:
         self._sleep = sleep
         self.calls = CallLog()
         self.directory = Directory(fleet, clock)
-        self.weather = Weather(fleet.faults, clock)
+        self.fault_injector = FaultInjector(fleet.faults, clock)
         self.functions = Functions(fleet)
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -57,19 +57,19 @@ class Gate:
         return self._refusal(call, caller) or self._pass_on(environ, call, caller)
 
     def _wait(self, call: Call) -> None:
-        latency_s = self.weather.faults.latency_s(call.service)
+        latency_s = self.fault_injector.faults.latency_s(call.service)
         if latency_s:
             self._sleep(latency_s)
 
     def _refusal(self, call: Call, caller: Caller) -> Answer | None:
-        if self.directory.is_expired(caller, self.weather.faults.session_lifetime_s):
+        if self.directory.is_expired(caller, self.fault_injector.faults.session_lifetime_s):
             return refusals.expired(call)
         if self.directory.is_off(caller.account_id, call.region):
             return refusals.region_off(call)
-        troubled = self.weather.judge(call, caller)
-        if troubled is None and (call.service, call.operation) == ("sts", "AssumeRole"):
+        fault = self.fault_injector.fault_response(call, caller)
+        if fault is None and (call.service, call.operation) == ("sts", "AssumeRole"):
             return self.directory.refuse_assume_role(call, caller)
-        return troubled
+        return fault
 
     def _pass_on(self, environ: Environ, call: Call, caller: Caller) -> Answer:
         if (call.service, call.operation) == ("ec2", "DescribeRegions"):
@@ -80,5 +80,5 @@ class Gate:
         answer = forward(self._application, {**environ, "HTTP_X_MOTO_ACCOUNT_ID": caller.account_id}, call.body)
         if (call.service, call.operation) == ("sts", "AssumeRole"):
             self.directory.note_session(call, answer)
-        self.weather.note_answer(call, caller, answer)
+        self.fault_injector.record_page_token(call, caller, answer)
         return answer

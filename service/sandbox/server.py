@@ -155,7 +155,7 @@ class Sandbox:
 
     def replace_faults(self, faults: Faults) -> None:
         """Let other faults rule from now on."""
-        self._control.gate.weather.replace(faults)
+        self._control.gate.fault_injector.replace(faults)
 
     def remove(self, account_id: str, region: str, source_server_ids: Sequence[str]) -> int:
         """Take source servers away, as somebody at the console would. Gives how many there were."""

@@ -1,4 +1,4 @@
-"""Applies declared faults to calls: who is throttled, denied or failed, and how long a call takes."""
+"""Injects declared faults into calls: throttling, denials, failures and latency."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from service.sandbox.faults import Fail, Faults
 from service.sandbox.identity import Caller
 from service.sandbox.wire import Answer, Call, error
 
-__all__ = ["Weather"]
+__all__ = ["FaultInjector"]
 
-_TOKEN_ASKED: Final = re.compile(rb'"nextToken"\s*:\s*"([^"]+)"')
-_TOKEN_GIVEN: Final = re.compile(rb'"nextToken"\s*:\s*"([^"]+)"|<nextToken>([^<]+)</nextToken>')
+_REQUEST_TOKEN: Final = re.compile(rb'"nextToken"\s*:\s*"([^"]+)"')
+_RESPONSE_TOKEN: Final = re.compile(rb'"nextToken"\s*:\s*"([^"]+)"|<nextToken>([^<]+)</nextToken>')
 
 
-class Weather:
-    """The faults of one sandbox and what they have done so far. Safe for use from many threads."""
+class FaultInjector:
+    """The faults of one sandbox and the state they need: token buckets, counters, page tokens. Thread-safe."""
 
     def __init__(self, faults: Faults, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -28,7 +28,7 @@ class Weather:
         self.replace(faults)
 
     def replace(self, faults: Faults) -> None:
-        """Take other faults from now on; buckets are full and counters at zero again."""
+        """Replace the faults; token buckets become full and counters zero."""
         with self._lock:
             self.faults = faults
             self._buckets: dict[tuple[str, str], tuple[float, float]] = {}
@@ -37,8 +37,8 @@ class Weather:
             self._pages: dict[tuple[str, str, str, str], int] = {}
             self._counts_pages = any(rule.page is not None for rule in faults.fail)
 
-    def judge(self, call: Call, caller: Caller) -> Answer | None:
-        """Give the answer of a call that goes wrong; None when it may go through."""
+    def fault_response(self, call: Call, caller: Caller) -> Answer | None:
+        """Return the error response that a fault gives to a call, or None when no fault applies."""
         with self._lock:
             return self._throttle(call, caller) or self._deny(call, caller) or self._fail(call, caller)
 
@@ -80,23 +80,23 @@ class Weather:
         return self._matched[index] >= rule.from_call
 
     def _page_of(self, call: Call, caller: Caller) -> int:
-        token = _asked_token(call)
+        token = _request_token(call)
         return self._pages.get((caller.account_id, call.region, call.operation, token), 1) if token else 1
 
-    def note_answer(self, call: Call, caller: Caller, answer: Answer) -> None:
-        """Remember which page the token of a listing leads to."""
+    def record_page_token(self, call: Call, caller: Caller, answer: Answer) -> None:
+        """Record the page number that the pagination token of a response leads to."""
         if not self._counts_pages:
             return
-        given = _TOKEN_GIVEN.search(answer.body)
-        if given is None:
+        match = _RESPONSE_TOKEN.search(answer.body)
+        if match is None:
             return
         with self._lock:
-            token = (given[1] or given[2]).decode()
+            token = (match[1] or match[2]).decode()
             self._pages[caller.account_id, call.region, call.operation, token] = self._page_of(call, caller) + 1
 
 
-def _asked_token(call: Call) -> str:
+def _request_token(call: Call) -> str:
     if call.form:
         return call.form.get("NextToken", "")
-    asked = _TOKEN_ASKED.search(call.body)
-    return asked[1].decode() if asked else ""
+    match = _REQUEST_TOKEN.search(call.body)
+    return match[1].decode() if match else ""
