@@ -11,10 +11,10 @@ from typing import Any, Final
 
 from pydantic import Field
 
+from service.sandbox.auth import AuthMiddleware
 from service.sandbox.declared import Fragment
 from service.sandbox.faults import AccountId, Faults, RegionName, Strict
 from service.sandbox.fleet import FleetError, parse_model
-from service.sandbox.gate import Gate
 from service.sandbox.seed import Seeder
 from service.sandbox.wire import Answer, Environ, json_answer
 
@@ -34,8 +34,8 @@ class Removal(Strict):
 class Control:
     """WSGI application that answers /sandbox/ itself and leaves everything else to the gate."""
 
-    def __init__(self, gate: Gate, seeder: Seeder) -> None:
-        self.gate = gate
+    def __init__(self, middleware: AuthMiddleware, seeder: Seeder) -> None:
+        self.middleware = middleware
         self._seeder = seeder
         self._routes: Mapping[tuple[str, str], Callable[[bytes], Mapping[str, Any]]] = MappingProxyType(
             {
@@ -54,7 +54,7 @@ class Control:
         """Answer one request."""
         path = str(environ.get("PATH_INFO", ""))
         if not path.startswith(_PREFIX):
-            return self.gate(environ, start_response)
+            return self.middleware(environ, start_response)
         answer = self._answer(environ, path.removeprefix(_PREFIX).rstrip("/"))
         start_response(answer.status_line, list(answer.headers))
         return [answer.body]
@@ -65,7 +65,7 @@ class Control:
         Raises:
             FleetError: when it does not fit; nothing is added then.
         """
-        self.gate.directory.declare(self._seeder.add(fragment))
+        self.middleware.directory.declare(self._seeder.add(fragment))
 
     def _answer(self, environ: Environ, name: str) -> Answer:
         if not ip_address(str(environ.get("REMOTE_ADDR", "0.0.0.0"))).is_loopback:  # noqa: S104  (compared, not bound)
@@ -90,19 +90,19 @@ class Control:
         }
 
     def _calls(self, _body: bytes) -> Mapping[str, Any]:
-        counts = self.gate.calls.counts()
+        counts = self.middleware.calls.counts()
         return {"total": sum(entry.count for entry in counts), "calls": [asdict(entry) for entry in counts]}
 
     def _clear_calls(self, body: bytes) -> Mapping[str, Any]:
-        self.gate.calls.clear()
+        self.middleware.calls.clear()
         return self._calls(body)
 
     def _invocations(self, _body: bytes) -> Mapping[str, Any]:
-        invocations = self.gate.functions.invocations()
+        invocations = self.middleware.functions.invocations()
         return {"total": len(invocations), "invocations": [asdict(entry) for entry in invocations]}
 
     def _clear_invocations(self, body: bytes) -> Mapping[str, Any]:
-        self.gate.functions.clear()
+        self.middleware.functions.clear()
         return self._invocations(body)
 
     def _add_fleet(self, body: bytes) -> Mapping[str, Any]:
@@ -111,7 +111,7 @@ class Control:
 
     def _replace_faults(self, body: bytes) -> Mapping[str, Any]:
         faults = parse_model(Faults, _decoded(body), "faults")
-        self.gate.fault_injector.replace(faults)
+        self.middleware.fault_injector.replace(faults)
         return faults.model_dump(mode="json")
 
     def _remove(self, body: bytes) -> Mapping[str, Any]:

@@ -85,9 +85,9 @@ class Functions:
         if target is None:
             text = f"Value '{path[1]}' at 'functionName' names no function"
             return error(call, "InvalidParameterValueException", text, status=400)
-        return self._refusal(target, call, caller) or self._accept(target, kind, call)
+        return self._error_response(target, call, caller) or self._accept(target, kind, call)
 
-    def _refusal(self, target: _Target, call: Call, caller: Caller) -> Answer | None:
+    def _error_response(self, target: _Target, call: Call, caller: Caller) -> Answer | None:
         if target.account != caller.account_id:  # no function has a policy that lets other accounts in
             return access_denied(call, caller.arn, scp=False, resource=target.arn)
         if target.region != call.region:

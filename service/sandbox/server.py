@@ -16,13 +16,13 @@ from contextlib import ExitStack, contextmanager
 from types import FrameType, TracebackType
 from typing import Final, Self
 
+from service.sandbox.auth import AuthMiddleware
 from service.sandbox.calls import CallCount
 from service.sandbox.control import Control
 from service.sandbox.declared import Fleet, Fragment
 from service.sandbox.dispatcher import Dispatcher
 from service.sandbox.faults import Faults
 from service.sandbox.functions import Invocation
-from service.sandbox.gate import Gate
 from service.sandbox.listener import Listener, ListenerError
 from service.sandbox.moto_drs.register import register
 from service.sandbox.quick_dynamodb import register_handler
@@ -61,7 +61,7 @@ class Sandbox:
         self._address = host, port
         self._listener: Listener | None = None
         self._seeder = Seeder(fleet)
-        self._control = Control(Gate(Dispatcher(), fleet, clock=clock, sleep=sleep), self._seeder)
+        self._control = Control(AuthMiddleware(Dispatcher(), fleet, clock=clock, sleep=sleep), self._seeder)
 
     def start(self) -> Self:
         """Seed the fleet and begin to answer; seeding takes about two seconds per 1,000 servers.
@@ -131,19 +131,19 @@ class Sandbox:
 
     def calls(self) -> tuple[CallCount, ...]:
         """Give the calls received so far, refused ones included."""
-        return self._control.gate.calls.counts()
+        return self._control.middleware.calls.counts()
 
     def clear_calls(self) -> None:
         """Count from zero again."""
-        self._control.gate.calls.clear()
+        self._control.middleware.calls.clear()
 
     def invocations(self) -> list[Invocation]:
         """Give the invocations of the hub's Lambda functions accepted so far, in the order of arrival."""
-        return list(self._control.gate.functions.invocations())
+        return list(self._control.middleware.functions.invocations())
 
     def clear_invocations(self) -> None:
         """Forget all invocations."""
-        self._control.gate.functions.clear()
+        self._control.middleware.functions.clear()
 
     def add(self, fragment: Fragment) -> None:
         """Add to the fleet while it runs: accounts, regions, servers on top of those already there.
@@ -155,7 +155,7 @@ class Sandbox:
 
     def replace_faults(self, faults: Faults) -> None:
         """Let other faults rule from now on."""
-        self._control.gate.fault_injector.replace(faults)
+        self._control.middleware.fault_injector.replace(faults)
 
     def remove(self, account_id: str, region: str, source_server_ids: Sequence[str]) -> int:
         """Take source servers away, as somebody at the console would. Gives how many there were."""

@@ -65,8 +65,8 @@ class DynaliteEstate(Estate):
             aws_access_key_id="AKIADYNALITE00000000",
             aws_secret_access_key="opens-nothing",
         )
-        gate = self.sandbox._control.gate
-        gate._application = Diverted(gate._application, dynalite)
+        middleware = self.sandbox._control.middleware
+        middleware._application = Diverted(middleware._application, dynalite)
 
     def __enter__(self) -> Self:
         super().__enter__()

@@ -15,12 +15,12 @@ from service.sandbox.identity import Caller, Directory
 from service.sandbox.regions import describe_regions
 from service.sandbox.wire import Answer, Application, Call, Environ, forward, read_call
 
-__all__ = ["Gate"]
+__all__ = ["AuthMiddleware"]
 
-_PASSED_ON: Final = ("/moto-api", "/favicon.ico")
+_UNSIGNED_PATHS: Final = ("/moto-api", "/favicon.ico")
 
 
-class Gate:
+class AuthMiddleware:
     """WSGI middleware holding what belongs to one sandbox: identities, faults, functions, counts of calls."""
 
     def __init__(
@@ -49,19 +49,19 @@ class Gate:
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         call = read_call(environ, body)
         if call is None:
-            passes = str(environ.get("PATH_INFO", "")).startswith(_PASSED_ON)
-            return forward(self._application, environ, body) if passes else refusals.unsigned()
+            is_unsigned_path = str(environ.get("PATH_INFO", "")).startswith(_UNSIGNED_PATHS)
+            return forward(self._application, environ, body) if is_unsigned_path else refusals.unsigned()
         caller = self.directory.caller(call.access_key)
         self.calls.add(caller.account_id, call.region, call.service, call.operation)
-        self._wait(call)
-        return self._refusal(call, caller) or self._pass_on(environ, call, caller)
+        self._delay(call)
+        return self._error_response(call, caller) or self._forward(environ, call, caller)
 
-    def _wait(self, call: Call) -> None:
+    def _delay(self, call: Call) -> None:
         latency_s = self.fault_injector.faults.latency_s(call.service)
         if latency_s:
             self._sleep(latency_s)
 
-    def _refusal(self, call: Call, caller: Caller) -> Answer | None:
+    def _error_response(self, call: Call, caller: Caller) -> Answer | None:
         if self.directory.is_expired(caller, self.fault_injector.faults.session_lifetime_s):
             return refusals.expired(call)
         if self.directory.is_off(caller.account_id, call.region):
@@ -71,7 +71,7 @@ class Gate:
             return self.directory.refuse_assume_role(call, caller)
         return fault
 
-    def _pass_on(self, environ: Environ, call: Call, caller: Caller) -> Answer:
+    def _forward(self, environ: Environ, call: Call, caller: Caller) -> Answer:
         if (call.service, call.operation) == ("ec2", "DescribeRegions"):
             return describe_regions(call, self.directory.regions_off(caller.account_id))
         if call.service == "lambda":  # moto's own runs functions in Docker
