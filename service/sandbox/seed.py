@@ -9,11 +9,11 @@ from typing import Any, Final
 
 from moto.ec2.models import ec2_backends
 
-from service.sandbox.claims import Claim
 from service.sandbox.declared import Account, ExtendedFrom, Fleet, Fragment, Region
 from service.sandbox.fleet import FleetError, merged
 from service.sandbox.generate import Place, Plan, plan_servers, record_of
 from service.sandbox.moto_drs import drs_backends
+from service.sandbox.ownership import AccountOwnership
 from service.sandbox.rules import put_rules
 from service.sandbox.tables import create_tables, put_account_rows, put_hub_row
 
@@ -30,7 +30,7 @@ class Seeder:
     def __init__(self, fleet: Fleet) -> None:
         self.fleet = fleet
         self._lock = threading.Lock()
-        self._claim = Claim()
+        self._ownership = AccountOwnership()
         self._numbers: dict[tuple[str, str], int] = defaultdict(int)  # last number used in an account and region
 
     def seed(self) -> None:
@@ -41,7 +41,7 @@ class Seeder:
         """
         with self._lock:
             _check_regions(self.fleet.accounts)
-            self._claim.extend(self.fleet.account_ids)
+            self._ownership.acquire(self.fleet.account_ids)
             create_tables(self.fleet)
             put_rules(self.fleet)
             self._add(self.fleet.accounts)
@@ -57,7 +57,7 @@ class Seeder:
         with self._lock:
             _check_regions(fragment.accounts)
             before, after = self.fleet, merged(self.fleet, fragment)
-            self._claim.extend(after.account_ids)
+            self._ownership.acquire(after.account_ids)
             self.fleet = after
             self._add(fragment.accounts)
             changed = {
@@ -71,7 +71,7 @@ class Seeder:
     def clear(self) -> None:
         """Take everything away again and give the accounts back."""
         with self._lock:
-            self._claim.release()
+            self._ownership.release()
             self._numbers.clear()
 
     def remove(self, account_id: str, region: str, source_server_ids: Sequence[str]) -> int:

@@ -14,41 +14,41 @@ from moto.sts.models import sts_backends
 from service.sandbox.fleet import FleetError
 from service.sandbox.moto_drs import drs_backends
 
-__all__ = ["Claim"]
+__all__ = ["AccountOwnership"]
 
 _lock: Final = threading.Lock()
-_in_use: Final[set[str]] = set()
+_owned_accounts: Final[set[str]] = set()
 
 
-class Claim:
+class AccountOwnership:
     """The accounts one sandbox has to itself. They are empty when claimed, and emptied again when released."""
 
     def __init__(self) -> None:
-        self._mine: set[str] = set()
+        self._owned: set[str] = set()
 
-    def extend(self, account_ids: Iterable[str]) -> None:
+    def acquire(self, account_ids: Iterable[str]) -> None:
         """Claim further accounts.
 
         Raises:
             FleetError: when another sandbox of this process has one of them.
         """
-        wanted = set(account_ids) - self._mine
+        new_ids = set(account_ids) - self._owned
         with _lock:
-            taken = sorted(wanted & _in_use)
-            if taken:
+            conflicts = sorted(new_ids & _owned_accounts)
+            if conflicts:
                 raise FleetError(
-                    f"another sandbox of this process has {', '.join(taken)}; close it, or use other account ids"
+                    f"another sandbox of this process has {', '.join(conflicts)}; close it, or use other account ids"
                 )
-            _in_use.update(wanted)
-            self._mine.update(wanted)
-        _empty(wanted)
+            _owned_accounts.update(new_ids)
+            self._owned.update(new_ids)
+        _empty(new_ids)
 
     def release(self) -> None:
         """Give all accounts back."""
-        _empty(self._mine)
+        _empty(self._owned)
         with _lock:
-            _in_use.difference_update(self._mine)
-            self._mine.clear()
+            _owned_accounts.difference_update(self._owned)
+            self._owned.clear()
 
 
 def _empty(account_ids: Iterable[str]) -> None:
