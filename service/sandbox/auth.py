@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from service.sandbox import refusals
-from service.sandbox.calls import CallLog
+from service.sandbox.call_counter import CallCounter
 from service.sandbox.declared import Fleet
 from service.sandbox.fault_injector import FaultInjector
 from service.sandbox.functions import Functions
@@ -33,7 +33,7 @@ class AuthMiddleware:
     ) -> None:
         self._application = application
         self._sleep = sleep
-        self.calls = CallLog()
+        self.call_counter = CallCounter()
         self.directory = Directory(fleet, clock)
         self.fault_injector = FaultInjector(fleet.faults, clock)
         self.functions = Functions(fleet)
@@ -52,7 +52,7 @@ class AuthMiddleware:
             is_unsigned_path = str(environ.get("PATH_INFO", "")).startswith(_UNSIGNED_PATHS)
             return forward(self._application, environ, body) if is_unsigned_path else refusals.unsigned()
         caller = self.directory.caller(call.access_key)
-        self.calls.add(caller.account_id, call.region, call.service, call.operation)
+        self.call_counter.add(caller.account_id, call.region, call.service, call.operation)
         self._delay(call)
         return self._error_response(call, caller) or self._forward(environ, call, caller)
 

@@ -90,11 +90,11 @@ class Control:
         }
 
     def _calls(self, _body: bytes) -> Mapping[str, Any]:
-        counts = self.middleware.calls.counts()
+        counts = self.middleware.call_counter.counts()
         return {"total": sum(entry.count for entry in counts), "calls": [asdict(entry) for entry in counts]}
 
     def _clear_calls(self, body: bytes) -> Mapping[str, Any]:
-        self.middleware.calls.clear()
+        self.middleware.call_counter.clear()
         return self._calls(body)
 
     def _invocations(self, _body: bytes) -> Mapping[str, Any]:

@@ -17,7 +17,7 @@ from types import FrameType, TracebackType
 from typing import Final, Self
 
 from service.sandbox.auth import AuthMiddleware
-from service.sandbox.calls import CallCount
+from service.sandbox.call_counter import CallCount
 from service.sandbox.control import Control
 from service.sandbox.declared import Fleet, Fragment
 from service.sandbox.dispatcher import Dispatcher
@@ -131,11 +131,11 @@ class Sandbox:
 
     def calls(self) -> tuple[CallCount, ...]:
         """Give the calls received so far, refused ones included."""
-        return self._control.middleware.calls.counts()
+        return self._control.middleware.call_counter.counts()
 
     def clear_calls(self) -> None:
         """Count from zero again."""
-        self._control.middleware.calls.clear()
+        self._control.middleware.call_counter.clear()
 
     def invocations(self) -> list[Invocation]:
         """Give the invocations of the hub's Lambda functions accepted so far, in the order of arrival."""

@@ -6,7 +6,7 @@ import threading
 from collections import Counter
 from dataclasses import dataclass
 
-__all__ = ["CallCount", "CallLog"]
+__all__ = ["CallCount", "CallCounter"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class CallCount:
     count: int
 
 
-class CallLog:
+class CallCounter:
     """Counts calls by account, region, service and operation. Safe for use from many threads."""
 
     def __init__(self) -> None:
