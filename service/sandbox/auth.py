@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from service.sandbox import refusals
+from service.sandbox import error_responses
 from service.sandbox.call_counter import CallCounter
 from service.sandbox.declared import Fleet
 from service.sandbox.fault_injector import FaultInjector
@@ -50,7 +50,7 @@ class AuthMiddleware:
         call = read_call(environ, body)
         if call is None:
             is_unsigned_path = str(environ.get("PATH_INFO", "")).startswith(_UNSIGNED_PATHS)
-            return forward(self._application, environ, body) if is_unsigned_path else refusals.unsigned()
+            return forward(self._application, environ, body) if is_unsigned_path else error_responses.unsigned()
         caller = self.directory.caller(call.access_key)
         self.call_counter.add(caller.account_id, call.region, call.service, call.operation)
         self._delay(call)
@@ -63,9 +63,9 @@ class AuthMiddleware:
 
     def _error_response(self, call: Call, caller: Caller) -> Answer | None:
         if self.directory.is_expired(caller, self.fault_injector.faults.session_lifetime_s):
-            return refusals.expired(call)
+            return error_responses.expired(call)
         if self.directory.is_off(caller.account_id, call.region):
-            return refusals.region_off(call)
+            return error_responses.region_disabled(call)
         fault = self.fault_injector.fault_response(call, caller)
         if fault is None and (call.service, call.operation) == ("sts", "AssumeRole"):
             return self.directory.refuse_assume_role(call, caller)

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
-from service.sandbox import refusals
+from service.sandbox import error_responses
 from service.sandbox.faults import Fail, Faults
 from service.sandbox.identity import Caller
 from service.sandbox.wire import Answer, Call, error
@@ -53,12 +53,12 @@ class FaultInjector:
         tokens = min(float(burst), tokens + (now - filled_at) * rate)
         allowed = tokens >= 1
         self._buckets[scope] = (tokens - 1 if allowed else tokens, now)
-        return None if allowed else refusals.throttled(call, max(1, math.ceil((1 - tokens) / rate)))
+        return None if allowed else error_responses.throttled(call, max(1, math.ceil((1 - tokens) / rate)))
 
     def _deny(self, call: Call, caller: Caller) -> Answer | None:
         for rule in self.faults.deny:
             if rule.covers(caller.account_id, call.region, call.service, call.operation):
-                return refusals.access_denied(call, caller.arn, scp=rule.scp, message=rule.message)
+                return error_responses.access_denied(call, caller.arn, scp=rule.scp, message=rule.message)
         return None
 
     def _fail(self, call: Call, caller: Caller) -> Answer | None:

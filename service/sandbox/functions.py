@@ -14,8 +14,8 @@ from typing import Any, Final, NamedTuple, NoReturn
 from moto.utilities.utils import get_partition
 
 from service.sandbox.declared import Fleet
+from service.sandbox.error_responses import access_denied
 from service.sandbox.identity import Caller
-from service.sandbox.refusals import access_denied
 from service.sandbox.wire import Answer, Call, Environ, error
 
 __all__ = ["Functions", "Invocation"]

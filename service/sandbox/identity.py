@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from service.sandbox import refusals
+from service.sandbox import error_responses
 from service.sandbox.declared import Fleet, Role
 from service.sandbox.wire import Answer, Call
 
@@ -73,10 +73,10 @@ class Directory:
         match = _ROLE_ARN.fullmatch(call.form.get("RoleArn", ""))
         role = self._roles.get(match[1]) if match else None
         if match is None or role is None or match[2] != role.name or caller != self._hub:
-            return refusals.assume_role_refused(call, caller.arn)
+            return error_responses.assume_role_denied(call, caller.arn)
         if role.external_id is not None and call.form.get("ExternalId") != role.external_id:
-            return refusals.assume_role_refused(call, caller.arn)
-        return refusals.session_too_long(call) if _duration_s(call) > role.max_session_s else None
+            return error_responses.assume_role_denied(call, caller.arn)
+        return error_responses.session_duration_exceeded(call) if _duration_s(call) > role.max_session_s else None
 
     def note_session(self, call: Call, answer: Answer) -> None:
         """Remember the access key that an accepted AssumeRole has handed out."""

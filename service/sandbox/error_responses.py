@@ -8,49 +8,57 @@ from typing import Final, NamedTuple
 
 from service.sandbox.wire import Answer, Call, error, json_answer
 
-__all__ = ["access_denied", "assume_role_refused", "expired", "region_off", "session_too_long", "throttled", "unsigned"]
+__all__ = [
+    "access_denied",
+    "assume_role_denied",
+    "expired",
+    "region_disabled",
+    "session_duration_exceeded",
+    "throttled",
+    "unsigned",
+]
 
 
-class _Spelling(NamedTuple):
+class _ErrorFormat(NamedTuple):
     code: str
     status: int
     message: str = ""
 
 
-_Table = Mapping[str, _Spelling]
-_BAD_TOKEN: Final = "The security token included in the request is invalid"  # noqa: S105  (a message, not a token)
-_STALE_TOKEN: Final = "The security token included in the request is expired"  # noqa: S105  (a message, not a token)
+_Table = Mapping[str, _ErrorFormat]
+_INVALID_TOKEN_MESSAGE: Final = "The security token included in the request is invalid"  # noqa: S105  (a message, not a token)
+_EXPIRED_TOKEN_MESSAGE: Final = "The security token included in the request is expired"  # noqa: S105  (a message, not a token)
 
 # Operations whose permission has another name.
-_ACTIONS: Final = MappingProxyType({("lambda", "Invoke"): "InvokeFunction"})
+_IAM_ACTIONS: Final = MappingProxyType({("lambda", "Invoke"): "InvokeFunction"})
 # Keyed by service; "target", "query" and "json" stand for the other services of those protocols.
 _DENIED: Final[_Table] = MappingProxyType(
     {
-        "ec2": _Spelling("UnauthorizedOperation", 403, "You are not authorized to perform this operation. "),
-        "target": _Spelling("AccessDeniedException", 400),
-        "query": _Spelling("AccessDenied", 403),
-        "json": _Spelling("AccessDeniedException", 403),
+        "ec2": _ErrorFormat("UnauthorizedOperation", 403, "You are not authorized to perform this operation. "),
+        "target": _ErrorFormat("AccessDeniedException", 400),
+        "query": _ErrorFormat("AccessDenied", 403),
+        "json": _ErrorFormat("AccessDeniedException", 403),
     }
 )
 _EXPIRED: Final[_Table] = MappingProxyType(
     {
-        "ec2": _Spelling("RequestExpired", 400, "Request has expired."),
-        "target": _Spelling("ExpiredTokenException", 400, _STALE_TOKEN),
-        "query": _Spelling("ExpiredToken", 403, _STALE_TOKEN),
-        "json": _Spelling("ExpiredTokenException", 403, _STALE_TOKEN),
+        "ec2": _ErrorFormat("RequestExpired", 400, "Request has expired."),
+        "target": _ErrorFormat("ExpiredTokenException", 400, _EXPIRED_TOKEN_MESSAGE),
+        "query": _ErrorFormat("ExpiredToken", 403, _EXPIRED_TOKEN_MESSAGE),
+        "json": _ErrorFormat("ExpiredTokenException", 403, _EXPIRED_TOKEN_MESSAGE),
     }
 )
-_REGION_OFF: Final[_Table] = MappingProxyType(
+_REGION_DISABLED: Final[_Table] = MappingProxyType(
     {
-        "ec2": _Spelling("AuthFailure", 401, "AWS was not able to validate the provided access credentials"),
-        "target": _Spelling("UnrecognizedClientException", 400, _BAD_TOKEN),
-        "query": _Spelling("InvalidClientTokenId", 403, _BAD_TOKEN),
-        "json": _Spelling("UnrecognizedClientException", 403, _BAD_TOKEN),
+        "ec2": _ErrorFormat("AuthFailure", 401, "AWS was not able to validate the provided access credentials"),
+        "target": _ErrorFormat("UnrecognizedClientException", 400, _INVALID_TOKEN_MESSAGE),
+        "query": _ErrorFormat("InvalidClientTokenId", 403, _INVALID_TOKEN_MESSAGE),
+        "json": _ErrorFormat("UnrecognizedClientException", 403, _INVALID_TOKEN_MESSAGE),
     }
 )
 
 
-def _spelling(table: _Table, call: Call) -> _Spelling:
+def _error_format(table: _Table, call: Call) -> _ErrorFormat:
     if call.is_target_json:
         return table["target"]
     return table.get(call.service) or table["query" if call.form else "json"]
@@ -58,18 +66,18 @@ def _spelling(table: _Table, call: Call) -> _Spelling:
 
 def access_denied(call: Call, caller_arn: str, *, scp: bool, message: str | None = None, resource: str = "*") -> Answer:
     """Refuse a call for want of permission, or by a service control policy."""
-    spelling = _spelling(_DENIED, call)
-    action = f"{call.service}:{_ACTIONS.get((call.service, call.operation), call.operation)}"
+    error_format = _error_format(_DENIED, call)
+    action = f"{call.service}:{_IAM_ACTIONS.get((call.service, call.operation), call.operation)}"
     reason = (
         "with an explicit deny in a service control policy"
         if scp
         else f"because no identity-based policy allows the {action} action"
     )
     text = message or f"User: {caller_arn} is not authorized to perform: {action} on resource: {resource} {reason}"
-    return error(call, spelling.code, spelling.message + text, status=spelling.status)
+    return error(call, error_format.code, error_format.message + text, status=error_format.status)
 
 
-def assume_role_refused(call: Call, caller_arn: str) -> Answer:
+def assume_role_denied(call: Call, caller_arn: str) -> Answer:
     """Refuse AssumeRole, in the one way AWS has: no role, wrong external id and lacking trust all look alike."""
     text = (
         f"User: {caller_arn} is not authorized to perform: sts:AssumeRole on resource: {call.form.get('RoleArn', '')}"
@@ -77,7 +85,7 @@ def assume_role_refused(call: Call, caller_arn: str) -> Answer:
     return error(call, "AccessDenied", text, status=403)
 
 
-def session_too_long(call: Call) -> Answer:
+def session_duration_exceeded(call: Call) -> Answer:
     """Refuse a session longer than the role allows; AWS does not shorten it."""
     text = "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."
     return error(call, "ValidationError", text, status=400)
@@ -85,14 +93,14 @@ def session_too_long(call: Call) -> Answer:
 
 def expired(call: Call) -> Answer:
     """Refuse credentials whose session has ended."""
-    spelling = _spelling(_EXPIRED, call)
-    return error(call, spelling.code, spelling.message, status=spelling.status)
+    error_format = _error_format(_EXPIRED, call)
+    return error(call, error_format.code, error_format.message, status=error_format.status)
 
 
-def region_off(call: Call) -> Answer:
+def region_disabled(call: Call) -> Answer:
     """Refuse credentials of an account that has not enabled the region."""
-    spelling = _spelling(_REGION_OFF, call)
-    return error(call, spelling.code, spelling.message, status=spelling.status)
+    error_format = _error_format(_REGION_DISABLED, call)
+    return error(call, error_format.code, error_format.message, status=error_format.status)
 
 
 def throttled(call: Call, retry_after_s: int) -> Answer:
