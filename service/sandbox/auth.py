@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from service.sandbox import error_responses
 from service.sandbox.call_counter import CallCounter
-from service.sandbox.declared import Fleet
 from service.sandbox.fault_injector import FaultInjector
+from service.sandbox.fleet_models import Fleet
 from service.sandbox.functions import Functions
 from service.sandbox.identity import Caller, Directory
 from service.sandbox.regions import describe_regions

@@ -11,8 +11,8 @@ from typing import TypeVar
 import yaml
 from pydantic import ValidationError
 
-from service.sandbox.declared import Account, Fleet, Fragment
 from service.sandbox.faults import Strict
+from service.sandbox.fleet_models import Account, Fleet, Fragment
 
 __all__ = ["FleetError", "demo_fleet", "load_fleet", "merged", "parse_fleet", "parse_model"]
 

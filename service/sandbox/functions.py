@@ -13,8 +13,8 @@ from typing import Any, Final, NamedTuple, NoReturn
 
 from moto.utilities.utils import get_partition
 
-from service.sandbox.declared import Fleet
 from service.sandbox.error_responses import access_denied
+from service.sandbox.fleet_models import Fleet
 from service.sandbox.identity import Caller
 from service.sandbox.wire import Answer, Call, Environ, error
 

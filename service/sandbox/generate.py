@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from service.sandbox.declared import Region, Server
+from service.sandbox.fleet_models import Region, Server
 
 __all__ = ["Place", "Plan", "origin_of", "plan_servers", "record_of"]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from service.sandbox import error_responses
-from service.sandbox.declared import Fleet, Role
+from service.sandbox.fleet_models import Fleet, Role
 from service.sandbox.wire import Answer, Call
 
 __all__ = ["Caller", "Directory"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from moto.events.models import events_backends
 
-from service.sandbox.declared import Fleet
+from service.sandbox.fleet_models import Fleet
 
 __all__ = ["put_rules"]
 

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from moto.ec2.models import ec2_backends
 
-from service.sandbox.declared import Account, ExtendedFrom, Fleet, Fragment, Region
 from service.sandbox.fleet import FleetError, merged
+from service.sandbox.fleet_models import Account, ExtendedFrom, Fleet, Fragment, Region
 from service.sandbox.generate import Place, Plan, plan_servers, record_of
 from service.sandbox.moto_drs import drs_backends
 from service.sandbox.ownership import AccountOwnership

@@ -19,9 +19,9 @@ from typing import Final, Self
 from service.sandbox.auth import AuthMiddleware
 from service.sandbox.call_counter import CallCount
 from service.sandbox.control import Control
-from service.sandbox.declared import Fleet, Fragment
 from service.sandbox.dispatcher import Dispatcher
 from service.sandbox.faults import Faults
+from service.sandbox.fleet_models import Fleet, Fragment
 from service.sandbox.functions import Invocation
 from service.sandbox.listener import Listener, ListenerError
 from service.sandbox.moto_drs.register import register

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from moto.dynamodb.models import dynamodb_backends
 
-from service.sandbox.declared import Account, Fleet, Tables
+from service.sandbox.fleet_models import Account, Fleet, Tables
 from service.sandbox.quick_dynamodb import quicken
 
 __all__ = ["create_tables", "put_account_rows", "put_hub_row", "table_environment"]

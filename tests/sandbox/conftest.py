@@ -10,8 +10,8 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from service.sandbox.declared import Fleet
 from service.sandbox.fleet import parse_model
+from service.sandbox.fleet_models import Fleet
 from service.sandbox.server import Sandbox
 
 HUB, TARGET, STAGING, APPS = "999900001111", "111122223333", "444455556666", "777788889999"

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from service.sandbox.declared import Fleet, Fragment
 from service.sandbox.fleet import FleetError, demo_fleet, load_fleet, merged, parse_fleet, parse_model
+from service.sandbox.fleet_models import Fleet, Fragment
 
 _YAML = """
 hub: {account_id: 999900001111}

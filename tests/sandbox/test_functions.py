@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from service.sandbox.declared import Fleet
 from service.sandbox.faults import Faults
 from service.sandbox.fleet import FleetError, parse_model
+from service.sandbox.fleet_models import Fleet
 from service.sandbox.functions import Invocation
 from service.sandbox.server import Sandbox
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from service.sandbox.declared import Fleet
 from service.sandbox.fleet import FleetError, parse_model
+from service.sandbox.fleet_models import Fleet
 from service.sandbox.server import Sandbox, SandboxError, serve
 from tests.support.command import CHECKOUT
 
@@ -175,7 +175,7 @@ def test_calls_that_wait_do_not_queue() -> None:
 
 
 _FOREGROUND = """
-from service.sandbox.declared import Fleet
+from service.sandbox.fleet_models import Fleet
 from service.sandbox.fleet import parse_model
 from service.sandbox.server import serve_forever
 fleet = parse_model(Fleet, {"hub": {"account_id": "999911110000"}}, "fleet")

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from service.sandbox.declared import Fleet
 from service.sandbox.faults import Faults
 from service.sandbox.fleet import parse_model
+from service.sandbox.fleet_models import Fleet
 from service.sandbox.server import Sandbox
 
 HUB, TARGET = "999900001111", "111122223333"

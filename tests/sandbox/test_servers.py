@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from service.sandbox.declared import Fleet, Fragment, Region
 from service.sandbox.fleet import FleetError, demo_fleet, parse_model
+from service.sandbox.fleet_models import Fleet, Fragment, Region
 from service.sandbox.generate import plan_servers
 from service.sandbox.moto_drs import drs_backends
 from service.sandbox.server import Sandbox

@@ -9,8 +9,8 @@ import pytest
 from botocore.exceptions import ClientError
 from moto.dynamodb.models import dynamodb_backends
 
-from service.sandbox.declared import Fleet
 from service.sandbox.fleet import parse_model
+from service.sandbox.fleet_models import Fleet
 from service.sandbox.server import Sandbox
 
 HUB, TARGET, STAGING, APPS = "999900001111", "111122223333", "444455556666", "777788889999"

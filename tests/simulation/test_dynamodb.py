@@ -15,8 +15,8 @@ from moto.dynamodb import dynamodb_backends
 from service.aws.dynamodb_write import Table
 from service.errors import AwsError
 from service.models import Call
-from service.sandbox.declared import Fleet
 from service.sandbox.fleet import parse_model
+from service.sandbox.fleet_models import Fleet
 from service.sandbox.quick_dynamodb import QuickHandler, register_handler
 from service.sandbox.tables import create_tables, table_environment
 from tests.simulation.dynamodb import DynamoDb, Refused, tables

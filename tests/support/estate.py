@@ -13,9 +13,9 @@ import boto3
 import pytest
 
 from service.handlers.app import open_app
-from service.sandbox.declared import Fleet, Fragment
 from service.sandbox.faults import Faults
 from service.sandbox.fleet import parse_model
+from service.sandbox.fleet_models import Fleet, Fragment
 from service.sandbox.server import Sandbox
 from service.settings import load_settings
 from service.survey import Request
