@@ -11,10 +11,10 @@ from moto.ec2.models import ec2_backends
 
 from service.sandbox.fleet import FleetError, merged
 from service.sandbox.fleet_models import Account, ExtendedFrom, Fleet, Fragment, Region
-from service.sandbox.generate import Place, Plan, plan_servers, record_of
 from service.sandbox.moto_drs import drs_backends
 from service.sandbox.ownership import AccountOwnership
 from service.sandbox.rules import put_rules
+from service.sandbox.server_plans import InstanceLocation, ServerPlan, plan_servers, record_of
 from service.sandbox.tables import create_tables, put_account_rows, put_hub_row
 
 __all__ = ["Seeder"]
@@ -157,14 +157,14 @@ def _template(number: int) -> dict[str, Any]:
     }
 
 
-def _run_instances(plans: Sequence[Plan]) -> dict[int, Any]:
+def _run_instances(plans: Sequence[ServerPlan]) -> dict[int, Any]:
     """Start the EC2 instances of planned servers, those of one place together. Gives them by server number."""
-    by_place: dict[Place, list[Plan]] = defaultdict(list)
+    by_location: dict[InstanceLocation, list[ServerPlan]] = defaultdict(list)
     for plan in plans:
         if plan.origin:
-            by_place[plan.origin].append(plan)
+            by_location[plan.origin].append(plan)
     instances: dict[int, Any] = {}
-    for place, group in by_place.items():
+    for place, group in by_location.items():
         backend = ec2_backends[place.account_id][place.region]
         reservation = backend.run_instances(
             _IMAGE,

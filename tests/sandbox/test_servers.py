@@ -13,9 +13,9 @@ from botocore.exceptions import ClientError
 
 from service.sandbox.fleet import FleetError, demo_fleet, parse_model
 from service.sandbox.fleet_models import Fleet, Fragment, Region
-from service.sandbox.generate import plan_servers
 from service.sandbox.moto_drs import drs_backends
 from service.sandbox.server import Sandbox
+from service.sandbox.server_plans import plan_servers
 
 HUB, TARGET, STAGING, APPS = "999900001111", "111122223333", "444455556666", "777788889999"
 Client = Callable[..., Any]
