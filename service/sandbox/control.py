@@ -15,7 +15,7 @@ from service.sandbox.auth import AuthMiddleware
 from service.sandbox.faults import AccountId, Faults, RegionName, Strict
 from service.sandbox.fleet import FleetError, parse_model
 from service.sandbox.fleet_models import Fragment
-from service.sandbox.seed import Seeder
+from service.sandbox.seeder import Seeder
 from service.sandbox.wire import Answer, Environ, json_answer
 
 __all__ = ["Control", "Removal"]

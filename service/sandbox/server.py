@@ -26,7 +26,7 @@ from service.sandbox.functions import Invocation
 from service.sandbox.listener import Listener, ListenerError
 from service.sandbox.moto_drs.register import register
 from service.sandbox.quick_dynamodb import register_handler
-from service.sandbox.seed import Seeder
+from service.sandbox.seeder import Seeder
 from service.sandbox.tables import table_environment
 
 __all__ = ["Sandbox", "SandboxError", "serve", "serve_forever"]

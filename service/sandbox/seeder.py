@@ -19,9 +19,9 @@ from service.sandbox.tables import create_tables, put_account_rows, put_hub_row
 
 __all__ = ["Seeder"]
 
-_IMAGE: Final = "ami-12c6146b"  # one that moto knows
+_IMAGE_ID: Final = "ami-12c6146b"  # one that moto knows
 # A row may have been changed by the sync under test; it is written again only when a fragment speaks of these.
-_IN_ROW: Final = frozenset({"name", "kinds", "role", "registered", "staging_accounts"})
+_ACCOUNT_ROW_MEMBERS: Final = frozenset({"name", "kinds", "role", "registered", "staging_accounts"})
 
 
 class Seeder:
@@ -31,7 +31,7 @@ class Seeder:
         self.fleet = fleet
         self._lock = threading.Lock()
         self._ownership = AccountOwnership()
-        self._numbers: dict[tuple[str, str], int] = defaultdict(int)  # last number used in an account and region
+        self._last_numbers: dict[tuple[str, str], int] = defaultdict(int)  # by scope: numbers name the servers
 
     def seed(self) -> None:
         """Create tables, rules, account rows, instances and servers of the whole fleet.
@@ -63,7 +63,7 @@ class Seeder:
             changed = {
                 account.account_id
                 for account in fragment.accounts
-                if before.account(account.account_id) is None or account.model_fields_set & _IN_ROW
+                if before.account(account.account_id) is None or account.model_fields_set & _ACCOUNT_ROW_MEMBERS
             }
             put_account_rows(after, [account for account in after.accounts if account.account_id in changed])
             return after
@@ -72,7 +72,7 @@ class Seeder:
         """Take everything away again and give the accounts back."""
         with self._lock:
             self._ownership.release()
-            self._numbers.clear()
+            self._last_numbers.clear()
 
     def remove(self, account_id: str, region: str, source_server_ids: Sequence[str]) -> int:
         """Take servers away; unknown ids are passed over. Gives how many went.
@@ -115,9 +115,9 @@ class Seeder:
             backend.initialize_service()
             for number in range(1, region.templates + 1):
                 backend.create_replication_configuration_template(_template(number))
-        place = account_id, name
-        plans = plan_servers(account_id, name, region, first=self._numbers[place] + 1)
-        self._numbers[place] += len(plans)
+        scope = account_id, name
+        plans = plan_servers(account_id, name, region, first=self._last_numbers[scope] + 1)
+        self._last_numbers[scope] += len(plans)
         instances = _run_instances(plans)
         for plan in plans:
             instance = instances.get(plan.number)
@@ -164,17 +164,17 @@ def _run_instances(plans: Sequence[ServerPlan]) -> dict[int, Any]:
         if plan.origin:
             by_location[plan.origin].append(plan)
     instances: dict[int, Any] = {}
-    for place, group in by_location.items():
-        backend = ec2_backends[place.account_id][place.region]
+    for location, group in by_location.items():
+        backend = ec2_backends[location.account_id][location.region]
         reservation = backend.run_instances(
-            _IMAGE,
+            _IMAGE_ID,
             len(group),
             None,
             [],
             is_instance_type_default=True,
             instance_type="m5.large",
-            placement=place.availability_zone,
-            region_name=place.region,
+            placement=location.availability_zone,
+            region_name=location.region,
         )
         for plan, instance in zip(group, reservation.instances, strict=True):
             backend.create_tags([instance.id], dict(plan.tags))
