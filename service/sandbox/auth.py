@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from service.sandbox import error_responses
+from service.sandbox.aws_protocols import Application, Call, Environ, Response, forward, read_call
 from service.sandbox.call_counter import CallCounter
 from service.sandbox.fault_injector import FaultInjector
 from service.sandbox.fleet_models import Fleet
 from service.sandbox.functions import Functions
 from service.sandbox.identity import Caller, Directory
 from service.sandbox.regions import describe_regions
-from service.sandbox.wire import Answer, Application, Call, Environ, forward, read_call
 
 __all__ = ["AuthMiddleware"]
 
@@ -40,11 +40,11 @@ class AuthMiddleware:
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer one request."""
-        answer = self.answer(environ)
-        start_response(answer.status_line, list(answer.headers))
-        return [answer.body]
+        response = self.respond(environ)
+        start_response(response.status_line, list(response.headers))
+        return [response.body]
 
-    def answer(self, environ: Environ) -> Answer:
+    def respond(self, environ: Environ) -> Response:
         """Judge one request, and pass it on when nothing speaks against it."""
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         call = read_call(environ, body)
@@ -61,7 +61,7 @@ class AuthMiddleware:
         if latency_s:
             self._sleep(latency_s)
 
-    def _error_response(self, call: Call, caller: Caller) -> Answer | None:
+    def _error_response(self, call: Call, caller: Caller) -> Response | None:
         if self.directory.is_expired(caller, self.fault_injector.faults.session_lifetime_s):
             return error_responses.expired(call)
         if self.directory.is_off(caller.account_id, call.region):
@@ -71,14 +71,14 @@ class AuthMiddleware:
             return self.directory.refuse_assume_role(call, caller)
         return fault
 
-    def _forward(self, environ: Environ, call: Call, caller: Caller) -> Answer:
+    def _forward(self, environ: Environ, call: Call, caller: Caller) -> Response:
         if (call.service, call.operation) == ("ec2", "DescribeRegions"):
             return describe_regions(call, self.directory.regions_off(caller.account_id))
         if call.service == "lambda":  # moto's own runs functions in Docker
-            return self.functions.answer(environ, call, caller)
+            return self.functions.respond(environ, call, caller)
         # moto takes an unknown key for its own default account; this header tells it better.
-        answer = forward(self._application, {**environ, "HTTP_X_MOTO_ACCOUNT_ID": caller.account_id}, call.body)
+        response = forward(self._application, {**environ, "HTTP_X_MOTO_ACCOUNT_ID": caller.account_id}, call.body)
         if (call.service, call.operation) == ("sts", "AssumeRole"):
-            self.directory.note_session(call, answer)
-        self.fault_injector.record_page_token(call, caller, answer)
-        return answer
+            self.directory.note_session(call, response)
+        self.fault_injector.record_page_token(call, caller, response)
+        return response

@@ -12,11 +12,11 @@ from typing import Any, Final
 from pydantic import Field
 
 from service.sandbox.auth import AuthMiddleware
+from service.sandbox.aws_protocols import Environ, Response, json_response
 from service.sandbox.faults import AccountId, Faults, RegionName, Strict
 from service.sandbox.fleet import FleetError, parse_model
 from service.sandbox.fleet_models import Fragment
 from service.sandbox.seeder import Seeder
-from service.sandbox.wire import Answer, Environ, json_answer
 
 __all__ = ["Control", "Removal"]
 
@@ -55,9 +55,9 @@ class Control:
         path = str(environ.get("PATH_INFO", ""))
         if not path.startswith(_PREFIX):
             return self.middleware(environ, start_response)
-        answer = self._answer(environ, path.removeprefix(_PREFIX).rstrip("/"))
-        start_response(answer.status_line, list(answer.headers))
-        return [answer.body]
+        response = self._respond(environ, path.removeprefix(_PREFIX).rstrip("/"))
+        start_response(response.status_line, list(response.headers))
+        return [response.body]
 
     def add(self, fragment: Fragment) -> None:
         """Add a fragment to the running fleet, its roles and switched-off regions too.
@@ -67,18 +67,18 @@ class Control:
         """
         self.middleware.directory.declare(self._seeder.add(fragment))
 
-    def _answer(self, environ: Environ, name: str) -> Answer:
+    def _respond(self, environ: Environ, name: str) -> Response:
         if not ip_address(str(environ.get("REMOTE_ADDR", "0.0.0.0"))).is_loopback:  # noqa: S104  (compared, not bound)
-            return json_answer(403, {"error": "the sandbox is controlled from its own machine only"})
+            return json_response(403, {"error": "the sandbox is controlled from its own machine only"})
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         act = self._routes.get((str(environ.get("REQUEST_METHOD", "")), name))
         if act is None:
             known = ", ".join(f"{method} {_PREFIX}{route}" for method, route in self._routes)
-            return json_answer(404, {"error": f"no such endpoint; there are {known}"})
+            return json_response(404, {"error": f"no such endpoint; there are {known}"})
         try:
-            return json_answer(200, act(body))
+            return json_response(200, act(body))
         except FleetError as error:
-            return json_answer(400, {"error": str(error)})
+            return json_response(400, {"error": str(error)})
 
     def _health(self, _body: bytes) -> Mapping[str, Any]:
         fleet = self._seeder.fleet

@@ -7,7 +7,7 @@ from typing import Any
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from service.sandbox.wire import Environ, json_answer
+from service.sandbox.aws_protocols import Environ, json_response
 
 __all__ = ["Dispatcher"]
 
@@ -38,12 +38,12 @@ class Dispatcher(DomainDispatcherApplication):
         try:
             application = self.get_application(environ)
         except _UnknownServiceError as error:
-            answer = json_answer(
+            response = json_response(
                 501,
                 {"message": f"this sandbox has no service at {error}"},
                 {"x-amzn-ErrorType": "NotImplementedException"},
             )
-            start_response(answer.status_line, list(answer.headers))
-            return [answer.body]
+            start_response(response.status_line, list(response.headers))
+            return [response.body]
         parts: Iterable[bytes] = application(environ, start_response)
         return parts

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from service.sandbox.wire import Answer, Call, error, json_answer
+from service.sandbox.aws_protocols import Call, Response, error_response, json_response
 
 __all__ = [
     "access_denied",
@@ -64,7 +64,9 @@ def _error_format(table: _Table, call: Call) -> _ErrorFormat:
     return table.get(call.service) or table["query" if call.form else "json"]
 
 
-def access_denied(call: Call, caller_arn: str, *, scp: bool, message: str | None = None, resource: str = "*") -> Answer:
+def access_denied(
+    call: Call, caller_arn: str, *, scp: bool, message: str | None = None, resource: str = "*"
+) -> Response:
     """Refuse a call for want of permission, or by a service control policy."""
     error_format = _error_format(_DENIED, call)
     action = f"{call.service}:{_IAM_ACTIONS.get((call.service, call.operation), call.operation)}"
@@ -74,38 +76,38 @@ def access_denied(call: Call, caller_arn: str, *, scp: bool, message: str | None
         else f"because no identity-based policy allows the {action} action"
     )
     text = message or f"User: {caller_arn} is not authorized to perform: {action} on resource: {resource} {reason}"
-    return error(call, error_format.code, error_format.message + text, status=error_format.status)
+    return error_response(call, error_format.code, error_format.message + text, status=error_format.status)
 
 
-def assume_role_denied(call: Call, caller_arn: str) -> Answer:
+def assume_role_denied(call: Call, caller_arn: str) -> Response:
     """Refuse AssumeRole, in the one way AWS has: no role, wrong external id and lacking trust all look alike."""
     text = (
         f"User: {caller_arn} is not authorized to perform: sts:AssumeRole on resource: {call.form.get('RoleArn', '')}"
     )
-    return error(call, "AccessDenied", text, status=403)
+    return error_response(call, "AccessDenied", text, status=403)
 
 
-def session_duration_exceeded(call: Call) -> Answer:
+def session_duration_exceeded(call: Call) -> Response:
     """Refuse a session longer than the role allows; AWS does not shorten it."""
     text = "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."
-    return error(call, "ValidationError", text, status=400)
+    return error_response(call, "ValidationError", text, status=400)
 
 
-def expired(call: Call) -> Answer:
+def expired(call: Call) -> Response:
     """Refuse credentials whose session has ended."""
     error_format = _error_format(_EXPIRED, call)
-    return error(call, error_format.code, error_format.message, status=error_format.status)
+    return error_response(call, error_format.code, error_format.message, status=error_format.status)
 
 
-def region_disabled(call: Call) -> Answer:
+def region_disabled(call: Call) -> Response:
     """Refuse credentials of an account that has not enabled the region."""
     error_format = _error_format(_REGION_DISABLED, call)
-    return error(call, error_format.code, error_format.message, status=error_format.status)
+    return error_response(call, error_format.code, error_format.message, status=error_format.status)
 
 
-def throttled(call: Call, retry_after_s: int) -> Answer:
+def throttled(call: Call, retry_after_s: int) -> Response:
     """Refuse a DRS call that comes too soon. `retryAfterSeconds` is a string in DRS's model, and travels as header."""
-    return error(
+    return error_response(
         call,
         "ThrottlingException",
         "Rate exceeded",
@@ -117,7 +119,7 @@ def throttled(call: Call, retry_after_s: int) -> Answer:
     )
 
 
-def unsigned() -> Answer:
+def unsigned() -> Response:
     """Refuse a request that carries no SigV4 signature."""
     code = "MissingAuthenticationTokenException"
-    return json_answer(403, {"message": "Missing Authentication Token", "code": code}, {"x-amzn-ErrorType": code})
+    return json_response(403, {"message": "Missing Authentication Token", "code": code}, {"x-amzn-ErrorType": code})

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import Final
 
 from service.sandbox import error_responses
+from service.sandbox.aws_protocols import Call, Response, error_response
 from service.sandbox.faults import Fail, Faults
 from service.sandbox.identity import Caller
-from service.sandbox.wire import Answer, Call, error
 
 __all__ = ["FaultInjector"]
 
@@ -37,12 +37,12 @@ class FaultInjector:
             self._pages: dict[tuple[str, str, str, str], int] = {}
             self._counts_pages = any(rule.page is not None for rule in faults.fail)
 
-    def fault_response(self, call: Call, caller: Caller) -> Answer | None:
+    def fault_response(self, call: Call, caller: Caller) -> Response | None:
         """Return the error response that a fault gives to a call, or None when no fault applies."""
         with self._lock:
             return self._throttle(call, caller) or self._deny(call, caller) or self._fail(call, caller)
 
-    def _throttle(self, call: Call, caller: Caller) -> Answer | None:
+    def _throttle(self, call: Call, caller: Caller) -> Response | None:
         scope = (caller.account_id, call.region)
         limit = self.faults.throttle.rate_of(*scope) if call.service == "drs" else None
         if limit is None:
@@ -55,22 +55,22 @@ class FaultInjector:
         self._buckets[scope] = (tokens - 1 if allowed else tokens, now)
         return None if allowed else error_responses.throttled(call, max(1, math.ceil((1 - tokens) / rate)))
 
-    def _deny(self, call: Call, caller: Caller) -> Answer | None:
+    def _deny(self, call: Call, caller: Caller) -> Response | None:
         for rule in self.faults.deny:
             if rule.covers(caller.account_id, call.region, call.service, call.operation):
                 return error_responses.access_denied(call, caller.arn, scp=rule.scp, message=rule.message)
         return None
 
-    def _fail(self, call: Call, caller: Caller) -> Answer | None:
-        answer = None
+    def _fail(self, call: Call, caller: Caller) -> Response | None:
+        response = None
         for index, rule in enumerate(self.faults.fail):
             if not rule.covers(caller.account_id, call.region, call.service, call.operation):
                 continue
             self._matched[index] += 1
-            if answer is None and self._is_due(index, rule, call, caller):
+            if response is None and self._is_due(index, rule, call, caller):
                 self._failed[index] += 1
-                answer = error(call, rule.error, rule.message, status=rule.status)
-        return answer
+                response = error_response(call, rule.error, rule.message, status=rule.status)
+        return response
 
     def _is_due(self, index: int, rule: Fail, call: Call, caller: Caller) -> bool:
         if rule.times is not None and self._failed[index] >= rule.times:
@@ -83,11 +83,11 @@ class FaultInjector:
         token = _request_token(call)
         return self._pages.get((caller.account_id, call.region, call.operation, token), 1) if token else 1
 
-    def record_page_token(self, call: Call, caller: Caller, answer: Answer) -> None:
+    def record_page_token(self, call: Call, caller: Caller, response: Response) -> None:
         """Record the page number that the pagination token of a response leads to."""
         if not self._counts_pages:
             return
-        match = _RESPONSE_TOKEN.search(answer.body)
+        match = _RESPONSE_TOKEN.search(response.body)
         if match is None:
             return
         with self._lock:

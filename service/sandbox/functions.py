@@ -13,10 +13,10 @@ from typing import Any, Final, NamedTuple, NoReturn
 
 from moto.utilities.utils import get_partition
 
+from service.sandbox.aws_protocols import Call, Environ, Response, error_response
 from service.sandbox.error_responses import access_denied
 from service.sandbox.fleet_models import Fleet
 from service.sandbox.identity import Caller
-from service.sandbox.wire import Answer, Call, Environ, error
 
 __all__ = ["Functions", "Invocation"]
 
@@ -68,51 +68,53 @@ class Functions:
         with self._lock:
             self._invocations.clear()
 
-    def answer(self, environ: Environ, call: Call, caller: Caller) -> Answer:
+    def respond(self, environ: Environ, call: Call, caller: Caller) -> Response:
         """Answer one Lambda request. The order of the checks and the words of some refusals are inferred."""
         path = _PATH.fullmatch(str(environ.get("PATH_INFO", "")))
         if path is None or call.operation != "Invoke":
-            return error(call, "NotImplementedException", "this sandbox has no Lambda operation but Invoke", status=501)
+            return error_response(
+                call, "NotImplementedException", "this sandbox has no Lambda operation but Invoke", status=501
+            )
         kind = str(environ.get("HTTP_X_AMZ_INVOCATION_TYPE") or "RequestResponse")
         largest = _LARGEST_BYTES.get(kind)
         if largest is None:
             text = f"Value '{kind}' at 'invocationType' must be one of {', '.join(_LARGEST_BYTES)}"
-            return error(call, "InvalidParameterValueException", text, status=400)
+            return error_response(call, "InvalidParameterValueException", text, status=400)
         if len(call.body) > largest:
             text = f"{len(call.body)} byte payload is too large for the {kind} invocation type (limit {largest} bytes)"
-            return error(call, "RequestTooLargeException", text, status=413)
+            return error_response(call, "RequestTooLargeException", text, status=413)
         target = _target_of(path[1], call, caller)
         if target is None:
             text = f"Value '{path[1]}' at 'functionName' names no function"
-            return error(call, "InvalidParameterValueException", text, status=400)
+            return error_response(call, "InvalidParameterValueException", text, status=400)
         return self._error_response(target, call, caller) or self._accept(target, kind, call)
 
-    def _error_response(self, target: _Target, call: Call, caller: Caller) -> Answer | None:
+    def _error_response(self, target: _Target, call: Call, caller: Caller) -> Response | None:
         if target.account != caller.account_id:  # no function has a policy that lets other accounts in
             return access_denied(call, caller.arn, scp=False, resource=target.arn)
         if target.region != call.region:
             text = f"Functions from '{target.region}' are not reachable in this region ('{call.region}')"
-            return error(call, "ResourceNotFoundException", text, status=404)
+            return error_response(call, "ResourceNotFoundException", text, status=404)
         is_there = (target.account, target.region) == (self._hub.account_id, self._hub.region)
         if not is_there or target.name not in self._names:
-            return error(call, "ResourceNotFoundException", f"Function not found: {target.arn}", status=404)
+            return error_response(call, "ResourceNotFoundException", f"Function not found: {target.arn}", status=404)
         return None
 
-    def _accept(self, target: _Target, kind: str, call: Call) -> Answer:
+    def _accept(self, target: _Target, kind: str, call: Call) -> Response:
         try:
             payload = json.loads(call.body, parse_constant=_refuse_constant) if call.body else {}
         except ValueError as mistake:
             text = f"Could not parse request body into json: {mistake}"
-            return error(call, "InvalidRequestContentException", text, status=400)
+            return error_response(call, "InvalidRequestContentException", text, status=400)
         if kind == "DryRun":
-            return Answer(204, b"")
+            return Response(204, b"")
         with self._lock:
             self._count += 1
             self._invocations.append(Invocation(self._count, target.name, target.account, target.region, kind, payload))
         if kind == "Event":
-            return Answer(202, b"")
+            return Response(202, b"")
         headers = (("Content-Type", "application/json"), ("X-Amz-Executed-Version", "$LATEST"))
-        return Answer(200, b"null", headers)
+        return Response(200, b"null", headers)
 
 
 def _target_of(said: str, call: Call, caller: Caller) -> _Target | None:

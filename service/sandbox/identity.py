@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from service.sandbox import error_responses
+from service.sandbox.aws_protocols import Call, Response
 from service.sandbox.fleet_models import Fleet, Role
-from service.sandbox.wire import Answer, Call
 
 __all__ = ["Caller", "Directory"]
 
@@ -68,7 +68,7 @@ class Directory:
         lasts_s = caller.lasts_s if lifetime_s is None else min(caller.lasts_s, lifetime_s)
         return self._clock() >= caller.issued_at + lasts_s
 
-    def refuse_assume_role(self, call: Call, caller: Caller) -> Answer | None:
+    def refuse_assume_role(self, call: Call, caller: Caller) -> Response | None:
         """Judge an AssumeRole: the role must be declared, the caller the hub, and the external id the right one."""
         match = _ROLE_ARN.fullmatch(call.form.get("RoleArn", ""))
         role = self._roles.get(match[1]) if match else None
@@ -78,9 +78,9 @@ class Directory:
             return error_responses.assume_role_denied(call, caller.arn)
         return error_responses.session_duration_exceeded(call) if _duration_s(call) > role.max_session_s else None
 
-    def note_session(self, call: Call, answer: Answer) -> None:
+    def note_session(self, call: Call, response: Response) -> None:
         """Remember the access key that an accepted AssumeRole has handed out."""
-        issued = _ISSUED_KEY.search(answer.body)
+        issued = _ISSUED_KEY.search(response.body)
         match = _ROLE_ARN.fullmatch(call.form.get("RoleArn", ""))
         if issued is None or match is None:
             return

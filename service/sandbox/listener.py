@@ -10,7 +10,7 @@ from typing import Any, Final
 from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import ThreadedWSGIServer
 
-from service.sandbox.wire import Application, forward
+from service.sandbox.aws_protocols import Application, forward
 
 __all__ = ["Listener", "ListenerError"]
 
@@ -35,18 +35,18 @@ class _Handler(MotoRequestHandler):
         environ = self.make_environ()
         # Read to the end whatever the application does with it: a rest would be taken for the next request.
         body = self._read_body(environ)
-        answer = forward(self.server.app, environ, body)
-        self.send_response(answer.status, answer.reason)
-        for name, value in answer.headers:
+        response = forward(self.server.app, environ, body)
+        self.send_response(response.status, response.reason)
+        for name, value in response.headers:
             if name.lower() not in _WRITTEN_BY_US:
                 self.send_header(name, value)
-        if answer.status not in _BODILESS:
-            self.send_header("Content-Length", str(len(answer.body)))
+        if response.status not in _BODILESS:
+            self.send_header("Content-Length", str(len(response.body)))
         if self.close_connection:
             self.send_header("Connection", "close")
         self.end_headers()
-        if self.command != "HEAD" and answer.status not in _BODILESS:
-            self.wfile.write(answer.body)
+        if self.command != "HEAD" and response.status not in _BODILESS:
+            self.wfile.write(response.body)
         self.wfile.flush()
 
     def _read_body(self, environ: dict[str, Any]) -> bytes:

@@ -8,7 +8,7 @@ from typing import Final
 
 from botocore.session import Session
 
-from service.sandbox.wire import Answer, Call, xml_answer
+from service.sandbox.aws_protocols import Call, Response, xml_response
 
 __all__ = ["describe_regions"]
 
@@ -28,7 +28,7 @@ def _known_regions(partition: str) -> tuple[str, ...]:
     return tuple(Session().get_available_regions("ec2", partition))
 
 
-def describe_regions(call: Call, regions_off: frozenset[str]) -> Answer:
+def describe_regions(call: Call, regions_off: frozenset[str]) -> Response:
     """Answer DescribeRegions, with AllRegions, RegionName and the filters opt-in-status and region-name."""
     named = {value for key, value in call.form.items() if key.startswith("RegionName.")}
     shows_all = call.form.get("AllRegions", "").lower() == "true" or bool(named)
@@ -43,7 +43,7 @@ def describe_regions(call: Call, regions_off: frozenset[str]) -> Answer:
                 f"<item><regionName>{name}</regionName><regionEndpoint>ec2.{name}.amazonaws.com</regionEndpoint>"
                 f"<optInStatus>{status}</optInStatus></item>"
             )
-    return xml_answer(
+    return xml_response(
         200,
         '<DescribeRegionsResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>sandbox</requestId>'
         f"<regionInfo>{''.join(items)}</regionInfo></DescribeRegionsResponse>",

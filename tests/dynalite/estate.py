@@ -10,7 +10,7 @@ import boto3
 import pytest
 from moto.dynamodb.models import dynamodb_backends
 
-from service.sandbox.wire import Application, Environ
+from service.sandbox.aws_protocols import Application, Environ
 from tests.dynalite.server import Dynalite
 from tests.support.estate import Estate, Names
 

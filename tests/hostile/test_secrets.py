@@ -71,7 +71,7 @@ class Secrets:
 @pytest.fixture
 def secrets(monkeypatch: pytest.MonkeyPatch) -> Secrets:
     """Give the credentials in use, as the simulated AWS gives and gets them."""
-    known, note, answer_it = Secrets(), Directory.note_session, AuthMiddleware.answer
+    known, note, respond = Secrets(), Directory.note_session, AuthMiddleware.respond
 
     def overhear(self: Directory, call: Any, given: Any) -> None:
         known.sessions.update(value for _, value in ISSUED.findall(given.body.decode()))
@@ -79,10 +79,10 @@ def secrets(monkeypatch: pytest.MonkeyPatch) -> Secrets:
 
     def read_signature(self: AuthMiddleware, environ: Any) -> Any:
         known.signatures.add(environ["HTTP_AUTHORIZATION"].rpartition("Signature=")[2])
-        return answer_it(self, environ)
+        return respond(self, environ)
 
     monkeypatch.setattr(Directory, "note_session", overhear)
-    monkeypatch.setattr(AuthMiddleware, "answer", read_signature)
+    monkeypatch.setattr(AuthMiddleware, "respond", read_signature)
     return known
 
 

@@ -12,7 +12,17 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
-__all__ = ["Answer", "Application", "Call", "Environ", "error", "forward", "json_answer", "read_call", "xml_answer"]
+__all__ = [
+    "Application",
+    "Call",
+    "Environ",
+    "Response",
+    "error_response",
+    "forward",
+    "json_response",
+    "read_call",
+    "xml_response",
+]
 
 Environ = dict[str, Any]
 Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
@@ -43,7 +53,7 @@ class Call(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """A whole response; nothing is streamed, so that its length is always known."""
 
     status: int
@@ -85,7 +95,7 @@ def _operation(environ: Environ, service: str, form: Mapping[str, str]) -> str:
     return path.strip("/").partition("/")[0] or "unknown"
 
 
-def forward(application: Application, environ: Environ, body: bytes) -> Answer:
+def forward(application: Application, environ: Environ, body: bytes) -> Response:
     """Let the application answer a request, and collect the whole answer."""
     started: list[tuple[str, list[tuple[str, str]]]] = []
 
@@ -105,49 +115,49 @@ def forward(application: Application, environ: Environ, body: bytes) -> Answer:
             close()
     status, headers = started[-1]
     code, _, reason = status.partition(" ")
-    return Answer(int(code), b"".join(chunks), tuple(headers), reason)
+    return Response(int(code), b"".join(chunks), tuple(headers), reason)
 
 
-def json_answer(status: int, members: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Answer:
+def json_response(status: int, members: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Response:
     """Make an answer of JSON."""
     all_headers = {"Content-Type": "application/json", **(headers or {})}
-    return Answer(status, json.dumps(members).encode(), tuple(all_headers.items()))
+    return Response(status, json.dumps(members).encode(), tuple(all_headers.items()))
 
 
-def xml_answer(status: int, text: str) -> Answer:
+def xml_response(status: int, text: str) -> Response:
     """Make an answer of XML."""
-    return Answer(status, text.encode(), (("Content-Type", "text/xml;charset=UTF-8"),))
+    return Response(status, text.encode(), (("Content-Type", "text/xml;charset=UTF-8"),))
 
 
-def error(
+def error_response(
     call: Call, code: str, message: str, *, status: int, headers: Mapping[str, str] | None = None, **members: object
-) -> Answer:
+) -> Response:
     """Say an error the way the called service says errors."""
     if call.service == "ec2":
-        return xml_answer(
+        return xml_response(
             status,
             f'<?xml version="1.0" encoding="UTF-8"?>\n<Response><Errors><Error><Code>{escape(code)}</Code>'
             f"<Message>{escape(message)}</Message></Error></Errors><RequestID>{_REQUEST_ID}</RequestID></Response>",
         )
     if call.form:
-        return xml_answer(
+        return xml_response(
             status,
             '<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type>'
             f"<Code>{escape(code)}</Code><Message>{escape(message)}</Message></Error>"
             f"<RequestId>{_REQUEST_ID}</RequestId></ErrorResponse>",
         )
     if call.is_target_json:
-        return json_answer(
+        return json_response(
             status,
             {"__type": f"com.amazon.coral.service#{code}", "message": message, **members},
             {"Content-Type": f"application/x-amz-json-{_TARGET_JSON[call.service]}", **(headers or {})},
         )
     if call.service == "lambda":
         whose = "User" if status < _FIRST_OF_OUR_FAULTS else "Service"
-        return json_answer(
+        return json_response(
             status, {"Type": whose, "Message": message, **members}, {"x-amzn-ErrorType": code, **(headers or {})}
         )
     # DRS models a member named `code` on several errors, so only this header names the error beyond doubt.
-    return json_answer(
+    return json_response(
         status, {"message": message, "code": code, **members}, {"x-amzn-ErrorType": code, **(headers or {})}
     )
