@@ -12,7 +12,7 @@ from service.sandbox.call_counter import CallCounter
 from service.sandbox.fault_injector import FaultInjector
 from service.sandbox.fleet_models import Fleet
 from service.sandbox.functions import Functions
-from service.sandbox.identity import Caller, Directory
+from service.sandbox.identity_store import CallerIdentity, IdentityStore
 from service.sandbox.regions import describe_regions
 
 __all__ = ["AuthMiddleware"]
@@ -34,7 +34,7 @@ class AuthMiddleware:
         self._application = application
         self._sleep = sleep
         self.call_counter = CallCounter()
-        self.directory = Directory(fleet, clock)
+        self.identity_store = IdentityStore(fleet, clock)
         self.fault_injector = FaultInjector(fleet.faults, clock)
         self.functions = Functions(fleet)
 
@@ -51,7 +51,7 @@ class AuthMiddleware:
         if call is None:
             is_unsigned_path = str(environ.get("PATH_INFO", "")).startswith(_UNSIGNED_PATHS)
             return forward(self._application, environ, body) if is_unsigned_path else error_responses.unsigned()
-        caller = self.directory.caller(call.access_key)
+        caller = self.identity_store.identity_of(call.access_key)
         self.call_counter.add(caller.account_id, call.region, call.service, call.operation)
         self._delay(call)
         return self._error_response(call, caller) or self._forward(environ, call, caller)
@@ -61,24 +61,24 @@ class AuthMiddleware:
         if latency_s:
             self._sleep(latency_s)
 
-    def _error_response(self, call: Call, caller: Caller) -> Response | None:
-        if self.directory.is_expired(caller, self.fault_injector.faults.session_lifetime_s):
+    def _error_response(self, call: Call, caller: CallerIdentity) -> Response | None:
+        if self.identity_store.is_expired(caller, self.fault_injector.faults.session_lifetime_s):
             return error_responses.expired(call)
-        if self.directory.is_off(caller.account_id, call.region):
+        if self.identity_store.is_region_disabled(caller.account_id, call.region):
             return error_responses.region_disabled(call)
         fault = self.fault_injector.fault_response(call, caller)
         if fault is None and (call.service, call.operation) == ("sts", "AssumeRole"):
-            return self.directory.refuse_assume_role(call, caller)
+            return self.identity_store.check_assume_role(call, caller)
         return fault
 
-    def _forward(self, environ: Environ, call: Call, caller: Caller) -> Response:
+    def _forward(self, environ: Environ, call: Call, caller: CallerIdentity) -> Response:
         if (call.service, call.operation) == ("ec2", "DescribeRegions"):
-            return describe_regions(call, self.directory.regions_off(caller.account_id))
+            return describe_regions(call, self.identity_store.disabled_regions(caller.account_id))
         if call.service == "lambda":  # moto's own runs functions in Docker
             return self.functions.respond(environ, call, caller)
         # moto takes an unknown key for its own default account; this header tells it better.
         response = forward(self._application, {**environ, "HTTP_X_MOTO_ACCOUNT_ID": caller.account_id}, call.body)
         if (call.service, call.operation) == ("sts", "AssumeRole"):
-            self.directory.note_session(call, response)
+            self.identity_store.store_session(call, response)
         self.fault_injector.record_page_token(call, caller, response)
         return response

@@ -65,7 +65,7 @@ class Control:
         Raises:
             FleetError: when it does not fit; nothing is added then.
         """
-        self.middleware.directory.declare(self._seeder.add(fragment))
+        self.middleware.identity_store.load(self._seeder.add(fragment))
 
     def _respond(self, environ: Environ, name: str) -> Response:
         if not ip_address(str(environ.get("REMOTE_ADDR", "0.0.0.0"))).is_loopback:  # noqa: S104  (compared, not bound)

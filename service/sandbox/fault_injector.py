@@ -11,7 +11,7 @@ from typing import Final
 from service.sandbox import error_responses
 from service.sandbox.aws_protocols import Call, Response, error_response
 from service.sandbox.faults import Fail, Faults
-from service.sandbox.identity import Caller
+from service.sandbox.identity_store import CallerIdentity
 
 __all__ = ["FaultInjector"]
 
@@ -37,12 +37,12 @@ class FaultInjector:
             self._pages: dict[tuple[str, str, str, str], int] = {}
             self._counts_pages = any(rule.page is not None for rule in faults.fail)
 
-    def fault_response(self, call: Call, caller: Caller) -> Response | None:
+    def fault_response(self, call: Call, caller: CallerIdentity) -> Response | None:
         """Return the error response that a fault gives to a call, or None when no fault applies."""
         with self._lock:
             return self._throttle(call, caller) or self._deny(call, caller) or self._fail(call, caller)
 
-    def _throttle(self, call: Call, caller: Caller) -> Response | None:
+    def _throttle(self, call: Call, caller: CallerIdentity) -> Response | None:
         scope = (caller.account_id, call.region)
         limit = self.faults.throttle.rate_of(*scope) if call.service == "drs" else None
         if limit is None:
@@ -55,13 +55,13 @@ class FaultInjector:
         self._buckets[scope] = (tokens - 1 if allowed else tokens, now)
         return None if allowed else error_responses.throttled(call, max(1, math.ceil((1 - tokens) / rate)))
 
-    def _deny(self, call: Call, caller: Caller) -> Response | None:
+    def _deny(self, call: Call, caller: CallerIdentity) -> Response | None:
         for rule in self.faults.deny:
             if rule.covers(caller.account_id, call.region, call.service, call.operation):
                 return error_responses.access_denied(call, caller.arn, scp=rule.scp, message=rule.message)
         return None
 
-    def _fail(self, call: Call, caller: Caller) -> Response | None:
+    def _fail(self, call: Call, caller: CallerIdentity) -> Response | None:
         response = None
         for index, rule in enumerate(self.faults.fail):
             if not rule.covers(caller.account_id, call.region, call.service, call.operation):
@@ -72,18 +72,18 @@ class FaultInjector:
                 response = error_response(call, rule.error, rule.message, status=rule.status)
         return response
 
-    def _is_due(self, index: int, rule: Fail, call: Call, caller: Caller) -> bool:
+    def _is_due(self, index: int, rule: Fail, call: Call, caller: CallerIdentity) -> bool:
         if rule.times is not None and self._failed[index] >= rule.times:
             return False
         if rule.page is not None:
             return self._page_of(call, caller) == rule.page
         return self._matched[index] >= rule.from_call
 
-    def _page_of(self, call: Call, caller: Caller) -> int:
+    def _page_of(self, call: Call, caller: CallerIdentity) -> int:
         token = _request_token(call)
         return self._pages.get((caller.account_id, call.region, call.operation, token), 1) if token else 1
 
-    def record_page_token(self, call: Call, caller: Caller, response: Response) -> None:
+    def record_page_token(self, call: Call, caller: CallerIdentity, response: Response) -> None:
         """Record the page number that the pagination token of a response leads to."""
         if not self._counts_pages:
             return

@@ -16,7 +16,7 @@ from moto.utilities.utils import get_partition
 from service.sandbox.aws_protocols import Call, Environ, Response, error_response
 from service.sandbox.error_responses import access_denied
 from service.sandbox.fleet_models import Fleet
-from service.sandbox.identity import Caller
+from service.sandbox.identity_store import CallerIdentity
 
 __all__ = ["Functions", "Invocation"]
 
@@ -68,7 +68,7 @@ class Functions:
         with self._lock:
             self._invocations.clear()
 
-    def respond(self, environ: Environ, call: Call, caller: Caller) -> Response:
+    def respond(self, environ: Environ, call: Call, caller: CallerIdentity) -> Response:
         """Answer one Lambda request. The order of the checks and the words of some refusals are inferred."""
         path = _PATH.fullmatch(str(environ.get("PATH_INFO", "")))
         if path is None or call.operation != "Invoke":
@@ -89,7 +89,7 @@ class Functions:
             return error_response(call, "InvalidParameterValueException", text, status=400)
         return self._error_response(target, call, caller) or self._accept(target, kind, call)
 
-    def _error_response(self, target: _Target, call: Call, caller: Caller) -> Response | None:
+    def _error_response(self, target: _Target, call: Call, caller: CallerIdentity) -> Response | None:
         if target.account != caller.account_id:  # no function has a policy that lets other accounts in
             return access_denied(call, caller.arn, scp=False, resource=target.arn)
         if target.region != call.region:
@@ -117,7 +117,7 @@ class Functions:
         return Response(200, b"null", headers)
 
 
-def _target_of(said: str, call: Call, caller: Caller) -> _Target | None:
+def _target_of(said: str, call: Call, caller: CallerIdentity) -> _Target | None:
     """Read a function name in any of its three forms; None when it is none of them."""
     match = _TARGET.fullmatch(said)
     if match is None:

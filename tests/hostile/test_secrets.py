@@ -23,7 +23,7 @@ from service.aws.door import AwsDoor, RoleToAssume
 from service.errors import AwsError
 from service.handlers import data_management, query
 from service.sandbox.auth import AuthMiddleware
-from service.sandbox.identity import Directory
+from service.sandbox.identity_store import IdentityStore
 from service.settings import Settings
 from service.telemetry import set_up_logging
 from tests.support.command import CHECKOUT, COMMAND
@@ -71,9 +71,9 @@ class Secrets:
 @pytest.fixture
 def secrets(monkeypatch: pytest.MonkeyPatch) -> Secrets:
     """Give the credentials in use, as the simulated AWS gives and gets them."""
-    known, note, respond = Secrets(), Directory.note_session, AuthMiddleware.respond
+    known, note, respond = Secrets(), IdentityStore.store_session, AuthMiddleware.respond
 
-    def overhear(self: Directory, call: Any, given: Any) -> None:
+    def overhear(self: IdentityStore, call: Any, given: Any) -> None:
         known.sessions.update(value for _, value in ISSUED.findall(given.body.decode()))
         note(self, call, given)
 
@@ -81,7 +81,7 @@ def secrets(monkeypatch: pytest.MonkeyPatch) -> Secrets:
         known.signatures.add(environ["HTTP_AUTHORIZATION"].rpartition("Signature=")[2])
         return respond(self, environ)
 
-    monkeypatch.setattr(Directory, "note_session", overhear)
+    monkeypatch.setattr(IdentityStore, "store_session", overhear)
     monkeypatch.setattr(AuthMiddleware, "respond", read_signature)
     return known
 

@@ -12,24 +12,24 @@ from service.sandbox import error_responses
 from service.sandbox.aws_protocols import Call, Response
 from service.sandbox.fleet_models import Fleet, Role
 
-__all__ = ["Caller", "Directory"]
+__all__ = ["CallerIdentity", "IdentityStore"]
 
 _ROLE_ARN: Final = re.compile(r"arn:[a-z-]+:iam::(\d{12}):role/(.+)")
 _ISSUED_KEY: Final = re.compile(rb"<AccessKeyId>([^<]+)</AccessKeyId>")
-_DEFAULT_SESSION_S: Final = 3600
+_DEFAULT_SESSION_DURATION_S: Final = 3600
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
-    """The identity behind an access key; `issued_at` and `lasts_s` only for sessions that STS handed out."""
+class CallerIdentity:
+    """The identity behind an access key; `issued_at` and `duration_s` only for sessions that STS handed out."""
 
     account_id: str
     arn: str
     issued_at: float | None = None
-    lasts_s: float = 0.0
+    duration_s: float = 0.0
 
 
-class Directory:
+class IdentityStore:
     """The identities of one sandbox: the hub, its sessions in other accounts, and the roles they came through.
 
     Any access key that this sandbox's STS did not hand out is the hub's, so a client needs no particular key.
@@ -37,38 +37,38 @@ class Directory:
 
     def __init__(self, fleet: Fleet, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._sessions: dict[str, Caller] = {}
+        self._sessions: dict[str, CallerIdentity] = {}
         self._lock = threading.Lock()
-        self.declare(fleet)
+        self.load(fleet)
 
-    def declare(self, fleet: Fleet) -> None:
+    def load(self, fleet: Fleet) -> None:
         """Take over roles and switched-off regions of a fleet; sessions already handed out stay valid."""
         # The hub shows up as GetCallerIdentity names it for a key that moto has not issued.
-        self._hub = Caller(fleet.hub.account_id, f"arn:aws:sts::{fleet.hub.account_id}:user/moto")
+        self._hub = CallerIdentity(fleet.hub.account_id, f"arn:aws:sts::{fleet.hub.account_id}:user/moto")
         self._roles: dict[str, Role] = {account.account_id: account.role for account in fleet.accounts if account.role}
-        self._off = {account.account_id: account.regions_off for account in fleet.accounts}
+        self._disabled_regions = {account.account_id: account.regions_off for account in fleet.accounts}
 
-    def caller(self, access_key: str) -> Caller:
+    def identity_of(self, access_key: str) -> CallerIdentity:
         """Tell whose key this is."""
         with self._lock:
             return self._sessions.get(access_key, self._hub)
 
-    def is_off(self, account_id: str, region: str) -> bool:
+    def is_region_disabled(self, account_id: str, region: str) -> bool:
         """Whether an account has a region switched off."""
-        return region in self._off.get(account_id, frozenset())
+        return region in self._disabled_regions.get(account_id, frozenset())
 
-    def regions_off(self, account_id: str) -> frozenset[str]:
+    def disabled_regions(self, account_id: str) -> frozenset[str]:
         """Give the regions an account has switched off."""
-        return self._off.get(account_id, frozenset())
+        return self._disabled_regions.get(account_id, frozenset())
 
-    def is_expired(self, caller: Caller, lifetime_s: float | None) -> bool:
+    def is_expired(self, caller: CallerIdentity, lifetime_s: float | None) -> bool:
         """Whether a session has ended, by its own duration or by a shorter lifetime set from outside."""
         if caller.issued_at is None:
             return False
-        lasts_s = caller.lasts_s if lifetime_s is None else min(caller.lasts_s, lifetime_s)
-        return self._clock() >= caller.issued_at + lasts_s
+        duration_s = caller.duration_s if lifetime_s is None else min(caller.duration_s, lifetime_s)
+        return self._clock() >= caller.issued_at + duration_s
 
-    def refuse_assume_role(self, call: Call, caller: Caller) -> Response | None:
+    def check_assume_role(self, call: Call, caller: CallerIdentity) -> Response | None:
         """Judge an AssumeRole: the role must be declared, the caller the hub, and the external id the right one."""
         match = _ROLE_ARN.fullmatch(call.form.get("RoleArn", ""))
         role = self._roles.get(match[1]) if match else None
@@ -78,7 +78,7 @@ class Directory:
             return error_responses.assume_role_denied(call, caller.arn)
         return error_responses.session_duration_exceeded(call) if _duration_s(call) > role.max_session_s else None
 
-    def note_session(self, call: Call, response: Response) -> None:
+    def store_session(self, call: Call, response: Response) -> None:
         """Remember the access key that an accepted AssumeRole has handed out."""
         issued = _ISSUED_KEY.search(response.body)
         match = _ROLE_ARN.fullmatch(call.form.get("RoleArn", ""))
@@ -87,9 +87,9 @@ class Directory:
         partition, account_id, name = call.form["RoleArn"].split(":")[1], match[1], match[2].rpartition("/")[2]
         arn = f"arn:{partition}:sts::{account_id}:assumed-role/{name}/{call.form.get('RoleSessionName', '')}"
         with self._lock:
-            self._sessions[issued[1].decode()] = Caller(account_id, arn, self._clock(), _duration_s(call))
+            self._sessions[issued[1].decode()] = CallerIdentity(account_id, arn, self._clock(), _duration_s(call))
 
 
 def _duration_s(call: Call) -> int:
     text = call.form.get("DurationSeconds", "")
-    return int(text) if text.isascii() and text.isdigit() else _DEFAULT_SESSION_S
+    return int(text) if text.isascii() and text.isdigit() else _DEFAULT_SESSION_DURATION_S
