@@ -18,7 +18,7 @@ from typing import Final, Self
 
 from service.sandbox.auth import AuthMiddleware
 from service.sandbox.call_counter import CallCount
-from service.sandbox.control import Control
+from service.sandbox.control_api import ControlApi
 from service.sandbox.dispatcher import Dispatcher
 from service.sandbox.faults import Faults
 from service.sandbox.fleet_models import Fleet, Fragment
@@ -61,7 +61,7 @@ class Sandbox:
         self._address = host, port
         self._listener: Listener | None = None
         self._seeder = Seeder(fleet)
-        self._control = Control(AuthMiddleware(Dispatcher(), fleet, clock=clock, sleep=sleep), self._seeder)
+        self._control_api = ControlApi(AuthMiddleware(Dispatcher(), fleet, clock=clock, sleep=sleep), self._seeder)
 
     def start(self) -> Self:
         """Seed the fleet and begin to answer; seeding takes about two seconds per 1,000 servers.
@@ -75,7 +75,7 @@ class Sandbox:
         with ExitStack() as undo:
             undo.callback(self._seeder.clear)
             self._seeder.seed()
-            self._listener = _listen(*self._address, self._control)
+            self._listener = _listen(*self._address, self._control_api)
             self._listener.start()
             undo.pop_all()
         return self
@@ -131,19 +131,19 @@ class Sandbox:
 
     def calls(self) -> tuple[CallCount, ...]:
         """Give the calls received so far, refused ones included."""
-        return self._control.middleware.call_counter.counts()
+        return self._control_api.middleware.call_counter.counts()
 
     def clear_calls(self) -> None:
         """Count from zero again."""
-        self._control.middleware.call_counter.clear()
+        self._control_api.middleware.call_counter.clear()
 
     def invocations(self) -> list[Invocation]:
         """Give the invocations of the hub's Lambda functions accepted so far, in the order of arrival."""
-        return list(self._control.middleware.functions.invocations())
+        return list(self._control_api.middleware.functions.invocations())
 
     def clear_invocations(self) -> None:
         """Forget all invocations."""
-        self._control.middleware.functions.clear()
+        self._control_api.middleware.functions.clear()
 
     def add(self, fragment: Fragment) -> None:
         """Add to the fleet while it runs: accounts, regions, servers on top of those already there.
@@ -151,20 +151,20 @@ class Sandbox:
         Raises:
             FleetError: when fleet and fragment do not fit together; nothing is added then.
         """
-        self._control.add(fragment)
+        self._control_api.add(fragment)
 
     def replace_faults(self, faults: Faults) -> None:
         """Let other faults rule from now on."""
-        self._control.middleware.fault_injector.replace(faults)
+        self._control_api.middleware.fault_injector.replace(faults)
 
     def remove(self, account_id: str, region: str, source_server_ids: Sequence[str]) -> int:
         """Take source servers away, as somebody at the console would. Gives how many there were."""
         return self._seeder.remove(account_id, region, source_server_ids)
 
 
-def _listen(host: str, port: int, control: Control) -> Listener:
+def _listen(host: str, port: int, control_api: ControlApi) -> Listener:
     try:
-        return Listener(host, port, control)
+        return Listener(host, port, control_api)
     except ListenerError as error:
         raise SandboxError(str(error)) from error
 

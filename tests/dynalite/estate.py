@@ -65,7 +65,7 @@ class DynaliteEstate(Estate):
             aws_access_key_id="AKIADYNALITE00000000",
             aws_secret_access_key="opens-nothing",
         )
-        middleware = self.sandbox._control.middleware
+        middleware = self.sandbox._control_api.middleware
         middleware._application = Diverted(middleware._application, dynalite)
 
     def __enter__(self) -> Self:

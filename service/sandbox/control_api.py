@@ -18,12 +18,12 @@ from service.sandbox.fleet import FleetError, parse_model
 from service.sandbox.fleet_models import Fragment
 from service.sandbox.seeder import Seeder
 
-__all__ = ["Control", "Removal"]
+__all__ = ["ControlApi", "RemovalRequest"]
 
 _PREFIX: Final = "/sandbox/"
 
 
-class Removal(Strict):
+class RemovalRequest(Strict):
     """Source servers to take away, as if somebody had deleted them in the console."""
 
     account_id: AccountId
@@ -31,7 +31,7 @@ class Removal(Strict):
     source_server_ids: tuple[str, ...] = Field(min_length=1)
 
 
-class Control:
+class ControlApi:
     """WSGI application that answers /sandbox/ itself and leaves everything else to the gate."""
 
     def __init__(self, middleware: AuthMiddleware, seeder: Seeder) -> None:
@@ -71,12 +71,12 @@ class Control:
         if not ip_address(str(environ.get("REMOTE_ADDR", "0.0.0.0"))).is_loopback:  # noqa: S104  (compared, not bound)
             return json_response(403, {"error": "the sandbox is controlled from its own machine only"})
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-        act = self._routes.get((str(environ.get("REQUEST_METHOD", "")), name))
-        if act is None:
+        handler = self._routes.get((str(environ.get("REQUEST_METHOD", "")), name))
+        if handler is None:
             known = ", ".join(f"{method} {_PREFIX}{route}" for method, route in self._routes)
             return json_response(404, {"error": f"no such endpoint; there are {known}"})
         try:
-            return json_response(200, act(body))
+            return json_response(200, handler(body))
         except FleetError as error:
             return json_response(400, {"error": str(error)})
 
@@ -106,20 +106,20 @@ class Control:
         return self._invocations(body)
 
     def _add_fleet(self, body: bytes) -> Mapping[str, Any]:
-        self.add(parse_model(Fragment, _decoded(body), "fleet fragment"))
+        self.add(parse_model(Fragment, _parse_json(body), "fleet fragment"))
         return self._health(body)
 
     def _replace_faults(self, body: bytes) -> Mapping[str, Any]:
-        faults = parse_model(Faults, _decoded(body), "faults")
+        faults = parse_model(Faults, _parse_json(body), "faults")
         self.middleware.fault_injector.replace(faults)
         return faults.model_dump(mode="json")
 
     def _remove(self, body: bytes) -> Mapping[str, Any]:
-        removal = parse_model(Removal, _decoded(body), "removal")
+        removal = parse_model(RemovalRequest, _parse_json(body), "removal")
         return {"removed": self._seeder.remove(removal.account_id, removal.region, removal.source_server_ids)}
 
 
-def _decoded(body: bytes) -> object:
+def _parse_json(body: bytes) -> object:
     try:
         return json.loads(body)
     except ValueError as error:
