@@ -11,8 +11,8 @@ from service.sandbox.aws_protocols import Application, Call, Environ, Response, 
 from service.sandbox.call_counter import CallCounter
 from service.sandbox.fault_injector import FaultInjector
 from service.sandbox.fleet_models import Fleet
-from service.sandbox.functions import Functions
 from service.sandbox.identity_store import CallerIdentity, IdentityStore
+from service.sandbox.lambda_functions import LambdaFunctions
 from service.sandbox.regions import describe_regions
 
 __all__ = ["AuthMiddleware"]
@@ -36,7 +36,7 @@ class AuthMiddleware:
         self.call_counter = CallCounter()
         self.identity_store = IdentityStore(fleet, clock)
         self.fault_injector = FaultInjector(fleet.faults, clock)
-        self.functions = Functions(fleet)
+        self.lambda_functions = LambdaFunctions(fleet)
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer one request."""
@@ -75,7 +75,7 @@ class AuthMiddleware:
         if (call.service, call.operation) == ("ec2", "DescribeRegions"):
             return describe_regions(call, self.identity_store.disabled_regions(caller.account_id))
         if call.service == "lambda":  # moto's own runs functions in Docker
-            return self.functions.respond(environ, call, caller)
+            return self.lambda_functions.respond(environ, call, caller)
         # moto takes an unknown key for its own default account; this header tells it better.
         response = forward(self._application, {**environ, "HTTP_X_MOTO_ACCOUNT_ID": caller.account_id}, call.body)
         if (call.service, call.operation) == ("sts", "AssumeRole"):

@@ -98,11 +98,11 @@ class ControlApi:
         return self._calls(body)
 
     def _invocations(self, _body: bytes) -> Mapping[str, Any]:
-        invocations = self.middleware.functions.invocations()
+        invocations = self.middleware.lambda_functions.invocations()
         return {"total": len(invocations), "invocations": [asdict(entry) for entry in invocations]}
 
     def _clear_invocations(self, body: bytes) -> Mapping[str, Any]:
-        self.middleware.functions.clear()
+        self.middleware.lambda_functions.clear()
         return self._invocations(body)
 
     def _add_fleet(self, body: bytes) -> Mapping[str, Any]:

@@ -22,7 +22,7 @@ from service.sandbox.control_api import ControlApi
 from service.sandbox.dispatcher import Dispatcher
 from service.sandbox.faults import Faults
 from service.sandbox.fleet_models import Fleet, Fragment
-from service.sandbox.functions import Invocation
+from service.sandbox.lambda_functions import Invocation
 from service.sandbox.listener import Listener, ListenerError
 from service.sandbox.moto_drs.register import register
 from service.sandbox.quick_dynamodb import register_handler
@@ -139,11 +139,11 @@ class Sandbox:
 
     def invocations(self) -> list[Invocation]:
         """Give the invocations of the hub's Lambda functions accepted so far, in the order of arrival."""
-        return list(self._control_api.middleware.functions.invocations())
+        return list(self._control_api.middleware.lambda_functions.invocations())
 
     def clear_invocations(self) -> None:
         """Forget all invocations."""
-        self._control_api.middleware.functions.clear()
+        self._control_api.middleware.lambda_functions.clear()
 
     def add(self, fragment: Fragment) -> None:
         """Add to the fleet while it runs: accounts, regions, servers on top of those already there.

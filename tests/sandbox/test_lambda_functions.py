@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from service.sandbox.faults import Faults
 from service.sandbox.fleet import FleetError, parse_model
 from service.sandbox.fleet_models import Fleet
-from service.sandbox.functions import Invocation
+from service.sandbox.lambda_functions import Invocation
 from service.sandbox.server import Sandbox
 
 HUB, TARGET = "999900001111", "111122223333"

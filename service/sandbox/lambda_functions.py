@@ -18,7 +18,7 @@ from service.sandbox.error_responses import access_denied
 from service.sandbox.fleet_models import Fleet
 from service.sandbox.identity_store import CallerIdentity
 
-__all__ = ["Functions", "Invocation"]
+__all__ = ["Invocation", "LambdaFunctions"]
 
 _PATH: Final = re.compile(r"/2015-03-31/functions/([^/]+)/invocations/?")
 # A name, account:function:name, or a whole ARN; each may end in a version or an alias.
@@ -26,7 +26,7 @@ _TARGET: Final = re.compile(
     r"(?:(?:arn:[a-z-]+:lambda:(?P<region>[a-z0-9-]+):)?(?P<account>\d{12}):function:)?"
     r"(?P<name>[A-Za-z0-9_.-]+)(?::(?P<version>\$LATEST|[A-Za-z0-9_-]+))?"
 )
-_LARGEST_BYTES: Final = {"Event": 1024**2, "RequestResponse": 6 * 1024**2, "DryRun": 6 * 1024**2}
+_MAX_PAYLOAD_BYTES: Final = {"Event": 1024**2, "RequestResponse": 6 * 1024**2, "DryRun": 6 * 1024**2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class _Target(NamedTuple):
     arn: str
 
 
-class Functions:
+class LambdaFunctions:
     """The functions of the hub, in its region, and their invocations. Safe for use from many threads."""
 
     def __init__(self, fleet: Fleet) -> None:
@@ -75,19 +75,19 @@ class Functions:
             return error_response(
                 call, "NotImplementedException", "this sandbox has no Lambda operation but Invoke", status=501
             )
-        kind = str(environ.get("HTTP_X_AMZ_INVOCATION_TYPE") or "RequestResponse")
-        largest = _LARGEST_BYTES.get(kind)
-        if largest is None:
-            text = f"Value '{kind}' at 'invocationType' must be one of {', '.join(_LARGEST_BYTES)}"
+        invocation_type = str(environ.get("HTTP_X_AMZ_INVOCATION_TYPE") or "RequestResponse")
+        max_bytes = _MAX_PAYLOAD_BYTES.get(invocation_type)
+        if max_bytes is None:
+            text = f"Value '{invocation_type}' at 'invocationType' must be one of {', '.join(_MAX_PAYLOAD_BYTES)}"
             return error_response(call, "InvalidParameterValueException", text, status=400)
-        if len(call.body) > largest:
-            text = f"{len(call.body)} byte payload is too large for the {kind} invocation type (limit {largest} bytes)"
+        if len(call.body) > max_bytes:
+            text = f"{len(call.body)} byte payload is too large for the {invocation_type} invocation type (limit {max_bytes} bytes)"
             return error_response(call, "RequestTooLargeException", text, status=413)
         target = _target_of(path[1], call, caller)
         if target is None:
             text = f"Value '{path[1]}' at 'functionName' names no function"
             return error_response(call, "InvalidParameterValueException", text, status=400)
-        return self._error_response(target, call, caller) or self._accept(target, kind, call)
+        return self._error_response(target, call, caller) or self._accept(target, invocation_type, call)
 
     def _error_response(self, target: _Target, call: Call, caller: CallerIdentity) -> Response | None:
         if target.account != caller.account_id:  # no function has a policy that lets other accounts in
@@ -95,31 +95,33 @@ class Functions:
         if target.region != call.region:
             text = f"Functions from '{target.region}' are not reachable in this region ('{call.region}')"
             return error_response(call, "ResourceNotFoundException", text, status=404)
-        is_there = (target.account, target.region) == (self._hub.account_id, self._hub.region)
-        if not is_there or target.name not in self._names:
+        is_in_hub = (target.account, target.region) == (self._hub.account_id, self._hub.region)
+        if not is_in_hub or target.name not in self._names:
             return error_response(call, "ResourceNotFoundException", f"Function not found: {target.arn}", status=404)
         return None
 
-    def _accept(self, target: _Target, kind: str, call: Call) -> Response:
+    def _accept(self, target: _Target, invocation_type: str, call: Call) -> Response:
         try:
-            payload = json.loads(call.body, parse_constant=_refuse_constant) if call.body else {}
-        except ValueError as mistake:
-            text = f"Could not parse request body into json: {mistake}"
+            payload = json.loads(call.body, parse_constant=_reject_constant) if call.body else {}
+        except ValueError as error:
+            text = f"Could not parse request body into json: {error}"
             return error_response(call, "InvalidRequestContentException", text, status=400)
-        if kind == "DryRun":
+        if invocation_type == "DryRun":
             return Response(204, b"")
         with self._lock:
             self._count += 1
-            self._invocations.append(Invocation(self._count, target.name, target.account, target.region, kind, payload))
-        if kind == "Event":
+            self._invocations.append(
+                Invocation(self._count, target.name, target.account, target.region, invocation_type, payload)
+            )
+        if invocation_type == "Event":
             return Response(202, b"")
         headers = (("Content-Type", "application/json"), ("X-Amz-Executed-Version", "$LATEST"))
         return Response(200, b"null", headers)
 
 
-def _target_of(said: str, call: Call, caller: CallerIdentity) -> _Target | None:
+def _target_of(function_name: str, call: Call, caller: CallerIdentity) -> _Target | None:
     """Read a function name in any of its three forms; None when it is none of them."""
-    match = _TARGET.fullmatch(said)
+    match = _TARGET.fullmatch(function_name)
     if match is None:
         return None
     account, region = match["account"] or caller.account_id, match["region"] or call.region
@@ -127,6 +129,6 @@ def _target_of(said: str, call: Call, caller: CallerIdentity) -> _Target | None:
     return _Target(match["name"], account, region, arn)
 
 
-def _refuse_constant(name: str) -> NoReturn:
+def _reject_constant(name: str) -> NoReturn:
     """Refuse NaN and the infinities, which Python takes for JSON and Lambda does not."""
     raise ValueError(f"{name} is not JSON")
