@@ -9,11 +9,11 @@ from typing import Any, Final
 
 from moto.ec2.models import ec2_backends
 
+from service.sandbox.eventbridge import put_rules
 from service.sandbox.fleet import FleetError, merged
 from service.sandbox.fleet_models import Account, ExtendedFrom, Fleet, Fragment, Region
 from service.sandbox.moto_drs import drs_backends
 from service.sandbox.ownership import AccountOwnership
-from service.sandbox.rules import put_rules
 from service.sandbox.server_plans import InstanceLocation, ServerPlan, plan_servers, record_of
 from service.sandbox.tables import create_tables, put_account_rows, put_hub_row
 
