@@ -9,11 +9,11 @@ from typing import Any, Final
 from service.sandbox import error_responses
 from service.sandbox.aws_protocols import Application, Call, Environ, Response, forward, read_call
 from service.sandbox.call_counter import CallCounter
+from service.sandbox.ec2_regions import describe_regions
 from service.sandbox.fault_injector import FaultInjector
 from service.sandbox.fleet_models import Fleet
 from service.sandbox.identity_store import CallerIdentity, IdentityStore
 from service.sandbox.lambda_functions import LambdaFunctions
-from service.sandbox.regions import describe_regions
 
 __all__ = ["AuthMiddleware"]
 
