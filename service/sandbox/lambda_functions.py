@@ -81,7 +81,10 @@ class LambdaFunctions:
             text = f"Value '{invocation_type}' at 'invocationType' must be one of {', '.join(_MAX_PAYLOAD_BYTES)}"
             return error_response(call, "InvalidParameterValueException", text, status=400)
         if len(call.body) > max_bytes:
-            text = f"{len(call.body)} byte payload is too large for the {invocation_type} invocation type (limit {max_bytes} bytes)"
+            text = (
+                f"{len(call.body)} byte payload is too large for the {invocation_type} invocation type "
+                f"(limit {max_bytes} bytes)"
+            )
             return error_response(call, "RequestTooLargeException", text, status=413)
         target = _target_of(path[1], call, caller)
         if target is None:
