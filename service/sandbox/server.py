@@ -20,12 +20,12 @@ from service.sandbox.auth import AuthMiddleware
 from service.sandbox.call_counter import CallCount
 from service.sandbox.control_api import ControlApi
 from service.sandbox.dispatcher import Dispatcher
+from service.sandbox.fast_dynamodb import register_fast_dynamodb
 from service.sandbox.faults import Faults
 from service.sandbox.fleet_models import Fleet, Fragment
 from service.sandbox.lambda_functions import Invocation
 from service.sandbox.listener import Listener, ListenerError
 from service.sandbox.moto_drs.register import register
-from service.sandbox.quick_dynamodb import register_handler
 from service.sandbox.seeder import Seeder
 from service.sandbox.tables import table_environment
 
@@ -57,7 +57,7 @@ class Sandbox:
         # Nobody asks for machine images here, and moto would make thousands for each place that has instances.
         os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
         register()
-        register_handler()
+        register_fast_dynamodb()
         self._address = host, port
         self._listener: Listener | None = None
         self._seeder = Seeder(fleet)

@@ -23,38 +23,38 @@ from moto.dynamodb.models.table import RESULT_SIZE_LIMIT, Table
 from moto.dynamodb.models.utilities import dynamo_to_dict
 from moto.dynamodb.responses import DynamoHandler
 
-__all__ = ["QuickTable", "quicken", "register_handler"]
+__all__ = ["FastTable", "register_fast_dynamodb", "use_fast_queries"]
 
-_ITEM_READS: Final = frozenset({"GetItem", "BatchGetItem", "Query", "Scan"})
-_MOST_BYTES: Final = 405_000  # moto's figure: AWS says 400 KB, and lets a little more pass
-_BATCH_WRITE: Final = 25
+_ITEM_READ_OPERATIONS: Final = frozenset({"GetItem", "BatchGetItem", "Query", "Scan"})
+_MAX_ITEM_BYTES: Final = 405_000  # moto's figure: AWS says 400 KB, and lets a little more pass
+_MAX_BATCH_WRITES: Final = 25
 _HEADERS: Final = {"Content-Type": "application/x-amz-json-1.0"}
 
 
-_ONE_AT_A_TIME: Final = threading.RLock()
+_request_lock: Final = threading.RLock()
 
 
-class QuickHandler(DynamoHandler):
+class FastDynamoHandler(DynamoHandler):
     """moto's handler; answers that consist of items are in wire form already, and written as they stand."""
 
     def call_action(self) -> Any:  # noqa: ANN401  (as in moto)
         """Carry out one request, and no other meanwhile: a condition holds until its write is done."""
-        with _ONE_AT_A_TIME:
+        with _request_lock:
             return super().call_action()
 
     def batch_write_item(self) -> ActionResult:
         """Write a batch, unless DynamoDB would refuse it whole: moto takes any number, and a key twice."""
         batches = self.body["RequestItems"]
-        if not 0 < sum(map(len, batches.values())) <= _BATCH_WRITE or not all(batches.values()):
-            raise MockValidationException(f"a batch has 1 to {_BATCH_WRITE} writes, for each table one at least")
+        if not 0 < sum(map(len, batches.values())) <= _MAX_BATCH_WRITES or not all(batches.values()):
+            raise MockValidationException(f"a batch has 1 to {_MAX_BATCH_WRITES} writes, for each table one at least")
         keys = [
             (
                 name,
-                *(str(written.get(attribute)) for attribute in self.dynamodb_backend.get_table(name).table_key_attrs),
+                *(str(keyed.get(attribute)) for attribute in self.dynamodb_backend.get_table(name).table_key_attrs),
             )
             for name, requests in batches.items()
             for request in requests
-            for written in (request.get("PutRequest", {}).get("Item") or request["DeleteRequest"]["Key"],)
+            for keyed in (request.get("PutRequest", {}).get("Item") or request["DeleteRequest"]["Key"],)
         ]
         if len(set(keys)) < len(keys):
             raise MockValidationException("Provided list of item keys contains duplicates")
@@ -63,47 +63,47 @@ class QuickHandler(DynamoHandler):
     def serialized(self, action_result: ActionResult) -> Any:  # noqa: ANN401  (as in moto)
         """Turn a result into status, headers, body."""
         result = action_result.result
-        if isinstance(result, dict) and self._get_action() in _ITEM_READS:
+        if isinstance(result, dict) and self._get_action() in _ITEM_READ_OPERATIONS:
             try:
-                return 200, {**_HEADERS, **self.response_headers}, _body(result)
+                return 200, {**_HEADERS, **self.response_headers}, _response_body(result)
             except TypeError:  # binary values: rare, and moto's serializer knows what to do with them
                 return super().serialized(action_result)
         return super().serialized(action_result)
 
 
-def _body(result: dict[str, Any]) -> str:
+def _response_body(result: dict[str, Any]) -> str:
     members = {name: value for name, value in result.items() if name != "status_code" and value is not None}
     items = members.get("Items")
-    if not items or not isinstance(items[0], _Text):
+    if not items or not isinstance(items[0], _JsonText):
         return json.dumps(members, separators=(",", ":"))
     rest = json.dumps({**members, "Items": []}, separators=(",", ":"))
     return rest.replace('"Items":[]', f'"Items":[{",".join(items)}]', 1)
 
 
-class QuickItem(Item):
+class FastItem(Item):
     """An item that is measured once when it is put, not once for each of its attributes."""
 
     def __init__(self, hash_key: DynamoType, range_key: DynamoType | None, attrs: dict[str, Any]) -> None:
         self.hash_key, self.range_key = hash_key, range_key
         self.attrs = LimitedSizeDict()
         dict.update(self.attrs, {name: DynamoType(value) for name, value in attrs.items()})
-        if self.size() > _MOST_BYTES:
+        if self.size() > _MAX_ITEM_BYTES:
             raise ItemSizeTooLarge
 
 
-def register_handler() -> None:
+def register_fast_dynamodb() -> None:
     """Let moto's DynamoDB work the quick way; to be called before its first request. Again changes nothing."""
-    urls.url_paths["{0}/"] = QuickHandler.dispatch
-    tables.Item = QuickItem
+    urls.url_paths["{0}/"] = FastDynamoHandler.dispatch
+    tables.Item = FastItem
 
 
-def quicken(table: Table) -> None:
+def use_fast_queries(table: Table) -> None:
     """Let a table answer plain queries of its indexes the quick way; what it holds stays as it is."""
-    table.__class__ = QuickTable
+    table.__class__ = FastTable
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _IndexQuery:
     """What a plain query of an index asks for, by moto's names."""
 
     range_comparison: str | None
@@ -130,11 +130,11 @@ class _Asked:
         )
 
 
-class _Text(str):
+class _JsonText(str):
     """An item as JSON text."""
 
 
-class _Shown(dict[str, Any]):
+class _SerializedAttributes(dict[str, Any]):
     """The attributes of a whole item, which remember their JSON text."""
 
     def __init__(self, item: Item) -> None:
@@ -143,16 +143,16 @@ class _Shown(dict[str, Any]):
 
     def to_json(self) -> Any:  # noqa: ANN401  (text; items with binary values as they are)
         """Give the text; moto asks for it when it makes the answer."""
-        kept = self._item.__dict__
-        if "text" not in kept:
+        cache = self._item.__dict__
+        if "text" not in cache:
             try:
-                kept["text"] = _Text(json.dumps(dynamo_to_dict(self._item.attrs), separators=(",", ":")))
+                cache["text"] = _JsonText(json.dumps(dynamo_to_dict(self._item.attrs), separators=(",", ":")))
             except TypeError:
                 return dict(self)
-        return kept["text"]
+        return cache["text"]
 
 
-class QuickTable(Table):
+class FastTable(Table):
     """A table whose plain index queries sort keys alone, and measure and write an item once as long as it stays."""
 
     def get_item(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  (as in moto)
@@ -166,65 +166,67 @@ class QuickTable(Table):
     def query(self, hash_key: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  (as in moto)
         """Answer a query; one with anything unusual about it goes moto's way."""
         try:
-            asked = _Asked(*args, **kwargs)
+            query = _IndexQuery(*args, **kwargs)
         except TypeError:  # filters of the form that came before expressions
             return super().query(hash_key, *args, **kwargs)
-        index = next((each for each in self.global_indexes or () if each.name == asked.index_name), None)
-        if index is None or len(index.schema) != 2 or not self.range_key_attr or not asked.is_plain:  # noqa: PLR2004
+        index = next((each for each in self.global_indexes or () if each.name == query.index_name), None)
+        if index is None or len(index.schema) != 2 or not self.range_key_attr or not query.is_plain:  # noqa: PLR2004
             return super().query(hash_key, *args, **kwargs)
         hash_name, range_name = (key["AttributeName"] for key in index.schema)
-        return self._page(asked, self._partition(asked, hash_name, range_name), range_name)
+        return self._page(query, self._partition(query, hash_name, range_name), range_name)
 
-    def _partition(self, asked: _Asked, hash_name: str, range_name: str) -> list[Item]:
+    def _partition(self, query: _IndexQuery, hash_name: str, range_name: str) -> list[Item]:
         """Give the items of one hash key, in the order of the index."""
-        wanted = asked.hash_key_conditions[0][1]
-        found: list[Item] = []
+        hash_value = query.hash_key_conditions[0][1]
+        matching: list[Item] = []
         for items in list(self.items.values()):
             for item in list(items.values()):
                 hashed, ranged = item.attrs.get(hash_name), item.attrs.get(range_name)
-                if hashed is not None and ranged is not None and hashed.value == wanted.value:
-                    found.append(item)  # an item without both keys is not in the index
-        return sorted(found, key=lambda item: _order(item, range_name))
+                if hashed is not None and ranged is not None and hashed.value == hash_value.value:
+                    matching.append(item)  # an item without both keys is not in the index
+        return sorted(matching, key=lambda item: _index_key(item, range_name))
 
-    def _page(self, asked: _Asked, items: list[Item], range_name: str) -> tuple[list[Item], int, dict[str, Any] | None]:
-        start, size, comparison = asked.exclusive_start_key, 0, asked.range_comparison
+    def _page(
+        self, query: _IndexQuery, items: list[Item], range_name: str
+    ) -> tuple[list[Item], int, dict[str, Any] | None]:
+        start, size, comparison = query.exclusive_start_key, 0, query.range_comparison
         page: list[Item] = []
         if start:
-            after = tuple(_plain(start[name]) for name in (range_name, self.hash_key_attr, str(self.range_key_attr)))
-            items = items[bisect_right(items, after, key=lambda item: _order(item, range_name)) :]
+            start_key = tuple(
+                _scalar(start[name]) for name in (range_name, self.hash_key_attr, str(self.range_key_attr))
+            )
+            items = items[bisect_right(items, start_key, key=lambda item: _index_key(item, range_name)) :]
         last = None
         for item in items:
             # As in moto, a page also ends before an item that the range key's condition would leave out.
-            measured = item.__dict__.get("bytes") or item.__dict__.setdefault("bytes", item.size())
-            if len(page) == asked.limit or (page and size + measured > RESULT_SIZE_LIMIT):
-                last = self._get_last_evaluated_key(page[-1], asked.index_name)
+            item_size = item.__dict__.get("bytes") or item.__dict__.setdefault("bytes", item.size())
+            if len(page) == query.limit or (page and size + item_size > RESULT_SIZE_LIMIT):
+                last = self._get_last_evaluated_key(page[-1], query.index_name)
                 break
-            if comparison is None or item.attrs[range_name].compare(comparison, asked.range_objs):
+            if comparison is None or item.attrs[range_name].compare(comparison, query.range_objs):
                 page.append(item)
-                size += measured
-        shown = page if asked.filter_expression is None else [i for i in page if asked.filter_expression.expr(i)]
-        names = [path[0] for path in asked.projection_expressions or ()]
-        return (
-            [
-                _copied(
-                    item, {name: item.attrs[name] for name in names if name in item.attrs} if names else _Shown(item)
-                )
-                for item in shown
-            ],
-            len(page),
-            last,
-        )
+                size += item_size
+        shown = page if query.filter_expression is None else [i for i in page if query.filter_expression.expr(i)]
+        names = [path[0] for path in query.projection_expressions or ()]
+        return [_copy_with(item, _projected(item, names)) for item in shown], len(page), last
 
 
-def _order(item: Item, range_name: str) -> tuple[str, str, str]:
+def _projected(item: Item, names: Sequence[str]) -> dict[str, Any]:
+    """Return the named attributes of an item; without names, all of them, with their JSON text cached."""
+    if not names:
+        return _SerializedAttributes(item)
+    return {name: item.attrs[name] for name in names if name in item.attrs}
+
+
+def _index_key(item: Item, range_name: str) -> tuple[str, str, str]:
     return item.attrs[range_name].value, item.hash_key.value, item.range_key.value
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401  (a typed value as on the wire, or moto's own)
+def _scalar(value: Any) -> Any:  # noqa: ANN401  (a typed value as on the wire, or moto's own)
     return next(iter(value.values())) if isinstance(value, dict) else value.value
 
 
-def _copied(item: Item, attrs: dict[str, Any]) -> Item:
+def _copy_with(item: Item, attrs: dict[str, Any]) -> Item:
     shown = Item.__new__(Item)
     shown.hash_key, shown.range_key, shown.attrs = item.hash_key, item.range_key, attrs
     return shown

@@ -17,7 +17,7 @@ from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.dynamodb.models.table import Table
 
-from service.sandbox.quick_dynamodb import QuickTable, quicken
+from service.sandbox.fast_dynamodb import FastTable, use_fast_queries
 from service.sandbox.server import Sandbox
 
 Client = Callable[..., Any]
@@ -69,7 +69,7 @@ def _table() -> Iterator[Table]:
         deletion_protection_enabled=False,
         warm_throughput=None,
     )
-    quicken(made)
+    use_fast_queries(made)
     try:
         yield made
     finally:
@@ -126,9 +126,9 @@ def test_quick_and_plain_give_the_same_pages(things: list[Thing], asked: Asked) 
     with _table() as table:
         for thing in things:
             table.put_item(_wire(thing))
-        first = _pages(QuickTable.query, table, asked)
+        first = _pages(FastTable.query, table, asked)
         assert first == _pages(Table.query, table, asked)
-        assert first == _pages(QuickTable.query, table, asked)  # also from what is remembered
+        assert first == _pages(FastTable.query, table, asked)  # also from what is remembered
 
 
 def _red(dynamodb: Any, table: str, **more: Any) -> list[dict[str, Any]]:
