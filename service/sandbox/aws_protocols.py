@@ -29,8 +29,8 @@ Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
 _REQUEST_ID: Final = "5a9db0c0-0000-4000-8000-000000000000"
 _TAG_OPERATIONS: Final = {"GET": "ListTagsForResource", "POST": "TagResource", "DELETE": "UntagResource"}
-_SCOPE_PARTS: Final = 5
-_FIRST_OF_OUR_FAULTS: Final = 500
+_CREDENTIAL_SCOPE_PARTS: Final = 5
+_FIRST_SERVER_ERROR_STATUS: Final = 500
 _INVOKE: Final = re.compile(r"/2015-03-31/functions/[^/]+/invocations/?")
 # The services that name the operation in X-Amz-Target, with the version of their JSON.
 _TARGET_JSON: Final = {"dynamodb": "1.0", "events": "1.1"}
@@ -70,10 +70,10 @@ class Response:
 def read_call(environ: Environ, body: bytes) -> Call | None:
     """Read who calls which operation where from a SigV4 request; None when it is not signed so."""
     authorization = str(environ.get("HTTP_AUTHORIZATION", ""))
-    scope = authorization.partition("Credential=")[2].partition(",")[0].strip().split("/")
-    if not authorization.startswith("AWS4-") or len(scope) != _SCOPE_PARTS:
+    credential_scope = authorization.partition("Credential=")[2].partition(",")[0].strip().split("/")
+    if not authorization.startswith("AWS4-") or len(credential_scope) != _CREDENTIAL_SCOPE_PARTS:
         return None
-    access_key, _, region, service, _ = scope
+    access_key, _, region, service, _ = credential_scope
     form: Mapping[str, str] = {}
     if str(environ.get("CONTENT_TYPE", "")).startswith("application/x-www-form-urlencoded"):
         form = dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
@@ -153,9 +153,9 @@ def error_response(
             {"Content-Type": f"application/x-amz-json-{_TARGET_JSON[call.service]}", **(headers or {})},
         )
     if call.service == "lambda":
-        whose = "User" if status < _FIRST_OF_OUR_FAULTS else "Service"
+        error_type = "User" if status < _FIRST_SERVER_ERROR_STATUS else "Service"
         return json_response(
-            status, {"Type": whose, "Message": message, **members}, {"x-amzn-ErrorType": code, **(headers or {})}
+            status, {"Type": error_type, "Message": message, **members}, {"x-amzn-ErrorType": code, **(headers or {})}
         )
     # DRS models a member named `code` on several errors, so only this header names the error beyond doubt.
     return json_response(

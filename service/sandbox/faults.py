@@ -64,7 +64,7 @@ class Deny(Strict):
     message: str | None = None
     scp: bool = Field(default=False, description="the refusal names a service control policy")
 
-    def covers(self, account_id: str, region: str, service: str, operation: str) -> bool:
+    def matches(self, account_id: str, region: str, service: str, operation: str) -> bool:
         """Whether this refusal applies to a call."""
         return (
             (account_id, service) == (self.account_id, self.service)
@@ -97,7 +97,7 @@ class Fail(Strict):
             raise ValueError("give page or from_call, not both")
         return self
 
-    def covers(self, account_id: str, region: str, service: str, operation: str) -> bool:
+    def matches(self, account_id: str, region: str, service: str, operation: str) -> bool:
         """Whether this failure is about a call."""
         return (
             (service, operation) == (self.service, self.operation)

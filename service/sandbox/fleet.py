@@ -30,17 +30,17 @@ def merged(fleet: Fleet, fragment: Fragment) -> Fleet:
         FleetError: when the two together make no sensible fleet.
     """
     accounts = {account.account_id: account for account in fleet.accounts}
-    for more in fragment.accounts:
-        known = accounts.get(more.account_id)
-        accounts[more.account_id] = _joined(known, more) if known else more
+    for added in fragment.accounts:
+        known = accounts.get(added.account_id)
+        accounts[added.account_id] = _merged_account(known, added) if known else added
     members = {"hub": fleet.hub, "tables": fleet.tables, "accounts": tuple(accounts.values()), "faults": fleet.faults}
     return parse_model(Fleet, members, "fleet fragment")
 
 
-def _joined(known: Account, more: Account) -> Account:
+def _merged_account(known: Account, added: Account) -> Account:
     """Lay what a fragment says of an account over what was known of it."""
-    said = {name: getattr(more, name) for name in more.model_fields_set}
-    return known.model_copy(update={**said, "regions": {**known.regions, **more.regions}})
+    members = {name: getattr(added, name) for name in added.model_fields_set}
+    return known.model_copy(update={**members, "regions": {**known.regions, **added.regions}})
 
 
 def parse_model(model: type[M], members: object, source: str) -> M:
@@ -54,7 +54,7 @@ def parse_model(model: type[M], members: object, source: str) -> M:
     try:
         return model.model_validate(members)
     except ValidationError as error:
-        lines = [f"  {_path(problem['loc'])}: {_mend(problem['type'], problem['msg'])}" for problem in error.errors()]
+        lines = [f"  {_path(problem['loc'])}: {_fix(problem['type'], problem['msg'])}" for problem in error.errors()]
         raise FleetError("\n".join([f"{source}: mend these members:", *lines])) from None
 
 
@@ -63,8 +63,8 @@ def _path(location: tuple[int | str, ...]) -> str:
     return "".join(parts).lstrip(".") or "the whole"
 
 
-def _mend(kind: str, message: str) -> str:
-    if kind == "extra_forbidden":
+def _fix(error_type: str, message: str) -> str:
+    if error_type == "extra_forbidden":
         return "no such member; check its spelling or remove it"
     return message.removeprefix("Value error, ")
 

@@ -14,9 +14,9 @@ from service.sandbox.aws_protocols import Application, forward
 
 __all__ = ["Listener", "ListenerError"]
 
-_BODILESS: Final = frozenset({204, 304})
-_WRITTEN_BY_US: Final = frozenset({"connection", "content-length", "date", "server", "transfer-encoding"})
-_GOODBYE_S: Final = 2.0
+_NO_BODY_STATUSES: Final = frozenset({204, 304})
+_OWN_HEADERS: Final = frozenset({"connection", "content-length", "date", "server", "transfer-encoding"})
+_CLOSE_TIMEOUT_S: Final = 2.0
 _BACKLOG: Final = 512
 
 
@@ -38,14 +38,14 @@ class _Handler(MotoRequestHandler):
         response = forward(self.server.app, environ, body)
         self.send_response(response.status, response.reason)
         for name, value in response.headers:
-            if name.lower() not in _WRITTEN_BY_US:
+            if name.lower() not in _OWN_HEADERS:
                 self.send_header(name, value)
-        if response.status not in _BODILESS:
+        if response.status not in _NO_BODY_STATUSES:
             self.send_header("Content-Length", str(len(response.body)))
         if self.close_connection:
             self.send_header("Connection", "close")
         self.end_headers()
-        if self.command != "HEAD" and response.status not in _BODILESS:
+        if self.command != "HEAD" and response.status not in _NO_BODY_STATUSES:
             self.wfile.write(response.body)
         self.wfile.flush()
 
@@ -57,9 +57,9 @@ class _Handler(MotoRequestHandler):
 
     def handle_expect_100(self) -> bool:
         """Tell a client that waits before sending its body to go on, at once."""
-        going_on = bool(super().handle_expect_100())
+        continues = bool(super().handle_expect_100())
         self.wfile.flush()
-        return going_on
+        return continues
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Stay quiet: calls are counted, not logged."""
@@ -78,8 +78,8 @@ class Listener(ThreadedWSGIServer):
         self._open: set[socket.socket] = set()
         self._all_closed = threading.Condition()
         try:
-            with socket.create_server((host, port), backlog=_BACKLOG) as bound:
-                super().__init__(host, port, application, _Handler, fd=bound.fileno())
+            with socket.create_server((host, port), backlog=_BACKLOG) as bound_socket:
+                super().__init__(host, port, application, _Handler, fd=bound_socket.fileno())
         except OSError as error:
             raise ListenerError(
                 f"cannot listen on {host} port {port}: {error.strerror}; "
@@ -97,8 +97,8 @@ class Listener(ThreadedWSGIServer):
         self._thread.join()
         with self._all_closed:
             for connection in self._open:
-                _hang_up(connection)
-            self._all_closed.wait_for(lambda: not self._open, timeout=_GOODBYE_S)
+                _shut_down(connection)
+            self._all_closed.wait_for(lambda: not self._open, timeout=_CLOSE_TIMEOUT_S)
 
     def process_request(self, request: socket.socket, client_address: tuple[str, int]) -> None:  # type: ignore[override]
         """Keep track of a new connection."""
@@ -114,7 +114,7 @@ class Listener(ThreadedWSGIServer):
             self._all_closed.notify_all()
 
 
-def _hang_up(connection: socket.socket) -> None:
+def _shut_down(connection: socket.socket) -> None:
     try:
         connection.shutdown(socket.SHUT_RDWR)
     except OSError:

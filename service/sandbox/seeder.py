@@ -84,10 +84,10 @@ class Seeder:
             if region not in drs_backends[account_id]:
                 raise FleetError(f"DRS has no region {region}")
             backend = drs_backends[account_id][region]
-            gone = [server_id for server_id in source_server_ids if server_id in backend.source_servers]
-            for server_id in gone:
+            removed = [server_id for server_id in source_server_ids if server_id in backend.source_servers]
+            for server_id in removed:
                 backend.remove_source_server(server_id)
-            return len(gone)
+            return len(removed)
 
     def count(self) -> int:
         """Give the number of servers there are now, extended ones included."""

@@ -195,23 +195,23 @@ def serve_forever(
         SandboxError: when the port is taken.
         FleetError: when the fleet cannot be seeded.
     """
-    with _until_signal() as ended, Sandbox(fleet, host, port) as sandbox:
+    with _signal_event() as stopped, Sandbox(fleet, host, port) as sandbox:
         if on_ready is not None:
             on_ready(sandbox)
-        ended.wait()
+        stopped.wait()
 
 
 @contextmanager
-def _until_signal() -> Iterator[threading.Event]:
+def _signal_event() -> Iterator[threading.Event]:
     """Give an event that SIGINT and SIGTERM set, in place of what they did before."""
-    ended = threading.Event()
+    stopped = threading.Event()
 
-    def end(_number: int, _frame: FrameType | None) -> None:
-        ended.set()
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        stopped.set()
 
-    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield ended
+        yield stopped
     finally:
-        for number, handler in before.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)

@@ -108,10 +108,10 @@ def _account_row(fleet: Fleet, account: Account) -> dict[str, Any]:
     is_hub = account.account_id == fleet.hub.account_id
     row = _row(account.account_id, account.title, is_hub=is_hub)
     if not is_hub:  # the hub needs no role to reach itself
-        row.update(_reach(fleet, account))
+        row.update(_role_attributes(fleet, account))
     if account.staging_accounts:
-        staging = [found for found in map(fleet.account, account.staging_accounts) if found]
-        row["stagingAccounts"] = {"L": [{"M": _staging_record(fleet, found)} for found in staging]}
+        staging = filter(None, map(fleet.account, account.staging_accounts))
+        row["stagingAccounts"] = {"L": [{"M": _staging_record(fleet, each)} for each in staging]}
     return row
 
 
@@ -121,25 +121,25 @@ def _row(account_id: str, name: str, *, is_hub: bool) -> dict[str, Any]:
         "accountName": {"S": name},
         "status": {"S": "active"},
         "isCurrentAccount": {"BOOL": is_hub},
-        **{moment: {"S": _ADDED_AT} for moment in ("createdAt", "lastValidated", "updatedAt")},
+        **{attribute: {"S": _ADDED_AT} for attribute in ("createdAt", "lastValidated", "updatedAt")},
         "createdBy": {"S": "system" if is_hub else "user"},
     }
 
 
-def _reach(fleet: Fleet, account: Account) -> dict[str, Any]:
+def _role_attributes(fleet: Fleet, account: Account) -> dict[str, Any]:
     """Give role and external id as an operator would have entered them, also for an account that lacks the role."""
     partition = "aws-us-gov" if fleet.hub.region.startswith("us-gov-") else "aws"
     name = account.role.name if account.role else "DRSOrchestrationRole"
     external_id = account.role.external_id if account.role else "drs-orchestration-cross-account"
-    reach = {"roleArn": {"S": f"arn:{partition}:iam::{account.account_id}:role/{name}"}}
-    return {**reach, "externalId": {"S": external_id}} if external_id else reach
+    attributes = {"roleArn": {"S": f"arn:{partition}:iam::{account.account_id}:role/{name}"}}
+    return {**attributes, "externalId": {"S": external_id}} if external_id else attributes
 
 
 def _staging_record(fleet: Fleet, account: Account) -> dict[str, Any]:
     return {
         "accountId": {"S": account.account_id},
         "accountName": {"S": account.title},
-        **_reach(fleet, account),
+        **_role_attributes(fleet, account),
         "addedAt": {"S": _ADDED_AT},
         "addedBy": {"S": "user"},
     }
