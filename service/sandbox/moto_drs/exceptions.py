@@ -42,7 +42,7 @@ class ValidationException(ServiceException):
         super().__init__(message)
         self.reason = reason
         if fields:
-            self.fieldList = [{"name": name, "message": fault} for name, fault in fields]
+            self.fieldList = [{"name": name, "message": problem} for name, problem in fields]
 
 
 class ServiceQuotaExceededException(ServiceException):

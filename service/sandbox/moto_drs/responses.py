@@ -15,10 +15,10 @@ from .exceptions import ValidationException
 from .models import DRSBackend, drs_backends
 from .records import Resource, SourceServer, drs_lock
 from .shapes import is_within
-from .validation import LARGEST_PAGE, Page, check_input
+from .validation import MAX_PAGE_SIZE, Page, check_input
 
-_MOST_EXTENSIBLE = 300
-_MOST_STAGING_ACCOUNTS = 50
+_MAX_EXTENSIBLE_PAGE_SIZE = 300
+_MAX_STAGING_ACCOUNT_PAGE_SIZE = 50
 
 
 class RecordResult(ActionResult):
@@ -37,7 +37,7 @@ class DRSResponse(BaseResponse):
     def __init__(self) -> None:
         super().__init__(service_name="drs")
         self.automated_parameter_parsing = True
-        self.is_readable = True
+        self.is_parsable = True
 
     def call_action(self) -> Any:
         with drs_lock:  # until the answer is written: it must not change meanwhile
@@ -52,14 +52,14 @@ class DRSResponse(BaseResponse):
             json.loads(request.data or b"{}")  # moto's parser takes what is no JSON for an empty request
             super().parse_parameters(request)
         except (ValueError, TypeError, AttributeError):  # no JSON, or JSON of other types than the model has
-            self.is_readable = False
+            self.is_parsable = False
 
     def _check(self) -> None:
         action = self._get_action()
         if not action:  # no operation has this path and method; moto answers that
             return
         self.any_backend.fail_as_planned()
-        if not self.is_readable:
+        if not self.is_parsable:
             raise ValidationException("The request cannot be read.", reason="cannotParse")
         check_input(self.params, get_service_model("drs").operation_model(action).input_shape)
 
@@ -97,16 +97,16 @@ class DRSResponse(BaseResponse):
         items: Iterable[Any],
         order: Callable[[Any], Any],
         *,
-        show: Callable[[Any], Any] = Resource.to_dict,
-        most: int = LARGEST_PAGE,
+        serialize: Callable[[Any], Any] = Resource.to_dict,
+        max_size: int = MAX_PAGE_SIZE,
         key: str = "items",
     ) -> ActionResult:
-        request = Page(self._get_action(), self.params.get("maxResults"), self.params.get("nextToken"), most)
-        shown, token = request.cut(items, order)
-        result = {key: [show(each) for each in shown]}
+        request = Page(self._get_action(), self.params.get("maxResults"), self.params.get("nextToken"), max_size)
+        page, token = request.slice(items, order)
+        result = {key: [serialize(each) for each in page]}
         return RecordResult({**result, "nextToken": token} if token else result)
 
-    def _looked_at(self) -> DRSBackend:
+    def _advanced_backend(self) -> DRSBackend:
         """The backend, a step later. All pages of a listing are one look, or servers would change between them."""
         backend = self.backend
         if not self.params.get("nextToken"):
@@ -120,7 +120,7 @@ class DRSResponse(BaseResponse):
         return EmptyResult()
 
     def describe_source_servers(self) -> ActionResult:
-        backend, filters = self._looked_at(), self.filters
+        backend, filters = self._advanced_backend(), self.filters
         servers = backend.describe_source_servers(
             frozenset(filters.get("sourceServerIDs") or ()),
             frozenset(filters.get("stagingAccountIDs") or ()),
@@ -134,7 +134,7 @@ class DRSResponse(BaseResponse):
         found = [each for each in snapshots if is_within(each["timestamp"], since, until)]
         sign = -1 if self.params.get("order") == "DESC" else 1
         numbered = list(enumerate(found))
-        return self._page(numbered, lambda each: sign * each[0], show=lambda each: each[1])
+        return self._page(numbered, lambda each: sign * each[0], serialize=lambda each: each[1])
 
     def stop_replication(self) -> ActionResult:
         return _source_server(self.backend.stop_replication(self._id()))
@@ -185,12 +185,16 @@ class DRSResponse(BaseResponse):
 
     def list_extensible_source_servers(self) -> ActionResult:
         servers = self.backend.list_extensible_source_servers(self._id("stagingAccountID"))
-        return self._page(servers, _by_age, show=_extensible, most=_MOST_EXTENSIBLE)
+        return self._page(servers, _by_age, serialize=_extensible, max_size=_MAX_EXTENSIBLE_PAGE_SIZE)
 
     def list_staging_accounts(self) -> ActionResult:
         accounts = self.backend.list_staging_accounts()
         return self._page(
-            accounts, str, show=lambda each: {"accountID": each}, most=_MOST_STAGING_ACCOUNTS, key="accounts"
+            accounts,
+            str,
+            serialize=lambda each: {"accountID": each},
+            max_size=_MAX_STAGING_ACCOUNT_PAGE_SIZE,
+            key="accounts",
         )
 
     def create_extended_source_server(self) -> ActionResult:
@@ -215,12 +219,12 @@ class DRSResponse(BaseResponse):
     # Recovery and failback
 
     def start_recovery(self) -> ActionResult:
-        wanted = {each["sourceServerID"]: each.get("recoverySnapshotID") for each in self.params["sourceServers"]}
+        snapshot_ids = {each["sourceServerID"]: each.get("recoverySnapshotID") for each in self.params["sourceServers"]}
         is_drill = bool(self.params.get("isDrill"))
-        return _job(self.backend.start_recovery(wanted, is_drill=is_drill, tags=self.params.get("tags")))
+        return _job(self.backend.start_recovery(snapshot_ids, is_drill=is_drill, tags=self.params.get("tags")))
 
     def describe_jobs(self) -> ActionResult:
-        backend, filters = self._looked_at(), self.filters
+        backend, filters = self._advanced_backend(), self.filters
         ids = frozenset(filters.get("jobIDs") or ())
         return self._page(backend.describe_jobs(ids, filters.get("fromDate"), filters.get("toDate")), _newest_first)
 
@@ -229,7 +233,7 @@ class DRSResponse(BaseResponse):
         return EmptyResult()
 
     def describe_recovery_instances(self) -> ActionResult:
-        backend, filters = self._looked_at(), self.filters
+        backend, filters = self._advanced_backend(), self.filters
         instances = backend.describe_recovery_instances(
             frozenset(filters.get("recoveryInstanceIDs") or ()), frozenset(filters.get("sourceServerIDs") or ())
         )
