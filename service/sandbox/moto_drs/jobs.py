@@ -24,7 +24,7 @@ class JobsBackend(StagingBackend):
     max_servers_in_job = 100
     max_servers_in_jobs = 500
 
-    def look(self) -> None:
+    def advance_on_read(self) -> None:
         """Let time pass before somebody looks."""
         if self.auto_advance:
             self.advance()
@@ -36,11 +36,11 @@ class JobsBackend(StagingBackend):
             server.step()
         for instance in list(self.recovery_instances.values()):
             instance.step()
-            self._follow_failback(instance)
+            self._update_failback_state(instance)
         for job in list(self.jobs.values()):
             job.step()
 
-    def _follow_failback(self, instance: RecoveryInstance) -> None:
+    def _update_failback_state(self, instance: RecoveryInstance) -> None:
         """A failback whose replication is in step becomes ready to launch (state names inferred, not documented)."""
         if instance.failback["state"] != "FAILBACK_IN_PROGRESS":
             return
@@ -61,7 +61,7 @@ class JobsBackend(StagingBackend):
         job = self.jobs.get(job_id)
         if job is None:
             raise ResourceNotFoundException("Job", job_id)
-        if job.is_busy:
+        if job.is_active:
             raise ConflictException("The job is in progress.", "Job", job_id)
         del self.jobs[job_id]
 
@@ -78,7 +78,7 @@ class JobsBackend(StagingBackend):
         """Create a job, within the quotas, for servers that are in no other one."""
         servers: list[Record] = [{**each, "launchStatus": "PENDING"} for each in participants]
         check_tags(tags or {})
-        self._require_free([str(each["sourceServerID"]) for each in servers])
+        self._require_capacity([str(each["sourceServerID"]) for each in servers])
         job_id = shapes.new_id("drsjob-")
         job = Job(
             {
@@ -97,15 +97,15 @@ class JobsBackend(StagingBackend):
         self.jobs[job_id] = job
         return job
 
-    def _require_free(self, server_ids: Collection[str]) -> None:
-        busy = [job for job in self.jobs.values() if job.is_busy]
-        taken = {str(each["sourceServerID"]) for job in busy for each in job.participants}
+    def _require_capacity(self, server_ids: Collection[str]) -> None:
+        active_jobs = [job for job in self.jobs.values() if job.is_active]
+        busy_servers = {str(each["sourceServerID"]) for job in active_jobs for each in job.participants}
         for server_id in server_ids:
-            if server_id in taken:
+            if server_id in busy_servers:
                 raise ConflictException("A job is in progress for the source server.", "SourceServer", server_id)
         if len(server_ids) > self.max_servers_in_job:
             raise ServiceQuotaExceededException("Too many source servers in one job.", "L-B827C881")
-        if len(busy) >= self.max_jobs_in_progress:
+        if len(active_jobs) >= self.max_jobs_in_progress:
             raise ServiceQuotaExceededException("Too many jobs in progress.", "L-D88FAC3A", "Job")
-        if len(taken) + len(server_ids) > self.max_servers_in_jobs:
+        if len(busy_servers) + len(server_ids) > self.max_servers_in_jobs:
             raise ServiceQuotaExceededException("Too many source servers in all jobs.", "L-05AFA8C6")

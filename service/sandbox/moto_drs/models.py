@@ -32,7 +32,7 @@ class DRSBackend(FailbackBackend):
         if self.replicating_count() >= self.max_replicating_servers:
             # The operation models no ServiceQuotaExceededException; that it is a conflict is inferred.
             raise ConflictException("Too many replicating source servers.", "SourceServer", source_server_id)
-        server.move("INITIATING", "INITIAL_SYNC", "CONTINUOUS")
+        server.transition_to("INITIATING", "INITIAL_SYNC", "CONTINUOUS")
         return server
 
     def stop_replication(self, source_server_id: str) -> SourceServer:
@@ -40,21 +40,21 @@ class DRSBackend(FailbackBackend):
         server = self.own_server(source_server_id)
         if server.state == "DISCONNECTED":
             raise ConflictException("The source server is disconnected.", "SourceServer", source_server_id)
-        server.move("STOPPED")
+        server.transition_to("STOPPED")
         return server
 
     def retry_data_replication(self, source_server_id: str) -> SourceServer:
         """Start a stalled replication again."""
         server = self.server(source_server_id)
         if server.staging_arn is None and server.state == "STALLED":
-            server.move("INITIATING", "INITIAL_SYNC", "CONTINUOUS")
+            server.transition_to("INITIATING", "INITIAL_SYNC", "CONTINUOUS")
         return server
 
     def disconnect_source_server(self, source_server_id: str) -> SourceServer:
         """Disconnect the agent, at once; refused while the server has a recovery instance."""
         server = self.own_server(source_server_id)
         self._require_no_instance(server)
-        server.move("DISCONNECTED")
+        server.transition_to("DISCONNECTED")
         return server
 
     def delete_source_server(self, source_server_id: str) -> None:
@@ -63,11 +63,13 @@ class DRSBackend(FailbackBackend):
         if server.staging_arn is None and server.state != "DISCONNECTED":
             raise ConflictException("Disconnect the source server first.", "SourceServer", source_server_id)
         self._require_no_instance(server)
-        self.take_away(source_server_id)
+        self.discard_source_server(source_server_id)
 
     def _require_no_instance(self, server: SourceServer) -> None:
-        busy = {str(each["sourceServerID"]) for job in self.jobs.values() if job.is_busy for each in job.participants}
-        if server.source_server_id in busy or self.instances_of(server.source_server_id):
+        busy_servers = {
+            str(each["sourceServerID"]) for job in self.jobs.values() if job.is_active for each in job.participants
+        }
+        if server.source_server_id in busy_servers or self.instances_of(server.source_server_id):
             raise ConflictException(
                 "The source server has a recovery instance or a job.", "SourceServer", server.source_server_id
             )
@@ -90,15 +92,15 @@ class DRSBackend(FailbackBackend):
 
     def tag_resource(self, resource_arn: str, tags: Mapping[str, str]) -> None:
         """Add tags to those there are: given keys are overwritten, others stay."""
-        held = self.tags_of(resource_arn)
-        check_tags(tags, held)
-        held.update(tags)
+        existing = self.tags_of(resource_arn)
+        check_tags(tags, existing)
+        existing.update(tags)
 
     def untag_resource(self, resource_arn: str, tag_keys: Collection[str]) -> None:
         """Take tags away; keys that are not there are passed over."""
-        held = self.tags_of(resource_arn)
+        existing = self.tags_of(resource_arn)
         for key in tag_keys:
-            held.pop(key, None)
+            existing.pop(key, None)
 
 
 drs_backends = BackendDict(DRSBackend, "drs", additional_regions=_NEWER_REGIONS)

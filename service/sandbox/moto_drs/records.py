@@ -26,11 +26,11 @@ def locked(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P]
     """Keep requests, which other threads answer, away while a method runs."""
 
     @wraps(method)
-    def guarded(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
+    def wrapper(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
         with drs_lock:
             return method(self, *args, **kwargs)
 
-    return guarded
+    return wrapper
 
 
 class Resource(BaseModel):
@@ -53,20 +53,20 @@ class Replicating(Resource):
 
     def __init__(self, record: Record) -> None:
         super().__init__(record)
-        self.coming: list[str] = []
+        self.next_states: list[str] = []
 
     @property
     def state(self) -> str:
         return str(self.record["dataReplicationInfo"]["dataReplicationState"])
 
-    def move(self, state: str, *coming: str) -> None:
+    def transition_to(self, state: str, *next_states: str) -> None:
         """Enter a state, and go on through further ones as steps are made."""
-        self.coming = list(coming)
+        self.next_states = list(next_states)
         self.enter(state)
 
     def step(self) -> None:
-        if self.coming:
-            self.enter(self.coming.pop(0))
+        if self.next_states:
+            self.enter(self.next_states.pop(0))
 
     def enter(self, state: str) -> None:
         raise NotImplementedError
@@ -116,19 +116,19 @@ class SourceServer(Replicating):
             self.snapshots = []
 
     def take_snapshot(self) -> None:
-        moment = shapes.now()
+        timestamp = shapes.now()
         disks = self.record["sourceProperties"].get("disks", [])
         self.snapshots.append(
             {
                 "snapshotID": shapes.new_id("pit-"),
                 "sourceServerID": self.source_server_id,
-                "expectedTimestamp": moment,
-                "timestamp": moment,
+                "expectedTimestamp": timestamp,
+                "timestamp": timestamp,
                 "ebsSnapshots": [shapes.new_id("snap-") for _ in disks],
             }
         )
 
-    def point_at(self, instance_id: str, cloud: Record) -> None:
+    def replace_source(self, instance_id: str, cloud: Record) -> None:
         """Let another EC2 instance be the source. Nothing of the old record is changed: extended ones may share it."""
         properties = self.record["sourceProperties"]
         hints = {**self.hints, "awsInstanceID": instance_id}
@@ -190,7 +190,7 @@ class Job(Resource):
         return participants
 
     @property
-    def is_busy(self) -> bool:
+    def is_active(self) -> bool:
         return bool(self.record["status"] != "COMPLETED")
 
     def step(self) -> None:

@@ -64,7 +64,7 @@ class RecoveryBackend(JobsBackend):
             "type": "DRILL" if is_drill else "RECOVERY",
         }
         for server in servers:
-            _show_launch(server, "PENDING", "PENDING")
+            _set_last_launch(server, "PENDING", "PENDING")
             server.record["lifeCycle"]["lastLaunch"]["initiated"] = initiated
         return job
 
@@ -80,24 +80,24 @@ class RecoveryBackend(JobsBackend):
         """Start the instances; earlier ones of the same servers go."""
         for participant in job.participants:
             server = self.source_servers.get(participant["sourceServerID"])
-            wanted = snapshot_of[participant["sourceServerID"]]
+            snapshot_id = snapshot_of[participant["sourceServerID"]]
             snapshots = self.snapshots_of(participant["sourceServerID"])
-            chosen = [each for each in snapshots if wanted in {None, each["snapshotID"]}]
+            chosen = [each for each in snapshots if snapshot_id in {None, each["snapshotID"]}]
             if server is None or not chosen:
                 participant["launchStatus"] = "FAILED"
                 if server is not None:
-                    _show_launch(server, "FAILED", "FAILED")
+                    _set_last_launch(server, "FAILED", "FAILED")
                 continue
             for earlier in self.instances_of(server.source_server_id):
-                self.forget_instance(earlier)
+                self.discard_instance(earlier)
             instance = self._launch(server, job, chosen[-1])
             participant.update(launchStatus="IN_PROGRESS", recoveryInstanceID=instance.instance_id)
-            _show_launch(server, "PENDING", "IN_PROGRESS")
+            _set_last_launch(server, "PENDING", "IN_PROGRESS")
 
     def _launch(self, server: SourceServer, job: Job, snapshot: Record) -> RecoveryInstance:
         launch = server.launch_configuration
-        into = launch.get("launchIntoInstanceProperties", {}).get("launchIntoEC2InstanceID")
-        instance_id = into or shapes.new_id("i-")
+        launch_into_id = launch.get("launchIntoInstanceProperties", {}).get("launchIntoEC2InstanceID")
+        instance_id = launch_into_id or shapes.new_id("i-")
         instance = RecoveryInstance(
             {
                 "recoveryInstanceID": instance_id,
@@ -113,7 +113,10 @@ class RecoveryBackend(JobsBackend):
                 **_origin_of(server.record),
                 "recoveryInstanceProperties": _instance_properties(server, instance_id),
                 "dataReplicationInfo": {"dataReplicationState": "NOT_STARTED", "replicatedDisks": []},
-                "failback": {"state": "FAILBACK_NOT_STARTED", "failbackToOriginalServer": into is not None},
+                "failback": {
+                    "state": "FAILBACK_NOT_STARTED",
+                    "failbackToOriginalServer": launch_into_id is not None,
+                },
             }
         )
         self.recovery_instances[instance_id] = instance
@@ -129,7 +132,7 @@ class RecoveryBackend(JobsBackend):
             participant["launchStatus"] = "LAUNCHED"
             stopped = server.launch_configuration["launchDisposition"] == "STOPPED"
             instance.record["ec2InstanceState"] = "STOPPED" if stopped else "RUNNING"
-            _show_launch(server, "SUCCEEDED", "LAUNCHED")
+            _set_last_launch(server, "SUCCEEDED", "LAUNCHED")
             server.record["recoveryInstanceId"] = instance.instance_id
 
     # The end of recovery instances
@@ -162,12 +165,12 @@ class RecoveryBackend(JobsBackend):
             participant["launchStatus"] = "TERMINATED"
             instance = self.recovery_instances.get(participant["recoveryInstanceID"])
             if instance is not None:
-                self.forget_instance(instance)
+                self.discard_instance(instance)
             server = self.source_servers.get(participant["sourceServerID"])
             if server is not None and "lastLaunch" in server.record["lifeCycle"]:
                 server.record["lifeCycle"]["lastLaunch"]["status"] = "TERMINATED"
 
-    def forget_instance(self, instance: RecoveryInstance) -> None:
+    def discard_instance(self, instance: RecoveryInstance) -> None:
         self.recovery_instances.pop(instance.instance_id, None)
         server = self.source_servers.get(instance.source_server_id)
         if server is not None and server.record.get("recoveryInstanceId") == instance.instance_id:
@@ -176,7 +179,7 @@ class RecoveryBackend(JobsBackend):
     def disconnect_recovery_instance(self, instance_id: str) -> None:
         """Disconnect the agent of an instance, which ends any failback from it (state inferred)."""
         instance = self.recovery_instance(instance_id)
-        instance.move("DISCONNECTED")
+        instance.transition_to("DISCONNECTED")
         if instance.failback["state"] in {"FAILBACK_IN_PROGRESS", "FAILBACK_READY_FOR_LAUNCH"}:
             instance.failback["state"] = "FAILBACK_NOT_READY_FOR_LAUNCH"
 
@@ -185,10 +188,10 @@ class RecoveryBackend(JobsBackend):
         instance = self.existing_instance(instance_id)
         if instance.state != "DISCONNECTED" and instance.reversed_arn is None:
             raise ConflictException("Disconnect the recovery instance first.", "RecoveryInstance", instance_id)
-        self.forget_instance(instance)
+        self.discard_instance(instance)
 
 
-def _show_launch(server: SourceServer, result: str, status: str) -> None:
+def _set_last_launch(server: SourceServer, result: str, status: str) -> None:
     server.record["lastLaunchResult"] = result
     server.record["lifeCycle"].setdefault("lastLaunch", {})["status"] = status
 
@@ -203,7 +206,7 @@ def _origin_of(record: Record) -> Record:
 
 def _instance_properties(server: SourceServer, instance_id: str) -> Record:
     source = server.record["sourceProperties"]
-    kept = {
+    copied = {
         name: source[name]
         for name in ("cpus", "networkInterfaces", "os", "ramBytes", "lastUpdatedDateTime")
         if name in source
@@ -212,4 +215,4 @@ def _instance_properties(server: SourceServer, instance_id: str) -> Record:
         {"internalDeviceName": each["deviceName"], "bytes": each["bytes"], "ebsVolumeID": shapes.new_id("vol-")}
         for each in source.get("disks", [])
     ]
-    return {**kept, "disks": disks, "identificationHints": {**server.hints, "awsInstanceID": instance_id}}
+    return {**copied, "disks": disks, "identificationHints": {**server.hints, "awsInstanceID": instance_id}}

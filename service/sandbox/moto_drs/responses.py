@@ -58,7 +58,7 @@ class DRSResponse(BaseResponse):
         action = self._get_action()
         if not action:  # no operation has this path and method; moto answers that
             return
-        self.any_backend.fail_as_planned()
+        self.any_backend.raise_planned_error()
         if not self.is_parsable:
             raise ValidationException("The request cannot be read.", reason="cannotParse")
         check_input(self.params, get_service_model("drs").operation_model(action).input_shape)
@@ -110,7 +110,7 @@ class DRSResponse(BaseResponse):
         """The backend, a step later. All pages of a listing are one look, or servers would change between them."""
         backend = self.backend
         if not self.params.get("nextToken"):
-            backend.look()
+            backend.advance_on_read()
         return backend
 
     # Service and source servers

@@ -53,10 +53,10 @@ class ServersBackend(BaseBackend):
 
     def peer_server(self, arn: str) -> SourceServer | None:
         """Find a server in any account and region that can be reached."""
-        place = shapes.parse_server_arn(arn)
-        if place is None or not self.can_reach(place.region):
+        parsed_arn = shapes.parse_server_arn(arn)
+        if parsed_arn is None or not self.can_reach(parsed_arn.region):
             return None
-        return self.peer(place.account, place.region).source_servers.get(place.server_id)
+        return self.peer(parsed_arn.account, parsed_arn.region).source_servers.get(parsed_arn.server_id)
 
     def initialize_service(self) -> None:
         """Initialise the region. That creates no template."""
@@ -71,7 +71,7 @@ class ServersBackend(BaseBackend):
         """Answer the next requests with errors, as a busy or broken service would."""
         self.planned_errors.extend(errors)
 
-    def fail_as_planned(self) -> None:
+    def raise_planned_error(self) -> None:
         if self.planned_errors:
             raise self.planned_errors.popleft()
 
@@ -86,7 +86,7 @@ class ServersBackend(BaseBackend):
         launch_configuration: Mapping[str, Any] | None = None,
     ) -> SourceServer:
         """Add a server as its agent would; what `record` lacks is filled in."""
-        full = self._completed(record)
+        full = self._with_defaults(record)
         template = next(iter(self.templates.values()), None)
         configuration = shapes.default_replication_configuration(full, template.record if template else {})
         own_id = {"sourceServerID": full["sourceServerID"]}
@@ -95,18 +95,18 @@ class ServersBackend(BaseBackend):
             {**shapes.merged(configuration, replication_configuration or {}), **own_id},
             {**shapes.merged(shapes.default_launch_configuration(full), launch_configuration or {}), **own_id},
         )
-        self.take_away(server.source_server_id)
+        self.discard_source_server(server.source_server_id)
         self.source_servers[server.source_server_id] = server
         if server.staging_arn is not None:
             self.extended.setdefault(server.staging_arn, {})[server.source_server_id] = server
         return server
 
-    def _completed(self, record: Mapping[str, Any]) -> Record:
+    def _with_defaults(self, record: Mapping[str, Any]) -> Record:
         server_id = str(record.get("sourceServerID") or shapes.new_id("s-"))
         base = shapes.default_server(self.arn_of("source-server", server_id), server_id, self.account_id)
         full = shapes.merged(base, record)
-        given = full.get("dataReplicationInfo", {})
-        state = given.get("dataReplicationState", "CONTINUOUS")
+        replication = full.get("dataReplicationInfo", {})
+        state = replication.get("dataReplicationState", "CONTINUOUS")
         disks = full["sourceProperties"].get("disks", [])
         full["dataReplicationInfo"] = shapes.merged(
             shapes.replication_info(state, f"{self.region_name}a", disks), record.get("dataReplicationInfo") or {}
@@ -116,9 +116,9 @@ class ServersBackend(BaseBackend):
     @locked
     def remove_source_server(self, source_server_id: str) -> None:
         """Take a server away as if it had never been; unknown ids are passed over."""
-        self.take_away(source_server_id)
+        self.discard_source_server(source_server_id)
 
-    def take_away(self, source_server_id: str) -> None:
+    def discard_source_server(self, source_server_id: str) -> None:
         server = self.source_servers.pop(source_server_id, None)
         if server is None or server.staging_arn is None:
             return
@@ -152,8 +152,8 @@ class ServersBackend(BaseBackend):
     def update_launch_configuration(self, source_server_id: str, changes: Mapping[str, Any]) -> Record:
         server = self.server(source_server_id)
         changed = shapes.merged(server.launch_configuration, changes)
-        into = changed.get("launchIntoInstanceProperties", {}).get("launchIntoEC2InstanceID")
-        if into and (changed["copyTags"] or changed["copyPrivateIp"]):
+        launch_into_id = changed.get("launchIntoInstanceProperties", {}).get("launchIntoEC2InstanceID")
+        if launch_into_id and (changed["copyTags"] or changed["copyPrivateIp"]):
             raise ValidationException(
                 "Copying tags or the private IP cannot be combined with launching into an instance.",
                 ("launchIntoInstanceProperties", "needs copyTags and copyPrivateIp off"),

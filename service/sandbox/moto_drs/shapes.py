@@ -17,7 +17,7 @@ _SERVER_ARN: Final = re.compile(
     r"arn:[\w-]+:drs:(?P<region>[\w-]+):(?P<account>\d{12}):source-server/(?P<id>s-[0-9a-zA-Z]{17})"
 )
 _ID_BITS: Final = 68  # 17 hexadecimal digits
-_ATOMS: Final = frozenset({str, int, bool, float})
+_SCALAR_TYPES: Final = frozenset({str, int, bool, float})
 _INITIATION_STEPS: Final = (
     "WAIT",
     "CREATE_SECURITY_GROUP",
@@ -31,9 +31,14 @@ _INITIATION_STEPS: Final = (
     "CONNECT_AGENT_TO_REPLICATION_SERVER",
     "START_DATA_TRANSFER",
 )
-_LAG: Final[Mapping[str, str]] = {"CONTINUOUS": "P0D", "BACKLOG": "PT10M", "STALLED": "PT1H", "RESCAN": "PT10M"}
+_LAG_BY_STATE: Final[Mapping[str, str]] = {
+    "CONTINUOUS": "P0D",
+    "BACKLOG": "PT10M",
+    "STALLED": "PT1H",
+    "RESCAN": "PT10M",
+}
 # What part of a disk is there already; all of it in other states.
-_REPLICATED: Final[Mapping[str, float]] = {"INITIATING": 0.0, "INITIAL_SYNC": 0.5, "DISCONNECTED": 0.0}
+_REPLICATED_SHARE: Final[Mapping[str, float]] = {"INITIATING": 0.0, "INITIAL_SYNC": 0.5, "DISCONNECTED": 0.0}
 
 
 class ServerArn(NamedTuple):
@@ -58,9 +63,11 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def is_within(moment: str, since: str | None, until: str | None) -> bool:
+def is_within(timestamp: str, since: str | None, until: str | None) -> bool:
     """Tell whether a moment is in a span, both ends included. Without the Z, fractions of a second sort rightly."""
-    return (since or "").rstrip("Z") <= moment.rstrip("Z") and (not until or moment.rstrip("Z") <= until.rstrip("Z"))
+    return (since or "").rstrip("Z") <= timestamp.rstrip("Z") and (
+        not until or timestamp.rstrip("Z") <= until.rstrip("Z")
+    )
 
 
 def merged(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> Record:
@@ -78,7 +85,7 @@ def merged(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> Record:
 
 def copied(value: Any) -> Any:
     """Copy a record in depth, without members that are None: DRS leaves those out."""
-    if type(value) in _ATOMS:  # most of a record, and asking for a Mapping takes ten times as long
+    if type(value) in _SCALAR_TYPES:  # most of a record, and asking for a Mapping takes ten times as long
         return value
     if isinstance(value, Mapping):
         return {key: copied(each) for key, each in value.items() if each is not None}
@@ -89,19 +96,19 @@ def copied(value: Any) -> Any:
 
 def replication_info(state: str, zone: str, disks: Iterable[Record]) -> Record:
     """Give the progress of a replication as it looks in one state."""
-    moment, step = now(), "NOT_STARTED" if state == "INITIATING" else "SUCCEEDED"
+    timestamp, step = now(), "NOT_STARTED" if state == "INITIATING" else "SUCCEEDED"
     info = {
         "dataReplicationState": state,
         "stagingAvailabilityZone": zone,
         "dataReplicationInitiation": {
-            "startDateTime": moment,
-            "nextAttemptDateTime": moment,
+            "startDateTime": timestamp,
+            "nextAttemptDateTime": timestamp,
             "steps": [{"name": name, "status": step} for name in _INITIATION_STEPS],
         },
         "replicatedDisks": [_replicated_disk(state, disk) for disk in disks],
     }
-    if state in _LAG:
-        info["lagDuration"] = _LAG[state]
+    if state in _LAG_BY_STATE:
+        info["lagDuration"] = _LAG_BY_STATE[state]
     if state in {"STOPPED", "DISCONNECTED"}:
         del info["dataReplicationInitiation"]
     return info
@@ -111,7 +118,7 @@ def _replicated_disk(state: str, disk: Record) -> Record:
     return {
         "deviceName": disk["deviceName"],
         "totalStorageBytes": 0 if state == "DISCONNECTED" else disk["bytes"],
-        "replicatedStorageBytes": int(disk["bytes"] * _REPLICATED.get(state, 1.0)),
+        "replicatedStorageBytes": int(disk["bytes"] * _REPLICATED_SHARE.get(state, 1.0)),
         "rescannedStorageBytes": 0,
         "backloggedStorageBytes": 0,
         "volumeStatus": "REGULAR",
@@ -120,7 +127,7 @@ def _replicated_disk(state: str, disk: Record) -> Record:
 
 def default_server(arn: str, server_id: str, account_id: str) -> Record:
     """Give a server as its agent reports it; all of its replication is missing."""
-    moment, number = now(), zlib.crc32(server_id.encode())
+    timestamp, number = now(), zlib.crc32(server_id.encode())
     octets = [number >> shift & 0xFF for shift in (16, 8, 0)]
     hostname = f"host-{server_id[-6:]}"
     return {
@@ -132,13 +139,13 @@ def default_server(arn: str, server_id: str, account_id: str) -> Record:
         "lastLaunchResult": "NOT_STARTED",
         "stagingArea": {"status": "NOT_EXTENDED", "stagingAccountID": account_id},
         "lifeCycle": {
-            "addedToServiceDateTime": moment,
-            "firstByteDateTime": moment,
+            "addedToServiceDateTime": timestamp,
+            "firstByteDateTime": timestamp,
             "elapsedReplicationDuration": "P1DT2H3M4S",
-            "lastSeenByServiceDateTime": moment,
+            "lastSeenByServiceDateTime": timestamp,
         },
         "sourceProperties": {
-            "lastUpdatedDateTime": moment,
+            "lastUpdatedDateTime": timestamp,
             "recommendedInstanceType": "m6i.large",
             "supportsNitroInstances": True,
             "ramBytes": 8 * 1024**3,

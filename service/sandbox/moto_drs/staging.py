@@ -16,8 +16,14 @@ from .servers import ServersBackend
 from .shapes import Record
 from .validation import check_tags
 
-_LOST = "The staging source server cannot be reached: it was deleted, or its account no longer trusts this one."
-_INHERITED = ("agentVersion", "sourceCloudProperties", "sourceProperties", "dataReplicationInfo", "sourceNetworkID")
+_UNREACHABLE = "The staging source server cannot be reached: it was deleted, or its account no longer trusts this one."
+_INHERITED_MEMBERS = (
+    "agentVersion",
+    "sourceCloudProperties",
+    "sourceProperties",
+    "dataReplicationInfo",
+    "sourceNetworkID",
+)
 
 
 class StagingBackend(ServersBackend):
@@ -66,11 +72,11 @@ class StagingBackend(ServersBackend):
 
     def _origin_of(self, server: SourceServer) -> SourceServer | None:
         """Find the server that an extended one stands for, if that can be reached."""
-        place = shapes.parse_server_arn(server.staging_arn or "")
-        if place is None or not self.can_reach(place.region):
+        parsed_arn = shapes.parse_server_arn(server.staging_arn or "")
+        if parsed_arn is None or not self.can_reach(parsed_arn.region):
             return None
-        staging = self.peer(place.account, place.region)
-        return staging.source_servers.get(place.server_id) if self.account_id in staging.trusted_accounts else None
+        staging = self.peer(parsed_arn.account, parsed_arn.region)
+        return staging.source_servers.get(parsed_arn.server_id) if self.account_id in staging.trusted_accounts else None
 
     def _refresh(self, server: SourceServer) -> None:
         """Bring an extended record up to date with the server it stands for; a lost one stays as an error."""
@@ -80,12 +86,12 @@ class StagingBackend(ServersBackend):
         if origin is None and area["status"] == "EXTENSION_ERROR":
             return
         if origin is None:
-            server.record["stagingArea"] = {**area, "status": "EXTENSION_ERROR", "errorMessage": _LOST}
+            server.record["stagingArea"] = {**area, "status": "EXTENSION_ERROR", "errorMessage": _UNREACHABLE}
             return
         if area["status"] != "EXTENDED":
-            kept = {name: value for name, value in area.items() if name != "errorMessage"}
-            server.record["stagingArea"] = {**kept, "status": "EXTENDED"}
-        server.record.update({name: origin.record[name] for name in _INHERITED if name in origin.record})
+            remaining = {name: value for name, value in area.items() if name != "errorMessage"}
+            server.record["stagingArea"] = {**remaining, "status": "EXTENDED"}
+        server.record.update({name: origin.record[name] for name in _INHERITED_MEMBERS if name in origin.record})
 
     def list_extensible_source_servers(self, staging_account_id: str) -> list[SourceServer]:
         """List what a staging account replicates here, without what is extended into this account already."""
@@ -103,7 +109,7 @@ class StagingBackend(ServersBackend):
     def extend(self, staging_arn: str, tags: Mapping[str, str] | None = None) -> SourceServer:
         """Create an extended source server. It belongs into the region of the server it stands for (inferred)."""
         check_tags(tags or {})
-        origin = self._extensible(staging_arn)
+        origin = self._require_extensible(staging_arn)
         existing = next(iter(self.extended.get(staging_arn, {}).values()), None)
         if existing is not None:
             if self.repeat_extension_is_error:
@@ -116,16 +122,16 @@ class StagingBackend(ServersBackend):
             raise ServiceQuotaExceededException("Too many source servers in this account and region.", "L-E28BE5E0")
         return self._add_extended(origin, tags or {})
 
-    def _extensible(self, staging_arn: str) -> SourceServer:
-        place = shapes.parse_server_arn(staging_arn)
-        if place is None or place.region != self.region_name or place.account == self.account_id:
+    def _require_extensible(self, staging_arn: str) -> SourceServer:
+        parsed_arn = shapes.parse_server_arn(staging_arn)
+        if parsed_arn is None or parsed_arn.region != self.region_name or parsed_arn.account == self.account_id:
             raise ValidationException(
                 "Only a source server of another account and this region can be extended.",
                 ("sourceServerArn", "must name a source server of another account and this region"),
             )
-        staging = self.peer(place.account, place.region)
+        staging = self.peer(parsed_arn.account, parsed_arn.region)
         self._require_trust(staging, f"drs:CreateExtendedSourceServer on {staging_arn}")
-        origin = staging.source_servers.get(place.server_id)
+        origin = staging.source_servers.get(parsed_arn.server_id)
         if origin is None or origin.arn != staging_arn:  # the id may be right and the partition another
             raise ResourceNotFoundException("SourceServer", staging_arn)
         if origin.staging_arn is not None:
@@ -135,11 +141,11 @@ class StagingBackend(ServersBackend):
         return origin
 
     def _add_extended(self, origin: SourceServer, tags: Mapping[str, str]) -> SourceServer:
-        inherited = {name: origin.record[name] for name in _INHERITED if name in origin.record}
-        place = shapes.parse_server_arn(origin.arn)
+        inherited = {name: origin.record[name] for name in _INHERITED_MEMBERS if name in origin.record}
+        parsed_arn = shapes.parse_server_arn(origin.arn)
         area = {
             "status": "EXTENDED",
-            "stagingAccountID": place.account if place else "",
+            "stagingAccountID": parsed_arn.account if parsed_arn else "",
             "stagingSourceServerArn": origin.arn,
         }
         return self.add_source_server(
@@ -147,10 +153,10 @@ class StagingBackend(ServersBackend):
             replication_configuration=origin.replication_configuration,
         )
 
-    def _require_trust(self, staging: StagingBackend, what: str) -> None:
+    def _require_trust(self, staging: StagingBackend, action: str) -> None:
         staging.require_initialized()
         if self.account_id not in staging.trusted_accounts:
             raise AccessDeniedException(
-                f"Account {self.account_id} is not authorized to perform: {what}: "
+                f"Account {self.account_id} is not authorized to perform: {action}: "
                 "the staging account does not trust this account"
             )
