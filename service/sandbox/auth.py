@@ -1,4 +1,4 @@
-"""The gate in front of the simulated AWS: who calls what, whether that may be, and how long it takes."""
+"""Authentication, authorization and fault injection in front of moto."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _UNSIGNED_PATHS: Final = ("/moto-api", "/favicon.ico")
 
 
 class AuthMiddleware:
-    """WSGI middleware holding what belongs to one sandbox: identities, faults, functions, counts of calls."""
+    """WSGI middleware with the state of one sandbox: identities, faults, Lambda functions and call counts."""
 
     def __init__(
         self,
@@ -39,13 +39,13 @@ class AuthMiddleware:
         self.lambda_functions = LambdaFunctions(fleet)
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        """Answer one request."""
+        """Serve one request."""
         response = self.respond(environ)
         start_response(response.status_line, list(response.headers))
         return [response.body]
 
     def respond(self, environ: Environ) -> Response:
-        """Judge one request, and pass it on when nothing speaks against it."""
+        """Return the response to one request: an error of auth or faults, else what moto or the sandbox answers."""
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         call = read_call(environ, body)
         if call is None:
@@ -74,9 +74,9 @@ class AuthMiddleware:
     def _forward(self, environ: Environ, call: Call, caller: CallerIdentity) -> Response:
         if (call.service, call.operation) == ("ec2", "DescribeRegions"):
             return describe_regions(call, self.identity_store.disabled_regions(caller.account_id))
-        if call.service == "lambda":  # moto's own runs functions in Docker
+        if call.service == "lambda":  # moto would run the functions in Docker
             return self.lambda_functions.respond(environ, call, caller)
-        # moto takes an unknown key for its own default account; this header tells it better.
+        # moto maps an unknown access key to its default account; this header names the account instead.
         response = forward(self._application, {**environ, "HTTP_X_MOTO_ACCOUNT_ID": caller.account_id}, call.body)
         if (call.service, call.operation) == ("sts", "AssumeRole"):
             self.identity_store.store_session(call, response)

@@ -1,4 +1,4 @@
-"""AWS on the wire: what a request asks for, and how each protocol spells an error."""
+"""AWS protocols over HTTP: which operation a request calls, and the error format of each protocol."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ _TAG_OPERATIONS: Final = {"GET": "ListTagsForResource", "POST": "TagResource", "
 _CREDENTIAL_SCOPE_PARTS: Final = 5
 _FIRST_SERVER_ERROR_STATUS: Final = 500
 _INVOKE: Final = re.compile(r"/2015-03-31/functions/[^/]+/invocations/?")
-# The services that name the operation in X-Amz-Target, with the version of their JSON.
+# JSON version of the services that name the operation in X-Amz-Target.
 _TARGET_JSON: Final = {"dynamodb": "1.0", "events": "1.1"}
 
 
 class Call(NamedTuple):
-    """One request as AWS would route it."""
+    """One API request, with what AWS routes it by."""
 
     access_key: str
     region: str
@@ -54,7 +54,7 @@ class Call(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A whole response; nothing is streamed, so that its length is always known."""
+    """Complete HTTP response; nothing is streamed, so its length is always known."""
 
     status: int
     body: bytes
@@ -63,12 +63,12 @@ class Response:
 
     @property
     def status_line(self) -> str:
-        """The status as WSGI wants it."""
+        """Status code and reason, as WSGI expects them."""
         return f"{self.status} {self.reason or responses.get(self.status, 'Answer')}"
 
 
 def read_call(environ: Environ, body: bytes) -> Call | None:
-    """Read who calls which operation where from a SigV4 request; None when it is not signed so."""
+    """Read access key, region, service and operation of a SigV4 request; None when it has no SigV4 signature."""
     authorization = str(environ.get("HTTP_AUTHORIZATION", ""))
     credential_scope = authorization.partition("Credential=")[2].partition(",")[0].strip().split("/")
     if not authorization.startswith("AWS4-") or len(credential_scope) != _CREDENTIAL_SCOPE_PARTS:
@@ -96,7 +96,7 @@ def _operation(environ: Environ, service: str, form: Mapping[str, str]) -> str:
 
 
 def forward(application: Application, environ: Environ, body: bytes) -> Response:
-    """Let the application answer a request, and collect the whole answer."""
+    """Pass a request to a WSGI application and collect its complete response."""
     started: list[tuple[str, list[tuple[str, str]]]] = []
 
     def start_response(
@@ -119,20 +119,20 @@ def forward(application: Application, environ: Environ, body: bytes) -> Response
 
 
 def json_response(status: int, members: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Response:
-    """Make an answer of JSON."""
+    """Build a JSON response."""
     all_headers = {"Content-Type": "application/json", **(headers or {})}
     return Response(status, json.dumps(members).encode(), tuple(all_headers.items()))
 
 
 def xml_response(status: int, text: str) -> Response:
-    """Make an answer of XML."""
+    """Build an XML response."""
     return Response(status, text.encode(), (("Content-Type", "text/xml;charset=UTF-8"),))
 
 
 def error_response(
     call: Call, code: str, message: str, *, status: int, headers: Mapping[str, str] | None = None, **members: object
 ) -> Response:
-    """Say an error the way the called service says errors."""
+    """Build an error response in the protocol of the called service."""
     if call.service == "ec2":
         return xml_response(
             status,
@@ -157,7 +157,7 @@ def error_response(
         return json_response(
             status, {"Type": error_type, "Message": message, **members}, {"x-amzn-ErrorType": code, **(headers or {})}
         )
-    # DRS models a member named `code` on several errors, so only this header names the error beyond doubt.
+    # Several DRS errors have a member named `code`, so only this header identifies the error reliably.
     return json_response(
         status, {"message": message, "code": code, **members}, {"x-amzn-ErrorType": code, **(headers or {})}
     )

@@ -1,4 +1,4 @@
-"""Plain JSON endpoints under /sandbox/, by which tests and tools watch and change a running sandbox."""
+"""JSON endpoints under /sandbox/ with which tests and tools inspect and change a running sandbox."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PREFIX: Final = "/sandbox/"
 
 
 class RemovalRequest(Strict):
-    """Source servers to take away, as if somebody had deleted them in the console."""
+    """Source servers to remove, as if somebody had deleted them in the console."""
 
     account_id: AccountId
     region: RegionName
@@ -32,7 +32,7 @@ class RemovalRequest(Strict):
 
 
 class ControlApi:
-    """WSGI application that answers /sandbox/ itself and leaves everything else to the gate."""
+    """WSGI application that serves /sandbox/ itself and passes every other request to the auth middleware."""
 
     def __init__(self, middleware: AuthMiddleware, seeder: Seeder) -> None:
         self.middleware = middleware
@@ -51,7 +51,7 @@ class ControlApi:
         )
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        """Answer one request."""
+        """Serve one request."""
         path = str(environ.get("PATH_INFO", ""))
         if not path.startswith(_PREFIX):
             return self.middleware(environ, start_response)
@@ -60,21 +60,21 @@ class ControlApi:
         return [response.body]
 
     def add(self, fragment: Fragment) -> None:
-        """Add a fragment to the running fleet, its roles and switched-off regions too.
+        """Add a fragment to the running fleet, including its roles and disabled regions.
 
         Raises:
-            FleetError: when it does not fit; nothing is added then.
+            FleetError: the fragment does not fit the fleet; nothing is added.
         """
         self.middleware.identity_store.load(self._seeder.add(fragment))
 
     def _respond(self, environ: Environ, name: str) -> Response:
         if not ip_address(str(environ.get("REMOTE_ADDR", "0.0.0.0"))).is_loopback:  # noqa: S104  (compared, not bound)
-            return json_response(403, {"error": "the sandbox is controlled from its own machine only"})
+            return json_response(403, {"error": "the control API accepts requests from loopback addresses only"})
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         handler = self._routes.get((str(environ.get("REQUEST_METHOD", "")), name))
         if handler is None:
             known = ", ".join(f"{method} {_PREFIX}{route}" for method, route in self._routes)
-            return json_response(404, {"error": f"no such endpoint; there are {known}"})
+            return json_response(404, {"error": f"no such endpoint. Fix: use one of {known}"})
         try:
             return json_response(200, handler(body))
         except FleetError as error:

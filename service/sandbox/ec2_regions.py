@@ -1,4 +1,4 @@
-"""EC2 DescribeRegions as one account sees it: moto gives every account the same opt-in status."""
+"""EC2 DescribeRegions with the opt-in status of each account: moto gives every account the same one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from service.sandbox.aws_protocols import Call, Response, xml_response
 
 __all__ = ["describe_regions"]
 
-# Regions from before 2019 are on in every account; all later ones have to be enabled first.
+# Regions launched before 2019 are enabled in every account; all later ones are opt-in.
 _ENABLED_BY_DEFAULT: Final = frozenset(
     {
         *("us-east-1", "us-east-2", "us-west-1", "us-west-2", "ca-central-1", "sa-east-1"),
@@ -29,7 +29,7 @@ def _known_regions(partition: str) -> tuple[str, ...]:
 
 
 def describe_regions(call: Call, disabled_regions: frozenset[str]) -> Response:
-    """Answer DescribeRegions, with AllRegions, RegionName and the filters opt-in-status and region-name."""
+    """Return the response to DescribeRegions, with AllRegions, RegionName and filters opt-in-status and region-name."""
     region_names = {value for key, value in call.form.items() if key.startswith("RegionName.")}
     includes_disabled = call.form.get("AllRegions", "").lower() == "true" or bool(region_names)
     filters = _filters(call)

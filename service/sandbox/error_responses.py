@@ -1,4 +1,4 @@
-"""How each service says no: access denied, session expired, region switched off, request not signed."""
+"""AWS error responses in the format of each service: access denied, expired session, disabled region, throttled."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ _Table = Mapping[str, _ErrorFormat]
 _INVALID_TOKEN_MESSAGE: Final = "The security token included in the request is invalid"  # noqa: S105  (a message, not a token)
 _EXPIRED_TOKEN_MESSAGE: Final = "The security token included in the request is expired"  # noqa: S105  (a message, not a token)
 
-# Operations whose permission has another name.
+# Operations whose IAM action has another name.
 _IAM_ACTIONS: Final = MappingProxyType({("lambda", "Invoke"): "InvokeFunction"})
-# Keyed by service; "target", "query" and "json" stand for the other services of those protocols.
+# By service; "target", "query" and "json" apply to all other services of those protocols.
 _DENIED: Final[_Table] = MappingProxyType(
     {
         "ec2": _ErrorFormat("UnauthorizedOperation", 403, "You are not authorized to perform this operation. "),
@@ -67,7 +67,7 @@ def _error_format(table: _Table, call: Call) -> _ErrorFormat:
 def access_denied(
     call: Call, caller_arn: str, *, scp: bool, message: str | None = None, resource: str = "*"
 ) -> Response:
-    """Refuse a call for want of permission, or by a service control policy."""
+    """Access denied, for lack of an IAM permission or by a service control policy."""
     error_format = _error_format(_DENIED, call)
     action = f"{call.service}:{_IAM_ACTIONS.get((call.service, call.operation), call.operation)}"
     reason = (
@@ -80,7 +80,7 @@ def access_denied(
 
 
 def assume_role_denied(call: Call, caller_arn: str) -> Response:
-    """Refuse AssumeRole, in the one way AWS has: no role, wrong external id and lacking trust all look alike."""
+    """AssumeRole denied. AWS gives one error for a missing role, a wrong external id and missing trust."""
     text = (
         f"User: {caller_arn} is not authorized to perform: sts:AssumeRole on resource: {call.form.get('RoleArn', '')}"
     )
@@ -88,25 +88,25 @@ def assume_role_denied(call: Call, caller_arn: str) -> Response:
 
 
 def session_duration_exceeded(call: Call) -> Response:
-    """Refuse a session longer than the role allows; AWS does not shorten it."""
+    """Session longer than the role allows; AWS rejects it and does not shorten it."""
     text = "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."
     return error_response(call, "ValidationError", text, status=400)
 
 
 def expired(call: Call) -> Response:
-    """Refuse credentials whose session has ended."""
+    """Expired credentials of a session."""
     error_format = _error_format(_EXPIRED, call)
     return error_response(call, error_format.code, error_format.message, status=error_format.status)
 
 
 def region_disabled(call: Call) -> Response:
-    """Refuse credentials of an account that has not enabled the region."""
+    """Credentials of an account that has not enabled the region."""
     error_format = _error_format(_REGION_DISABLED, call)
     return error_response(call, error_format.code, error_format.message, status=error_format.status)
 
 
 def throttled(call: Call, retry_after_s: int) -> Response:
-    """Refuse a DRS call that comes too soon. `retryAfterSeconds` is a string in DRS's model, and travels as header."""
+    """Throttled DRS call. In DRS's service model `retryAfterSeconds` is a string and is also sent as a header."""
     return error_response(
         call,
         "ThrottlingException",
@@ -120,6 +120,6 @@ def throttled(call: Call, retry_after_s: int) -> Response:
 
 
 def unsigned() -> Response:
-    """Refuse a request that carries no SigV4 signature."""
+    """Request without a SigV4 signature."""
     code = "MissingAuthenticationTokenException"
     return json_response(403, {"message": "Missing Authentication Token", "code": code}, {"x-amzn-ErrorType": code})

@@ -1,8 +1,8 @@
-"""moto's DynamoDB, quicker where a sync leans on it. What it answers is the same; a test holds the two side by side.
+"""Faster DynamoDB for moto, with the same responses; a test compares the two.
 
-moto writes every answer through a generic serializer, copies each item of a page three times and measures it twice: a
-page of 500 items takes it seconds, during which the rest of the simulated AWS stands still. And moto lets other threads
-in between the condition of a write and the write; here each request has the tables to itself.
+moto serializes every response generically, copies each item of a page three times and computes its size twice: a page
+of 500 items takes seconds, during which the sandbox serves nothing else. moto also lets other threads run between the
+condition check of a write and the write itself; here one lock serializes all requests.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from moto.dynamodb.responses import DynamoHandler
 __all__ = ["FastTable", "register_fast_dynamodb", "use_fast_queries"]
 
 _ITEM_READ_OPERATIONS: Final = frozenset({"GetItem", "BatchGetItem", "Query", "Scan"})
-_MAX_ITEM_BYTES: Final = 405_000  # moto's figure: AWS says 400 KB, and lets a little more pass
+_MAX_ITEM_BYTES: Final = 405_000  # as in moto: the documented limit is 400 KB, and AWS accepts slightly more
 _MAX_BATCH_WRITES: Final = 25
 _HEADERS: Final = {"Content-Type": "application/x-amz-json-1.0"}
 
@@ -35,18 +35,18 @@ _request_lock: Final = threading.RLock()
 
 
 class FastDynamoHandler(DynamoHandler):
-    """moto's handler; answers that consist of items are in wire form already, and written as they stand."""
+    """moto's request handler; items in a response are already in wire format and are not serialized again."""
 
     def call_action(self) -> Any:  # noqa: ANN401  (as in moto)
-        """Carry out one request, and no other meanwhile: a condition holds until its write is done."""
+        """Handle one request under a lock, so that a write's condition still holds when it is written."""
         with _request_lock:
             return super().call_action()
 
     def batch_write_item(self) -> ActionResult:
-        """Write a batch, unless DynamoDB would refuse it whole: moto takes any number, and a key twice."""
+        """Write a batch, or reject it as DynamoDB does: moto accepts any number of writes and duplicate keys."""
         batches = self.body["RequestItems"]
         if not 0 < sum(map(len, batches.values())) <= _MAX_BATCH_WRITES or not all(batches.values()):
-            raise MockValidationException(f"a batch has 1 to {_MAX_BATCH_WRITES} writes, for each table one at least")
+            raise MockValidationException(f"a batch has 1 to {_MAX_BATCH_WRITES} writes, at least one per table")
         keys = [
             (
                 name,
@@ -66,7 +66,7 @@ class FastDynamoHandler(DynamoHandler):
         if isinstance(result, dict) and self._get_action() in _ITEM_READ_OPERATIONS:
             try:
                 return 200, {**_HEADERS, **self.response_headers}, _response_body(result)
-            except TypeError:  # binary values: rare, and moto's serializer knows what to do with them
+            except TypeError:  # binary values are rare; moto's serializer handles them
                 return super().serialized(action_result)
         return super().serialized(action_result)
 
@@ -81,7 +81,7 @@ def _response_body(result: dict[str, Any]) -> str:
 
 
 class FastItem(Item):
-    """An item that is measured once when it is put, not once for each of its attributes."""
+    """Item whose size is computed once when it is put, not once per attribute."""
 
     def __init__(self, hash_key: DynamoType, range_key: DynamoType | None, attrs: dict[str, Any]) -> None:
         self.hash_key, self.range_key = hash_key, range_key
@@ -92,19 +92,19 @@ class FastItem(Item):
 
 
 def register_fast_dynamodb() -> None:
-    """Let moto's DynamoDB work the quick way; to be called before its first request. Again changes nothing."""
+    """Replace moto's DynamoDB handler and item class. Call it before the first request; idempotent."""
     urls.url_paths["{0}/"] = FastDynamoHandler.dispatch
     tables.Item = FastItem
 
 
 def use_fast_queries(table: Table) -> None:
-    """Let a table answer plain queries of its indexes the quick way; what it holds stays as it is."""
+    """Make an existing table use the fast index queries; its items stay."""
     table.__class__ = FastTable
 
 
 @dataclass(frozen=True, slots=True)
 class _IndexQuery:
-    """What a plain query of an index asks for, by moto's names."""
+    """Parameters of an index query, with moto's names."""
 
     range_comparison: str | None
     range_objs: Sequence[Any]
@@ -119,8 +119,8 @@ class _IndexQuery:
     range_key_conditions: Sequence[Any] = ()
 
     @property
-    def is_plain(self) -> bool:
-        """Whether it is one hash key, at most one condition on the range key, forward, and top-level attributes."""
+    def is_simple(self) -> bool:
+        """Whether it has one hash key, at most one range key condition, forward order and top-level attributes."""
         return (
             len(self.hash_key_conditions) == 1
             and len(self.range_key_conditions) <= 1
@@ -131,18 +131,18 @@ class _IndexQuery:
 
 
 class _JsonText(str):
-    """An item as JSON text."""
+    """JSON text of an item."""
 
 
 class _SerializedAttributes(dict[str, Any]):
-    """The attributes of a whole item, which remember their JSON text."""
+    """All attributes of an item, with their JSON text cached on the item."""
 
     def __init__(self, item: Item) -> None:
         super().__init__(item.attrs)
         self._item = item
 
-    def to_json(self) -> Any:  # noqa: ANN401  (text; items with binary values as they are)
-        """Give the text; moto asks for it when it makes the answer."""
+    def to_json(self) -> Any:  # noqa: ANN401  (text, or the attributes when a value is binary)
+        """Return the JSON text; moto calls this when it builds the response."""
         cache = self._item.__dict__
         if "text" not in cache:
             try:
@@ -153,10 +153,10 @@ class _SerializedAttributes(dict[str, Any]):
 
 
 class FastTable(Table):
-    """A table whose plain index queries sort keys alone, and measure and write an item once as long as it stays."""
+    """Table whose simple index queries sort only keys and cache each item's size and JSON text."""
 
     def get_item(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  (as in moto)
-        """Give an item. Whoever has it may change it, so what is remembered of it is forgotten."""
+        """Return an item and drop its cached size and text, because the caller may change it."""
         item = super().get_item(*args, **kwargs)
         if item is not None:
             item.__dict__.pop("text", None)
@@ -164,19 +164,19 @@ class FastTable(Table):
         return item
 
     def query(self, hash_key: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  (as in moto)
-        """Answer a query; one with anything unusual about it goes moto's way."""
+        """Run a query; all but simple index queries use moto's implementation."""
         try:
             query = _IndexQuery(*args, **kwargs)
-        except TypeError:  # filters of the form that came before expressions
+        except TypeError:  # legacy filters, from before expressions
             return super().query(hash_key, *args, **kwargs)
         index = next((each for each in self.global_indexes or () if each.name == query.index_name), None)
-        if index is None or len(index.schema) != 2 or not self.range_key_attr or not query.is_plain:  # noqa: PLR2004
+        if index is None or len(index.schema) != 2 or not self.range_key_attr or not query.is_simple:  # noqa: PLR2004
             return super().query(hash_key, *args, **kwargs)
         hash_name, range_name = (key["AttributeName"] for key in index.schema)
         return self._page(query, self._partition(query, hash_name, range_name), range_name)
 
     def _partition(self, query: _IndexQuery, hash_name: str, range_name: str) -> list[Item]:
-        """Give the items of one hash key, in the order of the index."""
+        """Return the items of one hash key in index order."""
         hash_value = query.hash_key_conditions[0][1]
         matching: list[Item] = []
         for items in list(self.items.values()):
@@ -198,7 +198,7 @@ class FastTable(Table):
             items = items[bisect_right(items, start_key, key=lambda item: _index_key(item, range_name)) :]
         last = None
         for item in items:
-            # As in moto, a page also ends before an item that the range key's condition would leave out.
+            # As in moto, a page also ends before an item that the range key condition would exclude.
             item_size = item.__dict__.get("bytes") or item.__dict__.setdefault("bytes", item.size())
             if len(page) == query.limit or (page and size + item_size > RESULT_SIZE_LIMIT):
                 last = self._get_last_evaluated_key(page[-1], query.index_name)
@@ -222,7 +222,7 @@ def _index_key(item: Item, range_name: str) -> tuple[str, str, str]:
     return item.attrs[range_name].value, item.hash_key.value, item.range_key.value
 
 
-def _scalar(value: Any) -> Any:  # noqa: ANN401  (a typed value as on the wire, or moto's own)
+def _scalar(value: Any) -> Any:  # noqa: ANN401  (a value in wire format, or moto's DynamoType)
     return next(iter(value.values())) if isinstance(value, dict) else value.value
 
 

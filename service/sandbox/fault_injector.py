@@ -20,7 +20,7 @@ _RESPONSE_TOKEN: Final = re.compile(rb'"nextToken"\s*:\s*"([^"]+)"|<nextToken>([
 
 
 class FaultInjector:
-    """The faults of one sandbox and the state they need: token buckets, counters, page tokens. Thread-safe."""
+    """Faults of one sandbox and their state: token buckets, counters, page tokens. Thread-safe."""
 
     def __init__(self, faults: Faults, clock: Callable[[], float]) -> None:
         self._clock = clock

@@ -1,4 +1,4 @@
-"""Who is calling: access keys to accounts, and which roles may be assumed."""
+"""Identities of access keys, and the roles that may be assumed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _DEFAULT_SESSION_DURATION_S: Final = 3600
 
 @dataclass(frozen=True, slots=True)
 class CallerIdentity:
-    """The identity behind an access key; `issued_at` and `duration_s` only for sessions that STS handed out."""
+    """Identity of an access key. `issued_at` (clock seconds) and `duration_s` are set only for sessions STS issued."""
 
     account_id: str
     arn: str
@@ -30,9 +30,9 @@ class CallerIdentity:
 
 
 class IdentityStore:
-    """The identities of one sandbox: the hub, its sessions in other accounts, and the roles they came through.
+    """Identities of one sandbox: the hub, its role sessions in other accounts, and the declared roles.
 
-    Any access key that this sandbox's STS did not hand out is the hub's, so a client needs no particular key.
+    Any access key that this sandbox's STS did not issue belongs to the hub, so a client needs no particular key.
     """
 
     def __init__(self, fleet: Fleet, clock: Callable[[], float]) -> None:
@@ -42,34 +42,37 @@ class IdentityStore:
         self.load(fleet)
 
     def load(self, fleet: Fleet) -> None:
-        """Take over roles and switched-off regions of a fleet; sessions already handed out stay valid."""
-        # The hub shows up as GetCallerIdentity names it for a key that moto has not issued.
+        """Load roles and disabled regions from a fleet; sessions already issued stay valid."""
+        # This is the ARN that moto's GetCallerIdentity returns for a key that it has not issued.
         self._hub = CallerIdentity(fleet.hub.account_id, f"arn:aws:sts::{fleet.hub.account_id}:user/moto")
         self._roles: dict[str, Role] = {account.account_id: account.role for account in fleet.accounts if account.role}
         self._disabled_regions = {account.account_id: account.regions_off for account in fleet.accounts}
 
     def identity_of(self, access_key: str) -> CallerIdentity:
-        """Tell whose key this is."""
+        """Return the identity of an access key."""
         with self._lock:
             return self._sessions.get(access_key, self._hub)
 
     def is_region_disabled(self, account_id: str, region: str) -> bool:
-        """Whether an account has a region switched off."""
+        """Whether an account has a region disabled."""
         return region in self._disabled_regions.get(account_id, frozenset())
 
     def disabled_regions(self, account_id: str) -> frozenset[str]:
-        """Give the regions an account has switched off."""
+        """Return the regions an account has disabled."""
         return self._disabled_regions.get(account_id, frozenset())
 
     def is_expired(self, caller: CallerIdentity, lifetime_s: float | None) -> bool:
-        """Whether a session has ended, by its own duration or by a shorter lifetime set from outside."""
+        """Whether a session has expired, by its own duration or by the shorter lifetime of the faults."""
         if caller.issued_at is None:
             return False
         duration_s = caller.duration_s if lifetime_s is None else min(caller.duration_s, lifetime_s)
         return self._clock() >= caller.issued_at + duration_s
 
     def check_assume_role(self, call: Call, caller: CallerIdentity) -> Response | None:
-        """Judge an AssumeRole: the role must be declared, the caller the hub, and the external id the right one."""
+        """Return the error response of an AssumeRole call, or None when it is allowed.
+
+        It is allowed when the role is declared, the caller is the hub, and the external id matches.
+        """
         match = _ROLE_ARN.fullmatch(call.form.get("RoleArn", ""))
         role = self._roles.get(match[1]) if match else None
         if match is None or role is None or match[2] != role.name or caller != self._hub:
@@ -79,7 +82,7 @@ class IdentityStore:
         return error_responses.session_duration_exceeded(call) if _duration_s(call) > role.max_session_s else None
 
     def store_session(self, call: Call, response: Response) -> None:
-        """Remember the access key that an accepted AssumeRole has handed out."""
+        """Store the session that a successful AssumeRole has issued, by its access key."""
         issued = _ISSUED_KEY.search(response.body)
         match = _ROLE_ARN.fullmatch(call.form.get("RoleArn", ""))
         if issued is None or match is None:

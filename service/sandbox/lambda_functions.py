@@ -1,6 +1,6 @@
-"""AWS Lambda's Invoke, as far as it can be seen from outside: who was invoked, with what, and what was refused.
+"""Emulation of Lambda's Invoke: each invocation is validated and recorded.
 
-No code runs: an invocation is recorded, and a synchronous one returns null.
+No code runs; a synchronous invocation returns null.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from service.sandbox.identity_store import CallerIdentity
 __all__ = ["Invocation", "LambdaFunctions"]
 
 _PATH: Final = re.compile(r"/2015-03-31/functions/([^/]+)/invocations/?")
-# A name, account:function:name, or a whole ARN; each may end in a version or an alias.
+# A name, account:function:name, or a full ARN; each may end in a version or an alias.
 _TARGET: Final = re.compile(
     r"(?:(?:arn:[a-z-]+:lambda:(?P<region>[a-z0-9-]+):)?(?P<account>\d{12}):function:)?"
     r"(?P<name>[A-Za-z0-9_.-]+)(?::(?P<version>\$LATEST|[A-Za-z0-9_-]+))?"
@@ -31,7 +31,7 @@ _MAX_PAYLOAD_BYTES: Final = {"Event": 1024**2, "RequestResponse": 6 * 1024**2, "
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """One accepted invocation. Numbers rise in the order of arrival, from 1, also after `clear`."""
+    """One accepted invocation. Numbers count from 1 in order of arrival and continue after `clear`."""
 
     number: int
     function: str
@@ -49,7 +49,7 @@ class _Target(NamedTuple):
 
 
 class LambdaFunctions:
-    """The functions of the hub, in its region, and their invocations. Safe for use from many threads."""
+    """Lambda functions of the hub, in its region, and their invocations. Thread-safe."""
 
     def __init__(self, fleet: Fleet) -> None:
         self._hub = fleet.hub
@@ -59,17 +59,17 @@ class LambdaFunctions:
         self._lock = threading.Lock()
 
     def invocations(self) -> tuple[Invocation, ...]:
-        """Give the invocations accepted so far, in the order of arrival; a DryRun is none."""
+        """Return the accepted invocations in order of arrival; a DryRun is not recorded."""
         with self._lock:
             return tuple(self._invocations)
 
     def clear(self) -> None:
-        """Forget all invocations."""
+        """Remove all recorded invocations."""
         with self._lock:
             self._invocations.clear()
 
     def respond(self, environ: Environ, call: Call, caller: CallerIdentity) -> Response:
-        """Answer one Lambda request. The order of the checks and the words of some refusals are inferred."""
+        """Return the response to one Lambda request. The order of the checks and some error messages are inferred."""
         path = _PATH.fullmatch(str(environ.get("PATH_INFO", "")))
         if path is None or call.operation != "Invoke":
             return error_response(
@@ -93,7 +93,7 @@ class LambdaFunctions:
         return self._error_response(target, call, caller) or self._accept(target, invocation_type, call)
 
     def _error_response(self, target: _Target, call: Call, caller: CallerIdentity) -> Response | None:
-        if target.account != caller.account_id:  # no function has a policy that lets other accounts in
+        if target.account != caller.account_id:  # no function has a resource policy that allows other accounts
             return access_denied(call, caller.arn, scp=False, resource=target.arn)
         if target.region != call.region:
             text = f"Functions from '{target.region}' are not reachable in this region ('{call.region}')"
@@ -123,7 +123,7 @@ class LambdaFunctions:
 
 
 def _target_of(function_name: str, call: Call, caller: CallerIdentity) -> _Target | None:
-    """Read a function name in any of its three forms; None when it is none of them."""
+    """Parse a function name in any of its three forms; None when it has another form."""
     match = _TARGET.fullmatch(function_name)
     if match is None:
         return None
@@ -133,5 +133,5 @@ def _target_of(function_name: str, call: Call, caller: CallerIdentity) -> _Targe
 
 
 def _reject_constant(name: str) -> NoReturn:
-    """Refuse NaN and the infinities, which Python takes for JSON and Lambda does not."""
+    """Reject NaN and the infinities, which Python accepts as JSON and Lambda does not."""
     raise ValueError(f"{name} is not JSON")

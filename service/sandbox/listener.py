@@ -1,4 +1,4 @@
-"""A threaded HTTP/1.1 server that keeps connections open, unlike werkzeug's own, which closes after each answer."""
+"""Threaded HTTP/1.1 server with keep-alive; werkzeug's own server closes the connection after each response."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ _BACKLOG: Final = 512
 
 
 class ListenerError(RuntimeError):
-    """The address cannot be listened on."""
+    """The address cannot be bound."""
 
 
 class _Handler(MotoRequestHandler):
     protocol_version = "HTTP/1.1"
-    # Head and body leave in one packet: sent apart, Nagle's algorithm and delayed acknowledgements cost 40 ms a call.
+    # Headers and body go out in one packet: sent apart, Nagle's algorithm and delayed ACKs cost 40 ms per call.
     wbufsize = -1
     disable_nagle_algorithm = True
 
     def run_wsgi(self) -> None:
-        """Answer one request and leave the connection open for the next one."""
+        """Serve one request and keep the connection open for the next one."""
         environ = self.make_environ()
-        # Read to the end whatever the application does with it: a rest would be taken for the next request.
+        # Always read the whole body: an unread rest would be parsed as the next request.
         body = self._read_body(environ)
         response = forward(self.server.app, environ, body)
         self.send_response(response.status, response.reason)
@@ -56,20 +56,20 @@ class _Handler(MotoRequestHandler):
         return bytes(stream.read(int(environ.get("CONTENT_LENGTH") or 0)))
 
     def handle_expect_100(self) -> bool:
-        """Tell a client that waits before sending its body to go on, at once."""
+        """Send `100 Continue` at once to a client that waits for it before sending its body."""
         continues = bool(super().handle_expect_100())
         self.wfile.flush()
         return continues
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Stay quiet: calls are counted, not logged."""
+        """Log nothing: calls are counted instead."""
 
 
 class Listener(ThreadedWSGIServer):
-    """Serves an application on a socket that is bound when this returns.
+    """HTTP server of a WSGI application; its socket is bound when the constructor returns.
 
     Raises:
-        ListenerError: when the address is taken or not ours.
+        ListenerError: the port is in use, or the host is no address of this machine.
     """
 
     request_queue_size = _BACKLOG
@@ -82,17 +82,17 @@ class Listener(ThreadedWSGIServer):
                 super().__init__(host, port, application, _Handler, fd=bound_socket.fileno())
         except OSError as error:
             raise ListenerError(
-                f"cannot listen on {host} port {port}: {error.strerror}; "
-                "end the program that uses the port, or choose another one (0 takes any free one)"
+                f"cannot listen on {host} port {port}: {error.strerror}. "
+                "Fix: end the program that uses the port, or choose another one (0 takes any free port)"
             ) from error
         self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), name="sandbox", daemon=True)
 
     def start(self) -> None:
-        """Answer requests in a background thread."""
+        """Serve requests in a background thread."""
         self._thread.start()
 
     def close(self) -> None:
-        """Stop answering, and end the connections that clients keep open."""
+        """Stop serving, and close the connections that clients keep open."""
         self.shutdown()
         self._thread.join()
         with self._all_closed:
@@ -101,13 +101,13 @@ class Listener(ThreadedWSGIServer):
             self._all_closed.wait_for(lambda: not self._open, timeout=_CLOSE_TIMEOUT_S)
 
     def process_request(self, request: socket.socket, client_address: tuple[str, int]) -> None:  # type: ignore[override]
-        """Keep track of a new connection."""
+        """Register a new connection."""
         with self._all_closed:
             self._open.add(request)
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: socket.socket) -> None:  # type: ignore[override]
-        """Forget a connection that has ended."""
+        """Unregister a closed connection."""
         super().shutdown_request(request)
         with self._all_closed:
             self._open.discard(request)
@@ -118,4 +118,4 @@ def _shut_down(connection: socket.socket) -> None:
     try:
         connection.shutdown(socket.SHUT_RDWR)
     except OSError:
-        return  # the client was faster
+        return  # the client has closed it already

@@ -1,4 +1,4 @@
-"""Which accounts are in use: moto keeps its state once per process, so no two sandboxes may share one."""
+"""Exclusive ownership of accounts: moto keeps one state per process, so two sandboxes must not share an account."""
 
 from __future__ import annotations
 
@@ -21,30 +21,31 @@ _owned_accounts: Final[set[str]] = set()
 
 
 class AccountOwnership:
-    """The accounts one sandbox has to itself. They are empty when claimed, and emptied again when released."""
+    """Accounts that belong to one sandbox. Their moto state is emptied when they are acquired and when released."""
 
     def __init__(self) -> None:
         self._owned: set[str] = set()
 
     def acquire(self, account_ids: Iterable[str]) -> None:
-        """Claim further accounts.
+        """Acquire further accounts.
 
         Raises:
-            FleetError: when another sandbox of this process has one of them.
+            FleetError: another sandbox of this process owns one of them.
         """
         new_ids = set(account_ids) - self._owned
         with _lock:
             conflicts = sorted(new_ids & _owned_accounts)
             if conflicts:
                 raise FleetError(
-                    f"another sandbox of this process has {', '.join(conflicts)}; close it, or use other account ids"
+                    f"another sandbox of this process has {', '.join(conflicts)}. "
+                    "Fix: close it, or use other account ids"
                 )
             _owned_accounts.update(new_ids)
             self._owned.update(new_ids)
         _empty(new_ids)
 
     def release(self) -> None:
-        """Give all accounts back."""
+        """Empty and release all accounts."""
         _empty(self._owned)
         with _lock:
             _owned_accounts.difference_update(self._owned)
@@ -54,5 +55,5 @@ class AccountOwnership:
 def _empty(account_ids: Iterable[str]) -> None:
     for account_id in account_ids:
         for backends in (drs_backends, ec2_backends, dynamodb_backends, events_backends, sts_backends):
-            # Dropped, not reset: a backend is made anew when asked for, and EC2's takes long to make.
+            # Dropped, not reset: moto creates a backend on first use, and creating EC2's is slow.
             backends[account_id].clear()

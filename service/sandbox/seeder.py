@@ -1,4 +1,4 @@
-"""Brings a declared fleet into the simulated AWS, and further parts of it later."""
+"""Seeding of a declared fleet into moto, and of fragments added later."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from service.sandbox.tables import create_tables, put_account_rows, put_hub_row
 
 __all__ = ["Seeder"]
 
-_IMAGE_ID: Final = "ami-12c6146b"  # one that moto knows
-# A row may have been changed by the sync under test; it is written again only when a fragment speaks of these.
+_IMAGE_ID: Final = "ami-12c6146b"  # an image that moto has
+# The sync under test may have changed a row, so it is rewritten only when a fragment declares one of these.
 _ACCOUNT_ROW_MEMBERS: Final = frozenset({"name", "kinds", "role", "registered", "staging_accounts"})
 
 
 class Seeder:
-    """Seeds one fleet and remembers what of it is there, so that more can be added."""
+    """Seeder of one fleet; it keeps the merged fleet, so that fragments can be added."""
 
     def __init__(self, fleet: Fleet) -> None:
         self.fleet = fleet
@@ -34,10 +34,10 @@ class Seeder:
         self._last_numbers: dict[tuple[str, str], int] = defaultdict(int)  # by scope: numbers name the servers
 
     def seed(self) -> None:
-        """Create tables, rules, account rows, instances and servers of the whole fleet.
+        """Create the tables, rules, account rows, instances and servers of the fleet.
 
         Raises:
-            FleetError: when it names a region that DRS does not have, or an account that another sandbox has.
+            FleetError: DRS does not have a declared region, or another sandbox owns a declared account.
         """
         with self._lock:
             _check_regions(self.fleet.accounts)
@@ -49,10 +49,10 @@ class Seeder:
             put_hub_row(self.fleet)
 
     def add(self, fragment: Fragment) -> Fleet:
-        """Add a fragment, and give the fleet with it. Servers of a known region come on top of those it has.
+        """Add a fragment and return the merged fleet. In a known region, its servers are added to the existing ones.
 
         Raises:
-            FleetError: when fleet and fragment do not fit together; nothing is added then.
+            FleetError: the fragment does not fit the fleet; nothing is added.
         """
         with self._lock:
             _check_regions(fragment.accounts)
@@ -69,16 +69,16 @@ class Seeder:
             return after
 
     def clear(self) -> None:
-        """Take everything away again and give the accounts back."""
+        """Remove everything and release the accounts."""
         with self._lock:
             self._ownership.release()
             self._last_numbers.clear()
 
     def remove(self, account_id: str, region: str, source_server_ids: Sequence[str]) -> int:
-        """Take servers away; unknown ids are passed over. Gives how many went.
+        """Remove servers and return their number; unknown ids are ignored.
 
         Raises:
-            FleetError: when DRS has no such region.
+            FleetError: DRS does not have the region.
         """
         with self._lock:
             if region not in drs_backends[account_id]:
@@ -90,7 +90,7 @@ class Seeder:
             return len(removed)
 
     def count(self) -> int:
-        """Give the number of servers there are now, extended ones included."""
+        """Return the current number of servers, including extended ones."""
         return sum(
             len(backend.source_servers)
             for account_id in self.fleet.account_ids
@@ -102,7 +102,7 @@ class Seeder:
             for name, region in account.regions.items():
                 if region.initialized:
                     self._add_region(account.account_id, name, region)
-        for account in self.fleet.accounts:  # all: what was added may be a staging account of a known one
+        for account in self.fleet.accounts:  # all accounts: an added one may be the staging account of a known one
             self._trust(account)
         for account in accounts:
             for name, region in account.regions.items():
@@ -125,7 +125,7 @@ class Seeder:
             backend.add_source_server(record)
 
     def _trust(self, account: Account) -> None:
-        """Let an account extend from its staging accounts, wherever those have DRS."""
+        """Let an account extend servers of its staging accounts, in all regions where those have DRS."""
         for staging in self.fleet.accounts:
             if staging.account_id not in account.staging_accounts:
                 continue
@@ -145,7 +145,7 @@ def _check_regions(accounts: Sequence[Account]) -> None:
         for name in account.regions:
             if name not in drs_backends[account.account_id]:
                 known = ", ".join(sorted(drs_backends[account.account_id].regions))
-                raise FleetError(f"account {account.account_id}: DRS has no region {name}; it has {known}")
+                raise FleetError(f"account {account.account_id}: DRS has no region {name}. Fix: use one of {known}")
 
 
 def _template(number: int) -> dict[str, Any]:
@@ -158,7 +158,7 @@ def _template(number: int) -> dict[str, Any]:
 
 
 def _run_instances(plans: Sequence[ServerPlan]) -> dict[int, Any]:
-    """Start the EC2 instances of planned servers, those of one place together. Gives them by server number."""
+    """Run the EC2 instances of planned servers, one call per location; returns them by server number."""
     by_location: dict[InstanceLocation, list[ServerPlan]] = defaultdict(list)
     for plan in plans:
         if plan.origin:

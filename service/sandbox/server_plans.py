@@ -1,4 +1,4 @@
-"""Makes up plausible servers: the same fleet gives the same names, ids and hardware every time."""
+"""Generation of plausible servers, deterministic: a fleet always gets the same names, ids and hardware."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["InstanceLocation", "ServerPlan", "origin_of", "plan_servers", "recor
 
 _ENVIRONMENTS: Final = ("prod", "prod", "prod", "test")
 _COST_CENTERS: Final = ("4411", "4412", "5107", "6020", "7003")
-# Cores, GiB of memory and size of the first disk go together, as instance types do.
+# Cores, memory in GiB and first disk in GiB, in the combinations of real instance types.
 _HARDWARE: Final = (
     (2, 8, 30, "m6i.large"),
     (4, 16, 60, "m6i.xlarge"),
@@ -30,7 +30,7 @@ _GIB: Final = 1024**3
 
 @dataclass(frozen=True, slots=True)
 class InstanceLocation:
-    """Where EC2 instances run."""
+    """Account, region and availability zone of EC2 instances."""
 
     account_id: str
     region: str
@@ -39,7 +39,7 @@ class InstanceLocation:
 
 @dataclass(frozen=True, slots=True)
 class ServerPlan:
-    """One server to seed: its names, its tags, and where its instance runs (None: it is no EC2 instance)."""
+    """One server to seed. `origin` is the location of its EC2 instance, or None when it is on premises."""
 
     number: int
     server_id: str
@@ -52,7 +52,7 @@ class ServerPlan:
 
 
 def origin_of(account_id: str, region_name: str, region: Region, server: Server) -> InstanceLocation:
-    """Give the place of a server's EC2 instance; what nobody said is the own account and another region."""
+    """Return the location of a server's EC2 instance; defaults are its own account and another region."""
     own, shared = server.origin, region.origin
     fallback = "us-east-1" if region_name != "us-east-1" else "us-west-2"
     origin_region = (own and own.region) or shared.region or fallback
@@ -65,7 +65,7 @@ def origin_of(account_id: str, region_name: str, region: Region, server: Server)
 
 
 def plan_servers(account_id: str, region_name: str, region: Region, *, first: int) -> list[ServerPlan]:
-    """Plan the servers of a region, numbered from `first`, so that servers added later get other names."""
+    """Plan the servers of a region, numbered from `first`, so that servers added later get new names."""
     remaining_tagged = region.tags_in_drs
     weighted_states = [state for state, weight in region.states.items() for _ in range(weight)]
     plans = []
@@ -96,7 +96,7 @@ def plan_servers(account_id: str, region_name: str, region: Region, *, first: in
 
 
 def record_of(plan: ServerPlan, instance_id: str | None, private_ip: str | None) -> dict[str, Any]:
-    """Write a plan as the part of a DescribeSourceServers record that matters; DRS fills in the rest."""
+    """Build the DescribeSourceServers record of a plan; the DRS backend fills in missing members."""
     cores, memory_gib, disk_gib, instance_type = _HARDWARE[plan.number % len(_HARDWARE)]
     domain = "ec2.internal" if instance_id else "corp.example"
     hints = {"hostname": plan.hostname, "fqdn": f"{plan.hostname}.{domain}"}
@@ -136,7 +136,7 @@ def _mac_address(digest: str) -> str:
 
 
 def _merged(record: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay one record over another, mapping by mapping; lists and plain values are replaced whole."""
+    """Merge two records recursively; lists and scalars of the overlay replace those of the record."""
     merged = dict(record)
     for key, value in overlay.items():
         nested = merged.get(key)

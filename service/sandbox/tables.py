@@ -1,4 +1,4 @@
-"""The DynamoDB tables a sync works on, and the rows that tell it which accounts there are."""
+"""DynamoDB tables of the syncs, and the rows of the target-accounts table."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class _Table(NamedTuple):
     variable: str
     hash_key: str
     range_key: str | None = None
-    indexes: Mapping[str, str] = MappingProxyType({})  # index name to its hash key; the range key is the table's hash
+    indexes: Mapping[str, str] = MappingProxyType({})  # hash key by index name; the range key is the table's hash key
 
 
 _TARGET_ACCOUNTS: Final = _Table("target-accounts", "TARGET_ACCOUNTS_TABLE", "accountId")
@@ -46,12 +46,12 @@ _TABLES: Final = (
 
 
 def table_environment(tables: Tables) -> dict[str, str]:
-    """Give the environment variables that name the tables."""
+    """Return the environment variables that name the tables."""
     return {table.variable: tables.name_of(table.base) for table in _TABLES}
 
 
 def create_tables(fleet: Fleet) -> None:
-    """Create the tables in the hub, empty."""
+    """Create empty tables in the hub."""
     backend = dynamodb_backends[fleet.hub.account_id][fleet.hub.region]
     for table in _TABLES:
         name = fleet.tables.name_of(table.base)
@@ -88,14 +88,14 @@ def _index(name: str, hash_key: str, range_key: str) -> dict[str, Any]:
 
 
 def put_account_rows(fleet: Fleet, accounts: Iterable[Account]) -> None:
-    """Write the rows of those accounts that have one into target-accounts."""
+    """Write the target-accounts rows of those accounts that have one."""
     for account in accounts:
         if account.has_row:
             _put(fleet, _account_row(fleet, account))
 
 
 def put_hub_row(fleet: Fleet) -> None:
-    """Write the hub's row, unless the hub is declared among the accounts and has been written as such."""
+    """Write the hub's row, unless the hub is also a declared account, whose row is written with the others."""
     if fleet.hub.registered and fleet.account(fleet.hub.account_id) is None:
         _put(fleet, _row(fleet.hub.account_id, fleet.hub.name, is_hub=True))
 
@@ -127,7 +127,7 @@ def _row(account_id: str, name: str, *, is_hub: bool) -> dict[str, Any]:
 
 
 def _role_attributes(fleet: Fleet, account: Account) -> dict[str, Any]:
-    """Give role and external id as an operator would have entered them, also for an account that lacks the role."""
+    """Return role ARN and external id as an operator would enter them, even if the account does not have the role."""
     partition = "aws-us-gov" if fleet.hub.region.startswith("us-gov-") else "aws"
     name = account.role.name if account.role else "DRSOrchestrationRole"
     external_id = account.role.external_id if account.role else "drs-orchestration-cross-account"
