@@ -1,4 +1,4 @@
-"""The way back: replication reversed from a recovery instance to where its server came from."""
+"""Failback: replication reversed from a recovery instance to the account and region its server came from."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ from .shapes import Record
 
 
 class FailbackBackend(RecoveryBackend):
-    """Failback from one account and region."""
+    """Failback operations of one account and region."""
 
     max_replicating_servers = 300
 
     def reverse_replication(self, instance_id: str) -> str:
-        """Replicate a recovery instance back; gives the ARN of the server that does so.
+        """Reverse the replication of a recovery instance; returns the ARN of the server that replicates it.
 
-        One launched from a FAILOVER server gets a FAILBACK server where that came from. One launched from such a
-        FAILBACK server re-points the forward server in place. Within one region the same server is re-pointed.
+        An instance launched from a FAILOVER server gets a new FAILBACK server in the origin's account and region. An
+        instance launched from a FAILBACK server repoints the forward server in place. Within one region, the same
+        server is repointed.
         """
         instance = self.recovery_instance(instance_id)
         server = self.server(instance.source_server_id)
@@ -47,7 +48,7 @@ class FailbackBackend(RecoveryBackend):
             return self._repoint_within_region(server, instance)
         if not origin.initialized:
             raise UninitializedAccountException
-        # The operation models no ServiceQuotaExceededException; that both are conflicts is inferred.
+        # The operation does not model ServiceQuotaExceededException; a conflict in both cases is inferred.
         if origin.replicating_count() >= origin.max_replicating_servers:
             raise ConflictException("Too many replicating source servers.", "RecoveryInstance", instance.instance_id)
         if len(origin.source_servers) >= origin.max_source_servers:
@@ -57,9 +58,9 @@ class FailbackBackend(RecoveryBackend):
         return reversed_server.arn
 
     def add_reversed(self, forward: SourceServer, instance: RecoveryInstance, cloud: Record) -> SourceServer:
-        """Add the FAILBACK server of a forward server elsewhere; the default template here configures it.
+        """Add the FAILBACK server of a forward server in another scope, configured by this scope's first template.
 
-        That its sourceCloudProperties name the place of the recovery instance is inferred, not documented by AWS.
+        AWS does not document its sourceCloudProperties; those of the recovery instance are inferred.
         """
         hints = {**forward.hints, "awsInstanceID": instance.instance_id}
         server = self.add_source_server(
@@ -77,9 +78,9 @@ class FailbackBackend(RecoveryBackend):
         return server
 
     def _repoint_forward_server(self, server: SourceServer, instance: RecoveryInstance) -> str:
-        """Point the forward server at the instance that was failed back to; its id and history stay.
+        """Make the instance that was failed back to the source of the forward server, which keeps its id and history.
 
-        Its path through STALLED and RESCAN was reported by third parties, not by AWS.
+        Third parties, not AWS, reported that it passes through STALLED and RESCAN.
         """
         forward_arn = str(server.record.get("reversedDirectionSourceServerArn", ""))
         forward_server = self.peer_server(forward_arn)
@@ -91,7 +92,7 @@ class FailbackBackend(RecoveryBackend):
         return forward_arn
 
     def _replicating_server(self, server: SourceServer) -> SourceServer:
-        """Find the server that replicates. For an extended one, that its staging server is re-pointed is inferred."""
+        """Return the server that replicates: for an extended one its staging server (inferred), else itself."""
         if server.staging_arn is None:
             return server
         origin = self.peer_server(server.staging_arn)
@@ -100,7 +101,7 @@ class FailbackBackend(RecoveryBackend):
         return origin
 
     def _repoint_within_region(self, server: SourceServer, instance: RecoveryInstance) -> str:
-        """Point the same server at its recovery instance: its zone and even its staging subnet change in place."""
+        """Make the recovery instance the source of the same server; its zone and staging subnet change in place."""
         replicating_server = self._replicating_server(server)
         zones = {f"{self.region_name}{letter}" for letter in "ab"}
         zone = str(replicating_server.record["sourceCloudProperties"].get("originAvailabilityZone", ""))
@@ -131,7 +132,7 @@ class FailbackBackend(RecoveryBackend):
 
     @locked
     def connect_failback_client(self, instance_id: str) -> None:
-        """Act as the Failback Client, booted on the original machine: replication to that begins."""
+        """Act as the Failback Client booted on the original machine: replication to it starts."""
         instance = self.recovery_instance(instance_id)
         instance.transition_to("INITIATING", "INITIAL_SYNC", "CONTINUOUS")
         instance.failback.update(
@@ -142,7 +143,7 @@ class FailbackBackend(RecoveryBackend):
         )
 
     def start_failback_launch(self, instance_ids: Sequence[str], tags: Mapping[str, str] | None = None) -> Job:
-        """Boot the original machines from what the Failback Client replicated to them."""
+        """Boot the original machines from the disks that the Failback Client replicated to them."""
         instances = [self.existing_instance(instance_id) for instance_id in dict.fromkeys(instance_ids)]
         for instance in instances:
             if "failbackClientID" not in instance.failback or instance.failback["state"] != "FAILBACK_READY_FOR_LAUNCH":

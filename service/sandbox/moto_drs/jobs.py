@@ -1,7 +1,7 @@
-"""Jobs and the passing of time.
+"""Jobs, and the simulated progress of jobs and replications.
 
-Nothing happens by the clock. `advance` moves every job, and every replication that an operation set in motion, on by
-one step; the first page of a Describe call does so by itself while `auto_advance` holds.
+Progress does not depend on the clock. `advance` moves every active job and every replication that an operation started
+on by one step; while `auto_advance` is true, the first page of a Describe call does so too.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ class JobsBackend(StagingBackend):
     max_servers_in_jobs = 500
 
     def advance_on_read(self) -> None:
-        """Let time pass before somebody looks."""
+        """Advance one step before a read, when `auto_advance` is true."""
         if self.auto_advance:
             self.advance()
 
     @locked
     def advance(self) -> None:
-        """Make one step."""
+        """Advance all servers, recovery instances and jobs by one step."""
         for server in self.source_servers.values():
             server.step()
         for instance in list(self.recovery_instances.values()):
@@ -41,7 +41,7 @@ class JobsBackend(StagingBackend):
             job.step()
 
     def _update_failback_state(self, instance: RecoveryInstance) -> None:
-        """A failback whose replication is in step becomes ready to launch (state names inferred, not documented)."""
+        """Mark a failback whose replication is continuous as ready to launch (state names inferred, not documented)."""
         if instance.failback["state"] != "FAILBACK_IN_PROGRESS":
             return
         reversed_server = self.peer_server(instance.reversed_arn) if instance.reversed_arn else None
@@ -75,7 +75,7 @@ class JobsBackend(StagingBackend):
         finish: Callable[[Job], None],
         tags: Mapping[str, str] | None = None,
     ) -> Job:
-        """Create a job, within the quotas, for servers that are in no other one."""
+        """Create a job, within the quotas, for servers that are in no other active job."""
         servers: list[Record] = [{**each, "launchStatus": "PENDING"} for each in participants]
         check_tags(tags or {})
         self._require_capacity([str(each["sourceServerID"]) for each in servers])

@@ -1,6 +1,7 @@
 """DRSBackend: Elastic Disaster Recovery in one account and region.
 
-It is built in layers, each in a module: servers, staging, jobs, recovery, failback, and on top what concerns them all.
+The class is built by inheritance, one module per layer: servers, staging, jobs, recovery, failback. This module adds
+the operations that need all layers.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from .records import Resource, SourceServer
 from .shapes import Record
 from .validation import check_tags
 
-# Regions where DRS is and where the installed botocore does not know of it yet.
+# Regions that have DRS but are missing in the installed botocore.
 _NEWER_REGIONS = ["ap-east-2", "ap-southeast-5", "ap-southeast-6", "ap-southeast-7", "ca-west-1", "mx-central-1"]
 
 
@@ -25,12 +26,12 @@ class DRSBackend(FailbackBackend):
     # Replication
 
     def start_replication(self, source_server_id: str) -> SourceServer:
-        """Start a stopped replication from the beginning: its snapshots were deleted."""
+        """Restart a stopped replication from the initial sync, because its snapshots were deleted."""
         server = self.own_server(source_server_id)
         if server.state != "STOPPED":
             raise ConflictException("The replication is not stopped.", "SourceServer", source_server_id)
         if self.replicating_count() >= self.max_replicating_servers:
-            # The operation models no ServiceQuotaExceededException; that it is a conflict is inferred.
+            # The operation does not model ServiceQuotaExceededException; a conflict is inferred.
             raise ConflictException("Too many replicating source servers.", "SourceServer", source_server_id)
         server.transition_to("INITIATING", "INITIAL_SYNC", "CONTINUOUS")
         return server
@@ -44,21 +45,21 @@ class DRSBackend(FailbackBackend):
         return server
 
     def retry_data_replication(self, source_server_id: str) -> SourceServer:
-        """Start a stalled replication again."""
+        """Restart a stalled replication."""
         server = self.server(source_server_id)
         if server.staging_arn is None and server.state == "STALLED":
             server.transition_to("INITIATING", "INITIAL_SYNC", "CONTINUOUS")
         return server
 
     def disconnect_source_server(self, source_server_id: str) -> SourceServer:
-        """Disconnect the agent, at once; refused while the server has a recovery instance."""
+        """Disconnect the agent immediately; rejected while the server has a recovery instance."""
         server = self.own_server(source_server_id)
         self._require_no_instance(server)
         server.transition_to("DISCONNECTED")
         return server
 
     def delete_source_server(self, source_server_id: str) -> None:
-        """Delete a disconnected server, or an extended record, which leaves its replication alone."""
+        """Delete a disconnected server, or an extended server without changing its replication."""
         server = self.server(source_server_id)
         if server.staging_arn is None and server.state != "DISCONNECTED":
             raise ConflictException("Disconnect the source server first.", "SourceServer", source_server_id)
@@ -77,7 +78,7 @@ class DRSBackend(FailbackBackend):
     # Tags
 
     def tags_of(self, resource_arn: str) -> dict[str, str]:
-        """Find the tags of any resource here; also where DRS is not initialised, as no tag operation models that."""
+        """Return the tags of any resource, even where DRS is not initialized: no tag operation models that error."""
         for resource in self._resources():
             if resource.arn == resource_arn:
                 tags: Record = resource.record["tags"]
@@ -91,13 +92,13 @@ class DRSBackend(FailbackBackend):
         yield from self.jobs.values()
 
     def tag_resource(self, resource_arn: str, tags: Mapping[str, str]) -> None:
-        """Add tags to those there are: given keys are overwritten, others stay."""
+        """Add tags; existing keys are overwritten, others stay."""
         existing = self.tags_of(resource_arn)
         check_tags(tags, existing)
         existing.update(tags)
 
     def untag_resource(self, resource_arn: str, tag_keys: Collection[str]) -> None:
-        """Take tags away; keys that are not there are passed over."""
+        """Remove tags; unknown keys are ignored."""
         existing = self.tags_of(resource_arn)
         for key in tag_keys:
             existing.pop(key, None)

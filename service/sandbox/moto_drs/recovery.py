@@ -1,4 +1,4 @@
-"""Recovery: source servers launched as recovery instances, and what becomes of those."""
+"""Recovery: launch, termination, disconnection and deletion of recovery instances."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class RecoveryBackend(JobsBackend):
         return found
 
     def existing_instance(self, instance_id: str) -> RecoveryInstance:
-        """Find an instance for an operation that models no ResourceNotFoundException (answer inferred)."""
+        """Return an instance, for operations that do not model ResourceNotFoundException (a conflict is inferred)."""
         if instance_id not in self.recovery_instances:
             raise ConflictException("There is no such recovery instance.", "RecoveryInstance", instance_id)
         return self.recovery_instances[instance_id]
@@ -45,9 +45,9 @@ class RecoveryBackend(JobsBackend):
     def start_recovery(
         self, snapshot_of: Mapping[str, str | None], *, is_drill: bool, tags: Mapping[str, str] | None = None
     ) -> Job:
-        """Launch servers, each from a snapshot or from its newest; a server that has none fails in the job.
+        """Launch servers, each from the given or its newest snapshot; a server without snapshots fails in the job.
 
-        The operation models no ResourceNotFoundException, so unknown ids are conflicts (inferred).
+        The operation does not model ResourceNotFoundException, so unknown ids are conflicts (inferred).
         """
         servers = [self._launchable(server_id, snapshot) for server_id, snapshot in snapshot_of.items()]
         job = self.new_job(
@@ -77,7 +77,7 @@ class RecoveryBackend(JobsBackend):
         return server
 
     def _begin_launch(self, job: Job, snapshot_of: Mapping[str, str | None]) -> None:
-        """Start the instances; earlier ones of the same servers go."""
+        """Launch the instances, and discard earlier instances of the same servers."""
         for participant in job.participants:
             server = self.source_servers.get(participant["sourceServerID"])
             snapshot_id = snapshot_of[participant["sourceServerID"]]
@@ -135,10 +135,10 @@ class RecoveryBackend(JobsBackend):
             _set_last_launch(server, "SUCCEEDED", "LAUNCHED")
             server.record["recoveryInstanceId"] = instance.instance_id
 
-    # The end of recovery instances
+    # Termination, disconnection and deletion
 
     def terminate_recovery_instances(self, instance_ids: Sequence[str]) -> Job:
-        """Terminate instances and forget them; refused while a failback replicates from one."""
+        """Terminate and discard instances; rejected while one of them is in failback."""
         instances = [self.existing_instance(instance_id) for instance_id in dict.fromkeys(instance_ids)]
         for instance in instances:
             if instance.failback["state"] == "FAILBACK_IN_PROGRESS":
@@ -177,14 +177,14 @@ class RecoveryBackend(JobsBackend):
             del server.record["recoveryInstanceId"]
 
     def disconnect_recovery_instance(self, instance_id: str) -> None:
-        """Disconnect the agent of an instance, which ends any failback from it (state inferred)."""
+        """Disconnect the agent of an instance, which ends its failback (state inferred)."""
         instance = self.recovery_instance(instance_id)
         instance.transition_to("DISCONNECTED")
         if instance.failback["state"] in {"FAILBACK_IN_PROGRESS", "FAILBACK_READY_FOR_LAUNCH"}:
             instance.failback["state"] = "FAILBACK_NOT_READY_FOR_LAUNCH"
 
     def delete_recovery_instance(self, instance_id: str) -> None:
-        """Forget an instance; in EC2 it goes on running. A reversed one need not be disconnected first."""
+        """Delete an instance from DRS; it keeps running in EC2. A reversed one need not be disconnected first."""
         instance = self.existing_instance(instance_id)
         if instance.state != "DISCONNECTED" and instance.reversed_arn is None:
             raise ConflictException("Disconnect the recovery instance first.", "RecoveryInstance", instance_id)

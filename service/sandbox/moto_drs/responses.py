@@ -1,4 +1,4 @@
-"""Handles DRS requests: checks what the SDK does not, invokes the backend, shapes the answer."""
+"""DRS request handler: validates what the SDK does not, calls the backend, builds the response."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MAX_STAGING_ACCOUNT_PAGE_SIZE = 50
 
 
 class RecordResult(ActionResult):
-    """An answer whose records are in wire form already. Walking the model for each takes over ten times as long."""
+    """Response whose records are already in wire format; serializing by the service model is over ten times slower."""
 
     def execute_result(self, context: Any) -> tuple[int, dict[str, str], str]:
         status = context.operation_model.http.get("responseCode", 200)
@@ -30,9 +30,9 @@ class RecordResult(ActionResult):
 
 
 class DRSResponse(BaseResponse):
-    """One request."""
+    """Handler of one request."""
 
-    use_raw_body = True  # or moto decodes the body before `parse_parameters` can refuse one that is not UTF-8
+    use_raw_body = True  # else moto decodes the body before `parse_parameters` can reject one that is not UTF-8
 
     def __init__(self) -> None:
         super().__init__(service_name="drs")
@@ -40,7 +40,7 @@ class DRSResponse(BaseResponse):
         self.is_parsable = True
 
     def call_action(self) -> Any:
-        with drs_lock:  # until the answer is written: it must not change meanwhile
+        with drs_lock:  # until the response is serialized: the records must not change meanwhile
             try:
                 self._check()
             except ServiceException as error:
@@ -49,24 +49,24 @@ class DRSResponse(BaseResponse):
 
     def parse_parameters(self, request: Any) -> None:
         try:
-            json.loads(request.data or b"{}")  # moto's parser takes what is no JSON for an empty request
+            json.loads(request.data or b"{}")  # moto's parser treats invalid JSON as an empty request
             super().parse_parameters(request)
-        except (ValueError, TypeError, AttributeError):  # no JSON, or JSON of other types than the model has
+        except (ValueError, TypeError, AttributeError):  # invalid JSON, or types that the model does not allow
             self.is_parsable = False
 
     def _check(self) -> None:
         action = self._get_action()
-        if not action:  # no operation has this path and method; moto answers that
+        if not action:  # no operation has this path and method; moto returns the error
             return
         self.any_backend.raise_planned_error()
         if not self.is_parsable:
-            raise ValidationException("The request cannot be read.", reason="cannotParse")
+            raise ValidationException("The request cannot be parsed.", reason="cannotParse")
         check_input(self.params, get_service_model("drs").operation_model(action).input_shape)
 
     def serialized(self, action_result: ActionResult) -> Any:
         status, headers, body = super().serialized(action_result)
         retry_after_s = getattr(action_result.result, "retryAfterSeconds", None)
-        if retry_after_s is not None:  # moto's serializer leaves the headers of errors out
+        if retry_after_s is not None:  # moto's serializer omits the headers of errors
             headers["Retry-After"] = str(retry_after_s)
         return status, headers, body
 
@@ -77,7 +77,7 @@ class DRSResponse(BaseResponse):
 
     @property
     def backend(self) -> DRSBackend:
-        """The backend, once it is initialised."""
+        """The backend; raises when DRS is not initialized."""
         backend = self.any_backend
         backend.require_initialized()
         return backend
@@ -107,7 +107,7 @@ class DRSResponse(BaseResponse):
         return RecordResult({**result, "nextToken": token} if token else result)
 
     def _advanced_backend(self) -> DRSBackend:
-        """The backend, a step later. All pages of a listing are one look, or servers would change between them."""
+        """The backend, advanced one step on the first page only: servers must not change between pages."""
         backend = self.backend
         if not self.params.get("nextToken"):
             backend.advance_on_read()

@@ -1,4 +1,4 @@
-"""Source servers of one account and region, their configurations and the templates of those."""
+"""Source servers of one account and region, with their configurations and templates."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from .validation import check_tags
 
 
 class ServersBackend(BaseBackend):
-    """What one account and region holds."""
+    """State of one account and region."""
 
-    peers: ClassVar[Any]  # all backends by account and region; set where the finished class is at hand
+    peers: ClassVar[Any]  # all backends by account and region; set once the final class is defined
 
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
         self.initialized = False
         self.source_servers: dict[str, SourceServer] = {}
-        self.extended: dict[str, dict[str, SourceServer]] = {}  # by the ARN they stand for, then by id
+        self.extended: dict[str, dict[str, SourceServer]] = {}  # by ARN of the staging server, then by id
         self.templates: dict[str, ReplicationConfigurationTemplate] = {}
         self.trusted_accounts: set[str] = set()
         self.jobs: dict[str, Job] = {}
@@ -42,7 +42,7 @@ class ServersBackend(BaseBackend):
         return f"arn:{self.partition}:drs:{self.region_name}:{self.account_id}:{kind}/{resource_id}"
 
     def peer(self, account_id: str, region_name: str) -> Self:
-        """Find the backend of another account or region. Other partitions, as GovCloud, are out of reach."""
+        """Return the backend of another account or region in the same partition."""
         if not self.can_reach(region_name):
             raise ValidationException(f"There is no region {region_name}.", reason="other")
         backend: Self = self.peers[account_id][region_name]
@@ -52,14 +52,14 @@ class ServersBackend(BaseBackend):
         return region_name in self.peers[self.account_id] and get_partition(region_name) == self.partition
 
     def peer_server(self, arn: str) -> SourceServer | None:
-        """Find a server in any account and region that can be reached."""
+        """Find a server in any account and region of the same partition."""
         parsed_arn = shapes.parse_server_arn(arn)
         if parsed_arn is None or not self.can_reach(parsed_arn.region):
             return None
         return self.peer(parsed_arn.account, parsed_arn.region).source_servers.get(parsed_arn.server_id)
 
     def initialize_service(self) -> None:
-        """Initialise the region. That creates no template."""
+        """Initialize DRS in the region; this creates no template."""
         self.initialized = True
 
     def require_initialized(self) -> None:
@@ -85,7 +85,7 @@ class ServersBackend(BaseBackend):
         replication_configuration: Mapping[str, Any] | None = None,
         launch_configuration: Mapping[str, Any] | None = None,
     ) -> SourceServer:
-        """Add a server as its agent would; what `record` lacks is filled in."""
+        """Add a server as its agent would; missing members of `record` get defaults."""
         full = self._with_defaults(record)
         template = next(iter(self.templates.values()), None)
         configuration = shapes.default_replication_configuration(full, template.record if template else {})
@@ -115,7 +115,7 @@ class ServersBackend(BaseBackend):
 
     @locked
     def remove_source_server(self, source_server_id: str) -> None:
-        """Take a server away as if it had never been; unknown ids are passed over."""
+        """Remove a server without any checks; unknown ids are ignored."""
         self.discard_source_server(source_server_id)
 
     def discard_source_server(self, source_server_id: str) -> None:
@@ -128,14 +128,14 @@ class ServersBackend(BaseBackend):
             del self.extended[server.staging_arn]
 
     def server(self, source_server_id: str) -> SourceServer:
-        """Find a server, or refuse as DRS does."""
+        """Return a server, or raise as DRS does."""
         found = self.source_servers.get(source_server_id)
         if found is None:
             raise ResourceNotFoundException("SourceServer", source_server_id)
         return found
 
     def own_server(self, source_server_id: str) -> SourceServer:
-        """Find a server that replicates here; an extended one does not, so most changes are refused (inferred)."""
+        """Return a server that replicates in this account; most changes of an extended one are rejected (inferred)."""
         server = self.server(source_server_id)
         if server.staging_arn is not None:
             raise ConflictException(
@@ -170,7 +170,7 @@ class ServersBackend(BaseBackend):
 
     @locked
     def create_replication_configuration_template(self, members: Mapping[str, Any]) -> ReplicationConfigurationTemplate:
-        """Create a template; members that are missing are filled in. Servers added later use the oldest one."""
+        """Create a template; missing members get defaults. Servers added later use the oldest template."""
         tags = dict(members.get("tags") or {})
         check_tags(tags)
         template_id = str(members.get("replicationConfigurationTemplateID") or shapes.new_id("rct-"))
@@ -200,7 +200,7 @@ class ServersBackend(BaseBackend):
     def update_replication_configuration_template(
         self, template_id: str, changes: Mapping[str, Any]
     ) -> ReplicationConfigurationTemplate:
-        """Change a template. Servers that are there already keep the configuration they have."""
+        """Change a template. Existing servers keep their configuration."""
         template = self.template(template_id)
         own = {"replicationConfigurationTemplateID": template_id, "arn": template.arn}
         template.record = {**template.record, **shapes.copied(changes), **own}

@@ -1,4 +1,4 @@
-"""Identifiers and plausible records of DRS, in wire form."""
+"""Identifiers and plausible records of DRS, in wire format."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ _LAG_BY_STATE: Final[Mapping[str, str]] = {
     "STALLED": "PT1H",
     "RESCAN": "PT10M",
 }
-# What part of a disk is there already; all of it in other states.
+# Replicated share of a disk by state; 1.0 in all other states.
 _REPLICATED_SHARE: Final[Mapping[str, float]] = {"INITIATING": 0.0, "INITIAL_SYNC": 0.5, "DISCONNECTED": 0.0}
 
 
 class ServerArn(NamedTuple):
-    """Where a source server is, as its ARN says."""
+    """Parts of a source server ARN."""
 
     region: str
     account: str
@@ -64,14 +64,14 @@ def now() -> str:
 
 
 def is_within(timestamp: str, since: str | None, until: str | None) -> bool:
-    """Tell whether a moment is in a span, both ends included. Without the Z, fractions of a second sort rightly."""
+    """Whether a timestamp is in a range, inclusive. Without the Z, fractions of a second compare correctly as text."""
     return (since or "").rstrip("Z") <= timestamp.rstrip("Z") and (
         not until or timestamp.rstrip("Z") <= until.rstrip("Z")
     )
 
 
 def merged(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> Record:
-    """Lay one record over another, nested ones member by member; None takes a member away. Shares nothing mutable."""
+    """Merge two records recursively into a deep copy; None in the overlay removes a member."""
     result: Record = copied(base)
     for key, value in overlay.items():
         if isinstance(value, Mapping) and isinstance(result.get(key), Mapping):
@@ -84,8 +84,8 @@ def merged(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> Record:
 
 
 def copied(value: Any) -> Any:
-    """Copy a record in depth, without members that are None: DRS leaves those out."""
-    if type(value) in _SCALAR_TYPES:  # most of a record, and asking for a Mapping takes ten times as long
+    """Deep-copy a record without members that are None, which DRS omits."""
+    if type(value) in _SCALAR_TYPES:  # most values are scalars, and isinstance(value, Mapping) is ten times slower
         return value
     if isinstance(value, Mapping):
         return {key: copied(each) for key, each in value.items() if each is not None}
@@ -95,7 +95,7 @@ def copied(value: Any) -> Any:
 
 
 def replication_info(state: str, zone: str, disks: Iterable[Record]) -> Record:
-    """Give the progress of a replication as it looks in one state."""
+    """Return the dataReplicationInfo of a server in a state."""
     timestamp, step = now(), "NOT_STARTED" if state == "INITIATING" else "SUCCEEDED"
     info = {
         "dataReplicationState": state,
@@ -126,7 +126,7 @@ def _replicated_disk(state: str, disk: Record) -> Record:
 
 
 def default_server(arn: str, server_id: str, account_id: str) -> Record:
-    """Give a server as its agent reports it; all of its replication is missing."""
+    """Return the record of a server as its agent reports it, without replication info."""
     timestamp, number = now(), zlib.crc32(server_id.encode())
     octets = [number >> shift & 0xFF for shift in (16, 8, 0)]
     hostname = f"host-{server_id[-6:]}"
@@ -165,7 +165,7 @@ def default_server(arn: str, server_id: str, account_id: str) -> Record:
 
 
 def default_template_members() -> Record:
-    """Give the members that a template and a replication configuration share."""
+    """Return the members that a template and a replication configuration share."""
     return {
         "stagingAreaSubnetId": "subnet-0f1e2d3c4b5a69788",
         "associateDefaultSecurityGroup": True,
@@ -188,7 +188,7 @@ def default_template_members() -> Record:
 
 
 def default_replication_configuration(server: Record, template: Mapping[str, Any]) -> Record:
-    """Give the replication configuration that a server gets from a template. It keeps no pointer to it."""
+    """Return the replication configuration that a server gets from a template; it does not refer to the template."""
     own = {"replicationConfigurationTemplateID", "arn", "tags"}
     shared = {name: value for name, value in template.items() if name not in own}
     return {
@@ -211,7 +211,7 @@ def default_replication_configuration(server: Record, template: Mapping[str, Any
 
 
 def default_launch_configuration(server: Record) -> Record:
-    """Give the launch configuration of a new server."""
+    """Return the launch configuration of a new server."""
     return {
         "sourceServerID": server["sourceServerID"],
         "name": _name_of(server),

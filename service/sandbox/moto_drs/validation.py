@@ -1,4 +1,4 @@
-"""What the real service refuses and an SDK lets pass: maximums, enums, patterns, tags, page tokens."""
+"""Validation of what the service rejects and an SDK does not: maximums, enums, patterns, tags, pagination tokens."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ _MAX_TAG_CHARACTERS: Final = 256
 
 
 def check_input(params: Mapping[str, Any], shape: Any) -> None:
-    """Hold parameters against the input shape of their operation.
+    """Validate parameters against the input shape of their operation.
 
     Raises:
-        ValidationException: naming every field at fault.
+        ValidationException: names every invalid field.
     """
     field_errors = list(_field_errors(params, shape, ""))
     if field_errors:
@@ -79,7 +79,7 @@ def _member_errors(value: Mapping[str, Any], shape: Any, path: str) -> Iterator[
 def _string_errors(value: str, shape: Any, path: str) -> Iterator[FieldError]:
     yield from _size_errors(len(value), shape, path, "characters")
     pattern, enum = shape.metadata.get("pattern"), shape.enum
-    if pattern and not re.fullmatch(pattern, value):  # the models name whole values, with or without anchors
+    if pattern and not re.fullmatch(pattern, value):  # model patterns match whole values, with or without anchors
         yield path, f"must match {pattern}"
     if enum and value not in enum:
         yield path, f"must be one of {', '.join(enum)}"
@@ -94,7 +94,7 @@ def _size_errors(size: int, shape: Any, path: str, unit: str) -> Iterator[FieldE
 
 
 def check_tags(tags: Mapping[str, str], existing: Mapping[str, str] | None = None) -> None:
-    """Check tags to be added to those a resource has."""
+    """Validate tags that are added to the existing tags of a resource."""
     if any(key.lower().startswith("aws:") for key in tags):
         raise ValidationException("Tag keys must not begin with aws:.", ("tags", "has a reserved key"))
     if any(not 1 <= len(key) <= _MAX_TAG_CHARACTERS or len(value) > _MAX_TAG_CHARACTERS for key, value in tags.items()):
@@ -105,7 +105,7 @@ def check_tags(tags: Mapping[str, str], existing: Mapping[str, str] | None = Non
 
 @dataclass(frozen=True)
 class Page:
-    """Which page of which listing is asked for."""
+    """Requested page of a paginated operation."""
 
     listing: str
     max_results: int | None
@@ -113,9 +113,9 @@ class Page:
     max_size: int = MAX_PAGE_SIZE
 
     def slice(self, items: Iterable[T], order: Callable[[T], Any]) -> tuple[list[T], str | None]:
-        """Cut the page out of a listing, and give the token of the next one.
+        """Return the items of the page and the token of the next page.
 
-        The token names the last item shown, not a position: servers that go away between two pages hide no others.
+        The token holds the key of the last item, not an offset: a server removed between two pages hides no other.
         """
         size = min(DEFAULT_PAGE_SIZE, self.max_size) if self.max_results is None else self.max_results
         if not 1 <= size <= self.max_size:
