@@ -45,7 +45,7 @@ class AuthMiddleware:
         return [response.body]
 
     def respond(self, environ: Environ) -> Response:
-        """Return the response to one request: an error of auth or faults, else what moto or the sandbox answers."""
+        """Return the response to one request: an error of auth or faults, else that of moto or the sandbox."""
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         call = read_call(environ, body)
         if call is None:

@@ -125,7 +125,7 @@ class Seeder:
             backend.add_source_server(record)
 
     def _trust(self, account: Account) -> None:
-        """Let an account extend servers of its staging accounts, in all regions where those have DRS."""
+        """Allow an account to extend servers of its staging accounts, in all regions where those have DRS."""
         for staging in self.fleet.accounts:
             if staging.account_id not in account.staging_accounts:
                 continue

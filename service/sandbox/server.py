@@ -179,8 +179,8 @@ def serve(
     """Start a sandbox that serves in a background thread; the caller closes it or uses it as a context manager.
 
     Raises:
-        SandboxError: when the port is taken.
-        FleetError: when the fleet cannot be seeded.
+        SandboxError: the port is in use.
+        FleetError: the fleet cannot be seeded.
     """
     return Sandbox(fleet, host, port, clock=clock, sleep=sleep).start()
 
@@ -191,8 +191,8 @@ def serve_forever(
     """Serve in the foreground until SIGINT or SIGTERM, then close gracefully. Main thread only.
 
     Raises:
-        SandboxError: when the port is taken.
-        FleetError: when the fleet cannot be seeded.
+        SandboxError: the port is in use.
+        FleetError: the fleet cannot be seeded.
     """
     with _signal_event() as stopped, Sandbox(fleet, host, port) as sandbox:
         if on_ready is not None:

@@ -68,7 +68,7 @@ class ServersBackend(BaseBackend):
 
     @locked
     def fail_next(self, *errors: ServiceException) -> None:
-        """Answer the next requests with errors, as a busy or broken service would."""
+        """Raise the given errors on the next requests, one each, as a busy or broken service would."""
         self.planned_errors.extend(errors)
 
     def raise_planned_error(self) -> None:

@@ -35,7 +35,7 @@ class StagingBackend(ServersBackend):
 
     @locked
     def trust(self, target_account_id: str) -> None:
-        """Let another account extend servers of this one, as a DRSStagingAccountRole does."""
+        """Allow another account to extend servers of this one, as a DRSStagingAccountRole does."""
         self.trusted_accounts.add(target_account_id)
 
     def describe_source_servers(
