@@ -43,7 +43,7 @@ def aws(endpoint: str, keys: Keys, backend: DRSBackend, tmp_path: Path) -> Aws:
     return run
 
 
-def test_servers_come_through_the_pager_of_the_cli(aws: Aws, backend: DRSBackend) -> None:
+def test_servers_are_paginated_by_the_cli(aws: Aws, backend: DRSBackend) -> None:
     ids = [backend.add_source_server({}).source_server_id for _ in range(5)]
     code, answer = aws("describe-source-servers", "--page-size", "2")
     assert code == 0
@@ -70,7 +70,7 @@ def test_staging_accounts(aws: Aws, backend: DRSBackend, new_account: Any) -> No
     assert aws("list-staging-accounts") == (0, {"accounts": [{"accountID": staging.account_id}]})
 
 
-def test_an_error_has_its_name(aws: Aws, backend: DRSBackend) -> None:
+def test_an_error_has_its_code(aws: Aws, backend: DRSBackend) -> None:
     backend.initialized = False
     code, message = aws("describe-source-servers")
     assert code != 0

@@ -111,7 +111,7 @@ def test_an_uninitialised_region(connect: Client, account: str, operation: str) 
 
 
 @pytest.mark.parametrize("operation", CALLS)
-def test_things_that_do_not_exist(client: Any, operation: str) -> None:
+def test_resources_that_do_not_exist(client: Any, operation: str) -> None:
     params, code = CALLS[operation]
     assert code_of(client, operation, params) == code
 
@@ -240,7 +240,7 @@ def test_a_token_belongs_to_its_listing(client: Any, backend: DRSBackend) -> Non
         client.describe_jobs(nextToken=token)
 
 
-def test_values_of_tags_are_not_told(client: Any, backend: DRSBackend) -> None:
+def test_errors_do_not_contain_tag_values(client: Any, backend: DRSBackend) -> None:
     arn = backend.add_source_server({}).arn
     with pytest.raises(client.exceptions.ValidationException) as caught:
         client.tag_resource(resourceArn=arn, tags={"k": "hidden" * 100})
@@ -250,7 +250,7 @@ def test_values_of_tags_are_not_told(client: Any, backend: DRSBackend) -> None:
 @pytest.mark.parametrize(
     "body", [b"{", b"\xff\xfe", b"[]", b'"x"', b'{"maxResults": "many"}', b'{"filters": []}', b'{"nextToken": 1}']
 )
-def test_bodies_that_are_no_requests(connect: Client, backend: DRSBackend, body: bytes) -> None:
+def test_invalid_request_bodies(connect: Client, backend: DRSBackend, body: bytes) -> None:
     client = connect(backend.account_id)
     client.meta.events.register("before-call.drs", lambda params, **_: params.update(body=body))
     with pytest.raises(client.exceptions.ValidationException) as caught:

@@ -44,7 +44,7 @@ def state_of(item: Any) -> str:
 
 
 @pytest.mark.parametrize("same_account", [True, False])
-def test_the_whole_way_between_regions(connect: Client, new_account: Callable[[], str], same_account: bool) -> None:  # noqa: FBT001, PLR0915
+def test_failback_cycle_across_regions(connect: Client, new_account: Callable[[], str], same_account: bool) -> None:  # noqa: FBT001, PLR0915
     dr_account = new_account()
     source_account = dr_account if same_account else new_account()
     dr, source = still_backend(dr_account), still_backend(source_account, SOURCE_REGION)
@@ -161,7 +161,7 @@ def test_the_quota_of_all_servers(client: Any, backend: DRSBackend, account: str
 
 
 @pytest.mark.parametrize("region", ["us-gov-west-1", "xx-nowhere-1"])
-def test_there_is_no_way_back_to_another_partition(client: Any, backend: DRSBackend, account: str, region: str) -> None:
+def test_reversal_to_another_partition_is_rejected(client: Any, backend: DRSBackend, account: str, region: str) -> None:
     drs_backends[account]["us-gov-west-1"].initialize_service()
     instance = launch(backend, backend.add_source_server(from_ec2(account, region)))
     with pytest.raises(client.exceptions.ValidationException, match=region):
@@ -185,7 +185,7 @@ def test_a_failback_launched_too_early_fails_in_its_job(connect: Client, backend
         client.delete_source_server(sourceServerID=server_id)
 
 
-def test_an_extended_server_comes_back_to_its_staging_server(
+def test_failback_of_an_extended_server_repoints_its_staging_server(
     connect: Client, backend: DRSBackend, account: str, new_account: Callable[[], str]
 ) -> None:
     staging, source = still_backend(new_account()), still_backend(new_account(), SOURCE_REGION)
@@ -205,7 +205,7 @@ def test_an_extended_server_comes_back_to_its_staging_server(
     assert item["sourceProperties"]["identificationHints"]["awsInstanceID"] == back.instance_id
 
 
-def test_across_zones_the_same_server_is_pointed_elsewhere(client: Any, backend: DRSBackend, account: str) -> None:
+def test_reversal_across_zones_repoints_the_same_server(client: Any, backend: DRSBackend, account: str) -> None:
     server = backend.add_source_server(from_ec2(account, REGION))
     subnet = server.replication_configuration["stagingAreaSubnetId"]
     backend.create_replication_configuration_template({"stagingAreaSubnetId": "subnet-0000000000000beef"})
@@ -228,7 +228,7 @@ def test_across_zones_the_same_server_is_pointed_elsewhere(client: Any, backend:
     assert instance.failback["state"] == "FAILBACK_READY_FOR_LAUNCH"
 
 
-def test_on_premises_the_failback_client_does_it(client: Any, backend: DRSBackend) -> None:
+def test_on_premises_failback_uses_the_failback_client(client: Any, backend: DRSBackend) -> None:
     server = backend.add_source_server({"sourceProperties": {"identificationHints": {"vmWareUuid": "4213c0de"}}})
     instance_id = launch(backend, server).instance_id
     item = only(client.describe_recovery_instances()["items"])

@@ -122,16 +122,14 @@ def test_the_default_page(client: Any, backend: DRSBackend, listing: Listing) ->
 
 
 @every_listing
-def test_nothing_is_one_empty_page(client: Any, backend: DRSBackend, listing: Listing) -> None:
+def test_an_empty_listing_is_one_empty_page(client: Any, backend: DRSBackend, listing: Listing) -> None:
     listing.make(backend, 0)
     assert pages_of(client, listing) == [[]]
 
 
 @every_listing
 @pytest.mark.parametrize("last", [None, True, 0.5, [1], {"number": 1}])
-def test_a_token_with_another_inside_is_refused(
-    client: Any, backend: DRSBackend, listing: Listing, last: object
-) -> None:
+def test_a_forged_token_is_rejected(client: Any, backend: DRSBackend, listing: Listing, last: object) -> None:
     listing.make(backend, 2)
     token = getattr(client, listing.operation)(**listing.params, maxResults=1)["nextToken"]
     name, _ = json.loads(base64.urlsafe_b64decode(token))
@@ -151,7 +149,9 @@ def test_a_token_with_another_inside_is_refused(
     ],
     ids=lambda each: getattr(each, "operation", ""),
 )
-def test_no_ids_are_all_ids(client: Any, backend: DRSBackend, listing: Listing, params: dict[str, Any]) -> None:
+def test_an_empty_filter_matches_everything(
+    client: Any, backend: DRSBackend, listing: Listing, params: dict[str, Any]
+) -> None:
     made = list(listing.make(backend, 3))
     assert pages_of(client, listing, **params) == [made]
 

@@ -74,7 +74,7 @@ def test_a_launch_step_by_step(client: Any, backend: DRSBackend) -> None:
 
 
 @pytest.mark.usefixtures("server")
-def test_looking_lets_time_pass_but_only_on_first_pages(client: Any, backend: DRSBackend) -> None:
+def test_reads_advance_jobs_on_first_pages_only(client: Any, backend: DRSBackend) -> None:
     backend.auto_advance = True
     backend.add_source_server({})
     recover(client, ID)
@@ -243,7 +243,7 @@ def test_jobs_are_filtered_paged_and_deleted(client: Any, backend: DRSBackend) -
     assert [each["jobID"] for each in client.describe_jobs()["items"]] == [ids[2], ids[1]]
 
 
-def test_one_job_at_a_time_for_a_server(client: Any, backend: DRSBackend) -> None:
+def test_a_server_has_one_active_job_at_a_time(client: Any, backend: DRSBackend) -> None:
     server_id = backend.add_source_server({}).source_server_id
     recover(client, server_id)
     with pytest.raises(client.exceptions.ConflictException) as error:

@@ -36,7 +36,7 @@ BY_AREA = {
 REGIONS = [f"{area}-{name}" for area, names in BY_AREA.items() for name in names]
 
 
-def test_registering_twice_changes_nothing() -> None:
+def test_registration_is_idempotent() -> None:
     register()
     patterns = list(backend_index.backend_url_patterns)
     register()
@@ -73,7 +73,7 @@ def test_the_server_knows_the_region_of_a_request(connect: Client, new_account: 
     assert [name for name, backend in drs_backends[account_id].items() if backend.initialized] == [region]
 
 
-def test_keys_decide_the_account(endpoint: str, session: boto3.Session) -> None:
+def test_access_keys_select_the_account(endpoint: str, session: boto3.Session) -> None:
     client = session.client("drs", endpoint_url=endpoint, config=Config(retries={"total_max_attempts": 1}))
     client.initialize_service()
     assert drs_backends["123456789012"]["us-west-2"].initialized

@@ -28,7 +28,7 @@ def extensible(client: Any, account_id: str) -> list[str]:
     return [each["arn"] for page in pages for each in page["items"]]
 
 
-def test_the_whole_flow(client: Any, connect: Client, backend: DRSBackend, staging: DRSBackend) -> None:
+def test_full_extension_flow(client: Any, connect: Client, backend: DRSBackend, staging: DRSBackend) -> None:
     configuration = {"bandwidthThrottling": 9}
     one = staging.add_source_server({"tags": {"Name": "one"}}, replication_configuration=configuration)
     two = staging.add_source_server({"sourceProperties": {"identificationHints": {"hostname": "two"}}})
@@ -74,7 +74,7 @@ def test_what_is_listed_as_extensible(client: Any, staging: DRSBackend) -> None:
     assert "hostname" not in unnamed
 
 
-def test_extensible_servers_come_in_pages(client: Any, staging: DRSBackend) -> None:
+def test_extensible_servers_are_paginated(client: Any, staging: DRSBackend) -> None:
     arns = [staging.add_source_server({}).arn for _ in range(5)]
     first = client.list_extensible_source_servers(stagingAccountID=staging.account_id, maxResults=4)
     assert [each["arn"] for each in first["items"]] == arns[:4]
@@ -83,7 +83,7 @@ def test_extensible_servers_come_in_pages(client: Any, staging: DRSBackend) -> N
     assert "nextToken" not in rest
 
 
-def test_staging_accounts_come_in_pages(client: Any, backend: DRSBackend, new_account: NewAccount) -> None:
+def test_staging_accounts_are_paginated(client: Any, backend: DRSBackend, new_account: NewAccount) -> None:
     accounts = sorted(new_account() for _ in range(51))
     for account_id in accounts:
         staging = still_backend(account_id)
@@ -108,7 +108,9 @@ def test_one_server_can_be_extended_into_many_targets(
     assert len(other.source_servers) == 1
 
 
-def test_a_repeat_is_an_error_unless_switched(client: Any, backend: DRSBackend, staging: DRSBackend) -> None:
+def test_a_repeated_extension_is_an_error_unless_configured(
+    client: Any, backend: DRSBackend, staging: DRSBackend
+) -> None:
     server = staging.add_source_server({})
     first = client.create_extended_source_server(sourceServerArn=server.arn)["sourceServer"]
     with pytest.raises(client.exceptions.ValidationException):
@@ -119,7 +121,7 @@ def test_a_repeat_is_an_error_unless_switched(client: Any, backend: DRSBackend, 
     assert len(backend.source_servers) == 1
 
 
-def test_an_extended_server_is_no_more_extensible(
+def test_an_extended_server_cannot_be_extended_again(
     connect: Client, staging: DRSBackend, backend: DRSBackend, new_account: NewAccount
 ) -> None:
     extended = backend.extend(staging.add_source_server({}).arn)
@@ -131,7 +133,7 @@ def test_an_extended_server_is_no_more_extensible(
         client.create_extended_source_server(sourceServerArn=extended.arn)
 
 
-def test_no_trust_no_access(client: Any, new_account: NewAccount) -> None:
+def test_extension_requires_trust(client: Any, new_account: NewAccount) -> None:
     stranger = still_backend(new_account())
     arn = stranger.add_source_server({}).arn
     with pytest.raises(client.exceptions.AccessDeniedException):

@@ -14,7 +14,7 @@ ROUNDS = 15
 
 
 @pytest.mark.timeout(60)
-def test_readers_and_writers_do_not_disturb_one_another(
+def test_concurrent_readers_and_writers_do_not_interfere(
     client: Any, connect: Client, backend: DRSBackend, new_account: Any
 ) -> None:
     staging = still_backend(new_account())

@@ -31,7 +31,7 @@ def model(session: boto3.Session) -> Any:
         ("RecoveryInstanceDisk", {"ebsVolumeID": "vol-1"}, "does not match"),
     ],
 )
-def test_finds_faults(model: Any, shape: str, value: Any, fault: str) -> None:
+def test_finds_violations_of_the_model(model: Any, shape: str, value: Any, fault: str) -> None:
     faults = list(shape_faults(value, model.shape_for(shape), ""))
     assert any(fault in each for each in faults), faults
 
@@ -44,11 +44,11 @@ def test_finds_faults(model: Any, shape: str, value: Any, fault: str) -> None:
         ("SourceServer", {}),
     ],
 )
-def test_lets_real_data_pass(model: Any, shape: str, value: Any) -> None:
+def test_accepts_real_data(model: Any, shape: str, value: Any) -> None:
     assert list(shape_faults(value, model.shape_for(shape), "")) == []
 
 
-def test_a_wrong_answer_does_not_reach_a_test(client: Any, backend: DRSBackend) -> None:
+def test_an_invalid_response_raises_in_the_client(client: Any, backend: DRSBackend) -> None:
     backend.add_source_server({"colour": "red"})
     with pytest.raises(WireError, match="colour is unknown"):
         client.describe_source_servers()

@@ -81,7 +81,7 @@ def test_fleet_fragment_leaves_known_rows_alone(ask: Ask, sandbox: Sandbox, clie
     assert "note" in dynamodb.get_item(TableName=name, Key={"accountId": {"S": TARGET}})["Item"]
 
 
-def test_fleet_fragment_switches_a_region_on(ask: Ask, client: Client) -> None:
+def test_fleet_fragment_enables_a_region(ask: Ask, client: Client) -> None:
     sts = client("sts", account_id=TARGET, region="me-south-1")
     with pytest.raises(ClientError):
         sts.get_caller_identity()
@@ -120,7 +120,9 @@ def test_servers_can_be_removed(ask: Ask, client: Client) -> None:
         ("POST", "/sandbox/remove", {"account_id": TARGET}, (400, "region: Field required")),
     ],
 )
-def test_mistakes_are_named(ask: Ask, method: str, path: str, sent: object, expected: tuple[int, str]) -> None:
+def test_errors_name_the_invalid_member(
+    ask: Ask, method: str, path: str, sent: object, expected: tuple[int, str]
+) -> None:
     status, answer = ask(method, path, sent)
     assert status == expected[0]
     assert expected[1] in answer["error"]

@@ -35,7 +35,7 @@ def _refused(call: Callable[..., Any], **arguments: Any) -> tuple[str, int]:
     return response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]
 
 
-def test_the_rule_is_there(client: Client) -> None:
+def test_the_rule_is_created(client: Client) -> None:
     rule = client("events").describe_rule(Name=RULE)
     assert rule["Arn"] == f"arn:aws:events:us-east-1:{HUB}:rule/{RULE}"
     assert (rule["ScheduleExpression"], rule["State"]) == ("rate(1 hour)", "ENABLED")
@@ -62,7 +62,7 @@ def test_the_rule_can_be_changed_and_calls_are_counted(sandbox: Sandbox, client:
     }
 
 
-def test_a_rule_that_is_not_there(client: Client) -> None:
+def test_an_unknown_rule_is_not_found(client: Client) -> None:
     events = client("events")
     for call in (events.describe_rule, events.enable_rule, events.disable_rule):
         assert _refused(call, Name="nothing") == ("ResourceNotFoundException", 400)
@@ -82,7 +82,7 @@ def test_faults_apply(sandbox: Sandbox, client: Client, clock: Any) -> None:
     assert clock.slept == [0.03, 0.03]
 
 
-def test_a_fleet_may_have_no_rule(session: Any) -> None:
+def test_a_fleet_can_declare_no_rule(session: Any) -> None:
     fleet = parse_model(Fleet, {"hub": {"account_id": HUB, "tag_sync_rule": False}}, "fleet")
     with Sandbox(fleet) as running:
         events = _events(session, running)

@@ -122,7 +122,7 @@ def _pages(query: Callable[..., Any], table: Table, asked: Asked) -> Any:
     ],
     asked=Asked(prefix="thing-1", limit=1, names=None, heavy_only=False),
 )
-def test_quick_and_plain_give_the_same_pages(things: list[Thing], asked: Asked) -> None:
+def test_fast_and_moto_queries_return_the_same_pages(things: list[Thing], asked: Asked) -> None:
     with _table() as table:
         for thing in things:
             table.put_item(_wire(thing))
@@ -143,7 +143,7 @@ def _red(dynamodb: Any, table: str, **more: Any) -> list[dict[str, Any]]:
     return list(answer["Items"])
 
 
-def test_an_answer_shows_the_latest_write(sandbox: Sandbox, client: Client) -> None:
+def test_a_query_returns_the_latest_write(sandbox: Sandbox, client: Client) -> None:
     dynamodb, table = client("dynamodb"), sandbox.environment()["SOURCE_SERVER_INVENTORY_TABLE"]
     key = {"sourceServerArn": {"S": "arn:1"}, "stagingAccountId": {"S": "444455556666"}}
     item = {
@@ -175,7 +175,7 @@ def test_binary_values_come_back_whole(sandbox: Sandbox, client: Client) -> None
     assert dynamodb.get_item(TableName=table, Key=key)["Item"] == item
 
 
-def test_of_many_conditional_writes_at_once_one_wins(sandbox: Sandbox, client: Client) -> None:
+def test_one_of_many_concurrent_conditional_writes_succeeds(sandbox: Sandbox, client: Client) -> None:
     dynamodb, table = client("dynamodb"), sandbox.environment()["DRS_REGION_STATUS_TABLE"]
 
     def write(number: int) -> str:
@@ -195,7 +195,7 @@ def test_of_many_conditional_writes_at_once_one_wins(sandbox: Sandbox, client: C
     assert outcomes == {"written": 1, "ConditionalCheckFailedException": 39}
 
 
-def test_an_item_of_more_than_400_kb_is_refused(sandbox: Sandbox, client: Client) -> None:
+def test_an_item_of_more_than_400_kb_is_rejected(sandbox: Sandbox, client: Client) -> None:
     dynamodb, table = client("dynamodb"), sandbox.environment()["SOURCE_SERVER_INVENTORY_TABLE"]
     key = {"sourceServerArn": {"S": "arn:1"}, "stagingAccountId": {"S": "444455556666"}}
     dynamodb.put_item(TableName=table, Item={**key, "big": {"S": "x" * 400_000}})

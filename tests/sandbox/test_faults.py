@@ -77,13 +77,13 @@ def test_denial_by_control_policy_names_it(sandbox: Sandbox, client: Client) -> 
     client("drs", account_id=TARGET, region="eu-west-1").describe_source_servers()
 
 
-def test_denial_with_a_message_of_its_own(sandbox: Sandbox, client: Client) -> None:
+def test_denial_with_a_declared_message(sandbox: Sandbox, client: Client) -> None:
     drs = client("drs", account_id=TARGET, region="us-west-2")
     sandbox.replace_faults(Faults.model_validate({"deny": [{"account_id": TARGET, "message": "not on Mondays"}]}))
     assert _caught(drs.describe_source_servers)["Error"]["Message"] == "not on Mondays"
 
 
-def test_page_two_fails_as_often_as_told(sandbox: Sandbox, client: Client) -> None:
+def test_page_two_fails_the_declared_number_of_times(sandbox: Sandbox, client: Client) -> None:
     drs = client("drs", account_id=TARGET, region="us-west-2")
     fail = {"account_id": TARGET, "region": "us-west-2", "operation": "DescribeSourceServers", "page": 2, "times": 2}
     sandbox.replace_faults(Faults.model_validate({"fail": [fail]}))
@@ -117,7 +117,7 @@ def test_failure_from_a_call_on(sandbox: Sandbox, client: Client) -> None:
     ec2.describe_instances()
 
 
-def test_latency_is_slept(sandbox: Sandbox, client: Client, clock: Any) -> None:
+def test_latency_delays_calls(sandbox: Sandbox, client: Client, clock: Any) -> None:
     drs = client("drs", account_id=TARGET, region="us-west-2")
     sandbox.replace_faults(Faults.model_validate({"latency_ms": {"drs": 80, "default": 5}}))
     drs.describe_source_servers()
@@ -134,18 +134,20 @@ def test_latency_is_slept(sandbox: Sandbox, client: Client, clock: Any) -> None:
         ("dynamodb", "list_tables", "UnrecognizedClientException", 400),
     ],
 )
-def test_a_region_switched_off(client: Client, service: str, operation: str, code: str, status: int) -> None:
+def test_a_disabled_region_rejects_credentials(
+    client: Client, service: str, operation: str, code: str, status: int
+) -> None:
     response = _caught(getattr(client(service, account_id=TARGET, region="me-south-1"), operation))
     assert response["Error"]["Code"] == code
     assert response["ResponseMetadata"]["HTTPStatusCode"] == status
 
 
-def test_a_region_switched_off_is_on_for_others(client: Client) -> None:
+def test_a_region_disabled_in_one_account_is_enabled_in_others(client: Client) -> None:
     client("ec2", account_id=STAGING, region="me-south-1").describe_instances()
     client("sts", region="me-south-1").get_caller_identity()
 
 
-def test_regions_show_what_is_switched_off(client: Client) -> None:
+def test_describe_regions_shows_disabled_regions(client: Client) -> None:
     statuses = {
         account_id: {
             region["RegionName"]: region["OptInStatus"]

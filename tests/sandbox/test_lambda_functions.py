@@ -66,7 +66,7 @@ def test_a_synchronous_call_returns_null(sandbox: Sandbox, client: Client) -> No
     assert sandbox.invocations() == [_invoked(number, {}, kind="RequestResponse") for number in (1, 2)]
 
 
-def test_a_dry_run_leaves_no_trace(sandbox: Sandbox, client: Client) -> None:
+def test_a_dry_run_is_not_recorded(sandbox: Sandbox, client: Client) -> None:
     assert client("lambda").invoke(FunctionName=WORKER, InvocationType="DryRun")["StatusCode"] == 204
     assert sandbox.invocations() == []
 
@@ -78,7 +78,7 @@ def test_a_dry_run_leaves_no_trace(sandbox: Sandbox, client: Client) -> None:
         (f"arn:aws:lambda:us-west-2:{HUB}:function:{WORKER}", "Functions from 'us-west-2' are not reachable"),
     ],
 )
-def test_a_function_that_is_not_there(sandbox: Sandbox, client: Client, name: str, message: str) -> None:
+def test_an_unknown_function_is_not_found(sandbox: Sandbox, client: Client, name: str, message: str) -> None:
     code, status, response = _refused(client("lambda").invoke, FunctionName=name, InvocationType="Event")
     assert (code, status) == ("ResourceNotFoundException", 404)
     assert response["Error"]["Message"].startswith(message)
@@ -87,7 +87,7 @@ def test_a_function_that_is_not_there(sandbox: Sandbox, client: Client, name: st
     assert sandbox.invocations() == []
 
 
-def test_functions_are_in_the_hub_and_its_region_alone(sandbox: Sandbox, client: Client) -> None:
+def test_functions_exist_only_in_the_hub_and_its_region(sandbox: Sandbox, client: Client) -> None:
     assert _refused(client("lambda", region="us-west-2").invoke, FunctionName=WORKER)[:2] == (
         "ResourceNotFoundException",
         404,
@@ -100,7 +100,7 @@ def test_functions_are_in_the_hub_and_its_region_alone(sandbox: Sandbox, client:
     assert sandbox.invocations() == []
 
 
-def test_a_payload_may_have_a_megabyte(sandbox: Sandbox, client: Client) -> None:
+def test_an_event_payload_is_limited_to_one_megabyte(sandbox: Sandbox, client: Client) -> None:
     invoke = client("lambda").invoke
     largest = json.dumps("x" * (MIB - 2)).encode()
     invoke(FunctionName=WORKER, InvocationType="Event", Payload=largest)
@@ -112,7 +112,7 @@ def test_a_payload_may_have_a_megabyte(sandbox: Sandbox, client: Client) -> None
 
 
 @pytest.mark.parametrize("payload", [b"{", b"NaN", b"\xff\xfe{", b"{} {}"])
-def test_a_payload_is_json(sandbox: Sandbox, client: Client, payload: bytes) -> None:
+def test_a_payload_that_is_not_json_is_rejected(sandbox: Sandbox, client: Client, payload: bytes) -> None:
     code, status, response = _refused(
         client("lambda").invoke, FunctionName=WORKER, InvocationType="Event", Payload=payload
     )
@@ -121,7 +121,7 @@ def test_a_payload_is_json(sandbox: Sandbox, client: Client, payload: bytes) -> 
     assert sandbox.invocations() == []
 
 
-def test_what_is_no_invocation_is_refused(client: Client) -> None:
+def test_invalid_invocations_are_rejected(client: Client) -> None:
     functions = client("lambda")
     assert _refused(functions.invoke, FunctionName=WORKER, InvocationType="Later")[:2] == (
         "InvalidParameterValueException",
@@ -170,7 +170,7 @@ def test_the_control_endpoints(sandbox: Sandbox, client: Client) -> None:
     assert answers == [{"total": 1, "invocations": [entry]}, nothing, nothing]
 
 
-def test_the_fleet_says_which_functions_there_are(members: dict[str, Any]) -> None:
+def test_the_fleet_declares_the_functions(members: dict[str, Any]) -> None:
     declared = parse_model(
         Fleet, {**members, "hub": {"account_id": HUB, "functions": ["other"]}, "tables": {"prefix": "dr"}}, "fleet"
     )
@@ -184,7 +184,7 @@ def test_the_fleet_says_which_functions_there_are(members: dict[str, Any]) -> No
 
 
 @pytest.mark.parametrize("functions", [None, []])
-def test_a_client_is_told_the_name(members: dict[str, Any], functions: list[str] | None) -> None:
+def test_the_environment_names_the_function(members: dict[str, Any], functions: list[str] | None) -> None:
     hub = {"account_id": HUB, "functions": functions}
     with Sandbox(parse_model(Fleet, {"hub": hub}, "fleet")) as running:
         told = running.environment()

@@ -70,7 +70,7 @@ def test_a_chunked_body_is_read_whole() -> None:
         connection.close()
 
 
-def test_a_taken_port_is_named() -> None:
+def test_the_error_names_a_port_in_use() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(SandboxError, match=f"cannot listen on 127.0.0.1 port {port}: .* choose another one"):
@@ -122,7 +122,7 @@ def test_a_restarted_sandbox_is_empty() -> None:
             connection.close()
 
 
-def test_a_service_that_is_not_there_is_named() -> None:
+def test_the_error_names_an_unknown_service() -> None:
     with Sandbox(_SMALL) as sandbox:
         connection = HTTPConnection("127.0.0.1", sandbox.port, timeout=300)
         connection.request("GET", "/things", headers=_signed("nosuchservice"))
@@ -150,7 +150,7 @@ def test_many_clients_at_once() -> None:
         assert [call.count for call in sandbox.calls()] == [50]
 
 
-def test_calls_that_wait_do_not_queue() -> None:
+def test_delayed_calls_run_concurrently() -> None:
     """Sleeping calls meet at a barrier that opens only when all of them are there at once."""
     number = 64
     meeting = threading.Barrier(number)

@@ -37,7 +37,7 @@ def test_each_account_has_its_own_servers(client: Client) -> None:
 
 
 @pytest.mark.parametrize(("account_id", "region"), [(TARGET, "us-east-2"), (APPS, "us-west-2"), (HUB, "us-west-2")])
-def test_undeclared_is_uninitialised(client: Client, account_id: str, region: str) -> None:
+def test_an_undeclared_region_is_uninitialized(client: Client, account_id: str, region: str) -> None:
     with pytest.raises(ClientError) as caught:
         _servers(client, account_id, region)
     assert caught.value.response["Error"]["Code"] == "UninitializedAccountException"
@@ -150,7 +150,7 @@ def _extended_id(client: Client) -> str:
     return str(found["sourceServerID"])
 
 
-def test_some_servers_bear_the_tags_of_their_instances() -> None:
+def test_some_servers_have_the_tags_of_their_instances() -> None:
     said = {"servers": [{"on_premises": True}, {}, {}, {}], "tags_in_drs": 2, "drs_tags": {"Environment": "old"}}
     plans = plan_servers(TARGET, "us-west-2", parse_model(Region, said, "region"), first=1)
     lacking = [{key for key in plan.tags if plan.drs_tags.get(key) != plan.tags[key]} for plan in plans]
@@ -164,7 +164,7 @@ def _demo_picture(account_id: str, staging: str, region: str) -> tuple[int, int]
     return len(backend.extended), len(backend.list_extensible_source_servers(staging))
 
 
-def test_the_demo_fleet_leaves_something_to_extend_and_to_tag() -> None:
+def test_the_demo_fleet_has_servers_left_to_extend_and_to_tag() -> None:
     with Sandbox(demo_fleet()) as running:
         assert _demo_picture("111122223333", "444455556666", "us-west-2") == (6, 4)
         assert _demo_picture("222233334444", "555566667777", "eu-west-1") == (3, 2)
@@ -187,7 +187,7 @@ def test_the_demo_fleet_is_served() -> None:
     assert (health["accounts"], health["servers"]) == (6, 125)
 
 
-def test_a_region_without_drs_is_named() -> None:
+def test_the_error_names_a_region_without_drs() -> None:
     account = {"account_id": "111122224444", "regions": {"xx-north-9": {}}}
     fleet = parse_model(Fleet, {"hub": {"account_id": "999900004444"}, "accounts": [account]}, "fleet")
     with pytest.raises(FleetError, match="DRS has no region xx-north-9"):
