@@ -14,7 +14,7 @@ from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 from service.sandbox.moto_drs import drs_backends
 from service.sandbox.moto_drs.models import DRSBackend
 from service.sandbox.moto_drs.register import register
-from tests.moto_drs.wire_model import check_answer
+from tests.moto_drs.wire_model import check_response
 
 REGION = "us-west-2"
 _numbers = random.SystemRandom()
@@ -67,7 +67,7 @@ def connect(endpoint: str, session: boto3.Session, keys: Keys) -> Client:
             **keys(account_id),
         )
         made.meta.events.register(
-            "after-call.drs", lambda http_response, model, **_: check_answer(http_response, model)
+            "after-call.drs", lambda http_response, model, **_: check_response(http_response, model)
         )
         return made
 
@@ -87,10 +87,10 @@ def account(new_account: Callable[[], str]) -> str:
 @pytest.fixture
 def backend(account: str) -> DRSBackend:
     """The backend of a fresh account, initialised; time passes in it only by `advance`."""
-    return still_backend(account)
+    return manual_backend(account)
 
 
-def still_backend(account_id: str, region: str = REGION) -> DRSBackend:
+def manual_backend(account_id: str, region: str = REGION) -> DRSBackend:
     made: DRSBackend = drs_backends[account_id][region]
     made.initialize_service()
     made.auto_advance = False

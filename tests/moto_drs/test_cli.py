@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from service.sandbox.moto_drs.models import DRSBackend
-from tests.moto_drs.conftest import REGION, Keys, still_backend
+from tests.moto_drs.conftest import REGION, Keys, manual_backend
 
 Aws = Any
 
@@ -60,7 +60,7 @@ def test_tags(aws: Aws, backend: DRSBackend) -> None:
 
 
 def test_staging_accounts(aws: Aws, backend: DRSBackend, new_account: Any) -> None:
-    staging = still_backend(new_account())
+    staging = manual_backend(new_account())
     staging.trust(backend.account_id)
     arn = staging.add_source_server({}).arn
     code, answer = aws("list-extensible-source-servers", "--staging-account-id", staging.account_id)

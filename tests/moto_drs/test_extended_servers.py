@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from service.sandbox.moto_drs.models import DRSBackend
-from tests.moto_drs.conftest import REGION, Client, still_backend
+from tests.moto_drs.conftest import REGION, Client, manual_backend
 
 CALLERS = 8
 
@@ -18,7 +18,7 @@ CALLERS = 8
 @pytest.fixture
 def staging(new_account: Callable[[], str], backend: DRSBackend) -> DRSBackend:
     """Another account, which trusts the one of `client`."""
-    made = still_backend(new_account())
+    made = manual_backend(new_account())
     made.trust(backend.account_id)
     return made
 

@@ -10,7 +10,7 @@ import pytest
 from service.sandbox.moto_drs import drs_backends
 from service.sandbox.moto_drs.models import DRSBackend
 from service.sandbox.moto_drs.records import RecoveryInstance, SourceServer
-from tests.moto_drs.conftest import REGION, Client, still_backend
+from tests.moto_drs.conftest import REGION, Client, manual_backend
 
 ORIGINAL = "i-0123456789abcdef0"
 SOURCE_REGION = "us-east-1"
@@ -47,7 +47,7 @@ def state_of(item: Any) -> str:
 def test_failback_cycle_across_regions(connect: Client, new_account: Callable[[], str], same_account: bool) -> None:  # noqa: FBT001, PLR0915
     dr_account = new_account()
     source_account = dr_account if same_account else new_account()
-    dr, source = still_backend(dr_account), still_backend(source_account, SOURCE_REGION)
+    dr, source = manual_backend(dr_account), manual_backend(source_account, SOURCE_REGION)
     source.create_replication_configuration_template({"stagingAreaSubnetId": "subnet-0000000000000beef"})
     in_dr, in_source = connect(dr_account), connect(source_account, SOURCE_REGION)
 
@@ -140,7 +140,7 @@ def test_a_disconnected_instance_cannot_be_reversed(client: Any, backend: DRSBac
 
 
 def test_the_quota_of_replicating_servers(client: Any, backend: DRSBackend, account: str) -> None:
-    source = still_backend(account, SOURCE_REGION)
+    source = manual_backend(account, SOURCE_REGION)
     source.max_replicating_servers = backend.max_replicating_servers = 0
     server = backend.add_source_server(from_ec2(account))
     instance = launch(backend, server)
@@ -152,7 +152,7 @@ def test_the_quota_of_replicating_servers(client: Any, backend: DRSBackend, acco
 
 
 def test_the_quota_of_all_servers(client: Any, backend: DRSBackend, account: str) -> None:
-    source = still_backend(account, SOURCE_REGION)
+    source = manual_backend(account, SOURCE_REGION)
     source.max_source_servers = 0
     instance = launch(backend, backend.add_source_server(from_ec2(account)))
     with pytest.raises(client.exceptions.ConflictException, match="Too many source servers"):
@@ -170,7 +170,7 @@ def test_reversal_to_another_partition_is_rejected(client: Any, backend: DRSBack
 
 
 def test_a_failback_launched_too_early_fails_in_its_job(connect: Client, backend: DRSBackend, account: str) -> None:
-    source = still_backend(account, SOURCE_REGION)
+    source = manual_backend(account, SOURCE_REGION)
     instance = launch(backend, backend.add_source_server(from_ec2(account)))
     connect(account).reverse_replication(recoveryInstanceID=instance.instance_id)
     client = connect(account, SOURCE_REGION)
@@ -188,7 +188,7 @@ def test_a_failback_launched_too_early_fails_in_its_job(connect: Client, backend
 def test_failback_of_an_extended_server_repoints_its_staging_server(
     connect: Client, backend: DRSBackend, account: str, new_account: Callable[[], str]
 ) -> None:
-    staging, source = still_backend(new_account()), still_backend(new_account(), SOURCE_REGION)
+    staging, source = manual_backend(new_account()), manual_backend(new_account(), SOURCE_REGION)
     staging.trust(account)
     origin = staging.add_source_server(from_ec2(source.account_id))
     extended = backend.extend(origin.arn)

@@ -13,7 +13,7 @@ import pytest
 
 from service.sandbox.moto_drs.models import DRSBackend
 from service.sandbox.moto_drs.urls import url_paths
-from tests.moto_drs.conftest import still_backend
+from tests.moto_drs.conftest import manual_backend
 
 _numbers = random.SystemRandom()
 ACCOUNT = str(_numbers.randrange(10**11, 10**12))  # its servers can be extended; each test makes its own
@@ -26,7 +26,7 @@ class Listing:
 
     operation: str
     make: Callable[[DRSBackend, int], Sequence[str]]
-    shown_by: str
+    id_member: str
     default: int = 100
     key: str = "items"
     params: dict[str, Any] = field(default_factory=dict)
@@ -64,7 +64,7 @@ def snapshots(backend: DRSBackend, count: int) -> list[str]:
 
 
 def extensible(backend: DRSBackend, count: int) -> list[str]:
-    staging = still_backend(ACCOUNT)
+    staging = manual_backend(ACCOUNT)
     staging.source_servers.clear()
     staging.trust(backend.account_id)
     return [staging.add_source_server({}).arn for _ in range(count)]
@@ -73,7 +73,7 @@ def extensible(backend: DRSBackend, count: int) -> list[str]:
 def staging_accounts(backend: DRSBackend, count: int) -> list[str]:
     accounts = sorted(str(each) for each in _numbers.sample(range(10**11, 10**12), count))
     for account_id in reversed(accounts):
-        staging = still_backend(account_id)
+        staging = manual_backend(account_id)
         staging.trust(backend.account_id)
         backend.extend(staging.add_source_server({}).arn)
     return accounts
@@ -97,7 +97,7 @@ def pages_of(client: Any, listing: Listing, **params: Any) -> list[list[str]]:
     while "nextToken" in answer:
         answer = getattr(client, listing.operation)(**listing.params, **params, nextToken=answer["nextToken"])
         pages.append(answer)
-    return [[each[listing.shown_by] for each in page[listing.key]] for page in pages]
+    return [[each[listing.id_member] for each in page[listing.key]] for page in pages]
 
 
 def test_every_listing_is_in_these_tests(client: Any) -> None:

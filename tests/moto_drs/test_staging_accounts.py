@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from service.sandbox.moto_drs import drs_backends
 from service.sandbox.moto_drs.models import DRSBackend
-from tests.moto_drs.conftest import REGION, Client, still_backend
+from tests.moto_drs.conftest import REGION, Client, manual_backend
 
 NewAccount = Callable[[], str]
 
@@ -18,7 +18,7 @@ NewAccount = Callable[[], str]
 @pytest.fixture
 def staging(new_account: NewAccount, backend: DRSBackend) -> DRSBackend:
     """Another account, which trusts the one of `client`."""
-    made = still_backend(new_account())
+    made = manual_backend(new_account())
     made.trust(backend.account_id)
     return made
 
@@ -86,7 +86,7 @@ def test_extensible_servers_are_paginated(client: Any, staging: DRSBackend) -> N
 def test_staging_accounts_are_paginated(client: Any, backend: DRSBackend, new_account: NewAccount) -> None:
     accounts = sorted(new_account() for _ in range(51))
     for account_id in accounts:
-        staging = still_backend(account_id)
+        staging = manual_backend(account_id)
         staging.trust(backend.account_id)
         backend.extend(staging.add_source_server({}).arn)
     first = client.list_staging_accounts()
@@ -100,7 +100,7 @@ def test_one_server_can_be_extended_into_many_targets(
     client: Any, connect: Client, staging: DRSBackend, new_account: NewAccount
 ) -> None:
     server = staging.add_source_server({})
-    other = still_backend(new_account())
+    other = manual_backend(new_account())
     staging.trust(other.account_id)
     client.create_extended_source_server(sourceServerArn=server.arn)
     assert extensible(connect(other.account_id), staging.account_id) == [server.arn]
@@ -125,7 +125,7 @@ def test_an_extended_server_cannot_be_extended_again(
     connect: Client, staging: DRSBackend, backend: DRSBackend, new_account: NewAccount
 ) -> None:
     extended = backend.extend(staging.add_source_server({}).arn)
-    third = still_backend(new_account())
+    third = manual_backend(new_account())
     backend.trust(third.account_id)
     client = connect(third.account_id)
     assert extensible(client, backend.account_id) == []
@@ -134,10 +134,10 @@ def test_an_extended_server_cannot_be_extended_again(
 
 
 def test_extension_requires_trust(client: Any, new_account: NewAccount) -> None:
-    stranger = still_backend(new_account())
-    arn = stranger.add_source_server({}).arn
+    untrusting = manual_backend(new_account())
+    arn = untrusting.add_source_server({}).arn
     with pytest.raises(client.exceptions.AccessDeniedException):
-        client.list_extensible_source_servers(stagingAccountID=stranger.account_id)
+        client.list_extensible_source_servers(stagingAccountID=untrusting.account_id)
     with pytest.raises(client.exceptions.AccessDeniedException):
         client.create_extended_source_server(sourceServerArn=arn)
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from service.sandbox.moto_drs.models import DRSBackend
-from tests.moto_drs.conftest import Client, still_backend
+from tests.moto_drs.conftest import Client, manual_backend
 
 ROUNDS = 15
 
@@ -17,7 +17,7 @@ ROUNDS = 15
 def test_concurrent_readers_and_writers_do_not_interfere(
     client: Any, connect: Client, backend: DRSBackend, new_account: Any
 ) -> None:
-    staging = still_backend(new_account())
+    staging = manual_backend(new_account())
     staging.trust(backend.account_id)
     backend.trust(staging.account_id)  # in both directions, as locks of their own would not bear
     servers = [backend.add_source_server({}) for _ in range(20)]

@@ -97,7 +97,7 @@ def sandbox(fleet: Fleet, clock: Clock) -> Iterator[Sandbox]:
 @pytest.fixture
 def client(sandbox: Sandbox, session: boto3.Session) -> Iterator[Client]:
     """Make clients: client("drs"), client("drs", account_id=..., region=...). They are closed after the test."""
-    made: list[Any] = []
+    clients: list[Any] = []
 
     def make(
         service: str, *, account_id: str = HUB, region: str = "us-east-1", credentials: dict[str, str] | None = None
@@ -106,7 +106,7 @@ def client(sandbox: Sandbox, session: boto3.Session) -> Iterator[Client]:
             credentials = assume(account_id)
         keys = credentials or {"AccessKeyId": "AKIAANYKEY", "SecretAccessKey": "secret", "SessionToken": None}
         config = Config(retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=300, proxies={})
-        made.append(
+        clients.append(
             session.client(
                 service,
                 region_name=region,
@@ -117,7 +117,7 @@ def client(sandbox: Sandbox, session: boto3.Session) -> Iterator[Client]:
                 config=config,
             )
         )
-        return made[-1]
+        return clients[-1]
 
     def assume(account_id: str) -> dict[str, str]:
         answer = make("sts").assume_role(
@@ -129,5 +129,5 @@ def client(sandbox: Sandbox, session: boto3.Session) -> Iterator[Client]:
         return dict(answer["Credentials"])
 
     yield make
-    for each in made:
+    for each in clients:
         each.close()

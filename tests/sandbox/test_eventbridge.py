@@ -28,7 +28,7 @@ def _events(session: Any, sandbox: Sandbox) -> Any:
     )
 
 
-def _refused(call: Callable[..., Any], **arguments: Any) -> tuple[str, int]:
+def _error_of(call: Callable[..., Any], **arguments: Any) -> tuple[str, int]:
     with pytest.raises(ClientError) as caught:
         call(**arguments)
     response = caught.value.response
@@ -53,7 +53,7 @@ def test_the_rule_can_be_changed_and_calls_are_counted(sandbox: Sandbox, client:
     events.put_rule(Name=RULE, ScheduleExpression="rate(4 hours)", State="DISABLED", Description="slower")
     rule = events.describe_rule(Name=RULE)
     assert (rule["ScheduleExpression"], rule["State"], rule["Description"]) == ("rate(4 hours)", "DISABLED", "slower")
-    assert _refused(events.put_rule, Name=RULE, ScheduleExpression="now and then") == ("ValidationException", 400)
+    assert _error_of(events.put_rule, Name=RULE, ScheduleExpression="now and then") == ("ValidationException", 400)
     assert {call.operation: call.count for call in sandbox.calls() if call.service == "events"} == {
         "DescribeRule": 3,
         "DisableRule": 1,
@@ -65,7 +65,7 @@ def test_the_rule_can_be_changed_and_calls_are_counted(sandbox: Sandbox, client:
 def test_an_unknown_rule_is_not_found(client: Client) -> None:
     events = client("events")
     for call in (events.describe_rule, events.enable_rule, events.disable_rule):
-        assert _refused(call, Name="nothing") == ("ResourceNotFoundException", 400)
+        assert _error_of(call, Name="nothing") == ("ResourceNotFoundException", 400)
 
 
 def test_faults_apply(sandbox: Sandbox, client: Client, clock: Any) -> None:

@@ -71,8 +71,8 @@ def test_a_chunked_body_is_read_whole() -> None:
 
 
 def test_the_error_names_a_port_in_use() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as occupied:
+        port = occupied.getsockname()[1]
         with pytest.raises(SandboxError, match=f"cannot listen on 127.0.0.1 port {port}: .* choose another one"):
             serve(_SMALL, port=port)
     serve(_SMALL).close()  # the failed start has given its accounts back
@@ -135,14 +135,14 @@ def test_the_error_names_an_unknown_service() -> None:
 def test_many_clients_at_once() -> None:
     with Sandbox(_SMALL) as sandbox:
 
-        def ask() -> None:
+        def send_requests() -> None:
             connection = HTTPConnection("127.0.0.1", sandbox.port, timeout=300)
             for _ in range(5):
                 connection.request("POST", "/DescribeSourceServers", body="{}", headers=_signed("drs"))
                 connection.getresponse().read()
             connection.close()
 
-        threads = [threading.Thread(target=ask) for _ in range(10)]
+        threads = [threading.Thread(target=send_requests) for _ in range(10)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -153,16 +153,16 @@ def test_many_clients_at_once() -> None:
 def test_delayed_calls_run_concurrently() -> None:
     """Sleeping calls meet at a barrier that opens only when all of them are there at once."""
     number = 64
-    meeting = threading.Barrier(number)
+    barrier = threading.Barrier(number)
     faults = {"latency_ms": {"drs": 1000}}
     fleet = parse_model(Fleet, {"hub": {"account_id": "999911110000"}, "faults": faults}, "fleet")
 
-    def meet(_seconds: float) -> None:
-        meeting.wait(timeout=300)
+    def wait_at_barrier(_seconds: float) -> None:
+        barrier.wait(timeout=300)
 
-    with Sandbox(fleet, sleep=meet) as sandbox:
+    with Sandbox(fleet, sleep=wait_at_barrier) as sandbox:
 
-        def ask(_number: int) -> int:
+        def send_requests(_number: int) -> int:
             connection = HTTPConnection("127.0.0.1", sandbox.port, timeout=300)
             connection.request("POST", "/InitializeService", body="{}", headers=_signed("drs"))
             status = connection.getresponse().status
@@ -170,7 +170,7 @@ def test_delayed_calls_run_concurrently() -> None:
             return status
 
         with ThreadPoolExecutor(number) as pool:
-            assert set(pool.map(ask, range(number))) == {204}
+            assert set(pool.map(send_requests, range(number))) == {204}
         assert [call.count for call in sandbox.calls()] == [number]
 
 

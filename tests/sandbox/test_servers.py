@@ -151,14 +151,14 @@ def _extended_id(client: Client) -> str:
 
 
 def test_some_servers_have_the_tags_of_their_instances() -> None:
-    said = {"servers": [{"on_premises": True}, {}, {}, {}], "tags_in_drs": 2, "drs_tags": {"Environment": "old"}}
-    plans = plan_servers(TARGET, "us-west-2", parse_model(Region, said, "region"), first=1)
-    lacking = [{key for key in plan.tags if plan.drs_tags.get(key) != plan.tags[key]} for plan in plans]
-    everything = {"Name", "Environment", "CostCenter"}
-    assert lacking == [everything, {"Environment"}, {"Environment"}, everything]
+    declared = {"servers": [{"on_premises": True}, {}, {}, {}], "tags_in_drs": 2, "drs_tags": {"Environment": "old"}}
+    plans = plan_servers(TARGET, "us-west-2", parse_model(Region, declared, "region"), first=1)
+    missing = [{key for key in plan.tags if plan.drs_tags.get(key) != plan.tags[key]} for plan in plans]
+    all_tags = {"Name", "Environment", "CostCenter"}
+    assert missing == [all_tags, {"Environment"}, {"Environment"}, all_tags]
 
 
-def _demo_picture(account_id: str, staging: str, region: str) -> tuple[int, int]:
+def _extension_counts(account_id: str, staging: str, region: str) -> tuple[int, int]:
     """Count the servers of a staging account that are extended, and those that could be."""
     backend = drs_backends[account_id][region]
     return len(backend.extended), len(backend.list_extensible_source_servers(staging))
@@ -166,8 +166,8 @@ def _demo_picture(account_id: str, staging: str, region: str) -> tuple[int, int]
 
 def test_the_demo_fleet_has_servers_left_to_extend_and_to_tag() -> None:
     with Sandbox(demo_fleet()) as running:
-        assert _demo_picture("111122223333", "444455556666", "us-west-2") == (6, 4)
-        assert _demo_picture("222233334444", "555566667777", "eu-west-1") == (3, 2)
+        assert _extension_counts("111122223333", "444455556666", "us-west-2") == (6, 4)
+        assert _extension_counts("222233334444", "555566667777", "eu-west-1") == (3, 2)
         targets = [account.account_id for account in running.fleet.accounts if "target" in account.kinds]
         tags = [
             server.record["tags"]
@@ -175,7 +175,7 @@ def test_the_demo_fleet_has_servers_left_to_extend_and_to_tag() -> None:
             for backend in drs_backends[account_id].values()
             for server in backend.source_servers.values()
         ]
-    assert (len(tags), sum("Name" in held for held in tags)) == (110, 30)
+    assert (len(tags), sum("Name" in each for each in tags)) == (110, 30)
 
 
 def test_the_demo_fleet_is_served() -> None:
