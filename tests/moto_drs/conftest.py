@@ -1,4 +1,4 @@
-"""A stock moto server that has DRS, and clients of accounts that no other test uses. Every answer is checked."""
+"""Fixtures: an unmodified moto server with DRS, and clients of fresh accounts that validate every response."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def session() -> boto3.Session:
 
 @pytest.fixture(scope="session")
 def keys(endpoint: str, session: boto3.Session) -> Keys:
-    """Get keys of an account, by the role that moto lets anybody assume."""
+    """Factory of an account's credentials: moto allows anybody to assume any role."""
     sts = session.client("sts", endpoint_url=endpoint)
 
     def assume(account_id: str) -> dict[str, str]:
@@ -56,7 +56,7 @@ def keys(endpoint: str, session: boto3.Session) -> Keys:
 
 @pytest.fixture(scope="session")
 def connect(endpoint: str, session: boto3.Session, keys: Keys) -> Client:
-    """Make a client for an account and region; it raises for answers that the model does not allow."""
+    """Factory of clients for an account and region; they raise on responses that the model does not allow."""
 
     def client(account_id: str, region: str = REGION, **settings: Any) -> Any:
         made = session.client(
@@ -86,7 +86,7 @@ def account(new_account: Callable[[], str]) -> str:
 
 @pytest.fixture
 def backend(account: str) -> DRSBackend:
-    """The backend of a fresh account, initialised; time passes in it only by `advance`."""
+    """Backend of a fresh account, initialized; only `advance` moves it on."""
     return manual_backend(account)
 
 
@@ -99,6 +99,6 @@ def manual_backend(account_id: str, region: str = REGION) -> DRSBackend:
 
 @pytest.fixture
 def client(connect: Client, account: str, backend: DRSBackend) -> Any:
-    """A client of the fresh account; the backend is there with it."""
+    """Client of the fresh account, whose backend exists already."""
     assert backend.account_id == account
     return connect(account)

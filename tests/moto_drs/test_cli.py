@@ -1,4 +1,4 @@
-"""The AWS CLI against the server: other code than boto3 for paging, arguments and ARNs in paths."""
+"""AWS CLI against the server: its pagination, arguments and ARNs in paths differ from boto3's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Errors on the wire. The clients of these tests check each for status, header and members; see `wire_model`."""
+"""Error responses. The clients of these tests validate status, header and members of each; see `wire_model`."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ NEW_TEMPLATE = {
     "stagingAreaTags": {},
     "useDedicatedReplicationServer": False,
 }
-# Each operation that needs an initialised region, called right, and the error for the things that do not exist.
+# Valid parameters of each operation that needs an initialized region, and its error for unknown resources.
 CALLS: dict[str, tuple[dict[str, Any], str | None]] = {
     "create_extended_source_server": ({"sourceServerArn": ARN}, "UninitializedAccountException"),
     "create_replication_configuration_template": (NEW_TEMPLATE, None),
@@ -218,7 +218,7 @@ def check(caught: ClientError, error: Any, members: dict[str, Any]) -> None:
     ],
 )  # fmt: skip
 def test_bad_input(connect: Client, backend: DRSBackend, operation: str, params: dict[str, Any], field: str) -> None:
-    client = connect(backend.account_id, parameter_validation=False)  # an SDK checks minimums, but nothing else
+    client = connect(backend.account_id, parameter_validation=False)  # an SDK validates minimums, but nothing else
     with pytest.raises(ClientError) as caught:
         getattr(client, operation)(**params)
     response = caught.value.response

@@ -1,4 +1,4 @@
-"""Extended records through their life: tags of their own, many callers at once, losses, and the way back."""
+"""Extended servers: separate tags and launches, concurrent extension, lost staging servers, failback."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CALLERS = 8
 
 @pytest.fixture
 def staging(new_account: Callable[[], str], backend: DRSBackend) -> DRSBackend:
-    """Another account, which trusts the one of `client`."""
+    """Staging account that trusts the account of `client`."""
     made = manual_backend(new_account())
     made.trust(backend.account_id)
     return made
@@ -42,14 +42,14 @@ def test_concurrent_extensions_create_one_record(
         try:
             return str(client.create_extended_source_server(sourceServerArn=arn)["sourceServer"]["sourceServerID"])
         except client.exceptions.ValidationException:
-            return "refused"
+            return "rejected"
 
     with ThreadPoolExecutor(CALLERS) as pool:
         answers = list(pool.map(extend, arns * CALLERS))
-    made = set(answers) - {"refused"}
+    made = set(answers) - {"rejected"}
     assert made == set(backend.source_servers)
     assert len(made) == len(arns)
-    assert answers.count("refused") == (len(arns) * (CALLERS - 1) if repeat_is_error else 0)
+    assert answers.count("rejected") == (len(arns) * (CALLERS - 1) if repeat_is_error else 0)
 
 
 def test_extended_and_staging_server_have_separate_tags(

@@ -1,4 +1,4 @@
-"""The whole way of a server: disaster, recovery, replication reversed, failback, protection again, cleaning up."""
+"""Failback: recovery, reversed replication, failback, renewed protection, cleanup; quotas and errors."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_failback_cycle_across_regions(connect: Client, new_account: Callable[[]
     source.create_replication_configuration_template({"stagingAreaSubnetId": "subnet-0000000000000beef"})
     in_dr, in_source = connect(dr_account), connect(source_account, SOURCE_REGION)
 
-    # 0, 1, 2: steady; recovered; the original is lost
+    # 0, 1, 2: replicating; recovered; the original is lost
     forward = dr.add_source_server(from_ec2(source_account))
     recovered = launch(dr, forward).instance_id
     forward.enter("STALLED")
@@ -77,7 +77,7 @@ def test_failback_cycle_across_regions(connect: Client, new_account: Callable[[]
     with pytest.raises(in_dr.exceptions.ConflictException):
         in_dr.reverse_replication(recoveryInstanceID=recovered)
 
-    # 4: in step
+    # 4: reversed replication is continuous
     for _ in range(2):
         source.advance()
         dr.advance()
@@ -94,7 +94,7 @@ def test_failback_cycle_across_regions(connect: Client, new_account: Callable[[]
     source.advance()
     assert a3["sourceServerID"] == a2["sourceServerID"]
 
-    # 6: the forward server protects the new instance, in place
+    # 6: the forward server replicates the new instance, in place
     again = in_source.reverse_replication(recoveryInstanceID=a3["recoveryInstanceID"])
     assert again["reversedDirectionSourceServerArn"] == b1["arn"]
     states = []
@@ -109,7 +109,7 @@ def test_failback_cycle_across_regions(connect: Client, new_account: Callable[[]
     assert b1["reversedDirectionSourceServerArn"] == arn  # stale from now on
     assert state_of(only(in_source.describe_recovery_instances()["items"])) != "NOT_STARTED"
 
-    # 7: cleaned up; only the forward server is left
+    # 7: cleanup; only the forward server is left
     in_source.stop_replication(sourceServerID=a2["sourceServerID"])
     in_dr.terminate_recovery_instances(recoveryInstanceIDs=[recovered])
     dr.advance()

@@ -1,4 +1,4 @@
-"""Pages of every listing: what exactly each holds, how long one is by default, and tokens that are none."""
+"""Pagination of every listing: contents, default page size, invalid tokens."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from service.sandbox.moto_drs.urls import url_paths
 from tests.moto_drs.conftest import manual_backend
 
 _numbers = random.SystemRandom()
-ACCOUNT = str(_numbers.randrange(10**11, 10**12))  # its servers can be extended; each test makes its own
+ACCOUNT = str(_numbers.randrange(10**11, 10**12))  # staging account; each test creates its own servers
 ID = "s-3b8f0c91d27a4e56f"
 
 
 @dataclass(frozen=True)
 class Listing:
-    """An operation, how to make things for it to list (in the order it shows them), and how it shows one."""
+    """Paginated operation. `make` creates resources and returns their ids in the order the operation lists them."""
 
     operation: str
     make: Callable[[DRSBackend, int], Sequence[str]]

@@ -1,4 +1,4 @@
-"""Jobs and recovery instances, step by step."""
+"""Jobs and recovery instances, advanced step by step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Listing servers: defaults, filters, pages; and the operations on their replication and configurations."""
+"""Source servers: defaults, filters, pagination, replication and configurations."""
 
 from __future__ import annotations
 

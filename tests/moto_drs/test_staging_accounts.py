@@ -1,4 +1,4 @@
-"""Servers extended from staging accounts into a target account, seen from both sides."""
+"""Extension of servers from staging accounts into a target account, checked in both accounts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NewAccount = Callable[[], str]
 
 @pytest.fixture
 def staging(new_account: NewAccount, backend: DRSBackend) -> DRSBackend:
-    """Another account, which trusts the one of `client`."""
+    """Staging account that trusts the account of `client`."""
     made = manual_backend(new_account())
     made.trust(backend.account_id)
     return made
@@ -161,7 +161,7 @@ def test_a_lost_staging_server_leaves_an_error(
     assert item["stagingArea"]["stagingSourceServerArn"] == origin.arn
     assert client.get_replication_configuration(sourceServerID=extended.source_server_id)["name"]
 
-    if lost != "deleted":  # once the trust is back, so is the server
+    if lost != "deleted":  # with the trust restored, the server is extended again
         staging.trust(backend.account_id)
         (item,) = client.describe_source_servers()["items"]
         assert item["stagingArea"]["status"] == "EXTENDED"

@@ -1,4 +1,4 @@
-"""Tags of every kind of resource."""
+"""Tags of each resource type."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_every_kind_of_resource_has_tags(client: Any, backend: DRSBackend) -> No
 
 def test_accounts_have_separate_tags(client: Any, backend: DRSBackend, connect: Client) -> None:
     arn = backend.add_source_server({}).arn
-    with pytest.raises(ClientError) as error:  # not even initialised, which no tag operation can say
+    with pytest.raises(ClientError) as error:  # not initialized, but no tag operation models that error
         connect(str(random.SystemRandom().randrange(10**11, 10**12))).list_tags_for_resource(resourceArn=arn)
     assert error.value.response["Error"]["Code"] == "ResourceNotFoundException"
     assert error.value.response["resourceId"] == arn
@@ -53,7 +53,7 @@ def test_accounts_have_separate_tags(client: Any, backend: DRSBackend, connect: 
         {"k" * 257: "x"},
         {"": "x"},
         {"k": "v" * 257},
-        {f"key{number}": "x" for number in range(50)},  # with the one there is, 51
+        {f"key{number}": "x" for number in range(50)},  # 51 with the existing one
     ],
 )
 def test_invalid_tags_are_rejected(client: Any, backend: DRSBackend, tags: dict[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""Many clients at once, and somebody who seeds meanwhile."""
+"""Concurrent clients, with servers added and removed at the same time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_concurrent_readers_and_writers_do_not_interfere(
 ) -> None:
     staging = manual_backend(new_account())
     staging.trust(backend.account_id)
-    backend.trust(staging.account_id)  # in both directions, as locks of their own would not bear
+    backend.trust(staging.account_id)  # in both directions: with one lock per backend this would deadlock
     servers = [backend.add_source_server({}) for _ in range(20)]
     origins = [staging.add_source_server({}).arn for _ in range(ROUNDS)]
     in_staging = connect(staging.account_id)

@@ -1,4 +1,4 @@
-"""The checker itself: what it has to find, and the two places where it must look away."""
+"""Tests of `wire_model`: violations it must report, and deviations of the model it must ignore."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Holds raw answers of a server against the service model of botocore, strictly: nothing unknown, nothing null."""
+"""Strict validation of raw server responses against botocore's service model: no unknown members, no nulls."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LOOSE_MEMBERS = {
     ("RecoveryInstanceDataReplicationInfo", "lagDuration"),
     ("RecoveryInstanceFailback", "elapsedReplicationDuration"),
 }
-# moto adds these to the members of every error; the service's framework refuses bad input of any operation.
+# moto adds these members to every error. Any operation can reject invalid input, whether or not it models that.
 MOTO_ERROR_MEMBERS = {"__type", "Message"}
 UNMODELLED_ERRORS = {"ValidationException"}
 PYTHON_TYPES: Mapping[str, tuple[type, ...]] = {
@@ -31,11 +31,11 @@ PYTHON_TYPES: Mapping[str, tuple[type, ...]] = {
 
 
 class WireError(AssertionError):
-    """An answer that the service model does not allow."""
+    """A response that the service model does not allow."""
 
 
 def check_response(http_response: Any, model: Any) -> None:
-    """Check status, headers and body of one answer to one operation."""
+    """Validate status, headers and body of the response to one operation."""
     text = http_response.content.decode()
     body = json.loads(text) if text else {}
     if http_response.status_code < 300:
@@ -77,7 +77,7 @@ def _error_response_errors(http_response: Any, body: Any, model: Any) -> Iterato
 
 
 def shape_errors(value: Any, shape: Any, path: str) -> Iterator[str]:
-    """Name everything about a value that its shape does not allow."""
+    """Yield a message for each violation of a shape in a value."""
     expected = PYTHON_TYPES[shape.type_name]
     if not isinstance(value, expected) or (isinstance(value, bool) and bool not in expected):
         yield f"{path} is {type(value).__name__}, not {shape.type_name}"

@@ -1,4 +1,4 @@
-"""Sandboxes of a small fleet, with a clock that only moves when somebody sleeps, and boto3 clients on them."""
+"""Fixtures: a sandbox with a small fleet and a manual clock, and boto3 clients for it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ MEMBERS: dict[str, Any] = {
 
 
 class Clock:
-    """Seconds that pass only by sleeping or by being set."""
+    """Manual clock, in seconds; it advances only by `sleep` or by setting `now`."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -74,7 +74,7 @@ def session() -> boto3.Session:
 
 @pytest.fixture
 def members() -> dict[str, Any]:
-    """What the small fleet is made of, for tests that vary it."""
+    """Members of the small fleet, for tests that vary them."""
     return {**MEMBERS, "accounts": [*MEMBERS["accounts"]]}
 
 
@@ -96,7 +96,7 @@ def sandbox(fleet: Fleet, clock: Clock) -> Iterator[Sandbox]:
 
 @pytest.fixture
 def client(sandbox: Sandbox, session: boto3.Session) -> Iterator[Client]:
-    """Make clients: client("drs"), client("drs", account_id=..., region=...). They are closed after the test."""
+    """Factory of clients: client("drs"), client("drs", account_id=..., region=...). Closes them after the test."""
     clients: list[Any] = []
 
     def make(

@@ -1,4 +1,4 @@
-"""The control endpoints and the counts of calls."""
+"""Control API: endpoints and call counts."""
 
 from __future__ import annotations
 

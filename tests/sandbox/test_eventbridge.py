@@ -1,4 +1,4 @@
-"""The EventBridge rule of the tag sync, as a client sees and changes it."""
+"""EventBridge rule of the tag sync: creation, changes through the API, faults, removal."""
 
 from __future__ import annotations
 

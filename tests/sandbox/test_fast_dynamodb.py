@@ -1,4 +1,4 @@
-"""The quick way to query an index gives what moto's own gives."""
+"""Fast DynamoDB: the same responses as moto's own implementation."""
 
 from __future__ import annotations
 
@@ -81,14 +81,14 @@ def _wire(thing: Thing) -> dict[str, Any]:
         "id": {"S": f"thing-{thing.number:02}"},
         "version": {"S": thing.version},
         "weight": {"N": str(thing.weight)},
-        # Heavy enough that a few dozen fill a page of 1 MB.
+        # Large enough that a few dozen items fill a page of 1 MB.
         "parts": {"L": [{"M": {"name": {"S": "x" * thing.weight * 15_000}, "sold": {"BOOL": thing.weight > 4}}}]},
     }
     return item | ({"colour": {"S": thing.colour}} if thing.colour else {})
 
 
 def _pages(query: Callable[..., Any], table: Table, index_query: IndexQuery) -> Any:
-    """Follow all pages of one query; gives (items, (shown, scanned) of each page, start keys)."""
+    """Read all pages of one query; returns (items, (returned, scanned) counts per page, start keys)."""
     items, counts, starts = [], [], [None]
     filter_expression = get_filter_expression("weight > :w", {}, {":w": {"N": "4"}}) if index_query.has_filter else None
     operands = [DynamoType({"S": index_query.prefix})] if index_query.prefix else []
@@ -128,7 +128,7 @@ def test_fast_and_moto_queries_return_the_same_pages(things: list[Thing], index_
             table.put_item(_wire(thing))
         first = _pages(FastTable.query, table, index_query)
         assert first == _pages(Table.query, table, index_query)
-        assert first == _pages(FastTable.query, table, index_query)  # also from what is remembered
+        assert first == _pages(FastTable.query, table, index_query)  # also from cached items
 
 
 def _items_in_us_west_2(dynamodb: Any, table: str, **options: Any) -> list[dict[str, Any]]:

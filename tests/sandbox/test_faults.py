@@ -1,4 +1,4 @@
-"""Declared faults, seen by a client: throttling, denials, failing pages, latency, switched-off regions."""
+"""Injected faults as a client sees them: throttling, denials, failing pages, latency, disabled regions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fleet files: what they may say, and how mistakes in them are named."""
+"""Fleet files: parsing, defaults, merging, and error messages for invalid members."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lambda's Invoke: what is recorded, and what is refused in which words."""
+"""Lambda Invoke: recorded invocations and error responses."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_an_event_payload_is_limited_to_one_megabyte(sandbox: Sandbox, client: C
     code, status, response = _error_of(invoke, FunctionName=WORKER, InvocationType="Event", Payload=largest + b" ")
     assert (code, status) == ("RequestTooLargeException", 413)
     assert f"{MIB + 1} byte payload is too large for the Event" in response["Error"]["Message"]
-    invoke(FunctionName=WORKER, Payload=largest + b" ")  # a synchronous one may have six
+    invoke(FunctionName=WORKER, Payload=largest + b" ")  # a synchronous invocation may have six megabytes
     assert [entry.invocation_type for entry in sandbox.invocations()] == ["Event", "RequestResponse"]
 
 

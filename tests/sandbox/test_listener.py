@@ -1,4 +1,4 @@
-"""HTTP: connections stay open, ports clash clearly, closing is complete."""
+"""HTTP server: keep-alive, ports in use, concurrency, shutdown."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_the_error_names_a_port_in_use() -> None:
         port = occupied.getsockname()[1]
         with pytest.raises(SandboxError, match=f"cannot listen on 127.0.0.1 port {port}: .* choose another one"):
             serve(_SMALL, port=port)
-    serve(_SMALL).close()  # the failed start has given its accounts back
+    serve(_SMALL).close()  # the failed start has released its accounts
 
 
 def test_closing_ends_open_connections_and_can_be_repeated() -> None:
@@ -151,7 +151,7 @@ def test_many_clients_at_once() -> None:
 
 
 def test_delayed_calls_run_concurrently() -> None:
-    """Sleeping calls meet at a barrier that opens only when all of them are there at once."""
+    """Delayed calls wait at a barrier that opens only when all of them have arrived."""
     number = 64
     barrier = threading.Barrier(number)
     faults = {"latency_ms": {"drs": 1000}}

@@ -1,4 +1,4 @@
-"""Who may become whom: declared roles, external ids, and how long a session lasts."""
+"""AssumeRole: declared roles, external ids, session duration and expiry."""
 
 from __future__ import annotations
 
@@ -104,4 +104,4 @@ def test_faults_can_shorten_the_session_lifetime(sandbox: Sandbox, client: Clien
     clock.now += 60
     with pytest.raises(ClientError, match="expired"):
         drs.describe_source_servers()
-    client("sts").get_caller_identity()  # the hub's own keys are no session
+    client("sts").get_caller_identity()  # the hub's own keys do not expire

@@ -1,4 +1,4 @@
-"""Seeded servers: DRS data per account and region, and real EC2 instances behind them."""
+"""Seeded servers: DRS records per account and region, and the EC2 instances they replicate."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def test_some_servers_have_the_tags_of_their_instances() -> None:
 
 
 def _extension_counts(account_id: str, staging: str, region: str) -> tuple[int, int]:
-    """Count the servers of a staging account that are extended, and those that could be."""
+    """Return the numbers of extended and of extensible servers of a staging account."""
     backend = drs_backends[account_id][region]
     return len(backend.extended), len(backend.list_extensible_source_servers(staging))
 

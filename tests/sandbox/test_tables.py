@@ -1,4 +1,4 @@
-"""Tables and rows as the sync expects to find them."""
+"""DynamoDB tables, indexes and rows that the syncs rely on."""
 
 from __future__ import annotations
 
