@@ -12,9 +12,9 @@ import orjson
 
 from service.cli.output import Output, console, emit_json, plain, table
 from service.cli.watching import tables_of
-from service.sandbox.declared import Fragment
 from service.sandbox.faults import Faults
 from service.sandbox.fleet import parse_model
+from service.sandbox.fleet_models import Fragment
 from service.sandbox.server import Sandbox
 
 __all__ = ["Demo"]

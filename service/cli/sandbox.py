@@ -12,7 +12,7 @@ from service.cli.output import Output, emit_json, fail
 from service.cli.watching import OutputOption
 
 if TYPE_CHECKING:
-    from service.sandbox.declared import Fleet
+    from service.sandbox.fleet_models import Fleet
     from service.sandbox.server import Sandbox
 
 __all__ = ["demo", "serve"]

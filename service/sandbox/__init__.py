@@ -1,1 +1,1 @@
-"""An AWS that has Elastic Disaster Recovery, for trying and testing drs-sync without an AWS account."""
+"""Local AWS emulator with Elastic Disaster Recovery (DRS), to try and test drs-sync without an AWS account."""

@@ -1,4 +1,4 @@
-"""moto's dispatcher of requests to services, quicker, and with an answer for services that moto does not know."""
+"""moto's dispatcher of requests to services, with a cache, and an error response for services moto does not have."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from typing import Any
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from service.sandbox.wire import Environ, json_answer
+from service.sandbox.aws_protocols import Environ, json_response
 
 __all__ = ["Dispatcher"]
 
 
 class _UnknownServiceError(LookupError):
-    """moto has nothing that answers for a host."""
+    """moto has no backend for a host."""
 
 
 class Dispatcher(DomainDispatcherApplication):
-    """Sends each request to the backend of its service."""
+    """Router of each request to the backend of its service."""
 
     def __init__(self) -> None:
         super().__init__(create_backend_app)
         self._backends: dict[str, Any] = {}
 
     def get_backend_for_host(self, host: str | None) -> Any:  # noqa: ANN401  (as in moto)
-        """Find the backend for a host name, once: moto goes through some 200 patterns for every request."""
+        """Find the backend of a host name, cached: moto would match some 200 patterns on every request."""
         if host is None:
             return None
         backend = self._backends.get(host) or super().get_backend_for_host(host)
@@ -34,16 +34,16 @@ class Dispatcher(DomainDispatcherApplication):
         return backend
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        """Answer one request."""
+        """Serve one request."""
         try:
             application = self.get_application(environ)
         except _UnknownServiceError as error:
-            answer = json_answer(
+            response = json_response(
                 501,
                 {"message": f"this sandbox has no service at {error}"},
                 {"x-amzn-ErrorType": "NotImplementedException"},
             )
-            start_response(answer.status_line, list(answer.headers))
-            return [answer.body]
+            start_response(response.status_line, list(response.headers))
+            return [response.body]
         parts: Iterable[bytes] = application(environ, start_response)
         return parts

@@ -1,4 +1,4 @@
-"""The weather a sandbox may have: latency, throttling, denials and failing calls, declared as data."""
+"""Models of the faults a sandbox can inject: latency, throttling, denials and failing calls."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _ACCOUNT_ID_DIGITS: Final = 12
 
 
 def _account_id(value: object) -> object:
-    """Take a bare YAML number for an account id; one with leading zeros has lost them and is refused."""
+    """Accept an unquoted YAML number as account id, unless it has lost leading zeros."""
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
     if isinstance(text, str) and len(text) == _ACCOUNT_ID_DIGITS and text.isascii() and text.isdigit():
         return text
-    raise ValueError('an account id has 12 digits; write it in quotes, as "012345678901"')
+    raise ValueError('an account id has 12 digits. Fix: write it in quotes, as "012345678901"')
 
 
 AccountId = Annotated[str, BeforeValidator(_account_id)]
@@ -25,13 +25,13 @@ RegionName = Annotated[str, Field(pattern=r"^[a-z]{2,4}(-[a-z]+)+-\d{1,2}$")]
 
 
 class Strict(BaseModel):
-    """A frozen model that refuses members it does not know."""
+    """Frozen model that rejects unknown members."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
 class ScopeThrottle(Strict):
-    """A rate for DRS in one account and region."""
+    """Rate limit of DRS in one scope (account and region)."""
 
     account_id: AccountId
     region: RegionName
@@ -40,14 +40,14 @@ class ScopeThrottle(Strict):
 
 
 class Throttle(Strict):
-    """A token bucket per account and region, for DRS alone; without a rate only the listed scopes are throttled."""
+    """Token bucket per scope, for DRS calls only. Without a rate, only the listed scopes are throttled."""
 
     requests_per_second: float | None = Field(None, gt=0)
     burst: int = Field(10, ge=1)
     scopes: tuple[ScopeThrottle, ...] = ()
 
     def rate_of(self, account_id: str, region: str) -> tuple[float, int] | None:
-        """Give calls per second and burst for a scope; None when nothing limits it."""
+        """Return (calls per second, burst) of a scope, or None when the scope has no rate limit."""
         for scope in self.scopes:
             if (scope.account_id, scope.region) == (account_id, region):
                 return scope.requests_per_second, scope.burst
@@ -55,17 +55,17 @@ class Throttle(Strict):
 
 
 class Deny(Strict):
-    """A refusal that stays: of some operations, or of the whole service, in one region or in all."""
+    """Permanent denial of some operations or a whole service, in one region or in all."""
 
     account_id: AccountId
     region: RegionName | None = None
     service: str = "drs"
     operations: tuple[str, ...] | None = None
     message: str | None = None
-    scp: bool = Field(default=False, description="the refusal names a service control policy")
+    scp: bool = Field(default=False, description="the error message names a service control policy")
 
-    def covers(self, account_id: str, region: str, service: str, operation: str) -> bool:
-        """Whether this refusal applies to a call."""
+    def matches(self, account_id: str, region: str, service: str, operation: str) -> bool:
+        """Whether this denial applies to a call."""
         return (
             (account_id, service) == (self.account_id, self.service)
             and self.region in {None, region}
@@ -74,10 +74,10 @@ class Deny(Strict):
 
 
 class Fail(Strict):
-    """Some calls that fail: from the n-th matching call on, or one page of a listing.
+    """Failure of some calls: from the n-th matching call on, or of one page of a paginated operation.
 
-    A page is counted along its own chain of tokens, so parallel listings do not disturb each other, and a page that is
-    asked for again is the same page.
+    Page numbers follow the chain of pagination tokens: parallel listings are counted separately, and a retried page
+    keeps its number.
     """
 
     account_id: AccountId | None = None
@@ -86,7 +86,7 @@ class Fail(Strict):
     operation: str
     from_call: int = Field(1, ge=1)
     page: int | None = Field(None, ge=1)
-    times: int | None = Field(1, ge=1, description="how often it fails; null: for ever")
+    times: int | None = Field(1, ge=1, description="number of calls that fail; null: every call")
     error: str = "InternalServerException"
     status: int = Field(500, ge=400, le=599)
     message: str = "An internal error occurred while processing the request."
@@ -97,8 +97,8 @@ class Fail(Strict):
             raise ValueError("give page or from_call, not both")
         return self
 
-    def covers(self, account_id: str, region: str, service: str, operation: str) -> bool:
-        """Whether this failure is about a call."""
+    def matches(self, account_id: str, region: str, service: str, operation: str) -> bool:
+        """Whether this failure applies to a call."""
         return (
             (service, operation) == (self.service, self.operation)
             and self.account_id in {None, account_id}
@@ -111,7 +111,7 @@ def _throttle(value: object) -> object:
 
 
 class Faults(Strict):
-    """Everything that can go wrong in a sandbox, and how long it takes when it goes right."""
+    """All faults and latencies of a sandbox."""
 
     latency_ms: Mapping[
         Literal["drs", "ec2", "sts", "dynamodb", "lambda", "events", "default"], Annotated[float, Field(ge=0)]
@@ -120,10 +120,10 @@ class Faults(Strict):
     deny: tuple[Deny, ...] = ()
     fail: tuple[Fail, ...] = ()
     session_lifetime_s: float | None = Field(
-        None, ge=0, description="assumed-role credentials expire after this, whatever they say themselves"
+        None, ge=0, description="assumed-role credentials expire after this, even if their own expiration is later"
     )
 
     def latency_s(self, service: str) -> float:
-        """Give the seconds one call to a service takes on top of the sandbox's own time."""
+        """Return the latency in seconds added to each call to a service."""
         latency: Mapping[Any, float] = self.latency_ms
         return latency.get(service, latency.get("default", 0.0)) / 1000

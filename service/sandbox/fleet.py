@@ -1,4 +1,4 @@
-"""Reads declared fleets from YAML or JSON, says what to mend in them, and joins them."""
+"""Parser of declared fleets in YAML or JSON, with error messages that say how to fix them, and their merge."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import TypeVar
 import yaml
 from pydantic import ValidationError
 
-from service.sandbox.declared import Account, Fleet, Fragment
 from service.sandbox.faults import Strict
+from service.sandbox.fleet_models import Account, Fleet, Fragment
 
 __all__ = ["FleetError", "demo_fleet", "load_fleet", "merged", "parse_fleet", "parse_model"]
 
@@ -20,52 +20,52 @@ M = TypeVar("M", bound=Strict)
 
 
 class FleetError(ValueError):
-    """A fleet that cannot be served; the message names each member to mend."""
+    """Invalid fleet; the message names each member to fix."""
 
 
 def merged(fleet: Fleet, fragment: Fragment) -> Fleet:
-    """Give a fleet with a fragment added to it.
+    """Return the fleet with a fragment added to it.
 
     Raises:
-        FleetError: when the two together make no sensible fleet.
+        FleetError: the two together are no valid fleet.
     """
     accounts = {account.account_id: account for account in fleet.accounts}
-    for more in fragment.accounts:
-        known = accounts.get(more.account_id)
-        accounts[more.account_id] = _joined(known, more) if known else more
+    for added in fragment.accounts:
+        known = accounts.get(added.account_id)
+        accounts[added.account_id] = _merged_account(known, added) if known else added
     members = {"hub": fleet.hub, "tables": fleet.tables, "accounts": tuple(accounts.values()), "faults": fleet.faults}
     return parse_model(Fleet, members, "fleet fragment")
 
 
-def _joined(known: Account, more: Account) -> Account:
-    """Lay what a fragment says of an account over what was known of it."""
-    said = {name: getattr(more, name) for name in more.model_fields_set}
-    return known.model_copy(update={**said, "regions": {**known.regions, **more.regions}})
+def _merged_account(known: Account, added: Account) -> Account:
+    """Update a known account with the members that a fragment declares; regions are added or replaced."""
+    members = {name: getattr(added, name) for name in added.model_fields_set}
+    return known.model_copy(update={**members, "regions": {**known.regions, **added.regions}})
 
 
 def parse_model(model: type[M], members: object, source: str) -> M:
-    """Check decoded YAML or JSON against a model.
+    """Validate decoded YAML or JSON against a model.
 
     Raises:
-        FleetError: one line per mistake, each with the path to the member.
+        FleetError: the message has one line per invalid member, each with the path to it.
     """
     if not isinstance(members, Mapping):
         raise FleetError(f"{source}: must be a mapping of members, not {type(members).__name__}")
     try:
         return model.model_validate(members)
     except ValidationError as error:
-        lines = [f"  {_path(problem['loc'])}: {_mend(problem['type'], problem['msg'])}" for problem in error.errors()]
-        raise FleetError("\n".join([f"{source}: mend these members:", *lines])) from None
+        lines = [f"  {_path(problem['loc'])}: {_fix(problem['type'], problem['msg'])}" for problem in error.errors()]
+        raise FleetError("\n".join([f"{source}: fix these members:", *lines])) from None
 
 
 def _path(location: tuple[int | str, ...]) -> str:
     parts = [f"[{part}]" if isinstance(part, int) else f".{part}" for part in location]
-    return "".join(parts).lstrip(".") or "the whole"
+    return "".join(parts).lstrip(".") or "the document"
 
 
-def _mend(kind: str, message: str) -> str:
-    if kind == "extra_forbidden":
-        return "no such member; check its spelling or remove it"
+def _fix(error_type: str, message: str) -> str:
+    if error_type == "extra_forbidden":
+        return "no such member. Fix: check its spelling or remove it"
     return message.removeprefix("Value error, ")
 
 
@@ -73,7 +73,7 @@ def parse_fleet(text: str, source: str = "fleet") -> Fleet:
     """Read a fleet from the text of a YAML or JSON file.
 
     Raises:
-        FleetError: telling what to mend.
+        FleetError: the text is not valid; the message says how to fix it.
     """
     try:
         members = json.loads(text) if text.lstrip().startswith("{") else yaml.safe_load(text)
@@ -88,7 +88,7 @@ def load_fleet(path: str | Path) -> Fleet:
     """Read a fleet file, YAML or JSON.
 
     Raises:
-        FleetError: when it cannot be read, or telling what to mend in it.
+        FleetError: the file cannot be read or is not valid; the message says how to fix it.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
@@ -98,6 +98,6 @@ def load_fleet(path: str | Path) -> Fleet:
 
 
 def demo_fleet() -> Fleet:
-    """Give the fleet that ships with the sandbox."""
+    """Return the demo fleet that ships with the sandbox."""
     text = resources.files("service.sandbox").joinpath("demo_fleet.yaml").read_text(encoding="utf-8")
     return parse_fleet(text, "demo_fleet.yaml")

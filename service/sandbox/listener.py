@@ -1,4 +1,4 @@
-"""A threaded HTTP/1.1 server that keeps connections open, unlike werkzeug's own, which closes after each answer."""
+"""Threaded HTTP/1.1 server with keep-alive; werkzeug's own server closes the connection after each response."""
 
 from __future__ import annotations
 
@@ -10,43 +10,43 @@ from typing import Any, Final
 from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import ThreadedWSGIServer
 
-from service.sandbox.wire import Application, forward
+from service.sandbox.aws_protocols import Application, forward
 
 __all__ = ["Listener", "ListenerError"]
 
-_BODILESS: Final = frozenset({204, 304})
-_WRITTEN_BY_US: Final = frozenset({"connection", "content-length", "date", "server", "transfer-encoding"})
-_GOODBYE_S: Final = 2.0
+_NO_BODY_STATUSES: Final = frozenset({204, 304})
+_OWN_HEADERS: Final = frozenset({"connection", "content-length", "date", "server", "transfer-encoding"})
+_CLOSE_TIMEOUT_S: Final = 2.0
 _BACKLOG: Final = 512
 
 
 class ListenerError(RuntimeError):
-    """The address cannot be listened on."""
+    """The address cannot be bound."""
 
 
 class _Handler(MotoRequestHandler):
     protocol_version = "HTTP/1.1"
-    # Head and body leave in one packet: sent apart, Nagle's algorithm and delayed acknowledgements cost 40 ms a call.
+    # Headers and body go out in one packet: sent apart, Nagle's algorithm and delayed ACKs cost 40 ms per call.
     wbufsize = -1
     disable_nagle_algorithm = True
 
     def run_wsgi(self) -> None:
-        """Answer one request and leave the connection open for the next one."""
+        """Serve one request and keep the connection open for the next one."""
         environ = self.make_environ()
-        # Read to the end whatever the application does with it: a rest would be taken for the next request.
+        # Always read the whole body: an unread rest would be parsed as the next request.
         body = self._read_body(environ)
-        answer = forward(self.server.app, environ, body)
-        self.send_response(answer.status, answer.reason)
-        for name, value in answer.headers:
-            if name.lower() not in _WRITTEN_BY_US:
+        response = forward(self.server.app, environ, body)
+        self.send_response(response.status, response.reason)
+        for name, value in response.headers:
+            if name.lower() not in _OWN_HEADERS:
                 self.send_header(name, value)
-        if answer.status not in _BODILESS:
-            self.send_header("Content-Length", str(len(answer.body)))
+        if response.status not in _NO_BODY_STATUSES:
+            self.send_header("Content-Length", str(len(response.body)))
         if self.close_connection:
             self.send_header("Connection", "close")
         self.end_headers()
-        if self.command != "HEAD" and answer.status not in _BODILESS:
-            self.wfile.write(answer.body)
+        if self.command != "HEAD" and response.status not in _NO_BODY_STATUSES:
+            self.wfile.write(response.body)
         self.wfile.flush()
 
     def _read_body(self, environ: dict[str, Any]) -> bytes:
@@ -56,20 +56,20 @@ class _Handler(MotoRequestHandler):
         return bytes(stream.read(int(environ.get("CONTENT_LENGTH") or 0)))
 
     def handle_expect_100(self) -> bool:
-        """Tell a client that waits before sending its body to go on, at once."""
-        going_on = bool(super().handle_expect_100())
+        """Send `100 Continue` at once to a client that waits for it before sending its body."""
+        continues = bool(super().handle_expect_100())
         self.wfile.flush()
-        return going_on
+        return continues
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Stay quiet: calls are counted, not logged."""
+        """Log nothing: calls are counted instead."""
 
 
 class Listener(ThreadedWSGIServer):
-    """Serves an application on a socket that is bound when this returns.
+    """HTTP server of a WSGI application; its socket is bound when the constructor returns.
 
     Raises:
-        ListenerError: when the address is taken or not ours.
+        ListenerError: the port is in use, or the host is no address of this machine.
     """
 
     request_queue_size = _BACKLOG
@@ -78,44 +78,44 @@ class Listener(ThreadedWSGIServer):
         self._open: set[socket.socket] = set()
         self._all_closed = threading.Condition()
         try:
-            with socket.create_server((host, port), backlog=_BACKLOG) as bound:
-                super().__init__(host, port, application, _Handler, fd=bound.fileno())
+            with socket.create_server((host, port), backlog=_BACKLOG) as bound_socket:
+                super().__init__(host, port, application, _Handler, fd=bound_socket.fileno())
         except OSError as error:
             raise ListenerError(
-                f"cannot listen on {host} port {port}: {error.strerror}; "
-                "end the program that uses the port, or choose another one (0 takes any free one)"
+                f"cannot listen on {host} port {port}: {error.strerror}. "
+                "Fix: end the program that uses the port, or choose another one (0 takes any free port)"
             ) from error
         self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), name="sandbox", daemon=True)
 
     def start(self) -> None:
-        """Answer requests in a background thread."""
+        """Serve requests in a background thread."""
         self._thread.start()
 
     def close(self) -> None:
-        """Stop answering, and end the connections that clients keep open."""
+        """Stop serving, and close the connections that clients keep open."""
         self.shutdown()
         self._thread.join()
         with self._all_closed:
             for connection in self._open:
-                _hang_up(connection)
-            self._all_closed.wait_for(lambda: not self._open, timeout=_GOODBYE_S)
+                _shut_down(connection)
+            self._all_closed.wait_for(lambda: not self._open, timeout=_CLOSE_TIMEOUT_S)
 
     def process_request(self, request: socket.socket, client_address: tuple[str, int]) -> None:  # type: ignore[override]
-        """Keep track of a new connection."""
+        """Register a new connection."""
         with self._all_closed:
             self._open.add(request)
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: socket.socket) -> None:  # type: ignore[override]
-        """Forget a connection that has ended."""
+        """Unregister a closed connection."""
         super().shutdown_request(request)
         with self._all_closed:
             self._open.discard(request)
             self._all_closed.notify_all()
 
 
-def _hang_up(connection: socket.socket) -> None:
+def _shut_down(connection: socket.socket) -> None:
     try:
         connection.shutdown(socket.SHUT_RDWR)
     except OSError:
-        return  # the client was faster
+        return  # the client has closed it already

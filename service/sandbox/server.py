@@ -1,8 +1,7 @@
-"""An AWS that has DRS, on loopback: moto with the DRS backend, a declared fleet in it, and a gate before it.
+"""Sandbox: moto with a DRS backend, seeded with a declared fleet, behind auth and fault injection.
 
-moto keeps its state once per process, by account id. Several sandboxes may run in one process, one after the other or
-side by side, as long as those that run at the same time share no account id; identities, faults and counts of calls
-belong to one sandbox each.
+moto keeps one state per process, by account id. Several sandboxes may run in one process, one after the other or at
+the same time, as long as concurrent ones share no account id. Each has its own identities, faults and call counts.
 """
 
 from __future__ import annotations
@@ -16,17 +15,17 @@ from contextlib import ExitStack, contextmanager
 from types import FrameType, TracebackType
 from typing import Final, Self
 
-from service.sandbox.calls import CallCount
-from service.sandbox.control import Control
-from service.sandbox.declared import Fleet, Fragment
+from service.sandbox.auth import AuthMiddleware
+from service.sandbox.call_counter import CallCount
+from service.sandbox.control_api import ControlApi
 from service.sandbox.dispatcher import Dispatcher
+from service.sandbox.fast_dynamodb import register_fast_dynamodb
 from service.sandbox.faults import Faults
-from service.sandbox.functions import Invocation
-from service.sandbox.gate import Gate
+from service.sandbox.fleet_models import Fleet, Fragment
+from service.sandbox.lambda_functions import Invocation
 from service.sandbox.listener import Listener, ListenerError
 from service.sandbox.moto_drs.register import register
-from service.sandbox.quick_dynamodb import register_handler
-from service.sandbox.seed import Seeder
+from service.sandbox.seeder import Seeder
 from service.sandbox.tables import table_environment
 
 __all__ = ["Sandbox", "SandboxError", "serve", "serve_forever"]
@@ -36,13 +35,13 @@ _SECRET_KEY: Final = "sandbox-secret-that-opens-nothing"  # noqa: S105  (the san
 
 
 class SandboxError(RuntimeError):
-    """A sandbox that cannot start; the message says what to change."""
+    """The sandbox cannot start; the message says what to change."""
 
 
 class Sandbox:
-    """A running simulated AWS. Use it as a context manager, or `start` and `close` it.
+    """AWS emulator. Use it as a context manager, or call `start` and `close`.
 
-    Clock (seconds, any zero) and sleep can be replaced; throttling, latency and the life of sessions go by them.
+    `clock` (seconds since any epoch) and `sleep` can be replaced; throttling, latency and session expiry use them.
     """
 
     def __init__(
@@ -54,34 +53,34 @@ class Sandbox:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        # Nobody asks for machine images here, and moto would make thousands for each place that has instances.
+        # Machine images are not needed here, and moto would load thousands in each scope that has instances.
         os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
         register()
-        register_handler()
+        register_fast_dynamodb()
         self._address = host, port
         self._listener: Listener | None = None
         self._seeder = Seeder(fleet)
-        self._control = Control(Gate(Dispatcher(), fleet, clock=clock, sleep=sleep), self._seeder)
+        self._control_api = ControlApi(AuthMiddleware(Dispatcher(), fleet, clock=clock, sleep=sleep), self._seeder)
 
     def start(self) -> Self:
-        """Seed the fleet and begin to answer; seeding takes about two seconds per 1,000 servers.
+        """Seed the fleet and start serving; seeding takes about two seconds per 1,000 servers.
 
         Raises:
-            SandboxError: when the port is taken.
-            FleetError: when the fleet names an unknown region, or another sandbox of this process has an account of it.
+            SandboxError: the port is in use.
+            FleetError: the fleet names an unknown region, or another sandbox of this process owns one of its accounts.
         """
-        if self._listener is not None:  # `serve` started it; a `with` around that does not start it again
+        if self._listener is not None:  # started by `serve` and then used in `with`
             return self
         with ExitStack() as undo:
             undo.callback(self._seeder.clear)
             self._seeder.seed()
-            self._listener = _listen(*self._address, self._control)
+            self._listener = _listen(*self._address, self._control_api)
             self._listener.start()
             undo.pop_all()
         return self
 
     def close(self) -> None:
-        """Stop answering, and free port and accounts. Closing twice does no harm."""
+        """Stop serving, and release port and accounts. Idempotent."""
         listener, self._listener = self._listener, None
         if listener is not None:
             listener.close()
@@ -97,23 +96,23 @@ class Sandbox:
 
     @property
     def fleet(self) -> Fleet:
-        """What is declared by now, fragments included."""
+        """The declared fleet, including added fragments."""
         return self._seeder.fleet
 
     @property
     def port(self) -> int:
-        """The port it answers on."""
+        """TCP port of the running sandbox."""
         if self._listener is None:
-            raise SandboxError("the sandbox is not running; start it first")
+            raise SandboxError("the sandbox is not running. Fix: start it first")
         return int(self._listener.port)
 
     @property
     def endpoint_url(self) -> str:
-        """The URL for every service of this AWS."""
+        """Endpoint URL of all services."""
         return f"http://{self._address[0]}:{self.port}"
 
     def environment(self) -> dict[str, str]:
-        """Give the variables a client process needs, to be laid over its own environment."""
+        """Return the environment variables a client process needs; they override its own."""
         fleet = self.fleet
         return {
             "AWS_ENDPOINT_URL": self.endpoint_url,
@@ -130,41 +129,41 @@ class Sandbox:
         }
 
     def calls(self) -> tuple[CallCount, ...]:
-        """Give the calls received so far, refused ones included."""
-        return self._control.gate.calls.counts()
+        """Return the counts of calls received so far, including rejected ones."""
+        return self._control_api.middleware.call_counter.counts()
 
     def clear_calls(self) -> None:
-        """Count from zero again."""
-        self._control.gate.calls.clear()
+        """Reset the call counts."""
+        self._control_api.middleware.call_counter.clear()
 
     def invocations(self) -> list[Invocation]:
-        """Give the invocations of the hub's Lambda functions accepted so far, in the order of arrival."""
-        return list(self._control.gate.functions.invocations())
+        """Return the accepted invocations of the hub's Lambda functions in order of arrival."""
+        return list(self._control_api.middleware.lambda_functions.invocations())
 
     def clear_invocations(self) -> None:
-        """Forget all invocations."""
-        self._control.gate.functions.clear()
+        """Remove all recorded invocations."""
+        self._control_api.middleware.lambda_functions.clear()
 
     def add(self, fragment: Fragment) -> None:
-        """Add to the fleet while it runs: accounts, regions, servers on top of those already there.
+        """Add accounts, regions and servers to the running fleet.
 
         Raises:
-            FleetError: when fleet and fragment do not fit together; nothing is added then.
+            FleetError: the fragment does not fit the fleet; nothing is added.
         """
-        self._control.add(fragment)
+        self._control_api.add(fragment)
 
     def replace_faults(self, faults: Faults) -> None:
-        """Let other faults rule from now on."""
-        self._control.gate.weather.replace(faults)
+        """Replace all faults; counters and token buckets start anew."""
+        self._control_api.middleware.fault_injector.replace(faults)
 
     def remove(self, account_id: str, region: str, source_server_ids: Sequence[str]) -> int:
-        """Take source servers away, as somebody at the console would. Gives how many there were."""
+        """Remove source servers, as somebody at the console would, and return their number."""
         return self._seeder.remove(account_id, region, source_server_ids)
 
 
-def _listen(host: str, port: int, control: Control) -> Listener:
+def _listen(host: str, port: int, control_api: ControlApi) -> Listener:
     try:
-        return Listener(host, port, control)
+        return Listener(host, port, control_api)
     except ListenerError as error:
         raise SandboxError(str(error)) from error
 
@@ -177,11 +176,11 @@ def serve(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Sandbox:
-    """Start a sandbox in a background thread; the caller closes it, or uses it as a context manager.
+    """Start a sandbox that serves in a background thread; the caller closes it or uses it as a context manager.
 
     Raises:
-        SandboxError: when the port is taken.
-        FleetError: when the fleet cannot be seeded.
+        SandboxError: the port is in use.
+        FleetError: the fleet cannot be seeded.
     """
     return Sandbox(fleet, host, port, clock=clock, sleep=sleep).start()
 
@@ -189,29 +188,29 @@ def serve(
 def serve_forever(
     fleet: Fleet, host: str = "127.0.0.1", port: int = 0, *, on_ready: Callable[[Sandbox], None] | None = None
 ) -> None:
-    """Serve in the foreground until SIGINT or SIGTERM, then close in good order. For the main thread only.
+    """Serve in the foreground until SIGINT or SIGTERM, then close gracefully. Main thread only.
 
     Raises:
-        SandboxError: when the port is taken.
-        FleetError: when the fleet cannot be seeded.
+        SandboxError: the port is in use.
+        FleetError: the fleet cannot be seeded.
     """
-    with _until_signal() as ended, Sandbox(fleet, host, port) as sandbox:
+    with _signal_event() as stopped, Sandbox(fleet, host, port) as sandbox:
         if on_ready is not None:
             on_ready(sandbox)
-        ended.wait()
+        stopped.wait()
 
 
 @contextmanager
-def _until_signal() -> Iterator[threading.Event]:
-    """Give an event that SIGINT and SIGTERM set, in place of what they did before."""
-    ended = threading.Event()
+def _signal_event() -> Iterator[threading.Event]:
+    """Yield an event that SIGINT and SIGTERM set; the previous handlers are restored afterwards."""
+    stopped = threading.Event()
 
-    def end(_number: int, _frame: FrameType | None) -> None:
-        ended.set()
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        stopped.set()
 
-    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield ended
+        yield stopped
     finally:
-        for number, handler in before.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)

@@ -1,4 +1,4 @@
-"""The DynamoDB tables a sync works on, and the rows that tell it which accounts there are."""
+"""DynamoDB tables of the syncs, and the rows of the target-accounts table."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any, Final, NamedTuple
 
 from moto.dynamodb.models import dynamodb_backends
 
-from service.sandbox.declared import Account, Fleet, Tables
-from service.sandbox.quick_dynamodb import quicken
+from service.sandbox.fast_dynamodb import use_fast_queries
+from service.sandbox.fleet_models import Account, Fleet, Tables
 
 __all__ = ["create_tables", "put_account_rows", "put_hub_row", "table_environment"]
 
@@ -21,7 +21,7 @@ class _Table(NamedTuple):
     variable: str
     hash_key: str
     range_key: str | None = None
-    indexes: Mapping[str, str] = MappingProxyType({})  # index name to its hash key; the range key is the table's hash
+    indexes: Mapping[str, str] = MappingProxyType({})  # hash key by index name; the range key is the table's hash key
 
 
 _TARGET_ACCOUNTS: Final = _Table("target-accounts", "TARGET_ACCOUNTS_TABLE", "accountId")
@@ -46,12 +46,12 @@ _TABLES: Final = (
 
 
 def table_environment(tables: Tables) -> dict[str, str]:
-    """Give the environment variables that name the tables."""
+    """Return the environment variables that name the tables."""
     return {table.variable: tables.name_of(table.base) for table in _TABLES}
 
 
 def create_tables(fleet: Fleet) -> None:
-    """Create the tables in the hub, empty."""
+    """Create empty tables in the hub."""
     backend = dynamodb_backends[fleet.hub.account_id][fleet.hub.region]
     for table in _TABLES:
         name = fleet.tables.name_of(table.base)
@@ -70,7 +70,7 @@ def create_tables(fleet: Fleet) -> None:
             deletion_protection_enabled=False,
             warm_throughput=None,
         )
-        quicken(backend.get_table(name))
+        use_fast_queries(backend.get_table(name))
         backend.update_time_to_live(name, {"AttributeName": "TTL", "Enabled": True})
 
 
@@ -88,14 +88,14 @@ def _index(name: str, hash_key: str, range_key: str) -> dict[str, Any]:
 
 
 def put_account_rows(fleet: Fleet, accounts: Iterable[Account]) -> None:
-    """Write the rows of those accounts that have one into target-accounts."""
+    """Write the target-accounts rows of those accounts that have one."""
     for account in accounts:
         if account.has_row:
             _put(fleet, _account_row(fleet, account))
 
 
 def put_hub_row(fleet: Fleet) -> None:
-    """Write the hub's row, unless the hub is declared among the accounts and has been written as such."""
+    """Write the hub's row, unless the hub is also a declared account, whose row is written with the others."""
     if fleet.hub.registered and fleet.account(fleet.hub.account_id) is None:
         _put(fleet, _row(fleet.hub.account_id, fleet.hub.name, is_hub=True))
 
@@ -108,10 +108,10 @@ def _account_row(fleet: Fleet, account: Account) -> dict[str, Any]:
     is_hub = account.account_id == fleet.hub.account_id
     row = _row(account.account_id, account.title, is_hub=is_hub)
     if not is_hub:  # the hub needs no role to reach itself
-        row.update(_reach(fleet, account))
+        row.update(_role_attributes(fleet, account))
     if account.staging_accounts:
-        staging = [found for found in map(fleet.account, account.staging_accounts) if found]
-        row["stagingAccounts"] = {"L": [{"M": _staging_record(fleet, found)} for found in staging]}
+        staging = filter(None, map(fleet.account, account.staging_accounts))
+        row["stagingAccounts"] = {"L": [{"M": _staging_record(fleet, each)} for each in staging]}
     return row
 
 
@@ -121,25 +121,25 @@ def _row(account_id: str, name: str, *, is_hub: bool) -> dict[str, Any]:
         "accountName": {"S": name},
         "status": {"S": "active"},
         "isCurrentAccount": {"BOOL": is_hub},
-        **{moment: {"S": _ADDED_AT} for moment in ("createdAt", "lastValidated", "updatedAt")},
+        **{attribute: {"S": _ADDED_AT} for attribute in ("createdAt", "lastValidated", "updatedAt")},
         "createdBy": {"S": "system" if is_hub else "user"},
     }
 
 
-def _reach(fleet: Fleet, account: Account) -> dict[str, Any]:
-    """Give role and external id as an operator would have entered them, also for an account that lacks the role."""
+def _role_attributes(fleet: Fleet, account: Account) -> dict[str, Any]:
+    """Return role ARN and external id as an operator would enter them, even if the account does not have the role."""
     partition = "aws-us-gov" if fleet.hub.region.startswith("us-gov-") else "aws"
     name = account.role.name if account.role else "DRSOrchestrationRole"
     external_id = account.role.external_id if account.role else "drs-orchestration-cross-account"
-    reach = {"roleArn": {"S": f"arn:{partition}:iam::{account.account_id}:role/{name}"}}
-    return {**reach, "externalId": {"S": external_id}} if external_id else reach
+    attributes = {"roleArn": {"S": f"arn:{partition}:iam::{account.account_id}:role/{name}"}}
+    return {**attributes, "externalId": {"S": external_id}} if external_id else attributes
 
 
 def _staging_record(fleet: Fleet, account: Account) -> dict[str, Any]:
     return {
         "accountId": {"S": account.account_id},
         "accountName": {"S": account.title},
-        **_reach(fleet, account),
+        **_role_attributes(fleet, account),
         "addedAt": {"S": _ADDED_AT},
         "addedBy": {"S": "user"},
     }

@@ -17,9 +17,9 @@ from benchmarks.endpoint.estate import Estate
 from benchmarks.runner import Result, percentile
 from benchmarks.scenarios import SCENARIOS
 from benchmarks.targets import Target, judge, load
-from service.sandbox.declared import Fleet
 from service.sandbox.faults import Faults
 from service.sandbox.fleet import parse_model
+from service.sandbox.fleet_models import Fleet
 from service.settings import DEFAULT_REGIONS
 
 SECONDS = st.lists(st.floats(0, 1000), min_size=1)

@@ -10,7 +10,7 @@ import boto3
 import pytest
 from moto.dynamodb.models import dynamodb_backends
 
-from service.sandbox.wire import Application, Environ
+from service.sandbox.aws_protocols import Application, Environ
 from tests.dynalite.server import Dynalite
 from tests.support.estate import Estate, Names
 
@@ -65,8 +65,8 @@ class DynaliteEstate(Estate):
             aws_access_key_id="AKIADYNALITE00000000",
             aws_secret_access_key="opens-nothing",
         )
-        gate = self.sandbox._control.gate
-        gate._application = Diverted(gate._application, dynalite)
+        middleware = self.sandbox._control_api.middleware
+        middleware._application = Diverted(middleware._application, dynalite)
 
     def __enter__(self) -> Self:
         super().__enter__()

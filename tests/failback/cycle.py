@@ -107,7 +107,7 @@ class Cycle:
         """Step 7."""
         reverse = self.reversed
         self.source.stop_replication(reverse.source_server_id)
-        self.launches_in.forget_instance(self.recovered)
+        self.launches_in.discard_instance(self.recovered)
         self.source.delete_recovery_instance(self.failed_back.instance_id)
         self.source.disconnect_source_server(reverse.source_server_id)
         self.source.delete_source_server(reverse.source_server_id)

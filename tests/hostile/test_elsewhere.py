@@ -11,7 +11,7 @@ import pytest
 from service.app import open_app
 from service.errors import AwsError
 from service.handlers import data_management, query
-from service.sandbox.identity import Directory
+from service.sandbox.identity_store import IdentityStore
 from service.settings import load_settings
 from tests.support.estate import Estate
 
@@ -22,13 +22,13 @@ EXTERNAL_ID = "drs-orchestration-cross-account"
 def entered(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Give the role ARNs that the simulated STS was asked for, as they come."""
     asked: list[str] = []
-    judge = Directory.refuse_assume_role
+    judge = IdentityStore.check_assume_role
 
-    def note(self: Directory, call: Any, session: Any) -> Any:
+    def note(self: IdentityStore, call: Any, caller: Any) -> Any:
         asked.append(call.form["RoleArn"])
-        return judge(self, call, session)
+        return judge(self, call, caller)
 
-    monkeypatch.setattr(Directory, "refuse_assume_role", note)
+    monkeypatch.setattr(IdentityStore, "check_assume_role", note)
     return asked
 
 

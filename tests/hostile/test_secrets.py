@@ -22,8 +22,8 @@ from service.accounts.records import DEFAULT_EXTERNAL_ID
 from service.aws.client import AwsClient, RoleToAssume
 from service.errors import AwsError
 from service.handlers import data_management, query
-from service.sandbox.gate import Gate
-from service.sandbox.identity import Directory
+from service.sandbox.auth import AuthMiddleware
+from service.sandbox.identity_store import IdentityStore
 from service.settings import Settings
 from service.telemetry import set_up_logging
 from tests.support.command import CHECKOUT, COMMAND
@@ -71,18 +71,18 @@ class Secrets:
 @pytest.fixture
 def secrets(monkeypatch: pytest.MonkeyPatch) -> Secrets:
     """Give the credentials in use, as the simulated AWS gives and gets them."""
-    known, note, answer_it = Secrets(), Directory.note_session, Gate.answer
+    known, note, respond = Secrets(), IdentityStore.store_session, AuthMiddleware.respond
 
-    def overhear(self: Directory, call: Any, given: Any) -> None:
+    def overhear(self: IdentityStore, call: Any, given: Any) -> None:
         known.sessions.update(value for _, value in ISSUED.findall(given.body.decode()))
         note(self, call, given)
 
-    def read_signature(self: Gate, environ: Any) -> Any:
+    def read_signature(self: AuthMiddleware, environ: Any) -> Any:
         known.signatures.add(environ["HTTP_AUTHORIZATION"].rpartition("Signature=")[2])
-        return answer_it(self, environ)
+        return respond(self, environ)
 
-    monkeypatch.setattr(Directory, "note_session", overhear)
-    monkeypatch.setattr(Gate, "answer", read_signature)
+    monkeypatch.setattr(IdentityStore, "store_session", overhear)
+    monkeypatch.setattr(AuthMiddleware, "respond", read_signature)
     return known
 
 

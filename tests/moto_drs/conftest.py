@@ -1,4 +1,4 @@
-"""A stock moto server that has DRS, and clients of accounts that no other test uses. Every answer is checked."""
+"""Fixtures: an unmodified moto server with DRS, and clients of fresh accounts that validate every response."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 from service.sandbox.moto_drs import drs_backends
 from service.sandbox.moto_drs.models import DRSBackend
 from service.sandbox.moto_drs.register import register
-from tests.moto_drs.wire_model import check_answer
+from tests.moto_drs.wire_model import check_response
 
 REGION = "us-west-2"
 _numbers = random.SystemRandom()
@@ -40,7 +40,7 @@ def session() -> boto3.Session:
 
 @pytest.fixture(scope="session")
 def keys(endpoint: str, session: boto3.Session) -> Keys:
-    """Get keys of an account, by the role that moto lets anybody assume."""
+    """Factory of an account's credentials: moto allows anybody to assume any role."""
     sts = session.client("sts", endpoint_url=endpoint)
 
     def assume(account_id: str) -> dict[str, str]:
@@ -56,7 +56,7 @@ def keys(endpoint: str, session: boto3.Session) -> Keys:
 
 @pytest.fixture(scope="session")
 def connect(endpoint: str, session: boto3.Session, keys: Keys) -> Client:
-    """Make a client for an account and region; it raises for answers that the model does not allow."""
+    """Factory of clients for an account and region; they raise on responses that the model does not allow."""
 
     def client(account_id: str, region: str = REGION, **settings: Any) -> Any:
         made = session.client(
@@ -67,7 +67,7 @@ def connect(endpoint: str, session: boto3.Session, keys: Keys) -> Client:
             **keys(account_id),
         )
         made.meta.events.register(
-            "after-call.drs", lambda http_response, model, **_: check_answer(http_response, model)
+            "after-call.drs", lambda http_response, model, **_: check_response(http_response, model)
         )
         return made
 
@@ -86,11 +86,11 @@ def account(new_account: Callable[[], str]) -> str:
 
 @pytest.fixture
 def backend(account: str) -> DRSBackend:
-    """The backend of a fresh account, initialised; time passes in it only by `advance`."""
-    return still_backend(account)
+    """Backend of a fresh account, initialized; only `advance` moves it on."""
+    return manual_backend(account)
 
 
-def still_backend(account_id: str, region: str = REGION) -> DRSBackend:
+def manual_backend(account_id: str, region: str = REGION) -> DRSBackend:
     made: DRSBackend = drs_backends[account_id][region]
     made.initialize_service()
     made.auto_advance = False
@@ -99,6 +99,6 @@ def still_backend(account_id: str, region: str = REGION) -> DRSBackend:
 
 @pytest.fixture
 def client(connect: Client, account: str, backend: DRSBackend) -> Any:
-    """A client of the fresh account; the backend is there with it."""
+    """Client of the fresh account, whose backend exists already."""
     assert backend.account_id == account
     return connect(account)

@@ -1,4 +1,4 @@
-"""The AWS CLI against the server: other code than boto3 for paging, arguments and ARNs in paths."""
+"""AWS CLI against the server: its pagination, arguments and ARNs in paths differ from boto3's."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from service.sandbox.moto_drs.models import DRSBackend
-from tests.moto_drs.conftest import REGION, Keys, still_backend
+from tests.moto_drs.conftest import REGION, Keys, manual_backend
 
 Aws = Any
 
@@ -43,7 +43,7 @@ def aws(endpoint: str, keys: Keys, backend: DRSBackend, tmp_path: Path) -> Aws:
     return run
 
 
-def test_servers_come_through_the_pager_of_the_cli(aws: Aws, backend: DRSBackend) -> None:
+def test_servers_are_paginated_by_the_cli(aws: Aws, backend: DRSBackend) -> None:
     ids = [backend.add_source_server({}).source_server_id for _ in range(5)]
     code, answer = aws("describe-source-servers", "--page-size", "2")
     assert code == 0
@@ -60,7 +60,7 @@ def test_tags(aws: Aws, backend: DRSBackend) -> None:
 
 
 def test_staging_accounts(aws: Aws, backend: DRSBackend, new_account: Any) -> None:
-    staging = still_backend(new_account())
+    staging = manual_backend(new_account())
     staging.trust(backend.account_id)
     arn = staging.add_source_server({}).arn
     code, answer = aws("list-extensible-source-servers", "--staging-account-id", staging.account_id)
@@ -70,7 +70,7 @@ def test_staging_accounts(aws: Aws, backend: DRSBackend, new_account: Any) -> No
     assert aws("list-staging-accounts") == (0, {"accounts": [{"accountID": staging.account_id}]})
 
 
-def test_an_error_has_its_name(aws: Aws, backend: DRSBackend) -> None:
+def test_an_error_has_its_code(aws: Aws, backend: DRSBackend) -> None:
     backend.initialized = False
     code, message = aws("describe-source-servers")
     assert code != 0

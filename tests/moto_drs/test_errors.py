@@ -1,4 +1,4 @@
-"""Errors on the wire. The clients of these tests check each for status, header and members; see `wire_model`."""
+"""Error responses. The clients of these tests validate status, header and members of each; see `wire_model`."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ NEW_TEMPLATE = {
     "stagingAreaTags": {},
     "useDedicatedReplicationServer": False,
 }
-# Each operation that needs an initialised region, called right, and the error for the things that do not exist.
+# Valid parameters of each operation that needs an initialized region, and its error for unknown resources.
 CALLS: dict[str, tuple[dict[str, Any], str | None]] = {
     "create_extended_source_server": ({"sourceServerArn": ARN}, "UninitializedAccountException"),
     "create_replication_configuration_template": (NEW_TEMPLATE, None),
@@ -111,7 +111,7 @@ def test_an_uninitialised_region(connect: Client, account: str, operation: str) 
 
 
 @pytest.mark.parametrize("operation", CALLS)
-def test_things_that_do_not_exist(client: Any, operation: str) -> None:
+def test_resources_that_do_not_exist(client: Any, operation: str) -> None:
     params, code = CALLS[operation]
     assert code_of(client, operation, params) == code
 
@@ -218,7 +218,7 @@ def check(caught: ClientError, error: Any, members: dict[str, Any]) -> None:
     ],
 )  # fmt: skip
 def test_bad_input(connect: Client, backend: DRSBackend, operation: str, params: dict[str, Any], field: str) -> None:
-    client = connect(backend.account_id, parameter_validation=False)  # an SDK checks minimums, but nothing else
+    client = connect(backend.account_id, parameter_validation=False)  # an SDK validates minimums, but nothing else
     with pytest.raises(ClientError) as caught:
         getattr(client, operation)(**params)
     response = caught.value.response
@@ -240,7 +240,7 @@ def test_a_token_belongs_to_its_listing(client: Any, backend: DRSBackend) -> Non
         client.describe_jobs(nextToken=token)
 
 
-def test_values_of_tags_are_not_told(client: Any, backend: DRSBackend) -> None:
+def test_errors_do_not_contain_tag_values(client: Any, backend: DRSBackend) -> None:
     arn = backend.add_source_server({}).arn
     with pytest.raises(client.exceptions.ValidationException) as caught:
         client.tag_resource(resourceArn=arn, tags={"k": "hidden" * 100})
@@ -250,7 +250,7 @@ def test_values_of_tags_are_not_told(client: Any, backend: DRSBackend) -> None:
 @pytest.mark.parametrize(
     "body", [b"{", b"\xff\xfe", b"[]", b'"x"', b'{"maxResults": "many"}', b'{"filters": []}', b'{"nextToken": 1}']
 )
-def test_bodies_that_are_no_requests(connect: Client, backend: DRSBackend, body: bytes) -> None:
+def test_invalid_request_bodies(connect: Client, backend: DRSBackend, body: bytes) -> None:
     client = connect(backend.account_id)
     client.meta.events.register("before-call.drs", lambda params, **_: params.update(body=body))
     with pytest.raises(client.exceptions.ValidationException) as caught:

@@ -1,4 +1,4 @@
-"""Extended records through their life: tags of their own, many callers at once, losses, and the way back."""
+"""Extended servers: separate tags and launches, concurrent extension, lost staging servers, failback."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import pytest
 from botocore.exceptions import ClientError
 
 from service.sandbox.moto_drs.models import DRSBackend
-from tests.moto_drs.conftest import REGION, Client, still_backend
+from tests.moto_drs.conftest import REGION, Client, manual_backend
 
 CALLERS = 8
 
 
 @pytest.fixture
 def staging(new_account: Callable[[], str], backend: DRSBackend) -> DRSBackend:
-    """Another account, which trusts the one of `client`."""
-    made = still_backend(new_account())
+    """Staging account that trusts the account of `client`."""
+    made = manual_backend(new_account())
     made.trust(backend.account_id)
     return made
 
@@ -29,7 +29,7 @@ def only(items: Any) -> Any:
 
 
 @pytest.mark.parametrize("repeat_is_error", [True, False])
-def test_many_callers_at_once_make_one_record(
+def test_concurrent_extensions_create_one_record(
     client: Any,
     backend: DRSBackend,
     staging: DRSBackend,
@@ -42,17 +42,17 @@ def test_many_callers_at_once_make_one_record(
         try:
             return str(client.create_extended_source_server(sourceServerArn=arn)["sourceServer"]["sourceServerID"])
         except client.exceptions.ValidationException:
-            return "refused"
+            return "rejected"
 
     with ThreadPoolExecutor(CALLERS) as pool:
         answers = list(pool.map(extend, arns * CALLERS))
-    made = set(answers) - {"refused"}
+    made = set(answers) - {"rejected"}
     assert made == set(backend.source_servers)
     assert len(made) == len(arns)
-    assert answers.count("refused") == (len(arns) * (CALLERS - 1) if repeat_is_error else 0)
+    assert answers.count("rejected") == (len(arns) * (CALLERS - 1) if repeat_is_error else 0)
 
 
-def test_tags_of_both_records_are_their_own(
+def test_extended_and_staging_server_have_separate_tags(
     client: Any, connect: Client, backend: DRSBackend, staging: DRSBackend
 ) -> None:
     origin = staging.add_source_server({"tags": {"Name": "web"}})
@@ -68,7 +68,9 @@ def test_tags_of_both_records_are_their_own(
             wrong.list_tags_for_resource(resourceArn=arn)
 
 
-def test_launches_and_their_settings_are_their_own(client: Any, backend: DRSBackend, staging: DRSBackend) -> None:
+def test_extended_and_staging_server_have_separate_launches(
+    client: Any, backend: DRSBackend, staging: DRSBackend
+) -> None:
     origin = staging.add_source_server({}, launch_configuration={"name": "staging's"})
     extended = backend.extend(origin.arn).source_server_id
     client.update_launch_configuration(sourceServerID=extended, name="target's", copyTags=True)
@@ -86,7 +88,7 @@ def test_an_arn_of_another_partition_names_nothing(client: Any, backend: DRSBack
     assert not backend.source_servers
 
 
-def test_a_lost_extension_cannot_be_launched_and_can_be_made_anew(
+def test_a_lost_extension_cannot_be_launched_and_can_be_created_again(
     client: Any, backend: DRSBackend, staging: DRSBackend
 ) -> None:
     origin = staging.add_source_server({})
@@ -113,7 +115,7 @@ def test_a_lost_extension_cannot_be_launched_and_can_be_made_anew(
     assert "lastLaunch" not in anew["lifeCycle"]
 
 
-def test_a_record_seeded_from_an_unreachable_place_is_an_error_not_a_failure(client: Any, backend: DRSBackend) -> None:
+def test_a_record_from_an_unreachable_region_has_an_extension_error(client: Any, backend: DRSBackend) -> None:
     for region in ("us-gov-west-1", "xx-nowhere-1"):
         arn = f"arn:aws:drs:{region}:111111111111:source-server/s-00000000000000000"
         area = {"status": "EXTENDED", "stagingAccountID": "111111111111", "stagingSourceServerArn": arn}
@@ -122,7 +124,7 @@ def test_a_record_seeded_from_an_unreachable_place_is_an_error_not_a_failure(cli
     assert [each["stagingArea"]["status"] for each in items] == ["EXTENSION_ERROR"] * 2
 
 
-def test_across_zones_the_staging_server_is_pointed_elsewhere(
+def test_reversal_across_zones_repoints_the_staging_server(
     client: Any, connect: Client, backend: DRSBackend, staging: DRSBackend
 ) -> None:
     here = {"originAccountID": backend.account_id, "originRegion": REGION, "originAvailabilityZone": f"{REGION}a"}
@@ -144,7 +146,7 @@ def test_across_zones_the_staging_server_is_pointed_elsewhere(
     assert got["stagingAreaSubnetId"] == "subnet-0000000000000beef"
 
 
-def test_without_its_staging_server_there_is_no_way_back(client: Any, backend: DRSBackend, staging: DRSBackend) -> None:
+def test_reversal_without_the_staging_server_is_rejected(client: Any, backend: DRSBackend, staging: DRSBackend) -> None:
     here = {"originAccountID": backend.account_id, "originRegion": REGION}
     origin = staging.add_source_server({"sourceCloudProperties": here})
     extended = backend.extend(origin.arn).source_server_id

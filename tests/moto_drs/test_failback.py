@@ -1,4 +1,4 @@
-"""The whole way of a server: disaster, recovery, replication reversed, failback, protection again, cleaning up."""
+"""Failback: recovery, reversed replication, failback, renewed protection, cleanup; quotas and errors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from service.sandbox.moto_drs import drs_backends
 from service.sandbox.moto_drs.models import DRSBackend
 from service.sandbox.moto_drs.records import RecoveryInstance, SourceServer
-from tests.moto_drs.conftest import REGION, Client, still_backend
+from tests.moto_drs.conftest import REGION, Client, manual_backend
 
 ORIGINAL = "i-0123456789abcdef0"
 SOURCE_REGION = "us-east-1"
@@ -44,14 +44,14 @@ def state_of(item: Any) -> str:
 
 
 @pytest.mark.parametrize("same_account", [True, False])
-def test_the_whole_way_between_regions(connect: Client, new_account: Callable[[], str], same_account: bool) -> None:  # noqa: FBT001, PLR0915
+def test_failback_cycle_across_regions(connect: Client, new_account: Callable[[], str], same_account: bool) -> None:  # noqa: FBT001, PLR0915
     dr_account = new_account()
     source_account = dr_account if same_account else new_account()
-    dr, source = still_backend(dr_account), still_backend(source_account, SOURCE_REGION)
+    dr, source = manual_backend(dr_account), manual_backend(source_account, SOURCE_REGION)
     source.create_replication_configuration_template({"stagingAreaSubnetId": "subnet-0000000000000beef"})
     in_dr, in_source = connect(dr_account), connect(source_account, SOURCE_REGION)
 
-    # 0, 1, 2: steady; recovered; the original is lost
+    # 0, 1, 2: replicating; recovered; the original is lost
     forward = dr.add_source_server(from_ec2(source_account))
     recovered = launch(dr, forward).instance_id
     forward.enter("STALLED")
@@ -77,7 +77,7 @@ def test_the_whole_way_between_regions(connect: Client, new_account: Callable[[]
     with pytest.raises(in_dr.exceptions.ConflictException):
         in_dr.reverse_replication(recoveryInstanceID=recovered)
 
-    # 4: in step
+    # 4: reversed replication is continuous
     for _ in range(2):
         source.advance()
         dr.advance()
@@ -94,7 +94,7 @@ def test_the_whole_way_between_regions(connect: Client, new_account: Callable[[]
     source.advance()
     assert a3["sourceServerID"] == a2["sourceServerID"]
 
-    # 6: the forward server protects the new instance, in place
+    # 6: the forward server replicates the new instance, in place
     again = in_source.reverse_replication(recoveryInstanceID=a3["recoveryInstanceID"])
     assert again["reversedDirectionSourceServerArn"] == b1["arn"]
     states = []
@@ -109,7 +109,7 @@ def test_the_whole_way_between_regions(connect: Client, new_account: Callable[[]
     assert b1["reversedDirectionSourceServerArn"] == arn  # stale from now on
     assert state_of(only(in_source.describe_recovery_instances()["items"])) != "NOT_STARTED"
 
-    # 7: cleaned up; only the forward server is left
+    # 7: cleanup; only the forward server is left
     in_source.stop_replication(sourceServerID=a2["sourceServerID"])
     in_dr.terminate_recovery_instances(recoveryInstanceIDs=[recovered])
     dr.advance()
@@ -140,7 +140,7 @@ def test_a_disconnected_instance_cannot_be_reversed(client: Any, backend: DRSBac
 
 
 def test_the_quota_of_replicating_servers(client: Any, backend: DRSBackend, account: str) -> None:
-    source = still_backend(account, SOURCE_REGION)
+    source = manual_backend(account, SOURCE_REGION)
     source.max_replicating_servers = backend.max_replicating_servers = 0
     server = backend.add_source_server(from_ec2(account))
     instance = launch(backend, server)
@@ -152,7 +152,7 @@ def test_the_quota_of_replicating_servers(client: Any, backend: DRSBackend, acco
 
 
 def test_the_quota_of_all_servers(client: Any, backend: DRSBackend, account: str) -> None:
-    source = still_backend(account, SOURCE_REGION)
+    source = manual_backend(account, SOURCE_REGION)
     source.max_source_servers = 0
     instance = launch(backend, backend.add_source_server(from_ec2(account)))
     with pytest.raises(client.exceptions.ConflictException, match="Too many source servers"):
@@ -161,7 +161,7 @@ def test_the_quota_of_all_servers(client: Any, backend: DRSBackend, account: str
 
 
 @pytest.mark.parametrize("region", ["us-gov-west-1", "xx-nowhere-1"])
-def test_there_is_no_way_back_to_another_partition(client: Any, backend: DRSBackend, account: str, region: str) -> None:
+def test_reversal_to_another_partition_is_rejected(client: Any, backend: DRSBackend, account: str, region: str) -> None:
     drs_backends[account]["us-gov-west-1"].initialize_service()
     instance = launch(backend, backend.add_source_server(from_ec2(account, region)))
     with pytest.raises(client.exceptions.ValidationException, match=region):
@@ -170,7 +170,7 @@ def test_there_is_no_way_back_to_another_partition(client: Any, backend: DRSBack
 
 
 def test_a_failback_launched_too_early_fails_in_its_job(connect: Client, backend: DRSBackend, account: str) -> None:
-    source = still_backend(account, SOURCE_REGION)
+    source = manual_backend(account, SOURCE_REGION)
     instance = launch(backend, backend.add_source_server(from_ec2(account)))
     connect(account).reverse_replication(recoveryInstanceID=instance.instance_id)
     client = connect(account, SOURCE_REGION)
@@ -185,10 +185,10 @@ def test_a_failback_launched_too_early_fails_in_its_job(connect: Client, backend
         client.delete_source_server(sourceServerID=server_id)
 
 
-def test_an_extended_server_comes_back_to_its_staging_server(
+def test_failback_of_an_extended_server_repoints_its_staging_server(
     connect: Client, backend: DRSBackend, account: str, new_account: Callable[[], str]
 ) -> None:
-    staging, source = still_backend(new_account()), still_backend(new_account(), SOURCE_REGION)
+    staging, source = manual_backend(new_account()), manual_backend(new_account(), SOURCE_REGION)
     staging.trust(account)
     origin = staging.add_source_server(from_ec2(source.account_id))
     extended = backend.extend(origin.arn)
@@ -205,7 +205,7 @@ def test_an_extended_server_comes_back_to_its_staging_server(
     assert item["sourceProperties"]["identificationHints"]["awsInstanceID"] == back.instance_id
 
 
-def test_across_zones_the_same_server_is_pointed_elsewhere(client: Any, backend: DRSBackend, account: str) -> None:
+def test_reversal_across_zones_repoints_the_same_server(client: Any, backend: DRSBackend, account: str) -> None:
     server = backend.add_source_server(from_ec2(account, REGION))
     subnet = server.replication_configuration["stagingAreaSubnetId"]
     backend.create_replication_configuration_template({"stagingAreaSubnetId": "subnet-0000000000000beef"})
@@ -228,7 +228,7 @@ def test_across_zones_the_same_server_is_pointed_elsewhere(client: Any, backend:
     assert instance.failback["state"] == "FAILBACK_READY_FOR_LAUNCH"
 
 
-def test_on_premises_the_failback_client_does_it(client: Any, backend: DRSBackend) -> None:
+def test_on_premises_failback_uses_the_failback_client(client: Any, backend: DRSBackend) -> None:
     server = backend.add_source_server({"sourceProperties": {"identificationHints": {"vmWareUuid": "4213c0de"}}})
     instance_id = launch(backend, server).instance_id
     item = only(client.describe_recovery_instances()["items"])

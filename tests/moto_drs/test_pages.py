@@ -1,4 +1,4 @@
-"""Pages of every listing: what exactly each holds, how long one is by default, and tokens that are none."""
+"""Pagination of every listing: contents, default page size, invalid tokens."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ import pytest
 
 from service.sandbox.moto_drs.models import DRSBackend
 from service.sandbox.moto_drs.urls import url_paths
-from tests.moto_drs.conftest import still_backend
+from tests.moto_drs.conftest import manual_backend
 
 _numbers = random.SystemRandom()
-ACCOUNT = str(_numbers.randrange(10**11, 10**12))  # its servers can be extended; each test makes its own
+ACCOUNT = str(_numbers.randrange(10**11, 10**12))  # staging account; each test creates its own servers
 ID = "s-3b8f0c91d27a4e56f"
 
 
 @dataclass(frozen=True)
 class Listing:
-    """An operation, how to make things for it to list (in the order it shows them), and how it shows one."""
+    """Paginated operation. `make` creates resources and returns their ids in the order the operation lists them."""
 
     operation: str
     make: Callable[[DRSBackend, int], Sequence[str]]
-    shown_by: str
+    id_member: str
     default: int = 100
     key: str = "items"
     params: dict[str, Any] = field(default_factory=dict)
@@ -64,7 +64,7 @@ def snapshots(backend: DRSBackend, count: int) -> list[str]:
 
 
 def extensible(backend: DRSBackend, count: int) -> list[str]:
-    staging = still_backend(ACCOUNT)
+    staging = manual_backend(ACCOUNT)
     staging.source_servers.clear()
     staging.trust(backend.account_id)
     return [staging.add_source_server({}).arn for _ in range(count)]
@@ -73,7 +73,7 @@ def extensible(backend: DRSBackend, count: int) -> list[str]:
 def staging_accounts(backend: DRSBackend, count: int) -> list[str]:
     accounts = sorted(str(each) for each in _numbers.sample(range(10**11, 10**12), count))
     for account_id in reversed(accounts):
-        staging = still_backend(account_id)
+        staging = manual_backend(account_id)
         staging.trust(backend.account_id)
         backend.extend(staging.add_source_server({}).arn)
     return accounts
@@ -97,7 +97,7 @@ def pages_of(client: Any, listing: Listing, **params: Any) -> list[list[str]]:
     while "nextToken" in answer:
         answer = getattr(client, listing.operation)(**listing.params, **params, nextToken=answer["nextToken"])
         pages.append(answer)
-    return [[each[listing.shown_by] for each in page[listing.key]] for page in pages]
+    return [[each[listing.id_member] for each in page[listing.key]] for page in pages]
 
 
 def test_every_listing_is_in_these_tests(client: Any) -> None:
@@ -122,16 +122,14 @@ def test_the_default_page(client: Any, backend: DRSBackend, listing: Listing) ->
 
 
 @every_listing
-def test_nothing_is_one_empty_page(client: Any, backend: DRSBackend, listing: Listing) -> None:
+def test_an_empty_listing_is_one_empty_page(client: Any, backend: DRSBackend, listing: Listing) -> None:
     listing.make(backend, 0)
     assert pages_of(client, listing) == [[]]
 
 
 @every_listing
 @pytest.mark.parametrize("last", [None, True, 0.5, [1], {"number": 1}])
-def test_a_token_with_another_inside_is_refused(
-    client: Any, backend: DRSBackend, listing: Listing, last: object
-) -> None:
+def test_a_forged_token_is_rejected(client: Any, backend: DRSBackend, listing: Listing, last: object) -> None:
     listing.make(backend, 2)
     token = getattr(client, listing.operation)(**listing.params, maxResults=1)["nextToken"]
     name, _ = json.loads(base64.urlsafe_b64decode(token))
@@ -151,7 +149,9 @@ def test_a_token_with_another_inside_is_refused(
     ],
     ids=lambda each: getattr(each, "operation", ""),
 )
-def test_no_ids_are_all_ids(client: Any, backend: DRSBackend, listing: Listing, params: dict[str, Any]) -> None:
+def test_an_empty_filter_matches_everything(
+    client: Any, backend: DRSBackend, listing: Listing, params: dict[str, Any]
+) -> None:
     made = list(listing.make(backend, 3))
     assert pages_of(client, listing, **params) == [made]
 

@@ -1,4 +1,4 @@
-"""Jobs and recovery instances, step by step."""
+"""Jobs and recovery instances, advanced step by step."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from service.sandbox.moto_drs.models import DRSBackend
-from tests.moto_drs.conftest import still_backend
+from tests.moto_drs.conftest import manual_backend
 
 ID = "s-3b8f0c91d27a4e56f"
 CLOUD = {"originAccountID": "111111111111", "originRegion": "us-east-1", "originAvailabilityZone": "us-east-1a"}
@@ -27,7 +27,7 @@ def recover(client: Any, *server_ids: str, **params: Any) -> dict[str, Any]:
     return job
 
 
-def look(client: Any) -> tuple[Any, Any]:
+def describe(client: Any) -> tuple[Any, Any]:
     (server,) = client.describe_source_servers()["items"]
     return server, client.describe_recovery_instances()["items"]
 
@@ -40,20 +40,20 @@ def test_a_launch_step_by_step(client: Any, backend: DRSBackend) -> None:
         {"Ticket": "1"},
         [{"sourceServerID": ID, "launchStatus": "PENDING"}],
     )
-    item, instances = look(client)
+    item, instances = describe(client)
     assert (item["lastLaunchResult"], item["lifeCycle"]["lastLaunch"]["status"]) == ("PENDING", "PENDING")
     initiated = item["lifeCycle"]["lastLaunch"]["initiated"]
     assert (initiated["jobID"], initiated["type"]) == (job["jobID"], "RECOVERY")
     assert instances == []
 
     backend.advance()
-    item, (instance,) = look(client)
+    item, (instance,) = describe(client)
     assert (item["lastLaunchResult"], item["lifeCycle"]["lastLaunch"]["status"]) == ("PENDING", "IN_PROGRESS")
     assert "recoveryInstanceId" not in item
     assert instance["ec2InstanceState"] == "PENDING"
 
     backend.advance()
-    item, (instance,) = look(client)
+    item, (instance,) = describe(client)
     assert (item["lastLaunchResult"], item["lifeCycle"]["lastLaunch"]["status"]) == ("SUCCEEDED", "LAUNCHED")
     assert item["recoveryInstanceId"] == instance["recoveryInstanceID"] == instance["ec2InstanceID"]
     assert (instance["ec2InstanceState"], instance["sourceServerID"], instance["jobID"]) == (
@@ -74,7 +74,7 @@ def test_a_launch_step_by_step(client: Any, backend: DRSBackend) -> None:
 
 
 @pytest.mark.usefixtures("server")
-def test_looking_lets_time_pass_but_only_on_first_pages(client: Any, backend: DRSBackend) -> None:
+def test_reads_advance_jobs_on_first_pages_only(client: Any, backend: DRSBackend) -> None:
     backend.auto_advance = True
     backend.add_source_server({})
     recover(client, ID)
@@ -91,11 +91,11 @@ def test_a_relaunch_removes_the_earlier_instance(client: Any, backend: DRSBacken
         recover(client, ID, isDrill=is_drill)
         backend.advance()
         backend.advance()
-        _, (instance,) = look(client)
+        _, (instance,) = describe(client)
         assert instance["isDrill"] is is_drill
         launched.append(instance["recoveryInstanceID"])
     assert launched[0] != launched[1]
-    item, _ = look(client)
+    item, _ = describe(client)
     assert item["recoveryInstanceId"] == launched[1]
     newest, older = client.describe_jobs()["items"]
     assert (newest["initiatedBy"], older["initiatedBy"]) == ("START_RECOVERY", "START_DRILL")
@@ -106,7 +106,7 @@ def test_launch_configuration_shapes_the_instance(client: Any, backend: DRSBacke
     recover(client, ID)
     backend.advance()
     backend.advance()
-    _, (instance,) = look(client)
+    _, (instance,) = describe(client)
     assert (instance["tags"], instance["ec2InstanceState"]) == ({"Name": "web"}, "STOPPED")
 
 
@@ -118,7 +118,7 @@ def test_launch_into_an_instance(client: Any, backend: DRSBackend) -> None:
         client.update_launch_configuration(sourceServerID=ID, copyTags=True)
     recover(client, ID)
     backend.advance()
-    _, (instance,) = look(client)
+    _, (instance,) = describe(client)
     assert instance["recoveryInstanceID"] == "i-0123456789abcdef0"
     assert instance["failback"]["failbackToOriginalServer"] is True
 
@@ -126,10 +126,10 @@ def test_launch_into_an_instance(client: Any, backend: DRSBackend) -> None:
 def test_a_chosen_snapshot(client: Any, backend: DRSBackend, server: Any) -> None:
     server.snapshots[0]["timestamp"] = "2026-01-02T03:04:05.000Z"
     server.take_snapshot()
-    wanted = server.snapshots[0]["snapshotID"]
-    client.start_recovery(sourceServers=[{"sourceServerID": ID, "recoverySnapshotID": wanted}])
+    snapshot_id = server.snapshots[0]["snapshotID"]
+    client.start_recovery(sourceServers=[{"sourceServerID": ID, "recoverySnapshotID": snapshot_id}])
     backend.advance()
-    _, (instance,) = look(client)
+    _, (instance,) = describe(client)
     assert instance["pointInTimeSnapshotDateTime"] == "2026-01-02T03:04:05.000Z"
     with pytest.raises(client.exceptions.ConflictException):
         client.start_recovery(sourceServers=[{"sourceServerID": ID, "recoverySnapshotID": "pit-00000000000000000"}])
@@ -143,7 +143,7 @@ def test_without_snapshots_the_launch_fails_in_the_job(client: Any, backend: DRS
     backend.advance()
     (job,) = client.describe_jobs()["items"]
     assert (job["status"], job["participatingServers"][0]["launchStatus"]) == ("COMPLETED", "FAILED")
-    item, instances = look(client)
+    item, instances = describe(client)
     assert (item["lastLaunchResult"], item["lifeCycle"]["lastLaunch"]["status"]) == ("FAILED", "FAILED")
     assert instances == []
 
@@ -159,14 +159,14 @@ def test_a_server_that_vanishes_does_not_stop_its_job(client: Any, backend: DRSB
 
 
 def test_an_extended_server_is_launched_in_the_target(client: Any, backend: DRSBackend, new_account: Any) -> None:
-    staging = still_backend(new_account())
+    staging = manual_backend(new_account())
     staging.trust(backend.account_id)
     origin = staging.add_source_server({"sourceCloudProperties": CLOUD})
     extended = backend.extend(origin.arn)
     recover(client, extended.source_server_id)
     backend.advance()
     backend.advance()
-    item, (instance,) = look(client)
+    item, (instance,) = describe(client)
     assert (item["lastLaunchResult"], item["recoveryInstanceId"]) == ("SUCCEEDED", instance["recoveryInstanceID"])
     assert origin.record["lastLaunchResult"] == "NOT_STARTED"
     with pytest.raises(client.exceptions.ConflictException):
@@ -178,7 +178,7 @@ def test_termination(client: Any, backend: DRSBackend) -> None:
     recover(client, ID)
     backend.advance()
     backend.advance()
-    item, _ = look(client)
+    item, _ = describe(client)
     job = client.terminate_recovery_instances(recoveryInstanceIDs=[item["recoveryInstanceId"]])["job"]
     assert (job["type"], job["initiatedBy"]) == ("TERMINATE", "TERMINATE_RECOVERY_INSTANCES")
     with pytest.raises(client.exceptions.ConflictException):
@@ -186,9 +186,9 @@ def test_termination(client: Any, backend: DRSBackend) -> None:
     with pytest.raises(client.exceptions.ConflictException):
         client.disconnect_source_server(sourceServerID=ID)
     backend.advance()
-    assert look(client)[1][0]["ec2InstanceState"] == "SHUTTING-DOWN"
+    assert describe(client)[1][0]["ec2InstanceState"] == "SHUTTING-DOWN"
     backend.advance()
-    item, instances = look(client)
+    item, instances = describe(client)
     assert instances == []
     assert "recoveryInstanceId" not in item
     assert item["lifeCycle"]["lastLaunch"]["status"] == "TERMINATED"
@@ -200,14 +200,14 @@ def test_an_instance_is_disconnected_then_deleted(client: Any, backend: DRSBacke
     recover(client, ID)
     backend.advance()
     backend.advance()
-    instance_id = look(client)[0]["recoveryInstanceId"]
+    instance_id = describe(client)[0]["recoveryInstanceId"]
     with pytest.raises(client.exceptions.ConflictException):
         client.delete_recovery_instance(recoveryInstanceID=instance_id)
     client.disconnect_recovery_instance(recoveryInstanceID=instance_id)
-    (instance,) = look(client)[1]
+    (instance,) = describe(client)[1]
     assert instance["dataReplicationInfo"]["dataReplicationState"] == "DISCONNECTED"
     client.delete_recovery_instance(recoveryInstanceID=instance_id)
-    assert look(client)[1] == []
+    assert describe(client)[1] == []
 
 
 def test_recovery_instances_are_filtered_and_paged(client: Any, backend: DRSBackend) -> None:
@@ -243,7 +243,7 @@ def test_jobs_are_filtered_paged_and_deleted(client: Any, backend: DRSBackend) -
     assert [each["jobID"] for each in client.describe_jobs()["items"]] == [ids[2], ids[1]]
 
 
-def test_one_job_at_a_time_for_a_server(client: Any, backend: DRSBackend) -> None:
+def test_a_server_has_one_active_job_at_a_time(client: Any, backend: DRSBackend) -> None:
     server_id = backend.add_source_server({}).source_server_id
     recover(client, server_id)
     with pytest.raises(client.exceptions.ConflictException) as error:
@@ -253,16 +253,16 @@ def test_one_job_at_a_time_for_a_server(client: Any, backend: DRSBackend) -> Non
 
 
 @pytest.mark.parametrize(
-    ("quota", "most", "code"),
+    ("quota", "maximum", "code"),
     [
         ("max_jobs_in_progress", 1, "L-D88FAC3A"),
         ("max_servers_in_job", 1, "L-B827C881"),
         ("max_servers_in_jobs", 2, "L-05AFA8C6"),
     ],
 )
-def test_quotas_of_jobs(client: Any, backend: DRSBackend, quota: str, most: int, code: str) -> None:
+def test_quotas_of_jobs(client: Any, backend: DRSBackend, quota: str, maximum: int, code: str) -> None:
     one, two, three = [backend.add_source_server({}).source_server_id for _ in range(3)]
-    setattr(backend, quota, most)
+    setattr(backend, quota, maximum)
     recover(client, one)
     with pytest.raises(ClientError) as error:
         recover(client, two, three)

@@ -1,4 +1,4 @@
-"""The backend is found by moto: by its server, in its decorator, and when everything is reset."""
+"""Registration in moto: in its server, in its decorator, and after a reset."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ BY_AREA = {
 REGIONS = [f"{area}-{name}" for area, names in BY_AREA.items() for name in names]
 
 
-def test_registering_twice_changes_nothing() -> None:
+def test_registration_is_idempotent() -> None:
     register()
     patterns = list(backend_index.backend_url_patterns)
     register()
@@ -73,13 +73,13 @@ def test_the_server_knows_the_region_of_a_request(connect: Client, new_account: 
     assert [name for name, backend in drs_backends[account_id].items() if backend.initialized] == [region]
 
 
-def test_keys_decide_the_account(endpoint: str, session: boto3.Session) -> None:
+def test_access_keys_select_the_account(endpoint: str, session: boto3.Session) -> None:
     client = session.client("drs", endpoint_url=endpoint, config=Config(retries={"total_max_attempts": 1}))
     client.initialize_service()
     assert drs_backends["123456789012"]["us-west-2"].initialized
 
 
-# In a process of its own: the decorator resets the state of all of moto.
+# In a separate process: the decorator resets the state of all of moto.
 IN_DECORATOR = """
 import boto3
 from moto import mock_aws
@@ -111,7 +111,7 @@ def test_in_the_decorator_without_a_server() -> None:
     assert run(IN_DECORATOR) == "good\n"
 
 
-# The folder, without the file that registers it, where moto itself would have it.
+# The package without register.py, in the location where moto itself would have it.
 AS_PART_OF_MOTO = """
 import re
 import sys

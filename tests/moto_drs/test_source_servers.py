@@ -1,4 +1,4 @@
-"""Listing servers: defaults, filters, pages; and the operations on their replication and configurations."""
+"""Source servers: defaults, filters, pagination, replication and configurations."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_a_given_record_is_kept_and_only_completed(client: Any, backend: DRSBack
     assert [each["totalStorageBytes"] for each in info["replicatedDisks"]] == [5, 7]
 
 
-def test_a_seeded_state_lasts(client: Any, backend: DRSBackend) -> None:
+def test_a_seeded_state_does_not_change(client: Any, backend: DRSBackend) -> None:
     backend.auto_advance = True
     backend.add_source_server({"dataReplicationInfo": {"dataReplicationState": "INITIATING"}})
     for _ in range(4):
@@ -89,7 +89,7 @@ def test_pages_hold_exactly_what_they_should(client: Any, backend: DRSBackend) -
     assert "nextToken" not in client.describe_source_servers(maxResults=7)
 
 
-def test_a_server_gone_between_two_pages_hides_no_other(client: Any, backend: DRSBackend) -> None:
+def test_a_server_removed_between_two_pages_hides_no_other(client: Any, backend: DRSBackend) -> None:
     ids = [backend.add_source_server({}).source_server_id for _ in range(6)]
     first = client.describe_source_servers(maxResults=3)
     backend.remove_source_server(ids[1])
@@ -120,7 +120,9 @@ def test_filters(client: Any, backend: DRSBackend) -> None:
     assert listed(client, filters={"stagingAccountIDs": ["000000000000"]}) == []
 
 
-def test_regions_and_accounts_are_apart(connect: Client, new_account: Callable[[], str], backend: DRSBackend) -> None:
+def test_regions_and_accounts_are_isolated(
+    connect: Client, new_account: Callable[[], str], backend: DRSBackend
+) -> None:
     backend.add_source_server({})
     with pytest.raises(ClientError, match="Uninitialized"):
         connect(backend.account_id, "eu-west-1").describe_source_servers()
@@ -128,7 +130,7 @@ def test_regions_and_accounts_are_apart(connect: Client, new_account: Callable[[
         connect(new_account()).describe_source_servers()
 
 
-def test_a_great_many_servers_come_in_pages(client: Any, backend: DRSBackend) -> None:
+def test_many_servers_are_paginated(client: Any, backend: DRSBackend) -> None:
     for _ in range(1500):
         backend.add_source_server({})
     assert len(set(listed(client, maxResults=200))) == 1500

@@ -1,4 +1,4 @@
-"""Servers extended from staging accounts into a target account, seen from both sides."""
+"""Extension of servers from staging accounts into a target account, checked in both accounts."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from botocore.exceptions import ClientError
 
 from service.sandbox.moto_drs import drs_backends
 from service.sandbox.moto_drs.models import DRSBackend
-from tests.moto_drs.conftest import REGION, Client, still_backend
+from tests.moto_drs.conftest import REGION, Client, manual_backend
 
 NewAccount = Callable[[], str]
 
 
 @pytest.fixture
 def staging(new_account: NewAccount, backend: DRSBackend) -> DRSBackend:
-    """Another account, which trusts the one of `client`."""
-    made = still_backend(new_account())
+    """Staging account that trusts the account of `client`."""
+    made = manual_backend(new_account())
     made.trust(backend.account_id)
     return made
 
@@ -28,7 +28,7 @@ def extensible(client: Any, account_id: str) -> list[str]:
     return [each["arn"] for page in pages for each in page["items"]]
 
 
-def test_the_whole_flow(client: Any, connect: Client, backend: DRSBackend, staging: DRSBackend) -> None:
+def test_full_extension_flow(client: Any, connect: Client, backend: DRSBackend, staging: DRSBackend) -> None:
     configuration = {"bandwidthThrottling": 9}
     one = staging.add_source_server({"tags": {"Name": "one"}}, replication_configuration=configuration)
     two = staging.add_source_server({"sourceProperties": {"identificationHints": {"hostname": "two"}}})
@@ -74,7 +74,7 @@ def test_what_is_listed_as_extensible(client: Any, staging: DRSBackend) -> None:
     assert "hostname" not in unnamed
 
 
-def test_extensible_servers_come_in_pages(client: Any, staging: DRSBackend) -> None:
+def test_extensible_servers_are_paginated(client: Any, staging: DRSBackend) -> None:
     arns = [staging.add_source_server({}).arn for _ in range(5)]
     first = client.list_extensible_source_servers(stagingAccountID=staging.account_id, maxResults=4)
     assert [each["arn"] for each in first["items"]] == arns[:4]
@@ -83,10 +83,10 @@ def test_extensible_servers_come_in_pages(client: Any, staging: DRSBackend) -> N
     assert "nextToken" not in rest
 
 
-def test_staging_accounts_come_in_pages(client: Any, backend: DRSBackend, new_account: NewAccount) -> None:
+def test_staging_accounts_are_paginated(client: Any, backend: DRSBackend, new_account: NewAccount) -> None:
     accounts = sorted(new_account() for _ in range(51))
     for account_id in accounts:
-        staging = still_backend(account_id)
+        staging = manual_backend(account_id)
         staging.trust(backend.account_id)
         backend.extend(staging.add_source_server({}).arn)
     first = client.list_staging_accounts()
@@ -100,7 +100,7 @@ def test_one_server_can_be_extended_into_many_targets(
     client: Any, connect: Client, staging: DRSBackend, new_account: NewAccount
 ) -> None:
     server = staging.add_source_server({})
-    other = still_backend(new_account())
+    other = manual_backend(new_account())
     staging.trust(other.account_id)
     client.create_extended_source_server(sourceServerArn=server.arn)
     assert extensible(connect(other.account_id), staging.account_id) == [server.arn]
@@ -108,7 +108,9 @@ def test_one_server_can_be_extended_into_many_targets(
     assert len(other.source_servers) == 1
 
 
-def test_a_repeat_is_an_error_unless_switched(client: Any, backend: DRSBackend, staging: DRSBackend) -> None:
+def test_a_repeated_extension_is_an_error_unless_configured(
+    client: Any, backend: DRSBackend, staging: DRSBackend
+) -> None:
     server = staging.add_source_server({})
     first = client.create_extended_source_server(sourceServerArn=server.arn)["sourceServer"]
     with pytest.raises(client.exceptions.ValidationException):
@@ -119,11 +121,11 @@ def test_a_repeat_is_an_error_unless_switched(client: Any, backend: DRSBackend, 
     assert len(backend.source_servers) == 1
 
 
-def test_an_extended_server_is_no_more_extensible(
+def test_an_extended_server_cannot_be_extended_again(
     connect: Client, staging: DRSBackend, backend: DRSBackend, new_account: NewAccount
 ) -> None:
     extended = backend.extend(staging.add_source_server({}).arn)
-    third = still_backend(new_account())
+    third = manual_backend(new_account())
     backend.trust(third.account_id)
     client = connect(third.account_id)
     assert extensible(client, backend.account_id) == []
@@ -131,11 +133,11 @@ def test_an_extended_server_is_no_more_extensible(
         client.create_extended_source_server(sourceServerArn=extended.arn)
 
 
-def test_no_trust_no_access(client: Any, new_account: NewAccount) -> None:
-    stranger = still_backend(new_account())
-    arn = stranger.add_source_server({}).arn
+def test_extension_requires_trust(client: Any, new_account: NewAccount) -> None:
+    untrusting = manual_backend(new_account())
+    arn = untrusting.add_source_server({}).arn
     with pytest.raises(client.exceptions.AccessDeniedException):
-        client.list_extensible_source_servers(stagingAccountID=stranger.account_id)
+        client.list_extensible_source_servers(stagingAccountID=untrusting.account_id)
     with pytest.raises(client.exceptions.AccessDeniedException):
         client.create_extended_source_server(sourceServerArn=arn)
 
@@ -159,7 +161,7 @@ def test_a_lost_staging_server_leaves_an_error(
     assert item["stagingArea"]["stagingSourceServerArn"] == origin.arn
     assert client.get_replication_configuration(sourceServerID=extended.source_server_id)["name"]
 
-    if lost != "deleted":  # once the trust is back, so is the server
+    if lost != "deleted":  # with the trust restored, the server is extended again
         staging.trust(backend.account_id)
         (item,) = client.describe_source_servers()["items"]
         assert item["stagingArea"]["status"] == "EXTENDED"

@@ -1,4 +1,4 @@
-"""Tags of every kind of resource."""
+"""Tags of each resource type."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from service.sandbox.moto_drs.models import DRSBackend
 from tests.moto_drs.conftest import Client
 
 
-def test_tags_are_added_and_taken_away(client: Any, backend: DRSBackend) -> None:
+def test_tags_are_added_and_removed(client: Any, backend: DRSBackend) -> None:
     arn = backend.add_source_server({"tags": {"Name": "web", "Team": "red"}}).arn
     client.tag_resource(resourceArn=arn, tags={"Team": "blue", "Cost/Center": "44 11"})
     expected = {"Name": "web", "Team": "blue", "Cost/Center": "44 11"}
@@ -34,9 +34,9 @@ def test_every_kind_of_resource_has_tags(client: Any, backend: DRSBackend) -> No
         assert client.list_tags_for_resource(resourceArn=resource.arn)["tags"] == {"kind": type(resource).__name__}
 
 
-def test_several_accounts_have_tags_of_their_own(client: Any, backend: DRSBackend, connect: Client) -> None:
+def test_accounts_have_separate_tags(client: Any, backend: DRSBackend, connect: Client) -> None:
     arn = backend.add_source_server({}).arn
-    with pytest.raises(ClientError) as error:  # not even initialised, which no tag operation can say
+    with pytest.raises(ClientError) as error:  # not initialized, but no tag operation models that error
         connect(str(random.SystemRandom().randrange(10**11, 10**12))).list_tags_for_resource(resourceArn=arn)
     assert error.value.response["Error"]["Code"] == "ResourceNotFoundException"
     assert error.value.response["resourceId"] == arn
@@ -53,10 +53,10 @@ def test_several_accounts_have_tags_of_their_own(client: Any, backend: DRSBacken
         {"k" * 257: "x"},
         {"": "x"},
         {"k": "v" * 257},
-        {f"key{number}": "x" for number in range(50)},  # with the one there is, 51
+        {f"key{number}": "x" for number in range(50)},  # 51 with the existing one
     ],
 )
-def test_tags_that_are_refused(client: Any, backend: DRSBackend, tags: dict[str, str]) -> None:
+def test_invalid_tags_are_rejected(client: Any, backend: DRSBackend, tags: dict[str, str]) -> None:
     arn = backend.add_source_server({"tags": {"Name": "web"}}).arn
     with pytest.raises(client.exceptions.ValidationException) as error:
         client.tag_resource(resourceArn=arn, tags=tags)
@@ -64,7 +64,7 @@ def test_tags_that_are_refused(client: Any, backend: DRSBackend, tags: dict[str,
     assert client.list_tags_for_resource(resourceArn=arn)["tags"] == {"Name": "web"}
 
 
-def test_tags_of_new_resources_are_checked_too(client: Any, backend: DRSBackend) -> None:
+def test_tags_of_new_resources_are_validated(client: Any, backend: DRSBackend) -> None:
     server = backend.add_source_server({})
     with pytest.raises(client.exceptions.ClientError, match="must not begin"):
         client.start_recovery(sourceServers=[{"sourceServerID": server.source_server_id}], tags={"aws:x": "y"})

@@ -1,4 +1,4 @@
-"""Many clients at once, and somebody who seeds meanwhile."""
+"""Concurrent clients, with servers added and removed at the same time."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Any
 import pytest
 
 from service.sandbox.moto_drs.models import DRSBackend
-from tests.moto_drs.conftest import Client, still_backend
+from tests.moto_drs.conftest import Client, manual_backend
 
 ROUNDS = 15
 
 
 @pytest.mark.timeout(60)
-def test_readers_and_writers_do_not_disturb_one_another(
+def test_concurrent_readers_and_writers_do_not_interfere(
     client: Any, connect: Client, backend: DRSBackend, new_account: Any
 ) -> None:
-    staging = still_backend(new_account())
+    staging = manual_backend(new_account())
     staging.trust(backend.account_id)
-    backend.trust(staging.account_id)  # in both directions, as locks of their own would not bear
+    backend.trust(staging.account_id)  # in both directions: with one lock per backend this would deadlock
     servers = [backend.add_source_server({}) for _ in range(20)]
     origins = [staging.add_source_server({}).arn for _ in range(ROUNDS)]
     in_staging = connect(staging.account_id)

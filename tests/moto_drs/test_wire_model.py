@@ -1,4 +1,4 @@
-"""The checker itself: what it has to find, and the two places where it must look away."""
+"""Tests of `wire_model`: violations it must report, and deviations of the model it must ignore."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from service.sandbox.moto_drs.exceptions import ConflictException
 from service.sandbox.moto_drs.models import DRSBackend
-from tests.moto_drs.wire_model import WireError, shape_faults
+from tests.moto_drs.wire_model import WireError, shape_errors
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +18,7 @@ def model(session: boto3.Session) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("shape", "value", "fault"),
+    ("shape", "value", "error"),
     [
         ("SourceServer", {"colour": "red"}, ".colour is unknown"),
         ("SourceServer", {"arn": None}, ".arn is NoneType, not string"),
@@ -31,9 +31,9 @@ def model(session: boto3.Session) -> Any:
         ("RecoveryInstanceDisk", {"ebsVolumeID": "vol-1"}, "does not match"),
     ],
 )
-def test_finds_faults(model: Any, shape: str, value: Any, fault: str) -> None:
-    faults = list(shape_faults(value, model.shape_for(shape), ""))
-    assert any(fault in each for each in faults), faults
+def test_finds_violations_of_the_model(model: Any, shape: str, value: Any, error: str) -> None:
+    errors = list(shape_errors(value, model.shape_for(shape), ""))
+    assert any(error in each for each in errors), errors
 
 
 @pytest.mark.parametrize(
@@ -44,11 +44,11 @@ def test_finds_faults(model: Any, shape: str, value: Any, fault: str) -> None:
         ("SourceServer", {}),
     ],
 )
-def test_lets_real_data_pass(model: Any, shape: str, value: Any) -> None:
-    assert list(shape_faults(value, model.shape_for(shape), "")) == []
+def test_accepts_real_data(model: Any, shape: str, value: Any) -> None:
+    assert list(shape_errors(value, model.shape_for(shape), "")) == []
 
 
-def test_a_wrong_answer_does_not_reach_a_test(client: Any, backend: DRSBackend) -> None:
+def test_an_invalid_response_raises_in_the_client(client: Any, backend: DRSBackend) -> None:
     backend.add_source_server({"colour": "red"})
     with pytest.raises(WireError, match="colour is unknown"):
         client.describe_source_servers()

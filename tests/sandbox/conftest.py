@@ -1,4 +1,4 @@
-"""Sandboxes of a small fleet, with a clock that only moves when somebody sleeps, and boto3 clients on them."""
+"""Fixtures: a sandbox with a small fleet and a manual clock, and boto3 clients for it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from service.sandbox.declared import Fleet
 from service.sandbox.fleet import parse_model
+from service.sandbox.fleet_models import Fleet
 from service.sandbox.server import Sandbox
 
 HUB, TARGET, STAGING, APPS = "999900001111", "111122223333", "444455556666", "777788889999"
@@ -48,7 +48,7 @@ MEMBERS: dict[str, Any] = {
 
 
 class Clock:
-    """Seconds that pass only by sleeping or by being set."""
+    """Manual clock, in seconds; it advances only by `sleep` or by setting `now`."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -74,7 +74,7 @@ def session() -> boto3.Session:
 
 @pytest.fixture
 def members() -> dict[str, Any]:
-    """What the small fleet is made of, for tests that vary it."""
+    """Members of the small fleet, for tests that vary them."""
     return {**MEMBERS, "accounts": [*MEMBERS["accounts"]]}
 
 
@@ -96,8 +96,8 @@ def sandbox(fleet: Fleet, clock: Clock) -> Iterator[Sandbox]:
 
 @pytest.fixture
 def client(sandbox: Sandbox, session: boto3.Session) -> Iterator[Client]:
-    """Make clients: client("drs"), client("drs", account_id=..., region=...). They are closed after the test."""
-    made: list[Any] = []
+    """Factory of clients: client("drs"), client("drs", account_id=..., region=...). Closes them after the test."""
+    clients: list[Any] = []
 
     def make(
         service: str, *, account_id: str = HUB, region: str = "us-east-1", credentials: dict[str, str] | None = None
@@ -106,7 +106,7 @@ def client(sandbox: Sandbox, session: boto3.Session) -> Iterator[Client]:
             credentials = assume(account_id)
         keys = credentials or {"AccessKeyId": "AKIAANYKEY", "SecretAccessKey": "secret", "SessionToken": None}
         config = Config(retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=300, proxies={})
-        made.append(
+        clients.append(
             session.client(
                 service,
                 region_name=region,
@@ -117,7 +117,7 @@ def client(sandbox: Sandbox, session: boto3.Session) -> Iterator[Client]:
                 config=config,
             )
         )
-        return made[-1]
+        return clients[-1]
 
     def assume(account_id: str) -> dict[str, str]:
         answer = make("sts").assume_role(
@@ -129,5 +129,5 @@ def client(sandbox: Sandbox, session: boto3.Session) -> Iterator[Client]:
         return dict(answer["Credentials"])
 
     yield make
-    for each in made:
+    for each in clients:
         each.close()

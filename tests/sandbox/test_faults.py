@@ -1,4 +1,4 @@
-"""Declared faults, seen by a client: throttling, denials, failing pages, latency, switched-off regions."""
+"""Injected faults as a client sees them: throttling, denials, failing pages, latency, disabled regions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HUB, TARGET, STAGING, APPS = "999900001111", "111122223333", "444455556666", "77
 Client = Callable[..., Any]
 
 
-def _caught(call: Callable[..., Any], **arguments: Any) -> dict[str, Any]:
+def _error_of(call: Callable[..., Any], **arguments: Any) -> dict[str, Any]:
     with pytest.raises(ClientError) as caught:
         call(**arguments)
     return dict(caught.value.response)
@@ -26,7 +26,7 @@ def test_throttling_is_per_scope_and_ends_with_time(sandbox: Sandbox, client: Cl
     here, there = (client("drs", account_id=TARGET, region=region) for region in ("us-west-2", "eu-west-1"))
     here.describe_source_servers()
     here.describe_source_servers()
-    response = _caught(here.describe_source_servers)
+    response = _error_of(here.describe_source_servers)
     assert response["Error"]["Code"] == "ThrottlingException"
     assert response["Error"]["Message"] == "Rate exceeded"
     assert response["retryAfterSeconds"] == "2"
@@ -35,7 +35,7 @@ def test_throttling_is_per_scope_and_ends_with_time(sandbox: Sandbox, client: Cl
     there.describe_source_servers()
     clock.now += 2
     here.describe_source_servers()
-    _caught(here.describe_source_servers)
+    _error_of(here.describe_source_servers)
 
 
 def test_throttling_of_one_scope_alone(sandbox: Sandbox, client: Client) -> None:
@@ -43,7 +43,7 @@ def test_throttling_of_one_scope_alone(sandbox: Sandbox, client: Client) -> None
     sandbox.replace_faults(Faults.model_validate({"throttle": {"scopes": [scope]}}))
     here, there = (client("drs", account_id=TARGET, region=region) for region in ("us-west-2", "eu-west-1"))
     here.describe_source_servers()
-    assert _caught(here.describe_source_servers)["Error"]["Code"] == "ThrottlingException"
+    assert _error_of(here.describe_source_servers)["Error"]["Code"] == "ThrottlingException"
     for _ in range(3):
         there.describe_source_servers()
 
@@ -60,7 +60,7 @@ def test_throttling_of_one_scope_alone(sandbox: Sandbox, client: Client) -> None
 def test_denial(sandbox: Sandbox, client: Client, service: str, operation: str, expected: tuple[str, int]) -> None:
     called = getattr(client(service, account_id=TARGET, region="us-west-2"), operation)
     sandbox.replace_faults(Faults.model_validate({"deny": [{"account_id": TARGET, "service": service}]}))
-    response = _caught(called)
+    response = _error_of(called)
     assert (response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]) == expected
     assert "because no identity-based policy allows the" in response["Error"]["Message"]
 
@@ -69,7 +69,7 @@ def test_denial_by_control_policy_names_it(sandbox: Sandbox, client: Client) -> 
     drs = client("drs", account_id=TARGET, region="us-west-2")
     deny = {"account_id": TARGET, "region": "us-west-2", "operations": ["DescribeSourceServers"], "scp": True}
     sandbox.replace_faults(Faults.model_validate({"deny": [deny]}))
-    assert _caught(drs.describe_source_servers)["Error"]["Message"] == (
+    assert _error_of(drs.describe_source_servers)["Error"]["Message"] == (
         f"User: arn:aws:sts::{TARGET}:assumed-role/DRSOrchestrationRole/drs-orchestration-test is not authorized to "
         "perform: drs:DescribeSourceServers on resource: * with an explicit deny in a service control policy"
     )
@@ -77,19 +77,19 @@ def test_denial_by_control_policy_names_it(sandbox: Sandbox, client: Client) -> 
     client("drs", account_id=TARGET, region="eu-west-1").describe_source_servers()
 
 
-def test_denial_with_a_message_of_its_own(sandbox: Sandbox, client: Client) -> None:
+def test_denial_with_a_declared_message(sandbox: Sandbox, client: Client) -> None:
     drs = client("drs", account_id=TARGET, region="us-west-2")
     sandbox.replace_faults(Faults.model_validate({"deny": [{"account_id": TARGET, "message": "not on Mondays"}]}))
-    assert _caught(drs.describe_source_servers)["Error"]["Message"] == "not on Mondays"
+    assert _error_of(drs.describe_source_servers)["Error"]["Message"] == "not on Mondays"
 
 
-def test_page_two_fails_as_often_as_told(sandbox: Sandbox, client: Client) -> None:
+def test_page_two_fails_the_declared_number_of_times(sandbox: Sandbox, client: Client) -> None:
     drs = client("drs", account_id=TARGET, region="us-west-2")
     fail = {"account_id": TARGET, "region": "us-west-2", "operation": "DescribeSourceServers", "page": 2, "times": 2}
     sandbox.replace_faults(Faults.model_validate({"fail": [fail]}))
     for _ in range(2):
         token = drs.describe_source_servers(maxResults=2)["nextToken"]
-        response = _caught(drs.describe_source_servers, maxResults=2, nextToken=token)
+        response = _error_of(drs.describe_source_servers, maxResults=2, nextToken=token)
         assert response["Error"]["Code"] == "InternalServerException"
         assert response["ResponseMetadata"]["HTTPStatusCode"] == 500
     pages = drs.get_paginator("describe_source_servers").paginate(maxResults=2)
@@ -113,11 +113,11 @@ def test_failure_from_a_call_on(sandbox: Sandbox, client: Client) -> None:
     fail = {"service": "ec2", "operation": "DescribeInstances", "from_call": 2, "error": "Unavailable", "status": 503}
     sandbox.replace_faults(Faults.model_validate({"fail": [fail]}))
     ec2.describe_instances()
-    assert _caught(ec2.describe_instances)["Error"]["Code"] == "Unavailable"
+    assert _error_of(ec2.describe_instances)["Error"]["Code"] == "Unavailable"
     ec2.describe_instances()
 
 
-def test_latency_is_slept(sandbox: Sandbox, client: Client, clock: Any) -> None:
+def test_latency_delays_calls(sandbox: Sandbox, client: Client, clock: Any) -> None:
     drs = client("drs", account_id=TARGET, region="us-west-2")
     sandbox.replace_faults(Faults.model_validate({"latency_ms": {"drs": 80, "default": 5}}))
     drs.describe_source_servers()
@@ -134,18 +134,20 @@ def test_latency_is_slept(sandbox: Sandbox, client: Client, clock: Any) -> None:
         ("dynamodb", "list_tables", "UnrecognizedClientException", 400),
     ],
 )
-def test_a_region_switched_off(client: Client, service: str, operation: str, code: str, status: int) -> None:
-    response = _caught(getattr(client(service, account_id=TARGET, region="me-south-1"), operation))
+def test_a_disabled_region_rejects_credentials(
+    client: Client, service: str, operation: str, code: str, status: int
+) -> None:
+    response = _error_of(getattr(client(service, account_id=TARGET, region="me-south-1"), operation))
     assert response["Error"]["Code"] == code
     assert response["ResponseMetadata"]["HTTPStatusCode"] == status
 
 
-def test_a_region_switched_off_is_on_for_others(client: Client) -> None:
+def test_a_region_disabled_in_one_account_is_enabled_in_others(client: Client) -> None:
     client("ec2", account_id=STAGING, region="me-south-1").describe_instances()
     client("sts", region="me-south-1").get_caller_identity()
 
 
-def test_regions_show_what_is_switched_off(client: Client) -> None:
+def test_describe_regions_shows_disabled_regions(client: Client) -> None:
     statuses = {
         account_id: {
             region["RegionName"]: region["OptInStatus"]

@@ -1,4 +1,4 @@
-"""Fleet files: what they may say, and how mistakes in them are named."""
+"""Fleet files: parsing, defaults, merging, and error messages for invalid members."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from service.sandbox.declared import Fleet, Fragment
 from service.sandbox.fleet import FleetError, demo_fleet, load_fleet, merged, parse_fleet, parse_model
+from service.sandbox.fleet_models import Fleet, Fragment
 
 _YAML = """
 hub: {account_id: 999900001111}
@@ -48,7 +48,7 @@ def test_names_of_tables_by_default() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "expected"),
     [
         ("hub: {account_id: '99990000111'}", "hub.account_id: an account id has 12 digits"),
         ("hub: {account_id: 001122334455}", "write it in quotes"),
@@ -61,15 +61,15 @@ def test_names_of_tables_by_default() -> None:
         ("- hub", "must be a mapping of members, not list"),
     ],
 )
-def test_mistakes_are_named(text: str, said: str) -> None:
+def test_errors_name_the_invalid_member(text: str, expected: str) -> None:
     with pytest.raises(FleetError) as caught:
         parse_fleet(text, "my-fleet.yaml")
-    assert said in str(caught.value)
+    assert expected in str(caught.value)
     assert str(caught.value).startswith("my-fleet.yaml: ")
 
 
 @pytest.mark.parametrize(
-    ("region", "said"),
+    ("region", "expected"),
     [
         ({"servers": -1}, "accounts[0].regions.us-west-2.servers: give a number of servers from 0 to 4000"),
         ({"servers": True}, "give a number of servers"),
@@ -80,32 +80,32 @@ def test_mistakes_are_named(text: str, said: str) -> None:
         ({"states": {}}, "accounts[0].regions.us-west-2.states: "),
     ],
 )
-def test_mistakes_in_a_region_are_named(region: dict[str, Any], said: str) -> None:
+def test_errors_name_the_invalid_member_of_a_region(region: dict[str, Any], expected: str) -> None:
     members = {
         "hub": {"account_id": "999900001111"},
         "accounts": [{"account_id": "111122223333", "regions": {"us-west-2": region}}],
     }
     with pytest.raises(FleetError) as caught:
         parse_model(Fleet, members, "fleet")
-    assert said in str(caught.value)
+    assert expected in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("accounts", "said"),
+    ("accounts", "expected"),
     [
         ([{"account_id": "111122223333"}, {"account_id": "111122223333"}], "declared twice"),
         ([{"account_id": "111122223333", "staging_accounts": ["444455556666"]}], "is not declared"),
         ([{"account_id": "111122223333", "kind": "bank"}], "accounts[0].kind[0]: "),
     ],
 )
-def test_mistakes_between_accounts_are_named(accounts: list[Any], said: str) -> None:
+def test_errors_name_conflicts_between_accounts(accounts: list[Any], expected: str) -> None:
     with pytest.raises(FleetError) as caught:
         parse_model(Fleet, {"hub": {"account_id": "999900001111"}, "accounts": accounts}, "fleet")
-    assert said in str(caught.value)
+    assert expected in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("faults", "said"),
+    ("faults", "expected"),
     [
         ({"latency_ms": {"s3": 1}}, "faults.latency_ms.s3"),
         ({"throttle": {"requests_per_second": 0}}, "faults.throttle.requests_per_second"),
@@ -113,13 +113,13 @@ def test_mistakes_between_accounts_are_named(accounts: list[Any], said: str) -> 
         ({"deny": [{"service": "drs"}]}, "faults.deny[0].account_id: Field required"),
     ],
 )
-def test_mistakes_in_faults_are_named(faults: dict[str, Any], said: str) -> None:
+def test_errors_name_the_invalid_member_of_faults(faults: dict[str, Any], expected: str) -> None:
     with pytest.raises(FleetError) as caught:
         parse_model(Fleet, {"hub": {"account_id": "999900001111"}, "faults": faults}, "fleet")
-    assert said in str(caught.value)
+    assert expected in str(caught.value)
 
 
-def test_missing_file_is_named(tmp_path: Path) -> None:
+def test_error_names_the_missing_file(tmp_path: Path) -> None:
     with pytest.raises(FleetError, match="cannot be read"):
         load_fleet(tmp_path / "none.yaml")
 
@@ -137,7 +137,7 @@ def test_fragment_adds_regions_and_keeps_the_rest(fleet: Fleet) -> None:
     assert set(account.regions) == {"us-west-2", "eu-west-1", "ap-south-1"}
 
 
-def test_fragment_that_does_not_fit_is_refused(fleet: Fleet) -> None:
+def test_fragment_that_does_not_fit_is_rejected(fleet: Fleet) -> None:
     fragment = parse_model(
         Fragment, {"accounts": [{"account_id": "222233334444", "staging_accounts": ["000000000000"]}]}, "fragment"
     )
@@ -145,7 +145,7 @@ def test_fragment_that_does_not_fit_is_refused(fleet: Fleet) -> None:
         merged(fleet, fragment)
 
 
-def test_demo_fleet_is_what_it_promises() -> None:
+def test_demo_fleet_has_the_documented_shape() -> None:
     fleet = demo_fleet()
     targets = [account for account in fleet.accounts if "target" in account.kinds]
     active = {

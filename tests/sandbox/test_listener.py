@@ -1,4 +1,4 @@
-"""HTTP: connections stay open, ports clash clearly, closing is complete."""
+"""HTTP server: keep-alive, ports in use, concurrency, shutdown."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from service.sandbox.declared import Fleet
 from service.sandbox.fleet import FleetError, parse_model
+from service.sandbox.fleet_models import Fleet
 from service.sandbox.server import Sandbox, SandboxError, serve
 from tests.support.command import CHECKOUT
 
@@ -70,12 +70,12 @@ def test_a_chunked_body_is_read_whole() -> None:
         connection.close()
 
 
-def test_a_taken_port_is_named() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+def test_the_error_names_a_port_in_use() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as occupied:
+        port = occupied.getsockname()[1]
         with pytest.raises(SandboxError, match=f"cannot listen on 127.0.0.1 port {port}: .* choose another one"):
             serve(_SMALL, port=port)
-    serve(_SMALL).close()  # the failed start has given its accounts back
+    serve(_SMALL).close()  # the failed start has released its accounts
 
 
 def test_closing_ends_open_connections_and_can_be_repeated() -> None:
@@ -122,7 +122,7 @@ def test_a_restarted_sandbox_is_empty() -> None:
             connection.close()
 
 
-def test_a_service_that_is_not_there_is_named() -> None:
+def test_the_error_names_an_unknown_service() -> None:
     with Sandbox(_SMALL) as sandbox:
         connection = HTTPConnection("127.0.0.1", sandbox.port, timeout=300)
         connection.request("GET", "/things", headers=_signed("nosuchservice"))
@@ -135,14 +135,14 @@ def test_a_service_that_is_not_there_is_named() -> None:
 def test_many_clients_at_once() -> None:
     with Sandbox(_SMALL) as sandbox:
 
-        def ask() -> None:
+        def send_requests() -> None:
             connection = HTTPConnection("127.0.0.1", sandbox.port, timeout=300)
             for _ in range(5):
                 connection.request("POST", "/DescribeSourceServers", body="{}", headers=_signed("drs"))
                 connection.getresponse().read()
             connection.close()
 
-        threads = [threading.Thread(target=ask) for _ in range(10)]
+        threads = [threading.Thread(target=send_requests) for _ in range(10)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -150,19 +150,19 @@ def test_many_clients_at_once() -> None:
         assert [call.count for call in sandbox.calls()] == [50]
 
 
-def test_calls_that_wait_do_not_queue() -> None:
-    """Sleeping calls meet at a barrier that opens only when all of them are there at once."""
+def test_delayed_calls_run_concurrently() -> None:
+    """Delayed calls wait at a barrier that opens only when all of them have arrived."""
     number = 64
-    meeting = threading.Barrier(number)
+    barrier = threading.Barrier(number)
     faults = {"latency_ms": {"drs": 1000}}
     fleet = parse_model(Fleet, {"hub": {"account_id": "999911110000"}, "faults": faults}, "fleet")
 
-    def meet(_seconds: float) -> None:
-        meeting.wait(timeout=300)
+    def wait_at_barrier(_seconds: float) -> None:
+        barrier.wait(timeout=300)
 
-    with Sandbox(fleet, sleep=meet) as sandbox:
+    with Sandbox(fleet, sleep=wait_at_barrier) as sandbox:
 
-        def ask(_number: int) -> int:
+        def send_requests(_number: int) -> int:
             connection = HTTPConnection("127.0.0.1", sandbox.port, timeout=300)
             connection.request("POST", "/InitializeService", body="{}", headers=_signed("drs"))
             status = connection.getresponse().status
@@ -170,12 +170,12 @@ def test_calls_that_wait_do_not_queue() -> None:
             return status
 
         with ThreadPoolExecutor(number) as pool:
-            assert set(pool.map(ask, range(number))) == {204}
+            assert set(pool.map(send_requests, range(number))) == {204}
         assert [call.count for call in sandbox.calls()] == [number]
 
 
 _FOREGROUND = """
-from service.sandbox.declared import Fleet
+from service.sandbox.fleet_models import Fleet
 from service.sandbox.fleet import parse_model
 from service.sandbox.server import serve_forever
 fleet = parse_model(Fleet, {"hub": {"account_id": "999911110000"}}, "fleet")

@@ -1,4 +1,4 @@
-"""Who may become whom: declared roles, external ids, and how long a session lasts."""
+"""AssumeRole: declared roles, external ids, session duration and expiry."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _assume(sts: Any, account_id: str, **changes: Any) -> dict[str, Any]:
     ],
     ids=["unknown account", "no role", "hub", "other role", "other path", "wrong external id", "no external id"],
 )
-def test_assume_role_is_refused(client: Client, account_id: str, changes: dict[str, Any]) -> None:
+def test_assume_role_is_denied(client: Client, account_id: str, changes: dict[str, Any]) -> None:
     with pytest.raises(ClientError) as caught:
         _assume(client("sts"), account_id, **changes)
     error = caught.value.response["Error"]
@@ -64,14 +64,14 @@ def test_assume_role_is_accepted_and_changes_the_identity(client: Client) -> Non
         assert identity["Arn"] == answer["AssumedRoleUser"]["Arn"]
 
 
-def test_a_session_may_not_go_on_to_another_role(client: Client) -> None:
+def test_a_session_cannot_assume_another_role(client: Client) -> None:
     with pytest.raises(
         ClientError, match=r"assumed-role/DRSOrchestrationRole/drs-orchestration-test is not authorized"
     ):
         _assume(client("sts", account_id=TARGET), STAGING)
 
 
-def test_longer_than_the_role_allows_is_refused(client: Client) -> None:
+def test_a_session_longer_than_the_role_allows_is_rejected(client: Client) -> None:
     with pytest.raises(ClientError, match="exceeds the MaxSessionDuration") as caught:
         _assume(client("sts"), TARGET, DurationSeconds=7200)
     assert caught.value.response["Error"]["Code"] == "ValidationError"
@@ -86,7 +86,7 @@ def test_longer_than_the_role_allows_is_refused(client: Client) -> None:
         ("dynamodb", "list_tables", ("ExpiredTokenException", 400)),
     ],
 )
-def test_sessions_end(client: Client, clock: Any, service: str, operation: str, expected: tuple[str, int]) -> None:
+def test_sessions_expire(client: Client, clock: Any, service: str, operation: str, expected: tuple[str, int]) -> None:
     called = getattr(client(service, account_id=TARGET, region="us-west-2"), operation)
     clock.now += 899
     called()
@@ -97,11 +97,11 @@ def test_sessions_end(client: Client, clock: Any, service: str, operation: str, 
     assert (response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]) == expected
 
 
-def test_a_shorter_lifetime_can_be_ordered(sandbox: Sandbox, client: Client, clock: Any) -> None:
+def test_faults_can_shorten_the_session_lifetime(sandbox: Sandbox, client: Client, clock: Any) -> None:
     drs = client("drs", account_id=TARGET, region="us-west-2")
     sandbox.replace_faults(Faults(session_lifetime_s=60))
     drs.describe_source_servers()
     clock.now += 60
     with pytest.raises(ClientError, match="expired"):
         drs.describe_source_servers()
-    client("sts").get_caller_identity()  # the hub's own keys are no session
+    client("sts").get_caller_identity()  # the hub's own keys do not expire

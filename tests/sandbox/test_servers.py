@@ -1,4 +1,4 @@
-"""Seeded servers: DRS data per account and region, and real EC2 instances behind them."""
+"""Seeded servers: DRS records per account and region, and the EC2 instances they replicate."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from service.sandbox.declared import Fleet, Fragment, Region
 from service.sandbox.fleet import FleetError, demo_fleet, parse_model
-from service.sandbox.generate import plan_servers
+from service.sandbox.fleet_models import Fleet, Fragment, Region
 from service.sandbox.moto_drs import drs_backends
 from service.sandbox.server import Sandbox
+from service.sandbox.server_plans import plan_servers
 
 HUB, TARGET, STAGING, APPS = "999900001111", "111122223333", "444455556666", "777788889999"
 Client = Callable[..., Any]
@@ -37,7 +37,7 @@ def test_each_account_has_its_own_servers(client: Client) -> None:
 
 
 @pytest.mark.parametrize(("account_id", "region"), [(TARGET, "us-east-2"), (APPS, "us-west-2"), (HUB, "us-west-2")])
-def test_undeclared_is_uninitialised(client: Client, account_id: str, region: str) -> None:
+def test_an_undeclared_region_is_uninitialized(client: Client, account_id: str, region: str) -> None:
     with pytest.raises(ClientError) as caught:
         _servers(client, account_id, region)
     assert caught.value.response["Error"]["Code"] == "UninitializedAccountException"
@@ -150,24 +150,24 @@ def _extended_id(client: Client) -> str:
     return str(found["sourceServerID"])
 
 
-def test_some_servers_bear_the_tags_of_their_instances() -> None:
-    said = {"servers": [{"on_premises": True}, {}, {}, {}], "tags_in_drs": 2, "drs_tags": {"Environment": "old"}}
-    plans = plan_servers(TARGET, "us-west-2", parse_model(Region, said, "region"), first=1)
-    lacking = [{key for key in plan.tags if plan.drs_tags.get(key) != plan.tags[key]} for plan in plans]
-    everything = {"Name", "Environment", "CostCenter"}
-    assert lacking == [everything, {"Environment"}, {"Environment"}, everything]
+def test_some_servers_have_the_tags_of_their_instances() -> None:
+    declared = {"servers": [{"on_premises": True}, {}, {}, {}], "tags_in_drs": 2, "drs_tags": {"Environment": "old"}}
+    plans = plan_servers(TARGET, "us-west-2", parse_model(Region, declared, "region"), first=1)
+    missing = [{key for key in plan.tags if plan.drs_tags.get(key) != plan.tags[key]} for plan in plans]
+    all_tags = {"Name", "Environment", "CostCenter"}
+    assert missing == [all_tags, {"Environment"}, {"Environment"}, all_tags]
 
 
-def _demo_picture(account_id: str, staging: str, region: str) -> tuple[int, int]:
-    """Count the servers of a staging account that are extended, and those that could be."""
+def _extension_counts(account_id: str, staging: str, region: str) -> tuple[int, int]:
+    """Return the numbers of extended and of extensible servers of a staging account."""
     backend = drs_backends[account_id][region]
     return len(backend.extended), len(backend.list_extensible_source_servers(staging))
 
 
-def test_the_demo_fleet_leaves_something_to_extend_and_to_tag() -> None:
+def test_the_demo_fleet_has_servers_left_to_extend_and_to_tag() -> None:
     with Sandbox(demo_fleet()) as running:
-        assert _demo_picture("111122223333", "444455556666", "us-west-2") == (6, 4)
-        assert _demo_picture("222233334444", "555566667777", "eu-west-1") == (3, 2)
+        assert _extension_counts("111122223333", "444455556666", "us-west-2") == (6, 4)
+        assert _extension_counts("222233334444", "555566667777", "eu-west-1") == (3, 2)
         targets = [account.account_id for account in running.fleet.accounts if "target" in account.kinds]
         tags = [
             server.record["tags"]
@@ -175,7 +175,7 @@ def test_the_demo_fleet_leaves_something_to_extend_and_to_tag() -> None:
             for backend in drs_backends[account_id].values()
             for server in backend.source_servers.values()
         ]
-    assert (len(tags), sum("Name" in held for held in tags)) == (110, 30)
+    assert (len(tags), sum("Name" in each for each in tags)) == (110, 30)
 
 
 def test_the_demo_fleet_is_served() -> None:
@@ -187,7 +187,7 @@ def test_the_demo_fleet_is_served() -> None:
     assert (health["accounts"], health["servers"]) == (6, 125)
 
 
-def test_a_region_without_drs_is_named() -> None:
+def test_the_error_names_a_region_without_drs() -> None:
     account = {"account_id": "111122224444", "regions": {"xx-north-9": {}}}
     fleet = parse_model(Fleet, {"hub": {"account_id": "999900004444"}, "accounts": [account]}, "fleet")
     with pytest.raises(FleetError, match="DRS has no region xx-north-9"):

@@ -1,4 +1,4 @@
-"""Tables and rows as the sync expects to find them."""
+"""DynamoDB tables, indexes and rows that the syncs rely on."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from botocore.exceptions import ClientError
 from moto.dynamodb.models import dynamodb_backends
 
-from service.sandbox.declared import Fleet
 from service.sandbox.fleet import parse_model
+from service.sandbox.fleet_models import Fleet
 from service.sandbox.server import Sandbox
 
 HUB, TARGET, STAGING, APPS = "999900001111", "111122223333", "444455556666", "777788889999"
@@ -21,7 +21,7 @@ def _keys(schema: list[dict[str, str]]) -> dict[str, str]:
     return {key["KeyType"]: key["AttributeName"] for key in schema}
 
 
-def test_tables_have_the_agreed_keys(sandbox: Sandbox, client: Client) -> None:
+def test_tables_have_the_documented_keys(sandbox: Sandbox, client: Client) -> None:
     dynamodb, names = client("dynamodb"), sandbox.environment()
     found = {
         variable: _keys(dynamodb.describe_table(TableName=names[variable])["Table"]["KeySchema"])
@@ -36,7 +36,7 @@ def test_tables_have_the_agreed_keys(sandbox: Sandbox, client: Client) -> None:
     }
 
 
-def test_inventory_has_the_agreed_indexes(sandbox: Sandbox, client: Client) -> None:
+def test_inventory_has_the_documented_indexes(sandbox: Sandbox, client: Client) -> None:
     name = sandbox.environment()["SOURCE_SERVER_INVENTORY_TABLE"]
     table = client("dynamodb").describe_table(TableName=name)["Table"]
     assert name == "drs-orchestration-source-server-inventory-sandbox"
@@ -81,9 +81,7 @@ def _put(region: str, text: str = "") -> dict[str, Any]:
     ],
     ids=["too many", "a key twice", "put and delete"],
 )
-def test_a_batch_that_dynamodb_refuses_is_refused_whole(
-    batch: list[dict[str, Any]], sandbox: Sandbox, client: Client
-) -> None:
+def test_an_invalid_batch_is_rejected_as_a_whole(batch: list[dict[str, Any]], sandbox: Sandbox, client: Client) -> None:
     dynamodb, name = client("dynamodb"), sandbox.environment()["DRS_REGION_STATUS_TABLE"]
     with pytest.raises(ClientError, match="ValidationException"):
         dynamodb.batch_write_item(RequestItems={name: batch})

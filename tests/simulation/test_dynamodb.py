@@ -15,9 +15,9 @@ from moto.dynamodb import dynamodb_backends
 from service.aws.dynamodb_write import Table
 from service.errors import AwsError
 from service.models import Call
-from service.sandbox.declared import Fleet
+from service.sandbox.fast_dynamodb import FastDynamoHandler, register_fast_dynamodb
 from service.sandbox.fleet import parse_model
-from service.sandbox.quick_dynamodb import QuickHandler, register_handler
+from service.sandbox.fleet_models import Fleet
 from service.sandbox.tables import create_tables, table_environment
 from tests.simulation.dynamodb import DynamoDb, Refused, tables
 
@@ -40,7 +40,7 @@ class _Moto:
     """A caller whose calls end in moto's DynamoDB, with no wire between."""
 
     async def call(self, service: str, operation: str, params: Mapping[str, Any], *, region: str) -> dict[str, Any]:
-        handler = QuickHandler()
+        handler = FastDynamoHandler()
         handler.body = handler.params = orjson.loads(orjson.dumps(params))
         handler.region, handler.current_account = region, HUB
         try:
@@ -117,7 +117,7 @@ def _sorted(items: list[dict[str, Any]]) -> list[str]:
 
 @pytest.mark.parametrize("seed", range(20))
 async def test_it_answers_as_moto_does(seed: int) -> None:
-    register_handler()
+    register_fast_dynamodb()
     members = {"hub": {"account_id": HUB, "registered": False}, "tables": {"environment": "here"}, "accounts": []}
     fleet = parse_model(Fleet, members, "here")
     create_tables(fleet)

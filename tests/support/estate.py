@@ -14,9 +14,9 @@ import pytest
 
 from service.app import open_app
 from service.context import SyncRequest
-from service.sandbox.declared import Fleet, Fragment
 from service.sandbox.faults import Faults
 from service.sandbox.fleet import parse_model
+from service.sandbox.fleet_models import Fleet, Fragment
 from service.sandbox.server import Sandbox
 from service.settings import load_settings
 

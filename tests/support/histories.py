@@ -124,7 +124,7 @@ class History:
 
     def _forget(self) -> None:
         """Lose the record of the recovery instance; the machine runs on."""
-        self.cycle.launches_in.forget_instance(self.cycle.recovered)
+        self.cycle.launches_in.discard_instance(self.cycle.recovered)
 
     def _delete_forward(self) -> None:
         """Delete the forward server from DRS, for good."""

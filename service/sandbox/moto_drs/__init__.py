@@ -1,4 +1,4 @@
-"""AWS Elastic Disaster Recovery (DRS) for moto, in moto's own shape."""
+"""AWS Elastic Disaster Recovery (DRS) backend for moto, laid out like moto's own services."""
 
 from .models import drs_backends
 

@@ -1,4 +1,4 @@
-"""The errors that DRS models, each with the members of its shape. Their HTTP status comes from the service model."""
+"""Errors of the DRS service model, with the members of their shapes; HTTP status codes come from the model."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ class ValidationException(ServiceException):
     code = "ValidationException"
 
     def __init__(self, message: str, *fields: tuple[str, str], reason: str = "fieldValidationFailed") -> None:
-        """Name the fields at fault, each with what is wrong with it. Values stay out: tags are sensitive."""
+        """Take (field name, problem) pairs. Field values are never included: tags are sensitive."""
         super().__init__(message)
         self.reason = reason
         if fields:
-            self.fieldList = [{"name": name, "message": fault} for name, fault in fields]
+            self.fieldList = [{"name": name, "message": problem} for name, problem in fields]
 
 
 class ServiceQuotaExceededException(ServiceException):

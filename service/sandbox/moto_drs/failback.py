@@ -1,4 +1,4 @@
-"""The way back: replication reversed from a recovery instance to where its server came from."""
+"""Failback: replication reversed from a recovery instance to the account and region its server came from."""
 
 from __future__ import annotations
 
@@ -18,48 +18,49 @@ from .shapes import Record
 
 
 class FailbackBackend(RecoveryBackend):
-    """Failback from one account and region."""
+    """Failback operations of one account and region."""
 
     max_replicating_servers = 300
 
     def reverse_replication(self, instance_id: str) -> str:
-        """Replicate a recovery instance back; gives the ARN of the server that does so.
+        """Reverse the replication of a recovery instance; returns the ARN of the server that replicates it.
 
-        One launched from a FAILOVER server gets a FAILBACK server where that came from. One launched from such a
-        FAILBACK server re-points the forward server in place. Within one region the same server is re-pointed.
+        An instance launched from a FAILOVER server gets a new FAILBACK server in the origin's account and region. An
+        instance launched from a FAILBACK server repoints the forward server in place. Within one region, the same
+        server is repointed.
         """
         instance = self.recovery_instance(instance_id)
         server = self.server(instance.source_server_id)
         _require_reversible(instance)
         if server.record["replicationDirection"] == "FAILBACK":
-            arn = self._protect_again(server, instance)
+            arn = self._repoint_forward_server(server, instance)
         else:
-            arn = self._reverse_forward(server, instance)
+            arn = self._create_failback_server(server, instance)
         instance.reversed_arn = arn
-        instance.move("INITIATING", "INITIAL_SYNC", "CONTINUOUS")
+        instance.transition_to("INITIATING", "INITIAL_SYNC", "CONTINUOUS")
         instance.failback.update(state="FAILBACK_IN_PROGRESS", failbackInitiationTime=shapes.now())
         return arn
 
-    def _reverse_forward(self, server: SourceServer, instance: RecoveryInstance) -> str:
+    def _create_failback_server(self, server: SourceServer, instance: RecoveryInstance) -> str:
         cloud = server.record["sourceCloudProperties"]
         origin = self.peer(cloud.get("originAccountID", self.account_id), cloud.get("originRegion", self.region_name))
         if origin is self:
-            return self._cross_zone(server, instance)
+            return self._repoint_within_region(server, instance)
         if not origin.initialized:
             raise UninitializedAccountException
-        # The operation models no ServiceQuotaExceededException; that both are conflicts is inferred.
+        # The operation does not model ServiceQuotaExceededException; a conflict in both cases is inferred.
         if origin.replicating_count() >= origin.max_replicating_servers:
             raise ConflictException("Too many replicating source servers.", "RecoveryInstance", instance.instance_id)
         if len(origin.source_servers) >= origin.max_source_servers:
             raise ConflictException("Too many source servers.", "RecoveryInstance", instance.instance_id)
-        reversed_server = origin.add_reversed(server, instance, self._here())
+        reversed_server = origin.add_reversed(server, instance, self._own_cloud_properties())
         server.record["reversedDirectionSourceServerArn"] = reversed_server.arn
         return reversed_server.arn
 
     def add_reversed(self, forward: SourceServer, instance: RecoveryInstance, cloud: Record) -> SourceServer:
-        """Add the FAILBACK server of a forward server elsewhere; the default template here configures it.
+        """Add the FAILBACK server of a forward server in another scope, configured by this scope's first template.
 
-        That its sourceCloudProperties name the place of the recovery instance is inferred, not documented by AWS.
+        AWS does not document its sourceCloudProperties; those of the recovery instance are inferred.
         """
         hints = {**forward.hints, "awsInstanceID": instance.instance_id}
         server = self.add_source_server(
@@ -73,25 +74,25 @@ class FailbackBackend(RecoveryBackend):
                 "lifeCycle": {"firstByteDateTime": None, "elapsedReplicationDuration": "P0D"},
             }
         )
-        server.move("INITIATING", "INITIAL_SYNC", "CONTINUOUS")
+        server.transition_to("INITIATING", "INITIAL_SYNC", "CONTINUOUS")
         return server
 
-    def _protect_again(self, server: SourceServer, instance: RecoveryInstance) -> str:
-        """Point the forward server at the instance that was failed back to; its id and history stay.
+    def _repoint_forward_server(self, server: SourceServer, instance: RecoveryInstance) -> str:
+        """Make the instance that was failed back to the source of the forward server, which keeps its id and history.
 
-        Its path through STALLED and RESCAN was reported by third parties, not by AWS.
+        Third parties, not AWS, reported that it passes through STALLED and RESCAN.
         """
         forward_arn = str(server.record.get("reversedDirectionSourceServerArn", ""))
-        found = self.peer_server(forward_arn)
-        if found is None:
+        forward_server = self.peer_server(forward_arn)
+        if forward_server is None:
             raise ResourceNotFoundException("SourceServer", forward_arn)
-        forward = self._replicating(found)
-        forward.point_at(instance.instance_id, self._here())
-        forward.move("STALLED", "RESCAN", "CONTINUOUS")
+        replicating_server = self._replicating_server(forward_server)
+        replicating_server.replace_source(instance.instance_id, self._own_cloud_properties())
+        replicating_server.transition_to("STALLED", "RESCAN", "CONTINUOUS")
         return forward_arn
 
-    def _replicating(self, server: SourceServer) -> SourceServer:
-        """Find the server that replicates. For an extended one, that its staging server is re-pointed is inferred."""
+    def _replicating_server(self, server: SourceServer) -> SourceServer:
+        """Return the server that replicates: for an extended one its staging server (inferred), else itself."""
         if server.staging_arn is None:
             return server
         origin = self.peer_server(server.staging_arn)
@@ -99,27 +100,28 @@ class FailbackBackend(RecoveryBackend):
             raise ResourceNotFoundException("SourceServer", server.staging_arn)
         return origin
 
-    def _cross_zone(self, server: SourceServer, instance: RecoveryInstance) -> str:
-        """Point the same server at its recovery instance: its zone and even its staging subnet change in place."""
-        replicating = self._replicating(server)
+    def _repoint_within_region(self, server: SourceServer, instance: RecoveryInstance) -> str:
+        """Make the recovery instance the source of the same server; its zone and staging subnet change in place."""
+        replicating_server = self._replicating_server(server)
         zones = {f"{self.region_name}{letter}" for letter in "ab"}
-        zone = str(replicating.record["sourceCloudProperties"].get("originAvailabilityZone", ""))
-        replicating.point_at(
-            instance.instance_id, {**self._here(), "originAvailabilityZone": max(zones - {zone}, key=_is_second)}
+        zone = str(replicating_server.record["sourceCloudProperties"].get("originAvailabilityZone", ""))
+        replicating_server.replace_source(
+            instance.instance_id,
+            {**self._own_cloud_properties(), "originAvailabilityZone": max(zones - {zone}, key=_is_second)},
         )
-        template = next(iter(self._home_of(replicating).templates.values()), None)
-        replicating.replication_configuration = {
-            **replicating.replication_configuration,
+        template = next(iter(self._backend_of(replicating_server).templates.values()), None)
+        replicating_server.replication_configuration = {
+            **replicating_server.replication_configuration,
             "stagingAreaSubnetId": template.record["stagingAreaSubnetId"] if template else shapes.new_id("subnet-"),
         }
-        replicating.move("RESCAN", "CONTINUOUS")
+        replicating_server.transition_to("RESCAN", "CONTINUOUS")
         return server.arn
 
-    def _home_of(self, server: SourceServer) -> Self:
-        place = shapes.parse_server_arn(server.arn)
-        return self.peer(place.account, place.region) if place else self
+    def _backend_of(self, server: SourceServer) -> Self:
+        parsed_arn = shapes.parse_server_arn(server.arn)
+        return self.peer(parsed_arn.account, parsed_arn.region) if parsed_arn else self
 
-    def _here(self) -> Record:
+    def _own_cloud_properties(self) -> Record:
         return {
             "originAccountID": self.account_id,
             "originRegion": self.region_name,
@@ -130,9 +132,9 @@ class FailbackBackend(RecoveryBackend):
 
     @locked
     def connect_failback_client(self, instance_id: str) -> None:
-        """Act as the Failback Client, booted on the original machine: replication to that begins."""
+        """Act as the Failback Client booted on the original machine: replication to it starts."""
         instance = self.recovery_instance(instance_id)
-        instance.move("INITIATING", "INITIAL_SYNC", "CONTINUOUS")
+        instance.transition_to("INITIATING", "INITIAL_SYNC", "CONTINUOUS")
         instance.failback.update(
             state="FAILBACK_IN_PROGRESS",
             failbackClientID=shapes.new_id("fc-"),
@@ -141,7 +143,7 @@ class FailbackBackend(RecoveryBackend):
         )
 
     def start_failback_launch(self, instance_ids: Sequence[str], tags: Mapping[str, str] | None = None) -> Job:
-        """Boot the original machines from what the Failback Client replicated to them."""
+        """Boot the original machines from the disks that the Failback Client replicated to them."""
         instances = [self.existing_instance(instance_id) for instance_id in dict.fromkeys(instance_ids)]
         for instance in instances:
             if "failbackClientID" not in instance.failback or instance.failback["state"] != "FAILBACK_READY_FOR_LAUNCH":
@@ -165,12 +167,12 @@ class FailbackBackend(RecoveryBackend):
             participant["launchStatus"] = "LAUNCHED"
             instance = self.recovery_instances.get(participant["recoveryInstanceID"])
             if instance is not None:
-                instance.move("NOT_STARTED")
+                instance.transition_to("NOT_STARTED")
                 instance.failback["state"] = "FAILBACK_COMPLETED"
 
     def stop_failback(self, instance_id: str) -> None:
         instance = self.recovery_instance(instance_id)
-        instance.move("NOT_STARTED")
+        instance.transition_to("NOT_STARTED")
         instance.record["failback"] = {"state": "FAILBACK_NOT_STARTED", "failbackToOriginalServer": False}
 
     def failback_configuration_of(self, instance_id: str) -> Record:
@@ -191,8 +193,8 @@ def _require_reversible(instance: RecoveryInstance) -> None:
         "The agent is not connected.": instance.state == "DISCONNECTED",
         "The replication is reversed already.": instance.reversed_arn is not None,
     }
-    for reason, holds in reasons.items():
-        if holds:
+    for reason, applies in reasons.items():
+        if applies:
             raise ConflictException(reason, "RecoveryInstance", instance.instance_id)
 
 

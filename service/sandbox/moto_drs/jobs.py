@@ -1,7 +1,7 @@
-"""Jobs and the passing of time.
+"""Jobs, and the simulated progress of jobs and replications.
 
-Nothing happens by the clock. `advance` moves every job, and every replication that an operation set in motion, on by
-one step; the first page of a Describe call does so by itself while `auto_advance` holds.
+Progress does not depend on the clock. `advance` moves every active job and every replication that an operation started
+on by one step; while `auto_advance` is true, the first page of a Describe call does so too.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ class JobsBackend(StagingBackend):
     max_servers_in_job = 100
     max_servers_in_jobs = 500
 
-    def look(self) -> None:
-        """Let time pass before somebody looks."""
+    def advance_on_read(self) -> None:
+        """Advance one step before a read, when `auto_advance` is true."""
         if self.auto_advance:
             self.advance()
 
     @locked
     def advance(self) -> None:
-        """Make one step."""
+        """Advance all servers, recovery instances and jobs by one step."""
         for server in self.source_servers.values():
             server.step()
         for instance in list(self.recovery_instances.values()):
             instance.step()
-            self._follow_failback(instance)
+            self._update_failback_state(instance)
         for job in list(self.jobs.values()):
             job.step()
 
-    def _follow_failback(self, instance: RecoveryInstance) -> None:
-        """A failback whose replication is in step becomes ready to launch (state names inferred, not documented)."""
+    def _update_failback_state(self, instance: RecoveryInstance) -> None:
+        """Mark a failback whose replication is continuous as ready to launch (state names inferred, not documented)."""
         if instance.failback["state"] != "FAILBACK_IN_PROGRESS":
             return
         reversed_server = self.peer_server(instance.reversed_arn) if instance.reversed_arn else None
@@ -61,7 +61,7 @@ class JobsBackend(StagingBackend):
         job = self.jobs.get(job_id)
         if job is None:
             raise ResourceNotFoundException("Job", job_id)
-        if job.is_busy:
+        if job.is_active:
             raise ConflictException("The job is in progress.", "Job", job_id)
         del self.jobs[job_id]
 
@@ -75,10 +75,10 @@ class JobsBackend(StagingBackend):
         finish: Callable[[Job], None],
         tags: Mapping[str, str] | None = None,
     ) -> Job:
-        """Create a job, within the quotas, for servers that are in no other one."""
+        """Create a job, within the quotas, for servers that are in no other active job."""
         servers: list[Record] = [{**each, "launchStatus": "PENDING"} for each in participants]
         check_tags(tags or {})
-        self._require_free([str(each["sourceServerID"]) for each in servers])
+        self._require_capacity([str(each["sourceServerID"]) for each in servers])
         job_id = shapes.new_id("drsjob-")
         job = Job(
             {
@@ -97,15 +97,15 @@ class JobsBackend(StagingBackend):
         self.jobs[job_id] = job
         return job
 
-    def _require_free(self, server_ids: Collection[str]) -> None:
-        busy = [job for job in self.jobs.values() if job.is_busy]
-        taken = {str(each["sourceServerID"]) for job in busy for each in job.participants}
+    def _require_capacity(self, server_ids: Collection[str]) -> None:
+        active_jobs = [job for job in self.jobs.values() if job.is_active]
+        busy_servers = {str(each["sourceServerID"]) for job in active_jobs for each in job.participants}
         for server_id in server_ids:
-            if server_id in taken:
+            if server_id in busy_servers:
                 raise ConflictException("A job is in progress for the source server.", "SourceServer", server_id)
         if len(server_ids) > self.max_servers_in_job:
             raise ServiceQuotaExceededException("Too many source servers in one job.", "L-B827C881")
-        if len(busy) >= self.max_jobs_in_progress:
+        if len(active_jobs) >= self.max_jobs_in_progress:
             raise ServiceQuotaExceededException("Too many jobs in progress.", "L-D88FAC3A", "Job")
-        if len(taken) + len(server_ids) > self.max_servers_in_jobs:
+        if len(busy_servers) + len(server_ids) > self.max_servers_in_jobs:
             raise ServiceQuotaExceededException("Too many source servers in all jobs.", "L-05AFA8C6")

@@ -1,6 +1,7 @@
 """DRSBackend: Elastic Disaster Recovery in one account and region.
 
-It is built in layers, each in a module: servers, staging, jobs, recovery, failback, and on top what concerns them all.
+The class is built by inheritance, one module per layer: servers, staging, jobs, recovery, failback. This module adds
+the operations that need all layers.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from .records import Resource, SourceServer
 from .shapes import Record
 from .validation import check_tags
 
-# Regions where DRS is and where the installed botocore does not know of it yet.
+# Regions that have DRS but are missing in the installed botocore.
 _NEWER_REGIONS = ["ap-east-2", "ap-southeast-5", "ap-southeast-6", "ap-southeast-7", "ca-west-1", "mx-central-1"]
 
 
@@ -25,14 +26,14 @@ class DRSBackend(FailbackBackend):
     # Replication
 
     def start_replication(self, source_server_id: str) -> SourceServer:
-        """Start a stopped replication from the beginning: its snapshots were deleted."""
+        """Restart a stopped replication from the initial sync, because its snapshots were deleted."""
         server = self.own_server(source_server_id)
         if server.state != "STOPPED":
             raise ConflictException("The replication is not stopped.", "SourceServer", source_server_id)
         if self.replicating_count() >= self.max_replicating_servers:
-            # The operation models no ServiceQuotaExceededException; that it is a conflict is inferred.
+            # The operation does not model ServiceQuotaExceededException; a conflict is inferred.
             raise ConflictException("Too many replicating source servers.", "SourceServer", source_server_id)
-        server.move("INITIATING", "INITIAL_SYNC", "CONTINUOUS")
+        server.transition_to("INITIATING", "INITIAL_SYNC", "CONTINUOUS")
         return server
 
     def stop_replication(self, source_server_id: str) -> SourceServer:
@@ -40,34 +41,36 @@ class DRSBackend(FailbackBackend):
         server = self.own_server(source_server_id)
         if server.state == "DISCONNECTED":
             raise ConflictException("The source server is disconnected.", "SourceServer", source_server_id)
-        server.move("STOPPED")
+        server.transition_to("STOPPED")
         return server
 
     def retry_data_replication(self, source_server_id: str) -> SourceServer:
-        """Start a stalled replication again."""
+        """Restart a stalled replication."""
         server = self.server(source_server_id)
         if server.staging_arn is None and server.state == "STALLED":
-            server.move("INITIATING", "INITIAL_SYNC", "CONTINUOUS")
+            server.transition_to("INITIATING", "INITIAL_SYNC", "CONTINUOUS")
         return server
 
     def disconnect_source_server(self, source_server_id: str) -> SourceServer:
-        """Disconnect the agent, at once; refused while the server has a recovery instance."""
+        """Disconnect the agent immediately; rejected while the server has a recovery instance."""
         server = self.own_server(source_server_id)
         self._require_no_instance(server)
-        server.move("DISCONNECTED")
+        server.transition_to("DISCONNECTED")
         return server
 
     def delete_source_server(self, source_server_id: str) -> None:
-        """Delete a disconnected server, or an extended record, which leaves its replication alone."""
+        """Delete a disconnected server, or an extended server without changing its replication."""
         server = self.server(source_server_id)
         if server.staging_arn is None and server.state != "DISCONNECTED":
             raise ConflictException("Disconnect the source server first.", "SourceServer", source_server_id)
         self._require_no_instance(server)
-        self.take_away(source_server_id)
+        self.discard_source_server(source_server_id)
 
     def _require_no_instance(self, server: SourceServer) -> None:
-        busy = {str(each["sourceServerID"]) for job in self.jobs.values() if job.is_busy for each in job.participants}
-        if server.source_server_id in busy or self.instances_of(server.source_server_id):
+        busy_servers = {
+            str(each["sourceServerID"]) for job in self.jobs.values() if job.is_active for each in job.participants
+        }
+        if server.source_server_id in busy_servers or self.instances_of(server.source_server_id):
             raise ConflictException(
                 "The source server has a recovery instance or a job.", "SourceServer", server.source_server_id
             )
@@ -75,7 +78,7 @@ class DRSBackend(FailbackBackend):
     # Tags
 
     def tags_of(self, resource_arn: str) -> dict[str, str]:
-        """Find the tags of any resource here; also where DRS is not initialised, as no tag operation models that."""
+        """Return the tags of any resource, even where DRS is not initialized: no tag operation models that error."""
         for resource in self._resources():
             if resource.arn == resource_arn:
                 tags: Record = resource.record["tags"]
@@ -89,16 +92,16 @@ class DRSBackend(FailbackBackend):
         yield from self.jobs.values()
 
     def tag_resource(self, resource_arn: str, tags: Mapping[str, str]) -> None:
-        """Add tags to those there are: given keys are overwritten, others stay."""
-        held = self.tags_of(resource_arn)
-        check_tags(tags, held)
-        held.update(tags)
+        """Add tags; existing keys are overwritten, others stay."""
+        existing = self.tags_of(resource_arn)
+        check_tags(tags, existing)
+        existing.update(tags)
 
     def untag_resource(self, resource_arn: str, tag_keys: Collection[str]) -> None:
-        """Take tags away; keys that are not there are passed over."""
-        held = self.tags_of(resource_arn)
+        """Remove tags; unknown keys are ignored."""
+        existing = self.tags_of(resource_arn)
         for key in tag_keys:
-            held.pop(key, None)
+            existing.pop(key, None)
 
 
 drs_backends = BackendDict(DRSBackend, "drs", additional_regions=_NEWER_REGIONS)

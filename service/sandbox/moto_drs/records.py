@@ -1,4 +1,4 @@
-"""What a backend holds: each thing keeps its record in wire form, so that answering with it costs nothing."""
+"""Resources of a backend. Each keeps its record in wire format, so that responses need no conversion."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ P = ParamSpec("P")
 S = TypeVar("S")
 T = TypeVar("T")
 
-# One for all accounts and regions: extended and reversed servers reach into other backends, in both directions.
+# One lock for all scopes: extended and reversed servers access other backends, in both directions.
 drs_lock: Final = RLock()
 _numbers: Final = count(1)
 
 
 def locked(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
-    """Keep requests, which other threads answer, away while a method runs."""
+    """Run a method under `drs_lock`, which requests in other threads wait for."""
 
     @wraps(method)
-    def guarded(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
+    def wrapper(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
         with drs_lock:
             return method(self, *args, **kwargs)
 
-    return guarded
+    return wrapper
 
 
 class Resource(BaseModel):
-    """Anything with a record. Numbers rise with age, which gives lists an order that survives deletions."""
+    """Resource with a record. `number` gives listings an order, oldest first, that survives deletions."""
 
     def __init__(self, record: Record) -> None:
         self.record = record
@@ -49,31 +49,31 @@ class Resource(BaseModel):
 
 
 class Replicating(Resource):
-    """Something whose disks are replicated. It stays in its state until an operation sets it in motion."""
+    """Resource with replicated disks. It stays in its state until an operation starts a transition."""
 
     def __init__(self, record: Record) -> None:
         super().__init__(record)
-        self.coming: list[str] = []
+        self.next_states: list[str] = []
 
     @property
     def state(self) -> str:
         return str(self.record["dataReplicationInfo"]["dataReplicationState"])
 
-    def move(self, state: str, *coming: str) -> None:
-        """Enter a state, and go on through further ones as steps are made."""
-        self.coming = list(coming)
+    def transition_to(self, state: str, *next_states: str) -> None:
+        """Enter a state now, and one of the next states with each step."""
+        self.next_states = list(next_states)
         self.enter(state)
 
     def step(self) -> None:
-        if self.coming:
-            self.enter(self.coming.pop(0))
+        if self.next_states:
+            self.enter(self.next_states.pop(0))
 
     def enter(self, state: str) -> None:
         raise NotImplementedError
 
 
 class SourceServer(Replicating):
-    """A source server, its configurations and its recovery snapshots."""
+    """Source server with its configurations and recovery snapshots."""
 
     def __init__(self, record: Record, replication_configuration: Record, launch_configuration: Record) -> None:
         super().__init__(record)
@@ -89,7 +89,7 @@ class SourceServer(Replicating):
 
     @property
     def staging_arn(self) -> str | None:
-        """The server that an extended one stands for."""
+        """ARN of the staging server of an extended server, else None."""
         arn: str | None = self.record["stagingArea"].get("stagingSourceServerArn")
         return arn
 
@@ -116,20 +116,20 @@ class SourceServer(Replicating):
             self.snapshots = []
 
     def take_snapshot(self) -> None:
-        moment = shapes.now()
+        timestamp = shapes.now()
         disks = self.record["sourceProperties"].get("disks", [])
         self.snapshots.append(
             {
                 "snapshotID": shapes.new_id("pit-"),
                 "sourceServerID": self.source_server_id,
-                "expectedTimestamp": moment,
-                "timestamp": moment,
+                "expectedTimestamp": timestamp,
+                "timestamp": timestamp,
                 "ebsSnapshots": [shapes.new_id("snap-") for _ in disks],
             }
         )
 
-    def point_at(self, instance_id: str, cloud: Record) -> None:
-        """Let another EC2 instance be the source. Nothing of the old record is changed: extended ones may share it."""
+    def replace_source(self, instance_id: str, cloud: Record) -> None:
+        """Make another EC2 instance the source. Nested records are copied, not changed: extended servers share them."""
         properties = self.record["sourceProperties"]
         hints = {**self.hints, "awsInstanceID": instance_id}
         self.record["sourceProperties"] = {**properties, "identificationHints": hints}
@@ -137,7 +137,7 @@ class SourceServer(Replicating):
 
 
 class ReplicationConfigurationTemplate(Resource):
-    """A replication configuration template."""
+    """Replication configuration template."""
 
     @property
     def template_id(self) -> str:
@@ -145,7 +145,7 @@ class ReplicationConfigurationTemplate(Resource):
 
 
 class RecoveryInstance(Replicating):
-    """A recovery instance: the EC2 instance launched from a source server, and under its id."""
+    """Recovery instance: the EC2 instance launched from a source server, with the same id."""
 
     def __init__(self, record: Record) -> None:
         super().__init__(record)
@@ -168,12 +168,12 @@ class RecoveryInstance(Replicating):
     def enter(self, state: str) -> None:
         info: Record = {"dataReplicationState": state, "replicatedDisks": []}
         if state == "CONTINUOUS":
-            info["lagDuration"] = "P0D"  # so says the service, though the model calls it a datetime
+            info["lagDuration"] = "P0D"  # as the service returns it, although the model types it as a datetime
         self.record["dataReplicationInfo"] = info
 
 
 class Job(Resource):
-    """A launch or termination. Its first step begins the work and its second ends it."""
+    """Launch or termination job. The first step calls `begin`, the second calls `finish`."""
 
     def __init__(self, record: Record, begin: Callable[[Job], None], finish: Callable[[Job], None]) -> None:
         super().__init__(record)
@@ -190,7 +190,7 @@ class Job(Resource):
         return participants
 
     @property
-    def is_busy(self) -> bool:
+    def is_active(self) -> bool:
         return bool(self.record["status"] != "COMPLETED")
 
     def step(self) -> None:

@@ -1,4 +1,4 @@
-"""Recovery: source servers launched as recovery instances, and what becomes of those."""
+"""Recovery: launch, termination, disconnection and deletion of recovery instances."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class RecoveryBackend(JobsBackend):
         return found
 
     def existing_instance(self, instance_id: str) -> RecoveryInstance:
-        """Find an instance for an operation that models no ResourceNotFoundException (answer inferred)."""
+        """Return an instance, for operations that do not model ResourceNotFoundException (a conflict is inferred)."""
         if instance_id not in self.recovery_instances:
             raise ConflictException("There is no such recovery instance.", "RecoveryInstance", instance_id)
         return self.recovery_instances[instance_id]
@@ -45,9 +45,9 @@ class RecoveryBackend(JobsBackend):
     def start_recovery(
         self, snapshot_of: Mapping[str, str | None], *, is_drill: bool, tags: Mapping[str, str] | None = None
     ) -> Job:
-        """Launch servers, each from a snapshot or from its newest; a server that has none fails in the job.
+        """Launch servers, each from the given or its newest snapshot; a server without snapshots fails in the job.
 
-        The operation models no ResourceNotFoundException, so unknown ids are conflicts (inferred).
+        The operation does not model ResourceNotFoundException, so unknown ids are conflicts (inferred).
         """
         servers = [self._launchable(server_id, snapshot) for server_id, snapshot in snapshot_of.items()]
         job = self.new_job(
@@ -64,7 +64,7 @@ class RecoveryBackend(JobsBackend):
             "type": "DRILL" if is_drill else "RECOVERY",
         }
         for server in servers:
-            _show_launch(server, "PENDING", "PENDING")
+            _set_last_launch(server, "PENDING", "PENDING")
             server.record["lifeCycle"]["lastLaunch"]["initiated"] = initiated
         return job
 
@@ -77,27 +77,27 @@ class RecoveryBackend(JobsBackend):
         return server
 
     def _begin_launch(self, job: Job, snapshot_of: Mapping[str, str | None]) -> None:
-        """Start the instances; earlier ones of the same servers go."""
+        """Launch the instances, and discard earlier instances of the same servers."""
         for participant in job.participants:
             server = self.source_servers.get(participant["sourceServerID"])
-            wanted = snapshot_of[participant["sourceServerID"]]
+            snapshot_id = snapshot_of[participant["sourceServerID"]]
             snapshots = self.snapshots_of(participant["sourceServerID"])
-            chosen = [each for each in snapshots if wanted in {None, each["snapshotID"]}]
+            chosen = [each for each in snapshots if snapshot_id in {None, each["snapshotID"]}]
             if server is None or not chosen:
                 participant["launchStatus"] = "FAILED"
                 if server is not None:
-                    _show_launch(server, "FAILED", "FAILED")
+                    _set_last_launch(server, "FAILED", "FAILED")
                 continue
             for earlier in self.instances_of(server.source_server_id):
-                self.forget_instance(earlier)
+                self.discard_instance(earlier)
             instance = self._launch(server, job, chosen[-1])
             participant.update(launchStatus="IN_PROGRESS", recoveryInstanceID=instance.instance_id)
-            _show_launch(server, "PENDING", "IN_PROGRESS")
+            _set_last_launch(server, "PENDING", "IN_PROGRESS")
 
     def _launch(self, server: SourceServer, job: Job, snapshot: Record) -> RecoveryInstance:
         launch = server.launch_configuration
-        into = launch.get("launchIntoInstanceProperties", {}).get("launchIntoEC2InstanceID")
-        instance_id = into or shapes.new_id("i-")
+        launch_into_id = launch.get("launchIntoInstanceProperties", {}).get("launchIntoEC2InstanceID")
+        instance_id = launch_into_id or shapes.new_id("i-")
         instance = RecoveryInstance(
             {
                 "recoveryInstanceID": instance_id,
@@ -113,7 +113,10 @@ class RecoveryBackend(JobsBackend):
                 **_origin_of(server.record),
                 "recoveryInstanceProperties": _instance_properties(server, instance_id),
                 "dataReplicationInfo": {"dataReplicationState": "NOT_STARTED", "replicatedDisks": []},
-                "failback": {"state": "FAILBACK_NOT_STARTED", "failbackToOriginalServer": into is not None},
+                "failback": {
+                    "state": "FAILBACK_NOT_STARTED",
+                    "failbackToOriginalServer": launch_into_id is not None,
+                },
             }
         )
         self.recovery_instances[instance_id] = instance
@@ -129,13 +132,13 @@ class RecoveryBackend(JobsBackend):
             participant["launchStatus"] = "LAUNCHED"
             stopped = server.launch_configuration["launchDisposition"] == "STOPPED"
             instance.record["ec2InstanceState"] = "STOPPED" if stopped else "RUNNING"
-            _show_launch(server, "SUCCEEDED", "LAUNCHED")
+            _set_last_launch(server, "SUCCEEDED", "LAUNCHED")
             server.record["recoveryInstanceId"] = instance.instance_id
 
-    # The end of recovery instances
+    # Termination, disconnection and deletion
 
     def terminate_recovery_instances(self, instance_ids: Sequence[str]) -> Job:
-        """Terminate instances and forget them; refused while a failback replicates from one."""
+        """Terminate and discard instances; rejected while one of them is in failback."""
         instances = [self.existing_instance(instance_id) for instance_id in dict.fromkeys(instance_ids)]
         for instance in instances:
             if instance.failback["state"] == "FAILBACK_IN_PROGRESS":
@@ -162,33 +165,33 @@ class RecoveryBackend(JobsBackend):
             participant["launchStatus"] = "TERMINATED"
             instance = self.recovery_instances.get(participant["recoveryInstanceID"])
             if instance is not None:
-                self.forget_instance(instance)
+                self.discard_instance(instance)
             server = self.source_servers.get(participant["sourceServerID"])
             if server is not None and "lastLaunch" in server.record["lifeCycle"]:
                 server.record["lifeCycle"]["lastLaunch"]["status"] = "TERMINATED"
 
-    def forget_instance(self, instance: RecoveryInstance) -> None:
+    def discard_instance(self, instance: RecoveryInstance) -> None:
         self.recovery_instances.pop(instance.instance_id, None)
         server = self.source_servers.get(instance.source_server_id)
         if server is not None and server.record.get("recoveryInstanceId") == instance.instance_id:
             del server.record["recoveryInstanceId"]
 
     def disconnect_recovery_instance(self, instance_id: str) -> None:
-        """Disconnect the agent of an instance, which ends any failback from it (state inferred)."""
+        """Disconnect the agent of an instance, which ends its failback (state inferred)."""
         instance = self.recovery_instance(instance_id)
-        instance.move("DISCONNECTED")
+        instance.transition_to("DISCONNECTED")
         if instance.failback["state"] in {"FAILBACK_IN_PROGRESS", "FAILBACK_READY_FOR_LAUNCH"}:
             instance.failback["state"] = "FAILBACK_NOT_READY_FOR_LAUNCH"
 
     def delete_recovery_instance(self, instance_id: str) -> None:
-        """Forget an instance; in EC2 it goes on running. A reversed one need not be disconnected first."""
+        """Delete an instance from DRS; it keeps running in EC2. A reversed one need not be disconnected first."""
         instance = self.existing_instance(instance_id)
         if instance.state != "DISCONNECTED" and instance.reversed_arn is None:
             raise ConflictException("Disconnect the recovery instance first.", "RecoveryInstance", instance_id)
-        self.forget_instance(instance)
+        self.discard_instance(instance)
 
 
-def _show_launch(server: SourceServer, result: str, status: str) -> None:
+def _set_last_launch(server: SourceServer, result: str, status: str) -> None:
     server.record["lastLaunchResult"] = result
     server.record["lifeCycle"].setdefault("lastLaunch", {})["status"] = status
 
@@ -203,7 +206,7 @@ def _origin_of(record: Record) -> Record:
 
 def _instance_properties(server: SourceServer, instance_id: str) -> Record:
     source = server.record["sourceProperties"]
-    kept = {
+    copied = {
         name: source[name]
         for name in ("cpus", "networkInterfaces", "os", "ramBytes", "lastUpdatedDateTime")
         if name in source
@@ -212,4 +215,4 @@ def _instance_properties(server: SourceServer, instance_id: str) -> Record:
         {"internalDeviceName": each["deviceName"], "bytes": each["bytes"], "ebsVolumeID": shapes.new_id("vol-")}
         for each in source.get("disks", [])
     ]
-    return {**kept, "disks": disks, "identificationHints": {**server.hints, "awsInstanceID": instance_id}}
+    return {**copied, "disks": disks, "identificationHints": {**server.hints, "awsInstanceID": instance_id}}

@@ -1,4 +1,4 @@
-"""Makes a stock moto server serve DRS. The one file here that has no place upstream, where the index is generated."""
+"""Registration of the DRS backend in an unmodified moto. Upstream moto would not need it: its index is generated."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NAME = "moto.drs"
 
 
 def register() -> None:
-    """Register the backend under the name by which moto imports it, `moto.drs`. Doing it again changes nothing."""
+    """Register the backend as `moto.drs`, the name by which moto imports it. Idempotent."""
     if _NAME in sys.modules:
         return
     package = importlib.import_module(models.__name__.rpartition(".")[0])

@@ -1,4 +1,4 @@
-"""Handles DRS requests: checks what the SDK does not, invokes the backend, shapes the answer."""
+"""DRS request handler: validates what the SDK does not, calls the backend, builds the response."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from .exceptions import ValidationException
 from .models import DRSBackend, drs_backends
 from .records import Resource, SourceServer, drs_lock
 from .shapes import is_within
-from .validation import LARGEST_PAGE, Page, check_input
+from .validation import MAX_PAGE_SIZE, Page, check_input
 
-_MOST_EXTENSIBLE = 300
-_MOST_STAGING_ACCOUNTS = 50
+_MAX_EXTENSIBLE_PAGE_SIZE = 300
+_MAX_STAGING_ACCOUNT_PAGE_SIZE = 50
 
 
 class RecordResult(ActionResult):
-    """An answer whose records are in wire form already. Walking the model for each takes over ten times as long."""
+    """Response whose records are already in wire format; serializing by the service model is over ten times slower."""
 
     def execute_result(self, context: Any) -> tuple[int, dict[str, str], str]:
         status = context.operation_model.http.get("responseCode", 200)
@@ -30,17 +30,17 @@ class RecordResult(ActionResult):
 
 
 class DRSResponse(BaseResponse):
-    """One request."""
+    """Handler of one request."""
 
-    use_raw_body = True  # or moto decodes the body before `parse_parameters` can refuse one that is not UTF-8
+    use_raw_body = True  # else moto decodes the body before `parse_parameters` can reject one that is not UTF-8
 
     def __init__(self) -> None:
         super().__init__(service_name="drs")
         self.automated_parameter_parsing = True
-        self.is_readable = True
+        self.is_parsable = True
 
     def call_action(self) -> Any:
-        with drs_lock:  # until the answer is written: it must not change meanwhile
+        with drs_lock:  # until the response is serialized: the records must not change meanwhile
             try:
                 self._check()
             except ServiceException as error:
@@ -49,24 +49,24 @@ class DRSResponse(BaseResponse):
 
     def parse_parameters(self, request: Any) -> None:
         try:
-            json.loads(request.data or b"{}")  # moto's parser takes what is no JSON for an empty request
+            json.loads(request.data or b"{}")  # moto's parser treats invalid JSON as an empty request
             super().parse_parameters(request)
-        except (ValueError, TypeError, AttributeError):  # no JSON, or JSON of other types than the model has
-            self.is_readable = False
+        except (ValueError, TypeError, AttributeError):  # invalid JSON, or types that the model does not allow
+            self.is_parsable = False
 
     def _check(self) -> None:
         action = self._get_action()
-        if not action:  # no operation has this path and method; moto answers that
+        if not action:  # no operation has this path and method; moto returns the error
             return
-        self.any_backend.fail_as_planned()
-        if not self.is_readable:
-            raise ValidationException("The request cannot be read.", reason="cannotParse")
+        self.any_backend.raise_planned_error()
+        if not self.is_parsable:
+            raise ValidationException("The request cannot be parsed.", reason="cannotParse")
         check_input(self.params, get_service_model("drs").operation_model(action).input_shape)
 
     def serialized(self, action_result: ActionResult) -> Any:
         status, headers, body = super().serialized(action_result)
         retry_after_s = getattr(action_result.result, "retryAfterSeconds", None)
-        if retry_after_s is not None:  # moto's serializer leaves the headers of errors out
+        if retry_after_s is not None:  # moto's serializer omits the headers of errors
             headers["Retry-After"] = str(retry_after_s)
         return status, headers, body
 
@@ -77,7 +77,7 @@ class DRSResponse(BaseResponse):
 
     @property
     def backend(self) -> DRSBackend:
-        """The backend, once it is initialised."""
+        """The backend; raises when DRS is not initialized."""
         backend = self.any_backend
         backend.require_initialized()
         return backend
@@ -97,20 +97,20 @@ class DRSResponse(BaseResponse):
         items: Iterable[Any],
         order: Callable[[Any], Any],
         *,
-        show: Callable[[Any], Any] = Resource.to_dict,
-        most: int = LARGEST_PAGE,
+        serialize: Callable[[Any], Any] = Resource.to_dict,
+        max_size: int = MAX_PAGE_SIZE,
         key: str = "items",
     ) -> ActionResult:
-        request = Page(self._get_action(), self.params.get("maxResults"), self.params.get("nextToken"), most)
-        shown, token = request.cut(items, order)
-        result = {key: [show(each) for each in shown]}
+        request = Page(self._get_action(), self.params.get("maxResults"), self.params.get("nextToken"), max_size)
+        page, token = request.slice(items, order)
+        result = {key: [serialize(each) for each in page]}
         return RecordResult({**result, "nextToken": token} if token else result)
 
-    def _looked_at(self) -> DRSBackend:
-        """The backend, a step later. All pages of a listing are one look, or servers would change between them."""
+    def _advanced_backend(self) -> DRSBackend:
+        """The backend, advanced one step on the first page only: servers must not change between pages."""
         backend = self.backend
         if not self.params.get("nextToken"):
-            backend.look()
+            backend.advance_on_read()
         return backend
 
     # Service and source servers
@@ -120,7 +120,7 @@ class DRSResponse(BaseResponse):
         return EmptyResult()
 
     def describe_source_servers(self) -> ActionResult:
-        backend, filters = self._looked_at(), self.filters
+        backend, filters = self._advanced_backend(), self.filters
         servers = backend.describe_source_servers(
             frozenset(filters.get("sourceServerIDs") or ()),
             frozenset(filters.get("stagingAccountIDs") or ()),
@@ -134,7 +134,7 @@ class DRSResponse(BaseResponse):
         found = [each for each in snapshots if is_within(each["timestamp"], since, until)]
         sign = -1 if self.params.get("order") == "DESC" else 1
         numbered = list(enumerate(found))
-        return self._page(numbered, lambda each: sign * each[0], show=lambda each: each[1])
+        return self._page(numbered, lambda each: sign * each[0], serialize=lambda each: each[1])
 
     def stop_replication(self) -> ActionResult:
         return _source_server(self.backend.stop_replication(self._id()))
@@ -185,12 +185,16 @@ class DRSResponse(BaseResponse):
 
     def list_extensible_source_servers(self) -> ActionResult:
         servers = self.backend.list_extensible_source_servers(self._id("stagingAccountID"))
-        return self._page(servers, _by_age, show=_extensible, most=_MOST_EXTENSIBLE)
+        return self._page(servers, _by_age, serialize=_extensible, max_size=_MAX_EXTENSIBLE_PAGE_SIZE)
 
     def list_staging_accounts(self) -> ActionResult:
         accounts = self.backend.list_staging_accounts()
         return self._page(
-            accounts, str, show=lambda each: {"accountID": each}, most=_MOST_STAGING_ACCOUNTS, key="accounts"
+            accounts,
+            str,
+            serialize=lambda each: {"accountID": each},
+            max_size=_MAX_STAGING_ACCOUNT_PAGE_SIZE,
+            key="accounts",
         )
 
     def create_extended_source_server(self) -> ActionResult:
@@ -215,12 +219,12 @@ class DRSResponse(BaseResponse):
     # Recovery and failback
 
     def start_recovery(self) -> ActionResult:
-        wanted = {each["sourceServerID"]: each.get("recoverySnapshotID") for each in self.params["sourceServers"]}
+        snapshot_ids = {each["sourceServerID"]: each.get("recoverySnapshotID") for each in self.params["sourceServers"]}
         is_drill = bool(self.params.get("isDrill"))
-        return _job(self.backend.start_recovery(wanted, is_drill=is_drill, tags=self.params.get("tags")))
+        return _job(self.backend.start_recovery(snapshot_ids, is_drill=is_drill, tags=self.params.get("tags")))
 
     def describe_jobs(self) -> ActionResult:
-        backend, filters = self._looked_at(), self.filters
+        backend, filters = self._advanced_backend(), self.filters
         ids = frozenset(filters.get("jobIDs") or ())
         return self._page(backend.describe_jobs(ids, filters.get("fromDate"), filters.get("toDate")), _newest_first)
 
@@ -229,7 +233,7 @@ class DRSResponse(BaseResponse):
         return EmptyResult()
 
     def describe_recovery_instances(self) -> ActionResult:
-        backend, filters = self._looked_at(), self.filters
+        backend, filters = self._advanced_backend(), self.filters
         instances = backend.describe_recovery_instances(
             frozenset(filters.get("recoveryInstanceIDs") or ()), frozenset(filters.get("sourceServerIDs") or ())
         )

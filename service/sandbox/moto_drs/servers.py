@@ -1,4 +1,4 @@
-"""Source servers of one account and region, their configurations and the templates of those."""
+"""Source servers of one account and region, with their configurations and templates."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from .validation import check_tags
 
 
 class ServersBackend(BaseBackend):
-    """What one account and region holds."""
+    """State of one account and region."""
 
-    peers: ClassVar[Any]  # all backends by account and region; set where the finished class is at hand
+    peers: ClassVar[Any]  # all backends by account and region; set once the final class is defined
 
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
         self.initialized = False
         self.source_servers: dict[str, SourceServer] = {}
-        self.extended: dict[str, dict[str, SourceServer]] = {}  # by the ARN they stand for, then by id
+        self.extended: dict[str, dict[str, SourceServer]] = {}  # by ARN of the staging server, then by id
         self.templates: dict[str, ReplicationConfigurationTemplate] = {}
         self.trusted_accounts: set[str] = set()
         self.jobs: dict[str, Job] = {}
@@ -42,7 +42,7 @@ class ServersBackend(BaseBackend):
         return f"arn:{self.partition}:drs:{self.region_name}:{self.account_id}:{kind}/{resource_id}"
 
     def peer(self, account_id: str, region_name: str) -> Self:
-        """Find the backend of another account or region. Other partitions, as GovCloud, are out of reach."""
+        """Return the backend of another account or region in the same partition."""
         if not self.can_reach(region_name):
             raise ValidationException(f"There is no region {region_name}.", reason="other")
         backend: Self = self.peers[account_id][region_name]
@@ -52,14 +52,14 @@ class ServersBackend(BaseBackend):
         return region_name in self.peers[self.account_id] and get_partition(region_name) == self.partition
 
     def peer_server(self, arn: str) -> SourceServer | None:
-        """Find a server in any account and region that can be reached."""
-        place = shapes.parse_server_arn(arn)
-        if place is None or not self.can_reach(place.region):
+        """Find a server in any account and region of the same partition."""
+        parsed_arn = shapes.parse_server_arn(arn)
+        if parsed_arn is None or not self.can_reach(parsed_arn.region):
             return None
-        return self.peer(place.account, place.region).source_servers.get(place.server_id)
+        return self.peer(parsed_arn.account, parsed_arn.region).source_servers.get(parsed_arn.server_id)
 
     def initialize_service(self) -> None:
-        """Initialise the region. That creates no template."""
+        """Initialize DRS in the region; this creates no template."""
         self.initialized = True
 
     def require_initialized(self) -> None:
@@ -68,10 +68,10 @@ class ServersBackend(BaseBackend):
 
     @locked
     def fail_next(self, *errors: ServiceException) -> None:
-        """Answer the next requests with errors, as a busy or broken service would."""
+        """Raise the given errors on the next requests, one each, as a busy or broken service would."""
         self.planned_errors.extend(errors)
 
-    def fail_as_planned(self) -> None:
+    def raise_planned_error(self) -> None:
         if self.planned_errors:
             raise self.planned_errors.popleft()
 
@@ -85,8 +85,8 @@ class ServersBackend(BaseBackend):
         replication_configuration: Mapping[str, Any] | None = None,
         launch_configuration: Mapping[str, Any] | None = None,
     ) -> SourceServer:
-        """Add a server as its agent would; what `record` lacks is filled in."""
-        full = self._completed(record)
+        """Add a server as its agent would; missing members of `record` get defaults."""
+        full = self._with_defaults(record)
         template = next(iter(self.templates.values()), None)
         configuration = shapes.default_replication_configuration(full, template.record if template else {})
         own_id = {"sourceServerID": full["sourceServerID"]}
@@ -95,18 +95,18 @@ class ServersBackend(BaseBackend):
             {**shapes.merged(configuration, replication_configuration or {}), **own_id},
             {**shapes.merged(shapes.default_launch_configuration(full), launch_configuration or {}), **own_id},
         )
-        self.take_away(server.source_server_id)
+        self.discard_source_server(server.source_server_id)
         self.source_servers[server.source_server_id] = server
         if server.staging_arn is not None:
             self.extended.setdefault(server.staging_arn, {})[server.source_server_id] = server
         return server
 
-    def _completed(self, record: Mapping[str, Any]) -> Record:
+    def _with_defaults(self, record: Mapping[str, Any]) -> Record:
         server_id = str(record.get("sourceServerID") or shapes.new_id("s-"))
         base = shapes.default_server(self.arn_of("source-server", server_id), server_id, self.account_id)
         full = shapes.merged(base, record)
-        given = full.get("dataReplicationInfo", {})
-        state = given.get("dataReplicationState", "CONTINUOUS")
+        replication = full.get("dataReplicationInfo", {})
+        state = replication.get("dataReplicationState", "CONTINUOUS")
         disks = full["sourceProperties"].get("disks", [])
         full["dataReplicationInfo"] = shapes.merged(
             shapes.replication_info(state, f"{self.region_name}a", disks), record.get("dataReplicationInfo") or {}
@@ -115,10 +115,10 @@ class ServersBackend(BaseBackend):
 
     @locked
     def remove_source_server(self, source_server_id: str) -> None:
-        """Take a server away as if it had never been; unknown ids are passed over."""
-        self.take_away(source_server_id)
+        """Remove a server without any checks; unknown ids are ignored."""
+        self.discard_source_server(source_server_id)
 
-    def take_away(self, source_server_id: str) -> None:
+    def discard_source_server(self, source_server_id: str) -> None:
         server = self.source_servers.pop(source_server_id, None)
         if server is None or server.staging_arn is None:
             return
@@ -128,14 +128,14 @@ class ServersBackend(BaseBackend):
             del self.extended[server.staging_arn]
 
     def server(self, source_server_id: str) -> SourceServer:
-        """Find a server, or refuse as DRS does."""
+        """Return a server, or raise as DRS does."""
         found = self.source_servers.get(source_server_id)
         if found is None:
             raise ResourceNotFoundException("SourceServer", source_server_id)
         return found
 
     def own_server(self, source_server_id: str) -> SourceServer:
-        """Find a server that replicates here; an extended one does not, so most changes are refused (inferred)."""
+        """Return a server that replicates in this account; most changes of an extended one are rejected (inferred)."""
         server = self.server(source_server_id)
         if server.staging_arn is not None:
             raise ConflictException(
@@ -152,8 +152,8 @@ class ServersBackend(BaseBackend):
     def update_launch_configuration(self, source_server_id: str, changes: Mapping[str, Any]) -> Record:
         server = self.server(source_server_id)
         changed = shapes.merged(server.launch_configuration, changes)
-        into = changed.get("launchIntoInstanceProperties", {}).get("launchIntoEC2InstanceID")
-        if into and (changed["copyTags"] or changed["copyPrivateIp"]):
+        launch_into_id = changed.get("launchIntoInstanceProperties", {}).get("launchIntoEC2InstanceID")
+        if launch_into_id and (changed["copyTags"] or changed["copyPrivateIp"]):
             raise ValidationException(
                 "Copying tags or the private IP cannot be combined with launching into an instance.",
                 ("launchIntoInstanceProperties", "needs copyTags and copyPrivateIp off"),
@@ -170,7 +170,7 @@ class ServersBackend(BaseBackend):
 
     @locked
     def create_replication_configuration_template(self, members: Mapping[str, Any]) -> ReplicationConfigurationTemplate:
-        """Create a template; members that are missing are filled in. Servers added later use the oldest one."""
+        """Create a template; missing members get defaults. Servers added later use the oldest template."""
         tags = dict(members.get("tags") or {})
         check_tags(tags)
         template_id = str(members.get("replicationConfigurationTemplateID") or shapes.new_id("rct-"))
@@ -200,7 +200,7 @@ class ServersBackend(BaseBackend):
     def update_replication_configuration_template(
         self, template_id: str, changes: Mapping[str, Any]
     ) -> ReplicationConfigurationTemplate:
-        """Change a template. Servers that are there already keep the configuration they have."""
+        """Change a template. Existing servers keep their configuration."""
         template = self.template(template_id)
         own = {"replicationConfigurationTemplateID": template_id, "arn": template.arn}
         template.record = {**template.record, **shapes.copied(changes), **own}

@@ -1,4 +1,4 @@
-"""Identifiers and plausible records of DRS, in wire form."""
+"""Identifiers and plausible records of DRS, in wire format."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SERVER_ARN: Final = re.compile(
     r"arn:[\w-]+:drs:(?P<region>[\w-]+):(?P<account>\d{12}):source-server/(?P<id>s-[0-9a-zA-Z]{17})"
 )
 _ID_BITS: Final = 68  # 17 hexadecimal digits
-_ATOMS: Final = frozenset({str, int, bool, float})
+_SCALAR_TYPES: Final = frozenset({str, int, bool, float})
 _INITIATION_STEPS: Final = (
     "WAIT",
     "CREATE_SECURITY_GROUP",
@@ -31,13 +31,18 @@ _INITIATION_STEPS: Final = (
     "CONNECT_AGENT_TO_REPLICATION_SERVER",
     "START_DATA_TRANSFER",
 )
-_LAG: Final[Mapping[str, str]] = {"CONTINUOUS": "P0D", "BACKLOG": "PT10M", "STALLED": "PT1H", "RESCAN": "PT10M"}
-# What part of a disk is there already; all of it in other states.
-_REPLICATED: Final[Mapping[str, float]] = {"INITIATING": 0.0, "INITIAL_SYNC": 0.5, "DISCONNECTED": 0.0}
+_LAG_BY_STATE: Final[Mapping[str, str]] = {
+    "CONTINUOUS": "P0D",
+    "BACKLOG": "PT10M",
+    "STALLED": "PT1H",
+    "RESCAN": "PT10M",
+}
+# Replicated share of a disk by state; 1.0 in all other states.
+_REPLICATED_SHARE: Final[Mapping[str, float]] = {"INITIATING": 0.0, "INITIAL_SYNC": 0.5, "DISCONNECTED": 0.0}
 
 
 class ServerArn(NamedTuple):
-    """Where a source server is, as its ARN says."""
+    """Parts of a source server ARN."""
 
     region: str
     account: str
@@ -58,13 +63,15 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def is_within(moment: str, since: str | None, until: str | None) -> bool:
-    """Tell whether a moment is in a span, both ends included. Without the Z, fractions of a second sort rightly."""
-    return (since or "").rstrip("Z") <= moment.rstrip("Z") and (not until or moment.rstrip("Z") <= until.rstrip("Z"))
+def is_within(timestamp: str, since: str | None, until: str | None) -> bool:
+    """Whether a timestamp is in a range, inclusive. Without the Z, fractions of a second compare correctly as text."""
+    return (since or "").rstrip("Z") <= timestamp.rstrip("Z") and (
+        not until or timestamp.rstrip("Z") <= until.rstrip("Z")
+    )
 
 
 def merged(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> Record:
-    """Lay one record over another, nested ones member by member; None takes a member away. Shares nothing mutable."""
+    """Merge two records recursively into a deep copy; None in the overlay removes a member."""
     result: Record = copied(base)
     for key, value in overlay.items():
         if isinstance(value, Mapping) and isinstance(result.get(key), Mapping):
@@ -77,8 +84,8 @@ def merged(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> Record:
 
 
 def copied(value: Any) -> Any:
-    """Copy a record in depth, without members that are None: DRS leaves those out."""
-    if type(value) in _ATOMS:  # most of a record, and asking for a Mapping takes ten times as long
+    """Deep-copy a record without members that are None, which DRS omits."""
+    if type(value) in _SCALAR_TYPES:  # most values are scalars, and isinstance(value, Mapping) is ten times slower
         return value
     if isinstance(value, Mapping):
         return {key: copied(each) for key, each in value.items() if each is not None}
@@ -88,20 +95,20 @@ def copied(value: Any) -> Any:
 
 
 def replication_info(state: str, zone: str, disks: Iterable[Record]) -> Record:
-    """Give the progress of a replication as it looks in one state."""
-    moment, step = now(), "NOT_STARTED" if state == "INITIATING" else "SUCCEEDED"
+    """Return the dataReplicationInfo of a server in a state."""
+    timestamp, step = now(), "NOT_STARTED" if state == "INITIATING" else "SUCCEEDED"
     info = {
         "dataReplicationState": state,
         "stagingAvailabilityZone": zone,
         "dataReplicationInitiation": {
-            "startDateTime": moment,
-            "nextAttemptDateTime": moment,
+            "startDateTime": timestamp,
+            "nextAttemptDateTime": timestamp,
             "steps": [{"name": name, "status": step} for name in _INITIATION_STEPS],
         },
         "replicatedDisks": [_replicated_disk(state, disk) for disk in disks],
     }
-    if state in _LAG:
-        info["lagDuration"] = _LAG[state]
+    if state in _LAG_BY_STATE:
+        info["lagDuration"] = _LAG_BY_STATE[state]
     if state in {"STOPPED", "DISCONNECTED"}:
         del info["dataReplicationInitiation"]
     return info
@@ -111,7 +118,7 @@ def _replicated_disk(state: str, disk: Record) -> Record:
     return {
         "deviceName": disk["deviceName"],
         "totalStorageBytes": 0 if state == "DISCONNECTED" else disk["bytes"],
-        "replicatedStorageBytes": int(disk["bytes"] * _REPLICATED.get(state, 1.0)),
+        "replicatedStorageBytes": int(disk["bytes"] * _REPLICATED_SHARE.get(state, 1.0)),
         "rescannedStorageBytes": 0,
         "backloggedStorageBytes": 0,
         "volumeStatus": "REGULAR",
@@ -119,8 +126,8 @@ def _replicated_disk(state: str, disk: Record) -> Record:
 
 
 def default_server(arn: str, server_id: str, account_id: str) -> Record:
-    """Give a server as its agent reports it; all of its replication is missing."""
-    moment, number = now(), zlib.crc32(server_id.encode())
+    """Return the record of a server as its agent reports it, without replication info."""
+    timestamp, number = now(), zlib.crc32(server_id.encode())
     octets = [number >> shift & 0xFF for shift in (16, 8, 0)]
     hostname = f"host-{server_id[-6:]}"
     return {
@@ -132,13 +139,13 @@ def default_server(arn: str, server_id: str, account_id: str) -> Record:
         "lastLaunchResult": "NOT_STARTED",
         "stagingArea": {"status": "NOT_EXTENDED", "stagingAccountID": account_id},
         "lifeCycle": {
-            "addedToServiceDateTime": moment,
-            "firstByteDateTime": moment,
+            "addedToServiceDateTime": timestamp,
+            "firstByteDateTime": timestamp,
             "elapsedReplicationDuration": "P1DT2H3M4S",
-            "lastSeenByServiceDateTime": moment,
+            "lastSeenByServiceDateTime": timestamp,
         },
         "sourceProperties": {
-            "lastUpdatedDateTime": moment,
+            "lastUpdatedDateTime": timestamp,
             "recommendedInstanceType": "m6i.large",
             "supportsNitroInstances": True,
             "ramBytes": 8 * 1024**3,
@@ -158,7 +165,7 @@ def default_server(arn: str, server_id: str, account_id: str) -> Record:
 
 
 def default_template_members() -> Record:
-    """Give the members that a template and a replication configuration share."""
+    """Return the members that a template and a replication configuration share."""
     return {
         "stagingAreaSubnetId": "subnet-0f1e2d3c4b5a69788",
         "associateDefaultSecurityGroup": True,
@@ -181,7 +188,7 @@ def default_template_members() -> Record:
 
 
 def default_replication_configuration(server: Record, template: Mapping[str, Any]) -> Record:
-    """Give the replication configuration that a server gets from a template. It keeps no pointer to it."""
+    """Return the replication configuration that a server gets from a template; it does not refer to the template."""
     own = {"replicationConfigurationTemplateID", "arn", "tags"}
     shared = {name: value for name, value in template.items() if name not in own}
     return {
@@ -204,7 +211,7 @@ def default_replication_configuration(server: Record, template: Mapping[str, Any
 
 
 def default_launch_configuration(server: Record) -> Record:
-    """Give the launch configuration of a new server."""
+    """Return the launch configuration of a new server."""
     return {
         "sourceServerID": server["sourceServerID"],
         "name": _name_of(server),

@@ -1,4 +1,4 @@
-"""What the real service refuses and an SDK lets pass: maximums, enums, patterns, tags, page tokens."""
+"""Validation of what the service rejects and an SDK does not: maximums, enums, patterns, tags, pagination tokens."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 from .exceptions import ValidationException
 
 T = TypeVar("T")
-Fault = tuple[str, str]
+FieldError = tuple[str, str]
 
 _PYTHON_TYPES: Final[Mapping[str, type]] = {
     "structure": Mapping,
@@ -26,124 +26,122 @@ _PYTHON_TYPES: Final[Mapping[str, type]] = {
     "long": int,
 }
 
-DEFAULT_PAGE: Final = 100  # inferred: AWS publishes neither default nor maximum
-LARGEST_PAGE: Final = 1000
-_MOST_TAGS: Final = 50
-_MOST_TAG_CHARACTERS: Final = 256
+DEFAULT_PAGE_SIZE: Final = 100  # inferred: AWS publishes neither default nor maximum
+MAX_PAGE_SIZE: Final = 1000
+_MAX_TAGS: Final = 50
+_MAX_TAG_CHARACTERS: Final = 256
 
 
 def check_input(params: Mapping[str, Any], shape: Any) -> None:
-    """Hold parameters against the input shape of their operation.
+    """Validate parameters against the input shape of their operation.
 
     Raises:
-        ValidationException: naming every field at fault.
+        ValidationException: names every invalid field.
     """
-    faults = list(_faults(params, shape, ""))
-    if faults:
-        raise ValidationException("; ".join(f"{name} {fault}" for name, fault in faults), *faults)
+    field_errors = list(_field_errors(params, shape, ""))
+    if field_errors:
+        raise ValidationException("; ".join(f"{name} {message}" for name, message in field_errors), *field_errors)
 
 
-def _faults(value: Any, shape: Any, path: str) -> Iterator[Fault]:
+def _field_errors(value: Any, shape: Any, path: str) -> Iterator[FieldError]:
     if not _is_of_type(value, _PYTHON_TYPES[shape.type_name]):
         yield path, f"must be a {shape.type_name}"
     elif shape.type_name == "structure":
-        yield from _member_faults(value, shape, path)
+        yield from _member_errors(value, shape, path)
     elif shape.type_name == "list":
-        yield from _bound_faults(len(value), shape, path, "elements")
+        yield from _size_errors(len(value), shape, path, "elements")
         for number, each in enumerate(value):
-            yield from _faults(each, shape.member, f"{path}[{number}]")
+            yield from _field_errors(each, shape.member, f"{path}[{number}]")
     elif shape.type_name == "map":
         for key, each in value.items():
-            yield from _faults(key, shape.key, f"{path} key")
-            yield from _faults(each, shape.value, f"{path} value")
+            yield from _field_errors(key, shape.key, f"{path} key")
+            yield from _field_errors(each, shape.value, f"{path} value")
     elif shape.type_name == "string":
-        yield from _string_faults(value, shape, path)
+        yield from _string_errors(value, shape, path)
     elif shape.type_name in {"integer", "long"}:
-        yield from _bound_faults(value, shape, path, "in value")
+        yield from _size_errors(value, shape, path, "in value")
 
 
 def _is_of_type(value: Any, expected: type) -> bool:
     return isinstance(value, expected) and not (expected is int and isinstance(value, bool))
 
 
-def _member_faults(value: Mapping[str, Any], shape: Any, path: str) -> Iterator[Fault]:
+def _member_errors(value: Mapping[str, Any], shape: Any, path: str) -> Iterator[FieldError]:
     prefix = f"{path}." if path else ""
     for name in shape.required_members:
         if value.get(name) is None:
             yield f"{prefix}{name}", "must not be missing"
     for name, member in shape.members.items():
         if value.get(name) is not None:
-            yield from _faults(value[name], member, f"{prefix}{name}")
+            yield from _field_errors(value[name], member, f"{prefix}{name}")
 
 
-def _string_faults(value: str, shape: Any, path: str) -> Iterator[Fault]:
-    yield from _bound_faults(len(value), shape, path, "characters")
+def _string_errors(value: str, shape: Any, path: str) -> Iterator[FieldError]:
+    yield from _size_errors(len(value), shape, path, "characters")
     pattern, enum = shape.metadata.get("pattern"), shape.enum
-    if pattern and not re.fullmatch(pattern, value):  # the models name whole values, with or without anchors
+    if pattern and not re.fullmatch(pattern, value):  # model patterns match whole values, with or without anchors
         yield path, f"must match {pattern}"
     if enum and value not in enum:
         yield path, f"must be one of {', '.join(enum)}"
 
 
-def _bound_faults(size: int, shape: Any, path: str, of_what: str) -> Iterator[Fault]:
-    least, most = shape.metadata.get("min"), shape.metadata.get("max")
-    if least is not None and size < least:
-        yield path, f"must be at least {least} {of_what}"
-    if most is not None and size > most:
-        yield path, f"must be at most {most} {of_what}"
+def _size_errors(size: int, shape: Any, path: str, unit: str) -> Iterator[FieldError]:
+    minimum, maximum = shape.metadata.get("min"), shape.metadata.get("max")
+    if minimum is not None and size < minimum:
+        yield path, f"must be at least {minimum} {unit}"
+    if maximum is not None and size > maximum:
+        yield path, f"must be at most {maximum} {unit}"
 
 
-def check_tags(tags: Mapping[str, str], held: Mapping[str, str] | None = None) -> None:
-    """Check tags to be added to those a resource has."""
+def check_tags(tags: Mapping[str, str], existing: Mapping[str, str] | None = None) -> None:
+    """Validate tags that are added to the existing tags of a resource."""
     if any(key.lower().startswith("aws:") for key in tags):
         raise ValidationException("Tag keys must not begin with aws:.", ("tags", "has a reserved key"))
-    if any(
-        not 1 <= len(key) <= _MOST_TAG_CHARACTERS or len(value) > _MOST_TAG_CHARACTERS for key, value in tags.items()
-    ):
+    if any(not 1 <= len(key) <= _MAX_TAG_CHARACTERS or len(value) > _MAX_TAG_CHARACTERS for key, value in tags.items()):
         raise ValidationException("Tag keys and values have at most 256 characters.", ("tags", "is too long or empty"))
-    if len({**(held or {}), **tags}) > _MOST_TAGS:
+    if len({**(existing or {}), **tags}) > _MAX_TAGS:
         raise ValidationException("A resource can have at most 50 tags.", ("tags", "has too many"))
 
 
 @dataclass(frozen=True)
 class Page:
-    """Which page of which listing is asked for."""
+    """Requested page of a paginated operation."""
 
     listing: str
     max_results: int | None
     token: str | None
-    most: int = LARGEST_PAGE
+    max_size: int = MAX_PAGE_SIZE
 
-    def cut(self, items: Iterable[T], order: Callable[[T], Any]) -> tuple[list[T], str | None]:
-        """Cut the page out of a listing, and give the token of the next one.
+    def slice(self, items: Iterable[T], order: Callable[[T], Any]) -> tuple[list[T], str | None]:
+        """Return the items of the page and the token of the next page.
 
-        The token names the last item shown, not a position: servers that go away between two pages hide no others.
+        The token holds the key of the last item, not an offset: a server removed between two pages hides no other.
         """
-        size = min(DEFAULT_PAGE, self.most) if self.max_results is None else self.max_results
-        if not 1 <= size <= self.most:
-            fault = f"must be between 1 and {self.most}"
-            raise ValidationException(f"maxResults {fault}.", ("maxResults", fault))
+        size = min(DEFAULT_PAGE_SIZE, self.max_size) if self.max_results is None else self.max_results
+        if not 1 <= size <= self.max_size:
+            message = f"must be between 1 and {self.max_size}"
+            raise ValidationException(f"maxResults {message}.", ("maxResults", message))
         rest = sorted(items, key=order)
         if self.token:
-            last = self._last_shown(self.token)
+            last = self._last_key(self.token)
             if rest and type(last) is not type(order(rest[0])):
-                raise _bad_token()
+                raise _invalid_token()
             rest = rest[bisect_right(rest, last, key=order) :]
-        shown = rest[:size]
-        return shown, self._token(order(shown[-1])) if len(rest) > size else None
+        page_items = rest[:size]
+        return page_items, self._token(order(page_items[-1])) if len(rest) > size else None
 
     def _token(self, last: Any) -> str:
         return base64.urlsafe_b64encode(json.dumps([self.listing, last]).encode()).decode()
 
-    def _last_shown(self, token: str) -> Any:
+    def _last_key(self, token: str) -> Any:
         try:
             listing, last = json.loads(base64.urlsafe_b64decode(token.encode()))
         except (binascii.Error, UnicodeError, ValueError, TypeError):
             listing, last = None, None
         if listing != self.listing:
-            raise _bad_token()
+            raise _invalid_token()
         return last
 
 
-def _bad_token() -> ValidationException:
+def _invalid_token() -> ValidationException:
     return ValidationException("The nextToken is not valid.", ("nextToken", "is not a token of this listing"))

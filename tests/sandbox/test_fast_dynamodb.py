@@ -1,4 +1,4 @@
-"""The quick way to query an index gives what moto's own gives."""
+"""Fast DynamoDB: the same responses as moto's own implementation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.dynamodb.models.table import Table
 
-from service.sandbox.quick_dynamodb import QuickTable, quicken
+from service.sandbox.fast_dynamodb import FastTable, use_fast_queries
 from service.sandbox.server import Sandbox
 
 Client = Callable[..., Any]
@@ -31,18 +31,18 @@ class Thing(NamedTuple):
     weight: int
 
 
-class Asked(NamedTuple):
+class IndexQuery(NamedTuple):
     prefix: str | None
     limit: int | None
     names: list[list[str]] | None
-    heavy_only: bool
+    has_filter: bool
 
 
 THINGS = st.builds(
     Thing, st.integers(0, 30), st.sampled_from("ab"), st.sampled_from(["red", "blue", None]), st.integers(1, 9)
 )
-ASKED = st.builds(
-    Asked,
+INDEX_QUERIES = st.builds(
+    IndexQuery,
     st.sampled_from([None, "thing-", "thing-1", "no"]),
     st.sampled_from([None, 1, 3, 100]),
     st.sampled_from([None, [["id"], ["weight"]], [["missing"], ["version"]]]),
@@ -55,7 +55,7 @@ def _table() -> Iterator[Table]:
     backend = dynamodb_backends["123456780000"]["us-east-1"]
     schema = [{"AttributeName": "id", "KeyType": "HASH"}, {"AttributeName": "version", "KeyType": "RANGE"}]
     index = [{"AttributeName": "colour", "KeyType": "HASH"}, {"AttributeName": "id", "KeyType": "RANGE"}]
-    made = backend.create_table(
+    table = backend.create_table(
         "things",
         schema=schema,
         throughput=None,
@@ -69,9 +69,9 @@ def _table() -> Iterator[Table]:
         deletion_protection_enabled=False,
         warm_throughput=None,
     )
-    quicken(made)
+    use_fast_queries(table)
     try:
-        yield made
+        yield table
     finally:
         backend.delete_table("things")
 
@@ -81,31 +81,31 @@ def _wire(thing: Thing) -> dict[str, Any]:
         "id": {"S": f"thing-{thing.number:02}"},
         "version": {"S": thing.version},
         "weight": {"N": str(thing.weight)},
-        # Heavy enough that a few dozen fill a page of 1 MB.
+        # Large enough that a few dozen items fill a page of 1 MB.
         "parts": {"L": [{"M": {"name": {"S": "x" * thing.weight * 15_000}, "sold": {"BOOL": thing.weight > 4}}}]},
     }
     return item | ({"colour": {"S": thing.colour}} if thing.colour else {})
 
 
-def _pages(query: Callable[..., Any], table: Table, asked: Asked) -> Any:
-    """Follow all pages of one query; gives (items, (shown, scanned) of each page, start keys)."""
+def _pages(query: Callable[..., Any], table: Table, index_query: IndexQuery) -> Any:
+    """Read all pages of one query; returns (items, (returned, scanned) counts per page, start keys)."""
     items, counts, starts = [], [], [None]
-    heavy = get_filter_expression("weight > :w", {}, {":w": {"N": "4"}}) if asked.heavy_only else None
-    operands = [DynamoType({"S": asked.prefix})] if asked.prefix else []
+    filter_expression = get_filter_expression("weight > :w", {}, {":w": {"N": "4"}}) if index_query.has_filter else None
+    operands = [DynamoType({"S": index_query.prefix})] if index_query.prefix else []
     while True:
         found, scanned, last = query(
             table,
             DynamoType({"S": "red"}),
-            "BEGINS_WITH" if asked.prefix else None,
+            "BEGINS_WITH" if index_query.prefix else None,
             operands,
-            asked.limit,
+            index_query.limit,
             starts[-1],
             True,  # noqa: FBT003  (as moto calls it)
-            asked.names,
+            index_query.names,
             index_name=INDEX,
-            filter_expression=heavy,
+            filter_expression=filter_expression,
             hash_key_conditions=[("colour", DynamoType({"S": "red"}))],
-            range_key_conditions=[("id", "BEGINS_WITH", operands)] if asked.prefix else [],
+            range_key_conditions=[("id", "BEGINS_WITH", operands)] if index_query.prefix else [],
         )
         items += [{name: str(value) for name, value in item.attrs.items()} for item in found]
         counts.append((len(found), scanned))
@@ -114,36 +114,36 @@ def _pages(query: Callable[..., Any], table: Table, asked: Asked) -> Any:
         starts.append({name: value.to_json() for name, value in last.items()})
 
 
-@given(things=st.lists(THINGS, max_size=25), asked=ASKED)
+@given(things=st.lists(THINGS, max_size=25), index_query=INDEX_QUERIES)
 @example(
     things=[
         Thing(number=10, version="a", colour="red", weight=1),
         Thing(number=20, version="a", colour="red", weight=1),
     ],
-    asked=Asked(prefix="thing-1", limit=1, names=None, heavy_only=False),
+    index_query=IndexQuery(prefix="thing-1", limit=1, names=None, has_filter=False),
 )
-def test_quick_and_plain_give_the_same_pages(things: list[Thing], asked: Asked) -> None:
+def test_fast_and_moto_queries_return_the_same_pages(things: list[Thing], index_query: IndexQuery) -> None:
     with _table() as table:
         for thing in things:
             table.put_item(_wire(thing))
-        first = _pages(QuickTable.query, table, asked)
-        assert first == _pages(Table.query, table, asked)
-        assert first == _pages(QuickTable.query, table, asked)  # also from what is remembered
+        first = _pages(FastTable.query, table, index_query)
+        assert first == _pages(Table.query, table, index_query)
+        assert first == _pages(FastTable.query, table, index_query)  # also from cached items
 
 
-def _red(dynamodb: Any, table: str, **more: Any) -> list[dict[str, Any]]:
+def _items_in_us_west_2(dynamodb: Any, table: str, **options: Any) -> list[dict[str, Any]]:
     answer = dynamodb.query(
         TableName=table,
         IndexName="ReplicationRegionIndex",
         KeyConditionExpression="replicationRegion = :region",
         ExpressionAttributeValues={":region": {"S": "us-west-2"}},
-        **more,
+        **options,
     )
     assert answer["Count"] == len(answer["Items"])
     return list(answer["Items"])
 
 
-def test_an_answer_shows_the_latest_write(sandbox: Sandbox, client: Client) -> None:
+def test_a_query_returns_the_latest_write(sandbox: Sandbox, client: Client) -> None:
     dynamodb, table = client("dynamodb"), sandbox.environment()["SOURCE_SERVER_INVENTORY_TABLE"]
     key = {"sourceServerArn": {"S": "arn:1"}, "stagingAccountId": {"S": "444455556666"}}
     item = {
@@ -152,7 +152,7 @@ def test_an_answer_shows_the_latest_write(sandbox: Sandbox, client: Client) -> N
         "deep": {"M": {"n": {"N": "1"}, "quote": {"S": '"Items":[]'}}},
     }
     dynamodb.put_item(TableName=table, Item=item)
-    assert _red(dynamodb, table) == [item]
+    assert _items_in_us_west_2(dynamodb, table) == [item]
     dynamodb.update_item(
         TableName=table,
         Key=key,
@@ -160,10 +160,12 @@ def test_an_answer_shows_the_latest_write(sandbox: Sandbox, client: Client) -> N
         ExpressionAttributeValues={":n": {"N": "2"}},
     )
     item["deep"]["M"]["n"] = {"N": "2"}
-    assert _red(dynamodb, table) == [item]
-    assert _red(dynamodb, table, ProjectionExpression="sourceServerArn") == [{"sourceServerArn": {"S": "arn:1"}}]
+    assert _items_in_us_west_2(dynamodb, table) == [item]
+    assert _items_in_us_west_2(dynamodb, table, ProjectionExpression="sourceServerArn") == [
+        {"sourceServerArn": {"S": "arn:1"}}
+    ]
     dynamodb.put_item(TableName=table, Item={**key, "replicationRegion": {"S": "eu-west-1"}})
-    assert _red(dynamodb, table) == []
+    assert _items_in_us_west_2(dynamodb, table) == []
 
 
 def test_binary_values_come_back_whole(sandbox: Sandbox, client: Client) -> None:
@@ -171,11 +173,11 @@ def test_binary_values_come_back_whole(sandbox: Sandbox, client: Client) -> None
     key = {"sourceServerArn": {"S": "arn:1"}, "stagingAccountId": {"S": "444455556666"}}
     item = {**key, "replicationRegion": {"S": "us-west-2"}, "bytes": {"B": b"\x00\xff"}}
     dynamodb.put_item(TableName=table, Item=item)
-    assert _red(dynamodb, table) == [item]
+    assert _items_in_us_west_2(dynamodb, table) == [item]
     assert dynamodb.get_item(TableName=table, Key=key)["Item"] == item
 
 
-def test_of_many_conditional_writes_at_once_one_wins(sandbox: Sandbox, client: Client) -> None:
+def test_one_of_many_concurrent_conditional_writes_succeeds(sandbox: Sandbox, client: Client) -> None:
     dynamodb, table = client("dynamodb"), sandbox.environment()["DRS_REGION_STATUS_TABLE"]
 
     def write(number: int) -> str:
@@ -195,7 +197,7 @@ def test_of_many_conditional_writes_at_once_one_wins(sandbox: Sandbox, client: C
     assert outcomes == {"written": 1, "ConditionalCheckFailedException": 39}
 
 
-def test_an_item_of_more_than_400_kb_is_refused(sandbox: Sandbox, client: Client) -> None:
+def test_an_item_of_more_than_400_kb_is_rejected(sandbox: Sandbox, client: Client) -> None:
     dynamodb, table = client("dynamodb"), sandbox.environment()["SOURCE_SERVER_INVENTORY_TABLE"]
     key = {"sourceServerArn": {"S": "arn:1"}, "stagingAccountId": {"S": "444455556666"}}
     dynamodb.put_item(TableName=table, Item={**key, "big": {"S": "x" * 400_000}})

@@ -1,4 +1,4 @@
-"""What a declared fleet may say: accounts, regions, roles, servers, and how they hang together."""
+"""Models of a declared fleet: accounts, regions, roles and servers, and the references between them."""
 
 from __future__ import annotations
 
@@ -42,31 +42,31 @@ FunctionName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
 
 class Hub(Strict):
-    """The account the sync runs in. It owns the tables, and every access key that STS did not hand out."""
+    """Hub account, in which the sync runs. It owns the tables and every access key that STS did not issue."""
 
     account_id: AccountId
     region: RegionName = "us-east-1"
     name: str = "Hub"
     registered: bool = Field(default=True, description="has a row in the target-accounts table")
     functions: tuple[FunctionName, ...] | None = Field(
-        None, description="Lambda functions that can be invoked; left out: those of the platform"
+        None, description="Lambda functions that can be invoked; default: those of the platform"
     )
     tag_sync_rule: bool = Field(default=True, description="has the EventBridge rule that starts the tag sync")
 
 
 class Tables(Strict):
-    """What names are made of, of tables and other resources of the hub: `<project_name>-<base>-<environment>`."""
+    """Name parts of the hub's tables and other resources: `<project_name>-<base>-<environment>`."""
 
     project_name: str = Field("drs-orchestration", alias="prefix", pattern=r"^[A-Za-z0-9_.-]{1,100}$")
     environment: str = Field("sandbox", pattern=r"^[A-Za-z0-9_.-]{1,30}$")
 
     def name_of(self, base: str) -> str:
-        """Give the full name of one table, function or rule."""
+        """Return the full name of one table, function or rule."""
         return f"{self.project_name}-{base}-{self.environment}"
 
 
 class Role(Strict):
-    """The role that the hub may assume in an account."""
+    """Role that the hub may assume in an account."""
 
     name: str = Field("DRSOrchestrationRole", pattern=r"^[\w+=,.@-]{1,64}$")
     external_id: str | None = Field("drs-orchestration-cross-account", min_length=2, max_length=1224)
@@ -74,7 +74,7 @@ class Role(Strict):
 
 
 class Origin(Strict):
-    """Where the EC2 instances behind the servers of a region run."""
+    """Account, region and zone in which the EC2 instances of source servers run."""
 
     account_id: AccountId | None = None
     region: RegionName | None = None
@@ -82,7 +82,7 @@ class Origin(Strict):
 
 
 class Server(Strict):
-    """One source server; whatever is not said is made up plausibly."""
+    """One source server; members that are not declared get plausible values."""
 
     hostname: str | None = None
     state: ReplicationState | None = None
@@ -90,18 +90,18 @@ class Server(Strict):
     origin: Origin | None = None
     tags: Mapping[str, str] = {}
     drs_tags: Mapping[str, str] = {}
-    record: Mapping[str, Any] = Field({}, description="members of the DescribeSourceServers record, laid over the rest")
+    record: Mapping[str, Any] = Field({}, description="DescribeSourceServers members that override the generated ones")
 
 
 class ExtendedFrom(Strict):
-    """Servers of a staging account that are extended into this account, in the same region."""
+    """Number of servers of a staging account that are extended into this account, in the same region."""
 
     account_id: AccountId
     count: Annotated[int | None, Field(ge=0), BeforeValidator(lambda value: None if value == "all" else value)] = None
 
 
 def _servers(value: object) -> object:
-    """Turn a number of servers into that many servers about which nothing is said."""
+    """Expand a number of servers into that many servers without declared members."""
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MAX_SERVERS:
         return ({},) * value
     if isinstance(value, (list, tuple)):
@@ -110,30 +110,32 @@ def _servers(value: object) -> object:
 
 
 class Region(Strict):
-    """What DRS holds in one region of an account. A region that is not declared was never initialised."""
+    """DRS in one region of an account. In a region that is not declared, DRS is not initialized."""
 
     initialized: bool = True
     servers: Annotated[tuple[Server, ...], BeforeValidator(_servers)] = ()
-    on_premises: int = Field(0, ge=0, le=_MAX_SERVERS, description="further servers that are no EC2 instances")
+    on_premises: int = Field(0, ge=0, le=_MAX_SERVERS, description="further servers, which are not EC2 instances")
     templates: int = Field(1, ge=0, le=10, description="replication configuration templates")
     origin: Origin = Origin()
     states: Mapping[ReplicationState, Annotated[int, Field(ge=1)]] = Field(
-        {"CONTINUOUS": 1}, min_length=1, description="mix of states, by weight, for servers that name none"
+        {"CONTINUOUS": 1}, min_length=1, description="weight of each state, for servers that declare none"
     )
     hostname_prefix: str = Field("app", pattern=r"^[A-Za-z0-9-]{1,40}$")
-    tags: Mapping[str, str] = Field({}, description="on every EC2 instance, over the made-up ones")
+    tags: Mapping[str, str] = Field({}, description="on every EC2 instance; they override the generated ones")
     drs_tags: Mapping[str, str] = Field({}, description="on every source server")
-    tags_in_drs: int = Field(0, ge=0, description="so many of the EC2 servers bear their instance's tags in DRS too")
+    tags_in_drs: int = Field(0, ge=0, description="number of EC2 servers whose DRS tags equal their instance's tags")
     extended_from: tuple[ExtendedFrom, ...] = ()
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if not self.initialized and (self.servers or self.on_premises or self.extended_from):
-            raise ValueError("a region that is not initialized has no servers; set initialized to true or drop them")
+            raise ValueError(
+                "a region that is not initialized has no servers. Fix: set initialized to true or remove them"
+            )
         return self
 
     def all_servers(self) -> Iterator[Server]:
-        """Give the declared servers, then the on-premises ones."""
+        """Iterate over the declared servers, then the on-premises ones."""
         yield from self.servers
         for _ in range(self.on_premises):
             yield Server(on_premises=True)
@@ -143,7 +145,7 @@ Kind = Literal["target", "staging", "application"]
 
 
 class Account(Strict):
-    """One account: its role, what it has switched off, and its DRS regions."""
+    """One account: its role, its disabled regions and its DRS regions."""
 
     account_id: AccountId
     name: str = ""
@@ -153,28 +155,28 @@ class Account(Strict):
     role: Role | None = Role()
     regions_off: frozenset[RegionName] = Field(frozenset(), description="opt-in regions this account has not enabled")
     regions: Mapping[RegionName, Region] = {}
-    registered: bool | None = Field(None, description="has a row in target-accounts; left out: target accounts have")
+    registered: bool | None = Field(None, description="has a row in target-accounts; default: target accounts have one")
     staging_accounts: tuple[AccountId, ...] = ()
 
     @property
     def title(self) -> str:
-        """The name, or AWS's way of saying that there is none."""
+        """The account's name, or `Account <id>` when it has none."""
         return self.name or f"Account {self.account_id}"
 
     @property
     def has_row(self) -> bool:
-        """Whether the target-accounts table knows this account."""
+        """Whether the account has a row in the target-accounts table."""
         return "target" in self.kinds if self.registered is None else self.registered
 
 
 class Fragment(Strict):
-    """More of a fleet: new accounts, and further regions or servers for known ones."""
+    """Addition to a fleet: new accounts, and further regions or servers of known accounts."""
 
     accounts: tuple[Account, ...] = Field(min_length=1)
 
 
 class Fleet(Strict):
-    """A whole fleet."""
+    """Complete fleet: hub, tables, accounts and faults."""
 
     hub: Hub
     tables: Tables = Tables()
@@ -182,23 +184,23 @@ class Fleet(Strict):
     faults: Faults = Faults()
 
     def account(self, account_id: str) -> Account | None:
-        """Give a declared account."""
+        """Return a declared account, or None."""
         return next((account for account in self.accounts if account.account_id == account_id), None)
 
     @property
     def data_management_function(self) -> str:
-        """The Lambda function that does the work of the platform, whether or not the hub has it."""
+        """Name of the data management Lambda function, whether or not the hub has it."""
         return self.tables.name_of("data-management-handler")
 
     @property
     def functions(self) -> tuple[str, ...]:
-        """The Lambda functions of the hub, in its region."""
+        """Names of the Lambda functions in the hub's region."""
         platform = (self.data_management_function, self.tables.name_of("query-handler"))
         return platform if self.hub.functions is None else self.hub.functions
 
     @property
     def account_ids(self) -> frozenset[str]:
-        """Every account whose state a sandbox of this fleet owns: hub, declared ones, and origins of servers."""
+        """All accounts a sandbox of this fleet owns: the hub, declared accounts, and origins of servers."""
         ids = {self.hub.account_id}
         for account in self.accounts:
             ids.add(account.account_id)
@@ -212,12 +214,12 @@ class Fleet(Strict):
         ids = [account.account_id for account in self.accounts]
         for account_id in ids:
             if ids.count(account_id) > 1:
-                raise ValueError(f"account {account_id} is declared twice; make it one entry")
+                raise ValueError(f"account {account_id} is declared twice. Fix: merge the entries")
         for account in self.accounts:
             for staging_id in account.staging_accounts:
                 if staging_id not in ids:
                     raise ValueError(
-                        f"staging account {staging_id} of {account.account_id} is not declared; add it to accounts"
+                        f"staging account {staging_id} of {account.account_id} is not declared. Fix: add it to accounts"
                     )
             for region_name, region in account.regions.items():
                 for source in region.extended_from:
@@ -230,5 +232,5 @@ class Fleet(Strict):
         if staging is account or region is None or not region.initialized:
             raise ValueError(
                 f"account {account.account_id} extends servers of {source.account_id} in {region_name}, but no other "
-                f"account of that id has {region_name} initialized; declare it there"
+                f"account of that id has {region_name} initialized. Fix: declare that region there"
             )

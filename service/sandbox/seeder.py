@@ -1,4 +1,4 @@
-"""Brings a declared fleet into the simulated AWS, and further parts of it later."""
+"""Seeding of a declared fleet into moto, and of fragments added later."""
 
 from __future__ import annotations
 
@@ -9,39 +9,39 @@ from typing import Any, Final
 
 from moto.ec2.models import ec2_backends
 
-from service.sandbox.claims import Claim
-from service.sandbox.declared import Account, ExtendedFrom, Fleet, Fragment, Region
+from service.sandbox.eventbridge import put_rules
 from service.sandbox.fleet import FleetError, merged
-from service.sandbox.generate import Place, Plan, plan_servers, record_of
+from service.sandbox.fleet_models import Account, ExtendedFrom, Fleet, Fragment, Region
 from service.sandbox.moto_drs import drs_backends
-from service.sandbox.rules import put_rules
+from service.sandbox.ownership import AccountOwnership
+from service.sandbox.server_plans import InstanceLocation, ServerPlan, plan_servers, record_of
 from service.sandbox.tables import create_tables, put_account_rows, put_hub_row
 
 __all__ = ["Seeder"]
 
-_IMAGE: Final = "ami-12c6146b"  # one that moto knows
-# A row may have been changed by the sync under test; it is written again only when a fragment speaks of these.
-_IN_ROW: Final = frozenset({"name", "kinds", "role", "registered", "staging_accounts"})
+_IMAGE_ID: Final = "ami-12c6146b"  # an image that moto has
+# The sync under test may have changed a row, so it is rewritten only when a fragment declares one of these.
+_ACCOUNT_ROW_MEMBERS: Final = frozenset({"name", "kinds", "role", "registered", "staging_accounts"})
 
 
 class Seeder:
-    """Seeds one fleet and remembers what of it is there, so that more can be added."""
+    """Seeder of one fleet; it keeps the merged fleet, so that fragments can be added."""
 
     def __init__(self, fleet: Fleet) -> None:
         self.fleet = fleet
         self._lock = threading.Lock()
-        self._claim = Claim()
-        self._numbers: dict[tuple[str, str], int] = defaultdict(int)  # last number used in an account and region
+        self._ownership = AccountOwnership()
+        self._last_numbers: dict[tuple[str, str], int] = defaultdict(int)  # by scope: numbers name the servers
 
     def seed(self) -> None:
-        """Create tables, rules, account rows, instances and servers of the whole fleet.
+        """Create the tables, rules, account rows, instances and servers of the fleet.
 
         Raises:
-            FleetError: when it names a region that DRS does not have, or an account that another sandbox has.
+            FleetError: DRS does not have a declared region, or another sandbox owns a declared account.
         """
         with self._lock:
             _check_regions(self.fleet.accounts)
-            self._claim.extend(self.fleet.account_ids)
+            self._ownership.acquire(self.fleet.account_ids)
             create_tables(self.fleet)
             put_rules(self.fleet)
             self._add(self.fleet.accounts)
@@ -49,48 +49,48 @@ class Seeder:
             put_hub_row(self.fleet)
 
     def add(self, fragment: Fragment) -> Fleet:
-        """Add a fragment, and give the fleet with it. Servers of a known region come on top of those it has.
+        """Add a fragment and return the merged fleet. In a known region, its servers are added to the existing ones.
 
         Raises:
-            FleetError: when fleet and fragment do not fit together; nothing is added then.
+            FleetError: the fragment does not fit the fleet; nothing is added.
         """
         with self._lock:
             _check_regions(fragment.accounts)
             before, after = self.fleet, merged(self.fleet, fragment)
-            self._claim.extend(after.account_ids)
+            self._ownership.acquire(after.account_ids)
             self.fleet = after
             self._add(fragment.accounts)
             changed = {
                 account.account_id
                 for account in fragment.accounts
-                if before.account(account.account_id) is None or account.model_fields_set & _IN_ROW
+                if before.account(account.account_id) is None or account.model_fields_set & _ACCOUNT_ROW_MEMBERS
             }
             put_account_rows(after, [account for account in after.accounts if account.account_id in changed])
             return after
 
     def clear(self) -> None:
-        """Take everything away again and give the accounts back."""
+        """Remove everything and release the accounts."""
         with self._lock:
-            self._claim.release()
-            self._numbers.clear()
+            self._ownership.release()
+            self._last_numbers.clear()
 
     def remove(self, account_id: str, region: str, source_server_ids: Sequence[str]) -> int:
-        """Take servers away; unknown ids are passed over. Gives how many went.
+        """Remove servers and return their number; unknown ids are ignored.
 
         Raises:
-            FleetError: when DRS has no such region.
+            FleetError: DRS does not have the region.
         """
         with self._lock:
             if region not in drs_backends[account_id]:
                 raise FleetError(f"DRS has no region {region}")
             backend = drs_backends[account_id][region]
-            gone = [server_id for server_id in source_server_ids if server_id in backend.source_servers]
-            for server_id in gone:
+            removed = [server_id for server_id in source_server_ids if server_id in backend.source_servers]
+            for server_id in removed:
                 backend.remove_source_server(server_id)
-            return len(gone)
+            return len(removed)
 
     def count(self) -> int:
-        """Give the number of servers there are now, extended ones included."""
+        """Return the current number of servers, including extended ones."""
         return sum(
             len(backend.source_servers)
             for account_id in self.fleet.account_ids
@@ -102,7 +102,7 @@ class Seeder:
             for name, region in account.regions.items():
                 if region.initialized:
                     self._add_region(account.account_id, name, region)
-        for account in self.fleet.accounts:  # all: what was added may be a staging account of a known one
+        for account in self.fleet.accounts:  # all accounts: an added one may be the staging account of a known one
             self._trust(account)
         for account in accounts:
             for name, region in account.regions.items():
@@ -115,9 +115,9 @@ class Seeder:
             backend.initialize_service()
             for number in range(1, region.templates + 1):
                 backend.create_replication_configuration_template(_template(number))
-        place = account_id, name
-        plans = plan_servers(account_id, name, region, first=self._numbers[place] + 1)
-        self._numbers[place] += len(plans)
+        scope = account_id, name
+        plans = plan_servers(account_id, name, region, first=self._last_numbers[scope] + 1)
+        self._last_numbers[scope] += len(plans)
         instances = _run_instances(plans)
         for plan in plans:
             instance = instances.get(plan.number)
@@ -125,7 +125,7 @@ class Seeder:
             backend.add_source_server(record)
 
     def _trust(self, account: Account) -> None:
-        """Let an account extend from its staging accounts, wherever those have DRS."""
+        """Allow an account to extend servers of its staging accounts, in all regions where those have DRS."""
         for staging in self.fleet.accounts:
             if staging.account_id not in account.staging_accounts:
                 continue
@@ -145,7 +145,7 @@ def _check_regions(accounts: Sequence[Account]) -> None:
         for name in account.regions:
             if name not in drs_backends[account.account_id]:
                 known = ", ".join(sorted(drs_backends[account.account_id].regions))
-                raise FleetError(f"account {account.account_id}: DRS has no region {name}; it has {known}")
+                raise FleetError(f"account {account.account_id}: DRS has no region {name}. Fix: use one of {known}")
 
 
 def _template(number: int) -> dict[str, Any]:
@@ -157,24 +157,24 @@ def _template(number: int) -> dict[str, Any]:
     }
 
 
-def _run_instances(plans: Sequence[Plan]) -> dict[int, Any]:
-    """Start the EC2 instances of planned servers, those of one place together. Gives them by server number."""
-    by_place: dict[Place, list[Plan]] = defaultdict(list)
+def _run_instances(plans: Sequence[ServerPlan]) -> dict[int, Any]:
+    """Run the EC2 instances of planned servers, one call per location; returns them by server number."""
+    by_location: dict[InstanceLocation, list[ServerPlan]] = defaultdict(list)
     for plan in plans:
         if plan.origin:
-            by_place[plan.origin].append(plan)
+            by_location[plan.origin].append(plan)
     instances: dict[int, Any] = {}
-    for place, group in by_place.items():
-        backend = ec2_backends[place.account_id][place.region]
+    for location, group in by_location.items():
+        backend = ec2_backends[location.account_id][location.region]
         reservation = backend.run_instances(
-            _IMAGE,
+            _IMAGE_ID,
             len(group),
             None,
             [],
             is_instance_type_default=True,
             instance_type="m5.large",
-            placement=place.availability_zone,
-            region_name=place.region,
+            placement=location.availability_zone,
+            region_name=location.region,
         )
         for plan, instance in zip(group, reservation.instances, strict=True):
             backend.create_tags([instance.id], dict(plan.tags))

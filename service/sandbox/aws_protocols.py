@@ -1,4 +1,4 @@
-"""AWS on the wire: what a request asks for, and how each protocol spells an error."""
+"""AWS protocols over HTTP: which operation a request calls, and the error format of each protocol."""
 
 from __future__ import annotations
 
@@ -12,22 +12,32 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
-__all__ = ["Answer", "Application", "Call", "Environ", "error", "forward", "json_answer", "read_call", "xml_answer"]
+__all__ = [
+    "Application",
+    "Call",
+    "Environ",
+    "Response",
+    "error_response",
+    "forward",
+    "json_response",
+    "read_call",
+    "xml_response",
+]
 
 Environ = dict[str, Any]
 Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
 _REQUEST_ID: Final = "5a9db0c0-0000-4000-8000-000000000000"
 _TAG_OPERATIONS: Final = {"GET": "ListTagsForResource", "POST": "TagResource", "DELETE": "UntagResource"}
-_SCOPE_PARTS: Final = 5
-_FIRST_OF_OUR_FAULTS: Final = 500
+_CREDENTIAL_SCOPE_PARTS: Final = 5
+_FIRST_SERVER_ERROR_STATUS: Final = 500
 _INVOKE: Final = re.compile(r"/2015-03-31/functions/[^/]+/invocations/?")
-# The services that name the operation in X-Amz-Target, with the version of their JSON.
+# JSON version of the services that name the operation in X-Amz-Target.
 _TARGET_JSON: Final = {"dynamodb": "1.0", "events": "1.1"}
 
 
 class Call(NamedTuple):
-    """One request as AWS would route it."""
+    """One API request, with what AWS routes it by."""
 
     access_key: str
     region: str
@@ -43,8 +53,8 @@ class Call(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """A whole response; nothing is streamed, so that its length is always known."""
+class Response:
+    """Complete HTTP response; nothing is streamed, so its length is always known."""
 
     status: int
     body: bytes
@@ -53,17 +63,17 @@ class Answer:
 
     @property
     def status_line(self) -> str:
-        """The status as WSGI wants it."""
+        """Status code and reason, as WSGI expects them."""
         return f"{self.status} {self.reason or responses.get(self.status, 'Answer')}"
 
 
 def read_call(environ: Environ, body: bytes) -> Call | None:
-    """Read who calls which operation where from a SigV4 request; None when it is not signed so."""
+    """Read access key, region, service and operation of a SigV4 request; None when it has no SigV4 signature."""
     authorization = str(environ.get("HTTP_AUTHORIZATION", ""))
-    scope = authorization.partition("Credential=")[2].partition(",")[0].strip().split("/")
-    if not authorization.startswith("AWS4-") or len(scope) != _SCOPE_PARTS:
+    credential_scope = authorization.partition("Credential=")[2].partition(",")[0].strip().split("/")
+    if not authorization.startswith("AWS4-") or len(credential_scope) != _CREDENTIAL_SCOPE_PARTS:
         return None
-    access_key, _, region, service, _ = scope
+    access_key, _, region, service, _ = credential_scope
     form: Mapping[str, str] = {}
     if str(environ.get("CONTENT_TYPE", "")).startswith("application/x-www-form-urlencoded"):
         form = dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
@@ -85,8 +95,8 @@ def _operation(environ: Environ, service: str, form: Mapping[str, str]) -> str:
     return path.strip("/").partition("/")[0] or "unknown"
 
 
-def forward(application: Application, environ: Environ, body: bytes) -> Answer:
-    """Let the application answer a request, and collect the whole answer."""
+def forward(application: Application, environ: Environ, body: bytes) -> Response:
+    """Pass a request to a WSGI application and collect its complete response."""
     started: list[tuple[str, list[tuple[str, str]]]] = []
 
     def start_response(
@@ -105,49 +115,49 @@ def forward(application: Application, environ: Environ, body: bytes) -> Answer:
             close()
     status, headers = started[-1]
     code, _, reason = status.partition(" ")
-    return Answer(int(code), b"".join(chunks), tuple(headers), reason)
+    return Response(int(code), b"".join(chunks), tuple(headers), reason)
 
 
-def json_answer(status: int, members: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Answer:
-    """Make an answer of JSON."""
+def json_response(status: int, members: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Response:
+    """Build a JSON response."""
     all_headers = {"Content-Type": "application/json", **(headers or {})}
-    return Answer(status, json.dumps(members).encode(), tuple(all_headers.items()))
+    return Response(status, json.dumps(members).encode(), tuple(all_headers.items()))
 
 
-def xml_answer(status: int, text: str) -> Answer:
-    """Make an answer of XML."""
-    return Answer(status, text.encode(), (("Content-Type", "text/xml;charset=UTF-8"),))
+def xml_response(status: int, text: str) -> Response:
+    """Build an XML response."""
+    return Response(status, text.encode(), (("Content-Type", "text/xml;charset=UTF-8"),))
 
 
-def error(
+def error_response(
     call: Call, code: str, message: str, *, status: int, headers: Mapping[str, str] | None = None, **members: object
-) -> Answer:
-    """Say an error the way the called service says errors."""
+) -> Response:
+    """Build an error response in the protocol of the called service."""
     if call.service == "ec2":
-        return xml_answer(
+        return xml_response(
             status,
             f'<?xml version="1.0" encoding="UTF-8"?>\n<Response><Errors><Error><Code>{escape(code)}</Code>'
             f"<Message>{escape(message)}</Message></Error></Errors><RequestID>{_REQUEST_ID}</RequestID></Response>",
         )
     if call.form:
-        return xml_answer(
+        return xml_response(
             status,
             '<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type>'
             f"<Code>{escape(code)}</Code><Message>{escape(message)}</Message></Error>"
             f"<RequestId>{_REQUEST_ID}</RequestId></ErrorResponse>",
         )
     if call.is_target_json:
-        return json_answer(
+        return json_response(
             status,
             {"__type": f"com.amazon.coral.service#{code}", "message": message, **members},
             {"Content-Type": f"application/x-amz-json-{_TARGET_JSON[call.service]}", **(headers or {})},
         )
     if call.service == "lambda":
-        whose = "User" if status < _FIRST_OF_OUR_FAULTS else "Service"
-        return json_answer(
-            status, {"Type": whose, "Message": message, **members}, {"x-amzn-ErrorType": code, **(headers or {})}
+        error_type = "User" if status < _FIRST_SERVER_ERROR_STATUS else "Service"
+        return json_response(
+            status, {"Type": error_type, "Message": message, **members}, {"x-amzn-ErrorType": code, **(headers or {})}
         )
-    # DRS models a member named `code` on several errors, so only this header names the error beyond doubt.
-    return json_answer(
+    # Several DRS errors have a member named `code`, so only this header identifies the error reliably.
+    return json_response(
         status, {"message": message, "code": code, **members}, {"x-amzn-ErrorType": code, **(headers or {})}
     )

@@ -1,4 +1,4 @@
-"""Makes up plausible servers: the same fleet gives the same names, ids and hardware every time."""
+"""Generation of plausible servers, deterministic: a fleet always gets the same names, ids and hardware."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from service.sandbox.declared import Region, Server
+from service.sandbox.fleet_models import Region, Server
 
-__all__ = ["Place", "Plan", "origin_of", "plan_servers", "record_of"]
+__all__ = ["InstanceLocation", "ServerPlan", "origin_of", "plan_servers", "record_of"]
 
 _ENVIRONMENTS: Final = ("prod", "prod", "prod", "test")
 _COST_CENTERS: Final = ("4411", "4412", "5107", "6020", "7003")
-# Cores, GiB of memory and size of the first disk go together, as instance types do.
-_SHAPES: Final = (
+# Cores, memory in GiB and first disk in GiB, in the combinations of real instance types.
+_HARDWARE: Final = (
     (2, 8, 30, "m6i.large"),
     (4, 16, 60, "m6i.xlarge"),
     (8, 32, 120, "m6i.2xlarge"),
     (2, 4, 20, "c6i.large"),
 )
-_SYSTEMS: Final = (
+_OPERATING_SYSTEMS: Final = (
     "Linux version 6.1.112-122.189.amzn2023.x86_64",
     "Linux version 5.14.0-427.el9.x86_64",
     "Microsoft Windows Server 2022 Datacenter 10.0.20348",
@@ -29,8 +29,8 @@ _GIB: Final = 1024**3
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where EC2 instances run."""
+class InstanceLocation:
+    """Account, region and availability zone of EC2 instances."""
 
     account_id: str
     region: str
@@ -38,54 +38,54 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """One server to seed: its names, its tags, and where its instance runs (None: it is no EC2 instance)."""
+class ServerPlan:
+    """One server to seed. `origin` is the location of its EC2 instance, or None when it is on premises."""
 
     number: int
     server_id: str
     hostname: str
     state: str
-    origin: Place | None
+    origin: InstanceLocation | None
     tags: Mapping[str, str]
     drs_tags: Mapping[str, str]
     overlay: Mapping[str, Any]
 
 
-def origin_of(account_id: str, region_name: str, region: Region, server: Server) -> Place:
-    """Give the place of a server's EC2 instance; what nobody said is the own account and another region."""
+def origin_of(account_id: str, region_name: str, region: Region, server: Server) -> InstanceLocation:
+    """Return the location of a server's EC2 instance; defaults are its own account and another region."""
     own, shared = server.origin, region.origin
     fallback = "us-east-1" if region_name != "us-east-1" else "us-west-2"
     origin_region = (own and own.region) or shared.region or fallback
     zone = (own and own.availability_zone) or (None if own and own.region else shared.availability_zone)
-    return Place(
+    return InstanceLocation(
         account_id=(own and own.account_id) or shared.account_id or account_id,
         region=origin_region,
         availability_zone=zone or f"{origin_region}a",
     )
 
 
-def plan_servers(account_id: str, region_name: str, region: Region, *, first: int) -> list[Plan]:
-    """Plan the servers of a region, numbered from `first`, so that servers added later get other names."""
-    in_step = region.tags_in_drs
-    mix = [state for state, weight in region.states.items() for _ in range(weight)]
+def plan_servers(account_id: str, region_name: str, region: Region, *, first: int) -> list[ServerPlan]:
+    """Plan the servers of a region, numbered from `first`, so that servers added later get new names."""
+    remaining_tagged = region.tags_in_drs
+    weighted_states = [state for state, weight in region.states.items() for _ in range(weight)]
     plans = []
     for number, server in enumerate(region.all_servers(), start=first):
         hostname = server.hostname or f"{region.hostname_prefix}-{number:04d}"
-        made_up = {
+        default_tags = {
             "Name": hostname,
             "Environment": _ENVIRONMENTS[number % len(_ENVIRONMENTS)],
             "CostCenter": _COST_CENTERS[number % len(_COST_CENTERS)],
         }
         digest = hashlib.sha256(f"{account_id}/{region_name}/{number}/{hostname}".encode()).hexdigest()
-        tags = {**made_up, **region.tags, **server.tags}
-        copied = tags if in_step and not server.on_premises else {}
-        in_step -= bool(copied)
+        tags = {**default_tags, **region.tags, **server.tags}
+        copied = tags if remaining_tagged and not server.on_premises else {}
+        remaining_tagged -= bool(copied)
         plans.append(
-            Plan(
+            ServerPlan(
                 number=number,
                 server_id=f"s-{digest[:17]}",
                 hostname=hostname,
-                state=server.state or mix[number % len(mix)],
+                state=server.state or weighted_states[number % len(weighted_states)],
                 origin=None if server.on_premises else origin_of(account_id, region_name, region, server),
                 tags=tags,
                 drs_tags={**copied, **region.drs_tags, **server.drs_tags},
@@ -95,9 +95,9 @@ def plan_servers(account_id: str, region_name: str, region: Region, *, first: in
     return plans
 
 
-def record_of(plan: Plan, instance_id: str | None, private_ip: str | None) -> dict[str, Any]:
-    """Write a plan as the part of a DescribeSourceServers record that matters; DRS fills in the rest."""
-    cores, memory_gib, disk_gib, instance_type = _SHAPES[plan.number % len(_SHAPES)]
+def record_of(plan: ServerPlan, instance_id: str | None, private_ip: str | None) -> dict[str, Any]:
+    """Build the DescribeSourceServers record of a plan; the DRS backend fills in missing members."""
+    cores, memory_gib, disk_gib, instance_type = _HARDWARE[plan.number % len(_HARDWARE)]
     domain = "ec2.internal" if instance_id else "corp.example"
     hints = {"hostname": plan.hostname, "fqdn": f"{plan.hostname}.{domain}"}
     address = private_ip or f"192.168.{plan.number // 250 % 256}.{plan.number % 250 + 2}"
@@ -108,11 +108,11 @@ def record_of(plan: Plan, instance_id: str | None, private_ip: str | None) -> di
         "dataReplicationInfo": {"dataReplicationState": plan.state},
         "sourceProperties": {
             "identificationHints": {**hints, **_identity(instance_id, digest)},
-            "os": {"fullString": _SYSTEMS[plan.number % len(_SYSTEMS)]},
+            "os": {"fullString": _OPERATING_SYSTEMS[plan.number % len(_OPERATING_SYSTEMS)]},
             "cpus": [{"cores": cores, "modelName": "Intel(R) Xeon(R) Platinum 8375C CPU @ 2.90GHz"}],
             "ramBytes": memory_gib * _GIB,
             "disks": [{"deviceName": "/dev/nvme0n1", "bytes": disk_gib * _GIB}],
-            "networkInterfaces": [{"macAddress": _mac_of(digest), "ips": [address], "isPrimary": True}],
+            "networkInterfaces": [{"macAddress": _mac_address(digest), "ips": [address], "isPrimary": True}],
             "recommendedInstanceType": instance_type,
         },
     }
@@ -122,7 +122,7 @@ def record_of(plan: Plan, instance_id: str | None, private_ip: str | None) -> di
             "originRegion": plan.origin.region,
             "originAvailabilityZone": plan.origin.availability_zone,
         }
-    return _laid_over(record, plan.overlay)
+    return _merged(record, plan.overlay)
 
 
 def _identity(instance_id: str | None, digest: str) -> dict[str, str]:
@@ -131,14 +131,14 @@ def _identity(instance_id: str | None, digest: str) -> dict[str, str]:
     return {"vmWareUuid": f"{digest[:8]}-{digest[8:12]}-4{digest[12:15]}-8{digest[:3]}-{digest[3:15]}"}
 
 
-def _mac_of(digest: str) -> str:
+def _mac_address(digest: str) -> str:
     return ":".join(["0e", *(digest[at : at + 2] for at in range(0, 10, 2))])
 
 
-def _laid_over(record: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay one record over another, mapping by mapping; lists and plain values are replaced whole."""
+def _merged(record: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge two records recursively; lists and scalars of the overlay replace those of the record."""
     merged = dict(record)
     for key, value in overlay.items():
-        below = merged.get(key)
-        merged[key] = _laid_over(below, value) if isinstance(below, dict) and isinstance(value, Mapping) else value
+        nested = merged.get(key)
+        merged[key] = _merged(nested, value) if isinstance(nested, dict) and isinstance(value, Mapping) else value
     return merged

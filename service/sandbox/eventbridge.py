@@ -1,16 +1,16 @@
-"""The EventBridge rule by which the hub starts its tag sync. Nothing here fires: no time passes in a sandbox."""
+"""EventBridge rule that starts the tag sync in the hub. The sandbox never triggers it."""
 
 from __future__ import annotations
 
 from moto.events.models import events_backends
 
-from service.sandbox.declared import Fleet
+from service.sandbox.fleet_models import Fleet
 
 __all__ = ["put_rules"]
 
 
 def put_rules(fleet: Fleet) -> None:
-    """Create the rule of the tag sync in the hub's region: hourly and enabled, unless the fleet has none."""
+    """Create the tag sync rule in the hub's region, hourly and enabled, unless the fleet declares that it has none."""
     if not fleet.hub.tag_sync_rule:
         return
     backend = events_backends[fleet.hub.account_id][fleet.hub.region]

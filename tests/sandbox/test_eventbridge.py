@@ -1,4 +1,4 @@
-"""The EventBridge rule of the tag sync, as a client sees and changes it."""
+"""EventBridge rule of the tag sync: creation, changes through the API, faults, removal."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from service.sandbox.declared import Fleet
 from service.sandbox.faults import Faults
 from service.sandbox.fleet import parse_model
+from service.sandbox.fleet_models import Fleet
 from service.sandbox.server import Sandbox
 
 HUB, TARGET = "999900001111", "111122223333"
@@ -28,14 +28,14 @@ def _events(session: Any, sandbox: Sandbox) -> Any:
     )
 
 
-def _refused(call: Callable[..., Any], **arguments: Any) -> tuple[str, int]:
+def _error_of(call: Callable[..., Any], **arguments: Any) -> tuple[str, int]:
     with pytest.raises(ClientError) as caught:
         call(**arguments)
     response = caught.value.response
     return response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]
 
 
-def test_the_rule_is_there(client: Client) -> None:
+def test_the_rule_is_created(client: Client) -> None:
     rule = client("events").describe_rule(Name=RULE)
     assert rule["Arn"] == f"arn:aws:events:us-east-1:{HUB}:rule/{RULE}"
     assert (rule["ScheduleExpression"], rule["State"]) == ("rate(1 hour)", "ENABLED")
@@ -53,7 +53,7 @@ def test_the_rule_can_be_changed_and_calls_are_counted(sandbox: Sandbox, client:
     events.put_rule(Name=RULE, ScheduleExpression="rate(4 hours)", State="DISABLED", Description="slower")
     rule = events.describe_rule(Name=RULE)
     assert (rule["ScheduleExpression"], rule["State"], rule["Description"]) == ("rate(4 hours)", "DISABLED", "slower")
-    assert _refused(events.put_rule, Name=RULE, ScheduleExpression="now and then") == ("ValidationException", 400)
+    assert _error_of(events.put_rule, Name=RULE, ScheduleExpression="now and then") == ("ValidationException", 400)
     assert {call.operation: call.count for call in sandbox.calls() if call.service == "events"} == {
         "DescribeRule": 3,
         "DisableRule": 1,
@@ -62,10 +62,10 @@ def test_the_rule_can_be_changed_and_calls_are_counted(sandbox: Sandbox, client:
     }
 
 
-def test_a_rule_that_is_not_there(client: Client) -> None:
+def test_an_unknown_rule_is_not_found(client: Client) -> None:
     events = client("events")
     for call in (events.describe_rule, events.enable_rule, events.disable_rule):
-        assert _refused(call, Name="nothing") == ("ResourceNotFoundException", 400)
+        assert _error_of(call, Name="nothing") == ("ResourceNotFoundException", 400)
 
 
 def test_faults_apply(sandbox: Sandbox, client: Client, clock: Any) -> None:
@@ -82,7 +82,7 @@ def test_faults_apply(sandbox: Sandbox, client: Client, clock: Any) -> None:
     assert clock.slept == [0.03, 0.03]
 
 
-def test_a_fleet_may_have_no_rule(session: Any) -> None:
+def test_a_fleet_can_declare_no_rule(session: Any) -> None:
     fleet = parse_model(Fleet, {"hub": {"account_id": HUB, "tag_sync_rule": False}}, "fleet")
     with Sandbox(fleet) as running:
         events = _events(session, running)

@@ -1,4 +1,4 @@
-"""The control endpoints and the counts of calls."""
+"""Control API: endpoints and call counts."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from service.sandbox.server import Sandbox
 
 HUB, TARGET, STAGING, APPS = "999900001111", "111122223333", "444455556666", "777788889999"
 Client = Callable[..., Any]
-Ask = Callable[..., tuple[int, dict[str, Any]]]
+Send = Callable[..., tuple[int, dict[str, Any]]]
 
 
 @pytest.fixture
-def ask(sandbox: Sandbox) -> Ask:
-    def asked(method: str, path: str, members: object = None) -> tuple[int, dict[str, Any]]:
+def send(sandbox: Sandbox) -> Send:
+    def send_request(method: str, path: str, members: object = None) -> tuple[int, dict[str, Any]]:
         connection = HTTPConnection("127.0.0.1", sandbox.port, timeout=300)
         body = members if isinstance(members, str) else json.dumps(members)
         connection.request(method, path, body=body if members is not None else None)
@@ -28,14 +28,14 @@ def ask(sandbox: Sandbox) -> Ask:
         connection.close()
         return response.status, answer
 
-    return asked
+    return send_request
 
 
-def test_health(ask: Ask) -> None:
-    assert ask("GET", "/sandbox/health") == (200, {"status": "ok", "hub": HUB, "accounts": 4, "servers": 10})
+def test_health(send: Send) -> None:
+    assert send("GET", "/sandbox/health") == (200, {"status": "ok", "hub": HUB, "accounts": 4, "servers": 10})
 
 
-def test_calls_are_counted_by_account_region_and_operation(ask: Ask, client: Client) -> None:
+def test_calls_are_counted_by_account_region_and_operation(send: Send, client: Client) -> None:
     drs = client("drs", account_id=TARGET, region="us-west-2")
     drs.describe_source_servers()
     server = drs.describe_source_servers()["items"][0]
@@ -43,7 +43,7 @@ def test_calls_are_counted_by_account_region_and_operation(ask: Ask, client: Cli
     client("dynamodb").list_tables()
     with pytest.raises(ClientError):
         client("drs", region="sa-east-1").describe_source_servers()
-    status, answer = ask("GET", "/sandbox/calls")
+    status, answer = send("GET", "/sandbox/calls")
     assert status == 200
     assert answer == {
         "total": 6,
@@ -60,13 +60,13 @@ def test_calls_are_counted_by_account_region_and_operation(ask: Ask, client: Cli
             ]
         ],
     }
-    assert ask("DELETE", "/sandbox/calls") == (200, {"total": 0, "calls": []})
-    assert ask("GET", "/sandbox/calls") == (200, {"total": 0, "calls": []})
+    assert send("DELETE", "/sandbox/calls") == (200, {"total": 0, "calls": []})
+    assert send("GET", "/sandbox/calls") == (200, {"total": 0, "calls": []})
 
 
-def test_fleet_fragment_adds_an_account(ask: Ask, sandbox: Sandbox, client: Client) -> None:
+def test_fleet_fragment_adds_an_account(send: Send, sandbox: Sandbox, client: Client) -> None:
     account = {"account_id": "222233334444", "name": "Late", "regions": {"eu-west-1": {"servers": 2}}}
-    status, answer = ask("POST", "/sandbox/fleet", {"accounts": [account]})
+    status, answer = send("POST", "/sandbox/fleet", {"accounts": [account]})
     assert (status, answer["accounts"], answer["servers"]) == (200, 5, 12)
     assert len(client("drs", account_id="222233334444", region="eu-west-1").describe_source_servers()["items"]) == 2
     name = sandbox.environment()["TARGET_ACCOUNTS_TABLE"]
@@ -74,42 +74,42 @@ def test_fleet_fragment_adds_an_account(ask: Ask, sandbox: Sandbox, client: Clie
     assert "222233334444" in {row["accountId"]["S"] for row in rows}
 
 
-def test_fleet_fragment_leaves_known_rows_alone(ask: Ask, sandbox: Sandbox, client: Client) -> None:
+def test_fleet_fragment_leaves_known_rows_alone(send: Send, sandbox: Sandbox, client: Client) -> None:
     dynamodb, name = client("dynamodb"), sandbox.environment()["TARGET_ACCOUNTS_TABLE"]
     dynamodb.put_item(TableName=name, Item={"accountId": {"S": TARGET}, "note": {"S": "edited"}})
-    ask("POST", "/sandbox/fleet", {"accounts": [{"account_id": TARGET, "regions": {"eu-west-1": {"servers": 1}}}]})
+    send("POST", "/sandbox/fleet", {"accounts": [{"account_id": TARGET, "regions": {"eu-west-1": {"servers": 1}}}]})
     assert "note" in dynamodb.get_item(TableName=name, Key={"accountId": {"S": TARGET}})["Item"]
 
 
-def test_fleet_fragment_switches_a_region_on(ask: Ask, client: Client) -> None:
+def test_fleet_fragment_enables_a_region(send: Send, client: Client) -> None:
     sts = client("sts", account_id=TARGET, region="me-south-1")
     with pytest.raises(ClientError):
         sts.get_caller_identity()
-    ask("POST", "/sandbox/fleet", {"accounts": [{"account_id": TARGET, "regions_off": []}]})
+    send("POST", "/sandbox/fleet", {"accounts": [{"account_id": TARGET, "regions_off": []}]})
     sts.get_caller_identity()
 
 
-def test_faults_can_be_replaced(ask: Ask, client: Client) -> None:
+def test_faults_can_be_replaced(send: Send, client: Client) -> None:
     sts = client("sts")
-    status, answer = ask("PUT", "/sandbox/faults", {"deny": [{"account_id": HUB, "service": "sts"}]})
+    status, answer = send("PUT", "/sandbox/faults", {"deny": [{"account_id": HUB, "service": "sts"}]})
     assert status == 200
     assert answer["deny"][0]["account_id"] == HUB
     with pytest.raises(ClientError, match="AccessDenied"):
         sts.get_caller_identity()
-    assert ask("PUT", "/sandbox/faults", {})[0] == 200
+    assert send("PUT", "/sandbox/faults", {})[0] == 200
     sts.get_caller_identity()
 
 
-def test_servers_can_be_removed(ask: Ask, client: Client) -> None:
+def test_servers_can_be_removed(send: Send, client: Client) -> None:
     drs = client("drs", account_id=STAGING, region="us-west-2")
     ids = [server["sourceServerID"] for server in drs.describe_source_servers()["items"]][1:]
     members = {"account_id": STAGING, "region": "us-west-2", "source_server_ids": ids}
-    assert ask("POST", "/sandbox/remove", members) == (200, {"removed": 2})
+    assert send("POST", "/sandbox/remove", members) == (200, {"removed": 2})
     assert len(drs.describe_source_servers()["items"]) == 1
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "sent", "expected"),
+    ("method", "path", "request_body", "expected"),
     [
         ("GET", "/sandbox/nothing", None, (404, "GET /sandbox/health")),
         ("POST", "/sandbox/calls", {}, (404, "no such endpoint")),
@@ -120,7 +120,9 @@ def test_servers_can_be_removed(ask: Ask, client: Client) -> None:
         ("POST", "/sandbox/remove", {"account_id": TARGET}, (400, "region: Field required")),
     ],
 )
-def test_mistakes_are_named(ask: Ask, method: str, path: str, sent: object, expected: tuple[int, str]) -> None:
-    status, answer = ask(method, path, sent)
+def test_errors_name_the_invalid_member(
+    send: Send, method: str, path: str, request_body: object, expected: tuple[int, str]
+) -> None:
+    status, answer = send(method, path, request_body)
     assert status == expected[0]
     assert expected[1] in answer["error"]

@@ -1,4 +1,4 @@
-"""Plain JSON endpoints under /sandbox/, by which tests and tools watch and change a running sandbox."""
+"""JSON endpoints under /sandbox/ with which tests and tools inspect and change a running sandbox."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from typing import Any, Final
 
 from pydantic import Field
 
-from service.sandbox.declared import Fragment
+from service.sandbox.auth import AuthMiddleware
+from service.sandbox.aws_protocols import Environ, Response, json_response
 from service.sandbox.faults import AccountId, Faults, RegionName, Strict
 from service.sandbox.fleet import FleetError, parse_model
-from service.sandbox.gate import Gate
-from service.sandbox.seed import Seeder
-from service.sandbox.wire import Answer, Environ, json_answer
+from service.sandbox.fleet_models import Fragment
+from service.sandbox.seeder import Seeder
 
-__all__ = ["Control", "Removal"]
+__all__ = ["ControlApi", "RemovalRequest"]
 
 _PREFIX: Final = "/sandbox/"
 
 
-class Removal(Strict):
-    """Source servers to take away, as if somebody had deleted them in the console."""
+class RemovalRequest(Strict):
+    """Source servers to remove, as if somebody had deleted them in the console."""
 
     account_id: AccountId
     region: RegionName
     source_server_ids: tuple[str, ...] = Field(min_length=1)
 
 
-class Control:
-    """WSGI application that answers /sandbox/ itself and leaves everything else to the gate."""
+class ControlApi:
+    """WSGI application that serves /sandbox/ itself and passes every other request to the auth middleware."""
 
-    def __init__(self, gate: Gate, seeder: Seeder) -> None:
-        self.gate = gate
+    def __init__(self, middleware: AuthMiddleware, seeder: Seeder) -> None:
+        self.middleware = middleware
         self._seeder = seeder
         self._routes: Mapping[tuple[str, str], Callable[[bytes], Mapping[str, Any]]] = MappingProxyType(
             {
@@ -51,34 +51,34 @@ class Control:
         )
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        """Answer one request."""
+        """Serve one request."""
         path = str(environ.get("PATH_INFO", ""))
         if not path.startswith(_PREFIX):
-            return self.gate(environ, start_response)
-        answer = self._answer(environ, path.removeprefix(_PREFIX).rstrip("/"))
-        start_response(answer.status_line, list(answer.headers))
-        return [answer.body]
+            return self.middleware(environ, start_response)
+        response = self._respond(environ, path.removeprefix(_PREFIX).rstrip("/"))
+        start_response(response.status_line, list(response.headers))
+        return [response.body]
 
     def add(self, fragment: Fragment) -> None:
-        """Add a fragment to the running fleet, its roles and switched-off regions too.
+        """Add a fragment to the running fleet, including its roles and disabled regions.
 
         Raises:
-            FleetError: when it does not fit; nothing is added then.
+            FleetError: the fragment does not fit the fleet; nothing is added.
         """
-        self.gate.directory.declare(self._seeder.add(fragment))
+        self.middleware.identity_store.load(self._seeder.add(fragment))
 
-    def _answer(self, environ: Environ, name: str) -> Answer:
+    def _respond(self, environ: Environ, name: str) -> Response:
         if not ip_address(str(environ.get("REMOTE_ADDR", "0.0.0.0"))).is_loopback:  # noqa: S104  (compared, not bound)
-            return json_answer(403, {"error": "the sandbox is controlled from its own machine only"})
+            return json_response(403, {"error": "the control API accepts requests from loopback addresses only"})
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-        act = self._routes.get((str(environ.get("REQUEST_METHOD", "")), name))
-        if act is None:
+        handler = self._routes.get((str(environ.get("REQUEST_METHOD", "")), name))
+        if handler is None:
             known = ", ".join(f"{method} {_PREFIX}{route}" for method, route in self._routes)
-            return json_answer(404, {"error": f"no such endpoint; there are {known}"})
+            return json_response(404, {"error": f"no such endpoint. Fix: use one of {known}"})
         try:
-            return json_answer(200, act(body))
+            return json_response(200, handler(body))
         except FleetError as error:
-            return json_answer(400, {"error": str(error)})
+            return json_response(400, {"error": str(error)})
 
     def _health(self, _body: bytes) -> Mapping[str, Any]:
         fleet = self._seeder.fleet
@@ -90,36 +90,36 @@ class Control:
         }
 
     def _calls(self, _body: bytes) -> Mapping[str, Any]:
-        counts = self.gate.calls.counts()
+        counts = self.middleware.call_counter.counts()
         return {"total": sum(entry.count for entry in counts), "calls": [asdict(entry) for entry in counts]}
 
     def _clear_calls(self, body: bytes) -> Mapping[str, Any]:
-        self.gate.calls.clear()
+        self.middleware.call_counter.clear()
         return self._calls(body)
 
     def _invocations(self, _body: bytes) -> Mapping[str, Any]:
-        invocations = self.gate.functions.invocations()
+        invocations = self.middleware.lambda_functions.invocations()
         return {"total": len(invocations), "invocations": [asdict(entry) for entry in invocations]}
 
     def _clear_invocations(self, body: bytes) -> Mapping[str, Any]:
-        self.gate.functions.clear()
+        self.middleware.lambda_functions.clear()
         return self._invocations(body)
 
     def _add_fleet(self, body: bytes) -> Mapping[str, Any]:
-        self.add(parse_model(Fragment, _decoded(body), "fleet fragment"))
+        self.add(parse_model(Fragment, _parse_json(body), "fleet fragment"))
         return self._health(body)
 
     def _replace_faults(self, body: bytes) -> Mapping[str, Any]:
-        faults = parse_model(Faults, _decoded(body), "faults")
-        self.gate.weather.replace(faults)
+        faults = parse_model(Faults, _parse_json(body), "faults")
+        self.middleware.fault_injector.replace(faults)
         return faults.model_dump(mode="json")
 
     def _remove(self, body: bytes) -> Mapping[str, Any]:
-        removal = parse_model(Removal, _decoded(body), "removal")
+        removal = parse_model(RemovalRequest, _parse_json(body), "removal")
         return {"removed": self._seeder.remove(removal.account_id, removal.region, removal.source_server_ids)}
 
 
-def _decoded(body: bytes) -> object:
+def _parse_json(body: bytes) -> object:
     try:
         return json.loads(body)
     except ValueError as error:

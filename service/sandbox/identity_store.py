@@ -1,0 +1,98 @@
+"""Identities of access keys, and the roles that may be assumed."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from service.sandbox import error_responses
+from service.sandbox.aws_protocols import Call, Response
+from service.sandbox.fleet_models import Fleet, Role
+
+__all__ = ["CallerIdentity", "IdentityStore"]
+
+_ROLE_ARN: Final = re.compile(r"arn:[a-z-]+:iam::(\d{12}):role/(.+)")
+_ISSUED_KEY: Final = re.compile(rb"<AccessKeyId>([^<]+)</AccessKeyId>")
+_DEFAULT_SESSION_DURATION_S: Final = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class CallerIdentity:
+    """Identity of an access key. `issued_at` (clock seconds) and `duration_s` are set only for sessions STS issued."""
+
+    account_id: str
+    arn: str
+    issued_at: float | None = None
+    duration_s: float = 0.0
+
+
+class IdentityStore:
+    """Identities of one sandbox: the hub, its role sessions in other accounts, and the declared roles.
+
+    Any access key that this sandbox's STS did not issue belongs to the hub, so a client needs no particular key.
+    """
+
+    def __init__(self, fleet: Fleet, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._sessions: dict[str, CallerIdentity] = {}
+        self._lock = threading.Lock()
+        self.load(fleet)
+
+    def load(self, fleet: Fleet) -> None:
+        """Load roles and disabled regions from a fleet; sessions already issued stay valid."""
+        # This is the ARN that moto's GetCallerIdentity returns for a key that it has not issued.
+        self._hub = CallerIdentity(fleet.hub.account_id, f"arn:aws:sts::{fleet.hub.account_id}:user/moto")
+        self._roles: dict[str, Role] = {account.account_id: account.role for account in fleet.accounts if account.role}
+        self._disabled_regions = {account.account_id: account.regions_off for account in fleet.accounts}
+
+    def identity_of(self, access_key: str) -> CallerIdentity:
+        """Return the identity of an access key."""
+        with self._lock:
+            return self._sessions.get(access_key, self._hub)
+
+    def is_region_disabled(self, account_id: str, region: str) -> bool:
+        """Whether an account has a region disabled."""
+        return region in self._disabled_regions.get(account_id, frozenset())
+
+    def disabled_regions(self, account_id: str) -> frozenset[str]:
+        """Return the regions an account has disabled."""
+        return self._disabled_regions.get(account_id, frozenset())
+
+    def is_expired(self, caller: CallerIdentity, lifetime_s: float | None) -> bool:
+        """Whether a session has expired, by its own duration or by the shorter lifetime of the faults."""
+        if caller.issued_at is None:
+            return False
+        duration_s = caller.duration_s if lifetime_s is None else min(caller.duration_s, lifetime_s)
+        return self._clock() >= caller.issued_at + duration_s
+
+    def check_assume_role(self, call: Call, caller: CallerIdentity) -> Response | None:
+        """Return the error response of an AssumeRole call, or None when it is allowed.
+
+        It is allowed when the role is declared, the caller is the hub, and the external id matches.
+        """
+        match = _ROLE_ARN.fullmatch(call.form.get("RoleArn", ""))
+        role = self._roles.get(match[1]) if match else None
+        if match is None or role is None or match[2] != role.name or caller != self._hub:
+            return error_responses.assume_role_denied(call, caller.arn)
+        if role.external_id is not None and call.form.get("ExternalId") != role.external_id:
+            return error_responses.assume_role_denied(call, caller.arn)
+        return error_responses.session_duration_exceeded(call) if _duration_s(call) > role.max_session_s else None
+
+    def store_session(self, call: Call, response: Response) -> None:
+        """Store the session that a successful AssumeRole has issued, by its access key."""
+        issued = _ISSUED_KEY.search(response.body)
+        match = _ROLE_ARN.fullmatch(call.form.get("RoleArn", ""))
+        if issued is None or match is None:
+            return
+        partition, account_id, name = call.form["RoleArn"].split(":")[1], match[1], match[2].rpartition("/")[2]
+        arn = f"arn:{partition}:sts::{account_id}:assumed-role/{name}/{call.form.get('RoleSessionName', '')}"
+        with self._lock:
+            self._sessions[issued[1].decode()] = CallerIdentity(account_id, arn, self._clock(), _duration_s(call))
+
+
+def _duration_s(call: Call) -> int:
+    text = call.form.get("DurationSeconds", "")
+    return int(text) if text.isascii() and text.isdigit() else _DEFAULT_SESSION_DURATION_S

@@ -1,0 +1,59 @@
+"""Exclusive ownership of accounts: moto keeps one state per process, so two sandboxes must not share an account."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from typing import Final
+
+from moto.dynamodb.models import dynamodb_backends
+from moto.ec2.models import ec2_backends
+from moto.events.models import events_backends
+from moto.sts.models import sts_backends
+
+from service.sandbox.fleet import FleetError
+from service.sandbox.moto_drs import drs_backends
+
+__all__ = ["AccountOwnership"]
+
+_lock: Final = threading.Lock()
+_owned_accounts: Final[set[str]] = set()
+
+
+class AccountOwnership:
+    """Accounts that belong to one sandbox. Their moto state is emptied when they are acquired and when released."""
+
+    def __init__(self) -> None:
+        self._owned: set[str] = set()
+
+    def acquire(self, account_ids: Iterable[str]) -> None:
+        """Acquire further accounts.
+
+        Raises:
+            FleetError: another sandbox of this process owns one of them.
+        """
+        new_ids = set(account_ids) - self._owned
+        with _lock:
+            conflicts = sorted(new_ids & _owned_accounts)
+            if conflicts:
+                raise FleetError(
+                    f"another sandbox of this process has {', '.join(conflicts)}. "
+                    "Fix: close it, or use other account ids"
+                )
+            _owned_accounts.update(new_ids)
+            self._owned.update(new_ids)
+        _empty(new_ids)
+
+    def release(self) -> None:
+        """Empty and release all accounts."""
+        _empty(self._owned)
+        with _lock:
+            _owned_accounts.difference_update(self._owned)
+            self._owned.clear()
+
+
+def _empty(account_ids: Iterable[str]) -> None:
+    for account_id in account_ids:
+        for backends in (drs_backends, ec2_backends, dynamodb_backends, events_backends, sts_backends):
+            # Dropped, not reset: moto creates a backend on first use, and creating EC2's is slow.
+            backends[account_id].clear()
