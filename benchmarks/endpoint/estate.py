@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from service.inventory.server import SourceServer, build_item, content_hash, instance_facts, parse_server
+from service.inventory.item import build_item
+from service.inventory.server import content_hash, parse_server
 from service.models import Scope, iso
 from service.topology.lineage import names_of
 

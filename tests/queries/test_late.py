@@ -10,7 +10,8 @@ from typing import Any, Final
 import anyio
 import pytest
 
-from service.handlers import query, query_app
+from service import query_app
+from service.handlers import query
 from service.models import Scope
 from service.queries.answer import Answer
 from service.query_app import QueryApp
