@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from service.inventory.item import build_item
-from service.inventory.server import content_hash, parse_server
+from service.inventory.server import SourceServer, content_hash, instance_facts, parse_server
 from service.models import Scope, iso
 from service.topology.lineage import names_of
 
