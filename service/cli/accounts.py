@@ -76,17 +76,17 @@ def add_staging(
 
     Exit codes: 0 added; 1 failed; 2 refused, nothing was changed.
     """
-    given = {"accountId": staging, "accountName": name, "externalId": external_id}
+    account = {"accountId": staging, "accountName": name, "externalId": external_id}
     if role_arn is not None:
-        given["roleArn"] = role_arn
+        account["roleArn"] = role_arn
 
     def check() -> None:
         _check_account_id("targetAccountId", target)
-        staging_record(given, partition="aws", now=_ANY_TIME, added_by="user")
+        staging_record(account, partition="aws", now=_ANY_TIME, added_by="user")
 
     async def change(app: App) -> tuple[str, Sequence[Item]]:
         partition, now = (await app.aws_client.identity()).partition, app.now()
-        record = staging_record(given, partition=partition, now=now, added_by="user")
+        record = staging_record(account, partition=partition, now=now, added_by="user")
         after = await app.target_accounts().change_staging(target, adding(record, target), now=now)
         return f"Added staging account {record['accountName']} ({record['accountId']}) to {target}", after
 

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from service.cli.output import stderr_console
 from service.regions.selection import Selection
-from service.sync.engine.report import Looked
+from service.sync.engine.outcome import ScopeResult
 
 __all__ = ["ProgressBar", "ProgressLog", "live_progress"]
 
@@ -49,9 +49,9 @@ class ProgressBar:
         """Start the bar with the number of scopes to scan."""
         self._task = self._progress.add_task(f"{accounts} accounts", total=len(selection.scopes))
 
-    def looked(self, looked: Looked) -> None:
+    def scanned(self, result: ScopeResult) -> None:
         """Count one finished scope."""
-        self._servers += looked.servers
+        self._servers += result.servers
         if self._task is not None:
             self._progress.update(self._task, advance=1, description=f"{self._servers} servers")
 
@@ -73,10 +73,10 @@ class ProgressLog:
         """Store the number of scopes to scan."""
         self._total = len(selection.scopes)
 
-    def looked(self, looked: Looked) -> None:
+    def scanned(self, result: ScopeResult) -> None:
         """Count one finished scope, and print a line if the last one is ten seconds old."""
         self._finished += 1
-        self._servers += looked.servers
+        self._servers += result.servers
         if time.monotonic() - self._last_line_at >= _LOG_INTERVAL_S:
             self._last_line_at = time.monotonic()
             sys.stderr.write(f"drs-sync: {self._finished}/{self._total} scopes, {self._servers} servers\n")
