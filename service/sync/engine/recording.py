@@ -33,8 +33,8 @@ def was_worth_marking(scope: Scope, run: Run) -> bool:
 def failed_observation(result: ScopeResult, scanned_at: datetime) -> Observation:
     """Return what a scan that failed says of its scope: no count.
 
-    Readers of the table turn some statuses into refusals of their own, so these tell of DRS and roles, not of our
-    tables.
+    Readers of the table turn some statuses into errors of their own, so only problems of DRS and roles become a status,
+    and those of our tables do not.
     """
     problem = (*result.warnings, *result.problems)[-1]
     is_about_drs = problem.service in {"drs", "sts"} and not problem.status.settles_count
@@ -47,7 +47,7 @@ class RegionRecorder:
 
     A run over every region for want of knowledge marks its begin in one row, and takes the mark away at its end, so
     that the next run goes on with it should this one be killed. Where the mark cannot be written, the first row that
-    can be carries it: no row tells of some regions only.
+    can be carries it: a table that holds only some regions is never taken for a complete one.
     """
 
     def __init__(self, run: Run) -> None:

@@ -37,7 +37,7 @@ class ScannedServer:
 
     @property
     def stored_lineage(self) -> str:
-        """The lineage that its item tells, empty when it tells none."""
+        """The lineage that its item names, empty when it names none."""
         return str(self.stored.item.get("lineageArn") or "") if self.stored else ""
 
 

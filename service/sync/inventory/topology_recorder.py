@@ -212,7 +212,7 @@ class TopologyRecorder:
         """Read the default template of the scopes that servers came from: a reversed server will take it.
 
         It is no part of the originals, and the source side may well be out of reach or not use DRS: then there is none.
-        With several templates there is none either, for no API tells which one is the default.
+        With several templates there is none either, since no API says which one is the default.
         """
         for origin in sorted(origins - {self._scope}):
             try:

@@ -1,4 +1,4 @@
-"""Extending the planned servers of one pair: one call each, and a look-up of what became of unclear ones."""
+"""Extension of the planned servers of one pair: one call each, and a second read for unclear answers."""
 
 from __future__ import annotations
 

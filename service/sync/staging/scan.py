@@ -128,10 +128,10 @@ class StagingScan(ScopeScan):
         return {**counts, "serversPlanned": self._planned}
 
     async def _staging_accounts(self) -> set[str] | None:
-        """Name the staging accounts of the target in this region; None where DRS is not in use.
+        """Return the staging accounts of the target in this region; None where DRS is not in use.
 
         Raises:
-            AwsError: DRS could not be asked; a permission that is missing for this call alone is only a warning.
+            AwsError: DRS could not be read; a permission that is missing for this call alone is only a warning.
         """
         known = set(self._account.staging)
         try:

@@ -54,7 +54,7 @@ async def sync_tags(
         progress: shows how the run gets on.
         source: what started it: manual, eventbridge or settings_update; stored with the result.
         lock_owner: owner of a lock that was taken for this run beforehand, which takes it over; shards share it, and
-            leave it to whoever planned them.
+            leave it to the plan that took it.
 
     Raises:
         TagSyncRunningError: another one is running: nothing was done, or this one stood still for longer than its lease

@@ -1,4 +1,4 @@
-"""The tag sync of one (account, region): list, ask EC2, plan, write. The scope decides nothing about others."""
+"""The tag scan of one scope: list servers, read their instances, plan, write."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class _Server:
     """A source server and the tags it has."""
 
     server: SourceServer
-    held: Mapping[str, str]
+    current: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ class TagScan(ScopeScan):
             self._listed[server.arn] = _Server(server, record.get("tags") or {})
 
     async def _tasks(self) -> list[Task]:
-        """Ask EC2, and plan for each server that has an instance with tags; the others are counted."""
+        """Read the instances, and plan for each server whose instance has tags; the others are counted."""
         by_origin: dict[Scope, list[_Server]] = {}
         for each in self._listed.values():
             origin = each.server.origin(self.scope)
@@ -141,11 +141,11 @@ class TagScan(ScopeScan):
             else:
                 by_origin.setdefault(origin, []).append(each)
 
-        async def ask(origin: Scope) -> _ShownInstances | Problem:
+        async def read(origin: Scope) -> _ShownInstances | Problem:
             return await self._read_instances(origin, by_origin[origin])
 
         tasks: list[Task] = []
-        async with fan_out(by_origin, ask, concurrency=_ORIGINS_AT_ONCE) as answers:
+        async with fan_out(by_origin, read, concurrency=_ORIGINS_AT_ONCE) as answers:
             async for answer in answers:
                 if isinstance(answer, Problem):
                     self.results.problems.append(answer)  # its servers are in no count, so they have failed
@@ -174,7 +174,7 @@ class TagScan(ScopeScan):
     def _plan(self, shown: _ShownInstances) -> Iterable[Task]:
         for each, instance_tags in shown.servers:
             server, wanted = each.server, wanted_tags(instance_tags)
-            plan = plan_tags(each.held, wanted)
+            plan = plan_tags(each.current, wanted)
             if not wanted:
                 self.results.counts.skipped += 1
             elif plan.refusal:

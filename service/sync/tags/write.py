@@ -21,7 +21,7 @@ from service.sync.tags.state import TagState
 
 __all__ = ["TagWrites", "Task"]
 
-_SERVERS_AT_ONCE: Final = 16  # the door paces an account and region anyway
+_SERVERS_AT_ONCE: Final = 16  # the rate limiter holds calls back anyway
 _MAX_KEYS: Final = 10  # named in a reason
 _MEMORY_S: Final = 5.0  # to write down what was learned, also when the scope's own time is up
 _DENIED: Final = frozenset({RegionStatus.IAM_PERMISSION_DENIED, RegionStatus.SCP_DENIED})
@@ -73,7 +73,7 @@ class TagWrites:
         self._unsettled: set[str] = set()
 
     async def apply(self, tasks: Sequence[Task]) -> None:
-        """Bring the servers up to date, calling only for those that lack something or are due a question."""
+        """Bring the servers up to date, calling only for those that lack something or are due to be read."""
         await self._read_memory()
         known, now = self._remembered or frozenset(), self._now()
         for task in tasks:
