@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from service.inventory.item import build_item
+from service.inventory.item import ServerSnapshot, WriteStamp, build_item
 from service.inventory.server import SourceServer, content_hash, instance_facts, parse_server
 from service.models import Scope, iso
 from service.topology.lineage import names_of
@@ -159,5 +159,5 @@ def held(scope: Scope, number: int, *, since: datetime) -> dict[str, Any]:
         "lineageArn": server.lineage,
         "lineageNames": list(names_of(server)),
     }
-    digest = content_hash(found, server, facts)
-    return build_item(found, server, facts, scope, digest=digest, synced_at=since, written_at=since, original=original)
+    stamp = WriteStamp(content_hash(found, server, facts), synced_at=since, written_at=since)
+    return build_item(ServerSnapshot(found, server, facts), scope, stamp, original)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from service.inventory.item import build_item
+from service.inventory.item import ServerSnapshot, WriteStamp, build_item
 from service.inventory.reader import facts_of
 from service.inventory.server import InstanceFacts, parse_server
 from service.models import Problem, RegionStatus, Scope
@@ -51,14 +51,10 @@ def items_of(
         before = known.get(server.arn, {})
         used[server.arn] = record
         items[server.arn] = build_item(
-            record,
-            server,
-            _facts(before, record),
+            ServerSnapshot(record, server, _facts(before, record)),
             scope,
-            digest="",
-            synced_at=now,
-            written_at=now,
-            original=_original(before),
+            WriteStamp(digest="", synced_at=now, written_at=now),
+            _original(before),
         )
     return LiveServers([*items.values()], [*used.values()], tuple(rejected))
 

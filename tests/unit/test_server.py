@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.inventory.item import build_item
+from service.inventory.item import ServerSnapshot, WriteStamp, build_item
 from service.inventory.server import (
     InstanceFacts,
     SourceServer,
@@ -48,6 +48,10 @@ def parsed(record: dict[str, Any]) -> SourceServer:
 
 def digest(record: dict[str, Any], facts: InstanceFacts | None = FACTS) -> str:
     return content_hash(record, parsed(record), facts)
+
+
+def item_of(record: dict[str, Any], scope: Scope = HERE) -> dict[str, Any]:
+    return build_item(ServerSnapshot(record, parsed(record), None), scope, WriteStamp("", NOW, NOW), {})
 
 
 def leaves(value: Any, path: Path = ()) -> Iterator[Path]:
@@ -139,7 +143,7 @@ def test_only_an_ec2_instance_has_an_origin(hint: str, origin: Scope | None) -> 
 def test_members_unknown_to_us_are_no_trouble_and_are_kept(forward_record: dict[str, Any]) -> None:
     record = {**forward_record, "somethingNew": {"deep": [1]}}
     record["sourceProperties"] = {**record["sourceProperties"], "architecture": "arm64"}
-    item = build_item(record, parsed(record), None, HERE, digest="d", synced_at=NOW, written_at=NOW, original={})
+    item = item_of(record)
     assert item["somethingNew"] == {"deep": [1]}
     assert item["sourceProperties"]["architecture"] == "arm64"
     assert digest(record) != digest(forward_record)
@@ -261,14 +265,7 @@ def test_no_lag_at_all_is_another_thing_than_none_to_speak_of(forward_record: di
 def test_the_item_carries_what_every_reader_looks_for(forward_record: dict[str, Any]) -> None:
     original = {"originalSourceRegion": "us-east-1", "topologyComplete": False}
     item = build_item(
-        forward_record,
-        parsed(forward_record),
-        FACTS,
-        HERE,
-        digest="abc",
-        synced_at=NOW,
-        written_at=NOW,
-        original=original,
+        ServerSnapshot(forward_record, parsed(forward_record), FACTS), HERE, WriteStamp("abc", NOW, NOW), original
     )
     moment = "2026-11-23T05:00:00.123456+00:00"
     added = {
@@ -304,16 +301,14 @@ def test_the_item_carries_what_every_reader_looks_for(forward_record: dict[str, 
 
 
 def test_an_extended_server_is_filed_under_the_account_that_replicates(extended_record: dict[str, Any]) -> None:
-    item = build_item(
-        extended_record, parsed(extended_record), None, TARGET, digest="", synced_at=NOW, written_at=NOW, original={}
-    )
+    item = item_of(extended_record, TARGET)
     assert item["sourceServerArn"] == extended_record["arn"]
     assert (item["stagingAccountId"], item["_queryAccount"]) == ("222222222222", "333333333333")
 
 
 def test_an_item_without_ec2_or_origin_claims_neither() -> None:
     record = {"arn": "arn:aws:drs:us-west-2:222222222222:source-server/s-1", "sourceServerID": "s-0123456789abcdef1"}
-    item = build_item(record, parsed(record), None, HERE, digest="", synced_at=NOW, written_at=NOW, original={})
+    item = item_of(record)
     assert {"ec2NetworkConfig", "sourceTags"}.isdisjoint(item)
     assert (item["sourceAccountId"], item["stagingAccountId"], item["tags"]) == ("222222222222", "222222222222", {})
     assert (item["cpuCores"], item["ramBytes"], item["hostname"], item["instanceId"]) == (0, 0, "", "")

@@ -11,7 +11,7 @@ from typing import Any
 from service.aws.drs import DrsReads
 from service.errors import AwsError
 from service.fanout import fan_out, prefetch
-from service.inventory.item import build_item
+from service.inventory.item import ServerSnapshot, WriteStamp, build_item
 from service.inventory.server import SourceServer, content_hash, instance_facts, parse_server
 from service.inventory.table import ItemKey, StoredItem
 from service.models import RegionStatus, Scope
@@ -153,14 +153,10 @@ class Look:
         await self._tools.topology.remember([item for row in rows for item in unknown_names(row)])
         items = [
             build_item(
-                row.record,
-                row.server,
-                row.facts,
+                ServerSnapshot(row.record, row.server, row.facts),
                 self.scope,
-                digest=row.digest,
-                synced_at=self._tools.run_started_at,
-                written_at=self._tools.now(),
-                original={
+                WriteStamp(row.digest, synced_at=self._tools.run_started_at, written_at=self._tools.now()),
+                {
                     **self._original(row.server, originals),
                     **({"lineageArn": row.lineage, "lineageNames": list(names_of(row.server))} if row.lineage else {}),
                 },
