@@ -10,7 +10,7 @@ from functools import partial
 from typing import Final
 
 from service.accounts.access import AccountAccess, existing_accounts, read_directory
-from service.accounts.records import Directory
+from service.accounts.records import AccountDirectory
 from service.aws.client import AwsClient, Identity
 from service.aws.dynamodb import TableReader
 from service.errors import UnknownScopeError
@@ -48,7 +48,7 @@ class SyncRequest:
     started_at: datetime | None = None
 
     @property
-    def is_whole(self) -> bool:
+    def covers_all_accounts(self) -> bool:
         """Whether it is about every account, so that its end is the end of the matter."""
         return not (self.accounts or self.scopes or self.shard)
 
@@ -62,7 +62,7 @@ class RunContext:
     """
 
     identity: Identity
-    directory: Directory
+    directory: AccountDirectory
     problems: tuple[Problem, ...]
     access: AccountAccess
     accounts: frozenset[str]
@@ -80,7 +80,7 @@ class ContextLoader:
         self._status = status
         self._now = now
 
-    async def directory(self) -> tuple[Directory, list[Problem]]:
+    async def directory(self) -> tuple[AccountDirectory, list[Problem]]:
         """Read the target accounts.
 
         Raises:
@@ -89,7 +89,7 @@ class ContextLoader:
         """
         return await read_directory(self._accounts_table())
 
-    def known_accounts_of(self, directory: Directory, problems: Collection[Problem]) -> KnownAccounts | None:
+    def known_accounts_of(self, directory: AccountDirectory, problems: Collection[Problem]) -> KnownAccounts | None:
         """Name every account of the directory; None where a record that cannot be used may hide one."""
         if problems:
             return None
@@ -128,7 +128,7 @@ class ContextLoader:
             rows,
             selection,
             self.known_accounts_of(directory, problems)
-            if request.is_whole
+            if request.covers_all_accounts
             else None,  # who saw only some knows of no other
         )
 
@@ -141,7 +141,7 @@ class ContextLoader:
                 "add new ones to DRS_REGIONS"
             )
 
-    def check_accounts(self, request: SyncRequest, directory: Directory) -> Collection[str]:
+    def check_accounts(self, request: SyncRequest, directory: AccountDirectory) -> Collection[str]:
         """Name the accounts of a run. Raises UnknownPlaceError when one asked for is no target."""
         asked = {*request.accounts, *(scope.account_id for scope in request.scopes)}
         unknown = sorted(asked - set(directory.targets))
@@ -182,7 +182,7 @@ class ContextLoader:
             discover=discover,
             shared=shared,
             # Whoever does not discover would otherwise never find the first server.
-            every_if_none=not discover,
+            full_scan_if_none_active=not discover,
         )
         _log.log(
             logging.WARNING if selection.source.is_fallback else logging.INFO,

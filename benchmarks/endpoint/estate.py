@@ -14,7 +14,7 @@ from typing import Any, Final
 from service.inventory.item import ServerSnapshot, WriteStamp, build_item
 from service.inventory.server import SourceServer, content_hash, instance_facts, parse_server
 from service.models import Scope, iso
-from service.topology.lineage import names_of
+from service.topology.lineage import server_names
 
 __all__ = ["ROLE", "Estate"]
 
@@ -157,7 +157,7 @@ def held(scope: Scope, number: int, *, since: datetime) -> dict[str, Any]:
         "originalSourceRegion": _ORIGIN,
         "originalAccountId": scope.account_id,
         "lineageArn": server.lineage,
-        "lineageNames": list(names_of(server)),
+        "lineageNames": list(server_names(server)),
     }
     stamp = WriteStamp(content_hash(found, server, facts), synced_at=since, written_at=since)
     return build_item(ServerSnapshot(found, server, facts), scope, stamp, original)

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 import anyio
 
-from service.accounts.records import Account, Directory, parse_account
+from service.accounts.records import Account, AccountDirectory, parse_account
 from service.aws.client import AccountSession, AwsClient, RoleToAssume
 from service.aws.dynamodb import TableReader
 from service.errors import AwsError, ConfigurationError
@@ -15,7 +15,7 @@ from service.models import Call, Problem, RegionStatus
 __all__ = ["AccountAccess", "existing_accounts", "read_directory"]
 
 
-async def read_directory(table: TableReader) -> tuple[Directory, list[Problem]]:
+async def read_directory(table: TableReader) -> tuple[AccountDirectory, list[Problem]]:
     """Read the target accounts, all pages; a record that is unusable is set aside and named, and costs no other.
 
     Raises:
@@ -32,7 +32,7 @@ async def read_directory(table: TableReader) -> tuple[Directory, list[Problem]]:
                     "InvalidAccountRecord", str(error), RegionStatus.ERROR, advice=f"mend the record in {table.name}"
                 )
             )
-    return Directory(accounts), problems
+    return AccountDirectory(accounts), problems
 
 
 async def existing_accounts(table: TableReader, account_ids: Collection[str]) -> frozenset[str]:
@@ -48,7 +48,7 @@ async def existing_accounts(table: TableReader, account_ids: Collection[str]) ->
 class AccountAccess:
     """Gives callers for accounts, one AssumeRole each while it lives. Refusals are remembered, too."""
 
-    def __init__(self, aws_client: AwsClient, directory: Directory) -> None:
+    def __init__(self, aws_client: AwsClient, directory: AccountDirectory) -> None:
         self._aws_client = aws_client
         self._directory = directory
         self._locks: dict[str, anyio.Lock] = {}

@@ -14,7 +14,7 @@ __all__ = [
     "DEFAULT_ROLE_NAME",
     "EXTERNAL_ID_FORM",
     "Account",
-    "Directory",
+    "AccountDirectory",
     "RoleRef",
     "is_external_id",
     "parse_account",
@@ -135,7 +135,7 @@ def _role(item: Mapping[str, Any]) -> RoleRef:
     )
 
 
-class Directory:
+class AccountDirectory:
     """Every account that a record names, with its role: targets, and staging accounts beneath them."""
 
     def __init__(self, accounts: Iterable[Account]) -> None:

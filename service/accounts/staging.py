@@ -11,10 +11,17 @@ from service.accounts.records import DEFAULT_EXTERNAL_ID, DEFAULT_ROLE_NAME, EXT
 from service.errors import RefusalError
 from service.models import iso
 
-__all__ = ["Records", "StagingChange", "adding", "discovering", "removing", "staging_record"]
+__all__ = [
+    "StagingChange",
+    "StagingRecords",
+    "add_staging_account",
+    "adopt_discovered",
+    "remove_staging_account",
+    "staging_record",
+]
 
-Records = list[dict[str, Any]]
-StagingChange = Callable[[Records, Records], tuple[Records, Records]]
+StagingRecords = list[dict[str, Any]]
+StagingChange = Callable[[StagingRecords, StagingRecords], tuple[StagingRecords, StagingRecords]]
 """Takes the staging accounts and those an operator removed; gives both as they shall be."""
 
 _ACCOUNT_ID: Final = re.compile(r"[0-9]{12}")
@@ -61,11 +68,11 @@ def _wrong(member: str, value: object, expected: str) -> RefusalError:
     )
 
 
-def adding(record: Mapping[str, Any], target: str) -> StagingChange:
+def add_staging_account(record: Mapping[str, Any], target: str) -> StagingChange:
     """Add a staging account; one that was removed before is welcome again."""
     account_id = str(record["accountId"])
 
-    def change(held: Records, removed: Records) -> tuple[Records, Records]:
+    def change(held: StagingRecords, removed: StagingRecords) -> tuple[StagingRecords, StagingRecords]:
         if account_id == target:
             raise RefusalError("VALIDATION_ERROR", f"account {account_id} cannot be its own staging account")
         if _find(held, account_id):
@@ -83,10 +90,10 @@ def adding(record: Mapping[str, Any], target: str) -> StagingChange:
     return change
 
 
-def removing(account_id: str, target: str, *, now: datetime) -> StagingChange:
+def remove_staging_account(account_id: str, target: str, *, now: datetime) -> StagingChange:
     """Remove a staging account, and remember it: DRS goes on naming it as long as a server of it is extended."""
 
-    def change(held: Records, removed: Records) -> tuple[Records, Records]:
+    def change(held: StagingRecords, removed: StagingRecords) -> tuple[StagingRecords, StagingRecords]:
         if not _find(held, account_id):
             raise RefusalError("NOT_FOUND", f"{account_id} is no staging account of {target}", status=404)
         gone = {"accountId": account_id, "removedAt": iso(now)}
@@ -95,13 +102,13 @@ def removing(account_id: str, target: str, *, now: datetime) -> StagingChange:
     return change
 
 
-def discovering(
+def adopt_discovered(
     account_ids: Sequence[str], target: str, *, partition: str, now: datetime
 ) -> tuple[StagingChange, list[str]]:
     """Add the staging accounts that DRS reports, but not those an operator removed. Gives the list of ids it added."""
     added: list[str] = []
 
-    def change(held: Records, removed: Records) -> tuple[Records, Records]:
+    def change(held: StagingRecords, removed: StagingRecords) -> tuple[StagingRecords, StagingRecords]:
         added.clear()
         for account_id in account_ids:
             if account_id == target or _find(held, account_id) or _find(removed, account_id):
@@ -119,9 +126,9 @@ def discovering(
     return change, added
 
 
-def _find(records: Records, account_id: str) -> dict[str, Any] | None:
+def _find(records: StagingRecords, account_id: str) -> dict[str, Any] | None:
     return next((record for record in records if record.get("accountId") == account_id), None)
 
 
-def _without(records: Records, account_id: str) -> Records:
+def _without(records: StagingRecords, account_id: str) -> StagingRecords:
     return [record for record in records if record.get("accountId") != account_id]

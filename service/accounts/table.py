@@ -13,7 +13,7 @@ from typing import Any, Final
 import anyio
 
 from service.accounts.records import staging_records
-from service.accounts.staging import Records, StagingChange
+from service.accounts.staging import StagingChange, StagingRecords
 from service.aws.dynamodb import Item
 from service.aws.dynamodb_write import Table
 from service.errors import AwsError, RefusalError
@@ -43,7 +43,7 @@ class TargetAccountsTable:
             RefusalError: there is no such target account, or `change` refused.
             AwsError: the table could not be read or written, or was contended for too long.
         """
-        wanted: tuple[Records, Records] | None = None
+        wanted: tuple[StagingRecords, StagingRecords] | None = None
         for attempt in range(_MAX_ROUNDS):
             item = await self.get(account_id)
             if item is None:
@@ -64,7 +64,7 @@ class TargetAccountsTable:
         )
 
     async def _put(
-        self, account_id: str, held: Mapping[str, Any], wanted: Records, gone: Records, now: datetime
+        self, account_id: str, held: Mapping[str, Any], wanted: StagingRecords, gone: StagingRecords, now: datetime
     ) -> bool:
         parts, values = [], {}
         for name, label in (("stagingAccounts", "held"), ("removedStagingAccounts", "gone")):

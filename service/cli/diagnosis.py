@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from service.accounts.records import Directory, RoleRef
+from service.accounts.records import AccountDirectory, RoleRef
 from service.aws.client import Identity
 from service.cli.schemas import TableSpec, problems_of
 from service.errors import AwsError
@@ -91,7 +91,7 @@ def judge_status(rows: Sequence[RegionRow] | StatusUnavailable) -> Finding:
     return Finding(check, Level.OK, f"{len(rows)} regions are known, {active} of them active")
 
 
-def judge_directory(directory: Directory) -> Finding:
+def judge_directory(directory: AccountDirectory) -> Finding:
     """Judge the records of the target accounts table that can be used."""
     if not directory.targets:
         return Finding("accounts", Level.WARNING, "there is no target account", "add the accounts to look at")

@@ -11,7 +11,7 @@ from typing import Final
 import anyio
 
 from service.accounts.access import AccountAccess
-from service.accounts.records import Directory
+from service.accounts.records import AccountDirectory
 from service.app import utc_now
 from service.aws.client import AwsClient, Identity
 from service.aws.drs import DrsReader
@@ -44,7 +44,7 @@ from service.settings import Settings
 __all__ = ["Doctor", "in_time"]
 
 Check = Callable[[], Awaitable[list[Finding]]]
-Records = tuple[Directory, Sequence[RegionRow]]
+Records = tuple[AccountDirectory, Sequence[RegionRow]]
 _REGIONS_AT_ONCE: Final = 8  # per account
 _DENIED: Final = frozenset({RegionStatus.IAM_PERMISSION_DENIED, RegionStatus.SCP_DENIED})
 _LATE_CURE: Final = "look for a slow or silent endpoint, name fewer accounts, or raise SCOPE_DEADLINE_SECONDS"
@@ -55,7 +55,7 @@ class _Ground:
     """What the checks of accounts start from."""
 
     hub: Identity
-    directory: Directory
+    directory: AccountDirectory
     access: AccountAccess
     rows: Sequence[RegionRow]
 

@@ -12,7 +12,7 @@ from service.errors import AwsError
 from service.inventory.server import InstanceFacts
 from service.models import Call
 
-__all__ = ["InventoryReader", "facts_of", "is_json", "is_server", "seen_by"]
+__all__ = ["InventoryReader", "is_json", "is_server", "owner_account", "stored_facts"]
 
 _REGION_INDEX: Final = "ReplicationRegionIndex"
 _ACCOUNT_DIGITS: Final = 12
@@ -40,7 +40,7 @@ class InventoryReader:
         wanted = frozenset(accounts)
         found: dict[str, list[Item]] = {}
         async for item in self._items(region, wanted):
-            account_id = seen_by(item)
+            account_id = owner_account(item)
             if account_id in wanted and is_server(item):
                 found.setdefault(account_id, []).append(item)
         return found
@@ -88,7 +88,7 @@ def is_server(item: Mapping[str, Any]) -> bool:
     return isinstance(staging, str) and len(staging) == _ACCOUNT_DIGITS and staging.isascii() and staging.isdigit()
 
 
-def seen_by(item: Mapping[str, Any]) -> str:
+def owner_account(item: Mapping[str, Any]) -> str:
     """Name the account that sees a server; empty when the item does not say."""
     account_id = item.get("_queryAccount")
     if isinstance(account_id, str) and account_id:
@@ -97,7 +97,7 @@ def seen_by(item: Mapping[str, Any]) -> str:
     return parts[4] if len(parts) > 5 else ""  # noqa: PLR2004 - parts of an ARN
 
 
-def facts_of(item: Mapping[str, Any]) -> InstanceFacts | None:
+def stored_facts(item: Mapping[str, Any]) -> InstanceFacts | None:
     """Give what EC2 said last of the instance of a server; None when the item does not say.
 
     EC2 says nothing that is no text or that JSON cannot hold: what is such was put there by another hand.

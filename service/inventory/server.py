@@ -119,7 +119,7 @@ class SourceServer(BaseModel):
             return None
         return Scope(self.origin_account or seen_from.account_id, self.origin_region or seen_from.region)
 
-    def points_at(self) -> set[Scope]:
+    def referenced_scopes(self) -> set[Scope]:
         """Name the places of other servers that this record refers to."""
         return {_scope_of(arn) for arn in (self.reversed_arn, self.staging_arn) if arn}
 
@@ -129,12 +129,12 @@ def _scope_of(arn: str) -> Scope:
     return Scope(parts[4], parts[3])
 
 
-def parse_server(record: Mapping[str, Any], *, shown_by: Scope | None = None) -> SourceServer | str:
+def parse_server(record: Mapping[str, Any], *, reported_by: Scope | None = None) -> SourceServer | str:
     """Read a record; when it cannot be used, say why instead.
 
     Args:
         record: of DescribeSourceServers.
-        shown_by: the account and region that were asked, whose record it must be; None when that is not known.
+        reported_by: the account and region that were asked, whose record it must be; None when that is not known.
     """
     try:
         orjson.dumps(record)  # it is stored whole, whatever else it holds: half a surrogate pair could not be
@@ -143,7 +143,7 @@ def parse_server(record: Mapping[str, Any], *, shown_by: Scope | None = None) ->
         return f"it cannot be stored: {error}"
     except ValidationError as error:
         return "; ".join(f"{_member(each['loc'])}: {each['msg']}" for each in error.errors())
-    if shown_by is not None and server.scope != shown_by:
+    if reported_by is not None and server.scope != reported_by:
         return f"its ARN is one of {server.scope.account_id} in {server.scope.region}"
     return server
 

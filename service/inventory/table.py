@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from service.aws.dynamodb_write import Table
-from service.inventory.reader import facts_of
+from service.inventory.reader import stored_facts
 from service.inventory.server import InstanceFacts
 from service.models import Scope, iso, parse_iso
 
@@ -107,7 +107,7 @@ def _parse_stored(item: Mapping[str, Any]) -> StoredItem:
     return StoredItem(
         digest=str(item.get("contentHash") or ""),
         updated_at=parse_iso(item.get("lastUpdated")),
-        facts=facts_of(item),
+        facts=stored_facts(item),
         topology_complete=item.get("topologyComplete") is True,
         item=item,
     )

@@ -9,11 +9,11 @@ from typing import Final
 
 from service.errors import AwsError
 
-__all__ = ["AccountCheck", "KnownAccounts"]
+__all__ = ["ExistingAccountsReader", "KnownAccounts"]
 
 _log: Final = logging.getLogger(__name__)
 
-AccountCheck = Callable[[Collection[str]], Awaitable[frozenset[str]]]
+ExistingAccountsReader = Callable[[Collection[str]], Awaitable[frozenset[str]]]
 """Says which of these accounts are targets at this moment; raises AwsError when that cannot be read."""
 
 
@@ -22,13 +22,13 @@ class KnownAccounts:
     """Every account that there was at one moment, and how to ask about those that may have joined since."""
 
     accounts: frozenset[str]
-    check_existing: AccountCheck
+    read_existing: ExistingAccountsReader
 
     def removed_accounts(self, account_ids: Collection[str]) -> frozenset[str]:
         """Name those that were not there."""
         return frozenset(account_ids) - self.accounts
 
-    async def refreshed_for(self, account_ids: Collection[str]) -> KnownAccounts:
+    async def recheck(self, account_ids: Collection[str]) -> KnownAccounts:
         """Count again those that have an entry: who is there by now has joined since.
 
         The entries must have been read before. Then whoever had joined when an entry was written is found, whatever
@@ -39,7 +39,7 @@ class KnownAccounts:
         if not removed_accounts:
             return self
         try:
-            there = await self.check_existing(removed_accounts)
+            there = await self.read_existing(removed_accounts)
         except AwsError as error:
             _log.warning(
                 "accounts could not be counted again; what is known of those that may be gone stays",

@@ -40,12 +40,12 @@ class RegionSource(StrEnum):
 class ScanReason(StrEnum):
     """Why a place is looked at."""
 
-    EVERY = "every region is scanned"
+    FULL_SCAN = "every region is scanned"
     REQUESTED = "asked for"
     ACTIVE = "has servers"
     NEW_ACCOUNT = "the account is not in the table yet"
-    UNSETTLED = "the last look failed and may succeed now"
-    POINTED_AT = "a server elsewhere points here"
+    RETRY = "the last look failed and may succeed now"
+    SCAN_REQUESTED = "a server elsewhere points here"
     DISCOVERY = "looked at longest ago"
     RESUMED = "an earlier run that looked everywhere was cut short"
 
@@ -110,7 +110,7 @@ def select(
     excluded: frozenset[str] = frozenset(),
     discover: bool = True,
     shared: bool = False,
-    every_if_none: bool = False,
+    full_scan_if_none_active: bool = False,
 ) -> Selection:
     """Choose the places to look at.
 
@@ -126,7 +126,7 @@ def select(
         excluded: regions never looked at, whatever the table says.
         discover: whether inactive places get a look at all; only the inventory sync discovers.
         shared: a region that has servers of one account is looked at for all of them.
-        every_if_none: a table that knows of no servers means every region, as an empty one does.
+        full_scan_if_none_active: a table that knows of no servers means every region, as an empty one does.
     """
     account_ids = sorted(set(accounts))
     rows = () if isinstance(table, StatusUnavailable) else [row for row in table if row.region not in excluded]
@@ -147,11 +147,11 @@ def select(
         }
         return Selection(RegionSource.REQUESTED, f"asked for {', '.join(requested)}", wanted, (), active)
     unfinished_full_scans = tuple(row.region for row in rows if row.full_scan_began)
-    every = {Scope(account_id, region): ScanReason.EVERY for account_id in account_ids for region in regions}
+    every = {Scope(account_id, region): ScanReason.FULL_SCAN for account_id in account_ids for region in regions}
     if full_scan:
         return Selection(RegionSource.FULL_SCAN, "a full scan was asked for", every, (), active, unfinished_full_scans)
     regions_active = sum(1 for row in rows if row.server_count > 0)
-    fallback = _fallback(table, rows, every_if_none=every_if_none)
+    fallback = _fallback(table, rows, full_scan_if_none_active=full_scan_if_none_active)
     if fallback is not None:
         return Selection(*fallback, every, ())
     source = RegionSource.STATUS_TABLE if regions_active else RegionSource.STATUS_TABLE_NONE_ACTIVE
@@ -172,14 +172,14 @@ def select(
 
 
 def _fallback(
-    table: Sequence[RegionRow] | StatusUnavailable, rows: Sequence[RegionRow], *, every_if_none: bool
+    table: Sequence[RegionRow] | StatusUnavailable, rows: Sequence[RegionRow], *, full_scan_if_none_active: bool
 ) -> tuple[RegionSource, str] | None:
     """Tell why the table gives no choice; None when it does."""
     if isinstance(table, StatusUnavailable):
         return RegionSource.FALLBACK_UNAVAILABLE, table.reason
     if not table:
         return RegionSource.FALLBACK_EMPTY, "the region status table is empty"
-    if every_if_none and not any(row.server_count > 0 or _is_pointed_at(row) for row in rows):
+    if full_scan_if_none_active and not any(row.server_count > 0 or _is_pointed_at(row) for row in rows):
         return RegionSource.FALLBACK_NONE_ACTIVE, f"none of {len(rows)} regions in the table has servers"
     return None
 
@@ -187,7 +187,7 @@ def _fallback(
 def _has_servers(row: RegionRow, account_id: str) -> bool:
     entry = row.accounts.get(account_id)
     if entry is None or entry.server_count is None:
-        return row.server_count > 0 and (row.is_old_shape or bool(row.unattributed))
+        return row.server_count > 0 and (row.is_legacy_format or bool(row.unattributed))
     return entry.server_count > 0
 
 
@@ -230,23 +230,23 @@ def _filtered(
 
 def _new_accounts(rows: Sequence[RegionRow], account_ids: Sequence[str]) -> frozenset[str]:
     """Find accounts of which a table that tells accounts apart knows nothing at all."""
-    if not any(row.tells_apart for row in rows):
+    if not any(row.separates_accounts for row in rows):
         return frozenset()
-    if any(row.is_old_shape and row.server_count > 0 for row in rows):
+    if any(row.is_legacy_format and row.server_count > 0 for row in rows):
         return frozenset()  # half-way through the change of shape: the old rows still speak for everyone
     seen = {account_id for row in rows for account_id, entry in row.accounts.items() if entry.last_checked}
     return frozenset(account_ids) - seen
 
 
 def _is_pointed_at(row: RegionRow) -> bool:
-    return any(entry.requested_at is not None for entry in row.accounts.values())
+    return any(entry.scan_requested_at is not None for entry in row.accounts.values())
 
 
 def _why(row: RegionRow | None, account_id: str) -> ScanReason | None:
     """Tell why a place deserves a look without discovery; None when it does not."""
     if row is None:
         return None
-    if row.is_old_shape:
+    if row.is_legacy_format:
         return _why_by_row(row)
     entry = row.accounts.get(account_id)
     if entry is None:  # the table does not know this pair: the region's own count decides
@@ -259,19 +259,19 @@ def _why_by_row(row: RegionRow) -> ScanReason | None:
         return ScanReason.ACTIVE
     # Old writers put 0 when they could not look, so that zero is no answer.
     settled = row.status is None or row.status.settles_count
-    return None if settled else ScanReason.UNSETTLED
+    return None if settled else ScanReason.RETRY
 
 
 def _why_by_entry(row: RegionRow, entry: AccountEntry) -> ScanReason | None:
-    if entry.requested_at is not None:
-        return ScanReason.POINTED_AT
+    if entry.scan_requested_at is not None:
+        return ScanReason.SCAN_REQUESTED
     if entry.server_count is None:
         if row.unattributed:
             return ScanReason.ACTIVE
-        return ScanReason.UNSETTLED if entry.status is not None and entry.status.passes else None
+        return ScanReason.RETRY if entry.status is not None and entry.status.is_transient else None
     if entry.server_count > 0:
         return ScanReason.ACTIVE
-    return ScanReason.UNSETTLED if entry.status is not None and entry.status.passes else None
+    return ScanReason.RETRY if entry.status is not None and entry.status.is_transient else None
 
 
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
@@ -292,7 +292,7 @@ class _Idle(NamedTuple):
 def _idle(row: RegionRow | None, scope: Scope) -> _Idle:
     if row is None:
         return _Idle(_NEVER, scope.region, scope, ours=False)
-    if row.is_old_shape:
+    if row.is_legacy_format:
         return _Idle(row.last_checked or _NEVER, scope.region, scope, ours=False)
     entry = row.accounts.get(scope.account_id)
     seen = entry.last_checked if entry else None

@@ -18,7 +18,7 @@ from service.regions.status_codec import MAX_MAPPED, pack, unpack
 __all__ = ["AccountEntry", "FullScanMark", "Observation", "RegionRow", "merge", "parse_row", "to_attributes"]
 
 # Words that earlier writers used, as the words of today.
-_OLD_WORDS: Final[Mapping[str, RegionStatus]] = MappingProxyType(
+_LEGACY_STATUSES: Final[Mapping[str, RegionStatus]] = MappingProxyType(
     {"AVAILABLE": RegionStatus.ACTIVE, "UNINITIALIZED": RegionStatus.NOT_INITIALIZED}
 )
 _MAX_MESSAGE: Final = 300
@@ -59,7 +59,7 @@ class AccountEntry:
     last_checked: datetime | None = None
     last_complete: datetime | None = None
     error_message: str = ""
-    requested_at: datetime | None = None
+    scan_requested_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +83,10 @@ class RegionRow:
     last_updated: datetime | None = None
     unattributed: int | None = None
     full_scan_began: datetime | None = None
-    tells_apart: bool = True
+    separates_accounts: bool = True
 
     @property
-    def is_old_shape(self) -> bool:
+    def is_legacy_format(self) -> bool:
         """Whether no account has an entry of its own."""
         return not self.accounts
 
@@ -110,7 +110,7 @@ def parse_row(item: Mapping[str, Any]) -> RegionRow:
         last_updated=parse_iso(item.get("lastUpdated")),
         unattributed=_count(item.get("unattributedCount")) if entries else count,
         full_scan_began=parse_iso(item.get("sweepBegan")),
-        tells_apart=isinstance(accounts, Mapping) or bool(entries),
+        separates_accounts=isinstance(accounts, Mapping) or bool(entries),
     )
 
 
@@ -121,15 +121,15 @@ def _parse_entry(entry: Mapping[str, Any]) -> AccountEntry:
         last_checked=parse_iso(entry.get("lastChecked")),
         last_complete=parse_iso(entry.get("lastComplete")),
         error_message=str(entry.get("errorMessage") or ""),
-        requested_at=parse_iso(entry.get("lookRequestedAt")),
+        scan_requested_at=parse_iso(entry.get("lookRequestedAt")),
     )
 
 
 def _word(value: object) -> RegionStatus | None:
     if not isinstance(value, str):
         return None
-    if value in _OLD_WORDS:
-        return _OLD_WORDS[value]
+    if value in _LEGACY_STATUSES:
+        return _LEGACY_STATUSES[value]
     return RegionStatus(value) if value in RegionStatus.__members__ else None
 
 
@@ -143,8 +143,8 @@ def merge(
     region: str,
     observations: Iterable[Observation],
     *,
-    requests: Mapping[str, datetime] | None = None,
-    everyone: frozenset[str] | None = None,
+    scan_requests: Mapping[str, datetime] | None = None,
+    all_accounts: frozenset[str] | None = None,
     full_scan_mark: FullScanMark | None = None,
 ) -> RegionRow:
     """Fold looks into a row. Looks may come in any order and any number of times: the result is the same.
@@ -153,9 +153,9 @@ def merge(
         row: what the table holds now, None for no row.
         region: the region of the row.
         observations: what the scans of this run found.
-        requests: account -> when an ARN seen elsewhere asked for a look there.
+        scan_requests: account -> when an ARN seen elsewhere asked for a look there.
         full_scan_mark: the run scans every region.
-        everyone: every account there is; entries of others are dropped. None when that is not known.
+        all_accounts: every account there is; entries of others are dropped. None when that is not known.
     """
     base = row or RegionRow(region)
     entries = dict(base.accounts)
@@ -163,15 +163,15 @@ def merge(
         entries[observation.account_id] = _merge_observation(
             entries.get(observation.account_id, AccountEntry()), observation
         )
-    for account_id, moment in (requests or {}).items():
+    for account_id, moment in (scan_requests or {}).items():
         entry = entries.get(account_id, AccountEntry())
-        newest = moment if entry.requested_at is None else max(moment, entry.requested_at)
-        entries[account_id] = _settled(replace(entry, requested_at=newest))
-    if everyone is not None:
-        entries = {account_id: entry for account_id, entry in entries.items() if account_id in everyone}
+        newest = moment if entry.scan_requested_at is None else max(moment, entry.scan_requested_at)
+        entries[account_id] = _settled(replace(entry, scan_requested_at=newest))
+    if all_accounts is not None:
+        entries = {account_id: entry for account_id, entry in entries.items() if account_id in all_accounts}
     if full_scan_mark is not None:
         base = replace(base, full_scan_began=_merge_mark(base.full_scan_began, full_scan_mark))
-    return _summed(base, entries, everyone)
+    return _summed(base, entries, all_accounts)
 
 
 def _merge_mark(held: datetime | None, full_scan_mark: FullScanMark) -> datetime | None:
@@ -205,26 +205,26 @@ def _is_newer(new: tuple[datetime, Any], held: tuple[datetime | None, Any]) -> b
 
 def _settled(entry: AccountEntry) -> AccountEntry:
     """Drop a request that has had its answer: a complete look, or a refusal that will not pass by itself."""
-    asked, status = entry.requested_at, entry.status
+    asked, status = entry.scan_requested_at, entry.status
     if asked is None:
         return entry
     answered = entry.last_complete is not None and entry.last_complete >= asked
-    refused = status is not None and not (status.settles_count or status.passes)
+    refused = status is not None and not (status.settles_count or status.is_transient)
     refused = refused and entry.last_checked is not None and entry.last_checked >= asked
-    return replace(entry, requested_at=None) if answered or refused else entry
+    return replace(entry, scan_requested_at=None) if answered or refused else entry
 
 
-def _summed(base: RegionRow, entries: Mapping[str, AccountEntry], everyone: frozenset[str] | None) -> RegionRow:
+def _summed(base: RegionRow, entries: Mapping[str, AccountEntry], all_accounts: frozenset[str] | None) -> RegionRow:
     known = sum(entry.server_count or 0 for entry in entries.values())
     asked = [entry for entry in entries.values() if entry.last_checked is not None]
     settled = {account_id for account_id, entry in entries.items() if entry.server_count is not None}
-    everyone_answered = everyone is not None and everyone <= settled
+    everyone_answered = all_accounts is not None and all_accounts <= settled
     unattributed = None if everyone_answered else base.unattributed
     checked = [entry.last_checked for entry in asked if entry.last_checked is not None]
     return replace(
         base,
         accounts=entries,
-        tells_apart=base.tells_apart or bool(entries),
+        separates_accounts=base.separates_accounts or bool(entries),
         server_count=max(known, unattributed or 0),
         unattributed=unattributed or None,
         status=_overall(entries.values()) or base.status,
@@ -271,7 +271,7 @@ def to_attributes(row: RegionRow, *, now: datetime) -> dict[str, Any]:
         "lastChecked": row.last_checked.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if row.last_checked else None,
         "lastUpdated": iso(later),
         "errorMessage": f"{failing[0]}{more}" if failing else None,
-        "accounts": entries if row.tells_apart and not is_packed else None,
+        "accounts": entries if row.separates_accounts and not is_packed else None,
         "accountsPacked": pack(entries) if is_packed else None,
         "unattributedCount": row.unattributed,
         "sweepBegan": iso(row.full_scan_began) if row.full_scan_began else None,
@@ -285,6 +285,6 @@ def _entry_attributes(entry: AccountEntry) -> dict[str, Any]:
         "lastChecked": iso(entry.last_checked) if entry.last_checked else None,
         "lastComplete": iso(entry.last_complete) if entry.last_complete else None,
         "errorMessage": entry.error_message or None,
-        "lookRequestedAt": iso(entry.requested_at) if entry.requested_at else None,
+        "lookRequestedAt": iso(entry.scan_requested_at) if entry.scan_requested_at else None,
     }
     return {name: value for name, value in pairs.items() if value is not None}

@@ -34,7 +34,7 @@ class RegionStatusTable(RegionStatusReader):
         region: str,
         observations: Iterable[Observation],
         *,
-        requests: Mapping[str, datetime] | None = None,
+        scan_requests: Mapping[str, datetime] | None = None,
         known_accounts: KnownAccounts | None = None,
         full_scan_mark: FullScanMark | None = None,
     ) -> None:
@@ -52,9 +52,16 @@ class RegionStatusTable(RegionStatusReader):
         for attempt in range(_MAX_ROUNDS):
             item = await self._writable.get({"region": region})
             held = parse_row(item) if item else None
-            counted = await known_accounts.refreshed_for(held.accounts if held else ()) if known_accounts else None
-            everyone = counted.accounts if counted else None
-            row = merge(held, region, folded, requests=requests, everyone=everyone, full_scan_mark=full_scan_mark)
+            counted = await known_accounts.recheck(held.accounts if held else ()) if known_accounts else None
+            all_accounts = counted.accounts if counted else None
+            row = merge(
+                held,
+                region,
+                folded,
+                scan_requests=scan_requests,
+                all_accounts=all_accounts,
+                full_scan_mark=full_scan_mark,
+            )
             condition, values = _unchanged(item)
             attributes = to_attributes(row, now=self._now())
             if await self._writable.update_if({"region": region}, attributes, condition, values):

@@ -10,7 +10,15 @@ from typing import Any, Final
 from service.inventory.server import SourceServer
 from service.models import iso
 
-__all__ = ["ATTRIBUTE", "absence", "appended", "history_of", "is_due", "move", "reconfigured"]
+__all__ = [
+    "ATTRIBUTE",
+    "absent_entry",
+    "append_entry",
+    "history_of",
+    "is_configuration_due",
+    "moved_entry",
+    "reconfigured_entry",
+]
 
 ATTRIBUTE: Final = "topologyHistory"
 _MAX_ENTRIES: Final = 20
@@ -33,7 +41,7 @@ def history_of(topology: Mapping[str, Any]) -> list[Entry]:
     return [dict(entry) for entry in topology.get(ATTRIBUTE) or () if isinstance(entry, Mapping)]
 
 
-def move(topology: Mapping[str, Any], server: SourceServer, *, now: datetime) -> Entry | None:
+def moved_entry(topology: Mapping[str, Any], server: SourceServer, *, now: datetime) -> Entry | None:
     """Tell where a server replicates from now, when that is another place than was last known; else None.
 
     Reverse replication after a failback, and "protect recovered instance" between zones, re-point a server in place.
@@ -52,7 +60,7 @@ def move(topology: Mapping[str, Any], server: SourceServer, *, now: datetime) ->
     return {"event": "moved", "at": iso(now), **current}
 
 
-def reconfigured(topology: Mapping[str, Any], configuration: Mapping[str, Any], *, now: datetime) -> Entry | None:
+def reconfigured_entry(topology: Mapping[str, Any], configuration: Mapping[str, Any], *, now: datetime) -> Entry | None:
     """Tell which members of a replication configuration are others than was last known; None when none is.
 
     The id of the server is no such member: an extended record shares the configuration of the one that replicates.
@@ -65,7 +73,7 @@ def reconfigured(topology: Mapping[str, Any], configuration: Mapping[str, Any], 
     return {"event": "reconfigured", "at": iso(now), "configuration": changed} if changed else None
 
 
-def is_due(server_id: str, *, captured_at: datetime | None, now: datetime, interval_s: float) -> bool:
+def is_configuration_due(server_id: str, *, captured_at: datetime | None, now: datetime, interval_s: float) -> bool:
     """Whether it is a server's turn to have its configuration read again: once a day, in the first sync after a moment.
 
     The moment is spread by a hash of the id, so that of syncs every quarter of an hour each reads one of 96. Not within
@@ -83,11 +91,11 @@ def is_due(server_id: str, *, captured_at: datetime | None, now: datetime, inter
     return (now.timestamp() - moment_s) % _DAY_S < interval_s
 
 
-def absence(server_arn: str, *, now: datetime) -> Entry:
+def absent_entry(server_arn: str, *, now: datetime) -> Entry:
     """Say that a complete look did not show a server any more."""
     return {"event": "absent", "at": iso(now), "serverArn": server_arn}
 
 
-def appended(history: Sequence[Entry], entry: Entry) -> list[Entry]:
+def append_entry(history: Sequence[Entry], entry: Entry) -> list[Entry]:
     """Append; the oldest entries go."""
     return [*history, entry][-_MAX_ENTRIES:]

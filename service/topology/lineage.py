@@ -19,14 +19,22 @@ from service.inventory.reader import is_server
 from service.inventory.server import SourceServer
 from service.topology.original import TOPOLOGY
 
-__all__ = ["LineageReader", "alias_name", "bookkeeping", "is_alias", "lineage_of_item", "names_of", "normalised"]
+__all__ = [
+    "LineageReader",
+    "alias_name",
+    "is_alias",
+    "lineage_of_item",
+    "name_items",
+    "normalised_name",
+    "server_names",
+]
 
 _ALIAS: Final = "id#"
 _LINEAGE: Final = "LINEAGE#"
 _MEMBER: Final = "MEMBER#"
 
 
-def normalised(name: str) -> str:
+def normalised_name(name: str) -> str:
     """Give the form under which a name is kept: lower case, and of a DRS ARN the resource's own id."""
     text = name.strip()
     if text.startswith("arn:"):
@@ -34,13 +42,13 @@ def normalised(name: str) -> str:
     return text.lower()
 
 
-def names_of(server: SourceServer) -> tuple[str, ...]:
+def server_names(server: SourceServer) -> tuple[str, ...]:
     """Give every name that a record tells: its id, its instance, its recovery instance, its host."""
     told = (server.server_id, server.instance_id, server.recovery_instance, server.hostname, server.fqdn)
-    return tuple(sorted({normalised(name) for name in told if name and name.strip()}))
+    return tuple(sorted({normalised_name(name) for name in told if name and name.strip()}))
 
 
-def bookkeeping(lineage: str, server_arn: str, names: Iterable[str]) -> list[Item]:
+def name_items(lineage: str, server_arn: str, names: Iterable[str]) -> list[Item]:
     """Give the items to put, so that these names and this record lead to a lineage."""
     items: list[Item] = [
         {"sourceServerArn": f"{_ALIAS}{name}", "stagingAccountId": f"{_LINEAGE}{lineage}", "lineageArn": lineage}
@@ -83,9 +91,9 @@ class LineageReader:
     def __init__(self, table: TableReader) -> None:
         self._table = table
 
-    async def named(self, name: str) -> tuple[str, ...]:
+    async def by_name(self, name: str) -> tuple[str, ...]:
         """Give the lineages a name belongs to, sorted; consistent. Raises AwsError."""
-        items = self._partition(f"{_ALIAS}{normalised(name)}", _LINEAGE)
+        items = self._partition(f"{_ALIAS}{normalised_name(name)}", _LINEAGE)
         return tuple(sorted([str(item["lineageArn"]) async for item in items]))
 
     async def items(self, lineage: str) -> list[Item]:
@@ -97,7 +105,7 @@ class LineageReader:
             found += [item async for item in self._partition(member) if is_server(item)]
         return found
 
-    async def everything(self) -> list[Item]:
+    async def all_items(self) -> list[Item]:
         """Give the whole table. Raises AwsError."""
         return [item async for item in self._table.scan()]
 

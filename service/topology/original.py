@@ -19,7 +19,7 @@ __all__ = [
     "TOPOLOGY",
     "capture",
     "choose_template",
-    "copied",
+    "inventory_copy",
     "is_complete",
     "topology_key",
 ]
@@ -123,7 +123,7 @@ def _compared(configuration: Mapping[str, Any]) -> dict[str, Any]:
     return {name: sorted(value) if isinstance(value, list) else value for name, value in picked.items()}
 
 
-def copied(topology: Mapping[str, Any], *, replicates_here: bool = True) -> dict[str, Any]:
+def inventory_copy(topology: Mapping[str, Any], *, replicates_here: bool = True) -> dict[str, Any]:
     """Give the attributes that an inventory item carries of a topology item."""
     kept = {name: topology[name] for name in ORIGINALS if topology.get(name) is not None}
     return {**kept, "topologyComplete": is_complete(topology, replicates_here=replicates_here)}

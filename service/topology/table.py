@@ -24,7 +24,7 @@ class TopologyTable:
 
     def __init__(self, table: Table) -> None:
         self._table = table
-        self.names = LineageReader(table)
+        self.lineages = LineageReader(table)
 
     async def topologies(self, lineages: Collection[str]) -> dict[str, Item]:
         """Give the topology items that exist, by lineage ARN."""
@@ -86,19 +86,19 @@ class TopologyTable:
                 if before is None
                 else (f"#{history.ATTRIBUTE} = :before")
             )
-            entries = history.appended(history.history_of(topology), dict(entry))
+            entries = history.append_entry(history.history_of(topology), dict(entry))
             condition = f"attribute_exists( #sourceServerArn ) AND {unchanged}"
             values = {} if before is None else {"before": before}
             if await self._table.update_if(key, {history.ATTRIBUTE: entries}, condition, values):
                 return True
         return False
 
-    async def remember(self, bookkeeping: Sequence[Mapping[str, Any]]) -> None:
+    async def put_name_items(self, name_items: Sequence[Mapping[str, Any]]) -> None:
         """Put bookkeeping items, several batches at once. Raises AwsError when some could not be written.
 
         Servers of one lineage share names, and a batch that holds a key twice is refused as a whole.
         """
-        items = list({(item["sourceServerArn"], item["stagingAccountId"]): item for item in bookkeeping}.values())
+        items = list({(item["sourceServerArn"], item["stagingAccountId"]): item for item in name_items}.values())
         batches = [items[start : start + _BATCH] for start in range(0, len(items), _BATCH)]
         async with fan_out(batches, self._table.put_many, concurrency=_BATCHES_AT_ONCE) as done:
             async for _ in done:

@@ -21,7 +21,7 @@ from service.inventory.server import SourceServer, parse_server
 from service.queries.failback.query import FailbackQuery
 from service.regions.status_writer import RegionStatusTable
 from service.sync.inventory.sync import InventorySync
-from service.topology.lineage import names_of
+from service.topology.lineage import server_names
 from tests.failback.cycle import A1, HOST, RECOVERY, SOURCE, Cycle
 from tests.support.direct import Crash, DirectAws, Faults, Lag, lagging
 
@@ -184,7 +184,7 @@ class History:
                 for server in backend.source_servers.values():
                     parsed = parse_server(server.record)
                     assert isinstance(parsed, SourceServer)
-                    self._names |= set(names_of(parsed)) | {parsed.arn}
+                    self._names |= set(server_names(parsed)) | {parsed.arn}
 
     def _check(self) -> None:
         """Originals equal the truth, none is lost, and none has changed since it was first there."""

@@ -44,7 +44,7 @@ class Accounts:
 )
 async def test_who_is_there_by_now_is_no_stranger(there: set[str], held: set[str], gone: set[str]) -> None:
     accounts = Accounts(*there)
-    known_accounts = await KnownAccounts(frozenset({A}), accounts).refreshed_for(held)
+    known_accounts = await KnownAccounts(frozenset({A}), accounts).recheck(held)
     assert known_accounts.removed_accounts(held) == gone
     assert accounts.asked == [frozenset(held - {A})]
 
@@ -52,14 +52,14 @@ async def test_who_is_there_by_now_is_no_stranger(there: set[str], held: set[str
 async def test_nobody_is_asked_about_while_no_stranger_has_an_entry() -> None:
     accounts = Accounts(A)
     before = KnownAccounts(frozenset({A}), accounts)
-    assert await before.refreshed_for({A}) is before
-    assert await before.refreshed_for(()) is before
+    assert await before.recheck({A}) is before
+    assert await before.recheck(()) is before
     assert accounts.asked == []
 
 
 async def test_accounts_that_cannot_be_counted_again_are_not_taken_to_be_gone(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        known_accounts = await KnownAccounts(frozenset({A}), Accounts(fails=True)).refreshed_for({A, B})
+        known_accounts = await KnownAccounts(frozenset({A}), Accounts(fails=True)).recheck({A, B})
     assert known_accounts.removed_accounts({A, B}) == frozenset()
     (told,) = caplog.records
     assert (told.levelname, vars(told)["code"], vars(told)["accounts"]) == (

@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 
 from service.inventory.server import SourceServer, parse_server
 from service.models import Scope, iso
-from service.topology.original import TEMPLATE_SETTLED, capture, choose_template, copied, is_complete, topology_key
+from service.topology.original import (
+    TEMPLATE_SETTLED,
+    capture,
+    choose_template,
+    inventory_copy,
+    is_complete,
+    topology_key,
+)
 
 HERE: Final = Scope("222222222222", "us-west-2")
 TARGET: Final = Scope("333333333333", "us-west-2")
@@ -195,7 +202,7 @@ def test_security_groups_are_a_set() -> None:
 
 def test_what_an_inventory_item_carries_of_a_topology(forward_record: dict[str, Any]) -> None:
     topology = take(forward_record, templates=[ONE])
-    carried = copied(topology)
+    carried = inventory_copy(topology)
     assert carried["topologyComplete"] is False
     assert not set(topology_key("x")) & set(carried)
     assert {name for name in topology if name not in carried} == {
@@ -206,8 +213,8 @@ def test_what_an_inventory_item_carries_of_a_topology(forward_record: dict[str, 
     }
     done = {**topology, "originalReplicationConfiguration": {"ebsEncryption": "DEFAULT"}}
     assert is_complete(done)
-    assert copied(done)["topologyComplete"] is True
-    assert copied(done)["originalReplicationConfiguration"] == {"ebsEncryption": "DEFAULT"}
+    assert inventory_copy(done)["topologyComplete"] is True
+    assert inventory_copy(done)["originalReplicationConfiguration"] == {"ebsEncryption": "DEFAULT"}
 
 
 def test_a_template_that_could_not_be_looked_for_is_still_to_be_found(forward_record: dict[str, Any]) -> None:
@@ -218,7 +225,7 @@ def test_a_template_that_could_not_be_looked_for_is_still_to_be_found(forward_re
     assert not is_complete(topology)
     assert is_complete({**topology, TEMPLATE_SETTLED: True})
     assert is_complete({**topology, "originalReplicationConfigurationTemplateId": "rct-1"})
-    assert TEMPLATE_SETTLED not in copied({**topology, TEMPLATE_SETTLED: True})
+    assert TEMPLATE_SETTLED not in inventory_copy({**topology, TEMPLATE_SETTLED: True})
 
 
 @given(

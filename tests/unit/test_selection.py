@@ -107,7 +107,7 @@ def test_what_is_not_known_or_asked_for_is_looked_at_everywhere(
 ) -> None:
     selection = pick(table, [A, B, A], excluded=frozenset({FEW[4]}), **options)
     assert set(selection.scopes) == {Scope(account, region) for account in (A, B) for region in FEW[:4]}
-    assert selection.count(ScanReason.EVERY) == 8
+    assert selection.count(ScanReason.FULL_SCAN) == 8
     assert (selection.skipped, selection.source, selection.source.is_fallback) == ((), source, fallback)
     assert selection.reason
 
@@ -142,9 +142,9 @@ def test_an_active_region_outside_the_catalog_is_looked_at() -> None:
 
 
 def test_a_region_outside_the_catalog_that_a_server_points_at_is_looked_at() -> None:
-    pointed_at = merge(None, "region-of-its-own", [], requests={A: START})
+    pointed_at = merge(None, "region-of-its-own", [], scan_requests={A: START})
     table = [seen_row(region, {A: 1, B: 0}) for region in FEW] + [pointed_at]
-    assert pick(table).scopes[Scope(A, "region-of-its-own")] is ScanReason.POINTED_AT
+    assert pick(table).scopes[Scope(A, "region-of-its-own")] is ScanReason.SCAN_REQUESTED
 
 
 def test_a_table_without_servers_is_no_table_that_could_not_be_read() -> None:
@@ -175,18 +175,18 @@ def test_whose_servers_a_row_tells_of(row: RegionRow, accounts: set[str]) -> Non
 def test_who_does_not_discover_takes_a_table_without_servers_for_none() -> None:
     """Such a sync would see a region that became active in no run of its own."""
     rows = [seen_row(region, {A: 0, B: 0}) for region in FEW]
-    selection = pick(rows, discover=False, every_if_none=True)
+    selection = pick(rows, discover=False, full_scan_if_none_active=True)
     assert (selection.source, len(selection.scopes)) == (RegionSource.FALLBACK_NONE_ACTIVE, 2 * len(FEW))
-    for known in (seen_row(FEW[0], {A: 1, B: 0}), merge(rows[0], FEW[0], [], requests={A: START})):
-        selection = pick([known, *rows[1:]], discover=False, every_if_none=True)
+    for known in (seen_row(FEW[0], {A: 1, B: 0}), merge(rows[0], FEW[0], [], scan_requests={A: START})):
+        selection = pick([known, *rows[1:]], discover=False, full_scan_if_none_active=True)
         assert list(selection.scopes) == [Scope(A, FEW[0])]
 
 
 def test_where_one_account_has_servers_all_are_looked_at_if_asked_to() -> None:
     rows = [seen_row(FEW[0], {A: 1, B: 0}), *(seen_row(region, {A: 0, B: 0}) for region in FEW[1:])]
     assert pick(rows, discover=False).scopes == {Scope(A, FEW[0]): ScanReason.ACTIVE}
-    everyone = dict.fromkeys([Scope(A, FEW[0]), Scope(B, FEW[0])], ScanReason.ACTIVE)
-    assert pick(rows, discover=False, shared=True).scopes == everyone
+    all_accounts = dict.fromkeys([Scope(A, FEW[0]), Scope(B, FEW[0])], ScanReason.ACTIVE)
+    assert pick(rows, discover=False, shared=True).scopes == all_accounts
     assert pick(rows[1:], discover=False, shared=True).scopes == {}  # a region without a row has none either
 
 
@@ -207,7 +207,7 @@ def test_an_old_row_of_an_excluded_region_hides_no_new_account() -> None:
 
 def test_an_account_that_was_only_pointed_at_is_still_new() -> None:
     table = [seen_row(region, {A: 0, B: 0}) for region in FEW]
-    table[0] = merge(table[0], FEW[0], [], requests={C: START})
+    table[0] = merge(table[0], FEW[0], [], scan_requests={C: START})
     selection = pick(table, ACCOUNTS, discover=False)
     assert {scope.region for scope in selection.scopes if scope.account_id == C} == set(FEW)
 
@@ -216,7 +216,7 @@ def test_an_account_that_was_only_pointed_at_is_still_new() -> None:
 def test_rows_that_tell_accounts_apart_and_know_of_none_make_every_account_new(before: list[RegionRow]) -> None:
     """So is the table after a run in which no account could be entered, or whose accounts have all left."""
     held = {row.region: row for row in before}
-    told = [merge(held.get(region), region, [], everyone=frozenset({A})) for region in FEW]
+    told = [merge(held.get(region), region, [], all_accounts=frozenset({A})) for region in FEW]
     stored = [{"region": row.region, **to_attributes(row, now=START)} for row in told]
     selection = pick([parse_row(item) for item in stored], [A], discover=False)
     assert set(selection.scopes) == {Scope(A, region) for region in FEW}
@@ -241,24 +241,24 @@ def test_a_note_of_a_sweep_makes_no_row_of_an_earlier_writer_one_of_ours() -> No
         (old_row(FEW[0], 1), ScanReason.ACTIVE),
         (old_row(FEW[0], 5, "AVAILABLE"), ScanReason.ACTIVE),
         (old_row(FEW[0], 5, "ERROR"), ScanReason.ACTIVE),
-        (old_row(FEW[0], 0, "THROTTLED"), ScanReason.UNSETTLED),
-        (old_row(FEW[0], 0, "IAM_PERMISSION_DENIED"), ScanReason.UNSETTLED),
-        (old_row(FEW[0], 0, "ERROR"), ScanReason.UNSETTLED),
+        (old_row(FEW[0], 0, "THROTTLED"), ScanReason.RETRY),
+        (old_row(FEW[0], 0, "IAM_PERMISSION_DENIED"), ScanReason.RETRY),
+        (old_row(FEW[0], 0, "ERROR"), ScanReason.RETRY),
         (old_row(FEW[0], 0, "NOT_INITIALIZED"), None),
         (old_row(FEW[0], 0, "UNINITIALIZED"), None),
         (old_row(FEW[0], 0, "ACTIVE"), None),
         (seen_row(FEW[0], {A: 2, B: 2}), ScanReason.ACTIVE),
         (seen_row(FEW[0], {A: 0, B: 0}), None),
         (seen_row(FEW[0], {A: 0, B: 2}), None),
-        (seen_row(FEW[0], {A: None, B: 0}), ScanReason.UNSETTLED),
+        (seen_row(FEW[0], {A: None, B: 0}), ScanReason.RETRY),
         (merge(seen_row(FEW[0], {A: 2}), FEW[0], [Observation(A, RegionStatus.SCP_DENIED, START)]), ScanReason.ACTIVE),
         (
             merge(seen_row(FEW[0], {A: 0}), FEW[0], [Observation(A, RegionStatus.THROTTLED, START)]),
-            ScanReason.UNSETTLED,
+            ScanReason.RETRY,
         ),
         (merge(seen_row(FEW[0], {A: 0}), FEW[0], [Observation(A, RegionStatus.SCP_DENIED, START)]), None),
         (merge(old_row(FEW[0], 7), FEW[0], [Observation(A, RegionStatus.SCP_DENIED, START)]), ScanReason.ACTIVE),
-        (merge(seen_row(FEW[0], {A: 0, B: 0}), FEW[0], [], requests={A: START}), ScanReason.POINTED_AT),
+        (merge(seen_row(FEW[0], {A: 0, B: 0}), FEW[0], [], scan_requests={A: START}), ScanReason.SCAN_REQUESTED),
         (seen_row(FEW[0], {B: 2}), ScanReason.ACTIVE),  # the region counts, as long as the pair is not known
         (seen_row(FEW[0], {B: 0}), None),
     ],

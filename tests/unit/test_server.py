@@ -97,11 +97,11 @@ def test_what_decides_is_read(forward_record: dict[str, Any], extended_record: d
     assert server.is_forward
     assert server.lineage == server.arn
     assert server.origin(HERE) == Scope("111111111111", "us-east-1")
-    assert server.points_at() == {Scope("111111111111", "us-east-1")}
+    assert server.referenced_scopes() == {Scope("111111111111", "us-east-1")}
     extended = parsed(extended_record)
     assert extended.arn != server.arn
     assert extended.lineage == server.arn
-    assert extended.points_at() == {Scope("111111111111", "us-east-1"), HERE}
+    assert extended.referenced_scopes() == {Scope("111111111111", "us-east-1"), HERE}
 
 
 def test_a_bare_record_is_enough_and_nothing_is_made_up() -> None:
@@ -113,7 +113,7 @@ def test_a_bare_record_is_enough_and_nothing_is_made_up() -> None:
     )
     assert (server.origin_region, server.origin_account, server.instance_id, server.staging_account) == (None,) * 4
     assert server.origin(HERE) is None
-    assert server.points_at() == set()
+    assert server.referenced_scopes() == set()
     assert server.is_forward
 
 
@@ -125,7 +125,7 @@ def test_a_pointer_that_is_no_arn_points_nowhere_and_costs_nothing(
 ) -> None:
     server = parsed({**forward_record, "reversedDirectionSourceServerArn": pointer})
     assert server.reversed_arn is None
-    assert server.points_at() == set()
+    assert server.referenced_scopes() == set()
 
 
 @pytest.mark.parametrize(
@@ -338,7 +338,7 @@ def test_what_the_inventory_keeps_of_an_instance() -> None:
 
 
 def test_a_record_of_another_place_than_was_asked_is_refused(forward_record: dict[str, Any]) -> None:
-    assert isinstance(parse_server(forward_record, shown_by=HERE), SourceServer)
+    assert isinstance(parse_server(forward_record, reported_by=HERE), SourceServer)
     for elsewhere in (Scope(HERE.account_id, "eu-west-1"), Scope("333333333333", HERE.region)):
-        why = parse_server(forward_record, shown_by=elsewhere)
+        why = parse_server(forward_record, reported_by=elsewhere)
         assert why == f"its ARN is one of {HERE.account_id} in {HERE.region}"

@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 
 import pytest
 
-from service.accounts.records import Directory, parse_account
+from service.accounts.records import AccountDirectory, parse_account
 from service.context import ContextLoader, SyncRequest
 from service.errors import AwsError, ConfigurationError
 from service.models import Call, Coverage, Problem, RegionStatus, Scope
@@ -83,7 +83,7 @@ ACTIVE: Final = RegionStatus.ACTIVE
         ({"uninitialized": True}, THROTTLED, ScanReason.ACTIVE, P, UNINITIALISED, 0),
         # Switched off: no failure, unless servers were known there.
         ({}, OFF, ScanReason.DISCOVERY, S, OFF, None),
-        ({}, NOT_OPTED_IN, ScanReason.EVERY, S, NOT_OPTED_IN, None),
+        ({}, NOT_OPTED_IN, ScanReason.FULL_SCAN, S, NOT_OPTED_IN, None),
         ({}, OFF, ScanReason.ACTIVE, F, OFF, None),
         ({}, NOT_OPTED_IN, ScanReason.ACTIVE, F, NOT_OPTED_IN, None),
     ],
@@ -143,12 +143,12 @@ def test_our_own_tables_refusing_us_is_not_held_against_the_region(status: Regio
     [
         (ScanReason.ACTIVE, True),
         (ScanReason.REQUESTED, True),
-        (ScanReason.POINTED_AT, True),
-        (ScanReason.UNSETTLED, True),
+        (ScanReason.SCAN_REQUESTED, True),
+        (ScanReason.RETRY, True),
         (ScanReason.DISCOVERY, True),  # its turn is over, so that others get theirs
         (ScanReason.NEW_ACCOUNT, False),
         (ScanReason.RESUMED, False),
-        (ScanReason.EVERY, False),
+        (ScanReason.FULL_SCAN, False),
     ],
 )
 def test_an_account_that_cannot_be_entered_fails_everywhere_and_marks_only_what_it_is_known_to_use(
@@ -189,7 +189,7 @@ def test_an_account_that_cannot_be_entered_is_told_without_blaming_a_region(code
 
 
 def test_accounts_asked_for_must_be_known() -> None:
-    directory = Directory([parse_account({"accountId": ACCOUNT}), parse_account({"accountId": "222233334444"})])
+    directory = AccountDirectory([parse_account({"accountId": ACCOUNT}), parse_account({"accountId": "222233334444"})])
     check = context_loader().check_accounts
     assert set(check(SyncRequest(), directory)) == {ACCOUNT, "222233334444"}
     assert set(check(SyncRequest(accounts=(ACCOUNT,)), directory)) == {ACCOUNT}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.accounts.staging import adding, discovering, removing, staging_record
+from service.accounts.staging import add_staging_account, adopt_discovered, remove_staging_account, staging_record
 from service.errors import RefusalError
 
 NOW: Final = datetime(2026, 11, 23, 5, 0, tzinfo=UTC)
@@ -68,23 +68,23 @@ def test_a_wrong_member_is_named_with_what_is_needed(member: str, value: object)
 def test_none_is_added_twice_nor_to_itself_nor_beyond_the_hundredth() -> None:
     held = [record()]
     with pytest.raises(RefusalError) as caught:
-        adding(record(), TARGET)(held, [])
+        add_staging_account(record(), TARGET)(held, [])
     assert (caught.value.code, caught.value.status) == ("STAGING_ACCOUNT_EXISTS", 409)
     with pytest.raises(RefusalError, match="its own"):
-        adding(record(TARGET), TARGET)([], [])
+        add_staging_account(record(TARGET), TARGET)([], [])
     full = [{"accountId": f"{number:012d}"} for number in range(100)]
     with pytest.raises(RefusalError, match="100"):
-        adding(record(), TARGET)(full, [])
+        add_staging_account(record(), TARGET)(full, [])
 
 
 def test_removing_what_is_not_there_is_refused() -> None:
     with pytest.raises(RefusalError) as caught:
-        removing(IDS[0], TARGET, now=NOW)([], [])
+        remove_staging_account(IDS[0], TARGET, now=NOW)([], [])
     assert (caught.value.code, caught.value.status) == ("NOT_FOUND", 404)
 
 
 def test_what_was_added_is_told_once_though_another_writer_was_faster() -> None:
-    change, added = discovering(IDS, TARGET, partition="aws", now=NOW)
+    change, added = adopt_discovered(IDS, TARGET, partition="aws", now=NOW)
     assert change([], []) != ([], [])
     held, _ = change([record(IDS[0])], [])  # as it is read anew, somebody has added the first
     assert added == IDS[1:] == [each["accountId"] for each in held][1:]
@@ -102,13 +102,13 @@ def test_whatever_happens_what_an_operator_did_stands(steps: list[tuple[str, str
     for step, account_id in steps:
         try:
             if step == "add":
-                held, gone = adding(record(account_id), TARGET)(held, gone)
+                held, gone = add_staging_account(record(account_id), TARGET)(held, gone)
                 removed.discard(account_id)
             elif step == "remove":
-                held, gone = removing(account_id, TARGET, now=NOW)(held, gone)
+                held, gone = remove_staging_account(account_id, TARGET, now=NOW)(held, gone)
                 removed.add(account_id)
             else:
-                change, added = discovering([*IDS, TARGET, "no id"], TARGET, partition="aws", now=NOW)
+                change, added = adopt_discovered([*IDS, TARGET, "no id"], TARGET, partition="aws", now=NOW)
                 before = {each["accountId"] for each in held}
                 held, gone = change(held, gone)
                 assert set(added) == {each["accountId"] for each in held} - before

@@ -26,7 +26,7 @@ ENTRIES = st.builds(
     last_checked=st.none() | MOMENTS,
     last_complete=st.none() | MOMENTS,
     error_message=st.text(max_size=50),
-    requested_at=st.none() | MOMENTS,
+    scan_requested_at=st.none() | MOMENTS,
 )
 ACCOUNTS = st.integers(0, 10**12 - 1).map(lambda number: f"{number:012d}")
 
@@ -64,7 +64,7 @@ def test_a_row_that_grows_and_shrinks_changes_its_form_and_keeps_what_it_knows()
         packed,
         "us-west-2",
         [],
-        everyone=frozenset(observation.account_id for observation in many[1:]),
+        all_accounts=frozenset(observation.account_id for observation in many[1:]),
     )
     written = to_attributes(fewer, now=START)
     assert len(written["accounts"]) == MAX_MAPPED
@@ -109,7 +109,7 @@ def _spoilt(document: Any) -> str:
 )
 def test_a_text_that_cannot_be_read_is_nothing_known(text: object) -> None:
     assert unpack(text) == {}
-    assert parse_row({"region": "us-west-2", "accountsPacked": text}).is_old_shape
+    assert parse_row({"region": "us-west-2", "accountsPacked": text}).is_legacy_format
 
 
 @given(st.text(max_size=200))

@@ -105,17 +105,17 @@ def test_two_looks_of_the_same_instant_fold_alike_in_either_order() -> None:
 
 
 @given(
-    looks=several(completes | failures.filter(lambda observation: observation.status.passes)),
-    requests=request_maps,
+    looks=several(completes | failures.filter(lambda observation: observation.status.is_transient)),
+    scan_requests=request_maps,
     data=st.data(),
 )
 def test_requests_fold_alike_before_between_and_after_looks(
-    looks: list[Observation], requests: dict[str, datetime], data: st.DataObject
+    looks: list[Observation], scan_requests: dict[str, datetime], data: st.DataObject
 ) -> None:
-    first = merge(merge(None, REGION, [], requests=requests), REGION, looks)
+    first = merge(merge(None, REGION, [], scan_requests=scan_requests), REGION, looks)
     cut = data.draw(st.integers(0, len(looks)))
-    between = merge(merge(None, REGION, looks[:cut], requests=requests), REGION, looks[cut:])
-    last = merge(merge(None, REGION, looks), REGION, [], requests=requests)
+    between = merge(merge(None, REGION, looks[:cut], scan_requests=scan_requests), REGION, looks[cut:])
+    last = merge(merge(None, REGION, looks), REGION, [], scan_requests=scan_requests)
     assert first == between == last
 
 
@@ -134,8 +134,8 @@ def test_the_count_is_the_sum_of_each_accounts_last_complete_look(observations: 
 def test_a_failed_look_changes_no_count(
     row: RegionRow | None, observations: list[Observation], known: frozenset[str] | None
 ) -> None:
-    before = merge(row, REGION, [], everyone=known)
-    after = merge(row, REGION, observations, everyone=known)
+    before = merge(row, REGION, [], all_accounts=known)
+    after = merge(row, REGION, observations, all_accounts=known)
     assert after.server_count == before.server_count
     for account_id, entry in before.accounts.items():
         assert after.accounts[account_id].server_count == entry.server_count
@@ -182,7 +182,7 @@ def test_every_shape_a_row_ever_had_is_read(
 ) -> None:
     row = parse_row({"region": REGION, **item})
     assert (row.server_count, row.status, row.last_checked) == (count, status, checked)
-    assert row.is_old_shape
+    assert row.is_legacy_format
 
 
 def test_the_contracts_own_example_is_read() -> None:
@@ -244,14 +244,14 @@ def test_junk_is_read_as_not_known(
 @given(
     base=st.none() | st.integers(1, 300).map(legacy),
     observations=any_notes,
-    requests=request_maps,
+    scan_requests=request_maps,
     prefetch=st.sampled_from([None, -100.0, 0.0, 100.0]),
 )
 def test_a_row_survives_being_written_and_read(
-    base: RegionRow | None, observations: list[Observation], requests: dict[str, datetime], prefetch: float | None
+    base: RegionRow | None, observations: list[Observation], scan_requests: dict[str, datetime], prefetch: float | None
 ) -> None:
     held = None if prefetch is None else at(9999 + prefetch)
-    row = replace(merge(base, REGION, observations, requests=requests), last_updated=held)
+    row = replace(merge(base, REGION, observations, scan_requests=scan_requests), last_updated=held)
     assume(row.accounts)
     attributes = to_attributes(row, now=at(9999))
     stored = {name: value for name, value in attributes.items() if value is not None}
@@ -269,14 +269,14 @@ def test_a_row_survives_being_written_and_read(
 
 def test_a_count_without_owner_stands_until_every_account_has_answered() -> None:
     both = frozenset({A, B})
-    half = merge(legacy(40), REGION, [complete(A, 0, 25), failed(B, 0)], everyone=both)
+    half = merge(legacy(40), REGION, [complete(A, 0, 25), failed(B, 0)], all_accounts=both)
     assert (half.server_count, half.unattributed) == (40, 40)
-    assert merge(half, REGION, [failed(B, 60)], everyone=both).server_count == 40
-    assert merge(half, REGION, [complete(A, 60, 50)], everyone=both).server_count == 50
-    done = merge(half, REGION, [complete(B, 60, 10)], everyone=both)
+    assert merge(half, REGION, [failed(B, 60)], all_accounts=both).server_count == 40
+    assert merge(half, REGION, [complete(A, 60, 50)], all_accounts=both).server_count == 50
+    done = merge(half, REGION, [complete(B, 60, 10)], all_accounts=both)
     assert (done.server_count, done.unattributed) == (35, None)
     assert merge(done, REGION, [failed(C, 90)]).server_count == 35
-    gone = merge(half, REGION, [], everyone=frozenset({A}))
+    gone = merge(half, REGION, [], all_accounts=frozenset({A}))
     assert (gone.server_count, gone.unattributed) == (25, None)
 
 
@@ -296,7 +296,7 @@ def test_entries_of_unknown_accounts_go_only_when_the_accounts_are_known(
     known: frozenset[str] | None, left: set[str], count: int
 ) -> None:
     row = merge(None, REGION, [complete(A, 0, 5), complete(B, 0, 7)])
-    after = merge(row, REGION, [], everyone=known)
+    after = merge(row, REGION, [], all_accounts=known)
     assert (set(after.accounts), after.server_count) == (left, count)
 
 
@@ -315,14 +315,14 @@ def test_entries_of_unknown_accounts_go_only_when_the_accounts_are_known(
     ],
 )
 def test_a_request_for_a_look_stands_until_it_is_answered_or_refused(observation: Observation, *, stands: bool) -> None:
-    row = merge(None, REGION, [], requests={A: at(10)})
-    assert row.accounts[A].requested_at == at(10)
-    assert (merge(row, REGION, [observation]).accounts[A].requested_at is not None) is stands
+    row = merge(None, REGION, [], scan_requests={A: at(10)})
+    assert row.accounts[A].scan_requested_at == at(10)
+    assert (merge(row, REGION, [observation]).accounts[A].scan_requested_at is not None) is stands
 
 
 def test_the_latest_of_several_requests_counts() -> None:
-    row = merge(merge(None, REGION, [], requests={A: at(30)}), REGION, [], requests={A: at(10)})
-    assert row.accounts[A].requested_at == at(30)
+    row = merge(merge(None, REGION, [], scan_requests={A: at(30)}), REGION, [], scan_requests={A: at(10)})
+    assert row.accounts[A].scan_requested_at == at(30)
 
 
 @pytest.mark.parametrize(
@@ -334,8 +334,8 @@ def test_the_latest_of_several_requests_counts() -> None:
 )
 def test_requests_and_looks_fold_alike_in_either_order(observation: Observation, requested: float) -> None:
     asked = {A: at(requested)}
-    look_first = merge(merge(None, REGION, [observation]), REGION, [], requests=asked)
-    request_first = merge(merge(None, REGION, [], requests=asked), REGION, [observation])
+    look_first = merge(merge(None, REGION, [observation]), REGION, [], scan_requests=asked)
+    request_first = merge(merge(None, REGION, [], scan_requests=asked), REGION, [observation])
     assert look_first == request_first
 
 

@@ -128,7 +128,7 @@ def observation_of(visit: Visit, selection: Selection, now: datetime) -> Observa
         # The account could not be entered. Only places with servers, and those whose turn it was, are marked: one
         # record, no storm of 28.
         marked = (
-            selection.scopes[scope] not in {ScanReason.EVERY, ScanReason.NEW_ACCOUNT, ScanReason.RESUMED}
+            selection.scopes[scope] not in {ScanReason.FULL_SCAN, ScanReason.NEW_ACCOUNT, ScanReason.RESUMED}
             or scope in selection.known_active
         )
         return _failed_observation(scope, looked.problems[-1], now) if marked and looked.problems else None

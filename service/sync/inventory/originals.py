@@ -14,9 +14,9 @@ from service.inventory.server import SourceServer
 from service.inventory.table import ItemKey
 from service.models import Problem, RegionStatus, Scope, parse_iso
 from service.sync.inventory.rows import LookTools, Row, Seen, unsettled
-from service.topology.history import is_due, move, reconfigured
-from service.topology.lineage import bookkeeping, names_of
-from service.topology.original import capture, choose_template, copied, is_complete
+from service.topology.history import is_configuration_due, moved_entry, reconfigured_entry
+from service.topology.lineage import name_items, server_names
+from service.topology.original import capture, choose_template, inventory_copy, is_complete
 
 __all__ = ["Origins", "unknown_names"]
 
@@ -57,7 +57,9 @@ class Origins:
         elif row.server.lineage == row.server.arn:
             captured_at = parse_iso(held.item.get("topologyLastUpdated"))
             interval_s = self._tools.settings.sync_interval_seconds
-            if is_due(row.server.server_id, captured_at=captured_at, now=self._began, interval_s=interval_s):
+            if is_configuration_due(
+                row.server.server_id, captured_at=captured_at, now=self._began, interval_s=interval_s
+            ):
                 self._due.append(row.server)
 
     async def with_lineage(self, changed: Sequence[Row], rows: Sequence[Row]) -> list[Row]:
@@ -83,10 +85,10 @@ class Origins:
 
         The ARN that DRS gives for the opposite direction goes stale across cycles, so it is asked last.
         """
-        names = self._tools.topology.names
+        lineages = self._tools.topology.lineages
         opposite = server.reversed_arn or ""
-        by_arn = (await names.named(opposite) or (opposite,)) if opposite else ()
-        by_instance = await names.named(server.instance_id) if server.instance_id else ()
+        by_arn = (await lineages.by_name(opposite) or (opposite,)) if opposite else ()
+        by_instance = await lineages.by_name(server.instance_id) if server.instance_id else ()
         found = by_instance or by_arn
         if len(found) > 1:
             found = tuple(each for each in found if each in by_arn) or found
@@ -117,7 +119,7 @@ class Origins:
         """Append to the history when a server replicates from elsewhere than was last known."""
 
         def moved(held: Mapping[str, Any]) -> Mapping[str, Any] | None:
-            return move(held, server, now=self._tools.now())
+            return moved_entry(held, server, now=self._tools.now())
 
         if moved(topology) is not None:
             await self._tools.topology.add_history(server.lineage, moved)
@@ -222,7 +224,7 @@ class Origins:
                 self._source_side.get(origin) if origin else None,
                 settled=self._owns(server) and self._templates is not None,
             )
-            copies = copied(topology, replicates_here=self._owns(server))
+            copies = inventory_copy(topology, replicates_here=self._owns(server))
             await self._tools.inventory.refresh_copy(unfinished.key, copies)
         except AwsError as error:
             return error.problem
@@ -240,7 +242,7 @@ class Origins:
         try:
             configuration = await self._drs.replication_configuration(self._scope.region, server.server_id)
             await self._tools.topology.add_history(
-                server.lineage, lambda topology: reconfigured(topology, configuration, now=self._tools.now())
+                server.lineage, lambda topology: reconfigured_entry(topology, configuration, now=self._tools.now())
             )
         except AwsError as error:
             return error.problem
@@ -258,5 +260,5 @@ def unknown_names(row: Row) -> list[dict[str, Any]]:
     if not row.lineage:
         return []
     held = row.held.item if row.held and row.held.item.get("lineageArn") == row.lineage else None
-    names = set(names_of(row.server)) - set((held or {}).get("lineageNames") or ())
-    return bookkeeping(row.lineage, row.server.arn if held is None else row.lineage, sorted(names))
+    names = set(server_names(row.server)) - set((held or {}).get("lineageNames") or ())
+    return name_items(row.lineage, row.server.arn if held is None else row.lineage, sorted(names))

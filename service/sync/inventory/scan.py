@@ -17,9 +17,9 @@ from service.inventory.table import ItemKey, StoredItem
 from service.models import RegionStatus, Scope
 from service.sync.inventory.originals import Origins, unknown_names
 from service.sync.inventory.rows import LookTools, Row, Seen, unsettled
-from service.topology.history import absence
-from service.topology.lineage import names_of
-from service.topology.original import copied
+from service.topology.history import absent_entry
+from service.topology.lineage import server_names
+from service.topology.original import inventory_copy
 
 __all__ = ["Look"]
 
@@ -89,13 +89,13 @@ class Look:
         changed = await self._origins.with_lineage([row for row in rows if self._is_worth_writing(row)], rows)
         self.seen.unchanged += len(rows) - len(changed)
         # Before the item is written: after a crash in between, the server is still a change to the next run.
-        await self._tools.announce({scope for row in changed for scope in row.server.points_at()})
+        await self._tools.announce({scope for row in changed for scope in row.server.referenced_scopes()})
         await self._write(changed)
 
     def _read(self, page: Sequence[Mapping[str, Any]]) -> list[Row]:
         rows: list[Row] = []
         for record in page:
-            server = parse_server(record, shown_by=self.scope)
+            server = parse_server(record, reported_by=self.scope)
             if isinstance(server, str):
                 self._reject(str(record.get("sourceServerID", "a server")), server)
                 self._shows_all = False
@@ -150,7 +150,7 @@ class Look:
             return
         originals = await self._origins.of(rows)
         # Names lead to a topology that is there; after a crash before the item, they are written once more.
-        await self._tools.topology.remember([item for row in rows for item in unknown_names(row)])
+        await self._tools.topology.put_name_items([item for row in rows for item in unknown_names(row)])
         items = [
             build_item(
                 ServerSnapshot(row.record, row.server, row.facts),
@@ -158,7 +158,11 @@ class Look:
                 WriteStamp(row.digest, synced_at=self._tools.run_started_at, written_at=self._tools.now()),
                 {
                     **self._original(row.server, originals),
-                    **({"lineageArn": row.lineage, "lineageNames": list(names_of(row.server))} if row.lineage else {}),
+                    **(
+                        {"lineageArn": row.lineage, "lineageNames": list(server_names(row.server))}
+                        if row.lineage
+                        else {}
+                    ),
                 },
             )
             for row in rows
@@ -174,7 +178,7 @@ class Look:
 
     def _original(self, server: SourceServer, originals: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         found = originals.get(server.lineage)
-        return {} if found is None else copied(found, replicates_here=server.replicates_in(self.scope))
+        return {} if found is None else inventory_copy(found, replicates_here=server.replicates_in(self.scope))
 
     async def _write_one_by_one(self, items: Sequence[Mapping[str, Any]]) -> None:
         """Find the item that DynamoDB refuses, such as one above 400 KB: it costs only itself."""
@@ -197,7 +201,7 @@ class Look:
             removed = await self._tools.inventory.remove(key, scanned_at=self.started_at)
             if removed:  # its topology stays: deletion of a server is a normal step of cleaning up after a failback
                 lineage = str((self._held or {})[key].item.get("lineageArn") or key.arn)
-                gone = absence(key.arn, now=self._tools.now())
+                gone = absent_entry(key.arn, now=self._tools.now())
                 await self._tools.topology.add_history(lineage, lambda _: gone)
             return removed
 

@@ -204,7 +204,7 @@ class InventorySync:
         look.seen.warnings += waiting.warnings
         if waiting.found:
             # Dated after the look, so that the look's own note, "nothing there", does not settle it.
-            await self._status.record(scope.region, (), requests={scope.account_id: self._now()})
+            await self._status.record(scope.region, (), scan_requests={scope.account_id: self._now()})
 
     async def _book(self, run: _Run, visit: Visit) -> None:
         """Count a look, note it for the region's row, and write the row once the region's last look is in."""
@@ -265,7 +265,7 @@ class InventorySync:
         for scope in sorted(scopes - run.announced):
             run.announced.add(scope)
             if scope.account_id in run.context.directory.targets and scope not in run.context.selection.scopes:
-                await self._status.record(scope.region, (), requests={scope.account_id: self._now()})
+                await self._status.record(scope.region, (), scan_requests={scope.account_id: self._now()})
 
     async def _mark_full_scan(self, run: _Run) -> None:
         """Note that a run over every region begins, so that the next run goes on with it should this one be killed.
@@ -289,7 +289,7 @@ class InventorySync:
         if run.context.known_accounts is not None:
             for region in await self._regions_of_removed_accounts(run.context.known_accounts):
                 await self._record(run, region, [])
-        if not run.request.is_whole:  # a run over some accounts only has not come to the end of a sweep
+        if not run.request.covers_all_accounts:  # a run over some accounts only has not come to the end of a sweep
             return
         for region in sorted(run.marked_regions):
             await self._write_row(run, region, (), full_scan_mark=FullScanMark(run.tools.run_started_at, ended=True))

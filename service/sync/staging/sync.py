@@ -11,7 +11,7 @@ from typing import Any, Final
 import anyio
 
 from service.accounts.records import Account
-from service.accounts.staging import discovering
+from service.accounts.staging import adopt_discovered
 from service.accounts.table import TargetAccountsTable
 from service.aws.call_counter import counting_calls
 from service.aws.client import AccountSession, AwsClient
@@ -170,9 +170,9 @@ class StagingSync:
         failure = await run.visiting.in_time(scope, work)
         if scan.extended and scope not in run.selection.known_active:
             # The inventory sync would otherwise not look here before discovery has its turn.
-            requests = {scope.account_id: self._now()}
+            scan_requests = {scope.account_id: self._now()}
             unwritten = await run.visiting.write_down(
-                f"the row of {scope.region}", lambda: self._status.record(scope.region, (), requests=requests)
+                f"the row of {scope.region}", lambda: self._status.record(scope.region, (), scan_requests=scan_requests)
             )
             scan.warnings += [unwritten] if unwritten else []
         counts = scan.counts(dry_run=run.request.dry_run)
@@ -267,7 +267,7 @@ class StagingSync:
 
     async def _take_in(self, run: _Run, target: str, reported: list[str], now: datetime) -> None:
         """Put staging accounts that DRS reports into the target's record."""
-        change, added = discovering(reported, target, partition=run.context.identity.partition, now=now)
+        change, added = adopt_discovered(reported, target, partition=run.context.identity.partition, now=now)
         if run.request.dry_run:
             run.added[target] = reported
             return

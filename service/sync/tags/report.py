@@ -49,7 +49,7 @@ def judge_scope(scope: Scope, scan: TagScan | None, failure: Problem | None, *, 
 
 def is_unanswered(looked: Looked, scan: TagScan | None) -> bool:
     """Tell whether it is still open how many servers there are, and may be known when asked again."""
-    return not (scan and scan.read) and any(problem.status.passes for problem in looked.problems)
+    return not (scan and scan.read) and any(problem.status.is_transient for problem in looked.problems)
 
 
 def observations_of(scans: Iterable[TagScan]) -> dict[str, list[Observation]]:

@@ -104,7 +104,7 @@ class TagScan:
             self.listed_completely = True
 
     def _take_in(self, record: Mapping[str, Any]) -> None:
-        server = parse_server(record, shown_by=self.scope)
+        server = parse_server(record, reported_by=self.scope)
         if isinstance(server, str):
             self.outcome.tally.servers += 1
             name = str(record.get("sourceServerID", "a server"))

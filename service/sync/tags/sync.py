@@ -220,7 +220,7 @@ class TagSync:
             async with fan_out(others, record, concurrency=_ROWS_AT_ONCE) as written:
                 async for _ in written:
                     pass
-            if marks and run.request.is_whole and not run.unanswered:
+            if marks and run.request.covers_all_accounts and not run.unanswered:
                 await self._status.record(first, (), full_scan_mark=FullScanMark(run.started_at, ended=True))
         finally:
             self._status.invalidate()
