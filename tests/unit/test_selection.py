@@ -15,7 +15,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.models import RegionStatus, Scope
-from service.regions.selection import DiscoveryPolicy, RegionSource, ScanReason, Selection, StatusUnavailable, select
+from service.regions.selection import (
+    DiscoveryPolicy,
+    RegionSource,
+    ScanReason,
+    Selection,
+    SelectionRequest,
+    StatusUnavailable,
+    select,
+)
 from service.regions.status_rows import FullScanMark, Observation, RegionRow, merge, parse_row, to_attributes
 
 START: Final = datetime(2026, 11, 23, 5, 0, tzinfo=UTC)
@@ -31,8 +39,8 @@ def at(seconds: float) -> datetime:
 
 
 def pick(table: Sequence[RegionRow] | StatusUnavailable, accounts: Iterable[str] = (A, B), **more: Any) -> Selection:
-    catalog = more.pop("catalog", FEW)
-    return select(table, accounts, catalog, now=more.pop("now", START), policy=more.pop("policy", POLICY), **more)
+    defaults: dict[str, Any] = {"catalog": FEW, "now": START, "policy": POLICY}
+    return select(table, SelectionRequest(list(accounts), **{**defaults, **more}))
 
 
 def seen_row(region: str, counts: Mapping[str, int | None], seconds: float = -60) -> RegionRow:
@@ -85,7 +93,7 @@ def test_every_pair_is_looked_at_or_skipped_and_active_ones_always(
     every = {Scope(account_id, region) for account_id in accounts for region in regions}
     assert set(selection.scopes) | set(selection.skipped) == every
     assert set(selection.scopes).isdisjoint(selection.skipped)
-    assert selection.asked == len(every) == len(selection.scopes) + len(selection.skipped)
+    assert selection.total == len(every) == len(selection.scopes) + len(selection.skipped)
     assert {scope for scope in every if is_active(rows.get(scope.region), scope.account_id)} <= set(selection.scopes)
     if full_scan or not table:
         assert not selection.skipped
@@ -118,7 +126,7 @@ def test_an_unreadable_table_says_why() -> None:
 
 def test_requested_regions_are_looked_at_and_no_others() -> None:
     table = [seen_row(region, {A: 5, B: 5}) for region in FEW]
-    selection = pick(table, requested=[FEW[1], FEW[3], FEW[1]])
+    selection = pick(table, regions=[FEW[1], FEW[3], FEW[1]])
     assert selection.source is RegionSource.REQUESTED
     assert dict(selection.scopes) == {
         Scope(account, region): ScanReason.REQUESTED for account in (A, B) for region in (FEW[1], FEW[3])
@@ -126,7 +134,7 @@ def test_requested_regions_are_looked_at_and_no_others() -> None:
 
 
 def test_an_excluded_region_is_not_looked_at_even_when_requested() -> None:
-    selection = pick([seen_row(FEW[0], {A: 5, B: 5})], requested=[FEW[0], FEW[1]], excluded=frozenset({FEW[0]}))
+    selection = pick([seen_row(FEW[0], {A: 5, B: 5})], regions=[FEW[0], FEW[1]], excluded=frozenset({FEW[0]}))
     assert {scope.region for scope in selection.scopes} == {FEW[1]}
 
 
@@ -152,7 +160,7 @@ def test_a_table_without_servers_is_no_table_that_could_not_be_read() -> None:
     selection = pick(table, ACCOUNTS, catalog=CATALOG, now=at(-8000))
     assert selection.source is RegionSource.STATUS_TABLE_NONE_ACTIVE
     assert not selection.source.is_fallback
-    assert 0 < selection.count(ScanReason.DISCOVERY) == len(selection.scopes) < selection.asked / 5
+    assert 0 < selection.count(ScanReason.DISCOVERY) == len(selection.scopes) < selection.total / 5
 
 
 @pytest.mark.parametrize(

@@ -194,7 +194,7 @@ def test_accounts_asked_for_must_be_known() -> None:
     assert set(check(SyncRequest(), directory)) == {ACCOUNT, "222233334444"}
     assert set(check(SyncRequest(accounts=(ACCOUNT,)), directory)) == {ACCOUNT}
     assert set(check(SyncRequest(scopes=(SCOPE,)), directory)) == {ACCOUNT}
-    with pytest.raises(ConfigurationError, match=r"999999999999.*it holds 111122223333, 222233334444"):
+    with pytest.raises(ConfigurationError, match=r"999999999999.*accounts in it: 111122223333, 222233334444"):
         check(SyncRequest(accounts=(ACCOUNT, "999999999999")), directory)
 
 
