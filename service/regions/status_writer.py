@@ -1,4 +1,4 @@
-"""Writes to the region status table, which lose nobody's update."""
+"""Writer of the region status table: read, merge, conditional write, so that no concurrent update is lost."""
 
 from __future__ import annotations
 
@@ -38,13 +38,20 @@ class RegionStatusTable(RegionStatusReader):
         known_accounts: KnownAccounts | None = None,
         full_scan_mark: FullScanMark | None = None,
     ) -> None:
-        """Fold looks into a region's row.
+        """Merge scan results into the row of a region.
 
-        The write holds only if nobody wrote since the read; else it is done again on what is there now. So two syncs at
-        once end as one would, in whatever order they come.
+        The write is conditional on the row being unchanged since it was read; otherwise it is repeated on the current
+        row. So concurrent syncs give the same result as one after the other, in either order.
+
+        Args:
+            region: the region.
+            observations: results of the scans.
+            scan_requests: accounts whose scope a server elsewhere refers to, and when that was found.
+            known_accounts: the target accounts, entries of others are removed; None when they are not known.
+            full_scan_mark: begin or end of a full scan.
 
         Raises:
-            AwsError: the row could not be read or written, or was contended for too long.
+            AwsError: the row could not be read or written, or every attempt met another writer.
         """
         if self._writable is None:
             return
@@ -75,7 +82,7 @@ class RegionStatusTable(RegionStatusReader):
 
 
 def _unchanged(item: Mapping[str, object] | None) -> tuple[str, dict[str, object]]:
-    """Say in DynamoDB's words that the row is still what was read: every writer, old ones too, renews its time."""
+    """Return a condition that holds while the row is unchanged: every writer, legacy ones too, sets lastUpdated."""
     if item is None:
         return "attribute_not_exists(#region)", {}
     if item.get("lastUpdated") is None:
