@@ -31,7 +31,7 @@ class RegionStatusReader:
         self._cached: tuple[float, tuple[RegionRow, ...]] | None = None
 
     async def rows(self) -> tuple[RegionRow, ...] | StatusUnavailable:
-        """Read every row, all pages. Concurrent callers share one read, later ones use its result for `cache_s` seconds.
+        """Read every row, all pages. Concurrent callers share one read, and its result is cached for `cache_s` seconds.
 
         A failed read raises nothing: it returns the reason, which is not cached.
         """
