@@ -1,4 +1,4 @@
-"""Records of the target accounts table: the role that reaches an account, and never one of another account."""
+"""Records of the target accounts table: the role of an account, and never a role of another account."""
 
 from __future__ import annotations
 
@@ -174,5 +174,5 @@ def test_roles_of_targets_staging_accounts_and_strangers() -> None:
     assert set(directory.targets) == {TARGET, OTHER}
     assert directory.role_of(STAGING).arn == staging_role
     assert directory.role_of(OTHER).name == "Own"
-    assert directory.role_of(TARGET) == RoleRef()  # its own record outweighs what another says of it
+    assert directory.role_of(TARGET) == RoleRef()  # its own record takes precedence
     assert directory.role_of("000000000000") == RoleRef()
