@@ -51,7 +51,7 @@ class TargetAccountsTable:
                     "TARGET_ACCOUNT_NOT_FOUND", f"there is no target account {account_id}; add it first", status=404
                 )
             held = (staging_records(item), staging_records(item, "removedStagingAccounts"))
-            if held == wanted:  # our own write: its answer was lost on the way, and sent again it found itself done
+            if held == wanted:  # our write succeeded, but its response was lost and the retry failed the condition
                 return held[0]
             wanted = change([*held[0]], [*held[1]])
             if wanted == held or await self._put(account_id, item, *wanted, now):

@@ -31,19 +31,19 @@ class InventoryReader:
     async def by_account(self, region: str, accounts: Collection[str]) -> dict[str, list[Item]]:
         """Return the servers of a region by account, for these accounts; accounts without servers are left out.
 
-        For one account only its own servers are read, for several the whole region. The index is eventually consistent:
+        For one account only its own servers are read, for several the region. The index is eventually consistent:
         writes of the last seconds may be missing.
 
         Raises:
             AwsError: the table could not be read.
         """
-        wanted = frozenset(accounts)
-        found: dict[str, list[Item]] = {}
-        async for item in self._items(region, wanted):
+        account_ids = frozenset(accounts)
+        servers: dict[str, list[Item]] = {}
+        async for item in self._items(region, account_ids):
             account_id = owner_account(item)
-            if account_id in wanted and is_server(item):
-                found.setdefault(account_id, []).append(item)
-        return found
+            if account_id in account_ids and is_server(item):
+                servers.setdefault(account_id, []).append(item)
+        return servers
 
     async def _items(self, region: str, accounts: frozenset[str]) -> AsyncIterator[Item]:
         """Query the items of a region. All attributes are read, as a projection would save no read capacity."""

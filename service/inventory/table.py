@@ -67,15 +67,15 @@ class InventoryTable:
             AwsError: the table could not be read.
         """
         prefix = f"arn:{partition}:drs:{scope.region}:{scope.account_id}:source-server/"
-        found: dict[ItemKey, StoredItem] = {}
+        stored: dict[ItemKey, StoredItem] = {}
         async for item in self._table.query(
             "#replicationRegion = :region AND begins_with( #sourceServerArn , :prefix)",
             {"region": scope.region, "prefix": prefix},
             index=_REGION_INDEX,
             only=_PROJECTION,
         ):
-            found[ItemKey(item["sourceServerArn"], item["stagingAccountId"])] = _parse_stored(item)
-        return found
+            stored[ItemKey(item["sourceServerArn"], item["stagingAccountId"])] = _parse_stored(item)
+        return stored
 
     async def write(self, items: Iterable[Mapping[str, Any]]) -> None:
         """Put items in batches. Raises AwsError when some could not be written."""

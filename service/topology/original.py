@@ -84,7 +84,7 @@ def capture(
     untouched = server.last_launch in _UNTOUCHED and not server.recovery_instance
     # A server with an instance id is not on premises, even if DRS reports no region: the environment is then unknown.
     environment = "AWS" if server.origin_region else None if server.instance_id else "ON_PREMISES"
-    found = {
+    reported = {
         **topology_key(server.lineage),
         "originalSourceRegion": server.origin_region,
         "originalAccountId": server.staging_account or scope.account_id,
@@ -98,7 +98,7 @@ def capture(
         "captureMethod": "first_sight" if untouched else "late",
         "topologyLastUpdated": iso(now),
     }
-    return {name: value for name, value in {**found, **_from_legacy(legacy)}.items() if value is not None}
+    return {name: value for name, value in {**reported, **_from_legacy(legacy)}.items() if value is not None}
 
 
 def _from_legacy(item: Mapping[str, Any]) -> dict[str, Any]:
