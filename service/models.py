@@ -61,7 +61,7 @@ class RegionStatus(StrEnum):
         return self in _DENIED
 
     @property
-    def passes(self) -> bool:
+    def is_transient(self) -> bool:
         """Whether trouble of this kind is expected to pass by itself, so that the next sync should look again."""
         return self in _PASSING
 

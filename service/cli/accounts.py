@@ -11,7 +11,7 @@ from rich.console import Group
 from rich.table import Table
 
 from service.accounts.records import Account, RoleRef, parse_account, staging_records
-from service.accounts.staging import adding, removing, staging_record
+from service.accounts.staging import add_staging_account, remove_staging_account, staging_record
 from service.app import App, open_app, utc_now
 from service.aws.client import AwsClient, Identity
 from service.aws.dynamodb import Item, TableReader
@@ -87,7 +87,7 @@ def add_staging(
     async def change(app: App) -> tuple[str, Sequence[Item]]:
         partition, now = (await app.aws_client.identity()).partition, app.now()
         record = staging_record(account, partition=partition, now=now, added_by="user")
-        after = await app.target_accounts().change_staging(target, adding(record, target), now=now)
+        after = await app.target_accounts().change_staging(target, add_staging_account(record, target), now=now)
         return f"Added staging account {record['accountName']} ({record['accountId']}) to {target}", after
 
     return _change_staging(check, change, output)
@@ -106,7 +106,9 @@ def remove_staging(target: Target, staging: Staging, output: OutputOption = None
     async def change(app: App) -> tuple[str, Sequence[Item]]:
         now = app.now()
         try:
-            after = await app.target_accounts().change_staging(target, removing(staging, target, now=now), now=now)
+            after = await app.target_accounts().change_staging(
+                target, remove_staging_account(staging, target, now=now), now=now
+            )
         except RefusalError as refusal:
             if refusal.code == "TARGET_ACCOUNT_NOT_FOUND":  # the platform's code for this operation
                 raise RefusalError("NOT_FOUND", refusal.message, status=404) from None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from service.accounts.records import Directory, RoleRef
+from service.accounts.records import AccountDirectory, RoleRef
 from service.aws.client import Identity
 from service.cli.schemas import TableSpec, schema_problems
 from service.errors import AwsError
@@ -94,7 +94,7 @@ def diagnose_status(rows: Sequence[RegionRow] | StatusUnavailable) -> Finding:
     return Finding(check, Level.OK, f"the table has {len(rows)} regions, {active} of them active")
 
 
-def diagnose_directory(directory: Directory) -> Finding:
+def diagnose_directory(directory: AccountDirectory) -> Finding:
     """Check that there are valid records in the target accounts table."""
     if not directory.targets:
         fix = "add the accounts to sync to the target accounts table"

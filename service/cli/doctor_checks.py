@@ -11,7 +11,7 @@ from typing import Final
 import anyio
 
 from service.accounts.access import AccountAccess
-from service.accounts.records import Directory
+from service.accounts.records import AccountDirectory
 from service.app import utc_now
 from service.aws.client import AwsClient, Identity
 from service.aws.drs import DrsReader
@@ -54,7 +54,7 @@ class _AccountContext:
     """What the checks of accounts need."""
 
     hub: Identity
-    directory: Directory
+    directory: AccountDirectory
     access: AccountAccess
     rows: Sequence[RegionRow]
 
@@ -66,7 +66,7 @@ class Doctor:
         self._settings = settings
         self._accounts = accounts
         self._regions = regions
-        self._directory: Directory | None = None  # set by _check_records
+        self._directory: AccountDirectory | None = None  # set by _check_records
         self._rows: Sequence[RegionRow] = ()
 
     async def run(self) -> list[Finding]:
@@ -171,7 +171,7 @@ class Doctor:
         late = _timed_out("accounts", "the target accounts table or the region status table")
         return await check_until(self._deadline, check(), late)
 
-    def _accounts_to_check(self, directory: Directory) -> list[str]:
+    def _accounts_to_check(self, directory: AccountDirectory) -> list[str]:
         """Choose the accounts to check. Raises ConfigurationError if the user named one that has no record."""
         targets = directory.targets
         known = {*targets, *(staging for account in targets.values() for staging in account.staging)}

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from service.inventory.item import build_item
-from service.inventory.reader import facts_of
+from service.inventory.item import ServerSnapshot, WriteStamp, build_item
+from service.inventory.reader import stored_facts
 from service.inventory.server import InstanceFacts, parse_server
 from service.models import Problem, RegionStatus, Scope
-from service.topology.original import copied
+from service.topology.original import inventory_copy
 
 __all__ = ["LiveServers", "items_of"]
 
@@ -43,7 +43,7 @@ def items_of(
     used: dict[str, Mapping[str, Any]] = {}
     rejected: dict[Problem, None] = {}
     for record in records:
-        server = parse_server(record, shown_by=scope)
+        server = parse_server(record, reported_by=scope)
         if isinstance(server, str):
             where = {"account_id": scope.account_id, "region": scope.region}
             rejected[Problem("UnusableRecord", server, RegionStatus.ERROR, **where)] = None
@@ -51,21 +51,17 @@ def items_of(
         before = known.get(server.arn, {})
         used[server.arn] = record
         items[server.arn] = build_item(
-            record,
-            server,
-            _facts(before, record),
+            ServerSnapshot(record, server, _facts(before, record)),
             scope,
-            digest="",
-            synced_at=now,
-            written_at=now,
-            original=_original(before),
+            WriteStamp(digest="", synced_at=now, written_at=now),
+            _original(before),
         )
     return LiveServers([*items.values()], [*used.values()], tuple(rejected))
 
 
 def _facts(before: Mapping[str, Any], record: Mapping[str, Any]) -> InstanceFacts | None:
     """Give what EC2 said last. An item that does not tell EC2's tags apart has them among the rest of its tags."""
-    facts = facts_of(before)
+    facts = stored_facts(before)
     tags, told = before.get("tags"), record.get("tags") or {}
     if not isinstance(tags, Mapping) or isinstance(before.get("sourceTags"), Mapping):
         return facts
@@ -77,7 +73,7 @@ def _facts(before: Mapping[str, Any], record: Mapping[str, Any]) -> InstanceFact
 def _original(before: Mapping[str, Any]) -> dict[str, Any]:
     """Give the original topology as an item holds it, under today's names."""
     template = before.get(_TEMPLATE) or before.get(_TEMPLATE_OF_OLD)
-    original = copied({**before, _TEMPLATE: template})
+    original = inventory_copy({**before, _TEMPLATE: template})
     del original["topologyComplete"]
     complete = before.get("topologyComplete")
     return original if complete is None else {**original, "topologyComplete": complete}

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
-from service.inventory.reader import is_json, seen_by
+from service.inventory.reader import is_json, owner_account
 from service.topology.original import ORIGINALS
 
 __all__ = ["ServerView", "display_state", "present"]
@@ -50,7 +50,7 @@ def present(item: Mapping[str, Any]) -> ServerView:
     shown = {
         "sourceServerID": _text(item.get("sourceServerID")) or arn.rpartition("/")[2],
         "sourceServerArn": arn,
-        "accountId": seen_by(item),
+        "accountId": owner_account(item),
         "stagingAccountId": _text(item.get("stagingAccountId")),
         "region": region,
         "replicationRegion": region,

@@ -23,7 +23,7 @@ from service.regions.status_writer import RegionStatusTable
 from service.sync.engine.sync import Deps
 from service.sync.inventory.sync import sync_inventory
 from service.sync.inventory.templates import Templates
-from service.topology.lineage import names_of
+from service.topology.lineage import server_names
 from tests.failback.cycle import A1, HOST, RECOVERY, SOURCE, Cycle
 from tests.support.direct import Crash, DirectAws, Faults, Lag, lagging
 
@@ -186,7 +186,7 @@ class History:
                 for server in backend.source_servers.values():
                     parsed = parse_server(server.record)
                     assert isinstance(parsed, SourceServer)
-                    self._names |= set(names_of(parsed)) | {parsed.arn}
+                    self._names |= set(server_names(parsed)) | {parsed.arn}
 
     def _check(self) -> None:
         """Originals equal the truth, none is lost, and none has changed since it was first there."""

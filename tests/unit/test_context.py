@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 
 import pytest
 
-from service.accounts.records import Directory, parse_account
+from service.accounts.records import AccountDirectory, parse_account
 from service.context import ContextLoader, SyncRequest
 from service.errors import ConfigurationError
 from service.models import RegionStatus, Scope
@@ -24,12 +24,12 @@ ACTIVE: Final = RegionStatus.ACTIVE
 
 
 def test_accounts_asked_for_must_be_known() -> None:
-    directory = Directory([parse_account({"accountId": ACCOUNT}), parse_account({"accountId": "222233334444"})])
+    directory = AccountDirectory([parse_account({"accountId": ACCOUNT}), parse_account({"accountId": "222233334444"})])
     check = context_loader().check_accounts
     assert set(check(SyncRequest(), directory)) == {ACCOUNT, "222233334444"}
     assert set(check(SyncRequest(accounts=(ACCOUNT,)), directory)) == {ACCOUNT}
     assert set(check(SyncRequest(scopes=(SCOPE,)), directory)) == {ACCOUNT}
-    with pytest.raises(ConfigurationError, match=r"999999999999.*it holds 111122223333, 222233334444"):
+    with pytest.raises(ConfigurationError, match=r"999999999999.*accounts in it: 111122223333, 222233334444"):
         check(SyncRequest(accounts=(ACCOUNT, "999999999999")), directory)
 
 

@@ -97,7 +97,7 @@ ACTIVE: Final = RegionStatus.ACTIVE
         ({"uninitialized": True}, THROTTLED, ScanReason.ACTIVE, P, UNINITIALISED, 0),
         # Switched off: no failure, unless servers were known there.
         ({}, OFF, ScanReason.DISCOVERY, S, OFF, None),
-        ({}, NOT_OPTED_IN, ScanReason.EVERY, S, NOT_OPTED_IN, None),
+        ({}, NOT_OPTED_IN, ScanReason.FULL_SCAN, S, NOT_OPTED_IN, None),
         ({}, OFF, ScanReason.ACTIVE, F, OFF, None),
         ({}, NOT_OPTED_IN, ScanReason.ACTIVE, F, NOT_OPTED_IN, None),
     ],
@@ -157,12 +157,12 @@ def test_our_own_tables_refusing_us_is_not_held_against_the_region(status: Regio
     [
         (ScanReason.ACTIVE, True),
         (ScanReason.REQUESTED, True),
-        (ScanReason.POINTED_AT, True),
-        (ScanReason.UNSETTLED, True),
+        (ScanReason.SCAN_REQUESTED, True),
+        (ScanReason.RETRY, True),
         (ScanReason.DISCOVERY, True),  # its turn is over, so that others get theirs
         (ScanReason.NEW_ACCOUNT, False),
         (ScanReason.RESUMED, False),
-        (ScanReason.EVERY, False),
+        (ScanReason.FULL_SCAN, False),
     ],
 )
 def test_an_account_that_cannot_be_entered_fails_everywhere_and_marks_only_what_it_is_known_to_use(

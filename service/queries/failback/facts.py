@@ -11,10 +11,10 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from service.inventory.reader import is_server, seen_by
+from service.inventory.reader import is_server, owner_account
 from service.topology.history import history_of
-from service.topology.lineage import alias_name, is_alias, lineage_of_item, normalised
-from service.topology.original import TOPOLOGY, copied
+from service.topology.lineage import alias_name, is_alias, lineage_of_item, normalised_name
+from service.topology.original import TOPOLOGY, inventory_copy
 
 __all__ = ["DrsRecord", "Facts", "Machine", "facts_of", "group", "holds", "machine_of", "with_live"]
 
@@ -130,10 +130,10 @@ def facts_of(lineage: str, items: Sequence[Mapping[str, Any]]) -> Facts:
     own = next((item for item in servers if forward and item.get("sourceServerArn") == forward.arn), {})
     source = topology if topology is not None else own
     names = {alias_name(item) for item in items if is_alias(item)}
-    names |= {name for each in records for name in _names(each)} | {normalised(lineage)}
+    names |= {name for each in records for name in _names(each)} | {normalised_name(lineage)}
     if topology is not None:
         told = (topology.get("originalInstanceId"), topology.get("originalHostname"))
-        names |= {normalised(name) for name in told if isinstance(name, str) and name}
+        names |= {normalised_name(name) for name in told if isinstance(name, str) and name}
     return Facts(
         lineage=lineage,
         names=tuple(sorted(names)),
@@ -152,7 +152,7 @@ def _rank(record: DrsRecord, lineage: str) -> tuple[bool, bool, str]:
 
 def _original(item: Mapping[str, Any]) -> dict[str, Any]:
     template = item.get(_TEMPLATE) or item.get(_TEMPLATE_OF_OLD)
-    original = copied({**item, _TEMPLATE: template})
+    original = inventory_copy({**item, _TEMPLATE: template})
     del original["topologyComplete"]
     more = {name: item[name] for name in ("captureMethod", "originalHostname", "sourceSideTemplate") if item.get(name)}
     return {**original, **more}
@@ -160,14 +160,14 @@ def _original(item: Mapping[str, Any]) -> dict[str, Any]:
 
 def _names(record: DrsRecord) -> set[str]:
     told = (record.arn, record.instance_id, record.recovery_instance, record.hostname, record.fqdn)
-    return {normalised(name) for name in told if name}
+    return {normalised_name(name) for name in told if name}
 
 
 def _record(item: Mapping[str, Any]) -> DrsRecord:
     """Read an inventory item, also a flat one of long ago."""
     return DrsRecord(
         arn=str(item["sourceServerArn"]),
-        account_id=seen_by(item),
+        account_id=owner_account(item),
         region=_text(item.get("replicationRegion")),
         direction=_text(item.get("replicationDirection")) or "FAILOVER",
         state=_text(item.get("replicationState")),
@@ -216,7 +216,7 @@ def machine_of(told: Mapping[str, Any], account_id: str, region: str) -> Machine
 
 def holds(facts: Facts, name: str) -> bool:
     """Whether a name is one of this lineage's."""
-    return normalised(name) in facts.names or name.strip() == facts.lineage
+    return normalised_name(name) in facts.names or name.strip() == facts.lineage
 
 
 def _map(value: object) -> Mapping[str, Any]:

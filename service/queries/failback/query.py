@@ -63,7 +63,7 @@ class FailbackQuery:
 
     async def estate(self) -> list[Facts]:
         """Give what the table holds of every lineage, sorted; DRS is not asked. Raises AwsError."""
-        found = group(await self._reader().everything())
+        found = group(await self._reader().all_items())
         return [facts_of(lineage, items) for lineage, items in sorted(found.items()) if lineage]
 
     def _reader(self) -> LineageReader:
@@ -77,7 +77,7 @@ class FailbackQuery:
 
     async def _stored(self, name: str) -> Facts:
         reader = self._reader()
-        lineages = await reader.named(name)
+        lineages = await reader.by_name(name)
         if not lineages and name.strip().startswith("arn:"):
             lineages = (name.strip(),)
         found = [facts_of(lineage, items) for lineage in lineages if (items := await reader.items(lineage))]

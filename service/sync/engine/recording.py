@@ -26,7 +26,7 @@ def was_worth_marking(scope: Scope, run: Run) -> bool:
     Only scopes with servers, and those whose turn it was, are: one record, no storm of 28.
     """
     selection = run.context.selection
-    unmarked = {ScanReason.EVERY, ScanReason.NEW_ACCOUNT, ScanReason.RESUMED}
+    unmarked = {ScanReason.FULL_SCAN, ScanReason.NEW_ACCOUNT, ScanReason.RESUMED}
     return selection.scopes[scope] not in unmarked or scope in selection.known_active
 
 
@@ -84,7 +84,7 @@ class RegionRecorder:
         if self._run.context.known_accounts is not None:
             for region in await self._regions_of_removed_accounts(self._run.context.known_accounts):
                 await self._record(region, [])
-        if not self._run.request.is_whole:  # a run over some accounts only is no end of a full scan
+        if not self._run.request.covers_all_accounts:  # a run over some accounts only is no end of a full scan
             return
         for region in sorted(self._marked_regions):
             await self._write_row(region, (), mark=FullScanMark(self._run.started_at, ended=True))

@@ -12,7 +12,7 @@ from typing import Any, Final
 from service.aws.drs import DrsReads
 from service.errors import AwsError
 from service.fanout import fan_out, prefetch
-from service.inventory.item import build_item
+from service.inventory.item import ServerSnapshot, WriteStamp, build_item
 from service.inventory.server import content_hash, instance_facts, parse_server
 from service.inventory.table import ItemKey, StoredItem
 from service.models import Problem, RegionStatus, Scope
@@ -21,9 +21,9 @@ from service.sync.engine.sync import ScopeScan
 from service.sync.inventory.servers import ScannedServer, unnamed_problem
 from service.sync.inventory.tools import ScanTools
 from service.sync.inventory.topology_recorder import TopologyRecorder, missing_names
-from service.topology.history import absence
-from service.topology.lineage import names_of
-from service.topology.original import copied
+from service.topology.history import absent_entry
+from service.topology.lineage import server_names
+from service.topology.original import inventory_copy
 
 __all__ = ["COUNTS", "InventoryScan"]
 
@@ -123,14 +123,16 @@ class InventoryScan(ScopeScan):
         to_write = [each for each in servers if each.key in changed]
         self.counts["serversUnchanged"] += len(servers) - len(to_write)
         # Before the item is written: after a crash in between, the server is still a change to the next run.
-        await self._tools.request_scans_of_others({scope for each in to_write for scope in each.server.points_at()})
+        await self._tools.request_scans_of_others(
+            {scope for each in to_write for scope in each.server.referenced_scopes()}
+        )
         await self._write(to_write)
 
     def _parse(self, page: Sequence[Mapping[str, Any]]) -> list[ScannedServer]:
         """Parse the records of a page; those that cannot be used are set aside and named."""
         servers: list[ScannedServer] = []
         for record in page:
-            server = parse_server(record, shown_by=self.scope)
+            server = parse_server(record, reported_by=self.scope)
             if isinstance(server, str):
                 self._reject(str(record.get("sourceServerID", "a server")), server)
                 self._shows_all = False
@@ -190,7 +192,7 @@ class InventoryScan(ScopeScan):
         self.counts["topologiesCaptured"] += recorded.captured
         self.warnings += recorded.warnings
         # Names lead to a topology that is there; after a crash before the item, they are written once more.
-        await self._tools.topology.remember([item for each in servers for item in missing_names(each)])
+        await self._tools.topology.put_name_items([item for each in servers for item in missing_names(each)])
         items = [self._item(each, recorded.topologies) for each in servers]
         try:
             await self._tools.inventory.write(items)
@@ -203,18 +205,16 @@ class InventoryScan(ScopeScan):
 
     def _item(self, scanned: ScannedServer, topologies: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         server, topology = scanned.server, topologies.get(scanned.server.lineage)
-        original = {} if topology is None else copied(topology, replicates_here=server.replicates_in(self.scope))
+        original = (
+            {} if topology is None else inventory_copy(topology, replicates_here=server.replicates_in(self.scope))
+        )
         if scanned.lineage:
-            original |= {"lineageArn": scanned.lineage, "lineageNames": list(names_of(server))}
+            original |= {"lineageArn": scanned.lineage, "lineageNames": list(server_names(server))}
         return build_item(
-            scanned.record,
-            server,
-            scanned.facts,
+            ServerSnapshot(scanned.record, server, scanned.facts),
             self.scope,
-            digest=scanned.digest,
-            synced_at=self._tools.run_started_at,
-            written_at=self._tools.now(),
-            original=original,
+            WriteStamp(scanned.digest, synced_at=self._tools.run_started_at, written_at=self._tools.now()),
+            original,
         )
 
     async def _write_one_by_one(self, items: Sequence[Mapping[str, Any]]) -> None:
@@ -242,7 +242,7 @@ class InventoryScan(ScopeScan):
         key = ItemKey(str(stored.item["sourceServerArn"]), str(stored.item["stagingAccountId"]))
         removed = await self._tools.inventory.remove(key, scanned_at=self.started_at)
         if removed:
-            gone = absence(key.arn, now=self._tools.now())
+            gone = absent_entry(key.arn, now=self._tools.now())
             await self._tools.topology.add_history(str(stored.item.get("lineageArn") or key.arn), lambda _: gone)
         return removed
 

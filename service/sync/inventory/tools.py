@@ -43,8 +43,8 @@ class ScanTools:
     async def request_scan(self, scope: Scope) -> None:
         """Have the next syncs scan a scope. Raises AwsError when the request could not be written."""
         # Dated after the scan that asks for it, so that its own observation, "nothing there", does not settle it.
-        requests = {scope.account_id: self.now()}
-        await self._run.deps.status.record(scope.region, (), requests=requests)
+        scan_requests = {scope.account_id: self.now()}
+        await self._run.deps.status.record(scope.region, (), scan_requests=scan_requests)
 
     async def request_scans_of_others(self, scopes: set[Scope]) -> None:
         """Have the next syncs scan scopes that servers refer to, unless this run does. Raises AwsError."""

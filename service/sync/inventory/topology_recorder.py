@@ -15,9 +15,9 @@ from service.inventory.table import ItemKey
 from service.models import Problem, RegionStatus, Scope, parse_iso
 from service.sync.inventory.servers import ScannedServer, unnamed_problem
 from service.sync.inventory.tools import ScanTools
-from service.topology.history import is_due, move, reconfigured
-from service.topology.lineage import bookkeeping, names_of
-from service.topology.original import capture, choose_template, copied, is_complete
+from service.topology.history import is_configuration_due, moved_entry, reconfigured_entry
+from service.topology.lineage import name_items, server_names
+from service.topology.original import capture, choose_template, inventory_copy, is_complete
 
 __all__ = ["Recorded", "TopologyRecorder", "missing_names"]
 
@@ -73,7 +73,9 @@ class TopologyRecorder:
         elif scanned.server.lineage == scanned.server.arn:
             captured_at = parse_iso(stored.item.get("topologyLastUpdated"))
             interval_s = self._tools.settings.sync_interval_seconds
-            if is_due(scanned.server.server_id, captured_at=captured_at, now=self._began, interval_s=interval_s):
+            if is_configuration_due(
+                scanned.server.server_id, captured_at=captured_at, now=self._began, interval_s=interval_s
+            ):
                 self._due.append(scanned.server)
 
     async def lineages(self, servers: Sequence[ScannedServer], changed: Collection[ItemKey]) -> dict[ItemKey, str]:
@@ -92,10 +94,10 @@ class TopologyRecorder:
 
         The ARN that DRS gives for the opposite direction goes stale across cycles, so it is used last.
         """
-        names = self._tools.topology.names
+        lineages = self._tools.topology.lineages
         opposite = server.reversed_arn or ""
-        by_arn = (await names.named(opposite) or (opposite,)) if opposite else ()
-        by_instance = await names.named(server.instance_id) if server.instance_id else ()
+        by_arn = (await lineages.by_name(opposite) or (opposite,)) if opposite else ()
+        by_instance = await lineages.by_name(server.instance_id) if server.instance_id else ()
         found = by_instance or by_arn
         if len(found) > 1:
             found = tuple(each for each in found if each in by_arn) or found
@@ -130,7 +132,7 @@ class TopologyRecorder:
         """Append to the history when a server replicates from elsewhere than was last known."""
 
         def moved(stored: Mapping[str, Any]) -> Mapping[str, Any] | None:
-            return move(stored, server, now=self._tools.now())
+            return moved_entry(stored, server, now=self._tools.now())
 
         if moved(topology) is not None:
             await self._tools.topology.add_history(server.lineage, moved)
@@ -235,7 +237,7 @@ class TopologyRecorder:
                 self._source_side.get(origin) if origin else None,
                 settled=self._owns(server) and self._templates is not None,
             )
-            copies = copied(topology, replicates_here=self._owns(server))
+            copies = inventory_copy(topology, replicates_here=self._owns(server))
             await self._tools.inventory.refresh_copy(unfinished.key, copies)
         except AwsError as error:
             return error.problem
@@ -251,7 +253,7 @@ class TopologyRecorder:
         try:
             configuration = await self._drs.replication_configuration(self._scope.region, server.server_id)
             await self._tools.topology.add_history(
-                server.lineage, lambda topology: reconfigured(topology, configuration, now=self._tools.now())
+                server.lineage, lambda topology: reconfigured_entry(topology, configuration, now=self._tools.now())
             )
         except AwsError as error:
             return error.problem
@@ -263,5 +265,5 @@ def missing_names(scanned: ScannedServer) -> list[dict[str, Any]]:
     if not scanned.lineage:
         return []
     stored = scanned.stored.item if scanned.stored and scanned.stored_lineage == scanned.lineage else None
-    names = set(names_of(scanned.server)) - set((stored or {}).get("lineageNames") or ())
-    return bookkeeping(scanned.lineage, scanned.server.arn if stored is None else scanned.lineage, sorted(names))
+    names = set(server_names(scanned.server)) - set((stored or {}).get("lineageNames") or ())
+    return name_items(scanned.lineage, scanned.server.arn if stored is None else scanned.lineage, sorted(names))

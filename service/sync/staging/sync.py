@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from service.accounts.records import Account
-from service.accounts.staging import discovering
+from service.accounts.staging import adopt_discovered
 from service.accounts.table import TargetAccountsTable
 from service.aws.client import AccountSession
 from service.aws.drs import DrsReader
@@ -121,7 +121,7 @@ class StagingSync(Sync):
 
     async def _add_reported(self, target: str, reported: list[str], run: Run) -> None:
         """Add staging accounts that DRS reports to the target's record."""
-        change, added = discovering(reported, target, partition=run.context.identity.partition, now=run.started_at)
+        change, added = adopt_discovered(reported, target, partition=run.context.identity.partition, now=run.started_at)
         if run.request.dry_run:
             self._added[target] = reported
             return
@@ -147,9 +147,9 @@ def _scan_tools(run: Run) -> ScanTools:
         return deps.drs(await context.access.session(account_id))
 
     async def request_scan(scope: Scope) -> Problem | None:
-        requests = {scope.account_id: deps.now()}
+        scan_requests = {scope.account_id: deps.now()}
         return await run.record(
-            f"the row of {scope.region}", lambda: deps.status.record(scope.region, (), requests=requests)
+            f"the row of {scope.region}", lambda: deps.status.record(scope.region, (), scan_requests=scan_requests)
         )
 
     return ScanTools(

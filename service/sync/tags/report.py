@@ -19,7 +19,7 @@ _MAX_PLANNED: Final = 1000
 
 def is_unanswered(result: ScopeResult, scan: TagScan | None) -> bool:
     """Tell whether it is still open how many servers there are, and may be known in the next run."""
-    return not (scan and scan.is_read) and any(problem.status.passes for problem in result.problems)
+    return not (scan and scan.is_read) and any(problem.status.is_transient for problem in result.problems)
 
 
 def observations_of(scans: Iterable[TagScan]) -> dict[str, list[Observation]]:

@@ -122,7 +122,7 @@ class TagScan(ScopeScan):
             self.listed_completely = True
 
     def _add_record(self, record: Mapping[str, Any]) -> None:
-        server = parse_server(record, shown_by=self.scope)
+        server = parse_server(record, reported_by=self.scope)
         if isinstance(server, str):
             self.results.counts.servers += 1
             name = str(record.get("sourceServerID", "a server"))

@@ -108,7 +108,7 @@ class TagSync(Sync):
             async with fan_out(others, record, concurrency=_ROWS_AT_ONCE) as written:
                 async for _ in written:
                     pass
-            if source.is_fallback and run.request.is_whole and not self._unanswered:
+            if source.is_fallback and run.request.covers_all_accounts and not self._unanswered:
                 await status.record(first, (), full_scan_mark=FullScanMark(run.started_at, ended=True))
         finally:
             status.invalidate()
