@@ -18,9 +18,9 @@ from service.gc_tuning import tune_gc
 from service.models import Scope
 from tests.simulation.clock import VirtualLoop, run
 from tests.simulation.estate import REGIONS, STAGING, TARGETS, Estate
+from tests.simulation.fault_injection import FAULT_KINDS, FaultInjector
 from tests.simulation.host import Host, Killed, settings
 from tests.simulation.promises import Promises
-from tests.simulation.weather import KINDS, Weather
 
 __all__ = ["History", "Story", "play", "quiet"]
 
@@ -43,7 +43,7 @@ _HAPPENINGS: Final = (
     *("protect", "protect_staged", "delete", "stall", "launch", "repoint", "tag", "nothing"),
     *("deny", "join"),
 )
-_TROUBLES: Final = ("calm", "throttled", "any", "any", "late", "tables", "storm")
+_FAULT_MIXES: Final = ("calm", "throttled", "any", "any", "late", "tables", "storm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,13 +147,15 @@ class History:
         if skew_s:
             self.estate.same_clocks = False
         chosen = settings(drs_regions=self.estate.regions, accounts_per_shard=1)
-        host = Host(f"host{self._names}", self.estate, Weather(self.dice), self.promises, skew_s=skew_s, chosen=chosen)
+        host = Host(
+            f"host{self._names}", self.estate, FaultInjector(self.dice), self.promises, skew_s=skew_s, chosen=chosen
+        )
         self.hosts.append(host)
         return host
 
     async def _round(self) -> None:
         """Deliver the event of a job, or of two that overlap; one may come twice, or late, or start a state machine."""
-        self._weather(self.dice.choice(_TROUBLES))
+        self._choose_faults(self.dice.choice(_FAULT_MIXES))
         one = self.dice.choice(self.jobs)
         jobs = [one] if self.dice.random() < 0.5 else [one, self.dice.choice((one, "inventory"))]
         late, self.late = self.late, []
@@ -175,25 +177,25 @@ class History:
         else:
             self._happen()
 
-    def _weather(self, name: str) -> None:
+    def _choose_faults(self, name: str) -> None:
         self.promises.told.append(name)
-        self._kinds: tuple[str, ...] = tuple(KINDS)
+        self._kinds: tuple[str, ...] = tuple(FAULT_KINDS)
         self._share = {"calm": 0.0, "storm": 0.9, "throttled": 0.3, "tables": 0.15}.get(name, 0.12)
         self._only_tables = name == "tables"
         if name == "throttled":
             self._kinds = ("throttled", "throttled, retry after")
         elif name == "late":
-            self._kinds = tuple(kind for kind in KINDS if kind.endswith("too late"))
+            self._kinds = tuple(kind for kind in FAULT_KINDS if kind.endswith("too late"))
         self.estate.dynamodb.lag_s = self.dice.choice((0.0, 0.5, 5.0))
         self.estate.dynamodb.unprocessed = self.dice.choice((0.0, 0.0, 0.3))
 
-    def _under_weather(self, host: Host) -> None:
+    def _inject_faults(self, host: Host) -> None:
         only_tables = self._only_tables
-        host.weather = Weather(
+        host.faults = FaultInjector(
             self.dice,
             self._share,
             self._kinds,
-            strikes=lambda call: call.service == "dynamodb" or not only_tables,
+            applies_to=lambda call: call.service == "dynamodb" or not only_tables,
             latency_s=self.dice.choice((0.01, 0.1, 0.5)),
             slow=0.05,
         )
@@ -215,7 +217,7 @@ class History:
     ) -> tuple[Host, tuple[Mapping[str, Any], dict[str, Any] | None] | None]:
         """Hand an event to a host, which may be killed over it; give its answer and its sync's report, if any came."""
         host = self._host()
-        self._under_weather(host)
+        self._inject_faults(host)
         if self.dice.random() < 0.3:
             if self.dice.random() < 0.7:
                 host.kill_at = host.calls + self.dice.randint(1, 80) / 2
@@ -366,7 +368,7 @@ class History:
         if self.dice.random() < 0.5:
             self.estate.denied.clear()
         self.estate.dynamodb.lag_s = self.estate.dynamodb.unprocessed = 0.0
-        host = Host("last", self.estate, Weather(self.dice, latency_s=0.01), self.promises)
+        host = Host("last", self.estate, FaultInjector(self.dice, latency_s=0.01), self.promises)
         self.hosts.append(host)
         await anyio.sleep(max(0.0, self.estate.quiet_at - self.loop.time()))
         await anyio.sleep(max(0.0, self.promises.lock_free_at - self.loop.time()))  # a dead run's lock has its time

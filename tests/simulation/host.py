@@ -35,8 +35,8 @@ from service.sync.tags.sync import TagSync
 from tests.simulation.clock import VirtualLoop
 from tests.simulation.dynamodb import Refused
 from tests.simulation.estate import HUB, HUB_REGION, Estate
+from tests.simulation.fault_injection import Fault, FaultInjector, When, client_error
 from tests.simulation.promises import Promises
-from tests.simulation.weather import Fault, Weather, When, refusal
 
 __all__ = ["Host", "Killed", "settings"]
 
@@ -137,13 +137,13 @@ class Host:
         self,
         name: str,
         estate: Estate,
-        weather: Weather,
+        faults: FaultInjector,
         promises: Promises,
         *,
         skew_s: float = 0.0,
         chosen: Settings | None = None,
     ) -> None:
-        self.name, self.estate, self.weather, self.promises, self.skew_s = name, estate, weather, promises, skew_s
+        self.name, self.estate, self.faults, self.promises, self.skew_s = name, estate, faults, promises, skew_s
         self.loop: VirtualLoop = estate.loop
         self.dice: random.Random = estate.dice
         self.dead = False
@@ -243,26 +243,26 @@ class Host:
         self.promises.sends(self, operation)
         known = self.estate.tokens.get(keys.access_key)
         call = Call(service, operation, known[0] if known else "?", region)
-        fault = self.weather.draw(call, params)
+        fault = self.faults.draw(call, params)
         try:
             await self._way_there(call, fault)
         except BaseException:  # also where its process was killed, or its deadline passed
-            if fault is None or fault.astray:
+            if fault is None or fault.may_arrive_late:
                 self._perhaps_arrives_yet(number, keys.access_key, call, params)
             raise
         served_at = self.loop.time()
         answer = self._served(keys.access_key, call, params)
         self._perhaps_killed(number)
         if self.dice.random() < 0.5:  # else the answer is there at once, before anyone else has a turn
-            await anyio.sleep(self.weather.latency())
+            await anyio.sleep(self.faults.latency())
         await self.thaw()
         self._perhaps_killed(None)
         if fault is not None and fault.when is When.AFTER:
-            await self._strike(fault, call)
+            await self._apply_fault(fault, call)
         if isinstance(answer, Refused):
             self.promises.trace(self.name, call, answer.code)
             self.promises.saw_refusal(self, call, answer.code)
-            raise refusal(call, answer.code, answer.message, status=answer.status)
+            raise client_error(call, answer.code, answer.message, status=answer.status)
         self.promises.trace(self.name, call, "")
         if fault is not None and fault.alter is not None:
             answer = fault.alter(answer)
@@ -270,10 +270,10 @@ class Host:
         return answer
 
     async def _way_there(self, call: Call, fault: Fault | None) -> None:
-        await anyio.sleep(self.weather.latency())
+        await anyio.sleep(self.faults.latency())
         self._perhaps_killed(None)
         if fault is not None and fault.when is When.BEFORE:
-            await self._strike(fault, call)
+            await self._apply_fault(fault, call)
             self._perhaps_killed(None)
 
     def _perhaps_arrives_yet(self, number: int, access_key: str, call: Call, params: Mapping[str, Any]) -> None:
@@ -293,7 +293,7 @@ class Host:
 
         self.loop.call_later(delay_s, arrive)
 
-    async def _strike(self, fault: Fault, call: Call) -> None:
+    async def _apply_fault(self, fault: Fault, call: Call) -> None:
         self.promises.trace(self.name, call, fault.name)
         await anyio.sleep(fault.wait_s)
         if fault.error is not None:

@@ -19,11 +19,11 @@ from service.queries.params import InventoryParams
 from service.regions.status_reader import RegionStatusReader
 from tests.simulation.clock import VirtualLoop
 from tests.simulation.estate import HUB_REGION, REGIONS, STAGING, TARGETS
+from tests.simulation.fault_injection import FAULT_KINDS, Fault, FaultInjector, client_error
 from tests.simulation.history import History, Story
 from tests.simulation.host import Host, Killed
-from tests.simulation.weather import KINDS, Fault, Weather, refusal
 
-__all__ = ["JOBS", "KINDS_OF_TROUBLE", "SYNCS", "Cell", "Kind"]
+__all__ = ["CELL_FAULTS", "JOBS", "SYNCS", "Cell", "Kind"]
 
 SYNCS: Final = ("inventory", "staging", "tags")
 JOBS: Final = (*SYNCS, "inventory query", "failback query")
@@ -37,12 +37,12 @@ class Kind:
     """A kind of trouble, and which calls it can befall. It befalls every try of the call, or, `once`, the first."""
 
     fault: Fault | Callable[[Host], Fault | None]
-    befalls: Callable[[Call, Mapping[str, Any]], bool] = lambda *_: True
+    matches: Callable[[Call, Mapping[str, Any]], bool] = lambda *_: True
     once: bool = False
 
 
 def _code(name: str, code: str, *, status: int = 400, message: str = "") -> Kind:
-    return Kind(Fault(name, lambda call: refusal(call, code, message, status=status)))
+    return Kind(Fault(name, lambda call: client_error(call, code, message, status=status)))
 
 
 def _is_later_page(_: Call, params: Mapping[str, Any]) -> bool:
@@ -90,26 +90,28 @@ def _killed(host: Host) -> None:
     host.dead = True
 
 
-KINDS_OF_TROUBLE: Final[Mapping[str, Kind]] = {
-    "throttled": Kind(KINDS["throttled"]),
-    "500": Kind(KINDS["500"]),
-    "timeout": Kind(KINDS["timeout"]),
-    "reset": Kind(KINDS["reset too late"]),
-    "half body": Kind(KINDS["half body too late"]),
-    "tls": Kind(KINDS["tls"]),
-    "dns": Kind(KINDS["dns"]),
-    "denied": Kind(KINDS["denied"]),
-    "scp": Kind(KINDS["scp"]),
-    "expired": Kind(KINDS["expired"]),
-    "uninitialised": replace(_code("uninitialised", "UninitializedAccountException"), befalls=_is_drs),
-    "opted out": Kind(KINDS["bad token"]),
-    "page 2 fails": Kind(KINDS["500"], _is_later_page),
+CELL_FAULTS: Final[Mapping[str, Kind]] = {
+    "throttled": Kind(FAULT_KINDS["throttled"]),
+    "500": Kind(FAULT_KINDS["500"]),
+    "timeout": Kind(FAULT_KINDS["timeout"]),
+    "reset": Kind(FAULT_KINDS["reset too late"]),
+    "half body": Kind(FAULT_KINDS["half body too late"]),
+    "tls": Kind(FAULT_KINDS["tls"]),
+    "dns": Kind(FAULT_KINDS["dns"]),
+    "denied": Kind(FAULT_KINDS["denied"]),
+    "scp": Kind(FAULT_KINDS["scp"]),
+    "expired": Kind(FAULT_KINDS["expired"]),
+    "uninitialised": replace(_code("uninitialised", "UninitializedAccountException"), matches=_is_drs),
+    "opted out": Kind(FAULT_KINDS["bad token"]),
+    "page 2 fails": Kind(FAULT_KINDS["500"], _is_later_page),
     "token in circles": Kind(Fault("circles", None, alter=_goes_in_circles), _is_drs_page),
     "unprocessed items": Kind(_unprocessed, _is_batch),
     "condition lost": Kind(
-        Fault("condition", lambda call: refusal(call, "ConditionalCheckFailedException")), _is_conditional, once=True
+        Fault("condition", lambda call: client_error(call, "ConditionalCheckFailedException")),
+        _is_conditional,
+        once=True,
     ),
-    "table gone": replace(_code("gone", "ResourceNotFoundException"), befalls=_is_dynamodb),
+    "table gone": replace(_code("gone", "ResourceNotFoundException"), matches=_is_dynamodb),
     "clock wrong by 10 min": Kind(_skewed, once=True),
     "frozen for 20 min": Kind(_frozen, once=True),
     "killed": Kind(_killed, once=True),
@@ -117,28 +119,28 @@ KINDS_OF_TROUBLE: Final[Mapping[str, Kind]] = {
 
 
 @dataclass(slots=True)
-class _Strike(Weather):
+class _FailOneCall(FaultInjector):
     """Weather that is fair but for one call."""
 
     host: Host | None = None
     kind: Kind | None = None
     at: int = 0
-    struck: bool = False
+    applied: bool = False
     seen: list[bytes] = field(default_factory=list)
     _key: bytes = b""
 
     def draw(self, call: Call, params: Mapping[str, Any]) -> Fault | None:
         kind, host = self.kind, self.host
-        if kind is None or host is None or not kind.befalls(call, params):
+        if kind is None or host is None or not kind.matches(call, params):
             return None
         key = orjson.dumps([call, params], default=str)
         if not self.seen or key != self._key:
             self.seen.append(key)
         if len(self.seen) - 1 == self.at and not self._key:
             self._key = key
-        if key != self._key or (kind.once and self.struck):
+        if key != self._key or (kind.once and self.applied):
             return None
-        self.struck = True
+        self.applied = True
         if isinstance(kind.fault, Fault):
             return kind.fault
         kind.fault(host)
@@ -159,7 +161,7 @@ class Cell(History):
         for scope in (_A1, _A1, _A1, _A2, _B1, _B1, Scope(STAGING, REGIONS[0])):
             self.estate.drs[Scope(TARGETS[0], scope.region)].initialized = True
             self.estate.protect(scope, tags={"Name": "old"})
-        before = Host("before", self.estate, Weather(self.dice, latency_s=0.01), self.promises)
+        before = Host("before", self.estate, FaultInjector(self.dice, latency_s=0.01), self.promises)
         await self._calm_runs(before)
         await self._calm_runs(before)
         self.estate.delete(_A1, min(self.estate.drs[_A1].servers))
@@ -171,14 +173,14 @@ class Cell(History):
         self.estate.dynamodb.tables["target_accounts_table"].items[TARGETS[0],].pop("stagingAccounts")
         await self._next_interval()
 
-    async def strike(self, kind: Kind | None, at: int) -> int:
+    async def run_with_fault(self, kind: Kind | None, at: int) -> int:
         """Do the job, struck at the given one of the calls that the trouble can befall; tell how many such there were.
 
         A negative number strikes none.
         """
-        host = Host("struck", self.estate, Weather(self.dice), self.promises)
+        host = Host("struck", self.estate, FaultInjector(self.dice), self.promises)
         self.hosts.append(host)
-        weather = host.weather = _Strike(random.Random(1), latency_s=0.01, host=host, kind=kind, at=at)  # noqa: S311
+        faults = host.faults = _FailOneCall(random.Random(1), latency_s=0.01, host=host, kind=kind, at=at)  # noqa: S311
         began = self.loop.time()
         try:
             self.outcome = await self._do(host)
@@ -189,8 +191,8 @@ class Cell(History):
         if self.job in SYNCS and self.outcome != "killed" and self.loop.time() - began > _MAX_S:
             self.promises.breaks("a sync ends within its deadline", self.loop.time() - began)
         self.estate.dynamodb.unprocessed = 0.0
-        assert at < 0 or weather.struck, f"there was no call {at} to strike"
-        return len(weather.seen)
+        assert at < 0 or faults.applied, f"there was no call {at} to strike"
+        return len(faults.seen)
 
     async def _do(self, host: Host) -> str:
         if self.job in SYNCS:

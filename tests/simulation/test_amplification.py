@@ -17,9 +17,9 @@ from service.models import Call, Scope
 from service.settings import DEFAULT_REGIONS
 from tests.simulation.clock import VirtualLoop, run
 from tests.simulation.estate import Estate
+from tests.simulation.fault_injection import FaultInjector
 from tests.simulation.host import Host, settings
 from tests.simulation.promises import Promises
-from tests.simulation.weather import Weather
 
 ACCOUNTS = tuple(f"2000000000{number:02}" for number in range(5))
 REGIONS = tuple(DEFAULT_REGIONS.split())
@@ -57,17 +57,17 @@ def full_scan(
                     estate.protect(Scope(account, region), tags={})
         promises, calls = Promises(), dict[str, int]()
 
-        def strikes(call: Call) -> bool:
+        def applies_to(call: Call) -> bool:
             calls[call.service] = calls.get(call.service, 0) + 1
             return call.service == service and operation in {"", call.operation}
 
         # The share is drawn here, so that every call is counted.
-        weather = Weather(dice, share=1.0, kinds=kinds or ("500",))
-        weather.strikes = lambda call: strikes(call) and dice.random() < share
-        host = Host("host", estate, Weather(dice), promises)
+        faults = FaultInjector(dice, share=1.0, kinds=kinds or ("500",))
+        faults.applies_to = lambda call: applies_to(call) and dice.random() < share
+        host = Host("host", estate, FaultInjector(dice), promises)
         if warm:
             await host.run("inventory", SyncRequest(full_scan=True))
-        host.weather = weather
+        host.faults = faults
         began = loop.time()
         report = await host.run("inventory", SyncRequest(full_scan=True))
         assert not promises.broken
@@ -118,18 +118,18 @@ def test_who_waits_in_the_queue_already_is_held_back_by_a_pause_too() -> None:
         estate.protect(Scope(ACCOUNTS[0], ACTIVE[0]), tags={})
         sent: list[float] = []
 
-        def strikes(_: Call) -> bool:
+        def applies_to(_: Call) -> bool:
             sent.append(loop.time())
             return len(sent) == 1
 
-        weather = Weather(
-            estate.dice, share=1.0, kinds=("throttled, retry after",), strikes=strikes, latency_s=wait_s / 2
+        faults = FaultInjector(
+            estate.dice, share=1.0, kinds=("throttled, retry after",), applies_to=applies_to, latency_s=wait_s / 2
         )
         chosen = settings(drs_burst=1, drs_calls_per_second=1 / wait_s, drs_most_calls_per_second=1 / wait_s)
-        host = Host("host", estate, Weather(estate.dice), Promises(), chosen=chosen)
+        host = Host("host", estate, FaultInjector(estate.dice), Promises(), chosen=chosen)
         role = RoleToAssume(ACCOUNTS[0], f"arn:aws:iam::{ACCOUNTS[0]}:role/DRSOrchestrationRole", "e" * 32)
         session = await host.aws_client.account(role)
-        host.weather = weather
+        host.faults = faults
         async with anyio.create_task_group() as tasks:
             for _ in range(10):
                 tasks.start_soon(partial(session.call, "drs", "DescribeSourceServers", {}, region=ACTIVE[0]))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.simulation.clock import VirtualLoop, run
+from tests.simulation.fault_injection import FaultInjector
 from tests.simulation.host import Host, Killed
 from tests.simulation.matrix import SYNCS, Cell
-from tests.simulation.weather import Weather
 
 
 def play(job: str, half: int | None) -> int:
@@ -16,7 +16,7 @@ def play(job: str, half: int | None) -> int:
     async def work(loop: VirtualLoop) -> int:
         cell = Cell(loop, job)
         await cell.prepare()
-        host = Host("killed", cell.estate, Weather(cell.dice, latency_s=0.01), cell.promises)
+        host = Host("killed", cell.estate, FaultInjector(cell.dice, latency_s=0.01), cell.promises)
         host.kill_at = None if half is None else half / 2
         if half is None:
             await host.run(job)

@@ -15,10 +15,10 @@ from service.context import SyncRequest
 from service.errors import DrsSyncError
 from service.models import Call
 from tests.simulation.clock import VirtualLoop, run
+from tests.simulation.fault_injection import FAULT_KINDS, Fault, FaultInjector
 from tests.simulation.history import Story
 from tests.simulation.host import Host
 from tests.simulation.matrix import Cell
-from tests.simulation.weather import KINDS, Fault, Weather
 
 LONG_S = 1200.0  # longer than a lock lasts without being renewed
 SOON_S = 0.3
@@ -26,7 +26,7 @@ BUDGET_S = 15.0
 
 
 @dataclass(slots=True)
-class _StandsStill(Weather):
+class _StandsStill(FaultInjector):
     """Lets its host stand still as one call goes out.
 
     A process that was stopped finds that both its clocks went on. A machine that slept finds only the wall clock moved;
@@ -52,16 +52,16 @@ class _StandsStill(Weather):
 
 
 @dataclass(slots=True)
-class _ResultHangs(Weather):
+class _ResultHangs(FaultInjector):
     """Lets the table take no result of a tag sync; whatever else is asked of it is answered."""
 
     def draw(self, _call: Call, params: Mapping[str, Any]) -> Fault | None:
         is_result = params.get("Item", {}).get("accountId") == {"S": "_last_tag_sync"}
-        return KINDS["hang"] if is_result else None
+        return FAULT_KINDS["hang"] if is_result else None
 
 
 @dataclass(slots=True)
-class _AnswersLost(Weather):
+class _AnswersLost(FaultInjector):
     """Loses the answers of the table of the lock, as often as told; the calls have taken effect."""
 
     left: int = 0
@@ -70,7 +70,7 @@ class _AnswersLost(Weather):
         if not self.left or params.get("TableName") != "tag_sync_config_table":
             return None
         self.left -= 1
-        return KINDS["reset too late"]
+        return FAULT_KINDS["reset too late"]
 
 
 def play(at: int, *, asleep: bool) -> tuple[Story, list[str], int]:
@@ -79,8 +79,10 @@ def play(at: int, *, asleep: bool) -> tuple[Story, list[str], int]:
     async def work(loop: VirtualLoop) -> tuple[Story, list[str], int]:
         cell, outcomes = Cell(loop, "tags"), list[str]()
         await cell.prepare()
-        hosts = [Host(name, cell.estate, Weather(cell.dice, latency_s=0.1), cell.promises) for name in ("one", "two")]
-        hosts[0].weather = _StandsStill(cell.dice, latency_s=0.1, host=hosts[0], at=at, asleep=asleep)
+        hosts = [
+            Host(name, cell.estate, FaultInjector(cell.dice, latency_s=0.1), cell.promises) for name in ("one", "two")
+        ]
+        hosts[0].faults = _StandsStill(cell.dice, latency_s=0.1, host=hosts[0], at=at, asleep=asleep)
 
         async def sync(host: Host, delay_s: float) -> None:
             await anyio.sleep(delay_s)
@@ -125,9 +127,9 @@ def test_a_lock_that_may_have_been_taken_is_given_back() -> None:
         cell, outcomes = Cell(loop, "tags"), list[str]()
         await cell.prepare()
         for name, left in (("one", 4), ("two", 0)):
-            weather = _AnswersLost(cell.dice, latency_s=0.1, left=left)
+            faults = _AnswersLost(cell.dice, latency_s=0.1, left=left)
             try:
-                outcomes.append((await Host(name, cell.estate, weather, cell.promises).run("tags"))["status"])
+                outcomes.append((await Host(name, cell.estate, faults, cell.promises).run("tags"))["status"])
             except DrsSyncError as error:
                 outcomes.append(type(error).__name__)
         return outcomes

@@ -8,7 +8,7 @@ import pytest
 
 from tests.simulation.clock import VirtualLoop, run
 from tests.simulation.history import Story
-from tests.simulation.matrix import JOBS, KINDS_OF_TROUBLE, Cell
+from tests.simulation.matrix import CELL_FAULTS, JOBS, Cell
 
 # These jobs make no such calls: there is nothing that could be struck.
 NOT_THERE = {
@@ -28,7 +28,7 @@ def play(job: str, kind: str, at: int) -> tuple[Story, str, int]:
     async def work(loop: VirtualLoop) -> tuple[Story, str, int]:
         cell = Cell(loop, job)
         await cell.prepare()
-        calls = await cell.strike(KINDS_OF_TROUBLE[kind], at)
+        calls = await cell.run_with_fault(CELL_FAULTS[kind], at)
         return await cell.end(), cell.outcome, calls
 
     return run(work)
@@ -44,11 +44,11 @@ def calls_of(job: str, kind: str) -> int:
 
 
 def test_there_are_twenty_kinds_and_five_jobs() -> None:
-    assert (len(KINDS_OF_TROUBLE), len(JOBS)) == (20, 5)
+    assert (len(CELL_FAULTS), len(JOBS)) == (20, 5)
 
 
 @pytest.mark.parametrize("job", JOBS)
-@pytest.mark.parametrize("kind", KINDS_OF_TROUBLE)
+@pytest.mark.parametrize("kind", CELL_FAULTS)
 def test_one_call_in_trouble_breaks_no_promise(kind: str, job: str) -> None:
     calls = calls_of(job, kind)
     assert (calls == 0) == ((kind, job) in NOT_THERE)

@@ -15,9 +15,9 @@ from service.errors import DrsSyncError
 from service.models import Scope
 from tests.simulation.clock import VirtualLoop, run
 from tests.simulation.estate import REGIONS, TARGETS, Estate
+from tests.simulation.fault_injection import FAULT_KINDS, FaultInjector
 from tests.simulation.host import Host
 from tests.simulation.promises import Promises
-from tests.simulation.weather import KINDS, Weather
 
 INTERVAL_S = 900.0
 DAY = int(86_400 / INTERVAL_S)
@@ -37,7 +37,7 @@ async def _day(host: Host, estate: Estate, dice: random.Random) -> None:
         estate.protect(scope, tags={"Name": f"n{number}"})
         if len(estate.drs[scope].servers) > 3:
             estate.delete(scope, next(iter(estate.drs[scope].servers)))
-        host.weather.share = dice.choice((0.0, 0.0, 0.0, 0.2, 1.0))
+        host.faults.share = dice.choice((0.0, 0.0, 0.0, 0.2, 1.0))
         for job in ("inventory", "staging", "tags")[: 1 + 2 * (number % 4 == 0)]:
             with suppress(DrsSyncError):  # a run that cannot begin is part of the play; the next one comes
                 await host.run(job)
@@ -56,7 +56,7 @@ def test_a_warm_process_does_not_grow_in_days() -> None:
     async def work(loop: VirtualLoop) -> None:
         dice = random.Random(7)  # noqa: S311 - not a secret
         estate = Estate(loop, dice)
-        host = Host("host", estate, Weather(dice, kinds=tuple(KINDS)), Promises())
+        host = Host("host", estate, FaultInjector(dice, kinds=tuple(FAULT_KINDS)), Promises())
         await _day(host, estate, dice)
         tasks = len(asyncio.all_tasks())
         tracemalloc.start()

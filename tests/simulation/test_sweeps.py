@@ -11,15 +11,15 @@ import pytest
 from service.models import Call, Scope
 from tests.simulation.clock import VirtualLoop, run
 from tests.simulation.estate import REGIONS, TARGETS
+from tests.simulation.fault_injection import FAULT_KINDS, Fault, FaultInjector
 from tests.simulation.history import History
 from tests.simulation.host import Host, Killed
-from tests.simulation.weather import KINDS, Fault, Weather
 
 STATUS = "drs_region_status_table"
 
 
 @dataclass(slots=True)
-class _FirstNoteFails(Weather):
+class _FirstStatusWriteFails(FaultInjector):
     """The status table takes no write before the first look, and the process is killed at its second row."""
 
     host: Host | None = None
@@ -32,7 +32,7 @@ class _FirstNoteFails(Weather):
         if params.get("TableName") != STATUS or call.operation == "Scan":
             return None
         if not self.looked:
-            return KINDS["denied"]
+            return FAULT_KINDS["denied"]
         self.rows += call.operation == "UpdateItem"
         self.host.dead = self.rows == 2
         return None
@@ -43,13 +43,13 @@ def test_the_first_row_written_carries_the_note_that_could_not_be_written_before
         history = History(0, loop, jobs=("inventory",), targets=TARGETS, regions=REGIONS)
         for region in REGIONS:
             history.estate.protect(Scope(TARGETS[1], region), tags={})
-        host = Host("first", history.estate, Weather(history.dice), history.promises)
-        host.weather = _FirstNoteFails(history.dice, latency_s=0.01, host=host)
+        host = Host("first", history.estate, FaultInjector(history.dice), history.promises)
+        host.faults = _FirstStatusWriteFails(history.dice, latency_s=0.01, host=host)
         with pytest.raises(Killed):
             await host.run("inventory")
         assert len(history.estate.dynamodb.tables[STATUS].items) == 1
 
-        after = Host("next", history.estate, Weather(history.dice), history.promises)
+        after = Host("next", history.estate, FaultInjector(history.dice), history.promises)
         report = await after.run("inventory")
         assert report["regionReason"].endswith("an earlier run over every region was cut short")
         assert report["serversSynced"] == 3

@@ -20,7 +20,7 @@ from botocore.parsers import ResponseParserError
 
 from service.models import Call
 
-__all__ = ["KINDS", "Fault", "Weather", "When", "refusal"]
+__all__ = ["FAULT_KINDS", "Fault", "FaultInjector", "When", "client_error"]
 
 
 class When(Enum):
@@ -42,54 +42,54 @@ class Fault:
     error: Callable[[Call], Exception] | None
     when: When = When.BEFORE
     wait_s: float = 0.0
-    astray: bool = False
+    may_arrive_late: bool = False
     alter: Callable[[dict[str, Any]], dict[str, Any]] | None = None
 
 
-def refusal(call: Call, code: str, message: str = "", *, status: int = 400, **headers: str) -> ClientError:
+def client_error(call: Call, code: str, message: str = "", *, status: int = 400, **headers: str) -> ClientError:
     """Make the error that the SDK makes of a refusal."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     meta = {"HTTPStatusCode": status, "HTTPHeaders": named}
     return ClientError({"Error": {"Code": code, "Message": message}, "ResponseMetadata": meta}, call.operation)
 
 
-def _refused(name: str, code: str, message: str = "", *, status: int = 400, **headers: str) -> Fault:
-    return Fault(name, lambda call: refusal(call, code, message, status=status, **headers))
+def _error(name: str, code: str, message: str = "", *, status: int = 400, **headers: str) -> Fault:
+    return Fault(name, lambda call: client_error(call, code, message, status=status, **headers))
 
 
 def _url(call: Call) -> str:
     return f"https://{call.service}.{call.region}.amazonaws.com"
 
 
-_LOST: Final = (
+_CONNECTION_ERRORS: Final = (
     ("reset", lambda call: ConnectionClosedError(endpoint_url=_url(call)), 0.0),
     ("timeout", lambda call: ReadTimeoutError(endpoint_url=_url(call)), 10.0),
     ("half body", lambda _: ResponseParserError("the answer of 17 bytes is no JSON object"), 0.0),
     ("no json", lambda _: ResponseParserError("the answer is no JSON"), 0.0),
 )
-_ALL: Final = (
-    _refused("throttled", "ThrottlingException", "Rate exceeded", status=400),
-    _refused("throttled, retry after", "ThrottlingException", "Rate exceeded", status=429, retry_after="2"),
-    _refused("500", "InternalServerException", "oops", status=500),
-    _refused("503", "ServiceUnavailable", "oops", status=503),
-    Fault("500 too late", lambda call: refusal(call, "InternalServerException", status=500), When.AFTER),
-    *(Fault(name, error, When.BEFORE, wait_s, astray=True) for name, error, wait_s in _LOST[:2]),
-    *(Fault(f"{name} too late", error, When.AFTER, wait_s) for name, error, wait_s in _LOST),
+_FAULTS: Final = (
+    _error("throttled", "ThrottlingException", "Rate exceeded", status=400),
+    _error("throttled, retry after", "ThrottlingException", "Rate exceeded", status=429, retry_after="2"),
+    _error("500", "InternalServerException", "oops", status=500),
+    _error("503", "ServiceUnavailable", "oops", status=503),
+    Fault("500 too late", lambda call: client_error(call, "InternalServerException", status=500), When.AFTER),
+    *(Fault(name, error, When.BEFORE, wait_s, may_arrive_late=True) for name, error, wait_s in _CONNECTION_ERRORS[:2]),
+    *(Fault(f"{name} too late", error, When.AFTER, wait_s) for name, error, wait_s in _CONNECTION_ERRORS),
     Fault("connect timeout", lambda call: ConnectTimeoutError(endpoint_url=_url(call)), wait_s=3.0),
     Fault("dns", lambda call: EndpointConnectionError(endpoint_url=_url(call))),
     Fault("tls", lambda call: SSLError(endpoint_url=_url(call), error="bad record")),
-    Fault("hang", lambda call: ReadTimeoutError(endpoint_url=_url(call)), wait_s=3600.0, astray=True),
-    _refused("expired", "ExpiredTokenException", "The security token included in the request is expired", status=403),
-    _refused("denied", "AccessDeniedException", "is not authorized to perform", status=403),
-    _refused("scp", "AccessDeniedException", "with an explicit deny in a service control policy", status=403),
-    _refused("bad token", "UnrecognizedClientException", "The security token is invalid", status=403),
+    Fault("hang", lambda call: ReadTimeoutError(endpoint_url=_url(call)), wait_s=3600.0, may_arrive_late=True),
+    _error("expired", "ExpiredTokenException", "The security token included in the request is expired", status=403),
+    _error("denied", "AccessDeniedException", "is not authorized to perform", status=403),
+    _error("scp", "AccessDeniedException", "with an explicit deny in a service control policy", status=403),
+    _error("bad token", "UnrecognizedClientException", "The security token is invalid", status=403),
 )
-KINDS: Final[Mapping[str, Fault]] = {fault.name: fault for fault in _ALL}
+FAULT_KINDS: Final[Mapping[str, Fault]] = {fault.name: fault for fault in _FAULTS}
 """Every kind of trouble by its name. Those too late strike after the call has taken effect."""
 
 
 @dataclass(slots=True)
-class Weather:
+class FaultInjector:
     """What happens to calls from now on.
 
     Args:
@@ -104,10 +104,10 @@ class Weather:
     dice: random.Random
     share: float = 0.0
     kinds: tuple[str, ...] = ()
-    strikes: Callable[[Call], bool] = lambda _: True
+    applies_to: Callable[[Call], bool] = lambda _: True
     latency_s: float = 0.05
     slow: float = 0.0
-    met: list[str] = field(default_factory=list)
+    injected: list[str] = field(default_factory=list)
 
     def latency(self) -> float:
         """Draw how long a way takes."""
@@ -116,8 +116,8 @@ class Weather:
 
     def draw(self, call: Call, _: Mapping[str, Any]) -> Fault | None:
         """Draw what strikes a call, None for nothing."""
-        if not self.share or self.dice.random() >= self.share or not self.strikes(call):
+        if not self.share or self.dice.random() >= self.share or not self.applies_to(call):
             return None
-        fault = KINDS[self.dice.choice(self.kinds)]
-        self.met.append(fault.name)
+        fault = FAULT_KINDS[self.dice.choice(self.kinds)]
+        self.injected.append(fault.name)
         return fault
