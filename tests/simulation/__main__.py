@@ -24,7 +24,7 @@ def main() -> int:
         story = play(seed)
         calls, days = calls + story.calls, days + story.seconds / 86_400
         if asked.trace:
-            print(seed, story.trace, story.calls, " / ".join(story.told))  # noqa: T201 - what a command is for
+            print(seed, story.trace, story.calls, " / ".join(story.events))  # noqa: T201 - what a command is for
         if story.broken:
             broken[story.broken[0].partition(":")[0]] += 1
             if broken.total() <= _MAX_SHOWN:

@@ -15,7 +15,7 @@ BEGIN = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
 """The true time at which the clock of a loop stands at 0."""
 
 
-class _Jump:
+class _AdvancingSelector:
     """In place of a selector: there are no sockets, so waiting for one is moving the clock to the next timer."""
 
     def __init__(self, loop: VirtualLoop) -> None:
@@ -24,7 +24,7 @@ class _Jump:
     def select(self, timeout: float | None) -> list[Any]:
         if timeout is None:
             raise RuntimeError("every task waits, and nothing is left that could wake one")
-        self._loop.jump(max(0.0, timeout))
+        self._loop.advance(max(0.0, timeout))
         return []
 
     def close(self) -> None:
@@ -37,14 +37,14 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def __init__(self) -> None:
         super().__init__()
         self._seconds = 0.0
-        self._selector = _Jump(self)  # where the base class looks for it
+        self._selector = _AdvancingSelector(self)  # where the base class looks for it
         self.errors: list[BaseException] = []
 
     def time(self) -> float:
         """Give the seconds since the beginning."""
         return self._seconds
 
-    def jump(self, seconds: float) -> None:
+    def advance(self, seconds: float) -> None:
         """Move the clock on, as a frozen process finds it moved on when it thaws."""
         self._seconds += seconds
 

@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tests.simulation.expressions import Bad, condition, update
+from tests.simulation.expressions import InvalidExpression, condition, update
 
-__all__ = ["DynamoDb", "Keys", "Refused", "Table", "tables"]
+__all__ = ["DynamoDb", "Keys", "ServiceError", "Table", "tables"]
 
 AttributeValues = dict[str, Any]
 Key = tuple[str, ...]
 
 
-class Refused(Exception):  # noqa: N818 - an answer of AWS, not a failure of ours
+class ServiceError(Exception):
     """What a service answers instead of carrying out a call."""
 
     def __init__(self, code: str, message: str = "", *, status: int = 400) -> None:
@@ -36,7 +36,7 @@ class Keys:
         try:
             return tuple(item[name]["S"] for name in (self.hash, self.range) if name)
         except KeyError as missing:
-            raise Refused("ValidationException", f"missing the key {missing}") from None
+            raise ServiceError("ValidationException", f"missing the key {missing}") from None
 
 
 Listener = Callable[[str, Key, AttributeValues | None, AttributeValues | None], None]
@@ -76,7 +76,7 @@ class DynamoDb:
 
     tables: dict[str, Table]
     time: Callable[[], float]
-    dice: random.Random
+    rng: random.Random
     lag_s: float = 0.0
     unprocessed: float = 0.0
     page: int = 1000
@@ -86,12 +86,12 @@ class DynamoDb:
         """Carry out an operation. Raises Refused."""
         try:
             return _OPERATIONS[operation](self, params)
-        except Bad as bad:
-            raise Refused("ValidationException", str(bad)) from None
+        except InvalidExpression as bad:
+            raise ServiceError("ValidationException", str(bad)) from None
 
     def _table(self, name: str) -> Table:
         if name not in self.tables:
-            raise Refused("ResourceNotFoundException", "Requested resource not found")
+            raise ServiceError("ResourceNotFoundException", "Requested resource not found")
         return self.tables[name]
 
     def _change(self, table: Table, key: Key, after: AttributeValues | None) -> None:
@@ -107,7 +107,7 @@ class DynamoDb:
     def _check(self, item: Mapping[str, Any] | None, params: Mapping[str, Any]) -> None:
         text = params.get("ConditionExpression")
         if text and not condition(text)(item or {}, _names(params), _values(params)):
-            raise Refused("ConditionalCheckFailedException", "The conditional request failed")
+            raise ServiceError("ConditionalCheckFailedException", "The conditional request failed")
 
     def _get(self, params: Mapping[str, Any]) -> dict[str, Any]:
         table = self._table(params["TableName"])
@@ -117,7 +117,7 @@ class DynamoDb:
     def _view(self, table: Table, params: Mapping[str, Any]) -> Mapping[Key, AttributeValues]:
         if params.get("ConsistentRead") or not self.lag_s:
             return table.items
-        return table.as_of(self.time() - self.dice.random() * self.lag_s)
+        return table.as_of(self.time() - self.rng.random() * self.lag_s)
 
     def _put(self, params: Mapping[str, Any]) -> dict[str, Any]:
         table, item = self._table(params["TableName"]), params["Item"]
@@ -142,7 +142,7 @@ class DynamoDb:
         item = dict(held if held is not None else params["Key"])
         changed = update(params["UpdateExpression"])(item, _names(params), _values(params))
         if table.keys.of(item) != key:
-            raise Refused("ValidationException", "an update cannot change the key")
+            raise ServiceError("ValidationException", "an update cannot change the key")
         self._change(table, key, item)
         if params.get("ReturnValues") == "UPDATED_NEW":
             return {"Attributes": {name: item[name] for name in changed}}
@@ -156,7 +156,7 @@ class DynamoDb:
         table = self._table(params["TableName"])
         index = params.get("IndexName")
         if index and (index not in table.keys.indexes or params.get("ConsistentRead")):
-            raise Refused("ValidationException", f"no such read of {index}")
+            raise ServiceError("ValidationException", f"no such read of {index}")
         needed = table.keys.indexes[index] if index else table.keys.hash
         holds, names, values = condition(params["KeyConditionExpression"]), _names(params), _values(params)
         view = self._view(table, params).items()
@@ -185,7 +185,7 @@ class DynamoDb:
         ((name, wanted),) = params["RequestItems"].items()
         table = self._table(name)
         _count(wanted["Keys"], 100)
-        done, back = self._parted(wanted["Keys"])
+        done, back = self._split_unprocessed(wanted["Keys"])
         view = self._view(table, wanted)
         found = [view[key] for each in done if (key := table.keys.of(each)) in view]
         return {"Responses": {name: found}, "UnprocessedKeys": {name: {**wanted, "Keys": back}} if back else {}}
@@ -196,23 +196,23 @@ class DynamoDb:
         _count(requests, 25)
         keys = [table.keys.of(each["PutRequest"]["Item"]) for each in requests]
         if len(set(keys)) < len(keys):
-            raise Refused("ValidationException", "Provided list of item keys contains duplicates")
-        done, back = self._parted(requests)
+            raise ServiceError("ValidationException", "Provided list of item keys contains duplicates")
+        done, back = self._split_unprocessed(requests)
         for each in done:
             item = each["PutRequest"]["Item"]
             self._change(table, table.keys.of(item), dict(item))
         return {"UnprocessedItems": {name: back} if back else {}}
 
-    def _parted(self, entries: list[Any]) -> tuple[list[Any], list[Any]]:
+    def _split_unprocessed(self, entries: list[Any]) -> tuple[list[Any], list[Any]]:
         if not self.unprocessed:
             return entries, []
-        back = [each for each in entries if self.dice.random() < self.unprocessed]
+        back = [each for each in entries if self.rng.random() < self.unprocessed]
         return [each for each in entries if each not in back], back
 
 
 def _count(entries: list[Any], most: int) -> None:
     if not 0 < len(entries) <= most:
-        raise Refused("ValidationException", f"{len(entries)} entries of 1 to {most}")
+        raise ServiceError("ValidationException", f"{len(entries)} entries of 1 to {most}")
 
 
 def _names(params: Mapping[str, Any]) -> Mapping[str, str]:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from service.accounts.records import DEFAULT_EXTERNAL_ID
 from service.models import Call, Scope
 from tests.simulation.clock import VirtualLoop
-from tests.simulation.dynamodb import DynamoDb, Refused, tables
+from tests.simulation.dynamodb import DynamoDb, ServiceError, tables
 
 __all__ = ["HUB", "HUB_REGION", "REGIONS", "STAGING", "TARGETS", "Drs", "Estate"]
 
@@ -46,19 +46,19 @@ class Estate:
     def __init__(
         self,
         loop: VirtualLoop,
-        dice: random.Random,
+        rng: random.Random,
         targets: tuple[str, ...] = TARGETS,
         regions: tuple[str, ...] = REGIONS,
     ) -> None:
         self.targets, self.regions = targets, regions
         self.loop = loop
-        self.dice = dice
-        self.dynamodb = DynamoDb(tables(), loop.time, dice)
+        self.rng = rng
+        self.dynamodb = DynamoDb(tables(), loop.time, rng)
         self.drs = {Scope(each, region): Drs() for each in (*targets, STAGING) for region in regions}
         self.instances: dict[Scope, dict[str, Record]] = {}
         self.tokens: dict[str, tuple[str, float]] = {"hub": (HUB, float("inf"))}
         self.same_clocks = True
-        self.quiet_at = 0.0  # when the last call that nobody waits for will have arrived
+        self.last_arrival_s = 0.0  # when the last call that nobody waits for will have arrived
         self.denied: set[str] = set()  # accounts whose role trusts nobody
         self.page = 2  # DRS may give less than it is asked for
         self._made = 0
@@ -74,16 +74,16 @@ class Estate:
         """Name the account whose credentials these are. Raises Refused when they are not valid now."""
         account, until = self.tokens.get(access_key, ("", 0.0))
         if not account:
-            raise Refused("UnrecognizedClientException", "The security token included in the request is invalid")
+            raise ServiceError("UnrecognizedClientException", "The security token included in the request is invalid")
         if self.loop.time() >= until:
-            raise Refused("ExpiredTokenException", "The security token included in the request is expired")
+            raise ServiceError("ExpiredTokenException", "The security token included in the request is expired")
         return account
 
     def serve(self, call: Call, params: Mapping[str, Any]) -> dict[str, Any]:
         """Carry out a call. Raises Refused."""
         if call.service == "dynamodb":
             if (call.account_id, call.region) != (HUB, HUB_REGION):
-                raise Refused("ResourceNotFoundException", "no such table")
+                raise ServiceError("ResourceNotFoundException", "no such table")
             return self.dynamodb.serve(call.operation, params)
         if call.service == "sts":
             return self._sts(call, params)
@@ -92,7 +92,7 @@ class Estate:
             return self._describe_instances(scope, params)
         drs = self.drs.get(scope)
         if drs is None or not drs.initialized:
-            raise Refused("UninitializedAccountException", "Account not initialized")
+            raise ServiceError("UninitializedAccountException", "Account not initialized")
         return _DRS[call.operation](self, scope, drs, params)
 
     # STS and EC2
@@ -103,7 +103,7 @@ class Estate:
         account = str(params["RoleArn"]).split(":")[4]
         expected = DEFAULT_EXTERNAL_ID if account == STAGING else "e" * 32
         if params.get("ExternalId") != expected or account in self.denied:
-            raise Refused("AccessDenied", "not authorized to perform: sts:AssumeRole", status=403)
+            raise ServiceError("AccessDenied", "not authorized to perform: sts:AssumeRole", status=403)
         key = f"key-{account}-{len(self.tokens)}"
         self.tokens[key] = (account, self.loop.time() + _TOKEN_S)
         return {
@@ -134,7 +134,7 @@ class Estate:
         ]
         return self._page(found, params, lambda record: str(record["arn"]))
 
-    def _machines(self, _: Scope, _drs: Drs, params: Mapping[str, Any]) -> dict[str, Any]:
+    def _recovery_instances(self, _: Scope, _drs: Drs, params: Mapping[str, Any]) -> dict[str, Any]:
         return self._page([], params, str)  # what was launched was terminated since
 
     def _page(self, found: list[Record], params: Mapping[str, Any], name: Callable[[Record], str]) -> dict[str, Any]:
@@ -151,7 +151,7 @@ class Estate:
     def _extensible(self, scope: Scope, drs: Drs, params: Mapping[str, Any]) -> dict[str, Any]:
         origin = self.drs[Scope(params["stagingAccountID"], scope.region)]
         if not origin.initialized:
-            raise Refused("UninitializedAccountException", "Account not initialized")
+            raise ServiceError("UninitializedAccountException", "Account not initialized")
         extended = {record["stagingArea"].get("stagingSourceServerArn") for record in drs.servers.values()}
         found = [
             {"arn": record["arn"], "hostname": "", "tags": record["tags"]}
@@ -172,9 +172,9 @@ class Estate:
         arn = str(params["sourceServerArn"])
         origin = self.drs[Scope(arn.split(":")[4], scope.region)].servers.get(arn.rpartition("/")[2])
         if origin is None:
-            raise Refused("ResourceNotFoundException", "no such source server", status=404)
+            raise ServiceError("ResourceNotFoundException", "no such source server", status=404)
         if self.is_extended(scope.account_id, arn):
-            raise Refused("ConflictException", "the server is extended already", status=409)
+            raise ServiceError("ConflictException", "the server is extended already", status=409)
         area = {"status": "EXTENDED", "stagingAccountID": arn.split(":")[4], "stagingSourceServerArn": arn}
         kept = {name: origin[name] for name in ("sourceProperties", "sourceCloudProperties", "dataReplicationInfo")}
         return {"sourceServer": self._record(scope, drs, kept, area)}
@@ -271,7 +271,7 @@ class Estate:
 
 def _find(drs: Drs, server_id: str) -> Record:
     if server_id not in drs.servers:
-        raise Refused("ResourceNotFoundException", "no such source server", status=404)
+        raise ServiceError("ResourceNotFoundException", "no such source server", status=404)
     return drs.servers[server_id]
 
 
@@ -281,7 +281,7 @@ _CONFIGURATION: Final = {
     "dataPlaneRouting": "PRIVATE_IP",
 }
 _DRS: Final[Mapping[str, Callable[[Estate, Scope, Drs, Mapping[str, Any]], dict[str, Any]]]] = {
-    "DescribeRecoveryInstances": Estate._machines,
+    "DescribeRecoveryInstances": Estate._recovery_instances,
     "DescribeSourceServers": Estate._servers,
     "ListExtensibleSourceServers": Estate._extensible,
     "ListStagingAccounts": Estate._staging_accounts,

@@ -8,14 +8,14 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final
 
-__all__ = ["Bad", "condition", "update"]
+__all__ = ["InvalidExpression", "condition", "update"]
 
 Attributes = Mapping[str, Any]
 Test = Callable[[Attributes, Mapping[str, str], Attributes], bool]
 _TOKEN: Final = re.compile(r"\s*(?:(<=|>=|<>|[=<>(),])|([#:]?[A-Za-z_]\w*))")
 
 
-class Bad(Exception):  # noqa: N818 - becomes a ValidationException
+class InvalidExpression(Exception):  # noqa: N818 - becomes a ValidationException
     """An expression that is none, or that this table does not know."""
 
 
@@ -24,7 +24,7 @@ def _tokens(text: str) -> list[str]:
     while at < len(text):
         match = _TOKEN.match(text, at)
         if match is None:
-            raise Bad(f"{text[at:]!r} in {text!r}")
+            raise InvalidExpression(f"{text[at:]!r} in {text!r}")
         found.append(match[1] or match[2])
         at = match.end()
     return found
@@ -37,7 +37,7 @@ class _Parser:
     def whole(self) -> Test:
         test = self._any()
         if self._left:
-            raise Bad(f"{self._left[::-1]} is left over")
+            raise InvalidExpression(f"{self._left[::-1]} is left over")
         return test
 
     def _peek(self) -> str:
@@ -45,7 +45,7 @@ class _Parser:
 
     def _next(self, *expected: str) -> str:
         if not self._left or (expected and self._left[-1] not in expected):
-            raise Bad(f"{expected} expected before {self._left[::-1]}")
+            raise InvalidExpression(f"{expected} expected before {self._left[::-1]}")
         return self._left.pop()
 
     def _any(self) -> Test:
@@ -91,7 +91,7 @@ class _Parser:
 def _value(word: str, item: Attributes, names: Mapping[str, str], values: Attributes) -> Any:
     if word.startswith(":"):
         if word not in values:
-            raise Bad(f"no value {word}")
+            raise InvalidExpression(f"no value {word}")
         return values[word]
     return item.get(_name(word, names))
 
@@ -100,7 +100,7 @@ def _name(word: str, names: Mapping[str, str]) -> str:
     if not word.startswith("#"):
         return word
     if word not in names:
-        raise Bad(f"no name {word}")
+        raise InvalidExpression(f"no name {word}")
     return names[word]
 
 
@@ -116,7 +116,7 @@ def _equal(left: Any, right: Any) -> bool:
 def _sum(left: Mapping[str, Any], right: Mapping[str, Any]) -> dict[str, str]:
     (kind, mine), (other, theirs) = _plain(left), _plain(right)
     if {kind, other} != {"N"}:
-        raise Bad(f"{kind} + {other}")
+        raise InvalidExpression(f"{kind} + {other}")
     return {"N": str(mine + theirs)}
 
 
@@ -162,7 +162,7 @@ def update(text: str) -> Callable[[dict[str, Any], Mapping[str, str], Attributes
     """Make what changes an item and names the attributes that it has set. Raises Bad."""
     sections = _SECTIONS.split(text)[1:]
     if not sections:
-        raise Bad(text)
+        raise InvalidExpression(text)
     sets: list[tuple[str, str | None, str, str | None]] = []
     removes: list[str] = []
     for kind, body in zip(sections[::2], sections[1::2], strict=True):
@@ -172,7 +172,7 @@ def update(text: str) -> Callable[[dict[str, Any], Mapping[str, str], Attributes
         for part in re.split(r",(?![^(]*\))", body):
             match = _ASSIGN.fullmatch(part)
             if match is None:
-                raise Bad(f"{part!r} in {text!r}")
+                raise InvalidExpression(f"{part!r} in {text!r}")
             sets.append((match[1], match[3], match[2] or match[4], match[5]))
 
     def apply(item: dict[str, Any], names: Mapping[str, str], values: Attributes) -> set[str]:

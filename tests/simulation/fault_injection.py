@@ -101,7 +101,7 @@ class FaultInjector:
         slow: share of calls that take up to ten times as long.
     """
 
-    dice: random.Random
+    rng: random.Random
     share: float = 0.0
     kinds: tuple[str, ...] = ()
     applies_to: Callable[[Call], bool] = lambda _: True
@@ -111,13 +111,13 @@ class FaultInjector:
 
     def latency(self) -> float:
         """Draw how long a way takes."""
-        stretch = 10.0 if self.slow and self.dice.random() < self.slow else 1.0
-        return self.dice.random() * self.latency_s * stretch
+        stretch = 10.0 if self.slow and self.rng.random() < self.slow else 1.0
+        return self.rng.random() * self.latency_s * stretch
 
     def draw(self, call: Call, _: Mapping[str, Any]) -> Fault | None:
         """Draw what strikes a call, None for nothing."""
-        if not self.share or self.dice.random() >= self.share or not self.applies_to(call):
+        if not self.share or self.rng.random() >= self.share or not self.applies_to(call):
             return None
-        fault = FAULT_KINDS[self.dice.choice(self.kinds)]
+        fault = FAULT_KINDS[self.rng.choice(self.kinds)]
         self.injected.append(fault.name)
         return fault

@@ -33,7 +33,7 @@ from service.sync.inventory.sync import InventorySync
 from service.sync.staging.sync import StagingSync
 from service.sync.tags.sync import TagSync
 from tests.simulation.clock import VirtualLoop
-from tests.simulation.dynamodb import Refused
+from tests.simulation.dynamodb import ServiceError
 from tests.simulation.estate import HUB, HUB_REGION, Estate
 from tests.simulation.fault_injection import Fault, FaultInjector, When, client_error
 from tests.simulation.promises import Promises
@@ -83,17 +83,17 @@ class _Client:
         operation = _OPERATIONS[name]
 
         async def send(**params: Any) -> dict[str, Any]:
-            return await self._host.carry(self._service, self._region, operation, params)
+            return await self._host.send_call(self._service, self._region, operation, params)
 
         return send
 
 
-class _Door(AwsClient):
+class _SimulatedClient(AwsClient):
     """The door itself - lanes, pace, tries, budget, roles, renewal - on clients that are simulated."""
 
     def __init__(self, host: Host, chosen: Settings) -> None:
         with patch.object(client_module, "HubSession", _Session):
-            super().__init__(chosen, host.now, rng=host.dice)
+            super().__init__(chosen, host.now, rng=host.rng)
         self._host = host
 
     @property
@@ -104,7 +104,7 @@ class _Door(AwsClient):
         return AccountSession(self, HUB, self._session.own)
 
     async def _client(self, service: str, region: str) -> Any:
-        await self._host.thaw()
+        await self._host.wait_while_frozen()
         key = (service, region)
         if key not in self._clients:
             self._clients[key] = _Client(self._host, service, region)
@@ -145,17 +145,17 @@ class Host:
     ) -> None:
         self.name, self.estate, self.faults, self.promises, self.skew_s = name, estate, faults, promises, skew_s
         self.loop: VirtualLoop = estate.loop
-        self.dice: random.Random = estate.dice
+        self.rng: random.Random = estate.rng
         self.dead = False
         self.kill_at: float | None = None  # counted in halves of calls: before and after each takes effect
         self.calls = 0
         self.frozen_until = 0.0
-        self.stood_still_s = 0.0
+        self.frozen_s = 0.0
         self._tasks: dict[asyncio.Task[Any], None] = {}  # in order, as a set of objects is not
-        self._fates = self.dice.getrandbits(64)
+        self._late_call_seed = self.rng.getrandbits(64)
         chosen = chosen or settings(drs_regions=estate.regions)
         self.settings = chosen
-        self.aws_client = _Door(self, chosen)
+        self.aws_client = _SimulatedClient(self, chosen)
         table = Table(self.aws_client.hub(), chosen.drs_region_status_table, HUB_REGION)
         self.status = RegionStatusTable(
             table, self.now, cache_s=chosen.region_status_cache_seconds, timeout_s=chosen.region_status_timeout_seconds
@@ -178,7 +178,7 @@ class Host:
         return self.loop.wall(self.skew_s)
 
     @property
-    def running(self) -> int:
+    def run_number(self) -> int:
         """Number of the run that the current task belongs to: a warm host may have two at once."""
         return _run.get()
 
@@ -219,11 +219,11 @@ class Host:
 
     def freeze(self, seconds: float) -> None:
         """Let the process stand still: no call begins and no answer is looked at, while its clocks go on."""
-        self.promises.told.append(f"{self.name} stands still for {seconds:.0f} s")
+        self.promises.events.append(f"{self.name} stands still for {seconds:.0f} s")
         self.frozen_until = self.loop.time() + seconds
-        self.stood_still_s += seconds
+        self.frozen_s += seconds
 
-    async def thaw(self) -> None:
+    async def wait_while_frozen(self) -> None:
         """Wait while the process stands still."""
         while self.frozen_until > self.loop.time():  # noqa: ASYNC110 - it may freeze again
             await anyio.sleep(self.frozen_until - self.loop.time())
@@ -234,62 +234,62 @@ class Host:
         for task in self._tasks:
             task.cancel()
 
-    async def carry(self, service: str, region: str, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    async def send_call(self, service: str, region: str, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """Carry a call to AWS and its answer back, through whatever the weather is."""
         keys = _acting.get()
         assert keys is not None, "a call that did not come through the door"
         number = self.calls = self.calls + 1
-        self._perhaps_killed(number - 0.5)
-        self.promises.sends(self, operation)
+        self._raise_if_killed(number - 0.5)
+        self.promises.before_send(self, operation)
         known = self.estate.tokens.get(keys.access_key)
         call = Call(service, operation, known[0] if known else "?", region)
         fault = self.faults.draw(call, params)
         try:
-            await self._way_there(call, fault)
+            await self._send_request(call, fault)
         except BaseException:  # also where its process was killed, or its deadline passed
             if fault is None or fault.may_arrive_late:
-                self._perhaps_arrives_yet(number, keys.access_key, call, params)
+                self._maybe_arrive_late(number, keys.access_key, call, params)
             raise
         served_at = self.loop.time()
-        answer = self._served(keys.access_key, call, params)
-        self._perhaps_killed(number)
-        if self.dice.random() < 0.5:  # else the answer is there at once, before anyone else has a turn
+        answer = self._serve(keys.access_key, call, params)
+        self._raise_if_killed(number)
+        if self.rng.random() < 0.5:  # else the answer is there at once, before anyone else has a turn
             await anyio.sleep(self.faults.latency())
-        await self.thaw()
-        self._perhaps_killed(None)
+        await self.wait_while_frozen()
+        self._raise_if_killed(None)
         if fault is not None and fault.when is When.AFTER:
             await self._apply_fault(fault, call)
-        if isinstance(answer, Refused):
+        if isinstance(answer, ServiceError):
             self.promises.trace(self.name, call, answer.code)
-            self.promises.saw_refusal(self, call, answer.code)
+            self.promises.on_error(self, call, answer.code)
             raise client_error(call, answer.code, answer.message, status=answer.status)
         self.promises.trace(self.name, call, "")
         if fault is not None and fault.alter is not None:
             answer = fault.alter(answer)
-        self.promises.saw(self, call, params, answer, served_at=served_at)
+        self.promises.on_response(self, call, params, answer, served_at=served_at)
         return answer
 
-    async def _way_there(self, call: Call, fault: Fault | None) -> None:
+    async def _send_request(self, call: Call, fault: Fault | None) -> None:
         await anyio.sleep(self.faults.latency())
-        self._perhaps_killed(None)
+        self._raise_if_killed(None)
         if fault is not None and fault.when is When.BEFORE:
             await self._apply_fault(fault, call)
-            self._perhaps_killed(None)
+            self._raise_if_killed(None)
 
-    def _perhaps_arrives_yet(self, number: int, access_key: str, call: Call, params: Mapping[str, Any]) -> None:
+    def _maybe_arrive_late(self, number: int, access_key: str, call: Call, params: Mapping[str, Any]) -> None:
         """Let a call that nobody waits for any more arrive while its signature is valid, or never.
 
         Each call has dice of its own: tasks that are cancelled together end in no order that a seed could give again.
         """
-        dice = random.Random(self._fates + number)  # noqa: S311 - not a secret
-        if dice.random() < 0.5:
+        rng = random.Random(self._late_call_seed + number)  # noqa: S311 - not a secret
+        if rng.random() < 0.5:
             return
-        delay_s = dice.random() * dice.choice((0.1, 5.0, 60.0, _SIGNED_FOR_S))
-        self.estate.quiet_at = max(self.estate.quiet_at, self.loop.time() + delay_s)
+        delay_s = rng.random() * rng.choice((0.1, 5.0, 60.0, _SIGNED_FOR_S))
+        self.estate.last_arrival_s = max(self.estate.last_arrival_s, self.loop.time() + delay_s)
 
         def arrive() -> None:
             self.promises.trace(self.name, call, "late")
-            self._served(access_key, call, params, late=True)
+            self._serve(access_key, call, params, late=True)
 
         self.loop.call_later(delay_s, arrive)
 
@@ -299,20 +299,20 @@ class Host:
         if fault.error is not None:
             error = fault.error(call)
             if isinstance(error, ClientError):
-                self.promises.saw_refusal(self, call, error.response["Error"]["Code"])
+                self.promises.on_error(self, call, error.response["Error"]["Code"])
             raise error
 
-    def _served(
+    def _serve(
         self, access_key: str, call: Call, params: Mapping[str, Any], *, late: bool = False
-    ) -> dict[str, Any] | Refused:
+    ) -> dict[str, Any] | ServiceError:
         try:
             self.estate.account_of(access_key)
-            with self.promises.acting(self, call, params, late=late):
+            with self.promises.during_call(self, call, params, late=late):
                 return self.estate.serve(call, params)
-        except Refused as refused:
+        except ServiceError as refused:
             return refused
 
-    def _perhaps_killed(self, half: float | None) -> None:
+    def _raise_if_killed(self, half: float | None) -> None:
         if half is not None and self.kill_at is not None and half >= self.kill_at:
             self.dead = True
         if self.dead:

@@ -78,12 +78,12 @@ def _unprocessed(host: Host) -> None:
 
 
 def _skewed(host: Host) -> None:
-    host.skew_s = host.dice.choice((-600.0, 600.0))
+    host.skew_s = host.rng.choice((-600.0, 600.0))
     host.estate.same_clocks = False
 
 
 def _frozen(host: Host) -> None:
-    host.loop.jump(_FREEZE_S)
+    host.loop.advance(_FREEZE_S)
 
 
 def _killed(host: Host) -> None:
@@ -161,9 +161,9 @@ class Cell(History):
         for scope in (_A1, _A1, _A1, _A2, _B1, _B1, Scope(STAGING, REGIONS[0])):
             self.estate.drs[Scope(TARGETS[0], scope.region)].initialized = True
             self.estate.protect(scope, tags={"Name": "old"})
-        before = Host("before", self.estate, FaultInjector(self.dice, latency_s=0.01), self.promises)
-        await self._calm_runs(before)
-        await self._calm_runs(before)
+        before = Host("before", self.estate, FaultInjector(self.rng, latency_s=0.01), self.promises)
+        await self._run_all_jobs(before)
+        await self._run_all_jobs(before)
         self.estate.delete(_A1, min(self.estate.drs[_A1].servers))
         for scope in (_A1, _A1, _B1, *3 * [Scope(STAGING, REGIONS[0])]):
             self.estate.protect(scope, tags={"Name": "new"})
@@ -178,12 +178,12 @@ class Cell(History):
 
         A negative number strikes none.
         """
-        host = Host("struck", self.estate, FaultInjector(self.dice), self.promises)
+        host = Host("struck", self.estate, FaultInjector(self.rng), self.promises)
         self.hosts.append(host)
         faults = host.faults = _FailOneCall(random.Random(1), latency_s=0.01, host=host, kind=kind, at=at)  # noqa: S311
         began = self.loop.time()
         try:
-            self.outcome = await self._do(host)
+            self.outcome = await self._run_job(host)
         except* Killed:
             self.outcome = "killed"
         except* DrsSyncError as errors:
@@ -194,14 +194,14 @@ class Cell(History):
         assert at < 0 or faults.applied, f"there was no call {at} to strike"
         return len(faults.seen)
 
-    async def _do(self, host: Host) -> str:
+    async def _run_job(self, host: Host) -> str:
         if self.job in SYNCS:
             report = await host.run(self.job, SyncRequest(remaining_s=_BUDGET_S))
-            self._report_is_true(report, host)
+            self._check_report(report, host)
             return str(report["status"])
         return await _QUERIES[self.job](self, host)
 
-    async def ask_inventory(self, host: Host) -> str:
+    async def query_inventory(self, host: Host) -> str:
         """Ask for every server: an answer that calls itself complete is not without one that the inventory had."""
         table = TableReader(host.aws_client.hub(), host.settings.drs_region_status_table, HUB_REGION)
         reader = RegionStatusReader(table, cache_s=60.0, timeout_s=5.0)
@@ -219,7 +219,7 @@ class Cell(History):
             self.promises.breaks("an answer is true", f"complete without {(known & here) - shown}")
         return "complete" if answer.body["complete"] else "partial"
 
-    async def ask_origin(self, host: Host) -> str:
+    async def query_failback(self, host: Host) -> str:
         """Ask where a server came from."""
         server = max(self.estate.drs[_A2].servers)
         facts = await FailbackQuery(host.aws_client, host.settings, host.now).facts(server)
@@ -229,7 +229,7 @@ class Cell(History):
 
     async def end(self) -> Story:
         """Let it calm down: two runs of each sync, and both questions, are then as if nothing had been."""
-        await self.calm()
+        await self.settle()
         host = self.hosts[-1]
         for ask in _QUERIES.values():
             if (outcome := await ask(self, host)) != "complete":
@@ -240,6 +240,6 @@ class Cell(History):
 _BUDGET_S: Final = 300.0
 _MAX_S: Final = _BUDGET_S + 6.001 + _FREEZE_S
 _QUERIES: Final[Mapping[str, Callable[[Cell, Host], Awaitable[str]]]] = {
-    "inventory query": Cell.ask_inventory,
-    "failback query": Cell.ask_origin,
+    "inventory query": Cell.query_inventory,
+    "failback query": Cell.query_failback,
 }

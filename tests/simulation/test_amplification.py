@@ -49,8 +49,8 @@ def full_scan(
     """Scan every region of five accounts, three regions of each with servers, in some weather."""
 
     async def work(loop: VirtualLoop) -> Outcome:
-        dice = random.Random(seed)  # noqa: S311 - not a secret
-        estate = Estate(loop, dice, ACCOUNTS, REGIONS)
+        rng = random.Random(seed)  # noqa: S311 - not a secret
+        estate = Estate(loop, rng, ACCOUNTS, REGIONS)
         for account in ACCOUNTS:
             for region in ACTIVE:
                 for _ in range(SERVERS_EACH):
@@ -62,9 +62,9 @@ def full_scan(
             return call.service == service and operation in {"", call.operation}
 
         # The share is drawn here, so that every call is counted.
-        faults = FaultInjector(dice, share=1.0, kinds=kinds or ("500",))
-        faults.applies_to = lambda call: applies_to(call) and dice.random() < share
-        host = Host("host", estate, FaultInjector(dice), promises)
+        faults = FaultInjector(rng, share=1.0, kinds=kinds or ("500",))
+        faults.applies_to = lambda call: applies_to(call) and rng.random() < share
+        host = Host("host", estate, FaultInjector(rng), promises)
         if warm:
             await host.run("inventory", SyncRequest(full_scan=True))
         host.faults = faults
@@ -79,15 +79,15 @@ def full_scan(
 @pytest.mark.parametrize("kind", ["throttled", "throttled, retry after"])
 @pytest.mark.parametrize("seed", range(5))
 def test_thirty_percent_throttled_costs_half_as_many_calls_again_at_most(kind: str, seed: int) -> None:
-    calm = full_scan(seed)
+    settle = full_scan(seed)
     throttled = full_scan(seed, share=0.3, kinds=(kind,))
-    assert calm.report["status"] == "complete"
+    assert settle.report["status"] == "complete"
     unwell = throttled.report["scopes"]["failed"] + throttled.report["scopes"]["partial"]
     assert unwell <= 0.05 * SCOPES  # where AWS asks for two seconds each time, a scope may run out of its minute
-    assert throttled.report["apiCallsThrottled"] > 0.2 * calm.calls["drs"]
-    assert throttled.calls["drs"] <= 1.5 * calm.calls["drs"], (
+    assert throttled.report["apiCallsThrottled"] > 0.2 * settle.calls["drs"]
+    assert throttled.calls["drs"] <= 1.5 * settle.calls["drs"], (
         throttled.calls["drs"],
-        calm.calls["drs"],
+        settle.calls["drs"],
         throttled.seconds,
     )
 
@@ -123,10 +123,10 @@ def test_who_waits_in_the_queue_already_is_held_back_by_a_pause_too() -> None:
             return len(sent) == 1
 
         faults = FaultInjector(
-            estate.dice, share=1.0, kinds=("throttled, retry after",), applies_to=applies_to, latency_s=wait_s / 2
+            estate.rng, share=1.0, kinds=("throttled, retry after",), applies_to=applies_to, latency_s=wait_s / 2
         )
         chosen = settings(drs_burst=1, drs_calls_per_second=1 / wait_s, drs_most_calls_per_second=1 / wait_s)
-        host = Host("host", estate, FaultInjector(estate.dice), Promises(), chosen=chosen)
+        host = Host("host", estate, FaultInjector(estate.rng), Promises(), chosen=chosen)
         role = RoleToAssume(ACCOUNTS[0], f"arn:aws:iam::{ACCOUNTS[0]}:role/DRSOrchestrationRole", "e" * 32)
         session = await host.aws_client.account(role)
         host.faults = faults

@@ -80,9 +80,9 @@ def play(at: int, *, asleep: bool) -> tuple[Story, list[str], int]:
         cell, outcomes = Cell(loop, "tags"), list[str]()
         await cell.prepare()
         hosts = [
-            Host(name, cell.estate, FaultInjector(cell.dice, latency_s=0.1), cell.promises) for name in ("one", "two")
+            Host(name, cell.estate, FaultInjector(cell.rng, latency_s=0.1), cell.promises) for name in ("one", "two")
         ]
-        hosts[0].faults = _StandsStill(cell.dice, latency_s=0.1, host=hosts[0], at=at, asleep=asleep)
+        hosts[0].faults = _StandsStill(cell.rng, latency_s=0.1, host=hosts[0], at=at, asleep=asleep)
 
         async def sync(host: Host, delay_s: float) -> None:
             await anyio.sleep(delay_s)
@@ -94,7 +94,7 @@ def play(at: int, *, asleep: bool) -> tuple[Story, list[str], int]:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(sync, hosts[0], 0.0)
             tasks.start_soon(sync, hosts[1], SOON_S if asleep else LONG_S - SOON_S)
-        await cell.calm()
+        await cell.settle()
         return cell.story(), outcomes, hosts[0].calls
 
     return run(work)
@@ -127,7 +127,7 @@ def test_a_lock_that_may_have_been_taken_is_given_back() -> None:
         cell, outcomes = Cell(loop, "tags"), list[str]()
         await cell.prepare()
         for name, left in (("one", 4), ("two", 0)):
-            faults = _AnswersLost(cell.dice, latency_s=0.1, left=left)
+            faults = _AnswersLost(cell.rng, latency_s=0.1, left=left)
             try:
                 outcomes.append((await Host(name, cell.estate, faults, cell.promises).run("tags"))["status"])
             except DrsSyncError as error:
@@ -143,7 +143,7 @@ def test_a_run_that_writes_to_the_end_of_its_time_still_gives_its_lock_back() ->
     async def work(loop: VirtualLoop) -> tuple[dict[str, Any], float, Mapping[str, Any]]:
         cell = Cell(loop, "tags")
         await cell.prepare()
-        host, began = Host("one", cell.estate, _ResultHangs(cell.dice, latency_s=0.1), cell.promises), loop.time()
+        host, began = Host("one", cell.estate, _ResultHangs(cell.rng, latency_s=0.1), cell.promises), loop.time()
         report = await host.run("tags", SyncRequest(remaining_s=BUDGET_S))
         return report, loop.time() - began, cell.estate.dynamodb.tables["tag_sync_config_table"].items
 

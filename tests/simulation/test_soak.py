@@ -30,14 +30,14 @@ def _held() -> int:
     return sum(each.size for each in tracemalloc.take_snapshot().filter_traces([OURS]).statistics("filename"))
 
 
-async def _day(host: Host, estate: Estate, dice: random.Random) -> None:
+async def _day(host: Host, estate: Estate, rng: random.Random) -> None:
     """Let a day go by: all three syncs at their intervals, servers that come and go, trouble now and then."""
     for number in range(DAY):
-        scope = Scope(dice.choice(TARGETS), dice.choice(REGIONS))
+        scope = Scope(rng.choice(TARGETS), rng.choice(REGIONS))
         estate.protect(scope, tags={"Name": f"n{number}"})
         if len(estate.drs[scope].servers) > 3:
             estate.delete(scope, next(iter(estate.drs[scope].servers)))
-        host.faults.share = dice.choice((0.0, 0.0, 0.0, 0.2, 1.0))
+        host.faults.share = rng.choice((0.0, 0.0, 0.0, 0.2, 1.0))
         for job in ("inventory", "staging", "tags")[: 1 + 2 * (number % 4 == 0)]:
             with suppress(DrsSyncError):  # a run that cannot begin is part of the play; the next one comes
                 await host.run(job)
@@ -54,17 +54,17 @@ async def _day(host: Host, estate: Estate, dice: random.Random) -> None:
 
 def test_a_warm_process_does_not_grow_in_days() -> None:
     async def work(loop: VirtualLoop) -> None:
-        dice = random.Random(7)  # noqa: S311 - not a secret
-        estate = Estate(loop, dice)
-        host = Host("host", estate, FaultInjector(dice, kinds=tuple(FAULT_KINDS)), Promises())
-        await _day(host, estate, dice)
+        rng = random.Random(7)  # noqa: S311 - not a secret
+        estate = Estate(loop, rng)
+        host = Host("host", estate, FaultInjector(rng, kinds=tuple(FAULT_KINDS)), Promises())
+        await _day(host, estate, rng)
         tasks = len(asyncio.all_tasks())
         tracemalloc.start()
         try:
-            await _day(host, estate, dice)
+            await _day(host, estate, rng)
             before = _held()
             for _ in range(2):
-                await _day(host, estate, dice)
+                await _day(host, estate, rng)
             assert _held() < before + 50_000
         finally:
             tracemalloc.stop()

@@ -43,13 +43,13 @@ def test_the_first_row_written_carries_the_note_that_could_not_be_written_before
         history = History(0, loop, jobs=("inventory",), targets=TARGETS, regions=REGIONS)
         for region in REGIONS:
             history.estate.protect(Scope(TARGETS[1], region), tags={})
-        host = Host("first", history.estate, FaultInjector(history.dice), history.promises)
-        host.faults = _FirstStatusWriteFails(history.dice, latency_s=0.01, host=host)
+        host = Host("first", history.estate, FaultInjector(history.rng), history.promises)
+        host.faults = _FirstStatusWriteFails(history.rng, latency_s=0.01, host=host)
         with pytest.raises(Killed):
             await host.run("inventory")
         assert len(history.estate.dynamodb.tables[STATUS].items) == 1
 
-        after = Host("next", history.estate, FaultInjector(history.dice), history.promises)
+        after = Host("next", history.estate, FaultInjector(history.rng), history.promises)
         report = await after.run("inventory")
         assert report["regionReason"].endswith("an earlier run over every region was cut short")
         assert report["serversSynced"] == 3

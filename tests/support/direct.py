@@ -27,7 +27,7 @@ from service.models import Call
 from service.sandbox.moto_drs import drs_backends
 from service.sandbox.moto_drs.register import register
 from service.settings import Settings
-from tests.simulation.dynamodb import DynamoDb, Refused, tables
+from tests.simulation.dynamodb import DynamoDb, ServiceError, tables
 
 __all__ = ["Crash", "DirectAws", "Faults", "Lag", "lagging"]
 
@@ -59,7 +59,7 @@ class Faults:
     at which another run gets its turn first.
     """
 
-    dice: random.Random
+    rng: random.Random
     refuse: float = 0.0
     refuse_tables: float = 0.0
     crash_at: int | None = None
@@ -83,7 +83,7 @@ class DirectAws:
         self.counts: Counter[tuple[str, str]] = Counter()
         self._hub = hub
         self._accounts = (hub, *targets)
-        self._dynamodb = DynamoDb(tables(), lambda: 0.0, faults.dice)
+        self._dynamodb = DynamoDb(tables(), lambda: 0.0, faults.rng)
         self.tables: Mapping[str, str] = {name.upper(): name for name in self._dynamodb.tables}
         for account_id in targets:
             role = f"arn:aws:iam::{account_id}:role/DRSOrchestrationRole"
@@ -136,17 +136,17 @@ class DirectAws:
             lag.at -= 1
             if lag.at == 0:
                 await lag.until.wait()
-        while faults.switch and faults.dice.random() < faults.switch:
+        while faults.switch and faults.rng.random() < faults.switch:
             await anyio.lowlevel.checkpoint()
         if faults.crash_at is not None:
             faults.crash_at -= 1
             if faults.crash_at < 0:
-                if faults.dice.random() < 0.5:
+                if faults.rng.random() < 0.5:
                     self._carry_out(call, params)
                 raise Crash(f"{call.service}:{call.operation}")
         share = faults.refuse if call.service == "drs" else faults.refuse_tables
-        if share and faults.dice.random() < share:
-            raise AwsError(faults.dice.choice(faults.codes), "planned", call)
+        if share and faults.rng.random() < share:
+            raise AwsError(faults.rng.choice(faults.codes), "planned", call)
         return self._carry_out(call, params)
 
     def _carry_out(self, call: Call, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -154,7 +154,7 @@ class DirectAws:
             if call.service == "dynamodb":
                 return self._dynamodb.serve(call.operation, _copied(params))
             return _SERVICES[call.service](call, params)
-        except Refused as refused:
+        except ServiceError as refused:
             raise AwsError(refused.code, refused.message, call) from refused
         except ServiceException as error:
             raise AwsError(str(error.code), str(error), call) from error

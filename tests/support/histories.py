@@ -42,7 +42,7 @@ async def play(seed: int) -> None:
         first: BaseException = group
         while isinstance(first, BaseExceptionGroup):
             first = first.exceptions[0]
-        raise AssertionError(f"seed {seed}, after {' '.join(history.told)}: {first}") from first
+        raise AssertionError(f"seed {seed}, after {' '.join(history.steps)}: {first}") from first
     finally:
         history.aws.forget()
 
@@ -52,14 +52,14 @@ class History:
 
     def __init__(self, seed: int) -> None:
         mock_random.seed(seed)
-        self.dice = random.Random(seed)  # noqa: S311 - not a secret
-        self.told: list[str] = []
+        self.rng = random.Random(seed)  # noqa: S311 - not a secret
+        self.steps: list[str] = []
         self.hub, self.a, self.b, self.c = (f"{seed:09d}{number:03d}" for number in range(4))
-        self.aws = DirectAws(self.hub, (self.a, self.b, self.c), self._calm())
+        self.aws = DirectAws(self.hub, (self.a, self.b, self.c), self._no_faults())
         self._settings = self.aws.settings(drs_region_status_table="", topology_reads_per_scope=50)
         self._moment = _BEGIN
-        kind = self.dice.choice(("plain", "same account", "extended", "zone", "premises"))
-        self.told.append(kind)
+        kind = self.rng.choice(("plain", "same account", "extended", "zone", "premises"))
+        self.steps.append(kind)
         self.cycle = Cycle(
             self.a,
             self.a if kind in {"same account", "zone"} else self.b,
@@ -73,8 +73,8 @@ class History:
         self._truth = self._true_originals()
         self._names: set[str] = set()
 
-    def _calm(self) -> Faults:
-        return Faults(self.dice)
+    def _no_faults(self) -> Faults:
+        return Faults(self.rng)
 
     def _now(self) -> datetime:
         self._moment += timedelta(milliseconds=1)
@@ -82,7 +82,7 @@ class History:
 
     def _true_originals(self) -> dict[str, Any]:
         cloud = self.cycle.forward.record.get("sourceCloudProperties") or {}
-        told = {
+        steps = {
             "originalSourceRegion": cloud.get("originRegion"),
             "originalSourceAccountId": cloud.get("originAccountID"),
             "originalAvailabilityZone": cloud.get("originAvailabilityZone"),
@@ -91,7 +91,7 @@ class History:
             "originalReplicationRegion": RECOVERY,
             "originEnvironment": "AWS" if cloud else "ON_PREMISES",
         }
-        return {name: value for name, value in told.items() if value}
+        return {name: value for name, value in steps.items() if value}
 
     async def play(self) -> None:
         """Let it happen, and hold what must hold after each sync."""
@@ -99,15 +99,15 @@ class History:
         await self._sync_under_faults()
         await self._sync()
         at = 0
-        for _ in range(self.dice.randint(4, 9)):
-            if self.dice.random() < 0.55:
+        for _ in range(self.rng.randint(4, 9)):
+            if self.rng.random() < 0.55:
                 step, at = _LIFE[at % len(_LIFE)], at + 1
             else:
-                step = self.dice.choice(_ODD)
+                step = self.rng.choice(_ODD)
             self._act(step)
-            if self.dice.random() < 0.5:
+            if self.rng.random() < 0.5:
                 await self._sync_under_faults()
-        self.aws.faults = self._calm()
+        self.aws.faults = self._no_faults()
         await self._sync()
         self._check()
         await self._check_names()
@@ -118,9 +118,9 @@ class History:
         try:
             act()
         except (ServiceException, KeyError, IndexError):
-            self.told.append(f"({step})")
+            self.steps.append(f"({step})")
         else:
-            self.told.append(step)
+            self.steps.append(step)
 
     def _forget(self) -> None:
         """Lose the record of the recovery instance; the machine runs on."""
@@ -139,29 +139,29 @@ class History:
     def _drop_item(self) -> None:
         """Delete an inventory item as stale, beside the engine; bookkeeping is nobody's to delete."""
         servers = [item for item in self.aws.items() if item["stagingAccountId"]["S"].isdigit()]
-        self.aws.delete(self.dice.choice(servers))
+        self.aws.delete(self.rng.choice(servers))
 
     async def _sync_under_faults(self) -> None:
-        how = self.dice.choice(("calm", "refused", "tables refused", "crash", "two", "two crash"))
-        self.told.append(f"sync:{how}")
-        faults = self.aws.faults = self._calm()
+        how = self.rng.choice(("calm", "refused", "tables refused", "crash", "two", "two crash"))
+        self.steps.append(f"sync:{how}")
+        faults = self.aws.faults = self._no_faults()
         if how == "refused":
             faults.refuse = 0.3
         elif how == "tables refused":
             faults.refuse_tables = 0.15
         if "crash" in how:
-            faults.crash_at = self.dice.randint(0, 25)
+            faults.crash_at = self.rng.randint(0, 25)
         if "two" in how:
             faults.switch = 0.5
             ended = anyio.Event()
             async with anyio.create_task_group() as tasks:
                 # Now and then one of them stands still, and finds the tables changed under its hands.
-                tasks.start_soon(self._lagging_sync, Lag(self.dice.randint(1, 20), ended))
+                tasks.start_soon(self._lagging_sync, Lag(self.rng.randint(1, 20), ended))
                 await self._try_sync()
                 ended.set()
         else:
             await self._try_sync()
-        self.aws.faults = self._calm()
+        self.aws.faults = self._no_faults()
 
     async def _lagging_sync(self, lag: Lag) -> None:
         lagging.set(lag)
