@@ -1,4 +1,4 @@
-"""A DynamoDB of dictionaries: the operations and expressions that the engine uses, eventual consistency included."""
+"""In-memory DynamoDB: the operations and expressions that the engine uses, with eventually consistent reads."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Key = tuple[str, ...]
 
 
 class ServiceError(Exception):
-    """What a service answers instead of carrying out a call."""
+    """Error response of a simulated service."""
 
     def __init__(self, code: str, message: str = "", *, status: int = 400) -> None:
         super().__init__(f"{code}: {message}")
@@ -25,14 +25,14 @@ class ServiceError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Names of the key attributes, and index -> its hash key; the range key of an index is the table's hash key."""
+    """Names of a table's key attributes and of each index's hash key; an index's range key is the table's hash key."""
 
     hash: str
     range: str | None = None
     indexes: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, item: Mapping[str, Any]) -> Key:
-        """Give an item's key. Raises Refused when it has none."""
+        """Return an item's key. Raises ServiceError when an attribute is missing."""
         try:
             return tuple(item[name]["S"] for name in (self.hash, self.range) if name)
         except KeyError as missing:
@@ -44,7 +44,7 @@ Listener = Callable[[str, Key, AttributeValues | None, AttributeValues | None], 
 
 @dataclass(slots=True)
 class Table:
-    """One table. `journal`: what was there before each change, with the time of the change."""
+    """One table. `journal` has the time, key and previous item of each change."""
 
     name: str
     keys: Keys
@@ -52,7 +52,7 @@ class Table:
     journal: list[tuple[float, Key, AttributeValues | None]] = field(default_factory=list)
 
     def as_of(self, moment: float) -> Mapping[Key, AttributeValues]:
-        """Give the items as they were."""
+        """Return the items as they were at a moment."""
         if not self.journal or self.journal[-1][0] <= moment:
             return self.items
         view = dict(self.items)
@@ -70,8 +70,8 @@ class Table:
 class DynamoDb:
     """The tables of the hub.
 
-    `lag_s`: reads that are not consistent, those of indexes among them, may show what was true so long ago.
-    `unprocessed`: share of batch entries handed back. `page`: most items on one page.
+    `lag_s`: an eventually consistent read, also of an index, may return data that is so many seconds old.
+    `unprocessed`: share of batch entries returned as unprocessed. `page`: maximum items on one page.
     """
 
     tables: dict[str, Table]
@@ -83,11 +83,11 @@ class DynamoDb:
     listener: Listener | None = None
 
     def serve(self, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Carry out an operation. Raises Refused."""
+        """Carry out an operation. Raises ServiceError."""
         try:
             return _OPERATIONS[operation](self, params)
-        except InvalidExpression as bad:
-            raise ServiceError("ValidationException", str(bad)) from None
+        except InvalidExpression as error:
+            raise ServiceError("ValidationException", str(error)) from None
 
     def _table(self, name: str) -> Table:
         if name not in self.tables:
@@ -137,9 +137,9 @@ class DynamoDb:
     def _update(self, params: Mapping[str, Any]) -> dict[str, Any]:
         table = self._table(params["TableName"])
         key = table.keys.of(params["Key"])
-        held = table.items.get(key)
-        self._check(held, params)
-        item = dict(held if held is not None else params["Key"])
+        current = table.items.get(key)
+        self._check(current, params)
+        item = dict(current if current is not None else params["Key"])
         changed = update(params["UpdateExpression"])(item, _names(params), _values(params))
         if table.keys.of(item) != key:
             raise ServiceError("ValidationException", "an update cannot change the key")
@@ -184,7 +184,7 @@ class DynamoDb:
     def _batch_get(self, params: Mapping[str, Any]) -> dict[str, Any]:
         ((name, wanted),) = params["RequestItems"].items()
         table = self._table(name)
-        _count(wanted["Keys"], 100)
+        _check_batch_size(wanted["Keys"], 100)
         done, back = self._split_unprocessed(wanted["Keys"])
         view = self._view(table, wanted)
         found = [view[key] for each in done if (key := table.keys.of(each)) in view]
@@ -193,7 +193,7 @@ class DynamoDb:
     def _batch_write(self, params: Mapping[str, Any]) -> dict[str, Any]:
         ((name, requests),) = params["RequestItems"].items()
         table = self._table(name)
-        _count(requests, 25)
+        _check_batch_size(requests, 25)
         keys = [table.keys.of(each["PutRequest"]["Item"]) for each in requests]
         if len(set(keys)) < len(keys):
             raise ServiceError("ValidationException", "Provided list of item keys contains duplicates")
@@ -210,9 +210,9 @@ class DynamoDb:
         return [each for each in entries if each not in back], back
 
 
-def _count(entries: list[Any], most: int) -> None:
-    if not 0 < len(entries) <= most:
-        raise ServiceError("ValidationException", f"{len(entries)} entries of 1 to {most}")
+def _check_batch_size(entries: list[Any], limit: int) -> None:
+    if not 0 < len(entries) <= limit:
+        raise ServiceError("ValidationException", f"{len(entries)} entries; must be 1 to {limit}")
 
 
 def _names(params: Mapping[str, Any]) -> Mapping[str, str]:
@@ -236,7 +236,7 @@ _OPERATIONS: Final[Mapping[str, Callable[[DynamoDb, Mapping[str, Any]], dict[str
 
 
 def tables() -> dict[str, Table]:
-    """Make the engine's tables, empty, named by their setting."""
+    """Return the engine's tables, empty, each under the name of its setting."""
     indexes = {
         "SourceAccountIndex": "sourceAccountId",
         "StagingAccountIndex": "stagingAccountId",

@@ -1,4 +1,4 @@
-"""The expressions of DynamoDB that the engine uses, made into functions once each."""
+"""Parser for the DynamoDB expressions that the engine uses; each is compiled to a function once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _TOKEN: Final = re.compile(r"\s*(?:(<=|>=|<>|[=<>(),])|([#:]?[A-Za-z_]\w*))")
 
 
 class InvalidExpression(Exception):  # noqa: N818 - becomes a ValidationException
-    """An expression that is none, or that this table does not know."""
+    """Invalid expression, or one that the simulation does not support."""
 
 
 def _tokens(text: str) -> list[str]:
@@ -147,7 +147,7 @@ _FUNCTIONS: Final[Mapping[str, Callable[..., bool]]] = {
 
 @lru_cache(maxsize=512)
 def condition(text: str) -> Test:
-    """Make a condition, or the condition of a key. Raises Bad."""
+    """Compile a condition or key condition. Raises InvalidExpression."""
     return _Parser(_tokens(text)).whole()
 
 
@@ -159,7 +159,7 @@ _ASSIGN: Final = re.compile(
 
 @lru_cache(maxsize=512)
 def update(text: str) -> Callable[[dict[str, Any], Mapping[str, str], Attributes], set[str]]:
-    """Make what changes an item and names the attributes that it has set. Raises Bad."""
+    """Compile an update that changes an item and returns the names of the attributes set. Raises InvalidExpression."""
     sections = _SECTIONS.split(text)[1:]
     if not sections:
         raise InvalidExpression(text)
@@ -178,8 +178,8 @@ def update(text: str) -> Callable[[dict[str, Any], Mapping[str, str], Attributes
     def apply(item: dict[str, Any], names: Mapping[str, str], values: Attributes) -> set[str]:
         before = dict(item)
         for name, unless, word, more in sets:
-            held = before.get(_name(unless, names)) if unless else None
-            value = held if held is not None else _value(word, item, names, values)
+            current = before.get(_name(unless, names)) if unless else None
+            value = current if current is not None else _value(word, item, names, values)
             item[_name(name, names)] = _sum(value, _value(more, item, names, values)) if more else value
         for name in removes:
             item.pop(_name(name, names), None)

@@ -1,4 +1,4 @@
-"""What the network and the services do to a call, drawn from dice."""
+"""Fault injection: errors, delays and latency for simulated calls, drawn from a seeded random source."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["FAULT_KINDS", "Fault", "FaultInjector", "When", "client_error"]
 
 
 class When(Enum):
-    """At which end of a call trouble strikes: whether it took effect."""
+    """Whether a fault occurs before or after the call takes effect."""
 
     BEFORE = auto()
     AFTER = auto()
@@ -32,10 +32,10 @@ class When(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One kind of trouble. `wait_s`: how long it keeps the caller waiting first.
+    """One kind of fault. `wait_s`: how long the caller waits before the error.
 
-    Without an error the call succeeds; `alter` may then change its answer. Of a call that is `astray` the caller knows
-    nothing: it may arrive yet, when nobody expects it any more.
+    Without an error the call succeeds, and `alter` may change its response. If `may_arrive_late`, the request may still
+    reach the service after the caller has given up.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Fault:
 
 
 def client_error(call: Call, code: str, message: str = "", *, status: int = 400, **headers: str) -> ClientError:
-    """Make the error that the SDK makes of a refusal."""
+    """Return the SDK's exception for an error response."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     meta = {"HTTPStatusCode": status, "HTTPHeaders": named}
     return ClientError({"Error": {"Code": code, "Message": message}, "ResponseMetadata": meta}, call.operation)
@@ -64,8 +64,8 @@ def _url(call: Call) -> str:
 _CONNECTION_ERRORS: Final = (
     ("reset", lambda call: ConnectionClosedError(endpoint_url=_url(call)), 0.0),
     ("timeout", lambda call: ReadTimeoutError(endpoint_url=_url(call)), 10.0),
-    ("half body", lambda _: ResponseParserError("the answer of 17 bytes is no JSON object"), 0.0),
-    ("no json", lambda _: ResponseParserError("the answer is no JSON"), 0.0),
+    ("half body", lambda _: ResponseParserError("the response of 17 bytes is not a JSON object"), 0.0),
+    ("no json", lambda _: ResponseParserError("the response is not JSON"), 0.0),
 )
 _FAULTS: Final = (
     _error("throttled", "ThrottlingException", "Rate exceeded", status=400),
@@ -85,20 +85,20 @@ _FAULTS: Final = (
     _error("bad token", "UnrecognizedClientException", "The security token is invalid", status=403),
 )
 FAULT_KINDS: Final[Mapping[str, Fault]] = {fault.name: fault for fault in _FAULTS}
-"""Every kind of trouble by its name. Those too late strike after the call has taken effect."""
+"""Every kind of fault by its name. Those named "too late" occur after the call has taken effect."""
 
 
 @dataclass(slots=True)
 class FaultInjector:
-    """What happens to calls from now on.
+    """Faults and latency of the calls of a host.
 
     Args:
-        dice: where chance comes from.
-        share: share of calls that meet trouble.
-        kinds: the kinds they meet, by name.
-        strikes: whether a call may meet any.
-        latency_s: most seconds a call takes each way.
-        slow: share of calls that take up to ten times as long.
+        rng: source of randomness.
+        share: share of calls that fail.
+        kinds: names of the faults to draw from.
+        applies_to: whether a call may fail.
+        latency_s: maximum one-way latency.
+        slow: share of calls with up to ten times the latency.
     """
 
     rng: random.Random
@@ -110,12 +110,12 @@ class FaultInjector:
     injected: list[str] = field(default_factory=list)
 
     def latency(self) -> float:
-        """Draw how long a way takes."""
+        """Draw a one-way latency in seconds."""
         stretch = 10.0 if self.slow and self.rng.random() < self.slow else 1.0
         return self.rng.random() * self.latency_s * stretch
 
     def draw(self, call: Call, _: Mapping[str, Any]) -> Fault | None:
-        """Draw what strikes a call, None for nothing."""
+        """Draw the fault of a call; None for none."""
         if not self.share or self.rng.random() >= self.share or not self.applies_to(call):
             return None
         fault = FAULT_KINDS[self.rng.choice(self.kinds)]

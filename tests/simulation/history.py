@@ -1,4 +1,4 @@
-"""One history: a small estate, a few hosts, jobs that overlap, trouble of every kind - and calm at its end."""
+"""One history: a small estate, a few hosts, overlapping jobs and every kind of fault, then a phase without faults."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from tests.simulation.promises import Promises
 __all__ = ["History", "Story", "play", "quiet"]
 
 _INTERVAL_S: Final = 900.0
-_MAX_ROUNDS: Final = 6  # two windows of discovery, and two to repair
+_MAX_ROUNDS: Final = 6  # two discovery windows, and two rounds of repair
 _EVENTS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
     "inventory": ("sync_source_server_inventory", {}),
     "staging": ("sync_staging_accounts", {}),
     "tags": ("handle_drs_tag_sync", {"_sync_source": "eventbridge"}),
 }
-"""What the schedules of `deploy/` send, as the front of the function hands it on."""
+"""Events of the schedules in `deploy/`, as operation and parameters."""
 _JOBS: Final = (
     ("inventory",),
     ("inventory",),
@@ -43,12 +43,12 @@ _HAPPENINGS: Final = (
     *("protect", "protect_staged", "delete", "stall", "launch", "repoint", "tag", "nothing"),
     *("deny", "join"),
 )
-_FAULT_MIXES: Final = ("calm", "throttled", "any", "any", "late", "tables", "storm")
+_FAULT_MIXES: Final = ("none", "throttled", "any", "any", "late", "tables", "storm")
 
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """What came of a history."""
+    """Result of a history."""
 
     seed: int
     broken: tuple[str, ...]
@@ -58,7 +58,7 @@ class Story:
     seconds: float
 
     def check(self) -> None:
-        """Raise AssertionError when a promise was broken, saying how to see it again."""
+        """Raise AssertionError when a promise was broken, with the command that replays the history."""
         assert not self.broken, (
             f"seed {self.seed}: {'; '.join(self.broken)}\n  after {' / '.join(self.events)}\n"
             f"  again: python -m tests.simulation --seed {self.seed} --histories 1"
@@ -66,15 +66,15 @@ class Story:
 
 
 def play(seed: int) -> Story:
-    """Play the history of a seed, on a clock and dice of its own."""
-    random.seed(seed)  # the engine's own jitter between rounds of a contended row
+    """Play the history of a seed on a virtual clock."""
+    random.seed(seed)  # the engine's jitter between attempts to update a contended row
     with quiet():
         return run(lambda loop: History(seed, loop).play())
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep the engine's log to itself, and collect garbage as rarely as a function's host does."""
+    """Disable logging and tune garbage collection as the Lambda functions do."""
     threshold = gc.get_threshold()
     logging.disable(logging.CRITICAL)
     tune_gc()
@@ -86,7 +86,7 @@ def quiet() -> Iterator[None]:
 
 
 class History:
-    """A history under way."""
+    """A running history."""
 
     def __init__(
         self,
@@ -107,12 +107,12 @@ class History:
         self.estate.dynamodb.listener = self.promises.on_change
         self.estate.dynamodb.page = self.rng.choice((2, 5, 1000))
         self.hosts: list[Host] = []
-        self.late: list[str] = []  # jobs whose event is delivered behind the next one's
-        self._joining: dict[str, Any] = {}  # accounts that are no targets yet
+        self.late: list[str] = []  # jobs whose event is delivered after the next one's
+        self._joining: dict[str, Any] = {}  # accounts that are not targets yet
         self._names = 0
 
     async def play(self) -> Story:
-        """Let it happen, then let it calm down, and hold what is left against the truth."""
+        """Run rounds of jobs under faults, then rounds without, and compare the tables with DRS."""
         if len(self.estate.targets) > 1 and self.rng.random() < 0.5:
             self._joining[TARGETS[1]] = self._target_records.pop((TARGETS[1],))
         for _ in range(self.rng.randint(1, 4)):
@@ -125,7 +125,7 @@ class History:
         return self.story()
 
     def story(self) -> Story:
-        """Tell what came of it."""
+        """Return the result so far."""
         return Story(
             self.seed,
             tuple(dict.fromkeys(self.promises.broken)),
@@ -138,7 +138,7 @@ class History:
     # Hosts and rounds
 
     def _host(self) -> Host:
-        """Take a host: a warm one or a new one."""
+        """Choose a warm host or start a new one."""
         warm = [host for host in self.hosts if not host.dead]
         if warm and self.rng.random() < 0.6:
             return self.rng.choice(warm)
@@ -154,7 +154,7 @@ class History:
         return host
 
     async def _round(self) -> None:
-        """Deliver the event of a job, or of two that overlap; one may come twice, or late, or start a state machine."""
+        """Deliver events of one job or two overlapping ones; some come twice or late, or start a state machine."""
         self._choose_faults(self.rng.choice(_FAULT_MIXES))
         one = self.rng.choice(self.jobs)
         jobs = [one] if self.rng.random() < 0.5 else [one, self.rng.choice((one, "inventory"))]
@@ -180,7 +180,7 @@ class History:
     def _choose_faults(self, name: str) -> None:
         self.promises.events.append(name)
         self._kinds: tuple[str, ...] = tuple(FAULT_KINDS)
-        self._share = {"calm": 0.0, "storm": 0.9, "throttled": 0.3, "tables": 0.15}.get(name, 0.12)
+        self._share = {"none": 0.0, "storm": 0.9, "throttled": 0.3, "tables": 0.15}.get(name, 0.12)
         self._only_tables = name == "tables"
         if name == "throttled":
             self._kinds = ("throttled", "throttled, retry after")
@@ -215,7 +215,7 @@ class History:
     async def _deliver(
         self, operation: str, members: Mapping[str, Any], remaining_s: float | None = None
     ) -> tuple[Host, tuple[Mapping[str, Any], dict[str, Any] | None] | None]:
-        """Hand an event to a host, which may be killed over it; give its answer and its sync's report, if any came."""
+        """Invoke a host, which may be killed meanwhile; return it with the response and the sync's report, if any."""
         host = self._host()
         self._inject_faults(host)
         if self.rng.random() < 0.3:
@@ -241,7 +241,7 @@ class History:
         return host, answer
 
     async def _in_shards(self, job: str, delay_s: float) -> None:
-        """Run a job as the state machine does: in shards, each on some host; some run twice, and some are lost."""
+        """Run a job in shards as the state machine does, each on some host; some shards run twice, some are lost."""
         await anyio.sleep(delay_s)
         host, answer = await self._deliver("plan_sync", {"job": job})
         if answer is None:
@@ -252,17 +252,17 @@ class History:
 
         async def shard(body: Mapping[str, Any], delay_s: float) -> None:
             await anyio.sleep(delay_s)
-            _, events = await self._deliver("sync_shard", body)
-            if events is None:
+            _, answer = await self._deliver("sync_shard", body)
+            if answer is None:
                 results.append({"index": body["index"], "failure": "States.Timeout"})
             else:
-                results.append({"index": body["index"], "report": events[0]})
+                results.append({"index": body["index"], "report": answer[0]})
 
         async with anyio.create_task_group() as tasks:
             for body in plan["shards"]:
                 for number in range(1 + (self.rng.random() < 0.2)):
                     tasks.start_soon(shard, body, number * self.rng.random() * 5.0)
-        if len(plan["shards"]) > 1 and self.rng.random() < 0.9:  # else the execution is aborted
+        if len(plan["shards"]) > 1 and self.rng.random() < 0.9:  # otherwise the execution is aborted
             members = {name: plan[name] for name in ("shards", "source", "lockOwner")}
             _, answer = await self._deliver("finish_sync", {**members, "results": results})
             if answer is not None:
@@ -279,25 +279,25 @@ class History:
         self._check_totals(report)
         if report["operation"] == _EVENTS["inventory"][0]:
             listings = [each for each in self.promises.listings if each.run == host.run_number]
-            looked = [each for each in listings if each.scope.account_id in self.estate.targets]
-            if report["scopes"]["complete"] > sum(each.complete for each in looked):
-                self.promises.breaks("a report is true", f"{report['scopes']['complete']} complete looks of {looked}")
-            unwritten = {arn for each in looked for arn in each.arns} - self.promises.written.keys()
+            scans = [each for each in listings if each.scope.account_id in self.estate.targets]
+            if report["scopes"]["complete"] > sum(each.complete for each in scans):
+                self.promises.breaks("a report is true", f"{report['scopes']['complete']} complete scans of {scans}")
+            unwritten = {arn for each in scans for arn in each.arns} - self.promises.written.keys()
             if report["status"] == "complete" and unwritten:
                 self.promises.breaks("a report is true", f"complete, and never written: {unwritten}")
 
     async def _next_interval(self) -> None:
         await anyio.sleep(_INTERVAL_S - self.loop.time() % _INTERVAL_S)
 
-    # What happens in the estate
+    # Changes in the estate
 
     def _happen(self) -> None:
-        """Let something happen, if it can."""
+        """Make a random change, if it is possible."""
         what = self.rng.choice(_HAPPENINGS)
         getattr(self, f"_happen_{what}")()
 
     def _happen_deny(self) -> None:
-        """Let the role of an account trust nobody any more, or again."""
+        """Toggle whether the role of an account can be assumed."""
         self.estate.denied ^= {self.rng.choice(self.estate.targets)}
 
     @property
@@ -305,13 +305,13 @@ class History:
         return self.estate.dynamodb.tables["target_accounts_table"].items
 
     def _happen_join(self) -> None:
-        """Let the accounts that are no targets yet become some."""
+        """Register the accounts that are not targets yet."""
         while self._joining:
             account_id, record = self._joining.popitem()
             self._target_records[account_id,] = record
 
     def _happen_nothing(self) -> None:
-        """Leave all as it is."""
+        """Change nothing."""
 
     def _happen_protect(self) -> None:
         scope = Scope(self.rng.choice(self.estate.targets), self.rng.choice(self.estate.regions))
@@ -341,7 +341,7 @@ class History:
             )
 
     def _happen_repoint(self) -> None:
-        """Fail back: the forward server replicates from another instance in another region from now on."""
+        """Fail back: the forward server replicates from another region from now on."""
         if found := self._any_server():
             origin = self.rng.choice(self.estate.regions)
             members = {
@@ -352,18 +352,18 @@ class History:
             self.estate.change(*found, sourceCloudProperties=members)
 
     def _happen_tag(self) -> None:
-        found = [(scope, each) for scope, held in self.estate.instances.items() for each in held]
+        found = [(scope, each) for scope, instances in self.estate.instances.items() for each in instances]
         if found:
             self.estate.tag_instance(*self.rng.choice(found), "Name", f"n{self.rng.randint(1, 9)}")
 
-    # The end
+    # The phase without faults
 
     async def settle(self) -> None:
-        """Nothing happens any more: two runs of each job bring everything that was known of up to date.
+        """Stop all faults and changes: two runs of each job must bring everything up to date.
 
-        An account may stay denied for good: what was known of it stays, and all others are brought up to date.
+        An account may stay denied: what is stored of it stays, and all others are brought up to date.
         """
-        self.promises.events.append("calm at last")
+        self.promises.events.append("faults stop")
         self._happen_join()
         if self.rng.random() < 0.5:
             self.estate.denied.clear()
@@ -371,11 +371,11 @@ class History:
         host = Host("last", self.estate, FaultInjector(self.rng, latency_s=0.01), self.promises)
         self.hosts.append(host)
         await anyio.sleep(max(0.0, self.estate.last_arrival_s - self.loop.time()))
-        await anyio.sleep(max(0.0, self.promises.lock_free_at - self.loop.time()))  # a dead run's lock has its time
+        await anyio.sleep(max(0.0, self.promises.lock_free_at - self.loop.time()))  # the lock of a killed run expires
         await self._next_interval()
         rounds, missed = 0, list[Scope]()
         while rounds < 2 or (rounds < _MAX_ROUNDS and (missed or self._missed_scopes())):
-            # What nobody knows to be active has the time of discovery to be found, and one round more to be repaired.
+            # Discovery needs some rounds to find a newly active scope, and the sync one more to repair it.
             missed, rounds = self._missed_scopes(), rounds + 1
             await self._run_all_jobs(host)
         for scope in self._missed_scopes():
@@ -394,7 +394,7 @@ class History:
         await self._next_interval()
 
     def _missed_scopes(self) -> list[Scope]:
-        """Name the places that have servers, or should have, and that the table knows none of."""
+        """Return the scopes that have servers, or should have, and for which the table counts none."""
         rows = self.estate.dynamodb.tables["drs_region_status_table"].items
         counts = {
             Scope(account_id, key[0]): entry.get("serverCount")
@@ -416,37 +416,37 @@ class History:
         return set(self.estate.targets) - self.estate.denied
 
     def _compare(self) -> None:
-        true = {
+        actual = {
             record["arn"]: record
             for scope, drs in self.estate.drs.items()
             if scope.account_id in self._reachable
             for record in drs.servers.values()
         }
-        self._compare_inventory(true)
+        self._compare_inventory(actual)
         self._compare_counts()
         if "tags" in self.jobs:
             self._compare_tags()
         if "staging" in self.jobs and TARGETS[0] in self._reachable:
             self._compare_extensions()
 
-    def _compare_inventory(self, true: Mapping[str, Any]) -> None:
+    def _compare_inventory(self, actual: Mapping[str, Any]) -> None:
         breaks = self.promises.breaks
         items = [decode(item) for item in self.estate.dynamodb.tables["source_server_inventory_table"].items.values()]
-        held = {
+        stored = {
             item["sourceServerArn"]: item
             for item in items
             if item["stagingAccountId"].isdigit() and item["_queryAccount"] in self._reachable
         }
-        for arn in true.keys() - held.keys():
+        for arn in actual.keys() - stored.keys():
             breaks("the next runs repair", f"{arn} is not in the inventory")
-        for arn in held.keys() - true.keys():
+        for arn in stored.keys() - actual.keys():
             breaks("the next runs repair", f"{arn} is still in the inventory")
         names = {item["sourceServerArn"].removeprefix("id#") for item in items}
         origins = {item["sourceServerArn"] for item in items if item["stagingAccountId"] == "TOPOLOGY"}
-        for arn, record in true.items():
+        for arn, record in actual.items():
             state = record["dataReplicationInfo"]["dataReplicationState"]
-            if arn in held and held[arn]["replicationState"] != state:
-                breaks("the next runs repair", f"{arn} is {held[arn]['replicationState']}")
+            if arn in stored and stored[arn]["replicationState"] != state:
+                breaks("the next runs repair", f"{arn} is {stored[arn]['replicationState']}")
             hints = record["sourceProperties"]["identificationHints"]
             if missing := {record["sourceServerID"], *hints.values()} - names:
                 breaks("every name leads to the origin", f"{missing} of {arn}")

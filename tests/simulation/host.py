@@ -1,4 +1,4 @@
-"""A process that runs the engine: its own clock, its own door to the simulated AWS, and an end that may be sudden."""
+"""Simulated process that runs the engine: its own clock, its own AWS client, and it may be killed at any time."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ __all__ = ["Host", "Killed", "settings"]
 T = TypeVar("T")
 
 _OPERATIONS: Final = {xform_name(each): each for group in MANAGES.values() for each in group}
-_SIGNED_FOR_S: Final = 300.0  # AWS refuses a signature that is older than five minutes
+_SIGNED_FOR_S: Final = 300.0  # AWS rejects a signature that is older than five minutes
 _HUB_KEYS: Final = ReadOnlyCredentials("hub", "secret", None, None)
 
 
@@ -53,28 +53,28 @@ _reports: Final[ContextVar[list[dict[str, Any]]]] = ContextVar("reports")
 
 
 class Killed(BaseException):
-    """The process ended here."""
+    """The process was killed."""
 
 
 def settings(**changes: Any) -> Settings:
-    """Give settings for the simulated tables."""
+    """Return settings for the simulated tables."""
     names = {name: name for name in Settings.model_fields if name.endswith("_table")}
     fixed: dict[str, Any] = {"discovery_window_seconds": 1800.0}
     return Settings.model_construct(**names, **{**fixed, **changes})
 
 
 class _Session:
-    """Where the SDK's session would be: nothing is signed here."""
+    """Stand-in for the SDK's session: nothing is signed."""
 
     def register(self, *_: object) -> None:
-        """Take no hooks."""
+        """Ignore event hooks."""
 
     async def own(self) -> ReadOnlyCredentials:
         return _HUB_KEYS
 
 
 class _Client:
-    """Where a client of the SDK would be: an operation each, by the SDK's name for it."""
+    """Stand-in for an SDK client: one method per operation, under the SDK's name for it."""
 
     def __init__(self, host: Host, service: str, region: str) -> None:
         self._host, self._service, self._region = host, service, region
@@ -89,7 +89,7 @@ class _Client:
 
 
 class _SimulatedClient(AwsClient):
-    """The door itself - lanes, pace, tries, budget, roles, renewal - on clients that are simulated."""
+    """The engine's AWS client (rate limits, retries, roles, renewal) on simulated SDK clients."""
 
     def __init__(self, host: Host, chosen: Settings) -> None:
         with patch.object(client_module, "HubSession", _Session):
@@ -112,14 +112,14 @@ class _SimulatedClient(AwsClient):
 
 
 class _App(App):
-    """The app of the functions and the command line; reports go to the simulation, and into no log."""
+    """The engine's app; reports go to the simulation and not to the log."""
 
     async def publish(self, report: dict[str, Any]) -> dict[str, Any]:
         _reports.get().append(report)
         return report
 
     async def publish_lost_scopes(self, operation: str, scopes: int) -> None:
-        """Nobody looks at metrics here."""
+        """Publish nothing."""
 
 
 class Host:
@@ -128,9 +128,9 @@ class Host:
     Args:
         name: for the trace.
         estate: the simulated AWS.
-        weather: what happens to its calls; may be replaced at any time.
-        promises: told of every answer that arrives.
-        skew_s: how wrong its clock goes.
+        faults: faults and latency of its calls; may be replaced at any time.
+        promises: observer of every response.
+        skew_s: error of its clock.
     """
 
     def __init__(
@@ -147,11 +147,11 @@ class Host:
         self.loop: VirtualLoop = estate.loop
         self.rng: random.Random = estate.rng
         self.dead = False
-        self.kill_at: float | None = None  # counted in halves of calls: before and after each takes effect
+        self.kill_at: float | None = None  # a call number; half a call less means before it takes effect
         self.calls = 0
         self.frozen_until = 0.0
         self.frozen_s = 0.0
-        self._tasks: dict[asyncio.Task[Any], None] = {}  # in order, as a set of objects is not
+        self._tasks: dict[asyncio.Task[Any], None] = {}  # a dict, because it keeps the order
         self._late_call_seed = self.rng.getrandbits(64)
         chosen = chosen or settings(drs_regions=estate.regions)
         self.settings = chosen
@@ -174,29 +174,29 @@ class Host:
         )
 
     def now(self) -> datetime:
-        """Tell the time by this host's clock."""
+        """Return the time on this host's clock."""
         return self.loop.wall(self.skew_s)
 
     @property
     def run_number(self) -> int:
-        """Number of the run that the current task belongs to: a warm host may have two at once."""
+        """Number of the run that the current task belongs to; a warm host may have two concurrent runs."""
         return _run.get()
 
     async def run(self, job: str, request: SyncRequest | None = None) -> dict[str, Any]:
-        """Run a sync. Raises Killed when the process ended in it, and whatever the sync raises."""
+        """Run a sync. Raises Killed when the process was killed meanwhile, and what the sync raises."""
         syncs = {"inventory": self.app.sync_inventory, "staging": self.app.sync_staging, "tags": self.app.sync_tags}
         return await self._work(syncs[job], request or SyncRequest())
 
     async def deliver(
         self, operation: str, members: Mapping[str, Any], remaining_s: float | None = None
     ) -> tuple[Response, dict[str, Any] | None]:
-        """Hand an event to the data-management function's operation; give its answer, and the report of its sync.
+        """Invoke an operation of the data-management function; return its response and its sync's report.
 
         Raises as `run` does.
         """
-        asked = Params(members, remaining_s)
-        OPERATIONS[operation].check(asked)
-        reply = await self._work(OPERATIONS[operation].work, self.app, asked)
+        params = Params(members, remaining_s)
+        OPERATIONS[operation].check(params)
+        reply = await self._work(OPERATIONS[operation].work, self.app, params)
         reports = _reports.get()
         return reply, reports[-1] if reports else None
 
@@ -218,26 +218,26 @@ class Host:
             self._tasks.pop(task, None)
 
     def freeze(self, seconds: float) -> None:
-        """Let the process stand still: no call begins and no answer is looked at, while its clocks go on."""
-        self.promises.events.append(f"{self.name} stands still for {seconds:.0f} s")
+        """Freeze the process: it sends no request and reads no response, while its clock advances."""
+        self.promises.events.append(f"{self.name} is frozen for {seconds:.0f} s")
         self.frozen_until = self.loop.time() + seconds
         self.frozen_s += seconds
 
     async def wait_while_frozen(self) -> None:
-        """Wait while the process stands still."""
+        """Wait while the process is frozen."""
         while self.frozen_until > self.loop.time():  # noqa: ASYNC110 - it may freeze again
             await anyio.sleep(self.frozen_until - self.loop.time())
 
     def kill(self) -> None:
-        """End the process now: nothing that it does from here on reaches anyone."""
+        """Kill the process: nothing that it does from now on has an effect."""
         self.dead = True
         for task in self._tasks:
             task.cancel()
 
     async def send_call(self, service: str, region: str, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Carry a call to AWS and its answer back, through whatever the weather is."""
+        """Send a call to the simulated AWS and return its response, with the faults of this host."""
         keys = _acting.get()
-        assert keys is not None, "a call that did not come through the door"
+        assert keys is not None, "a call that bypassed the AWS client"
         number = self.calls = self.calls + 1
         self._raise_if_killed(number - 0.5)
         self.promises.before_send(self, operation)
@@ -246,14 +246,14 @@ class Host:
         fault = self.faults.draw(call, params)
         try:
             await self._send_request(call, fault)
-        except BaseException:  # also where its process was killed, or its deadline passed
+        except BaseException:  # also when the process was killed or a deadline passed
             if fault is None or fault.may_arrive_late:
                 self._maybe_arrive_late(number, keys.access_key, call, params)
             raise
         served_at = self.loop.time()
         answer = self._serve(keys.access_key, call, params)
         self._raise_if_killed(number)
-        if self.rng.random() < 0.5:  # else the answer is there at once, before anyone else has a turn
+        if self.rng.random() < 0.5:  # otherwise the response arrives before any other task runs
             await anyio.sleep(self.faults.latency())
         await self.wait_while_frozen()
         self._raise_if_killed(None)
@@ -277,9 +277,9 @@ class Host:
             self._raise_if_killed(None)
 
     def _maybe_arrive_late(self, number: int, access_key: str, call: Call, params: Mapping[str, Any]) -> None:
-        """Let a call that nobody waits for any more arrive while its signature is valid, or never.
+        """Deliver an abandoned call later, while its signature is valid, or never.
 
-        Each call has dice of its own: tasks that are cancelled together end in no order that a seed could give again.
+        Each call has a random source of its own, because tasks that are cancelled together end in no fixed order.
         """
         rng = random.Random(self._late_call_seed + number)  # noqa: S311 - not a secret
         if rng.random() < 0.5:

@@ -1,4 +1,4 @@
-"""One cell of the fault matrix: one kind of trouble at one call of one job, then calm."""
+"""One cell of the fault matrix: one kind of fault at one call of one job, then runs without faults."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _FREEZE_S: Final = 1200.0
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of trouble, and which calls it can befall. It befalls every try of the call, or, `once`, the first."""
+    """A fault and the calls it matches. It fails every attempt of the call or, if `once`, only the first."""
 
     fault: Fault | Callable[[Host], Fault | None]
     matches: Callable[[Call, Mapping[str, Any]], bool] = lambda *_: True
@@ -69,7 +69,7 @@ def _is_drs(call: Call, _: Mapping[str, Any]) -> bool:
     return call.service == "drs"
 
 
-def _goes_in_circles(answer: dict[str, Any]) -> dict[str, Any]:
+def _same_page_again(answer: dict[str, Any]) -> dict[str, Any]:
     return {**answer, "nextToken": "1#"}
 
 
@@ -104,7 +104,7 @@ CELL_FAULTS: Final[Mapping[str, Kind]] = {
     "uninitialised": replace(_code("uninitialised", "UninitializedAccountException"), matches=_is_drs),
     "opted out": Kind(FAULT_KINDS["bad token"]),
     "page 2 fails": Kind(FAULT_KINDS["500"], _is_later_page),
-    "token in circles": Kind(Fault("circles", None, alter=_goes_in_circles), _is_drs_page),
+    "token in circles": Kind(Fault("circles", None, alter=_same_page_again), _is_drs_page),
     "unprocessed items": Kind(_unprocessed, _is_batch),
     "condition lost": Kind(
         Fault("condition", lambda call: client_error(call, "ConditionalCheckFailedException")),
@@ -120,7 +120,7 @@ CELL_FAULTS: Final[Mapping[str, Kind]] = {
 
 @dataclass(slots=True)
 class _FailOneCall(FaultInjector):
-    """Weather that is fair but for one call."""
+    """Fault injector that fails one call."""
 
     host: Host | None = None
     kind: Kind | None = None
@@ -148,7 +148,7 @@ class _FailOneCall(FaultInjector):
 
 
 class Cell(History):
-    """A warm estate with work for every job; a fresh host does the job and is struck."""
+    """An up-to-date estate with new work for every job; a new host runs the job and meets one fault."""
 
     def __init__(self, loop: VirtualLoop, job: str) -> None:
         super().__init__(0, loop, jobs=SYNCS, targets=TARGETS, regions=REGIONS[:2])
@@ -157,7 +157,7 @@ class Cell(History):
         self.outcome = ""
 
     async def prepare(self) -> None:
-        """Bring everything up to date, then let there be something new of every kind."""
+        """Bring everything up to date, then make a change of every kind."""
         for scope in (_A1, _A1, _A1, _A2, _B1, _B1, Scope(STAGING, REGIONS[0])):
             self.estate.drs[Scope(TARGETS[0], scope.region)].initialized = True
             self.estate.protect(scope, tags={"Name": "old"})
@@ -167,18 +167,18 @@ class Cell(History):
         self.estate.delete(_A1, min(self.estate.drs[_A1].servers))
         for scope in (_A1, _A1, _B1, *3 * [Scope(STAGING, REGIONS[0])]):
             self.estate.protect(scope, tags={"Name": "new"})
-        for scope, held in self.estate.instances.items():
-            self.estate.tag_instance(scope, min(held), "Name", "other")
-        # Somebody takes the staging account out of the record: DRS still names it.
+        for scope, instances in self.estate.instances.items():
+            self.estate.tag_instance(scope, min(instances), "Name", "other")
+        # The staging account is removed from the target's record, but DRS still lists it.
         self.estate.dynamodb.tables["target_accounts_table"].items[TARGETS[0],].pop("stagingAccounts")
         await self._next_interval()
 
     async def run_with_fault(self, kind: Kind | None, at: int) -> int:
-        """Do the job, struck at the given one of the calls that the trouble can befall; tell how many such there were.
+        """Run the job with the fault at one of the calls that it matches; return how many calls it matches.
 
-        A negative number strikes none.
+        A negative number fails none.
         """
-        host = Host("struck", self.estate, FaultInjector(self.rng), self.promises)
+        host = Host("faulty", self.estate, FaultInjector(self.rng), self.promises)
         self.hosts.append(host)
         faults = host.faults = _FailOneCall(random.Random(1), latency_s=0.01, host=host, kind=kind, at=at)  # noqa: S311
         began = self.loop.time()
@@ -191,7 +191,7 @@ class Cell(History):
         if self.job in SYNCS and self.outcome != "killed" and self.loop.time() - began > _MAX_S:
             self.promises.breaks("a sync ends within its deadline", self.loop.time() - began)
         self.estate.dynamodb.unprocessed = 0.0
-        assert at < 0 or faults.applied, f"there was no call {at} to strike"
+        assert at < 0 or faults.applied, f"there was no call {at} to fail"
         return len(faults.seen)
 
     async def _run_job(self, host: Host) -> str:
@@ -202,14 +202,14 @@ class Cell(History):
         return await _QUERIES[self.job](self, host)
 
     async def query_inventory(self, host: Host) -> str:
-        """Ask for every server: an answer that calls itself complete is not without one that the inventory had."""
+        """Query every server: a complete response must not lack one that the inventory has."""
         table = TableReader(host.aws_client.hub(), host.settings.drs_region_status_table, HUB_REGION)
         reader = RegionStatusReader(table, cache_s=60.0, timeout_s=5.0)
         answer = await InventoryQuery(host.aws_client, host.settings, reader, host.now).run(InventoryParams())
         shown = {server["sourceServerArn"] for server in answer.body["servers"]}
         items = self.estate.dynamodb.tables["source_server_inventory_table"].items
         known = {key[0] for key in items if key[1].isdigit()}
-        # Where DRS says that it is not in use, it is not to be known better.
+        # In a scope that DRS reports as not initialized, no server can be expected.
         unused = {
             each.scope for each in self.promises.listings if each.host is host and each.complete and not each.arns
         }
@@ -220,7 +220,7 @@ class Cell(History):
         return "complete" if answer.body["complete"] else "partial"
 
     async def query_failback(self, host: Host) -> str:
-        """Ask where a server came from."""
+        """Query where a server came from."""
         server = max(self.estate.drs[_A2].servers)
         facts = await FailbackQuery(host.aws_client, host.settings, host.now).facts(server)
         if facts.original["originalSourceRegion"] != REGIONS[0]:
@@ -228,11 +228,11 @@ class Cell(History):
         return "partial" if facts.notes else "complete"
 
     async def end(self) -> Story:
-        """Let it calm down: two runs of each sync, and both questions, are then as if nothing had been."""
+        """Stop the faults; two runs of each sync must repair everything, and both queries must then be complete."""
         await self.settle()
         host = self.hosts[-1]
-        for ask in _QUERIES.values():
-            if (outcome := await ask(self, host)) != "complete":
+        for query in _QUERIES.values():
+            if (outcome := await query(self, host)) != "complete":
                 self.promises.breaks("the next runs repair", outcome)
         return self.story()
 

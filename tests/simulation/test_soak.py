@@ -1,4 +1,4 @@
-"""Days of one warm process: what it keeps does not grow, and nothing is left running."""
+"""Soak test of one warm process over simulated days: memory does not grow, and no task is left."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ DAY = int(86_400 / INTERVAL_S)
 OURS = tracemalloc.Filter(inclusive=True, filename_pattern=str(Path(__file__).parents[2] / "service" / "*"))
 
 
-def _held() -> int:
-    """Measure what our own code has allocated and still holds, in bytes."""
+def _allocated_bytes() -> int:
+    """Return the bytes that our own code has allocated and not released."""
     gc.collect()
     return sum(each.size for each in tracemalloc.take_snapshot().filter_traces([OURS]).statistics("filename"))
 
 
 async def _day(host: Host, estate: Estate, rng: random.Random) -> None:
-    """Let a day go by: all three syncs at their intervals, servers that come and go, trouble now and then."""
+    """Simulate a day: all three syncs at their intervals, servers added and deleted, occasional faults."""
     for number in range(DAY):
         scope = Scope(rng.choice(TARGETS), rng.choice(REGIONS))
         estate.protect(scope, tags={"Name": f"n{number}"})
@@ -39,10 +39,10 @@ async def _day(host: Host, estate: Estate, rng: random.Random) -> None:
             estate.delete(scope, next(iter(estate.drs[scope].servers)))
         host.faults.share = rng.choice((0.0, 0.0, 0.0, 0.2, 1.0))
         for job in ("inventory", "staging", "tags")[: 1 + 2 * (number % 4 == 0)]:
-            with suppress(DrsSyncError):  # a run that cannot begin is part of the play; the next one comes
+            with suppress(DrsSyncError):  # a run that cannot start is expected under faults
                 await host.run(job)
         await anyio.sleep(INTERVAL_S)
-        # What the simulated AWS and its observer remember is not the engine's.
+        # Memory of the simulated AWS and its observer is not the engine's.
         host.promises.listings.clear()
         host.promises.shown.clear()
         for table in estate.dynamodb.tables.values():
@@ -62,10 +62,10 @@ def test_a_warm_process_does_not_grow_in_days() -> None:
         tracemalloc.start()
         try:
             await _day(host, estate, rng)
-            before = _held()
+            before = _allocated_bytes()
             for _ in range(2):
                 await _day(host, estate, rng)
-            assert _held() < before + 50_000
+            assert _allocated_bytes() < before + 50_000
         finally:
             tracemalloc.stop()
         assert len(asyncio.all_tasks()) == tasks

@@ -1,4 +1,4 @@
-"""A run over every region that is cut short is gone on with, also where the note of its begin could not be written."""
+"""An interrupted full scan is continued, also when its checkpoint could not be written at the start."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ STATUS = "drs_region_status_table"
 
 @dataclass(slots=True)
 class _FirstStatusWriteFails(FaultInjector):
-    """The status table takes no write before the first look, and the process is killed at its second row."""
+    """Denies writes to the status table before the first scan, and kills the process at its second row."""
 
     host: Host | None = None
-    looked: bool = False
+    scanned: bool = False
     rows: int = 0
 
     def draw(self, call: Call, params: Mapping[str, Any]) -> Fault | None:
         assert self.host is not None
-        self.looked = self.looked or call.service == "drs"
+        self.scanned = self.scanned or call.service == "drs"
         if params.get("TableName") != STATUS or call.operation == "Scan":
             return None
-        if not self.looked:
+        if not self.scanned:
             return FAULT_KINDS["denied"]
         self.rows += call.operation == "UpdateItem"
         self.host.dead = self.rows == 2
