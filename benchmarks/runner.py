@@ -104,7 +104,7 @@ def _prepared(scenario: Scenario, run: Run, *, quick: bool) -> Iterator[World]:
     with opened(scenario.quick_fleet if quick else run.fleet or scenario.fleet) as world:
         for command in scenario.prepare:
             world.prepare(command)
-        world.faults(scenario.weather)
+        world.set_faults(scenario.faults)
         yield world
 
 

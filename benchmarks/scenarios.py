@@ -57,10 +57,10 @@ class Scenario:
     quick_fleet: Fleet | Estate
     runs: tuple[Run, ...]
     prepare: tuple[str, ...] = ("sync inventory",)
-    weather: Mapping[str, Any] = field(default_factory=lambda: _LATENCY)
+    faults: Mapping[str, Any] = field(default_factory=lambda: _LATENCY)
 
 
-def _five_regions(name: str, weather: Mapping[str, Any], words: str) -> Scenario:
+def _five_regions(name: str, faults: Mapping[str, Any], words: str) -> Scenario:
     """The jobs with a time to keep, at the number of active regions that they are stated for."""
     return Scenario(
         name,
@@ -72,7 +72,7 @@ def _five_regions(name: str, weather: Mapping[str, Any], words: str) -> Scenario
             Run("inventory", "drs_sync", "sync inventory"),
             Run("extended", "drs_sync_query", "get_extended_source_servers", options={"times": 3, "fresh-seconds": 1}),
         ),
-        weather=weather,
+        faults=faults,
     )
 
 
@@ -121,7 +121,7 @@ SCENARIOS: Final = (
             Run("region_status", "drs_sync_query", "region_status", options={"times": 40}),
             Run("reference", "sequential", "inventory"),
         ),
-        weather=MappingProxyType({"latency_ms": {"drs": 80, "sts": 30, "ec2": 40}}),
+        faults=MappingProxyType({"latency_ms": {"drs": 80, "sts": 30, "ec2": 40}}),
     ),
     Scenario(
         "inventory_sync",
@@ -181,6 +181,6 @@ SCENARIOS: Final = (
             Run("first_calls", "process", "first_calls", fleet=Estate(targets=5, regions=2, servers=2, tls=True)),
         ),
         prepare=(),
-        weather=MappingProxyType({}),
+        faults=MappingProxyType({}),
     ),
 )

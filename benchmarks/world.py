@@ -40,7 +40,7 @@ class World:
         nowhere = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
         self.environment = {**os.environ, **_CHECKOUT, **nowhere, **environment}
 
-    def faults(self, faults: Mapping[str, Any]) -> None:
+    def set_faults(self, faults: Mapping[str, Any]) -> None:
         """Let these faults rule, and no others."""
         self._ask("PUT", "faults", faults)
 

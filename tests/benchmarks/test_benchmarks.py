@@ -115,7 +115,7 @@ def test_every_target_speaks_of_a_run_that_is_played() -> None:
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_fleets_and_weather_are_what_the_sandbox_takes(scenario: Any) -> None:
-    parse_model(Faults, scenario.weather, scenario.name)
+    parse_model(Faults, scenario.faults, scenario.name)
     fleets = (scenario.fleet, scenario.quick_fleet, *(run.fleet for run in scenario.runs if run.fleet))
     for fleet in fleets:
         if not isinstance(fleet, Estate):
