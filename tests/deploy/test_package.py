@@ -25,7 +25,7 @@ def test_every_pin_of_the_run_time_has_a_hash() -> None:
 
 
 def test_a_pin_that_was_not_locked_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"b==2; run `make lock`"):
+    with pytest.raises(ValueError, match=r"b==2\. Fix: run `make lock`"):
         locked("a==1\nb==2\n", "a==1 \\\n    --hash=sha256:00\nb==1 \\\n    --hash=sha256:00\n")
 
 
