@@ -1,4 +1,4 @@
-"""The function package: what goes in, with which hashes, and that the same files give the same bytes."""
+"""Tests of the function package: its contents, hashes, and reproducibility."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_bytecode_is_used_as_it_is_and_the_same_from_anywhere(tmp_path: Path) ->
 
 def test_a_python_that_is_not_there_is_not_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert interpreter("3.999") is None
-    named = tmp_path / "python3.999"  # a launcher without the version behind it
+    named = tmp_path / "python3.999"  # a launcher whose version is not installed
     named.write_text("#!/bin/sh\nexit 127\n")
     named.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
