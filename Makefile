@@ -1,4 +1,4 @@
-# `make demo` and `make test` need Python >= 3.11, pip and make; each sets up .venv by itself.
+# `make demo` and `make test` need Python >= 3.11, pip and make; each creates .venv if needed.
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
@@ -13,21 +13,21 @@ demo: $(READY)                       ## run every sync against the built-in simu
 test: $(READY)                       ## run every test
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
-bench: $(READY)                      ## benchmarks, against a simulated AWS in another process
+bench: $(READY)                      ## run the benchmarks against a simulated AWS
 	$(BIN)/python -m benchmarks
 
-bench-check: $(READY)                ## benchmarks; fails when a target is missed
+bench-check: $(READY)                ## run the benchmarks; fail when a target is missed
 	$(BIN)/python -m benchmarks --check
 
-check: $(READY)                      ## format, lint, strict types, import layers
+check: $(READY)                      ## check format, lint, strict types and import layers
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# An environment of its own: the linter's pins and those of .venv differ.
+# The linter has its own environment, because its pins conflict with those of .venv.
 CHECKS := $(VENV)/deploy-check
-deploy-check: $(CHECKS)/.ready       ## security rules for the templates and the Dockerfile of deploy/
+deploy-check: $(CHECKS)/.ready       ## check security rules of the templates and the Dockerfile in deploy/
 	$(CHECKS)/bin/checkov --directory deploy --framework cloudformation dockerfile --compact --quiet --skip-download
 
 $(CHECKS)/.ready: requirements/deploy.lock $(READY)
@@ -36,7 +36,7 @@ $(CHECKS)/.ready: requirements/deploy.lock $(READY)
 	touch $@
 
 DOCS := $(VENV)/docs
-docs: $(DOCS)/.ready                 ## the documentation as a site with search: build/docs/index.html; fails on a broken link
+docs: $(DOCS)/.ready                 ## build the documentation site (build/docs/index.html); fail on a broken link
 	rm -rf build/docs
 	$(DOCS)/bin/sphinx-build --fail-on-warning --keep-going --fresh-env --write-all --quiet \
 		--conf-dir docs --doctree-dir build/doctrees . build/docs
@@ -48,19 +48,19 @@ $(DOCS)/.ready: requirements/docs.lock $(READY)
 
 HISTORIES ?= 100000
 SEED      ?= 0
-simulate: $(READY)                   ## the simulation, with many more histories than the tests run
+simulate: $(READY)                   ## run the simulation with more histories than the tests do: HISTORIES=100000 SEED=0
 	$(BIN)/python -m tests.simulation --histories $(HISTORIES) --seed $(SEED)
 
 MINUTES ?= 10
-soak: $(READY)                       ## both Lambda functions on real sockets under injected faults, for longer than the tests
+soak: $(READY)                       ## run both Lambda functions under injected faults, for longer than the tests do: MINUTES=10
 	$(BIN)/python -m tests.runtime.soak --minutes $(MINUTES) --seed $(SEED)
 
 AUDIT := $(VENV)/audit
-audit: $(AUDIT)/.ready               ## known vulnerabilities of all pinned packages; needs internet access
+audit: $(AUDIT)/.ready               ## check pinned packages for known vulnerabilities; needs internet access
 	$(AUDIT)/bin/pip-audit --strict --no-deps --disable-pip -r requirements/runtime.txt
 	$(AUDIT)/bin/pip-audit --strict --no-deps --disable-pip -r requirements/dev.lock
 
-sbom: $(AUDIT)/.ready                ## software bill of materials of the run-time dependencies: build/sbom.json
+sbom: $(AUDIT)/.ready                ## write a software bill of materials of the run-time dependencies: build/sbom.json
 	mkdir -p build
 	$(AUDIT)/bin/cyclonedx-py requirements requirements/runtime.txt --of JSON -o build/sbom.json
 
@@ -69,22 +69,22 @@ $(AUDIT)/.ready: requirements/audit.lock $(READY)
 	$(AUDIT)/bin/python -m pip install --quiet --require-hashes -r requirements/audit.lock
 	touch $@
 
-package: $(READY)                    ## the Lambda package for both functions: build/drs-sync.zip
+package: $(READY)                    ## build the Lambda package of both functions: build/drs-sync.zip
 	PYTHONPATH=. $(BIN)/python deploy/package.py build/drs-sync.zip
 
-format: $(READY)                     ## format the code, and fix what the linter can fix
+format: $(READY)                     ## format the code and apply the fixes of the linter
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# Hashes are required: what is installed is what was locked.
+# Hashes are required, so that only the locked files are installed.
 $(READY): requirements/dev.lock pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "drs-sync needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "drs-sync needs Python 3.11 or newer. Fix: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.lock
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	touch $@
 
-# Upgrades every pin within the limits of the *.in files; needs uv on the PATH.
+# Upgrades every pin within the bounds of the *.in files; needs uv on the PATH.
 UV := uv pip compile --universal --python-version 3.11 --no-header --quiet --no-annotate --upgrade
 lock:                                ## upgrade the pins in requirements/; needs uv
 	$(UV) requirements/runtime.in -o requirements/runtime.txt
@@ -97,5 +97,5 @@ lock:                                ## upgrade the pins in requirements/; needs
 help:                                ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
-clean:                               ## remove the environments and everything that was built
+clean:                               ## remove environments, caches and build results
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

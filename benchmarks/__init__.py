@@ -1,1 +1,1 @@
-"""How fast drs-sync is, and beside what: scenarios as data, contestants in processes of their own."""
+"""Benchmarks of drs-sync and of simple alternatives: scenarios as data, each contestant in a process of its own."""

@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: plays the scenarios, prints a table, and writes results and a page."""
+"""`python -m benchmarks`: runs the scenarios, prints a table, and writes the results as JSON and HTML."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 from benchmarks import page, table
 from benchmarks.runner import Result, play
 from benchmarks.scenarios import SCENARIOS
-from benchmarks.targets import Judged, judge, load
+from benchmarks.targets import Evaluation, evaluate, load
 from benchmarks.world import WorldError
 
 
@@ -22,16 +22,18 @@ def _parse(words: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     names = [scenario.name for scenario in SCENARIOS]
     parser.add_argument(
-        "scenarios", nargs="*", metavar="SCENARIO", help=f"which to play; default: all of {', '.join(names)}"
+        "scenarios", nargs="*", metavar="SCENARIO", help=f"which to run; default: all of {', '.join(names)}"
     )
-    parser.add_argument("--quick", action="store_true", help="small fleets: shows that it works, measures nothing")
+    parser.add_argument(
+        "--quick", action="store_true", help="small fleets: checks that the benchmarks run, measures nothing"
+    )
     parser.add_argument("--check", action="store_true", help="exit code 1 when a target is missed")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results as JSON")
-    parser.add_argument("--html", type=Path, metavar="FILE", help="write them as a page that needs nothing else")
-    asked = parser.parse_args(words)
-    if unknown := sorted(set(asked.scenarios) - set(names)):
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write the results as a self-contained HTML page")
+    options = parser.parse_args(words)
+    if unknown := sorted(set(options.scenarios) - set(names)):
         parser.error(f"no such scenario: {', '.join(unknown)}; there are {', '.join(names)}")
-    return asked
+    return options
 
 
 def _machine() -> dict[str, Any]:
@@ -43,28 +45,32 @@ def _machine() -> dict[str, Any]:
     }
 
 
+def _report_progress(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
 def main(words: Sequence[str] | None = None) -> int:
-    """Play, print, write; gives the exit code."""
-    asked = _parse(words)
+    """Run the scenarios, print and write the results, and return the exit code."""
+    options = _parse(words)
     machine, results = _machine(), list[Result]()
     try:
         for scenario in SCENARIOS:
-            if not asked.scenarios or scenario.name in asked.scenarios:
-                results += play(scenario, quick=asked.quick, tell=lambda text: print(text, file=sys.stderr, flush=True))
+            if not options.scenarios or scenario.name in options.scenarios:
+                results += play(scenario, quick=options.quick, progress=_report_progress)
     except WorldError as error:
         print(error, file=sys.stderr)
         return 1
-    judged = [] if asked.quick else judge(load(), results)
-    print(table.render(results, judged))
-    document = _document(machine, results, judged)
-    if asked.json:
-        asked.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    if asked.html:
-        asked.html.write_text(page.render(document), encoding="utf-8")
-    return int(asked.check and not all(each.met for each in judged))
+    evaluations = [] if options.quick else evaluate(load(), results)
+    print(table.render(results, evaluations))
+    document = _document(machine, results, evaluations)
+    if options.json:
+        options.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    if options.html:
+        options.html.write_text(page.render(document), encoding="utf-8")
+    return int(options.check and not all(each.met for each in evaluations))
 
 
-def _document(machine: dict[str, Any], results: Sequence[Result], judged: Sequence[Judged]) -> dict[str, Any]:
+def _document(machine: dict[str, Any], results: Sequence[Result], evaluations: Sequence[Evaluation]) -> dict[str, Any]:
     return {
         "machine": machine,
         "results": [result.as_json() for result in results],
@@ -76,7 +82,7 @@ def _document(machine: dict[str, Any], results: Sequence[Result], judged: Sequen
                 "value": each.value,
                 "met": each.met,
             }
-            for each in judged
+            for each in evaluations
         ],
     }
 

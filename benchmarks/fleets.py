@@ -1,4 +1,4 @@
-"""The declared fleets of the scenarios, as members of a sandbox fleet file."""
+"""Fleets of the scenarios, as members of a sandbox fleet file."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def inventory_fleet(*, targets: int, regions: int, servers: int, tags_in_drs: bo
         targets: target accounts.
         regions: regions with servers, in each target; at most five.
         servers: source servers in each region of each target; their EC2 instances live in the same account.
-        tags_in_drs: whether the servers bear their instances' tags in DRS already.
+        tags_in_drs: whether the servers already have their instances' tags in DRS.
     """
     region = {"servers": servers, "tags_in_drs": servers if tags_in_drs else 0}
     return _fleet(
@@ -37,7 +37,7 @@ def inventory_fleet(*, targets: int, regions: int, servers: int, tags_in_drs: bo
 
 
 def typical_fleet(*, targets: int, regions: int, servers: int) -> Fleet:
-    """Targets as in `inventory_fleet`, each with two staging accounts that have a server waiting in each region."""
+    """Targets as in `inventory_fleet`, each with two staging accounts that have one server to extend in each region."""
     fleet = inventory_fleet(targets=targets, regions=regions, servers=servers)
     accounts = list(fleet["accounts"])
     for n, target in enumerate(fleet["accounts"]):
@@ -49,12 +49,12 @@ def typical_fleet(*, targets: int, regions: int, servers: int) -> Fleet:
 
 
 def tags_fleet(*, targets: int, regions: int, servers: int) -> Fleet:
-    """Targets whose servers bear none of their instances' tags in DRS yet."""
+    """Targets whose servers have none of their instances' tags in DRS yet."""
     return inventory_fleet(targets=targets, regions=regions, servers=servers, tags_in_drs=False)
 
 
 def staging_fleet(*, targets: int, regions: int, servers: int) -> Fleet:
-    """Targets with two staging accounts each, whose servers no target has yet.
+    """Targets with two staging accounts each, whose servers are not extended yet.
 
     Args:
         targets: target accounts; each has two staging accounts of its own, and two servers of its own per region.

@@ -1,4 +1,4 @@
-"""Results as one HTML page that needs nothing else: tables, and bars drawn in SVG."""
+"""Results as one self-contained HTML page: tables, and bar charts in SVG."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _BAR: Final = 22
 
 
 def render(document: Mapping[str, Any]) -> str:
-    """Write the page of a results document."""
+    """Return the page of a results document."""
     by_scenario: dict[str, list[Mapping[str, Any]]] = {}
     for result in document["results"]:
         by_scenario.setdefault(result["scenario"], []).append(result)
@@ -53,10 +53,10 @@ def _section(name: str, results: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _row(result: Mapping[str, Any]) -> str:
-    words = "".join(f"<td>{escape(result[name])}" for name in ("run", "contestant"))
+    names = "".join(f"<td>{escape(result[name])}" for name in ("run", "contestant"))
     calls = sum(result["calls"].values())
     figures = (_work_s(result), result["wall_s"], result["cpu_s"], result["peak_mb"], calls)
-    return f"<tr>{words}" + "".join(f"<td class=n>{figure:.4g}" for figure in figures)
+    return f"<tr>{names}" + "".join(f"<td class=n>{figure:.4g}" for figure in figures)
 
 
 def _work_s(result: Mapping[str, Any]) -> float:

@@ -1,4 +1,4 @@
-"""Plays scenarios: contestants in processes of their own, against a simulated AWS in another one."""
+"""Runner of the scenarios: each contestant in a process of its own, against a simulated AWS in another one."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ __all__ = ["Result", "percentile", "play"]
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one contestant needed for one job.
+    """Measurements of one contestant at one job.
 
     Attributes:
-        wall_s: from start to end of its process; seconds.
-        seconds: its own clock around the work, start of the process left out; one figure for each repetition.
-        cpu_seconds: CPU time of the work, likewise, of those that tell.
-        cpu_s: its CPU time, user and system.
-        peak_mb: its largest resident memory, or this process's own where that is larger: Linux hands it on to a child.
+        wall_s: seconds from start to end of its process.
+        seconds: seconds of the work, without the start of the process; one value for each repetition.
+        cpu_seconds: CPU seconds of the work, for contestants that report them.
+        cpu_s: CPU seconds of the process, user and system.
+        peak_mb: peak resident memory; at least that of this process, because Linux passes it on to a child.
         calls: requests that the simulated AWS received, by "service:Operation".
-        facts: what it said of the outcome.
+        facts: numbers and texts that the contestant reported.
     """
 
     scenario: str
@@ -46,10 +46,10 @@ class Result:
     cpu_seconds: tuple[float, ...] = ()
 
     def figure(self, name: str) -> float:
-        """Give a figure by name.
+        """Return a figure by name.
 
-        work_s, work_cpu_s and p95_s are of the work, start_s is the rest of its process; wall_s, cpu_s and peak_mb of
-        the whole process; <service>_calls; or a number it said.
+        work_s, work_cpu_s and p95_s measure the work, start_s the rest of the process, wall_s, cpu_s and peak_mb the
+        whole process; <service>_calls counts calls; any other name is a number that the contestant reported.
 
         Raises:
             KeyError: there is no such figure.
@@ -59,7 +59,7 @@ class Result:
         if name == "start_s":
             return self.wall_s - sum(self.seconds)
         if name == "p95_s":
-            return percentile(self.seconds[1:] or self.seconds, 0.95)  # the first answer of a process is not warm
+            return percentile(self.seconds[1:] or self.seconds, 0.95)  # the first repetition is a cold start
         if name in {"wall_s", "cpu_s", "peak_mb"}:
             return float(getattr(self, name))
         if name.endswith("_calls"):
@@ -68,34 +68,34 @@ class Result:
         return float(self.facts[name])
 
     def as_json(self) -> dict[str, Any]:
-        """Give it as JSON members."""
+        """Return the result as JSON members."""
         return asdict(self)
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """Give the value that a share of the values do not exceed (nearest rank)."""
+    """Return the percentile by nearest rank: the value that a share of the values do not exceed."""
     return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
 
 
-def play(scenario: Scenario, *, quick: bool, tell: Callable[[str], None]) -> Iterator[Result]:
-    """Play a scenario, and give the result of each run as it ends.
+def play(scenario: Scenario, *, quick: bool, progress: Callable[[str], None]) -> Iterator[Result]:
+    """Run a scenario and yield the result of each run.
 
     Args:
-        scenario: what to play.
-        quick: with its small fleet.
-        tell: is told what happens next.
+        scenario: the scenario.
+        quick: use its small fleet.
+        progress: called with a line before each step.
 
     Raises:
-        WorldError: the simulated AWS did not come up, or a contestant failed.
+        WorldError: the simulated AWS did not start, or a contestant failed.
     """
     with ExitStack() as stack:
         world: World | None = None
         for run in scenario.runs:
             if world is None or run.fresh or run.fleet is not None:
                 stack.close()
-                tell(f"{scenario.name}: preparing")
+                progress(f"{scenario.name}: preparing")
                 world = stack.enter_context(_prepared(scenario, run, quick=quick))
-            tell(f"{scenario.name}: {run.name}")
+            progress(f"{scenario.name}: {run.name}")
             yield _measured(scenario, run, world)
 
 
@@ -104,7 +104,7 @@ def _prepared(scenario: Scenario, run: Run, *, quick: bool) -> Iterator[World]:
     with opened(scenario.quick_fleet if quick else run.fleet or scenario.fleet) as world:
         for command in scenario.prepare:
             world.prepare(command)
-        world.faults(scenario.weather)
+        world.set_faults(scenario.faults)
         yield world
 
 
@@ -116,19 +116,19 @@ def _words(run: Run) -> list[str]:
 
 
 def _measured(scenario: Scenario, run: Run, world: World) -> Result:
-    world.forget_calls()
-    with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as complained:
+    world.reset_calls()
+    with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
         began = time.perf_counter()
-        process = subprocess.Popen(_words(run), env=world.environment, stdout=said, stderr=complained)
+        process = subprocess.Popen(_words(run), env=world.environment, stdout=stdout, stderr=stderr)
         _, status, used = os.wait4(process.pid, 0)
         wall = time.perf_counter() - began
         process.returncode = os.waitstatus_to_exitcode(status)
-        said.seek(0)
-        complained.seek(0)
+        stdout.seek(0)
+        stderr.seek(0)
         if process.returncode:
-            words = complained.read()[-3000:].decode(errors="replace")
-            raise WorldError(f"{scenario.name}: {run.name} ended with exit code {process.returncode}\n{words}")
-        answer: dict[str, Any] = json.loads(said.read())
+            text = stderr.read()[-3000:].decode(errors="replace")
+            raise WorldError(f"{scenario.name}: {run.name} ended with exit code {process.returncode}\n{text}")
+        answer: dict[str, Any] = json.loads(stdout.read())
     seconds = answer.pop("seconds", None) or [answer["durationSeconds"]]
     cpu_seconds = answer.pop("cpu_seconds", ())
     return Result(

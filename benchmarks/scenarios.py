@@ -1,4 +1,4 @@
-"""The scenarios, as data: a fleet, the weather, what is done beforehand, and who does what."""
+"""Scenarios as data: fleet, injected faults, preparing commands, and the runs to measure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benchmarks.fleets import Fleet, inventory_fleet, staging_fleet, tags_fleet,
 
 __all__ = ["SCENARIOS", "Run", "Scenario"]
 
-# DRS's own latency is not published; 80 ms is what the targets are stated for. The others are typical in one region.
+# DRS's latency is not published; the targets are stated for 80 ms. The others are typical within one region.
 _LATENCY_MS: Final = MappingProxyType({"drs": 80, "sts": 30, "ec2": 40, "dynamodb": 5})
 _LATENCY: Final = MappingProxyType({"latency_ms": dict(_LATENCY_MS)})
 
@@ -22,12 +22,12 @@ class Run:
     """One contestant at one job.
 
     Attributes:
-        name: what the result is called.
+        name: name of the result.
         contestant: module in `benchmarks.contestants`.
-        job: what it is to do.
-        fresh: in a simulated AWS of its own; else in the one that the run before left.
-        options: further options of the contestant, by their long names.
-        fleet: another fleet than the scenario's, in a simulated AWS of its own.
+        job: argument of the contestant: a command, an operation or a job.
+        fresh: start a new simulated AWS instead of using the one of the previous run.
+        options: further options of the contestant, by long name.
+        fleet: replaces the scenario's fleet, in a new simulated AWS.
     """
 
     name: str
@@ -40,15 +40,15 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A question and its answer's ingredients.
+    """One scenario.
 
     Attributes:
         name: for the command line and the thresholds.
         title: one line for the report.
-        fleet, quick_fleet: the fleet, and a small one of the same shape for a test run.
-        prepare: commands of drs-sync that run beforehand, in good weather and unmeasured.
-        runs: who does what, in order.
-        weather: faults of the sandbox while it is measured.
+        fleet, quick_fleet: the fleet, and a small one for a test run.
+        prepare: commands of drs-sync that run first, without faults and unmeasured.
+        runs: the runs, in order.
+        faults: faults of the sandbox during the runs.
     """
 
     name: str
@@ -57,11 +57,11 @@ class Scenario:
     quick_fleet: Fleet | Estate
     runs: tuple[Run, ...]
     prepare: tuple[str, ...] = ("sync inventory",)
-    weather: Mapping[str, Any] = field(default_factory=lambda: _LATENCY)
+    faults: Mapping[str, Any] = field(default_factory=lambda: _LATENCY)
 
 
-def _five_regions(name: str, weather: Mapping[str, Any], words: str) -> Scenario:
-    """The jobs with a time to keep, at the number of active regions that they are stated for."""
+def _five_regions(name: str, faults: Mapping[str, Any], words: str) -> Scenario:
+    """Return a scenario of the jobs with time targets, at the number of active regions for which these are stated."""
     return Scenario(
         name,
         f"200 servers new in the staging accounts of two targets, five active regions; {words}",
@@ -72,7 +72,7 @@ def _five_regions(name: str, weather: Mapping[str, Any], words: str) -> Scenario
             Run("inventory", "drs_sync", "sync inventory"),
             Run("extended", "drs_sync_query", "get_extended_source_servers", options={"times": 3, "fresh-seconds": 1}),
         ),
-        weather=weather,
+        faults=faults,
     )
 
 
@@ -90,7 +90,7 @@ SCENARIOS: Final = (
     ),
     Scenario(
         "tags_new",
-        "1,800 servers of two targets bear none of their instances' tags in DRS yet, three active regions",
+        "1,800 servers of two targets have none of their instances' tags in DRS yet, three active regions",
         tags_fleet(targets=2, regions=3, servers=300),
         tags_fleet(targets=2, regions=2, servers=3),
         (
@@ -121,7 +121,7 @@ SCENARIOS: Final = (
             Run("region_status", "drs_sync_query", "region_status", options={"times": 40}),
             Run("reference", "sequential", "inventory"),
         ),
-        weather=MappingProxyType({"latency_ms": {"drs": 80, "sts": 30, "ec2": 40}}),
+        faults=MappingProxyType({"latency_ms": {"drs": 80, "sts": 30, "ec2": 40}}),
     ),
     Scenario(
         "inventory_sync",
@@ -131,7 +131,7 @@ SCENARIOS: Final = (
         typical_fleet(targets=2, regions=2, servers=3),
         (
             Run("first", "drs_sync", "sync inventory"),
-            Run("second", "drs_sync", "sync inventory"),  # completes the topology of 50 servers more in each scope
+            Run("second", "drs_sync", "sync inventory"),  # captures the topology of 50 more servers in each scope
             Run("again", "drs_sync", "sync inventory"),
             Run("warm", "drs_sync_job", "inventory", options={"times": 7}),
             Run("floor", "floor", "inventory", options={"times": 7}),
@@ -172,7 +172,7 @@ SCENARIOS: Final = (
     _five_regions("five_regions", _LATENCY, "each DRS call takes 80 ms"),
     Scenario(
         "process",
-        "what a process costs before and around its work",
+        "cost of a process before and around its work",
         inventory_fleet(targets=5, regions=2, servers=2),
         inventory_fleet(targets=5, regions=2, servers=2),
         (
@@ -181,6 +181,6 @@ SCENARIOS: Final = (
             Run("first_calls", "process", "first_calls", fleet=Estate(targets=5, regions=2, servers=2, tls=True)),
         ),
         prepare=(),
-        weather=MappingProxyType({}),
+        faults=MappingProxyType({}),
     ),
 )

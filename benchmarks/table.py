@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from benchmarks.runner import Result, percentile
-from benchmarks.targets import Judged
+from benchmarks.targets import Evaluation
 
 __all__ = ["figure", "render"]
 
@@ -26,10 +26,10 @@ _HEAD: Final = (
 )
 
 
-def render(results: Sequence[Result], judged: Sequence[Judged]) -> str:
-    """Write a table of the runs, and one of the targets."""
+def render(results: Sequence[Result], evaluations: Sequence[Evaluation]) -> str:
+    """Return a table of the runs and one of the targets."""
     runs = _table([_HEAD, *(_row(result) for result in results)])
-    if not judged:
+    if not evaluations:
         return runs
     targets = _table(
         [
@@ -41,7 +41,7 @@ def render(results: Sequence[Result], judged: Sequence[Judged]) -> str:
                     figure(each.value),
                     "yes" if each.met else "NO",
                 )
-                for each in judged
+                for each in evaluations
             ),
         ]
     )
@@ -49,13 +49,13 @@ def render(results: Sequence[Result], judged: Sequence[Judged]) -> str:
 
 
 def figure(value: float) -> str:
-    """Write a figure with three digits, a count with all of them."""
-    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"  # noqa: PLR2004 - where digits become many
+    """Format a figure with three significant digits, one of 1,000 or more as an integer."""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"  # noqa: PLR2004 - from here on as an integer
 
 
 def _row(result: Result) -> tuple[str, ...]:
-    reckoned = "~" if "reckoned_s" in result.facts else ""
-    work = f"{reckoned}{percentile(result.seconds, 0.5):.3g}"
+    mark = "~" if "extrapolated_s" in result.facts else ""
+    work = f"{mark}{percentile(result.seconds, 0.5):.3g}"
     late = f"{result.figure('p95_s'):.3g}" if len(result.seconds) > 1 else ""
     figures = (f"{result.wall_s:.1f}", work, late, f"{result.cpu_s:.1f}", f"{result.peak_mb:.0f}")
     calls = (f"{result.figure(f'{service}_calls'):.0f}" for service in ("drs", "sts", "ec2", "dynamodb"))

@@ -1,4 +1,4 @@
-"""The targets: figures of runs, and ratios between them, each with what it may be at most or must be at least."""
+"""Targets: bounds for figures of runs and for ratios between them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from benchmarks.runner import Result
 
-__all__ = ["Judged", "Target", "judge", "load"]
+__all__ = ["Evaluation", "Target", "evaluate", "load"]
 
 _FILE: Final = Path(__file__).with_name("thresholds.json")
 
@@ -21,12 +21,12 @@ class Target:
     """One target.
 
     Attributes:
-        what: in words, with where it comes from.
+        what: description, with its source.
         scenario, run, figure: what is measured; see `Result.figure`.
-        minus: the run whose same figure is taken away from it.
-        over: the run whose same figure, or `over_figure`, is divided by it: how many times better it is.
-        per: the run by whose same figure it is divided: how many times it costs as much.
-        exactly, at_most, at_least: the bound. Exact ones are counts, and hold on any machine.
+        minus: run whose figure is subtracted.
+        over: run whose figure, or `over_figure`, is divided by this one: the speed-up.
+        per: run by whose figure this one is divided: the relative cost.
+        exactly, at_most, at_least: the bound. Exact bounds are counts, which do not depend on the machine.
     """
 
     what: str
@@ -48,7 +48,7 @@ class Target:
         return ", ".join(f"{word} {value:g}" for word, value in named.items() if value is not None)
 
     def is_met_by(self, value: float) -> bool:
-        """Tell whether a value keeps the bound."""
+        """Return whether a value is within the bound."""
         return (
             (self.exactly is None or value == self.exactly)
             and (self.at_most is None or value <= self.at_most)
@@ -57,8 +57,8 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """A target and what was measured."""
+class Evaluation:
+    """A target and the measured value."""
 
     target: Target
     value: float
@@ -71,18 +71,18 @@ def load() -> tuple[Target, ...]:
     return tuple(Target(**each) for each in given)
 
 
-def judge(targets: Iterable[Target], results: Iterable[Result]) -> list[Judged]:
-    """Hold the targets against results; those whose runs were not played are left out."""
+def evaluate(targets: Iterable[Target], results: Iterable[Result]) -> list[Evaluation]:
+    """Compare results with the targets; targets without the results of their runs are left out."""
     by_run: Mapping[tuple[str, str], Result] = {(each.scenario, each.run): each for each in results}
-    judged: list[Judged] = []
+    evaluations: list[Evaluation] = []
     for target in targets:
         names = (target.run, target.over, target.minus, target.per)
-        found = [by_run.get((target.scenario, name)) for name in names if name]
-        if any(each is None for each in found):
+        runs = [by_run.get((target.scenario, name)) for name in names if name]
+        if any(each is None for each in runs):
             continue
-        value = _value(target, {each.run: each for each in found if each is not None})
-        judged.append(Judged(target, value, target.is_met_by(value)))
-    return judged
+        value = _value(target, {each.run: each for each in runs if each is not None})
+        evaluations.append(Evaluation(target, value, target.is_met_by(value)))
+    return evaluations
 
 
 def _value(target: Target, runs: Mapping[str, Result]) -> float:

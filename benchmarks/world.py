@@ -1,6 +1,6 @@
-"""A simulated AWS in another process, watched and changed through its control endpoints.
+"""Simulated AWS in another process, controlled through its control API.
 
-It is `drs-sync sandbox` for a declared fleet, and `benchmarks.endpoint` for an estate that is computed.
+It is `drs-sync sandbox` for a declared fleet, and `benchmarks.endpoint` for a computed estate.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from benchmarks.fleets import Fleet
 __all__ = ["COMMAND", "World", "WorldError", "opened"]
 
 COMMAND: Final = str(Path(sys.executable).with_name("drs-sync"))
-_CHECKOUT: Final = {"PYTHONPATH": str(Path(__file__).parents[1])}  # its code is measured, whatever is installed
-_ANSWERS_WITHIN_S: Final = 30.0
+_CHECKOUT: Final = {"PYTHONPATH": str(Path(__file__).parents[1])}  # measure this checkout, whatever is installed
+_TIMEOUT_S: Final = 30.0
 
 
 class WorldError(RuntimeError):
-    """The simulated AWS did not come up, or a preparing command failed."""
+    """The simulated AWS did not start, or a preparing command failed."""
 
 
 class World:
@@ -37,29 +37,29 @@ class World:
 
     def __init__(self, endpoint: str, environment: Mapping[str, str]) -> None:
         self._endpoint = endpoint
-        nowhere = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
-        self.environment = {**os.environ, **_CHECKOUT, **nowhere, **environment}
+        no_files = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+        self.environment = {**os.environ, **_CHECKOUT, **no_files, **environment}
 
-    def faults(self, faults: Mapping[str, Any]) -> None:
-        """Let these faults rule, and no others."""
-        self._ask("PUT", "faults", faults)
+    def set_faults(self, faults: Mapping[str, Any]) -> None:
+        """Replace the faults."""
+        self._request("PUT", "faults", faults)
 
     def calls(self) -> Counter[tuple[str, str]]:
-        """Give the calls received, by service and operation."""
+        """Return the number of received calls by service and operation."""
         counts: Counter[tuple[str, str]] = Counter()
-        for call in self._ask("GET", "calls")["calls"]:
+        for call in self._request("GET", "calls")["calls"]:
             counts[call["service"], call["operation"]] += call["count"]
         return counts
 
-    def forget_calls(self) -> None:
-        """Count calls from zero again."""
-        self._ask("DELETE", "calls")
+    def reset_calls(self) -> None:
+        """Reset the call counts."""
+        self._request("DELETE", "calls")
 
     def prepare(self, command: str) -> None:
-        """Run a command of drs-sync to its end, unmeasured.
+        """Run a command of drs-sync without measuring it.
 
         Raises:
-            WorldError: it did not end in "complete".
+            WorldError: its exit code was not 0.
         """
         words = [COMMAND, *command.split(), "--output", "json"]
         done = subprocess.run(words, env=self.environment, capture_output=True, text=True, check=False)
@@ -68,20 +68,20 @@ class World:
                 f"drs-sync {command}: exit code {done.returncode}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
             )
 
-    def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def _request(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         data = None if body is None else json.dumps(dict(body)).encode()
         request = Request(f"{self._endpoint}/sandbox/{path}", data=data, method=method)  # noqa: S310 - our own loopback
         trusted = ssl.create_default_context(cafile=self.environment.get("AWS_CA_BUNDLE"))
-        with urlopen(request, timeout=_ANSWERS_WITHIN_S, context=trusted) as answer:  # noqa: S310
+        with urlopen(request, timeout=_TIMEOUT_S, context=trusted) as answer:  # noqa: S310
             return cast("dict[str, Any]", json.load(answer))
 
 
 @contextmanager
 def opened(fleet: Fleet | Estate) -> Iterator[World]:
-    """Start a simulated AWS with a fleet or an estate, and end it afterwards.
+    """Run a simulated AWS with a fleet or an estate.
 
     Raises:
-        WorldError: it did not come up.
+        WorldError: it did not start.
     """
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder, "log")
@@ -89,10 +89,10 @@ def opened(fleet: Fleet | Estate) -> Iterator[World]:
             here = {**os.environ, **_CHECKOUT}
             process = subprocess.Popen(_words(fleet, Path(folder)), env=here, stdout=subprocess.PIPE, stderr=errors)
         try:
-            said = _first_document(process)
-            if said is None:
-                raise WorldError(f"the simulated AWS did not come up: {log.read_text(encoding='utf-8')[-2000:]}")
-            yield World(said["endpoint"], said["environment"])
+            ready = _first_document(process)
+            if ready is None:
+                raise WorldError(f"the simulated AWS did not start: {log.read_text(encoding='utf-8')[-2000:]}")
+            yield World(ready["endpoint"], ready["environment"])
         finally:
             process.terminate()
             process.communicate()
@@ -109,7 +109,7 @@ def _words(fleet: Fleet | Estate, folder: Path) -> list[str]:
 
 
 def _first_document(process: subprocess.Popen[bytes]) -> dict[str, Any] | None:
-    """Read the JSON document that the sandbox prints when it is ready; None when it ends instead."""
+    """Return the JSON document that the sandbox prints when it is ready; None when it ends instead."""
     text = b""
     assert process.stdout is not None  # noqa: S101 - it is a pipe
     for line in process.stdout:

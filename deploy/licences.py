@@ -1,6 +1,6 @@
-"""Lists what a deployment is made of: each pinned run-time dependency with its licence, as docs/security.md shows it.
+"""List of the pinned run-time dependencies with their licences, as shown in docs/security.md.
 
-`python deploy/licences.py` prints it; a test holds the page to it, and each licence to those that are allowed.
+`python deploy/licences.py` prints it; a test compares it with the page and with the allowed licences.
 """
 
 # ruff: noqa: INP001 - a script
@@ -16,9 +16,9 @@ from typing import Final
 
 RUNTIME: Final = Path(__file__).parents[1] / "requirements" / "runtime.txt"
 ALLOWED: Final = frozenset({"Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "BSD", "ISC", "MIT", "MPL-2.0", "PSF-2.0"})
-"""Licences under which a dependency may come; MPL-2.0 asks only that changes to its own files are shown."""
+"""Allowed licences of dependencies; MPL-2.0 only requires that changes to its own files are published."""
 
-# Words that packages use for them, where they do not use the SPDX identifier.
+# Names that packages use instead of SPDX identifiers.
 _SPDX: Final[Mapping[str, str]] = {
     "Apache 2.0": "Apache-2.0",
     "Apache License 2.0": "Apache-2.0",
@@ -31,28 +31,28 @@ _SPDX: Final[Mapping[str, str]] = {
 
 
 def pinned() -> dict[str, str]:
-    """Give the pinned version of each run-time dependency of a Linux deployment, by name."""
+    """Return the pinned version of each run-time dependency of a Linux deployment, by name."""
     lines = RUNTIME.read_text(encoding="utf-8").splitlines()
     named = (line.split("#")[0].split(";")[0].strip() for line in lines if "win32" not in line)
     return dict(line.split("==") for line in named if line)
 
 
 def licence_of(known: PackageMetadata) -> str:
-    """Give the licence that a package declares, by SPDX identifiers; empty where it declares none."""
+    """Return the licence that a package declares, as SPDX identifiers; empty if it declares none."""
     classifiers = [
         each.rpartition(" :: ")[2] for each in known.get_all("Classifier") or () if each.startswith("License")
     ]
-    told = known.get("License-Expression") or known.get("License") or " AND ".join(classifiers)
-    return _SPDX.get(told, told)
+    declared = known.get("License-Expression") or known.get("License") or " AND ".join(classifiers)
+    return _SPDX.get(declared, declared)
 
 
 def identifiers(licence: str) -> set[str]:
-    """Give the identifiers of an expression."""
+    """Return the identifiers in a licence expression."""
     return set(re.split(r"[\s()]+", licence)) - {"", "AND", "OR", "WITH"}
 
 
 def table(names: Iterable[str]) -> str:
-    """Write the table."""
+    """Return the table as Markdown."""
     rows = [f"| {name} | {metadata(name)['Version']} | {licence_of(metadata(name))} |" for name in sorted(names)]
     return "\n".join(["| package | version | licence |", "|---|---|---|", *rows]) + "\n"
 

@@ -1,14 +1,13 @@
-"""Puts together what runs elsewhere: the Lambda package of both functions, and what the container's image holds.
+"""Builds the Lambda package of both functions, and the files of the container's image.
 
     python deploy/package.py TARGET.zip [PLATFORM]    the functions' package, as `make package` builds it
     python deploy/package.py --into FOLDER            the same files for this machine's Python, not packed
 
-The same commit and the same Python give the same bytes: what is installed is what was locked, by hash, and the archive
-has no times in it. It carries bytecode when a Python of the functions' version is on the PATH: where functions run
-nothing can be written, so what is not compiled here is compiled at each cold start, for 2.8 times the CPU (0.70 s, not
-0.25 s).
+The build is reproducible: the same commit and Python give the same bytes, because packages are locked by hash and the
+archive has no timestamps. It contains bytecode if a Python of the functions' version is on the PATH. Functions cannot
+write bytecode, so without it every cold start compiles all modules: 2.8 times the CPU (0.70 s instead of 0.25 s).
 """
-# ruff: noqa: INP001, T201 - a script, which talks to its caller
+# ruff: noqa: INP001, T201 - a script that prints
 
 from __future__ import annotations
 
@@ -30,39 +29,39 @@ ROOT: Final = Path(__file__).parents[1]
 PLATFORM: Final = "manylinux2014_aarch64"
 PYTHON: Final = "3.12"
 MAX_BYTES: Final = 250 * 1024 * 1024
-"""What Lambda takes, unpacked."""
+"""Lambda's limit for an unpacked package."""
 
-_EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # the first that a zip can say
-_NEEDLESS: Final = re.compile(r"(^|/)(bin|service/sandbox|botocore/data/[^/]+/.+/examples-1\.json)(/|$)|\.pyi$")
+_EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # the earliest time of a zip entry
+_NOT_NEEDED: Final = re.compile(r"(^|/)(bin|service/sandbox|botocore/data/[^/]+/.+/examples-1\.json)(/|$)|\.pyi$")
 
 
 def locked(pinned: str, lock: str) -> str:
-    """Give the blocks of a lock, with their hashes, for what is pinned elsewhere without.
+    """Return the blocks of a lock file, with hashes, for the pins of a requirements file.
 
     Raises:
-        ValueError: a pin that the lock does not have; run `make lock`.
+        ValueError: the lock lacks a pin.
     """
     blocks = {block.split(" ", 1)[0]: block for block in re.split(r"\n(?=\S)", lock.strip())}
     wanted = [line.split(" ", 1)[0] for line in pinned.splitlines() if line and not line.startswith("#")]
     missing = [pin for pin in wanted if pin not in blocks]
     if missing:
-        raise ValueError(f"not in the lock: {', '.join(missing)}; run `make lock`")
+        raise ValueError(f"not in the lock file: {', '.join(missing)}. Fix: run `make lock`")
     return "\n".join(blocks[pin] for pin in wanted) + "\n"
 
 
 def is_needed(path: str, services: Iterable[str]) -> bool:
-    """Tell whether the functions need a file, by its path in the package.
+    """Return whether the functions need a file, by its path in the package.
 
-    The SDK's models of services that no code may call are the largest part of what is not.
+    Most of what they do not need is the SDK's models of services that the code may not call.
     """
-    if _NEEDLESS.search(path):
+    if _NOT_NEEDED.search(path):
         return False
     model = re.match(r"botocore/data/([^/]+)/", path)
     return model is None or model[1] in services
 
 
 def pack(folder: Path, target: Path) -> int:
-    """Pack what is needed of a folder; give its size unpacked, in bytes."""
+    """Pack the needed files of a folder; return their unpacked size in bytes."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     size = 0
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
@@ -79,7 +78,7 @@ def pack(folder: Path, target: Path) -> int:
 
 
 def add_service(folder: Path) -> None:
-    """Put the service in, and what an installer would leave beside it: the service asks there for its own version."""
+    """Copy the service and its package metadata, from which it reads its version."""
     shutil.copytree(ROOT / "service", folder / "service", ignore=shutil.ignore_patterns("__pycache__"))
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     about = folder / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
@@ -90,27 +89,27 @@ def add_service(folder: Path) -> None:
 
 
 def fill(folder: Path, *kind: str) -> None:
-    """Install what is locked, and the service.
+    """Install the locked packages and the service.
 
     Args:
-        folder: where to.
-        kind: further options of pip: for which machine, if not this one.
+        folder: target folder.
+        kind: further options of pip, for another platform than this machine's.
 
     Raises:
-        subprocess.CalledProcessError: pip could not install, or a hash differs.
+        subprocess.CalledProcessError: pip failed, for example because a hash differs.
     """
     requirements = ROOT / "requirements"
-    with tempfile.TemporaryDirectory() as scope:
-        wanted = Path(scope, "wanted.txt")
+    with tempfile.TemporaryDirectory() as temporary:
+        wanted = Path(temporary, "wanted.txt")
         wanted.write_text(locked((requirements / "runtime.txt").read_text(), (requirements / "dev.lock").read_text()))
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile", "--require-hashes"]
         kept = ["--only-binary", ":all:", "--target", str(folder), "-r", str(wanted)]
-        subprocess.run([*pip, *kind, *kept], check=True)  # noqa: S603 - our own words
+        subprocess.run([*pip, *kind, *kept], check=True)  # noqa: S603 - our own arguments
     add_service(folder)
 
 
 def prune(folder: Path) -> None:
-    """Take away what is not needed, and the folders that are empty then."""
+    """Delete files that are not needed, and folders left empty."""
     for path in sorted(folder.rglob("*"), reverse=True):
         if path.is_dir():
             if not any(path.iterdir()):
@@ -120,46 +119,46 @@ def prune(folder: Path) -> None:
 
 
 def interpreter(version: str = PYTHON) -> str | None:
-    """Find a Python of a version, "3.12", on this machine; None when there is none that runs."""
+    """Return the path of a Python of a version such as "3.12" on this machine; None if there is none."""
     for name in filter(None, (sys.executable, shutil.which(f"python{version}"))):
         script = "import sys; print('%d.%d' % sys.version_info[:2])"
-        told = subprocess.run([name, "-I", "-c", script], check=False, capture_output=True, text=True)  # noqa: S603
-        if told.stdout.strip() == version:
+        result = subprocess.run([name, "-I", "-c", script], check=False, capture_output=True, text=True)  # noqa: S603
+        if result.stdout.strip() == version:
             return name
     return None
 
 
 def compile_for_lambda(folder: Path, python: str) -> None:
-    """Put bytecode beside every module, under the paths that it has in a function.
+    """Compile every module to bytecode with the paths that it has in a function.
 
     Raises:
-        subprocess.CalledProcessError: a module is no Python of that version.
+        subprocess.CalledProcessError: a module cannot be compiled.
     """
     words = ["-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "-s", str(folder), "-p", "/var/task"]
-    seeded = {**os.environ, "PYTHONHASHSEED": "0"}  # sets of constants are written in the order of their hashes
-    subprocess.run([python, *words, str(folder)], check=True, env=seeded)  # noqa: S603 - our own words
+    seeded = {**os.environ, "PYTHONHASHSEED": "0"}  # the order of constant sets depends on the hash seed
+    subprocess.run([python, *words, str(folder)], check=True, env=seeded)  # noqa: S603 - our own arguments
 
 
 def build(target: Path, platform: str = PLATFORM) -> int:
-    """Build the functions' package for Lambda's processor; give its size unpacked, in bytes.
+    """Build the functions' package for a Lambda platform; return its unpacked size in bytes.
 
     Raises:
         subprocess.CalledProcessError: see `fill` and `compile_for_lambda`.
     """
-    with tempfile.TemporaryDirectory() as scope:
-        folder = Path(scope, "package")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary, "package")
         fill(folder, "--platform", platform, "--python-version", PYTHON)
         prune(folder)
         if python := interpreter():
             compile_for_lambda(folder, python)
         else:
-            print(f"no python{PYTHON} on the PATH: packed without bytecode, for slower cold starts", file=sys.stderr)
+            print(f"no python{PYTHON} on the PATH: packed without bytecode, so cold starts are slower", file=sys.stderr)
         target.parent.mkdir(parents=True, exist_ok=True)
         return pack(folder, target)
 
 
 def main() -> None:
-    """Do what the command line says; fail when Lambda would not take the package."""
+    """Run the command line; exit with an error if the package exceeds Lambda's limit."""
     target, *more = sys.argv[1:]
     if target == "--into":
         fill(Path(more[0]))
@@ -168,7 +167,7 @@ def main() -> None:
     size = build(Path(target), *more)
     print(f"{target}: {Path(target).stat().st_size / 1e6:.1f} MB packed, {size / 1e6:.1f} MB unpacked")
     if size > MAX_BYTES:
-        sys.exit("more than Lambda takes")
+        sys.exit(f"the unpacked package exceeds Lambda's limit of {MAX_BYTES / 1e6:.0f} MB")
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""Who is measured. Each is a program: it does one job in the simulated AWS its environment names, and prints JSON."""
+"""Contestants: programs that do one job against the AWS endpoint of their environment and print JSON."""

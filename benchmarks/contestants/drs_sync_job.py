@@ -1,4 +1,4 @@
-"""The engine, warm: the same sync several times in one process, as a function's process does it."""
+"""The engine in a warm process: the same sync several times, as a Lambda function runs it."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ async def _work(job: str, times: int) -> dict[str, Any]:
             report = await _JOBS[job](app, SyncRequest())
             seconds.append(time.perf_counter() - began)
             cpu_seconds.append(time.process_time() - cpu)
-    told = {name: value for name, value in report.items() if isinstance(value, int | float | str)}
-    # The least of some: what else the machine does only ever adds.
+    figures = {name: value for name, value in report.items() if isinstance(value, int | float | str)}
+    # The minimum, because other load on the machine only adds time.
     each_ms = 1000 * min(cpu_seconds) / max(1, int(report.get("serversSynced", 0)))
-    return {**told, "seconds": seconds, "cpu_seconds": cpu_seconds, "cpu_ms_per_server": each_ms}
+    return {**figures, "seconds": seconds, "cpu_seconds": cpu_seconds, "cpu_ms_per_server": each_ms}
 
 
 _JOBS = {
@@ -36,13 +36,13 @@ _JOBS = {
 
 
 def main() -> None:
-    """Do the job some times; print wall and CPU seconds of each, and what the last report said."""
+    """Run the job several times; print wall and CPU seconds of each run and the figures of the last report."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("job", choices=list(_JOBS))
     parser.add_argument("--times", type=int, default=5)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     tune_gc()
-    print(json.dumps(asyncio.run(_work(asked.job, asked.times))))
+    print(json.dumps(asyncio.run(_work(options.job, options.times))))
 
 
 if __name__ == "__main__":

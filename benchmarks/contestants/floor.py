@@ -1,9 +1,9 @@
-"""The floor: the fewest requests that keep the inventory true, on a bare signed HTTP client.
+"""Lower bound: the fewest requests that keep the inventory correct, on a bare signed HTTP client.
 
-No models, no checks, no retries, no pace, nothing reported: what remains is what AWS itself asks for. It reads the
-tables, enters each account once, lists each scope that has servers, reads their instances, hashes each server with its
-tags as whoever wants to notice a change must, compares with what the table holds, and writes what is missing and one
-row per region. It captures no topology and finds no new region, so it is a bound to measure against and no way to run.
+It has no models, checks, retries, rate limits or reports. It reads the tables, assumes each account's role once, lists
+each scope that has servers, reads their instances, hashes each server with its tags (which is needed to notice a
+change), compares with the table, and writes missing items and one row per region. It captures no topology and finds no
+new region, so it is a bound to compare with and not a usable sync.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 _PAGE: Final = 200
-_BATCH: Final = 25  # BatchWriteItem's most
+_BATCH: Final = 25  # maximum of BatchWriteItem
 _HOME: Final = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
 _KEYS: Final = re.compile(rb"<(AccessKeyId|SecretAccessKey|SessionToken)>([^<]+)<")
 
@@ -37,55 +37,57 @@ class _Scope(NamedTuple):
     region: str
 
 
-class _Goal(NamedTuple):
+class _Destination(NamedTuple):
     service: str
     region: str
     keys: Credentials
     path: str = "/"
 
 
-class _Wire:
-    """Signed requests over one pool of connections."""
+class _HttpClient:
+    """HTTP client that signs requests, on one connection pool."""
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self._session = session
         self._url = os.environ["AWS_ENDPOINT_URL"].rstrip("/")
         self.hub = Credentials(os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"])
 
-    async def send(self, goal: _Goal, body: bytes, headers: Mapping[str, str]) -> bytes:
-        request = AWSRequest("POST", self._url + goal.path, dict(headers), body)
-        SigV4Auth(goal.keys, goal.service, goal.region).add_auth(request)
-        async with self._session.post(self._url + goal.path, data=body, headers=dict(request.headers)) as answer:
+    async def send(self, destination: _Destination, body: bytes, headers: Mapping[str, str]) -> bytes:
+        request = AWSRequest("POST", self._url + destination.path, dict(headers), body)
+        SigV4Auth(destination.keys, destination.service, destination.region).add_auth(request)
+        async with self._session.post(self._url + destination.path, data=body, headers=dict(request.headers)) as answer:
             return await answer.read()
 
     async def table(self, operation: str, body: Any) -> Any:  # noqa: ANN401 - JSON
         headers = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": f"DynamoDB_20120810.{operation}"}
-        return orjson.loads(await self.send(_Goal("dynamodb", _HOME, self.hub), orjson.dumps(body), headers))
+        return orjson.loads(await self.send(_Destination("dynamodb", _HOME, self.hub), orjson.dumps(body), headers))
 
-    async def query(self, service: str, region: str, keys: Credentials, **asked: str) -> bytes:
+    async def query(self, service: str, region: str, keys: Credentials, **params: str) -> bytes:
         headers = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
-        return await self.send(_Goal(service, region, keys), urlencode(asked).encode(), headers)
+        return await self.send(_Destination(service, region, keys), urlencode(params).encode(), headers)
 
-    async def enter(self, role: Mapping[str, Any]) -> Credentials:
-        asked = {"RoleArn": role["roleArn"]["S"], "ExternalId": role["externalId"]["S"], "RoleSessionName": "floor"}
-        said = await self.query("sts", _HOME, self.hub, Action="AssumeRole", Version="2011-06-15", **asked)
-        found = {name.decode(): value.decode() for name, value in _KEYS.findall(said)}
-        return Credentials(found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"])
+    async def assume_role(self, role: Mapping[str, Any]) -> Credentials:
+        params = {"RoleArn": role["roleArn"]["S"], "ExternalId": role["externalId"]["S"], "RoleSessionName": "floor"}
+        answer = await self.query("sts", _HOME, self.hub, Action="AssumeRole", Version="2011-06-15", **params)
+        keys = {name.decode(): value.decode() for name, value in _KEYS.findall(answer)}
+        return Credentials(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
 
     async def servers(self, region: str, keys: Credentials) -> list[Any]:
-        found: list[Any] = []
-        asked: dict[str, Any] = {"maxResults": _PAGE}
+        servers: list[Any] = []
+        params: dict[str, Any] = {"maxResults": _PAGE}
         while True:
-            body, headers = orjson.dumps(asked), {"Content-Type": "application/json"}
-            said = orjson.loads(await self.send(_Goal("drs", region, keys, "/DescribeSourceServers"), body, headers))
-            found += said.get("items", ())
-            if not said.get("nextToken"):
-                return found
-            asked["nextToken"] = said["nextToken"]
+            body, headers = orjson.dumps(params), {"Content-Type": "application/json"}
+            page = orjson.loads(
+                await self.send(_Destination("drs", region, keys, "/DescribeSourceServers"), body, headers)
+            )
+            servers += page.get("items", ())
+            if not page.get("nextToken"):
+                return servers
+            params["nextToken"] = page["nextToken"]
 
 
 def _typed(value: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
-    """Write a JSON value as DynamoDB does."""
+    """Return a JSON value as a DynamoDB attribute value."""
     match value:
         case None:
             return {"NULL": True}
@@ -102,7 +104,7 @@ def _typed(value: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
 
 
 def _tags(answer: bytes) -> dict[str, dict[str, str]]:
-    """Read the tags of each instance out of a DescribeInstances answer."""
+    """Return the tags of each instance in a DescribeInstances response."""
     root = ET.fromstring(answer)  # noqa: S314 - AWS's own, or our own loopback's
     space = root.tag[: root.tag.find("}") + 1]
     return {
@@ -127,12 +129,12 @@ def _item(server: Mapping[str, Any], scope: _Scope, digest: str, tags: Mapping[s
         "sourceAccountId": scope.account,
         "replicationRegion": scope.region,
     }
-    written: dict[str, Any] = _typed({**server, **extra})["M"]
-    return written
+    item: dict[str, Any] = _typed({**server, **extra})["M"]
+    return item
 
 
-async def _scopes(wire: _Wire, accounts: Sequence[Mapping[str, Any]]) -> list[_Scope]:
-    rows = (await wire.table("Scan", {"TableName": os.environ["DRS_REGION_STATUS_TABLE"]}))["Items"]
+async def _scopes(client: _HttpClient, accounts: Sequence[Mapping[str, Any]]) -> list[_Scope]:
+    rows = (await client.table("Scan", {"TableName": os.environ["DRS_REGION_STATUS_TABLE"]}))["Items"]
     return [
         _Scope(account["accountId"]["S"], row["region"]["S"])
         for row in rows
@@ -144,7 +146,7 @@ async def _scopes(wire: _Wire, accounts: Sequence[Mapping[str, Any]]) -> list[_S
     ]  # fmt: skip
 
 
-async def _sync(wire: _Wire, scope: _Scope, keys: Credentials) -> int:
+async def _sync(client: _HttpClient, scope: _Scope, keys: Credentials) -> int:
     inventory = os.environ["SOURCE_SERVER_INVENTORY_TABLE"]
     of_scope = {
         "TableName": inventory,
@@ -155,14 +157,14 @@ async def _sync(wire: _Wire, scope: _Scope, keys: Credentials) -> int:
         "ExpressionAttributeValues": {":region": {"S": scope.region}, ":account": {"S": scope.account}},
         "ProjectionExpression": "sourceServerArn, contentHash",
     }
-    servers, held = await asyncio.gather(wire.servers(scope.region, keys), wire.table("Query", of_scope))
+    servers, stored = await asyncio.gather(client.servers(scope.region, keys), client.table("Query", of_scope))
     by_origin: dict[str, list[str]] = {}
     for server in servers:
-        found = server["sourceProperties"]["identificationHints"].get("awsInstanceID")
-        if found:
-            by_origin.setdefault(server["sourceCloudProperties"]["originRegion"], []).append(found)
-    asked = [
-        wire.query(
+        instance_id = server["sourceProperties"]["identificationHints"].get("awsInstanceID")
+        if instance_id:
+            by_origin.setdefault(server["sourceCloudProperties"]["originRegion"], []).append(instance_id)
+    queries = [
+        client.query(
             "ec2",
             region,
             keys,
@@ -172,33 +174,33 @@ async def _sync(wire: _Wire, scope: _Scope, keys: Credentials) -> int:
         )
         for region, ids in by_origin.items()
     ]
-    tags = {name: each for answer in await asyncio.gather(*asked) for name, each in _tags(answer).items()}
-    known = {each["sourceServerArn"]["S"] for each in held["Items"]}
+    tags = {name: each for answer in await asyncio.gather(*queries) for name, each in _tags(answer).items()}
+    known = {each["sourceServerArn"]["S"] for each in stored["Items"]}
     items = []
     for server in servers:
         own = tags.get(server["sourceProperties"]["identificationHints"].get("awsInstanceID", ""), {})
         digest = _digest(server, own)
-        # What the engine wrote has the engine's hash, another one: a server that is there counts as unchanged.
+        # The engine's hash differs from this one, so a server that has an item counts as unchanged.
         if server["arn"] not in known:
             items.append({"PutRequest": {"Item": _item(server, scope, digest, own)}})
     batches = [items[at : at + _BATCH] for at in range(0, len(items), _BATCH)]
-    await asyncio.gather(*(wire.table("BatchWriteItem", {"RequestItems": {inventory: each}}) for each in batches))
+    await asyncio.gather(*(client.table("BatchWriteItem", {"RequestItems": {inventory: each}}) for each in batches))
     return len(servers)
 
 
 async def _work() -> int:
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=64)) as session:
-        wire = _Wire(session)
-        accounts = (await wire.table("Scan", {"TableName": os.environ["TARGET_ACCOUNTS_TABLE"]}))["Items"]
-        scopes = await _scopes(wire, accounts)
+        client = _HttpClient(session)
+        accounts = (await client.table("Scan", {"TableName": os.environ["TARGET_ACCOUNTS_TABLE"]}))["Items"]
+        scopes = await _scopes(client, accounts)
         keys = dict(
             zip(
                 (each["accountId"]["S"] for each in accounts),
-                await asyncio.gather(*(wire.enter(each) for each in accounts)),
+                await asyncio.gather(*(client.assume_role(each) for each in accounts)),
                 strict=True,
             )
         )
-        counts = await asyncio.gather(*(_sync(wire, scope, keys[scope.account]) for scope in scopes))
+        counts = await asyncio.gather(*(_sync(client, scope, keys[scope.account]) for scope in scopes))
         status = os.environ["DRS_REGION_STATUS_TABLE"]
         rows = [
             {
@@ -209,12 +211,12 @@ async def _work() -> int:
             }
             for region in {scope.region for scope in scopes}
         ]
-        await asyncio.gather(*(wire.table("UpdateItem", each) for each in rows))
+        await asyncio.gather(*(client.table("UpdateItem", each) for each in rows))
         return sum(counts)
 
 
 def main() -> None:
-    """Sync the inventory some times, each on connections of its own; print wall and CPU seconds of each."""
+    """Sync the inventory several times on new connections; print wall and CPU seconds of each run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("job", choices=["inventory"])
     parser.add_argument("--times", type=int, default=1)

@@ -1,6 +1,6 @@
-"""What one would write in an afternoon with the plain SDK: every region, one client per role and region, item by item.
+"""Simple script with the plain SDK: every region, one client per role and region, item by item.
 
-Every account is entered anew for each region, as scripts of this kind do; nothing is compared before it is written.
+It assumes the role again for each region, as scripts of this kind do, and writes without comparing first.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import boto3
 
 __all__ = ["REGIONS", "Account", "accounts", "extend_all", "extended_of", "inventory_of", "tag_all"]
 
-# The 28 of the platform's own list.
+# The 28 regions of the existing platform.
 _NAMES: Final = """
 us-east-1 us-east-2 us-west-1 us-west-2 ca-central-1 sa-east-1 eu-west-1 eu-west-2 eu-west-3 eu-central-1 eu-central-2
 eu-north-1 eu-south-1 eu-south-2 ap-east-1 ap-south-1 ap-south-2 ap-southeast-1 ap-southeast-2 ap-southeast-3
@@ -28,7 +28,7 @@ REGIONS: Final = tuple(_NAMES.split())
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An account to enter, and the staging accounts of a target."""
+    """An account, with its staging accounts if it is a target."""
 
     account_id: str
     role_arn: str
@@ -36,10 +36,10 @@ class Account:
     staging: tuple[Account, ...] = ()
 
     def client(self, service: str, region: str) -> Any:  # noqa: ANN401 - SDK clients have no static type
-        """Assume the role, and make a client with what it gives."""
+        """Return a client with credentials of the account's role."""
         sts = boto3.client("sts")
-        given = sts.assume_role(RoleArn=self.role_arn, RoleSessionName="plain", ExternalId=self.external_id)
-        keys = given["Credentials"]
+        answer = sts.assume_role(RoleArn=self.role_arn, RoleSessionName="plain", ExternalId=self.external_id)
+        keys = answer["Credentials"]
         return boto3.client(
             service,
             region_name=region,
@@ -50,7 +50,7 @@ class Account:
 
 
 def accounts() -> list[Account]:
-    """Read the target accounts."""
+    """Return the target accounts."""
     table = boto3.resource("dynamodb").Table(os.environ["TARGET_ACCOUNTS_TABLE"])
     return [_account(row) for row in table.scan()["Items"]]
 
@@ -60,16 +60,16 @@ def _account(row: Mapping[str, Any]) -> Account:
     return Account(row["accountId"], row["roleArn"], row["externalId"], staging)
 
 
-def _servers(drs: Any, **asked: Any) -> list[dict[str, Any]]:  # noqa: ANN401
+def _servers(drs: Any, **params: Any) -> list[dict[str, Any]]:  # noqa: ANN401
     try:
-        pages = drs.get_paginator("describe_source_servers").paginate(**asked)
+        pages = drs.get_paginator("describe_source_servers").paginate(**params)
         return [server for page in pages for server in page["items"]]
     except drs.exceptions.UninitializedAccountException:
         return []
 
 
 def inventory_of(account: Account, region: str) -> int:
-    """Put every server of a region into the inventory, with the tags of its instance; gives how many."""
+    """Put every server of a region into the inventory with its instance's tags; return their number."""
     servers = _servers(account.client("drs", region))
     table = boto3.resource("dynamodb").Table(os.environ["SOURCE_SERVER_INVENTORY_TABLE"])
     with table.batch_writer() as batch:
@@ -100,7 +100,7 @@ def _item(server: Mapping[str, Any], tags: Mapping[str, str], account: Account, 
 
 
 def extended_of(account: Account, region: str) -> list[dict[str, Any]]:
-    """Give the extended servers of a target in a region."""
+    """Return the extended servers of a target in a region."""
     found = _servers(account.client("drs", region))
     return [server for server in found if server["stagingArea"]["status"] == "EXTENDED"]
 
@@ -111,7 +111,7 @@ def _missing(target: Account, staging: Account, region: str) -> Iterator[str]:
 
 
 def extend_all(targets: Sequence[Account], *, sample: int) -> dict[str, float]:
-    """Look for servers to extend everywhere; extend the first few, and reckon what all of them would take."""
+    """Find the servers to extend in all regions, extend the first few, and extrapolate the time for all."""
     began = time.perf_counter()
     todo = [
         (target, region, arn)
@@ -120,15 +120,15 @@ def extend_all(targets: Sequence[Account], *, sample: int) -> dict[str, float]:
         for region in REGIONS
         for arn in _missing(target, staging, region)
     ]
-    looked, began = time.perf_counter() - began, time.perf_counter()
+    scan_s, began = time.perf_counter() - began, time.perf_counter()
     done = todo[:sample]
     for target, region, arn in done:
         target.client("drs", region).create_extended_source_server(sourceServerArn=arn)
-    return _reckoned(looked, time.perf_counter() - began, len(done), len(todo))
+    return _extrapolated(scan_s, time.perf_counter() - began, len(done), len(todo))
 
 
 def tag_all(targets: Sequence[Account], *, sample: int) -> dict[str, float]:
-    """Look for servers everywhere; tag the first few with three calls each, and reckon what all of them would take."""
+    """Find the servers in all regions, tag the first few with three calls each, and extrapolate the time for all."""
     began = time.perf_counter()
     todo = [
         (target, region, server)
@@ -136,7 +136,7 @@ def tag_all(targets: Sequence[Account], *, sample: int) -> dict[str, float]:
         for region in REGIONS
         for server in _servers(target.client("drs", region))
     ]
-    looked, began = time.perf_counter() - began, time.perf_counter()
+    scan_s, began = time.perf_counter() - began, time.perf_counter()
     done = todo[:sample]
     clients = {(target.account_id, region): target.client("drs", region) for target, region, _ in done}
     for target, region, server in done:
@@ -144,10 +144,10 @@ def tag_all(targets: Sequence[Account], *, sample: int) -> dict[str, float]:
         drs = clients[target.account_id, region]
         drs.tag_resource(resourceArn=server["arn"], tags=tags)
         drs.update_launch_configuration(sourceServerID=server["sourceServerID"], copyTags=True)
-    return _reckoned(looked, time.perf_counter() - began, len(done), len(todo))
+    return _extrapolated(scan_s, time.perf_counter() - began, len(done), len(todo))
 
 
-def _reckoned(looked_s: float, acted_s: float, done: int, todo: int) -> dict[str, float]:
-    """Scale the part that grows with the servers; the look was made in full."""
-    whole = looked_s + (acted_s / done * todo if done else 0.0)
-    return {"servers": todo, "sampled": done, "look_s": looked_s, "reckoned_s": whole}
+def _extrapolated(scan_s: float, write_s: float, done: int, todo: int) -> dict[str, float]:
+    """Extrapolate the writes to all servers; the scan was complete."""
+    total_s = scan_s + (write_s / done * todo if done else 0.0)
+    return {"servers": todo, "sampled": done, "scan_s": scan_s, "extrapolated_s": total_s}

@@ -1,4 +1,4 @@
-"""What a process costs before and around its work: imports, an invocation, the first calls to many regions."""
+"""Cost of a process before and around its work: imports, an invocation, the first calls to many regions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from service.app import App
 from service.aws.client import AccountSession, AwsClient
 from service.aws.dynamodb import TableReader
 from service.errors import AwsError
-from service.handlers.data_management import host, lambda_handler
+from service.handlers.data_management import lambda_handler, runtime
 from service.settings import load_settings
 
 _BASELINE: Final = "import aiobotocore.session, aws_embedded_metrics, anyio, pydantic; from pydantic import BaseModel"
@@ -31,7 +31,7 @@ _HANDLER: Final = "import service.handlers.data_management"
 
 
 def _import_seconds(statement: str) -> float:
-    """Run a statement in a new interpreter; give the CPU it took beside an interpreter that does nothing."""
+    """Return the CPU seconds of a statement in a new interpreter, minus those of an empty one."""
 
     def cpu(code: str) -> float:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -43,15 +43,15 @@ def _import_seconds(statement: str) -> float:
 
 
 def imports(times: int) -> dict[str, Any]:
-    """Import the handler and, in turn, the libraries that it cannot do without."""
-    compileall.compile_dir(Path(service.__path__[0]), quiet=1)  # as it is deployed, whatever ran here before
+    """Measure the import of the handler and of the libraries that it needs."""
+    compileall.compile_dir(Path(service.__path__[0]), quiet=1)  # with bytecode, as it is deployed
     pairs = [(_import_seconds(_HANDLER), _import_seconds(_BASELINE)) for _ in range(times)]
     handler, baseline = (sorted(each[side] for each in pairs)[times // 2] for side in (0, 1))
     return {"seconds": [each[0] for each in pairs], "over_libraries": handler / baseline}
 
 
 def invocation(times: int) -> dict[str, Any]:
-    """Invoke a warm function that makes one small call, and make the same call beside it."""
+    """Measure a warm invocation that makes one small call, and the call alone."""
 
     async def call(app: App) -> None:
         await app.tag_state().last()
@@ -64,50 +64,50 @@ def invocation(times: int) -> dict[str, Any]:
     event = {"operation": "get_last_tag_sync_status"}
 
     async def many(app: App) -> list[float]:
-        found = []
+        seconds = []
         for _ in range(times):
             began = time.perf_counter()
             await call(app)
-            found.append(time.perf_counter() - began)
-        return found
+            seconds.append(time.perf_counter() - began)
+        return seconds
 
     lambda_handler(event, None)
     invoked = sorted(timed(lambda: lambda_handler(event, None)) for _ in range(times))
-    alone = sorted(host.run(many))
+    alone = sorted(runtime.run(many))
     return {"seconds": invoked, "overhead_ms": 1000 * (invoked[times // 2] - alone[times // 2])}
 
 
-def first_calls(times: int) -> dict[str, Any]:  # noqa: ARG001 - there is one first time
-    """Make the first call to DRS of 28 regions in each target account; tell CPU, memory, how long the loop was held."""
+def first_calls(times: int) -> dict[str, Any]:  # noqa: ARG001 - only the first calls count
+    """Measure the first DRS calls to 28 regions of each target account: CPU, memory, longest blocking of the loop."""
     return asyncio.run(_first_calls())
 
 
-class _Watch:
-    """Tells how long the loop was held at most: how late a task got its turn that always wants one."""
+class _LoopMonitor:
+    """Measures the longest time for which the event loop was blocked."""
 
-    longest_s = 0.0
+    longest_block_s = 0.0
 
-    async def keep(self) -> None:
-        """Watch until cancelled."""
+    async def run(self) -> None:
+        """Measure until cancelled."""
         while True:
             at = time.perf_counter()
             await asyncio.sleep(0)
-            self.longest_s = max(self.longest_s, time.perf_counter() - at)
+            self.longest_block_s = max(self.longest_block_s, time.perf_counter() - at)
 
 
 async def _first_calls() -> dict[str, Any]:
-    settings, watch = load_settings(), _Watch()
+    settings, monitor = load_settings(), _LoopMonitor()
     async with AwsClient(settings, lambda: datetime.now(UTC)) as aws_client, anyio.create_task_group() as tasks:
         await aws_client.identity()
         accounts = TableReader(aws_client.hub(), settings.target_accounts_table, aws_client.hub_region)
         directory, _ = await read_directory(accounts)
         access = AccountAccess(aws_client, directory)
-        callers = [await access.session(account) for account in directory.targets]
-        tasks.start_soon(watch.keep)
+        sessions = [await access.session(account) for account in directory.targets]
+        tasks.start_soon(monitor.run)
         await asyncio.sleep(0.05)
-        watch.longest_s, memory, cpu, began = 0.0, _resident_mb(), time.process_time(), time.perf_counter()
+        monitor.longest_block_s, memory, cpu, began = 0.0, _resident_mb(), time.process_time(), time.perf_counter()
         async with anyio.create_task_group() as calls:
-            for session in callers:
+            for session in sessions:
                 for region in settings.drs_regions:
                     calls.start_soon(_call, session, region)
         seconds, used = time.perf_counter() - began, time.process_time() - cpu
@@ -115,9 +115,9 @@ async def _first_calls() -> dict[str, Any]:
     return {
         "seconds": [seconds],
         "cpu_seconds": [used],
-        "calls": len(callers) * len(settings.drs_regions),
+        "calls": len(sessions) * len(settings.drs_regions),
         "grown_mb": _resident_mb() - memory,
-        "held_ms": 1000 * watch.longest_s,
+        "loop_blocked_ms": 1000 * monitor.longest_block_s,
     }
 
 
@@ -136,13 +136,13 @@ def _resident_mb() -> float:
 
 
 def main() -> None:
-    """Do one of the jobs; print its figures."""
+    """Run one of the jobs and print its figures."""
     jobs = {"imports": imports, "invocation": invocation, "first_calls": first_calls}
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("job", choices=list(jobs))
     parser.add_argument("--times", type=int, default=1)
-    asked = parser.parse_args()
-    print(json.dumps(jobs[asked.job](asked.times)))
+    options = parser.parse_args()
+    print(json.dumps(jobs[options.job](options.times)))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The plain way, one thing after the other."""
+"""The simple script, sequentially."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def _inventory(_: int) -> dict[str, Any]:
 
 
 def _extended(_: int) -> dict[str, Any]:
-    found = (plain.extended_of(each, region) for each in plain.accounts() for region in plain.REGIONS)
-    return {"servers": sum(map(len, found))}
+    servers = (plain.extended_of(each, region) for each in plain.accounts() for region in plain.REGIONS)
+    return {"servers": sum(map(len, servers))}
 
 
 _JOBS: Final[dict[str, Callable[[int], dict[str, Any]]]] = {
@@ -29,14 +29,18 @@ _JOBS: Final[dict[str, Callable[[int], dict[str, Any]]]] = {
 
 
 def main() -> None:
-    """Do one job; print the seconds it took, and what it found."""
+    """Run one job; print its seconds and figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("job", choices=_JOBS)
-    parser.add_argument("--sample", type=int, default=40, help="how many servers to act on; the rest is reckoned")
-    asked = parser.parse_args()
+    parser.add_argument("--sample", type=int, default=40, help="how many servers to process; the rest is extrapolated")
+    options = parser.parse_args()
     began = time.perf_counter()
-    said = _JOBS[asked.job](asked.sample)
-    print(json.dumps({"seconds": [said.get("reckoned_s", time.perf_counter() - began)], **said, "complete": True}))
+    figures = _JOBS[options.job](options.sample)
+    print(
+        json.dumps(
+            {"seconds": [figures.get("extrapolated_s", time.perf_counter() - began)], **figures, "complete": True}
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The plain way in a thread pool, ten (account, region) scopes at a time."""
+"""The simple script in a thread pool, ten scopes at a time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks.contestants import plain
 
 
 def main() -> None:
-    """Put every server of every region into the inventory; print the seconds it took."""
+    """Put every server of every region into the inventory; print the seconds."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("job", choices=["inventory"])
     parser.parse_args()

@@ -1,1 +1,1 @@
-"""An independent AWS for benchmarks: STS, DRS, EC2 and DynamoDB answered from arithmetic, of any size, in no memory."""
+"""Independent AWS endpoint for benchmarks: computed responses of STS, DRS, EC2 and DynamoDB for any estate size."""

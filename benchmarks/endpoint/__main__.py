@@ -1,4 +1,4 @@
-"""`python -m benchmarks.endpoint TARGETS REGIONS SERVERS`: serves the estate on loopback until it is told to stop."""
+"""`python -m benchmarks.endpoint TARGETS REGIONS SERVERS`: serves the estate on loopback until it is stopped."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _MAX_BODY: Final = 16 * 1024 * 1024
 
 
 class Endpoint:
-    """One estate behind one port. An assumed session's access key names its account; signatures are not checked."""
+    """Web application of one estate. An assumed role's access key contains its account; signatures are not checked."""
 
     def __init__(self, estate: Estate) -> None:
         self._estate = estate
@@ -41,21 +41,21 @@ class Endpoint:
         self._instances = lru_cache(maxsize=16)(_render_instances)
 
     def application(self) -> web.Application:
-        """Make the web application."""
+        """Return the web application."""
         app = web.Application(client_max_size=_MAX_BODY)
-        app.router.add_route("GET", "/sandbox/calls", self._tell_calls)
-        app.router.add_route("DELETE", "/sandbox/calls", self._forget_calls)
+        app.router.add_route("GET", "/sandbox/calls", self._list_calls)
+        app.router.add_route("DELETE", "/sandbox/calls", self._reset_calls)
         app.router.add_route("PUT", "/sandbox/faults", self._set_faults)
         app.router.add_route("*", "/{path:.*}", self._answer)
         return app
 
-    async def _tell_calls(self, _: web.Request) -> web.Response:
+    async def _list_calls(self, _: web.Request) -> web.Response:
         calls = [{"service": s, "operation": o, "count": n} for (s, o), n in self._calls.items()]
         return web.json_response({"calls": calls})
 
-    async def _forget_calls(self, request: web.Request) -> web.Response:
+    async def _reset_calls(self, request: web.Request) -> web.Response:
         self._calls.clear()
-        return await self._tell_calls(request)
+        return await self._list_calls(request)
 
     async def _set_faults(self, request: web.Request) -> web.Response:
         faults = await request.json()
@@ -66,7 +66,7 @@ class Endpoint:
         body = await request.read()
         found = _SCOPE.search(request.headers.get("Authorization", ""))
         if found is None:
-            return web.json_response({"message": "unsigned"}, status=403)
+            return web.json_response({"message": "the request is not signed"}, status=403)
         key, region, service = found.groups()
         scope = Scope(_HUB if key == _HUB_KEY else key[-12:], region)
         await asyncio.sleep(self._latency_s.get(service, 0.0))
@@ -93,11 +93,11 @@ class Endpoint:
         operation = request.path.strip("/")
         self._calls["drs", operation] += 1
         if not self._estate.numbers(scope):
-            return _refusal(400, "UninitializedAccountException", "Account not initialized")
+            return _error(400, "UninitializedAccountException", "Account not initialized")
         if operation != "DescribeSourceServers":
-            return _refusal(400, "ValidationException", f"{operation} is not answered here")
-        asked = orjson.loads(body or b"{}")
-        answer = self._servers(scope, int(asked.get("nextToken") or 0), int(asked.get("maxResults", 100)))
+            return _error(400, "ValidationException", f"{operation} is not supported here")
+        params = orjson.loads(body or b"{}")
+        answer = self._servers(scope, int(params.get("nextToken") or 0), int(params.get("maxResults", 100)))
         return web.Response(body=answer, content_type="application/json")
 
     def _render_servers(self, scope: Scope, start: int, size: int) -> bytes:
@@ -119,11 +119,11 @@ class Endpoint:
         try:
             answer = self._tables.answer(operation, orjson.loads(body))
         except TablesError as error:
-            return _refusal(400, "ValidationException", str(error))
+            return _error(400, "ValidationException", str(error))
         return web.Response(body=answer, content_type="application/x-amz-json-1.0")
 
 
-def _refusal(status: int, code: str, message: str) -> web.Response:
+def _error(status: int, code: str, message: str) -> web.Response:
     return web.json_response({"__type": code, "message": message}, status=status, headers={"x-amzn-ErrorType": code})
 
 
@@ -151,7 +151,7 @@ def _render_instance(instance_id: str) -> str:
     )
 
 
-# What else EC2 tells of an instance, which the inventory does not keep; about as much as the API's own example.
+# Members that the inventory does not keep; about as many as in the API's example.
 _REST: Final = (
     "<instanceState><code>16</code><name>running</name></instanceState><privateDnsName>ip-10-0-4-21.ec2.internal"
     "</privateDnsName><dnsName/><reason/><keyName>ops</keyName><amiLaunchIndex>0</amiLaunchIndex><productCodes/>"
@@ -169,8 +169,8 @@ _REST: Final = (
 )
 
 
-def _certified(authority_file: Path) -> ssl.SSLContext:
-    """Make a certificate for localhost; whoever trusts what is written to the file trusts it."""
+def _tls_context(authority_file: Path) -> ssl.SSLContext:
+    """Return a TLS context with a certificate for localhost; the authority's certificate is written to the file."""
     authority, context = trustme.CA(), ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.cert_pem.write_to_path(authority_file)
     authority.issue_cert("localhost").configure_cert(context)
@@ -180,7 +180,7 @@ def _certified(authority_file: Path) -> ssl.SSLContext:
 async def _serve(estate: Estate, authority_file: Path | None) -> None:
     runner = web.AppRunner(Endpoint(estate).application(), access_log=None)
     await runner.setup()
-    context = _certified(authority_file) if authority_file else None
+    context = _tls_context(authority_file) if authority_file else None
     site = web.TCPSite(runner, "127.0.0.1", 0, backlog=512, ssl_context=context)
     await site.start()
     port = runner.addresses[0][1]
@@ -199,13 +199,15 @@ async def _serve(estate: Estate, authority_file: Path | None) -> None:
 
 
 def main() -> None:
-    """Serve."""
+    """Serve the estate of the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.endpoint", description=__doc__)
     for name in ("targets", "regions", "servers"):
         parser.add_argument(name, type=int)
-    parser.add_argument("--tls", type=Path, metavar="FILE", help="over TLS; the authority to trust is written to FILE")
-    asked = parser.parse_args()
-    asyncio.run(_serve(Estate(asked.targets, asked.regions, asked.servers), asked.tls))
+    parser.add_argument(
+        "--tls", type=Path, metavar="FILE", help="serve over TLS; write the certificate authority to FILE"
+    )
+    options = parser.parse_args()
+    asyncio.run(_serve(Estate(options.targets, options.regions, options.servers), options.tls))
 
 
 if __name__ == "__main__":

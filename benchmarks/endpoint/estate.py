@@ -1,7 +1,7 @@
-"""An estate that is computed where it is asked for: any number of accounts, all alike, none of them stored.
+"""Computed estate: any number of equal accounts, none of them stored.
 
-Record and instance are written after the examples of the API references. What the inventory holds of a server is
-what the engine would have left there: so a sync finds nothing new, which is its steady state.
+Records and instances follow the examples of the API references. Inventory items are what the engine would have written,
+so a sync finds nothing new, which is its steady state.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ ROLE: Final = "DRSOrchestrationRole"
 _REGIONS: Final = ("us-west-2", "eu-west-1", "us-east-2", "eu-central-1", "ap-southeast-2")
 _ORIGIN: Final = "us-east-1"
 _FIRST_ACCOUNT: Final = 200_000_000_000
-_PER_REGION: Final = 10_000  # numbers of servers, so that an instance id tells region and server
+_PER_REGION: Final = 10_000  # servers are numbered per region, so that an instance id determines both
 
 
 @dataclass(frozen=True, slots=True)
 class Estate:
-    """So many target accounts, each with so many servers in each of so many regions (at most five).
+    """Size of the estate: target accounts, regions of each (at most five), servers in each region.
 
-    `tls`: it is reached over TLS, as AWS is.
+    `tls`: serve over TLS, as AWS does.
     """
 
     targets: int
@@ -39,11 +39,11 @@ class Estate:
 
     @property
     def accounts(self) -> tuple[str, ...]:
-        """The target accounts."""
+        """Ids of the target accounts."""
         return tuple(str(_FIRST_ACCOUNT + number) for number in range(self.targets))
 
     def numbers(self, scope: Scope) -> range:
-        """Number the servers of a place; none where there are none."""
+        """Return the numbers of the servers of a scope; empty if it has none."""
         if scope.region not in _REGIONS[: self.regions] or scope.account_id not in self.accounts:
             return range(0)
         first = _REGIONS.index(scope.region) * _PER_REGION
@@ -51,7 +51,7 @@ class Estate:
 
 
 def record(scope: Scope, number: int) -> dict[str, Any]:
-    """Give a server as DescribeSourceServers shows it."""
+    """Return a server as in DescribeSourceServers."""
     tail = f"{scope.account_id}{number:05}"
     return {
         "sourceServerID": f"s-{tail}",
@@ -130,7 +130,7 @@ def _disk(name: str) -> dict[str, Any]:
 
 
 def instance(instance_id: str) -> dict[str, Any]:
-    """Give what the inventory keeps of an instance, in the shape of DescribeInstances; its id says all."""
+    """Return what the inventory keeps of an instance, as in DescribeInstances, computed from its id."""
     account, number = instance_id[2:14], int(instance_id[14:])
     return {
         "InstanceId": instance_id,
@@ -145,11 +145,11 @@ def instance(instance_id: str) -> dict[str, Any]:
     }
 
 
-def held(scope: Scope, number: int, *, since: datetime) -> dict[str, Any]:
-    """Give the inventory item of a server as the engine writes it, its topology complete."""
-    found: Mapping[str, Any] = record(scope, number)
-    server = parse_server(found)
-    assert isinstance(server, SourceServer)  # noqa: S101 - it is ours
+def stored_item(scope: Scope, number: int, *, since: datetime) -> dict[str, Any]:
+    """Return the inventory item of a server as the engine writes it, with complete topology."""
+    raw: Mapping[str, Any] = record(scope, number)
+    server = parse_server(raw)
+    assert isinstance(server, SourceServer)  # noqa: S101 - the record is our own
     facts = instance_facts(instance(server.instance_id or ""))
     original = {
         "topologyComplete": True,
@@ -159,5 +159,5 @@ def held(scope: Scope, number: int, *, since: datetime) -> dict[str, Any]:
         "lineageArn": server.lineage,
         "lineageNames": list(server_names(server)),
     }
-    stamp = WriteStamp(content_hash(found, server, facts), synced_at=since, written_at=since)
-    return build_item(ServerSnapshot(found, server, facts), scope, stamp, original)
+    stamp = WriteStamp(content_hash(raw, server, facts), synced_at=since, written_at=since)
+    return build_item(ServerSnapshot(raw, server, facts), scope, stamp, original)

@@ -1,7 +1,7 @@
-"""DynamoDB as far as an inventory sync in its steady state, and the floor beside it, ask for it.
+"""DynamoDB operations that an inventory sync in its steady state, and the floor, need.
 
-Accounts are computed. The status table is kept and obeys the updates. The inventory holds what the engine left, and
-takes writes without keeping them, so that every run finds the same. What is not understood is refused.
+Accounts are computed. The status table is stored and updated. The inventory has the engine's items and discards writes,
+so that every run finds the same. Unsupported requests are rejected.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import orjson
 
-from benchmarks.endpoint.estate import ROLE, Estate, held
+from benchmarks.endpoint.estate import ROLE, Estate, stored_item
 from service.aws.dynamodb import encode
 from service.models import Scope
 
@@ -32,7 +32,7 @@ Body = Mapping[str, Any]
 
 
 class TablesError(ValueError):
-    """A request of a kind that is not answered here."""
+    """Unsupported request."""
 
 
 class Tables:
@@ -59,17 +59,17 @@ class Tables:
                 "BatchWriteItem": lambda _: b'{"UnprocessedItems":{}}',
             }
         )
-        # A few scopes are kept ready, so that a small estate is answered at the pace of the network.
-        self._held = lru_cache(maxsize=16)(self._hold)
+        # A few rendered scopes are cached, so that a small estate costs no CPU here.
+        self._render_cached = lru_cache(maxsize=16)(self._render_items)
 
     def answer(self, operation: str, body: Body) -> bytes:
-        """Answer one call.
+        """Return the response of one call.
 
         Raises:
-            TablesError: it is not answered here.
+            TablesError: the request is not supported.
         """
         if operation not in self._operations:
-            raise TablesError(f"{operation} is not answered here")
+            raise TablesError(f"{operation} is not supported here")
         return self._operations[operation](body)
 
     def _scan(self, body: Body) -> bytes:
@@ -79,7 +79,7 @@ class Tables:
             case table if table == STATUS:
                 items = list(self._status.values())
             case table:
-                raise TablesError(f"Scan of {table} is not answered here")
+                raise TablesError(f"Scan of {table} is not supported here")
         return orjson.dumps({"Items": items, "Count": len(items)})
 
     def _get(self, body: Body) -> bytes:
@@ -98,18 +98,18 @@ class Tables:
 
     def _query(self, body: Body) -> bytes:
         if (body["TableName"], body.get("IndexName")) != (INVENTORY, "ReplicationRegionIndex"):
-            raise TablesError("only ReplicationRegionIndex of the inventory is answered here")
+            raise TablesError("only ReplicationRegionIndex of the inventory is supported here")
         texts = [value["S"] for value in body["ExpressionAttributeValues"].values()]
         prefixes = [found[1] for text in texts if (found := _PREFIX.fullmatch(text))]
         [account] = prefixes or [text for text in texts if _ACCOUNT.fullmatch(text)]
         [region] = [text for text in texts if account not in text]
         names = body.get("ExpressionAttributeNames", {})
         wanted = [names.get(name.strip(), name.strip()) for name in body["ProjectionExpression"].split(",")]
-        return self._held(Scope(account, region), tuple(wanted))
+        return self._render_cached(Scope(account, region), tuple(wanted))
 
-    def _hold(self, scope: Scope, wanted: tuple[str, ...]) -> bytes:
-        whole = (encode(held(scope, number, since=self._since)) for number in self._estate.numbers(scope))
-        items = [{name: item[name] for name in wanted if name in item} for item in whole]
+    def _render_items(self, scope: Scope, wanted: tuple[str, ...]) -> bytes:
+        full = (encode(stored_item(scope, number, since=self._since)) for number in self._estate.numbers(scope))
+        items = [{name: item[name] for name in wanted if name in item} for item in full]
         return orjson.dumps({"Items": items, "Count": len(items)})
 
 

@@ -1,1 +1,1 @@
-"""What an estate of any size costs: calls, time, units and dollars, by arithmetic over what was measured."""
+"""Cost model for estates of any size: calls, time, capacity units and dollars, calculated from measurements."""

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.scale`: the plan for 5,000 accounts, or for any others."""
+"""`python -m benchmarks.scale`: prints the plan for an estate, by default of 5,000 accounts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import orjson
 
 from benchmarks.scale.model import Estate, Plan, plan
 
-__all__ = ["main", "written"]
+__all__ = ["main", "render"]
 
 
 def _rows(title: str, unit: str, values: dict[str, float], form: str = ",.0f") -> list[str]:
@@ -19,8 +19,8 @@ def _rows(title: str, unit: str, values: dict[str, float], form: str = ",.0f") -
     return [*head, *(f"| {name} | {format(value, form)} |" for name, value in values.items()), ""]
 
 
-def written(found: Plan) -> str:
-    """Write a plan as Markdown, which is how docs/scale.md shows it."""
+def render(found: Plan) -> str:
+    """Return a plan as Markdown, as shown in docs/scale.md."""
     estate = found.estate
     drs = sum(
         value for name, value in found.calls.items() if name.startswith(("Describe", "Get")) and "Inst" not in name
@@ -61,15 +61,15 @@ def main(arguments: list[str] | None = None) -> int:
         kind: Any = int if each.type == "int" else float
         parser.add_argument(f"--{each.name.replace('_', '-')}", type=kind, default=each.default)
     parser.add_argument("--output", choices=["table", "json"], default="table")
-    asked = vars(parser.parse_args(arguments))
-    output = asked.pop("output")
-    if any(value < 0 for value in asked.values()):
+    options = vars(parser.parse_args(arguments))
+    output = options.pop("output")
+    if any(value < 0 for value in options.values()):
         parser.error("sizes and rates cannot be negative")
-    found = plan(Estate(**asked))
+    found = plan(Estate(**options))
     if output == "json":
         sys.stdout.write(orjson.dumps(found.as_json(), option=orjson.OPT_INDENT_2).decode() + "\n")
     else:
-        sys.stdout.write(written(found))
+        sys.stdout.write(render(found))
     return 0
 
 

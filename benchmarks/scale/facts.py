@@ -1,4 +1,4 @@
-"""What the figures rest on: prices and limits with their sources, and what `tests/scale` measures of the engine."""
+"""Constants of the cost model: prices and limits with their sources, and measurements checked by `tests/scale`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Final
 
 # Measured: one server with its topology, its four names and its three indexes (tests/scale/test_measured.py).
 UNITS_NEW_SERVER: Final = 50.0
-"""Write units for a server that is seen for the first time, all its items and indexes together."""
+"""Write units for a new server, all its items and indexes together."""
 UNITS_CHANGED_SERVER: Final = 20.0
 """Write units for a server that has changed: 4.2 KB are 5 units, in the table and in each of three indexes."""
 ITEM_KB: Final = 4.2
@@ -16,27 +16,27 @@ TABLE_KB_PER_SERVER: Final = 6.3
 CPU_S_PER_SERVER: Final = 0.0007
 """CPU of a warm sync per unchanged server (docs/performance.md: 0.42 s for 600)."""
 ENTRY_BYTES: Final = 20.0
-"""One account in a packed row of the status table (tests/unit/test_packing.py)."""
+"""One account in a packed row of the status table (tests/unit/test_status_codec.py)."""
 ROW_BYTES: Final = 300.0
 
-# The engine's own rules.
+# Behaviour of the engine.
 PAGE: Final = 200  # servers per DescribeSourceServers call (DRS_PAGE_SIZE)
 EC2_PAGE: Final = 200  # instances per DescribeInstances call
-WINDOW_RUNS: Final = 8  # discovery: each idle place once in two hours, at a run every 15 minutes
+WINDOW_RUNS: Final = 8  # discovery: each idle scope once in two hours, at a run every 15 minutes
 RUNS_PER_DAY_OF_DETAILS: Final = 1  # replication configurations are read again once a day
-REFRESH_DAYS: Final = 7.0  # an unchanged item is rewritten so often (INVENTORY_REFRESH_SECONDS)
-ROLE_S: Final = 780.0  # a session serves 15 minutes less two
+REFRESH_DAYS: Final = 7.0  # an unchanged item is rewritten after so many days (INVENTORY_REFRESH_SECONDS)
+ROLE_S: Final = 780.0  # a session is used for 13 of its 15 minutes
 REGIONS: Final = 28
 
 # Limits (AWS documentation, as of 2026).
 PARTITION_WRITES: Final = 1000.0  # write units per second and partition
 PARTITION_READS: Final = 3000.0  # read units per second and partition
-STS_PER_S: Final = 600.0  # per account and region, charged to the caller
-STS_PACE: Final = 50.0  # of one shard (service/aws/rate_limit.py)
+STS_PER_S: Final = 600.0  # per account and region of the caller
+STS_RATE: Final = 50.0  # of one shard (service/aws/rate_limit.py)
 SHARDS_AT_ONCE: Final = 10  # MaxConcurrency of the state machine
-CORE_GB: Final = 1.77  # memory with which a function has a whole core
+CORE_GB: Final = 1.77  # memory with which a function has a full core
 ITEM_LIMIT_KB: Final = 400.0
-FUNCTION_S: Final = 890.0  # a function's 15 minutes, less what is kept back for the report
+FUNCTION_S: Final = 890.0  # a function's 15 minutes, less the time reserved for the report
 
 # Prices in us-east-1, dollars (AWS price lists, as of 2026).
 WRITE_UNIT: Final = 0.625e-6
@@ -46,6 +46,6 @@ LAMBDA_GB_S: Final = 0.0000133334  # arm64
 LAMBDA_REQUEST: Final = 0.20e-6
 TRANSITION: Final = 0.025e-3  # Step Functions, standard workflows
 LOG_GB: Final = 0.50
-LOG_BYTES_PER_RUN: Final = 30_000.0  # inference: the report's line, one line per region, metrics
+LOG_BYTES_PER_RUN: Final = 30_000.0  # estimate: the report's line, one line per region, metrics
 
 HOURS_PER_MONTH: Final = 730.0

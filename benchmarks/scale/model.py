@@ -1,4 +1,4 @@
-"""The plan for an estate: pure functions of its size. Formulae and sources are in docs/scale.md."""
+"""Cost model of an estate: pure functions of its size. Formulas and sources are in docs/scale.md."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ __all__ = ["Estate", "Plan", "plan"]
 
 @dataclass(frozen=True, slots=True)
 class Estate:
-    """What is there.
+    """Size of an estate and how it is synced.
 
     Args:
         accounts: target accounts.
         regions: regions in which each of them has servers.
         servers: servers per account and region.
         per_hour: inventory syncs per hour.
-        changes_per_day: changes per server and day that the inventory has to show: state, tags, hardware.
-        accounts_per_shard: as ACCOUNTS_PER_SHARD.
-        memory_gb: of the function, which decides how much of a core it has.
-        drs_latency_s, scopes_at_once: what one call takes, and how many places are looked at side by side.
+        changes_per_day: changes per server and day that the inventory must show: state, tags, hardware.
+        accounts_per_shard: ACCOUNTS_PER_SHARD.
+        memory_gb: memory of the function, which determines its share of a core.
+        drs_latency_s: duration of one call.
+        scopes_at_once: scopes scanned concurrently.
     """
 
     accounts: int = 5000
@@ -39,17 +40,17 @@ class Estate:
 
     @property
     def scopes(self) -> int:
-        """Places with servers."""
+        """Number of scopes with servers."""
         return self.accounts * self.regions
 
     @property
     def idle(self) -> int:
-        """Places without."""
+        """Number of scopes without servers."""
         return self.accounts * max(0, facts.REGIONS - self.regions)
 
     @property
     def all_servers(self) -> int:
-        """Servers in all."""
+        """Total number of servers."""
         return self.scopes * self.servers
 
     @property
@@ -60,7 +61,7 @@ class Estate:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What it comes to: `calls` per sync, dollars and units per month, `heat` in shares of a partition's limit."""
+    """Cost of an estate: `calls` per sync, dollars and units per month, `heat` as shares of a partition's limit."""
 
     estate: Estate
     calls: dict[str, float]
@@ -77,7 +78,7 @@ class Plan:
     limits: dict[str, float]
 
     def as_json(self) -> dict[str, Any]:
-        """Give all of it as plain values."""
+        """Return the plan as JSON members."""
         return {name: getattr(self, name) for name in self.__slots__ if name != "estate"} | {
             "estate": {name: getattr(self.estate, name) for name in self.estate.__slots__},
             "dollarsPerMonth": sum(self.dollars.values()),
@@ -85,7 +86,7 @@ class Plan:
 
 
 def plan(estate: Estate) -> Plan:
-    """Reckon it up."""
+    """Calculate the plan of an estate."""
     shards = shard_count(estate.accounts, per_shard=estate.accounts_per_shard)
     calls, writes = _calls(estate), _write_units(estate, shards)
     reads = estate.runs * estate.scopes * math.ceil(estate.servers * facts.ITEM_KB / 4) * 0.5
@@ -129,7 +130,7 @@ def _rewrites_per_day(estate: Estate) -> float:
 def _write_units(estate: Estate, shards: int) -> dict[str, float]:
     """Count write units per month."""
     days = facts.HOURS_PER_MONTH / 24
-    # A packed row is written once per shard and region that it has looked at: the active ones and those in turn.
+    # Each shard writes one packed row per region scanned: the active ones and those due for discovery.
     rows = min(facts.REGIONS, estate.regions + math.ceil((facts.REGIONS - estate.regions) / facts.WINDOW_RUNS))
     row_units = math.ceil((facts.ROW_BYTES + facts.ENTRY_BYTES * estate.accounts) / 1024)
     return {
@@ -140,14 +141,19 @@ def _write_units(estate: Estate, shards: int) -> dict[str, float]:
 
 
 def _seconds(estate: Estate, shards: int, calls: float) -> dict[str, float]:
-    """Reckon the time of a shard: its CPU, or its calls' latency shared by what goes on side by side."""
+    """Return the time of a shard: the larger of its CPU time and its calls' latency divided by the concurrency."""
     core = min(1.0, estate.memory_gb / facts.CORE_GB)
     cpu = estate.all_servers / shards * facts.CPU_S_PER_SERVER / core
     waiting = calls / shards * estate.drs_latency_s / estate.scopes_at_once
-    alone = max(
+    one_process = max(
         estate.all_servers * facts.CPU_S_PER_SERVER / core, calls * estate.drs_latency_s / estate.scopes_at_once
     )
-    return {"CPU of a shard": cpu, "calls of a shard": waiting, "a shard": max(cpu, waiting), "one process": alone}
+    return {
+        "CPU of a shard": cpu,
+        "calls of a shard": waiting,
+        "a shard": max(cpu, waiting),
+        "one process": one_process,
+    }
 
 
 def _dollars(estate: Estate, shards: int, shard_s: float, writes: float, reads: float) -> dict[str, float]:
@@ -164,9 +170,9 @@ def _dollars(estate: Estate, shards: int, shard_s: float, writes: float, reads: 
 
 
 def _heat(estate: Estate, shards: int, shard_s: float) -> dict[str, float]:
-    """Say how hot the hottest partition of each table and index gets, as a share of what one partition takes.
+    """Return the load of the hottest partition of each table and index, as a share of the limit of one partition.
 
-    Writes of a sync are taken to spread evenly over the time of its shards, those of one account to come in one second.
+    Assumes that the writes of a sync spread evenly over the time of its shards, and those of one account over a second.
     """
     duration_s = max(1.0, math.ceil(shards / facts.SHARDS_AT_ONCE) * shard_s)
     changed = estate.all_servers * _rewrites_per_day(estate) / (estate.per_hour * 24 or 1.0)
@@ -183,11 +189,11 @@ def _heat(estate: Estate, shards: int, shard_s: float) -> dict[str, float]:
 
 
 def _limits(estate: Estate, shards: int, shard_s: float) -> dict[str, float]:
-    """Say how near the plan is to what AWS allows: 1 is the limit."""
+    """Return the use of AWS limits as shares; 1 is the limit."""
     row_kb = (facts.ROW_BYTES + facts.ENTRY_BYTES * estate.accounts) / 1024
     return {
         "row of the status table, 400 KB": row_kb / facts.ITEM_LIMIT_KB,
         "a shard's time, 15 minutes": shard_s / facts.FUNCTION_S,
-        "AssumeRole, 600 a second": min(facts.SHARDS_AT_ONCE, shards) * facts.STS_PACE / facts.STS_PER_S,
+        "AssumeRole, 600 a second": min(facts.SHARDS_AT_ONCE, shards) * facts.STS_RATE / facts.STS_PER_S,
         "functions at once, 1,000": min(facts.SHARDS_AT_ONCE, shards) / 1000,
     }

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs drs-sync, and nothing else, under a prefix: install.sh PREFIX. The image is built by this script, and so is
-# what the tests run where there is no container engine. Needs python3 with pip and venv, and this tree around it.
+# Installs drs-sync under a prefix: install.sh PREFIX. The image and, without a container engine, the tests use it.
+# Needs python3 with pip and venv, and the repository around it.
 set -eu
 
 prefix=${1:?usage: install.sh PREFIX}
@@ -18,6 +18,6 @@ main()
 EOF
 chmod 755 "$prefix/bin/drs-sync"
 
-# The image's file system is read-only when it runs: what is not compiled now would be compiled at each start.
+# The image's file system is read-only, so without bytecode every start would compile all modules.
 "$prefix/bin/python" -m compileall -q --invalidation-mode unchecked-hash "$site"
 "$prefix/bin/drs-sync" --version

@@ -1,4 +1,4 @@
-"""The benchmarks measure what they say, judge it by their targets, and small ones run to their end."""
+"""Tests of the benchmarks: figures, targets, scenarios, and a run of small scenarios."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from benchmarks.contestants.plain import REGIONS
 from benchmarks.endpoint.estate import Estate
 from benchmarks.runner import Result, percentile
 from benchmarks.scenarios import SCENARIOS
-from benchmarks.targets import Target, judge, load
+from benchmarks.targets import Target, evaluate, load
 from service.sandbox.faults import Faults
 from service.sandbox.fleet import parse_model
 from service.sandbox.fleet_models import Fleet
@@ -48,7 +48,7 @@ def test_a_percentile_is_a_value_that_enough_values_do_not_exceed(seconds: list[
         ("sts_calls", 0),
         ("serversExtended", 5),
         ("work_cpu_s", 0.5),
-        ("start_s", -12.0),  # the whole process, its work taken away
+        ("start_s", -12.0),  # the whole process minus its work
     ],
 )
 def test_figures_by_name(figure: str, value: float) -> None:
@@ -77,22 +77,22 @@ def test_a_figure_that_nobody_gave_is_an_error() -> None:
     ],
 )
 def test_targets_are_judged(bound: dict[str, float], *, met: bool) -> None:
-    [judged] = judge([Target("w", "s", "new", "wall_s", **bound)], [_result()])
-    assert (judged.value, judged.met) == (4.0, met)
+    [evaluation] = evaluate([Target("w", "s", "new", "wall_s", **bound)], [_result()])
+    assert (evaluation.value, evaluation.met) == (4.0, met)
 
 
 def test_a_ratio_is_the_other_run_over_this_one() -> None:
     target = Target("w", "s", "new", "wall_s", over="reference", over_figure="work_s", at_least=20)
     results = [_result(), _result("reference", seconds=(100.0,))]
-    [judged] = judge([target], results)
-    assert (judged.value, judged.met) == (25.0, True)
-    assert judge([target], results[:1]) == []  # nothing to compare with
-    assert judge([target], [_result(scenario="other")]) == []
+    [evaluation] = evaluate([target], results)
+    assert (evaluation.value, evaluation.met) == (25.0, True)
+    assert evaluate([target], results[:1]) == []  # nothing to compare with
+    assert evaluate([target], [_result(scenario="other")]) == []
 
 
 def test_a_cost_is_this_run_over_the_other_one() -> None:
     results = [_result(), _result("floor", wall_s=2.0)]
-    [dear, later] = judge(
+    [dear, later] = evaluate(
         [
             Target("w", "s", "new", "wall_s", per="floor", at_most=1.5),
             Target("w", "s", "new", "wall_s", minus="floor", at_most=2),
@@ -101,7 +101,7 @@ def test_a_cost_is_this_run_over_the_other_one() -> None:
     )
     assert (dear.value, dear.met) == (2.0, False)
     assert (later.value, later.met) == (2.0, True)
-    assert judge([Target("w", "s", "new", "wall_s", per="floor", at_most=1.5)], results[:1]) == []
+    assert evaluate([Target("w", "s", "new", "wall_s", per="floor", at_most=1.5)], results[:1]) == []
 
 
 def test_every_target_speaks_of_a_run_that_is_played() -> None:
@@ -115,7 +115,7 @@ def test_every_target_speaks_of_a_run_that_is_played() -> None:
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_fleets_and_weather_are_what_the_sandbox_takes(scenario: Any) -> None:
-    parse_model(Faults, scenario.weather, scenario.name)
+    parse_model(Faults, scenario.faults, scenario.name)
     fleets = (scenario.fleet, scenario.quick_fleet, *(run.fleet for run in scenario.runs if run.fleet))
     for fleet in fleets:
         if not isinstance(fleet, Estate):
@@ -138,8 +138,16 @@ def test_the_page_shows_words_as_words() -> None:
 
 
 def test_a_missed_target_shows_in_the_table() -> None:
-    [judged] = judge([Target("fast", "s", "new", "wall_s", at_most=1)], [_result()])
-    assert table.render([_result()], [judged]).splitlines()[-1].split() == ["s:", "fast", "at", "most", "1", "4", "NO"]
+    [evaluation] = evaluate([Target("fast", "s", "new", "wall_s", at_most=1)], [_result()])
+    assert table.render([_result()], [evaluation]).splitlines()[-1].split() == [
+        "s:",
+        "fast",
+        "at",
+        "most",
+        "1",
+        "4",
+        "NO",
+    ]
 
 
 def test_a_scenario_that_does_not_exist_is_told(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""The image of deploy/container without a container engine: its instructions, its build's context, its installation."""
+"""The image of deploy/container without a container engine: its instructions, build context and installation."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ DOCKERFILE = ROOT / "deploy" / "container" / "Dockerfile"
 
 
 def instructions() -> list[tuple[str, str]]:
-    """Give the instructions of the Dockerfile in their order: name and arguments."""
+    """Return name and arguments of the Dockerfile's instructions, in order."""
     lines = [line for line in DOCKERFILE.read_text().splitlines() if line and not line.startswith("#")]
     joined = re.sub(r"\s*\\\n\s*", " ", "\n".join(lines))
     return [(line.split(" ", 1)[0], line.split(" ", 1)[1]) for line in joined.splitlines()]
 
 
 def exec_form(name: str) -> list[str]:
-    """Give the words of the last instruction of a name that ends in an exec form."""
+    """Return the arguments of the last instruction of a name, which is in exec form."""
     [*_, arguments] = [given for each, given in instructions() if each == name]
     found: Any = json.loads(arguments[arguments.index("[") :])
     assert isinstance(found, list)
@@ -35,7 +35,7 @@ def exec_form(name: str) -> list[str]:
 
 
 def make_context(target: Path) -> Path:
-    """Copy what .dockerignore lets into the build's context; its first line leaves everything else out."""
+    """Copy the build context that .dockerignore allows; its first line excludes everything else."""
     nothing, *patterns = [
         line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")
     ]
@@ -56,7 +56,7 @@ def make_context(target: Path) -> Path:
 
 
 def install(context: Path, built: Path, prefix: Path) -> None:
-    """Do what the build stage does: copy what it copies, run what it runs, but into `prefix`."""
+    """Run the copies and commands of the build stage, with `prefix` as the target."""
     stage = instructions()
     stage = stage[: [name for name, _ in stage].index("RUN") + 1]
     for name, arguments in stage:
@@ -79,5 +79,5 @@ def install(context: Path, built: Path, prefix: Path) -> None:
 
 
 def exec_form_of(arguments: str) -> list[str]:
-    """Read an exec form."""
+    """Parse an exec form."""
     return [str(word) for word in json.loads(arguments)]

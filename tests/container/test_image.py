@@ -1,4 +1,4 @@
-"""The image: what its build installs runs `sync all` as its command says it, and holds nothing else."""
+"""Tests of the image: its installation runs `sync all` as its command says, and contains nothing else."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.estate import Estate
 
 @pytest.fixture(scope="module")
 def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give what the build stage makes of the build's context."""
+    """Return the installation that the build stage creates from the build context."""
     scope = tmp_path_factory.mktemp("image")
     install(make_context(scope / "context"), scope / "src", scope / "opt" / "drs-sync")
     return scope / "opt" / "drs-sync"
@@ -73,7 +73,7 @@ def test_the_health_check_tells_a_turning_loop_from_a_stuck_one(prefix: Path, be
     def healthy() -> bool:
         return subprocess.run(check, check=False, capture_output=True, env=environment).returncode == 0
 
-    assert not healthy()  # no sync has begun
+    assert not healthy()  # no sync has started
     beat.touch()
     assert healthy()
     old = beat.stat().st_mtime - 61

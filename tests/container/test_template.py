@@ -1,4 +1,4 @@
-"""The container's template: what it may do, what it runs, and that it says the same as the image."""
+"""Tests of the container's template: permissions, command, and agreement with the image."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.container.image import ROOT, exec_form
 from tests.deploy import checks
 from tests.deploy.templates import of_type, template
 
-# A sync changes no schedule and calls no function: only the data-management function does.
+# Only the data-management function changes schedules and invokes functions; a sync does not.
 _NOT_OF_A_SYNC = {"events", "lambda"}
 
 

@@ -1,4 +1,4 @@
-"""What must hold of the templates; each check gives complaints, so that a test can plant a fault and see one."""
+"""Checks of the templates; each returns complaints, so that a test can introduce a mistake and see one."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PAYLOADS = {
     "StagingAccountSyncScheduleRule": {"operation": "sync_staging_accounts"},
     "InventorySyncScheduleRule": {"operation": "sync_source_server_inventory"},
 }
-# What Lambda itself asks of a function's role.
+# Permissions that Lambda itself needs in a function's role.
 _OF_LAMBDA = {"logs:CreateLogStream", "logs:PutLogEvents"}
 _ALLOWED = {
     "QueryHandlerRole": (READS, _OF_LAMBDA),
@@ -41,20 +41,20 @@ _READS = re.compile(r"(Describe|Get|List|Query|Scan|BatchGet)")
 
 
 def actions_of(operations: Operations) -> set[str]:
-    """Give the IAM actions that operations need; GetCallerIdentity needs none."""
+    """Return the IAM actions that operations need; GetCallerIdentity needs none."""
     renamed = {"lambda:Invoke": "lambda:InvokeFunction"}
     found = {f"{service}:{name}" for service, names in operations.items() for name in names}
     return {renamed.get(action, action) for action in found - {"sts:GetCallerIdentity"}}
 
 
 def statements(policies: list[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    """Give the statements of inline policies."""
+    """Yield the statements of inline policies."""
     for policy in policies:
         yield from policy["PolicyDocument"]["Statement"]
 
 
 def allowed(policies: list[Mapping[str, Any]]) -> set[str]:
-    """Give the actions that inline policies allow."""
+    """Return the actions that inline policies allow."""
     found: set[str] = set()
     for statement in statements(policies):
         action = statement["Action"]
@@ -63,7 +63,7 @@ def allowed(policies: list[Mapping[str, Any]]) -> set[str]:
 
 
 def role_complaints(roles: Template) -> list[str]:
-    """Compare each function's role with what its code declares, both ways."""
+    """Compare each function's role with the operations that its code declares, in both directions."""
     found = []
     for logical, properties in of_type(roles, "AWS::IAM::Role"):
         operations, extra = _ALLOWED[logical]
@@ -74,11 +74,11 @@ def role_complaints(roles: Template) -> list[str]:
 
 
 def query_complaints(roles: Template) -> list[str]:
-    """Look for anything in the query role that changes something, whatever the code declares."""
+    """Find permissions of the query role that change anything, whatever the code declares."""
     properties = roles["Resources"]["QueryHandlerRole"]["Properties"]
     bound = {"sts:AssumeRole", "lambda:InvokeFunction", *_OF_LAMBDA}
     found = [
-        f"QueryHandlerRole allows {action}, which is no read"
+        f"QueryHandlerRole allows {action}, which is not a read"
         for action in sorted(allowed(properties["Policies"]) - bound)
         if not _READS.match(action.split(":", 1)[1])
     ]
@@ -91,14 +91,14 @@ def query_complaints(roles: Template) -> list[str]:
 
 
 def star_complaints(text: str) -> list[str]:
-    """Ask for a reason on the line above wherever a policy says `*`."""
+    """Require a reason on the line above each `*` of a policy."""
     lines = text.splitlines()
     policies = [i for i, line in enumerate(lines) if re.search(r"(Resource: |- !Sub |Action: ).*\*", line)]
     return [f"line {i + 1}: `*` without a reason" for i in policies if "# reason: " not in lines[i - 1]]
 
 
 def schedule_complaints(main: Template, rules: Template) -> list[str]:
-    """Follow each rule and its permission to the function they end at."""
+    """Check that each rule and its permission name the data management function."""
     _, bound = bindings(main)["EventRules"]
     found = []
     for logical, (_, _, _, parameter) in RULES.items():
@@ -106,9 +106,9 @@ def schedule_complaints(main: Template, rules: Template) -> list[str]:
         permission = rules["Resources"][logical.removesuffix("Rule") + "Permission"]["Properties"]
         for what, ends_at in (("rule", target["Arn"]), ("permission", permission["FunctionName"])):
             if ends_at != {"Ref": parameter}:
-                found.append(f"{logical}: its {what} is at {ends_at}, not at {parameter}")
+                found.append(f"{logical}: its {what} names {ends_at}, not {parameter}")
             elif _output(bound[parameter]) != DATA_MANAGEMENT:
-                found.append(f"{logical}: its {what} ends at {bound[parameter]}")
+                found.append(f"{logical}: its {what} names {bound[parameter]}")
     return found
 
 

@@ -1,4 +1,4 @@
-"""The templates of `deploy/` as data, and putting them up the way main.yaml binds them."""
+"""The templates of `deploy/` as data, and their deployment with the parameters that main.yaml passes."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ Template = dict[str, Any]
 
 
 def names() -> list[str]:
-    """Name the templates."""
+    """Return the names of the templates."""
     return sorted(path.name for path in FOLDER.glob("*.yaml"))
 
 
 def text(name: str) -> str:
-    """Give a template as it stands."""
+    """Return the text of a template."""
     return (FOLDER / name).read_text(encoding="utf-8")
 
 
 def template(name: str) -> Template:
-    """Read a template; intrinsic functions are in their long form."""
+    """Parse a template; intrinsic functions are in their long form."""
     return _plain(load(str(FOLDER / name)))
 
 
@@ -38,14 +38,14 @@ def _plain(value: Any) -> Any:
 
 
 def of_type(found: Template, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Give the resources of a type: logical id and properties."""
+    """Yield logical id and properties of the resources of a type."""
     for logical, resource in found["Resources"].items():
         if resource["Type"] == kind:
             yield logical, resource["Properties"]
 
 
 def bindings(main: Template) -> dict[str, tuple[str, dict[str, Any]]]:
-    """Give template and parameters of each stack of main.yaml, in an order in which each finds what it needs."""
+    """Return template and parameters of each stack of main.yaml, in the order of their dependencies."""
     stacks = {
         logical: (properties["TemplateURL"], properties["Parameters"])
         for logical, properties in of_type(main, "AWS::CloudFormation::Stack")
@@ -58,7 +58,7 @@ def bindings(main: Template) -> dict[str, tuple[str, dict[str, Any]]]:
             if logical not in ordered and _needs(stack[1]) <= ordered.keys()
         }
         if not ready:
-            raise ValueError(f"stacks wait for each other: {sorted(set(stacks) - set(ordered))}")
+            raise ValueError(f"stacks depend on each other: {sorted(set(stacks) - set(ordered))}")
         ordered |= ready
     return ordered
 
@@ -74,16 +74,16 @@ def _split(attribute: str | list[str]) -> tuple[str, str]:
 
 
 class Deployment:
-    """Stacks put up in a simulated AWS."""
+    """Stacks created in a simulated AWS."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
         self.outputs: dict[str, dict[str, str]] = {}
 
-    def put_up(
+    def create_stacks(
         self, main: Template, parameters: Mapping[str, str], found: Mapping[str, Template] | None = None
     ) -> None:
-        """Put up each stack of main.yaml with what it is bound to; `found` replaces templates by name."""
+        """Create each stack of main.yaml with its parameters; `found` replaces templates by name."""
         given = {name: str(each.get("Default", "")) for name, each in main["Parameters"].items()} | dict(parameters)
         for logical, (name, bound) in bindings(main).items():
             body = as_simulated((found or {}).get(name) or template(name))
@@ -107,8 +107,8 @@ class Deployment:
         return str(value)
 
 
-# moto's CloudFormation cannot make these; the tests of the text look at them instead.
-_UNKNOWN = {
+# moto's CloudFormation does not support these; other tests check their text.
+_UNSUPPORTED = {
     "AWS::ApiGateway::Authorizer",
     "AWS::ApiGateway::GatewayResponse",
     "AWS::ApiGateway::RequestValidator",
@@ -120,15 +120,15 @@ _UNKNOWN = {
 }
 
 
-def _is_unknown(resource: Mapping[str, Any]) -> bool:
-    # Of a MOCK integration moto asks for a method and an address, AWS does not.
+def _is_unsupported(resource: Mapping[str, Any]) -> bool:
+    # moto requires a method and a URI for a MOCK integration, AWS does not.
     integration = resource["Properties"].get("Integration", {})
-    return resource["Type"] in _UNKNOWN or integration.get("Type") == "MOCK"
+    return resource["Type"] in _UNSUPPORTED or integration.get("Type") == "MOCK"
 
 
 def as_simulated(found: Template) -> Template:
-    """Leave out of a template what the simulated CloudFormation does not know."""
-    resources = {name: each for name, each in found["Resources"].items() if not _is_unknown(each)}
+    """Return a template without the resources that the simulated CloudFormation does not support."""
+    resources = {name: each for name, each in found["Resources"].items() if not _is_unsupported(each)}
     gone = found["Resources"].keys() - resources.keys()
     resources = copy.deepcopy(resources)
     for each in resources.values():

@@ -1,4 +1,4 @@
-"""The templates put up in a simulated AWS: each schedule and each route is followed to the handler that answers it."""
+"""Templates deployed to a simulated AWS: each schedule and route is followed to its handler."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ POOL = "arn:aws:cognito-idp:us-east-1:123456789012:userpool/us-east-1_abcdefghi"
 
 
 class Context:
-    """What Lambda hands over."""
+    """Lambda context."""
 
     def get_remaining_time_in_millis(self) -> int:
         return 900_000
 
 
 class Hub:
-    """The hub after the stacks are up."""
+    """The hub with its stacks."""
 
     def __init__(self, estate: Estate) -> None:
         self.estate = estate
         self.deployment = Deployment(boto3.client("cloudformation"))
         self.events = boto3.client("events")
 
-    def put_up(self) -> None:
+    def create_stacks(self) -> None:
         packed = io.BytesIO()
         with zipfile.ZipFile(packed, "w") as package:
             package.writestr("service.py", "")
         s3 = boto3.client("s3")
         s3.create_bucket(Bucket=f"code-{self.estate.names.hub}")
         s3.put_object(Bucket=f"code-{self.estate.names.hub}", Key="1.zip", Body=packed.getvalue())
-        self.deployment.put_up(
+        self.deployment.create_stacks(
             template("main.yaml"),
             {
                 "ProjectName": PROJECT,
@@ -56,12 +56,12 @@ class Hub:
         )
 
     def function(self, arn: str) -> dict[str, Any]:
-        """Describe a function by its ARN; the sandbox's Lambda answers nothing but Invoke, so look behind it."""
+        """Describe a function by its ARN, from moto's backend because the sandbox's Lambda only supports Invoke."""
         found = lambda_backends[self.estate.names.hub]["us-east-1"].get_function(arn.rsplit(":", 1)[1])
         return {"handler": found.handler, "environment": found.environment_vars, "policy": found.policy}
 
     def handler(self, arn: str) -> Callable[[Any, Any], Any]:
-        """Give the function's code, with its environment set."""
+        """Return the function's handler, with its environment set."""
         found = self.function(arn)
         for name in ("TARGET_ACCOUNTS_TABLE", "SOURCE_SERVER_INVENTORY_TABLE", "DRS_REGION_STATUS_TABLE"):
             self.estate.set(**{name: found["environment"][name]})
@@ -90,7 +90,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     }
     with Estate(members, names, monkeypatch) as estate:
         hub = Hub(estate)
-        hub.put_up()
+        hub.create_stacks()
         for row in estate.table("TARGET_ACCOUNTS_TABLE").scan()["Items"]:
             estate.dynamodb().Table(f"{PROJECT}-target-accounts-test").put_item(Item=row)
         yield hub
@@ -157,7 +157,7 @@ def test_each_route_reaches_the_handler_that_knows_it(hub: Hub) -> None:
             answer = hub.handler(arn[1])(event, Context())
             assert "Content-Type" in answer["headers"]
             error = json.loads(answer["body"]).get("error")
-            # The path is known: what is complained about, if anything, is what the event says.
+            # The path is known; an error, if any, is about the event.
             assert not (answer["statusCode"] == 404 and error == "NOT_FOUND"), resource["path"]
             assert answer["statusCode"] < 500, (path, answer)
             reached[method, resource["path"]] = answer["statusCode"]

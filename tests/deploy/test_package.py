@@ -1,4 +1,4 @@
-"""The function package: what goes in, with which hashes, and that the same files give the same bytes."""
+"""Tests of the function package: its contents, hashes, and reproducibility."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_every_pin_of_the_run_time_has_a_hash() -> None:
 
 
 def test_a_pin_that_was_not_locked_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"b==2; run `make lock`"):
+    with pytest.raises(ValueError, match=r"b==2\. Fix: run `make lock`"):
         locked("a==1\nb==2\n", "a==1 \\\n    --hash=sha256:00\nb==1 \\\n    --hash=sha256:00\n")
 
 
@@ -81,7 +81,7 @@ def test_bytecode_is_used_as_it_is_and_the_same_from_anywhere(tmp_path: Path) ->
 
 def test_a_python_that_is_not_there_is_not_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert interpreter("3.999") is None
-    named = tmp_path / "python3.999"  # a launcher without the version behind it
+    named = tmp_path / "python3.999"  # a launcher whose version is not installed
     named.write_text("#!/bin/sh\nexit 127\n")
     named.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))

@@ -1,4 +1,4 @@
-"""The templates say what the platform's say, allow what the code declares, and a planted fault is noticed."""
+"""Tests of the templates: compatibility with the existing platform, least privilege, and that mistakes are noticed."""
 
 from __future__ import annotations
 
@@ -75,8 +75,8 @@ def _policy(roles: Template, role: str) -> list[Any]:
 
 def test_the_functions_enter_accounts_through_the_named_role_only() -> None:
     for _, properties in of_type(template("roles.yaml"), "AWS::IAM::Role"):
-        [entering] = [each for each in checks.statements(properties["Policies"]) if each["Action"] == "sts:AssumeRole"]
-        assert entering["Resource"] == {"Fn::Sub": "arn:${AWS::Partition}:iam::*:role/${CrossAccountRoleName}"}
+        [assuming] = [each for each in checks.statements(properties["Policies"]) if each["Action"] == "sts:AssumeRole"]
+        assert assuming["Resource"] == {"Fn::Sub": "arn:${AWS::Partition}:iam::*:role/${CrossAccountRoleName}"}
 
 
 def test_the_cross_account_role_allows_what_the_code_declares_of_drs_and_ec2() -> None:
@@ -141,7 +141,7 @@ def test_comments_say_which_handler_serves_each_rule_permission_and_method() -> 
             parameter = properties["FunctionName"]["Ref"]
             line = next(each for each in _below(text(name), logical) if "FunctionName" in each)
             assert "data-management-handler" in line or parameter in {
-                "DataManagementHandlerFunctionArn",  # these two say it themselves
+                "DataManagementHandlerFunctionArn",  # these two names say it themselves
                 "QueryHandlerArn",
             }
     for logical, properties in of_type(template("api.yaml"), "AWS::ApiGateway::Method"):
@@ -153,7 +153,7 @@ def test_comments_say_which_handler_serves_each_rule_permission_and_method() -> 
 
 
 def _above(found: str, logical: str) -> str:
-    """Give the comment above a resource."""
+    """Return the comment above a resource."""
     lines = found.splitlines()
     at = lines.index(f"  {logical}:")
     first = at
@@ -187,10 +187,10 @@ def test_every_route_of_the_handlers_has_its_method_and_no_other_does() -> None:
         required = {f"method.request.path.{each}": True for each in re.findall(r"\{(\w+)\}", path)}
         assert properties.get("RequestParameters", {}) == required
     assert found["ApiHandlerFunctionArn"] == {(each.method, each.path) for each in data_management.ROUTES}
-    spoken = {(each.method, each.path) for each in query.ROUTES}
-    assert found["QueryHandlerArn"] == spoken - {
+    routes = {(each.method, each.path) for each in query.ROUTES}
+    assert found["QueryHandlerArn"] == routes - {
         ("GET", "/accounts/{id}/staging-accounts/discover")
-    }  # never a resource
+    }  # has no gateway resource
     assert options == {path for routes in found.values() for _, path in routes}
 
 
@@ -254,10 +254,10 @@ def test_alarms_watch_metrics_that_are_written() -> None:
 )
 def test_an_alarm_about_every_sync_fires_for_the_hourly_one_too(name: str, logical: str) -> None:
     alarm = dict(of_type(template(name), "AWS::CloudWatch::Alarm"))[logical]
-    for first in range(60):  # minutes past the hour; a run tells when it ends, and the next may take four minutes more
-        told = [minutes * 60 // alarm["Period"] for minutes in (first, first + 64)]
-        assert told[1] - told[0] < alarm["EvaluationPeriods"]
-    assert alarm["DatapointsToAlarm"] == len(told)
+    for first in range(60):  # minutes past the hour; the next run's metrics may come four minutes later
+        periods = [minutes * 60 // alarm["Period"] for minutes in (first, first + 64)]
+        assert periods[1] - periods[0] < alarm["EvaluationPeriods"]
+    assert alarm["DatapointsToAlarm"] == len(periods)
 
 
 def test_the_dashboard_is_json_and_shows_metrics_that_are_written() -> None:
@@ -281,7 +281,7 @@ def test_parameters_that_templates_share_are_declared_alike() -> None:
         for parameter, declared in template(name)["Parameters"].items():
             if parameter not in {"ProjectName", "Environment", "LogRetentionDays"}:
                 continue
-            said = copy.deepcopy(declared)
-            said.pop("Description", None)
-            first, before = seen.setdefault(parameter, (name, said))
-            assert said == before, f"{parameter} differs between {first} and {name}"
+            comparable = copy.deepcopy(declared)
+            comparable.pop("Description", None)
+            first, before = seen.setdefault(parameter, (name, comparable))
+            assert comparable == before, f"{parameter} differs between {first} and {name}"

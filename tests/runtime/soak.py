@@ -105,10 +105,10 @@ class Soak:
         """Play one round; what is wrong with it stands in `wrong`."""
         weather, wire = self.dice.choice(list(_WEATHER)), self.dice.choice(_WIRE)
         job = self.dice.choice(_JOBS)
-        self.world.faults(_WEATHER[weather])
+        self.world.set_faults(_WEATHER[weather])
         told = f"{job}, {weather}, {wire}"
         self._stormy(job, wire, told)
-        self.world.faults({})
+        self.world.set_faults({})
         calm = self.writing.invoke({"operation": job})
         self._expect(calm.payload.get("status") == "complete", f"after {told}: {calm.payload.get('errors') or calm}")
         asked = self.asking.invoke({"operation": "get_source_server_inventory"})

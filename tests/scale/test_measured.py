@@ -1,4 +1,4 @@
-"""The units and sizes that the plan reckons with, measured: each item that the engine writes is weighed."""
+"""Measurement of the sizes and write units that the cost model assumes, from the items that the engine writes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ INDEX_KEYS = ("sourceAccountId", "stagingAccountId", "replicationRegion")
 
 
 def size_of(value: Mapping[str, Any]) -> int:
-    """Weigh an AttributeValue, by DynamoDB's rules (developer guide, item sizes)."""
+    """Return the size of an attribute value in bytes, by DynamoDB's rules (developer guide, item sizes)."""
     [(kind, inner)] = value.items()
     if kind == "S":
         return len(inner.encode())
@@ -35,12 +35,12 @@ def size_of(value: Mapping[str, Any]) -> int:
 
 
 def item_size(item: Mapping[str, Any]) -> int:
-    """Weigh an item."""
+    """Return the size of an item in bytes."""
     return sum(len(name.encode()) + size_of(value) for name, value in item.items())
 
 
-class Scales:
-    """Weighs what is written to the inventory table: units by kind of item, its indexes included."""
+class WriteUnits:
+    """Counts the units written to the inventory table and its indexes, by kind of item."""
 
     def __init__(self, estate: Estate, monkeypatch: pytest.MonkeyPatch) -> None:
         self.units: Counter[str] = Counter()
@@ -52,28 +52,28 @@ class Scales:
         async def send(aws_client: AwsClient, source: Any, call: Call, params: Mapping[str, Any]) -> dict[str, Any]:
             answer = await sent(aws_client, source, call, params)
             if call.service == "dynamodb":
-                self._weigh(call.operation, params)
+                self._record(call.operation, params)
             return answer
 
         monkeypatch.setattr(AwsClient, "send", send)
 
-    def _weigh(self, operation: str, params: Mapping[str, Any]) -> None:
+    def _record(self, operation: str, params: Mapping[str, Any]) -> None:
         if operation == "BatchWriteItem":
             for request in params["RequestItems"].get(self._table, ()):
-                self._charge(request["PutRequest"]["Item"])
+                self._add(request["PutRequest"]["Item"])
         elif params.get("TableName") == self._table:
             if operation == "PutItem":
-                self._charge(params["Item"])
+                self._add(params["Item"])
             elif operation == "UpdateItem":
-                self._charge(self._held(params["Key"]))
+                self._add(self._stored_item(params["Key"]))
 
-    def _held(self, key: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _stored_item(self, key: Mapping[str, Any]) -> Mapping[str, Any]:
         table = dynamodb_backends[self._hub]["us-east-1"].tables[self._table]
         item = table.items[DynamoType(key["sourceServerArn"])][DynamoType(key["stagingAccountId"])]
-        found: Mapping[str, Any] = item.to_json()["Attributes"]
-        return found
+        attributes: Mapping[str, Any] = item.to_json()["Attributes"]
+        return attributes
 
-    def _charge(self, item: Mapping[str, Any]) -> None:
+    def _add(self, item: Mapping[str, Any]) -> None:
         size = item_size(item)
         kind = "server" if "sourceServerID" in item else item["stagingAccountId"]["S"].partition("#")[0]
         self.units[kind] += math.ceil(size / 1024) * (1 + sum(key in item for key in INDEX_KEYS))
@@ -81,20 +81,22 @@ class Scales:
 
 
 @pytest.fixture
-def scales(estate: Estate, monkeypatch: pytest.MonkeyPatch) -> Scales:
-    return Scales(estate, monkeypatch)
+def write_units(estate: Estate, monkeypatch: pytest.MonkeyPatch) -> WriteUnits:
+    return WriteUnits(estate, monkeypatch)
 
 
-async def test_what_a_server_costs_when_it_is_new_and_when_nothing_has_changed(estate: Estate, scales: Scales) -> None:
+async def test_what_a_server_costs_when_it_is_new_and_when_nothing_has_changed(
+    estate: Estate, write_units: WriteUnits
+) -> None:
     first = await estate.sync()
     servers = first["serversWritten"]
     assert servers == len(estate.items())
-    per_server = scales.units.total() / servers
-    assert facts.UNITS_NEW_SERVER * 0.8 <= per_server <= facts.UNITS_NEW_SERVER * 1.2, scales.units
-    fullest = max(scales.sizes["server"])
+    per_server = write_units.units.total() / servers
+    assert facts.UNITS_NEW_SERVER * 0.8 <= per_server <= facts.UNITS_NEW_SERVER * 1.2, write_units.units
+    fullest = max(write_units.sizes["server"])
     assert facts.ITEM_KB * 0.8 <= fullest / 1000 <= facts.ITEM_KB * 1.2
     assert math.ceil(fullest / 1024) * 4 == facts.UNITS_CHANGED_SERVER
 
-    scales.units.clear()
+    write_units.units.clear()
     again = await estate.sync()
-    assert (again["serversWritten"], scales.units.total()) == (0, 0)
+    assert (again["serversWritten"], write_units.units.total()) == (0, 0)

@@ -1,4 +1,4 @@
-"""The plan of an estate: it adds up, it grows with the estate, and the documents say what the command says."""
+"""Tests of the cost model: it adds up, it grows with the estate, and docs/scale.md shows its output."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.scale import facts
-from benchmarks.scale.__main__ import main, written
+from benchmarks.scale.__main__ import main, render
 from benchmarks.scale.model import Estate, plan
 from service.aws.rate_limit import RateSettings, start_rates
 from service.sync.engine.shards import MAX_SHARDS
@@ -33,7 +33,7 @@ GROWS = ("accounts", "regions", "servers", "changes_per_day")
 def test_the_page_says_what_the_command_says() -> None:
     page = (FOLDER.parents[1] / "docs" / "scale.md").read_text(encoding="utf-8")
     shown = page.split("<!-- python -m benchmarks.scale -->\n")[1].split("<!-- end -->")[0]
-    assert shown == written(plan(Estate()))
+    assert shown == render(plan(Estate()))
 
 
 @given(ESTATES, st.sampled_from(GROWS))
@@ -42,7 +42,7 @@ def test_more_of_anything_costs_no_less(estate: Estate, name: str) -> None:
     less, greater = plan(estate), plan(more)
     assert sum(greater.write_units.values()) >= sum(less.write_units.values())
     assert greater.read_units >= less.read_units
-    if name != "regions":  # an active region is looked at in place of being discovered
+    if name != "regions":  # an active region is scanned instead of being discovered
         assert sum(greater.calls.values()) >= sum(less.calls.values())
 
 
@@ -72,7 +72,7 @@ def test_an_unchanged_estate_stays_below_its_goals() -> None:
 
 
 def test_what_it_takes_from_the_tree_is_what_the_tree_says() -> None:
-    assert start_rates(RateSettings(1, 1, 1))["sts"].per_second == facts.STS_PACE
+    assert start_rates(RateSettings(1, 1, 1))["sts"].per_second == facts.STS_RATE
     assert definition()["States"]["Shards"]["MaxConcurrency"] == facts.SHARDS_AT_ONCE
     function = template("functions.yaml")["Resources"]["DataManagementHandlerFunction"]["Properties"]
     assert function["MemorySize"] == Estate().memory_gb * 1024

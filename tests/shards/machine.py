@@ -1,6 +1,6 @@
-"""Plays the state machine's definition as it stands: each Lambda task calls the real handler.
+"""Interpreter of the state machine's definition: each Lambda task calls the real handler.
 
-Knows what the definition uses of Amazon States Language, JSONPath form, and fails on anything else.
+Supports the parts of Amazon States Language (JSONPath form) that the definition uses, and fails on anything else.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ __all__ = ["DEFINITION", "MAX_BYTES", "Failed", "Machine", "Timeout", "definitio
 
 DEFINITION = FOLDER.parent / "statemachine" / "sync.asl.json"
 MAX_BYTES = 262_144
-"""Of a state's input or output (Step Functions quotas)."""
+"""Maximum of a state's input or output (Step Functions quotas)."""
 
 Handler = Callable[[Any], Any]
 
 
 class Failed(Exception):  # noqa: N818 - the end of an execution, not an error of ours
-    """A Fail state was reached."""
+    """The execution reached a Fail state."""
 
 
 class Timeout(Exception):  # noqa: N818 - what Lambda calls it
-    """A function ended without an answer; its name is what a Catch sees."""
+    """A function ended without a response; the argument is the error name that a Catch sees."""
 
 
 def definition() -> dict[str, Any]:
-    """Read the definition, with what the template puts in."""
+    """Return the definition with the template's substitutions."""
     text = DEFINITION.read_text().replace("${Partition}", "aws")
     found: dict[str, Any] = json.loads(text.replace("${DataManagementHandlerFunctionArn}", "the-function"))
     return found
@@ -40,15 +40,15 @@ def definition() -> dict[str, Any]:
 
 @dataclass
 class Machine:
-    """One state machine. `dice` decides the order of a map's items; `twice` is the share of them that run twice."""
+    """One state machine. `rng` shuffles the items of a map; `twice` is the share of them that run twice."""
 
     handler: Handler
-    dice: random.Random = field(default_factory=lambda: random.Random(0))  # noqa: S311 - not a secret
+    rng: random.Random = field(default_factory=lambda: random.Random(0))  # noqa: S311 - not a secret
     twice: float = 0.0
     entered: list[str] = field(default_factory=list)
 
     def run(self, given: Any, states: Mapping[str, Any] | None = None) -> Any:
-        """Run to the end and give its output. Raises Failed."""
+        """Run an execution and return its output. Raises Failed."""
         states = states or definition()
         name, data = states["StartAt"], given
         while name:
@@ -80,8 +80,8 @@ class Machine:
     def _map(self, state: Mapping[str, Any], data: Any) -> tuple[str, Any]:
         items = list(enumerate(_at(state["ItemsPath"], data)))
         results: dict[int, Any] = {}
-        order = items + [item for item in items if self.dice.random() < self.twice]
-        self.dice.shuffle(order)
+        order = items + [item for item in items if self.rng.random() < self.twice]
+        self.rng.shuffle(order)
         for number, item in order:
             results[number] = self.run(item, state["ItemProcessor"])
         listed = [results[number] for number in sorted(results)]

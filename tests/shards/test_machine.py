@@ -1,4 +1,4 @@
-"""A sync in shards, played by the state machine's definition, ends as a single run would."""
+"""Tests of sharded syncs, run by the state machine's definition: the result is that of a single run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SUMS = ("serversSynced", "serversWritten", "serversUnchanged", "serversRemoved",
 
 
 class Context:
-    """What Lambda hands over."""
+    """Lambda context."""
 
     def get_remaining_time_in_millis(self) -> int:
         return 900_000
@@ -38,7 +38,7 @@ def invoke(payload: Any) -> Any:
 
 @pytest.fixture
 def estate(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    """Give seven accounts to a function that takes on two at a time."""
+    """Seven accounts, with two accounts per shard."""
     world.settings |= {"DRS_REGIONS": "us-east-1 us-west-2 eu-west-1", "TOPOLOGY_READS_PER_SCOPE": "0"}
     world.settings |= {"ACCOUNTS_PER_SHARD": "2", "DISCOVERY_WINDOW_SECONDS": "900"}
     for number in range(7):
@@ -56,8 +56,8 @@ def use(world: World, monkeypatch: pytest.MonkeyPatch, **settings: str) -> None:
             monkeypatch.setenv(name, value)
 
 
-def alone(world: World, *arguments: str) -> tuple[Any, dict[str, Any]]:
-    """What one run makes of the same AWS, in tables of its own, and its report."""
+def single_run(world: World, *arguments: str) -> tuple[Any, dict[str, Any]]:
+    """Return the tables and the report of a single run of the same AWS, in new tables."""
     tables = world.make_tables()
     for row in world.items(world.tables.accounts):
         world.put(tables.accounts, row)
@@ -76,7 +76,7 @@ def test_the_tables_and_the_sums_are_those_of_one_run(estate: World) -> None:
     first = in_shards()
     assert first["shards"] == {"asked": 4, "lost": []}
     second = in_shards()
-    expected, report = alone(estate)
+    expected, report = single_run(estate)
     assert state(estate) == expected
     assert (first["status"], second["status"]) == ("complete", "complete")
     assert {name: second[name] for name in SUMS} == {name: report[name] for name in SUMS}
@@ -86,27 +86,27 @@ def test_the_tables_and_the_sums_are_those_of_one_run(estate: World) -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_in_any_order_some_twice_and_some_lost_the_next_run_ends_as_one_would(estate: World, seed: int) -> None:
-    dice = random.Random(seed)  # noqa: S311 - not a secret
+    rng = random.Random(seed)  # noqa: S311 - not a secret
 
     def flaky(payload: Any) -> Any:
-        if payload["operation"] == "sync_shard" and dice.random() < 0.4:
-            if dice.random() < 0.5:
-                invoke(payload)  # it did its work, and its answer was lost
+        if payload["operation"] == "sync_shard" and rng.random() < 0.4:
+            if rng.random() < 0.5:
+                invoke(payload)  # it did its work, but its response was lost
             raise Timeout("States.Timeout")
         return invoke(payload)
 
     for _ in range(2):
-        report = in_shards(Machine(flaky, dice, twice=0.5))
+        report = in_shards(Machine(flaky, rng, twice=0.5))
         scopes = report["scopes"]
         assert scopes["asked"] == sum(scopes[each] for each in ("complete", "partial", "skipped", "failed"))
         assert (report["status"] == "complete") is (not report["shards"]["lost"])
         assert len([error for error in report["errors"] if error["code"] == "ShardFailed"]) == len(
             report["shards"]["lost"]
         )
-        estate.servers(estate.accounts[1], "us-east-1", 1, first=dice.randrange(500, 10_000))
-    in_shards(Machine(invoke, dice, twice=0.5))
-    in_shards(Machine(invoke, dice))
-    assert state(estate) == alone(estate)[0]
+        estate.servers(estate.accounts[1], "us-east-1", 1, first=rng.randrange(500, 10_000))
+    in_shards(Machine(invoke, rng, twice=0.5))
+    in_shards(Machine(invoke, rng))
+    assert state(estate) == single_run(estate)[0]
 
 
 def test_a_shard_that_is_lost_changes_no_count_of_its_accounts(estate: World) -> None:
@@ -125,7 +125,7 @@ def test_a_shard_that_is_lost_changes_no_count_of_its_accounts(estate: World) ->
 
 
 def scopes_failed(out: str) -> list[tuple[str, int]]:
-    """Operation and value of the metric ScopesFailed, line by line, among what was written."""
+    """Return operation and value of the metric ScopesFailed for each EMF line of an output."""
     lines = [json.loads(line) for line in out.splitlines() if '"_aws"' in line]
     return [(line["Operation"], line["ScopesFailed"]) for line in lines]
 
@@ -137,7 +137,7 @@ def scopes_failed(out: str) -> list[tuple[str, int]]:
 def test_scopes_of_a_lost_shard_are_in_the_metric_that_the_alarm_reads(
     estate: World, capfd: pytest.CaptureFixture[str], job: str, operation: str
 ) -> None:
-    """A shard that was cut off has told no metrics: without its own, an account lost in every run rings nowhere."""
+    """A lost shard emits no metrics, so the final step must; else an account lost in every run raises no alarm."""
     in_shards()
 
     def lossy(payload: Any) -> Any:
@@ -147,16 +147,18 @@ def test_scopes_of_a_lost_shard_are_in_the_metric_that_the_alarm_reads(
 
     capfd.readouterr()
     report = in_shards(Machine(lossy), job=job)
-    told = capfd.readouterr()
+    captured = capfd.readouterr()
     assert report["shards"]["lost"] == [1]
-    values = scopes_failed(told.out + told.err)
-    assert [named for named, _ in values] == [operation] * 4, "three shards, and the end of all"
+    values = scopes_failed(captured.out + captured.err)
+    assert [named for named, _ in values] == [operation] * 4, "three shards and the final step"
     assert values[-1][1] > 0
     scopes = report["scopes"]
     assert sum(failed for _, failed in values) == scopes["failed"] + scopes["partial"]
     in_shards(job=job)
-    told = capfd.readouterr()
-    assert len(scopes_failed(told.out + told.err)) == 4, "the end has none of its own when all have reported"
+    captured = capfd.readouterr()
+    assert len(scopes_failed(captured.out + captured.err)) == 4, (
+        "the final step adds none when all shards have reported"
+    )
 
 
 def test_accounts_that_have_gone_are_tidied_up_once_all_is_done(estate: World) -> None:
@@ -169,7 +171,7 @@ def test_accounts_that_have_gone_are_tidied_up_once_all_is_done(estate: World) -
 
 
 def test_a_count_of_an_earlier_writer_goes_once_every_account_has_answered(estate: World) -> None:
-    """No shard sees all accounts, so none of them can tell."""
+    """No shard sees all accounts, so only the final step can decide this."""
     for region, count in (("us-west-2", 500), ("us-east-1", 7), ("eu-west-1", 1)):
         estate.put(estate.tables.status, {"region": region, "serverCount": count, "status": "ACTIVE"})
     report = in_shards()
@@ -191,7 +193,7 @@ def test_the_note_of_a_run_over_every_region_goes_when_its_last_shard_has_ended(
 
 
 def test_accounts_that_are_missing_stay_while_a_record_cannot_be_used(estate: World) -> None:
-    """It may be the very record of theirs, damaged: what is known of them is not given up for that."""
+    """The unusable record may be theirs, so their region status is kept."""
     in_shards()
     gone = estate.accounts[2]
     before = estate.counts()
@@ -205,7 +207,7 @@ def test_accounts_that_are_missing_stay_while_a_record_cannot_be_used(estate: Wo
 def test_the_note_of_a_run_over_every_region_stays_while_a_shard_has_run_out_of_time(estate: World) -> None:
     class NoTime(Context):
         def get_remaining_time_in_millis(self) -> int:
-            return 10_000  # as much as the function keeps back for its report
+            return 10_000  # as much as the function reserves for its report
 
     def hurried(payload: Any) -> Any:
         late = payload["operation"] == "sync_shard" and payload["body"]["index"] == 1
@@ -225,7 +227,7 @@ def test_few_accounts_are_one_invocation(estate: World, monkeypatch: pytest.Monk
     assert machine.entered == ["Plan", "HowMany", "Alone"]
     assert report["sums"]["accounts"] == 7
     assert in_shards()["sums"]["serversWritten"] == 0
-    assert state(estate) == alone(estate)[0]
+    assert state(estate) == single_run(estate)[0]
 
 
 def test_a_plan_that_cannot_be_made_fails_the_execution_and_says_why(
@@ -239,7 +241,7 @@ def test_a_plan_that_cannot_be_made_fails_the_execution_and_says_why(
 
 @pytest.fixture
 def tag_table(estate: World, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Give the name of a tag sync table; every region is known already."""
+    """Return the name of a tag sync table, after a first inventory sync."""
     name = f"{estate.tables.accounts}-tags"
     client = estate.table(name).meta.client
     client.create_table(
@@ -319,7 +321,7 @@ def test_trouble_of_one_account_is_told_in_the_report_of_all(estate: World) -> N
     in_shards()
     bad = estate.accounts[3]
     estate.role(bad).refuses = True
-    data_management.runtime.close()  # the next process has no session of it any more
+    data_management.runtime.close()  # the next process has no cached session for it
     report = in_shards()
     assert report["status"] == "partial"
     assert {error["accountId"] for error in report["errors"]} == {bad}

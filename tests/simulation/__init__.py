@@ -1,1 +1,1 @@
-"""Seeded histories of the engine on a simulated clock, network and AWS, each held against the promises."""
+"""Seeded simulation of the engine: virtual clock, network and AWS; every history is checked against the promises."""

@@ -1,4 +1,4 @@
-"""Play many histories: `python -m tests.simulation --histories 1000000 --seed 0`."""
+"""Command that plays many histories: `python -m tests.simulation --histories 1000000 --seed 0`."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ _MAX_SHOWN = 5
 
 
 def main() -> int:
-    """Play, tell of those that broke a promise, and give the exit code: 1 when one did."""
+    """Play the histories and print those that broke a promise; return the exit code, 1 when one did."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--histories", type=int, default=1000, help="how many (default: 1000)")
     parser.add_argument("--seed", type=int, default=0, help="the first of them (default: 0)")
     parser.add_argument("--trace", action="store_true", help="print the trace of each")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     began, calls, days, broken = time.process_time(), 0, 0.0, Counter[str]()
-    for seed in range(asked.seed, asked.seed + asked.histories):
+    for seed in range(options.seed, options.seed + options.histories):
         story = play(seed)
         calls, days = calls + story.calls, days + story.seconds / 86_400
-        if asked.trace:
-            print(seed, story.trace, story.calls, " / ".join(story.told))  # noqa: T201 - what a command is for
+        if options.trace:
+            print(seed, story.trace, story.calls, " / ".join(story.events))  # noqa: T201 - what a command is for
         if story.broken:
             broken[story.broken[0].partition(":")[0]] += 1
             if broken.total() <= _MAX_SHOWN:
@@ -33,8 +33,8 @@ def main() -> int:
                 except AssertionError as error:
                     print(error, file=sys.stderr)  # noqa: T201
     took = time.process_time() - began
-    pace = f"{asked.histories / took * 60:.0f} histories a minute and core, {days:.1f} simulated days, {calls} calls"
-    print(f"{broken.total()} of {asked.histories} histories broke a promise {dict(broken)}; {pace}")  # noqa: T201
+    rate = f"{options.histories / took * 60:.0f} histories a minute and core, {days:.1f} simulated days, {calls} calls"
+    print(f"{broken.total()} of {options.histories} histories broke a promise {dict(broken)}; {rate}")  # noqa: T201
     return 1 if broken else 0
 
 

@@ -1,4 +1,4 @@
-"""An event loop whose clock jumps: nothing waits, and the same inputs give the same order of events."""
+"""Event loop on a virtual clock: waiting takes no time, and the same inputs give the same order of events."""
 
 from __future__ import annotations
 
@@ -12,48 +12,48 @@ __all__ = ["BEGIN", "VirtualLoop", "run"]
 T = TypeVar("T")
 
 BEGIN = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
-"""The true time at which the clock of a loop stands at 0."""
+"""UTC time at which a loop's clock reads 0."""
 
 
-class _Jump:
-    """In place of a selector: there are no sockets, so waiting for one is moving the clock to the next timer."""
+class _AdvancingSelector:
+    """Selector without sockets: waiting moves the clock to the next timer."""
 
     def __init__(self, loop: VirtualLoop) -> None:
         self._loop = loop
 
     def select(self, timeout: float | None) -> list[Any]:
         if timeout is None:
-            raise RuntimeError("every task waits, and nothing is left that could wake one")
-        self._loop.jump(max(0.0, timeout))
+            raise RuntimeError("deadlock: every task waits, and nothing is left that could wake one")
+        self._loop.advance(max(0.0, timeout))
         return []
 
     def close(self) -> None:
-        """There is nothing to close."""
+        """Do nothing: there is nothing to close."""
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
-    """A loop without sockets, threads or waiting."""
+    """Event loop without sockets, threads or real waiting."""
 
     def __init__(self) -> None:
         super().__init__()
         self._seconds = 0.0
-        self._selector = _Jump(self)  # where the base class looks for it
+        self._selector = _AdvancingSelector(self)  # where the base class looks for it
         self.errors: list[BaseException] = []
 
     def time(self) -> float:
-        """Give the seconds since the beginning."""
+        """Return the seconds since the loop's clock read 0."""
         return self._seconds
 
-    def jump(self, seconds: float) -> None:
-        """Move the clock on, as a frozen process finds it moved on when it thaws."""
+    def advance(self, seconds: float) -> None:
+        """Advance the clock, as a process that was frozen sees it when it continues."""
         self._seconds += seconds
 
     def wall(self, skew_s: float = 0.0) -> datetime:
-        """Tell the time by a clock that goes wrong by so much."""
+        """Return the UTC time of a clock that is wrong by `skew_s` seconds."""
         return BEGIN + timedelta(seconds=self._seconds + skew_s)
 
     def default_exception_handler(self, context: dict[str, Any]) -> None:
-        """Keep what a callback raised: a test is not to pass over it."""
+        """Keep the exception of a callback; `run` raises it, so that no test misses it."""
         error = context.get("exception")
         self.errors.append(error if isinstance(error, BaseException) else RuntimeError(context["message"]))
 
@@ -61,11 +61,11 @@ class VirtualLoop(asyncio.BaseEventLoop):
         assert not event_list
 
     def _write_to_self(self) -> None:
-        """Nothing sleeps that had to be woken."""
+        """Do nothing: the loop never blocks."""
 
 
 def run(work: Callable[[VirtualLoop], Coroutine[Any, Any, T]]) -> T:
-    """Run work on a virtual loop of its own."""
+    """Run work on a new virtual loop."""
     loop = VirtualLoop()
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
         result = runner.run(work(loop))

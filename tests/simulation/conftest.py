@@ -1,4 +1,4 @@
-"""Every test of this folder keeps the engine's log to itself."""
+"""Fixture that silences the engine's log in every test of this folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A DynamoDB of dictionaries: the operations and expressions that the engine uses, eventual consistency included."""
+"""In-memory DynamoDB: the operations and expressions that the engine uses, with eventually consistent reads."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tests.simulation.expressions import Bad, condition, update
+from tests.simulation.expressions import InvalidExpression, condition, update
 
-__all__ = ["DynamoDb", "Keys", "Refused", "Table", "tables"]
+__all__ = ["DynamoDb", "Keys", "ServiceError", "Table", "tables"]
 
 AttributeValues = dict[str, Any]
 Key = tuple[str, ...]
 
 
-class Refused(Exception):  # noqa: N818 - an answer of AWS, not a failure of ours
-    """What a service answers instead of carrying out a call."""
+class ServiceError(Exception):
+    """Error response of a simulated service."""
 
     def __init__(self, code: str, message: str = "", *, status: int = 400) -> None:
         super().__init__(f"{code}: {message}")
@@ -25,18 +25,18 @@ class Refused(Exception):  # noqa: N818 - an answer of AWS, not a failure of our
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Names of the key attributes, and index -> its hash key; the range key of an index is the table's hash key."""
+    """Names of a table's key attributes and of each index's hash key; an index's range key is the table's hash key."""
 
     hash: str
     range: str | None = None
     indexes: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, item: Mapping[str, Any]) -> Key:
-        """Give an item's key. Raises Refused when it has none."""
+        """Return an item's key. Raises ServiceError when an attribute is missing."""
         try:
             return tuple(item[name]["S"] for name in (self.hash, self.range) if name)
         except KeyError as missing:
-            raise Refused("ValidationException", f"missing the key {missing}") from None
+            raise ServiceError("ValidationException", f"missing the key {missing}") from None
 
 
 Listener = Callable[[str, Key, AttributeValues | None, AttributeValues | None], None]
@@ -44,7 +44,7 @@ Listener = Callable[[str, Key, AttributeValues | None, AttributeValues | None], 
 
 @dataclass(slots=True)
 class Table:
-    """One table. `journal`: what was there before each change, with the time of the change."""
+    """One table. `journal` has the time, key and previous item of each change."""
 
     name: str
     keys: Keys
@@ -52,7 +52,7 @@ class Table:
     journal: list[tuple[float, Key, AttributeValues | None]] = field(default_factory=list)
 
     def as_of(self, moment: float) -> Mapping[Key, AttributeValues]:
-        """Give the items as they were."""
+        """Return the items as they were at a moment."""
         if not self.journal or self.journal[-1][0] <= moment:
             return self.items
         view = dict(self.items)
@@ -70,28 +70,28 @@ class Table:
 class DynamoDb:
     """The tables of the hub.
 
-    `lag_s`: reads that are not consistent, those of indexes among them, may show what was true so long ago.
-    `unprocessed`: share of batch entries handed back. `page`: most items on one page.
+    `lag_s`: an eventually consistent read, also of an index, may return data that is so many seconds old.
+    `unprocessed`: share of batch entries returned as unprocessed. `page`: maximum items on one page.
     """
 
     tables: dict[str, Table]
     time: Callable[[], float]
-    dice: random.Random
+    rng: random.Random
     lag_s: float = 0.0
     unprocessed: float = 0.0
     page: int = 1000
     listener: Listener | None = None
 
     def serve(self, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Carry out an operation. Raises Refused."""
+        """Carry out an operation. Raises ServiceError."""
         try:
             return _OPERATIONS[operation](self, params)
-        except Bad as bad:
-            raise Refused("ValidationException", str(bad)) from None
+        except InvalidExpression as error:
+            raise ServiceError("ValidationException", str(error)) from None
 
     def _table(self, name: str) -> Table:
         if name not in self.tables:
-            raise Refused("ResourceNotFoundException", "Requested resource not found")
+            raise ServiceError("ResourceNotFoundException", "Requested resource not found")
         return self.tables[name]
 
     def _change(self, table: Table, key: Key, after: AttributeValues | None) -> None:
@@ -107,7 +107,7 @@ class DynamoDb:
     def _check(self, item: Mapping[str, Any] | None, params: Mapping[str, Any]) -> None:
         text = params.get("ConditionExpression")
         if text and not condition(text)(item or {}, _names(params), _values(params)):
-            raise Refused("ConditionalCheckFailedException", "The conditional request failed")
+            raise ServiceError("ConditionalCheckFailedException", "The conditional request failed")
 
     def _get(self, params: Mapping[str, Any]) -> dict[str, Any]:
         table = self._table(params["TableName"])
@@ -117,7 +117,7 @@ class DynamoDb:
     def _view(self, table: Table, params: Mapping[str, Any]) -> Mapping[Key, AttributeValues]:
         if params.get("ConsistentRead") or not self.lag_s:
             return table.items
-        return table.as_of(self.time() - self.dice.random() * self.lag_s)
+        return table.as_of(self.time() - self.rng.random() * self.lag_s)
 
     def _put(self, params: Mapping[str, Any]) -> dict[str, Any]:
         table, item = self._table(params["TableName"]), params["Item"]
@@ -137,12 +137,12 @@ class DynamoDb:
     def _update(self, params: Mapping[str, Any]) -> dict[str, Any]:
         table = self._table(params["TableName"])
         key = table.keys.of(params["Key"])
-        held = table.items.get(key)
-        self._check(held, params)
-        item = dict(held if held is not None else params["Key"])
+        current = table.items.get(key)
+        self._check(current, params)
+        item = dict(current if current is not None else params["Key"])
         changed = update(params["UpdateExpression"])(item, _names(params), _values(params))
         if table.keys.of(item) != key:
-            raise Refused("ValidationException", "an update cannot change the key")
+            raise ServiceError("ValidationException", "an update cannot change the key")
         self._change(table, key, item)
         if params.get("ReturnValues") == "UPDATED_NEW":
             return {"Attributes": {name: item[name] for name in changed}}
@@ -156,7 +156,7 @@ class DynamoDb:
         table = self._table(params["TableName"])
         index = params.get("IndexName")
         if index and (index not in table.keys.indexes or params.get("ConsistentRead")):
-            raise Refused("ValidationException", f"no such read of {index}")
+            raise ServiceError("ValidationException", f"no such read of {index}")
         needed = table.keys.indexes[index] if index else table.keys.hash
         holds, names, values = condition(params["KeyConditionExpression"]), _names(params), _values(params)
         view = self._view(table, params).items()
@@ -184,8 +184,8 @@ class DynamoDb:
     def _batch_get(self, params: Mapping[str, Any]) -> dict[str, Any]:
         ((name, wanted),) = params["RequestItems"].items()
         table = self._table(name)
-        _count(wanted["Keys"], 100)
-        done, back = self._parted(wanted["Keys"])
+        _check_batch_size(wanted["Keys"], 100)
+        done, back = self._split_unprocessed(wanted["Keys"])
         view = self._view(table, wanted)
         found = [view[key] for each in done if (key := table.keys.of(each)) in view]
         return {"Responses": {name: found}, "UnprocessedKeys": {name: {**wanted, "Keys": back}} if back else {}}
@@ -193,26 +193,26 @@ class DynamoDb:
     def _batch_write(self, params: Mapping[str, Any]) -> dict[str, Any]:
         ((name, requests),) = params["RequestItems"].items()
         table = self._table(name)
-        _count(requests, 25)
+        _check_batch_size(requests, 25)
         keys = [table.keys.of(each["PutRequest"]["Item"]) for each in requests]
         if len(set(keys)) < len(keys):
-            raise Refused("ValidationException", "Provided list of item keys contains duplicates")
-        done, back = self._parted(requests)
+            raise ServiceError("ValidationException", "Provided list of item keys contains duplicates")
+        done, back = self._split_unprocessed(requests)
         for each in done:
             item = each["PutRequest"]["Item"]
             self._change(table, table.keys.of(item), dict(item))
         return {"UnprocessedItems": {name: back} if back else {}}
 
-    def _parted(self, entries: list[Any]) -> tuple[list[Any], list[Any]]:
+    def _split_unprocessed(self, entries: list[Any]) -> tuple[list[Any], list[Any]]:
         if not self.unprocessed:
             return entries, []
-        back = [each for each in entries if self.dice.random() < self.unprocessed]
+        back = [each for each in entries if self.rng.random() < self.unprocessed]
         return [each for each in entries if each not in back], back
 
 
-def _count(entries: list[Any], most: int) -> None:
-    if not 0 < len(entries) <= most:
-        raise Refused("ValidationException", f"{len(entries)} entries of 1 to {most}")
+def _check_batch_size(entries: list[Any], limit: int) -> None:
+    if not 0 < len(entries) <= limit:
+        raise ServiceError("ValidationException", f"{len(entries)} entries; must be 1 to {limit}")
 
 
 def _names(params: Mapping[str, Any]) -> Mapping[str, str]:
@@ -236,7 +236,7 @@ _OPERATIONS: Final[Mapping[str, Callable[[DynamoDb, Mapping[str, Any]], dict[str
 
 
 def tables() -> dict[str, Table]:
-    """Make the engine's tables, empty, named by their setting."""
+    """Return the engine's tables, empty, each under the name of its setting."""
     indexes = {
         "SourceAccountIndex": "sourceAccountId",
         "StagingAccountIndex": "stagingAccountId",

@@ -1,4 +1,4 @@
-"""Accounts, regions, servers and instances of a small estate: what DRS, EC2 and STS answer, and what happens there."""
+"""Simulated AWS of a small estate: accounts, regions, servers and instances behind DRS, EC2, STS and DynamoDB."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Final
 from service.accounts.records import DEFAULT_EXTERNAL_ID
 from service.models import Call, Scope
 from tests.simulation.clock import VirtualLoop
-from tests.simulation.dynamodb import DynamoDb, Refused, tables
+from tests.simulation.dynamodb import DynamoDb, ServiceError, tables
 
 __all__ = ["HUB", "HUB_REGION", "REGIONS", "STAGING", "TARGETS", "Drs", "Estate"]
 
@@ -26,7 +26,7 @@ Record = dict[str, Any]
 
 @dataclass(slots=True)
 class Drs:
-    """DRS of one place. Servers by id, in the order in which listings show them."""
+    """DRS of one scope, with its servers by id."""
 
     initialized: bool = False
     servers: dict[str, Record] = field(default_factory=dict)
@@ -34,33 +34,33 @@ class Drs:
 
 
 class Estate:
-    """The whole simulated AWS.
+    """The simulated AWS.
 
     Args:
         loop: its clock.
-        dice: what it leaves to chance.
-        targets: accounts to sync; the first has the staging account.
-        regions: those that there are.
+        rng: source of randomness.
+        targets: target accounts; the first has the staging account.
+        regions: regions that exist.
     """
 
     def __init__(
         self,
         loop: VirtualLoop,
-        dice: random.Random,
+        rng: random.Random,
         targets: tuple[str, ...] = TARGETS,
         regions: tuple[str, ...] = REGIONS,
     ) -> None:
         self.targets, self.regions = targets, regions
         self.loop = loop
-        self.dice = dice
-        self.dynamodb = DynamoDb(tables(), loop.time, dice)
+        self.rng = rng
+        self.dynamodb = DynamoDb(tables(), loop.time, rng)
         self.drs = {Scope(each, region): Drs() for each in (*targets, STAGING) for region in regions}
         self.instances: dict[Scope, dict[str, Record]] = {}
         self.tokens: dict[str, tuple[str, float]] = {"hub": (HUB, float("inf"))}
         self.same_clocks = True
-        self.quiet_at = 0.0  # when the last call that nobody waits for will have arrived
-        self.denied: set[str] = set()  # accounts whose role trusts nobody
-        self.page = 2  # DRS may give less than it is asked for
+        self.last_arrival_s = 0.0  # when the last late call will have arrived
+        self.denied: set[str] = set()  # accounts whose role cannot be assumed
+        self.page = 2  # DRS may return fewer items than maxResults
         self._made = 0
         for target in targets:
             record: Record = {"accountId": {"S": target}, "externalId": {"S": "e" * 32}}
@@ -71,19 +71,19 @@ class Estate:
             self.dynamodb.tables["target_accounts_table"].items[target,] = record
 
     def account_of(self, access_key: str) -> str:
-        """Name the account whose credentials these are. Raises Refused when they are not valid now."""
+        """Return the account of an access key. Raises ServiceError when it is invalid or expired."""
         account, until = self.tokens.get(access_key, ("", 0.0))
         if not account:
-            raise Refused("UnrecognizedClientException", "The security token included in the request is invalid")
+            raise ServiceError("UnrecognizedClientException", "The security token included in the request is invalid")
         if self.loop.time() >= until:
-            raise Refused("ExpiredTokenException", "The security token included in the request is expired")
+            raise ServiceError("ExpiredTokenException", "The security token included in the request is expired")
         return account
 
     def serve(self, call: Call, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Carry out a call. Raises Refused."""
+        """Carry out a call. Raises ServiceError."""
         if call.service == "dynamodb":
             if (call.account_id, call.region) != (HUB, HUB_REGION):
-                raise Refused("ResourceNotFoundException", "no such table")
+                raise ServiceError("ResourceNotFoundException", "no such table")
             return self.dynamodb.serve(call.operation, params)
         if call.service == "sts":
             return self._sts(call, params)
@@ -92,7 +92,7 @@ class Estate:
             return self._describe_instances(scope, params)
         drs = self.drs.get(scope)
         if drs is None or not drs.initialized:
-            raise Refused("UninitializedAccountException", "Account not initialized")
+            raise ServiceError("UninitializedAccountException", "Account not initialized")
         return _DRS[call.operation](self, scope, drs, params)
 
     # STS and EC2
@@ -103,7 +103,7 @@ class Estate:
         account = str(params["RoleArn"]).split(":")[4]
         expected = DEFAULT_EXTERNAL_ID if account == STAGING else "e" * 32
         if params.get("ExternalId") != expected or account in self.denied:
-            raise Refused("AccessDenied", "not authorized to perform: sts:AssumeRole", status=403)
+            raise ServiceError("AccessDenied", "not authorized to perform: sts:AssumeRole", status=403)
         key = f"key-{account}-{len(self.tokens)}"
         self.tokens[key] = (account, self.loop.time() + _TOKEN_S)
         return {
@@ -118,8 +118,8 @@ class Estate:
 
     def _describe_instances(self, scope: Scope, params: Mapping[str, Any]) -> dict[str, Any]:
         (wanted,) = params["Filters"]
-        held = self.instances.get(scope, {})
-        return {"Reservations": [{"Instances": [held[each]]} for each in wanted["Values"] if each in held]}
+        known = self.instances.get(scope, {})
+        return {"Reservations": [{"Instances": [known[each]]} for each in wanted["Values"] if each in known]}
 
     # DRS
 
@@ -134,8 +134,8 @@ class Estate:
         ]
         return self._page(found, params, lambda record: str(record["arn"]))
 
-    def _machines(self, _: Scope, _drs: Drs, params: Mapping[str, Any]) -> dict[str, Any]:
-        return self._page([], params, str)  # what was launched was terminated since
+    def _recovery_instances(self, _: Scope, _drs: Drs, params: Mapping[str, Any]) -> dict[str, Any]:
+        return self._page([], params, str)  # recovery instances are terminated at once
 
     def _page(self, found: list[Record], params: Mapping[str, Any], name: Callable[[Record], str]) -> dict[str, Any]:
         ordered = sorted(found, key=name)
@@ -151,7 +151,7 @@ class Estate:
     def _extensible(self, scope: Scope, drs: Drs, params: Mapping[str, Any]) -> dict[str, Any]:
         origin = self.drs[Scope(params["stagingAccountID"], scope.region)]
         if not origin.initialized:
-            raise Refused("UninitializedAccountException", "Account not initialized")
+            raise ServiceError("UninitializedAccountException", "Account not initialized")
         extended = {record["stagingArea"].get("stagingSourceServerArn") for record in drs.servers.values()}
         found = [
             {"arn": record["arn"], "hostname": "", "tags": record["tags"]}
@@ -172,9 +172,9 @@ class Estate:
         arn = str(params["sourceServerArn"])
         origin = self.drs[Scope(arn.split(":")[4], scope.region)].servers.get(arn.rpartition("/")[2])
         if origin is None:
-            raise Refused("ResourceNotFoundException", "no such source server", status=404)
+            raise ServiceError("ResourceNotFoundException", "no such source server", status=404)
         if self.is_extended(scope.account_id, arn):
-            raise Refused("ConflictException", "the server is extended already", status=409)
+            raise ServiceError("ConflictException", "the server is extended already", status=409)
         area = {"status": "EXTENDED", "stagingAccountID": arn.split(":")[4], "stagingSourceServerArn": arn}
         kept = {name: origin[name] for name in ("sourceProperties", "sourceCloudProperties", "dataReplicationInfo")}
         return {"sourceServer": self._record(scope, drs, kept, area)}
@@ -202,15 +202,15 @@ class Estate:
         record["tags"] = {**record["tags"], **params["tags"]}
         return {}
 
-    # What happens beside the engine
+    # Changes made by others than the engine
 
     def is_extended(self, target: str, arn: str) -> bool:
-        """Tell whether a staging server has its extension in a target."""
+        """Return whether a staging server is extended into a target."""
         drs = self.drs[Scope(target, arn.split(":")[3])]
         return any(record["stagingArea"].get("stagingSourceServerArn") == arn for record in drs.servers.values())
 
     def protect(self, scope: Scope, *, tags: Mapping[str, str]) -> str:
-        """Install an agent on a new instance in the next region; DRS is initialised where it was not. Give the id."""
+        """Add a source server with an instance in the next region; initialize DRS if needed. Return the new id."""
         drs = self.drs[scope]
         drs.initialized = True
         self._made += 1
@@ -247,7 +247,7 @@ class Estate:
         return dict(record)
 
     def delete(self, scope: Scope, server_id: str) -> None:
-        """Take a server out of DRS, and what is extended from it."""
+        """Delete a server from DRS, with the servers extended from it."""
         gone = self.drs[scope].servers.pop(server_id)
         for drs in self.drs.values():
             for each in [
@@ -258,12 +258,12 @@ class Estate:
                 del drs.servers[each]
 
     def change(self, scope: Scope, server_id: str, **members: Any) -> None:
-        """Let members of a server's record be others from now on."""
+        """Change members of a server's record."""
         drs = self.drs[scope]
         drs.servers[server_id] = {**drs.servers[server_id], **members}
 
     def tag_instance(self, scope: Scope, instance: str, key: str, value: str) -> None:
-        """Tag an instance."""
+        """Set a tag of an instance."""
         entry = self.instances[scope][instance]
         kept = [each for each in entry["Tags"] if each["Key"] != key]
         self.instances[scope][instance] = {**entry, "Tags": [*kept, {"Key": key, "Value": value}]}
@@ -271,7 +271,7 @@ class Estate:
 
 def _find(drs: Drs, server_id: str) -> Record:
     if server_id not in drs.servers:
-        raise Refused("ResourceNotFoundException", "no such source server", status=404)
+        raise ServiceError("ResourceNotFoundException", "no such source server", status=404)
     return drs.servers[server_id]
 
 
@@ -281,7 +281,7 @@ _CONFIGURATION: Final = {
     "dataPlaneRouting": "PRIVATE_IP",
 }
 _DRS: Final[Mapping[str, Callable[[Estate, Scope, Drs, Mapping[str, Any]], dict[str, Any]]]] = {
-    "DescribeRecoveryInstances": Estate._machines,
+    "DescribeRecoveryInstances": Estate._recovery_instances,
     "DescribeSourceServers": Estate._servers,
     "ListExtensibleSourceServers": Estate._extensible,
     "ListStagingAccounts": Estate._staging_accounts,

@@ -1,4 +1,4 @@
-"""The expressions of DynamoDB that the engine uses, made into functions once each."""
+"""Parser for the DynamoDB expressions that the engine uses; each is compiled to a function once."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final
 
-__all__ = ["Bad", "condition", "update"]
+__all__ = ["InvalidExpression", "condition", "update"]
 
 Attributes = Mapping[str, Any]
 Test = Callable[[Attributes, Mapping[str, str], Attributes], bool]
 _TOKEN: Final = re.compile(r"\s*(?:(<=|>=|<>|[=<>(),])|([#:]?[A-Za-z_]\w*))")
 
 
-class Bad(Exception):  # noqa: N818 - becomes a ValidationException
-    """An expression that is none, or that this table does not know."""
+class InvalidExpression(Exception):  # noqa: N818 - becomes a ValidationException
+    """Invalid expression, or one that the simulation does not support."""
 
 
 def _tokens(text: str) -> list[str]:
@@ -24,7 +24,7 @@ def _tokens(text: str) -> list[str]:
     while at < len(text):
         match = _TOKEN.match(text, at)
         if match is None:
-            raise Bad(f"{text[at:]!r} in {text!r}")
+            raise InvalidExpression(f"{text[at:]!r} in {text!r}")
         found.append(match[1] or match[2])
         at = match.end()
     return found
@@ -37,7 +37,7 @@ class _Parser:
     def whole(self) -> Test:
         test = self._any()
         if self._left:
-            raise Bad(f"{self._left[::-1]} is left over")
+            raise InvalidExpression(f"{self._left[::-1]} is left over")
         return test
 
     def _peek(self) -> str:
@@ -45,7 +45,7 @@ class _Parser:
 
     def _next(self, *expected: str) -> str:
         if not self._left or (expected and self._left[-1] not in expected):
-            raise Bad(f"{expected} expected before {self._left[::-1]}")
+            raise InvalidExpression(f"{expected} expected before {self._left[::-1]}")
         return self._left.pop()
 
     def _any(self) -> Test:
@@ -91,7 +91,7 @@ class _Parser:
 def _value(word: str, item: Attributes, names: Mapping[str, str], values: Attributes) -> Any:
     if word.startswith(":"):
         if word not in values:
-            raise Bad(f"no value {word}")
+            raise InvalidExpression(f"no value {word}")
         return values[word]
     return item.get(_name(word, names))
 
@@ -100,7 +100,7 @@ def _name(word: str, names: Mapping[str, str]) -> str:
     if not word.startswith("#"):
         return word
     if word not in names:
-        raise Bad(f"no name {word}")
+        raise InvalidExpression(f"no name {word}")
     return names[word]
 
 
@@ -116,7 +116,7 @@ def _equal(left: Any, right: Any) -> bool:
 def _sum(left: Mapping[str, Any], right: Mapping[str, Any]) -> dict[str, str]:
     (kind, mine), (other, theirs) = _plain(left), _plain(right)
     if {kind, other} != {"N"}:
-        raise Bad(f"{kind} + {other}")
+        raise InvalidExpression(f"{kind} + {other}")
     return {"N": str(mine + theirs)}
 
 
@@ -147,7 +147,7 @@ _FUNCTIONS: Final[Mapping[str, Callable[..., bool]]] = {
 
 @lru_cache(maxsize=512)
 def condition(text: str) -> Test:
-    """Make a condition, or the condition of a key. Raises Bad."""
+    """Compile a condition or key condition. Raises InvalidExpression."""
     return _Parser(_tokens(text)).whole()
 
 
@@ -159,10 +159,10 @@ _ASSIGN: Final = re.compile(
 
 @lru_cache(maxsize=512)
 def update(text: str) -> Callable[[dict[str, Any], Mapping[str, str], Attributes], set[str]]:
-    """Make what changes an item and names the attributes that it has set. Raises Bad."""
+    """Compile an update that changes an item and returns the names of the attributes set. Raises InvalidExpression."""
     sections = _SECTIONS.split(text)[1:]
     if not sections:
-        raise Bad(text)
+        raise InvalidExpression(text)
     sets: list[tuple[str, str | None, str, str | None]] = []
     removes: list[str] = []
     for kind, body in zip(sections[::2], sections[1::2], strict=True):
@@ -172,14 +172,14 @@ def update(text: str) -> Callable[[dict[str, Any], Mapping[str, str], Attributes
         for part in re.split(r",(?![^(]*\))", body):
             match = _ASSIGN.fullmatch(part)
             if match is None:
-                raise Bad(f"{part!r} in {text!r}")
+                raise InvalidExpression(f"{part!r} in {text!r}")
             sets.append((match[1], match[3], match[2] or match[4], match[5]))
 
     def apply(item: dict[str, Any], names: Mapping[str, str], values: Attributes) -> set[str]:
         before = dict(item)
         for name, unless, word, more in sets:
-            held = before.get(_name(unless, names)) if unless else None
-            value = held if held is not None else _value(word, item, names, values)
+            current = before.get(_name(unless, names)) if unless else None
+            value = current if current is not None else _value(word, item, names, values)
             item[_name(name, names)] = _sum(value, _value(more, item, names, values)) if more else value
         for name in removes:
             item.pop(_name(name, names), None)

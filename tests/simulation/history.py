@@ -1,4 +1,4 @@
-"""One history: a small estate, a few hosts, jobs that overlap, trouble of every kind - and calm at its end."""
+"""One history: a small estate, a few hosts, overlapping jobs and every kind of fault, then a phase without faults."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from service.gc_tuning import tune_gc
 from service.models import Scope
 from tests.simulation.clock import VirtualLoop, run
 from tests.simulation.estate import REGIONS, STAGING, TARGETS, Estate
+from tests.simulation.fault_injection import FAULT_KINDS, FaultInjector
 from tests.simulation.host import Host, Killed, settings
 from tests.simulation.promises import Promises
-from tests.simulation.weather import KINDS, Weather
 
 __all__ = ["History", "Story", "play", "quiet"]
 
 _INTERVAL_S: Final = 900.0
-_MAX_ROUNDS: Final = 6  # two windows of discovery, and two to repair
+_MAX_ROUNDS: Final = 6  # two discovery windows, and two rounds of repair
 _EVENTS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
     "inventory": ("sync_source_server_inventory", {}),
     "staging": ("sync_staging_accounts", {}),
     "tags": ("handle_drs_tag_sync", {"_sync_source": "eventbridge"}),
 }
-"""What the schedules of `deploy/` send, as the front of the function hands it on."""
+"""Events of the schedules in `deploy/`, as operation and parameters."""
 _JOBS: Final = (
     ("inventory",),
     ("inventory",),
@@ -43,38 +43,38 @@ _HAPPENINGS: Final = (
     *("protect", "protect_staged", "delete", "stall", "launch", "repoint", "tag", "nothing"),
     *("deny", "join"),
 )
-_TROUBLES: Final = ("calm", "throttled", "any", "any", "late", "tables", "storm")
+_FAULT_MIXES: Final = ("none", "throttled", "any", "any", "late", "tables", "storm")
 
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """What came of a history."""
+    """Result of a history."""
 
     seed: int
     broken: tuple[str, ...]
     trace: str
-    told: tuple[str, ...]
+    events: tuple[str, ...]
     calls: int
     seconds: float
 
     def check(self) -> None:
-        """Raise AssertionError when a promise was broken, saying how to see it again."""
+        """Raise AssertionError when a promise was broken, with the command that replays the history."""
         assert not self.broken, (
-            f"seed {self.seed}: {'; '.join(self.broken)}\n  after {' / '.join(self.told)}\n"
+            f"seed {self.seed}: {'; '.join(self.broken)}\n  after {' / '.join(self.events)}\n"
             f"  again: python -m tests.simulation --seed {self.seed} --histories 1"
         )
 
 
 def play(seed: int) -> Story:
-    """Play the history of a seed, on a clock and dice of its own."""
-    random.seed(seed)  # the engine's own jitter between rounds of a contended row
+    """Play the history of a seed on a virtual clock."""
+    random.seed(seed)  # the engine's jitter between attempts to update a contended row
     with quiet():
         return run(lambda loop: History(seed, loop).play())
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep the engine's log to itself, and collect garbage as rarely as a function's host does."""
+    """Disable logging and tune garbage collection as the Lambda functions do."""
     threshold = gc.get_threshold()
     logging.disable(logging.CRITICAL)
     tune_gc()
@@ -86,7 +86,7 @@ def quiet() -> Iterator[None]:
 
 
 class History:
-    """A history under way."""
+    """A running history."""
 
     def __init__(
         self,
@@ -98,39 +98,39 @@ class History:
         regions: tuple[str, ...] | None = None,
     ) -> None:
         self.seed, self.loop = seed, loop
-        self.dice = random.Random(seed)  # noqa: S311 - not a secret
-        self.jobs = jobs or self.dice.choice(_JOBS)
-        targets = targets or TARGETS[: self.dice.choice((1, 2))]
-        regions = regions or REGIONS[: self.dice.choice((2, 2, 3))]
-        self.estate = Estate(loop, self.dice, targets, regions)
+        self.rng = random.Random(seed)  # noqa: S311 - not a secret
+        self.jobs = jobs or self.rng.choice(_JOBS)
+        targets = targets or TARGETS[: self.rng.choice((1, 2))]
+        regions = regions or REGIONS[: self.rng.choice((2, 2, 3))]
+        self.estate = Estate(loop, self.rng, targets, regions)
         self.promises = Promises()
-        self.estate.dynamodb.listener = self.promises.changed
-        self.estate.dynamodb.page = self.dice.choice((2, 5, 1000))
+        self.estate.dynamodb.listener = self.promises.on_change
+        self.estate.dynamodb.page = self.rng.choice((2, 5, 1000))
         self.hosts: list[Host] = []
-        self.late: list[str] = []  # jobs whose event is delivered behind the next one's
-        self._joining: dict[str, Any] = {}  # accounts that are no targets yet
+        self.late: list[str] = []  # jobs whose event is delivered after the next one's
+        self._joining: dict[str, Any] = {}  # accounts that are not targets yet
         self._names = 0
 
     async def play(self) -> Story:
-        """Let it happen, then let it calm down, and hold what is left against the truth."""
-        if len(self.estate.targets) > 1 and self.dice.random() < 0.5:
+        """Run rounds of jobs under faults, then rounds without, and compare the tables with DRS."""
+        if len(self.estate.targets) > 1 and self.rng.random() < 0.5:
             self._joining[TARGETS[1]] = self._target_records.pop((TARGETS[1],))
-        for _ in range(self.dice.randint(1, 4)):
+        for _ in range(self.rng.randint(1, 4)):
             self._happen_protect()
-        for _ in range(self.dice.choice((1, 1, 2, 3))):
+        for _ in range(self.rng.choice((1, 1, 2, 3))):
             await self._round()
             self._happen()
             await self._next_interval()
-        await self.calm()
+        await self.settle()
         return self.story()
 
     def story(self) -> Story:
-        """Tell what came of it."""
+        """Return the result so far."""
         return Story(
             self.seed,
             tuple(dict.fromkeys(self.promises.broken)),
             self.promises.digest,
-            tuple(self.promises.told),
+            tuple(self.promises.events),
             sum(host.calls for host in self.hosts),
             self.loop.time(),
         )
@@ -138,108 +138,110 @@ class History:
     # Hosts and rounds
 
     def _host(self) -> Host:
-        """Take a host: a warm one or a new one."""
+        """Choose a warm host or start a new one."""
         warm = [host for host in self.hosts if not host.dead]
-        if warm and self.dice.random() < 0.6:
-            return self.dice.choice(warm)
+        if warm and self.rng.random() < 0.6:
+            return self.rng.choice(warm)
         self._names += 1
-        skew_s = self.dice.uniform(-240.0, 240.0) if self.dice.random() < 0.2 else 0.0
+        skew_s = self.rng.uniform(-240.0, 240.0) if self.rng.random() < 0.2 else 0.0
         if skew_s:
             self.estate.same_clocks = False
         chosen = settings(drs_regions=self.estate.regions, accounts_per_shard=1)
-        host = Host(f"host{self._names}", self.estate, Weather(self.dice), self.promises, skew_s=skew_s, chosen=chosen)
+        host = Host(
+            f"host{self._names}", self.estate, FaultInjector(self.rng), self.promises, skew_s=skew_s, chosen=chosen
+        )
         self.hosts.append(host)
         return host
 
     async def _round(self) -> None:
-        """Deliver the event of a job, or of two that overlap; one may come twice, or late, or start a state machine."""
-        self._weather(self.dice.choice(_TROUBLES))
-        one = self.dice.choice(self.jobs)
-        jobs = [one] if self.dice.random() < 0.5 else [one, self.dice.choice((one, "inventory"))]
+        """Deliver events of one job or two overlapping ones; some come twice or late, or start a state machine."""
+        self._choose_faults(self.rng.choice(_FAULT_MIXES))
+        one = self.rng.choice(self.jobs)
+        jobs = [one] if self.rng.random() < 0.5 else [one, self.rng.choice((one, "inventory"))]
         late, self.late = self.late, []
-        if self.dice.random() < 0.1:
+        if self.rng.random() < 0.1:
             self.late.append(jobs.pop())
-        if jobs and self.dice.random() < 0.1:
+        if jobs and self.rng.random() < 0.1:
             jobs.append(jobs[-1])
         async with anyio.create_task_group() as tasks:
             for number, job in enumerate([*jobs, *late]):
-                play = self._in_shards if self.dice.random() < 0.1 else self._run
-                tasks.start_soon(play, job, number * self.dice.random() * self.dice.choice((5.0, 5.0, 5.0, 1500.0)))
-            if self.dice.random() < 0.5:
+                play = self._in_shards if self.rng.random() < 0.1 else self._run
+                tasks.start_soon(play, job, number * self.rng.random() * self.rng.choice((5.0, 5.0, 5.0, 1500.0)))
+            if self.rng.random() < 0.5:
                 tasks.start_soon(self._meanwhile)
 
     async def _meanwhile(self) -> None:
-        await anyio.sleep(self.dice.random() * 2.0)
-        if self._joining and self.dice.random() < 0.5:
+        await anyio.sleep(self.rng.random() * 2.0)
+        if self._joining and self.rng.random() < 0.5:
             self._happen_join()
         else:
             self._happen()
 
-    def _weather(self, name: str) -> None:
-        self.promises.told.append(name)
-        self._kinds: tuple[str, ...] = tuple(KINDS)
-        self._share = {"calm": 0.0, "storm": 0.9, "throttled": 0.3, "tables": 0.15}.get(name, 0.12)
+    def _choose_faults(self, name: str) -> None:
+        self.promises.events.append(name)
+        self._kinds: tuple[str, ...] = tuple(FAULT_KINDS)
+        self._share = {"none": 0.0, "storm": 0.9, "throttled": 0.3, "tables": 0.15}.get(name, 0.12)
         self._only_tables = name == "tables"
         if name == "throttled":
             self._kinds = ("throttled", "throttled, retry after")
         elif name == "late":
-            self._kinds = tuple(kind for kind in KINDS if kind.endswith("too late"))
-        self.estate.dynamodb.lag_s = self.dice.choice((0.0, 0.5, 5.0))
-        self.estate.dynamodb.unprocessed = self.dice.choice((0.0, 0.0, 0.3))
+            self._kinds = tuple(kind for kind in FAULT_KINDS if kind.endswith("too late"))
+        self.estate.dynamodb.lag_s = self.rng.choice((0.0, 0.5, 5.0))
+        self.estate.dynamodb.unprocessed = self.rng.choice((0.0, 0.0, 0.3))
 
-    def _under_weather(self, host: Host) -> None:
+    def _inject_faults(self, host: Host) -> None:
         only_tables = self._only_tables
-        host.weather = Weather(
-            self.dice,
+        host.faults = FaultInjector(
+            self.rng,
             self._share,
             self._kinds,
-            strikes=lambda call: call.service == "dynamodb" or not only_tables,
-            latency_s=self.dice.choice((0.01, 0.1, 0.5)),
+            applies_to=lambda call: call.service == "dynamodb" or not only_tables,
+            latency_s=self.rng.choice((0.01, 0.1, 0.5)),
             slow=0.05,
         )
 
     async def _run(self, job: str, delay_s: float) -> None:
         await anyio.sleep(delay_s)
-        remaining_s = self.dice.choice((None, 10.0, 120.0))
+        remaining_s = self.rng.choice((None, 10.0, 120.0))
         began = self.loop.time()
         host, answer = await self._deliver(*_EVENTS[job], remaining_s)
         if answer is not None and answer[1] is None:
             self.promises.was_locked_out(host)
         if remaining_s is not None and not host.dead:
-            took = self.loop.time() - began - host.stood_still_s
+            took = self.loop.time() - began - host.frozen_s
             if took > remaining_s + 6.0 + 0.001:
                 self.promises.breaks("a sync ends within its deadline", f"{job} took {took:.1f} s of {remaining_s} s")
 
     async def _deliver(
         self, operation: str, members: Mapping[str, Any], remaining_s: float | None = None
     ) -> tuple[Host, tuple[Mapping[str, Any], dict[str, Any] | None] | None]:
-        """Hand an event to a host, which may be killed over it; give its answer and its sync's report, if any came."""
+        """Invoke a host, which may be killed meanwhile; return it with the response and the sync's report, if any."""
         host = self._host()
-        self._under_weather(host)
-        if self.dice.random() < 0.3:
-            if self.dice.random() < 0.7:
-                host.kill_at = host.calls + self.dice.randint(1, 80) / 2
+        self._inject_faults(host)
+        if self.rng.random() < 0.3:
+            if self.rng.random() < 0.7:
+                host.kill_at = host.calls + self.rng.randint(1, 80) / 2
             else:
-                self.loop.call_later(self.dice.random() * 3.0, host.kill)
-        elif self.dice.random() < 0.1:
-            self.loop.call_later(self.dice.random() * 5.0, host.freeze, self.dice.choice((30.0, 1000.0, 2000.0)))
-        self.promises.told.append(f"{operation} on {host.name}{' to be killed' if host.kill_at else ''}")
+                self.loop.call_later(self.rng.random() * 3.0, host.kill)
+        elif self.rng.random() < 0.1:
+            self.loop.call_later(self.rng.random() * 5.0, host.freeze, self.rng.choice((30.0, 1000.0, 2000.0)))
+        self.promises.events.append(f"{operation} on {host.name}{' to be killed' if host.kill_at else ''}")
         answer = None
         try:
             reply, report = await host.deliver(operation, members, remaining_s)
         except* Killed:
-            self.promises.told.append("killed")
+            self.promises.events.append("killed")
         except* DrsSyncError as errors:
-            self.promises.told.append(str(errors.exceptions[0])[:60])
+            self.promises.events.append(str(errors.exceptions[0])[:60])
         else:
             answer = reply.body, report
             if report is not None:
-                self._report_is_true(report, host)
+                self._check_report(report, host)
         host.kill_at = None
         return host, answer
 
     async def _in_shards(self, job: str, delay_s: float) -> None:
-        """Run a job as the state machine does: in shards, each on some host; some run twice, and some are lost."""
+        """Run a job in shards as the state machine does, each on some host; some shards run twice, some are lost."""
         await anyio.sleep(delay_s)
         host, answer = await self._deliver("plan_sync", {"job": job})
         if answer is None:
@@ -250,79 +252,79 @@ class History:
 
         async def shard(body: Mapping[str, Any], delay_s: float) -> None:
             await anyio.sleep(delay_s)
-            _, told = await self._deliver("sync_shard", body)
-            if told is None:
+            _, answer = await self._deliver("sync_shard", body)
+            if answer is None:
                 results.append({"index": body["index"], "failure": "States.Timeout"})
             else:
-                results.append({"index": body["index"], "report": told[0]})
+                results.append({"index": body["index"], "report": answer[0]})
 
         async with anyio.create_task_group() as tasks:
             for body in plan["shards"]:
-                for number in range(1 + (self.dice.random() < 0.2)):
-                    tasks.start_soon(shard, body, number * self.dice.random() * 5.0)
-        if len(plan["shards"]) > 1 and self.dice.random() < 0.9:  # else the execution is aborted
+                for number in range(1 + (self.rng.random() < 0.2)):
+                    tasks.start_soon(shard, body, number * self.rng.random() * 5.0)
+        if len(plan["shards"]) > 1 and self.rng.random() < 0.9:  # otherwise the execution is aborted
             members = {name: plan[name] for name in ("shards", "source", "lockOwner")}
             _, answer = await self._deliver("finish_sync", {**members, "results": results})
             if answer is not None:
-                self._adds_up(answer[0])
+                self._check_totals(answer[0])
 
-    def _adds_up(self, report: Mapping[str, Any]) -> None:
+    def _check_totals(self, report: Mapping[str, Any]) -> None:
         scopes = report["scopes"]
         if scopes["asked"] != sum(scopes[name] for name in ("complete", "partial", "skipped", "failed")):
             self.promises.breaks("a report is true", scopes)
         if report["status"] == "complete" and report["errors"]:
             self.promises.breaks("a report is true", f"complete, with {report['errors']}")
 
-    def _report_is_true(self, report: Mapping[str, Any], host: Host) -> None:
-        self._adds_up(report)
+    def _check_report(self, report: Mapping[str, Any], host: Host) -> None:
+        self._check_totals(report)
         if report["operation"] == _EVENTS["inventory"][0]:
-            listings = [each for each in self.promises.listings if each.run == host.running]
-            looked = [each for each in listings if each.scope.account_id in self.estate.targets]
-            if report["scopes"]["complete"] > sum(each.complete for each in looked):
-                self.promises.breaks("a report is true", f"{report['scopes']['complete']} complete looks of {looked}")
-            unwritten = {arn for each in looked for arn in each.arns} - self.promises.written.keys()
+            listings = [each for each in self.promises.listings if each.run == host.run_number]
+            scans = [each for each in listings if each.scope.account_id in self.estate.targets]
+            if report["scopes"]["complete"] > sum(each.complete for each in scans):
+                self.promises.breaks("a report is true", f"{report['scopes']['complete']} complete scans of {scans}")
+            unwritten = {arn for each in scans for arn in each.arns} - self.promises.written.keys()
             if report["status"] == "complete" and unwritten:
                 self.promises.breaks("a report is true", f"complete, and never written: {unwritten}")
 
     async def _next_interval(self) -> None:
         await anyio.sleep(_INTERVAL_S - self.loop.time() % _INTERVAL_S)
 
-    # What happens in the estate
+    # Changes in the estate
 
     def _happen(self) -> None:
-        """Let something happen, if it can."""
-        what = self.dice.choice(_HAPPENINGS)
+        """Make a random change, if it is possible."""
+        what = self.rng.choice(_HAPPENINGS)
         getattr(self, f"_happen_{what}")()
 
     def _happen_deny(self) -> None:
-        """Let the role of an account trust nobody any more, or again."""
-        self.estate.denied ^= {self.dice.choice(self.estate.targets)}
+        """Toggle whether the role of an account can be assumed."""
+        self.estate.denied ^= {self.rng.choice(self.estate.targets)}
 
     @property
     def _target_records(self) -> dict[tuple[str, ...], Any]:
         return self.estate.dynamodb.tables["target_accounts_table"].items
 
     def _happen_join(self) -> None:
-        """Let the accounts that are no targets yet become some."""
+        """Register the accounts that are not targets yet."""
         while self._joining:
             account_id, record = self._joining.popitem()
             self._target_records[account_id,] = record
 
     def _happen_nothing(self) -> None:
-        """Leave all as it is."""
+        """Change nothing."""
 
     def _happen_protect(self) -> None:
-        scope = Scope(self.dice.choice(self.estate.targets), self.dice.choice(self.estate.regions))
-        self.estate.protect(scope, tags={"Name": f"n{self.dice.randint(1, 9)}"})
+        scope = Scope(self.rng.choice(self.estate.targets), self.rng.choice(self.estate.regions))
+        self.estate.protect(scope, tags={"Name": f"n{self.rng.randint(1, 9)}"})
 
     def _happen_protect_staged(self) -> None:
-        region = self.dice.choice(self.estate.regions)
+        region = self.rng.choice(self.estate.regions)
         self.estate.drs[Scope(TARGETS[0], region)].initialized = True
         self.estate.protect(Scope(STAGING, region), tags={"Name": "staged"})
 
     def _any_server(self) -> tuple[Scope, str] | None:
         found = [(scope, each) for scope, drs in self.estate.drs.items() for each in drs.servers]
-        return self.dice.choice(found) if found else None
+        return self.rng.choice(found) if found else None
 
     def _happen_delete(self) -> None:
         if found := self._any_server():
@@ -330,18 +332,18 @@ class History:
 
     def _happen_stall(self) -> None:
         if found := self._any_server():
-            self.estate.change(*found, dataReplicationInfo={"dataReplicationState": self.dice.choice(_STATES)})
+            self.estate.change(*found, dataReplicationInfo={"dataReplicationState": self.rng.choice(_STATES)})
 
     def _happen_launch(self) -> None:
         if found := self._any_server():
             self.estate.change(
-                *found, lastLaunchResult="SUCCEEDED", recoveryInstanceId=f"i-{self.dice.randint(1, 9):017d}"
+                *found, lastLaunchResult="SUCCEEDED", recoveryInstanceId=f"i-{self.rng.randint(1, 9):017d}"
             )
 
     def _happen_repoint(self) -> None:
-        """Fail back: the forward server replicates from another instance in another region from now on."""
+        """Fail back: the forward server replicates from another region from now on."""
         if found := self._any_server():
-            origin = self.dice.choice(self.estate.regions)
+            origin = self.rng.choice(self.estate.regions)
             members = {
                 "originAccountID": found[0].account_id,
                 "originRegion": origin,
@@ -350,37 +352,37 @@ class History:
             self.estate.change(*found, sourceCloudProperties=members)
 
     def _happen_tag(self) -> None:
-        found = [(scope, each) for scope, held in self.estate.instances.items() for each in held]
+        found = [(scope, each) for scope, instances in self.estate.instances.items() for each in instances]
         if found:
-            self.estate.tag_instance(*self.dice.choice(found), "Name", f"n{self.dice.randint(1, 9)}")
+            self.estate.tag_instance(*self.rng.choice(found), "Name", f"n{self.rng.randint(1, 9)}")
 
-    # The end
+    # The phase without faults
 
-    async def calm(self) -> None:
-        """Nothing happens any more: two runs of each job bring everything that was known of up to date.
+    async def settle(self) -> None:
+        """Stop all faults and changes: two runs of each job must bring everything up to date.
 
-        An account may stay denied for good: what was known of it stays, and all others are brought up to date.
+        An account may stay denied: what is stored of it stays, and all others are brought up to date.
         """
-        self.promises.told.append("calm at last")
+        self.promises.events.append("faults stop")
         self._happen_join()
-        if self.dice.random() < 0.5:
+        if self.rng.random() < 0.5:
             self.estate.denied.clear()
         self.estate.dynamodb.lag_s = self.estate.dynamodb.unprocessed = 0.0
-        host = Host("last", self.estate, Weather(self.dice, latency_s=0.01), self.promises)
+        host = Host("last", self.estate, FaultInjector(self.rng, latency_s=0.01), self.promises)
         self.hosts.append(host)
-        await anyio.sleep(max(0.0, self.estate.quiet_at - self.loop.time()))
-        await anyio.sleep(max(0.0, self.promises.lock_free_at - self.loop.time()))  # a dead run's lock has its time
+        await anyio.sleep(max(0.0, self.estate.last_arrival_s - self.loop.time()))
+        await anyio.sleep(max(0.0, self.promises.lock_free_at - self.loop.time()))  # the lock of a killed run expires
         await self._next_interval()
-        rounds, unseen = 0, list[Scope]()
-        while rounds < 2 or (rounds < _MAX_ROUNDS and (unseen or self._unseen())):
-            # What nobody knows to be active has the time of discovery to be found, and one round more to be repaired.
-            unseen, rounds = self._unseen(), rounds + 1
-            await self._calm_runs(host)
-        for scope in self._unseen():
+        rounds, missed = 0, list[Scope]()
+        while rounds < 2 or (rounds < _MAX_ROUNDS and (missed or self._missed_scopes())):
+            # Discovery needs some rounds to find a newly active scope, and the sync one more to repair it.
+            missed, rounds = self._missed_scopes(), rounds + 1
+            await self._run_all_jobs(host)
+        for scope in self._missed_scopes():
             self.promises.breaks("a region that becomes active is found", scope)
         self._compare()
 
-    async def _calm_runs(self, host: Host) -> None:
+    async def _run_all_jobs(self, host: Host) -> None:
         for job in self.jobs:
             report = await host.run(job)
             denied = self.estate.denied
@@ -391,8 +393,8 @@ class History:
                 self.promises.breaks("the next runs repair", f"{job}: {report['status']} {report['errors']}")
         await self._next_interval()
 
-    def _unseen(self) -> list[Scope]:
-        """Name the places that have servers, or should have, and that the table knows none of."""
+    def _missed_scopes(self) -> list[Scope]:
+        """Return the scopes that have servers, or should have, and for which the table counts none."""
         rows = self.estate.dynamodb.tables["drs_region_status_table"].items
         counts = {
             Scope(account_id, key[0]): entry.get("serverCount")
@@ -410,41 +412,41 @@ class History:
         return sorted(each for each in targets if not counts.get(each) and each.account_id not in self.estate.denied)
 
     @property
-    def _reached(self) -> set[str]:
+    def _reachable(self) -> set[str]:
         return set(self.estate.targets) - self.estate.denied
 
     def _compare(self) -> None:
-        true = {
+        actual = {
             record["arn"]: record
             for scope, drs in self.estate.drs.items()
-            if scope.account_id in self._reached
+            if scope.account_id in self._reachable
             for record in drs.servers.values()
         }
-        self._compare_inventory(true)
+        self._compare_inventory(actual)
         self._compare_counts()
         if "tags" in self.jobs:
             self._compare_tags()
-        if "staging" in self.jobs and TARGETS[0] in self._reached:
+        if "staging" in self.jobs and TARGETS[0] in self._reachable:
             self._compare_extensions()
 
-    def _compare_inventory(self, true: Mapping[str, Any]) -> None:
+    def _compare_inventory(self, actual: Mapping[str, Any]) -> None:
         breaks = self.promises.breaks
         items = [decode(item) for item in self.estate.dynamodb.tables["source_server_inventory_table"].items.values()]
-        held = {
+        stored = {
             item["sourceServerArn"]: item
             for item in items
-            if item["stagingAccountId"].isdigit() and item["_queryAccount"] in self._reached
+            if item["stagingAccountId"].isdigit() and item["_queryAccount"] in self._reachable
         }
-        for arn in true.keys() - held.keys():
+        for arn in actual.keys() - stored.keys():
             breaks("the next runs repair", f"{arn} is not in the inventory")
-        for arn in held.keys() - true.keys():
+        for arn in stored.keys() - actual.keys():
             breaks("the next runs repair", f"{arn} is still in the inventory")
         names = {item["sourceServerArn"].removeprefix("id#") for item in items}
         origins = {item["sourceServerArn"] for item in items if item["stagingAccountId"] == "TOPOLOGY"}
-        for arn, record in true.items():
+        for arn, record in actual.items():
             state = record["dataReplicationInfo"]["dataReplicationState"]
-            if arn in held and held[arn]["replicationState"] != state:
-                breaks("the next runs repair", f"{arn} is {held[arn]['replicationState']}")
+            if arn in stored and stored[arn]["replicationState"] != state:
+                breaks("the next runs repair", f"{arn} is {stored[arn]['replicationState']}")
             hints = record["sourceProperties"]["identificationHints"]
             if missing := {record["sourceServerID"], *hints.values()} - names:
                 breaks("every name leads to the origin", f"{missing} of {arn}")
@@ -454,7 +456,7 @@ class History:
     def _compare_counts(self) -> None:
         rows = self.estate.dynamodb.tables["drs_region_status_table"].items
         for scope, drs in self.estate.drs.items():
-            if scope.account_id not in self._reached:
+            if scope.account_id not in self._reachable:
                 continue
             row = decode(rows[scope.region,]) if (scope.region,) in rows else {}
             entry = row.get("accounts", {}).get(scope.account_id, {})
@@ -463,7 +465,7 @@ class History:
 
     def _compare_tags(self) -> None:
         for scope, drs in self.estate.drs.items():
-            if scope.account_id not in self._reached:
+            if scope.account_id not in self._reachable:
                 continue
             for record in drs.servers.values():
                 cloud = record["sourceCloudProperties"]

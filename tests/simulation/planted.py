@@ -1,4 +1,4 @@
-"""Bugs as this engine might have had them, each put in at run time: what misses them would miss the next one."""
+"""Bugs that this engine might have had, each patched in at run time to prove that the simulation finds it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Bug = Callable[[], AbstractContextManager[Any]]
 
 
 def _zero_on_throttle() -> AbstractContextManager[Any]:
-    """A look that failed writes a count of 0, as the platform's first sync did."""
+    """A failed scan writes a count of 0, as the existing platform does."""
 
     def observation(*arguments: Any) -> Observation | None:
         found = observation_of(*arguments)
@@ -37,19 +37,19 @@ def _zero_on_throttle() -> AbstractContextManager[Any]:
 
 
 def _stale_across_accounts() -> AbstractContextManager[Any]:
-    """What is stale is looked for in the region, not in the account and region."""
-    held = InventoryTable.stored_items
+    """Stale items are searched in the region, not in the scope (account and region)."""
+    stored_items = InventoryTable.stored_items
 
     async def of_region(self: InventoryTable, scope: Scope, *, partition: str) -> Any:
         accounts = ("200000000000", "300000000000")
-        found = [await held(self, Scope(each, scope.region), partition=partition) for each in accounts]
+        found = [await stored_items(self, Scope(each, scope.region), partition=partition) for each in accounts]
         return {key: value for one in found for key, value in one.items()}
 
     return patch.object(InventoryTable, "stored_items", of_region)
 
 
 def _topology_overwritten() -> AbstractContextManager[Any]:
-    """The topology is put at each capture, whether or not there is one."""
+    """Each capture overwrites the topology item."""
 
     async def capture(self: TopologyTable, topology: Mapping[str, Any]) -> Mapping[str, Any]:
         await self._table.call("PutItem", {"Item": encode(topology)})
@@ -62,7 +62,7 @@ def _topology_overwritten() -> AbstractContextManager[Any]:
 
 
 def _failure_is_empty() -> AbstractContextManager[Any]:
-    """A listing that fails, be it for want of a role, is an empty one."""
+    """A failed listing or AssumeRole counts as an empty listing."""
     pages = DrsReader.source_servers
 
     async def forgiving(self: DrsReader, *arguments: Any, **named: Any) -> AsyncIterator[Sequence[Any]]:
@@ -76,7 +76,7 @@ def _failure_is_empty() -> AbstractContextManager[Any]:
 
 
 def _last_page_dropped() -> AbstractContextManager[Any]:
-    """The listing ends one page early."""
+    """The last page of a listing is dropped."""
     pages = DrsReader._pages
 
     async def all_but_last(self: DrsReader, *arguments: Any, **named: Any) -> AsyncIterator[Any]:
@@ -94,7 +94,7 @@ def _last_page_dropped() -> AbstractContextManager[Any]:
 
 
 def _cache_never_invalidated() -> AbstractContextManager[Any]:
-    """What was read of region status once is never read again."""
+    """The cache of region status never expires."""
     rows = RegionStatusReader.rows
 
     async def kept(self: RegionStatusReader) -> Any:
@@ -105,7 +105,7 @@ def _cache_never_invalidated() -> AbstractContextManager[Any]:
 
 
 def _unprocessed_ignored() -> AbstractContextManager[Any]:
-    """What DynamoDB hands back of a batch is forgotten."""
+    """Unprocessed items of a batch are not sent again."""
 
     async def put_many(self: Table, items: Iterable[Mapping[str, Any]]) -> None:
         requests = [{"PutRequest": {"Item": encode(item)}} for item in items]
@@ -117,7 +117,7 @@ def _unprocessed_ignored() -> AbstractContextManager[Any]:
 
 
 def _lock_without_condition() -> AbstractContextManager[Any]:
-    """The lock of the tag sync is put, whoever has it."""
+    """The lock of the tag sync is taken without a condition."""
 
     async def acquire(self: TagState, *, owner: str, takes_over: str | None = None) -> bool:
         assert self._table is not None
@@ -138,4 +138,4 @@ BUGS: Final[Mapping[str, Bug]] = {
     "unprocessed items ignored": _unprocessed_ignored,
     "lock taken without a condition": _lock_without_condition,
 }
-"""Each bug by its name; entering the context puts it in."""
+"""Each bug by its name; entering the context patches it in."""

@@ -1,4 +1,4 @@
-"""The promises as checks: each change to a table or to DRS is held against what its host had been shown by then."""
+"""The promises as checks: each change to a table or to DRS is compared with the responses its host had received."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Listing", "Promises"]
 
-_LOCK_S: Final = 900.0  # as the contract has it
+_LOCK_S: Final = 900.0  # a lock older than this is void
 _MAX_SKEW_S: Final = 480.0
 _SLOW_ANSWER_S: Final = 120.0
 _TOPOLOGY: Final = "TOPOLOGY"
@@ -26,7 +26,7 @@ _NEVER_CHANGES: Final = ("originEnvironment", "captureMethod", "topologyLastUpda
 
 @dataclass(slots=True)
 class Listing:
-    """What a host was shown of one place by the pages of one listing."""
+    """The servers that a host received for one scope in the pages of one listing."""
 
     host: Host
     scope: Scope
@@ -37,7 +37,7 @@ class Listing:
     by_its_clock: datetime = field(init=False)
 
     def __post_init__(self) -> None:
-        self.run, self.by_its_clock = self.host.running, self.host.now()
+        self.run, self.by_its_clock = self.host.run_number, self.host.now()
 
     def __repr__(self) -> str:
         return f"<{self.scope.account_id}/{self.scope.region}: {len(self.arns)}{'' if self.complete else ' or more'}>"
@@ -45,14 +45,14 @@ class Listing:
 
 @dataclass(slots=True)
 class Promises:
-    """The observer. `broken` says which promise was broken when, in order."""
+    """Observer of all hosts. `broken` lists the violations in order."""
 
     broken: list[str] = field(default_factory=list)
     listings: list[Listing] = field(default_factory=list)
     extensible: dict[tuple[Host, str], float] = field(default_factory=dict)
     shown: dict[tuple[Host, str], list[Mapping[str, Any]]] = field(default_factory=dict)
     written: dict[str, float] = field(default_factory=dict)
-    told: list[str] = field(default_factory=list)
+    events: list[str] = field(default_factory=list)
     _shown_at: dict[tuple[Host, str], float] = field(default_factory=dict)
     _by_token: dict[tuple[Host, str], Listing] = field(default_factory=dict)
     _actor: Host | None = None
@@ -65,24 +65,24 @@ class Promises:
     lock_free_at: float = 0.0
 
     def trace(self, host: str, call: Call, outcome: str) -> None:
-        """Note an event of the history."""
+        """Add an event to the trace."""
         self._hash.update(f"{host} {call} {outcome}\n".encode())
 
     @property
     def digest(self) -> str:
-        """The whole trace in one word."""
+        """Hash of the trace."""
         return str(self._hash.hexdigest())
 
     def breaks(self, promise: str, what: object) -> None:
-        """Note that a promise was broken."""
+        """Record that a promise was broken."""
         self.broken.append(f"{promise}: {what}")
 
-    # What hosts are shown
+    # Responses that hosts receive
 
-    def saw(
+    def on_response(
         self, host: Host, call: Call, params: Mapping[str, Any], answer: Mapping[str, Any], *, served_at: float
     ) -> None:
-        """Take note of an answer that arrived, and that was true when it was given."""
+        """Record a response that arrived; it was true at `served_at`."""
         scope = Scope(call.account_id, call.region)
         if call.operation == "DescribeSourceServers" and not params.get("filters"):
             self._page(host, scope, params, answer, served_at)
@@ -90,15 +90,15 @@ class Promises:
             for each in answer["items"]:
                 self.extensible[host, each["arn"]] = served_at
         elif call.operation == "CreateExtendedSourceServer":
-            self._acknowledged.add((host.running, call.account_id, params["sourceServerArn"]))
+            self._acknowledged.add((host.run_number, call.account_id, params["sourceServerArn"]))
         elif call.operation == "DescribeInstances":
             for reservation in answer["Reservations"]:
                 for each in reservation["Instances"]:
                     tags = self._instance_tags.setdefault((host, each["InstanceId"]), set())
                     tags.update((tag["Key"], tag["Value"]) for tag in each["Tags"])
 
-    def saw_refusal(self, host: Host, call: Call, code: str) -> None:
-        """Take note of a refusal that arrived: that DRS is not in use is a complete answer."""
+    def on_error(self, host: Host, call: Call, code: str) -> None:
+        """Record an error response; "not initialized" counts as a complete, empty listing."""
         if code == "UninitializedAccountException" and call.operation == "DescribeSourceServers":
             scope = Scope(call.account_id, call.region)
             self.listings.append(Listing(host, scope, host.loop.time(), complete=True))
@@ -123,120 +123,119 @@ class Promises:
         else:
             listing.complete = True
 
-    # What hosts do
+    # Changes that hosts make
 
     @contextmanager
-    def acting(self, host: Host, call: Call, params: Mapping[str, Any], *, late: bool = False) -> Iterator[None]:
-        """Hold what a call changes against what its host was shown.
+    def during_call(self, host: Host, call: Call, params: Mapping[str, Any], *, late: bool = False) -> Iterator[None]:
+        """Check what a call changes against the responses its host had received.
 
-        A `late` one was sent before its host learned what it knows by now: that DRS extends nothing twice is all that
-        holds then.
+        A `late` call was sent before its host received later responses, so extensions are not checked for it.
         """
         self._actor = host
         try:
             if call.operation == "TagResource":
-                self._tagging(host, params)
+                self._check_tags(host, params)
             elif call.operation == "CreateExtendedSourceServer" and not late:
-                self._extending(host, call, str(params["sourceServerArn"]))
+                self._check_extension(host, call, str(params["sourceServerArn"]))
             yield
             if call.operation == "CreateExtendedSourceServer":
                 self._extended[call.account_id, params["sourceServerArn"]] = host.loop.time()
         finally:
             self._actor = None
 
-    def changed(self, table: str, key: tuple[str, ...], before: Mapping[str, Any] | None, after: Any) -> None:
-        """Hold a change of an item against the promises."""
+    def on_change(self, table: str, key: tuple[str, ...], before: Mapping[str, Any] | None, after: Any) -> None:
+        """Check a change of an item."""
         if self._actor is None:
             return
         if table == "drs_region_status_table":
-            self._counted(key[0], before, after)
+            self._check_counts(key[0], before, after)
         elif table == "source_server_inventory_table":
             if key[1] == _TOPOLOGY:
-                self._remembered(key[0], before, after)
+                self._check_topology(key[0], before, after)
             elif key[1].isdigit():
-                self._written_or_removed(key[0], before, after)
+                self._check_item(key[0], before, after)
         elif table == "tag_sync_config_table" and key[0] == "_tag_sync_lock":
-            self._locked(decode(after))
+            self._check_lock(decode(after))
         elif table == "target_accounts_table" and after is None:
             self.breaks("no record vanishes", f"target account {key[0]}")
 
     # The lock of the tag sync
 
-    def _locked(self, lock: Mapping[str, Any]) -> None:
+    def _check_lock(self, lock: Mapping[str, Any]) -> None:
         host = self._actor
         assert host is not None
         if lock["status"] == "IN_PROGRESS":
-            self._lock_owner = self._owner_of[host.running] = lock["owner"]
+            self._lock_owner = self._owner_of[host.run_number] = lock["owner"]
             self.lock_free_at = host.loop.time() + _LOCK_S + (0.0 if host.estate.same_clocks else _MAX_SKEW_S)
         else:
             self._lock_owner, self.lock_free_at = None, host.loop.time()
 
-    def sends(self, host: Host, operation: str) -> None:
-        """Hold a call against the lock, as it is sent: what is on its way when the lock changes hands may arrive."""
+    def before_send(self, host: Host, operation: str) -> None:
+        """Check that the sender of a write has the lock; a request already on its way may still arrive."""
         if operation not in {"TagResource", "UpdateLaunchConfiguration"} or not host.estate.same_clocks:
             return
-        if self._lock_owner is not None and self._owner_of.get(host.running) != self._lock_owner:
-            self.breaks("who has lost the lock sends nothing more", f"{operation} of {host.name}")
+        if self._lock_owner is not None and self._owner_of.get(host.run_number) != self._lock_owner:
+            self.breaks("a run that lost the lock sends nothing more", f"{operation} of {host.name}")
 
     def was_locked_out(self, host: Host) -> None:
-        """Hold it against the lock that a run was told another one is running, or that it is no longer its own."""
-        if not host.stood_still_s and host.loop.time() > self.lock_free_at + _SLOW_ANSWER_S:
+        """Check that a run was rejected by a lock that is still valid."""
+        if not host.frozen_s and host.loop.time() > self.lock_free_at + _SLOW_ANSWER_S:
             self.breaks("no sync is blocked for longer than the lease", f"{host.name} at {host.loop.time():.0f} s")
 
-    def _counted(self, region: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> None:
+    def _check_counts(self, region: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> None:
         host = self._actor
         assert host is not None
         if after is None:
-            self.breaks("a failed look never changes a count", f"the row of {region} was deleted")
+            self.breaks("a failed scan never changes a count", f"the row of {region} was deleted")
             return
         old = decode(before).get("accounts", {}) if before else {}
         row = decode(after)
         new = row.get("accounts", {})
         for account_id in old.keys() - new.keys():
-            self.breaks("a failed look never changes a count", f"{account_id} vanished from the row of {region}")
+            self.breaks("a failed scan never changes a count", f"{account_id} vanished from the row of {region}")
         for account_id, entry in new.items():
             was = old.get(account_id, {})
             fact = (entry.get("serverCount"), entry.get("lastComplete"))
             if fact != (was.get("serverCount"), was.get("lastComplete")):
-                self._count_is_true(host, Scope(account_id, region), *fact)
+                self._check_count(host, Scope(account_id, region), *fact)
         total = sum(entry.get("serverCount") or 0 for entry in new.values())
         if row["serverCount"] < total:
-            self.breaks("a failed look never changes a count", f"{region} says {row['serverCount']} of {total}")
+            self.breaks("a failed scan never changes a count", f"{region} says {row['serverCount']} of {total}")
 
-    def _count_is_true(self, host: Host, scope: Scope, count: int | None, at: str | None) -> None:
+    def _check_count(self, host: Host, scope: Scope, count: int | None, at: str | None) -> None:
         moment = parse_iso(at)
         if count is None or moment is None:
-            self.breaks("a failed look never changes a count", f"{scope} lost its count")
+            self.breaks("a failed scan never changes a count", f"{scope} lost its count")
             return
         began = [each for each in self.listings if each.host is host and each.scope == scope and each.complete]
         if not any(each.by_its_clock >= moment and len(each.arns) == count for each in began):
-            self.breaks("a failed look never changes a count", f"{scope} counts {count} at {at}, which no look showed")
+            self.breaks("a failed scan never changes a count", f"{scope} counts {count} at {at}, which no scan showed")
 
-    def _written_or_removed(self, arn: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> None:
+    def _check_item(self, arn: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> None:
         host = self._actor
         assert host is not None
         scope = Scope(*reversed(arn.split(":")[3:5]))
         if after is None:
-            self._removed(host, scope, arn)
+            self._check_removal(host, scope, arn)
             return
         self.written[arn] = self._shown_at.get((host, arn), 0.0)
         item, records = decode(after), self.shown.get((host, arn), ())
         if item.get("_queryAccount") != scope.account_id or item.get("replicationRegion") != scope.region:
             self.breaks("one account costs only itself", f"{arn} was written for {item.get('_queryAccount')}")
         if before is not None and before.get("replicationState") == after.get("replicationState"):
-            return  # another host's word, which this one leaves as it is
+            return  # written by another host and unchanged here
         if not any(item["replicationState"] == each["dataReplicationInfo"]["dataReplicationState"] for each in records):
             self.breaks("nothing is made up", f"{arn} is {item['replicationState']}, which its host was never shown")
 
-    def _removed(self, host: Host, scope: Scope, arn: str) -> None:
-        looks = [each for each in self.listings if each.host is host and each.scope == scope and each.complete]
-        absent = [each for each in looks if arn not in each.arns]
+    def _check_removal(self, host: Host, scope: Scope, arn: str) -> None:
+        scans = [each for each in self.listings if each.host is host and each.scope == scope and each.complete]
+        absent = [each for each in scans if arn not in each.arns]
         if not absent:
-            self.breaks("no record vanishes without a complete look", arn)
+            self.breaks("no record vanishes without a complete scan", arn)
         elif host.estate.same_clocks and not any(each.began >= self.written.get(arn, 0.0) for each in absent):
-            self.breaks("no record vanishes without a complete look", f"{arn} was shown to its writer after the look")
+            self.breaks("no record vanishes without a complete scan", f"{arn} was shown to its writer after the scan")
 
-    def _remembered(self, lineage: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> None:
+    def _check_topology(self, lineage: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> None:
         if after is None:
             self.breaks("original topology is never lost", lineage)
             return
@@ -247,9 +246,9 @@ class Promises:
                     "original topology is never changed", f"{name} of {lineage} was {value}, is {new.get(name)}"
                 )
         if before is None:
-            self._first_seen(lineage, new)
+            self._check_first_topology(lineage, new)
 
-    def _first_seen(self, lineage: str, topology: Mapping[str, Any]) -> None:
+    def _check_first_topology(self, lineage: str, topology: Mapping[str, Any]) -> None:
         host = self._actor
         assert host is not None
         records = [each for (who, _), seen in self.shown.items() if who is host for each in seen]
@@ -260,20 +259,20 @@ class Promises:
         if topology.get("originalSourceRegion") not in regions:
             self.breaks("original topology is true", f"{lineage} from {topology.get('originalSourceRegion')}")
 
-    def _extending(self, host: Host, call: Call, arn: str) -> None:
-        """A repeat is right only where the host cannot know better: its answer was lost, or another was faster."""
+    def _check_extension(self, host: Host, call: Call, arn: str) -> None:
+        """Check an extension; a repeat is allowed only if the first response was lost or another host was faster."""
         shown_at = self.extensible.get((host, arn))
         if shown_at is None:
             self.breaks("no server is extended because of a failed read", arn)
         elif host.estate.is_extended(call.account_id, arn):
             if self._extended[call.account_id, arn] < shown_at:
                 self.breaks("no server is extended because of a failed read", f"{arn} was extended before")
-            if (host.running, call.account_id, arn) in self._acknowledged:
+            if (host.run_number, call.account_id, arn) in self._acknowledged:
                 self.breaks("no server is extended twice", arn)
         else:
-            self._acknowledged.discard((host.running, call.account_id, arn))
+            self._acknowledged.discard((host.run_number, call.account_id, arn))
 
-    def _tagging(self, host: Host, params: Mapping[str, Any]) -> None:
+    def _check_tags(self, host: Host, params: Mapping[str, Any]) -> None:
         wanted = set(params["tags"].items())
         shown = {pair for (who, _), tags in self._instance_tags.items() if who is host for pair in tags}
         if not wanted <= shown:

@@ -1,4 +1,4 @@
-"""How many calls trouble costs: an outage is not met with a storm, and throttling with few more calls than needed."""
+"""Retry amplification: an outage causes no storm of retries, and throttling costs few extra calls."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from service.models import Call, Scope
 from service.settings import DEFAULT_REGIONS
 from tests.simulation.clock import VirtualLoop, run
 from tests.simulation.estate import Estate
+from tests.simulation.fault_injection import FaultInjector
 from tests.simulation.host import Host, settings
 from tests.simulation.promises import Promises
-from tests.simulation.weather import Weather
 
 ACCOUNTS = tuple(f"2000000000{number:02}" for number in range(5))
 REGIONS = tuple(DEFAULT_REGIONS.split())
@@ -30,7 +30,7 @@ SERVERS_EACH = 12  # six pages
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run of a new process came to: its report, its calls by service, and the seconds it took."""
+    """Result of a run: its report, its calls by service, and its duration."""
 
     report: dict[str, Any]
     calls: dict[str, int]
@@ -46,28 +46,28 @@ def full_scan(
     operation: str = "",
     warm: bool = False,
 ) -> Outcome:
-    """Scan every region of five accounts, three regions of each with servers, in some weather."""
+    """Scan every region of five accounts, of which three have servers, under injected faults."""
 
     async def work(loop: VirtualLoop) -> Outcome:
-        dice = random.Random(seed)  # noqa: S311 - not a secret
-        estate = Estate(loop, dice, ACCOUNTS, REGIONS)
+        rng = random.Random(seed)  # noqa: S311 - not a secret
+        estate = Estate(loop, rng, ACCOUNTS, REGIONS)
         for account in ACCOUNTS:
             for region in ACTIVE:
                 for _ in range(SERVERS_EACH):
                     estate.protect(Scope(account, region), tags={})
         promises, calls = Promises(), dict[str, int]()
 
-        def strikes(call: Call) -> bool:
+        def applies_to(call: Call) -> bool:
             calls[call.service] = calls.get(call.service, 0) + 1
             return call.service == service and operation in {"", call.operation}
 
-        # The share is drawn here, so that every call is counted.
-        weather = Weather(dice, share=1.0, kinds=kinds or ("500",))
-        weather.strikes = lambda call: strikes(call) and dice.random() < share
-        host = Host("host", estate, Weather(dice), promises)
+        # The share is applied here, so that every call is counted.
+        faults = FaultInjector(rng, share=1.0, kinds=kinds or ("500",))
+        faults.applies_to = lambda call: applies_to(call) and rng.random() < share
+        host = Host("host", estate, FaultInjector(rng), promises)
         if warm:
             await host.run("inventory", SyncRequest(full_scan=True))
-        host.weather = weather
+        host.faults = faults
         began = loop.time()
         report = await host.run("inventory", SyncRequest(full_scan=True))
         assert not promises.broken
@@ -79,15 +79,15 @@ def full_scan(
 @pytest.mark.parametrize("kind", ["throttled", "throttled, retry after"])
 @pytest.mark.parametrize("seed", range(5))
 def test_thirty_percent_throttled_costs_half_as_many_calls_again_at_most(kind: str, seed: int) -> None:
-    calm = full_scan(seed)
+    baseline = full_scan(seed)
     throttled = full_scan(seed, share=0.3, kinds=(kind,))
-    assert calm.report["status"] == "complete"
-    unwell = throttled.report["scopes"]["failed"] + throttled.report["scopes"]["partial"]
-    assert unwell <= 0.05 * SCOPES  # where AWS asks for two seconds each time, a scope may run out of its minute
-    assert throttled.report["apiCallsThrottled"] > 0.2 * calm.calls["drs"]
-    assert throttled.calls["drs"] <= 1.5 * calm.calls["drs"], (
+    assert baseline.report["status"] == "complete"
+    incomplete = throttled.report["scopes"]["failed"] + throttled.report["scopes"]["partial"]
+    assert incomplete <= 0.05 * SCOPES  # with Retry-After of two seconds, a scope may exceed its 60 s deadline
+    assert throttled.report["apiCallsThrottled"] > 0.2 * baseline.calls["drs"]
+    assert throttled.calls["drs"] <= 1.5 * baseline.calls["drs"], (
         throttled.calls["drs"],
-        calm.calls["drs"],
+        baseline.calls["drs"],
         throttled.seconds,
     )
 
@@ -106,36 +106,36 @@ def test_where_no_role_can_be_assumed_each_account_is_asked_for_and_little_more(
     outage = full_scan(0, share=1.0, kinds=("500",), service="sts", operation="AssumeRole")
     assert "drs" not in outage.calls
     assert outage.report["scopes"]["failed"] == SCOPES
-    assert outage.calls["sts"] <= 1 + len(ACCOUNTS) + 12  # the budget's start and what an identity pays in
+    assert outage.calls["sts"] <= 1 + len(ACCOUNTS) + 12  # the initial retry budget and what GetCallerIdentity adds
 
 
 def test_who_waits_in_the_queue_already_is_held_back_by_a_pause_too() -> None:
-    """Places in the queue were taken before the service asked for its pause: they are taken anew behind it."""
-    pause_s, wait_s = 2.0, 0.2  # what the refusal asks for; 5 calls a second
+    """Calls already queued by the rate limit wait again when the service answers with Retry-After."""
+    pause_s, wait_s = 2.0, 0.2  # Retry-After of the response; 5 calls a second
 
     async def work(loop: VirtualLoop) -> list[float]:
         estate = Estate(loop, random.Random(0), ACCOUNTS[:1], ACTIVE[:1])  # noqa: S311 - not a secret
         estate.protect(Scope(ACCOUNTS[0], ACTIVE[0]), tags={})
         sent: list[float] = []
 
-        def strikes(_: Call) -> bool:
+        def applies_to(_: Call) -> bool:
             sent.append(loop.time())
             return len(sent) == 1
 
-        weather = Weather(
-            estate.dice, share=1.0, kinds=("throttled, retry after",), strikes=strikes, latency_s=wait_s / 2
+        faults = FaultInjector(
+            estate.rng, share=1.0, kinds=("throttled, retry after",), applies_to=applies_to, latency_s=wait_s / 2
         )
         chosen = settings(drs_burst=1, drs_calls_per_second=1 / wait_s, drs_most_calls_per_second=1 / wait_s)
-        host = Host("host", estate, Weather(estate.dice), Promises(), chosen=chosen)
+        host = Host("host", estate, FaultInjector(estate.rng), Promises(), chosen=chosen)
         role = RoleToAssume(ACCOUNTS[0], f"arn:aws:iam::{ACCOUNTS[0]}:role/DRSOrchestrationRole", "e" * 32)
         session = await host.aws_client.account(role)
-        host.weather = weather
+        host.faults = faults
         async with anyio.create_task_group() as tasks:
             for _ in range(10):
                 tasks.start_soon(partial(session.call, "drs", "DescribeSourceServers", {}, region=ACTIVE[0]))
         return sent
 
     first, *rest = run(work)
-    assert len(rest) == 10  # the one that was refused among them
+    assert len(rest) == 10  # with the retry of the throttled one
     assert min(rest) > first + pause_s
     assert all(later - sooner > wait_s * 0.9 for sooner, later in pairwise(rest))

@@ -1,4 +1,4 @@
-"""The DynamoDB of dictionaries answers as moto's does, to everything the engine asks."""
+"""The in-memory DynamoDB returns what moto's returns, for every operation that the engine uses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from service.sandbox.fast_dynamodb import FastDynamoHandler, register_fast_dynam
 from service.sandbox.fleet import parse_model
 from service.sandbox.fleet_models import Fleet
 from service.sandbox.tables import create_tables, table_environment
-from tests.simulation.dynamodb import DynamoDb, Refused, tables
+from tests.simulation.dynamodb import DynamoDb, ServiceError, tables
 
 HUB, REGION = "999000000001", "us-east-1"
 ARNS = [f"arn:aws:drs:us-east-1:{account}:source-server/s-{n}" for account in (1, 2) for n in range(3)]
@@ -27,17 +27,17 @@ CONDITIONS = (
     ("attribute_not_exists( #sourceServerArn )", None),
     ("attribute_exists( #sourceServerArn ) AND attribute_not_exists( #extra )", None),
     (
-        "#count < :looked OR ( attribute_not_exists( #count ) AND "
-        "( attribute_not_exists( #extra ) OR #extra < :looked ))",
+        "#count < :limit OR ( attribute_not_exists( #count ) AND "
+        "( attribute_not_exists( #extra ) OR #extra < :limit ))",
         3,
     ),
-    ("NOT (#status = :looked AND #count > :looked) OR #owner = :looked", 2),
-    ("#count = :looked", 1),
+    ("NOT (#status = :limit AND #count > :limit) OR #owner = :limit", 2),
+    ("#count = :limit", 1),
 )
 
 
 class _Moto:
-    """A caller whose calls end in moto's DynamoDB, with no wire between."""
+    """Session whose calls go to moto's DynamoDB without HTTP."""
 
     async def call(self, service: str, operation: str, params: Mapping[str, Any], *, region: str) -> dict[str, Any]:
         handler = FastDynamoHandler()
@@ -52,18 +52,18 @@ class _Moto:
 
 
 def _wire(value: Any) -> Any:
-    """Give an answer as it would come over the wire."""
+    """Return a response as it would arrive over HTTP."""
     if isinstance(value, Mapping):
         return {name: _wire(inner) for name, inner in value.items() if inner is not None}
     if isinstance(value, list | tuple):
         return [_wire(inner) for inner in value]
-    if isinstance(value, str) and type(value) is not str:  # an item that is text already
+    if isinstance(value, str) and type(value) is not str:  # an item that is serialized already
         return orjson.loads(value)
     return value
 
 
 class _Here:
-    """A caller whose calls end in the DynamoDB of dictionaries."""
+    """Session whose calls go to the in-memory DynamoDB."""
 
     def __init__(self, served: DynamoDb) -> None:
         self._served = served
@@ -71,17 +71,17 @@ class _Here:
     async def call(self, service: str, operation: str, params: Mapping[str, Any], *, region: str) -> dict[str, Any]:
         try:
             return self._served.serve(operation, params)
-        except Refused as refused:
+        except ServiceError as refused:
             raise AwsError(refused.code, refused.message, Call(service, operation, HUB, region)) from None
 
 
-async def _do(table: Table, dice: random.Random) -> Any:  # noqa: C901, PLR0911 - one for each case
-    """Do one thing that the engine does; give its result, or the code of its refusal."""
-    key = {"sourceServerArn": dice.choice(ARNS), "stagingAccountId": dice.choice(("1", "TOPOLOGY"))}
-    members = {"replicationRegion": "us-east-1", "count": dice.randint(0, 4), "extra": dice.choice((None, 1, "x", [1]))}
-    condition, looked = dice.choice(CONDITIONS)
-    values = {"looked": looked} if looked else {}
-    what = dice.choice(("put", "update", "advance", "fill", "delete", "many", "get", "get many", "query", "scan"))
+async def _run_random_operation(table: Table, rng: random.Random) -> Any:  # noqa: C901, PLR0911 - one for each case
+    """Run one of the engine's table operations; return its result or error code."""
+    key = {"sourceServerArn": rng.choice(ARNS), "stagingAccountId": rng.choice(("1", "TOPOLOGY"))}
+    members = {"replicationRegion": "us-east-1", "count": rng.randint(0, 4), "extra": rng.choice((None, 1, "x", [1]))}
+    condition, limit = rng.choice(CONDITIONS)
+    values = {"limit": limit} if limit else {}
+    what = rng.choice(("put", "update", "advance", "fill", "delete", "many", "get", "get many", "query", "scan"))
     try:
         if what == "put":
             return await table.put_if({**key, **members}, condition, values)
@@ -95,16 +95,16 @@ async def _do(table: Table, dice: random.Random) -> Any:  # noqa: C901, PLR0911 
         if what == "delete":
             return await table.delete_if(key, condition, values)
         if what == "many":
-            return await table.put_many([{**key, "sourceServerArn": arn, **members} for arn in dice.sample(ARNS, 3)])
+            return await table.put_many([{**key, "sourceServerArn": arn, **members} for arn in rng.sample(ARNS, 3)])
         if what == "get":
             return await table.get(key)
         if what == "get many":
             return _sorted(await table.get_many([{**key, "sourceServerArn": arn} for arn in ARNS]))
         if what == "query":
-            asked = "#replicationRegion = :region AND begins_with( #sourceServerArn , :prefix)"
+            condition_text = "#replicationRegion = :region AND begins_with( #sourceServerArn , :prefix)"
             found = {"region": "us-east-1", "prefix": ARNS[0][:-1]}
             names = ("sourceServerArn", "stagingAccountId", "count")
-            pages = table.query(asked, found, index="ReplicationRegionIndex", only=names)
+            pages = table.query(condition_text, found, index="ReplicationRegionIndex", only=names)
             return _sorted([item async for item in pages])
         return _sorted([item async for item in table.scan()])
     except AwsError as error:
@@ -123,14 +123,14 @@ async def test_it_answers_as_moto_does(seed: int) -> None:
     create_tables(fleet)
     try:
         name = table_environment(fleet.tables)["SOURCE_SERVER_INVENTORY_TABLE"]
-        held = tables()["source_server_inventory_table"]
-        here = DynamoDb({name: held}, lambda: 0.0, random.Random(0), page=2)  # noqa: S311 - not a secret
+        table = tables()["source_server_inventory_table"]
+        here = DynamoDb({name: table}, lambda: 0.0, random.Random(0), page=2)  # noqa: S311 - not a secret
         one, other = (Table(session, name, REGION) for session in (_Moto(), _Here(here)))  # type: ignore[arg-type]
-        told = set()
+        outcomes = set()
         for step in range(60):
-            results = [await _do(table, random.Random(f"{seed} {step}")) for table in (one, other)]  # noqa: S311
+            results = [await _run_random_operation(each, random.Random(f"{seed} {step}")) for each in (one, other)]  # noqa: S311
             assert results[0] == results[1], step
-            told.add(str(results[0]))
-        assert {"True", "False"} <= told
+            outcomes.add(str(results[0]))
+        assert {"True", "False"} <= outcomes
     finally:
         dynamodb_backends.pop(HUB, None)

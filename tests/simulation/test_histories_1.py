@@ -1,4 +1,4 @@
-"""2,500 histories with trouble of every kind, see `tests.simulation.history`; in four files for four workers."""
+"""2,500 histories with faults of every kind (see `tests.simulation.history`); in four files for four workers."""
 
 from __future__ import annotations
 

@@ -1,22 +1,22 @@
-"""Each job killed before and after each of its calls takes effect: every promise holds, and two runs repair."""
+"""Jobs killed before and after each call takes effect: every promise holds, and two more runs repair the tables."""
 
 from __future__ import annotations
 
 import pytest
 
 from tests.simulation.clock import VirtualLoop, run
+from tests.simulation.fault_injection import FaultInjector
 from tests.simulation.host import Host, Killed
 from tests.simulation.matrix import SYNCS, Cell
-from tests.simulation.weather import Weather
 
 
 def play(job: str, half: int | None) -> int:
-    """Do a job that is killed after so many halves of calls, then calm down; tell how many calls it made."""
+    """Run a job that is killed after so many half calls, then settle; return how many calls it made."""
 
     async def work(loop: VirtualLoop) -> int:
         cell = Cell(loop, job)
         await cell.prepare()
-        host = Host("killed", cell.estate, Weather(cell.dice, latency_s=0.01), cell.promises)
+        host = Host("killed", cell.estate, FaultInjector(cell.rng, latency_s=0.01), cell.promises)
         host.kill_at = None if half is None else half / 2
         if half is None:
             await host.run(job)
@@ -26,7 +26,7 @@ def play(job: str, half: int | None) -> int:
             except* Killed:
                 pass
             assert host.dead
-        await cell.calm()
+        await cell.settle()
         cell.story().check()
         return host.calls
 
@@ -36,6 +36,6 @@ def play(job: str, half: int | None) -> int:
 @pytest.mark.parametrize("job", SYNCS)
 def test_a_kill_at_any_call_is_repaired_by_the_next_runs(job: str) -> None:
     calls = play(job, None)
-    assert calls > 15, "there is little to be killed at"
+    assert calls > 15, "too few calls for a useful test"
     for half in range(1, 2 * calls - 2):
         play(job, half)

@@ -1,4 +1,4 @@
-"""A tag sync that stands still behind any of its calls, while another takes its lock, sends nothing more."""
+"""A tag sync that is frozen at any of its calls while another one takes its lock sends nothing more."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from service.context import SyncRequest
 from service.errors import DrsSyncError
 from service.models import Call
 from tests.simulation.clock import VirtualLoop, run
+from tests.simulation.fault_injection import FAULT_KINDS, Fault, FaultInjector
 from tests.simulation.history import Story
 from tests.simulation.host import Host
 from tests.simulation.matrix import Cell
-from tests.simulation.weather import KINDS, Fault, Weather
 
-LONG_S = 1200.0  # longer than a lock lasts without being renewed
+LONG_S = 1200.0  # longer than the lease without renewal
 SOON_S = 0.3
 BUDGET_S = 15.0
 
 
 @dataclass(slots=True)
-class _StandsStill(Weather):
-    """Lets its host stand still as one call goes out.
+class _FreezesHost(FaultInjector):
+    """Freezes its host when it sends one call.
 
-    A process that was stopped finds that both its clocks went on. A machine that slept finds only the wall clock moved;
-    the table's lock has aged meanwhile.
+    After a process was stopped, both its clocks have advanced. After a machine slept, only the wall clock has, and the
+    lock in the table is older.
     """
 
     host: Host | None = None
@@ -52,17 +52,17 @@ class _StandsStill(Weather):
 
 
 @dataclass(slots=True)
-class _ResultHangs(Weather):
-    """Lets the table take no result of a tag sync; whatever else is asked of it is answered."""
+class _ResultHangs(FaultInjector):
+    """Lets writes of a tag sync's result hang; other calls succeed."""
 
     def draw(self, _call: Call, params: Mapping[str, Any]) -> Fault | None:
         is_result = params.get("Item", {}).get("accountId") == {"S": "_last_tag_sync"}
-        return KINDS["hang"] if is_result else None
+        return FAULT_KINDS["hang"] if is_result else None
 
 
 @dataclass(slots=True)
-class _AnswersLost(Weather):
-    """Loses the answers of the table of the lock, as often as told; the calls have taken effect."""
+class _LosesResponses(FaultInjector):
+    """Loses the first `left` responses of the lock's table; the calls have taken effect."""
 
     left: int = 0
 
@@ -70,17 +70,19 @@ class _AnswersLost(Weather):
         if not self.left or params.get("TableName") != "tag_sync_config_table":
             return None
         self.left -= 1
-        return KINDS["reset too late"]
+        return FAULT_KINDS["reset too late"]
 
 
 def play(at: int, *, asleep: bool) -> tuple[Story, list[str], int]:
-    """Let a run stand still at a call for longer than its lock, and another begin; give what came of both."""
+    """Freeze a run at a call for longer than its lease while another begins; return the results of both."""
 
     async def work(loop: VirtualLoop) -> tuple[Story, list[str], int]:
         cell, outcomes = Cell(loop, "tags"), list[str]()
         await cell.prepare()
-        hosts = [Host(name, cell.estate, Weather(cell.dice, latency_s=0.1), cell.promises) for name in ("one", "two")]
-        hosts[0].weather = _StandsStill(cell.dice, latency_s=0.1, host=hosts[0], at=at, asleep=asleep)
+        hosts = [
+            Host(name, cell.estate, FaultInjector(cell.rng, latency_s=0.1), cell.promises) for name in ("one", "two")
+        ]
+        hosts[0].faults = _FreezesHost(cell.rng, latency_s=0.1, host=hosts[0], at=at, asleep=asleep)
 
         async def sync(host: Host, delay_s: float) -> None:
             await anyio.sleep(delay_s)
@@ -92,7 +94,7 @@ def play(at: int, *, asleep: bool) -> tuple[Story, list[str], int]:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(sync, hosts[0], 0.0)
             tasks.start_soon(sync, hosts[1], SOON_S if asleep else LONG_S - SOON_S)
-        await cell.calm()
+        await cell.settle()
         return cell.story(), outcomes, hosts[0].calls
 
     return run(work)
@@ -109,7 +111,7 @@ def test_who_stands_still_at_any_call_sends_nothing_beside_its_successor(*, asle
         story, outcomes, _ = play(at, asleep=asleep)
         story.check()
         lost += any("running already" in each for each in outcomes)
-    assert lost > calls / 4, "often the first run had lost its lock"
+    assert lost > calls / 4, "the first run should often have lost its lock"
 
 
 def test_without_asking_before_each_call_it_would_go_on() -> None:
@@ -119,15 +121,15 @@ def test_without_asking_before_each_call_it_would_go_on() -> None:
 
 
 def test_a_lock_that_may_have_been_taken_is_given_back() -> None:
-    """Each try of the call took the lock, and no answer came: else the tag sync would be locked out for its 900 s."""
+    """Every attempt took the lock and lost its response; unreleased, the lock would block the tag sync for 900 s."""
 
     async def work(loop: VirtualLoop) -> list[str]:
         cell, outcomes = Cell(loop, "tags"), list[str]()
         await cell.prepare()
         for name, left in (("one", 4), ("two", 0)):
-            weather = _AnswersLost(cell.dice, latency_s=0.1, left=left)
+            faults = _LosesResponses(cell.rng, latency_s=0.1, left=left)
             try:
-                outcomes.append((await Host(name, cell.estate, weather, cell.promises).run("tags"))["status"])
+                outcomes.append((await Host(name, cell.estate, faults, cell.promises).run("tags"))["status"])
             except DrsSyncError as error:
                 outcomes.append(type(error).__name__)
         return outcomes
@@ -136,12 +138,12 @@ def test_a_lock_that_may_have_been_taken_is_given_back() -> None:
 
 
 def test_a_run_that_writes_to_the_end_of_its_time_still_gives_its_lock_back() -> None:
-    """What it writes down at the end may take all the time there is, but for what the release needs."""
+    """The final writes may use all remaining time except what releasing the lock needs."""
 
     async def work(loop: VirtualLoop) -> tuple[dict[str, Any], float, Mapping[str, Any]]:
         cell = Cell(loop, "tags")
         await cell.prepare()
-        host, began = Host("one", cell.estate, _ResultHangs(cell.dice, latency_s=0.1), cell.promises), loop.time()
+        host, began = Host("one", cell.estate, _ResultHangs(cell.rng, latency_s=0.1), cell.promises), loop.time()
         report = await host.run("tags", SyncRequest(remaining_s=BUDGET_S))
         return report, loop.time() - began, cell.estate.dynamodb.tables["tag_sync_config_table"].items
 

@@ -1,4 +1,4 @@
-"""Twenty kinds of trouble, five jobs, the first, the middle and the last call: every promise holds, two runs repair."""
+"""Twenty faults, five jobs, first, middle and last call: every promise holds, and two more runs repair the tables."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import pytest
 
 from tests.simulation.clock import VirtualLoop, run
 from tests.simulation.history import Story
-from tests.simulation.matrix import JOBS, KINDS_OF_TROUBLE, Cell
+from tests.simulation.matrix import CELL_FAULTS, JOBS, Cell
 
-# These jobs make no such calls: there is nothing that could be struck.
-NOT_THERE = {
+# These jobs make no call that the fault matches.
+NO_SUCH_CALLS = {
     ("unprocessed items", "staging"),
     ("unprocessed items", "tags"),
     ("unprocessed items", "inventory query"),
@@ -23,12 +23,12 @@ NOT_THERE = {
 
 
 def play(job: str, kind: str, at: int) -> tuple[Story, str, int]:
-    """Play a cell; give its story, what became of the job, and how many calls could have been struck."""
+    """Play a cell; return its story, the job's outcome, and how many calls the fault matches."""
 
     async def work(loop: VirtualLoop) -> tuple[Story, str, int]:
         cell = Cell(loop, job)
         await cell.prepare()
-        calls = await cell.strike(KINDS_OF_TROUBLE[kind], at)
+        calls = await cell.run_with_fault(CELL_FAULTS[kind], at)
         return await cell.end(), cell.outcome, calls
 
     return run(work)
@@ -36,7 +36,7 @@ def play(job: str, kind: str, at: int) -> tuple[Story, str, int]:
 
 @cache
 def calls_of(job: str, kind: str) -> int:
-    """Count the calls that a kind of trouble could befall, where none does."""
+    """Count the calls that a fault matches, without injecting it."""
     story, outcome, calls = play(job, kind, -1)
     story.check()
     assert outcome == "complete"
@@ -44,14 +44,14 @@ def calls_of(job: str, kind: str) -> int:
 
 
 def test_there_are_twenty_kinds_and_five_jobs() -> None:
-    assert (len(KINDS_OF_TROUBLE), len(JOBS)) == (20, 5)
+    assert (len(CELL_FAULTS), len(JOBS)) == (20, 5)
 
 
 @pytest.mark.parametrize("job", JOBS)
-@pytest.mark.parametrize("kind", KINDS_OF_TROUBLE)
+@pytest.mark.parametrize("kind", CELL_FAULTS)
 def test_one_call_in_trouble_breaks_no_promise(kind: str, job: str) -> None:
     calls = calls_of(job, kind)
-    assert (calls == 0) == ((kind, job) in NOT_THERE)
+    assert (calls == 0) == ((kind, job) in NO_SUCH_CALLS)
     for at in sorted({0, calls // 2, calls - 1}) if calls else ():
         story, outcome, _ = play(job, kind, at)
         assert not story.broken, f"{kind} at call {at} of {calls} of the {job}, which ended {outcome}: {story.broken}"

@@ -7,12 +7,12 @@ import pytest
 from tests.simulation.history import play
 from tests.simulation.planted import BUGS
 
-MOST = 400
+MAX_SEEDS = 400
 
 
 @pytest.mark.parametrize("name", BUGS)
 def test_the_simulation_finds_a_planted_bug(name: str) -> None:
     with BUGS[name]():
-        seed = next((seed for seed in range(MOST) if play(seed).broken), None)
-    assert seed is not None, f"{MOST} histories did not find it"
+        seed = next((seed for seed in range(MAX_SEEDS) if play(seed).broken), None)
+    assert seed is not None, f"{MAX_SEEDS} histories did not find it"
     assert not play(seed).broken, "this history breaks a promise without the bug as well"

@@ -1,4 +1,4 @@
-"""A seed is a history: the same one again, in this process and in any other."""
+"""Replay: a seed gives the same history in every process."""
 
 from __future__ import annotations
 

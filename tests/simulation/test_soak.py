@@ -1,4 +1,4 @@
-"""Days of one warm process: what it keeps does not grow, and nothing is left running."""
+"""Soak test of one warm process over simulated days: memory does not grow, and no task is left."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ from service.errors import DrsSyncError
 from service.models import Scope
 from tests.simulation.clock import VirtualLoop, run
 from tests.simulation.estate import REGIONS, TARGETS, Estate
+from tests.simulation.fault_injection import FAULT_KINDS, FaultInjector
 from tests.simulation.host import Host
 from tests.simulation.promises import Promises
-from tests.simulation.weather import KINDS, Weather
 
 INTERVAL_S = 900.0
 DAY = int(86_400 / INTERVAL_S)
 OURS = tracemalloc.Filter(inclusive=True, filename_pattern=str(Path(__file__).parents[2] / "service" / "*"))
 
 
-def _held() -> int:
-    """Measure what our own code has allocated and still holds, in bytes."""
+def _allocated_bytes() -> int:
+    """Return the bytes that our own code has allocated and not released."""
     gc.collect()
     return sum(each.size for each in tracemalloc.take_snapshot().filter_traces([OURS]).statistics("filename"))
 
 
-async def _day(host: Host, estate: Estate, dice: random.Random) -> None:
-    """Let a day go by: all three syncs at their intervals, servers that come and go, trouble now and then."""
+async def _day(host: Host, estate: Estate, rng: random.Random) -> None:
+    """Simulate a day: all three syncs at their intervals, servers added and deleted, occasional faults."""
     for number in range(DAY):
-        scope = Scope(dice.choice(TARGETS), dice.choice(REGIONS))
+        scope = Scope(rng.choice(TARGETS), rng.choice(REGIONS))
         estate.protect(scope, tags={"Name": f"n{number}"})
         if len(estate.drs[scope].servers) > 3:
             estate.delete(scope, next(iter(estate.drs[scope].servers)))
-        host.weather.share = dice.choice((0.0, 0.0, 0.0, 0.2, 1.0))
+        host.faults.share = rng.choice((0.0, 0.0, 0.0, 0.2, 1.0))
         for job in ("inventory", "staging", "tags")[: 1 + 2 * (number % 4 == 0)]:
-            with suppress(DrsSyncError):  # a run that cannot begin is part of the play; the next one comes
+            with suppress(DrsSyncError):  # a run that cannot start is expected under faults
                 await host.run(job)
         await anyio.sleep(INTERVAL_S)
-        # What the simulated AWS and its observer remember is not the engine's.
+        # Memory of the simulated AWS and its observer is not the engine's.
         host.promises.listings.clear()
         host.promises.shown.clear()
         for table in estate.dynamodb.tables.values():
@@ -54,18 +54,18 @@ async def _day(host: Host, estate: Estate, dice: random.Random) -> None:
 
 def test_a_warm_process_does_not_grow_in_days() -> None:
     async def work(loop: VirtualLoop) -> None:
-        dice = random.Random(7)  # noqa: S311 - not a secret
-        estate = Estate(loop, dice)
-        host = Host("host", estate, Weather(dice, kinds=tuple(KINDS)), Promises())
-        await _day(host, estate, dice)
+        rng = random.Random(7)  # noqa: S311 - not a secret
+        estate = Estate(loop, rng)
+        host = Host("host", estate, FaultInjector(rng, kinds=tuple(FAULT_KINDS)), Promises())
+        await _day(host, estate, rng)
         tasks = len(asyncio.all_tasks())
         tracemalloc.start()
         try:
-            await _day(host, estate, dice)
-            before = _held()
+            await _day(host, estate, rng)
+            before = _allocated_bytes()
             for _ in range(2):
-                await _day(host, estate, dice)
-            assert _held() < before + 50_000
+                await _day(host, estate, rng)
+            assert _allocated_bytes() < before + 50_000
         finally:
             tracemalloc.stop()
         assert len(asyncio.all_tasks()) == tasks

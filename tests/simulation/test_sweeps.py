@@ -1,4 +1,4 @@
-"""A run over every region that is cut short is gone on with, also where the note of its begin could not be written."""
+"""An interrupted full scan is continued, also when its checkpoint could not be written at the start."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ import pytest
 from service.models import Call, Scope
 from tests.simulation.clock import VirtualLoop, run
 from tests.simulation.estate import REGIONS, TARGETS
+from tests.simulation.fault_injection import FAULT_KINDS, Fault, FaultInjector
 from tests.simulation.history import History
 from tests.simulation.host import Host, Killed
-from tests.simulation.weather import KINDS, Fault, Weather
 
 STATUS = "drs_region_status_table"
 
 
 @dataclass(slots=True)
-class _FirstNoteFails(Weather):
-    """The status table takes no write before the first look, and the process is killed at its second row."""
+class _FirstStatusWriteFails(FaultInjector):
+    """Denies writes to the status table before the first scan, and kills the process at its second row."""
 
     host: Host | None = None
-    looked: bool = False
+    scanned: bool = False
     rows: int = 0
 
     def draw(self, call: Call, params: Mapping[str, Any]) -> Fault | None:
         assert self.host is not None
-        self.looked = self.looked or call.service == "drs"
+        self.scanned = self.scanned or call.service == "drs"
         if params.get("TableName") != STATUS or call.operation == "Scan":
             return None
-        if not self.looked:
-            return KINDS["denied"]
+        if not self.scanned:
+            return FAULT_KINDS["denied"]
         self.rows += call.operation == "UpdateItem"
         self.host.dead = self.rows == 2
         return None
@@ -43,13 +43,13 @@ def test_the_first_row_written_carries_the_note_that_could_not_be_written_before
         history = History(0, loop, jobs=("inventory",), targets=TARGETS, regions=REGIONS)
         for region in REGIONS:
             history.estate.protect(Scope(TARGETS[1], region), tags={})
-        host = Host("first", history.estate, Weather(history.dice), history.promises)
-        host.weather = _FirstNoteFails(history.dice, latency_s=0.01, host=host)
+        host = Host("first", history.estate, FaultInjector(history.rng), history.promises)
+        host.faults = _FirstStatusWriteFails(history.rng, latency_s=0.01, host=host)
         with pytest.raises(Killed):
             await host.run("inventory")
         assert len(history.estate.dynamodb.tables[STATUS].items) == 1
 
-        after = Host("next", history.estate, Weather(history.dice), history.promises)
+        after = Host("next", history.estate, FaultInjector(history.rng), history.promises)
         report = await after.run("inventory")
         assert report["regionReason"].endswith("an earlier run over every region was cut short")
         assert report["serversSynced"] == 3

@@ -1,4 +1,4 @@
-"""The command as it is installed beside the interpreter, and how it runs this checkout's code and no other."""
+"""The installed `drs-sync` command, and the environment in which it runs this checkout's code."""
 
 from __future__ import annotations
 
@@ -11,4 +11,4 @@ __all__ = ["CHECKOUT", "COMMAND"]
 
 COMMAND: Final = str(Path(sys.executable).with_name("drs-sync"))
 CHECKOUT: Final = MappingProxyType({"PYTHONPATH": str(Path(__file__).parents[2])})
-"""Variables of a process that imports from this checkout, whatever is installed."""
+"""Environment variables of a process that imports from this checkout, whatever is installed."""

@@ -1,8 +1,8 @@
-"""The engine on simulated backends with no wire between: a stand-in for the door to AWS, thousands of runs a minute.
+"""AWS client without HTTP for the engine: calls go directly to simulated backends, thousands of runs a minute.
 
-Each call goes straight to the simulation's DynamoDB and to the DRS backends of the sandbox. What happens to calls -
-throttled, refused, the process killed before or after one - is drawn from a seed, and so is how two runs at a time
-interleave: the same seed gives the same history. Signing, pacing and tries are not here; tests of the door see to them.
+DynamoDB is the simulation's, DRS the sandbox's. Faults (throttling, errors, a process killed before or after a call)
+and the interleaving of two runs are drawn from a seed, so the same seed gives the same history. Signing, rate limits
+and retries are left out; the tests of the AWS client cover them.
 """
 
 from __future__ import annotations
@@ -27,39 +27,39 @@ from service.models import Call
 from service.sandbox.moto_drs import drs_backends
 from service.sandbox.moto_drs.register import register
 from service.settings import Settings
-from tests.simulation.dynamodb import DynamoDb, Refused, tables
+from tests.simulation.dynamodb import DynamoDb, ServiceError, tables
 
 __all__ = ["Crash", "DirectAws", "Faults", "Lag", "lagging"]
 
 HUB_REGION: Final = "us-east-1"
 
 
-class Crash(Exception):  # noqa: N818 - no error of AWS or ours: the process ends here
+class Crash(Exception):  # noqa: N818 - not an error of AWS or ours: the process ends here
     """The process was killed at a call."""
 
 
 @dataclass(slots=True)
 class Lag:
-    """Makes one run wait at a call, counted from its own start, until something has happened."""
+    """Makes one run wait at its `at`-th call until an event is set."""
 
     at: int
     until: anyio.Event
 
 
 lagging: Final[ContextVar[Lag | None]] = ContextVar("lagging", default=None)
-"""Set it at the start of a task: it holds for the calls of this task and of those that it starts."""
+"""Set at the start of a task; applies to the calls of this task and of tasks that it starts."""
 
 
 @dataclass(slots=True)
 class Faults:
-    """What happens to calls, drawn from `dice`.
+    """Faults of calls, drawn from `rng`.
 
-    `refuse`: share of DRS calls that fail, with one of `codes`. `refuse_writes`: share of DynamoDB calls. `crash_at`:
-    the call, counted from now, at which the process is killed, before or after it took effect. `switch`: share of calls
-    at which another run gets its turn first.
+    `refuse`: share of DRS calls that fail with one of `codes`; `refuse_tables`: the same for DynamoDB. `crash_at`:
+    number of calls until the process is killed, before or after the call takes effect. `switch`: share of calls before
+    which another run may proceed.
     """
 
-    dice: random.Random
+    rng: random.Random
     refuse: float = 0.0
     refuse_tables: float = 0.0
     crash_at: int | None = None
@@ -73,7 +73,7 @@ class Faults:
 
 
 class DirectAws:
-    """The door. `counts` has the calls by service and operation; `faults` rule from when they are set."""
+    """Stand-in for `AwsClient`. `counts` has the calls by service and operation; `faults` may be replaced."""
 
     hub_region = HUB_REGION
 
@@ -83,7 +83,7 @@ class DirectAws:
         self.counts: Counter[tuple[str, str]] = Counter()
         self._hub = hub
         self._accounts = (hub, *targets)
-        self._dynamodb = DynamoDb(tables(), lambda: 0.0, faults.dice)
+        self._dynamodb = DynamoDb(tables(), lambda: 0.0, faults.rng)
         self.tables: Mapping[str, str] = {name.upper(): name for name in self._dynamodb.tables}
         for account_id in targets:
             role = f"arn:aws:iam::{account_id}:role/DRSOrchestrationRole"
@@ -91,62 +91,62 @@ class DirectAws:
             self._dynamodb.serve("PutItem", {"TableName": "target_accounts_table", "Item": encode(row)})
 
     def settings(self, **changes: Any) -> Settings:
-        """Give settings for these tables; nothing is read from the environment."""
+        """Return settings for these tables; nothing is read from the environment."""
         named = {name.lower(): value for name, value in self.tables.items() if name.lower() in Settings.model_fields}
         return Settings.model_construct(**{**Settings().model_dump(), **named, **changes})
 
     def aws_client(self) -> AwsClient:
-        """Give it where a door is asked for: what the syncs and queries use of one is here."""
+        """Return this object as an `AwsClient`: it has the members that syncs and queries use."""
         return cast("AwsClient", self)
 
     def forget(self) -> None:
-        """Give up all state of these accounts."""
+        """Delete all DRS state of these accounts."""
         for account in self._accounts:
             drs_backends.pop(account, None)
 
     def items(self, variable: str = "SOURCE_SERVER_INVENTORY_TABLE") -> list[dict[str, Any]]:
-        """Read a table beside the engine, in wire form."""
+        """Return the items of a table as DynamoDB attribute values."""
         return list(self._dynamodb.tables[self.tables[variable]].items.values())
 
     def delete(self, item: Mapping[str, Any]) -> None:
-        """Delete an item of the inventory beside the engine, as somebody else might."""
+        """Delete an inventory item, as somebody other than the engine might."""
         name = self.tables["SOURCE_SERVER_INVENTORY_TABLE"]
         key = {each: item[each] for each in ("sourceServerArn", "stagingAccountId")}
         self._dynamodb.serve("DeleteItem", {"TableName": name, "Key": key})
 
-    # What is asked of a door
+    # Members of AwsClient
 
     def hub(self) -> AccountSession:
-        """Give a caller for the hub."""
-        return cast("AccountSession", _DirectCaller(self, self._hub))
+        """Return a session for the hub."""
+        return cast("AccountSession", _DirectSession(self, self._hub))
 
     async def identity(self) -> Identity:
-        """Tell who the hub is."""
+        """Return the identity of the hub."""
         return Identity(self._hub, "aws")
 
     async def account(self, role: RoleToAssume) -> AccountSession:
-        """Give a caller for another account."""
-        return cast("AccountSession", _DirectCaller(self, role.account_id))
+        """Return a session for another account."""
+        return cast("AccountSession", _DirectSession(self, role.account_id))
 
     async def perform(self, call: Call, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Carry out a call, or what the faults make of it. Raises AwsError, Crash."""
+        """Carry out a call, subject to the faults. Raises AwsError, Crash."""
         self.counts[call.service, call.operation] += 1
         faults, lag = self.faults, lagging.get()
         if lag is not None:
             lag.at -= 1
             if lag.at == 0:
                 await lag.until.wait()
-        while faults.switch and faults.dice.random() < faults.switch:
+        while faults.switch and faults.rng.random() < faults.switch:
             await anyio.lowlevel.checkpoint()
         if faults.crash_at is not None:
             faults.crash_at -= 1
             if faults.crash_at < 0:
-                if faults.dice.random() < 0.5:
+                if faults.rng.random() < 0.5:
                     self._carry_out(call, params)
                 raise Crash(f"{call.service}:{call.operation}")
         share = faults.refuse if call.service == "drs" else faults.refuse_tables
-        if share and faults.dice.random() < share:
-            raise AwsError(faults.dice.choice(faults.codes), "planned", call)
+        if share and faults.rng.random() < share:
+            raise AwsError(faults.rng.choice(faults.codes), "injected", call)
         return self._carry_out(call, params)
 
     def _carry_out(self, call: Call, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -154,14 +154,14 @@ class DirectAws:
             if call.service == "dynamodb":
                 return self._dynamodb.serve(call.operation, _copied(params))
             return _SERVICES[call.service](call, params)
-        except Refused as refused:
+        except ServiceError as refused:
             raise AwsError(refused.code, refused.message, call) from refused
         except ServiceException as error:
             raise AwsError(str(error.code), str(error), call) from error
 
 
 @dataclass(frozen=True, slots=True)
-class _DirectCaller:
+class _DirectSession:
     aws: DirectAws
     account_id: str
     source: None = field(default=None)
@@ -193,7 +193,7 @@ def _drs(call: Call, params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _ec2(call: Call, _: Mapping[str, Any]) -> dict[str, Any]:
-    """Tell of no instance: EC2 is not what these tests are about."""
+    """Return no instances: these tests do not cover EC2."""
     if call.operation != "DescribeInstances":
         raise NotImplementedError(call.operation)
     return {"Reservations": []}

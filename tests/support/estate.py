@@ -1,4 +1,4 @@
-"""A running sandbox and an engine pointed at it: what most tests of the syncs need."""
+"""A running sandbox and the engine configured for it, as most tests of the syncs need."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from service.settings import load_settings
 
 _numbers = itertools.count(100_000)
 
-# A sync of all 28 regions of an empty table takes seconds, and most tests are about other things.
+# A sync of all 28 regions takes seconds, and most tests do not need them.
 FEW_REGIONS: Final = (
     "af-south-1",
     "ap-south-1",
@@ -39,13 +39,13 @@ FEW_REGIONS: Final = (
 
 
 def new_account_id() -> str:
-    """Give an account id that no other test of this process has; the simulated AWS keeps its state by account."""
+    """Return an account id that is new in this process, because the simulated AWS keeps its state by account."""
     return f"{next(_numbers):06d}000000"
 
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The accounts of a test."""
+    """Account ids of a test."""
 
     hub: str
     a: str
@@ -54,7 +54,7 @@ class Names:
 
 
 class Estate:
-    """A simulated AWS with two targets, and the engine in front of it."""
+    """A sandbox and environment variables that point the engine at it."""
 
     def __init__(self, members: Mapping[str, Any], names: Names, monkeypatch: pytest.MonkeyPatch) -> None:
         self.names = names
@@ -68,9 +68,9 @@ class Estate:
         self._monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
         self._monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
         self.set(DRS_REGIONS=" ".join(FEW_REGIONS))
-        # Nothing here is as slow as AWS, so pacing would only be waiting.
+        # The sandbox needs no rate limits; they would only slow tests down.
         self.set(DRS_CALLS_PER_SECOND="1000", DRS_BURST="1000")
-        # A busy machine is no fault: only the tests of time-outs shall see one.
+        # A busy machine must not cause time-outs, except in tests of time-outs.
         self.set(REGION_STATUS_TIMEOUT_SECONDS="60", CONNECT_TIMEOUT_SECONDS="30", READ_TIMEOUT_SECONDS="60")
         self.set(SCOPE_DEADLINE_SECONDS="120", QUERY_DEADLINE_SECONDS="60")
         return self
@@ -86,7 +86,7 @@ class Estate:
             self._monkeypatch.setenv(name, value)
 
     def everywhere(self) -> None:
-        """Let the engine know every region of DRS, as it does by itself."""
+        """Use all regions of DRS, the engine's default."""
         self._monkeypatch.delenv("DRS_REGIONS")
 
     async def sync(self, **request: Any) -> dict[str, Any]:
@@ -100,16 +100,16 @@ class Estate:
             return await app.sync_staging(SyncRequest(**request))
 
     def add(self, account_id: str, region: str, **members: Any) -> None:
-        """Add servers or settings to a region while it runs."""
+        """Add servers or settings to a region of the running sandbox."""
         account = {"account_id": account_id, "regions": {region: members}}
         self.sandbox.add(parse_model(Fragment, {"accounts": [account]}, "test"))
 
     def faults(self, **members: Any) -> None:
-        """Let these faults rule, and no others."""
+        """Replace the sandbox's faults."""
         self.sandbox.replace_faults(parse_model(Faults, members, "test"))
 
     def calls(self) -> Counter[tuple[str, str]]:
-        """Count the calls received, by service and operation, and forget them."""
+        """Return and reset the number of received calls by service and operation."""
         counts: Counter[tuple[str, str]] = Counter()
         for call in self.sandbox.calls():
             counts[call.service, call.operation] += call.count
@@ -117,28 +117,28 @@ class Estate:
         return counts
 
     def dynamodb(self) -> Any:
-        """Give a second pair of eyes on the tables: the SDK's own resource, none of the engine's code."""
+        """Return boto3's DynamoDB resource, to read tables without the engine's code."""
         return boto3.resource("dynamodb", region_name="us-east-1", endpoint_url=self.sandbox.endpoint_url)
 
     def table(self, variable: str) -> Any:
-        """Give the table that an environment variable names."""
+        """Return the table that an environment variable names."""
         return self.dynamodb().Table(self.sandbox.environment()[variable])
 
     def items(self) -> list[dict[str, Any]]:
-        """Give the inventory items of servers."""
+        """Return the inventory items of servers."""
         return [item for item in self._scan("SOURCE_SERVER_INVENTORY_TABLE") if item["stagingAccountId"].isdigit()]
 
     def topologies(self) -> dict[str, dict[str, Any]]:
-        """Give the topology items by ARN."""
+        """Return the topology items by ARN."""
         found = (item for item in self._scan("SOURCE_SERVER_INVENTORY_TABLE") if item["stagingAccountId"] == "TOPOLOGY")
         return {item["sourceServerArn"]: item for item in found}
 
     def status(self) -> dict[str, dict[str, Any]]:
-        """Give the rows of the region status table by region."""
+        """Return the rows of the region status table by region."""
         return {row["region"]: row for row in self._scan("DRS_REGION_STATUS_TABLE")}
 
     def counts(self) -> dict[str, int]:
-        """Give the regions that have servers, with how many."""
+        """Return the number of servers by region, without regions that have none."""
         return {region: int(row["serverCount"]) for region, row in self.status().items() if row["serverCount"]}
 
     def _scan(self, variable: str) -> Iterable[dict[str, Any]]:
@@ -153,11 +153,11 @@ class Estate:
 
 
 def two_targets(names: Names, **regions: Any) -> dict[str, Any]:
-    """Declare a hub, two targets and the account of their instances.
+    """Return a fleet of a hub, two targets and the account of their instances.
 
     Args:
         names: the account ids.
-        regions: `a` and `b` replace what the targets have.
+        regions: `a` and `b` replace the regions of the targets.
     """
     origin = {"account_id": names.apps, "region": "us-east-1"}
     default_a = {

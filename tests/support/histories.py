@@ -1,6 +1,6 @@
-"""Random lives of servers, with syncs, faults and crashes in between: what must hold whatever happens.
+"""Random histories of servers with syncs, faults and crashes in between, and the invariants that must hold.
 
-A seed is a history. To see a failing one again: `await play(seed)`.
+A seed determines a history. To replay a failing one: `await play(seed)`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _BEGIN: Final = datetime(2026, 11, 23, 5, 0, tzinfo=UTC)
 
 
 async def play(seed: int) -> None:
-    """Play one history. Raises AssertionError naming the seed when something that must hold does not."""
+    """Play one history. Raises AssertionError with the seed when an invariant is violated."""
     history = History(seed)
     try:
         await history.play()
@@ -44,24 +44,24 @@ async def play(seed: int) -> None:
         first: BaseException = group
         while isinstance(first, BaseExceptionGroup):
             first = first.exceptions[0]
-        raise AssertionError(f"seed {seed}, after {' '.join(history.told)}: {first}") from first
+        raise AssertionError(f"seed {seed}, after {' '.join(history.steps)}: {first}") from first
     finally:
         history.aws.forget()
 
 
 class History:
-    """One history. `told` lists what happened so far."""
+    """One history. `steps` lists what happened so far."""
 
     def __init__(self, seed: int) -> None:
         mock_random.seed(seed)
-        self.dice = random.Random(seed)  # noqa: S311 - not a secret
-        self.told: list[str] = []
+        self.rng = random.Random(seed)  # noqa: S311 - not a secret
+        self.steps: list[str] = []
         self.hub, self.a, self.b, self.c = (f"{seed:09d}{number:03d}" for number in range(4))
-        self.aws = DirectAws(self.hub, (self.a, self.b, self.c), self._calm())
+        self.aws = DirectAws(self.hub, (self.a, self.b, self.c), self._no_faults())
         self._settings = self.aws.settings(drs_region_status_table="", topology_reads_per_scope=50)
         self._moment = _BEGIN
-        kind = self.dice.choice(("plain", "same account", "extended", "zone", "premises"))
-        self.told.append(kind)
+        kind = self.rng.choice(("plain", "same account", "extended", "zone", "premises"))
+        self.steps.append(kind)
         self.cycle = Cycle(
             self.a,
             self.a if kind in {"same account", "zone"} else self.b,
@@ -75,8 +75,8 @@ class History:
         self._truth = self._true_originals()
         self._names: set[str] = set()
 
-    def _calm(self) -> Faults:
-        return Faults(self.dice)
+    def _no_faults(self) -> Faults:
+        return Faults(self.rng)
 
     def _now(self) -> datetime:
         self._moment += timedelta(milliseconds=1)
@@ -84,7 +84,7 @@ class History:
 
     def _true_originals(self) -> dict[str, Any]:
         cloud = self.cycle.forward.record.get("sourceCloudProperties") or {}
-        told = {
+        values = {
             "originalSourceRegion": cloud.get("originRegion"),
             "originalSourceAccountId": cloud.get("originAccountID"),
             "originalAvailabilityZone": cloud.get("originAvailabilityZone"),
@@ -93,43 +93,43 @@ class History:
             "originalReplicationRegion": RECOVERY,
             "originEnvironment": "AWS" if cloud else "ON_PREMISES",
         }
-        return {name: value for name, value in told.items() if value}
+        return {name: value for name, value in values.items() if value}
 
     async def play(self) -> None:
-        """Let it happen, and hold what must hold after each sync."""
-        # Until it was seen once without faults, nothing happens to the server: its first capture is the truth.
+        """Run the steps and check the invariants after each sync."""
+        # Nothing happens to the server before one sync without faults, so its first capture is known to be correct.
         await self._sync_under_faults()
         await self._sync()
         at = 0
-        for _ in range(self.dice.randint(4, 9)):
-            if self.dice.random() < 0.55:
+        for _ in range(self.rng.randint(4, 9)):
+            if self.rng.random() < 0.55:
                 step, at = _LIFE[at % len(_LIFE)], at + 1
             else:
-                step = self.dice.choice(_ODD)
+                step = self.rng.choice(_ODD)
             self._act(step)
-            if self.dice.random() < 0.5:
+            if self.rng.random() < 0.5:
                 await self._sync_under_faults()
-        self.aws.faults = self._calm()
+        self.aws.faults = self._no_faults()
         await self._sync()
         self._check()
         await self._check_names()
 
     def _act(self, step: str) -> None:
-        """Do a step; one that the server's state does not allow is refused by DRS, as it would be."""
+        """Run a step; DRS rejects one that the server's state does not allow."""
         act: Callable[[], None] = getattr(self, f"_{step}", None) or getattr(self.cycle, step)
         try:
             act()
         except (ServiceException, KeyError, IndexError):
-            self.told.append(f"({step})")
+            self.steps.append(f"({step})")
         else:
-            self.told.append(step)
+            self.steps.append(step)
 
     def _forget(self) -> None:
-        """Lose the record of the recovery instance; the machine runs on."""
+        """Delete the record of the recovery instance; the EC2 instance keeps running."""
         self.cycle.launches_in.discard_instance(self.cycle.recovered)
 
     def _delete_forward(self) -> None:
-        """Delete the forward server from DRS, for good."""
+        """Delete the forward server from DRS permanently."""
         self.cycle.dr.remove_source_server(self.cycle.forward.source_server_id)
 
     def _relaunch(self) -> None:
@@ -139,31 +139,31 @@ class History:
         self.cycle.forward.enter("STALLED")
 
     def _drop_item(self) -> None:
-        """Delete an inventory item as stale, beside the engine; bookkeeping is nobody's to delete."""
+        """Delete an inventory item of a server, as somebody other than the engine might."""
         servers = [item for item in self.aws.items() if item["stagingAccountId"]["S"].isdigit()]
-        self.aws.delete(self.dice.choice(servers))
+        self.aws.delete(self.rng.choice(servers))
 
     async def _sync_under_faults(self) -> None:
-        how = self.dice.choice(("calm", "refused", "tables refused", "crash", "two", "two crash"))
-        self.told.append(f"sync:{how}")
-        faults = self.aws.faults = self._calm()
+        how = self.rng.choice(("none", "refused", "tables refused", "crash", "two", "two crash"))
+        self.steps.append(f"sync:{how}")
+        faults = self.aws.faults = self._no_faults()
         if how == "refused":
             faults.refuse = 0.3
         elif how == "tables refused":
             faults.refuse_tables = 0.15
         if "crash" in how:
-            faults.crash_at = self.dice.randint(0, 25)
+            faults.crash_at = self.rng.randint(0, 25)
         if "two" in how:
             faults.switch = 0.5
             ended = anyio.Event()
             async with anyio.create_task_group() as tasks:
-                # Now and then one of them stands still, and finds the tables changed under its hands.
-                tasks.start_soon(self._lagging_sync, Lag(self.dice.randint(1, 20), ended))
+                # One of them may pause, and then finds that the tables have changed.
+                tasks.start_soon(self._lagging_sync, Lag(self.rng.randint(1, 20), ended))
                 await self._try_sync()
                 ended.set()
         else:
             await self._try_sync()
-        self.aws.faults = self._calm()
+        self.aws.faults = self._no_faults()
 
     async def _lagging_sync(self, lag: Lag) -> None:
         lagging.set(lag)
@@ -173,7 +173,7 @@ class History:
         try:
             await self._sync()
         except* (Crash, AwsError):
-            pass  # the run ended early, as it may
+            pass  # a run may end early under faults
         self._check()
 
     async def _sync(self) -> None:
@@ -189,7 +189,7 @@ class History:
                     self._names |= set(server_names(parsed)) | {parsed.arn}
 
     def _check(self) -> None:
-        """Originals equal the truth, none is lost, and none has changed since it was first there."""
+        """Check that originals are correct, that none is lost, and that none has changed."""
         topologies = {
             item["sourceServerArn"]["S"]: decode(item)
             for item in self.aws.items()
@@ -200,19 +200,19 @@ class History:
             for name, value in before.items():
                 assert topologies[arn].get(name) == value, f"{name} was {value}, is {topologies[arn].get(name)}"
         if not topologies and not self._names:
-            return  # no sync has come to its end yet
+            return  # no sync has completed yet
         assert set(topologies) == {self.cycle.forward.arn}, f"originals of {set(topologies)}"
         (topology,) = topologies.values()
         for name, value in self._truth.items():
-            assert topology.get(name) == value, f"{name} is {topology.get(name)}, was {value} in truth"
-        assert set(topology) & set(_NAMES_OF_TRUTH) == set(self._truth)
+            assert topology.get(name) == value, f"{name} is {topology.get(name)}, must be {value}"
+        assert set(topology) & set(_ORIGINAL_MEMBERS) == set(self._truth)
         self._start = {
             arn: {name: value for name, value in item.items() if name.startswith("original") or name in _ONCE}
             for arn, item in topologies.items()
         }
 
     async def _check_names(self) -> None:
-        """Whatever name a calm sync has seen leads to the lineage, also when its server is gone from DRS."""
+        """Check that every name that a sync without faults has read leads to the lineage, also of a deleted server."""
         query = FailbackQuery(self.aws.aws_client(), self._settings, self._now)
         assert HOST in self._names
         for name in sorted(self._names):
@@ -224,7 +224,7 @@ class History:
             assert {each: facts.original[each] for each in self._truth} == self._truth, name
 
 
-_NAMES_OF_TRUTH: Final = (
+_ORIGINAL_MEMBERS: Final = (
     "originalSourceRegion",
     "originalSourceAccountId",
     "originalAvailabilityZone",

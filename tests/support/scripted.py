@@ -1,4 +1,4 @@
-"""An AWS endpoint that answers what a test tells it to, for what no emulator does."""
+"""HTTP endpoint with scripted responses, for behaviour that no emulator has."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Script = Callable[["Request"], Answer]
 
 @dataclass(frozen=True)
 class Request:
-    """One request as it came in."""
+    """One received request."""
 
     path: str
     headers: Mapping[str, str]
@@ -25,36 +25,36 @@ class Request:
 
     @property
     def operation(self) -> str:
-        """Name the operation of a JSON or REST-JSON service."""
+        """Operation of a JSON or REST-JSON service."""
         target = self.headers.get("x-amz-target", "")
         return target.rpartition(".")[2] or self.path.strip("/")
 
     @property
     def params(self) -> dict[str, Any]:
-        """Read the JSON body."""
+        """The JSON body."""
         return dict(json.loads(self.body or b"{}"))
 
 
 def answer(body: Any = None, status: int = 200, **headers: str) -> Answer:
-    """Make a JSON answer; `headers` spell `-` as `_`."""
+    """Return a JSON response; in `headers`, `_` stands for `-`."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return status, named, body if isinstance(body, bytes) else json.dumps(body or {}).encode()
 
 
 def refusal(code: str, status: int, message: str = "no", **headers: str) -> Answer:
-    """Make an error answer."""
+    """Return an error response."""
     return answer({"message": message, "__type": code}, status, x_amzn_ErrorType=code, **headers)
 
 
 @dataclass
 class ScriptedAws:
-    """The endpoint, and what it was asked."""
+    """The endpoint and the requests it received."""
 
     script: Script
     requests: list[Request] = field(default_factory=list)
 
     def asked(self, operation: str) -> int:
-        """Count the requests for an operation."""
+        """Return the number of requests for an operation."""
         return sum(request.operation == operation for request in self.requests)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -73,14 +73,14 @@ class ScriptedAws:
                 writer.write("\r\n".join([*lines, "", ""]).encode() + content)
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
-            pass  # the client hung up
+            pass  # the client closed the connection
         finally:
             writer.close()
 
 
 @asynccontextmanager
 async def scripted_aws(script: Script, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ScriptedAws]:
-    """Run an endpoint, and point the SDK at it."""
+    """Run an endpoint and point the SDK at it."""
     aws = ScriptedAws(script)
     listening = await asyncio.start_server(aws.serve, "127.0.0.1", 0)
     port = listening.sockets[0].getsockname()[1]
