@@ -48,6 +48,10 @@ def old_row(region: str, count: int, status: str = "ACTIVE", **more: Any) -> Reg
     return parse_row({"region": region, "serverCount": count, "status": status, **more})
 
 
+def drawn_row(region: str, kind: str, seen: Any, last: Any) -> RegionRow:
+    return old_row(region, seen, last) if kind == "old" else seen_row(region, seen, last)
+
+
 counts_seen = st.dictionaries(st.sampled_from(ACCOUNTS), st.none() | st.integers(0, 3))
 tables = st.dictionaries(
     st.sampled_from([*FEW, "region-of-its-own"]),
@@ -55,12 +59,7 @@ tables = st.dictionaries(
         st.tuples(st.just("old"), st.integers(0, 2), st.sampled_from(["ACTIVE", "AVAILABLE", "THROTTLED", "ERROR"])),
         st.tuples(st.just("new"), counts_seen, st.floats(-20_000, 0)),
     ),
-).map(
-    lambda made: [
-        old_row(region, drawn[1], drawn[2]) if drawn[0] == "old" else seen_row(region, drawn[1], drawn[2])
-        for region, drawn in made.items()
-    ]
-)
+).map(lambda made: [drawn_row(region, *drawn) for region, drawn in made.items()])
 account_lists = st.lists(st.sampled_from(ACCOUNTS), max_size=4)
 exclusions = st.frozensets(st.sampled_from([*FEW, "region-of-its-own"]), max_size=3)
 
