@@ -223,7 +223,7 @@ class Cell(History):
         facts = await FailbackQuery(host.aws_client, host.settings, host.now).facts(server)
         if facts.original["originalSourceRegion"] != REGIONS[0]:
             self.promises.breaks("an answer is true", f"{server} from {facts.original['originalSourceRegion']}")
-        return "partial" if facts.observations else "complete"
+        return "partial" if facts.notes else "complete"
 
     async def end(self) -> Story:
         """Let it calm down: two runs of each sync, and both questions, are then as if nothing had been."""

@@ -138,7 +138,7 @@ def test_a_lock_that_may_have_been_taken_is_given_back() -> None:
 def test_a_run_that_writes_to_the_end_of_its_time_still_gives_its_lock_back() -> None:
     """What it writes down at the end may take all the time there is, but for what the release needs."""
 
-    async def work(loop: VirtualLoop) -> tuple[dict[str, Any], float, Mapping[str, Any]]:
+    async def work(loop: VirtualLoop) -> tuple[dict[str, Any], float, Mapping[tuple[str, ...], Any]]:
         cell = Cell(loop, "tags")
         await cell.prepare()
         host, began = Host("one", cell.estate, _ResultHangs(cell.dice, latency_s=0.1), cell.promises), loop.time()
