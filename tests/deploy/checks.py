@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from service.aws.operations import MANAGES, READS, Operations
@@ -47,13 +47,13 @@ def actions_of(operations: Operations) -> set[str]:
     return {renamed.get(action, action) for action in found - {"sts:GetCallerIdentity"}}
 
 
-def statements(policies: list[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+def statements(policies: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
     """Give the statements of inline policies."""
     for policy in policies:
         yield from policy["PolicyDocument"]["Statement"]
 
 
-def allowed(policies: list[Mapping[str, Any]]) -> set[str]:
+def allowed(policies: Sequence[Mapping[str, Any]]) -> set[str]:
     """Give the actions that inline policies allow."""
     found: set[str] = set()
     for statement in statements(policies):
