@@ -47,7 +47,7 @@ def _operation(name: str) -> Callable[[], Said]:
 
 
 def _region_status() -> Callable[[], Said]:
-    from service.handlers.query import host  # noqa: PLC0415
+    from service.handlers.query import runtime  # noqa: PLC0415
     from service.query_app import QueryApp  # noqa: PLC0415
 
     async def read(app: QueryApp) -> Said:
@@ -55,7 +55,7 @@ def _region_status() -> Callable[[], Said]:
         rows = await app.status.rows()
         return {"regions": len(rows), "complete": True} if isinstance(rows, tuple) else {"complete": False}
 
-    return lambda: host.run(read)
+    return lambda: runtime.run(read)
 
 
 if __name__ == "__main__":
