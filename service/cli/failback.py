@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
+import anyio
 import typer
 
 from service.app import utc_now
@@ -72,7 +74,8 @@ def show_failback(
                 except AwsError as error:
                     if settings.failback_export:
                         why = f"the inventory did not answer: {error}"
-                        return _from_file(Path(settings.failback_export), name, form, told, why=why)
+                        file = Path(settings.failback_export)
+                        return await anyio.to_thread.run_sync(partial(_from_file, file, name, form, told, why=why))
                     return fail(error.code, f"{error}; an export answers without AWS: --from FILE", told, exit_code=1)
             estate = await app.failback.estate()
         now = utc_now()
