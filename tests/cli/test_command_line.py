@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,6 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in list(os.environ):
         if name.startswith("AWS_") or name.endswith("_TABLE"):
             monkeypatch.delenv(name)
-    return
 
 
 def test_a_sync_writes_one_json_document_and_keeps_logs_and_metrics_off_it(estate: Estate) -> None:

@@ -54,7 +54,7 @@ def installed() -> Path:
             timeout=_PATIENCE_S,
         )
         if done.returncode:
-            raise RuntimeError(f"npm could not install dynalite: {done.stderr[-2000:]}")
+            raise RuntimeError(f"npm could not install dynalite: {str(done.stderr)[-2000:]}")
         try:
             Path(made).rename(scope)
         except OSError:  # another process was faster; a directory is never replaced by this

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,7 @@ from tests.failback.cycle import A1, HOST, RECOVERY, SOURCE, Cycle
 from tests.failback.states import DOWN, STATES, WHEN, after
 from tests.support.estate import Estate
 
-NOW = parse_iso(WHEN)
-assert NOW is not None
+NOW = datetime.fromisoformat(WHEN)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ LOOSE_MEMBERS = {
 # moto adds these members to every error. Any operation can reject invalid input, whether or not it models that.
 MOTO_ERROR_MEMBERS = {"__type", "Message"}
 UNMODELLED_ERRORS = {"ValidationException"}
-PYTHON_TYPES: Mapping[str, tuple[type, ...]] = {
+PYTHON_TYPES: Mapping[str, tuple[type[Any], ...]] = {
     "string": (str,),
     "boolean": (bool,),
     "integer": (int,),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import boto3
@@ -100,7 +100,11 @@ def client(sandbox: Sandbox, session: boto3.Session) -> Iterator[Client]:
     clients: list[Any] = []
 
     def make(
-        service: str, *, account_id: str = HUB, region: str = "us-east-1", credentials: dict[str, str] | None = None
+        service: str,
+        *,
+        account_id: str = HUB,
+        region: str = "us-east-1",
+        credentials: Mapping[str, str | None] | None = None,
     ) -> Any:
         if account_id != HUB:
             credentials = assume(account_id)

@@ -89,7 +89,8 @@ def _wire(thing: Thing) -> dict[str, Any]:
 
 def _pages(query: Callable[..., Any], table: Table, index_query: IndexQuery) -> Any:
     """Read all pages of one query; returns (items, (returned, scanned) counts per page, start keys)."""
-    items, counts, starts = [], [], [None]
+    items, counts = [], []
+    starts: list[dict[str, Any] | None] = [None]
     filter_expression = get_filter_expression("weight > :w", {}, {":w": {"N": "4"}}) if index_query.has_filter else None
     operands = [DynamoType({"S": index_query.prefix})] if index_query.prefix else []
     while True:
@@ -146,7 +147,7 @@ def _items_in_us_west_2(dynamodb: Any, table: str, **options: Any) -> list[dict[
 def test_a_query_returns_the_latest_write(sandbox: Sandbox, client: Client) -> None:
     dynamodb, table = client("dynamodb"), sandbox.environment()["SOURCE_SERVER_INVENTORY_TABLE"]
     key = {"sourceServerArn": {"S": "arn:1"}, "stagingAccountId": {"S": "444455556666"}}
-    item = {
+    item: dict[str, Any] = {
         **key,
         "replicationRegion": {"S": "us-west-2"},
         "deep": {"M": {"n": {"N": "1"}, "quote": {"S": '"Items":[]'}}},

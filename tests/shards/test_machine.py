@@ -50,7 +50,7 @@ def estate(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     data_management.runtime.close()
 
 
-def use(world: World, monkeypatch: pytest.MonkeyPatch, **settings: str) -> None:
+def use(world: World, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> None:
     for name, value in world.environment(**settings).items():
         if name not in {"PATH", "LANG", "TMPDIR"}:
             monkeypatch.setenv(name, value)
@@ -290,7 +290,8 @@ def test_a_single_shard_of_the_tag_sync_stores_who_asked(
 ) -> None:
     use(estate, monkeypatch, ACCOUNTS_PER_SHARD="7")
     monkeypatch.setenv("TAG_SYNC_CONFIG_TABLE", tag_table)
-    for given, source in (({}, "eventbridge"), ({"source": "manual"}, "manual")):
+    events: list[tuple[dict[str, Any], str]] = [({}, "eventbridge"), ({"source": "manual"}, "manual")]
+    for given, source in events:
         in_shards(job="tags", **given)
         last = next(row for row in estate.items(tag_table) if row["accountId"] == "_last_tag_sync")
         assert (last["source"], last["totalAccounts"]) == (source, 7)

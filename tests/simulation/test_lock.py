@@ -140,7 +140,7 @@ def test_a_lock_that_may_have_been_taken_is_given_back() -> None:
 def test_a_run_that_writes_to_the_end_of_its_time_still_gives_its_lock_back() -> None:
     """The final writes may use all remaining time except what releasing the lock needs."""
 
-    async def work(loop: VirtualLoop) -> tuple[dict[str, Any], float, Mapping[str, Any]]:
+    async def work(loop: VirtualLoop) -> tuple[dict[str, Any], float, Mapping[tuple[str, ...], Any]]:
         cell = Cell(loop, "tags")
         await cell.prepare()
         host, began = Host("one", cell.estate, _ResultHangs(cell.rng, latency_s=0.1), cell.promises), loop.time()

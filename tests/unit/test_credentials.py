@@ -53,7 +53,7 @@ def test_a_session_is_renewed_two_minutes_before_its_end(after_s: float, key: st
         role = AssumedRole(Sts(loop).assume, loop.wall)
         await role()
         await anyio.sleep((BEGIN + timedelta(seconds=after_s) - loop.wall()).total_seconds())
-        return (await role()).access_key
+        return str((await role()).access_key)
 
     assert run(work) == key
 

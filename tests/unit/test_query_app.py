@@ -35,7 +35,7 @@ class Refresher:
 
 
 def app_with(refresher: Refresher | None) -> QueryApp:
-    unused = [UNUSED] * 7
+    unused = (UNUSED, UNUSED, UNUSED, UNUSED, UNUSED, UNUSED, UNUSED)
     return QueryApp(Settings(), *unused, refresher)
 
 

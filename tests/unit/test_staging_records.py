@@ -58,7 +58,7 @@ def test_a_record_has_the_six_members_and_what_else_was_given() -> None:
         ("roleArn", {"a": 1}),
     ],
 )
-def test_a_wrong_member_is_named_with_what_is_needed(member: str, value: object) -> None:
+def test_a_wrong_member_is_named_with_what_is_needed(member: str, value: Any) -> None:
     with pytest.raises(RefusalError, match=f"stagingAccount.{member}") as caught:
         record(**{member: value})
     assert (caught.value.code, caught.value.status) == ("VALIDATION_ERROR", 400)
