@@ -42,8 +42,9 @@ def licence_of(known: PackageMetadata) -> str:
     classifiers = [
         each.rpartition(" :: ")[2] for each in known.get_all("Classifier") or () if each.startswith("License")
     ]
-    declared = known.get("License-Expression") or known.get("License") or " AND ".join(classifiers)
-    return _SPDX.get(declared, declared)
+    declared = [*(known.get_all("License-Expression") or ()), *(known.get_all("License") or ())]
+    licence = next(filter(None, declared), " AND ".join(classifiers))
+    return _SPDX.get(licence, licence)
 
 
 def identifiers(licence: str) -> set[str]:

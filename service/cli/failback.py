@@ -80,7 +80,8 @@ def show_failback(
                 except AwsError as error:
                     if settings.failback_export:
                         path, reason = Path(settings.failback_export), f"the inventory did not answer: {error}"
-                        return _show_exported(path, name, form, error_output, reason=reason)
+                        show = partial(_show_exported, path, name, form, error_output, reason=reason)
+                        return await anyio.to_thread.run_sync(show)
                     message = f"{error}. Fix: if you have an export, read it without AWS: --from FILE"
                     return print_error(error.code, message, error_output, exit_code=1)
             estate = await app.failback.estate()

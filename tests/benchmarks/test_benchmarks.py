@@ -76,7 +76,7 @@ def test_a_figure_that_nobody_gave_is_an_error() -> None:
         ({"at_least": 1, "at_most": 3}, False),
     ],
 )
-def test_targets_are_judged(bound: dict[str, float], *, met: bool) -> None:
+def test_targets_are_judged(bound: dict[str, Any], *, met: bool) -> None:
     [evaluation] = evaluate([Target("w", "s", "new", "wall_s", **bound)], [_result()])
     assert (evaluation.value, evaluation.met) == (4.0, met)
 

@@ -34,7 +34,7 @@ def drs_sync(*arguments: str, **environment: str) -> subprocess.CompletedProcess
 
 
 @pytest.fixture
-def bare(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def bare(monkeypatch: pytest.MonkeyPatch) -> None:
     """Remove every setting from the environment."""
     for name in list(os.environ):
         if name.startswith("AWS_") or name.endswith("_TABLE"):

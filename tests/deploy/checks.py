@@ -47,13 +47,13 @@ def actions_of(operations: Operations) -> set[str]:
     return {renamed.get(action, action) for action in found - {"sts:GetCallerIdentity"}}
 
 
-def statements(policies: list[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+def statements(policies: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
     """Yield the statements of inline policies."""
     for policy in policies:
         yield from policy["PolicyDocument"]["Statement"]
 
 
-def allowed(policies: list[Mapping[str, Any]]) -> set[str]:
+def allowed(policies: Sequence[Mapping[str, Any]]) -> set[str]:
     """Return the actions that inline policies allow."""
     found: set[str] = set()
     for statement in statements(policies):

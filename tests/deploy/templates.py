@@ -26,7 +26,8 @@ def text(name: str) -> str:
 
 def template(name: str) -> Template:
     """Parse a template; intrinsic functions are in their long form."""
-    return _plain(load(str(FOLDER / name)))
+    found: Template = _plain(load(str(FOLDER / name)))
+    return found
 
 
 def _plain(value: Any) -> Any:

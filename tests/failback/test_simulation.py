@@ -14,7 +14,7 @@ async def played(seed: int) -> tuple[list[str], dict[tuple[str, str], int], list
     try:
         await history.play()
         items = sorted(f"{item['sourceServerArn']}{item['stagingAccountId']}" for item in history.aws.items())
-        return history.told, dict(history.aws.counts), items
+        return history.steps, dict(history.aws.counts), items
     finally:
         history.aws.forget()
 

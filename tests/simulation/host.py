@@ -57,7 +57,7 @@ class Killed(BaseException):
 
 def settings(**changes: Any) -> Settings:
     """Return settings for the simulated tables."""
-    names = {name: name for name in Settings.model_fields if name.endswith("_table")}
+    names: dict[str, Any] = {name: name for name in Settings.model_fields if name.endswith("_table")}
     fixed: dict[str, Any] = {"discovery_window_seconds": 1800.0}
     return Settings.model_construct(**names, **{**fixed, **changes})
 

@@ -91,7 +91,7 @@ def test_who_stood_still_for_longer_than_its_lease_writes_nothing_when_it_wakes(
                 wrote.append(loop.time())
                 if len(wrote) == 20:
                     if clock == "both":
-                        loop.jump(5_000.0)
+                        loop.advance(5_000.0)
                     else:
                         slept_s = 5_000.0
                     row.owner, row.until = "b", loop.time() + LASTS_S  # meanwhile another takes the lease
@@ -115,7 +115,7 @@ def test_a_permit_reaches_every_task_inside_and_none_outside() -> None:
                 refused.append(name)
 
         async def inside() -> None:
-            loop.jump(LASTS_S)
+            loop.advance(LASTS_S)
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(ask, "inside")
 

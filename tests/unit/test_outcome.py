@@ -31,7 +31,7 @@ COUNTED: Final = {
     "removed": "serversRemoved",
     "rejected": "serversRejected",
 }
-ALL_OF_IT: Final = {"listed_completely": True, "settled": True}
+ALL_OF_IT: Final[dict[str, Any]] = {"listed_completely": True, "settled": True}
 
 
 def scan_of(scope: Scope = SCOPE, **seen: Any) -> InventoryScan:
@@ -178,7 +178,7 @@ def test_an_account_that_cannot_be_entered_fails_everywhere_and_marks_only_what_
 def test_no_failed_look_wipes_a_row() -> None:
     row = merge(None, SCOPE.region, [Observation(ACCOUNT, ACTIVE, SCANNED_AT, 40)])
     for status in RegionStatus:
-        for seen in ({}, {"servers": 7}):
+        for seen in (dict[str, Any](), dict[str, Any](servers=7)):
             if not (status is UNINITIALISED and not seen):
                 _, observation = ended(scan_of(**seen), problem(status))
                 assert observation is not None

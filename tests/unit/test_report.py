@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.models import Coverage, Problem, RegionStatus, Scope
-from service.sync.engine.report import RunFacts, RunReport, ScopeResult, exit_code
+from service.sync.engine.outcome import ScopeResult
+from service.sync.engine.report import RunFacts, RunReport, exit_code
 from service.sync.inventory.scan import COUNTS
 
 ACCOUNTS: Final = ("111122223333", "444455556666")

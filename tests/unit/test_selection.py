@@ -56,6 +56,10 @@ def legacy_row(region: str, count: int, status: str = "ACTIVE", **more: Any) -> 
     return parse_row({"region": region, "serverCount": count, "status": status, **more})
 
 
+def drawn_row(region: str, kind: str, counted: Any, last: Any) -> RegionRow:
+    return legacy_row(region, counted, last) if kind == "old" else row_after_scan(region, counted, last)
+
+
 server_counts = st.dictionaries(st.sampled_from(ACCOUNTS), st.none() | st.integers(0, 3))
 tables = st.dictionaries(
     st.sampled_from([*FEW, "region-of-its-own"]),
@@ -63,12 +67,7 @@ tables = st.dictionaries(
         st.tuples(st.just("old"), st.integers(0, 2), st.sampled_from(["ACTIVE", "AVAILABLE", "THROTTLED", "ERROR"])),
         st.tuples(st.just("new"), server_counts, st.floats(-20_000, 0)),
     ),
-).map(
-    lambda made: [
-        legacy_row(region, params[1], params[2]) if params[0] == "old" else row_after_scan(region, params[1], params[2])
-        for region, params in made.items()
-    ]
-)
+).map(lambda made: [drawn_row(region, *drawn) for region, drawn in made.items()])
 account_lists = st.lists(st.sampled_from(ACCOUNTS), max_size=4)
 exclusions = st.frozensets(st.sampled_from([*FEW, "region-of-its-own"]), max_size=3)
 
