@@ -34,7 +34,7 @@ __all__ = ["Crash", "DirectAws", "Faults", "Lag", "lagging"]
 HUB_REGION: Final = "us-east-1"
 
 
-class Crash(Exception):  # noqa: N818 - not an error of AWS or ours: the process ends here
+class Crash(BaseException):
     """The process was killed at a call."""
 
 
