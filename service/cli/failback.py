@@ -14,8 +14,8 @@ from service.app import utc_now
 from service.cli.output import Output, emit_json, fail, guarded
 from service.errors import AwsError, ConfigurationError, RefusalError
 from service.queries.failback.export import read_export, write_csv, write_json
-from service.queries.failback.facts import Facts, holds
-from service.queries.failback.query import pick
+from service.queries.failback.facts import Facts, has_name
+from service.queries.failback.query import single_match
 from service.queries.failback.render import as_json, as_markdown, as_text
 from service.queries.failback.runbook import Runbook, write_runbook
 from service.query_app import open_query_app
@@ -86,7 +86,7 @@ def _from_file(path: Path, name: str, form: Form, told: Output, *, why: str) -> 
     """Answer from an export. No settings are read and no call is made: AWS may be gone."""
     try:
         exported_at, estate = read_export(path.read_bytes())
-        facts = pick([each for each in estate if holds(each, name)], name)
+        facts = single_match([each for each in estate if has_name(each, name)], name)
     except OSError as error:
         return fail("Configuration", f"{path} cannot be read: {error.strerror}", told, exit_code=2)
     except ConfigurationError as error:
