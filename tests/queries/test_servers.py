@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from service.errors import RefusalError
-from service.models import RegionStatus, Scope
-from service.queries.servers import refusal_of
+from service.models import Problem, RegionStatus, Scope
+from service.queries.servers import failure_of, refusal_of
 from tests.queries.client import QueryClient
 from tests.support.estate import Estate
 
@@ -216,3 +216,24 @@ def test_only_four_words_refuse() -> None:
     scope = Scope("111122223333", "us-west-2")
     refusing = {status for status in RegionStatus if refusal_of(status, scope)}
     assert refusing == {"NOT_INITIALIZED", "IAM_PERMISSION_DENIED", "SCP_DENIED", "REGION_NOT_ENABLED"}
+
+
+def message_for(status: RegionStatus) -> str:
+    scope = Scope("111122223333", "us-west-2")
+    aws_text = " ".join(part for pair in ORDERED_PHRASES for part in pair)
+    return (refusal_of(status, scope) or failure_of(Problem("Code", aws_text, status), scope)).message
+
+
+@pytest.mark.parametrize("position", range(len(ORDERED_PHRASES)))
+def test_a_message_has_its_own_phrase_and_none_that_old_clients_find_before(position: int) -> None:
+    status, own = ORDERED_PHRASES[position]
+    message = message_for(RegionStatus(status))
+    assert own in message  # spelled exactly so: clients compare case
+    for earlier in (part for pair in ORDERED_PHRASES[:position] for part in pair):
+        assert earlier.casefold() not in message.casefold()
+
+
+def test_every_region_status_but_two_has_a_phrase() -> None:
+    without = set(RegionStatus) - {RegionStatus(status) for status, _ in ORDERED_PHRASES}
+    assert without == {RegionStatus.ACTIVE, RegionStatus.ERROR}
+    assert phrase(message_for(RegionStatus.ERROR)) is None
