@@ -233,7 +233,7 @@ async def test_a_reversed_server_belongs_to_the_one_that_drs_names_before_that_i
     [
         (lambda _: {"regions": REGIONS}, True),
         (lambda _: {"regions": (RECOVERY,)}, False),
-        (lambda account: {"places": (Scope(account, RECOVERY),)}, False),
+        (lambda account: {"scopes": (Scope(account, RECOVERY),)}, False),
         (lambda _: {"regions": REGIONS, "excluded_regions": (SOURCE,)}, False),
     ],
 )

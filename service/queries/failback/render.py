@@ -165,8 +165,8 @@ def _origin(facts: Facts) -> list[tuple[str, str]]:
     if isinstance(template_there, Mapping):
         parts = (template_there.get("replicationConfigurationTemplateID"), template_there.get("stagingAreaSubnetId"))
         rows.append(("template of source side", " with subnet ".join(str(each) for each in parts if each)))
-    late = "; AFTER a launch, so verify the values" if facts.text("captureMethod") == "late" else ""
-    legacy = "" if facts.captured else "; values are from an inventory item of an earlier version"
+    late = "; captured AFTER a launch, so verify the values" if facts.text("captureMethod") == "late" else ""
+    legacy = "" if facts.captured else "; read from an inventory item of an earlier version"
     return [*rows, ("recorded", f"{recorded_at}{late}{legacy}")]
 
 
