@@ -1,4 +1,4 @@
-"""What a run or a query starts from: who the hub is, which accounts there are, which places deserve a call."""
+"""Context of a run or a query: the identity of the hub, the target accounts, region status and the scopes to scan."""
 
 from __future__ import annotations
 
@@ -10,14 +10,21 @@ from functools import partial
 from typing import Final
 
 from service.accounts.access import AccountAccess, existing_accounts, read_directory
-from service.accounts.records import Directory
+from service.accounts.records import AccountDirectory
 from service.aws.client import AwsClient, Identity
 from service.aws.dynamodb import TableReader
 from service.errors import UnknownScopeError
 from service.fanout import prefetch
 from service.models import Now, Problem, Scope, Shard
 from service.regions.known_accounts import KnownAccounts
-from service.regions.selection import DiscoveryPolicy, ScanReason, Selection, StatusUnavailable, select
+from service.regions.selection import (
+    DiscoveryPolicy,
+    ScanReason,
+    Selection,
+    SelectionRequest,
+    StatusUnavailable,
+    select,
+)
 from service.regions.status_reader import RegionStatusReader
 from service.regions.status_rows import RegionRow
 from service.settings import Settings
@@ -29,12 +36,19 @@ _log: Final = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SyncRequest:
-    """What a caller asks of a run. No accounts means all of them; no regions means: let the table decide.
+    """What the caller of a sync requests.
 
-    `places` narrows it to these (account, region) pairs, whatever else is asked. `budget_s`: seconds until the run must
-    have ended, None for no limit. `dry_run`: say what would be written, write nothing. `shard`: this run takes only its
-    share of the accounts, and leaves what concerns all of them to whoever planned it. `started_at`: when the runs that
-    share the accounts began, None for now.
+    Args:
+        accounts: target accounts, empty for all.
+        regions: regions, empty to select them by region status.
+        excluded_regions: regions that are not scanned.
+        full_scan: scan every region.
+        scopes: scan only these scopes; takes precedence over `regions`.
+        remaining_s: seconds until the run must have ended, None for no limit.
+        dry_run: report what would be written and write nothing.
+        shard: the run scans only this share of the accounts. What concerns all accounts is done by the run that planned
+            the shards.
+        started_at: when the sharded sync began, None for now.
     """
 
     accounts: tuple[str, ...] = ()
@@ -48,21 +62,28 @@ class SyncRequest:
     started_at: datetime | None = None
 
     @property
-    def is_whole(self) -> bool:
-        """Whether it is about every account, so that its end is the end of the matter."""
+    def covers_all_accounts(self) -> bool:
+        """Whether the run covers every target account, so that it may change what concerns all of them."""
         return not (self.accounts or self.scopes or self.shard)
 
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """The lie of the land at the start of a run.
+    """What a run knows before its first DRS call.
 
-    `troubles` are records of the target accounts table that cannot be used. `census`: every account there is; None
-    where that is not known, or none of this run's business.
+    Args:
+        identity: account and partition of the hub.
+        directory: target accounts and staging accounts with their roles.
+        problems: records of the target accounts table that cannot be used.
+        access: sessions for the accounts.
+        accounts: accounts of this run.
+        rows: region status, or why it could not be read.
+        selection: scopes to scan.
+        known_accounts: every target account; None when that is not known, or when the run covers only some accounts.
     """
 
     identity: Identity
-    directory: Directory
+    directory: AccountDirectory
     problems: tuple[Problem, ...]
     access: AccountAccess
     accounts: frozenset[str]
@@ -72,7 +93,7 @@ class RunContext:
 
 
 class ContextLoader:
-    """Makes surveys; one instance serves many runs."""
+    """Loads run contexts; one instance serves many runs."""
 
     def __init__(self, aws_client: AwsClient, settings: Settings, status: RegionStatusReader, now: Now) -> None:
         self._aws_client = aws_client
@@ -80,8 +101,8 @@ class ContextLoader:
         self._status = status
         self._now = now
 
-    async def directory(self) -> tuple[Directory, list[Problem]]:
-        """Read the target accounts.
+    async def directory(self) -> tuple[AccountDirectory, list[Problem]]:
+        """Read the target accounts, and the problems of the records that cannot be used.
 
         Raises:
             ConfigurationError: the table's name is not set.
@@ -89,8 +110,8 @@ class ContextLoader:
         """
         return await read_directory(self._accounts_table())
 
-    def known_accounts_of(self, directory: Directory, problems: Collection[Problem]) -> KnownAccounts | None:
-        """Name every account of the directory; None where a record that cannot be used may hide one."""
+    def known_accounts_of(self, directory: AccountDirectory, problems: Collection[Problem]) -> KnownAccounts | None:
+        """Return every account of the directory; None when there are problems, as those records name accounts too."""
         if problems:
             return None
         return KnownAccounts(frozenset(directory.targets), partial(existing_accounts, self._accounts_table()))
@@ -100,16 +121,16 @@ class ContextLoader:
         return TableReader(self._aws_client.hub(), self._settings.target_accounts_table, self._aws_client.hub_region)
 
     async def load(self, request: SyncRequest, *, operation: str, discover: bool, shared: bool = False) -> RunContext:
-        """Look around: three reads at most, none of DRS.
+        """Load the context of a run with at most three AWS reads, none of them of DRS.
 
         Args:
-            request: what the caller asks.
-            operation: named in the log.
-            discover: whether inactive places get a look in turn.
-            shared: a region that has servers of one account is looked at for all of them.
+            request: what the caller requests.
+            operation: operation name for the log.
+            discover: scan some inactive scopes too.
+            shared: a region with servers of one account is scanned for every account.
 
         Raises:
-            ConfigurationError: an account or region is not known, or a setting is missing; DRS was not asked.
+            ConfigurationError: an account or region is not known, or a setting is missing.
             AwsError: the hub's credentials or the target accounts table cannot be used.
         """
         self.check_regions((*request.regions, *request.excluded_regions, *(scope.region for scope in request.scopes)))
@@ -127,32 +148,31 @@ class ContextLoader:
             frozenset(accounts),
             rows,
             selection,
-            self.known_accounts_of(directory, problems)
-            if request.is_whole
-            else None,  # who saw only some knows of no other
+            self.known_accounts_of(directory, problems) if request.covers_all_accounts else None,
         )
 
     def check_regions(self, regions: Iterable[str]) -> None:
-        """Make sure that regions are known. Raises UnknownPlaceError naming those that are not."""
+        """Check that regions are known. Raises UnknownScopeError naming those that are not."""
         unknown = sorted(set(regions) - set(self._settings.drs_regions))
         if unknown:
             raise UnknownScopeError(
-                f"unknown region {', '.join(unknown)}: known are {' '.join(self._settings.drs_regions)}; "
-                "add new ones to DRS_REGIONS"
+                f"unknown region {', '.join(unknown)}; known regions: {' '.join(self._settings.drs_regions)}. "
+                "Fix: correct the name, or add a new region to DRS_REGIONS"
             )
 
-    def check_accounts(self, request: SyncRequest, directory: Directory) -> Collection[str]:
-        """Name the accounts of a run. Raises UnknownPlaceError when one asked for is no target."""
-        asked = {*request.accounts, *(scope.account_id for scope in request.scopes)}
-        unknown = sorted(asked - set(directory.targets))
+    def check_accounts(self, request: SyncRequest, directory: AccountDirectory) -> Collection[str]:
+        """Return the accounts of a run. Raises UnknownScopeError when a requested account is not a target account."""
+        requested = {*request.accounts, *(scope.account_id for scope in request.scopes)}
+        unknown = sorted(requested - set(directory.targets))
         if unknown:
             raise UnknownScopeError(
                 f"account {', '.join(unknown)} is not in the target accounts table "
-                f"{self._settings.target_accounts_table}; it holds {', '.join(sorted(directory.targets)) or 'none'}"
+                f"{self._settings.target_accounts_table}; accounts in it: "
+                f"{', '.join(sorted(directory.targets)) or 'none'}. Fix: correct the id, or add the account"
             )
-        wanted = asked or directory.targets.keys()
+        accounts = requested or directory.targets.keys()
         shard = request.shard
-        return wanted if shard is None else [account_id for account_id in wanted if shard.holds(account_id)]
+        return accounts if shard is None else [account_id for account_id in accounts if shard.holds(account_id)]
 
     def _select(
         self,
@@ -165,36 +185,39 @@ class ContextLoader:
         shared: bool,
     ) -> Selection:
         settings = self._settings
-        selection = select(
-            rows,
+        selection_request = SelectionRequest(
             accounts,
             settings.drs_regions,
-            now=self._now(),
-            policy=DiscoveryPolicy(
+            self._now(),
+            DiscoveryPolicy(
                 window_s=settings.discovery_window_seconds,
                 interval_s=settings.sync_interval_seconds,
                 call_share=settings.discovery_call_share,
             ),
             full_scan=request.full_scan,
-            requested=request.regions,
+            regions=request.regions,
             scopes=request.scopes,
             excluded=frozenset((*request.excluded_regions, *settings.drs_excluded_regions)),
             discover=discover,
             shared=shared,
-            # Whoever does not discover would otherwise never find the first server.
-            every_if_none=not discover,
+            full_scan_if_none_active=not discover,  # without discovery, the first server would never be found
         )
-        _log.log(
-            logging.WARNING if selection.source.is_fallback else logging.INFO,
-            "regions chosen",
-            extra={
-                "operation": operation,
-                "regionSource": str(selection.source),
-                "reason": selection.reason,
-                "activeScopes": selection.count(ScanReason.ACTIVE),
-                "discoveryScopes": selection.count(ScanReason.DISCOVERY),
-                "scopes": len(selection.scopes),
-                "scopesSkipped": len(selection.skipped),
-            },
-        )
+        selection = select(rows, selection_request)
+        _log_selection(selection, operation)
         return selection
+
+
+def _log_selection(selection: Selection, operation: str) -> None:
+    _log.log(
+        logging.WARNING if selection.source.is_fallback else logging.INFO,
+        "regions chosen",
+        extra={
+            "operation": operation,
+            "regionSource": str(selection.source),
+            "reason": selection.reason,
+            "activeScopes": selection.count(ScanReason.ACTIVE),
+            "discoveryScopes": selection.count(ScanReason.DISCOVERY),
+            "scopes": len(selection.scopes),
+            "scopesSkipped": len(selection.skipped),
+        },
+    )

@@ -56,12 +56,18 @@ class RegionStatus(StrEnum):
         return self in _SETTLING
 
     @property
-    def passes(self) -> bool:
+    def is_denied(self) -> bool:
+        """Whether a policy refuses: of IAM, or of the organisation."""
+        return self in _DENIED
+
+    @property
+    def is_transient(self) -> bool:
         """Whether trouble of this kind is expected to pass by itself, so that the next sync should look again."""
         return self in _PASSING
 
 
 _SETTLING: Final = frozenset({RegionStatus.ACTIVE, RegionStatus.NOT_INITIALIZED})
+_DENIED: Final = frozenset({RegionStatus.IAM_PERMISSION_DENIED, RegionStatus.SCP_DENIED})
 _PASSING: Final = frozenset({RegionStatus.THROTTLED, RegionStatus.ERROR, RegionStatus.ENDPOINT_UNREACHABLE})
 
 

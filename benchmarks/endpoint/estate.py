@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from service.inventory.item import build_item
+from service.inventory.item import ServerSnapshot, WriteStamp, build_item
 from service.inventory.server import SourceServer, content_hash, instance_facts, parse_server
 from service.models import Scope, iso
-from service.topology.lineage import names_of
+from service.topology.lineage import server_names
 
 __all__ = ["ROLE", "Estate"]
 
@@ -157,7 +157,7 @@ def held(scope: Scope, number: int, *, since: datetime) -> dict[str, Any]:
         "originalSourceRegion": _ORIGIN,
         "originalAccountId": scope.account_id,
         "lineageArn": server.lineage,
-        "lineageNames": list(names_of(server)),
+        "lineageNames": list(server_names(server)),
     }
-    digest = content_hash(found, server, facts)
-    return build_item(found, server, facts, scope, digest=digest, synced_at=since, written_at=since, original=original)
+    stamp = WriteStamp(content_hash(found, server, facts), synced_at=since, written_at=since)
+    return build_item(ServerSnapshot(found, server, facts), scope, stamp, original)

@@ -1,1 +1,1 @@
-"""Which accounts there are and how to reach them."""
+"""Target accounts and staging accounts: their records, roles and sessions."""

@@ -1,4 +1,4 @@
-"""Reaching accounts: the hub with its own credentials, every other through its role, assumed once."""
+"""Access to accounts: the hub with its own credentials, every other account by assuming its role once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 import anyio
 
-from service.accounts.records import Account, Directory, parse_account
+from service.accounts.records import Account, AccountDirectory, parse_account
 from service.aws.client import AccountSession, AwsClient, RoleToAssume
 from service.aws.dynamodb import TableReader
 from service.errors import AwsError, ConfigurationError
@@ -15,8 +15,8 @@ from service.models import Call, Problem, RegionStatus
 __all__ = ["AccountAccess", "existing_accounts", "read_directory"]
 
 
-async def read_directory(table: TableReader) -> tuple[Directory, list[Problem]]:
-    """Read the target accounts, all pages; a record that is unusable is set aside and named, and costs no other.
+async def read_directory(table: TableReader) -> tuple[AccountDirectory, list[Problem]]:
+    """Read the target accounts, all pages. Each record that cannot be used becomes a problem instead of an account.
 
     Raises:
         AwsError: the table could not be read.
@@ -29,14 +29,14 @@ async def read_directory(table: TableReader) -> tuple[Directory, list[Problem]]:
         except ConfigurationError as error:
             problems.append(
                 Problem(
-                    "InvalidAccountRecord", str(error), RegionStatus.ERROR, advice=f"mend the record in {table.name}"
+                    "InvalidAccountRecord", str(error), RegionStatus.ERROR, advice=f"fix the record in {table.name}"
                 )
             )
-    return Directory(accounts), problems
+    return AccountDirectory(accounts), problems
 
 
 async def existing_accounts(table: TableReader, account_ids: Collection[str]) -> frozenset[str]:
-    """Say which of these accounts have a record at this moment, be it one that cannot be used.
+    """Return which of these accounts have a record now, including records that cannot be used.
 
     Raises:
         AwsError: the table could not be read.
@@ -46,33 +46,33 @@ async def existing_accounts(table: TableReader, account_ids: Collection[str]) ->
 
 
 class AccountAccess:
-    """Gives callers for accounts, one AssumeRole each while it lives. Refusals are remembered, too."""
+    """Sessions for accounts, with one AssumeRole call per account. Failures are cached too."""
 
-    def __init__(self, aws_client: AwsClient, directory: Directory) -> None:
+    def __init__(self, aws_client: AwsClient, directory: AccountDirectory) -> None:
         self._aws_client = aws_client
         self._directory = directory
         self._locks: dict[str, anyio.Lock] = {}
-        self._refused: dict[str, AwsError] = {}
+        self._failures: dict[str, AwsError] = {}
 
     async def session(self, account_id: str) -> AccountSession:
-        """Give the right to call AWS as an account. Never the hub's own right for another account.
+        """Return a session for an account. The hub's own credentials are never used for another account.
 
         Raises:
-            AwsError: the role could not be assumed; asked once, then answered from memory.
+            AwsError: the role could not be assumed; later calls for the account raise the same error without a call.
         """
         identity = await self._aws_client.identity()
         if account_id == identity.account_id:
             return self._aws_client.hub()
         async with self._locks.setdefault(account_id, anyio.Lock()):
-            if account_id in self._refused:
-                raise self._refused[account_id]
+            if account_id in self._failures:
+                raise self._failures[account_id]
             role = self._directory.role_of(account_id)
             call = Call("sts", "AssumeRole", account_id, self._aws_client.hub_region)
             try:
                 arn = role.arn_in(account_id, identity.partition)
                 return await self._aws_client.account(RoleToAssume(account_id, arn, role.external_id))
             except ConfigurationError as error:
-                self._refused[account_id] = AwsError("InvalidAccountRecord", str(error), call)
+                self._failures[account_id] = AwsError("InvalidAccountRecord", str(error), call)
             except AwsError as error:
-                self._refused[account_id] = AwsError(error.code, error.message, call)
-            raise self._refused[account_id]
+                self._failures[account_id] = AwsError(error.code, error.message, call)
+            raise self._failures[account_id]

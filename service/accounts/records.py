@@ -1,4 +1,4 @@
-"""Records of the target accounts table: which accounts to sync and which role reaches each. Pure."""
+"""Records of the target accounts table: the accounts to sync, and the role to assume in each. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = [
     "DEFAULT_ROLE_NAME",
     "EXTERNAL_ID_FORM",
     "Account",
-    "Directory",
+    "AccountDirectory",
     "RoleRef",
     "is_external_id",
     "parse_account",
@@ -27,23 +27,22 @@ EXTERNAL_ID_FORM: Final = "2 to 1224 characters of A-Z a-z 0-9 and +=,.@:/-_"
 _ACCOUNT_ID: Final = re.compile(r"[0-9]{12}")
 _ROLE_ARN: Final = re.compile(r"arn:[a-z0-9-]+:iam::(?P<account>[0-9]{12}):role/(?P<name>[\w+=,.@/-]{1,512})")
 _ROLE_NAME: Final = re.compile(r"[\w+=,.@/-]{1,512}")
-_EXTERNAL_ID: Final = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)  # what STS accepts; the shortest it takes is two
+_EXTERNAL_ID: Final = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)  # what STS accepts, 2 characters at least
 
 
 @dataclass(frozen=True, slots=True)
 class RoleRef:
-    """How a record says its account is reached: a whole ARN, or a name to build one from."""
+    """The role of an account as its record defines it: an ARN, or a name to build the ARN from."""
 
     arn: str = ""
     name: str = DEFAULT_ROLE_NAME
     external_id: str = DEFAULT_EXTERNAL_ID
 
     def arn_in(self, account_id: str, partition: str) -> str:
-        """Give the ARN of the role.
+        """Return the ARN of the role.
 
         Raises:
-            ConfigurationError: the record names a role that is none, or one of another account, or an external id that
-                no role can ask for: the SDK refuses to send it, as it refuses what a bug makes.
+            ConfigurationError: the ARN is malformed or of another account, or the external id is one that STS rejects.
         """
         arn = self.arn or f"arn:{partition}:iam::{account_id}:role/{self.name}"
         match = _ROLE_ARN.fullmatch(arn)
@@ -57,17 +56,24 @@ class RoleRef:
             )
         if not is_external_id(self.external_id):
             raise ConfigurationError(
-                f"the external id of account {account_id} is {self.external_id[:80]!r}: {EXTERNAL_ID_FORM} needed"
+                f"the external id of account {account_id} is {self.external_id[:80]!r}: {EXTERNAL_ID_FORM} expected"
             )
         return arn
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One account to sync.
+    """One target account.
 
-    `removed_staging` are staging accounts that an operator took away: DRS goes on naming them as long as a server of
-    theirs is extended. `unusable_staging` says what is wrong with records of staging accounts that name none.
+    Args:
+        account_id: its id.
+        name: its name.
+        role: the role to assume in it.
+        staging: roles of its staging accounts, by account id.
+        unusable_staging: what is wrong with each record of a staging account that has no usable id.
+        removed_staging: staging accounts that an operator removed. DRS still reports them while a server of theirs is
+            extended.
+        is_hub: the target account is the hub.
     """
 
     account_id: str
@@ -80,7 +86,7 @@ class Account:
 
 
 def parse_account(item: Mapping[str, Any]) -> Account:
-    """Read a record in today's shape or an older one.
+    """Parse a record in the current format or an earlier one.
 
     Raises:
         ConfigurationError: the record has no usable account id.
@@ -88,18 +94,18 @@ def parse_account(item: Mapping[str, Any]) -> Account:
     account_id = item.get("accountId")
     if not isinstance(account_id, str) or not _ACCOUNT_ID.fullmatch(account_id):
         raise ConfigurationError(
-            f"a record of the target accounts table has accountId {account_id!r}: 12 digits are needed"
+            f"a record of the target accounts table has accountId {account_id!r}: 12 digits expected"
         )
     staging: dict[str, RoleRef] = {}
     unusable: list[str] = []
     for record in staging_records(item):
         staging_id = record.get("accountId")
-        # Nothing else may reach a call: the SDK refuses a short id as it refuses what a bug makes.
+        # A malformed id must not reach a call: the SDK raises the same exception for it as for a bug.
         if isinstance(staging_id, str) and _ACCOUNT_ID.fullmatch(staging_id) and staging_id != account_id:
             staging[staging_id] = _role(record)
         else:
             problem = f"a staging account of {account_id} has accountId {str(staging_id)[:80]!r}"
-            unusable.append(f"{problem}: 12 digits are needed, of another account")
+            unusable.append(f"{problem}: 12 digits of another account expected")
     return Account(
         account_id=account_id,
         name=str(item.get("accountName") or f"Account {account_id}"),
@@ -114,29 +120,29 @@ def parse_account(item: Mapping[str, Any]) -> Account:
 
 
 def is_external_id(value: object) -> bool:
-    """Tell whether STS would take it for an external id."""
+    """Whether STS accepts a value as an external id."""
     return isinstance(value, str) and _EXTERNAL_ID.fullmatch(value) is not None
 
 
 def staging_records(item: Mapping[str, Any], attribute: str = "stagingAccounts") -> list[dict[str, Any]]:
-    """Give the staging accounts of a record; what is no record is left out."""
-    listed = item.get(attribute)
-    return [dict(each) for each in (listed if isinstance(listed, list) else []) if isinstance(each, Mapping)]
+    """Return the staging account records of a target account; malformed ones are left out."""
+    records = item.get(attribute)
+    return [dict(record) for record in (records if isinstance(records, list) else []) if isinstance(record, Mapping)]
 
 
 def _role(item: Mapping[str, Any]) -> RoleRef:
-    """Find the role in the order in which the attributes came into use."""
+    """Return the role: `roleArn`, else `assumeRoleName`, else the legacy `crossAccountRoleArn`, else the default."""
     name = item.get("assumeRoleName")
-    named = name if isinstance(name, str) and _ROLE_NAME.fullmatch(name) else ""
+    valid_name = name if isinstance(name, str) and _ROLE_NAME.fullmatch(name) else ""
     return RoleRef(
-        arn=str(item.get("roleArn") or ("" if named else item.get("crossAccountRoleArn")) or ""),
-        name=named or DEFAULT_ROLE_NAME,
+        arn=str(item.get("roleArn") or ("" if valid_name else item.get("crossAccountRoleArn")) or ""),
+        name=valid_name or DEFAULT_ROLE_NAME,
         external_id=str(item.get("externalId") or DEFAULT_EXTERNAL_ID),
     )
 
 
-class Directory:
-    """Every account that a record names, with its role: targets, and staging accounts beneath them."""
+class AccountDirectory:
+    """Target accounts and their staging accounts, with the role of each."""
 
     def __init__(self, accounts: Iterable[Account]) -> None:
         self.targets: dict[str, Account] = {account.account_id: account for account in accounts}
@@ -147,5 +153,5 @@ class Directory:
         self._roles |= {account.account_id: account.role for account in self.targets.values()}
 
     def role_of(self, account_id: str) -> RoleRef:
-        """Give the role of an account; one that no record names has the default role."""
+        """Return the role of an account; the default role if no record names the account."""
         return self._roles.get(account_id, RoleRef())

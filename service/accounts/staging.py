@@ -1,4 +1,4 @@
-"""Staging account records: what may be added, and how a record looks. Pure."""
+"""Staging accounts of a target account: validation of new records, and changes to the list of records. Pure."""
 
 from __future__ import annotations
 
@@ -11,35 +11,42 @@ from service.accounts.records import DEFAULT_EXTERNAL_ID, DEFAULT_ROLE_NAME, EXT
 from service.errors import RefusalError
 from service.models import iso
 
-__all__ = ["Records", "StagingChange", "adding", "discovering", "removing", "staging_record"]
+__all__ = [
+    "StagingChange",
+    "StagingRecords",
+    "add_staging_account",
+    "adopt_discovered",
+    "remove_staging_account",
+    "staging_record",
+]
 
-Records = list[dict[str, Any]]
-StagingChange = Callable[[Records, Records], tuple[Records, Records]]
-"""Takes the staging accounts and those an operator removed; gives both as they shall be."""
+StagingRecords = list[dict[str, Any]]
+StagingChange = Callable[[StagingRecords, StagingRecords], tuple[StagingRecords, StagingRecords]]
+"""Takes the staging accounts and the removed ones, and returns both as they should be stored."""
 
 _ACCOUNT_ID: Final = re.compile(r"[0-9]{12}")
-_MAX_STAGING_ACCOUNTS: Final = 100  # DRS trusts at most 100 accounts
+_MAX_STAGING_ACCOUNTS: Final = 100  # DRS allows 100 trusted accounts per account
 
 
 def staging_record(given: Mapping[str, Any], *, partition: str, now: datetime, added_by: str) -> dict[str, Any]:
-    """Make the record of a staging account that is to be added; members beyond the known ones are kept.
+    """Build the record of a new staging account; unknown members of the request are kept.
 
     Raises:
-        RefusalError: a member is missing or wrong; the message says which and what it must be.
+        RefusalError: a member is missing or invalid; the message names it and what is expected.
     """
     account_id = given.get("accountId")
     if not isinstance(account_id, str) or not _ACCOUNT_ID.fullmatch(account_id):
-        raise _wrong("accountId", account_id, "12 digits")
+        raise _invalid("accountId", account_id, "12 digits")
     name = given.get("accountName")
-    if not isinstance(name, str) or not name.strip() or len(name) > 256:  # noqa: PLR2004 - a name, not a text
-        raise _wrong("accountName", name, "a name of 1 to 256 characters")
+    if not isinstance(name, str) or not name.strip() or len(name) > 256:  # noqa: PLR2004 - given in the message
+        raise _invalid("accountName", name, "a name of 1 to 256 characters")
     external_id = given.get("externalId")
     if not is_external_id(external_id):
-        raise _wrong("externalId", external_id, EXTERNAL_ID_FORM)
+        raise _invalid("externalId", external_id, EXTERNAL_ID_FORM)
     role_arn = given.get("roleArn") or f"arn:{partition}:iam::{account_id}:role/{DEFAULT_ROLE_NAME}"
     expected = re.compile(rf"arn:[a-z0-9-]+:iam::{account_id}:role/[\w+=,.@/-]{{1,512}}")
     if not isinstance(role_arn, str) or not expected.fullmatch(role_arn):
-        raise _wrong("roleArn", role_arn, f"arn:<partition>:iam::{account_id}:role/<name>, a role of that account")
+        raise _invalid("roleArn", role_arn, f"arn:<partition>:iam::{account_id}:role/<name>, a role of that account")
     known = {"accountId", "accountName", "roleArn", "externalId", "addedAt", "addedBy"}
     return {
         "accountId": account_id,
@@ -52,76 +59,86 @@ def staging_record(given: Mapping[str, Any], *, partition: str, now: datetime, a
     }
 
 
-def _wrong(member: str, value: object, expected: str) -> RefusalError:
+def _invalid(member: str, value: object, expected: str) -> RefusalError:
     problem = "is missing" if value is None else f"is {str(value)[:80]!r}"
     return RefusalError(
         "VALIDATION_ERROR",
-        f"stagingAccount.{member} {problem}: {expected} needed",
+        f"stagingAccount.{member} {problem}: {expected} expected",
         details={"parameter": member, "expected": expected},
     )
 
 
-def adding(record: Mapping[str, Any], target: str) -> StagingChange:
-    """Add a staging account; one that was removed before is welcome again."""
+def add_staging_account(record: Mapping[str, Any], target: str) -> StagingChange:
+    """Return a change that adds a staging account, also one that was removed earlier.
+
+    The change raises RefusalError when the account is one already, is the target itself, or exceeds the limit of DRS.
+    """
     account_id = str(record["accountId"])
 
-    def change(held: Records, removed: Records) -> tuple[Records, Records]:
+    def change(current: StagingRecords, removed: StagingRecords) -> tuple[StagingRecords, StagingRecords]:
         if account_id == target:
             raise RefusalError("VALIDATION_ERROR", f"account {account_id} cannot be its own staging account")
-        if _find(held, account_id):
+        if _find(current, account_id):
             raise RefusalError(
-                "STAGING_ACCOUNT_EXISTS", f"{account_id} is a staging account of {target} already", status=409
+                "STAGING_ACCOUNT_EXISTS", f"{account_id} is already a staging account of {target}", status=409
             )
-        if len(held) >= _MAX_STAGING_ACCOUNTS:
+        if len(current) >= _MAX_STAGING_ACCOUNTS:
             raise RefusalError(
                 "VALIDATION_ERROR",
-                f"{target} has {len(held)} staging accounts, and DRS trusts {_MAX_STAGING_ACCOUNTS} at most: "
-                "remove one first",
+                f"{target} has {len(current)} staging accounts, and DRS allows {_MAX_STAGING_ACCOUNTS}. "
+                "Fix: remove one first",
             )
-        return [*held, dict(record)], _without(removed, account_id)
+        return [*current, dict(record)], _without(removed, account_id)
 
     return change
 
 
-def removing(account_id: str, target: str, *, now: datetime) -> StagingChange:
-    """Remove a staging account, and remember it: DRS goes on naming it as long as a server of it is extended."""
+def remove_staging_account(account_id: str, target: str, *, now: datetime) -> StagingChange:
+    """Return a change that removes a staging account and records the removal.
 
-    def change(held: Records, removed: Records) -> tuple[Records, Records]:
-        if not _find(held, account_id):
-            raise RefusalError("NOT_FOUND", f"{account_id} is no staging account of {target}", status=404)
-        gone = {"accountId": account_id, "removedAt": iso(now)}
-        return _without(held, account_id), [*_without(removed, account_id), gone]
+    DRS still reports the account while a server of it is extended, so discovery must know that it was removed. The
+    change raises RefusalError when the account is not a staging account.
+    """
+
+    def change(current: StagingRecords, removed: StagingRecords) -> tuple[StagingRecords, StagingRecords]:
+        if not _find(current, account_id):
+            raise RefusalError("NOT_FOUND", f"{account_id} is not a staging account of {target}", status=404)
+        removal = {"accountId": account_id, "removedAt": iso(now)}
+        return _without(current, account_id), [*_without(removed, account_id), removal]
 
     return change
 
 
-def discovering(
+def adopt_discovered(
     account_ids: Sequence[str], target: str, *, partition: str, now: datetime
 ) -> tuple[StagingChange, list[str]]:
-    """Add the staging accounts that DRS reports, but not those an operator removed. Gives the list of ids it added."""
+    """Return a change that adds the staging accounts DRS reports, except removed ones, and a list for the added ids.
+
+    The list is filled when the change runs.
+    """
     added: list[str] = []
 
-    def change(held: Records, removed: Records) -> tuple[Records, Records]:
+    def change(current: StagingRecords, removed: StagingRecords) -> tuple[StagingRecords, StagingRecords]:
         added.clear()
         for account_id in account_ids:
-            if account_id == target or _find(held, account_id) or _find(removed, account_id):
+            if account_id == target or _find(current, account_id) or _find(removed, account_id):
                 continue
-            given = {
+            record = {
                 "accountId": account_id,
                 "accountName": f"Staging Account {account_id[-4:]}",
                 "externalId": DEFAULT_EXTERNAL_ID,
             }
-            if _ACCOUNT_ID.fullmatch(account_id) and len(held) < _MAX_STAGING_ACCOUNTS:
-                held = [*held, staging_record(given, partition=partition, now=now, added_by="system")]
+            if _ACCOUNT_ID.fullmatch(account_id) and len(current) < _MAX_STAGING_ACCOUNTS:
+                current = [*current, staging_record(record, partition=partition, now=now, added_by="system")]
                 added.append(account_id)
-        return held, removed
+        return current, removed
 
     return change, added
 
 
-def _find(records: Records, account_id: str) -> dict[str, Any] | None:
+def _find(records: StagingRecords, account_id: str) -> dict[str, Any] | None:
     return next((record for record in records if record.get("accountId") == account_id), None)
 
 
-def _without(records: Records, account_id: str) -> Records:
+def _without(records: StagingRecords, account_id: str) -> StagingRecords:
     return [record for record in records if record.get("accountId") != account_id]

@@ -1,7 +1,7 @@
-"""The target accounts table: its records as they are, and the changes to their staging accounts.
+"""Target accounts table: single records, and changes to their staging accounts.
 
-A record belongs to several writers, so every change is a compare-and-set of the list it changes; members of records
-that are not known here are kept.
+Records have other writers too, so every change is a compare-and-set of the lists it changes, and unknown members are
+kept.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Final
 import anyio
 
 from service.accounts.records import staging_records
-from service.accounts.staging import Records, StagingChange
+from service.accounts.staging import StagingChange, StagingRecords
 from service.aws.dynamodb import Item
 from service.aws.dynamodb_write import Table
 from service.errors import AwsError, RefusalError
@@ -25,25 +25,25 @@ _MAX_ROUNDS: Final = 10
 
 
 class TargetAccountsTable:
-    """Reads and changes single records."""
+    """Reads single records and changes their staging accounts."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
     async def get(self, account_id: str) -> Item | None:
-        """Give the record of a target account; None when there is none. Raises AwsError."""
+        """Return the record of a target account, None when there is none. Raises AwsError."""
         return await self._table.get({"accountId": account_id})
 
     async def change_staging(self, account_id: str, change: StagingChange, *, now: datetime) -> Sequence[Item]:
-        """Change the staging accounts of a target; give them as they are now.
+        """Change the staging accounts of a target account, and return them as stored.
 
-        `change` may be called again when another writer was faster. It changes nothing when it gives back what it got.
+        `change` is called again when another writer came first. Nothing is written when it returns what it was given.
 
         Raises:
-            RefusalError: there is no such target account, or `change` refused.
-            AwsError: the table could not be read or written, or was contended for too long.
+            RefusalError: there is no such target account, or `change` raised it.
+            AwsError: the table could not be read or written, or every attempt met another writer.
         """
-        wanted: tuple[Records, Records] | None = None
+        wanted: tuple[StagingRecords, StagingRecords] | None = None
         for attempt in range(_MAX_ROUNDS):
             item = await self.get(account_id)
             if item is None:
@@ -51,7 +51,7 @@ class TargetAccountsTable:
                     "TARGET_ACCOUNT_NOT_FOUND", f"there is no target account {account_id}; add it first", status=404
                 )
             held = (staging_records(item), staging_records(item, "removedStagingAccounts"))
-            if held == wanted:  # our own write: its answer was lost on the way, and sent again it found itself done
+            if held == wanted:  # our write succeeded, but its response was lost and the retry failed the condition
                 return held[0]
             wanted = change([*held[0]], [*held[1]])
             if wanted == held or await self._put(account_id, item, *wanted, now):
@@ -64,7 +64,7 @@ class TargetAccountsTable:
         )
 
     async def _put(
-        self, account_id: str, held: Mapping[str, Any], wanted: Records, gone: Records, now: datetime
+        self, account_id: str, held: Mapping[str, Any], wanted: StagingRecords, gone: StagingRecords, now: datetime
     ) -> bool:
         parts, values = [], {}
         for name, label in (("stagingAccounts", "held"), ("removedStagingAccounts", "gone")):

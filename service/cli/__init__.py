@@ -1,4 +1,4 @@
-"""The command line."""
+"""Command line interface: the command `drs-sync`."""
 
 from service.gc_tuning import relax_gc_for_imports
 

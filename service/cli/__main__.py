@@ -1,4 +1,4 @@
-"""`python -m service.cli` is the command `drs-sync`."""
+"""Entry point of `python -m service.cli`, which is the command `drs-sync`."""
 
 from service.cli.main import main
 

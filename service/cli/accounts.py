@@ -1,23 +1,24 @@
-"""`drs-sync accounts`: the target accounts, and the staging accounts beneath them."""
+"""Commands `drs-sync accounts`: the target accounts and their staging accounts."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Group
+from rich.table import Table
 
 from service.accounts.records import Account, RoleRef, parse_account, staging_records
-from service.app import open_app, utc_now
+from service.accounts.staging import add_staging_account, remove_staging_account, staging_record
+from service.app import App, open_app, utc_now
 from service.aws.client import AwsClient, Identity
 from service.aws.dynamodb import Item, TableReader
 from service.aws.operations import READS
-from service.cli.output import Output, console, emit_json, guarded, plain, table
-from service.cli.watching import OutputOption
-from service.errors import ConfigurationError
-from service.handlers.data_management import OPERATIONS
-from service.handlers.router import Params
+from service.cli.options import OutputOption
+from service.cli.output import Output, print_result, run_command, sanitize, table
+from service.errors import ConfigurationError, RefusalError
 from service.query_app import open_query_app
 from service.settings import Settings
 
@@ -26,17 +27,25 @@ __all__ = ["add_staging", "list_accounts", "remove_staging", "validate"]
 Target = Annotated[str, typer.Argument(metavar="TARGET", help="Id of the target account.", show_default=False)]
 Staging = Annotated[str, typer.Argument(metavar="STAGING", help="Id of the staging account.", show_default=False)]
 ExternalId = Annotated[
-    str, typer.Option("--external-id", metavar="E", help="External id that its role asks for.", show_default=False)
+    str,
+    typer.Option(
+        "--external-id", metavar="E", help="External id that the account's role requires.", show_default=False
+    ),
 ]
 RoleArn = Annotated[
-    str | None, typer.Option("--role-arn", metavar="ARN", help="Its role. Default: DRSOrchestrationRole.")
+    str | None, typer.Option("--role-arn", metavar="ARN", help="The account's role. Default: DRSOrchestrationRole.")
 ]
+Change = Callable[[App], Awaitable[tuple[str, Sequence[Item]]]]
+"""Changes the staging accounts of a target; returns a message and the staging accounts after the change."""
+
+_ACCOUNT_ID_DIGITS: Final = 12
+_ANY_TIME: Final = datetime.min.replace(tzinfo=UTC)
 
 
 def list_accounts(output: OutputOption = None) -> int:
-    """Show the target accounts and their staging accounts, and which records cannot be used, and why.
+    """Show target accounts and their staging accounts, and which records are invalid and why.
 
-    It reads the records only; `drs-sync doctor` tries them.
+    Reads the records only; `drs-sync doctor` also tries the roles.
     """
     chosen = output or Output.default()
 
@@ -45,111 +54,149 @@ def list_accounts(output: OutputOption = None) -> int:
         async with AwsClient(settings, utc_now, allowed=READS) as aws_client:
             hub = await aws_client.identity()
             records = TableReader(aws_client.hub(), settings.target_accounts_table, aws_client.hub_region)
-            accounts = [_shown(item, hub) async for item in records.scan()]
+            accounts = [_target_json(item, hub) async for item in records.scan()]
         accounts.sort(key=lambda account: str(account["accountId"]))
         document = {"operation": "accounts", "hubAccountId": hub.account_id, "count": len(accounts)}
-        _tell(chosen, {**document, "accounts": accounts}, _list_of(accounts))
+        print_result(chosen, {**document, "accounts": accounts}, lambda: _accounts_table(accounts))
         return 0
 
-    return guarded(chosen, work)
+    return run_command(chosen, work)
 
 
 def add_staging(
     target: Target,
     staging: Staging,
     *,
-    name: Annotated[str, typer.Option("--name", metavar="N", help="Its name.", show_default=False)],
+    name: Annotated[str, typer.Option("--name", metavar="N", help="Name of the account.", show_default=False)],
     external_id: ExternalId,
     role_arn: RoleArn = None,
     output: OutputOption = None,
 ) -> int:
-    """Add a staging account to a target account. Exit code 0: added; 2: refused, and nothing was changed."""
-    record = {"accountId": staging, "accountName": name, "externalId": external_id}
-    more = {} if role_arn is None else {"roleArn": role_arn}
-    return _change("add_staging_account", {"targetAccountId": target, "stagingAccount": {**record, **more}}, output)
+    """Add a staging account to a target account.
+
+    Exit codes: 0 added; 1 failed; 2 refused, nothing was changed.
+    """
+    account = {"accountId": staging, "accountName": name, "externalId": external_id}
+    if role_arn is not None:
+        account["roleArn"] = role_arn
+
+    def check() -> None:
+        _check_account_id("targetAccountId", target)
+        staging_record(account, partition="aws", now=_ANY_TIME, added_by="user")
+
+    async def change(app: App) -> tuple[str, Sequence[Item]]:
+        partition, now = (await app.aws_client.identity()).partition, app.now()
+        record = staging_record(account, partition=partition, now=now, added_by="user")
+        after = await app.target_accounts().change_staging(target, add_staging_account(record, target), now=now)
+        return f"Added staging account {record['accountName']} ({record['accountId']}) to {target}", after
+
+    return _change_staging(check, change, output)
 
 
 def remove_staging(target: Target, staging: Staging, output: OutputOption = None) -> int:
-    """Take a staging account away from a target account; servers of it that are extended stay extended.
+    """Remove a staging account from a target account. Its extended servers stay extended.
 
-    Exit code 0: removed; 2: refused, and nothing was changed.
+    Exit codes: 0 removed; 1 failed; 2 refused, nothing was changed.
     """
-    return _change("remove_staging_account", {"targetAccountId": target, "stagingAccountId": staging}, output)
+
+    def check() -> None:
+        _check_account_id("targetAccountId", target)
+        _check_account_id("stagingAccountId", staging)
+
+    async def change(app: App) -> tuple[str, Sequence[Item]]:
+        now = app.now()
+        try:
+            after = await app.target_accounts().change_staging(
+                target, remove_staging_account(staging, target, now=now), now=now
+            )
+        except RefusalError as refusal:
+            if refusal.code == "TARGET_ACCOUNT_NOT_FOUND":  # the platform's code for this operation
+                raise RefusalError("NOT_FOUND", refusal.message, status=404) from None
+            raise
+        return f"Removed staging account {staging} from {target}", after
+
+    return _change_staging(check, change, output)
 
 
-def _change(operation: str, members: Mapping[str, Any], output: Output | None) -> int:
-    chosen, params, change = output or Output.default(), Params(members), OPERATIONS[operation]
+def _change_staging(check: Callable[[], None], change: Change, output: Output | None) -> int:
+    """Check the input, which makes no call, then change the record and print the staging accounts it has now."""
+    chosen = output or Output.default()
 
     async def work(settings: Settings) -> int:
-        change.check(params)
+        check()
         async with open_app(settings) as app:
-            body = (await change.work(app, params)).body
-        headings = ("staging account", "name", "role", "added by")
-        rows = [
-            tuple(record.get(name, "") for name in ("accountId", "accountName", "roleArn", "addedBy"))
-            for record in body["stagingAccounts"]
-        ]
-        _tell(chosen, body, Group(plain(body["message"]), table("staging accounts now", headings, rows)))
+            message, records = await change(app)
+        body = {"success": True, "message": message, "stagingAccounts": list(records)}
+        print_result(chosen, body, lambda: Group(sanitize(message), _staging_table(records)))
         return 0
 
-    return guarded(chosen, work)
+    return run_command(chosen, work)
+
+
+def _check_account_id(parameter: str, value: str) -> None:
+    """Raise RefusalError unless a value has 12 digits; codes and texts are those of the API."""
+    if not value:
+        raise RefusalError("MISSING_FIELD", f"{parameter} is required: 12 digits")
+    if not (len(value) == _ACCOUNT_ID_DIGITS and value.isascii() and value.isdigit()):
+        raise RefusalError("INVALID_FORMAT", f"{parameter} must be 12 digits")
+
+
+def _staging_table(records: Sequence[Item]) -> Table:
+    headings = ("staging account", "name", "role", "added by")
+    members = ("accountId", "accountName", "roleArn", "addedBy")
+    rows = [tuple(record.get(member, "") for member in members) for record in records]
+    return table("staging accounts now", headings, rows)
 
 
 def validate(
     staging: Staging,
     external_id: ExternalId,
-    region: Annotated[str, typer.Option("--region", metavar="R", help="Where to look.", show_default=False)],
+    region: Annotated[str, typer.Option("--region", metavar="R", help="Where DRS is checked.", show_default=False)],
     role_arn: RoleArn = None,
     output: OutputOption = None,
 ) -> int:
-    """Try whether an account can serve as a staging account: its role lets us in, and DRS is in use in a region.
+    """Check that an account can be a staging account: its role can be assumed and DRS is initialised.
 
-    Exit code 0: it can; 1: AWS refused, and the answer says why; 2: wrong usage or settings.
+    Exit codes: 0 it can; 1 it cannot, see the reason that AWS gives;
+    2 wrong usage or settings.
     """
     chosen = output or Output.default()
-    given = {"accountId": staging, "externalId": external_id, "region": region, "roleArn": role_arn}
+    params = {"accountId": staging, "externalId": external_id, "region": region, "roleArn": role_arn}
 
     async def work(settings: Settings) -> int:
         async with open_query_app(settings) as app:
-            body = await app.validation.validate_staging_account(given)
-        _tell(chosen, body, Group(table(f"account {staging} in {region}", ("what", "value"), body.items())))
+            body = await app.validation.validate_staging_account(params)
+        print_result(chosen, body, lambda: table(f"account {staging} in {region}", ("item", "value"), body.items()))
         return 0 if body["valid"] else 1
 
-    return guarded(chosen, work)
+    return run_command(chosen, work)
 
 
-def _tell(chosen: Output, document: Mapping[str, Any], shown: Group) -> None:
-    if chosen is Output.JSON:
-        emit_json(document)
-    else:
-        console().print(shown)
-
-
-def _shown(item: Item, hub: Identity) -> dict[str, Any]:
-    """Show a record of the target accounts table; one that cannot be used is shown as far as it can be read."""
+def _target_json(item: Item, hub: Identity) -> dict[str, Any]:
+    """Describe a record of the target accounts table; an invalid one with as much as can be read of it."""
     try:
         account = parse_account(item)
     except ConfigurationError as error:
-        named = {"accountId": str(item.get("accountId", "")), "accountName": str(item.get("accountName") or "")}
-        return {**named, "roleArn": None, "usable": False, "reason": str(error), "stagingAccounts": []}
+        known = {"accountId": str(item.get("accountId", "")), "accountName": str(item.get("accountName") or "")}
+        return {**known, "roleArn": None, "usable": False, "reason": str(error), "stagingAccounts": []}
     return {
         "accountId": account.account_id,
         "accountName": account.name,
         "isHub": account.account_id == hub.account_id,
-        **_role(account.account_id, account.role, hub),
-        "stagingAccounts": [_staging(record, account, hub) for record in staging_records(item)],
+        **_role_json(account.account_id, account.role, hub),
+        "stagingAccounts": [_staging_json(record, account, hub) for record in staging_records(item)],
     }
 
 
-def _staging(record: Mapping[str, Any], target: Account, hub: Identity) -> dict[str, Any]:
+def _staging_json(record: Mapping[str, Any], target: Account, hub: Identity) -> dict[str, Any]:
     account_id = str(record.get("accountId", ""))
-    named = {"accountId": account_id, "accountName": str(record.get("accountName") or "")}
-    return {**named, **_role(account_id, target.staging.get(account_id, RoleRef()), hub)}
+    known = {"accountId": account_id, "accountName": str(record.get("accountName") or "")}
+    return {**known, **_role_json(account_id, target.staging.get(account_id, RoleRef()), hub)}
 
 
-def _role(account_id: str, role: RoleRef, hub: Identity) -> dict[str, Any]:
+def _role_json(account_id: str, role: RoleRef, hub: Identity) -> dict[str, Any]:
     if account_id == hub.account_id:
-        return {"roleArn": None, "usable": True}  # it is reached with its own credentials
+        return {"roleArn": None, "usable": True}  # the hub uses its own credentials
     try:
         arn = role.arn_in(account_id, hub.partition)
     except ConfigurationError as error:
@@ -157,14 +204,14 @@ def _role(account_id: str, role: RoleRef, hub: Identity) -> dict[str, Any]:
     return {"roleArn": arn, "externalId": role.external_id, "usable": True}
 
 
-def _list_of(accounts: list[dict[str, Any]]) -> Group:
+def _accounts_table(accounts: Sequence[Mapping[str, Any]]) -> Table:
     rows = []
     for account in accounts:
-        rows.append(_row("target", account))
-        rows.extend(_row("  staging", staging) for staging in account["stagingAccounts"])
-    return Group(table(f"{len(accounts)} target accounts", ("kind", "account", "name", "role", "usable"), rows))
+        rows.append(_account_row("target", account))
+        rows.extend(_account_row("  staging", staging) for staging in account["stagingAccounts"])
+    return table(f"{len(accounts)} target accounts", ("kind", "account", "name", "role", "usable"), rows)
 
 
-def _row(kind: str, account: Mapping[str, Any]) -> tuple[object, ...]:
+def _account_row(kind: str, account: Mapping[str, Any]) -> tuple[object, ...]:
     role = account["roleArn"] or ("own credentials" if account["usable"] else "")
     return (kind, account["accountId"], account["accountName"], role, account.get("reason", "yes"))

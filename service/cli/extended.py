@@ -1,16 +1,15 @@
-"""`drs-sync extended`."""
+"""Command `drs-sync extended`: servers extended from staging accounts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final
 
-from rich.console import Group
+from rich.console import Group, RenderableType
 
-from service.cli.options import listed
-from service.cli.output import Output, plain, table
-from service.cli.servers import AccountsOption, NoRefresh, RegionsOption, answered, problems_of_answer
-from service.cli.watching import OutputOption
+from service.cli.answers import show_answer, source_tables
+from service.cli.options import NoRefresh, OutputOption, QueryAccounts, QueryRegions, join_values
+from service.cli.output import Output, sanitize, table
 from service.queries.answer import Answer
 from service.queries.params import ScopesParams
 from service.query_app import QueryApp
@@ -21,34 +20,37 @@ _HEADINGS: Final = ("hostname", "id", "target", "staging", "region", "state", "e
 
 
 def show_extended(
-    account: AccountsOption = None,
-    region: RegionsOption = None,
+    account: QueryAccounts = None,
+    region: QueryRegions = None,
     *,
     no_refresh: NoRefresh = False,
     output: OutputOption = None,
 ) -> int:
-    """Show which servers of which target account are extended from which staging account.
+    """Show which servers of a target account are extended from which staging account.
 
-    What was too old is synced after the answer is given. Exit code 0: complete; 3: some accounts or regions could not
-    be read, the answer says which and why; 1: failed; 2: wrong usage or settings.
+    Stale scopes are synced after the answer is printed.
+
+    Exit codes: 0 complete; 1 failed; 2 wrong usage or settings;
+    3 partial: some accounts or regions could not be read, see the errors.
     """
 
-    async def ask(app: QueryApp) -> Answer:
-        given = {"accountId": listed("--account", account), "region": listed("--region", region)}
-        return await app.extended.run(ScopesParams.parse(given, app.settings))
+    async def query(app: QueryApp) -> Answer:
+        params = {"accountId": join_values("--account", account), "region": join_values("--region", region)}
+        return await app.extended.run(ScopesParams.parse(params, app.settings))
 
-    return answered(output or Output.default(), ask, _tables_of, refresh=not no_refresh)
+    return show_answer(output or Output.default(), query, _tables, refresh=not no_refresh)
 
 
-def _tables_of(body: Mapping[str, Any]) -> Group:
+def _tables(body: Mapping[str, Any]) -> Group:
     servers = body["extendedServers"]
-    shown: list[Any] = [table(f"{body['count']} extended servers", _HEADINGS, [_row(server) for server in servers])]
+    title = f"{body['count']} extended servers"
+    tables: list[RenderableType] = [table(title, _HEADINGS, [_row(server) for server in servers])]
     if body["byStagingAccount"]:
-        shown.append(table("by staging account", ("staging account", "servers"), body["byStagingAccount"].items()))
-    shown.extend(problems_of_answer(body))
+        tables.append(table("by staging account", ("staging account", "servers"), body["byStagingAccount"].items()))
+    tables.extend(source_tables(body))
     if body.get("truncated"):
-        shown.append(plain(f"{len(servers)} are shown: ask for fewer accounts or regions to see the others"))
-    return Group(*shown)
+        tables.append(sanitize(f"only {len(servers)} are shown. Fix: name fewer accounts or regions to see the others"))
+    return Group(*tables)
 
 
 def _row(server: Mapping[str, Any]) -> tuple[object, ...]:

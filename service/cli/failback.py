@@ -1,4 +1,4 @@
-"""`drs-sync failback`: where a server came from, and what to type to send it back."""
+"""Command `drs-sync failback`: where a server came from, and the commands that send it back."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Annotated, Final
 import typer
 
 from service.app import utc_now
-from service.cli.output import Output, emit_json, fail, guarded
+from service.cli.output import Output, print_error, print_json, run_command
 from service.errors import AwsError, ConfigurationError, RefusalError
 from service.queries.failback.export import read_export, write_csv, write_json
 from service.queries.failback.facts import Facts, has_name
@@ -24,8 +24,8 @@ from service.settings import Settings
 __all__ = ["show_failback"]
 
 
-class Form(StrEnum):
-    """How the command answers."""
+class Format(StrEnum):
+    """Output format of a runbook or an export."""
 
     TEXT = "text"
     JSON = "json"
@@ -33,36 +33,42 @@ class Form(StrEnum):
     CSV = "csv"
 
 
-_RUNBOOKS: Final = {Form.TEXT: as_text, Form.MARKDOWN: as_markdown}
+_RENDERERS: Final = {Format.TEXT: as_text, Format.MARKDOWN: as_markdown}
+_EXPORT_FORMATS: Final = frozenset({Format.CSV, Format.JSON})
+_RUNBOOK_FORMATS: Final = frozenset({Format.TEXT, Format.JSON, Format.MARKDOWN})
 
 
 def show_failback(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="ID", help="Source server id or ARN, instance id (also the recovered one's), or host."),
+        typer.Argument(
+            metavar="ID", help="Source server id or ARN, instance id (original or recovered), or host name."
+        ),
     ] = None,
     *,
-    everything: Annotated[bool, typer.Option("--all", help="Export the estate, to be kept outside AWS.")] = False,
+    export_all: Annotated[bool, typer.Option("--all", help="Export all servers, to a file kept outside AWS.")] = False,
     source: Annotated[
-        Path | None, typer.Option("--from", metavar="FILE", help="Answer from such an export, without AWS.")
+        Path | None, typer.Option("--from", metavar="FILE", help="Read such an export and call no AWS API.")
     ] = None,
     output: Annotated[
-        Form | None,
+        Format | None,
         typer.Option("--output", "-o", help="text, json or markdown; with --all csv or json. Default: text, csv."),
     ] = None,
 ) -> int:
-    """Say where a server came from, and print the runbook that sends it back, with all values filled in.
+    """Show where a server came from, and the runbook that sends it back.
 
-    Exit code 0: complete; 3: some of it is older than now, or the origin is not known in full; 1: failed; 2: wrong
-    usage, or no such server, or several of that name.
+    Exit codes: 0 complete; 1 failed; 2 wrong usage, no server or
+    several servers with that id or name; 3 some facts are not current or
+    the origin is not fully known, see the notes.
     """
-    form = output or (Form.CSV if everything else Form.TEXT)
-    told = Output.JSON if form is Form.JSON else Output.TABLE
-    allowed = {Form.CSV, Form.JSON} if everything else {Form.TEXT, Form.JSON, Form.MARKDOWN}
-    if everything == bool(name) or form not in allowed or (everything and source):
-        return fail("Usage", "give an ID, or --all with --output csv or json", told, exit_code=2)
+    form = output or (Format.CSV if export_all else Format.TEXT)
+    error_output = Output.JSON if form is Format.JSON else Output.TABLE
+    allowed = _EXPORT_FORMATS if export_all else _RUNBOOK_FORMATS
+    if export_all == bool(name) or form not in allowed or (export_all and source):
+        message = "unclear what to show. Fix: give an ID, or --all with --output csv or json"
+        return print_error("Usage", message, error_output, exit_code=2)
     if source is not None and name is not None:
-        return _from_file(source, name, form, told, why="AWS was not asked")
+        return _show_exported(source, name, form, error_output, reason="no AWS API was called")
 
     async def work(settings: Settings) -> int:
         async with open_query_app(settings) as app:
@@ -71,38 +77,40 @@ def show_failback(
                     return _show(await app.failback.facts(name), form)
                 except AwsError as error:
                     if settings.failback_export:
-                        why = f"the inventory did not answer: {error}"
-                        return _from_file(Path(settings.failback_export), name, form, told, why=why)
-                    return fail(error.code, f"{error}; an export answers without AWS: --from FILE", told, exit_code=1)
+                        path, reason = Path(settings.failback_export), f"the inventory did not answer: {error}"
+                        return _show_exported(path, name, form, error_output, reason=reason)
+                    message = f"{error}. Fix: if you have an export, read it without AWS: --from FILE"
+                    return print_error(error.code, message, error_output, exit_code=1)
             estate = await app.failback.estate()
         now = utc_now()
-        _write(write_csv(estate, now=now) if form is Form.CSV else write_json(estate, now=now).decode())
+        _write(write_csv(estate, now=now) if form is Format.CSV else write_json(estate, now=now).decode())
         return 0
 
-    return guarded(told, work)
+    return run_command(error_output, work)
 
 
-def _from_file(path: Path, name: str, form: Form, told: Output, *, why: str) -> int:
-    """Answer from an export. No settings are read and no call is made: AWS may be gone."""
+def _show_exported(path: Path, name: str, form: Format, error_output: Output, *, reason: str) -> int:
+    """Show one server from an export. Reads no settings and makes no call, so it works while AWS is down."""
     try:
         exported_at, estate = read_export(path.read_bytes())
         facts = single_match([each for each in estate if has_name(each, name)], name)
     except OSError as error:
-        return fail("Configuration", f"{path} cannot be read: {error.strerror}", told, exit_code=2)
+        message = f"{path} cannot be read: {error.strerror}"
+        return print_error("Configuration", message, error_output, exit_code=2)
     except ConfigurationError as error:
-        return fail("Configuration", str(error), told, exit_code=2)
+        return print_error("Configuration", str(error), error_output, exit_code=2)
     except RefusalError as error:
-        return fail(error.code, error.message, told, exit_code=2)
-    note = f"From an export of {exported_at}; {why}."
+        return print_error(error.code, error.message, error_output, exit_code=2)
+    note = f"From an export of {exported_at}; {reason}."
     return _show(facts.model_copy(update={"notes": (note, *facts.notes)}), form)
 
 
-def _show(facts: Facts, form: Form) -> int:
+def _show(facts: Facts, form: Format) -> int:
     runbook = write_runbook(facts)
-    if form is Form.JSON:
-        emit_json(as_json(facts, runbook))
+    if form is Format.JSON:
+        print_json(as_json(facts, runbook))
     else:
-        render: Callable[[Facts, Runbook], str] = _RUNBOOKS[form]
+        render: Callable[[Facts, Runbook], str] = _RENDERERS[form]
         _write(render(facts, runbook))
     return 3 if facts.notes or not facts.captured else 0
 

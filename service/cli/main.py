@@ -1,4 +1,7 @@
-"""The command `drs-sync`: JSON on stdout, logs on stderr, exit codes 0 complete, 1 failed, 2 usage, 3 partial."""
+"""Command `drs-sync`: results on stdout, logs and messages on stderr.
+
+Exit codes: 0 complete, 1 failed, 2 wrong usage or settings, 3 partial.
+"""
 
 from __future__ import annotations
 
@@ -11,17 +14,17 @@ from typer.exceptions import Exit, TyperException
 
 from service import __version__
 from service.cli import accounts, doctor, extended, failback, regions, sandbox, servers, syncs
-from service.cli.output import Output, fail, say
-from service.cli.streams import UnwrittenError, give_up_stdout, guard_streams
+from service.cli.output import Output, print_error, print_message
+from service.cli.streams import StdoutError, discard_stdout, set_up_streams
 
 __all__ = ["main", "run"]
 
 cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Keeps a true picture of AWS Elastic Disaster Recovery across many accounts and regions.",
+    help="Keep an inventory of AWS Elastic Disaster Recovery (DRS) across many accounts and regions.",
 )
-sync = typer.Typer(help="Bring the tables up to date.")
+sync = typer.Typer(help="Update the inventory, extended servers or tags from AWS.")
 sync.command("inventory")(syncs.sync_inventory)
 sync.command("staging")(syncs.sync_staging)
 sync.command("tags")(syncs.sync_tags)
@@ -37,63 +40,64 @@ accounts_group.command("add-staging")(accounts.add_staging)
 accounts_group.command("remove-staging")(accounts.remove_staging)
 accounts_group.command("validate")(accounts.validate)
 cli.add_typer(accounts_group, name="accounts")
-cli.command("doctor")(doctor.examine)
+cli.command("doctor")(doctor.run_doctor)
 cli.command("demo")(sandbox.demo)
 cli.command("sandbox")(sandbox.serve)
 
 
-def _version(asked: bool) -> None:  # noqa: FBT001 - typer calls it so
-    if asked:
+def _print_version(requested: bool) -> None:  # noqa: FBT001 - the signature of a typer callback
+    if requested:
         sys.stdout.write(f"drs-sync {__version__}\n")
         raise typer.Exit
 
 
 @cli.callback()
-def _root(
+def _root_options(
     *,
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Hold options of the command itself."""
+    """Declare the options of `drs-sync` itself."""
 
 
-_NO_COMMAND: Final = "Missing command."  # typer's words
+_NO_COMMAND: Final = "Missing command."  # typer's message
 
 
-def _call(arguments: Sequence[str]) -> object:
+def _invoke(arguments: Sequence[str]) -> object:
     return cli(args=list(arguments), prog_name="drs-sync", standalone_mode=False)
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command line and give its exit code."""
+    """Run one command line and return its exit code."""
     try:
         code = _run(arguments)
         sys.stdout.flush()
-    except UnwrittenError as error:
-        say(str(error))
-        give_up_stdout()
+    except StdoutError as error:
+        print_message(str(error))
+        discard_stdout()
         return 1
     return code
 
 
 def _run(arguments: Sequence[str]) -> int:
     try:
-        result = _call(arguments)
-    except Exit as leaving:
-        return leaving.exit_code
+        result = _invoke(arguments)
+    except Exit as error:
+        return error.exit_code
     except typer.Abort:
-        return fail("Aborted", "stopped before the end; run it again", Output.asked(arguments), exit_code=1)
+        message = "stopped before the end. Fix: run the command again"
+        return print_error("Aborted", message, Output.requested_in(arguments), exit_code=1)
     except TyperException as error:
-        told, output = error.format_message(), Output.asked(arguments)
-        if told == _NO_COMMAND and output is Output.TABLE:
-            _call([*arguments, "--help"])  # a person looks around; a program gets its document
+        message, output = error.format_message(), Output.requested_in(arguments)
+        if message == _NO_COMMAND and output is Output.TABLE:
+            _invoke([*arguments, "--help"])  # for a person; a program gets a JSON document
             return 2
-        return fail("Usage", f"{told} (see drs-sync --help)", output, exit_code=2)
+        return print_error("Usage", f"{message} (see drs-sync --help)", output, exit_code=2)
     return result if isinstance(result, int) else 0
 
 
 def main() -> None:
     """Entry point of the console script."""
-    guard_streams()
+    set_up_streams()
     sys.exit(run(sys.argv[1:]))

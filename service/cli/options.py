@@ -1,25 +1,65 @@
-"""Values of options that may be repeated, and those that are no values."""
+"""Command-line options that several commands share, and the check of options that can be repeated."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
+import typer
+
+from service.cli.output import Output
 from service.errors import RefusalError
 
-__all__ = ["listed", "named"]
+__all__ = [
+    "ExcludedRegions",
+    "NoRefresh",
+    "OutputOption",
+    "QueryAccounts",
+    "QueryRegions",
+    "SyncAccounts",
+    "SyncRegions",
+    "join_values",
+    "require_values",
+]
+
+OutputOption = Annotated[
+    Output | None, typer.Option("--output", "-o", help="Default: table on a terminal, json in a pipe.")
+]
+
+SyncAccounts = Annotated[
+    list[str] | None, typer.Option("--account", metavar="ID", help="Sync this account only; repeatable.")
+]
+SyncRegions = Annotated[
+    list[str] | None, typer.Option("--region", metavar="NAME", help="Scan this region only; repeatable.")
+]
+ExcludedRegions = Annotated[
+    list[str] | None, typer.Option("--exclude-region", metavar="NAME", help="Do not scan this region; repeatable.")
+]
+
+QueryAccounts = Annotated[
+    list[str] | None, typer.Option("--account", metavar="ID", help="Of this target account only; repeatable.")
+]
+QueryRegions = Annotated[
+    list[str] | None, typer.Option("--region", metavar="NAME", help="In this region only; repeatable.")
+]
+NoRefresh = Annotated[bool, typer.Option("--no-refresh", help="Do not sync stale scopes after answering.")]
 
 
-def named(option: str, values: Sequence[str] | None) -> tuple[str, ...]:
-    """Give the values of a repeatable option.
+def require_values(option: str, values: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the values of a repeatable option, none if it was left out.
 
     Raises:
-        RefusalError: one is empty. An unset variable of a shell must not read like "all of them".
+        RefusalError: a value is empty. An unset shell variable must not select all accounts or regions.
     """
     if any(not value.strip() for value in values or ()):
-        raise RefusalError("INVALID_PARAMETER", f"{option} is empty: name one, or leave the option out")
+        raise RefusalError("INVALID_PARAMETER", f"{option} is empty. Fix: give it a value, or leave the option out")
     return tuple(values or ())
 
 
-def listed(option: str, values: Sequence[str] | None) -> str:
-    """Give the values of a repeatable option as queries take them. Raises as `named` does."""
-    return ",".join(named(option, values))
+def join_values(option: str, values: Sequence[str] | None) -> str:
+    """Return the values of a repeatable option separated by commas, as queries take them.
+
+    Raises:
+        RefusalError: a value is empty.
+    """
+    return ",".join(require_values(option, values))

@@ -1,4 +1,4 @@
-"""What goes to stdout and how: one JSON document, or tables for people. Nothing else ever goes there."""
+"""Output of the commands: one JSON document or tables on stdout and nothing else; messages on stderr."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from itertools import pairwise
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import anyio
 import orjson
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -20,99 +20,116 @@ from service.gc_tuning import tune_gc
 from service.settings import Settings, load_settings
 from service.telemetry import set_up_logging
 
-__all__ = ["Output", "console", "emit_json", "fail", "guarded", "plain", "say", "stderr_console", "table"]
-
-T = TypeVar("T")
+__all__ = [
+    "Output",
+    "console",
+    "print_error",
+    "print_json",
+    "print_message",
+    "print_result",
+    "run_command",
+    "sanitize",
+    "stderr_console",
+    "table",
+]
 
 
 class Output(StrEnum):
-    """How a command answers."""
+    """Output format of a command."""
 
     TABLE = "table"
     JSON = "json"
 
     @classmethod
     def default(cls) -> Output:
-        """Choose tables for a person at a terminal, JSON for a pipe."""
+        """Return tables for a terminal, JSON for a pipe."""
         return cls.TABLE if sys.stdout.isatty() else cls.JSON
 
     @classmethod
-    def asked(cls, arguments: Sequence[str]) -> Output:
-        """Find the wish in a command line that could not be parsed."""
+    def requested_in(cls, arguments: Sequence[str]) -> Output:
+        """Find the output format in a command line that could not be parsed, so that its error has that format."""
         words = re.sub(r"(^|\s)-o(?=\w)", r"\1-o ", " ".join(arguments)).replace("=", " ").split()
-        wished = [after for before, after in pairwise(words) if before in {"--output", "-o"}]
-        return cls(wished[-1]) if wished and wished[-1] in set(cls) else cls.default()
+        values = [value for option, value in pairwise(words) if option in {"--output", "-o"}]
+        return cls(values[-1]) if values and values[-1] in set(cls) else cls.default()
 
 
 def console() -> Console:
-    """Give the console for tables."""
+    """Create the console for stdout."""
     return Console(highlight=False, soft_wrap=False)
 
 
 def stderr_console() -> Console:
-    """Give the console for everything that is not the answer; a message is one line where no terminal sets a width."""
+    """Create the console for stderr. Without a terminal a message stays on one line, so that a log can be searched."""
     return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
 
 
-def emit_json(document: Mapping[str, Any]) -> None:
-    """Write the one JSON document."""
+def print_json(document: Mapping[str, Any]) -> None:
+    """Print a document on stdout."""
     sys.stdout.write(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode())
     sys.stdout.flush()
 
 
-# Control characters, and those that reorder or break a line for the eye only.
+def print_result(output: Output, document: Mapping[str, Any], render: Callable[[], RenderableType]) -> None:
+    """Print a result on stdout, as JSON or as what `render` returns."""
+    if output is Output.JSON:
+        print_json(document)
+    else:
+        console().print(render())
+
+
+# Control characters, and those that break a line or reverse its direction on a terminal.
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
-def plain(value: object) -> Text:
-    """Show text from elsewhere as it is: no markup, no terminal control characters."""
+def sanitize(value: object) -> Text:
+    """Turn a value from outside into text without markup, its control characters replaced."""
     return Text(_CONTROL.sub("\N{REPLACEMENT CHARACTER}", str(value)))
 
 
 def table(title: str, headings: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
-    """Make a table; columns of numbers are aligned right."""
-    listed = [tuple(row) for row in rows]
-    made = Table(title=title, title_justify="left", header_style="bold")
+    """Create a table of sanitized values; columns of numbers are aligned right."""
+    cells = [tuple(row) for row in rows]
+    result = Table(title=title, title_justify="left", header_style="bold")
     for position, heading in enumerate(headings):
-        numeric = bool(listed) and all(isinstance(row[position], int | float) for row in listed)
-        made.add_column(heading, justify="right" if numeric else "left", overflow="fold")  # never cut an ARN
-    for row in listed:
-        made.add_row(*(plain(cell) for cell in row))
-    return made
+        numeric = bool(cells) and all(isinstance(row[position], int | float) for row in cells)
+        result.add_column(heading, justify="right" if numeric else "left", overflow="fold")  # shows an ARN in full
+    for row in cells:
+        result.add_row(*(sanitize(cell) for cell in row))
+    return result
 
 
-def say(message: str) -> None:
-    """Say one thing to a person, on stderr."""
-    stderr_console().print(Text("drs-sync: "), plain(message), sep="")
+def print_message(message: str) -> None:
+    """Print a message on stderr."""
+    stderr_console().print(Text("drs-sync: "), sanitize(message), sep="")
 
 
-def fail(code: str, message: str, output: Output, *, exit_code: int) -> int:
-    """Say what went wrong, on stderr for people and as JSON on stdout for programs; give the exit code."""
-    say(message)
+def print_error(code: str, message: str, output: Output, *, exit_code: int) -> int:
+    """Print an error on stderr and, for programs, as JSON on stdout. Returns the exit code."""
+    print_message(message)
     if output is Output.JSON:
-        emit_json({"error": code, "message": message, "exitCode": exit_code})
+        print_json({"error": code, "message": message, "exitCode": exit_code})
     return exit_code
 
 
-def guarded(output: Output, work: Callable[[Settings], Awaitable[int]]) -> int:
-    """Run a command's work on an event loop; errors that are expected become exit codes."""
+def run_command(output: Output, work: Callable[[Settings], Awaitable[int]]) -> int:
+    """Run the work of a command in an event loop and return its exit code; expected errors become exit codes."""
     try:
         settings = load_settings()
-        chatty = "log_level" in settings.model_fields_set or not sys.stderr.isatty()
-        set_up_logging(sys.stderr, settings.log_level if chatty else "WARNING")
+        logs_all = "log_level" in settings.model_fields_set or not sys.stderr.isatty()
+        set_up_logging(sys.stderr, settings.log_level if logs_all else "WARNING")
         tune_gc()
         return anyio.run(work, settings)
     except ConfigurationError as error:
-        return fail("Configuration", str(error), output, exit_code=2)
+        return print_error("Configuration", str(error), output, exit_code=2)
     except RefusalError as error:
-        ours = error.status >= 500  # noqa: PLR2004 - not the caller's doing
-        return fail(error.code or "Refused", error.message, output, exit_code=1 if ours else 2)
+        is_server_error = error.status >= 500  # noqa: PLR2004 - HTTP status of an error that is not the caller's
+        return print_error(error.code or "Refused", error.message, output, exit_code=1 if is_server_error else 2)
     except AwsError as error:
-        advice = f" ({error.error_class.advice})" if error.error_class.advice else ""
-        return fail(error.code, f"{error}{advice}", output, exit_code=1)
+        advice = error.error_class.advice
+        message = f"{str(error).rstrip('.')}. Fix: {advice}" if advice else str(error)
+        return print_error(error.code, message, output, exit_code=1)
     except DeadlineExceededError as error:
-        return fail("DeadlineExceeded", str(error), output, exit_code=1)
+        return print_error("DeadlineExceeded", str(error), output, exit_code=1)
     except KeyboardInterrupt:
-        return fail(
-            "Interrupted", "interrupted; what was written stays, run it again for the rest", output, exit_code=1
-        )
+        message = "interrupted; completed work is kept. Fix: run the command again for the rest"
+        return print_error("Interrupted", message, output, exit_code=1)

@@ -1,4 +1,4 @@
-"""`drs-sync regions`."""
+"""Command `drs-sync regions`: the region status table."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from service.app import open_app, utc_now
-from service.cli.output import Output, console, emit_json, fail, guarded, table
-from service.cli.watching import OutputOption
+from rich.table import Table
+
+from service.app import utc_now
+from service.cli.options import OutputOption
+from service.cli.output import Output, print_error, print_result, run_command, table
 from service.models import iso
+from service.query_app import open_query_app
 from service.regions.selection import StatusUnavailable
 from service.regions.status_rows import RegionRow
 from service.settings import Settings
@@ -18,33 +21,32 @@ __all__ = ["show_regions"]
 
 
 def show_regions(output: OutputOption = None) -> int:
-    """Show what the region status table knows: which regions are active, how many servers, how fresh, what failed."""
+    """Show the region status table: servers, last scan and last error per region.
+
+    Exit codes: 0 shown; 1 the table cannot be read; 2 wrong usage or settings.
+    """
     chosen = output or Output.default()
 
     async def work(settings: Settings) -> int:
         settings.require("drs_region_status_table")
-        async with open_app(settings) as app:
+        async with open_query_app(settings) as app:
             rows = await app.status.rows()
         if isinstance(rows, StatusUnavailable):
-            return fail("RegionStatusUnavailable", rows.reason, chosen, exit_code=1)
+            return print_error("RegionStatusUnavailable", rows.reason, chosen, exit_code=1)
         document = _document(rows, utc_now())
-        if chosen is Output.JSON:
-            emit_json(document)
-        else:
-            headings = ("region", "status", "servers", "accounts", "checked", "age s", "error")
-            console().print(table(_title(document), headings, [_line(row) for row in document["regions"]]))
+        print_result(chosen, document, lambda: _table(document))
         return 0
 
-    return guarded(chosen, work)
+    return run_command(chosen, work)
 
 
 def _document(rows: Sequence[RegionRow], now: datetime) -> dict[str, Any]:
-    listed = sorted(rows, key=lambda row: (-row.server_count, row.region))
+    ordered = sorted(rows, key=lambda row: (-row.server_count, row.region))
     return {
         "operation": "regions",
-        "activeRegions": [row.region for row in listed if row.server_count > 0],
-        "serverCount": sum(row.server_count for row in listed),
-        "regions": [_region(row, now) for row in listed],
+        "activeRegions": [row.region for row in ordered if row.server_count > 0],
+        "serverCount": sum(row.server_count for row in ordered),
+        "regions": [_region(row, now) for row in ordered],
     }
 
 
@@ -69,11 +71,13 @@ def _region(row: RegionRow, now: datetime) -> dict[str, Any]:
     }
 
 
-def _title(document: Mapping[str, Any]) -> str:
-    return f"{len(document['activeRegions'])} active regions, {document['serverCount']} servers"
+def _table(document: Mapping[str, Any]) -> Table:
+    title = f"{len(document['activeRegions'])} active regions, {document['serverCount']} servers"
+    headings = ("region", "status", "servers", "accounts", "last scan", "age s", "error")
+    return table(title, headings, [_row(region) for region in document["regions"]])
 
 
-def _line(region: Mapping[str, Any]) -> tuple[object, ...]:
+def _row(region: Mapping[str, Any]) -> tuple[object, ...]:
     errors = [
         f"{account}: {entry['errorMessage']}" for account, entry in region["accounts"].items() if entry["errorMessage"]
     ]

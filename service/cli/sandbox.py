@@ -1,4 +1,4 @@
-"""`drs-sync sandbox` and `drs-sync demo`: an AWS that has DRS, on this machine, for as long as the command runs."""
+"""Commands `drs-sync sandbox` and `drs-sync demo`: a simulated AWS with DRS on this machine."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.cli.output import Output, emit_json, fail
-from service.cli.watching import OutputOption
+from service.cli.options import OutputOption
+from service.cli.output import Output, print_error, print_json
 
 if TYPE_CHECKING:
     from service.sandbox.fleet_models import Fleet
@@ -17,63 +17,66 @@ if TYPE_CHECKING:
 
 __all__ = ["demo", "serve"]
 
-_MISSING = "the sandbox is an extra: pip install 'drs-sync[sandbox]'"
+_NOT_INSTALLED = "the sandbox is not installed. Fix: pip install 'drs-sync[sandbox]'"
 FleetOption = Annotated[
-    Path | None, typer.Option("--fleet", metavar="FILE", help="Declared fleet, YAML or JSON. Default: the demo's.")
+    Path | None, typer.Option("--fleet", metavar="FILE", help="Fleet file, YAML or JSON. Default: the demo's fleet.")
 ]
 
 
 def serve(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes any free one.")] = 5000,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 picks a free one.")] = 5000,
     fleet: FleetOption = None,
 ) -> int:
-    """Serve an AWS that has DRS until Ctrl-C: moto, a DRS backend, a declared fleet, and the tables.
+    """Serve a simulated AWS with DRS until Ctrl-C: moto, a DRS backend, a fleet, and the tables.
 
-    Prints one JSON document with the endpoint and the environment variables for a client; `eval` the `export` lines on
-    stderr, or set them by hand.
+    Prints one JSON document with the endpoint and the environment
+    variables that a client needs, and `export` lines for a shell on stderr.
     """
     try:
-        from service.sandbox.fleet import FleetError  # noqa: PLC0415 - an extra
-        from service.sandbox.server import SandboxError, serve_forever  # noqa: PLC0415 - an extra
+        from service.sandbox.fleet import FleetError  # noqa: PLC0415 - needs the extra `sandbox`
+        from service.sandbox.server import SandboxError, serve_forever  # noqa: PLC0415 - needs the extra `sandbox`
     except ImportError:
-        return fail("Usage", _MISSING, Output.default(), exit_code=2)
+        return print_error("Usage", _NOT_INSTALLED, Output.default(), exit_code=2)
 
-    def ready(sandbox: Sandbox) -> None:
+    def print_environment(sandbox: Sandbox) -> None:
         environment = sandbox.environment()
-        emit_json({"operation": "sandbox", "endpoint": sandbox.endpoint_url, "environment": environment})
+        print_json({"operation": "sandbox", "endpoint": sandbox.endpoint_url, "environment": environment})
         exports = "".join(f"export {name}={value}\n" for name, value in environment.items())
         sys.stderr.write(f"{exports}# serving on {sandbox.endpoint_url}; stop with Ctrl-C\n")
         sys.stderr.flush()
 
     try:
-        serve_forever(_fleet(fleet), port=port, on_ready=ready)
+        serve_forever(_load_fleet(fleet), port=port, on_ready=print_environment)
     except (FleetError, SandboxError) as error:
-        return fail("Sandbox", str(error), Output.default(), exit_code=2)
+        return print_error("Sandbox", str(error), Output.default(), exit_code=2)
     return 0
 
 
 def demo(fleet: FleetOption = None, output: OutputOption = None) -> int:
-    """Run the whole cycle on the sandbox: inventory, staging accounts, tags, and a query, each twice.
+    """Run every sync and a query against a simulated AWS, each twice.
 
-    Starts a sandbox in the background, runs `drs-sync` against it as a user would, and leaves nothing behind.
+    Starts a sandbox in the background, runs `drs-sync` against it as a
+    user would, and leaves nothing behind.
+
+    Exit codes: 0 every command ended as expected; 1 otherwise; 2 wrong usage.
     """
     chosen = output or Output.default()
     try:
-        from service.cli.demo import Demo  # noqa: PLC0415 - an extra
-        from service.sandbox.fleet import FleetError  # noqa: PLC0415 - an extra
-        from service.sandbox.server import SandboxError, serve  # noqa: PLC0415 - an extra
+        from service.cli.demo import Demo  # noqa: PLC0415 - needs the extra `sandbox`
+        from service.sandbox.fleet import FleetError  # noqa: PLC0415 - needs the extra `sandbox`
+        from service.sandbox.server import SandboxError, serve  # noqa: PLC0415 - needs the extra `sandbox`
     except ImportError:
-        return fail("Usage", _MISSING, chosen, exit_code=2)
+        return print_error("Usage", _NOT_INSTALLED, chosen, exit_code=2)
     try:
-        with serve(_fleet(fleet)) as sandbox:
-            return Demo(sandbox, chosen).play()
+        with serve(_load_fleet(fleet)) as sandbox:
+            return Demo(sandbox, chosen).run()
     except (FleetError, SandboxError) as error:
-        return fail("Sandbox", str(error), chosen, exit_code=2)
+        return print_error("Sandbox", str(error), chosen, exit_code=2)
     except KeyboardInterrupt:
-        return fail("Interrupted", "the demo was interrupted; nothing is left behind", chosen, exit_code=1)
+        return print_error("Interrupted", "the demo was interrupted; nothing is left behind", chosen, exit_code=1)
 
 
-def _fleet(path: Path | None) -> Fleet:
-    from service.sandbox.fleet import demo_fleet, load_fleet  # noqa: PLC0415 - an extra
+def _load_fleet(path: Path | None) -> Fleet:
+    from service.sandbox.fleet import demo_fleet, load_fleet  # noqa: PLC0415 - needs the extra `sandbox`
 
     return demo_fleet() if path is None else load_fleet(path)

@@ -1,4 +1,4 @@
-"""The tables as the platform has them: what a set-up is held against. Pure."""
+"""Schemas of the platform's tables, which `drs-sync doctor` compares with the tables it finds. Pure."""
 
 from __future__ import annotations
 
@@ -6,33 +6,40 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-__all__ = ["TABLES", "TableSpec", "problems_of"]
+__all__ = ["TABLES", "TableSpec", "schema_problems"]
 
 
 @dataclass(frozen=True, slots=True)
 class TableSpec:
-    """A table as the platform has it. `without`: what is lost where its name is not set; empty: nothing works."""
+    """Expected schema of a table.
+
+    Attributes:
+        setting: the setting that names the table.
+        keys: partition key and, if there is one, sort key.
+        indexes: partition key by index name; the sort key is the table's partition key.
+        if_unset: what does not work while the setting is empty; an empty text if nothing works.
+    """
 
     setting: str
     keys: tuple[str, ...]
     indexes: Mapping[str, str] = field(default_factory=dict)
-    without: str = ""
+    if_unset: str = ""
 
     @property
     def variable(self) -> str:
-        """The environment variable that names the table."""
+        """Environment variable that names the table."""
         return self.setting.upper()
 
     @property
     def check(self) -> str:
-        """How findings name the check."""
+        """Name of the check of this table in findings."""
         return f"table {self.variable}"
 
     @property
-    def wanted(self) -> str:
+    def description(self) -> str:
         """Keys and indexes in words."""
         indexes = (f", index {name} ({key} + {self.keys[0]}, all attributes)" for name, key in self.indexes.items())
-        return f"key {' + '.join(self.keys)}, all text{''.join(indexes)}"
+        return f"key {' + '.join(self.keys)}, all strings{''.join(indexes)}"
 
 
 TABLES: Final = (
@@ -46,22 +53,22 @@ TABLES: Final = (
             "ReplicationRegionIndex": "replicationRegion",
         },
     ),
-    TableSpec("drs_region_status_table", ("region",), without="every sync looks at every region"),
-    TableSpec("tag_sync_config_table", ("accountId",), without="the tag sync has no lock, memory or last result"),
+    TableSpec("drs_region_status_table", ("region",), if_unset="every sync scans every region"),
+    TableSpec("tag_sync_config_table", ("accountId",), if_unset="the tag sync has no lock, memory or last result"),
 )
 
 
-def problems_of(spec: TableSpec, described: Mapping[str, Any]) -> Iterator[str]:
-    """Name what of a table, as DescribeTable gives it, is not as it must be."""
-    types = {each["AttributeName"]: each["AttributeType"] for each in described.get("AttributeDefinitions", ())}
-    if described.get("TableStatus") not in {"ACTIVE", "UPDATING"}:
-        yield f"it is {described.get('TableStatus')}, not ACTIVE"
-    if _keys(described) != spec.keys:
-        yield f"its key is {' + '.join(_keys(described)) or 'none'}, not {' + '.join(spec.keys)}"
+def schema_problems(spec: TableSpec, description: Mapping[str, Any]) -> Iterator[str]:
+    """Yield each way in which a table differs from its schema; `description` is `Table` of DescribeTable."""
+    types = {each["AttributeName"]: each["AttributeType"] for each in description.get("AttributeDefinitions", ())}
+    if description.get("TableStatus") not in {"ACTIVE", "UPDATING"}:
+        yield f"it is {description.get('TableStatus')}, not ACTIVE"
+    if _keys(description) != spec.keys:
+        yield f"its key is {' + '.join(_keys(description)) or 'none'}, not {' + '.join(spec.keys)}"
     for key in dict.fromkeys((*spec.keys, *spec.indexes.values())):
         if types.get(key, "S") != "S":
-            yield f"{key} is of type {types[key]}, not text"
-    present = {index["IndexName"]: index for index in described.get("GlobalSecondaryIndexes") or ()}
+            yield f"{key} is of type {types[key]}, not S (string)"
+    present = {index["IndexName"]: index for index in description.get("GlobalSecondaryIndexes") or ()}
     for name, key in spec.indexes.items():
         index = present.get(name)
         if index is None:
@@ -74,6 +81,6 @@ def problems_of(spec: TableSpec, described: Mapping[str, Any]) -> Iterator[str]:
             yield f"index {name} is {index['IndexStatus']}, not ACTIVE"
 
 
-def _keys(described: Mapping[str, Any]) -> tuple[str, ...]:
-    ordered = sorted(described.get("KeySchema", ()), key=lambda key: key["KeyType"] != "HASH")
+def _keys(description: Mapping[str, Any]) -> tuple[str, ...]:
+    ordered = sorted(description.get("KeySchema", ()), key=lambda key: key["KeyType"] != "HASH")
     return tuple(str(key["AttributeName"]) for key in ordered)

@@ -1,147 +1,92 @@
-"""`drs-sync servers`, and what it shares with `drs-sync extended`: showing an answer, and refreshing what was stale."""
+"""Command `drs-sync servers`: query of the inventory."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
 import typer
-from rich.console import Group
+from rich.console import Group, RenderableType
 
-from service.app import open_app
-from service.cli.options import listed
-from service.cli.output import Output, console, emit_json, guarded, plain, table
-from service.cli.watching import OutputOption
-from service.context import SyncRequest
-from service.models import Scope
+from service.cli.answers import show_answer, source_tables
+from service.cli.options import NoRefresh, OutputOption, QueryAccounts, QueryRegions, join_values
+from service.cli.output import Output, sanitize, table
 from service.queries.answer import Answer
 from service.queries.params import InventoryParams
-from service.query_app import QueryApp, open_query_app
-from service.settings import Settings
+from service.query_app import QueryApp
 
-__all__ = ["AccountsOption", "NoRefresh", "RegionsOption", "answered", "problems_of_answer", "show_servers"]
-
-AccountsOption = Annotated[
-    list[str] | None, typer.Option("--account", metavar="ID", help="Of this target account only; repeatable.")
-]
-RegionsOption = Annotated[
-    list[str] | None, typer.Option("--region", metavar="NAME", help="In this region only; repeatable.")
-]
-NoRefresh = Annotated[bool, typer.Option("--no-refresh", help="Do not sync what was stale after answering.")]
+__all__ = ["show_servers"]
 
 _GIB: Final = 2**30
 _HEADINGS: Final = ("hostname", "id", "account", "region", "state", "lag", "cores", "RAM GiB", "source")
 
 
 def show_servers(
-    region: RegionsOption = None,
-    account: AccountsOption = None,
+    region: QueryRegions = None,
+    account: QueryAccounts = None,
     *,
     staging_account: Annotated[
-        str | None, typer.Option("--staging-account", metavar="ID", help="Replicated by this account.")
+        str | None, typer.Option("--staging-account", metavar="ID", help="Replicated by this staging account.")
     ] = None,
     source_account: Annotated[
-        str | None, typer.Option("--source-account", metavar="ID", help="Whose instance runs in this account.")
+        str | None, typer.Option("--source-account", metavar="ID", help="With the source instance in this account.")
     ] = None,
-    state: Annotated[str | None, typer.Option("--state", help="In this replication state, as CONTINUOUS.")] = None,
-    hostname: Annotated[str | None, typer.Option("--hostname", help="With this in the host name.")] = None,
-    min_cores: Annotated[float | None, typer.Option("--min-cores", metavar="N", help="With N cores at least.")] = None,
+    state: Annotated[str | None, typer.Option("--state", help="In this replication state, such as CONTINUOUS.")] = None,
+    hostname: Annotated[str | None, typer.Option("--hostname", help="With this text in the host name.")] = None,
+    min_cores: Annotated[float | None, typer.Option("--min-cores", metavar="N", help="With at least N cores.")] = None,
     min_ram_gib: Annotated[
-        float | None, typer.Option("--min-ram-gib", metavar="N", help="With N GiB of memory at least.")
+        float | None, typer.Option("--min-ram-gib", metavar="N", help="With at least N GiB of memory.")
     ] = None,
-    limit: Annotated[int | None, typer.Option("--limit", metavar="N", help="N servers at most, 1 to 1000.")] = None,
+    limit: Annotated[int | None, typer.Option("--limit", metavar="N", help="At most N servers, 1 to 1000.")] = None,
     next_token: Annotated[
-        str | None, typer.Option("--next-token", metavar="T", help="Go on where the last answer ended.")
+        str | None, typer.Option("--next-token", metavar="T", help="Continue after the last page; its nextToken.")
     ] = None,
     no_refresh: NoRefresh = False,
     output: OutputOption = None,
 ) -> int:
-    """Show source servers from the inventory; scopes whose inventory is too old from DRS.
+    """Show source servers from the inventory, or from DRS where the inventory is stale.
 
-    What was too old is synced after the answer is given. Exit code 0: complete; 3: some accounts or regions could not
-    be read, the answer says which and why; 1: failed; 2: wrong usage or settings.
+    Stale scopes are synced after the answer is printed.
+
+    Exit codes: 0 complete; 1 failed; 2 wrong usage or settings;
+    3 partial: some accounts or regions could not be read, see the errors.
     """
 
-    async def ask(app: QueryApp) -> Answer:
+    async def query(app: QueryApp) -> Answer:
         filters = {
-            "hostname": _one("--hostname", hostname),
-            "replicationState": _one("--state", state),
-            "stagingAccountId": _one("--staging-account", staging_account),
-            "sourceAccountId": _one("--source-account", source_account),
+            "hostname": _join_value("--hostname", hostname),
+            "replicationState": _join_value("--state", state),
+            "stagingAccountId": _join_value("--staging-account", staging_account),
+            "sourceAccountId": _join_value("--source-account", source_account),
             "minCpuCores": min_cores,
             "minRamBytes": None if min_ram_gib is None else min_ram_gib * _GIB,
         }
-        given = {
-            "accountId": listed("--account", account),
-            "region": listed("--region", region),
+        params = {
+            "accountId": join_values("--account", account),
+            "region": join_values("--region", region),
             "filters": filters,
             "limit": limit,
             "nextToken": next_token,
         }
-        return await app.inventory.run(InventoryParams.parse(given, app.settings))
+        return await app.inventory.run(InventoryParams.parse(params, app.settings))
 
-    return answered(output or Output.default(), ask, _tables_of, refresh=not no_refresh)
-
-
-def _one(option: str, value: str | None) -> str:
-    """Give the value of an option that is there once, empty when it was left out. Raises as `listed` does."""
-    return listed(option, None if value is None else [value])
+    return show_answer(output or Output.default(), query, _tables, refresh=not no_refresh)
 
 
-def answered(
-    chosen: Output,
-    ask: Callable[[QueryApp], Awaitable[Answer]],
-    show: Callable[[Mapping[str, Any]], Group],
-    *,
-    refresh: bool,
-) -> int:
-    """Ask, answer on stdout, and give the exit code; after that, sync what was stale. Only stderr tells how that went.
-
-    The sync is work of its own: whatever becomes of it, the answer stands and stays the only document.
-    """
-    stale: list[Scope] = []
-
-    async def work(settings: Settings) -> int:
-        async with open_query_app(settings) as app:
-            answer = await ask(app)
-        if chosen is Output.JSON:
-            emit_json(answer.body)
-        else:
-            console().print(show(answer.body))
-        stale.extend(answer.stale)
-        return _exit_code(answer.body)
-
-    async def renew(settings: Settings) -> int:
-        async with open_app(settings) as app:
-            report = await app.sync_inventory(SyncRequest(scopes=tuple(stale)))
-        sys.stderr.write(f"drs-sync: refreshed {len(stale)} stale scopes: {report['status']}\n")
-        return 0
-
-    code = guarded(chosen, work)
-    if stale and refresh:
-        guarded(Output.TABLE, renew)  # a table's failure leaves stdout alone
-    return code
+def _join_value(option: str, value: str | None) -> str:
+    """Return the value of an option, empty if it was left out. Raises RefusalError as `join_values` does."""
+    return join_values(option, None if value is None else [value])
 
 
-def _exit_code(body: Mapping[str, Any]) -> int:
-    """Tell a complete answer from a partial one, and from one in which every scope failed."""
-    if body["complete"]:
-        return 0
-    scopes = body["scopes"]
-    return 1 if scopes and all(scope["source"] == "none" for scope in scopes) else 3
-
-
-def _tables_of(body: Mapping[str, Any]) -> Group:
-    """Show an answer of the inventory query to a person."""
+def _tables(body: Mapping[str, Any]) -> Group:
     title = f"{body['count']} of {body['totalCount']} servers"
-    shown: list[Any] = [
+    tables: list[RenderableType] = [
         table(title, _HEADINGS, [_row(server) for server in body["servers"]]),
-        *problems_of_answer(body),
+        *source_tables(body),
     ]
     if "nextToken" in body:
-        shown.append(plain(f"there are more: --next-token {body['nextToken']}"))
-    return Group(*shown)
+        tables.append(sanitize(f"there are more: --next-token {body['nextToken']}"))
+    return Group(*tables)
 
 
 def _row(server: Mapping[str, Any]) -> tuple[object, ...]:
@@ -157,29 +102,3 @@ def _row(server: Mapping[str, Any]) -> tuple[object, ...]:
         hardware["ramGiB"],
         "/".join(filter(None, (server["sourceAccount"], server["sourceRegion"]))),
     )
-
-
-def problems_of_answer(body: Mapping[str, Any]) -> Iterable[Any]:
-    """Show which source served how many scopes and how old that was, and what could not be read."""
-    by_source: dict[str, list[Mapping[str, Any]]] = {}
-    for scope in body["scopes"]:
-        by_source.setdefault(scope["source"], []).append(scope)
-    rows = [
-        (source, len(scopes), sum(scope["servers"] for scope in scopes), _oldest(scopes))
-        for source, scopes in sorted(by_source.items())
-    ]
-    yield table("where that comes from", ("source", "scopes", "servers", "oldest s"), rows)
-    if body["errors"]:
-        headings = ("account", "regions", "code", "message", "do")
-        yield table("errors", headings, [_problem(each) for each in body["errors"]])
-    if not body["complete"]:
-        yield plain("This is not all: some of it could not be read.")
-
-
-def _oldest(scopes: Iterable[Mapping[str, Any]]) -> object:
-    return max((scope["ageSeconds"] for scope in scopes if scope["ageSeconds"] is not None), default="")
-
-
-def _problem(error: Mapping[str, Any]) -> tuple[object, ...]:
-    regions = ", ".join(error.get("regions", ()))
-    return (error.get("accountId", ""), regions, error["code"], error["message"], error.get("advice", ""))

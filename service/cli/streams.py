@@ -1,4 +1,4 @@
-"""The streams of the process: a closed one swallows what is written, and an answer that is lost is told as such."""
+"""Standard streams of the process: closed ones are replaced, and a failed write to stdout is an error of its own."""
 
 from __future__ import annotations
 
@@ -9,52 +9,56 @@ from typing import Final
 
 from service.errors import DrsSyncError
 
-__all__ = ["UnwrittenError", "give_up_stdout", "guard_streams"]
+__all__ = ["StdoutError", "discard_stdout", "set_up_streams"]
 
 
-class UnwrittenError(DrsSyncError):
-    """What was written to stdout did not get through: a full disk, or nobody reads it any more."""
+class StdoutError(DrsSyncError):
+    """Stdout could not be written: the disk is full, or the reader closed the pipe."""
 
 
 class _Stdout(io.TextIOWrapper):
-    """Raises UnwrittenError, so that nothing has to guess which OSError is the answer's."""
+    """Stdout that raises StdoutError, so that callers can tell its errors from any other OSError."""
 
     def write(self, text: str) -> int:
         try:
             return super().write(text)
         except OSError as error:
-            raise _lost(error) from None
+            raise _stdout_error(error) from None
 
     def flush(self) -> None:
         try:
             super().flush()
         except OSError as error:
-            raise _lost(error) from None
+            raise _stdout_error(error) from None
 
 
-def _lost(error: OSError) -> UnwrittenError:
-    return UnwrittenError(f"the answer could not be written to stdout: {error.strerror}; what was done stays")
+def _stdout_error(error: OSError) -> StdoutError:
+    return StdoutError(f"cannot write to stdout: {error.strerror}; completed work is kept")
 
 
 _STREAMS: Final = ("stdout", "stderr")
 
 
-def guard_streams() -> None:
-    """Open what whoever started this process has closed, and let stdout raise UnwrittenError. Once, before all else."""
+def set_up_streams() -> None:
+    """Replace closed streams by os.devnull, and make stdout raise StdoutError. Call it once, before anything else."""
     for name in _STREAMS:
-        if getattr(sys, name) is None:  # how Python tells of a closed one
+        if getattr(sys, name) is None:  # Python's value for a stream that was closed at the start
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8", errors="backslashreplace"))  # noqa: PTH123, SIM115
     stream = sys.stdout
     if isinstance(stream, io.TextIOWrapper):
         encoding, errors = stream.encoding, stream.errors
-        lines, through = stream.line_buffering, stream.write_through
+        line_buffering, write_through = stream.line_buffering, stream.write_through
         sys.stdout = _Stdout(
-            stream.detach(), encoding=encoding, errors=errors, line_buffering=lines, write_through=through
+            stream.detach(),
+            encoding=encoding,
+            errors=errors,
+            line_buffering=line_buffering,
+            write_through=write_through,
         )
 
 
-def give_up_stdout() -> None:
-    """Let what stdout still holds go nowhere, or the interpreter would try once more at its end, and complain."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
+def discard_stdout() -> None:
+    """Discard what stdout still buffers, or the interpreter would write it once more at exit and print a traceback."""
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, sys.stdout.fileno())
+    os.close(devnull)

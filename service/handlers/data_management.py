@@ -9,8 +9,8 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from service.accounts.access import AccountAccess
-from service.accounts.records import DEFAULT_EXTERNAL_ID, Account, Directory, RoleRef, staging_records
-from service.accounts.staging import adding, removing
+from service.accounts.records import DEFAULT_EXTERNAL_ID, Account, AccountDirectory, RoleRef, staging_records
+from service.accounts.staging import add_staging_account, remove_staging_account
 from service.app import App, open_app
 from service.aws.drs import DrsReader
 from service.aws.drs_write import DrsWriter
@@ -173,7 +173,7 @@ class _unless_unused:  # noqa: N801 - reads as a statement
 
 def _access(app: App, account_id: str, role_arn: str, external_id: str) -> AccountAccess:
     role = RoleRef(arn=role_arn, external_id=external_id or DEFAULT_EXTERNAL_ID)
-    return AccountAccess(app.aws_client, Directory([Account(account_id, account_id, role)]))
+    return AccountAccess(app.aws_client, AccountDirectory([Account(account_id, account_id, role)]))
 
 
 async def handle_sync_single_account(app: App, params: Params) -> Response:
@@ -205,7 +205,7 @@ async def handle_add_staging_account(app: App, params: Params) -> Response:
     """Add a staging account to a target's record."""
     target, partition = account_param(params, "targetAccountId"), (await app.aws_client.identity()).partition
     record = staging_account_param(params, partition=partition, now=app.now())
-    listed = await app.target_accounts().change_staging(target, adding(record, target), now=app.now())
+    listed = await app.target_accounts().change_staging(target, add_staging_account(record, target), now=app.now())
     return Response(
         {
             "success": True,
@@ -220,7 +220,7 @@ async def handle_remove_staging_account(app: App, params: Params) -> Response:
     target, staging = account_param(params, "targetAccountId"), account_param(params, "stagingAccountId")
     try:
         listed = await app.target_accounts().change_staging(
-            target, removing(staging, target, now=app.now()), now=app.now()
+            target, remove_staging_account(staging, target, now=app.now()), now=app.now()
         )
     except RefusalError as refusal:
         if refusal.code == "TARGET_ACCOUNT_NOT_FOUND":  # here the platform always said it so

@@ -1,1 +1,1 @@
-"""What is known of source servers: the inventory table and the original topology."""
+"""Source servers: DRS records, inventory items, and the inventory table."""

@@ -1,41 +1,61 @@
-"""The inventory item of one source server: the whole record, and beside it what readers of the table look for. Pure."""
+"""The inventory item of one source server: the DRS record, and beside it the attributes that readers query. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from service.inventory.server import InstanceFacts, SourceServer
 from service.models import Scope, iso
 
-__all__ = ["build_item"]
+__all__ = ["ServerSnapshot", "WriteStamp", "build_item"]
 
 
-def build_item(
-    record: Mapping[str, Any],
-    server: SourceServer,
-    facts: InstanceFacts | None,
-    scope: Scope,
-    *,
-    digest: str,
-    synced_at: datetime,
-    written_at: datetime,
-    original: Mapping[str, Any],
-) -> dict[str, Any]:
-    """Make the inventory item: the whole record, and beside it what readers of the table look for.
+@dataclass(frozen=True, slots=True)
+class ServerSnapshot:
+    """One source server as AWS describes it.
 
     Args:
         record: the DescribeSourceServers record.
-        server: the same, parsed.
-        facts: what EC2 says now, or said last when it cannot be asked; None when it never said anything.
-        scope: the account and region that were asked.
-        digest: content hash.
-        synced_at: start of the run, one value for all its items.
-        written_at: now; a look that began earlier may not remove the item for not having seen it.
+        server: the same record, parsed.
+        facts: tags and network of its EC2 instance, now or when last read; None when they were never read.
+    """
+
+    record: Mapping[str, Any]
+    server: SourceServer
+    facts: InstanceFacts | None
+
+
+@dataclass(frozen=True, slots=True)
+class WriteStamp:
+    """Version and times of one write.
+
+    Args:
+        digest: content hash of the server.
+        synced_at: start of the sync, the same for all its items.
+        written_at: time of the write. A scan that began earlier must not remove the item as absent.
+    """
+
+    digest: str
+    synced_at: datetime
+    written_at: datetime
+
+
+def build_item(
+    snapshot: ServerSnapshot, scope: Scope, stamp: WriteStamp, original: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Build the inventory item of a server.
+
+    Args:
+        snapshot: the server.
+        scope: the account and region whose DRS returned the record.
+        stamp: version and times of the write.
         original: attributes of the original topology, as far as known.
     """
-    moment = iso(synced_at)
+    record, server, facts = snapshot.record, snapshot.server, snapshot.facts
+    moment = iso(stamp.synced_at)
     staging_account = server.staging_account or scope.account_id
     source_account = server.origin_account or scope.account_id
     item = {
@@ -62,8 +82,8 @@ def build_item(
         },
         "_queryRegion": scope.region,
         "_queryAccount": scope.account_id,
-        "contentHash": digest,
-        "writtenAt": iso(written_at),
+        "contentHash": stamp.digest,
+        "writtenAt": iso(stamp.written_at),
         **original,
     }
     if facts is not None:

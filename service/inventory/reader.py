@@ -1,4 +1,4 @@
-"""Reading the inventory: the servers of a region, by the account that sees them. Never a write."""
+"""Reader of the inventory table: the servers of a region, grouped by account. Read-only."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from service.errors import AwsError
 from service.inventory.server import InstanceFacts
 from service.models import Call
 
-__all__ = ["InventoryReader", "facts_of", "is_json", "is_server", "seen_by"]
+__all__ = ["InventoryReader", "is_json", "is_server", "owner_account", "stored_facts"]
 
 _REGION_INDEX: Final = "ReplicationRegionIndex"
 _ACCOUNT_DIGITS: Final = 12
 _UNUSED: Final = frozenset({"_inventoryMetadata", "_queryRegion", "agentVersion", "arn", "contentHash", "writtenAt"})
-_INITIATION: Final = "dataReplicationInitiation"  # a dozen steps, each with its status
+_INITIATION: Final = "dataReplicationInitiation"  # a dozen steps with a status each
 # First part of a region's name -> partition; all others are `aws`.
 _PARTITIONS: Final = (("us-gov-", "aws-us-gov"), ("cn-", "aws-cn"), ("eusc-", "aws-eusc"))
 
@@ -29,27 +29,27 @@ class InventoryReader:
         self._table = table
 
     async def by_account(self, region: str, accounts: Collection[str]) -> dict[str, list[Item]]:
-        """Give the servers of a region that these accounts see; accounts without any are left out.
+        """Return the servers of a region by account, for these accounts; accounts without servers are left out.
 
-        One account costs a read of its own servers, several a read of the whole region. The index may lag behind
-        writes of the last seconds.
+        For one account only its own servers are read, for several the region. The index is eventually consistent:
+        writes of the last seconds may be missing.
 
         Raises:
             AwsError: the table could not be read.
         """
-        wanted = frozenset(accounts)
-        found: dict[str, list[Item]] = {}
-        async for item in self._items(region, wanted):
-            account_id = seen_by(item)
-            if account_id in wanted and is_server(item):
-                found.setdefault(account_id, []).append(item)
-        return found
+        account_ids = frozenset(accounts)
+        servers: dict[str, list[Item]] = {}
+        async for item in self._items(region, account_ids):
+            account_id = owner_account(item)
+            if account_id in account_ids and is_server(item):
+                servers.setdefault(account_id, []).append(item)
+        return servers
 
     async def _items(self, region: str, accounts: frozenset[str]) -> AsyncIterator[Item]:
-        """Give the items. All attributes are read: to choose among them saves no read capacity."""
+        """Query the items of a region. All attributes are read, as a projection would save no read capacity."""
         condition, values = "replicationRegion = :region", {"region": region}
         if len(accounts) == 1:
-            # The ARN of a server names the account that sees it, and is the index's sort key.
+            # The ARN of a server contains the account and is the sort key of the index.
             condition += " AND begins_with(sourceServerArn, :prefix)"
             values["prefix"] = f"arn:{_partition(region)}:drs:{region}:{next(iter(accounts))}:source-server/"
         params = {
@@ -70,7 +70,7 @@ class InventoryReader:
 
 
 def _trimmed(item: Item) -> Item:
-    """Drop what no answer shows before it is decoded: that is half of the work, and of the memory."""
+    """Remove attributes that no query returns before the item is decoded, which halves CPU time and memory."""
     kept = {name: value for name, value in item.items() if name not in _UNUSED}
     replication = kept.get("dataReplicationInfo", {}).get("M")
     if replication:
@@ -83,13 +83,13 @@ def _partition(region: str) -> str:
 
 
 def is_server(item: Mapping[str, Any]) -> bool:
-    """Tell a server from bookkeeping, which lives under staging accounts that cannot be."""
+    """Whether an item is a server; topology and name items have a staging account that is not an account id."""
     staging = item.get("stagingAccountId")
     return isinstance(staging, str) and len(staging) == _ACCOUNT_DIGITS and staging.isascii() and staging.isdigit()
 
 
-def seen_by(item: Mapping[str, Any]) -> str:
-    """Name the account that sees a server; empty when the item does not say."""
+def owner_account(item: Mapping[str, Any]) -> str:
+    """Return the account whose DRS returned the server; empty when the item does not contain it."""
     account_id = item.get("_queryAccount")
     if isinstance(account_id, str) and account_id:
         return account_id
@@ -97,21 +97,21 @@ def seen_by(item: Mapping[str, Any]) -> str:
     return parts[4] if len(parts) > 5 else ""  # noqa: PLR2004 - parts of an ARN
 
 
-def facts_of(item: Mapping[str, Any]) -> InstanceFacts | None:
-    """Give what EC2 said last of the instance of a server; None when the item does not say.
+def stored_facts(item: Mapping[str, Any]) -> InstanceFacts | None:
+    """Return the tags and network of the EC2 instance as an item has them; None when it has neither.
 
-    EC2 says nothing that is no text or that JSON cannot hold: what is such was put there by another hand.
+    Values that EC2 cannot have returned, such as tags that are not text, were stored by other writers and are ignored.
     """
     tags, network = item.get("sourceTags"), item.get("ec2NetworkConfig")
-    told = network if isinstance(network, Mapping) and is_json(network) else None
-    if not isinstance(tags, Mapping) and told is None:
+    valid_network = network if isinstance(network, Mapping) and is_json(network) else None
+    if not isinstance(tags, Mapping) and valid_network is None:
         return None
-    listed = tags.items() if isinstance(tags, Mapping) else ()
-    return InstanceFacts({name: value for name, value in listed if isinstance(value, str)}, told)
+    pairs = tags.items() if isinstance(tags, Mapping) else ()
+    return InstanceFacts({name: value for name, value in pairs if isinstance(value, str)}, valid_network)
 
 
 def is_json(value: object) -> bool:
-    """Tell whether an attribute can be written as JSON: DynamoDB takes longer whole numbers than JSON writers do."""
+    """Whether an attribute can be serialized as JSON. DynamoDB accepts larger integers than JSON serializers do."""
     try:
         orjson.dumps(value)
     except orjson.JSONEncodeError:

@@ -1,4 +1,4 @@
-"""One DescribeSourceServers record: the members that decisions are made by, and what counts as a change. Pure."""
+"""A DescribeSourceServers record: the members that the sync reads, and the hash that detects changes. Pure."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from service.models import Scope
 
 __all__ = ["InstanceFacts", "SourceServer", "content_hash", "instance_facts", "parse_server"]
 
-# Raised when the shape of items changes, so that every item is written anew once.
+# Part of the content hash: increase it when the format of items changes, so that every item is rewritten once.
 _ITEM_FORMAT: Final = 2
 
-# Members that move all the time without telling anything; the lag is kept in coarse steps instead.
+# Members that change all the time and carry no information; the lag is hashed in coarse steps instead.
 _VOLATILE: Final = frozenset(
     {
         "backloggedStorageBytes",
@@ -36,14 +36,14 @@ _LAG_STEPS_S: Final = (15 * 60, 3600, 6 * 3600, 24 * 3600)
 
 _ARN: Final = "arn:[a-z0-9-]+:drs:[a-z0-9-]+:[0-9]{12}:source-server/[^ ]+"
 
-# These go into calls of their own, and the SDK refuses there what has another form as it refuses what a bug makes. All
-# but the first two may be missing, or empty. The pointer at the server of the opposite direction goes stale anyway, so
-# one that is no ARN points nowhere and costs the server nothing.
+# These values become parameters of other calls, and the SDK raises the same exception for a malformed one as for a bug.
+# All but the first two may be missing or empty. A malformed ARN of the server of the opposite direction is ignored, as
+# that ARN may be outdated anyway.
 ServerArn = Annotated[str, StringConstraints(pattern=f"^{_ARN}$")]
 ServerId = Annotated[str, StringConstraints(pattern="^s-[0-9A-Za-z]{17}$")]
-OtherArn = Annotated[str, StringConstraints(pattern=f"^({_ARN})?$")]
+OptionalArn = Annotated[str, StringConstraints(pattern=f"^({_ARN})?$")]
 AccountId = Annotated[str, StringConstraints(pattern="^([0-9]{12})?$")]
-Pointer = Annotated[str | None, AfterValidator(lambda arn: arn if arn and re.fullmatch(_ARN, arn) else None)]
+ReversedArn = Annotated[str | None, AfterValidator(lambda arn: arn if arn and re.fullmatch(_ARN, arn) else None)]
 RegionName = Annotated[str, StringConstraints(pattern="^([a-z][a-z0-9-]{0,61}[a-z0-9])?$")]
 
 
@@ -54,7 +54,7 @@ class _Cpu(BaseModel):
 
 
 class SourceServer(BaseModel):
-    """What we decide by. The record itself is stored whole; members unknown to us are kept as they are."""
+    """The members that the sync reads. The record is stored whole, including members that are unknown here."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
 
@@ -67,9 +67,9 @@ class SourceServer(BaseModel):
         AccountId | None, Field(validation_alias=AliasPath("stagingArea", "stagingAccountID"))
     ] = None
     staging_arn: Annotated[
-        OtherArn | None, Field(validation_alias=AliasPath("stagingArea", "stagingSourceServerArn"))
+        OptionalArn | None, Field(validation_alias=AliasPath("stagingArea", "stagingSourceServerArn"))
     ] = None
-    reversed_arn: Annotated[Pointer, Field(validation_alias="reversedDirectionSourceServerArn")] = None
+    reversed_arn: Annotated[ReversedArn, Field(validation_alias="reversedDirectionSourceServerArn")] = None
     origin_account: Annotated[
         AccountId | None, Field(validation_alias=AliasPath("sourceCloudProperties", "originAccountID"))
     ] = None
@@ -96,31 +96,31 @@ class SourceServer(BaseModel):
 
     @property
     def is_forward(self) -> bool:
-        """Whether it protects production; the other kind was made by ReverseReplication."""
+        """Whether it replicates towards the recovery site; FAILBACK servers are created by ReverseReplication."""
         return self.direction != "FAILBACK"
 
     @property
     def lineage(self) -> str:
-        """ARN of the server that replicates; an extended record points at it."""
+        """ARN of the server that replicates, which an extended server refers to."""
         return self.staging_arn or self.arn
 
     @property
     def scope(self) -> Scope:
-        """The account and region that it is a record of."""
+        """The account and region of its ARN."""
         return _scope_of(self.arn)
 
     def replicates_in(self, scope: Scope) -> bool:
-        """Whether it replicates into the account that shows it; an extended record replicates elsewhere."""
+        """Whether it replicates in the account of a scope; an extended server replicates in a staging account."""
         return self.staging_account in {None, scope.account_id}
 
-    def origin(self, seen_from: Scope) -> Scope | None:
-        """Tell where its EC2 instance lives, None when it has none."""
+    def origin(self, scope: Scope) -> Scope | None:
+        """Return the account and region of its EC2 instance, by default those of `scope`; None without an instance."""
         if not self.instance_id or not self.instance_id.startswith("i-"):
             return None
-        return Scope(self.origin_account or seen_from.account_id, self.origin_region or seen_from.region)
+        return Scope(self.origin_account or scope.account_id, self.origin_region or scope.region)
 
-    def points_at(self) -> set[Scope]:
-        """Name the places of other servers that this record refers to."""
+    def referenced_scopes(self) -> set[Scope]:
+        """Return the scopes of the other servers that the record refers to."""
         return {_scope_of(arn) for arn in (self.reversed_arn, self.staging_arn) if arn}
 
 
@@ -129,39 +129,39 @@ def _scope_of(arn: str) -> Scope:
     return Scope(parts[4], parts[3])
 
 
-def parse_server(record: Mapping[str, Any], *, shown_by: Scope | None = None) -> SourceServer | str:
-    """Read a record; when it cannot be used, say why instead.
+def parse_server(record: Mapping[str, Any], *, reported_by: Scope | None = None) -> SourceServer | str:
+    """Parse a DescribeSourceServers record; return why it cannot be used if it cannot.
 
     Args:
-        record: of DescribeSourceServers.
-        shown_by: the account and region that were asked, whose record it must be; None when that is not known.
+        record: the record.
+        reported_by: the scope whose DRS returned the record, and which its ARN must belong to; None to accept any.
     """
     try:
-        orjson.dumps(record)  # it is stored whole, whatever else it holds: half a surrogate pair could not be
+        orjson.dumps(record)  # the whole record is stored, and unpaired surrogates cannot be
         server = SourceServer.model_validate(record)
     except orjson.JSONEncodeError as error:
         return f"it cannot be stored: {error}"
     except ValidationError as error:
         return "; ".join(f"{_member(each['loc'])}: {each['msg']}" for each in error.errors())
-    if shown_by is not None and server.scope != shown_by:
+    if reported_by is not None and server.scope != reported_by:
         return f"its ARN is one of {server.scope.account_id} in {server.scope.region}"
     return server
 
 
 def _member(path: tuple[int | str, ...]) -> str:
-    return ".".join(map(str, path[:1] if path[:1] == ("tags",) else path))  # of tags not even the keys are told
+    return ".".join(map(str, path[:1] if path[:1] == ("tags",) else path))  # tags may be confidential, even their keys
 
 
 @dataclass(frozen=True, slots=True)
 class InstanceFacts:
-    """What EC2 says of a source instance."""
+    """Tags and network of a source instance, as read from EC2."""
 
     tags: Mapping[str, str] = field(default_factory=dict)
     network: Mapping[str, Any] | None = None
 
 
 def instance_facts(instance: Mapping[str, Any]) -> InstanceFacts:
-    """Take from a DescribeInstances record what the inventory keeps."""
+    """Extract from a DescribeInstances record what the inventory stores."""
     return InstanceFacts(
         tags={tag["Key"]: tag.get("Value", "") for tag in instance.get("Tags", [])},
         network={
@@ -175,7 +175,7 @@ def instance_facts(instance: Mapping[str, Any]) -> InstanceFacts:
 
 
 def content_hash(record: Mapping[str, Any], server: SourceServer, facts: InstanceFacts | None) -> str:
-    """Hash what matters of a server; equal hashes mean that a write would tell nothing new."""
+    """Hash a server without its volatile members; equal hashes mean that a write would change nothing."""
     material = {
         "format": _ITEM_FORMAT,
         "record": _without_volatile(record),
@@ -188,8 +188,8 @@ def content_hash(record: Mapping[str, Any], server: SourceServer, facts: Instanc
 
 def _without_volatile(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     if isinstance(value, Mapping):
-        # A tag may be called like a volatile member, so tags are taken whole. Most members are plain: looked at here,
-        # they save a call each, and hashing is a tenth of a sync's CPU.
+        # A tag may have the name of a volatile member, so tags are hashed whole. Plain values are tested here to save a
+        # call for each: hashing takes a tenth of the CPU time of a sync.
         return {
             key: inner if key == "tags" or type(inner) in _PLAIN else _without_volatile(inner)
             for key, inner in value.items()
@@ -207,7 +207,7 @@ _DURATION: Final = re.compile(r"P(?:(\d+)D)?T?(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:\
 
 
 def _lag_step(lag: str | None) -> int | None:
-    """Round a lag to one of five steps, so that jitter is no change and a growing lag is."""
+    """Round a lag to one of five steps, so that jitter is not a change and a growing lag is."""
     if lag is None:
         return None
     match = _DURATION.fullmatch(lag.replace("DT", "D"))

@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 
 from service.accounts.access import AccountAccess, read_directory
-from service.accounts.records import Directory
+from service.accounts.records import AccountDirectory
 from service.aws.client import AwsClient
 from service.aws.dynamodb import TableReader
 from service.errors import AwsError, RefusalError
@@ -32,7 +32,7 @@ __all__ = ["QueryContext", "QueryContextLoader", "table_timeout", "targets_table
 class QueryContext:
     """Accounts, region status and access, read for one query. `problems`: account records that cannot be used."""
 
-    directory: Directory
+    directory: AccountDirectory
     problems: tuple[Problem, ...]
     view: StatusView
     access: AccountAccess
@@ -83,7 +83,7 @@ class QueryContextLoader:
         """
         table = targets_table(self._aws_client, self._settings)
         rows: list[tuple[RegionRow, ...] | StatusUnavailable] = []
-        accounts: list[tuple[Directory, list[Problem]]] = []
+        accounts: list[tuple[AccountDirectory, list[Problem]]] = []
 
         async def read_rows() -> None:
             with anyio.CancelScope(deadline=deadline.context):

@@ -99,7 +99,7 @@ def freshness_of(view: StatusView, scope: Scope, *, now: datetime, fresh_s: floa
     row = view.rows.get(scope.region)
     if row is None:
         return _NEVER_SCANNED
-    if row.is_old_shape:
+    if row.is_legacy_format:
         settled = row.status is not None and row.status.settles_count
         fresh = settled and is_fresh(row.last_checked, now, fresh_s)
         # The count is of all accounts together, so an empty inventory can only be right when it is zero.

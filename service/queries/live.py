@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from service.inventory.item import build_item
-from service.inventory.reader import facts_of
+from service.inventory.item import ServerSnapshot, WriteStamp, build_item
+from service.inventory.reader import stored_facts
 from service.inventory.server import InstanceFacts, parse_server
 from service.models import Problem, RegionStatus, Scope
 from service.topology.original import stored_originals
@@ -40,7 +40,7 @@ def to_items(
     used: dict[str, Mapping[str, Any]] = {}
     rejected: dict[Problem, None] = {}
     for record in records:
-        server = parse_server(record, shown_by=scope)
+        server = parse_server(record, reported_by=scope)
         if isinstance(server, str):
             where = {"account_id": scope.account_id, "region": scope.region}
             rejected[Problem("UnusableRecord", server, RegionStatus.ERROR, **where)] = None
@@ -48,21 +48,17 @@ def to_items(
         before = items_before.get(server.arn, {})
         used[server.arn] = record
         items[server.arn] = build_item(
-            record,
-            server,
-            _facts(before, record),
+            ServerSnapshot(record, server, _facts(before, record)),
             scope,
-            digest="",
-            synced_at=now,
-            written_at=now,
-            original=_original(before),
+            WriteStamp(digest="", synced_at=now, written_at=now),
+            _original(before),
         )
     return LiveServers([*items.values()], [*used.values()], tuple(rejected))
 
 
 def _facts(before: Mapping[str, Any], record: Mapping[str, Any]) -> InstanceFacts | None:
     """Return what EC2 reported last. An item without `sourceTags` has the tags of EC2 among the others."""
-    facts = facts_of(before)
+    facts = stored_facts(before)
     tags, drs_tags = before.get("tags"), record.get("tags") or {}
     if not isinstance(tags, Mapping) or isinstance(before.get("sourceTags"), Mapping):
         return facts

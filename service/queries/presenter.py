@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from service.inventory.reader import is_json, seen_by
+from service.inventory.reader import is_json, owner_account
 from service.queries.attributes import as_list, as_map, as_str
 from service.topology.original import LEGACY_TEMPLATE_ID, ORIGINALS, TEMPLATE_ID
 
@@ -51,7 +51,7 @@ def present(item: Mapping[str, Any]) -> ServerView:
     server = {
         "sourceServerID": as_str(item.get("sourceServerID")) or arn.rpartition("/")[2],
         "sourceServerArn": arn,
-        "accountId": seen_by(item),
+        "accountId": owner_account(item),
         "stagingAccountId": as_str(item.get("stagingAccountId")),
         "region": region,
         "replicationRegion": region,

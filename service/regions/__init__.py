@@ -1,1 +1,1 @@
-"""Which regions deserve a call, and the table that knows."""
+"""Region status: the table with one row per region, and the selection of the scopes to scan."""

@@ -1,4 +1,4 @@
-"""Who is a target account, for telling whose entries in the region status table are left over."""
+"""Known target accounts, used to find region status entries of accounts that were removed."""
 
 from __future__ import annotations
 
@@ -9,41 +9,46 @@ from typing import Final
 
 from service.errors import AwsError
 
-__all__ = ["AccountCheck", "KnownAccounts"]
+__all__ = ["ExistingAccountsReader", "KnownAccounts"]
 
 _log: Final = logging.getLogger(__name__)
 
-AccountCheck = Callable[[Collection[str]], Awaitable[frozenset[str]]]
-"""Says which of these accounts are targets at this moment; raises AwsError when that cannot be read."""
+ExistingAccountsReader = Callable[[Collection[str]], Awaitable[frozenset[str]]]
+"""Returns which of these accounts are target accounts now. Raises AwsError when that cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class KnownAccounts:
-    """Every account that there was at one moment, and how to ask about those that may have joined since."""
+    """The target accounts at one moment, with a way to check accounts that may have been added since.
+
+    Args:
+        accounts: every target account at that moment.
+        read_existing: reads which of some accounts exist now.
+    """
 
     accounts: frozenset[str]
-    check_existing: AccountCheck
+    read_existing: ExistingAccountsReader
 
     def removed_accounts(self, account_ids: Collection[str]) -> frozenset[str]:
-        """Name those that were not there."""
+        """Return the accounts that were not target accounts."""
         return frozenset(account_ids) - self.accounts
 
-    async def refreshed_for(self, account_ids: Collection[str]) -> KnownAccounts:
-        """Count again those that have an entry: who is there by now has joined since.
+    async def recheck(self, account_ids: Collection[str]) -> KnownAccounts:
+        """Add the accounts that were added since, out of those that have an entry.
 
-        The entries must have been read before. Then whoever had joined when an entry was written is found, whatever
-        clocks say; and an entry written later is in a row that has changed, which a conditional write notices. Where
-        the accounts cannot be read, nobody is taken to be gone.
+        Read the entries first: an account that wrote one of them existed by then and is found, independent of clocks.
+        An entry written later is in a row that has changed, which the conditional write detects. When the accounts
+        cannot be read, none counts as removed.
         """
-        removed_accounts = self.removed_accounts(account_ids)
-        if not removed_accounts:
+        removed = self.removed_accounts(account_ids)
+        if not removed:
             return self
         try:
-            there = await self.check_existing(removed_accounts)
+            existing = await self.read_existing(removed)
         except AwsError as error:
             _log.warning(
-                "accounts could not be counted again; what is known of those that may be gone stays",
-                extra={"accounts": len(removed_accounts), "code": error.code},
+                "cannot check which accounts were removed; their region status is kept",
+                extra={"accounts": len(removed), "code": error.code},
             )
-            there = removed_accounts
-        return replace(self, accounts=self.accounts | there)
+            existing = removed
+        return replace(self, accounts=self.accounts | existing)

@@ -1,14 +1,15 @@
-"""Which (account, region) places deserve a call in this run, and why. Pure.
+"""Selection of the (account, region) scopes that a run scans, with the reason for each. Pure.
 
-A filter alone never sees a region that becomes active, so every inventory sync also looks at inactive places, longest
-unseen first. Two bounds hold, in this order of strength: no place stays unseen for longer than the window, and beside
-that the places looked at stay below a share of all (a fifth, so that calls stay 80 % below a full scan).
+A filter alone never notices a region that becomes active, so every inventory sync also scans inactive scopes, those
+scanned longest ago first. Two limits apply, the first one being the stronger: every scope is scanned at least once per
+window, and the scopes scanned in one run stay below a share of all scopes (a fifth, so that a run makes 80 % fewer
+calls than a full scan).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -17,11 +18,19 @@ from typing import Final, NamedTuple
 from service.models import Scope
 from service.regions.status_rows import AccountEntry, RegionRow
 
-__all__ = ["DiscoveryPolicy", "RegionSource", "ScanReason", "Selection", "StatusUnavailable", "select"]
+__all__ = [
+    "DiscoveryPolicy",
+    "RegionSource",
+    "ScanReason",
+    "Selection",
+    "SelectionRequest",
+    "StatusUnavailable",
+    "select",
+]
 
 
 class RegionSource(StrEnum):
-    """Where the choice of regions came from."""
+    """What the selection was based on; `regionSource` of the report."""
 
     STATUS_TABLE = "status_table"
     STATUS_TABLE_NONE_ACTIVE = "status_table_none_active"
@@ -33,38 +42,38 @@ class RegionSource(StrEnum):
 
     @property
     def is_fallback(self) -> bool:
-        """Whether every region is scanned for want of knowledge, which deserves a warning."""
+        """Whether every region is scanned because region status is missing, which deserves a warning."""
         return self.startswith("fallback")
 
 
 class ScanReason(StrEnum):
-    """Why a place is looked at."""
+    """Why a scope is scanned."""
 
-    EVERY = "every region is scanned"
-    REQUESTED = "asked for"
+    FULL_SCAN = "every region is scanned"
+    REQUESTED = "requested"
     ACTIVE = "has servers"
     NEW_ACCOUNT = "the account is not in the table yet"
-    UNSETTLED = "the last look failed and may succeed now"
-    POINTED_AT = "a server elsewhere points here"
-    DISCOVERY = "looked at longest ago"
-    RESUMED = "an earlier run that looked everywhere was cut short"
+    RETRY = "the last scan failed and may succeed now"
+    SCAN_REQUESTED = "a server in another scope refers to this scope"
+    DISCOVERY = "scanned longest ago"
+    RESUMED = "an earlier full scan was cut short"
 
 
 @dataclass(frozen=True, slots=True)
 class StatusUnavailable:
-    """The region status table could not be read, and why."""
+    """The region status table could not be read; `reason` says why."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class DiscoveryPolicy:
-    """How many inactive places to look at.
+    """How many inactive scopes to scan.
 
     Args:
-        window_s: within this time every inactive place is looked at again.
+        window_s: every inactive scope is scanned at least once in this time.
         interval_s: time between two syncs.
-        call_share: places looked at should stay below this share of all places.
+        call_share: maximum share of all scopes to scan in one run.
     """
 
     window_s: float = 7200.0
@@ -73,11 +82,53 @@ class DiscoveryPolicy:
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
-    """The places to look at, with the reason for each, and those left out.
+class SelectionRequest:
+    """What a run may scan, and what it must.
 
-    `known_active` are the places that the table says have servers, whatever was chosen. `open_sweeps` are the
-    regions whose rows tell that an earlier run over every region was cut short; this one goes on with it.
+    Args:
+        accounts: accounts of the run.
+        catalog: regions of a full scan. A region outside it is added when the table has servers in it, or a request to
+            scan it.
+        now: time of the run.
+        policy: limits of discovery.
+        full_scan: scan every region.
+        regions: scan only these regions, empty for no such limit.
+        scopes: scan only these scopes, empty for no such limit; takes precedence over `accounts` and `regions`.
+        excluded: regions that are never scanned, not even on request.
+        discover: scan some inactive scopes too. Only the inventory sync does.
+        shared: a region with servers of one account is scanned for every account.
+        full_scan_if_none_active: a table without any servers leads to a full scan, as an empty table does.
+    """
+
+    accounts: Collection[str]
+    catalog: Sequence[str]
+    now: datetime
+    policy: DiscoveryPolicy
+    full_scan: bool = False
+    regions: Sequence[str] = ()
+    scopes: Sequence[Scope] = ()
+    excluded: frozenset[str] = frozenset()
+    discover: bool = True
+    shared: bool = False
+    full_scan_if_none_active: bool = False
+
+    @property
+    def account_ids(self) -> list[str]:
+        """The accounts in order, each once."""
+        return sorted(set(self.accounts))
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The scopes to scan, with the reason for each, and the scopes left out.
+
+    Args:
+        source: what the selection was based on.
+        reason: the same as a sentence; `regionReason` of the report.
+        scopes: the scopes to scan.
+        skipped: scopes that a full scan of the same accounts would scan as well.
+        known_active: scopes that have servers according to the table, whether selected or not.
+        unfinished_full_scans: regions whose rows carry the mark of a full scan that was cut short; this run resumes it.
     """
 
     source: RegionSource
@@ -88,230 +139,207 @@ class Selection:
     unfinished_full_scans: tuple[str, ...] = ()
 
     @property
-    def asked(self) -> int:
-        """How many scopes a full scan of the same accounts would look at."""
+    def total(self) -> int:
+        """Number of scopes that a full scan of the same accounts would scan."""
         return len(self.scopes) + len(self.skipped)
 
-    def count(self, why: ScanReason) -> int:
-        """Count the places looked at for one reason."""
-        return sum(1 for reason in self.scopes.values() if reason is why)
+    def count(self, reason: ScanReason) -> int:
+        """Count the scopes scanned for one reason."""
+        return sum(1 for each in self.scopes.values() if each is reason)
 
 
-def select(
-    table: Sequence[RegionRow] | StatusUnavailable,
-    accounts: Iterable[str],
-    catalog: Sequence[str],
-    *,
-    now: datetime,
-    policy: DiscoveryPolicy,
-    full_scan: bool = False,
-    requested: Sequence[str] = (),
-    scopes: Sequence[Scope] = (),
-    excluded: frozenset[str] = frozenset(),
-    discover: bool = True,
-    shared: bool = False,
-    every_if_none: bool = False,
-) -> Selection:
-    """Choose the places to look at.
+def select(table: Sequence[RegionRow] | StatusUnavailable, request: SelectionRequest) -> Selection:
+    """Select the scopes to scan.
 
     Args:
-        table: rows of the region status table, or why they could not be read.
-        accounts: accounts to sync.
-        catalog: regions of a full scan; a region that the table calls active is added to it.
-        now: the time of the run.
-        policy: bounds of discovery.
-        full_scan: look everywhere.
-        requested: look at these regions only.
-        scopes: look at these places only.
-        excluded: regions never looked at, whatever the table says.
-        discover: whether inactive places get a look at all; only the inventory sync discovers.
-        shared: a region that has servers of one account is looked at for all of them.
-        every_if_none: a table that knows of no servers means every region, as an empty one does.
+        table: rows of the region status table, or why it could not be read.
+        request: what the run may scan.
     """
-    account_ids = sorted(set(accounts))
-    rows = () if isinstance(table, StatusUnavailable) else [row for row in table if row.region not in excluded]
-    named = dict.fromkeys([*catalog, *(row.region for row in rows if row.server_count > 0 or _is_pointed_at(row))])
-    regions = [region for region in named if region not in excluded]
-    active = frozenset(
+    rows = [] if isinstance(table, StatusUnavailable) else [row for row in table if row.region not in request.excluded]
+    active = _active_scopes(rows, request)
+    if request.scopes or request.regions:
+        return _select_requested(request, active)
+    every_scope = _every_scope(rows, request)
+    unfinished = tuple(row.region for row in rows if row.full_scan_began)
+    if request.full_scan:
+        scopes = dict.fromkeys(every_scope, ScanReason.FULL_SCAN)
+        return Selection(RegionSource.FULL_SCAN, "a full scan was asked for", scopes, (), active, unfinished)
+    fallback = _fallback(table, rows, full_scan_if_none_active=request.full_scan_if_none_active)
+    if fallback is not None:
+        return Selection(*fallback, dict.fromkeys(every_scope, ScanReason.FULL_SCAN), ())
+    source, reason = _table_reason(rows)
+    scopes, skipped = _select_by_status(rows, every_scope, request)
+    return Selection(source, reason, scopes, skipped, active, unfinished)
+
+
+def _active_scopes(rows: Iterable[RegionRow], request: SelectionRequest) -> frozenset[Scope]:
+    account_ids = request.account_ids
+    return frozenset(
         Scope(account_id, row.region) for row in rows for account_id in account_ids if _has_servers(row, account_id)
     )
-    if scopes:
-        asked_for = {scope: ScanReason.REQUESTED for scope in scopes if scope.region not in excluded}
-        return Selection(RegionSource.REQUESTED, f"asked for {len(scopes)} scopes", asked_for, (), active)
-    if requested:
-        wanted = {
-            Scope(account_id, region): ScanReason.REQUESTED
-            for account_id in account_ids
-            for region in requested
-            if region not in excluded
-        }
-        return Selection(RegionSource.REQUESTED, f"asked for {', '.join(requested)}", wanted, (), active)
-    unfinished_full_scans = tuple(row.region for row in rows if row.full_scan_began)
-    every = {Scope(account_id, region): ScanReason.EVERY for account_id in account_ids for region in regions}
-    if full_scan:
-        return Selection(RegionSource.FULL_SCAN, "a full scan was asked for", every, (), active, unfinished_full_scans)
-    regions_active = sum(1 for row in rows if row.server_count > 0)
-    fallback = _fallback(table, rows, every_if_none=every_if_none)
-    if fallback is not None:
-        return Selection(*fallback, every, ())
-    source = RegionSource.STATUS_TABLE if regions_active else RegionSource.STATUS_TABLE_NONE_ACTIVE
-    reason = f"{regions_active} of {len(rows)} regions in the table have servers"
-    unfinished_since = _unfinished_since(rows)
-    if unfinished_since is not None:
-        reason += "; an earlier run over every region was cut short"
-    look, skip = _filtered(
-        rows,
-        account_ids,
-        regions,
-        now,
-        policy=policy if discover else None,
-        unfinished_since=unfinished_since,
-        shared=shared,
-    )
-    return Selection(source, reason, look, skip, active, unfinished_full_scans)
-
-
-def _fallback(
-    table: Sequence[RegionRow] | StatusUnavailable, rows: Sequence[RegionRow], *, every_if_none: bool
-) -> tuple[RegionSource, str] | None:
-    """Tell why the table gives no choice; None when it does."""
-    if isinstance(table, StatusUnavailable):
-        return RegionSource.FALLBACK_UNAVAILABLE, table.reason
-    if not table:
-        return RegionSource.FALLBACK_EMPTY, "the region status table is empty"
-    if every_if_none and not any(row.server_count > 0 or _is_pointed_at(row) for row in rows):
-        return RegionSource.FALLBACK_NONE_ACTIVE, f"none of {len(rows)} regions in the table has servers"
-    return None
 
 
 def _has_servers(row: RegionRow, account_id: str) -> bool:
     entry = row.accounts.get(account_id)
     if entry is None or entry.server_count is None:
-        return row.server_count > 0 and (row.is_old_shape or bool(row.unattributed))
+        return row.server_count > 0 and (row.is_legacy_format or bool(row.unattributed))
     return entry.server_count > 0
 
 
-def _unfinished_since(rows: Sequence[RegionRow]) -> datetime | None:
-    """Tell when a run began that looked everywhere and was cut short; None when none was."""
+def _select_requested(request: SelectionRequest, active: frozenset[Scope]) -> Selection:
+    if request.scopes:
+        candidates, reason = list(request.scopes), f"asked for {len(request.scopes)} scopes"
+    else:
+        candidates = [Scope(account_id, region) for account_id in request.account_ids for region in request.regions]
+        reason = f"asked for {', '.join(request.regions)}"
+    scopes = {scope: ScanReason.REQUESTED for scope in candidates if scope.region not in request.excluded}
+    return Selection(RegionSource.REQUESTED, reason, scopes, (), active)
+
+
+def _every_scope(rows: Iterable[RegionRow], request: SelectionRequest) -> list[Scope]:
+    """List the scopes of a full scan: the catalog and the regions that the table adds to it, for every account."""
+    added = (row.region for row in rows if row.server_count > 0 or _has_scan_request(row))
+    regions = [region for region in dict.fromkeys([*request.catalog, *added]) if region not in request.excluded]
+    return [Scope(account_id, region) for account_id in request.account_ids for region in regions]
+
+
+def _has_scan_request(row: RegionRow) -> bool:
+    return any(entry.scan_requested_at is not None for entry in row.accounts.values())
+
+
+def _fallback(
+    table: Sequence[RegionRow] | StatusUnavailable, rows: Sequence[RegionRow], *, full_scan_if_none_active: bool
+) -> tuple[RegionSource, str] | None:
+    """Explain why the table cannot be used to select scopes; None when it can."""
+    if isinstance(table, StatusUnavailable):
+        return RegionSource.FALLBACK_UNAVAILABLE, table.reason
+    if not table:
+        return RegionSource.FALLBACK_EMPTY, "the region status table is empty"
+    if full_scan_if_none_active and not any(row.server_count > 0 or _has_scan_request(row) for row in rows):
+        return RegionSource.FALLBACK_NONE_ACTIVE, f"none of {len(rows)} regions in the table has servers"
+    return None
+
+
+def _table_reason(rows: Sequence[RegionRow]) -> tuple[RegionSource, str]:
+    active_regions = sum(1 for row in rows if row.server_count > 0)
+    source = RegionSource.STATUS_TABLE if active_regions else RegionSource.STATUS_TABLE_NONE_ACTIVE
+    reason = f"{active_regions} of {len(rows)} regions in the table have servers"
+    if _unfinished_since(rows) is not None:
+        reason += "; an earlier run over every region was cut short"
+    return source, reason
+
+
+def _unfinished_since(rows: Iterable[RegionRow]) -> datetime | None:
+    """Return when the full scan began that was cut short, the latest if there are several; None when there is none."""
     return max((row.full_scan_began for row in rows if row.full_scan_began), default=None)
 
 
-def _filtered(
-    rows: Sequence[RegionRow],
-    account_ids: Sequence[str],
-    regions: Sequence[str],
-    now: datetime,
-    *,
-    policy: DiscoveryPolicy | None,
-    unfinished_since: datetime | None,
-    shared: bool,
+def _select_by_status(
+    rows: Sequence[RegionRow], every_scope: Iterable[Scope], request: SelectionRequest
 ) -> tuple[dict[Scope, ScanReason], tuple[Scope, ...]]:
+    """Divide the scopes into those to scan and those to skip."""
     by_region = {row.region: row for row in rows}
-    new_accounts = _new_accounts(rows, account_ids)
-    look: dict[Scope, ScanReason] = {}
-    idle: list[_Idle] = []
-    for account_id in account_ids:
-        for region in regions:
-            scope, row = Scope(account_id, region), by_region.get(region)
-            why = ScanReason.NEW_ACCOUNT if account_id in new_accounts else _why(row, account_id)
-            if why is None and shared and row is not None and row.server_count > 0:
-                why = ScanReason.ACTIVE
-            seen = _idle(row, scope)
-            if why is None and unfinished_since is not None and not (seen.ours and seen.last_look >= unfinished_since):
-                why = ScanReason.RESUMED
-            if why is None:
-                idle.append(seen)
-            else:
-                look[scope] = why
-    if policy is not None:
-        look |= dict.fromkeys(_discover(idle, len(look), now, policy), ScanReason.DISCOVERY)
-    return look, tuple(sorted(entry.scope for entry in idle if entry.scope not in look))
+    new_accounts = _new_accounts(rows, request.account_ids)
+    unfinished_since = _unfinished_since(rows)
+    selected: dict[Scope, ScanReason] = {}
+    idle: list[_IdleScope] = []
+    for scope in every_scope:
+        row = by_region.get(scope.region)
+        candidate = _idle_scope(row, scope)
+        reason = ScanReason.NEW_ACCOUNT if scope.account_id in new_accounts else _reason(row, scope.account_id)
+        if reason is None and request.shared and row is not None and row.server_count > 0:
+            reason = ScanReason.ACTIVE
+        if reason is None and unfinished_since is not None and not candidate.was_scanned_since(unfinished_since):
+            reason = ScanReason.RESUMED
+        if reason is None:
+            idle.append(candidate)
+        else:
+            selected[scope] = reason
+    if request.discover:
+        selected |= dict.fromkeys(_discover(idle, len(selected), request.now, request.policy), ScanReason.DISCOVERY)
+    return selected, tuple(sorted(each.scope for each in idle if each.scope not in selected))
 
 
-def _new_accounts(rows: Sequence[RegionRow], account_ids: Sequence[str]) -> frozenset[str]:
-    """Find accounts of which a table that tells accounts apart knows nothing at all."""
-    if not any(row.tells_apart for row in rows):
+def _new_accounts(rows: Sequence[RegionRow], account_ids: Iterable[str]) -> frozenset[str]:
+    """Find the accounts without any entry in a table that keeps one entry per account."""
+    if not any(row.separates_accounts for row in rows):
         return frozenset()
-    if any(row.is_old_shape and row.server_count > 0 for row in rows):
-        return frozenset()  # half-way through the change of shape: the old rows still speak for everyone
-    seen = {account_id for row in rows for account_id, entry in row.accounts.items() if entry.last_checked}
-    return frozenset(account_ids) - seen
+    if any(row.is_legacy_format and row.server_count > 0 for row in rows):
+        return frozenset()  # migration is not finished: rows in the legacy format still count for every account
+    scanned = {account_id for row in rows for account_id, entry in row.accounts.items() if entry.last_checked}
+    return frozenset(account_ids) - scanned
 
 
-def _is_pointed_at(row: RegionRow) -> bool:
-    return any(entry.requested_at is not None for entry in row.accounts.values())
-
-
-def _why(row: RegionRow | None, account_id: str) -> ScanReason | None:
-    """Tell why a place deserves a look without discovery; None when it does not."""
+def _reason(row: RegionRow | None, account_id: str) -> ScanReason | None:
+    """Return why the status of a scope makes a scan necessary; None when it does not."""
     if row is None:
         return None
-    if row.is_old_shape:
-        return _why_by_row(row)
+    if row.is_legacy_format:
+        return _reason_by_row(row)
     entry = row.accounts.get(account_id)
-    if entry is None:  # the table does not know this pair: the region's own count decides
+    if entry is None:  # no entry for this account: use the total of the region
         return ScanReason.ACTIVE if row.server_count > 0 else None
-    return _why_by_entry(row, entry)
+    return _reason_by_entry(row, entry)
 
 
-def _why_by_row(row: RegionRow) -> ScanReason | None:
+def _reason_by_row(row: RegionRow) -> ScanReason | None:
     if row.server_count > 0:
         return ScanReason.ACTIVE
-    # Old writers put 0 when they could not look, so that zero is no answer.
-    settled = row.status is None or row.status.settles_count
-    return None if settled else ScanReason.UNSETTLED
+    # Legacy writers stored 0 after a failed scan too, so 0 means "no servers" only with a status that settles it.
+    is_settled = row.status is None or row.status.settles_count
+    return None if is_settled else ScanReason.RETRY
 
 
-def _why_by_entry(row: RegionRow, entry: AccountEntry) -> ScanReason | None:
-    if entry.requested_at is not None:
-        return ScanReason.POINTED_AT
-    if entry.server_count is None:
-        if row.unattributed:
-            return ScanReason.ACTIVE
-        return ScanReason.UNSETTLED if entry.status is not None and entry.status.passes else None
-    if entry.server_count > 0:
+def _reason_by_entry(row: RegionRow, entry: AccountEntry) -> ScanReason | None:
+    if entry.scan_requested_at is not None:
+        return ScanReason.SCAN_REQUESTED
+    may_have_servers = bool(row.unattributed) if entry.server_count is None else entry.server_count > 0
+    if may_have_servers:
         return ScanReason.ACTIVE
-    return ScanReason.UNSETTLED if entry.status is not None and entry.status.passes else None
+    return ScanReason.RETRY if entry.status is not None and entry.status.is_transient else None
 
 
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
-class _Idle(NamedTuple):
-    """A place without servers as far as known.
+class _IdleScope(NamedTuple):
+    """A scope without known servers.
 
-    Sorts by its last look, whether that succeeded or not: a place that refuses us does not hold up the queue.
+    Sorts by its last scan, failed ones included: a scope that always fails does not block the queue.
     """
 
-    last_look: datetime
-    region: str  # before the account: whole regions take their turn, so fewer of them are touched at once
+    last_scan: datetime
+    region: str  # before the account, so that discovery scans whole regions and touches fewer of them per run
     scope: Scope
-    ours: bool  # the last look was made by this service, so the window's promise covers it
+    has_entry: bool  # the account's own entry has the time of the last scan, so the window applies to it
+
+    def was_scanned_since(self, moment: datetime) -> bool:
+        return self.has_entry and self.last_scan >= moment
 
 
-def _idle(row: RegionRow | None, scope: Scope) -> _Idle:
+def _idle_scope(row: RegionRow | None, scope: Scope) -> _IdleScope:
     if row is None:
-        return _Idle(_NEVER, scope.region, scope, ours=False)
-    if row.is_old_shape:
-        return _Idle(row.last_checked or _NEVER, scope.region, scope, ours=False)
+        return _IdleScope(_NEVER, scope.region, scope, has_entry=False)
+    if row.is_legacy_format:
+        return _IdleScope(row.last_checked or _NEVER, scope.region, scope, has_entry=False)
     entry = row.accounts.get(scope.account_id)
-    seen = entry.last_checked if entry else None
-    return _Idle(seen or _NEVER, scope.region, scope, ours=seen is not None)
+    last_checked = entry.last_checked if entry else None
+    return _IdleScope(last_checked or _NEVER, scope.region, scope, has_entry=last_checked is not None)
 
 
-def _discover(idle: Sequence[_Idle], busy: int, now: datetime, policy: DiscoveryPolicy) -> list[Scope]:
-    """Take the places looked at longest ago: an even share of the window's work, less when that costs too many calls.
+def _discover(idle: Sequence[_IdleScope], selected: int, now: datetime, policy: DiscoveryPolicy) -> list[Scope]:
+    """Choose the scopes scanned longest ago: an even share per run of the window, less if that costs too many calls.
 
-    Whatever it costs: places that would outlast the window before the next sync, and of places that this service never
-    looked at enough to reach the last of them within two windows.
+    Regardless of cost, the result includes scopes that would exceed the window before the next sync, and enough of the
+    scopes without an entry to scan all of them within two windows.
     """
     runs = max(1, math.floor(policy.window_s / policy.interval_s))
     even_share = math.ceil(len(idle) / runs)
-    affordable = math.floor(policy.call_share * (len(idle) + busy)) - busy
-    unseen = sum(1 for entry in idle if not entry.ours)
-    first_looks = min(unseen, math.ceil((len(idle) + busy) / (2 * runs)))
-    queue = sorted(idle, key=lambda entry: (entry.ours, entry))
-    turn = [entry.scope for entry in queue[: max(first_looks, min(even_share, affordable))]]
+    affordable = math.floor(policy.call_share * (len(idle) + selected)) - selected
+    without_entry = sum(1 for each in idle if not each.has_entry)
+    first_scans = min(without_entry, math.ceil((len(idle) + selected) / (2 * runs)))
+    queue = sorted(idle, key=lambda each: (each.has_entry, each))
+    next_scopes = [each.scope for each in queue[: max(first_scans, min(even_share, affordable))]]
     latest = now - timedelta(seconds=policy.window_s - policy.interval_s)
-    due = [entry.scope for entry in queue if entry.ours and entry.last_look < latest]
-    return list(dict.fromkeys([*turn, *due]))
+    overdue = [each.scope for each in queue if each.has_entry and each.last_scan < latest]
+    return list(dict.fromkeys([*next_scopes, *overdue]))

@@ -1,6 +1,6 @@
-"""The entries of many accounts in one attribute: a tenth of the room that a map of them takes. Pure.
+"""Codec for the entries of many accounts in one attribute, a tenth of the size of a map. Pure.
 
-A row may be 400 KB, and each write of it costs a unit per KB; a map reaches the limit at some 2,500 accounts.
+DynamoDB limits an item to 400 KB and charges one write unit per KB; a map reaches the limit at about 2,500 accounts.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ import orjson
 __all__ = ["MAX_MAPPED", "pack", "unpack"]
 
 MAX_MAPPED: Final = 100
-"""Up to so many accounts a row shows them as a map, which people and other programs can read."""
+"""Maximum number of accounts that a row stores as a map, which people and other programs can read."""
 
 _MEMBERS: Final = ("serverCount", "status", "lastChecked", "lastComplete", "errorMessage", "lookRequestedAt")
-_SAME: Final = 0  # the last complete look was the last one: true of nearly all
-_MAX_BYTES: Final = 16_000_000  # unpacked; 5,000 accounts are below 1 MB
+_SAME: Final = 0  # the last complete scan was the last one, as in nearly all entries
+_MAX_BYTES: Final = 16_000_000  # after decompression; 5,000 accounts are below 1 MB
 
 
 def pack(entries: Mapping[str, Mapping[str, Any]]) -> str:
-    """Write entries as text: account id, then the members in their order, compressed."""
+    """Serialize entries as compressed text: the account id, then the values in the order of `_MEMBERS`."""
     rows = [[account_id, *_values(entry)] for account_id, entry in sorted(entries.items())]
     return base64.b85encode(zlib.compress(orjson.dumps(rows), 9)).decode()
 
@@ -39,7 +39,7 @@ def _values(entry: Mapping[str, Any]) -> Iterable[Any]:
 
 
 def unpack(text: object) -> dict[str, dict[str, Any]]:
-    """Read what `pack` has written; of anything else nothing is known, as of an entry that is not there."""
+    """Parse the output of `pack`; anything else gives no entries."""
     if not isinstance(text, str):
         return {}
     try:

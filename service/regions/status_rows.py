@@ -1,7 +1,7 @@
-"""A row of the region status table: reading any shape it ever had, and folding new looks into it. Pure.
+"""Rows of the region status table: parsing every format they ever had, and merging scan results into them. Pure.
 
-The table's key is the region alone, so what each account saw lives in the map `accounts` of the row. Old readers go on
-reading `serverCount`, `status`, `lastChecked` and `errorMessage` beside it.
+The key of the table is the region alone, so the attribute `accounts` of a row maps each account to an entry of its own.
+Readers that know nothing of it use `serverCount`, `status`, `lastChecked` and `errorMessage` of the row.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from service.regions.status_codec import MAX_MAPPED, pack, unpack
 
 __all__ = ["AccountEntry", "FullScanMark", "Observation", "RegionRow", "merge", "parse_row", "to_attributes"]
 
-# Words that earlier writers used, as the words of today.
-_OLD_WORDS: Final[Mapping[str, RegionStatus]] = MappingProxyType(
+# Status words of legacy writers, as the current words.
+_LEGACY_STATUSES: Final[Mapping[str, RegionStatus]] = MappingProxyType(
     {"AVAILABLE": RegionStatus.ACTIVE, "UNINITIALIZED": RegionStatus.NOT_INITIALIZED}
 )
 _MAX_MESSAGE: Final = 300
@@ -26,9 +26,14 @@ _MAX_MESSAGE: Final = 300
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What one look at one (account, region) brought.
+    """The result of one scan of one scope, as far as region status needs it.
 
-    `server_count` is None when the look does not say: failed, denied, half-read. `looked_at` is when it began.
+    Args:
+        account_id: account of the scope; its region is the row's.
+        status: how the scan ended.
+        scanned_at: when the scan began.
+        server_count: number of servers; None when the scan did not determine it (failed, denied, incomplete).
+        error_message: message of the failure, empty without one.
     """
 
     account_id: str
@@ -40,7 +45,11 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class FullScanMark:
-    """A run that looks at every region: when it began, and whether this is its last word."""
+    """A checkpoint of a run that scans every region: when it began, and whether it has ended.
+
+    The mark is stored in one row when the run begins and removed when it ends, so that a run that finds a mark knows of
+    a full scan that was cut short.
+    """
 
     began: datetime
     ended: bool = False
@@ -48,10 +57,16 @@ class FullScanMark:
 
 @dataclass(frozen=True, slots=True)
 class AccountEntry:
-    """What the table knows of one (account, region).
+    """Region status of one scope.
 
-    `server_count` is that of the last complete look, None when there never was one. `requested_at`: an ARN seen
-    elsewhere names this place, so it is due a look.
+    Args:
+        server_count: number of servers at the last complete scan, None before the first one.
+        status: how the last scan ended.
+        last_checked: when the last scan began, failed ones included.
+        last_complete: when the last complete scan began.
+        error_message: message of the last scan, empty when it did not fail.
+        scan_requested_at: when a server in another scope was found to refer to this scope, so that a scan is due; None
+            when no scan is due.
     """
 
     server_count: int | None = None
@@ -59,20 +74,24 @@ class AccountEntry:
     last_checked: datetime | None = None
     last_complete: datetime | None = None
     error_message: str = ""
-    requested_at: datetime | None = None
+    scan_requested_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RegionRow:
-    """One region as the table knows it.
+    """Region status of one region.
 
-    `unattributed` is the count an old writer left without saying whose servers they are; it stands until every account
-    that was asked has answered.
-
-    A run that looks everywhere for want of knowledge notes its begin in one row before it looks, and takes the note
-    away at its end: so the next run sees when it was cut short.
-
-    `tells_apart`: its writer tells accounts apart, though it may have nothing to tell of any. Old ones do not.
+    Args:
+        region: name of the region, key of the table.
+        server_count: number of servers of all accounts.
+        status: one status for all accounts, by precedence.
+        last_checked: when the latest scan of any account began.
+        accounts: the entries, by account id.
+        last_updated: when the row was written.
+        unattributed: count that a legacy writer stored without naming an account. It is kept until every account has
+            had a complete scan.
+        full_scan_began: when a full scan began that has not ended (see `FullScanMark`).
+        separates_accounts: the writer keeps entries per account, though there may be none yet. Legacy writers do not.
     """
 
     region: str
@@ -83,16 +102,16 @@ class RegionRow:
     last_updated: datetime | None = None
     unattributed: int | None = None
     full_scan_began: datetime | None = None
-    tells_apart: bool = True
+    separates_accounts: bool = True
 
     @property
-    def is_old_shape(self) -> bool:
-        """Whether no account has an entry of its own."""
+    def is_legacy_format(self) -> bool:
+        """Whether the row has no entry of any account."""
         return not self.accounts
 
 
 def parse_row(item: Mapping[str, Any]) -> RegionRow:
-    """Read an item of the table in today's shape or any earlier one; what cannot be read counts as not known."""
+    """Parse an item of the table in the current format or an earlier one; unreadable values count as unknown."""
     accounts = item.get("accounts")
     mapped = accounts if isinstance(accounts, Mapping) else {}
     entries = {
@@ -100,41 +119,41 @@ def parse_row(item: Mapping[str, Any]) -> RegionRow:
         for account_id, entry in {**unpack(item.get("accountsPacked")), **mapped}.items()
         if isinstance(entry, Mapping)
     }
-    count = _count(item.get("serverCount"))
+    count = _parse_count(item.get("serverCount"))
     return RegionRow(
         region=str(item["region"]),
         server_count=count or 0,
-        status=_word(item.get("status")),
+        status=_parse_status(item.get("status")),
         last_checked=parse_iso(item.get("lastChecked")) or parse_iso(item.get("lastUpdated")),
         accounts=entries,
         last_updated=parse_iso(item.get("lastUpdated")),
-        unattributed=_count(item.get("unattributedCount")) if entries else count,
+        unattributed=_parse_count(item.get("unattributedCount")) if entries else count,
         full_scan_began=parse_iso(item.get("sweepBegan")),
-        tells_apart=isinstance(accounts, Mapping) or bool(entries),
+        separates_accounts=isinstance(accounts, Mapping) or bool(entries),
     )
 
 
 def _parse_entry(entry: Mapping[str, Any]) -> AccountEntry:
     return AccountEntry(
-        server_count=_count(entry.get("serverCount")),
-        status=_word(entry.get("status")),
+        server_count=_parse_count(entry.get("serverCount")),
+        status=_parse_status(entry.get("status")),
         last_checked=parse_iso(entry.get("lastChecked")),
         last_complete=parse_iso(entry.get("lastComplete")),
         error_message=str(entry.get("errorMessage") or ""),
-        requested_at=parse_iso(entry.get("lookRequestedAt")),
+        scan_requested_at=parse_iso(entry.get("lookRequestedAt")),
     )
 
 
-def _word(value: object) -> RegionStatus | None:
+def _parse_status(value: object) -> RegionStatus | None:
     if not isinstance(value, str):
         return None
-    if value in _OLD_WORDS:
-        return _OLD_WORDS[value]
+    if value in _LEGACY_STATUSES:
+        return _LEGACY_STATUSES[value]
     return RegionStatus(value) if value in RegionStatus.__members__ else None
 
 
-def _count(value: object) -> int | None:
-    """Read a count; negative, fractional or textual ones are none."""
+def _parse_count(value: object) -> int | None:
+    """Parse a count; anything but a whole number of at least 0 is unknown."""
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
@@ -143,42 +162,42 @@ def merge(
     region: str,
     observations: Iterable[Observation],
     *,
-    requests: Mapping[str, datetime] | None = None,
-    everyone: frozenset[str] | None = None,
+    scan_requests: Mapping[str, datetime] | None = None,
+    all_accounts: frozenset[str] | None = None,
     full_scan_mark: FullScanMark | None = None,
 ) -> RegionRow:
-    """Fold looks into a row. Looks may come in any order and any number of times: the result is the same.
+    """Merge scan results into a row. The order of the results, and repeated ones, make no difference.
 
     Args:
-        row: what the table holds now, None for no row.
+        row: the stored row, None when there is none.
         region: the region of the row.
-        observations: what the scans of this run found.
-        requests: account -> when an ARN seen elsewhere asked for a look there.
-        full_scan_mark: the run scans every region.
-        everyone: every account there is; entries of others are dropped. None when that is not known.
+        observations: results of the scans.
+        scan_requests: accounts whose scope a server elsewhere refers to, and when that was found.
+        full_scan_mark: begin or end of a full scan, to be stored in this row.
+        all_accounts: every target account, entries of others are removed; None when that is not known.
     """
-    base = row or RegionRow(region)
-    entries = dict(base.accounts)
+    merged = row or RegionRow(region)
+    entries = dict(merged.accounts)
     for observation in observations:
         entries[observation.account_id] = _merge_observation(
             entries.get(observation.account_id, AccountEntry()), observation
         )
-    for account_id, moment in (requests or {}).items():
+    for account_id, moment in (scan_requests or {}).items():
         entry = entries.get(account_id, AccountEntry())
-        newest = moment if entry.requested_at is None else max(moment, entry.requested_at)
-        entries[account_id] = _settled(replace(entry, requested_at=newest))
-    if everyone is not None:
-        entries = {account_id: entry for account_id, entry in entries.items() if account_id in everyone}
+        latest = moment if entry.scan_requested_at is None else max(moment, entry.scan_requested_at)
+        entries[account_id] = _without_done_request(replace(entry, scan_requested_at=latest))
+    if all_accounts is not None:
+        entries = {account_id: entry for account_id, entry in entries.items() if account_id in all_accounts}
     if full_scan_mark is not None:
-        base = replace(base, full_scan_began=_merge_mark(base.full_scan_began, full_scan_mark))
-    return _summed(base, entries, everyone)
+        merged = replace(merged, full_scan_began=_merge_mark(merged.full_scan_began, full_scan_mark))
+    return _with_totals(merged, entries, all_accounts)
 
 
-def _merge_mark(held: datetime | None, full_scan_mark: FullScanMark) -> datetime | None:
-    """Note the begin of a sweep, or take the note away; that of a later sweep stays until its own end."""
-    if full_scan_mark.ended:
-        return held if held is not None and held > full_scan_mark.began else None
-    return full_scan_mark.began if held is None else max(held, full_scan_mark.began)
+def _merge_mark(stored: datetime | None, mark: FullScanMark) -> datetime | None:
+    """Set the begin of a full scan, or remove it at the end; the mark of a later full scan is kept."""
+    if mark.ended:
+        return stored if stored is not None and stored > mark.began else None
+    return mark.began if stored is None else max(stored, mark.began)
 
 
 def _merge_observation(entry: AccountEntry, observation: Observation) -> AccountEntry:
@@ -195,50 +214,51 @@ def _merge_observation(entry: AccountEntry, observation: Observation) -> Account
         ),
     ):
         entry = replace(entry, status=observation.status, last_checked=observation.scanned_at, error_message=message)
-    return _settled(entry)
+    return _without_done_request(entry)
 
 
-def _is_newer(new: tuple[datetime, Any], held: tuple[datetime | None, Any]) -> bool:
-    """Compare by time, and by value where times are equal: then the order of arrival decides nothing."""
-    return held[0] is None or (held[0], held[1]) <= new
+def _is_newer(new: tuple[datetime, Any], stored: tuple[datetime | None, Any]) -> bool:
+    """Compare by time, then by value, so that the order of arrival makes no difference when times are equal."""
+    return stored[0] is None or (stored[0], stored[1]) <= new
 
 
-def _settled(entry: AccountEntry) -> AccountEntry:
-    """Drop a request that has had its answer: a complete look, or a refusal that will not pass by itself."""
-    asked, status = entry.requested_at, entry.status
-    if asked is None:
+def _without_done_request(entry: AccountEntry) -> AccountEntry:
+    """Remove a scan request that is done: by a complete scan, or by a failure that another scan would only repeat."""
+    requested_at, status = entry.scan_requested_at, entry.status
+    if requested_at is None:
         return entry
-    answered = entry.last_complete is not None and entry.last_complete >= asked
-    refused = status is not None and not (status.settles_count or status.passes)
-    refused = refused and entry.last_checked is not None and entry.last_checked >= asked
-    return replace(entry, requested_at=None) if answered or refused else entry
+    scanned = entry.last_complete is not None and entry.last_complete >= requested_at
+    fails_for_good = status is not None and not (status.settles_count or status.is_transient)
+    failed = fails_for_good and entry.last_checked is not None and entry.last_checked >= requested_at
+    return replace(entry, scan_requested_at=None) if scanned or failed else entry
 
 
-def _summed(base: RegionRow, entries: Mapping[str, AccountEntry], everyone: frozenset[str] | None) -> RegionRow:
-    known = sum(entry.server_count or 0 for entry in entries.values())
-    asked = [entry for entry in entries.values() if entry.last_checked is not None]
-    settled = {account_id for account_id, entry in entries.items() if entry.server_count is not None}
-    everyone_answered = everyone is not None and everyone <= settled
-    unattributed = None if everyone_answered else base.unattributed
-    checked = [entry.last_checked for entry in asked if entry.last_checked is not None]
+def _with_totals(row: RegionRow, entries: Mapping[str, AccountEntry], all_accounts: frozenset[str] | None) -> RegionRow:
+    """Set the entries of a row, and the values that it derives from them."""
+    total = sum(entry.server_count or 0 for entry in entries.values())
+    counted = {account_id for account_id, entry in entries.items() if entry.server_count is not None}
+    all_counted = all_accounts is not None and all_accounts <= counted
+    unattributed = None if all_counted else row.unattributed
+    checked = [entry.last_checked for entry in entries.values() if entry.last_checked is not None]
     return replace(
-        base,
+        row,
         accounts=entries,
-        tells_apart=base.tells_apart or bool(entries),
-        server_count=max(known, unattributed or 0),
+        separates_accounts=row.separates_accounts or bool(entries),
+        server_count=max(total, unattributed or 0),
         unattributed=unattributed or None,
-        status=_overall(entries.values()) or base.status,
-        last_checked=max(checked, default=base.last_checked),
+        status=_row_status(entries.values()) or row.status,
+        last_checked=max(checked, default=row.last_checked),
     )
 
 
-def _overall(entries: Iterable[AccountEntry]) -> RegionStatus | None:
-    """Choose the one word of the row: seen by any account, else the first kind of trouble, else not initialised."""
-    words = {entry.status for entry in entries if entry.status is not None}
-    return next((word for word in _PRECEDENCE if word in words), None)
+def _row_status(entries: Iterable[AccountEntry]) -> RegionStatus | None:
+    """Return the status of the row: the first one in the order of precedence that an entry has."""
+    statuses = {entry.status for entry in entries if entry.status is not None}
+    return next((status for status in _STATUS_PRECEDENCE if status in statuses), None)
 
 
-_PRECEDENCE: Final = (
+# ACTIVE if any account has it, then the failures, NOT_INITIALIZED only if there is nothing else.
+_STATUS_PRECEDENCE: Final = (
     RegionStatus.ACTIVE,
     RegionStatus.THROTTLED,
     RegionStatus.ERROR,
@@ -252,26 +272,26 @@ _PRECEDENCE: Final = (
 
 
 def to_attributes(row: RegionRow, *, now: datetime) -> dict[str, Any]:
-    """Write a row as the attributes to set; None means: remove the attribute."""
+    """Serialize a row as the attributes to set; None removes an attribute."""
     failing = [
         f"{account_id}: {entry.error_message}"
         for account_id, entry in sorted(row.accounts.items())
         if entry.error_message
     ]
     more = f" (and {len(failing) - 1} more)" if len(failing) > 1 else ""
-    fullest = max(row.accounts.items(), key=lambda pair: (pair[1].server_count or 0, pair[0]), default=None)
+    largest = max(row.accounts.items(), key=lambda pair: (pair[1].server_count or 0, pair[0]), default=None)
     entries = {account_id: _entry_attributes(entry) for account_id, entry in sorted(row.accounts.items())}
     is_packed = len(entries) > MAX_MAPPED
-    # Writers hold each other off by this value, so no write may leave the one it found.
-    later = now if row.last_updated is None else max(now, row.last_updated + timedelta(microseconds=1))
+    # Writers detect each other's writes by this value, so every write must change it, whatever the clock says.
+    last_updated = now if row.last_updated is None else max(now, row.last_updated + timedelta(microseconds=1))
     return {
         "serverCount": row.server_count,
         "status": str(row.status) if row.status else None,
-        "accountId": fullest[0] if fullest else None,
+        "accountId": largest[0] if largest else None,
         "lastChecked": row.last_checked.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if row.last_checked else None,
-        "lastUpdated": iso(later),
+        "lastUpdated": iso(last_updated),
         "errorMessage": f"{failing[0]}{more}" if failing else None,
-        "accounts": entries if row.tells_apart and not is_packed else None,
+        "accounts": entries if row.separates_accounts and not is_packed else None,
         "accountsPacked": pack(entries) if is_packed else None,
         "unattributedCount": row.unattributed,
         "sweepBegan": iso(row.full_scan_began) if row.full_scan_began else None,
@@ -285,6 +305,6 @@ def _entry_attributes(entry: AccountEntry) -> dict[str, Any]:
         "lastChecked": iso(entry.last_checked) if entry.last_checked else None,
         "lastComplete": iso(entry.last_complete) if entry.last_complete else None,
         "errorMessage": entry.error_message or None,
-        "lookRequestedAt": iso(entry.requested_at) if entry.requested_at else None,
+        "lookRequestedAt": iso(entry.scan_requested_at) if entry.scan_requested_at else None,
     }
     return {name: value for name, value in pairs.items() if value is not None}

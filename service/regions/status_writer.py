@@ -1,4 +1,4 @@
-"""Writes to the region status table, which lose nobody's update."""
+"""Writer of the region status table: read, merge, conditional write, so that no concurrent update is lost."""
 
 from __future__ import annotations
 
@@ -34,17 +34,24 @@ class RegionStatusTable(RegionStatusReader):
         region: str,
         observations: Iterable[Observation],
         *,
-        requests: Mapping[str, datetime] | None = None,
+        scan_requests: Mapping[str, datetime] | None = None,
         known_accounts: KnownAccounts | None = None,
         full_scan_mark: FullScanMark | None = None,
     ) -> None:
-        """Fold looks into a region's row.
+        """Merge scan results into the row of a region.
 
-        The write holds only if nobody wrote since the read; else it is done again on what is there now. So two syncs at
-        once end as one would, in whatever order they come.
+        The write is conditional on the row being unchanged since it was read; otherwise it is repeated on the current
+        row. So concurrent syncs give the same result as one after the other, in either order.
+
+        Args:
+            region: the region.
+            observations: results of the scans.
+            scan_requests: accounts whose scope a server elsewhere refers to, and when that was found.
+            known_accounts: the target accounts, entries of others are removed; None when they are not known.
+            full_scan_mark: begin or end of a full scan.
 
         Raises:
-            AwsError: the row could not be read or written, or was contended for too long.
+            AwsError: the row could not be read or written, or every attempt met another writer.
         """
         if self._writable is None:
             return
@@ -52,9 +59,16 @@ class RegionStatusTable(RegionStatusReader):
         for attempt in range(_MAX_ROUNDS):
             item = await self._writable.get({"region": region})
             held = parse_row(item) if item else None
-            counted = await known_accounts.refreshed_for(held.accounts if held else ()) if known_accounts else None
-            everyone = counted.accounts if counted else None
-            row = merge(held, region, folded, requests=requests, everyone=everyone, full_scan_mark=full_scan_mark)
+            counted = await known_accounts.recheck(held.accounts if held else ()) if known_accounts else None
+            all_accounts = counted.accounts if counted else None
+            row = merge(
+                held,
+                region,
+                folded,
+                scan_requests=scan_requests,
+                all_accounts=all_accounts,
+                full_scan_mark=full_scan_mark,
+            )
             condition, values = _unchanged(item)
             attributes = to_attributes(row, now=self._now())
             if await self._writable.update_if({"region": region}, attributes, condition, values):
@@ -68,7 +82,7 @@ class RegionStatusTable(RegionStatusReader):
 
 
 def _unchanged(item: Mapping[str, object] | None) -> tuple[str, dict[str, object]]:
-    """Say in DynamoDB's words that the row is still what was read: every writer, old ones too, renews its time."""
+    """Return a condition that holds while the row is unchanged: every writer, legacy ones too, sets lastUpdated."""
     if item is None:
         return "attribute_not_exists(#region)", {}
     if item.get("lastUpdated") is None:

@@ -1,1 +1,1 @@
-"""The work: look, compare, write, report."""
+"""The syncs: each scans its scopes, compares, writes what differs, and reports."""

@@ -1,4 +1,4 @@
-"""What to extend, and what to hold back. Pure.
+"""Which servers to extend, and which pairs to hold back. Pure.
 
 A side that could not be read is `Unread`, which no code can take for an empty list: its pair is held back.
 """
@@ -39,7 +39,7 @@ class Plan:
 
 
 def extended_arns(records: Iterable[Mapping[str, Any]], *, target: str) -> frozenset[str]:
-    """Name the staging servers that a target's records show as extended into it."""
+    """Return the ARNs of the staging servers that a target's records show as extended into it."""
     found = set()
     for record in records:
         area = record.get("stagingArea") or {}
@@ -49,7 +49,7 @@ def extended_arns(records: Iterable[Mapping[str, Any]], *, target: str) -> froze
 
 
 def replicating_arns(records: Iterable[Mapping[str, Any]], *, staging: str) -> frozenset[str]:
-    """Name the servers that a staging account itself replicates; extended ones and those of a failback are not."""
+    """Return the ARNs of the servers that a staging account itself replicates: no extended ones, none of a failback."""
     return frozenset(
         str(record["arn"])
         for record in records
@@ -76,17 +76,17 @@ def plan_extensions(
     return Plan(pair, extend=tuple(sorted(set(extensible) - set(extended))))
 
 
-def within_quota(plans: Sequence[Plan], *, held: int | None, most: int) -> tuple[list[Plan], int]:
-    """Cut plans of one target and region down to what fits; tell how many servers do not.
+def within_quota(plans: Sequence[Plan], *, current: int | None, quota: int) -> tuple[list[Plan], int]:
+    """Cut plans of one target and region down to what fits; return how many servers do not.
 
     Args:
         plans: what is wanted.
-        held: source servers that the target is known to hold there; None when that is not known, then DRS decides.
-        most: quota of source servers per account and region.
+        current: source servers that the target is known to hold there; None when that is not known, then DRS decides.
+        quota: of source servers per account and region.
     """
-    if held is None:
+    if current is None:
         return list(plans), 0
-    room, cut, left_over = max(0, most - held), [], 0
+    room, cut, left_over = max(0, quota - current), [], 0
     for plan in plans:
         taken = plan.extend[:room]
         room -= len(taken)

@@ -1,4 +1,4 @@
-"""What became of a server after its original topology was taken down. Pure. The originals themselves never change."""
+"""History of a server after its original topology was recorded; the originals themselves never change. Pure."""
 
 from __future__ import annotations
 
@@ -10,16 +10,24 @@ from typing import Any, Final
 from service.inventory.server import SourceServer
 from service.models import iso
 
-__all__ = ["ATTRIBUTE", "absence", "appended", "history_of", "is_due", "move", "reconfigured"]
+__all__ = [
+    "ATTRIBUTE",
+    "absent_entry",
+    "append_entry",
+    "history_of",
+    "is_configuration_due",
+    "moved_entry",
+    "reconfigured_entry",
+]
 
 ATTRIBUTE: Final = "topologyHistory"
 _MAX_ENTRIES: Final = 20
 _DAY_S: Final = 86_400
-_NOT_BEFORE: Final = timedelta(hours=12)
+_MIN_AGE: Final = timedelta(hours=12)
 
 Entry = dict[str, Any]
 
-# Member of an entry -> the original it is compared with.
+# Member of an entry -> the attribute of the original that it is compared with.
 _ORIGINAL_OF: Final = {
     "instanceId": "originalInstanceId",
     "availabilityZone": "originalAvailabilityZone",
@@ -29,33 +37,34 @@ _ORIGINAL_OF: Final = {
 
 
 def history_of(topology: Mapping[str, Any]) -> list[Entry]:
-    """Give the entries of a topology item, oldest first."""
+    """Return the history entries of a topology item, oldest first."""
     return [dict(entry) for entry in topology.get(ATTRIBUTE) or () if isinstance(entry, Mapping)]
 
 
-def move(topology: Mapping[str, Any], server: SourceServer, *, now: datetime) -> Entry | None:
-    """Tell where a server replicates from now, when that is another place than was last known; else None.
+def moved_entry(topology: Mapping[str, Any], server: SourceServer, *, now: datetime) -> Entry | None:
+    """Return the entry for a server that replicates from another instance, zone, region or account than last recorded.
 
-    Reverse replication after a failback, and "protect recovered instance" between zones, re-point a server in place.
+    None if it does not. Reverse replication after a failback, and "protect recovered instance" between zones, change
+    the origin of a server in place.
     """
-    told = {
+    reported = {
         "instanceId": server.instance_id,
         "availabilityZone": server.origin_zone,
         "sourceRegion": server.origin_region,
         "sourceAccountId": server.origin_account,
     }
-    current = {name: value for name, value in told.items() if value}
-    moves = [entry for entry in history_of(topology) if entry.get("event") == "moved"]
-    last = moves[-1] if moves else {name: topology.get(original) for name, original in _ORIGINAL_OF.items()}
+    current = {name: value for name, value in reported.items() if value}
+    moved = [entry for entry in history_of(topology) if entry.get("event") == "moved"]
+    last = moved[-1] if moved else {name: topology.get(original) for name, original in _ORIGINAL_OF.items()}
     if all(last.get(name) == value for name, value in current.items()):
         return None
     return {"event": "moved", "at": iso(now), **current}
 
 
-def reconfigured(topology: Mapping[str, Any], configuration: Mapping[str, Any], *, now: datetime) -> Entry | None:
-    """Tell which members of a replication configuration are others than was last known; None when none is.
+def reconfigured_entry(topology: Mapping[str, Any], configuration: Mapping[str, Any], *, now: datetime) -> Entry | None:
+    """Return the entry for a replication configuration that changed since it was last recorded; None if it did not.
 
-    The id of the server is no such member: an extended record shares the configuration of the one that replicates.
+    The id of the server is not compared: an extended server has the configuration of the server that replicates.
     """
     known = dict(topology.get("originalReplicationConfiguration") or {})
     for entry in history_of(topology):
@@ -65,29 +74,29 @@ def reconfigured(topology: Mapping[str, Any], configuration: Mapping[str, Any], 
     return {"event": "reconfigured", "at": iso(now), "configuration": changed} if changed else None
 
 
-def is_due(server_id: str, *, captured_at: datetime | None, now: datetime, interval_s: float) -> bool:
-    """Whether it is a server's turn to have its configuration read again: once a day, in the first sync after a moment.
+def is_configuration_due(server_id: str, *, captured_at: datetime | None, now: datetime, interval_s: float) -> bool:
+    """Whether the configuration of a server is to be read again: once a day, in the first sync after a time of day.
 
-    The moment is spread by a hash of the id, so that of syncs every quarter of an hour each reads one of 96. Not within
-    half a day of the capture itself.
+    The time of day is a hash of the id, so that with a sync every 15 minutes each sync reads 1 of 96 servers. Never
+    within 12 hours after the topology was recorded.
 
     Args:
         server_id: id of the server.
-        captured_at: when its topology was taken down.
-        now: the time of the look.
-        interval_s: time between two syncs.
+        captured_at: when its topology was recorded.
+        now: time of the scan.
+        interval_s: seconds between two syncs.
     """
-    if captured_at is None or now - captured_at < _NOT_BEFORE:
+    if captured_at is None or now - captured_at < _MIN_AGE:
         return False
-    moment_s = int.from_bytes(hashlib.blake2b(server_id.encode(), digest_size=8).digest()) % _DAY_S
-    return (now.timestamp() - moment_s) % _DAY_S < interval_s
+    read_at_s = int.from_bytes(hashlib.blake2b(server_id.encode(), digest_size=8).digest()) % _DAY_S
+    return (now.timestamp() - read_at_s) % _DAY_S < interval_s
 
 
-def absence(server_arn: str, *, now: datetime) -> Entry:
-    """Say that a complete look did not show a server any more."""
+def absent_entry(server_arn: str, *, now: datetime) -> Entry:
+    """Return the entry for a server that a complete scan did not return."""
     return {"event": "absent", "at": iso(now), "serverArn": server_arn}
 
 
-def appended(history: Sequence[Entry], entry: Entry) -> list[Entry]:
-    """Append; the oldest entries go."""
+def append_entry(history: Sequence[Entry], entry: Entry) -> list[Entry]:
+    """Append an entry, and drop the oldest ones beyond the maximum."""
     return [*history, entry][-_MAX_ENTRIES:]

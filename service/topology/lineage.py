@@ -1,12 +1,13 @@
-"""Lineage: any name that a person may hold of a server leads to the ARN under which its origin is kept.
+"""Lineages: lookup of the topology of a server by any of its names.
 
-Bookkeeping items in the inventory table, put whole and always alike, so that writing them twice, in any order, or only
-in part does no harm:
+Name items in the inventory table map names to lineages. Each is written whole with the same content, so writing them
+twice, in any order, or only some of them does no harm:
 
-* key (`id#<name>`, `LINEAGE#<lineage ARN>`): the name belongs to that lineage; one name may belong to several.
-* key (lineage ARN, `MEMBER#<server ARN>`): that record (an extended one, one made by ReverseReplication) belongs to it.
+* alias, key (`id#<name>`, `LINEAGE#<lineage ARN>`): the name belongs to the lineage; a name may belong to several.
+* member, key (lineage ARN, `MEMBER#<server ARN>`): the server, an extended one or one created by ReverseReplication,
+  belongs to the lineage.
 
-They have neither `replicationRegion` nor `sourceAccountId`, so the indexes that other readers query do not show them.
+They have neither `replicationRegion` nor `sourceAccountId`, so no index that other readers query contains them.
 """
 
 from __future__ import annotations
@@ -19,29 +20,37 @@ from service.inventory.reader import is_server
 from service.inventory.server import SourceServer
 from service.topology.original import TOPOLOGY
 
-__all__ = ["LineageReader", "alias_name", "bookkeeping", "is_alias", "lineage_of_item", "names_of", "normalised"]
+__all__ = [
+    "LineageReader",
+    "alias_name",
+    "is_alias",
+    "lineage_of_item",
+    "name_items",
+    "normalised_name",
+    "server_names",
+]
 
 _ALIAS: Final = "id#"
 _LINEAGE: Final = "LINEAGE#"
 _MEMBER: Final = "MEMBER#"
 
 
-def normalised(name: str) -> str:
-    """Give the form under which a name is kept: lower case, and of a DRS ARN the resource's own id."""
+def normalised_name(name: str) -> str:
+    """Return the stored form of a name: lower case, and for a DRS ARN only the id of the resource."""
     text = name.strip()
     if text.startswith("arn:"):
         text = text.rpartition("/")[2] or text
     return text.lower()
 
 
-def names_of(server: SourceServer) -> tuple[str, ...]:
-    """Give every name that a record tells: its id, its instance, its recovery instance, its host."""
-    told = (server.server_id, server.instance_id, server.recovery_instance, server.hostname, server.fqdn)
-    return tuple(sorted({normalised(name) for name in told if name and name.strip()}))
+def server_names(server: SourceServer) -> tuple[str, ...]:
+    """Return every name of a server: its id, its instance, its recovery instance, its host name."""
+    names = (server.server_id, server.instance_id, server.recovery_instance, server.hostname, server.fqdn)
+    return tuple(sorted({normalised_name(name) for name in names if name and name.strip()}))
 
 
-def bookkeeping(lineage: str, server_arn: str, names: Iterable[str]) -> list[Item]:
-    """Give the items to put, so that these names and this record lead to a lineage."""
+def name_items(lineage: str, server_arn: str, names: Iterable[str]) -> list[Item]:
+    """Build the alias items of names, and the member item of a server, that map them to a lineage."""
     items: list[Item] = [
         {"sourceServerArn": f"{_ALIAS}{name}", "stagingAccountId": f"{_LINEAGE}{lineage}", "lineageArn": lineage}
         for name in names
@@ -53,19 +62,19 @@ def bookkeeping(lineage: str, server_arn: str, names: Iterable[str]) -> list[Ite
 
 
 def is_alias(item: Mapping[str, Any]) -> bool:
-    """Whether an item says which lineage a name belongs to."""
+    """Whether an item is an alias."""
     return str(item.get("sourceServerArn")).startswith(_ALIAS)
 
 
 def alias_name(item: Mapping[str, Any]) -> str:
-    """Give the name that an alias item is about."""
+    """Return the name of an alias item."""
     return str(item["sourceServerArn"]).removeprefix(_ALIAS)
 
 
 def lineage_of_item(item: Mapping[str, Any]) -> str:
-    """Name the lineage of any item of the table; those of earlier writers do not say it themselves.
+    """Return the lineage of any item of the table, including items of legacy writers, which do not contain it.
 
-    A record made by ReverseReplication that was never resolved is taken to belong to the server it was reversed from.
+    A server created by ReverseReplication without a known lineage belongs to that of the server it was reversed from.
     """
     if item.get("lineageArn"):
         return str(item["lineageArn"])
@@ -78,18 +87,18 @@ def lineage_of_item(item: Mapping[str, Any]) -> str:
 
 
 class LineageReader:
-    """Finds lineages by name, and all that the table holds of one."""
+    """Reads lineages and their items by name."""
 
     def __init__(self, table: TableReader) -> None:
         self._table = table
 
-    async def named(self, name: str) -> tuple[str, ...]:
-        """Give the lineages a name belongs to, sorted; consistent. Raises AwsError."""
-        items = self._partition(f"{_ALIAS}{normalised(name)}", _LINEAGE)
+    async def by_name(self, name: str) -> tuple[str, ...]:
+        """Return the lineages of a name, sorted; a consistent read. Raises AwsError."""
+        items = self._partition(f"{_ALIAS}{normalised_name(name)}", _LINEAGE)
         return tuple(sorted([str(item["lineageArn"]) async for item in items]))
 
     async def items(self, lineage: str) -> list[Item]:
-        """Give the topology of a lineage, and the inventory items of its members; consistent. Raises AwsError."""
+        """Return the topology of a lineage and the items of its members; a consistent read. Raises AwsError."""
         own = [item async for item in self._partition(lineage)]
         members = [str(item["memberArn"]) for item in own if item.get("memberArn")]
         found = [item for item in own if item.get("stagingAccountId") == TOPOLOGY or is_server(item)]
@@ -97,8 +106,8 @@ class LineageReader:
             found += [item async for item in self._partition(member) if is_server(item)]
         return found
 
-    async def everything(self) -> list[Item]:
-        """Give the whole table. Raises AwsError."""
+    async def all_items(self) -> list[Item]:
+        """Return every item of the table. Raises AwsError."""
         return [item async for item in self._table.scan()]
 
     async def _partition(self, value: str, prefix: str = "") -> AsyncIterator[Item]:

@@ -1,7 +1,7 @@
-"""The original replication topology of a server: where it came from before any disaster. Pure.
+"""Original replication topology of a server: where it came from before any disaster. Pure.
 
-It lives in an item of its own, keyed by the ARN of the replicating server, with `TOPOLOGY` for an account id: no batch
-put of inventory can wipe it, and the indexes that other readers query do not show it.
+It is an item of its own, whose key is the ARN of the replicating server with `TOPOLOGY` as account id. So no batch
+write of the inventory overwrites it, and no index that other readers query contains it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = [
     "TOPOLOGY",
     "capture",
     "choose_template",
-    "copied",
+    "inventory_copy",
     "is_complete",
     "stored_originals",
     "topology_key",
@@ -29,7 +29,7 @@ __all__ = [
 
 TOPOLOGY: Final = "TOPOLOGY"
 
-# What inventory items carry of it; the names of R13 and their details.
+# Attributes that inventory items contain a copy of.
 ORIGINALS: Final = (
     "originalSourceRegion",
     "originalAccountId",
@@ -56,12 +56,12 @@ TEMPLATE_ID: Final = "originalReplicationConfigurationTemplateId"
 LEGACY_TEMPLATE_ID: Final = "originalReplicationConfigTemplateId"
 """The same attribute as earlier writers spell it: it is read, and never written."""
 TEMPLATE_SETTLED: Final = "templateSettled"
-"""Set where the templates of the account that replicates were read, and none could be named."""
+"""Attribute: the templates of the replicating account were read, and none of them could be matched to the server."""
 _UNTOUCHED: Final = frozenset({None, "NOT_STARTED"})
 
 
 def topology_key(lineage_arn: str) -> dict[str, str]:
-    """Give the key of the topology item of a lineage."""
+    """Return the key of the topology item of a lineage."""
     return {"sourceServerArn": lineage_arn, "stagingAccountId": TOPOLOGY}
 
 
@@ -73,21 +73,24 @@ def capture(
     templates: Sequence[Mapping[str, Any]] | None,
     legacy: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Take down the originals at first sight of a forward server. What is not known stays out: nothing is guessed.
+    """Build the topology item of a forward server when it is first seen. Unknown attributes are left out, not guessed.
 
     Args:
-        server: a forward server. FAILBACK records are never a source of originals.
-        scope: the account and region that were asked.
+        server: a forward server.
+        scope: the scope that was scanned.
         now: time of capture.
-        templates: replication configuration templates of the replicating account and region; None when unread.
-        legacy: the inventory item of the server as an earlier writer left it; originals in it win.
+        templates: replication configuration templates of the replicating account and region; None if not read.
+        legacy: the inventory item of the server as a legacy writer stored it; originals in it take precedence.
+
+    Raises:
+        ValueError: the server was created by ReverseReplication, so its origin is the recovery site.
     """
     if not server.is_forward:
-        raise ValueError(f"{server.arn} was made by ReverseReplication: it tells nothing of the original")
+        raise ValueError(f"{server.arn} was created by ReverseReplication: its origin is not the original one")
     untouched = server.last_launch in _UNTOUCHED and not server.recovery_instance
-    # An EC2 instance whose region DRS does not tell is not on premises: then the environment stays open.
+    # A server with an instance id is not on premises, even if DRS reports no region: the environment is then unknown.
     environment = "AWS" if server.origin_region else None if server.instance_id else "ON_PREMISES"
-    found = {
+    reported = {
         **topology_key(server.lineage),
         "originalSourceRegion": server.origin_region,
         "originalAccountId": server.staging_account or scope.account_id,
@@ -101,11 +104,11 @@ def capture(
         "captureMethod": "first_sight" if untouched else "late",
         "topologyLastUpdated": iso(now),
     }
-    return {name: value for name, value in {**found, **_from_legacy(legacy)}.items() if value is not None}
+    return {name: value for name, value in {**reported, **_from_legacy(legacy)}.items() if value is not None}
 
 
 def _from_legacy(item: Mapping[str, Any]) -> dict[str, Any]:
-    """Read originals under today's names and the older spelling of the template id."""
+    """Return the originals in an item, including the legacy name of the template id."""
     named = {name: item.get(name) or None for name in ORIGINALS}
     named[TEMPLATE_ID] = named[TEMPLATE_ID] or item.get(LEGACY_TEMPLATE_ID) or None
     return {name: value for name, value in named.items() if value is not None}
@@ -118,33 +121,36 @@ def stored_originals(item: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def choose_template(templates: Sequence[Mapping[str, Any]], configuration: Mapping[str, Any] | None) -> str | None:
-    """Name the template a server came from: the only one there is, or the only one equal to its configuration.
+    """Return the id of the template of a server: the only one, or the only one that equals its configuration.
 
-    No API links the two, so with several equal ones, or none, the answer is None.
+    None if no template, or several, match. No API returns the template of a server.
     """
     candidates = list(templates)
     if len(candidates) > 1:
-        wanted = _compared(configuration) if configuration else None
-        candidates = [each for each in candidates if _compared(each) == wanted]
+        expected = _compared(configuration) if configuration else None
+        candidates = [each for each in candidates if _compared(each) == expected]
     return str(candidates[0]["replicationConfigurationTemplateID"]) if len(candidates) == 1 else None
 
 
 def _compared(configuration: Mapping[str, Any]) -> dict[str, Any]:
-    """Give what tells templates apart; lists are taken as sets."""
+    """Return the members that distinguish templates; the order of lists does not matter."""
     picked = {name: configuration.get(name) for name in _COMPARED}
     return {name: sorted(value) if isinstance(value, list) else value for name, value in picked.items()}
 
 
-def copied(topology: Mapping[str, Any], *, replicates_here: bool = True) -> dict[str, Any]:
-    """Give the attributes that an inventory item carries of a topology item."""
-    kept = {name: topology[name] for name in ORIGINALS if topology.get(name) is not None}
-    return {**kept, "topologyComplete": is_complete(topology, replicates_here=replicates_here)}
+def inventory_copy(topology: Mapping[str, Any], *, replicates_here: bool = True) -> dict[str, Any]:
+    """Return the attributes of a topology item that an inventory item contains a copy of."""
+    originals = {name: topology[name] for name in ORIGINALS if topology.get(name) is not None}
+    return {**originals, "topologyComplete": is_complete(topology, replicates_here=replicates_here)}
 
 
 def is_complete(topology: Mapping[str, Any], *, replicates_here: bool = True) -> bool:
-    """Whether nothing remains to be read for it: a template that could not be looked for may still be there.
+    """Whether no later sync has to add configuration or template.
 
-    From where a server is only extended to, its template cannot be told, and is not waited for.
+    Args:
+        topology: the topology item.
+        replicates_here: the server replicates in the account that is scanned. If it does not, its template cannot be
+            read there and is not required.
     """
-    told = not replicates_here or TEMPLATE_ID in topology or topology.get(TEMPLATE_SETTLED) is True
-    return _CONFIGURATION in topology and told
+    template_done = not replicates_here or TEMPLATE_ID in topology or topology.get(TEMPLATE_SETTLED) is True
+    return _CONFIGURATION in topology and template_done

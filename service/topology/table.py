@@ -1,4 +1,4 @@
-"""Topology items: originals written once, completed later, with a bounded history, and found by every name."""
+"""Table of topology items: written once, completed later, with a bounded history, and found by any name."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ _HISTORY_TRIES: Final = 4
 
 
 class TopologyTable:
-    """The topology items of the inventory table. All methods raise AwsError when it cannot be read or written."""
+    """Topology items and name items of the inventory table. All methods raise AwsError if a read or write fails."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
-        self.names = LineageReader(table)
+        self.lineages = LineageReader(table)
 
     async def topologies(self, lineages: Collection[str]) -> dict[str, Item]:
-        """Give the topology items that exist, by lineage ARN."""
+        """Return the existing topology items by lineage ARN."""
         items = await self._table.get_many(topology_key(lineage) for lineage in sorted(set(lineages)))
         return {item["sourceServerArn"]: item for item in items}
 
     async def capture(self, topology: Mapping[str, Any]) -> Item:
-        """Write a topology once; give what the table holds afterwards, be it ours or an earlier one."""
+        """Write a topology item unless there is one; return the stored item, whichever it is."""
         if await self._table.put_if(topology, "attribute_not_exists( #sourceServerArn )"):
             return dict(topology)
         return await self._table.get(topology_key(topology["sourceServerArn"])) or dict(topology)
@@ -46,16 +46,14 @@ class TopologyTable:
         *,
         settled: bool,
     ) -> Item:
-        """Add configuration, template id and the source side's template to a topology that has none of it yet.
-
-        What it has stays as it is.
+        """Add configuration, template id and the template of the source side to a topology; existing values are kept.
 
         Args:
             lineage: ARN of the lineage.
             configuration: replication configuration of the server.
-            template: id of its template, None when none can be named.
+            template: id of its template, None if unknown.
             source_template: default template of the source side.
-            settled: no later run can tell more of the template.
+            settled: no later sync can find the template.
         """
         key = topology_key(lineage)
         found = {
@@ -69,10 +67,9 @@ class TopologyTable:
         return await self._table.get(key) or {}
 
     async def add_history(self, lineage: str, entry_of: Callable[[Item], Mapping[str, Any] | None]) -> bool:
-        """Append to the history of a topology, if there is one; its originals stay as they are.
+        """Append an entry to the history of a topology, if there is one. Returns whether something was written.
 
-        Another run may append meanwhile: then what it wrote is read, and `entry_of` decides anew what there is to add.
-        Tells whether something was written.
+        If another run appends at the same time, the item is read again and `entry_of` is called with the new content.
         """
         key = topology_key(lineage)
         for _ in range(_HISTORY_TRIES):
@@ -86,19 +83,20 @@ class TopologyTable:
                 if before is None
                 else (f"#{history.ATTRIBUTE} = :before")
             )
-            entries = history.appended(history.history_of(topology), dict(entry))
+            entries = history.append_entry(history.history_of(topology), dict(entry))
             condition = f"attribute_exists( #sourceServerArn ) AND {unchanged}"
             values = {} if before is None else {"before": before}
             if await self._table.update_if(key, {history.ATTRIBUTE: entries}, condition, values):
                 return True
         return False
 
-    async def remember(self, bookkeeping: Sequence[Mapping[str, Any]]) -> None:
-        """Put bookkeeping items, several batches at once. Raises AwsError when some could not be written.
+    async def put_name_items(self, name_items: Sequence[Mapping[str, Any]]) -> None:
+        """Put name items, several batches at once.
 
-        Servers of one lineage share names, and a batch that holds a key twice is refused as a whole.
+        Servers of one lineage share names, and DynamoDB rejects a batch that contains a key twice, so each key is put
+        once.
         """
-        items = list({(item["sourceServerArn"], item["stagingAccountId"]): item for item in bookkeeping}.values())
+        items = list({(item["sourceServerArn"], item["stagingAccountId"]): item for item in name_items}.values())
         batches = [items[start : start + _BATCH] for start in range(0, len(items), _BATCH)]
         async with fan_out(batches, self._table.put_many, concurrency=_BATCHES_AT_ONCE) as done:
             async for _ in done:

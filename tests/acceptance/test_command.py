@@ -1,4 +1,4 @@
-"""Usage and configuration errors, what is printed where, `regions`, and the function."""
+"""Usage and configuration errors, stdout and stderr, `regions`, and the data-management function."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_run_that_cannot_begin_has_failed(world: World, problem: str) -> None:
 
 
 def test_the_command_runs_as_it_is_installed(world: World) -> None:
-    """All others lay the code of this checkout over what is installed."""
+    """The other tests put the code of this checkout before the installed package."""
     world.servers(world.account(), "us-west-2", 2)
 
     run = world.sync(PYTHONPATH="<unset>")
@@ -149,7 +149,7 @@ def test_metrics_of_a_filtered_run(world: World) -> None:
     assert values["RegionsSkipped"] == run.report["regionsSkipped"]
     assert values["APICallReduction"] == run.report["apiCallReductionPercent"]
     for name in ("regionsScanned", "regionsSkipped", "apiCallReductionPercent", "durationSeconds", "serversByRegion"):
-        assert f'"{name}"' in run.err, "the log tells it too"
+        assert f'"{name}"' in run.err, "the log line has it, too"
 
 
 _INVOKE = """
@@ -185,7 +185,7 @@ def test_the_function_answers_its_schedule(world: World) -> None:
         assert isinstance(answer["timestamp"], str)
         assert "statusCode" not in answer
     assert first["regionsScanned"] == 28
-    assert second["regionsScanned"] < 28, "the second one must not go by a status table read before the first"
+    assert second["regionsScanned"] < 28, "the second sync must not use a region status read before the first"
     assert unknown["error"] == "INVALID_OPERATION"
     assert unknown["details"]["operation"] == "nope"
     assert empty["error"] == "INVALID_EVENT_FORMAT"
@@ -197,9 +197,9 @@ def test_the_function_answers_its_schedule(world: World) -> None:
     partial = world.python(_INVOKE.replace("sys.argv[1]", repr(json.dumps(events[:1]))))
 
     assert partial.code == 0, partial.err
-    answered = json.loads(next(each for each in partial.out.splitlines() if "ANSWERS" in each).partition("ANSWERS")[2])
-    assert answered[0]["totalErrors"] >= 1
-    assert answered[0]["totalSynced"] == 2
+    answers = json.loads(next(each for each in partial.out.splitlines() if "ANSWERS" in each).partition("ANSWERS")[2])
+    assert answers[0]["totalErrors"] >= 1
+    assert answers[0]["totalSynced"] == 2
 
 
 def test_the_function_without_a_table_name(world: World) -> None:

@@ -1,4 +1,4 @@
-"""The command as a user meets it: a process of its own, its stdout, its stderr, its exit code."""
+"""`drs-sync` as a process of its own: stdout, stderr and exit code."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from typing import Any
 import boto3
 import pytest
 
-from service.cli.syncs import _worst
+from service.cli.syncs import combined_status
 from tests.support.estate import Estate
 
 COMMAND = [sys.executable, "-m", "service.cli"]
 
 
 def drs_sync(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the command; what the test set in its own environment holds there, too."""
+    """Run the command in the environment of the test and its own variables."""
     return subprocess.run(
         [*COMMAND, *arguments],
         env={**os.environ, **environment},
@@ -35,7 +35,7 @@ def drs_sync(*arguments: str, **environment: str) -> subprocess.CompletedProcess
 
 @pytest.fixture
 def bare(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Take every setting away."""
+    """Remove every setting from the environment."""
     for name in list(os.environ):
         if name.startswith("AWS_") or name.endswith("_TABLE"):
             monkeypatch.delenv(name)
@@ -69,8 +69,8 @@ def test_tables_are_for_people(estate: Estate) -> None:
     assert done.returncode == 0
     assert "us-west-2" in done.stdout
     assert "56 = 56 complete + 0 partial + 0 skipped + 0 failed" in done.stdout
-    shown = drs_sync("regions", "--output", "table", COLUMNS="140")
-    assert "2 active regions, 11 servers" in shown.stdout
+    regions = drs_sync("regions", "--output", "table", COLUMNS="140")
+    assert "2 active regions, 11 servers" in regions.stdout
 
 
 def test_a_partial_sync_exits_3_and_says_which_and_why(estate: Estate) -> None:
@@ -90,14 +90,14 @@ def test_a_partial_sync_exits_3_and_says_which_and_why(estate: Estate) -> None:
 def test_all_three_syncs_run_one_after_the_other(estate: Estate) -> None:
     done = drs_sync("sync", "all")
     assert done.returncode == 0
-    said = json.loads(done.stdout)
-    assert (said["operation"], said["status"]) == ("sync_all", "complete")
-    assert [(name, report["operation"]) for name, report in said["reports"].items()] == [
+    document = json.loads(done.stdout)
+    assert (document["operation"], document["status"]) == ("sync_all", "complete")
+    assert [(name, report["operation"]) for name, report in document["reports"].items()] == [
         ("staging", "sync_staging_accounts"),
         ("inventory", "sync_source_server_inventory"),
         ("tags", "sync_tags"),
     ]
-    assert said["reports"]["tags"]["regionSource"] == "status_table"  # by then the inventory sync has filled it
+    assert document["reports"]["tags"]["regionSource"] == "status_table"  # by then the inventory sync has filled it
 
 
 def test_one_sync_of_three_that_is_partial_makes_it_partial(found_estate: Callable[..., Estate]) -> None:
@@ -135,7 +135,7 @@ def test_one_sync_of_three_that_is_partial_makes_it_partial(found_estate: Callab
     ],
 )
 def test_three_syncs_have_failed_together_where_each_has(statuses: list[str], together: str) -> None:
-    assert _worst(statuses) == together
+    assert combined_status(statuses) == together
 
 
 def test_a_sync_in_which_every_scope_fails_exits_1(estate: Estate) -> None:
@@ -183,18 +183,18 @@ def test_wrong_usage_exits_2_with_how_to_mend_it(
 
 @pytest.mark.usefixtures("bare")
 def test_a_message_is_one_line_in_a_pipe_and_folded_on_a_terminal() -> None:
-    """Whoever searches a log for words of it must find them together, an ARN whole."""
+    """A log search finds a message on one line, with each ARN in one piece."""
     done = drs_sync("sync", "inventory", COLUMNS="40")
     assert done.stderr == f"drs-sync: {json.loads(done.stdout)['message']}\n"
-    ours, theirs = os.openpty()
+    reader, writer = os.openpty()
     try:
         environment = {**os.environ, "COLUMNS": "40", "TERM": "xterm"}
         command = [*COMMAND, "sync", "inventory"]
-        subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=theirs, check=False, timeout=300)
-        shown = os.read(ours, 65536).decode()
+        subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=writer, check=False, timeout=300)
+        shown = os.read(reader, 65536).decode()
     finally:
-        os.close(ours)
-        os.close(theirs)
+        os.close(reader)
+        os.close(writer)
     assert max(len(line) for line in shown.splitlines()) <= 40
     assert len(shown.splitlines()) > 1
 
@@ -204,13 +204,13 @@ def test_no_command_is_help_for_a_person_and_one_document_for_a_program(group: l
     piped = drs_sync(*group)
     assert piped.returncode == 2
     assert "Missing command" in json.loads(piped.stdout)["message"]
-    ours, theirs = os.openpty()
+    reader, writer = os.openpty()
     try:
-        shown = subprocess.run([*COMMAND, *group], stdout=theirs, stderr=subprocess.PIPE, check=False, timeout=300)
-        text = os.read(ours, 65536).decode()
+        shown = subprocess.run([*COMMAND, *group], stdout=writer, stderr=subprocess.PIPE, check=False, timeout=300)
+        text = os.read(reader, 65536).decode()
     finally:
-        os.close(ours)
-        os.close(theirs)
+        os.close(reader)
+        os.close(writer)
     assert (shown.returncode, shown.stderr) == (2, b"")
     assert "Usage:" in text
     assert "Commands" in text
@@ -241,17 +241,17 @@ def test_killed_in_mid_sync_and_run_again_it_ends_as_one_clean_run(estate: Estat
     running = subprocess.Popen(
         [*COMMAND, "sync", "inventory"], env=dict(os.environ), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
-    while not estate.items():  # some of it is written, more is under way
+    while not estate.items():  # some items are written, others are not
         assert running.poll() is None
     running.send_signal(signal.SIGKILL)
     running.communicate()
     estate.faults()
     assert drs_sync("sync", "inventory", "--full-scan").returncode == 0
-    crashed = _picture(estate)
+    crashed = _tables(estate)
     for table in ("SOURCE_SERVER_INVENTORY_TABLE", "DRS_REGION_STATUS_TABLE"):
         _empty(estate, table)
     assert drs_sync("sync", "inventory").returncode == 0
-    assert crashed == _picture(estate)
+    assert crashed == _tables(estate)
 
 
 _TIMES = {
@@ -266,15 +266,15 @@ _TIMES = {
 }
 
 
-def _picture(estate: Estate) -> Any:
-    """Give both tables without the times of the run."""
-    items = {(item["sourceServerArn"], item["stagingAccountId"]): _timeless(item) for item in estate.items()}
-    return items, _timeless(estate.topologies()), _timeless(estate.status())
+def _tables(estate: Estate) -> Any:
+    """Return the items of both tables without the times of the run."""
+    items = {(item["sourceServerArn"], item["stagingAccountId"]): _without_times(item) for item in estate.items()}
+    return items, _without_times(estate.topologies()), _without_times(estate.status())
 
 
-def _timeless(value: Any) -> Any:
+def _without_times(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _timeless(inner) for key, inner in value.items() if key not in _TIMES}
+        return {key: _without_times(inner) for key, inner in value.items() if key not in _TIMES}
     return value
 
 
@@ -301,22 +301,22 @@ def test_the_sandbox_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
         lines.append(line)
         if line == "}\n":
             break
-    told = json.loads("".join(lines))
-    with urllib.request.urlopen(f"{told['endpoint']}/sandbox/health") as health:  # noqa: S310 - loopback
+    document = json.loads("".join(lines))
+    with urllib.request.urlopen(f"{document['endpoint']}/sandbox/health") as health:  # noqa: S310 - loopback
         assert json.load(health)["servers"] == 3
     tables = boto3.client(
         "dynamodb",
-        endpoint_url=told["endpoint"],
+        endpoint_url=document["endpoint"],
         region_name="us-east-1",
         aws_access_key_id="x",
         aws_secret_access_key="x",
     ).list_tables()["TableNames"]
-    assert told["environment"]["TARGET_ACCOUNTS_TABLE"] in tables
+    assert document["environment"]["TARGET_ACCOUNTS_TABLE"] in tables
     running.send_signal(signal.SIGINT)
-    _, logged = running.communicate(timeout=300)
+    _, stderr = running.communicate(timeout=300)
     assert running.returncode == 0
-    assert "export AWS_ENDPOINT_URL=" in logged
-    assert "Traceback" not in logged
+    assert "export AWS_ENDPOINT_URL=" in stderr
+    assert "Traceback" not in stderr
 
 
 @pytest.mark.parametrize("text", ["hub: {", "hub: {account_id: '12'}", "hub: {account_id: '210000000000'}\nplanets: 9"])
@@ -335,23 +335,23 @@ def test_the_demo_shows_the_same_picture_for_less(monkeypatch: pytest.MonkeyPatc
             monkeypatch.delenv(name)
     done = drs_sync("demo", "--output", "json")
     assert done.returncode == 0
-    acts = json.loads(done.stdout)["acts"]
-    full, filtered, regions = (act["report"] for act in acts[:3])
+    steps = json.loads(done.stdout)["acts"]
+    full, filtered, regions = (step["report"] for step in steps[:3])
     assert (full["accounts"], full["regionsScanned"], len(full["serversByRegion"])) == (3, 28, 5)
     assert filtered["serversByRegion"] == full["serversByRegion"]
     assert (filtered["serversWritten"], filtered["status"]) == (0, "complete")
     assert filtered["apiCallReductionPercent"] >= 80
     assert regions["serverCount"] == full["serversSynced"]
-    first, again, held_back, followed = (act["report"] for act in acts[3:7])
+    first, again, held_back, followed = (step["report"] for step in steps[3:7])
     assert [each["serversExtended"] for each in (first, again, held_back, followed)] == [6, 0, 2, 2]
     assert [each["status"] for each in (first, again, held_back, followed)] == ["complete"] * 2 + [
         "partial",
         "complete",
     ]
-    tags, no_tags = (act["report"] for act in acts[7:9])
+    tags, no_tags = (step["report"] for step in steps[7:9])
     assert tags["serversTagged"] > 50
     assert (no_tags["serversTagged"], no_tags["launchSettingsUpdated"]) == (0, 0)
-    fresh, stale = acts[10:12]
+    fresh, stale = steps[10:12]
     assert (fresh["report"]["source"], fresh["callsCountedByAws"].get("drs", 0)) == ("inventory_database", 0)
     assert stale["report"]["source"] == "drs_api"
     assert stale["report"]["servers"] == fresh["report"]["servers"]

@@ -1,4 +1,4 @@
-"""`drs-sync doctor`: every set-up that is known to go wrong is planted, and must be named with its cure."""
+"""`drs-sync doctor`: each known fault of a set-up is found, with its cause and how to fix it."""
 
 from __future__ import annotations
 
@@ -10,24 +10,23 @@ import anyio
 import pytest
 
 from service.accounts.records import RoleRef
-from service.cli.diagnosis import Finding as Found
-from service.cli.diagnosis import Level, judge_hub, judge_region, judge_role, judge_table
-from service.cli.examination import in_time
+from service.cli.diagnosis import Finding, Level, diagnose_hub, diagnose_region, diagnose_role, diagnose_table
+from service.cli.doctor_checks import check_until
 from service.cli.schemas import TABLES
 from service.errors import AwsError
 from service.models import Call, Scope
 from tests.cli.test_command_line import drs_sync
-from tests.cli.test_servers import answer
+from tests.cli.test_servers import run_json
 from tests.support.estate import Estate, Names, new_account_id
 
 HERE = "us-west-2"
-Finding = Mapping[str, str]
+FindingJson = Mapping[str, str]
 
 
-def examine(*arguments: str, exit_code: int = 0, **environment: str) -> list[Finding]:
-    """Run the command and give its findings."""
-    document = answer("doctor", *arguments, exit_code=exit_code, **environment)
-    findings: list[Finding] = document["findings"]
+def run_doctor(*arguments: str, exit_code: int = 0, **environment: str) -> list[FindingJson]:
+    """Run the command and return its findings."""
+    document = run_json("doctor", *arguments, exit_code=exit_code, **environment)
+    findings: list[FindingJson] = document["findings"]
     worst = next((level for level in ("failed", "warning") if any(each["status"] == level for each in findings)), "ok")
     assert document["status"] == worst
     for finding in findings:
@@ -36,8 +35,8 @@ def examine(*arguments: str, exit_code: int = 0, **environment: str) -> list[Fin
     return findings
 
 
-def one(findings: list[Finding], check: str, account_id: str = "", region: str = "") -> Finding:
-    """Give the one finding of a check about a place."""
+def finding_of(findings: list[FindingJson], check: str, account_id: str = "", region: str = "") -> FindingJson:
+    """Return the only finding of a check about an account and region."""
     wanted = {"accountId": account_id, "region": region}
     (found,) = [
         each
@@ -47,8 +46,8 @@ def one(findings: list[Finding], check: str, account_id: str = "", region: str =
     return found
 
 
-def bad(findings: list[Finding]) -> set[tuple[str, str, str]]:
-    """Give what is not well: check, account, region."""
+def faults_in(findings: list[FindingJson]) -> set[tuple[str, str, str]]:
+    """Return check, account and region of each finding that is not ok."""
     return {
         (each["check"], each.get("accountId", ""), each.get("region", ""))
         for each in findings
@@ -57,17 +56,17 @@ def bad(findings: list[Finding]) -> set[tuple[str, str, str]]:
 
 
 def test_all_is_well_after_a_sync(estate: Estate) -> None:
-    fresh = examine()
-    assert bad(fresh) == {("region status", "", "")}  # a warning: nothing was synced yet
-    assert one(fresh, "drs", estate.names.a, "us-east-1")["status"] == "ok"
-    answer("sync", "inventory", "--full-scan")
-    findings = examine()
-    assert bad(findings) == set()
+    fresh = run_doctor()
+    assert faults_in(fresh) == {("region status", "", "")}  # a warning: nothing was synced yet
+    assert finding_of(fresh, "drs", estate.names.a, "us-east-1")["status"] == "ok"
+    run_json("sync", "inventory", "--full-scan")
+    findings = run_doctor()
+    assert faults_in(findings) == set()
     tried = {(each["accountId"], each["region"]) for each in findings if each["check"] == "drs"}
     assert tried == {(estate.names.a, HERE), (estate.names.a, "eu-west-1"), (estate.names.b, HERE)}
-    asked = examine("--account", estate.names.b, "--region", "eu-west-1")
-    assert one(asked, "drs")["cause"] == "DRS is not initialised here"
-    assert one(asked, "drs")["status"] == "warning"
+    requested = run_doctor("--account", estate.names.b, "--region", "eu-west-1")
+    assert finding_of(requested, "drs")["cause"] == "DRS is not initialised here"
+    assert finding_of(requested, "drs")["status"] == "warning"
 
 
 def test_a_person_gets_a_table_with_nothing_raw_in_it(estate: Estate) -> None:
@@ -86,20 +85,20 @@ def test_a_person_gets_a_table_with_nothing_raw_in_it(estate: Estate) -> None:
     [
         (["--region", "mars"], "mars"),
         (["--account", "12"], "12 digits"),
-        (["--account", ""], "--account is empty: name one, or leave the option out"),
-        (["--region", " "], "--region is empty: name one, or leave the option out"),
+        (["--account", ""], "--account is empty. Fix: give it a value, or leave the option out"),
+        (["--region", " "], "--region is empty. Fix: give it a value, or leave the option out"),
         (["--account", "999999999999"], "neither a target nor a staging account"),
         (["--no-such-option"], "--no-such-option"),
     ],
 )
 @pytest.mark.usefixtures("estate")
 def test_wrong_usage_exits_2(arguments: list[str], words: str) -> None:
-    assert words in answer("doctor", *arguments, exit_code=2)["message"]
+    assert words in run_json("doctor", *arguments, exit_code=2)["message"]
 
 
 def test_settings_that_are_missing(estate: Estate) -> None:
     unset = dict.fromkeys((spec.variable for spec in TABLES), "")
-    levels = {each["cause"].split()[0]: each["status"] for each in examine(exit_code=1, **unset)}
+    levels = {each["cause"].split()[0]: each["status"] for each in run_doctor(exit_code=1, **unset)}
     assert levels.pop("this") == "ok"  # this is account ...
     assert levels == {
         "TARGET_ACCOUNTS_TABLE": "failed",
@@ -107,7 +106,7 @@ def test_settings_that_are_missing(estate: Estate) -> None:
         "DRS_REGION_STATUS_TABLE": "warning",
         "TAG_SYNC_CONFIG_TABLE": "warning",
     }
-    (nowhere,) = examine(exit_code=1, AWS_REGION="", AWS_DEFAULT_REGION="")
+    (nowhere,) = run_doctor(exit_code=1, AWS_REGION="", AWS_DEFAULT_REGION="")
     assert (nowhere["check"], "AWS_REGION" in nowhere["cure"]) == ("settings", True)
 
 
@@ -119,15 +118,15 @@ def test_credentials_of_the_hub_that_are_missing_or_refused(estate: Estate) -> N
     refused = {"service": "sts", "operation": "GetCallerIdentity", "times": None, "status": 403}
     for error, words in (("InvalidClientTokenId", "refuses"), ("ExpiredToken", "expired")):
         estate.faults(fail=[{**refused, "error": error}])
-        (found,) = examine(exit_code=1)
+        (found,) = run_doctor(exit_code=1)
         assert words in found["cause"]
 
 
 def test_an_endpoint_that_cannot_be_reached(estate: Estate) -> None:
     unreachable = {"AWS_ENDPOINT_URL_STS": "http://127.0.0.1:9"}
-    hub = one(examine(exit_code=1, **unreachable), "hub")
+    hub = finding_of(run_doctor(exit_code=1, **unreachable), "hub")
     assert "cannot be reached" in hub["cause"]
-    findings = examine("--region", HERE, exit_code=1, AWS_ENDPOINT_URL_DRS="http://127.0.0.1:9")
+    findings = run_doctor("--region", HERE, exit_code=1, AWS_ENDPOINT_URL_DRS="http://127.0.0.1:9")
     assert {each["accountId"] for each in findings if "of drs in us-west-2 cannot be reached" in each["cause"]} == {
         estate.names.a,
         estate.names.b,
@@ -141,28 +140,28 @@ def test_tables_that_are_missing_of_another_schema_or_closed(estate: Estate) -> 
         "TAG_SYNC_CONFIG_TABLE": "no-such-table",
         "DRS_REGION_STATUS_TABLE": "no-such-table",
     }
-    findings = examine(exit_code=1, **swapped)
-    inventory = one(findings, "table SOURCE_SERVER_INVENTORY_TABLE")
+    findings = run_doctor(exit_code=1, **swapped)
+    inventory = finding_of(findings, "table SOURCE_SERVER_INVENTORY_TABLE")
     assert "its key is region, not sourceServerArn + stagingAccountId" in inventory["cause"]
     assert "no index SourceAccountIndex; it has no index StagingAccountIndex" in inventory["cause"]
     assert "ReplicationRegionIndex (replicationRegion + sourceServerArn" in inventory["cure"]
-    assert "no table no-such-table" in one(findings, "table TAG_SYNC_CONFIG_TABLE")["cause"]
-    status = one(findings, "region status")
-    assert (status["status"], "every sync looks at every region" in status["cause"]) == ("failed", True)
-    assert one(findings, "drs", estate.names.a)["status"] == "ok"  # the accounts are tried all the same
+    assert "no table no-such-table" in finding_of(findings, "table TAG_SYNC_CONFIG_TABLE")["cause"]
+    status = finding_of(findings, "region status")
+    assert (status["status"], "every sync scans every region" in status["cause"]) == ("failed", True)
+    assert finding_of(findings, "drs", estate.names.a)["status"] == "ok"  # the accounts are checked nevertheless
 
     hub = {"account_id": estate.names.hub, "service": "dynamodb"}
     estate.faults(deny=[{**hub, "operations": ["DescribeTable"]}])
-    assert {each["status"] for each in examine() if each["check"].startswith("table ")} == {"warning"}
+    assert {each["status"] for each in run_doctor() if each["check"].startswith("table ")} == {"warning"}
     estate.faults(deny=[{**hub, "operations": ["DescribeTable", "Scan"]}])
-    findings = examine(exit_code=1)
-    assert "dynamodb:Scan" in one(findings, "table TARGET_ACCOUNTS_TABLE")["cure"]
-    assert one(findings, "accounts")["status"] == "failed"
+    findings = run_doctor(exit_code=1)
+    assert "dynamodb:Scan" in finding_of(findings, "table TARGET_ACCOUNTS_TABLE")["cure"]
+    assert finding_of(findings, "accounts")["status"] == "failed"
 
 
 @pytest.fixture
-def crooked(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Estate, dict[str, str]]]:
-    """Give an estate where each account has one thing wrong, and the accounts by what that is."""
+def faulty(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Estate, dict[str, str]]]:
+    """Estate in which each account has one fault, and the account ids by fault."""
     kinds = ("well", "no-role", "external-id", "staging-no-role", "denied", "scp", "off", "opt-in", "sts-off", "unused")
     ids = {kind: new_account_id() for kind in kinds}
     names = Names(new_account_id(), ids["well"], ids["denied"], new_account_id())
@@ -200,45 +199,45 @@ def crooked(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Estate, dict[str,
         yield estate, {**ids, "foreign": foreign}
 
 
-def test_each_account_is_named_with_its_own_cause_and_hides_no_other(crooked: tuple[Estate, dict[str, str]]) -> None:
-    estate, ids = crooked
-    findings = examine("--region", HERE, exit_code=1)
-    assert one(findings, "drs", ids["well"], HERE)["cause"] == "DRS answers"
-    assert one(findings, "role", estate.names.hub)["status"] == "ok"
+def test_each_account_is_named_with_its_own_cause_and_hides_no_other(faulty: tuple[Estate, dict[str, str]]) -> None:
+    estate, ids = faulty
+    findings = run_doctor("--region", HERE, exit_code=1)
+    assert finding_of(findings, "drs", ids["well"], HERE)["cause"] == "DRS answers"
+    assert finding_of(findings, "role", estate.names.hub)["status"] == "ok"
     for kind in ("no-role", "external-id", "staging-no-role"):
-        alike = one(findings, "role", ids[kind])
-        assert "STS answers all of them alike" in alike["cause"]
-        assert all(f"({number})" in alike["cure"] for number in (1, 2, 3))
-    assert "'wrong'" in one(findings, "role", ids["external-id"])["cure"]
-    assert f"belongs to account {estate.names.apps}" in one(findings, "role", ids["foreign"])["cause"]
-    for kind, cause, cure in (
+        finding = finding_of(findings, "role", ids[kind])
+        assert "STS gives the same error for all three" in finding["cause"]
+        assert all(f"({number})" in finding["cure"] for number in (1, 2, 3))
+    assert "'wrong'" in finding_of(findings, "role", ids["external-id"])["cure"]
+    assert f"belongs to account {estate.names.apps}" in finding_of(findings, "role", ids["foreign"])["cause"]
+    for kind, cause, fix in (
         ("denied", "IAM does not allow it", "allow drs:DescribeSourceServers in a policy of the account's role"),
         ("scp", "a service control policy forbids it", "DRS_EXCLUDED_REGIONS"),
         ("off", "not enabled for the account", "AWS_STS_REGIONAL_ENDPOINTS"),
         ("opt-in", "has not opted in", f"opt in to {HERE}"),
-        ("sts-off", f"STS is off in {HERE}", f"activate STS for {HERE}"),
+        ("sts-off", f"STS is not active in {HERE}", f"activate STS for {HERE}"),
     ):
-        found = one(findings, "drs", ids[kind], HERE)
-        assert (found["status"], cause in found["cause"], cure in found["cure"]) == ("failed", True, True), found
-    assert one(findings, "drs", ids["unused"])["status"] == "warning"
+        found = finding_of(findings, "drs", ids[kind], HERE)
+        assert (found["status"], cause in found["cause"], fix in found["cure"]) == ("failed", True, True), found
+    assert finding_of(findings, "drs", ids["unused"])["status"] == "warning"
     assert any(each["check"] == "accounts" and "'mars'" in each["cause"] for each in findings)
 
 
 def test_what_has_no_answer_by_the_deadline_is_a_finding_too(estate: Estate) -> None:
-    findings = examine("--region", HERE, exit_code=1, SCOPE_DEADLINE_SECONDS="0.000001")
+    findings = run_doctor("--region", HERE, exit_code=1, SCOPE_DEADLINE_SECONDS="0.000001")
     assert {each["status"] for each in findings} == {"failed"}
     assert all("did not answer in time" in each["cause"] for each in findings)
-    assert one(findings, "hub")
+    assert finding_of(findings, "hub")
     assert sum(each["check"].startswith("table ") for each in findings) == len(TABLES)
 
 
 async def test_a_check_that_hangs_ends_at_the_deadline() -> None:
-    async def hang() -> list[Found]:
+    async def hang() -> list[Finding]:
         await anyio.sleep_forever()
         return []
 
-    late = Found("drs", Level.FAILED, "late", "wait")
-    assert await in_time(anyio.current_time(), hang(), late) == [late]
+    late = Finding("drs", Level.FAILED, "late", "wait")
+    assert await check_until(anyio.current_time(), hang(), late) == [late]
 
 
 ROLE = RoleRef(arn="arn:aws:iam::111122223333:role/R", external_id="id-1")
@@ -256,15 +255,17 @@ ROLE = RoleRef(arn="arn:aws:iam::111122223333:role/R", external_id="id-1")
 )
 def test_other_ways_not_to_get_into_an_account(code: str, message: str, words: str) -> None:
     call = Call("sts", "AssumeRole", "111122223333", "us-east-1")
-    found = judge_role(AwsError(code, message, call), Scope("111122223333", "us-east-1"), role=ROLE, hub="999900001111")
-    assert (found.status, words in found.cure) == (Level.FAILED, True)
+    found = diagnose_role(
+        AwsError(code, message, call), Scope("111122223333", "us-east-1"), role=ROLE, hub="999900001111"
+    )
+    assert (found.status, words in found.fix) == (Level.FAILED, True)
 
 
 def test_throttling_is_a_warning_and_says_nothing_of_the_set_up() -> None:
     call = Call("drs", "DescribeSourceServers", "111122223333", HERE)
     error = AwsError("ThrottlingException", "Rate exceeded", call)
-    assert judge_region(Scope("111122223333", HERE), error, expected=True, is_hub=False).status is Level.WARNING
-    assert judge_hub(AwsError("Throttling", "Rate exceeded", call), HERE).status is Level.WARNING
+    assert diagnose_region(Scope("111122223333", HERE), error, expected=True, is_hub=False).status is Level.WARNING
+    assert diagnose_hub(AwsError("Throttling", "Rate exceeded", call), HERE).status is Level.WARNING
 
 
 def test_indexes_are_held_against_what_queries_need() -> None:
@@ -292,7 +293,7 @@ def test_indexes_are_held_against_what_queries_need() -> None:
             index("ReplicationRegionIndex", "replicationRegion", status="CREATING"),
         ],
     }
-    cause = judge_table(spec, "inventory", described).cause
+    cause = diagnose_table(spec, "inventory", described).cause
     for words in (
         "it is DELETING",
         "sourceAccountId is of type N",

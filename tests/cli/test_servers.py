@@ -1,4 +1,4 @@
-"""`drs-sync servers` and `drs-sync extended` as a user meets them."""
+"""`drs-sync servers` and `drs-sync extended`, run as a user runs them."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from tests.cli.test_command_line import drs_sync
 from tests.support.estate import Estate, Names, new_account_id
 
 
-def answer(*arguments: str, exit_code: int = 0, **environment: str) -> dict[str, Any]:
-    """Run a command line within this process, which takes a tenth of the time; stdout must be one JSON document."""
+def run_json(*arguments: str, exit_code: int = 0, **environment: str) -> dict[str, Any]:
+    """Run a command line in this process, ten times as fast as in its own; return the JSON document on stdout."""
     logger, out, err = logging.getLogger("service"), io.StringIO(), io.StringIO()
     before = logger.handlers[:], logger.level, logger.propagate
     try:
@@ -32,20 +32,20 @@ def answer(*arguments: str, exit_code: int = 0, **environment: str) -> dict[str,
 
 
 def test_a_fresh_inventory_answers_without_a_word_to_drs(estate: Estate) -> None:
-    answer("sync", "inventory", "--full-scan")
+    run_json("sync", "inventory", "--full-scan")
     estate.calls()
-    body = answer("servers")
+    body = run_json("servers")
     assert (body["count"], body["totalCount"], body["source"], body["complete"]) == (11, 11, "inventory_database", True)
     assert {service for service, _ in estate.calls()} == {"dynamodb"}
-    first = answer("servers", "--limit", "7")
-    second = answer("servers", "--limit", "7", "--next-token", first["nextToken"])
+    first = run_json("servers", "--limit", "7")
+    second = run_json("servers", "--limit", "7", "--next-token", first["nextToken"])
     assert [first["count"], second["count"]] == [7, 4]
     assert "nextToken" not in second
-    some = answer(
+    some = run_json(
         "servers", "--account", estate.names.a, "--region", "us-west-2", "--source-account", estate.names.apps
     )
     assert some["count"] == 5
-    none = answer("servers", "--state", "stalled", "--hostname", "app", "--min-cores", "1", "--min-ram-gib", "0.5")
+    none = run_json("servers", "--state", "stalled", "--hostname", "app", "--min-cores", "1", "--min-ram-gib", "0.5")
     assert none["count"] == 0
 
 
@@ -56,18 +56,18 @@ def test_what_was_stale_comes_from_drs_and_is_synced_after_the_answer(estate: Es
     assert (body["count"], body["source"]) == (6, "drs_api")
     assert "drs-sync: refreshed 1 stale scopes: complete" in done.stderr
     assert len(estate.items()) == 6
-    again = answer("servers", "--account", estate.names.a, "--region", "us-west-2")
+    again = run_json("servers", "--account", estate.names.a, "--region", "us-west-2")
     assert again["source"] == "inventory_database"
 
 
 def test_without_a_refresh_nothing_is_written(estate: Estate) -> None:
-    body = answer("servers", "--region", "us-west-2", "--no-refresh")
+    body = run_json("servers", "--region", "us-west-2", "--no-refresh")
     assert body["count"] == 8
     assert (estate.items(), estate.status()) == ([], {})
 
 
 def test_a_refresh_that_fails_costs_the_answer_nothing(estate: Estate) -> None:
-    body = answer("servers", "--region", "us-west-2", SOURCE_SERVER_INVENTORY_TABLE="")
+    body = run_json("servers", "--region", "us-west-2", SOURCE_SERVER_INVENTORY_TABLE="")
     assert body["count"] == 8
 
 
@@ -75,25 +75,25 @@ def test_a_partial_answer_exits_3_and_a_table_shows_nothing_raw(estate: Estate) 
     evil = "\x1b[2Jevil[bold]\u202e"
     estate.add(estate.names.a, "us-west-2", servers=[{"hostname": evil}])
     estate.faults(deny=[{"account_id": estate.names.b, "region": "us-west-2", "service": "drs"}])
-    asked = ("servers", "--region", "us-west-2", "--no-refresh")
-    body = answer(*asked, exit_code=3)
+    arguments = ("servers", "--region", "us-west-2", "--no-refresh")
+    body = run_json(*arguments, exit_code=3)
     assert body["complete"] is False
     assert [(error["accountId"], error["code"]) for error in body["errors"]] == [
         (estate.names.b, "AccessDeniedException")
     ]
-    shown = drs_sync(*asked, "--output", "table", COLUMNS="200")
+    shown = drs_sync(*arguments, "--output", "table", COLUMNS="200")
     assert shown.returncode == 3
     assert "\x1b" not in shown.stdout
     assert "\u202e" not in shown.stdout
     assert "evil[bold]" in shown.stdout
     assert "AccessDeniedException" in shown.stdout
-    assert "This is not all" in shown.stdout
+    assert "This answer is incomplete" in shown.stdout
 
 
 def test_every_scope_failing_or_no_accounts_table_exits_1(estate: Estate) -> None:
     estate.faults(deny=[{"account_id": account, "service": "drs"} for account in (estate.names.a, estate.names.b)])
-    assert answer("servers", "--region", "us-west-2", "--no-refresh", exit_code=1)["complete"] is False
-    body = answer("servers", exit_code=1, TARGET_ACCOUNTS_TABLE="no-such-table")
+    assert run_json("servers", "--region", "us-west-2", "--no-refresh", exit_code=1)["complete"] is False
+    body = run_json("servers", exit_code=1, TARGET_ACCOUNTS_TABLE="no-such-table")
     assert body["error"] == "ResourceNotFoundException"
 
 
@@ -118,14 +118,14 @@ def test_every_scope_failing_or_no_accounts_table_exits_1(estate: Estate) -> Non
 )
 @pytest.mark.usefixtures("estate")
 def test_wrong_usage_exits_2(arguments: list[str], code: str, words: str) -> None:
-    body = answer(*arguments, exit_code=2)
+    body = run_json(*arguments, exit_code=2)
     assert body["error"] == code
     assert words in body["message"]
 
 
 @pytest.fixture
 def extended(monkeypatch: pytest.MonkeyPatch) -> Iterator[Estate]:
-    """Give an estate where A has two servers, and both servers of the staging account B are extended into it."""
+    """Estate in which A has two servers and both servers of its staging account B are extended into A."""
     names = Names(*(new_account_id() for _ in range(4)))
     members = {
         "hub": {"account_id": names.hub, "registered": False},
@@ -144,7 +144,7 @@ def extended(monkeypatch: pytest.MonkeyPatch) -> Iterator[Estate]:
 
 
 def test_extended_servers_are_told_by_target_and_staging_account(extended: Estate) -> None:
-    body = answer("extended", "--region", "us-west-2")
+    body = run_json("extended", "--region", "us-west-2")
     assert body["count"] == 2
     assert body["byStagingAccount"] == {extended.names.b: 2}
     assert len(extended.items()) == 4
@@ -153,4 +153,4 @@ def test_extended_servers_are_told_by_target_and_staging_account(extended: Estat
     assert "2 extended servers" in shown.stdout
     assert "inventory_database" in shown.stdout
     extended.faults(deny=[{"account_id": extended.names.a, "service": "drs"}])
-    assert answer("extended", "--region", "us-west-2", "--region", "eu-west-1", "--no-refresh", exit_code=3)["errors"]
+    assert run_json("extended", "--region", "us-west-2", "--region", "eu-west-1", "--no-refresh", exit_code=3)["errors"]

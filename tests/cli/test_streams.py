@@ -1,4 +1,4 @@
-"""The command's streams where they are closed, full, or read by nobody: real processes, as a shell starts them."""
+"""Commands whose stdout or stderr is closed, full or a broken pipe: processes of their own, started by a shell."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from tests.support.estate import Estate
 COMMAND = [sys.executable, "-m", "service.cli"]
 
 
-def started(*arguments: str, redirection: str) -> subprocess.CompletedProcess[str]:
-    """Run the command as a shell does that was given a redirection."""
+def run_in_shell(*arguments: str, redirection: str) -> subprocess.CompletedProcess[str]:
+    """Run a command line in a shell, with a redirection."""
     return subprocess.run(
         ["/bin/sh", "-c", f'exec "$@" {redirection}', "sh", *COMMAND, *arguments],
         env=dict(os.environ),
@@ -26,7 +26,7 @@ def started(*arguments: str, redirection: str) -> subprocess.CompletedProcess[st
     )
 
 
-LOST = "drs-sync: the answer could not be written to stdout: {}; what was done stays"
+MESSAGE = "drs-sync: cannot write to stdout: {}; completed work is kept"
 
 
 @pytest.mark.parametrize("output", ["json", "table"])
@@ -34,47 +34,47 @@ LOST = "drs-sync: the answer could not be written to stdout: {}; what was done s
 def test_an_answer_that_a_full_disk_does_not_take_is_one_line_and_exit_code_1(
     estate: Estate, command: tuple[str, ...], output: str
 ) -> None:
-    done = started(*command, "--output", output, redirection="> /dev/full")
-    assert (done.returncode, done.stderr.splitlines()[-1]) == (1, LOST.format("No space left on device"))
+    done = run_in_shell(*command, "--output", output, redirection="> /dev/full")
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (1, MESSAGE.format("No space left on device"))
     assert "Traceback" not in done.stderr
-    assert bool(estate.items()) is (command[0] == "sync"), "its work is done all the same"
+    assert bool(estate.items()) is (command[0] == "sync"), "the sync is done nevertheless"
 
 
 @pytest.mark.parametrize("arguments", [("--version",), ("--help",), ("sync", "--help"), ("regions", "surplus"), ()])
 def test_so_is_help_and_the_document_of_an_error(arguments: tuple[str, ...]) -> None:
-    done = started(*arguments, redirection="> /dev/full")
-    assert (done.returncode, done.stderr.splitlines()[-1]) == (1, LOST.format("No space left on device"))
+    done = run_in_shell(*arguments, redirection="> /dev/full")
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (1, MESSAGE.format("No space left on device"))
     assert "Traceback" not in done.stderr
 
 
 def test_so_is_an_answer_that_nobody_reads(estate: Estate) -> None:
-    ours, theirs = os.pipe()
-    os.close(ours)
+    reader, writer = os.pipe()
+    os.close(reader)
     try:
         done = subprocess.run(
-            [*COMMAND, "regions"], stdout=theirs, stderr=subprocess.PIPE, text=True, check=False, timeout=300
+            [*COMMAND, "regions"], stdout=writer, stderr=subprocess.PIPE, text=True, check=False, timeout=300
         )
     finally:
-        os.close(theirs)
-    assert (done.returncode, done.stderr.splitlines()[-1]) == (1, LOST.format("Broken pipe"))
+        os.close(writer)
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (1, MESSAGE.format("Broken pipe"))
     assert "Traceback" not in done.stderr
     assert estate.status() == {}
 
 
 def test_with_stdout_closed_the_work_is_done_and_the_exit_code_tells(estate: Estate) -> None:
-    done = started("sync", "inventory", redirection=">&-")
+    done = run_in_shell("sync", "inventory", redirection=">&-")
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     assert len(estate.items()) == 11
-    wrong = started("regions", "surplus", redirection=">&-")
+    wrong = run_in_shell("regions", "surplus", redirection=">&-")
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert wrong.stderr.startswith("drs-sync: ")
 
 
 def test_with_stderr_closed_the_answer_is_there(estate: Estate) -> None:
-    done = started("sync", "inventory", redirection="2>&-")
+    done = run_in_shell("sync", "inventory", redirection="2>&-")
     assert (done.returncode, json.loads(done.stdout)["serversSynced"]) == (0, 11)
-    wrong = started("regions", "surplus", redirection="2>&-")
+    wrong = run_in_shell("regions", "surplus", redirection="2>&-")
     assert (wrong.returncode, json.loads(wrong.stdout)["error"]) == (2, "Usage")
-    assert started("regions", redirection=">&- 2>&-").returncode == 0
+    assert run_in_shell("regions", redirection=">&- 2>&-").returncode == 0
     assert estate.status()

@@ -14,7 +14,7 @@ from service.aws.dynamodb_write import Table
 from service.inventory.table import InventoryTable, ItemKey
 from service.models import Scope, iso
 from service.settings import load_settings
-from service.topology.lineage import bookkeeping
+from service.topology.lineage import name_items
 from service.topology.table import TopologyTable
 from tests.support.estate import Estate
 
@@ -105,14 +105,14 @@ async def test_a_history_is_begun_and_none_of_it_lost(table: Table) -> None:
 
 async def test_names_lead_to_their_lineage(table: Table) -> None:
     inventory, topologies = InventoryTable(table), TopologyTable(table)
-    items = bookkeeping(f"{ARN}0", f"{ARN}1", [f"name-{number}" for number in range(40)])
-    await topologies.remember(items)
-    await topologies.remember(items)
+    items = name_items(f"{ARN}0", f"{ARN}1", [f"name-{number}" for number in range(40)])
+    await topologies.put_name_items(items)
+    await topologies.put_name_items(items)
     await inventory.write([TOPOLOGY, server(1)])
     for number in range(40):  # two batches, and the ends of both
-        assert await topologies.names.named(f"NAME-{number}") == (f"{ARN}0",)
-    assert await topologies.names.named("nobody") == ()
-    found = await topologies.names.items(f"{ARN}0")
+        assert await topologies.lineages.by_name(f"NAME-{number}") == (f"{ARN}0",)
+    assert await topologies.lineages.by_name("nobody") == ()
+    found = await topologies.lineages.items(f"{ARN}0")
     assert [item["stagingAccountId"] for item in found] == ["TOPOLOGY", SCOPE.account_id]
 
 

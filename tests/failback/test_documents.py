@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from service.handlers.query import OPERATIONS, ROUTES
-from service.topology.original import copied
+from service.topology.original import inventory_copy
 from tests.failback.states import ORIGINAL
 
 PAGE = (Path(__file__).parents[2] / "docs" / "failback.md").read_text()
@@ -14,7 +14,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "failback.md").read_text()
 def test_the_page_names_every_way_and_every_attribute() -> None:
     for way in ("reverse replication", "reinstall as recovery instance", "fresh protection", "Failback Client"):
         assert f"| {way} |" in PAGE
-    for name in {*ORIGINAL, *copied(ORIGINAL)} - {"topologyComplete"}:
+    for name in {*ORIGINAL, *inventory_copy(ORIGINAL)} - {"topologyComplete"}:
         assert f"`{name}`" in PAGE, name
     for name in ("topologyHistory", "TOPOLOGY", "LINEAGE#", "MEMBER#", "--all", "--from"):
         assert name in PAGE

@@ -11,7 +11,7 @@ from service.aws.client import AwsClient
 from service.aws.dynamodb import Item, TableReader, encode
 from service.aws.operations import READS
 from service.errors import AwsError
-from service.inventory.reader import InventoryReader, facts_of, is_server, seen_by
+from service.inventory.reader import InventoryReader, is_server, owner_account, stored_facts
 from service.settings import Settings
 from service.topology.lineage import LineageReader
 from tests.support.scripted import Answer, Request, answer, scripted_aws
@@ -76,7 +76,7 @@ async def test_a_lineage_is_read_to_its_last_page_as_it_is_now(monkeypatch: pyte
         reader = LineageReader(TableReader(aws_client.hub(), "inventory", "us-east-1"))
         found = [str(each["stagingAccountId"]) for each in await reader.items(lineage)]
         assert found == ["TOPOLOGY", A, B]
-        assert await reader.named("APP") == ("a", "b")
+        assert await reader.by_name("APP") == ("a", "b")
     assert all(request.params["ConsistentRead"] is True for request in aws.requests)
 
 
@@ -122,12 +122,12 @@ def test_bookkeeping_is_told_by_an_account_that_cannot_be(staging: object, *, se
     ],
 )
 def test_the_account_that_sees_a_server(known: dict[str, Any], account_id: str) -> None:
-    assert seen_by(known) == account_id
+    assert owner_account(known) == account_id
 
 
 def test_what_ec2_said_is_told_from_nothing_said() -> None:
-    assert facts_of({"tags": {"Name": "x"}}) is None
-    facts = facts_of({"sourceTags": {"Name": "x"}})
+    assert stored_facts({"tags": {"Name": "x"}}) is None
+    facts = stored_facts({"sourceTags": {"Name": "x"}})
     assert facts is not None
     assert (facts.tags, facts.network) == ({"Name": "x"}, None)
-    assert facts_of({"ec2NetworkConfig": {"vpcId": "v"}, "sourceTags": "broken"}) is not None
+    assert stored_facts({"ec2NetworkConfig": {"vpcId": "v"}, "sourceTags": "broken"}) is not None

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pytest
 
-from service.accounts.staging import Records
+from service.accounts.staging import StagingRecords
 from service.app import open_app, utc_now
 from service.aws.client import AwsClient
 from service.aws.dynamodb_write import Table
@@ -26,7 +26,7 @@ async def test_a_target_that_was_deleted_meanwhile_does_not_come_back(estate: Es
     accounts = estate.table("TARGET_ACCOUNTS_TABLE")
     accounts.update_item(Key=target, UpdateExpression="REMOVE stagingAccounts, removedStagingAccounts")
 
-    def change(held: Records, removed: Records) -> tuple[Records, Records]:
+    def change(held: StagingRecords, removed: StagingRecords) -> tuple[StagingRecords, StagingRecords]:
         accounts.delete_item(Key=target)
         return [*held, {"accountId": estate.names.b}], removed
 

@@ -1,4 +1,4 @@
-"""Whose entries are left over: only those of accounts that were not there before, and are not there now."""
+"""Removed accounts: those that were not target accounts when the run began and are not now."""
 
 from __future__ import annotations
 
@@ -15,54 +15,54 @@ A, B, C = ("1" * 12, "2" * 12, "3" * 12)
 
 
 class Accounts:
-    """The accounts table, as far as it is asked again."""
+    """The target accounts table, with a record of its reads."""
 
-    def __init__(self, *there: str, fails: bool = False) -> None:
-        self.there = frozenset(there)
+    def __init__(self, *existing: str, fails: bool = False) -> None:
+        self.existing = frozenset(existing)
         self.fails = fails
-        self.asked: list[frozenset[str]] = []
+        self.reads: list[frozenset[str]] = []
 
     async def __call__(self, account_ids: Collection[str]) -> frozenset[str]:
-        self.asked.append(frozenset(account_ids))
+        self.reads.append(frozenset(account_ids))
         if self.fails:
             raise AwsError(
                 "ProvisionedThroughputExceededException",
                 "slow down",
                 Call("dynamodb", "BatchGetItem", "hub", "us-east-1"),
             )
-        return self.there & frozenset(account_ids)
+        return self.existing & frozenset(account_ids)
 
 
 @pytest.mark.parametrize(
-    ("there", "held", "gone"),
+    ("existing", "with_entry", "removed"),
     [
         ({A, B}, {A, C}, {C}),
-        ({A, B}, {B, C}, {C}),  # B has joined since
+        ({A, B}, {B, C}, {C}),  # B was added since
         ({A, B, C}, {A, B, C}, set()),
-        (set(), {A, B}, {B}),  # A was there when the run began: its looks are this run's own
+        (set(), {A, B}, {B}),  # A existed when the run began: this run scans it
     ],
 )
-async def test_who_is_there_by_now_is_no_stranger(there: set[str], held: set[str], gone: set[str]) -> None:
-    accounts = Accounts(*there)
-    known_accounts = await KnownAccounts(frozenset({A}), accounts).refreshed_for(held)
-    assert known_accounts.removed_accounts(held) == gone
-    assert accounts.asked == [frozenset(held - {A})]
+async def test_who_is_there_by_now_is_no_stranger(existing: set[str], with_entry: set[str], removed: set[str]) -> None:
+    accounts = Accounts(*existing)
+    known_accounts = await KnownAccounts(frozenset({A}), accounts).recheck(with_entry)
+    assert known_accounts.removed_accounts(with_entry) == removed
+    assert accounts.reads == [frozenset(with_entry - {A})]
 
 
 async def test_nobody_is_asked_about_while_no_stranger_has_an_entry() -> None:
     accounts = Accounts(A)
     before = KnownAccounts(frozenset({A}), accounts)
-    assert await before.refreshed_for({A}) is before
-    assert await before.refreshed_for(()) is before
-    assert accounts.asked == []
+    assert await before.recheck({A}) is before
+    assert await before.recheck(()) is before
+    assert accounts.reads == []
 
 
 async def test_accounts_that_cannot_be_counted_again_are_not_taken_to_be_gone(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        known_accounts = await KnownAccounts(frozenset({A}), Accounts(fails=True)).refreshed_for({A, B})
+        known_accounts = await KnownAccounts(frozenset({A}), Accounts(fails=True)).recheck({A, B})
     assert known_accounts.removed_accounts({A, B}) == frozenset()
-    (told,) = caplog.records
-    assert (told.levelname, vars(told)["code"], vars(told)["accounts"]) == (
+    (record,) = caplog.records
+    assert (record.levelname, vars(record)["code"], vars(record)["accounts"]) == (
         "WARNING",
         "ProvisionedThroughputExceededException",
         1,

@@ -1,4 +1,4 @@
-"""Original topology: taken once, from forward servers, and never guessed."""
+"""Original topology: recorded once, from forward servers, and never guessed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 
 from service.inventory.server import SourceServer, parse_server
 from service.models import Scope, iso
-from service.topology.original import TEMPLATE_SETTLED, capture, choose_template, copied, is_complete, topology_key
+from service.topology.original import (
+    TEMPLATE_SETTLED,
+    capture,
+    choose_template,
+    inventory_copy,
+    is_complete,
+    topology_key,
+)
 
 HERE: Final = Scope("222222222222", "us-west-2")
 TARGET: Final = Scope("333333333333", "us-west-2")
@@ -35,12 +42,12 @@ def parsed(record: dict[str, Any]) -> SourceServer:
     return server
 
 
-def take(record: dict[str, Any], scope: Scope = HERE, **more: Any) -> dict[str, Any]:
+def captured(record: dict[str, Any], scope: Scope = HERE, **more: Any) -> dict[str, Any]:
     return capture(parsed(record), scope, now=NOW, templates=more.get("templates"), legacy=more.get("legacy", {}))
 
 
 def test_the_originals_of_a_server_recovered_in_another_region(forward_record: dict[str, Any]) -> None:
-    assert take(forward_record, templates=[ONE]) == {
+    assert captured(forward_record, templates=[ONE]) == {
         "sourceServerArn": forward_record["arn"],
         "stagingAccountId": "TOPOLOGY",
         "originalSourceRegion": "us-east-1",
@@ -60,11 +67,11 @@ def test_the_originals_of_a_server_recovered_in_another_region(forward_record: d
 def test_an_extended_record_shares_the_topology_of_the_server_that_replicates(
     forward_record: dict[str, Any], extended_record: dict[str, Any]
 ) -> None:
-    theirs = take(extended_record, TARGET)
-    assert theirs == take(forward_record)
+    theirs = captured(extended_record, TARGET)
+    assert theirs == captured(forward_record)
     assert theirs["originalAccountId"] == "222222222222"
     extended_record["stagingArea"]["stagingSourceServerArn"] = "arn:aws:drs:eu-west-1:222222222222:source-server/s-1"
-    assert take(extended_record, TARGET)["originalReplicationRegion"] == "eu-west-1"
+    assert captured(extended_record, TARGET)["originalReplicationRegion"] == "eu-west-1"
 
 
 def test_a_server_on_premises_has_no_original_region() -> None:
@@ -73,7 +80,7 @@ def test_a_server_on_premises_has_no_original_region() -> None:
         "sourceServerID": "s-0123456789abcdef1",
         "sourceProperties": {"identificationHints": {"hostname": "db7", "vmWareUuid": "4c4c"}},
     }
-    topology = take(record)
+    topology = captured(record)
     assert topology["originEnvironment"] == "ON_PREMISES"
     assert {"originalSourceRegion", "originalSourceAccountId", "originalInstanceId"}.isdisjoint(topology)
     assert (topology["originalReplicationRegion"], topology["originalAccountId"]) == ("us-west-2", "222222222222")
@@ -81,7 +88,7 @@ def test_a_server_on_premises_has_no_original_region() -> None:
 
 def test_an_instance_of_unknown_region_is_not_said_to_be_on_premises(forward_record: dict[str, Any]) -> None:
     del forward_record["sourceCloudProperties"]
-    topology = take(forward_record)
+    topology = captured(forward_record)
     assert "originalSourceRegion" not in topology
     assert topology.get("originEnvironment") != "ON_PREMISES"
 
@@ -101,7 +108,7 @@ def test_a_capture_after_a_launch_says_so(
 ) -> None:
     members = {"lastLaunchResult": last_launch, "recoveryInstanceId": recovery_instance}
     record = {**forward_record, **members}
-    assert take({name: value for name, value in record.items() if value is not None})["captureMethod"] == method
+    assert captured({name: value for name, value in record.items() if value is not None})["captureMethod"] == method
 
 
 @pytest.mark.parametrize(("direction", "forward"), [("FAILOVER", True), ("FAILBACK", False), (None, True)])
@@ -109,10 +116,10 @@ def test_a_reversed_server_is_no_source_of_originals(
     forward_record: dict[str, Any], direction: str | None, *, forward: bool
 ) -> None:
     record = {**forward_record, "replicationDirection": direction}
-    told = {name: value for name, value in record.items() if value is not None}
-    assert parsed(told).is_forward is forward
-    with nullcontext() if forward else pytest.raises(ValueError, match="tells nothing of the original"):
-        take(told)
+    present = {name: value for name, value in record.items() if value is not None}
+    assert parsed(present).is_forward is forward
+    with nullcontext() if forward else pytest.raises(ValueError, match="not the original one"):
+        captured(present)
 
 
 @pytest.mark.parametrize(
@@ -134,14 +141,14 @@ def test_a_reversed_server_is_no_source_of_originals(
 def test_the_template_id_is_read_in_both_spellings(
     forward_record: dict[str, Any], legacy: dict[str, Any], template: str
 ) -> None:
-    topology = take(forward_record, templates=[ONE], legacy=legacy)
+    topology = captured(forward_record, templates=[ONE], legacy=legacy)
     assert topology["originalReplicationConfigurationTemplateId"] == template
     assert "originalReplicationConfigTemplateId" not in topology
 
 
 def test_what_an_earlier_writer_took_down_wins(forward_record: dict[str, Any]) -> None:
     legacy = {"originalSourceRegion": "eu-west-1", "originalAccountId": "999999999999", "hostname": "other"}
-    topology = take(forward_record, legacy=legacy)
+    topology = captured(forward_record, legacy=legacy)
     assert (topology["originalSourceRegion"], topology["originalAccountId"]) == ("eu-west-1", "999999999999")
     assert "hostname" not in topology
     assert topology["stagingAccountId"] == "TOPOLOGY"
@@ -194,8 +201,8 @@ def test_security_groups_are_a_set() -> None:
 
 
 def test_what_an_inventory_item_carries_of_a_topology(forward_record: dict[str, Any]) -> None:
-    topology = take(forward_record, templates=[ONE])
-    carried = copied(topology)
+    topology = captured(forward_record, templates=[ONE])
+    carried = inventory_copy(topology)
     assert carried["topologyComplete"] is False
     assert not set(topology_key("x")) & set(carried)
     assert {name for name in topology if name not in carried} == {
@@ -206,19 +213,19 @@ def test_what_an_inventory_item_carries_of_a_topology(forward_record: dict[str, 
     }
     done = {**topology, "originalReplicationConfiguration": {"ebsEncryption": "DEFAULT"}}
     assert is_complete(done)
-    assert copied(done)["topologyComplete"] is True
-    assert copied(done)["originalReplicationConfiguration"] == {"ebsEncryption": "DEFAULT"}
+    assert inventory_copy(done)["topologyComplete"] is True
+    assert inventory_copy(done)["originalReplicationConfiguration"] == {"ebsEncryption": "DEFAULT"}
 
 
 def test_a_template_that_could_not_be_looked_for_is_still_to_be_found(forward_record: dict[str, Any]) -> None:
     topology = {
-        **take(forward_record, templates=None),
+        **captured(forward_record, templates=None),
         "originalReplicationConfiguration": {"ebsEncryption": "DEFAULT"},
     }
     assert not is_complete(topology)
     assert is_complete({**topology, TEMPLATE_SETTLED: True})
     assert is_complete({**topology, "originalReplicationConfigurationTemplateId": "rct-1"})
-    assert TEMPLATE_SETTLED not in copied({**topology, TEMPLATE_SETTLED: True})
+    assert TEMPLATE_SETTLED not in inventory_copy({**topology, TEMPLATE_SETTLED: True})
 
 
 @given(
@@ -226,4 +233,4 @@ def test_a_template_that_could_not_be_looked_for_is_still_to_be_found(forward_re
 )
 def test_no_topology_holds_a_null(legacy: dict[str, Any]) -> None:
     record = {"arn": "arn:aws:drs:us-west-2:222222222222:source-server/s-1", "sourceServerID": "s-0123456789abcdef1"}
-    assert None not in take(record, legacy=legacy).values()
+    assert None not in captured(record, legacy=legacy).values()

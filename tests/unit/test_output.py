@@ -1,4 +1,4 @@
-"""What people and programs get to see: text from elsewhere stays text."""
+"""Output of the commands: text from outside is shown as text, and nothing of it acts on a terminal."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from service.cli.output import Output, emit_json, fail, plain, table
+from service.cli.output import Output, print_error, print_json, sanitize, table
 
 
-def rendered(*names: object) -> str:
+def render(*names: object) -> str:
     stream = io.StringIO()
     Console(file=stream, width=200, color_system=None).print(table("title", ["name"], [[name] for name in names]))
     return stream.getvalue()
@@ -22,32 +22,32 @@ def rendered(*names: object) -> str:
 
 @given(st.text(st.characters(codec="utf-8"), max_size=30))
 def test_no_control_character_reaches_the_terminal(name: str) -> None:
-    shown = plain(name).plain
+    shown = sanitize(name).plain
     assert not any(ord(char) < 0x20 or 0x7F <= ord(char) <= 0x9F for char in shown)
     assert len(shown) == len(name)
     assert all(after in (before, "\N{REPLACEMENT CHARACTER}") for before, after in zip(name, shown, strict=True))
-    assert "\x1b" not in rendered(name)
+    assert "\x1b" not in render(name)
 
 
 @pytest.mark.parametrize("name", ["[red]x[/red]", "[/]", "[link=http://x]y[/link]", ":smile:", "[bold", "a\\[b]"])
 def test_markup_in_a_name_is_shown_and_not_obeyed(name: str) -> None:
-    assert name in rendered(name)
+    assert name in render(name)
 
 
 @pytest.mark.parametrize("name", ["\x1b[2J\x1b[31mred", "a\rb", "a\nb", "a\x9b31mb", "bell\x07", "back\x08"])
 def test_escape_sequences_in_a_name_are_shown_as_marks(name: str) -> None:
-    assert len(rendered(name).splitlines()) == len(rendered("x").splitlines())
-    assert "\N{REPLACEMENT CHARACTER}" in rendered(name)
+    assert len(render(name).splitlines()) == len(render("x").splitlines())
+    assert "\N{REPLACEMENT CHARACTER}" in render(name)
 
 
 def test_only_columns_of_numbers_are_aligned_right() -> None:
-    made = table("t", ["name", "count", "mixed"], [["a", 1, 1], ["b", 2.5, "x"]])
-    assert [column.justify for column in made.columns] == ["left", "right", "left"]
+    result = table("t", ["name", "count", "mixed"], [["a", 1, 1], ["b", 2.5, "x"]])
+    assert [column.justify for column in result.columns] == ["left", "right", "left"]
     assert [column.justify for column in table("t", ["name"], []).columns] == ["left"]
 
 
 @pytest.mark.parametrize(
-    ("arguments", "wish"),
+    ("arguments", "expected"),
     [
         (["inventory", "sync", "--output", "json"], Output.JSON),
         (["--output=table"], Output.TABLE),
@@ -62,25 +62,25 @@ def test_only_columns_of_numbers_are_aligned_right() -> None:
 )
 @pytest.mark.parametrize("terminal", [True, False])
 def test_the_wish_in_a_command_line_that_could_not_be_parsed(
-    monkeypatch: pytest.MonkeyPatch, arguments: list[str], wish: Output | None, *, terminal: bool
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], expected: Output | None, *, terminal: bool
 ) -> None:
     stream = io.StringIO()
     monkeypatch.setattr(stream, "isatty", lambda: terminal)
     monkeypatch.setattr(sys, "stdout", stream)
     default = Output.TABLE if terminal else Output.JSON
     assert Output.default() is default
-    assert Output.asked(arguments) is (wish or default)
+    assert Output.requested_in(arguments) is (expected or default)
 
 
 def test_a_short_option_may_stand_without_a_space(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = io.StringIO()
     monkeypatch.setattr(stream, "isatty", lambda: True)
     monkeypatch.setattr(sys, "stdout", stream)
-    assert Output.asked(["inventory", "-ojson", "--nonsense"]) is Output.JSON
+    assert Output.requested_in(["inventory", "-ojson", "--nonsense"]) is Output.JSON
 
 
 def test_a_document_is_one_json_text(capsys: pytest.CaptureFixture[str]) -> None:
-    emit_json({"name": "\x1b[31mü", "count": 3})
+    print_json({"name": "\x1b[31mü", "count": 3})
     out, err = capsys.readouterr()
     assert (json.loads(out), err) == ({"name": "\x1b[31mü", "count": 3}, "")
     assert "\x1b" not in out
@@ -92,7 +92,7 @@ def test_a_failure_is_told_on_stderr_and_to_programs_on_stdout(
     capsys: pytest.CaptureFixture[str], output: Output
 ) -> None:
     message = "no [red]such[/red] \x1b[31mtable"
-    assert fail("Code", message, output, exit_code=2) == 2
+    assert print_error("Code", message, output, exit_code=2) == 2
     out, err = capsys.readouterr()
     assert "[red]such[/red]" in err
     assert "\x1b" not in err

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.inventory.item import build_item
-from service.inventory.reader import facts_of
+from service.inventory.item import ServerSnapshot, WriteStamp, build_item
+from service.inventory.reader import stored_facts
 from service.inventory.server import InstanceFacts, parse_server
 from service.models import Scope
 from service.queries.extended import extended_items
@@ -63,7 +63,7 @@ def item_of(record: dict[str, Any], **original: Any) -> dict[str, Any]:
     server = parse_server(record)
     assert not isinstance(server, str)
     facts = InstanceFacts({"Environment": "from-ec2"})
-    return build_item(record, server, facts, SCOPE, digest="", synced_at=NOW, written_at=NOW, original=original)
+    return build_item(ServerSnapshot(record, server, facts), SCOPE, WriteStamp("", NOW, NOW), original)
 
 
 def test_a_whole_item_shows_every_member(forward_record: dict[str, Any]) -> None:
@@ -210,7 +210,7 @@ def test_an_item_that_somebody_edited_costs_no_other_server_its_answer(extended_
             servers = present_servers(result)
             assert page_length([*servers, *map(display_state, servers)], limit=None) == 4
             assert good in [item for _, item, _ in extended_items(result)]
-            facts = facts_of(bad)
+            facts = stored_facts(bad)
             assert facts is None or orjson.dumps([facts.tags, facts.network])
 
 

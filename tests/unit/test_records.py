@@ -1,4 +1,4 @@
-"""Records of the target accounts table: the role that reaches an account, and never one of another account."""
+"""Records of the target accounts table: the role of an account, and never a role of another account."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.accounts.records import DEFAULT_EXTERNAL_ID, Directory, RoleRef, is_external_id, parse_account
+from service.accounts.records import DEFAULT_EXTERNAL_ID, AccountDirectory, RoleRef, is_external_id, parse_account
 from service.errors import ConfigurationError
 
 TARGET: Final = "111122223333"
@@ -159,7 +159,7 @@ def test_junk_gives_a_role_of_the_account_or_is_refused(record: dict[str, Any]) 
 
 def test_roles_of_targets_staging_accounts_and_strangers() -> None:
     staging_role = f"arn:aws:iam::{STAGING}:role/S"
-    directory = Directory(
+    directory = AccountDirectory(
         [
             parse_account({"accountId": TARGET, "stagingAccounts": [{"accountId": STAGING, "roleArn": staging_role}]}),
             parse_account(
@@ -174,5 +174,5 @@ def test_roles_of_targets_staging_accounts_and_strangers() -> None:
     assert set(directory.targets) == {TARGET, OTHER}
     assert directory.role_of(STAGING).arn == staging_role
     assert directory.role_of(OTHER).name == "Own"
-    assert directory.role_of(TARGET) == RoleRef()  # its own record outweighs what another says of it
+    assert directory.role_of(TARGET) == RoleRef()  # its own record takes precedence
     assert directory.role_of("000000000000") == RoleRef()

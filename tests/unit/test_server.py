@@ -1,4 +1,4 @@
-"""One DescribeSourceServers record: what is read of it, what counts as a change, and the item it becomes."""
+"""DescribeSourceServers records: the parsed members, the content hash, and the inventory item."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.inventory.item import build_item
+from service.inventory.item import ServerSnapshot, WriteStamp, build_item
 from service.inventory.server import (
     InstanceFacts,
     SourceServer,
@@ -26,7 +26,7 @@ HERE: Final = Scope("222222222222", "us-west-2")
 TARGET: Final = Scope("333333333333", "us-west-2")
 NOW: Final = datetime(2026, 11, 23, 5, 0, 0, 123456, tzinfo=UTC)
 FACTS: Final = InstanceFacts({"Name": "from EC2", "aws:x": "y"}, {"vpcId": "vpc-1"})
-# What moves without telling anything, by the domain's own list; the lag is judged apart.
+# Members that are not part of the content hash; the lag is hashed in steps.
 VOLATILE: Final = {
     "etaDateTime",
     "elapsedReplicationDuration",
@@ -50,6 +50,10 @@ def digest(record: dict[str, Any], facts: InstanceFacts | None = FACTS) -> str:
     return content_hash(record, parsed(record), facts)
 
 
+def item_of(record: dict[str, Any], scope: Scope = HERE) -> dict[str, Any]:
+    return build_item(ServerSnapshot(record, parsed(record), None), scope, WriteStamp("", NOW, NOW), {})
+
+
 def leaves(value: Any, path: Path = ()) -> Iterator[Path]:
     if isinstance(value, dict):
         for key, inner in value.items():
@@ -62,23 +66,23 @@ def leaves(value: Any, path: Path = ()) -> Iterator[Path]:
 
 
 def changed(record: dict[str, Any], path: Path) -> dict[str, Any]:
-    made = copy.deepcopy(record)
-    holder: Any = made
+    copied = copy.deepcopy(record)
+    parent: Any = copied
     for step in path[:-1]:
-        holder = holder[step]
-    old = holder[path[-1]]
-    other = old[:-1] + ("2" if old.endswith("1") else "1") if isinstance(old, str) else ""  # of the same form
-    holder[path[-1]] = (not old) if isinstance(old, bool) else old + 1 if isinstance(old, int) else other
-    return made
+        parent = parent[step]
+    old = parent[path[-1]]
+    other = old[:-1] + ("2" if old.endswith("1") else "1") if isinstance(old, str) else ""  # of the same format
+    parent[path[-1]] = (not old) if isinstance(old, bool) else old + 1 if isinstance(old, int) else other
+    return copied
 
 
 def without(record: dict[str, Any], path: Path) -> dict[str, Any]:
-    made = copy.deepcopy(record)
-    holder: Any = made
+    copied = copy.deepcopy(record)
+    parent: Any = copied
     for step in path[:-1]:
-        holder = holder[step]
-    del holder[path[-1]]
-    return made
+        parent = parent[step]
+    del parent[path[-1]]
+    return copied
 
 
 def is_volatile(path: Path) -> bool:
@@ -93,11 +97,11 @@ def test_what_decides_is_read(forward_record: dict[str, Any], extended_record: d
     assert server.is_forward
     assert server.lineage == server.arn
     assert server.origin(HERE) == Scope("111111111111", "us-east-1")
-    assert server.points_at() == {Scope("111111111111", "us-east-1")}
+    assert server.referenced_scopes() == {Scope("111111111111", "us-east-1")}
     extended = parsed(extended_record)
     assert extended.arn != server.arn
     assert extended.lineage == server.arn
-    assert extended.points_at() == {Scope("111111111111", "us-east-1"), HERE}
+    assert extended.referenced_scopes() == {Scope("111111111111", "us-east-1"), HERE}
 
 
 def test_a_bare_record_is_enough_and_nothing_is_made_up() -> None:
@@ -109,7 +113,7 @@ def test_a_bare_record_is_enough_and_nothing_is_made_up() -> None:
     )
     assert (server.origin_region, server.origin_account, server.instance_id, server.staging_account) == (None,) * 4
     assert server.origin(HERE) is None
-    assert server.points_at() == set()
+    assert server.referenced_scopes() == set()
     assert server.is_forward
 
 
@@ -121,7 +125,7 @@ def test_a_pointer_that_is_no_arn_points_nowhere_and_costs_nothing(
 ) -> None:
     server = parsed({**forward_record, "reversedDirectionSourceServerArn": pointer})
     assert server.reversed_arn is None
-    assert server.points_at() == set()
+    assert server.referenced_scopes() == set()
 
 
 @pytest.mark.parametrize(
@@ -139,7 +143,7 @@ def test_only_an_ec2_instance_has_an_origin(hint: str, origin: Scope | None) -> 
 def test_members_unknown_to_us_are_no_trouble_and_are_kept(forward_record: dict[str, Any]) -> None:
     record = {**forward_record, "somethingNew": {"deep": [1]}}
     record["sourceProperties"] = {**record["sourceProperties"], "architecture": "arm64"}
-    item = build_item(record, parsed(record), None, HERE, digest="d", synced_at=NOW, written_at=NOW, original={})
+    item = item_of(record)
     assert item["somethingNew"] == {"deep": [1]}
     assert item["sourceProperties"]["architecture"] == "arm64"
     assert digest(record) != digest(forward_record)
@@ -173,17 +177,17 @@ def test_members_unknown_to_us_are_no_trouble_and_are_kept(forward_record: dict[
 def test_a_record_that_cannot_be_used_says_why_and_no_tag_is_told(
     forward_record: dict[str, Any], change: dict[str, Any], member: str
 ) -> None:
-    why = parse_server({**forward_record, **change})
-    assert isinstance(why, str)
-    assert member in why
-    assert "app-web-01" not in why
+    reason = parse_server({**forward_record, **change})
+    assert isinstance(reason, str)
+    assert member in reason
+    assert "app-web-01" not in reason
 
 
 @given(record=st.recursive(st.none() | st.text() | st.integers(), lambda inner: st.dictionaries(st.text(), inner)))
 def test_junk_gives_a_text(record: Any) -> None:
-    why = parse_server(record)
-    assert isinstance(why, str)
-    assert why
+    reason = parse_server(record)
+    assert isinstance(reason, str)
+    assert reason
 
 
 @given(data=st.data())
@@ -198,13 +202,13 @@ def test_every_material_change_is_noticed_and_no_other(forward_record: dict[str,
     before = digest(forward_record)
     lag = ("dataReplicationInfo", "lagDuration")
     paths = [path for path in leaves(forward_record) if path != lag]
-    noticed = {path for path in paths if digest(changed(forward_record, path)) != before}
-    assert noticed == {path for path in paths if not is_volatile(path)}
-    needed = {"arn", "sourceServerID"}
-    removable = [path for path in paths if path[0] not in needed]
-    missed = {path for path in removable if digest(without(forward_record, path)) != before}
-    assert missed == {path for path in removable if not is_volatile(path)}
-    assert sum(map(is_volatile, paths)) == len(VOLATILE)  # the example holds each of them
+    changing = {path for path in paths if digest(changed(forward_record, path)) != before}
+    assert changing == {path for path in paths if not is_volatile(path)}
+    required = {"arn", "sourceServerID"}
+    removable = [path for path in paths if path[0] not in required]
+    changing_if_absent = {path for path in removable if digest(without(forward_record, path)) != before}
+    assert changing_if_absent == {path for path in removable if not is_volatile(path)}
+    assert sum(map(is_volatile, paths)) == len(VOLATILE)  # the sample record has each of them
 
 
 @pytest.mark.parametrize("name", sorted(VOLATILE | {"lagDuration"}))
@@ -231,7 +235,7 @@ def with_lag(record: dict[str, Any], lag: str | None) -> str:
     return digest({**record, "dataReplicationInfo": info if lag is None else {**info, "lagDuration": lag}})
 
 
-def spelled(seconds: int, form: int) -> str:
+def duration(seconds: int, form: int) -> str:
     minutes, rest = divmod(seconds, 60)
     hours, minutes_left = divmod(minutes, 60)
     days, hours_left = divmod(hours, 24)
@@ -248,9 +252,9 @@ def test_a_jittering_lag_is_no_change_and_a_growing_one_is(
     forward_record: dict[str, Any], first: int, second: int, forms: tuple[int, int]
 ) -> None:
     steps = [15 * 60, 3600, 6 * 3600, 24 * 3600]
-    alike = bisect.bisect_left(steps, first) == bisect.bisect_left(steps, second)
-    hashes = [with_lag(forward_record, spelled(*each)) for each in ((first, forms[0]), (second, forms[1]))]
-    assert (hashes[0] == hashes[1]) is alike
+    same_step = bisect.bisect_left(steps, first) == bisect.bisect_left(steps, second)
+    hashes = [with_lag(forward_record, duration(*each)) for each in ((first, forms[0]), (second, forms[1]))]
+    assert (hashes[0] == hashes[1]) is same_step
 
 
 def test_no_lag_at_all_is_another_thing_than_none_to_speak_of(forward_record: dict[str, Any]) -> None:
@@ -261,14 +265,7 @@ def test_no_lag_at_all_is_another_thing_than_none_to_speak_of(forward_record: di
 def test_the_item_carries_what_every_reader_looks_for(forward_record: dict[str, Any]) -> None:
     original = {"originalSourceRegion": "us-east-1", "topologyComplete": False}
     item = build_item(
-        forward_record,
-        parsed(forward_record),
-        FACTS,
-        HERE,
-        digest="abc",
-        synced_at=NOW,
-        written_at=NOW,
-        original=original,
+        ServerSnapshot(forward_record, parsed(forward_record), FACTS), HERE, WriteStamp("abc", NOW, NOW), original
     )
     moment = "2026-11-23T05:00:00.123456+00:00"
     added = {
@@ -304,16 +301,14 @@ def test_the_item_carries_what_every_reader_looks_for(forward_record: dict[str, 
 
 
 def test_an_extended_server_is_filed_under_the_account_that_replicates(extended_record: dict[str, Any]) -> None:
-    item = build_item(
-        extended_record, parsed(extended_record), None, TARGET, digest="", synced_at=NOW, written_at=NOW, original={}
-    )
+    item = item_of(extended_record, TARGET)
     assert item["sourceServerArn"] == extended_record["arn"]
     assert (item["stagingAccountId"], item["_queryAccount"]) == ("222222222222", "333333333333")
 
 
 def test_an_item_without_ec2_or_origin_claims_neither() -> None:
     record = {"arn": "arn:aws:drs:us-west-2:222222222222:source-server/s-1", "sourceServerID": "s-0123456789abcdef1"}
-    item = build_item(record, parsed(record), None, HERE, digest="", synced_at=NOW, written_at=NOW, original={})
+    item = item_of(record)
     assert {"ec2NetworkConfig", "sourceTags"}.isdisjoint(item)
     assert (item["sourceAccountId"], item["stagingAccountId"], item["tags"]) == ("222222222222", "222222222222", {})
     assert (item["cpuCores"], item["ramBytes"], item["hostname"], item["instanceId"]) == (0, 0, "", "")
@@ -343,7 +338,7 @@ def test_what_the_inventory_keeps_of_an_instance() -> None:
 
 
 def test_a_record_of_another_place_than_was_asked_is_refused(forward_record: dict[str, Any]) -> None:
-    assert isinstance(parse_server(forward_record, shown_by=HERE), SourceServer)
+    assert isinstance(parse_server(forward_record, reported_by=HERE), SourceServer)
     for elsewhere in (Scope(HERE.account_id, "eu-west-1"), Scope("333333333333", HERE.region)):
-        why = parse_server(forward_record, shown_by=elsewhere)
-        assert why == f"its ARN is one of {HERE.account_id} in {HERE.region}"
+        reason = parse_server(forward_record, reported_by=elsewhere)
+        assert reason == f"its ARN is one of {HERE.account_id} in {HERE.region}"

@@ -1,4 +1,4 @@
-"""Staging account records: what may be added, how records change, and that changes lose nothing."""
+"""Staging account records: validation, changes, and that changes lose nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.accounts.staging import adding, discovering, removing, staging_record
+from service.accounts.staging import add_staging_account, adopt_discovered, remove_staging_account, staging_record
 from service.errors import RefusalError
 
 NOW: Final = datetime(2026, 11, 23, 5, 0, tzinfo=UTC)
@@ -66,28 +66,28 @@ def test_a_wrong_member_is_named_with_what_is_needed(member: str, value: object)
 
 
 def test_none_is_added_twice_nor_to_itself_nor_beyond_the_hundredth() -> None:
-    held = [record()]
+    current = [record()]
     with pytest.raises(RefusalError) as caught:
-        adding(record(), TARGET)(held, [])
+        add_staging_account(record(), TARGET)(current, [])
     assert (caught.value.code, caught.value.status) == ("STAGING_ACCOUNT_EXISTS", 409)
     with pytest.raises(RefusalError, match="its own"):
-        adding(record(TARGET), TARGET)([], [])
+        add_staging_account(record(TARGET), TARGET)([], [])
     full = [{"accountId": f"{number:012d}"} for number in range(100)]
     with pytest.raises(RefusalError, match="100"):
-        adding(record(), TARGET)(full, [])
+        add_staging_account(record(), TARGET)(full, [])
 
 
 def test_removing_what_is_not_there_is_refused() -> None:
     with pytest.raises(RefusalError) as caught:
-        removing(IDS[0], TARGET, now=NOW)([], [])
+        remove_staging_account(IDS[0], TARGET, now=NOW)([], [])
     assert (caught.value.code, caught.value.status) == ("NOT_FOUND", 404)
 
 
 def test_what_was_added_is_told_once_though_another_writer_was_faster() -> None:
-    change, added = discovering(IDS, TARGET, partition="aws", now=NOW)
+    change, added = adopt_discovered(IDS, TARGET, partition="aws", now=NOW)
     assert change([], []) != ([], [])
-    held, _ = change([record(IDS[0])], [])  # as it is read anew, somebody has added the first
-    assert added == IDS[1:] == [each["accountId"] for each in held][1:]
+    current, _ = change([record(IDS[0])], [])  # read again: another writer has added the first
+    assert added == IDS[1:] == [each["accountId"] for each in current][1:]
 
 
 steps = st.lists(st.tuples(st.sampled_from(["add", "remove", "discover"]), st.sampled_from(IDS)), max_size=30)
@@ -95,27 +95,27 @@ steps = st.lists(st.tuples(st.sampled_from(["add", "remove", "discover"]), st.sa
 
 @given(steps=steps)
 def test_whatever_happens_what_an_operator_did_stands(steps: list[tuple[str, str]]) -> None:
-    """DRS reports all three all the time; an operator adds and removes."""
-    held: list[dict[str, Any]] = [{"accountId": "999999999999", "odd": {"member": 1}}]
-    gone: list[dict[str, Any]] = []
+    """DRS reports all three all the time, while an operator adds and removes them."""
+    current: list[dict[str, Any]] = [{"accountId": "999999999999", "odd": {"member": 1}}]
+    removals: list[dict[str, Any]] = []
     removed: set[str] = set()
     for step, account_id in steps:
         try:
             if step == "add":
-                held, gone = adding(record(account_id), TARGET)(held, gone)
+                current, removals = add_staging_account(record(account_id), TARGET)(current, removals)
                 removed.discard(account_id)
             elif step == "remove":
-                held, gone = removing(account_id, TARGET, now=NOW)(held, gone)
+                current, removals = remove_staging_account(account_id, TARGET, now=NOW)(current, removals)
                 removed.add(account_id)
             else:
-                change, added = discovering([*IDS, TARGET, "no id"], TARGET, partition="aws", now=NOW)
-                before = {each["accountId"] for each in held}
-                held, gone = change(held, gone)
-                assert set(added) == {each["accountId"] for each in held} - before
+                change, added = adopt_discovered([*IDS, TARGET, "no id"], TARGET, partition="aws", now=NOW)
+                before = {each["accountId"] for each in current}
+                current, removals = change(current, removals)
+                assert set(added) == {each["accountId"] for each in current} - before
         except RefusalError:
             continue
-        ids = [each["accountId"] for each in held]
+        ids = [each["accountId"] for each in current]
         assert len(ids) == len(set(ids))
         assert removed.isdisjoint(ids)
-        assert {each["accountId"] for each in gone} == removed
-        assert held[0] == {"accountId": "999999999999", "odd": {"member": 1}}
+        assert {each["accountId"] for each in removals} == removed
+        assert current[0] == {"accountId": "999999999999", "odd": {"member": 1}}

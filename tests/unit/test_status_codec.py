@@ -1,4 +1,4 @@
-"""Entries of many accounts in one attribute: nothing lost, little room, and no text that breaks a reader."""
+"""Codec for many entries in one attribute: lossless, small, and robust against any text."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ ENTRIES = st.builds(
     last_checked=st.none() | MOMENTS,
     last_complete=st.none() | MOMENTS,
     error_message=st.text(max_size=50),
-    requested_at=st.none() | MOMENTS,
+    scan_requested_at=st.none() | MOMENTS,
 )
 ACCOUNTS = st.integers(0, 10**12 - 1).map(lambda number: f"{number:012d}")
 
 
 def observations(count: int, *, seed: int = 0) -> list[Observation]:
-    dice = random.Random(seed)  # noqa: S311 - not a secret
+    generator = random.Random(seed)  # noqa: S311 - not a secret
     return [
         Observation(
-            f"{dice.randrange(10**12):012d}",
+            f"{generator.randrange(10**12):012d}",
             RegionStatus.ACTIVE if number % 5 else RegionStatus.NOT_INITIALIZED,
-            START + timedelta(microseconds=dice.randrange(10**9)),
-            dice.randrange(300) if number % 5 else 0,
+            START + timedelta(microseconds=generator.randrange(10**9)),
+            generator.randrange(300) if number % 5 else 0,
         )
         for number in range(count)
     ]
@@ -64,11 +64,11 @@ def test_a_row_that_grows_and_shrinks_changes_its_form_and_keeps_what_it_knows()
         packed,
         "us-west-2",
         [],
-        everyone=frozenset(observation.account_id for observation in many[1:]),
+        all_accounts=frozenset(observation.account_id for observation in many[1:]),
     )
     written = to_attributes(fewer, now=START)
     assert len(written["accounts"]) == MAX_MAPPED
-    assert written["accountsPacked"] is None  # the attribute is taken away
+    assert written["accountsPacked"] is None  # the attribute is removed
 
 
 def test_a_map_that_another_writer_has_left_beside_it_is_read_too() -> None:
@@ -86,10 +86,10 @@ def test_a_map_that_another_writer_has_left_beside_it_is_read_too() -> None:
 def test_ten_thousand_accounts_fit_a_row() -> None:
     size = len(to_attributes(merge(None, "us-west-2", observations(10_000)), now=START)["accountsPacked"])
     assert size < 300_000
-    assert size / 10_000 < 25  # bytes each: what docs/scale.md reckons with
+    assert size / 10_000 < 25  # bytes each, as docs/scale.md assumes
 
 
-def _spoilt(document: Any) -> str:
+def _packed(document: Any) -> str:
     return base64.b85encode(zlib.compress(orjson.dumps(document))).decode()
 
 
@@ -99,17 +99,17 @@ def _spoilt(document: Any) -> str:
         None,
         7,
         "",
-        "no such text \x00",
+        "not base85 \x00",
         "abc",
         pack({"1" * 12: {"serverCount": 3}})[:-4],
-        _spoilt({"a": 1}),
-        _spoilt([1, [], [2], "x"]),
+        _packed({"a": 1}),
+        _packed([1, [], [2], "x"]),
         base64.b85encode(zlib.compress(b"[" * 20_000_000)).decode(),
     ],
 )
 def test_a_text_that_cannot_be_read_is_nothing_known(text: object) -> None:
     assert unpack(text) == {}
-    assert parse_row({"region": "us-west-2", "accountsPacked": text}).is_old_shape
+    assert parse_row({"region": "us-west-2", "accountsPacked": text}).is_legacy_format
 
 
 @given(st.text(max_size=200))

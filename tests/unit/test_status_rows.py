@@ -1,4 +1,4 @@
-"""Rows of the region status table: any shape is read, and looks may come in any order."""
+"""Region status rows: every format is parsed, and scan results may be merged in any order."""
 
 from __future__ import annotations
 
@@ -50,33 +50,33 @@ failures = st.builds(
 )
 
 
-def several(observations: st.SearchStrategy[Observation]) -> st.SearchStrategy[list[Observation]]:
+def lists_of(observations: st.SearchStrategy[Observation]) -> st.SearchStrategy[list[Observation]]:
     return st.lists(observations, max_size=9)
 
 
-any_notes = several(completes | uninitialised | failures)
+any_observations = lists_of(completes | uninitialised | failures)
 request_maps = st.dictionaries(st.sampled_from(ACCOUNTS), moments)
-rows_of_any_age = st.builds(
+rows_of_any_format = st.builds(
     lambda base, observations: merge(base, REGION, observations) if observations else base,
     st.none() | st.integers(0, 300).map(legacy),
-    any_notes,
+    any_observations,
 )
 
 
 def last_complete_sum(observations: Sequence[Observation]) -> int:
-    """Add up, account by account, what the last look that brought a count brought."""
+    """Add up the count of each account's last scan that determined one."""
     latest: dict[str, tuple[datetime, int]] = {}
     for observation in observations:
         if observation.server_count is not None:
             found = (
                 observation.scanned_at,
                 observation.server_count,
-            )  # of two looks of one instant the one that saw more
+            )  # of two scans at the same time, the higher count
             latest[observation.account_id] = max(found, latest.get(observation.account_id, found))
     return sum(count for _, count in latest.values())
 
 
-@given(row=rows_of_any_age, observations=any_notes, data=st.data())
+@given(row=rows_of_any_format, observations=any_observations, data=st.data())
 def test_looks_fold_alike_in_any_order(
     row: RegionRow | None, observations: list[Observation], data: st.DataObject
 ) -> None:
@@ -84,7 +84,7 @@ def test_looks_fold_alike_in_any_order(
     assert merge(row, REGION, shuffled) == merge(row, REGION, observations)
 
 
-@given(row=rows_of_any_age, observations=any_notes, cut=st.integers(0, 9), data=st.data())
+@given(row=rows_of_any_format, observations=any_observations, cut=st.integers(0, 9), data=st.data())
 def test_looks_fold_alike_in_any_split(
     row: RegionRow | None, observations: list[Observation], cut: int, data: st.DataObject
 ) -> None:
@@ -93,7 +93,7 @@ def test_looks_fold_alike_in_any_split(
     assert twice == merge(row, REGION, observations)
 
 
-@given(row=rows_of_any_age, observations=any_notes)
+@given(row=rows_of_any_format, observations=any_observations)
 def test_looks_folded_again_change_nothing(row: RegionRow | None, observations: list[Observation]) -> None:
     once = merge(row, REGION, observations)
     assert merge(once, REGION, observations) == once
@@ -105,21 +105,21 @@ def test_two_looks_of_the_same_instant_fold_alike_in_either_order() -> None:
 
 
 @given(
-    looks=several(completes | failures.filter(lambda observation: observation.status.passes)),
-    requests=request_maps,
+    observations=lists_of(completes | failures.filter(lambda observation: observation.status.is_transient)),
+    scan_requests=request_maps,
     data=st.data(),
 )
 def test_requests_fold_alike_before_between_and_after_looks(
-    looks: list[Observation], requests: dict[str, datetime], data: st.DataObject
+    observations: list[Observation], scan_requests: dict[str, datetime], data: st.DataObject
 ) -> None:
-    first = merge(merge(None, REGION, [], requests=requests), REGION, looks)
-    cut = data.draw(st.integers(0, len(looks)))
-    between = merge(merge(None, REGION, looks[:cut], requests=requests), REGION, looks[cut:])
-    last = merge(merge(None, REGION, looks), REGION, [], requests=requests)
+    first = merge(merge(None, REGION, [], scan_requests=scan_requests), REGION, observations)
+    cut = data.draw(st.integers(0, len(observations)))
+    between = merge(merge(None, REGION, observations[:cut], scan_requests=scan_requests), REGION, observations[cut:])
+    last = merge(merge(None, REGION, observations), REGION, [], scan_requests=scan_requests)
     assert first == between == last
 
 
-@given(observations=any_notes)
+@given(observations=any_observations)
 def test_the_count_is_the_sum_of_each_accounts_last_complete_look(observations: list[Observation]) -> None:
     row = merge(None, REGION, observations)
     assert row.server_count == last_complete_sum(observations)
@@ -127,29 +127,29 @@ def test_the_count_is_the_sum_of_each_accounts_last_complete_look(observations: 
 
 
 @given(
-    row=rows_of_any_age,
-    observations=several(failures),
+    row=rows_of_any_format,
+    observations=lists_of(failures),
     known=st.none() | st.just(frozenset(ACCOUNTS)),
 )
 def test_a_failed_look_changes_no_count(
     row: RegionRow | None, observations: list[Observation], known: frozenset[str] | None
 ) -> None:
-    before = merge(row, REGION, [], everyone=known)
-    after = merge(row, REGION, observations, everyone=known)
+    before = merge(row, REGION, [], all_accounts=known)
+    after = merge(row, REGION, observations, all_accounts=known)
     assert after.server_count == before.server_count
     for account_id, entry in before.accounts.items():
         assert after.accounts[account_id].server_count == entry.server_count
         assert after.accounts[account_id].last_complete == entry.last_complete
 
 
-@given(earlier=several(completes | failures), status=st.sampled_from(FAILURES))
+@given(earlier=lists_of(completes | failures), status=st.sampled_from(FAILURES))
 def test_a_failed_look_is_told_and_a_good_one_clears_it(earlier: list[Observation], status: RegionStatus) -> None:
     row = merge(None, REGION, [*earlier, failed(A, 8000, status, "AccessDenied: no")])
     assert (row.accounts[A].status, row.accounts[A].error_message) == (status, "AccessDenied: no")
     assert to_attributes(row, now=START)["errorMessage"] is not None
-    mended = merge(row, REGION, [complete(account, 9000, 1) for account in ACCOUNTS])
-    assert to_attributes(mended, now=START)["errorMessage"] is None
-    assert (mended.status, mended.last_checked) == (RegionStatus.ACTIVE, at(9000))
+    recovered = merge(row, REGION, [complete(account, 9000, 1) for account in ACCOUNTS])
+    assert to_attributes(recovered, now=START)["errorMessage"] is None
+    assert (recovered.status, recovered.last_checked) == (RegionStatus.ACTIVE, at(9000))
 
 
 def test_every_look_moves_last_checked_the_failed_ones_too() -> None:
@@ -157,7 +157,7 @@ def test_every_look_moves_last_checked_the_failed_ones_too() -> None:
     attributes = to_attributes(row, now=at(99))
     assert attributes["lastChecked"] == "2026-11-23T05:01:00Z"
     assert attributes["lastUpdated"] == "2026-11-23T05:01:39.000000+00:00"
-    assert attributes["accountId"] == A  # the one with most servers, whoever came last
+    assert attributes["accountId"] == A  # the account with most servers, not the last one
     assert (attributes["serverCount"], attributes["status"]) == (4, "ACTIVE")
 
 
@@ -182,7 +182,7 @@ def test_every_shape_a_row_ever_had_is_read(
 ) -> None:
     row = parse_row({"region": REGION, **item})
     assert (row.server_count, row.status, row.last_checked) == (count, status, checked)
-    assert row.is_old_shape
+    assert row.is_legacy_format
 
 
 def test_the_contracts_own_example_is_read() -> None:
@@ -214,22 +214,22 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
-junk_entries = st.dictionaries(
+malformed_entries = st.dictionaries(
     st.sampled_from(
         ["serverCount", "status", "lastChecked", "lastComplete", "errorMessage", "lookRequestedAt", "other"]
     ),
     json_values,
 )
-junk_rows = st.dictionaries(
+malformed_rows = st.dictionaries(
     st.sampled_from(["serverCount", "status", "lastChecked", "lastUpdated", "version", "unattributedCount"]),
     json_values,
 )
 
 
 @given(
-    attributes=junk_rows,
-    accounts=json_values | st.dictionaries(st.sampled_from(ACCOUNTS), junk_entries | json_values),
-    observations=any_notes,
+    attributes=malformed_rows,
+    accounts=json_values | st.dictionaries(st.sampled_from(ACCOUNTS), malformed_entries | json_values),
+    observations=any_observations,
 )
 def test_junk_is_read_as_not_known(
     attributes: dict[str, Any], accounts: object, observations: list[Observation]
@@ -243,25 +243,28 @@ def test_junk_is_read_as_not_known(
 
 @given(
     base=st.none() | st.integers(1, 300).map(legacy),
-    observations=any_notes,
-    requests=request_maps,
-    prefetch=st.sampled_from([None, -100.0, 0.0, 100.0]),
+    observations=any_observations,
+    scan_requests=request_maps,
+    clock_ahead_s=st.sampled_from([None, -100.0, 0.0, 100.0]),
 )
 def test_a_row_survives_being_written_and_read(
-    base: RegionRow | None, observations: list[Observation], requests: dict[str, datetime], prefetch: float | None
+    base: RegionRow | None,
+    observations: list[Observation],
+    scan_requests: dict[str, datetime],
+    clock_ahead_s: float | None,
 ) -> None:
-    held = None if prefetch is None else at(9999 + prefetch)
-    row = replace(merge(base, REGION, observations, requests=requests), last_updated=held)
+    last_updated = None if clock_ahead_s is None else at(9999 + clock_ahead_s)
+    row = replace(merge(base, REGION, observations, scan_requests=scan_requests), last_updated=last_updated)
     assume(row.accounts)
     attributes = to_attributes(row, now=at(9999))
     stored = {name: value for name, value in attributes.items() if value is not None}
-    # Never the time that was found, be the clock of this host behind: writers hold each other off by it.
-    written = at(9999) if held is None or held < at(9999) else held + timedelta(microseconds=1)
+    # Never the stored time, even if the clock of this host is behind: writers detect each other by it.
+    written = at(9999) if last_updated is None or last_updated < at(9999) else last_updated + timedelta(microseconds=1)
     whole_seconds = row.last_checked.replace(microsecond=0) if row.last_checked else None
     expected = replace(
         row,
         last_updated=written,
-        # A row that was never looked at falls back to the time it was written.
+        # A row without a scan falls back to the time it was written.
         last_checked=whole_seconds or written,
     )
     assert parse_row({"region": REGION, **stored}) == expected
@@ -269,14 +272,14 @@ def test_a_row_survives_being_written_and_read(
 
 def test_a_count_without_owner_stands_until_every_account_has_answered() -> None:
     both = frozenset({A, B})
-    half = merge(legacy(40), REGION, [complete(A, 0, 25), failed(B, 0)], everyone=both)
+    half = merge(legacy(40), REGION, [complete(A, 0, 25), failed(B, 0)], all_accounts=both)
     assert (half.server_count, half.unattributed) == (40, 40)
-    assert merge(half, REGION, [failed(B, 60)], everyone=both).server_count == 40
-    assert merge(half, REGION, [complete(A, 60, 50)], everyone=both).server_count == 50
-    done = merge(half, REGION, [complete(B, 60, 10)], everyone=both)
+    assert merge(half, REGION, [failed(B, 60)], all_accounts=both).server_count == 40
+    assert merge(half, REGION, [complete(A, 60, 50)], all_accounts=both).server_count == 50
+    done = merge(half, REGION, [complete(B, 60, 10)], all_accounts=both)
     assert (done.server_count, done.unattributed) == (35, None)
     assert merge(done, REGION, [failed(C, 90)]).server_count == 35
-    gone = merge(half, REGION, [], everyone=frozenset({A}))
+    gone = merge(half, REGION, [], all_accounts=frozenset({A}))
     assert (gone.server_count, gone.unattributed) == (25, None)
 
 
@@ -296,7 +299,7 @@ def test_entries_of_unknown_accounts_go_only_when_the_accounts_are_known(
     known: frozenset[str] | None, left: set[str], count: int
 ) -> None:
     row = merge(None, REGION, [complete(A, 0, 5), complete(B, 0, 7)])
-    after = merge(row, REGION, [], everyone=known)
+    after = merge(row, REGION, [], all_accounts=known)
     assert (set(after.accounts), after.server_count) == (left, count)
 
 
@@ -305,7 +308,7 @@ def test_entries_of_unknown_accounts_go_only_when_the_accounts_are_known(
     [
         (complete(A, 20, 3), False),
         (complete(A, 20, 0), False),
-        (complete(A, 5, 3), True),  # that look began before the request
+        (complete(A, 5, 3), True),  # that scan began before the request
         (failed(A, 20, RegionStatus.THROTTLED), True),
         (failed(A, 20, RegionStatus.ERROR), True),
         (failed(A, 20, RegionStatus.IAM_PERMISSION_DENIED), False),
@@ -315,28 +318,28 @@ def test_entries_of_unknown_accounts_go_only_when_the_accounts_are_known(
     ],
 )
 def test_a_request_for_a_look_stands_until_it_is_answered_or_refused(observation: Observation, *, stands: bool) -> None:
-    row = merge(None, REGION, [], requests={A: at(10)})
-    assert row.accounts[A].requested_at == at(10)
-    assert (merge(row, REGION, [observation]).accounts[A].requested_at is not None) is stands
+    row = merge(None, REGION, [], scan_requests={A: at(10)})
+    assert row.accounts[A].scan_requested_at == at(10)
+    assert (merge(row, REGION, [observation]).accounts[A].scan_requested_at is not None) is stands
 
 
 def test_the_latest_of_several_requests_counts() -> None:
-    row = merge(merge(None, REGION, [], requests={A: at(30)}), REGION, [], requests={A: at(10)})
-    assert row.accounts[A].requested_at == at(30)
+    row = merge(merge(None, REGION, [], scan_requests={A: at(30)}), REGION, [], scan_requests={A: at(10)})
+    assert row.accounts[A].scan_requested_at == at(30)
 
 
 @pytest.mark.parametrize(
     ("observation", "requested"),
     [
-        (complete(A, 20, 3), 10.0),  # already answered when the request is written down
-        (failed(A, 20, RegionStatus.IAM_PERMISSION_DENIED), 30.0),  # a refusal answers no later request
+        (complete(A, 20, 3), 10.0),  # already scanned when the request is written
+        (failed(A, 20, RegionStatus.IAM_PERMISSION_DENIED), 30.0),  # an earlier denial does not end a later request
     ],
 )
 def test_requests_and_looks_fold_alike_in_either_order(observation: Observation, requested: float) -> None:
-    asked = {A: at(requested)}
-    look_first = merge(merge(None, REGION, [observation]), REGION, [], requests=asked)
-    request_first = merge(merge(None, REGION, [], requests=asked), REGION, [observation])
-    assert look_first == request_first
+    scan_requests = {A: at(requested)}
+    scan_first = merge(merge(None, REGION, [observation]), REGION, [], scan_requests=scan_requests)
+    request_first = merge(merge(None, REGION, [], scan_requests=scan_requests), REGION, [observation])
+    assert scan_first == request_first
 
 
 def test_old_readers_are_told_the_account_that_has_most_servers() -> None:

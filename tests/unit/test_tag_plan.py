@@ -45,7 +45,7 @@ def test_tags_of_aws_itself_are_not_wanted(instance: dict[str, str], wanted: dic
 
 
 @pytest.mark.parametrize(
-    ("held", "wanted", "changes"),
+    ("current", "wanted", "changes"),
     [
         ({}, {}, {}),
         ({}, {"a": "1"}, {"a": "1"}),
@@ -60,8 +60,8 @@ def test_tags_of_aws_itself_are_not_wanted(instance: dict[str, str], wanted: dic
         ({"k" * 200: "1"}, {"k" * 200: "1", "b": "2"}, {"b": "2"}),
     ],
 )
-def test_only_what_differs_is_written(held: dict[str, str], wanted: dict[str, str], changes: dict[str, str]) -> None:
-    assert plan_tags(held, wanted) == TagPlan(changes)
+def test_only_what_differs_is_written(current: dict[str, str], wanted: dict[str, str], changes: dict[str, str]) -> None:
+    assert plan_tags(current, wanted) == TagPlan(changes)
 
 
 def numbered(count: int, first: int = 0) -> dict[str, str]:
@@ -69,7 +69,7 @@ def numbered(count: int, first: int = 0) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("held", "wanted", "reason"),
+    ("current", "wanted", "reason"),
     [
         (numbered(50), {"one-more": SECRET}, "51 tags with those it has, and DRS takes 50"),
         ({}, numbered(51), "51 tags with those it has, and DRS takes 50"),
@@ -84,15 +84,15 @@ def numbered(count: int, first: int = 0) -> dict[str, str]:
         ),
     ],
 )
-def test_a_server_is_refused_as_a_whole(held: dict[str, str], wanted: dict[str, str], reason: str) -> None:
-    plan = plan_tags(held, {**wanted, "fine": "1"} if len(wanted) == 1 and not held else wanted)
+def test_a_server_is_refused_as_a_whole(current: dict[str, str], wanted: dict[str, str], reason: str) -> None:
+    plan = plan_tags(current, {**wanted, "fine": "1"} if len(wanted) == 1 and not current else wanted)
     assert plan.changes == {}
     assert plan.refusal == reason
     assert SECRET not in plan.refusal
 
 
 @pytest.mark.parametrize(
-    ("held", "wanted"),
+    ("current", "wanted"),
     [
         (numbered(50), numbered(50)),
         (numbered(49), {"one-more": "1"}),
@@ -101,23 +101,23 @@ def test_a_server_is_refused_as_a_whole(held: dict[str, str], wanted: dict[str, 
         ({}, {"k" * 128: "v" * 256}),
     ],
 )
-def test_what_fits_is_not_refused(held: dict[str, str], wanted: dict[str, str]) -> None:
-    assert not plan_tags(held, wanted).refusal
+def test_what_fits_is_not_refused(current: dict[str, str], wanted: dict[str, str]) -> None:
+    assert not plan_tags(current, wanted).refusal
 
 
-@given(held=tags, instance=tags)
+@given(current=tags, instance=tags)
 def test_after_a_write_the_server_has_all_wanted_tags_and_lost_none(
-    held: dict[str, str], instance: dict[str, str]
+    current: dict[str, str], instance: dict[str, str]
 ) -> None:
     wanted = wanted_tags(instance)
-    plan = plan_tags(held, wanted)
-    after = {**held, **plan.changes}
-    assert held.keys() <= after.keys()
-    assert all(after[key] == value for key, value in held.items() if key not in wanted)
+    plan = plan_tags(current, wanted)
+    after = {**current, **plan.changes}
+    assert current.keys() <= after.keys()
+    assert all(after[key] == value for key, value in current.items() if key not in wanted)
     assert not any(key.lower().startswith("aws:") for key in plan.changes)
     if plan.refusal:
         assert plan.changes == {}
-        assert plan_tags(held, wanted) == plan
+        assert plan_tags(current, wanted) == plan
     else:
         assert wanted.items() <= after.items()
         assert plan_tags(after, wanted) == TagPlan()
@@ -125,14 +125,14 @@ def test_after_a_write_the_server_has_all_wanted_tags_and_lost_none(
         assert not plan.changes or sum(not key.lower().startswith("aws:") for key in after) <= 50
 
 
-@given(held=tags, instance=st.dictionaries(keys, st.just("s3cr3t-value" * 30), min_size=1, max_size=60))
-def test_no_reason_holds_a_value(held: dict[str, str], instance: dict[str, str]) -> None:
-    assert "s3cr3t-value" not in plan_tags(held, wanted_tags(instance)).refusal
+@given(current=tags, instance=st.dictionaries(keys, st.just("s3cr3t-value" * 30), min_size=1, max_size=60))
+def test_no_reason_holds_a_value(current: dict[str, str], instance: dict[str, str]) -> None:
+    assert "s3cr3t-value" not in plan_tags(current, wanted_tags(instance)).refusal
 
 
-@given(held=tags, wanted=tags)
-def test_reasons_stay_short(held: dict[str, str], wanted: dict[str, str]) -> None:
-    assert len(plan_tags(held, wanted).refusal) < 1500
+@given(current=tags, wanted=tags)
+def test_reasons_stay_short(current: dict[str, str], wanted: dict[str, str]) -> None:
+    assert len(plan_tags(current, wanted).refusal) < 1500
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from service.inventory.reader import is_server, seen_by
+from service.inventory.reader import is_server, owner_account
 from service.queries.attributes import as_map, as_str
 from service.topology.history import history_of
-from service.topology.lineage import alias_name, is_alias, lineage_of_item, normalised
+from service.topology.lineage import alias_name, is_alias, lineage_of_item, normalised_name
 from service.topology.original import TOPOLOGY, stored_originals
 
 __all__ = [
@@ -134,10 +134,10 @@ def facts_of(lineage: str, items: Sequence[Mapping[str, Any]]) -> Facts:
     )
     own_item = next((item for item in servers if forward and item.get("sourceServerArn") == forward.arn), {})
     names = {alias_name(item) for item in items if is_alias(item)}
-    names |= {name for each in records for name in _names(each)} | {normalised(lineage)}
+    names |= {name for each in records for name in _names(each)} | {normalised_name(lineage)}
     if topology is not None:
         original_names = (topology.get("originalInstanceId"), topology.get("originalHostname"))
-        names |= {normalised(name) for name in original_names if isinstance(name, str) and name}
+        names |= {normalised_name(name) for name in original_names if isinstance(name, str) and name}
     return Facts(
         lineage=lineage,
         names=tuple(sorted(names)),
@@ -168,14 +168,14 @@ def _original(item: Mapping[str, Any]) -> dict[str, Any]:
 
 def _names(record: DrsRecord) -> set[str]:
     names = (record.arn, record.instance_id, record.recovery_instance, record.hostname, record.fqdn)
-    return {normalised(name) for name in names if name}
+    return {normalised_name(name) for name in names if name}
 
 
 def _record(item: Mapping[str, Any]) -> DrsRecord:
     """Read an inventory item, also the flat items of early versions."""
     return DrsRecord(
         arn=str(item["sourceServerArn"]),
-        account_id=seen_by(item),
+        account_id=owner_account(item),
         region=as_str(item.get("replicationRegion")),
         direction=as_str(item.get("replicationDirection")) or "FAILOVER",
         state=as_str(item.get("replicationState")),
@@ -224,4 +224,4 @@ def parse_recovery_instance(record: Mapping[str, Any], account_id: str, region: 
 
 def has_name(facts: Facts, name: str) -> bool:
     """Whether a server id, ARN, instance id or host name belongs to this lineage."""
-    return normalised(name) in facts.names or name.strip() == facts.lineage
+    return normalised_name(name) in facts.names or name.strip() == facts.lineage

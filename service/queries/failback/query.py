@@ -82,7 +82,7 @@ class FailbackQuery:
 
     async def estate(self) -> list[Facts]:
         """Return the stored facts of every lineage, sorted by ARN; DRS is not read. Raises AwsError."""
-        by_lineage = group(await self._reader().everything())
+        by_lineage = group(await self._reader().all_items())
         return [facts_of(lineage, items) for lineage, items in sorted(by_lineage.items()) if lineage]
 
     def _reader(self) -> LineageReader:
@@ -97,7 +97,7 @@ class FailbackQuery:
     async def _find(self, name: str) -> Facts:
         """Read the stored facts of the server with this name; the whole table only if no name item leads to it."""
         reader = self._reader()
-        lineages = await reader.named(name)
+        lineages = await reader.by_name(name)
         if not lineages and name.strip().startswith("arn:"):
             lineages = (name.strip(),)
         matches = [facts_of(lineage, items) for lineage in lineages if (items := await reader.items(lineage))]

@@ -1,4 +1,4 @@
-"""Work under a lease: renewed while it lasts, and ended when another has it or may have it."""
+"""Work under a lease: renewed while the work lasts, which ends when another owner has the lease or may have it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Final, Protocol, TypeVar
 import anyio
 
 from service.aws.call_guard import guarding_calls
-from service.errors import AwsError, DrsSyncError
+from service.errors import AwsError
 from service.fanout import unwrap_group
 from service.models import Now
+from service.sync.engine.sync import RunEndedError
 
 __all__ = ["Lease", "LeaseLostError", "under_lease"]
 
@@ -23,11 +24,11 @@ class Lease(Protocol):
     """A lease that was taken, and can be taken again by the same owner."""
 
     async def acquire(self, *, owner: str) -> bool:
-        """Take or renew it; tell whether it is the owner's now. Raises AwsError when that is not known."""
+        """Take or renew it; return whether it is the owner's now. Raises AwsError when that is not known."""
         ...
 
 
-class LeaseLostError(DrsSyncError):
+class LeaseLostError(RunEndedError):
     """The lease ended before the work did. What was written stays."""
 
 
@@ -44,7 +45,7 @@ class _Tenure:
         self.began = self.stamp()
 
     def stamp(self) -> tuple[float, float]:
-        """Tell the time by both clocks."""
+        """Return the time of both clocks."""
         return anyio.current_time(), self._now().timestamp()
 
     @property
@@ -59,11 +60,11 @@ class _Tenure:
 
 
 async def under_lease(lease: Lease, owner: str, lasts_s: float, work: Callable[[], Awaitable[T]], *, now: Now) -> T:
-    """Do work, and renew its lease each time a third of it has gone by.
+    """Do work, and renew its lease each time a third of it has passed.
 
-    A renewal that fails is tried again and again; when nine tenths of the lease have gone by without one, or when
-    another has it, the work is cancelled, and no call of it goes out any more. So who stood still for longer than its
-    lease writes nothing beside its successor; only what was on its way already may still arrive.
+    A renewal that fails is tried again and again; when nine tenths of the lease have passed without one, or when
+    another owner has it, the work is cancelled, and it sends no call any more. So a process that stood still for longer
+    than its lease writes nothing beside its successor; only what was on its way already may still arrive.
 
     Raises:
         LeaseLostError: the lease is lost.
@@ -72,11 +73,11 @@ async def under_lease(lease: Lease, owner: str, lasts_s: float, work: Callable[[
     done: list[T] = []
     tenure = _Tenure(lasts_s * 0.9, now)
 
-    async def keep(cancel_scope: anyio.CancelScope) -> None:
+    async def renew_until_lost(cancel_scope: anyio.CancelScope) -> None:
         wait_s = lasts_s / 3
         while True:
             await anyio.sleep(wait_s)
-            asked = tenure.stamp()
+            requested = tenure.stamp()
             try:
                 is_ours = await lease.acquire(owner=owner)
             except AwsError as error:
@@ -84,14 +85,14 @@ async def under_lease(lease: Lease, owner: str, lasts_s: float, work: Callable[[
                 wait_s = lasts_s / 30
                 is_ours = tenure.is_sure
             else:
-                tenure.began, wait_s = asked, lasts_s / 3  # it may have been granted as soon as it was asked for
+                tenure.began, wait_s = requested, lasts_s / 3  # it may have been granted as soon as it was asked for
             if not is_ours:
                 cancel_scope.cancel()
                 return
 
     with unwrap_group():
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(keep, tasks.cancel_scope)
+            tasks.start_soon(renew_until_lost, tasks.cancel_scope)
             with guarding_calls(tenure.check):
                 done.append(await work())
             tasks.cancel_scope.cancel()

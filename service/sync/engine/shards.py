@@ -1,7 +1,7 @@
-"""One sync as many runs side by side: which accounts each takes, what it says of itself, and the report of all. Pure.
+"""One sync as many runs side by side: the shards, their summaries, and the report of all of them. Pure.
 
-A shard is known by two numbers, so nothing has to be stored between planning and working: shard i of n takes the
-accounts whose checksum leaves i when divided by n, whatever the table of accounts holds by then.
+Two numbers identify a shard, so nothing has to be stored between planning and working: shard i of n takes the accounts
+whose checksum leaves i when divided by n, whatever the table of accounts holds by then.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _CARRIED: Final = ("operation", "regionSource", "regionReason", "regions", "scop
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """A shard that ended without a report: how many scopes it was to look at and to leave out, and why it ended."""
+    """A shard that ended without a report: how many scopes it was to scan and to skip, and why it ended."""
 
     index: int
     accounts: int
@@ -39,12 +39,12 @@ class Lost:
 
 
 def shard_count(accounts: int, *, per_shard: int) -> int:
-    """Tell into how many shards to part accounts: as few as hold `per_shard` each on average, and at most 50."""
+    """Return the number of shards for so many accounts: as few as hold `per_shard` each on average, at most 50."""
     return max(1, min(MAX_SHARDS, -(-accounts // per_shard)))
 
 
 def summary(report: Mapping[str, Any], *, counts: Sequence[str], shards: int) -> dict[str, Any]:
-    """Give what the report of all needs of one shard's, in its share of what Step Functions carries.
+    """Return the part of a shard's report that the report of all needs, in its share of what Step Functions carries.
 
     Errors and warnings that do not fit are counted; the log of the shard's run has them all.
 
@@ -75,18 +75,18 @@ def _that_fit(problems: Sequence[Mapping[str, Any]], room: int) -> tuple[list[Ma
 
 def merged(
     summaries: Sequence[Mapping[str, Any]],
-    lost: Sequence[Lost],
+    lost_shards: Sequence[Lost],
     *,
     operation: str,
     counts: Sequence[str],
     started_at: str,
     duration_s: float,
 ) -> dict[str, Any]:
-    """Make one report of all shards', in the form of a single run's.
+    """Merge the summaries of all shards into one report, in the form of a single run's.
 
     Args:
         summaries: of the shards that reported.
-        lost: the others; their scopes have failed, since nobody looked.
+        lost_shards: the others; their scopes have failed, since nothing was scanned.
         operation: the sync's name.
         counts: as in `summary`.
         started_at: when the plan was made.
@@ -94,14 +94,15 @@ def merged(
     """
     sums = _added(each["sums"] for each in summaries)
     scopes = _added(each["scopes"] for each in summaries)
-    scopes["asked"] += sum(each.scopes + each.skipped for each in lost)
-    scopes[Coverage.FAILED] += sum(each.scopes for each in lost)
-    scopes[Coverage.SKIPPED] += sum(each.skipped for each in lost)
+    scopes["asked"] += sum(each.scopes + each.skipped for each in lost_shards)
+    scopes[Coverage.FAILED] += sum(each.scopes for each in lost_shards)
+    scopes[Coverage.SKIPPED] += sum(each.skipped for each in lost_shards)
     regions = {name: sorted({region for each in summaries for region in each["regions"][name]}) for name in _LISTED}
     regions["skipped"] = [region for region in regions["skipped"] if region not in regions["scanned"]]
     servers = _added(each["serversByRegion"] for each in summaries)
     problems = {
-        name: [problem for each in summaries for problem in each[name]] + ([_of(each) for each in lost] if own else [])
+        name: [problem for each in summaries for problem in each[name]]
+        + ([_of(each) for each in lost_shards] if own else [])
         for name, own in (("errors", True), ("warnings", False))
     }
     omitted = {f"{name}Omitted": sum(each[f"{name}Omitted"] for each in summaries) for name in problems}
@@ -118,7 +119,7 @@ def merged(
         "regionSource": source,
         "regionReason": reason,
         "regions": regions,
-        "accounts": int(sums["accounts"]) + sum(each.accounts for each in lost),
+        "accounts": int(sums["accounts"]) + sum(each.accounts for each in lost_shards),
         "scopes": {name: int(scopes[name]) for name in ("asked", *map(str, Coverage), "discovery")},
         "serversByRegion": {region: int(count) for region, count in sorted(servers.items())},
         "serversSynced": int(servers.total()),
@@ -131,7 +132,7 @@ def merged(
         "startedAt": started_at,
         **problems,
         **omitted,
-        "shards": {"asked": len(summaries) + len(lost), "lost": [each.index for each in lost]},
+        "shards": {"asked": len(summaries) + len(lost_shards), "lost": [each.index for each in lost_shards]},
     }
 
 
@@ -151,10 +152,10 @@ def _calls(summaries: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
 
 
 def _why(summaries: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
-    """Say why these regions: in the words of most shards; a fallback of one of them is worth more than that."""
-    told = Counter((each["regionSource"], each["regionReason"]) for each in summaries)
-    fallbacks = [each for each in told if each[0].startswith("fallback")]
-    ranked = sorted(told, key=lambda each: (each not in fallbacks, -told[each], each))
+    """Return why these regions were scanned: as most shards say; a fallback of one of them comes first."""
+    reasons = Counter((each["regionSource"], each["regionReason"]) for each in summaries)
+    fallbacks = [each for each in reasons if each[0].startswith("fallback")]
+    ranked = sorted(reasons, key=lambda each: (each not in fallbacks, -reasons[each], each))
     return ranked[0] if ranked else ("unknown", "no shard has reported")
 
 
@@ -165,6 +166,6 @@ def _of(lost: Lost) -> dict[str, Any]:
         RegionStatus.ERROR,
         "lambda",
         "Invoke",
-        advice="look into the function's log at that time; the next run looks at these accounts again",
+        advice="read the function's log of that time; the next run scans these accounts again",
     )
     return {**problem.as_json(), "regions": []}

@@ -1,7 +1,7 @@
-"""What waits in staging accounts for a target that has no server in a region yet.
+"""Servers that wait in staging accounts for a target that has none in a region yet.
 
-The staging sync goes where the table knows of servers. The first server that a staging account replicates in a region
-that is new to its target would stay unseen for ever, so the inventory sync asks for it where it found nothing else.
+The staging sync scans where the table knows of servers. The first server that a staging account replicates in a region
+that is new to its target would never be found, so the inventory sync looks for it where it found nothing else.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _PAIRS_AT_ONCE = 4
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Whether any staging account has a server to extend, and which of them could not be asked."""
+    """Whether any staging account has a server to extend, and which of them could not be read."""
 
     found: bool
     warnings: tuple[Problem, ...] = ()
@@ -33,7 +33,7 @@ class Waiting:
 async def find_waiting(
     target: Account, region: str, drs: DrsReads, drs_of: Callable[[str], Awaitable[DrsReads]]
 ) -> Waiting:
-    """Ask for each staging account of a target whether it has servers that the target lacks in a region.
+    """Read for each staging account of a target whether it has servers that the target lacks in a region.
 
     One call for each staging account, unless it is denied (see `read_pair`). A region that a staging account has
     switched off has nothing to extend.
@@ -42,7 +42,7 @@ async def find_waiting(
         target: the account to extend into.
         region: where.
         drs: DRS of the target.
-        drs_of: gives DRS of a staging account; asked only where the target's own question is denied.
+        drs_of: DRS of a staging account; used only where the target itself is denied the list.
     """
 
     async def read(staging_id: str) -> Plan:

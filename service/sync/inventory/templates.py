@@ -1,4 +1,4 @@
-"""Replication configuration templates by place, asked for once an hour however many runs and servers want them."""
+"""Replication configuration templates by scope, read once an hour however many runs and servers need them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Listed = Sequence[Mapping[str, Any]]
 
 
 class Templates:
-    """What each place has. One instance lives as long as the process; what could not be read is not remembered."""
+    """A cache of templates that lives as long as the process; what could not be read is not remembered."""
 
     def __init__(self, now: Now) -> None:
         self._now = now
@@ -27,7 +27,7 @@ class Templates:
         self._locks: dict[Scope, anyio.Lock] = {}
 
     async def of(self, scope: Scope, drs: DrsReads) -> Listed:
-        """Give the templates of a place, at most an hour old. Raises AwsError when they cannot be read."""
+        """Return the templates of a scope, at most an hour old. Raises AwsError when they cannot be read."""
         async with self._locks.setdefault(scope, anyio.Lock()):
             known = self._known.get(scope)
             if known is None or self._now() - known[0] > _KEPT_FOR:

@@ -1,4 +1,4 @@
-"""Which EC2 tags a source server lacks, and whose launch settings are due a question. Pure.
+"""Which EC2 tags a source server lacks, and whose launch settings are due to be read. Pure.
 
 Tags are sensitive: no reason given here holds a value.
 """
@@ -31,26 +31,26 @@ class TagPlan:
 
 
 def wanted_tags(instance_tags: Mapping[str, str]) -> dict[str, str]:
-    """Take the tags that a server shall have; those of AWS itself cannot be written by anyone else."""
+    """Return the tags that a server shall have; tags of AWS itself cannot be written by anyone else."""
     return {key: value for key, value in instance_tags.items() if not _is_of_aws(key)}
 
 
-def plan_tags(held: Mapping[str, str], wanted: Mapping[str, str]) -> TagPlan:
+def plan_tags(current: Mapping[str, str], wanted: Mapping[str, str]) -> TagPlan:
     """Decide what to write: the wanted tags that differ. Nothing is ever removed.
 
     A server is refused as a whole rather than given a part of its tags, which would look like all of them.
 
     Args:
-        held: tags of the DRS source server.
+        current: tags of the DRS source server.
         wanted: tags that it shall have, none of AWS's own.
     """
-    changes = {key: value for key, value in wanted.items() if held.get(key) != value}
-    reasons = "; ".join(_objections(held, changes))
+    changes = {key: value for key, value in wanted.items() if current.get(key) != value}
+    reasons = "; ".join(_objections(current, changes))
     return TagPlan(refusal=reasons) if reasons else TagPlan(changes)
 
 
-def _objections(held: Mapping[str, str], changes: Mapping[str, str]) -> Iterable[str]:
-    together = sum(not _is_of_aws(key) for key in held.keys() | changes.keys())
+def _objections(current: Mapping[str, str], changes: Mapping[str, str]) -> Iterable[str]:
+    together = sum(not _is_of_aws(key) for key in current.keys() | changes.keys())
     if changes and together > _MAX_TAGS:
         yield f"{together} tags with those it has, and DRS takes {_MAX_TAGS}"
     if "" in changes:
@@ -62,7 +62,7 @@ def _objections(held: Mapping[str, str], changes: Mapping[str, str]) -> Iterable
 
 
 def _named(keys: list[str]) -> str:
-    """Name some keys, none at full length if it is overlong."""
+    """Return some keys as text, an overlong one shortened."""
     named = ", ".join(key if len(key) <= _MAX_KEY_LENGTH else f"{key[:32]}..." for key in sorted(keys)[:_MAX_NAMED])
     more = len(keys) - _MAX_NAMED
     return f"{named} and {more} more" if more > 0 else named
@@ -73,13 +73,13 @@ def _is_of_aws(key: str) -> bool:
 
 
 def allows_launch_into(instance_tags: Mapping[str, str]) -> bool:
-    """Tell whether the instance is one that DRS may launch into; its server's launch settings are then left alone."""
+    """Whether DRS may launch into the instance; its server's launch settings are then left alone."""
     key, value = _LAUNCH_INTO_TAG
     return instance_tags.get(key) == value
 
 
 def needs_copy_tags(launch_configuration: Mapping[str, Any]) -> bool:
-    """Tell whether recovery instances should be given the tags and are not yet.
+    """Whether recovery instances should be given the tags and are not yet.
 
     Never where launch into an instance is set up, which DRS refuses to combine with copied tags.
     """
@@ -88,10 +88,10 @@ def needs_copy_tags(launch_configuration: Mapping[str, Any]) -> bool:
 
 
 def is_in_turn(arn: str, now: datetime) -> bool:
-    """Tell whether this is the hour of the day in which a server is asked again though its answer is remembered.
+    """Whether this is the hour of the day in which launch settings are read again though they are remembered.
 
-    The hour differs from day to day: servers asked every hour have one turn a day, and a sync that runs only every few
-    hours still comes to each of them in the end.
+    The hour differs from day to day: with a sync every hour each server has one turn a day, and a sync that runs only
+    every few hours still comes to each of them in the end.
     """
     moment = now.astimezone(UTC)
     digest = hashlib.blake2b(f"{arn} {moment:%Y-%m-%d}".encode(), digest_size=8).digest()

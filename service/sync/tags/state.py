@@ -1,4 +1,4 @@
-"""What the tag sync keeps between runs: its lock, its last result, and which launch settings need nothing."""
+"""The rows of the tag sync table: lock, last result, and servers whose launch settings need nothing."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _COMPLETED: Final = "COMPLETED"
 class LastSync:
     """The last tag sync, or the one under way: then `at` is its start, and nothing is counted yet.
 
-    `status` is SUCCESS, PARTIAL, IN_PROGRESS, or UNKNOWN where the row does not tell.
+    `status` is SUCCESS, PARTIAL, IN_PROGRESS, or UNKNOWN where the row does not say.
     """
 
     status: str
@@ -69,7 +69,7 @@ class TagState:
         return self._table is not None
 
     async def acquire(self, *, owner: str, takes_over: str | None = None) -> bool:
-        """Take the lock by one conditional write; tell whether it is ours now.
+        """Take the lock by one conditional write; return whether it is ours now.
 
         It is free when it was released, is older than 900 s, or never was. Who has it may take it again: that renews
         it, and an answer that was lost on its way does not lock its own run out. `startedAt` is what all readers judge
@@ -82,35 +82,35 @@ class TagState:
         if self._table is None:
             return True
         now_s = _epoch_s(self._now())
-        held = {"status": _IN_PROGRESS, "startedAt": now_s, "owner": owner, "completedAt": None}
+        taken = {"status": _IN_PROGRESS, "startedAt": now_s, "owner": owner, "completedAt": None}
         condition = "NOT (#status = :held AND #startedAt > :void) OR #owner = :owner"
         values: dict[str, Any] = {"held": _IN_PROGRESS, "void": now_s - LOCK_S, "owner": owner}
         if takes_over is not None:
             condition += " OR #owner = :previous"
             values["previous"] = takes_over
-        fence = await self._table.advance(_LOCK, held, "fence", condition, values, base=now_s)
+        fence = await self._table.advance(_LOCK, taken, "fence", condition, values, base=now_s)
         if fence is not None:
             self._fence = fence
         return fence is not None
 
     async def release(self, owner: str) -> None:
-        """Give the lock back, unless somebody else has it by now."""
+        """Release the lock, unless somebody else has it by now."""
         if self._table is None:
             return
         freed = {"status": _COMPLETED, "completedAt": _epoch_s(self._now())}
         await self._table.update_if(_LOCK, freed, "#owner = :owner", {"owner": owner})
 
     async def last(self) -> LastSync | None:
-        """Tell of the sync under way, else of the last one; None when there never was one."""
+        """Return the sync under way, else the last one; None when there never was one."""
         if self._table is None:
             return None
         lock = await self._table.get(_LOCK)
-        if lock is not None and self._is_held(lock):
+        if lock is not None and self._is_taken(lock):
             return LastSync(_IN_PROGRESS, "manual", _moment(lock.get("startedAt")))
         item = await self._table.get(_LAST)
         return _parse_last(item) if item is not None else None
 
-    def _is_held(self, lock: Mapping[str, Any]) -> bool:
+    def _is_taken(self, lock: Mapping[str, Any]) -> bool:
         started_s = _number(lock.get("startedAt"))
         return lock.get("status") == _IN_PROGRESS and started_s > _epoch_s(self._now()) - LOCK_S
 
@@ -132,13 +132,13 @@ class TagState:
         )
 
     async def settled_launches(self, scope: Scope) -> frozenset[str]:
-        """Name the servers of a place whose launch settings were seen to need nothing."""
+        """Return the ids of servers of a scope whose launch settings need nothing."""
         item = None if self._table is None else await self._table.get(_launch_key(scope))
         listed = item.get("settled") if item else None
         return frozenset(each for each in (listed if isinstance(listed, list) else ()) if isinstance(each, str))
 
     async def settle_launches(self, scope: Scope, server_ids: Iterable[str]) -> None:
-        """Remember the servers of a place whose launch settings need nothing; 4,000 of them take about 90 KB.
+        """Store the servers of a scope whose launch settings need nothing; 4,000 of them take about 90 KB.
 
         Raises:
             LeaseLostError: a run that took the lock later has written here already.

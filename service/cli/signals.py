@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C while a sync runs: the run ends early with a true report, instead of none."""
+"""Signal handling: SIGTERM and Ctrl-C end a running sync early, with a report of what was done."""
 
 from __future__ import annotations
 
@@ -18,21 +18,23 @@ _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 @contextmanager
 def shutdown_on_signals() -> Iterator[Shutdown]:
-    """Give what runs are to be opened with. Inside a running loop, in the main thread.
+    """Yield a `Shutdown` that the first SIGTERM or SIGINT requests. The second signal ends the process at once.
 
-    The second signal ends the process at once.
+    Call it inside a running event loop, in the main thread.
     """
     shutdown, loop = Shutdown(), asyncio.get_running_loop()
 
-    def told() -> None:
+    def request_shutdown() -> None:
         for number in _SIGNALS:
             loop.remove_signal_handler(number)
-        sys.stderr.write("drs-sync: stopping; what is done stays, the report follows\n")
+        sys.stderr.write(
+            "drs-sync: stopping: completed work is kept and the report follows; another signal ends it at once\n"
+        )
         sys.stderr.flush()
         shutdown.request()
 
     for number in _SIGNALS:
-        loop.add_signal_handler(number, told)
+        loop.add_signal_handler(number, request_shutdown)
     try:
         yield shutdown
     finally:
