@@ -1,4 +1,4 @@
-"""What the query handler and the reading commands call. It can only read: see `service.aws.operations`."""
+"""Query app: the queries that the query handler and the CLI call. Its AWS client can only read."""
 
 from __future__ import annotations
 
@@ -31,23 +31,24 @@ from service.telemetry import emit_metrics, stream_for
 __all__ = ["QueryApp", "Refresher", "open_query_app"]
 
 _log: Final = logging.getLogger(__name__)
-# One question after the other finds the same places stale until their refresh has come through.
-_ASKED_ENOUGH_S: Final = 60.0
-_MAX_SCOPES: Final = 2000  # per event: 70 bytes each, and Lambda takes 256 KB
-_REFRESH_S: Final = 5.0  # beside QUERY_DEADLINE_SECONDS; together less than the 29 s after which API Gateway has gone
+# Until a refresh is done, every query finds the same scopes stale; one request in this time is enough.
+_REFRESH_INTERVAL_S: Final = 60.0
+_MAX_SCOPES: Final = 2000  # per event: each takes 70 bytes, and Lambda accepts 256 KB
+# In addition to QUERY_DEADLINE_SECONDS; together they stay below the 29 s after which API Gateway gives up.
+_REFRESH_TIMEOUT_S: Final = 5.0
 
 
 class Refresher(Protocol):
-    """Has stale places looked at by what may write."""
+    """Requests a sync of stale scopes from a function that may write."""
 
     async def refresh(self, scopes: Sequence[Scope]) -> None:
-        """Ask for it, for at most 2000 places. Raises AwsError when it could not be asked for."""
+        """Request a sync of at most 2000 scopes. Raises AwsError when the request failed."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class _FunctionRefresher:
-    """Asks the data-management function, which does it after we have answered."""
+    """Invokes the data-management function asynchronously; its sync runs after the query was answered."""
 
     invoker: LambdaInvoker
     function: str
@@ -61,7 +62,7 @@ class _FunctionRefresher:
 
 @dataclass(frozen=True, slots=True)
 class QueryApp:
-    """Every question that can be asked."""
+    """The queries, and the refresh of what they found stale."""
 
     settings: Settings
     status: RegionStatusReader
@@ -72,44 +73,44 @@ class QueryApp:
     validation: StagingValidation
     failback: FailbackQuery
     refresher: Refresher | None
-    _asked_at: dict[Scope, float] = field(default_factory=dict)
+    _requested_at: dict[Scope, float] = field(default_factory=dict)
 
     async def publish(self, operation: str, answer: Answer) -> dict[str, Any]:
-        """Give the body of an answer; ask for a refresh of what was stale, and count hits and misses.
+        """Return the body of an answer; request a refresh of its stale scopes, and emit hits and misses as metrics.
 
-        A refresh that cannot be asked for costs the answer nothing: the body says so.
+        A refresh that could not be requested is no error: the body says so in `refresh`.
         """
         figures = {"inventoryDatabaseHits": answer.hits, "inventoryDatabaseMisses": answer.misses}
         await emit_metrics(stream_for(self.settings.aws_lambda_function_name), {"operation": operation}, figures)
         if not answer.stale:
             return answer.body
-        return {**answer.body, "refresh": await self._ask_refresh(answer.stale)}
+        return {**answer.body, "refresh": await self._request_refresh(answer.stale)}
 
-    async def _ask_refresh(self, scopes: Sequence[Scope]) -> dict[str, Any]:
+    async def _request_refresh(self, scopes: Sequence[Scope]) -> dict[str, Any]:
         if self.refresher is None:
             return {"requested": False, "reason": "DATA_MANAGEMENT_FUNCTION_NAME is not set"}
         now = anyio.current_time()
-        due = [scope for scope in scopes if now - self._asked_at.get(scope, float("-inf")) >= _ASKED_ENOUGH_S]
-        params, later = due[:_MAX_SCOPES], due[_MAX_SCOPES:]  # the next question asks for the rest
-        if params:
-            why = await self._try_refresh(self.refresher, params)
-            if why:
-                return {"requested": False, "reason": why}
-            self._asked_at.update(dict.fromkeys(params, now))
+        due = [scope for scope in scopes if now - self._requested_at.get(scope, float("-inf")) >= _REFRESH_INTERVAL_S]
+        batch, later = due[:_MAX_SCOPES], due[_MAX_SCOPES:]  # the next query requests the rest
+        if batch:
+            failure = await self._try_refresh(self.refresher, batch)
+            if failure:
+                return {"requested": False, "reason": failure}
+            self._requested_at.update(dict.fromkeys(batch, now))
         return {"requested": True, "scopes": len(scopes) - len(later)}
 
     async def _try_refresh(self, refresher: Refresher, scopes: Sequence[Scope]) -> str:
-        """Ask for a refresh; say why it could not be asked for, empty when it was."""
-        code, why = "DeadlineExceeded", "Lambda did not answer in time"
-        with anyio.move_on_after(_REFRESH_S):
+        """Request a refresh; return why that failed, and an empty text when it did not."""
+        code, reason = "DeadlineExceeded", "Lambda did not answer in time"
+        with anyio.move_on_after(_REFRESH_TIMEOUT_S):
             try:
                 await refresher.refresh(scopes)
             except AwsError as error:
-                code, why = error.code, error.message
+                code, reason = error.code, error.message
             else:
                 return ""
-        _log.warning("refresh not asked for", extra={"code": code, "scopes": len(scopes)})
-        return f"{code}: {why}"
+        _log.warning("refresh could not be requested", extra={"code": code, "scopes": len(scopes)})
+        return f"{code}: {reason}"
 
 
 @asynccontextmanager
@@ -121,7 +122,7 @@ async def open_query_app(
     Args:
         settings: the environment.
         now: the wall clock.
-        refresher: has stale places refreshed; None: the data-management function, if its name is known.
+        refresher: requests the sync of stale scopes; None: the data-management function, if its name is known.
     """
     async with AwsClient(settings, now, allowed=READS) as aws_client:
         name = settings.drs_region_status_table
@@ -147,7 +148,7 @@ async def open_query_app(
 
 
 def _function_of(settings: Settings) -> str:
-    """Name the data-management function: as set, else by this function's own name, as the platform names both."""
+    """Return the name of the data-management function: as set, else derived from the name of this function."""
     own = settings.aws_lambda_function_name
-    told = own.replace("query-handler", "data-management-handler") if "query-handler" in own else ""
-    return settings.data_management_function_name or told
+    derived = own.replace("query-handler", "data-management-handler") if "query-handler" in own else ""
+    return settings.data_management_function_name or derived

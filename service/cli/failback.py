@@ -16,8 +16,8 @@ from service.app import utc_now
 from service.cli.output import Output, print_error, print_json, run_command
 from service.errors import AwsError, ConfigurationError, RefusalError
 from service.queries.failback.export import read_export, write_csv, write_json
-from service.queries.failback.facts import Facts, holds
-from service.queries.failback.query import pick
+from service.queries.failback.facts import Facts, has_name
+from service.queries.failback.query import single_match
 from service.queries.failback.render import as_json, as_markdown, as_text
 from service.queries.failback.runbook import Runbook, write_runbook
 from service.query_app import open_query_app
@@ -96,7 +96,7 @@ def _show_exported(path: Path, name: str, form: Format, error_output: Output, *,
     """Show one server from an export. Reads no settings and makes no call, so it works while AWS is down."""
     try:
         exported_at, estate = read_export(path.read_bytes())
-        facts = pick([each for each in estate if holds(each, name)], name)
+        facts = single_match([each for each in estate if has_name(each, name)], name)
     except OSError as error:
         message = f"{path} cannot be read: {error.strerror}"
         return print_error("Configuration", message, error_output, exit_code=2)

@@ -1,1 +1,1 @@
-"""Questions about the fleet, answered from the inventory where it is fresh, from DRS where it is not. Reads only."""
+"""Queries about servers, answered from the inventory where it is fresh and from DRS where it is not. Reads only."""

@@ -1,4 +1,4 @@
-"""What a query hands to its caller: the body of the answer, and what the caller should know beside it."""
+"""Answer of a query: the response body, with the stale scopes and the figures for metrics."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from service.models import Scope
-from service.queries.reading import Reading, Source
+from service.queries.read_result import DataSource, ReadResult
 
-__all__ = ["Answer", "answer_of"]
+__all__ = ["Answer", "build_answer"]
 
 _log: Final = logging.getLogger(__name__)
 
@@ -20,8 +20,8 @@ _log: Final = logging.getLogger(__name__)
 class Answer:
     """An answer.
 
-    `stale` are the places whose inventory was too old: a sync should look at them. `sources` counts scopes by where
-    they were read from.
+    `stale` are the scopes whose inventory was too old, so that a sync should scan them. `sources` counts scopes by the
+    source that they were read from.
     """
 
     body: dict[str, Any]
@@ -30,27 +30,27 @@ class Answer:
 
     @property
     def hits(self) -> int:
-        """For the metric InventoryDatabaseHits: 1 when the inventory served some of it, or there was nothing to ask."""
-        return int(bool(self.sources.get(Source.INVENTORY)) or not self.sources)
+        """The metric InventoryDatabaseHits: 1 if a scope was answered from the inventory, or there was no scope."""
+        return int(bool(self.sources.get(DataSource.INVENTORY)) or not self.sources)
 
     @property
     def misses(self) -> int:
-        """For the metric InventoryDatabaseMisses: 1 when the inventory was too old for some of it."""
+        """The metric InventoryDatabaseMisses: 1 if the inventory was too old for a scope."""
         return int(bool(self.stale))
 
 
-def answer_of(operation: str, body: dict[str, Any], reading: Reading) -> Answer:
-    """Make an answer, and log in one line which source served how many scopes."""
-    sources = Counter(str(result.source) for result in reading.results)
+def build_answer(operation: str, body: dict[str, Any], result: ReadResult) -> Answer:
+    """Build an answer, and log one line with the number of scopes per source."""
+    sources = Counter(str(each.source) for each in result.results)
     _log.info(
         "query answered",
         extra={
             "operation": operation,
-            "source": reading.source,
+            "source": result.source,
             "scopes": dict(sources),
-            "regions": len({result.scope.region for result in reading.results}),
-            "servers": sum(len(result.items) for result in reading.results),
-            "complete": body.get("complete", reading.is_complete),
+            "regions": len({each.scope.region for each in result.results}),
+            "servers": sum(len(each.items) for each in result.results),
+            "complete": body.get("complete", result.is_complete),
         },
     )
-    return Answer(body, reading.stale, sources)
+    return Answer(body, result.stale, sources)

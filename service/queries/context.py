@@ -1,4 +1,4 @@
-"""What every query starts from: the accounts there are, what the status table says, and the right to ask elsewhere."""
+"""Query context: the target accounts, region status and account access that a query starts from."""
 
 from __future__ import annotations
 
@@ -17,55 +17,56 @@ from service.fanout import fan_out
 from service.models import Call, Now, Problem, Scope
 from service.queries.freshness import StatusView, active_regions, choose_scopes
 from service.queries.params import ScopesParams
-from service.queries.reading import LATE_ADVICE, QueryDeadline, Reading
+from service.queries.query_deadline import LATE_FIX, QueryDeadline
+from service.queries.read_result import ReadResult
 from service.queries.scope_reader import ScopeReader
 from service.regions.selection import StatusUnavailable
 from service.regions.status_reader import RegionStatusReader
 from service.regions.status_rows import RegionRow
 from service.settings import Settings
 
-__all__ = ["QueryContext", "QueryContextLoader", "targets_table", "too_late"]
+__all__ = ["QueryContext", "QueryContextLoader", "table_timeout", "targets_table"]
 
 
 @dataclass(frozen=True, slots=True)
 class QueryContext:
-    """Accounts, region status and access, read for one question. `troubles`: account records that cannot be used."""
+    """Accounts, region status and access, read for one query. `problems`: account records that cannot be used."""
 
     directory: AccountDirectory
     problems: tuple[Problem, ...]
     view: StatusView
     access: AccountAccess
 
-    def check(self, *accounts: str) -> None:
-        """Make sure that accounts are targets. Raises RefusalError naming the first that is none."""
+    def require_targets(self, *accounts: str) -> None:
+        """Check that accounts are targets. Raises RefusalError naming the first that is not."""
         for account_id in accounts:
             if account_id not in self.directory.targets:
                 raise RefusalError(
                     "TARGET_ACCOUNT_NOT_FOUND",
-                    f"there is no target account {account_id}; add it first",
+                    f"there is no target account {account_id}. Fix: add it to the target accounts first",
                     status=404,
                     details={"parameter": "accountId", "value": account_id},
                 )
 
-    def state(self, reading: Reading, params: Collection[str]) -> dict[str, Any]:
-        """Give what every answer says of itself: `source`, `complete`, `errors`.
+    def summary(self, result: ReadResult, requested_accounts: Collection[str]) -> dict[str, Any]:
+        """Return the members that every answer has: `source`, `complete`, `errors`.
 
-        A record that cannot be used hides an account, but not from those who asked for others.
+        An account record that cannot be used makes the answer incomplete, unless only other accounts were requested.
 
         Args:
-            reading: what was read.
-            params: the accounts asked for; none means all of them.
+            result: what was read.
+            requested_accounts: the accounts that the query names; none means all of them.
         """
-        problems = () if params else self.problems
+        problems = () if requested_accounts else self.problems
         return {
-            "source": reading.source,
-            "complete": reading.is_complete and not problems,
-            "errors": [*reading.errors(), *(problem.as_json() for problem in problems)],
+            "source": result.source,
+            "complete": result.is_complete and not problems,
+            "errors": [*result.errors(), *(problem.as_json() for problem in problems)],
         }
 
 
 class QueryContextLoader:
-    """Prepares the ground for questions, and reads the scopes that they are about."""
+    """Loads the context of queries, and chooses and reads their scopes; one instance serves many."""
 
     def __init__(self, aws_client: AwsClient, settings: Settings, status: RegionStatusReader, now: Now) -> None:
         self._aws_client = aws_client
@@ -73,8 +74,8 @@ class QueryContextLoader:
         self._status = status
         self._scopes = ScopeReader(aws_client, settings, now)
 
-    async def prepare(self, deadline: QueryDeadline) -> QueryContext:
-        """Read accounts and region status side by side; no call to DRS or STS.
+    async def load(self, deadline: QueryDeadline) -> QueryContext:
+        """Read accounts and region status concurrently; no call to DRS or STS.
 
         Raises:
             ConfigurationError: the target accounts table is not set.
@@ -85,51 +86,51 @@ class QueryContextLoader:
         accounts: list[tuple[AccountDirectory, list[Problem]]] = []
 
         async def read_rows() -> None:
-            with anyio.CancelScope(deadline=deadline.opening):
+            with anyio.CancelScope(deadline=deadline.context):
                 rows.append(await self._status.rows())
 
         async def read_accounts() -> None:
-            with anyio.CancelScope(deadline=deadline.opening):
+            with anyio.CancelScope(deadline=deadline.context):
                 accounts.append(await read_directory(table))
 
         async with fan_out((read_rows, read_accounts), lambda read: read(), concurrency=2) as done:
             async for _ in done:
                 pass
         if not accounts:
-            raise too_late(table, "Scan", self._aws_client.hub_region)
+            raise table_timeout(table, "Scan", self._aws_client.hub_region)
         directory, problems = accounts[0]
         view = StatusView(rows[0] if rows else StatusUnavailable("the region status table did not answer in time"))
         return QueryContext(directory, tuple(problems), view, AccountAccess(self._aws_client, directory))
 
     def choose(self, context: QueryContext, params: ScopesParams) -> tuple[tuple[str, ...], tuple[Scope, ...]]:
-        """Name the regions and the places of a question.
+        """Choose the regions and scopes of a query.
 
         Raises:
-            RefusalError: an account asked for is no target.
+            RefusalError: a requested account is not a target.
         """
-        context.check(*params.accounts)
+        context.require_targets(*params.accounts)
         settings = self._settings
         active = active_regions(context.view, settings.catalog, settings.drs_excluded_regions)
         regions = tuple(sorted(params.regions)) or active
         accounts = params.accounts or tuple(context.directory.targets)
-        return regions, choose_scopes(context.view, accounts, regions, asked_for=bool(params.regions))
+        return regions, choose_scopes(context.view, accounts, regions, requested=bool(params.regions))
 
-    async def read(self, context: QueryContext, scopes: tuple[Scope, ...], deadline: QueryDeadline) -> Reading:
-        """Read places: from the inventory where it is fresh, else from DRS."""
+    async def read(self, context: QueryContext, scopes: tuple[Scope, ...], deadline: QueryDeadline) -> ReadResult:
+        """Read scopes: from the inventory where it is fresh, else from DRS."""
         return await self._scopes.read(scopes, context.view, context.access, deadline)
 
 
 def targets_table(aws_client: AwsClient, settings: Settings) -> TableReader:
-    """Give the target accounts table. Raises ConfigurationError when it is not set."""
+    """Return the target accounts table. Raises ConfigurationError when it is not set."""
     settings.require("target_accounts_table")
     return TableReader(aws_client.hub(), settings.target_accounts_table, aws_client.hub_region)
 
 
-def too_late(table: TableReader, operation: str, region: str) -> AwsError:
-    """Say that a table did not answer within its share of the time."""
+def table_timeout(table: TableReader, operation: str, region: str) -> AwsError:
+    """Build the error of a table that did not answer within its share of the time."""
     return AwsError(
         "DeadlineExceeded",
         f"the table {table.name} did not answer in time",
         Call("dynamodb", operation, "hub", region),
-        advice=LATE_ADVICE,
+        advice=LATE_FIX,
     )

@@ -1,4 +1,4 @@
-"""Which servers of which target are extended from which staging account."""
+"""Extended servers query: which servers of which target are extended from which staging account."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Any
 
 from service.aws.client import AwsClient
 from service.models import Now, Scope
-from service.queries.answer import Answer, answer_of
+from service.queries.answer import Answer, build_answer
 from service.queries.context import QueryContextLoader
-from service.queries.paging import cut
+from service.queries.paging import page_length
 from service.queries.params import ScopesParams
 from service.queries.presenter import present
-from service.queries.reading import QueryDeadline, Reading
+from service.queries.query_deadline import QueryDeadline
+from service.queries.read_result import ReadResult
 from service.regions.status_reader import RegionStatusReader
 from service.settings import Settings
 
@@ -21,7 +22,7 @@ __all__ = ["ExtendedQuery", "extended_items"]
 
 
 class ExtendedQuery:
-    """Answers questions for extended servers across accounts; one instance serves many."""
+    """Answers queries for extended servers across accounts; one instance serves many."""
 
     def __init__(self, aws_client: AwsClient, settings: Settings, status: RegionStatusReader, now: Now) -> None:
         self._settings = settings
@@ -32,50 +33,52 @@ class ExtendedQuery:
         """Answer from the inventory of active regions; roles are assumed for stale scopes only.
 
         Raises:
-            RefusalError: an account asked for is no target.
+            RefusalError: a requested account is not a target.
             ConfigurationError: the target accounts table is not set.
             AwsError: the target accounts could not be read.
         """
         deadline = QueryDeadline.start(self._settings.query_deadline_seconds)
-        context = await self._context_loader.prepare(deadline)
+        context = await self._context_loader.load(deadline)
         regions, scopes = self._context_loader.choose(context, params)
-        reading = await self._context_loader.read(context, scopes, deadline)
-        state = context.state(reading, params.accounts)
-        servers, counts = _servers(reading)
-        fits, now = cut(servers, limit=None), self._now()
+        result = await self._context_loader.read(context, scopes, deadline)
+        summary = context.summary(result, params.accounts)
+        servers, counts = _servers(result)
+        end, now = page_length(servers, limit=None), self._now()
         body: dict[str, Any] = {
-            "extendedServers": servers[:fits],
+            "extendedServers": servers[:end],
             "count": len(servers),
             "byStagingAccount": dict(sorted(Counter(each["stagingAccountId"] for each in servers).items())),
             "regions": list(regions),
-            "scopes": [result.as_json(now, servers=counts[result.scope]) for result in reading.results],
-            **state,
-            "complete": state["complete"] and fits == len(servers),
+            "scopes": [each.as_json(now, servers=counts[each.scope]) for each in result.results],
+            **summary,
+            "complete": summary["complete"] and end == len(servers),
         }
-        if fits < len(servers):
-            body["truncated"] = True  # ask for fewer accounts or regions
-        return answer_of("get_extended_source_servers", body, reading)
+        if end < len(servers):
+            body["truncated"] = True  # this query has no pages: callers request fewer accounts or regions
+        return build_answer("get_extended_source_servers", body, result)
 
 
-def extended_items(reading: Reading) -> Iterator[tuple[Scope, Mapping[str, Any], Mapping[str, Any]]]:
-    """Give each server that another account replicates: where it was seen, its item, and its staging area.
+def extended_items(result: ReadResult) -> Iterator[tuple[Scope, Mapping[str, Any], Mapping[str, Any]]]:
+    """Yield each server that another account replicates: its scope, its item, and its staging area.
 
-    An area that does not name server and account as text tells of no extension.
+    A staging area without a server ARN and an account id, both as text, does not count as an extension.
     """
-    for result in reading.results:
-        for item in result.items:
+    for scope_result in result.results:
+        for item in scope_result.items:
             area = item.get("stagingArea")
             if not isinstance(area, Mapping):
                 continue
-            named = [area.get(name) for name in ("stagingSourceServerArn", "stagingAccountID")]
-            if all(isinstance(each, str) and each for each in named) and named[1] != result.scope.account_id:
-                yield result.scope, item, area
+            arn, account_id = area.get("stagingSourceServerArn"), area.get("stagingAccountID")
+            if not (isinstance(arn, str) and arn and isinstance(account_id, str) and account_id):
+                continue
+            if account_id != scope_result.scope.account_id:
+                yield scope_result.scope, item, area
 
 
-def _servers(reading: Reading) -> tuple[list[dict[str, Any]], Counter[Scope]]:
+def _servers(result: ReadResult) -> tuple[list[dict[str, Any]], Counter[Scope]]:
     counts: Counter[Scope] = Counter()
     servers: list[dict[str, Any]] = []
-    for scope, item, area in extended_items(reading):
+    for scope, item, area in extended_items(result):
         counts[scope] += 1
         servers.append(_extended(scope, item, area))
     servers.sort(key=lambda each: (each["region"], each["sourceServerArn"], each["stagingAccountId"]))
@@ -83,16 +86,16 @@ def _servers(reading: Reading) -> tuple[list[dict[str, Any]], Counter[Scope]]:
 
 
 def _extended(scope: Scope, item: Mapping[str, Any], area: Mapping[str, Any]) -> dict[str, Any]:
-    shown = present(item)
+    server = present(item)
     extended = {
-        "sourceServerID": shown["sourceServerID"],
-        "sourceServerArn": shown["sourceServerArn"],
+        "sourceServerID": server["sourceServerID"],
+        "sourceServerArn": server["sourceServerArn"],
         "stagingSourceServerArn": str(area["stagingSourceServerArn"]),
         "stagingAccountId": str(area["stagingAccountID"]),
         "targetAccountId": scope.account_id,
         "region": scope.region,
-        "hostname": shown["hostname"],
-        "replicationState": shown["replicationState"],
+        "hostname": server["hostname"],
+        "replicationState": server["replicationState"],
         "extensionStatus": str(area.get("status") or ""),
     }
     return {**extended, "errorMessage": str(area["errorMessage"])} if area.get("errorMessage") else extended

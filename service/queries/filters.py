@@ -1,4 +1,4 @@
-"""The filters of an inventory question: what they may be, and which servers they let through. Pure."""
+"""Filters of the inventory query: parsing, and matching of servers. Pure."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import orjson
 
 from service.errors import RefusalError
 
-__all__ = ["MAX_TEXT", "NO_FILTERS", "Filters", "invalid", "is_whole", "parse_filters"]
+__all__ = ["MAX_TEXT", "NO_FILTERS", "Filters", "invalid", "is_valid_unicode", "parse_filters"]
 
 _ACCOUNT_ID: Final = re.compile(r"[0-9]{12}")
 MAX_TEXT: Final = 256
-"""Characters of a name; no host name, id or ARN has more."""
-_MAX_INTEGER: Final = 2**63 - 1  # what JSON writers take
-_KNOWN: Final = ("hostname", "replicationState", "stagingAccountId", "sourceAccountId", "minCpuCores", "minRamBytes")
+"""Maximum characters of a name; no host name, id or ARN has more."""
+_MAX_INTEGER: Final = 2**63 - 1  # the largest integer that orjson writes
+_NAMES: Final = ("hostname", "replicationState", "stagingAccountId", "sourceAccountId", "minCpuCores", "minRamBytes")
 
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Conditions that a server must meet, all of them; an empty text or a zero lets every server through.
+    """Conditions that a server must all meet; an empty text or a zero is no condition.
 
     Args:
         hostname: part of the host name, in any case.
@@ -40,20 +40,20 @@ class Filters:
     min_cores: float = 0
     min_ram_bytes: float = 0
 
-    def lets_through(self, shown: Mapping[str, Any]) -> bool:
-        """Tell whether a server meets every condition."""
-        hardware = shown["hardware"]
+    def matches(self, server: Mapping[str, Any]) -> bool:
+        """Whether a server meets every condition."""
+        hardware = server["hardware"]
         return (
-            (not self.hostname or self.hostname in shown["hostname"].casefold())
-            and (not self.replication_state or self.replication_state == shown["replicationState"])
-            and (not self.staging_account or self.staging_account == shown["stagingAccountId"])
-            and (not self.source_account or self.source_account == shown["sourceAccount"])
+            (not self.hostname or self.hostname in server["hostname"].casefold())
+            and (not self.replication_state or self.replication_state == server["replicationState"])
+            and (not self.staging_account or self.staging_account == server["stagingAccountId"])
+            and (not self.source_account or self.source_account == server["sourceAccount"])
             and hardware["totalCores"] >= self.min_cores
             and hardware["ramBytes"] >= self.min_ram_bytes
         )
 
     def as_json(self) -> dict[str, Any]:
-        """Give the conditions that are set."""
+        """Return the conditions that are set."""
         return {name: value for name, value in asdict(self).items() if value}
 
 
@@ -61,15 +61,15 @@ NO_FILTERS: Final = Filters()
 
 
 def invalid(parameter: str, value: object, expected: str) -> RefusalError:
-    """Say that a parameter is wrong, and what it must be. What was given is shown in a form that any JSON can hold."""
-    shown, named = _printable(value), _printable(parameter)
-    text = f"{named} is {shown!r}: {expected} needed"
-    details = {"parameter": named, "value": shown, "expected": expected, "error": text}
+    """Build the refusal of a wrong parameter, with its value in a form that JSON can hold and what is expected."""
+    printable, name = _printable(value), _printable(parameter)
+    text = f"{name} is {printable!r}, expected {expected}"
+    details = {"parameter": name, "value": printable, "expected": expected, "error": text}
     return RefusalError("INVALID_PARAMETER", text, details=details)
 
 
-def is_whole(text: str) -> bool:
-    """Tell whether a text has no half of a surrogate pair, which no table takes and no answer can hold."""
+def is_valid_unicode(text: str) -> bool:
+    """Whether a text has no lone surrogate, which neither DynamoDB nor JSON in UTF-8 can hold."""
     return text.encode(errors="replace").decode() == text
 
 
@@ -78,17 +78,17 @@ def _printable(value: object) -> str:
 
 
 def parse_filters(given: object) -> Filters:
-    """Read the filters: a JSON object, as text or as it is.
+    """Parse the filters: a JSON object, as text or already parsed.
 
     Raises:
-        RefusalError: it is no object, names a filter that does not exist, or one has a wrong value.
+        RefusalError: it is not an object, a name is not a filter, or a value is wrong.
     """
     if given is None or given == "":
         return NO_FILTERS
     members = _object(given)
-    unknown = sorted(map(str, set(members) - set(_KNOWN)))
+    unknown = sorted(map(str, set(members) - set(_NAMES)))
     if unknown:
-        raise invalid("filters", unknown[0], f"one or more of {', '.join(_KNOWN)}")
+        raise invalid("filters", unknown[0], f"one or more of {', '.join(_NAMES)}")
     return Filters(
         hostname=_text(members, "hostname").casefold(),
         replication_state=_text(members, "replicationState").upper(),
@@ -105,7 +105,7 @@ def _object(given: object) -> Mapping[str, Any]:
         try:
             value = orjson.loads(given)
         except orjson.JSONDecodeError as error:
-            text = f"filters is no JSON: {error}"
+            text = f"filters is not JSON: {error}"
             raise RefusalError("INVALID_PARAMETER", text, details={"error": text}) from None
     if not isinstance(value, Mapping):
         raise invalid("filters", given, "a JSON object")
@@ -116,8 +116,8 @@ def _text(members: Mapping[str, Any], name: str) -> str:
     value = members.get(name)
     if value is None:
         return ""
-    if not isinstance(value, str) or len(value) > MAX_TEXT or not is_whole(value):
-        raise invalid(f"filters.{name}", value, f"a text of at most {MAX_TEXT} characters")
+    if not isinstance(value, str) or len(value) > MAX_TEXT or not is_valid_unicode(value):
+        raise invalid(f"filters.{name}", value, f"text of at most {MAX_TEXT} characters")
     return value
 
 

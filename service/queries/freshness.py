@@ -1,4 +1,4 @@
-"""Which places a question is about, and whether what the tables know of a place is new enough. Pure."""
+"""Freshness: the scopes of a query, and whether the inventory of each is new enough to answer from. Pure."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ __all__ = [
 
 
 class Freshness(StrEnum):
-    """What the status table says of the inventory of a place."""
+    """What the region status table says about the age of a scope's inventory."""
 
     FRESH = "fresh"
     STALE = "stale"
-    UNKNOWN = "untold"
-    """The table says nothing at all, so the items themselves must tell."""
+    UNKNOWN = "unknown"
+    """The table has no row at all, so that the age of the items decides."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScopeFreshness:
-    """How far the inventory of a place may be believed.
+    """Freshness of the inventory of a scope.
 
-    `server_count` is what the look at `last_complete` counted, None when that is not known of this account alone;
-    then `may_be_empty` tells whether an inventory without a single server can be right.
+    `server_count` is the number of servers that the scan at `last_complete` found, None when it is not known for this
+    account alone; then `may_be_empty` is whether an inventory without any server can be right.
     """
 
     level: Freshness
@@ -47,16 +47,16 @@ class ScopeFreshness:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is known to be nothing, so that nothing need be read."""
+        """Whether the scope is known to have no servers, so that nothing need be read."""
         return self.level is Freshness.FRESH and self.server_count == 0
 
 
 _UNKNOWN: Final = ScopeFreshness(Freshness.UNKNOWN)
-_NEVER_SEEN: Final = ScopeFreshness(Freshness.STALE)
+_NEVER_SCANNED: Final = ScopeFreshness(Freshness.STALE)
 
 
 class StatusView:
-    """The region status table by region. A table that is empty or cannot be read tells nothing."""
+    """The region status table by region; without rows when it is empty or could not be read."""
 
     def __init__(self, rows: Sequence[RegionRow] | StatusUnavailable) -> None:
         self.rows: Mapping[str, RegionRow] = (
@@ -64,74 +64,74 @@ class StatusView:
         )
 
     def entry(self, scope: Scope) -> AccountEntry | None:
-        """Give what the table knows of a place itself."""
+        """Return the entry of a scope; None when there is none."""
         row = self.rows.get(scope.region)
         return row.accounts.get(scope.account_id) if row else None
 
 
 def active_regions(view: StatusView, catalog: Iterable[str], excluded: Collection[str] = ()) -> tuple[str, ...]:
-    """Name the regions that have servers of anyone; when the table knows of none, every region of the catalog."""
+    """Return the regions with servers of any account; every region of the catalog when the table has none."""
     active = sorted(row.region for row in view.rows.values() if row.server_count > 0 and row.region not in excluded)
     return tuple(active) or tuple(sorted(set(catalog) - set(excluded)))
 
 
 def choose_scopes(
-    view: StatusView, accounts: Iterable[str], regions: Iterable[str], *, asked_for: bool
+    view: StatusView, accounts: Iterable[str], regions: Iterable[str], *, requested: bool
 ) -> tuple[Scope, ...]:
-    """Name the places that a question is about.
+    """Choose the scopes of a query.
 
-    Regions that were asked for count for every account. Otherwise a place is left out whose last complete look found
-    nothing, as long as its region has servers of another account; one that was never looked at stays in.
+    Regions that the caller requested are read for every account. Otherwise a scope is left out if its last complete
+    scan found no servers while its region has servers of another account; a scope that was never scanned is included.
     """
     scopes = (Scope(account_id, region) for region in sorted(set(regions)) for account_id in sorted(set(accounts)))
-    return tuple(scope for scope in scopes if asked_for or not _known_idle(view, scope))
+    return tuple(scope for scope in scopes if requested or not _is_known_empty(view, scope))
 
 
-def _known_idle(view: StatusView, scope: Scope) -> bool:
+def _is_known_empty(view: StatusView, scope: Scope) -> bool:
     row, entry = view.rows.get(scope.region), view.entry(scope)
     return bool(row and row.server_count > 0 and entry and entry.server_count == 0)
 
 
 def freshness_of(view: StatusView, scope: Scope, *, now: datetime, fresh_s: float) -> ScopeFreshness:
-    """Judge a place by the status table. Younger than `fresh_s` seconds is fresh, exactly that old is not."""
+    """Compute the freshness of a scope from region status. An age below `fresh_s` seconds is fresh."""
     if not view.rows:
         return _UNKNOWN
     row = view.rows.get(scope.region)
     if row is None:
-        return _NEVER_SEEN
+        return _NEVER_SCANNED
     if row.is_legacy_format:
         settled = row.status is not None and row.status.settles_count
         fresh = settled and is_fresh(row.last_checked, now, fresh_s)
-        # The count is that of some account, so only a count of zero everywhere lets an empty place pass for fresh.
+        # The count is of all accounts together, so an empty inventory can only be right when it is zero.
         return ScopeFreshness(
             Freshness.FRESH if fresh else Freshness.STALE, row.last_checked, may_be_empty=not row.server_count
         )
     entry = row.accounts.get(scope.account_id)
     if entry is None or entry.last_complete is None or entry.server_count is None:
-        return _NEVER_SEEN
+        return _NEVER_SCANNED
     level = Freshness.FRESH if is_fresh(entry.last_complete, now, fresh_s) else Freshness.STALE
     return ScopeFreshness(level, entry.last_complete, entry.server_count)
 
 
 def is_fresh(moment: datetime | None, now: datetime, fresh_s: float) -> bool:
-    """Tell whether a moment is nearer to now than the window, on either side: a clock far ahead makes nothing fresh."""
+    """Whether a time is within `fresh_s` seconds of now, before or after; a clock far ahead makes nothing fresh."""
     return moment is not None and abs(now - moment) < timedelta(seconds=fresh_s)
 
 
 def check_items(
     freshness: ScopeFreshness, items: Sequence[Mapping[str, Any]], *, now: datetime, fresh_s: float
 ) -> ScopeFreshness:
-    """Judge a place once more, with its items at hand.
+    """Correct the freshness of a scope by its items.
 
-    An inventory that holds fewer servers than the last complete look counted was emptied or is being filled: it is not
-    believed. Where the status table says nothing, the items are fresh when all of them were written within the window.
+    An inventory with fewer servers than the last complete scan counted was emptied or is being filled: it is stale.
+    Without region status, the items are fresh when all of them were written within the last `fresh_s` seconds.
     """
     if freshness.level is Freshness.UNKNOWN:
         written = [parse_iso(item.get("lastUpdated")) for item in items]
         fresh = bool(items) and all(is_fresh(moment, now, fresh_s) for moment in written)
         oldest = min((moment for moment in written if moment), default=None)
         return replace(freshness, level=Freshness.FRESH if fresh else Freshness.STALE, last_complete=oldest)
-    short = len(items) < freshness.server_count if freshness.server_count is not None else not items
-    if freshness.level is Freshness.FRESH and short and not freshness.may_be_empty:
+    too_few = len(items) < freshness.server_count if freshness.server_count is not None else not items
+    if freshness.level is Freshness.FRESH and too_few and not freshness.may_be_empty:
         return replace(freshness, level=Freshness.STALE)
     return freshness

@@ -1,4 +1,4 @@
-"""The inventory query: servers of accounts and regions, filtered, page by page."""
+"""Inventory query: the servers of accounts and regions, filtered, page by page."""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ from typing import Any
 
 from service.aws.client import AwsClient
 from service.models import Now
-from service.queries.answer import Answer, answer_of
+from service.queries.answer import Answer, build_answer
 from service.queries.context import QueryContextLoader
-from service.queries.paging import Cursor, cut, key_of, rest_after, write_token
+from service.queries.paging import Cursor, key_of, page_length, servers_after, write_token
 from service.queries.params import InventoryParams
 from service.queries.presenter import ServerView, present
-from service.queries.reading import QueryDeadline, Reading, Source
+from service.queries.query_deadline import QueryDeadline
+from service.queries.read_result import DataSource, ReadResult
 from service.regions.status_reader import RegionStatusReader
 from service.settings import Settings
 
-__all__ = ["InventoryQuery", "shown_of"]
+__all__ = ["InventoryQuery", "present_servers"]
 
 
 class InventoryQuery:
-    """Answers questions to the inventory; one instance serves many."""
+    """Answers inventory queries; one instance serves many."""
 
     def __init__(self, aws_client: AwsClient, settings: Settings, status: RegionStatusReader, now: Now) -> None:
         self._settings = settings
@@ -28,53 +29,53 @@ class InventoryQuery:
         self._context_loader = QueryContextLoader(aws_client, settings, status, now)
 
     async def run(self, params: InventoryParams) -> Answer:
-        """Answer a question within QUERY_DEADLINE_SECONDS, with what there is by then.
+        """Answer a query within QUERY_DEADLINE_SECONDS, with what could be read by then.
 
-        A page after the first reads only the regions from which it goes on; scopes and errors are those of the page.
+        A page after the first reads only the regions from which it continues; `scopes` and `errors` are of that page.
 
         Raises:
-            RefusalError: an account asked for is no target.
+            RefusalError: a requested account is not a target.
             ConfigurationError: the target accounts table is not set.
             AwsError: the target accounts could not be read.
         """
         deadline = QueryDeadline.start(self._settings.query_deadline_seconds)
-        context = await self._context_loader.prepare(deadline)
+        context = await self._context_loader.load(deadline)
         regions, scopes = self._context_loader.choose(context, params.scopes)
         if params.cursor is not None:
             scopes = tuple(scope for scope in scopes if scope.region >= params.cursor.last.region)
-        reading = await self._context_loader.read(context, scopes, deadline)
+        result = await self._context_loader.read(context, scopes, deadline)
         body = {
-            **self._page(params, reading),
+            **self._page(params, result),
             "regions": list(regions),
-            **context.state(reading, params.scopes.accounts),
+            **context.summary(result, params.scopes.accounts),
         }
-        return answer_of("get_source_server_inventory", body, reading)
+        return build_answer("get_source_server_inventory", body, result)
 
-    def _page(self, params: InventoryParams, reading: Reading) -> dict[str, Any]:
-        servers = [shown for shown in shown_of(reading) if params.lets_through(shown)]
-        counts = Counter((shown["accountId"], shown["region"]) for shown in servers)
+    def _page(self, params: InventoryParams, result: ReadResult) -> dict[str, Any]:
+        servers = [server for server in present_servers(result) if params.matches(server)]
+        counts = Counter((server["accountId"], server["region"]) for server in servers)
         now = self._now()
-        rest = rest_after(servers, params.cursor.last if params.cursor else None)
-        end = cut(rest, limit=params.limit)
+        remaining = servers_after(servers, params.cursor.last if params.cursor else None)
+        end = page_length(remaining, limit=params.limit)
         total = params.cursor.total if params.cursor else len(servers)
         page: dict[str, Any] = {
-            "servers": [*rest[:end]],
+            "servers": [*remaining[:end]],
             "count": end,
             "totalCount": total,
-            "scopes": [result.as_json(now, servers=counts[result.scope]) for result in reading.results],
+            "scopes": [each.as_json(now, servers=counts[each.scope]) for each in result.results],
         }
-        if end < len(rest):
-            page["nextToken"] = write_token(Cursor(key_of(rest[end - 1]), total), params.digest)
+        if end < len(remaining):
+            page["nextToken"] = write_token(Cursor(key_of(remaining[end - 1]), total), params.digest)
         return page
 
 
-def shown_of(reading: Reading) -> list[ServerView]:
-    """Give every server of a reading, sorted by region, ARN and staging account; those of an old inventory say so."""
+def present_servers(result: ReadResult) -> list[ServerView]:
+    """Return every server of a result, sorted by region, ARN and staging account; stale ones have `stale`."""
     servers: list[ServerView] = []
-    for result in reading.results:
-        shown = [present(item) for item in result.items]
-        if result.source is Source.STALE:
-            shown = [{**each, "stale": True} for each in shown]
-        servers.extend(shown)
+    for scope_result in result.results:
+        views = [present(item) for item in scope_result.items]
+        if scope_result.source is DataSource.STALE:
+            views = [{**view, "stale": True} for view in views]
+        servers.extend(views)
     servers.sort(key=key_of)
     return servers

@@ -1,4 +1,4 @@
-"""What DRS tells of a scope now, in the shape of inventory items. Pure."""
+"""Live servers: DescribeSourceServers records in the structure of inventory items. Pure."""
 
 from __future__ import annotations
 
@@ -10,35 +10,32 @@ from service.inventory.item import ServerSnapshot, WriteStamp, build_item
 from service.inventory.reader import stored_facts
 from service.inventory.server import InstanceFacts, parse_server
 from service.models import Problem, RegionStatus, Scope
-from service.topology.original import inventory_copy
+from service.topology.original import stored_originals
 
-__all__ = ["LiveServers", "items_of"]
-
-_TEMPLATE_OF_OLD = "originalReplicationConfigTemplateId"
-_TEMPLATE = "originalReplicationConfigurationTemplateId"
+__all__ = ["LiveServers", "to_items"]
 
 
 class LiveServers(NamedTuple):
-    """Items, the records that they were made of, and what is wrong with the others."""
+    """The items, the records that they were built from, and a problem for each record that cannot be used."""
 
     items: Sequence[Mapping[str, Any]]
     records: Sequence[Mapping[str, Any]]
     rejected: tuple[Problem, ...]
 
 
-def items_of(
-    records: Iterable[Mapping[str, Any]], held: Iterable[Mapping[str, Any]], scope: Scope, *, now: datetime
+def to_items(
+    records: Iterable[Mapping[str, Any]], stored: Iterable[Mapping[str, Any]], scope: Scope, *, now: datetime
 ) -> LiveServers:
-    """Make an item of each record; those that cannot be used are named instead.
+    """Build an item from each record; a record that cannot be used becomes a problem.
 
     Args:
-        records: DescribeSourceServers records; one that shows up twice, as pages shift, counts once.
-        held: what the inventory holds of the scope. What EC2 said of a server, and its original topology, stay as they
-            are there: both are older than the record, and nobody else knows them.
-        scope: the account and region that were asked.
-        now: when they were asked.
+        records: DescribeSourceServers records; one that appears on two pages counts once.
+        stored: inventory items of the scope. Tags of EC2 and the original topology are copied from them, because DRS
+            does not have them.
+        scope: the account and region of the records.
+        now: when they were read.
     """
-    known = {str(item.get("sourceServerArn")): item for item in held}
+    items_before = {str(item.get("sourceServerArn")): item for item in stored}
     items: dict[str, dict[str, Any]] = {}
     used: dict[str, Mapping[str, Any]] = {}
     rejected: dict[Problem, None] = {}
@@ -48,7 +45,7 @@ def items_of(
             where = {"account_id": scope.account_id, "region": scope.region}
             rejected[Problem("UnusableRecord", server, RegionStatus.ERROR, **where)] = None
             continue
-        before = known.get(server.arn, {})
+        before = items_before.get(server.arn, {})
         used[server.arn] = record
         items[server.arn] = build_item(
             ServerSnapshot(record, server, _facts(before, record)),
@@ -60,20 +57,16 @@ def items_of(
 
 
 def _facts(before: Mapping[str, Any], record: Mapping[str, Any]) -> InstanceFacts | None:
-    """Give what EC2 said last. An item that does not tell EC2's tags apart has them among the rest of its tags."""
+    """Return what EC2 reported last. An item without `sourceTags` has the tags of EC2 among the others."""
     facts = stored_facts(before)
-    tags, told = before.get("tags"), record.get("tags") or {}
+    tags, drs_tags = before.get("tags"), record.get("tags") or {}
     if not isinstance(tags, Mapping) or isinstance(before.get("sourceTags"), Mapping):
         return facts
-    return InstanceFacts(
-        {name: value for name, value in tags.items() if name not in told}, facts.network if facts else None
-    )
+    ec2_tags = {name: value for name, value in tags.items() if name not in drs_tags}
+    return InstanceFacts(ec2_tags, facts.network if facts else None)
 
 
 def _original(before: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the original topology as an item holds it, under today's names."""
-    template = before.get(_TEMPLATE) or before.get(_TEMPLATE_OF_OLD)
-    original = inventory_copy({**before, _TEMPLATE: template})
-    del original["topologyComplete"]
+    """Return the original topology that an item carries."""
     complete = before.get("topologyComplete")
-    return original if complete is None else {**original, "topologyComplete": complete}
+    return stored_originals(before) | ({} if complete is None else {"topologyComplete": complete})

@@ -1,6 +1,6 @@
-"""Pages of an answer: where one ends, and the token that leads to the next. Pure.
+"""Paging of an answer: the end of a page, and the token of the next one. Pure.
 
-Pages go by region, server and staging account, so the next one need not read the regions that came before.
+Servers are sorted by region, ARN and staging account, so that the next page need not read earlier regions.
 """
 
 from __future__ import annotations
@@ -17,16 +17,26 @@ import orjson
 
 from service.errors import RefusalError
 
-__all__ = ["MAX_BYTES", "Cursor", "Key", "cut", "digest_of", "key_of", "read_token", "rest_after", "write_token"]
+__all__ = [
+    "MAX_BYTES",
+    "Cursor",
+    "Key",
+    "digest_of",
+    "key_of",
+    "page_length",
+    "read_token",
+    "servers_after",
+    "write_token",
+]
 
 MAX_BYTES: Final = 5_000_000
-"""Lambda refuses an answer above 6 MB; envelope and report need room."""
-_MAX_TOKEN: Final = 4096
-_PARTS: Final = 5
+"""Bytes of servers in a page. Lambda refuses a response above 6 MB; the other members need room too."""
+_MAX_TOKEN_CHARACTERS: Final = 4096
+_TOKEN_PARTS: Final = 5
 
 
 class Key(NamedTuple):
-    """What servers are sorted by. The ARN alone may be there twice: under a former staging account, too."""
+    """Sort key of a server. An ARN alone is not unique: the item of a former staging account may exist too."""
 
     region: str
     arn: str
@@ -35,52 +45,52 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Where an answer ended: its last server, and how many servers the first page counted in all."""
+    """Position after a page: its last server, and the total number of servers that the first page counted."""
 
     last: Key
     total: int
 
 
-def key_of(shown: Mapping[str, Any]) -> Key:
-    """Give what a server is sorted by."""
-    return Key(shown["replicationRegion"], shown["sourceServerArn"], shown["stagingAccountId"])
+def key_of(server: Mapping[str, Any]) -> Key:
+    """Return the sort key of a server."""
+    return Key(server["replicationRegion"], server["sourceServerArn"], server["stagingAccountId"])
 
 
-def digest_of(question: Mapping[str, Any]) -> str:
-    """Give a short fingerprint of a question, so that a token cannot be used with another one."""
-    written = orjson.dumps(question, option=orjson.OPT_SORT_KEYS)
+def digest_of(params: Mapping[str, Any]) -> str:
+    """Compute a short hash of query parameters, so that a token cannot be used with other parameters."""
+    written = orjson.dumps(params, option=orjson.OPT_SORT_KEYS)
     return hashlib.blake2b(written, digest_size=9).hexdigest()
 
 
 def write_token(cursor: Cursor, digest: str) -> str:
-    """Write the token of the page after a cursor: text of A-Z a-z 0-9 - and _."""
+    """Encode a cursor as the token of the next page: characters A-Z a-z 0-9 - and _."""
     written = orjson.dumps([digest, cursor.total, *cursor.last])
     return base64.urlsafe_b64encode(written).decode().rstrip("=")
 
 
 def read_token(token: str, digest: str) -> Cursor:
-    """Read a token.
+    """Decode a token.
 
     Raises:
-        RefusalError: it is none of ours, or belongs to another question.
+        RefusalError: it is not a token of this query, or belongs to other parameters.
     """
     parts = _parts(token)
     if parts is None:
-        raise _refusal("nextToken is not one that this query gave", token)
+        raise _refusal("nextToken is not a token of this query. Fix: send it as the previous page returned it", token)
     if parts[0] != digest:
-        raise _refusal("nextToken belongs to another question: send the same parameters with each page", token)
+        raise _refusal("nextToken belongs to another query. Fix: send the same parameters with each page", token)
     return Cursor(Key(*parts[2:]), parts[1])
 
 
 def _parts(token: str) -> list[Any] | None:
-    if len(token) > _MAX_TOKEN or not token.isascii():
+    if len(token) > _MAX_TOKEN_CHARACTERS or not token.isascii():
         return None
     try:
         raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
         parts = orjson.loads(raw)
     except (binascii.Error, orjson.JSONDecodeError):
         return None
-    if not isinstance(parts, list) or len(parts) != _PARTS or type(parts[1]) is not int or parts[1] < 0:
+    if not isinstance(parts, list) or len(parts) != _TOKEN_PARTS or type(parts[1]) is not int or parts[1] < 0:
         return None
     return parts if all(isinstance(part, str) for part in (parts[0], *parts[2:])) else None
 
@@ -91,20 +101,20 @@ def _refusal(message: str, token: str) -> RefusalError:
     )
 
 
-def rest_after(servers: Sequence[Mapping[str, Any]], last: Key | None) -> Sequence[Mapping[str, Any]]:
-    """Give the servers after a key, which need not be there any more. They must be sorted by `key_of`."""
+def servers_after(servers: Sequence[Mapping[str, Any]], last: Key | None) -> Sequence[Mapping[str, Any]]:
+    """Return the servers after a key, whose own server may be gone. They must be sorted by `key_of`."""
     return servers if last is None else servers[bisect_right(servers, last, key=key_of) :]
 
 
-def cut(servers: Sequence[Mapping[str, Any]], *, limit: int | None, most_bytes: int = MAX_BYTES) -> int:
-    """Tell how many servers fit a page: at most `limit`, and at most `most_bytes` as JSON text inside JSON.
+def page_length(servers: Sequence[Mapping[str, Any]], *, limit: int | None, max_bytes: int = MAX_BYTES) -> int:
+    """Return how many servers fit on a page: at most `limit`, and at most `max_bytes` as JSON text inside JSON.
 
-    One always fits, however large, or its page would never end.
+    One server always fits, however large, so that paging always makes progress.
     """
-    room = most_bytes
+    remaining = max_bytes
     for number, server in enumerate(servers[:limit]):
         written = orjson.dumps(server)
-        room -= len(written) + written.count(b'"') + written.count(b"\\") + 1
-        if room < 0 and number:
+        remaining -= len(written) + written.count(b'"') + written.count(b"\\") + 1
+        if remaining < 0 and number:
             return number
     return len(servers[:limit])

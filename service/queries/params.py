@@ -1,4 +1,4 @@
-"""What a caller asks: query strings and direct parameters, judged before anything is read. Pure."""
+"""Query parameters: query strings and direct parameters, parsed and validated before anything is read. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
 from service.errors import RefusalError
-from service.queries.filters import MAX_TEXT, NO_FILTERS, Filters, invalid, is_whole, parse_filters
+from service.queries.filters import MAX_TEXT, NO_FILTERS, Filters, invalid, is_valid_unicode, parse_filters
 from service.queries.paging import Cursor, digest_of, read_token
 from service.settings import Settings
 
@@ -24,29 +24,29 @@ __all__ = [
 ]
 
 _ACCOUNT_ID: Final = re.compile(r"[0-9]{12}")
-_MAX_SERVERS: Final = 1000
-_MAX_LISTED: Final = 1000
+_MAX_LIMIT: Final = 1000
+_MAX_LIST_MEMBERS: Final = 1000
 
 Parameters = Mapping[str, Any]
 
 
 def missing(parameter: str) -> RefusalError:
-    """Say that a parameter is missing."""
+    """Build the refusal of a missing parameter."""
     return RefusalError("MISSING_PARAMETER", f"{parameter} is required", details={"parameter": parameter})
 
 
 def text_param(given: Parameters, name: str) -> str:
-    """Give a parameter; empty when it is not there. Raises RefusalError when it is no text."""
+    """Return a text parameter, stripped; empty when it is absent. Raises RefusalError when it is not text."""
     value = given.get(name)
     if value is None:
         return ""
-    if not isinstance(value, str) or not is_whole(value):
-        raise invalid(name, value, "a text")
+    if not isinstance(value, str) or not is_valid_unicode(value):
+        raise invalid(name, value, "text")
     return value.strip()
 
 
 def required_text_param(given: Parameters, name: str) -> str:
-    """Give a parameter that must be there. Raises RefusalError when it is missing, no text, or longer than any name."""
+    """Return a required text parameter. Raises RefusalError when it is missing, not text, or longer than any name."""
     value = text_param(given, name)
     if not value:
         raise missing(name)
@@ -56,7 +56,7 @@ def required_text_param(given: Parameters, name: str) -> str:
 
 
 def account_param(given: Parameters, name: str) -> str:
-    """Give an account id. Raises RefusalError when it is missing or has not 12 digits."""
+    """Return an account id. Raises RefusalError when it is missing or not of 12 digits."""
     value = text_param(given, name)
     if not value:
         raise missing(name)
@@ -66,7 +66,7 @@ def account_param(given: Parameters, name: str) -> str:
 
 
 def region_param(given: Parameters, name: str, settings: Settings) -> str:
-    """Give a region. Raises RefusalError when it is missing or not known."""
+    """Return a region. Raises RefusalError when it is missing or not in the catalog."""
     value = text_param(given, name)
     if not value:
         raise missing(name)
@@ -80,27 +80,27 @@ def _known_region(name: str, value: str, settings: Settings) -> str:
 
 
 def _listed(given: Parameters, name: str) -> tuple[str, ...]:
-    """Give the members of a comma list, each once."""
+    """Return the members of a comma-separated list without duplicates."""
     parts = (part.strip() for part in text_param(given, name).split(","))
-    found = tuple(dict.fromkeys(part for part in parts if part))
-    if len(found) > _MAX_LISTED:
-        raise invalid(name, f"{len(found)} entries", f"at most {_MAX_LISTED}")
-    return found
+    members = tuple(dict.fromkeys(part for part in parts if part))
+    if len(members) > _MAX_LIST_MEMBERS:
+        raise invalid(name, f"{len(members)} entries", f"at most {_MAX_LIST_MEMBERS}")
+    return members
 
 
 @dataclass(frozen=True, slots=True)
 class ScopesParams:
-    """Which accounts and regions a question names. None means: all targets, and where the status table sees servers."""
+    """The accounts and regions that a query names. Without any: all targets, and the active regions."""
 
     accounts: tuple[str, ...] = ()
     regions: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, given: Parameters, settings: Settings) -> Self:
-        """Read `accountId`, `region` and `regions`, comma lists each; `region` wins over `regions`.
+        """Parse `accountId`, `region` and `regions`, comma-separated lists each; `region` wins over `regions`.
 
         Raises:
-            RefusalError: an account id has not 12 digits, or a region is not known.
+            RefusalError: an account id is not of 12 digits, or a region is not in the catalog.
         """
         name = "region" if text_param(given, "region") else "regions"
         regions = tuple(_known_region(name, region, settings) for region in _listed(given, name))
@@ -113,7 +113,7 @@ class ScopesParams:
 
 @dataclass(frozen=True, slots=True)
 class InventoryParams:
-    """A question to the inventory. `limit` None: as many servers as an answer can carry."""
+    """Parameters of the inventory query. `limit` None means as many servers as a response can carry."""
 
     scopes: ScopesParams = ScopesParams()
     filters: Filters = NO_FILTERS
@@ -123,10 +123,10 @@ class InventoryParams:
 
     @classmethod
     def parse(cls, given: Parameters | None, settings: Settings) -> Self:
-        """Read a query string, or the same parameters of a direct call.
+        """Parse a query string, or the same parameters of a direct call.
 
         Raises:
-            RefusalError: something is wrong; the details say what, and what is accepted.
+            RefusalError: a parameter is wrong; the details name it and what is expected.
         """
         given = given or {}
         params = cls(
@@ -140,7 +140,7 @@ class InventoryParams:
 
     @property
     def digest(self) -> str:
-        """A fingerprint of the question; pages of one question may have different limits."""
+        """A hash of the parameters without `limit`, which may differ from page to page."""
         return digest_of(
             {
                 "accounts": sorted(self.scopes.accounts),
@@ -150,21 +150,21 @@ class InventoryParams:
             }
         )
 
-    def lets_through(self, shown: Mapping[str, Any]) -> bool:
-        """Tell whether a server is asked for."""
-        return self.source_account in {"", shown["sourceAccount"]} and self.filters.lets_through(shown)
+    def matches(self, server: Mapping[str, Any]) -> bool:
+        """Whether a server matches the query."""
+        return self.source_account in {"", server["sourceAccount"]} and self.filters.matches(server)
 
 
 @dataclass(frozen=True, slots=True)
 class ServersParams:
-    """A question for the servers of one region; no account means all targets."""
+    """Parameters of the servers query; no account means all targets."""
 
     region: str
     account: str = ""
 
     @classmethod
     def parse(cls, given: Parameters | None, settings: Settings) -> Self:
-        """Read a query string. Raises RefusalError when the region is missing, or something is wrong."""
+        """Parse a query string. Raises RefusalError when the region is missing or a parameter is wrong."""
         given = given or {}
         region = region_param(given, "region", settings)
         account = account_param(given, "accountId") if text_param(given, "accountId") else ""
@@ -175,9 +175,9 @@ class ServersParams:
 def _limit(value: object) -> int | None:
     if value is None or value == "":
         return None
-    expected = f"a whole number from 1 to {_MAX_SERVERS}"
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= len(str(_MAX_SERVERS)):
+    expected = f"a whole number from 1 to {_MAX_LIMIT}"
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= len(str(_MAX_LIMIT)):
         value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MAX_SERVERS:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MAX_LIMIT:
         raise invalid("limit", value, expected)
     return value

@@ -1,20 +1,24 @@
-"""A server as callers see it, made of an inventory item of any age. Pure, and lean: answers have thousands."""
+"""Presenter: a server as answers show it, from an inventory item of any version. Pure.
+
+An answer has thousands of servers, so this avoids work per server.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
 from service.inventory.reader import is_json, owner_account
-from service.topology.original import ORIGINALS
+from service.queries.attributes import as_list, as_map, as_str
+from service.topology.original import LEGACY_TEMPLATE_ID, ORIGINALS, TEMPLATE_ID
 
 __all__ = ["ServerView", "display_state", "present"]
 
 ServerView = dict[str, Any]
 
 _GIB: Final = 1024**3
-_MAX_INTEGER: Final = 2**63  # what JSON writers take
+_MAX_INTEGER: Final = 2**63  # above the largest integer that orjson writes
 _READY: Final = frozenset({"CONTINUOUS", "CONTINUOUS_REPLICATION", "READY_FOR_RECOVERY"})
 _DISPLAY: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -25,55 +29,52 @@ _DISPLAY: Final[Mapping[str, str]] = MappingProxyType(
         "CREATING_SNAPSHOT": "SYNCING",
     }
 )
-_TEMPLATE: Final = "originalReplicationConfigurationTemplateId"
-_TEMPLATE_OF_OLD: Final = "originalReplicationConfigTemplateId"
-_NO_MEMBERS: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 def present(item: Mapping[str, Any]) -> ServerView:
-    """Show a server. Never fails: what an item lacks, or holds in a wrong type, is empty, zero or false.
+    """Build the view of a server. A member that the item lacks, or has in a wrong type, is empty, zero or false.
 
-    The original topology is there as far as it is known; a member that is not known is absent, not empty. Whatever the
-    item holds, the answer can be written as JSON.
+    Of the original topology, a member that is not known is absent. The view can always be written as JSON, whatever
+    the item holds.
     """
-    arn = _text(item.get("sourceServerArn"))
-    properties, cloud = _map(item.get("sourceProperties")), _map(item.get("sourceCloudProperties"))
-    hints, replication = _map(properties.get("identificationHints")), _map(item.get("dataReplicationInfo"))
-    cycle = _map(item.get("lifeCycle"))
-    launch = _map(cycle.get("lastLaunch"))
-    initiated = _map(launch.get("initiated"))
+    arn = as_str(item.get("sourceServerArn"))
+    properties, cloud = as_map(item.get("sourceProperties")), as_map(item.get("sourceCloudProperties"))
+    hints, replication = as_map(properties.get("identificationHints")), as_map(item.get("dataReplicationInfo"))
+    cycle = as_map(item.get("lifeCycle"))
+    launch = as_map(cycle.get("lastLaunch"))
+    initiated = as_map(launch.get("initiated"))
     interfaces = _interfaces(properties, item)
     primary: ServerView = next((each for each in interfaces if each["isPrimary"]), interfaces[0] if interfaces else {})
     tags = _tags(item)
-    region = _text(item.get("replicationRegion"))
-    state = _text(item.get("replicationState")) or _text(replication.get("dataReplicationState")) or "UNKNOWN"
-    shown = {
-        "sourceServerID": _text(item.get("sourceServerID")) or arn.rpartition("/")[2],
+    region = as_str(item.get("replicationRegion"))
+    state = as_str(item.get("replicationState")) or as_str(replication.get("dataReplicationState")) or "UNKNOWN"
+    server = {
+        "sourceServerID": as_str(item.get("sourceServerID")) or arn.rpartition("/")[2],
         "sourceServerArn": arn,
         "accountId": owner_account(item),
-        "stagingAccountId": _text(item.get("stagingAccountId")),
+        "stagingAccountId": as_str(item.get("stagingAccountId")),
         "region": region,
         "replicationRegion": region,
-        "hostname": _text(item.get("hostname")) or _text(hints.get("hostname")),
-        "fqdn": _text(item.get("fqdn")) or _text(hints.get("fqdn")),
-        "nameTag": _text(tags.get("Name")),
-        "sourceInstanceId": _text(item.get("instanceId")) or _text(hints.get("awsInstanceID")),
-        "sourceIp": next(iter(primary.get("ips", ())), "") or _text(_network(item).get("privateIp")),
+        "hostname": as_str(item.get("hostname")) or as_str(hints.get("hostname")),
+        "fqdn": as_str(item.get("fqdn")) or as_str(hints.get("fqdn")),
+        "nameTag": as_str(tags.get("Name")),
+        "sourceInstanceId": as_str(item.get("instanceId")) or as_str(hints.get("awsInstanceID")),
+        "sourceIp": next(iter(primary.get("ips", ())), "") or as_str(_network(item).get("privateIp")),
         "sourceMac": interfaces[0]["macAddress"] if interfaces else "",
-        "sourceRegion": _text(cloud.get("originRegion")) or _text(item.get("sourceRegion")),
-        "sourceAccount": _text(cloud.get("originAccountID")) or _text(item.get("sourceAccountId")),
-        "sourceAvailabilityZone": _text(cloud.get("originAvailabilityZone")),
-        "targetAvailabilityZone": _text(replication.get("stagingAvailabilityZone")),
-        "os": _text(_map(properties.get("os")).get("fullString")) or _text(item.get("osName")),
+        "sourceRegion": as_str(cloud.get("originRegion")) or as_str(item.get("sourceRegion")),
+        "sourceAccount": as_str(cloud.get("originAccountID")) or as_str(item.get("sourceAccountId")),
+        "sourceAvailabilityZone": as_str(cloud.get("originAvailabilityZone")),
+        "targetAvailabilityZone": as_str(replication.get("stagingAvailabilityZone")),
+        "os": as_str(as_map(properties.get("os")).get("fullString")) or as_str(item.get("osName")),
         "state": state,
         "replicationState": state,
-        "lagDuration": _text(replication.get("lagDuration")) or _text(item.get("lagDuration")),
-        "lastSeen": _text(cycle.get("lastSeenByServiceDateTime")) or _text(item.get("lastSeen")),
-        "lastLaunchType": _text(initiated.get("type")),
-        "lastLaunchStatus": _text(item.get("lastLaunchResult")) or _text(launch.get("status")),
-        "lastLaunchTime": _text(initiated.get("apiCallDateTime")),
+        "lagDuration": as_str(replication.get("lagDuration")) or as_str(item.get("lagDuration")),
+        "lastSeen": as_str(cycle.get("lastSeenByServiceDateTime")) or as_str(item.get("lastSeen")),
+        "lastLaunchType": as_str(initiated.get("type")),
+        "lastLaunchStatus": as_str(item.get("lastLaunchResult")) or as_str(launch.get("status")),
+        "lastLaunchTime": as_str(initiated.get("apiCallDateTime")),
         "replicatedStorageBytes": _sum(
-            _map(disk).get("replicatedStorageBytes") for disk in _list(replication.get("replicatedDisks"))
+            as_map(disk).get("replicatedStorageBytes") for disk in as_list(replication.get("replicatedDisks"))
         ),
         "hardware": _hardware(properties, item),
         "networkInterfaces": interfaces,
@@ -85,29 +86,29 @@ def present(item: Mapping[str, Any]) -> ServerView:
     for name in ORIGINALS:
         value = item.get(name)
         if isinstance(value, str) or (isinstance(value, Mapping) and is_json(value)):
-            shown[name] = value
+            server[name] = value
     if isinstance(item.get("topologyComplete"), bool):
-        shown["topologyComplete"] = item["topologyComplete"]
-    if _TEMPLATE not in shown and _text(item.get(_TEMPLATE_OF_OLD)):
-        shown[_TEMPLATE] = item[_TEMPLATE_OF_OLD]
-    return shown
+        server["topologyComplete"] = item["topologyComplete"]
+    if TEMPLATE_ID not in server and as_str(item.get(LEGACY_TEMPLATE_ID)):
+        server[TEMPLATE_ID] = item[LEGACY_TEMPLATE_ID]
+    return server
 
 
-def display_state(shown: ServerView) -> ServerView:
-    """Give a server with the word for people in place of the state that DRS reports."""
-    return {**shown, "state": _DISPLAY.get(shown["state"], shown["state"])}
+def display_state(server: ServerView) -> ServerView:
+    """Replace the state that DRS reports by the word that the older server route displays."""
+    return {**server, "state": _DISPLAY.get(server["state"], server["state"])}
 
 
 def _hardware(properties: Mapping[str, Any], item: Mapping[str, Any]) -> ServerView:
     cpus = [
-        {"modelName": _text(cpu.get("modelName")), "cores": _number(cpu.get("cores"))}
-        for cpu in map(_map, _list(properties.get("cpus")))
+        {"modelName": as_str(cpu.get("modelName")), "cores": _number(cpu.get("cores"))}
+        for cpu in map(as_map, as_list(properties.get("cpus")))
     ]
     if not cpus and item.get("cpuModel"):
-        cpus = [{"modelName": _text(item["cpuModel"]), "cores": _number(item.get("cpuCores"))}]
+        cpus = [{"modelName": as_str(item["cpuModel"]), "cores": _number(item.get("cpuCores"))}]
     disks = [
-        {"deviceName": _text(disk.get("deviceName")), "bytes": size, "sizeGiB": _gib(size)}
-        for disk in map(_map, _list(properties.get("disks") or item.get("disks")))
+        {"deviceName": as_str(disk.get("deviceName")), "bytes": size, "sizeGiB": _gib(size)}
+        for disk in map(as_map, as_list(properties.get("disks") or item.get("disks")))
         for size in (_number(disk.get("bytes")),)
     ]
     ram = _number(properties.get("ramBytes")) or _number(item.get("ramBytes"))
@@ -123,45 +124,33 @@ def _hardware(properties: Mapping[str, Any], item: Mapping[str, Any]) -> ServerV
 
 
 def _interfaces(properties: Mapping[str, Any], item: Mapping[str, Any]) -> list[ServerView]:
-    listed = properties.get("networkInterfaces")
-    if isinstance(listed, list):
+    interfaces = properties.get("networkInterfaces")
+    if isinstance(interfaces, list):
         return [
             {
-                "ips": [address for address in _list(each.get("ips")) if isinstance(address, str)],
-                "macAddress": _text(each.get("macAddress")),
+                "ips": [address for address in as_list(each.get("ips")) if isinstance(address, str)],
+                "macAddress": as_str(each.get("macAddress")),
                 "isPrimary": each.get("isPrimary") is True,
             }
-            for each in map(_map, listed)
+            for each in map(as_map, interfaces)
         ]
-    address, mac = _text(item.get("primaryIp")), _text(item.get("macAddress"))
+    address, mac = as_str(item.get("primaryIp")), as_str(item.get("macAddress"))
     return [{"ips": [address] if address else [], "macAddress": mac, "isPrimary": True}] if address or mac else []
 
 
 def _tags(item: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Give the tags; flat items of long ago have those of EC2 alone."""
-    tags = item.get("tags")
-    listed = tags if isinstance(tags, Mapping) else _map(item.get("sourceTags"))
-    return {name: _text(value) for name, value in listed.items()}
+    """Return the tags; the flat items of early versions have only those of EC2."""
+    all_tags, ec2_tags = item.get("tags"), item.get("sourceTags")
+    tags = all_tags if isinstance(all_tags, Mapping) else as_map(ec2_tags)
+    return {name: as_str(value) for name, value in tags.items()}
 
 
 def _network(item: Mapping[str, Any]) -> Mapping[str, Any]:
-    return _map(item.get("ec2NetworkConfig") or item.get("networkConfig"))
-
-
-def _map(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else _NO_MEMBERS
-
-
-def _list(value: object) -> Sequence[Any]:
-    return value if isinstance(value, list) else ()
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
+    return as_map(item.get("ec2NetworkConfig") or item.get("networkConfig"))
 
 
 def _number(value: object) -> int:
-    """Give a whole number; flat items of long ago have some as text."""
+    """Return a whole number, also one in text, as in the flat items of early versions; else zero."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19:  # noqa: PLR2004 - of 2**63
         return int(value)
     return value if type(value) is int and abs(value) < _MAX_INTEGER else 0

@@ -1,7 +1,7 @@
-"""Reads scopes: from the inventory where it is fresh, from DRS where it is not, and says which.
+"""Scope reader: the servers of scopes, from the inventory where it is fresh and from DRS where it is not.
 
-The one place where questions touch AWS. What a scope cannot give is a trouble beside the others' answers, and a whole
-reading ends in time: an account or region that hangs costs only itself.
+This is the one module of the queries that calls DRS. A scope that cannot be read is a problem beside the results of the
+others, and everything ends by the query's deadline: an account or region that hangs delays only itself.
 """
 
 from __future__ import annotations
@@ -22,25 +22,26 @@ from service.fanout import fan_out
 from service.inventory.reader import InventoryReader
 from service.models import Now, Problem, RegionStatus, Scope
 from service.queries.freshness import Freshness, ScopeFreshness, StatusView, check_items, freshness_of
-from service.queries.live import items_of
-from service.queries.reading import LATE_ADVICE, QueryDeadline, Reading, Record, ScopeReading, Source
+from service.queries.live import to_items
+from service.queries.query_deadline import LATE_FIX, QueryDeadline
+from service.queries.read_result import DataSource, ReadResult, Record, ScopeReadResult
 from service.settings import Settings
 
 __all__ = ["ScopeReader"]
 
-_TABLES_AT_ONCE: Final = 16
+_TABLE_READS_AT_ONCE: Final = 16
 
 
 @dataclass(slots=True)
-class _InventoryItems:
-    """What the inventory gave, region by region."""
+class _Inventory:
+    """Inventory items by scope, and the regions whose items could not be read."""
 
     items: dict[Scope, list[Item]] = field(default_factory=dict)
     unread: dict[str, Problem] = field(default_factory=dict)
 
 
 class ScopeReader:
-    """Reads scopes; one instance serves many questions."""
+    """Reads the servers of scopes; one instance serves many queries."""
 
     def __init__(self, aws_client: AwsClient, settings: Settings, now: Now) -> None:
         self._aws_client = aws_client
@@ -49,41 +50,39 @@ class ScopeReader:
 
     async def read(
         self, scopes: Sequence[Scope], view: StatusView, access: AccountAccess, deadline: QueryDeadline
-    ) -> Reading:
-        """Read scopes, all at once. Roles are assumed for those alone that DRS must be asked about."""
+    ) -> ReadResult:
+        """Read scopes concurrently. A role is assumed only in accounts whose DRS must be read."""
         fresh_s, now = self._settings.inventory_fresh_seconds, self._now()
         freshness_by_scope = {scope: freshness_of(view, scope, now=now, fresh_s=fresh_s) for scope in scopes}
-        wanted = [scope for scope in scopes if not freshness_by_scope[scope].is_empty]
-        stock = await self._stock(wanted, deadline)
-        for scope in wanted:
-            read = scope.region not in stock.unread
+        stored_scopes = [scope for scope in scopes if not freshness_by_scope[scope].is_empty]
+        inventory = await self._read_inventory(stored_scopes, deadline)
+        for scope in stored_scopes:
             freshness_by_scope[scope] = (
-                check_items(freshness_by_scope[scope], stock.items.get(scope, ()), now=now, fresh_s=fresh_s)
-                if read
+                check_items(freshness_by_scope[scope], inventory.items.get(scope, ()), now=now, fresh_s=fresh_s)
+                if scope.region not in inventory.unread
                 else replace(freshness_by_scope[scope], level=Freshness.STALE)
             )
-        found: dict[Scope, ScopeReading] = {
-            scope: ScopeReading(
-                scope, Source.INVENTORY, stock.items.get(scope, ()), last_complete=freshness.last_complete
+        results: dict[Scope, ScopeReadResult] = {
+            scope: ScopeReadResult(
+                scope, DataSource.INVENTORY, inventory.items.get(scope, ()), last_complete=freshness.last_complete
             )
             for scope, freshness in freshness_by_scope.items()
             if freshness.level is Freshness.FRESH
         }
-        found |= await self._live(
-            [scope for scope in scopes if scope not in found], freshness_by_scope, stock, access, deadline
-        )
-        return Reading(tuple(found[scope] for scope in scopes), tuple(dict.fromkeys(stock.unread.values())))
+        stale_scopes = [scope for scope in scopes if scope not in results]
+        results |= await self._read_stale(stale_scopes, freshness_by_scope, inventory, access, deadline)
+        return ReadResult(tuple(results[scope] for scope in scopes), tuple(dict.fromkeys(inventory.unread.values())))
 
-    async def _stock(self, scopes: Iterable[Scope], deadline: QueryDeadline) -> _InventoryItems:
-        """Read the inventory of the regions of these places; a region that cannot be read is named, and no error."""
-        stock, name = _InventoryItems(), self._settings.source_server_inventory_table
+    async def _read_inventory(self, scopes: Iterable[Scope], deadline: QueryDeadline) -> _Inventory:
+        """Read the items of scopes, one query per region; a region that cannot be read is listed, and not an error."""
+        inventory, name = _Inventory(), self._settings.source_server_inventory_table
         accounts: dict[str, set[str]] = {}
         for scope in scopes:
             accounts.setdefault(scope.region, set()).add(scope.account_id)
         if not name:
             unset = Problem("NotConfigured", "SOURCE_SERVER_INVENTORY_TABLE is not set", RegionStatus.ERROR)
-            stock.unread = dict.fromkeys(accounts, unset)
-            return stock
+            inventory.unread = dict.fromkeys(accounts, unset)
+            return inventory
         reader = InventoryReader(TableReader(self._aws_client.hub(), name, self._aws_client.hub_region))
 
         async def read(region: str) -> None:
@@ -91,46 +90,47 @@ class ScopeReader:
                 try:
                     by_account = await reader.by_account(region, accounts[region])
                 except AwsError as error:
-                    stock.unread[region] = replace(error.problem, region="")
+                    inventory.unread[region] = replace(error.problem, region="")
                 else:
-                    stock.items |= {Scope(account_id, region): items for account_id, items in by_account.items()}
+                    inventory.items |= {Scope(account_id, region): items for account_id, items in by_account.items()}
             if cancel_scope.cancelled_caught:
-                stock.unread[region] = _late(f"the table {name}", "dynamodb", "Query")
+                inventory.unread[region] = _late(f"the table {name}", "dynamodb", "Query")
 
-        async with fan_out(accounts, read, concurrency=_TABLES_AT_ONCE) as done:
+        async with fan_out(accounts, read, concurrency=_TABLE_READS_AT_ONCE) as done:
             async for _ in done:
                 pass
-        return stock
+        return inventory
 
-    async def _live(
+    async def _read_stale(
         self,
         scopes: Collection[Scope],
         freshness_by_scope: Mapping[Scope, ScopeFreshness],
-        stock: _InventoryItems,
+        inventory: _Inventory,
         access: AccountAccess,
         deadline: QueryDeadline,
-    ) -> dict[Scope, ScopeReading]:
-        """Ask DRS about these places; where it does not tell, the inventory's older servers stand in, marked."""
+    ) -> dict[Scope, ScopeReadResult]:
+        """Read scopes from DRS; where that fails, the stale items of the inventory are the result, marked as such."""
         if not scopes:
             return {}
-        unknown = await self._introduce(deadline)
+        identity_problem = await self._check_identity(deadline)
 
-        async def look(scope: Scope) -> ScopeReading:
-            if unknown is not None:
-                seen = _failed(scope, replace(unknown, account_id=scope.account_id, region=scope.region))
+        async def read(scope: Scope) -> ScopeReadResult:
+            stored = inventory.items.get(scope, ())
+            if identity_problem is not None:
+                result = _failed(scope, identity_problem)
             else:
-                seen = await self.ask(scope, access, held=stock.items.get(scope, ()), until=deadline.drs)
-            if seen.source is not Source.NONE:
-                return seen
-            held = stock.items.get(scope, ())
-            source = Source.STALE if held else Source.NONE
-            return replace(seen, source=source, items=held, last_complete=freshness_by_scope[scope].last_complete)
+                result = await self._read_drs(scope, access, stored=stored, until=deadline.drs)
+            if result.source is not DataSource.NONE:
+                return result
+            source = DataSource.STALE if stored else DataSource.NONE
+            last_complete = freshness_by_scope[scope].last_complete
+            return replace(result, source=source, items=stored, last_complete=last_complete)
 
-        async with fan_out(scopes, look, concurrency=self._settings.scopes_at_once) as looks:
-            return {seen.scope: seen async for seen in looks}
+        async with fan_out(scopes, read, concurrency=self._settings.scopes_at_once) as results:
+            return {result.scope: result async for result in results}
 
-    async def _introduce(self, deadline: QueryDeadline) -> Problem | None:
-        """Learn who we are before many ask for it at once; what stands in the way, stands in the way of all."""
+    async def _check_identity(self, deadline: QueryDeadline) -> Problem | None:
+        """Call STS once before every scope needs its answer; a problem here is the problem of every scope."""
         with anyio.CancelScope(deadline=deadline.drs):
             try:
                 await self._aws_client.identity()
@@ -139,18 +139,18 @@ class ScopeReader:
             return None
         return _late("STS", "sts", "GetCallerIdentity")
 
-    async def ask(
-        self, scope: Scope, access: AccountAccess, *, held: Sequence[Mapping[str, Any]] = (), until: float
-    ) -> ScopeReading:
-        """Ask DRS for the servers of a place. A region where DRS is not in use has none: that is an answer.
+    async def _read_drs(
+        self, scope: Scope, access: AccountAccess, *, stored: Sequence[Mapping[str, Any]], until: float
+    ) -> ScopeReadResult:
+        """Read the servers of a scope from DRS. A region where DRS is not initialised has none, which is no problem.
 
         Args:
             scope: the account and region.
-            access: gives the right to ask.
-            held: what the inventory holds of them; from there come EC2's facts and the original topology.
+            access: opens the session of the account.
+            stored: inventory items of the scope; tags of EC2 and the original topology are taken from them.
             until: when to give up, by the event loop's clock.
         """
-        began, records = self._now(), list[Record]()
+        started_at, records = self._now(), list[Record]()
         with anyio.CancelScope(deadline=until) as cancel_scope:
             try:
                 session = await access.session(scope.account_id)
@@ -159,30 +159,32 @@ class ScopeReader:
                     async for page in pages:
                         records.extend(page)
             except AwsError as error:
-                unused = error.call.service == "drs" and error.error_class.status is RegionStatus.NOT_INITIALIZED
-                if records or not unused:
-                    return _failed(scope, replace(error.problem, account_id=scope.account_id, region=scope.region))
-                return ScopeReading(scope, Source.DRS, last_complete=began, status=RegionStatus.NOT_INITIALIZED)
+                not_initialized = error.error_class.status is RegionStatus.NOT_INITIALIZED
+                if records or error.call.service != "drs" or not not_initialized:
+                    return _failed(scope, error.problem)
+                return ScopeReadResult(
+                    scope, DataSource.DRS, last_complete=started_at, status=RegionStatus.NOT_INITIALIZED
+                )
         if cancel_scope.cancelled_caught:
-            late = _late("DRS", "drs", "DescribeSourceServers")
-            return _failed(scope, replace(late, account_id=scope.account_id, region=scope.region))
-        live = items_of(records, held, scope, now=began)
-        return ScopeReading(
+            return _failed(scope, _late("DRS", "drs", "DescribeSourceServers"))
+        live = to_items(records, stored, scope, now=started_at)
+        return ScopeReadResult(
             scope,
-            Source.DRS,
+            DataSource.DRS,
             live.items,
             live.records,
-            last_complete=began,
+            last_complete=started_at,
             rejected=live.rejected,
             status=RegionStatus.ACTIVE,
         )
 
 
-def _failed(scope: Scope, problem: Problem) -> ScopeReading:
-    return ScopeReading(scope, Source.NONE, problem=problem, status=problem.status)
+def _failed(scope: Scope, problem: Problem) -> ScopeReadResult:
+    problem = replace(problem, account_id=scope.account_id, region=scope.region)
+    return ScopeReadResult(scope, DataSource.NONE, problem=problem, status=problem.status)
 
 
-def _late(who: str, service: str, operation: str) -> Problem:
+def _late(name: str, service: str, operation: str) -> Problem:
     return Problem(
-        "DeadlineExceeded", f"{who} did not answer in time", RegionStatus.ERROR, service, operation, advice=LATE_ADVICE
+        "DeadlineExceeded", f"{name} did not answer in time", RegionStatus.ERROR, service, operation, advice=LATE_FIX
     )

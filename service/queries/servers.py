@@ -1,4 +1,4 @@
-"""The servers of one region, as the older of the two server routes tells them."""
+"""Servers query of one region: the older of the two server routes, with its own messages for what DRS refuses."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from typing import Any, Final, NamedTuple
 from service.aws.client import AwsClient
 from service.errors import RefusalError
 from service.models import Now, Problem, RegionStatus, Scope
-from service.queries.answer import Answer, answer_of
+from service.queries.answer import Answer, build_answer
 from service.queries.context import QueryContextLoader
 from service.queries.freshness import StatusView, is_fresh
-from service.queries.inventory import shown_of
-from service.queries.paging import cut
+from service.queries.inventory import present_servers
+from service.queries.paging import page_length
 from service.queries.params import ServersParams
 from service.queries.presenter import display_state
-from service.queries.reading import QueryDeadline, Reading, Source
+from service.queries.query_deadline import QueryDeadline
+from service.queries.read_result import DataSource, ReadResult
 from service.regions.status_reader import RegionStatusReader
 from service.settings import Settings
 
-__all__ = ["ServersQuery", "refusal_of"]
+__all__ = ["ServersQuery", "failure_of", "refusal_of"]
 
 _log: Final = logging.getLogger(__name__)
 
@@ -33,12 +34,12 @@ class _Refusal(NamedTuple):
     message: str
 
 
-# Callers look for a phrase in the message, and take the first of their list that they find: "not initialized", "not
-# authorized", "service control policy", "not enabled", "not opted", "rate limit", "unreachable". So a message holds
-# its own phrase and none that stands before it, and AWS's words stay out of it.
+# Old clients search the message for these phrases in this order, and take the first that they find: "not initialized",
+# "not authorized", "service control policy", "not enabled", "not opted", "rate limit", "unreachable". So a message has
+# its own phrase and none that comes before it, and AWS's text stays out of it.
 _REFUSALS: Final[Mapping[RegionStatus, _Refusal]] = MappingProxyType(
     {
-        # the strongest first: it speaks for several accounts
+        # In order of precedence: where several accounts are refused, the first of these is the answer.
         RegionStatus.IAM_PERMISSION_DENIED: _Refusal(
             "REGION_ACCESS_DENIED", 403, "The role of {account} is not authorized to read DRS in {region}"
         ),
@@ -63,7 +64,7 @@ _FAILURES: Final[Mapping[RegionStatus, str]] = MappingProxyType(
 
 
 def refusal_of(status: RegionStatus, scope: Scope) -> RefusalError | None:
-    """Give the refusal that a word of the status table stands for; None for a word that refuses nothing."""
+    """Build the refusal that a region status stands for; None for a status that refuses nothing."""
     refusal = _REFUSALS.get(status)
     if refusal is None:
         return None
@@ -72,69 +73,8 @@ def refusal_of(status: RegionStatus, scope: Scope) -> RefusalError | None:
     return RefusalError(refusal.code, message, status=refusal.status, details=details)
 
 
-class ServersQuery:
-    """Answers questions for the servers of a region; one instance serves many."""
-
-    def __init__(self, aws_client: AwsClient, settings: Settings, status: RegionStatusReader, now: Now) -> None:
-        self._settings = settings
-        self._now = now
-        self._context_loader = QueryContextLoader(aws_client, settings, status, now)
-
-    async def run(self, params: ServersParams) -> Answer:
-        """Answer with every server of the region: from the inventory, or from DRS with the records as DRS told them.
-
-        `assignedToProtectionGroup` stays null and `selectable` tells the replication state alone.
-
-        Raises:
-            RefusalError: DRS cannot be read there by any account asked; `details` are members of the answer.
-            ConfigurationError: the target accounts table is not set.
-            AwsError: the target accounts could not be read.
-        """
-        deadline = QueryDeadline.start(self._settings.query_deadline_seconds)
-        context = await self._context_loader.prepare(deadline)
-        if params.account:
-            context.check(params.account)
-        accounts = (params.account,) if params.account else tuple(context.directory.targets)
-        scopes = [Scope(account_id, params.region) for account_id in sorted(accounts)]
-        told = {scope: word for scope in scopes if (word := self._told(context.view, scope, self._now())) is not None}
-        if len(told) < len(scopes):
-            # Beside an answer, an account that is refused is one that is lacking: it is asked, and named as such.
-            told = {scope: word for scope, word in told.items() if word.settles_count}
-        reading = await self._context_loader.read(
-            context, tuple(scope for scope in scopes if scope not in told), deadline
-        )
-        _refuse(told, reading)
-        state = context.state(reading, (params.account,) if params.account else ())
-        return answer_of("get_drs_source_servers", _body(params.region, reading, state), reading)
-
-    def _told(self, view: StatusView, scope: Scope, now: datetime) -> RegionStatus | None:
-        """Give the word of a recent look at this place that makes another look pointless."""
-        entry = view.entry(scope)
-        if entry is None or entry.status not in _REFUSALS:
-            return None
-        recent = is_fresh(entry.last_checked, now, self._settings.inventory_fresh_seconds)
-        return entry.status if recent else None
-
-
-def _refuse(told: Mapping[Scope, RegionStatus], reading: Reading) -> None:
-    """Raise when no account has an answer: what may pass first, then the strongest word."""
-    words = dict(told)
-    for result in reading.results:
-        if result.status is not None and result.status in _REFUSALS:
-            words[result.scope] = result.status
-        elif result.problem is None or result.source is not Source.NONE:
-            return
-        else:
-            raise _failure(result.scope, result.problem)
-    for status in _REFUSALS:
-        scope = next((scope for scope, word in words.items() if word is status), None)
-        refusal = refusal_of(status, scope) if scope else None
-        if refusal is not None:
-            raise refusal
-
-
-def _failure(scope: Scope, problem: Problem) -> RefusalError:
-    _log.warning("DRS could not be read", extra={"trouble": problem.as_json()})
+def failure_of(problem: Problem, scope: Scope) -> RefusalError:
+    """Build the DRS_ERROR of a scope that could not be read now, and may be readable later."""
     text = _FAILURES.get(problem.status, "DRS in {region} could not be read for {account}")
     return RefusalError(
         "DRS_ERROR",
@@ -144,22 +84,90 @@ def _failure(scope: Scope, problem: Problem) -> RefusalError:
     )
 
 
-def _body(region: str, reading: Reading, state: Mapping[str, Any]) -> dict[str, Any]:
-    servers = shown_of(reading)
-    asked_drs = reading.source != Source.INVENTORY
-    if asked_drs:
-        servers = [display_state(shown) for shown in servers]
-    records = [record for result in reading.results for record in result.records]
-    fits = cut(servers, limit=None)
+class ServersQuery:
+    """Answers queries for the servers of one region; one instance serves many."""
+
+    def __init__(self, aws_client: AwsClient, settings: Settings, status: RegionStatusReader, now: Now) -> None:
+        self._settings = settings
+        self._now = now
+        self._context_loader = QueryContextLoader(aws_client, settings, status, now)
+
+    async def run(self, params: ServersParams) -> Answer:
+        """Answer with every server of the region: from the inventory, or from DRS with the raw records as well.
+
+        `assignedToProtectionGroup` stays null, and `selectable` depends on the replication state alone.
+
+        Raises:
+            RefusalError: DRS cannot be read there by any requested account; `details` are members of the answer.
+            ConfigurationError: the target accounts table is not set.
+            AwsError: the target accounts could not be read.
+        """
+        deadline = QueryDeadline.start(self._settings.query_deadline_seconds)
+        context = await self._context_loader.load(deadline)
+        if params.account:
+            context.require_targets(params.account)
+        accounts = (params.account,) if params.account else tuple(context.directory.targets)
+        scopes = [Scope(account_id, params.region) for account_id in sorted(accounts)]
+        refused = self._refused_scopes(context.view, scopes)
+        if len(refused) < len(scopes):
+            # Another account may answer. Then an account that was refused is read again, so that it becomes a problem
+            # of the answer; one without servers is left out.
+            refused = {scope: status for scope, status in refused.items() if status.settles_count}
+        result = await self._context_loader.read(
+            context, tuple(scope for scope in scopes if scope not in refused), deadline
+        )
+        _raise_without_answer(refused, result)
+        summary = context.summary(result, (params.account,) if params.account else ())
+        return build_answer("get_drs_source_servers", _body(params.region, result, summary), result)
+
+    def _refused_scopes(self, view: StatusView, scopes: list[Scope]) -> dict[Scope, RegionStatus]:
+        """Return the scopes whose recent status is a refusal, so that a call to DRS would be refused as well."""
+        now = self._now()
+        statuses = {scope: self._recent_refusal(view, scope, now) for scope in scopes}
+        return {scope: status for scope, status in statuses.items() if status is not None}
+
+    def _recent_refusal(self, view: StatusView, scope: Scope, now: datetime) -> RegionStatus | None:
+        entry = view.entry(scope)
+        if entry is None or entry.status not in _REFUSALS:
+            return None
+        is_recent = is_fresh(entry.last_checked, now, self._settings.inventory_fresh_seconds)
+        return entry.status if is_recent else None
+
+
+def _raise_without_answer(refused: Mapping[Scope, RegionStatus], result: ReadResult) -> None:
+    """Raise when no scope has an answer: a failure that may pass first, then the refusal of highest precedence."""
+    statuses = dict(refused)
+    for each in result.results:
+        if each.status is not None and each.status in _REFUSALS:
+            statuses[each.scope] = each.status
+        elif each.problem is None or each.source is not DataSource.NONE:
+            return
+        else:
+            _log.warning("DRS could not be read", extra={"problem": each.problem.as_json()})
+            raise failure_of(each.problem, each.scope)
+    for status in _REFUSALS:
+        scope = next((scope for scope, refused_as in statuses.items() if refused_as is status), None)
+        refusal = refusal_of(status, scope) if scope else None
+        if refusal is not None:
+            raise refusal
+
+
+def _body(region: str, result: ReadResult, summary: Mapping[str, Any]) -> dict[str, Any]:
+    servers = present_servers(result)
+    has_records = result.source != DataSource.INVENTORY
+    if has_records:
+        servers = [display_state(server) for server in servers]
+    records = [record for each in result.results for record in each.records]
+    end = page_length(servers, limit=None)
     body: dict[str, Any] = {
-        "servers": servers[:fits],
+        "servers": servers[:end],
         "region": region,
         "serverCount": len(servers),
-        **state,
-        "complete": state["complete"] and fits == len(servers),
+        **summary,
+        "complete": summary["complete"] and end == len(servers),
     }
-    if fits < len(servers):
-        body["truncated"] = True  # the inventory route gives pages
-    elif asked_drs and cut([*servers, *records], limit=None) == len(servers) + len(records):
+    if end < len(servers):
+        body["truncated"] = True  # the inventory route has pages
+    elif has_records and page_length([*servers, *records], limit=None) == len(servers) + len(records):
         body["sourceServers"] = records
     return body

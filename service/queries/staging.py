@@ -1,4 +1,4 @@
-"""Staging accounts of a target: those that DRS knows, those that are on record, and how full they are."""
+"""Staging account queries: those discovered in DRS, those recorded for a target, and their server counts."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from service.aws.dynamodb import Item
 from service.context import ContextLoader, RunContext, SyncRequest
 from service.errors import AwsError, RefusalError
 from service.models import Call, Now
-from service.queries.answer import Answer, answer_of
-from service.queries.context import targets_table, too_late
+from service.queries.answer import Answer, build_answer
+from service.queries.context import table_timeout, targets_table
 from service.queries.extended import extended_items
 from service.queries.freshness import StatusView
 from service.queries.params import account_param
 from service.queries.presenter import present
-from service.queries.reading import LATE_ADVICE, QueryDeadline, Reading
+from service.queries.query_deadline import LATE_FIX, QueryDeadline
+from service.queries.read_result import ReadResult
 from service.queries.scope_reader import ScopeReader
-from service.queries.validation import REPLICATING
+from service.queries.validation import REPLICATING_STATES
 from service.regions.status_reader import RegionStatusReader
 from service.settings import Settings
 
@@ -29,7 +30,7 @@ __all__ = ["StagingQueries"]
 
 
 class StagingQueries:
-    """Answers questions about staging accounts; one instance serves many."""
+    """Answers queries about staging accounts; one instance serves many."""
 
     def __init__(self, aws_client: AwsClient, settings: Settings, status: RegionStatusReader, now: Now) -> None:
         self._aws_client = aws_client
@@ -38,17 +39,17 @@ class StagingQueries:
         self._scopes = ScopeReader(aws_client, settings, now)
 
     def begin(self) -> QueryDeadline:
-        """Begin the time of a question that takes more than one of these queries."""
+        """Start the deadline that several of these queries share when one request needs them all."""
         return QueryDeadline.start(self._settings.query_deadline_seconds)
 
     async def get_staging_accounts_direct(
         self, target: object, deadline: QueryDeadline | None = None
     ) -> dict[str, Any]:
-        """Give the staging accounts on record for a target, as they are.
+        """Return the staging accounts recorded for a target, unchanged.
 
         Args:
-            target: its id.
-            deadline: of the question that this is a part of; None for a question of its own.
+            target: account id of the target.
+            deadline: of the request that this is a part of; None starts one.
 
         Raises:
             RefusalError: the id is missing or wrong, or there is no such target.
@@ -57,83 +58,87 @@ class StagingQueries:
         """
         target_id = account_param({"targetAccountId": target}, "targetAccountId")
         record = await self._record(target_id, deadline or self.begin(), "NOT_FOUND")
-        listed = record.get("stagingAccounts")
-        return {"targetAccountId": target_id, "stagingAccounts": listed if isinstance(listed, list) else []}
+        accounts = record.get("stagingAccounts")
+        return {"targetAccountId": target_id, "stagingAccounts": accounts if isinstance(accounts, list) else []}
 
     async def discover_staging_accounts(self, target: object) -> Answer:
-        """Name the accounts that replicate servers of a target, as its extended servers tell.
+        """Discover the accounts that replicate servers of a target, from its extended servers.
 
-        Staging accounts none of whose servers is extended are not known to DRS.
+        A staging account without extended servers is not found, because DRS of the target does not know it.
 
         Raises:
             RefusalError: the id is missing or wrong, or there is no such target.
             ConfigurationError: a setting is missing, or the record of the target cannot be used.
-            AwsError: the target accounts could not be read, or this process has no identity.
+            AwsError: the target accounts could not be read, or STS did not confirm the identity of this process.
         """
         target_id = account_param({"targetAccountId": target}, "targetAccountId")
-        reading = await self._read(target_id, "discover_staging_accounts", self.begin())
-        counts = Counter(str(area["stagingAccountID"]) for _, _, area in extended_items(reading))
+        result = await self._read(target_id, "discover_staging_accounts", self.begin())
+        counts = Counter(str(area["stagingAccountID"]) for _, _, area in extended_items(result))
         body = {
             "targetAccountId": target_id,
             "stagingAccounts": [_discovered(account_id, count) for account_id, count in sorted(counts.items())],
             "totalServers": counts.total(),
-            "message": _message(len(counts), reading),
-            "source": reading.source,
-            "complete": reading.is_complete,
-            "errors": reading.errors(),
+            "message": _message(len(counts), result),
+            "source": result.source,
+            "complete": result.is_complete,
+            "errors": result.errors(),
         }
-        return answer_of("discover_staging_accounts", body, reading)
+        return build_answer("discover_staging_accounts", body, result)
 
     async def query_staging_accounts_from_target(
         self, target: object, staging: Sequence[Mapping[str, Any]], deadline: QueryDeadline | None = None
     ) -> list[dict[str, Any]]:
-        """Count the servers of each staging account, region by region, as the target sees them.
+        """Count the servers of each staging account per region, as DRS of the target reports them.
 
-        `accessible` is false when no region of the target could be read; zeros mean nothing then. When some could not
-        be read, `error` names them. `deadline` is as in `get_staging_accounts_direct`.
+        `accessible` is false when no region of the target could be read; the zeros are then no counts. `error` names
+        the regions that could not be read. `deadline` is as in `get_staging_accounts_direct`.
 
         Raises: as `discover_staging_accounts`.
         """
         target_id = account_param({"targetAccountId": target}, "targetAccountId")
-        reading = await self._read(target_id, "query_staging_accounts_from_target", deadline or self.begin())
+        result = await self._read(target_id, "query_staging_accounts_from_target", deadline or self.begin())
         totals: dict[str, Counter[str]] = defaultdict(Counter)
         replicating: dict[str, Counter[str]] = defaultdict(Counter)
-        for scope, item, area in extended_items(reading):
+        for scope, item, area in extended_items(result):
             account_id = str(area["stagingAccountID"])
             totals[account_id][scope.region] += 1
-            replicating[account_id][scope.region] += present(item)["replicationState"] in REPLICATING
+            replicating[account_id][scope.region] += present(item)["replicationState"] in REPLICATING_STATES
         return [
-            _capacity(record, totals[account_id], replicating[account_id], reading)
+            _capacity(record, totals[account_id], replicating[account_id], result)
             for record in staging
             for account_id in (str(record.get("accountId", "")),)
         ]
 
     async def _record(self, target_id: str, deadline: QueryDeadline, code: str) -> Item:
         table = targets_table(self._aws_client, self._settings)
-        with anyio.CancelScope(deadline=deadline.opening):
+        with anyio.CancelScope(deadline=deadline.context):
             record = await table.get({"accountId": target_id})
             if record is None:
-                raise RefusalError(code, f"there is no target account {target_id}", status=404)
+                raise RefusalError(
+                    code,
+                    f"there is no target account {target_id}. Fix: add it to the target accounts first",
+                    status=404,
+                )
             return record
-        raise too_late(table, "GetItem", self._aws_client.hub_region)
+        raise table_timeout(table, "GetItem", self._aws_client.hub_region)
 
-    async def _read(self, target_id: str, operation: str, deadline: QueryDeadline) -> Reading:
-        """Read the target's servers in the regions where it has some, as far as known."""
+    async def _read(self, target_id: str, operation: str, deadline: QueryDeadline) -> ReadResult:
+        """Read the servers of a target in its active regions."""
         await self._record(target_id, deadline, "TARGET_ACCOUNT_NOT_FOUND")
         context: RunContext | None = None
-        who = None
-        with anyio.CancelScope(deadline=deadline.opening):
-            who = await self._aws_client.identity()
-        if who is None:
+        identity = None
+        with anyio.CancelScope(deadline=deadline.context):
+            identity = await self._aws_client.identity()
+        if identity is None:
             region = self._aws_client.hub_region
             call = Call("sts", "GetCallerIdentity", "hub", region)
-            raise AwsError("DeadlineExceeded", "STS did not answer in time", call, advice=LATE_ADVICE)
-        with anyio.CancelScope(deadline=deadline.opening):
+            raise AwsError("DeadlineExceeded", "STS did not answer in time", call, advice=LATE_FIX)
+        with anyio.CancelScope(deadline=deadline.context):
             context = await self._context_loader.load(
                 SyncRequest(accounts=(target_id,)), operation=operation, discover=False
             )
         if context is None:
-            raise too_late(targets_table(self._aws_client, self._settings), "Scan", self._aws_client.hub_region)
+            raise table_timeout(targets_table(self._aws_client, self._settings), "Scan", self._aws_client.hub_region)
         scopes = tuple(sorted(context.selection.scopes))
         return await self._scopes.read(scopes, StatusView(context.rows), context.access, deadline)
 
@@ -149,24 +154,24 @@ def _discovered(account_id: str, count: int) -> dict[str, Any]:
     }
 
 
-def _message(accounts: int, reading: Reading) -> str:
-    lacking = _lacking(reading)
-    found = f"Discovered {accounts} staging account{'' if accounts == 1 else 's'}"
-    return f"{found}; not read: {', '.join(lacking)}" if lacking else found
+def _message(accounts: int, result: ReadResult) -> str:
+    unread = _unread_regions(result)
+    discovered = f"Discovered {accounts} staging account{'' if accounts == 1 else 's'}"
+    return f"{discovered}; could not read {', '.join(unread)}" if unread else discovered
 
 
-def _lacking(reading: Reading) -> list[str]:
-    return sorted({result.scope.region for result in reading.results if not result.is_complete})
+def _unread_regions(result: ReadResult) -> list[str]:
+    return sorted({each.scope.region for each in result.results if not each.is_complete})
 
 
-_NOTHING: Final = "no region of the target could be read"
+_NO_REGION_READ: Final = "no region of the target could be read"
 
 
 def _capacity(
-    record: Mapping[str, Any], totals: Mapping[str, int], replicating: Mapping[str, int], reading: Reading
+    record: Mapping[str, Any], totals: Mapping[str, int], replicating: Mapping[str, int], result: ReadResult
 ) -> dict[str, Any]:
-    lacking = _lacking(reading)
-    accessible = not reading.results or any(result.is_complete for result in reading.results)
+    unread = _unread_regions(result)
+    accessible = not result.results or any(each.is_complete for each in result.results)
     account_id = str(record.get("accountId", ""))
     capacity = {
         "accountId": account_id,
@@ -180,6 +185,6 @@ def _capacity(
         ],
         "accessible": accessible,
     }
-    if not lacking:
+    if not unread:
         return capacity
-    return {**capacity, "error": f"could not read {', '.join(lacking)}" if accessible else _NOTHING}
+    return {**capacity, "error": f"could not read {', '.join(unread)}" if accessible else _NO_REGION_READ}

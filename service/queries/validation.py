@@ -1,4 +1,4 @@
-"""Whether an account can serve as a staging account: its role lets us in, and DRS is in use there."""
+"""Staging account validation: can its role be assumed, and is DRS initialised there."""
 
 from __future__ import annotations
 
@@ -13,31 +13,33 @@ from service.aws.drs import DrsReader
 from service.errors import AwsError, ConfigurationError, RefusalError
 from service.queries.filters import invalid
 from service.queries.params import account_param, missing, region_param, text_param
-from service.queries.reading import QueryDeadline
+from service.queries.query_deadline import QueryDeadline
 from service.settings import Settings
 
-__all__ = ["REPLICATING", "StagingValidation"]
+__all__ = ["REPLICATING_STATES", "StagingValidation"]
 
-REPLICATING: Final = frozenset({"CONTINUOUS", "INITIAL_SYNC", "RESCAN", "INITIATING", "CREATING_SNAPSHOT", "BACKLOG"})
-"""States that count against the 300 servers which an account may replicate per region."""
+REPLICATING_STATES: Final = frozenset(
+    {"CONTINUOUS", "INITIAL_SYNC", "RESCAN", "INITIATING", "CREATING_SNAPSHOT", "BACKLOG"}
+)
+"""Replication states of servers that count towards the DRS quota of 300 per account and region."""
 
 
 class StagingValidation:
-    """Tries accounts; one instance serves many."""
+    """Validates staging accounts; one instance serves many."""
 
     def __init__(self, aws_client: AwsClient, settings: Settings) -> None:
         self._aws_client = aws_client
         self._settings = settings
 
     async def validate_staging_account(self, given: object) -> dict[str, Any]:
-        """Assume the role of an account and count its servers in one region. Not to get in is an answer, too.
+        """Assume the role of an account and count its servers in one region. A denied role or DRS is an answer too.
 
         Args:
             given: `accountId`, `externalId`, `region`, and `roleArn`, which has a default.
 
         Raises:
-            RefusalError: a parameter is missing or wrong, a role of another account among them; or AWS could not be
-                asked at all, which says nothing about the account.
+            RefusalError: a parameter is missing or wrong, for example a role of another account; or AWS could not be
+                reached, which says nothing about the account.
         """
         deadline = QueryDeadline.start(self._settings.query_deadline_seconds)
         with anyio.CancelScope(deadline=deadline.drs):
@@ -47,16 +49,19 @@ class StagingValidation:
                 error.details["valid"] = False
                 raise
             try:
-                session = await self._enter(account_id, role)
+                session = await self._open_session(account_id, role)
             except AwsError as error:
-                _raise_if_passing(error)
+                _raise_if_transient(error)
                 return {"valid": False, "roleAccessible": False, "error": _text(error)}
             try:
                 return await self._count(session, region)
             except AwsError as error:
-                _raise_if_passing(error)
+                _raise_if_transient(error)
                 return {"valid": False, "roleAccessible": True, "drsInitialized": False, "error": _text(error)}
-        raise _unknown("STS, or DRS in that account and region, did not answer in time")
+        raise _not_validated(
+            "STS, or DRS in that account and region, did not answer in time. Fix: try again, or raise"
+            " QUERY_DEADLINE_SECONDS"
+        )
 
     async def _parse(self, given: object) -> tuple[str, RoleToAssume, str]:
         if not isinstance(given, Mapping):
@@ -76,10 +81,10 @@ class StagingValidation:
             expected = f"arn:<partition>:iam::{account_id}:role/<name>, a role of that account"
             raise invalid("roleArn", role_arn, expected) from None
         except AwsError as error:
-            raise _unknown(str(error)) from None
+            raise _not_validated(str(error)) from None
         return account_id, RoleToAssume(account_id, arn, external_id), region
 
-    async def _enter(self, account_id: str, role: RoleToAssume) -> AccountSession:
+    async def _open_session(self, account_id: str, role: RoleToAssume) -> AccountSession:
         if account_id == (await self._aws_client.identity()).account_id:
             return self._aws_client.hub()
         return await self._aws_client.account(role)
@@ -100,18 +105,18 @@ class StagingValidation:
 
 
 def _replicates(record: Mapping[str, Any], account_id: str) -> bool:
-    """Tell whether a server is replicated by this account itself; an extended one is replicated by another."""
+    """Whether the account itself replicates a server; an extended server is replicated by another account."""
     own = record.get("stagingArea", {}).get("stagingAccountID") in {None, "", account_id}
-    return own and record.get("dataReplicationInfo", {}).get("dataReplicationState") in REPLICATING
+    return own and record.get("dataReplicationInfo", {}).get("dataReplicationState") in REPLICATING_STATES
 
 
-def _raise_if_passing(error: AwsError) -> None:
-    """Raise when an error says nothing about the account, and another try may succeed."""
+def _raise_if_transient(error: AwsError) -> None:
+    """Raise when an error says nothing about the account because a later try may succeed."""
     if error.error_class.retry and not error.error_class.expired:
-        raise _unknown(str(error)) from None
+        raise _not_validated(str(error)) from None
 
 
-def _unknown(text: str) -> RefusalError:
+def _not_validated(text: str) -> RefusalError:
     return RefusalError("INTERNAL_ERROR", text, status=500, details={"error": text, "valid": False})
 
 

@@ -14,13 +14,16 @@ from service.inventory.server import SourceServer
 from service.models import Scope, iso
 
 __all__ = [
+    "LEGACY_TEMPLATE_ID",
     "ORIGINALS",
+    "TEMPLATE_ID",
     "TEMPLATE_SETTLED",
     "TOPOLOGY",
     "capture",
     "choose_template",
     "inventory_copy",
     "is_complete",
+    "stored_originals",
     "topology_key",
 ]
 
@@ -48,7 +51,10 @@ _COMPARED: Final = (
     "replicationServerInstanceType",
 )
 _CONFIGURATION: Final = "originalReplicationConfiguration"
-_TEMPLATE: Final = "originalReplicationConfigurationTemplateId"
+TEMPLATE_ID: Final = "originalReplicationConfigurationTemplateId"
+"""The attribute of the replication configuration template that the server was set up from."""
+LEGACY_TEMPLATE_ID: Final = "originalReplicationConfigTemplateId"
+"""The same attribute as earlier writers spell it: it is read, and never written."""
 TEMPLATE_SETTLED: Final = "templateSettled"
 """Attribute: the templates of the replicating account were read, and none of them could be matched to the server."""
 _UNTOUCHED: Final = frozenset({None, "NOT_STARTED"})
@@ -94,7 +100,7 @@ def capture(
         "originalAvailabilityZone": server.origin_zone,
         "originalHostname": server.hostname or None,
         "originEnvironment": environment,
-        _TEMPLATE: choose_template(templates or (), None),
+        TEMPLATE_ID: choose_template(templates or (), None),
         "captureMethod": "first_sight" if untouched else "late",
         "topologyLastUpdated": iso(now),
     }
@@ -104,8 +110,14 @@ def capture(
 def _from_legacy(item: Mapping[str, Any]) -> dict[str, Any]:
     """Return the originals in an item, including the legacy name of the template id."""
     named = {name: item.get(name) or None for name in ORIGINALS}
-    named[_TEMPLATE] = named[_TEMPLATE] or item.get("originalReplicationConfigTemplateId") or None
+    named[TEMPLATE_ID] = named[TEMPLATE_ID] or item.get(LEGACY_TEMPLATE_ID) or None
     return {name: value for name, value in named.items() if value is not None}
+
+
+def stored_originals(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Read the originals that an item carries, under today's names."""
+    renamed = {**item, TEMPLATE_ID: item.get(TEMPLATE_ID) or item.get(LEGACY_TEMPLATE_ID)}
+    return {name: renamed[name] for name in ORIGINALS if renamed.get(name) is not None}
 
 
 def choose_template(templates: Sequence[Mapping[str, Any]], configuration: Mapping[str, Any] | None) -> str | None:
@@ -140,5 +152,5 @@ def is_complete(topology: Mapping[str, Any], *, replicates_here: bool = True) ->
         replicates_here: the server replicates in the account that is scanned. If it does not, its template cannot be
             read there and is not required.
     """
-    template_done = not replicates_here or _TEMPLATE in topology or topology.get(TEMPLATE_SETTLED) is True
+    template_done = not replicates_here or TEMPLATE_ID in topology or topology.get(TEMPLATE_SETTLED) is True
     return _CONFIGURATION in topology and template_done

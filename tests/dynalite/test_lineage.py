@@ -1,13 +1,13 @@
-"""Where servers came from, found again by every name: the reads and writes behind failback, on dynalite."""
+"""Where servers came from, cycle_estate again by every name: the reads and writes behind failback, on dynalite."""
 
 from tests.failback.test_command import (
-    found,
+    cycle_estate,
     test_a_name_of_nobody_and_a_name_of_two_are_refused,
     test_each_step_of_the_way_is_seen_at_once_without_a_sync,
 )
 
 __all__ = [
-    "found",
+    "cycle_estate",
     "test_a_name_of_nobody_and_a_name_of_two_are_refused",
     "test_each_step_of_the_way_is_seen_at_once_without_a_sync",
 ]

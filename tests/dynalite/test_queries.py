@@ -1,6 +1,6 @@
 """Queries answered from the inventory, on dynalite."""
 
-from tests.queries.conftest import desk
+from tests.queries.conftest import client
 from tests.queries.test_servers import (
     test_a_fresh_region_is_answered_from_the_inventory,
     test_a_stale_region_is_answered_by_drs_with_its_own_records,
@@ -8,7 +8,7 @@ from tests.queries.test_servers import (
 )
 
 __all__ = [
-    "desk",
+    "client",
     "test_a_fresh_region_is_answered_from_the_inventory",
     "test_a_stale_region_is_answered_by_drs_with_its_own_records",
     "test_without_an_account_every_target_is_meant",

@@ -1,4 +1,4 @@
-"""The life of a server in the simulated AWS, step by step, by the backends' own Python interface.
+"""The failback cycle of a server in the simulated AWS, step by step, by the Python interface of its backends.
 
 One estate, one lineage. `A1` is the original machine, `B1` its source server on the recovery side D, `B3` the machine
 recovered there, `A2` the reversed server on the source side S, and `A4` the machine launched back.
@@ -19,7 +19,7 @@ HOST = "app-web-01"
 
 
 class Cycle:
-    """One server and where it is."""
+    """One server, its records and its machines."""
 
     def __init__(
         self, account: str, source_account: str, *, zone_only: bool = False, on_premises: bool = False
@@ -69,42 +69,42 @@ class Cycle:
         return self.source.recovery_instances[self.reversed.record["recoveryInstanceId"]]
 
     def recover(self) -> None:
-        """Step 1 and 2: recovered; the original is lost."""
+        """Recover the server; the original machine is lost."""
         _launch(self.launches_in, self.launched_from)
         self.forward.enter("STALLED")
 
     def reverse(self) -> None:
-        """Step 3."""
+        """Reverse the replication."""
         self.launches_in.reverse_replication(self.recovered.instance_id)
 
     def catch_up(self) -> None:
-        """Step 4, and after step 6: all replications come to their end."""
+        """Let every replication catch up."""
         for _ in range(3):
             for backend in {id(each): each for each in (self.dr, self.source, self.launches_in)}.values():
                 backend.advance()
 
     def connect_failback_client(self) -> None:
-        """On premises, in place of steps 3 to 6: the Failback Client writes the recovered machine back."""
+        """On premises: connect the Failback Client, which copies the recovered machine back."""
         self.launches_in.connect_failback_client(self.recovered.instance_id)
 
     def launch_with_client(self) -> None:
-        """On premises: the original machine boots from what was written."""
+        """On premises: boot the original machine from the copied disks."""
         self.launches_in.start_failback_launch([self.recovered.instance_id])
 
     def launch_back(self) -> None:
-        """Step 5."""
+        """Launch the reversed server on the source side."""
         _launch(self.source, self.reversed)
 
     def protect_again(self) -> None:
-        """Step 6."""
+        """Reverse the replication again, so that B1 replicates A4."""
         self.source.reverse_replication(self.failed_back.instance_id)
 
     def reverse_in_place(self) -> None:
-        """Between zones: "protect recovered instance" re-points the same server."""
+        """Between zones: change the same server in place to replicate the recovered machine."""
         self.dr.reverse_replication(self.recovered.instance_id)
 
     def clean_up(self) -> None:
-        """Step 7."""
+        """Remove what the failback left behind."""
         reverse = self.reversed
         self.source.stop_replication(reverse.source_server_id)
         self.launches_in.discard_instance(self.recovered)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from service.queries.failback.facts import DrsRecord, Facts, Machine
+from service.queries.failback.facts import DrsRecord, Facts, RecoveryInstance
 
 DR: Final = "222222222222"
 APPS: Final = "111111111111"
@@ -47,7 +47,7 @@ FORWARD: Final = DrsRecord(
     live=True,
 )
 RECOVERED: Final = FORWARD.model_copy(update={"state": "STALLED", "recovery_instance": B3, "last_launch": "SUCCEEDED"})
-MACHINE: Final = Machine(
+MACHINE: Final = RecoveryInstance(
     instance_id=B3,
     account_id=DR,
     region="us-west-2",
@@ -67,7 +67,7 @@ REVERSED: Final = DrsRecord(
     seen_at=WHEN,
     live=True,
 )
-BACK: Final = Machine(
+BACK: Final = RecoveryInstance(
     instance_id=A4, account_id=APPS, region="us-east-1", ec2_state="RUNNING", agent_state="NOT_STARTED"
 )
 STEADY: Final = Facts(
@@ -76,7 +76,7 @@ STEADY: Final = Facts(
     original=ORIGINAL,
     captured=True,
     forward=FORWARD,
-    asked=(f"{DR}/us-west-2",),
+    scopes_read=(f"{DR}/us-west-2",),
 )
 
 
@@ -162,8 +162,8 @@ STATES: Final[Mapping[str, tuple[str, Facts]]] = {
             DOWN,
             forward=RECOVERED.model_copy(update={"live": False}),
             recovered=None,
-            asked=(),
-            notes=(f"DRS in {DR}/us-west-2 did not answer (EndpointConnectionError): as of {WHEN}.",),
+            scopes_read=(),
+            notes=(f"DRS in {DR}/us-west-2 could not be read (EndpointConnectionError): its state is as of {WHEN}.",),
         ),
     ),
 }

@@ -28,44 +28,44 @@ NOW = datetime.fromisoformat(WHEN)
 
 
 @pytest.fixture
-def found(found_estate: Callable[..., Estate]) -> tuple[Estate, Cycle]:
+def cycle_estate(found_estate: Callable[..., Estate]) -> tuple[Estate, Cycle]:
     estate = found_estate(a={RECOVERY: {"servers": 0}}, b={SOURCE: {"servers": 0}})
     return estate, Cycle(estate.names.a, estate.names.b)
 
 
-def asked(capsys: pytest.CaptureFixture[str], *arguments: str, code: int) -> str:
+def failback_output(capsys: pytest.CaptureFixture[str], *arguments: str, code: int) -> str:
     capsys.readouterr()
     assert run(["failback", *arguments]) == code
     return capsys.readouterr().out
 
 
-async def synced(estate: Estate) -> None:
+async def sync_now(estate: Estate) -> None:
     assert (await estate.sync(regions=(SOURCE, RECOVERY)))["status"] == "complete"
 
 
 def sync(estate: Estate) -> None:
-    anyio.run(synced, estate)
+    anyio.run(sync_now, estate)
 
 
 def test_each_step_of_the_way_is_seen_at_once_without_a_sync(
-    found: tuple[Estate, Cycle], capsys: pytest.CaptureFixture[str]
+    cycle_estate: tuple[Estate, Cycle], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    estate, cycle = found
+    estate, cycle = cycle_estate
     sync(estate)
-    seen = [_next_step(asked(capsys, A1, code=0))]
+    seen = [_next_step(failback_output(capsys, A1, code=0))]
     for step in ("recover", "reverse", "catch_up", "launch_back", "protect_again"):
         getattr(cycle, step)()
-        seen.append(_next_step(asked(capsys, A1, code=0)))
+        seen.append(_next_step(failback_output(capsys, A1, code=0)))
     assert seen == [
         "",
         "1. Reverse the replication of the recovered machine",
-        "2. Wait until the reversed server is in step",
+        "2. Wait until the reversed server has caught up",
         "3. Launch the server in its original region",
-        "4. Protect the machine that went back",
+        "4. Protect the launched machine",
         "5. Clean up: stop the reversed replication",
     ]
     estate.calls()
-    text = asked(capsys, A1, code=0)
+    text = failback_output(capsys, A1, code=0)
     assert cycle.reversed.source_server_id in text
     calls = estate.calls()
     assert calls["drs", "DescribeSourceServers"] == calls["drs", "DescribeRecoveryInstances"] == 2
@@ -76,14 +76,14 @@ def _next_step(text: str) -> str:
 
 
 def test_with_drs_unreachable_it_answers_from_the_table_and_says_how_old_that_is(
-    found: tuple[Estate, Cycle], capsys: pytest.CaptureFixture[str]
+    cycle_estate: tuple[Estate, Cycle], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    estate, cycle = found
+    estate, cycle = cycle_estate
     cycle.recover()
     sync(estate)
     denied = {"service": "drs", "operation": "DescribeSourceServers", "error": "AccessDeniedException", "status": 403}
     estate.faults(fail=[{"account_id": estate.names.a, "times": None, **denied}])
-    body = json.loads(asked(capsys, HOST, "-o", "json", code=3))
+    body = json.loads(failback_output(capsys, HOST, "-o", "json", code=3))
     assert (body["way"], body["originalInstanceId"]) == ("reverse-replication", A1)
     assert "AccessDeniedException" in body["facts"]["notes"][0]
     assert parse_iso(body["facts"]["forward"]["seenAt"]) is not None
@@ -91,21 +91,21 @@ def test_with_drs_unreachable_it_answers_from_the_table_and_says_how_old_that_is
 
 
 def test_with_the_table_of_accounts_out_of_reach_the_inventory_answers(
-    found: tuple[Estate, Cycle], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    cycle_estate: tuple[Estate, Cycle], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    estate, cycle = found
+    estate, cycle = cycle_estate
     cycle.recover()
     sync(estate)
     monkeypatch.delenv("TARGET_ACCOUNTS_TABLE")
-    body = json.loads(asked(capsys, HOST, "-o", "json", code=3))
+    body = json.loads(failback_output(capsys, HOST, "-o", "json", code=3))
     assert body["originalInstanceId"] == A1
-    assert "No account could be entered" in body["facts"]["notes"][0]
+    assert "The target accounts could not be read" in body["facts"]["notes"][0]
 
 
 def test_with_the_inventory_out_of_reach_it_points_to_an_export(
-    found: tuple[Estate, Cycle], capsys: pytest.CaptureFixture[str]
+    cycle_estate: tuple[Estate, Cycle], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    estate, _ = found
+    estate, _ = cycle_estate
     sync(estate)
     estate.faults(
         fail=[
@@ -118,44 +118,47 @@ def test_with_the_inventory_out_of_reach_it_points_to_an_export(
             }
         ]
     )
-    body = json.loads(asked(capsys, HOST, "-o", "json", code=1))
+    body = json.loads(failback_output(capsys, HOST, "-o", "json", code=1))
     assert body["error"] == "AccessDeniedException"
     assert "--from FILE" in body["message"]
 
 
 def test_with_the_inventory_out_of_reach_the_kept_export_answers_by_itself(
-    found: tuple[Estate, Cycle], capsys: pytest.CaptureFixture[str], tmp_path: Path
+    cycle_estate: tuple[Estate, Cycle], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    estate, cycle = found
+    estate, cycle = cycle_estate
     cycle.recover()
     sync(estate)
     kept = tmp_path / "estate.csv"
-    kept.write_text(asked(capsys, "--all", code=0))
+    kept.write_text(failback_output(capsys, "--all", code=0))
     estate.set(FAILBACK_EXPORT=str(kept))
-    assert "From an export" not in asked(capsys, HOST, code=0)  # while the table answers, it is the newer one
+    assert "From an export" not in failback_output(capsys, HOST, code=0)  # while the table answers, it is the newer one
     gone = {"service": "dynamodb", "operation": "Query", "times": None, "error": "AccessDeniedException", "status": 400}
     estate.faults(fail=[gone])
-    text = asked(capsys, HOST, code=3)
+    text = failback_output(capsys, HOST, code=3)
     assert f"reverse-replication --recovery-instance-id {cycle.recovered.instance_id}" in text
     assert "the inventory did not answer" in text
     kept.unlink()
-    assert str(kept) in json.loads(asked(capsys, HOST, "-o", "json", code=2))["message"]
+    assert str(kept) in json.loads(failback_output(capsys, HOST, "-o", "json", code=2))["message"]
 
 
 def test_an_export_answers_with_no_aws_at_all(
-    found: tuple[Estate, Cycle], capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cycle_estate: tuple[Estate, Cycle],
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    estate, cycle = found
+    estate, cycle = cycle_estate
     cycle.recover()
     sync(estate)
     recovered = cycle.recovered.instance_id
     for form in ("csv", "json"):
-        (tmp_path / form).write_text(asked(capsys, "--all", "-o", form, code=0))
+        (tmp_path / form).write_text(failback_output(capsys, "--all", "-o", form, code=0))
     estate.calls()
     for variable in ("AWS_ENDPOINT_URL", "SOURCE_SERVER_INVENTORY_TABLE", "TARGET_ACCOUNTS_TABLE", "AWS_REGION"):
         monkeypatch.delenv(variable)
     for form in ("csv", "json"):
-        text = asked(capsys, recovered, "--from", str(tmp_path / form), code=3)
+        text = failback_output(capsys, recovered, "--from", str(tmp_path / form), code=3)
         assert f"reverse-replication --recovery-instance-id {recovered}" in text
         assert "From an export of 20" in text
         assert A1 in text
@@ -163,13 +166,13 @@ def test_an_export_answers_with_no_aws_at_all(
 
 
 def test_a_name_of_nobody_and_a_name_of_two_are_refused(
-    found: tuple[Estate, Cycle], capsys: pytest.CaptureFixture[str]
+    cycle_estate: tuple[Estate, Cycle], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    estate, cycle = found
+    estate, cycle = cycle_estate
     twin = cycle.dr.add_source_server({"sourceProperties": {"identificationHints": {"hostname": HOST}}})
     sync(estate)
-    assert json.loads(asked(capsys, "nobody", "-o", "json", code=2))["error"] == "SERVER_NOT_FOUND"
-    body = json.loads(asked(capsys, HOST, "-o", "json", code=2))
+    assert json.loads(failback_output(capsys, "nobody", "-o", "json", code=2))["error"] == "SERVER_NOT_FOUND"
+    body = json.loads(failback_output(capsys, HOST, "-o", "json", code=2))
     assert body["error"] == "AMBIGUOUS_ID"
     assert cycle.forward.arn in body["message"]
     assert twin.arn in body["message"]
@@ -177,7 +180,7 @@ def test_a_name_of_nobody_and_a_name_of_two_are_refused(
 
 @pytest.mark.parametrize("arguments", [(), ("--all", "x"), ("--all", "-o", "text"), ("x", "-o", "csv")])
 def test_a_wrong_command_line_is_refused(arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
-    asked(capsys, *arguments, code=2)
+    failback_output(capsys, *arguments, code=2)
 
 
 def test_a_file_that_is_no_export_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -190,12 +193,12 @@ def test_a_file_that_is_no_export_is_refused(tmp_path: Path, capsys: pytest.Capt
         b'{"format":1,"exportedAt":"x","servers":[{}]}',
     ):
         (tmp_path / "file").write_bytes(content)
-        asked(capsys, A1, "--from", str(tmp_path / "file"), code=2)
-    asked(capsys, A1, "--from", str(tmp_path / "none"), code=2)
+        failback_output(capsys, A1, "--from", str(tmp_path / "file"), code=2)
+    failback_output(capsys, A1, "--from", str(tmp_path / "none"), code=2)
 
 
-def test_the_function_answers_route_and_operation(found: tuple[Estate, Cycle]) -> None:
-    estate, cycle = found
+def test_the_function_answers_route_and_operation(cycle_estate: tuple[Estate, Cycle]) -> None:
+    estate, cycle = cycle_estate
     cycle.recover()
     sync(estate)
     query.runtime.close()
@@ -212,7 +215,7 @@ def test_the_function_answers_route_and_operation(found: tuple[Estate, Cycle]) -
     query.runtime.close()
 
 
-# The export itself
+# The export
 
 
 def test_an_export_holds_everything_in_both_forms() -> None:

@@ -1,4 +1,4 @@
-"""The page about failback says what there is."""
+"""docs/failback.md names every method, attribute, route and operation."""
 
 from __future__ import annotations
 

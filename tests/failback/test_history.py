@@ -1,4 +1,4 @@
-"""What is written beside the originals, and when: pure."""
+"""Topology history: the entries recorded beside the originals, and when they are due."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is read again in the course of a day, and at what price, with a clock that the test moves."""
+"""Replication settings and templates read again over a day: how often, on a clock that the test advances."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ACCOUNT = "777000000001"
 
 
 class Clock:
-    """Stands still until it is moved."""
+    """A wall clock that advances only when the test moves it."""
 
     def __init__(self) -> None:
         self.moment = datetime(2026, 11, 23, 5, 0, tzinfo=UTC)
@@ -32,7 +32,7 @@ class Clock:
 
 
 class Day:
-    """Syncs every quarter of an hour."""
+    """Runs a sync every quarter of an hour."""
 
     def __init__(self) -> None:
         self.aws = DirectAws("777000000000", (ACCOUNT,), Faults(random.Random(1)))  # noqa: S311 - not a secret
@@ -85,7 +85,9 @@ async def test_templates_are_read_once_an_hour_however_many_servers_come(day: Da
     for _ in range(4):
         day.cycle.dr.add_source_server({})
         await day.sync()
-    assert day.aws.counts["drs", "DescribeReplicationConfigurationTemplates"] == 2  # here, and where they came from
+    assert (
+        day.aws.counts["drs", "DescribeReplicationConfigurationTemplates"] == 2
+    )  # in the recovery region, and in the original one
     for _ in range(2):
         day.cycle.dr.add_source_server({})
         await day.sync()

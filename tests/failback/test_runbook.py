@@ -1,6 +1,6 @@
-"""What the runbook says in every state: the way, the order of the steps, and the very text.
+"""The runbook in every state of a server: the method, the order of the steps, and the exact text.
 
-`python -m tests.failback.test_runbook` writes the expected texts anew; read the difference before you commit it.
+`python -m tests.failback.test_runbook` regenerates the expected texts; read the diff before you commit it.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def test_the_same_instance_id_alone_does_not_prove_that_the_server_is_protected_
         next(step.title for step in write_runbook(facts).steps if step.progress is Progress.NEXT)
         for facts in (INTO_SOURCE, protected)
     ]
-    assert next_of == ["Protect the machine that went back", "Clean up: stop the reversed replication"]
+    assert next_of == ["Protect the launched machine", "Clean up: stop the reversed replication"]
 
 
 def test_the_account_is_given_to_the_installer_only_when_it_is_another() -> None:
@@ -138,7 +138,7 @@ def test_a_command_in_an_id_stays_an_argument() -> None:
     record = DOWN.forward
     assert isinstance(record, DrsRecord)
     hostile = "i-0; rm -rf /"
-    facts: Facts = after(DOWN, forward=record.model_copy(update={"recovery_instance": hostile}), asked=())
+    facts: Facts = after(DOWN, forward=record.model_copy(update={"recovery_instance": hostile}), scopes_read=())
     for step in write_runbook(facts).steps:
         for command in step.commands:
             assert hostile not in command or f"'{hostile}'" in command

@@ -1,4 +1,4 @@
-"""The simulation itself: a seed is a history, and what a history must not lose is noticed when it is lost."""
+"""The simulation of histories: a seed always gives the same history, and a lost or changed original fails it."""
 
 from __future__ import annotations
 

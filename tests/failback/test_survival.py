@@ -34,8 +34,8 @@ OWN_ID = "replicationConfigurationTemplateID"
 STEPS = ("recover", "reverse", "catch_up", "launch_back", "protect_again", "catch_up", "clean_up")
 
 
-class Watch:
-    """Syncs, and holds every topology item against what it was at first."""
+class TopologyWatch:
+    """Syncs, and compares every topology item with what it was at first."""
 
     def __init__(self, estate: Estate, cycle: Cycle) -> None:
         self.estate = estate
@@ -76,7 +76,7 @@ async def test_originals_survive_every_step(
     cycle = Cycle(names.a, names.a if same_account else names.b)
     if extended:
         cycle.extend_into(names.b)
-    watch = Watch(estate, cycle)
+    watch = TopologyWatch(estate, cycle)
     await watch.sync()
     start = dict(watch.before)
     assert set(start) == {cycle.forward.arn}
@@ -120,7 +120,7 @@ async def test_originals_survive_a_change_of_zone_and_the_failback_client(
 ) -> None:
     estate = found_estate(a={RECOVERY: {"servers": 0}}, b={SOURCE: {"servers": 0}})
     cycle = Cycle(estate.names.a, estate.names.a, **{kind: True})
-    watch = Watch(estate, cycle)
+    watch = TopologyWatch(estate, cycle)
     await watch.sync()
     start = dict(watch.before)
     assert start[cycle.forward.arn]["originEnvironment"] == environment
@@ -171,22 +171,22 @@ async def test_a_steady_sync_writes_no_bookkeeping(found_estate: Callable[..., E
     cycle.reverse()
     cycle.catch_up()
     await estate.sync(regions=REGIONS)
-    marked = [
+    rescan_requests = [
         row for row in estate.status().values() if any("lookRequestedAt" in each for each in row["accounts"].values())
     ]
-    assert marked == []  # the two point at each other, and the run looked at both
+    assert rescan_requests == []  # the two point at each other, and the run scanned both
     estate.calls()
     await estate.sync(regions=REGIONS)
     calls = estate.calls()
     assert calls["dynamodb", "BatchWriteItem"] == calls["dynamodb", "PutItem"] == 0
     assert calls["drs", "DescribeRecoveryInstances"] == calls["drs", "GetReplicationConfiguration"] == 0
-    assert calls["dynamodb", "Query"] == 2  # what is held of the two regions, and no lineage anew
+    assert calls["dynamodb", "Query"] == 2  # the items of the two regions, and no lineage again
 
 
 async def test_a_reversed_server_that_is_seen_before_its_forward_one_still_finds_home(
     found_estate: Callable[..., Estate],
 ) -> None:
-    """The recovery side could not be read at first, and DRS tells no ARN of the opposite direction: it goes stale."""
+    """The recovery side was not read at first, and DRS gives no ARN of the opposite direction."""
     estate = found_estate(a={RECOVERY: {"servers": 0}}, b={SOURCE: {"servers": 0}})
     cycle = Cycle(estate.names.a, estate.names.b)
     cycle.recover()
@@ -259,7 +259,7 @@ async def test_the_source_side_is_asked_only_where_the_run_may_look(
 async def test_details_that_could_not_be_read_are_told_and_read_by_a_later_run(
     found_estate: Callable[..., Estate], operation: str, lacks: set[str]
 ) -> None:
-    """One read a run: what waits for templates that stay denied must not take the turn of the others."""
+    """With one read per run, a server whose templates stay denied must not keep the others from being read."""
     estate = found_estate(a={RECOVERY: {"servers": 0}}, b={SOURCE: {"servers": 0}})
     estate.set(TOPOLOGY_READS_PER_SCOPE="1")
     cycles = [Cycle(estate.names.a, estate.names.b) for _ in range(2)]
@@ -308,7 +308,7 @@ async def test_configurations_whose_turn_has_come_are_read_within_the_budget_of_
             UpdateExpression="SET topologyLastUpdated = :ago",
             ExpressionAttributeValues={":ago": "2026-01-01T00:00:00+00:00"},
         )
-    estate.set(SYNC_INTERVAL_SECONDS="86400")  # so it is the turn of both in every run
+    estate.set(SYNC_INTERVAL_SECONDS="86400")  # so that both are due in every run
     for budget in (1, 2):
         estate.set(TOPOLOGY_READS_PER_SCOPE=str(budget))
         estate.calls()
@@ -348,7 +348,7 @@ async def test_the_template_is_named_by_the_account_that_replicates_be_the_exten
     (topology,) = estate.topologies().values()
     assert "originalReplicationConfigurationTemplateId" not in topology
     estate.calls()
-    await estate.sync(**extended)  # nothing more can be told from there
+    await estate.sync(**extended)  # the extended record has nothing more to read
     calls = estate.calls()
     assert calls["dynamodb", "BatchGetItem"] == calls["drs", "GetReplicationConfiguration"] == 0
     await estate.sync(accounts=(names.a,), regions=(RECOVERY,))

@@ -1,25 +1,25 @@
-"""Extended servers across accounts."""
+"""The query for extended servers across accounts."""
 
 from __future__ import annotations
 
 import pytest
 
 from service.errors import RefusalError
-from tests.queries.desk import Desk, synced
+from tests.queries.client import QueryClient, synced
 from tests.support.estate import Estate
 
 
 @pytest.fixture
-async def desk(estate: Estate) -> Desk:
-    """Give a desk before an estate where A extends both servers of B in us-west-2."""
+async def client(estate: Estate) -> QueryClient:
+    """Return a client of an estate where A extends both servers of B in us-west-2."""
     estate.add(estate.names.a, "us-west-2", extended_from=[{"account_id": estate.names.b}])
     return await synced(estate)
 
 
-async def test_fresh_extensions_are_told_without_asking_anybody(desk: Desk, estate: Estate) -> None:
-    body = (await desk.extended()).body
+async def test_fresh_extensions_are_told_without_asking_anybody(client: QueryClient, estate: Estate) -> None:
+    body = (await client.extended()).body
     a, b = estate.names.a, estate.names.b
-    assert desk.asked_elsewhere == {}
+    assert client.calls_beyond_tables == {}
     assert (body["count"], body["byStagingAccount"], body["source"]) == (2, {b: 2}, "inventory_database")
     assert (body["complete"], body["errors"]) == (True, [])
     for server in body["extendedServers"]:
@@ -35,48 +35,48 @@ async def test_fresh_extensions_are_told_without_asking_anybody(desk: Desk, esta
     }
 
 
-async def test_roles_are_assumed_for_stale_scopes_only(desk: Desk, estate: Estate) -> None:
-    fresh = (await desk.extended()).body["extendedServers"]
-    desk.age(estate.names.a, "us-west-2", 1000)
-    answer = await desk.extended()
-    assert desk.asked_elsewhere == {"DescribeSourceServers": 1, "AssumeRole": 1, "GetCallerIdentity": 1}
+async def test_roles_are_assumed_for_stale_scopes_only(client: QueryClient, estate: Estate) -> None:
+    fresh = (await client.extended()).body["extendedServers"]
+    client.age(estate.names.a, "us-west-2", 1000)
+    answer = await client.extended()
+    assert client.calls_beyond_tables == {"DescribeSourceServers": 1, "AssumeRole": 1, "GetCallerIdentity": 1}
     assert answer.body["extendedServers"] == fresh
     assert answer.body["source"] == "mixed"
     assert answer.stale == ((estate.names.a, "us-west-2"),)
 
 
-async def test_accounts_and_regions_narrow_it(desk: Desk, estate: Estate) -> None:
-    assert (await desk.extended(accountId=estate.names.b)).body["count"] == 0
-    assert (await desk.extended(regions="eu-west-1")).body["count"] == 0
-    assert (await desk.extended(accountId=estate.names.a, region="us-west-2")).body["count"] == 2
+async def test_accounts_and_regions_narrow_it(client: QueryClient, estate: Estate) -> None:
+    assert (await client.extended(accountId=estate.names.b)).body["count"] == 0
+    assert (await client.extended(regions="eu-west-1")).body["count"] == 0
+    assert (await client.extended(accountId=estate.names.a, region="us-west-2")).body["count"] == 2
     with pytest.raises(RefusalError, match="no target account"):
-        await desk.extended(accountId="999999999999")
+        await client.extended(accountId="999999999999")
 
 
-async def test_a_denied_account_is_named_and_its_last_known_servers_stay(desk: Desk, estate: Estate) -> None:
+async def test_a_denied_account_is_named_and_its_last_known_servers_stay(client: QueryClient, estate: Estate) -> None:
     estate.faults(deny=[{"account_id": estate.names.a}])
-    desk.age(estate.names.a, "us-west-2", 1000)
-    body = (await desk.extended()).body
+    client.age(estate.names.a, "us-west-2", 1000)
+    body = (await client.extended()).body
     assert (body["count"], body["complete"]) == (2, False)
     assert [scope["source"] for scope in body["scopes"] if "error" in scope] == ["inventory_stale"]
     assert [error["code"] for error in body["errors"]] == ["AccessDeniedException"]
 
 
-async def test_an_item_that_somebody_edited_costs_only_itself(desk: Desk, estate: Estate) -> None:
-    """DynamoDB takes numbers that JSON writers do not, and any type in place of text."""
+async def test_an_item_that_somebody_edited_costs_only_itself(client: QueryClient, estate: Estate) -> None:
+    """DynamoDB stores numbers that orjson cannot write, and any type where text is expected."""
     table = estate.table("SOURCE_SERVER_INVENTORY_TABLE")
     area = {"stagingSourceServerArn": "arn:aws:drs:us-west-2:1:source-server/s-1", "stagingAccountID": {"no": "text"}}
-    ill = {"tags": {"cost": 2**70}, "sourceTags": {"cost": 2**70}, "stagingArea": area}
+    bad_values = {"tags": {"cost": 2**70}, "sourceTags": {"cost": 2**70}, "stagingArea": area}
     item = next(each for each in estate.items() if each["replicationRegion"] == "eu-west-1")
-    table.put_item(Item={**item, **ill})
-    assert (await desk.extended()).body["count"] == 2
-    assert (await desk.inventory()).body["count"] == 13
-    assert (await desk.servers(region="eu-west-1")).body["serverCount"] == 3
-    async with desk.staging() as staging:
+    table.put_item(Item={**item, **bad_values})
+    assert (await client.extended()).body["count"] == 2
+    assert (await client.inventory()).body["count"] == 13
+    assert (await client.servers(region="eu-west-1")).body["serverCount"] == 3
+    async with client.staging() as staging:
         assert (await staging.discover_staging_accounts(estate.names.a)).body["totalServers"] == 2
 
 
-async def test_why_an_extension_failed_is_told(desk: Desk, estate: Estate) -> None:
+async def test_why_an_extension_failed_is_told(client: QueryClient, estate: Estate) -> None:
     b = estate.names.b
     area = {
         "status": "EXTENSION_ERROR",
@@ -86,7 +86,7 @@ async def test_why_an_extension_failed_is_told(desk: Desk, estate: Estate) -> No
     }
     record = {"stagingArea": area}
     estate.add(estate.names.a, "us-west-2", servers=[{"hostname": "x", "on_premises": True, "record": record}])
-    desk.age(estate.names.a, "us-west-2", 1000)
-    servers = (await desk.extended(accountId=estate.names.a)).body["extendedServers"]
+    client.age(estate.names.a, "us-west-2", 1000)
+    servers = (await client.extended(accountId=estate.names.a)).body["extendedServers"]
     (failed,) = [server for server in servers if "errorMessage" in server]
     assert (failed["extensionStatus"], failed["errorMessage"]) == ("EXTENSION_ERROR", "no volumes")

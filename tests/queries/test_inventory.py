@@ -1,4 +1,4 @@
-"""The inventory query: from the inventory where it is fresh, from DRS where it is not."""
+"""The inventory query: answered from the inventory where it is fresh, and from DRS where it is not."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import pytest
 
 from service.errors import AwsError, ConfigurationError, RefusalError
 from service.models import Scope, iso
-from tests.queries.desk import Desk
+from tests.queries.client import QueryClient
 from tests.support.estate import Estate
 
 DESCRIBE = {"service": "drs", "operation": "DescribeSourceServers", "times": None}
 
 
-def told(servers: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Give servers without what DRS tells anew with every call."""
+def without_last_seen(servers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return servers without the member that differs in every response of DRS."""
     return [{name: value for name, value in each.items() if name != "lastSeen"} for each in servers]
 
 
@@ -25,10 +25,10 @@ def sources(body: dict[str, Any]) -> dict[tuple[str, str], str]:
     return {(scope["accountId"], scope["region"]): scope["source"] for scope in body["scopes"]}
 
 
-async def test_a_fresh_inventory_answers_alone(desk: Desk, estate: Estate) -> None:
-    answer = await desk.inventory()
+async def test_a_fresh_inventory_answers_alone(client: QueryClient, estate: Estate) -> None:
+    answer = await client.inventory()
     body = answer.body
-    assert desk.calls == {("dynamodb", "Query"): 2, ("dynamodb", "Scan"): 2}
+    assert client.calls == {("dynamodb", "Query"): 2, ("dynamodb", "Scan"): 2}
     assert (body["count"], body["totalCount"], len(body["servers"])) == (11, 11, 11)
     assert (body["source"], body["complete"], body["errors"]) == ("inventory_database", True, [])
     assert body["regions"] == ["eu-west-1", "us-west-2"]
@@ -43,8 +43,8 @@ async def test_a_fresh_inventory_answers_alone(desk: Desk, estate: Estate) -> No
     assert all(scope["lastComplete"] and 60 <= scope["ageSeconds"] < 900 for scope in body["scopes"])
 
 
-async def test_a_server_shows_every_member(desk: Desk, estate: Estate) -> None:
-    body = (await desk.inventory(region="eu-west-1")).body
+async def test_a_server_shows_every_member(client: QueryClient, estate: Estate) -> None:
+    body = (await client.inventory(region="eu-west-1")).body
     server = body["servers"][0]
     assert server["region"] == server["replicationRegion"] == "eu-west-1"
     assert server["accountId"] == server["stagingAccountId"] == server["originalAccountId"] == estate.names.a
@@ -57,52 +57,53 @@ async def test_a_server_shows_every_member(desk: Desk, estate: Estate) -> None:
     assert [name for name, value in server.items() if value is None] == ["assignedToProtectionGroup"]
 
 
-async def test_freshness_ends_at_the_window_exactly(desk: Desk, estate: Estate) -> None:
+async def test_freshness_ends_at_the_window_exactly(client: QueryClient, estate: Estate) -> None:
     scope = {"accountId": estate.names.b, "region": "us-west-2"}
-    desk.age(estate.names.b, "us-west-2", 899.999)
-    assert (await desk.inventory(**scope)).stale == ()
-    desk.age(estate.names.b, "us-west-2", 900)
-    assert (await desk.inventory(**scope)).stale == ((estate.names.b, "us-west-2"),)
+    client.age(estate.names.b, "us-west-2", 899.999)
+    assert (await client.inventory(**scope)).stale == ()
+    client.age(estate.names.b, "us-west-2", 900)
+    assert (await client.inventory(**scope)).stale == ((estate.names.b, "us-west-2"),)
 
 
-async def test_one_stale_scope_of_several_asks_drs_for_that_scope_alone(desk: Desk, estate: Estate) -> None:
-    fresh = (await desk.inventory()).body["servers"]
-    desk.age(estate.names.a, "us-west-2", 900)
-    answer = await desk.inventory()
-    assert desk.asked_elsewhere == {"DescribeSourceServers": 1, "AssumeRole": 1, "GetCallerIdentity": 1}
+async def test_one_stale_scope_of_several_asks_drs_for_that_scope_alone(client: QueryClient, estate: Estate) -> None:
+    fresh = (await client.inventory()).body["servers"]
+    client.age(estate.names.a, "us-west-2", 900)
+    answer = await client.inventory()
+    assert client.calls_beyond_tables == {"DescribeSourceServers": 1, "AssumeRole": 1, "GetCallerIdentity": 1}
     assert (answer.body["source"], answer.body["complete"]) == ("mixed", True)
     assert answer.stale == ((estate.names.a, "us-west-2"),)
     assert (answer.hits, answer.misses) == (1, 1)
     assert answer.sources == {"inventory_database": 2, "drs_api": 1}
-    assert told(answer.body["servers"]) == told(fresh)  # EC2's tags and the original topology are still there
+    # The tags of EC2 and the original topology are still there.
+    assert without_last_seen(answer.body["servers"]) == without_last_seen(fresh)
 
 
-async def test_a_stale_scope_shows_what_happened_since(desk: Desk, estate: Estate) -> None:
+async def test_a_stale_scope_shows_what_happened_since(client: QueryClient, estate: Estate) -> None:
     a = estate.names.a
-    gone = (await desk.inventory(accountId=a, region="eu-west-1")).body["servers"][0]["sourceServerID"]
+    gone = (await client.inventory(accountId=a, region="eu-west-1")).body["servers"][0]["sourceServerID"]
     estate.sandbox.remove(a, "eu-west-1", [gone])
     estate.add(a, "eu-west-1", servers=[{"hostname": "brand-new", "on_premises": True}])
-    desk.age(a, "eu-west-1", 3600)
-    servers = (await desk.inventory(accountId=a, region="eu-west-1")).body["servers"]
+    client.age(a, "eu-west-1", 3600)
+    servers = (await client.inventory(accountId=a, region="eu-west-1")).body["servers"]
     assert gone not in {server["sourceServerID"] for server in servers}
     (new,) = [server for server in servers if server["hostname"] == "brand-new"]
-    assert "originalAccountId" not in new  # nobody has taken it down yet, and nothing is guessed
+    assert "originalAccountId" not in new  # no sync has recorded it yet, and nothing is guessed
 
 
-async def test_an_empty_inventory_is_not_believed_however_fresh_its_status(desk: Desk, estate: Estate) -> None:
+async def test_an_empty_inventory_is_not_believed_however_fresh_its_status(client: QueryClient, estate: Estate) -> None:
     table = estate.table("SOURCE_SERVER_INVENTORY_TABLE")
     for item in estate.items():
         if item["_queryAccount"] == estate.names.b:
             table.delete_item(
                 Key={"sourceServerArn": item["sourceServerArn"], "stagingAccountId": item["stagingAccountId"]}
             )
-    answer = await desk.inventory()
+    answer = await client.inventory()
     assert answer.body["totalCount"] == 11
     assert answer.stale == ((estate.names.b, "us-west-2"),)
-    assert desk.asked_elsewhere["DescribeSourceServers"] == 1
+    assert client.calls_beyond_tables["DescribeSourceServers"] == 1
 
 
-async def test_a_denied_account_costs_only_itself_and_shows_what_was_known(desk: Desk, estate: Estate) -> None:
+async def test_a_denied_account_costs_only_itself_and_shows_what_was_known(client: QueryClient, estate: Estate) -> None:
     a, b = estate.names.a, estate.names.b
     estate.table("TARGET_ACCOUNTS_TABLE").update_item(
         Key={"accountId": a},
@@ -110,10 +111,10 @@ async def test_a_denied_account_costs_only_itself_and_shows_what_was_known(desk:
         ExpressionAttributeValues={":wrong": "not-the-one"},
     )
     for account_id, region in ((a, "us-west-2"), (a, "eu-west-1"), (b, "us-west-2")):
-        desk.age(account_id, region, 1000)
-    answer = await desk.inventory()
+        client.age(account_id, region, 1000)
+    answer = await client.inventory()
     body = answer.body
-    assert desk.asked_elsewhere["AssumeRole"] == 2  # refused once, not once a region
+    assert client.calls_beyond_tables["AssumeRole"] == 2  # refused once, not once a region
     assert sources(body) == {
         (a, "eu-west-1"): "inventory_stale",
         (a, "us-west-2"): "inventory_stale",
@@ -128,23 +129,23 @@ async def test_a_denied_account_costs_only_itself_and_shows_what_was_known(desk:
     assert len(answer.stale) == 3
 
 
-async def test_a_slow_region_costs_only_itself(desk: Desk, estate: Estate) -> None:
-    desk.age(estate.names.a, "us-west-2", 1000)
+async def test_a_slow_region_costs_only_itself(client: QueryClient, estate: Estate) -> None:
+    client.age(estate.names.a, "us-west-2", 1000)
     estate.set(QUERY_DEADLINE_SECONDS="8")
     estate.faults(latency_ms={"drs": 9000})
-    body = (await desk.inventory()).body
+    body = (await client.inventory()).body
     assert sources(body)[estate.names.a, "us-west-2"] == "inventory_stale"
     assert (body["totalCount"], body["complete"], body["source"]) == (11, False, "inventory_database")
     (error,) = body["errors"]
     assert (error["code"], error["service"], error["regions"]) == ("DeadlineExceeded", "drs", ["us-west-2"])
 
 
-async def test_a_listing_that_breaks_off_is_no_listing(desk: Desk, estate: Estate) -> None:
+async def test_a_listing_that_breaks_off_is_no_listing(client: QueryClient, estate: Estate) -> None:
     a = estate.names.a
-    desk.age(a, "us-west-2", 1000)
+    client.age(a, "us-west-2", 1000)
     estate.set(DRS_PAGE_SIZE="2", SOURCE_SERVER_INVENTORY_TABLE="")
     estate.faults(fail=[{**DESCRIBE, "account_id": a, "page": 2}])
-    body = (await desk.inventory(accountId=a, region="us-west-2")).body
+    body = (await client.inventory(accountId=a, region="us-west-2")).body
     assert (body["servers"], body["complete"]) == ([], False)
     (scope,) = body["scopes"]
     assert scope["source"] == "none"
@@ -153,7 +154,7 @@ async def test_a_listing_that_breaks_off_is_no_listing(desk: Desk, estate: Estat
 
 
 @pytest.mark.parametrize("problem", ["unset", "missing", "denied", "failing"])
-async def test_without_an_inventory_table_drs_answers(problem: str, desk: Desk, estate: Estate) -> None:
+async def test_without_an_inventory_table_drs_answers(problem: str, client: QueryClient, estate: Estate) -> None:
     if problem == "unset":
         estate.set(SOURCE_SERVER_INVENTORY_TABLE="")
     elif problem == "missing":
@@ -164,9 +165,9 @@ async def test_without_an_inventory_table_drs_answers(problem: str, desk: Desk, 
         estate.faults(
             fail=[{"service": "dynamodb", "operation": "Query", "times": None, "error": "InternalServerError"}]
         )
-    answer = await desk.inventory()
+    answer = await client.inventory()
     body = answer.body
-    assert desk.asked_elsewhere == {"DescribeSourceServers": 3, "AssumeRole": 2, "GetCallerIdentity": 1}
+    assert client.calls_beyond_tables == {"DescribeSourceServers": 3, "AssumeRole": 2, "GetCallerIdentity": 1}
     assert (body["source"], body["totalCount"], body["complete"]) == ("drs_api", 11, True)
     assert len(body["errors"]) == 1  # once, not once a region
     assert len(answer.stale) == 3
@@ -175,25 +176,25 @@ async def test_without_an_inventory_table_drs_answers(problem: str, desk: Desk, 
 
 @pytest.mark.parametrize("problem", ["unset", "missing"])
 async def test_without_region_status_the_items_tell_how_fresh_they_are(
-    problem: str, desk: Desk, estate: Estate
+    problem: str, client: QueryClient, estate: Estate
 ) -> None:
     estate.everywhere()
     if problem == "unset":
         estate.set(DRS_REGION_STATUS_TABLE="")
     else:
         estate.set(DRS_REGION_STATUS_TABLE="no-such-table")
-    body = (await desk.inventory()).body
+    body = (await client.inventory()).body
     assert (len(body["regions"]), body["totalCount"], body["source"]) == (28, 11, "mixed")
     assert {scope for scope, source in sources(body).items() if source == "inventory_database"} == {
         (estate.names.a, "us-west-2"),
         (estate.names.a, "eu-west-1"),
         (estate.names.b, "us-west-2"),
     }
-    assert desk.asked_elsewhere["DescribeSourceServers"] == 2 * 28 - 3
+    assert client.calls_beyond_tables["DescribeSourceServers"] == 2 * 28 - 3
     assert body["complete"] is True
 
 
-async def test_without_region_status_old_items_are_stale(desk: Desk, estate: Estate) -> None:
+async def test_without_region_status_old_items_are_stale(client: QueryClient, estate: Estate) -> None:
     b = estate.names.b
     item = next(item for item in estate.items() if item["_queryAccount"] == b)
     key = {"sourceServerArn": item["sourceServerArn"], "stagingAccountId": item["stagingAccountId"]}
@@ -203,45 +204,47 @@ async def test_without_region_status_old_items_are_stale(desk: Desk, estate: Est
         ExpressionAttributeValues={":then": "2026-01-01T00:00:00Z"},
     )
     estate.set(DRS_REGION_STATUS_TABLE="")
-    answer = await desk.inventory(region="us-west-2")
+    answer = await client.inventory(region="us-west-2")
     assert answer.stale == ((b, "us-west-2"),)
 
 
-async def test_rows_of_the_earlier_writer_are_believed_as_long_as_they_are_fresh(desk: Desk, estate: Estate) -> None:
+async def test_rows_of_the_earlier_writer_are_believed_as_long_as_they_are_fresh(
+    client: QueryClient, estate: Estate
+) -> None:
     table = estate.table("DRS_REGION_STATUS_TABLE")
     for region in estate.status():
         table.delete_item(Key={"region": region})
-    row = {"accountId": estate.names.b, "lastUpdated": iso(desk.now()), "serverCount": 2, "status": "AVAILABLE"}
+    row = {"accountId": estate.names.b, "lastUpdated": iso(client.now()), "serverCount": 2, "status": "AVAILABLE"}
     table.put_item(Item={"region": "us-west-2", **row})
-    body = (await desk.inventory()).body
+    body = (await client.inventory()).body
     assert (body["regions"], body["totalCount"], body["source"]) == (["us-west-2"], 8, "inventory_database")
-    assert desk.asked_elsewhere == {}
+    assert client.calls_beyond_tables == {}
     table.put_item(Item={"region": "us-west-2", **row, "status": "THROTTLED"})
-    body = (await desk.inventory()).body
+    body = (await client.inventory()).body
     assert (body["totalCount"], body["source"]) == (8, "drs_api")
 
 
-async def test_a_region_where_drs_is_not_in_use_has_no_servers(desk: Desk) -> None:
-    body = (await desk.inventory(region="eu-central-1")).body
-    assert desk.asked_elsewhere == {}  # known, and known to be zero: nothing is read
-    assert desk.calls == {("dynamodb", "Scan"): 2}
+async def test_a_region_where_drs_is_not_in_use_has_no_servers(client: QueryClient) -> None:
+    body = (await client.inventory(region="eu-central-1")).body
+    assert client.calls_beyond_tables == {}  # known to have no servers, so nothing is read
+    assert client.calls == {("dynamodb", "Scan"): 2}
     assert (body["servers"], body["complete"], body["source"]) == ([], True, "inventory_database")
 
 
 async def test_a_region_that_was_never_looked_at_is_asked(estate: Estate) -> None:
-    desk = Desk(estate)
+    client = QueryClient(estate)
     await estate.sync(regions=("us-west-2",))
-    answer = await desk.inventory(region="eu-central-1")
+    answer = await client.inventory(region="eu-central-1")
     assert (answer.body["servers"], answer.body["complete"], answer.body["source"]) == ([], True, "drs_api")
-    assert desk.asked_elsewhere["DescribeSourceServers"] == 2
-    assert (await desk.inventory(region="eu-west-1")).body["totalCount"] == 3
+    assert client.calls_beyond_tables["DescribeSourceServers"] == 2
+    assert (await client.inventory(region="eu-west-1")).body["totalCount"] == 3
 
 
 async def test_nothing_synced_yet_means_every_region(estate: Estate) -> None:
     estate.everywhere()
-    desk = Desk(estate)
-    answer = await desk.inventory()
-    assert desk.asked_elsewhere == {"DescribeSourceServers": 56, "AssumeRole": 2, "GetCallerIdentity": 1}
+    client = QueryClient(estate)
+    answer = await client.inventory()
+    assert client.calls_beyond_tables == {"DescribeSourceServers": 56, "AssumeRole": 2, "GetCallerIdentity": 1}
     assert (answer.body["totalCount"], answer.body["source"], answer.body["complete"]) == (11, "drs_api", True)
     assert len(answer.body["regions"]) == 28
 
@@ -250,15 +253,15 @@ async def test_a_place_without_servers_in_an_active_region_is_no_scope(
     found_estate: Callable[..., Estate],
 ) -> None:
     estate = found_estate(b={"us-west-2": {"servers": 0}})
-    desk = Desk(estate)
+    client = QueryClient(estate)
     await estate.sync()
-    desk.age(estate.names.b, "us-west-2", 5000)
-    body = (await desk.inventory()).body
+    client.age(estate.names.b, "us-west-2", 5000)
+    body = (await client.inventory()).body
     assert (estate.names.b, "us-west-2") not in sources(body)
-    assert desk.asked_elsewhere == {}
+    assert client.calls_beyond_tables == {}
 
 
-async def test_flat_rows_of_long_ago_are_shown(desk: Desk, estate: Estate) -> None:
+async def test_flat_rows_of_long_ago_are_shown(client: QueryClient, estate: Estate) -> None:
     b = estate.names.b
     old = {
         "sourceServerArn": f"arn:aws:drs:us-west-2:{b}:source-server/s-00000000000000001",
@@ -283,8 +286,8 @@ async def test_flat_rows_of_long_ago_are_shown(desk: Desk, estate: Estate) -> No
         "lastUpdated": "2025-01-01T00:00:00+00:00",
     }
     estate.table("SOURCE_SERVER_INVENTORY_TABLE").put_item(Item=old)
-    body = (await desk.inventory(filters='{"hostname":"old-t"}')).body
-    assert desk.asked_elsewhere == {}
+    body = (await client.inventory(filters='{"hostname":"old-t"}')).body
+    assert client.calls_beyond_tables == {}
     (server,) = body["servers"]
     assert (server["accountId"], server["sourceServerID"]) == (b, "s-00000000000000001")
     assert (server["nameTag"], server["tags"], server["sourceIp"]) == ("old", {"Name": "old"}, "10.0.0.9")
@@ -292,36 +295,36 @@ async def test_flat_rows_of_long_ago_are_shown(desk: Desk, estate: Estate) -> No
     assert (server["os"], server["lagDuration"], server["sourceRegion"]) == ("Linux", "PT5M", "us-east-1")
 
 
-async def test_bookkeeping_and_strange_accounts_are_not_shown(desk: Desk, estate: Estate) -> None:
+async def test_bookkeeping_and_strange_accounts_are_not_shown(client: QueryClient, estate: Estate) -> None:
     table = estate.table("SOURCE_SERVER_INVENTORY_TABLE")
     arn = "arn:aws:drs:us-west-2:000000000000:source-server/s-1"
     for staging in ("TOPOLOGY", "000000000000"):
         table.put_item(Item={"sourceServerArn": arn, "stagingAccountId": staging, "replicationRegion": "us-west-2"})
-    assert (await desk.inventory()).body["totalCount"] == 11
+    assert (await client.inventory()).body["totalCount"] == 11
 
 
-async def test_filters_are_combined_and_counted(desk: Desk, estate: Estate) -> None:
-    every = (await desk.inventory()).body["servers"]
+async def test_filters_are_combined_and_counted(client: QueryClient, estate: Estate) -> None:
+    every = (await client.inventory()).body["servers"]
     wanted = [each for each in every if each["hardware"]["totalCores"] >= 4 and each["accountId"] == estate.names.a]
     filters = f'{{"minCpuCores":4,"stagingAccountId":"{estate.names.a}"}}'
-    body = (await desk.inventory(filters=filters)).body
+    body = (await client.inventory(filters=filters)).body
     assert body["servers"] == wanted
     assert body["totalCount"] == len(wanted) == sum(scope["servers"] for scope in body["scopes"])
     assert 0 < len(wanted) < len(every)
 
 
-async def test_the_account_of_the_instance_is_a_filter(desk: Desk, estate: Estate) -> None:
-    assert (await desk.inventory(sourceAccountId=estate.names.apps)).body["totalCount"] == 10
-    assert (await desk.inventory(sourceAccountId=estate.names.a)).body["totalCount"] == 1  # the one on premises
+async def test_the_account_of_the_instance_is_a_filter(client: QueryClient, estate: Estate) -> None:
+    assert (await client.inventory(sourceAccountId=estate.names.apps)).body["totalCount"] == 10
+    assert (await client.inventory(sourceAccountId=estate.names.a)).body["totalCount"] == 1  # the one on premises
 
 
 @pytest.mark.parametrize("limit", [2, 5, 1000])
-async def test_pages_show_every_server_once_and_read_only_what_is_left(limit: int, desk: Desk) -> None:
-    every = (await desk.inventory()).body["servers"]
+async def test_pages_show_every_server_once_and_read_only_what_is_left(limit: int, client: QueryClient) -> None:
+    every = (await client.inventory()).body["servers"]
     shown: list[dict[str, Any]] = []
     given: dict[str, Any] = {"limit": str(limit)}
     while True:
-        body = (await desk.inventory(**given)).body
+        body = (await client.inventory(**given)).body
         assert body["count"] == len(body["servers"]) <= limit
         assert body["totalCount"] == 11
         shown += body["servers"]
@@ -330,39 +333,39 @@ async def test_pages_show_every_server_once_and_read_only_what_is_left(limit: in
         given["nextToken"] = body["nextToken"]
     assert shown == every
     if 3 < limit < 11:
-        assert desk.calls["dynamodb", "Query"] == 1  # the last page lies in the last region
+        assert client.calls["dynamodb", "Query"] == 1  # the last page lies in the last region
 
 
-async def test_a_token_of_another_question_is_refused_before_anything_is_read(desk: Desk) -> None:
-    token = (await desk.inventory(limit=2)).body["nextToken"]
-    with pytest.raises(RefusalError, match="another question"):
-        await desk.inventory(limit=2, nextToken=token, region="us-west-2")
-    assert desk.estate.calls() == {}
+async def test_a_token_of_another_question_is_refused_before_anything_is_read(client: QueryClient) -> None:
+    token = (await client.inventory(limit=2)).body["nextToken"]
+    with pytest.raises(RefusalError, match="another query"):
+        await client.inventory(limit=2, nextToken=token, region="us-west-2")
+    assert client.estate.calls() == {}
 
 
-async def test_an_unknown_account_is_refused(desk: Desk, estate: Estate) -> None:
+async def test_an_unknown_account_is_refused(client: QueryClient, estate: Estate) -> None:
     with pytest.raises(RefusalError) as refused:
-        await desk.inventory(accountId=f"{estate.names.a},999999999999")
+        await client.inventory(accountId=f"{estate.names.a},999999999999")
     assert (refused.value.code, refused.value.status) == ("TARGET_ACCOUNT_NOT_FOUND", 404)
 
 
-async def test_without_the_accounts_there_is_no_answer(desk: Desk, estate: Estate) -> None:
+async def test_without_the_accounts_there_is_no_answer(client: QueryClient, estate: Estate) -> None:
     estate.set(TARGET_ACCOUNTS_TABLE="no-such-table")
     with pytest.raises(AwsError, match="no-such-table"):
-        await desk.inventory()
+        await client.inventory()
     estate.set(TARGET_ACCOUNTS_TABLE="")
     with pytest.raises(ConfigurationError, match="TARGET_ACCOUNTS_TABLE"):
-        await desk.inventory()
+        await client.inventory()
 
 
-async def test_tables_that_hang_do_not_hold_the_answer_up(desk: Desk, estate: Estate) -> None:
+async def test_tables_that_hang_do_not_hold_the_answer_up(client: QueryClient, estate: Estate) -> None:
     estate.set(QUERY_DEADLINE_SECONDS="1")
     estate.faults(latency_ms={"dynamodb": 3000})
     with pytest.raises(AwsError, match="DeadlineExceeded"):
-        await desk.inventory()
+        await client.inventory()
 
 
-async def test_hostile_names_do_no_harm(desk: Desk, estate: Estate) -> None:
+async def test_hostile_names_do_no_harm(client: QueryClient, estate: Estate) -> None:
     names = ["'; DROP TABLE--", '{"$ne":1}', "\u202egnp.exe", "a" * 250, "h\u00f6st\\n"]
     record = {"tags": {"<script>": "alert(1)", "Name": "\u0000"}}
     estate.add(
@@ -370,30 +373,30 @@ async def test_hostile_names_do_no_harm(desk: Desk, estate: Estate) -> None:
         "us-west-2",
         servers=[{"hostname": name, "on_premises": True, "record": record} for name in names],
     )
-    desk.age(estate.names.b, "us-west-2", 1000)
-    body = (await desk.inventory(accountId=estate.names.b)).body
+    client.age(estate.names.b, "us-west-2", 1000)
+    body = (await client.inventory(accountId=estate.names.b)).body
     assert {server["hostname"] for server in body["servers"]} >= set(names)
     assert body["complete"] is True
 
 
-async def test_a_record_that_cannot_be_used_is_named_and_costs_no_other(desk: Desk, estate: Estate) -> None:
+async def test_a_record_that_cannot_be_used_is_named_and_costs_no_other(client: QueryClient, estate: Estate) -> None:
     estate.add(estate.names.b, "us-west-2", servers=[{"hostname": "bad", "record": {"arn": "no-arn"}}])
-    desk.age(estate.names.b, "us-west-2", 1000)
-    body = (await desk.inventory(accountId=estate.names.b)).body
+    client.age(estate.names.b, "us-west-2", 1000)
+    body = (await client.inventory(accountId=estate.names.b)).body
     assert (body["count"], body["complete"]) == (2, False)
     (error,) = body["errors"]
     assert (error["code"], error["regions"]) == ("UnusableRecord", ["us-west-2"])
 
 
-async def test_each_question_leaves_one_line_in_the_log(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+async def test_each_question_leaves_one_line_in_the_log(client: QueryClient, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, logger="service.queries"):
-        await desk.inventory()
+        await client.inventory()
     (line,) = [record for record in caplog.records if record.message == "query answered"]
     assert vars(line)["scopes"] == {"inventory_database": 3}
     assert vars(line)["source"] == "inventory_database"
 
 
-async def test_places_are_what_a_refresh_takes(desk: Desk, estate: Estate) -> None:
-    desk.age(estate.names.b, "us-west-2", 1000)
-    (scope,) = (await desk.inventory()).stale
+async def test_places_are_what_a_refresh_takes(client: QueryClient, estate: Estate) -> None:
+    client.age(estate.names.b, "us-west-2", 1000)
+    (scope,) = (await client.inventory()).stale
     assert isinstance(scope, Scope)

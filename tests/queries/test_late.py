@@ -1,4 +1,4 @@
-"""What hangs costs a question its time and no more, and the answer names it."""
+"""Calls that hang: the query ends by its deadline, and the answer names the call."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EXTERNAL: Final = "drs-orchestration-cross-account"
 
 @pytest.fixture
 def silent(estate: Estate) -> Iterator[str]:
-    """Give the address of somebody who takes every call and never answers; questions may take six seconds."""
+    """Return the URL of a listener that accepts connections and never responds; queries may take six seconds."""
     estate.set(QUERY_DEADLINE_SECONDS="6", READ_TIMEOUT_SECONDS="8")
     with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -36,44 +36,42 @@ def ask(operation: str, **parameters: str) -> dict[str, Any]:
 
 def test_a_table_that_hangs_ends_the_search_for_a_server(silent: str, estate: Estate) -> None:
     estate.set(AWS_ENDPOINT_URL_DYNAMODB=silent)
-    told = ask("get_failback_topology", id="app-web-01")
-    assert (told["error"], told["details"]["code"]) == ("DYNAMODB_ERROR", "DeadlineExceeded")
-    assert estate.sandbox.environment()["SOURCE_SERVER_INVENTORY_TABLE"] in told["message"]
-    assert "QUERY_DEADLINE_SECONDS" in told["details"]["advice"]
+    answer = ask("get_failback_topology", id="app-web-01")
+    assert (answer["error"], answer["details"]["code"]) == ("DYNAMODB_ERROR", "DeadlineExceeded")
+    assert estate.sandbox.environment()["SOURCE_SERVER_INVENTORY_TABLE"] in answer["message"]
+    assert "QUERY_DEADLINE_SECONDS" in answer["details"]["advice"]
 
 
 def test_sts_that_hangs_is_named(silent: str, estate: Estate) -> None:
     estate.set(AWS_ENDPOINT_URL_STS=silent)
-    asked = {"accountId": estate.names.a, "externalId": EXTERNAL, "region": "us-west-2"}
-    told = ask("validate_staging_account", **asked)
-    assert (told["error"], told["details"]["valid"]) == ("INTERNAL_ERROR", False)
-    assert "in time" in told["message"]
-    ask(
-        "get_staging_accounts", targetAccountId=estate.names.a
-    )  # builds what asks the tables, however slow this machine
-    told = ask("discover_staging_accounts", targetAccountId=estate.names.a)
-    assert told["error"].startswith("sts:GetCallerIdentity")
+    requested = {"accountId": estate.names.a, "externalId": EXTERNAL, "region": "us-west-2"}
+    answer = ask("validate_staging_account", **requested)
+    assert (answer["error"], answer["details"]["valid"]) == ("INTERNAL_ERROR", False)
+    assert "in time" in answer["message"]
+    ask("get_staging_accounts", targetAccountId=estate.names.a)  # builds the DynamoDB client, which takes time
+    answer = ask("discover_staging_accounts", targetAccountId=estate.names.a)
+    assert answer["error"].startswith("sts:GetCallerIdentity")
 
 
 @pytest.mark.usefixtures("silent")
 def test_a_question_of_two_parts_has_one_deadline(estate: Estate) -> None:
-    """Accounts may take 2.4 of its six seconds: the record is read in one, the survey in two more."""
+    """Accounts may take 2.4 of its six seconds: the record is read in one, the context in two more."""
     estate.faults(latency_ms={"dynamodb": 1000})
-    told = ask("query_staging_accounts", targetAccountId=estate.names.a)
-    assert (told["error"], told["details"]["code"]) == ("DYNAMODB_ERROR", "DeadlineExceeded")
+    answer = ask("query_staging_accounts", targetAccountId=estate.names.a)
+    assert (answer["error"], answer["details"]["code"]) == ("DYNAMODB_ERROR", "DeadlineExceeded")
 
 
 class Refresher:
-    """Notes what it is asked for, or hangs."""
+    """Records the requests for a refresh, or hangs."""
 
     def __init__(self, *, hangs: bool = False) -> None:
         self.hangs = hangs
-        self.asked: list[tuple[Scope, ...]] = []
+        self.requested: list[tuple[Scope, ...]] = []
 
     async def refresh(self, scopes: Any) -> None:
         if self.hangs:
             await anyio.sleep_forever()
-        self.asked.append(tuple(scopes))
+        self.requested.append(tuple(scopes))
 
 
 def app_with(refresher: Refresher) -> QueryApp:
@@ -85,7 +83,7 @@ SCOPES: Final = tuple(Scope(f"{number:012d}", "us-west-2") for number in range(3
 
 
 async def test_a_refresh_that_hangs_does_not_keep_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(query_app, "_REFRESH_S", 0.05)
+    monkeypatch.setattr(query_app, "_REFRESH_TIMEOUT_S", 0.05)
     refresher = Refresher(hangs=True)
     app = app_with(refresher)
     body = await app.publish("x", Answer({"count": 1}, SCOPES[:1], {}))
@@ -93,12 +91,12 @@ async def test_a_refresh_that_hangs_does_not_keep_an_answer(monkeypatch: pytest.
     assert body["refresh"]["reason"].startswith("DeadlineExceeded")
     refresher.hangs = False
     assert (await app.publish("x", Answer({}, SCOPES[:1], {})))["refresh"] == {"requested": True, "scopes": 1}
-    assert refresher.asked == [SCOPES[:1]]
+    assert refresher.requested == [SCOPES[:1]]
 
 
 async def test_of_more_places_than_an_event_holds_the_rest_is_asked_for_by_the_next_question() -> None:
     refresher = Refresher()
     app = app_with(refresher)
-    told = [(await app.publish("x", Answer({}, SCOPES, {})))["refresh"]["scopes"] for _ in range(3)]
-    assert told == [2000, 3000, 3000]
-    assert refresher.asked == [SCOPES[:2000], SCOPES[2000:]]
+    counts = [(await app.publish("x", Answer({}, SCOPES, {})))["refresh"]["scopes"] for _ in range(3)]
+    assert counts == [2000, 3000, 3000]
+    assert refresher.requested == [SCOPES[:2000], SCOPES[2000:]]

@@ -1,4 +1,4 @@
-"""A hundred questions at once while a sync runs: each is answered, and no socket is left."""
+"""A hundred concurrent queries while a sync runs: each is answered, and no socket is left open."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def test_a_hundred_questions_at_once_while_a_sync_runs(estate: Estate) -> 
             tasks.start_soon(app.sync_inventory, SyncRequest(full_scan=True))
             for _ in range(QUESTIONS):
                 tasks.start_soon(ask)
-        # Two pools, and each lets so many calls through at once.
+        # Two connection pools, each with its own limit of concurrent calls.
         assert _sockets() - sockets <= 2 * 2 * (settings.calls_at_once + 8)
     assert answers == [11] * QUESTIONS
     while _sockets() > sockets + 4:  # noqa: ASYNC110 - the server's side closes in threads of its own

@@ -1,4 +1,4 @@
-"""The reader of the inventory table, against answers that no emulator gives."""
+"""The readers of the inventory table, against responses that no emulator gives."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ async def test_every_page_is_read_and_sorted_by_account(monkeypatch: pytest.Monk
 
 
 async def test_a_lineage_is_read_to_its_last_page_as_it_is_now(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A reversed server on page two may be the only one that tells where the data is now."""
+    """A reversed server on page two may be the only record of where the data is now."""
     lineage, first, second = (str(item(A, number)["sourceServerArn"]["S"]) for number in range(3))
     member = {"sourceServerArn": lineage, "lineageArn": lineage}
     pages = {
@@ -127,7 +127,7 @@ def test_the_account_that_sees_a_server(known: dict[str, Any], account_id: str) 
 
 def test_what_ec2_said_is_told_from_nothing_said() -> None:
     assert stored_facts({"tags": {"Name": "x"}}) is None
-    told = stored_facts({"sourceTags": {"Name": "x"}})
-    assert told is not None
-    assert (told.tags, told.network) == ({"Name": "x"}, None)
+    facts = stored_facts({"sourceTags": {"Name": "x"}})
+    assert facts is not None
+    assert (facts.tags, facts.network) == ({"Name": "x"}, None)
     assert stored_facts({"ec2NetworkConfig": {"vpcId": "v"}, "sourceTags": "broken"}) is not None

@@ -1,4 +1,4 @@
-"""The servers of one region: from the inventory, from DRS, or the refusal that callers know how to read."""
+"""The servers of one region: from the inventory, from DRS, or a refusal with a phrase that old clients look for."""
 
 from __future__ import annotations
 
@@ -7,37 +7,38 @@ from typing import Any
 import pytest
 
 from service.errors import RefusalError
-from service.models import RegionStatus, Scope
-from service.queries.servers import refusal_of
-from tests.queries.desk import Desk
+from service.models import Problem, RegionStatus, Scope
+from service.queries.servers import failure_of, refusal_of
+from tests.queries.client import QueryClient
 from tests.support.estate import Estate
 
-# What callers look for in a message, first match wins.
-PHRASES = (
-    "not initialized",
-    "not authorized",
-    "service control policy",
-    "not enabled",
-    "not opted",
-    "rate limit",
-    "unreachable",
+# What old clients look for in a message, in this order: they take the first phrase, or status word, that they find.
+ORDERED_PHRASES = (
+    ("NOT_INITIALIZED", "not initialized"),
+    ("IAM_PERMISSION_DENIED", "not authorized"),
+    ("SCP_DENIED", "service control policy"),
+    ("REGION_NOT_ENABLED", "not enabled"),
+    ("REGION_NOT_OPTED_IN", "not opted"),
+    ("THROTTLED", "rate limit"),
+    ("ENDPOINT_UNREACHABLE", "unreachable"),
 )
+PHRASES = tuple(phrase for _, phrase in ORDERED_PHRASES)
 
 
 def phrase(message: str) -> str | None:
     return next((each for each in PHRASES if each in message.lower()), None)
 
 
-async def refused(desk: Desk, **given: Any) -> RefusalError:
+async def refused(client: QueryClient, **given: Any) -> RefusalError:
     with pytest.raises(RefusalError) as caught:
-        await desk.servers(**given)
+        await client.servers(**given)
     return caught.value
 
 
-async def test_a_fresh_region_is_answered_from_the_inventory(desk: Desk, estate: Estate) -> None:
-    answer = await desk.servers(region="us-west-2", accountId=estate.names.a)
+async def test_a_fresh_region_is_answered_from_the_inventory(client: QueryClient, estate: Estate) -> None:
+    answer = await client.servers(region="us-west-2", accountId=estate.names.a)
     body = answer.body
-    assert desk.calls == {("dynamodb", "Query"): 1, ("dynamodb", "Scan"): 2}
+    assert client.calls == {("dynamodb", "Query"): 1, ("dynamodb", "Scan"): 2}
     assert (body["serverCount"], body["region"], body["source"]) == (6, "us-west-2", "inventory_database")
     assert {server["state"] for server in body["servers"]} == {"CONTINUOUS"}
     assert {server["accountId"] for server in body["servers"]} == {estate.names.a}
@@ -45,11 +46,11 @@ async def test_a_fresh_region_is_answered_from_the_inventory(desk: Desk, estate:
     assert (answer.hits, answer.misses) == (1, 0)
 
 
-async def test_a_stale_region_is_answered_by_drs_with_its_own_records(desk: Desk, estate: Estate) -> None:
-    desk.age(estate.names.a, "us-west-2", 901)
-    answer = await desk.servers(region="us-west-2", accountId=estate.names.a, currentProtectionGroupId="x")
+async def test_a_stale_region_is_answered_by_drs_with_its_own_records(client: QueryClient, estate: Estate) -> None:
+    client.age(estate.names.a, "us-west-2", 901)
+    answer = await client.servers(region="us-west-2", accountId=estate.names.a, currentProtectionGroupId="x")
     body = answer.body
-    assert desk.asked_elsewhere == {"DescribeSourceServers": 1, "AssumeRole": 1, "GetCallerIdentity": 1}
+    assert client.calls_beyond_tables == {"DescribeSourceServers": 1, "AssumeRole": 1, "GetCallerIdentity": 1}
     assert (body["serverCount"], body["source"], body["complete"]) == (6, "drs_api", True)
     assert {server["state"] for server in body["servers"]} == {"READY_FOR_RECOVERY"}
     assert {server["replicationState"] for server in body["servers"]} == {"CONTINUOUS"}
@@ -58,20 +59,20 @@ async def test_a_stale_region_is_answered_by_drs_with_its_own_records(desk: Desk
     assert (answer.stale, answer.misses) == ((Scope(estate.names.a, "us-west-2"),), 1)
 
 
-async def test_without_an_account_every_target_is_meant(desk: Desk) -> None:
-    assert (await desk.servers(region="us-west-2")).body["serverCount"] == 8
-    assert desk.asked_elsewhere == {}
+async def test_without_an_account_every_target_is_meant(client: QueryClient) -> None:
+    assert (await client.servers(region="us-west-2")).body["serverCount"] == 8
+    assert client.calls_beyond_tables == {}
 
 
-async def test_a_region_where_drs_is_not_in_use_is_refused_without_asking(desk: Desk, estate: Estate) -> None:
-    error = await refused(desk, region="eu-central-1", accountId=estate.names.a)
+async def test_a_region_where_drs_is_not_in_use_is_refused_without_asking(client: QueryClient, estate: Estate) -> None:
+    error = await refused(client, region="eu-central-1", accountId=estate.names.a)
     assert (error.code, error.status) == ("DRS_NOT_INITIALIZED", 400)
     assert error.details == {"region": "eu-central-1", "initialized": False}
     assert phrase(error.message) == "not initialized"
     assert ("drs", "DescribeSourceServers") not in estate.calls()
 
 
-async def test_an_old_word_is_not_taken_for_todays(desk: Desk, estate: Estate) -> None:
+async def test_an_old_word_is_not_taken_for_todays(client: QueryClient, estate: Estate) -> None:
     estate.table("DRS_REGION_STATUS_TABLE").update_item(
         Key={"region": "eu-central-1"},
         UpdateExpression="SET accounts.#a.lastChecked = :t, accounts.#a.lastComplete = :t",
@@ -79,7 +80,7 @@ async def test_an_old_word_is_not_taken_for_todays(desk: Desk, estate: Estate) -
         ExpressionAttributeValues={":t": "2026-01-01T00:00:00+00:00"},
     )
     estate.add(estate.names.a, "eu-central-1", servers=1)
-    body = (await desk.servers(region="eu-central-1", accountId=estate.names.a)).body
+    body = (await client.servers(region="eu-central-1", accountId=estate.names.a)).body
     assert (body["serverCount"], body["source"]) == (1, "drs_api")
 
 
@@ -103,45 +104,45 @@ async def test_what_drs_refuses_now_is_refused_likewise(
     else:
         once = {"operation": "DescribeSourceServers", "times": None, "message": "not authorized, not enabled"}
         estate.faults(fail=[{**scope, **once, **each} for each in fault["fail"]])
-    error = await refused(Desk(estate), region="us-west-2", accountId=estate.names.a)
+    error = await refused(QueryClient(estate), region="us-west-2", accountId=estate.names.a)
     assert (error.code, error.status) == (code, status)
     assert phrase(error.message) == words
     assert error.details["region"] == "us-west-2"
 
 
-async def test_a_role_that_is_refused_is_a_region_that_is_refused(desk: Desk, estate: Estate) -> None:
+async def test_a_role_that_is_refused_is_a_region_that_is_refused(client: QueryClient, estate: Estate) -> None:
     estate.table("TARGET_ACCOUNTS_TABLE").update_item(
         Key={"accountId": estate.names.a},
         UpdateExpression="SET externalId = :wrong",
         ExpressionAttributeValues={":wrong": "not-the-one"},
     )
-    desk.age(estate.names.a, "us-west-2", 1000)
-    error = await refused(desk, region="us-west-2", accountId=estate.names.a)
+    client.age(estate.names.a, "us-west-2", 1000)
+    error = await refused(client, region="us-west-2", accountId=estate.names.a)
     assert (error.code, phrase(error.message)) == ("REGION_ACCESS_DENIED", "not authorized")
 
 
-async def test_a_throttled_region_shows_what_was_known(desk: Desk, estate: Estate) -> None:
-    desk.age(estate.names.a, "us-west-2", 1000)
+async def test_a_throttled_region_shows_what_was_known(client: QueryClient, estate: Estate) -> None:
+    client.age(estate.names.a, "us-west-2", 1000)
     estate.set(QUERY_DEADLINE_SECONDS="10")
     throttled = {"service": "drs", "operation": "DescribeSourceServers", "error": "ThrottlingException", "status": 429}
     estate.faults(fail=[{"account_id": estate.names.a, "times": None, **throttled}])
-    body = (await desk.servers(region="us-west-2", accountId=estate.names.a)).body
+    body = (await client.servers(region="us-west-2", accountId=estate.names.a)).body
     assert (body["serverCount"], body["complete"], len(body["errors"])) == (6, False, 1)
     assert all(server["stale"] for server in body["servers"])
 
 
-async def test_one_account_that_is_refused_does_not_hide_the_others(desk: Desk, estate: Estate) -> None:
+async def test_one_account_that_is_refused_does_not_hide_the_others(client: QueryClient, estate: Estate) -> None:
     estate.faults(deny=[{"account_id": estate.names.b, "region": "us-west-2"}])
     for account_id in (estate.names.a, estate.names.b):
-        desk.age(account_id, "us-west-2", 1000)
-    body = (await desk.servers(region="us-west-2")).body
+        client.age(account_id, "us-west-2", 1000)
+    body = (await client.servers(region="us-west-2")).body
     assert (body["serverCount"], body["complete"]) == (8, False)
     assert [error["code"] for error in body["errors"]] == ["AccessDeniedException"]
 
 
 @pytest.mark.parametrize("still_refused", [True, False])
 async def test_one_account_that_was_refused_at_the_last_look_is_not_left_out_in_silence(
-    desk: Desk, estate: Estate, *, still_refused: bool
+    client: QueryClient, estate: Estate, *, still_refused: bool
 ) -> None:
     scope = {"account_id": estate.names.b, "region": "us-west-2"}
     if still_refused:
@@ -152,41 +153,41 @@ async def test_one_account_that_was_refused_at_the_last_look_is_not_left_out_in_
         ExpressionAttributeNames={"#b": estate.names.b, "#s": "status"},
         ExpressionAttributeValues={":denied": "IAM_PERMISSION_DENIED"},
     )
-    desk.age(estate.names.b, "us-west-2", 1000)
-    body = (await desk.servers(region="us-west-2")).body
+    client.age(estate.names.b, "us-west-2", 1000)
+    body = (await client.servers(region="us-west-2")).body
     assert (body["serverCount"], body["complete"]) == (8, not still_refused)
     assert [(error["accountId"], error["code"]) for error in body["errors"]] == [
         (estate.names.b, "AccessDeniedException")
     ] * still_refused
-    assert (await refused(desk, region="us-west-2", accountId=estate.names.b)).code == "REGION_ACCESS_DENIED"
+    assert (await refused(client, region="us-west-2", accountId=estate.names.b)).code == "REGION_ACCESS_DENIED"
 
 
 async def test_an_account_whose_record_cannot_be_used_is_lacking_unless_others_were_asked_for(
-    desk: Desk, estate: Estate
+    client: QueryClient, estate: Estate
 ) -> None:
     estate.table("TARGET_ACCOUNTS_TABLE").put_item(Item={"accountId": "12"})
     given = {"region": "us-west-2"}
-    for ask in (desk.servers, desk.inventory, desk.extended):
+    for ask in (client.servers, client.inventory, client.extended):
         body = (await ask(**given)).body
         assert (body["complete"], [error["code"] for error in body["errors"]]) == (False, ["InvalidAccountRecord"])
         body = (await ask(**given, accountId=estate.names.a)).body
         assert (body["complete"], body["errors"]) == (True, [])
 
 
-async def test_what_does_not_fit_is_said(desk: Desk, estate: Estate) -> None:
+async def test_what_does_not_fit_is_said(client: QueryClient, estate: Estate) -> None:
     tags = {f"tag-{number:02d}": "\\" * 256 for number in range(40)}
     estate.add(
         estate.names.b,
         "us-west-2",
         servers=[{"hostname": f"big-{number}", "on_premises": True, "drs_tags": tags} for number in range(140)],
     )
-    desk.age(estate.names.b, "us-west-2", 1000)
-    body = (await desk.servers(region="us-west-2", accountId=estate.names.b)).body
+    client.age(estate.names.b, "us-west-2", 1000)
+    body = (await client.servers(region="us-west-2", accountId=estate.names.b)).body
     assert (body["serverCount"], body["truncated"], body["complete"]) == (142, True, False)
     assert 0 < len(body["servers"]) < 142
     counts, given = [], {"region": "us-west-2", "accountId": estate.names.b}
     while True:
-        page = (await desk.inventory(**given)).body
+        page = (await client.inventory(**given)).body
         counts.append(page["count"])
         if "nextToken" not in page:
             break
@@ -207,7 +208,7 @@ async def test_what_does_not_fit_is_said(desk: Desk, estate: Estate) -> None:
     ],
 )
 async def test_wrong_parameters_are_refused(given: dict[str, Any], code: str, parameter: str, estate: Estate) -> None:
-    error = await refused(Desk(estate), **given)
+    error = await refused(QueryClient(estate), **given)
     assert (error.code, error.details["parameter"]) == (code, parameter)
 
 
@@ -215,3 +216,24 @@ def test_only_four_words_refuse() -> None:
     scope = Scope("111122223333", "us-west-2")
     refusing = {status for status in RegionStatus if refusal_of(status, scope)}
     assert refusing == {"NOT_INITIALIZED", "IAM_PERMISSION_DENIED", "SCP_DENIED", "REGION_NOT_ENABLED"}
+
+
+def message_for(status: RegionStatus) -> str:
+    scope = Scope("111122223333", "us-west-2")
+    aws_text = " ".join(part for pair in ORDERED_PHRASES for part in pair)
+    return (refusal_of(status, scope) or failure_of(Problem("Code", aws_text, status), scope)).message
+
+
+@pytest.mark.parametrize("position", range(len(ORDERED_PHRASES)))
+def test_a_message_has_its_own_phrase_and_none_that_old_clients_find_before(position: int) -> None:
+    status, own = ORDERED_PHRASES[position]
+    message = message_for(RegionStatus(status))
+    assert own in message  # spelled exactly so: clients compare case
+    for earlier in (part for pair in ORDERED_PHRASES[:position] for part in pair):
+        assert earlier.casefold() not in message.casefold()
+
+
+def test_every_region_status_but_two_has_a_phrase() -> None:
+    without = set(RegionStatus) - {RegionStatus(status) for status, _ in ORDERED_PHRASES}
+    assert without == {RegionStatus.ACTIVE, RegionStatus.ERROR}
+    assert phrase(message_for(RegionStatus.ERROR)) is None

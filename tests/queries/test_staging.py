@@ -1,25 +1,25 @@
-"""Staging accounts of a target: discovered, on record, and counted."""
+"""Staging accounts of a target: discovered, recorded, and counted."""
 
 from __future__ import annotations
 
 import pytest
 
 from service.errors import RefusalError
-from tests.queries.desk import Desk, synced
+from tests.queries.client import QueryClient, synced
 from tests.support.estate import Estate
 
 
 @pytest.fixture
-async def desk(estate: Estate) -> Desk:
-    """Give a desk before an estate where A extends both servers of B in us-west-2."""
+async def client(estate: Estate) -> QueryClient:
+    """Return a client of an estate where A extends both servers of B in us-west-2."""
     estate.add(estate.names.a, "us-west-2", extended_from=[{"account_id": estate.names.b}])
     return await synced(estate)
 
 
-async def test_staging_accounts_are_discovered_from_the_inventory(desk: Desk, estate: Estate) -> None:
-    async with desk.staging() as staging:
+async def test_staging_accounts_are_discovered_from_the_inventory(client: QueryClient, estate: Estate) -> None:
+    async with client.staging() as staging:
         answer = await staging.discover_staging_accounts(estate.names.a)
-    assert desk.asked_elsewhere == {"GetCallerIdentity": 1}
+    assert client.calls_beyond_tables == {"GetCallerIdentity": 1}
     b = estate.names.b
     account = {
         "accountId": b,
@@ -33,29 +33,29 @@ async def test_staging_accounts_are_discovered_from_the_inventory(desk: Desk, es
     assert (answer.body["totalServers"], answer.body["complete"], answer.body["errors"]) == (2, True, [])
 
 
-async def test_what_is_stale_is_asked_of_drs_in_active_regions_only(desk: Desk, estate: Estate) -> None:
+async def test_what_is_stale_is_asked_of_drs_in_active_regions_only(client: QueryClient, estate: Estate) -> None:
     for region in ("us-west-2", "eu-west-1"):
-        desk.age(estate.names.a, region, 1000)
-    async with desk.staging() as staging:
+        client.age(estate.names.a, region, 1000)
+    async with client.staging() as staging:
         answer = await staging.discover_staging_accounts(estate.names.a)
-    assert desk.asked_elsewhere == {"DescribeSourceServers": 2, "AssumeRole": 1, "GetCallerIdentity": 1}
+    assert client.calls_beyond_tables == {"DescribeSourceServers": 2, "AssumeRole": 1, "GetCallerIdentity": 1}
     assert (answer.body["source"], answer.body["totalServers"]) == ("drs_api", 2)
     assert len(answer.stale) == 2
 
 
-async def test_a_target_nobody_synced_is_looked_at_everywhere(desk: Desk, estate: Estate) -> None:
+async def test_a_target_nobody_synced_is_looked_at_everywhere(client: QueryClient, estate: Estate) -> None:
     table = estate.table("DRS_REGION_STATUS_TABLE")
     for region in estate.status():
         table.delete_item(Key={"region": region})
-    async with desk.staging() as staging:
+    async with client.staging() as staging:
         answer = await staging.discover_staging_accounts(estate.names.a)
     assert [account["accountId"] for account in answer.body["stagingAccounts"]] == [estate.names.b]
 
 
-async def test_a_region_that_fails_is_named_and_its_accounts_stay(desk: Desk, estate: Estate) -> None:
-    desk.age(estate.names.a, "us-west-2", 1000)
+async def test_a_region_that_fails_is_named_and_its_accounts_stay(client: QueryClient, estate: Estate) -> None:
+    client.age(estate.names.a, "us-west-2", 1000)
     estate.faults(deny=[{"account_id": estate.names.a, "region": "us-west-2"}])
-    async with desk.staging() as staging:
+    async with client.staging() as staging:
         body = (await staging.discover_staging_accounts(estate.names.a)).body
     assert [account["accountId"] for account in body["stagingAccounts"]] == [estate.names.b]
     assert body["complete"] is False
@@ -63,19 +63,19 @@ async def test_a_region_that_fails_is_named_and_its_accounts_stay(desk: Desk, es
     assert body["errors"][0]["regions"] == ["us-west-2"]
 
 
-async def test_records_are_given_as_they_are(desk: Desk, estate: Estate) -> None:
+async def test_records_are_given_as_they_are(client: QueryClient, estate: Estate) -> None:
     records = [{"accountId": estate.names.b, "accountName": "S", "addedAt": "x+00:00Z", "note": {"kept": True}}]
     estate.table("TARGET_ACCOUNTS_TABLE").update_item(
         Key={"accountId": estate.names.a},
         UpdateExpression="SET stagingAccounts = :records",
         ExpressionAttributeValues={":records": records},
     )
-    async with desk.staging() as staging:
+    async with client.staging() as staging:
         found = await staging.get_staging_accounts_direct(estate.names.a)
         none = await staging.get_staging_accounts_direct(estate.names.b)
     assert found == {"targetAccountId": estate.names.a, "stagingAccounts": records}
     assert none == {"targetAccountId": estate.names.b, "stagingAccounts": []}
-    assert desk.calls == {("dynamodb", "GetItem"): 2}
+    assert client.calls == {("dynamodb", "GetItem"): 2}
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ async def test_records_are_given_as_they_are(desk: Desk, estate: Estate) -> None
     ],
 )
 async def test_a_target_must_be_an_account(target: object, code: str, estate: Estate) -> None:
-    async with Desk(estate).staging() as staging:
+    async with QueryClient(estate).staging() as staging:
         for ask in (staging.get_staging_accounts_direct, staging.discover_staging_accounts):
             with pytest.raises(RefusalError) as refused:
                 await ask(target)
@@ -96,7 +96,7 @@ async def test_a_target_must_be_an_account(target: object, code: str, estate: Es
 
 
 async def test_an_unknown_target_is_refused(estate: Estate) -> None:
-    async with Desk(estate).staging() as staging:
+    async with QueryClient(estate).staging() as staging:
         with pytest.raises(RefusalError) as refused:
             await staging.get_staging_accounts_direct("999999999999")
         assert (refused.value.code, refused.value.status) == ("NOT_FOUND", 404)
@@ -105,9 +105,9 @@ async def test_an_unknown_target_is_refused(estate: Estate) -> None:
         assert (refused.value.code, refused.value.status) == ("TARGET_ACCOUNT_NOT_FOUND", 404)
 
 
-async def test_servers_are_counted_by_staging_account_and_region(desk: Desk, estate: Estate) -> None:
+async def test_servers_are_counted_by_staging_account_and_region(client: QueryClient, estate: Estate) -> None:
     b = estate.names.b
-    async with desk.staging() as staging:
+    async with client.staging() as staging:
         counted = await staging.query_staging_accounts_from_target(
             estate.names.a, [{"accountId": b, "accountName": "STAGING_01"}, {"accountId": estate.names.apps}]
         )
@@ -124,10 +124,12 @@ async def test_servers_are_counted_by_staging_account_and_region(desk: Desk, est
     assert (second["totalServers"], second["regionalBreakdown"], second["accessible"]) == (0, [], True)
 
 
-async def test_counts_of_a_target_that_cannot_be_read_are_not_passed_off_as_zeros(desk: Desk, estate: Estate) -> None:
+async def test_counts_of_a_target_that_cannot_be_read_are_not_passed_off_as_zeros(
+    client: QueryClient, estate: Estate
+) -> None:
     estate.faults(deny=[{"account_id": estate.names.a}])
     estate.set(SOURCE_SERVER_INVENTORY_TABLE="")
-    async with desk.staging() as staging:
+    async with client.staging() as staging:
         (one,) = await staging.query_staging_accounts_from_target(estate.names.a, [{"accountId": estate.names.b}])
     assert (one["totalServers"], one["accessible"]) == (0, False)
     assert one["error"]

@@ -1,4 +1,4 @@
-"""Whether an account can serve as a staging account."""
+"""Validation of staging accounts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from service.errors import RefusalError
-from tests.queries.desk import Desk
+from tests.queries.client import QueryClient
 from tests.support.estate import Estate
 
 EXTERNAL_ID = "drs-orchestration-cross-account"
@@ -18,14 +18,14 @@ def given(estate: Estate, **more: Any) -> dict[str, Any]:
 
 
 async def test_an_account_that_lets_us_in_is_counted(estate: Estate) -> None:
-    desk = Desk(estate)
+    client = QueryClient(estate)
     estate.add(
         estate.names.b,
         "us-west-2",
         servers=[{"state": "STALLED", "on_premises": True}, {"state": "BACKLOG", "on_premises": True}],
         extended_from=[{"account_id": estate.names.a, "count": 3}],
     )
-    assert await desk.validate(given(estate)) == {
+    assert await client.validate(given(estate)) == {
         "valid": True,
         "roleAccessible": True,
         "drsInitialized": True,
@@ -33,7 +33,7 @@ async def test_an_account_that_lets_us_in_is_counted(estate: Estate) -> None:
         "replicatingServers": 3,
         "totalAfter": 3,
     }
-    assert desk.calls == {
+    assert client.calls == {
         ("sts", "GetCallerIdentity"): 1,
         ("sts", "AssumeRole"): 1,
         ("drs", "DescribeSourceServers"): 1,
@@ -42,19 +42,19 @@ async def test_an_account_that_lets_us_in_is_counted(estate: Estate) -> None:
 
 async def test_the_role_may_be_named_if_it_is_that_accounts_own(estate: Estate) -> None:
     arn = f"arn:aws:iam::{estate.names.b}:role/DRSOrchestrationRole"
-    assert (await Desk(estate).validate(given(estate, roleArn=arn)))["valid"] is True
+    assert (await QueryClient(estate).validate(given(estate, roleArn=arn)))["valid"] is True
 
 
 async def test_the_hub_is_asked_with_its_own_credentials(estate: Estate) -> None:
-    desk = Desk(estate)
+    client = QueryClient(estate)
     estate.add(estate.names.hub, "us-west-2", servers=1)
-    found = await desk.validate(given(estate, accountId=estate.names.hub))
+    found = await client.validate(given(estate, accountId=estate.names.hub))
     assert (found["valid"], found["currentServers"]) == (True, 1)
-    assert ("sts", "AssumeRole") not in desk.calls
+    assert ("sts", "AssumeRole") not in client.calls
 
 
 async def test_a_role_that_refuses_us_is_an_answer(estate: Estate) -> None:
-    found = await Desk(estate).validate(given(estate, externalId="not-the-one"))
+    found = await QueryClient(estate).validate(given(estate, externalId="not-the-one"))
     assert (found["valid"], found["roleAccessible"]) == (False, False)
     assert "AccessDenied" in found["error"]
     assert set(found) == {"valid", "roleAccessible", "error"}
@@ -65,7 +65,7 @@ async def test_an_account_without_drs_is_an_answer(problem: str, estate: Estate)
     if problem == "denied":
         estate.faults(deny=[{"account_id": estate.names.b}])
     region = "us-west-2" if problem == "denied" else "eu-west-1"
-    found = await Desk(estate).validate(given(estate, region=region))
+    found = await QueryClient(estate).validate(given(estate, region=region))
     assert (found["valid"], found["roleAccessible"], found["drsInitialized"]) == (False, True, False)
     assert found["error"]
 
@@ -73,7 +73,7 @@ async def test_an_account_without_drs_is_an_answer(problem: str, estate: Estate)
 async def test_trouble_that_passes_says_nothing_about_the_account(estate: Estate) -> None:
     estate.faults(fail=[{"operation": "DescribeSourceServers", "times": None}])
     with pytest.raises(RefusalError) as refused:
-        await Desk(estate).validate(given(estate))
+        await QueryClient(estate).validate(given(estate))
     error = refused.value
     assert (error.code, error.status, error.details["valid"]) == ("INTERNAL_ERROR", 500, False)
     assert "InternalServerException" in error.details["error"]
@@ -83,7 +83,7 @@ async def test_an_account_that_hangs_says_nothing_either(estate: Estate) -> None
     estate.set(QUERY_DEADLINE_SECONDS="1")
     estate.faults(latency_ms={"drs": 3000})
     with pytest.raises(RefusalError, match="in time"):
-        await Desk(estate).validate(given(estate))
+        await QueryClient(estate).validate(given(estate))
 
 
 @pytest.mark.parametrize(
@@ -102,9 +102,9 @@ async def test_an_account_that_hangs_says_nothing_either(estate: Estate) -> None
     ],
 )
 async def test_wrong_parameters_are_refused(change: dict[str, Any], code: str, parameter: str, estate: Estate) -> None:
-    desk = Desk(estate)
+    client = QueryClient(estate)
     with pytest.raises(RefusalError) as refused:
-        await desk.validate(given(estate, **change))
+        await client.validate(given(estate, **change))
     error = refused.value
     assert (error.code, error.status, error.details["parameter"], error.details["valid"]) == (
         code,
@@ -118,5 +118,5 @@ async def test_wrong_parameters_are_refused(change: dict[str, Any], code: str, p
 @pytest.mark.parametrize("body", [None, [], "x", 3])
 async def test_a_body_that_is_no_object_is_refused(body: object, estate: Estate) -> None:
     with pytest.raises(RefusalError) as refused:
-        await Desk(estate).validate(body)
+        await QueryClient(estate).validate(body)
     assert refused.value.details["valid"] is False

@@ -1,4 +1,4 @@
-"""What the tables know of a place, and whether it is new enough."""
+"""Freshness of scopes by region status and items, and the choice of scopes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def ago(seconds: float) -> datetime:
     return NOW - timedelta(seconds=seconds)
 
 
-def looked(count: int | None, seconds: float | None, status: RegionStatus = RegionStatus.ACTIVE) -> AccountEntry:
+def entry_of(count: int | None, seconds: float | None, status: RegionStatus = RegionStatus.ACTIVE) -> AccountEntry:
     return AccountEntry(count, status, NOW, None if seconds is None else ago(seconds))
 
 
@@ -40,30 +40,30 @@ def row(**accounts: AccountEntry) -> RegionRow:
     return RegionRow("us-west-2", sum(each.server_count or 0 for each in entries.values()), accounts=entries)
 
 
-def judged(*rows: RegionRow) -> ScopeFreshness:
+def scope_freshness(*rows: RegionRow) -> ScopeFreshness:
     return freshness_of(StatusView(rows), SCOPE, now=NOW, fresh_s=FRESH_S)
 
 
 @pytest.mark.parametrize(
     ("entry", "level"),
     [
-        (looked(3, 0), Freshness.FRESH),
-        (looked(3, 899.999), Freshness.FRESH),
-        (looked(3, 900), Freshness.STALE),
-        (looked(0, 10), Freshness.FRESH),
-        (looked(3, 10, RegionStatus.THROTTLED), Freshness.FRESH),  # the failed look came after the complete one
-        (looked(None, None), Freshness.STALE),
-        (looked(3, -10), Freshness.FRESH),  # the clocks of two hosts
-        (looked(3, -5000), Freshness.STALE),  # a clock far ahead makes nothing fresh
+        (entry_of(3, 0), Freshness.FRESH),
+        (entry_of(3, 899.999), Freshness.FRESH),
+        (entry_of(3, 900), Freshness.STALE),
+        (entry_of(0, 10), Freshness.FRESH),
+        (entry_of(3, 10, RegionStatus.THROTTLED), Freshness.FRESH),  # the failed scan came after the complete one
+        (entry_of(None, None), Freshness.STALE),
+        (entry_of(3, -10), Freshness.FRESH),  # the clocks of two hosts
+        (entry_of(3, -5000), Freshness.STALE),  # a clock far ahead makes nothing fresh
     ],
 )
 def test_the_last_complete_look_decides(entry: AccountEntry, level: Freshness) -> None:
-    assert judged(row(**{f"_{A}": entry})).level is level
+    assert scope_freshness(row(**{f"_{A}": entry})).level is level
 
 
 def test_other_accounts_and_other_regions_say_nothing() -> None:
-    assert judged(row(**{f"_{B}": looked(3, 0)})).level is Freshness.STALE
-    assert judged(RegionRow("us-east-1", 3)).level is Freshness.STALE
+    assert scope_freshness(row(**{f"_{B}": entry_of(3, 0)})).level is Freshness.STALE
+    assert scope_freshness(RegionRow("us-east-1", 3)).level is Freshness.STALE
 
 
 @pytest.mark.parametrize("table", [(), StatusUnavailable("no")])
@@ -86,7 +86,7 @@ def test_a_table_that_tells_nothing_leaves_it_to_the_items(table: Any) -> None:
 def test_rows_without_accounts_speak_for_everyone(
     status: RegionStatus | None, seconds: float, level: Freshness
 ) -> None:
-    assert judged(RegionRow("us-west-2", 3, status, ago(seconds))).level is level
+    assert scope_freshness(RegionRow("us-west-2", 3, status, ago(seconds))).level is level
 
 
 def item(seconds: float) -> dict[str, Any]:
@@ -98,9 +98,9 @@ def item(seconds: float) -> dict[str, Any]:
     [
         (
             ScopeFreshness(Freshness.FRESH, NOW, 2),
-            [item(9000)] * 2,
+            [item(9000)] * 2,  # a sync does not rewrite unchanged items
             Freshness.FRESH,
-        ),  # unchanged items are not rewritten
+        ),
         (ScopeFreshness(Freshness.FRESH, NOW, 2), [item(1)], Freshness.STALE),
         (ScopeFreshness(Freshness.FRESH, NOW, 2), [item(1)] * 3, Freshness.FRESH),
         (ScopeFreshness(Freshness.FRESH, NOW, None), [], Freshness.STALE),
@@ -126,10 +126,10 @@ def test_items_tell_their_age_when_nothing_else_does() -> None:
 @pytest.mark.parametrize(
     ("entries", "scopes"),
     [
-        ({f"_{A}": looked(3, 0), f"_{B}": looked(0, 0)}, [SCOPE]),
-        ({f"_{A}": looked(3, 0)}, [SCOPE, Scope(B, "us-west-2")]),  # B was never looked at
-        ({f"_{A}": looked(3, 0), f"_{B}": looked(None, None)}, [SCOPE, Scope(B, "us-west-2")]),
-        ({f"_{A}": looked(0, 0), f"_{B}": looked(5, 0)}, [Scope(B, "us-west-2")]),
+        ({f"_{A}": entry_of(3, 0), f"_{B}": entry_of(0, 0)}, [SCOPE]),
+        ({f"_{A}": entry_of(3, 0)}, [SCOPE, Scope(B, "us-west-2")]),  # B was never scanned
+        ({f"_{A}": entry_of(3, 0), f"_{B}": entry_of(None, None)}, [SCOPE, Scope(B, "us-west-2")]),
+        ({f"_{A}": entry_of(0, 0), f"_{B}": entry_of(5, 0)}, [Scope(B, "us-west-2")]),
     ],
 )
 def test_places_without_servers_are_left_out_of_active_regions(
@@ -137,16 +137,16 @@ def test_places_without_servers_are_left_out_of_active_regions(
 ) -> None:
     view = StatusView([row(**entries)])
     assert active_regions(view, CATALOG) == ("us-west-2",)
-    assert list(choose_scopes(view, [B, A], ["us-west-2"], asked_for=False)) == scopes
-    assert len(choose_scopes(view, [B, A], ["us-west-2"], asked_for=True)) == 2
+    assert list(choose_scopes(view, [B, A], ["us-west-2"], requested=False)) == scopes
+    assert len(choose_scopes(view, [B, A], ["us-west-2"], requested=True)) == 2
 
 
 def test_excluded_regions_are_never_active() -> None:
-    view = StatusView([row(**{f"_{A}": looked(3, 0)})])
+    view = StatusView([row(**{f"_{A}": entry_of(3, 0)})])
     assert active_regions(view, CATALOG, ("us-west-2",)) == ("us-east-1",)
 
 
 def test_a_table_where_nobody_has_servers_means_everywhere() -> None:
-    view = StatusView([row(**{f"_{A}": looked(0, 0)})])
+    view = StatusView([row(**{f"_{A}": entry_of(0, 0)})])
     assert active_regions(view, CATALOG) == CATALOG
-    assert len(choose_scopes(view, [A], CATALOG, asked_for=False)) == 2
+    assert len(choose_scopes(view, [A], CATALOG, requested=False)) == 2

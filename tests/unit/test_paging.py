@@ -1,4 +1,4 @@
-"""Pages: every server once, whatever the limits, and tokens that nobody can bend."""
+"""Paging: every server once whatever the limits, and tokens that are refused when they were changed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from service.errors import RefusalError
 from service.queries.filters import parse_filters
-from service.queries.paging import Cursor, Key, cut, key_of, read_token, rest_after, write_token
+from service.queries.paging import Cursor, Key, key_of, page_length, read_token, servers_after, write_token
 from service.queries.params import InventoryParams
 
 KEYS = st.tuples(
@@ -31,8 +31,8 @@ def test_pages_of_any_sizes_show_every_server_once(keys: set[tuple[str, str, str
     shown: list[dict[str, Any]] = []
     cursor: Cursor | None = None
     for turn in range(len(servers) + 1):
-        rest = rest_after(servers, cursor.last if cursor else None)
-        end = cut(rest, limit=limits[turn % len(limits)])
+        rest = servers_after(servers, cursor.last if cursor else None)
+        end = page_length(rest, limit=limits[turn % len(limits)])
         shown.extend(dict(each) for each in rest[:end])
         if end == len(rest):
             break
@@ -46,24 +46,24 @@ def test_a_server_that_is_gone_does_not_lose_its_neighbours(keys: set[tuple[str,
     servers = [server(key) for key in sorted(keys)]
     last = data.draw(st.sampled_from(servers))
     left = [each for each in servers if each is not last]
-    assert list(rest_after(left, key_of(last))) == servers[servers.index(last) + 1 :]
+    assert list(servers_after(left, key_of(last))) == servers[servers.index(last) + 1 :]
 
 
-@pytest.mark.parametrize(("most_bytes", "fits"), [(1, 1), (300, 1), (1000, 3), (10_000, 10)])
-def test_a_page_ends_before_it_is_too_large_but_never_empty(most_bytes: int, fits: int) -> None:
+@pytest.mark.parametrize(("max_bytes", "fits"), [(1, 1), (300, 1), (1000, 3), (10_000, 10)])
+def test_a_page_ends_before_it_is_too_large_but_never_empty(max_bytes: int, fits: int) -> None:
     servers = [server(("r", f"{number:03d}", "1"), filler="x" * 200) for number in range(10)]
-    assert cut(servers, limit=None, most_bytes=most_bytes) == fits
+    assert page_length(servers, limit=None, max_bytes=max_bytes) == fits
 
 
 def test_what_grows_when_it_is_quoted_again_is_counted_so() -> None:
     quotes = [server(("r", "a", "1"), filler='"' * 1000) for _ in range(4)]
-    room = 2 * (len(orjson.dumps(orjson.dumps(quotes[0]).decode())) + 1)
-    assert cut(quotes, limit=None, most_bytes=room) == 2
+    max_bytes = 2 * (len(orjson.dumps(orjson.dumps(quotes[0]).decode())) + 1)
+    assert page_length(quotes, limit=None, max_bytes=max_bytes) == 2
 
 
 def test_limits_beyond_the_end_are_the_end() -> None:
-    assert cut([], limit=3) == 0
-    assert cut([server(("r", "a", "1"))], limit=3) == 1
+    assert page_length([], limit=3) == 0
+    assert page_length([server(("r", "a", "1"))], limit=3) == 1
 
 
 @given(KEYS, st.integers(0, 10**6))
@@ -72,7 +72,7 @@ def test_tokens_come_back_as_they_were(key: tuple[str, str, str], total: int) ->
     token = write_token(cursor, "digest")
     assert set(token) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
     assert read_token(token, "digest") == cursor
-    with pytest.raises(RefusalError, match="another question"):
+    with pytest.raises(RefusalError, match="another query"):
         read_token(token, "other")
 
 

@@ -1,4 +1,4 @@
-"""What callers may ask: parameters and filters, refused or understood before anything is read."""
+"""Query parameters and filters: parsed or refused before anything is read."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def test_nothing_asked_means_everything(given: dict[str, Any] | None) -> None:
 
 
 def test_lists_are_taken_apart() -> None:
-    asked = ScopesParams.parse({"accountId": f"{A}, {B},{A}", "regions": "us-west-2,,eu-west-1 "}, SETTINGS)
-    assert asked == ScopesParams((A, B), ("us-west-2", "eu-west-1"))
+    params = ScopesParams.parse({"accountId": f"{A}, {B},{A}", "regions": "us-west-2,,eu-west-1 "}, SETTINGS)
+    assert params == ScopesParams((A, B), ("us-west-2", "eu-west-1"))
     both = {"region": "us-east-1", "regions": "us-west-2"}
     assert ScopesParams.parse(both, SETTINGS).regions == ("us-east-1",)
 
@@ -88,7 +88,7 @@ def test_filters_that_are_no_json_are_refused(text: str) -> None:
     assert (error.code, set(error.details)) == ("INVALID_PARAMETER", {"error"})
 
 
-def shown(host: str, state: str, staging: str, source: str, hardware: tuple[int, int]) -> dict[str, Any]:
+def view(host: str, state: str, staging: str, source: str, hardware: tuple[int, int]) -> dict[str, Any]:
     return {
         "hostname": host,
         "replicationState": state,
@@ -100,7 +100,7 @@ def shown(host: str, state: str, staging: str, source: str, hardware: tuple[int,
 
 HOSTS = st.text(st.sampled_from("aAbß-.1"), max_size=6)
 SERVERS = st.builds(
-    shown,
+    view,
     HOSTS,
     st.sampled_from(["CONTINUOUS", "STALLED", "UNKNOWN"]),
     st.sampled_from([A, B]),
@@ -124,27 +124,27 @@ def test_filters_together_are_each_of_them_in_turn(servers: list[dict[str, Any]]
     left = servers
     for name, value in wanted.items():
         alone = parse_filters({name: value})
-        left = [server for server in left if alone.lets_through(server)]
-    assert [server for server in servers if together.lets_through(server)] == left
+        left = [server for server in left if alone.matches(server)]
+    assert [server for server in servers if together.matches(server)] == left
 
 
 @given(SERVERS)
 def test_no_filter_lets_everything_through(server: dict[str, Any]) -> None:
-    assert Filters().lets_through(server)
-    assert InventoryParams().lets_through(server)
+    assert Filters().matches(server)
+    assert InventoryParams().matches(server)
 
 
 def test_host_names_match_in_any_case() -> None:
-    server = shown("APP-Straße-01", "CONTINUOUS", A, A, (1, 1))
-    assert parse_filters({"hostname": "p-STRASSE"}).lets_through(server)
-    assert not parse_filters({"hostname": "p-.*"}).lets_through(server)
+    server = view("APP-Straße-01", "CONTINUOUS", A, A, (1, 1))
+    assert parse_filters({"hostname": "p-STRASSE"}).matches(server)
+    assert not parse_filters({"hostname": "p-.*"}).matches(server)
 
 
 def test_both_names_of_the_source_account_must_hold() -> None:
-    server = shown("x", "CONTINUOUS", A, B, (1, 1))
+    server = view("x", "CONTINUOUS", A, B, (1, 1))
     filters = f'{{"sourceAccountId":"{B}"}}'
-    assert InventoryParams.parse({"sourceAccountId": B, "filters": filters}, SETTINGS).lets_through(server)
-    assert not InventoryParams.parse({"sourceAccountId": A, "filters": filters}, SETTINGS).lets_through(server)
+    assert InventoryParams.parse({"sourceAccountId": B, "filters": filters}, SETTINGS).matches(server)
+    assert not InventoryParams.parse({"sourceAccountId": A, "filters": filters}, SETTINGS).matches(server)
 
 
 @pytest.mark.parametrize("name", ["hostname", "replicationState"])
@@ -156,7 +156,7 @@ def test_half_a_surrogate_pair_anywhere_in_a_filter_is_refused(name: str) -> Non
 
 @pytest.mark.parametrize("value", ["x" * 257, "app-\ud800"])
 def test_what_can_be_no_name_is_not_looked_up(value: str) -> None:
-    """DynamoDB refuses keys above 2048 bytes, and the table is read from end to end for a name it does not know."""
+    """DynamoDB refuses keys above 2048 bytes, and for an unknown name the whole table is scanned."""
     with pytest.raises(RefusalError) as caught:
         required_text_param({"id": value}, "id")
     assert caught.value.code == "INVALID_PARAMETER"

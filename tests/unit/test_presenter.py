@@ -1,4 +1,4 @@
-"""How servers are shown, whatever the item looks like."""
+"""Views of servers, from items of any version and with attributes of any type."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from service.inventory.reader import stored_facts
 from service.inventory.server import InstanceFacts, parse_server
 from service.models import Scope
 from service.queries.extended import extended_items
-from service.queries.inventory import shown_of
-from service.queries.live import items_of
-from service.queries.paging import cut
+from service.queries.inventory import present_servers
+from service.queries.live import to_items
+from service.queries.paging import page_length
 from service.queries.presenter import display_state, present
-from service.queries.reading import Reading, ScopeReading, Source
+from service.queries.read_result import DataSource, ReadResult, ScopeReadResult
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SCOPE = Scope("222222222222", "us-west-2")
@@ -177,17 +177,17 @@ def test_nothing_makes_it_fail(item: dict[str, Any]) -> None:
 
 
 KEYS = {"sourceServerArn", "stagingAccountId", "replicationRegion"}
-"""Of the table and its index: text, whoever writes."""
-ILL = (2**70, [2**70], {"x": 2**70}, {"x": ["y"]}, "2", -1, True)
+"""Key attributes of the table and its index, which DynamoDB itself holds to text."""
+BAD_VALUES = (2**70, [2**70], {"x": 2**70}, {"x": ["y"]}, "2", -1, True)
 
 
-def spoiled(value: Any, ill: Any) -> Iterator[Any]:
-    """Give copies of a value in which one member, at any depth, is ill."""
+def spoiled(value: Any, bad_value: Any) -> Iterator[Any]:
+    """Yield copies of a value in which one member, at any depth, is a bad value."""
     if isinstance(value, dict):
-        yield from ({**value, name: each} for name in value for each in (ill, *spoiled(value[name], ill)))
+        yield from ({**value, name: each} for name in value for each in (bad_value, *spoiled(value[name], bad_value)))
     if isinstance(value, list):
         yield from (
-            [*value[:at], each, *value[at + 1 :]] for at in range(len(value)) for each in spoiled(value[at], ill)
+            [*value[:at], each, *value[at + 1 :]] for at in range(len(value)) for each in spoiled(value[at], bad_value)
         )
 
 
@@ -200,12 +200,12 @@ def test_an_item_that_somebody_edited_costs_no_other_server_its_answer(extended_
     good = {**item_of(extended_record, **original), "ec2NetworkConfig": {"vpcId": "vpc-1", "securityGroups": ["sg-1"]}}
     bare, scope = {name: good[name] for name in KEYS}, Scope("333333333333", "us-west-2")
     rest = {name: value for name, value in good.items() if name not in KEYS}
-    for ill in ILL:
-        for bad in spoiled(rest, ill):
-            reading = Reading((ScopeReading(scope, Source.INVENTORY, [bare | bad, good]),))
-            servers = shown_of(reading)
-            assert cut([*servers, *map(display_state, servers)], limit=None) == 4
-            assert good in [item for _, item, _ in extended_items(reading)]
+    for bad_value in BAD_VALUES:
+        for bad in spoiled(rest, bad_value):
+            result = ReadResult((ScopeReadResult(scope, DataSource.INVENTORY, [bare | bad, good]),))
+            servers = present_servers(result)
+            assert page_length([*servers, *map(display_state, servers)], limit=None) == 4
+            assert good in [item for _, item, _ in extended_items(result)]
             facts = stored_facts(bad)
             assert facts is None or orjson.dumps([facts.tags, facts.network])
 
@@ -214,13 +214,13 @@ def test_sums_are_no_greater_than_an_answer_can_hold() -> None:
     disks = [{"bytes": 2**62, "replicatedStorageBytes": 2**62}] * 8
     cpus = [{"cores": 2**62}] * 8
     item = {"sourceProperties": {"disks": disks, "cpus": cpus}, "dataReplicationInfo": {"replicatedDisks": disks}}
-    assert cut([present(item)], limit=None) == 1
+    assert page_length([present(item)], limit=None) == 1
 
 
 def test_a_server_from_drs_keeps_what_only_the_inventory_knows(forward_record: dict[str, Any]) -> None:
-    held = item_of(forward_record, originalAccountId="999999999999", topologyComplete=True)
+    stored = item_of(forward_record, originalAccountId="999999999999", topologyComplete=True)
     renewed = {**forward_record, "tags": {"Name": "renamed", "Environment": "drs"}}
-    (item,), _, rejected = items_of([renewed], [held], SCOPE, now=NOW)
+    (item,), _, rejected = to_items([renewed], [stored], SCOPE, now=NOW)
     assert rejected == ()
     assert item["originalAccountId"] == "999999999999"
     assert item["topologyComplete"] is True
@@ -230,21 +230,21 @@ def test_a_server_from_drs_keeps_what_only_the_inventory_knows(forward_record: d
 
 def test_tags_that_nobody_told_apart_add_to_those_of_drs(forward_record: dict[str, Any]) -> None:
     arn = forward_record["arn"]
-    held = {"sourceServerArn": arn, "tags": {"Name": "old", "OnlyEc2": "x"}, "ec2NetworkConfig": {"vpcId": "vpc-1"}}
-    (item,), _, _ = items_of([forward_record], [held], SCOPE, now=NOW)
+    stored = {"sourceServerArn": arn, "tags": {"Name": "old", "OnlyEc2": "x"}, "ec2NetworkConfig": {"vpcId": "vpc-1"}}
+    (item,), _, _ = to_items([forward_record], [stored], SCOPE, now=NOW)
     assert item["tags"] == {**forward_record["tags"], "OnlyEc2": "x"}
     assert item["ec2NetworkConfig"] == {"vpcId": "vpc-1"}
 
 
 def test_a_server_nobody_knew_has_no_original_topology(forward_record: dict[str, Any]) -> None:
-    (item,), (record,), _ = items_of([forward_record, forward_record], [], SCOPE, now=NOW)
+    (item,), (record,), _ = to_items([forward_record, forward_record], [], SCOPE, now=NOW)
     assert record == forward_record
     assert not [name for name in item if name.startswith("original") or name == "topologyComplete"]
 
 
 def test_records_that_cannot_be_used_are_named_once(forward_record: dict[str, Any]) -> None:
     bad = {**forward_record, "arn": "nonsense"}
-    items, records, (problem,) = items_of([bad, forward_record, bad], [], SCOPE, now=NOW)
+    items, records, (problem,) = to_items([bad, forward_record, bad], [], SCOPE, now=NOW)
     assert len(items) == 1
-    assert records == [forward_record]  # an answer holds the others neither as servers nor as DRS told them
+    assert records == [forward_record]  # an answer has the others neither as servers nor as raw records
     assert (problem.code, problem.account_id, problem.region) == ("UnusableRecord", *SCOPE)

@@ -1,1 +1,1 @@
-"""Failback: where a server came from, and what to type to send it back."""
+"""Failback: where a server came from, which failback method applies, and the commands that bring it back."""

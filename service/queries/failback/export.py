@@ -1,4 +1,4 @@
-"""The estate in a file that can be kept outside AWS, and read back when AWS is out of reach. Pure."""
+"""Export of all servers: a file that is kept outside AWS and read when AWS cannot be reached. Pure."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from service.errors import ConfigurationError
 from service.models import iso
 from service.queries.failback.facts import Facts
 from service.queries.failback.render import safe
+from service.topology.original import TEMPLATE_ID
 
 __all__ = ["Export", "read_export", "write_csv", "write_json"]
 
 _FORMAT: Final = 1
-# What a spreadsheet would take for a formula gets an apostrophe before it, which reading takes away again.
+# A spreadsheet would run these as a formula, so an apostrophe is put before them; reading removes it.
 _FORMULA: Final = ("=", "+", "-", "@", "'")
 _COLUMNS: Final = (
     "host",
@@ -30,7 +31,7 @@ _COLUMNS: Final = (
     "originalInstanceId",
     "originalAccountId",
     "originalReplicationRegion",
-    "originalReplicationConfigurationTemplateId",
+    TEMPLATE_ID,
     "originEnvironment",
     "captureMethod",
     "topologyLastUpdated",
@@ -40,7 +41,7 @@ _COLUMNS: Final = (
 )
 
 Export = tuple[str, list[Facts]]
-"""When it was made, ISO-8601, and what it holds."""
+"""The time of the export, ISO-8601, and the facts of each server."""
 
 
 def write_json(estate: Sequence[Facts], *, now: datetime) -> bytes:
@@ -51,32 +52,32 @@ def write_json(estate: Sequence[Facts], *, now: datetime) -> bytes:
 
 
 def write_csv(estate: Sequence[Facts], *, now: datetime) -> str:
-    """Write an export as CSV: columns for people, and a last one that holds everything, so that it can be read back."""
+    """Write an export as CSV: columns for people, and a last one with everything as JSON, for reading it back."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([*_COLUMNS, "exportedAt", "everything"])
     for facts in estate:
-        whole = orjson.dumps(facts.model_dump(mode="json", by_alias=True)).decode()
-        writer.writerow([_cell(value) for value in (*_row(facts), iso(now), whole)])
+        everything = orjson.dumps(facts.model_dump(mode="json", by_alias=True)).decode()
+        writer.writerow([_cell(value) for value in (*_row(facts), iso(now), everything)])
     return out.getvalue()
 
 
 def _row(facts: Facts) -> Iterable[str]:
     forward = facts.forward
-    own = {
+    columns = {
         "host": facts.host,
         "lineage": facts.lineage,
         "sourceServer": forward.arn if forward else "",
         "state": forward.state if forward else "",
         "recoveryInstance": forward.recovery_instance if forward else "",
     }
-    return (own[name] if name in own else facts.text(name) for name in _COLUMNS)
+    return (columns[name] if name in columns else facts.text(name) for name in _COLUMNS)
 
 
 def _cell(value: str) -> str:
-    """Make a cell that neither a spreadsheet nor a terminal runs. JSON has its control characters escaped already."""
-    shown = safe(value)
-    return f"'{shown}" if shown.startswith(_FORMULA) else shown
+    """Make a cell that neither a spreadsheet nor a terminal obeys; in JSON, control characters are escaped already."""
+    printable = safe(value)
+    return f"'{printable}" if printable.startswith(_FORMULA) else printable
 
 
 def _value(cell: str) -> str:
@@ -84,17 +85,19 @@ def _value(cell: str) -> str:
 
 
 def read_export(content: bytes) -> Export:
-    """Read an export of either form.
+    """Read an export, JSON or CSV.
 
     Raises:
-        ConfigurationError: it is none, or of a later version.
+        ConfigurationError: the content is not an export, or its format is of a later version.
     """
     try:
-        text = content.decode("utf-8-sig")  # spreadsheets put a mark in front
+        text = content.decode("utf-8-sig")  # spreadsheets write a byte order mark first
         return _from_json(text) if text.lstrip().startswith("{") else _from_csv(text)
     except (ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
-        what = f"{error.error_count()} members are wrong" if isinstance(error, ValidationError) else str(error)
-        raise ConfigurationError(f"the file is no export of drs-sync failback --all: {what}") from error
+        cause = f"{error.error_count()} members are wrong" if isinstance(error, ValidationError) else str(error)
+        raise ConfigurationError(
+            f"the file is not an export: {cause}. Fix: give a file written by drs-sync failback --all"
+        ) from error
 
 
 def _from_json(text: str) -> Export:

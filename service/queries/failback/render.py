@@ -1,4 +1,4 @@
-"""A runbook as text, Markdown or JSON members. Pure. Nothing of it can steer a terminal."""
+"""Runbook as text, Markdown or JSON members, without control characters that a terminal would obey. Pure."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from service.queries.failback.decision import Way
 from service.queries.failback.facts import DrsRecord, Facts
-from service.queries.failback.runbook import Runbook, Way
+from service.queries.failback.runbook import Runbook
 from service.queries.failback.steps import Progress, Step
+from service.topology.original import TEMPLATE_ID
 
 __all__ = ["as_json", "as_markdown", "as_text", "safe"]
 
@@ -25,15 +27,15 @@ _CONFIGURATION: Final = {
 _TITLES: Final[Mapping[Way, str]] = {
     Way.REVERSE: "reverse the replication of the recovered machine; no agent has to be installed",
     Way.REINSTALL: "reinstall the agent as a recovery instance, then reverse the replication",
-    Way.FRESH: "protect the recovered machine as a new server, back to where it came from",
-    Way.CLIENT: "boot the Failback Client on the original machine",
+    Way.FRESH: "protect the recovered machine as a new server, which replicates to the original region",
+    Way.CLIENT: "boot the original machine from the Failback Client",
     Way.NONE: "nothing to do",
-    Way.UNKNOWN: "find out first where the server came from",
+    Way.UNKNOWN: "none yet, because the original region is not known",
 }
 
 
 def as_text(facts: Facts, runbook: Runbook) -> str:
-    """Give the runbook for a terminal or a printer."""
+    """Render the runbook for a terminal or a printer."""
     return "".join(f"{line}\n" for line in _text_lines(facts, runbook))
 
 
@@ -50,13 +52,13 @@ def _text_lines(facts: Facts, runbook: Runbook) -> Iterator[str]:
     for note in facts.notes:
         yield safe(f"  NOTE: {note}")
     yield ""
-    yield f"Way: {_TITLES[runbook.way]}"
+    yield f"Method: {_TITLES[runbook.way]}"
     for reason in runbook.reasons:
         yield safe(f"  {reason}")
-    yield from _what_to_do(runbook)
+    yield from _instruction_lines(runbook)
 
 
-def _what_to_do(runbook: Runbook) -> Iterator[str]:
+def _instruction_lines(runbook: Runbook) -> Iterator[str]:
     if runbook.preconditions:
         yield ""
         yield "Before you begin"
@@ -64,19 +66,19 @@ def _what_to_do(runbook: Runbook) -> Iterator[str]:
             yield safe(f"  [ ] {condition}")
     if runbook.steps:
         yield ""
-        yield "Steps ([x] done, [>] next). drs-<account>: a profile of yours for that account."
+        yield "Steps ([x] done, [>] next). Replace drs-<account> by your AWS profile for that account."
     for number, step in enumerate(runbook.steps, 1):
         yield safe(f"  {_MARKS[step.progress]} {number}. {step.title}")
-        yield from _details(step)
+        yield from _step_lines(step)
     if runbook.otherwise:
         yield ""
         for line in runbook.otherwise:
             yield safe(f"  {line}")
 
 
-def _details(step: Step) -> Iterator[str]:
+def _step_lines(step: Step) -> Iterator[str]:
     if step.progress is Progress.DONE:
-        return  # nobody shall type it once more
+        return  # so that nobody runs it a second time
     if step.warning:
         yield safe(f"       WARNING: {step.warning}")
     for command in step.commands:
@@ -86,18 +88,18 @@ def _details(step: Step) -> Iterator[str]:
 
 
 def as_markdown(facts: Facts, runbook: Runbook) -> str:
-    """Give the runbook for a wiki or a ticket."""
+    """Render the runbook for a wiki or a ticket."""
     lines = [f"# Failback of {_md(facts.host or facts.lineage)}", ""]
     for title, rows in (("Where it came from", _origin(facts)), ("Where it is now", _present(facts))):
         lines += [f"## {title}", "", "| | |", "|---|---|"]
         lines += [f"| {label} | {_md(value)} |" for label, value in rows]
         lines.append("")
     lines += [f"> NOTE: {_md(note)}\n" for note in facts.notes]
-    lines += [f"## Way: {_TITLES[runbook.way]}", "", *(_md(reason) for reason in runbook.reasons), ""]
+    lines += [f"## Method: {_TITLES[runbook.way]}", "", *(_md(reason) for reason in runbook.reasons), ""]
     if runbook.preconditions:
         lines += ["## Before you begin", "", *(f"- [ ] {_md(each)}" for each in runbook.preconditions), ""]
     if runbook.steps:
-        lines += ["## Steps", "", "`drs-<account>` is a profile of yours for that account.", ""]
+        lines += ["## Steps", "", "Replace `drs-<account>` by your AWS profile for that account.", ""]
     for number, step in enumerate(runbook.steps, 1):
         lines.append(f"{number}. **{_md(step.title)}** ({step.progress})")
         if step.progress is Progress.DONE:
@@ -111,7 +113,7 @@ def as_markdown(facts: Facts, runbook: Runbook) -> str:
 
 
 def as_json(facts: Facts, runbook: Runbook) -> dict[str, Any]:
-    """Give the members of an answer; those of R13 are at the top level, too."""
+    """Return the JSON members of an answer; those of the original topology stand at the top level too."""
     return {
         **facts.original,
         "lineage": facts.lineage,
@@ -136,36 +138,36 @@ def as_json(facts: Facts, runbook: Runbook) -> dict[str, Any]:
 
 def _origin(facts: Facts) -> list[tuple[str, str]]:
     environment = facts.text("originEnvironment")
-    unknown = "not known; never taken down"
-    somewhere = "none: on premises" if environment == "ON_PREMISES" else unknown
-    template = facts.text("originalReplicationConfigurationTemplateId") or "not known: no template or several"
-    taken = facts.text("topologyLastUpdated") or "never"
+    unknown = "not known, never recorded"
+    no_source = "none: on premises" if environment == "ON_PREMISES" else unknown
+    template = facts.text(TEMPLATE_ID) or "not known: no template fits, or several do"
+    recorded_at = facts.text("topologyLastUpdated") or "never"
     rows = [
-        ("source region", facts.text("originalSourceRegion") or somewhere),
-        ("source account", facts.text("originalSourceAccountId") or somewhere),
-        ("availability zone", facts.text("originalAvailabilityZone") or somewhere),
-        ("instance", facts.text("originalInstanceId") or somewhere),
+        ("source region", facts.text("originalSourceRegion") or no_source),
+        ("source account", facts.text("originalSourceAccountId") or no_source),
+        ("availability zone", facts.text("originalAvailabilityZone") or no_source),
+        ("instance", facts.text("originalInstanceId") or no_source),
         ("replicated by account", facts.text("originalAccountId") or unknown),
         ("replicated to region", facts.text("originalReplicationRegion") or unknown),
         ("replication template", template),
     ]
     configuration = facts.original.get("originalReplicationConfiguration")
     if isinstance(configuration, Mapping):
-        shown = [(label, configuration.get(name)) for name, label in _CONFIGURATION.items()]
+        settings = [(label, configuration.get(name)) for name, label in _CONFIGURATION.items()]
         rows += [
             (label, ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value))
-            for label, value in shown
+            for label, value in settings
             if value not in (None, "", [])
         ]
     else:
-        rows.append(("replication settings", "not known yet"))
-    side = facts.original.get("sourceSideTemplate")
-    if isinstance(side, Mapping):
-        told = (side.get("replicationConfigurationTemplateID"), side.get("stagingAreaSubnetId"))
-        rows.append(("source side's template", " with subnet ".join(str(each) for each in told if each)))
-    late = "; AFTER a launch, so check it" if facts.text("captureMethod") == "late" else ""
-    legacy = "" if facts.captured else "; from an inventory item only, by an earlier version"
-    return [*rows, ("taken down", f"{taken}{late}{legacy}")]
+        rows.append(("replication settings", "not known"))
+    template_there = facts.original.get("sourceSideTemplate")
+    if isinstance(template_there, Mapping):
+        parts = (template_there.get("replicationConfigurationTemplateID"), template_there.get("stagingAreaSubnetId"))
+        rows.append(("template of source side", " with subnet ".join(str(each) for each in parts if each)))
+    late = "; captured AFTER a launch, so verify the values" if facts.text("captureMethod") == "late" else ""
+    legacy = "" if facts.captured else "; read from an inventory item of an earlier version"
+    return [*rows, ("recorded", f"{recorded_at}{late}{legacy}")]
 
 
 def _present(facts: Facts) -> list[tuple[str, str]]:
@@ -174,8 +176,8 @@ def _present(facts: Facts) -> list[tuple[str, str]]:
     if facts.forward and facts.forward.instance_id:
         rows.append(("replicates from", facts.forward.instance_id))
     if facts.forward and facts.forward.recovery_instance:
-        machine = facts.recovered
-        state = f" (EC2 {machine.ec2_state}, agent {machine.agent_state})" if machine else " (not asked)"
+        instance = facts.recovered
+        state = f" (EC2 {instance.ec2_state}, agent {instance.agent_state})" if instance else " (state not known)"
         rows.append(("recovered machine", f"{facts.forward.recovery_instance}{state}"))
     rows += _record("reversed server", facts.reversed) if facts.reversed else []
     if facts.reversed and facts.reversed.recovery_instance:
@@ -185,14 +187,14 @@ def _present(facts: Facts) -> list[tuple[str, str]]:
 
 def _record(label: str, record: DrsRecord | None) -> list[tuple[str, str]]:
     if record is None:
-        return [(label, "none any more")]
+        return [(label, "no longer in DRS")]
     seen = "now" if record.live else f"as of {record.seen_at or 'an unknown time'}"
     scope = f"{record.account_id}/{record.region}"
     return [(label, f"{record.server_id} in {scope}: {record.state or 'state unknown'}, {seen}")]
 
 
 def safe(text: str) -> str:
-    """Replace control characters, and those that reorder or break a line for the eye only."""
+    """Replace control characters, and the Unicode characters that break or reorder a line on display."""
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 

@@ -1,4 +1,4 @@
-"""What steps are made of: commands with the real values filled in, for the right region and account. Pure."""
+"""Steps of a runbook: shell commands with the real ids, region and account of a server. Pure."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
+from service.queries.failback.decision import current_reversed_server
 from service.queries.failback.facts import Facts
-from service.queries.failback.state import current_reverse
 
-__all__ = ["Progress", "Step", "Writer", "marked", "quoted"]
+__all__ = ["Progress", "Step", "StepWriter", "shell_quoted", "with_progress"]
 
 _INSTALLER: Final = (
     "https://aws-elastic-disaster-recovery-{0}.s3.{0}.amazonaws.com/latest/linux/aws-replication-installer-init"
@@ -18,7 +18,7 @@ _INSTALLER: Final = (
 
 
 class Progress(StrEnum):
-    """Where a step stands, as far as is known."""
+    """The progress of a step, as far as DRS reports it."""
 
     DONE = "done"
     NEXT = "next"
@@ -27,7 +27,7 @@ class Progress(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step. `warning`: what it destroys; shown before the commands. `note`: what to wait for or look at."""
+    """One step. `warning`: what it destroys, printed before the commands. `note`: what to wait for or to check."""
 
     title: str
     commands: tuple[str, ...] = ()
@@ -36,46 +36,50 @@ class Step:
     progress: Progress = Progress.LATER
 
 
-class Writer:
-    """Knows the places and ids of one server, and writes commands about them."""
+class StepWriter:
+    """Base of the classes that write steps: the ids, regions and accounts of one server, and commands for them."""
 
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
         forward = facts.forward
-        parts = [*facts.lineage.split(":"), *[""] * 6]  # whatever an old table or a file has for an ARN
+        parts = [*facts.lineage.split(":"), *[""] * 6]  # an old table or a file may hold something that is no ARN
         self._dr_account = forward.account_id if forward else parts[4]
         self._dr_region = forward.region if forward else parts[3]
         self._source_region = facts.text("originalSourceRegion")
         self._source_account = facts.text("originalSourceAccountId") or self._dr_account
-        self._machine = quoted(forward.recovery_instance) if forward and forward.recovery_instance else ""
-        self._forward_id = quoted(forward.server_id) if forward else ""
-        self._reverse = reverse = current_reverse(facts)
-        self._reversed_id = quoted(reverse.server_id) if reverse else "$REVERSED"
-        self._back_id = quoted(reverse.recovery_instance) if reverse and reverse.recovery_instance else "$BACK"
+        self._machine = shell_quoted(forward.recovery_instance) if forward and forward.recovery_instance else ""
+        self._forward_id = shell_quoted(forward.server_id) if forward else ""
+        self._reverse = reverse = current_reversed_server(facts)
+        self._reversed_id = shell_quoted(reverse.server_id) if reverse else "$REVERSED"
+        self._back_id = shell_quoted(reverse.recovery_instance) if reverse and reverse.recovery_instance else "$BACK"
 
     def _dr(self, command: str) -> str:
-        return f"aws drs {command} --region {quoted(self._dr_region)} --profile drs-{quoted(self._dr_account)}"
+        """Write a command for the recovery side."""
+        region, account = shell_quoted(self._dr_region), shell_quoted(self._dr_account)
+        return f"aws drs {command} --region {region} --profile drs-{account}"
 
     def _source(self, command: str) -> str:
-        return f"aws drs {command} --region {quoted(self._source_region)} --profile drs-{quoted(self._source_account)}"
+        """Write a command for the source side."""
+        region, account = shell_quoted(self._source_region), shell_quoted(self._source_account)
+        return f"aws drs {command} --region {region} --profile drs-{account}"
 
     def _as_recovery(self) -> str:
         return f" --install-as-recovery-instance {self._forward_id}"
 
     def _install(self, region: str, arguments: str) -> tuple[str, ...]:
-        url = _INSTALLER.format(quoted(region))
+        url = _INSTALLER.format(shell_quoted(region))
         return (
             f"curl -fLO {url} && chmod +x aws-replication-installer-init",
-            f"sudo ./aws-replication-installer-init --region {quoted(region)}{arguments}",
+            f"sudo ./aws-replication-installer-init --region {shell_quoted(region)}{arguments}",
         )
 
 
-def marked(steps: list[Step], done: int) -> tuple[Step, ...]:
-    """Mark the first steps as done, and the one after them as the next."""
+def with_progress(steps: list[Step], done: int) -> tuple[Step, ...]:
+    """Mark the first `done` steps as done, and the one after them as the next."""
     marks = [Progress.DONE] * done + [Progress.NEXT] + [Progress.LATER] * len(steps)
     return tuple(replace(step, progress=mark) for step, mark in zip(steps, marks, strict=False))
 
 
-def quoted(value: str) -> str:
-    """Quote for a POSIX shell: what comes from a table or a file must not run."""
+def shell_quoted(value: str) -> str:
+    """Quote a value for a POSIX shell, because text from a table or a file must not run."""
     return shlex.quote(value)

@@ -1,4 +1,4 @@
-"""Where the tests ask: each question through a door of its own that refuses every write."""
+"""Client of the queries in these tests: each query gets an AWS client of its own, which refuses every write."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from service.settings import Settings, load_settings
 from tests.support.estate import Estate
 
 Now = Callable[[], datetime]
-LOOKED_AT = ("us-west-2", "eu-west-1", "eu-central-1")
-"""Both regions that have servers, and one where DRS is not in use; a sync of all 28 would only take longer."""
+SCANNED_REGIONS = ("us-west-2", "eu-west-1", "eu-central-1")
+"""Both regions that have servers, and one where DRS is not initialised; a sync of all 28 would only take longer."""
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
-    """What a question needs."""
+class QueryDeps:
+    """The dependencies of a query."""
 
     aws_client: AwsClient
     settings: Settings
@@ -38,8 +38,8 @@ class Room:
     now: Now
 
 
-class Desk:
-    """Asks questions of an estate, at a time that the estate's own tables tell."""
+class QueryClient:
+    """Runs queries against an estate, at a time taken from its region status table."""
 
     def __init__(self, estate: Estate) -> None:
         self.estate = estate
@@ -47,20 +47,20 @@ class Desk:
         self.calls: dict[tuple[str, str], int] = {}
 
     def now(self) -> datetime:
-        """Give the time of all questions: a minute after the newest look that the status table knew of at first."""
+        """Return the time of all queries: one minute after the newest scan in the status table when first called."""
         if self._moment is None:
-            looks = [
+            scans = [
                 datetime.fromisoformat(entry["lastComplete"])
                 for row in self.estate.status().values()
                 for entry in row.get("accounts", {}).values()
                 if "lastComplete" in entry
             ]
-            self._moment = max(looks, default=datetime.now(UTC)) + timedelta(minutes=1)
+            self._moment = max(scans, default=datetime.now(UTC)) + timedelta(minutes=1)
         return self._moment
 
     @asynccontextmanager
-    async def room(self) -> AsyncIterator[Room]:
-        """Open a room; the calls made in it are in `calls` afterwards."""
+    async def open(self) -> AsyncIterator[QueryDeps]:
+        """Open the dependencies of a query; afterwards `calls` has the calls that were made with them."""
         settings, moment = load_settings(), self.now()
         self.estate.calls()
         async with AwsClient(settings, lambda: moment, allowed=READS) as aws_client:
@@ -68,40 +68,40 @@ class Desk:
             status = RegionStatusReader(
                 TableReader(aws_client.hub(), name, aws_client.hub_region) if name else None, cache_s=60, timeout_s=60
             )
-            yield Room(aws_client, settings, status, lambda: moment)
+            yield QueryDeps(aws_client, settings, status, lambda: moment)
         self.calls = dict(self.estate.calls())
 
     async def inventory(self, **given: Any) -> Answer:
-        """Ask the inventory, as the query string would."""
-        async with self.room() as room:
-            query = InventoryQuery(room.aws_client, room.settings, room.status, room.now)
-            return await query.run(InventoryParams.parse(given, room.settings))
+        """Run the inventory query with the parameters of a query string."""
+        async with self.open() as deps:
+            query = InventoryQuery(deps.aws_client, deps.settings, deps.status, deps.now)
+            return await query.run(InventoryParams.parse(given, deps.settings))
 
     async def servers(self, **given: Any) -> Answer:
-        """Ask for the servers of a region."""
-        async with self.room() as room:
-            query = ServersQuery(room.aws_client, room.settings, room.status, room.now)
-            return await query.run(ServersParams.parse(given, room.settings))
+        """Run the query for the servers of a region."""
+        async with self.open() as deps:
+            query = ServersQuery(deps.aws_client, deps.settings, deps.status, deps.now)
+            return await query.run(ServersParams.parse(given, deps.settings))
 
     async def extended(self, **given: Any) -> Answer:
-        """Ask for extended servers."""
-        async with self.room() as room:
-            query = ExtendedQuery(room.aws_client, room.settings, room.status, room.now)
-            return await query.run(ScopesParams.parse(given, room.settings))
+        """Run the query for extended servers."""
+        async with self.open() as deps:
+            query = ExtendedQuery(deps.aws_client, deps.settings, deps.status, deps.now)
+            return await query.run(ScopesParams.parse(given, deps.settings))
 
     @asynccontextmanager
     async def staging(self) -> AsyncIterator[StagingQueries]:
-        """Give the queries about staging accounts."""
-        async with self.room() as room:
-            yield StagingQueries(room.aws_client, room.settings, room.status, room.now)
+        """Open the queries about staging accounts."""
+        async with self.open() as deps:
+            yield StagingQueries(deps.aws_client, deps.settings, deps.status, deps.now)
 
     async def validate(self, given: object) -> dict[str, Any]:
-        """Try a staging account."""
-        async with self.room() as room:
-            return await StagingValidation(room.aws_client, room.settings).validate_staging_account(given)
+        """Validate a staging account."""
+        async with self.open() as deps:
+            return await StagingValidation(deps.aws_client, deps.settings).validate_staging_account(given)
 
     def age(self, account_id: str, region: str, seconds: float) -> None:
-        """Let the last complete look at a place be so long ago when the next question is asked."""
+        """Set the last complete scan of a scope to so many seconds before the time of the queries."""
         moment = self.now() - timedelta(seconds=seconds)
         self.estate.table("DRS_REGION_STATUS_TABLE").update_item(
             Key={"region": region},
@@ -111,14 +111,14 @@ class Desk:
         )
 
     @property
-    def asked_elsewhere(self) -> dict[str, int]:
-        """The calls that left the tables: DRS, and roles assumed."""
+    def calls_beyond_tables(self) -> dict[str, int]:
+        """The calls to services other than DynamoDB, by operation."""
         return {name: count for (service, name), count in self.calls.items() if service in {"drs", "sts", "ec2"}}
 
 
-async def synced(estate: Estate) -> Desk:
-    """Fill the tables, and give a desk whose time is a minute later."""
-    await estate.sync(regions=LOOKED_AT)
-    desk = Desk(estate)
-    desk.now()
-    return desk
+async def synced(estate: Estate) -> QueryClient:
+    """Sync the estate, and return a client whose time is one minute later."""
+    await estate.sync(regions=SCANNED_REGIONS)
+    client = QueryClient(estate)
+    client.now()
+    return client
