@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeGuard
 
 __all__ = [
+    "ACCOUNT_ID_PATTERN",
     "Call",
     "Coverage",
     "Now",
     "Problem",
     "RegionStatus",
     "Scope",
+    "Shard",
+    "is_account_id",
     "iso",
     "parse_iso",
 ]
+
+
+ACCOUNT_ID_PATTERN: Final = "[0-9]{12}"
+"""Regular expression of an AWS account id, without anchors."""
+_ACCOUNT_ID: Final = re.compile(ACCOUNT_ID_PATTERN)
+
+
+def is_account_id(value: object) -> TypeGuard[str]:
+    """Whether a value is an AWS account id: text of twelve ASCII digits."""
+    return isinstance(value, str) and _ACCOUNT_ID.fullmatch(value) is not None
 
 
 class Scope(NamedTuple):
@@ -56,12 +70,18 @@ class RegionStatus(StrEnum):
         return self in _SETTLING
 
     @property
+    def is_denied(self) -> bool:
+        """Whether IAM or a service control policy refused the call."""
+        return self in _DENIED
+
+    @property
     def passes(self) -> bool:
         """Whether trouble of this kind is expected to pass by itself, so that the next sync should look again."""
         return self in _PASSING
 
 
 _SETTLING: Final = frozenset({RegionStatus.ACTIVE, RegionStatus.NOT_INITIALIZED})
+_DENIED: Final = frozenset({RegionStatus.IAM_PERMISSION_DENIED, RegionStatus.SCP_DENIED})
 _PASSING: Final = frozenset({RegionStatus.THROTTLED, RegionStatus.ERROR, RegionStatus.ENDPOINT_UNREACHABLE})
 
 

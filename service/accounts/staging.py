@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from service.accounts.records import DEFAULT_EXTERNAL_ID, DEFAULT_ROLE_NAME, EXTERNAL_ID_FORM, is_external_id
 from service.errors import RefusalError
-from service.models import iso
+from service.models import is_account_id, iso
 
 __all__ = ["Records", "StagingChange", "adding", "discovering", "removing", "staging_record"]
 
@@ -17,7 +17,6 @@ Records = list[dict[str, Any]]
 StagingChange = Callable[[Records, Records], tuple[Records, Records]]
 """Takes the staging accounts and those an operator removed; gives both as they shall be."""
 
-_ACCOUNT_ID: Final = re.compile(r"[0-9]{12}")
 _MAX_STAGING_ACCOUNTS: Final = 100  # DRS trusts at most 100 accounts
 
 
@@ -28,7 +27,7 @@ def staging_record(given: Mapping[str, Any], *, partition: str, now: datetime, a
         RefusalError: a member is missing or wrong; the message says which and what it must be.
     """
     account_id = given.get("accountId")
-    if not isinstance(account_id, str) or not _ACCOUNT_ID.fullmatch(account_id):
+    if not is_account_id(account_id):
         raise _wrong("accountId", account_id, "12 digits")
     name = given.get("accountName")
     if not isinstance(name, str) or not name.strip() or len(name) > 256:  # noqa: PLR2004 - a name, not a text
@@ -111,7 +110,7 @@ def discovering(
                 "accountName": f"Staging Account {account_id[-4:]}",
                 "externalId": DEFAULT_EXTERNAL_ID,
             }
-            if _ACCOUNT_ID.fullmatch(account_id) and len(held) < _MAX_STAGING_ACCOUNTS:
+            if is_account_id(account_id) and len(held) < _MAX_STAGING_ACCOUNTS:
                 held = [*held, staging_record(given, partition=partition, now=now, added_by="system")]
                 added.append(account_id)
         return held, removed

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any, Final, Protocol
 
 from service.aws.client import AccountSession
+from service.aws.pagination import paginate
 from service.errors import AwsError
 from service.models import Call
 
@@ -15,7 +16,6 @@ Record = dict[str, Any]
 # The most that the service model of DRS allows per page.
 _EXTENSIBLE_PAGE: Final = 300
 _STAGING_PAGE: Final = 50
-_MAX_PAGES: Final = 1000  # 4,000 servers is the quota of a region: more pages than that is a token going in circles
 
 
 class DrsReads(Protocol):
@@ -77,8 +77,11 @@ class DrsReader:
 
     async def staging_accounts(self, region: str) -> list[str]:
         """Name the staging accounts that have a server extended into this account; DRS tells of no others."""
-        pages = self._pages("ListStagingAccounts", region, {"maxResults": _STAGING_PAGE}, result="accounts")
-        return [record["accountID"] async for page in pages for record in page]
+        pages = self._pages("ListStagingAccounts", region, {"maxResults": _STAGING_PAGE}, items="accounts")
+        try:
+            return [record["accountID"] async for page in pages for record in page]
+        except KeyError:
+            raise self._malformed("ListStagingAccounts", region, "an account is missing accountID") from None
 
     async def launch_configuration(self, region: str, server_id: str) -> Record:
         """Give the launch configuration of one server."""
@@ -94,31 +97,20 @@ class DrsReader:
         return await self._configuration("GetReplicationConfiguration", region, server_id)
 
     async def _configuration(self, operation: str, region: str, server_id: str) -> Record:
-        answer = await self._session.call("drs", operation, {"sourceServerID": server_id}, region=region)
-        found = {key: value for key, value in answer.items() if key != "ResponseMetadata"}
-        if not found:  # taken for an original it would stay one, and for launch settings it would be mended
-            raise self._malformed(operation, region, "no member in the answer")
-        return found
+        response = await self._session.call("drs", operation, {"sourceServerID": server_id}, region=region)
+        configuration = {key: value for key, value in response.items() if key != "ResponseMetadata"}
+        # An empty configuration would be recorded as an original for good, or "fixed" by overwriting launch settings.
+        if not configuration:
+            raise self._malformed(operation, region, "response has no members")
+        return configuration
 
-    async def _pages(
-        self, operation: str, region: str, params: dict[str, Any], *, result: str = "items"
-    ) -> AsyncIterator[list[Record]]:
-        seen: set[str] = set()
-        token: dict[str, str] = {}
-        for _ in range(_MAX_PAGES):
-            answer = await self._session.call("drs", operation, {**params, **token}, region=region)
-            if result not in answer:
-                # botocore turns a body that is not JSON into an answer without members: that is no empty page.
-                raise self._malformed(operation, region, f"no {result} in the answer")
-            yield answer[result]
-            next_token = answer.get("nextToken")
-            if not next_token:
-                return
-            if next_token in seen:
-                raise self._malformed(operation, region, "the page token repeats")
-            seen.add(next_token)
-            token = {"nextToken": next_token}
-        raise self._malformed(operation, region, f"more than {_MAX_PAGES} pages")
+    def _pages(
+        self, operation: str, region: str, params: dict[str, Any], *, items: str = "items"
+    ) -> AsyncGenerator[list[Record], None]:
+        return paginate(self._session, self._call(operation, region), params, items=items, cursor="nextToken")
 
     def _malformed(self, operation: str, region: str, why: str) -> AwsError:
-        return AwsError("MalformedResponse", why, Call("drs", operation, self._session.account_id, region))
+        return AwsError("MalformedResponse", why, self._call(operation, region))
+
+    def _call(self, operation: str, region: str) -> Call:
+        return Call("drs", operation, self._session.account_id, region)

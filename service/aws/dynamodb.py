@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import anyio
+import orjson
 
 from service.aws.client import AccountSession
 from service.errors import AwsError
@@ -29,61 +30,75 @@ class TableReader:
         self.name = name
         self._region = region
 
-    async def scan(self) -> AsyncIterator[Item]:
+    def scan(self) -> AsyncIterator[Item]:
         """Give every item, all pages.
 
         Raises:
             AwsError: a page could not be read; what came before is then only a part.
         """
-        async for item in self._pages("Scan", {"ConsistentRead": True}):
-            yield item
+        return self._pages("Scan", {"ConsistentRead": True})
 
-    async def query(
-        self, condition: str, values: Mapping[str, Any], *, index: str, only: Sequence[str]
+    def query(
+        self,
+        condition: str,
+        values: Mapping[str, Any],
+        *,
+        index: str | None = None,
+        only: Sequence[str] = (),
+        trim: Callable[[Item], Item] | None = None,
     ) -> AsyncIterator[Item]:
-        """Give the items of an index that meet a key condition, all pages.
+        """Query the table or one of its indexes and yield the items of all pages.
+
+        Reads of the table are consistent; DynamoDB offers only eventually consistent reads of a global secondary index.
 
         Args:
             condition: key condition; names as `#name`, values as `:name`.
             values: the values by name, without the colon.
-            index: global secondary index; its reads are eventually consistent.
-            only: top-level attributes to return.
+            index: global secondary index, None for the table itself.
+            only: top-level attributes to return; empty for all.
+            trim: applied to each item before it is decoded; dropping an attribute here saves the cost of decoding it.
 
         Raises:
-            AwsError: a page could not be read.
+            AwsError: a page could not be read; what came before is then only a part.
         """
-        names = {f"#{name}": name for name in only} | {f"#{name}": name for name in names_in(condition)}
-        async for item in self._pages(
-            "Query",
-            {
-                "IndexName": index,
-                "KeyConditionExpression": condition,
-                "ProjectionExpression": ",".join(f"#{name}" for name in only),
-                "ExpressionAttributeNames": names,
-                "ExpressionAttributeValues": {f":{name}": encode_value(value) for name, value in values.items()},
-            },
-        ):
-            yield item
+        params: dict[str, Any] = {
+            "KeyConditionExpression": condition,
+            "ExpressionAttributeValues": {f":{name}": encode_value(value) for name, value in values.items()},
+        }
+        params.update({"ConsistentRead": True} if index is None else {"IndexName": index})
+        if only:
+            params["ProjectionExpression"] = ",".join(f"#{name}" for name in only)
+        if names := {*only, *names_in(condition)}:
+            params["ExpressionAttributeNames"] = {f"#{name}": name for name in sorted(names)}
+        return self._pages("Query", params, trim)
 
-    async def _pages(self, operation: str, params: Mapping[str, Any]) -> AsyncIterator[Item]:
+    async def _pages(
+        self, operation: str, params: Mapping[str, Any], trim: Callable[[Item], Item] | None = None
+    ) -> AsyncIterator[Item]:
+        """Follow LastEvaluatedKey to the last page: the one pagination loop for Query and Scan."""
         start: Mapping[str, Any] = {}
+        used_keys: set[bytes] = set()
         while True:
-            answer = await self.call(operation, {**params, **start})
-            if "Items" not in answer:
-                raise self._malformed(operation, "no Items in the answer")
-            for item in self._plain(operation, answer["Items"]):
+            response = await self.call(operation, {**params, **start})
+            if "Items" not in response:
+                raise self._malformed(operation, "response is missing Items")
+            for item in self._decoded(operation, response["Items"], trim):
                 yield item
-            last = answer.get("LastEvaluatedKey")
-            if not last:
+            last_key = response.get("LastEvaluatedKey")
+            if last_key is None or last_key == {}:
                 return
-            if not isinstance(last, dict):
-                raise self._malformed(operation, "the last key is none")
-            start = {"ExclusiveStartKey": last}
+            if not isinstance(last_key, dict):
+                raise self._malformed(operation, "LastEvaluatedKey is not an object")
+            fingerprint = orjson.dumps(last_key, option=orjson.OPT_SORT_KEYS)
+            if fingerprint in used_keys:
+                raise self._malformed(operation, "LastEvaluatedKey repeats")
+            used_keys.add(fingerprint)
+            start = {"ExclusiveStartKey": last_key}
 
     async def get(self, key: Mapping[str, Any]) -> Item | None:
         """Read one item, consistently; None when there is none."""
-        answer = await self.call("GetItem", {"Key": encode(key), "ConsistentRead": True})
-        return self._plain("GetItem", [answer["Item"]])[0] if answer.get("Item") else None
+        response = await self.call("GetItem", {"Key": encode(key), "ConsistentRead": True})
+        return self._decoded("GetItem", [response["Item"]])[0] if response.get("Item") else None
 
     async def get_many(self, keys: Iterable[Mapping[str, Any]]) -> list[Item]:
         """Read items by key, consistently, in no order; those that do not exist are left out.
@@ -100,19 +115,19 @@ class TableReader:
                 "BatchGetItem", {"RequestItems": {self.name: {"Keys": chunk, "ConsistentRead": True}}}, named=False
             )
             if not isinstance(answer.get("Responses"), dict):  # it is there also where nothing was found
-                raise self._malformed("BatchGetItem", "no Responses in the answer")
-            found.extend(self._plain("BatchGetItem", answer["Responses"].get(self.name, [])))
+                raise self._malformed("BatchGetItem", "response is missing Responses")
+            found.extend(self._decoded("BatchGetItem", answer["Responses"].get(self.name, [])))
             unprocessed = answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
             if unprocessed:
                 rounds = await self.next_round("BatchGetItem", 0 if len(unprocessed) < len(chunk) else rounds)
                 pending = [*unprocessed, *pending]
         return found
 
-    def _plain(self, operation: str, items: Iterable[Mapping[str, Any]]) -> list[Item]:
+    def _decoded(self, operation: str, items: Iterable[Item], trim: Callable[[Item], Item] | None = None) -> list[Item]:
         try:
-            return [decode(item) for item in items]
+            return [decode(trim(item) if trim else item) for item in items]
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            raise self._malformed(operation, f"items of another shape ({type(error).__name__})") from None
+            raise self._malformed(operation, f"unexpected item structure ({type(error).__name__})") from None
 
     def _malformed(self, operation: str, why: str) -> AwsError:
         return AwsError("MalformedResponse", why, Call("dynamodb", operation, "hub", self._region))

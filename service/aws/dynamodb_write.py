@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import random
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from service.aws.dynamodb import TableReader, decode, encode, encode_value, names_in
-from service.errors import AwsError
+import anyio
 
-__all__ = ["Table"]
+from service.aws.dynamodb import Item, TableReader, decode, encode, encode_value, names_in
+from service.errors import AwsError
+from service.models import Call
+
+__all__ = ["CompareAndSet", "Table", "WriteConflictError"]
 
 _BATCH_WRITE: Final = 25  # BatchWriteItem's own limit
+_CONFLICT_BACKOFF_S: Final = 0.02
+_MAX_CONFLICT_BACKOFF_S: Final = 1.0
+
+
+class WriteConflictError(AwsError):
+    """Another writer changed the item between each read and the write that followed it."""
 
 
 class Table(TableReader):
@@ -102,6 +112,79 @@ class Table(TableReader):
             if error.code == "ConditionalCheckFailedException":
                 return None
             raise
+
+
+class CompareAndSet:
+    """Optimistic locking: read an item, and write it only if nobody changed it since; else do it again.
+
+    A loop of `await read()` and `await write(...)`, left when a write succeeds or when there is nothing to write:
+
+        while True:
+            item = await update.read()
+            if await update.write(changed(item)):
+                break
+
+    Args:
+        table: the table of the item.
+        key: the item's key.
+        unchanged: attributes that must still have the value that was read, or still be missing.
+        attempts: reads before it fails.
+        call: operation, account and region that the error names.
+        subject: the item in words, for the error's text.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        key: Mapping[str, Any],
+        *,
+        unchanged: Sequence[str],
+        attempts: int,
+        call: Call,
+        subject: str,
+    ) -> None:
+        self._table = table
+        self._key = key
+        self._unchanged = unchanged
+        self._attempts = attempts
+        self._call = call
+        self._subject = subject
+        self._reads = 0
+        self._item: Item | None = None
+
+    async def read(self) -> Item | None:
+        """Read the item, consistently; None when there is none. From the second read on, after a backoff with jitter.
+
+        Raises:
+            AwsError: the item could not be read.
+            WriteConflictError: it was changed between read and write in every attempt.
+        """
+        if self._reads >= self._attempts:
+            raise WriteConflictError(
+                "TransactionConflictException",
+                f"{self._subject} was written by others {self._attempts} times in a row",
+                self._call,
+            )
+        if self._reads:
+            limit_s = min(_MAX_CONFLICT_BACKOFF_S, _CONFLICT_BACKOFF_S * 2 ** (self._reads - 1))
+            await anyio.sleep(random.uniform(0, limit_s))  # noqa: S311 - jitter, not a secret
+        self._reads += 1
+        self._item = await self._table.get(self._key)
+        return self._item
+
+    async def write(self, attributes: Mapping[str, Any]) -> bool:
+        """Set attributes (None removes one) if the item is as it was read; return whether it was. Raises AwsError."""
+        item = self._item
+        if item is None:
+            conditions, values = [f"attribute_not_exists( #{next(iter(self._key))} )"], {}
+        else:
+            conditions = [f"attribute_exists( #{next(iter(self._key))} )"]
+            conditions += [
+                f"#{name} = :read_{name}" if name in item else f"attribute_not_exists( #{name} )"
+                for name in self._unchanged
+            ]
+            values = {f"read_{name}": item[name] for name in self._unchanged if name in item}
+        return await self._table.update_if(self._key, attributes, " AND ".join(conditions), values)
 
 
 def _setting(assign: Mapping[str, Any]) -> tuple[str, dict[str, str], dict[str, Any]]:

@@ -72,7 +72,7 @@ def judge_table_error(spec: TableSpec, name: str, error: AwsError) -> Finding:
     if error.code == "ResourceNotFoundException":
         cure = f"make it, set {spec.variable} to the right name, or AWS_REGION to the region that holds the tables"
         return Finding(spec.check, Level.FAILED, error.message, cure, region=where)
-    if error.error_class.status in {RegionStatus.IAM_PERMISSION_DENIED, RegionStatus.SCP_DENIED}:
+    if error.error_class.status.is_denied:
         cure = f"allow the hub's own role dynamodb:{error.call.operation} on {name}"
         return Finding(spec.check, Level.FAILED, f"{name}: {error.code}: {error.message}", cure, region=where)
     return _other(spec.check, error, Scope("", where))

@@ -35,7 +35,7 @@ from service.cli.schemas import TABLES, TableSpec
 from service.context import ContextLoader
 from service.errors import AwsError, ConfigurationError
 from service.fanout import fan_out
-from service.models import Call, RegionStatus, Scope
+from service.models import Call, Scope
 from service.regions.selection import StatusUnavailable
 from service.regions.status_reader import RegionStatusReader
 from service.regions.status_rows import RegionRow
@@ -46,7 +46,6 @@ __all__ = ["Doctor", "in_time"]
 Check = Callable[[], Awaitable[list[Finding]]]
 Records = tuple[Directory, Sequence[RegionRow]]
 _REGIONS_AT_ONCE: Final = 8  # per account
-_DENIED: Final = frozenset({RegionStatus.IAM_PERMISSION_DENIED, RegionStatus.SCP_DENIED})
 _LATE_CURE: Final = "look for a slow or silent endpoint, name fewer accounts, or raise SCOPE_DEADLINE_SECONDS"
 
 
@@ -138,7 +137,7 @@ class Doctor:
             try:
                 return [judge_table(spec, name, (await table_reader.call("DescribeTable", {}))["Table"])]
             except AwsError as error:
-                if error.error_class.status not in _DENIED:
+                if not error.error_class.status.is_denied:
                     return [judge_table_error(spec, name, error)]
             try:  # no sync needs DescribeTable, so its role may well lack it
                 await table_reader.call("Scan", {"Limit": 1})

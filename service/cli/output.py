@@ -7,7 +7,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from itertools import pairwise
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import anyio
 import orjson
@@ -19,6 +19,7 @@ from service.errors import AwsError, ConfigurationError, DeadlineExceededError, 
 from service.gc_tuning import tune_gc
 from service.settings import Settings, load_settings
 from service.telemetry import set_up_logging
+from service.text import printable
 
 __all__ = ["Output", "console", "emit_json", "fail", "guarded", "plain", "say", "stderr_console", "table"]
 
@@ -60,13 +61,9 @@ def emit_json(document: Mapping[str, Any]) -> None:
     sys.stdout.flush()
 
 
-# Control characters, and those that reorder or break a line for the eye only.
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-
-
 def plain(value: object) -> Text:
     """Show text from elsewhere as it is: no markup, no terminal control characters."""
-    return Text(_CONTROL.sub("\N{REPLACEMENT CHARACTER}", str(value)))
+    return Text(printable(value))
 
 
 def table(title: str, headings: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:

@@ -18,7 +18,6 @@ from service.sync.extension_plan import Pair, Plan, Unread, extended_arns, plan_
 __all__ = ["Extension", "apply_plan", "read_extended", "read_pair", "read_replicating"]
 
 _log = logging.getLogger(__name__)
-_DENIED: Final = frozenset({RegionStatus.IAM_PERMISSION_DENIED, RegionStatus.SCP_DENIED})
 _QUOTA: Final = "ServiceQuotaExceededException"
 _MAX_PROBLEMS: Final = 10  # per pair; the log has them all
 
@@ -58,7 +57,7 @@ async def read_pair(pair: Pair, drs: DrsReads, staging_drs: Callable[[], Awaitab
     except AwsError as error:
         if error.error_class.status is RegionStatus.NOT_INITIALIZED:
             return plan_extensions(pair, ())  # the staging account does not use DRS here: a complete answer
-        if error.error_class.status not in _DENIED:
+        if not error.error_class.status.is_denied:
             return plan_extensions(pair, Unread(_at(error, pair)))
         return plan_extensions(pair, await _replicating(pair, staging_drs), await _extended(pair, drs))
     return plan_extensions(pair, [str(record["arn"]) for record in found if record.get("arn")])
@@ -120,7 +119,7 @@ async def apply_plan(plan: Plan, drs: DrsReads, writer: DrsWriter, done: Extensi
             await writer.extend(pair.region, arn)
         except AwsError as error:
             refusals[arn] = error
-            if error.error_class.status in _DENIED or error.code == _QUOTA:
+            if error.error_class.status.is_denied or error.code == _QUOTA:
                 stop, done.full = True, done.full or error.code == _QUOTA
                 return arn, _Fate.REFUSED
             return arn, _Fate.DOUBTFUL
@@ -174,7 +173,7 @@ def _at(error: AwsError, pair: Pair) -> Problem:
     advice = error.error_class.advice
     if error.code == _QUOTA:
         advice = "the target is full in this region: raise its DRS quota, or extend into another target account"
-    elif error.error_class.status in _DENIED:
+    elif error.error_class.status.is_denied:
         advice = (
             f"let {pair.staging} trust {pair.target} (AWS DRS console, trusted accounts), and grant the role of "
             f"{error.call.account_id} this action"

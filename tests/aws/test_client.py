@@ -106,7 +106,7 @@ async def test_a_token_that_goes_in_circles_is_an_error(monkeypatch: pytest.Monk
         scripted_aws(in_turn(answer({**PAGE, "nextToken": "again"})), monkeypatch),
         AwsClient(Settings(), now) as aws_client,
     ):
-        with pytest.raises(AwsError, match="token repeats"):
+        with pytest.raises(AwsError, match="nextToken repeats"):
             await pages(aws_client)
 
 

@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 
 from service.aws.client import AwsClient
 from service.aws.dynamodb import decode, encode, encode_value
-from service.aws.dynamodb_write import Table
+from service.aws.dynamodb_write import CompareAndSet, Table, WriteConflictError
 from service.errors import AwsError
+from service.models import Call
 from service.settings import Settings
 from tests.support.estate import Estate
-from tests.support.scripted import Answer, Request, ScriptedAws, answer, scripted_aws
+from tests.support.scripted import Answer, Request, ScriptedAws, answer, refusal, scripted_aws
 
 
 class Forgetful:
@@ -123,13 +124,87 @@ async def test_items_of_another_shape_are_a_malformed_answer(items: Any, monkeyp
 
 async def test_a_last_key_that_is_none_is_a_malformed_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     async with table_of(lambda _: answer({"Items": [], "LastEvaluatedKey": "x"}), monkeypatch) as (table, _):
-        with pytest.raises(AwsError, match="the last key is none"):
+        with pytest.raises(AwsError, match="LastEvaluatedKey is not an object"):
             _ = [item async for item in table.scan()]
+
+
+async def test_a_last_key_that_repeats_is_a_malformed_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys that go in circles would be followed for ever, and every item given again and again."""
+    following = {"": "1", "1": "2", "2": "1"}
+
+    def script(request: Request) -> Answer:
+        last = request.params.get("ExclusiveStartKey", {"id": {"S": ""}})["id"]["S"]
+        return answer({"Items": [], "LastEvaluatedKey": {"id": {"S": following[last]}}})
+
+    async with table_of(script, monkeypatch) as (table, aws):
+        with pytest.raises(AwsError, match="MalformedResponse: LastEvaluatedKey repeats"):
+            _ = [item async for item in table.scan()]
+        with pytest.raises(AwsError, match="MalformedResponse: LastEvaluatedKey repeats"):
+            _ = [item async for item in table.query("#id = :id", {"id": "x"})]
+        assert (aws.asked("Scan"), aws.asked("Query")) == (3, 3)
+
+
+async def test_a_query_sends_what_it_was_given_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    items = [{"id": {"S": "x"}, "odd": 5}]
+    async with table_of(lambda _: answer({"Items": items}), monkeypatch) as (table, aws):
+        dropped = [
+            each
+            async for each in table.query(
+                "#id = :id", {"id": "x"}, trim=lambda item: {name: item[name] for name in item if name != "odd"}
+            )
+        ]
+        with pytest.raises(AwsError, match="MalformedResponse"):
+            _ = [each async for each in table.query("id = :id", {"id": "x"}, index="index", only=("odd",))]
+    assert dropped == [{"id": "x"}]
+    common = {"TableName": "t", "ExpressionAttributeValues": {":id": {"S": "x"}}}
+    assert [request.params for request in aws.requests] == [
+        {
+            **common,
+            "KeyConditionExpression": "#id = :id",
+            "ExpressionAttributeNames": {"#id": "id"},
+            "ConsistentRead": True,
+        },
+        {
+            **common,
+            "KeyConditionExpression": "id = :id",
+            "ExpressionAttributeNames": {"#odd": "odd"},
+            "IndexName": "index",
+            "ProjectionExpression": "#odd",
+        },
+    ]
+
+
+async def test_compare_and_set_gives_up_after_its_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every attempt reads anew, and demands that what was read is still there, or still missing."""
+    items = iter([{}, {"Item": {"id": {"S": "x"}}}, {"Item": {"id": {"S": "x"}, "list": {"L": []}}}])
+
+    def script(request: Request) -> Answer:
+        if request.operation == "GetItem":
+            return answer(next(items))
+        return refusal("ConditionalCheckFailedException", 400)
+
+    call = Call("dynamodb", "UpdateItem", "111111111111", "us-west-2")
+    async with table_of(script, monkeypatch) as (table, aws):
+        update = CompareAndSet(table, {"id": "x"}, unchanged=("list",), attempts=3, call=call, subject="the item x")
+        for _ in range(3):
+            await update.read()
+            assert not await update.write({"list": ["a"]})
+        with pytest.raises(WriteConflictError, match="the item x was written by others 3 times") as caught:
+            await update.read()
+    assert (caught.value.code, caught.value.call) == ("TransactionConflictException", call)
+    writes = [request.params for request in aws.requests if request.operation == "UpdateItem"]
+    assert [write["ConditionExpression"] for write in writes] == [
+        "attribute_not_exists( #id )",
+        "attribute_exists( #id ) AND attribute_not_exists( #list )",
+        "attribute_exists( #id ) AND #list = :read_list",
+    ]
+    assert writes[2]["ExpressionAttributeValues"][":read_list"] == {"L": []}
+    assert aws.asked("GetItem") == 3
 
 
 async def test_a_batch_without_responses_is_not_one_that_found_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     async with table_of(lambda _: answer({}), monkeypatch) as (table, _):
-        with pytest.raises(AwsError, match="no Responses"):
+        with pytest.raises(AwsError, match="missing Responses"):
             await table.get_many([{"id": "x"}])
 
 

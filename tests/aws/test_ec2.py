@@ -9,6 +9,7 @@ import pytest
 
 from service.aws.client import AwsClient
 from service.aws.ec2 import Ec2Reader
+from service.errors import AwsError
 from service.settings import Settings
 from tests.support.scripted import Answer, Request, answer, scripted_aws
 
@@ -61,3 +62,26 @@ async def test_a_terminated_instance_is_not_shown(monkeypatch: pytest.MonkeyPatc
     ):
         found = await Ec2Reader(aws_client.hub()).instances("us-east-1", [f"i-{state}" for state in STATES])
     assert set(found) == {f"i-{state}" for state in STATES[:-1]}
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("<reservationSet/><nextToken>x</nextToken>", "NextToken repeats"),
+        ("<nextToken>x</nextToken>", "response is missing Reservations"),
+        (
+            "<reservationSet><item><instancesSet><item/></instancesSet></item></reservationSet>",
+            "an instance is missing InstanceId",
+        ),
+    ],
+)
+async def test_a_page_that_cannot_be_is_malformed(content: str, problem: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token that repeats would be followed until the scope's time is up."""
+    xmlns = "http://ec2.amazonaws.com/doc/2016-11-15/"
+    body = f'<DescribeInstancesResponse xmlns="{xmlns}">{content}</DescribeInstancesResponse>'
+    async with (
+        scripted_aws(lambda _: answer(body.encode()), monkeypatch),
+        AwsClient(Settings(), lambda: datetime.now(UTC)) as aws_client,
+    ):
+        with pytest.raises(AwsError, match=f"MalformedResponse: {problem}"):
+            await Ec2Reader(aws_client.hub()).instances("us-east-1", ["i-1"])

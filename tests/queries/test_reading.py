@@ -104,6 +104,35 @@ async def test_an_answer_without_items_is_no_empty_region(monkeypatch: pytest.Mo
         await read(lambda _: answer({"Count": 0}), monkeypatch)
 
 
+MALFORMED: list[dict[str, Any]] = [
+    {"Count": 0},
+    {"Items": 5},
+    {"Items": ["x"]},
+    {"Items": [{"sourceServerArn": {"Q": "x"}}]},
+    {"Items": [{"sourceServerArn": {"S": "x"}, "dataReplicationInfo": 5}]},
+    {"Items": [{"sourceServerArn": {"S": "x"}, "dataReplicationInfo": {"M": 5}}]},
+    {"Items": [], "LastEvaluatedKey": "x"},
+    {"Items": [], "LastEvaluatedKey": {"sourceServerArn": {"S": "x"}}},
+]
+
+
+@pytest.mark.parametrize("body", MALFORMED, ids=str)
+async def test_a_malformed_page_is_an_error_of_aws_for_every_reader(
+    body: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Taken for an empty page it would hide servers; an error of Python's own would end the whole run."""
+    with pytest.raises(AwsError, match="MalformedResponse"):
+        await read(lambda _: answer(body), monkeypatch)
+    async with (
+        scripted_aws(lambda _: answer(body), monkeypatch),
+        AwsClient(Settings(), lambda: NOW, allowed=READS) as aws_client,
+    ):
+        reader = LineageReader(TableReader(aws_client.hub(), "inventory", "us-east-1"))
+        for look_up in (reader.named, reader.items):
+            with pytest.raises(AwsError, match="MalformedResponse"):
+                await look_up("app")
+
+
 @pytest.mark.parametrize(
     ("staging", "server"),
     [(A, True), ("TOPOLOGY", False), ("", False), (None, False), (12, False), ("１" * 12, False)],  # noqa: RUF001

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from service.errors import ConfigurationError
 from service.models import iso
 from service.queries.failback.facts import Facts
-from service.queries.failback.render import safe
+from service.text import printable
 
 __all__ = ["Export", "read_export", "write_csv", "write_json"]
 
@@ -75,7 +75,7 @@ def _row(facts: Facts) -> Iterable[str]:
 
 def _cell(value: str) -> str:
     """Make a cell that neither a spreadsheet nor a terminal runs. JSON has its control characters escaped already."""
-    shown = safe(value)
+    shown = printable(value)
     return f"'{shown}" if shown.startswith(_FORMULA) else shown
 
 

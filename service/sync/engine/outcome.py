@@ -153,7 +153,7 @@ def scope_problem(error: AwsError, scope: Scope) -> Problem:
 
 def account_problem(error: AwsError) -> Problem:
     """Say that an account could not be entered; its region is not to blame, so none is named."""
-    denied = error.error_class.status in {RegionStatus.IAM_PERMISSION_DENIED, RegionStatus.SCP_DENIED}
+    denied = error.error_class.status.is_denied
     return Problem(
         error.code,
         error.message,
