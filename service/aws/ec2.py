@@ -1,4 +1,4 @@
-"""EC2 reads: instances in bulk, by filter, so that an unknown id costs nobody else."""
+"""EC2 reads: DescribeInstances for many ids at once, with pagination."""
 
 from __future__ import annotations
 
@@ -17,24 +17,27 @@ _PAGE_SIZE: Final = 1000
 
 
 class Ec2Reads(Protocol):
-    """What a sync asks of EC2 in one account."""
+    """The EC2 reads that a sync needs, in one account."""
 
     async def instances(self, region: str, instance_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
-        """Give the instances that exist, by id. Raises AwsError when some could not be asked for."""
+        """Return the instances that exist, by id. Raises AwsError when a page cannot be read."""
         ...
 
 
 class Ec2Reader:
-    """EC2 of one account."""
+    """EC2 reads in one account."""
 
     def __init__(self, session: AccountSession) -> None:
         self._session = session
 
     async def instances(self, region: str, instance_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
-        """Give the instances that exist, by id: 200 ids a call, unknown and terminated ones silently left out.
+        """Return the instances that exist, by id: 200 ids per call; unknown and terminated instances are left out.
 
-        `Filters`, not `InstanceIds`: one unknown id in the latter fails the whole call. A terminated instance is shown
-        for an hour, with neither network nor, in the end, tags: taken for an answer it would wipe what is known.
+        Filters are used because one unknown id among `InstanceIds` fails the whole call. EC2 lists a terminated
+        instance for about an hour, without network and later without tags: recording it would erase stored facts.
+
+        Raises:
+            AwsError: a page could not be read.
         """
         call = Call("ec2", "DescribeInstances", self._session.account_id, region)
         unique_ids = sorted(set(instance_ids))

@@ -12,7 +12,7 @@ from service.accounts.records import Account, RoleRef, parse_account, staging_re
 from service.app import open_app, utc_now
 from service.aws.client import AwsClient, Identity
 from service.aws.dynamodb import Item, TableReader
-from service.aws.operations import READS
+from service.aws.operations import READ_OPERATIONS
 from service.cli.output import Output, console, emit_json, guarded, plain, table
 from service.cli.watching import OutputOption
 from service.errors import ConfigurationError
@@ -42,7 +42,7 @@ def list_accounts(output: OutputOption = None) -> int:
 
     async def work(settings: Settings) -> int:
         settings.require("target_accounts_table")
-        async with AwsClient(settings, utc_now, allowed=READS) as aws_client:
+        async with AwsClient(settings, utc_now, allowed=READ_OPERATIONS) as aws_client:
             hub = await aws_client.identity()
             records = TableReader(aws_client.hub(), settings.target_accounts_table, aws_client.hub_region)
             accounts = [_shown(item, hub) async for item in records.scan()]

@@ -42,7 +42,7 @@ async def test_it_is_told_as_a_setting_to_mend(case: str, monkeypatch: pytest.Mo
                 monkeypatch.delenv(name)
             else:
                 monkeypatch.setenv(name, value)
-        with pytest.raises(ConfigurationError, match=f"^mend .*{told}"):
+        with pytest.raises(ConfigurationError, match=f"^fix .*{told}"):
             await aws_client.identity()
         assert aws.requests == []
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from service.aws.client import AwsClient
-from service.aws.operations import READS
+from service.aws.operations import READ_OPERATIONS
 from service.errors import AwsError
 from service.settings import Settings
 from service.telemetry import set_up_logging
@@ -95,7 +95,7 @@ async def _profile(
 async def test_credentials_are_had_from(source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with (
         _profile(PROFILES[source], tmp_path, monkeypatch) as aws,
-        AwsClient(Settings(), lambda: datetime.now(UTC), allowed=READS) as aws_client,
+        AwsClient(Settings(), lambda: datetime.now(UTC), allowed=READ_OPERATIONS) as aws_client,
     ):
         assert (await aws_client.identity()).account_id == HUB
         assert [_asked(request) for request in aws.requests] == [*ASKS[source], "GetCallerIdentity"]

@@ -9,7 +9,7 @@ import pytest
 
 from service.aws.client import AwsClient
 from service.aws.dynamodb import Item, TableReader, encode
-from service.aws.operations import READS
+from service.aws.operations import READ_OPERATIONS
 from service.errors import AwsError
 from service.inventory.reader import InventoryReader, facts_of, is_server, seen_by
 from service.settings import Settings
@@ -30,7 +30,7 @@ async def read(
 ) -> tuple[dict[str, list[Item]], list[Request]]:
     async with (
         scripted_aws(script, monkeypatch) as aws,
-        AwsClient(Settings(), lambda: NOW, allowed=READS) as aws_client,
+        AwsClient(Settings(), lambda: NOW, allowed=READ_OPERATIONS) as aws_client,
     ):
         reader = InventoryReader(TableReader(aws_client.hub(), "inventory", "us-east-1"))
         return await reader.by_account(region, accounts), aws.requests
@@ -71,7 +71,7 @@ async def test_a_lineage_is_read_to_its_last_page_as_it_is_now(monkeypatch: pyte
 
     async with (
         scripted_aws(script, monkeypatch) as aws,
-        AwsClient(Settings(), lambda: NOW, allowed=READS) as aws_client,
+        AwsClient(Settings(), lambda: NOW, allowed=READ_OPERATIONS) as aws_client,
     ):
         reader = LineageReader(TableReader(aws_client.hub(), "inventory", "us-east-1"))
         found = [str(each["stagingAccountId"]) for each in await reader.items(lineage)]
@@ -125,7 +125,7 @@ async def test_a_malformed_page_is_an_error_of_aws_for_every_reader(
         await read(lambda _: answer(body), monkeypatch)
     async with (
         scripted_aws(lambda _: answer(body), monkeypatch),
-        AwsClient(Settings(), lambda: NOW, allowed=READS) as aws_client,
+        AwsClient(Settings(), lambda: NOW, allowed=READ_OPERATIONS) as aws_client,
     ):
         reader = LineageReader(TableReader(aws_client.hub(), "inventory", "us-east-1"))
         for look_up in (reader.named, reader.items):

@@ -21,7 +21,7 @@ from service.aws import client as client_module
 from service.aws.client import AccountSession, AwsClient
 from service.aws.credentials import _acting
 from service.aws.dynamodb_write import Table
-from service.aws.operations import MANAGES
+from service.aws.operations import READ_WRITE_OPERATIONS
 from service.context import SyncRequest
 from service.deadline import Shutdown
 from service.handlers.data_management import OPERATIONS
@@ -42,7 +42,7 @@ __all__ = ["Host", "Killed", "settings"]
 
 T = TypeVar("T")
 
-_OPERATIONS: Final = {xform_name(each): each for group in MANAGES.values() for each in group}
+_OPERATIONS: Final = {xform_name(each): each for group in READ_WRITE_OPERATIONS.values() for each in group}
 _SIGNED_FOR_S: Final = 300.0  # AWS refuses a signature that is older than five minutes
 _HUB_KEYS: Final = ReadOnlyCredentials("hub", "secret", None, None)
 

@@ -120,4 +120,4 @@ def test_long_texts_are_cut_to_their_first_line() -> None:
 def test_what_the_http_client_read_is_not_quoted(kind: type[Exception]) -> None:
     error = convert(kind(error=ValueError("Bad status line: b'<SecretAccessKey>secret</SecretAccessKey>'")))
     assert error.code == "ConnectionLost"
-    assert error.message == "the answer could not be read to its end (ValueError)"
+    assert error.message == "the response could not be read completely (ValueError)"

@@ -30,7 +30,7 @@ class World:
         with pytest.MonkeyPatch.context() as patch, self.relay.spoiling(name, matches):
             if name in SILENT:
                 patch.setenv("READ_TIMEOUT_SECONDS", "1.2")
-                patch.setattr(client_module, "_CALL_CEILING_S", 2.0)  # thirty seconds otherwise
+                patch.setattr(client_module, "_ATTEMPT_TIMEOUT_S", 2.0)  # thirty seconds otherwise
             yield
 
     def nothing_lost(self) -> None:
