@@ -76,7 +76,7 @@ class Settings(BaseModel):
         7200.0, description="every inactive region is scanned again within this time"
     )
     discovery_call_share: float = Field(
-        0.2, gt=0, le=1, description="maximum share of all scopes that one sync scans when it adds discovery"
+        0.2, gt=0, le=1, description="discovery is sized to keep the scans of a sync below this share of all scopes"
     )
     inventory_refresh_seconds: Seconds = Field(604_800.0, description="how often an unchanged item is written again")
     topology_reads_per_scope: int = Field(
@@ -92,7 +92,7 @@ class Settings(BaseModel):
     )
     failback_export: str = Field(
         "",
-        description="file of the last `drs-sync failback --all`, used by `drs-sync failback` if the table cannot be read",
+        description="file of the last `drs-sync failback --all`; used by `drs-sync failback` without the table",
     )
     heartbeat_file: str = Field(
         "", description="file that `drs-sync sync` touches every five seconds, for the container's health check"

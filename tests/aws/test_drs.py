@@ -1,4 +1,4 @@
-"""Reads of DRS: an answer that says nothing is an error, and never an empty configuration or page."""
+"""DRS reads: a response without content is an error, never an empty configuration or page."""
 
 from __future__ import annotations
 
@@ -91,9 +91,9 @@ async def test_a_staging_account_without_id_is_malformed(monkeypatch: pytest.Mon
 
 
 async def test_a_configuration_is_given_without_what_the_sdk_adds(monkeypatch: pytest.MonkeyPatch) -> None:
-    told = {"sourceServerID": SERVER, "copyTags": True}
+    configuration = {"sourceServerID": SERVER, "copyTags": True}
     async with (
-        scripted_aws(lambda _: answer(told), monkeypatch),
+        scripted_aws(lambda _: answer(configuration), monkeypatch),
         AwsClient(Settings(), lambda: datetime.now(UTC)) as aws_client,
     ):
-        assert await DrsReader(aws_client.hub(), page_size=5).launch_configuration("us-east-1", SERVER) == told
+        assert await DrsReader(aws_client.hub(), page_size=5).launch_configuration("us-east-1", SERVER) == configuration

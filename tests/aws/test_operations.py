@@ -1,4 +1,4 @@
-"""A session refuses every operation that its process has not declared, before anything is sent."""
+"""Allow-lists of operations: the session refuses an undeclared operation before anything is sent."""
 
 from __future__ import annotations
 
@@ -106,4 +106,4 @@ def test_what_the_query_side_may_ask_reads_by_its_name() -> None:
     odd = {
         (service, name) for service, names in READ_OPERATIONS.items() for name in names if not name.startswith(words)
     }
-    assert odd == {("lambda", "Invoke")}  # asks the function that may write
+    assert odd == {("lambda", "Invoke")}  # starts the data-management function, which may write

@@ -1,4 +1,4 @@
-"""Times as any writer of the tables has spelled them."""
+"""Times in all stored forms, denied statuses, account ids."""
 
 from __future__ import annotations
 

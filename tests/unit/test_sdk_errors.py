@@ -1,4 +1,4 @@
-"""What the SDK raises becomes one kind of error, and what it never should raise does not."""
+"""SDK exceptions become AwsError; exceptions that mean a bug do not."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_what_the_sdk_raises_becomes_one_error(error: Exception, code: str, stat
     failure = convert(error)
     assert failure.code == code
     assert status is None or failure.error_class.status is status
-    assert failure.__suppress_context__  # the SDK's error may carry headers of the request
+    assert failure.__suppress_context__  # the SDK's exception may contain request headers
 
 
 @pytest.mark.parametrize(
