@@ -40,7 +40,7 @@ _FIXED_RATES: Final[Mapping[str, RateSettings]] = MappingProxyType(
         "sts": RateSettings(per_second=50.0, burst=50, concurrency=16),
         # A new on-demand table takes 4,000 writes/s; a batch is 25 of them.
         "dynamodb": RateSettings(per_second=200.0, burst=200, concurrency=32),
-        # A few calls an hour at most; the quotas are far above (EventBridge PutRule 50/s, Lambda Invoke 10/s up).
+        # At most a few calls an hour; the quotas are far higher (EventBridge PutRule 50/s, Lambda Invoke 10/s up).
         "events": RateSettings(per_second=5.0, burst=5, concurrency=2),
         "lambda": RateSettings(per_second=5.0, burst=10, concurrency=4),
     }
@@ -48,7 +48,7 @@ _FIXED_RATES: Final[Mapping[str, RateSettings]] = MappingProxyType(
 
 
 def start_rates(drs: RateSettings) -> Mapping[str, RateSettings]:
-    """Return the start rate of every service; DRS publishes none, so its own is a setting."""
+    """Return the initial rate limit of every service; AWS publishes none for DRS, so that one is a setting."""
     return MappingProxyType({**_FIXED_RATES, "drs": drs})
 
 
@@ -140,7 +140,6 @@ class RateLimiter:
             if wait <= 0:
                 return now
             await anyio.sleep(wait)
-            if (
-                self.rate.pauses == pauses
-            ):  # else the service has asked for a pause since, which holds for this call too
+            # After a Retry-After that arrived during the sleep, this call has to reserve again too.
+            if self.rate.pauses == pauses:
                 return anyio.current_time()
