@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from service.cli.output import Output, stderr_console, table
 from service.models import Coverage
 from service.regions.selection import Selection
-from service.sync.engine.report import Looked
+from service.sync.engine.outcome import ScopeResult
 
 __all__ = ["Accounts", "Excluded", "OutputOption", "Regions", "live_progress", "tables_of"]
 
@@ -63,9 +63,9 @@ class Bar:
         """Begin to count."""
         self._task = self._progress.add_task(f"{accounts} accounts", total=len(selection.scopes))
 
-    def looked(self, looked: Looked) -> None:
+    def scanned(self, result: ScopeResult) -> None:
         """Count one place."""
-        self._servers += looked.servers
+        self._servers += result.servers
         if self._task is not None:
             self._progress.update(self._task, advance=1, description=f"{self._servers} servers")
 
@@ -90,10 +90,10 @@ class Heartbeat:
         """Begin to count."""
         self._planned = len(selection.scopes)
 
-    def looked(self, looked: Looked) -> None:
+    def scanned(self, result: ScopeResult) -> None:
         """Count one place."""
         self._done += 1
-        self._servers += looked.servers
+        self._servers += result.servers
         if time.monotonic() - self._last >= _HEARTBEAT_S:
             self._last = time.monotonic()
             sys.stderr.write(f"drs-sync: {self._done}/{self._planned} places, {self._servers} servers\n")

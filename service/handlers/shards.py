@@ -17,7 +17,7 @@ from service.errors import AwsError
 from service.handlers.request_models import FinishBody, Job, PlanBody, ShardBody, ShardResult
 from service.handlers.router import Operation, Params, Response
 from service.models import Problem, RegionStatus, Shard, iso
-from service.sync.engine import outcome
+from service.sync.engine.recording import finish_shards
 from service.sync.engine.shards import Lost, merged, shard_count, summary
 from service.sync.inventory import sync as inventory
 from service.sync.staging import sync as staging
@@ -28,7 +28,7 @@ __all__ = ["OPERATIONS"]
 # What a job's report is called, and what it counts.
 _REPORTS: Final[Mapping[Job, tuple[str, tuple[str, ...]]]] = MappingProxyType(
     {
-        Job.INVENTORY: (inventory.OPERATION, outcome.COUNTS),
+        Job.INVENTORY: (inventory.OPERATION, inventory.COUNTS),
         Job.STAGING: (staging.OPERATION, staging.COUNTS),
         Job.TAGS: (tags.OPERATION, tags.COUNTS),
     }
@@ -104,7 +104,7 @@ async def finish_sync(app: App, params: Params) -> Response:
 async def _end(app: App, body: FinishBody, report: Mapping[str, Any], started_at: datetime, *, whole: bool) -> None:
     job = body.shards[0].job
     if job is not Job.STAGING:
-        await app.inventory_sync.finish(started_at, completed=whole)
+        await finish_shards(app.deps, started_at, completed=whole)
     if job is Job.TAGS:
         state = app.tag_state()
         if body.lock_owner and not await state.acquire(owner=body.lock_owner):

@@ -76,17 +76,17 @@ def plan_extensions(
     return Plan(pair, extend=tuple(sorted(set(extensible) - set(extended))))
 
 
-def within_quota(plans: Sequence[Plan], *, held: int | None, most: int) -> tuple[list[Plan], int]:
+def within_quota(plans: Sequence[Plan], *, current: int | None, quota: int) -> tuple[list[Plan], int]:
     """Cut plans of one target and region down to what fits; tell how many servers do not.
 
     Args:
         plans: what is wanted.
-        held: source servers that the target is known to hold there; None when that is not known, then DRS decides.
-        most: quota of source servers per account and region.
+        current: source servers that the target is known to hold there; None when that is not known, then DRS decides.
+        quota: of source servers per account and region.
     """
-    if held is None:
+    if current is None:
         return list(plans), 0
-    room, cut, left_over = max(0, most - held), [], 0
+    room, cut, left_over = max(0, quota - current), [], 0
     for plan in plans:
         taken = plan.extend[:room]
         room -= len(taken)

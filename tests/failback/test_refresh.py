@@ -12,7 +12,9 @@ import pytest
 from service.aws.dynamodb import decode
 from service.context import SyncRequest
 from service.regions.status_writer import RegionStatusTable
-from service.sync.inventory.sync import InventorySync
+from service.sync.engine.sync import Deps
+from service.sync.inventory.sync import sync_inventory
+from service.sync.inventory.templates import Templates
 from tests.failback.cycle import RECOVERY, SOURCE, Cycle
 from tests.support.direct import DirectAws, Faults
 
@@ -38,11 +40,12 @@ class Day:
         self.cycle = Cycle(ACCOUNT, ACCOUNT)
         settings = self.aws.settings(drs_region_status_table="")
         status = RegionStatusTable(None, self.clock, cache_s=0, timeout_s=60)
-        self._sync = InventorySync(self.aws.aws_client(), settings, status, self.clock)
+        self._deps = Deps(self.aws.aws_client(), settings, status, self.clock)
+        self._templates = Templates(self.clock)
 
     async def sync(self, times: int = 1) -> None:
         for _ in range(times):
-            report = await self._sync.run(SyncRequest(regions=(SOURCE, RECOVERY)))
+            report = await sync_inventory(SyncRequest(regions=(SOURCE, RECOVERY)), self._deps, self._templates)
             assert not report["errors"]
             self.clock.moment += timedelta(minutes=15)
 

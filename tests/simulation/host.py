@@ -29,9 +29,8 @@ from service.handlers.router import Params, Response
 from service.models import Call
 from service.regions.status_writer import RegionStatusTable
 from service.settings import Settings
-from service.sync.inventory.sync import InventorySync
-from service.sync.staging.sync import StagingSync
-from service.sync.tags.sync import TagSync
+from service.sync.engine.sync import Deps
+from service.sync.inventory.templates import Templates
 from tests.simulation.clock import VirtualLoop
 from tests.simulation.dynamodb import Refused
 from tests.simulation.estate import HUB, HUB_REGION, Estate
@@ -161,16 +160,9 @@ class Host:
             table, self.now, cache_s=chosen.region_status_cache_seconds, timeout_s=chosen.region_status_timeout_seconds
         )
         self.shutdown = Shutdown()
-        made = (self.aws_client, chosen, self.status, self.now)
         self.app = _App(
-            chosen,
-            self.now,
-            self.aws_client,
-            self.status,
-            InventorySync(*made, shutdown=self.shutdown),
-            StagingSync(*made, shutdown=self.shutdown),
-            TagSync(*made, shutdown=self.shutdown),
-            self.shutdown,
+            Deps(self.aws_client, chosen, self.status, self.now, self.shutdown),
+            Templates(self.now),
         )
 
     def now(self) -> datetime:

@@ -16,8 +16,8 @@ from service.inventory.table import InventoryTable
 from service.models import Scope
 from service.regions.status_reader import RegionStatusReader
 from service.regions.status_rows import Observation
-from service.sync.engine.outcome import observation_of
 from service.sync.inventory import sync as inventory_sync
+from service.sync.inventory.sync import observation_of
 from service.sync.tags.state import TagState
 from service.topology.table import TopologyTable
 

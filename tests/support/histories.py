@@ -20,7 +20,9 @@ from service.errors import AwsError, RefusalError
 from service.inventory.server import SourceServer, parse_server
 from service.queries.failback.query import FailbackQuery
 from service.regions.status_writer import RegionStatusTable
-from service.sync.inventory.sync import InventorySync
+from service.sync.engine.sync import Deps
+from service.sync.inventory.sync import sync_inventory
+from service.sync.inventory.templates import Templates
 from service.topology.lineage import names_of
 from tests.failback.cycle import A1, HOST, RECOVERY, SOURCE, Cycle
 from tests.support.direct import Crash, DirectAws, Faults, Lag, lagging
@@ -176,8 +178,8 @@ class History:
 
     async def _sync(self) -> None:
         status = RegionStatusTable(None, self._now, cache_s=0, timeout_s=60)
-        sync = InventorySync(self.aws.aws_client(), self._settings, status, self._now)
-        report = await sync.run(SyncRequest(regions=(SOURCE, RECOVERY)))
+        deps = Deps(self.aws.aws_client(), self._settings, status, self._now)
+        report = await sync_inventory(SyncRequest(regions=(SOURCE, RECOVERY)), deps, Templates(self._now))
         if self.aws.faults.are_none:
             assert not report["errors"], report["errors"]
             for backend in (self.cycle.dr, self.cycle.source, self.cycle.launches_in):

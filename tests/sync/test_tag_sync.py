@@ -20,6 +20,9 @@ from service.models import Scope
 from service.regions.status_writer import RegionStatusTable
 from service.sandbox.moto_drs import drs_backends
 from service.settings import load_settings
+from service.sync.engine.runner import run
+from service.sync.engine.sync import Deps
+from service.sync.tags.locking import tag_state
 from service.sync.tags.plan import is_in_turn
 from service.sync.tags.state import TagState
 from service.sync.tags.sync import TagSync
@@ -43,7 +46,8 @@ async def sync_tags(estate: Estate, *, at: datetime | None = None, source: str =
             cache_s=settings.region_status_cache_seconds,
             timeout_s=settings.region_status_timeout_seconds,
         )
-        return await TagSync(aws_client, settings, status, lambda: moment).run(SyncRequest(**request), source=source)
+        deps = Deps(aws_client, settings, status, lambda: moment)
+        return await run(TagSync(tag_state(deps), source), SyncRequest(**request), deps)
 
 
 def servers(estate: Estate, scope: Scope | None = None) -> dict[str, Any]:
@@ -508,8 +512,9 @@ async def test_what_a_fallback_taught_holds_at_once(estate: Estate) -> None:
     async with AwsClient(settings, utc_now) as aws_client:
         table = Table(aws_client.hub(), settings.drs_region_status_table, aws_client.hub_region)
         status = RegionStatusTable(table, utc_now, cache_s=3600, timeout_s=60)
-        sync = TagSync(aws_client, settings, status, utc_now)
-        sources = [(await sync.run(SyncRequest()))["regionSource"] for _ in range(2)]
+        deps = Deps(aws_client, settings, status, utc_now)
+        reports = [await run(TagSync(tag_state(deps), "manual"), SyncRequest(), deps) for _ in range(2)]
+    sources = [report["regionSource"] for report in reports]
     assert sources == ["fallback_table_empty", "status_table"]
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from service.regions.selection import RegionSource
 from service.settings import DEFAULT_REGIONS, Settings
-from service.sync.engine import outcome
+from service.sync.inventory import sync as inventory
 from service.sync.staging import sync as staging
-from service.sync.tags.outcome import Tally
+from service.sync.tags.results import TagCounts
 from service.telemetry import METRICS
 from tests.simulation.planted import BUGS
 
@@ -55,7 +55,7 @@ def test_the_metrics_page_names_every_metric_and_no_other() -> None:
 
 def test_the_report_page_names_what_came_of_servers_in_each_sync() -> None:
     page = (DOCS / "report.md").read_text()
-    told = {*outcome.COUNTS, *staging.COUNTS, *Tally().counts}
+    told = {*inventory.COUNTS, *staging.COUNTS, *TagCounts().by_name}
     assert {name for name in told if f"`{name}`" not in page} == set()
     assert {source for source in RegionSource if f"`{source}`" not in page} == set()
 

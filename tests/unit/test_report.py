@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.models import Coverage, Problem, RegionStatus, Scope
-from service.sync.engine.outcome import COUNTS
-from service.sync.engine.report import Looked, RunFacts, RunReport, exit_code
+from service.sync.engine.report import RunFacts, RunReport, ScopeResult, exit_code
+from service.sync.inventory.scan import COUNTS
 
 ACCOUNTS: Final = ("111122223333", "444455556666")
 REGIONS: Final = ("us-east-1", "us-west-2", "eu-west-1", "eu-west-2")
@@ -47,9 +47,9 @@ problems = st.lists(
 
 
 @st.composite
-def looks(draw: st.DrawFn) -> Looked:
+def looks(draw: st.DrawFn) -> ScopeResult:
     counts = {name: draw(st.integers(0, 40)) for name in COUNTS}
-    return Looked(
+    return ScopeResult(
         draw(scopes),
         draw(st.sampled_from(Coverage)),
         servers=draw(st.integers(0, 40)),
@@ -61,10 +61,10 @@ def looks(draw: st.DrawFn) -> Looked:
 
 
 @given(made=st.lists(looks(), max_size=12), left_out=st.lists(scopes, max_size=12))
-def test_scopes_servers_and_regions_add_up(made: list[Looked], left_out: list[Scope]) -> None:
+def test_scopes_servers_and_regions_add_up(made: list[ScopeResult], left_out: list[Scope]) -> None:
     report = RunReport(COUNTS)
-    for looked in made:
-        report.add(looked)
+    for scanned in made:
+        report.add(scanned)
     report.skip(left_out)
     told = report.as_json(facts())
     scopes = told["scopes"]
@@ -86,13 +86,13 @@ def test_scopes_servers_and_regions_add_up(made: list[Looked], left_out: list[Sc
 
 
 @given(made=st.lists(looks(), max_size=12))
-def test_every_trouble_is_told_once_with_all_its_regions(made: list[Looked]) -> None:
+def test_every_trouble_is_told_once_with_all_its_regions(made: list[ScopeResult]) -> None:
     report = RunReport(COUNTS)
     expected: dict[tuple[str, str], set[str]] = {}
-    for looked in made:
-        report.add(looked)
-        for each in looked.problems:
-            expected.setdefault((each.code, each.account_id), set()).add(each.region or looked.scope.region)
+    for scanned in made:
+        report.add(scanned)
+        for each in scanned.problems:
+            expected.setdefault((each.code, each.account_id), set()).add(each.region or scanned.scope.region)
     told = report.as_json(facts())
     assert len(told["errors"]) == report.problems
     assert {(entry["code"], entry["accountId"]): set(entry["regions"]) for entry in told["errors"]} == expected
@@ -140,7 +140,7 @@ def test_status_and_exit_code(
 ) -> None:
     report = RunReport(COUNTS)
     for coverage in coverages:
-        report.add(Looked(Scope(ACCOUNTS[0], REGIONS[0]), coverage))
+        report.add(ScopeResult(Scope(ACCOUNTS[0], REGIONS[0]), coverage))
     report.skip([Scope(ACCOUNTS[1], REGIONS[1])] * skipped)
     if failing:
         report.problem(problem())
@@ -150,22 +150,22 @@ def test_status_and_exit_code(
 
 def test_warnings_alone_do_not_make_a_run_partial() -> None:
     report = RunReport(COUNTS)
-    report.add(Looked(Scope(ACCOUNTS[0], REGIONS[0]), Coverage.COMPLETE, warnings=(problem(),)))
+    report.add(ScopeResult(Scope(ACCOUNTS[0], REGIONS[0]), Coverage.COMPLETE, warnings=(problem(),)))
     told = report.as_json(facts())
     assert told["status"] == "complete"
     assert told["warnings"][0]["regions"] == [REGIONS[0]]
 
 
-def told_after(looked: int, skipped: int, calls: int) -> dict[str, Any]:
+def told_after(scanned: int, skipped: int, calls: int) -> dict[str, Any]:
     report = RunReport(COUNTS)
-    for _ in range(looked):
-        report.add(Looked(Scope(ACCOUNTS[0], REGIONS[0]), Coverage.COMPLETE, seconds=2.0))
+    for _ in range(scanned):
+        report.add(ScopeResult(Scope(ACCOUNTS[0], REGIONS[0]), Coverage.COMPLETE, seconds=2.0))
     report.skip([Scope(ACCOUNTS[0], REGIONS[1])] * skipped)
     return report.as_json(facts({"drs": {"DescribeSourceServers": calls}}))
 
 
 @pytest.mark.parametrize(
-    ("looked", "skipped", "calls", "percent", "full", "saved_s"),
+    ("scanned", "skipped", "calls", "percent", "full", "saved_s"),
     [
         (5, 23, 5, 82.1, 28, 5.75),
         (28, 0, 28, 0.0, 28, 0.0),
@@ -175,17 +175,17 @@ def told_after(looked: int, skipped: int, calls: int) -> dict[str, Any]:
     ],
 )
 def test_what_the_choice_of_regions_saved(
-    looked: int, skipped: int, calls: int, *, percent: float, full: int, saved_s: float
+    scanned: int, skipped: int, calls: int, *, percent: float, full: int, saved_s: float
 ) -> None:
-    told = told_after(looked, skipped, calls)
+    told = told_after(scanned, skipped, calls)
     assert (told["apiCallReductionPercent"], told["apiCallsFullScan"]) == (percent, full)
     assert told["timeSavedSeconds"] == saved_s
 
 
 def test_a_call_that_found_the_region_switched_off_was_not_saved() -> None:
     report = RunReport(COUNTS)
-    report.add(Looked(Scope(ACCOUNTS[0], REGIONS[0]), Coverage.COMPLETE, seconds=1.0))
-    report.add(Looked(Scope(ACCOUNTS[0], REGIONS[1]), Coverage.SKIPPED, seconds=1.0, warnings=(problem(),)))
+    report.add(ScopeResult(Scope(ACCOUNTS[0], REGIONS[0]), Coverage.COMPLETE, seconds=1.0))
+    report.add(ScopeResult(Scope(ACCOUNTS[0], REGIONS[1]), Coverage.SKIPPED, seconds=1.0, warnings=(problem(),)))
     told = report.as_json(facts({"drs": {"DescribeSourceServers": 2}}, REGIONS[:2]))
     assert (told["apiCallsFullScan"], told["apiCallReductionPercent"]) == (2, 0.0)
     assert told["regions"]["skipped"] == [REGIONS[1]]

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.models import Shard
-from service.sync.engine.outcome import COUNTS
 from service.sync.engine.shards import MAX_SHARDS, Lost, merged, shard_count, summary
+from service.sync.inventory.scan import COUNTS
 
 ACCOUNTS = st.lists(st.integers(0, 10**12 - 1).map(lambda number: f"{number:012d}"), max_size=200, unique=True)
 REGIONS = [f"ap-southeast-{number}" for number in range(40)]

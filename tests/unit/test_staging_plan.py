@@ -36,17 +36,17 @@ def test_nothing_is_extended_because_of_a_side_that_was_not_read(extensible: Any
         assert list(plan.extend) == sorted(set(plan.extend))
 
 
-@given(wanted=st.lists(arns, max_size=4), held=st.none() | st.integers(0, 30), most=st.integers(0, 30))
+@given(wanted=st.lists(arns, max_size=4), current=st.none() | st.integers(0, 30), quota=st.integers(0, 30))
 def test_the_quota_is_never_passed_and_what_does_not_fit_is_counted(
-    wanted: list[frozenset[str]], held: int | None, most: int
+    wanted: list[frozenset[str]], current: int | None, quota: int
 ) -> None:
     plans = [Plan(PAIR, tuple(sorted(each))) for each in wanted]
-    cut, left_over = within_quota(plans, held=held, most=most)
+    cut, left_over = within_quota(plans, current=current, quota=quota)
     taken = sum(len(plan.extend) for plan in cut)
     assert taken + left_over == sum(map(len, wanted))
-    if held is not None:
-        assert taken <= max(0, most - held)
-        assert not left_over or taken == max(0, most - held)
+    if current is not None:
+        assert taken <= max(0, quota - current)
+        assert not left_over or taken == max(0, quota - current)
     else:
         assert not left_over
 

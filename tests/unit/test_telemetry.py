@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pytest
 
-from service.app import _figures
+from service.sync.engine.metrics import figures_of
 from service.telemetry import METRICS, emit_metrics, set_up_logging, stream_for
 
 SDK: Final = ("botocore", "botocore.auth", "botocore.endpoint", "aiobotocore", "aiohttp.client", "urllib3")
@@ -49,7 +49,7 @@ def test_what_a_report_counts_for_the_alarms(source: str, figures: dict[str, Any
     """A partly read scope counts as failed."""
     scopes = {"asked": 9, "complete": 3, "partial": 2, "skipped": 0, "failed": 4}
     report = {**REPORT, "regionSource": source, "scopes": scopes, "serversByRegion": {"us-west-2": 40, "eu-west-1": 3}}
-    assert _figures(report) == {**figures, "scopesFailed": 6}
+    assert figures_of(report) == {**figures, "scopesFailed": 6}
 
 
 async def documents(report: dict[str, Any], values: dict[str, Any]) -> list[dict[str, Any]]:

@@ -9,9 +9,10 @@ from typing import Final, Protocol, TypeVar
 import anyio
 
 from service.aws.call_guard import guarding_calls
-from service.errors import AwsError, DrsSyncError
+from service.errors import AwsError
 from service.fanout import unwrap_group
 from service.models import Now
+from service.sync.engine.sync import RunEndedError
 
 __all__ = ["Lease", "LeaseLostError", "under_lease"]
 
@@ -27,7 +28,7 @@ class Lease(Protocol):
         ...
 
 
-class LeaseLostError(DrsSyncError):
+class LeaseLostError(RunEndedError):
     """The lease ended before the work did. What was written stays."""
 
 

@@ -1,84 +1,101 @@
-"""What became of a scope, and what the status table is told of it. Pure."""
+"""What came of one scope, and the problems that say why. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Final
 
 from service.errors import AwsError
 from service.models import Coverage, Problem, RegionStatus, Scope
-from service.regions.selection import ScanReason, Selection
-from service.regions.status_rows import Observation
-from service.sync.engine.report import Looked
-from service.sync.inventory.rows import Seen
-from service.sync.inventory.scan import Look
 
 __all__ = [
-    "COUNTS",
-    "Tokens",
-    "Visit",
+    "RejectedTokens",
+    "ScopeResult",
     "account_problem",
     "is_switched_off",
-    "judge",
-    "observation_of",
+    "outcome_of",
     "problem_at",
     "scope_problem",
 ]
 
 _SWITCHED_OFF: Final = frozenset({RegionStatus.REGION_NOT_ENABLED, RegionStatus.REGION_NOT_OPTED_IN})
-COUNTS: Final = ("serversWritten", "serversUnchanged", "serversRemoved", "serversRejected", "topologiesCaptured")
-"""What an inventory sync counts, by the report's names."""
-_NO_REGION_ADVICE: Final = "no region takes this account's session: use regional STS endpoints, and check the role"
+_NO_REGION_FIX: Final = "every region rejects this session: use regional STS endpoints, and check the role"
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
-    """A look and what became of it; no look where the account could not be entered."""
+class ScopeResult:
+    """What came of the scan of one scope.
 
-    looked: Looked
-    look: Look | None = None
-    switched_off: bool = False
+    Attributes:
+        servers: how many servers the scan saw.
+        counts: what came of them, by member of the report.
+        failure: what broke the scan off; it is among `problems` or `warnings` as well.
+        is_switched_off: DRS refused because the account has switched the region off, as far as one region can tell.
+    """
+
+    scope: Scope
+    coverage: Coverage
+    servers: int = 0
+    counts: Mapping[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+    problems: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+    failure: Problem | None = None
+    is_switched_off: bool = False
 
 
-def judge(scope: Scope, look: Look | None, failure: Problem | None, *, known: bool, seconds: float) -> Visit:
-    """Say what became of a scope: what it brought, and whether that is all there is.
+def outcome_of(
+    scope: Scope,
+    *,
+    failure: Problem | None,
+    known: bool,
+    answered: bool = False,
+    settled: bool = False,
+    servers: int = 0,
+    counts: Mapping[str, int] | None = None,
+    problems: Sequence[Problem] = (),
+    warnings: Sequence[Problem] = (),
+    seconds: float = 0.0,
+) -> ScopeResult:
+    """Decide how much of a scope was covered.
 
     Args:
-        scope: the scope.
-        look: the look, None where the account could not be entered.
-        failure: what broke it off, if something did.
-        known: servers were known there before.
+        scope: the (account, region).
+        failure: what broke the scan off, if something did.
+        known: servers were known there before; then a region that is switched off is a failure.
+        answered: AWS has told something of the scope.
+        settled: the scan did all it came for before the failure, which is then a warning.
+        servers: how many servers it saw.
+        counts: what came of them, by member of the report.
+        problems: what could not be done on the way.
+        warnings: what an operator should know and costs nothing of the result.
         seconds: how long it took.
     """
-    seen = look.seen if look else Seen()
-    if failure is not None and is_switched_off(failure) and not seen.servers and not known:
+    if failure is not None and is_switched_off(failure) and not answered and not known:
         # The account has switched the region off: worth a word, no failure, unless servers were known there.
-        return Visit(Looked(scope, Coverage.SKIPPED, seconds=seconds, warnings=(failure,)), look, switched_off=True)
-    warnings, problems = list(seen.warnings), list(seen.problems)
+        return ScopeResult(
+            scope,
+            Coverage.SKIPPED,
+            seconds=seconds,
+            warnings=(failure,),
+            failure=failure,
+            is_switched_off=True,
+        )
+    all_problems, all_warnings = list(problems), list(warnings)
     if failure is not None:
-        (warnings if seen.settled else problems).append(failure)
-    if seen.settled and not problems:
-        coverage = Coverage.COMPLETE
-    else:
-        told = seen.servers or seen.listed_completely or seen.uninitialized
-        coverage = Coverage.PARTIAL if told else Coverage.FAILED
-    looked = Looked(
+        (all_warnings if settled else all_problems).append(failure)
+    incomplete = Coverage.PARTIAL if answered else Coverage.FAILED
+    return ScopeResult(
         scope,
-        coverage,
-        servers=seen.synced,
-        counts={
-            "serversWritten": seen.written,
-            "serversUnchanged": seen.unchanged,
-            "serversRemoved": seen.removed,
-            "serversRejected": seen.rejected,
-            "topologiesCaptured": seen.topologies,
-        },
-        seconds=seconds,
-        problems=tuple(problems),
-        warnings=tuple(warnings),
+        incomplete if all_problems else Coverage.COMPLETE,
+        servers,
+        dict(counts or {}),
+        seconds,
+        tuple(all_problems),
+        tuple(all_warnings),
+        failure,
     )
-    return Visit(looked, look)
 
 
 def is_switched_off(failure: Problem) -> bool:
@@ -87,77 +104,54 @@ def is_switched_off(failure: Problem) -> bool:
 
 
 @dataclass(slots=True)
-class Tokens:
-    """Tells a region that is switched off from a session that no region takes, account by account.
+class RejectedTokens:
+    """Tells a region that is switched off from a session that every region rejects, account by account.
 
-    A region that refuses an account's token is held back until another region takes it.
+    AWS answers both alike. So the result of a region that rejects an account's token is held back until another region
+    accepts that token; if none does, the session is at fault, and the regions have failed.
     """
 
-    _works: set[str] = field(default_factory=set)
-    _held_back: dict[str, list[Visit]] = field(default_factory=dict)
+    _accepted: set[str] = field(default_factory=set)
+    _held_back: dict[str, list[ScopeResult]] = field(default_factory=dict)
 
-    def judge(self, visit: Visit) -> list[Visit]:
-        """Take one visit; give those that are settled by it."""
-        account_id = visit.looked.scope.account_id
-        if visit.switched_off:
-            if account_id in self._works:
-                return [visit]
-            self._held_back.setdefault(account_id, []).append(visit)
+    def settle(self, result: ScopeResult) -> list[ScopeResult]:
+        """Take one result; return those that are settled by it."""
+        account_id = result.scope.account_id
+        if result.is_switched_off:
+            if account_id in self._accepted:
+                return [result]
+            self._held_back.setdefault(account_id, []).append(result)
             return []
-        if visit.looked.coverage in {Coverage.COMPLETE, Coverage.PARTIAL}:
-            self._works.add(account_id)
-            return [visit, *self._held_back.pop(account_id, [])]
-        return [visit]
+        if result.coverage in {Coverage.COMPLETE, Coverage.PARTIAL}:
+            self._accepted.add(account_id)
+            return [result, *self._held_back.pop(account_id, [])]
+        return [result]
 
-    def rest(self) -> list[Visit]:
-        """Give what was never settled: with more than one region asked, the token is bad, not the regions."""
-        return [_failed(visit) if len(visits) > 1 else visit for visits in self._held_back.values() for visit in visits]
-
-
-def _failed(visit: Visit) -> Visit:
-    problems = tuple(
-        replace(each, status=RegionStatus.ERROR, advice=_NO_REGION_ADVICE) for each in visit.looked.warnings
-    )
-    return replace(visit, looked=replace(visit.looked, coverage=Coverage.FAILED, problems=problems, warnings=()))
+    def rest(self) -> list[ScopeResult]:
+        """Return what was never settled: with more than one region scanned, the token is bad, not the regions."""
+        return [
+            _failed(result) if len(results) > 1 else result
+            for results in self._held_back.values()
+            for result in results
+        ]
 
 
-def observation_of(visit: Visit, selection: Selection, now: datetime) -> Observation | None:
-    """Say what a look means for the status table; None where there was no look to speak of."""
-    looked, look, scope = visit.looked, visit.look, visit.looked.scope
-    if look is None:
-        # The account could not be entered. Only places with servers, and those whose turn it was, are marked: one
-        # record, no storm of 28.
-        marked = (
-            selection.scopes[scope] not in {ScanReason.EVERY, ScanReason.NEW_ACCOUNT, ScanReason.RESUMED}
-            or scope in selection.known_active
-        )
-        return _failed_observation(scope, looked.problems[-1], now) if marked and looked.problems else None
-    if look.seen.listed_completely:
-        return Observation(scope.account_id, RegionStatus.ACTIVE, look.started_at, look.seen.servers)
-    if look.seen.uninitialized:
-        return Observation(scope.account_id, RegionStatus.NOT_INITIALIZED, look.started_at, 0)
-    return _failed_observation(scope, (*looked.warnings, *looked.problems)[-1], look.started_at)
-
-
-def _failed_observation(scope: Scope, problem: Problem, scanned_at: datetime) -> Observation:
-    # Readers of the table turn some words into refusals of their own, so they tell of DRS and roles, not of our tables.
-    tells = problem.service in {"drs", "sts"} and not problem.status.settles_count
-    status = problem.status if tells else RegionStatus.ERROR
-    return Observation(scope.account_id, status, scanned_at, None, f"{problem.code}: {problem.message}")
+def _failed(result: ScopeResult) -> ScopeResult:
+    problems = tuple(replace(each, status=RegionStatus.ERROR, advice=_NO_REGION_FIX) for each in result.warnings)
+    return replace(result, coverage=Coverage.FAILED, problems=problems, warnings=())
 
 
 def scope_problem(error: AwsError, scope: Scope) -> Problem:
-    """Say which scope suffered from an error, be it our own table's."""
+    """Make the problem of the scope that suffered from an error, be it an error of our own table."""
     return replace(error.problem, account_id=scope.account_id, region=scope.region)
 
 
 def account_problem(error: AwsError) -> Problem:
-    """Say that an account could not be entered; its region is not to blame, so none is named."""
-    denied = error.error_class.status.is_denied
+    """Make the problem of an account that could not be entered; its region is not to blame, so none is named."""
     return Problem(
         error.code,
         error.message,
-        RegionStatus.IAM_PERMISSION_DENIED if denied else RegionStatus.ERROR,
+        RegionStatus.IAM_PERMISSION_DENIED if error.error_class.status.is_denied else RegionStatus.ERROR,
         error.call.service,
         error.call.operation,
         error.call.account_id,
@@ -166,5 +160,5 @@ def account_problem(error: AwsError) -> Problem:
 
 
 def problem_at(scope: Scope, code: str, message: str) -> Problem:
-    """Make a trouble of our own about a scope."""
+    """Make a problem of our own about a scope."""
     return Problem(code, message, RegionStatus.ERROR, "", "", scope.account_id, scope.region)

@@ -1,48 +1,36 @@
-"""What a run did, in numbers that add up. Pure."""
+"""The report of one run, in numbers that add up. Pure."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 
 from service.aws.call_counter import CallCounter
 from service.models import Coverage, Problem, Scope, iso
 from service.regions.selection import ScanReason, Selection
+from service.sync.engine.outcome import ScopeResult
 
-__all__ = ["Looked", "Progress", "RunFacts", "RunReport", "exit_code", "run_facts", "status_of"]
-
-
-@dataclass(frozen=True, slots=True)
-class Looked:
-    """What became of one scope. `servers` were seen; `counts` says what came of it, by member of the report."""
-
-    scope: Scope
-    coverage: Coverage
-    servers: int = 0
-    counts: Mapping[str, int] = field(default_factory=dict)
-    seconds: float = 0.0
-    problems: tuple[Problem, ...] = ()
-    warnings: tuple[Problem, ...] = ()
+__all__ = ["Progress", "RunFacts", "RunReport", "exit_code", "run_facts", "status_of"]
 
 
 class Progress(Protocol):
-    """Told how a run gets on."""
+    """Shows the progress of a run."""
 
     def planned(self, selection: Selection, accounts: int) -> None:
-        """The places are chosen."""
+        """The scopes are selected."""
         ...
 
-    def looked(self, looked: Looked) -> None:
-        """One place is done."""
+    def scanned(self, result: ScopeResult) -> None:
+        """One scope is done."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """What is known of a run beside its looks."""
+    """What is known of a run beside the results of its scopes."""
 
     operation: str
     accounts: int
@@ -66,7 +54,7 @@ def run_facts(
     duration_s: float,
     scopes_at_once: int,
 ) -> RunFacts:
-    """Gather what the report of a run says beside its looks."""
+    """Gather what the report of a run says beside the results of its scopes."""
     scopes = [*selection.scopes, *selection.skipped]
     return RunFacts(
         operation=operation,
@@ -84,7 +72,7 @@ def run_facts(
 
 
 class RunReport:
-    """The report of one run, grown look by look: its size depends on regions and troubles, not on servers.
+    """The report of one run, grown scope by scope: its size depends on regions and problems, not on servers.
 
     Args:
         counts: members of the report that say what came of the servers; they start at zero.
@@ -94,69 +82,69 @@ class RunReport:
         self._names = tuple(counts)
         self.counts: Counter[str] = Counter()
         self.scanned: Counter[str] = Counter()
-        self.unwell: Counter[str] = Counter()
+        self.not_complete: Counter[str] = Counter()
         self.failed: Counter[str] = Counter()
         self.coverage: Counter[Coverage] = Counter()
         self.servers_by_region: Counter[str] = Counter()
         self.seconds = 0.0
-        self.left_out = 0
+        self.skipped_scopes = 0
         self.newly_active: set[str] = set()
         self._problems: dict[Problem, set[str]] = {}
         self._warnings: dict[Problem, set[str]] = {}
 
-    def add(self, looked: Looked) -> None:
-        """Count one look."""
-        region = looked.scope.region
-        self.coverage[looked.coverage] += 1
-        if looked.coverage is not Coverage.SKIPPED:
+    def add(self, result: ScopeResult) -> None:
+        """Count the result of one scope."""
+        region = result.scope.region
+        self.coverage[result.coverage] += 1
+        if result.coverage is not Coverage.SKIPPED:
             self.scanned[region] += 1
-        if looked.coverage in {Coverage.FAILED, Coverage.PARTIAL}:
-            self.unwell[region] += 1
-        if looked.coverage is Coverage.FAILED:
+        if result.coverage in {Coverage.FAILED, Coverage.PARTIAL}:
+            self.not_complete[region] += 1
+        if result.coverage is Coverage.FAILED:
             self.failed[region] += 1
-        if looked.servers:
-            self.servers_by_region[region] += looked.servers
-        self.counts.update(looked.counts)
-        self.seconds += looked.seconds
-        _gather(self._problems, looked.problems, region)
-        _gather(self._warnings, looked.warnings, region)
+        if result.servers:
+            self.servers_by_region[region] += result.servers
+        self.counts.update(result.counts)
+        self.seconds += result.seconds
+        _gather(self._problems, result.problems, region)
+        _gather(self._warnings, result.warnings, region)
 
     def problem(self, *problems: Problem) -> None:
-        """Note what could not be done. The same trouble in many regions is one entry that lists them."""
+        """Add what could not be done. The same problem in many regions is one entry that lists them."""
         _gather(self._problems, problems, "")
 
     def warn(self, *warnings: Problem) -> None:
-        """Note what an operator should know, and what costs nothing of the result."""
+        """Add what an operator should know and costs nothing of the result."""
         _gather(self._warnings, warnings, "")
 
     @property
     def problems(self) -> int:
-        """How many different troubles there were."""
+        """How many different problems there were."""
         return len(self._problems)
 
     def skip(self, scopes: Iterable[Scope]) -> None:
-        """Count scopes that the filter left out."""
+        """Count scopes that were not selected."""
         for _ in scopes:
             self.coverage[Coverage.SKIPPED] += 1
-            self.left_out += 1
+            self.skipped_scopes += 1
 
     def as_json(self, run: RunFacts) -> dict[str, Any]:
-        """Write the report; all names are camelCase, all times seconds."""
+        """Return the report as JSON members: names in camelCase, times in seconds."""
         made = sum(run.calls.get("drs", {}).values())
-        full = made + self.left_out  # a scope without servers is one DRS call
+        full = made + self.skipped_scopes  # a scope without servers is one DRS call
         skipped = sorted(set(run.regions) - set(self.scanned))
         return {
             "operation": run.operation,
             "status": status_of(self.coverage, self.problems),
             "regionsScanned": len(self.scanned),
             "regionsSkipped": len(skipped),
-            "regionsFailed": len(self.unwell),
+            "regionsFailed": len(self.not_complete),
             "regionSource": run.region_source,
             "regionReason": run.region_reason,
             "regions": {
                 "scanned": sorted(self.scanned),
                 "skipped": skipped,
-                "failed": sorted(self.unwell),
+                "failed": sorted(self.not_complete),
                 "newlyActive": sorted(self.newly_active),
             },
             "accounts": run.accounts,
@@ -173,7 +161,7 @@ class RunReport:
             "apiCallsThrottled": run.throttled,
             "drsCalls": made,
             "apiCallsFullScan": full,
-            "apiCallReductionPercent": round(100 * self.left_out / full, 1) if full else 0.0,
+            "apiCallReductionPercent": round(100 * self.skipped_scopes / full, 1) if full else 0.0,
             "durationSeconds": round(run.duration_s, 3),
             "timeSavedSeconds": self._time_saved_s(made, run.scopes_at_once),
             "startedAt": run.started_at,
@@ -185,19 +173,19 @@ class RunReport:
         """Estimate: each skipped scope costs as long as a call took here, `concurrency` of them side by side."""
         if not drs_calls:
             return 0.0
-        return round(self.seconds / drs_calls * self.left_out / concurrency, 3)
+        return round(self.seconds / drs_calls * self.skipped_scopes / concurrency, 3)
 
 
 def status_of(coverage: Counter[Coverage], problems: int) -> str:
-    """Say in one word what became of a run: complete, partial, or failed when every scope that was looked at did."""
-    looked = coverage.total() - coverage[Coverage.SKIPPED]
-    if looked and coverage[Coverage.FAILED] == looked:
+    """Return the status of a run: complete, partial, or failed when every scope that was scanned did."""
+    scanned = coverage.total() - coverage[Coverage.SKIPPED]
+    if scanned and coverage[Coverage.FAILED] == scanned:
         return "failed"
     return "partial" if problems or coverage[Coverage.FAILED] or coverage[Coverage.PARTIAL] else "complete"
 
 
 def exit_code(report: Mapping[str, Any]) -> int:
-    """Give the exit code of a report: 0 complete, 1 failed, 3 partial."""
+    """Return the exit code of a report: 0 complete, 1 failed, 3 partial."""
     return {"complete": 0, "failed": 1, "partial": 3}[report["status"]]
 
 

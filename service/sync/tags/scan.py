@@ -15,16 +15,17 @@ from service.errors import AwsError
 from service.fanout import fan_out
 from service.inventory.server import SourceServer, instance_facts, parse_server
 from service.models import Now, Problem, RegionStatus, Scope
-from service.sync.engine.outcome import account_problem, problem_at, scope_problem
-from service.sync.tags.outcome import Outcome
+from service.sync.engine.outcome import ScopeResult, account_problem, outcome_of, problem_at, scope_problem
+from service.sync.engine.sync import ScopeScan
 from service.sync.tags.plan import allows_launch_into, plan_tags, wanted_tags
+from service.sync.tags.results import TagResults
 from service.sync.tags.state import TagState
 from service.sync.tags.write import TagWrites, Task
 
 __all__ = ["ScanTools", "TagScan"]
 
 _ORIGINS_AT_ONCE: Final = 4
-_REFUSAL_ADVICE: Final = "shorten or remove tags of the instance, or remove tags of the source server"
+_REFUSAL_FIX: Final = "shorten or remove tags of the instance, or remove tags of the source server"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,45 +47,62 @@ class _Server:
 
 
 @dataclass(frozen=True, slots=True)
-class _Shown:
+class _ShownInstances:
     """What EC2 shows of one origin's servers: those with tags of their instances, and how many it does not show."""
 
     servers: tuple[tuple[_Server, Mapping[str, str]], ...]
-    unseen: int
+    not_shown: int
 
 
-class TagScan:
-    """One scope under way. Its members may be read at any time, also after `run` was cancelled.
+class TagScan(ScopeScan):
+    """One scope under way.
 
-    `failure` broke off the listing; what was listed before is synced all the same.
+    Attributes:
+        failure: broke off the listing; what was listed before is synced all the same.
+        results: what came of the servers so far.
     """
 
     def __init__(self, scope: Scope, drs: DrsReader, writer: DrsWriter, tools: ScanTools) -> None:
-        self.scope = scope
+        super().__init__(scope)
         self.started_at = tools.now()
-        self.outcome = Outcome(scope)
+        self.results = TagResults(scope, problems=self.problems, warnings=self.warnings)
         self.listed_completely = False
         self.uninitialized = False
         self.failure: Problem | None = None
         self._drs = drs
         self._tools = tools
         self._listed: dict[str, _Server] = {}
-        self._writes = TagWrites(self.outcome, drs, writer, tools.state, tools.now, dry_run=tools.dry_run)
+        self._writes = TagWrites(self.results, drs, writer, tools.state, tools.now, dry_run=tools.dry_run)
 
     @property
-    def read(self) -> bool:
+    def is_read(self) -> bool:
         """Whether it is known how many servers there are."""
         return self.listed_completely or self.uninitialized
 
     async def run(self) -> None:
-        """Sync the scope. Whatever goes wrong costs only the servers it concerns, and is told in the outcome."""
+        """Sync the scope. Whatever goes wrong costs only the servers it concerns, and is added to the results."""
         await self._list()
         if self._listed:
             await self._writes.apply(await self._tasks())
 
+    def result(self, failure: Problem | None, *, known: bool, seconds: float) -> ScopeResult:
+        """Say what came of the scan."""
+        counts = self.results.counts
+        return outcome_of(
+            self.scope,
+            failure=failure or self.failure,
+            known=known,
+            answered=self.is_read or counts.servers > 0,
+            servers=counts.servers,
+            counts=counts.by_name,
+            problems=self.problems,
+            warnings=self.warnings,
+            seconds=seconds,
+        )
+
     async def close(self) -> None:
         """Keep what was learned, also after `run` was cancelled. Takes a few seconds at most and never raises."""
-        self.outcome.close()
+        self.results.close()
         present = frozenset(each.server.server_id for each in self._listed.values())
         await self._writes.remember(present if self.listed_completely else None)
 
@@ -93,24 +111,24 @@ class TagScan:
             async with aclosing(self._drs.source_servers(self.scope.region)) as pages:
                 async for page in pages:
                     for record in page:
-                        self._take_in(record)
+                        self._add_record(record)
         except AwsError as error:
             is_unused = error.error_class.status is RegionStatus.NOT_INITIALIZED and error.call.service == "drs"
-            if is_unused and not self.outcome.tally.servers:
+            if is_unused and not self.results.counts.servers:
                 self.uninitialized = True
             else:
                 self.failure = scope_problem(error, self.scope)
         else:
             self.listed_completely = True
 
-    def _take_in(self, record: Mapping[str, Any]) -> None:
+    def _add_record(self, record: Mapping[str, Any]) -> None:
         server = parse_server(record, shown_by=self.scope)
         if isinstance(server, str):
-            self.outcome.tally.servers += 1
+            self.results.counts.servers += 1
             name = str(record.get("sourceServerID", "a server"))
-            self.outcome.explain(problem_at(self.scope, "UnusableRecord", server), name)
+            self.results.explain(problem_at(self.scope, "UnusableRecord", server), name)
         elif server.arn not in self._listed:  # a server may show up again when pages shift under the listing
-            self.outcome.tally.servers += 1
+            self.results.counts.servers += 1
             self._listed[server.arn] = _Server(server, record.get("tags") or {})
 
     async def _tasks(self) -> list[Task]:
@@ -119,24 +137,24 @@ class TagScan:
         for each in self._listed.values():
             origin = each.server.origin(self.scope)
             if origin is None or each.server.state == "DISCONNECTED":
-                self.outcome.tally.skipped += 1
+                self.results.counts.skipped += 1
             else:
                 by_origin.setdefault(origin, []).append(each)
 
-        async def ask(origin: Scope) -> _Shown | Problem:
-            return await self._ask_ec2(origin, by_origin[origin])
+        async def ask(origin: Scope) -> _ShownInstances | Problem:
+            return await self._read_instances(origin, by_origin[origin])
 
         tasks: list[Task] = []
         async with fan_out(by_origin, ask, concurrency=_ORIGINS_AT_ONCE) as answers:
             async for answer in answers:
                 if isinstance(answer, Problem):
-                    self.outcome.problems.append(answer)  # its servers are in no count, so they have failed
+                    self.results.problems.append(answer)  # its servers are in no count, so they have failed
                 else:
-                    self.outcome.tally.skipped += answer.unseen
+                    self.results.counts.skipped += answer.not_shown
                     tasks += self._plan(answer)
         return tasks
 
-    async def _ask_ec2(self, origin: Scope, servers: Iterable[_Server]) -> _Shown | Problem:
+    async def _read_instances(self, origin: Scope, servers: Iterable[_Server]) -> _ShownInstances | Problem:
         """Read the instances of one origin with that account's own rights."""
         by_instance: defaultdict[str, list[_Server]] = defaultdict(list)
         for each in servers:
@@ -151,16 +169,16 @@ class TagScan:
             for instance_id, instance in instances.items()
             for each in by_instance[instance_id]
         )
-        return _Shown(shown, sum(map(len, by_instance.values())) - len(shown))
+        return _ShownInstances(shown, sum(map(len, by_instance.values())) - len(shown))
 
-    def _plan(self, shown: _Shown) -> Iterable[Task]:
+    def _plan(self, shown: _ShownInstances) -> Iterable[Task]:
         for each, instance_tags in shown.servers:
             server, wanted = each.server, wanted_tags(instance_tags)
             plan = plan_tags(each.held, wanted)
             if not wanted:
-                self.outcome.tally.skipped += 1
+                self.results.counts.skipped += 1
             elif plan.refusal:
                 problem = problem_at(self.scope, "TagsRefused", plan.refusal)
-                self.outcome.explain(replace(problem, advice=_REFUSAL_ADVICE), server.server_id)
+                self.results.explain(replace(problem, advice=_REFUSAL_FIX), server.server_id)
             else:
                 yield Task(server.server_id, server.arn, plan.changes, allows_launch_into(instance_tags))

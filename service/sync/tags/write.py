@@ -15,8 +15,8 @@ from service.errors import AwsError
 from service.fanout import fan_out
 from service.models import Now
 from service.sync.engine.outcome import scope_problem
-from service.sync.tags.outcome import Outcome
 from service.sync.tags.plan import is_in_turn, needs_copy_tags
+from service.sync.tags.results import TagResults
 from service.sync.tags.state import TagState
 
 __all__ = ["TagWrites", "Task"]
@@ -44,7 +44,7 @@ class _Kind(Enum):
     TAGS = auto()
 
 
-class _Fate(Enum):
+class _Attempt(Enum):
     DONE = auto()
     FAILED = auto()
     GONE = auto()
@@ -57,10 +57,10 @@ class TagWrites:
     """
 
     def __init__(
-        self, outcome: Outcome, drs: DrsReader, writer: DrsWriter, state: TagState, now: Now, *, dry_run: bool
+        self, results: TagResults, drs: DrsReader, writer: DrsWriter, state: TagState, now: Now, *, dry_run: bool
     ) -> None:
-        self._outcome = outcome
-        self._scope = outcome.scope
+        self._results = results
+        self._scope = results.scope
         self._drs = drs
         self._writer = writer
         self._state = state
@@ -73,59 +73,59 @@ class TagWrites:
 
     async def apply(self, tasks: Sequence[Task]) -> None:
         """Bring the servers up to date, calling only for those that lack something or are due a question."""
-        await self._recall()
+        await self._read_memory()
         known, now = self._remembered or frozenset(), self._now()
         for task in tasks:
             is_known = task.server_id in known and not is_in_turn(task.arn, now)
             task.asks_launch = not (task.leaves_launch or is_known)
         calls = [task for task in tasks if task.changes or task.asks_launch]
-        self._outcome.tally.unchanged += len(tasks) - len(calls)
+        self._results.counts.unchanged += len(tasks) - len(calls)
         async with fan_out(calls, self._apply, concurrency=_SERVERS_AT_ONCE) as done:
             async for _ in done:
                 pass
 
-    async def _recall(self) -> None:
+    async def _read_memory(self) -> None:
         if not self._state.remembers:
             return
         try:
             self._remembered = await self._state.settled_launches(self._scope)
         except AwsError as error:
-            self._outcome.warnings.append(scope_problem(error, self._scope))
+            self._results.warnings.append(scope_problem(error, self._scope))
 
     async def _apply(self, task: Task) -> None:
         """Do one server: launch settings first, so that a tag still differs when the run dies in between."""
-        fate = _Fate.DONE
+        attempt = _Attempt.DONE
         if task.asks_launch:
-            fate = await self._attempt(_Kind.LAUNCH, task, self._settle_launch)
-            (self._settled if fate is _Fate.DONE else self._unsettled).add(task.server_id)
-        if task.changes and fate is not _Fate.GONE:
+            attempt = await self._attempt(_Kind.LAUNCH, task, self._settle_launch)
+            (self._settled if attempt is _Attempt.DONE else self._unsettled).add(task.server_id)
+        if task.changes and attempt is not _Attempt.GONE:
             # Tags go out even where launch settings may not be changed; the server counts as failed all the same.
             tagged = await self._attempt(_Kind.TAGS, task, self._write_tags)
-            fate = fate if tagged is _Fate.DONE else tagged
-        self._count(task, fate)
+            attempt = attempt if tagged is _Attempt.DONE else tagged
+        self._count(task, attempt)
 
-    async def _attempt(self, kind: _Kind, task: Task, work: Callable[[Task], Awaitable[None]]) -> _Fate:
+    async def _attempt(self, kind: _Kind, task: Task, work: Callable[[Task], Awaitable[None]]) -> _Attempt:
         if kind in self._denied:
-            return _Fate.FAILED
+            return _Attempt.FAILED
         try:
             await work(task)
         except AwsError as error:
             if error.code == _GONE:
-                return _Fate.GONE  # deleted since it was listed
-            self._tell(kind, task, error)
-            return _Fate.FAILED
-        return _Fate.DONE
+                return _Attempt.GONE  # deleted since it was listed
+            self._add_problem(kind, task, error)
+            return _Attempt.FAILED
+        return _Attempt.DONE
 
-    def _tell(self, kind: _Kind, task: Task, error: AwsError) -> None:
+    def _add_problem(self, kind: _Kind, task: Task, error: AwsError) -> None:
         problem = scope_problem(error, self._scope)
         if kind is _Kind.TAGS and any(value and value in problem.message for value in task.changes.values()):
             keys = ", ".join(sorted(task.changes)[:_MAX_KEYS])
             problem = replace(problem, message=f"refused with a text that holds tag values; the keys are {keys}")
         if not error.error_class.status.is_denied:
-            self._outcome.explain(problem, task.server_id)
+            self._results.explain(problem, task.server_id)
         elif kind not in self._denied:  # it would be the same for every other server
             self._denied.add(kind)
-            self._outcome.problems.append(problem)
+            self._results.problems.append(problem)
 
     async def _settle_launch(self, task: Task) -> None:
         if not needs_copy_tags(await self._drs.launch_configuration(self._scope.region, task.server_id)):
@@ -133,22 +133,22 @@ class TagWrites:
         if not self._dry_run:
             await self._writer.copy_tags_at_launch(self._scope.region, task.server_id)
         task.copies_tags = True
-        self._outcome.tally.launch_settings += 1
+        self._results.counts.launch_settings += 1
 
     async def _write_tags(self, task: Task) -> None:
         if not self._dry_run:
             await self._writer.tag(self._scope.region, task.arn, task.changes)
 
-    def _count(self, task: Task, fate: _Fate) -> None:
-        tally = self._outcome.tally
-        if fate is _Fate.GONE:
-            tally.skipped += 1
-        elif fate is _Fate.DONE and task.changes:
-            tally.tagged += 1
-        elif fate is _Fate.DONE:
-            tally.unchanged += 1
-        if self._dry_run and fate is not _Fate.GONE and (task.changes or task.copies_tags):
-            self._outcome.planned.append(
+    def _count(self, task: Task, attempt: _Attempt) -> None:
+        counts = self._results.counts
+        if attempt is _Attempt.GONE:
+            counts.skipped += 1
+        elif attempt is _Attempt.DONE and task.changes:
+            counts.tagged += 1
+        elif attempt is _Attempt.DONE:
+            counts.unchanged += 1
+        if self._dry_run and attempt is not _Attempt.GONE and (task.changes or task.copies_tags):
+            self._results.planned.append(
                 {
                     "accountId": self._scope.account_id,
                     "region": self._scope.region,
@@ -176,4 +176,4 @@ class TagWrites:
             with anyio.move_on_after(_MEMORY_S):
                 await self._state.settle_launches(self._scope, settled)
         except AwsError as error:
-            self._outcome.warnings.append(scope_problem(error, self._scope))
+            self._results.warnings.append(scope_problem(error, self._scope))

@@ -1,37 +1,47 @@
-"""What becomes of a scope, and what the status table is told of it."""
+"""What comes of a scope, and what its observation says in the region status table."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any, Final, cast
 
 import pytest
 
-from service.accounts.records import Directory, parse_account
-from service.context import ContextLoader, SyncRequest
-from service.errors import AwsError, ConfigurationError
+from service.context import RunContext, SyncRequest
+from service.errors import AwsError
 from service.models import Call, Coverage, Problem, RegionStatus, Scope
 from service.regions.selection import RegionSource, ScanReason, Selection
 from service.regions.status_rows import Observation, merge
 from service.settings import Settings
-from service.sync.engine.outcome import Tokens, Visit, account_problem, judge, observation_of
-from service.sync.engine.report import Looked
-from service.sync.inventory.rows import LookTools, Seen
-from service.sync.inventory.scan import Look
+from service.sync.engine.outcome import RejectedTokens, ScopeResult, account_problem, outcome_of
+from service.sync.engine.sync import Deps, Run
+from service.sync.inventory.scan import InventoryScan
+from service.sync.inventory.sync import observation_of
 
 ACCOUNT: Final = "111122223333"
 SCOPE: Final = Scope(ACCOUNT, "us-west-2")
-LOOKED_AT: Final = datetime(2026, 11, 23, 5, 0, tzinfo=UTC)
+SCANNED_AT: Final = datetime(2026, 11, 23, 5, 0, tzinfo=UTC)
 LATER: Final = datetime(2026, 11, 23, 5, 1, tzinfo=UTC)
 UNUSED: Final = cast("Any", None)
 C, P, S, F = Coverage.COMPLETE, Coverage.PARTIAL, Coverage.SKIPPED, Coverage.FAILED
+COUNTED: Final = {
+    "written": "serversWritten",
+    "unchanged": "serversUnchanged",
+    "removed": "serversRemoved",
+    "rejected": "serversRejected",
+}
 ALL_OF_IT: Final = {"listed_completely": True, "settled": True}
 
 
-def look(**seen: Any) -> Look:
-    tools = LookTools(UNUSED, UNUSED, UNUSED, Settings(), lambda: LOOKED_AT, "aws", LOOKED_AT, UNUSED, UNUSED, UNUSED)
-    made = Look(SCOPE, UNUSED, tools)
-    made.seen = Seen(**seen)
+def scan_of(scope: Scope = SCOPE, **seen: Any) -> InventoryScan:
+    """Give a scan that has seen so much when it ended."""
+    made = InventoryScan(scope, UNUSED, cast("Any", SimpleNamespace(now=lambda: SCANNED_AT)), had_servers=False)
+    for name, value in seen.items():
+        if name in COUNTED:
+            made.counts[COUNTED[name]] = value
+        else:
+            setattr(made, name, value)
     return made
 
 
@@ -39,15 +49,19 @@ def problem(status: RegionStatus, code: str = "Code", service: str = "drs") -> P
     return Problem(code, "text", status, service, "X", ACCOUNT, SCOPE.region)
 
 
-def error_class(
-    made: Look | None, failure: Problem | None, why: ScanReason = ScanReason.ACTIVE
-) -> tuple[Looked, Observation | None]:
+def ended(
+    made: InventoryScan | None, failure: Problem | None, why: ScanReason = ScanReason.ACTIVE
+) -> tuple[ScopeResult, Observation | None]:
     known = why is ScanReason.ACTIVE
-    visit = judge(SCOPE, made, failure, known=known, seconds=1.5)
+    if made is None:
+        result = outcome_of(SCOPE, failure=failure, known=known, seconds=1.5)
+    else:
+        result = made.result(failure, known=known, seconds=1.5)
     active = frozenset({SCOPE}) if known else frozenset[Scope]()
-    return visit.looked, observation_of(
-        visit, Selection(RegionSource.STATUS_TABLE, "", {SCOPE: why}, (), active), LATER
-    )
+    selection = Selection(RegionSource.STATUS_TABLE, "", {SCOPE: why}, (), active)
+    context = RunContext(UNUSED, UNUSED, (), UNUSED, frozenset(), (), selection, None)
+    deps = Deps(UNUSED, Settings(), UNUSED, lambda: LATER)
+    return result, observation_of(result, made, Run(SyncRequest(), deps, context, UNUSED, LATER, UNUSED))
 
 
 OFF: Final = RegionStatus.REGION_NOT_ENABLED
@@ -97,43 +111,43 @@ def test_what_becomes_of_a_scope(
     status: RegionStatus,
     count: int | None,
 ) -> None:
-    looked, observation = error_class(look(**seen), problem(failure) if failure else None, why)
-    assert looked.coverage is coverage
+    result, observation = ended(scan_of(**seen), problem(failure) if failure else None, why)
+    assert result.coverage is coverage
     in_the_table = sum(seen.get(each, 0) for each in ("written", "unchanged", "rejected"))
-    assert (looked.scope, looked.servers, looked.seconds) == (SCOPE, in_the_table, 1.5)
+    assert (result.scope, result.servers, result.seconds) == (SCOPE, in_the_table, 1.5)
     assert observation is not None
     assert (observation.account_id, observation.status, observation.server_count, observation.scanned_at) == (
         ACCOUNT,
         status,
         count,
-        LOOKED_AT,
+        SCANNED_AT,
     )
     assert bool(observation.error_message) is (count is None)
     failed = failure is not None and failure is not UNINITIALISED
-    assert bool(looked.problems or looked.warnings) is (failed or coverage is P)
-    assert bool(looked.problems) is (coverage in {P, F})
+    assert bool(result.problems or result.warnings) is (failed or coverage is P)
+    assert bool(result.problems) is (coverage in {P, F})
 
 
 def test_trouble_on_the_way_makes_a_whole_listing_partial_and_its_count_stands() -> None:
     ec2 = problem(DENIED, service="ec2")
-    looked, observation = error_class(look(servers=4, written=4, removed=1, **ALL_OF_IT, problems=[ec2]), None)
-    assert (looked.coverage, looked.problems) == (P, (ec2,))
-    assert (looked.counts["serversWritten"], looked.counts["serversRemoved"]) == (4, 1)
-    assert observation == Observation(ACCOUNT, ACTIVE, LOOKED_AT, 4)
+    result, observation = ended(scan_of(servers=4, written=4, removed=1, **ALL_OF_IT, problems=[ec2]), None)
+    assert (result.coverage, result.problems) == (P, (ec2,))
+    assert (result.counts["serversWritten"], result.counts["serversRemoved"]) == (4, 1)
+    assert observation == Observation(ACCOUNT, ACTIVE, SCANNED_AT, 4)
 
 
 def test_the_listings_own_failure_is_what_the_table_is_told() -> None:
     ec2 = problem(DENIED, "EC2 says no", "ec2")
-    looked, observation = error_class(look(servers=4, problems=[ec2], warnings=[ec2]), problem(THROTTLED, "Slow"))
+    result, observation = ended(scan_of(servers=4, problems=[ec2], warnings=[ec2]), problem(THROTTLED, "Slow"))
     assert observation is not None
     assert (observation.status, observation.error_message) == (THROTTLED, "Slow: text")
-    assert [each.code for each in looked.problems] == ["EC2 says no", "Slow"]
+    assert [each.code for each in result.problems] == ["EC2 says no", "Slow"]
 
 
 @pytest.mark.parametrize("status", [DENIED, OFF])
 def test_our_own_tables_refusing_us_is_not_held_against_the_region(status: RegionStatus) -> None:
-    looked, observation = error_class(look(), problem(status, service="dynamodb"), ScanReason.DISCOVERY)
-    assert looked.coverage is F
+    result, observation = ended(scan_of(), problem(status, service="dynamodb"), ScanReason.DISCOVERY)
+    assert result.coverage is F
     assert observation is not None
     assert observation.status is ERROR
 
@@ -154,19 +168,19 @@ def test_our_own_tables_refusing_us_is_not_held_against_the_region(status: Regio
 def test_an_account_that_cannot_be_entered_fails_everywhere_and_marks_only_what_it_is_known_to_use(
     why: ScanReason, *, noted: bool
 ) -> None:
-    looked, observation = error_class(None, problem(DENIED, "AccessDenied"), why)
-    assert looked.coverage is F
-    assert len(looked.problems) == 1
+    result, observation = ended(None, problem(DENIED, "AccessDenied"), why)
+    assert result.coverage is F
+    assert len(result.problems) == 1
     expected = Observation(ACCOUNT, DENIED, LATER, None, "AccessDenied: text")
     assert observation == (expected if noted else None)
 
 
 def test_no_failed_look_wipes_a_row() -> None:
-    row = merge(None, SCOPE.region, [Observation(ACCOUNT, ACTIVE, LOOKED_AT, 40)])
+    row = merge(None, SCOPE.region, [Observation(ACCOUNT, ACTIVE, SCANNED_AT, 40)])
     for status in RegionStatus:
         for seen in ({}, {"servers": 7}):
             if not (status is UNINITIALISED and not seen):
-                _, observation = error_class(look(**seen), problem(status))
+                _, observation = ended(scan_of(**seen), problem(status))
                 assert observation is not None
                 assert merge(row, SCOPE.region, [observation]).server_count == 40
 
@@ -188,60 +202,32 @@ def test_an_account_that_cannot_be_entered_is_told_without_blaming_a_region(code
     assert told.advice
 
 
-def test_accounts_asked_for_must_be_known() -> None:
-    directory = Directory([parse_account({"accountId": ACCOUNT}), parse_account({"accountId": "222233334444"})])
-    check = context_loader().check_accounts
-    assert set(check(SyncRequest(), directory)) == {ACCOUNT, "222233334444"}
-    assert set(check(SyncRequest(accounts=(ACCOUNT,)), directory)) == {ACCOUNT}
-    assert set(check(SyncRequest(scopes=(SCOPE,)), directory)) == {ACCOUNT}
-    with pytest.raises(ConfigurationError, match=r"999999999999.*it holds 111122223333, 222233334444"):
-        check(SyncRequest(accounts=(ACCOUNT, "999999999999")), directory)
+def off(region: str) -> ScopeResult:
+    return scan_of(Scope(ACCOUNT, region)).result(problem(OFF), known=False, seconds=1.0)
 
 
-def context_loader() -> ContextLoader:
-    return ContextLoader(UNUSED, Settings(), UNUSED, lambda: LATER)
-
-
-def test_a_region_both_requested_and_excluded_leaves_nothing_to_look_at() -> None:
-    rows = [merge(None, "us-west-2", [Observation(ACCOUNT, ACTIVE, LOOKED_AT, 4)])]
-    request = SyncRequest(regions=("us-east-1",), excluded_regions=("us-east-1",))
-    selection = context_loader()._select(request, rows, [ACCOUNT], operation="x", discover=True, shared=False)
-    assert selection.source is RegionSource.REQUESTED
-    assert not selection.scopes
-
-
-def test_an_unknown_region_is_refused_and_the_known_ones_named() -> None:
-    context_loader().check_regions(["us-east-1"])
-    with pytest.raises(ConfigurationError, match=r"mars-north-1.*us-east-1.*DRS_REGIONS"):
-        context_loader().check_regions(["us-east-1", "mars-north-1"])
-
-
-def off(region: str) -> Visit:
-    return judge(Scope(ACCOUNT, region), look(), problem(OFF), known=False, seconds=1.0)
-
-
-def seen_in(region: str) -> Visit:
-    return judge(Scope(ACCOUNT, region), look(**ALL_OF_IT), None, known=False, seconds=1.0)
+def seen_in(region: str) -> ScopeResult:
+    return scan_of(Scope(ACCOUNT, region), **ALL_OF_IT).result(None, known=False, seconds=1.0)
 
 
 def test_a_token_that_another_region_takes_means_that_the_region_is_off() -> None:
-    tokens = Tokens()
-    assert tokens.judge(off("r1")) == []
-    assert [visit.looked.coverage for visit in tokens.judge(seen_in("r2"))] == [C, S]
-    assert [visit.looked.coverage for visit in tokens.judge(off("r3"))] == [S]
+    tokens = RejectedTokens()
+    assert tokens.settle(off("r1")) == []
+    assert [result.coverage for result in tokens.settle(seen_in("r2"))] == [C, S]
+    assert [result.coverage for result in tokens.settle(off("r3"))] == [S]
     assert tokens.rest() == []
 
 
 def test_a_token_that_no_region_takes_is_the_accounts_trouble() -> None:
-    tokens = Tokens()
-    assert tokens.judge(off("r1")) == tokens.judge(off("r2")) == []
+    tokens = RejectedTokens()
+    assert tokens.settle(off("r1")) == tokens.settle(off("r2")) == []
     rest = tokens.rest()
-    assert [visit.looked.coverage for visit in rest] == [F, F]
-    assert {each.status for visit in rest for each in visit.looked.problems} == {ERROR}
-    assert all(not visit.looked.warnings for visit in rest)
+    assert [result.coverage for result in rest] == [F, F]
+    assert {each.status for result in rest for each in result.problems} == {ERROR}
+    assert all(not result.warnings for result in rest)
 
 
 def test_one_region_alone_does_not_tell() -> None:
-    tokens = Tokens()
-    tokens.judge(off("r1"))
-    assert [visit.looked.coverage for visit in tokens.rest()] == [S]
+    tokens = RejectedTokens()
+    tokens.settle(off("r1"))
+    assert [result.coverage for result in tokens.rest()] == [S]

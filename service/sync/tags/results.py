@@ -1,4 +1,4 @@
-"""What a scope's tag sync has brought: each server counted once, each failure explained. Logs no tag values."""
+"""The results of one tag scan: each server counted once, each failure explained. Logs no tag values."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any, Final
 from service.models import Problem, Scope
 from service.sync.engine.outcome import problem_at
 
-__all__ = ["Outcome", "Tally"]
+__all__ = ["TagCounts", "TagResults"]
 
 _log: Final = logging.getLogger(__name__)
 _MAX_PROBLEMS: Final = 10  # of single servers, per scope; the log has them all
 
 
 @dataclass(slots=True)
-class Tally:
-    """What became of the servers seen, each counted once; who is in none of the other counts has failed."""
+class TagCounts:
+    """What came of the servers seen, each counted once; a server that is in none of the other counts has failed."""
 
     servers: int = 0
     tagged: int = 0
@@ -35,7 +35,7 @@ class Tally:
         """Servers that have all their instance's tags now."""
         return self.tagged + self.unchanged
 
-    def add(self, other: Tally) -> None:
+    def add(self, other: TagCounts) -> None:
         """Count another scope's servers as well."""
         self.servers += other.servers
         self.tagged += other.tagged
@@ -44,7 +44,7 @@ class Tally:
         self.launch_settings += other.launch_settings
 
     @property
-    def counts(self) -> dict[str, int]:
+    def by_name(self) -> dict[str, int]:
         """The same by the report's names."""
         return {
             "serversTagged": self.tagged,
@@ -56,28 +56,28 @@ class Tally:
 
 
 @dataclass(slots=True)
-class Outcome:
-    """What a scope has brought so far. It stays true when the work breaks off."""
+class TagResults:
+    """What a scan has brought so far. It stays true when the work breaks off."""
 
     scope: Scope
-    tally: Tally = field(default_factory=Tally)
+    counts: TagCounts = field(default_factory=TagCounts)
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
     planned: list[dict[str, Any]] = field(default_factory=list)
-    _told: int = 0
+    _explained: int = 0
 
     def explain(self, problem: Problem, server_id: str) -> None:
-        """Tell why one server failed; beyond the tenth only the log does."""
+        """Add why one server failed; beyond the tenth only the log says it."""
         _log.warning(
             "server not synced",
-            extra={"server": server_id, "place": self.scope, "code": problem.code, "why": problem.message},
+            extra={"server": server_id, "scope": self.scope, "code": problem.code, "why": problem.message},
         )
-        self._told += 1
-        if self._told <= _MAX_PROBLEMS:
+        self._explained += 1
+        if self._explained <= _MAX_PROBLEMS:
             self.problems.append(replace(problem, message=f"{server_id}: {problem.message}"))
 
     def close(self) -> None:
-        """Tell how many explanations were left to the log."""
-        if self._told > _MAX_PROBLEMS:
-            message = f"{self._told - _MAX_PROBLEMS} more servers failed; the log names them"
+        """Add how many explanations were left to the log."""
+        if self._explained > _MAX_PROBLEMS:
+            message = f"{self._explained - _MAX_PROBLEMS} more servers failed; the log names them"
             self.problems.append(problem_at(self.scope, "MoreServersFailed", message))

@@ -1,0 +1,44 @@
+"""What the log and the metrics of a run say, made of its report. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from service.regions.selection import RegionSource
+
+__all__ = ["figures_of", "metrics_operation", "summary_of"]
+
+_LONG_MEMBERS: Final = frozenset({"errors", "warnings", "regions", "planned", "details", "accountResults"})
+_LOGGED_ERRORS: Final = 10
+
+
+def summary_of(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the report without its longest lists, fit for one log line."""
+    return {
+        **{name: value for name, value in report.items() if name not in _LONG_MEMBERS},
+        "firstErrors": report["errors"][:_LOGGED_ERRORS],
+        "errorCount": len(report["errors"]),
+        "warningCount": len(report["warnings"]),
+    }
+
+
+def metrics_operation(report: Mapping[str, Any]) -> str:
+    """Return the operation under which the metrics of a run are emitted.
+
+    A run over requested scopes, such as the refresh that a query asks for, has another name than runs that select their
+    regions: the alarm about a schedule that is silent must not take it for the schedule's.
+    """
+    operation = str(report["operation"])
+    return f"{operation}_requested" if report["regionSource"] == RegionSource.REQUESTED else operation
+
+
+def figures_of(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the figures of metrics that the report does not hold itself; None leaves a metric out."""
+    filtered = report["regionSource"] == RegionSource.STATUS_TABLE
+    return {
+        "activeRegionCount": len(report["serversByRegion"]) if filtered else None,
+        "regionsSkipped": report["regionsSkipped"] if filtered else None,  # on fallback nothing is skipped or saved
+        "scopesFailed": report["scopes"]["failed"] + report["scopes"]["partial"],
+        "fallback": int(report["regionSource"].startswith("fallback")),
+    }

@@ -1,0 +1,153 @@
+"""Recording what scans say in the region status table: a region's row is written once its last scan is in."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from service.models import RegionStatus, Scope
+from service.regions.known_accounts import KnownAccounts
+from service.regions.selection import ScanReason, StatusUnavailable
+from service.regions.status_rows import FullScanMark, Observation
+from service.sync.engine.outcome import ScopeResult
+from service.sync.engine.sync import Deps, Run
+
+__all__ = ["RegionRecorder", "failed_observation", "finish_shards", "was_worth_marking"]
+
+_log: Final = logging.getLogger(__name__)
+
+
+def was_worth_marking(scope: Scope, run: Run) -> bool:
+    """Tell whether a scope whose account could not be entered is marked in the table.
+
+    Only scopes with servers, and those whose turn it was, are: one record, no storm of 28.
+    """
+    selection = run.context.selection
+    unmarked = {ScanReason.EVERY, ScanReason.NEW_ACCOUNT, ScanReason.RESUMED}
+    return selection.scopes[scope] not in unmarked or scope in selection.known_active
+
+
+def failed_observation(result: ScopeResult, scanned_at: datetime) -> Observation:
+    """Return what a scan that failed says of its scope: no count.
+
+    Readers of the table turn some statuses into refusals of their own, so these tell of DRS and roles, not of our
+    tables.
+    """
+    problem = (*result.warnings, *result.problems)[-1]
+    is_about_drs = problem.service in {"drs", "sts"} and not problem.status.settles_count
+    status = problem.status if is_about_drs else RegionStatus.ERROR
+    return Observation(result.scope.account_id, status, scanned_at, None, f"{problem.code}: {problem.message}")
+
+
+class RegionRecorder:
+    """Writes the rows of one run. What cannot be written is a problem of the run; the next one makes it good.
+
+    A run over every region for want of knowledge marks its begin in one row, and takes the mark away at its end, so
+    that the next run goes on with it should this one be killed. Where the mark cannot be written, the first row that
+    can be carries it: no row tells of some regions only.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._status = run.deps.status
+        self._open_scans = Counter(scope.region for scope in run.context.selection.scopes)
+        self._observations: dict[str, list[Observation]] = {}
+        self._marked_regions: set[str] = set(run.context.selection.unfinished_full_scans)
+        self._unwritten_mark: FullScanMark | None = None
+
+    async def begin(self) -> None:
+        """Mark the begin of a run over every region."""
+        selection = self._run.context.selection
+        if not (selection.source.is_fallback and selection.scopes):
+            return
+        first, mark = min(scope.region for scope in selection.scopes), FullScanMark(self._run.started_at)
+        self._marked_regions.add(first)  # whatever is answered: the mark may be there
+        if not await self._write_row(first, (), mark=mark):
+            self._unwritten_mark = mark
+
+    async def add(self, scope: Scope, observation: Observation | None) -> None:
+        """Take what one scan says; write the row of its region if it was the last one there."""
+        region = scope.region
+        if observation is not None:
+            self._observations.setdefault(region, []).append(observation)
+        self._open_scans[region] -= 1
+        if self._open_scans[region] == 0:
+            await self._record(region, self._observations.pop(region, []))
+
+    async def finish(self) -> None:
+        """Drop entries of accounts that were removed, and the marks of full scans that have come to their end."""
+        if self._run.deadline.is_over:
+            return  # the next run does it
+        if self._run.context.known_accounts is not None:
+            for region in await self._regions_of_removed_accounts(self._run.context.known_accounts):
+                await self._record(region, [])
+        if not self._run.request.is_whole:  # a run over some accounts only is no end of a full scan
+            return
+        for region in sorted(self._marked_regions):
+            await self._write_row(region, (), mark=FullScanMark(self._run.started_at, ended=True))
+
+    async def _record(self, region: str, observations: Sequence[Observation]) -> None:
+        known_accounts = self._run.context.known_accounts
+        if not observations and known_accounts is None:
+            return
+        mark, self._unwritten_mark = self._unwritten_mark, None
+        if not await self._write_row(region, observations, known_accounts=known_accounts, mark=mark):
+            self._unwritten_mark = mark
+        if mark is not None:
+            self._marked_regions.add(region)
+        if observations:
+            failed = sum(1 for each in observations if each.server_count is None)
+            servers = sum(each.server_count or 0 for each in observations)
+            # The dashboard reads each region's freshness from this line.
+            facts = {"region": region, "scopes": len(observations), "scopesFailed": failed, "servers": servers}
+            _log.log(logging.WARNING if failed else logging.INFO, "region looked at", extra=facts)
+
+    async def _write_row(
+        self,
+        region: str,
+        observations: Sequence[Observation],
+        *,
+        known_accounts: KnownAccounts | None = None,
+        mark: FullScanMark | None = None,
+    ) -> bool:
+        async def write() -> None:
+            await self._status.record(region, observations, known_accounts=known_accounts, full_scan_mark=mark)
+
+        problem = await self._run.record(f"the row of {region}", write)
+        if problem is not None:
+            self._run.report.problem(problem)
+        return problem is None
+
+    async def _regions_of_removed_accounts(self, known_accounts: KnownAccounts) -> list[str]:
+        rows = await self._status.rows()
+        if isinstance(rows, StatusUnavailable):
+            return []
+        return sorted({row.region for row in rows if known_accounts.removed_accounts(row.accounts)})
+
+
+async def finish_shards(deps: Deps, started_at: datetime, *, completed: bool) -> None:
+    """Do at the end of runs that share the accounts what a single run does at its own.
+
+    Args:
+        deps: of the process.
+        started_at: when these runs began.
+        completed: each of them has come to its end.
+
+    Raises:
+        AwsError: a table could not be read or written; the next run makes it good.
+    """
+    loader, status = deps.context_loader(), deps.status
+    known_accounts = loader.known_accounts_of(*await loader.directory())
+    status.invalidate()
+    read = await status.rows()
+    rows = () if isinstance(read, StatusUnavailable) else read
+    ended = FullScanMark(started_at, ended=True) if completed else None
+    regions = {row.region for row in rows if row.full_scan_began} if ended is not None else set()
+    if known_accounts is not None:  # no shard knows whether a count without owner has had all its answers
+        regions |= {row.region for row in rows if row.unattributed or known_accounts.removed_accounts(row.accounts)}
+    for region in sorted(regions):
+        await status.record(region, (), known_accounts=known_accounts, full_scan_mark=ended)
+    status.invalidate()

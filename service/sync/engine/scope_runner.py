@@ -1,0 +1,77 @@
+"""The scan of one scope under its deadline, and the boundary that keeps whatever goes wrong there to that scope."""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+import anyio
+
+from service.errors import AwsError
+from service.models import Problem, Scope
+from service.sync.engine.outcome import ScopeResult, account_problem, outcome_of, problem_at, scope_problem
+from service.sync.engine.sync import Run, RunEndedError, ScopeScan, Sync
+
+__all__ = ["Scanned", "ScopeRunner"]
+
+_log: Final = logging.getLogger(__name__)
+
+Scanned = tuple[ScopeResult, ScopeScan | None]
+"""The result of one scope and its scan; no scan where the account could not be entered."""
+
+
+class ScopeRunner:
+    """Scans one scope: enters its account, runs the sync's scan, and makes a result of whatever came of it."""
+
+    def __init__(self, sync: Sync, run: Run, scope: Scope) -> None:
+        self._sync = sync
+        self._run = run
+        self._scope = scope
+        self._scan: ScopeScan | None = None
+
+    async def scan(self) -> Scanned:
+        """Scan the scope, and raise nothing that is about this scope alone."""
+        began = anyio.current_time()
+        failure = await self._within_deadline()
+        if self._scan is not None:
+            await self._scan.close()
+        known, seconds = self._run.is_known_active(self._scope), anyio.current_time() - began
+        if self._scan is None:
+            return outcome_of(self._scope, failure=failure, known=known, seconds=seconds), None
+        return self._scan.result(failure, known=known, seconds=seconds), self._scan
+
+    async def _within_deadline(self) -> Problem | None:
+        """Try the scope until its time is up; return what broke the scan off, None when nothing did."""
+        deadline, settings = self._run.deadline, self._run.deps.settings
+        scope_limit_s = self._sync.deadline_factor * settings.scope_deadline_seconds
+        remaining_s = min(scope_limit_s, deadline.remaining_s())
+        if remaining_s <= 0:
+            return problem_at(self._scope, "DeadlineExceeded", f"{deadline.reason()} before this scope's turn")
+        failure: Problem | None = None
+        with deadline.cancel_scope(remaining_s) as cancel_scope:
+            failure = await self._try()
+        if not cancel_scope.cancelled_caught:
+            return failure
+        if deadline.is_over:
+            return problem_at(self._scope, "DeadlineExceeded", f"{deadline.reason()} before this scope was done")
+        return problem_at(self._scope, "DeadlineExceeded", f"not done within {remaining_s:.0f} s")
+
+    async def _try(self) -> Problem | None:
+        """Enter the account and run the scan. The one place where what a scope raises becomes its problem.
+
+        Raises:
+            RunEndedError: the run must end, whatever scope noticed it.
+        """
+        try:
+            session = await self._run.context.access.session(self._scope.account_id)
+            self._scan = self._sync.scan(self._scope, session, self._run)
+            await self._scan.run()
+        except AwsError as error:
+            return account_problem(error) if self._scan is None else scope_problem(error, self._scope)
+        except RunEndedError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a bug in one scope costs that scope; the log has its trace
+            _log.exception("scan failed unexpectedly", extra={"operation": self._sync.operation, "scope": self._scope})
+            message = f"unexpected {type(error).__name__} in the scan of this scope; the log has the trace"
+            return problem_at(self._scope, "InternalError", message)
+        return None

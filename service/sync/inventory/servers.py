@@ -1,0 +1,46 @@
+"""One server on its way into the inventory table, stage by stage. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from service.inventory.server import InstanceFacts, SourceServer
+from service.inventory.table import ItemKey, StoredItem
+from service.models import Problem, RegionStatus, Scope
+
+__all__ = ["ScannedServer", "unnamed_problem"]
+
+
+@dataclass(frozen=True, slots=True)
+class ScannedServer:
+    """A server that DRS has shown, and what is known of it so far.
+
+    Attributes:
+        record: the DescribeSourceServers record.
+        server: the same, parsed.
+        key: of its inventory item.
+        stored: what the table holds of it, None for a new one.
+        facts: what EC2 says of its instance, or said last.
+        digest: content hash of all that; empty until it is made.
+        lineage: ARN of its lineage; empty while that is not known.
+    """
+
+    record: Mapping[str, Any]
+    server: SourceServer
+    key: ItemKey
+    stored: StoredItem | None = None
+    facts: InstanceFacts | None = None
+    digest: str = ""
+    lineage: str = ""
+
+    @property
+    def stored_lineage(self) -> str:
+        """The lineage that its item tells, empty when it tells none."""
+        return str(self.stored.item.get("lineageArn") or "") if self.stored else ""
+
+
+def unnamed_problem(scope: Scope, code: str, message: str, status: RegionStatus) -> Problem:
+    """Make a problem that names no server: the same problem of many servers is then one entry of the report."""
+    return Problem(code, message, status, account_id=scope.account_id, region=scope.region)

@@ -1,0 +1,79 @@
+"""What every inventory scan of a run shares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from service.aws.drs import DrsReader
+from service.aws.ec2 import Ec2Reader, Ec2Reads
+from service.inventory.table import InventoryTable
+from service.models import Scope
+from service.sync.engine.sync import Run
+from service.sync.inventory.staging_probe import Waiting, find_waiting
+from service.sync.inventory.templates import Templates
+from service.topology.table import TopologyTable
+
+__all__ = ["ScanTools"]
+
+
+class ScanTools:
+    """The tables of a run, its settings, and the reads of other scopes that a scan may need."""
+
+    def __init__(self, run: Run, templates: Templates) -> None:
+        table = run.deps.table(run.deps.settings.source_server_inventory_table)
+        self.inventory = InventoryTable(table)
+        self.topology = TopologyTable(table)
+        self.templates = templates
+        self.settings = run.deps.settings
+        self.now = run.deps.now
+        self.partition = run.context.identity.partition
+        self.run_started_at = run.started_at
+        self._run = run
+        self._requested: set[Scope] = set()
+
+    async def ec2_of(self, account_id: str) -> Ec2Reads:
+        """Return EC2 of an account. Raises AwsError when it cannot be entered."""
+        return Ec2Reader(await self._run.context.access.session(account_id))
+
+    async def drs_of(self, account_id: str) -> DrsReader:
+        """Return DRS of an account. Raises AwsError when it cannot be entered."""
+        return self._run.deps.drs(await self._run.context.access.session(account_id))
+
+    async def request_scan(self, scope: Scope) -> None:
+        """Have the next syncs scan a scope. Raises AwsError when the request could not be written."""
+        # Dated after the scan that asks for it, so that its own observation, "nothing there", does not settle it.
+        requests = {scope.account_id: self.now()}
+        await self._run.deps.status.record(scope.region, (), requests=requests)
+
+    async def request_scans_of_others(self, scopes: set[Scope]) -> None:
+        """Have the next syncs scan scopes that servers refer to, unless this run does. Raises AwsError."""
+        context = self._run.context
+        for scope in sorted(scopes - self._requested):
+            self._requested.add(scope)
+            if scope.account_id in context.directory.targets and scope not in context.selection.scopes:
+                await self.request_scan(scope)
+
+    async def source_templates(self, scope: Scope) -> Sequence[Mapping[str, Any]]:
+        """Return the templates of the scope that a server came from; none where this run may not read.
+
+        Raises:
+            AwsError: they cannot be read.
+        """
+        if scope.account_id not in self._run.context.accounts or not self._may_read(scope.region):
+            return ()
+        return await self.templates.of(scope, await self.drs_of(scope.account_id))
+
+    def _may_read(self, region: str) -> bool:
+        """Whether the run may read something of a region that was not selected for its own sake."""
+        request = self._run.request
+        if request.scopes or region in {*request.excluded_regions, *self.settings.drs_excluded_regions}:
+            return False
+        return region in (request.regions or self.settings.drs_regions)
+
+    async def find_waiting(self, scope: Scope) -> Waiting:
+        """Find out whether staging accounts of a target have servers to extend into a scope without servers."""
+        target = self._run.context.directory.targets[scope.account_id]
+        if target.is_hub or not target.staging:
+            return Waiting(found=False)
+        return await find_waiting(target, scope.region, await self.drs_of(scope.account_id), self.drs_of)

@@ -1,0 +1,267 @@
+"""The topology side of an inventory scan: captured at first sight, completed later, found by every name."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from service.aws.drs import DrsReads
+from service.errors import AwsError
+from service.fanout import fan_out
+from service.inventory.server import SourceServer
+from service.inventory.table import ItemKey
+from service.models import Problem, RegionStatus, Scope, parse_iso
+from service.sync.inventory.servers import ScannedServer, unnamed_problem
+from service.sync.inventory.tools import ScanTools
+from service.topology.history import is_due, move, reconfigured
+from service.topology.lineage import bookkeeping, names_of
+from service.topology.original import capture, choose_template, copied, is_complete
+
+__all__ = ["Recorded", "TopologyRecorder", "missing_names"]
+
+_log = logging.getLogger(__name__)
+_CAPTURES_AT_ONCE: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What recording the topology of a batch found: topologies by lineage ARN, how many are new, and warnings."""
+
+    topologies: Mapping[str, Mapping[str, Any]]
+    captured: int = 0
+    warnings: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Unfinished:
+    """A server whose topology lacks details; None for a topology that was not read yet."""
+
+    key: ItemKey
+    server: SourceServer
+    topology: Mapping[str, Any] | None
+
+    @property
+    def configuration(self) -> Mapping[str, Any] | None:
+        """The replication configuration that its topology has, None when it lacks it."""
+        configuration = (self.topology or {}).get("originalReplicationConfiguration")
+        return configuration if isinstance(configuration, Mapping) else None
+
+
+class TopologyRecorder:
+    """Records the topology of the servers of one scope. What fails or remains is done by the next run."""
+
+    def __init__(self, scope: Scope, drs: DrsReads, tools: ScanTools) -> None:
+        self._scope = scope
+        self._drs = drs
+        self._tools = tools
+        self._began = tools.now()
+        self._unfinished: list[_Unfinished] = []
+        self._due: list[SourceServer] = []
+        self._source_side: dict[Scope, Mapping[str, Any] | None] = {}
+        self._templates: Sequence[Mapping[str, Any]] | None = None
+        self._templates_were_read = False
+
+    def add_unchanged(self, scanned: ScannedServer) -> None:
+        """Remember what the topology of an unchanged server lacks, or that its configuration is due to be reread."""
+        stored = scanned.stored
+        if stored is None or not scanned.server.is_forward:
+            return
+        if not stored.topology_complete:
+            self._unfinished.append(_Unfinished(scanned.key, scanned.server, None))
+        elif scanned.server.lineage == scanned.server.arn:
+            captured_at = parse_iso(stored.item.get("topologyLastUpdated"))
+            interval_s = self._tools.settings.sync_interval_seconds
+            if is_due(scanned.server.server_id, captured_at=captured_at, now=self._began, interval_s=interval_s):
+                self._due.append(scanned.server)
+
+    async def lineages(self, servers: Sequence[ScannedServer], changed: Collection[ItemKey]) -> dict[ItemKey, str]:
+        """Return the lineage of each server, empty where it is not known; only changed and unknown ones cost a read."""
+        return {each.key: await self._lineage(each, is_changed=each.key in changed) for each in servers}
+
+    async def _lineage(self, scanned: ScannedServer, *, is_changed: bool) -> str:
+        if scanned.server.is_forward:
+            return scanned.server.lineage
+        if is_changed or not scanned.stored_lineage:
+            return await self._lineage_of_reversed(scanned.server) or scanned.stored_lineage
+        return scanned.stored_lineage
+
+    async def _lineage_of_reversed(self, server: SourceServer) -> str:
+        """Find the forward server of one made by ReverseReplication: its source is that one's recovery instance.
+
+        The ARN that DRS gives for the opposite direction goes stale across cycles, so it is used last.
+        """
+        names = self._tools.topology.names
+        opposite = server.reversed_arn or ""
+        by_arn = (await names.named(opposite) or (opposite,)) if opposite else ()
+        by_instance = await names.named(server.instance_id) if server.instance_id else ()
+        found = by_instance or by_arn
+        if len(found) > 1:
+            found = tuple(each for each in found if each in by_arn) or found
+        return found[0] if len(found) == 1 else ""
+
+    async def record(self, servers: Sequence[ScannedServer]) -> Recorded:
+        """Capture the original topology of each forward server that has none yet; return those of all of them.
+
+        Topology is written before the inventory: after a crash in between, the server is still new to the next run.
+        """
+        forward = {each.server.lineage: each for each in servers if each.server.is_forward}
+        if not forward:
+            return Recorded({})
+        topologies: dict[str, Mapping[str, Any]] = dict(await self._tools.topology.topologies(forward))
+        new = [each for lineage, each in forward.items() if lineage not in topologies]
+        warnings: list[Problem] = []
+        if new:
+            warnings += await self._read_templates()
+            originals = [self._original_of(each) for each in new]
+            for scanned, original in zip(new, originals, strict=True):
+                warnings += self._warnings_of(scanned, original)
+            async with fan_out(originals, self._tools.topology.capture, concurrency=_CAPTURES_AT_ONCE) as captured:
+                topologies.update({topology["sourceServerArn"]: topology async for topology in captured})
+        for each in forward.values():
+            topology = topologies[each.server.lineage]
+            await self._record_move(each.server, topology)
+            if not is_complete(topology, replicates_here=self._owns(each.server)):
+                self._unfinished.append(_Unfinished(each.key, each.server, topology))
+        return Recorded(topologies, len(new), tuple(warnings))
+
+    async def _record_move(self, server: SourceServer, topology: Mapping[str, Any]) -> None:
+        """Append to the history when a server replicates from elsewhere than was last known."""
+
+        def moved(stored: Mapping[str, Any]) -> Mapping[str, Any] | None:
+            return move(stored, server, now=self._tools.now())
+
+        if moved(topology) is not None:
+            await self._tools.topology.add_history(server.lineage, moved)
+
+    def _original_of(self, scanned: ScannedServer) -> dict[str, Any]:
+        return capture(
+            scanned.server,
+            self._scope,
+            now=self._tools.now(),
+            templates=self._templates if self._owns(scanned.server) else None,
+            legacy=scanned.stored.item if scanned.stored else {},
+        )
+
+    def _warnings_of(self, scanned: ScannedServer, topology: Mapping[str, Any]) -> list[Problem]:
+        """Say what a person should check of a topology that is captured now; the log names the servers."""
+        warnings: list[Problem] = []
+        if topology["captureMethod"] == "late":
+            _log.warning("topology captured late", extra={"server": scanned.server.arn})
+            why = "servers were launched before they were first seen: check their original topology; the log names them"
+            warnings.append(unnamed_problem(self._scope, "TopologyCapturedLate", why, RegionStatus.ACTIVE))
+        if "originalSourceRegion" not in topology:
+            environment = topology.get("originEnvironment", "unknown")
+            facts = {"server": scanned.server.arn, "originEnvironment": environment}
+            _log.warning("no region of origin", extra=facts)
+            if environment == "unknown":
+                why = "DRS does not tell the region some instances came from: it is not guessed; the log names them"
+                warnings.append(unnamed_problem(self._scope, "TopologyIncomplete", why, RegionStatus.ACTIVE))
+        return warnings
+
+    async def _read_templates(self) -> list[Problem]:
+        """Read the templates of the scope, once; return the warning if they cannot be read."""
+        if self._templates_were_read:
+            return []
+        self._templates_were_read = True
+        try:
+            self._templates = await self._tools.templates.of(self._scope, self._drs)
+        except AwsError as error:
+            return [error.problem]
+        return []
+
+    async def complete(self) -> list[Problem]:
+        """Complete what lacks details, then read again what is due, both within the run's budget of calls.
+
+        Returns:
+            Warnings about what could not be read; the next run tries again.
+        """
+        warnings = await self._complete_topologies()
+        return warnings + await self._reread_configurations()
+
+    async def _complete_topologies(self) -> list[Problem]:
+        """Read the replication configuration of servers whose topology lacks it, within the run's budget of calls."""
+        if not self._unfinished:
+            return []
+        warnings = await self._read_templates()
+        todo = [each for each in await self._with_topologies() if self._can_complete(each)]
+        todo = todo[: self._tools.settings.topology_reads_per_scope]
+        await self._read_source_side({origin for each in todo if (origin := each.server.origin(self._scope))})
+        async with fan_out(todo, self._complete, concurrency=self._tools.settings.drs_calls_at_once) as problems:
+            return warnings + [problem async for problem in problems if problem is not None]
+
+    async def _with_topologies(self) -> list[_Unfinished]:
+        unread = [each.server.lineage for each in self._unfinished if each.topology is None]
+        found = await self._tools.topology.topologies(unread) if unread else {}
+        return [
+            each if each.topology is not None else replace(each, topology=found.get(each.server.lineage, {}))
+            for each in self._unfinished
+        ]
+
+    def _can_complete(self, unfinished: _Unfinished) -> bool:
+        """Whether there is something to add: without templates, one with a configuration waits for a later run."""
+        knows_templates = self._templates is not None or not self._owns(unfinished.server)
+        return knows_templates or unfinished.configuration is None
+
+    def _owns(self, server: SourceServer) -> bool:
+        """Whether it replicates here: another account's templates are not ours to name."""
+        return server.replicates_in(self._scope)
+
+    async def _read_source_side(self, origins: set[Scope]) -> None:
+        """Read the default template of the scopes that servers came from: a reversed server will take it.
+
+        It is no part of the originals, and the source side may well be out of reach or not use DRS: then there is none.
+        With several templates there is none either, for no API tells which one is the default.
+        """
+        for origin in sorted(origins - {self._scope}):
+            try:
+                listed = await self._tools.source_templates(origin)
+            except AwsError as error:
+                _log.info("no template of the source side", extra={"scope": origin, "code": error.code})
+                listed = ()
+            self._source_side[origin] = listed[0] if len(listed) == 1 else None
+
+    async def _complete(self, unfinished: _Unfinished) -> Problem | None:
+        server, origin = unfinished.server, unfinished.server.origin(self._scope)
+        try:
+            configuration = unfinished.configuration
+            if configuration is None:
+                configuration = await self._drs.replication_configuration(self._scope.region, server.server_id)
+            topology = await self._tools.topology.complete_topology(
+                server.lineage,
+                configuration,
+                choose_template(self._templates or (), configuration) if self._owns(server) else None,
+                self._source_side.get(origin) if origin else None,
+                settled=self._owns(server) and self._templates is not None,
+            )
+            copies = copied(topology, replicates_here=self._owns(server))
+            await self._tools.inventory.refresh_copy(unfinished.key, copies)
+        except AwsError as error:
+            return error.problem
+        return None
+
+    async def _reread_configurations(self) -> list[Problem]:
+        """Read again the configuration of the servers whose turn it is; what differs goes to their history."""
+        todo = self._due[: self._tools.settings.topology_reads_per_scope]
+        async with fan_out(todo, self._reread, concurrency=self._tools.settings.drs_calls_at_once) as problems:
+            return [problem async for problem in problems if problem is not None]
+
+    async def _reread(self, server: SourceServer) -> Problem | None:
+        try:
+            configuration = await self._drs.replication_configuration(self._scope.region, server.server_id)
+            await self._tools.topology.add_history(
+                server.lineage, lambda topology: reconfigured(topology, configuration, now=self._tools.now())
+            )
+        except AwsError as error:
+            return error.problem
+        return None
+
+
+def missing_names(scanned: ScannedServer) -> list[dict[str, Any]]:
+    """Return the name items that the table lacks of a server; none when its item says that they were written."""
+    if not scanned.lineage:
+        return []
+    stored = scanned.stored.item if scanned.stored and scanned.stored_lineage == scanned.lineage else None
+    names = set(names_of(scanned.server)) - set((stored or {}).get("lineageNames") or ())
+    return bookkeeping(scanned.lineage, scanned.server.arn if stored is None else scanned.lineage, sorted(names))

@@ -1,0 +1,289 @@
+"""Runs of a sync that scans nothing of AWS: each scope in its time and for itself, on a clock that jumps."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from typing import Any, Final, cast
+
+import anyio
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.aws.client import Identity
+from service.context import RunContext, SyncRequest
+from service.deadline import Shutdown
+from service.errors import AwsError, ConfigurationError
+from service.models import Call, Problem, Scope
+from service.regions.selection import RegionSource, ScanReason, Selection
+from service.settings import Settings
+from service.sync.engine.outcome import ScopeResult
+from service.sync.engine.runner import order_scopes, run
+from service.sync.engine.sync import Deps, Run, RunEndedError, ScopeScan, Sync
+from tests.simulation.clock import VirtualLoop
+from tests.simulation.clock import run as run_virtually
+
+START: Final = datetime(2026, 11, 23, 5, 0, tzinfo=UTC)
+ACCOUNT: Final = "111122223333"
+SCOPES: Final = tuple(Scope(ACCOUNT, f"region-{number}") for number in range(4))
+UNUSED: Final = cast("Any", None)
+FAILED: Final = AwsError("InternalServerException", "no", Call("drs", "DescribeSourceServers", ACCOUNT, "region-0"))
+
+Work = Callable[[Scope], Awaitable[None]]
+
+
+class Access:
+    """Enters every account but those that refuse."""
+
+    def __init__(self, refuses: BaseException | None = None) -> None:
+        self._refuses = refuses
+
+    async def session(self, account_id: str) -> Any:
+        if self._refuses is not None:
+            raise self._refuses
+        return account_id
+
+
+class Scan(ScopeScan):
+    """Counts one server, then does what the test says."""
+
+    def __init__(self, scope: Scope, work: Work) -> None:
+        super().__init__(scope)
+        self._work = work
+        self.closed = False
+
+    async def run(self) -> None:
+        self.servers += 1
+        self.counts["serversCounted"] += 1
+        await self._work(self.scope)
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+class CountingSync(Sync):
+    """A sync of its own scopes."""
+
+    operation = "count"
+    counts = ("serversCounted",)
+
+    def __init__(self, work: Work, access: Access | None = None) -> None:
+        self.results: dict[Scope, ScopeResult] = {}
+        self.scans: list[Scan] = []
+        self._work = work
+        self._access = access or Access()
+
+    async def select(self, request: SyncRequest, deps: Deps) -> RunContext:
+        selection = Selection(RegionSource.STATUS_TABLE, "", dict.fromkeys(SCOPES, ScanReason.ACTIVE), ())
+        access, identity = cast("Any", self._access), Identity(ACCOUNT, "aws")
+        return RunContext(identity, UNUSED, (), access, frozenset({ACCOUNT}), (), selection, None)
+
+    def scan(self, scope: Scope, session: Any, run: Run) -> Scan:
+        self.scans.append(Scan(scope, self._work))
+        return self.scans[-1]
+
+    async def collect(self, result: ScopeResult, scan: ScopeScan | None, run: Run) -> None:
+        self.results[result.scope] = result
+
+
+async def in_order(_: Scope) -> None:
+    """Do nothing."""
+
+
+def failing_in(bad: Scope, error: BaseException) -> Work:
+    async def work(scope: Scope) -> None:
+        if scope == bad:
+            raise error
+
+    return work
+
+
+async def hanging(_: Scope) -> None:
+    await anyio.sleep(1000.0)
+
+
+async def report_of(
+    sync: CountingSync, *, scope_s: float = 20.0, remaining_s: float | None = None, shutdown: Shutdown | None = None
+) -> dict[str, Any]:
+    deps = Deps(
+        UNUSED,
+        Settings(scope_deadline_seconds=scope_s, scopes_at_once=2),
+        UNUSED,
+        lambda: START,
+        shutdown or Shutdown(),
+    )
+    return await run(sync, SyncRequest(remaining_s=remaining_s), deps)
+
+
+def test_each_scope_is_scanned_once_and_counted() -> None:
+    async def work(_: VirtualLoop) -> None:
+        sync = CountingSync(in_order)
+        report = await report_of(sync)
+        assert (report["status"], report["serversCounted"], report["serversSynced"]) == ("complete", 4, 4)
+        assert report["scopes"] == {"asked": 4, "complete": 4, "partial": 0, "skipped": 0, "failed": 0, "discovery": 0}
+        assert set(sync.results) == set(SCOPES)
+        assert all(scan.closed for scan in sync.scans)
+
+    run_virtually(work)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "is_logged"),
+    [
+        (FAILED, "InternalServerException", False),
+        (ConfigurationError("no such file"), "InternalError", True),
+        (KeyError("InstanceId"), "InternalError", True),
+        (TypeError("secret text of an answer"), "InternalError", True),
+        (ExceptionGroup("several", [ValueError("a"), KeyError("b")]), "InternalError", True),
+        (RecursionError(), "InternalError", True),
+    ],
+)
+def test_whatever_a_scope_raises_is_a_problem_of_that_scope_alone(
+    error: Exception, code: str, *, is_logged: bool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("service"), "propagate", True)
+    bad = SCOPES[1]
+
+    async def work(_: VirtualLoop) -> None:
+        sync = CountingSync(failing_in(bad, error))
+        report = await report_of(sync)
+        assert report["status"] == "partial"
+        assert (report["scopes"]["complete"], report["scopes"]["partial"]) == (3, 1)
+        [problem] = report["errors"]
+        assert (problem["code"], problem["accountId"], problem["regions"]) == (code, ACCOUNT, [bad.region])
+        assert "secret text" not in str(report)
+        assert sync.scans[1].closed
+
+    run_virtually(work)
+    traced = [record for record in caplog.records if record.exc_info]
+    assert [record.message for record in traced] == ["scan failed unexpectedly"] * is_logged
+
+
+def test_an_account_that_cannot_be_entered_fails_without_a_scan_and_blames_no_region() -> None:
+    refused = AwsError("AccessDenied", "no", Call("sts", "AssumeRole", ACCOUNT, "us-east-1"))
+
+    async def work(_: VirtualLoop) -> None:
+        sync = CountingSync(in_order, Access(refused))
+        report = await report_of(sync)
+        assert (report["status"], sync.scans) == ("failed", [])
+        [problem] = report["errors"]
+        assert (problem["code"], problem["accountId"]) == ("AccessDenied", ACCOUNT)
+        assert all(result.failure and not result.failure.region for result in sync.results.values())
+
+    run_virtually(work)
+
+
+def test_a_bug_while_an_account_is_entered_costs_its_scopes() -> None:
+    async def work(_: VirtualLoop) -> None:
+        report = await report_of(CountingSync(in_order, Access(KeyError("Credentials"))))
+        assert (report["status"], {each["code"] for each in report["errors"]}) == ("failed", {"InternalError"})
+
+    run_virtually(work)
+
+
+def test_what_ends_the_run_ends_it_whatever_scope_noticed_it() -> None:
+    async def work(_: VirtualLoop) -> None:
+        with pytest.raises(RunEndedError):
+            await report_of(CountingSync(failing_in(SCOPES[2], RunEndedError("the lease is lost"))))
+
+    run_virtually(work)
+
+
+@pytest.mark.parametrize(
+    ("remaining_s", "scope_s", "after_s", "why"),
+    [
+        (60.0, 20.0, 40.0, "not done within 20 s"),
+        (60.0, 90.0, 60.0, "the run's time was up before this scope was done"),
+        (None, 20.0, 40.0, "not done within 20 s"),
+    ],
+)
+def test_a_scope_without_end_costs_its_time_and_says_which_time_was_up(
+    remaining_s: float | None, scope_s: float, after_s: float, why: str
+) -> None:
+    async def work(loop: VirtualLoop) -> float:
+        sync = CountingSync(hanging)
+        await report_of(sync, scope_s=scope_s, remaining_s=remaining_s)
+        first = sync.results[sync.scans[0].scope].failure
+        assert first is not None
+        assert (first.code, Scope(first.account_id, first.region)) == ("DeadlineExceeded", sync.scans[0].scope)
+        assert first.message == why
+        assert all(scan.closed and scan.servers == 1 for scan in sync.scans)  # what was counted stays
+        return loop.time()
+
+    assert run_virtually(work) == pytest.approx(after_s)
+
+
+def test_scopes_that_had_no_turn_say_so() -> None:
+    async def work(_: VirtualLoop) -> list[Problem | None]:
+        sync = CountingSync(hanging)
+        await report_of(sync, scope_s=90.0, remaining_s=60.0)
+        return [result.failure for scope, result in sync.results.items() if scope not in {s.scope for s in sync.scans}]
+
+    messages = [problem.message for problem in run_virtually(work) if problem]
+    assert messages == ["the run's time was up before this scope's turn"] * 2
+
+
+def test_a_process_told_to_stop_leaves_its_scopes_at_once_and_enters_no_other() -> None:
+    async def work(loop: VirtualLoop) -> float:
+        shutdown, sync = Shutdown(), CountingSync(hanging)
+        loop.call_later(5.0, shutdown.request)  # as a signal does, outside of any task
+        report = await report_of(sync, shutdown=shutdown)
+        assert len(sync.scans) == 2
+        assert {each["message"] for each in report["errors"]} == {
+            "the process was told to stop before this scope was done",
+            "the process was told to stop before this scope's turn",
+        }
+        return loop.time()
+
+    assert run_virtually(work) == pytest.approx(5.0)
+
+
+class Shown:
+    """What a run showed of its progress."""
+
+    def __init__(self) -> None:
+        self.planned_scopes = 0
+        self.scopes: list[Scope] = []
+
+    def planned(self, selection: Selection, accounts: int) -> None:
+        assert accounts == 1
+        self.planned_scopes = len(selection.scopes)
+
+    def scanned(self, result: ScopeResult) -> None:
+        self.scopes.append(result.scope)
+
+
+def test_progress_is_shown_once_for_each_scope() -> None:
+    shown = Shown()
+
+    async def work(_: VirtualLoop) -> None:
+        deps = Deps(UNUSED, Settings(), UNUSED, lambda: START)
+        await run(CountingSync(in_order), SyncRequest(), deps, shown)
+
+    run_virtually(work)
+    assert (shown.planned_scopes, sorted(shown.scopes)) == (4, sorted(SCOPES))
+
+
+@given(
+    scopes=st.sets(st.builds(Scope, st.sampled_from("ABC"), st.sampled_from("klmnop"))),
+    started_at=st.datetimes(timezones=st.just(UTC)),
+)
+def test_scopes_have_their_turn_region_by_region_from_any_region_on(scopes: set[Scope], started_at: datetime) -> None:
+    ordered = order_scopes(scopes, started_at)
+    assert set(ordered) == scopes
+    assert len(ordered) == len(scopes)
+    regions = [region for region, _ in groupby(scope.region for scope in ordered)]
+    first = regions.index(min(regions)) if regions else 0
+    assert [*regions[first:], *regions[:first]] == sorted({scope.region for scope in scopes})
+    assert order_scopes(ordered[::-1], started_at) == ordered
+
+
+def test_no_region_is_always_the_last() -> None:
+    """Where the time never suffices, each has its turn: of two days of syncs every region begins some."""
+    scopes = [Scope("A", region) for region in "klmnop"]
+    runs = [START + timedelta(minutes=15 * number) for number in range(192)]
+    firsts = [order_scopes(scopes, each)[0].region for each in runs]
+    assert all(firsts.count(region) >= 192 / 6 / 2 for region in "klmnop")
