@@ -32,17 +32,17 @@ CredentialSource = Callable[[], Awaitable[ReadOnlyCredentials]]
 
 RENEW_BEFORE: Final = timedelta(seconds=120)
 
-_current: ContextVar[ReadOnlyCredentials | None] = ContextVar("credentials", default=None)
+_signing_keys: ContextVar[ReadOnlyCredentials | None] = ContextVar("credentials", default=None)
 
 
 @contextmanager
 def signing_as(keys: ReadOnlyCredentials) -> Iterator[None]:
     """Sign every call made inside, by this task, with these credentials."""
-    token = _current.set(keys)
+    token = _signing_keys.set(keys)
     try:
         yield
     finally:
-        _current.reset(token)
+        _signing_keys.reset(token)
 
 
 class TaskCredentials(AioCredentials):
@@ -53,7 +53,7 @@ class TaskCredentials(AioCredentials):
 
     async def get_frozen_credentials(self) -> ReadOnlyCredentials:
         """Return the credentials that sign the current call."""
-        keys = _current.get()
+        keys = _signing_keys.get()
         if keys is None:  # a call that was not made through AwsClient
             raise NoCredentialsError
         return keys

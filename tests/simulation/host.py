@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 from service.app import App
 from service.aws import client as client_module
 from service.aws.client import AccountSession, AwsClient
-from service.aws.credentials import _acting
+from service.aws.credentials import _signing_keys
 from service.aws.dynamodb_write import Table
 from service.aws.operations import READ_WRITE_OPERATIONS
 from service.context import SyncRequest
@@ -68,7 +68,7 @@ class _Session:
     def register(self, *_: object) -> None:
         """Take no hooks."""
 
-    async def own(self) -> ReadOnlyCredentials:
+    async def hub_credentials(self) -> ReadOnlyCredentials:
         return _HUB_KEYS
 
 
@@ -100,7 +100,7 @@ class _Door(AwsClient):
         return HUB_REGION
 
     def hub(self) -> AccountSession:
-        return AccountSession(self, HUB, self._session.own)
+        return AccountSession(self, HUB, self._session.hub_credentials)
 
     async def _client(self, service: str, region: str) -> Any:
         await self._host.thaw()
@@ -228,7 +228,7 @@ class Host:
 
     async def carry(self, service: str, region: str, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """Carry a call to AWS and its answer back, through whatever the weather is."""
-        keys = _acting.get()
+        keys = _signing_keys.get()
         assert keys is not None, "a call that did not come through the door"
         number = self.calls = self.calls + 1
         self._perhaps_killed(number - 0.5)
