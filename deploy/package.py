@@ -23,7 +23,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from service.aws.operations import MANAGES
+from service.aws.operations import READ_WRITE_OPERATIONS
 
 ROOT: Final = Path(__file__).parents[1]
 PLATFORM: Final = "manylinux2014_aarch64"
@@ -67,7 +67,7 @@ def pack(folder: Path, target: Path) -> int:
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for path in files:
             name = path.relative_to(folder).as_posix()
-            if not is_needed(name, MANAGES):
+            if not is_needed(name, READ_WRITE_OPERATIONS):
                 continue
             entry = zipfile.ZipInfo(name, _EPOCH)
             entry.compress_type = zipfile.ZIP_DEFLATED
@@ -114,7 +114,7 @@ def prune(folder: Path) -> None:
         if path.is_dir():
             if not any(path.iterdir()):
                 path.rmdir()
-        elif not is_needed(path.relative_to(folder).as_posix(), MANAGES):
+        elif not is_needed(path.relative_to(folder).as_posix(), READ_WRITE_OPERATIONS):
             path.unlink()
 
 

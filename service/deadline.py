@@ -1,4 +1,4 @@
-"""When work must end: at a time set beforehand, or sooner, when the process is told to stop."""
+"""Deadline of a run, and shutdown of the process, which ends a run before its deadline."""
 
 from __future__ import annotations
 
@@ -15,55 +15,57 @@ __all__ = ["Deadline", "Shutdown"]
 
 T = TypeVar("T")
 
-# After the time is up: to begin, and to write down what was found. A function keeps ten seconds of its time back, ECS
-# gives thirty.
-_BEGIN_S: Final = 3.0
-_CLOSE_S: Final = 6.0
+# Seconds after the deadline: for work that a report needs, and for writing results. Lambda handlers reserve ten seconds
+# of their timeout for both, ECS allows thirty after SIGTERM.
+_ESSENTIAL_GRACE_S: Final = 3.0
+_WRITE_GRACE_S: Final = 6.0
 
 
 class Shutdown:
-    """Tells every run of a process to end now. To be asked in the event loop's thread; it cannot be taken back."""
+    """Request to end all runs of the process now. Use in the event loop's thread; it cannot be undone."""
 
     def __init__(self) -> None:
         self.requested_at: float | None = None
-        self._open: set[anyio.CancelScope] = set()
-        self._closing: dict[anyio.CancelScope, float] = {}
+        self._cancelled_at_once: set[anyio.CancelScope] = set()
+        self._shortened: dict[anyio.CancelScope, float] = {}
 
     @property
     def is_requested(self) -> bool:
-        """Whether the process was told to stop."""
+        """Whether the process has been told to stop."""
         return self.requested_at is not None
 
     def request(self) -> None:
-        """Cancel what is under way and let nothing new begin; runs then report what they have."""
+        """Cancel running work and start no more; runs then report what they have."""
         if self.requested_at is None:
-            self.requested_at = asyncio.get_running_loop().time()  # may be asked by a callback, outside of any task
-        for cancel_scope in tuple(self._open):
+            self.requested_at = (
+                asyncio.get_running_loop().time()
+            )  # may be called by a signal handler, outside of any task
+        for cancel_scope in tuple(self._cancelled_at_once):
             cancel_scope.cancel()
-        for cancel_scope, grace_s in self._closing.items():
+        for cancel_scope, grace_s in self._shortened.items():
             cancel_scope.deadline = min(cancel_scope.deadline, self.requested_at + grace_s)
 
     @contextmanager
     def cancelling(self, cancel_scope: anyio.CancelScope) -> Iterator[None]:
-        """Cancel a scope when the process is told to stop."""
-        self._open.add(cancel_scope)
+        """Cancel a cancel scope at once when the process is told to stop."""
+        self._cancelled_at_once.add(cancel_scope)
         try:
             yield
         finally:
-            self._open.discard(cancel_scope)
+            self._cancelled_at_once.discard(cancel_scope)
 
     @contextmanager
     def shortening(self, cancel_scope: anyio.CancelScope, grace_s: float) -> Iterator[None]:
-        """Leave a scope only so many seconds more when the process is told to stop."""
-        self._closing[cancel_scope] = grace_s
+        """Cancel a cancel scope `grace_s` seconds after the process is told to stop."""
+        self._shortened[cancel_scope] = grace_s
         try:
             yield
         finally:
-            del self._closing[cancel_scope]
+            del self._shortened[cancel_scope]
 
 
 class Deadline:
-    """The time of one run.
+    """Deadline of one run.
 
     Args:
         shutdown: ends the run early.
@@ -75,25 +77,25 @@ class Deadline:
         self._ends_at = anyio.current_time() + (float("inf") if time_left_s is None else time_left_s)
 
     def remaining_s(self) -> float:
-        """Tell how many seconds are left for work, never less than none."""
+        """Return the seconds left for work; 0 once the deadline has passed or the process is told to stop."""
         return 0.0 if self.shutdown.is_requested else max(0.0, self._ends_at - anyio.current_time())
 
     def time_left_s(self) -> float | None:
-        """Give the seconds left as a run takes them: None for no limit, negative once its time is up.
+        """Return the seconds until the deadline, for a nested run's `Deadline`: None for no limit; may be negative.
 
-        So a run within another ends by the other's time, also where it begins in the seconds after that.
+        A negative number makes a run that starts in the grace period end with the outer one.
         """
         remaining = self._ends_at - anyio.current_time()
         return None if remaining == float("inf") else remaining
 
     @property
     def is_over(self) -> bool:
-        """Whether no time is left."""
+        """Whether no time is left for work."""
         return self.remaining_s() <= 0
 
     @contextmanager
     def cancel_scope(self, max_s: float = float("inf")) -> Iterator[anyio.CancelScope]:
-        """Cancel the block after `most_s` seconds, or when the run's time is up."""
+        """Cancel the block after `max_s` seconds, at the deadline, or when the process is told to stop."""
         with (
             anyio.move_on_after(min(max_s, self.remaining_s())) as cancel_scope,
             self.shutdown.cancelling(cancel_scope),
@@ -101,25 +103,25 @@ class Deadline:
             yield cancel_scope
 
     async def run_essential(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Do work without which a run can report nothing; it has until three seconds after the run's time is up.
+        """Run work without which there is nothing to report; it may take until three seconds after the deadline.
 
         Raises:
-            OutOfTimeError: it was not done in time.
+            DeadlineExceededError: it did not finish in time.
         """
-        done: list[T] = []
-        with self._until(_BEGIN_S):
-            done.append(await work())
-        if not done:
-            raise DeadlineExceededError(f"{self.reason()} before it was known where to look")
-        return done[0]
+        results: list[T] = []
+        with self._until(_ESSENTIAL_GRACE_S):
+            results.append(await work())
+        if not results:
+            raise DeadlineExceededError(f"{self.reason()} before the accounts and regions were read")
+        return results[0]
 
     @contextmanager
     def grace_period(self) -> Iterator[anyio.CancelScope]:
-        """Let the block write down what the run has found, until six seconds after its time is up.
+        """Let the block write results until six seconds after the deadline.
 
-        These seconds are shared: a table that does not answer delays the run's end once, however much is to be written.
+        All blocks of a run share these seconds: a table that does not respond delays the end of the run only once.
         """
-        with self._until(_CLOSE_S) as cancel_scope:
+        with self._until(_WRITE_GRACE_S) as cancel_scope:
             yield cancel_scope
 
     @contextmanager
@@ -133,5 +135,5 @@ class Deadline:
             yield cancel_scope
 
     def reason(self) -> str:
-        """Say why no time is left."""
+        """Return why no time is left, for messages."""
         return "the process was told to stop" if self.shutdown.is_requested else "the run's time was up"

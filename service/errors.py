@@ -1,4 +1,4 @@
-"""What an AWS error code means, in one table, and the exceptions of our own."""
+"""Exceptions of this package, and the table that classifies AWS error codes (retry, throttle, status, fix)."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ __all__ = [
 
 
 class DrsSyncError(Exception):
-    """The root of everything that this package raises on purpose."""
+    """Base class of all errors that this package raises on purpose."""
 
 
 class ConfigurationError(DrsSyncError):
-    """A setting, argument or table schema is wrong; the message says how to mend it."""
+    """A setting, argument or table schema is wrong; the message says how to fix it."""
 
 
 class UnknownScopeError(ConfigurationError):
-    """An account or region that was asked for is not known; the message names the known ones."""
+    """A requested account or region is not known; the message lists the known ones."""
 
 
 class DeadlineExceededError(DrsSyncError):
-    """A run had to end before it had learned where to look. Nothing was looked at, and nothing written."""
+    """The deadline passed before a run knew its accounts and regions. Nothing was scanned or written."""
 
 
 class RefusalError(DrsSyncError):
-    """A request that is not carried out: wrong input, something that does not exist, or a conflict. Nothing was done.
+    """A request that is rejected: invalid input, something that does not exist, or a conflict. Nothing was changed.
 
     Args:
-        code: error code as the platform's callers know it; empty where they always got the text alone.
-        message: says how to mend it.
-        status: HTTP status; direct callers do not see it.
-        details: further members for programs.
+        code: error code that the platform's callers know; empty where they only ever got the text.
+        message: what is wrong and how to fix it.
+        status: HTTP status of an API response; direct invocations do not show it.
+        details: further members of the response.
     """
 
     def __init__(self, code: str, message: str, *, status: int = 400, details: Mapping[str, Any] | None = None) -> None:
@@ -58,7 +58,7 @@ class RefusalError(DrsSyncError):
 
 @dataclass(frozen=True, slots=True)
 class ErrorClass:
-    """What to write into the region status table, and whether asking again can help."""
+    """Class of an error: its region status, whether to retry, throttle or renew credentials, and the fix (`advice`)."""
 
     status: S
     retry: bool = False
@@ -73,7 +73,7 @@ _REGION_OFF_ADVICE: Final = "enable the region for the account and use regional 
 
 _DENIED: Final = ErrorClass(S.IAM_PERMISSION_DENIED, advice=_DENIED_ADVICE)
 _THROTTLED: Final = ErrorClass(
-    S.THROTTLED, retry=True, throttle=True, advice="lower the rate settings or spread the syncs"
+    S.THROTTLED, retry=True, throttle=True, advice="lower DRS_CALLS_PER_SECOND, or start the syncs at different times"
 )
 _NOT_INITIALIZED: Final = ErrorClass(S.NOT_INITIALIZED)
 _TRANSIENT: Final = ErrorClass(S.ERROR, retry=True)
@@ -113,14 +113,15 @@ _ERROR_CLASSES: Final[Mapping[str, ErrorClass]] = MappingProxyType(
         "Unavailable": _TRANSIENT,
         "TransactionConflictException": _TRANSIENT,
         "ResourceNotFoundException": ErrorClass(S.ERROR, advice="check the name, the account and the region"),
-        # Codes of our own, for what never reached AWS or came back broken.
+        # Codes of our own: the call did not reach AWS, or its response could not be used.
         "EndpointUnreachable": _UNREACHABLE,
         "ConnectionLost": _TRANSIENT,
         "ReadTimeout": _UNREACHABLE,
         "MalformedResponse": _TRANSIENT,
-        "DeadlineExceeded": ErrorClass(S.ERROR, advice="raise SCOPE_DEADLINE_SECONDS, or look for a slow region"),
+        "DeadlineExceeded": ErrorClass(S.ERROR, advice="raise SCOPE_DEADLINE_SECONDS, or exclude slow regions"),
         "CertificateRefused": ErrorClass(
-            S.ENDPOINT_UNREACHABLE, advice="the endpoint's certificate is for another name"
+            S.ENDPOINT_UNREACHABLE,
+            advice="check the endpoint's certificate: wrong host name, or a CA that is missing in AWS_CA_BUNDLE",
         ),
         "RoleNotAllowed": _DENIED,
         "NoCredentials": ErrorClass(
@@ -133,12 +134,12 @@ _SCP_MARK: Final = "service control policy"
 
 
 def classify(code: str, *, message: str = "", http_status: int = 0) -> ErrorClass:
-    """Tell what an error means.
+    """Return the class of an error.
 
     Args:
-        code: the AWS error code, or one of ours.
-        message: AWS's text; only a service control policy can be told by nothing else.
-        http_status: decides for unknown codes: 5xx is worth another try, 429 slows the scope down.
+        code: error code of AWS, or one of our own.
+        message: text of AWS; nothing else distinguishes a service control policy from a missing permission.
+        http_status: used for unknown codes: 5xx is retried, 429 counts as throttling.
     """
     error_class = _ERROR_CLASSES.get(code)
     if error_class is None:
@@ -159,9 +160,9 @@ def _classify_unknown(message: str, http_status: int) -> ErrorClass:
 
 
 class AwsError(DrsSyncError):
-    """A call to AWS that did not succeed after all tries. Never carries credentials.
+    """An AWS call that failed in every attempt. Its texts never contain credentials.
 
-    `http_status` is 0 where no answer of the service came back; `advice` replaces what the code's error class has.
+    `http_status` is 0 if there was no response; `advice` replaces the fix of the error class.
     """
 
     def __init__(
@@ -185,7 +186,7 @@ class AwsError(DrsSyncError):
 
     @property
     def problem(self) -> Problem:
-        """The same in the form that reports and tables carry."""
+        """The error as reports and tables show it."""
         return Problem(
             code=self.code,
             message=self.message,

@@ -1,4 +1,7 @@
-"""One fan-out for every sync: limited, streamed, cancellable. And one thing begun before it is wanted."""
+"""Fan-out with a concurrency limit: one function over many items, results as a stream. Also `prefetch`.
+
+The limit is a number of worker tasks, not a semaphore, so that neither tasks nor results pile up.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +26,11 @@ async def fan_out(
 ) -> AsyncIterator[MemoryObjectReceiveStream[R]]:
     """Open a stream of exactly one result per item, in order of arrival.
 
-    `concurrency` workers, or as many as there are items, draw from `items`, which may be a generator: neither tasks nor
-    results pile up, and a slow consumer slows the work. Leaving the block early cancels what is under way.
+    `concurrency` workers, or fewer if there are fewer items, take items from `items`, which may be a generator. A slow
+    consumer slows the workers down (backpressure). Leaving the block early cancels running work.
 
     Raises:
-        DrsSyncError: one that `work` raised ends the fan-out and comes out bare, not in a group.
+        DrsSyncError: raised by `work`; it ends the fan-out, and is not wrapped in an exception group.
     """
     send, receive = anyio.create_memory_object_stream[R]()
     queue = iter(items)
@@ -35,7 +38,7 @@ async def fan_out(
 
     async def worker(out: MemoryObjectSendStream[R], source: Iterator[T]) -> None:
         async with out:
-            for item in source:  # shared by all workers: each item is drawn once
+            for item in source:  # one iterator shared by all workers, so each item is taken once
                 await out.send(await work(item))
 
     with unwrap_group():
@@ -49,15 +52,15 @@ async def fan_out(
 
 @asynccontextmanager
 async def prefetch(work: Callable[[], Awaitable[R]]) -> AsyncIterator[Callable[[], Awaitable[R]]]:
-    """Begin work whose result is wanted later; what is given waits for it. Leaving the block cancels it.
+    """Start work in the background; yield a function that waits for its result. Leaving the block cancels it.
 
     Raises:
-        DrsSyncError: one that `work` raised comes out where its result is waited for; nobody waiting, it is dropped.
+        DrsSyncError: raised by `work`; from the function that waits. Dropped if that is never called.
     """
     outcome: list[R | DrsSyncError] = []
     done = anyio.Event()
 
-    async def begin() -> None:
+    async def run() -> None:
         try:
             outcome.append(await work())
         except DrsSyncError as error:
@@ -66,21 +69,21 @@ async def prefetch(work: Callable[[], Awaitable[R]]) -> AsyncIterator[Callable[[
 
     async def result() -> R:
         await done.wait()
-        [found] = outcome
-        if isinstance(found, DrsSyncError):
-            raise found
-        return found
+        (finished,) = outcome
+        if isinstance(finished, DrsSyncError):
+            raise finished
+        return finished
 
     with unwrap_group():
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(begin)
+            tasks.start_soon(run)
             yield result
             tasks.cancel_scope.cancel()
 
 
 @contextmanager
 def unwrap_group() -> Iterator[None]:
-    """Let the first error of ours out of the group that a task group makes; bugs stay in theirs."""
+    """Raise the first DrsSyncError of a task group's exception group by itself; a group with bugs stays a group."""
     try:
         yield
     except BaseExceptionGroup as group:
@@ -91,5 +94,5 @@ def unwrap_group() -> Iterator[None]:
 
 
 def _first(group: BaseExceptionGroup[DrsSyncError]) -> DrsSyncError:
-    found = group.exceptions[0]
-    return _first(found) if isinstance(found, BaseExceptionGroup) else found
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error

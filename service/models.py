@@ -1,35 +1,49 @@
-"""Values that every room speaks: places, looks, region status words and the records they carry."""
+"""Values that all packages share: account id, scope, call, region status, shard, coverage, problem, times."""
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeGuard
 
 __all__ = [
+    "ACCOUNT_ID_PATTERN",
     "Call",
     "Coverage",
     "Now",
     "Problem",
     "RegionStatus",
     "Scope",
+    "Shard",
+    "is_account_id",
     "iso",
     "parse_iso",
 ]
 
 
+ACCOUNT_ID_PATTERN: Final = "[0-9]{12}"
+"""Regular expression of an AWS account id, without anchors."""
+_ACCOUNT_ID: Final = re.compile(ACCOUNT_ID_PATTERN)
+
+
+def is_account_id(value: object) -> TypeGuard[str]:
+    """Whether a value is an AWS account id: text of twelve ASCII digits."""
+    return isinstance(value, str) and _ACCOUNT_ID.fullmatch(value) is not None
+
+
 class Scope(NamedTuple):
-    """One scope of work: an account and a region of it."""
+    """One account in one region."""
 
     account_id: str
     region: str
 
 
 class Call(NamedTuple):
-    """One call to AWS: what is asked, as which account, and where. `operation` is spelled as in the AWS API."""
+    """One AWS call: service, operation (spelled as in the AWS API), account that signs it, region."""
 
     service: str
     operation: str
@@ -38,7 +52,7 @@ class Call(NamedTuple):
 
 
 class RegionStatus(StrEnum):
-    """The words that the region status table may hold; its readers know no others."""
+    """Status of a region, as stored in the region status table; its other readers know exactly these words."""
 
     ACTIVE = "ACTIVE"
     NOT_INITIALIZED = "NOT_INITIALIZED"
@@ -52,17 +66,17 @@ class RegionStatus(StrEnum):
 
     @property
     def settles_count(self) -> bool:
-        """Whether a look that ended so says how many servers there are."""
+        """Whether a scan with this status determines how many servers there are."""
         return self in _SETTLING
 
     @property
     def is_denied(self) -> bool:
-        """Whether a policy refuses: of IAM, or of the organisation."""
+        """Whether IAM or a service control policy refused the call."""
         return self in _DENIED
 
     @property
     def is_transient(self) -> bool:
-        """Whether trouble of this kind is expected to pass by itself, so that the next sync should look again."""
+        """Whether the problem is expected to pass by itself, so that the next sync scans the scope again."""
         return self in _PASSING
 
 
@@ -73,18 +87,18 @@ _PASSING: Final = frozenset({RegionStatus.THROTTLED, RegionStatus.ERROR, RegionS
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """One of several runs that share the accounts between them."""
+    """One of several concurrent runs that divide the accounts among them."""
 
     index: int
     count: int
 
     def holds(self, account_id: str) -> bool:
-        """Whether an account is this shard's, on every machine and at any time."""
+        """Whether an account belongs to this shard: the same on every machine and at any time."""
         return zlib.crc32(account_id.encode()) % self.count == self.index
 
 
 class Coverage(StrEnum):
-    """How much of a scope a run has covered. Scopes asked = the sum over these four, always."""
+    """How much of a scope a run has read. The counts of these four always add up to the requested scopes."""
 
     COMPLETE = "complete"
     PARTIAL = "partial"
@@ -94,7 +108,7 @@ class Coverage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that could not be done: where, which call, AWS's code, and what an operator can do about it."""
+    """What could not be done: scope, call, error code and message of AWS, and how to fix it (`advice`)."""
 
     code: str
     message: str
@@ -106,7 +120,7 @@ class Problem:
     advice: str = ""
 
     def as_json(self) -> dict[str, str]:
-        """Give the members in report form, empty ones left out."""
+        """Return the members as reports show them; empty ones are left out."""
         pairs = {
             "accountId": self.account_id,
             "region": self.region,
@@ -121,18 +135,18 @@ class Problem:
 
 
 Now = Callable[[], datetime]
-"""The wall clock in UTC, passed in. Everything that waits uses the event loop's own clock instead."""
+"""The wall clock in UTC, passed in. Timeouts and deadlines use the monotonic clock of the event loop instead."""
 
 
 def iso(moment: datetime) -> str:
-    """Write a moment as ISO-8601 with microseconds and `+00:00`, so that equal widths compare as text."""
+    """Format a time as ISO 8601 in UTC with microseconds: all have the same width, so they sort as text."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def parse_iso(value: object) -> datetime | None:
-    """Read an ISO-8601 time as any writer of the tables has spelled it; None when it is none.
+    """Parse an ISO 8601 time in any form found in the tables; None if the value is not a time.
 
-    Accepts a trailing `Z`, an offset, the malformed `+00:00Z` of older records, and no zone at all (taken as UTC).
+    Accepts a trailing `Z`, an offset, the malformed `+00:00Z` of older records, and no time zone (taken as UTC).
     """
     if not isinstance(value, str) or not value:
         return None

@@ -14,7 +14,7 @@ import anyio
 from service.aws.client import AwsClient
 from service.aws.dynamodb import TableReader
 from service.aws.lambda_ import LambdaInvoker
-from service.aws.operations import READS
+from service.aws.operations import READ_OPERATIONS
 from service.errors import AwsError
 from service.models import Now, Scope
 from service.queries.answer import Answer
@@ -124,7 +124,7 @@ async def open_query_app(
         now: the wall clock.
         refresher: requests the sync of stale scopes; None: the data-management function, if its name is known.
     """
-    async with AwsClient(settings, now, allowed=READS) as aws_client:
+    async with AwsClient(settings, now, allowed=READ_OPERATIONS) as aws_client:
         name = settings.drs_region_status_table
         status = RegionStatusReader(
             TableReader(aws_client.hub(), name, aws_client.hub_region) if name else None,

@@ -1,4 +1,4 @@
-"""The environment, read once into one frozen object. The only reader of `os.environ` in this package.
+"""Settings: the environment variables, read once into a frozen object. Only this module reads `os.environ`.
 
 AWS's own variables (`AWS_REGION`, `AWS_PROFILE`, `AWS_ENDPOINT_URL`, `AWS_CA_BUNDLE`, ...) are not here:
 the SDK reads them itself.
@@ -16,7 +16,7 @@ from service.errors import ConfigurationError
 
 __all__ = ["DEFAULT_REGIONS", "Settings", "load_settings"]
 
-# The aws partition as botocore 1.40 knows it. AWS has 34 by now, so the list is a setting, not a law.
+# DRS regions of the aws partition in botocore 1.40. AWS adds regions, so DRS_REGIONS can replace the list.
 DEFAULT_REGIONS: Final = (
     "us-east-1 us-east-2 us-west-1 us-west-2 ca-central-1 sa-east-1 eu-west-1 eu-west-2 eu-west-3 eu-central-1 "
     "eu-central-2 eu-north-1 eu-south-1 eu-south-2 ap-east-1 ap-south-1 ap-south-2 ap-southeast-1 ap-southeast-2 "
@@ -30,9 +30,9 @@ Seconds = Annotated[float, Field(gt=0, le=_YEAR_S)]
 
 
 class Settings(BaseModel):
-    """Every setting, by the name of its environment variable in lower case; a variable that is empty is not set.
+    """All settings; each is named like its environment variable, in lower case. An empty variable counts as not set.
 
-    pydantic-settings would read them as well; its import takes as long as a tenth of all others of a cold start.
+    Read here and not by pydantic-settings, whose import would add a tenth to the import time of a cold start.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -43,77 +43,95 @@ class Settings(BaseModel):
         "", description="DynamoDB table of region status; unset: every region is scanned"
     )
     tag_sync_config_table: str = Field(
-        "", description="DynamoDB table of the tag sync's lock, memory and last result; unset: it has none of them"
+        "",
+        description="DynamoDB table of the tag sync's lock, checkpoints and last result; unset: it keeps none of them",
     )
     data_management_function_name: str = Field(
-        "", description="Lambda function that queries ask to refresh what is stale; unset: told by the query's own name"
+        "",
+        description="Lambda function that refreshes stale scopes for queries; unset: its name follows from the query's",
     )
     cross_account_role_name: str = Field(
-        "", description="the one role name that may be assumed in other accounts; unset: IAM alone decides"
+        "", description="the only role name that may be assumed in other accounts; unset: any, IAM permissions decide"
     )
     project_name: str = Field("drs-orchestration", description="first part of the tag sync rule's name")
     environment: str = Field("prod", description="last part of the tag sync rule's name")
-    aws_lambda_function_name: str = Field("", description="set by Lambda; decides where metrics are written")
+    aws_lambda_function_name: str = Field(
+        "", description="set by Lambda; logs and metrics go to stdout if it is set, else to stderr"
+    )
     log_level: str = Field(
-        "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="of this package's own log lines"
+        "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="minimum level of this package's log messages"
     )
 
     drs_regions: Regions = Field(
-        DEFAULT_REGIONS, min_length=1, validate_default=True, description="regions a full scan covers"
+        DEFAULT_REGIONS, min_length=1, validate_default=True, description="regions that a full scan covers"
     )
-    drs_excluded_regions: Regions = Field((), description="regions never looked at")
+    drs_excluded_regions: Regions = Field((), description="regions that are never scanned")
 
-    region_status_cache_seconds: float = Field(
-        60.0, ge=0, le=_YEAR_S, description="how long one read of region status serves"
+    region_status_cache_seconds: float = Field(60.0, ge=0, le=_YEAR_S, description="how long region status is cached")
+    region_status_timeout_seconds: Seconds = Field(
+        5.0, description="timeout of reading region status; after it, every region is scanned"
     )
-    region_status_timeout_seconds: Seconds = Field(5.0, description="a slower read falls back to every region")
     sync_interval_seconds: Seconds = Field(900.0, description="how often the inventory sync is scheduled")
     discovery_window_seconds: Seconds = Field(
-        7200.0, description="within this every inactive region is looked at again"
+        7200.0, description="every inactive region is scanned again within this time"
     )
-    discovery_call_share: float = Field(0.2, gt=0, le=1, description="discovery keeps scopes below this share of all")
-    inventory_refresh_seconds: Seconds = Field(604_800.0, description="an unchanged item is rewritten this often")
-    topology_reads_per_scope: int = Field(50, ge=0, description="GetReplicationConfiguration calls per scope and run")
+    discovery_call_share: float = Field(
+        0.2, gt=0, le=1, description="discovery is sized to keep the scans of a sync below this share of all scopes"
+    )
+    inventory_refresh_seconds: Seconds = Field(604_800.0, description="how often an unchanged item is written again")
+    topology_reads_per_scope: int = Field(
+        50, ge=0, description="maximum GetReplicationConfiguration calls per scope and run"
+    )
 
     inventory_fresh_seconds: Seconds = Field(
-        900.0, description="a scope looked at more recently than this is answered from the inventory"
+        900.0, description="queries read a scope from the inventory if its last scan is not older"
     )
-    query_deadline_seconds: Seconds = Field(20.0, description="a query answers with what it has after this long")
+    query_deadline_seconds: Seconds = Field(20.0, description="deadline of a query; it then returns what it has")
     extensions_at_once: int = Field(
         16, ge=1, le=200, description="servers extended at the same time per account and region"
     )
     failback_export: str = Field(
         "",
-        description="file of the last `drs-sync failback --all`; answers `drs-sync failback` when the table does not",
+        description="file of the last `drs-sync failback --all`; used by `drs-sync failback` without the table",
     )
     heartbeat_file: str = Field(
-        "", description="file that `drs-sync sync` touches every five seconds; the container's health check reads it"
+        "", description="file that `drs-sync sync` touches every five seconds, for the container's health check"
     )
     servers_per_region: int = Field(
         4000, ge=1, description="DRS quota of source servers per account and region, extended ones included"
     )
 
     accounts_per_shard: int = Field(
-        200, ge=1, description="a planned sync of more accounts is parted into runs of about this many, 50 runs at most"
+        200,
+        ge=1,
+        description="a scheduled sync of more accounts is divided into shards of about this many, at most 50 shards",
     )
-    scopes_at_once: int = Field(32, ge=1, le=500, description="(account, region) scopes worked on at the same time")
-    calls_at_once: int = Field(64, ge=1, le=1000, description="AWS calls in flight, all accounts and regions together")
-    drs_calls_per_second: float = Field(5.0, gt=0, description="start rate per account and region; AWS publishes none")
+    scopes_at_once: int = Field(32, ge=1, le=500, description="concurrency: scopes scanned at the same time")
+    calls_at_once: int = Field(
+        64, ge=1, le=1000, description="concurrency: AWS calls in flight, over all accounts and regions"
+    )
+    drs_calls_per_second: float = Field(
+        5.0, gt=0, description="initial rate limit of DRS per account and region; AWS publishes none"
+    )
     drs_most_calls_per_second: float = Field(
-        100.0, gt=0, description="rate per account and region that DRS calls may reach while nothing is throttled"
+        100.0,
+        gt=0,
+        description="maximum rate limit of DRS per account and region, reached only if nothing is throttled",
     )
-    drs_burst: int = Field(10, ge=1, description="calls that may go out at once after a pause")
-    drs_calls_at_once: int = Field(16, ge=1, description="DRS calls in flight per account and region")
+    drs_burst: int = Field(10, ge=1, description="burst of DRS calls after a pause")
+    drs_calls_at_once: int = Field(16, ge=1, description="concurrency: DRS calls in flight per account and region")
     drs_page_size: int = Field(200, ge=1, le=1000, description="maxResults of DescribeSourceServers")
-    connect_timeout_seconds: Seconds = Field(3.0, description="of one connection attempt")
-    read_timeout_seconds: Seconds = Field(10.0, description="between two pieces of an answer")
-    scope_deadline_seconds: Seconds = Field(60.0, description="a scope that takes longer is reported as failed")
+    connect_timeout_seconds: Seconds = Field(3.0, description="timeout of one connection attempt")
+    read_timeout_seconds: Seconds = Field(10.0, description="timeout between two pieces of a response")
+    scope_deadline_seconds: Seconds = Field(
+        60.0, description="deadline of one scope; after it, the scope is reported as failed"
+    )
 
     @model_validator(mode="before")
     @classmethod
     def _read_environment(cls, given: Mapping[str, Any]) -> dict[str, Any]:
-        found = {name: text for name in cls.model_fields if (text := os.environ.get(name.upper()))}
-        return {**found, **given}
+        from_environment = {name: text for name in cls.model_fields if (text := os.environ.get(name.upper()))}
+        return {**from_environment, **given}
 
     @field_validator("drs_regions", "drs_excluded_regions", mode="before")
     @classmethod
@@ -122,14 +140,14 @@ class Settings(BaseModel):
 
     @property
     def catalog(self) -> tuple[str, ...]:
-        """The regions a full scan covers, in order, without duplicates and without the excluded ones."""
+        """The regions of a full scan, in order, without duplicates and excluded regions."""
         return tuple(dict.fromkeys(region for region in self.drs_regions if region not in self.drs_excluded_regions))
 
     def require(self, *names: str) -> None:
-        """Check that settings are set.
+        """Check that these settings are set.
 
         Raises:
-            ConfigurationError: naming the environment variables to set.
+            ConfigurationError: some are not; names their environment variables.
         """
         missing = [name.upper() for name in names if not getattr(self, name)]
         if missing:
@@ -140,10 +158,10 @@ class Settings(BaseModel):
 
 
 def load_settings() -> Settings:
-    """Read the environment.
+    """Read the settings from the environment.
 
     Raises:
-        ConfigurationError: naming each variable that is wrong, what it held, and what it may hold.
+        ConfigurationError: names each invalid variable, its value, and what is valid.
     """
     try:
         return Settings()
@@ -151,4 +169,4 @@ def load_settings() -> Settings:
         lines = [
             f"{str(problem['loc'][0]).upper()}={problem['input']!r}: {problem['msg']}" for problem in error.errors()
         ]
-        raise ConfigurationError("mend these settings: " + "; ".join(lines)) from None
+        raise ConfigurationError("fix these settings: " + "; ".join(lines)) from None

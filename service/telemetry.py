@@ -1,8 +1,8 @@
-"""Log lines and metrics. Both are JSON lines on one stream: stdout in Lambda, stderr everywhere else.
+"""Logging and metrics: JSON lines on one stream, stdout in Lambda and stderr everywhere else.
 
-CloudWatch makes metrics of such lines by itself (embedded metric format, no API call) wherever a log agent carries
-them: in Lambda, and in a container with the awslogs driver. aws-embedded-metrics would look for an agent outside Lambda
-and drop what it cannot deliver, so the environment it writes to is ours, and it is always the same stream.
+Metrics use the CloudWatch embedded metric format: CloudWatch extracts them from the log, without an API call, in Lambda
+and in containers with the awslogs driver. Outside Lambda, aws-embedded-metrics looks for an agent and drops metrics if
+there is none, so this module gives it an environment that always writes to the stream.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["METRICS", "NAMESPACE", "emit_metrics", "set_up_logging", "stream_for
 
 NAMESPACE: Final = "DRSOrchestration/ActiveRegionFiltering"
 
-# Metric -> (member of the run's report, unit). The first five names and units are what existing dashboards read.
+# Metric -> (member of the report, unit). Existing dashboards read the first five names and units.
 METRICS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
         "ActiveRegionCount": ("activeRegionCount", "Count"),
@@ -44,20 +44,25 @@ METRICS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     }
 )
 
-# At DEBUG these write session tokens into the log, so they never get there.
-_TELLTALES: Final = ("botocore", "aiobotocore", "aiohttp", "urllib3", "httpx", "httpcore")
-# These warn of a renewal of the hub's own credentials that failed, and add the error, which may quote what came. Where
-# it matters the error comes out of the door as well, without that.
-_QUOTING: Final = ("aiobotocore.credentials", "aiobotocore.tokens", "botocore.credentials", "botocore.tokens")
+# These log session tokens at DEBUG, so they stay at WARNING.
+_LOGGERS_WITH_SECRETS: Final = ("botocore", "aiobotocore", "aiohttp", "urllib3", "httpx", "httpcore")
+# These log a warning with the exception when renewing the hub's credentials fails, and its text may quote the response.
+# The exception is removed from the log; AwsClient raises it too, redacted.
+_LOGGERS_QUOTING_RESPONSES: Final = (
+    "aiobotocore.credentials",
+    "aiobotocore.tokens",
+    "botocore.credentials",
+    "botocore.tokens",
+)
 
 
 def stream_for(lambda_function: str) -> TextIO:
-    """Choose the stream: a Lambda function's answer does not travel on stdout, a command's report does."""
+    """Return stdout in Lambda, else stderr, because stdout carries the report of a command."""
     return sys.stdout if lambda_function else sys.stderr
 
 
 def set_up_logging(stream: TextIO, level: str) -> None:
-    """Send this package's log as JSON lines to a stream, and keep the SDK's DEBUG lines out of it."""
+    """Log messages of this package as JSON lines to a stream; the SDK's DEBUG messages are dropped."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
         JsonFormatter(
@@ -70,19 +75,19 @@ def set_up_logging(stream: TextIO, level: str) -> None:
     logger.handlers[:] = [handler]
     logger.setLevel(level)
     logger.propagate = False
-    for name in _TELLTALES:
+    for name in _LOGGERS_WITH_SECRETS:
         logging.getLogger(name).setLevel(logging.WARNING)
-    for name in _QUOTING:
-        logging.getLogger(name).addFilter(_without_cause)  # once, however often
+    for name in _LOGGERS_QUOTING_RESPONSES:
+        logging.getLogger(name).addFilter(_remove_exception)  # adding the same filter again has no effect
 
 
-def _without_cause(record: logging.LogRecord) -> bool:
+def _remove_exception(record: logging.LogRecord) -> bool:
     record.exc_info = record.exc_text = None
     return True
 
 
 class _StreamSink(Sink):
-    """Writes each document as one line and flushes, so that a killed process has lost none."""
+    """Writes each document as one line and flushes, so that none is lost if the process is killed."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -98,7 +103,7 @@ class _StreamSink(Sink):
 
 
 class _StreamEnvironment(Environment):
-    """The one place metrics go to, whatever the process runs in."""
+    """Environment of aws-embedded-metrics that writes to a stream."""
 
     def __init__(self, stream: TextIO) -> None:
         self._sink = _StreamSink(stream)
@@ -116,21 +121,21 @@ class _StreamEnvironment(Environment):
         return ""
 
     def configure_context(self, context: MetricsContext) -> None:
-        """Nothing to add: dimensions are set by the caller."""
+        """Do nothing: the caller sets the dimensions."""
 
     def get_sink(self) -> Sink:
         return self._sink
 
 
 async def emit_metrics(stream: TextIO, report: Mapping[str, Any], values: Mapping[str, float]) -> None:
-    """Write the metrics of a run, each without dimensions (what existing alarms read) and by operation.
+    """Write the metrics of a run, each without dimensions (as existing alarms read them) and by operation.
 
-    On a terminal there is no agent that would carry them, and a person reads the report: nothing is written there.
+    Nothing is written to a terminal, where nothing collects metrics.
 
     Args:
-        stream: where to.
-        report: the run's report; carries `operation`.
-        values: figures that METRICS names and the report does not hold; None leaves the metric out.
+        stream: stream to write to.
+        report: report of the run, with `operation`.
+        values: values of METRICS that are not in the report; None leaves the metric out.
     """
     if stream.isatty():
         return

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from service.errors import ConfigurationError
+from service.models import is_account_id
 
 __all__ = [
     "DEFAULT_EXTERNAL_ID",
@@ -24,7 +25,6 @@ __all__ = [
 DEFAULT_ROLE_NAME: Final = "DRSOrchestrationRole"
 DEFAULT_EXTERNAL_ID: Final = "drs-orchestration-cross-account"
 EXTERNAL_ID_FORM: Final = "2 to 1224 characters of A-Z a-z 0-9 and +=,.@:/-_"
-_ACCOUNT_ID: Final = re.compile(r"[0-9]{12}")
 _ROLE_ARN: Final = re.compile(r"arn:[a-z0-9-]+:iam::(?P<account>[0-9]{12}):role/(?P<name>[\w+=,.@/-]{1,512})")
 _ROLE_NAME: Final = re.compile(r"[\w+=,.@/-]{1,512}")
 _EXTERNAL_ID: Final = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)  # what STS accepts, 2 characters at least
@@ -92,7 +92,7 @@ def parse_account(item: Mapping[str, Any]) -> Account:
         ConfigurationError: the record has no usable account id.
     """
     account_id = item.get("accountId")
-    if not isinstance(account_id, str) or not _ACCOUNT_ID.fullmatch(account_id):
+    if not is_account_id(account_id):
         raise ConfigurationError(
             f"a record of the target accounts table has accountId {account_id!r}: 12 digits expected"
         )
@@ -101,7 +101,7 @@ def parse_account(item: Mapping[str, Any]) -> Account:
     for record in staging_records(item):
         staging_id = record.get("accountId")
         # A malformed id must not reach a call: the SDK raises the same exception for it as for a bug.
-        if isinstance(staging_id, str) and _ACCOUNT_ID.fullmatch(staging_id) and staging_id != account_id:
+        if is_account_id(staging_id) and staging_id != account_id:
             staging[staging_id] = _role(record)
         else:
             problem = f"a staging account of {account_id} has accountId {str(staging_id)[:80]!r}"

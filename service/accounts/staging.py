@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from service.accounts.records import DEFAULT_EXTERNAL_ID, DEFAULT_ROLE_NAME, EXTERNAL_ID_FORM, is_external_id
 from service.errors import RefusalError
-from service.models import iso
+from service.models import is_account_id, iso
 
 __all__ = [
     "StagingChange",
@@ -24,7 +24,6 @@ StagingRecords = list[dict[str, Any]]
 StagingChange = Callable[[StagingRecords, StagingRecords], tuple[StagingRecords, StagingRecords]]
 """Takes the staging accounts and the removed ones, and returns both as they should be stored."""
 
-_ACCOUNT_ID: Final = re.compile(r"[0-9]{12}")
 _MAX_STAGING_ACCOUNTS: Final = 100  # DRS allows 100 trusted accounts per account
 
 
@@ -35,7 +34,7 @@ def staging_record(given: Mapping[str, Any], *, partition: str, now: datetime, a
         RefusalError: a member is missing or invalid; the message names it and what is expected.
     """
     account_id = given.get("accountId")
-    if not isinstance(account_id, str) or not _ACCOUNT_ID.fullmatch(account_id):
+    if not is_account_id(account_id):
         raise _invalid("accountId", account_id, "12 digits")
     name = given.get("accountName")
     if not isinstance(name, str) or not name.strip() or len(name) > 256:  # noqa: PLR2004 - given in the message
@@ -128,7 +127,7 @@ def adopt_discovered(
                 "accountName": f"Staging Account {account_id[-4:]}",
                 "externalId": DEFAULT_EXTERNAL_ID,
             }
-            if _ACCOUNT_ID.fullmatch(account_id) and len(current) < _MAX_STAGING_ACCOUNTS:
+            if is_account_id(account_id) and len(current) < _MAX_STAGING_ACCOUNTS:
                 current = [*current, staging_record(record, partition=partition, now=now, added_by="system")]
                 added.append(account_id)
         return current, removed

@@ -6,22 +6,20 @@ kept.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
-
-import anyio
+from typing import Final
 
 from service.accounts.records import staging_records
 from service.accounts.staging import StagingChange, StagingRecords
 from service.aws.dynamodb import Item
-from service.aws.dynamodb_write import Table
-from service.errors import AwsError, RefusalError
+from service.aws.dynamodb_write import CompareAndSet, Table
+from service.errors import RefusalError
 from service.models import Call, iso
 
 __all__ = ["TargetAccountsTable"]
 
-_MAX_ROUNDS: Final = 10
+_MAX_ATTEMPTS: Final = 10
 
 
 class TargetAccountsTable:
@@ -43,37 +41,25 @@ class TargetAccountsTable:
             RefusalError: there is no such target account, or `change` raised it.
             AwsError: the table could not be read or written, or every attempt met another writer.
         """
+        update = CompareAndSet(
+            self._table,
+            {"accountId": account_id},
+            unchanged=("stagingAccounts", "removedStagingAccounts"),
+            attempts=_MAX_ATTEMPTS,
+            call=Call("dynamodb", "UpdateItem", account_id, ""),
+            subject=f"the record of {account_id}",
+        )
         wanted: tuple[StagingRecords, StagingRecords] | None = None
-        for attempt in range(_MAX_ROUNDS):
-            item = await self.get(account_id)
+        while True:
+            item = await update.read()
             if item is None:
                 raise RefusalError(
                     "TARGET_ACCOUNT_NOT_FOUND", f"there is no target account {account_id}; add it first", status=404
                 )
-            held = (staging_records(item), staging_records(item, "removedStagingAccounts"))
-            if held == wanted:  # our write succeeded, but its response was lost and the retry failed the condition
-                return held[0]
-            wanted = change([*held[0]], [*held[1]])
-            if wanted == held or await self._put(account_id, item, *wanted, now):
+            current = (staging_records(item), staging_records(item, "removedStagingAccounts"))
+            if current == wanted:  # the last write succeeded but its response was lost, and its retry met a conflict
+                return current[0]
+            wanted = change([*current[0]], [*current[1]])
+            attributes = {"stagingAccounts": wanted[0], "removedStagingAccounts": wanted[1] or None}
+            if wanted == current or await update.write({**attributes, "updatedAt": iso(now)}):
                 return wanted[0]
-            await anyio.sleep(min(1.0, 0.02 * 2**attempt))
-        raise AwsError(
-            "TransactionConflictException",
-            f"the record of {account_id} was written by others {_MAX_ROUNDS} times in a row",
-            Call("dynamodb", "UpdateItem", account_id, ""),
-        )
-
-    async def _put(
-        self, account_id: str, held: Mapping[str, Any], wanted: StagingRecords, gone: StagingRecords, now: datetime
-    ) -> bool:
-        parts, values = [], {}
-        for name, label in (("stagingAccounts", "held"), ("removedStagingAccounts", "gone")):
-            if name in held:
-                parts.append(f"#{name} = :{label}")
-                values[label] = held[name]
-            else:
-                parts.append(f"attribute_not_exists( #{name} )")
-        assign = {"stagingAccounts": wanted, "removedStagingAccounts": gone or None, "updatedAt": iso(now)}
-        return await self._table.update_if(
-            {"accountId": account_id}, assign, " AND ".join(["attribute_exists( #accountId )", *parts]), values
-        )

@@ -1,1 +1,1 @@
-"""The one door to AWS: only this room knows the SDK, and only here calls are paced, tried again and counted."""
+"""AWS clients: the only package that imports the SDK. Signs, rate limits, retries and counts every call."""

@@ -1,4 +1,4 @@
-"""Counts the calls of one run. Every try counts, for AWS charges and throttles every try."""
+"""Counter of AWS calls per run. Every attempt counts, because AWS charges for and throttles every attempt."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ __all__ = ["CallCounter", "count_call", "count_throttle", "counting_calls"]
 
 @dataclass(slots=True)
 class CallCounter:
-    """Calls sent by (service, operation), and how many of them were throttled."""
+    """Calls sent, by (service, operation), and the number of responses that said throttled."""
 
     calls: Counter[tuple[str, str]] = field(default_factory=Counter)
     throttled: int = 0
 
     def by_service(self) -> dict[str, dict[str, int]]:
-        """Give the counts as service -> operation -> calls, sorted by name."""
+        """Return the counts as service -> operation -> calls, sorted by name."""
         nested: dict[str, dict[str, int]] = {}
         for (service, operation), count in sorted(self.calls.items()):
             nested.setdefault(service, {})[operation] = count
         return nested
 
     def of(self, service: str) -> int:
-        """Sum the calls to one service."""
+        """Return the number of calls to one service."""
         return sum(count for (name, _), count in self.calls.items() if name == service)
 
 
-_current: ContextVar[CallCounter | None] = ContextVar("meter", default=None)
+_current: ContextVar[CallCounter | None] = ContextVar("call_counter", default=None)
 
 
 @contextmanager
@@ -45,12 +45,12 @@ def counting_calls() -> Iterator[CallCounter]:
 
 
 def count_call(service: str, operation: str) -> None:
-    """Note one call that goes out."""
+    """Count one call as it is sent."""
     if (call_counter := _current.get()) is not None:
         call_counter.calls[service, operation] += 1
 
 
 def count_throttle() -> None:
-    """Note that a call came back throttled."""
+    """Count one throttled response."""
     if (call_counter := _current.get()) is not None:
         call_counter.throttled += 1

@@ -1,4 +1,4 @@
-"""Leave to go on calling: asked before every try that goes out, further tries too."""
+"""Call guard: a check that runs before every attempt of a call, retries included, and can stop it from being sent."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from contextvars import ContextVar
 
 __all__ = ["check_call_guard", "guarding_calls"]
 
-_ask: ContextVar[Callable[[], None] | None] = ContextVar("permit", default=None)
+_current: ContextVar[Callable[[], None] | None] = ContextVar("call_guard", default=None)
 
 
 @contextmanager
-def guarding_calls(permit: Callable[[], None]) -> Iterator[None]:
-    """Let calls go out only while `permit` does not raise: those of this task and of all tasks started inside."""
-    token = _ask.set(permit)
+def guarding_calls(guard: Callable[[], None]) -> Iterator[None]:
+    """Run `guard` before each call of this task and of the tasks started inside; if it raises, nothing is sent."""
+    token = _current.set(guard)
     try:
         yield
     finally:
-        _ask.reset(token)
+        _current.reset(token)
 
 
 def check_call_guard() -> None:
-    """Raise what the permit of this task raises."""
-    if (permit := _ask.get()) is not None:
-        permit()
+    """Run the guard of this task, if there is one; raise what it raises."""
+    if (guard := _current.get()) is not None:
+        guard()

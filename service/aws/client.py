@@ -1,4 +1,7 @@
-"""Every call to AWS goes through here: signed for the right account, paced, tried again where that helps, counted."""
+"""AWS client: signs each call for its account, limits its rate, retries with backoff and a retry budget, counts it.
+
+Concurrency is limited twice: a semaphore over all calls, and one per (service, account, region) beside its rate limit.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +20,9 @@ from botocore.credentials import ReadOnlyCredentials
 
 from service.aws.call_counter import count_call, count_throttle
 from service.aws.call_guard import check_call_guard
-from service.aws.credentials import AssumedRole, HubSession, Source, acting_as
+from service.aws.credentials import AssumedRole, CredentialSource, HubSession, signing_as
 from service.aws.http import SharedTransport
-from service.aws.operations import MANAGES, Operations, reject_undeclared
+from service.aws.operations import READ_WRITE_OPERATIONS, Operations, reject_undeclared
 from service.aws.rate_limit import RateLimiter, RateSettings, start_rates
 from service.aws.retry import RetryBudget, backoff_s, max_attempts, max_wait_s
 from service.aws.sdk_errors import reject_non_object_body, translating_config_errors, translating_sdk_errors
@@ -29,15 +32,15 @@ from service.settings import Settings
 
 __all__ = ["AccountSession", "AwsClient", "Identity", "RoleToAssume"]
 
-# One try of one call may take this long in all; the SDK's own read time-out only bounds the gap between two bytes.
-_CALL_CEILING_S: Final = 30.0
-_ROLE_DURATION_S: Final = 900  # the least STS gives; more fails where a role's maximum is lower
+# Total time of one attempt; the SDK's read timeout only limits the gap between two bytes.
+_ATTEMPT_TIMEOUT_S: Final = 30.0
+_ROLE_DURATION_S: Final = 900  # the minimum of STS: a longer duration fails if a role's maximum is lower
 _ROLE_SESSION_NAME: Final = "drs-orchestration-sync"
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who the hub's own credentials are."""
+    """The AWS identity of the hub's own credentials."""
 
     account_id: str
     partition: str
@@ -45,7 +48,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class RoleToAssume:
-    """How to reach another account."""
+    """The IAM role to assume in another account."""
 
     account_id: str
     role_arn: str
@@ -53,21 +56,31 @@ class RoleToAssume:
 
 
 class AwsClient:
-    """One SDK session, one client per (service, region), one pool of connections, for as long as it is open.
+    """One SDK session with one SDK client per (service, region) and one connection pool.
 
-    Open it once per event loop: `async with AwsDoor(settings, now) as door`. The SDK session refuses every operation
-    that is not among `allowed` (see `service.aws.operations`).
+    Open it once per event loop: `async with AwsClient(settings, now) as aws_client`.
+
+    Args:
+        settings: rates, concurrency and timeouts.
+        now: wall clock, for the expiry of credentials.
+        allowed: operations that may be called; any other is refused before it is signed.
+        rng: source of the jitter in backoff.
     """
 
     def __init__(
-        self, settings: Settings, now: Now, *, allowed: Operations = MANAGES, rng: random.Random | None = None
+        self,
+        settings: Settings,
+        now: Now,
+        *,
+        allowed: Operations = READ_WRITE_OPERATIONS,
+        rng: random.Random | None = None,
     ) -> None:
         self._settings = settings
         self._now = now
         self._random = rng or random.Random()  # noqa: S311 - jitter, not a secret
         self._session = HubSession()
         self._session.register("before-parse", reject_non_object_body)
-        # At the last moment before a request is signed: whatever code asked for it, and however.
+        # The last hook before signing, so it covers every call, however it was made.
         self._session.register("before-call", reject_undeclared(allowed))
         self._stack = AsyncExitStack()
         self._clients: dict[tuple[str, str], Any] = {}
@@ -95,8 +108,8 @@ class AwsClient:
             connect_timeout=self._settings.connect_timeout_seconds,
             read_timeout=self._settings.read_timeout_seconds,
             max_pool_connections=self._settings.calls_at_once + 8,
-            retries={"total_max_attempts": 1, "mode": "standard"},  # tries are made here, in one layer
-            account_id_endpoint_mode="disabled",  # a client serves many accounts
+            retries={"total_max_attempts": 1, "mode": "standard"},  # `send` is the only place that retries
+            account_id_endpoint_mode="disabled",  # one SDK client serves many accounts
             tcp_keepalive=True,
         )
         return self
@@ -110,7 +123,7 @@ class AwsClient:
         """The region of the tables, as the SDK resolves it.
 
         Raises:
-            ConfigurationError: none is set, or the profile that may tell it cannot be read.
+            ConfigurationError: no region is set, or the AWS profile cannot be read.
         """
         with translating_config_errors():
             region = self._session.get_config_variable("region")
@@ -119,32 +132,34 @@ class AwsClient:
         return str(region)
 
     def hub(self) -> AccountSession:
-        """Give a caller with the hub's own credentials."""
-        return AccountSession(self, self._identity.account_id if self._identity else "hub", self._session.own)
+        """Return a session that calls AWS with the hub's own credentials."""
+        return AccountSession(
+            self, self._identity.account_id if self._identity else "hub", self._session.hub_credentials
+        )
 
     async def identity(self) -> Identity:
-        """Tell which account the hub is; asked once while the door is open.
+        """Return the account and partition of the hub; STS is called once, the result is cached.
 
         Raises:
-            AwsError: the credentials are missing or refused.
+            AwsError: the credentials are missing or rejected.
         """
         if self._identity is None:
-            answer = await self.hub().call("sts", "GetCallerIdentity", {}, region=self.hub_region)
+            response = await self.hub().call("sts", "GetCallerIdentity", {}, region=self.hub_region)
             try:
-                self._identity = Identity(answer["Account"], answer["Arn"].split(":")[1])
+                self._identity = Identity(response["Account"], response["Arn"].split(":")[1])
             except LookupError:
-                raise self._incomplete("GetCallerIdentity", "hub") from None
+                raise self._malformed("GetCallerIdentity", "hub", "Account or a valid Arn") from None
         return self._identity
 
     async def account(self, role: RoleToAssume) -> AccountSession:
-        """Give a caller for another account; the role is assumed now, so that a refusal shows here and once.
+        """Return a session for another account; the role is assumed now, so a denial is raised here and only once.
 
         Raises:
-            AwsError: the role could not be assumed, or is not of the name that is set.
+            AwsError: the role could not be assumed, or its name is not CROSS_ACCOUNT_ROLE_NAME.
         """
         allowed = self._settings.cross_account_role_name
         if allowed and role.role_arn.rpartition("/")[2] != allowed:
-            message = f"{role.role_arn} is not named {allowed}, as CROSS_ACCOUNT_ROLE_NAME wants: it was not asked for"
+            message = f"not assumed: {role.role_arn} is not named {allowed} (CROSS_ACCOUNT_ROLE_NAME)"
             raise AwsError("RoleNotAllowed", message, Call("sts", "AssumeRole", role.account_id, self.hub_region))
         source = self._roles.get(role)
         if source is None:
@@ -153,7 +168,7 @@ class AwsClient:
         return AccountSession(self, role.account_id, source)
 
     async def _assume(self, role: RoleToAssume) -> tuple[ReadOnlyCredentials, datetime]:
-        answer = await self.hub().call(
+        response = await self.hub().call(
             "sts",
             "AssumeRole",
             {
@@ -165,16 +180,16 @@ class AwsClient:
             region=self.hub_region,
         )
         try:
-            found = answer["Credentials"]
-            keys = ReadOnlyCredentials(found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"], None)
-            until: datetime = found["Expiration"]
-            return keys, until if until.tzinfo else until.replace(tzinfo=UTC)  # STS counts in UTC
+            values = response["Credentials"]
+            keys = ReadOnlyCredentials(values["AccessKeyId"], values["SecretAccessKey"], values["SessionToken"], None)
+            expires_at: datetime = values["Expiration"]
+            return keys, expires_at if expires_at.tzinfo else expires_at.replace(tzinfo=UTC)  # STS uses UTC
         except LookupError:
-            raise self._incomplete("AssumeRole", role.account_id) from None
+            raise self._malformed("AssumeRole", role.account_id, "Credentials or a member of it") from None
 
-    def _incomplete(self, operation: str, account_id: str) -> AwsError:
+    def _malformed(self, operation: str, account_id: str, member: str) -> AwsError:
         call = Call("sts", operation, account_id, self.hub_region)
-        return AwsError("MalformedResponse", "the answer lacks what was asked for", call)
+        return AwsError("MalformedResponse", f"response is missing {member}", call)
 
     async def _client(self, service: str, region: str) -> Any:  # noqa: ANN401 - SDK clients have no static type
         key = (service, region)
@@ -194,12 +209,12 @@ class AwsClient:
             rate_limiter = self._rate_limiters[key] = RateLimiter(self._start_rates[call.service])
         return rate_limiter
 
-    async def send(self, source: Source, call: Call, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Make one call, with retries. Use `AccountSession.call`.
+    async def send(self, source: CredentialSource, call: Call, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Make one call, with retries and backoff. Use `AccountSession.call`.
 
         Raises:
-            AwsError: the last try's failure.
-            ConfigurationError: the SDK's settings do not work.
+            AwsError: the failure of the last attempt.
+            ConfigurationError: the SDK rejects its settings.
         """
         rate_limiter = self._rate_limiter(call)
         attempt = 0
@@ -209,7 +224,7 @@ class AwsClient:
             with translating_sdk_errors(call):
                 keys = await source()
             try:
-                answer = await self._attempt(keys, rate_limiter, call, params)
+                response = await self._attempt(keys, rate_limiter, call, params)
             except AwsError as failure:
                 if failure.error_class.expired and isinstance(source, AssumedRole):
                     source.expire(keys.access_key)
@@ -217,7 +232,7 @@ class AwsClient:
             else:
                 rate_limiter.rate.succeeded()
                 self._budgets[call.service].succeeded()
-                return answer
+                return response
 
     async def _attempt(
         self, keys: ReadOnlyCredentials, rate_limiter: RateLimiter, call: Call, params: Mapping[str, Any]
@@ -226,26 +241,26 @@ class AwsClient:
         async with rate_limiter.slots, self._in_flight:
             check_call_guard()
             count_call(call.service, call.operation)
-            with acting_as(keys), translating_sdk_errors(call, keys), anyio.fail_after(_CALL_CEILING_S):
-                answer: dict[str, Any] = await getattr(client, xform_name(call.operation))(**params)
-                return answer
+            with signing_as(keys), translating_sdk_errors(call, keys), anyio.fail_after(_ATTEMPT_TIMEOUT_S):
+                response: dict[str, Any] = await getattr(client, xform_name(call.operation))(**params)
+                return response
 
     async def _wait_before_retry(
         self, failure: AwsError, rate_limiter: RateLimiter, *, attempt: int, sent_at: float
     ) -> None:
-        """Wait until another attempt makes sense; raise the failure when none does."""
+        """Sleep until the next attempt (backoff, retry budget); raise the failure if there must be none."""
         error_class, now, budget = failure.error_class, anyio.current_time(), self._budgets[failure.call.service]
         if error_class.throttle:
             count_throttle()
             rate_limiter.rate.throttled(now, sent_at=sent_at, retry_after_s=failure.retry_after_s)
         if not error_class.retry and failure.http_status:
-            budget.succeeded()  # a plain answer, such as that DRS is not in use: the service is well
+            budget.succeeded()  # a definite response, such as DRS not initialised: the service itself works
         if attempt >= max_attempts(error_class):
             raise failure
         remaining = anyio.current_effective_deadline() - now
         wait = budget.spend(now, longest_wait_s=min(max_wait_s(error_class), remaining))
         pause = backoff_s(attempt, jitter=self._random.random(), retry_after_s=failure.retry_after_s)
-        # A wait that outlasts the scope's deadline would replace the true cause by a time-out.
+        # Waiting past the deadline would replace the real error by a timeout.
         if wait is None or wait + pause >= remaining:
             raise failure
         await anyio.sleep(wait + pause)
@@ -253,16 +268,16 @@ class AwsClient:
 
 @dataclass(frozen=True, slots=True)
 class AccountSession:
-    """The right to call AWS as one account."""
+    """AWS calls signed with the credentials of one account."""
 
     aws_client: AwsClient
     account_id: str
-    source: Source
+    source: CredentialSource
 
     async def call(self, service: str, operation: str, params: Mapping[str, Any], *, region: str) -> dict[str, Any]:
         """Make a call; `operation` and `params` are spelled as in the AWS API.
 
         Raises:
-            AwsError: it did not succeed within its tries.
+            AwsError: every attempt failed.
         """
         return await self.aws_client.send(self.source, Call(service, operation, self.account_id, region), params)

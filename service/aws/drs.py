@@ -1,51 +1,51 @@
-"""DRS reads: the few calls that the syncs need, each page handed on as it comes."""
+"""DRS reads, with pagination: each page is yielded as it arrives."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any, Final, Protocol
 
 from service.aws.client import AccountSession
+from service.aws.pagination import paginate
 from service.errors import AwsError
 from service.models import Call
 
 __all__ = ["DrsReader", "DrsReads"]
 
 Record = dict[str, Any]
-# The most that the service model of DRS allows per page.
+# Maximum page sizes in the service model of DRS.
 _EXTENSIBLE_PAGE: Final = 300
 _STAGING_PAGE: Final = 50
-_MAX_PAGES: Final = 1000  # 4,000 servers is the quota of a region: more pages than that is a token going in circles
 
 
 class DrsReads(Protocol):
-    """What a sync asks of DRS in one account."""
+    """The DRS reads that a sync needs, in one account."""
 
     def source_servers(
         self, region: str, *, staging_accounts: Sequence[str] = ()
     ) -> AsyncGenerator[list[Record], None]:
-        """Give the pages of DescribeSourceServers. Raises AwsError when one cannot be read."""
+        """Yield the pages of DescribeSourceServers. Raises AwsError when one cannot be read."""
         ...
 
     async def templates(self, region: str) -> list[Record]:
-        """Give all replication configuration templates. Raises AwsError."""
+        """Return all replication configuration templates. Raises AwsError."""
         ...
 
     async def replication_configuration(self, region: str, server_id: str) -> Record:
-        """Give the replication configuration of one server. Raises AwsError."""
+        """Return the replication configuration of one server. Raises AwsError."""
         ...
 
     async def extensible(self, region: str, staging_account: str) -> list[Record]:
-        """Give the servers of a staging account that are not extended into this account. Raises AwsError."""
+        """Return the servers of a staging account that are not extended into this account. Raises AwsError."""
         ...
 
     async def staging_accounts(self, region: str) -> list[str]:
-        """Name the staging accounts that have a server extended into this account. Raises AwsError."""
+        """Return the ids of staging accounts that have a server extended into this account. Raises AwsError."""
         ...
 
 
 class DrsReader:
-    """DRS of one account."""
+    """DRS reads in one account."""
 
     def __init__(self, session: AccountSession, *, page_size: int) -> None:
         self._session = session
@@ -54,71 +54,63 @@ class DrsReader:
     async def source_servers(
         self, region: str, *, staging_accounts: Sequence[str] = ()
     ) -> AsyncGenerator[list[Record], None]:
-        """Give the pages of DescribeSourceServers, 200 servers each unless set otherwise.
+        """Yield the pages of DescribeSourceServers, DRS_PAGE_SIZE servers each.
 
-        The iterator ends by itself only after the last page; anything else is an error.
+        The iterator ends without an error only after the last page.
 
         Args:
-            region: where to ask.
-            staging_accounts: only servers that these accounts replicate; none means all, as DRS reads an empty filter.
+            region: region to read.
+            staging_accounts: only servers that these accounts replicate; empty for all servers.
         """
         filters = {"filters": {"stagingAccountIDs": list(staging_accounts)}} if staging_accounts else {}
         async for page in self._pages("DescribeSourceServers", region, {"maxResults": self._page_size, **filters}):
             yield page
 
     async def extensible(self, region: str, staging_account: str) -> list[Record]:
-        """Give the servers of a staging account that are not extended into this account: `arn`, `hostname`, `tags`.
+        """Return the servers of a staging account that are not extended into this account: `arn`, `hostname`, `tags`.
 
-        Servers that are themselves extensions are not among them. Up to 300 a call.
+        DRS leaves out servers that are themselves extended. Up to 300 per call.
         """
         params = {"stagingAccountID": staging_account, "maxResults": _EXTENSIBLE_PAGE}
         pages = self._pages("ListExtensibleSourceServers", region, params)
         return [record async for page in pages for record in page]
 
     async def staging_accounts(self, region: str) -> list[str]:
-        """Name the staging accounts that have a server extended into this account; DRS tells of no others."""
-        pages = self._pages("ListStagingAccounts", region, {"maxResults": _STAGING_PAGE}, result="accounts")
-        return [record["accountID"] async for page in pages for record in page]
+        """Return the ids of staging accounts that have a server extended into this account; DRS lists no others."""
+        pages = self._pages("ListStagingAccounts", region, {"maxResults": _STAGING_PAGE}, items="accounts")
+        try:
+            return [record["accountID"] async for page in pages for record in page]
+        except KeyError:
+            raise self._malformed("ListStagingAccounts", region, "an account is missing accountID") from None
 
     async def launch_configuration(self, region: str, server_id: str) -> Record:
-        """Give the launch configuration of one server."""
+        """Return the launch configuration of one server."""
         return await self._configuration("GetLaunchConfiguration", region, server_id)
 
     async def templates(self, region: str) -> list[Record]:
-        """Give all replication configuration templates of a region, usually none or one."""
+        """Return all replication configuration templates of a region, usually none or one."""
         pages = self._pages("DescribeReplicationConfigurationTemplates", region, {"maxResults": self._page_size})
         return [record async for page in pages for record in page]
 
     async def replication_configuration(self, region: str, server_id: str) -> Record:
-        """Give the replication configuration of one server, about 0.8 KB."""
+        """Return the replication configuration of one server, about 0.8 KB."""
         return await self._configuration("GetReplicationConfiguration", region, server_id)
 
     async def _configuration(self, operation: str, region: str, server_id: str) -> Record:
-        answer = await self._session.call("drs", operation, {"sourceServerID": server_id}, region=region)
-        found = {key: value for key, value in answer.items() if key != "ResponseMetadata"}
-        if not found:  # taken for an original it would stay one, and for launch settings it would be mended
-            raise self._malformed(operation, region, "no member in the answer")
-        return found
+        response = await self._session.call("drs", operation, {"sourceServerID": server_id}, region=region)
+        configuration = {key: value for key, value in response.items() if key != "ResponseMetadata"}
+        # An empty configuration would be recorded as an original for good, or "fixed" by overwriting launch settings.
+        if not configuration:
+            raise self._malformed(operation, region, "response has no members")
+        return configuration
 
-    async def _pages(
-        self, operation: str, region: str, params: dict[str, Any], *, result: str = "items"
-    ) -> AsyncIterator[list[Record]]:
-        seen: set[str] = set()
-        token: dict[str, str] = {}
-        for _ in range(_MAX_PAGES):
-            answer = await self._session.call("drs", operation, {**params, **token}, region=region)
-            if result not in answer:
-                # botocore turns a body that is not JSON into an answer without members: that is no empty page.
-                raise self._malformed(operation, region, f"no {result} in the answer")
-            yield answer[result]
-            next_token = answer.get("nextToken")
-            if not next_token:
-                return
-            if next_token in seen:
-                raise self._malformed(operation, region, "the page token repeats")
-            seen.add(next_token)
-            token = {"nextToken": next_token}
-        raise self._malformed(operation, region, f"more than {_MAX_PAGES} pages")
+    def _pages(
+        self, operation: str, region: str, params: dict[str, Any], *, items: str = "items"
+    ) -> AsyncGenerator[list[Record], None]:
+        return paginate(self._session, self._call(operation, region), params, items=items, cursor="nextToken")
 
     def _malformed(self, operation: str, region: str, why: str) -> AwsError:
-        return AwsError("MalformedResponse", why, Call("drs", operation, self._session.account_id, region))
+        return AwsError("MalformedResponse", why, self._call(operation, region))
+
+    def _call(self, operation: str, region: str) -> Call:
+        return Call("drs", operation, self._session.account_id, region)

@@ -1,4 +1,4 @@
-"""DRS writes. Apart from the reads, so that what may not write cannot even import them."""
+"""DRS writes. In a module of their own, so that the query side can be forbidden to import them."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ __all__ = ["DrsWriter"]
 
 
 class DrsWriter:
-    """Changes to DRS in one account."""
+    """DRS writes in one account."""
 
     def __init__(self, session: AccountSession) -> None:
         self._session = session
 
     async def extend(self, region: str, staging_server_arn: str) -> dict[str, Any]:
-        """Extend a source server of a staging account into this account; give the new record.
+        """Extend a source server of a staging account into this account; return the new record.
 
-        Not idempotent on the side of AWS: DRS does not say what a repeat answers.
+        DRS does not document what a repeated call returns, so it must not be taken for idempotent.
 
         Raises:
-            AwsError: it was not extended by this call; it may have been by another one.
+            AwsError: this call did not extend it; another call may have.
         """
-        answer = await self._session.call(
+        response = await self._session.call(
             "drs", "CreateExtendedSourceServer", {"sourceServerArn": staging_server_arn}, region=region
         )
-        record: dict[str, Any] = answer.get("sourceServer", {})
+        record: dict[str, Any] = response.get("sourceServer", {})
         return record
 
     async def tag(self, region: str, arn: str, tags: Mapping[str, str]) -> None:
-        """Add tags to a resource, or overwrite their values; other tags stay. Raises AwsError."""
+        """Add tags to a resource or overwrite their values; other tags are kept. Raises AwsError."""
         await self._session.call("drs", "TagResource", {"resourceArn": arn, "tags": dict(tags)}, region=region)
 
     async def copy_tags_at_launch(self, region: str, server_id: str) -> None:
-        """Make recovery instances of a server get its tags. Raises AwsError."""
+        """Set a server's launch configuration so that its recovery instances get its tags. Raises AwsError."""
         await self._session.call(
             "drs", "UpdateLaunchConfiguration", {"sourceServerID": server_id, "copyTags": True}, region=region
         )

@@ -1,4 +1,4 @@
-"""DynamoDB through the door: plain Python values in and out, all pages followed, unprocessed items sent again."""
+"""DynamoDB reads: pagination of Query and Scan, batches with unprocessed keys retried, plain Python values."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import anyio
+import orjson
 
 from service.aws.client import AccountSession
 from service.errors import AwsError
@@ -22,148 +23,165 @@ _MAX_ROUNDS: Final = 8
 
 
 class TableReader:
-    """One table in the hub."""
+    """Reads of one table in the hub."""
 
     def __init__(self, session: AccountSession, name: str, region: str) -> None:
         self._session = session
         self.name = name
         self._region = region
 
-    async def scan(self) -> AsyncIterator[Item]:
-        """Give every item, all pages.
+    def scan(self) -> AsyncIterator[Item]:
+        """Scan the table, consistently, and yield the items of all pages.
 
         Raises:
-            AwsError: a page could not be read; what came before is then only a part.
+            AwsError: a page could not be read; the items yielded before are only a part.
         """
-        async for item in self._pages("Scan", {"ConsistentRead": True}):
-            yield item
+        return self._pages("Scan", {"ConsistentRead": True})
 
-    async def query(
-        self, condition: str, values: Mapping[str, Any], *, index: str, only: Sequence[str]
+    def query(
+        self,
+        condition: str,
+        values: Mapping[str, Any],
+        *,
+        index: str | None = None,
+        only: Sequence[str] = (),
+        trim: Callable[[Item], Item] | None = None,
     ) -> AsyncIterator[Item]:
-        """Give the items of an index that meet a key condition, all pages.
+        """Query the table or one of its indexes and yield the items of all pages.
+
+        Reads of the table are consistent; DynamoDB offers only eventually consistent reads of a global secondary index.
 
         Args:
             condition: key condition; names as `#name`, values as `:name`.
             values: the values by name, without the colon.
-            index: global secondary index; its reads are eventually consistent.
-            only: top-level attributes to return.
+            index: global secondary index, None for the table itself.
+            only: top-level attributes to return; empty for all.
+            trim: applied to each item before it is decoded; dropping an attribute here saves the cost of decoding it.
 
         Raises:
-            AwsError: a page could not be read.
+            AwsError: a page could not be read; the items yielded before are only a part.
         """
-        names = {f"#{name}": name for name in only} | {f"#{name}": name for name in names_in(condition)}
-        async for item in self._pages(
-            "Query",
-            {
-                "IndexName": index,
-                "KeyConditionExpression": condition,
-                "ProjectionExpression": ",".join(f"#{name}" for name in only),
-                "ExpressionAttributeNames": names,
-                "ExpressionAttributeValues": {f":{name}": encode_value(value) for name, value in values.items()},
-            },
-        ):
-            yield item
+        params: dict[str, Any] = {
+            "KeyConditionExpression": condition,
+            "ExpressionAttributeValues": {f":{name}": encode_value(value) for name, value in values.items()},
+        }
+        params.update({"ConsistentRead": True} if index is None else {"IndexName": index})
+        if only:
+            params["ProjectionExpression"] = ",".join(f"#{name}" for name in only)
+        if names := {*only, *names_in(condition)}:
+            params["ExpressionAttributeNames"] = {f"#{name}": name for name in sorted(names)}
+        return self._pages("Query", params, trim)
 
-    async def _pages(self, operation: str, params: Mapping[str, Any]) -> AsyncIterator[Item]:
+    async def _pages(
+        self, operation: str, params: Mapping[str, Any], trim: Callable[[Item], Item] | None = None
+    ) -> AsyncIterator[Item]:
+        """Follow LastEvaluatedKey to the last page: the one pagination loop for Query and Scan."""
         start: Mapping[str, Any] = {}
+        used_keys: set[bytes] = set()
         while True:
-            answer = await self.call(operation, {**params, **start})
-            if "Items" not in answer:
-                raise self._malformed(operation, "no Items in the answer")
-            for item in self._plain(operation, answer["Items"]):
+            response = await self.call(operation, {**params, **start})
+            if "Items" not in response:
+                raise self._malformed(operation, "response is missing Items")
+            for item in self._decoded(operation, response["Items"], trim):
                 yield item
-            last = answer.get("LastEvaluatedKey")
-            if not last:
+            last_key = response.get("LastEvaluatedKey")
+            if last_key is None or last_key == {}:
                 return
-            if not isinstance(last, dict):
-                raise self._malformed(operation, "the last key is none")
-            start = {"ExclusiveStartKey": last}
+            if not isinstance(last_key, dict):
+                raise self._malformed(operation, "LastEvaluatedKey is not an object")
+            fingerprint = orjson.dumps(last_key, option=orjson.OPT_SORT_KEYS)
+            if fingerprint in used_keys:
+                raise self._malformed(operation, "LastEvaluatedKey repeats")
+            used_keys.add(fingerprint)
+            start = {"ExclusiveStartKey": last_key}
 
     async def get(self, key: Mapping[str, Any]) -> Item | None:
-        """Read one item, consistently; None when there is none."""
-        answer = await self.call("GetItem", {"Key": encode(key), "ConsistentRead": True})
-        return self._plain("GetItem", [answer["Item"]])[0] if answer.get("Item") else None
+        """Read one item, consistently; None when there is none. Raises AwsError."""
+        response = await self.call("GetItem", {"Key": encode(key), "ConsistentRead": True})
+        return self._decoded("GetItem", [response["Item"]])[0] if response.get("Item") else None
 
     async def get_many(self, keys: Iterable[Mapping[str, Any]]) -> list[Item]:
-        """Read items by key, consistently, in no order; those that do not exist are left out.
+        """Read items by key, consistently, in any order; items that do not exist are left out.
 
         Raises:
             AwsError: some could not be read.
         """
-        found: list[Item] = []
+        items: list[Item] = []
         pending = [encode(key) for key in keys]
         rounds = 0
         while pending:
             chunk, pending = pending[:_BATCH_GET], pending[_BATCH_GET:]
-            answer = await self.call(
+            response = await self.call(
                 "BatchGetItem", {"RequestItems": {self.name: {"Keys": chunk, "ConsistentRead": True}}}, named=False
             )
-            if not isinstance(answer.get("Responses"), dict):  # it is there also where nothing was found
-                raise self._malformed("BatchGetItem", "no Responses in the answer")
-            found.extend(self._plain("BatchGetItem", answer["Responses"].get(self.name, [])))
-            unprocessed = answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
+            if not isinstance(response.get("Responses"), dict):  # present even when no item exists
+                raise self._malformed("BatchGetItem", "response is missing Responses")
+            items.extend(self._decoded("BatchGetItem", response["Responses"].get(self.name, [])))
+            unprocessed = response.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
             if unprocessed:
                 rounds = await self.next_round("BatchGetItem", 0 if len(unprocessed) < len(chunk) else rounds)
                 pending = [*unprocessed, *pending]
-        return found
+        return items
 
-    def _plain(self, operation: str, items: Iterable[Mapping[str, Any]]) -> list[Item]:
+    def _decoded(self, operation: str, items: Iterable[Item], trim: Callable[[Item], Item] | None = None) -> list[Item]:
         try:
-            return [decode(item) for item in items]
+            return [decode(trim(item) if trim else item) for item in items]
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            raise self._malformed(operation, f"items of another shape ({type(error).__name__})") from None
+            raise self._malformed(operation, f"unexpected item structure ({type(error).__name__})") from None
 
     def _malformed(self, operation: str, why: str) -> AwsError:
         return AwsError("MalformedResponse", why, Call("dynamodb", operation, "hub", self._region))
 
     async def next_round(self, operation: str, rounds: int) -> int:
-        """Wait longer each time the table hands all of a batch back; give up in the end rather than for ever.
+        """Back off before unprocessed entries of a batch are sent again; return the new number of rounds.
 
         Args:
-            operation: what was asked.
-            rounds: how many batches in a row came back whole before. One that came back in part begins anew: an answer
-                of 16 MB has only part of 100 great items, however often one asks.
+            operation: the batch operation.
+            rounds: consecutive batches returned entirely unprocessed. Pass 0 after partial progress, which is normal: a
+                response is limited to 16 MB, so it may hold only some of 100 big items.
+
+        Raises:
+            AwsError: eight rounds in a row made no progress.
         """
         if rounds >= _MAX_ROUNDS:
             raise AwsError(
                 "ProvisionedThroughputExceededException",
-                f"the table {self.name} kept handing items back unprocessed",
+                f"table {self.name} returned all items of a batch unprocessed {_MAX_ROUNDS + 1} times",
                 Call("dynamodb", operation, "hub", self._region),
             )
         await anyio.sleep(min(2.0, 0.05 * 2**rounds))
         return rounds + 1
 
     async def call(self, operation: str, params: Mapping[str, Any], *, named: bool = True) -> dict[str, Any]:
-        """Make one call about this table. Raises AwsError."""
+        """Make one call; `named` adds the table name to the parameters. Raises AwsError."""
         named_params = {"TableName": self.name, **params} if named else params
         try:
             return await self._session.call("dynamodb", operation, named_params, region=self._region)
         except AwsError as error:
             if error.code != "ResourceNotFoundException":
                 raise
-            message = f"there is no table {self.name} in {self._region} of this account"
+            message = f"table {self.name} does not exist in {self._region} of this account"
             raise AwsError(error.code, message, error.call) from None
 
 
 def names_in(condition: str) -> set[str]:
-    """Find the `#name` placeholders of an expression; ours are always spelled like the attribute."""
+    """Return the `#name` placeholders of an expression, which are always spelled like the attribute."""
     return {
         word.strip("(), ").removeprefix("#") for word in condition.replace("(", " ").split() if word.startswith("#")
     }
 
 
 def encode(item: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn plain values into AttributeValues, top-level None left out."""
+    """Convert plain values to AttributeValues; None at the top level is left out."""
     return {name: encode_value(value) for name, value in item.items() if value is not None}
 
 
 def encode_value(value: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
-    """Turn a plain value into an AttributeValue; floats become exact decimals, tuples lists.
+    """Convert a plain value to an AttributeValue; floats become exact decimals, tuples become lists.
 
     Raises:
-        TypeError: a type that DynamoDB does not have.
-        ArithmeticError: a number outside 38 digits or the exponents -128 to 126, or none at all.
+        TypeError: a type that DynamoDB does not have, infinity or NaN.
+        ArithmeticError: a number of more than 38 digits, or with an exponent outside -128 to 126.
     """
     match value:
         case str():
@@ -182,19 +200,19 @@ def encode_value(value: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
             raise TypeError(f"DynamoDB has no type for {type(value).__name__}")
 
 
-# What a number attribute holds, by the DynamoDB developer guide; anything else would be rounded without a word.
+# Precision and range of DynamoDB numbers (developer guide); trapped, because rounding would silently change values.
 _NUMBERS: Final = Context(prec=38, Emin=-128, Emax=126, traps=[Clamped, Overflow, Inexact, Rounded, Underflow])
 
 
 def _number_text(value: float | Decimal) -> str:
     number = _NUMBERS.create_decimal(str(value) if isinstance(value, float) else value)
     if not number.is_finite():
-        raise TypeError("DynamoDB has no infinity and no NaN")
+        raise TypeError("DynamoDB has no type for infinity or NaN")
     return str(number)
 
 
 def decode(item: Mapping[str, Any]) -> Item:
-    """Turn AttributeValues into plain values; whole numbers become int, others float, sets sorted lists.
+    """Convert AttributeValues to plain values: whole numbers to int, others to float, sets to sorted lists.
 
     Raises:
         ValueError: a type that DynamoDB does not have.
@@ -211,13 +229,13 @@ def _plain(tagged: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def _number(text: str) -> int | float:
-    if text.isdecimal():  # nearly all of ours
+    if text.isdecimal():  # the fast path: nearly all of our numbers
         return int(text)
     number = Decimal(text)
     return int(number) if number == number.to_integral_value() else float(number)
 
 
-# By hand, since boto3's serialiser and deserialiser take five times as long, and its import a tenth of a cold start.
+# Not boto3's TypeDeserializer: it takes five times as long, and importing boto3 takes a tenth of a cold start.
 _PLAIN: Final[Mapping[str, Callable[[Any], Any]]] = MappingProxyType(
     {
         "S": str,

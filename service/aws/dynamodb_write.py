@@ -1,49 +1,59 @@
-"""Writes to DynamoDB. Apart from the reads, so that what may not write cannot even import them."""
+"""DynamoDB writes: batches, conditional writes, optimistic locking. The query side is forbidden to import them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import random
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from service.aws.dynamodb import TableReader, decode, encode, encode_value, names_in
-from service.errors import AwsError
+import anyio
 
-__all__ = ["Table"]
+from service.aws.dynamodb import Item, TableReader, decode, encode, encode_value, names_in
+from service.errors import AwsError
+from service.models import Call
+
+__all__ = ["CompareAndSet", "Table", "WriteConflictError"]
 
 _BATCH_WRITE: Final = 25  # BatchWriteItem's own limit
+_CONFLICT_BACKOFF_S: Final = 0.02
+_MAX_CONFLICT_BACKOFF_S: Final = 1.0
+
+
+class WriteConflictError(AwsError):
+    """Another writer changed the item between each read and the write that followed it."""
 
 
 class Table(TableReader):
-    """One table in the hub, to read and to write."""
+    """Reads and writes of one table in the hub. All methods raise AwsError."""
 
     async def put_many(self, items: Iterable[Mapping[str, Any]]) -> None:
-        """Put whole items in batches of 25, sending again what DynamoDB hands back unprocessed.
+        """Put whole items in batches of 25; unprocessed items are sent again with backoff.
 
         Raises:
-            AwsError: some could not be written; the others were.
+            AwsError: some items could not be written; the others were.
         """
         pending = [{"PutRequest": {"Item": encode(item)}} for item in items]
         rounds = 0
         while pending:
             chunk, pending = pending[:_BATCH_WRITE], pending[_BATCH_WRITE:]
-            answer = await self.call("BatchWriteItem", {"RequestItems": {self.name: chunk}}, named=False)
-            unprocessed = answer.get("UnprocessedItems", {}).get(self.name, [])
+            response = await self.call("BatchWriteItem", {"RequestItems": {self.name: chunk}}, named=False)
+            unprocessed = response.get("UnprocessedItems", {}).get(self.name, [])
             if unprocessed:
                 rounds = await self.next_round("BatchWriteItem", 0 if len(unprocessed) < len(chunk) else rounds)
                 pending = [*unprocessed, *pending]
 
     async def put_if(self, item: Mapping[str, Any], condition: str, values: Mapping[str, Any] | None = None) -> bool:
-        """Put an item if a condition holds; tell whether it did."""
+        """Put an item if a condition holds; return whether it did."""
         return await self._conditional("PutItem", {"Item": encode(item)}, condition, values or {}) is not None
 
     async def delete_if(self, key: Mapping[str, Any], condition: str, values: Mapping[str, Any]) -> bool:
-        """Delete an item if a condition holds; tell whether it did."""
+        """Delete an item if a condition holds; return whether it did."""
         return await self._conditional("DeleteItem", {"Key": encode(key)}, condition, values) is not None
 
     async def update_if(
         self, key: Mapping[str, Any], assign: Mapping[str, Any], condition: str, values: Mapping[str, Any] | None = None
     ) -> bool:
-        """Set attributes of an item (those assigned None are removed) if a condition holds; tell whether it did."""
+        """Set attributes of an item (None removes one) if a condition holds; return whether it did."""
         expression, names, more = _setting(assign)
         return await self._update(key, expression, names, condition, {**more, **(values or {})})
 
@@ -57,10 +67,10 @@ class Table(TableReader):
         *,
         base: int,
     ) -> int | None:
-        """Do as `update_if` does and add one to a number, to `base` where there is none.
+        """Set attributes as `update_if` does, and increment the number `counter`, which starts at `base`.
 
         Returns:
-            The number, or None where the condition did not hold.
+            The new number; None if the condition did not hold.
         """
         expression, names, more = _setting(assign)
         params = {
@@ -69,11 +79,11 @@ class Table(TableReader):
             "ExpressionAttributeNames": {**names, f"#{counter}": counter},
             "ReturnValues": "UPDATED_NEW",
         }
-        answer = await self._conditional("UpdateItem", params, condition, {**more, **values, "base": base, "one": 1})
-        return None if answer is None else int(decode(answer["Attributes"])[counter])
+        response = await self._conditional("UpdateItem", params, condition, {**more, **values, "base": base, "one": 1})
+        return None if response is None else int(decode(response["Attributes"])[counter])
 
     async def fill(self, key: Mapping[str, Any], assign: Mapping[str, Any], condition: str) -> bool:
-        """Set those of these attributes that an item lacks, if a condition holds; tell whether it did."""
+        """Set only those attributes that the item does not have yet, if a condition holds; return whether it did."""
         expression = "SET " + ",".join(f"#{name}=if_not_exists(#{name},:{name})" for name in assign)
         return await self._update(key, expression, {f"#{name}": name for name in assign}, condition, assign)
 
@@ -91,7 +101,7 @@ class Table(TableReader):
     async def _conditional(
         self, operation: str, params: Mapping[str, Any], condition: str, values: Mapping[str, Any]
     ) -> Mapping[str, Any] | None:
-        """Make a call under a condition; give its answer, None where the condition did not hold."""
+        """Make a conditional call; return its response, or None if the condition did not hold."""
         names = {**params.get("ExpressionAttributeNames", {}), **{f"#{name}": name for name in names_in(condition)}}
         request = {**params, "ConditionExpression": condition, "ExpressionAttributeNames": names}
         if values:
@@ -104,8 +114,81 @@ class Table(TableReader):
             raise
 
 
+class CompareAndSet:
+    """Optimistic locking: read an item, and write it only if nobody changed it since; else do it again.
+
+    A loop of `await read()` and `await write(...)`, left when a write succeeds or when there is nothing to write:
+
+        while True:
+            item = await update.read()
+            if await update.write(changed(item)):
+                break
+
+    Args:
+        table: the table of the item.
+        key: the item's key.
+        unchanged: attributes that must still have the value that was read, or still be missing.
+        attempts: reads before it fails.
+        call: operation, account and region that the error names.
+        subject: the item in words, for the error's text.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        key: Mapping[str, Any],
+        *,
+        unchanged: Sequence[str],
+        attempts: int,
+        call: Call,
+        subject: str,
+    ) -> None:
+        self._table = table
+        self._key = key
+        self._unchanged = unchanged
+        self._attempts = attempts
+        self._call = call
+        self._subject = subject
+        self._reads = 0
+        self._item: Item | None = None
+
+    async def read(self) -> Item | None:
+        """Read the item, consistently; None when there is none. From the second read on, after a backoff with jitter.
+
+        Raises:
+            AwsError: the item could not be read.
+            WriteConflictError: it was changed between read and write in every attempt.
+        """
+        if self._reads >= self._attempts:
+            raise WriteConflictError(
+                "TransactionConflictException",
+                f"{self._subject} was written by others {self._attempts} times in a row",
+                self._call,
+            )
+        if self._reads:
+            limit_s = min(_MAX_CONFLICT_BACKOFF_S, _CONFLICT_BACKOFF_S * 2 ** (self._reads - 1))
+            await anyio.sleep(random.uniform(0, limit_s))  # noqa: S311 - jitter, not a secret
+        self._reads += 1
+        self._item = await self._table.get(self._key)
+        return self._item
+
+    async def write(self, attributes: Mapping[str, Any]) -> bool:
+        """Set attributes (None removes one) if the item is as it was read; return whether it was. Raises AwsError."""
+        item = self._item
+        if item is None:
+            conditions, values = [f"attribute_not_exists( #{next(iter(self._key))} )"], {}
+        else:
+            conditions = [f"attribute_exists( #{next(iter(self._key))} )"]
+            conditions += [
+                f"#{name} = :read_{name}" if name in item else f"attribute_not_exists( #{name} )"
+                for name in self._unchanged
+            ]
+            values = {f"read_{name}": item[name] for name in self._unchanged if name in item}
+        return await self._table.update_if(self._key, attributes, " AND ".join(conditions), values)
+
+
 def _setting(assign: Mapping[str, Any]) -> tuple[str, dict[str, str], dict[str, Any]]:
-    """Give the expression that sets attributes, and removes those assigned None, with its names and values."""
+    """Return the update expression that sets attributes (None removes one), with its names and values."""
     values = {name: value for name, value in assign.items() if value is not None}
     removing = [name for name, value in assign.items() if value is None]
     expression = "SET " + ",".join(f"#{name}=:{name}" for name in values)

@@ -1,4 +1,4 @@
-"""EventBridge rules of the hub: reading a schedule and changing it."""
+"""EventBridge scheduled rule of the hub: read and update its schedule."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["ScheduleRule"]
 
 
 class ScheduleRule:
-    """One rule that runs on a schedule."""
+    """One scheduled rule."""
 
     def __init__(self, session: AccountSession, name: str, region: str) -> None:
         self._session = session
@@ -19,17 +19,17 @@ class ScheduleRule:
         self._region = region
 
     async def read(self) -> dict[str, Any] | None:
-        """Give the rule as EventBridge describes it; None when there is none. Raises AwsError."""
+        """Return the rule as DescribeRule does; None when it does not exist. Raises AwsError."""
         try:
-            answer = await self._session.call("events", "DescribeRule", {"Name": self.name}, region=self._region)
+            response = await self._session.call("events", "DescribeRule", {"Name": self.name}, region=self._region)
         except AwsError as error:
             if error.code == "ResourceNotFoundException":
                 return None
             raise
-        return {name: value for name, value in answer.items() if name != "ResponseMetadata"}
+        return {name: value for name, value in response.items() if name != "ResponseMetadata"}
 
     async def write(self, rule: dict[str, Any], *, expression: str, enabled: bool) -> None:
-        """Change schedule and state of a rule that was read; its targets and the rest stay. Raises AwsError."""
+        """Update schedule and state of a rule that `read` returned; targets and other members stay. Raises AwsError."""
         kept = {name: rule[name] for name in ("Description", "RoleArn", "EventBusName") if rule.get(name)}
         params = {
             **kept,

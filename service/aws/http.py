@@ -1,8 +1,8 @@
-"""The HTTP layer under every client: one pool of connections and one TLS context, and none without verification.
+"""HTTP transport of all SDK clients: one shared connection pool and TLS context, always with certificate checks.
 
-aiobotocore builds a pool and a TLS context (36 ms, 0.7 MB) per client. The class made here lets all clients share one.
-It leans on two methods of `AIOHTTPSession`, which is why the version is pinned and why `tests/aws/test_http.py`
-proves, for each service, that a certificate for another name is refused, as aiobotocore before 3.9 did not.
+aiobotocore builds a pool and a TLS context (36 ms, 0.7 MB) per client; here all clients share one. This overrides two
+private methods of `AIOHTTPSession`, so its version is pinned, and `tests/aws/test_http.py` checks for each service that
+a certificate for another host name is rejected, which aiobotocore before 3.9 did not do.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["SharedTransport"]
 
 
 class SharedTransport:
-    """Owns the connection pools of all clients of one door. Use within one event loop; close it after the clients."""
+    """Connection pools shared by all SDK clients. Use in one event loop; close it after the clients."""
 
     def __init__(self, *, max_connections: int) -> None:
         self._max_connections = max_connections
@@ -38,16 +38,17 @@ class SharedTransport:
         self._connectors.clear()
 
     async def connector(self, session: _SharingSession, proxy_url: str | None) -> aiohttp.TCPConnector:
-        """Give the one pool for clients that trust and present the same certificates."""
+        """Return the pool of clients that use the same proxy, CA bundle and client certificate."""
         key = (proxy_url, str(session._verify), session._cert_file)  # noqa: SLF001 - the pinned class keeps them there
         async with self._building:
-            found = self._connectors.get(key)
-            if found is None or found.closed:
-                found = self._connectors[key] = await session.build_connector(proxy_url, limit=self._max_connections)
-            return found
+            connector = self._connectors.get(key)
+            if connector is None or connector.closed:
+                connector = await session.build_connector(proxy_url, limit=self._max_connections)
+                self._connectors[key] = connector
+            return connector
 
     def http_session_class(self) -> type[AIOHTTPSession]:
-        """Make the class to hand to `AioConfig(http_session_cls=...)`."""
+        """Return the class for `AioConfig(http_session_cls=...)`."""
         transport = self
 
         class Session(_SharingSession):
@@ -57,15 +58,16 @@ class SharedTransport:
         return Session
 
 
-def _stay_here() -> aiohttp.TraceConfig:
-    """Refuse to be led elsewhere, which the SDK's HTTP client would follow with the session token in the headers.
+def _reject_redirects() -> aiohttp.TraceConfig:
+    """Return a trace hook that fails on an HTTP redirect.
 
-    A signature is for one host, so AWS does not; the answer of whoever it is would pass for that of AWS.
+    The HTTP client would follow it with the session token in the headers, and take the response for one of AWS. AWS
+    never redirects a signed request, because a signature is valid for one host only.
     """
 
     async def refuse(_: aiohttp.ClientSession, __: object, redirect: aiohttp.TraceRequestRedirectParams) -> None:
         redirect.response.close()
-        raise ResponseParserError(f"the answer leads elsewhere (status {redirect.response.status})")
+        raise ResponseParserError(f"redirected (HTTP status {redirect.response.status}); redirects are not followed")
 
     config = aiohttp.TraceConfig()
     config.on_request_redirect.append(refuse)
@@ -73,12 +75,12 @@ def _stay_here() -> aiohttp.TraceConfig:
 
 
 class _SharingSession(AIOHTTPSession):
-    """One client's view of the shared pool: its own time-outs, nobody's own connections."""
+    """HTTP session of one SDK client: its own timeouts, the shared pool."""
 
     async def build_connector(self, proxy_url: str | None, *, limit: int) -> aiohttp.TCPConnector:
-        """Build a pool the way the SDK does, once for all, and refuse to do it without verification."""
+        """Build a pool as the SDK does; refuse to build one without certificate verification."""
         if not self._verify:
-            raise ssl.SSLError("refusing to talk to AWS without verifying certificates")
+            raise ssl.SSLError("certificate verification is off. Fix: set AWS_CA_BUNDLE instead of turning it off")
         self._max_pool_connections = limit
         with translating_config_errors(f"the certificates to trust (AWS_CA_BUNDLE: {self._verify}) or the proxy"):
             connector: aiohttp.TCPConnector = await AIOHTTPSession._create_connector(self, proxy_url)  # noqa: SLF001
@@ -89,16 +91,16 @@ class _SharingSession(AIOHTTPSession):
         if session is not None and not session.closed:
             return session
         connector = await self._create_connector(proxy_url)
-        found: aiohttp.ClientSession | None = self._sessions.get(proxy_url)  # made by another call meanwhile
-        if found is not None and not found.closed:
-            return found
+        concurrent: aiohttp.ClientSession | None = self._sessions.get(proxy_url)  # built during the await above
+        if concurrent is not None and not concurrent.closed:
+            return concurrent
         session = self._sessions[proxy_url] = aiohttp.ClientSession(
             connector=connector,
             connector_owner=False,  # the pool outlives the client
             timeout=self._timeout,
             skip_auto_headers={"CONTENT-TYPE"},
             auto_decompress=False,
-            trace_configs=[_stay_here()],
+            trace_configs=[_reject_redirects()],
         )
         return session
 

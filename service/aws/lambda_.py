@@ -1,4 +1,4 @@
-"""Lambda functions of the hub: asking one to do something later."""
+"""Asynchronous invocation of Lambda functions in the hub."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ __all__ = ["LambdaInvoker"]
 
 
 class LambdaInvoker:
-    """Invokes functions of the hub in its region."""
+    """Invokes functions of the hub in one region."""
 
     def __init__(self, session: AccountSession, region: str) -> None:
         self._session = session
         self._region = region
 
     async def invoke_later(self, function: str, event: Mapping[str, Any]) -> None:
-        """Hand an event to a function; it runs by itself, at least once, and its answer goes nowhere.
+        """Invoke a function asynchronously: it runs at least once, and its response is dropped.
 
         Raises:
-            AwsError: the event was not taken.
+            AwsError: Lambda did not accept the event.
         """
         params = {"FunctionName": function, "InvocationType": "Event", "Payload": orjson.dumps(event)}
         await self._session.call("lambda", "Invoke", params, region=self._region)

@@ -1,7 +1,6 @@
-"""Every AWS operation that a process may use. Its session refuses any other one before it is signed.
+"""Allow-lists of AWS operations per process. The session refuses any other operation before it is signed.
 
-The IAM policies in `deploy/` are held against the same tables: a call that is missing here fails in the first test that
-makes it, and a permission that is missing there fails the test of the templates.
+Tests compare the IAM policies in `deploy/` with these tables, so code, allow-list and permissions cannot drift apart.
 """
 
 from __future__ import annotations
@@ -12,10 +11,18 @@ from typing import TYPE_CHECKING, Final
 
 from service.errors import DrsSyncError
 
-if TYPE_CHECKING:  # builders of packages read these tables before anything is installed
+if TYPE_CHECKING:  # deploy/package.py imports this module before any dependency is installed
     from botocore.model import OperationModel
 
-__all__ = ["EXAMINES", "MANAGES", "READS", "SIGNS_IN", "Operations", "UndeclaredOperationError", "reject_undeclared"]
+__all__ = [
+    "DOCTOR_OPERATIONS",
+    "READ_OPERATIONS",
+    "READ_WRITE_OPERATIONS",
+    "SIGN_IN_OPERATIONS",
+    "Operations",
+    "UndeclaredOperationError",
+    "reject_undeclared",
+]
 
 Operations = Mapping[str, frozenset[str]]
 """Operation names by service, as the SDK spells them."""
@@ -28,19 +35,19 @@ def _with(operations: Operations, more: Operations) -> Operations:
     )
 
 
-READS: Final[Operations] = MappingProxyType(
+READ_OPERATIONS: Final[Operations] = MappingProxyType(
     {
         "drs": frozenset({"DescribeRecoveryInstances", "DescribeSourceServers"}),
         "dynamodb": frozenset({"BatchGetItem", "GetItem", "Query", "Scan"}),
         "ec2": frozenset({"DescribeInstances"}),
-        "lambda": frozenset({"Invoke"}),  # no read: asks the data-management function to refresh what was stale
+        "lambda": frozenset({"Invoke"}),  # not a read: starts the data-management function to refresh stale scopes
         "sts": frozenset({"AssumeRole", "GetCallerIdentity"}),
     }
 )
-"""What the query side may ask."""
+"""Operations of the query side."""
 
-MANAGES: Final[Operations] = _with(
-    READS,
+READ_WRITE_OPERATIONS: Final[Operations] = _with(
+    READ_OPERATIONS,
     {
         "drs": frozenset(
             {
@@ -58,12 +65,12 @@ MANAGES: Final[Operations] = _with(
         "events": frozenset({"DescribeRule", "PutRule"}),
     },
 )
-"""What the data-management side may do."""
+"""Operations of the data-management side: syncs and changes to staging accounts."""
 
-EXAMINES: Final[Operations] = _with(MANAGES, {"dynamodb": frozenset({"DescribeTable"})})
-"""What an operator's own examination of a set-up may ask beside that."""
+DOCTOR_OPERATIONS: Final[Operations] = _with(READ_WRITE_OPERATIONS, {"dynamodb": frozenset({"DescribeTable"})})
+"""Operations of `drs-sync doctor`."""
 
-SIGNS_IN: Final[Operations] = MappingProxyType(
+SIGN_IN_OPERATIONS: Final[Operations] = MappingProxyType(
     {
         "signin": frozenset({"CreateOAuth2Token"}),
         "sso": frozenset({"GetRoleCredentials"}),
@@ -71,25 +78,27 @@ SIGNS_IN: Final[Operations] = MappingProxyType(
         "sts": frozenset({"AssumeRoleWithWebIdentity"}),
     }
 )
-"""What the SDK asks by itself to have the hub's own credentials, where they come from a login or a web identity.
+"""Operations that the SDK calls by itself to get the hub's credentials from a login or a web identity.
 
-None of these is signed with AWS keys, so there is no permission for them; every process may use them.
+They are not signed with AWS keys, so no IAM permission exists for them; every process may use them.
 """
 
 
 class UndeclaredOperationError(DrsSyncError):
-    """Code tried an operation that its process has not declared. A bug: nothing was sent."""
+    """An operation that the process has not declared was called: a bug. Nothing was sent."""
 
 
 def reject_undeclared(allowed: Operations) -> Callable[..., None]:
-    """Make a hook, to be registered for `before-call`, that refuses every operation but these and `SIGNS_IN`.
+    """Return a `before-call` hook that refuses all operations except the allowed ones and `SIGN_IN_OPERATIONS`.
 
-    The hook raises UndeclaredOperationError; nothing is sent then.
+    The hook raises UndeclaredOperationError, and nothing is sent.
     """
 
     def refuse(model: OperationModel, **_: object) -> None:
         service, operation = model.service_model.service_name, model.name
-        if operation not in allowed.get(service, ()) and operation not in SIGNS_IN.get(service, ()):
-            raise UndeclaredOperationError(f"this process may not use {service}:{operation}; nothing was sent")
+        if operation not in allowed.get(service, ()) and operation not in SIGN_IN_OPERATIONS.get(service, ()):
+            raise UndeclaredOperationError(
+                f"not sent: {service}:{operation} is not declared. Fix: add it to service/aws/operations.py"
+            )
 
     return refuse

@@ -1,14 +1,14 @@
-"""How the three answers that a sync spends its time on are parsed. Errors still take botocore's way.
+"""Fast parsers for the three responses that cost a sync most of its CPU. Error responses use botocore's parsers.
 
-DynamoDB's come straight from JSON, without walking the service model for every attribute: botocore's own way takes
-5 times as long, and would add the decoding of blobs and timestamps, of which our tables have none. A page of
-DescribeSourceServers comes straight from JSON where that is the same as botocore's result, member by member; else
-botocore's way is taken. Of EC2's DescribeInstances only the few members are read that the inventory keeps: an instance
-has some sixty, and their timestamps alone cost more than all that is kept.
+* DynamoDB: plain JSON, without walking the service model for every attribute. botocore takes five times as long; it
+  would also decode blobs and timestamps, which our tables do not have.
+* DRS DescribeSourceServers: plain JSON where the result equals botocore's, member by member; else botocore's parser.
+* EC2 DescribeInstances: only the members that the inventory stores. An instance has about sixty; parsing the timestamps
+  among them alone costs more than all the members that are stored.
 
-An answer may be well-formed and of another shape, as a proxy's page is. The SDK's parsers trip over such ones with
-errors of Python's own, which nobody up to the run itself would take for a trouble with AWS; here they are told as what
-they are.
+A response may be well-formed and still have an unexpected structure, such as the page of a proxy. The SDK's parsers
+fail on it with built-in exceptions like TypeError; here they are converted to ResponseParserError, so that they are
+reported as a problem of that call.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def _list_of(shape: str) -> dict[str, Any]:
     return {"type": "list", "member": {"shape": shape, "locationName": "item"}}
 
 
-# Names and elements are those of botocore's own model, which a test compares.
+# The same names and elements as in botocore's model; a test compares them.
 _INSTANCES: Final = ShapeResolver(
     {
         "String": {"type": "string"},
@@ -71,7 +71,7 @@ _INSTANCES: Final = ShapeResolver(
 
 
 def _reader(shape: Shape, namespace: str) -> Callable[[Element], Any]:
-    """Make what reads an element by a shape of structures, lists and strings; unknown elements are passed over."""
+    """Return a function that parses an XML element by its shape; elements unknown to the shape are ignored."""
     if isinstance(shape, StructureShape):
         by_tag = {
             namespace + member.serialization["name"]: (name, _reader(member, namespace))
@@ -94,28 +94,28 @@ def _instances_reader(namespace: str) -> Callable[[Element], Any]:
     return _reader(_INSTANCES, namespace)
 
 
-class _Steady(AioResponseParser):
-    """What every parser does here with an answer that it cannot make sense of."""
+class _SafeParser(AioResponseParser):
+    """Base of the parsers: every failure becomes a ResponseParserError without quoting the response."""
 
     async def parse(self, response: dict[str, Any], shape: Any) -> Any:  # noqa: ANN401 - the SDK's signature
-        """Parse an answer. Raises ResponseParserError, whatever is wrong with it."""
+        """Parse a response. Raises ResponseParserError, whatever is wrong with it."""
         try:
             return await super().parse(response, shape)
         except ResponseParserError as error:
-            # The SDK puts the whole body behind its first line, and logs such errors of a renewal by itself.
+            # The SDK puts the whole body after the first line, and logs these errors when renewing credentials.
             raise ResponseParserError(str(error).partition("\n")[0]) from None
         except (AttributeError, LookupError, TypeError, ValueError) as error:
-            # Not the error's own words: they may quote the answer, and STS's has secrets.
+            # Only the type: the error's text may quote the response, and those of STS contain secrets.
             cause, size = type(error).__name__, len(response["body"])
-            raise ResponseParserError(f"the answer of {size} bytes has another shape ({cause})") from None
+            raise ResponseParserError(f"unexpected response structure ({cause}, {size} bytes)") from None
 
 
-class _QueryParser(_Steady, AioQueryParser):
-    """Parser of the query protocol, which STS speaks."""
+class _QueryParser(_SafeParser, AioQueryParser):
+    """Parser of the query protocol (STS)."""
 
 
-class _FewMembersParser(_Steady, AioEC2QueryParser):
-    """Parser of EC2's protocol."""
+class _Ec2Parser(_SafeParser, AioEC2QueryParser):
+    """Parser of the EC2 protocol; reads only the stored members of DescribeInstances."""
 
     def _do_parse(self, response: dict[str, Any], shape: Any) -> dict[str, Any]:  # noqa: ANN401 - the SDK's signature
         parsed: dict[str, Any]
@@ -129,9 +129,9 @@ class _FewMembersParser(_Steady, AioEC2QueryParser):
 
 
 def _check(shape: Shape) -> Callable[[Any], bool] | None:
-    """Make what tells whether botocore would leave a JSON value as it is; None: it leaves any, save null in structures.
+    """Return a predicate: whether botocore would return a JSON value unchanged; None if it always would.
 
-    It does where a structure has no member that the model lacks, and no blob, timestamp or renamed member.
+    It changes structures with a member unknown to the model, and blobs, timestamps, renamed members and nulls.
     """
     if isinstance(shape, StructureShape):
         if any("name" in member.serialization for member in shape.members.values()):
@@ -167,13 +167,13 @@ def _all_of(
     return lambda value: type(value) is kind and all(map(check, members(value)))
 
 
-_CHECKS: Final[dict[str, Callable[[Any], bool] | None]] = {}  # of the one service model that the SDK brings
+_CHECKS: Final[dict[str, Callable[[Any], bool] | None]] = {}  # by shape name; only DRS shapes are added
 
 
 def parse_page_directly(body: bytes, shape: Shape) -> dict[str, Any] | None:
-    """Parse a JSON body without its model, if botocore's result would be the same; None: take botocore's way.
+    """Parse a JSON body without its model; None if the result could differ from botocore's.
 
-    The word null anywhere leads there too: botocore drops such members.
+    Also None if the body contains `null` anywhere, because botocore drops such members.
     """
     if b"null" in body:
         return None
@@ -182,13 +182,13 @@ def parse_page_directly(body: bytes, shape: Shape) -> dict[str, Any] | None:
     try:
         page: dict[str, Any] = orjson.loads(body)
     except orjson.JSONDecodeError:
-        return None  # Python's own parser takes more, such as half a surrogate pair
+        return None  # Python's json module accepts more, such as half a surrogate pair
     check = _CHECKS[shape.name]
     return page if check is not None and check(page) else None
 
 
-class _DirectPageParser(_Steady, AioRestJSONParser):
-    """Parser of the REST JSON protocol, which DRS speaks."""
+class _RestJsonParser(_SafeParser, AioRestJSONParser):
+    """Parser of the REST JSON protocol (DRS)."""
 
     def _do_parse(self, response: dict[str, Any], shape: Any) -> dict[str, Any]:  # noqa: ANN401 - the SDK's signature
         if shape is not None and shape.name == "DescribeSourceServersResponse":
@@ -199,30 +199,30 @@ class _DirectPageParser(_Steady, AioRestJSONParser):
         return parsed
 
 
-class _PlainJsonParser(_Steady, AioJSONParser):
-    """Parser of the JSON protocol, which DynamoDB speaks."""
+class _JsonParser(_SafeParser, AioJSONParser):
+    """Parser of the JSON protocol (DynamoDB)."""
 
     def _do_parse(self, response: dict[str, Any], shape: Any) -> dict[str, Any]:  # noqa: ANN401, ARG002 - the SDK's signature
         try:
             parsed: dict[str, Any] = orjson.loads(response["body"] or b"{}")
         except orjson.JSONDecodeError as error:
-            raise ResponseParserError(f"the answer is no JSON: {error}") from None
+            raise ResponseParserError(f"response is not JSON: {error}") from None
         self._inject_response_metadata(parsed, response["headers"])
         return parsed
 
 
-_PARSERS: Final[dict[str, type[_Steady]]] = {
-    "json": _PlainJsonParser,
+_PARSERS: Final[dict[str, type[_SafeParser]]] = {
+    "json": _JsonParser,
     "query": _QueryParser,
-    "ec2": _FewMembersParser,
-    "rest-json": _DirectPageParser,
+    "ec2": _Ec2Parser,
+    "rest-json": _RestJsonParser,
 }
 
 
 class ParserFactory(AioResponseParserFactory):
-    """Gives the SDK its parsers; a component of its session."""
+    """Parser factory, registered as a component of the SDK session."""
 
     def create_parser(self, protocol_name: str) -> Any:  # noqa: ANN401 - SDK parsers have no static type
-        """Give the parser of a protocol."""
+        """Return the parser of a protocol."""
         own = _PARSERS.get(protocol_name)
         return own(**self._defaults) if own else super().create_parser(protocol_name)

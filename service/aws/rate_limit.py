@@ -1,4 +1,4 @@
-"""Client-side rate limits: one adaptive token bucket and a concurrency limit per (service, account, region).
+"""Client-side rate limit: an adaptive token bucket and a concurrency limit (semaphore) per (service, account, region).
 
 The rate is additive increase, multiplicative decrease (AIMD): it grows while nothing is throttled and halves when AWS
 throttles. `AdaptiveRate` is arithmetic over a time that is passed in; `RateLimiter` waits.
@@ -21,7 +21,7 @@ __all__ = ["AdaptiveRate", "RateLimiter", "RateSettings", "start_rates"]
 
 @dataclass(frozen=True, slots=True)
 class RateSettings:
-    """Where a rate starts: calls per second, burst after a pause, calls in flight.
+    """Start values of a rate limit: calls per second, burst after a pause, concurrent calls.
 
     `maximum` is how many calls per second the rate may reach while nothing is throttled; None: it stays at the start.
     """
@@ -40,7 +40,7 @@ _FIXED_RATES: Final[Mapping[str, RateSettings]] = MappingProxyType(
         "sts": RateSettings(per_second=50.0, burst=50, concurrency=16),
         # A new on-demand table takes 4,000 writes/s; a batch is 25 of them.
         "dynamodb": RateSettings(per_second=200.0, burst=200, concurrency=32),
-        # A few calls an hour at most; the quotas are far above (EventBridge PutRule 50/s, Lambda Invoke 10/s up).
+        # At most a few calls an hour; the quotas are far higher (EventBridge PutRule 50/s, Lambda Invoke 10/s up).
         "events": RateSettings(per_second=5.0, burst=5, concurrency=2),
         "lambda": RateSettings(per_second=5.0, burst=10, concurrency=4),
     }
@@ -48,7 +48,7 @@ _FIXED_RATES: Final[Mapping[str, RateSettings]] = MappingProxyType(
 
 
 def start_rates(drs: RateSettings) -> Mapping[str, RateSettings]:
-    """Return the start rate of every service; DRS publishes none, so its own is a setting."""
+    """Return the initial rate limit of every service; AWS publishes none for DRS, so that one is a setting."""
     return MappingProxyType({**_FIXED_RATES, "drs": drs})
 
 
@@ -64,7 +64,7 @@ class AdaptiveRate:
     start: RateSettings
     per_second: float = field(init=False)
     pauses: int = 0
-    """How often the service asked for a pause: reservations made before the last one are void."""
+    """Number of Retry-After pauses so far; a reservation made before the last one is void."""
     _tokens: float = field(init=False)
     _maximum: float = field(init=False)
     _at: float = 0.0
@@ -79,11 +79,11 @@ class AdaptiveRate:
         self._tokens = float(self.start.burst)
 
     def paused_s(self, now: float) -> float:
-        """Return how long the pause that the service asked for still lasts."""
+        """Return the seconds left of the pause that a Retry-After demanded."""
         return max(0.0, self._not_before - now)
 
     def reserve(self, now: float) -> float:
-        """Reserve the next call; return how many seconds to wait before it is sent."""
+        """Reserve the next call; return the seconds to wait before it is sent."""
         start = max(now, self._not_before)
         self._tokens = min(float(self.start.burst), self._tokens + max(0.0, start - self._at) * self.per_second)
         self._at = max(self._at, start)
@@ -92,11 +92,11 @@ class AdaptiveRate:
         return start - now + max(0.0, -self._tokens / self.per_second)
 
     def throttled(self, now: float, *, sent_at: float, retry_after_s: float | None) -> None:
-        """Slow down. Calls that were already under way at the last slow-down do not slow down twice."""
+        """Halve the rate, and pause for Retry-After. Calls sent before the last halving do not halve it again."""
         if retry_after_s is not None and now + retry_after_s > self._not_before:
             self._not_before = now + retry_after_s
-            self._at = max(self._at, self._not_before)  # no tokens are saved up during the pause
-            self._tokens = 0.0  # whoever waits reserves anew behind the pause
+            self._at = max(self._at, self._not_before)  # no tokens are added during the pause
+            self._tokens = 0.0  # waiting calls reserve again after the pause
             self.pauses += 1
         if sent_at <= self._slowed_at:
             return
@@ -106,7 +106,7 @@ class AdaptiveRate:
         self._tokens = min(self._tokens, 0.0)
 
     def succeeded(self) -> None:
-        """Speed up a little, if this rate is what holds calls back."""
+        """Raise the rate a little, if calls have to wait for it."""
         start = self.start.per_second
         if self._throttled_at_rate == float("inf"):
             step = 1.0 if self._is_waited_for else 0.0
@@ -118,7 +118,7 @@ class AdaptiveRate:
 
 
 class RateLimiter:
-    """The rate and the concurrency limit of one (service, account, region)."""
+    """Rate limit and concurrency limit of one (service, account, region)."""
 
     def __init__(self, settings: RateSettings) -> None:
         self.rate = AdaptiveRate(settings)
@@ -128,19 +128,18 @@ class RateLimiter:
         """Wait until a call may be sent; return the time at which it is.
 
         Raises:
-            AwsError: the service asked for a pause that outlasts the deadline; nothing is sent. Waiting for it would
-                cost that time, and report a time-out in place of the cause.
+            AwsError: Retry-After ends after the deadline. Nothing is sent: waiting would only replace the throttling
+                by a timeout.
         """
         while True:
             now, pauses = anyio.current_time(), self.rate.pauses
             pause = self.rate.paused_s(now)
             if pause and now + pause >= anyio.current_effective_deadline():
-                raise AwsError("ThrottlingException", f"not sent: the service asked to wait {pause:.0f} s more", call)
+                raise AwsError("ThrottlingException", f"not sent: Retry-After lasts {pause:.0f} s more", call)
             wait = self.rate.reserve(now)
             if wait <= 0:
                 return now
             await anyio.sleep(wait)
-            if (
-                self.rate.pauses == pauses
-            ):  # else the service has asked for a pause since, which holds for this call too
+            # After a Retry-After that arrived during the sleep, this call has to reserve again too.
+            if self.rate.pauses == pauses:
                 return anyio.current_time()

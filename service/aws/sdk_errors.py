@@ -1,4 +1,4 @@
-"""Turns what the SDK raises into `AwsError`, the one error that leaves this room."""
+"""Conversion of SDK exceptions to `AwsError`, the only error that this package raises for a failed call."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ from service.models import Call
 
 __all__ = ["reject_non_object_body", "translating_config_errors", "translating_sdk_errors"]
 
-_LONGEST_PAUSE_S: Final = 900.0
+_MAX_RETRY_AFTER_S: Final = 900.0
 
-# SDK exception -> our code. The first match wins, so subclasses stand before their bases.
+# SDK exception -> our error code. The first match counts, so subclasses come before their bases.
 _CODES: Final[tuple[tuple[type[Exception], str], ...]] = (
     (NoCredentialsError, "NoCredentials"),
     (PartialCredentialsError, "NoCredentials"),
@@ -69,76 +69,79 @@ def translating_sdk_errors(call: Call, keys: ReadOnlyCredentials | None = None) 
     """Convert every SDK error raised inside.
 
     Args:
-        call: what was called.
-        keys: what it was signed with. AWS answers a wrong signature with all it was made over, the session token too:
-            no message keeps any of them.
+        call: the call, for the error.
+        keys: credentials that signed it; they are redacted from messages, because AWS quotes the session token when a
+            signature is wrong.
 
     Raises:
-        AwsError: with the code of AWS where there is one. A wrong parameter is a bug and is not converted.
-        ConfigurationError: the SDK wrapped one of ours.
+        AwsError: with the error code of AWS if there is one. An invalid parameter is a bug and is not converted.
+        ConfigurationError: one that our transport raised and the SDK wrapped.
     """
     try:
         yield
     except ClientError as error:
-        raise _from_answer(error.response, call, keys) from None
+        raise _from_response(error.response, call, keys) from None
     except TimeoutError:
-        raise AwsError("ReadTimeout", "no complete answer in time", call) from None
+        raise AwsError("ReadTimeout", "no complete response in time", call) from None
     except ParamValidationError:
         raise
     except (BotoCoreError, ResponseParserError) as error:
-        # What our own transport raises comes wrapped.
+        # The SDK wraps what our own transport raises.
         cause = error.kwargs.get("error") if isinstance(error, HTTPClientError) else None
         if isinstance(cause, ConfigurationError):
             raise cause from None
-        told = cause if isinstance(cause, ResponseParserError) else error
-        code = next(code for kind, code in _CODES if isinstance(told, kind))
-        raise AwsError(code, _without(_first_line(told), keys), call) from None
+        reported = cause if isinstance(cause, ResponseParserError) else error
+        code = next(code for kind, code in _CODES if isinstance(reported, kind))
+        raise AwsError(code, _redacted(_first_line(reported), keys), call) from None
 
 
 @contextmanager
 def translating_config_errors(
     what: str = "the settings of the AWS SDK (its AWS_* variables, the profile)",
 ) -> Iterator[None]:
-    """Convert what goes wrong inside, before anything is asked of AWS, where settings that the SDK reads do not work.
+    """Convert errors of the SDK about its own settings, raised inside before any call is sent.
+
+    Args:
+        what: the settings, for the message.
 
     Raises:
-        ConfigurationError: with the SDK's own words.
+        ConfigurationError: with the SDK's text.
     """
     try:
         yield
     except (BotoCoreError, OSError, ValueError) as error:
-        raise ConfigurationError(f"mend {what}: {error}") from None
+        raise ConfigurationError(f"fix {what}: {error}") from None
 
 
 def reject_non_object_body(operation_model: OperationModel, response_dict: Mapping[str, Any], **_: object) -> None:
-    """Refuse a success whose JSON body is none, before the SDK parses it; to be registered for `before-parse`.
+    """Hook for `before-parse`: reject a successful response whose body is not a JSON object.
 
-    The SDK takes a body that is not JSON for an answer without members, which reads like an empty page, or like a tag
-    that is set. Looking at both ends tells a page that was cut, empty or written by a proxy, without parsing it twice.
+    The SDK parses a body that is not JSON to a response without members, which looks like an empty page, or like a
+    successful write. Checking the first and last byte finds truncated, empty and proxy pages without parsing twice.
 
     Raises:
         ResponseParserError: the body is not an object.
     """
-    if response_dict["status_code"] >= 300:  # noqa: PLR2004 - errors are parsed by their header
+    if response_dict["status_code"] >= 300:  # noqa: PLR2004 - error responses name their code in a header
         return
-    if operation_model.has_streaming_output:  # the body is the caller's, not a document of the service
+    if operation_model.has_streaming_output:  # the body is data of the caller, not a JSON document
         return
     if "json" not in operation_model.service_model.resolved_protocol:
         return
     members = operation_model.output_shape.members if operation_model.output_shape else ()
     body = response_dict["body"].strip()
-    if not members and not body:  # there is nothing to tell
+    if not members and not body:  # an operation without output
         return
     if not (body.startswith(b"{") and body.endswith(b"}")):
-        raise ResponseParserError(f"the answer of {len(body)} bytes is no JSON object")
+        raise ResponseParserError(f"response is not a JSON object ({len(body)} bytes)")
 
 
-def _from_answer(response: Mapping[str, Any], call: Call, keys: ReadOnlyCredentials | None) -> AwsError:
+def _from_response(response: Mapping[str, Any], call: Call, keys: ReadOnlyCredentials | None) -> AwsError:
     error = response.get("Error", {})
     meta = response.get("ResponseMetadata", {})
     return AwsError(
         str(error.get("Code") or "Unknown"),
-        _without(str(error.get("Message") or ""), keys),
+        _redacted(str(error.get("Message") or ""), keys),
         call,
         http_status=int(meta.get("HTTPStatusCode") or 0),
         retry_after_s=_retry_after_s(response, meta.get("HTTPHeaders", {})),
@@ -146,21 +149,21 @@ def _from_answer(response: Mapping[str, Any], call: Call, keys: ReadOnlyCredenti
 
 
 def _retry_after_s(response: Mapping[str, Any], headers: Mapping[str, str]) -> float | None:
-    """Read the headers or the modelled member; DRS types it as a string on one error and as an int on another.
+    """Return the Retry-After of a response: from its headers, or the member that DRS has as a string or an integer.
 
-    Never more than a quarter of an hour: a pace is kept for as long as the process lives, and so would be nonsense.
+    At most a quarter of an hour, because rate limits live as long as the process and a nonsense value would block it.
     """
     for value, unit_s in (
         (headers.get("retry-after"), 1.0),
-        (headers.get("x-amz-retry-after"), 0.001),  # this one counts milliseconds
+        (headers.get("x-amz-retry-after"), 0.001),  # in milliseconds
         (response.get("retryAfterSeconds"), 1.0),
     ):
         if value is not None and re.fullmatch(r"\d+(\.\d+)?", str(value)):
-            return min(_LONGEST_PAUSE_S, float(value) * unit_s)
+            return min(_MAX_RETRY_AFTER_S, float(value) * unit_s)
     return None
 
 
-def _without(message: str, keys: ReadOnlyCredentials | None) -> str:
+def _redacted(message: str, keys: ReadOnlyCredentials | None) -> str:
     for secret in (keys.token, keys.secret_key, keys.access_key) if keys else ():
         if secret:
             message = message.replace(secret, "[redacted]")
@@ -169,6 +172,6 @@ def _without(message: str, keys: ReadOnlyCredentials | None) -> str:
 
 def _first_line(error: Exception) -> str:
     if isinstance(error, BotoCoreError) and type(error) in {HTTPClientError, ResponseStreamingError}:
-        # aiohttp's own words quote what came: where a length is wrong, a whole session with its keys.
-        return f"the answer could not be read to its end ({type(error.kwargs.get('error')).__name__})"
+        # aiohttp's text quotes the received bytes, which can be a response of STS with its keys.
+        return f"the response could not be read completely ({type(error.kwargs.get('error')).__name__})"
     return (str(error).splitlines() or [type(error).__name__])[0][:500]

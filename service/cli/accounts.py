@@ -15,7 +15,7 @@ from service.accounts.staging import add_staging_account, remove_staging_account
 from service.app import App, open_app, utc_now
 from service.aws.client import AwsClient, Identity
 from service.aws.dynamodb import Item, TableReader
-from service.aws.operations import READS
+from service.aws.operations import READ_OPERATIONS
 from service.cli.options import OutputOption
 from service.cli.output import Output, print_result, run_command, sanitize, table
 from service.errors import ConfigurationError, RefusalError
@@ -51,7 +51,7 @@ def list_accounts(output: OutputOption = None) -> int:
 
     async def work(settings: Settings) -> int:
         settings.require("target_accounts_table")
-        async with AwsClient(settings, utc_now, allowed=READS) as aws_client:
+        async with AwsClient(settings, utc_now, allowed=READ_OPERATIONS) as aws_client:
             hub = await aws_client.identity()
             records = TableReader(aws_client.hub(), settings.target_accounts_table, aws_client.hub_region)
             accounts = [_target_json(item, hub) async for item in records.scan()]

@@ -16,7 +16,7 @@ from service.app import utc_now
 from service.aws.client import AwsClient, Identity
 from service.aws.drs import DrsReader
 from service.aws.dynamodb import TableReader
-from service.aws.operations import EXAMINES
+from service.aws.operations import DOCTOR_OPERATIONS
 from service.cli.diagnosis import (
     Finding,
     Level,
@@ -76,7 +76,7 @@ class Doctor:
             ConfigurationError: a region or account that the user named is unknown.
         """
         self._deadline = anyio.current_time() + self._settings.scope_deadline_seconds
-        async with AwsClient(self._settings, utc_now, allowed=EXAMINES) as aws_client:
+        async with AwsClient(self._settings, utc_now, allowed=DOCTOR_OPERATIONS) as aws_client:
             findings = self._check_settings()
             try:
                 self._hub_region = aws_client.hub_region

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any
 
 import anyio
 import orjson
@@ -19,6 +19,7 @@ from service.errors import AwsError, ConfigurationError, DeadlineExceededError, 
 from service.gc_tuning import tune_gc
 from service.settings import Settings, load_settings
 from service.telemetry import set_up_logging
+from service.text import printable
 
 __all__ = [
     "Output",
@@ -77,13 +78,9 @@ def print_result(output: Output, document: Mapping[str, Any], render: Callable[[
         console().print(render())
 
 
-# Control characters, and those that break a line or reverse its direction on a terminal.
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-
-
 def sanitize(value: object) -> Text:
     """Turn a value from outside into text without markup, its control characters replaced."""
-    return Text(_CONTROL.sub("\N{REPLACEMENT CHARACTER}", str(value)))
+    return Text(printable(value))
 
 
 def table(title: str, headings: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:

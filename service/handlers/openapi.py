@@ -15,12 +15,17 @@ from typing import Any, Final
 from service.handlers import data_management, query
 from service.handlers.router import Operation, Route
 from service.handlers.tag_sync import TagSyncBody
+from service.models import ACCOUNT_ID_PATTERN
 
 __all__ = ["described", "page"]
 
 Schema = Mapping[str, Any]
 
-_ACCOUNT: Final[Schema] = {"type": "string", "pattern": "^[0-9]{12}$", "description": "account id, 12 digits"}
+_ACCOUNT: Final[Schema] = {
+    "type": "string",
+    "pattern": f"^{ACCOUNT_ID_PATTERN}$",
+    "description": "account id, 12 digits",
+}
 _REGION: Final[Schema] = {"type": "string", "description": "region name, such as us-west-2"}
 _ACCOUNTS: Final[Schema] = {"type": "string", "description": "account ids, separated by commas; all targets without it"}
 _REGIONS: Final[Schema] = {"type": "string", "description": "regions, separated by commas; the active ones without it"}

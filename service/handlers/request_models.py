@@ -13,7 +13,7 @@ from service.accounts.staging import staging_record
 from service.context import SyncRequest
 from service.errors import RefusalError
 from service.handlers.router import Params
-from service.models import Scope, Shard
+from service.models import ACCOUNT_ID_PATTERN, Scope, Shard, is_account_id
 from service.sync.engine.shards import MAX_SHARDS
 
 __all__ = [
@@ -27,7 +27,7 @@ __all__ = [
     "staging_account_param",
 ]
 
-AccountId = Annotated[str, StringConstraints(pattern=r"^[0-9]{12}$")]
+AccountId = Annotated[str, StringConstraints(pattern=f"^{ACCOUNT_ID_PATTERN}$")]
 
 
 class RequestedScope(BaseModel):
@@ -147,7 +147,7 @@ def account_param(params: Params, name: str, *, missing: str = "MISSING_FIELD") 
     value = params.members.get(name)
     if value is None or value == "":
         raise RefusalError(missing, f"{name} is required: 12 digits", details={"parameter": name})
-    if not isinstance(value, str) or not (len(value) == 12 and value.isascii() and value.isdigit()):  # noqa: PLR2004
+    if not is_account_id(value):
         raise RefusalError("INVALID_FORMAT", f"{name} must be 12 digits", details={"parameter": name})
     return value
 

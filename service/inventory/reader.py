@@ -7,15 +7,13 @@ from typing import Any, Final
 
 import orjson
 
-from service.aws.dynamodb import Item, TableReader, decode, encode_value
-from service.errors import AwsError
+from service.aws.dynamodb import Item, TableReader
 from service.inventory.server import InstanceFacts
-from service.models import Call
+from service.models import is_account_id
 
 __all__ = ["InventoryReader", "is_json", "is_server", "owner_account", "stored_facts"]
 
 _REGION_INDEX: Final = "ReplicationRegionIndex"
-_ACCOUNT_DIGITS: Final = 12
 _UNUSED: Final = frozenset({"_inventoryMetadata", "_queryRegion", "agentVersion", "arn", "contentHash", "writtenAt"})
 _INITIATION: Final = "dataReplicationInitiation"  # a dozen steps with a status each
 # First part of a region's name -> partition; all others are `aws`.
@@ -45,28 +43,14 @@ class InventoryReader:
                 servers.setdefault(account_id, []).append(item)
         return servers
 
-    async def _items(self, region: str, accounts: frozenset[str]) -> AsyncIterator[Item]:
+    def _items(self, region: str, accounts: frozenset[str]) -> AsyncIterator[Item]:
         """Query the items of a region. All attributes are read, as a projection would save no read capacity."""
-        condition, values = "replicationRegion = :region", {"region": region}
+        condition, values = "#replicationRegion = :region", {"region": region}
         if len(accounts) == 1:
             # The ARN of a server contains the account and is the sort key of the index.
-            condition += " AND begins_with(sourceServerArn, :prefix)"
+            condition += " AND begins_with( #sourceServerArn , :prefix)"
             values["prefix"] = f"arn:{_partition(region)}:drs:{region}:{next(iter(accounts))}:source-server/"
-        params = {
-            "IndexName": _REGION_INDEX,
-            "KeyConditionExpression": condition,
-            "ExpressionAttributeValues": {f":{name}": encode_value(value) for name, value in values.items()},
-        }
-        start: Mapping[str, Any] = {}
-        while True:
-            answer = await self._table.call("Query", {**params, **start})
-            if "Items" not in answer:
-                raise AwsError("MalformedResponse", "no Items in the answer", Call("dynamodb", "Query", "hub", region))
-            for item in answer["Items"]:
-                yield decode(_trimmed(item))
-            if not answer.get("LastEvaluatedKey"):
-                return
-            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+        return self._table.query(condition, values, index=_REGION_INDEX, trim=_trimmed)
 
 
 def _trimmed(item: Item) -> Item:
@@ -84,8 +68,7 @@ def _partition(region: str) -> str:
 
 def is_server(item: Mapping[str, Any]) -> bool:
     """Whether an item is a server; topology and name items have a staging account that is not an account id."""
-    staging = item.get("stagingAccountId")
-    return isinstance(staging, str) and len(staging) == _ACCOUNT_DIGITS and staging.isascii() and staging.isdigit()
+    return is_account_id(item.get("stagingAccountId"))
 
 
 def owner_account(item: Mapping[str, Any]) -> str:

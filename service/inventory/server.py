@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 import orjson
 from pydantic import AfterValidator, AliasPath, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from service.models import Scope
+from service.models import ACCOUNT_ID_PATTERN, Scope
 
 __all__ = ["InstanceFacts", "SourceServer", "content_hash", "instance_facts", "parse_server"]
 
@@ -34,7 +34,7 @@ _VOLATILE: Final = frozenset(
 )
 _LAG_STEPS_S: Final = (15 * 60, 3600, 6 * 3600, 24 * 3600)
 
-_ARN: Final = "arn:[a-z0-9-]+:drs:[a-z0-9-]+:[0-9]{12}:source-server/[^ ]+"
+_ARN: Final = f"arn:[a-z0-9-]+:drs:[a-z0-9-]+:{ACCOUNT_ID_PATTERN}:source-server/[^ ]+"
 
 # These values become parameters of other calls, and the SDK raises the same exception for a malformed one as for a bug.
 # All but the first two may be missing or empty. A malformed ARN of the server of the opposite direction is ignored, as
@@ -42,7 +42,7 @@ _ARN: Final = "arn:[a-z0-9-]+:drs:[a-z0-9-]+:[0-9]{12}:source-server/[^ ]+"
 ServerArn = Annotated[str, StringConstraints(pattern=f"^{_ARN}$")]
 ServerId = Annotated[str, StringConstraints(pattern="^s-[0-9A-Za-z]{17}$")]
 OptionalArn = Annotated[str, StringConstraints(pattern=f"^({_ARN})?$")]
-AccountId = Annotated[str, StringConstraints(pattern="^([0-9]{12})?$")]
+AccountId = Annotated[str, StringConstraints(pattern=f"^({ACCOUNT_ID_PATTERN})?$")]
 ReversedArn = Annotated[str | None, AfterValidator(lambda arn: arn if arn and re.fullmatch(_ARN, arn) else None)]
 RegionName = Annotated[str, StringConstraints(pattern="^([a-z][a-z0-9-]{0,61}[a-z0-9])?$")]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
@@ -10,10 +9,10 @@ from typing import Any, Final
 import orjson
 
 from service.errors import RefusalError
+from service.models import is_account_id
 
 __all__ = ["MAX_TEXT", "NO_FILTERS", "Filters", "invalid", "is_valid_unicode", "parse_filters"]
 
-_ACCOUNT_ID: Final = re.compile(r"[0-9]{12}")
 MAX_TEXT: Final = 256
 """Maximum characters of a name; no host name, id or ARN has more."""
 _MAX_INTEGER: Final = 2**63 - 1  # the largest integer that orjson writes
@@ -123,7 +122,7 @@ def _text(members: Mapping[str, Any], name: str) -> str:
 
 def _account(members: Mapping[str, Any], name: str) -> str:
     value = _text(members, name)
-    if value and not _ACCOUNT_ID.fullmatch(value):
+    if value and not is_account_id(value):
         raise invalid(f"filters.{name}", value, "12 digits")
     return value
 

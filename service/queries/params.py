@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
 from service.errors import RefusalError
+from service.models import is_account_id
 from service.queries.filters import MAX_TEXT, NO_FILTERS, Filters, invalid, is_valid_unicode, parse_filters
 from service.queries.paging import Cursor, digest_of, read_token
 from service.settings import Settings
@@ -23,7 +23,6 @@ __all__ = [
     "text_param",
 ]
 
-_ACCOUNT_ID: Final = re.compile(r"[0-9]{12}")
 _MAX_LIMIT: Final = 1000
 _MAX_LIST_MEMBERS: Final = 1000
 
@@ -60,7 +59,7 @@ def account_param(given: Parameters, name: str) -> str:
     value = text_param(given, name)
     if not value:
         raise missing(name)
-    if not _ACCOUNT_ID.fullmatch(value):
+    if not is_account_id(value):
         raise invalid(name, value, "12 digits")
     return value
 
@@ -106,7 +105,7 @@ class ScopesParams:
         regions = tuple(_known_region(name, region, settings) for region in _listed(given, name))
         accounts = _listed(given, "accountId")
         for account_id in accounts:
-            if not _ACCOUNT_ID.fullmatch(account_id):
+            if not is_account_id(account_id):
                 raise invalid("accountId", account_id, "12 digits")
         return cls(accounts=accounts, regions=regions)
 

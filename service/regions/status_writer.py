@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Final
 
-import anyio
-
-from service.aws.dynamodb_write import Table
-from service.errors import AwsError
+from service.aws.dynamodb_write import CompareAndSet, Table
 from service.models import Call, Now
 from service.regions.known_accounts import KnownAccounts
 from service.regions.status_reader import RegionStatusReader
@@ -18,7 +14,7 @@ from service.regions.status_rows import FullScanMark, Observation, merge, parse_
 
 __all__ = ["RegionStatusTable"]
 
-_MAX_ROUNDS: Final = 20
+_MAX_ATTEMPTS: Final = 20
 
 
 class RegionStatusTable(RegionStatusReader):
@@ -55,36 +51,26 @@ class RegionStatusTable(RegionStatusReader):
         """
         if self._writable is None:
             return
-        folded = tuple(observations)
-        for attempt in range(_MAX_ROUNDS):
-            item = await self._writable.get({"region": region})
-            held = parse_row(item) if item else None
-            counted = await known_accounts.recheck(held.accounts if held else ()) if known_accounts else None
-            all_accounts = counted.accounts if counted else None
+        all_observations = tuple(observations)
+        update = CompareAndSet(
+            self._writable,
+            {"region": region},
+            unchanged=("lastUpdated",),  # every writer renews it, earlier versions too
+            attempts=_MAX_ATTEMPTS,
+            call=Call("dynamodb", "UpdateItem", "hub", region),
+            subject=f"the row of {region}",
+        )
+        while True:
+            item = await update.read()
+            stored = parse_row(item) if item else None
+            known = await known_accounts.recheck(stored.accounts if stored else ()) if known_accounts else None
             row = merge(
-                held,
+                stored,
                 region,
-                folded,
+                all_observations,
                 scan_requests=scan_requests,
-                all_accounts=all_accounts,
+                all_accounts=known.accounts if known else None,
                 full_scan_mark=full_scan_mark,
             )
-            condition, values = _unchanged(item)
-            attributes = to_attributes(row, now=self._now())
-            if await self._writable.update_if({"region": region}, attributes, condition, values):
+            if await update.write(to_attributes(row, now=self._now())):
                 return
-            await anyio.sleep(random.uniform(0, min(1.0, 0.02 * 2**attempt)))  # noqa: S311 - jitter
-        raise AwsError(
-            "TransactionConflictException",
-            f"the row of {region} was written by others {_MAX_ROUNDS} times in a row",
-            Call("dynamodb", "UpdateItem", "hub", region),
-        )
-
-
-def _unchanged(item: Mapping[str, object] | None) -> tuple[str, dict[str, object]]:
-    """Return a condition that holds while the row is unchanged: every writer, legacy ones too, sets lastUpdated."""
-    if item is None:
-        return "attribute_not_exists(#region)", {}
-    if item.get("lastUpdated") is None:
-        return "attribute_not_exists(#lastUpdated)", {}
-    return "#lastUpdated = :held", {"held": item["lastUpdated"]}

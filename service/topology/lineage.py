@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, Final
 
-from service.aws.dynamodb import Item, TableReader, decode, encode_value
+from service.aws.dynamodb import Item, TableReader
 from service.inventory.reader import is_server
 from service.inventory.server import SourceServer
 from service.topology.original import TOPOLOGY
@@ -110,20 +110,9 @@ class LineageReader:
         """Return every item of the table. Raises AwsError."""
         return [item async for item in self._table.scan()]
 
-    async def _partition(self, value: str, prefix: str = "") -> AsyncIterator[Item]:
-        condition, values = "sourceServerArn = :value", {":value": encode_value(value)}
+    def _partition(self, value: str, prefix: str = "") -> AsyncIterator[Item]:
+        condition, values = "#sourceServerArn = :value", {"value": value}
         if prefix:
-            condition += " AND begins_with(stagingAccountId, :prefix)"
-            values[":prefix"] = encode_value(prefix)
-        params: dict[str, Any] = {
-            "KeyConditionExpression": condition,
-            "ExpressionAttributeValues": values,
-            "ConsistentRead": True,
-        }
-        while True:
-            answer = await self._table.call("Query", params)
-            for item in answer.get("Items", ()):
-                yield decode(item)
-            if not answer.get("LastEvaluatedKey"):
-                return
-            params["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+            condition += " AND begins_with( #stagingAccountId , :prefix)"
+            values["prefix"] = prefix
+        return self._table.query(condition, values)

@@ -6,8 +6,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 from service.aws.dynamodb import Item
-from service.aws.dynamodb_write import Table
+from service.aws.dynamodb_write import CompareAndSet, Table, WriteConflictError
 from service.fanout import fan_out
+from service.models import Call
 from service.topology import history
 from service.topology.lineage import LineageReader
 from service.topology.original import TEMPLATE_SETTLED, topology_key
@@ -16,7 +17,7 @@ __all__ = ["TopologyTable"]
 
 _BATCH: Final = 25  # BatchWriteItem's own limit
 _BATCHES_AT_ONCE: Final = 8
-_HISTORY_TRIES: Final = 4
+_HISTORY_ATTEMPTS: Final = 4
 
 
 class TopologyTable:
@@ -71,24 +72,25 @@ class TopologyTable:
 
         If another run appends at the same time, the item is read again and `entry_of` is called with the new content.
         """
-        key = topology_key(lineage)
-        for _ in range(_HISTORY_TRIES):
-            topology = await self._table.get(key)
-            entry = entry_of(topology) if topology is not None else None
-            if topology is None or entry is None:
-                return False
-            before = topology.get(history.ATTRIBUTE)
-            unchanged = (
-                f"attribute_not_exists( #{history.ATTRIBUTE} )"
-                if before is None
-                else (f"#{history.ATTRIBUTE} = :before")
-            )
-            entries = history.append_entry(history.history_of(topology), dict(entry))
-            condition = f"attribute_exists( #sourceServerArn ) AND {unchanged}"
-            values = {} if before is None else {"before": before}
-            if await self._table.update_if(key, {history.ATTRIBUTE: entries}, condition, values):
-                return True
-        return False
+        update = CompareAndSet(
+            self._table,
+            topology_key(lineage),
+            unchanged=(history.ATTRIBUTE,),
+            attempts=_HISTORY_ATTEMPTS,
+            call=Call("dynamodb", "UpdateItem", "hub", ""),
+            subject=f"the history of {lineage}",
+        )
+        try:
+            while True:
+                topology = await update.read()
+                entry = entry_of(topology) if topology is not None else None
+                if topology is None or entry is None:
+                    return False
+                entries = history.append_entry(history.history_of(topology), dict(entry))
+                if await update.write({history.ATTRIBUTE: entries}):
+                    return True
+        except WriteConflictError:
+            return False
 
     async def put_name_items(self, name_items: Sequence[Mapping[str, Any]]) -> None:
         """Put name items, several batches at once.

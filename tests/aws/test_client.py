@@ -1,4 +1,4 @@
-"""Tries, pace and errors of the one door: the real SDK against an endpoint that misbehaves on purpose."""
+"""Retries, rate limits and errors of AwsClient: the real SDK against an endpoint that misbehaves on purpose."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def now() -> datetime:
 
 
 def in_turn(*answers: Answer) -> Script:
-    """Answer one after the other, the last one for ever."""
+    """Return a script that gives these answers in order, the last one repeatedly."""
     left: Iterator[Answer] = iter(answers)
     last = answers[-1]
     return lambda _: next(left, last)
@@ -55,13 +55,13 @@ async def test_what_one_call_is_told_to_wait_holds_for_the_next_one_too(monkeypa
         with counting_calls() as call_counter:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(pages, aws_client)
-                while not call_counter.throttled:  # noqa: ASYNC110 - the refusal has arrived: nothing else tells
+                while not call_counter.throttled:  # noqa: ASYNC110 - nothing else shows that the throttling response has arrived
                     await anyio.sleep(0.01)
                 assert await pages(aws_client, "eu-west-1") == [1]
                 elsewhere = aws.asked("DescribeSourceServers")
                 assert await pages(aws_client) == [1]
                 assert anyio.current_time() - before >= 1.0
-        assert elsewhere == 2  # another region's pace is its own
+        assert elsewhere == 2  # another region has a rate limit of its own
         assert aws.asked("DescribeSourceServers") == 4
 
 
@@ -106,7 +106,7 @@ async def test_a_token_that_goes_in_circles_is_an_error(monkeypatch: pytest.Monk
         scripted_aws(in_turn(answer({**PAGE, "nextToken": "again"})), monkeypatch),
         AwsClient(Settings(), now) as aws_client,
     ):
-        with pytest.raises(AwsError, match="token repeats"):
+        with pytest.raises(AwsError, match="nextToken repeats"):
             await pages(aws_client)
 
 
@@ -170,7 +170,9 @@ async def test_a_renewal_that_fails_fails_for_all_who_wait_for_it(
                 tasks.start_soon(look, region)
         assert codes == [code] * 28
         assert len(asked) == 1 + most
-        await session.call("drs", "DescribeSourceServers", {}, region="us-west-2")  # who comes later asks anew
+        await session.call(
+            "drs", "DescribeSourceServers", {}, region="us-west-2"
+        )  # a later call assumes the role again
 
 
 async def test_an_outage_is_not_met_with_a_storm(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,7 +186,7 @@ async def test_an_outage_is_not_met_with_a_storm(monkeypatch: pytest.MonkeyPatch
 
             for number in range(100):
                 tasks.start_soon(look, f"us-west-{number % 9}")
-        assert aws.asked("DescribeSourceServers") <= 130  # 100 first tries, ten tokens, a trickle of one a second
+        assert aws.asked("DescribeSourceServers") <= 130  # 100 first attempts, a budget of ten retries, a slow refill
 
 
 async def test_nobody_listening_is_told_from_an_empty_region(monkeypatch: pytest.MonkeyPatch) -> None:

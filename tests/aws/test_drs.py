@@ -1,13 +1,14 @@
-"""Reads of DRS: an answer that says nothing is an error, and never an empty configuration or page."""
+"""DRS reads: a response without content is an error, never an empty configuration or page."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from service.aws import pagination
 from service.aws.client import AwsClient
 from service.aws.drs import DrsReader
 from service.errors import AwsError
@@ -38,10 +39,61 @@ async def test_an_answer_that_says_nothing_is_malformed(
         assert {request.operation.partition("?")[0] for request in aws.requests} == {operation}
 
 
-async def test_a_configuration_is_given_without_what_the_sdk_adds(monkeypatch: pytest.MonkeyPatch) -> None:
-    told = {"sourceServerID": SERVER, "copyTags": True}
+async def _read_all(pages: AsyncIterator[list[Any]]) -> list[Any]:
+    return [record async for page in pages for record in page]
+
+
+PAGINATED: dict[str, tuple[Callable[[DrsReader], Awaitable[list[Any]]], str]] = {
+    "DescribeSourceServers": (lambda drs: _read_all(drs.source_servers("us-east-1")), "items"),
+    "ListExtensibleSourceServers": (lambda drs: drs.extensible("us-east-1", "111111111111"), "items"),
+    "ListStagingAccounts": (lambda drs: drs.staging_accounts("us-east-1"), "accounts"),
+}
+
+
+@pytest.mark.parametrize(
+    ("token", "problem"), [("a", "nextToken repeats"), ({"a": 1}, "nextToken is not a string"), (None, "is missing")]
+)
+@pytest.mark.parametrize("operation", PAGINATED)
+async def test_pages_that_do_not_end_or_have_no_list_are_malformed(
+    operation: str, token: Any, problem: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, member = PAGINATED[operation]
+    body = {} if token is None else {member: [], "nextToken": token}
     async with (
-        scripted_aws(lambda _: answer(told), monkeypatch),
+        scripted_aws(lambda _: answer(body), monkeypatch) as aws,
         AwsClient(Settings(), lambda: datetime.now(UTC)) as aws_client,
     ):
-        assert await DrsReader(aws_client.hub(), page_size=5).launch_configuration("us-east-1", SERVER) == told
+        with pytest.raises(AwsError, match=f"MalformedResponse: .*{problem}") as caught:
+            await read(DrsReader(aws_client.hub(), page_size=5))
+        assert caught.value.call.operation == operation
+        assert len(aws.requests) == (2 if token == "a" else 1)
+
+
+async def test_tokens_that_never_end_are_malformed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pagination, "MAX_PAGES", 3)
+    tokens = iter("abcdef")
+    async with (
+        scripted_aws(lambda _: answer({"items": [], "nextToken": next(tokens)}), monkeypatch) as aws,
+        AwsClient(Settings(), lambda: datetime.now(UTC)) as aws_client,
+    ):
+        with pytest.raises(AwsError, match="MalformedResponse: nextToken does not end after 3 pages"):
+            await DrsReader(aws_client.hub(), page_size=5).templates("us-east-1")
+        assert len(aws.requests) == 3
+
+
+async def test_a_staging_account_without_id_is_malformed(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with (
+        scripted_aws(lambda _: answer({"accounts": [{}]}), monkeypatch),
+        AwsClient(Settings(), lambda: datetime.now(UTC)) as aws_client,
+    ):
+        with pytest.raises(AwsError, match="MalformedResponse: an account is missing accountID"):
+            await DrsReader(aws_client.hub(), page_size=5).staging_accounts("us-east-1")
+
+
+async def test_a_configuration_is_given_without_what_the_sdk_adds(monkeypatch: pytest.MonkeyPatch) -> None:
+    configuration = {"sourceServerID": SERVER, "copyTags": True}
+    async with (
+        scripted_aws(lambda _: answer(configuration), monkeypatch),
+        AwsClient(Settings(), lambda: datetime.now(UTC)) as aws_client,
+    ):
+        assert await DrsReader(aws_client.hub(), page_size=5).launch_configuration("us-east-1", SERVER) == configuration

@@ -1,4 +1,4 @@
-"""The table adapter: nothing handed back is forgotten, limits of batches hold, values survive both ways."""
+"""DynamoDB reads and writes: unprocessed items, batch limits, pagination, optimistic locking, value conversion."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ from hypothesis import strategies as st
 
 from service.aws.client import AwsClient
 from service.aws.dynamodb import decode, encode, encode_value
-from service.aws.dynamodb_write import Table
+from service.aws.dynamodb_write import CompareAndSet, Table, WriteConflictError
 from service.errors import AwsError
+from service.models import Call
 from service.settings import Settings
 from tests.support.estate import Estate
-from tests.support.scripted import Answer, Request, ScriptedAws, answer, scripted_aws
+from tests.support.scripted import Answer, Request, ScriptedAws, answer, refusal, scripted_aws
 
 
 class Forgetful:
-    """A table that takes only part of each batch; what it took is what counts."""
+    """Script of a table that processes only a share of each batch; `taken` holds the items written."""
 
     def __init__(self, share: float) -> None:
         self.taken: dict[str, Any] = {}
@@ -92,7 +93,7 @@ async def test_a_table_that_takes_a_little_each_time_is_not_given_up(monkeypatch
     async with table_of(script, monkeypatch) as (table, aws):
         await table.put_many({"id": f"i{number}"} for number in range(300))
         assert len(script.taken) == 300
-        assert aws.asked("BatchWriteItem") > 2 * 12  # and so at least every other time some were handed back
+        assert aws.asked("BatchWriteItem") > 2 * 12  # so at least every other batch came back partly unprocessed
         script._share = 0.1
         assert len(await table.get_many({"id": f"i{number}"} for number in range(100))) == 100
         assert aws.asked("BatchGetItem") > 9
@@ -112,7 +113,7 @@ ODD_VALUES: list[Any] = [{}, {"Q": 5}, {"N": "x"}, {"N": None}, {"M": 5}, {"L": 
     [5, None, ["x"], {"a": 1}, *([{"a": value}] for value in ODD_VALUES)],
 )
 async def test_items_of_another_shape_are_a_malformed_answer(items: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An error of Python's own would end the whole run."""
+    """A built-in exception would count as a bug, not as a problem of this call."""
     async with table_of(lambda _: answer({"Items": items, "Responses": {"t": items}}), monkeypatch) as (table, _):
         with pytest.raises(AwsError) as scanned:
             _ = [item async for item in table.scan()]
@@ -123,18 +124,92 @@ async def test_items_of_another_shape_are_a_malformed_answer(items: Any, monkeyp
 
 async def test_a_last_key_that_is_none_is_a_malformed_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     async with table_of(lambda _: answer({"Items": [], "LastEvaluatedKey": "x"}), monkeypatch) as (table, _):
-        with pytest.raises(AwsError, match="the last key is none"):
+        with pytest.raises(AwsError, match="LastEvaluatedKey is not an object"):
             _ = [item async for item in table.scan()]
+
+
+async def test_a_last_key_that_repeats_is_a_malformed_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise the same pages would be read forever."""
+    following = {"": "1", "1": "2", "2": "1"}
+
+    def script(request: Request) -> Answer:
+        last = request.params.get("ExclusiveStartKey", {"id": {"S": ""}})["id"]["S"]
+        return answer({"Items": [], "LastEvaluatedKey": {"id": {"S": following[last]}}})
+
+    async with table_of(script, monkeypatch) as (table, aws):
+        with pytest.raises(AwsError, match="MalformedResponse: LastEvaluatedKey repeats"):
+            _ = [item async for item in table.scan()]
+        with pytest.raises(AwsError, match="MalformedResponse: LastEvaluatedKey repeats"):
+            _ = [item async for item in table.query("#id = :id", {"id": "x"})]
+        assert (aws.asked("Scan"), aws.asked("Query")) == (3, 3)
+
+
+async def test_a_query_sends_what_it_was_given_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    items = [{"id": {"S": "x"}, "odd": 5}]
+    async with table_of(lambda _: answer({"Items": items}), monkeypatch) as (table, aws):
+        dropped = [
+            each
+            async for each in table.query(
+                "#id = :id", {"id": "x"}, trim=lambda item: {name: item[name] for name in item if name != "odd"}
+            )
+        ]
+        with pytest.raises(AwsError, match="MalformedResponse"):
+            _ = [each async for each in table.query("id = :id", {"id": "x"}, index="index", only=("odd",))]
+    assert dropped == [{"id": "x"}]
+    common = {"TableName": "t", "ExpressionAttributeValues": {":id": {"S": "x"}}}
+    assert [request.params for request in aws.requests] == [
+        {
+            **common,
+            "KeyConditionExpression": "#id = :id",
+            "ExpressionAttributeNames": {"#id": "id"},
+            "ConsistentRead": True,
+        },
+        {
+            **common,
+            "KeyConditionExpression": "id = :id",
+            "ExpressionAttributeNames": {"#odd": "odd"},
+            "IndexName": "index",
+            "ProjectionExpression": "#odd",
+        },
+    ]
+
+
+async def test_compare_and_set_gives_up_after_its_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each attempt reads the item again; its write requires that the attributes are still as they were read."""
+    items = iter([{}, {"Item": {"id": {"S": "x"}}}, {"Item": {"id": {"S": "x"}, "list": {"L": []}}}])
+
+    def script(request: Request) -> Answer:
+        if request.operation == "GetItem":
+            return answer(next(items))
+        return refusal("ConditionalCheckFailedException", 400)
+
+    call = Call("dynamodb", "UpdateItem", "111111111111", "us-west-2")
+    async with table_of(script, monkeypatch) as (table, aws):
+        update = CompareAndSet(table, {"id": "x"}, unchanged=("list",), attempts=3, call=call, subject="the item x")
+        for _ in range(3):
+            await update.read()
+            assert not await update.write({"list": ["a"]})
+        with pytest.raises(WriteConflictError, match="the item x was written by others 3 times") as caught:
+            await update.read()
+    assert (caught.value.code, caught.value.call) == ("TransactionConflictException", call)
+    writes = [request.params for request in aws.requests if request.operation == "UpdateItem"]
+    assert [write["ConditionExpression"] for write in writes] == [
+        "attribute_not_exists( #id )",
+        "attribute_exists( #id ) AND attribute_not_exists( #list )",
+        "attribute_exists( #id ) AND #list = :read_list",
+    ]
+    assert writes[2]["ExpressionAttributeValues"][":read_list"] == {"L": []}
+    assert aws.asked("GetItem") == 3
 
 
 async def test_a_batch_without_responses_is_not_one_that_found_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     async with table_of(lambda _: answer({}), monkeypatch) as (table, _):
-        with pytest.raises(AwsError, match="no Responses"):
+        with pytest.raises(AwsError, match="missing Responses"):
             await table.get_many([{"id": "x"}])
 
 
 async def test_what_was_just_written_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The end of a run reads what its shards wrote a moment ago: reads are consistent, those of indexes aside."""
+    """The end of a run reads what its shards have just written, so reads are consistent, except those of indexes."""
     body = {"Items": [], "Item": {"id": {"S": "x"}}, "Responses": {"t": []}}
     async with table_of(lambda _: answer(body), monkeypatch) as (table, aws):
         assert [item async for item in table.scan()] == []
@@ -184,12 +259,14 @@ json_values = st.recursive(
 
 @given(item=st.dictionaries(st.text(min_size=1, max_size=8), json_values, max_size=6))
 def test_values_survive_the_way_there_and_back(item: dict[str, Any]) -> None:
-    kept = {name: value for name, value in item.items() if value is not None}  # None at the top means: no attribute
+    kept = {
+        name: value for name, value in item.items() if value is not None
+    }  # None at the top level means no attribute
     assert decode(encode(item)) == kept
 
 
 def _decimals(value: Any) -> Any:
-    """Do what boto3's serialiser wants done first: it takes no floats and no tuples."""
+    """Convert floats and tuples, which boto3's serializer does not accept."""
     if isinstance(value, float):
         return Decimal(str(value))
     if isinstance(value, dict):
@@ -197,7 +274,7 @@ def _decimals(value: Any) -> Any:
     return [_decimals(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
-# boto3 lets minus infinity and some kinds of NaN through, which DynamoDB refuses.
+# Without infinity and NaN: boto3 accepts some of them, although DynamoDB rejects them.
 numbers = st.integers() | st.floats(allow_infinity=False) | st.decimals(allow_nan=False, allow_infinity=False)
 
 

@@ -1,4 +1,4 @@
-"""Reading instances, against answers that no emulator gives."""
+"""EC2 reads, against responses that no emulator gives."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 from service.aws.client import AwsClient
 from service.aws.ec2 import Ec2Reader
+from service.errors import AwsError
 from service.settings import Settings
 from tests.support.scripted import Answer, Request, answer, scripted_aws
 
@@ -18,7 +19,7 @@ WANTED = [f"i-{number:03d}" for number in range(401)]
 
 
 def paged(request: Request) -> Answer:
-    """Answer with the instances asked for but one in ten, a hundred a page."""
+    """Return nine in ten of the requested instances, a hundred per page."""
     asked = {name: values[0] for name, values in parse_qs(request.body.decode()).items()}
     ids = [value for name, value in asked.items() if name.startswith("Filter.1.Value.")]
     assert len(ids) <= 200, "EC2 takes no more values"
@@ -45,7 +46,7 @@ async def test_every_page_of_every_two_hundred_is_read_and_what_is_not_there_lef
 
 
 async def test_a_terminated_instance_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    """EC2 tells of it for an hour, without its network: the inventory would take that for a change."""
+    """EC2 lists it for an hour, without its network, which the inventory would take for a change."""
     items = "".join(
         f"<item><instancesSet><item><instanceId>i-{state}</instanceId>"
         f"<instanceState><code>0</code><name>{state}</name></instanceState></item></instancesSet></item>"
@@ -61,3 +62,26 @@ async def test_a_terminated_instance_is_not_shown(monkeypatch: pytest.MonkeyPatc
     ):
         found = await Ec2Reader(aws_client.hub()).instances("us-east-1", [f"i-{state}" for state in STATES])
     assert set(found) == {f"i-{state}" for state in STATES[:-1]}
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("<reservationSet/><nextToken>x</nextToken>", "NextToken repeats"),
+        ("<nextToken>x</nextToken>", "response is missing Reservations"),
+        (
+            "<reservationSet><item><instancesSet><item/></instancesSet></item></reservationSet>",
+            "an instance is missing InstanceId",
+        ),
+    ],
+)
+async def test_a_page_that_cannot_be_is_malformed(content: str, problem: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A repeated token would be followed until the scope's deadline."""
+    xmlns = "http://ec2.amazonaws.com/doc/2016-11-15/"
+    body = f'<DescribeInstancesResponse xmlns="{xmlns}">{content}</DescribeInstancesResponse>'
+    async with (
+        scripted_aws(lambda _: answer(body.encode()), monkeypatch),
+        AwsClient(Settings(), lambda: datetime.now(UTC)) as aws_client,
+    ):
+        with pytest.raises(AwsError, match=f"MalformedResponse: {problem}"):
+            await Ec2Reader(aws_client.hub()).instances("us-east-1", ["i-1"])

@@ -1,4 +1,4 @@
-"""Every client refuses a certificate that was issued for another name, and all clients share their connections."""
+"""TLS and connections: every client rejects a certificate for another host name, and all share one connection pool."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ XML = b"<Response><Errors><Error><Code>ValidationError</Code><Message>no</Messag
 
 @dataclass
 class TlsServer:
-    """Answers every request with an error that nobody tries again, and counts."""
+    """TLS server that answers every request with an error that is not retried, and counts connections and requests."""
 
     port: int = 0
     connections: int = 0
@@ -153,7 +153,7 @@ async def test_an_endpoint_of_one_service_is_honoured(authority: trustme.CA, mon
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_nobody_leads_a_call_elsewhere(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither the session token nor the question goes there, and what is answered there is no page of servers."""
+    """Neither the session token nor the request goes to the other host, and its response is not used."""
     went: list[bytes] = []
 
     async def elsewhere(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

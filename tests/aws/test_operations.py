@@ -1,4 +1,4 @@
-"""A session refuses every operation that its process has not declared, before anything is sent."""
+"""Allow-lists of operations: the session refuses an undeclared operation before anything is sent."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import pytest
 
 from service.aws.client import AwsClient
 from service.aws.operations import (
-    EXAMINES,
-    MANAGES,
-    READS,
-    SIGNS_IN,
+    DOCTOR_OPERATIONS,
+    READ_OPERATIONS,
+    READ_WRITE_OPERATIONS,
+    SIGN_IN_OPERATIONS,
     Operations,
     UndeclaredOperationError,
     reject_undeclared,
@@ -39,14 +39,14 @@ WRITES: list[tuple[str, str, dict[str, Any]]] = [
 async def test_a_write_is_refused_and_nothing_is_sent(
     service: str, operation: str, params: dict[str, Any], estate: Estate
 ) -> None:
-    async with AwsClient(Settings(), lambda: datetime.now(UTC), allowed=READS) as aws_client:
+    async with AwsClient(Settings(), lambda: datetime.now(UTC), allowed=READ_OPERATIONS) as aws_client:
         with pytest.raises(UndeclaredOperationError, match=f"{service}:{operation}"):
             await aws_client.hub().call(service, operation, params, region="us-east-1")
     assert estate.calls() == {}
 
 
 async def test_reads_pass(estate: Estate) -> None:
-    async with AwsClient(Settings(), lambda: datetime.now(UTC), allowed=READS) as aws_client:
+    async with AwsClient(Settings(), lambda: datetime.now(UTC), allowed=READ_OPERATIONS) as aws_client:
         assert (await aws_client.identity()).account_id == estate.names.hub
         answer = await aws_client.hub().call("drs", "DescribeSourceServers", {}, region=_initialised(estate))
         assert answer["items"] == []
@@ -78,7 +78,9 @@ async def test_the_writing_side_has_its_bounds_too(
 @pytest.mark.parametrize(
     "service", ["drs", "dynamodb", "ec2", "sts", "lambda", "events", "iam", "sso", "sso-oidc", "signin"]
 )
-@pytest.mark.parametrize("allowed", [READS, MANAGES, EXAMINES], ids=["reads", "manages", "examines"])
+@pytest.mark.parametrize(
+    "allowed", [READ_OPERATIONS, READ_WRITE_OPERATIONS, DOCTOR_OPERATIONS], ids=["reads", "manages", "examines"]
+)
 def test_of_every_operation_there_is_only_the_listed_ones_pass(allowed: Operations, service: str) -> None:
     model = botocore.session.get_session().get_service_model(service)
     refuse, passed = reject_undeclared(allowed), set()
@@ -88,10 +90,12 @@ def test_of_every_operation_there_is_only_the_listed_ones_pass(allowed: Operatio
         except UndeclaredOperationError:
             continue
         passed.add(name)
-    assert passed == allowed.get(service, frozenset()) | SIGNS_IN.get(service, frozenset())
+    assert passed == allowed.get(service, frozenset()) | SIGN_IN_OPERATIONS.get(service, frozenset())
 
 
-@pytest.mark.parametrize(("service", "operation"), [(name, each) for name, some in SIGNS_IN.items() for each in some])
+@pytest.mark.parametrize(
+    ("service", "operation"), [(name, each) for name, some in SIGN_IN_OPERATIONS.items() for each in some]
+)
 def test_what_signs_in_is_not_signed_with_keys(service: str, operation: str) -> None:
     model = botocore.session.get_session().get_service_model(service).operation_model(operation)
     assert model.auth_type == "none"
@@ -99,5 +103,7 @@ def test_what_signs_in_is_not_signed_with_keys(service: str, operation: str) -> 
 
 def test_what_the_query_side_may_ask_reads_by_its_name() -> None:
     words = ("Describe", "Get", "List", "Query", "Scan", "BatchGet", "AssumeRole")
-    odd = {(service, name) for service, names in READS.items() for name in names if not name.startswith(words)}
-    assert odd == {("lambda", "Invoke")}  # asks the function that may write
+    odd = {
+        (service, name) for service, names in READ_OPERATIONS.items() for name in names if not name.startswith(words)
+    }
+    assert odd == {("lambda", "Invoke")}  # starts the data-management function, which may write

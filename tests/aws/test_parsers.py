@@ -1,4 +1,4 @@
-"""What is parsed the short way - EC2's few members, a page of DRS - is what botocore's own way gives."""
+"""The fast parsers (EC2 members, pages of DRS) give the same results as botocore's parsers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _model() -> Any:
 
 
 def _misplaced(kept: Shape, own: Shape, path: str = "") -> list[str]:
-    """Name the members that botocore's model does not have at that element, or not of that type."""
+    """Return the members that botocore's model does not have at that element, or has with another type."""
     if kept.type_name != own.type_name:
         return [f"{path}: {kept.type_name} is {own.type_name}"]
     if isinstance(kept, ListShape) and isinstance(own, ListShape):
@@ -52,7 +52,7 @@ def test_what_is_kept_stands_where_botocores_model_has_it() -> None:
 
 
 def _kept(shape: Shape, value: Any) -> Any:
-    """Leave of a value what a shape names."""
+    """Return only those members of a value that a shape has."""
     if isinstance(shape, ListShape):
         return [_kept(shape.member, each) for each in value]
     if isinstance(shape, StructureShape):
@@ -88,7 +88,7 @@ _TEXT = st.text(st.characters(exclude_categories=("Cs", "Cc"), exclude_character
 
 
 def _xml(shape: Shape) -> st.SearchStrategy[str]:
-    """Draw the inside of an element: members in any order, some missing, strangers between them."""
+    """Generate the content of an element: members in any order, some missing, unknown elements between them."""
     if isinstance(shape, StructureShape):
         members = [_element(member.serialization["name"], _xml(member)) for member in shape.members.values()]
         stranger = st.sampled_from(["<reason/>", "<launchTime>2026-01-04T08:01:55.000Z</launchTime>", "\n  "])
@@ -122,7 +122,7 @@ _ODD: st.SearchStrategy[Any] = st.one_of(st.none(), st.booleans(), _TEXT, st.jus
 
 
 def _json(shape: Shape, *, odd: bool) -> st.SearchStrategy[Any]:
-    """Draw a value of a shape; an odd one also has members the model lacks, nulls, and values of other types."""
+    """Generate a value of a shape; with `odd`, also with unknown members, nulls, and values of wrong types."""
     usual: st.SearchStrategy[Any]
     if isinstance(shape, StructureShape):
         members = {name: _json(member, odd=odd) for name, member in shape.members.items()}
@@ -144,7 +144,7 @@ async def _outcome(factory: AioResponseParserFactory, body: bytes) -> Any:
     except ResponseParserError:
         return "refused"
     except Exception:
-        if isinstance(factory, ParserFactory):  # whatever botocore refuses we refuse, and always by that name
+        if isinstance(factory, ParserFactory):  # our parsers raise only ResponseParserError
             raise
         return "refused"
 

@@ -1,4 +1,4 @@
-"""Settings that the SDK reads by itself and that do not work: each is told as one to mend, and nothing is sent."""
+"""Invalid settings of the SDK itself: each is a ConfigurationError that says what to fix, and nothing is sent."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ NONSENSE: dict[str, tuple[dict[str, str | None], str]] = {
 
 @pytest.mark.parametrize("case", NONSENSE)
 async def test_it_is_told_as_a_setting_to_mend(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    variables, told = NONSENSE[case]
+    variables, message = NONSENSE[case]
     async with scripted_aws(lambda _: answer(), monkeypatch) as aws, AwsClient(Settings(), _now) as aws_client:
         for name, value in variables.items():
             if value is None:
                 monkeypatch.delenv(name)
             else:
                 monkeypatch.setenv(name, value)
-        with pytest.raises(ConfigurationError, match=f"^mend .*{told}"):
+        with pytest.raises(ConfigurationError, match=f"^fix .*{message}"):
             await aws_client.identity()
         assert aws.requests == []
 

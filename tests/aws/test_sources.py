@@ -1,4 +1,4 @@
-"""Where the hub's own credentials come from: each source that the SDK knows and that asks AWS for them works here."""
+"""Sources of the hub's credentials: each one of the SDK that calls AWS works with AwsClient."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from service.aws.client import AwsClient
-from service.aws.operations import READS
+from service.aws.operations import READ_OPERATIONS
 from service.errors import AwsError
 from service.settings import Settings
 from service.telemetry import set_up_logging
@@ -70,7 +70,7 @@ def _script(request: Request) -> Answer:
 async def _profile(
     text: str, home: Path, monkeypatch: pytest.MonkeyPatch, script: Any = _script
 ) -> AsyncIterator[ScriptedAws]:
-    """Run an endpoint; a profile is all there is to find credentials by."""
+    """Run a scripted endpoint, with a profile as the only source of credentials."""
     (home / "config").write_text(text.replace("{home}", str(home)))
     (home / "token").write_text("a-token-of-somebody-who-vouches")
     for name in ("SSOProvider", "SSOTokenProvider"):
@@ -95,7 +95,7 @@ async def _profile(
 async def test_credentials_are_had_from(source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with (
         _profile(PROFILES[source], tmp_path, monkeypatch) as aws,
-        AwsClient(Settings(), lambda: datetime.now(UTC), allowed=READS) as aws_client,
+        AwsClient(Settings(), lambda: datetime.now(UTC), allowed=READ_OPERATIONS) as aws_client,
     ):
         assert (await aws_client.identity()).account_id == HUB
         assert [_asked(request) for request in aws.requests] == [*ASKS[source], "GetCallerIdentity"]
@@ -106,7 +106,7 @@ async def test_credentials_are_had_from(source: str, tmp_path: Path, monkeypatch
 async def test_a_session_of_the_hub_that_came_broken_is_not_told(
     source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The SDK logs why a renewal failed by itself, as a warning."""
+    """The SDK logs a warning by itself when a renewal fails."""
 
     def script(request: Request) -> Answer:
         status, headers, body = _script(request)
@@ -125,7 +125,7 @@ async def test_a_session_of_the_hub_that_came_broken_is_not_told(
 async def test_a_session_of_the_hub_that_was_no_http_is_not_told_either(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """The HTTP client quotes what it takes for the length of a piece, and the SDK logs its error with all causes."""
+    """The HTTP client quotes an invalid chunk length, and the SDK logs its exception with all causes."""
 
     async def no_length(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -135,7 +135,7 @@ async def test_a_session_of_the_hub_that_was_no_http_is_not_told_either(
 
     monkeypatch.setattr(logging.getLogger("aiobotocore.credentials"), "filters", [])
     set_up_logging(sys.stderr, "DEBUG")
-    root = logging.StreamHandler(sys.stderr)  # as in a function's process
+    root = logging.StreamHandler(sys.stderr)  # as in a Lambda function
     monkeypatch.setattr(logging.getLogger(), "handlers", [root])
     listening = await asyncio.start_server(no_length, "127.0.0.1", 0)
     port = listening.sockets[0].getsockname()[1]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from service.aws.operations import MANAGES
+from service.aws.operations import READ_WRITE_OPERATIONS
 from service.settings import Settings
 from tests.container.image import ROOT, exec_form
 from tests.deploy import checks
@@ -27,7 +27,9 @@ def _role(found: dict[str, Any], name: str) -> list[dict[str, Any]]:
 
 
 def test_the_task_may_do_what_a_sync_declares_and_no_more(found: dict[str, Any]) -> None:
-    declared = checks.actions_of({name: each for name, each in MANAGES.items() if name not in _NOT_OF_A_SYNC})
+    declared = checks.actions_of(
+        {name: each for name, each in READ_WRITE_OPERATIONS.items() if name not in _NOT_OF_A_SYNC}
+    )
     assert checks.allowed(_role(found, "TaskRole")) == declared
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from service.aws.operations import MANAGES, READS, Operations
+from service.aws.operations import READ_OPERATIONS, READ_WRITE_OPERATIONS, Operations
 from tests.deploy.templates import Template, bindings, of_type
 
 DATA_MANAGEMENT = "Functions.Outputs.DataManagementHandlerFunctionArn"
@@ -34,8 +34,8 @@ PAYLOADS = {
 # Permissions that Lambda itself needs in a function's role.
 _OF_LAMBDA = {"logs:CreateLogStream", "logs:PutLogEvents"}
 _ALLOWED = {
-    "QueryHandlerRole": (READS, _OF_LAMBDA),
-    "DataManagementRole": (MANAGES, _OF_LAMBDA | {"sqs:SendMessage"}),
+    "QueryHandlerRole": (READ_OPERATIONS, _OF_LAMBDA),
+    "DataManagementRole": (READ_WRITE_OPERATIONS, _OF_LAMBDA | {"sqs:SendMessage"}),
 }
 _READS = re.compile(r"(Describe|Get|List|Query|Scan|BatchGet)")
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from service.aws.operations import MANAGES, READS
+from service.aws.operations import READ_OPERATIONS, READ_WRITE_OPERATIONS
 from service.handlers import data_management, query
 from service.telemetry import METRICS, NAMESPACE
 from tests.deploy import checks
@@ -84,9 +84,9 @@ def test_the_cross_account_role_allows_what_the_code_declares_of_drs_and_ec2() -
     role = found["Resources"]["DRSOrchestrationRole"]["Properties"]
     write = found["Resources"]["TargetPolicy"]
     reads, writes = checks.allowed(role["Policies"]), checks.allowed([write["Properties"]])
-    declared = {action for action in checks.actions_of(MANAGES) if action.split(":")[0] in {"drs", "ec2"}}
+    declared = {action for action in checks.actions_of(READ_WRITE_OPERATIONS) if action.split(":")[0] in {"drs", "ec2"}}
     assert reads | writes == declared
-    assert {action for action in checks.actions_of(READS) if action.split(":")[0] in {"drs", "ec2"}} <= reads
+    assert {action for action in checks.actions_of(READ_OPERATIONS) if action.split(":")[0] in {"drs", "ec2"}} <= reads
     assert all(re.match(r"\w+:(Describe|Get|List)", action) for action in reads)
     assert write["Condition"] == "IsTarget"
     [trust] = role["AssumeRolePolicyDocument"]["Statement"]

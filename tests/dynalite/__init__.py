@@ -1,1 +1,1 @@
-"""Tests of the tables again, with dynalite in place of moto's DynamoDB: a second opinion."""
+"""Table tests run a second time, against dynalite instead of moto's DynamoDB."""

@@ -1,4 +1,4 @@
-"""One dynalite for the tests of a process; each estate has tables of its own in it."""
+"""One dynalite per test process; each estate has its own tables in it."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tests.support.estate import Estate, Names, new_account_id, two_targets
 
 @pytest.fixture(scope="session")
 def dynalite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dynalite]:
-    """Give a running dynalite."""
+    """Run dynalite."""
     with running(tmp_path_factory.mktemp("dynalite")) as found:
         yield found
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _is_about_dynalite(dynalite: Dynalite) -> Iterator[None]:
-    """Hold every file of this folder to what it is for: tests that bring an estate of their own do not belong here."""
+    """Fail if a test of this folder brings an estate of its own, because it would not run on dynalite."""
     before = dynalite.calls
     yield
     assert dynalite.calls > before
@@ -30,7 +30,7 @@ def _is_about_dynalite(dynalite: Dynalite) -> Iterator[None]:
 
 @pytest.fixture
 def found_estate(dynalite: Dynalite, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Estate]]:
-    """Give the same function as everywhere; the tables of what it starts are in dynalite."""
+    """Return the usual function; the estates that it starts have their tables in dynalite."""
     with ExitStack() as stack:
 
         def start(**regions: Any) -> Estate:

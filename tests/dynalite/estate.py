@@ -1,4 +1,4 @@
-"""An estate whose tables are dynalite's: same endpoint, same faults, same counts; moto answers for everything else."""
+"""Estate with its tables in dynalite: same endpoint, faults and call counts; moto serves all other services."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NOT_OURS_TO_TELL: Final = frozenset({"connection", "keep-alive", "transfer-enco
 
 
 class Diverted:
-    """WSGI application that sends what is for DynamoDB to dynalite, and everything else on."""
+    """WSGI middleware that forwards DynamoDB requests to dynalite and passes on all others."""
 
     def __init__(self, others: Application, dynalite: Dynalite) -> None:
         self._others = others
@@ -52,7 +52,7 @@ def _variable(header: str) -> str:
 
 
 class DynaliteEstate(Estate):
-    """An estate like any other, on a dynalite that runs already."""
+    """Estate with its tables in a running dynalite."""
 
     def __init__(
         self, members: Mapping[str, Any], names: Names, monkeypatch: pytest.MonkeyPatch, *, dynalite: Dynalite
@@ -79,7 +79,7 @@ class DynaliteEstate(Estate):
                 BillingMode="PAY_PER_REQUEST",
                 **_indexes(table),
             )
-        for name in tables:  # made at once, but not within the same request
+        for name in tables:  # created quickly, but not within the request
             self._beside.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 0, "MaxAttempts": 5000})
         self._bring_rows()
         return self
@@ -90,7 +90,7 @@ class DynaliteEstate(Estate):
         self._bring_rows()
 
     def _bring_rows(self) -> None:
-        """Bring what the sandbox seeds: the rows of accounts, where they are not there yet."""
+        """Copy the account rows that the sandbox seeds, unless they exist."""
         for name, table in dynamodb_backends[self.names.hub][_HUB_REGION].tables.items():
             condition = f"attribute_not_exists({table.hash_key_attr})"
             for ranged in table.items.values():

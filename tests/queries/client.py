@@ -10,7 +10,7 @@ from typing import Any
 
 from service.aws.client import AwsClient
 from service.aws.dynamodb import TableReader
-from service.aws.operations import READS
+from service.aws.operations import READ_OPERATIONS
 from service.models import iso
 from service.queries.answer import Answer
 from service.queries.extended import ExtendedQuery
@@ -63,7 +63,7 @@ class QueryClient:
         """Open the dependencies of a query; afterwards `calls` has the calls that were made with them."""
         settings, moment = load_settings(), self.now()
         self.estate.calls()
-        async with AwsClient(settings, lambda: moment, allowed=READS) as aws_client:
+        async with AwsClient(settings, lambda: moment, allowed=READ_OPERATIONS) as aws_client:
             name = settings.drs_region_status_table
             status = RegionStatusReader(
                 TableReader(aws_client.hub(), name, aws_client.hub_region) if name else None, cache_s=60, timeout_s=60

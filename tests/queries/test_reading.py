@@ -9,7 +9,7 @@ import pytest
 
 from service.aws.client import AwsClient
 from service.aws.dynamodb import Item, TableReader, encode
-from service.aws.operations import READS
+from service.aws.operations import READ_OPERATIONS
 from service.errors import AwsError
 from service.inventory.reader import InventoryReader, is_server, owner_account, stored_facts
 from service.settings import Settings
@@ -30,7 +30,7 @@ async def read(
 ) -> tuple[dict[str, list[Item]], list[Request]]:
     async with (
         scripted_aws(script, monkeypatch) as aws,
-        AwsClient(Settings(), lambda: NOW, allowed=READS) as aws_client,
+        AwsClient(Settings(), lambda: NOW, allowed=READ_OPERATIONS) as aws_client,
     ):
         reader = InventoryReader(TableReader(aws_client.hub(), "inventory", "us-east-1"))
         return await reader.by_account(region, accounts), aws.requests
@@ -71,7 +71,7 @@ async def test_a_lineage_is_read_to_its_last_page_as_it_is_now(monkeypatch: pyte
 
     async with (
         scripted_aws(script, monkeypatch) as aws,
-        AwsClient(Settings(), lambda: NOW, allowed=READS) as aws_client,
+        AwsClient(Settings(), lambda: NOW, allowed=READ_OPERATIONS) as aws_client,
     ):
         reader = LineageReader(TableReader(aws_client.hub(), "inventory", "us-east-1"))
         found = [str(each["stagingAccountId"]) for each in await reader.items(lineage)]
@@ -102,6 +102,35 @@ async def test_what_no_answer_shows_is_not_kept(monkeypatch: pytest.MonkeyPatch)
 async def test_an_answer_without_items_is_no_empty_region(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(AwsError, match="MalformedResponse"):
         await read(lambda _: answer({"Count": 0}), monkeypatch)
+
+
+MALFORMED: list[dict[str, Any]] = [
+    {"Count": 0},
+    {"Items": 5},
+    {"Items": ["x"]},
+    {"Items": [{"sourceServerArn": {"Q": "x"}}]},
+    {"Items": [{"sourceServerArn": {"S": "x"}, "dataReplicationInfo": 5}]},
+    {"Items": [{"sourceServerArn": {"S": "x"}, "dataReplicationInfo": {"M": 5}}]},
+    {"Items": [], "LastEvaluatedKey": "x"},
+    {"Items": [], "LastEvaluatedKey": {"sourceServerArn": {"S": "x"}}},
+]
+
+
+@pytest.mark.parametrize("body", MALFORMED, ids=str)
+async def test_a_malformed_page_is_an_error_of_aws_for_every_reader(
+    body: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Taken for an empty page it would hide servers; an error of Python's own would end the whole run."""
+    with pytest.raises(AwsError, match="MalformedResponse"):
+        await read(lambda _: answer(body), monkeypatch)
+    async with (
+        scripted_aws(lambda _: answer(body), monkeypatch),
+        AwsClient(Settings(), lambda: NOW, allowed=READ_OPERATIONS) as aws_client,
+    ):
+        reader = LineageReader(TableReader(aws_client.hub(), "inventory", "us-east-1"))
+        for look_up in (reader.named, reader.items):
+            with pytest.raises(AwsError, match="MalformedResponse"):
+                await look_up("app")
 
 
 @pytest.mark.parametrize(

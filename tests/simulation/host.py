@@ -19,9 +19,9 @@ from botocore.exceptions import ClientError
 from service.app import App
 from service.aws import client as client_module
 from service.aws.client import AccountSession, AwsClient
-from service.aws.credentials import _acting
+from service.aws.credentials import _signing_keys
 from service.aws.dynamodb_write import Table
-from service.aws.operations import MANAGES
+from service.aws.operations import READ_WRITE_OPERATIONS
 from service.context import SyncRequest
 from service.deadline import Shutdown
 from service.handlers.data_management import OPERATIONS
@@ -41,7 +41,7 @@ __all__ = ["Host", "Killed", "settings"]
 
 T = TypeVar("T")
 
-_OPERATIONS: Final = {xform_name(each): each for group in MANAGES.values() for each in group}
+_OPERATIONS: Final = {xform_name(each): each for group in READ_WRITE_OPERATIONS.values() for each in group}
 _SIGNED_FOR_S: Final = 300.0  # AWS rejects a signature that is older than five minutes
 _HUB_KEYS: Final = ReadOnlyCredentials("hub", "secret", None, None)
 
@@ -68,7 +68,7 @@ class _Session:
     def register(self, *_: object) -> None:
         """Ignore event hooks."""
 
-    async def own(self) -> ReadOnlyCredentials:
+    async def hub_credentials(self) -> ReadOnlyCredentials:
         return _HUB_KEYS
 
 
@@ -100,7 +100,7 @@ class _SimulatedClient(AwsClient):
         return HUB_REGION
 
     def hub(self) -> AccountSession:
-        return AccountSession(self, HUB, self._session.own)
+        return AccountSession(self, HUB, self._session.hub_credentials)
 
     async def _client(self, service: str, region: str) -> Any:
         await self._host.wait_while_frozen()
@@ -228,7 +228,7 @@ class Host:
 
     async def send_call(self, service: str, region: str, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """Send a call to the simulated AWS and return its response, with the faults of this host."""
-        keys = _acting.get()
+        keys = _signing_keys.get()
         assert keys is not None, "a call that bypassed the AWS client"
         number = self.calls = self.calls + 1
         self._raise_if_killed(number - 0.5)

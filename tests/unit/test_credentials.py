@@ -1,4 +1,4 @@
-"""Sessions of other accounts: assumed once for all who ask, renewed in good time, given up when AWS says so."""
+"""Credentials of assumed roles: shared by concurrent callers, renewed in time, dropped when AWS reports expiry."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LASTS: Final = timedelta(seconds=900)
 
 
 class Sts:
-    """Gives sessions of a quarter of an hour, each after a second."""
+    """STS that takes a second per call and returns credentials for 15 minutes."""
 
     def __init__(self, loop: VirtualLoop) -> None:
         self._loop = loop
@@ -47,7 +47,7 @@ def test_all_who_ask_at_once_share_a_session() -> None:
 
 @pytest.mark.parametrize(("after_s", "key"), [(779.0, "key-1"), (780.0, "key-2"), (900.0, "key-2")])
 def test_a_session_is_renewed_two_minutes_before_its_end(after_s: float, key: str) -> None:
-    """A call that is signed now may wait for its turn, and be tried again, before it arrives."""
+    """A signed call may wait for its turn, and be retried, before it arrives."""
 
     async def work(loop: VirtualLoop) -> str:
         role = AssumedRole(Sts(loop).assume, loop.wall)
@@ -63,7 +63,7 @@ def test_a_session_that_aws_calls_expired_is_given_up_once_however_many_calls_ar
         sts = Sts(loop)
         role = AssumedRole(sts.assume, loop.wall)
         used = (await role()).access_key
-        for _ in range(28):  # in flight at once: the first refusal renews it, the others come in later
+        for _ in range(28):  # calls in flight: the first rejection renews it, the others arrive later
             role.expire(used)
             assert (await role()).access_key == "key-2"
         assert sts.asked == 2

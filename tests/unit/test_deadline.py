@@ -1,4 +1,4 @@
-"""The end of a run's time, on a clock that jumps."""
+"""Deadline and shutdown, on a virtual clock."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.simulation.clock import VirtualLoop, run
 
 
 async def _write_many(deadline: Deadline, loop: VirtualLoop, *, rows: int) -> list[float]:
-    """Try to write rows into a table that never answers; tell when each attempt was given up."""
+    """Write rows to a table that never responds; return the time at which each attempt ended."""
     ended = []
     for _ in range(rows):
         with deadline.grace_period():
@@ -29,7 +29,7 @@ def test_however_much_is_to_be_written_a_silent_table_delays_the_end_once() -> N
 
 @pytest.mark.parametrize("begins_at", [0.0, 9.0, 10.0, 12.5])
 def test_a_run_within_another_has_no_time_of_its_own(begins_at: float) -> None:
-    """The tag sync begins within the three seconds after the end when its lock came late."""
+    """The tag sync can start in the grace period, when it got its lease late."""
 
     async def work(loop: VirtualLoop) -> list[float]:
         outer = Deadline(Shutdown(), 10.0)
@@ -53,7 +53,7 @@ def test_a_process_told_to_stop_writes_down_for_six_seconds() -> None:
         shutdown = Shutdown()
         deadline = Deadline(shutdown)
         await anyio.sleep(100.0)
-        loop.call_soon(shutdown.request)  # as a signal does, outside of any task
+        loop.call_soon(shutdown.request)  # like a signal handler, outside of any task
         await anyio.sleep(1.0)
         assert shutdown.is_requested
         return await _write_many(deadline, loop, rows=3)

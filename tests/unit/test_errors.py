@@ -1,4 +1,4 @@
-"""What an error means: the contract's table, word for word."""
+"""Classification of error codes, compared with the documented region status words."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_every_signal_has_the_word_of_the_contract(code: str, message: str, stat
         ("Strange", 400, False, False),
         ("Strange", 0, False, False),
         ("ThrottlingException", 400, True, True),
-        ("AccessDeniedException", 500, False, False),  # a known code outweighs the status
+        ("AccessDeniedException", 500, False, False),  # a known code takes precedence over the HTTP status
         ("UninitializedAccountException", 400, False, False),
         ("InternalServerException", 500, True, False),
         ("ConflictException", 409, False, False),

@@ -1,4 +1,4 @@
-"""The fan-out: one result per item, a limit that holds, and nothing left running."""
+"""Fan-out: one result per item, the concurrency limit holds, nothing keeps running."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from service.fanout import fan_out, prefetch
 from service.models import Call
 
 DENIED = AwsError("AccessDenied", "no", Call("sts", "AssumeRole", "111122223333", "us-east-1"))
-pytestmark = pytest.mark.timeout(10)  # one that hangs fails soon
+pytestmark = pytest.mark.timeout(10)  # a test that hangs fails soon
 
 
 async def fail_with(error: Exception) -> None:
@@ -35,7 +35,7 @@ async def test_exactly_one_result_per_item_and_never_more_at_once(items: int, co
         if running == min(concurrency, items):
             full.set()
         await full.wait()
-        for _ in range(item * 7 % 5):  # results arrive in another order than items
+        for _ in range(item * 7 % 5):  # so that results arrive in another order
             await anyio.lowlevel.checkpoint()
         running -= 1
         return item, None
@@ -102,7 +102,7 @@ async def test_leaving_early_cancels_what_is_under_way_and_starts_nothing_more()
     assert len(started) <= 5
 
 
-@pytest.mark.parametrize("error", [DENIED, ConfigurationError("mend it")])
+@pytest.mark.parametrize("error", [DENIED, ConfigurationError("fix it")])
 @pytest.mark.parametrize("concurrency", [1, 4])
 async def test_an_expected_error_comes_out_bare_and_stops_the_rest(error: Exception, concurrency: int) -> None:
     cancelled: list[int] = []
@@ -212,10 +212,10 @@ async def test_what_is_begun_ahead_runs_while_other_things_happen() -> None:
         return 7
 
     async with prefetch(work) as result:
-        await going.wait()  # it began, though nobody has asked for it
+        await going.wait()  # started before its result is awaited
         wanted.set()
         assert await result() == 7
-        assert await result() == 7  # as often as one likes
+        assert await result() == 7  # any number of times
 
 
 @pytest.mark.parametrize("error", [DENIED, ConfigurationError("no")])

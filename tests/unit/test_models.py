@@ -1,4 +1,4 @@
-"""Times as any writer of the tables has spelled them."""
+"""Times in all stored forms, denied statuses, account ids."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from service.models import Problem, RegionStatus, iso, parse_iso
+from service.models import Problem, RegionStatus, is_account_id, iso, parse_iso
 
 zones = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 
@@ -41,3 +41,28 @@ def test_a_time_beyond_the_calendar_is_none(value: str) -> None:
 def test_a_trouble_is_told_without_its_empty_members() -> None:
     problem = Problem("C", "m", RegionStatus.ERROR, region="us-east-1")
     assert problem.as_json() == {"region": "us-east-1", "code": "C", "status": "ERROR", "message": "m"}
+
+
+def test_denied_is_what_iam_or_the_organisation_refuses() -> None:
+    assert {status for status in RegionStatus if status.is_denied} == {
+        RegionStatus.IAM_PERMISSION_DENIED,
+        RegionStatus.SCP_DENIED,
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "valid"),
+    [
+        ("000000000012", True),
+        ("00000000001", False),
+        ("0000000000123", False),
+        ("000000000012\n", False),
+        ("00000000001a", False),
+        ("１" * 12, False),  # noqa: RUF001 - digits, but not of ASCII
+        (123456789012, False),
+        (None, False),
+        ("", False),
+    ],
+)
+def test_an_account_id_is_twelve_ascii_digits(value: object, *, valid: bool) -> None:
+    assert is_account_id(value) is valid

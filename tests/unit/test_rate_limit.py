@@ -1,4 +1,4 @@
-"""Pace and budget are arithmetic over a time that is handed in, so time here is a list of numbers."""
+"""Rate limit, retry budget and backoff: pure functions of time, so time is a list of numbers here."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ waits = st.lists(st.floats(0, 3), min_size=1, max_size=60)
 
 
 def most_above_rate(departures: list[float], per_second: float) -> float:
-    """Tell by how many calls the fullest of all windows exceeds the rate."""
+    """Return by how many calls the fullest window exceeds the rate."""
     ordered = sorted(departures)
     return max(
         (last - first + 1) - per_second * (ordered[last] - ordered[first])
@@ -111,7 +111,7 @@ def test_it_does_not_grow_while_nobody_waits_for_it() -> None:
 
 @pytest.mark.parametrize("bears", [3.0, 5.0, 20.0, 60.0])
 def test_it_finds_what_the_service_bears_and_few_calls_are_refused(bears: float) -> None:
-    """The service here is a token bucket of its own."""
+    """The simulated service is a token bucket too."""
     rate, now, tokens, at, refused, done = AdaptiveRate(GROWING), 0.0, 10.0, 0.0, 0, 0
     while done < 1000:
         now += max(rate.reserve(now), 0.001)
@@ -137,7 +137,9 @@ def test_after_a_slow_down_no_burst_is_left() -> None:
 def test_nothing_goes_out_before_the_service_wants_it(asked_s: float) -> None:
     rate = AdaptiveRate(RATE)
     rate.throttled(100.0, sent_at=99.0, retry_after_s=asked_s)
-    rate.throttled(100.0, sent_at=99.0, retry_after_s=asked_s / 2)  # a shorter wish does not undo the longer one
+    rate.throttled(
+        100.0, sent_at=99.0, retry_after_s=asked_s / 2
+    )  # a shorter Retry-After does not replace a longer one
     for now in (100.0, 100.0 + asked_s / 3):
         assert now + rate.reserve(now) >= 100.0 + asked_s
 
@@ -145,10 +147,10 @@ def test_nothing_goes_out_before_the_service_wants_it(asked_s: float) -> None:
 def test_a_pause_makes_void_what_was_reserved_and_counts_no_place_twice() -> None:
     rate = AdaptiveRate(RATE)
     for _ in range(30):
-        rate.reserve(0.0)  # twenty of them wait
+        rate.reserve(0.0)  # twenty calls wait
     rate.throttled(0.1, sent_at=0.0, retry_after_s=4.0)
     assert rate.pauses == 1
-    rate.throttled(0.2, sent_at=0.0, retry_after_s=3.0)  # told to another call, and over sooner
+    rate.throttled(0.2, sent_at=0.0, retry_after_s=3.0)  # sent to another call, and shorter
     assert rate.pauses == 1
     again = [0.2 + rate.reserve(0.2) for _ in range(20)]
     assert again[0] == pytest.approx(4.1 + 1 / rate.per_second)
@@ -166,8 +168,8 @@ def test_the_drs_rate_is_the_one_set_and_every_service_has_one() -> None:
     table = start_rates(RATE)
     assert table["drs"] is RATE
     assert set(table) == {"drs", "ec2", "sts", "dynamodb", "events", "lambda"}
-    assert table["ec2"].per_second <= 20  # AWS's published refill
-    assert table["sts"].per_second <= 600  # AWS's published quota
+    assert table["ec2"].per_second <= 20  # refill published by AWS
+    assert table["sts"].per_second <= 600  # quota published by AWS
 
 
 @given(steps=st.lists(st.tuples(st.floats(0, 5), st.booleans(), st.floats(0, 30)), max_size=150))
@@ -192,7 +194,7 @@ def test_an_outage_is_probed_and_not_stormed() -> None:
     assert [budget.spend(0.0, longest_wait_s=5.0) for _ in range(10)] == [0.0] * 10
     assert [budget.spend(0.0, longest_wait_s=5.0) for _ in range(5)] == [1.0, 2.0, 3.0, 4.0, 5.0]
     assert budget.spend(0.0, longest_wait_s=5.0) is None
-    assert budget.spend(1.0, longest_wait_s=5.0) == 5.0  # a refusal costs nothing
+    assert budget.spend(1.0, longest_wait_s=5.0) == 5.0  # a refused retry takes no token
     assert budget.spend(1000.0, longest_wait_s=0.0) == 0.0
 
 

@@ -1,4 +1,4 @@
-"""What the SDK raises becomes one kind of error, and what it never should raise does not."""
+"""SDK exceptions become AwsError; exceptions that mean a bug do not."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_what_the_sdk_raises_becomes_one_error(error: Exception, code: str, stat
     failure = convert(error)
     assert failure.code == code
     assert status is None or failure.error_class.status is status
-    assert failure.__suppress_context__  # the SDK's error may carry headers of the request
+    assert failure.__suppress_context__  # the SDK's exception may contain request headers
 
 
 @pytest.mark.parametrize(
@@ -120,4 +120,4 @@ def test_long_texts_are_cut_to_their_first_line() -> None:
 def test_what_the_http_client_read_is_not_quoted(kind: type[sdk.HTTPClientError]) -> None:
     error = convert(kind(error=ValueError("Bad status line: b'<SecretAccessKey>secret</SecretAccessKey>'")))
     assert error.code == "ConnectionLost"
-    assert error.message == "the answer could not be read to its end (ValueError)"
+    assert error.message == "the response could not be read completely (ValueError)"

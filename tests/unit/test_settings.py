@@ -1,4 +1,4 @@
-"""The environment: what is wrong is refused, and named."""
+"""Settings from the environment: invalid values are rejected by name."""
 
 from __future__ import annotations
 

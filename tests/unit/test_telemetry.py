@@ -1,4 +1,4 @@
-"""Metric documents and log lines, as CloudWatch and the alarms read them."""
+"""Metric documents and log lines in the form that CloudWatch and alarms read."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ FIGURES: Final = {
     ],
 )
 def test_what_a_report_counts_for_the_alarms(source: str, figures: dict[str, Any]) -> None:
-    """A scope that was read in part is one that did not come through; it counts as failed do."""
+    """A partly read scope counts as failed."""
     scopes = {"asked": 9, "complete": 3, "partial": 2, "skipped": 0, "failed": 4}
     report = {**REPORT, "regionSource": source, "scopes": scopes, "serversByRegion": {"us-west-2": 40, "eu-west-1": 3}}
     assert figures_of(report) == {**figures, "scopesFailed": 6}
@@ -115,7 +115,7 @@ def test_metrics_go_to_stdout_in_lambda_only(capsys: pytest.CaptureFixture[str])
 
 @pytest.fixture
 def _loggers_as_before() -> Iterator[None]:
-    """Put every logger back that setting up the log changes; let the SDK's own start without a level."""
+    """Restore all loggers that set_up_logging changes; those of the SDK start without a level."""
     root = logging.getLogger()
     names = ("service", "botocore", "aiobotocore", "aiohttp", "urllib3", "httpx", "httpcore")
     loggers = [root, *map(logging.getLogger, names)]
@@ -133,15 +133,15 @@ def _loggers_as_before() -> Iterator[None]:
 def test_log_lines_are_json_on_the_given_stream_and_written_once() -> None:
     stream = io.StringIO()
     set_up_logging(stream, "DEBUG")
-    set_up_logging(stream, "INFO")  # a process may set up anew
+    set_up_logging(stream, "INFO")  # a process may set it up again
     logger = logging.getLogger("service.sync.test")
     logger.info("sync finished", extra={"operation": "x", "servers": 3})
     logger.debug("not asked for")
     (line,) = stream.getvalue().splitlines()
-    told = json.loads(line)
-    assert (told["level"], told["logger"], told["message"]) == ("INFO", "service.sync.test", "sync finished")
-    assert (told["operation"], told["servers"]) == ("x", 3)
-    assert "timestamp" in told
+    record = json.loads(line)
+    assert (record["level"], record["logger"], record["message"]) == ("INFO", "service.sync.test", "sync finished")
+    assert (record["operation"], record["servers"]) == ("x", 3)
+    assert "timestamp" in record
 
 
 @pytest.mark.usefixtures("_loggers_as_before")

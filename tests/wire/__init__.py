@@ -1,1 +1,1 @@
-"""What can go wrong between this process and AWS, on real sockets."""
+"""Network faults between this process and AWS, on real sockets."""

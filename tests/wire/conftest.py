@@ -1,4 +1,4 @@
-"""One estate for the tests of a file, synced once, with a relay in front of it."""
+"""One estate per test module, synced once, behind a fault-injecting relay."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ COUNTS = {"eu-west-1": 3, "us-west-2": 8}
 
 @dataclass(frozen=True)
 class World:
-    """A has 6 servers in us-west-2 and 3 in eu-west-1, B has 2 in us-west-2; nothing of that changes."""
+    """Account A has 6 servers in us-west-2 and 3 in eu-west-1, account B has 2 in us-west-2; this never changes."""
 
     estate: Estate
     relay: Relay
 
     @contextmanager
     def spoiling(self, name: str, matches: Callable[[Request], bool]) -> Iterator[None]:
-        """Spoil the answers to the requests that match; time-outs are short only where there is no other way out."""
+        """Spoil the responses to matching requests; timeouts are short only for faults that end by a timeout."""
         with pytest.MonkeyPatch.context() as patch, self.relay.spoiling(name, matches):
             if name in SILENT:
                 patch.setenv("READ_TIMEOUT_SECONDS", "1.2")
-                patch.setattr(client_module, "_CALL_CEILING_S", 2.0)  # thirty seconds otherwise
+                patch.setattr(client_module, "_ATTEMPT_TIMEOUT_S", 2.0)  # instead of thirty seconds
             yield
 
     def nothing_lost(self) -> None:
-        """Hold what is known after a fault against what there is, and see that the next run has no trouble."""
+        """Check that counts and items are complete after a fault."""
         assert self.estate.counts() == COUNTS
         assert len(self.estate.items()) == 11
 
     async def next_run_is_complete(self) -> None:
-        """See that no fault outlives its cause."""
+        """Check that the next sync is complete and clears the recorded errors."""
         report = await self.estate.sync()
         assert (report["status"], report["errors"]) == ("complete", [])
         assert not any("errorMessage" in row for row in self.estate.status().values())
@@ -53,7 +53,7 @@ def world() -> Iterator[World]:
         with Estate(two_targets(names), names, patch) as estate, relaying(estate.sandbox.port) as relay:
             estate.set(AWS_ENDPOINT_URL=f"http://127.0.0.1:{relay.port}", DRS_REGIONS="us-west-2,eu-west-1")
             estate.set(TOPOLOGY_READS_PER_SCOPE="0")
-            patch.setattr(client_module, "backoff_s", lambda *_, **__: 0.01)  # as often as ever, but soon
+            patch.setattr(client_module, "backoff_s", lambda *_, **__: 0.01)  # as many retries, without the waiting
             report: dict[str, Any] = anyio.run(estate.sync)
             assert report["serversSynced"] == 11
             yield World(estate, relay)

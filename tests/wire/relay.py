@@ -1,4 +1,4 @@
-"""A relay in front of the simulated AWS that spoils chosen answers on the wire, byte by byte."""
+"""Fault-injecting TCP relay in front of the simulated AWS: spoils chosen responses, byte by byte."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _DRIP_S: Final = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request as it came in; `service` and `region` are those it is signed for."""
+    """One request; `service` and `region` are those of its signature."""
 
     service: str
     region: str
@@ -30,13 +30,13 @@ class Request:
     body: bytes
 
     def is_for(self, service: str, *, region: str = "", text: str = "") -> bool:
-        """Whether it is for a service, signed for a region, with a text in path, target or body."""
-        told = f"{self.path} {self.headers.get('x-amz-target', '')} {self.body.decode('utf-8', 'replace')}"
-        return self.service == service and region in self.region and text in told
+        """Whether it is signed for a service and region, and has a text in its path, target or body."""
+        searched = f"{self.path} {self.headers.get('x-amz-target', '')} {self.body.decode('utf-8', 'replace')}"
+        return self.service == service and region in self.region and text in searched
 
 
 class Wire:
-    """The connection of one client, for a spoiler to answer on; `body` is what AWS would have said."""
+    """Connection of one client, for a spoiler to respond on; `body` is the body of the real response."""
 
     def __init__(self, connection: socket.socket, body: bytes, ended: threading.Event) -> None:
         self._connection = connection
@@ -48,11 +48,11 @@ class Wire:
         self._connection.sendall(data)
 
     def head(self, length: int) -> None:
-        """Send the head of a success that announces so many bytes."""
+        """Send the head of a successful response with this Content-Length."""
         self.send(_ANSWER_HEAD % length)
 
     def wait(self) -> None:
-        """Say nothing more until the client hangs up."""
+        """Send nothing until the client closes the connection."""
         self._connection.settimeout(0.2)
         while not self._ended.is_set():
             try:
@@ -62,17 +62,17 @@ class Wire:
                 continue
 
     def drip(self) -> None:
-        """Send spaces, which mean nothing in JSON, one at a time until the client hangs up."""
+        """Send spaces, which JSON ignores, one at a time until the client closes the connection."""
         while not self._ended.wait(_DRIP_S):
             self.send(b" ")
 
     def reset(self) -> None:
-        """Close without goodbye: the client gets a reset."""
+        """Close so that the client gets a connection reset."""
         self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 Spoiler = Callable[[Wire], None]
-"""Answers in place of AWS; the connection is closed when it returns."""
+"""Responds instead of AWS; the connection is closed when it returns."""
 
 
 def _silent(wire: Wire) -> None:
@@ -162,12 +162,12 @@ SPOILERS: Final[dict[str, Spoiler]] = {
     "reset in mid-body": _reset_in_mid_body,
 }
 SILENT: Final = frozenset({"silent", "silent in mid-body", "dripping", "length too great", "broken chunks"})
-"""Those that a client may notice by a time-out alone."""
+"""Spoilers that a client can only notice by a timeout."""
 
 
 @dataclass(slots=True)
 class Relay:
-    """What is spoilt, and how often it was. `matches` chooses the requests; None lets all through."""
+    """State of the relay: the spoiler, the requests it applies to (`matches`; None for none), and counters."""
 
     upstream: int
     port: int = 0
@@ -175,16 +175,16 @@ class Relay:
     spoiler: Spoiler | None = None
     struck: int = 0
     requests: int = 0
-    lost: list[bytes] = field(default_factory=list)  # what AWS would have said
+    lost: list[bytes] = field(default_factory=list)  # bodies of the real responses
     ended: threading.Event = field(default_factory=threading.Event)
     live: dict[socket.socket, None] = field(default_factory=dict)
-    """Connections that clients hold, oldest first."""
+    """Open connections of clients, oldest first."""
 
     def hang_up(self, *, reset: bool = False) -> int:
-        """End every connection that a client holds, as AWS does with idle ones; give how many there were."""
+        """Close all open client connections, as AWS does with idle ones; return their number."""
         ended = list(self.live)
         for connection in ended:
-            with suppress(OSError):  # it went meanwhile
+            with suppress(OSError):  # the client has closed it already
                 if reset:
                     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 connection.shutdown(socket.SHUT_RDWR)
@@ -192,14 +192,14 @@ class Relay:
 
     @contextmanager
     def spoiling(self, name: str, matches: Callable[[Request], bool]) -> Iterator[None]:
-        """Spoil the answers to the requests that match; at least one must come."""
+        """Spoil the responses to matching requests; fail if there was none."""
         self.spoiler, self.matches, self.struck = SPOILERS[name], matches, 0
         self.lost.clear()
         try:
             yield
         finally:
             self.matches = None
-        assert self.struck, "no request came that was to be spoilt"
+        assert self.struck, "no request matched"
 
 
 class _Listener(socketserver.ThreadingTCPServer):
@@ -231,7 +231,7 @@ class _Handler(socketserver.StreamRequestHandler):
                 lines = [f"HTTP/1.1 {status} X", *(f"{name}: {value}" for name, value in headers)]
                 self.wfile.write("\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]).encode() + body)
         except ConnectionError:
-            return  # the client hung up
+            return  # the client closed the connection
         finally:
             del relay.live[self.connection]
 
@@ -264,7 +264,7 @@ def _forwarded(port: int, request: Request) -> tuple[int, list[tuple[str, str]],
 
 @contextmanager
 def relaying(upstream: int) -> Iterator[Relay]:
-    """Run a relay in front of a port of this machine."""
+    """Run a relay in front of a local port."""
     relay = Relay(upstream)
     with _Listener(relay) as listener:
         relay.port = listener.server_address[1]

@@ -1,4 +1,4 @@
-"""DRS answers one region badly: that costs the scopes of that region alone, says why, and loses nothing."""
+"""Broken responses of DRS in one region: only scopes of that region fail, with the cause, and no data is lost."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ CAUSES = {
     "cut in mid-body": "ConnectionLost",
     "cut in mid-head": "ConnectionLost",
     "length too great": "ReadTimeout",
-    "length too small": "MalformedResponse or ConnectionLost",  # what is too much spoils the next try
-    "broken chunks": "ConnectionLost or ReadTimeout",  # by how it arrives: aiohttp fails at once, or waits for more
+    "length too small": "MalformedResponse or ConnectionLost",  # the surplus bytes spoil the next attempt
+    "broken chunks": "ConnectionLost or ReadTimeout",  # depends on how the bytes arrive: aiohttp fails at once or waits
     "malformed": "MalformedResponse",
     "a page of a proxy": "MalformedResponse",
     "no HTTP": "ConnectionLost",

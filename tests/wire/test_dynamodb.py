@@ -1,4 +1,4 @@
-"""DynamoDB answers badly: the inventory of one scope, the region status, the list of accounts, a write."""
+"""Broken responses of DynamoDB: inventory of one scope, region status, target accounts, a write."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CAUSES = {
     "silent in mid-body": "ReadTimeout",
     "dripping": "ReadTimeout",
     "cut in mid-body": "ConnectionLost",
-    "length too small": "MalformedResponse or ConnectionLost",  # what is too much spoils the next try
+    "length too small": "MalformedResponse or ConnectionLost",  # the surplus bytes spoil the next attempt
     "malformed": "MalformedResponse",
     "a page of a proxy": "MalformedResponse",
     "no HTTP": "ConnectionLost",
@@ -70,7 +70,7 @@ async def test_without_the_accounts_nothing_is_looked_at(spoiler: str, world: Wo
 
 @pytest.mark.parametrize("spoiler", ["silent in mid-body", "malformed", "reset"])
 async def test_a_write_whose_answer_is_lost_is_made_again(spoiler: str, world: World) -> None:
-    """It took effect, which the writer cannot know."""
+    """The write succeeded, which the writer cannot know."""
     gone = next(item for item in world.estate.items() if item["replicationRegion"] == "eu-west-1")
     key = {name: gone[name] for name in ("sourceServerArn", "stagingAccountId")}
     world.estate.table("SOURCE_SERVER_INVENTORY_TABLE").delete_item(Key=key)

@@ -1,4 +1,4 @@
-"""Answers that are well-formed and something else: each is told as a malformed answer, and quoted nowhere."""
+"""Well-formed responses with an unexpected structure: each is MalformedResponse, and is quoted nowhere."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ async def test_an_answer_that_tells_nothing(
     is_told: bool,  # noqa: FBT001
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A proxy's page in place of TagResource's empty answer is no tag that was set."""
+    """A proxy page instead of the empty response of TagResource does not count as a tag that was set."""
 
     async def tag(aws_client: AwsClient) -> Any:
         arn = "arn:aws:drs:us-east-1:111122223333:source-server/s-1234567890abcdef0"

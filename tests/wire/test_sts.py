@@ -1,4 +1,4 @@
-"""STS answers badly for one account: that costs the scopes of that account alone, and no part of a session is told."""
+"""Broken responses of STS for one account: only its scopes fail, and no credentials appear in reports or logs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CAUSES = {
     "silent in mid-body": "ReadTimeout",
     "dripping": "ReadTimeout",
     "cut in mid-body": "ConnectionLost",
-    "length too small": "MalformedResponse or ConnectionLost",  # what is too much spoils the next try
+    "length too small": "MalformedResponse or ConnectionLost",  # the surplus bytes spoil the next attempt
     "broken chunks": "ConnectionLost or ReadTimeout",
     "malformed": "MalformedResponse",
     "a page of a proxy": "MalformedResponse",

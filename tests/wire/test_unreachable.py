@@ -1,4 +1,4 @@
-"""A service that cannot be reached at all: nobody listens, or its name is unknown. TLS: tests/aws/test_http.py."""
+"""Unreachable services: connection refused, or unknown host name. For TLS see tests/aws/test_http.py."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tests.wire.conftest import World
 
 @pytest.fixture(params=["refused", "unknown name"])
 def nowhere(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Give a URL that leads nowhere."""
+    """Return a URL that cannot be reached."""
     if request.param == "unknown name":
-        yield "http://aws.invalid"  # a name that never resolves, by RFC 2606
+        yield "http://aws.invalid"  # a name that never resolves (RFC 2606)
         return
-    with socket.socket() as taken:  # bound, so that nobody else gets it, but not listening
+    with socket.socket() as taken:  # bound, so that no other process gets the port, but not listening
         taken.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{taken.getsockname()[1]}"
 
@@ -28,7 +28,7 @@ async def test_every_scope_fails_and_none_is_taken_for_empty(
 ) -> None:
     if service == "sts":
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", nowhere)
-        with pytest.raises(AwsError) as raised:  # who the hub is must be known before anything else
+        with pytest.raises(AwsError) as raised:  # the hub's identity is needed first
             await world.estate.sync()
         assert (raised.value.code, raised.value.call.operation) == ("EndpointUnreachable", "GetCallerIdentity")
     else:
@@ -37,7 +37,7 @@ async def test_every_scope_fails_and_none_is_taken_for_empty(
         assert report["status"] == "failed"
         assert {(each["code"], each["operation"]) for each in report["errors"]} == {("EndpointUnreachable", operation)}
         assert {each["accountId"] for each in report["errors"]} == {world.estate.names.a, world.estate.names.b}
-        assert (report["scopes"]["failed"], report["scopes"]["complete"]) == (3, 0)  # B never had any in eu-west-1
+        assert (report["scopes"]["failed"], report["scopes"]["complete"]) == (3, 0)  # B has no servers in eu-west-1
         rows = world.estate.status()
         assert {rows[region]["accounts"][world.estate.names.a]["status"] for region in ("us-west-2", "eu-west-1")} == {
             "ENDPOINT_UNREACHABLE"

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from service.errors import ConfigurationError
 from service.models import iso
 from service.queries.failback.facts import Facts
-from service.queries.failback.render import safe
+from service.text import printable
 from service.topology.original import TEMPLATE_ID
 
 __all__ = ["Export", "read_export", "write_csv", "write_json"]
@@ -76,8 +76,8 @@ def _row(facts: Facts) -> Iterable[str]:
 
 def _cell(value: str) -> str:
     """Make a cell that neither a spreadsheet nor a terminal obeys; in JSON, control characters are escaped already."""
-    printable = safe(value)
-    return f"'{printable}" if printable.startswith(_FORMULA) else printable
+    shown = printable(value)
+    return f"'{shown}" if shown.startswith(_FORMULA) else shown
 
 
 def _value(cell: str) -> str:

@@ -10,11 +10,11 @@ from service.queries.failback.decision import Way
 from service.queries.failback.facts import DrsRecord, Facts
 from service.queries.failback.runbook import Runbook
 from service.queries.failback.steps import Progress, Step
+from service.text import printable
 from service.topology.original import TEMPLATE_ID
 
-__all__ = ["as_json", "as_markdown", "as_text", "safe"]
+__all__ = ["as_json", "as_markdown", "as_text"]
 
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _MARKS: Final = {Progress.DONE: "[x]", Progress.NEXT: "[>]", Progress.LATER: "[ ]"}
 _CONFIGURATION: Final = {
     "stagingAreaSubnetId": "staging subnet",
@@ -40,21 +40,21 @@ def as_text(facts: Facts, runbook: Runbook) -> str:
 
 
 def _text_lines(facts: Facts, runbook: Runbook) -> Iterator[str]:
-    yield safe(f"FAILBACK of {facts.host or facts.lineage}")
+    yield printable(f"FAILBACK of {facts.host or facts.lineage}")
     yield ""
     yield "Where it came from"
     for label, value in _origin(facts):
-        yield f"  {label + ':':<26}{safe(value)}"
+        yield f"  {label + ':':<26}{printable(value)}"
     yield ""
     yield "Where it is now"
     for label, value in _present(facts):
-        yield f"  {label + ':':<26}{safe(value)}"
+        yield f"  {label + ':':<26}{printable(value)}"
     for note in facts.notes:
-        yield safe(f"  NOTE: {note}")
+        yield printable(f"  NOTE: {note}")
     yield ""
     yield f"Method: {_TITLES[runbook.way]}"
     for reason in runbook.reasons:
-        yield safe(f"  {reason}")
+        yield printable(f"  {reason}")
     yield from _instruction_lines(runbook)
 
 
@@ -63,28 +63,28 @@ def _instruction_lines(runbook: Runbook) -> Iterator[str]:
         yield ""
         yield "Before you begin"
         for condition in runbook.preconditions:
-            yield safe(f"  [ ] {condition}")
+            yield printable(f"  [ ] {condition}")
     if runbook.steps:
         yield ""
         yield "Steps ([x] done, [>] next). Replace drs-<account> by your AWS profile for that account."
     for number, step in enumerate(runbook.steps, 1):
-        yield safe(f"  {_MARKS[step.progress]} {number}. {step.title}")
+        yield printable(f"  {_MARKS[step.progress]} {number}. {step.title}")
         yield from _step_lines(step)
     if runbook.otherwise:
         yield ""
         for line in runbook.otherwise:
-            yield safe(f"  {line}")
+            yield printable(f"  {line}")
 
 
 def _step_lines(step: Step) -> Iterator[str]:
     if step.progress is Progress.DONE:
         return  # so that nobody runs it a second time
     if step.warning:
-        yield safe(f"       WARNING: {step.warning}")
+        yield printable(f"       WARNING: {step.warning}")
     for command in step.commands:
-        yield safe(f"       {command}")
+        yield printable(f"       {command}")
     if step.note:
-        yield safe(f"       -> {step.note}")
+        yield printable(f"       -> {step.note}")
 
 
 def as_markdown(facts: Facts, runbook: Runbook) -> str:
@@ -105,10 +105,11 @@ def as_markdown(facts: Facts, runbook: Runbook) -> str:
         if step.progress is Progress.DONE:
             continue
         lines += [f"   **WARNING: {_md(step.warning)}**"] if step.warning else []
-        lines += ["   ```", *(f"   {safe(command)}" for command in step.commands), "   ```"] if step.commands else []
+        if step.commands:
+            lines += ["   ```", *(f"   {printable(command)}" for command in step.commands), "   ```"]
         lines += [f"   {_md(step.note)}"] if step.note else []
     if runbook.otherwise:
-        lines += ["", _md(runbook.otherwise[0]), "", "```", *map(safe, runbook.otherwise[1:]), "```"]
+        lines += ["", _md(runbook.otherwise[0]), "", "```", *map(printable, runbook.otherwise[1:]), "```"]
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
@@ -193,10 +194,5 @@ def _record(label: str, record: DrsRecord | None) -> list[tuple[str, str]]:
     return [(label, f"{record.server_id} in {scope}: {record.state or 'state unknown'}, {seen}")]
 
 
-def safe(text: str) -> str:
-    """Replace control characters, and the Unicode characters that break or reorder a line on display."""
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
-
-
 def _md(text: str) -> str:
-    return re.sub(r"([\\`*_|<>\[\]])", r"\\\1", safe(text))
+    return re.sub(r"([\\`*_|<>\[\]])", r"\\\1", printable(text))

@@ -13,7 +13,7 @@ from service.aws.drs import DrsReader
 from service.aws.drs_write import DrsWriter
 from service.errors import AwsError
 from service.fanout import fan_out
-from service.models import Now, RegionStatus
+from service.models import Now
 from service.sync.engine.outcome import scope_problem
 from service.sync.tags.plan import is_in_turn, needs_copy_tags
 from service.sync.tags.results import TagResults
@@ -24,7 +24,6 @@ __all__ = ["TagWrites", "Task"]
 _SERVERS_AT_ONCE: Final = 16  # the rate limiter holds calls back anyway
 _MAX_KEYS: Final = 10  # named in a reason
 _MEMORY_S: Final = 5.0  # to write down what was learned, also when the scope's own time is up
-_DENIED: Final = frozenset({RegionStatus.IAM_PERMISSION_DENIED, RegionStatus.SCP_DENIED})
 _GONE: Final = "ResourceNotFoundException"
 
 
@@ -122,7 +121,7 @@ class TagWrites:
         if kind is _Kind.TAGS and any(value and value in problem.message for value in task.changes.values()):
             keys = ", ".join(sorted(task.changes)[:_MAX_KEYS])
             problem = replace(problem, message=f"refused with a text that holds tag values; the keys are {keys}")
-        if error.error_class.status not in _DENIED:
+        if not error.error_class.status.is_denied:
             self._results.explain(problem, task.server_id)
         elif kind not in self._denied:  # it would be the same for every other server
             self._denied.add(kind)
