@@ -12,7 +12,7 @@ from service.cli.output import Output, plain, table
 from service.cli.servers import AccountsOption, NoRefresh, RegionsOption, answered, problems_of_answer
 from service.cli.watching import OutputOption
 from service.queries.answer import Answer
-from service.queries.params import ScopesParams
+from service.queries.request_models import ScopesRequest
 from service.query_app import QueryApp
 
 __all__ = ["show_extended"]
@@ -35,7 +35,7 @@ def show_extended(
 
     async def ask(app: QueryApp) -> Answer:
         given = {"accountId": listed("--account", account), "region": listed("--region", region)}
-        return await app.extended.run(ScopesParams.parse(given, app.settings))
+        return await app.extended.run(ScopesRequest.parse(given, app.settings).scopes)
 
     return answered(output or Output.default(), ask, _tables_of, refresh=not no_refresh)
 

@@ -16,7 +16,7 @@ from service.cli.watching import OutputOption
 from service.context import SyncRequest
 from service.models import Scope
 from service.queries.answer import Answer
-from service.queries.params import InventoryParams
+from service.queries.request_models import InventoryRequest
 from service.query_app import QueryApp, open_query_app
 from service.settings import Settings
 
@@ -79,7 +79,7 @@ def show_servers(
             "limit": limit,
             "nextToken": next_token,
         }
-        return await app.inventory.run(InventoryParams.parse(given, app.settings))
+        return await app.inventory.run(InventoryRequest.parse(given, app.settings).params)
 
     return answered(output or Output.default(), ask, _tables_of, refresh=not no_refresh)
 

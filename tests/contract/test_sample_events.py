@@ -13,8 +13,8 @@ import pytest
 
 from service.aws.dynamodb_write import Table
 from service.handlers import data_management, query
+from service.handlers.data_management.tags import interval_hours_of
 from service.handlers.responses import HEADERS
-from service.handlers.tag_sync import interval_hours
 from tests.support.estate import Estate, Names, new_account_id
 
 ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)")
@@ -428,7 +428,7 @@ def test_17_a_rule_that_is_changed_keeps_its_role_and_its_description(platform: 
     ],
 )
 def test_17_every_schedule_reads_as_whole_hours(expression: str, hours: int) -> None:
-    assert interval_hours(expression) == hours
+    assert interval_hours_of(expression) == hours
 
 
 def test_17_a_rule_that_is_missing(platform: Platform) -> None:

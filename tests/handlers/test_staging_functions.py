@@ -104,7 +104,7 @@ async def test_a_role_of_another_account_or_a_wrong_external_id_is_refused(estat
 @pytest.mark.parametrize("arn", ["", "x", "arn:aws:s3:::bucket", "arn:aws:drs:us-west-2:1:job/drsjob-1"])
 async def test_what_is_no_server_is_refused(estate: Estate, arn: str) -> None:
     async with open_app(load_settings()) as app:
-        with pytest.raises(RefusalError, match="no ARN"):
+        with pytest.raises(RefusalError, match="not the ARN"):
             await data_management.extend_source_server(app, estate.names.a, "", "", arn)
     assert estate.calls() == {}
 

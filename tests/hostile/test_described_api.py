@@ -20,7 +20,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from service.handlers import data_management, query
-from service.handlers.openapi import described, page
+from service.handlers.openapi import openapi_document, openapi_page
 from service.models import RegionStatus, Scope
 from service.queries.servers import refusal_of
 from tests.support.estate import Estate, Names, new_account_id, two_targets
@@ -34,7 +34,7 @@ def gateway(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iter
     method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"].encode("latin-1").decode(errors="replace")
     if path == "/openapi.json":
         start_response("200 OK", [("Content-Type", "application/json")])
-        return [page().encode()]
+        return [openapi_page().encode()]
     body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)).decode(errors="replace")
     parameters = dict(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True))
     event = {
@@ -75,21 +75,23 @@ def test_answers_are_what_the_description_tells(case: Any) -> None:
 
 
 def test_the_page_is_what_the_routes_say() -> None:
-    assert (Path(__file__).parents[2] / "docs" / "openapi.json").read_text() == page()
+    assert (Path(__file__).parents[2] / "docs" / "openapi.json").read_text() == openapi_page()
 
 
 def test_every_route_is_described_and_no_other() -> None:
-    told = {(method.upper(), path) for path, methods in described()["paths"].items() for method in methods}
+    told = {(method.upper(), path) for path, methods in openapi_document()["paths"].items() for method in methods}
     assert told == {(route.method, route.path) for module in (data_management, query) for route in module.ROUTES}
-    ids = [each["operationId"] for methods in described()["paths"].values() for each in methods.values()]
+    ids = [each["operationId"] for methods in openapi_document()["paths"].values() for each in methods.values()]
     assert len(set(ids)) == len(ids)
-    assert all(each["summary"].endswith(".") for methods in described()["paths"].values() for each in methods.values())
+    assert all(
+        each["summary"].endswith(".") for methods in openapi_document()["paths"].values() for each in methods.values()
+    )
 
 
 def test_every_refusal_of_a_region_is_described() -> None:
     scope = Scope("111122223333", "us-west-2")
     refusals = [refusal for word in RegionStatus if (refusal := refusal_of(word, scope))]
-    told = described()["paths"]["/drs/source-servers"]["get"]["responses"]
+    told = openapi_document()["paths"]["/drs/source-servers"]["get"]["responses"]
     assert {str(refusal.status) for refusal in refusals} == {"400", "403"} <= set(told)
 
 
@@ -97,7 +99,7 @@ def test_every_refusal_of_a_region_is_described() -> None:
     ("path", "name"),
     [
         (path, parameter["name"])
-        for path, methods in described()["paths"].items()
+        for path, methods in openapi_document()["paths"].items()
         for parameter in methods.get("get", {}).get("parameters", ())
         if parameter["in"] == "query" and parameter["name"] not in {"currentProtectionGroupId", "id"}
     ],

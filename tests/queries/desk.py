@@ -15,7 +15,7 @@ from service.models import iso
 from service.queries.answer import Answer
 from service.queries.extended import ExtendedQuery
 from service.queries.inventory import InventoryQuery
-from service.queries.params import InventoryParams, ScopesParams, ServersParams
+from service.queries.request_models import InventoryRequest, ScopesRequest, ServersRequest
 from service.queries.servers import ServersQuery
 from service.queries.staging import StagingQueries
 from service.queries.validation import StagingValidation
@@ -75,19 +75,19 @@ class Desk:
         """Ask the inventory, as the query string would."""
         async with self.room() as room:
             query = InventoryQuery(room.aws_client, room.settings, room.status, room.now)
-            return await query.run(InventoryParams.parse(given, room.settings))
+            return await query.run(InventoryRequest.parse(given, room.settings).params)
 
     async def servers(self, **given: Any) -> Answer:
         """Ask for the servers of a region."""
         async with self.room() as room:
             query = ServersQuery(room.aws_client, room.settings, room.status, room.now)
-            return await query.run(ServersParams.parse(given, room.settings))
+            return await query.run(ServersRequest.parse(given, room.settings).params)
 
     async def extended(self, **given: Any) -> Answer:
         """Ask for extended servers."""
         async with self.room() as room:
             query = ExtendedQuery(room.aws_client, room.settings, room.status, room.now)
-            return await query.run(ScopesParams.parse(given, room.settings))
+            return await query.run(ScopesRequest.parse(given, room.settings).scopes)
 
     @asynccontextmanager
     async def staging(self) -> AsyncIterator[StagingQueries]:

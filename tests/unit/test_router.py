@@ -36,14 +36,14 @@ Work = Callable[[None, Params], Awaitable[Response]]
 
 
 async def echo(_: None, params: Params) -> Response:
-    return Response(params.members)
+    return Response(params.values)
 
 
 def run(work: Callable[[None], Awaitable[Response]]) -> Response:
     return asyncio.run(work(None))  # type: ignore[arg-type]
 
 
-def router(work: Work = echo, failed_code: str = "OPERATION_FAILED", **more: Any) -> Router[None]:
+def router(work: Work = echo, failure_code: str = "OPERATION_FAILED", **more: Any) -> Router[None]:
     return Router(
         run,
         {"echo": Operation(work, **more), "other": Operation(echo, aliases=("another",))},
@@ -53,13 +53,13 @@ def router(work: Work = echo, failed_code: str = "OPERATION_FAILED", **more: Any
             Route("DELETE", "/things/{id}/parts/{partId}", "echo", {"id": "thingId"}),
         ),
         malformed_code="INVALID_EVENT_FORMAT",
-        failed_code=failed_code,
-        members_in="body",
+        failure_code=failure_code,
+        params_key="body",
     )
 
 
-def answer(event: Mapping[str, Any], work: Work = echo, failed_code: str = "OPERATION_FAILED") -> dict[str, Any]:
-    return router(work, failed_code).direct(event)
+def answer(event: Mapping[str, Any], work: Work = echo, failure_code: str = "OPERATION_FAILED") -> dict[str, Any]:
+    return router(work, failure_code).direct(event)
 
 
 def raising(error: BaseException) -> Work:
@@ -100,7 +100,7 @@ def test_a_body_that_is_no_object(body: object) -> None:
 
 def test_a_body_that_does_not_fit_names_the_parameter() -> None:
     async def counted(_: None, params: Params) -> Response:
-        return Response(Body.model_validate(params.members).model_dump())
+        return Response(Body.model_validate(params.values).model_dump())
 
     told = answer({"operation": "echo", "body": {"count": "many"}}, counted)
     assert told["error"] == "INVALID_PARAMETER"
@@ -198,7 +198,7 @@ def test_a_refusal_has_its_status_code_and_details() -> None:
         409,
         {"error": "STAGING_ACCOUNT_EXISTS", "message": "there", "details": {"a": 1}},
     )
-    told = router(raising(refusal), bare_errors=True).direct({"operation": "echo"})
+    told = router(raising(refusal), message_only_errors=True).direct({"operation": "echo"})
     assert told == {"error": "there"}
 
 
@@ -209,20 +209,22 @@ def test_what_the_ui_searches_stands_beside_the_message() -> None:
 
 
 def test_input_is_judged_before_the_app_is_opened() -> None:
-    def check(params: Params) -> None:
-        raise RefusalError("INVALID_PARAMETER", "no")
+    class Refused(BaseModel):
+        @classmethod
+        def parse(cls, given: Mapping[str, Any], *, has_body: bool = True) -> None:  # noqa: ARG003
+            raise RefusalError("INVALID_PARAMETER", "no")
 
     def never(_: object) -> Response:
         raise AssertionError("the app was opened")
 
     made = Router[None](
-        never, {"x": Operation(echo, check)}, (), malformed_code="A", failed_code="B", members_in="queryParams"
+        never, {"x": Operation(echo, Refused)}, (), malformed_code="A", failure_code="B", params_key="queryParams"
     )
     assert made.direct({"operation": "x"})["error"] == "INVALID_PARAMETER"
 
 
 def test_what_stands_beside_the_operation_is_a_member_where_parameters_have_a_place_of_their_own() -> None:
-    made = Router[None](run, {"x": Operation(echo)}, (), malformed_code="A", failed_code="B", members_in="queryParams")
+    made = Router[None](run, {"x": Operation(echo)}, (), malformed_code="A", failure_code="B", params_key="queryParams")
     assert made.direct({"operation": "x", "targetAccountId": "1"}) == {"targetAccountId": "1"}
     assert made.direct({"operation": "x", "queryParams": {"targetAccountId": "2"}}) == {"targetAccountId": "2"}
     assert made.direct({"operation": "x", "queryParams": []})["error"] == "INVALID_PARAMETER"
@@ -248,7 +250,7 @@ def test_a_body_that_is_wrong_in_a_thousand_ways_gets_a_short_answer() -> None:
         model_config = ConfigDict(extra="forbid")
 
     async def strict(_: None, params: Params) -> Response:
-        return Response(Strict.model_validate(params.members).model_dump())
+        return Response(Strict.model_validate(params.values).model_dump())
 
     told = answer({"operation": "echo", "body": {f"{number}{'x' * 10_000}": 1 for number in range(1000)}}, strict)
     assert told["error"] == "INVALID_PARAMETER"
@@ -281,10 +283,10 @@ def test_a_wrong_request_is_no_trouble_in_the_log(caplog: pytest.LogCaptureFixtu
     assert [record.levelno for record in caplog.records] == [logging.INFO]
 
 
-@pytest.mark.parametrize("failed_code", ["OPERATION_FAILED", "INTERNAL_ERROR"])
+@pytest.mark.parametrize("failure_code", ["OPERATION_FAILED", "INTERNAL_ERROR"])
 @pytest.mark.parametrize("bug", [KeyError("x"), DeadlineExceededError("too late")])
-def test_behind_the_gateway_both_functions_fail_with_the_same_code(failed_code: str, bug: Exception) -> None:
-    made = router(raising(bug), failed_code)
+def test_behind_the_gateway_both_functions_fail_with_the_same_code(failure_code: str, bug: Exception) -> None:
+    made = router(raising(bug), failure_code)
     told = made.api({"requestContext": {}, "httpMethod": "POST", "path": "/things/7/parts"})
     body = orjson.loads(told["body"])
     assert (told["statusCode"], body["error"], body["retryable"]) == (500, "INTERNAL_ERROR", True)
