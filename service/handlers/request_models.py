@@ -33,6 +33,7 @@ from service.sync.engine.shards import MAX_SHARDS
 __all__ = [
     "AddStagingRequest",
     "FinishBody",
+    "NewStagingAccount",
     "PlanBody",
     "RemoveStagingRequest",
     "ShardBody",

@@ -180,7 +180,7 @@ async def handle_remove_staging_account(app: App, params: Params) -> Response:
             target, removing(staging, target, now=app.now()), now=app.now()
         )
     except RefusalError as refusal:
-        if refusal.code == "TARGET_ACCOUNT_NOT_FOUND":  # callers of this operation expect this code
+        if refusal.code == "TARGET_ACCOUNT_NOT_FOUND":  # callers of this operation expect NOT_FOUND
             raise RefusalError("NOT_FOUND", refusal.message, status=404) from None
         raise
     message = f"Removed staging account {staging} from {target}"
