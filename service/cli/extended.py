@@ -11,7 +11,7 @@ from service.cli.answers import show_answer, source_tables
 from service.cli.options import NoRefresh, OutputOption, QueryAccounts, QueryRegions, join_values
 from service.cli.output import Output, sanitize, table
 from service.queries.answer import Answer
-from service.queries.params import ScopesParams
+from service.queries.request_models import ScopesRequest
 from service.query_app import QueryApp
 
 __all__ = ["show_extended"]
@@ -36,7 +36,7 @@ def show_extended(
 
     async def query(app: QueryApp) -> Answer:
         params = {"accountId": join_values("--account", account), "region": join_values("--region", region)}
-        return await app.extended.run(ScopesParams.parse(params, app.settings))
+        return await app.extended.run(ScopesRequest.parse(params, app.settings).scopes)
 
     return show_answer(output or Output.default(), query, _tables, refresh=not no_refresh)
 

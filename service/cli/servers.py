@@ -12,7 +12,7 @@ from service.cli.answers import show_answer, source_tables
 from service.cli.options import NoRefresh, OutputOption, QueryAccounts, QueryRegions, join_values
 from service.cli.output import Output, sanitize, table
 from service.queries.answer import Answer
-from service.queries.params import InventoryParams
+from service.queries.request_models import InventoryRequest
 from service.query_app import QueryApp
 
 __all__ = ["show_servers"]
@@ -68,7 +68,7 @@ def show_servers(
             "limit": limit,
             "nextToken": next_token,
         }
-        return await app.inventory.run(InventoryParams.parse(params, app.settings))
+        return await app.inventory.run(InventoryRequest.parse(params, app.settings).params)
 
     return show_answer(output or Output.default(), query, _tables, refresh=not no_refresh)
 

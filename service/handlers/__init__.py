@@ -1,4 +1,4 @@
-"""Lambda events in, replies out. What imports this is a process that serves events."""
+"""Lambda handlers. Importing this package relaxes garbage collection, as a process that serves events needs."""
 
 from service.gc_tuning import relax_gc_for_imports
 

@@ -1,6 +1,7 @@
-"""The API in OpenAPI's words, made from the routes themselves: docs/openapi.json. No function imports it.
+"""OpenAPI description of the API, generated from the routes and their request models: docs/openapi.json.
 
-`python -m service.handlers.openapi` prints it; tests hold the page, the routes and the templates to one another.
+`python -m service.handlers.openapi` prints it. Nothing imports it at run time; tests compare it with the routes, the
+templates and the responses.
 """
 
 from __future__ import annotations
@@ -14,103 +15,30 @@ from typing import Any, Final
 
 from service.handlers import data_management, query
 from service.handlers.router import Operation, Route
-from service.handlers.tag_sync import TagSyncBody
-from service.models import ACCOUNT_ID_PATTERN
 
-__all__ = ["described", "page"]
+__all__ = ["openapi_document", "openapi_page"]
 
 Schema = Mapping[str, Any]
 
-_ACCOUNT: Final[Schema] = {
-    "type": "string",
-    "pattern": f"^{ACCOUNT_ID_PATTERN}$",
-    "description": "account id, 12 digits",
-}
-_REGION: Final[Schema] = {"type": "string", "description": "region name, such as us-west-2"}
-_ACCOUNTS: Final[Schema] = {"type": "string", "description": "account ids, separated by commas; all targets without it"}
-_REGIONS: Final[Schema] = {"type": "string", "description": "regions, separated by commas; the active ones without it"}
-_ROLE: Final[Schema] = {"type": "string", "description": "ARN of a role of that account; DRSOrchestrationRole without"}
-_EXTERNAL: Final[Schema] = {"type": "string", "pattern": "^[A-Za-z0-9_+=,.@:/-]{2,1224}$"}
-_FILTERS: Final[Schema] = {
-    "type": "string",
-    "description": "a JSON object of conditions: hostname, replicationState, stagingAccountId, sourceAccountId, "
-    "minCpuCores, minRamBytes",
-}
-
-_QUERIES: Final[Mapping[str, Mapping[str, Schema]]] = MappingProxyType(
-    {
-        "get_source_server_inventory": {
-            "accountId": _ACCOUNTS,
-            "region": _REGIONS,
-            "regions": _REGIONS,
-            "filters": _FILTERS,
-            "sourceAccountId": _ACCOUNT,
-            "limit": {"type": "integer", "minimum": 1, "maximum": 1000},
-            "nextToken": {"type": "string", "description": "of the page before"},
-        },
-        "get_drs_source_servers": {
-            "region": _REGION,
-            "accountId": _ACCOUNT,
-            "currentProtectionGroupId": {"type": "string"},
-        },
-        "get_extended_source_servers": {"accountId": _ACCOUNTS, "region": _REGIONS, "regions": _REGIONS},
-        "get_failback_topology": {
-            "id": {"type": "string", "description": "any name of a server: ARN, id, instance id, host name"}
-        },
-    }
-)
-_REQUIRED: Final = frozenset({("get_drs_source_servers", "region"), ("get_failback_topology", "id")})
-
-
-def _object(required: tuple[str, ...], **members: Schema) -> Schema:
-    return {"type": "object", "required": list(required), "properties": members}
-
-
-_BODIES: Final[Mapping[str, Schema]] = MappingProxyType(
-    {
-        "add_staging_account": _object(
-            ("stagingAccount",),
-            stagingAccount=_object(
-                ("accountId", "accountName", "externalId"),
-                accountId=_ACCOUNT,
-                accountName={"type": "string", "minLength": 1, "maxLength": 256},
-                externalId=_EXTERNAL,
-                roleArn=_ROLE,
-            ),
-        ),
-        "validate_staging_account": _object(
-            ("accountId", "externalId", "region"),
-            accountId=_ACCOUNT,
-            externalId=_EXTERNAL,
-            region=_REGION,
-            roleArn=_ROLE,
-        ),
-        "update_tag_sync_settings": _object(
-            ("enabled",),
-            enabled={"type": "boolean"},
-            intervalHours={"type": "integer", "minimum": 1, "maximum": 24},
-        ),
-    }
-)
 _ERROR: Final[Schema] = {
     "type": "object",
     "required": ["error"],
     "properties": {"error": {"type": "string"}, "message": {"type": "string"}, "details": {}},
 }
-_ANSWERS: Final[Mapping[str, str]] = MappingProxyType(
+_ERROR_RESPONSES: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "400": "The request is wrong; the message says how to mend it. Nothing was touched.",
-        "403": "The account's role, or a policy of its organisation, does not let us read DRS there.",
-        "404": "What was named is not there.",
-        "409": "It conflicts with what is there, or with what is running.",
-        "413": "The answer would be larger than Lambda carries: ask for less.",
-        "500": "AWS, a table or a setting stood in the way; the message says which.",
+        "400": "The request is invalid; the message says how to fix it. Nothing was changed.",
+        "403": "The account's role, or a policy of its organization, does not allow reading DRS there.",
+        "404": "The account, server or route does not exist.",
+        "409": "The request conflicts with an existing record, or with a running sync.",
+        "413": "The response would be larger than Lambda allows. Fix: request less.",
+        "500": "AWS, a table or a setting caused a failure; the message says which.",
     }
 )
 
 
-def described() -> dict[str, Any]:
-    """Describe every route."""
+def openapi_document() -> dict[str, Any]:
+    """Description of every route."""
     paths: dict[str, dict[str, Any]] = {}
     for module in (data_management, query):
         for route in module.ROUTES:
@@ -132,72 +60,84 @@ def described() -> dict[str, Any]:
     }
 
 
-def page() -> str:
-    """Write the description as docs/openapi.json holds it."""
-    return json.dumps(described(), indent=2) + "\n"
+def openapi_page() -> str:
+    """Text of docs/openapi.json."""
+    return json.dumps(openapi_document(), indent=2) + "\n"
 
 
 def _operation(route: Route, operation: Operation[Any]) -> dict[str, Any]:
-    text = (operation.work.__doc__ or "").split("\n\n")
-    made: dict[str, Any] = {
+    summary = (operation.work.__doc__ or "").split("\n\n")[0]
+    in_path = _path_members(route)
+    members, required = _members(operation)
+    rest = {name: schema for name, schema in members.items() if name not in in_path.values()}
+    has_body = route.method in {"POST", "PUT"}
+    described: dict[str, Any] = {
         "operationId": "_".join(re.findall(r"\w+", f"{route.method.lower()} {route.path}")),
-        "summary": " ".join(text[0].split()),
-        "parameters": [*_in_path(route), *_in_query(route.operation)],
-        "responses": {
-            **{key: {"description": "Done.", "content": _json({"type": "object"})} for key in _good(route)},
-            **{
-                status: {"description": words, "content": _json({"$ref": "#/components/schemas/Error"})}
-                for status, words in _ANSWERS.items()
-                if (status, route.operation) != ("409", "handle_drs_tag_sync")
-                and (status != "403" or route.operation == "get_drs_source_servers")
-            },
-        },
+        "summary": " ".join(summary.split()),
+        "parameters": [
+            *(_parameter("path", name, members[member], required=True) for name, member in in_path.items()),
+            *(_parameter("query", name, rest[name], required=name in required) for name in rest if not has_body),
+        ],
+        "responses": _responses(route.operation),
     }
-    body = _body(route)
-    return {**made, "requestBody": body} if body else made
+    return {**described, "requestBody": _body(rest, required & set(rest))} if has_body and rest else described
 
 
-def _good(route: Route) -> tuple[str, ...]:
-    return ("200", "202", "409") if route.operation == "handle_drs_tag_sync" else ("200",)
+def _path_members(route: Route) -> dict[str, str]:
+    """Names of the path parameters, and of the members that they become."""
+    return {name: route.parameters.get(name, name) for name in re.findall(r"\{(\w+)\}", route.path)}
 
 
-def _in_path(route: Route) -> list[dict[str, Any]]:
-    return [
-        {"name": name, "in": "path", "required": True, "schema": _ACCOUNT}
-        for name in re.findall(r"\{(\w+)\}", route.path)
+def _members(operation: Operation[Any]) -> tuple[dict[str, Schema], frozenset[str]]:
+    """Members of a request that callers may send, and which of them are required."""
+    if operation.request is None:
+        return {}, frozenset()
+    schema = operation.request.model_json_schema()
+    members = _openapi_3_0(schema.get("properties", {}), schema.get("$defs", {}))
+    # This function sets members with an underscore when it invokes itself.
+    public = {name: member for name, member in members.items() if not name.startswith("_")}
+    return public, frozenset(schema.get("required", ()))
+
+
+def _parameter(location: str, name: str, schema: Schema, *, required: bool) -> dict[str, Any]:
+    return {"name": name, "in": location, "required": required, "schema": schema}
+
+
+def _body(members: Mapping[str, Schema], required: frozenset[str]) -> dict[str, Any]:
+    names = {"required": [name for name in members if name in required]} if required else {}
+    return {"required": bool(required), "content": _json({"type": "object", **names, "properties": members})}
+
+
+def _responses(operation: str) -> dict[str, Any]:
+    successes = ("200", "202", "409") if operation == "handle_drs_tag_sync" else ("200",)
+    errors = [
+        status
+        for status in _ERROR_RESPONSES
+        if status not in successes and (status != "403" or operation == "get_drs_source_servers")
     ]
+    error = _json({"$ref": "#/components/schemas/Error"})
+    return {
+        **{status: {"description": "Done.", "content": _json({"type": "object"})} for status in successes},
+        **{status: {"description": _ERROR_RESPONSES[status], "content": error} for status in errors},
+    }
 
 
-def _in_query(operation: str) -> list[dict[str, Any]]:
-    return [
-        {"name": name, "in": "query", "required": (operation, name) in _REQUIRED, "schema": schema}
-        for name, schema in _QUERIES.get(operation, {}).items()
-    ]
-
-
-def _body(route: Route) -> dict[str, Any] | None:
-    if route.method not in {"POST", "PUT"}:
-        return None
-    if route.operation == "handle_drs_tag_sync":
-        members = TagSyncBody.model_json_schema()["properties"].items()
-        public = {name: schema for name, schema in members if not name.startswith("_")}  # its own, for calling itself
-        return {"required": False, "content": _json({"type": "object", "properties": _of_3_0(public)})}
-    schema = _BODIES.get(route.operation)
-    return {"required": True, "content": _json(schema)} if schema else None
-
-
-def _of_3_0(value: Any) -> Any:  # noqa: ANN401 - a schema
-    """Say "or null" as OpenAPI 3.0 does, which knows no type null."""
+def _openapi_3_0(value: Any, definitions: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a schema
+    """Convert a JSON schema to OpenAPI 3.0, which has `nullable` instead of a type null. References are resolved."""
     if isinstance(value, list):
-        return [_of_3_0(each) for each in value]
+        return [_openapi_3_0(each, definitions) for each in value]
     if not isinstance(value, dict):
         return value
-    inner = {name: _of_3_0(each) for name, each in value.items() if name not in {"title", "default"}}
+    if "$ref" in value:
+        model = definitions[value["$ref"].rpartition("/")[2]]
+        members = ("type", "required", "properties")
+        return {name: _openapi_3_0(model[name], definitions) for name in members if name in model}
+    inner = {name: _openapi_3_0(each, definitions) for name, each in value.items() if name not in {"title", "default"}}
     options = inner.pop("anyOf", None)
     if options is None:
         return inner
-    [real] = [each for each in options if each != {"type": "null"}]
-    return {**inner, **real, "nullable": True}
+    [schema] = [each for each in options if each != {"type": "null"}]
+    return {**inner, **schema, "nullable": True}
 
 
 def _json(schema: Schema) -> dict[str, Any]:
@@ -205,4 +145,4 @@ def _json(schema: Schema) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(page())
+    sys.stdout.write(openapi_page())

@@ -1,7 +1,7 @@
-"""query-handler: reads only.
+"""Entry point of the query-handler function, which only reads.
 
-Three things hold that: the import rules of this package keep every sync and every write out of its reach, its SDK
-session refuses every operation that is no read, and its role has no other permission.
+Three things enforce that: the import contracts keep every sync and every write out of its reach, its SDK session
+refuses every operation that is not a read, and its role has no permission to write.
 """
 
 from __future__ import annotations
@@ -13,9 +13,15 @@ from typing import Any, Final
 from service.handlers.responses import envelope, error_body
 from service.handlers.router import Operation, Params, Response, Route, Router
 from service.handlers.runtime import Runtime
-from service.queries.params import InventoryParams, ScopesParams, ServersParams, account_param, required_text_param
+from service.queries.request_models import (
+    FailbackRequest,
+    InventoryRequest,
+    ScopesRequest,
+    ServersRequest,
+    StagingValidationRequest,
+    TargetRequest,
+)
 from service.query_app import QueryApp, open_query_app
-from service.settings import load_settings
 
 __all__ = [
     "get_drs_source_servers",
@@ -33,75 +39,67 @@ runtime: Final = Runtime(open_query_app)
 
 
 async def handle_get_source_server_inventory(app: QueryApp, params: Params) -> Response:
-    """Give source servers from the inventory; scopes that are stale from DRS."""
-    answer = await app.inventory.run(InventoryParams.parse(params.members, app.settings))
+    """Return source servers from the inventory, and from DRS for scopes whose inventory is stale."""
+    answer = await app.inventory.run(InventoryRequest.parse(params.values, app.settings).params)
     return Response(await app.publish("get_source_server_inventory", answer))
 
 
 async def get_drs_source_servers(app: QueryApp, params: Params) -> Response:
-    """Give the source servers of one region."""
-    answer = await app.servers.run(ServersParams.parse(params.members, app.settings))
+    """Return the source servers of one region."""
+    answer = await app.servers.run(ServersRequest.parse(params.values, app.settings).params)
     return Response(await app.publish("get_drs_source_servers", answer))
 
 
 async def handle_get_extended_source_servers(app: QueryApp, params: Params) -> Response:
-    """Give the extended source servers of all targets, or some, in active regions."""
-    answer = await app.extended.run(ScopesParams.parse(params.members, app.settings))
+    """Return the extended source servers of all or some target accounts, in the active regions."""
+    answer = await app.extended.run(ScopesRequest.parse(params.values, app.settings).scopes)
     return Response(await app.publish("get_extended_source_servers", answer))
 
 
 async def get_failback_topology(app: QueryApp, params: Params) -> Response:
-    """Tell where a server came from, how it is now, and how it goes back; `id` is any name it is known by."""
-    return Response(await app.failback.run(required_text_param(params.members, "id")))
+    """Return where a server came from, its state, and its failback steps; `id` is any name of the server."""
+    return Response(await app.failback.run(FailbackRequest.parse(params.values, app.settings).id))
 
 
 async def handle_discover_staging_accounts(app: QueryApp, params: Params) -> Response:
-    """Name the accounts that replicate servers of a target."""
-    answer = await app.staging.discover_staging_accounts(params.members.get("targetAccountId"))
+    """Return the accounts that replicate servers of a target account."""
+    target = TargetRequest.parse(params.values, app.settings).target_account_id
+    answer = await app.staging.discover_staging_accounts(target)
     return Response(await app.publish("discover_staging_accounts", answer))
 
 
 async def handle_validate_staging_account(app: QueryApp, params: Params) -> Response:
-    """Try the role of a staging account, and count its servers in one region."""
-    given = dict(params.members) if params.has_body else None
-    return Response(await app.validation.validate_staging_account(given))
+    """Assume the role of a staging account, and count its source servers in one region."""
+    return Response(await app.validation.validate_staging_account(dict(params.values) if params.has_body else None))
 
 
 async def get_staging_accounts_direct(app: QueryApp, params: Params) -> Response:
-    """Give the staging accounts on record for a target."""
-    return Response(await app.staging.get_staging_accounts_direct(params.members.get("targetAccountId")))
+    """Return the staging accounts in the record of a target account."""
+    target = TargetRequest.parse(params.values, app.settings).target_account_id
+    return Response(await app.staging.get_staging_accounts_direct(target))
 
 
 async def query_staging_accounts_from_target(app: QueryApp, params: Params) -> Response:
-    """Count the servers of each staging account on record, region by region, as the target sees them."""
-    target, deadline = params.members.get("targetAccountId"), app.staging.begin()
+    """Return the number of servers of each staging account in a target's record, by region, as the target sees them."""
+    target = TargetRequest.parse(params.values, app.settings).target_account_id
+    deadline = app.staging.begin()
     records = (await app.staging.get_staging_accounts_direct(target, deadline))["stagingAccounts"]
     counted = await app.staging.query_staging_accounts_from_target(target, records, deadline)
     return Response({"targetAccountId": target, "stagingAccounts": counted})
 
 
-def _check_target(params: Params) -> None:
-    account_param(params.members, "targetAccountId")
-
-
 OPERATIONS: Final[Mapping[str, Operation[QueryApp]]] = MappingProxyType(
     {
-        "get_source_server_inventory": Operation(
-            handle_get_source_server_inventory, lambda params: InventoryParams.parse(params.members, load_settings())
+        "get_source_server_inventory": Operation(handle_get_source_server_inventory, InventoryRequest),
+        "get_drs_source_servers": Operation(get_drs_source_servers, ServersRequest),
+        "get_extended_source_servers": Operation(handle_get_extended_source_servers, ScopesRequest),
+        "get_failback_topology": Operation(get_failback_topology, FailbackRequest),
+        "discover_staging_accounts": Operation(
+            handle_discover_staging_accounts, TargetRequest, message_only_errors=True
         ),
-        "get_drs_source_servers": Operation(
-            get_drs_source_servers, lambda params: ServersParams.parse(params.members, load_settings())
-        ),
-        "get_extended_source_servers": Operation(
-            handle_get_extended_source_servers, lambda params: ScopesParams.parse(params.members, load_settings())
-        ),
-        "get_failback_topology": Operation(
-            get_failback_topology, lambda params: required_text_param(params.members, "id")
-        ),
-        "discover_staging_accounts": Operation(handle_discover_staging_accounts, _check_target, bare_errors=True),
-        "validate_staging_account": Operation(handle_validate_staging_account),
-        "get_staging_accounts": Operation(get_staging_accounts_direct, _check_target),
-        "query_staging_accounts": Operation(query_staging_accounts_from_target, _check_target),
+        "validate_staging_account": Operation(handle_validate_staging_account, StagingValidationRequest),
+        "get_staging_accounts": Operation(get_staging_accounts_direct, TargetRequest),
+        "query_staging_accounts": Operation(query_staging_accounts_from_target, TargetRequest),
     }
 )
 
@@ -122,12 +120,12 @@ _router: Final = Router(
     OPERATIONS,
     ROUTES,
     malformed_code="INVALID_OPERATION",
-    failed_code="INTERNAL_ERROR",
-    members_in="queryParams",
+    failure_code="INTERNAL_ERROR",
+    params_key="queryParams",
 )
 
 
 def lambda_handler(event: object, context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
-    """Entry point of the function: API Gateway and direct operations. Sync operations are refused."""
+    """Handle events of API Gateway and direct invocations; sync operations are refused."""
     message = "the event has neither requestContext nor operation"
     return _router.answer(event) or envelope(500, error_body("INVALID_OPERATION", message))

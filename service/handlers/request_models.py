@@ -1,58 +1,110 @@
-"""What callers send to the functions that write, judged before anything is touched. Pure."""
+"""Request models of the data-management function: each member's name, type, constraint and description, declared once.
+
+The router checks a request with its model before it opens the app, and the OpenAPI page is made from the same model.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Final, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    ValidationError,
+    model_validator,
+)
+from pydantic.alias_generators import to_camel
+from pydantic.json_schema import SkipJsonSchema
 
+from service.accounts.fields import AccountId, ExternalId, RoleArn
 from service.accounts.staging import staging_record
 from service.context import SyncRequest
 from service.errors import RefusalError
-from service.handlers.router import Params
-from service.models import ACCOUNT_ID_PATTERN, Scope, Shard, is_account_id
+from service.models import Scope, Shard
 from service.sync.engine.shards import MAX_SHARDS
 
 __all__ = [
-    "AccountId",
+    "AddStagingRequest",
     "FinishBody",
-    "Job",
+    "NewStagingAccount",
     "PlanBody",
+    "RemoveStagingRequest",
     "ShardBody",
+    "ShardResult",
     "SyncBody",
-    "account_param",
-    "staging_account_param",
+    "SyncType",
+    "TagSyncBody",
+    "TagSyncSettingsBody",
+    "TargetSyncRequest",
 ]
 
-AccountId = Annotated[str, StringConstraints(pattern=f"^{ACCOUNT_ID_PATTERN}$")]
+_ANY_TIME: Final = datetime.min.replace(tzinfo=UTC)
+_MAX_INTERVAL_HOURS: Final = 24
 
 
-class RequestedScope(BaseModel):
+class RequestModel(BaseModel):
+    """Base of the request models: members are named in camel case and unknown ones are ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel)
+
+    @classmethod
+    def parse(cls, given: Mapping[str, Any], *, has_body: bool = True) -> Self:  # noqa: ARG003 - for those that need a body
+        """Check the members of a request.
+
+        Args:
+            given: members of body, query string and path.
+            has_body: whether the request has a body.
+
+        Raises:
+            ValidationError: members are missing or wrong; the router reports each.
+            RefusalError: the same, for requests whose callers know other error codes.
+        """
+        try:
+            return cls.model_validate(given)
+        except ValidationError as error:
+            refusal = cls._refusal_of(error)
+            if refusal is None:
+                raise
+            raise refusal from None
+
+    @classmethod
+    def _refusal_of(cls, error: ValidationError) -> RefusalError | None:  # noqa: ARG003 - overridden
+        """Translate the first error into the one that callers know; None where they know the list of errors."""
+        return None
+
+
+class StrictRequestModel(RequestModel):
+    """Base of the request models that refuse unknown members."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+
+class RequestedScope(StrictRequestModel):
     """One account and region."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-    account_id: Annotated[AccountId, Field(alias="accountId")]
+    account_id: AccountId
     region: str
 
 
-class SyncBody(BaseModel):
-    """Body of a sync; the schedules send none, which means: all accounts, and where there is something to see."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+class SyncBody(StrictRequestModel):
+    """Body of a sync. The schedules send none: then all accounts are synced, in their active regions."""
 
     accounts: Annotated[tuple[AccountId, ...], Field(alias="accountIds")] = ()
     regions: tuple[str, ...] = ()
-    excluded_regions: Annotated[tuple[str, ...], Field(alias="excludedRegions")] = ()
-    full_scan: Annotated[bool, Field(alias="fullScan")] = False
+    excluded_regions: tuple[str, ...] = ()
+    full_scan: bool = False
     scopes: tuple[RequestedScope, ...] = ()
-    dry_run: Annotated[bool, Field(alias="dryRun")] = False
+    dry_run: bool = False
 
     def request(self, remaining_s: float | None) -> SyncRequest:
-        """Give the same as the engine takes it."""
+        """The request to the sync. `remaining_s`: seconds until it must have ended, None for no limit."""
         return SyncRequest(
             accounts=self.accounts,
             regions=self.regions,
@@ -64,53 +116,47 @@ class SyncBody(BaseModel):
         )
 
 
-class Job(StrEnum):
-    """A sync that can be parted."""
+class SyncType(StrEnum):
+    """A sync that can run in shards."""
 
     INVENTORY = "inventory"
     STAGING = "staging"
     TAGS = "tags"
 
 
-class PlanBody(BaseModel):
-    """Body of a plan: what to sync."""
+class PlanBody(StrictRequestModel):
+    """Body of the request to plan the shards of a sync."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-    job: Job
-    full_scan: Annotated[bool, Field(alias="fullScan")] = False
+    job: SyncType
+    full_scan: bool = False
     source: Annotated[str, Field(max_length=40)] = "eventbridge"
 
 
-class ShardBody(BaseModel):
-    """Body of one shard's run, as the plan has made it."""
+class ShardBody(StrictRequestModel):
+    """Body of the request to run one shard, as the plan contains it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-    job: Job
+    job: SyncType
     index: Annotated[int, Field(ge=0)]
     count: Annotated[int, Field(ge=1, le=MAX_SHARDS)]
-    started_at: Annotated[AwareDatetime, Field(alias="startedAt")]
-    full_scan: Annotated[bool, Field(alias="fullScan")] = False
-    lock_owner: Annotated[str | None, Field(alias="lockOwner", max_length=80)] = None
+    started_at: AwareDatetime
+    full_scan: bool = False
+    lock_owner: Annotated[str | None, Field(max_length=80)] = None
     source: Annotated[str, Field(max_length=40)] = "eventbridge"
 
     @model_validator(mode="after")
-    def _holds(self) -> Self:
+    def _check_index(self) -> Self:
         if self.index >= self.count:
-            raise ValueError(f"shard {self.index} of {self.count}: the first is 0")
+            raise ValueError(f"shard {self.index} of {self.count} does not exist: the first is 0")
         return self
 
     def request(self, remaining_s: float | None) -> SyncRequest:
-        """Give the same as the engine takes it."""
-        shard = Shard(self.index, self.count) if self.count > 1 else None  # a single one is a whole run
+        """The request to the sync. `remaining_s`: seconds until it must have ended, None for no limit."""
+        shard = Shard(self.index, self.count) if self.count > 1 else None  # a single shard is a complete run
         return SyncRequest(full_scan=self.full_scan, remaining_s=remaining_s, shard=shard, started_at=self.started_at)
 
 
-class ShardResult(BaseModel):
-    """What came of one shard: its answer, be it an error's, or the name of the failure that ended it without one."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
+class ShardResult(RequestModel):
+    """Result of one shard: its report or error body, or the name of the failure that left it without one."""
 
     index: int
     report: Annotated[Mapping[str, Any], Field(default_factory=dict)]
@@ -118,51 +164,142 @@ class ShardResult(BaseModel):
 
     @property
     def reason(self) -> str:
-        """Say why there is no summary."""
+        """Why the report has no summary."""
         return self.failure or str(self.report.get("message") or self.report.get("error") or "it gave no report")
 
 
-class FinishBody(BaseModel):
-    """Body of the end of a planned sync: the plan's shards, and what came of them, in any order and with gaps."""
+class FinishBody(RequestModel):
+    """Body of the request to finish a planned sync: its shards and their results, in any order; some may be missing."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+    model_config = ConfigDict(populate_by_name=True)
 
     shards: Annotated[tuple[ShardBody, ...], Field(min_length=1, max_length=MAX_SHARDS)]
     results: tuple[ShardResult, ...] = ()
     source: Annotated[str, Field(max_length=40)] = "eventbridge"
-    lock_owner: Annotated[str | None, Field(alias="lockOwner", max_length=80)] = None
+    lock_owner: Annotated[str | None, Field(max_length=80)] = None
 
 
-def account_param(params: Params, name: str, *, missing: str = "MISSING_FIELD") -> str:
-    """Give an account id among the members.
+class TagSyncBody(RequestModel):
+    """Body of a tag sync. This function sets the members with an underscore when it invokes itself."""
 
-    Args:
-        params: what was sent.
-        name: the member.
-        missing: error code when it is not there; the operations differ in it.
+    model_config = ConfigDict(populate_by_name=True)
 
-    Raises:
-        RefusalError: it is not there, or has not 12 digits.
-    """
-    value = params.members.get(name)
-    if value is None or value == "":
-        raise RefusalError(missing, f"{name} is required: 12 digits", details={"parameter": name})
-    if not is_account_id(value):
-        raise RefusalError("INVALID_FORMAT", f"{name} must be 12 digits", details={"parameter": name})
-    return value
+    account_id: AccountId | None = None
+    region: str | None = None
+    assume_role_name: str | None = None
+    in_background: Annotated[bool, Field(alias="async")] = False
+    dry_run: bool = False
+    is_background_run: Annotated[bool, Field(alias="_async_execution")] = False
+    source: Annotated[str, Field(alias="_sync_source", max_length=40)] = "manual"
+    lock_owner: Annotated[str | None, Field(alias="_lock_owner", max_length=80)] = None
+
+    @property
+    def request(self) -> SyncRequest:
+        """The request to the sync, without a time limit."""
+        return SyncRequest(
+            accounts=(self.account_id,) if self.account_id else (),
+            regions=(self.region,) if self.region else (),
+            dry_run=self.dry_run,
+        )
 
 
-def staging_account_param(params: Params, *, partition: str, now: datetime) -> dict[str, Any]:
-    """Give the record of the staging account to be added.
+class TagSyncSettingsBody(RequestModel):
+    """Settings of the tag sync's schedule."""
 
-    Raises:
-        RefusalError: there is none, or a member of it is missing or wrong.
-    """
-    if not params.has_body:
-        raise RefusalError("MISSING_BODY", "a JSON body with stagingAccount is required")
-    given = params.members.get("stagingAccount")
-    if given is None:
-        raise RefusalError("MISSING_FIELD", "stagingAccount is required", details={"parameter": "stagingAccount"})
-    if not isinstance(given, Mapping):
-        raise RefusalError("VALIDATION_ERROR", "stagingAccount must be an object")
-    return staging_record(given, partition=partition, now=now, added_by="user")
+    enabled: StrictBool
+    interval_hours: Annotated[StrictInt, Field(ge=1, le=_MAX_INTERVAL_HOURS)] | SkipJsonSchema[None] = None
+
+    @classmethod
+    def _refusal_of(cls, error: ValidationError) -> RefusalError:
+        first = error.errors(include_url=False)[0]
+        name, value = str(first["loc"][0]), first["input"]
+        if first["type"] == "missing" or (name == "enabled" and value is None):
+            return RefusalError("MISSING_PARAMETER", f"{name} is required", details={"parameter": name})
+        if first["type"] in {"greater_than_equal", "less_than_equal"}:
+            return RefusalError("", f"{name} must be from 1 to {_MAX_INTERVAL_HOURS}, not {value}")
+        expected = "boolean" if name == "enabled" else "integer"
+        details = {"parameter": name, "value": str(value)[:100], "expected": expected}
+        return RefusalError("INVALID_PARAMETER", f"{name} must be a {expected}", details=details)
+
+
+class AccountsRequest(RequestModel):
+    """Base of the requests whose members are account ids."""
+
+    missing_code: ClassVar = "MISSING_FIELD"
+    """Error code when an account id is missing; the operations differ in it."""
+
+    @classmethod
+    def _refusal_of(cls, error: ValidationError) -> RefusalError | None:
+        first = error.errors(include_url=False)[0]
+        name = str(first["loc"][0])
+        if first["type"] == "missing" or first["input"] in (None, ""):
+            return RefusalError(cls.missing_code, f"{name} is required: 12 digits", details={"parameter": name})
+        return RefusalError("INVALID_FORMAT", f"{name} must be 12 digits", details={"parameter": name})
+
+
+class TargetAccountRequest(AccountsRequest):
+    """Request about one target account."""
+
+    target_account_id: AccountId
+
+
+class TargetSyncRequest(TargetAccountRequest):
+    """Request to sync the staging accounts of one target account."""
+
+    missing_code: ClassVar = "INVALID_FORMAT"
+
+
+class RemoveStagingRequest(TargetAccountRequest):
+    """Request to remove a staging account from the record of a target account."""
+
+    staging_account_id: AccountId
+
+
+class NewStagingAccount(RequestModel):
+    """A staging account that is to be added; unknown members are stored with it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    account_id: AccountId
+    account_name: Annotated[str, Field(min_length=1, max_length=256)]
+    external_id: ExternalId
+    role_arn: RoleArn | SkipJsonSchema[None] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_record(cls, given: object) -> object:
+        if not isinstance(given, Mapping):
+            return given
+        # The record's own check names the member that is wrong, and knows that the role must be one of that account.
+        staging_record(given, partition="aws", now=_ANY_TIME, added_by="user")
+        return {**given, "roleArn": given.get("roleArn") or None}
+
+    def record(self, *, partition: str, now: datetime) -> dict[str, Any]:
+        """The record to store."""
+        return staging_record(self.model_dump(by_alias=True), partition=partition, now=now, added_by="user")
+
+
+class AddStagingRequest(TargetAccountRequest):
+    """Request to add a staging account to the record of a target account."""
+
+    staging_account: NewStagingAccount
+
+    @classmethod
+    def parse(cls, given: Mapping[str, Any], *, has_body: bool = True) -> Self:
+        """Check the members of a request, the target account first; raises RefusalError."""
+        TargetAccountRequest.parse(given)
+        if not has_body:
+            raise RefusalError("MISSING_BODY", "a JSON body with stagingAccount is required")
+        return super().parse(given)
+
+    @classmethod
+    def _refusal_of(cls, error: ValidationError) -> RefusalError | None:
+        first = error.errors(include_url=False)[0]
+        name, *inner = map(str, first["loc"])
+        if name != "stagingAccount":
+            return super()._refusal_of(error)
+        if inner:
+            return RefusalError("VALIDATION_ERROR", f"{name}.{'.'.join(inner)}: {first['msg']}")
+        if first["type"] == "missing" or first["input"] is None:
+            return RefusalError("MISSING_FIELD", f"{name} is required", details={"parameter": name})
+        return RefusalError("VALIDATION_ERROR", f"{name} must be an object")

@@ -1,4 +1,4 @@
-"""Shapes of answers: the API envelope, and error bodies as callers of the platform know them. Pure."""
+"""Structure of responses: the API Gateway envelope, and error bodies as callers of the platform expect them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HEADERS: Final[Mapping[str, str]] = MappingProxyType(
         "X-Frame-Options": "DENY",
     }
 )
-_MAX_ECHO: Final = 200  # characters of what came in that an answer repeats
+_MAX_ECHO: Final = 200  # characters of a request that a response repeats
 _RETRYABLE: Final = frozenset({"DYNAMODB_ERROR", "DRS_ERROR", "STEP_FUNCTIONS_ERROR", "STS_ERROR", "INTERNAL_ERROR"})
 _CODE_OF_SERVICE: Final[Mapping[str, str]] = MappingProxyType(
     {"dynamodb": "DYNAMODB_ERROR", "drs": "DRS_ERROR", "sts": "STS_ERROR"}
@@ -38,39 +38,39 @@ def envelope(status: int, body: Mapping[str, Any]) -> dict[str, Any]:
 def _text(body: Mapping[str, Any]) -> str:
     try:
         return orjson.dumps(body).decode()
-    except TypeError:  # half a surrogate pair, which a caller's JSON may hold and ours may not
+    except TypeError:  # orjson refuses a lone surrogate, which a caller's JSON may contain
         return json.dumps(body)
 
 
 def error_body(code: str, message: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
-    """Make an error body; `retryable` is added where callers expect it."""
+    """Return an error body; `retryable` is added for the codes whose callers expect it."""
     body = {"error": code, "message": message, **more}
     return {**body, "retryable": True} if code in _RETRYABLE else body
 
 
 def aws_error_body(error: AwsError) -> dict[str, Any]:
-    """Make the body for a call to AWS that failed for good."""
+    """Return the error body for a call to AWS that failed after all retries."""
     code = _CODE_OF_SERVICE.get(error.call.service, "INTERNAL_ERROR")
     details = {"code": error.code, "operation": error.call.operation, "advice": error.error_class.advice}
     return error_body(code, str(error), details={name: value for name, value in details.items() if value})
 
 
-# These carry what others have among their details beside the message, where the UI looks for it.
-_SPREAD: Final = frozenset({"DRS_NOT_INITIALIZED", "REGION_NOT_ENABLED", "REGION_ACCESS_DENIED"})
+# Codes whose details stand beside the message, where the UI reads them.
+_TOP_LEVEL_DETAILS: Final = frozenset({"DRS_NOT_INITIALIZED", "REGION_NOT_ENABLED", "REGION_ACCESS_DENIED"})
 
 
 def refusal_body(refusal: RefusalError) -> dict[str, Any]:
-    """Make the body for a request that is not carried out. Without a code the text takes its place."""
+    """Return the error body for a refused request. Without a code, `error` is the message."""
     if not refusal.code:
         return {"error": refusal.message, **refusal.details}
-    if refusal.code in _SPREAD:
+    if refusal.code in _TOP_LEVEL_DETAILS:
         return error_body(refusal.code, refusal.message, **refusal.details)
     more = {"details": refusal.details} if refusal.details else {}
     return error_body(refusal.code, refusal.message, **more)
 
 
 def not_found(event: Mapping[str, Any]) -> dict[str, Any]:
-    """Answer a route that does not exist, or a method that a route does not have."""
+    """Return the envelope for a path or method without a route."""
     path, method = str(event.get("path", ""))[:_MAX_ECHO], str(event.get("httpMethod", ""))[:_MAX_ECHO]
     body = error_body("NOT_FOUND", f"No route {method} {path}", details={"path": path, "method": method})
     return envelope(404, body)

@@ -1,7 +1,7 @@
-"""Which handler an event is for, and what becomes of its answer: API routes and direct operations, by two tables.
+"""Router of one function: finds the operation of an API request or a direct invocation, and makes its response.
 
-Whatever comes, the caller gets an answer in a shape it knows, and no stack trace. Input is judged before anything is
-opened or asked of AWS.
+Whatever the event is, the caller gets a response in a structure it knows, without a stack trace. A request is checked
+before the app is opened, so a wrong one causes no call to AWS.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 from urllib.parse import unquote
 
 import orjson
@@ -20,22 +20,22 @@ from pydantic import ValidationError
 from service.errors import AwsError, ConfigurationError, DrsSyncError, RefusalError, UnknownScopeError
 from service.handlers.responses import aws_error_body, envelope, error_body, not_found, refusal_body
 
-__all__ = ["Operation", "Params", "Response", "Route", "Router"]
+__all__ = ["Operation", "Params", "RequestModel", "Response", "Route", "Router"]
 
 A = TypeVar("A")
 _log: Final = logging.getLogger(__name__)
-_MAX_BODY_BYTES: Final = 1_000_000  # the largest body that means anything here is a few KB
-_MAX_ANSWER_BYTES: Final = 6_200_000  # Lambda refuses 6,291,556; the envelope needs room
-_MAX_PROBLEMS: Final = 20
-_MAX_NAME: Final = 200  # characters of a member's name that is wrong
-_MAX_REASON: Final = 1000  # characters in the log
-_FAILED: Final = "INTERNAL_ERROR"
+_MAX_BODY_CHARS: Final = 1_000_000  # a valid body has a few thousand
+_MAX_RESPONSE_BYTES: Final = 6_200_000  # Lambda's limit is 6,291,556, envelope included
+_MAX_PROBLEMS: Final = 20  # that one response lists
+_MAX_NAME: Final = 200  # characters of a member's name in a response
+_MAX_REASON: Final = 1000  # characters of a reason in the log
+_FAILURE_CODE: Final = "INTERNAL_ERROR"
 _BODY_METHODS: Final = frozenset({"POST", "PUT", "PATCH"})
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An answer: HTTP status and body. Direct callers get the body alone."""
+    """Response of an operation: HTTP status and body. Direct callers get the body alone."""
 
     body: Mapping[str, Any]
     status: int = 200
@@ -43,26 +43,58 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Params:
-    """What a handler gets: the members of body, query string and path in one, and the seconds left to answer in."""
+    """Parameters of an operation.
 
-    members: Mapping[str, Any]
+    Args:
+        values: members of query string, body and path, the later ones taking precedence.
+        remaining_s: seconds until the response is due; None for no limit.
+        has_body: whether the request has a body.
+    """
+
+    values: Mapping[str, Any]
     remaining_s: float | None = None
     has_body: bool = True
 
 
+class RequestModel(Protocol):
+    """Model of a request: checks its members, and describes them."""
+
+    @classmethod
+    def parse(cls, given: Mapping[str, Any], *, has_body: bool = True) -> object:
+        """Check the members of a request. Raises RefusalError or pydantic's ValidationError."""
+        ...
+
+    @classmethod
+    def model_json_schema(cls) -> dict[str, Any]:
+        """Return the JSON schema of the members."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Operation(Generic[A]):
-    """One thing that can be asked for. `check` judges the input before the app is opened; it may raise RefusalError."""
+    """An operation of a function.
+
+    Args:
+        work: carries it out.
+        request: model of its request; None when it takes no parameters.
+        aliases: further names by which it can be invoked.
+        message_only_errors: its error bodies are `{"error": message}`, as its callers expect.
+    """
 
     work: Callable[[A, Params], Awaitable[Response]]
-    check: Callable[[Params], object] = field(default=lambda _: None)
+    request: type[RequestModel] | None = None
     aliases: tuple[str, ...] = ()
-    bare_errors: bool = False  # this one's errors were always just {"error": text}
+    message_only_errors: bool = False
+
+    def check(self, params: Params) -> None:
+        """Check a request without carrying it out. Raises RefusalError or pydantic's ValidationError."""
+        if self.request is not None:
+            self.request.parse(params.values, has_body=params.has_body)
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One API route: `{name}` in the path is a path parameter, handed on as `parameters[name]`."""
+    """An API route. `{name}` in the path is a path parameter; `parameters` maps it to the member it becomes."""
 
     method: str
     path: str
@@ -70,27 +102,27 @@ class Route:
     parameters: Mapping[str, str] = field(default_factory=dict)
 
     def match(self, path: str) -> dict[str, str] | None:
-        """Give the path parameters by their handed-on names; None when the path is another."""
+        """Return the path parameters by the names of their members; None when the path does not match."""
         pattern = "".join(
             f"(?P<{part[1:-1]}>[^/]+)" if part.startswith("{") else re.escape(part)
             for part in re.split(r"(\{\w+\})", self.path)
         )
-        found = re.fullmatch(pattern, path)
-        if found is None:
+        match = re.fullmatch(pattern, path)
+        if match is None:
             return None
-        return {self.parameters.get(name, name): unquote(value) for name, value in found.groupdict().items()}
+        return {self.parameters.get(name, name): unquote(value) for name, value in match.groupdict().items()}
 
 
 class Router(Generic[A]):
-    """The front of one function.
+    """Router of one function.
 
     Args:
-        run: runs work against the function's app and gives its reply.
-        operations: by name.
-        routes: of the API.
-        malformed_code: error code for an `operation` that is empty or no text; the two functions differ in it.
-        failed_code: error code for what nobody expected, of a direct call; the two functions differ in it as well.
-        members_in: where a direct event carries the members: `body` or `queryParams`.
+        run: runs work with the function's app and returns its response.
+        operations: the operations by name.
+        routes: the routes of the API.
+        malformed_code: error code when `operation` is empty or not a string; the two functions differ in it.
+        failure_code: error code of an unexpected error in a direct invocation; the two functions differ in it.
+        params_key: member of a direct event that holds the parameters: `body` or `queryParams`.
     """
 
     def __init__(
@@ -100,21 +132,21 @@ class Router(Generic[A]):
         routes: Sequence[Route],
         *,
         malformed_code: str,
-        failed_code: str,
-        members_in: str,
+        failure_code: str,
+        params_key: str,
     ) -> None:
         self._run = run
         self._names = sorted(operations)
         self._operations = {
-            known: operation for name, operation in operations.items() for known in (name, *operation.aliases)
+            alias: operation for name, operation in operations.items() for alias in (name, *operation.aliases)
         }
         self._routes = routes
         self._malformed_code = malformed_code
-        self._failed_code = failed_code
-        self._members_in = members_in
+        self._failure_code = failure_code
+        self._params_key = params_key
 
     def answer(self, event: object, *, remaining_s: float | None = None) -> dict[str, Any] | None:
-        """Answer what API Gateway or a direct caller sends; None for anything else."""
+        """Respond to an event of API Gateway or a direct invocation; None for any other event."""
         if not isinstance(event, Mapping):
             return None
         if "requestContext" in event:
@@ -122,131 +154,134 @@ class Router(Generic[A]):
         return self.direct(event, remaining_s=remaining_s) if "operation" in event else None
 
     def direct(self, event: Mapping[str, Any], *, remaining_s: float | None = None) -> dict[str, Any]:
-        """Answer a direct invocation with the body alone."""
-        malformed = self._malformed(event)
+        """Respond to a direct invocation with the body alone."""
+        malformed = self._malformed_event_error(event)
         if malformed is not None:
-            return dict(_sendable(Response(malformed)).body)
-        members = event.get(self._members_in)
-        beside = {} if self._members_in == "body" else _beside(event, self._members_in)
-        params = Params({**beside, **(members or {})}, remaining_s, has_body=members is not None)
-        return dict(self.perform(event["operation"], params, failed_code=self._failed_code).body)
+            return dict(_fit_for_lambda(Response(malformed)).body)
+        values = event.get(self._params_key)
+        # One query operation takes its parameter beside the name of the operation.
+        top_level = {} if self._params_key == "body" else _top_level_params(event, self._params_key)
+        params = Params({**top_level, **(values or {})}, remaining_s, has_body=values is not None)
+        return dict(self.perform(event["operation"], params, failure_code=self._failure_code).body)
 
-    def _malformed(self, event: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """Give the error body for a direct invocation that asks for nothing there is."""
-        name, members = event.get("operation"), event.get(self._members_in)
+    def _malformed_event_error(self, event: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Return the error body for an unusable operation or parameters; None when both are usable."""
+        name, values = event.get("operation"), event.get(self._params_key)
         if not isinstance(name, str) or not name:
             return error_body(self._malformed_code, "operation must be a non-empty string")
         if name not in self._operations:
-            known = ", ".join(self._names) or "none"
-            return error_body(
-                "INVALID_OPERATION", f"unknown operation; known here: {known}", details={"operation": name[:100]}
-            )
-        if members is not None and not isinstance(members, Mapping):
-            message = f"{self._members_in} must be an object"
-            return error_body("INVALID_PARAMETER", message, details={"parameter": self._members_in})
+            message = f"unknown operation; this function has: {', '.join(self._names) or 'none'}"
+            return error_body("INVALID_OPERATION", message, details={"operation": name[:100]})
+        if values is not None and not isinstance(values, Mapping):
+            message = f"{self._params_key} must be an object"
+            return error_body("INVALID_PARAMETER", message, details={"parameter": self._params_key})
         return None
 
     def api(self, event: Mapping[str, Any], *, remaining_s: float | None = None) -> dict[str, Any]:
-        """Answer an event of API Gateway's proxy integration with its envelope."""
+        """Respond to an event of API Gateway's proxy integration with an envelope."""
         method, path = str(event.get("httpMethod", "")).upper(), str(event.get("path", ""))
         for route in self._routes:
-            found = route.match(path) if route.method == method else None
-            if found is not None:
-                response = self._answer_route(route, found, event, remaining_s)
+            path_params = route.match(path) if route.method == method else None
+            if path_params is not None:
+                response = self._route_response(route, path_params, event, remaining_s)
                 return envelope(response.status, response.body)
         return not_found(event)
 
-    def _answer_route(
-        self, route: Route, found: Mapping[str, str], event: Mapping[str, Any], remaining_s: float | None
+    def _route_response(
+        self, route: Route, path_params: Mapping[str, str], event: Mapping[str, Any], remaining_s: float | None
     ) -> Response:
         try:
             body = _body_of(event) if route.method in _BODY_METHODS else None
         except RefusalError as refusal:
-            return self._refused(self._operations[route.operation], refusal)
+            return _refusal_response(self._operations[route.operation], refusal)
         query = event.get("queryStringParameters")
-        given = {**(query if isinstance(query, Mapping) else {}), **(body or {}), **found}
-        return self.perform(route.operation, Params(given, remaining_s, has_body=body is not None))
+        values = {**(query if isinstance(query, Mapping) else {}), **(body or {}), **path_params}
+        return self.perform(route.operation, Params(values, remaining_s, has_body=body is not None))
 
-    def perform(self, name: str, params: Params, *, failed_code: str = _FAILED) -> Response:
-        """Carry out an operation; every error becomes a reply.
+    def perform(self, name: str, params: Params, *, failure_code: str = _FAILURE_CODE) -> Response:
+        """Carry out an operation; every error becomes a response.
 
         Args:
-            name: of the operation.
-            params: what was sent.
-            failed_code: error code for what nobody expected; in an envelope it is the same for both functions.
+            name: name of the operation.
+            params: its parameters.
+            failure_code: error code of an unexpected error; in an envelope it is the same for both functions.
         """
         operation = self._operations[name]
         try:
             operation.check(params)
-            return _sendable(self._run(lambda app: operation.work(app, params)))
+            return _fit_for_lambda(self._run(lambda app: operation.work(app, params)))
         except DrsSyncError as error:
-            return _noted(name, self._expected(operation, error, failed_code), error)
+            return _logged(name, _error_response(operation, error, failure_code), error)
         except ValidationError as error:
-            return _noted(name, _unfit(error), error)
-        except Exception:  # noqa: BLE001 - the edge of the process: logged with its trace, answered without
+            return _logged(name, _validation_response(error), error)
+        except Exception:  # noqa: BLE001 - the handler's edge: the caller gets a response, the log the stack trace
             _log.exception("operation failed", extra={"operation": name})
-            # The two codes always differed in where the operation is named.
-            more = {"details": {"operation": name}} if failed_code == _FAILED else {"operation": name}
-            return Response(error_body(failed_code, f"{name} failed; see the log", **more), 500)
-
-    def _expected(self, operation: Operation[A], error: DrsSyncError, failed_code: str) -> Response:
-        if isinstance(error, RefusalError):
-            return self._refused(operation, error)
-        if isinstance(error, UnknownScopeError):
-            return Response(error_body("INVALID_PARAMETER", str(error)), 400)
-        if isinstance(error, AwsError):
-            return Response({"error": str(error)} if operation.bare_errors else aws_error_body(error), 500)
-        code = "CONFIGURATION_ERROR" if isinstance(error, ConfigurationError) else failed_code
-        return Response(error_body(code, str(error)), 500)
-
-    def _refused(self, operation: Operation[A], refusal: RefusalError) -> Response:
-        body = {"error": refusal.message} if operation.bare_errors else refusal_body(refusal)
-        return Response(body, refusal.status)
+            # Callers expect the name of the operation in another member with each of the two codes.
+            more = {"details": {"operation": name}} if failure_code == _FAILURE_CODE else {"operation": name}
+            return Response(error_body(failure_code, f"{name} failed; see the log", **more), 500)
 
 
-def _noted(name: str, response: Response, error: Exception) -> Response:
-    """Log that an operation was not carried out. Who is asked by a schedule has no caller to tell, so the log must."""
+def _error_response(operation: Operation[Any], error: DrsSyncError, failure_code: str) -> Response:
+    if isinstance(error, RefusalError):
+        return _refusal_response(operation, error)
+    if isinstance(error, UnknownScopeError):
+        return Response(error_body("INVALID_PARAMETER", str(error)), 400)
+    if isinstance(error, AwsError):
+        return Response({"error": str(error)} if operation.message_only_errors else aws_error_body(error), 500)
+    code = "CONFIGURATION_ERROR" if isinstance(error, ConfigurationError) else failure_code
+    return Response(error_body(code, str(error)), 500)
+
+
+def _refusal_response(operation: Operation[Any], refusal: RefusalError) -> Response:
+    body = {"error": refusal.message} if operation.message_only_errors else refusal_body(refusal)
+    return Response(body, refusal.status)
+
+
+def _logged(name: str, response: Response, error: Exception) -> Response:
+    """Log that an operation was not carried out, because the response to a schedule is seen by nobody."""
     level = logging.INFO if response.status < 500 else logging.WARNING  # noqa: PLR2004 - server faults
-    # The reason stands in the message: where settings cannot be read no log of ours is set up, and others show no more.
+    # The reason is in the message: when the settings are unreadable, logging is not set up and extra fields are lost.
     reason = str(error)[:_MAX_REASON] if isinstance(error, DrsSyncError) else response.body["message"]
     _log.log(level, "operation not carried out: %s", reason, extra={"operation": name, "code": response.body["error"]})
-    return _sendable(response)
+    return _fit_for_lambda(response)
 
 
-def _unfit(error: ValidationError) -> Response:
+def _validation_response(error: ValidationError) -> Response:
     problems = [
         {"parameter": ".".join(map(str, each["loc"]))[:_MAX_NAME], "problem": each["msg"]}
         for each in error.errors(include_input=False)[:_MAX_PROBLEMS]
     ]
-    message = "the body does not fit the operation"
+    message = "the body is not valid for this operation"
     return Response(error_body("INVALID_PARAMETER", message, details={"problems": problems}), 400)
 
 
-def _sendable(response: Response) -> Response:
-    """Give an answer that Lambda carries: of text that UTF-8 can hold, and in place of too much of it what to do."""
+def _fit_for_lambda(response: Response) -> Response:
+    """Return a response that Lambda accepts: valid Unicode, and an error in place of a response that is too large."""
     body = response.body
     try:
-        written = orjson.dumps(body)
-    except TypeError:  # half a surrogate pair, which a caller's JSON may hold, and which ends the process of a function
-        written = json.dumps(body, ensure_ascii=False).encode(errors="replace")
-        body = json.loads(written)
-    size = len(written) + written.count(b'"') + written.count(b"\\")  # in an envelope it is text inside JSON
-    if size <= _MAX_ANSWER_BYTES:
+        encoded = orjson.dumps(body)
+    except TypeError:  # a lone surrogate of the caller's JSON would end the process in Lambda's runtime client
+        encoded = json.dumps(body, ensure_ascii=False).encode(errors="replace")
+        body = json.loads(encoded)
+    size = len(encoded) + encoded.count(b'"') + encoded.count(b"\\")  # an envelope holds the body as a JSON string
+    if size <= _MAX_RESPONSE_BYTES:
         return Response(body, response.status)
-    message = f"the answer is {size} bytes long, Lambda carries {_MAX_ANSWER_BYTES}; ask for less: an account, a region"
+    message = (
+        f"the response has {size} bytes and Lambda returns at most {_MAX_RESPONSE_BYTES}. "
+        "Fix: request less, such as one account or one region"
+    )
     return Response(error_body("RESPONSE_TOO_LARGE", message), 413)
 
 
-def _beside(event: Mapping[str, Any], members_in: str) -> dict[str, Any]:
-    """Give what stands beside the operation's name: one operation of the query function takes its parameter there."""
-    return {name: value for name, value in event.items() if name not in {"operation", members_in}}
+def _top_level_params(event: Mapping[str, Any], params_key: str) -> dict[str, Any]:
+    return {name: value for name, value in event.items() if name not in {"operation", params_key}}
 
 
 def _body_of(event: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Read the body of an API event; None when there is none.
+    """Parse the body of an API event; None when it has none.
 
     Raises:
-        RefusalError: it is too large, no JSON, or no object.
+        RefusalError: the body is too large, not JSON, or not an object.
     """
     raw = event.get("body")
     if raw is None or raw == "":
@@ -255,8 +290,8 @@ def _body_of(event: Mapping[str, Any]) -> Mapping[str, Any] | None:
         return raw
     if not isinstance(raw, str) or event.get("isBase64Encoded"):
         raise _bad_body("", "JSON text")
-    if len(raw) > _MAX_BODY_BYTES:
-        raise _bad_body(f"{len(raw)} characters", f"at most {_MAX_BODY_BYTES} characters")
+    if len(raw) > _MAX_BODY_CHARS:
+        raise _bad_body(f"{len(raw)} characters", f"at most {_MAX_BODY_CHARS} characters")
     try:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError:

@@ -1,6 +1,6 @@
-"""The event loop of a function's process: opened at the first event and kept, with clients, credentials and caches.
+"""Event loop of a function's process: opened at the first event and kept, with clients, credentials and caches.
 
-A new loop per invocation would cost 28 to 90 times as much as a warm call, and clients cannot outlive their loop.
+A new loop per invocation would take 28 to 90 times as long as a warm invocation, because clients end with their loop.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ T = TypeVar("T")
 
 
 class Runtime(Generic[A]):
-    """Runs coroutines against a function's app. One per process; not for use inside a running loop.
+    """Runs coroutines with a function's app. One per process; not for use inside a running loop.
 
-    In a function's process it answers SIGTERM: work under way ends early and reports what it has; without work under
-    way clients are closed, and the process ends.
+    In a Lambda process it handles SIGTERM: a running operation ends early and reports the results so far; without one
+    the clients are closed and the process ends.
 
     Args:
-        open_app: opens the app for given settings; it stays open until they change or the host is closed.
-        shutdown: told when the process is to end.
+        open_app: opens the app with the given settings; it stays open until they change or the runtime is closed.
+        shutdown: signals to running operations that the process is about to end.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Runtime(Generic[A]):
         self._settings: Settings | None = None
 
     def run(self, work: Callable[[A], Awaitable[T]]) -> T:
-        """Run work on the kept loop; settings that changed since the last event open a new app.
+        """Run work on the kept loop. A new app is opened when settings have changed since the last event.
 
         Raises:
             ConfigurationError: the settings are wrong.
@@ -69,7 +69,7 @@ class Runtime(Generic[A]):
 
     async def _opened(self, settings: Settings) -> A:
         if self._app is None or self._settings != settings:
-            self._app = None  # whatever becomes of the next one, this one is not used any more
+            self._app = None  # a failure below must not leave the closed app in use
             await self._stack.aclose()
             set_up_logging(stream_for(settings.aws_lambda_function_name), settings.log_level)
             self._app = await self._stack.enter_async_context(self._open_app(settings))
@@ -77,7 +77,7 @@ class Runtime(Generic[A]):
         return self._app
 
     def _on_sigterm(self, *_: object) -> None:
-        # Not a handler of the loop's: those are not heard while the loop waits for the next event.
+        # The loop's own signal handlers would not run between events, when the loop is not running.
         if self._is_busy and self._runner is not None:
             self._runner.get_loop().call_soon_threadsafe(self._shutdown.request)
             return

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Final, Self
+from dataclasses import dataclass
+from typing import Any, Final
 
 from service.errors import RefusalError
 from service.models import is_account_id
-from service.queries.filters import MAX_TEXT, NO_FILTERS, Filters, invalid, is_valid_unicode, parse_filters
-from service.queries.paging import Cursor, digest_of, read_token
+from service.queries.filters import MAX_TEXT, NO_FILTERS, Filters, invalid, is_valid_unicode
+from service.queries.paging import Cursor, digest_of
 from service.settings import Settings
 
 __all__ = [
+    "MAX_SERVERS",
     "InventoryParams",
     "ScopesParams",
     "ServersParams",
+    "account_list_param",
     "account_param",
+    "limit_param",
     "missing",
+    "region_list_param",
     "region_param",
     "required_text_param",
     "text_param",
 ]
 
-_MAX_LIMIT: Final = 1000
+MAX_SERVERS: Final = 1000
+"""Servers on one page at most."""
 _MAX_LIST_MEMBERS: Final = 1000
 
 Parameters = Mapping[str, Any]
@@ -78,6 +83,32 @@ def _known_region(name: str, value: str, settings: Settings) -> str:
     return value
 
 
+def account_list_param(given: Parameters, name: str) -> tuple[str, ...]:
+    """Give the account ids of a comma list, each once. Raises RefusalError when one has not 12 digits."""
+    accounts = _listed(given, name)
+    for account_id in accounts:
+        if not is_account_id(account_id):
+            raise invalid(name, account_id, "12 digits")
+    return accounts
+
+
+def region_list_param(given: Parameters, name: str, settings: Settings) -> tuple[str, ...]:
+    """Give the regions of a comma list, each once. Raises RefusalError when one is not known."""
+    return tuple(_known_region(name, region, settings) for region in _listed(given, name))
+
+
+def limit_param(given: Parameters, name: str) -> int | None:
+    """Give a number of servers; None when it is not there. Raises RefusalError when it is not from 1 to MAX_SERVERS."""
+    value = given.get(name)
+    if value is None or value == "":
+        return None
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= len(str(MAX_SERVERS)):
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_SERVERS:
+        raise invalid(name, value, f"a whole number from 1 to {MAX_SERVERS}")
+    return value
+
+
 def _listed(given: Parameters, name: str) -> tuple[str, ...]:
     """Return the members of a comma-separated list without duplicates."""
     parts = (part.strip() for part in text_param(given, name).split(","))
@@ -94,21 +125,6 @@ class ScopesParams:
     accounts: tuple[str, ...] = ()
     regions: tuple[str, ...] = ()
 
-    @classmethod
-    def parse(cls, given: Parameters, settings: Settings) -> Self:
-        """Parse `accountId`, `region` and `regions`, comma-separated lists each; `region` wins over `regions`.
-
-        Raises:
-            RefusalError: an account id is not of 12 digits, or a region is not in the catalog.
-        """
-        name = "region" if text_param(given, "region") else "regions"
-        regions = tuple(_known_region(name, region, settings) for region in _listed(given, name))
-        accounts = _listed(given, "accountId")
-        for account_id in accounts:
-            if not is_account_id(account_id):
-                raise invalid("accountId", account_id, "12 digits")
-        return cls(accounts=accounts, regions=regions)
-
 
 @dataclass(frozen=True, slots=True)
 class InventoryParams:
@@ -119,23 +135,6 @@ class InventoryParams:
     source_account: str = ""
     limit: int | None = None
     cursor: Cursor | None = None
-
-    @classmethod
-    def parse(cls, given: Parameters | None, settings: Settings) -> Self:
-        """Parse a query string, or the same parameters of a direct call.
-
-        Raises:
-            RefusalError: a parameter is wrong; the details name it and what is expected.
-        """
-        given = given or {}
-        params = cls(
-            scopes=ScopesParams.parse(given, settings),
-            filters=parse_filters(given.get("filters")),
-            source_account=account_param(given, "sourceAccountId") if text_param(given, "sourceAccountId") else "",
-            limit=_limit(given.get("limit")),
-        )
-        token = text_param(given, "nextToken")
-        return replace(params, cursor=read_token(token, params.digest)) if token else params
 
     @property
     def digest(self) -> str:
@@ -160,23 +159,3 @@ class ServersParams:
 
     region: str
     account: str = ""
-
-    @classmethod
-    def parse(cls, given: Parameters | None, settings: Settings) -> Self:
-        """Parse a query string. Raises RefusalError when the region is missing or a parameter is wrong."""
-        given = given or {}
-        region = region_param(given, "region", settings)
-        account = account_param(given, "accountId") if text_param(given, "accountId") else ""
-        text_param(given, "currentProtectionGroupId")
-        return cls(region, account)
-
-
-def _limit(value: object) -> int | None:
-    if value is None or value == "":
-        return None
-    expected = f"a whole number from 1 to {_MAX_LIMIT}"
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= len(str(_MAX_LIMIT)):
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MAX_LIMIT:
-        raise invalid("limit", value, expected)
-    return value

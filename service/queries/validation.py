@@ -7,13 +7,13 @@ from typing import Any, Final
 
 import anyio
 
-from service.accounts.records import EXTERNAL_ID_FORM, RoleRef, is_external_id
+from service.accounts.records import RoleRef
 from service.aws.client import AccountSession, AwsClient, RoleToAssume
 from service.aws.drs import DrsReader
 from service.errors import AwsError, ConfigurationError, RefusalError
 from service.queries.filters import invalid
-from service.queries.params import account_param, missing, region_param, text_param
 from service.queries.query_deadline import QueryDeadline
+from service.queries.request_models import StagingValidationRequest
 from service.settings import Settings
 
 __all__ = ["REPLICATING_STATES", "StagingValidation"]
@@ -64,25 +64,17 @@ class StagingValidation:
         )
 
     async def _parse(self, given: object) -> tuple[str, RoleToAssume, str]:
-        if not isinstance(given, Mapping):
-            raise invalid("body", given, "a JSON object")
-        account_id = account_param(given, "accountId")
-        external_id = text_param(given, "externalId")
-        if not external_id:
-            raise missing("externalId")
-        if not is_external_id(external_id):
-            raise invalid("externalId", external_id, EXTERNAL_ID_FORM)
-        region = region_param(given, "region", self._settings)
-        role_arn = text_param(given, "roleArn")
+        request = StagingValidationRequest.parse(given, self._settings)
+        account_id, role_arn = request.account_id, request.role_arn
         try:
             partition = (await self._aws_client.identity()).partition
-            arn = RoleRef(arn=role_arn, external_id=external_id).arn_in(account_id, partition)
+            arn = RoleRef(arn=role_arn, external_id=request.external_id).arn_in(account_id, partition)
         except ConfigurationError:
             expected = f"arn:<partition>:iam::{account_id}:role/<name>, a role of that account"
             raise invalid("roleArn", role_arn, expected) from None
         except AwsError as error:
             raise _not_validated(str(error)) from None
-        return account_id, RoleToAssume(account_id, arn, external_id), region
+        return account_id, RoleToAssume(account_id, arn, request.external_id), request.region
 
     async def _open_session(self, account_id: str, role: RoleToAssume) -> AccountSession:
         if account_id == (await self._aws_client.identity()).account_id:

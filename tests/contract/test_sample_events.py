@@ -1,4 +1,4 @@
-"""The platform's sample events and their answers, one by one, against the functions' entry points."""
+"""Sample events of the platform and their responses, one by one, at the entry points of both functions."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ import pytest
 
 from service.aws.dynamodb_write import Table
 from service.handlers import data_management, query
+from service.handlers.data_management.tags import interval_hours_of
 from service.handlers.responses import HEADERS
-from service.handlers.tag_sync import interval_hours
 from tests.support.estate import Estate, Names, new_account_id
 
 ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)")
 
 
 class Context:
-    """What Lambda hands over."""
+    """The context object that Lambda passes."""
 
     def get_remaining_time_in_millis(self) -> int:
         return 900_000
@@ -33,7 +33,7 @@ class Platform(Estate):
 
 @pytest.fixture
 def platform(monkeypatch: pytest.MonkeyPatch) -> Iterator[Platform]:
-    """Give the platform of the samples; both functions' loops are closed afterwards."""
+    """Provide the platform of the samples, and close the event loops of both functions afterwards."""
     names = Names(*(new_account_id() for _ in range(4)))
     origin = {"account_id": names.apps, "region": "us-east-1"}
     members = {
@@ -56,13 +56,13 @@ def platform(monkeypatch: pytest.MonkeyPatch) -> Iterator[Platform]:
         query.runtime.close()
 
 
-def manage(event: dict[str, Any]) -> dict[str, Any]:
+def write_handler(event: dict[str, Any]) -> dict[str, Any]:
     answer = data_management.lambda_handler(event, Context())
     json.dumps(answer)
     return answer
 
 
-def ask(event: dict[str, Any]) -> dict[str, Any]:
+def query_handler(event: dict[str, Any]) -> dict[str, Any]:
     answer = query.lambda_handler(event, Context())
     json.dumps(answer)
     return answer
@@ -95,7 +95,7 @@ INVENTORY = {"operation": "sync_source_server_inventory"}
 
 def test_1_the_hourly_rule_syncs_tags(platform: Platform) -> None:
     platform.everywhere()
-    status, body = enveloped(manage({"synch_tags": True, "synch_instance_type": True}))
+    status, body = enveloped(write_handler({"synch_tags": True, "synch_instance_type": True}))
     assert status == 200
     assert set(body) >= {"message", "total_accounts", "total_synced", "total_failed", "accounts"}
     assert (body["total_accounts"], body["total_synced"], body["total_failed"]) == (1, 1, 0)
@@ -103,30 +103,35 @@ def test_1_the_hourly_rule_syncs_tags(platform: Platform) -> None:
     assert account["accountId"] == platform.names.a
     assert account["result"]["accountName"] == "Prod DR"
     assert (account["result"]["total_regions"], account["result"]["regions"]) == (28, ["us-west-2"])
-    status, told = enveloped(manage(route("GET", "/drs/tag-sync")))
-    assert (status, told["source"], told["status"], told["totalServers"]) == (200, "eventbridge", "SUCCESS", 1)
-    assert told["lastSync"].endswith("Z")
+    status, response = enveloped(write_handler(route("GET", "/drs/tag-sync")))
+    assert (status, response["source"], response["status"], response["totalServers"]) == (
+        200,
+        "eventbridge",
+        "SUCCESS",
+        1,
+    )
+    assert response["lastSync"].endswith("Z")
 
 
 @pytest.mark.parametrize("event", [{"synch_tags": False}, {"synch_instance_type": None}])
 def test_1_the_presence_of_either_word_selects_the_tag_sync(platform: Platform, event: dict[str, Any]) -> None:
-    assert enveloped(manage(event))[0] == 200
+    assert enveloped(write_handler(event))[0] == 200
 
 
 def test_2_and_3_staging_sync_with_work_and_without(platform: Platform) -> None:
-    answer = manage(STAGING)
+    answer = write_handler(STAGING)
     expected = {"totalAccounts": 1, "accountsProcessed": 1, "serversExtended": 2, "serversFailed": 0}
     assert {name: answer[name] for name in expected} == expected
     assert answer["details"] == [
         {"accountId": platform.names.a, "accountName": "Prod DR", "serversExtended": 2, "serversFailed": 0}
     ]
     assert ISO.fullmatch(answer["timestamp"])
-    answer = manage(STAGING)
+    answer = write_handler(STAGING)
     assert (answer["serversExtended"], answer["details"]) == (0, [])
 
 
 def test_4_inventory_sync(platform: Platform) -> None:
-    answer = manage(INVENTORY)
+    answer = write_handler(INVENTORY)
     assert (answer["totalSynced"], answer["totalErrors"]) == (1, 0)
     assert isinstance(answer["message"], str)
     assert ISO.fullmatch(answer["timestamp"])
@@ -134,13 +139,13 @@ def test_4_inventory_sync(platform: Platform) -> None:
 
 @pytest.mark.parametrize("name", ["sync_extended_source_servers", "sync_single_account"])
 def test_5_single_account_sync(platform: Platform, name: str) -> None:
-    manage(INVENTORY)
-    answer = manage({"operation": name, "body": {"targetAccountId": platform.names.a}})
+    write_handler(INVENTORY)
+    answer = write_handler({"operation": name, "body": {"targetAccountId": platform.names.a}})
     assert (answer["success"], answer["targetAccountId"]) == (True, platform.names.a)
     assert [record["accountId"] for record in answer["stagingAccounts"]] == [platform.names.b]
     assert answer["changes"] == {"added": [], "removed": []}
     assert answer["serversExtended"] == 2
-    status, body = enveloped(manage(route("POST", staging_path(platform.names.a, "/sync"), "{}")))
+    status, body = enveloped(write_handler(route("POST", staging_path(platform.names.a, "/sync"), "{}")))
     assert (status, body["success"], body["serversExtended"]) == (200, True, 0)
 
 
@@ -148,7 +153,7 @@ def test_5_a_sync_of_the_hub_says_why_it_does_nothing(platform: Platform) -> Non
     hub = platform.names.hub
     row = {"accountId": hub, "accountName": "Hub", "isCurrentAccount": True}
     platform.table("TARGET_ACCOUNTS_TABLE").put_item(Item=row)
-    status, body = enveloped(manage(route("POST", staging_path(hub, "/sync"), "{}")))
+    status, body = enveloped(write_handler(route("POST", staging_path(hub, "/sync"), "{}")))
     assert (status, body["success"], body["status"]) == (200, True, "complete")
     assert [warning["code"] for warning in body["warnings"]] == ["HubNotSynced"]
 
@@ -166,40 +171,42 @@ def test_5_a_process_that_is_about_to_end_begins_nothing(platform: Platform) -> 
 
 
 def test_6_single_account_sync_without_an_account(platform: Platform) -> None:
-    answer = manage({"operation": "sync_extended_source_servers", "body": {}})
+    answer = write_handler({"operation": "sync_extended_source_servers", "body": {}})
     assert answer["error"] == "INVALID_FORMAT"
-    status, body = enveloped(manage(route("POST", staging_path("12", "/sync"), "{}")))
+    status, body = enveloped(write_handler(route("POST", staging_path("12", "/sync"), "{}")))
     assert (status, body["error"]) == (400, "INVALID_FORMAT")
-    status, body = enveloped(manage(route("POST", staging_path("123456789012", "/sync"), "{}")))
+    status, body = enveloped(write_handler(route("POST", staging_path("123456789012", "/sync"), "{}")))
     assert (status, body["error"]) == (404, "TARGET_ACCOUNT_NOT_FOUND")
 
 
 def test_7_a_staging_account_that_is_there(platform: Platform) -> None:
     record = {"accountId": platform.names.b, "accountName": "x", "externalId": "ext"}
     body = {"targetAccountId": platform.names.a, "stagingAccount": record}
-    assert manage({"operation": "add_staging_account", "body": body})["error"] == "STAGING_ACCOUNT_EXISTS"
-    status, told = enveloped(manage(route("POST", staging_path(platform.names.a), {"stagingAccount": record})))
-    assert (status, told["error"]) == (409, "STAGING_ACCOUNT_EXISTS")
+    assert write_handler({"operation": "add_staging_account", "body": body})["error"] == "STAGING_ACCOUNT_EXISTS"
+    status, response = enveloped(
+        write_handler(route("POST", staging_path(platform.names.a), {"stagingAccount": record}))
+    )
+    assert (status, response["error"]) == (409, "STAGING_ACCOUNT_EXISTS")
 
 
 def test_8_a_staging_account_that_is_not_there(platform: Platform) -> None:
     body = {"targetAccountId": platform.names.a, "stagingAccountId": "777788889999"}
-    assert manage({"operation": "remove_staging_account", "body": body})["error"] == "NOT_FOUND"
-    status, told = enveloped(manage(route("DELETE", staging_path("123456789012", "/777788889999"))))
-    assert (status, told["error"]) == (404, "NOT_FOUND")
+    assert write_handler({"operation": "remove_staging_account", "body": body})["error"] == "NOT_FOUND"
+    status, response = enveloped(write_handler(route("DELETE", staging_path("123456789012", "/777788889999"))))
+    assert (status, response["error"]) == (404, "NOT_FOUND")
 
 
 def test_9_and_10_unknown_and_empty_operations(platform: Platform) -> None:
-    answer = manage({"operation": "nope"})
+    answer = write_handler({"operation": "nope"})
     assert (answer["error"], answer["details"]) == ("INVALID_OPERATION", {"operation": "nope"})
-    assert manage({"operation": ""})["error"] == "INVALID_EVENT_FORMAT"
+    assert write_handler({"operation": ""})["error"] == "INVALID_EVENT_FORMAT"
     assert platform.calls() == {}
 
 
 def test_11_an_event_of_no_kind(platform: Platform) -> None:
-    status, body = enveloped(manage({"foo": 1}))
+    status, body = enveloped(write_handler({"foo": 1}))
     assert (status, body["error"]) == (400, "INVALID_INVOCATION")
-    status, body = enveloped(ask({"foo": 1}))
+    status, body = enveloped(query_handler({"foo": 1}))
     assert (status, body["error"]) == (500, "INVALID_OPERATION")
 
 
@@ -207,57 +214,57 @@ def test_12_a_tag_sync_in_the_background(platform: Platform) -> None:
     name = platform.sandbox.environment()["DATA_MANAGEMENT_FUNCTION_NAME"]
     platform.set(AWS_LAMBDA_FUNCTION_NAME=name)
     event = route("POST", "/drs/tag-sync", {"async": True, "accountId": platform.names.a})
-    status, body = enveloped(manage(event))
+    status, body = enveloped(write_handler(event))
     assert (status, body["status"], set(body)) == (202, "STARTED", {"message", "status", "details"})
-    status, body = enveloped(manage(event))
+    status, body = enveloped(write_handler(event))
     assert (status, body["status"]) == (409, "ALREADY_RUNNING")
-    status, body = enveloped(manage(route("GET", "/drs/tag-sync")))
+    status, body = enveloped(write_handler(route("GET", "/drs/tag-sync")))
     assert (body["status"], body["source"], body["totalServers"]) == ("IN_PROGRESS", "manual", 0)
     (invocation,) = platform.sandbox.invocations()
     assert (invocation.function, invocation.payload["operation"]) == (name, "handle_drs_tag_sync")
     assert invocation.payload["body"]["_async_execution"] is True
-    answer = manage(invocation.payload)  # as Lambda would
+    answer = write_handler(invocation.payload)  # as Lambda would
     assert (answer["accountId"], answer["total_synced"]) == (platform.names.a, 1)
-    assert enveloped(manage(route("GET", "/drs/tag-sync")))[1]["status"] == "SUCCESS"
+    assert enveloped(write_handler(route("GET", "/drs/tag-sync")))[1]["status"] == "SUCCESS"
 
 
 @pytest.mark.parametrize("named", [{"region": "mars-1"}, {"accountId": "123456789012"}])
 def test_12_what_is_not_known_is_refused_before_the_background(platform: Platform, named: dict[str, str]) -> None:
     platform.set(AWS_LAMBDA_FUNCTION_NAME=platform.sandbox.environment()["DATA_MANAGEMENT_FUNCTION_NAME"])
-    status, body = enveloped(manage(route("POST", "/drs/tag-sync", {"async": True, **named})))
+    status, body = enveloped(write_handler(route("POST", "/drs/tag-sync", {"async": True, **named})))
     assert (status, body["error"]) == (400, "INVALID_PARAMETER")
     assert next(iter(named.values())) in body["message"]
     assert platform.sandbox.invocations() == []
-    assert set(enveloped(manage(route("GET", "/drs/tag-sync")))[1]) == {"message"}  # no lock was taken
+    assert set(enveloped(write_handler(route("GET", "/drs/tag-sync")))[1]) == {"message"}  # no lock was taken
 
 
 def test_12_a_dry_run_writes_nothing_in_the_background_either(platform: Platform) -> None:
     platform.set(AWS_LAMBDA_FUNCTION_NAME=platform.sandbox.environment()["DATA_MANAGEMENT_FUNCTION_NAME"])
     event = route("POST", "/drs/tag-sync", {"async": True, "dryRun": True, "region": "us-west-2"})
-    status, body = enveloped(manage(event))
+    status, body = enveloped(write_handler(event))
     assert (status, body["dryRun"], len(body["planned"])) == (200, True, 1)
     assert platform.sandbox.invocations() == []
     assert platform.calls()["drs", "TagResource"] == 0
 
 
 def test_12_outside_lambda_it_runs_at_once(platform: Platform) -> None:
-    status, body = enveloped(manage(route("POST", "/drs/tag-sync", {"async": True})))
+    status, body = enveloped(write_handler(route("POST", "/drs/tag-sync", {"async": True})))
     assert (status, body["total_synced"]) == (200, 1)
 
 
 def test_12_a_background_run_that_cannot_be_started_leaves_no_lock(platform: Platform) -> None:
     platform.set(AWS_LAMBDA_FUNCTION_NAME="no-such-function")
-    status, _ = enveloped(manage(route("POST", "/drs/tag-sync", {"async": True})))
+    status, _ = enveloped(write_handler(route("POST", "/drs/tag-sync", {"async": True})))
     assert status == 500
-    status, _ = enveloped(manage(route("POST", "/drs/tag-sync", {})))
+    status, _ = enveloped(write_handler(route("POST", "/drs/tag-sync", {})))
     assert status == 200
 
 
 def test_13_no_history(platform: Platform) -> None:
-    status, body = enveloped(manage(route("GET", "/drs/tag-sync")))
+    status, body = enveloped(write_handler(route("GET", "/drs/tag-sync")))
     assert (status, set(body)) == (200, {"message"})
     platform.set(TAG_SYNC_CONFIG_TABLE="")
-    assert set(enveloped(manage(route("GET", "/drs/tag-sync")))[1]) == {"message"}
+    assert set(enveloped(write_handler(route("GET", "/drs/tag-sync")))[1]) == {"message"}
 
 
 def record(account_id: str = "777788889999", **more: Any) -> dict[str, Any]:
@@ -265,7 +272,7 @@ def record(account_id: str = "777788889999", **more: Any) -> dict[str, Any]:
 
 
 def test_14_an_unknown_target(platform: Platform) -> None:
-    status, body = enveloped(manage(route("POST", staging_path("123456789012"), record())))
+    status, body = enveloped(write_handler(route("POST", staging_path("123456789012"), record())))
     assert (status, body["error"]) == (404, "TARGET_ACCOUNT_NOT_FOUND")
 
 
@@ -287,47 +294,47 @@ def test_14_an_unknown_target(platform: Platform) -> None:
     ],
 )
 def test_15_a_record_that_cannot_be_added(platform: Platform, body: object, code: str) -> None:
-    status, told = enveloped(manage(route("POST", staging_path(platform.names.a), body)))
-    assert (status, told["error"]) == (400, code)
-    assert platform.calls() == {}  # nothing was touched
+    status, response = enveloped(write_handler(route("POST", staging_path(platform.names.a), body)))
+    assert (status, response["error"]) == (400, code)
+    assert platform.calls() == {}  # AWS was not called
 
 
 def test_16_add_and_remove(platform: Platform) -> None:
-    status, body = enveloped(manage(route("POST", staging_path(platform.names.a), record(note="kept"))))
+    status, body = enveloped(write_handler(route("POST", staging_path(platform.names.a), record(note="kept"))))
     assert (status, body["success"], len(body["stagingAccounts"])) == (200, True, 2)
     added = body["stagingAccounts"][1]
     assert added["roleArn"] == "arn:aws:iam::777788889999:role/DRSOrchestrationRole"
     assert (added["addedBy"], added["note"]) == ("user", "kept")
     assert ISO.fullmatch(added["addedAt"])
     for gone, left in (("777788889999", 1), (platform.names.b, 0)):
-        status, body = enveloped(manage(route("DELETE", staging_path(platform.names.a, f"/{gone}"))))
+        status, body = enveloped(write_handler(route("DELETE", staging_path(platform.names.a, f"/{gone}"))))
         assert (status, body["success"], len(body["stagingAccounts"])) == (200, True, left)
 
 
 def test_16_an_answer_that_is_lost_does_not_make_a_conflict_of_ones_own_write(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    once, lost = Table.call, 0
+    original, lost = Table.call, 0
 
     async def losing(table: Table, operation: str, params: Any, **more: Any) -> Any:
-        """The write arrives, its answer does not: the door sends it again, and its condition does not hold any more."""
+        """The write succeeds but its response is lost: the client repeats it, and its condition no longer holds."""
         nonlocal lost
         if operation == "UpdateItem":
-            await once(table, operation, params, **more)
+            await original(table, operation, params, **more)
             lost += 1
-        return await once(table, operation, params, **more)
+        return await original(table, operation, params, **more)
 
     monkeypatch.setattr(Table, "call", losing)
-    status, body = enveloped(manage(route("POST", staging_path(platform.names.a), record())))
+    status, body = enveloped(write_handler(route("POST", staging_path(platform.names.a), record())))
     assert (status, [each["accountId"] for each in body["stagingAccounts"]]) == (
         200,
         [platform.names.b, "777788889999"],
     )
-    status, body = enveloped(manage(route("DELETE", staging_path(platform.names.a, "/777788889999"))))
+    status, body = enveloped(write_handler(route("DELETE", staging_path(platform.names.a, "/777788889999"))))
     assert (status, [each["accountId"] for each in body["stagingAccounts"]]) == (200, [platform.names.b])
     assert lost == 2
-    monkeypatch.setattr(Table, "call", once)
-    assert enveloped(manage(route("DELETE", staging_path(platform.names.a, "/777788889999"))))[0] == 404
+    monkeypatch.setattr(Table, "call", original)
+    assert enveloped(write_handler(route("DELETE", staging_path(platform.names.a, "/777788889999"))))[0] == 404
 
 
 @pytest.mark.parametrize(
@@ -346,31 +353,31 @@ def test_16_an_answer_that_is_lost_does_not_make_a_conflict_of_ones_own_write(
     ],
 )
 def test_17_settings_that_cannot_be(platform: Platform, body: object, expected: dict[str, Any]) -> None:
-    status, told = enveloped(manage(route("PUT", "/config/tag-sync", body)))
+    status, response = enveloped(write_handler(route("PUT", "/config/tag-sync", body)))
     assert status == 400
-    assert isinstance(told["error"], str)
-    assert {**told, **expected} == told
+    assert isinstance(response["error"], str)
+    assert {**response, **expected} == response
     assert platform.calls() == {}
 
 
 def test_17_settings_are_read_and_written(platform: Platform) -> None:
-    status, body = enveloped(manage(route("GET", "/config/tag-sync")))
+    status, body = enveloped(write_handler(route("GET", "/config/tag-sync")))
     assert (status, body["enabled"], body["intervalHours"], body["scheduleExpression"]) == (
         200,
         True,
         1,
         "rate(1 hour)",
     )
-    status, body = enveloped(manage(route("PUT", "/config/tag-sync", {"enabled": False, "intervalHours": 6})))
+    status, body = enveloped(write_handler(route("PUT", "/config/tag-sync", {"enabled": False, "intervalHours": 6})))
     assert (status, body["enabled"], body["scheduleExpression"], body["syncTriggered"]) == (
         200,
         False,
         "rate(6 hours)",
         False,
     )
-    assert enveloped(manage(route("GET", "/config/tag-sync")))[1]["intervalHours"] == 6
+    assert enveloped(write_handler(route("GET", "/config/tag-sync")))[1]["intervalHours"] == 6
     platform.set(AWS_LAMBDA_FUNCTION_NAME=platform.sandbox.environment()["DATA_MANAGEMENT_FUNCTION_NAME"])
-    status, body = enveloped(manage(route("PUT", "/config/tag-sync", {"enabled": True})))
+    status, body = enveloped(write_handler(route("PUT", "/config/tag-sync", {"enabled": True})))
     assert (body["enabled"], body["intervalHours"], body["syncTriggered"]) == (True, 6, True)
     (invocation,) = platform.sandbox.invocations()
     assert invocation.payload["body"]["_sync_source"] == "settings_update"
@@ -379,19 +386,19 @@ def test_17_settings_are_read_and_written(platform: Platform) -> None:
 @pytest.mark.parametrize("expression", ["rate(30 minutes)", "cron(0 3 * * ? *)", "rate(2 days)"])
 def test_17_a_schedule_stays_when_no_interval_is_given(platform: Platform, expression: str) -> None:
     events = boto3.client("events", region_name="us-east-1", endpoint_url=platform.sandbox.endpoint_url)
-    name = enveloped(manage(route("GET", "/config/tag-sync")))[1]["ruleName"]
+    name = enveloped(write_handler(route("GET", "/config/tag-sync")))[1]["ruleName"]
     events.put_rule(Name=name, ScheduleExpression=expression)
     for enabled in (False, True):
-        status, body = enveloped(manage(route("PUT", "/config/tag-sync", {"enabled": enabled})))
+        status, body = enveloped(write_handler(route("PUT", "/config/tag-sync", {"enabled": enabled})))
         assert (status, body["enabled"], body["scheduleExpression"]) == (200, enabled, expression)
-        told = enveloped(manage(route("GET", "/config/tag-sync")))[1]
-        assert (told["enabled"], told["scheduleExpression"]) == (enabled, expression)
-        assert told["intervalHours"] == body["intervalHours"]
+        response = enveloped(write_handler(route("GET", "/config/tag-sync")))[1]
+        assert (response["enabled"], response["scheduleExpression"]) == (enabled, expression)
+        assert response["intervalHours"] == body["intervalHours"]
 
 
 def test_17_settings_that_are_changed_are_told_so_although_no_sync_could_be_started(platform: Platform) -> None:
     platform.set(AWS_LAMBDA_FUNCTION_NAME="no-such-function")
-    status, body = enveloped(manage(route("PUT", "/config/tag-sync", {"enabled": True, "intervalHours": 3})))
+    status, body = enveloped(write_handler(route("PUT", "/config/tag-sync", {"enabled": True, "intervalHours": 3})))
     assert (status, body["scheduleExpression"], body["syncTriggered"], body["syncResult"]) == (
         200,
         "rate(3 hours)",
@@ -399,7 +406,7 @@ def test_17_settings_that_are_changed_are_told_so_although_no_sync_could_be_star
         None,
     )
     platform.set(AWS_LAMBDA_FUNCTION_NAME="")
-    assert enveloped(manage(route("POST", "/drs/tag-sync", {})))[0] == 200  # no lock is left
+    assert enveloped(write_handler(route("POST", "/drs/tag-sync", {})))[0] == 200  # no lock is left
 
 
 def test_17_a_rule_that_is_changed_keeps_its_role_and_its_description(platform: Platform) -> None:
@@ -407,7 +414,7 @@ def test_17_a_rule_that_is_changed_keeps_its_role_and_its_description(platform: 
     (rule,) = rules.list_rules()["Rules"]
     role = f"arn:aws:iam::{platform.names.hub}:role/starts-it"
     rules.put_rule(Name=rule["Name"], ScheduleExpression="rate(1 hour)", Description="by hand", RoleArn=role)
-    assert enveloped(manage(route("PUT", "/config/tag-sync", {"enabled": False, "intervalHours": 6})))[0] == 200
+    assert enveloped(write_handler(route("PUT", "/config/tag-sync", {"enabled": False, "intervalHours": 6})))[0] == 200
     (changed,) = rules.list_rules()["Rules"]
     assert (changed["ScheduleExpression"], changed["State"]) == ("rate(6 hours)", "DISABLED")
     assert (changed["Description"], changed["RoleArn"]) == ("by hand", role)
@@ -428,27 +435,27 @@ def test_17_a_rule_that_is_changed_keeps_its_role_and_its_description(platform: 
     ],
 )
 def test_17_every_schedule_reads_as_whole_hours(expression: str, hours: int) -> None:
-    assert interval_hours(expression) == hours
+    assert interval_hours_of(expression) == hours
 
 
 def test_17_a_rule_that_is_missing(platform: Platform) -> None:
     platform.set(PROJECT_NAME="another")
-    status, body = enveloped(manage(route("GET", "/config/tag-sync")))
+    status, body = enveloped(write_handler(route("GET", "/config/tag-sync")))
     assert (status, body["enabled"], body["intervalHours"], body["scheduleExpression"]) == (
         200,
         False,
         4,
         "rate(4 hours)",
     )
-    status, body = enveloped(manage(route("PUT", "/config/tag-sync", {"enabled": True})))
+    status, body = enveloped(write_handler(route("PUT", "/config/tag-sync", {"enabled": True})))
     assert (status, body["code"]) == (400, "RULE_NOT_FOUND")
-    status, body = enveloped(manage(route("PUT", "/config/tag-sync", {"enabled": False})))
+    status, body = enveloped(write_handler(route("PUT", "/config/tag-sync", {"enabled": False})))
     assert (status, body["enabled"]) == (200, False)
 
 
 @pytest.mark.parametrize("name", sorted(data_management.OPERATIONS))
 def test_18_the_query_function_refuses_every_operation_that_writes(platform: Platform, name: str) -> None:
-    answer = ask({"operation": name})
+    answer = query_handler({"operation": name})
     assert (answer["error"], answer["details"]) == ("INVALID_OPERATION", {"operation": name})
     assert platform.calls() == {}
 
@@ -458,30 +465,32 @@ def test_19_and_20_staging_accounts_on_record(platform: Platform) -> None:
         {"operation": "get_staging_accounts", "targetAccountId": platform.names.a},
         {"operation": "get_staging_accounts", "queryParams": {"targetAccountId": platform.names.a}},
     ):
-        answer = ask(event)
+        answer = query_handler(event)
         assert answer["targetAccountId"] == platform.names.a
         assert answer["stagingAccounts"][0]["accountId"] == platform.names.b
-    assert ask({"operation": "get_staging_accounts"})["error"] == "MISSING_PARAMETER"
-    assert ask({"operation": "get_staging_accounts", "targetAccountId": "12"})["error"] == "INVALID_PARAMETER"
-    assert ask({"operation": "get_staging_accounts", "targetAccountId": "123456789012"})["error"] == "NOT_FOUND"
+    assert query_handler({"operation": "get_staging_accounts"})["error"] == "MISSING_PARAMETER"
+    assert query_handler({"operation": "get_staging_accounts", "targetAccountId": "12"})["error"] == "INVALID_PARAMETER"
+    assert (
+        query_handler({"operation": "get_staging_accounts", "targetAccountId": "123456789012"})["error"] == "NOT_FOUND"
+    )
 
 
 def test_21_discovery(platform: Platform) -> None:
-    answer = ask({"operation": "discover_staging_accounts", "queryParams": {"targetAccountId": "1"}})
+    answer = query_handler({"operation": "discover_staging_accounts", "queryParams": {"targetAccountId": "1"}})
     assert set(answer) == {"error"}
-    manage(STAGING)
-    status, body = enveloped(ask(route("GET", staging_path(platform.names.a, "/discover"))))
+    write_handler(STAGING)
+    status, body = enveloped(query_handler(route("GET", staging_path(platform.names.a, "/discover"))))
     assert status == 200
-    (found,) = body["stagingAccounts"]
-    assert found == {
-        **found,
+    (account,) = body["stagingAccounts"]
+    assert account == {
+        **account,
         "accountId": platform.names.b,
         "accountName": f"Staging Account {platform.names.b[-4:]}",
         "replicatingServers": 2,
         "totalServers": 2,
         "status": "discovered",
     }
-    status, body = enveloped(ask(route("GET", staging_path("123456789012", "/discover"))))
+    status, body = enveloped(query_handler(route("GET", staging_path("123456789012", "/discover"))))
     assert (status, set(body)) == (404, {"error"})
 
 
@@ -489,8 +498,8 @@ EXTERNAL = "drs-orchestration-cross-account"
 
 
 def test_22_and_23_validation(platform: Platform) -> None:
-    asked = {"accountId": platform.names.b, "externalId": EXTERNAL, "region": "us-west-2"}
-    status, body = enveloped(ask(route("POST", "/staging-accounts/validate", asked)))
+    request = {"accountId": platform.names.b, "externalId": EXTERNAL, "region": "us-west-2"}
+    status, body = enveloped(query_handler(route("POST", "/staging-accounts/validate", request)))
     assert (status, body) == (
         200,
         {
@@ -502,17 +511,21 @@ def test_22_and_23_validation(platform: Platform) -> None:
             "totalAfter": 2,
         },
     )
-    status, body = enveloped(ask(route("POST", "/staging-accounts/validate", {**asked, "externalId": "wrong-one"})))
+    status, body = enveloped(
+        query_handler(route("POST", "/staging-accounts/validate", {**request, "externalId": "wrong-one"}))
+    )
     assert (status, body["valid"], body["roleAccessible"], set(body)) == (
         200,
         False,
         False,
         {"valid", "roleAccessible", "error"},
     )
-    status, body = enveloped(ask(route("POST", "/staging-accounts/validate", {**asked, "region": "eu-west-1"})))
+    status, body = enveloped(
+        query_handler(route("POST", "/staging-accounts/validate", {**request, "region": "eu-west-1"}))
+    )
     assert (status, body["drsInitialized"], body["roleAccessible"]) == (200, False, True)
-    del asked["externalId"]
-    status, body = enveloped(ask(route("POST", "/staging-accounts/validate", asked)))
+    del request["externalId"]
+    status, body = enveloped(query_handler(route("POST", "/staging-accounts/validate", request)))
     assert (status, body["error"], body["details"]) == (
         400,
         "MISSING_PARAMETER",
@@ -522,15 +535,17 @@ def test_22_and_23_validation(platform: Platform) -> None:
 
 @pytest.mark.parametrize("body", [None, "null", "{", {"accountId": "12", "externalId": "ee", "region": "us-west-2"}])
 def test_23_a_validation_that_cannot_be_read(platform: Platform, body: object) -> None:
-    status, _ = enveloped(ask(route("POST", "/staging-accounts/validate", body)))
+    status, _ = enveloped(query_handler(route("POST", "/staging-accounts/validate", body)))
     assert status == 400
     assert platform.calls()["sts", "AssumeRole"] == 0
 
 
 def test_24_the_inventory_when_it_is_fresh(platform: Platform) -> None:
-    manage(INVENTORY)
+    write_handler(INVENTORY)
     platform.calls()
-    status, body = enveloped(ask(route("GET", "/drs/source-server-inventory", parameters={"region": "us-west-2"})))
+    status, body = enveloped(
+        query_handler(route("GET", "/drs/source-server-inventory", parameters={"region": "us-west-2"}))
+    )
     assert (status, body["count"], body["totalCount"]) == (200, 1, 1)
     assert (body["regions"], body["source"]) == (["us-west-2"], "inventory_database")
     (server,) = body["servers"]
@@ -543,7 +558,9 @@ def test_24_the_inventory_when_it_is_fresh(platform: Platform) -> None:
 def test_24_the_inventory_when_it_is_not_there_is_answered_by_drs_and_a_refresh_is_asked_for(
     platform: Platform,
 ) -> None:
-    status, body = enveloped(ask(route("GET", "/drs/source-server-inventory", parameters={"region": "us-west-2"})))
+    status, body = enveloped(
+        query_handler(route("GET", "/drs/source-server-inventory", parameters={"region": "us-west-2"}))
+    )
     assert (status, body["count"], body["source"], body["refresh"]["requested"]) == (200, 1, "drs_api", True)
     assert platform.items() == []  # the query wrote nothing
     (invocation,) = platform.sandbox.invocations()
@@ -551,11 +568,13 @@ def test_24_the_inventory_when_it_is_not_there_is_answered_by_drs_and_a_refresh_
         "operation": "sync_source_server_inventory",
         "body": {"scopes": [{"accountId": platform.names.a, "region": "us-west-2"}]},
     }
-    manage(invocation.payload)  # as Lambda would
+    write_handler(invocation.payload)  # as Lambda would
     assert len(platform.items()) == 1
     platform.calls()
     query.runtime.close()  # the status table is cached for a minute
-    status, body = enveloped(ask(route("GET", "/drs/source-server-inventory", parameters={"region": "us-west-2"})))
+    status, body = enveloped(
+        query_handler(route("GET", "/drs/source-server-inventory", parameters={"region": "us-west-2"}))
+    )
     assert (body["count"], body["source"]) == (1, "inventory_database")
     assert not [call for call in platform.calls() if call[0] == "drs"]
 
@@ -564,21 +583,21 @@ def test_24_the_inventory_when_it_is_not_there_is_answered_by_drs_and_a_refresh_
     "parameters", [{"filters": "{"}, {"region": "mars"}, {"accountId": "12"}, {"nextToken": "?"}, {"limit": "-1"}]
 )
 def test_25_a_question_that_cannot_be_read(platform: Platform, parameters: dict[str, str]) -> None:
-    status, body = enveloped(ask(route("GET", "/drs/source-server-inventory", parameters=parameters)))
+    status, body = enveloped(query_handler(route("GET", "/drs/source-server-inventory", parameters=parameters)))
     assert (status, body["error"]) == (400, "INVALID_PARAMETER")
     assert body["details"]
     assert platform.calls() == {}
 
 
 def test_26_source_servers_want_a_region(platform: Platform) -> None:
-    status, body = enveloped(ask(route("GET", "/drs/source-servers")))
+    status, body = enveloped(query_handler(route("GET", "/drs/source-servers")))
     assert (status, body["error"], body["details"]) == (400, "MISSING_PARAMETER", {"parameter": "region"})
-    manage(INVENTORY)
-    status, body = enveloped(ask(route("GET", "/drs/source-servers", parameters={"region": "us-west-2"})))
+    write_handler(INVENTORY)
+    status, body = enveloped(query_handler(route("GET", "/drs/source-servers", parameters={"region": "us-west-2"})))
     assert (status, body["serverCount"], body["source"]) == (200, 1, "inventory_database")
 
 
-@pytest.mark.parametrize("function", [manage, ask])
+@pytest.mark.parametrize("function", [write_handler, query_handler])
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", "/nope"), ("PATCH", "/drs/tag-sync"), ("DELETE", "/drs/source-servers")]
 )
@@ -589,14 +608,14 @@ def test_27_an_unknown_route_or_method(function: Any, method: str, path: str) ->
 
 def test_a_caller_may_not_choose_the_role(platform: Platform) -> None:
     body = {"accountId": platform.names.a, "assumeRoleName": "Administrator"}
-    status, told = enveloped(manage(route("POST", "/drs/tag-sync", body)))
-    assert (status, told["details"]["parameter"]) == (400, "assumeRoleName")
+    status, response = enveloped(write_handler(route("POST", "/drs/tag-sync", body)))
+    assert (status, response["details"]["parameter"]) == (400, "assumeRoleName")
     body = {"accountId": platform.names.a, "assumeRoleName": "DRSOrchestrationRole"}
-    assert enveloped(manage(route("POST", "/drs/tag-sync", body)))[0] == 200
+    assert enveloped(write_handler(route("POST", "/drs/tag-sync", body)))[0] == 200
 
 
 def test_extended_servers_across_accounts(platform: Platform) -> None:
-    manage(STAGING)
-    status, body = enveloped(ask(route("GET", "/drs/extended-source-servers")))
+    write_handler(STAGING)
+    status, body = enveloped(query_handler(route("GET", "/drs/extended-source-servers")))
     assert (status, body["count"]) == (200, 2)
     assert {each["stagingAccountId"] for each in body["extendedServers"]} == {platform.names.b}

@@ -1,4 +1,4 @@
-"""The Lambda entry points: events in, answers out, in the shapes that callers of the platform know."""
+"""Lambda entry points: events and the responses that callers of the platform expect."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SYNC = {"operation": "sync_source_server_inventory"}
 
 @dataclass
 class Context:
-    """What Lambda hands over."""
+    """The context object that Lambda passes."""
 
     remaining_ms: int = 900_000
 
@@ -28,72 +28,72 @@ class Context:
 
 
 @pytest.fixture
-def deployed(estate: Estate) -> Iterator[Estate]:
-    """Give an estate to the function; its loop is closed afterwards."""
+def function_estate(estate: Estate) -> Iterator[Estate]:
+    """Provide a simulated estate, and close the function's event loop afterwards."""
     yield estate
     data_management.runtime.close()
 
 
-def test_the_schedule_gets_the_answer_it_always_got(deployed: Estate) -> None:
+def test_the_schedule_gets_the_answer_it_always_got(function_estate: Estate) -> None:
     answer = data_management.lambda_handler(SYNC, Context())
     assert (answer["totalSynced"], answer["totalErrors"]) == (11, 0)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+\+00:00", answer["timestamp"])
     assert isinstance(answer["message"], str)
     assert "error" not in answer
     assert json.dumps(answer)
-    assert len(deployed.items()) == 11
+    assert len(function_estate.items()) == 11
 
 
-def test_a_warm_function_keeps_its_loop_its_clients_and_its_sessions(deployed: Estate) -> None:
+def test_a_warm_function_keeps_its_loop_its_clients_and_its_sessions(function_estate: Estate) -> None:
     data_management.lambda_handler(SYNC, Context())
-    deployed.calls()
+    function_estate.calls()
     answer = data_management.lambda_handler(SYNC, Context())
-    calls = deployed.calls()
+    calls = function_estate.calls()
     assert calls["sts", "AssumeRole"] == calls["sts", "GetCallerIdentity"] == 0
     assert answer["regionSource"] == "status_table"
 
 
-def test_errors_are_counted_and_the_answer_stays_an_answer(deployed: Estate) -> None:
-    deployed.faults(deny=[{"account_id": deployed.names.a, "service": "drs"}])
+def test_errors_are_counted_and_the_answer_stays_an_answer(function_estate: Estate) -> None:
+    function_estate.faults(deny=[{"account_id": function_estate.names.a, "service": "drs"}])
     answer = data_management.lambda_handler(SYNC, Context())
     assert answer["totalSynced"] == 2
     assert answer["totalErrors"] == len(answer["errors"]) == 1
     assert answer["status"] == "partial"
 
 
-def test_a_function_about_to_be_ended_reports_before_that(deployed: Estate) -> None:
-    deployed.everywhere()
+def test_a_function_about_to_be_ended_reports_before_that(function_estate: Estate) -> None:
+    function_estate.everywhere()
     answer = data_management.lambda_handler(SYNC, Context(remaining_ms=5_000))
     assert answer["scopes"]["failed"] == answer["scopes"]["asked"] == 56
 
 
-def test_a_missing_table_name_is_an_error_body(deployed: Estate) -> None:
-    deployed.set(SOURCE_SERVER_INVENTORY_TABLE="")
+def test_a_missing_table_name_is_an_error_body(function_estate: Estate) -> None:
+    function_estate.set(SOURCE_SERVER_INVENTORY_TABLE="")
     answer = data_management.lambda_handler(SYNC, Context())
     assert "SOURCE_SERVER_INVENTORY_TABLE" in answer["message"]
     assert isinstance(answer["error"], str)
 
 
-def test_an_accounts_table_that_cannot_be_read_is_worth_another_try(deployed: Estate) -> None:
-    deployed.set(TARGET_ACCOUNTS_TABLE="no-such-table")
+def test_an_accounts_table_that_cannot_be_read_is_worth_another_try(function_estate: Estate) -> None:
+    function_estate.set(TARGET_ACCOUNTS_TABLE="no-such-table")
     answer = data_management.lambda_handler(SYNC, Context())
     assert (answer["error"], answer["retryable"]) == ("DYNAMODB_ERROR", True)
 
 
-def test_one_account_and_region_can_be_asked_for(deployed: Estate) -> None:
-    body = {"accountIds": [deployed.names.a], "regions": ["us-west-2"]}
+def test_one_account_and_region_can_be_asked_for(function_estate: Estate) -> None:
+    body = {"accountIds": [function_estate.names.a], "regions": ["us-west-2"]}
     answer = data_management.lambda_handler({**SYNC, "body": body}, Context())
     assert (answer["totalSynced"], answer["scopes"]["asked"]) == (6, 1)
 
 
 def test_a_refresh_does_not_pass_for_the_schedule_in_the_metrics(
-    deployed: Estate, capsys: pytest.CaptureFixture[str]
+    function_estate: Estate, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    scopes = [{"accountId": deployed.names.a, "region": "us-west-2"}]
+    scopes = [{"accountId": function_estate.names.a, "region": "us-west-2"}]
     for event in ({**SYNC, "body": {"scopes": scopes}}, {**SYNC, "body": {"regions": ["us-west-2"]}}, SYNC):
         assert data_management.lambda_handler(event, Context())["status"] == "complete"
-    told = capsys.readouterr()
-    lines = [json.loads(line) for line in (told.out + told.err).splitlines() if '"_aws"' in line]
+    captured = capsys.readouterr()
+    lines = [json.loads(line) for line in (captured.out + captured.err).splitlines() if '"_aws"' in line]
     name = "sync_source_server_inventory"
     assert [line["Operation"] for line in lines] == [f"{name}_requested", f"{name}_requested", name]
 

@@ -1,4 +1,4 @@
-"""The functions that moved to data-management, one by one, against a simulated AWS."""
+"""Functions of the staging accounts, one by one, against a simulated AWS."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ EXTERNAL = "drs-orchestration-cross-account"
 
 @pytest.fixture
 def estate(found_estate: Callable[..., Estate]) -> Estate:
-    """Give an estate in which B replicates two servers that A may extend, in us-west-2."""
-    made = found_estate()
-    drs_backends[made.names.b]["us-west-2"].trust(made.names.a)
-    return made
+    """Provide an estate in which B replicates two servers that A may extend, in us-west-2."""
+    provided = found_estate()
+    drs_backends[provided.names.b]["us-west-2"].trust(provided.names.a)
+    return provided
 
 
 def staging_arns(estate: Estate) -> list[str]:
@@ -71,9 +71,9 @@ async def test_why_it_is_not_extended_is_told_also_where_nothing_else_can_be_ask
     denied = {"operation": "DescribeSourceServers", "error": "AccessDeniedException", "status": 403}
     estate.faults(fail=[{**once, **full}, {**once, **denied}])
     async with open_app(load_settings()) as app:
-        with pytest.raises(AwsError) as told:
+        with pytest.raises(AwsError) as error:
             await data_management.extend_source_server(app, target, ROLE.format(target), EXTERNAL, arn)
-    assert (told.value.code, told.value.call.operation) == (full["error"], full["operation"])
+    assert (error.value.code, error.value.call.operation) == (full["error"], full["operation"])
     assert estate.calls()["drs", "DescribeSourceServers"] > 0
 
 
@@ -104,7 +104,7 @@ async def test_a_role_of_another_account_or_a_wrong_external_id_is_refused(estat
 @pytest.mark.parametrize("arn", ["", "x", "arn:aws:s3:::bucket", "arn:aws:drs:us-west-2:1:job/drsjob-1"])
 async def test_what_is_no_server_is_refused(estate: Estate, arn: str) -> None:
     async with open_app(load_settings()) as app:
-        with pytest.raises(RefusalError, match="no ARN"):
+        with pytest.raises(RefusalError, match="not the ARN"):
             await data_management.extend_source_server(app, estate.names.a, "", "", arn)
     assert estate.calls() == {}
 

@@ -1,4 +1,4 @@
-"""The API description is what the routes are, and requests made from it get the answers that it tells."""
+"""OpenAPI page: it matches the routes, and requests generated from it get the responses that it describes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from service.handlers import data_management, query
-from service.handlers.openapi import described, page
+from service.handlers.openapi import openapi_document, openapi_page
 from service.models import RegionStatus, Scope
 from service.queries.servers import refusal_of
 from tests.support.estate import Estate, Names, new_account_id, two_targets
@@ -30,11 +30,11 @@ HANDLERS = [(module.ROUTES, module.lambda_handler) for module in (data_managemen
 
 
 def gateway(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Stand for API Gateway: an HTTP request as a proxy event to the function of its route, the answer as HTTP."""
+    """Simulate API Gateway: pass an HTTP request as a proxy event to the function of its route."""
     method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"].encode("latin-1").decode(errors="replace")
     if path == "/openapi.json":
         start_response("200 OK", [("Content-Type", "application/json")])
-        return [page().encode()]
+        return [openapi_page().encode()]
     body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)).decode(errors="replace")
     parameters = dict(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True))
     event = {
@@ -56,7 +56,7 @@ def gateway(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iter
 
 @pytest.fixture(scope="module", autouse=True)
 def platform() -> Iterator[Estate]:
-    """Give one estate to all requests: what they change is part of the play."""
+    """Provide one estate for all requests, which may change it."""
     with pytest.MonkeyPatch.context() as patch:
         names = Names(*(new_account_id() for _ in range(4)))
         with Estate(two_targets(names), names, patch) as estate:
@@ -75,42 +75,73 @@ def test_answers_are_what_the_description_tells(case: Any) -> None:
 
 
 def test_the_page_is_what_the_routes_say() -> None:
-    assert (Path(__file__).parents[2] / "docs" / "openapi.json").read_text() == page()
+    assert (Path(__file__).parents[2] / "docs" / "openapi.json").read_text() == openapi_page()
 
 
 def test_every_route_is_described_and_no_other() -> None:
-    told = {(method.upper(), path) for path, methods in described()["paths"].items() for method in methods}
-    assert told == {(route.method, route.path) for module in (data_management, query) for route in module.ROUTES}
-    ids = [each["operationId"] for methods in described()["paths"].values() for each in methods.values()]
+    described = {(method.upper(), path) for path, methods in openapi_document()["paths"].items() for method in methods}
+    assert described == {(route.method, route.path) for module in (data_management, query) for route in module.ROUTES}
+    ids = [each["operationId"] for methods in openapi_document()["paths"].values() for each in methods.values()]
     assert len(set(ids)) == len(ids)
-    assert all(each["summary"].endswith(".") for methods in described()["paths"].values() for each in methods.values())
+    assert all(
+        each["summary"].endswith(".") for methods in openapi_document()["paths"].values() for each in methods.values()
+    )
 
 
 def test_every_refusal_of_a_region_is_described() -> None:
     scope = Scope("111122223333", "us-west-2")
     refusals = [refusal for word in RegionStatus if (refusal := refusal_of(word, scope))]
-    told = described()["paths"]["/drs/source-servers"]["get"]["responses"]
-    assert {str(refusal.status) for refusal in refusals} == {"400", "403"} <= set(told)
+    described = openapi_document()["paths"]["/drs/source-servers"]["get"]["responses"]
+    assert {str(refusal.status) for refusal in refusals} == {"400", "403"} <= set(described)
 
 
 @pytest.mark.parametrize(
     ("path", "name"),
     [
         (path, parameter["name"])
-        for path, methods in described()["paths"].items()
+        for path, methods in openapi_document()["paths"].items()
         for parameter in methods.get("get", {}).get("parameters", ())
         if parameter["in"] == "query" and parameter["name"] not in {"currentProtectionGroupId", "id"}
     ],
 )
 def test_a_parameter_that_is_described_is_read(path: str, name: str) -> None:
-    """A value that no parameter takes is refused, and by its name."""
+    """An invalid value is refused with the name of its parameter."""
     event = {
         "httpMethod": "GET",
         "path": re.sub(r"\{\w+\}", "111122223333", path),
         "requestContext": {},
-        # `region` wins over `regions`.
+        # `region` takes precedence over `regions`.
         "queryStringParameters": {**({} if name == "regions" else {"region": "us-west-2"}), name: "~ no such value ~"},
     }
     answer = query.lambda_handler(event, None)
+    assert answer["statusCode"] == 400
+    assert name in answer["body"], json.loads(answer["body"])
+
+
+VALID_BODY = {"enabled": True, "accountId": "111122223333", "externalId": "external", "region": "us-west-2"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "name"),
+    [
+        (method, path, name)
+        for path, methods in openapi_document()["paths"].items()
+        for method, operation in methods.items()
+        if "requestBody" in operation
+        for name in operation["requestBody"]["content"]["application/json"]["schema"]["properties"]
+    ],
+)
+def test_a_member_of_a_body_that_is_described_is_checked(method: str, path: str, name: str) -> None:
+    """An invalid value is refused with the name of its member."""
+    event = {
+        "httpMethod": method.upper(),
+        "path": re.sub(r"\{\w+\}", "111122223333", path),
+        "requestContext": {},
+        "body": json.dumps({**VALID_BODY, name: ["no such value"]}),
+    }
+    handler = next(
+        handler for routes, handler in HANDLERS if any(r.path == path and r.method == method.upper() for r in routes)
+    )
+    answer = handler(event, None)
     assert answer["statusCode"] == 400
     assert name in answer["body"], json.loads(answer["body"])

@@ -1,4 +1,4 @@
-"""Ten thousand events that are nearly right, to each function: no crash, and the error shape that callers know."""
+"""Fuzzing: ten thousand nearly valid events for each function cause no crash, and errors in the known structure."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from service.settings import Settings
 from tests.hostile.mutants import mutants
 
 SEEDS, EVENTS_EACH = 20, 500
-TOUCHED = "the app was opened, and something asked of it"
-MAX_ANSWER = 20_000  # what came in is not echoed at length
+TOUCHED = "the app was opened and used"
+MAX_ANSWER = 20_000  # bytes; a response does not repeat a long request
 
 
 class TouchedError(DrsSyncError):
-    """An event got through to where AWS would be asked."""
+    """An event passed all checks, and AWS would be called."""
 
 
 class Untouchable:
-    """Stands for whatever an app holds."""
+    """Placeholder of every part of an app."""
 
     def __getattr__(self, name: str) -> Any:
         raise TouchedError(TOUCHED)
 
 
 class App(SimpleNamespace):
-    """An app of which nothing can be asked but what judges input."""
+    """An app that fails when anything but its checks of a request is used."""
 
     def __getattr__(self, name: str) -> Any:
         raise TouchedError(TOUCHED)
@@ -43,7 +43,7 @@ class App(SimpleNamespace):
 
 @pytest.fixture(autouse=True, scope="module")
 def without_aws() -> Iterator[None]:
-    """Run what both functions let through against an app that only tells that it was touched."""
+    """Run the events that pass the checks with an app that only reports its use."""
     settings = Settings()
     app = App(settings=settings, validation=StagingValidation(Untouchable(), settings))  # type: ignore[arg-type]
     with asyncio.Runner() as runner, pytest.MonkeyPatch.context() as patch:
@@ -60,21 +60,21 @@ def test_a_mutant_gets_an_answer(module: Any, seed: int, caplog: pytest.LogCaptu
         for number, event in enumerate(mutants(seed, EVENTS_EACH)):
             where = f"seed {seed}, event {number}: {str(event)[:600]}"
             try:
-                outcomes[_judged(module.lambda_handler(event, None))] += 1
+                outcomes[_outcome_of(module.lambda_handler(event, None))] += 1
             except Exception as error:
                 raise AssertionError(where) from error
             assert not caplog.records, where
-    assert min(outcomes.values()) > EVENTS_EACH // 20, outcomes  # both kinds are there: the test is not idle
+    assert min(outcomes.values()) > EVENTS_EACH // 20, outcomes  # otherwise one branch is hardly tested
 
 
-def _judged(answer: Any) -> str:
-    """Hold an answer to the platform's shapes; say whether its event got through."""
+def _outcome_of(answer: Any) -> str:
+    """Check the structure of a response; return whether its event was refused or reached the app."""
     text = json.dumps(answer)
     assert len(text) < MAX_ANSWER, len(text)
     if "statusCode" in answer:
         assert answer["headers"] == HEADERS
         body = json.loads(answer["body"])
-        # An event of neither kind always got a 500 from the query function.
+        # Callers of the query function expect 500 for an event of neither kind.
         is_server_error = TOUCHED in text or body["message"].startswith("the event has neither requestContext nor")
         assert answer["statusCode"] in ({500} if is_server_error else {400, 404, 409, 413})
     else:

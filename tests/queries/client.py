@@ -15,7 +15,7 @@ from service.models import iso
 from service.queries.answer import Answer
 from service.queries.extended import ExtendedQuery
 from service.queries.inventory import InventoryQuery
-from service.queries.params import InventoryParams, ScopesParams, ServersParams
+from service.queries.request_models import InventoryRequest, ScopesRequest, ServersRequest
 from service.queries.servers import ServersQuery
 from service.queries.staging import StagingQueries
 from service.queries.validation import StagingValidation
@@ -75,19 +75,19 @@ class QueryClient:
         """Run the inventory query with the parameters of a query string."""
         async with self.open() as deps:
             query = InventoryQuery(deps.aws_client, deps.settings, deps.status, deps.now)
-            return await query.run(InventoryParams.parse(given, deps.settings))
+            return await query.run(InventoryRequest.parse(given, deps.settings).params)
 
     async def servers(self, **given: Any) -> Answer:
         """Run the query for the servers of a region."""
         async with self.open() as deps:
             query = ServersQuery(deps.aws_client, deps.settings, deps.status, deps.now)
-            return await query.run(ServersParams.parse(given, deps.settings))
+            return await query.run(ServersRequest.parse(given, deps.settings).params)
 
     async def extended(self, **given: Any) -> Answer:
         """Run the query for extended servers."""
         async with self.open() as deps:
             query = ExtendedQuery(deps.aws_client, deps.settings, deps.status, deps.now)
-            return await query.run(ScopesParams.parse(given, deps.settings))
+            return await query.run(ScopesRequest.parse(given, deps.settings).scopes)
 
     @asynccontextmanager
     async def staging(self) -> AsyncIterator[StagingQueries]:

@@ -128,7 +128,7 @@ async def test_a_malformed_page_is_an_error_of_aws_for_every_reader(
         AwsClient(Settings(), lambda: NOW, allowed=READ_OPERATIONS) as aws_client,
     ):
         reader = LineageReader(TableReader(aws_client.hub(), "inventory", "us-east-1"))
-        for look_up in (reader.named, reader.items):
+        for look_up in (reader.by_name, reader.items):
             with pytest.raises(AwsError, match="MalformedResponse"):
                 await look_up("app")
 

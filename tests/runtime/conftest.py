@@ -1,4 +1,4 @@
-"""The scripted AWS of the acceptance tests: it can hold a call until a test lets it go."""
+"""Fixtures of the acceptance tests: a scripted AWS that can delay a call until the test releases it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The Lambda service as a function's process sees it: the Runtime API on loopback, and the process under it.
+"""Simulation of the Lambda service: serves the Runtime API on loopback, and runs a function's process against it.
 
-Per Lambda's documentation: events are fetched from /next, answers posted to /response or /error; an answer above
-6,291,556 bytes is refused with 413 and told to the caller as an error.
+Per Lambda's documentation the process fetches events from /next and posts responses to /response or /error; a response
+above 6,291,556 bytes is refused with 413, and its caller gets an error.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _WAIT_S: Final = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of one invocation: `error` is what the caller of Lambda is told as FunctionError."""
+    """Result of one invocation. `error`: whether Lambda reports a FunctionError to its caller."""
 
     payload: Any
     error: bool = False
@@ -38,31 +38,31 @@ class Answer:
 
 @dataclass(slots=True)
 class Function:
-    """A function whose process is running. Invoke it from one thread."""
+    """A function with a running process. Invoke it from one thread."""
 
     _events: queue.Queue[tuple[str, bytes, float]]
     _answers: queue.Queue[tuple[str, Answer]]
     log: Path
-    """What the process says; a file, since a pipe that nobody empties would stop it."""
+    """Output of the process; a file, because a full pipe would block it."""
     init_errors: list[Any] = field(default_factory=list)
     process: subprocess.Popen[bytes] | None = None
     _ids: Iterator[int] = field(default_factory=lambda: count(1))
 
     def send(self, event: Any, *, timeout_s: float = 900.0) -> str:
-        """Hand an event over and do not wait; give its request id. `timeout_s`: the function's time-out setting."""
+        """Send an event without waiting; return its request id. `timeout_s`: the timeout setting of the function."""
         request_id = f"00000000-0000-4000-8000-{next(self._ids):012d}"
         body = event if isinstance(event, bytes) else json.dumps(event).encode()
         self._events.put((request_id, body, timeout_s))
         return request_id
 
     def answer(self, request_id: str) -> Answer:
-        """Wait for the answer to an event."""
-        told, answer = self._answers.get(timeout=_WAIT_S)
-        assert told == request_id
+        """Wait for the response to an event."""
+        received, answer = self._answers.get(timeout=_WAIT_S)
+        assert received == request_id
         return answer
 
     def is_answered(self) -> bool:
-        """Tell whether an answer waits to be taken."""
+        """Whether a response has arrived that `answer` has not returned yet."""
         return not self._answers.empty()
 
     def invoke(self, event: Any, *, timeout_s: float = 900.0) -> Answer:
@@ -70,7 +70,7 @@ class Function:
         return self.answer(self.send(event, timeout_s=timeout_s))
 
     def end(self, number: int) -> tuple[int, str]:
-        """Send a signal to the process, wait for its end; give its exit code and what it logged."""
+        """Send a signal to the process and wait for its end; return its exit code and its output."""
         assert self.process is not None
         self.process.send_signal(number)
         self.process.wait(timeout=_WAIT_S)
@@ -86,7 +86,7 @@ class _RuntimeApi(ThreadingHTTPServer):
         self.stopped = threading.Event()
 
     def next_event(self) -> tuple[str, bytes, float] | None:
-        """Wait for an event; None when there will be none."""
+        """Wait for an event; None when the server stops."""
         while not self.stopped.is_set():
             try:
                 return self.function._events.get(timeout=0.1)
@@ -100,7 +100,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: _RuntimeApi
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
     def do_GET(self) -> None:
         assert self.path == f"{_PREFIX}/invocation/next", self.path
@@ -124,8 +124,8 @@ class _Handler(BaseHTTPRequestHandler):
         if kind == "error" and request_id == "init":
             function.init_errors.append(json.loads(body))
         elif kind == "response" and len(body) > MAX_ANSWER_BYTES:
-            told = {"errorType": "Function.ResponseSizeTooLarge"}
-            function._answers.put((request_id, Answer(told, error=True)))
+            error = {"errorType": "Function.ResponseSizeTooLarge"}
+            function._answers.put((request_id, Answer(error, error=True)))
             self._reply(413, b'{"errorType": "RequestEntityTooLarge"}', {})
             return
         else:
@@ -153,7 +153,7 @@ def running(handler: str, environment: Mapping[str, str]) -> Iterator[Function]:
     """Run a handler in a process of its own under Lambda's runtime client.
 
     Args:
-        handler: as Lambda's setting of that name: module path, dot, function.
+        handler: module path, dot, function, as in the Handler setting of Lambda.
         environment: the function's environment.
     """
     folder = tempfile.TemporaryDirectory()
@@ -173,7 +173,7 @@ def running(handler: str, environment: Mapping[str, str]) -> Iterator[Function]:
                     "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
                     "AWS_LAMBDA_LOG_GROUP_NAME": "group",
                     "AWS_LAMBDA_LOG_STREAM_NAME": "stream",
-                    # Since this runtime the client waits for events beside the main thread, so that it hears signals.
+                    # Since this runtime the client waits for events in another thread: the main thread gets signals.
                     "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13",
                     "LAMBDA_TASK_ROOT": ".",
                 },

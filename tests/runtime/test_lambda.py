@@ -1,4 +1,4 @@
-"""Both functions under Lambda's own runtime client, in a process of their own."""
+"""Both functions under Lambda's runtime client, in processes of their own."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _settings(world: World) -> None:
 
 @pytest.fixture
 def function(world: World) -> Iterator[Function]:
-    """Give data management, not started yet by an event, with one account that has servers in two regions."""
+    """Provide the data-management function, with one account that has servers in two regions."""
     account = world.account()
     world.servers(account, "us-west-2", 3)
     world.servers(account, "eu-west-1", 2)
@@ -35,7 +35,7 @@ def function(world: World) -> Iterator[Function]:
         yield started
 
 
-def _look(region: str) -> Trap:
+def _scan_trap(region: str) -> Trap:
     return Trap(lambda call: call.operation == "DescribeSourceServers" and call.region == region)
 
 
@@ -57,7 +57,7 @@ def test_a_warm_invocation_keeps_clients_sessions_and_what_is_cached(world: Worl
 
 
 def test_the_time_limit_of_the_function_ends_a_sync_with_a_true_report(world: World, function: Function) -> None:
-    trap = _look("us-west-2")
+    trap = _scan_trap("us-west-2")
     with world.holding(trap):
         partial = function.invoke(SYNC, timeout_s=25)
     report = partial.payload
@@ -71,7 +71,7 @@ def test_the_time_limit_of_the_function_ends_a_sync_with_a_true_report(world: Wo
 
 
 def test_sigterm_ends_a_sync_with_a_true_report(world: World, function: Function) -> None:
-    trap = _look("us-west-2")
+    trap = _scan_trap("us-west-2")
     world.aws.traps.append(trap)
     request_id = function.send(SYNC)
     assert trap.wait_held()
@@ -79,7 +79,7 @@ def test_sigterm_ends_a_sync_with_a_true_report(world: World, function: Function
     function.process.send_signal(signal.SIGTERM)
     report = function.answer(request_id).payload
     trap.released.set()
-    assert report["status"] in {"partial", "failed"}  # the other regions may not have been done by then
+    assert report["status"] in {"partial", "failed"}  # the other regions may be unfinished at that time
     assert "us-west-2" not in report["serversByRegion"]
     assert {error["code"] for error in report["errors"]} == {"DeadlineExceeded"}
     assert "told to stop" in report["errors"][0]["message"]
@@ -106,7 +106,7 @@ def test_an_event_of_another_shape_is_answered_and_touches_nothing(world: World,
 
 
 def test_bytes_that_are_no_json_cost_only_their_own_event(function: Function) -> None:
-    assert function.invoke(b"{not json").error  # Lambda's own client refuses them
+    assert function.invoke(b"{not json").error  # Lambda's runtime client refuses them
     assert function.invoke(SYNC).payload["status"] == "complete"
 
 
@@ -124,9 +124,9 @@ def test_a_bug_costs_only_its_own_event(world: World, tmp_path: Path) -> None:
         "lambda_handler = data_management.lambda_handler\n"
     )
     world.account()
-    given = world.environment()
-    given["PYTHONPATH"] += f"{os.pathsep}{tmp_path}"
-    with running("planted.lambda_handler", given) as function:
+    environment = world.environment()
+    environment["PYTHONPATH"] += f"{os.pathsep}{tmp_path}"
+    with running("planted.lambda_handler", environment) as function:
         first, second = function.invoke(SYNC), function.invoke(SYNC)
         _, logged = function.end(signal.SIGTERM)
     assert not first.error
@@ -170,23 +170,23 @@ def test_an_inventory_above_what_lambda_carries_comes_in_pages(world: World) -> 
     world.sync()
     with running(QUERY, world.environment()) as function:
         for form in ("api", "direct"):
-            found, pages = _all_pages(function, form)
+            ids, pages = _all_pages(function, form)
             assert pages > 1
-            assert len(found) == len(set(found)) == 160
+            assert len(ids) == len(set(ids)) == 160
 
 
 def _all_pages(function: Function, form: str) -> tuple[list[str], int]:
-    found: list[str] = []
+    ids: list[str] = []
     pages, token = 0, ""
     while pages == 0 or token:
-        asked = {"nextToken": token} if token else {}
+        params = {"nextToken": token} if token else {}
         if form == "api":
-            event = _api("GET", "/drs/source-server-inventory", queryStringParameters=asked)
+            event = _api("GET", "/drs/source-server-inventory", queryStringParameters=params)
         else:
-            event = {"operation": "get_source_server_inventory", "queryParams": asked}
+            event = {"operation": "get_source_server_inventory", "queryParams": params}
         answer = function.invoke(event)
         assert not answer.error, f"page {pages} is above {MAX_ANSWER_BYTES} bytes"
         body = json.loads(answer.payload["body"]) if form == "api" else answer.payload
-        found += [server["sourceServerID"] for server in body["servers"]]
+        ids += [server["sourceServerID"] for server in body["servers"]]
         token, pages = body.get("nextToken") or "", pages + 1
-    return found, pages
+    return ids, pages

@@ -1,14 +1,14 @@
-"""Both functions on real sockets in bad weather, for as long as the checks allow; `make soak` goes on for longer."""
+"""Soak test of both functions under faults, as long as the checks allow; `make soak` runs it for longer."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.runtime.soak import NOISE, Held, grown, grown_of_both, soaking
+from tests.runtime.soak import NOISE, Resources, growth_of, growth_of_both, soaking
 
 SAMPLES = 8
 ROUNDS_BETWEEN = 3
-STEADY = Held(sockets=13, threads=2, kilobytes=98_000, blocks=600_000, tasks=0)
+STEADY = Resources(sockets=13, threads=2, kilobytes=98_000, blocks=600_000, tasks=0)
 
 
 @pytest.mark.timeout(300)
@@ -20,10 +20,10 @@ def test_two_warm_functions_in_bad_weather_lose_nothing_and_do_not_grow() -> Non
         for _ in range(SAMPLES):
             for _ in range(ROUNDS_BETWEEN):
                 soak.round()
-            samples.append(soak.held())
-    assert soak.wrong == []
-    assert grown_of_both(samples) == []
-    assert {"complete run", "partial run"} <= set(soak.seen)
+            samples.append(soak.resources())
+    assert soak.failures == []
+    assert growth_of_both(samples) == []
+    assert {"complete run", "partial run"} <= set(soak.statuses)
 
 
 @pytest.mark.timeout(300)
@@ -33,9 +33,9 @@ def test_what_leaks_is_noticed() -> None:
         for _ in range(SAMPLES):
             for _ in range(ROUNDS_BETWEEN):
                 soak.writing.invoke({"operation": "sync_staging_accounts"})
-            samples.append(soak.held())
-    found = grown_of_both(samples)
-    assert [each.split(": ")[:2] for each in found] == [
+            samples.append(soak.resources())
+    growth = growth_of_both(samples)
+    assert [each.split(": ")[:2] for each in growth] == [
         ["data management", "sockets"],
         ["data management", "blocks"],
         ["data management", "tasks"],
@@ -44,11 +44,13 @@ def test_what_leaks_is_noticed() -> None:
 
 @pytest.mark.parametrize("member", ["sockets", "threads", "kilobytes", "blocks", "tasks"])
 def test_growth_above_noise_is_told_and_a_peak_is_not(member: str) -> None:
-    def held(more: int) -> Held:
-        return Held(**{name: getattr(STEADY, name) + (more if name == member else 0) for name in Held.__slots__})
+    def resources(more: int) -> Resources:
+        return Resources(
+            **{name: getattr(STEADY, name) + (more if name == member else 0) for name in Resources.__slots__}
+        )
 
     noise = getattr(NOISE, member)
-    assert grown([held(0)] * 8) == []
-    assert grown([held(0)] * 4 + [held(noise)] * 4) == []
-    assert grown([held(0)] * 6 + [held(noise * 10 + 1)] + [held(0)]) == []
-    assert len(grown([held(0)] * 4 + [held(noise + 1)] * 4)) == 1
+    assert growth_of([resources(0)] * 8) == []
+    assert growth_of([resources(0)] * 4 + [resources(noise)] * 4) == []
+    assert growth_of([resources(0)] * 6 + [resources(noise * 10 + 1)] + [resources(0)]) == []
+    assert len(growth_of([resources(0)] * 4 + [resources(noise + 1)] * 4)) == 1

@@ -1,4 +1,4 @@
-"""Both functions as they are, and one more event: what their process holds. With a leak, when one is to be found."""
+"""Both functions, with one more event that returns the resources of their process, and with leaks to detect."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from typing import Any, Final
 
 from service.handlers import data_management, query
 
-__all__ = ["ASK", "asking", "writing"]
+__all__ = ["RESOURCES_EVENT", "querying", "writing"]
 
-ASK: Final = {"what": "is held"}
+RESOURCES_EVENT: Final = {"test": "resources"}
 _LEAKS: Final = frozenset(os.environ.get("PLANTED_LEAKS", "").split())
-_kept: Final[list[Any]] = []
+_leaked: Final[list[Any]] = []
 _Handler = Callable[[Any, Any], Any]
 
 
-def _held(loop: asyncio.AbstractEventLoop | None) -> dict[str, int]:
+def _resources(loop: asyncio.AbstractEventLoop | None) -> dict[str, int]:
     gc.collect()
     return {"blocks": sys.getallocatedblocks(), "tasks": len(asyncio.all_tasks(loop)) if loop else 0}
 
 
 def _leak(loop: asyncio.AbstractEventLoop) -> None:
     async def begin() -> None:
-        _kept.append(asyncio.create_task(asyncio.Event().wait()))
+        _leaked.append(asyncio.create_task(asyncio.Event().wait()))
 
     if "memory" in _LEAKS:
-        _kept.append([str(number) for number in range(300)])
+        _leaked.append([str(number) for number in range(300)])
     if "sockets" in _LEAKS:
-        _kept.append(socket.socket())
+        _leaked.append(socket.socket())
     if "tasks" in _LEAKS:
         loop.run_until_complete(begin())
 
 
-def _watched(handler: _Handler, runtime: Any) -> _Handler:
+def _instrumented(handler: _Handler, runtime: Any) -> _Handler:
     def lambda_handler(event: Any, context: Any) -> Any:
-        if event == ASK:
-            return _held(runtime._runner and runtime._runner.get_loop())
+        if event == RESOURCES_EVENT:
+            return _resources(runtime._runner and runtime._runner.get_loop())
         answer = handler(event, context)
         if _LEAKS:
             _leak(runtime._runner.get_loop())
@@ -49,5 +49,5 @@ def _watched(handler: _Handler, runtime: Any) -> _Handler:
     return lambda_handler
 
 
-writing: Final = _watched(data_management.lambda_handler, data_management.runtime)
-asking: Final = _watched(query.lambda_handler, query.runtime)
+writing: Final = _instrumented(data_management.lambda_handler, data_management.runtime)
+querying: Final = _instrumented(query.lambda_handler, query.runtime)

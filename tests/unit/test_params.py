@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from service.errors import RefusalError
 from service.queries.filters import Filters, parse_filters
 from service.queries.params import InventoryParams, ScopesParams, required_text_param
+from service.queries.request_models import InventoryRequest, ScopesRequest
 from service.settings import Settings
 
 SETTINGS = Settings(drs_excluded_regions=("sa-east-1",))
@@ -20,7 +21,7 @@ A, B = "111111111111", "222222222222"
 
 def refused(given: dict[str, Any]) -> RefusalError:
     with pytest.raises(RefusalError) as caught:
-        InventoryParams.parse(given, SETTINGS)
+        InventoryRequest.parse(given, SETTINGS)
     orjson.dumps(caught.value.details)
     orjson.dumps(caught.value.message)
     return caught.value
@@ -28,14 +29,14 @@ def refused(given: dict[str, Any]) -> RefusalError:
 
 @pytest.mark.parametrize("given", [None, {}, {"region": None, "filters": "", "limit": "", "nextToken": ""}])
 def test_nothing_asked_means_everything(given: dict[str, Any] | None) -> None:
-    assert InventoryParams.parse(given, SETTINGS) == InventoryParams()
+    assert InventoryRequest.parse(given, SETTINGS).params == InventoryParams()
 
 
 def test_lists_are_taken_apart() -> None:
-    params = ScopesParams.parse({"accountId": f"{A}, {B},{A}", "regions": "us-west-2,,eu-west-1 "}, SETTINGS)
-    assert params == ScopesParams((A, B), ("us-west-2", "eu-west-1"))
+    asked = ScopesRequest.parse({"accountId": f"{A}, {B},{A}", "regions": "us-west-2,,eu-west-1 "}, SETTINGS).scopes
+    assert asked == ScopesParams((A, B), ("us-west-2", "eu-west-1"))
     both = {"region": "us-east-1", "regions": "us-west-2"}
-    assert ScopesParams.parse(both, SETTINGS).regions == ("us-east-1",)
+    assert ScopesRequest.parse(both, SETTINGS).scopes.regions == ("us-east-1",)
 
 
 @pytest.mark.parametrize(
@@ -143,15 +144,15 @@ def test_host_names_match_in_any_case() -> None:
 def test_both_names_of_the_source_account_must_hold() -> None:
     server = view("x", "CONTINUOUS", A, B, (1, 1))
     filters = f'{{"sourceAccountId":"{B}"}}'
-    assert InventoryParams.parse({"sourceAccountId": B, "filters": filters}, SETTINGS).matches(server)
-    assert not InventoryParams.parse({"sourceAccountId": A, "filters": filters}, SETTINGS).matches(server)
+    assert InventoryRequest.parse({"sourceAccountId": B, "filters": filters}, SETTINGS).params.matches(server)
+    assert not InventoryRequest.parse({"sourceAccountId": A, "filters": filters}, SETTINGS).params.matches(server)
 
 
 @pytest.mark.parametrize("name", ["hostname", "replicationState"])
 def test_half_a_surrogate_pair_anywhere_in_a_filter_is_refused(name: str) -> None:
     given = {"filters": {name: "a" * 100 + "\ud800"}, "nextToken": "x"}
     with pytest.raises(RefusalError, match=name):
-        InventoryParams.parse(given, SETTINGS)
+        InventoryRequest.parse(given, SETTINGS)
 
 
 @pytest.mark.parametrize("value", ["x" * 257, "app-\ud800"])

@@ -1,4 +1,4 @@
-"""Shapes of answers, as the platform's callers know them."""
+"""Structure of responses, as callers of the platform expect it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from service.models import Call
 
 
 def test_the_envelope_of_the_api() -> None:
-    told = envelope(202, {"a": ["ü", None]})
-    assert json.loads(told.pop("body")) == {"a": ["ü", None]}
-    assert told == {
+    response = envelope(202, {"a": ["ü", None]})
+    assert json.loads(response.pop("body")) == {"a": ["ü", None]}
+    assert response == {
         "statusCode": 202,
         "headers": {
             "Content-Type": "application/json",
@@ -50,15 +50,19 @@ def test_which_errors_callers_may_repeat(code: str, *, retryable: bool) -> None:
     [("dynamodb", "DYNAMODB_ERROR"), ("drs", "DRS_ERROR"), ("sts", "STS_ERROR"), ("ec2", "INTERNAL_ERROR")],
 )
 def test_a_call_that_failed_for_good_names_the_service(service: str, code: str) -> None:
-    told = aws_error_body(AwsError("AccessDenied", "no", Call(service, "Op", "111122223333", "us-east-1")))
-    assert (told["error"], told["details"]["code"], told["details"]["operation"]) == (code, "AccessDenied", "Op")
-    assert told["details"]["advice"]
+    response = aws_error_body(AwsError("AccessDenied", "no", Call(service, "Op", "111122223333", "us-east-1")))
+    assert (response["error"], response["details"]["code"], response["details"]["operation"]) == (
+        code,
+        "AccessDenied",
+        "Op",
+    )
+    assert response["details"]["advice"]
     assert "advice" not in aws_error_body(AwsError("New", "no", Call(service, "Op", "1", "r")))["details"]
 
 
 def test_a_route_that_does_not_exist() -> None:
-    told = not_found({"httpMethod": "GET", "path": "/nope", "requestContext": {}})
-    assert told["statusCode"] == 404
-    body = json.loads(told["body"])
+    response = not_found({"httpMethod": "GET", "path": "/nope", "requestContext": {}})
+    assert response["statusCode"] == 404
+    body = json.loads(response["body"])
     assert (body["error"], body["details"]) == ("NOT_FOUND", {"path": "/nope", "method": "GET"})
     assert json.loads(not_found({})["body"])["details"] == {"path": "", "method": ""}

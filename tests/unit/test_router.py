@@ -1,4 +1,4 @@
-"""Direct invocations: every caller gets an answer, in the words it always got."""
+"""Router: direct invocations and API events get the responses that callers of the platform expect."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ Work = Callable[[None, Params], Awaitable[Response]]
 
 
 async def echo(_: None, params: Params) -> Response:
-    return Response(params.members)
+    return Response(params.values)
 
 
 def run(work: Callable[[None], Awaitable[Response]]) -> Response:
     return asyncio.run(work(None))  # type: ignore[arg-type]
 
 
-def router(work: Work = echo, failed_code: str = "OPERATION_FAILED", **more: Any) -> Router[None]:
+def router(work: Work = echo, failure_code: str = "OPERATION_FAILED", **more: Any) -> Router[None]:
     return Router(
         run,
         {"echo": Operation(work, **more), "other": Operation(echo, aliases=("another",))},
@@ -53,13 +53,13 @@ def router(work: Work = echo, failed_code: str = "OPERATION_FAILED", **more: Any
             Route("DELETE", "/things/{id}/parts/{partId}", "echo", {"id": "thingId"}),
         ),
         malformed_code="INVALID_EVENT_FORMAT",
-        failed_code=failed_code,
-        members_in="body",
+        failure_code=failure_code,
+        params_key="body",
     )
 
 
-def answer(event: Mapping[str, Any], work: Work = echo, failed_code: str = "OPERATION_FAILED") -> dict[str, Any]:
-    return router(work, failed_code).direct(event)
+def answer(event: Mapping[str, Any], work: Work = echo, failure_code: str = "OPERATION_FAILED") -> dict[str, Any]:
+    return router(work, failure_code).direct(event)
 
 
 def raising(error: BaseException) -> Work:
@@ -86,25 +86,25 @@ def test_an_operation_that_is_no_text(name: object) -> None:
 
 
 def test_an_unknown_operation_is_refused_and_the_known_ones_named() -> None:
-    told = answer({"operation": "nope"})
-    assert (told["error"], told["details"]) == ("INVALID_OPERATION", {"operation": "nope"})
-    assert "echo, other" in told["message"]
+    response = answer({"operation": "nope"})
+    assert (response["error"], response["details"]) == ("INVALID_OPERATION", {"operation": "nope"})
+    assert "echo, other" in response["message"]
     assert answer({"operation": "another", "body": {"a": 1}}) == {"a": 1}
 
 
 @pytest.mark.parametrize("body", ["{}", [], 5, True])
 def test_a_body_that_is_no_object(body: object) -> None:
-    told = answer({"operation": "echo", "body": body})
-    assert (told["error"], told["details"]["parameter"]) == ("INVALID_PARAMETER", "body")
+    response = answer({"operation": "echo", "body": body})
+    assert (response["error"], response["details"]["parameter"]) == ("INVALID_PARAMETER", "body")
 
 
 def test_a_body_that_does_not_fit_names_the_parameter() -> None:
     async def counted(_: None, params: Params) -> Response:
-        return Response(Body.model_validate(params.members).model_dump())
+        return Response(Body.model_validate(params.values).model_dump())
 
-    told = answer({"operation": "echo", "body": {"count": "many"}}, counted)
-    assert told["error"] == "INVALID_PARAMETER"
-    assert told["details"]["problems"][0]["parameter"] == "count"
+    response = answer({"operation": "echo", "body": {"count": "many"}}, counted)
+    assert response["error"] == "INVALID_PARAMETER"
+    assert response["details"]["problems"][0]["parameter"] == "count"
 
 
 def test_expected_trouble_is_told_with_what_to_do() -> None:
@@ -112,26 +112,30 @@ def test_expected_trouble_is_told_with_what_to_do() -> None:
         "error": "CONFIGURATION_ERROR",
         "message": "set X",
     }
-    told = answer({"operation": "echo"}, raising(DENIED))
-    assert (told["error"], told["retryable"], told["details"]["code"]) == ("DRS_ERROR", True, "AccessDenied")
+    response = answer({"operation": "echo"}, raising(DENIED))
+    assert (response["error"], response["retryable"], response["details"]["code"]) == (
+        "DRS_ERROR",
+        True,
+        "AccessDenied",
+    )
 
 
 @pytest.mark.parametrize(
     "bug", [KeyError("secret"), ExceptionGroup("g", [ValueError("secret")]), RuntimeError("secret")]
 )
 def test_a_bug_is_logged_with_its_trace_and_answered_without(bug: Exception, caplog: pytest.LogCaptureFixture) -> None:
-    told = answer({"operation": "echo"}, raising(bug))
-    assert (told["error"], told["operation"]) == ("OPERATION_FAILED", "echo")
-    assert "secret" not in orjson.dumps(told).decode()
+    response = answer({"operation": "echo"}, raising(bug))
+    assert (response["error"], response["operation"]) == ("OPERATION_FAILED", "echo")
+    assert "secret" not in orjson.dumps(response).decode()
     (record,) = caplog.records
     assert record.levelno == logging.ERROR
     assert record.exc_info is not None
 
 
 def test_the_query_function_tells_the_operation_among_the_details() -> None:
-    told = answer({"operation": "echo"}, raising(KeyError("x")), "INTERNAL_ERROR")
-    assert (told["error"], told["retryable"]) == ("INTERNAL_ERROR", True)
-    assert told["details"]["operation"] == "echo"
+    response = answer({"operation": "echo"}, raising(KeyError("x")), "INTERNAL_ERROR")
+    assert (response["error"], response["retryable"]) == ("INTERNAL_ERROR", True)
+    assert response["details"]["operation"] == "echo"
 
 
 @pytest.mark.parametrize("end", [KeyboardInterrupt(), SystemExit(1)])
@@ -149,15 +153,15 @@ json_values = st.recursive(
 
 @given(name=json_values, body=json_values)
 def test_whatever_comes_gets_an_answer_that_can_be_sent(name: Any, body: Any) -> None:
-    told = answer({"operation": name, "body": body})
-    orjson.dumps(told)
-    assert isinstance(told["error"], str)
+    response = answer({"operation": name, "body": body})
+    orjson.dumps(response)
+    assert isinstance(response["error"], str)
 
 
 def call(method: str, path: str, body: object = None, work: Work = echo, **more: Any) -> tuple[int, dict[str, Any]]:
     event = {"requestContext": {}, "httpMethod": method, "path": path, "body": body, **more}
-    told = router(work).api(event)
-    return told["statusCode"], orjson.loads(told["body"])
+    response = router(work).api(event)
+    return response["statusCode"], orjson.loads(response["body"])
 
 
 def test_a_route_gathers_path_query_and_body() -> None:
@@ -187,9 +191,9 @@ def test_an_unknown_path_or_method_is_404(method: str, path: str) -> None:
     ["{", "null", "[]", "5", '"text"', '{"a": NaN}', "[" * 5000, '{"a": "' + "x" * 1_000_001 + '"}', 5, b"{}", True],
 )
 def test_a_body_that_cannot_be_used_is_400_and_nothing_is_done(body: object) -> None:
-    status, told = call("POST", "/things/7/parts", body, raising(AssertionError("was called")))
-    assert (status, told["error"], told["details"]["parameter"]) == (400, "INVALID_PARAMETER", "body")
-    assert len(told["details"]["value"]) <= 100
+    status, response = call("POST", "/things/7/parts", body, raising(AssertionError("was called")))
+    assert (status, response["error"], response["details"]["parameter"]) == (400, "INVALID_PARAMETER", "body")
+    assert len(response["details"]["value"]) <= 100
 
 
 def test_a_refusal_has_its_status_code_and_details() -> None:
@@ -198,43 +202,49 @@ def test_a_refusal_has_its_status_code_and_details() -> None:
         409,
         {"error": "STAGING_ACCOUNT_EXISTS", "message": "there", "details": {"a": 1}},
     )
-    told = router(raising(refusal), bare_errors=True).direct({"operation": "echo"})
-    assert told == {"error": "there"}
+    response = router(raising(refusal), message_only_errors=True).direct({"operation": "echo"})
+    assert response == {"error": "there"}
 
 
 def test_what_the_ui_searches_stands_beside_the_message() -> None:
     refusal = RefusalError("DRS_NOT_INITIALIZED", "m", details={"region": "us-west-2", "initialized": False})
-    told = answer({"operation": "echo"}, raising(refusal))
-    assert told == {"error": "DRS_NOT_INITIALIZED", "message": "m", "region": "us-west-2", "initialized": False}
+    response = answer({"operation": "echo"}, raising(refusal))
+    assert response == {"error": "DRS_NOT_INITIALIZED", "message": "m", "region": "us-west-2", "initialized": False}
 
 
 def test_input_is_judged_before_the_app_is_opened() -> None:
-    def check(params: Params) -> None:
-        raise RefusalError("INVALID_PARAMETER", "no")
+    class Refused(BaseModel):
+        @classmethod
+        def parse(cls, given: Mapping[str, Any], *, has_body: bool = True) -> None:  # noqa: ARG003
+            raise RefusalError("INVALID_PARAMETER", "no")
 
     def never(_: object) -> Response:
         raise AssertionError("the app was opened")
 
-    made = Router[None](
-        never, {"x": Operation(echo, check)}, (), malformed_code="A", failed_code="B", members_in="queryParams"
+    router_under_test = Router[None](
+        never, {"x": Operation(echo, Refused)}, (), malformed_code="A", failure_code="B", params_key="queryParams"
     )
-    assert made.direct({"operation": "x"})["error"] == "INVALID_PARAMETER"
+    assert router_under_test.direct({"operation": "x"})["error"] == "INVALID_PARAMETER"
 
 
 def test_what_stands_beside_the_operation_is_a_member_where_parameters_have_a_place_of_their_own() -> None:
-    made = Router[None](run, {"x": Operation(echo)}, (), malformed_code="A", failed_code="B", members_in="queryParams")
-    assert made.direct({"operation": "x", "targetAccountId": "1"}) == {"targetAccountId": "1"}
-    assert made.direct({"operation": "x", "queryParams": {"targetAccountId": "2"}}) == {"targetAccountId": "2"}
-    assert made.direct({"operation": "x", "queryParams": []})["error"] == "INVALID_PARAMETER"
+    router_under_test = Router[None](
+        run, {"x": Operation(echo)}, (), malformed_code="A", failure_code="B", params_key="queryParams"
+    )
+    assert router_under_test.direct({"operation": "x", "targetAccountId": "1"}) == {"targetAccountId": "1"}
+    assert router_under_test.direct({"operation": "x", "queryParams": {"targetAccountId": "2"}}) == {
+        "targetAccountId": "2"
+    }
+    assert router_under_test.direct({"operation": "x", "queryParams": []})["error"] == "INVALID_PARAMETER"
 
 
 def test_half_a_surrogate_pair_leaves_no_answer_that_cannot_be_sent() -> None:
-    for told in (
+    for response in (
         answer({"operation": "\ud800"}),
         answer({"operation": "echo", "body": {"\ud800": ["\udfff", 2**70]}}),
         answer({"operation": "echo"}, raising(RefusalError("SERVER_NOT_FOUND", "no \ud800", details={"v": "\ud800"}))),
     ):
-        json.dumps(told, ensure_ascii=False).encode()  # as Lambda's runtime does
+        json.dumps(response, ensure_ascii=False).encode()  # as Lambda's runtime does
 
 
 def test_an_error_that_lists_too_much_says_so() -> None:
@@ -248,11 +258,11 @@ def test_a_body_that_is_wrong_in_a_thousand_ways_gets_a_short_answer() -> None:
         model_config = ConfigDict(extra="forbid")
 
     async def strict(_: None, params: Params) -> Response:
-        return Response(Strict.model_validate(params.members).model_dump())
+        return Response(Strict.model_validate(params.values).model_dump())
 
-    told = answer({"operation": "echo", "body": {f"{number}{'x' * 10_000}": 1 for number in range(1000)}}, strict)
-    assert told["error"] == "INVALID_PARAMETER"
-    assert len(orjson.dumps(told)) < 10_000
+    response = answer({"operation": "echo", "body": {f"{number}{'x' * 10_000}": 1 for number in range(1000)}}, strict)
+    assert response["error"] == "INVALID_PARAMETER"
+    assert len(orjson.dumps(response)) < 10_000
 
 
 @pytest.mark.parametrize(
@@ -267,7 +277,7 @@ def test_a_body_that_is_wrong_in_a_thousand_ways_gets_a_short_answer() -> None:
 def test_what_could_not_be_done_is_logged_for_whom_no_caller_hears(
     error: Exception, code: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A schedule throws the answer away."""
+    """Nobody sees the response to a schedule."""
     assert answer({"operation": "echo"}, raising(error))["error"] == code
     (record,) = caplog.records
     assert (record.levelno, record.exc_info) == (logging.WARNING, None)
@@ -281,10 +291,10 @@ def test_a_wrong_request_is_no_trouble_in_the_log(caplog: pytest.LogCaptureFixtu
     assert [record.levelno for record in caplog.records] == [logging.INFO]
 
 
-@pytest.mark.parametrize("failed_code", ["OPERATION_FAILED", "INTERNAL_ERROR"])
+@pytest.mark.parametrize("failure_code", ["OPERATION_FAILED", "INTERNAL_ERROR"])
 @pytest.mark.parametrize("bug", [KeyError("x"), DeadlineExceededError("too late")])
-def test_behind_the_gateway_both_functions_fail_with_the_same_code(failed_code: str, bug: Exception) -> None:
-    made = router(raising(bug), failed_code)
-    told = made.api({"requestContext": {}, "httpMethod": "POST", "path": "/things/7/parts"})
-    body = orjson.loads(told["body"])
-    assert (told["statusCode"], body["error"], body["retryable"]) == (500, "INTERNAL_ERROR", True)
+def test_behind_the_gateway_both_functions_fail_with_the_same_code(failure_code: str, bug: Exception) -> None:
+    router_under_test = router(raising(bug), failure_code)
+    response = router_under_test.api({"requestContext": {}, "httpMethod": "POST", "path": "/things/7/parts"})
+    body = orjson.loads(response["body"])
+    assert (response["statusCode"], body["error"], body["retryable"]) == (500, "INTERNAL_ERROR", True)

@@ -1,4 +1,4 @@
-"""The kept loop of a function's process: what is left of an app after settings that could not be used."""
+"""Runtime of a function's process: an app closed because of unusable settings is not used again."""
 
 from __future__ import annotations
 

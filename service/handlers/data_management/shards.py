@@ -1,12 +1,11 @@
-"""One sync as many invocations: plan it, run its shards side by side, finish it. A state machine calls these in turn.
+"""Operations of a sync that runs in shards: plan it, run each shard, finish it. A state machine invokes them in turn.
 
-Each may be called twice, and a shard may be lost: the tables are then as after a single run that was cut short there.
+Each can be invoked twice, and a shard can be lost: the tables are then as after a single run that ended early there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
 from uuid import uuid4
@@ -14,7 +13,7 @@ from uuid import uuid4
 from service.app import App, TagSyncRunningError
 from service.context import ContextLoader, SyncRequest
 from service.errors import AwsError
-from service.handlers.request_models import FinishBody, Job, PlanBody, ShardBody, ShardResult
+from service.handlers.request_models import FinishBody, PlanBody, ShardBody, ShardResult, SyncType
 from service.handlers.router import Operation, Params, Response
 from service.models import Problem, RegionStatus, Shard, iso
 from service.sync.engine.recording import finish_shards
@@ -25,36 +24,38 @@ from service.sync.tags import sync as tags
 
 __all__ = ["OPERATIONS"]
 
-# What a job's report is called, and what it counts.
-_REPORTS: Final[Mapping[Job, tuple[str, tuple[str, ...]]]] = MappingProxyType(
+# Operation in the report of each sync, and the counts in it that add up over shards.
+_REPORTS: Final[Mapping[SyncType, tuple[str, tuple[str, ...]]]] = MappingProxyType(
     {
-        Job.INVENTORY: (inventory.OPERATION, inventory.COUNTS),
-        Job.STAGING: (staging.OPERATION, staging.COUNTS),
-        Job.TAGS: (tags.OPERATION, tags.COUNTS),
+        SyncType.INVENTORY: (inventory.OPERATION, inventory.COUNTS),
+        SyncType.STAGING: (staging.OPERATION, staging.COUNTS),
+        SyncType.TAGS: (tags.OPERATION, tags.COUNTS),
     }
 )
-_RUNS: Final[Mapping[Job, Callable[[App, ShardBody, SyncRequest], Awaitable[dict[str, Any]]]]] = MappingProxyType(
+_RUNS: Final[Mapping[SyncType, Callable[[App, ShardBody, SyncRequest], Awaitable[dict[str, Any]]]]] = MappingProxyType(
     {
-        Job.INVENTORY: lambda app, _, request: app.sync_inventory(request),
-        Job.STAGING: lambda app, _, request: app.sync_staging(request),
-        Job.TAGS: lambda app, body, request: app.sync_tags(request, source=body.source, lock_owner=body.lock_owner),
+        SyncType.INVENTORY: lambda app, _, request: app.sync_inventory(request),
+        SyncType.STAGING: lambda app, _, request: app.sync_staging(request),
+        SyncType.TAGS: lambda app, body, request: app.sync_tags(
+            request, source=body.source, lock_owner=body.lock_owner
+        ),
     }
 )
 
 
 async def plan_sync(app: App, params: Params) -> Response:
-    """Say how a sync is to be parted: `shards` holds the body of each run; a single one does it all.
+    """Plan the shards of a sync: `shards` contains the body of each run; a single shard is a complete run.
 
-    The tag sync's lock is taken here for all of them, and each renews it. Where another holds it there are no shards,
-    and `alreadyRunning`.
+    The lock of the tag sync is acquired here for all shards, and each shard renews it. If another run has the lock,
+    there are no shards and `alreadyRunning` is true.
     """
-    body = PlanBody.model_validate(params.members)
+    body = PlanBody.parse(params.values)
     directory, problems = await _context_loader(app).directory()
     count = shard_count(len(directory.targets), per_shard=app.settings.accounts_per_shard)
-    owner = uuid4().hex if body.job is Job.TAGS and count > 1 else None
+    owner = uuid4().hex if body.job is SyncType.TAGS and count > 1 else None
     common = {"job": body.job, "count": count, "startedAt": iso(app.now()), "fullScan": body.full_scan}
     common |= {"lockOwner": owner} if owner else {}
-    common |= {"source": body.source} if count == 1 else {}  # it stores its result itself
+    common |= {"source": body.source} if count == 1 else {}  # a single shard stores the result of the tag sync itself
     plan: dict[str, Any] = {
         "accounts": len(directory.targets),
         "unusableAccounts": len(problems),
@@ -70,45 +71,45 @@ async def plan_sync(app: App, params: Params) -> Response:
 
 
 async def sync_shard(app: App, params: Params) -> Response:
-    """Run one shard, and give what the report of all needs of its own."""
-    body = ShardBody.model_validate(params.members)
+    """Run one shard, and return the part of its report that the report of all shards needs."""
+    body = ShardBody.parse(params.values)
     report = await _RUNS[body.job](app, body, body.request(params.remaining_s))
     return Response(summary(report, counts=_REPORTS[body.job][1], shards=body.count))
 
 
 async def finish_sync(app: App, params: Params) -> Response:
-    """Do what only the end of all shards may, and give the report of all."""
-    body = FinishBody.model_validate(params.members)
+    """Record the end of a sync after its last shard, and return the report of all shards."""
+    body = FinishBody.parse(params.values)
     first = body.shards[0]
     operation, counts = _REPORTS[first.job]
     summaries = _by_index(body.results)
     lost = [await _lost(app, shard, body.results) for shard in body.shards if shard.index not in summaries]
-    found = [summaries[shard.index] for shard in body.shards if shard.index in summaries]
+    received = [summaries[shard.index] for shard in body.shards if shard.index in summaries]
     report = merged(
-        found,
+        received,
         lost,
         operation=operation,
         counts=counts,
         started_at=iso(first.started_at),
         duration_s=max(0.0, (app.now() - first.started_at).total_seconds()),
     )
-    whole = not lost and not any(each["isOutOfTime"] for each in found)
-    warnings = [await _warning_of(_end(app, body, report, first.started_at, whole=whole))]
-    report["warnings"] += [each for each in warnings if each]
+    is_complete = not lost and not any(each["isOutOfTime"] for each in received)
+    warning = await _warning_of(_record_end(app, body, report, is_complete=is_complete))
+    report["warnings"] += [warning] if warning else []
     app.log_report(report)
-    if lost:  # the other metrics are those of the shards, which add up
+    if lost:  # the shards emitted all other metrics, which add up
         await app.publish_lost_scopes(operation, sum(each.scopes for each in lost))
     return Response({**report, "timestamp": report["startedAt"]})
 
 
-async def _end(app: App, body: FinishBody, report: Mapping[str, Any], started_at: datetime, *, whole: bool) -> None:
+async def _record_end(app: App, body: FinishBody, report: Mapping[str, Any], *, is_complete: bool) -> None:
     job = body.shards[0].job
-    if job is not Job.STAGING:
-        await finish_shards(app.deps, started_at, completed=whole)
-    if job is Job.TAGS:
+    if job is not SyncType.STAGING:
+        await finish_shards(app.deps, body.shards[0].started_at, completed=is_complete)
+    if job is SyncType.TAGS:
         state = app.tag_state()
         if body.lock_owner and not await state.acquire(owner=body.lock_owner):
-            raise TagSyncRunningError  # no shard could renew it, and another sync has begun: that one's result counts
+            raise TagSyncRunningError  # the lease expired and another sync has it: keep that result
         await state.finish(
             source=body.source,
             accounts=report["accounts"],
@@ -125,7 +126,7 @@ async def _warning_of(work: Awaitable[None]) -> dict[str, Any] | None:
     try:
         await work
     except AwsError as error:
-        return {**error.problem.as_json(), "regions": []}  # what the shards did stays, the next run does the rest
+        return {**error.problem.as_json(), "regions": []}  # the next run does what is missing
     except TagSyncRunningError as error:
         problem = Problem("LeaseLost", f"the result is not stored: {error.message}", RegionStatus.ERROR, "dynamodb")
         return {**problem.as_json(), "regions": []}
@@ -133,21 +134,21 @@ async def _warning_of(work: Awaitable[None]) -> dict[str, Any] | None:
 
 
 def _by_index(results: Sequence[ShardResult]) -> dict[int, Mapping[str, Any]]:
-    """Give the summaries among results; of a shard that ran twice the later one."""
+    """Summaries by the index of their shard; the later one of a shard that ran twice."""
     return {each.index: each.report for each in results if "sums" in each.report}
 
 
 async def _lost(app: App, shard: ShardBody, results: Sequence[ShardResult]) -> Lost:
-    """Find out what a shard was to look at; nobody did."""
+    """Determine the scopes of a shard that has no summary: none of them was scanned."""
     reasons = [each.reason for each in results if each.index == shard.index]
     context = await _context_loader(app).load(
         SyncRequest(full_scan=shard.full_scan, shard=Shard(shard.index, shard.count)),
         operation=_REPORTS[shard.job][0],
-        discover=shard.job is Job.INVENTORY,
+        discover=shard.job is SyncType.INVENTORY,
     )
     selection = context.selection
-    why = reasons[-1] if reasons else "nothing was heard of it"
-    return Lost(shard.index, len(context.accounts), len(selection.scopes), len(selection.skipped), why)
+    reason = reasons[-1] if reasons else "it has no result"
+    return Lost(shard.index, len(context.accounts), len(selection.scopes), len(selection.skipped), reason)
 
 
 def _context_loader(app: App) -> ContextLoader:
@@ -156,8 +157,8 @@ def _context_loader(app: App) -> ContextLoader:
 
 OPERATIONS: Final[Mapping[str, Operation[App]]] = MappingProxyType(
     {
-        "plan_sync": Operation(plan_sync, lambda params: PlanBody.model_validate(params.members)),
-        "sync_shard": Operation(sync_shard, lambda params: ShardBody.model_validate(params.members)),
-        "finish_sync": Operation(finish_sync, lambda params: FinishBody.model_validate(params.members)),
+        "plan_sync": Operation(plan_sync, PlanBody),
+        "sync_shard": Operation(sync_shard, ShardBody),
+        "finish_sync": Operation(finish_sync, FinishBody),
     }
 )
