@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support.blocking import BlockingCalls
 from tests.support.estate import Estate, Names, new_account_id, two_targets
 
 # The same examples in every run: a failure is a change of the code, not of the dice, nor of how fast the machine is.
@@ -21,6 +22,21 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("fixed")
+
+
+@pytest.fixture(scope="session")
+def watched_calls() -> Iterator[BlockingCalls]:
+    """Watch for calls that block the event loop: patched once, because that takes longer than most tests."""
+    calls = BlockingCalls()
+    with calls.watch():
+        yield calls
+
+
+@pytest.fixture(autouse=True)
+def blocking_calls(watched_calls: BlockingCalls) -> Iterator[BlockingCalls]:
+    """Fail each test in which code of `service` blocks the event loop."""
+    yield watched_calls
+    watched_calls.check()
 
 
 @pytest.fixture
