@@ -44,7 +44,7 @@ def test_an_expired_session_is_renewed_once(world: World) -> None:
 
 @pytest.mark.parametrize("refusal", [table_denied, table_unknown_token])
 @pytest.mark.parametrize("operation", ["Query", "BatchWriteItem"])
-def test_trouble_with_our_own_table_is_not_blamed_on_drs(
+def test_a_problem_with_our_own_table_is_not_blamed_on_drs(
     world: World, operation: str, refusal: Callable[[], Answer]
 ) -> None:
     """DRS answered well there: the word for its region must not say that DRS refused us, or is switched off."""
@@ -62,7 +62,7 @@ def test_trouble_with_our_own_table_is_not_blamed_on_drs(
     assert entry["status"] in {"ACTIVE", "ERROR", "THROTTLED"}, entry
 
 
-def test_trouble_with_our_own_table_names_the_region_whose_servers_are_missing(world: World) -> None:
+def test_a_problem_with_our_own_table_names_the_region_whose_servers_are_missing(world: World) -> None:
     account = world.account()
     world.servers(account, "us-west-2", 1)
     world.aws.table_faults[world.tables.inventory, "BatchWriteItem"] = table_denied
@@ -73,7 +73,7 @@ def test_trouble_with_our_own_table_names_the_region_whose_servers_are_missing(w
     assert told == {(account, "us-west-2")}
 
 
-def test_servers_that_could_not_be_written_at_a_first_look_are_not_taken_for_none(world: World) -> None:
+def test_servers_that_could_not_be_written_at_a_first_scan_are_not_taken_for_none(world: World) -> None:
     account = world.account()
     world.servers(account, "us-west-2", 1)
     world.aws.table_faults[world.tables.inventory, "Query"] = table_unknown_token
@@ -126,7 +126,7 @@ def test_records_without_a_role_use_the_usual_one(world: World) -> None:
     assert len(world.calls("sts", "AssumeRole")) == 2
 
 
-def test_a_record_that_names_no_account_is_told(world: World) -> None:
+def test_a_record_that_names_no_account_is_reported(world: World) -> None:
     account = world.account()
     world.servers(account, "us-west-2", 1)
     world.put(world.tables.accounts, {"accountId": "not-an-account"})
@@ -137,7 +137,7 @@ def test_a_record_that_names_no_account_is_told(world: World) -> None:
     assert world.counts() == {"us-west-2": 1}
 
 
-def test_an_account_that_joins_is_looked_at_everywhere(world: World) -> None:
+def test_an_account_that_joins_is_scanned_everywhere(world: World) -> None:
     account = world.account()
     world.servers(account, "us-west-2", 1)
     world.sync()
@@ -173,7 +173,7 @@ def test_what_another_found_of_an_account_that_joins_in_mid_run_stays_whatever_i
     assert world.counts() == {"us-west-2": 4}
 
 
-def test_accounts_that_all_refused_us_at_first_are_looked_at_everywhere_once_they_let_us_in(world: World) -> None:
+def test_accounts_that_all_refused_us_at_first_are_scanned_everywhere_once_they_let_us_in(world: World) -> None:
     """The rows that such a run leaves tell of nobody: they are no table that has been filled."""
     account = world.account()
     world.servers(account, "us-west-2", 1)
@@ -188,7 +188,7 @@ def test_accounts_that_all_refused_us_at_first_are_looked_at_everywhere_once_the
     assert world.counts() == {"us-west-2": 1, "ap-south-1": 2}
 
 
-def test_an_account_that_takes_the_place_of_the_only_one_is_looked_at_everywhere(world: World) -> None:
+def test_an_account_that_takes_the_place_of_the_only_one_is_scanned_everywhere(world: World) -> None:
     left = world.account()
     world.servers(left, "us-west-2", 1)
     world.sync()

@@ -86,7 +86,7 @@ def test_output_for_people(world: World) -> None:
     assert not run.out.lstrip().startswith("{")
 
 
-def test_regions_tells_what_the_table_knows(world: World) -> None:
+def test_regions_shows_what_the_table_knows(world: World) -> None:
     account, other = world.account(), world.account()
     world.servers(account, "us-west-2", 2)
     world.servers(other, "us-west-2", 1)

@@ -133,7 +133,7 @@ def test_a_pointer_at_an_account_or_region_nobody_knows_does_no_harm(world: Worl
     assert world.counts() == {"us-west-2": 2}
 
 
-def test_many_instances_of_one_origin_are_asked_for_in_few_calls(world: World) -> None:
+def test_many_instances_of_one_origin_are_read_in_few_calls(world: World) -> None:
     account = world.account()
     world.servers(account, "us-west-2", 250, origin_region="us-east-2")
 
@@ -170,7 +170,7 @@ def test_a_pointer_outlives_a_run_that_was_killed(world: World) -> None:
     assert reverse["arn"] in world.inventory()
 
 
-def test_a_warning_shared_by_many_servers_is_told_once(world: World) -> None:
+def test_a_warning_shared_by_many_servers_is_reported_once(world: World) -> None:
     """The report grows with regions and kinds of trouble, not with servers."""
     account = world.account()
     for server in world.servers(account, "us-west-2", 60):

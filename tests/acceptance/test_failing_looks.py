@@ -179,7 +179,7 @@ def _break(scope: Scope) -> None:
     ],
     ids=lambda each: each.__name__ if callable(each) else "",
 )
-def test_one_bad_region_is_told_and_harms_no_other(world: World, spoil: Any, words: set[str]) -> None:
+def test_one_bad_region_is_reported_and_harms_no_other(world: World, spoil: Any, words: set[str]) -> None:
     account = world.account()
     world.servers(account, "us-west-2", 3)
     world.servers(account, "eu-west-1", 1)

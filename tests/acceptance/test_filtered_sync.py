@@ -40,7 +40,7 @@ def test_filtered_syncs_save_four_fifths_and_find_a_region_that_becomes_active(w
     assert looked == {(account, region) for account in accounts for region in REGIONS}
 
 
-def test_full_scan_looks_at_all(world: World) -> None:
+def test_full_scan_scans_all(world: World) -> None:
     account = world.account()
     world.servers(account, "us-west-2", 1)
     world.sync()
@@ -77,7 +77,7 @@ def test_filter_works_per_account_and_region(world: World) -> None:
 
 
 @pytest.mark.parametrize("problem", ["missing", "unset", "denied", "slow"])
-def test_status_table_trouble_falls_back_to_all_regions_with_a_warning(world: World, problem: str) -> None:
+def test_status_table_problem_falls_back_to_all_regions_with_a_warning(world: World, problem: str) -> None:
     account = world.account()
     world.servers(account, "us-west-2", 1)
     settings: dict[str, Any] = {"REGION_STATUS_TIMEOUT_SECONDS": "1"}
@@ -182,7 +182,7 @@ def test_a_region_may_be_left_out_for_once(world: World) -> None:
     assert world.counts() == {"us-west-2": 1, "eu-west-1": 2}
 
 
-def test_what_was_never_looked_at_is_found_in_turn(world: World) -> None:
+def test_what_was_never_scanned_is_found_in_turn(world: World) -> None:
     """A first run that was told to look at one scope only leaves a table that is not empty."""
     here, there = world.account(), world.account()
     for account in (here, there):

@@ -32,7 +32,7 @@ def _stopped(world: World, trap: Trap, number: int, *arguments: str) -> Run:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("looks", [0, 5, 30])
-def test_a_sync_that_is_told_to_stop_tells_what_it_has_done(world: World, number: int, looks: int) -> None:
+def test_a_sync_that_is_told_to_stop_shows_what_it_has_done(world: World, number: int, looks: int) -> None:
     populate(world, many=27)
     run = _stopped(world, _looks_after(world, looks), number, "inventory")
     report = run.report

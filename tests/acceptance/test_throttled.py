@@ -62,7 +62,7 @@ def test_a_throttle_without_end(world: World) -> None:
     assert (entry["serverCount"], entry["status"]) == (2, "THROTTLED")
 
 
-def test_a_failed_first_look_is_looked_at_again_at_once(world: World) -> None:
+def test_a_failed_first_scan_is_repeated_at_once(world: World) -> None:
     """Nothing is known of a region that was throttled at the first sync: zero would be a guess."""
     account = world.account()
     world.servers(account, "eu-west-1", 1)

@@ -175,7 +175,7 @@ def test_a_server_that_changes_its_staging_account_has_one_row(world: World) -> 
     assert rows[0]["sourceServerArn"] == server["arn"]
 
 
-def test_broken_records_are_told_and_cost_the_others_nothing(world: World) -> None:
+def test_broken_records_are_reported_and_cost_the_others_nothing(world: World) -> None:
     account = world.account()
     good = world.servers(account, "us-west-2", 2)
     bad: dict[str, Any] = {"sourceServerID": "s-nonsense"}

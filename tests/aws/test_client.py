@@ -119,7 +119,7 @@ async def test_a_deadline_does_not_hide_the_cause(monkeypatch: pytest.MonkeyPatc
         assert aws.asked("DescribeSourceServers") == 1
 
 
-async def test_who_comes_into_a_pause_that_outlasts_its_deadline_is_told_at_once(
+async def test_who_comes_into_a_pause_that_outlasts_its_deadline_fails_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with scripted_aws(in_turn(refusal("ThrottlingException", 429, Retry_After="600")), monkeypatch) as aws:
@@ -189,7 +189,7 @@ async def test_an_outage_is_not_met_with_a_storm(monkeypatch: pytest.MonkeyPatch
         assert aws.asked("DescribeSourceServers") <= 130  # 100 first attempts, a budget of ten retries, a slow refill
 
 
-async def test_nobody_listening_is_told_from_an_empty_region(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_nobody_listening_is_distinguished_from_an_empty_region(monkeypatch: pytest.MonkeyPatch) -> None:
     async with scripted_aws(in_turn(answer(PAGE)), monkeypatch):
         pass
     async with AwsClient(Settings(), now) as aws_client:

@@ -78,7 +78,7 @@ async def test_a_table_that_takes_nothing_is_given_up(monkeypatch: pytest.Monkey
         assert len(aws.requests) == 9
 
 
-async def test_unprocessed_keys_are_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_unprocessed_keys_are_requested_again(monkeypatch: pytest.MonkeyPatch) -> None:
     script = Forgetful(1.0)
     async with table_of(script, monkeypatch) as (table, _):
         await table.put_many({"id": f"i{number}"} for number in range(150))

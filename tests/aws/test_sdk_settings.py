@@ -34,7 +34,7 @@ NONSENSE: dict[str, tuple[dict[str, str | None], str]] = {
 
 
 @pytest.mark.parametrize("case", NONSENSE)
-async def test_it_is_told_as_a_setting_to_mend(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_it_is_reported_as_a_setting_to_fix(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     variables, message = NONSENSE[case]
     async with scripted_aws(lambda _: answer(), monkeypatch) as aws, AwsClient(Settings(), _now) as aws_client:
         for name, value in variables.items():

@@ -103,7 +103,7 @@ async def test_credentials_are_had_from(source: str, tmp_path: Path, monkeypatch
 
 
 @pytest.mark.parametrize("source", ["a role of a profile", "a web identity"])
-async def test_a_session_of_the_hub_that_came_broken_is_not_told(
+async def test_a_session_of_the_hub_that_came_broken_is_not_reported(
     source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The SDK logs a warning by itself when a renewal fails."""
@@ -122,7 +122,7 @@ async def test_a_session_of_the_hub_that_came_broken_is_not_told(
     assert not any(secret in caplog.text + str(raised.value) for secret in ("ASIAHUB", "hub-secret", "hub-token"))
 
 
-async def test_a_session_of_the_hub_that_was_no_http_is_not_told_either(
+async def test_a_session_of_the_hub_that_was_no_http_is_not_reported_either(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """The HTTP client quotes an invalid chunk length, and the SDK logs its exception with all causes."""

@@ -76,7 +76,7 @@ def test_a_figure_that_nobody_gave_is_an_error() -> None:
         ({"at_least": 1, "at_most": 3}, False),
     ],
 )
-def test_targets_are_judged(bound: dict[str, Any], *, met: bool) -> None:
+def test_targets_are_validated(bound: dict[str, Any], *, met: bool) -> None:
     [evaluation] = evaluate([Target("w", "s", "new", "wall_s", **bound)], [_result()])
     assert (evaluation.value, evaluation.met) == (4.0, met)
 
@@ -114,7 +114,7 @@ def test_every_target_speaks_of_a_run_that_is_played() -> None:
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
-def test_fleets_and_weather_are_what_the_sandbox_takes(scenario: Any) -> None:
+def test_fleets_and_faults_are_what_the_sandbox_takes(scenario: Any) -> None:
     parse_model(Faults, scenario.faults, scenario.name)
     fleets = (scenario.fleet, scenario.quick_fleet, *(run.fleet for run in scenario.runs if run.fleet))
     for fleet in fleets:
@@ -150,7 +150,7 @@ def test_a_missed_target_shows_in_the_table() -> None:
     ]
 
 
-def test_a_scenario_that_does_not_exist_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_scenario_that_does_not_exist_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["nope"])
     assert ended.value.code == 2

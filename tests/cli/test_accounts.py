@@ -54,7 +54,7 @@ def test_bad_input_exits_2_and_changes_nothing(estate: Estate, target: str, more
     assert _record(estate) == before
 
 
-def test_validate_tells_what_aws_says(estate: Estate) -> None:
+def test_validate_shows_what_aws_says(estate: Estate) -> None:
     arguments = ("accounts", "validate", estate.names.a, "--region", "us-west-2", "--external-id")
     body = run_json(*arguments, EXTERNAL_ID)
     assert (body["valid"], body["currentServers"]) == (True, 6)

@@ -170,7 +170,7 @@ def test_an_unreachable_endpoint_exits_1(estate: Estate) -> None:
         (["regions"], {"DRS_REGION_STATUS_TABLE": ""}, "DRS_REGION_STATUS_TABLE"),
     ],
 )
-def test_wrong_usage_exits_2_with_how_to_mend_it(
+def test_wrong_usage_exits_2_with_how_to_fix_it(
     arguments: list[str], environment: dict[str, str], words: str, estate: Estate
 ) -> None:
     done = drs_sync(*arguments, **environment)
@@ -222,7 +222,7 @@ def test_without_any_setting_it_says_what_to_set() -> None:
     assert "TARGET_ACCOUNTS_TABLE and SOURCE_SERVER_INVENTORY_TABLE" in json.loads(done.stdout)["message"]
 
 
-def test_regions_tells_counts_freshness_and_errors(estate: Estate) -> None:
+def test_regions_shows_counts_freshness_and_errors(estate: Estate) -> None:
     estate.faults(deny=[{"account_id": estate.names.b, "region": "us-west-2", "service": "drs"}])
     drs_sync("sync", "inventory")
     done = drs_sync("regions")

@@ -143,7 +143,7 @@ def extended(monkeypatch: pytest.MonkeyPatch) -> Iterator[Estate]:
         yield estate
 
 
-def test_extended_servers_are_told_by_target_and_staging_account(extended: Estate) -> None:
+def test_extended_servers_are_reported_by_target_and_staging_account(extended: Estate) -> None:
     body = run_json("extended", "--region", "us-west-2")
     assert body["count"] == 2
     assert body["byStagingAccount"] == {extended.names.b: 2}

@@ -61,7 +61,7 @@ def test_so_is_an_answer_that_nobody_reads(estate: Estate) -> None:
     assert estate.status() == {}
 
 
-def test_with_stdout_closed_the_work_is_done_and_the_exit_code_tells(estate: Estate) -> None:
+def test_with_stdout_closed_the_work_is_done_and_the_exit_code_shows(estate: Estate) -> None:
     done = run_in_shell("sync", "inventory", redirection=">&-")
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr

@@ -67,7 +67,7 @@ def test_the_command_syncs_all_and_leaves_the_image_as_it_was(prefix: Path, beat
     assert _all_files(prefix) == before
 
 
-def test_the_health_check_tells_a_turning_loop_from_a_stuck_one(prefix: Path, beat: Path) -> None:
+def test_the_health_check_distinguishes_a_turning_loop_from_a_stuck_one(prefix: Path, beat: Path) -> None:
     check, environment = exec_form("HEALTHCHECK"), _environment(prefix, beat)
 
     def healthy() -> bool:

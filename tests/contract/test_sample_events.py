@@ -396,7 +396,7 @@ def test_17_a_schedule_stays_when_no_interval_is_given(platform: Platform, expre
         assert response["intervalHours"] == body["intervalHours"]
 
 
-def test_17_settings_that_are_changed_are_told_so_although_no_sync_could_be_started(platform: Platform) -> None:
+def test_17_settings_that_are_changed_are_reported_so_although_no_sync_could_be_started(platform: Platform) -> None:
     platform.set(AWS_LAMBDA_FUNCTION_NAME="no-such-function")
     status, body = enveloped(write_handler(route("PUT", "/config/tag-sync", {"enabled": True, "intervalHours": 3})))
     assert (status, body["scheduleExpression"], body["syncTriggered"], body["syncResult"]) == (
@@ -555,7 +555,7 @@ def test_24_the_inventory_when_it_is_fresh(platform: Platform) -> None:
     assert not [call for call in calls if call[0] in {"drs", "lambda"} or call[1] == "AssumeRole"]
 
 
-def test_24_the_inventory_when_it_is_not_there_is_answered_by_drs_and_a_refresh_is_asked_for(
+def test_24_the_inventory_when_it_is_not_there_is_answered_by_drs_and_a_refresh_is_requested(
     platform: Platform,
 ) -> None:
     status, body = enveloped(

@@ -50,7 +50,7 @@ async def test_a_scope_is_written_in_batches_and_held_afterwards(table: Table, e
     assert {each.digest for each in held.values()} == {"h"}
 
 
-async def test_what_does_not_fit_one_answer_is_asked_for_again(table: Table, estate: Estate) -> None:
+async def test_what_does_not_fit_one_answer_is_requested_again(table: Table, estate: Estate) -> None:
     """A response is limited to 16 MB, in dynalite to 1.5 MB; further keys come back unprocessed."""
     for number in range(0, 36, 2):  # aiohttp warns about bodies above 1 MB, and warnings fail tests
         await table.put_many([server(each, fill="x" * 390_000) for each in (number, number + 1)])

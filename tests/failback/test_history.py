@@ -45,7 +45,7 @@ def server(instance: str, zone: str = "us-east-1a") -> SourceServer:
     return parsed
 
 
-def test_a_move_is_noted_once_and_the_way_home_as_well() -> None:
+def test_a_move_is_recorded_once_and_the_way_home_as_well() -> None:
     topology: dict[str, Any] = dict(TOPOLOGY)
     seen = []
     for instance in ("i-1", "i-2", "i-2", "i-1", "i-1"):
@@ -69,7 +69,7 @@ def test_an_absence_between_moves_does_not_hide_where_the_server_was() -> None:
     assert moved_entry(topology, server("i-2"), now=NOW) is None
 
 
-def test_a_changed_configuration_is_noted_once_by_its_changed_members() -> None:
+def test_a_changed_configuration_is_recorded_once_by_its_changed_members() -> None:
     changed = {"stagingAreaSubnetId": "subnet-2", "sourceServerID": "s-9"}
     assert reconfigured_entry(TOPOLOGY, TOPOLOGY["originalReplicationConfiguration"], now=NOW) is None  # type: ignore[arg-type]
     entry = reconfigured_entry(TOPOLOGY, changed, now=NOW)

@@ -113,7 +113,7 @@ def test_the_account_is_given_to_the_installer_only_when_it_is_another() -> None
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_json_and_markdown_tell_the_same_commands(state: str) -> None:
+def test_json_and_markdown_show_the_same_commands(state: str) -> None:
     _, facts = STATES[state]
     runbook = write_runbook(facts)
     body, page = as_json(facts, runbook), as_markdown(facts, runbook)

@@ -24,7 +24,7 @@ async def test_the_same_seed_is_the_same_history(seed: int) -> None:
     assert await played(seed) == await played(seed)
 
 
-async def test_histories_differ_and_reach_every_kind_of_trouble() -> None:
+async def test_histories_differ_and_reach_every_kind_of_problem() -> None:
     steps = {word for seed in range(5000, 5040) for word in (await played(seed))[0]}
     assert {"plain", "same account", "extended", "zone", "premises"} <= steps
     assert {f"sync:{how}" for how in ("none", "refused", "tables refused", "crash", "two", "two crash")} <= steps

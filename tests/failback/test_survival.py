@@ -237,7 +237,7 @@ async def test_a_reversed_server_belongs_to_the_one_that_drs_names_before_that_i
         (lambda _: {"regions": REGIONS, "excluded_regions": (SOURCE,)}, False),
     ],
 )
-async def test_the_source_side_is_asked_only_where_the_run_may_look(
+async def test_the_source_side_is_asked_only_where_the_run_may_read(
     found_estate: Callable[..., Estate],
     request_of: Callable[[str], dict[str, Any]],
     asks_source: bool,  # noqa: FBT001
@@ -256,7 +256,7 @@ async def test_the_source_side_is_asked_only_where_the_run_may_look(
         ("GetReplicationConfiguration", {"originalReplicationConfiguration", "sourceSideTemplate"}),
     ],
 )
-async def test_details_that_could_not_be_read_are_told_and_read_by_a_later_run(
+async def test_details_that_could_not_be_read_are_reported_and_read_by_a_later_run(
     found_estate: Callable[..., Estate], operation: str, lacks: set[str]
 ) -> None:
     """With one read per run, a server whose templates stay denied must not keep the others from being read."""
@@ -316,7 +316,7 @@ async def test_configurations_whose_turn_has_come_are_read_within_the_budget_of_
         assert estate.calls()["drs", "GetReplicationConfiguration"] == budget
 
 
-async def test_where_several_templates_fit_none_is_named_and_none_looked_for_again(
+async def test_where_several_templates_fit_none_is_named_and_none_searched_again(
     found_estate: Callable[..., Estate],
 ) -> None:
     estate = found_estate(a={RECOVERY: {"servers": 0}}, b={SOURCE: {"servers": 0}})

@@ -80,7 +80,7 @@ def test_an_accounts_table_that_cannot_be_read_is_worth_another_try(function_est
     assert (answer["error"], answer["retryable"]) == ("DYNAMODB_ERROR", True)
 
 
-def test_one_account_and_region_can_be_asked_for(function_estate: Estate) -> None:
+def test_one_account_and_region_can_be_requested(function_estate: Estate) -> None:
     body = {"accountIds": [function_estate.names.a], "regions": ["us-west-2"]}
     answer = data_management.lambda_handler({**SYNC, "body": body}, Context())
     assert (answer["totalSynced"], answer["scopes"]["asked"]) == (6, 1)

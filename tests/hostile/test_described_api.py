@@ -70,7 +70,7 @@ schema = schemathesis.openapi.from_wsgi("/openapi.json", gateway)
 
 @schema.parametrize()
 @settings(max_examples=12, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
-def test_answers_are_what_the_description_tells(case: Any) -> None:
+def test_answers_are_what_the_description_shows(case: Any) -> None:
     case.call_and_validate(checks=CHECKS)
 
 

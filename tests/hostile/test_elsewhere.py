@@ -148,7 +148,7 @@ def test_a_record_cannot_lead_into_another_account_or_role(
         assert functions.items() == []
 
 
-def test_a_role_of_another_name_is_told_with_what_to_mend(functions: Estate) -> None:
+def test_a_role_of_another_name_is_reported_with_what_to_fix(functions: Estate) -> None:
     functions.set(CROSS_ACCOUNT_ROLE_NAME="SomeOtherRole")
     answer = data_management.lambda_handler({"operation": "sync_source_server_inventory"}, None)
     assert {error["code"] for error in answer["errors"]} == {"RoleNotAllowed"}

@@ -106,7 +106,7 @@ def _stored(estate: Estate) -> str:
     return "".join(str(estate.table(name).scan()["Items"]) for name in tables)
 
 
-def test_the_sdk_itself_would_tell(estate: Estate, secrets: Secrets, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_sdk_itself_would_reveal(estate: Estate, secrets: Secrets, caplog: pytest.LogCaptureFixture) -> None:
     """What these tests look for is really there to be seen: without our set-up the SDK writes it into the log."""
     estate.set(**OWN_KEYS)
     with caplog.at_level(logging.DEBUG):
@@ -121,7 +121,7 @@ def test_the_sdk_itself_would_tell(estate: Estate, secrets: Secrets, caplog: pyt
 
 
 @pytest.mark.parametrize("weather", WEATHER)
-def test_functions_tell_no_secret(
+def test_functions_reveal_no_secret(
     weather: str,
     estate: Estate,
     secrets: Secrets,
@@ -152,7 +152,7 @@ TROUBLES += [("no roles", "sync all"), ("refused", "sync all"), ("refused", "ser
 
 
 @pytest.mark.parametrize(("weather", "words"), TROUBLES)
-def test_commands_tell_no_secret(weather: str, words: str, estate: Estate, secrets: Secrets) -> None:
+def test_commands_reveal_no_secret(weather: str, words: str, estate: Estate, secrets: Secrets) -> None:
     estate.set(LOG_LEVEL="DEBUG", **OWN_KEYS)
     deny = [{"account_id": estate.names.a, "service": "drs", "region": "eu-west-1"}]
     estate.faults(deny=deny, **WEATHER[weather])
@@ -184,7 +184,7 @@ async def _failure(script: Any, monkeypatch: pytest.MonkeyPatch) -> AwsError:
 SECRETS = {TOKEN, "sessions-own-secret", "ASIASCRIPTED00000000", "AKIASCRIPTED", "scripted-secret-key"}
 
 
-async def test_a_refused_signature_is_told_without_what_was_signed(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_refused_signature_is_reported_without_what_was_signed(monkeypatch: pytest.MonkeyPatch) -> None:
     """AWS repeats the canonical request in such a refusal, and the session token is one of its headers."""
 
     def script(request: Request) -> Answer:
@@ -201,7 +201,7 @@ async def test_a_refused_signature_is_told_without_what_was_signed(monkeypatch: 
 
 
 @pytest.mark.parametrize("length", [len(SESSION) - 40, SESSION.index("</SessionToken>") - 3, 200, 20, 0])
-async def test_a_session_that_came_broken_is_not_told(length: int, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_session_that_came_broken_is_not_reported(length: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The SDK puts the whole body of an answer that is no XML into its error."""
     error = await _failure(lambda _: answer(SESSION[:length].encode()), monkeypatch)
     told = "".join(traceback.format_exception(error))

@@ -16,7 +16,7 @@ async def client(estate: Estate) -> QueryClient:
     return await synced(estate)
 
 
-async def test_fresh_extensions_are_told_without_asking_anybody(client: QueryClient, estate: Estate) -> None:
+async def test_fresh_extensions_are_reported_without_asking_anybody(client: QueryClient, estate: Estate) -> None:
     body = (await client.extended()).body
     a, b = estate.names.a, estate.names.b
     assert client.calls_beyond_tables == {}
@@ -76,7 +76,7 @@ async def test_an_item_that_somebody_edited_costs_only_itself(client: QueryClien
         assert (await staging.discover_staging_accounts(estate.names.a)).body["totalServers"] == 2
 
 
-async def test_why_an_extension_failed_is_told(client: QueryClient, estate: Estate) -> None:
+async def test_why_an_extension_failed_is_reported(client: QueryClient, estate: Estate) -> None:
     b = estate.names.b
     area = {
         "status": "EXTENSION_ERROR",

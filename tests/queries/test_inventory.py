@@ -175,7 +175,7 @@ async def test_without_an_inventory_table_drs_answers(problem: str, client: Quer
 
 
 @pytest.mark.parametrize("problem", ["unset", "missing"])
-async def test_without_region_status_the_items_tell_how_fresh_they_are(
+async def test_without_region_status_the_items_show_how_fresh_they_are(
     problem: str, client: QueryClient, estate: Estate
 ) -> None:
     estate.everywhere()
@@ -231,7 +231,7 @@ async def test_a_region_where_drs_is_not_in_use_has_no_servers(client: QueryClie
     assert (body["servers"], body["complete"], body["source"]) == ([], True, "inventory_database")
 
 
-async def test_a_region_that_was_never_looked_at_is_asked(estate: Estate) -> None:
+async def test_a_region_that_was_never_scanned_is_asked(estate: Estate) -> None:
     client = QueryClient(estate)
     await estate.sync(regions=("us-west-2",))
     answer = await client.inventory(region="eu-central-1")
@@ -249,7 +249,7 @@ async def test_nothing_synced_yet_means_every_region(estate: Estate) -> None:
     assert len(answer.body["regions"]) == 28
 
 
-async def test_a_place_without_servers_in_an_active_region_is_no_scope(
+async def test_a_scope_without_servers_in_an_active_region_is_no_scope(
     found_estate: Callable[..., Estate],
 ) -> None:
     estate = found_estate(b={"us-west-2": {"servers": 0}})
@@ -396,7 +396,7 @@ async def test_each_question_leaves_one_line_in_the_log(client: QueryClient, cap
     assert vars(line)["source"] == "inventory_database"
 
 
-async def test_places_are_what_a_refresh_takes(client: QueryClient, estate: Estate) -> None:
+async def test_scopes_are_what_a_refresh_takes(client: QueryClient, estate: Estate) -> None:
     client.age(estate.names.b, "us-west-2", 1000)
     (scope,) = (await client.inventory()).stale
     assert isinstance(scope, Scope)

@@ -94,7 +94,7 @@ async def test_a_refresh_that_hangs_does_not_keep_an_answer(monkeypatch: pytest.
     assert refresher.requested == [SCOPES[:1]]
 
 
-async def test_of_more_places_than_an_event_holds_the_rest_is_asked_for_by_the_next_question() -> None:
+async def test_of_more_scopes_than_an_event_holds_the_rest_is_requested_by_the_next_question() -> None:
     refresher = Refresher()
     app = app_with(refresher)
     counts = [(await app.publish("x", Answer({}, SCOPES, {})))["refresh"]["scopes"] for _ in range(3)]

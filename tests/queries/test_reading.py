@@ -137,7 +137,7 @@ async def test_a_malformed_page_is_an_error_of_aws_for_every_reader(
     ("staging", "server"),
     [(A, True), ("TOPOLOGY", False), ("", False), (None, False), (12, False), ("１" * 12, False)],  # noqa: RUF001
 )
-def test_bookkeeping_is_told_by_an_account_that_cannot_be(staging: object, *, server: bool) -> None:
+def test_bookkeeping_is_recognised_by_an_account_that_cannot_be(staging: object, *, server: bool) -> None:
     assert is_server({"stagingAccountId": staging}) is server
 
 
@@ -154,7 +154,7 @@ def test_the_account_that_sees_a_server(known: dict[str, Any], account_id: str) 
     assert owner_account(known) == account_id
 
 
-def test_what_ec2_said_is_told_from_nothing_said() -> None:
+def test_what_ec2_said_is_distinguished_from_nothing_said() -> None:
     assert stored_facts({"tags": {"Name": "x"}}) is None
     facts = stored_facts({"sourceTags": {"Name": "x"}})
     assert facts is not None

@@ -141,7 +141,7 @@ async def test_one_account_that_is_refused_does_not_hide_the_others(client: Quer
 
 
 @pytest.mark.parametrize("still_refused", [True, False])
-async def test_one_account_that_was_refused_at_the_last_look_is_not_left_out_in_silence(
+async def test_one_account_that_was_refused_at_the_last_scan_is_not_left_out_in_silence(
     client: QueryClient, estate: Estate, *, still_refused: bool
 ) -> None:
     scope = {"account_id": estate.names.b, "region": "us-west-2"}
@@ -162,7 +162,7 @@ async def test_one_account_that_was_refused_at_the_last_look_is_not_left_out_in_
     assert (await refused(client, region="us-west-2", accountId=estate.names.b)).code == "REGION_ACCESS_DENIED"
 
 
-async def test_an_account_whose_record_cannot_be_used_is_lacking_unless_others_were_asked_for(
+async def test_an_account_whose_record_cannot_be_used_is_lacking_unless_others_were_requested(
     client: QueryClient, estate: Estate
 ) -> None:
     estate.table("TARGET_ACCOUNTS_TABLE").put_item(Item={"accountId": "12"})

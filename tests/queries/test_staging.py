@@ -43,7 +43,7 @@ async def test_what_is_stale_is_asked_of_drs_in_active_regions_only(client: Quer
     assert len(answer.stale) == 2
 
 
-async def test_a_target_nobody_synced_is_looked_at_everywhere(client: QueryClient, estate: Estate) -> None:
+async def test_a_target_nobody_synced_is_scanned_everywhere(client: QueryClient, estate: Estate) -> None:
     table = estate.table("DRS_REGION_STATUS_TABLE")
     for region in estate.status():
         table.delete_item(Key={"region": region})

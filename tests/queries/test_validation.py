@@ -70,7 +70,7 @@ async def test_an_account_without_drs_is_an_answer(problem: str, estate: Estate)
     assert found["error"]
 
 
-async def test_trouble_that_passes_says_nothing_about_the_account(estate: Estate) -> None:
+async def test_a_problem_that_passes_says_nothing_about_the_account(estate: Estate) -> None:
     estate.faults(fail=[{"operation": "DescribeSourceServers", "times": None}])
     with pytest.raises(RefusalError) as refused:
         await QueryClient(estate).validate(given(estate))

@@ -12,7 +12,7 @@ STEADY = Resources(sockets=13, threads=2, kilobytes=98_000, blocks=600_000, task
 
 
 @pytest.mark.timeout(300)
-def test_two_warm_functions_in_bad_weather_lose_nothing_and_do_not_grow() -> None:
+def test_two_warm_functions_in_injected_faults_lose_nothing_and_do_not_grow() -> None:
     with soaking(seed=11) as soak:
         for _ in range(2 * ROUNDS_BETWEEN):
             soak.round()
@@ -43,7 +43,7 @@ def test_what_leaks_is_noticed() -> None:
 
 
 @pytest.mark.parametrize("member", ["sockets", "threads", "kilobytes", "blocks", "tasks"])
-def test_growth_above_noise_is_told_and_a_peak_is_not(member: str) -> None:
+def test_growth_above_noise_is_reported_and_a_peak_is_not(member: str) -> None:
     def resources(more: int) -> Resources:
         return Resources(
             **{name: getattr(STEADY, name) + (more if name == member else 0) for name in Resources.__slots__}

@@ -180,7 +180,7 @@ def test_a_count_of_an_earlier_writer_goes_once_every_account_has_answered(estat
     assert not any("unattributedCount" in row for row in estate.status().values())
 
 
-def test_the_note_of_a_run_over_every_region_goes_when_its_last_shard_has_ended(estate: World) -> None:
+def test_the_mark_of_a_run_over_every_region_goes_when_its_last_shard_has_ended(estate: World) -> None:
     def lossy(payload: Any) -> Any:
         if payload["operation"] == "sync_shard" and payload["body"]["index"] == 1:
             raise Timeout("States.Timeout")
@@ -204,7 +204,7 @@ def test_accounts_that_are_missing_stay_while_a_record_cannot_be_used(estate: Wo
     assert estate.counts() == before
 
 
-def test_the_note_of_a_run_over_every_region_stays_while_a_shard_has_run_out_of_time(estate: World) -> None:
+def test_the_mark_of_a_run_over_every_region_stays_while_a_shard_has_run_out_of_time(estate: World) -> None:
     class NoTime(Context):
         def get_remaining_time_in_millis(self) -> int:
             return 10_000  # as much as the function reserves for its report
@@ -318,7 +318,7 @@ def test_shards_whose_lock_went_to_another_do_nothing_and_leave_its_result(estat
     assert (after["_tag_sync_lock"]["owner"], after["_tag_sync_lock"]["status"]) == ("another", "IN_PROGRESS")
 
 
-def test_trouble_of_one_account_is_told_in_the_report_of_all(estate: World) -> None:
+def test_a_problem_of_one_account_is_reported_in_the_report_of_all(estate: World) -> None:
     in_shards()
     bad = estate.accounts[3]
     estate.role(bad).refuses = True

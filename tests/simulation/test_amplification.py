@@ -102,7 +102,7 @@ def test_where_everything_fails_each_scope_is_probed_and_little_more(kind: str, 
     assert outage.calls["drs"] <= 1.1 * SCOPES, (outage.calls, outage.seconds)
 
 
-def test_where_no_role_can_be_assumed_each_account_is_asked_for_and_little_more() -> None:
+def test_where_no_role_can_be_assumed_each_account_is_tried_and_little_more() -> None:
     outage = full_scan(0, share=1.0, kinds=("500",), service="sts", operation="AssumeRole")
     assert "drs" not in outage.calls
     assert outage.report["scopes"]["failed"] == SCOPES

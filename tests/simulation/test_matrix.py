@@ -49,7 +49,7 @@ def test_there_are_twenty_kinds_and_five_jobs() -> None:
 
 @pytest.mark.parametrize("job", JOBS)
 @pytest.mark.parametrize("kind", CELL_FAULTS)
-def test_one_call_in_trouble_breaks_no_promise(kind: str, job: str) -> None:
+def test_one_failing_call_breaks_no_promise(kind: str, job: str) -> None:
     calls = calls_of(job, kind)
     assert (calls == 0) == ((kind, job) in NO_SUCH_CALLS)
     for at in sorted({0, calls // 2, calls - 1}) if calls else ():

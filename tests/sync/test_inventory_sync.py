@@ -282,7 +282,7 @@ async def test_a_denied_account_costs_only_itself(estate: Estate) -> None:
     assert adds_up(report)
 
 
-async def test_a_service_control_policy_is_told_from_a_missing_permission(estate: Estate) -> None:
+async def test_a_service_control_policy_is_distinguished_from_a_missing_permission(estate: Estate) -> None:
     estate.faults(deny=[{"account_id": estate.names.a, "region": "eu-west-1", "service": "drs", "scp": True}])
     report = await estate.sync()
     assert report["scopes"]["failed"] == 1
@@ -340,7 +340,7 @@ async def test_two_syncs_at_once_end_as_one_would(estate: Estate) -> None:
         assert set(row["accounts"]) == {estate.names.a, estate.names.b}
 
 
-async def test_a_server_of_another_region_points_at_its_next_look(found_estate: Callable[..., Estate]) -> None:
+async def test_a_server_of_another_region_points_at_its_next_scan(found_estate: Callable[..., Estate]) -> None:
     estate = found_estate(b={})
     await estate.sync()
     estate.set(DISCOVERY_CALL_SHARE="0.001")  # discovery alone would not look there
@@ -493,7 +493,7 @@ async def test_two_records_of_one_lineage_come_up_at_once(estate: Estate) -> Non
 
 
 @pytest.mark.parametrize("elsewhere", ["account", "region"])
-async def test_a_record_of_another_place_is_told_and_changes_nothing_there(estate: Estate, elsewhere: str) -> None:
+async def test_a_record_of_another_scope_is_reported_and_changes_nothing_there(estate: Estate, elsewhere: str) -> None:
     await estate.sync()
     before = estate.items()
     theirs = next(item for item in before if item["_queryAccount"] == estate.names.b and item["region"] == SCOPE)

@@ -128,14 +128,14 @@ async def test_an_extended_server_takes_no_template_of_the_account_it_is_extende
     assert {topologies[arn]["originalReplicationConfigurationTemplateId"] for arn in own} == {template}
 
 
-async def test_with_an_empty_status_table_every_region_is_looked_at(staged: Staged) -> None:
+async def test_with_an_empty_status_table_every_region_is_scanned(staged: Staged) -> None:
     staged.everywhere()
     report = await staged.sync_staging()
     assert outcome(report) == ("complete", 10, 0, 0)
     assert (report["regionSource"], report["regionsScanned"]) == ("fallback_table_empty", 28)
 
 
-async def test_new_servers_are_due_a_look_of_the_inventory_sync(staged: Staged) -> None:
+async def test_new_servers_are_due_a_scan_of_the_inventory_sync(staged: Staged) -> None:
     """The region had no servers of the target when it was looked at last."""
     staged.add(staged.names.apps, "ca-central-1", servers=2)
     staged.add(staged.names.a, "ca-central-1", servers=0)
@@ -163,7 +163,7 @@ async def test_a_region_that_only_a_staging_account_uses_is_found(staged: Staged
     assert "lookRequestedAt" not in staged.status()["ca-central-1"]["accounts"][staged.names.a]
 
 
-async def test_a_staging_account_that_cannot_be_asked_is_told_where_its_target_has_nothing(staged: Staged) -> None:
+async def test_a_staging_account_that_cannot_be_asked_is_reported_where_its_target_has_nothing(staged: Staged) -> None:
     staged.add(staged.names.a, "ca-central-1", servers=0)
     staged.faults(
         fail=[
@@ -256,7 +256,7 @@ async def test_a_denied_target_costs_only_itself(staged: Staged) -> None:
     assert (error["accountId"], error["operation"]) == (staged.names.b, "AssumeRole")
 
 
-async def test_creation_denied_is_asked_for_once_per_pair(staged: Staged) -> None:
+async def test_creation_denied_is_tried_once_per_pair(staged: Staged) -> None:
     await staged.sync()
     staged.calls()
     staged.set(EXTENSIONS_AT_ONCE="1")
@@ -399,7 +399,7 @@ async def test_one_that_an_operator_removed_stays_away(staged: Staged) -> None:
     assert (report["stagingAccountsAdded"], report["serversExtended"]) == ({}, 0)
 
 
-async def test_a_dry_run_tells_and_writes_nothing(staged: Staged) -> None:
+async def test_a_dry_run_shows_and_writes_nothing(staged: Staged) -> None:
     await staged.sync()
     staged.calls()
     report = await staged.sync_staging(dry_run=True)
@@ -431,7 +431,7 @@ async def test_a_server_that_leaves_between_list_and_call_is_no_failure(staged: 
     assert (report["status"], report["serversExtended"], report["serversVanished"]) == ("complete", 9, 1)
 
 
-async def test_only_the_account_and_region_asked_for(staged: Staged) -> None:
+async def test_only_the_account_and_region_requested(staged: Staged) -> None:
     await staged.sync()
     staged.calls()
     report = await staged.sync_staging(accounts=(staged.names.a,), regions=("eu-west-1",))

@@ -244,7 +244,7 @@ async def test_results_of_any_writer_can_be_read(
         assert await state.last() == last
 
 
-async def test_settled_launch_settings_are_remembered_by_place(estate: Estate, clock: Clock) -> None:
+async def test_settled_launch_settings_are_remembered_by_scope(estate: Estate, clock: Clock) -> None:
     async with opened(clock) as state:
         assert await state.settled_launches(SCOPE) == frozenset()
         await state.settle_launches(SCOPE, {"s-2", "s-1"})

@@ -225,7 +225,7 @@ async def test_a_server_whose_tags_do_not_fit_is_refused_alone(
     assert all("p4ssw0rd" not in str(record.__dict__) for record in caplog.records if record.name.startswith("service"))
 
 
-async def test_many_refusals_are_told_in_short(estate: Estate) -> None:
+async def test_many_refusals_are_reported_in_short(estate: Estate) -> None:
     estate.add(
         estate.names.b, "eu-north-1", servers=15, origin={"account_id": estate.names.apps}, tags={"x": "v" * 257}
     )
@@ -332,7 +332,7 @@ async def test_what_is_switched_on_already_is_only_read(estate: Estate) -> None:
     assert calls["drs", "UpdateLaunchConfiguration"] == 0
 
 
-async def test_every_server_is_asked_again_once_a_day(estate: Estate) -> None:
+async def test_every_server_is_read_again_once_a_day(estate: Estate) -> None:
     await sync_tags(estate)
     for server in servers(estate).values():
         server.launch_configuration["copyTags"] = False  # somebody has switched it off
@@ -343,7 +343,7 @@ async def test_every_server_is_asked_again_once_a_day(estate: Estate) -> None:
     assert all(each.launch_configuration["copyTags"] for each in servers(estate).values() if instance_of(each))
 
 
-async def test_who_could_not_be_asked_in_its_turn_is_asked_again_by_the_next_run(estate: Estate, main: Scope) -> None:
+async def test_who_could_not_be_asked_in_its_turn_is_read_again_by_the_next_run(estate: Estate, main: Scope) -> None:
     await sync_tags(estate)
     server = next(each for each in servers(estate, main).values() if instance_of(each))
     server.launch_configuration["copyTags"] = False
@@ -413,7 +413,7 @@ async def test_a_run_that_is_killed_at_work_is_completed_by_the_next(estate: Est
             assert each.record["tags"] == instance_tags(estate, each)
 
 
-async def test_what_was_not_remembered_is_asked_again(estate: Estate) -> None:
+async def test_what_was_not_remembered_is_read_again(estate: Estate) -> None:
     estate.faults(deny=[{"account_id": estate.names.hub, "service": "dynamodb", "operations": ["PutItem"]}])
     assert figures(await sync_tags(estate)) == (11, 10, 0, 1, 0, 10)
     estate.faults()
@@ -536,7 +536,7 @@ async def test_a_full_scan_teaches_the_table_what_it_saw(estate: Estate) -> None
     assert (await sync_tags(estate))["serversByRegion"]["ap-southeast-2"] == 4
 
 
-async def test_a_place_that_could_not_be_read_on_fallback_is_looked_at_again(estate: Estate, main: Scope) -> None:
+async def test_a_scope_that_could_not_be_read_on_fallback_is_scanned_again(estate: Estate, main: Scope) -> None:
     estate.faults(fail=[fail("DescribeSourceServers", "InternalServerException", 500, region=main.region)])
     report = await sync_tags(estate)
     assert figures(report) == (3, 3, 0, 0, 0, 3)
@@ -566,7 +566,7 @@ async def test_a_run_that_dies_while_it_teaches_the_table_is_gone_on_with(estate
     assert figures(report) == (11, 0, 10, 1, 0, 0)  # every place was looked at, not only the one in the table
 
 
-async def test_an_unread_place_never_changes_a_count(estate: Estate, main: Scope) -> None:
+async def test_an_unread_scope_never_changes_a_count(estate: Estate, main: Scope) -> None:
     await estate.sync()
     estate.faults(fail=[fail("DescribeSourceServers", "InternalServerException", 500, page=1, region=main.region)])
     await sync_tags(estate, full_scan=True)
@@ -660,7 +660,7 @@ async def test_where_launch_settings_are_denied_tags_are_written_all_the_same(
         ("UpdateLaunchConfiguration", "ConflictException", 409),
     ],
 )
-async def test_what_is_refused_for_one_server_is_told_of_that_server(
+async def test_what_is_refused_for_one_server_is_reported_for_that_server(
     operation: str, error: str, status: int, estate: Estate, main: Scope
 ) -> None:
     estate.faults(fail=[fail(operation, error, status, times=1, message="not this one")])

@@ -23,7 +23,7 @@ UNUSED: Final = cast("Any", None)
 ACTIVE: Final = RegionStatus.ACTIVE
 
 
-def test_accounts_asked_for_must_be_known() -> None:
+def test_accounts_requested_must_be_known() -> None:
     directory = AccountDirectory([parse_account({"accountId": ACCOUNT}), parse_account({"accountId": "222233334444"})])
     check = context_loader().check_accounts
     assert set(check(SyncRequest(), directory)) == {ACCOUNT, "222233334444"}
@@ -37,7 +37,7 @@ def context_loader() -> ContextLoader:
     return ContextLoader(UNUSED, Settings(), UNUSED, lambda: LATER)
 
 
-def test_a_region_both_requested_and_excluded_leaves_nothing_to_look_at() -> None:
+def test_a_region_both_requested_and_excluded_leaves_nothing_to_scan() -> None:
     rows = [merge(None, "us-west-2", [Observation(ACCOUNT, ACTIVE, SCANNED_AT, 4)])]
     request = SyncRequest(regions=("us-east-1",), excluded_regions=("us-east-1",))
     selection = context_loader()._select(request, rows, [ACCOUNT], operation="x", discover=True, shared=False)

@@ -91,7 +91,7 @@ def test_what_is_being_written_when_the_process_is_told_to_stop_has_six_seconds_
     assert run(work) == pytest.approx([106.0] * 2)
 
 
-def test_a_run_that_is_told_to_stop_while_it_learns_where_to_look_ends_in_three_seconds() -> None:
+def test_a_run_that_is_told_to_stop_while_it_selects_its_scopes_ends_in_three_seconds() -> None:
     async def work(loop: VirtualLoop) -> float:
         shutdown = Shutdown()
         loop.call_later(100.0, shutdown.request)

@@ -57,7 +57,7 @@ def scope_freshness(*rows: RegionRow) -> ScopeFreshness:
         (entry_of(3, -5000), Freshness.STALE),  # a clock far ahead makes nothing fresh
     ],
 )
-def test_the_last_complete_look_decides(entry: AccountEntry, level: Freshness) -> None:
+def test_the_last_complete_scan_decides(entry: AccountEntry, level: Freshness) -> None:
     assert scope_freshness(row(**{f"_{A}": entry})).level is level
 
 
@@ -67,7 +67,7 @@ def test_other_accounts_and_other_regions_say_nothing() -> None:
 
 
 @pytest.mark.parametrize("table", [(), StatusUnavailable("no")])
-def test_a_table_that_tells_nothing_leaves_it_to_the_items(table: Any) -> None:
+def test_a_table_that_shows_nothing_leaves_it_to_the_items(table: Any) -> None:
     view = StatusView(table)
     assert freshness_of(view, SCOPE, now=NOW, fresh_s=FRESH_S).level is Freshness.UNKNOWN
     assert active_regions(view, CATALOG) == CATALOG
@@ -117,7 +117,7 @@ def test_items_may_take_trust_away(freshness: ScopeFreshness, items: list[dict[s
     assert check_items(freshness, items, now=NOW, fresh_s=FRESH_S).level is level
 
 
-def test_items_tell_their_age_when_nothing_else_does() -> None:
+def test_items_show_their_age_when_nothing_else_does() -> None:
     assert check_items(
         ScopeFreshness(Freshness.UNKNOWN), [item(5), item(50)], now=NOW, fresh_s=FRESH_S
     ).last_complete == ago(50)
@@ -132,7 +132,7 @@ def test_items_tell_their_age_when_nothing_else_does() -> None:
         ({f"_{A}": entry_of(0, 0), f"_{B}": entry_of(5, 0)}, [Scope(B, "us-west-2")]),
     ],
 )
-def test_places_without_servers_are_left_out_of_active_regions(
+def test_scopes_without_servers_are_left_out_of_active_regions(
     entries: dict[str, AccountEntry], scopes: list[Scope]
 ) -> None:
     view = StatusView([row(**entries)])

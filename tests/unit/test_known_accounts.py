@@ -42,14 +42,16 @@ class Accounts:
         (set(), {A, B}, {B}),  # A existed when the run began: this run scans it
     ],
 )
-async def test_who_is_there_by_now_is_no_stranger(existing: set[str], with_entry: set[str], removed: set[str]) -> None:
+async def test_who_is_there_by_now_is_no_unknown_account(
+    existing: set[str], with_entry: set[str], removed: set[str]
+) -> None:
     accounts = Accounts(*existing)
     known_accounts = await KnownAccounts(frozenset({A}), accounts).recheck(with_entry)
     assert known_accounts.removed_accounts(with_entry) == removed
     assert accounts.reads == [frozenset(with_entry - {A})]
 
 
-async def test_nobody_is_asked_about_while_no_stranger_has_an_entry() -> None:
+async def test_nobody_is_asked_about_while_no_unknown_account_has_an_entry() -> None:
     accounts = Accounts(A)
     before = KnownAccounts(frozenset({A}), accounts)
     assert await before.recheck({A}) is before

@@ -38,7 +38,7 @@ def test_a_time_beyond_the_calendar_is_none(value: str) -> None:
     assert parse_iso(value) is None
 
 
-def test_a_trouble_is_told_without_its_empty_members() -> None:
+def test_a_problem_is_reported_without_its_empty_members() -> None:
     problem = Problem("C", "m", RegionStatus.ERROR, region="us-east-1")
     assert problem.as_json() == {"region": "us-east-1", "code": "C", "status": "ERROR", "message": "m"}
 

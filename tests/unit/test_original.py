@@ -217,7 +217,7 @@ def test_what_an_inventory_item_carries_of_a_topology(forward_record: dict[str, 
     assert inventory_copy(done)["originalReplicationConfiguration"] == {"ebsEncryption": "DEFAULT"}
 
 
-def test_a_template_that_could_not_be_looked_for_is_still_to_be_found(forward_record: dict[str, Any]) -> None:
+def test_a_template_that_could_not_be_read_is_still_to_be_found(forward_record: dict[str, Any]) -> None:
     topology = {
         **captured(forward_record, templates=None),
         "originalReplicationConfiguration": {"ebsEncryption": "DEFAULT"},

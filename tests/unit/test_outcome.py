@@ -128,7 +128,7 @@ def test_what_becomes_of_a_scope(
     assert bool(result.problems) is (coverage in {P, F})
 
 
-def test_trouble_on_the_way_makes_a_whole_listing_partial_and_its_count_stands() -> None:
+def test_a_problem_on_the_way_makes_a_whole_listing_partial_and_its_count_stands() -> None:
     ec2 = problem(DENIED, service="ec2")
     result, observation = ended(scan_of(servers=4, written=4, removed=1, **ALL_OF_IT, problems=[ec2]), None)
     assert (result.coverage, result.problems) == (P, (ec2,))
@@ -136,7 +136,7 @@ def test_trouble_on_the_way_makes_a_whole_listing_partial_and_its_count_stands()
     assert observation == Observation(ACCOUNT, ACTIVE, SCANNED_AT, 4)
 
 
-def test_the_listings_own_failure_is_what_the_table_is_told() -> None:
+def test_the_listings_own_failure_is_what_the_table_records() -> None:
     ec2 = problem(DENIED, "EC2 says no", "ec2")
     result, observation = ended(scan_of(servers=4, problems=[ec2], warnings=[ec2]), problem(THROTTLED, "Slow"))
     assert observation is not None
@@ -175,7 +175,7 @@ def test_an_account_that_cannot_be_entered_fails_everywhere_and_marks_only_what_
     assert observation == (expected if noted else None)
 
 
-def test_no_failed_look_wipes_a_row() -> None:
+def test_no_failed_scan_wipes_a_row() -> None:
     row = merge(None, SCOPE.region, [Observation(ACCOUNT, ACTIVE, SCANNED_AT, 40)])
     for status in RegionStatus:
         for seen in (dict[str, Any](), dict[str, Any](servers=7)):
@@ -196,7 +196,9 @@ def test_no_failed_look_wipes_a_row() -> None:
         ("EndpointUnreachable", ERROR),
     ],
 )
-def test_an_account_that_cannot_be_entered_is_told_without_blaming_a_region(code: str, status: RegionStatus) -> None:
+def test_an_account_that_cannot_be_entered_is_reported_without_blaming_a_region(
+    code: str, status: RegionStatus
+) -> None:
     told = account_problem(AwsError(code, "text", Call("sts", "AssumeRole", ACCOUNT, "us-east-1")))
     assert (told.status, told.account_id, told.region, told.operation) == (status, ACCOUNT, "", "AssumeRole")
     assert told.advice
@@ -218,7 +220,7 @@ def test_a_token_that_another_region_takes_means_that_the_region_is_off() -> Non
     assert tokens.rest() == []
 
 
-def test_a_token_that_no_region_takes_is_the_accounts_trouble() -> None:
+def test_a_token_that_no_region_takes_is_the_accounts_problem() -> None:
     tokens = RejectedTokens()
     assert tokens.settle(off("r1")) == tokens.settle(off("r2")) == []
     rest = tokens.rest()
@@ -227,7 +229,7 @@ def test_a_token_that_no_region_takes_is_the_accounts_trouble() -> None:
     assert all(not result.warnings for result in rest)
 
 
-def test_one_region_alone_does_not_tell() -> None:
+def test_one_region_alone_does_not_show() -> None:
     tokens = RejectedTokens()
     tokens.settle(off("r1"))
     assert [result.coverage for result in tokens.rest()] == [S]

@@ -88,7 +88,7 @@ def test_a_document_is_one_json_text(capsys: pytest.CaptureFixture[str]) -> None
 
 
 @pytest.mark.parametrize("output", list(Output))
-def test_a_failure_is_told_on_stderr_and_to_programs_on_stdout(
+def test_a_failure_is_reported_on_stderr_and_to_programs_on_stdout(
     capsys: pytest.CaptureFixture[str], output: Output
 ) -> None:
     message = "no [red]such[/red] \x1b[31mtable"

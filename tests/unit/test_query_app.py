@@ -43,7 +43,7 @@ async def publish(app: QueryApp, *stale: Scope) -> dict[str, Any]:
     return await app.publish("x", Answer({"servers": []}, stale, {"drs_api": len(stale)}))
 
 
-def test_each_place_is_asked_for_once_a_minute() -> None:
+def test_each_scope_is_requested_once_a_minute() -> None:
     async def work(_: VirtualLoop) -> list[tuple[Scope, ...]]:
         refresher = Refresher()
         app = app_with(refresher)
@@ -58,7 +58,7 @@ def test_each_place_is_asked_for_once_a_minute() -> None:
     assert run(work) == [(A,), (B,), (A,)]
 
 
-def test_what_could_not_be_asked_for_is_told_and_asked_for_again() -> None:
+def test_what_could_not_be_requested_is_reported_and_requested_again() -> None:
     async def work(_: VirtualLoop) -> None:
         refresher = Refresher(refusals=1)
         app = app_with(refresher)

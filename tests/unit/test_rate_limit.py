@@ -144,7 +144,7 @@ def test_nothing_goes_out_before_the_service_wants_it(asked_s: float) -> None:
         assert now + rate.reserve(now) >= 100.0 + asked_s
 
 
-def test_a_pause_makes_void_what_was_reserved_and_counts_no_place_twice() -> None:
+def test_a_pause_makes_void_what_was_reserved_and_counts_no_scope_twice() -> None:
     rate = AdaptiveRate(RATE)
     for _ in range(30):
         rate.reserve(0.0)  # twenty calls wait

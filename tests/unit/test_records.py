@@ -119,7 +119,7 @@ def test_junk_among_staging_accounts_is_passed_over(staging: Any) -> None:
 @pytest.mark.parametrize(
     "staging_id", ["4444", "", "44445555666", "4444555566667", "44445555666x", TARGET, None, 444455556666]
 )
-def test_a_staging_account_that_is_none_is_set_aside_and_told(staging_id: Any) -> None:
+def test_a_staging_account_that_is_none_is_set_aside_and_reported(staging_id: Any) -> None:
     records = [{"accountId": staging_id, "accountName": "x"}, {"accountId": STAGING}]
     account = parse_account({"accountId": TARGET, "stagingAccounts": records})
     assert set(account.staging) == {STAGING}
@@ -157,7 +157,7 @@ def test_junk_gives_a_role_of_the_account_or_is_refused(record: dict[str, Any]) 
         assert is_external_id(account.role.external_id)
 
 
-def test_roles_of_targets_staging_accounts_and_strangers() -> None:
+def test_roles_of_targets_staging_accounts_and_unknown_accounts() -> None:
     staging_role = f"arn:aws:iam::{STAGING}:role/S"
     directory = AccountDirectory(
         [

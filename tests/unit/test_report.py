@@ -87,7 +87,7 @@ def test_scopes_servers_and_regions_add_up(made: list[ScopeResult], left_out: li
 
 
 @given(made=st.lists(looks(), max_size=12))
-def test_every_trouble_is_told_once_with_all_its_regions(made: list[ScopeResult]) -> None:
+def test_every_problem_is_reported_once_with_all_its_regions(made: list[ScopeResult]) -> None:
     report = RunReport(COUNTS)
     expected: dict[tuple[str, str], set[str]] = {}
     for scanned in made:
@@ -99,7 +99,7 @@ def test_every_trouble_is_told_once_with_all_its_regions(made: list[ScopeResult]
     assert {(entry["code"], entry["accountId"]): set(entry["regions"]) for entry in told["errors"]} == expected
 
 
-def test_a_trouble_of_no_region_names_none() -> None:
+def test_a_problem_of_no_region_names_none() -> None:
     report = RunReport(COUNTS)
     report.problem(problem(), problem())
     (entry,) = report.as_json(facts())["errors"]

@@ -107,7 +107,7 @@ def test_a_body_that_does_not_fit_names_the_parameter() -> None:
     assert response["details"]["problems"][0]["parameter"] == "count"
 
 
-def test_expected_trouble_is_told_with_what_to_do() -> None:
+def test_an_expected_problem_is_reported_with_what_to_do() -> None:
     assert answer({"operation": "echo"}, raising(ConfigurationError("set X"))) == {
         "error": "CONFIGURATION_ERROR",
         "message": "set X",
@@ -132,7 +132,7 @@ def test_a_bug_is_logged_with_its_trace_and_answered_without(bug: Exception, cap
     assert record.exc_info is not None
 
 
-def test_the_query_function_tells_the_operation_among_the_details() -> None:
+def test_the_query_function_shows_the_operation_among_the_details() -> None:
     response = answer({"operation": "echo"}, raising(KeyError("x")), "INTERNAL_ERROR")
     assert (response["error"], response["retryable"]) == ("INTERNAL_ERROR", True)
     assert response["details"]["operation"] == "echo"
@@ -212,7 +212,7 @@ def test_what_the_ui_searches_stands_beside_the_message() -> None:
     assert response == {"error": "DRS_NOT_INITIALIZED", "message": "m", "region": "us-west-2", "initialized": False}
 
 
-def test_input_is_judged_before_the_app_is_opened() -> None:
+def test_input_is_validated_before_the_app_is_opened() -> None:
     class Refused(BaseModel):
         @classmethod
         def parse(cls, given: Mapping[str, Any], *, has_body: bool = True) -> None:  # noqa: ARG003
@@ -285,7 +285,7 @@ def test_what_could_not_be_done_is_logged_for_whom_no_caller_hears(
     assert {"operation": "echo", "code": code}.items() <= vars(record).items()
 
 
-def test_a_wrong_request_is_no_trouble_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_wrong_request_is_no_problem_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "service"):
         answer({"operation": "echo"}, raising(RefusalError("MISSING_FIELD", "x is required")))
     assert [record.levelno for record in caplog.records] == [logging.INFO]

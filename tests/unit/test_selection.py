@@ -83,7 +83,7 @@ def is_active(row: RegionRow | None, account_id: str) -> bool:
 
 
 @given(table=tables, accounts=account_lists, excluded=exclusions, full_scan=st.booleans(), discover=st.booleans())
-def test_every_pair_is_looked_at_or_skipped_and_active_ones_always(
+def test_every_pair_is_scanned_or_skipped_and_active_ones_always(
     table: list[RegionRow], accounts: list[str], excluded: frozenset[str], *, full_scan: bool, discover: bool
 ) -> None:
     selection = pick(table, accounts, excluded=excluded, full_scan=full_scan, discover=discover)
@@ -111,7 +111,7 @@ def test_every_pair_is_looked_at_or_skipped_and_active_ones_always(
         (StatusUnavailable("no table"), {"full_scan": True}, RegionSource.FULL_SCAN, False),
     ],
 )
-def test_what_is_not_known_or_asked_for_is_looked_at_everywhere(
+def test_what_is_not_known_or_requested_is_scanned_everywhere(
     table: Sequence[RegionRow] | StatusUnavailable, options: dict[str, Any], source: RegionSource, *, fallback: bool
 ) -> None:
     selection = pick(table, [A, B, A], excluded=frozenset({FEW[4]}), **options)
@@ -125,7 +125,7 @@ def test_an_unreadable_table_says_why() -> None:
     assert pick(StatusUnavailable("took longer than 5 s")).reason == "took longer than 5 s"
 
 
-def test_requested_regions_are_looked_at_and_no_others() -> None:
+def test_requested_regions_are_scanned_and_no_others() -> None:
     table = [row_after_scan(region, {A: 5, B: 5}) for region in FEW]
     selection = pick(table, regions=[FEW[1], FEW[3], FEW[1]])
     assert selection.source is RegionSource.REQUESTED
@@ -134,23 +134,23 @@ def test_requested_regions_are_looked_at_and_no_others() -> None:
     }
 
 
-def test_an_excluded_region_is_not_looked_at_even_when_requested() -> None:
+def test_an_excluded_region_is_not_scanned_even_when_requested() -> None:
     selection = pick([row_after_scan(FEW[0], {A: 5, B: 5})], regions=[FEW[0], FEW[1]], excluded=frozenset({FEW[0]}))
     assert {scope.region for scope in selection.scopes} == {FEW[1]}
 
 
-def test_an_excluded_region_is_not_looked_at_even_when_a_place_in_it_is_named() -> None:
+def test_an_excluded_region_is_not_scanned_even_when_a_scope_in_it_is_named() -> None:
     here, there = Scope(A, FEW[0]), Scope(A, FEW[1])
     selection = pick([row_after_scan(FEW[0], {A: 1})], [A], scopes=(here, there), excluded=frozenset({FEW[0]}))
     assert selection.scopes == {there: ScanReason.REQUESTED}
 
 
-def test_an_active_region_outside_the_catalog_is_looked_at() -> None:
+def test_an_active_region_outside_the_catalog_is_scanned() -> None:
     selection = pick([row_after_scan("region-of-its-own", {A: 1, B: 0})], discover=False)
     assert selection.scopes == {Scope(A, "region-of-its-own"): ScanReason.ACTIVE}
 
 
-def test_a_region_outside_the_catalog_that_a_server_points_at_is_looked_at() -> None:
+def test_a_region_outside_the_catalog_that_a_server_points_at_is_scanned() -> None:
     referenced = merge(None, "region-of-its-own", [], scan_requests={A: START})
     table = [row_after_scan(region, {A: 1, B: 0}) for region in FEW] + [referenced]
     assert pick(table).scopes[Scope(A, "region-of-its-own")] is ScanReason.SCAN_REQUESTED
@@ -178,7 +178,7 @@ def test_a_table_without_servers_is_no_table_that_could_not_be_read() -> None:
         (merge(legacy_row(FEW[0], 7), FEW[0], [Observation(A, RegionStatus.ACTIVE, START, 0)]), {B}),
     ],
 )
-def test_whose_servers_a_row_tells_of(row: RegionRow, accounts: set[str]) -> None:
+def test_whose_servers_a_row_counts(row: RegionRow, accounts: set[str]) -> None:
     """In a scope with known servers, those that a complete scan does not return are removed."""
     assert pick([row]).known_active == {Scope(account_id, FEW[0]) for account_id in accounts}
 
@@ -193,7 +193,7 @@ def test_who_does_not_discover_takes_a_table_without_servers_for_none() -> None:
         assert list(selection.scopes) == [Scope(A, FEW[0])]
 
 
-def test_where_one_account_has_servers_all_are_looked_at_if_asked_to() -> None:
+def test_where_one_account_has_servers_all_are_scanned_if_asked_to() -> None:
     rows = [row_after_scan(FEW[0], {A: 1, B: 0}), *(row_after_scan(region, {A: 0, B: 0}) for region in FEW[1:])]
     assert pick(rows, discover=False).scopes == {Scope(A, FEW[0]): ScanReason.ACTIVE}
     all_accounts = dict.fromkeys([Scope(A, FEW[0]), Scope(B, FEW[0])], ScanReason.ACTIVE)
@@ -201,7 +201,7 @@ def test_where_one_account_has_servers_all_are_looked_at_if_asked_to() -> None:
     assert pick(rows[1:], discover=False, shared=True).scopes == {}  # nor is a region without a row
 
 
-def test_an_account_the_table_does_not_know_is_looked_at_everywhere() -> None:
+def test_an_account_the_table_does_not_know_is_scanned_everywhere() -> None:
     table = [row_after_scan(region, {A: 3, B: 0}) for region in FEW[:3]]
     selection = pick(table, ACCOUNTS, discover=False)
     assert {scope for scope, why in selection.scopes.items() if why is ScanReason.NEW_ACCOUNT} == {
@@ -233,7 +233,7 @@ def test_rows_that_tell_accounts_apart_and_know_of_none_make_every_account_new(b
     assert set(selection.scopes) == {Scope(A, region) for region in FEW}
 
 
-def test_a_note_of_a_sweep_makes_no_row_of_an_earlier_writer_one_of_ours() -> None:
+def test_a_mark_of_a_full_scan_makes_no_row_of_an_earlier_writer_one_of_ours() -> None:
     marked = merge(legacy_row(FEW[0], 0, "THROTTLED"), FEW[0], [], full_scan_mark=FullScanMark(START))
     stored = {name: value for name, value in to_attributes(marked, now=START).items() if value is not None}
     row = parse_row({"region": FEW[0], **stored})
@@ -277,7 +277,7 @@ def test_a_note_of_a_sweep_makes_no_row_of_an_earlier_writer_one_of_ours() -> No
         (row_after_scan(FEW[0], {B: 0}), None),
     ],
 )
-def test_why_a_pair_is_looked_at_without_discovery(row: RegionRow, why: ScanReason | None) -> None:
+def test_why_a_pair_is_scanned_without_discovery(row: RegionRow, why: ScanReason | None) -> None:
     rest = [row_after_scan(region, {A: 0, B: 0}) for region in FEW[1:]]
     selection = pick([row, *rest], [A], discover=False)
     assert selection.scopes.get(Scope(A, FEW[0])) is why
@@ -399,7 +399,7 @@ def test_a_quarter_of_active_regions_leaves_none_of_the_others_unseen(rows: list
     assert world.longest_wait_s(23 * 900.0) <= 2 * POLICY.window_s  # until the first scan; after that, one window
 
 
-def test_an_account_that_refuses_us_does_not_hold_up_places_never_looked_at() -> None:
+def test_an_account_that_refuses_us_does_not_hold_up_scopes_never_scanned() -> None:
     """The role of B broke after its first scan; then three regions were added to the catalog."""
     world = World(CATALOG, [A, B], lambda _scope, _number: 0)
     world.table = {region: row_after_scan(region, {A: 0}) for region in CATALOG[:-3]}
@@ -420,7 +420,7 @@ def test_a_run_over_every_region_that_was_cut_short_is_gone_on_with() -> None:
 
 
 @pytest.mark.parametrize(("ended", "is_kept"), [(-100, False), (-50, False), (-150, True)])
-def test_the_note_goes_with_the_end_of_that_sweep_or_a_later_one(ended: float, *, is_kept: bool) -> None:
+def test_the_mark_goes_with_the_end_of_that_full_scan_or_a_later_one(ended: float, *, is_kept: bool) -> None:
     row = merge(row_after_scan(FEW[0], {A: 0}), FEW[0], [], full_scan_mark=FullScanMark(at(-100)))
     row = merge(row, FEW[0], [], full_scan_mark=FullScanMark(at(ended), ended=True))
     assert bool(pick([row], [A], discover=False).unfinished_full_scans) is is_kept

@@ -140,7 +140,7 @@ def test_only_an_ec2_instance_has_an_origin(hint: str, origin: Scope | None) -> 
     assert parsed(record).origin(HERE) == origin
 
 
-def test_members_unknown_to_us_are_no_trouble_and_are_kept(forward_record: dict[str, Any]) -> None:
+def test_members_unknown_to_us_are_no_problem_and_are_kept(forward_record: dict[str, Any]) -> None:
     record = {**forward_record, "somethingNew": {"deep": [1]}}
     record["sourceProperties"] = {**record["sourceProperties"], "architecture": "arm64"}
     item = item_of(record)
@@ -174,7 +174,7 @@ def test_members_unknown_to_us_are_no_trouble_and_are_kept(forward_record: dict[
         ({"sourceProperties": {"ramBytes": "16 GB"}}, "ramBytes"),
     ],
 )
-def test_a_record_that_cannot_be_used_says_why_and_no_tag_is_told(
+def test_a_record_that_cannot_be_used_says_why_and_no_tag_is_reported(
     forward_record: dict[str, Any], change: dict[str, Any], member: str
 ) -> None:
     reason = parse_server({**forward_record, **change})
@@ -262,7 +262,7 @@ def test_no_lag_at_all_is_another_thing_than_none_to_speak_of(forward_record: di
     assert len({with_lag(forward_record, lag) for lag in (None, "P0D", "no duration")}) == 3
 
 
-def test_the_item_carries_what_every_reader_looks_for(forward_record: dict[str, Any]) -> None:
+def test_the_item_carries_what_every_reader_needs(forward_record: dict[str, Any]) -> None:
     original = {"originalSourceRegion": "us-east-1", "topologyComplete": False}
     item = build_item(
         ServerSnapshot(forward_record, parsed(forward_record), FACTS), HERE, WriteStamp("abc", NOW, NOW), original
@@ -337,7 +337,7 @@ def test_what_the_inventory_keeps_of_an_instance() -> None:
     assert set(instance_facts({}).network or {}) == set(facts.network)
 
 
-def test_a_record_of_another_place_than_was_asked_is_refused(forward_record: dict[str, Any]) -> None:
+def test_a_record_of_another_scope_than_was_asked_is_refused(forward_record: dict[str, Any]) -> None:
     assert isinstance(parse_server(forward_record, reported_by=HERE), SourceServer)
     for elsewhere in (Scope(HERE.account_id, "eu-west-1"), Scope("333333333333", HERE.region)):
         reason = parse_server(forward_record, reported_by=elsewhere)

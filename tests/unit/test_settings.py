@@ -106,7 +106,7 @@ def test_excluded_regions_leave_the_catalog_in_order(monkeypatch: pytest.MonkeyP
     assert load_settings().catalog == ("us-west-2", "us-east-1")
 
 
-def test_what_a_sync_needs_is_asked_for_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_sync_needs_is_required_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TARGET_ACCOUNTS_TABLE", "t")
     load_settings().require("target_accounts_table")
     with pytest.raises(ConfigurationError, match="SOURCE_SERVER_INVENTORY_TABLE") as caught:

@@ -83,7 +83,7 @@ def test_removing_what_is_not_there_is_refused() -> None:
     assert (caught.value.code, caught.value.status) == ("NOT_FOUND", 404)
 
 
-def test_what_was_added_is_told_once_though_another_writer_was_faster() -> None:
+def test_what_was_added_is_reported_once_though_another_writer_was_faster() -> None:
     change, added = adopt_discovered(IDS, TARGET, partition="aws", now=NOW)
     assert change([], []) != ([], [])
     current, _ = change([record(IDS[0])], [])  # read again: another writer has added the first

@@ -77,7 +77,7 @@ def last_complete_sum(observations: Sequence[Observation]) -> int:
 
 
 @given(row=rows_of_any_format, observations=any_observations, data=st.data())
-def test_looks_fold_alike_in_any_order(
+def test_scans_merge_alike_in_any_order(
     row: RegionRow | None, observations: list[Observation], data: st.DataObject
 ) -> None:
     shuffled = data.draw(st.permutations(observations))
@@ -85,7 +85,7 @@ def test_looks_fold_alike_in_any_order(
 
 
 @given(row=rows_of_any_format, observations=any_observations, cut=st.integers(0, 9), data=st.data())
-def test_looks_fold_alike_in_any_split(
+def test_scans_merge_alike_in_any_split(
     row: RegionRow | None, observations: list[Observation], cut: int, data: st.DataObject
 ) -> None:
     shuffled = data.draw(st.permutations(observations))
@@ -94,12 +94,12 @@ def test_looks_fold_alike_in_any_split(
 
 
 @given(row=rows_of_any_format, observations=any_observations)
-def test_looks_folded_again_change_nothing(row: RegionRow | None, observations: list[Observation]) -> None:
+def test_scans_merged_again_change_nothing(row: RegionRow | None, observations: list[Observation]) -> None:
     once = merge(row, REGION, observations)
     assert merge(once, REGION, observations) == once
 
 
-def test_two_looks_of_the_same_instant_fold_alike_in_either_order() -> None:
+def test_two_scans_of_the_same_instant_merge_alike_in_either_order() -> None:
     two = [complete(A, 0, 5), complete(A, 0, 3)]
     assert merge(None, REGION, two) == merge(None, REGION, two[::-1])
 
@@ -109,7 +109,7 @@ def test_two_looks_of_the_same_instant_fold_alike_in_either_order() -> None:
     scan_requests=request_maps,
     data=st.data(),
 )
-def test_requests_fold_alike_before_between_and_after_looks(
+def test_requests_merge_alike_before_between_and_after_scans(
     observations: list[Observation], scan_requests: dict[str, datetime], data: st.DataObject
 ) -> None:
     first = merge(merge(None, REGION, [], scan_requests=scan_requests), REGION, observations)
@@ -120,7 +120,7 @@ def test_requests_fold_alike_before_between_and_after_looks(
 
 
 @given(observations=any_observations)
-def test_the_count_is_the_sum_of_each_accounts_last_complete_look(observations: list[Observation]) -> None:
+def test_the_count_is_the_sum_of_each_accounts_last_complete_scan(observations: list[Observation]) -> None:
     row = merge(None, REGION, observations)
     assert row.server_count == last_complete_sum(observations)
     assert set(row.accounts) == {observation.account_id for observation in observations}
@@ -131,7 +131,7 @@ def test_the_count_is_the_sum_of_each_accounts_last_complete_look(observations: 
     observations=lists_of(failures),
     known=st.none() | st.just(frozenset(ACCOUNTS)),
 )
-def test_a_failed_look_changes_no_count(
+def test_a_failed_scan_changes_no_count(
     row: RegionRow | None, observations: list[Observation], known: frozenset[str] | None
 ) -> None:
     before = merge(row, REGION, [], all_accounts=known)
@@ -143,7 +143,7 @@ def test_a_failed_look_changes_no_count(
 
 
 @given(earlier=lists_of(completes | failures), status=st.sampled_from(FAILURES))
-def test_a_failed_look_is_told_and_a_good_one_clears_it(earlier: list[Observation], status: RegionStatus) -> None:
+def test_a_failed_scan_is_reported_and_a_good_one_clears_it(earlier: list[Observation], status: RegionStatus) -> None:
     row = merge(None, REGION, [*earlier, failed(A, 8000, status, "AccessDenied: no")])
     assert (row.accounts[A].status, row.accounts[A].error_message) == (status, "AccessDenied: no")
     assert to_attributes(row, now=START)["errorMessage"] is not None
@@ -152,7 +152,7 @@ def test_a_failed_look_is_told_and_a_good_one_clears_it(earlier: list[Observatio
     assert (recovered.status, recovered.last_checked) == (RegionStatus.ACTIVE, at(9000))
 
 
-def test_every_look_moves_last_checked_the_failed_ones_too() -> None:
+def test_every_scan_moves_last_checked_the_failed_ones_too() -> None:
     row = merge(None, REGION, [complete(A, 0, 4), failed(B, 60)])
     attributes = to_attributes(row, now=at(99))
     assert attributes["lastChecked"] == "2026-11-23T05:01:00Z"
@@ -317,7 +317,7 @@ def test_entries_of_unknown_accounts_go_only_when_the_accounts_are_known(
         (complete(B, 20, 3), True),
     ],
 )
-def test_a_request_for_a_look_stands_until_it_is_answered_or_refused(observation: Observation, *, stands: bool) -> None:
+def test_a_request_for_a_scan_stands_until_it_is_answered_or_refused(observation: Observation, *, stands: bool) -> None:
     row = merge(None, REGION, [], scan_requests={A: at(10)})
     assert row.accounts[A].scan_requested_at == at(10)
     assert (merge(row, REGION, [observation]).accounts[A].scan_requested_at is not None) is stands
@@ -335,14 +335,14 @@ def test_the_latest_of_several_requests_counts() -> None:
         (failed(A, 20, RegionStatus.IAM_PERMISSION_DENIED), 30.0),  # an earlier denial does not end a later request
     ],
 )
-def test_requests_and_looks_fold_alike_in_either_order(observation: Observation, requested: float) -> None:
+def test_requests_and_scans_merge_alike_in_either_order(observation: Observation, requested: float) -> None:
     scan_requests = {A: at(requested)}
     scan_first = merge(merge(None, REGION, [observation]), REGION, [], scan_requests=scan_requests)
     request_first = merge(merge(None, REGION, [], scan_requests=scan_requests), REGION, [observation])
     assert scan_first == request_first
 
 
-def test_old_readers_are_told_the_account_that_has_most_servers() -> None:
+def test_old_readers_see_the_account_that_has_most_servers() -> None:
     row = merge(None, REGION, [complete(A, 0, 3), complete(B, 0, 7), failed("333333333333", 0)])
     assert to_attributes(row, now=at(1))["accountId"] == B
 

@@ -43,7 +43,7 @@ def drs_of(account_id: str, asked: Counter[Scope], refusals: int = 0) -> DrsRead
     return cast("DrsReads", Drs(account_id, asked, refusals))
 
 
-def test_each_place_has_its_own_and_all_who_ask_at_once_share_one_call() -> None:
+def test_each_scope_has_its_own_and_all_who_ask_at_once_share_one_call() -> None:
     async def work(_: VirtualLoop) -> None:
         templates, asked, given = Templates(lambda: NOW), Counter[Scope](), dict[Scope, list[Any]]()
 
@@ -72,7 +72,7 @@ def test_they_serve_for_an_hour(minutes: int, calls: int) -> None:
     assert run(work) == {A: calls}
 
 
-def test_what_could_not_be_read_is_asked_for_again() -> None:
+def test_what_could_not_be_read_is_read_again() -> None:
     async def work(_: VirtualLoop) -> None:
         templates, asked = Templates(lambda: NOW), Counter[Scope]()
         drs = drs_of(A.account_id, asked, refusals=1)

@@ -55,7 +55,7 @@ async def test_a_region_status_that_cannot_be_read_leads_to_every_region(spoiler
 
 
 @pytest.mark.parametrize("spoiler", ["silent in mid-body", "malformed", "reset"])
-async def test_without_the_accounts_nothing_is_looked_at(spoiler: str, world: World) -> None:
+async def test_without_the_accounts_nothing_is_scanned(spoiler: str, world: World) -> None:
     world.estate.calls()
     with (
         world.spoiling(spoiler, lambda request: _scans(world, "TARGET_ACCOUNTS_TABLE", request)),

@@ -79,7 +79,7 @@ async def test_a_page_of_servers(operation: str, body: Any, monkeypatch: pytest.
 @pytest.mark.parametrize(
     ("body", "is_told"), [(b"", True), (b"{}", True), (b"<html>welcome</html>", False), (b"{", False), (b"[]", False)]
 )
-async def test_an_answer_that_tells_nothing(
+async def test_an_answer_that_shows_nothing(
     body: bytes,
     is_told: bool,  # noqa: FBT001
     monkeypatch: pytest.MonkeyPatch,
