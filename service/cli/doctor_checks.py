@@ -35,7 +35,7 @@ from service.cli.schemas import TABLES, TableSpec
 from service.context import ContextLoader
 from service.errors import AwsError, ConfigurationError
 from service.fanout import fan_out
-from service.models import Call, RegionStatus, Scope
+from service.models import Call, Scope
 from service.regions.selection import StatusUnavailable
 from service.regions.status_reader import RegionStatusReader
 from service.regions.status_rows import RegionRow
@@ -45,7 +45,6 @@ __all__ = ["Doctor", "check_until"]
 
 Check = Callable[[], Awaitable[list[Finding]]]
 _REGION_CONCURRENCY: Final = 8  # per account
-_DENIED: Final = frozenset({RegionStatus.IAM_PERMISSION_DENIED, RegionStatus.SCP_DENIED})
 _TIMEOUT_FIX: Final = "look for a slow or unreachable endpoint, name fewer accounts, or raise SCOPE_DEADLINE_SECONDS"
 
 
@@ -140,7 +139,7 @@ class Doctor:
             try:
                 return [diagnose_table(spec, name, (await table_reader.call("DescribeTable", {}))["Table"])]
             except AwsError as error:
-                if error.error_class.status not in _DENIED:
+                if not error.error_class.status.is_denied:
                     return [diagnose_table_error(spec, name, error)]
             try:  # no sync needs DescribeTable, so the role of a sync may lack it
                 await table_reader.call("Scan", {"Limit": 1})

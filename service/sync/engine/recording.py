@@ -43,11 +43,11 @@ def failed_observation(result: ScopeResult, scanned_at: datetime) -> Observation
 
 
 class RegionRecorder:
-    """Writes the rows of one run. What cannot be written is a problem of the run; the next one makes it good.
+    """Writes the status rows of one run. Rows that cannot be written are a problem of the run; the next run writes them.
 
-    A run over every region for want of knowledge marks its begin in one row, and takes the mark away at its end, so
-    that the next run goes on with it should this one be killed. Where the mark cannot be written, the first row that
-    can be carries it: a table that holds only some regions is never taken for a complete one.
+    A full scan that fills a missing or unreadable table writes a mark before its first row and deletes it at its end.
+    If the run is killed, the next one finds the mark and continues the scan. If the mark cannot be written by itself,
+    the first row that can be written carries it. So a table that holds only some regions never counts as complete.
     """
 
     def __init__(self, run: Run) -> None:
@@ -137,7 +137,7 @@ async def finish_shards(deps: Deps, started_at: datetime, *, completed: bool) ->
         completed: each of them has come to its end.
 
     Raises:
-        AwsError: a table could not be read or written; the next run makes it good.
+        AwsError: a table could not be read or written; the next run writes them.
     """
     loader, status = deps.context_loader(), deps.status
     known_accounts = loader.known_accounts_of(*await loader.directory())
