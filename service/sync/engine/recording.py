@@ -43,7 +43,7 @@ def failed_observation(result: ScopeResult, scanned_at: datetime) -> Observation
 
 
 class RegionRecorder:
-    """Writes the status rows of one run. Rows that cannot be written are a problem of the run; the next run writes them.
+    """Writes the status rows of one run. Rows that cannot be written are a problem of the run; the next does.
 
     A full scan that fills a missing or unreadable table writes a mark before its first row and deletes it at its end.
     If the run is killed, the next one finds the mark and continues the scan. If the mark cannot be written by itself,
