@@ -162,6 +162,26 @@ def test_whatever_a_scope_raises_is_a_problem_of_that_scope_alone(
     assert [record.message for record in traced] == ["scan failed unexpectedly"] * is_logged
 
 
+def test_a_bug_while_a_scan_is_closed_costs_its_scope_and_keeps_an_earlier_problem() -> None:
+    class UnclosableScan(Scan):
+        async def close(self) -> None:
+            raise KeyError("InstanceId")
+
+    class UnclosableSync(CountingSync):
+        def scan(self, scope: Scope, session: Any, run: Run) -> Scan:
+            if scope not in SCOPES[1:3]:
+                return super().scan(scope, session, run)
+            return UnclosableScan(scope, self._work)
+
+    async def work(_: VirtualLoop) -> None:
+        report = await report_of(UnclosableSync(failing_in(SCOPES[1], FAILED)))
+        assert (report["status"], report["serversSynced"]) == ("partial", 4)
+        found = {region: each["code"] for each in report["errors"] for region in each["regions"]}
+        assert found == {SCOPES[1].region: FAILED.code, SCOPES[2].region: "InternalError"}
+
+    run_virtually(work)
+
+
 def test_an_account_that_cannot_be_entered_fails_without_a_scan_and_blames_no_region() -> None:
     refused = AwsError("AccessDenied", "no", Call("sts", "AssumeRole", ACCOUNT, "us-east-1"))
 
