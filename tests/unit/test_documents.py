@@ -1,4 +1,4 @@
-"""The pages that list settings and metrics list exactly what the code has."""
+"""Documentation pages list exactly the settings, metrics and tests that the code has."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ def test_the_metrics_page_names_every_metric_and_no_other() -> None:
 
 def test_the_report_page_names_what_came_of_servers_in_each_sync() -> None:
     page = (DOCS / "report.md").read_text()
-    told = {*inventory.COUNTS, *staging.COUNTS, *TagCounts().by_name}
-    assert {name for name in told if f"`{name}`" not in page} == set()
+    counted = {*inventory.COUNTS, *staging.COUNTS, *TagCounts().by_name}
+    assert {name for name in counted if f"`{name}`" not in page} == set()
     assert {source for source in RegionSource if f"`{source}`" not in page} == set()
 
 
