@@ -226,7 +226,7 @@ class Trap:
     blocked: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     released: threading.Event = field(default_factory=threading.Event)
 
-    def wait_held(self, how_many: int = 1, *, timeout_s: float = 300.0) -> bool:
+    def wait_blocked(self, how_many: int = 1, *, timeout_s: float = 300.0) -> bool:
         """Wait until that many calls are blocked."""
         return all(self.blocked.acquire(timeout=timeout_s) for _ in range(how_many))
 

@@ -159,7 +159,7 @@ def test_an_account_added_in_mid_run_keeps_the_results_of_another_run_whatever_i
     trap = Trap(lambda call: call.operation == "DescribeSourceServers" and call.region == "us-west-2")
     with world.holding(trap):
         process = world.start("sync", "inventory")
-        assert trap.wait_held()
+        assert trap.wait_blocked()
         joined = world.account()
         row = world.status()["us-west-2"]
         scanned_at = "2026-01-01T00:00:00+00:00"

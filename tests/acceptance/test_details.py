@@ -159,7 +159,7 @@ def test_a_pointer_outlives_a_run_that_was_killed(world: World) -> None:
         # Only the pointer leads to this scope.
         process = world.start("sync", "inventory", DISCOVERY_WINDOW_SECONDS="31536000")
         try:
-            assert trap.wait_held()
+            assert trap.wait_blocked()
         finally:
             process.kill()
             process.communicate()

@@ -37,7 +37,7 @@ def _kill_at(world: World, matches: Callable[[Call], bool], *, after: int, drops
     with world.holding(trap):
         process = world.start("sync", "inventory")
         try:
-            assert trap.wait_held(), "the run never made the call at which it is to be killed"
+            assert trap.wait_blocked(), "the run never made the call at which it is to be killed"
         finally:
             process.kill()
             process.communicate()

@@ -29,7 +29,7 @@ def test_two_runs_at_once_end_as_one(world: World) -> None:
     start_line = Trap(lambda call: call.operation == "GetCallerIdentity" and call.account == world.hub)
     world.aws.traps.append(start_line)
     processes = [world.start("sync", "inventory") for _ in range(2)]
-    assert start_line.wait_held(2)
+    assert start_line.wait_blocked(2)
     start_line.released.set()
     runs = [finish(process) for process in processes]
     world.aws.traps.remove(start_line)
@@ -46,7 +46,7 @@ def test_two_first_runs_at_once_end_as_one(world: World) -> None:
     start_line = Trap(lambda call: call.operation == "GetCallerIdentity" and call.account == world.hub)
     world.aws.traps.append(start_line)
     processes = [world.start("sync", "inventory") for _ in range(2)]
-    assert start_line.wait_held(2)
+    assert start_line.wait_blocked(2)
     start_line.released.set()
     runs = [finish(process) for process in processes]
     world.aws.traps.remove(start_line)
@@ -64,7 +64,7 @@ def test_runs_for_different_accounts_at_once_keep_each_others_counts(world: Worl
     world.aws.traps.append(start_line)
     regions = ("--region", "us-west-2", "--region", "eu-west-1")
     processes = [world.start("sync", "inventory", "--account", account, *regions) for account in accounts]
-    assert start_line.wait_held(6)
+    assert start_line.wait_blocked(6)
     start_line.released.set()
     runs = [finish(process) for process in processes]
     world.aws.traps.remove(start_line)
@@ -83,12 +83,12 @@ def test_a_server_that_another_run_wrote_meanwhile_stays(world: World) -> None:
     listing = Trap(lambda call: call.operation == "DescribeSourceServers" and call.account == account)
     world.aws.traps.append(listing)
     earlier = world.start("sync", "inventory", "--region", "us-west-2")
-    assert listing.wait_held()
+    assert listing.wait_blocked()
     world.aws.traps.remove(listing)
     comparing = Trap(lambda call: call.operation == "Query" and call.table == world.tables.inventory)
     world.aws.traps.append(comparing)
     later = world.start("sync", "inventory", "--region", "us-west-2")
-    assert comparing.wait_held()
+    assert comparing.wait_blocked()
     world.aws.traps.remove(comparing)
 
     new = world.servers(account, "us-west-2", 1, first=9)[0]

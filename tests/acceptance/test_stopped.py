@@ -25,7 +25,7 @@ def _scans_after(world: World, number: int) -> Trap:
 def _stopped(world: World, trap: Trap, number: int, *arguments: str) -> Run:
     with world.holding(trap):
         process = world.start("sync", *arguments)
-        assert trap.wait_held(), "the run never made the call at which it is to be stopped"
+        assert trap.wait_blocked(), "the run never made the call at which it is to be stopped"
         process.send_signal(number)
         return finish(process)
 
@@ -64,7 +64,7 @@ def test_the_second_signal_ends_the_process_at_once(world: World) -> None:
     trap = Trap(lambda call: call.table == world.tables.status and call.operation in {"PutItem", "UpdateItem"})
     with world.holding(trap):
         process = world.start("sync", "inventory")
-        assert trap.wait_held()
+        assert trap.wait_blocked()
         process.send_signal(signal.SIGTERM)
         assert process.stderr is not None
         assert any("stopping" in line for line in process.stderr)

@@ -275,13 +275,13 @@ class World:
 
     def items(self, table: str) -> list[dict[str, Any]]:
         """Return every item of a table."""
-        found: list[dict[str, Any]] = []
+        items: list[dict[str, Any]] = []
         response = self.table(table).scan()
-        found += response["Items"]
+        items += response["Items"]
         while "LastEvaluatedKey" in response:
             response = self.table(table).scan(ExclusiveStartKey=response["LastEvaluatedKey"])
-            found += response["Items"]
-        return found
+            items += response["Items"]
+        return items
 
     def inventory(self, tables: Tables | None = None) -> dict[str, dict[str, Any]]:
         """Return the server items by ARN."""
@@ -299,9 +299,9 @@ class World:
 
     def entry(self, region: str, account: str) -> dict[str, Any]:
         """Return the entry of one (account, region) in the region status table."""
-        found = plain(self.status()[region]["accounts"][account])
-        assert isinstance(found, dict)
-        return found
+        entry = plain(self.status()[region]["accounts"][account])
+        assert isinstance(entry, dict)
+        return entry
 
     def counts(self, tables: Tables | None = None) -> dict[str, int]:
         """Return the server count of each region with servers, from the region status table."""
@@ -317,9 +317,9 @@ class World:
 
     def environment(self, tables: Tables | None = None, **settings: Any) -> dict[str, str]:
         """Return the command's environment: this checkout's code, and no inherited variable that the SDK reads."""
-        kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
+        inherited = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
         variables = {
-            **kept,
+            **inherited,
             **CHECKOUT,
             "HOME": "/nonexistent",
             "AWS_ENDPOINT_URL": self.aws.url,

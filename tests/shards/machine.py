@@ -47,10 +47,10 @@ class Machine:
     twice: float = 0.0
     entered: list[str] = field(default_factory=list)
 
-    def run(self, given: Any, states: Mapping[str, Any] | None = None) -> Any:
+    def run(self, payload: Any, states: Mapping[str, Any] | None = None) -> Any:
         """Run an execution and return its output. Raises Failed."""
         states = states or definition()
-        name, data = states["StartAt"], given
+        name, data = states["StartAt"], payload
         while name:
             self.entered.append(name)
             state = states["States"][name]

@@ -163,11 +163,11 @@ def test_scopes_of_a_lost_shard_are_in_the_metric_that_the_alarm_reads(
 
 def test_removed_accounts_are_cleaned_up_when_every_shard_has_ended(estate: World) -> None:
     in_shards()
-    gone = estate.accounts[2]
-    assert any(gone in row["accounts"] for row in estate.status().values())
-    estate.table(estate.tables.accounts).delete_item(Key={"accountId": gone})
+    removed = estate.accounts[2]
+    assert any(removed in row["accounts"] for row in estate.status().values())
+    estate.table(estate.tables.accounts).delete_item(Key={"accountId": removed})
     in_shards()
-    assert not any(gone in row["accounts"] for row in estate.status().values())
+    assert not any(removed in row["accounts"] for row in estate.status().values())
 
 
 def test_a_count_of_an_earlier_writer_is_replaced_once_every_account_was_scanned(estate: World) -> None:
@@ -195,12 +195,12 @@ def test_the_mark_of_a_full_scan_goes_when_its_last_shard_has_ended(estate: Worl
 def test_accounts_that_are_missing_stay_while_a_record_cannot_be_used(estate: World) -> None:
     """The unusable record may be theirs, so their region status is kept."""
     in_shards()
-    gone = estate.accounts[2]
+    removed = estate.accounts[2]
     before = estate.counts()
-    estate.table(estate.tables.accounts).delete_item(Key={"accountId": gone})
-    estate.put(estate.tables.accounts, {"accountId": f"{gone} "})
+    estate.table(estate.tables.accounts).delete_item(Key={"accountId": removed})
+    estate.put(estate.tables.accounts, {"accountId": f"{removed} "})
     in_shards()
-    assert any(gone in row["accounts"] for row in estate.status().values())
+    assert any(removed in row["accounts"] for row in estate.status().values())
     assert estate.counts() == before
 
 
@@ -291,8 +291,8 @@ def test_a_single_shard_of_the_tag_sync_stores_the_source_of_the_request(
     use(estate, monkeypatch, ACCOUNTS_PER_SHARD="7")
     monkeypatch.setenv("TAG_SYNC_CONFIG_TABLE", tag_table)
     events: list[tuple[dict[str, Any], str]] = [({}, "eventbridge"), ({"source": "manual"}, "manual")]
-    for given, source in events:
-        in_shards(job="tags", **given)
+    for body, source in events:
+        in_shards(job="tags", **body)
         last = next(row for row in estate.items(tag_table) if row["accountId"] == "_last_tag_sync")
         assert (last["source"], last["totalAccounts"]) == (source, 7)
 
@@ -378,8 +378,8 @@ def test_a_start_that_failed_is_retried_and_stored_as_those_of_the_functions_are
     retries = {}
     for _, properties in of_type(found, "AWS::Events::Rule"):
         [target] = properties["Targets"]
-        kept = {"Arn": {"Ref": "SyncDeadLetterQueueArn"}}
-        assert target["DeadLetterConfig"] == {"Fn::If": ["HasDeadLetters", kept, {"Ref": "AWS::NoValue"}]}
+        dead_letters = {"Arn": {"Ref": "SyncDeadLetterQueueArn"}}
+        assert target["DeadLetterConfig"] == {"Fn::If": ["HasDeadLetters", dead_letters, {"Ref": "AWS::NoValue"}]}
         retries[properties["ScheduleExpression"]] = target["RetryPolicy"]
     assert retries == {
         properties["ScheduleExpression"]: properties["Targets"][0]["RetryPolicy"]

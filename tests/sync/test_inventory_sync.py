@@ -206,12 +206,12 @@ async def test_a_throttled_region_keeps_count_and_activity(estate: Estate) -> No
 
 async def test_a_listing_that_breaks_on_page_two_removes_nothing_and_counts_nothing(estate: Estate) -> None:
     await estate.sync()
-    gone = [
+    deleted = [
         item
         for item in estate.items()
         if item["_queryRegion"] == "us-west-2" and item["_queryAccount"] == estate.names.a
     ]
-    estate.sandbox.remove(estate.names.a, "us-west-2", [gone[0]["sourceServerID"]])
+    estate.sandbox.remove(estate.names.a, "us-west-2", [deleted[0]["sourceServerID"]])
     estate.set(DRS_PAGE_SIZE="2")
     estate.faults(
         fail=[
@@ -450,12 +450,12 @@ async def test_a_broken_account_record_affects_only_itself(estate: Estate) -> No
 async def test_a_server_too_big_for_an_item_affects_only_itself(estate: Estate) -> None:
     """DynamoDB rejects the whole batch because of it; changed, new and removed servers are written all the same."""
     here = [item for item in estate.items() if (item["_queryAccount"], item["_queryRegion"]) == (estate.names.a, SCOPE)]
-    big, changed, gone, *_ = here
+    big, changed, deleted, *_ = here
     servers = drs_backends[estate.names.a][SCOPE].source_servers
     disk = {"deviceName": "/dev/" + "x" * 250, "bytes": 1}
     servers[big["sourceServerID"]].record["sourceProperties"]["disks"] = [disk] * 1_500  # some 420 KB
     servers[changed["sourceServerID"]].record["tags"]["team"] = "payments"
-    estate.sandbox.remove(estate.names.a, SCOPE, [gone["sourceServerID"]])
+    estate.sandbox.remove(estate.names.a, SCOPE, [deleted["sourceServerID"]])
     estate.add(estate.names.a, SCOPE, servers=[{"hostname": "new", "on_premises": True}])
     for _ in range(2):
         report = await estate.sync()
@@ -466,7 +466,7 @@ async def test_a_server_too_big_for_an_item_affects_only_itself(estate: Estate) 
         assert estate.counts() == {"eu-west-1": 3, SCOPE: 8}
         items = {item["sourceServerArn"]: item for item in estate.items()}
         assert len(items) == 11
-        assert gone["sourceServerArn"] not in items
+        assert deleted["sourceServerArn"] not in items
         assert items[changed["sourceServerArn"]]["tags"]["team"] == "payments"
         assert "new" in {item["hostname"] for item in items.values()}
         assert items[big["sourceServerArn"]] == big  # as it was last written

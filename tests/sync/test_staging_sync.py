@@ -419,7 +419,7 @@ async def test_throttling_delays_and_loses_nothing(staged: Staged) -> None:
 
 async def test_a_server_that_leaves_between_list_and_call_is_no_failure(staged: Staged) -> None:
     await staged.sync()
-    gone = {
+    deleted = {
         "account_id": staged.names.a,
         "region": "eu-west-1",
         "service": "drs",
@@ -428,7 +428,7 @@ async def test_a_server_that_leaves_between_list_and_call_is_no_failure(staged: 
         "error": "ResourceNotFoundException",
         "status": 404,
     }
-    staged.faults(fail=[gone])
+    staged.faults(fail=[deleted])
     report = await staged.sync_staging()
     assert (report["status"], report["serversExtended"], report["serversVanished"]) == ("complete", 9, 1)
 

@@ -286,7 +286,7 @@ async def test_without_a_table_nothing_is_locked_or_stored(estate: Estate, clock
 async def test_a_table_that_is_not_there_is_an_error(estate: Estate, clock: Clock) -> None:
     estate.set(TAG_SYNC_CONFIG_TABLE="no-such-table")
     async with opened(clock) as state:
-        with pytest.raises(AwsError, match="no table no-such-table"):
+        with pytest.raises(AwsError, match="table no-such-table does not exist"):
             await state.acquire(owner="one")
-        with pytest.raises(AwsError, match="no table no-such-table"):
+        with pytest.raises(AwsError, match="table no-such-table does not exist"):
             await state.last()

@@ -64,12 +64,12 @@ def test_every_test_that_the_requirements_page_names_is_there() -> None:
     tests = DOCS.parent / "tests"
     named = re.findall(r"`([\w/]+\.py)::(\w+|\*)`", (DOCS / "requirements.md").read_text())
     assert len(named) > 60
-    gone = [
+    missing = [
         f"{path}::{name}"
         for path, name in named
         if not (tests / path).is_file() or (name != "*" and f"def {name}(" not in (tests / path).read_text())
     ]
-    assert gone == []
+    assert missing == []
 
 
 if __name__ == "__main__":
@@ -80,12 +80,12 @@ def test_every_test_that_the_guarantees_name_is_there() -> None:
     page, tests = (DOCS / "guarantees.md").read_text(), DOCS.parent / "tests"
     named = re.findall(r"`([\w/]+\.py)::(\w+|\*)`", page)
     assert len(named) > 35
-    gone = [
+    missing = [
         f"{path}::{name}"
         for path, name in named
         if not (tests / path).is_file() or (name != "*" and f"def {name}(" not in (tests / path).read_text())
     ]
-    assert gone == []
+    assert missing == []
 
 
 def test_the_guarantees_list_every_planted_bug() -> None:

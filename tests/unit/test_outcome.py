@@ -213,14 +213,14 @@ def off(region: str) -> ScopeResult:
     return scan_of(Scope(ACCOUNT, region)).result(problem(OFF), known=False, seconds=1.0)
 
 
-def seen_in(region: str) -> ScopeResult:
+def listed_in(region: str) -> ScopeResult:
     return scan_of(Scope(ACCOUNT, region), **ALL_OF_IT).result(None, known=False, seconds=1.0)
 
 
 def test_a_token_that_another_region_accepts_means_that_the_region_is_off() -> None:
     tokens = RejectedTokens()
     assert tokens.settle(off("r1")) == []
-    assert [result.coverage for result in tokens.settle(seen_in("r2"))] == [C, S]
+    assert [result.coverage for result in tokens.settle(listed_in("r2"))] == [C, S]
     assert [result.coverage for result in tokens.settle(off("r3"))] == [S]
     assert tokens.rest() == []
 

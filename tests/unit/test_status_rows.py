@@ -279,8 +279,8 @@ def test_a_count_without_account_stays_until_every_account_was_scanned() -> None
     done = merge(half, REGION, [complete(B, 60, 10)], all_accounts=both)
     assert (done.server_count, done.unattributed) == (35, None)
     assert merge(done, REGION, [failed(C, 90)]).server_count == 35
-    gone = merge(half, REGION, [], all_accounts=frozenset({A}))
-    assert (gone.server_count, gone.unattributed) == (25, None)
+    complete_row = merge(half, REGION, [], all_accounts=frozenset({A}))
+    assert (complete_row.server_count, complete_row.unattributed) == (25, None)
 
 
 def test_a_count_without_account_survives_two_runs_of_one_account_each() -> None:
