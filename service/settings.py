@@ -153,7 +153,7 @@ class Settings(BaseModel):
         if missing:
             raise ConfigurationError(
                 f"set the environment variable {' and '.join(missing)} to the name of the DynamoDB table "
-                '(see the README, "Point it at a real account")'
+                '(see the README, "Run it against real accounts")'
             )
 
 

@@ -117,7 +117,7 @@ class TableReader:
             if not isinstance(response.get("Responses"), dict):  # present even when no item exists
                 raise self._malformed("BatchGetItem", "response is missing Responses")
             items.extend(self._decoded("BatchGetItem", response["Responses"].get(self.name, [])))
-            unprocessed = response.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
+            unprocessed = self.unprocessed("BatchGetItem", response, "UnprocessedKeys", "Keys")
             if unprocessed:
                 rounds = await self.next_round("BatchGetItem", 0 if len(unprocessed) < len(chunk) else rounds)
                 pending = [*unprocessed, *pending]
@@ -131,6 +131,28 @@ class TableReader:
 
     def _malformed(self, operation: str, why: str) -> AwsError:
         return AwsError("MalformedResponse", why, Call("dynamodb", operation, "hub", self._region))
+
+    def unprocessed(self, operation: str, response: Mapping[str, Any], *path: str) -> list[dict[str, Any]]:
+        """Return the entries of a batch that DynamoDB did not process, to send again.
+
+        Args:
+            operation: the batch operation.
+            response: its response.
+            path: member of the response that maps table names to the entries, then members below the table's name.
+
+        Raises:
+            AwsError: the member has an unexpected structure, so it is unknown which entries were processed.
+        """
+        entries: Any = response
+        for name in (path[0], self.name, *path[1:]):
+            if not isinstance(entries, dict):
+                raise self._malformed(operation, f"unexpected {path[0]} structure")
+            entries = entries.get(name)
+            if entries is None:
+                return []
+        if not (isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries)):
+            raise self._malformed(operation, f"unexpected {path[0]} structure")
+        return entries
 
     async def next_round(self, operation: str, rounds: int) -> int:
         """Back off before unprocessed entries of a batch are sent again; return the new number of rounds.

@@ -37,7 +37,7 @@ class Table(TableReader):
         while pending:
             chunk, pending = pending[:_BATCH_WRITE], pending[_BATCH_WRITE:]
             response = await self.call("BatchWriteItem", {"RequestItems": {self.name: chunk}}, named=False)
-            unprocessed = response.get("UnprocessedItems", {}).get(self.name, [])
+            unprocessed = self.unprocessed("BatchWriteItem", response, "UnprocessedItems")
             if unprocessed:
                 rounds = await self.next_round("BatchWriteItem", 0 if len(unprocessed) < len(chunk) else rounds)
                 pending = [*unprocessed, *pending]

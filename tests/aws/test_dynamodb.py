@@ -210,6 +210,28 @@ async def test_a_batch_without_responses_is_not_one_that_found_nothing(monkeypat
             await table.get_many([{"id": "x"}])
 
 
+@pytest.mark.parametrize("member", [[], "", 0, {"t": ["x"]}, {"t": {"Keys": [1]}}, {"t": "x"}, {"t": {"Keys": 7}}])
+async def test_malformed_unprocessed_entries_are_an_error_and_not_none(
+    member: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is unknown then which keys were read and which items written."""
+    body = {"Responses": {"t": []}, "UnprocessedKeys": member, "UnprocessedItems": member}
+    async with table_of(lambda _: answer(body), monkeypatch) as (table, _):
+        for request in (table.get_many([{"id": "x"}]), table.put_many([{"id": "x"}])):
+            with pytest.raises(AwsError, match="unexpected Unprocessed") as caught:
+                await request
+            assert caught.value.code == "MalformedResponse"
+
+
+@pytest.mark.parametrize("member", [None, {}, {"t": None}, {"other": {"Keys": [{}]}}])
+async def test_no_unprocessed_entries_end_a_batch(member: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = {"Responses": {"t": []}, "UnprocessedKeys": member, "UnprocessedItems": member}
+    async with table_of(lambda _: answer(body), monkeypatch) as (table, aws):
+        assert await table.get_many([{"id": "x"}]) == []
+        await table.put_many([{"id": "x"}])
+        assert len(aws.requests) == 2
+
+
 async def test_what_was_just_written_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """The end of a run reads what its shards have just written, so reads are consistent, except those of indexes."""
     body = {"Items": [], "Item": {"id": {"S": "x"}}, "Responses": {"t": []}}

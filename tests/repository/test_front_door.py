@@ -6,6 +6,7 @@ import ast
 import hashlib
 import importlib
 import os
+import pkgutil
 import re
 import sys
 import tomllib
@@ -26,6 +27,12 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 # The text at https://www.apache.org/licenses/LICENSE-2.0.txt, byte for byte.
 LICENCE_SHA256 = {"Apache-2.0": "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30"}
+
+FOLDERS = "service|tests|benchmarks|deploy|docs|requirements"
+NAMED_PATH = re.compile(rf"(?<![\w./-])(?:{FOLDERS})/[\w./*-]*[\w*/]")
+NAMED_MODULE = re.compile(r"(?<![\w./-])(?:service|tests|benchmarks)(?:\.[A-Za-z_]\w*)+(?![\w/])")
+FOLLOWED = "Following an account id from the schedule's event to the row and back"
+NAMED_IN_FILE = re.compile(r"((?:`[A-Za-z_][\w.]*`(?:, | and )?)+) in `(service/[\w/]+\.py)`")
 
 
 def read_yaml(path: str) -> Any:
@@ -81,6 +88,30 @@ def broken_links(page: Path) -> list[str]:
         ):
             broken.append(link)
     return broken
+
+
+def dead_names(page: Path) -> list[str]:
+    """List the files, modules and definitions of this repository that a page names and that are not there.
+
+    These are paths and dotted names in code, and `name` in `path`. The pages about tests name paths below tests/.
+    """
+    code = [token.content for token in tokens(page) if token.type in {"code_inline", "fence"}]
+    paths = [path for text in code for path in NAMED_PATH.findall(text)]
+    dead = [path for path in paths if not any([*ROOT.glob(path), *(ROOT / "tests").glob(path)])]
+    names = [match for text in code for match in NAMED_MODULE.findall(text)]
+    for named, path in NAMED_IN_FILE.findall(" ".join(page.read_text().split())):
+        module = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        names += [f"{module}.{name}" for name in re.findall(r"[\w.]+", named.replace(" and ", " "))]
+    return dead + [name for name in names if not is_defined(name)]
+
+
+def is_defined(name: str) -> bool:
+    """Whether a dotted name is a module, or a definition in one."""
+    try:
+        pkgutil.resolve_name(name)
+    except (ImportError, AttributeError):
+        return False
+    return True
 
 
 def test_the_licence_is_the_declared_one_word_for_word() -> None:
@@ -175,3 +206,46 @@ def test_code_in_a_page_imports_what_is_there(page: Path) -> None:
                 if isinstance(node, ast.ImportFrom) and str(node.module).startswith("service"):
                     module = importlib.import_module(str(node.module))
                     assert [each.name for each in node.names if not hasattr(module, each.name)] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_path_and_name_of_a_page_is_there(page: Path) -> None:
+    assert dead_names(page) == []
+
+
+def test_a_dead_name_is_noticed(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "`service/errors.py`, `service/none.py`, `service/sync/*/sync.py`, `none/x.py`, `unit/test_none.py`\n"
+        "`service.errors.classify`, `service.errors.judge`, `tests.none`. `Scope` and `Place` in `service/models.py`\n"
+        "```console\n$ python -m benchmarks.none tests/none\n```\n"
+    )
+    assert dead_names(page) == [
+        "service/none.py",
+        "tests/none",
+        "service.errors.judge",
+        "tests.none",
+        "benchmarks.none",
+        "service.models.Place",
+    ]
+
+
+def architecture(heading: str) -> str:
+    """Return the section of the architecture page under a heading."""
+    return (ROOT / "docs" / "architecture.md").read_text().split(f"\n## {heading}\n")[1].split("\n## ")[0]
+
+
+def test_the_architecture_shows_the_layers_that_are_checked() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (layers,) = (contract["layers"] for contract in contracts if contract["type"] == "layers")
+    shown = architecture("Which way imports point").split("```text\n")[1].split("\n```")[0]
+    assert shown.splitlines() == [layer.replace("service.", "") for layer in layers]
+
+
+def test_the_followed_account_id_passes_through_files_that_define_what_is_said() -> None:
+    rows = re.findall(r"^\| (\d+) \| `(\S+)\.py` \| (.+) \|$", architecture(FOLLOWED), re.MULTILINE)
+    assert [int(number) for number, *_ in rows] == [*range(1, 23)]
+    for _, path, text in rows:
+        module = path.removesuffix("/__init__").replace("/", ".")
+        named = re.findall(r"`([A-Z]\w+|[a-z]+_[a-z_]+)`", text)
+        assert [name for name in named if not is_defined(f"{module}.{name}")] == [], path

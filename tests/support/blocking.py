@@ -1,18 +1,20 @@
 """Detector for blocking calls (sleep, file, socket, DNS, subprocess) that `service` makes on a running event loop.
 
-A call counts when an event loop runs in the same thread and a function of `service` is on the stack, so worker
-threads, the servers of the sandbox and the tests themselves may block. Such a call raises BlockingError at once. It is
-also recorded, because a sync reports any exception of a scope as a problem and goes on: `check` fails the test.
+A call counts when an event loop runs in the same thread and `service` made it: worker threads, the servers of the
+sandbox, the tests and the functions that tests put in place of others may block. Such a call raises BlockingError at
+once. It is also recorded, because a sync reports any exception of a scope as a problem and goes on: `check` fails the
+test.
 """
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 from unittest.mock import patch
 
 import pytest
@@ -23,6 +25,8 @@ import service
 __all__ = ["BlockingCalls"]
 
 _SERVICE: Final = Path(service.__path__[0])
+_SANDBOX: Final = str(_SERVICE / "sandbox") + os.sep
+_TESTS: Final = str(Path(__file__).parents[1]) + os.sep
 _MORE_FUNCTIONS: Final = ("builtins.open", "io.open", "socket.getaddrinfo")
 """Functions that the library does not watch by default: opening a file and a DNS lookup block, too."""
 
@@ -56,6 +60,7 @@ class BlockingCalls:
                 None, name, scanned_modules=service, excluded_modules=["service.sandbox"]
             )
         for function in detector.functions.values():
+            function.can_block_predicate = _or_made_by_a_test(function.can_block_predicate)
             for file, names in _ALLOWED.items():
                 function.can_block_in(file, names)
         with patch.object(blockbuster, "BlockingError", self._recorded):
@@ -77,6 +82,26 @@ class BlockingCalls:
             "Fix: use the asynchronous call, or await anyio.to_thread.run_sync(...)"
         )
         return BlockingError(function)
+
+
+def _or_made_by_a_test(may_block: Callable[..., bool]) -> Callable[..., bool]:
+    """Extend a predicate of the library: what a test calls may block, even if `service` calls the test."""
+
+    def extended(*args: Any, **kwargs: Any) -> bool:
+        return may_block(*args, **kwargs) or _is_made_by_a_test(sys._getframe(1))
+
+    return extended
+
+
+def _is_made_by_a_test(frame: FrameType | None) -> bool:
+    while frame is not None:
+        path = frame.f_code.co_filename
+        if path.startswith((_TESTS, _SANDBOX)) and path != __file__:
+            return True
+        if path.startswith(f"{_SERVICE}{os.sep}"):
+            return False
+        frame = frame.f_back
+    return False
 
 
 def _caller(frame: FrameType | None) -> str:

@@ -40,6 +40,9 @@ def receive():
 def resolve():
     return socket.getaddrinfo("localhost", 80)
 
+def call(function):
+    function()
+
 def caught():
     try:
         sleep()
@@ -48,8 +51,8 @@ def caught():
 """
 
 
-def planted(file: Path) -> dict[str, Callable[[], Any]]:
-    """Compile functions that block, as if they were in a file of service."""
+def planted(file: Path) -> dict[str, Callable[..., Any]]:
+    """Compile functions that block, as if they were in `file`."""
     names: dict[str, Any] = {"__file__": str(Path(service.__path__[0]) / "models.py")}
     exec(compile(_SOURCE, str(file), "exec"), names)  # noqa: S102
     return names
@@ -98,6 +101,7 @@ async def test_threads_tests_and_the_sandbox_may_block(name: str) -> None:
     await anyio.to_thread.run_sync(SERVICE[name])
     planted(Path(__file__))[name]()
     planted(Path(service.__path__[0]) / "sandbox" / "planted.py")[name]()
+    SERVICE["call"](planted(Path(__file__))[name])  # as a test does in place of a function of service
 
 
 def test_without_a_loop_everything_may_block() -> None:
