@@ -145,7 +145,7 @@ def test_tables_that_are_missing_of_another_schema_or_closed(estate: Estate) -> 
     assert "its key is region, not sourceServerArn + stagingAccountId" in inventory["cause"]
     assert "no index SourceAccountIndex; it has no index StagingAccountIndex" in inventory["cause"]
     assert "ReplicationRegionIndex (replicationRegion + sourceServerArn" in inventory["cure"]
-    assert "no table no-such-table" in finding_of(findings, "table TAG_SYNC_CONFIG_TABLE")["cause"]
+    assert "table no-such-table does not exist" in finding_of(findings, "table TAG_SYNC_CONFIG_TABLE")["cause"]
     status = finding_of(findings, "region status")
     assert (status["status"], "every sync scans every region" in status["cause"]) == ("failed", True)
     assert finding_of(findings, "drs", estate.names.a)["status"] == "ok"  # the accounts are checked nevertheless
