@@ -44,7 +44,7 @@ async def test_throttling_is_waited_out_as_long_as_aws_asks(monkeypatch: pytest.
         with counting_calls() as call_counter:
             assert await pages(aws_client) == [1]
         assert anyio.current_time() - before >= 1.0
-        assert aws.asked("DescribeSourceServers") == call_counter.of("drs") == 2
+        assert aws.request_count("DescribeSourceServers") == call_counter.of("drs") == 2
         assert call_counter.throttled == 1
 
 
@@ -58,11 +58,11 @@ async def test_what_one_call_is_told_to_wait_holds_for_the_next_one_too(monkeypa
                 while not call_counter.throttled:  # noqa: ASYNC110 - nothing else shows that the throttling response has arrived
                     await anyio.sleep(0.01)
                 assert await pages(aws_client, "eu-west-1") == [1]
-                elsewhere = aws.asked("DescribeSourceServers")
+                elsewhere = aws.request_count("DescribeSourceServers")
                 assert await pages(aws_client) == [1]
                 assert anyio.current_time() - before >= 1.0
         assert elsewhere == 2  # another region has a rate limit of its own
-        assert aws.asked("DescribeSourceServers") == 4
+        assert aws.request_count("DescribeSourceServers") == 4
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ async def test_only_what_may_pass_is_tried_again(problem: Answer, tries: int, mo
     async with scripted_aws(in_turn(problem), monkeypatch) as aws, AwsClient(Settings(), now) as aws_client:
         with pytest.raises(AwsError):
             await pages(aws_client)
-        assert aws.asked("DescribeSourceServers") == tries
+        assert aws.request_count("DescribeSourceServers") == tries
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ async def test_a_deadline_does_not_hide_the_cause(monkeypatch: pytest.MonkeyPatc
         with anyio.fail_after(300), pytest.raises(AwsError) as caught:
             await pages(aws_client)
         assert caught.value.code == "ThrottlingException"
-        assert aws.asked("DescribeSourceServers") == 1
+        assert aws.request_count("DescribeSourceServers") == 1
 
 
 async def test_who_comes_into_a_pause_that_outlasts_its_deadline_fails_at_once(
@@ -130,7 +130,7 @@ async def test_who_comes_into_a_pause_that_outlasts_its_deadline_fails_at_once(
                     await pages(aws_client)
                 assert caught.value.error_class.status is RegionStatus.THROTTLED
             assert anyio.current_time() - before < 250
-        assert aws.asked("DescribeSourceServers") == 1
+        assert aws.request_count("DescribeSourceServers") == 1
 
 
 @pytest.mark.parametrize(("code", "status", "most"), [("AccessDenied", 403, 1), ("InternalFailure", 500, 4)])
@@ -186,7 +186,9 @@ async def test_an_outage_is_not_met_with_a_storm(monkeypatch: pytest.MonkeyPatch
 
             for number in range(100):
                 tasks.start_soon(look, f"us-west-{number % 9}")
-        assert aws.asked("DescribeSourceServers") <= 130  # 100 first attempts, a budget of ten retries, a slow refill
+        assert (
+            aws.request_count("DescribeSourceServers") <= 130
+        )  # 100 first attempts, a budget of ten retries, a slow refill
 
 
 async def test_nobody_listening_is_distinguished_from_an_empty_region(monkeypatch: pytest.MonkeyPatch) -> None:

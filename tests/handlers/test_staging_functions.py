@@ -19,9 +19,9 @@ EXTERNAL = "drs-orchestration-cross-account"
 
 
 @pytest.fixture
-def estate(found_estate: Callable[..., Estate]) -> Estate:
+def estate(start_estate: Callable[..., Estate]) -> Estate:
     """Provide an estate in which B replicates two servers that A may extend, in us-west-2."""
-    provided = found_estate()
+    provided = start_estate()
     drs_backends[provided.names.b]["us-west-2"].trust(provided.names.a)
     return provided
 
