@@ -133,9 +133,9 @@ async def test_who_comes_into_a_pause_that_outlasts_its_deadline_fails_at_once(
         assert aws.asked("DescribeSourceServers") == 1
 
 
-@pytest.mark.parametrize(("code", "status", "most"), [("AccessDenied", 403, 1), ("InternalFailure", 500, 4)])
+@pytest.mark.parametrize(("code", "status", "attempts"), [("AccessDenied", 403, 1), ("InternalFailure", 500, 4)])
 async def test_a_renewal_that_fails_fails_for_all_who_wait_for_it(
-    code: str, status: int, most: int, monkeypatch: pytest.MonkeyPatch
+    code: str, status: int, attempts: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session_xml = (
         "<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>A</AccessKeyId><SecretAccessKey>S"
@@ -143,14 +143,14 @@ async def test_a_renewal_that_fails_fails_for_all_who_wait_for_it(
         "</AssumeRoleResponse>"
     )
     refused = f"<ErrorResponse><Error><Code>{code}</Code><Message>no</Message></Error></ErrorResponse>"
-    asked: list[str] = []
+    attempted: list[str] = []
     clock = [now()]
 
     def script(request: Request) -> Answer:
         if b"Action=AssumeRole" not in request.body:
             return answer(PAGE)
-        asked.append(code)
-        works = len(asked) in {1, most + 2}
+        attempted.append(code)
+        works = len(attempted) in {1, attempts + 2}
         ends = (clock[0] + timedelta(seconds=900)).strftime("%Y-%m-%dT%H:%M:%SZ")
         return answer(session_xml.format(ends).encode()) if works else answer(refused.encode(), status)
 
@@ -160,16 +160,16 @@ async def test_a_renewal_that_fails_fails_for_all_who_wait_for_it(
         clock[0] += timedelta(seconds=800)
         codes: list[str] = []
 
-        async def look(region: str) -> None:
+        async def read_region(region: str) -> None:
             with pytest.raises(AwsError) as caught:
                 await session.call("drs", "DescribeSourceServers", {}, region=region)
             codes.append(caught.value.code)
 
         async with anyio.create_task_group() as tasks:
             for region in Settings().drs_regions:
-                tasks.start_soon(look, region)
+                tasks.start_soon(read_region, region)
         assert codes == [code] * 28
-        assert len(asked) == 1 + most
+        assert len(attempted) == 1 + attempts
         await session.call(
             "drs", "DescribeSourceServers", {}, region="us-west-2"
         )  # a later call assumes the role again
@@ -180,12 +180,12 @@ async def test_an_outage_is_not_met_with_a_storm(monkeypatch: pytest.MonkeyPatch
         settings = Settings(drs_calls_per_second=1000, drs_burst=1000)
         async with AwsClient(settings, now) as aws_client, anyio.create_task_group() as tasks:
 
-            async def look(region: str) -> None:
+            async def read_region(region: str) -> None:
                 with pytest.raises(AwsError):
                     await pages(aws_client, region)
 
             for number in range(100):
-                tasks.start_soon(look, f"us-west-{number % 9}")
+                tasks.start_soon(read_region, f"us-west-{number % 9}")
         assert aws.asked("DescribeSourceServers") <= 130  # 100 first attempts, a budget of ten retries, a slow refill
 
 

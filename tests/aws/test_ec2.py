@@ -20,10 +20,10 @@ WANTED = [f"i-{number:03d}" for number in range(401)]
 
 def paged(request: Request) -> Answer:
     """Return nine in ten of the requested instances, a hundred per page."""
-    asked = {name: values[0] for name, values in parse_qs(request.body.decode()).items()}
-    ids = [value for name, value in asked.items() if name.startswith("Filter.1.Value.")]
+    params = {name: values[0] for name, values in parse_qs(request.body.decode()).items()}
+    ids = [value for name, value in params.items() if name.startswith("Filter.1.Value.")]
     assert len(ids) <= 200, "EC2 takes no more values"
-    start = int(asked.get("NextToken", 0))
+    start = int(params.get("NextToken", 0))
     shown = "".join(
         f"<item><instanceId>{each}</instanceId></item>" for each in ids[start : start + PAGE] if not each.endswith("5")
     )
@@ -40,8 +40,8 @@ async def test_every_page_of_every_two_hundred_is_read_and_what_is_not_there_lef
         scripted_aws(paged, monkeypatch) as aws,
         AwsClient(Settings(), lambda: datetime.now(UTC)) as aws_client,
     ):
-        found = await Ec2Reader(aws_client.hub()).instances("us-west-2", [*WANTED, *WANTED])
-    assert list(found) == [each for each in WANTED if not each.endswith("5")]
+        instances = await Ec2Reader(aws_client.hub()).instances("us-west-2", [*WANTED, *WANTED])
+    assert list(instances) == [each for each in WANTED if not each.endswith("5")]
     assert len(aws.requests) == 2 + 2 + 1
 
 
@@ -60,8 +60,8 @@ async def test_a_terminated_instance_is_not_shown(monkeypatch: pytest.MonkeyPatc
         scripted_aws(lambda _: answer(body.encode()), monkeypatch),
         AwsClient(Settings(), lambda: datetime.now(UTC)) as aws_client,
     ):
-        found = await Ec2Reader(aws_client.hub()).instances("us-east-1", [f"i-{state}" for state in STATES])
-    assert set(found) == {f"i-{state}" for state in STATES[:-1]}
+        instances = await Ec2Reader(aws_client.hub()).instances("us-east-1", [f"i-{state}" for state in STATES])
+    assert set(instances) == {f"i-{state}" for state in STATES[:-1]}
 
 
 @pytest.mark.parametrize(

@@ -36,15 +36,15 @@ def _misplaced(kept: Shape, own: Shape, path: str = "") -> list[str]:
     if isinstance(kept, ListShape) and isinstance(own, ListShape):
         here = [] if kept.member.serialization["name"] == own.member.serialization["name"] else [f"{path}[]"]
         return here + _misplaced(kept.member, own.member, f"{path}[]")
-    found = []
+    misplaced = []
     if isinstance(kept, StructureShape) and isinstance(own, StructureShape):
         for name, member in kept.members.items():
             theirs = own.members.get(name)
             if theirs is None or theirs.serialization["name"] != member.serialization["name"]:
-                found.append(f"{path}.{name}")
+                misplaced.append(f"{path}.{name}")
             else:
-                found += _misplaced(member, theirs, f"{path}.{name}")
-    return found
+                misplaced += _misplaced(member, theirs, f"{path}.{name}")
+    return misplaced
 
 
 def test_what_is_kept_stands_where_botocores_model_has_it() -> None:
@@ -91,11 +91,11 @@ def _xml(shape: Shape) -> st.SearchStrategy[str]:
     """Generate the content of an element: members in any order, some missing, unknown elements between them."""
     if isinstance(shape, StructureShape):
         members = [_element(member.serialization["name"], _xml(member)) for member in shape.members.values()]
-        stranger = st.sampled_from(["<reason/>", "<launchTime>2026-01-04T08:01:55.000Z</launchTime>", "\n  "])
+        unknown = st.sampled_from(["<reason/>", "<launchTime>2026-01-04T08:01:55.000Z</launchTime>", "\n  "])
         some = st.lists(st.sampled_from(range(len(members))), unique=True).flatmap(
             lambda chosen: st.tuples(*(members[each] for each in chosen))
         )
-        return st.tuples(some, stranger).map(lambda drawn: "".join(drawn[0]) + drawn[1])
+        return st.tuples(some, unknown).map(lambda drawn: "".join(drawn[0]) + drawn[1])
     if isinstance(shape, ListShape):
         return st.lists(_element("item", _xml(shape.member)), max_size=2).map("".join)
     return _TEXT.map(escape)
