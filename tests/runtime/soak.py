@@ -135,7 +135,7 @@ class Soak:
         query = self.querying.invoke({"operation": "get_source_server_inventory"})
         answer = self.writing.answer(request)
         self.relay.matches = None
-        self.relay.lost.clear()
+        self.relay.real_bodies.clear()
         status = "error" if answer.error else str(answer.payload.get("status", answer.payload.get("error")))
         self.statuses[f"{status} run"] += 1
         self._expect(status in {"complete", "partial", "failed"}, f"{label}: {answer}")

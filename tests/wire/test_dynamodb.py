@@ -75,7 +75,8 @@ async def test_a_write_whose_answer_is_lost_is_made_again(spoiler: str, world: W
     key = {name: gone[name] for name in ("sourceServerArn", "stagingAccountId")}
     world.estate.table("SOURCE_SERVER_INVENTORY_TABLE").delete_item(Key=key)
     with world.spoiling(
-        spoiler, lambda request: world.relay.struck < 1 and request.is_for("dynamodb", text=gone["sourceServerID"])
+        spoiler,
+        lambda request: world.relay.spoiled_count < 1 and request.is_for("dynamodb", text=gone["sourceServerID"]),
     ):
         report = await world.estate.sync()
     assert (report["status"], report["errors"]) == ("complete", [])
