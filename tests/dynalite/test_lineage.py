@@ -1,4 +1,4 @@
-"""Lineage look-up by name and failback queries, on dynalite."""
+"""Lineage lookup by name and failback queries, on dynalite."""
 
 from tests.failback.test_command import (
     cycle_estate,
