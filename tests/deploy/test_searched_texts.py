@@ -1,4 +1,4 @@
-"""Texts that others search: log messages in dashboard queries and the runbook, and phrases that the UI looks for."""
+"""Texts that others search: log messages in dashboard queries and the runbook, and phrases that the UI searches."""
 
 from __future__ import annotations
 
