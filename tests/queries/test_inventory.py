@@ -80,12 +80,12 @@ async def test_one_stale_scope_of_several_asks_drs_for_that_scope_alone(client: 
 
 async def test_a_stale_scope_shows_what_happened_since(client: QueryClient, estate: Estate) -> None:
     a = estate.names.a
-    gone = (await client.inventory(accountId=a, region="eu-west-1")).body["servers"][0]["sourceServerID"]
-    estate.sandbox.remove(a, "eu-west-1", [gone])
+    removed = (await client.inventory(accountId=a, region="eu-west-1")).body["servers"][0]["sourceServerID"]
+    estate.sandbox.remove(a, "eu-west-1", [removed])
     estate.add(a, "eu-west-1", servers=[{"hostname": "brand-new", "on_premises": True}])
     client.age(a, "eu-west-1", 3600)
     servers = (await client.inventory(accountId=a, region="eu-west-1")).body["servers"]
-    assert gone not in {server["sourceServerID"] for server in servers}
+    assert removed not in {server["sourceServerID"] for server in servers}
     (new,) = [server for server in servers if server["hostname"] == "brand-new"]
     assert "originalAccountId" not in new  # no sync has recorded it yet, and nothing is guessed
 

@@ -1,4 +1,4 @@
-"""Calls that hang: the query ends by its deadline, and the answer names the call."""
+"""Calls that hang: the query ends by its deadline, and the response names the call."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EXTERNAL: Final = "drs-orchestration-cross-account"
 
 
 @pytest.fixture
-def silent(estate: Estate) -> Iterator[str]:
+def silent_url(estate: Estate) -> Iterator[str]:
     """Return the URL of a listener that accepts connections and never responds; queries may take six seconds."""
     estate.set(QUERY_DEADLINE_SECONDS="6", READ_TIMEOUT_SECONDS="8")
     with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
@@ -30,34 +30,34 @@ def silent(estate: Estate) -> Iterator[str]:
         query.runtime.close()
 
 
-def ask(operation: str, **parameters: str) -> dict[str, Any]:
+def call_query(operation: str, **parameters: str) -> dict[str, Any]:
     return query.lambda_handler({"operation": operation, "queryParams": parameters}, None)
 
 
-def test_a_table_that_hangs_ends_the_search_for_a_server(silent: str, estate: Estate) -> None:
-    estate.set(AWS_ENDPOINT_URL_DYNAMODB=silent)
-    answer = ask("get_failback_topology", id="app-web-01")
+def test_a_table_that_hangs_ends_the_search_for_a_server(silent_url: str, estate: Estate) -> None:
+    estate.set(AWS_ENDPOINT_URL_DYNAMODB=silent_url)
+    answer = call_query("get_failback_topology", id="app-web-01")
     assert (answer["error"], answer["details"]["code"]) == ("DYNAMODB_ERROR", "DeadlineExceeded")
     assert estate.sandbox.environment()["SOURCE_SERVER_INVENTORY_TABLE"] in answer["message"]
     assert "QUERY_DEADLINE_SECONDS" in answer["details"]["advice"]
 
 
-def test_sts_that_hangs_is_named(silent: str, estate: Estate) -> None:
-    estate.set(AWS_ENDPOINT_URL_STS=silent)
+def test_sts_that_hangs_is_named(silent_url: str, estate: Estate) -> None:
+    estate.set(AWS_ENDPOINT_URL_STS=silent_url)
     requested = {"accountId": estate.names.a, "externalId": EXTERNAL, "region": "us-west-2"}
-    answer = ask("validate_staging_account", **requested)
+    answer = call_query("validate_staging_account", **requested)
     assert (answer["error"], answer["details"]["valid"]) == ("INTERNAL_ERROR", False)
     assert "in time" in answer["message"]
-    ask("get_staging_accounts", targetAccountId=estate.names.a)  # builds the DynamoDB client, which takes time
-    answer = ask("discover_staging_accounts", targetAccountId=estate.names.a)
+    call_query("get_staging_accounts", targetAccountId=estate.names.a)  # builds the DynamoDB client, which takes time
+    answer = call_query("discover_staging_accounts", targetAccountId=estate.names.a)
     assert answer["error"].startswith("sts:GetCallerIdentity")
 
 
-@pytest.mark.usefixtures("silent")
+@pytest.mark.usefixtures("silent_url")
 def test_a_question_of_two_parts_has_one_deadline(estate: Estate) -> None:
-    """Accounts may take 2.4 of its six seconds: the record is read in one, the context in two more."""
+    """Reading accounts may take 2.4 of the 6 seconds: the record takes one second, the context two more."""
     estate.faults(latency_ms={"dynamodb": 1000})
-    answer = ask("query_staging_accounts", targetAccountId=estate.names.a)
+    answer = call_query("query_staging_accounts", targetAccountId=estate.names.a)
     assert (answer["error"], answer["details"]["code"]) == ("DYNAMODB_ERROR", "DeadlineExceeded")
 
 

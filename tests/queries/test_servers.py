@@ -1,4 +1,4 @@
-"""The servers of one region: from the inventory, from DRS, or a refusal with a phrase that old clients look for."""
+"""The servers of one region: from the inventory, from DRS, or a refusal with a phrase that old clients search."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from service.queries.servers import failure_of, refusal_of
 from tests.queries.client import QueryClient
 from tests.support.estate import Estate
 
-# What old clients look for in a message, in this order: they take the first phrase, or status word, that they find.
+# What old clients search in a message, in this order: the first phrase or status that occurs counts.
 ORDERED_PHRASES = (
     ("NOT_INITIALIZED", "not initialized"),
     ("IAM_PERMISSION_DENIED", "not authorized"),
@@ -167,10 +167,10 @@ async def test_an_account_whose_record_cannot_be_used_is_lacking_unless_others_w
 ) -> None:
     estate.table("TARGET_ACCOUNTS_TABLE").put_item(Item={"accountId": "12"})
     given = {"region": "us-west-2"}
-    for ask in (client.servers, client.inventory, client.extended):
-        body = (await ask(**given)).body
+    for run_query in (client.servers, client.inventory, client.extended):
+        body = (await run_query(**given)).body
         assert (body["complete"], [error["code"] for error in body["errors"]]) == (False, ["InvalidAccountRecord"])
-        body = (await ask(**given, accountId=estate.names.a)).body
+        body = (await run_query(**given, accountId=estate.names.a)).body
         assert (body["complete"], body["errors"]) == (True, [])
 
 
