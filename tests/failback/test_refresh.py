@@ -50,8 +50,8 @@ class Day:
             self.clock.moment += timedelta(minutes=15)
 
     def topology(self) -> dict[str, Any]:
-        (found,) = (decode(item) for item in self.aws.items() if item["stagingAccountId"]["S"] == "TOPOLOGY")
-        return found
+        (topology,) = (decode(item) for item in self.aws.items() if item["stagingAccountId"]["S"] == "TOPOLOGY")
+        return topology
 
 
 @pytest.fixture

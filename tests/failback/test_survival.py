@@ -35,7 +35,7 @@ STEPS = ("recover", "reverse", "catch_up", "launch_back", "protect_again", "catc
 
 
 class TopologyWatch:
-    """Syncs, and compares every topology item with what it was at first."""
+    """Syncs, and compares every topology item with its first version."""
 
     def __init__(self, estate: Estate, cycle: Cycle) -> None:
         self.estate = estate
@@ -51,7 +51,7 @@ class TopologyWatch:
             assert _originals(topologies[arn]) == original, arn
         self.before = {arn: _originals(item) for arn, item in topologies.items()}
 
-    async def every_name_leads_home(self, *names: str) -> None:
+    async def check_names(self, *names: str) -> None:
         self.names |= set(names)
         async with open_query_app(load_settings()) as app:
             for name in sorted(self.names):
@@ -85,9 +85,16 @@ async def test_originals_survive_every_step(
     (template,) = cycle.source.templates
     source_side = estate.topologies()[cycle.forward.arn]["sourceSideTemplate"]
     assert source_side["replicationConfigurationTemplateID"] == template
-    known = [A1, HOST, HOST.upper(), f"{HOST}.corp.example", cycle.forward.arn, cycle.forward.source_server_id]
+    known = [
+        A1,
+        HOST,
+        HOST.upper(),
+        f"{HOST}.corp.example",
+        cycle.forward.arn,
+        cycle.forward.source_server_id,
+    ]
     known += [cycle.launched_from.arn, cycle.launched_from.source_server_id]
-    await watch.every_name_leads_home(*known)
+    await watch.check_names(*known)
     for _ in range(2):
         for step in STEPS:
             getattr(cycle, step)()
@@ -99,7 +106,7 @@ async def test_originals_survive_every_step(
                 known += [cycle.failed_back.instance_id]
             await watch.sync()
             assert watch.before == start
-        await watch.every_name_leads_home(*known)
+        await watch.check_names(*known)
     (topology,) = estate.topologies().values()
     moves = [entry["instanceId"] for entry in topology["topologyHistory"] if entry["event"] == "moved"]
     assert len(moves) == 2
@@ -174,7 +181,7 @@ async def test_a_steady_sync_writes_no_bookkeeping(found_estate: Callable[..., E
     rescan_requests = [
         row for row in estate.status().values() if any("lookRequestedAt" in each for each in row["accounts"].values())
     ]
-    assert rescan_requests == []  # the two point at each other, and the run scanned both
+    assert rescan_requests == []  # each record names the other, and the run scanned both
     estate.calls()
     await estate.sync(regions=REGIONS)
     calls = estate.calls()
@@ -229,7 +236,7 @@ async def test_a_reversed_server_belongs_to_the_one_that_drs_names_before_that_i
 
 
 @pytest.mark.parametrize(
-    ("request_of", "asks_source"),
+    ("request_of", "reads_source"),
     [
         (lambda _: {"regions": REGIONS}, True),
         (lambda _: {"regions": (RECOVERY,)}, False),
@@ -240,13 +247,13 @@ async def test_a_reversed_server_belongs_to_the_one_that_drs_names_before_that_i
 async def test_the_source_side_is_asked_only_where_the_run_may_read(
     found_estate: Callable[..., Estate],
     request_of: Callable[[str], dict[str, Any]],
-    asks_source: bool,  # noqa: FBT001
+    reads_source: bool,  # noqa: FBT001
 ) -> None:
     estate = found_estate(a={RECOVERY: {"servers": 0}, SOURCE: {"servers": 0}}, b={})
     cycle = Cycle(estate.names.a, estate.names.a)
     await estate.sync(**request_of(estate.names.a))
-    assert estate.calls()["drs", "DescribeReplicationConfigurationTemplates"] == 1 + asks_source
-    assert ("sourceSideTemplate" in estate.topologies()[cycle.forward.arn]) is asks_source
+    assert estate.calls()["drs", "DescribeReplicationConfigurationTemplates"] == 1 + reads_source
+    assert ("sourceSideTemplate" in estate.topologies()[cycle.forward.arn]) is reads_source
 
 
 @pytest.mark.parametrize(
