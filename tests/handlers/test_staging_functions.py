@@ -21,9 +21,9 @@ EXTERNAL = "drs-orchestration-cross-account"
 @pytest.fixture
 def estate(found_estate: Callable[..., Estate]) -> Estate:
     """Provide an estate in which B replicates two servers that A may extend, in us-west-2."""
-    provided = found_estate()
-    drs_backends[provided.names.b]["us-west-2"].trust(provided.names.a)
-    return provided
+    prepared = found_estate()
+    drs_backends[prepared.names.b]["us-west-2"].trust(prepared.names.a)
+    return prepared
 
 
 def staging_arns(estate: Estate) -> list[str]:
@@ -55,8 +55,8 @@ def test_the_functions_are_where_they_belong() -> None:
 async def test_one_server_is_extended_and_the_repeat_is_a_success(estate: Estate) -> None:
     target, (arn, _) = estate.names.a, staging_arns(estate)
     async with open_app(load_settings()) as app:
-        done = await data_management.extend_source_server(app, target, ROLE.format(target), EXTERNAL, arn)
-        assert (done["extended"], done["sourceServer"]["stagingArea"]["stagingSourceServerArn"]) == (True, arn)
+        extended = await data_management.extend_source_server(app, target, ROLE.format(target), EXTERNAL, arn)
+        assert (extended["extended"], extended["sourceServer"]["stagingArea"]["stagingSourceServerArn"]) == (True, arn)
         again = await data_management.extend_source_server(app, target, ROLE.format(target), EXTERNAL, arn)
         assert again == {"extended": False, "alreadyExtended": True}
         args = (target, ROLE.format(target), EXTERNAL, ["us-west-2", "eu-west-1", "sa-east-1"])
