@@ -159,9 +159,9 @@ def test_a_scenario_that_does_not_exist_is_reported(capsys: pytest.CaptureFixtur
 
 @pytest.mark.timeout(300)
 def test_small_scenarios_run_to_their_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    found, shown = tmp_path / "results.json", tmp_path / "page.html"
-    assert main(["five_regions", "elsewhere", "--quick", "--json", str(found), "--html", str(shown)]) == 0
-    results = {(each["scenario"], each["run"]): each for each in json.loads(found.read_text())["results"]}
+    results_file, page_file = tmp_path / "results.json", tmp_path / "page.html"
+    assert main(["five_regions", "elsewhere", "--quick", "--json", str(results_file), "--html", str(page_file)]) == 0
+    results = {(each["scenario"], each["run"]): each for each in json.loads(results_file.read_text())["results"]}
     new = results["five_regions", "staging"]
     assert new["calls"]["drs:CreateExtendedSourceServer"] == new["facts"]["serversExtended"] == 20
     assert results["five_regions", "extended"]["facts"]["servers"] == 20
@@ -169,5 +169,5 @@ def test_small_scenarios_run_to_their_end(tmp_path: Path, capsys: pytest.Capture
     assert warm["facts"]["serversUnchanged"] == floor["facts"]["servers"] == 12
     assert len(warm["cpu_seconds"]) == len(floor["cpu_seconds"]) == 7
     assert floor["calls"]["drs:DescribeSourceServers"] == 7 * 4
-    assert shown.read_text().startswith("<!doctype html>")
+    assert page_file.read_text().startswith("<!doctype html>")
     assert "five_regions" in capsys.readouterr().out
