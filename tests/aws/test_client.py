@@ -37,7 +37,7 @@ async def pages(aws_client: AwsClient, region: str = "us-west-2") -> list[int]:
     return [len(page) async for page in reader.source_servers(region)]
 
 
-async def test_throttling_is_waited_out_as_long_as_aws_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_throttled_call_waits_for_retry_after(monkeypatch: pytest.MonkeyPatch) -> None:
     script = in_turn(refusal("ThrottlingException", 429, Retry_After="1"), answer(PAGE))
     async with scripted_aws(script, monkeypatch) as aws, AwsClient(Settings(), now) as aws_client:
         before = anyio.current_time()
@@ -48,7 +48,7 @@ async def test_throttling_is_waited_out_as_long_as_aws_asks(monkeypatch: pytest.
         assert call_counter.throttled == 1
 
 
-async def test_what_one_call_is_told_to_wait_holds_for_the_next_one_too(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_retry_after_delays_the_next_call_too(monkeypatch: pytest.MonkeyPatch) -> None:
     script = in_turn(refusal("ThrottlingException", 429, Retry_After="1"), answer(PAGE))
     async with scripted_aws(script, monkeypatch) as aws, AwsClient(Settings(), now) as aws_client:
         before = anyio.current_time()
@@ -75,7 +75,7 @@ async def test_what_one_call_is_told_to_wait_holds_for_the_next_one_too(monkeypa
         (refusal("ServiceQuotaExceededException", 402), 1),
     ],
 )
-async def test_only_what_may_pass_is_tried_again(problem: Answer, tries: int, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_only_transient_errors_are_retried(problem: Answer, tries: int, monkeypatch: pytest.MonkeyPatch) -> None:
     async with scripted_aws(in_turn(problem), monkeypatch) as aws, AwsClient(Settings(), now) as aws_client:
         with pytest.raises(AwsError):
             await pages(aws_client)
@@ -87,7 +87,7 @@ async def test_only_what_may_pass_is_tried_again(problem: Answer, tries: int, mo
     [b"<html>not AWS</html>", b'{"items": [{"sourceSer', b"", b"[]", b"{}"],
     ids=["html", "cut", "empty", "list", "bare"],
 )
-async def test_an_answer_that_is_none_is_no_empty_page(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_malformed_response_is_not_an_empty_page(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     async with scripted_aws(in_turn(answer(body)), monkeypatch), AwsClient(Settings(), now) as aws_client:
         with pytest.raises(AwsError) as caught:
             await pages(aws_client)
@@ -119,7 +119,7 @@ async def test_a_deadline_does_not_hide_the_cause(monkeypatch: pytest.MonkeyPatc
         assert aws.asked("DescribeSourceServers") == 1
 
 
-async def test_who_comes_into_a_pause_that_outlasts_its_deadline_fails_at_once(
+async def test_a_call_whose_deadline_is_before_the_end_of_retry_after_fails_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with scripted_aws(in_turn(refusal("ThrottlingException", 429, Retry_After="600")), monkeypatch) as aws:
@@ -134,7 +134,7 @@ async def test_who_comes_into_a_pause_that_outlasts_its_deadline_fails_at_once(
 
 
 @pytest.mark.parametrize(("code", "status", "attempts"), [("AccessDenied", 403, 1), ("InternalFailure", 500, 4)])
-async def test_a_renewal_that_fails_fails_for_all_who_wait_for_it(
+async def test_a_failed_role_renewal_fails_for_every_waiting_call(
     code: str, status: int, attempts: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session_xml = (
@@ -175,7 +175,7 @@ async def test_a_renewal_that_fails_fails_for_all_who_wait_for_it(
         )  # a later call assumes the role again
 
 
-async def test_an_outage_is_not_met_with_a_storm(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_outage_causes_no_retry_storm(monkeypatch: pytest.MonkeyPatch) -> None:
     async with scripted_aws(in_turn(refusal("InternalServerException", 500)), monkeypatch) as aws:
         settings = Settings(drs_calls_per_second=1000, drs_burst=1000)
         async with AwsClient(settings, now) as aws_client, anyio.create_task_group() as tasks:
@@ -189,7 +189,7 @@ async def test_an_outage_is_not_met_with_a_storm(monkeypatch: pytest.MonkeyPatch
         assert aws.asked("DescribeSourceServers") <= 130  # 100 first attempts, a budget of ten retries, a slow refill
 
 
-async def test_nobody_listening_is_distinguished_from_an_empty_region(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_refused_connection_is_distinguished_from_an_empty_region(monkeypatch: pytest.MonkeyPatch) -> None:
     async with scripted_aws(in_turn(answer(PAGE)), monkeypatch):
         pass
     async with AwsClient(Settings(), now) as aws_client:

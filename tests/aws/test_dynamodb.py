@@ -71,7 +71,7 @@ async def test_unprocessed_items_are_sent_until_all_are_in(share: float, monkeyp
         assert max(script.sizes) <= 25
 
 
-async def test_a_table_that_takes_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_table_that_processes_nothing_ends_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     async with table_of(PartialTable(0.0), monkeypatch) as (table, aws):
         with pytest.raises(AwsError, match="unprocessed"):
             await table.put_many([{"id": "x"}])
@@ -88,7 +88,7 @@ async def test_unprocessed_keys_are_requested_again(monkeypatch: pytest.MonkeyPa
         assert max(script.sizes) <= 100
 
 
-async def test_a_table_that_takes_a_little_each_time_is_not_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_table_that_processes_a_part_each_time_gets_more_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
     script = PartialTable(0.4)
     async with table_of(script, monkeypatch) as (table, aws):
         await table.put_many({"id": f"i{number}"} for number in range(300))
@@ -99,7 +99,7 @@ async def test_a_table_that_takes_a_little_each_time_is_not_given_up(monkeypatch
         assert aws.asked("BatchGetItem") > 9
 
 
-async def test_an_answer_without_items_is_no_empty_table(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_response_without_items_is_not_an_empty_table(monkeypatch: pytest.MonkeyPatch) -> None:
     async with table_of(lambda _: answer(b"garbage"), monkeypatch) as (table, _):
         with pytest.raises(AwsError):
             _ = [item async for item in table.scan()]
@@ -202,7 +202,7 @@ async def test_compare_and_set_gives_up_after_its_attempts(monkeypatch: pytest.M
     assert aws.asked("GetItem") == 3
 
 
-async def test_a_batch_without_responses_is_not_one_that_found_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_batch_without_responses_is_not_an_empty_result(monkeypatch: pytest.MonkeyPatch) -> None:
     async with table_of(lambda _: answer({}), monkeypatch) as (table, _):
         with pytest.raises(AwsError, match="missing Responses"):
             await table.get_many([{"id": "x"}])
@@ -230,7 +230,7 @@ async def test_no_unprocessed_entries_end_a_batch(member: object, monkeypatch: p
         assert len(aws.requests) == 2
 
 
-async def test_what_was_just_written_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_reads_are_consistent_except_those_of_indexes(monkeypatch: pytest.MonkeyPatch) -> None:
     """The end of a run reads what its shards have just written, so reads are consistent, except those of indexes."""
     body = {"Items": [], "Item": {"id": {"S": "x"}}, "Responses": {"t": []}}
     async with table_of(lambda _: answer(body), monkeypatch) as (table, aws):
@@ -280,7 +280,7 @@ json_values = st.recursive(
 
 
 @given(item=st.dictionaries(st.text(min_size=1, max_size=8), json_values, max_size=6))
-def test_values_survive_the_way_there_and_back(item: dict[str, Any]) -> None:
+def test_values_survive_encoding_and_decoding(item: dict[str, Any]) -> None:
     kept = {
         name: value for name, value in item.items() if value is not None
     }  # None at the top level means no attribute

@@ -33,7 +33,7 @@ def paged(request: Request) -> Answer:
     return answer(f'<DescribeInstancesResponse xmlns="{xmlns}">{page}</DescribeInstancesResponse>'.encode())
 
 
-async def test_every_page_of_every_two_hundred_is_read_and_what_is_not_there_left_out(
+async def test_every_page_is_read_and_missing_instances_are_left_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with (
@@ -75,7 +75,7 @@ async def test_a_terminated_instance_is_not_shown(monkeypatch: pytest.MonkeyPatc
         ),
     ],
 )
-async def test_a_page_that_cannot_be_is_malformed(content: str, problem: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_impossible_page_is_malformed(content: str, problem: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A repeated token would be followed until the scope's deadline."""
     xmlns = "http://ec2.amazonaws.com/doc/2016-11-15/"
     body = f'<DescribeInstancesResponse xmlns="{xmlns}">{content}</DescribeInstancesResponse>'

@@ -92,7 +92,7 @@ async def _profile(
 
 
 @pytest.mark.parametrize("source", PROFILES)
-async def test_credentials_are_had_from(source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_credentials_come_from_each_source(source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with (
         _profile(PROFILES[source], tmp_path, monkeypatch) as aws,
         AwsClient(Settings(), lambda: datetime.now(UTC), allowed=READ_OPERATIONS) as aws_client,
@@ -103,7 +103,7 @@ async def test_credentials_are_had_from(source: str, tmp_path: Path, monkeypatch
 
 
 @pytest.mark.parametrize("source", ["a role of a profile", "a web identity"])
-async def test_a_session_of_the_hub_that_came_broken_is_not_reported(
+async def test_hub_credentials_in_a_truncated_response_are_not_reported(
     source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The SDK logs a warning by itself when a renewal fails."""
@@ -122,7 +122,7 @@ async def test_a_session_of_the_hub_that_came_broken_is_not_reported(
     assert not any(secret in caplog.text + str(raised.value) for secret in ("ASIAHUB", "hub-secret", "hub-token"))
 
 
-async def test_a_session_of_the_hub_that_was_no_http_is_not_reported_either(
+async def test_hub_credentials_in_a_malformed_http_response_are_not_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """The HTTP client quotes an invalid chunk length, and the SDK logs its exception with all causes."""

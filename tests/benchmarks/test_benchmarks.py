@@ -104,7 +104,7 @@ def test_a_cost_is_this_run_over_the_other_one() -> None:
     assert evaluate([Target("w", "s", "new", "wall_s", per="floor", at_most=1.5)], results[:1]) == []
 
 
-def test_every_target_speaks_of_a_run_that_is_played() -> None:
+def test_every_target_names_a_run_of_its_scenario() -> None:
     runs = {(scenario.name, run.name) for scenario in SCENARIOS for run in scenario.runs}
     for target in load():
         assert (target.scenario, target.run) in runs

@@ -36,7 +36,7 @@ def _all_files(folder: Path) -> dict[str, int]:
     return {str(path): path.stat().st_mtime_ns for path in folder.rglob("*")}
 
 
-def test_hadolint_has_nothing_to_say() -> None:
+def test_hadolint_reports_nothing() -> None:
     lint = [str(Path(sys.executable).with_name("hadolint")), str(DOCKERFILE)]
     completed = subprocess.run(lint, check=False, capture_output=True, text=True)
     assert (completed.returncode, completed.stdout) == (0, "")
@@ -67,7 +67,7 @@ def test_the_command_syncs_all_and_leaves_the_image_as_it_was(prefix: Path, hear
     assert _all_files(prefix) == before
 
 
-def test_the_health_check_distinguishes_a_turning_loop_from_a_stuck_one(prefix: Path, heartbeat: Path) -> None:
+def test_the_health_check_distinguishes_a_running_loop_from_a_stuck_one(prefix: Path, heartbeat: Path) -> None:
     check, environment = exec_form("HEALTHCHECK"), _environment(prefix, heartbeat)
 
     def healthy() -> bool:

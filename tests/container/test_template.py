@@ -56,7 +56,7 @@ def test_the_schedule_may_run_this_task_in_this_cluster_with_these_roles(contain
     assert given == passed
 
 
-def test_no_role_can_be_taken_by_another_account(container_template: dict[str, Any]) -> None:
+def test_no_role_can_be_assumed_by_another_account(container_template: dict[str, Any]) -> None:
     for _, properties in of_type(container_template, "AWS::IAM::Role"):
         [statement] = properties["AssumeRolePolicyDocument"]["Statement"]
         assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}

@@ -19,7 +19,7 @@ from tests.deploy import checks
 from tests.deploy.templates import FOLDER, Template, bindings, names, of_type, template, text
 
 
-def test_cfn_lint_has_nothing_to_say() -> None:
+def test_cfn_lint_reports_nothing() -> None:
     lint = [str(Path(sys.executable).with_name("cfn-lint")), *(str(FOLDER / name) for name in names())]
     completed = subprocess.run(lint, check=False, capture_output=True, text=True)
     assert (completed.returncode, completed.stdout) == (0, "")

@@ -40,7 +40,7 @@ def server(number: int, **members: Any) -> dict[str, Any]:
     return {**key, "replicationRegion": SCOPE.region, "sourceAccountId": "777788889999", "contentHash": "h", **members}
 
 
-async def test_a_scope_is_written_in_batches_and_held_afterwards(table: Table, estate: Estate) -> None:
+async def test_a_scope_is_written_in_batches_and_stored(table: Table, estate: Estate) -> None:
     inventory = InventoryTable(table)
     await inventory.write([server(number, tags={}, hostname="", none=None) for number in range(60)])
     await inventory.write([{**server(99), "replicationRegion": "eu-west-1"}])

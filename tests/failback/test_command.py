@@ -47,7 +47,7 @@ def sync(estate: Estate) -> None:
     anyio.run(sync_now, estate)
 
 
-def test_each_step_of_the_way_is_seen_at_once_without_a_sync(
+def test_each_failback_step_is_shown_without_a_sync(
     cycle_estate: tuple[Estate, Cycle], capsys: pytest.CaptureFixture[str]
 ) -> None:
     estate, cycle = cycle_estate
@@ -218,7 +218,7 @@ def test_the_function_answers_route_and_operation(cycle_estate: tuple[Estate, Cy
 # The export
 
 
-def test_an_export_holds_everything_in_both_forms() -> None:
+def test_an_export_has_everything_in_both_forms() -> None:
     estate = [facts for _, facts in STATES.values()]
     for content in (write_json(estate, now=NOW), write_csv(estate, now=NOW).encode()):
         assert read_export(content) == (WHEN, estate)

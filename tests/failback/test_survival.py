@@ -190,7 +190,7 @@ async def test_a_steady_sync_writes_no_bookkeeping(found_estate: Callable[..., E
     assert calls["dynamodb", "Query"] == 2  # the items of the two regions, and no lineage again
 
 
-async def test_a_reversed_server_that_is_seen_before_its_forward_one_still_finds_home(
+async def test_a_reversed_server_that_is_scanned_before_its_forward_one_still_finds_its_lineage(
     found_estate: Callable[..., Estate],
 ) -> None:
     """The recovery side was not read at first, and DRS gives no ARN of the opposite direction."""
@@ -219,7 +219,7 @@ async def test_a_reversed_server_that_is_seen_before_its_forward_one_still_finds
     assert (report["serversWritten"], report["serversUnchanged"]) == (0, 1)
 
 
-async def test_a_reversed_server_belongs_to_the_one_that_drs_names_before_that_is_seen(
+async def test_a_reversed_server_belongs_to_the_one_that_drs_names_before_that_is_scanned(
     found_estate: Callable[..., Estate],
 ) -> None:
     estate = found_estate(a={RECOVERY: {"servers": 0}}, b={SOURCE: {"servers": 0}})
@@ -244,7 +244,7 @@ async def test_a_reversed_server_belongs_to_the_one_that_drs_names_before_that_i
         (lambda _: {"regions": REGIONS, "excluded_regions": (SOURCE,)}, False),
     ],
 )
-async def test_the_source_side_is_asked_only_where_the_run_may_read(
+async def test_the_source_side_is_read_only_in_scopes_of_the_run(
     found_estate: Callable[..., Estate],
     request_of: Callable[[str], dict[str, Any]],
     reads_source: bool,  # noqa: FBT001
@@ -343,7 +343,7 @@ async def test_where_several_templates_fit_none_is_named_and_none_searched_again
     assert calls["drs", "GetReplicationConfiguration"] == calls["dynamodb", "BatchGetItem"] == 0
 
 
-async def test_the_template_is_named_by_the_account_that_replicates_be_the_extended_record_seen_first(
+async def test_the_template_is_named_by_the_account_that_replicates_even_if_the_extended_record_is_scanned_first(
     found_estate: Callable[..., Estate],
 ) -> None:
     estate = found_estate(a={RECOVERY: {"servers": 0}, SOURCE: {"servers": 0}}, b={RECOVERY: {"servers": 0}})

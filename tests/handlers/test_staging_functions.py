@@ -64,7 +64,7 @@ async def test_one_server_is_extended_and_the_repeat_is_a_success(estate: Estate
     assert estate.calls()["sts", "AssumeRole"] == 1
 
 
-async def test_why_it_is_not_extended_is_reported_also_where_nothing_else_can_be_asked(estate: Estate) -> None:
+async def test_why_a_server_is_not_extended_is_reported_even_if_drs_cannot_be_read(estate: Estate) -> None:
     target, (arn, _) = estate.names.a, staging_arns(estate)
     once = {"account_id": target, "service": "drs", "times": None}
     full = {"operation": "CreateExtendedSourceServer", "error": "ServiceQuotaExceededException", "status": 402}

@@ -102,7 +102,7 @@ async def test_direct_callers_cannot_lead_into_another_account(functions: Estate
     assert entered == []
 
 
-def test_nobody_names_a_role_for_the_tag_sync(functions: Estate, entered: list[str]) -> None:
+def test_a_caller_cannot_choose_the_role_of_the_tag_sync(functions: Estate, entered: list[str]) -> None:
     body = {"accountId": functions.names.a, "assumeRoleName": "Administrator"}
     answer = data_management.lambda_handler(_request("POST", "/drs/tag-sync", body), None)
     assert answer["statusCode"] == 400

@@ -116,7 +116,7 @@ def test_a_log_line_stays_one_line(hostile_estate: Estate) -> None:
     assert "UnusableRecord" in {error["code"] for error in report["errors"]}
 
 
-def test_what_aws_says_is_other_peoples_text_too(hostile_estate: Estate) -> None:
+def test_error_messages_of_aws_are_untrusted_text_too(hostile_estate: Estate) -> None:
     message = f"{ESCAPES}\nall is well"
     hostile_estate.faults(deny=[{"account_id": hostile_estate.names.a, "service": "drs", "message": message}])
     for form in ("table", "json"):

@@ -226,7 +226,7 @@ async def test_a_session_that_came_broken_is_not_reported(length: int, monkeypat
         None,
     ],
 )
-async def test_a_source_of_keys_that_answers_nonsense_is_a_cause_and_not_quoted(
+async def test_invalid_output_of_a_credential_process_is_reported_and_not_quoted(
     output: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     output_file, config = tmp_path / "output", tmp_path / "config"
@@ -258,7 +258,7 @@ async def test_a_proxy_is_named_without_its_password(monkeypatch: pytest.MonkeyP
     assert "proxy-password" not in "".join(traceback.format_exception(raised.value))
 
 
-def test_the_sdk_stays_quiet_also_when_it_was_loud_before(capsys: pytest.CaptureFixture[str]) -> None:
+def test_debug_logging_of_the_sdk_is_switched_off(capsys: pytest.CaptureFixture[str]) -> None:
     logging.getLogger("botocore").setLevel(logging.DEBUG)
     set_up_logging(sys.stderr, "DEBUG")
     assert not logging.getLogger("botocore.auth").isEnabledFor(logging.DEBUG)

@@ -56,5 +56,5 @@ def test_its_licence_is_allowed(name: str) -> None:
         ("GPL-3.0-only WITH Classpath-exception-2.0", {"GPL-3.0-only", "Classpath-exception-2.0"}),
     ],
 )
-def test_an_expression_is_taken_apart(expression: str, names: set[str]) -> None:
+def test_a_licence_expression_is_split_into_identifiers(expression: str, names: set[str]) -> None:
     assert identifiers(expression) == names

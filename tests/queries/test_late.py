@@ -54,7 +54,7 @@ def test_sts_that_hangs_is_named(silent_url: str, estate: Estate) -> None:
 
 
 @pytest.mark.usefixtures("silent_url")
-def test_a_question_of_two_parts_has_one_deadline(estate: Estate) -> None:
+def test_a_query_of_two_parts_has_one_deadline(estate: Estate) -> None:
     """Reading accounts may take 2.4 of the 6 seconds: the record takes one second, the context two more."""
     estate.faults(latency_ms={"dynamodb": 1000})
     answer = call_query("query_staging_accounts", targetAccountId=estate.names.a)
@@ -82,7 +82,7 @@ def app_with(refresher: Refresher) -> QueryApp:
 SCOPES: Final = tuple(Scope(f"{number:012d}", "us-west-2") for number in range(3000))
 
 
-async def test_a_refresh_that_hangs_does_not_keep_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_refresh_that_hangs_does_not_delay_the_response(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(query_app, "_REFRESH_TIMEOUT_S", 0.05)
     refresher = Refresher(hangs=True)
     app = app_with(refresher)
@@ -94,7 +94,7 @@ async def test_a_refresh_that_hangs_does_not_keep_an_answer(monkeypatch: pytest.
     assert refresher.requested == [SCOPES[:1]]
 
 
-async def test_of_more_scopes_than_an_event_holds_the_rest_is_requested_by_the_next_question() -> None:
+async def test_scopes_beyond_the_limit_of_an_event_are_requested_by_the_next_query() -> None:
     refresher = Refresher()
     app = app_with(refresher)
     counts = [(await app.publish("x", Answer({}, SCOPES, {})))["refresh"]["scopes"] for _ in range(3)]

@@ -22,7 +22,7 @@ def _sockets() -> int:
 
 
 @pytest.mark.timeout(120)
-async def test_a_hundred_questions_at_once_while_a_sync_runs(estate: Estate) -> None:
+async def test_a_hundred_concurrent_queries_while_a_sync_runs(estate: Estate) -> None:
     await estate.sync()
     sockets, answers = _sockets(), list[int]()
     settings = load_settings()

@@ -90,7 +90,7 @@ async def test_one_account_is_read_alone(region: str, partition: str, monkeypatc
     assert prefix == {"S": f"arn:{partition}:drs:{region}:{A}:source-server/"}
 
 
-async def test_what_no_answer_shows_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_members_that_no_response_shows_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     replication = {"dataReplicationState": "CONTINUOUS", "dataReplicationInitiation": {"steps": [{"name": "WAIT"}]}}
     record = item(A, 1, contentHash="x", _inventoryMetadata={"a": 1}, dataReplicationInfo=replication)
     by_account, _ = await read(lambda _: answer({"Items": [record]}), monkeypatch)
@@ -137,7 +137,7 @@ async def test_a_malformed_page_is_an_error_of_aws_for_every_reader(
     ("staging", "server"),
     [(A, True), ("TOPOLOGY", False), ("", False), (None, False), (12, False), ("１" * 12, False)],  # noqa: RUF001
 )
-def test_bookkeeping_is_recognised_by_an_account_that_cannot_be(staging: object, *, server: bool) -> None:
+def test_bookkeeping_items_are_recognised_by_an_invalid_account_id(staging: object, *, server: bool) -> None:
     assert is_server({"stagingAccountId": staging}) is server
 
 
@@ -154,7 +154,7 @@ def test_the_account_that_sees_a_server(known: dict[str, Any], account_id: str) 
     assert owner_account(known) == account_id
 
 
-def test_what_ec2_said_is_distinguished_from_nothing_said() -> None:
+def test_stored_facts_of_ec2_are_distinguished_from_none() -> None:
     assert stored_facts({"tags": {"Name": "x"}}) is None
     facts = stored_facts({"sourceTags": {"Name": "x"}})
     assert facts is not None

@@ -33,7 +33,7 @@ async def test_staging_accounts_are_discovered_from_the_inventory(client: QueryC
     assert (answer.body["totalServers"], answer.body["complete"], answer.body["errors"]) == (2, True, [])
 
 
-async def test_what_is_stale_is_asked_of_drs_in_active_regions_only(client: QueryClient, estate: Estate) -> None:
+async def test_stale_scopes_are_read_from_drs_in_active_regions_only(client: QueryClient, estate: Estate) -> None:
     for region in ("us-west-2", "eu-west-1"):
         client.age(estate.names.a, region, 1000)
     async with client.staging() as staging:

@@ -17,7 +17,7 @@ def given(estate: Estate, **more: Any) -> dict[str, Any]:
     return {"accountId": estate.names.b, "externalId": EXTERNAL_ID, "region": "us-west-2", **more}
 
 
-async def test_an_account_that_lets_us_in_is_counted(estate: Estate) -> None:
+async def test_servers_of_a_reachable_account_are_counted(estate: Estate) -> None:
     client = QueryClient(estate)
     estate.add(
         estate.names.b,
@@ -45,7 +45,7 @@ async def test_the_role_may_be_named_if_it_is_that_accounts_own(estate: Estate) 
     assert (await QueryClient(estate).validate(given(estate, roleArn=arn)))["valid"] is True
 
 
-async def test_the_hub_is_asked_with_its_own_credentials(estate: Estate) -> None:
+async def test_the_hub_is_validated_with_its_own_credentials(estate: Estate) -> None:
     client = QueryClient(estate)
     estate.add(estate.names.hub, "us-west-2", servers=1)
     result = await client.validate(given(estate, accountId=estate.names.hub))
@@ -53,7 +53,7 @@ async def test_the_hub_is_asked_with_its_own_credentials(estate: Estate) -> None
     assert ("sts", "AssumeRole") not in client.calls
 
 
-async def test_a_role_that_refuses_us_is_an_answer(estate: Estate) -> None:
+async def test_a_refused_role_is_a_result(estate: Estate) -> None:
     result = await QueryClient(estate).validate(given(estate, externalId="not-the-one"))
     assert (result["valid"], result["roleAccessible"]) == (False, False)
     assert "AccessDenied" in result["error"]
@@ -61,7 +61,7 @@ async def test_a_role_that_refuses_us_is_an_answer(estate: Estate) -> None:
 
 
 @pytest.mark.parametrize("problem", ["uninitialized", "denied"])
-async def test_an_account_without_drs_is_an_answer(problem: str, estate: Estate) -> None:
+async def test_an_account_without_drs_is_a_result(problem: str, estate: Estate) -> None:
     if problem == "denied":
         estate.faults(deny=[{"account_id": estate.names.b}])
     region = "us-west-2" if problem == "denied" else "eu-west-1"
@@ -70,7 +70,7 @@ async def test_an_account_without_drs_is_an_answer(problem: str, estate: Estate)
     assert result["error"]
 
 
-async def test_a_problem_that_passes_says_nothing_about_the_account(estate: Estate) -> None:
+async def test_a_transient_problem_is_an_error_and_not_a_result(estate: Estate) -> None:
     estate.faults(fail=[{"operation": "DescribeSourceServers", "times": None}])
     with pytest.raises(RefusalError) as caught:
         await QueryClient(estate).validate(given(estate))
@@ -79,7 +79,7 @@ async def test_a_problem_that_passes_says_nothing_about_the_account(estate: Esta
     assert "InternalServerException" in error.details["error"]
 
 
-async def test_an_account_that_hangs_says_nothing_either(estate: Estate) -> None:
+async def test_a_timeout_is_an_error_and_not_a_result(estate: Estate) -> None:
     estate.set(QUERY_DEADLINE_SECONDS="1")
     estate.faults(latency_ms={"drs": 3000})
     with pytest.raises(RefusalError, match="in time"):

@@ -30,7 +30,7 @@ ESTATES = st.builds(
 GROWTH_FACTORS = ("accounts", "regions", "servers", "changes_per_day")
 
 
-def test_the_page_says_what_the_command_says() -> None:
+def test_the_page_shows_the_output_of_the_command() -> None:
     page = (FOLDER.parents[1] / "docs" / "scale.md").read_text(encoding="utf-8")
     shown = page.split("<!-- python -m benchmarks.scale -->\n")[1].split("<!-- end -->")[0]
     assert shown == render(plan(Estate()))
@@ -71,7 +71,7 @@ def test_an_unchanged_estate_stays_below_its_goals() -> None:
     assert thousand.units_per_server < 500
 
 
-def test_what_it_takes_from_the_tree_is_what_the_tree_says() -> None:
+def test_assumed_facts_match_the_code_and_the_templates() -> None:
     assert start_rates(RateSettings(1, 1, 1))["sts"].per_second == facts.STS_RATE
     assert definition()["States"]["Shards"]["MaxConcurrency"] == facts.SHARDS_AT_ONCE
     function = template("functions.yaml")["Resources"]["DataManagementHandlerFunction"]["Properties"]

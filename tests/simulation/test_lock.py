@@ -101,7 +101,7 @@ def play(at: int, *, asleep: bool) -> tuple[HistoryResult, list[str], int]:
 
 
 @pytest.mark.parametrize("asleep", [False, True])
-def test_who_stands_still_at_any_call_sends_nothing_beside_its_successor(*, asleep: bool) -> None:
+def test_a_run_frozen_at_any_call_sends_nothing_after_its_lock_is_lost(*, asleep: bool) -> None:
     result, outcomes, calls = play(-1, asleep=asleep)
     result.check()
     assert "complete" in outcomes
@@ -114,7 +114,7 @@ def test_who_stands_still_at_any_call_sends_nothing_beside_its_successor(*, asle
     assert lost > calls / 4, "the first run should often have lost its lock"
 
 
-def test_without_asking_before_each_call_it_would_go_on() -> None:
+def test_without_the_call_guard_a_frozen_run_would_continue() -> None:
     calls = play(-1, asleep=True)[2]
     with patch.object(client_module, "check_call_guard", lambda: None):
         assert any(play(at, asleep=True)[0].broken for at in range(1, calls))

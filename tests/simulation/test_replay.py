@@ -44,6 +44,6 @@ def test_a_broken_promise_names_its_seed_and_how_to_see_it_again() -> None:
         result.check()
 
 
-def test_a_loop_on_which_nothing_can_happen_any_more_says_so() -> None:
+def test_a_deadlock_of_the_loop_is_an_error() -> None:
     with pytest.raises(RuntimeError, match="nothing is left"):
         run(lambda _: asyncio.Event().wait())

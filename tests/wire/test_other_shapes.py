@@ -52,13 +52,13 @@ async def _malformed_error(script: Any, monkeypatch: pytest.MonkeyPatch, call: A
 
 
 @pytest.mark.parametrize("body", STS.values(), ids=STS)
-async def test_a_role(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_malformed_role_session(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     error = await _malformed_error(lambda _: answer(body), monkeypatch, lambda aws_client: aws_client.account(ROLE))
     assert error.call.operation == "AssumeRole"
 
 
 @pytest.mark.parametrize("arn", ["", "<Arn>no-arn</Arn>"])
-async def test_an_identity(arn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_malformed_identity(arn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     inside = f"<GetCallerIdentityResult><Account>1</Account>{arn}</GetCallerIdentityResult>"
     body = f"<GetCallerIdentityResponse>{inside}</GetCallerIdentityResponse>".encode()
     error = await _malformed_error(lambda _: answer(body), monkeypatch, lambda aws_client: aws_client.identity())
@@ -67,7 +67,7 @@ async def test_an_identity(arn: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("body", JSON.values(), ids=JSON)
 @pytest.mark.parametrize("operation", ["DescribeSourceServers", "ListExtensibleSourceServers"])
-async def test_a_page_of_servers(operation: str, body: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_malformed_page_of_servers(operation: str, body: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     params = {} if operation == "DescribeSourceServers" else {"stagingAccountID": "111122223333"}
     await _malformed_error(
         lambda _: answer(body),
@@ -80,7 +80,7 @@ async def test_a_page_of_servers(operation: str, body: Any, monkeypatch: pytest.
     ("body", "is_success"),
     [(b"", True), (b"{}", True), (b"<html>welcome</html>", False), (b"{", False), (b"[]", False)],
 )
-async def test_an_answer_that_shows_nothing(
+async def test_an_empty_response_is_a_success_and_a_malformed_one_is_not(
     body: bytes,
     is_success: bool,  # noqa: FBT001
     monkeypatch: pytest.MonkeyPatch,
@@ -98,7 +98,7 @@ async def test_an_answer_that_shows_nothing(
         await _malformed_error(lambda _: answer(body), monkeypatch, tag)
 
 
-async def test_an_end_without_a_zone_is_one_in_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_expiration_without_a_time_zone_is_in_utc(monkeypatch: pytest.MonkeyPatch) -> None:
     inside = f"{SESSION}<SessionToken>T</SessionToken><Expiration>2099-01-01T00:00:00</Expiration>"
     body = _assumed(f"<Credentials>{inside}</Credentials>")
     async with scripted_aws(lambda _: answer(body), monkeypatch) as aws, AwsClient(Settings(), _now) as aws_client:

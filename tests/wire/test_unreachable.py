@@ -23,7 +23,7 @@ def nowhere(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 @pytest.mark.parametrize(("service", "operation"), [("drs", "DescribeSourceServers"), ("sts", "AssumeRole")])
-async def test_every_scope_fails_and_none_is_taken_for_empty(
+async def test_every_scope_fails_and_none_counts_as_empty(
     service: str, operation: str, nowhere: str, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if service == "sts":

@@ -38,7 +38,7 @@ class _FirstStatusWriteFails(FaultInjector):
         return None
 
 
-def test_the_first_row_written_carries_the_mark_that_could_not_be_written_before() -> None:
+def test_the_first_row_written_has_the_full_scan_mark_that_could_not_be_written_before() -> None:
     async def work(loop: VirtualLoop) -> None:
         history = History(0, loop, jobs=("inventory",), targets=TARGETS, regions=REGIONS)
         for region in REGIONS:
