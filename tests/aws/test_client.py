@@ -26,7 +26,7 @@ def now() -> datetime:
 
 
 def in_turn(*answers: Answer) -> Script:
-    """Return a script that gives these answers in order, the last one repeatedly."""
+    """Return a script that gives these responses in order, the last one repeatedly."""
     left: Iterator[Answer] = iter(answers)
     last = answers[-1]
     return lambda _: next(left, last)
@@ -170,9 +170,8 @@ async def test_a_failed_role_renewal_fails_for_every_waiting_call(
                 tasks.start_soon(read_region, region)
         assert codes == [code] * 28
         assert len(attempted) == 1 + attempts
-        await session.call(
-            "drs", "DescribeSourceServers", {}, region="us-west-2"
-        )  # a later call assumes the role again
+        # A later call assumes the role again.
+        await session.call("drs", "DescribeSourceServers", {}, region="us-west-2")
 
 
 async def test_an_outage_causes_no_retry_storm(monkeypatch: pytest.MonkeyPatch) -> None:

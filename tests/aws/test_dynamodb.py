@@ -281,9 +281,8 @@ json_values = st.recursive(
 
 @given(item=st.dictionaries(st.text(min_size=1, max_size=8), json_values, max_size=6))
 def test_values_survive_encoding_and_decoding(item: dict[str, Any]) -> None:
-    kept = {
-        name: value for name, value in item.items() if value is not None
-    }  # None at the top level means no attribute
+    # None at the top level means no attribute.
+    kept = {name: value for name, value in item.items() if value is not None}
     assert decode(encode(item)) == kept
 
 

@@ -1,4 +1,4 @@
-"""EC2 reads, against responses that no emulator gives."""
+"""EC2 reads, with responses that no emulator returns."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def test_every_page_is_read_and_missing_instances_are_left_out(
 
 
 async def test_a_terminated_instance_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    """EC2 lists it for an hour, without its network, which the inventory would take for a change."""
+    """EC2 lists it for an hour, without its network, which the inventory would record as a change."""
     items = "".join(
         f"<item><instancesSet><item><instanceId>i-{state}</instanceId>"
         f"<instanceState><code>0</code><name>{state}</name></instanceState></item></instancesSet></item>"

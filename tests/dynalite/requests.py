@@ -10,7 +10,7 @@ from typing import Any, Final
 __all__ = ["CASES", "KNOWN_DIFFERENCES", "NO_ANSWER", "TABLE", "Case"]
 
 TABLE: Final = "{table}"
-"""Stands in a request for the table's name."""
+"""Placeholder in a request for the table's name."""
 
 VALIDATION: Final = "ValidationException"
 CONDITION: Final = "ConditionalCheckFailedException"

@@ -35,11 +35,8 @@ class Server:
             return error.response["Error"]["Code"]
         except ConnectionClosedError:
             return NO_ANSWER
-        ignored = {
-            "ResponseMetadata",
-            "ConsumedCapacity",
-            "ItemCollectionMetrics",
-        }  # moto returns these although they were not requested
+        # moto returns these although they were not requested.
+        ignored = {"ResponseMetadata", "ConsumedCapacity", "ItemCollectionMetrics"}
         return {name: value for name, value in answer.items() if name not in ignored}
 
     def empty(self) -> None:

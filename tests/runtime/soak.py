@@ -102,7 +102,7 @@ class Soak:
     statuses: Counter[str] = field(default_factory=Counter)
 
     def round(self) -> None:
-        """Run one round; what is wrong with it is added to `failures`."""
+        """Run one round and add its failures to `failures`."""
         fault, connection = self.rng.choice(list(_FAULTS)), self.rng.choice(_CONNECTION_FAULTS)
         operation = self.rng.choice(_OPERATIONS)
         self.world.set_faults(_FAULTS[fault])
@@ -148,8 +148,8 @@ class Soak:
         self.relay.hang_up(reset=self.rng.random() < 0.5)
         self.writing.process.send_signal(signal.SIGCONT)
 
-    def _expect(self, holds: bool, message: str) -> None:  # noqa: FBT001 - like an assertion
-        if not holds:
+    def _expect(self, condition: bool, message: str) -> None:  # noqa: FBT001 - like an assertion
+        if not condition:
             self.failures.append(message[:2000])
 
     def resources(self) -> tuple[Resources, Resources]:
