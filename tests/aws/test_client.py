@@ -26,7 +26,7 @@ def now() -> datetime:
 
 
 def in_turn(*answers: Answer) -> Script:
-    """Return a script that gives these answers in order, the last one repeatedly."""
+    """Return a script that gives these responses in order, the last one repeatedly."""
     left: Iterator[Answer] = iter(answers)
     last = answers[-1]
     return lambda _: next(left, last)
@@ -37,7 +37,7 @@ async def pages(aws_client: AwsClient, region: str = "us-west-2") -> list[int]:
     return [len(page) async for page in reader.source_servers(region)]
 
 
-async def test_throttling_is_waited_out_as_long_as_aws_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_throttled_call_waits_for_retry_after(monkeypatch: pytest.MonkeyPatch) -> None:
     script = in_turn(refusal("ThrottlingException", 429, Retry_After="1"), answer(PAGE))
     async with scripted_aws(script, monkeypatch) as aws, AwsClient(Settings(), now) as aws_client:
         before = anyio.current_time()
@@ -48,7 +48,7 @@ async def test_throttling_is_waited_out_as_long_as_aws_asks(monkeypatch: pytest.
         assert call_counter.throttled == 1
 
 
-async def test_what_one_call_is_told_to_wait_holds_for_the_next_one_too(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_retry_after_delays_the_next_call_too(monkeypatch: pytest.MonkeyPatch) -> None:
     script = in_turn(refusal("ThrottlingException", 429, Retry_After="1"), answer(PAGE))
     async with scripted_aws(script, monkeypatch) as aws, AwsClient(Settings(), now) as aws_client:
         before = anyio.current_time()
@@ -75,7 +75,7 @@ async def test_what_one_call_is_told_to_wait_holds_for_the_next_one_too(monkeypa
         (refusal("ServiceQuotaExceededException", 402), 1),
     ],
 )
-async def test_only_what_may_pass_is_tried_again(problem: Answer, tries: int, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_only_transient_errors_are_retried(problem: Answer, tries: int, monkeypatch: pytest.MonkeyPatch) -> None:
     async with scripted_aws(in_turn(problem), monkeypatch) as aws, AwsClient(Settings(), now) as aws_client:
         with pytest.raises(AwsError):
             await pages(aws_client)
@@ -87,7 +87,7 @@ async def test_only_what_may_pass_is_tried_again(problem: Answer, tries: int, mo
     [b"<html>not AWS</html>", b'{"items": [{"sourceSer', b"", b"[]", b"{}"],
     ids=["html", "cut", "empty", "list", "bare"],
 )
-async def test_an_answer_that_is_none_is_no_empty_page(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_malformed_response_is_not_an_empty_page(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     async with scripted_aws(in_turn(answer(body)), monkeypatch), AwsClient(Settings(), now) as aws_client:
         with pytest.raises(AwsError) as caught:
             await pages(aws_client)
@@ -119,7 +119,7 @@ async def test_a_deadline_does_not_hide_the_cause(monkeypatch: pytest.MonkeyPatc
         assert aws.request_count("DescribeSourceServers") == 1
 
 
-async def test_who_comes_into_a_pause_that_outlasts_its_deadline_fails_at_once(
+async def test_a_call_whose_deadline_is_before_the_end_of_retry_after_fails_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with scripted_aws(in_turn(refusal("ThrottlingException", 429, Retry_After="600")), monkeypatch) as aws:
@@ -133,9 +133,9 @@ async def test_who_comes_into_a_pause_that_outlasts_its_deadline_fails_at_once(
         assert aws.request_count("DescribeSourceServers") == 1
 
 
-@pytest.mark.parametrize(("code", "status", "most"), [("AccessDenied", 403, 1), ("InternalFailure", 500, 4)])
-async def test_a_renewal_that_fails_fails_for_all_who_wait_for_it(
-    code: str, status: int, most: int, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("code", "status", "attempts"), [("AccessDenied", 403, 1), ("InternalFailure", 500, 4)])
+async def test_a_failed_role_renewal_fails_for_every_waiting_call(
+    code: str, status: int, attempts: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session_xml = (
         "<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>A</AccessKeyId><SecretAccessKey>S"
@@ -143,14 +143,14 @@ async def test_a_renewal_that_fails_fails_for_all_who_wait_for_it(
         "</AssumeRoleResponse>"
     )
     refused = f"<ErrorResponse><Error><Code>{code}</Code><Message>no</Message></Error></ErrorResponse>"
-    asked: list[str] = []
+    attempted: list[str] = []
     clock = [now()]
 
     def script(request: Request) -> Answer:
         if b"Action=AssumeRole" not in request.body:
             return answer(PAGE)
-        asked.append(code)
-        works = len(asked) in {1, most + 2}
+        attempted.append(code)
+        works = len(attempted) in {1, attempts + 2}
         ends = (clock[0] + timedelta(seconds=900)).strftime("%Y-%m-%dT%H:%M:%SZ")
         return answer(session_xml.format(ends).encode()) if works else answer(refused.encode(), status)
 
@@ -160,38 +160,35 @@ async def test_a_renewal_that_fails_fails_for_all_who_wait_for_it(
         clock[0] += timedelta(seconds=800)
         codes: list[str] = []
 
-        async def look(region: str) -> None:
+        async def read_region(region: str) -> None:
             with pytest.raises(AwsError) as caught:
                 await session.call("drs", "DescribeSourceServers", {}, region=region)
             codes.append(caught.value.code)
 
         async with anyio.create_task_group() as tasks:
             for region in Settings().drs_regions:
-                tasks.start_soon(look, region)
+                tasks.start_soon(read_region, region)
         assert codes == [code] * 28
-        assert len(asked) == 1 + most
-        await session.call(
-            "drs", "DescribeSourceServers", {}, region="us-west-2"
-        )  # a later call assumes the role again
+        assert len(attempted) == 1 + attempts
+        # A later call assumes the role again.
+        await session.call("drs", "DescribeSourceServers", {}, region="us-west-2")
 
 
-async def test_an_outage_is_not_met_with_a_storm(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_outage_causes_no_retry_storm(monkeypatch: pytest.MonkeyPatch) -> None:
     async with scripted_aws(in_turn(refusal("InternalServerException", 500)), monkeypatch) as aws:
         settings = Settings(drs_calls_per_second=1000, drs_burst=1000)
         async with AwsClient(settings, now) as aws_client, anyio.create_task_group() as tasks:
 
-            async def look(region: str) -> None:
+            async def read_region(region: str) -> None:
                 with pytest.raises(AwsError):
                     await pages(aws_client, region)
 
             for number in range(100):
-                tasks.start_soon(look, f"us-west-{number % 9}")
-        assert (
-            aws.request_count("DescribeSourceServers") <= 130
-        )  # 100 first attempts, a budget of ten retries, a slow refill
+                tasks.start_soon(read_region, f"us-west-{number % 9}")
+        assert aws.request_count("DescribeSourceServers") <= 130  # 100 first attempts, a budget of ten retries, a slow refill
 
 
-async def test_nobody_listening_is_distinguished_from_an_empty_region(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_refused_connection_is_distinguished_from_an_empty_region(monkeypatch: pytest.MonkeyPatch) -> None:
     async with scripted_aws(in_turn(answer(PAGE)), monkeypatch):
         pass
     async with AwsClient(Settings(), now) as aws_client:

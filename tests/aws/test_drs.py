@@ -26,7 +26,7 @@ READS: dict[str, Callable[[DrsReader], Awaitable[Any]]] = {
 
 @pytest.mark.parametrize("body", [b"{}", b'{"sourceServerID": "s-1", "copyTags": }', b'{"items": [}', b'{"a": 1} {}'])
 @pytest.mark.parametrize("operation", READS)
-async def test_an_answer_that_says_nothing_is_malformed(
+async def test_a_response_without_content_is_malformed(
     operation: str, body: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with (

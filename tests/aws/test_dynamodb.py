@@ -25,32 +25,32 @@ from tests.support.estate import Estate
 from tests.support.scripted import Answer, Request, ScriptedAws, answer, refusal, scripted_aws
 
 
-class Forgetful:
-    """Script of a table that processes only a share of each batch; `taken` holds the items written."""
+class PartialTable:
+    """Script of a table that processes only a share of each batch; `stored` has the items written."""
 
     def __init__(self, share: float) -> None:
-        self.taken: dict[str, Any] = {}
+        self.stored: dict[str, Any] = {}
         self.sizes: list[int] = []
         self._dice = random.Random(7)  # noqa: S311 - a simulation
         self._share = share
 
     def __call__(self, request: Request) -> Answer:
         (name,) = request.params["RequestItems"]
-        asked = request.params["RequestItems"][name]
+        requested = request.params["RequestItems"][name]
         if request.operation == "BatchWriteItem":
-            self.sizes.append(len(asked))
-            kept = [each for each in asked if self._dice.random() < self._share]
+            self.sizes.append(len(requested))
+            kept = [each for each in requested if self._dice.random() < self._share]
             for each in kept:
                 item = each["PutRequest"]["Item"]
-                self.taken[item["id"]["S"]] = item
-            rest = [each for each in asked if each not in kept]
+                self.stored[item["id"]["S"]] = item
+            rest = [each for each in requested if each not in kept]
             return answer({"UnprocessedItems": {name: rest} if rest else {}})
-        keys = asked["Keys"]
+        keys = requested["Keys"]
         self.sizes.append(len(keys))
         half = keys[: max(1, int(len(keys) * self._share))]
         rest = keys[len(half) :]
-        found = [self.taken[key["id"]["S"]] for key in half if key["id"]["S"] in self.taken]
-        return answer({"Responses": {name: found}, "UnprocessedKeys": {name: {"Keys": rest}} if rest else {}})
+        items = [self.stored[key["id"]["S"]] for key in half if key["id"]["S"] in self.stored]
+        return answer({"Responses": {name: items}, "UnprocessedKeys": {name: {"Keys": rest}} if rest else {}})
 
 
 @asynccontextmanager
@@ -64,44 +64,42 @@ async def table_of(script: Any, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 
 @pytest.mark.parametrize("share", [1.0, 0.6])
 async def test_unprocessed_items_are_sent_until_all_are_in(share: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    script = Forgetful(share)
+    script = PartialTable(share)
     async with table_of(script, monkeypatch) as (table, _):
         await table.put_many({"id": f"i{number}", "n": number} for number in range(60))
-        assert len(script.taken) == 60
+        assert len(script.stored) == 60
         assert max(script.sizes) <= 25
 
 
-async def test_a_table_that_takes_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with table_of(Forgetful(0.0), monkeypatch) as (table, aws):
+async def test_a_table_that_processes_nothing_ends_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with table_of(PartialTable(0.0), monkeypatch) as (table, aws):
         with pytest.raises(AwsError, match="unprocessed"):
             await table.put_many([{"id": "x"}])
         assert len(aws.requests) == 9
 
 
 async def test_unprocessed_keys_are_requested_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    script = Forgetful(1.0)
+    script = PartialTable(1.0)
     async with table_of(script, monkeypatch) as (table, _):
         await table.put_many({"id": f"i{number}"} for number in range(150))
         script._share, script.sizes = 0.5, []
-        found = await table.get_many({"id": f"i{number}"} for number in range(160))
-        assert {item["id"] for item in found} == {f"i{number}" for number in range(150)}
+        items = await table.get_many({"id": f"i{number}"} for number in range(160))
+        assert {item["id"] for item in items} == {f"i{number}" for number in range(150)}
         assert max(script.sizes) <= 100
 
 
-async def test_a_table_that_takes_a_little_each_time_is_not_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    script = Forgetful(0.4)
+async def test_a_table_that_processes_a_part_each_time_gets_more_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
+    script = PartialTable(0.4)
     async with table_of(script, monkeypatch) as (table, aws):
         await table.put_many({"id": f"i{number}"} for number in range(300))
-        assert len(script.taken) == 300
-        assert (
-            aws.request_count("BatchWriteItem") > 2 * 12
-        )  # so at least every other batch came back partly unprocessed
+        assert len(script.stored) == 300
+        assert aws.request_count("BatchWriteItem") > 2 * 12  # so at least every other batch came back partly unprocessed
         script._share = 0.1
         assert len(await table.get_many({"id": f"i{number}"} for number in range(100))) == 100
         assert aws.request_count("BatchGetItem") > 9
 
 
-async def test_an_answer_without_items_is_no_empty_table(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_response_without_items_is_not_an_empty_table(monkeypatch: pytest.MonkeyPatch) -> None:
     async with table_of(lambda _: answer(b"garbage"), monkeypatch) as (table, _):
         with pytest.raises(AwsError):
             _ = [item async for item in table.scan()]
@@ -204,7 +202,7 @@ async def test_compare_and_set_gives_up_after_its_attempts(monkeypatch: pytest.M
     assert aws.request_count("GetItem") == 3
 
 
-async def test_a_batch_without_responses_is_not_one_that_found_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_batch_without_responses_is_not_an_empty_result(monkeypatch: pytest.MonkeyPatch) -> None:
     async with table_of(lambda _: answer({}), monkeypatch) as (table, _):
         with pytest.raises(AwsError, match="missing Responses"):
             await table.get_many([{"id": "x"}])
@@ -232,16 +230,16 @@ async def test_no_unprocessed_entries_end_a_batch(member: object, monkeypatch: p
         assert len(aws.requests) == 2
 
 
-async def test_what_was_just_written_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_reads_are_consistent_except_those_of_indexes(monkeypatch: pytest.MonkeyPatch) -> None:
     """The end of a run reads what its shards have just written, so reads are consistent, except those of indexes."""
     body = {"Items": [], "Item": {"id": {"S": "x"}}, "Responses": {"t": []}}
     async with table_of(lambda _: answer(body), monkeypatch) as (table, aws):
         assert [item async for item in table.scan()] == []
         assert await table.get({"id": "x"}) == {"id": "x"}
         assert await table.get_many([{"id": "x"}]) == []
-    asked = {request.operation: request.params for request in aws.requests}
-    asked["BatchGetItem"] = asked["BatchGetItem"]["RequestItems"]["t"]
-    assert {operation: params.get("ConsistentRead") for operation, params in asked.items()} == {
+    requested = {request.operation: request.params for request in aws.requests}
+    requested["BatchGetItem"] = requested["BatchGetItem"]["RequestItems"]["t"]
+    assert {operation: params.get("ConsistentRead") for operation, params in requested.items()} == {
         "Scan": True,
         "GetItem": True,
         "BatchGetItem": True,
@@ -255,12 +253,12 @@ async def test_conditions_hold_against_a_real_table(estate: Estate) -> None:
         assert await table.get(key) is None
         assert await table.put_if({**key, "n": 1}, "attribute_not_exists( #region )")
         assert not await table.put_if({**key, "n": 2}, "attribute_not_exists( #region )")
-        assert await table.update_if(key, {"n": 3, "gone": None}, "#n = :held", {"held": 1})
-        assert not await table.update_if(key, {"n": 4}, "#n = :held", {"held": 1})
+        assert await table.update_if(key, {"n": 3, "gone": None}, "#n = :stored", {"stored": 1})
+        assert not await table.update_if(key, {"n": 4}, "#n = :stored", {"stored": 1})
         assert await table.fill(key, {"n": 5, "m": "new"}, "attribute_exists( #region )")
         assert await table.get(key) == {"region": "r", "n": 3, "m": "new"}
-        assert not await table.delete_if(key, "#n < :most", {"most": 3})
-        assert await table.delete_if(key, "#n < :most", {"most": 4})
+        assert not await table.delete_if(key, "#n < :limit", {"limit": 3})
+        assert await table.delete_if(key, "#n < :limit", {"limit": 4})
         assert [item async for item in table.scan()] == []
 
 
@@ -282,10 +280,9 @@ json_values = st.recursive(
 
 
 @given(item=st.dictionaries(st.text(min_size=1, max_size=8), json_values, max_size=6))
-def test_values_survive_the_way_there_and_back(item: dict[str, Any]) -> None:
-    kept = {
-        name: value for name, value in item.items() if value is not None
-    }  # None at the top level means no attribute
+def test_values_survive_encoding_and_decoding(item: dict[str, Any]) -> None:
+    # None at the top level means no attribute.
+    kept = {name: value for name, value in item.items() if value is not None}
     assert decode(encode(item)) == kept
 
 

@@ -1,4 +1,4 @@
-"""EC2 reads, against responses that no emulator gives."""
+"""EC2 reads, with responses that no emulator returns."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ WANTED = [f"i-{number:03d}" for number in range(401)]
 
 def paged(request: Request) -> Answer:
     """Return nine in ten of the requested instances, a hundred per page."""
-    asked = {name: values[0] for name, values in parse_qs(request.body.decode()).items()}
-    ids = [value for name, value in asked.items() if name.startswith("Filter.1.Value.")]
+    params = {name: values[0] for name, values in parse_qs(request.body.decode()).items()}
+    ids = [value for name, value in params.items() if name.startswith("Filter.1.Value.")]
     assert len(ids) <= 200, "EC2 takes no more values"
-    start = int(asked.get("NextToken", 0))
+    start = int(params.get("NextToken", 0))
     shown = "".join(
         f"<item><instanceId>{each}</instanceId></item>" for each in ids[start : start + PAGE] if not each.endswith("5")
     )
@@ -33,20 +33,20 @@ def paged(request: Request) -> Answer:
     return answer(f'<DescribeInstancesResponse xmlns="{xmlns}">{page}</DescribeInstancesResponse>'.encode())
 
 
-async def test_every_page_of_every_two_hundred_is_read_and_what_is_not_there_left_out(
+async def test_every_page_is_read_and_missing_instances_are_left_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with (
         scripted_aws(paged, monkeypatch) as aws,
         AwsClient(Settings(), lambda: datetime.now(UTC)) as aws_client,
     ):
-        found = await Ec2Reader(aws_client.hub()).instances("us-west-2", [*WANTED, *WANTED])
-    assert list(found) == [each for each in WANTED if not each.endswith("5")]
+        instances = await Ec2Reader(aws_client.hub()).instances("us-west-2", [*WANTED, *WANTED])
+    assert list(instances) == [each for each in WANTED if not each.endswith("5")]
     assert len(aws.requests) == 2 + 2 + 1
 
 
 async def test_a_terminated_instance_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    """EC2 lists it for an hour, without its network, which the inventory would take for a change."""
+    """EC2 lists it for an hour, without its network, which the inventory would record as a change."""
     items = "".join(
         f"<item><instancesSet><item><instanceId>i-{state}</instanceId>"
         f"<instanceState><code>0</code><name>{state}</name></instanceState></item></instancesSet></item>"
@@ -60,8 +60,8 @@ async def test_a_terminated_instance_is_not_shown(monkeypatch: pytest.MonkeyPatc
         scripted_aws(lambda _: answer(body.encode()), monkeypatch),
         AwsClient(Settings(), lambda: datetime.now(UTC)) as aws_client,
     ):
-        found = await Ec2Reader(aws_client.hub()).instances("us-east-1", [f"i-{state}" for state in STATES])
-    assert set(found) == {f"i-{state}" for state in STATES[:-1]}
+        instances = await Ec2Reader(aws_client.hub()).instances("us-east-1", [f"i-{state}" for state in STATES])
+    assert set(instances) == {f"i-{state}" for state in STATES[:-1]}
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ async def test_a_terminated_instance_is_not_shown(monkeypatch: pytest.MonkeyPatc
         ),
     ],
 )
-async def test_a_page_that_cannot_be_is_malformed(content: str, problem: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_impossible_page_is_malformed(content: str, problem: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A repeated token would be followed until the scope's deadline."""
     xmlns = "http://ec2.amazonaws.com/doc/2016-11-15/"
     body = f'<DescribeInstancesResponse xmlns="{xmlns}">{content}</DescribeInstancesResponse>'

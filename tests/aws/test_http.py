@@ -152,7 +152,7 @@ async def test_an_endpoint_of_one_service_is_honoured(authority: trustme.CA, mon
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-async def test_nobody_leads_a_call_elsewhere(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_redirects_are_not_followed(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither the session token nor the request goes to the other host, and its response is not used."""
     went: list[bytes] = []
 

@@ -66,7 +66,7 @@ def _initialised(estate: Estate) -> str:
         ("ec2", "TerminateInstances", {"InstanceIds": ["i-1"]}),
     ],
 )
-async def test_the_writing_side_has_its_bounds_too(
+async def test_undeclared_operations_are_refused_to_data_management_too(
     service: str, operation: str, params: dict[str, Any], estate: Estate
 ) -> None:
     async with AwsClient(Settings(), lambda: datetime.now(UTC)) as aws_client:
@@ -81,7 +81,7 @@ async def test_the_writing_side_has_its_bounds_too(
 @pytest.mark.parametrize(
     "allowed", [READ_OPERATIONS, READ_WRITE_OPERATIONS, DOCTOR_OPERATIONS], ids=["reads", "manages", "examines"]
 )
-def test_of_every_operation_there_is_only_the_listed_ones_pass(allowed: Operations, service: str) -> None:
+def test_only_the_listed_operations_pass(allowed: Operations, service: str) -> None:
     model = botocore.session.get_session().get_service_model(service)
     refuse, passed = reject_undeclared(allowed), set()
     for name in model.operation_names:
@@ -96,12 +96,12 @@ def test_of_every_operation_there_is_only_the_listed_ones_pass(allowed: Operatio
 @pytest.mark.parametrize(
     ("service", "operation"), [(name, each) for name, some in SIGN_IN_OPERATIONS.items() for each in some]
 )
-def test_what_signs_in_is_not_signed_with_keys(service: str, operation: str) -> None:
+def test_sign_in_operations_are_not_signed(service: str, operation: str) -> None:
     model = botocore.session.get_session().get_service_model(service).operation_model(operation)
     assert model.auth_type == "none"
 
 
-def test_what_the_query_side_may_ask_reads_by_its_name() -> None:
+def test_operations_allowed_to_queries_are_reads_by_name() -> None:
     words = ("Describe", "Get", "List", "Query", "Scan", "BatchGet", "AssumeRole")
     odd = {
         (service, name) for service, names in READ_OPERATIONS.items() for name in names if not name.startswith(words)

@@ -36,18 +36,18 @@ def _misplaced(kept: Shape, own: Shape, path: str = "") -> list[str]:
     if isinstance(kept, ListShape) and isinstance(own, ListShape):
         here = [] if kept.member.serialization["name"] == own.member.serialization["name"] else [f"{path}[]"]
         return here + _misplaced(kept.member, own.member, f"{path}[]")
-    found = []
+    misplaced = []
     if isinstance(kept, StructureShape) and isinstance(own, StructureShape):
         for name, member in kept.members.items():
             theirs = own.members.get(name)
             if theirs is None or theirs.serialization["name"] != member.serialization["name"]:
-                found.append(f"{path}.{name}")
+                misplaced.append(f"{path}.{name}")
             else:
-                found += _misplaced(member, theirs, f"{path}.{name}")
-    return found
+                misplaced += _misplaced(member, theirs, f"{path}.{name}")
+    return misplaced
 
 
-def test_what_is_kept_stands_where_botocores_model_has_it() -> None:
+def test_kept_members_are_in_botocores_model() -> None:
     assert _misplaced(_INSTANCES, _model()) == []
 
 
@@ -61,7 +61,7 @@ def _kept(shape: Shape, value: Any) -> Any:
 
 
 @pytest.mark.parametrize("params", [{}, {"MaxResults": 5}, {"Filters": [{"Name": "instance-id", "Values": ["i-1"]}]}])
-async def test_an_answer_is_botocores_own_but_for_what_nobody_asks_for(params: dict[str, Any], estate: Estate) -> None:
+async def test_a_response_equals_botocores_except_for_unused_members(params: dict[str, Any], estate: Estate) -> None:
     sts = boto3.client("sts")
     role = f"arn:aws:iam::{estate.names.apps}:role/DRSOrchestrationRole"
     given = sts.assume_role(RoleArn=role, RoleSessionName="test", ExternalId="drs-orchestration-cross-account")
@@ -91,11 +91,11 @@ def _xml(shape: Shape) -> st.SearchStrategy[str]:
     """Generate the content of an element: members in any order, some missing, unknown elements between them."""
     if isinstance(shape, StructureShape):
         members = [_element(member.serialization["name"], _xml(member)) for member in shape.members.values()]
-        stranger = st.sampled_from(["<reason/>", "<launchTime>2026-01-04T08:01:55.000Z</launchTime>", "\n  "])
+        unknown = st.sampled_from(["<reason/>", "<launchTime>2026-01-04T08:01:55.000Z</launchTime>", "\n  "])
         some = st.lists(st.sampled_from(range(len(members))), unique=True).flatmap(
             lambda chosen: st.tuples(*(members[each] for each in chosen))
         )
-        return st.tuples(some, stranger).map(lambda drawn: "".join(drawn[0]) + drawn[1])
+        return st.tuples(some, unknown).map(lambda drawn: "".join(drawn[0]) + drawn[1])
     if isinstance(shape, ListShape):
         return st.lists(_element("item", _xml(shape.member)), max_size=2).map("".join)
     return _TEXT.map(escape)
@@ -151,7 +151,7 @@ async def _outcome(factory: AioResponseParserFactory, body: bytes) -> Any:
 
 @settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(_json(_PAGE, odd=False))
-async def test_a_page_of_the_model_is_taken_as_it_is(page: Any) -> None:
+async def test_a_valid_page_is_parsed_directly(page: Any) -> None:
     body = json.dumps(page).encode()
     assert parse_page_directly(body, _PAGE) == (None if b"null" in body else page)
     assert await _outcome(ParserFactory(), body) == await _outcome(AioResponseParserFactory(), body)
@@ -159,7 +159,7 @@ async def test_a_page_of_the_model_is_taken_as_it_is(page: Any) -> None:
 
 @settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(_json(_PAGE, odd=True))
-async def test_an_odd_page_is_what_botocore_makes_of_it(page: Any) -> None:
+async def test_an_unexpected_page_is_parsed_as_botocore_parses_it(page: Any) -> None:
     body = json.dumps(page).encode()
     assert await _outcome(ParserFactory(), body) == await _outcome(AioResponseParserFactory(), body)
 
@@ -184,5 +184,5 @@ async def test_an_odd_page_is_what_botocore_makes_of_it(page: Any) -> None:
         b'{"items": [], "items": [{"arn": "a"}]}',
     ],
 )
-async def test_a_body_that_is_odd_as_a_whole_is_what_botocore_makes_of_it(body: bytes) -> None:
+async def test_an_unexpected_body_is_parsed_as_botocore_parses_it(body: bytes) -> None:
     assert await _outcome(ParserFactory(), body) == await _outcome(AioResponseParserFactory(), body)

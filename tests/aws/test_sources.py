@@ -34,7 +34,7 @@ PROFILES = {
     "a login that is renewed": f"[profile p]\nsso_session = s\n{LOGIN}\n"
     f"[sso-session s]\nsso_start_url = {START}\nsso_region = eu-west-1\n",
 }
-ASKS = {
+OPERATIONS = {
     "a role of a profile": ["AssumeRole"],
     "a web identity": ["AssumeRoleWithWebIdentity"],
     "a login": ["GetRoleCredentials"],
@@ -47,7 +47,7 @@ KEYS = (
 )
 
 
-def _asked(request: Request) -> str:
+def _operation(request: Request) -> str:
     if request.path.startswith("/federation/credentials"):
         return "GetRoleCredentials"
     if request.path == "/token":
@@ -56,7 +56,7 @@ def _asked(request: Request) -> str:
 
 
 def _script(request: Request) -> Answer:
-    name = _asked(request)
+    name = _operation(request)
     if name == "CreateToken":
         return answer({"accessToken": "new", "expiresIn": 3600, "tokenType": "Bearer"})
     if name == "GetRoleCredentials":
@@ -74,13 +74,13 @@ async def _profile(
     (home / "config").write_text(text.replace("{home}", str(home)))
     (home / "token").write_text("a-token-of-somebody-who-vouches")
     for name in ("SSOProvider", "SSOTokenProvider"):
-        room = "credentials" if name == "SSOProvider" else "tokens"
-        monkeypatch.setattr(f"botocore.{room}.{name}._SSO_TOKEN_CACHE_DIR", str(home))
+        module = "credentials" if name == "SSOProvider" else "tokens"
+        monkeypatch.setattr(f"botocore.{module}.{name}._SSO_TOKEN_CACHE_DIR", str(home))
     login = {"startUrl": START, "region": "eu-west-1", "accessToken": "old", "expiresAt": "2099-01-01T00:00:00Z"}
     renewable = {"refreshToken": "r", "clientId": "c", "clientSecret": "s"}
     renewable |= {"registrationExpiresAt": "2099-01-01T00:00:00Z", "expiresAt": "2026-01-01T00:00:00Z"}
-    for name, said in ((START, login), ("s", {**login, **renewable})):
-        (home / (hashlib.sha1(name.encode()).hexdigest() + ".json")).write_text(json.dumps(said))  # noqa: S324
+    for name, token in ((START, login), ("s", {**login, **renewable})):
+        (home / (hashlib.sha1(name.encode()).hexdigest() + ".json")).write_text(json.dumps(token))  # noqa: S324
     async with scripted_aws(script, monkeypatch) as aws:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
             monkeypatch.delenv(name, raising=False)
@@ -92,18 +92,18 @@ async def _profile(
 
 
 @pytest.mark.parametrize("source", PROFILES)
-async def test_credentials_are_had_from(source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_credentials_come_from_each_source(source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with (
         _profile(PROFILES[source], tmp_path, monkeypatch) as aws,
         AwsClient(Settings(), lambda: datetime.now(UTC), allowed=READ_OPERATIONS) as aws_client,
     ):
         assert (await aws_client.identity()).account_id == HUB
-        assert [_asked(request) for request in aws.requests] == [*ASKS[source], "GetCallerIdentity"]
+        assert [_operation(request) for request in aws.requests] == [*OPERATIONS[source], "GetCallerIdentity"]
         assert "Credential=ASIAHUB/" in aws.requests[-1].headers["authorization"]
 
 
 @pytest.mark.parametrize("source", ["a role of a profile", "a web identity"])
-async def test_a_session_of_the_hub_that_came_broken_is_not_reported(
+async def test_hub_credentials_in_a_truncated_response_are_not_reported(
     source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The SDK logs a warning by itself when a renewal fails."""
@@ -122,7 +122,7 @@ async def test_a_session_of_the_hub_that_came_broken_is_not_reported(
     assert not any(secret in caplog.text + str(raised.value) for secret in ("ASIAHUB", "hub-secret", "hub-token"))
 
 
-async def test_a_session_of_the_hub_that_was_no_http_is_not_reported_either(
+async def test_hub_credentials_in_a_malformed_http_response_are_not_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """The HTTP client quotes an invalid chunk length, and the SDK logs its exception with all causes."""

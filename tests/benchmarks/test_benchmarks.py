@@ -104,7 +104,7 @@ def test_a_cost_is_this_run_over_the_other_one() -> None:
     assert evaluate([Target("w", "s", "new", "wall_s", per="floor", at_most=1.5)], results[:1]) == []
 
 
-def test_every_target_speaks_of_a_run_that_is_played() -> None:
+def test_every_target_names_a_run_of_its_scenario() -> None:
     runs = {(scenario.name, run.name) for scenario in SCENARIOS for run in scenario.runs}
     for target in load():
         assert (target.scenario, target.run) in runs
@@ -159,9 +159,9 @@ def test_a_scenario_that_does_not_exist_is_reported(capsys: pytest.CaptureFixtur
 
 @pytest.mark.timeout(300)
 def test_small_scenarios_run_to_their_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    found, shown = tmp_path / "results.json", tmp_path / "page.html"
-    assert main(["five_regions", "elsewhere", "--quick", "--json", str(found), "--html", str(shown)]) == 0
-    results = {(each["scenario"], each["run"]): each for each in json.loads(found.read_text())["results"]}
+    results_file, page_file = tmp_path / "results.json", tmp_path / "page.html"
+    assert main(["five_regions", "elsewhere", "--quick", "--json", str(results_file), "--html", str(page_file)]) == 0
+    results = {(each["scenario"], each["run"]): each for each in json.loads(results_file.read_text())["results"]}
     new = results["five_regions", "staging"]
     assert new["calls"]["drs:CreateExtendedSourceServer"] == new["facts"]["serversExtended"] == 20
     assert results["five_regions", "extended"]["facts"]["servers"] == 20
@@ -169,5 +169,5 @@ def test_small_scenarios_run_to_their_end(tmp_path: Path, capsys: pytest.Capture
     assert warm["facts"]["serversUnchanged"] == floor["facts"]["servers"] == 12
     assert len(warm["cpu_seconds"]) == len(floor["cpu_seconds"]) == 7
     assert floor["calls"]["drs:DescribeSourceServers"] == 7 * 4
-    assert shown.read_text().startswith("<!doctype html>")
+    assert page_file.read_text().startswith("<!doctype html>")
     assert "five_regions" in capsys.readouterr().out

@@ -29,19 +29,19 @@ def instructions() -> list[tuple[str, str]]:
 def exec_form(name: str) -> list[str]:
     """Return the arguments of the last instruction of a name, which is in exec form."""
     [*_, arguments] = [given for each, given in instructions() if each == name]
-    found: Any = json.loads(arguments[arguments.index("[") :])
-    assert isinstance(found, list)
-    return [str(word) for word in found]
+    words: Any = json.loads(arguments[arguments.index("[") :])
+    assert isinstance(words, list)
+    return [str(word) for word in words]
 
 
 def make_context(target: Path) -> Path:
     """Copy the build context that .dockerignore allows; its first line excludes everything else."""
-    nothing, *patterns = [
+    everything, *patterns = [
         line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")
     ]
-    assert nothing == "*"
+    assert everything == "*"
     kept = [pattern.removeprefix("!") for pattern in patterns if pattern.startswith("!")]
-    left_out = [pattern for pattern in patterns if not pattern.startswith("!")]
+    excluded = [pattern for pattern in patterns if not pattern.startswith("!")]
     for name in kept:
         source, copied = ROOT / name, target / name
         copied.parent.mkdir(parents=True, exist_ok=True)
@@ -49,13 +49,13 @@ def make_context(target: Path) -> Path:
             shutil.copytree(source, copied, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy2(source, copied)
-    for pattern in left_out:
+    for pattern in excluded:
         for path in target.glob(pattern):
             shutil.rmtree(path)
     return target
 
 
-def install(context: Path, built: Path, prefix: Path) -> None:
+def install(context: Path, build_folder: Path, prefix: Path) -> None:
     """Run the copies and commands of the build stage, with `prefix` as the target."""
     stage = instructions()
     stage = stage[: [name for name, _ in stage].index("RUN") + 1]
@@ -63,7 +63,7 @@ def install(context: Path, built: Path, prefix: Path) -> None:
         if name == "COPY":
             *sources, target = arguments.split()
             for source in sources:
-                into = built / target / Path(source).name if target.endswith("/") else built / target
+                into = build_folder / target / Path(source).name if target.endswith("/") else build_folder / target
                 into.parent.mkdir(parents=True, exist_ok=True)
                 if (context / source).is_dir():
                     shutil.copytree(context / source, into)
@@ -72,10 +72,10 @@ def install(context: Path, built: Path, prefix: Path) -> None:
     script, prefix_in_image = exec_form_of(stage[-1][1])
     assert prefix_in_image == "/opt/drs-sync"
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    ended = subprocess.run(
-        [str(built / script), str(prefix)], check=False, capture_output=True, text=True, env=environment
+    completed = subprocess.run(
+        [str(build_folder / script), str(prefix)], check=False, capture_output=True, text=True, env=environment
     )
-    assert ended.returncode == 0, ended.stderr[-2000:]
+    assert completed.returncode == 0, completed.stderr[-2000:]
 
 
 def exec_form_of(arguments: str) -> list[str]:

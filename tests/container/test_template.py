@@ -13,35 +13,39 @@ from tests.deploy import checks
 from tests.deploy.templates import of_type, template
 
 # Only the data-management function changes schedules and invokes functions; a sync does not.
-_NOT_OF_A_SYNC = {"events", "lambda"}
+_NOT_USED_BY_SYNCS = {"events", "lambda"}
 
 
 @pytest.fixture(scope="module")
-def found() -> dict[str, Any]:
+def container_template() -> dict[str, Any]:
     return template("container.yaml")
 
 
-def _role(found: dict[str, Any], name: str) -> list[dict[str, Any]]:
-    policies: list[dict[str, Any]] = found["Resources"][name]["Properties"]["Policies"]
+def _role(container_template: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    policies: list[dict[str, Any]] = container_template["Resources"][name]["Properties"]["Policies"]
     return policies
 
 
-def test_the_task_may_do_what_a_sync_declares_and_no_more(found: dict[str, Any]) -> None:
+def test_the_task_may_do_what_a_sync_declares_and_no_more(container_template: dict[str, Any]) -> None:
     declared = checks.actions_of(
-        {name: each for name, each in READ_WRITE_OPERATIONS.items() if name not in _NOT_OF_A_SYNC}
+        {name: each for name, each in READ_WRITE_OPERATIONS.items() if name not in _NOT_USED_BY_SYNCS}
     )
-    assert checks.allowed(_role(found, "TaskRole")) == declared
+    assert checks.allowed(_role(container_template, "TaskRole")) == declared
 
 
-def test_the_task_has_the_same_bounds_as_the_function(found: dict[str, Any]) -> None:
-    task = {each["Sid"]: each for each in checks.statements(_role(found, "TaskRole"))}
+def test_the_task_has_the_same_bounds_as_the_function(container_template: dict[str, Any]) -> None:
+    task = {each["Sid"]: each for each in checks.statements(_role(container_template, "TaskRole"))}
     function = {each["Sid"]: each for each in checks.statements(_role(template("roles.yaml"), "DataManagementRole"))}
     assert task == {name: function[name] for name in task}
 
 
-def test_the_schedule_may_run_this_task_in_this_cluster_with_these_roles(found: dict[str, Any]) -> None:
-    statements = {each["Sid"]: each for each in checks.statements(_role(found, "ScheduleRole"))}
-    assert checks.allowed(_role(found, "ScheduleRole")) == {"ecs:RunTask", "iam:PassRole", "sqs:SendMessage"}
+def test_the_schedule_may_run_this_task_in_this_cluster_with_these_roles(container_template: dict[str, Any]) -> None:
+    statements = {each["Sid"]: each for each in checks.statements(_role(container_template, "ScheduleRole"))}
+    assert checks.allowed(_role(container_template, "ScheduleRole")) == {
+        "ecs:RunTask",
+        "iam:PassRole",
+        "sqs:SendMessage",
+    }
     assert statements["RunTheTask"]["Resource"] == {"Ref": "TaskDefinition"}
     assert statements["RunTheTask"]["Condition"] == {"ArnEquals": {"ecs:cluster": {"Ref": "ClusterArn"}}}
     passed = [{"Fn::GetAtt": f"{name}.Arn"} for name in ("TaskRole", "ExecutionRole")]
@@ -52,14 +56,14 @@ def test_the_schedule_may_run_this_task_in_this_cluster_with_these_roles(found: 
     assert given == passed
 
 
-def test_no_role_can_be_taken_by_another_account(found: dict[str, Any]) -> None:
-    for _, properties in of_type(found, "AWS::IAM::Role"):
-        [trust] = properties["AssumeRolePolicyDocument"]["Statement"]
-        assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+def test_no_role_can_be_assumed_by_another_account(container_template: dict[str, Any]) -> None:
+    for _, properties in of_type(container_template, "AWS::IAM::Role"):
+        [statement] = properties["AssumeRolePolicyDocument"]["Statement"]
+        assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
 
 
-def test_the_container_runs_as_the_image_is_meant_to(found: dict[str, Any]) -> None:
-    definition = found["Resources"]["TaskDefinition"]["Properties"]
+def test_the_container_runs_as_the_image_is_meant_to(container_template: dict[str, Any]) -> None:
+    definition = container_template["Resources"]["TaskDefinition"]["Properties"]
     [container] = definition["ContainerDefinitions"]
     assert container["Command"][:2] == exec_form("CMD")
     assert container["Command"][2] == "--time-limit"
@@ -68,23 +72,23 @@ def test_the_container_runs_as_the_image_is_meant_to(found: dict[str, Any]) -> N
     assert "Privileged" not in container
     assert definition["NetworkMode"] == "awsvpc"
     limit, rate = (
-        found["Parameters"]["TimeLimitSeconds"]["Default"],
-        found["Parameters"]["ScheduleExpression"]["Default"],
+        container_template["Parameters"]["TimeLimitSeconds"]["Default"],
+        container_template["Parameters"]["ScheduleExpression"]["Default"],
     )
     assert rate == "rate(15 minutes)"
     assert int(limit) < 15 * 60
 
 
-def test_its_variables_are_settings_and_none_of_them_is_a_secret(found: dict[str, Any]) -> None:
-    [container] = found["Resources"]["TaskDefinition"]["Properties"]["ContainerDefinitions"]
+def test_its_variables_are_settings_and_none_of_them_is_a_secret(container_template: dict[str, Any]) -> None:
+    [container] = container_template["Resources"]["TaskDefinition"]["Properties"]["ContainerDefinitions"]
     given = {each["Name"] for each in container["Environment"]}
     assert {name.lower() for name in given if not name.startswith("AWS_")} <= set(Settings.model_fields)
     assert "Secrets" not in container
     assert not {name for name in given if "SECRET" in name or "TOKEN" in name or "PASSWORD" in name}
 
 
-def test_each_alarm_has_its_section_in_the_page_for_operators(found: dict[str, Any]) -> None:
+def test_each_alarm_has_its_section_in_the_page_for_operators(container_template: dict[str, Any]) -> None:
     page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
-    for logical, properties in of_type(found, "AWS::CloudWatch::Alarm"):
+    for logical, properties in of_type(container_template, "AWS::CloudWatch::Alarm"):
         assert f"### {logical}\n" in page
         assert f"docs/operations.md, {logical}" in properties["AlarmDescription"]

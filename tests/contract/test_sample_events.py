@@ -582,7 +582,7 @@ def test_24_the_inventory_when_it_is_not_there_is_answered_by_drs_and_a_refresh_
 @pytest.mark.parametrize(
     "parameters", [{"filters": "{"}, {"region": "mars"}, {"accountId": "12"}, {"nextToken": "?"}, {"limit": "-1"}]
 )
-def test_25_a_question_that_cannot_be_read(platform: Platform, parameters: dict[str, str]) -> None:
+def test_25_a_query_that_cannot_be_parsed(platform: Platform, parameters: dict[str, str]) -> None:
     status, body = enveloped(query_handler(route("GET", "/drs/source-server-inventory", parameters=parameters)))
     assert (status, body["error"]) == (400, "INVALID_PARAMETER")
     assert body["details"]

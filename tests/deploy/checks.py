@@ -1,4 +1,4 @@
-"""Checks of the templates; each returns complaints, so that a test can introduce a mistake and see one."""
+"""Checks of the templates: each returns complaints, so that a test can introduce a mistake and expect one."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ _READS = re.compile(r"(Describe|Get|List|Query|Scan|BatchGet)")
 def actions_of(operations: Operations) -> set[str]:
     """Return the IAM actions that operations need; GetCallerIdentity needs none."""
     renamed = {"lambda:Invoke": "lambda:InvokeFunction"}
-    found = {f"{service}:{name}" for service, names in operations.items() for name in names}
-    return {renamed.get(action, action) for action in found - {"sts:GetCallerIdentity"}}
+    actions = {f"{service}:{name}" for service, names in operations.items() for name in names}
+    return {renamed.get(action, action) for action in actions - {"sts:GetCallerIdentity"}}
 
 
 def statements(policies: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
@@ -55,29 +55,29 @@ def statements(policies: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, A
 
 def allowed(policies: Sequence[Mapping[str, Any]]) -> set[str]:
     """Return the actions that inline policies allow."""
-    found: set[str] = set()
+    actions: set[str] = set()
     for statement in statements(policies):
         action = statement["Action"]
-        found |= {action} if isinstance(action, str) else set(action)
-    return found
+        actions |= {action} if isinstance(action, str) else set(action)
+    return actions
 
 
 def role_complaints(roles: Template) -> list[str]:
     """Compare each function's role with the operations that its code declares, in both directions."""
-    found = []
+    complaints = []
     for logical, properties in of_type(roles, "AWS::IAM::Role"):
         operations, extra = _ALLOWED[logical]
         has, needs = allowed(properties["Policies"]), actions_of(operations) | extra
-        found += [f"{logical} allows {action}, which no code declares" for action in sorted(has - needs)]
-        found += [f"{logical} lacks {action}" for action in sorted(needs - has)]
-    return found
+        complaints += [f"{logical} allows {action}, which no code declares" for action in sorted(has - needs)]
+        complaints += [f"{logical} lacks {action}" for action in sorted(needs - has)]
+    return complaints
 
 
 def query_complaints(roles: Template) -> list[str]:
     """Find permissions of the query role that change anything, whatever the code declares."""
     properties = roles["Resources"]["QueryHandlerRole"]["Properties"]
     bound = {"sts:AssumeRole", "lambda:InvokeFunction", *_OF_LAMBDA}
-    found = [
+    complaints = [
         f"QueryHandlerRole allows {action}, which is not a read"
         for action in sorted(allowed(properties["Policies"]) - bound)
         if not _READS.match(action.split(":", 1)[1])
@@ -86,8 +86,8 @@ def query_complaints(roles: Template) -> list[str]:
         if statement["Action"] == "lambda:InvokeFunction":
             target = statement["Resource"]["Fn::Sub"]
             if not target.endswith("data-management-handler-${Environment}"):
-                found.append(f"QueryHandlerRole may invoke {target}")
-    return found
+                complaints.append(f"QueryHandlerRole may invoke {target}")
+    return complaints
 
 
 def star_complaints(text: str) -> list[str]:
@@ -100,16 +100,16 @@ def star_complaints(text: str) -> list[str]:
 def schedule_complaints(main: Template, rules: Template) -> list[str]:
     """Check that each rule and its permission name the data management function."""
     _, bound = bindings(main)["EventRules"]
-    found = []
+    complaints = []
     for logical, (_, _, _, parameter) in RULES.items():
         [target] = rules["Resources"][logical]["Properties"]["Targets"]
         permission = rules["Resources"][logical.removesuffix("Rule") + "Permission"]["Properties"]
         for what, ends_at in (("rule", target["Arn"]), ("permission", permission["FunctionName"])):
             if ends_at != {"Ref": parameter}:
-                found.append(f"{logical}: its {what} names {ends_at}, not {parameter}")
+                complaints.append(f"{logical}: its {what} names {ends_at}, not {parameter}")
             elif _output(bound[parameter]) != DATA_MANAGEMENT:
-                found.append(f"{logical}: its {what} names {bound[parameter]}")
-    return found
+                complaints.append(f"{logical}: its {what} names {bound[parameter]}")
+    return complaints
 
 
 def _output(value: Mapping[str, Any]) -> str:

@@ -26,8 +26,8 @@ def text(name: str) -> str:
 
 def template(name: str) -> Template:
     """Parse a template; intrinsic functions are in their long form."""
-    found: Template = _plain(load(str(FOLDER / name)))
-    return found
+    parsed: Template = _plain(load(str(FOLDER / name)))
+    return parsed
 
 
 def _plain(value: Any) -> Any:
@@ -38,9 +38,9 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, str) else value
 
 
-def of_type(found: Template, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def of_type(template: Template, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield logical id and properties of the resources of a type."""
-    for logical, resource in found["Resources"].items():
+    for logical, resource in template["Resources"].items():
         if resource["Type"] == kind:
             yield logical, resource["Properties"]
 
@@ -65,8 +65,10 @@ def bindings(main: Template) -> dict[str, tuple[str, dict[str, Any]]]:
 
 
 def _needs(parameters: Mapping[str, Any]) -> set[str]:
-    found = (value["Fn::GetAtt"] for value in parameters.values() if isinstance(value, dict) and "Fn::GetAtt" in value)
-    return {_split(each)[0] for each in found}
+    attributes = (
+        value["Fn::GetAtt"] for value in parameters.values() if isinstance(value, dict) and "Fn::GetAtt" in value
+    )
+    return {_split(each)[0] for each in attributes}
 
 
 def _split(attribute: str | list[str]) -> tuple[str, str]:
@@ -82,13 +84,15 @@ class Deployment:
         self.outputs: dict[str, dict[str, str]] = {}
 
     def create_stacks(
-        self, main: Template, parameters: Mapping[str, str], found: Mapping[str, Template] | None = None
+        self, main: Template, parameters: Mapping[str, str], replacements: Mapping[str, Template] | None = None
     ) -> None:
-        """Create each stack of main.yaml with its parameters; `found` replaces templates by name."""
-        given = {name: str(each.get("Default", "")) for name, each in main["Parameters"].items()} | dict(parameters)
+        """Create each stack of main.yaml with its parameters; `replacements`: templates to use instead, by name."""
+        values_of_main = {name: str(each.get("Default", "")) for name, each in main["Parameters"].items()} | dict(
+            parameters
+        )
         for logical, (name, bound) in bindings(main).items():
-            body = as_simulated((found or {}).get(name) or template(name))
-            values = {parameter: self._value(value, given) for parameter, value in bound.items()}
+            body = as_simulated((replacements or {}).get(name) or template(name))
+            values = {parameter: self._value(value, values_of_main) for parameter, value in bound.items()}
             self._client.create_stack(
                 StackName=logical,
                 TemplateBody=json.dumps(body),
@@ -99,9 +103,9 @@ class Deployment:
             assert stack["StackStatus"] == "CREATE_COMPLETE", stack
             self.outputs[logical] = {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])}
 
-    def _value(self, value: Any, given: Mapping[str, str]) -> str:
+    def _value(self, value: Any, values_of_main: Mapping[str, str]) -> str:
         if isinstance(value, dict) and "Ref" in value:
-            return given[value["Ref"]]
+            return values_of_main[value["Ref"]]
         if isinstance(value, dict) and "Fn::GetAtt" in value:
             stack, output = _split(value["Fn::GetAtt"])
             return self.outputs[stack][output]
@@ -127,17 +131,17 @@ def _is_unsupported(resource: Mapping[str, Any]) -> bool:
     return resource["Type"] in _UNSUPPORTED or integration.get("Type") == "MOCK"
 
 
-def as_simulated(found: Template) -> Template:
+def as_simulated(template: Template) -> Template:
     """Return a template without the resources that the simulated CloudFormation does not support."""
-    resources = {name: each for name, each in found["Resources"].items() if not _is_unsupported(each)}
-    gone = found["Resources"].keys() - resources.keys()
+    resources = {name: each for name, each in template["Resources"].items() if not _is_unsupported(each)}
+    removed = template["Resources"].keys() - resources.keys()
     resources = copy.deepcopy(resources)
     for each in resources.values():
         properties = each["Properties"]
         for name in [
-            name for name, value in properties.items() if isinstance(value, dict) and value.get("Ref") in gone
+            name for name, value in properties.items() if isinstance(value, dict) and value.get("Ref") in removed
         ]:
             del properties[name]
         if isinstance(each.get("DependsOn"), list):
-            each["DependsOn"] = [name for name in each["DependsOn"] if name not in gone]
-    return {**found, "Resources": resources}
+            each["DependsOn"] = [name for name in each["DependsOn"] if name not in removed]
+    return {**template, "Resources": resources}

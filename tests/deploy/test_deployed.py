@@ -57,17 +57,17 @@ class Hub:
 
     def function(self, arn: str) -> dict[str, Any]:
         """Describe a function by its ARN, from moto's backend because the sandbox's Lambda only supports Invoke."""
-        found = lambda_backends[self.estate.names.hub]["us-east-1"].get_function(arn.rsplit(":", 1)[1])
-        return {"handler": found.handler, "environment": found.environment_vars, "policy": found.policy}
+        function = lambda_backends[self.estate.names.hub]["us-east-1"].get_function(arn.rsplit(":", 1)[1])
+        return {"handler": function.handler, "environment": function.environment_vars, "policy": function.policy}
 
     def handler(self, arn: str) -> Callable[[Any, Any], Any]:
         """Return the function's handler, with its environment set."""
-        found = self.function(arn)
+        function = self.function(arn)
         for name in ("TARGET_ACCOUNTS_TABLE", "SOURCE_SERVER_INVENTORY_TABLE", "DRS_REGION_STATUS_TABLE"):
-            self.estate.set(**{name: found["environment"][name]})
-        self.estate.set(TAG_SYNC_CONFIG_TABLE=found["environment"].get("TAG_SYNC_CONFIG_TABLE", ""))
+            self.estate.set(**{name: function["environment"][name]})
+        self.estate.set(TAG_SYNC_CONFIG_TABLE=function["environment"].get("TAG_SYNC_CONFIG_TABLE", ""))
         self.estate.set(PROJECT_NAME=PROJECT, ENVIRONMENT="test")
-        module, name = found["handler"].rsplit(".", 1)
+        module, name = function["handler"].rsplit(".", 1)
         handler: Callable[[Any, Any], Any] = getattr(importlib.import_module(module), name)
         return handler
 
@@ -103,7 +103,7 @@ def answered(answer: Any) -> Any:
 
 
 def test_each_schedule_starts_its_sync(hub: Hub) -> None:
-    done = {}
+    results = {}
     for logical, (base, rate, target_id, _) in RULES.items():
         name = f"{PROJECT}-{base}-test"
         rule = hub.events.describe_rule(Name=name)
@@ -113,10 +113,10 @@ def test_each_schedule_starts_its_sync(hub: Hub) -> None:
         statements = hub.function(target["Arn"])["policy"].statements
         assert any(each["Condition"]["ArnLike"]["AWS:SourceArn"] == rule["Arn"] for each in statements)
         assert target["Arn"] == hub.deployment.outputs["Functions"]["DataManagementHandlerFunctionArn"]
-        done[base] = answered(hub.handler(target["Arn"])(json.loads(target["Input"]), Context()))
-    assert done["staging-account-sync"]["serversExtended"] == 3
-    assert done["inventory-sync"]["totalSynced"] == 5
-    assert done["tag-sync-schedule"]["total_failed"] == 0
+        results[base] = answered(hub.handler(target["Arn"])(json.loads(target["Input"]), Context()))
+    assert results["staging-account-sync"]["serversExtended"] == 3
+    assert results["inventory-sync"]["totalSynced"] == 5
+    assert results["tag-sync-schedule"]["total_failed"] == 0
     status = hub.estate.dynamodb().Table(f"{PROJECT}-drs-region-status-test").get_item(Key={"region": "us-west-2"})
     assert status["Item"]["serverCount"] == 5
     assert hub.estate.status() == {}  # the tables of the stack were used, no others
@@ -207,7 +207,9 @@ def test_tables_that_exist_are_left_alone(hub: Hub, parameter: str, bases: set[s
             {"ParameterKey": parameter, "ParameterValue": "false"},
         ],
     )
-    made = boto3.client("dynamodb").list_tables()["TableNames"]
-    assert {name for name in made if name.startswith("a-platform-")} == {f"a-platform-{base}-test" for base in bases}
+    table_names = boto3.client("dynamodb").list_tables()["TableNames"]
+    assert {name for name in table_names if name.startswith("a-platform-")} == {
+        f"a-platform-{base}-test" for base in bases
+    }
     [stack] = boto3.client("cloudformation").describe_stacks(StackName="beside")["Stacks"]
     assert len(stack["Outputs"]) == 2 * len(bases)

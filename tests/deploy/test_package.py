@@ -18,10 +18,10 @@ from tests.deploy.templates import of_type, template
 def test_every_pin_of_the_run_time_has_a_hash() -> None:
     requirements = ROOT / "requirements"
     pinned = (requirements / "runtime.txt").read_text()
-    found = locked(pinned, (requirements / "dev.lock").read_text())
-    blocks = [line for line in found.splitlines() if not line.startswith(" ")]
+    lock = locked(pinned, (requirements / "dev.lock").read_text())
+    blocks = [line for line in lock.splitlines() if not line.startswith(" ")]
     assert len(blocks) == len(pinned.splitlines())
-    assert found.count("--hash=sha256:") >= len(blocks)
+    assert lock.count("--hash=sha256:") >= len(blocks)
 
 
 def test_a_pin_that_was_not_locked_is_refused() -> None:
@@ -74,8 +74,10 @@ def test_bytecode_is_used_as_it_is_and_the_same_from_anywhere(tmp_path: Path) ->
         packed.append((tmp_path / "package.zip").read_bytes())
         folder.joinpath("module.py").write_text("raise SystemExit('compiled again')\n")
         script = "import sys; sys.path.insert(0, sys.argv[1]); import module; print(len(module.KINDS))"
-        ended = subprocess.run([python, "-I", "-c", script, str(folder)], check=True, capture_output=True, text=True)
-        assert ended.stdout == "3\n"
+        completed = subprocess.run(
+            [python, "-I", "-c", script, str(folder)], check=True, capture_output=True, text=True
+        )
+        assert completed.stdout == "3\n"
     assert packed[0] == packed[1]
 
 
@@ -94,7 +96,8 @@ def test_the_functions_start_what_the_package_has(tmp_path: Path) -> None:
         packed = {f"service/{name}" for name in archive.namelist()}
     for _, properties in of_type(template("functions.yaml"), "AWS::Lambda::Function"):
         module, name = properties["Handler"].rsplit(".", 1)
-        path = f"{module.replace('.', '/')}.py"
+        path = module.replace(".", "/")
+        path = f"{path}/__init__.py" if (ROOT / path).is_dir() else f"{path}.py"
         assert path in packed
         assert f"{name} = " in (ROOT / path).read_text() or f"def {name}(" in (ROOT / path).read_text()
 
@@ -105,9 +108,9 @@ def test_the_packed_service_finds_its_version_where_nothing_else_is_installed(tm
     pack(tmp_path / "files", tmp_path / "package.zip")
     script = "import sys; sys.path.insert(0, sys.argv[1]); import service; print(service.__file__, service.__version__)"
     command = [sys.executable, "-I", "-S", "-c", script, str(tmp_path / "package.zip")]
-    ended = subprocess.run(command, check=False, capture_output=True, text=True)
-    assert ended.stderr == ""
-    assert ended.stdout.split() == [
+    completed = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert completed.stderr == ""
+    assert completed.stdout.split() == [
         str(tmp_path / "package.zip" / "service" / "__init__.py"),
         importlib.metadata.version("drs-sync"),
     ]

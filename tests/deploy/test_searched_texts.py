@@ -1,4 +1,4 @@
-"""Texts that others search: log messages in dashboard queries and the runbook, and phrases that the UI looks for."""
+"""Texts that others search: log messages in dashboard queries and the runbook, and phrases that the UI searches."""
 
 from __future__ import annotations
 
@@ -62,18 +62,18 @@ def strings(nodes: Iterable[ast.AST]) -> Iterator[str]:
 def logged() -> set[str]:
     """Return the messages of all logging calls, as format strings."""
     calls = (node for tree in trees().values() for node in ast.walk(tree) if isinstance(node, ast.Call))
-    found = (call for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr in _LEVELS)
-    return {text for call in found if "log" in ast.unparse(call.func) for text in strings(call.args)}
+    logging_calls = (call for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr in _LEVELS)
+    return {text for call in logging_calls if "log" in ast.unparse(call.func) for text in strings(call.args)}
 
 
 def in_templates() -> set[str]:
     """Return the log messages that dashboards and metric filters search."""
-    found: set[str] = set()
+    messages: set[str] = set()
     for name in templates.names():
-        found.update(_INSIGHTS.findall(templates.text(name)))
+        messages.update(_INSIGHTS.findall(templates.text(name)))
         for _, properties in templates.of_type(templates.template(name), "AWS::Logs::MetricFilter"):
-            found.update(re.findall(r'"([^"]+)"', properties["FilterPattern"]))
-    return found
+            messages.update(re.findall(r'"([^"]+)"', properties["FilterPattern"]))
+    return messages
 
 
 def in_runbook() -> set[str]:
@@ -84,15 +84,15 @@ def in_runbook() -> set[str]:
 
 def refusals() -> dict[str, str]:
     """Return the message for each region status under which DRS cannot be read, by the status's name."""
-    found: dict[str, str] = {}
+    messages: dict[str, str] = {}
     for path, tree in trees().items():
         if not path.startswith("service/queries/"):
             continue
         for table in (node for node in ast.walk(tree) if isinstance(node, ast.Dict)):
             for key, value in zip(table.keys, table.values, strict=True):
                 if isinstance(key, ast.Attribute) and ast.unparse(key.value) == "RegionStatus":
-                    found.update((key.attr, text) for text in strings(ast.walk(value)) if "{region}" in text)
-    return found
+                    messages.update((key.attr, text) for text in strings(ast.walk(value)) if "{region}" in text)
+    return messages
 
 
 def test_both_sources_of_searches_are_read() -> None:

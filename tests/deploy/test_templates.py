@@ -19,10 +19,10 @@ from tests.deploy import checks
 from tests.deploy.templates import FOLDER, Template, bindings, names, of_type, template, text
 
 
-def test_cfn_lint_has_nothing_to_say() -> None:
+def test_cfn_lint_reports_nothing() -> None:
     lint = [str(Path(sys.executable).with_name("cfn-lint")), *(str(FOLDER / name) for name in names())]
-    ended = subprocess.run(lint, check=False, capture_output=True, text=True)
-    assert (ended.returncode, ended.stdout) == (0, "")
+    completed = subprocess.run(lint, check=False, capture_output=True, text=True)
+    assert (completed.returncode, completed.stdout) == (0, "")
 
 
 def test_each_exception_from_a_security_rule_has_its_reason() -> None:
@@ -53,7 +53,8 @@ def test_the_query_role_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    "action", ["dynamodb:PutItem", "drs:CreateExtendedSourceServer", "dynamodb:*", "events:PutRule", "s3:DeleteObject"]
+    "action",
+    ["dynamodb:PutItem", "drs:CreateExtendedSourceServer", "dynamodb:*", "events:PutRule", "s3:DeleteObject"],
 )
 def test_a_write_that_is_given_to_the_query_role_is_noticed(action: str) -> None:
     roles = template("roles.yaml")
@@ -69,8 +70,8 @@ def test_a_permission_that_is_missing_is_noticed() -> None:
 
 
 def _policy(roles: Template, role: str) -> list[Any]:
-    found: list[Any] = roles["Resources"][role]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
-    return found
+    statements: list[Any] = roles["Resources"][role]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
+    return statements
 
 
 def test_the_functions_enter_accounts_through_the_named_role_only() -> None:
@@ -80,20 +81,20 @@ def test_the_functions_enter_accounts_through_the_named_role_only() -> None:
 
 
 def test_the_cross_account_role_allows_what_the_code_declares_of_drs_and_ec2() -> None:
-    found = template("cross-account-role.yaml")
-    role = found["Resources"]["DRSOrchestrationRole"]["Properties"]
-    write = found["Resources"]["TargetPolicy"]
+    body = template("cross-account-role.yaml")
+    role = body["Resources"]["DRSOrchestrationRole"]["Properties"]
+    write = body["Resources"]["TargetPolicy"]
     reads, writes = checks.allowed(role["Policies"]), checks.allowed([write["Properties"]])
     declared = {action for action in checks.actions_of(READ_WRITE_OPERATIONS) if action.split(":")[0] in {"drs", "ec2"}}
     assert reads | writes == declared
     assert {action for action in checks.actions_of(READ_OPERATIONS) if action.split(":")[0] in {"drs", "ec2"}} <= reads
     assert all(re.match(r"\w+:(Describe|Get|List)", action) for action in reads)
     assert write["Condition"] == "IsTarget"
-    [trust] = role["AssumeRolePolicyDocument"]["Statement"]
-    assert trust["Principal"] == {"AWS": {"Fn::Sub": "arn:${AWS::Partition}:iam::${OrchestrationAccountId}:root"}}
-    assert trust["Condition"] == {"StringEquals": {"sts:ExternalId": {"Ref": "ExternalId"}}}
-    assert set(found["Outputs"]) == {"RoleArn", "RoleName", "ExternalId"}
-    assert {"OrchestrationAccountId", "ProjectName", "Environment", "ExternalId"} <= set(found["Parameters"])
+    [statement] = role["AssumeRolePolicyDocument"]["Statement"]
+    assert statement["Principal"] == {"AWS": {"Fn::Sub": "arn:${AWS::Partition}:iam::${OrchestrationAccountId}:root"}}
+    assert statement["Condition"] == {"StringEquals": {"sts:ExternalId": {"Ref": "ExternalId"}}}
+    assert set(body["Outputs"]) == {"RoleArn", "RoleName", "ExternalId"}
+    assert {"OrchestrationAccountId", "ProjectName", "Environment", "ExternalId"} <= set(body["Parameters"])
 
 
 def test_every_schedule_ends_at_data_management() -> None:
@@ -141,7 +142,7 @@ def test_comments_say_which_handler_serves_each_rule_permission_and_method() -> 
             parameter = properties["FunctionName"]["Ref"]
             line = next(each for each in _below(text(name), logical) if "FunctionName" in each)
             assert "data-management-handler" in line or parameter in {
-                "DataManagementHandlerFunctionArn",  # these two names say it themselves
+                "DataManagementHandlerFunctionArn",  # these names name the handler themselves
                 "QueryHandlerArn",
             }
     for logical, properties in of_type(template("api.yaml"), "AWS::ApiGateway::Method"):
@@ -152,9 +153,9 @@ def test_comments_say_which_handler_serves_each_rule_permission_and_method() -> 
             assert f"served by {served[parameter[1]]} (" in _above(text("api.yaml"), logical)
 
 
-def _above(found: str, logical: str) -> str:
+def _above(source: str, logical: str) -> str:
     """Return the comment above a resource."""
-    lines = found.splitlines()
+    lines = source.splitlines()
     at = lines.index(f"  {logical}:")
     first = at
     while lines[first - 1].startswith("  #"):
@@ -162,8 +163,8 @@ def _above(found: str, logical: str) -> str:
     return "\n".join(lines[first:at])
 
 
-def _below(found: str, logical: str) -> list[str]:
-    lines = found.splitlines()
+def _below(source: str, logical: str) -> list[str]:
+    lines = source.splitlines()
     return lines[lines.index(f"  {logical}:") :]
 
 
@@ -172,7 +173,7 @@ def test_every_route_of_the_handlers_has_its_method_and_no_other_does() -> None:
     _, bound = bindings(template("main.yaml"))["Api"]
     assert checks._output(bound["ApiHandlerFunctionArn"]) == checks.DATA_MANAGEMENT
     assert checks._output(bound["QueryHandlerArn"]) == checks.QUERY
-    found: dict[str, set[tuple[str, str]]] = {"ApiHandlerFunctionArn": set(), "QueryHandlerArn": set()}
+    methods: dict[str, set[tuple[str, str]]] = {"ApiHandlerFunctionArn": set(), "QueryHandlerArn": set()}
     options = set()
     for _, properties in of_type(api, "AWS::ApiGateway::Method"):
         path = _path(api, properties["ResourceId"]["Ref"])
@@ -183,15 +184,14 @@ def test_every_route_of_the_handlers_has_its_method_and_no_other_does() -> None:
         assert properties["AuthorizationType"] == "COGNITO_USER_POOLS"
         parameter = re.search(r"\$\{(\w+)\}/invocations", properties["Integration"]["Uri"]["Fn::Sub"])
         assert parameter is not None
-        found[parameter[1]].add((properties["HttpMethod"], path))
+        methods[parameter[1]].add((properties["HttpMethod"], path))
         required = {f"method.request.path.{each}": True for each in re.findall(r"\{(\w+)\}", path)}
         assert properties.get("RequestParameters", {}) == required
-    assert found["ApiHandlerFunctionArn"] == {(each.method, each.path) for each in data_management.ROUTES}
+    assert methods["ApiHandlerFunctionArn"] == {(each.method, each.path) for each in data_management.ROUTES}
     routes = {(each.method, each.path) for each in query.ROUTES}
-    assert found["QueryHandlerArn"] == routes - {
-        ("GET", "/accounts/{id}/staging-accounts/discover")
-    }  # has no gateway resource
-    assert options == {path for routes in found.values() for _, path in routes}
+    without_resource = ("GET", "/accounts/{id}/staging-accounts/discover")  # the gateway does not have it
+    assert methods["QueryHandlerArn"] == routes - {without_resource}
+    assert options == {path for routes in methods.values() for _, path in routes}
 
 
 def _path(api: Template, logical: str) -> str:
@@ -224,10 +224,10 @@ TABLES: dict[str, tuple[str, list[str], dict[str, list[str]]]] = {
 
 
 def test_tables_are_those_of_the_platform_and_outlive_their_stack() -> None:
-    found = template("tables.yaml")["Resources"]
-    assert set(found) == set(TABLES)
+    resources = template("tables.yaml")["Resources"]
+    assert set(resources) == set(TABLES)
     for logical, (base, keys, indexes) in TABLES.items():
-        resource, properties = found[logical], found[logical]["Properties"]
+        resource, properties = resources[logical], resources[logical]["Properties"]
         assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
         assert properties["TableName"] == {"Fn::Sub": f"${{ProjectName}}-{base}-${{Environment}}"}
         assert _keys(properties) == keys
@@ -276,12 +276,12 @@ def test_every_alarm_has_its_section_in_the_operations_page() -> None:
 
 
 def test_parameters_that_templates_share_are_declared_alike() -> None:
-    seen: dict[str, tuple[str, Any]] = {}
+    first_declarations: dict[str, tuple[str, Any]] = {}
     for name in names():
         for parameter, declared in template(name)["Parameters"].items():
             if parameter not in {"ProjectName", "Environment", "LogRetentionDays"}:
                 continue
             comparable = copy.deepcopy(declared)
             comparable.pop("Description", None)
-            first, before = seen.setdefault(parameter, (name, comparable))
+            first, before = first_declarations.setdefault(parameter, (name, comparable))
             assert comparable == before, f"{parameter} differs between {first} and {name}"

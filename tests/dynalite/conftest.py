@@ -16,13 +16,13 @@ from tests.support.estate import Estate, Names, new_account_id, two_targets
 @pytest.fixture(scope="session")
 def dynalite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dynalite]:
     """Run dynalite."""
-    with running(tmp_path_factory.mktemp("dynalite")) as found:
-        yield found
+    with running(tmp_path_factory.mktemp("dynalite")) as running_dynalite:
+        yield running_dynalite
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _is_about_dynalite(dynalite: Dynalite) -> Iterator[None]:
-    """Fail if a test of this folder brings an estate of its own, because it would not run on dynalite."""
+def _must_call_dynalite(dynalite: Dynalite) -> Iterator[None]:
+    """Fail if no test of a module calls dynalite: such a module starts an estate of its own."""
     before = dynalite.calls
     yield
     assert dynalite.calls > before

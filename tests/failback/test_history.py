@@ -47,13 +47,13 @@ def server(instance: str, zone: str = "us-east-1a") -> SourceServer:
 
 def test_a_move_is_recorded_once_and_the_way_home_as_well() -> None:
     topology: dict[str, Any] = dict(TOPOLOGY)
-    seen = []
+    recorded = []
     for instance in ("i-1", "i-2", "i-2", "i-1", "i-1"):
         entry = moved_entry(topology, server(instance), now=NOW)
-        seen.append(entry and entry["instanceId"])
+        recorded.append(entry and entry["instanceId"])
         if entry:
             topology[ATTRIBUTE] = append_entry(history_of(topology), entry)
-    assert seen == [None, "i-2", None, "i-1", None]
+    assert recorded == [None, "i-2", None, "i-1", None]
 
 
 def test_another_zone_alone_is_a_move() -> None:

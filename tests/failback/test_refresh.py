@@ -50,15 +50,15 @@ class Day:
             self.clock.moment += timedelta(minutes=15)
 
     def topology(self) -> dict[str, Any]:
-        (found,) = (decode(item) for item in self.aws.items() if item["stagingAccountId"]["S"] == "TOPOLOGY")
-        return found
+        (topology,) = (decode(item) for item in self.aws.items() if item["stagingAccountId"]["S"] == "TOPOLOGY")
+        return topology
 
 
 @pytest.fixture
 def day() -> Iterator[Day]:
-    made = Day()
-    yield made
-    made.aws.forget()
+    started = Day()
+    yield started
+    started.aws.forget()
 
 
 async def test_a_configuration_edited_in_drs_is_found_within_a_day_and_the_original_stays(day: Day) -> None:
@@ -85,9 +85,8 @@ async def test_templates_are_read_once_an_hour_however_many_servers_come(day: Da
     for _ in range(4):
         day.cycle.dr.add_source_server({})
         await day.sync()
-    assert (
-        day.aws.counts["drs", "DescribeReplicationConfigurationTemplates"] == 2
-    )  # in the recovery region, and in the original one
+    # One read in the recovery region and one in the original region.
+    assert day.aws.counts["drs", "DescribeReplicationConfigurationTemplates"] == 2
     for _ in range(2):
         day.cycle.dr.add_source_server({})
         await day.sync()

@@ -68,9 +68,9 @@ def test_every_command_names_region_and_account(state: str) -> None:
         for command in step.commands:
             shlex.split(command)  # well-formed
             if "aws drs" in command:
-                found = re.search(r"--region (\S+) --profile drs-(\d{12})", command)
-                assert found, command
-                assert found.groups() in scopes
+                match = re.search(r"--region (\S+) --profile drs-(\d{12})", command)
+                assert match, command
+                assert match.groups() in scopes
 
 
 def test_what_is_done_is_marked_and_exactly_one_step_is_next() -> None:

@@ -1,4 +1,4 @@
-"""The simulation of histories: a seed always gives the same history, and a lost or changed original fails it."""
+"""Random failback histories: a seed always gives the same one, and a lost or changed original fails it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from tests.support.histories import History, play
 
 
-async def played(seed: int) -> tuple[list[str], dict[tuple[str, str], int], list[str]]:
+async def run_history(seed: int) -> tuple[list[str], dict[tuple[str, str], int], list[str]]:
     history = History(seed)
     try:
         await history.play()
@@ -21,11 +21,11 @@ async def played(seed: int) -> tuple[list[str], dict[tuple[str, str], int], list
 
 @pytest.mark.parametrize("seed", range(5000, 5006))
 async def test_the_same_seed_is_the_same_history(seed: int) -> None:
-    assert await played(seed) == await played(seed)
+    assert await run_history(seed) == await run_history(seed)
 
 
 async def test_histories_differ_and_reach_every_kind_of_problem() -> None:
-    steps = {word for seed in range(5000, 5040) for word in (await played(seed))[0]}
+    steps = {word for seed in range(5000, 5040) for word in (await run_history(seed))[0]}
     assert {"plain", "same account", "extended", "zone", "premises"} <= steps
     assert {f"sync:{how}" for how in ("none", "refused", "tables refused", "crash", "two", "two crash")} <= steps
     assert {"recover", "reverse", "launch_back", "protect_again", "forget", "delete_forward", "drop_item"} <= steps

@@ -35,7 +35,7 @@ STEPS = ("recover", "reverse", "catch_up", "launch_back", "protect_again", "catc
 
 
 class TopologyWatch:
-    """Syncs, and compares every topology item with what it was at first."""
+    """Syncs, and compares every topology item with its first version."""
 
     def __init__(self, estate: Estate, cycle: Cycle) -> None:
         self.estate = estate
@@ -51,7 +51,7 @@ class TopologyWatch:
             assert _originals(topologies[arn]) == original, arn
         self.before = {arn: _originals(item) for arn, item in topologies.items()}
 
-    async def every_name_leads_home(self, *names: str) -> None:
+    async def check_names(self, *names: str) -> None:
         self.names |= set(names)
         async with open_query_app(load_settings()) as app:
             for name in sorted(self.names):
@@ -85,9 +85,16 @@ async def test_originals_survive_every_step(
     (template,) = cycle.source.templates
     source_side = estate.topologies()[cycle.forward.arn]["sourceSideTemplate"]
     assert source_side["replicationConfigurationTemplateID"] == template
-    known = [A1, HOST, HOST.upper(), f"{HOST}.corp.example", cycle.forward.arn, cycle.forward.source_server_id]
+    known = [
+        A1,
+        HOST,
+        HOST.upper(),
+        f"{HOST}.corp.example",
+        cycle.forward.arn,
+        cycle.forward.source_server_id,
+    ]
     known += [cycle.launched_from.arn, cycle.launched_from.source_server_id]
-    await watch.every_name_leads_home(*known)
+    await watch.check_names(*known)
     for _ in range(2):
         for step in STEPS:
             getattr(cycle, step)()
@@ -99,7 +106,7 @@ async def test_originals_survive_every_step(
                 known += [cycle.failed_back.instance_id]
             await watch.sync()
             assert watch.before == start
-        await watch.every_name_leads_home(*known)
+        await watch.check_names(*known)
     (topology,) = estate.topologies().values()
     moves = [entry["instanceId"] for entry in topology["topologyHistory"] if entry["event"] == "moved"]
     assert len(moves) == 2
@@ -174,7 +181,7 @@ async def test_a_steady_sync_writes_no_bookkeeping(start_estate: Callable[..., E
     rescan_requests = [
         row for row in estate.status().values() if any("lookRequestedAt" in each for each in row["accounts"].values())
     ]
-    assert rescan_requests == []  # the two point at each other, and the run scanned both
+    assert rescan_requests == []  # each record names the other, and the run scanned both
     estate.calls()
     await estate.sync(regions=REGIONS)
     calls = estate.calls()
@@ -183,7 +190,7 @@ async def test_a_steady_sync_writes_no_bookkeeping(start_estate: Callable[..., E
     assert calls["dynamodb", "Query"] == 2  # the items of the two regions, and no lineage again
 
 
-async def test_a_reversed_server_that_is_seen_before_its_forward_one_still_finds_home(
+async def test_a_reversed_server_that_is_scanned_before_its_forward_one_still_finds_its_lineage(
     start_estate: Callable[..., Estate],
 ) -> None:
     """The recovery side was not read at first, and DRS gives no ARN of the opposite direction."""
@@ -212,7 +219,7 @@ async def test_a_reversed_server_that_is_seen_before_its_forward_one_still_finds
     assert (report["serversWritten"], report["serversUnchanged"]) == (0, 1)
 
 
-async def test_a_reversed_server_belongs_to_the_one_that_drs_names_before_that_is_seen(
+async def test_a_reversed_server_belongs_to_the_one_that_drs_names_before_that_is_scanned(
     start_estate: Callable[..., Estate],
 ) -> None:
     estate = start_estate(a={RECOVERY: {"servers": 0}}, b={SOURCE: {"servers": 0}})
@@ -229,7 +236,7 @@ async def test_a_reversed_server_belongs_to_the_one_that_drs_names_before_that_i
 
 
 @pytest.mark.parametrize(
-    ("request_of", "asks_source"),
+    ("request_of", "reads_source"),
     [
         (lambda _: {"regions": REGIONS}, True),
         (lambda _: {"regions": (RECOVERY,)}, False),
@@ -237,16 +244,16 @@ async def test_a_reversed_server_belongs_to_the_one_that_drs_names_before_that_i
         (lambda _: {"regions": REGIONS, "excluded_regions": (SOURCE,)}, False),
     ],
 )
-async def test_the_source_side_is_asked_only_where_the_run_may_read(
+async def test_the_source_side_is_read_only_in_scopes_of_the_run(
     start_estate: Callable[..., Estate],
     request_of: Callable[[str], dict[str, Any]],
-    asks_source: bool,  # noqa: FBT001
+    reads_source: bool,  # noqa: FBT001
 ) -> None:
     estate = start_estate(a={RECOVERY: {"servers": 0}, SOURCE: {"servers": 0}}, b={})
     cycle = Cycle(estate.names.a, estate.names.a)
     await estate.sync(**request_of(estate.names.a))
-    assert estate.calls()["drs", "DescribeReplicationConfigurationTemplates"] == 1 + asks_source
-    assert ("sourceSideTemplate" in estate.topologies()[cycle.forward.arn]) is asks_source
+    assert estate.calls()["drs", "DescribeReplicationConfigurationTemplates"] == 1 + reads_source
+    assert ("sourceSideTemplate" in estate.topologies()[cycle.forward.arn]) is reads_source
 
 
 @pytest.mark.parametrize(
@@ -336,7 +343,7 @@ async def test_where_several_templates_fit_none_is_named_and_none_searched_again
     assert calls["drs", "GetReplicationConfiguration"] == calls["dynamodb", "BatchGetItem"] == 0
 
 
-async def test_the_template_is_named_by_the_account_that_replicates_be_the_extended_record_seen_first(
+async def test_the_template_is_named_by_the_account_that_replicates_even_if_the_extended_record_is_scanned_first(
     start_estate: Callable[..., Estate],
 ) -> None:
     estate = start_estate(a={RECOVERY: {"servers": 0}, SOURCE: {"servers": 0}}, b={RECOVERY: {"servers": 0}})

@@ -34,7 +34,7 @@ def function_estate(estate: Estate) -> Iterator[Estate]:
     data_management.runtime.close()
 
 
-def test_the_schedule_gets_the_answer_it_always_got(function_estate: Estate) -> None:
+def test_the_schedule_gets_the_response_that_it_expects(function_estate: Estate) -> None:
     answer = data_management.lambda_handler(SYNC, Context())
     assert (answer["totalSynced"], answer["totalErrors"]) == (11, 0)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+\+00:00", answer["timestamp"])
@@ -53,7 +53,7 @@ def test_a_warm_function_keeps_its_loop_its_clients_and_its_sessions(function_es
     assert answer["regionSource"] == "status_table"
 
 
-def test_errors_are_counted_and_the_answer_stays_an_answer(function_estate: Estate) -> None:
+def test_errors_are_counted_in_a_normal_response(function_estate: Estate) -> None:
     function_estate.faults(deny=[{"account_id": function_estate.names.a, "service": "drs"}])
     answer = data_management.lambda_handler(SYNC, Context())
     assert answer["totalSynced"] == 2
@@ -86,7 +86,7 @@ def test_one_account_and_region_can_be_requested(function_estate: Estate) -> Non
     assert (answer["totalSynced"], answer["scopes"]["asked"]) == (6, 1)
 
 
-def test_a_refresh_does_not_pass_for_the_schedule_in_the_metrics(
+def test_a_refresh_has_an_operation_of_its_own_in_the_metrics(
     function_estate: Estate, capsys: pytest.CaptureFixture[str]
 ) -> None:
     scopes = [{"accountId": function_estate.names.a, "region": "us-west-2"}]

@@ -21,9 +21,9 @@ EXTERNAL = "drs-orchestration-cross-account"
 @pytest.fixture
 def estate(start_estate: Callable[..., Estate]) -> Estate:
     """Provide an estate in which B replicates two servers that A may extend, in us-west-2."""
-    provided = start_estate()
-    drs_backends[provided.names.b]["us-west-2"].trust(provided.names.a)
-    return provided
+    prepared = start_estate()
+    drs_backends[prepared.names.b]["us-west-2"].trust(prepared.names.a)
+    return prepared
 
 
 def staging_arns(estate: Estate) -> list[str]:
@@ -55,8 +55,8 @@ def test_the_functions_are_where_they_belong() -> None:
 async def test_one_server_is_extended_and_the_repeat_is_a_success(estate: Estate) -> None:
     target, (arn, _) = estate.names.a, staging_arns(estate)
     async with open_app(load_settings()) as app:
-        done = await data_management.extend_source_server(app, target, ROLE.format(target), EXTERNAL, arn)
-        assert (done["extended"], done["sourceServer"]["stagingArea"]["stagingSourceServerArn"]) == (True, arn)
+        extended = await data_management.extend_source_server(app, target, ROLE.format(target), EXTERNAL, arn)
+        assert (extended["extended"], extended["sourceServer"]["stagingArea"]["stagingSourceServerArn"]) == (True, arn)
         again = await data_management.extend_source_server(app, target, ROLE.format(target), EXTERNAL, arn)
         assert again == {"extended": False, "alreadyExtended": True}
         args = (target, ROLE.format(target), EXTERNAL, ["us-west-2", "eu-west-1", "sa-east-1"])
@@ -64,7 +64,7 @@ async def test_one_server_is_extended_and_the_repeat_is_a_success(estate: Estate
     assert estate.calls()["sts", "AssumeRole"] == 1
 
 
-async def test_why_it_is_not_extended_is_reported_also_where_nothing_else_can_be_asked(estate: Estate) -> None:
+async def test_why_a_server_is_not_extended_is_reported_even_if_drs_cannot_be_read(estate: Estate) -> None:
     target, (arn, _) = estate.names.a, staging_arns(estate)
     once = {"account_id": target, "service": "drs", "times": None}
     full = {"operation": "CreateExtendedSourceServer", "error": "ServiceQuotaExceededException", "status": 402}

@@ -1,1 +1,1 @@
-"""Hostile input, and what must not get out."""
+"""Tests of hostile input, and of secrets that must not appear in any output."""

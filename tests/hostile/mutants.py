@@ -1,4 +1,4 @@
-"""Events that are nearly right: what a caller may send, and what a seed makes of it."""
+"""Mutated events: valid events of both functions, changed at random but the same for the same seed."""
 
 from __future__ import annotations
 
@@ -100,13 +100,13 @@ _BODIES: Final[tuple[Callable[[random.Random, str], str], ...]] = (
 
 
 def mutants(seed: int, count: int) -> Iterator[Any]:
-    """Give so many events, the same ones for the same seed."""
+    """Yield `count` events, the same ones for the same seed."""
     dice = random.Random(seed)  # noqa: S311 - not a secret
     for _ in range(count):
         event = _api(dice) if dice.random() < 0.5 else _direct(dice)
         for _ in range(dice.choice([0, 1, 1, 2, 3])):
             event = _changed(event, dice)
-        yield _sent(event, dice)
+        yield _as_sent(event, dice)
 
 
 def _api(dice: random.Random) -> dict[str, Any]:
@@ -129,33 +129,33 @@ def _direct(dice: random.Random) -> dict[str, Any]:
     return event
 
 
-def _scopes(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Give the path of every member, at any depth."""
+def _paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yield the path of every member, at any depth."""
     members = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for name, inner in members:
         yield (*path, name)
-        yield from _scopes(inner, (*path, name))
+        yield from _paths(inner, (*path, name))
 
 
 def _changed(event: Any, dice: random.Random) -> Any:
     if not isinstance(event, dict) or not event or dice.random() < 0.02:
         return dice.choice(_ODD)(dice)
-    *path, last = dice.choice(list(_scopes(event))[:200])
+    *path, last = dice.choice(list(_paths(event))[:200])
     holder = event
     for step in path:
         holder = holder[step]
-    what = dice.random()
-    if what < 0.25 and isinstance(holder, dict):
+    roll = dice.random()
+    if roll < 0.25 and isinstance(holder, dict):
         del holder[last]
-    elif what < 0.4 and isinstance(holder, dict):
+    elif roll < 0.4 and isinstance(holder, dict):
         holder[f"{last}{dice.choice(['', 'x', ' ', 'Id'])}2"] = dice.choice(_ODD)(dice)
     else:
         holder[last] = dice.choice(_ODD)(dice)
     return event
 
 
-def _sent(event: Any, dice: random.Random) -> Any:
-    """Turn the body of an API event into text, as API Gateway does; now and then into text that is none."""
+def _as_sent(event: Any, dice: random.Random) -> Any:
+    """Turn the body of an API event into text, as API Gateway does; sometimes into invalid JSON."""
     if not isinstance(event, dict) or "requestContext" not in event or event.get("body") is None:
         return event
     text = json.dumps(event["body"])

@@ -74,7 +74,7 @@ def test_answers_are_what_the_description_shows(case: Any) -> None:
     case.call_and_validate(checks=CHECKS)
 
 
-def test_the_page_is_what_the_routes_say() -> None:
+def test_openapi_json_matches_the_routes() -> None:
     assert (Path(__file__).parents[2] / "docs" / "openapi.json").read_text() == openapi_page()
 
 

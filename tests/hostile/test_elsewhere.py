@@ -1,4 +1,4 @@
-"""Account ids and ARNs that point elsewhere: a request about one account never enters another one."""
+"""Account ids and ARNs of another account: a request about one account never assumes a role in another."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ EXTERNAL_ID = "drs-orchestration-cross-account"
 
 @pytest.fixture
 def entered(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Give the role ARNs that the simulated STS was asked for, as they come."""
-    asked: list[str] = []
-    judge = IdentityStore.check_assume_role
+    """Return the list to which the simulated STS appends the role ARN of each AssumeRole call."""
+    assumed: list[str] = []
+    check = IdentityStore.check_assume_role
 
-    def note(self: IdentityStore, call: Any, caller: Any) -> Any:
-        asked.append(call.form["RoleArn"])
-        return judge(self, call, caller)
+    def record(self: IdentityStore, call: Any, caller: Any) -> Any:
+        assumed.append(call.form["RoleArn"])
+        return check(self, call, caller)
 
-    monkeypatch.setattr(IdentityStore, "check_assume_role", note)
-    return asked
+    monkeypatch.setattr(IdentityStore, "check_assume_role", record)
+    return assumed
 
 
 @pytest.fixture
@@ -92,17 +92,17 @@ async def test_direct_callers_cannot_lead_into_another_account(functions: Estate
     own, other = functions.names.a, functions.names.b
     arn = f"arn:aws:drs:us-west-2:{other}:source-server/s-00000000000000001"
     async with open_app(load_settings()) as app:
-        for ask in (
+        for call in (
             lambda: data_management.extend_source_server(app, own, _role(other), EXTERNAL_ID, arn),
             lambda: data_management.get_extended_source_servers(app, own, _role(other), EXTERNAL_ID, ["us-west-2"]),
             lambda: data_management.get_staging_account_servers(app, own, _role(other), EXTERNAL_ID, ["us-west-2"]),
         ):
             with pytest.raises(AwsError, match=f"belongs to account {other}"):
-                await ask()
+                await call()
     assert entered == []
 
 
-def test_nobody_names_a_role_for_the_tag_sync(functions: Estate, entered: list[str]) -> None:
+def test_a_caller_cannot_choose_the_role_of_the_tag_sync(functions: Estate, entered: list[str]) -> None:
     body = {"accountId": functions.names.a, "assumeRoleName": "Administrator"}
     answer = data_management.lambda_handler(_request("POST", "/drs/tag-sync", body), None)
     assert answer["statusCode"] == 400
@@ -116,7 +116,7 @@ def test_nobody_names_a_role_for_the_tag_sync(functions: Estate, entered: list[s
         ({"roleArn": "{b}", "assumeRoleName": "DRSOrchestrationRole"}, None),
         ({"crossAccountRoleArn": "{b}", "roleArn": ""}, None),
         ({"roleArn": "", "assumeRoleName": "DRSOrchestrationRole"}, "DRSOrchestrationRole"),
-        ({"roleArn": "", "assumeRoleName": "Administrator"}, None),  # another name than the one that is set
+        ({"roleArn": "", "assumeRoleName": "Administrator"}, None),  # not the name in CROSS_ACCOUNT_ROLE_NAME
         ({"roleArn": "", "assumeRoleName": "../Administrator"}, None),
         ({"roleArn": "arn:aws:iam::{a_id}:role/Administrator"}, None),
         ({"roleArn": "arn:aws:iam::{a_id}:role/DRSOrchestrationRole/Administrator"}, None),
@@ -126,7 +126,7 @@ def test_nobody_names_a_role_for_the_tag_sync(functions: Estate, entered: list[s
 def test_a_record_cannot_lead_into_another_account_or_role(
     attributes: dict[str, Any], role: str | None, functions: Estate, entered: list[str]
 ) -> None:
-    """Who can write the accounts table gets no further than the one role of the account that the record is about."""
+    """Write access to the accounts table gives no access beyond the named role of the account of each record."""
     a, b = functions.names.a, functions.names.b
     functions.set(CROSS_ACCOUNT_ROLE_NAME="DRSOrchestrationRole")
     table = functions.table("TARGET_ACCOUNTS_TABLE")

@@ -1,4 +1,4 @@
-"""No credential reaches a log, a report, an error or a table: each job, in good weather and bad, all logs at DEBUG."""
+"""No credential reaches a log, a report, an error or a table: each job, with and without faults, all logs at DEBUG."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ QUESTIONS: tuple[dict[str, Any], ...] = (
     {"operation": "get_extended_source_servers"},
     {"operation": "get_staging_accounts"},
 )
-WEATHER: dict[str, dict[str, Any]] = {
+FAULTS: dict[str, dict[str, Any]] = {
     "calm": {},
     "expired sessions": {"session_lifetime_s": 0},
     "refused": {"fail": [{"service": "drs", "operation": "DescribeSourceServers", "times": None, "status": 403,
@@ -57,38 +57,38 @@ WEATHER: dict[str, dict[str, Any]] = {
 
 @dataclass
 class Secrets:
-    """What may be told nowhere: the hub's keys, the sessions that STS handed out, what requests were signed with."""
+    """Credentials that may appear nowhere: the hub's keys, the sessions that STS issued, the signatures of requests."""
 
     sessions: set[str] = field(default_factory=set)
     signatures: set[str] = field(default_factory=set)
 
-    def told_in(self, *texts: str) -> list[str]:
-        """Give those that are in a text."""
+    def found_in(self, *texts: str) -> list[str]:
+        """Return the secrets that are in a text."""
         known = self.sessions | self.signatures | set(OWN_KEYS.values())
         return [secret for secret in known if any(secret in text for text in texts)]
 
 
 @pytest.fixture
 def secrets(monkeypatch: pytest.MonkeyPatch) -> Secrets:
-    """Give the credentials in use, as the simulated AWS gives and gets them."""
-    known, note, respond = Secrets(), IdentityStore.store_session, AuthMiddleware.respond
+    """Collect the credentials that the simulated AWS issues and receives."""
+    known, store_session, respond = Secrets(), IdentityStore.store_session, AuthMiddleware.respond
 
-    def overhear(self: IdentityStore, call: Any, given: Any) -> None:
+    def record_session(self: IdentityStore, call: Any, given: Any) -> None:
         known.sessions.update(value for _, value in ISSUED.findall(given.body.decode()))
-        note(self, call, given)
+        store_session(self, call, given)
 
     def read_signature(self: AuthMiddleware, environ: Any) -> Any:
         known.signatures.add(environ["HTTP_AUTHORIZATION"].rpartition("Signature=")[2])
         return respond(self, environ)
 
-    monkeypatch.setattr(IdentityStore, "store_session", overhear)
+    monkeypatch.setattr(IdentityStore, "store_session", record_session)
     monkeypatch.setattr(AuthMiddleware, "respond", read_signature)
     return known
 
 
 @pytest.fixture
 def everything_logged(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
-    """Let the root log at DEBUG, as a function does whose log level somebody has turned up."""
+    """Set the root logger to DEBUG, as in a function whose log level an operator has changed."""
     with caplog.at_level(logging.DEBUG):
         yield caplog
     for name in ("botocore", "aiobotocore", "aiohttp", "urllib3"):
@@ -100,14 +100,14 @@ def _found(secrets: set[str], *texts: str) -> list[str]:
 
 
 def _stored(estate: Estate) -> str:
-    """Give everything that is in the tables."""
+    """Return the items of all tables as text."""
     tables = [name for name in estate.sandbox.environment() if name.endswith("TABLE")]
     assert len(tables) > 3
     return "".join(str(estate.table(name).scan()["Items"]) for name in tables)
 
 
 def test_the_sdk_itself_would_reveal(estate: Estate, secrets: Secrets, caplog: pytest.LogCaptureFixture) -> None:
-    """What these tests look for is really there to be seen: without our set-up the SDK writes it into the log."""
+    """Without our log set-up the SDK logs secrets, so the other tests can fail."""
     estate.set(**OWN_KEYS)
     with caplog.at_level(logging.DEBUG):
         for name in ("botocore", "aiobotocore", "aiohttp", "urllib3"):
@@ -116,51 +116,52 @@ def test_the_sdk_itself_would_reveal(estate: Estate, secrets: Secrets, caplog: p
         client.scan(TableName=estate.sandbox.environment()["TARGET_ACCOUNTS_TABLE"])
     for name in ("botocore", "aiobotocore", "aiohttp", "urllib3"):
         logging.getLogger(name).setLevel(logging.NOTSET)
-    assert set(OWN_KEYS.values()) & set(secrets.told_in(caplog.text))
-    assert secrets.signatures & set(secrets.told_in(caplog.text))
+    assert set(OWN_KEYS.values()) & set(secrets.found_in(caplog.text))
+    assert secrets.signatures & set(secrets.found_in(caplog.text))
 
 
-@pytest.mark.parametrize("weather", WEATHER)
+@pytest.mark.parametrize("faults", FAULTS)
 def test_functions_reveal_no_secret(
-    weather: str,
+    faults: str,
     estate: Estate,
     secrets: Secrets,
     everything_logged: pytest.LogCaptureFixture,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     estate.set(LOG_LEVEL="DEBUG", **OWN_KEYS)
-    estate.faults(**WEATHER[weather])
+    estate.faults(**FAULTS[faults])
     try:
         answers = [data_management.lambda_handler(event, None) for event in JOBS]
         answers += [query.lambda_handler(event, None) for event in QUESTIONS]
-        logging.getLogger("service.anything").debug("this is seen")  # nothing was switched off altogether
+        logging.getLogger("service.anything").debug("this is seen")  # DEBUG logging is still on
     finally:
         data_management.runtime.close()
         query.runtime.close()
     out, err = capsys.readouterr()
     assert "this is seen" in out + err
-    assert bool(secrets.sessions) == (weather != "no roles")
+    assert bool(secrets.sessions) == (faults != "no roles")
     assert len(secrets.signatures) > 10
     logged = (out, err, everything_logged.text)
-    assert secrets.told_in(json.dumps(answers), *logged, _stored(estate)) == []
-    assert not any(DEFAULT_EXTERNAL_ID in text for text in logged)  # reports name it: it is how a role is put right
+    assert secrets.found_in(json.dumps(answers), *logged, _stored(estate)) == []
+    # Reports have the external id, because it is needed to fix a role.
+    assert not any(DEFAULT_EXTERNAL_ID in text for text in logged)
 
 
 COMMANDS = ["sync all", "servers", "extended", "doctor", "accounts list", "regions", "failback --all"]
-TROUBLES = [("calm", each) for each in COMMANDS]
-TROUBLES += [("no roles", "sync all"), ("refused", "sync all"), ("refused", "servers"), ("no roles", "doctor")]
+RUNS = [("calm", each) for each in COMMANDS]
+RUNS += [("no roles", "sync all"), ("refused", "sync all"), ("refused", "servers"), ("no roles", "doctor")]
 
 
-@pytest.mark.parametrize(("weather", "words"), TROUBLES)
-def test_commands_reveal_no_secret(weather: str, words: str, estate: Estate, secrets: Secrets) -> None:
+@pytest.mark.parametrize(("faults", "words"), RUNS)
+def test_commands_reveal_no_secret(faults: str, words: str, estate: Estate, secrets: Secrets) -> None:
     estate.set(LOG_LEVEL="DEBUG", **OWN_KEYS)
     deny = [{"account_id": estate.names.a, "service": "drs", "region": "eu-west-1"}]
-    estate.faults(deny=deny, **WEATHER[weather])
+    estate.faults(deny=deny, **FAULTS[faults])
     here = {**os.environ, **CHECKOUT}
     done = subprocess.run([COMMAND, *words.split()], capture_output=True, text=True, check=False, env=here)
     assert "Traceback" not in done.stderr
     assert secrets.signatures
-    assert secrets.told_in(done.stdout, done.stderr, _stored(estate)) == []
+    assert secrets.found_in(done.stdout, done.stderr, _stored(estate)) == []
 
 
 TOKEN = "FwoGZXIvYXdzEJr//////////wEaDGVjaG8=token"
@@ -173,8 +174,8 @@ SESSION = (
 ROLE = RoleToAssume("111122223333", "arn:aws:iam::111122223333:role/DRSOrchestrationRole", "an-external-id")
 
 
-async def _failure(script: Any, monkeypatch: pytest.MonkeyPatch) -> AwsError:
-    """Enter an account and ask DRS there; give the error that this ends with."""
+async def _error_of_call(script: Any, monkeypatch: pytest.MonkeyPatch) -> AwsError:
+    """Assume the role, call DRS, and return the error that this raises."""
     async with scripted_aws(script, monkeypatch), AwsClient(Settings(), lambda: datetime.now(UTC)) as aws_client:
         with pytest.raises(AwsError) as raised:
             await (await aws_client.account(ROLE)).call("drs", "DescribeSourceServers", {}, region="us-east-1")
@@ -185,7 +186,7 @@ SECRETS = {TOKEN, "sessions-own-secret", "ASIASCRIPTED00000000", "AKIASCRIPTED",
 
 
 async def test_a_refused_signature_is_reported_without_what_was_signed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """AWS repeats the canonical request in such a refusal, and the session token is one of its headers."""
+    """AWS repeats the canonical request in this error, and the session token is one of its headers."""
 
     def script(request: Request) -> Answer:
         if b"Action=AssumeRole" in request.body:
@@ -193,23 +194,23 @@ async def test_a_refused_signature_is_reported_without_what_was_signed(monkeypat
         shown = "\n".join(f"{name}:{value}" for name, value in request.headers.items())
         return refusal("SignatureDoesNotMatch", 403, json.dumps(f"The Canonical String should have been {shown}")[1:-1])
 
-    error = await _failure(script, monkeypatch)
+    error = await _error_of_call(script, monkeypatch)
     assert error.code == "SignatureDoesNotMatch"
     assert "[redacted]" in error.message
-    told = "".join(traceback.format_exception(error))
-    assert _found(SECRETS, told, str(error), repr(error), json.dumps(error.problem.as_json())) == []
+    trace = "".join(traceback.format_exception(error))
+    assert _found(SECRETS, trace, str(error), repr(error), json.dumps(error.problem.as_json())) == []
 
 
 @pytest.mark.parametrize("length", [len(SESSION) - 40, SESSION.index("</SessionToken>") - 3, 200, 20, 0])
 async def test_a_session_that_came_broken_is_not_reported(length: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The SDK puts the whole body of an answer that is no XML into its error."""
-    error = await _failure(lambda _: answer(SESSION[:length].encode()), monkeypatch)
-    told = "".join(traceback.format_exception(error))
-    assert _found(SECRETS, told, str(error), json.dumps(error.problem.as_json())) == []
+    """The SDK puts the whole body of a response that is not XML into its error."""
+    error = await _error_of_call(lambda _: answer(SESSION[:length].encode()), monkeypatch)
+    trace = "".join(traceback.format_exception(error))
+    assert _found(SECRETS, trace, str(error), json.dumps(error.problem.as_json())) == []
 
 
 @pytest.mark.parametrize(
-    "told",
+    "output",
     [
         "hubs-own-secret-QmFzZTY0",
         '{"Version": 1, "SecretAccessKey": "hubs-own-secret-QmFzZTY0", ',
@@ -225,12 +226,14 @@ async def test_a_session_that_came_broken_is_not_reported(length: int, monkeypat
         None,
     ],
 )
-async def test_a_source_of_keys_that_answers_nonsense_is_a_cause_and_not_quoted(
-    told: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_invalid_output_of_a_credential_process_is_reported_and_not_quoted(
+    output: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said, config = tmp_path / "said", tmp_path / "config"
-    said.write_text(told or "")
-    config.write_text(f"[profile p]\ncredential_process = {'/no/such/program' if told is None else 'cat'} {said}\n")
+    output_file, config = tmp_path / "output", tmp_path / "config"
+    output_file.write_text(output or "")
+    config.write_text(
+        f"[profile p]\ncredential_process = {'/no/such/program' if output is None else 'cat'} {output_file}\n"
+    )
     for name in OWN_KEYS:
         monkeypatch.delenv(name, raising=False)
     for name, value in {"AWS_CONFIG_FILE": str(config), "AWS_PROFILE": "p", "AWS_REGION": "us-east-1"}.items():
@@ -255,7 +258,7 @@ async def test_a_proxy_is_named_without_its_password(monkeypatch: pytest.MonkeyP
     assert "proxy-password" not in "".join(traceback.format_exception(raised.value))
 
 
-def test_the_sdk_stays_quiet_also_when_it_was_loud_before(capsys: pytest.CaptureFixture[str]) -> None:
+def test_debug_logging_of_the_sdk_is_switched_off(capsys: pytest.CaptureFixture[str]) -> None:
     logging.getLogger("botocore").setLevel(logging.DEBUG)
     set_up_logging(sys.stderr, "DEBUG")
     assert not logging.getLogger("botocore.auth").isEnabledFor(logging.DEBUG)

@@ -1,4 +1,4 @@
-"""What is installed is what was locked, and under licences that are allowed."""
+"""Dependencies are pinned with hashes, and their licences are on the allowed list."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def test_everything_is_pinned_with_hashes(lock: Path) -> None:
 
 def test_what_is_tested_is_what_is_deployed() -> None:
     tested = {
-        found[1].lower(): found[2] for block in _blocks(ROOT / "requirements" / "dev.lock")
-        if (found := re.match(r"([\w.-]+)(?:\[[\w,-]+\])?==(\S+)", block))
+        match[1].lower(): match[2] for block in _blocks(ROOT / "requirements" / "dev.lock")
+        if (match := re.match(r"([\w.-]+)(?:\[[\w,-]+\])?==(\S+)", block))
     }  # fmt: skip
     assert {name: tested.get(name.split("[")[0].lower()) for name in pinned()} == pinned()
 
@@ -42,9 +42,9 @@ def test_the_page_lists_every_dependency_with_its_licence() -> None:
 
 @pytest.mark.parametrize("name", pinned())
 def test_its_licence_is_allowed(name: str) -> None:
-    found = identifiers(licence_of(metadata(name)))
-    assert found
-    assert found <= ALLOWED, found
+    licences = identifiers(licence_of(metadata(name)))
+    assert licences
+    assert licences <= ALLOWED, licences
 
 
 @pytest.mark.parametrize(
@@ -56,5 +56,5 @@ def test_its_licence_is_allowed(name: str) -> None:
         ("GPL-3.0-only WITH Classpath-exception-2.0", {"GPL-3.0-only", "Classpath-exception-2.0"}),
     ],
 )
-def test_an_expression_is_taken_apart(expression: str, names: set[str]) -> None:
+def test_a_licence_expression_is_split_into_identifiers(expression: str, names: set[str]) -> None:
     assert identifiers(expression) == names

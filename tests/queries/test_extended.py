@@ -16,7 +16,7 @@ async def client(estate: Estate) -> QueryClient:
     return await synced(estate)
 
 
-async def test_fresh_extensions_are_reported_without_asking_anybody(client: QueryClient, estate: Estate) -> None:
+async def test_fresh_extensions_are_reported_without_a_call(client: QueryClient, estate: Estate) -> None:
     body = (await client.extended()).body
     a, b = estate.names.a, estate.names.b
     assert client.calls_beyond_tables == {}

@@ -65,7 +65,7 @@ async def test_freshness_ends_at_the_window_exactly(client: QueryClient, estate:
     assert (await client.inventory(**scope)).stale == ((estate.names.b, "us-west-2"),)
 
 
-async def test_one_stale_scope_of_several_asks_drs_for_that_scope_alone(client: QueryClient, estate: Estate) -> None:
+async def test_drs_is_read_only_for_the_one_stale_scope_of_several(client: QueryClient, estate: Estate) -> None:
     fresh = (await client.inventory()).body["servers"]
     client.age(estate.names.a, "us-west-2", 900)
     answer = await client.inventory()
@@ -80,17 +80,17 @@ async def test_one_stale_scope_of_several_asks_drs_for_that_scope_alone(client: 
 
 async def test_a_stale_scope_shows_what_happened_since(client: QueryClient, estate: Estate) -> None:
     a = estate.names.a
-    gone = (await client.inventory(accountId=a, region="eu-west-1")).body["servers"][0]["sourceServerID"]
-    estate.sandbox.remove(a, "eu-west-1", [gone])
+    removed = (await client.inventory(accountId=a, region="eu-west-1")).body["servers"][0]["sourceServerID"]
+    estate.sandbox.remove(a, "eu-west-1", [removed])
     estate.add(a, "eu-west-1", servers=[{"hostname": "brand-new", "on_premises": True}])
     client.age(a, "eu-west-1", 3600)
     servers = (await client.inventory(accountId=a, region="eu-west-1")).body["servers"]
-    assert gone not in {server["sourceServerID"] for server in servers}
+    assert removed not in {server["sourceServerID"] for server in servers}
     (new,) = [server for server in servers if server["hostname"] == "brand-new"]
     assert "originalAccountId" not in new  # no sync has recorded it yet, and nothing is guessed
 
 
-async def test_an_empty_inventory_is_not_believed_however_fresh_its_status(client: QueryClient, estate: Estate) -> None:
+async def test_an_empty_inventory_is_stale_however_fresh_its_status(client: QueryClient, estate: Estate) -> None:
     table = estate.table("SOURCE_SERVER_INVENTORY_TABLE")
     for item in estate.items():
         if item["_queryAccount"] == estate.names.b:
@@ -140,7 +140,7 @@ async def test_a_slow_region_costs_only_itself(client: QueryClient, estate: Esta
     assert (error["code"], error["service"], error["regions"]) == ("DeadlineExceeded", "drs", ["us-west-2"])
 
 
-async def test_a_listing_that_breaks_off_is_no_listing(client: QueryClient, estate: Estate) -> None:
+async def test_a_listing_that_fails_midway_is_not_used(client: QueryClient, estate: Estate) -> None:
     a = estate.names.a
     client.age(a, "us-west-2", 1000)
     estate.set(DRS_PAGE_SIZE="2", SOURCE_SERVER_INVENTORY_TABLE="")
@@ -208,9 +208,7 @@ async def test_without_region_status_old_items_are_stale(client: QueryClient, es
     assert answer.stale == ((b, "us-west-2"),)
 
 
-async def test_rows_of_the_earlier_writer_are_believed_as_long_as_they_are_fresh(
-    client: QueryClient, estate: Estate
-) -> None:
+async def test_rows_of_the_earlier_writer_count_as_long_as_they_are_fresh(client: QueryClient, estate: Estate) -> None:
     table = estate.table("DRS_REGION_STATUS_TABLE")
     for region in estate.status():
         table.delete_item(Key={"region": region})
@@ -231,7 +229,7 @@ async def test_a_region_where_drs_is_not_in_use_has_no_servers(client: QueryClie
     assert (body["servers"], body["complete"], body["source"]) == ([], True, "inventory_database")
 
 
-async def test_a_region_that_was_never_scanned_is_asked(estate: Estate) -> None:
+async def test_a_region_that_was_never_scanned_is_read_from_drs(estate: Estate) -> None:
     client = QueryClient(estate)
     await estate.sync(regions=("us-west-2",))
     answer = await client.inventory(region="eu-central-1")
@@ -336,7 +334,7 @@ async def test_pages_show_every_server_once_and_read_only_what_is_left(limit: in
         assert client.calls["dynamodb", "Query"] == 1  # the last page lies in the last region
 
 
-async def test_a_token_of_another_question_is_refused_before_anything_is_read(client: QueryClient) -> None:
+async def test_a_token_of_another_query_is_refused_before_anything_is_read(client: QueryClient) -> None:
     token = (await client.inventory(limit=2)).body["nextToken"]
     with pytest.raises(RefusalError, match="another query"):
         await client.inventory(limit=2, nextToken=token, region="us-west-2")
@@ -358,7 +356,7 @@ async def test_without_the_accounts_there_is_no_answer(client: QueryClient, esta
         await client.inventory()
 
 
-async def test_tables_that_hang_do_not_hold_the_answer_up(client: QueryClient, estate: Estate) -> None:
+async def test_tables_that_hang_do_not_delay_the_response(client: QueryClient, estate: Estate) -> None:
     estate.set(QUERY_DEADLINE_SECONDS="1")
     estate.faults(latency_ms={"dynamodb": 3000})
     with pytest.raises(AwsError, match="DeadlineExceeded"):
@@ -388,7 +386,7 @@ async def test_a_record_that_cannot_be_used_is_named_and_costs_no_other(client: 
     assert (error["code"], error["regions"]) == ("UnusableRecord", ["us-west-2"])
 
 
-async def test_each_question_leaves_one_line_in_the_log(client: QueryClient, caplog: pytest.LogCaptureFixture) -> None:
+async def test_each_query_logs_one_line(client: QueryClient, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, logger="service.queries"):
         await client.inventory()
     (line,) = [record for record in caplog.records if record.message == "query answered"]

@@ -1,4 +1,4 @@
-"""Calls that hang: the query ends by its deadline, and the answer names the call."""
+"""Calls that hang: the query ends by its deadline, and the response names the call."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EXTERNAL: Final = "drs-orchestration-cross-account"
 
 
 @pytest.fixture
-def silent(estate: Estate) -> Iterator[str]:
+def silent_url(estate: Estate) -> Iterator[str]:
     """Return the URL of a listener that accepts connections and never responds; queries may take six seconds."""
     estate.set(QUERY_DEADLINE_SECONDS="6", READ_TIMEOUT_SECONDS="8")
     with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
@@ -30,34 +30,34 @@ def silent(estate: Estate) -> Iterator[str]:
         query.runtime.close()
 
 
-def ask(operation: str, **parameters: str) -> dict[str, Any]:
+def call_query(operation: str, **parameters: str) -> dict[str, Any]:
     return query.lambda_handler({"operation": operation, "queryParams": parameters}, None)
 
 
-def test_a_table_that_hangs_ends_the_search_for_a_server(silent: str, estate: Estate) -> None:
-    estate.set(AWS_ENDPOINT_URL_DYNAMODB=silent)
-    answer = ask("get_failback_topology", id="app-web-01")
+def test_a_table_that_hangs_ends_the_search_for_a_server(silent_url: str, estate: Estate) -> None:
+    estate.set(AWS_ENDPOINT_URL_DYNAMODB=silent_url)
+    answer = call_query("get_failback_topology", id="app-web-01")
     assert (answer["error"], answer["details"]["code"]) == ("DYNAMODB_ERROR", "DeadlineExceeded")
     assert estate.sandbox.environment()["SOURCE_SERVER_INVENTORY_TABLE"] in answer["message"]
     assert "QUERY_DEADLINE_SECONDS" in answer["details"]["advice"]
 
 
-def test_sts_that_hangs_is_named(silent: str, estate: Estate) -> None:
-    estate.set(AWS_ENDPOINT_URL_STS=silent)
+def test_sts_that_hangs_is_named(silent_url: str, estate: Estate) -> None:
+    estate.set(AWS_ENDPOINT_URL_STS=silent_url)
     requested = {"accountId": estate.names.a, "externalId": EXTERNAL, "region": "us-west-2"}
-    answer = ask("validate_staging_account", **requested)
+    answer = call_query("validate_staging_account", **requested)
     assert (answer["error"], answer["details"]["valid"]) == ("INTERNAL_ERROR", False)
     assert "in time" in answer["message"]
-    ask("get_staging_accounts", targetAccountId=estate.names.a)  # builds the DynamoDB client, which takes time
-    answer = ask("discover_staging_accounts", targetAccountId=estate.names.a)
+    call_query("get_staging_accounts", targetAccountId=estate.names.a)  # builds the DynamoDB client, which takes time
+    answer = call_query("discover_staging_accounts", targetAccountId=estate.names.a)
     assert answer["error"].startswith("sts:GetCallerIdentity")
 
 
-@pytest.mark.usefixtures("silent")
-def test_a_question_of_two_parts_has_one_deadline(estate: Estate) -> None:
-    """Accounts may take 2.4 of its six seconds: the record is read in one, the context in two more."""
+@pytest.mark.usefixtures("silent_url")
+def test_a_query_of_two_parts_has_one_deadline(estate: Estate) -> None:
+    """Reading accounts may take 2.4 of the 6 seconds: the record takes one second, the context two more."""
     estate.faults(latency_ms={"dynamodb": 1000})
-    answer = ask("query_staging_accounts", targetAccountId=estate.names.a)
+    answer = call_query("query_staging_accounts", targetAccountId=estate.names.a)
     assert (answer["error"], answer["details"]["code"]) == ("DYNAMODB_ERROR", "DeadlineExceeded")
 
 
@@ -82,7 +82,7 @@ def app_with(refresher: Refresher) -> QueryApp:
 SCOPES: Final = tuple(Scope(f"{number:012d}", "us-west-2") for number in range(3000))
 
 
-async def test_a_refresh_that_hangs_does_not_keep_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_refresh_that_hangs_does_not_delay_the_response(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(query_app, "_REFRESH_TIMEOUT_S", 0.05)
     refresher = Refresher(hangs=True)
     app = app_with(refresher)
@@ -94,7 +94,7 @@ async def test_a_refresh_that_hangs_does_not_keep_an_answer(monkeypatch: pytest.
     assert refresher.requested == [SCOPES[:1]]
 
 
-async def test_of_more_scopes_than_an_event_holds_the_rest_is_requested_by_the_next_question() -> None:
+async def test_scopes_beyond_the_limit_of_an_event_are_requested_by_the_next_query() -> None:
     refresher = Refresher()
     app = app_with(refresher)
     counts = [(await app.publish("x", Answer({}, SCOPES, {})))["refresh"]["scopes"] for _ in range(3)]

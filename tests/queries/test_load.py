@@ -14,7 +14,7 @@ from service.query_app import open_query_app
 from service.settings import load_settings
 from tests.support.estate import Estate
 
-QUESTIONS = 100
+QUERIES = 100
 
 
 def _sockets() -> int:
@@ -22,22 +22,22 @@ def _sockets() -> int:
 
 
 @pytest.mark.timeout(120)
-async def test_a_hundred_questions_at_once_while_a_sync_runs(estate: Estate) -> None:
+async def test_a_hundred_concurrent_queries_while_a_sync_runs(estate: Estate) -> None:
     await estate.sync()
     sockets, answers = _sockets(), list[int]()
     settings = load_settings()
     async with open_app(settings) as app, open_query_app(settings) as query_app:
 
-        async def ask() -> None:
+        async def run_query() -> None:
             answer = await query_app.inventory.run(InventoryParams())
             answers.append(len(answer.body["servers"]))
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(app.sync_inventory, SyncRequest(full_scan=True))
-            for _ in range(QUESTIONS):
-                tasks.start_soon(ask)
+            for _ in range(QUERIES):
+                tasks.start_soon(run_query)
         # Two connection pools, each with its own limit of concurrent calls.
         assert _sockets() - sockets <= 2 * 2 * (settings.calls_at_once + 8)
-    assert answers == [11] * QUESTIONS
+    assert answers == [11] * QUERIES
     while _sockets() > sockets + 4:  # noqa: ASYNC110 - the server's side closes in threads of its own
         await anyio.sleep(0.1)

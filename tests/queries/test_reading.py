@@ -1,4 +1,4 @@
-"""The readers of the inventory table, against responses that no emulator gives."""
+"""Readers of the inventory table, with responses that no emulator returns."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ async def test_every_page_is_read_and_sorted_by_account(monkeypatch: pytest.Monk
             return answer({"Items": [item(B, 3), item(A, 4)]})
         return answer({"Items": [item(A, 1), item(B, 2)], "LastEvaluatedKey": {"sourceServerArn": {"S": "x"}}})
 
-    found, requests = await read(script, monkeypatch)
-    assert {account_id: len(items) for account_id, items in found.items()} == {A: 2, B: 2}
+    by_account, requests = await read(script, monkeypatch)
+    assert {account_id: len(items) for account_id, items in by_account.items()} == {A: 2, B: 2}
     assert [request.operation for request in requests] == ["Query", "Query"]
     assert requests[0].params["IndexName"] == "ReplicationRegionIndex"
     assert requests[1].params["ExclusiveStartKey"] == {"sourceServerArn": {"S": "x"}}
@@ -74,8 +74,8 @@ async def test_a_lineage_is_read_to_its_last_page_as_it_is_now(monkeypatch: pyte
         AwsClient(Settings(), lambda: NOW, allowed=READ_OPERATIONS) as aws_client,
     ):
         reader = LineageReader(TableReader(aws_client.hub(), "inventory", "us-east-1"))
-        found = [str(each["stagingAccountId"]) for each in await reader.items(lineage)]
-        assert found == ["TOPOLOGY", A, B]
+        account_ids = [str(each["stagingAccountId"]) for each in await reader.items(lineage)]
+        assert account_ids == ["TOPOLOGY", A, B]
         assert await reader.by_name("APP") == ("a", "b")
     assert all(request.params["ConsistentRead"] is True for request in aws.requests)
 
@@ -90,13 +90,13 @@ async def test_one_account_is_read_alone(region: str, partition: str, monkeypatc
     assert prefix == {"S": f"arn:{partition}:drs:{region}:{A}:source-server/"}
 
 
-async def test_what_no_answer_shows_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_members_that_no_response_shows_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     replication = {"dataReplicationState": "CONTINUOUS", "dataReplicationInitiation": {"steps": [{"name": "WAIT"}]}}
     record = item(A, 1, contentHash="x", _inventoryMetadata={"a": 1}, dataReplicationInfo=replication)
-    found, _ = await read(lambda _: answer({"Items": [record]}), monkeypatch)
-    (kept,) = found[A]
-    assert set(kept) == {"sourceServerArn", "stagingAccountId", "dataReplicationInfo"}
-    assert kept["dataReplicationInfo"] == {"dataReplicationState": "CONTINUOUS"}
+    by_account, _ = await read(lambda _: answer({"Items": [record]}), monkeypatch)
+    (stored,) = by_account[A]
+    assert set(stored) == {"sourceServerArn", "stagingAccountId", "dataReplicationInfo"}
+    assert stored["dataReplicationInfo"] == {"dataReplicationState": "CONTINUOUS"}
 
 
 async def test_an_answer_without_items_is_no_empty_region(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,7 +120,7 @@ MALFORMED: list[dict[str, Any]] = [
 async def test_a_malformed_page_is_an_error_of_aws_for_every_reader(
     body: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Taken for an empty page it would hide servers; an error of Python's own would end the whole run."""
+    """Counted as an empty page it would hide servers; a built-in exception would end the whole run."""
     with pytest.raises(AwsError, match="MalformedResponse"):
         await read(lambda _: answer(body), monkeypatch)
     async with (
@@ -128,16 +128,16 @@ async def test_a_malformed_page_is_an_error_of_aws_for_every_reader(
         AwsClient(Settings(), lambda: NOW, allowed=READ_OPERATIONS) as aws_client,
     ):
         reader = LineageReader(TableReader(aws_client.hub(), "inventory", "us-east-1"))
-        for look_up in (reader.by_name, reader.items):
+        for method in (reader.by_name, reader.items):
             with pytest.raises(AwsError, match="MalformedResponse"):
-                await look_up("app")
+                await method("app")
 
 
 @pytest.mark.parametrize(
     ("staging", "server"),
     [(A, True), ("TOPOLOGY", False), ("", False), (None, False), (12, False), ("１" * 12, False)],  # noqa: RUF001
 )
-def test_bookkeeping_is_recognised_by_an_account_that_cannot_be(staging: object, *, server: bool) -> None:
+def test_bookkeeping_items_are_recognised_by_an_invalid_account_id(staging: object, *, server: bool) -> None:
     assert is_server({"stagingAccountId": staging}) is server
 
 
@@ -154,7 +154,7 @@ def test_the_account_that_sees_a_server(known: dict[str, Any], account_id: str) 
     assert owner_account(known) == account_id
 
 
-def test_what_ec2_said_is_distinguished_from_nothing_said() -> None:
+def test_stored_facts_of_ec2_are_distinguished_from_none() -> None:
     assert stored_facts({"tags": {"Name": "x"}}) is None
     facts = stored_facts({"sourceTags": {"Name": "x"}})
     assert facts is not None

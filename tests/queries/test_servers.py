@@ -1,4 +1,4 @@
-"""The servers of one region: from the inventory, from DRS, or a refusal with a phrase that old clients look for."""
+"""The servers of one region: from the inventory, from DRS, or a refusal with a phrase that old clients search."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from service.queries.servers import failure_of, refusal_of
 from tests.queries.client import QueryClient
 from tests.support.estate import Estate
 
-# What old clients look for in a message, in this order: they take the first phrase, or status word, that they find.
+# What old clients search in a message, in this order: the first phrase or status that occurs counts.
 ORDERED_PHRASES = (
     ("NOT_INITIALIZED", "not initialized"),
     ("IAM_PERMISSION_DENIED", "not authorized"),
@@ -59,12 +59,12 @@ async def test_a_stale_region_is_answered_by_drs_with_its_own_records(client: Qu
     assert (answer.stale, answer.misses) == ((Scope(estate.names.a, "us-west-2"),), 1)
 
 
-async def test_without_an_account_every_target_is_meant(client: QueryClient) -> None:
+async def test_without_an_account_every_target_is_queried(client: QueryClient) -> None:
     assert (await client.servers(region="us-west-2")).body["serverCount"] == 8
     assert client.calls_beyond_tables == {}
 
 
-async def test_a_region_where_drs_is_not_in_use_is_refused_without_asking(client: QueryClient, estate: Estate) -> None:
+async def test_a_region_where_drs_is_not_in_use_is_refused_without_a_call(client: QueryClient, estate: Estate) -> None:
     error = await refused(client, region="eu-central-1", accountId=estate.names.a)
     assert (error.code, error.status) == ("DRS_NOT_INITIALIZED", 400)
     assert error.details == {"region": "eu-central-1", "initialized": False}
@@ -72,7 +72,7 @@ async def test_a_region_where_drs_is_not_in_use_is_refused_without_asking(client
     assert ("drs", "DescribeSourceServers") not in estate.calls()
 
 
-async def test_an_old_word_is_not_taken_for_todays(client: QueryClient, estate: Estate) -> None:
+async def test_an_old_region_status_is_checked_again(client: QueryClient, estate: Estate) -> None:
     estate.table("DRS_REGION_STATUS_TABLE").update_item(
         Key={"region": "eu-central-1"},
         UpdateExpression="SET accounts.#a.lastChecked = :t, accounts.#a.lastComplete = :t",
@@ -167,14 +167,14 @@ async def test_an_account_whose_record_cannot_be_used_is_lacking_unless_others_w
 ) -> None:
     estate.table("TARGET_ACCOUNTS_TABLE").put_item(Item={"accountId": "12"})
     given = {"region": "us-west-2"}
-    for ask in (client.servers, client.inventory, client.extended):
-        body = (await ask(**given)).body
+    for run_query in (client.servers, client.inventory, client.extended):
+        body = (await run_query(**given)).body
         assert (body["complete"], [error["code"] for error in body["errors"]]) == (False, ["InvalidAccountRecord"])
-        body = (await ask(**given, accountId=estate.names.a)).body
+        body = (await run_query(**given, accountId=estate.names.a)).body
         assert (body["complete"], body["errors"]) == (True, [])
 
 
-async def test_what_does_not_fit_is_said(client: QueryClient, estate: Estate) -> None:
+async def test_a_response_that_is_too_large_is_truncated_and_says_so(client: QueryClient, estate: Estate) -> None:
     tags = {f"tag-{number:02d}": "\\" * 256 for number in range(40)}
     estate.add(
         estate.names.b,
@@ -212,7 +212,7 @@ async def test_wrong_parameters_are_refused(given: dict[str, Any], code: str, pa
     assert (error.code, error.details["parameter"]) == (code, parameter)
 
 
-def test_only_four_words_refuse() -> None:
+def test_only_four_region_statuses_refuse() -> None:
     scope = Scope("111122223333", "us-west-2")
     refusing = {status for status in RegionStatus if refusal_of(status, scope)}
     assert refusing == {"NOT_INITIALIZED", "IAM_PERMISSION_DENIED", "SCP_DENIED", "REGION_NOT_ENABLED"}

@@ -33,7 +33,7 @@ async def test_staging_accounts_are_discovered_from_the_inventory(client: QueryC
     assert (answer.body["totalServers"], answer.body["complete"], answer.body["errors"]) == (2, True, [])
 
 
-async def test_what_is_stale_is_asked_of_drs_in_active_regions_only(client: QueryClient, estate: Estate) -> None:
+async def test_stale_scopes_are_read_from_drs_in_active_regions_only(client: QueryClient, estate: Estate) -> None:
     for region in ("us-west-2", "eu-west-1"):
         client.age(estate.names.a, region, 1000)
     async with client.staging() as staging:
@@ -71,9 +71,9 @@ async def test_records_are_given_as_they_are(client: QueryClient, estate: Estate
         ExpressionAttributeValues={":records": records},
     )
     async with client.staging() as staging:
-        found = await staging.get_staging_accounts_direct(estate.names.a)
+        recorded = await staging.get_staging_accounts_direct(estate.names.a)
         none = await staging.get_staging_accounts_direct(estate.names.b)
-    assert found == {"targetAccountId": estate.names.a, "stagingAccounts": records}
+    assert recorded == {"targetAccountId": estate.names.a, "stagingAccounts": records}
     assert none == {"targetAccountId": estate.names.b, "stagingAccounts": []}
     assert client.calls == {("dynamodb", "GetItem"): 2}
 
@@ -89,9 +89,9 @@ async def test_records_are_given_as_they_are(client: QueryClient, estate: Estate
 )
 async def test_a_target_must_be_an_account(target: object, code: str, estate: Estate) -> None:
     async with QueryClient(estate).staging() as staging:
-        for ask in (staging.get_staging_accounts_direct, staging.discover_staging_accounts):
+        for method in (staging.get_staging_accounts_direct, staging.discover_staging_accounts):
             with pytest.raises(RefusalError) as refused:
-                await ask(target)
+                await method(target)
             assert (refused.value.code, refused.value.details["parameter"]) == (code, "targetAccountId")
 
 
@@ -108,10 +108,10 @@ async def test_an_unknown_target_is_refused(estate: Estate) -> None:
 async def test_servers_are_counted_by_staging_account_and_region(client: QueryClient, estate: Estate) -> None:
     b = estate.names.b
     async with client.staging() as staging:
-        counted = await staging.query_staging_accounts_from_target(
+        counts = await staging.query_staging_accounts_from_target(
             estate.names.a, [{"accountId": b, "accountName": "STAGING_01"}, {"accountId": estate.names.apps}]
         )
-    first, second = counted
+    first, second = counts
     assert first == {
         "accountId": b,
         "accountName": "STAGING_01",

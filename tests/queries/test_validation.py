@@ -17,7 +17,7 @@ def given(estate: Estate, **more: Any) -> dict[str, Any]:
     return {"accountId": estate.names.b, "externalId": EXTERNAL_ID, "region": "us-west-2", **more}
 
 
-async def test_an_account_that_lets_us_in_is_counted(estate: Estate) -> None:
+async def test_servers_of_a_reachable_account_are_counted(estate: Estate) -> None:
     client = QueryClient(estate)
     estate.add(
         estate.names.b,
@@ -45,41 +45,41 @@ async def test_the_role_may_be_named_if_it_is_that_accounts_own(estate: Estate) 
     assert (await QueryClient(estate).validate(given(estate, roleArn=arn)))["valid"] is True
 
 
-async def test_the_hub_is_asked_with_its_own_credentials(estate: Estate) -> None:
+async def test_the_hub_is_validated_with_its_own_credentials(estate: Estate) -> None:
     client = QueryClient(estate)
     estate.add(estate.names.hub, "us-west-2", servers=1)
-    found = await client.validate(given(estate, accountId=estate.names.hub))
-    assert (found["valid"], found["currentServers"]) == (True, 1)
+    result = await client.validate(given(estate, accountId=estate.names.hub))
+    assert (result["valid"], result["currentServers"]) == (True, 1)
     assert ("sts", "AssumeRole") not in client.calls
 
 
-async def test_a_role_that_refuses_us_is_an_answer(estate: Estate) -> None:
-    found = await QueryClient(estate).validate(given(estate, externalId="not-the-one"))
-    assert (found["valid"], found["roleAccessible"]) == (False, False)
-    assert "AccessDenied" in found["error"]
-    assert set(found) == {"valid", "roleAccessible", "error"}
+async def test_a_refused_role_is_a_result(estate: Estate) -> None:
+    result = await QueryClient(estate).validate(given(estate, externalId="not-the-one"))
+    assert (result["valid"], result["roleAccessible"]) == (False, False)
+    assert "AccessDenied" in result["error"]
+    assert set(result) == {"valid", "roleAccessible", "error"}
 
 
 @pytest.mark.parametrize("problem", ["uninitialized", "denied"])
-async def test_an_account_without_drs_is_an_answer(problem: str, estate: Estate) -> None:
+async def test_an_account_without_drs_is_a_result(problem: str, estate: Estate) -> None:
     if problem == "denied":
         estate.faults(deny=[{"account_id": estate.names.b}])
     region = "us-west-2" if problem == "denied" else "eu-west-1"
-    found = await QueryClient(estate).validate(given(estate, region=region))
-    assert (found["valid"], found["roleAccessible"], found["drsInitialized"]) == (False, True, False)
-    assert found["error"]
+    result = await QueryClient(estate).validate(given(estate, region=region))
+    assert (result["valid"], result["roleAccessible"], result["drsInitialized"]) == (False, True, False)
+    assert result["error"]
 
 
-async def test_a_problem_that_passes_says_nothing_about_the_account(estate: Estate) -> None:
+async def test_a_transient_problem_is_an_error_and_not_a_result(estate: Estate) -> None:
     estate.faults(fail=[{"operation": "DescribeSourceServers", "times": None}])
-    with pytest.raises(RefusalError) as refused:
+    with pytest.raises(RefusalError) as caught:
         await QueryClient(estate).validate(given(estate))
-    error = refused.value
+    error = caught.value
     assert (error.code, error.status, error.details["valid"]) == ("INTERNAL_ERROR", 500, False)
     assert "InternalServerException" in error.details["error"]
 
 
-async def test_an_account_that_hangs_says_nothing_either(estate: Estate) -> None:
+async def test_a_timeout_is_an_error_and_not_a_result(estate: Estate) -> None:
     estate.set(QUERY_DEADLINE_SECONDS="1")
     estate.faults(latency_ms={"drs": 3000})
     with pytest.raises(RefusalError, match="in time"):
@@ -103,9 +103,9 @@ async def test_an_account_that_hangs_says_nothing_either(estate: Estate) -> None
 )
 async def test_wrong_parameters_are_refused(change: dict[str, Any], code: str, parameter: str, estate: Estate) -> None:
     client = QueryClient(estate)
-    with pytest.raises(RefusalError) as refused:
+    with pytest.raises(RefusalError) as caught:
         await client.validate(given(estate, **change))
-    error = refused.value
+    error = caught.value
     assert (error.code, error.status, error.details["parameter"], error.details["valid"]) == (
         code,
         400,
@@ -117,6 +117,6 @@ async def test_wrong_parameters_are_refused(change: dict[str, Any], code: str, p
 
 @pytest.mark.parametrize("body", [None, [], "x", 3])
 async def test_a_body_that_is_no_object_is_refused(body: object, estate: Estate) -> None:
-    with pytest.raises(RefusalError) as refused:
+    with pytest.raises(RefusalError) as caught:
         await QueryClient(estate).validate(body)
-    assert refused.value.details["valid"] is False
+    assert caught.value.details["valid"] is False

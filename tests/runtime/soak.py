@@ -102,7 +102,7 @@ class Soak:
     statuses: Counter[str] = field(default_factory=Counter)
 
     def round(self) -> None:
-        """Run one round; what is wrong with it is added to `failures`."""
+        """Run one round and add its failures to `failures`."""
         fault, connection = self.rng.choice(list(_FAULTS)), self.rng.choice(_CONNECTION_FAULTS)
         operation = self.rng.choice(_OPERATIONS)
         self.world.set_faults(_FAULTS[fault])
@@ -135,7 +135,7 @@ class Soak:
         query = self.querying.invoke({"operation": "get_source_server_inventory"})
         answer = self.writing.answer(request)
         self.relay.matches = None
-        self.relay.lost.clear()
+        self.relay.real_bodies.clear()
         status = "error" if answer.error else str(answer.payload.get("status", answer.payload.get("error")))
         self.statuses[f"{status} run"] += 1
         self._expect(status in {"complete", "partial", "failed"}, f"{label}: {answer}")
@@ -148,8 +148,8 @@ class Soak:
         self.relay.hang_up(reset=self.rng.random() < 0.5)
         self.writing.process.send_signal(signal.SIGCONT)
 
-    def _expect(self, holds: bool, message: str) -> None:  # noqa: FBT001 - like an assertion
-        if not holds:
+    def _expect(self, condition: bool, message: str) -> None:  # noqa: FBT001 - like an assertion
+        if not condition:
             self.failures.append(message[:2000])
 
     def resources(self) -> tuple[Resources, Resources]:

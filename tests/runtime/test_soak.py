@@ -27,7 +27,7 @@ def test_two_warm_functions_in_injected_faults_lose_nothing_and_do_not_grow() ->
 
 
 @pytest.mark.timeout(300)
-def test_what_leaks_is_noticed() -> None:
+def test_planted_leaks_are_reported() -> None:
     with soaking(seed=11, PLANTED_LEAKS="memory sockets tasks") as soak:
         samples = []
         for _ in range(SAMPLES):

@@ -47,10 +47,10 @@ class WriteUnits:
         self.sizes: dict[str, list[int]] = {}
         self._hub = estate.names.hub
         self._table = estate.sandbox.environment()["SOURCE_SERVER_INVENTORY_TABLE"]
-        sent = AwsClient.send
+        original_send = AwsClient.send
 
         async def send(aws_client: AwsClient, source: Any, call: Call, params: Mapping[str, Any]) -> dict[str, Any]:
-            answer = await sent(aws_client, source, call, params)
+            answer = await original_send(aws_client, source, call, params)
             if call.service == "dynamodb":
                 self._record(call.operation, params)
             return answer

@@ -27,16 +27,16 @@ ESTATES = st.builds(
     changes_per_day=st.floats(0, 50),
     accounts_per_shard=st.integers(1, 1000),
 )
-GROWS = ("accounts", "regions", "servers", "changes_per_day")
+GROWTH_FACTORS = ("accounts", "regions", "servers", "changes_per_day")
 
 
-def test_the_page_says_what_the_command_says() -> None:
+def test_the_page_shows_the_output_of_the_command() -> None:
     page = (FOLDER.parents[1] / "docs" / "scale.md").read_text(encoding="utf-8")
     shown = page.split("<!-- python -m benchmarks.scale -->\n")[1].split("<!-- end -->")[0]
     assert shown == render(plan(Estate()))
 
 
-@given(ESTATES, st.sampled_from(GROWS))
+@given(ESTATES, st.sampled_from(GROWTH_FACTORS))
 def test_more_of_anything_costs_no_less(estate: Estate, name: str) -> None:
     more = replace(estate, **{name: min(28, estate.regions + 1) if name == "regions" else getattr(estate, name) * 2})
     less, greater = plan(estate), plan(more)
@@ -48,20 +48,20 @@ def test_more_of_anything_costs_no_less(estate: Estate, name: str) -> None:
 
 @given(ESTATES)
 def test_the_parts_add_up_and_nothing_is_negative(estate: Estate) -> None:
-    found = plan(estate)
-    for part in (found.calls, found.seconds, found.write_units, found.dollars, found.heat, found.limits):
+    planned = plan(estate)
+    for part in (planned.calls, planned.seconds, planned.write_units, planned.dollars, planned.heat, planned.limits):
         assert all(value >= 0 for value in part.values())
-    assert found.as_json()["dollarsPerMonth"] == pytest.approx(sum(found.dollars.values()))
-    assert 1 <= found.shards <= MAX_SHARDS
+    assert planned.as_json()["dollarsPerMonth"] == pytest.approx(sum(planned.dollars.values()))
+    assert 1 <= planned.shards <= MAX_SHARDS
     assert estate.idle + estate.scopes == estate.accounts * facts.REGIONS
-    writes = sum(found.write_units.values())
-    assert found.units_per_server * estate.all_servers == pytest.approx(writes if estate.all_servers else 0.0)
+    writes = sum(planned.write_units.values())
+    assert planned.units_per_server * estate.all_servers == pytest.approx(writes if estate.all_servers else 0.0)
 
 
 @given(ESTATES)
 def test_shards_take_no_longer_than_one_process(estate: Estate) -> None:
-    found = plan(estate)
-    assert found.seconds["a shard"] <= found.seconds["one process"] + 1e-9
+    planned = plan(estate)
+    assert planned.seconds["a shard"] <= planned.seconds["one process"] + 1e-9
 
 
 def test_an_unchanged_estate_stays_below_its_goals() -> None:
@@ -71,7 +71,7 @@ def test_an_unchanged_estate_stays_below_its_goals() -> None:
     assert thousand.units_per_server < 500
 
 
-def test_what_it_takes_from_the_tree_is_what_the_tree_says() -> None:
+def test_assumed_facts_match_the_code_and_the_templates() -> None:
     assert start_rates(RateSettings(1, 1, 1))["sts"].per_second == facts.STS_RATE
     assert definition()["States"]["Shards"]["MaxConcurrency"] == facts.SHARDS_AT_ONCE
     function = template("functions.yaml")["Resources"]["DataManagementHandlerFunction"]["Properties"]

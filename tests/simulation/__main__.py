@@ -21,15 +21,15 @@ def main() -> int:
     options = parser.parse_args()
     began, calls, days, broken = time.process_time(), 0, 0.0, Counter[str]()
     for seed in range(options.seed, options.seed + options.histories):
-        story = play(seed)
-        calls, days = calls + story.calls, days + story.seconds / 86_400
+        result = play(seed)
+        calls, days = calls + result.calls, days + result.seconds / 86_400
         if options.trace:
-            print(seed, story.trace, story.calls, " / ".join(story.events))  # noqa: T201 - what a command is for
-        if story.broken:
-            broken[story.broken[0].partition(":")[0]] += 1
+            print(seed, result.trace, result.calls, " / ".join(result.events))  # noqa: T201 - what a command is for
+        if result.broken:
+            broken[result.broken[0].partition(":")[0]] += 1
             if broken.total() <= _MAX_SHOWN:
                 try:
-                    story.check()
+                    result.check()
                 except AssertionError as error:
                     print(error, file=sys.stderr)  # noqa: T201
     took = time.process_time() - began

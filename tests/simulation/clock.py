@@ -37,7 +37,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def __init__(self) -> None:
         super().__init__()
         self._seconds = 0.0
-        self._selector = _AdvancingSelector(self)  # where the base class looks for it
+        self._selector = _AdvancingSelector(self)  # the attribute that the base class reads
         self.errors: list[BaseException] = []
 
     def time(self) -> float:

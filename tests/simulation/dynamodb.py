@@ -111,8 +111,8 @@ class DynamoDb:
 
     def _get(self, params: Mapping[str, Any]) -> dict[str, Any]:
         table = self._table(params["TableName"])
-        found = self._view(table, params).get(table.keys.of(params["Key"]))
-        return {} if found is None else {"Item": found}
+        item = self._view(table, params).get(table.keys.of(params["Key"]))
+        return {} if item is None else {"Item": item}
 
     def _view(self, table: Table, params: Mapping[str, Any]) -> Mapping[Key, AttributeValues]:
         if params.get("ConsistentRead") or not self.lag_s:
@@ -157,38 +157,39 @@ class DynamoDb:
         index = params.get("IndexName")
         if index and (index not in table.keys.indexes or params.get("ConsistentRead")):
             raise ServiceError("ValidationException", f"no such read of {index}")
-        needed = table.keys.indexes[index] if index else table.keys.hash
-        holds, names, values = condition(params["KeyConditionExpression"]), _names(params), _values(params)
+        hash_key = table.keys.indexes[index] if index else table.keys.hash
+        is_match, names, values = condition(params["KeyConditionExpression"]), _names(params), _values(params)
         view = self._view(table, params).items()
-        found = sorted((key, item) for key, item in view if needed in item and holds(item, names, values))
-        return self._page(table, found, params)
+        matches = sorted((key, item) for key, item in view if hash_key in item and is_match(item, names, values))
+        return self._page(table, matches, params)
 
     def _page(
-        self, table: Table, found: Iterable[tuple[Key, AttributeValues]], params: Mapping[str, Any]
+        self, table: Table, entries: Iterable[tuple[Key, AttributeValues]], params: Mapping[str, Any]
     ) -> dict[str, Any]:
         start = params.get("ExclusiveStartKey")
         after = table.keys.of(start) if start else None
-        left = [entry for entry in found if after is None or entry[0] > after]
-        shown = left[: self.page]
+        remaining = [entry for entry in entries if after is None or entry[0] > after]
+        page = remaining[: self.page]
         wanted = [_name for _name in (params.get("ProjectionExpression") or "").split(",") if _name]
         names = _names(params)
         kept = [names.get(word, word) for word in wanted]
-        items = [{n: item[n] for n in kept if n in item} if kept else item for _, item in shown]
+        items = [{n: item[n] for n in kept if n in item} if kept else item for _, item in page]
         answer: dict[str, Any] = {"Items": items, "Count": len(items)}
-        if len(left) > len(shown):
-            last = shown[-1][1]
-            more = table.keys.indexes.get(params.get("IndexName", ""))
-            answer["LastEvaluatedKey"] = {n: last[n] for n in (table.keys.hash, table.keys.range, more) if n}
+        if len(remaining) > len(page):
+            last = page[-1][1]
+            index_key = table.keys.indexes.get(params.get("IndexName", ""))
+            answer["LastEvaluatedKey"] = {n: last[n] for n in (table.keys.hash, table.keys.range, index_key) if n}
         return answer
 
     def _batch_get(self, params: Mapping[str, Any]) -> dict[str, Any]:
         ((name, wanted),) = params["RequestItems"].items()
         table = self._table(name)
         _check_batch_size(wanted["Keys"], 100)
-        done, back = self._split_unprocessed(wanted["Keys"])
+        processed, unprocessed = self._split_unprocessed(wanted["Keys"])
         view = self._view(table, wanted)
-        found = [view[key] for each in done if (key := table.keys.of(each)) in view]
-        return {"Responses": {name: found}, "UnprocessedKeys": {name: {**wanted, "Keys": back}} if back else {}}
+        items = [view[key] for each in processed if (key := table.keys.of(each)) in view]
+        rest = {name: {**wanted, "Keys": unprocessed}} if unprocessed else {}
+        return {"Responses": {name: items}, "UnprocessedKeys": rest}
 
     def _batch_write(self, params: Mapping[str, Any]) -> dict[str, Any]:
         ((name, requests),) = params["RequestItems"].items()
@@ -197,17 +198,17 @@ class DynamoDb:
         keys = [table.keys.of(each["PutRequest"]["Item"]) for each in requests]
         if len(set(keys)) < len(keys):
             raise ServiceError("ValidationException", "Provided list of item keys contains duplicates")
-        done, back = self._split_unprocessed(requests)
-        for each in done:
+        processed, unprocessed = self._split_unprocessed(requests)
+        for each in processed:
             item = each["PutRequest"]["Item"]
             self._change(table, table.keys.of(item), dict(item))
-        return {"UnprocessedItems": {name: back} if back else {}}
+        return {"UnprocessedItems": {name: unprocessed} if unprocessed else {}}
 
     def _split_unprocessed(self, entries: list[Any]) -> tuple[list[Any], list[Any]]:
         if not self.unprocessed:
             return entries, []
-        back = [each for each in entries if self.rng.random() < self.unprocessed]
-        return [each for each in entries if each not in back], back
+        unprocessed = [each for each in entries if self.rng.random() < self.unprocessed]
+        return [each for each in entries if each not in unprocessed], unprocessed
 
 
 def _check_batch_size(entries: list[Any], limit: int) -> None:

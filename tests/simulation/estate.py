@@ -126,26 +126,26 @@ class Estate:
     def _servers(self, _: Scope, drs: Drs, params: Mapping[str, Any]) -> dict[str, Any]:
         filters = params.get("filters", {})
         ids, staging = filters.get("sourceServerIDs"), filters.get("stagingAccountIDs")
-        found = [
+        records = [
             record
             for record in drs.servers.values()
             if (not ids or record["sourceServerID"] in ids)
             and (not staging or record["stagingArea"]["stagingAccountID"] in staging)
         ]
-        return self._page(found, params, lambda record: str(record["arn"]))
+        return self._page(records, params, lambda record: str(record["arn"]))
 
     def _recovery_instances(self, _: Scope, _drs: Drs, params: Mapping[str, Any]) -> dict[str, Any]:
         return self._page([], params, str)  # recovery instances are terminated at once
 
-    def _page(self, found: list[Record], params: Mapping[str, Any], name: Callable[[Record], str]) -> dict[str, Any]:
-        ordered = sorted(found, key=name)
+    def _page(self, records: list[Record], params: Mapping[str, Any], name: Callable[[Record], str]) -> dict[str, Any]:
+        ordered = sorted(records, key=name)
         after = str(params.get("nextToken", "")).partition("#")[2]
-        left = [each for each in ordered if name(each) > after]
-        shown = left[: min(params.get("maxResults", 200), self.page)]
-        answer: dict[str, Any] = {"items": [dict(each) for each in shown]}
-        if len(left) > len(shown):
+        remaining = [each for each in ordered if name(each) > after]
+        page = remaining[: min(params.get("maxResults", 200), self.page)]
+        answer: dict[str, Any] = {"items": [dict(each) for each in page]}
+        if len(remaining) > len(page):
             self._made += 1
-            answer["nextToken"] = f"{self._made}#{name(shown[-1])}"
+            answer["nextToken"] = f"{self._made}#{name(page[-1])}"
         return answer
 
     def _extensible(self, scope: Scope, drs: Drs, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -153,20 +153,20 @@ class Estate:
         if not origin.initialized:
             raise ServiceError("UninitializedAccountException", "Account not initialized")
         extended = {record["stagingArea"].get("stagingSourceServerArn") for record in drs.servers.values()}
-        found = [
+        records = [
             {"arn": record["arn"], "hostname": "", "tags": record["tags"]}
             for record in origin.servers.values()
             if record["arn"] not in extended
         ]
-        return self._page(found, params, lambda record: str(record["arn"]))
+        return self._page(records, params, lambda record: str(record["arn"]))
 
     def _staging_accounts(self, _: Scope, drs: Drs, _params: Mapping[str, Any]) -> dict[str, Any]:
-        found = {
+        accounts = {
             str(record["stagingArea"]["stagingAccountID"])
             for record in drs.servers.values()
             if record["stagingArea"].get("stagingSourceServerArn")
         }
-        return {"accounts": [{"accountID": each} for each in sorted(found)]}
+        return {"accounts": [{"accountID": each} for each in sorted(accounts)]}
 
     def _extend(self, scope: Scope, drs: Drs, params: Mapping[str, Any]) -> dict[str, Any]:
         arn = str(params["sourceServerArn"])
@@ -248,12 +248,12 @@ class Estate:
 
     def delete(self, scope: Scope, server_id: str) -> None:
         """Delete a server from DRS, with the servers extended from it."""
-        gone = self.drs[scope].servers.pop(server_id)
+        deleted = self.drs[scope].servers.pop(server_id)
         for drs in self.drs.values():
             for each in [
                 key
                 for key, rec in drs.servers.items()
-                if rec["stagingArea"].get("stagingSourceServerArn") == gone["arn"]
+                if rec["stagingArea"].get("stagingSourceServerArn") == deleted["arn"]
             ]:
                 del drs.servers[each]
 

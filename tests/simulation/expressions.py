@@ -20,21 +20,21 @@ class InvalidExpression(Exception):  # noqa: N818 - becomes a ValidationExceptio
 
 
 def _tokens(text: str) -> list[str]:
-    found, at, text = [], 0, text.strip()
+    tokens, at, text = [], 0, text.strip()
     while at < len(text):
         match = _TOKEN.match(text, at)
         if match is None:
             raise InvalidExpression(f"{text[at:]!r} in {text!r}")
-        found.append(match[1] or match[2])
+        tokens.append(match[1] or match[2])
         at = match.end()
-    return found
+    return tokens
 
 
 class _Parser:
     def __init__(self, tokens: list[str]) -> None:
         self._left = tokens[::-1]
 
-    def whole(self) -> Test:
+    def parse_all(self) -> Test:
         test = self._any()
         if self._left:
             raise InvalidExpression(f"{self._left[::-1]} is left over")
@@ -104,17 +104,17 @@ def _name(word: str, names: Mapping[str, str]) -> str:
     return names[word]
 
 
-def _plain(value: Mapping[str, Any]) -> tuple[str, Any]:
+def _kind_and_value(value: Mapping[str, Any]) -> tuple[str, Any]:
     ((kind, inner),) = value.items()
     return kind, Decimal(inner) if kind == "N" else inner
 
 
 def _equal(left: Any, right: Any) -> bool:
-    return left is not None and right is not None and _plain(left) == _plain(right)
+    return left is not None and right is not None and _kind_and_value(left) == _kind_and_value(right)
 
 
 def _sum(left: Mapping[str, Any], right: Mapping[str, Any]) -> dict[str, str]:
-    (kind, mine), (other, theirs) = _plain(left), _plain(right)
+    (kind, mine), (other, theirs) = _kind_and_value(left), _kind_and_value(right)
     if {kind, other} != {"N"}:
         raise InvalidExpression(f"{kind} + {other}")
     return {"N": str(mine + theirs)}
@@ -124,7 +124,7 @@ def _ordered(than: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
     def compare(left: Any, right: Any) -> bool:
         if left is None or right is None:
             return False
-        (kind, mine), (other, theirs) = _plain(left), _plain(right)
+        (kind, mine), (other, theirs) = _kind_and_value(left), _kind_and_value(right)
         return kind == other and than(mine, theirs)
 
     return compare
@@ -148,7 +148,7 @@ _FUNCTIONS: Final[Mapping[str, Callable[..., bool]]] = {
 @lru_cache(maxsize=512)
 def condition(text: str) -> Test:
     """Compile a condition or key condition. Raises InvalidExpression."""
-    return _Parser(_tokens(text)).whole()
+    return _Parser(_tokens(text)).parse_all()
 
 
 _SECTIONS: Final = re.compile(r"\b(SET|REMOVE)\b")

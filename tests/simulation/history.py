@@ -22,7 +22,7 @@ from tests.simulation.fault_injection import FAULT_KINDS, FaultInjector
 from tests.simulation.host import Host, Killed, settings
 from tests.simulation.promises import Promises
 
-__all__ = ["History", "Story", "play", "quiet"]
+__all__ = ["History", "HistoryResult", "play", "quiet"]
 
 _INTERVAL_S: Final = 900.0
 _MAX_ROUNDS: Final = 6  # two discovery windows, and two rounds of repair
@@ -39,7 +39,7 @@ _JOBS: Final = (
     ("inventory", "tags"),
     ("inventory", "staging", "tags"),
 )
-_HAPPENINGS: Final = (
+_CHANGES: Final = (
     *("protect", "protect_staged", "delete", "stall", "launch", "repoint", "tag", "nothing"),
     *("deny", "join"),
 )
@@ -47,7 +47,7 @@ _FAULT_MIXES: Final = ("none", "throttled", "any", "any", "late", "tables", "sto
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class HistoryResult:
     """Result of a history."""
 
     seed: int
@@ -65,7 +65,7 @@ class Story:
         )
 
 
-def play(seed: int) -> Story:
+def play(seed: int) -> HistoryResult:
     """Play the history of a seed on a virtual clock."""
     random.seed(seed)  # the engine's jitter between attempts to update a contended row
     with quiet():
@@ -111,22 +111,22 @@ class History:
         self._joining: dict[str, Any] = {}  # accounts that are not targets yet
         self._names = 0
 
-    async def play(self) -> Story:
+    async def play(self) -> HistoryResult:
         """Run rounds of jobs under faults, then rounds without, and compare the tables with DRS."""
         if len(self.estate.targets) > 1 and self.rng.random() < 0.5:
             self._joining[TARGETS[1]] = self._target_records.pop((TARGETS[1],))
         for _ in range(self.rng.randint(1, 4)):
-            self._happen_protect()
+            self._change_protect()
         for _ in range(self.rng.choice((1, 1, 2, 3))):
             await self._round()
-            self._happen()
+            self._change_something()
             await self._next_interval()
         await self.settle()
-        return self.story()
+        return self.result()
 
-    def story(self) -> Story:
+    def result(self) -> HistoryResult:
         """Return the result so far."""
-        return Story(
+        return HistoryResult(
             self.seed,
             tuple(dict.fromkeys(self.promises.broken)),
             self.promises.digest,
@@ -168,14 +168,14 @@ class History:
                 play = self._in_shards if self.rng.random() < 0.1 else self._run
                 tasks.start_soon(play, job, number * self.rng.random() * self.rng.choice((5.0, 5.0, 5.0, 1500.0)))
             if self.rng.random() < 0.5:
-                tasks.start_soon(self._meanwhile)
+                tasks.start_soon(self._change_during_round)
 
-    async def _meanwhile(self) -> None:
+    async def _change_during_round(self) -> None:
         await anyio.sleep(self.rng.random() * 2.0)
         if self._joining and self.rng.random() < 0.5:
-            self._happen_join()
+            self._change_join()
         else:
-            self._happen()
+            self._change_something()
 
     def _choose_faults(self, name: str) -> None:
         self.promises.events.append(name)
@@ -289,14 +289,14 @@ class History:
     async def _next_interval(self) -> None:
         await anyio.sleep(_INTERVAL_S - self.loop.time() % _INTERVAL_S)
 
-    # Changes in the estate
+    # Changes of the estate
 
-    def _happen(self) -> None:
+    def _change_something(self) -> None:
         """Make a random change, if it is possible."""
-        what = self.rng.choice(_HAPPENINGS)
-        getattr(self, f"_happen_{what}")()
+        kind = self.rng.choice(_CHANGES)
+        getattr(self, f"_change_{kind}")()
 
-    def _happen_deny(self) -> None:
+    def _change_deny(self) -> None:
         """Toggle whether the role of an account can be assumed."""
         self.estate.denied ^= {self.rng.choice(self.estate.targets)}
 
@@ -304,57 +304,57 @@ class History:
     def _target_records(self) -> dict[tuple[str, ...], Any]:
         return self.estate.dynamodb.tables["target_accounts_table"].items
 
-    def _happen_join(self) -> None:
+    def _change_join(self) -> None:
         """Register the accounts that are not targets yet."""
         while self._joining:
             account_id, record = self._joining.popitem()
             self._target_records[account_id,] = record
 
-    def _happen_nothing(self) -> None:
+    def _change_nothing(self) -> None:
         """Change nothing."""
 
-    def _happen_protect(self) -> None:
+    def _change_protect(self) -> None:
         scope = Scope(self.rng.choice(self.estate.targets), self.rng.choice(self.estate.regions))
         self.estate.protect(scope, tags={"Name": f"n{self.rng.randint(1, 9)}"})
 
-    def _happen_protect_staged(self) -> None:
+    def _change_protect_staged(self) -> None:
         region = self.rng.choice(self.estate.regions)
         self.estate.drs[Scope(TARGETS[0], region)].initialized = True
         self.estate.protect(Scope(STAGING, region), tags={"Name": "staged"})
 
     def _any_server(self) -> tuple[Scope, str] | None:
-        found = [(scope, each) for scope, drs in self.estate.drs.items() for each in drs.servers]
-        return self.rng.choice(found) if found else None
+        servers = [(scope, each) for scope, drs in self.estate.drs.items() for each in drs.servers]
+        return self.rng.choice(servers) if servers else None
 
-    def _happen_delete(self) -> None:
-        if found := self._any_server():
-            self.estate.delete(*found)
+    def _change_delete(self) -> None:
+        if server := self._any_server():
+            self.estate.delete(*server)
 
-    def _happen_stall(self) -> None:
-        if found := self._any_server():
-            self.estate.change(*found, dataReplicationInfo={"dataReplicationState": self.rng.choice(_STATES)})
+    def _change_stall(self) -> None:
+        if server := self._any_server():
+            self.estate.change(*server, dataReplicationInfo={"dataReplicationState": self.rng.choice(_STATES)})
 
-    def _happen_launch(self) -> None:
-        if found := self._any_server():
+    def _change_launch(self) -> None:
+        if server := self._any_server():
             self.estate.change(
-                *found, lastLaunchResult="SUCCEEDED", recoveryInstanceId=f"i-{self.rng.randint(1, 9):017d}"
+                *server, lastLaunchResult="SUCCEEDED", recoveryInstanceId=f"i-{self.rng.randint(1, 9):017d}"
             )
 
-    def _happen_repoint(self) -> None:
+    def _change_repoint(self) -> None:
         """Fail back: the forward server replicates from another region from now on."""
-        if found := self._any_server():
+        if server := self._any_server():
             origin = self.rng.choice(self.estate.regions)
             members = {
-                "originAccountID": found[0].account_id,
+                "originAccountID": server[0].account_id,
                 "originRegion": origin,
                 "originAvailabilityZone": f"{origin}b",
             }
-            self.estate.change(*found, sourceCloudProperties=members)
+            self.estate.change(*server, sourceCloudProperties=members)
 
-    def _happen_tag(self) -> None:
-        found = [(scope, each) for scope, instances in self.estate.instances.items() for each in instances]
-        if found:
-            self.estate.tag_instance(*self.rng.choice(found), "Name", f"n{self.rng.randint(1, 9)}")
+    def _change_tag(self) -> None:
+        instances = [(scope, each) for scope, known in self.estate.instances.items() for each in known]
+        if instances:
+            self.estate.tag_instance(*self.rng.choice(instances), "Name", f"n{self.rng.randint(1, 9)}")
 
     # The phase without faults
 
@@ -364,7 +364,7 @@ class History:
         An account may stay denied: what is stored of it stays, and all others are brought up to date.
         """
         self.promises.events.append("faults stop")
-        self._happen_join()
+        self._change_join()
         if self.rng.random() < 0.5:
             self.estate.denied.clear()
         self.estate.dynamodb.lag_s = self.estate.dynamodb.unprocessed = 0.0

@@ -20,7 +20,7 @@ from service.regions.status_reader import RegionStatusReader
 from tests.simulation.clock import VirtualLoop
 from tests.simulation.estate import HUB_REGION, REGIONS, STAGING, TARGETS
 from tests.simulation.fault_injection import FAULT_KINDS, Fault, FaultInjector, client_error
-from tests.simulation.history import History, Story
+from tests.simulation.history import History, HistoryResult
 from tests.simulation.host import Host, Killed
 
 __all__ = ["CELL_FAULTS", "JOBS", "SYNCS", "Cell", "Kind"]
@@ -126,7 +126,7 @@ class _FailOneCall(FaultInjector):
     kind: Kind | None = None
     at: int = 0
     applied: bool = False
-    seen: list[bytes] = field(default_factory=list)
+    matched: list[bytes] = field(default_factory=list)
     _key: bytes = b""
 
     def draw(self, call: Call, params: Mapping[str, Any]) -> Fault | None:
@@ -134,9 +134,9 @@ class _FailOneCall(FaultInjector):
         if kind is None or host is None or not kind.matches(call, params):
             return None
         key = orjson.dumps([call, params], default=str)
-        if not self.seen or key != self._key:
-            self.seen.append(key)
-        if len(self.seen) - 1 == self.at and not self._key:
+        if not self.matched or key != self._key:
+            self.matched.append(key)
+        if len(self.matched) - 1 == self.at and not self._key:
             self._key = key
         if key != self._key or (kind.once and self.applied):
             return None
@@ -192,7 +192,7 @@ class Cell(History):
             self.promises.breaks("a sync ends within its deadline", self.loop.time() - began)
         self.estate.dynamodb.unprocessed = 0.0
         assert at < 0 or faults.applied, f"there was no call {at} to fail"
-        return len(faults.seen)
+        return len(faults.matched)
 
     async def _run_job(self, host: Host) -> str:
         if self.job in SYNCS:
@@ -213,10 +213,10 @@ class Cell(History):
         unused = {
             each.scope for each in self.promises.listings if each.host is host and each.complete and not each.arns
         }
-        there = [drs for scope, drs in self.estate.drs.items() if scope not in unused]
-        here = {record["arn"] for drs in there for record in drs.servers.values()}
-        if answer.body["complete"] and (known & here) - shown:
-            self.promises.breaks("an answer is true", f"complete without {(known & here) - shown}")
+        listed = [drs for scope, drs in self.estate.drs.items() if scope not in unused]
+        expected = {record["arn"] for drs in listed for record in drs.servers.values()}
+        if answer.body["complete"] and (known & expected) - shown:
+            self.promises.breaks("an answer is true", f"complete without {(known & expected) - shown}")
         return "complete" if answer.body["complete"] else "partial"
 
     async def query_failback(self, host: Host) -> str:
@@ -227,14 +227,14 @@ class Cell(History):
             self.promises.breaks("an answer is true", f"{server} from {facts.original['originalSourceRegion']}")
         return "partial" if facts.notes else "complete"
 
-    async def end(self) -> Story:
+    async def end(self) -> HistoryResult:
         """Stop the faults; two runs of each sync must repair everything, and both queries must then be complete."""
         await self.settle()
         host = self.hosts[-1]
         for query in _QUERIES.values():
             if (outcome := await query(self, host)) != "complete":
                 self.promises.breaks("the next runs repair", outcome)
-        return self.story()
+        return self.result()
 
 
 _BUDGET_S: Final = 300.0

@@ -30,8 +30,8 @@ def _zero_on_throttle() -> AbstractContextManager[Any]:
     """A failed scan writes a count of 0, as the existing platform does."""
 
     def observation(*arguments: Any) -> Observation | None:
-        found = observation_of(*arguments)
-        return found if found is None or found.server_count is not None else replace(found, server_count=0)
+        result = observation_of(*arguments)
+        return result if result is None or result.server_count is not None else replace(result, server_count=0)
 
     return patch.object(inventory_sync, "observation_of", observation)
 
@@ -42,8 +42,8 @@ def _stale_across_accounts() -> AbstractContextManager[Any]:
 
     async def of_region(self: InventoryTable, scope: Scope, *, partition: str) -> Any:
         accounts = ("200000000000", "300000000000")
-        found = [await stored_items(self, Scope(each, scope.region), partition=partition) for each in accounts]
-        return {key: value for one in found for key, value in one.items()}
+        by_account = [await stored_items(self, Scope(each, scope.region), partition=partition) for each in accounts]
+        return {key: value for items in by_account for key, value in items.items()}
 
     return patch.object(InventoryTable, "stored_items", of_region)
 
@@ -65,14 +65,14 @@ def _failure_is_empty() -> AbstractContextManager[Any]:
     """A failed listing or AssumeRole counts as an empty listing."""
     pages = DrsReader.source_servers
 
-    async def forgiving(self: DrsReader, *arguments: Any, **named: Any) -> AsyncIterator[Sequence[Any]]:
+    async def without_error(self: DrsReader, *arguments: Any, **named: Any) -> AsyncIterator[Sequence[Any]]:
         try:
             async for page in pages(self, *arguments, **named):
                 yield page
         except AwsError:
             return
 
-    return patch.object(DrsReader, "source_servers", forgiving)
+    return patch.object(DrsReader, "source_servers", without_error)
 
 
 def _last_page_dropped() -> AbstractContextManager[Any]:
@@ -97,11 +97,11 @@ def _cache_never_invalidated() -> AbstractContextManager[Any]:
     """The cache of region status never expires."""
     rows = RegionStatusReader.rows
 
-    async def kept(self: RegionStatusReader) -> Any:
+    async def rows_forever(self: RegionStatusReader) -> Any:
         self._cache_s = 1e9
         return await rows(self)
 
-    return patch.multiple(RegionStatusReader, rows=kept, invalidate=lambda _: None)
+    return patch.multiple(RegionStatusReader, rows=rows_forever, invalidate=lambda _: None)
 
 
 def _unprocessed_ignored() -> AbstractContextManager[Any]:

@@ -34,10 +34,10 @@ class Listing:
     arns: set[str] = field(default_factory=set)
     complete: bool = False
     run: int = field(init=False)
-    by_its_clock: datetime = field(init=False)
+    began_on_host_clock: datetime = field(init=False)
 
     def __post_init__(self) -> None:
-        self.run, self.by_its_clock = self.host.run_number, self.host.now()
+        self.run, self.began_on_host_clock = self.host.run_number, self.host.now()
 
     def __repr__(self) -> str:
         return f"<{self.scope.account_id}/{self.scope.region}: {len(self.arns)}{'' if self.complete else ' or more'}>"
@@ -194,9 +194,9 @@ class Promises:
         for account_id in old.keys() - new.keys():
             self.breaks("a failed scan never changes a count", f"{account_id} vanished from the row of {region}")
         for account_id, entry in new.items():
-            was = old.get(account_id, {})
+            previous = old.get(account_id, {})
             fact = (entry.get("serverCount"), entry.get("lastComplete"))
-            if fact != (was.get("serverCount"), was.get("lastComplete")):
+            if fact != (previous.get("serverCount"), previous.get("lastComplete")):
                 self._check_count(host, Scope(account_id, region), *fact)
         total = sum(entry.get("serverCount") or 0 for entry in new.values())
         if row["serverCount"] < total:
@@ -208,7 +208,7 @@ class Promises:
             self.breaks("a failed scan never changes a count", f"{scope} lost its count")
             return
         began = [each for each in self.listings if each.host is host and each.scope == scope and each.complete]
-        if not any(each.by_its_clock >= moment and len(each.arns) == count for each in began):
+        if not any(each.began_on_host_clock >= moment and len(each.arns) == count for each in began):
             self.breaks("a failed scan never changes a count", f"{scope} counts {count} at {at}, which no scan showed")
 
     def _check_item(self, arn: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> None:
@@ -251,7 +251,7 @@ class Promises:
     def _check_first_topology(self, lineage: str, topology: Mapping[str, Any]) -> None:
         host = self._actor
         assert host is not None
-        records = [each for (who, _), seen in self.shown.items() if who is host for each in seen]
+        records = [each for (owner, _), received in self.shown.items() if owner is host for each in received]
         of_lineage = [
             each for each in records if lineage in {each["arn"], each["stagingArea"].get("stagingSourceServerArn")}
         ]
@@ -274,6 +274,6 @@ class Promises:
 
     def _check_tags(self, host: Host, params: Mapping[str, Any]) -> None:
         wanted = set(params["tags"].items())
-        shown = {pair for (who, _), tags in self._instance_tags.items() if who is host for pair in tags}
+        shown = {pair for (owner, _), tags in self._instance_tags.items() if owner is host for pair in tags}
         if not wanted <= shown:
             self.breaks("no tag is made up", f"{params['resourceArn']} got {sorted(wanted - shown)}")

@@ -109,7 +109,7 @@ def test_where_no_role_can_be_assumed_each_account_is_tried_and_little_more() ->
     assert outage.calls["sts"] <= 1 + len(ACCOUNTS) + 12  # the initial retry budget and what GetCallerIdentity adds
 
 
-def test_who_waits_in_the_queue_already_is_held_back_by_a_pause_too() -> None:
+def test_retry_after_delays_queued_calls_too() -> None:
     """Calls already queued by the rate limit wait again when the service answers with Retry-After."""
     pause_s, wait_s = 2.0, 0.2  # Retry-After of the response; 5 calls a second
 

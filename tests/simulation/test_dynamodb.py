@@ -102,9 +102,9 @@ async def _run_random_operation(table: Table, rng: random.Random) -> Any:  # noq
             return _sorted(await table.get_many([{**key, "sourceServerArn": arn} for arn in ARNS]))
         if what == "query":
             condition_text = "#replicationRegion = :region AND begins_with( #sourceServerArn , :prefix)"
-            found = {"region": "us-east-1", "prefix": ARNS[0][:-1]}
+            query_values = {"region": "us-east-1", "prefix": ARNS[0][:-1]}
             names = ("sourceServerArn", "stagingAccountId", "count")
-            pages = table.query(condition_text, found, index="ReplicationRegionIndex", only=names)
+            pages = table.query(condition_text, query_values, index="ReplicationRegionIndex", only=names)
             return _sorted([item async for item in pages])
         return _sorted([item async for item in table.scan()])
     except AwsError as error:

@@ -27,7 +27,7 @@ def play(job: str, half: int | None) -> int:
                 pass
             assert host.dead
         await cell.settle()
-        cell.story().check()
+        cell.result().check()
         return host.calls
 
     return run(work)

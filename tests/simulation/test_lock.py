@@ -16,7 +16,7 @@ from service.errors import DrsSyncError
 from service.models import Call
 from tests.simulation.clock import VirtualLoop, run
 from tests.simulation.fault_injection import FAULT_KINDS, Fault, FaultInjector
-from tests.simulation.history import Story
+from tests.simulation.history import HistoryResult
 from tests.simulation.host import Host
 from tests.simulation.matrix import Cell
 
@@ -73,10 +73,10 @@ class _LosesResponses(FaultInjector):
         return FAULT_KINDS["reset too late"]
 
 
-def play(at: int, *, asleep: bool) -> tuple[Story, list[str], int]:
+def play(at: int, *, asleep: bool) -> tuple[HistoryResult, list[str], int]:
     """Freeze a run at a call for longer than its lease while another begins; return the results of both."""
 
-    async def work(loop: VirtualLoop) -> tuple[Story, list[str], int]:
+    async def work(loop: VirtualLoop) -> tuple[HistoryResult, list[str], int]:
         cell, outcomes = Cell(loop, "tags"), list[str]()
         await cell.prepare()
         hosts = [
@@ -95,26 +95,26 @@ def play(at: int, *, asleep: bool) -> tuple[Story, list[str], int]:
             tasks.start_soon(sync, hosts[0], 0.0)
             tasks.start_soon(sync, hosts[1], SOON_S if asleep else LONG_S - SOON_S)
         await cell.settle()
-        return cell.story(), outcomes, hosts[0].calls
+        return cell.result(), outcomes, hosts[0].calls
 
     return run(work)
 
 
 @pytest.mark.parametrize("asleep", [False, True])
-def test_who_stands_still_at_any_call_sends_nothing_beside_its_successor(*, asleep: bool) -> None:
-    story, outcomes, calls = play(-1, asleep=asleep)
-    story.check()
+def test_a_run_frozen_at_any_call_sends_nothing_after_its_lock_is_lost(*, asleep: bool) -> None:
+    result, outcomes, calls = play(-1, asleep=asleep)
+    result.check()
     assert "complete" in outcomes
     assert calls > 30
     lost = 0
     for at in range(1, calls):
-        story, outcomes, _ = play(at, asleep=asleep)
-        story.check()
+        result, outcomes, _ = play(at, asleep=asleep)
+        result.check()
         lost += any("running already" in each for each in outcomes)
     assert lost > calls / 4, "the first run should often have lost its lock"
 
 
-def test_without_asking_before_each_call_it_would_go_on() -> None:
+def test_without_the_call_guard_a_frozen_run_would_continue() -> None:
     calls = play(-1, asleep=True)[2]
     with patch.object(client_module, "check_call_guard", lambda: None):
         assert any(play(at, asleep=True)[0].broken for at in range(1, calls))

@@ -7,7 +7,7 @@ from functools import cache
 import pytest
 
 from tests.simulation.clock import VirtualLoop, run
-from tests.simulation.history import Story
+from tests.simulation.history import HistoryResult
 from tests.simulation.matrix import CELL_FAULTS, JOBS, Cell
 
 # These jobs make no call that the fault matches.
@@ -22,10 +22,10 @@ NO_SUCH_CALLS = {
 }
 
 
-def play(job: str, kind: str, at: int) -> tuple[Story, str, int]:
-    """Play a cell; return its story, the job's outcome, and how many calls the fault matches."""
+def play(job: str, kind: str, at: int) -> tuple[HistoryResult, str, int]:
+    """Play a cell; return its result, the job's outcome, and how many calls the fault matches."""
 
-    async def work(loop: VirtualLoop) -> tuple[Story, str, int]:
+    async def work(loop: VirtualLoop) -> tuple[HistoryResult, str, int]:
         cell = Cell(loop, job)
         await cell.prepare()
         calls = await cell.run_with_fault(CELL_FAULTS[kind], at)
@@ -37,8 +37,8 @@ def play(job: str, kind: str, at: int) -> tuple[Story, str, int]:
 @cache
 def calls_of(job: str, kind: str) -> int:
     """Count the calls that a fault matches, without injecting it."""
-    story, outcome, calls = play(job, kind, -1)
-    story.check()
+    result, outcome, calls = play(job, kind, -1)
+    result.check()
     assert outcome == "complete"
     return calls
 
@@ -53,5 +53,5 @@ def test_one_failing_call_breaks_no_promise(kind: str, job: str) -> None:
     calls = calls_of(job, kind)
     assert (calls == 0) == ((kind, job) in NO_SUCH_CALLS)
     for at in sorted({0, calls // 2, calls - 1}) if calls else ():
-        story, outcome, _ = play(job, kind, at)
-        assert not story.broken, f"{kind} at call {at} of {calls} of the {job}, which ended {outcome}: {story.broken}"
+        result, outcome, _ = play(job, kind, at)
+        assert not result.broken, f"{kind} at call {at} of {calls} of the {job}, which ended {outcome}: {result.broken}"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.simulation.clock import run
-from tests.simulation.history import Story, play
+from tests.simulation.history import HistoryResult, play
 
 SEEDS = range(40)
 
@@ -39,11 +39,11 @@ def test_another_process_plays_the_same(hash_seed: str) -> None:
 
 
 def test_a_broken_promise_names_its_seed_and_how_to_see_it_again() -> None:
-    story = Story(17, ("a count was lost: of us-east-1",), "", ("storm",), 1, 1.0)
+    result = HistoryResult(17, ("a count was lost: of us-east-1",), "", ("storm",), 1, 1.0)
     with pytest.raises(AssertionError, match=r"seed 17: a count was lost(.|\n)*--seed 17 --histories 1"):
-        story.check()
+        result.check()
 
 
-def test_a_loop_on_which_nothing_can_happen_any_more_says_so() -> None:
+def test_a_deadlock_of_the_loop_is_an_error() -> None:
     with pytest.raises(RuntimeError, match="nothing is left"):
         run(lambda _: asyncio.Event().wait())

@@ -173,9 +173,9 @@ class Relay:
     port: int = 0
     matches: Callable[[Request], bool] | None = None
     spoiler: Spoiler | None = None
-    struck: int = 0
+    spoiled_count: int = 0
     requests: int = 0
-    lost: list[bytes] = field(default_factory=list)  # bodies of the real responses
+    real_bodies: list[bytes] = field(default_factory=list)  # the responses that the client did not get
     ended: threading.Event = field(default_factory=threading.Event)
     live: dict[socket.socket, None] = field(default_factory=dict)
     """Open connections of clients, oldest first."""
@@ -193,13 +193,13 @@ class Relay:
     @contextmanager
     def spoiling(self, name: str, matches: Callable[[Request], bool]) -> Iterator[None]:
         """Spoil the responses to matching requests; fail if there was none."""
-        self.spoiler, self.matches, self.struck = SPOILERS[name], matches, 0
-        self.lost.clear()
+        self.spoiler, self.matches, self.spoiled_count = SPOILERS[name], matches, 0
+        self.real_bodies.clear()
         try:
             yield
         finally:
             self.matches = None
-        assert self.struck, "no request matched"
+        assert self.spoiled_count, "no request matched"
 
 
 class _Listener(socketserver.ThreadingTCPServer):
@@ -223,8 +223,8 @@ class _Handler(socketserver.StreamRequestHandler):
                 relay.requests += 1
                 status, headers, body = _forwarded(relay.upstream, request)
                 if relay.matches is not None and relay.matches(request):
-                    relay.struck += 1
-                    relay.lost.append(body)
+                    relay.spoiled_count += 1
+                    relay.real_bodies.append(body)
                     assert relay.spoiler is not None
                     relay.spoiler(Wire(self.connection, body, relay.ended))
                     return
@@ -246,8 +246,8 @@ class _Handler(socketserver.StreamRequestHandler):
         if headers.get("expect") == "100-continue":
             self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         body = self.rfile.read(int(headers.get("content-length", "0")))
-        scope = headers["authorization"].partition("Credential=")[2].partition(",")[0].split("/")
-        return Request(scope[3], scope[2], first[0], first[1], headers, body)
+        credential_scope = headers["authorization"].partition("Credential=")[2].partition(",")[0].split("/")
+        return Request(credential_scope[3], credential_scope[2], first[0], first[1], headers, body)
 
 
 def _forwarded(port: int, request: Request) -> tuple[int, list[tuple[str, str]], bytes]:

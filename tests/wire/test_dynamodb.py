@@ -69,13 +69,14 @@ async def test_without_the_accounts_nothing_is_scanned(spoiler: str, world: Worl
 
 
 @pytest.mark.parametrize("spoiler", ["silent in mid-body", "malformed", "reset"])
-async def test_a_write_whose_answer_is_lost_is_made_again(spoiler: str, world: World) -> None:
+async def test_a_write_whose_response_is_lost_is_retried(spoiler: str, world: World) -> None:
     """The write succeeded, which the writer cannot know."""
     gone = next(item for item in world.estate.items() if item["replicationRegion"] == "eu-west-1")
     key = {name: gone[name] for name in ("sourceServerArn", "stagingAccountId")}
     world.estate.table("SOURCE_SERVER_INVENTORY_TABLE").delete_item(Key=key)
     with world.spoiling(
-        spoiler, lambda request: world.relay.struck < 1 and request.is_for("dynamodb", text=gone["sourceServerID"])
+        spoiler,
+        lambda request: world.relay.spoiled_count < 1 and request.is_for("dynamodb", text=gone["sourceServerID"]),
     ):
         report = await world.estate.sync()
     assert (report["status"], report["errors"]) == ("complete", [])

@@ -41,35 +41,35 @@ JSON = {
 }
 
 
-async def _ask(script: Any, monkeypatch: pytest.MonkeyPatch, ask: Any) -> AwsError:
+async def _malformed_error(script: Any, monkeypatch: pytest.MonkeyPatch, call: Any) -> AwsError:
     monkeypatch.setattr(client_module, "backoff_s", lambda *_, **__: 0.01)
     async with scripted_aws(script, monkeypatch), AwsClient(Settings(), _now) as aws_client:
         with pytest.raises(AwsError) as raised:
-            await ask(aws_client)
+            await call(aws_client)
     assert raised.value.code == "MalformedResponse"
     assert SECRET not in "".join(traceback.format_exception(raised.value))
     return raised.value
 
 
 @pytest.mark.parametrize("body", STS.values(), ids=STS)
-async def test_a_role(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    error = await _ask(lambda _: answer(body), monkeypatch, lambda aws_client: aws_client.account(ROLE))
+async def test_a_malformed_role_session(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    error = await _malformed_error(lambda _: answer(body), monkeypatch, lambda aws_client: aws_client.account(ROLE))
     assert error.call.operation == "AssumeRole"
 
 
 @pytest.mark.parametrize("arn", ["", "<Arn>no-arn</Arn>"])
-async def test_an_identity(arn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_malformed_identity(arn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     inside = f"<GetCallerIdentityResult><Account>1</Account>{arn}</GetCallerIdentityResult>"
     body = f"<GetCallerIdentityResponse>{inside}</GetCallerIdentityResponse>".encode()
-    error = await _ask(lambda _: answer(body), monkeypatch, lambda aws_client: aws_client.identity())
+    error = await _malformed_error(lambda _: answer(body), monkeypatch, lambda aws_client: aws_client.identity())
     assert error.call.operation == "GetCallerIdentity"
 
 
 @pytest.mark.parametrize("body", JSON.values(), ids=JSON)
 @pytest.mark.parametrize("operation", ["DescribeSourceServers", "ListExtensibleSourceServers"])
-async def test_a_page_of_servers(operation: str, body: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_malformed_page_of_servers(operation: str, body: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     params = {} if operation == "DescribeSourceServers" else {"stagingAccountID": "111122223333"}
-    await _ask(
+    await _malformed_error(
         lambda _: answer(body),
         monkeypatch,
         lambda aws_client: aws_client.hub().call("drs", operation, params, region="us-east-1"),
@@ -77,11 +77,12 @@ async def test_a_page_of_servers(operation: str, body: Any, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize(
-    ("body", "is_told"), [(b"", True), (b"{}", True), (b"<html>welcome</html>", False), (b"{", False), (b"[]", False)]
+    ("body", "is_success"),
+    [(b"", True), (b"{}", True), (b"<html>welcome</html>", False), (b"{", False), (b"[]", False)],
 )
-async def test_an_answer_that_shows_nothing(
+async def test_an_empty_response_is_a_success_and_a_malformed_one_is_not(
     body: bytes,
-    is_told: bool,  # noqa: FBT001
+    is_success: bool,  # noqa: FBT001
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A proxy page instead of the empty response of TagResource does not count as a tag that was set."""
@@ -90,14 +91,14 @@ async def test_an_answer_that_shows_nothing(
         arn = "arn:aws:drs:us-east-1:111122223333:source-server/s-1234567890abcdef0"
         return await aws_client.hub().call("drs", "TagResource", {"resourceArn": arn, "tags": {}}, region="us-east-1")
 
-    if is_told:
+    if is_success:
         async with scripted_aws(lambda _: answer(body), monkeypatch), AwsClient(Settings(), _now) as aws_client:
             await tag(aws_client)
     else:
-        await _ask(lambda _: answer(body), monkeypatch, tag)
+        await _malformed_error(lambda _: answer(body), monkeypatch, tag)
 
 
-async def test_an_end_without_a_zone_is_one_in_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_expiration_without_a_time_zone_is_in_utc(monkeypatch: pytest.MonkeyPatch) -> None:
     inside = f"{SESSION}<SessionToken>T</SessionToken><Expiration>2099-01-01T00:00:00</Expiration>"
     body = _assumed(f"<Credentials>{inside}</Credentials>")
     async with scripted_aws(lambda _: answer(body), monkeypatch) as aws, AwsClient(Settings(), _now) as aws_client:

@@ -17,13 +17,13 @@ def nowhere(request: pytest.FixtureRequest) -> Iterator[str]:
     if request.param == "unknown name":
         yield "http://aws.invalid"  # a name that never resolves (RFC 2606)
         return
-    with socket.socket() as taken:  # bound, so that no other process gets the port, but not listening
-        taken.bind(("127.0.0.1", 0))
-        yield f"http://127.0.0.1:{taken.getsockname()[1]}"
+    with socket.socket() as bound:  # does not listen, and no other process gets the port
+        bound.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}"
 
 
 @pytest.mark.parametrize(("service", "operation"), [("drs", "DescribeSourceServers"), ("sts", "AssumeRole")])
-async def test_every_scope_fails_and_none_is_taken_for_empty(
+async def test_every_scope_fails_and_none_counts_as_empty(
     service: str, operation: str, nowhere: str, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if service == "sts":

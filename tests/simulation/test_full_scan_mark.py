@@ -1,4 +1,4 @@
-"""An interrupted full scan is continued, also when its checkpoint could not be written at the start."""
+"""An interrupted full scan is continued even if its checkpoint could not be written at the start."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class _FirstStatusWriteFails(FaultInjector):
         return None
 
 
-def test_the_first_row_written_carries_the_mark_that_could_not_be_written_before() -> None:
+def test_the_first_row_written_has_the_full_scan_mark_that_could_not_be_written_before() -> None:
     async def work(loop: VirtualLoop) -> None:
         history = History(0, loop, jobs=("inventory",), targets=TARGETS, regions=REGIONS)
         for region in REGIONS:
@@ -55,6 +55,6 @@ def test_the_first_row_written_carries_the_mark_that_could_not_be_written_before
         assert report["serversSynced"] == 3
         report = await after.run("inventory")
         assert "cut short" not in report["regionReason"]
-        history.story().check()
+        history.result().check()
 
     run(work)
