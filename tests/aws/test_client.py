@@ -185,7 +185,8 @@ async def test_an_outage_causes_no_retry_storm(monkeypatch: pytest.MonkeyPatch) 
 
             for number in range(100):
                 tasks.start_soon(read_region, f"us-west-{number % 9}")
-        assert aws.request_count("DescribeSourceServers") <= 130  # 100 first attempts, a budget of ten retries, a slow refill
+        # 100 first attempts, a budget of ten retries, a slow refill
+        assert aws.request_count("DescribeSourceServers") <= 130
 
 
 async def test_a_refused_connection_is_distinguished_from_an_empty_region(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -93,7 +93,8 @@ async def test_a_table_that_processes_a_part_each_time_gets_more_attempts(monkey
     async with table_of(script, monkeypatch) as (table, aws):
         await table.put_many({"id": f"i{number}"} for number in range(300))
         assert len(script.stored) == 300
-        assert aws.request_count("BatchWriteItem") > 2 * 12  # so at least every other batch came back partly unprocessed
+        # so at least every other batch came back partly unprocessed
+        assert aws.request_count("BatchWriteItem") > 2 * 12
         script._share = 0.1
         assert len(await table.get_many({"id": f"i{number}"} for number in range(100))) == 100
         assert aws.request_count("BatchGetItem") > 9
