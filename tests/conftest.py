@@ -1,4 +1,4 @@
-"""Fixtures for every room, and the examples that are generated for any."""
+"""Fixtures for all tests, and the settings of generated examples (Hypothesis)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from tests.support.blocking import BlockingCalls
 from tests.support.estate import Estate, Names, new_account_id, two_targets
 
-# The same examples in every run: a failure is a change of the code, not of the dice, nor of how fast the machine is.
+# The same examples in every run: a failure comes from a change of the code, not from chance or a slow machine.
 settings.register_profile(
     "fixed",
     max_examples=100,
@@ -40,8 +40,8 @@ def blocking_calls(watched_calls: BlockingCalls) -> Iterator[BlockingCalls]:
 
 
 @pytest.fixture
-def found_estate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Estate]]:
-    """Give a function that starts an estate; what it takes replaces the regions of the targets `a` and `b`."""
+def start_estate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Estate]]:
+    """Return a function that starts an estate; its arguments replace the regions of the targets `a` and `b`."""
     with ExitStack() as stack:
 
         def start(**regions: Any) -> Estate:
@@ -52,6 +52,6 @@ def found_estate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Esta
 
 
 @pytest.fixture
-def estate(found_estate: Callable[..., Estate]) -> Estate:
-    """Give an estate: A has 6 servers in us-west-2 and 3 in eu-west-1, B has 2 in us-west-2."""
-    return found_estate()
+def estate(start_estate: Callable[..., Estate]) -> Estate:
+    """Start an estate: A has 6 servers in us-west-2 and 3 in eu-west-1, B has 2 in us-west-2."""
+    return start_estate()

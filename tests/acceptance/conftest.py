@@ -1,4 +1,4 @@
-"""One scripted AWS for all; each test has a hub, accounts and tables of its own."""
+"""Fixtures: one scripted AWS for the session; a hub, accounts and tables for each test."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def aws() -> Iterator[Aws]:
 @pytest.fixture
 def world(aws: Aws) -> Iterator[World]:
     made = World(aws)
-    # A busy machine is no fault: only the tests of time-outs shall see one.
+    # A busy machine must not cause time-outs, except in tests of time-outs.
     made.settings |= {
         "REGION_STATUS_TIMEOUT_SECONDS": "60",
         "CONNECT_TIMEOUT_SECONDS": "30",

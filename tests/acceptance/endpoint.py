@@ -1,7 +1,7 @@
-"""A small scripted AWS on loopback: STS, DRS and EC2 answered here, DynamoDB by moto; each call is recorded.
+"""A small scripted AWS on loopback: STS, DRS and EC2 are served here, DynamoDB by moto; each call is recorded.
 
-An account is told by the access key that signed a call, the region and the service by the signature's scope. Nothing
-is checked of the signature itself, but an assumed role's session token has to be the one that was handed out.
+The access key that signed a call identifies the account; the credential scope names region and service. Signatures are
+not verified, but the session token of an assumed role must be the one that was issued.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ __all__ = [
     "OPT_IN_REGIONS",
     "REGIONS",
     "TESTER_KEY",
-    "Answer",
     "Aws",
     "Call",
     "Credentials",
     "Fault",
     "Instance",
     "Rate",
+    "Response",
     "Role",
     "Scope",
     "Trap",
@@ -92,8 +92,8 @@ _DEFAULT_PAGE: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """One HTTP answer."""
+class Response:
+    """One HTTP response."""
 
     status: int
     body: bytes
@@ -102,7 +102,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What an account's caller signs with; a session of an assumed role has a token."""
+    """Credentials of an account; those of an assumed role have a session token."""
 
     account: str
     key: str
@@ -112,7 +112,7 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One recorded call. `detail` is the parsed request; `status` what was answered."""
+    """One recorded call. `detail` is the parsed request; `status` the status of the response."""
 
     at: float
     account: str
@@ -135,12 +135,12 @@ class Call:
 
 @dataclass(slots=True)
 class Fault:
-    """What one scope answers instead of the truth: to `operation`, on `page` (all if none), `times` (for ever if none).
+    """A fault of one scope: its response to `operation`, on `page` (None: every page), `times` (None: without end).
 
-    `hang` waits before anything is answered.
+    `hang` waits before the response.
     """
 
-    answer: Callable[[], Answer] | None
+    response: Callable[[], Response] | None
     operation: str = "DescribeSourceServers"
     page: int | None = None
     times: int | None = None
@@ -158,7 +158,7 @@ class Fault:
 
 @dataclass(slots=True)
 class Rate:
-    """A token bucket; more calls than that are throttled."""
+    """A token bucket; calls beyond it are throttled."""
 
     per_second: float
     burst: float
@@ -181,7 +181,7 @@ class Rate:
 
 @dataclass(slots=True)
 class Instance:
-    """What DescribeInstances tells of one instance."""
+    """Attributes of one instance in the response of DescribeInstances."""
 
     vpc: str = "vpc-0aa"
     subnet: str = "subnet-0aa"
@@ -196,7 +196,7 @@ class Scope:
     """One (account, region)."""
 
     initialized: bool = False
-    enabled: bool = True  # an opt-in region that is off knows no credentials
+    enabled: bool = True  # an opt-in region that is switched off rejects all credentials
     servers: list[dict[str, Any]] = field(default_factory=list)
     templates: list[dict[str, Any]] = field(default_factory=list)
     instances: dict[str, Instance] = field(default_factory=dict)
@@ -217,18 +217,18 @@ class Role:
 
 @dataclass(slots=True)
 class Trap:
-    """Holds calls that `matches`, from the `after`-th on, until released; what is held is then served or dropped."""
+    """Blocks calls that `matches`, from the `after`-th on, until released; they are then served or dropped."""
 
     matches: Callable[[Call], bool]
     after: int = 0
     drops: bool = False
-    seen: int = 0
-    held: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    matched: int = 0
+    blocked: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     released: threading.Event = field(default_factory=threading.Event)
 
-    def wait_held(self, how_many: int = 1, *, timeout_s: float = 300.0) -> bool:
-        """Wait until that many calls are held."""
-        return all(self.held.acquire(timeout=timeout_s) for _ in range(how_many))
+    def wait_blocked(self, how_many: int = 1, *, timeout_s: float = 300.0) -> bool:
+        """Wait until that many calls are blocked."""
+        return all(self.blocked.acquire(timeout=timeout_s) for _ in range(how_many))
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,36 +242,36 @@ class _Request:
     service: str
 
 
-def _json(status: int, document: object, **headers: str) -> Answer:
-    return Answer(status, json.dumps(document).encode(), {"Content-Type": "application/json", **headers})
+def _json(status: int, document: object, **headers: str) -> Response:
+    return Response(status, json.dumps(document).encode(), {"Content-Type": "application/json", **headers})
 
 
-def _drs_error(status: int, code: str, message: str, *, retry_after: str | None = None, **members: str) -> Answer:
+def _drs_error(status: int, code: str, message: str, *, retry_after: str | None = None, **members: str) -> Response:
     headers = {"x-amzn-ErrorType": code} | ({"Retry-After": retry_after} if retry_after else {})
     return _json(status, {"message": message, **members}, **headers)
 
 
-def throttled(retry_after: str | None = "1") -> Answer:
+def throttled(retry_after: str | None = "1") -> Response:
     return _drs_error(429, "ThrottlingException", "Rate exceeded", retry_after=retry_after)
 
 
-def access_denied() -> Answer:
+def access_denied() -> Response:
     return _drs_error(403, "AccessDeniedException", "User is not authorized to perform: drs:DescribeSourceServers")
 
 
-def table_denied() -> Answer:
+def table_denied() -> Response:
     return _table_error("AccessDeniedException", "User is not authorized to perform this action on the table")
 
 
-def table_unknown_token() -> Answer:
+def table_unknown_token() -> Response:
     return _table_error("UnrecognizedClientException", "The security token included in the request is invalid.")
 
 
-def instances_denied() -> Answer:
+def instances_denied() -> Response:
     return _ec2_error(403, "UnauthorizedOperation", "You are not authorized to perform this operation.")
 
 
-def service_control_policy() -> Answer:
+def service_control_policy() -> Response:
     return _drs_error(
         403,
         "AccessDeniedException",
@@ -280,40 +280,40 @@ def service_control_policy() -> Answer:
     )
 
 
-def internal_error() -> Answer:
+def internal_error() -> Response:
     return _drs_error(500, "InternalServerException", "An unexpected error has occurred")
 
 
-def unrecognized() -> Answer:
+def unrecognized() -> Response:
     return _drs_error(403, "UnrecognizedClientException", "The security token included in the request is invalid.")
 
 
-def expired() -> Answer:
+def expired() -> Response:
     return _drs_error(403, "ExpiredTokenException", "The security token included in the request is expired")
 
 
-def malformed() -> Answer:
-    return Answer(200, b'{"items": [{"sourceServerID": "s-', {"Content-Type": "application/json"})
+def malformed() -> Response:
+    return Response(200, b'{"items": [{"sourceServerID": "s-', {"Content-Type": "application/json"})
 
 
-def _table_error(code: str, message: str) -> Answer:
+def _table_error(code: str, message: str) -> Response:
     return _json(400, {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": message})
 
 
-def _xml_error(status: int, code: str, message: str) -> Answer:
+def _xml_error(status: int, code: str, message: str) -> Response:
     body = (
         f"<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
         f"<RequestId>{uuid.uuid4()}</RequestId></ErrorResponse>"
     )
-    return Answer(status, body.encode(), {"Content-Type": "text/xml"})
+    return Response(status, body.encode(), {"Content-Type": "text/xml"})
 
 
-def _ec2_error(status: int, code: str, message: str) -> Answer:
+def _ec2_error(status: int, code: str, message: str) -> Response:
     body = (
         f"<Response><Errors><Error><Code>{code}</Code><Message>{escape(message)}</Message></Error></Errors>"
         f"<RequestID>{uuid.uuid4()}</RequestID></Response>"
     )
-    return Answer(status, body.encode(), {"Content-Type": "text/xml"})
+    return Response(status, body.encode(), {"Content-Type": "text/xml"})
 
 
 class Aws:
@@ -324,8 +324,8 @@ class Aws:
         self.roles: dict[str, Role] = {}
         self.credentials: dict[str, Credentials] = {}
         self.traps: list[Trap] = []
-        self.table_faults: dict[tuple[str, str], Callable[[], Answer]] = {}  # (table, operation)
-        self.scan_page: dict[str, int] = {}  # a table answers a Scan in pages of that many
+        self.table_faults: dict[tuple[str, str], Callable[[], Response]] = {}  # (table, operation)
+        self.scan_page: dict[str, int] = {}  # items per page of a Scan, by table
         self.slow_tables: set[str] = set()
         self.session_life_s = 3600.0
         self.closing = threading.Event()
@@ -342,7 +342,7 @@ class Aws:
         return made
 
     def calls(self, accounts: Iterable[str], service: str = "", operation: str = "") -> list[Call]:
-        """Recorded calls of these accounts."""
+        """Return the recorded calls of these accounts."""
         wanted = set(accounts)
         with self._lock:
             return [
@@ -352,50 +352,50 @@ class Aws:
             ]
 
     def forget_calls(self, accounts: Iterable[str]) -> None:
-        """Forget what was recorded of these accounts."""
+        """Delete the recorded calls of these accounts."""
         gone = set(accounts)
         with self._lock:
             self._calls = [call for call in self._calls if call.account not in gone]
 
     # ---- one request
 
-    def answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer | None:
-        """Answer one request; None drops the connection."""
+    def respond(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Response | None:
+        """Return the response to one request; None drops the connection."""
         scope = _CREDENTIAL.search(headers.get("authorization", ""))
         key, region, service = scope.groups() if scope else ("", "", "")
         if key == TESTER_KEY:
             return self._moto(path, headers, body)
-        known = self.credentials.get(key)
-        if known is not None and known.token != headers.get("x-amz-security-token", ""):
-            known = None
-        request = _Request(method, path, headers, body, known, region, service)
+        signer = self.credentials.get(key)
+        if signer is not None and signer.token != headers.get("x-amz-security-token", ""):
+            signer = None
+        request = _Request(method, path, headers, body, signer, region, service)
         operation, detail = _operation_of(request)
-        account = known.account if known else ""
+        account = signer.account if signer else ""
         call = Call(time.monotonic(), account, region, service, operation, detail, 0)
         if not self._let_through(call):
             return None
-        answer = self._serve(request, operation, detail)
+        response = self._serve(request, operation, detail)
         with self._lock:
             self._calls.append(
-                Call(call.at, account, region, service, operation, detail, answer.status if answer else 0)
+                Call(call.at, account, region, service, operation, detail, response.status if response else 0)
             )
-        return answer
+        return response
 
     def _let_through(self, call: Call) -> bool:
         for trap in list(self.traps):
             if not trap.matches(call):
                 continue
             with self._lock:
-                trap.seen += 1
-                held = trap.seen > trap.after
-            if held and not trap.released.is_set():
-                trap.held.release()
+                trap.matched += 1
+                blocked = trap.matched > trap.after
+            if blocked and not trap.released.is_set():
+                trap.blocked.release()
                 trap.released.wait(_HANG_S)
                 if trap.drops:
                     return False
         return True
 
-    def _serve(self, request: _Request, operation: str, detail: Mapping[str, Any]) -> Answer | None:
+    def _serve(self, request: _Request, operation: str, detail: Mapping[str, Any]) -> Response | None:
         serve = {"sts": self._sts, "drs": self._drs, "ec2": self._ec2, "dynamodb": self._tables}.get(request.service)
         if serve is None:
             return _drs_error(403, "AccessDeniedException", f"not authorized to perform: {request.service}:{operation}")
@@ -403,12 +403,12 @@ class Aws:
 
     # ---- STS
 
-    def _sts(self, request: _Request, operation: str, detail: Mapping[str, Any]) -> Answer:
+    def _sts(self, request: _Request, operation: str, detail: Mapping[str, Any]) -> Response:
         if request.credentials is None:
             return _xml_error(403, "InvalidClientTokenId", "The security token included in the request is invalid.")
         if operation == "GetCallerIdentity":
             account = request.credentials.account
-            return _sts_answer(
+            return _sts_response(
                 operation,
                 f"<Arn>arn:aws:iam::{account}:user/hub</Arn><UserId>AIDA</UserId><Account>{account}</Account>",
             )
@@ -416,7 +416,7 @@ class Aws:
             return self._assume(request.credentials, detail)
         return _xml_error(400, "InvalidAction", operation)
 
-    def _assume(self, session: Credentials, detail: Mapping[str, Any]) -> Answer:
+    def _assume(self, session: Credentials, detail: Mapping[str, Any]) -> Response:
         arn = detail.get("RoleArn", "")
         role = self.roles.get(arn)
         admitted = role is not None and role.hub == session.account and not role.refuses
@@ -436,7 +436,7 @@ class Aws:
         )
         self.credentials[made.key] = made
         expires = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + self.session_life_s))
-        return _sts_answer(
+        return _sts_response(
             "AssumeRole",
             f"<Credentials><AccessKeyId>{made.key}</AccessKeyId><SecretAccessKey>{made.secret}</SecretAccessKey>"
             f"<SessionToken>{made.token}</SessionToken><Expiration>{expires}</Expiration></Credentials>"
@@ -445,7 +445,7 @@ class Aws:
 
     # ---- DRS
 
-    def _drs(self, request: _Request, operation: str, detail: Mapping[str, Any]) -> Answer | None:
+    def _drs(self, request: _Request, operation: str, detail: Mapping[str, Any]) -> Response | None:
         scope = self.scopes[request.credentials.account, request.region] if request.credentials else None
         if scope is None or not scope.enabled:
             return unrecognized()
@@ -463,14 +463,14 @@ class Aws:
         }.get(operation)
         return serve(scope, detail) if serve else access_denied()
 
-    def _spoil(self, fault: Fault) -> Answer | None:
+    def _spoil(self, fault: Fault) -> Response | None:
         if fault.hang:
             self.closing.wait(_HANG_S)
-        return fault.answer() if fault.answer else None
+        return fault.response() if fault.response else None
 
     # ---- EC2
 
-    def _ec2(self, request: _Request, operation: str, detail: Mapping[str, Any]) -> Answer | None:
+    def _ec2(self, request: _Request, operation: str, detail: Mapping[str, Any]) -> Response | None:
         scope = self.scopes[request.credentials.account, request.region] if request.credentials else None
         if request.credentials is None or scope is None or not scope.enabled:
             return _ec2_error(401, "AuthFailure", "AWS was not able to validate the provided access credentials")
@@ -482,7 +482,7 @@ class Aws:
             return _instances(scope, detail)
         return instances_denied()
 
-    def _regions(self, account: str) -> Answer:
+    def _regions(self, account: str) -> Response:
         def opt_in(region: str) -> str:
             if region not in OPT_IN_REGIONS:
                 return "opt-in-not-required"
@@ -493,11 +493,11 @@ class Aws:
             f"<optInStatus>{opt_in(region)}</optInStatus></item>"
             for region in REGIONS
         )
-        return _ec2_answer("DescribeRegions", f"<regionInfo>{items}</regionInfo>")
+        return _ec2_response("DescribeRegions", f"<regionInfo>{items}</regionInfo>")
 
     # ---- DynamoDB
 
-    def _tables(self, request: _Request, operation: str, detail: Mapping[str, Any]) -> Answer:
+    def _tables(self, request: _Request, operation: str, detail: Mapping[str, Any]) -> Response:
         if request.credentials is None:
             return table_unknown_token()
         if request.credentials.token:
@@ -513,16 +513,16 @@ class Aws:
             body = json.dumps({**detail, "Limit": limit}).encode()
         return self._moto(request.path, request.headers, body)
 
-    def _moto(self, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    def _moto(self, path: str, headers: Mapping[str, str], body: bytes) -> Response:
         passed = {name: value for name, value in headers.items() if name not in {"content-length", "accept-encoding"}}
         with self._dynamodb_lock:
-            answer = self._dynamodb.post(path, headers=passed, data=body, base_url=self.url)
-            content = answer.get_data()
-            answer.close()
-        kept = {
-            name: value for name, value in answer.headers.items() if name.lower().startswith(("content-type", "x-"))
+            response = self._dynamodb.post(path, headers=passed, data=body, base_url=self.url)
+            content = response.get_data()
+            response.close()
+        response_headers = {
+            name: value for name, value in response.headers.items() if name.lower().startswith(("content-type", "x-"))
         }
-        return Answer(answer.status_code, content, kept)
+        return Response(response.status_code, content, response_headers)
 
 
 def _batch_tables(detail: Mapping[str, Any]) -> Iterator[str]:
@@ -539,21 +539,21 @@ def _operation_of(request: _Request) -> tuple[str, Mapping[str, Any]]:
     return unquote(request.path).strip("/").partition("/")[0].partition("?")[0], json.loads(request.body or b"{}")
 
 
-def _sts_answer(operation: str, result: str) -> Answer:
+def _sts_response(operation: str, result: str) -> Response:
     body = (
         f'<{operation}Response xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><{operation}Result>{result}'
         f"</{operation}Result><ResponseMetadata><RequestId>{uuid.uuid4()}</RequestId></ResponseMetadata>"
         f"</{operation}Response>"
     )
-    return Answer(200, body.encode(), {"Content-Type": "text/xml"})
+    return Response(200, body.encode(), {"Content-Type": "text/xml"})
 
 
-def _ec2_answer(operation: str, result: str) -> Answer:
+def _ec2_response(operation: str, result: str) -> Response:
     body = (
         f'<{operation}Response xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>{uuid.uuid4()}</requestId>'
         f"{result}</{operation}Response>"
     )
-    return Answer(200, body.encode(), {"Content-Type": "text/xml;charset=UTF-8"})
+    return Response(200, body.encode(), {"Content-Type": "text/xml;charset=UTF-8"})
 
 
 def _token(offset: int) -> str:
@@ -568,7 +568,7 @@ def _struck(scope: Scope, operation: str, page: int) -> Fault | None:
     return next((fault for fault in scope.faults if fault.strikes(operation, page)), None)
 
 
-def _servers(scope: Scope, detail: Mapping[str, Any]) -> Answer:
+def _servers(scope: Scope, detail: Mapping[str, Any]) -> Response:
     offset = _offset(str(detail.get("nextToken", "")))
     size = int(detail.get("maxResults", _DEFAULT_PAGE))
     if size < 1:
@@ -576,15 +576,15 @@ def _servers(scope: Scope, detail: Mapping[str, Any]) -> Answer:
     chosen = scope.servers
     if wanted := detail.get("filters", {}).get("sourceServerIDs"):
         chosen = [server for server in chosen if server["sourceServerID"] in wanted]
-    answer: dict[str, Any] = {"items": chosen[offset : offset + size]}
+    response: dict[str, Any] = {"items": chosen[offset : offset + size]}
     if scope.repeats_token:
-        answer["nextToken"] = _token(size)
+        response["nextToken"] = _token(size)
     elif offset + size < len(chosen):
-        answer["nextToken"] = _token(offset + size)
-    return _json(200, answer)
+        response["nextToken"] = _token(offset + size)
+    return _json(200, response)
 
 
-def _configuration(scope: Scope, detail: Mapping[str, Any]) -> Answer:
+def _configuration(scope: Scope, detail: Mapping[str, Any]) -> Response:
     server_id = str(detail.get("sourceServerID"))
     if not any(server["sourceServerID"] == server_id for server in scope.servers):
         return _drs_error(
@@ -616,7 +616,7 @@ def _numbered(form: Mapping[str, Any], prefix: str) -> Iterator[str]:
         yield value
 
 
-def _instances(scope: Scope, form: Mapping[str, Any]) -> Answer:
+def _instances(scope: Scope, form: Mapping[str, Any]) -> Response:
     named = list(_numbered(form, "InstanceId"))
     if named and "MaxResults" in form:
         return _ec2_error(400, "InvalidParameterCombination", "instance ids and MaxResults exclude one another")
@@ -632,7 +632,7 @@ def _instances(scope: Scope, form: Mapping[str, Any]) -> Answer:
     offset, size = _offset(str(form.get("NextToken", ""))), int(form.get("MaxResults", 1000))
     items = "".join(_instance(each, scope.instances[each]) for each in chosen[offset : offset + size])
     more = f"<nextToken>{_token(offset + size)}</nextToken>" if offset + size < len(chosen) else ""
-    return _ec2_answer("DescribeInstances", f"<reservationSet>{items}</reservationSet>{more}")
+    return _ec2_response("DescribeInstances", f"<reservationSet>{items}</reservationSet>{more}")
 
 
 def _instance(instance_id: str, instance: Instance) -> str:
@@ -655,34 +655,34 @@ class _Server(ThreadingHTTPServer):
     aws: Aws
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away (killed, timed out) is part of the play."""
+        """Ignore a client that closed the connection (killed, timed out): tests do that on purpose."""
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: _Server
 
-    def _answer(self) -> None:
+    def _respond(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         headers = {name.lower(): value for name, value in self.headers.items()}
-        answer = self.server.aws.answer(self.command, self.path, headers, body)
-        if answer is None:
+        response = self.server.aws.respond(self.command, self.path, headers, body)
+        if response is None:
             self.close_connection = True
             return
-        lines = [f"HTTP/1.1 {answer.status} X", f"Content-Length: {len(answer.body)}"]
-        lines += [f"{name}: {value}" for name, value in answer.headers.items()]
-        # In one piece: a second small packet would wait for the first one's acknowledgement.
-        self.wfile.write("\r\n".join((*lines, "", "")).encode() + answer.body)
+        lines = [f"HTTP/1.1 {response.status} X", f"Content-Length: {len(response.body)}"]
+        lines += [f"{name}: {value}" for name, value in response.headers.items()]
+        # Sent in one piece: a second small packet would wait for the first one's acknowledgement.
+        self.wfile.write("\r\n".join((*lines, "", "")).encode() + response.body)
 
-    do_GET = do_POST = do_DELETE = do_PUT = _answer  # noqa: N815 - the base class's names
+    do_GET = do_POST = do_DELETE = do_PUT = _respond  # noqa: N815 - the base class's names
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextmanager
 def serving() -> Iterator[Aws]:
-    """Serve a fresh AWS on a free port of the loopback interface."""
+    """Serve a new AWS on a free port of the loopback interface."""
     aws = Aws()
     server = _Server(("127.0.0.1", 0), _Handler)
     server.aws = aws

@@ -1,4 +1,4 @@
-"""Accounts: whose credentials are used for whom, and what is blamed on which region."""
+"""Accounts: which credentials are used for which account, and which region a problem is reported for."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.acceptance.endpoint import Answer, Fault, Trap, expired, table_denied, table_unknown_token
+from tests.acceptance.endpoint import Fault, Response, Trap, expired, table_denied, table_unknown_token
 from tests.acceptance.world import World, finish
 
 
@@ -15,18 +15,18 @@ def _few_regions(world: World) -> None:
     world.settings["DRS_REGIONS"] = "us-west-2 eu-west-1 sa-east-1 ap-south-1 me-south-1 us-east-1"
 
 
-def test_credentials_that_no_region_takes_are_a_failure_of_the_account(world: World) -> None:
-    """One region that knows no credentials is switched off; when all say so, the credentials are bad."""
-    well, ill = world.account(), world.account()
-    world.servers(well, "us-west-2", 1)
+def test_credentials_that_every_region_rejects_are_a_failure_of_the_account(world: World) -> None:
+    """One region that rejects the credentials is switched off; when every region does, the credentials are invalid."""
+    healthy, failing = world.account(), world.account()
+    world.servers(healthy, "us-west-2", 1)
     for region in world.settings["DRS_REGIONS"].split():
-        world.scope(ill, region).enabled = False
+        world.scope(failing, region).enabled = False
 
     run = world.sync(code=3)
 
-    assert run.failed_accounts == {ill}
+    assert run.failed_accounts == {failing}
     rows = world.status()
-    words = {row["accounts"][ill]["status"] for row in rows.values() if ill in row.get("accounts", {})}
+    words = {row["accounts"][failing]["status"] for row in rows.values() if failing in row.get("accounts", {})}
     assert words <= {"ERROR"}
 
 
@@ -45,9 +45,9 @@ def test_an_expired_session_is_renewed_once(world: World) -> None:
 @pytest.mark.parametrize("refusal", [table_denied, table_unknown_token])
 @pytest.mark.parametrize("operation", ["Query", "BatchWriteItem"])
 def test_a_problem_with_our_own_table_is_not_blamed_on_drs(
-    world: World, operation: str, refusal: Callable[[], Answer]
+    world: World, operation: str, refusal: Callable[[], Response]
 ) -> None:
-    """DRS answered well there: the word for its region must not say that DRS refused us, or is switched off."""
+    """DRS responded there, so its region status must be neither a denial by DRS nor switched off."""
     account = world.account()
     world.servers(account, "us-west-2", 1)
     world.sync()
@@ -69,11 +69,11 @@ def test_a_problem_with_our_own_table_names_the_region_whose_servers_are_missing
 
     run = world.sync(code=3)
 
-    told = {(error["accountId"], *error["regions"]) for error in run.report["errors"]}
-    assert told == {(account, "us-west-2")}
+    failed_scopes = {(error["accountId"], *error["regions"]) for error in run.report["errors"]}
+    assert failed_scopes == {(account, "us-west-2")}
 
 
-def test_servers_that_could_not_be_written_at_a_first_scan_are_not_taken_for_none(world: World) -> None:
+def test_servers_that_could_not_be_written_at_a_first_scan_do_not_count_as_none(world: World) -> None:
     account = world.account()
     world.servers(account, "us-west-2", 1)
     world.aws.table_faults[world.tables.inventory, "Query"] = table_unknown_token
@@ -88,29 +88,29 @@ def test_servers_that_could_not_be_written_at_a_first_scan_are_not_taken_for_non
 
 
 def test_a_role_of_another_account_is_not_used(world: World) -> None:
-    """What it would list is another account's."""
-    well = world.account()
-    odd = world.account(roleArn=f"arn:aws:iam::{well}:role/DRSOrchestrationRole")
-    world.servers(well, "us-west-2", 1)
+    """It would list the servers of another account."""
+    healthy = world.account()
+    odd = world.account(roleArn=f"arn:aws:iam::{healthy}:role/DRSOrchestrationRole")
+    world.servers(healthy, "us-west-2", 1)
     world.servers(odd, "us-west-2", 2)
 
     run = world.sync(code=3)
 
     assert run.failed_accounts == {odd}
-    assert {item["_queryAccount"] for item in world.inventory().values()} == {well}
+    assert {item["_queryAccount"] for item in world.inventory().values()} == {healthy}
     assert world.counts() == {"us-west-2": 1}
     assert len(world.calls("sts", "AssumeRole")) == 1
 
 
 def test_a_record_that_claims_to_be_the_hub_does_not_get_its_credentials(world: World) -> None:
-    claiming = world.account(isCurrentAccount=True)
+    other = world.account(isCurrentAccount=True)
     world.servers(world.hub, "us-west-2", 3)
-    world.servers(claiming, "us-west-2", 1)
+    world.servers(other, "us-west-2", 1)
 
     world.sync()
 
-    assert {item["_queryAccount"] for item in world.inventory().values()} == {claiming}
-    assert {call.account for call in world.calls("drs")} == {claiming}
+    assert {item["_queryAccount"] for item in world.inventory().values()} == {other}
+    assert {call.account for call in world.calls("drs")} == {other}
 
 
 def test_records_without_a_role_use_the_usual_one(world: World) -> None:
@@ -152,20 +152,20 @@ def test_an_account_that_joins_is_scanned_everywhere(world: World) -> None:
     assert world.counts() == {"us-west-2": 1, "me-south-1": 1}
 
 
-def test_what_another_found_of_an_account_that_joins_in_mid_run_stays_whatever_its_clock_says(world: World) -> None:
+def test_an_account_added_in_mid_run_keeps_the_results_of_another_run_whatever_its_clock(world: World) -> None:
     account = world.account()
     world.servers(account, "us-west-2", 1)
     world.sync()
     trap = Trap(lambda call: call.operation == "DescribeSourceServers" and call.region == "us-west-2")
     with world.holding(trap):
         process = world.start("sync", "inventory")
-        assert trap.wait_held()
+        assert trap.wait_blocked()
         joined = world.account()
         row = world.status()["us-west-2"]
-        seen_at = "2026-01-01T00:00:00+00:00"
-        entry = {"serverCount": 3, "status": "ACTIVE", "lastChecked": seen_at, "lastComplete": seen_at}
+        scanned_at = "2026-01-01T00:00:00+00:00"
+        entry = {"serverCount": 3, "status": "ACTIVE", "lastChecked": scanned_at, "lastComplete": scanned_at}
         entries, count = {**row["accounts"], joined: entry}, int(row["serverCount"]) + 3
-        world.put(world.tables.status, {**row, "accounts": entries, "serverCount": count, "lastUpdated": seen_at})
+        world.put(world.tables.status, {**row, "accounts": entries, "serverCount": count, "lastUpdated": scanned_at})
 
     assert finish(process).code == 0
 
@@ -173,8 +173,8 @@ def test_what_another_found_of_an_account_that_joins_in_mid_run_stays_whatever_i
     assert world.counts() == {"us-west-2": 4}
 
 
-def test_accounts_that_all_refused_us_at_first_are_scanned_everywhere_once_they_let_us_in(world: World) -> None:
-    """The rows that such a run leaves tell of nobody: they are no table that has been filled."""
+def test_accounts_that_all_denied_access_at_first_are_scanned_everywhere_once_they_grant_it(world: World) -> None:
+    """The rows that such a run leaves have no entries, so they do not count as a filled table."""
     account = world.account()
     world.servers(account, "us-west-2", 1)
     world.servers(account, "ap-south-1", 2)
@@ -188,7 +188,7 @@ def test_accounts_that_all_refused_us_at_first_are_scanned_everywhere_once_they_
     assert world.counts() == {"us-west-2": 1, "ap-south-1": 2}
 
 
-def test_an_account_that_takes_the_place_of_the_only_one_is_scanned_everywhere(world: World) -> None:
+def test_an_account_that_replaces_the_only_one_is_scanned_everywhere(world: World) -> None:
     left = world.account()
     world.servers(left, "us-west-2", 1)
     world.sync()

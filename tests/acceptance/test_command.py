@@ -155,12 +155,12 @@ def test_metrics_of_a_filtered_run(world: World) -> None:
 _INVOKE = """
 import json, sys
 from service.handlers.data_management import lambda_handler
-answers = [lambda_handler(event, None) for event in json.loads(sys.argv[1])]
-print("ANSWERS" + json.dumps(answers))
+responses = [lambda_handler(event, None) for event in json.loads(sys.argv[1])]
+print("RESPONSES" + json.dumps(responses))
 """
 
 
-def test_the_function_answers_its_schedule(world: World) -> None:
+def test_the_function_handles_its_schedule(world: World) -> None:
     account, refusing = world.account(), world.account()
     world.servers(account, "us-west-2", 2)
     world.servers(refusing, "us-west-2", 1)
@@ -176,14 +176,14 @@ def test_the_function_answers_its_schedule(world: World) -> None:
     run = world.python(code, AWS_LAMBDA_FUNCTION_NAME="t-data-management-handler-test")
 
     assert run.code == 0, run.err
-    line = next(each for each in run.out.splitlines() if each.startswith("ANSWERS"))
-    first, second, unknown, empty, neither = json.loads(line.removeprefix("ANSWERS"))
-    for answer in (first, second):
-        assert {"message", "totalSynced", "totalErrors", "timestamp"} <= set(answer)
-        assert answer["totalSynced"] == 3
-        assert answer["totalErrors"] == 0
-        assert isinstance(answer["timestamp"], str)
-        assert "statusCode" not in answer
+    line = next(each for each in run.out.splitlines() if each.startswith("RESPONSES"))
+    first, second, unknown, empty, neither = json.loads(line.removeprefix("RESPONSES"))
+    for response in (first, second):
+        assert {"message", "totalSynced", "totalErrors", "timestamp"} <= set(response)
+        assert response["totalSynced"] == 3
+        assert response["totalErrors"] == 0
+        assert isinstance(response["timestamp"], str)
+        assert "statusCode" not in response
     assert first["regionsScanned"] == 28
     assert second["regionsScanned"] < 28, "the second sync must not use a region status read before the first"
     assert unknown["error"] == "INVALID_OPERATION"
@@ -197,9 +197,11 @@ def test_the_function_answers_its_schedule(world: World) -> None:
     partial = world.python(_INVOKE.replace("sys.argv[1]", repr(json.dumps(events[:1]))))
 
     assert partial.code == 0, partial.err
-    answers = json.loads(next(each for each in partial.out.splitlines() if "ANSWERS" in each).partition("ANSWERS")[2])
-    assert answers[0]["totalErrors"] >= 1
-    assert answers[0]["totalSynced"] == 2
+    responses = json.loads(
+        next(each for each in partial.out.splitlines() if "RESPONSES" in each).partition("RESPONSES")[2]
+    )
+    assert responses[0]["totalErrors"] >= 1
+    assert responses[0]["totalSynced"] == 2
 
 
 def test_the_function_without_a_table_name(world: World) -> None:
@@ -208,5 +210,5 @@ def test_the_function_without_a_table_name(world: World) -> None:
     run = world.python(_INVOKE.replace("sys.argv[1]", repr(json.dumps(event))), SOURCE_SERVER_INVENTORY_TABLE="<unset>")
 
     assert run.code == 0, run.err
-    answer = json.loads(run.out.partition("ANSWERS")[2])[0]
-    assert answer["error"]
+    response = json.loads(run.out.partition("RESPONSES")[2])[0]
+    assert response["error"]

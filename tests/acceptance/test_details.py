@@ -1,4 +1,4 @@
-"""What an item says of EC2, of the original topology, and of servers elsewhere."""
+"""EC2 data, original topology and pointers at servers in other scopes, in inventory items."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _few_regions(world: World) -> None:
 
 
 def test_an_ec2_denial_keeps_the_tags_that_were_known(world: World) -> None:
-    """EC2 trouble is no trouble of the inventory; an unknown instance costs the others nothing."""
+    """Problems of EC2 do not fail the inventory; an unknown instance does not affect the others."""
     account = world.account()
     servers = world.servers(account, "us-west-2", 3)
     world.sync()
@@ -82,8 +82,8 @@ def test_original_topology_outlives_a_batch_put_and_a_change_in_aws(world: World
     world.sync()
 
     assert world.inventory() == {}
-    kept = world.bookkeeping()
-    assert [item["originalSourceRegion"] for item in kept if "originalSourceRegion" in item] == ["us-east-2"]
+    rest = world.bookkeeping()
+    assert [item["originalSourceRegion"] for item in rest if "originalSourceRegion" in item] == ["us-east-2"]
 
 
 def test_a_failback_record_is_no_source_of_originals(world: World) -> None:
@@ -106,8 +106,8 @@ def test_a_reversed_server_marks_its_region_for_the_next_sync(world: World) -> N
     world.sync()
     reverse = world.servers(other, "me-south-1", 1)[0]
     forward["reversedDirectionSourceServerArn"] = reverse["arn"]
-    looked_before = {(call.account, call.region) for call in world.calls("drs")}
-    assert (other, "me-south-1") in looked_before
+    scanned_before = {(call.account, call.region) for call in world.calls("drs")}
+    assert (other, "me-south-1") in scanned_before
     world.sync()
     first = {(call.account, call.region) for call in world.calls("drs")}
 
@@ -121,8 +121,8 @@ def test_a_reversed_server_marks_its_region_for_the_next_sync(world: World) -> N
 
 def test_a_pointer_at_an_account_or_region_nobody_knows_does_no_harm(world: World) -> None:
     account = world.account()
-    stranger, nowhere = world.servers(account, "us-west-2", 2)
-    stranger["reversedDirectionSourceServerArn"] = (
+    elsewhere, nowhere = world.servers(account, "us-west-2", 2)
+    elsewhere["reversedDirectionSourceServerArn"] = (
         "arn:aws:drs:eu-west-1:999999999999:source-server/s-00000000000000001"
     )
     nowhere["reversedDirectionSourceServerArn"] = "no arn at all"
@@ -156,10 +156,10 @@ def test_a_pointer_outlives_a_run_that_was_killed(world: World) -> None:
 
     trap = Trap(status_write, drops=True)
     with world.holding(trap):
-        # So that nothing but the pointer leads there.
+        # Only the pointer leads to this scope.
         process = world.start("sync", "inventory", DISCOVERY_WINDOW_SECONDS="31536000")
         try:
-            assert trap.wait_held()
+            assert trap.wait_blocked()
         finally:
             process.kill()
             process.communicate()
@@ -171,7 +171,7 @@ def test_a_pointer_outlives_a_run_that_was_killed(world: World) -> None:
 
 
 def test_a_warning_shared_by_many_servers_is_reported_once(world: World) -> None:
-    """The report grows with regions and kinds of trouble, not with servers."""
+    """The report grows with regions and kinds of problems, not with servers."""
     account = world.account()
     for server in world.servers(account, "us-west-2", 60):
         server["lastLaunchResult"] = "SUCCEEDED"

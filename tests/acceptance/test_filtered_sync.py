@@ -1,4 +1,4 @@
-"""Which regions a sync looks at, and what that saves."""
+"""Regions that a filtered sync scans, and the calls that it saves."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.acceptance.world import World
 
 
 def test_filtered_syncs_save_four_fifths_and_find_a_region_that_becomes_active(world: World) -> None:
-    """Eight runs are two hours of the schedule: by then every scope was looked at again."""
+    """Eight runs are two hours of the schedule: by then every scope was scanned again."""
     accounts = [world.account() for _ in range(4)]
     for number, account in enumerate(accounts):
         world.servers(account, "us-west-2", 2)
@@ -19,8 +19,8 @@ def test_filtered_syncs_save_four_fifths_and_find_a_region_that_becomes_active(w
             world.servers(account, "eu-west-1", 1)
     world.sync()
     late = world.servers(accounts[2], "ap-south-1", 2)
-    looked: set[tuple[str, str]] = set()
-    found_after = 0
+    scanned: set[tuple[str, str]] = set()
+    runs_until_found = 0
 
     for number in range(1, 9):
         run = world.sync()
@@ -30,14 +30,14 @@ def test_filtered_syncs_save_four_fifths_and_find_a_region_that_becomes_active(w
             assert len(calls) <= 0.2 * 4 * 28, f"run {number}: {len(calls)} calls"
             assert run.report["apiCallReductionPercent"] >= 80
             assert run.report["apiCallReductionPercent"] == pytest.approx(100 * (1 - len(calls) / 112), abs=2)
-        looked |= {(call.account, call.region) for call in calls}
+        scanned |= {(call.account, call.region) for call in calls}
         if "ap-south-1" in world.counts():
-            found_after = found_after or number
+            runs_until_found = runs_until_found or number
 
-    assert found_after
+    assert runs_until_found
     assert world.counts()["ap-south-1"] == 2
     assert {server["arn"] for server in late} <= set(world.inventory())
-    assert looked == {(account, region) for account in accounts for region in REGIONS}
+    assert scanned == {(account, region) for account in accounts for region in REGIONS}
 
 
 def test_full_scan_scans_all(world: World) -> None:
@@ -71,8 +71,8 @@ def test_filter_works_per_account_and_region(world: World) -> None:
 
     scopes = world.sync().report["scopes"]
 
-    looked = {(call.account, call.region) for call in world.calls("drs")}
-    assert {(here, "us-west-2"), (there, "eu-west-1")} <= looked
+    scanned = {(call.account, call.region) for call in world.calls("drs")}
+    assert {(here, "us-west-2"), (there, "eu-west-1")} <= scanned
     assert scopes["complete"] - scopes["discovery"] == 2
 
 
@@ -98,7 +98,7 @@ def test_status_table_problem_falls_back_to_all_regions_with_a_warning(world: Wo
     assert run.report["regionReason"]
     assert "WARNING" in run.err
     assert set(world.inventory())
-    # Reading it was in vain, writing to it may work all the same: then that is a complete run.
+    # The table could not be read but may be writable, and then the run is complete.
     assert run.code in ({0} if problem in {"denied", "slow", "unset"} else {0, 3}), run.out
 
 
@@ -138,7 +138,7 @@ def test_only_material_changes_are_written(world: World) -> None:
 
 
 def test_regions_that_an_account_has_not_enabled(world: World) -> None:
-    """A region that is off answers as if the credentials were bad; the same ones work elsewhere."""
+    """A region that is switched off rejects the credentials as invalid; other regions accept them."""
     account = world.account()
     world.servers(account, "us-west-2", 1)
     for region in OPT_IN_REGIONS:
@@ -183,7 +183,7 @@ def test_a_region_may_be_left_out_for_once(world: World) -> None:
 
 
 def test_what_was_never_scanned_is_found_in_turn(world: World) -> None:
-    """A first run that was told to look at one scope only leaves a table that is not empty."""
+    """A first run that was requested for one scope only leaves a table that is not empty."""
     here, there = world.account(), world.account()
     for account in (here, there):
         world.servers(account, "us-west-2", 1)

@@ -1,4 +1,4 @@
-"""A first sync into empty tables, and a second one that finds nothing new."""
+"""A first sync into empty tables, and a second one that finds no changes."""
 
 from __future__ import annotations
 
@@ -121,8 +121,8 @@ def test_first_sync_fills_empty_tables_and_the_second_writes_nothing(world: Worl
     assert set(listed.values()) == {1}
     assumed = Counter(call.detail["RoleArn"].split(":")[4] for call in world.calls("sts", "AssumeRole"))
     assert assumed == {first: 1, second: 1, third: 1, elsewhere: 1}
-    asked_in = {(call.account, call.region) for call in world.calls("ec2", "DescribeInstances")}
-    assert asked_in == {(first, "us-east-2"), (elsewhere, "us-east-2"), (third, "us-east-2"), (hub, "us-east-2")}
+    ec2_scopes = {(call.account, call.region) for call in world.calls("ec2", "DescribeInstances")}
+    assert ec2_scopes == {(first, "us-east-2"), (elsewhere, "us-east-2"), (third, "us-east-2"), (hub, "us-east-2")}
 
     items = world.inventory()
     assert len(items) == 461
@@ -153,7 +153,7 @@ def test_first_sync_fills_empty_tables_and_the_second_writes_nothing(world: Worl
     assert again.report["serversWritten"] == 0
     assert again.report["serversSynced"] == 461
     active = {(first, "us-west-2"), (first, "eu-west-1"), (second, "us-west-2"), (third, "il-central-1")}
-    looked = {(call.account, call.region) for call in world.calls("drs", "DescribeSourceServers")}
-    assert looked >= {*active, (hub, "eu-west-1")}
-    assert len(looked) == 5 + again.report["scopes"]["discovery"]
+    scanned = {(call.account, call.region) for call in world.calls("drs", "DescribeSourceServers")}
+    assert scanned >= {*active, (hub, "eu-west-1")}
+    assert len(scanned) == 5 + again.report["scopes"]["discovery"]
     assert world.counts() == {"us-west-2": 455, "eu-west-1": 5, "il-central-1": 1}

@@ -1,4 +1,4 @@
-"""A run that was killed, and the next one, end where one clean run would."""
+"""A killed run and the next one together leave the tables as one clean run would."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.acceptance.endpoint import Call, Trap
-from tests.acceptance.picture import REGIONS, clean, populate, state
+from tests.acceptance.reference import REGIONS, clean, populate, state
 from tests.acceptance.world import World
 
 
@@ -28,7 +28,7 @@ def _status_write(world: World) -> Callable[[Call], bool]:
     return lambda call: call.table == world.tables.status and call.operation in {"PutItem", "UpdateItem"}
 
 
-def _look(world: World) -> Callable[[Call], bool]:
+def _scan(world: World) -> Callable[[Call], bool]:
     return lambda call: call.operation == "DescribeSourceServers" and call.account in world.accounts
 
 
@@ -37,14 +37,14 @@ def _kill_at(world: World, matches: Callable[[Call], bool], *, after: int, drops
     with world.holding(trap):
         process = world.start("sync", "inventory")
         try:
-            assert trap.wait_held(), "the run never came to the place where it is to be killed"
+            assert trap.wait_blocked(), "the run never made the call at which it is to be killed"
         finally:
             process.kill()
             process.communicate()
 
 
 _MOMENTS = [
-    pytest.param(_look, 18, True, id="half of the looks"),
+    pytest.param(_scan, 18, True, id="half of the scans"),
     pytest.param(_inventory_write, 1, True, id="second write, lost"),
     pytest.param(_inventory_write, 1, False, id="second write, arrived"),
     pytest.param(_status_write, 3, True, id="fourth region row, lost"),
@@ -53,7 +53,7 @@ _MOMENTS = [
 
 
 @pytest.mark.parametrize(("kind", "after", "drops"), _MOMENTS)
-def test_a_first_run_that_is_killed_is_made_good_by_the_next(
+def test_a_first_run_that_is_killed_is_completed_by_the_next(
     world: World, kind: Callable[[World], Callable[[Call], bool]], after: int, *, drops: bool
 ) -> None:
     populate(world, many=27)
@@ -67,7 +67,7 @@ def test_a_first_run_that_is_killed_is_made_good_by_the_next(
 
 
 @pytest.mark.parametrize(("kind", "after"), [(_inventory_write, 0), (_inventory_write, 2), (_status_write, 1)])
-def test_a_later_run_that_is_killed_is_made_good_by_the_next(
+def test_a_later_run_that_is_killed_is_completed_by_the_next(
     world: World, kind: Callable[[World], Callable[[Call], bool]], after: int
 ) -> None:
     first, second, hub = populate(world, many=27)

@@ -1,4 +1,4 @@
-"""Runs side by side end where one run would."""
+"""Concurrent runs leave the tables as one run would."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.acceptance.endpoint import Call, Trap
-from tests.acceptance.picture import REGIONS, clean, populate, state
+from tests.acceptance.reference import REGIONS, clean, populate, state
 from tests.acceptance.world import World, finish
 
 
@@ -17,7 +17,7 @@ def _settings(world: World) -> None:
     world.settings["DRS_REGIONS"] = REGIONS
 
 
-def _look(world: World) -> Callable[[Call], bool]:
+def _scan(world: World) -> Callable[[Call], bool]:
     return lambda call: call.operation == "DescribeSourceServers" and call.account in world.accounts
 
 
@@ -29,7 +29,7 @@ def test_two_runs_at_once_end_as_one(world: World) -> None:
     start_line = Trap(lambda call: call.operation == "GetCallerIdentity" and call.account == world.hub)
     world.aws.traps.append(start_line)
     processes = [world.start("sync", "inventory") for _ in range(2)]
-    assert start_line.wait_held(2)
+    assert start_line.wait_blocked(2)
     start_line.released.set()
     runs = [finish(process) for process in processes]
     world.aws.traps.remove(start_line)
@@ -46,7 +46,7 @@ def test_two_first_runs_at_once_end_as_one(world: World) -> None:
     start_line = Trap(lambda call: call.operation == "GetCallerIdentity" and call.account == world.hub)
     world.aws.traps.append(start_line)
     processes = [world.start("sync", "inventory") for _ in range(2)]
-    assert start_line.wait_held(2)
+    assert start_line.wait_blocked(2)
     start_line.released.set()
     runs = [finish(process) for process in processes]
     world.aws.traps.remove(start_line)
@@ -60,11 +60,11 @@ def test_runs_for_different_accounts_at_once_keep_each_others_counts(world: Worl
     for number, account in enumerate(accounts, start=1):
         world.servers(account, "us-west-2", number)
         world.servers(account, "eu-west-1", 1)
-    start_line = Trap(_look(world), after=0)
+    start_line = Trap(_scan(world), after=0)
     world.aws.traps.append(start_line)
     regions = ("--region", "us-west-2", "--region", "eu-west-1")
     processes = [world.start("sync", "inventory", "--account", account, *regions) for account in accounts]
-    assert start_line.wait_held(6)
+    assert start_line.wait_blocked(6)
     start_line.released.set()
     runs = [finish(process) for process in processes]
     world.aws.traps.remove(start_line)
@@ -74,8 +74,8 @@ def test_runs_for_different_accounts_at_once_keep_each_others_counts(world: Worl
     assert len(world.inventory()) == 9
 
 
-def test_a_server_that_another_run_found_meanwhile_stays(world: World) -> None:
-    """The earlier run lists later: what it writes is newer than the list that the later run goes by."""
+def test_a_server_that_another_run_wrote_meanwhile_stays(world: World) -> None:
+    """The run that began first lists last, so what it writes is newer than the list of the other run."""
     account = world.account()
     world.servers(account, "us-west-2", 1)
     world.servers(account, "us-west-2", 1, first=2)
@@ -83,12 +83,12 @@ def test_a_server_that_another_run_found_meanwhile_stays(world: World) -> None:
     listing = Trap(lambda call: call.operation == "DescribeSourceServers" and call.account == account)
     world.aws.traps.append(listing)
     earlier = world.start("sync", "inventory", "--region", "us-west-2")
-    assert listing.wait_held()
+    assert listing.wait_blocked()
     world.aws.traps.remove(listing)
     comparing = Trap(lambda call: call.operation == "Query" and call.table == world.tables.inventory)
     world.aws.traps.append(comparing)
     later = world.start("sync", "inventory", "--region", "us-west-2")
-    assert comparing.wait_held()
+    assert comparing.wait_blocked()
     world.aws.traps.remove(comparing)
 
     new = world.servers(account, "us-west-2", 1, first=9)[0]

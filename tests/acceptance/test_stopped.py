@@ -1,4 +1,4 @@
-"""A run that is told to stop, or whose time is up, ends early with a true report; the next one does the rest."""
+"""A run that is told to stop, or whose time is up, ends early with a correct report; the next run does the rest."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from tests.acceptance.endpoint import Trap
-from tests.acceptance.picture import REGIONS, clean, populate, state
+from tests.acceptance.reference import REGIONS, clean, populate, state
 from tests.acceptance.world import Run, World, finish
 
 
@@ -18,23 +18,23 @@ def _settings(world: World) -> None:
     world.settings["DRS_REGIONS"] = REGIONS
 
 
-def _looks_after(world: World, number: int) -> Trap:
+def _scans_after(world: World, number: int) -> Trap:
     return Trap(lambda call: call.operation == "DescribeSourceServers" and call.account in world.accounts, after=number)
 
 
 def _stopped(world: World, trap: Trap, number: int, *arguments: str) -> Run:
     with world.holding(trap):
         process = world.start("sync", *arguments)
-        assert trap.wait_held(), "the run never came to the place where it is to be stopped"
+        assert trap.wait_blocked(), "the run never made the call at which it is to be stopped"
         process.send_signal(number)
         return finish(process)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("looks", [0, 5, 30])
-def test_a_sync_that_is_told_to_stop_shows_what_it_has_done(world: World, number: int, looks: int) -> None:
+@pytest.mark.parametrize("scans", [0, 5, 30])
+def test_a_sync_that_is_told_to_stop_shows_what_it_has_done(world: World, number: int, scans: int) -> None:
     populate(world, many=27)
-    run = _stopped(world, _looks_after(world, looks), number, "inventory")
+    run = _stopped(world, _scans_after(world, scans), number, "inventory")
     report = run.report
     assert run.code == {"partial": 3, "failed": 1}[report["status"]]
     scopes = report["scopes"]
@@ -52,7 +52,7 @@ def test_a_sync_that_is_told_to_stop_shows_what_it_has_done(world: World, number
 
 def test_a_run_of_all_syncs_that_is_told_to_stop_names_those_it_did_not_begin(world: World) -> None:
     populate(world, many=3)
-    run = _stopped(world, _looks_after(world, 3), signal.SIGTERM, "all")
+    run = _stopped(world, _scans_after(world, 3), signal.SIGTERM, "all")
     assert (run.code, run.report["status"], run.report["notRun"]) == (3, "partial", ["tags"])
     assert run.report["reports"]["staging"]["status"] == "complete"
     assert run.report["reports"]["inventory"]["status"] in {"partial", "failed"}
@@ -60,11 +60,11 @@ def test_a_run_of_all_syncs_that_is_told_to_stop_names_those_it_did_not_begin(wo
 
 def test_the_second_signal_ends_the_process_at_once(world: World) -> None:
     populate(world, many=3)
-    # The row that tells of the begun run is asked for even when the run has been told to stop, so it holds it up.
+    # The mark of the full scan is written even when the run has been told to stop, so blocking it delays the end.
     trap = Trap(lambda call: call.table == world.tables.status and call.operation in {"PutItem", "UpdateItem"})
     with world.holding(trap):
         process = world.start("sync", "inventory")
-        assert trap.wait_held()
+        assert trap.wait_blocked()
         process.send_signal(signal.SIGTERM)
         assert process.stderr is not None
         assert any("stopping" in line for line in process.stderr)
@@ -95,7 +95,7 @@ def test_every_sync_takes_a_time_limit(world: World, job: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "soon"])
-def test_a_time_limit_that_is_none_is_refused(world: World, value: str) -> None:
+def test_an_invalid_time_limit_is_refused(world: World, value: str) -> None:
     run = world.run("sync", "inventory", "--time-limit", value)
     assert run.code == 2
     assert "--time-limit" in json.loads(run.out)["message"]

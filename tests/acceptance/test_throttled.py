@@ -1,4 +1,4 @@
-"""Throttled looks: short ones are waited out, endless ones are told."""
+"""Throttled scans: a short throttle is waited out, an endless one is reported."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_a_short_throttle_is_waited_out(world: World) -> None:
     assert run.report["apiCalls"]["drs"]["DescribeSourceServers"] == len(world.calls("drs", "DescribeSourceServers"))
 
 
-def test_a_rate_of_five_a_second_is_kept_to(world: World) -> None:
+def test_calls_stay_within_five_a_second(world: World) -> None:
     account = world.account()
     world.servers(account, "us-west-2", 12)
     rate = Rate(per_second=5, burst=5)
@@ -63,7 +63,7 @@ def test_a_throttle_without_end(world: World) -> None:
 
 
 def test_a_failed_first_scan_is_repeated_at_once(world: World) -> None:
-    """Nothing is known of a region that was throttled at the first sync: zero would be a guess."""
+    """The count of a region that was throttled at the first sync is unknown: zero would be a guess."""
     account = world.account()
     world.servers(account, "eu-west-1", 1)
     world.servers(account, "us-west-2", 2)

@@ -1,4 +1,4 @@
-"""One test's world: a hub, accounts, tables of its own, and the command run in it as a user would."""
+"""Environment of one test: a hub, accounts and tables of its own, and the command run in it as a user would."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def _hex(*parts: object, length: int = 17) -> str:
 
 
 def instance_id_of(account: str, region: str, number: int) -> str:
-    """Name the EC2 instance behind a made server."""
+    """Return the id of the EC2 instance of a server that `make_server` made."""
     return f"i-{_hex('ec2', account, region, number)}"
 
 
 def make_server(
     account: str, region: str, number: int, *, origin_account: str = "", origin_region: str = "us-east-2"
 ) -> dict[str, Any]:
-    """Make a whole SourceServer record, never launched."""
+    """Make a complete SourceServer record of a server that was never launched."""
     server_id = f"s-{_hex(account, region, number)}"
     return {
         "sourceServerID": server_id,
@@ -98,7 +98,7 @@ def make_server(
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one run of the command said."""
+    """Exit code, stdout and stderr of one run of the command."""
 
     code: int
     out: str
@@ -106,14 +106,14 @@ class Run:
 
     @property
     def report(self) -> dict[str, Any]:
-        """The JSON document on stdout; anything else there is a mistake."""
+        """The JSON document on stdout; anything else on stdout fails the test."""
         document = json.loads(self.out)
         assert isinstance(document, dict), self.out
         return document
 
     @property
     def failed_accounts(self) -> set[str]:
-        """Accounts that the report's errors name."""
+        """Account ids in the errors of the report."""
         return {error["accountId"] for error in self.report["errors"]}
 
     @property
@@ -167,7 +167,7 @@ def _make_table(client: Any, name: str, keys: Sequence[str], indexes: Mapping[st
 
 @dataclass(slots=True)
 class World:
-    """A hub with its accounts and tables; other worlds do not see it."""
+    """A hub with its accounts and tables, separate from those of other tests."""
 
     aws: Aws
     hub: str = field(default_factory=lambda: str(next(_accounts)))
@@ -190,18 +190,18 @@ class World:
     def close(self) -> None:
         self._resource.meta.client.close()
 
-    # ---- what is there
+    # ---- accounts, tables, servers
 
     def make_tables(self) -> Tables:
-        """Make another set of empty tables."""
+        """Create another set of empty tables."""
         self._sets += 1
-        made = Tables.named(f"{self.hub}-{self._sets}")
+        tables = Tables.named(f"{self.hub}-{self._sets}")
         client = self._resource.meta.client
-        _make_table(client, made.accounts, ["accountId"], {})
-        _make_table(client, made.status, ["region"], {})
+        _make_table(client, tables.accounts, ["accountId"], {})
+        _make_table(client, tables.status, ["region"], {})
         _make_table(
             client,
-            made.inventory,
+            tables.inventory,
             ["sourceServerArn", "stagingAccountId"],
             {
                 "SourceAccountIndex": ["sourceAccountId", "sourceServerArn"],
@@ -209,20 +209,20 @@ class World:
                 "ReplicationRegionIndex": ["replicationRegion", "sourceServerArn"],
             },
         )
-        return made
+        return tables
 
     def account(self, *, listed: bool = True, external_id: str = EXTERNAL_ID, **row: Any) -> str:
-        """Make an account with its role; listed: a row in the table of target accounts."""
-        made = str(next(_accounts))
-        self.accounts.append(made)
-        arn = f"arn:aws:iam::{made}:role/DRSOrchestrationRole"
-        self.aws.roles[arn] = Role(made, external_id, self.hub)
+        """Create an account with its role; `listed`: with a row in the target accounts table."""
+        account_id = str(next(_accounts))
+        self.accounts.append(account_id)
+        arn = f"arn:aws:iam::{account_id}:role/DRSOrchestrationRole"
+        self.aws.roles[arn] = Role(account_id, external_id, self.hub)
         if listed:
             self.put(
                 self.tables.accounts,
                 {
-                    "accountId": made,
-                    "accountName": f"Account {made}",
+                    "accountId": account_id,
+                    "accountName": f"Account {account_id}",
                     "status": "active",
                     "isCurrentAccount": False,
                     "roleArn": arn,
@@ -233,10 +233,10 @@ class World:
                     **row,
                 },
             )
-        return made
+        return account_id
 
     def list_hub(self) -> str:
-        """Give the hub a row in the table of target accounts."""
+        """Add a row for the hub to the target accounts table."""
         self.put(self.tables.accounts, {"accountId": self.hub, "accountName": "Hub", "isCurrentAccount": True})
         return self.hub
 
@@ -247,15 +247,15 @@ class World:
         return self.aws.scopes[account, region]
 
     def servers(self, account: str, region: str, count: int, *, first: int = 1, **origin: str) -> list[dict[str, Any]]:
-        """Add servers, and the EC2 instances they came from, to a scope; it is initialised by that."""
+        """Add servers and their EC2 instances to a scope, and initialise DRS there."""
         scope = self.scope(account, region)
         scope.initialized = True
         if not scope.templates:
             rct = f"rct-{_hex('rct', account, region)}"
             scope.templates.append({"replicationConfigurationTemplateID": rct, "stagingAreaSubnetId": "subnet-0f1e"})
-        made = [make_server(account, region, number, **origin) for number in range(first, first + count)]
-        scope.servers.extend(made)
-        for number, server in zip(range(first, first + count), made, strict=True):
+        servers = [make_server(account, region, number, **origin) for number in range(first, first + count)]
+        scope.servers.extend(servers)
+        for number, server in zip(range(first, first + count), servers, strict=True):
             cloud = server["sourceCloudProperties"]
             self.scope(cloud["originAccountID"], cloud["originRegion"]).instances[
                 instance_id_of(account, region, number)
@@ -263,7 +263,7 @@ class World:
                 private_ip=f"10.0.{number // 250}.{number % 250}",
                 tags={"Name": f"ec2-{number}", "Team": "core", "aws:autoscaling:groupName": "g"},
             )
-        return made
+        return servers
 
     # ---- tables
 
@@ -274,41 +274,41 @@ class World:
         self.table(table).put_item(Item=dict(item))
 
     def items(self, table: str) -> list[dict[str, Any]]:
-        """Every item of a table."""
-        found: list[dict[str, Any]] = []
-        answer = self.table(table).scan()
-        found += answer["Items"]
-        while "LastEvaluatedKey" in answer:
-            answer = self.table(table).scan(ExclusiveStartKey=answer["LastEvaluatedKey"])
-            found += answer["Items"]
-        return found
+        """Return every item of a table."""
+        items: list[dict[str, Any]] = []
+        response = self.table(table).scan()
+        items += response["Items"]
+        while "LastEvaluatedKey" in response:
+            response = self.table(table).scan(ExclusiveStartKey=response["LastEvaluatedKey"])
+            items += response["Items"]
+        return items
 
     def inventory(self, tables: Tables | None = None) -> dict[str, dict[str, Any]]:
-        """Server items by ARN."""
+        """Return the server items by ARN."""
         items = self.items((tables or self.tables).inventory)
         return {item["sourceServerArn"]: item for item in items if re.fullmatch(r"\d{12}", item["stagingAccountId"])}
 
     def bookkeeping(self, tables: Tables | None = None) -> list[dict[str, Any]]:
-        """Items of the inventory table that are no servers."""
+        """Return the items of the inventory table that are not servers."""
         items = self.items((tables or self.tables).inventory)
         return [item for item in items if not re.fullmatch(r"\d{12}", item["stagingAccountId"])]
 
     def status(self, tables: Tables | None = None) -> dict[str, dict[str, Any]]:
-        """Rows of the region status table by region."""
+        """Return the rows of the region status table by region."""
         return {item["region"]: item for item in self.items((tables or self.tables).status)}
 
     def entry(self, region: str, account: str) -> dict[str, Any]:
-        """What the region status table says of one (account, region)."""
-        found = plain(self.status()[region]["accounts"][account])
-        assert isinstance(found, dict)
-        return found
+        """Return the entry of one (account, region) in the region status table."""
+        entry = plain(self.status()[region]["accounts"][account])
+        assert isinstance(entry, dict)
+        return entry
 
     def counts(self, tables: Tables | None = None) -> dict[str, int]:
-        """Regions with servers, as the region status table tells."""
+        """Return the server count of each region with servers, from the region status table."""
         return {name: int(row["serverCount"]) for name, row in self.status(tables).items() if row.get("serverCount")}
 
     def age_status(self, *regions: str, to: str = "2026-01-01T00:00:00Z") -> None:
-        """Make rows look as if they had been written long ago."""
+        """Set the times of rows to a time long ago."""
         for region, row in self.status().items():
             if not regions or region in regions:
                 self.put(self.tables.status, _aged(row, to))
@@ -316,10 +316,10 @@ class World:
     # ---- runs
 
     def environment(self, tables: Tables | None = None, **settings: Any) -> dict[str, str]:
-        """The environment of the command: this checkout's code, and nothing inherited that AWS's SDK would read."""
-        kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
-        made = {
-            **kept,
+        """Return the command's environment: this checkout's code, and no inherited variable that the SDK reads."""
+        inherited = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
+        variables = {
+            **inherited,
             **CHECKOUT,
             "HOME": "/nonexistent",
             "AWS_ENDPOINT_URL": self.aws.url,
@@ -337,10 +337,10 @@ class World:
             **self.settings,
             **settings,
         }
-        return {name: value for name, value in made.items() if value != "<unset>"}
+        return {name: value for name, value in variables.items() if value != "<unset>"}
 
     def start(self, *arguments: str, tables: Tables | None = None, **settings: Any) -> subprocess.Popen[str]:
-        """Start the command and do not wait."""
+        """Start the command without waiting for its end."""
         return subprocess.Popen(
             [COMMAND, *arguments],
             env=self.environment(tables, **settings),
@@ -352,7 +352,7 @@ class World:
 
     @contextmanager
     def holding(self, trap: Trap) -> Iterator[Trap]:
-        """Hold calls in a trap; at the end they go on, whatever became of the block."""
+        """Block calls in a trap, and release them at the end of the context, also after an error."""
         self.aws.traps.append(trap)
         try:
             yield trap
@@ -361,11 +361,11 @@ class World:
             self.aws.traps.remove(trap)
 
     def run(self, *arguments: str, tables: Tables | None = None, timeout_s: float = 400, **settings: Any) -> Run:
-        """Run the command to its end."""
+        """Run the command and wait for its end."""
         return finish(self.start(*arguments, tables=tables, **settings), timeout_s=timeout_s)
 
     def sync(self, *arguments: str, code: int | None = 0, tables: Tables | None = None, **settings: Any) -> Run:
-        """Sync the inventory; forget earlier calls first, check the exit code and the sums after."""
+        """Delete recorded calls, sync the inventory, and check the exit code and the sums of the report."""
         self.aws.forget_calls(self.accounts)
         run = self.run("sync", "inventory", *arguments, tables=tables, **settings)
         assert code is None or run.code == code, f"exit {run.code}\n{run.out}\n{run.err[-3000:]}"
@@ -376,7 +376,7 @@ class World:
         return run
 
     def sync_as_table(self) -> Run:
-        """Sync with the output meant for people."""
+        """Sync the inventory with table output."""
         return self.run("sync", "inventory", "--output", "table")
 
     def python(self, code: str, **settings: Any) -> Run:
@@ -395,7 +395,7 @@ class World:
         return self.aws.calls(self.accounts, service, operation)
 
     def inventory_writes(self, tables: Tables | None = None) -> list[Call]:
-        """Calls that wrote, or tried to write, to the inventory table."""
+        """Return the calls that wrote, or tried to write, to the inventory table."""
         name = (tables or self.tables).inventory
         return [call for call in self.calls("dynamodb") if call.operation in _WRITES and name in call.table.split(",")]
 
@@ -424,7 +424,7 @@ def finish(process: subprocess.Popen[str], *, timeout_s: float = 400) -> Run:
 
 
 def wait_until(true: Callable[[], bool], *, timeout_s: float = 300.0) -> None:
-    """Poll until something is true."""
+    """Poll until a condition is true."""
     end = time.monotonic() + timeout_s
     while not true():
         assert time.monotonic() < end, "waited in vain"
@@ -438,7 +438,7 @@ def _aged(value: Any, to: str) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """Turn DynamoDB's numbers into integers."""
+    """Convert DynamoDB's numbers to integers."""
     if isinstance(value, dict):
         return {name: plain(each) for name, each in value.items()}
     if isinstance(value, list):
@@ -447,7 +447,7 @@ def plain(value: Any) -> Any:
 
 
 def timeless(items: Mapping[str, Mapping[str, Any]] | Sequence[Mapping[str, Any]]) -> Any:
-    """Items in an order of their own, their times blanked: what two ways to the same state have in common."""
+    """Return the items sorted and without times, so that two runs that lead to the same state compare equal."""
     listed = list(items.values()) if isinstance(items, Mapping) else list(items)
     blanked = [_aged(plain(dict(item)), "<time>") for item in listed]
     for item in blanked:

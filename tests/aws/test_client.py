@@ -44,7 +44,7 @@ async def test_a_throttled_call_waits_for_retry_after(monkeypatch: pytest.Monkey
         with counting_calls() as call_counter:
             assert await pages(aws_client) == [1]
         assert anyio.current_time() - before >= 1.0
-        assert aws.asked("DescribeSourceServers") == call_counter.of("drs") == 2
+        assert aws.request_count("DescribeSourceServers") == call_counter.of("drs") == 2
         assert call_counter.throttled == 1
 
 
@@ -58,11 +58,11 @@ async def test_retry_after_delays_the_next_call_too(monkeypatch: pytest.MonkeyPa
                 while not call_counter.throttled:  # noqa: ASYNC110 - nothing else shows that the throttling response has arrived
                     await anyio.sleep(0.01)
                 assert await pages(aws_client, "eu-west-1") == [1]
-                elsewhere = aws.asked("DescribeSourceServers")
+                elsewhere = aws.request_count("DescribeSourceServers")
                 assert await pages(aws_client) == [1]
                 assert anyio.current_time() - before >= 1.0
         assert elsewhere == 2  # another region has a rate limit of its own
-        assert aws.asked("DescribeSourceServers") == 4
+        assert aws.request_count("DescribeSourceServers") == 4
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ async def test_only_transient_errors_are_retried(problem: Answer, tries: int, mo
     async with scripted_aws(in_turn(problem), monkeypatch) as aws, AwsClient(Settings(), now) as aws_client:
         with pytest.raises(AwsError):
             await pages(aws_client)
-        assert aws.asked("DescribeSourceServers") == tries
+        assert aws.request_count("DescribeSourceServers") == tries
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ async def test_a_deadline_does_not_hide_the_cause(monkeypatch: pytest.MonkeyPatc
         with anyio.fail_after(300), pytest.raises(AwsError) as caught:
             await pages(aws_client)
         assert caught.value.code == "ThrottlingException"
-        assert aws.asked("DescribeSourceServers") == 1
+        assert aws.request_count("DescribeSourceServers") == 1
 
 
 async def test_a_call_whose_deadline_is_before_the_end_of_retry_after_fails_at_once(
@@ -130,7 +130,7 @@ async def test_a_call_whose_deadline_is_before_the_end_of_retry_after_fails_at_o
                     await pages(aws_client)
                 assert caught.value.error_class.status is RegionStatus.THROTTLED
             assert anyio.current_time() - before < 250
-        assert aws.asked("DescribeSourceServers") == 1
+        assert aws.request_count("DescribeSourceServers") == 1
 
 
 @pytest.mark.parametrize(("code", "status", "attempts"), [("AccessDenied", 403, 1), ("InternalFailure", 500, 4)])
@@ -185,7 +185,8 @@ async def test_an_outage_causes_no_retry_storm(monkeypatch: pytest.MonkeyPatch) 
 
             for number in range(100):
                 tasks.start_soon(read_region, f"us-west-{number % 9}")
-        assert aws.asked("DescribeSourceServers") <= 130  # 100 first attempts, a budget of ten retries, a slow refill
+        # 100 first attempts, a budget of ten retries, a slow refill.
+        assert aws.request_count("DescribeSourceServers") <= 130
 
 
 async def test_a_refused_connection_is_distinguished_from_an_empty_region(monkeypatch: pytest.MonkeyPatch) -> None:

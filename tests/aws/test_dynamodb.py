@@ -93,10 +93,11 @@ async def test_a_table_that_processes_a_part_each_time_gets_more_attempts(monkey
     async with table_of(script, monkeypatch) as (table, aws):
         await table.put_many({"id": f"i{number}"} for number in range(300))
         assert len(script.stored) == 300
-        assert aws.asked("BatchWriteItem") > 2 * 12  # so at least every other batch came back partly unprocessed
+        # At least every other batch came back partly unprocessed.
+        assert aws.request_count("BatchWriteItem") > 2 * 12
         script._share = 0.1
         assert len(await table.get_many({"id": f"i{number}"} for number in range(100))) == 100
-        assert aws.asked("BatchGetItem") > 9
+        assert aws.request_count("BatchGetItem") > 9
 
 
 async def test_a_response_without_items_is_not_an_empty_table(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,7 +142,7 @@ async def test_a_last_key_that_repeats_is_a_malformed_answer(monkeypatch: pytest
             _ = [item async for item in table.scan()]
         with pytest.raises(AwsError, match="MalformedResponse: LastEvaluatedKey repeats"):
             _ = [item async for item in table.query("#id = :id", {"id": "x"})]
-        assert (aws.asked("Scan"), aws.asked("Query")) == (3, 3)
+        assert (aws.request_count("Scan"), aws.request_count("Query")) == (3, 3)
 
 
 async def test_a_query_sends_what_it_was_given_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,7 +200,7 @@ async def test_compare_and_set_gives_up_after_its_attempts(monkeypatch: pytest.M
         "attribute_exists( #id ) AND #list = :read_list",
     ]
     assert writes[2]["ExpressionAttributeValues"][":read_list"] == {"L": []}
-    assert aws.asked("GetItem") == 3
+    assert aws.request_count("GetItem") == 3
 
 
 async def test_a_batch_without_responses_is_not_an_empty_result(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""`drs-sync` as a process of its own: stdout, stderr and exit code."""
+"""`drs-sync` as a separate process: stdout, stderr and exit code."""
 
 from __future__ import annotations
 
@@ -99,8 +99,8 @@ def test_all_three_syncs_run_one_after_the_other(estate: Estate) -> None:
     assert document["reports"]["tags"]["regionSource"] == "status_table"  # by then the inventory sync has filled it
 
 
-def test_one_sync_of_three_that_is_partial_makes_it_partial(found_estate: Callable[..., Estate]) -> None:
-    estate = found_estate(b={"us-west-2": {"servers": 2, "tags_in_drs": 0}})
+def test_one_sync_of_three_that_is_partial_makes_it_partial(start_estate: Callable[..., Estate]) -> None:
+    estate = start_estate(b={"us-west-2": {"servers": 2, "tags_in_drs": 0}})
     estate.faults(
         fail=[
             {
@@ -328,7 +328,7 @@ def test_a_bad_fleet_file_is_named_with_what_is_wrong(text: str, tmp_path: Path)
 
 
 @pytest.mark.timeout(300)
-def test_the_demo_shows_the_same_picture_for_less(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_demo_shows_the_same_counts_for_fewer_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("AWS_"):
             monkeypatch.delenv(name)

@@ -1,4 +1,4 @@
-"""`drs-sync doctor`: each known fault of a set-up is found, with its cause and how to fix it."""
+"""`drs-sync doctor`: each known fault of a set-up is reported with its cause and how to fix it."""
 
 from __future__ import annotations
 
@@ -223,7 +223,7 @@ def test_each_account_is_named_with_its_own_cause_and_hides_no_other(faulty: tup
     assert any(each["check"] == "accounts" and "'mars'" in each["cause"] for each in findings)
 
 
-def test_what_has_no_answer_by_the_deadline_is_a_finding_too(estate: Estate) -> None:
+def test_a_check_without_response_by_the_deadline_is_a_finding_too(estate: Estate) -> None:
     findings = run_doctor("--region", HERE, exit_code=1, SCOPE_DEADLINE_SECONDS="0.000001")
     assert {each["status"] for each in findings} == {"failed"}
     assert all("did not answer in time" in each["cause"] for each in findings)
@@ -253,7 +253,7 @@ ROLE = RoleRef(arn="arn:aws:iam::111122223333:role/R", external_id="id-1")
         ("Novel", "never seen", "API reference"),
     ],
 )
-def test_other_ways_not_to_get_into_an_account(code: str, message: str, words: str) -> None:
+def test_other_reasons_why_an_account_cannot_be_entered(code: str, message: str, words: str) -> None:
     call = Call("sts", "AssumeRole", "111122223333", "us-east-1")
     found = diagnose_role(
         AwsError(code, message, call), Scope("111122223333", "us-east-1"), role=ROLE, hub="999900001111"
@@ -261,14 +261,14 @@ def test_other_ways_not_to_get_into_an_account(code: str, message: str, words: s
     assert (found.status, words in found.fix) == (Level.FAILED, True)
 
 
-def test_throttling_is_a_warning_and_says_nothing_of_the_set_up() -> None:
+def test_throttling_is_a_warning_and_no_fault_of_the_set_up() -> None:
     call = Call("drs", "DescribeSourceServers", "111122223333", HERE)
     error = AwsError("ThrottlingException", "Rate exceeded", call)
     assert diagnose_region(Scope("111122223333", HERE), error, expected=True, is_hub=False).status is Level.WARNING
     assert diagnose_hub(AwsError("Throttling", "Rate exceeded", call), HERE).status is Level.WARNING
 
 
-def test_indexes_are_held_against_what_queries_need() -> None:
+def test_indexes_are_compared_with_what_queries_need() -> None:
     spec = next(spec for spec in TABLES if spec.indexes)
 
     def index(name: str, key: str, projection: str = "ALL", status: str = "ACTIVE") -> dict[str, Any]:

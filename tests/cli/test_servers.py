@@ -19,7 +19,7 @@ from tests.support.estate import Estate, Names, new_account_id
 
 
 def run_json(*arguments: str, exit_code: int = 0, **environment: str) -> dict[str, Any]:
-    """Run a command line in this process, ten times as fast as in its own; return the JSON document on stdout."""
+    """Run a command line in this process, ten times faster than a new one; return the JSON document on stdout."""
     logger, out, err = logging.getLogger("service"), io.StringIO(), io.StringIO()
     before = logger.handlers[:], logger.level, logger.propagate
     try:
@@ -31,7 +31,7 @@ def run_json(*arguments: str, exit_code: int = 0, **environment: str) -> dict[st
     return document
 
 
-def test_a_fresh_inventory_answers_without_a_word_to_drs(estate: Estate) -> None:
+def test_a_fresh_inventory_is_shown_without_a_call_to_drs(estate: Estate) -> None:
     run_json("sync", "inventory", "--full-scan")
     estate.calls()
     body = run_json("servers")
@@ -49,7 +49,7 @@ def test_a_fresh_inventory_answers_without_a_word_to_drs(estate: Estate) -> None
     assert none["count"] == 0
 
 
-def test_what_was_stale_comes_from_drs_and_is_synced_after_the_answer(estate: Estate) -> None:
+def test_stale_scopes_are_read_from_drs_and_synced_after_the_response(estate: Estate) -> None:
     done = drs_sync("servers", "--account", estate.names.a, "--region", "us-west-2")
     assert done.returncode == 0
     body = json.loads(done.stdout)
@@ -66,12 +66,12 @@ def test_without_a_refresh_nothing_is_written(estate: Estate) -> None:
     assert (estate.items(), estate.status()) == ([], {})
 
 
-def test_a_refresh_that_fails_costs_the_answer_nothing(estate: Estate) -> None:
+def test_a_refresh_that_fails_does_not_change_the_response(estate: Estate) -> None:
     body = run_json("servers", "--region", "us-west-2", SOURCE_SERVER_INVENTORY_TABLE="")
     assert body["count"] == 8
 
 
-def test_a_partial_answer_exits_3_and_a_table_shows_nothing_raw(estate: Estate) -> None:
+def test_a_partial_response_exits_3_and_a_table_shows_nothing_raw(estate: Estate) -> None:
     evil = "\x1b[2Jevil[bold]\u202e"
     estate.add(estate.names.a, "us-west-2", servers=[{"hostname": evil}])
     estate.faults(deny=[{"account_id": estate.names.b, "region": "us-west-2", "service": "drs"}])

@@ -1,4 +1,4 @@
-"""Commands whose stdout or stderr is closed, full or a broken pipe: processes of their own, started by a shell."""
+"""Commands whose stdout or stderr is closed, full or a broken pipe: run as separate processes by a shell."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MESSAGE = "drs-sync: cannot write to stdout: {}; completed work is kept"
 
 @pytest.mark.parametrize("output", ["json", "table"])
 @pytest.mark.parametrize("command", [("regions",), ("sync", "inventory")])
-def test_an_answer_that_a_full_disk_does_not_take_is_one_line_and_exit_code_1(
+def test_output_to_a_full_disk_is_one_line_and_exit_code_1(
     estate: Estate, command: tuple[str, ...], output: str
 ) -> None:
     done = run_in_shell(*command, "--output", output, redirection="> /dev/full")
@@ -41,13 +41,13 @@ def test_an_answer_that_a_full_disk_does_not_take_is_one_line_and_exit_code_1(
 
 
 @pytest.mark.parametrize("arguments", [("--version",), ("--help",), ("sync", "--help"), ("regions", "surplus"), ()])
-def test_so_is_help_and_the_document_of_an_error(arguments: tuple[str, ...]) -> None:
+def test_help_and_error_documents_to_a_full_disk_are_one_line_and_exit_code_1(arguments: tuple[str, ...]) -> None:
     done = run_in_shell(*arguments, redirection="> /dev/full")
     assert (done.returncode, done.stderr.splitlines()[-1]) == (1, MESSAGE.format("No space left on device"))
     assert "Traceback" not in done.stderr
 
 
-def test_so_is_an_answer_that_nobody_reads(estate: Estate) -> None:
+def test_output_to_a_broken_pipe_is_one_line_and_exit_code_1(estate: Estate) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     try:
@@ -71,7 +71,7 @@ def test_with_stdout_closed_the_work_is_done_and_the_exit_code_shows(estate: Est
     assert wrong.stderr.startswith("drs-sync: ")
 
 
-def test_with_stderr_closed_the_answer_is_there(estate: Estate) -> None:
+def test_with_stderr_closed_the_output_is_there(estate: Estate) -> None:
     done = run_in_shell("sync", "inventory", redirection="2>&-")
     assert (done.returncode, json.loads(done.stdout)["serversSynced"]) == (0, 11)
     wrong = run_in_shell("regions", "surplus", redirection="2>&-")

@@ -29,7 +29,7 @@ def _must_call_dynalite(dynalite: Dynalite) -> Iterator[None]:
 
 
 @pytest.fixture
-def found_estate(dynalite: Dynalite, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Estate]]:
+def start_estate(dynalite: Dynalite, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Estate]]:
     """Return the usual function; the estates that it starts have their tables in dynalite."""
     with ExitStack() as stack:
 

@@ -3,7 +3,7 @@
 from tests.sync.test_inventory_sync import (
     test_a_changed_server_is_written_and_keeps_its_topology,
     test_a_listing_that_breaks_on_page_two_removes_nothing_and_counts_nothing,
-    test_a_server_too_big_for_an_item_costs_only_itself,
+    test_a_server_too_big_for_an_item_affects_only_itself,
     test_entries_of_an_account_that_left_are_dropped,
     test_items_carry_the_record_the_instance_and_the_origin,
     test_rows_of_the_earlier_writer_filter_and_are_brought_up_to_date,
@@ -16,7 +16,7 @@ from tests.sync.test_inventory_sync import (
 __all__ = [
     "test_a_changed_server_is_written_and_keeps_its_topology",
     "test_a_listing_that_breaks_on_page_two_removes_nothing_and_counts_nothing",
-    "test_a_server_too_big_for_an_item_costs_only_itself",
+    "test_a_server_too_big_for_an_item_affects_only_itself",
     "test_entries_of_an_account_that_left_are_dropped",
     "test_items_carry_the_record_the_instance_and_the_origin",
     "test_rows_of_the_earlier_writer_filter_and_are_brought_up_to_date",

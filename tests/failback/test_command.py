@@ -28,8 +28,8 @@ NOW = datetime.fromisoformat(WHEN)
 
 
 @pytest.fixture
-def cycle_estate(found_estate: Callable[..., Estate]) -> tuple[Estate, Cycle]:
-    estate = found_estate(a={RECOVERY: {"servers": 0}}, b={SOURCE: {"servers": 0}})
+def cycle_estate(start_estate: Callable[..., Estate]) -> tuple[Estate, Cycle]:
+    estate = start_estate(a={RECOVERY: {"servers": 0}}, b={SOURCE: {"servers": 0}})
     return estate, Cycle(estate.names.a, estate.names.b)
 
 

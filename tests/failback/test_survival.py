@@ -67,11 +67,11 @@ def _originals(item: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("same_account", [True, False])
 @pytest.mark.parametrize("extended", [False, True])
 async def test_originals_survive_every_step(
-    found_estate: Callable[..., Estate],
+    start_estate: Callable[..., Estate],
     same_account: bool,  # noqa: FBT001
     extended: bool,  # noqa: FBT001
 ) -> None:
-    estate = found_estate(a={RECOVERY: {"servers": 0}, SOURCE: {"servers": 0}}, b={SOURCE: {"servers": 0}})
+    estate = start_estate(a={RECOVERY: {"servers": 0}, SOURCE: {"servers": 0}}, b={SOURCE: {"servers": 0}})
     names = estate.names
     cycle = Cycle(names.a, names.a if same_account else names.b)
     if extended:
@@ -123,9 +123,9 @@ CLIENT = ("recover", "connect_failback_client", "catch_up", "launch_with_client"
     [("zone_only", ZONES, "AWS"), ("on_premises", CLIENT, "ON_PREMISES")],
 )
 async def test_originals_survive_a_change_of_zone_and_the_failback_client(
-    found_estate: Callable[..., Estate], kind: str, steps: tuple[str, ...], environment: str
+    start_estate: Callable[..., Estate], kind: str, steps: tuple[str, ...], environment: str
 ) -> None:
-    estate = found_estate(a={RECOVERY: {"servers": 0}}, b={SOURCE: {"servers": 0}})
+    estate = start_estate(a={RECOVERY: {"servers": 0}}, b={SOURCE: {"servers": 0}})
     cycle = Cycle(estate.names.a, estate.names.a, **{kind: True})
     watch = TopologyWatch(estate, cycle)
     await watch.sync()
@@ -146,9 +146,9 @@ async def test_originals_survive_a_change_of_zone_and_the_failback_client(
 
 
 async def test_what_is_seen_late_or_without_origin_is_warned_of(
-    found_estate: Callable[..., Estate], caplog: pytest.LogCaptureFixture
+    start_estate: Callable[..., Estate], caplog: pytest.LogCaptureFixture
 ) -> None:
-    estate = found_estate(a={RECOVERY: {"servers": 0}}, b={SOURCE: {"servers": 0}})
+    estate = start_estate(a={RECOVERY: {"servers": 0}}, b={SOURCE: {"servers": 0}})
     names = estate.names
     late = Cycle(names.a, names.b)
     late.recover()
@@ -170,8 +170,8 @@ async def test_what_is_seen_late_or_without_origin_is_warned_of(
         assert "originalSourceRegion" not in topologies[arn]
 
 
-async def test_a_steady_sync_writes_no_bookkeeping(found_estate: Callable[..., Estate]) -> None:
-    estate = found_estate(a={RECOVERY: {"servers": 0}}, b={SOURCE: {"servers": 0}})
+async def test_a_steady_sync_writes_no_bookkeeping(start_estate: Callable[..., Estate]) -> None:
+    estate = start_estate(a={RECOVERY: {"servers": 0}}, b={SOURCE: {"servers": 0}})
     cycle = Cycle(estate.names.a, estate.names.b)
     await estate.sync(regions=REGIONS)
     cycle.recover()
@@ -191,10 +191,10 @@ async def test_a_steady_sync_writes_no_bookkeeping(found_estate: Callable[..., E
 
 
 async def test_a_reversed_server_that_is_scanned_before_its_forward_one_still_finds_its_lineage(
-    found_estate: Callable[..., Estate],
+    start_estate: Callable[..., Estate],
 ) -> None:
     """The recovery side was not read at first, and DRS gives no ARN of the opposite direction."""
-    estate = found_estate(a={RECOVERY: {"servers": 0}}, b={SOURCE: {"servers": 0}})
+    estate = start_estate(a={RECOVERY: {"servers": 0}}, b={SOURCE: {"servers": 0}})
     cycle = Cycle(estate.names.a, estate.names.b)
     cycle.recover()
     cycle.reverse()
@@ -220,9 +220,9 @@ async def test_a_reversed_server_that_is_scanned_before_its_forward_one_still_fi
 
 
 async def test_a_reversed_server_belongs_to_the_one_that_drs_names_before_that_is_scanned(
-    found_estate: Callable[..., Estate],
+    start_estate: Callable[..., Estate],
 ) -> None:
-    estate = found_estate(a={RECOVERY: {"servers": 0}}, b={SOURCE: {"servers": 0}})
+    estate = start_estate(a={RECOVERY: {"servers": 0}}, b={SOURCE: {"servers": 0}})
     cycle = Cycle(estate.names.a, estate.names.b)
     cycle.recover()
     cycle.reverse()
@@ -245,11 +245,11 @@ async def test_a_reversed_server_belongs_to_the_one_that_drs_names_before_that_i
     ],
 )
 async def test_the_source_side_is_read_only_in_scopes_of_the_run(
-    found_estate: Callable[..., Estate],
+    start_estate: Callable[..., Estate],
     request_of: Callable[[str], dict[str, Any]],
     reads_source: bool,  # noqa: FBT001
 ) -> None:
-    estate = found_estate(a={RECOVERY: {"servers": 0}, SOURCE: {"servers": 0}}, b={})
+    estate = start_estate(a={RECOVERY: {"servers": 0}, SOURCE: {"servers": 0}}, b={})
     cycle = Cycle(estate.names.a, estate.names.a)
     await estate.sync(**request_of(estate.names.a))
     assert estate.calls()["drs", "DescribeReplicationConfigurationTemplates"] == 1 + reads_source
@@ -264,10 +264,10 @@ async def test_the_source_side_is_read_only_in_scopes_of_the_run(
     ],
 )
 async def test_details_that_could_not_be_read_are_reported_and_read_by_a_later_run(
-    found_estate: Callable[..., Estate], operation: str, lacks: set[str]
+    start_estate: Callable[..., Estate], operation: str, lacks: set[str]
 ) -> None:
     """With one read per run, a server whose templates stay denied must not keep the others from being read."""
-    estate = found_estate(a={RECOVERY: {"servers": 0}}, b={SOURCE: {"servers": 0}})
+    estate = start_estate(a={RECOVERY: {"servers": 0}}, b={SOURCE: {"servers": 0}})
     estate.set(TOPOLOGY_READS_PER_SCOPE="1")
     cycles = [Cycle(estate.names.a, estate.names.b) for _ in range(2)]
     denied = {"service": "drs", "region": RECOVERY, "error": "AccessDeniedException", "status": 403, "times": 99}
@@ -303,9 +303,9 @@ async def test_details_that_could_not_be_read_are_reported_and_read_by_a_later_r
 
 
 async def test_configurations_whose_turn_has_come_are_read_within_the_budget_of_calls(
-    found_estate: Callable[..., Estate],
+    start_estate: Callable[..., Estate],
 ) -> None:
-    estate = found_estate(a={RECOVERY: {"servers": 0}}, b={SOURCE: {"servers": 0}})
+    estate = start_estate(a={RECOVERY: {"servers": 0}}, b={SOURCE: {"servers": 0}})
     for _ in range(2):
         Cycle(estate.names.a, estate.names.b)
     await estate.sync(regions=REGIONS)
@@ -324,9 +324,9 @@ async def test_configurations_whose_turn_has_come_are_read_within_the_budget_of_
 
 
 async def test_where_several_templates_fit_none_is_named_and_none_searched_again(
-    found_estate: Callable[..., Estate],
+    start_estate: Callable[..., Estate],
 ) -> None:
-    estate = found_estate(a={RECOVERY: {"servers": 0}}, b={SOURCE: {"servers": 0}})
+    estate = start_estate(a={RECOVERY: {"servers": 0}}, b={SOURCE: {"servers": 0}})
     cycle = Cycle(estate.names.a, estate.names.b)
     (template,) = cycle.dr.templates.values()
     alike = {name: value for name, value in template.record.items() if name not in {"arn", OWN_ID}}
@@ -344,9 +344,9 @@ async def test_where_several_templates_fit_none_is_named_and_none_searched_again
 
 
 async def test_the_template_is_named_by_the_account_that_replicates_even_if_the_extended_record_is_scanned_first(
-    found_estate: Callable[..., Estate],
+    start_estate: Callable[..., Estate],
 ) -> None:
-    estate = found_estate(a={RECOVERY: {"servers": 0}, SOURCE: {"servers": 0}}, b={RECOVERY: {"servers": 0}})
+    estate = start_estate(a={RECOVERY: {"servers": 0}, SOURCE: {"servers": 0}}, b={RECOVERY: {"servers": 0}})
     names = estate.names
     cycle = Cycle(names.a, names.a)
     cycle.extend_into(names.b)

@@ -19,9 +19,9 @@ EXTERNAL = "drs-orchestration-cross-account"
 
 
 @pytest.fixture
-def estate(found_estate: Callable[..., Estate]) -> Estate:
+def estate(start_estate: Callable[..., Estate]) -> Estate:
     """Provide an estate in which B replicates two servers that A may extend, in us-west-2."""
-    prepared = found_estate()
+    prepared = start_estate()
     drs_backends[prepared.names.b]["us-west-2"].trust(prepared.names.a)
     return prepared
 

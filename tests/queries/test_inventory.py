@@ -248,9 +248,9 @@ async def test_nothing_synced_yet_means_every_region(estate: Estate) -> None:
 
 
 async def test_a_scope_without_servers_in_an_active_region_is_no_scope(
-    found_estate: Callable[..., Estate],
+    start_estate: Callable[..., Estate],
 ) -> None:
-    estate = found_estate(b={"us-west-2": {"servers": 0}})
+    estate = start_estate(b={"us-west-2": {"servers": 0}})
     client = QueryClient(estate)
     await estate.sync()
     client.age(estate.names.b, "us-west-2", 5000)

@@ -74,7 +74,7 @@ def test_sigterm_ends_a_sync_with_a_true_report(world: World, function: Function
     trap = _scan_trap("us-west-2")
     world.aws.traps.append(trap)
     request_id = function.send(SYNC)
-    assert trap.wait_held()
+    assert trap.wait_blocked()
     assert function.process is not None
     function.process.send_signal(signal.SIGTERM)
     report = function.answer(request_id).payload

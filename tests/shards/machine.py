@@ -47,10 +47,10 @@ class Machine:
     twice: float = 0.0
     entered: list[str] = field(default_factory=list)
 
-    def run(self, given: Any, states: Mapping[str, Any] | None = None) -> Any:
+    def run(self, payload: Any, states: Mapping[str, Any] | None = None) -> Any:
         """Run an execution and return its output. Raises Failed."""
         states = states or definition()
-        name, data = states["StartAt"], given
+        name, data = states["StartAt"], payload
         while name:
             self.entered.append(name)
             state = states["States"][name]
@@ -63,12 +63,12 @@ class Machine:
         parameters = _filled(state["Parameters"], data)
         assert parameters["FunctionName"] == "the-function"
         try:
-            answer = self.handler(json.loads(json.dumps(parameters["Payload"])))
+            response = self.handler(json.loads(json.dumps(parameters["Payload"])))
         except Timeout as error:
             [catch] = state["Catch"]
             return catch["Next"], _put(data, catch["ResultPath"], {"Error": str(error), "Cause": "x" * 30_000})
-        assert len(json.dumps(answer)) <= MAX_BYTES
-        result = _filled(state["ResultSelector"], {"StatusCode": 200, "Payload": json.loads(json.dumps(answer))})
+        assert len(json.dumps(response)) <= MAX_BYTES
+        result = _filled(state["ResultSelector"], {"StatusCode": 200, "Payload": json.loads(json.dumps(response))})
         return state.get("Next", ""), _put(data, state.get("ResultPath", "$"), result)
 
     def _choice(self, state: Mapping[str, Any], data: Any) -> tuple[str, Any]:

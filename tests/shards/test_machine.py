@@ -14,7 +14,7 @@ import pytest
 
 from service.handlers import data_management
 from tests.acceptance.conftest import aws, world
-from tests.acceptance.picture import state
+from tests.acceptance.reference import state
 from tests.acceptance.world import World
 from tests.deploy import checks
 from tests.deploy.templates import FOLDER, of_type, template
@@ -91,7 +91,7 @@ def test_in_any_order_some_twice_and_some_lost_the_next_run_ends_as_one_would(es
     def flaky(payload: Any) -> Any:
         if payload["operation"] == "sync_shard" and rng.random() < 0.4:
             if rng.random() < 0.5:
-                invoke(payload)  # it did its work, but its response was lost
+                invoke(payload)  # it completed, but its response was lost
             raise Timeout("States.Timeout")
         return invoke(payload)
 
@@ -161,16 +161,16 @@ def test_scopes_of_a_lost_shard_are_in_the_metric_that_the_alarm_reads(
     )
 
 
-def test_accounts_that_have_gone_are_tidied_up_once_all_is_done(estate: World) -> None:
+def test_removed_accounts_are_cleaned_up_when_every_shard_has_ended(estate: World) -> None:
     in_shards()
-    gone = estate.accounts[2]
-    assert any(gone in row["accounts"] for row in estate.status().values())
-    estate.table(estate.tables.accounts).delete_item(Key={"accountId": gone})
+    removed = estate.accounts[2]
+    assert any(removed in row["accounts"] for row in estate.status().values())
+    estate.table(estate.tables.accounts).delete_item(Key={"accountId": removed})
     in_shards()
-    assert not any(gone in row["accounts"] for row in estate.status().values())
+    assert not any(removed in row["accounts"] for row in estate.status().values())
 
 
-def test_a_count_of_an_earlier_writer_goes_once_every_account_has_answered(estate: World) -> None:
+def test_a_count_of_an_earlier_writer_is_replaced_once_every_account_was_scanned(estate: World) -> None:
     """No shard sees all accounts, so only the final step can decide this."""
     for region, count in (("us-west-2", 500), ("us-east-1", 7), ("eu-west-1", 1)):
         estate.put(estate.tables.status, {"region": region, "serverCount": count, "status": "ACTIVE"})
@@ -180,7 +180,7 @@ def test_a_count_of_an_earlier_writer_goes_once_every_account_has_answered(estat
     assert not any("unattributedCount" in row for row in estate.status().values())
 
 
-def test_the_mark_of_a_run_over_every_region_goes_when_its_last_shard_has_ended(estate: World) -> None:
+def test_the_mark_of_a_full_scan_goes_when_its_last_shard_has_ended(estate: World) -> None:
     def lossy(payload: Any) -> Any:
         if payload["operation"] == "sync_shard" and payload["body"]["index"] == 1:
             raise Timeout("States.Timeout")
@@ -195,16 +195,16 @@ def test_the_mark_of_a_run_over_every_region_goes_when_its_last_shard_has_ended(
 def test_accounts_that_are_missing_stay_while_a_record_cannot_be_used(estate: World) -> None:
     """The unusable record may be theirs, so their region status is kept."""
     in_shards()
-    gone = estate.accounts[2]
+    removed = estate.accounts[2]
     before = estate.counts()
-    estate.table(estate.tables.accounts).delete_item(Key={"accountId": gone})
-    estate.put(estate.tables.accounts, {"accountId": f"{gone} "})
+    estate.table(estate.tables.accounts).delete_item(Key={"accountId": removed})
+    estate.put(estate.tables.accounts, {"accountId": f"{removed} "})
     in_shards()
-    assert any(gone in row["accounts"] for row in estate.status().values())
+    assert any(removed in row["accounts"] for row in estate.status().values())
     assert estate.counts() == before
 
 
-def test_the_mark_of_a_run_over_every_region_stays_while_a_shard_has_run_out_of_time(estate: World) -> None:
+def test_the_mark_of_a_full_scan_stays_while_a_shard_has_run_out_of_time(estate: World) -> None:
     class NoTime(Context):
         def get_remaining_time_in_millis(self) -> int:
             return 10_000  # as much as the function reserves for its report
@@ -269,9 +269,9 @@ def test_shards_of_the_tag_sync_share_a_lock_and_store_one_result(estate: World,
             other = invoke({"operation": "handle_drs_tag_sync"})
             assert other["status"] == "ALREADY_RUNNING"
             began = age_lock()
-            answer = invoke(payload)
+            response = invoke(payload)
             assert age_lock() >= began, "the shard renewed it"
-            return answer
+            return response
         return invoke(payload)
 
     report = in_shards(Machine(while_it_runs), job="tags")
@@ -285,14 +285,14 @@ def test_shards_of_the_tag_sync_share_a_lock_and_store_one_result(estate: World,
     assert int(last["totalFailed"]) == report["serversFailed"]
 
 
-def test_a_single_shard_of_the_tag_sync_stores_who_asked(
+def test_a_single_shard_of_the_tag_sync_stores_the_source_of_the_request(
     estate: World, tag_table: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use(estate, monkeypatch, ACCOUNTS_PER_SHARD="7")
     monkeypatch.setenv("TAG_SYNC_CONFIG_TABLE", tag_table)
     events: list[tuple[dict[str, Any], str]] = [({}, "eventbridge"), ({"source": "manual"}, "manual")]
-    for given, source in events:
-        in_shards(job="tags", **given)
+    for body, source in events:
+        in_shards(job="tags", **body)
         last = next(row for row in estate.items(tag_table) if row["accountId"] == "_last_tag_sync")
         assert (last["source"], last["totalAccounts"]) == (source, 7)
 
@@ -339,15 +339,13 @@ def test_a_problem_of_one_account_is_reported_in_the_report_of_all(estate: World
         ("finish_sync", {"shards": []}),
     ],
 )
-def test_a_body_that_makes_no_sense_is_refused_and_touches_nothing(
-    estate: World, operation: str, body: dict[str, Any]
-) -> None:
-    answer = invoke({"operation": operation, "body": body})
-    assert answer["error"] == "INVALID_PARAMETER"
+def test_an_invalid_body_is_refused_and_changes_nothing(estate: World, operation: str, body: dict[str, Any]) -> None:
+    response = invoke({"operation": operation, "body": body})
+    assert response["error"] == "INVALID_PARAMETER"
     assert estate.calls() == []
 
 
-def test_cfn_lint_has_nothing_to_say_of_the_definition(tmp_path: Path) -> None:
+def test_cfn_lint_accepts_the_definition(tmp_path: Path) -> None:
     found = template("statemachine.yaml")
     properties = found["Resources"]["SyncStateMachine"]["Properties"]
     assert (FOLDER / properties.pop("DefinitionS3Location")).resolve().name == "sync.asl.json"
@@ -371,7 +369,7 @@ def test_the_machine_may_invoke_one_function_and_start_itself() -> None:
     assert checks.allowed(roles["ScheduleRole"]["Policies"]) == {"states:StartExecution"}
 
 
-def test_a_start_that_failed_is_tried_again_and_kept_as_those_of_the_functions_are() -> None:
+def test_a_start_that_failed_is_retried_and_stored_as_those_of_the_functions_are() -> None:
     found, rules = template("statemachine.yaml"), template("rules.yaml")
     assert found["Parameters"]["SyncDeadLetterQueueArn"]["Default"] == ""
     assert found["Conditions"]["HasDeadLetters"] == {
@@ -380,8 +378,8 @@ def test_a_start_that_failed_is_tried_again_and_kept_as_those_of_the_functions_a
     retries = {}
     for _, properties in of_type(found, "AWS::Events::Rule"):
         [target] = properties["Targets"]
-        kept = {"Arn": {"Ref": "SyncDeadLetterQueueArn"}}
-        assert target["DeadLetterConfig"] == {"Fn::If": ["HasDeadLetters", kept, {"Ref": "AWS::NoValue"}]}
+        dead_letters = {"Arn": {"Ref": "SyncDeadLetterQueueArn"}}
+        assert target["DeadLetterConfig"] == {"Fn::If": ["HasDeadLetters", dead_letters, {"Ref": "AWS::NoValue"}]}
         retries[properties["ScheduleExpression"]] = target["RetryPolicy"]
     assert retries == {
         properties["ScheduleExpression"]: properties["Targets"][0]["RetryPolicy"]

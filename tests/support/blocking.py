@@ -28,7 +28,7 @@ _SERVICE: Final = Path(service.__path__[0])
 _SANDBOX: Final = str(_SERVICE / "sandbox") + os.sep
 _TESTS: Final = str(Path(__file__).parents[1]) + os.sep
 _MORE_FUNCTIONS: Final = ("builtins.open", "io.open", "socket.getaddrinfo")
-"""What the library does not watch by itself: opening a file blocks as reading it does, and so does a DNS lookup."""
+"""Functions that the library does not watch by default: opening a file and a DNS lookup block, too."""
 
 _ALLOWED: Final[dict[str, set[str]]] = {
     # Log lines and metrics go to stderr or stdout, which CloudWatch reads; a line is short.
@@ -105,7 +105,7 @@ def _is_made_by_a_test(frame: FrameType | None) -> bool:
 
 
 def _caller(frame: FrameType | None) -> str:
-    """Give path, line and function of the innermost function of `service`."""
+    """Return path, line and function of the innermost function of `service`."""
     while frame is not None:
         path = Path(frame.f_code.co_filename)
         if path.is_relative_to(_SERVICE):

@@ -53,7 +53,7 @@ class ScriptedAws:
     script: Script
     requests: list[Request] = field(default_factory=list)
 
-    def asked(self, operation: str) -> int:
+    def request_count(self, operation: str) -> int:
         """Return the number of requests for an operation."""
         return sum(request.operation == operation for request in self.requests)
 

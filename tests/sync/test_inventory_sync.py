@@ -14,7 +14,7 @@ from tests.support.estate import Estate, new_account_id
 
 SCOPE = "us-west-2"
 
-# Contract: what every item of the inventory carries beside the record itself.
+# Contract: attributes of every inventory item besides those of the DRS record.
 ATTRIBUTES = {
     "sourceServerArn",
     "stagingAccountId",
@@ -43,7 +43,7 @@ ATTRIBUTES = {
 
 
 def adds_up(report: Mapping[str, Any]) -> bool:
-    """Tell whether scopes asked = complete + partial + skipped + failed."""
+    """Whether scopes asked = complete + partial + skipped + failed."""
     scopes = report["scopes"]
     return bool(scopes["asked"] == sum(scopes[each] for each in ("complete", "partial", "skipped", "failed")))
 
@@ -180,8 +180,8 @@ async def test_a_throttled_region_keeps_count_and_activity(estate: Estate) -> No
     await estate.sync()
     scope = {"account_id": estate.names.a, "region": "us-west-2", "requests_per_second": 0.001, "burst": 1}
     estate.faults(throttle={"scopes": [scope]})
-    await estate.sync(accounts=(estate.names.a,), regions=("us-west-2",))  # takes the one call that there is
-    report = await estate.sync()  # told to wait for longer than its deadline, so it does not
+    await estate.sync(accounts=(estate.names.a,), regions=("us-west-2",))  # uses up the only call
+    report = await estate.sync()  # Retry-After is longer than its deadline, so it does not wait
     assert report["status"] == "partial"
     assert report["regions"]["failed"] == ["us-west-2"]
     (error,) = report["errors"]
@@ -206,12 +206,12 @@ async def test_a_throttled_region_keeps_count_and_activity(estate: Estate) -> No
 
 async def test_a_listing_that_breaks_on_page_two_removes_nothing_and_counts_nothing(estate: Estate) -> None:
     await estate.sync()
-    gone = [
+    deleted = [
         item
         for item in estate.items()
         if item["_queryRegion"] == "us-west-2" and item["_queryAccount"] == estate.names.a
     ]
-    estate.sandbox.remove(estate.names.a, "us-west-2", [gone[0]["sourceServerID"]])
+    estate.sandbox.remove(estate.names.a, "us-west-2", [deleted[0]["sourceServerID"]])
     estate.set(DRS_PAGE_SIZE="2")
     estate.faults(
         fail=[
@@ -242,11 +242,11 @@ async def test_a_listing_that_breaks_on_page_two_removes_nothing_and_counts_noth
 @pytest.mark.parametrize(
     "where",
     [
-        {"service": "drs", "operation": "DescribeSourceServers", "page": 2, "times": None},  # servers were shown before
-        {"service": "dynamodb", "operation": "Query", "times": 1},  # no word of DRS
+        {"service": "drs", "operation": "DescribeSourceServers", "page": 2, "times": None},  # page one had servers
+        {"service": "dynamodb", "operation": "Query", "times": 1},  # not an error of DRS
     ],
 )
-async def test_a_region_with_servers_is_not_taken_for_an_unused_one(where: dict[str, Any], estate: Estate) -> None:
+async def test_a_region_with_servers_does_not_count_as_unused(where: dict[str, Any], estate: Estate) -> None:
     here = {"accounts": (estate.names.a,), "regions": (SCOPE,)}
     estate.set(DRS_PAGE_SIZE="2")
     await estate.sync(**here)
@@ -259,7 +259,7 @@ async def test_a_region_with_servers_is_not_taken_for_an_unused_one(where: dict[
     assert estate.status()[SCOPE]["accounts"][estate.names.a]["serverCount"] == 6
 
 
-async def test_a_denied_account_costs_only_itself(estate: Estate) -> None:
+async def test_a_denied_account_affects_only_itself(estate: Estate) -> None:
     await estate.sync()
     before = {item["sourceServerArn"]: item for item in estate.items()}
     estate.table("TARGET_ACCOUNTS_TABLE").update_item(
@@ -272,12 +272,12 @@ async def test_a_denied_account_costs_only_itself(estate: Estate) -> None:
     assert report["status"] == "partial"
     (error,) = report["errors"]
     assert (error["accountId"], error["operation"], error["code"]) == (estate.names.a, "AssumeRole", "AccessDenied")
-    assert estate.calls()["sts", "AssumeRole"] == 3  # refused once, not once a region
+    assert estate.calls()["sts", "AssumeRole"] == 3  # denied once, not once per region
     assert {item["sourceServerArn"]: item for item in estate.items()} == before
     assert estate.counts() == {"eu-west-1": 3, "us-west-2": 8}
     entries = {region: row["accounts"][estate.names.a]["status"] for region, row in estate.status().items()}
     denied = {region for region, word in entries.items() if word == "IAM_PERMISSION_DENIED"}
-    assert denied >= {"eu-west-1", "us-west-2"}  # and where discovery had its turn
+    assert denied >= {"eu-west-1", "us-west-2"}  # and regions that discovery selected
     assert len(denied) == report["scopes"]["failed"]
     assert adds_up(report)
 
@@ -287,7 +287,7 @@ async def test_a_service_control_policy_is_distinguished_from_a_missing_permissi
     report = await estate.sync()
     assert report["scopes"]["failed"] == 1
     assert estate.status()["eu-west-1"]["accounts"][estate.names.a]["status"] == "SCP_DENIED"
-    assert "serverCount" not in estate.status()["eu-west-1"]["accounts"][estate.names.a]  # not known is not zero
+    assert "serverCount" not in estate.status()["eu-west-1"]["accounts"][estate.names.a]  # unknown is not zero
 
 
 async def test_when_ec2_cannot_be_read_tags_and_network_stay(estate: Estate) -> None:
@@ -301,7 +301,7 @@ async def test_when_ec2_cannot_be_read_tags_and_network_stay(estate: Estate) -> 
     assert {item["sourceServerArn"]: item for item in estate.items()} == before
 
 
-async def test_an_instance_that_is_gone_costs_the_others_nothing(estate: Estate) -> None:
+async def test_an_instance_that_was_deleted_does_not_affect_the_others(estate: Estate) -> None:
     estate.add(
         estate.names.a,
         "us-west-2",
@@ -340,10 +340,10 @@ async def test_two_syncs_at_once_end_as_one_would(estate: Estate) -> None:
         assert set(row["accounts"]) == {estate.names.a, estate.names.b}
 
 
-async def test_a_server_of_another_region_points_at_its_next_scan(found_estate: Callable[..., Estate]) -> None:
-    estate = found_estate(b={})
+async def test_a_server_of_another_region_points_at_its_next_scan(start_estate: Callable[..., Estate]) -> None:
+    estate = start_estate(b={})
     await estate.sync()
-    estate.set(DISCOVERY_CALL_SHARE="0.001")  # discovery alone would not look there
+    estate.set(DISCOVERY_CALL_SHARE="0.001")  # discovery alone would not scan it
     arn = f"arn:aws:drs:sa-east-1:{estate.names.b}:source-server/s-0123456789abcdef0"
     reversed_record = {"reversedDirectionSourceServerArn": arn}
     estate.add(estate.names.a, "us-west-2", servers=[{"hostname": "failed-over", "record": reversed_record}])
@@ -360,7 +360,7 @@ async def test_rows_of_the_earlier_writer_filter_and_are_brought_up_to_date(esta
     table = estate.table("DRS_REGION_STATUS_TABLE")
     old = {"accountId": estate.names.b, "lastUpdated": "2026-11-20T05:00:00.123456+00:00"}
     table.put_item(Item={"region": "us-west-2", "serverCount": 2, "status": "AVAILABLE", **old})
-    table.put_item(Item={"region": "eu-west-1", "serverCount": 0, "status": "THROTTLED", **old})  # could not look
+    table.put_item(Item={"region": "eu-west-1", "serverCount": 0, "status": "THROTTLED", **old})  # could not be scanned
     table.put_item(Item={"region": "ap-south-1", "serverCount": 0, "status": "UNINITIALIZED", **old})
     report = await estate.sync()
     assert report["regionSource"] == "status_table"
@@ -384,7 +384,7 @@ async def test_without_region_status_every_region_is_scanned(
     else:
         estate.faults(latency_ms={"dynamodb": 120})
         estate.set(REGION_STATUS_TIMEOUT_SECONDS="0.05")
-    if problem == "denied":  # the accounts are read by Scan, too, and without them nothing can be done
+    if problem == "denied":  # accounts are read by Scan, too; without them no run can begin
         with pytest.raises(AwsError, match="Scan"):
             await estate.sync()
         return
@@ -396,8 +396,8 @@ async def test_without_region_status_every_region_is_scanned(
     assert any(record.levelname == "WARNING" and record.message == "regions chosen" for record in caplog.records)
 
 
-async def test_a_table_without_active_regions_is_not_empty(found_estate: Callable[..., Estate]) -> None:
-    estate = found_estate(a={}, b={})
+async def test_a_table_without_active_regions_is_not_empty(start_estate: Callable[..., Estate]) -> None:
+    estate = start_estate(a={}, b={})
     await estate.sync()
     report = await estate.sync()
     assert report["regionSource"] == "status_table_none_active"
@@ -433,13 +433,13 @@ async def test_accounts_and_regions_can_be_chosen(estate: Estate) -> None:
         ({"excluded_regions": ("mars-1",)}, "unknown region mars-1"),
     ],
 )
-async def test_a_wrong_request_touches_nothing(request_: dict[str, Any], message: str, estate: Estate) -> None:
+async def test_a_wrong_request_changes_nothing(request_: dict[str, Any], message: str, estate: Estate) -> None:
     with pytest.raises(ConfigurationError, match=message):
         await estate.sync(**request_)
     assert estate.status() == {}
 
 
-async def test_a_broken_account_record_costs_only_itself(estate: Estate) -> None:
+async def test_a_broken_account_record_affects_only_itself(estate: Estate) -> None:
     estate.table("TARGET_ACCOUNTS_TABLE").put_item(Item={"accountId": "12", "accountName": "typo"})
     report = await estate.sync()
     assert report["status"] == "partial"
@@ -447,16 +447,15 @@ async def test_a_broken_account_record_costs_only_itself(estate: Estate) -> None
     assert "12 digits" in report["errors"][0]["message"]
 
 
-async def test_a_server_too_big_for_an_item_costs_only_itself(estate: Estate) -> None:
-    """DynamoDB refuses the whole batch for its sake; what else changed, came and went is true all the same."""
-    await estate.sync()
+async def test_a_server_too_big_for_an_item_affects_only_itself(estate: Estate) -> None:
+    """DynamoDB rejects the whole batch because of it; changed, new and removed servers are written all the same."""
     here = [item for item in estate.items() if (item["_queryAccount"], item["_queryRegion"]) == (estate.names.a, SCOPE)]
-    big, changed, gone, *_ = here
+    big, changed, deleted, *_ = here
     servers = drs_backends[estate.names.a][SCOPE].source_servers
     disk = {"deviceName": "/dev/" + "x" * 250, "bytes": 1}
     servers[big["sourceServerID"]].record["sourceProperties"]["disks"] = [disk] * 1_500  # some 420 KB
     servers[changed["sourceServerID"]].record["tags"]["team"] = "payments"
-    estate.sandbox.remove(estate.names.a, SCOPE, [gone["sourceServerID"]])
+    estate.sandbox.remove(estate.names.a, SCOPE, [deleted["sourceServerID"]])
     estate.add(estate.names.a, SCOPE, servers=[{"hostname": "new", "on_premises": True}])
     for _ in range(2):
         report = await estate.sync()
@@ -467,15 +466,15 @@ async def test_a_server_too_big_for_an_item_costs_only_itself(estate: Estate) ->
         assert estate.counts() == {"eu-west-1": 3, SCOPE: 8}
         items = {item["sourceServerArn"]: item for item in estate.items()}
         assert len(items) == 11
-        assert gone["sourceServerArn"] not in items
+        assert deleted["sourceServerArn"] not in items
         assert items[changed["sourceServerArn"]]["tags"]["team"] == "payments"
         assert "new" in {item["hostname"] for item in items.values()}
-        assert items[big["sourceServerArn"]] == big  # as it was when it could be written last
+        assert items[big["sourceServerArn"]] == big  # as it was last written
     assert (report["serversWritten"], report["serversUnchanged"], report["serversRemoved"]) == (0, 10, 0)
 
 
 async def test_two_records_of_one_lineage_come_up_at_once(estate: Estate) -> None:
-    """They share their names, and a batch that holds an item twice is refused as a whole."""
+    """Their lineage items are the same, and DynamoDB rejects a batch that has an item twice."""
     estate.set(DRS_REGIONS=SCOPE)
     staging = new_account_id()
     area = {
@@ -508,7 +507,7 @@ async def test_a_record_of_another_scope_is_reported_and_changes_nothing_there(e
 
 
 async def test_a_record_without_an_arn_is_counted_and_removes_nothing(estate: Estate) -> None:
-    """It may be any of those that seem to be gone."""
+    """It may be any of the servers that seem to be missing."""
     await estate.sync()
     server = next(item for item in estate.items() if item["_queryRegion"] == "eu-west-1")
     record = drs_backends[estate.names.a]["eu-west-1"].source_servers[server["sourceServerID"]].record
@@ -522,8 +521,8 @@ async def test_a_record_without_an_arn_is_counted_and_removes_nothing(estate: Es
     assert (report["status"], report["serversWritten"], report["serversRemoved"]) == ("complete", 0, 0)
 
 
-async def test_a_record_that_no_item_can_hold_costs_only_itself(estate: Estate) -> None:
-    """DRS answers with half a surrogate pair where it cut a text in the middle of a sign."""
+async def test_a_record_that_no_item_can_hold_affects_only_itself(estate: Estate) -> None:
+    """DRS returns half a surrogate pair where it cut a text within a character."""
     estate.set(DRS_REGIONS=f"{SCOPE} eu-west-1")
     await estate.sync()
     server = next(item for item in estate.items() if item["_queryRegion"] == "eu-west-1")
@@ -548,7 +547,7 @@ async def test_the_role_of_another_account_is_refused(estate: Estate) -> None:
     assert {item["_queryAccount"] for item in estate.items()} == {estate.names.b}
 
 
-async def test_an_external_id_that_sts_would_not_take_costs_only_its_account(estate: Estate) -> None:
+async def test_an_external_id_that_sts_would_not_take_affects_only_its_account(estate: Estate) -> None:
     estate.table("TARGET_ACCOUNTS_TABLE").update_item(
         Key={"accountId": estate.names.a},
         UpdateExpression="SET externalId = :short",
@@ -584,14 +583,14 @@ async def test_entries_of_an_account_that_left_are_dropped(estate: Estate) -> No
     assert all(set(row["accounts"]) == {estate.names.a} for row in estate.status().values())
 
 
-async def test_facts_that_somebody_edited_are_not_kept(estate: Estate) -> None:
-    """They are hashed with what DRS says; a number that JSON cannot hold ended the run of all accounts."""
+async def test_stored_facts_that_somebody_edited_are_replaced(estate: Estate) -> None:
+    """They are part of the content hash; a number that JSON cannot represent must not end the run of all accounts."""
     await estate.sync(regions=("eu-west-1", "us-west-2"))
     item = next(each for each in estate.items() if not each["instanceId"])
     edited = {"sourceTags": {"cost": 2**70, "owner": "me"}, "ec2NetworkConfig": {"vpcId": 2**70}}
     estate.table("SOURCE_SERVER_INVENTORY_TABLE").put_item(Item={**item, **edited})
     report = await estate.sync(regions=("eu-west-1", "us-west-2"))
     assert (report["status"], report["serversWritten"]) == ("complete", 1)
-    (mended,) = [each for each in estate.items() if each["sourceServerArn"] == item["sourceServerArn"]]
-    assert mended["sourceTags"] == {"owner": "me"}
-    assert "ec2NetworkConfig" not in mended
+    (rewritten,) = [each for each in estate.items() if each["sourceServerArn"] == item["sourceServerArn"]]
+    assert rewritten["sourceTags"] == {"owner": "me"}
+    assert "ec2NetworkConfig" not in rewritten

@@ -1,4 +1,4 @@
-"""What another writer does between a read of an item and the write that follows, against a simulated DynamoDB."""
+"""Races with another writer between the read of an item and the write that follows, against a simulated DynamoDB."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ async def test_a_target_that_was_deleted_meanwhile_does_not_come_back(estate: Es
     accounts = estate.table("TARGET_ACCOUNTS_TABLE")
     accounts.update_item(Key=target, UpdateExpression="REMOVE stagingAccounts, removedStagingAccounts")
 
-    def change(held: StagingRecords, removed: StagingRecords) -> tuple[StagingRecords, StagingRecords]:
+    def change(stored: StagingRecords, removed: StagingRecords) -> tuple[StagingRecords, StagingRecords]:
         accounts.delete_item(Key=target)
-        return [*held, {"accountId": estate.names.b}], removed
+        return [*stored, {"accountId": estate.names.b}], removed
 
     async with open_app(load_settings()) as app:
         with pytest.raises(RefusalError, match="there is no target account"):
@@ -41,16 +41,16 @@ async def test_of_two_that_append_to_a_history_at_once_both_are_in_it(estate: Es
     items = estate.table("SOURCE_SERVER_INVENTORY_TABLE")
     before = [{"event": "before"}] if begun else []
     items.put_item(Item={**KEY, **({ATTRIBUTE: before} if begun else {})})
-    seen: list[list[dict[str, Any]]] = []
+    reads: list[list[dict[str, Any]]] = []
 
     def entry_of(topology: Mapping[str, Any]) -> Mapping[str, Any]:
-        seen.append(history_of(topology))
-        if len(seen) == 1:
+        reads.append(history_of(topology))
+        if len(reads) == 1:
             items.put_item(Item={**KEY, ATTRIBUTE: [*before, {"event": "other"}]})
         return {"event": "own"}
 
     async with AwsClient(load_settings(), utc_now) as aws_client:
         name = estate.sandbox.environment()["SOURCE_SERVER_INVENTORY_TABLE"]
         assert await TopologyTable(Table(aws_client.hub(), name, aws_client.hub_region)).add_history(LINEAGE, entry_of)
-    assert seen == [before, [*before, {"event": "other"}]]
+    assert reads == [before, [*before, {"event": "other"}]]
     assert items.get_item(Key=KEY)["Item"][ATTRIBUTE] == [*before, {"event": "other"}, {"event": "own"}]

@@ -16,7 +16,7 @@ from tests.support.estate import Estate, Names, new_account_id
 
 @pytest.fixture
 def staged(monkeypatch: pytest.MonkeyPatch) -> Iterator[Staged]:
-    """Give an estate: A (names.a) extends from two staging accounts, B (names.b) from none.
+    """Start an estate: A (names.a) extends from two staging accounts, B (names.b) from none.
 
     In us-west-2 two of five servers of the first are extended and none of the four of the second; in eu-west-1 three of
     the first wait. A has servers of its own in both; B has one in us-west-2.
@@ -63,7 +63,7 @@ class Staged(Estate):
 
 
 def denied(account_id: str, *operations: str) -> list[dict[str, Any]]:
-    """Refuse operations of DRS in one account."""
+    """Return the faults that deny operations of DRS in one account."""
     refusal = {
         "account_id": account_id,
         "service": "drs",
@@ -75,7 +75,7 @@ def denied(account_id: str, *operations: str) -> list[dict[str, Any]]:
 
 
 def extended(estate: Estate, region: str = "us-west-2") -> set[str]:
-    """Name the staging servers that A holds."""
+    """Return the ids of the staging servers that are extended into A."""
     servers = drs_backends[estate.names.a][region].source_servers.values()
     return {server.staging_arn for server in servers if server.staging_arn}
 
@@ -109,7 +109,7 @@ async def test_it_extends_what_is_new_and_the_second_time_nothing(staged: Staged
 
 
 async def test_an_extended_server_takes_no_template_of_the_account_it_is_extended_into(staged: Staged) -> None:
-    """It replicates in the staging account, whose templates nobody reads here."""
+    """It replicates in the staging account, whose templates this sync does not read."""
     for account in (staged.names.a, staged.names.apps):
         backend = drs_backends[account]["us-west-2"]
         if not backend.templates:
@@ -136,7 +136,7 @@ async def test_with_an_empty_status_table_every_region_is_scanned(staged: Staged
 
 
 async def test_new_servers_are_due_a_scan_of_the_inventory_sync(staged: Staged) -> None:
-    """The region had no servers of the target when it was looked at last."""
+    """The region had no servers of the target when it was last scanned."""
     staged.add(staged.names.apps, "ca-central-1", servers=2)
     staged.add(staged.names.a, "ca-central-1", servers=0)
     staged.add(staged.names.b, "ca-central-1", servers=1)  # B makes the region active
@@ -150,7 +150,7 @@ async def test_new_servers_are_due_a_scan_of_the_inventory_sync(staged: Staged) 
 
 
 async def test_a_region_that_only_a_staging_account_uses_is_found(staged: Staged) -> None:
-    """No target has a server there, so no row of the table calls it active."""
+    """No target has a server there, so no row of the table has it as active."""
     staged.add(staged.names.apps, "ca-central-1", servers=2)
     staged.add(staged.names.a, "ca-central-1", servers=0)
     drs_backends[staged.names.apps]["ca-central-1"].trust(staged.names.a)
@@ -163,7 +163,9 @@ async def test_a_region_that_only_a_staging_account_uses_is_found(staged: Staged
     assert "lookRequestedAt" not in staged.status()["ca-central-1"]["accounts"][staged.names.a]
 
 
-async def test_a_staging_account_that_cannot_be_asked_is_reported_where_its_target_has_nothing(staged: Staged) -> None:
+async def test_a_staging_account_that_cannot_be_read_is_reported_where_its_target_has_no_servers(
+    staged: Staged,
+) -> None:
     staged.add(staged.names.a, "ca-central-1", servers=0)
     staged.faults(
         fail=[
@@ -173,8 +175,8 @@ async def test_a_staging_account_that_cannot_be_asked_is_reported_where_its_targ
     )
     report = await staged.sync()
     assert report["status"] == "complete"  # of the inventory, all is known
-    told = [warning for warning in report["warnings"] if warning.get("accountId") == staged.names.apps]
-    assert [(each["code"], each["regions"]) for each in told] == [("AccessDeniedException", ["ca-central-1"])]
+    denials = [warning for warning in report["warnings"] if warning.get("accountId") == staged.names.apps]
+    assert [(each["code"], each["regions"]) for each in denials] == [("AccessDeniedException", ["ca-central-1"])]
     assert "lookRequestedAt" not in staged.status()["ca-central-1"]["accounts"][staged.names.a]
 
 
@@ -243,7 +245,7 @@ async def test_a_denied_staging_account_holds_back_just_that_account(staged: Sta
     assert "error" in report["details"][0]
 
 
-async def test_a_denied_target_costs_only_itself(staged: Staged) -> None:
+async def test_a_denied_target_affects_only_itself(staged: Staged) -> None:
     await staged.sync()
     staged.table("TARGET_ACCOUNTS_TABLE").update_item(
         Key={"accountId": staged.names.b},
@@ -272,7 +274,7 @@ async def test_the_quota_ends_a_scope_with_a_clear_message(staged: Staged, monke
     monkeypatch.setattr(drs_backends[staged.names.a]["us-west-2"], "max_source_servers", 7, raising=False)
     staged.set(EXTENSIONS_AT_ONCE="1")
     report = await staged.sync_staging()
-    assert (report["status"], report["serversExtended"]) == ("partial", 3 + 3)  # four of seven places were taken
+    assert (report["status"], report["serversExtended"]) == ("partial", 3 + 3)  # four of the quota of seven were used
     (error,) = report["errors"]
     assert error["code"] == "ServiceQuotaExceededException"
     assert "full" in error["advice"]
@@ -296,10 +298,10 @@ async def test_what_does_not_fit_the_known_quota_is_not_even_tried(staged: Stage
         pytest.param("taken", {"serversExtended": 10, "serversAlreadyExtended": 0}, id="a repeat gives what is there"),
     ],
 )
-async def test_an_answer_that_got_lost_counts_as_what_it_was(
+async def test_a_creation_whose_response_was_lost_counts_by_its_effect(
     staged: Staged, monkeypatch: pytest.MonkeyPatch, again: str, counts: dict[str, int]
 ) -> None:
-    """Every creation works, and its answer is an error: the target is looked up before anything is called failed."""
+    """Every creation succeeds but returns an error: the target is read again before a creation counts as failed."""
     await staged.sync()
     backend = drs_backends[staged.names.a]["us-west-2"]
     create, created = backend.extend, set[str]()
@@ -338,24 +340,24 @@ async def test_what_stays_unclear_counts_as_failed_and_is_tried_by_the_next_run(
 
 
 async def test_a_staging_account_that_drs_reports_joins_the_record_once(staged: Staged) -> None:
-    stranger = staged.second
+    reported = staged.second
     await staged.sync()
     await staged.sync_staging()
     table = staged.table("TARGET_ACCOUNTS_TABLE")
     item = table.get_item(Key={"accountId": staged.names.a})["Item"]
-    kept = [record for record in item["stagingAccounts"] if record["accountId"] != stranger]
-    table.put_item(Item={**item, "stagingAccounts": kept, "note": "stays"})
+    remaining = [record for record in item["stagingAccounts"] if record["accountId"] != reported]
+    table.put_item(Item={**item, "stagingAccounts": remaining, "note": "stays"})
     staged.calls()
     report = await staged.sync_staging(dry_run=True)
-    assert report["stagingAccountsAdded"] == {staged.names.a: [stranger]}
-    assert not [call for call in staged.calls() if call[1] in {"UpdateItem", "PutItem"}]  # told, and not written
+    assert report["stagingAccountsAdded"] == {staged.names.a: [reported]}
+    assert not [call for call in staged.calls() if call[1] in {"UpdateItem", "PutItem"}]  # reported, but not written
     report = await staged.sync_staging()
-    assert report["stagingAccountsAdded"] == {staged.names.a: [stranger]}
+    assert report["stagingAccountsAdded"] == {staged.names.a: [reported]}
     item = table.get_item(Key={"accountId": staged.names.a})["Item"]
-    (record,) = [each for each in item["stagingAccounts"] if each["accountId"] == stranger]
+    (record,) = [each for each in item["stagingAccounts"] if each["accountId"] == reported]
     assert set(record) == {"accountId", "accountName", "roleArn", "externalId", "addedAt", "addedBy"}
     assert (record["accountName"], record["addedBy"], item["note"]) == (
-        f"Staging Account {stranger[-4:]}",
+        f"Staging Account {reported[-4:]}",
         "system",
         "stays",
     )
@@ -363,7 +365,7 @@ async def test_a_staging_account_that_drs_reports_joins_the_record_once(staged: 
 
 
 @pytest.mark.parametrize("wrong", ["4444", "itself"])
-async def test_a_staging_account_that_is_none_costs_only_itself(staged: Staged, wrong: str) -> None:
+async def test_an_invalid_staging_account_affects_only_itself(staged: Staged, wrong: str) -> None:
     target = staged.names.a
     staging_id = target if wrong == "itself" else wrong
     staged.table("TARGET_ACCOUNTS_TABLE").update_item(
@@ -417,7 +419,7 @@ async def test_throttling_delays_and_loses_nothing(staged: Staged) -> None:
 
 async def test_a_server_that_leaves_between_list_and_call_is_no_failure(staged: Staged) -> None:
     await staged.sync()
-    gone = {
+    deleted = {
         "account_id": staged.names.a,
         "region": "eu-west-1",
         "service": "drs",
@@ -426,7 +428,7 @@ async def test_a_server_that_leaves_between_list_and_call_is_no_failure(staged: 
         "error": "ResourceNotFoundException",
         "status": 404,
     }
-    staged.faults(fail=[gone])
+    staged.faults(fail=[deleted])
     report = await staged.sync_staging()
     assert (report["status"], report["serversExtended"], report["serversVanished"]) == ("complete", 9, 1)
 
@@ -438,8 +440,8 @@ async def test_only_the_account_and_region_requested(staged: Staged) -> None:
     assert (report["serversExtended"], report["regionsScanned"]) == (3, 1)
 
 
-async def test_hub_rows_are_passed_over(found_estate: Callable[..., Estate]) -> None:
-    estate = found_estate()
+async def test_hub_rows_are_skipped(start_estate: Callable[..., Estate]) -> None:
+    estate = start_estate()
     estate.table("TARGET_ACCOUNTS_TABLE").put_item(
         Item={
             "accountId": estate.names.hub,
@@ -451,9 +453,9 @@ async def test_hub_rows_are_passed_over(found_estate: Callable[..., Estate]) -> 
     assert (report["totalAccounts"], report["accountsProcessed"], report["status"]) == (3, 0, "complete")
     assert report["warnings"] == []
     estate.calls()
-    asked_for = await estate.sync_staging(accounts=(estate.names.hub,))
-    assert (asked_for["status"], asked_for["scopes"]["asked"]) == ("complete", 0)
-    (warning,) = asked_for["warnings"]
+    named = await estate.sync_staging(accounts=(estate.names.hub,))
+    assert (named["status"], named["scopes"]["asked"]) == ("complete", 0)
+    (warning,) = named["warnings"]
     assert (warning["code"], warning["accountId"]) == ("HubNotSynced", estate.names.hub)
     assert "nothing is extended into it" in warning["message"]
     assert not [call for call in estate.calls() if call[0] == "drs"]

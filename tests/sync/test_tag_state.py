@@ -1,4 +1,4 @@
-"""The lock, the last result and the memory of the tag sync, against a simulated DynamoDB."""
+"""The lock, the last result and the settled launch settings of the tag sync, against a simulated DynamoDB."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TABLE: Final = "TAG_SYNC_CONFIG_TABLE"
 
 
 class Clock:
-    """A wall clock that stands until it is moved."""
+    """A wall clock that a test moves."""
 
     def __init__(self) -> None:
         self.now = START
@@ -45,9 +45,9 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def estate(found_estate: Any) -> Estate:
-    """Give an estate with tables and no servers."""
-    started: Estate = found_estate(a={}, b={})
+def estate(start_estate: Any) -> Estate:
+    """Start an estate with tables and no servers."""
+    started: Estate = start_estate(a={}, b={})
     return started
 
 
@@ -66,7 +66,7 @@ async def test_a_lock_is_held_by_one(estate: Estate, clock: Clock) -> None:
     async with opened(clock) as state:
         assert await state.acquire(owner="one")
         assert not await state.acquire(owner="two")
-        assert await state.acquire(owner="one")  # its first answer may have been lost on the way
+        assert await state.acquire(owner="one")  # its first response may have been lost
         assert row(estate, "_tag_sync_lock") == {
             "accountId": "_tag_sync_lock",
             "status": "IN_PROGRESS",
@@ -87,9 +87,9 @@ async def test_a_lock_is_held_by_one(estate: Estate, clock: Clock) -> None:
             "fence": START_S + 2,
         }
         assert await state.acquire(owner="two")
-        held = row(estate, "_tag_sync_lock")
-        assert held is not None
-        assert "completedAt" not in held
+        stored = row(estate, "_tag_sync_lock")
+        assert stored is not None
+        assert "completedAt" not in stored
 
 
 async def test_of_many_at_once_one_gets_the_lock(estate: Estate, clock: Clock) -> None:
@@ -113,10 +113,10 @@ async def test_a_lock_is_void_after_900_seconds(age_s: int, estate: Estate, cloc
         clock.forward(age_s)
         assert (await state.last() is None) is free
         assert await state.acquire(owner="two") is free
-        await state.release("one")  # whoever comes too late frees nobody else's lock
-        held = row(estate, "_tag_sync_lock")
-        assert held is not None
-        assert held["status"] == ("IN_PROGRESS" if free else "COMPLETED")
+        await state.release("one")  # a late release does not free the lock of another run
+        stored = row(estate, "_tag_sync_lock")
+        assert stored is not None
+        assert stored["status"] == ("IN_PROGRESS" if free else "COMPLETED")
 
 
 async def test_a_lock_can_be_handed_over(estate: Estate, clock: Clock) -> None:
@@ -124,21 +124,21 @@ async def test_a_lock_can_be_handed_over(estate: Estate, clock: Clock) -> None:
         assert await state.acquire(owner="request")
         assert not await state.acquire(owner="worker", takes_over="somebody")
         assert await state.acquire(owner="worker", takes_over="request")
-        assert not await state.acquire(owner="worker-again", takes_over="request")  # delivered twice, run once
+        assert not await state.acquire(owner="worker-again", takes_over="request")  # an event delivered twice runs once
         await state.release("request")
         assert not await state.acquire(owner="other")
         await state.release("worker")
-        assert await state.acquire(owner="late", takes_over="request")  # nobody has it: it may be taken all the same
+        assert await state.acquire(owner="late", takes_over="request")  # the lock is free, so it can be acquired
 
 
-async def test_who_has_lost_the_lock_overwrites_nothing_of_its_successor(estate: Estate, clock: Clock) -> None:
+async def test_a_run_that_lost_the_lock_overwrites_nothing_of_its_successor(estate: Estate, clock: Clock) -> None:
     result: dict[str, Any] = {"source": "manual", "accounts": 1, "failed": 0, "servers": 9, "complete": True}
     launches = "_launch_settings#111122223333#us-west-2"
     async with opened(clock) as first, opened(clock) as second:
         assert await first.acquire(owner="one")
         clock.forward(900)
         assert await second.acquire(owner="two")
-        await first.settle_launches(SCOPE, {"s-1"})  # the successor has not come as far
+        await first.settle_launches(SCOPE, {"s-1"})  # the next run has not recorded anything yet
         await second.settle_launches(SCOPE, {"s-2"})
         await second.finish(synced=2, **result)
         with pytest.raises(LeaseLostError):
@@ -147,10 +147,10 @@ async def test_who_has_lost_the_lock_overwrites_nothing_of_its_successor(estate:
             await first.finish(synced=1, **result)
         assert not await first.acquire(owner="one")
         await second.settle_launches(SCOPE, {"s-2", "s-3"})
-    held, last = row(estate, launches), row(estate, "_last_tag_sync")
-    assert held is not None
+    stored, last = row(estate, launches), row(estate, "_last_tag_sync")
+    assert stored is not None
     assert last is not None
-    assert (held["settled"], held["fence"]) == (["s-2", "s-3"], START_S + 2)
+    assert (stored["settled"], stored["fence"]) == (["s-2", "s-3"], START_S + 2)
     assert (last["totalSynced"], last["fence"]) == (2, START_S + 2)
 
 
@@ -169,7 +169,7 @@ async def test_the_number_rises_also_where_an_earlier_writer_has_put_a_lock_with
 
 
 @pytest.mark.parametrize(
-    ("held", "free"),
+    ("stored", "free"),
     [
         ({"status": "IN_PROGRESS", "startedAt": Decimal(f"{START_S - 10}.123456")}, False),
         ({"status": "IN_PROGRESS", "startedAt": Decimal(START_S - 1000)}, True),
@@ -178,8 +178,8 @@ async def test_the_number_rises_also_where_an_earlier_writer_has_put_a_lock_with
         ({}, True),
     ],
 )
-async def test_locks_of_the_earlier_writer(held: dict[str, Any], estate: Estate, clock: Clock, *, free: bool) -> None:
-    estate.table(TABLE).put_item(Item={"accountId": "_tag_sync_lock", **held})
+async def test_locks_of_the_earlier_writer(stored: dict[str, Any], estate: Estate, clock: Clock, *, free: bool) -> None:
+    estate.table(TABLE).put_item(Item={"accountId": "_tag_sync_lock", **stored})
     async with opened(clock) as state:
         last = await state.last()
         assert (last is None) is free
@@ -216,7 +216,7 @@ async def test_the_last_result_has_the_attributes_that_others_read(estate: Estat
 
 
 @pytest.mark.parametrize(
-    ("held", "last"),
+    ("stored", "last"),
     [
         (
             {
@@ -237,9 +237,9 @@ async def test_the_last_result_has_the_attributes_that_others_read(estate: Estat
     ],
 )
 async def test_results_of_any_writer_can_be_read(
-    held: dict[str, Any], last: LastSync, estate: Estate, clock: Clock
+    stored: dict[str, Any], last: LastSync, estate: Estate, clock: Clock
 ) -> None:
-    estate.table(TABLE).put_item(Item={"accountId": "_last_tag_sync", **held})
+    estate.table(TABLE).put_item(Item={"accountId": "_last_tag_sync", **stored})
     async with opened(clock) as state:
         assert await state.last() == last
 
@@ -250,25 +250,25 @@ async def test_settled_launch_settings_are_remembered_by_scope(estate: Estate, c
         await state.settle_launches(SCOPE, {"s-2", "s-1"})
         assert await state.settled_launches(SCOPE) == {"s-1", "s-2"}
         assert await state.settled_launches(Scope(SCOPE.account_id, "eu-west-1")) == frozenset()
-        held = row(estate, "_launch_settings#111122223333#us-west-2")
-        assert held is not None
-        assert held["settled"] == ["s-1", "s-2"]
-        many = {f"s-{number:017x}" for number in range(4000)}  # the quota of a region
+        stored = row(estate, "_launch_settings#111122223333#us-west-2")
+        assert stored is not None
+        assert stored["settled"] == ["s-1", "s-2"]
+        many = {f"s-{number:017x}" for number in range(4000)}  # DRS's quota of a region
         await state.settle_launches(SCOPE, many)
         assert await state.settled_launches(SCOPE) == many
         await state.settle_launches(SCOPE, ())
         assert await state.settled_launches(SCOPE) == frozenset()
 
 
-@pytest.mark.parametrize("held", ["text", 5, None, {"a": "b"}, [1, None, "s-1"]])
-async def test_a_broken_memory_is_an_empty_one(held: Any, estate: Estate, clock: Clock) -> None:
+@pytest.mark.parametrize("stored", ["text", 5, None, {"a": "b"}, [1, None, "s-1"]])
+async def test_invalid_settled_launches_count_as_none(stored: Any, estate: Estate, clock: Clock) -> None:
     key = "_launch_settings#111122223333#us-west-2"
-    estate.table(TABLE).put_item(Item={"accountId": key, "settled": held})
+    estate.table(TABLE).put_item(Item={"accountId": key, "settled": stored})
     async with opened(clock) as state:
-        assert await state.settled_launches(SCOPE) == ({"s-1"} if isinstance(held, list) else frozenset())
+        assert await state.settled_launches(SCOPE) == ({"s-1"} if isinstance(stored, list) else frozenset())
 
 
-async def test_without_a_table_nothing_is_locked_or_kept(estate: Estate, clock: Clock) -> None:
+async def test_without_a_table_nothing_is_locked_or_stored(estate: Estate, clock: Clock) -> None:
     estate.set(TAG_SYNC_CONFIG_TABLE="")
     estate.calls()
     async with opened(clock) as state:

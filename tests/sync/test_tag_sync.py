@@ -35,10 +35,10 @@ WRITES_OF_STATUS: Final = {("dynamodb", "UpdateItem")}
 
 
 async def sync_tags(estate: Estate, *, at: datetime | None = None, source: str = "manual", **request: Any) -> Any:
-    """Run one tag sync. The hour decides whose turn it is to be asked again; left out, it is nobody's."""
+    """Run one tag sync. The hour decides whose launch settings are read again; by default, no server's."""
     moment = quiet_hour(estate) if at is None else at
     settings = load_settings()
-    async with AwsClient(settings, utc_now) as aws_client:  # sessions end by the real clock
+    async with AwsClient(settings, utc_now) as aws_client:  # sessions expire by the real clock
         name = settings.drs_region_status_table
         status = RegionStatusTable(
             Table(aws_client.hub(), name, aws_client.hub_region) if name else None,
@@ -51,7 +51,7 @@ async def sync_tags(estate: Estate, *, at: datetime | None = None, source: str =
 
 
 def servers(estate: Estate, scope: Scope | None = None) -> dict[str, Any]:
-    """Give the source servers of a place, or of both targets, by id."""
+    """Return the source servers of a scope, or of both targets, by id."""
     scopes = [scope] if scope else [Scope(a, r) for a in (estate.names.a, estate.names.b) for r in drs_backends[a]]
     return {
         server_id: server
@@ -65,7 +65,7 @@ def instance_of(server: Any) -> str:
 
 
 def instance_tags(estate: Estate, server: Any) -> dict[str, str]:
-    """Give the tags of a server's instance; changing them changes the instance."""
+    """Return the tags of a server's instance; changing them changes the instance."""
     tags: dict[str, str] = ec2_backends[estate.names.apps]["us-east-1"].tags[instance_of(server)]
     return tags
 
@@ -77,18 +77,18 @@ def quiet_hour(estate: Estate) -> datetime:
 
 
 def figures(report: Mapping[str, Any]) -> tuple[int, ...]:
-    """Give servers seen, tagged, unchanged, skipped, failed, and launch settings changed."""
+    """Return the numbers of servers synced, tagged, unchanged, skipped, failed, and launch settings changed."""
     names = ("Tagged", "Unchanged", "Skipped", "Failed")
-    seen, counts = report["serversSynced"], [report[f"servers{name}"] for name in names]
-    assert seen == sum(counts)
+    synced, counts = report["serversSynced"], [report[f"servers{name}"] for name in names]
+    assert synced == sum(counts)
     totals = report["accountResults"]
-    assert sum(each["totalServers"] for each in totals) == seen
+    assert sum(each["totalServers"] for each in totals) == synced
     assert sum(each["totalSynced"] for each in totals) == counts[0] + counts[1]
     assert sum(each["totalSkipped"] for each in totals) == counts[2]
     assert sum(each["totalFailed"] for each in totals) == counts[3]
     scopes = report["scopes"]
     assert scopes["asked"] == sum(scopes[each] for each in ("complete", "partial", "skipped", "failed"))
-    return (seen, *counts, report["launchSettingsUpdated"])
+    return (synced, *counts, report["launchSettingsUpdated"])
 
 
 def fail(operation: str, error: str, status: int, **members: Any) -> dict[str, Any]:
@@ -97,7 +97,7 @@ def fail(operation: str, error: str, status: int, **members: Any) -> dict[str, A
 
 @pytest.fixture
 def main(estate: Estate) -> Scope:
-    """Give the place that has most servers."""
+    """Return the scope with the most servers."""
     return Scope(estate.names.a, "us-west-2")
 
 
@@ -132,12 +132,12 @@ async def test_a_second_run_writes_nothing(estate: Estate) -> None:
         ("drs", "DescribeSourceServers"): 3,
         ("ec2", "DescribeInstances"): 3,
         ("dynamodb", "Scan"): 2,  # accounts and region status
-        ("dynamodb", "GetItem"): 3,  # what is remembered of each place
+        ("dynamodb", "GetItem"): 3,  # settled launch settings of each scope
         ("dynamodb", "PutItem"): 1,  # the result
     }
 
 
-async def test_without_a_table_every_server_is_asked_and_none_written(estate: Estate) -> None:
+async def test_without_a_table_all_launch_settings_are_read_and_none_stored(estate: Estate) -> None:
     estate.set(TAG_SYNC_CONFIG_TABLE="")
     await sync_tags(estate)
     estate.calls()
@@ -148,7 +148,7 @@ async def test_without_a_table_every_server_is_asked_and_none_written(estate: Es
     assert not calls.keys() & WRITES
 
 
-async def test_a_memory_that_cannot_be_read_is_a_warning(estate: Estate) -> None:
+async def test_settled_launches_that_cannot_be_read_are_a_warning(estate: Estate) -> None:
     await sync_tags(estate)
     estate.faults(deny=[{"account_id": estate.names.hub, "service": "dynamodb", "operations": ["GetItem", "PutItem"]}])
     report = await sync_tags(estate)
@@ -161,7 +161,7 @@ async def test_a_memory_that_cannot_be_read_is_a_warning(estate: Estate) -> None
 async def test_only_what_changed_is_written_and_nothing_removed(estate: Estate, main: Scope) -> None:
     await sync_tags(estate)
     changed, other = [server for server in servers(estate, main).values() if instance_of(server)][:2]
-    changed.record["tags"]["Owner"] = "somebody"  # set in DRS alone
+    changed.record["tags"]["Owner"] = "somebody"  # set only in DRS
     tags = instance_tags(estate, changed)
     tags["Environment"], tags["Team"] = "blue", "b"
     del tags["CostCenter"]
@@ -182,7 +182,7 @@ async def test_only_what_changed_is_written_and_nothing_removed(estate: Estate, 
     assert "AWS:x" not in other.record["tags"]
 
 
-async def test_who_has_nothing_to_sync_is_skipped_and_not_failed(estate: Estate, main: Scope) -> None:
+async def test_a_server_with_nothing_to_sync_is_skipped_and_not_failed(estate: Estate, main: Scope) -> None:
     disconnected, tagless, only_aws, gone, *_ = (each for each in servers(estate, main).values() if instance_of(each))
     disconnected.record["dataReplicationInfo"]["dataReplicationState"] = "DISCONNECTED"
     instance_tags(estate, tagless).clear()
@@ -260,7 +260,7 @@ async def test_where_ec2_cannot_be_read_servers_fail_and_others_go_on(problem: s
         assert figures(await sync_tags(estate)) == (13, 10, 2, 1, 0, 10)
 
 
-async def test_a_denied_account_costs_only_itself(estate: Estate) -> None:
+async def test_a_denied_account_affects_only_itself(estate: Estate) -> None:
     estate.everywhere()
     estate.table("TARGET_ACCOUNTS_TABLE").update_item(
         Key={"accountId": estate.names.a},
@@ -281,10 +281,10 @@ async def test_a_denied_account_costs_only_itself(estate: Estate) -> None:
     assert well["regionsWithServers"] == ["us-west-2"]
     assert estate.counts() == {"us-west-2": 2}
     assert "accounts" in estate.status()["eu-west-1"]
-    assert estate.names.a not in estate.status()["eu-west-1"]["accounts"]  # not known is not zero
+    assert estate.names.a not in estate.status()["eu-west-1"]["accounts"]  # unknown is not zero
 
 
-async def test_a_region_that_drs_denies_costs_only_itself(estate: Estate, main: Scope) -> None:
+async def test_a_region_that_drs_denies_affects_only_itself(estate: Estate, main: Scope) -> None:
     estate.faults(deny=[{"account_id": main.account_id, "region": main.region}])
     report = await sync_tags(estate)
     assert report["status"] == "partial"
@@ -292,7 +292,7 @@ async def test_a_region_that_drs_denies_costs_only_itself(estate: Estate, main: 
     assert report["accountResults"][0]["regionsFailed"] == ["us-west-2"]
     assert report["scopes"]["failed"] == 1
     assert main.account_id not in estate.status()["us-west-2"]["accounts"]
-    assert not any("sweepBegan" in row for row in estate.status().values())  # asking again would not help
+    assert not any("sweepBegan" in row for row in estate.status().values())  # scanning it again would not help
 
 
 async def test_a_throttled_run_is_complete(estate: Estate) -> None:
@@ -317,7 +317,7 @@ async def test_servers_set_up_for_launch_into_an_instance_are_left_alone(estate:
         assert server.launch_configuration["copyTags"] is False
         assert server.record["tags"] == instance_tags(estate, server)
     assert by_setting.launch_configuration["launchIntoInstanceProperties"] == into
-    assert estate.calls()["drs", "GetLaunchConfiguration"] == 9  # the tag says enough
+    assert estate.calls()["drs", "GetLaunchConfiguration"] == 9  # the tag is enough
     instance_tags(estate, by_tag).pop("AWSDRS")
     assert figures(await sync_tags(estate)) == (11, 0, 10, 1, 0, 1)
     assert by_tag.launch_configuration["copyTags"] is True
@@ -335,7 +335,7 @@ async def test_what_is_switched_on_already_is_only_read(estate: Estate) -> None:
 async def test_every_server_is_read_again_once_a_day(estate: Estate) -> None:
     await sync_tags(estate)
     for server in servers(estate).values():
-        server.launch_configuration["copyTags"] = False  # somebody has switched it off
+        server.launch_configuration["copyTags"] = False  # an operator switched it off
     estate.calls()
     reports = [await sync_tags(estate, at=DAY + timedelta(hours=hour)) for hour in range(24)]
     assert sum(report["launchSettingsUpdated"] for report in reports) == 10
@@ -343,7 +343,7 @@ async def test_every_server_is_read_again_once_a_day(estate: Estate) -> None:
     assert all(each.launch_configuration["copyTags"] for each in servers(estate).values() if instance_of(each))
 
 
-async def test_who_could_not_be_asked_in_its_turn_is_read_again_by_the_next_run(estate: Estate, main: Scope) -> None:
+async def test_a_server_that_could_not_be_read_in_its_turn_is_read_by_the_next_run(estate: Estate, main: Scope) -> None:
     await sync_tags(estate)
     server = next(each for each in servers(estate, main).values() if instance_of(each))
     server.launch_configuration["copyTags"] = False
@@ -363,7 +363,7 @@ async def test_a_server_that_is_listed_twice_counts_once(estate: Estate, main: S
     assert figures(await sync_tags(estate, scopes=(main,))) == (6, 5, 0, 1, 0, 5)
 
 
-async def test_servers_that_are_gone_leave_the_memory(estate: Estate, main: Scope) -> None:
+async def test_deleted_servers_leave_the_settled_launches(estate: Estate, main: Scope) -> None:
     await sync_tags(estate)
     gone, *rest = (key for key, each in servers(estate, main).items() if instance_of(each))
     key = {"accountId": f"_launch_settings#{main.account_id}#{main.region}"}
@@ -371,7 +371,7 @@ async def test_servers_that_are_gone_leave_the_memory(estate: Estate, main: Scop
     estate.sandbox.remove(*main, [gone])
     estate.set(DRS_PAGE_SIZE="3")
     estate.faults(fail=[fail("DescribeSourceServers", "InternalServerException", 500, page=2, region=main.region)])
-    await sync_tags(estate)  # a listing that broke off says nothing of who is gone
+    await sync_tags(estate)  # an incomplete listing does not show which servers were deleted
     assert gone in estate.table("TAG_SYNC_CONFIG_TABLE").get_item(Key=key)["Item"]["settled"]
     estate.faults()
     estate.calls()
@@ -380,7 +380,7 @@ async def test_servers_that_are_gone_leave_the_memory(estate: Estate, main: Scop
     assert estate.calls()["dynamodb", "PutItem"] == 2  # this row, and the result
 
 
-async def test_a_run_that_dies_between_the_two_writes_leaves_the_tags_to_the_next(estate: Estate, main: Scope) -> None:
+async def test_a_run_that_ends_between_the_two_writes_leaves_the_tags_to_the_next(estate: Estate, main: Scope) -> None:
     estate.faults(fail=[fail("TagResource", "InternalServerException", 500)])
     report = await sync_tags(estate, scopes=(main,))
     assert figures(report) == (6, 0, 0, 1, 5, 5)
@@ -401,9 +401,9 @@ async def test_a_run_that_is_killed_at_work_is_completed_by_the_next(estate: Est
         while not begun():  # noqa: ASYNC110 - the simulated AWS has no event to wait for
             await anyio.sleep(0.001)
         tasks.cancel_scope.cancel()
-    assert estate.status() == {}  # a run that did not come to its end teaches nobody
+    assert estate.status() == {}  # a cancelled run records no region status
     half_done = [each for each in servers(estate).values() if each.record["tags"]]
-    assert all(each.launch_configuration["copyTags"] for each in half_done)  # tags are the last to be written
+    assert all(each.launch_configuration["copyTags"] for each in half_done)  # tags are written last
     report = await sync_tags(estate)
     assert report["status"] == "complete"
     assert figures(report)[0] == 11
@@ -413,7 +413,7 @@ async def test_a_run_that_is_killed_at_work_is_completed_by_the_next(estate: Est
             assert each.record["tags"] == instance_tags(estate, each)
 
 
-async def test_what_was_not_remembered_is_read_again(estate: Estate) -> None:
+async def test_launch_settings_that_were_not_stored_are_read_again(estate: Estate) -> None:
     estate.faults(deny=[{"account_id": estate.names.hub, "service": "dynamodb", "operations": ["PutItem"]}])
     assert figures(await sync_tags(estate)) == (11, 10, 0, 1, 0, 10)
     estate.faults()
@@ -462,7 +462,7 @@ async def test_a_dry_run_says_what_it_would_write_and_writes_nothing(estate: Est
         ({"regions": ("us-west-22",)}, "unknown region us-west-22"),
     ],
 )
-async def test_a_wrong_request_touches_nothing(request_: dict[str, Any], message: str, estate: Estate) -> None:
+async def test_a_wrong_request_changes_nothing(request_: dict[str, Any], message: str, estate: Estate) -> None:
     with pytest.raises(ConfigurationError, match=message):
         await sync_tags(estate, **request_)
     assert not estate.calls().keys() & (WRITES | WRITES_OF_STATUS)
@@ -484,7 +484,7 @@ async def test_accounts_and_regions_can_be_chosen(estate: Estate, main: Scope) -
         "totalFailed": 0,
         "totalSkipped": 1,
     }
-    assert estate.status() == {}  # what was asked for is not the whole picture
+    assert estate.status() == {}  # a run for some accounts or regions does not fill the table
 
 
 async def test_a_fallback_fills_the_status_table_and_the_next_run_is_filtered(estate: Estate) -> None:
@@ -503,11 +503,11 @@ async def test_a_fallback_fills_the_status_table_and_the_next_run_is_filtered(es
     assert report["regions"]["scanned"] == ["eu-west-1", "us-west-2"]
     assert report["scopes"]["complete"] == 3
     assert report["apiCallReductionPercent"] > 80
-    assert estate.calls()["dynamodb", "UpdateItem"] == 0  # counts in filtered mode are the inventory sync's
+    assert estate.calls()["dynamodb", "UpdateItem"] == 0  # in filtered mode only the inventory sync writes counts
     assert estate.status() == rows
 
 
-async def test_what_a_fallback_taught_holds_at_once(estate: Estate) -> None:
+async def test_what_a_fallback_recorded_applies_at_once(estate: Estate) -> None:
     settings = load_settings()
     async with AwsClient(settings, utc_now) as aws_client:
         table = Table(aws_client.hub(), settings.drs_region_status_table, aws_client.hub_region)
@@ -526,7 +526,7 @@ async def test_a_full_scan_drops_accounts_that_have_left(estate: Estate) -> None
     assert all(set(row["accounts"]) == {estate.names.a} for row in estate.status().values())
 
 
-async def test_a_full_scan_teaches_the_table_what_it_saw(estate: Estate) -> None:
+async def test_a_full_scan_records_what_it_found_in_the_status_table(estate: Estate) -> None:
     await sync_tags(estate)
     estate.add(estate.names.b, "ap-southeast-2", servers=4, origin={"account_id": estate.names.apps})
     assert "ap-southeast-2" not in (await sync_tags(estate))["serversByRegion"]
@@ -544,13 +544,13 @@ async def test_a_scope_that_could_not_be_read_on_fallback_is_scanned_again(estat
     assert estate.counts() == {"eu-west-1": 3}
     assert sum("sweepBegan" in row for row in estate.status().values()) == 1
     estate.faults()
-    report = await sync_tags(estate)  # the table alone would not send it there
+    report = await sync_tags(estate)  # by the table alone it would not be scanned
     assert report["regionSource"] == "status_table"
     assert figures(report) == (11, 7, 3, 1, 0, 7)
     assert report["regions"]["scanned"] == ["eu-west-1", "us-west-2"]
 
 
-async def test_a_run_that_dies_while_it_teaches_the_table_is_gone_on_with(estate: Estate) -> None:
+async def test_a_fallback_that_could_not_record_every_region_is_continued_by_the_next_run(estate: Estate) -> None:
     denied = fail("UpdateItem", "AccessDeniedException", 400, service="dynamodb", from_call=2)
     estate.faults(fail=[denied])
     report = await sync_tags(estate)
@@ -558,12 +558,12 @@ async def test_a_run_that_dies_while_it_teaches_the_table_is_gone_on_with(estate
     assert report["warnings"][0]["operation"] == "UpdateItem"
     assert len(estate.status()) == 1
     estate.faults()
-    estate.table("DRS_REGION_STATUS_TABLE").update_item(  # as if a place with servers had been the first
+    estate.table("DRS_REGION_STATUS_TABLE").update_item(  # as if a scope with servers had been recorded first
         Key={"region": "af-south-1"}, UpdateExpression="SET serverCount = :one", ExpressionAttributeValues={":one": 1}
     )
     report = await sync_tags(estate)
     assert report["regionSource"] == "status_table"
-    assert figures(report) == (11, 0, 10, 1, 0, 0)  # every place was looked at, not only the one in the table
+    assert figures(report) == (11, 0, 10, 1, 0, 0)  # every scope was scanned, not only the one in the table
 
 
 async def test_an_unread_scope_never_changes_a_count(estate: Estate, main: Scope) -> None:
@@ -604,15 +604,15 @@ async def test_a_listing_that_breaks_on_page_two_syncs_page_one(estate: Estate, 
     estate.faults(fail=[fail("DescribeSourceServers", "InternalServerException", 500, page=2)])
     report = await sync_tags(estate)
     assert report["status"] == "partial"
-    seen, tagged, _, skipped, failed, _ = figures(report)
-    assert (seen, tagged + skipped, failed) == (8, 8, 0)
+    synced, tagged, _, skipped, failed, _ = figures(report)
+    assert (synced, tagged + skipped, failed) == (8, 8, 0)
     assert report["scopes"]["partial"] == 1
     assert main.account_id not in estate.status()["us-west-2"]["accounts"]
     estate.faults()
     assert (await sync_tags(estate))["serversUnchanged"] == tagged
 
 
-async def test_a_region_that_has_shown_servers_is_not_taken_for_an_unused_one(estate: Estate, main: Scope) -> None:
+async def test_a_region_that_had_servers_does_not_count_as_unused(estate: Estate, main: Scope) -> None:
     estate.set(DRS_PAGE_SIZE="3")
     estate.faults(fail=[fail("DescribeSourceServers", "UninitializedAccountException", 400, page=2)])
     report = await sync_tags(estate)
@@ -621,8 +621,8 @@ async def test_a_region_that_has_shown_servers_is_not_taken_for_an_unused_one(es
     assert main.account_id not in estate.status()["us-west-2"]["accounts"]
 
 
-async def test_a_denied_write_is_not_tried_for_every_server(found_estate: Callable[..., Estate]) -> None:
-    estate = found_estate(a={"us-west-2": {"servers": 60}}, b={})
+async def test_a_denied_write_is_not_tried_for_every_server(start_estate: Callable[..., Estate]) -> None:
+    estate = start_estate(a={"us-west-2": {"servers": 60}}, b={})
     deny = {"account_id": estate.names.a, "operations": ["TagResource"]}
     estate.faults(deny=[deny])
     report = await sync_tags(estate)
@@ -637,9 +637,9 @@ async def test_a_denied_write_is_not_tried_for_every_server(found_estate: Callab
 
 @pytest.mark.parametrize("operation", ["GetLaunchConfiguration", "UpdateLaunchConfiguration"])
 async def test_where_launch_settings_are_denied_tags_are_written_all_the_same(
-    operation: str, found_estate: Callable[..., Estate]
+    operation: str, start_estate: Callable[..., Estate]
 ) -> None:
-    estate = found_estate(a={"us-west-2": {"servers": 60}}, b={})
+    estate = start_estate(a={"us-west-2": {"servers": 60}}, b={})
     estate.faults(deny=[{"account_id": estate.names.a, "operations": [operation]}])
     report = await sync_tags(estate)
     assert figures(report) == (60, 0, 0, 0, 60, 0)
@@ -666,10 +666,10 @@ async def test_what_is_refused_for_one_server_is_reported_for_that_server(
     estate.faults(fail=[fail(operation, error, status, times=1, message="not this one")])
     report = await sync_tags(estate, scopes=(main,))
     assert figures(report)[:5] == (6, 4, 0, 1, 1)
-    (told,) = report["errors"]
-    assert told["code"] == error
-    assert told["message"].endswith(": not this one")
-    assert told["message"].split(":")[0] in servers(estate, main)
+    (entry,) = report["errors"]
+    assert entry["code"] == error
+    assert entry["message"].endswith(": not this one")
+    assert entry["message"].split(":")[0] in servers(estate, main)
     assert figures(await sync_tags(estate, scopes=(main,)))[4] == 0
 
 
@@ -695,10 +695,10 @@ async def test_a_server_deleted_meanwhile_is_skipped(operation: str, estate: Est
     report = await sync_tags(estate, scopes=(main,))
     assert report["status"] == "complete"
     assert figures(report)[:5] == (6, 4, 0, 2, 0)
-    assert estate.calls()["drs", "TagResource"] == (5 if operation == "TagResource" else 4)  # no more is asked of it
+    assert estate.calls()["drs", "TagResource"] == (5 if operation == "TagResource" else 4)  # it is not called again
 
 
-async def test_a_record_that_cannot_be_read_costs_only_itself(estate: Estate, main: Scope) -> None:
+async def test_a_record_that_cannot_be_read_affects_only_itself(estate: Estate, main: Scope) -> None:
     estate.add(*main, servers=[{"on_premises": True, "record": {"replicationDirection": 7}}])
     report = await sync_tags(estate)
     assert report["status"] == "partial"
@@ -712,8 +712,8 @@ async def test_a_failed_back_server_is_like_any_other(estate: Estate, main: Scop
     assert figures(await sync_tags(estate)) == (11, 10, 0, 1, 0, 10)
 
 
-async def test_instances_are_read_in_bulk(found_estate: Callable[..., Estate]) -> None:
-    estate = found_estate(a={"us-west-2": {"servers": 250, "origin": {"region": "us-west-2"}}}, b={})
+async def test_instances_are_read_in_bulk(start_estate: Callable[..., Estate]) -> None:
+    estate = start_estate(a={"us-west-2": {"servers": 250, "origin": {"region": "us-west-2"}}}, b={})
     report = await sync_tags(estate)
     assert figures(report) == (250, 250, 0, 0, 0, 250)
     calls = estate.calls()
@@ -740,23 +740,23 @@ async def test_a_run_out_of_time_reports_every_scope_and_writes_nothing(estate: 
 
 
 async def test_a_scope_that_is_cut_short_keeps_what_it_did_and_the_next_goes_on(
-    found_estate: Callable[..., Estate],
+    start_estate: Callable[..., Estate],
 ) -> None:
-    estate = found_estate(a={"us-west-2": {"servers": 320}}, b={})
+    estate = start_estate(a={"us-west-2": {"servers": 320}}, b={})
     scope = Scope(estate.names.a, "us-west-2")
     estate.set(SCOPE_DEADLINE_SECONDS="4")  # twenty of them; all servers would take thirty-six
     estate.faults(latency_ms={"drs": 600})
     report = await sync_tags(estate, scopes=(scope,))
     assert report["status"] == "partial"
     assert {error["code"] for error in report["errors"]} == {"DeadlineExceeded"}
-    seen, tagged, _, _, failed, _ = figures(report)
-    assert (seen, failed) == (320, 320 - tagged)
-    await anyio.sleep(0.5)  # what was under way arrives there
+    synced, tagged, _, _, failed, _ = figures(report)
+    assert (synced, failed) == (320, 320 - tagged)
+    await anyio.sleep(0.5)  # calls in flight arrive
     arrived, done = estate.calls()["drs", "TagResource"], 0
     while done < arrived:
-        await anyio.sleep(0.02)  # and comes to its end
+        await anyio.sleep(0.02)  # and are completed
         done = sum(bool(server.record["tags"]) for server in servers(estate, scope).values())
-    assert tagged <= done <= tagged + 16  # an answer that did not come in time is no success
+    assert tagged <= done <= tagged + 16  # a write whose response came too late does not count
     key = {"accountId": f"_launch_settings#{scope.account_id}#{scope.region}"}
     assert len(estate.table("TAG_SYNC_CONFIG_TABLE").get_item(Key=key)["Item"]["settled"]) >= tagged
     estate.faults()
@@ -787,7 +787,7 @@ async def test_two_runs_at_once_end_as_one_would(estate: Estate) -> None:
 
 
 async def test_a_background_run_that_is_delivered_twice_runs_once(estate: Estate) -> None:
-    """Lambda delivers an asynchronous event at least once; both carry the lock that the request has taken."""
+    """Lambda delivers an asynchronous event at least once; both have the lock that the request acquired."""
     outcomes: list[str] = []
     async with open_app(load_settings()) as app:
         assert await app.tag_state().acquire(owner="request")
@@ -806,7 +806,7 @@ async def test_a_background_run_that_is_delivered_twice_runs_once(estate: Estate
 
 
 async def test_a_run_that_stood_still_for_longer_than_its_lock_sends_nothing_more(estate: Estate) -> None:
-    """A machine that slept: its wall clock has gone on. Another run holds the lock by then."""
+    """The machine slept, so its wall clock has moved on, and another run has the lock by then."""
     stood_still_s = 0.0
 
     def now() -> datetime:
@@ -814,12 +814,12 @@ async def test_a_run_that_stood_still_for_longer_than_its_lock_sends_nothing_mor
 
     async def steal() -> None:
         nonlocal stood_still_s
-        while not estate.calls()["drs", "GetLaunchConfiguration"]:  # noqa: ASYNC110 - a server tells of no event
+        while not estate.calls()["drs", "GetLaunchConfiguration"]:  # noqa: ASYNC110 - no event to wait for
             await anyio.sleep(0.02)
         stood_still_s = 1000.0
         other = TagState.of(app.aws_client, load_settings(), now)
         assert await other.acquire(owner="another")
-        await anyio.sleep(1.0)  # what was on its way arrives
+        await anyio.sleep(1.0)  # calls in flight arrive
         estate.calls()
 
     estate.faults(latency_ms={"drs": 200})
@@ -832,7 +832,7 @@ async def test_a_run_that_stood_still_for_longer_than_its_lock_sends_nothing_mor
     assert (lock["owner"], lock["status"]) == ("another", "IN_PROGRESS")
 
 
-async def test_the_result_is_stored_for_those_who_ask_later(estate: Estate, main: Scope) -> None:
+async def test_the_result_is_stored_for_later_queries(estate: Estate, main: Scope) -> None:
     key = {"accountId": "_last_tag_sync"}
     report = await sync_tags(estate, source="eventbridge")
     assert estate.table("TAG_SYNC_CONFIG_TABLE").get_item(Key=key)["Item"] == {

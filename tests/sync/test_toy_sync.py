@@ -1,4 +1,4 @@
-"""A fourth sync in a few lines, run by the engine against a simulated AWS: what a sync has to say is small."""
+"""A fourth sync in a few lines, run by the engine against a simulated AWS: a new sync needs little code."""
 
 from __future__ import annotations
 

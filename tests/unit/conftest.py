@@ -1,4 +1,4 @@
-"""What the pure tests share: the records that DRS gives."""
+"""DRS records that the unit tests share."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ _FORWARD: Final = """
 
 @pytest.fixture
 def forward_record() -> dict[str, Any]:
-    """Give a server of account 2222... that replicates an instance of account 1111... and was recovered."""
+    """Return the record of a recovered server of account 2222..., replicated from an instance of account 1111...."""
     record: dict[str, Any] = orjson.loads(_FORWARD)
     return record
 
 
 @pytest.fixture
 def extended_record(forward_record: dict[str, Any]) -> dict[str, Any]:
-    """Give the same server as target account 3333... sees it."""
+    """Return the record of the same server as target account 3333... sees it."""
     return {
         **forward_record,
         "sourceServerID": "s-0000000000000ext1",

@@ -1,4 +1,4 @@
-"""Blocking calls on the event loop are found in every test, whoever catches the error."""
+"""Blocking calls on the event loop fail every test, even when the error is caught."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import service
 from tests.simulation.clock import run
 from tests.support.blocking import BlockingCalls
 
-# Stands for a module of service: the detector goes by the file names on the stack.
+# Stands for a module of service: the detector looks at the file names on the stack.
 _SOURCE = """
 import socket, time
 from pathlib import Path
@@ -52,7 +52,7 @@ def caught():
 
 
 def planted(file: Path) -> dict[str, Callable[..., Any]]:
-    """Give functions that block, as if they were in this file."""
+    """Compile functions that block, as if they were in `file`."""
     names: dict[str, Any] = {"__file__": str(Path(service.__path__[0]) / "models.py")}
     exec(compile(_SOURCE, str(file), "exec"), names)  # noqa: S102
     return names

@@ -1,4 +1,4 @@
-"""Requests that name accounts and regions, held against those that are known."""
+"""Validation of requested accounts and regions against those that are known."""
 
 from __future__ import annotations
 

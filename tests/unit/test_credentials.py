@@ -20,27 +20,27 @@ class Sts:
 
     def __init__(self, loop: VirtualLoop) -> None:
         self._loop = loop
-        self.asked = 0
+        self.calls = 0
 
     async def assume(self) -> tuple[ReadOnlyCredentials, datetime]:
-        self.asked += 1
-        number, until = self.asked, self._loop.wall() + LASTS
+        self.calls += 1
+        number, until = self.calls, self._loop.wall() + LASTS
         await anyio.sleep(1.0)
         return ReadOnlyCredentials(f"key-{number}", "secret", "token", None), until
 
 
-def test_all_who_ask_at_once_share_a_session() -> None:
+def test_concurrent_callers_share_a_session() -> None:
     async def work(loop: VirtualLoop) -> None:
         sts = Sts(loop)
         role, keys = AssumedRole(sts.assume, loop.wall), list[str]()
 
-        async def ask() -> None:
+        async def request_session() -> None:
             keys.append((await role()).access_key)
 
         async with anyio.create_task_group() as tasks:
             for _ in range(28):
-                tasks.start_soon(ask)
-        assert (sts.asked, set(keys)) == (1, {"key-1"})
+                tasks.start_soon(request_session)
+        assert (sts.calls, set(keys)) == (1, {"key-1"})
 
     run(work)
 
@@ -58,7 +58,7 @@ def test_a_session_is_renewed_two_minutes_before_its_end(after_s: float, key: st
     assert run(work) == key
 
 
-def test_a_session_that_aws_calls_expired_is_given_up_once_however_many_calls_are_refused() -> None:
+def test_a_session_that_aws_reports_as_expired_is_renewed_once_however_many_calls_are_rejected() -> None:
     async def work(loop: VirtualLoop) -> None:
         sts = Sts(loop)
         role = AssumedRole(sts.assume, loop.wall)
@@ -66,6 +66,6 @@ def test_a_session_that_aws_calls_expired_is_given_up_once_however_many_calls_ar
         for _ in range(28):  # calls in flight: the first rejection renews it, the others arrive later
             role.expire(used)
             assert (await role()).access_key == "key-2"
-        assert sts.asked == 2
+        assert sts.calls == 2
 
     run(work)

@@ -48,7 +48,7 @@ def test_a_run_without_a_limit_gives_none_on() -> None:
     assert run(work) is None
 
 
-def test_a_process_told_to_stop_writes_down_for_six_seconds() -> None:
+def test_a_process_told_to_stop_records_for_six_seconds() -> None:
     async def work(loop: VirtualLoop) -> list[float]:
         shutdown = Shutdown()
         deadline = Deadline(shutdown)
@@ -61,7 +61,7 @@ def test_a_process_told_to_stop_writes_down_for_six_seconds() -> None:
     assert run(work) == pytest.approx([106.0] * 3)
 
 
-def test_the_first_word_to_stop_counts() -> None:
+def test_the_first_request_to_stop_counts() -> None:
     async def work(_: VirtualLoop) -> float | None:
         shutdown = Shutdown()
         shutdown.request()

@@ -1,4 +1,4 @@
-"""The pages that list settings and metrics list exactly what the code has."""
+"""Documentation pages list exactly the settings, metrics and tests that the code has."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ def test_the_metrics_page_names_every_metric_and_no_other() -> None:
 
 def test_the_report_page_names_what_came_of_servers_in_each_sync() -> None:
     page = (DOCS / "report.md").read_text()
-    told = {*inventory.COUNTS, *staging.COUNTS, *TagCounts().by_name}
-    assert {name for name in told if f"`{name}`" not in page} == set()
+    counted = {*inventory.COUNTS, *staging.COUNTS, *TagCounts().by_name}
+    assert {name for name in counted if f"`{name}`" not in page} == set()
     assert {source for source in RegionSource if f"`{source}`" not in page} == set()
 
 
@@ -64,12 +64,12 @@ def test_every_test_that_the_requirements_page_names_is_there() -> None:
     tests = DOCS.parent / "tests"
     named = re.findall(r"`([\w/]+\.py)::(\w+|\*)`", (DOCS / "requirements.md").read_text())
     assert len(named) > 60
-    gone = [
+    missing = [
         f"{path}::{name}"
         for path, name in named
         if not (tests / path).is_file() or (name != "*" and f"def {name}(" not in (tests / path).read_text())
     ]
-    assert gone == []
+    assert missing == []
 
 
 if __name__ == "__main__":
@@ -80,12 +80,12 @@ def test_every_test_that_the_guarantees_name_is_there() -> None:
     page, tests = (DOCS / "guarantees.md").read_text(), DOCS.parent / "tests"
     named = re.findall(r"`([\w/]+\.py)::(\w+|\*)`", page)
     assert len(named) > 35
-    gone = [
+    missing = [
         f"{path}::{name}"
         for path, name in named
         if not (tests / path).is_file() or (name != "*" and f"def {name}(" not in (tests / path).read_text())
     ]
-    assert gone == []
+    assert missing == []
 
 
 def test_the_guarantees_list_every_planted_bug() -> None:

@@ -41,8 +41,8 @@ async def test_exactly_one_result_per_item_and_never_more_at_once(items: int, co
         return item, None
 
     async with fan_out(range(items), work, concurrency=concurrency) as results:
-        seen = [item async for item, _ in results]
-    assert sorted(seen) == list(range(items))
+        drawn_items = [item async for item, _ in results]
+    assert sorted(drawn_items) == list(range(items))
     assert peak == min(concurrency, items)
     assert running == 0
 
@@ -75,11 +75,11 @@ async def test_items_are_drawn_one_by_one_and_a_slow_consumer_slows_the_work() -
         return item
 
     async with fan_out(endless(), work, concurrency=3) as results:
-        taken = [await results.receive() for _ in range(10)]
+        received = [await results.receive() for _ in range(10)]
         for _ in range(50):
             await anyio.lowlevel.checkpoint()
-        assert drawn <= len(taken) + 2 * 3
-    assert len(set(taken)) == 10
+        assert drawn <= len(received) + 2 * 3
+    assert len(set(received)) == 10
 
 
 async def test_leaving_early_cancels_what_is_under_way_and_starts_nothing_more() -> None:
@@ -261,7 +261,7 @@ async def test_leaving_early_cancels_what_was_begun_ahead() -> None:
     assert cancelled
 
 
-async def test_work_ahead_that_was_never_wanted_ends_with_the_block() -> None:
+async def test_work_ahead_that_nobody_waits_for_ends_with_the_block() -> None:
     async with prefetch(anyio.sleep_forever):
         await anyio.lowlevel.checkpoint()
 

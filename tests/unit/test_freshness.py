@@ -61,7 +61,7 @@ def test_the_last_complete_scan_decides(entry: AccountEntry, level: Freshness) -
     assert scope_freshness(row(**{f"_{A}": entry})).level is level
 
 
-def test_other_accounts_and_other_regions_say_nothing() -> None:
+def test_other_accounts_and_other_regions_do_not_count() -> None:
     assert scope_freshness(row(**{f"_{B}": entry_of(3, 0)})).level is Freshness.STALE
     assert scope_freshness(RegionRow("us-east-1", 3)).level is Freshness.STALE
 
@@ -83,7 +83,7 @@ def test_a_table_that_shows_nothing_leaves_it_to_the_items(table: Any) -> None:
         (None, 1, Freshness.STALE),
     ],
 )
-def test_rows_without_accounts_speak_for_everyone(
+def test_rows_without_accounts_apply_to_every_account(
     status: RegionStatus | None, seconds: float, level: Freshness
 ) -> None:
     assert scope_freshness(RegionRow("us-west-2", 3, status, ago(seconds))).level is level
@@ -113,7 +113,7 @@ def item(seconds: float) -> dict[str, Any]:
         (ScopeFreshness(Freshness.UNKNOWN), [item(1), {}], Freshness.STALE),
     ],
 )
-def test_items_may_take_trust_away(freshness: ScopeFreshness, items: list[dict[str, Any]], level: Freshness) -> None:
+def test_items_may_make_a_scope_stale(freshness: ScopeFreshness, items: list[dict[str, Any]], level: Freshness) -> None:
     assert check_items(freshness, items, now=NOW, fresh_s=FRESH_S).level is level
 
 

@@ -42,7 +42,7 @@ class Accounts:
         (set(), {A, B}, {B}),  # A existed when the run began: this run scans it
     ],
 )
-async def test_who_is_there_by_now_is_no_unknown_account(
+async def test_an_account_that_exists_by_now_is_not_a_removed_one(
     existing: set[str], with_entry: set[str], removed: set[str]
 ) -> None:
     accounts = Accounts(*existing)
@@ -51,7 +51,7 @@ async def test_who_is_there_by_now_is_no_unknown_account(
     assert accounts.reads == [frozenset(with_entry - {A})]
 
 
-async def test_nobody_is_asked_about_while_no_unknown_account_has_an_entry() -> None:
+async def test_accounts_are_not_read_again_while_no_unknown_account_has_an_entry() -> None:
     accounts = Accounts(A)
     before = KnownAccounts(frozenset({A}), accounts)
     assert await before.recheck({A}) is before
@@ -59,7 +59,7 @@ async def test_nobody_is_asked_about_while_no_unknown_account_has_an_entry() -> 
     assert accounts.reads == []
 
 
-async def test_accounts_that_cannot_be_counted_again_are_not_taken_to_be_gone(caplog: pytest.LogCaptureFixture) -> None:
+async def test_accounts_that_cannot_be_read_again_do_not_count_as_removed(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         known_accounts = await KnownAccounts(frozenset({A}), Accounts(fails=True)).recheck({A, B})
     assert known_accounts.removed_accounts({A, B}) == frozenset()

@@ -19,7 +19,7 @@ DOWN = AwsError("InternalServerError", "no", Call("dynamodb", "PutItem", "hub", 
 
 @dataclass
 class Row:
-    """A lease as a table keeps it: who has it, and until when."""
+    """The row of a lease in a table: owner and expiry."""
 
     loop: VirtualLoop
     owner: str = "a"
@@ -51,7 +51,7 @@ def test_it_is_renewed_for_as_long_as_the_work_takes() -> None:
         assert await under_lease(row, "a", LASTS_S, long, now=loop.wall) == "done"
         assert len(row.renewals) == 33
         await anyio.sleep(10_000.0)
-        assert len(row.renewals) == 33  # nobody renews what is done
+        assert len(row.renewals) == 33  # no renewal after the work has ended
 
     run(work)
 
@@ -77,8 +77,8 @@ def test_work_ends_before_a_lease_that_cannot_be_renewed_does() -> None:
 
 @pytest.mark.parametrize("clock", ["both", "wall"])
 @pytest.mark.parametrize("pause_s", [0.001, 10.0])
-def test_who_stood_still_for_longer_than_its_lease_writes_nothing_when_it_wakes(clock: str, pause_s: float) -> None:
-    """A stopped process finds both clocks moved on, a machine that slept only the wall clock."""
+def test_a_process_suspended_for_longer_than_its_lease_writes_nothing_on_resume(clock: str, pause_s: float) -> None:
+    """After a suspended process resumes, both clocks have moved on; after a machine slept, only the wall clock."""
 
     async def work(loop: VirtualLoop) -> None:
         row, wrote, slept_s = Row(loop), list[float](), 0.0
@@ -87,14 +87,14 @@ def test_who_stood_still_for_longer_than_its_lease_writes_nothing_when_it_wakes(
             nonlocal slept_s
             while True:
                 await anyio.sleep(pause_s)
-                check_call_guard()  # as the door does before each try
+                check_call_guard()  # as the AWS client does before each attempt
                 wrote.append(loop.time())
                 if len(wrote) == 20:
                     if clock == "both":
                         loop.advance(5_000.0)
                     else:
                         slept_s = 5_000.0
-                    row.owner, row.until = "b", loop.time() + LASTS_S  # meanwhile another takes the lease
+                    row.owner, row.until = "b", loop.time() + LASTS_S  # meanwhile another run acquires the lease
 
         with pytest.raises(LeaseLostError):
             await under_lease(row, "a", LASTS_S, writing, now=lambda: loop.wall(slept_s))
@@ -104,11 +104,11 @@ def test_who_stood_still_for_longer_than_its_lease_writes_nothing_when_it_wakes(
     run(work)
 
 
-def test_a_permit_reaches_every_task_inside_and_none_outside() -> None:
+def test_a_call_guard_applies_to_every_task_inside_and_none_outside() -> None:
     async def work(loop: VirtualLoop) -> None:
         refused = list[str]()
 
-        async def ask(name: str) -> None:
+        async def check(name: str) -> None:
             try:
                 check_call_guard()
             except LeaseLostError:
@@ -117,10 +117,10 @@ def test_a_permit_reaches_every_task_inside_and_none_outside() -> None:
         async def inside() -> None:
             loop.advance(LASTS_S)
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(ask, "inside")
+                tasks.start_soon(check, "inside")
 
         await under_lease(Row(loop), "a", LASTS_S, inside, now=loop.wall)
-        await ask("outside")
+        await check("outside")
         assert refused == ["inside"]
 
     run(work)

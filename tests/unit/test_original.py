@@ -86,7 +86,7 @@ def test_a_server_on_premises_has_no_original_region() -> None:
     assert (topology["originalReplicationRegion"], topology["originalAccountId"]) == ("us-west-2", "222222222222")
 
 
-def test_an_instance_of_unknown_region_is_not_said_to_be_on_premises(forward_record: dict[str, Any]) -> None:
+def test_an_instance_of_unknown_region_is_not_reported_as_on_premises(forward_record: dict[str, Any]) -> None:
     del forward_record["sourceCloudProperties"]
     topology = captured(forward_record)
     assert "originalSourceRegion" not in topology
@@ -146,7 +146,7 @@ def test_the_template_id_is_read_in_both_spellings(
     assert "originalReplicationConfigTemplateId" not in topology
 
 
-def test_what_an_earlier_writer_took_down_wins(forward_record: dict[str, Any]) -> None:
+def test_what_an_earlier_writer_recorded_wins(forward_record: dict[str, Any]) -> None:
     legacy = {"originalSourceRegion": "eu-west-1", "originalAccountId": "999999999999", "hostname": "other"}
     topology = captured(forward_record, legacy=legacy)
     assert (topology["originalSourceRegion"], topology["originalAccountId"]) == ("eu-west-1", "999999999999")
@@ -174,7 +174,7 @@ def test_a_template_is_named_only_when_it_is_the_only_one_that_fits(
 
 
 @pytest.mark.parametrize("name", COMPARED)
-def test_every_compared_member_tells_templates_apart(name: str) -> None:
+def test_every_compared_member_distinguishes_templates(name: str) -> None:
     base = dict.fromkeys(COMPARED, "same")
     templates = [
         {**base, name: "one", "replicationConfigurationTemplateID": "rct-1"},
@@ -185,12 +185,14 @@ def test_every_compared_member_tells_templates_apart(name: str) -> None:
 
 
 @given(
-    bodies=st.lists(
+    configurations=st.lists(
         st.dictionaries(st.sampled_from(COMPARED), st.sampled_from(["a", "b"]), max_size=3), min_size=2, max_size=4
     )
 )
-def test_without_a_configuration_several_templates_give_none(bodies: list[dict[str, Any]]) -> None:
-    templates = [{**body, "replicationConfigurationTemplateID": f"rct-{number}"} for number, body in enumerate(bodies)]
+def test_without_a_configuration_several_templates_give_none(configurations: list[dict[str, Any]]) -> None:
+    templates = [
+        {**body, "replicationConfigurationTemplateID": f"rct-{number}"} for number, body in enumerate(configurations)
+    ]
     assert choose_template(templates, None) is None
 
 
@@ -217,7 +219,7 @@ def test_what_an_inventory_item_carries_of_a_topology(forward_record: dict[str, 
     assert inventory_copy(done)["originalReplicationConfiguration"] == {"ebsEncryption": "DEFAULT"}
 
 
-def test_a_template_that_could_not_be_read_is_still_to_be_found(forward_record: dict[str, Any]) -> None:
+def test_a_topology_whose_template_could_not_be_read_is_incomplete(forward_record: dict[str, Any]) -> None:
     topology = {
         **captured(forward_record, templates=None),
         "originalReplicationConfiguration": {"ebsEncryption": "DEFAULT"},

@@ -1,4 +1,4 @@
-"""What comes of a scope, and what its observation says in the region status table."""
+"""Outcome of a scope, and its observation for the region status table."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ COUNTED: Final = {
 ALL_OF_IT: Final[dict[str, Any]] = {"listed_completely": True, "settled": True}
 
 
-def scan_of(scope: Scope = SCOPE, **seen: Any) -> InventoryScan:
-    """Give a scan that has seen so much when it ended."""
+def scan_of(scope: Scope = SCOPE, **state: Any) -> InventoryScan:
+    """Return a scan with these counts and attributes at its end."""
     made = InventoryScan(scope, UNUSED, cast("Any", SimpleNamespace(now=lambda: SCANNED_AT)), had_servers=False)
-    for name, value in seen.items():
+    for name, value in state.items():
         if name in COUNTED:
             made.counts[COUNTED[name]] = value
         else:
@@ -74,36 +74,36 @@ ACTIVE: Final = RegionStatus.ACTIVE
 
 
 @pytest.mark.parametrize(
-    ("seen", "failure", "why", "coverage", "status", "count"),
+    ("state", "failure", "why", "coverage", "status", "count"),
     [
         ({"servers": 4, "written": 1, "unchanged": 3, **ALL_OF_IT}, None, ScanReason.ACTIVE, C, ACTIVE, 4),
         (ALL_OF_IT, None, ScanReason.DISCOVERY, C, ACTIVE, 0),
-        # Only details of topology are missing: warned of, and complete.
+        # Only details of topology are missing: a warning, and complete.
         ({"servers": 4, "written": 1, "unchanged": 3, **ALL_OF_IT}, THROTTLED, ScanReason.ACTIVE, C, ACTIVE, 4),
-        # The listing is whole, what follows is not.
+        # The listing is complete, the steps after it are not.
         ({"servers": 4, "written": 2, "listed_completely": True}, THROTTLED, ScanReason.ACTIVE, P, ACTIVE, 4),
         ({"listed_completely": True}, ERROR, ScanReason.ACTIVE, P, ACTIVE, 0),
-        # The listing broke off: whatever was seen is no count.
+        # The listing is incomplete: what was read does not count.
         ({"servers": 200, "written": 150, "rejected": 2}, THROTTLED, ScanReason.ACTIVE, P, THROTTLED, None),
         ({"servers": 200}, UNINITIALISED, ScanReason.ACTIVE, P, ERROR, None),
         ({"servers": 200}, OFF, ScanReason.DISCOVERY, P, OFF, None),
         ({}, THROTTLED, ScanReason.ACTIVE, F, THROTTLED, None),
         ({}, DENIED, ScanReason.DISCOVERY, F, DENIED, None),
         ({}, ERROR, ScanReason.NEW_ACCOUNT, F, ERROR, None),
-        # Not in use there: a complete answer.
+        # DRS is not in use there: complete.
         ({"uninitialized": True, "settled": True}, None, ScanReason.ACTIVE, C, UNINITIALISED, 0),
         ({"uninitialized": True, "settled": True}, None, ScanReason.DISCOVERY, C, UNINITIALISED, 0),
-        # Not in use, but the records of what was there could not be removed.
+        # Not in use, but the items of former servers could not be removed.
         ({"uninitialized": True}, THROTTLED, ScanReason.ACTIVE, P, UNINITIALISED, 0),
-        # Switched off: no failure, unless servers were known there.
+        # Switched off: a failure only if servers were known there.
         ({}, OFF, ScanReason.DISCOVERY, S, OFF, None),
         ({}, NOT_OPTED_IN, ScanReason.FULL_SCAN, S, NOT_OPTED_IN, None),
         ({}, OFF, ScanReason.ACTIVE, F, OFF, None),
         ({}, NOT_OPTED_IN, ScanReason.ACTIVE, F, NOT_OPTED_IN, None),
     ],
 )
-def test_what_becomes_of_a_scope(
-    seen: dict[str, Any],
+def test_the_outcome_of_a_scope(
+    state: dict[str, Any],
     failure: RegionStatus | None,
     why: ScanReason,
     *,
@@ -111,9 +111,9 @@ def test_what_becomes_of_a_scope(
     status: RegionStatus,
     count: int | None,
 ) -> None:
-    result, observation = ended(scan_of(**seen), problem(failure) if failure else None, why)
+    result, observation = ended(scan_of(**state), problem(failure) if failure else None, why)
     assert result.coverage is coverage
-    in_the_table = sum(seen.get(each, 0) for each in ("written", "unchanged", "rejected"))
+    in_the_table = sum(state.get(each, 0) for each in ("written", "unchanged", "rejected"))
     assert (result.scope, result.servers, result.seconds) == (SCOPE, in_the_table, 1.5)
     assert observation is not None
     assert (observation.account_id, observation.status, observation.server_count, observation.scanned_at) == (
@@ -145,7 +145,7 @@ def test_the_listings_own_failure_is_what_the_table_records() -> None:
 
 
 @pytest.mark.parametrize("status", [DENIED, OFF])
-def test_our_own_tables_refusing_us_is_not_held_against_the_region(status: RegionStatus) -> None:
+def test_a_denial_by_our_own_tables_is_not_recorded_for_the_region(status: RegionStatus) -> None:
     result, observation = ended(scan_of(), problem(status, service="dynamodb"), ScanReason.DISCOVERY)
     assert result.coverage is F
     assert observation is not None
@@ -159,7 +159,7 @@ def test_our_own_tables_refusing_us_is_not_held_against_the_region(status: Regio
         (ScanReason.REQUESTED, True),
         (ScanReason.SCAN_REQUESTED, True),
         (ScanReason.RETRY, True),
-        (ScanReason.DISCOVERY, True),  # its turn is over, so that others get theirs
+        (ScanReason.DISCOVERY, True),  # it counts as scanned, so that discovery goes on to other scopes
         (ScanReason.NEW_ACCOUNT, False),
         (ScanReason.RESUMED, False),
         (ScanReason.FULL_SCAN, False),
@@ -178,9 +178,9 @@ def test_an_account_that_cannot_be_entered_fails_everywhere_and_marks_only_what_
 def test_no_failed_scan_wipes_a_row() -> None:
     row = merge(None, SCOPE.region, [Observation(ACCOUNT, ACTIVE, SCANNED_AT, 40)])
     for status in RegionStatus:
-        for seen in (dict[str, Any](), dict[str, Any](servers=7)):
-            if not (status is UNINITIALISED and not seen):
-                _, observation = ended(scan_of(**seen), problem(status))
+        for state in (dict[str, Any](), dict[str, Any](servers=7)):
+            if not (status is UNINITIALISED and not state):
+                _, observation = ended(scan_of(**state), problem(status))
                 assert observation is not None
                 assert merge(row, SCOPE.region, [observation]).server_count == 40
 
@@ -199,28 +199,33 @@ def test_no_failed_scan_wipes_a_row() -> None:
 def test_an_account_that_cannot_be_entered_is_reported_without_blaming_a_region(
     code: str, status: RegionStatus
 ) -> None:
-    told = account_problem(AwsError(code, "text", Call("sts", "AssumeRole", ACCOUNT, "us-east-1")))
-    assert (told.status, told.account_id, told.region, told.operation) == (status, ACCOUNT, "", "AssumeRole")
-    assert told.advice
+    reported = account_problem(AwsError(code, "text", Call("sts", "AssumeRole", ACCOUNT, "us-east-1")))
+    assert (reported.status, reported.account_id, reported.region, reported.operation) == (
+        status,
+        ACCOUNT,
+        "",
+        "AssumeRole",
+    )
+    assert reported.advice
 
 
 def off(region: str) -> ScopeResult:
     return scan_of(Scope(ACCOUNT, region)).result(problem(OFF), known=False, seconds=1.0)
 
 
-def seen_in(region: str) -> ScopeResult:
+def listed_in(region: str) -> ScopeResult:
     return scan_of(Scope(ACCOUNT, region), **ALL_OF_IT).result(None, known=False, seconds=1.0)
 
 
-def test_a_token_that_another_region_takes_means_that_the_region_is_off() -> None:
+def test_a_token_that_another_region_accepts_means_that_the_region_is_off() -> None:
     tokens = RejectedTokens()
     assert tokens.settle(off("r1")) == []
-    assert [result.coverage for result in tokens.settle(seen_in("r2"))] == [C, S]
+    assert [result.coverage for result in tokens.settle(listed_in("r2"))] == [C, S]
     assert [result.coverage for result in tokens.settle(off("r3"))] == [S]
     assert tokens.rest() == []
 
 
-def test_a_token_that_no_region_takes_is_the_accounts_problem() -> None:
+def test_a_token_that_every_region_rejects_is_the_accounts_problem() -> None:
     tokens = RejectedTokens()
     assert tokens.settle(off("r1")) == tokens.settle(off("r2")) == []
     rest = tokens.rest()
@@ -229,7 +234,7 @@ def test_a_token_that_no_region_takes_is_the_accounts_problem() -> None:
     assert all(not result.warnings for result in rest)
 
 
-def test_one_region_alone_does_not_show() -> None:
+def test_one_region_alone_is_skipped_without_blaming_the_account() -> None:
     tokens = RejectedTokens()
     tokens.settle(off("r1"))
     assert [result.coverage for result in tokens.rest()] == [S]

@@ -1,4 +1,4 @@
-"""Output of the commands: text from outside is shown as text, and nothing of it acts on a terminal."""
+"""Output of the commands: external text is shown as text and cannot control the terminal."""
 
 from __future__ import annotations
 

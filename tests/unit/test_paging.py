@@ -1,4 +1,4 @@
-"""Paging: every server once whatever the limits, and tokens that are refused when they were changed."""
+"""Paging: every server once at any limit, and changed tokens are refused."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_pages_of_any_sizes_show_every_server_once(keys: set[tuple[str, str, str
 
 
 @given(st.sets(KEYS, min_size=2, max_size=20), st.data())
-def test_a_server_that_is_gone_does_not_lose_its_neighbours(keys: set[tuple[str, str, str]], data: Any) -> None:
+def test_a_server_that_was_deleted_does_not_hide_its_neighbours(keys: set[tuple[str, str, str]], data: Any) -> None:
     servers = [server(key) for key in sorted(keys)]
     last = data.draw(st.sampled_from(servers))
     left = [each for each in servers if each is not last]
@@ -111,7 +111,7 @@ def test_no_text_makes_a_token_fail_otherwise(token: str) -> None:
         read_token(token, "digest")
 
 
-def test_the_question_is_the_same_whatever_the_order_and_the_limit() -> None:
+def test_the_digest_of_a_query_ignores_order_and_limit() -> None:
     one = InventoryParams(filters=parse_filters({"hostname": "A", "minCpuCores": 2}), limit=3)
     two = InventoryParams(filters=parse_filters('{"minCpuCores":2,"hostname":"a"}'), limit=7)
     three = InventoryParams(filters=parse_filters({"hostname": "b"}))

@@ -28,13 +28,13 @@ def refused(given: dict[str, Any]) -> RefusalError:
 
 
 @pytest.mark.parametrize("given", [None, {}, {"region": None, "filters": "", "limit": "", "nextToken": ""}])
-def test_nothing_asked_means_everything(given: dict[str, Any] | None) -> None:
+def test_no_parameters_mean_everything(given: dict[str, Any] | None) -> None:
     assert InventoryRequest.parse(given, SETTINGS).params == InventoryParams()
 
 
-def test_lists_are_taken_apart() -> None:
-    asked = ScopesRequest.parse({"accountId": f"{A}, {B},{A}", "regions": "us-west-2,,eu-west-1 "}, SETTINGS).scopes
-    assert asked == ScopesParams((A, B), ("us-west-2", "eu-west-1"))
+def test_lists_are_split() -> None:
+    parsed = ScopesRequest.parse({"accountId": f"{A}, {B},{A}", "regions": "us-west-2,,eu-west-1 "}, SETTINGS).scopes
+    assert parsed == ScopesParams((A, B), ("us-west-2", "eu-west-1"))
     both = {"region": "us-east-1", "regions": "us-west-2"}
     assert ScopesRequest.parse(both, SETTINGS).scopes.regions == ("us-east-1",)
 
@@ -108,7 +108,7 @@ SERVERS = st.builds(
     st.sampled_from([A, B, ""]),
     st.tuples(st.integers(0, 9), st.integers(0, 9)),
 )
-WANTED: dict[str, st.SearchStrategy[Any]] = {
+FILTERS: dict[str, st.SearchStrategy[Any]] = {
     "hostname": HOSTS,
     "replicationState": st.sampled_from(["CONTINUOUS", "stalled", ""]),
     "stagingAccountId": st.sampled_from([A, B]),
@@ -118,12 +118,12 @@ WANTED: dict[str, st.SearchStrategy[Any]] = {
 }
 
 
-@given(st.lists(SERVERS, max_size=12), st.fixed_dictionaries({}, optional=WANTED))
-def test_filters_together_are_each_of_them_in_turn(servers: list[dict[str, Any]], wanted: dict[str, Any]) -> None:
-    together = parse_filters(wanted)
-    assert parse_filters(orjson.dumps(wanted).decode()) == together
+@given(st.lists(SERVERS, max_size=12), st.fixed_dictionaries({}, optional=FILTERS))
+def test_filters_together_are_each_of_them_in_turn(servers: list[dict[str, Any]], chosen: dict[str, Any]) -> None:
+    together = parse_filters(chosen)
+    assert parse_filters(orjson.dumps(chosen).decode()) == together
     left = servers
-    for name, value in wanted.items():
+    for name, value in chosen.items():
         alone = parse_filters({name: value})
         left = [server for server in left if alone.matches(server)]
     assert [server for server in servers if together.matches(server)] == left
@@ -156,7 +156,7 @@ def test_half_a_surrogate_pair_anywhere_in_a_filter_is_refused(name: str) -> Non
 
 
 @pytest.mark.parametrize("value", ["x" * 257, "app-\ud800"])
-def test_what_can_be_no_name_is_not_looked_up(value: str) -> None:
+def test_a_name_that_cannot_exist_is_not_looked_up(value: str) -> None:
     """DynamoDB refuses keys above 2048 bytes, and for an unknown name the whole table is scanned."""
     with pytest.raises(RefusalError) as caught:
         required_text_param({"id": value}, "id")

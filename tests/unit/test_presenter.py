@@ -191,7 +191,7 @@ def spoiled(value: Any, bad_value: Any) -> Iterator[Any]:
         )
 
 
-def test_an_item_that_somebody_edited_costs_no_other_server_its_answer(extended_record: dict[str, Any]) -> None:
+def test_an_item_that_somebody_edited_hides_no_other_server(extended_record: dict[str, Any]) -> None:
     original = {
         "originalAccountId": "222222222222",
         "originalReplicationConfiguration": {"stagingAreaSubnetId": "subnet-1", "replicatedDisks": [{"iops": 3000}]},
@@ -210,7 +210,7 @@ def test_an_item_that_somebody_edited_costs_no_other_server_its_answer(extended_
             assert facts is None or orjson.dumps([facts.tags, facts.network])
 
 
-def test_sums_are_no_greater_than_an_answer_can_hold() -> None:
+def test_sums_are_no_greater_than_json_can_hold() -> None:
     disks = [{"bytes": 2**62, "replicatedStorageBytes": 2**62}] * 8
     cpus = [{"cores": 2**62}] * 8
     item = {"sourceProperties": {"disks": disks, "cpus": cpus}, "dataReplicationInfo": {"replicatedDisks": disks}}
@@ -228,7 +228,7 @@ def test_a_server_from_drs_keeps_what_only_the_inventory_knows(forward_record: d
     assert item["sourceTags"] == {"Environment": "from-ec2"}
 
 
-def test_tags_that_nobody_told_apart_add_to_those_of_drs(forward_record: dict[str, Any]) -> None:
+def test_stored_tags_of_unknown_source_are_added_to_those_of_drs(forward_record: dict[str, Any]) -> None:
     arn = forward_record["arn"]
     stored = {"sourceServerArn": arn, "tags": {"Name": "old", "OnlyEc2": "x"}, "ec2NetworkConfig": {"vpcId": "vpc-1"}}
     (item,), _, _ = to_items([forward_record], [stored], SCOPE, now=NOW)
@@ -246,5 +246,5 @@ def test_records_that_cannot_be_used_are_named_once(forward_record: dict[str, An
     bad = {**forward_record, "arn": "nonsense"}
     items, records, (problem,) = to_items([bad, forward_record, bad], [], SCOPE, now=NOW)
     assert len(items) == 1
-    assert records == [forward_record]  # an answer has the others neither as servers nor as raw records
+    assert records == [forward_record]  # a response has the others neither as servers nor as raw records
     assert (problem.code, problem.account_id, problem.region) == ("UnusableRecord", *SCOPE)

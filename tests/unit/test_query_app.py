@@ -70,7 +70,7 @@ def test_what_could_not_be_requested_is_reported_and_requested_again() -> None:
 
 
 @pytest.mark.parametrize("stale", [(), (A,)])
-def test_without_anyone_to_ask_the_answer_says_so(stale: tuple[Scope, ...]) -> None:
+def test_without_a_refresher_the_response_says_so(stale: tuple[Scope, ...]) -> None:
     async def work(_: VirtualLoop) -> dict[str, Any]:
         return await publish(app_with(None), *stale)
 

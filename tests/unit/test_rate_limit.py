@@ -18,7 +18,7 @@ EPSILON: Final = 1e-6
 waits = st.lists(st.floats(0, 3), min_size=1, max_size=60)
 
 
-def most_above_rate(departures: list[float], per_second: float) -> float:
+def max_above_rate(departures: list[float], per_second: float) -> float:
     """Return by how many calls the fullest window exceeds the rate."""
     ordered = sorted(departures)
     return max(
@@ -36,7 +36,7 @@ def test_no_window_exceeds_the_rate_by_more_than_the_burst(gaps: list[float]) ->
         wait = rate.reserve(now)
         assert wait >= 0
         departures.append(now + wait)
-    assert most_above_rate(departures, RATE.per_second) <= RATE.burst + EPSILON
+    assert max_above_rate(departures, RATE.per_second) <= RATE.burst + EPSILON
     assert departures == sorted(departures)  # first come, first served
 
 
@@ -54,7 +54,7 @@ def test_throttling_and_recovery_keep_the_rate_within_its_bounds(steps: list[tup
         else:
             rate.throttled(now, sent_at=now, retry_after_s=3.0 if step == "wait" else None)
         assert RATE.per_second / 16 <= rate.per_second <= RATE.per_second
-    assert most_above_rate(departures[1:] or [0.0], RATE.per_second) <= RATE.burst + EPSILON
+    assert max_above_rate(departures[1:] or [0.0], RATE.per_second) <= RATE.burst + EPSILON
 
 
 def test_a_pause_fills_the_bucket_to_the_burst_and_no_further() -> None:
@@ -110,7 +110,7 @@ def test_it_does_not_grow_while_nobody_waits_for_it() -> None:
 
 
 @pytest.mark.parametrize("bears", [3.0, 5.0, 20.0, 60.0])
-def test_it_finds_what_the_service_bears_and_few_calls_are_refused(bears: float) -> None:
+def test_it_finds_the_rate_that_the_service_accepts_and_few_calls_are_throttled(bears: float) -> None:
     """The simulated service is a token bucket too."""
     rate, now, tokens, at, refused, done = AdaptiveRate(GROWING), 0.0, 10.0, 0.0, 0, 0
     while done < 1000:
@@ -133,15 +133,15 @@ def test_after_a_slow_down_no_burst_is_left() -> None:
     assert [rate.reserve(0.0) for _ in range(3)] == pytest.approx([0.4, 0.8, 1.2])
 
 
-@pytest.mark.parametrize("asked_s", [0.5, 7.0, 60.0])
-def test_nothing_goes_out_before_the_service_wants_it(asked_s: float) -> None:
+@pytest.mark.parametrize("requested_s", [0.5, 7.0, 60.0])
+def test_nothing_is_sent_before_retry_after_has_passed(requested_s: float) -> None:
     rate = AdaptiveRate(RATE)
-    rate.throttled(100.0, sent_at=99.0, retry_after_s=asked_s)
+    rate.throttled(100.0, sent_at=99.0, retry_after_s=requested_s)
     rate.throttled(
-        100.0, sent_at=99.0, retry_after_s=asked_s / 2
+        100.0, sent_at=99.0, retry_after_s=requested_s / 2
     )  # a shorter Retry-After does not replace a longer one
-    for now in (100.0, 100.0 + asked_s / 3):
-        assert now + rate.reserve(now) >= 100.0 + asked_s
+    for now in (100.0, 100.0 + requested_s / 3):
+        assert now + rate.reserve(now) >= 100.0 + requested_s
 
 
 def test_a_pause_makes_void_what_was_reserved_and_counts_no_scope_twice() -> None:
@@ -154,14 +154,14 @@ def test_a_pause_makes_void_what_was_reserved_and_counts_no_scope_twice() -> Non
     assert rate.pauses == 1
     again = [0.2 + rate.reserve(0.2) for _ in range(20)]
     assert again[0] == pytest.approx(4.1 + 1 / rate.per_second)
-    assert most_above_rate(again, rate.per_second) <= 1 + EPSILON
+    assert max_above_rate(again, rate.per_second) <= 1 + EPSILON
 
 
-def test_the_end_of_a_wait_is_no_stampede() -> None:
+def test_calls_that_waited_for_retry_after_keep_the_rate() -> None:
     rate = AdaptiveRate(RATE)
     rate.throttled(0.0, sent_at=0.0, retry_after_s=10.0)
     departures = [rate.reserve(0.0) for _ in range(25)]
-    assert most_above_rate(departures, RATE.per_second) <= RATE.burst + EPSILON
+    assert max_above_rate(departures, RATE.per_second) <= RATE.burst + EPSILON
 
 
 def test_the_drs_rate_is_the_one_set_and_every_service_has_one() -> None:
@@ -173,7 +173,9 @@ def test_the_drs_rate_is_the_one_set_and_every_service_has_one() -> None:
 
 
 @given(steps=st.lists(st.tuples(st.floats(0, 5), st.booleans(), st.floats(0, 30)), max_size=150))
-def test_tries_are_paid_for_by_successes_a_start_sum_and_a_trickle(steps: list[tuple[float, bool, float]]) -> None:
+def test_retries_are_paid_for_by_successes_an_initial_budget_and_a_slow_refill(
+    steps: list[tuple[float, bool, float]],
+) -> None:
     budget, now, successes, ends = RetryBudget(), 50.0, 0, [50.0]
     for gap, success, longest in steps:
         now += gap
@@ -198,7 +200,7 @@ def test_an_outage_is_probed_and_not_stormed() -> None:
     assert budget.spend(1000.0, longest_wait_s=0.0) == 0.0
 
 
-def test_savings_have_a_ceiling() -> None:
+def test_the_retry_budget_has_a_maximum() -> None:
     budget = RetryBudget()
     for _ in range(10_000):
         budget.succeeded()
@@ -208,20 +210,22 @@ def test_savings_have_a_ceiling() -> None:
     assert free == budget.maximum
 
 
-def test_a_time_that_is_up_buys_no_try() -> None:
+def test_no_retry_is_granted_after_the_deadline() -> None:
     assert RetryBudget().spend(0.0, longest_wait_s=-0.1) is None
 
 
 @given(
     attempt=st.integers(1, 12),
     jitter=st.floats(0, 1, exclude_max=True),
-    asked_s=st.none() | st.floats(0, 100),
+    requested_s=st.none() | st.floats(0, 100),
 )
-def test_a_pause_is_no_shorter_than_asked_and_bounded(attempt: int, jitter: float, asked_s: float | None) -> None:
-    pause = backoff_s(attempt, jitter=jitter, retry_after_s=asked_s)
+def test_a_pause_is_no_shorter_than_requested_and_bounded(
+    attempt: int, jitter: float, requested_s: float | None
+) -> None:
+    pause = backoff_s(attempt, jitter=jitter, retry_after_s=requested_s)
     ceiling = min(8.0, 0.25 * 2**attempt)
-    if asked_s is None:
+    if requested_s is None:
         assert pause == pytest.approx(jitter * ceiling)
     else:
-        assert asked_s <= pause <= asked_s + ceiling
+        assert requested_s <= pause <= requested_s + ceiling
     assert math.isfinite(pause)

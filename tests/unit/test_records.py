@@ -43,7 +43,7 @@ def test_which_role_reaches_an_account(record: dict[str, Any], arn: str) -> None
     assert arn_of(record) == arn
 
 
-def test_a_name_that_is_none_does_not_hide_the_arn_after_it() -> None:
+def test_an_invalid_role_name_does_not_hide_the_arn_after_it() -> None:
     assert arn_of({"assumeRoleName": "no role: name", "crossAccountRoleArn": ROLE_ARN}) == ROLE_ARN
 
 
@@ -78,7 +78,7 @@ def test_external_ids() -> None:
 
 
 @pytest.mark.parametrize("external_id", ["x", 5, "x" * 1225, "with space", "line\n", "\u00e9" * 3, ["own"]])
-def test_an_external_id_that_no_role_can_ask_for_is_refused(external_id: Any) -> None:
+def test_an_external_id_that_sts_would_reject_is_refused(external_id: Any) -> None:
     with pytest.raises(ConfigurationError, match=rf"{TARGET} is .*: 2 to 1224 characters"):
         arn_of({"externalId": external_id})
 
@@ -110,7 +110,7 @@ def test_the_contracts_own_record_is_read() -> None:
 
 
 @pytest.mark.parametrize("staging", [None, [], "x", {}, [None], ["444455556666"], [{}], [{"accountId": 444455556666}]])
-def test_junk_among_staging_accounts_is_passed_over(staging: Any) -> None:
+def test_invalid_members_among_staging_accounts_are_skipped(staging: Any) -> None:
     account = parse_account({"accountId": TARGET, "stagingAccounts": staging})
     assert account.staging == {}
     assert account.name == f"Account {TARGET}"
@@ -119,7 +119,7 @@ def test_junk_among_staging_accounts_is_passed_over(staging: Any) -> None:
 @pytest.mark.parametrize(
     "staging_id", ["4444", "", "44445555666", "4444555566667", "44445555666x", TARGET, None, 444455556666]
 )
-def test_a_staging_account_that_is_none_is_set_aside_and_reported(staging_id: Any) -> None:
+def test_an_invalid_staging_account_is_skipped_and_reported(staging_id: Any) -> None:
     records = [{"accountId": staging_id, "accountName": "x"}, {"accountId": STAGING}]
     account = parse_account({"accountId": TARGET, "stagingAccounts": records})
     assert set(account.staging) == {STAGING}
@@ -146,7 +146,7 @@ json_values = st.recursive(
         st.sampled_from(["accountName", "roleArn", "externalId", "assumeRoleName", "stagingAccounts"]), json_values
     )
 )
-def test_junk_gives_a_role_of_the_account_or_is_refused(record: dict[str, Any]) -> None:
+def test_any_record_gives_a_role_of_the_account_or_is_refused(record: dict[str, Any]) -> None:
     account = parse_account({"accountId": TARGET, **record})
     try:
         arn = account.role.arn_in(TARGET, "aws")

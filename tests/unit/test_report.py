@@ -1,4 +1,4 @@
-"""The report of a run: its numbers add up, and it never sounds better than the run was."""
+"""The report of a run: its numbers add up, and its status is never better than the run was."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ problems = st.lists(
 
 
 @st.composite
-def looks(draw: st.DrawFn) -> ScopeResult:
+def results(draw: st.DrawFn) -> ScopeResult:
     counts = {name: draw(st.integers(0, 40)) for name in COUNTS}
     return ScopeResult(
         draw(scopes),
@@ -61,32 +61,32 @@ def looks(draw: st.DrawFn) -> ScopeResult:
     )
 
 
-@given(made=st.lists(looks(), max_size=12), left_out=st.lists(scopes, max_size=12))
+@given(made=st.lists(results(), max_size=12), left_out=st.lists(scopes, max_size=12))
 def test_scopes_servers_and_regions_add_up(made: list[ScopeResult], left_out: list[Scope]) -> None:
     report = RunReport(COUNTS)
     for scanned in made:
         report.add(scanned)
     report.skip(left_out)
-    told = report.as_json(facts())
-    scopes = told["scopes"]
+    document = report.as_json(facts())
+    scopes = document["scopes"]
     assert scopes["asked"] == sum(scopes[each] for each in Coverage) == len(made) + len(left_out)
-    assert told["serversSynced"] == sum(told["serversByRegion"].values()) == sum(each.servers for each in made)
+    assert document["serversSynced"] == sum(document["serversByRegion"].values()) == sum(each.servers for each in made)
     for name in COUNTS:
-        assert told[name] == sum(each.counts[name] for each in made)
-    assert told["timeSavedSeconds"] >= 0
-    regions = told["regions"]
+        assert document[name] == sum(each.counts[name] for each in made)
+    assert document["timeSavedSeconds"] >= 0
+    regions = document["regions"]
     assert set(regions["scanned"]) | set(regions["skipped"]) == set(REGIONS)
     assert set(regions["scanned"]).isdisjoint(regions["skipped"])
-    assert told["regionsScanned"] == len(regions["scanned"])
-    assert told["regionsSkipped"] == len(regions["skipped"])
-    assert told["regionsFailed"] == len(regions["failed"])
-    assert 0 <= told["apiCallReductionPercent"] <= 100
-    assert (told["apiCallsTotal"], told["drsCalls"]) == (11, 8)
-    assert json.loads(json.dumps(told)) == orjson.loads(orjson.dumps(told)) == told
-    assert all(set(entry["regions"]) <= set(REGIONS) for entry in (*told["errors"], *told["warnings"]))
+    assert document["regionsScanned"] == len(regions["scanned"])
+    assert document["regionsSkipped"] == len(regions["skipped"])
+    assert document["regionsFailed"] == len(regions["failed"])
+    assert 0 <= document["apiCallReductionPercent"] <= 100
+    assert (document["apiCallsTotal"], document["drsCalls"]) == (11, 8)
+    assert json.loads(json.dumps(document)) == orjson.loads(orjson.dumps(document)) == document
+    assert all(set(entry["regions"]) <= set(REGIONS) for entry in (*document["errors"], *document["warnings"]))
 
 
-@given(made=st.lists(looks(), max_size=12))
+@given(made=st.lists(results(), max_size=12))
 def test_every_problem_is_reported_once_with_all_its_regions(made: list[ScopeResult]) -> None:
     report = RunReport(COUNTS)
     expected: dict[tuple[str, str], set[str]] = {}
@@ -94,9 +94,9 @@ def test_every_problem_is_reported_once_with_all_its_regions(made: list[ScopeRes
         report.add(scanned)
         for each in scanned.problems:
             expected.setdefault((each.code, each.account_id), set()).add(each.region or scanned.scope.region)
-    told = report.as_json(facts())
-    assert len(told["errors"]) == report.problems
-    assert {(entry["code"], entry["accountId"]): set(entry["regions"]) for entry in told["errors"]} == expected
+    document = report.as_json(facts())
+    assert len(document["errors"]) == report.problems
+    assert {(entry["code"], entry["accountId"]): set(entry["regions"]) for entry in document["errors"]} == expected
 
 
 def test_a_problem_of_no_region_names_none() -> None:
@@ -145,19 +145,19 @@ def test_status_and_exit_code(
     report.skip([Scope(ACCOUNTS[1], REGIONS[1])] * skipped)
     if failing:
         report.problem(problem())
-    told = report.as_json(facts())
-    assert (told["status"], exit_code(told)) == (status, code)
+    document = report.as_json(facts())
+    assert (document["status"], exit_code(document)) == (status, code)
 
 
 def test_warnings_alone_do_not_make_a_run_partial() -> None:
     report = RunReport(COUNTS)
     report.add(ScopeResult(Scope(ACCOUNTS[0], REGIONS[0]), Coverage.COMPLETE, warnings=(problem(),)))
-    told = report.as_json(facts())
-    assert told["status"] == "complete"
-    assert told["warnings"][0]["regions"] == [REGIONS[0]]
+    document = report.as_json(facts())
+    assert document["status"] == "complete"
+    assert document["warnings"][0]["regions"] == [REGIONS[0]]
 
 
-def told_after(scanned: int, skipped: int, calls: int) -> dict[str, Any]:
+def report_after(scanned: int, skipped: int, calls: int) -> dict[str, Any]:
     report = RunReport(COUNTS)
     for _ in range(scanned):
         report.add(ScopeResult(Scope(ACCOUNTS[0], REGIONS[0]), Coverage.COMPLETE, seconds=2.0))
@@ -178,16 +178,16 @@ def told_after(scanned: int, skipped: int, calls: int) -> dict[str, Any]:
 def test_what_the_choice_of_regions_saved(
     scanned: int, skipped: int, calls: int, *, percent: float, full: int, saved_s: float
 ) -> None:
-    told = told_after(scanned, skipped, calls)
-    assert (told["apiCallReductionPercent"], told["apiCallsFullScan"]) == (percent, full)
-    assert told["timeSavedSeconds"] == saved_s
+    document = report_after(scanned, skipped, calls)
+    assert (document["apiCallReductionPercent"], document["apiCallsFullScan"]) == (percent, full)
+    assert document["timeSavedSeconds"] == saved_s
 
 
 def test_a_call_that_found_the_region_switched_off_was_not_saved() -> None:
     report = RunReport(COUNTS)
     report.add(ScopeResult(Scope(ACCOUNTS[0], REGIONS[0]), Coverage.COMPLETE, seconds=1.0))
     report.add(ScopeResult(Scope(ACCOUNTS[0], REGIONS[1]), Coverage.SKIPPED, seconds=1.0, warnings=(problem(),)))
-    told = report.as_json(facts({"drs": {"DescribeSourceServers": 2}}, REGIONS[:2]))
-    assert (told["apiCallsFullScan"], told["apiCallReductionPercent"]) == (2, 0.0)
-    assert told["regions"]["skipped"] == [REGIONS[1]]
-    assert told["scopes"]["skipped"] == 1
+    document = report.as_json(facts({"drs": {"DescribeSourceServers": 2}}, REGIONS[:2]))
+    assert (document["apiCallsFullScan"], document["apiCallReductionPercent"]) == (2, 0.0)
+    assert document["regions"]["skipped"] == [REGIONS[1]]
+    assert document["scopes"]["skipped"] == 1

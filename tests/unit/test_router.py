@@ -58,7 +58,7 @@ def router(work: Work = echo, failure_code: str = "OPERATION_FAILED", **more: An
     )
 
 
-def answer(event: Mapping[str, Any], work: Work = echo, failure_code: str = "OPERATION_FAILED") -> dict[str, Any]:
+def invoke(event: Mapping[str, Any], work: Work = echo, failure_code: str = "OPERATION_FAILED") -> dict[str, Any]:
     return router(work, failure_code).direct(event)
 
 
@@ -73,28 +73,28 @@ def raising(error: BaseException) -> Work:
     "event", [{"operation": "echo"}, {"operation": "echo", "body": None}, {"operation": "echo", "body": {}}]
 )
 def test_an_operation_without_body_gets_an_empty_one(event: dict[str, Any]) -> None:
-    assert answer(event) == {}
+    assert invoke(event) == {}
 
 
-def test_an_operation_gets_the_body_and_gives_the_answer() -> None:
-    assert answer({"operation": "echo", "body": {"a": 1}, "other": 2}) == {"a": 1}
+def test_an_operation_gets_the_body_and_returns_the_response() -> None:
+    assert invoke({"operation": "echo", "body": {"a": 1}, "other": 2}) == {"a": 1}
 
 
 @pytest.mark.parametrize("name", ["", None, 5, ["echo"], {}])
 def test_an_operation_that_is_no_text(name: object) -> None:
-    assert answer({"operation": name})["error"] == "INVALID_EVENT_FORMAT"
+    assert invoke({"operation": name})["error"] == "INVALID_EVENT_FORMAT"
 
 
 def test_an_unknown_operation_is_refused_and_the_known_ones_named() -> None:
-    response = answer({"operation": "nope"})
+    response = invoke({"operation": "nope"})
     assert (response["error"], response["details"]) == ("INVALID_OPERATION", {"operation": "nope"})
     assert "echo, other" in response["message"]
-    assert answer({"operation": "another", "body": {"a": 1}}) == {"a": 1}
+    assert invoke({"operation": "another", "body": {"a": 1}}) == {"a": 1}
 
 
 @pytest.mark.parametrize("body", ["{}", [], 5, True])
 def test_a_body_that_is_no_object(body: object) -> None:
-    response = answer({"operation": "echo", "body": body})
+    response = invoke({"operation": "echo", "body": body})
     assert (response["error"], response["details"]["parameter"]) == ("INVALID_PARAMETER", "body")
 
 
@@ -102,17 +102,17 @@ def test_a_body_that_does_not_fit_names_the_parameter() -> None:
     async def counted(_: None, params: Params) -> Response:
         return Response(Body.model_validate(params.values).model_dump())
 
-    response = answer({"operation": "echo", "body": {"count": "many"}}, counted)
+    response = invoke({"operation": "echo", "body": {"count": "many"}}, counted)
     assert response["error"] == "INVALID_PARAMETER"
     assert response["details"]["problems"][0]["parameter"] == "count"
 
 
 def test_an_expected_problem_is_reported_with_what_to_do() -> None:
-    assert answer({"operation": "echo"}, raising(ConfigurationError("set X"))) == {
+    assert invoke({"operation": "echo"}, raising(ConfigurationError("set X"))) == {
         "error": "CONFIGURATION_ERROR",
         "message": "set X",
     }
-    response = answer({"operation": "echo"}, raising(DENIED))
+    response = invoke({"operation": "echo"}, raising(DENIED))
     assert (response["error"], response["retryable"], response["details"]["code"]) == (
         "DRS_ERROR",
         True,
@@ -123,8 +123,8 @@ def test_an_expected_problem_is_reported_with_what_to_do() -> None:
 @pytest.mark.parametrize(
     "bug", [KeyError("secret"), ExceptionGroup("g", [ValueError("secret")]), RuntimeError("secret")]
 )
-def test_a_bug_is_logged_with_its_trace_and_answered_without(bug: Exception, caplog: pytest.LogCaptureFixture) -> None:
-    response = answer({"operation": "echo"}, raising(bug))
+def test_a_bug_is_logged_with_its_trace_and_reported_without(bug: Exception, caplog: pytest.LogCaptureFixture) -> None:
+    response = invoke({"operation": "echo"}, raising(bug))
     assert (response["error"], response["operation"]) == ("OPERATION_FAILED", "echo")
     assert "secret" not in orjson.dumps(response).decode()
     (record,) = caplog.records
@@ -133,15 +133,15 @@ def test_a_bug_is_logged_with_its_trace_and_answered_without(bug: Exception, cap
 
 
 def test_the_query_function_shows_the_operation_among_the_details() -> None:
-    response = answer({"operation": "echo"}, raising(KeyError("x")), "INTERNAL_ERROR")
+    response = invoke({"operation": "echo"}, raising(KeyError("x")), "INTERNAL_ERROR")
     assert (response["error"], response["retryable"]) == ("INTERNAL_ERROR", True)
     assert response["details"]["operation"] == "echo"
 
 
 @pytest.mark.parametrize("end", [KeyboardInterrupt(), SystemExit(1)])
-def test_the_end_of_the_process_is_no_answer(end: BaseException) -> None:
+def test_an_exit_of_the_process_is_not_turned_into_a_response(end: BaseException) -> None:
     with pytest.raises(type(end)):
-        answer({"operation": "echo"}, raising(end))
+        invoke({"operation": "echo"}, raising(end))
 
 
 json_values = st.recursive(
@@ -152,8 +152,8 @@ json_values = st.recursive(
 
 
 @given(name=json_values, body=json_values)
-def test_whatever_comes_gets_an_answer_that_can_be_sent(name: Any, body: Any) -> None:
-    response = answer({"operation": name, "body": body})
+def test_every_event_gets_a_response_that_can_be_sent(name: Any, body: Any) -> None:
+    response = invoke({"operation": name, "body": body})
     orjson.dumps(response)
     assert isinstance(response["error"], str)
 
@@ -208,7 +208,7 @@ def test_a_refusal_has_its_status_code_and_details() -> None:
 
 def test_what_the_ui_searches_stands_beside_the_message() -> None:
     refusal = RefusalError("DRS_NOT_INITIALIZED", "m", details={"region": "us-west-2", "initialized": False})
-    response = answer({"operation": "echo"}, raising(refusal))
+    response = invoke({"operation": "echo"}, raising(refusal))
     assert response == {"error": "DRS_NOT_INITIALIZED", "message": "m", "region": "us-west-2", "initialized": False}
 
 
@@ -227,7 +227,7 @@ def test_input_is_validated_before_the_app_is_opened() -> None:
     assert router_under_test.direct({"operation": "x"})["error"] == "INVALID_PARAMETER"
 
 
-def test_what_stands_beside_the_operation_is_a_member_where_parameters_have_a_place_of_their_own() -> None:
+def test_members_beside_the_operation_are_parameters_where_the_event_may_nest_them() -> None:
     router_under_test = Router[None](
         run, {"x": Operation(echo)}, (), malformed_code="A", failure_code="B", params_key="queryParams"
     )
@@ -238,29 +238,29 @@ def test_what_stands_beside_the_operation_is_a_member_where_parameters_have_a_pl
     assert router_under_test.direct({"operation": "x", "queryParams": []})["error"] == "INVALID_PARAMETER"
 
 
-def test_half_a_surrogate_pair_leaves_no_answer_that_cannot_be_sent() -> None:
+def test_half_a_surrogate_pair_leaves_no_response_that_cannot_be_sent() -> None:
     for response in (
-        answer({"operation": "\ud800"}),
-        answer({"operation": "echo", "body": {"\ud800": ["\udfff", 2**70]}}),
-        answer({"operation": "echo"}, raising(RefusalError("SERVER_NOT_FOUND", "no \ud800", details={"v": "\ud800"}))),
+        invoke({"operation": "\ud800"}),
+        invoke({"operation": "echo", "body": {"\ud800": ["\udfff", 2**70]}}),
+        invoke({"operation": "echo"}, raising(RefusalError("SERVER_NOT_FOUND", "no \ud800", details={"v": "\ud800"}))),
     ):
         json.dumps(response, ensure_ascii=False).encode()  # as Lambda's runtime does
 
 
 def test_an_error_that_lists_too_much_says_so() -> None:
     refusal = RefusalError("AMBIGUOUS_ID", "several", status=409, details={"candidates": ["x" * 1000] * 10_000})
-    assert answer({"operation": "echo"}, raising(refusal))["error"] == "RESPONSE_TOO_LARGE"
+    assert invoke({"operation": "echo"}, raising(refusal))["error"] == "RESPONSE_TOO_LARGE"
     assert call("DELETE", "/things/7/parts/8", work=raising(refusal))[0] == 413
 
 
-def test_a_body_that_is_wrong_in_a_thousand_ways_gets_a_short_answer() -> None:
+def test_a_body_with_a_thousand_errors_gets_a_short_response() -> None:
     class Strict(BaseModel):
         model_config = ConfigDict(extra="forbid")
 
     async def strict(_: None, params: Params) -> Response:
         return Response(Strict.model_validate(params.values).model_dump())
 
-    response = answer({"operation": "echo", "body": {f"{number}{'x' * 10_000}": 1 for number in range(1000)}}, strict)
+    response = invoke({"operation": "echo", "body": {f"{number}{'x' * 10_000}": 1 for number in range(1000)}}, strict)
     assert response["error"] == "INVALID_PARAMETER"
     assert len(orjson.dumps(response)) < 10_000
 
@@ -274,11 +274,11 @@ def test_a_body_that_is_wrong_in_a_thousand_ways_gets_a_short_answer() -> None:
         (RefusalError("INTERNAL_ERROR", "no account could be synced", status=500), "INTERNAL_ERROR"),
     ],
 )
-def test_what_could_not_be_done_is_logged_for_whom_no_caller_hears(
+def test_problems_are_logged_because_a_schedule_reads_no_response(
     error: Exception, code: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Nobody sees the response to a schedule."""
-    assert answer({"operation": "echo"}, raising(error))["error"] == code
+    assert invoke({"operation": "echo"}, raising(error))["error"] == code
     (record,) = caplog.records
     assert (record.levelno, record.exc_info) == (logging.WARNING, None)
     assert str(error) in record.getMessage()
@@ -287,7 +287,7 @@ def test_what_could_not_be_done_is_logged_for_whom_no_caller_hears(
 
 def test_a_wrong_request_is_no_problem_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "service"):
-        answer({"operation": "echo"}, raising(RefusalError("MISSING_FIELD", "x is required")))
+        invoke({"operation": "echo"}, raising(RefusalError("MISSING_FIELD", "x is required")))
     assert [record.levelno for record in caplog.records] == [logging.INFO]
 
 

@@ -1,4 +1,4 @@
-"""Runs of a sync that scans nothing of AWS: each scope in its time and for itself, on a clock that jumps."""
+"""Runs of a sync that does not call AWS, on a virtual clock: each scope has its own deadline and problems."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Work = Callable[[Scope], Awaitable[None]]
 
 
 class Access:
-    """Enters every account but those that refuse."""
+    """Returns a session for every account except those that deny access."""
 
     def __init__(self, refuses: BaseException | None = None) -> None:
         self._refuses = refuses
@@ -48,7 +48,7 @@ class Access:
 
 
 class Scan(ScopeScan):
-    """Counts one server, then does what the test says."""
+    """Counts one server, then runs the function of the test."""
 
     def __init__(self, scope: Scope, work: Work) -> None:
         super().__init__(scope)
@@ -65,7 +65,7 @@ class Scan(ScopeScan):
 
 
 class CountingSync(Sync):
-    """A sync of its own scopes."""
+    """A sync of given scopes."""
 
     operation = "count"
     counts = ("serversCounted",)
@@ -162,6 +162,26 @@ def test_whatever_a_scope_raises_is_a_problem_of_that_scope_alone(
     assert [record.message for record in traced] == ["scan failed unexpectedly"] * is_logged
 
 
+def test_a_bug_while_a_scan_is_closed_costs_its_scope_and_keeps_an_earlier_problem() -> None:
+    class UnclosableScan(Scan):
+        async def close(self) -> None:
+            raise KeyError("InstanceId")
+
+    class UnclosableSync(CountingSync):
+        def scan(self, scope: Scope, session: Any, run: Run) -> Scan:
+            if scope not in SCOPES[1:3]:
+                return super().scan(scope, session, run)
+            return UnclosableScan(scope, self._work)
+
+    async def work(_: VirtualLoop) -> None:
+        report = await report_of(UnclosableSync(failing_in(SCOPES[1], FAILED)))
+        assert (report["status"], report["serversSynced"]) == ("partial", 4)
+        found = {region: each["code"] for each in report["errors"] for region in each["regions"]}
+        assert found == {SCOPES[1].region: FAILED.code, SCOPES[2].region: "InternalError"}
+
+    run_virtually(work)
+
+
 def test_an_account_that_cannot_be_entered_fails_without_a_scan_and_blames_no_region() -> None:
     refused = AwsError("AccessDenied", "no", Call("sts", "AssumeRole", ACCOUNT, "us-east-1"))
 
@@ -210,7 +230,7 @@ def test_a_scope_without_end_costs_its_time_and_says_which_time_was_up(
         assert first is not None
         assert (first.code, Scope(first.account_id, first.region)) == ("DeadlineExceeded", sync.scans[0].scope)
         assert first.message == why
-        assert all(scan.closed and scan.servers == 1 for scan in sync.scans)  # what was counted stays
+        assert all(scan.closed and scan.servers == 1 for scan in sync.scans)  # earlier counts stay
         return loop.time()
 
     assert run_virtually(work) == pytest.approx(after_s)
@@ -242,7 +262,7 @@ def test_a_process_told_to_stop_leaves_its_scopes_at_once_and_enters_no_other() 
 
 
 class Shown:
-    """What a run showed of its progress."""
+    """Records the progress that a run shows."""
 
     def __init__(self) -> None:
         self.planned_scopes = 0
@@ -282,7 +302,7 @@ def test_scopes_have_their_turn_region_by_region_from_any_region_on(scopes: set[
 
 
 def test_no_region_is_always_the_last() -> None:
-    """Where the time never suffices, each has its turn: of two days of syncs every region begins some."""
+    """When the time never suffices, each region still has its turn: within two days every region begins some runs."""
     scopes = [Scope("A", region) for region in "klmnop"]
     runs = [START + timedelta(minutes=15 * number) for number in range(192)]
     firsts = [order_scopes(scopes, each)[0].region for each in runs]

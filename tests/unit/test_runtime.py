@@ -13,7 +13,7 @@ from service.settings import Settings
 
 
 class App:
-    """Knows whether it is open."""
+    """Records whether it is open."""
 
     is_open = True
 

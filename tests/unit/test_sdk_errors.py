@@ -24,7 +24,7 @@ def convert(error: BaseException) -> AwsError:
     return caught.value
 
 
-def answer(
+def client_error(
     code: str | None = "ThrottlingException",
     *,
     status: int = 400,
@@ -55,9 +55,9 @@ def answer(
         (sdk.ConnectionClosedError(endpoint_url=URL), "ConnectionLost", RegionStatus.ERROR),
         (ResponseParserError("not JSON"), "MalformedResponse", RegionStatus.ERROR),
         (sdk.HTTPClientError(error="x"), "ConnectionLost", RegionStatus.ERROR),
-        (answer("UninitializedAccountException"), "UninitializedAccountException", RegionStatus.NOT_INITIALIZED),
-        (answer("Strange", status=503), "Strange", RegionStatus.ERROR),
-        (answer(None), "Unknown", RegionStatus.ERROR),
+        (client_error("UninitializedAccountException"), "UninitializedAccountException", RegionStatus.NOT_INITIALIZED),
+        (client_error("Strange", status=503), "Strange", RegionStatus.ERROR),
+        (client_error(None), "Unknown", RegionStatus.ERROR),
     ],
 )
 def test_what_the_sdk_raises_becomes_one_error(error: Exception, code: str, status: RegionStatus | None) -> None:
@@ -85,19 +85,19 @@ def test_a_bug_is_not_converted(bug: Exception) -> None:
 @pytest.mark.parametrize(
     ("error", "seconds"),
     [
-        (answer(headers={"retry-after": "7"}), 7.0),
-        (answer(headers={"retry-after": "1.5"}), 1.5),
-        (answer(retryAfterSeconds="9"), 9.0),
-        (answer(retryAfterSeconds=9), 9.0),
-        (answer(headers={"retry-after": "7"}, retryAfterSeconds="9"), 7.0),
-        (answer(headers={"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}, retryAfterSeconds="9"), 9.0),
-        (answer(headers={"retry-after": "-1"}), None),
-        (answer(headers={"retry-after": "soon"}), None),
-        (answer(headers={"retry-after": "99999999999"}), 900.0),
-        (answer(headers={"retry-after": "9" * 400}), 900.0),
-        (answer(headers={"x-amz-retry-after": "99999999999"}), 900.0),
-        (answer(), None),
-        pytest.param(answer(headers={"x-amz-retry-after": "1500"}), 1.5, id="this header counts milliseconds"),
+        (client_error(headers={"retry-after": "7"}), 7.0),
+        (client_error(headers={"retry-after": "1.5"}), 1.5),
+        (client_error(retryAfterSeconds="9"), 9.0),
+        (client_error(retryAfterSeconds=9), 9.0),
+        (client_error(headers={"retry-after": "7"}, retryAfterSeconds="9"), 7.0),
+        (client_error(headers={"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}, retryAfterSeconds="9"), 9.0),
+        (client_error(headers={"retry-after": "-1"}), None),
+        (client_error(headers={"retry-after": "soon"}), None),
+        (client_error(headers={"retry-after": "99999999999"}), 900.0),
+        (client_error(headers={"retry-after": "9" * 400}), 900.0),
+        (client_error(headers={"x-amz-retry-after": "99999999999"}), 900.0),
+        (client_error(), None),
+        pytest.param(client_error(headers={"x-amz-retry-after": "1500"}), 1.5, id="this header counts milliseconds"),
     ],
 )
 def test_how_long_the_service_wants_us_to_wait(error: Exception, seconds: float | None) -> None:
@@ -105,9 +105,9 @@ def test_how_long_the_service_wants_us_to_wait(error: Exception, seconds: float 
 
 
 def test_an_unknown_server_fault_is_worth_another_try_and_a_quota_is_not() -> None:
-    assert convert(answer("Strange", status=502)).error_class.retry
-    assert convert(answer("Strange", status=429)).error_class.throttle
-    assert not convert(answer("ServiceQuotaExceededException", status=402)).error_class.retry
+    assert convert(client_error("Strange", status=502)).error_class.retry
+    assert convert(client_error("Strange", status=429)).error_class.throttle
+    assert not convert(client_error("ServiceQuotaExceededException", status=402)).error_class.retry
 
 
 def test_long_texts_are_cut_to_their_first_line() -> None:

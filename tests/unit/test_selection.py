@@ -83,7 +83,7 @@ def is_active(row: RegionRow | None, account_id: str) -> bool:
 
 
 @given(table=tables, accounts=account_lists, excluded=exclusions, full_scan=st.booleans(), discover=st.booleans())
-def test_every_pair_is_scanned_or_skipped_and_active_ones_always(
+def test_every_scope_is_scanned_or_skipped_and_active_ones_always(
     table: list[RegionRow], accounts: list[str], excluded: frozenset[str], *, full_scan: bool, discover: bool
 ) -> None:
     selection = pick(table, accounts, excluded=excluded, full_scan=full_scan, discover=discover)
@@ -156,7 +156,7 @@ def test_a_region_outside_the_catalog_that_a_server_points_at_is_scanned() -> No
     assert pick(table).scopes[Scope(A, "region-of-its-own")] is ScanReason.SCAN_REQUESTED
 
 
-def test_a_table_without_servers_is_no_table_that_could_not_be_read() -> None:
+def test_a_table_without_servers_is_not_reported_as_unreadable() -> None:
     table = [
         row_after_scan(region, dict.fromkeys(ACCOUNTS, 0), seconds) for seconds, region in enumerate(CATALOG, -9000)
     ]
@@ -183,7 +183,7 @@ def test_whose_servers_a_row_counts(row: RegionRow, accounts: set[str]) -> None:
     assert pick([row]).known_active == {Scope(account_id, FEW[0]) for account_id in accounts}
 
 
-def test_who_does_not_discover_takes_a_table_without_servers_for_none() -> None:
+def test_without_discovery_a_table_without_servers_counts_as_empty() -> None:
     """Such a sync would never find a region that becomes active by itself."""
     rows = [row_after_scan(region, {A: 0, B: 0}) for region in FEW]
     selection = pick(rows, discover=False, full_scan_if_none_active=True)
@@ -193,7 +193,7 @@ def test_who_does_not_discover_takes_a_table_without_servers_for_none() -> None:
         assert list(selection.scopes) == [Scope(A, FEW[0])]
 
 
-def test_where_one_account_has_servers_all_are_scanned_if_asked_to() -> None:
+def test_where_one_account_has_servers_all_are_scanned_if_requested() -> None:
     rows = [row_after_scan(FEW[0], {A: 1, B: 0}), *(row_after_scan(region, {A: 0, B: 0}) for region in FEW[1:])]
     assert pick(rows, discover=False).scopes == {Scope(A, FEW[0]): ScanReason.ACTIVE}
     all_accounts = dict.fromkeys([Scope(A, FEW[0]), Scope(B, FEW[0])], ScanReason.ACTIVE)
@@ -224,10 +224,10 @@ def test_an_account_that_was_only_pointed_at_is_still_new() -> None:
 
 
 @pytest.mark.parametrize("before", [[], [row_after_scan(region, {B: 3}) for region in FEW]])
-def test_rows_that_tell_accounts_apart_and_know_of_none_make_every_account_new(before: list[RegionRow]) -> None:
-    """The table is like that after a run that could enter no account, or whose accounts were all removed."""
-    held = {row.region: row for row in before}
-    merged = [merge(held.get(region), region, [], all_accounts=frozenset({A})) for region in FEW]
+def test_rows_with_an_empty_map_of_accounts_make_every_account_new(before: list[RegionRow]) -> None:
+    """A run that could enter no account, or whose accounts were all removed, leaves such a table."""
+    rows_before = {row.region: row for row in before}
+    merged = [merge(rows_before.get(region), region, [], all_accounts=frozenset({A})) for region in FEW]
     stored = [{"region": row.region, **to_attributes(row, now=START)} for row in merged]
     selection = pick([parse_row(item) for item in stored], [A], discover=False)
     assert set(selection.scopes) == {Scope(A, region) for region in FEW}
@@ -277,7 +277,7 @@ def test_a_mark_of_a_full_scan_makes_no_row_of_an_earlier_writer_one_of_ours() -
         (row_after_scan(FEW[0], {B: 0}), None),
     ],
 )
-def test_why_a_pair_is_scanned_without_discovery(row: RegionRow, why: ScanReason | None) -> None:
+def test_why_a_scope_is_scanned_without_discovery(row: RegionRow, why: ScanReason | None) -> None:
     rest = [row_after_scan(region, {A: 0, B: 0}) for region in FEW[1:]]
     selection = pick([row, *rest], [A], discover=False)
     assert selection.scopes.get(Scope(A, FEW[0])) is why
@@ -319,7 +319,7 @@ class World:
 
 
 def changing_servers(seed: int, share: float) -> Callable[[Scope, int], int | None]:
-    """Give about this share of the scopes servers, other scopes every hour; one scan in twenty is throttled."""
+    """Simulate servers in about this share of the scopes, others every hour; one scan in twenty is throttled."""
 
     def servers(scope: Scope, number: int) -> int | None:
         if random.Random(f"{seed}{scope}{number}").random() < 0.05:  # noqa: S311 - a simulation
@@ -331,7 +331,7 @@ def changing_servers(seed: int, share: float) -> Callable[[Scope, int], int | No
 
 @settings(max_examples=12)
 @given(seed=st.integers(0, 10_000), share=st.sampled_from([0.0, 0.05, 0.15, 0.4]), accounts=st.integers(1, 3))
-def test_no_pair_stays_unseen_beyond_the_window_and_discovery_stays_below_its_share(
+def test_no_scope_stays_unscanned_beyond_the_window_and_discovery_stays_below_its_share(
     seed: int, share: float, accounts: int
 ) -> None:
     world = World(CATALOG, ACCOUNTS[:accounts], changing_servers(seed, share))
@@ -349,7 +349,7 @@ def test_no_pair_stays_unseen_beyond_the_window_and_discovery_stays_below_its_sh
 
 @settings(max_examples=8)
 @given(seed=st.integers(0, 10_000))
-def test_runs_that_start_late_let_a_pair_wait_no_longer_than_they_are_late(seed: int) -> None:
+def test_runs_that_start_late_delay_a_scope_no_longer_than_they_are_late(seed: int) -> None:
     world = World(CATALOG, ACCOUNTS[:2], changing_servers(seed, 0.3))
     world.run(0, 0)
     now = 0.0
@@ -360,7 +360,7 @@ def test_runs_that_start_late_let_a_pair_wait_no_longer_than_they_are_late(seed:
 
 
 @pytest.mark.parametrize("active", [0, 1, 2])
-def test_a_steady_platform_is_asked_a_fifth_in_every_run(active: int) -> None:
+def test_an_unchanged_platform_has_a_fifth_of_its_scopes_scanned_in_every_run(active: int) -> None:
     active_regions = CATALOG[:active]
     world = World(CATALOG, ACCOUNTS, lambda scope, _: 5 * (scope.region in active_regions))
     world.run(0, 0)
@@ -369,7 +369,7 @@ def test_a_steady_platform_is_asked_a_fifth_in_every_run(active: int) -> None:
     assert world.longest_wait_s(96 * 900.0) <= POLICY.window_s
 
 
-def test_a_region_that_becomes_active_is_found_within_the_window_and_kept() -> None:
+def test_a_region_that_becomes_active_is_found_within_the_window_and_stays_active() -> None:
     active = Scope(B, CATALOG[17])
     world = World(CATALOG, ACCOUNTS, lambda scope, number: 8 * (scope == active and number > 3))
     for number in range(12):
@@ -391,7 +391,7 @@ def test_a_region_that_becomes_active_is_found_within_the_window_and_kept() -> N
         pytest.param([row_after_scan(region, {A: 5}) for region in CATALOG[:6]], id="rows of active regions only"),
     ],
 )
-def test_a_quarter_of_active_regions_leaves_none_of_the_others_unseen(rows: list[RegionRow]) -> None:
+def test_a_quarter_of_active_regions_leaves_none_of_the_others_unscanned(rows: list[RegionRow]) -> None:
     world = World(CATALOG, [A], lambda scope, _: 5 * (scope.region in CATALOG[:6]))
     world.table = {row.region: row for row in rows}
     for number in range(24):
@@ -410,7 +410,7 @@ def test_an_account_that_refuses_us_does_not_hold_up_scopes_never_scanned() -> N
     assert {region for region in CATALOG[-3:] if Scope(A, region) in world.scanned_at} == set(CATALOG[-3:])
 
 
-def test_a_run_over_every_region_that_was_cut_short_is_gone_on_with() -> None:
+def test_a_full_scan_that_was_cut_short_is_continued() -> None:
     marked = merge(row_after_scan(FEW[0], {A: 0}, -50), FEW[0], [], full_scan_mark=FullScanMark(at(-100)))
     table = [marked, row_after_scan(FEW[1], {A: 0}, -100), row_after_scan(FEW[2], {A: 0}, -5000)]
     selection = pick(table, [A], discover=False)

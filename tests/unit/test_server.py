@@ -120,7 +120,7 @@ def test_a_bare_record_is_enough_and_nothing_is_made_up() -> None:
 @pytest.mark.parametrize(
     "pointer", ["", None, "no arn at all", "arn:aws:drs", "arn:aws:drs:us-east-1:1:source-server/s-1"]
 )
-def test_a_pointer_that_is_no_arn_points_nowhere_and_costs_nothing(
+def test_a_pointer_that_is_no_arn_points_nowhere_and_does_no_harm(
     forward_record: dict[str, Any], pointer: str | None
 ) -> None:
     server = parsed({**forward_record, "reversedDirectionSourceServerArn": pointer})
@@ -184,7 +184,7 @@ def test_a_record_that_cannot_be_used_says_why_and_no_tag_is_reported(
 
 
 @given(record=st.recursive(st.none() | st.text() | st.integers(), lambda inner: st.dictionaries(st.text(), inner)))
-def test_junk_gives_a_text(record: Any) -> None:
+def test_any_value_gives_a_text(record: Any) -> None:
     reason = parse_server(record)
     assert isinstance(reason, str)
     assert reason
@@ -257,7 +257,7 @@ def test_a_jittering_lag_is_no_change_and_a_growing_one_is(
     assert (hashes[0] == hashes[1]) is same_step
 
 
-def test_no_lag_at_all_is_another_thing_than_none_to_speak_of(forward_record: dict[str, Any]) -> None:
+def test_a_missing_lag_differs_from_a_lag_of_zero(forward_record: dict[str, Any]) -> None:
     assert with_lag(forward_record, "P0D") == with_lag(forward_record, "PT0S")
     assert len({with_lag(forward_record, lag) for lag in (None, "P0D", "no duration")}) == 3
 
@@ -306,7 +306,7 @@ def test_an_extended_server_is_filed_under_the_account_that_replicates(extended_
     assert (item["stagingAccountId"], item["_queryAccount"]) == ("222222222222", "333333333333")
 
 
-def test_an_item_without_ec2_or_origin_claims_neither() -> None:
+def test_an_item_without_ec2_or_origin_has_neither() -> None:
     record = {"arn": "arn:aws:drs:us-west-2:222222222222:source-server/s-1", "sourceServerID": "s-0123456789abcdef1"}
     item = item_of(record)
     assert {"ec2NetworkConfig", "sourceTags"}.isdisjoint(item)
@@ -337,7 +337,7 @@ def test_what_the_inventory_keeps_of_an_instance() -> None:
     assert set(instance_facts({}).network or {}) == set(facts.network)
 
 
-def test_a_record_of_another_scope_than_was_asked_is_refused(forward_record: dict[str, Any]) -> None:
+def test_a_record_of_another_scope_than_requested_is_refused(forward_record: dict[str, Any]) -> None:
     assert isinstance(parse_server(forward_record, reported_by=HERE), SourceServer)
     for elsewhere in (Scope(HERE.account_id, "eu-west-1"), Scope("333333333333", HERE.region)):
         reason = parse_server(forward_record, reported_by=elsewhere)

@@ -1,4 +1,4 @@
-"""Parting a sync into shards: every account in one of them, summaries that fit, sums that add up."""
+"""Sharding of a sync: every account in one shard, summaries within their limit, sums that add up."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ SMALL = st.integers(0, 10**6)
 
 @st.composite
 def _reports(draw: st.DrawFn) -> dict[str, Any]:
-    """A report as a run gives it: scopes add up, and so do servers."""
+    """Draw the report of a run: its scopes and its servers add up."""
     scanned = draw(st.sets(st.sampled_from(REGIONS)))
     coverage = {name: draw(SMALL) for name in ("complete", "partial", "skipped", "failed")}
     problem = st.fixed_dictionaries({"code": st.sampled_from(["AccessDenied", "Throttled"]), "message": st.text()})
-    made, left_out = draw(SMALL), coverage["skipped"]
+    calls, left_out = draw(SMALL), coverage["skipped"]
     return {
         "operation": "sync",
         "regionSource": draw(st.sampled_from(["status_table", "fallback_table_empty"])),
@@ -37,11 +37,11 @@ def _reports(draw: st.DrawFn) -> dict[str, Any]:
         },
         "scopes": {"asked": sum(coverage.values()), **coverage, "discovery": draw(SMALL)},
         "serversByRegion": {region: draw(st.integers(1, 10**6)) for region in sorted(scanned)},
-        "apiCalls": {"drs": {"DescribeSourceServers": made}, "sts": {"AssumeRole": draw(SMALL)}},
+        "apiCalls": {"drs": {"DescribeSourceServers": calls}, "sts": {"AssumeRole": draw(SMALL)}},
         "apiCallsTotal": draw(SMALL),
         "apiCallsThrottled": draw(SMALL),
-        "drsCalls": made,
-        "apiCallsFullScan": made + left_out,
+        "drsCalls": calls,
+        "apiCallsFullScan": calls + left_out,
         "timeSavedSeconds": draw(st.floats(0, 1000)),
         "accounts": draw(SMALL),
         **{name: draw(SMALL) for name in COUNTS},
@@ -56,8 +56,8 @@ def _merged(summaries: list[dict[str, Any]], lost: list[Lost]) -> dict[str, Any]
 
 @given(ACCOUNTS, st.integers(1, MAX_SHARDS))
 def test_every_account_is_in_one_shard(accounts: list[str], count: int) -> None:
-    held = Counter(each for index in range(count) for each in accounts if Shard(index, count).holds(each))
-    assert held == Counter(accounts)
+    assigned = Counter(each for index in range(count) for each in accounts if Shard(index, count).holds(each))
+    assert assigned == Counter(accounts)
 
 
 def test_shards_are_of_about_the_same_size() -> None:
@@ -94,28 +94,28 @@ def test_a_summary_takes_no_more_than_its_share_and_omits_nothing_silently(repor
 @settings(max_examples=60, deadline=None)
 @given(_reports())
 def test_the_report_of_one_shard_is_its_own(report: dict[str, Any]) -> None:
-    made = _merged([summary(report, counts=COUNTS, shards=1)], [])
+    combined = _merged([summary(report, counts=COUNTS, shards=1)], [])
     for name in (*COUNTS, "regions", "scopes", "serversByRegion", "apiCalls", "drsCalls", "accounts", "regionSource"):
-        assert made[name] == report[name]
-    assert made["serversSynced"] == sum(report["serversByRegion"].values())
+        assert combined[name] == report[name]
+    assert combined["serversSynced"] == sum(report["serversByRegion"].values())
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(_reports(), max_size=4), st.lists(st.tuples(SMALL, SMALL, SMALL), max_size=3), st.randoms())
 def test_the_report_of_all_adds_up_in_any_order(
-    reports: list[dict[str, Any]], gone: list[tuple[int, int, int]], dice: Any
+    reports: list[dict[str, Any]], losses: list[tuple[int, int, int]], rng: Any
 ) -> None:
     summaries = [summary(each, counts=COUNTS, shards=10) for each in reports]
-    lost = [Lost(number, *each, reason="lost") for number, each in enumerate(gone)]
-    made = _merged(summaries, lost)
-    scopes = made["scopes"]
+    lost = [Lost(number, *each, reason="lost") for number, each in enumerate(losses)]
+    combined = _merged(summaries, lost)
+    scopes = combined["scopes"]
     assert scopes["asked"] == sum(scopes[each] for each in ("complete", "partial", "skipped", "failed"))
     assert scopes["failed"] == sum(each["scopes"]["failed"] for each in reports) + sum(each.scopes for each in lost)
-    assert not set(made["regions"]["scanned"]) & set(made["regions"]["skipped"])
-    assert made["accounts"] == sum(each["accounts"] for each in reports) + sum(each.accounts for each in lost)
+    assert not set(combined["regions"]["scanned"]) & set(combined["regions"]["skipped"])
+    assert combined["accounts"] == sum(each["accounts"] for each in reports) + sum(each.accounts for each in lost)
     if lost:
-        assert made["status"] != "complete"
-    shuffled = dice.sample(summaries, len(summaries))
+        assert combined["status"] != "complete"
+    shuffled = rng.sample(summaries, len(summaries))
     again = _merged(shuffled, lost)
     for name in ("status", "regions", "scopes", "serversByRegion", "apiCalls", "regionSource", *COUNTS):
-        assert again[name] == made[name]
+        assert again[name] == combined[name]

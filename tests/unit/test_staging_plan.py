@@ -1,4 +1,4 @@
-"""What to extend and what to hold back: an unread side is never an empty one."""
+"""Plan of extensions: a list that could not be read never counts as empty."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from service.sync.extension_plan import (
 )
 
 PAIR: Final = Pair("111122223333", "444455556666", "us-west-2")
-TROUBLE: Final = Problem("ThrottlingException", "slow down", RegionStatus.THROTTLED)
+PROBLEM: Final = Problem("ThrottlingException", "slow down", RegionStatus.THROTTLED)
 arns = st.frozensets(st.sampled_from([f"arn-{number}" for number in range(12)]))
-sides = arns | st.just(Unread(TROUBLE))
+sides = arns | st.just(Unread(PROBLEM))
 
 
 @given(extensible=sides, extended=sides)
 def test_nothing_is_extended_because_of_a_side_that_was_not_read(extensible: Any, extended: Any) -> None:
     plan = plan_extensions(PAIR, extensible, extended)
     if isinstance(extensible, Unread) or isinstance(extended, Unread):
-        assert (plan.extend, plan.held_back) == ((), TROUBLE)
+        assert (plan.extend, plan.held_back) == ((), PROBLEM)
     else:
         assert set(plan.extend) == extensible - extended
         assert plan.held_back is None
@@ -42,11 +42,11 @@ def test_the_quota_is_never_passed_and_what_does_not_fit_is_counted(
 ) -> None:
     plans = [Plan(PAIR, tuple(sorted(each))) for each in wanted]
     cut, left_over = within_quota(plans, current=current, quota=quota)
-    taken = sum(len(plan.extend) for plan in cut)
-    assert taken + left_over == sum(map(len, wanted))
+    planned = sum(len(plan.extend) for plan in cut)
+    assert planned + left_over == sum(map(len, wanted))
     if current is not None:
-        assert taken <= max(0, quota - current)
-        assert not left_over or taken == max(0, quota - current)
+        assert planned <= max(0, quota - current)
+        assert not left_over or planned == max(0, quota - current)
     else:
         assert not left_over
 

@@ -1,4 +1,4 @@
-"""Staging account records: validation, changes, and that changes lose nothing."""
+"""Staging account records: validation, and changes that lose no record."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ def _packed(document: Any) -> str:
         base64.b85encode(zlib.compress(b"[" * 20_000_000)).decode(),
     ],
 )
-def test_a_text_that_cannot_be_read_is_nothing_known(text: object) -> None:
+def test_a_text_that_cannot_be_read_counts_as_unknown(text: object) -> None:
     assert unpack(text) == {}
     assert parse_row({"region": "us-west-2", "accountsPacked": text}).is_legacy_format
 

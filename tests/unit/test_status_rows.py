@@ -177,7 +177,7 @@ def test_every_scan_moves_last_checked_the_failed_ones_too() -> None:
         ({"accounts": "none"}, 0, None, None),
     ],
 )
-def test_every_shape_a_row_ever_had_is_read(
+def test_every_format_of_a_row_is_read(
     item: dict[str, Any], count: int, status: RegionStatus | None, checked: datetime | None
 ) -> None:
     row = parse_row({"region": REGION, **item})
@@ -231,7 +231,7 @@ malformed_rows = st.dictionaries(
     accounts=json_values | st.dictionaries(st.sampled_from(ACCOUNTS), malformed_entries | json_values),
     observations=any_observations,
 )
-def test_junk_is_read_as_not_known(
+def test_malformed_attributes_are_read_as_unknown(
     attributes: dict[str, Any], accounts: object, observations: list[Observation]
 ) -> None:
     row = parse_row({"region": REGION, **attributes, "accounts": accounts})
@@ -270,7 +270,7 @@ def test_a_row_survives_being_written_and_read(
     assert parse_row({"region": REGION, **stored}) == expected
 
 
-def test_a_count_without_owner_stands_until_every_account_has_answered() -> None:
+def test_a_count_without_account_stays_until_every_account_was_scanned() -> None:
     both = frozenset({A, B})
     half = merge(legacy(40), REGION, [complete(A, 0, 25), failed(B, 0)], all_accounts=both)
     assert (half.server_count, half.unattributed) == (40, 40)
@@ -279,11 +279,11 @@ def test_a_count_without_owner_stands_until_every_account_has_answered() -> None
     done = merge(half, REGION, [complete(B, 60, 10)], all_accounts=both)
     assert (done.server_count, done.unattributed) == (35, None)
     assert merge(done, REGION, [failed(C, 90)]).server_count == 35
-    gone = merge(half, REGION, [], all_accounts=frozenset({A}))
-    assert (gone.server_count, gone.unattributed) == (25, None)
+    complete_row = merge(half, REGION, [], all_accounts=frozenset({A}))
+    assert (complete_row.server_count, complete_row.unattributed) == (25, None)
 
 
-def test_a_count_without_owner_survives_two_runs_of_one_account_each() -> None:
+def test_a_count_without_account_survives_two_runs_of_one_account_each() -> None:
     observations = [complete(A, 0, 0), failed(B, 0, RegionStatus.IAM_PERMISSION_DENIED)]
     together = merge(legacy(40), REGION, observations)
     apart = merge(merge(legacy(40), REGION, observations[:1]), REGION, observations[1:])
@@ -317,7 +317,7 @@ def test_entries_of_unknown_accounts_go_only_when_the_accounts_are_known(
         (complete(B, 20, 3), True),
     ],
 )
-def test_a_request_for_a_scan_stands_until_it_is_answered_or_refused(observation: Observation, *, stands: bool) -> None:
+def test_a_request_for_a_scan_stays_until_it_is_fulfilled_or_denied(observation: Observation, *, stands: bool) -> None:
     row = merge(None, REGION, [], scan_requests={A: at(10)})
     assert row.accounts[A].scan_requested_at == at(10)
     assert (merge(row, REGION, [observation]).accounts[A].scan_requested_at is not None) is stands

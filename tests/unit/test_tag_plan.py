@@ -1,4 +1,4 @@
-"""Which tags are written, which servers are refused, and whose launch settings are asked about."""
+"""Plan of tags: which are written, which servers are refused, and whose launch settings are read."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_tags_of_aws_itself_are_not_wanted(instance: dict[str, str], wanted: dic
         ({"a": ""}, {"a": ""}, {}),
         ({}, {"a": ""}, {"a": ""}),  # an empty value is a tag too
         ({"own": "x"}, {}, {}),
-        ({"k" * 200: "1"}, {"k" * 200: "1"}, {}),  # DRS has it already: nothing to object to
+        ({"k" * 200: "1"}, {"k" * 200: "1"}, {}),  # DRS has it already, so it is accepted
         ({"k" * 200: "1"}, {"k" * 200: "1", "b": "2"}, {"b": "2"}),
     ],
 )

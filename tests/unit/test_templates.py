@@ -1,4 +1,4 @@
-"""Templates of a place: asked for once an hour, whoever wants them, and each place for itself."""
+"""Replication templates: read once an hour per scope, however many callers need them."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ NOW: Final = datetime(2026, 11, 23, tzinfo=UTC)
 
 
 class Drs:
-    """DRS of one account, which takes a second to answer."""
+    """DRS of one account, with a latency of one second."""
 
-    def __init__(self, account_id: str, asked: Counter[Scope], refusals: int = 0) -> None:
+    def __init__(self, account_id: str, reads: Counter[Scope], refusals: int = 0) -> None:
         self._account_id = account_id
-        self._asked = asked
+        self._reads = reads
         self._refusals = refusals
 
     async def templates(self, region: str) -> list[dict[str, Any]]:
         scope = Scope(self._account_id, region)
-        self._asked[scope] += 1
+        self._reads[scope] += 1
         await anyio.sleep(1.0)
         if self._refusals:
             self._refusals -= 1
@@ -39,43 +39,43 @@ class Drs:
         return [{"of": scope}]
 
 
-def drs_of(account_id: str, asked: Counter[Scope], refusals: int = 0) -> DrsReads:
-    return cast("DrsReads", Drs(account_id, asked, refusals))
+def drs_of(account_id: str, reads: Counter[Scope], refusals: int = 0) -> DrsReads:
+    return cast("DrsReads", Drs(account_id, reads, refusals))
 
 
-def test_each_scope_has_its_own_and_all_who_ask_at_once_share_one_call() -> None:
+def test_each_scope_has_its_own_and_concurrent_callers_share_one_call() -> None:
     async def work(_: VirtualLoop) -> None:
-        templates, asked, given = Templates(lambda: NOW), Counter[Scope](), dict[Scope, list[Any]]()
+        templates, reads, received = Templates(lambda: NOW), Counter[Scope](), dict[Scope, list[Any]]()
 
-        async def ask(scope: Scope) -> None:
-            given.setdefault(scope, []).append(await templates.of(scope, drs_of(scope.account_id, asked)))
+        async def read(scope: Scope) -> None:
+            received.setdefault(scope, []).append(await templates.of(scope, drs_of(scope.account_id, reads)))
 
         async with anyio.create_task_group() as tasks:
             for scope in SCOPES * 3:
-                tasks.start_soon(ask, scope)
-        assert given == {scope: [[{"of": scope}]] * 3 for scope in SCOPES}
-        assert asked == Counter(SCOPES)
+                tasks.start_soon(read, scope)
+        assert received == {scope: [[{"of": scope}]] * 3 for scope in SCOPES}
+        assert reads == Counter(SCOPES)
 
     run(work)
 
 
 @pytest.mark.parametrize(("minutes", "calls"), [(59, 1), (61, 2)])
-def test_they_serve_for_an_hour(minutes: int, calls: int) -> None:
+def test_templates_are_cached_for_an_hour(minutes: int, calls: int) -> None:
     async def work(_: VirtualLoop) -> Mapping[Scope, int]:
-        moments, asked = [NOW], Counter[Scope]()
+        moments, reads = [NOW], Counter[Scope]()
         templates = Templates(lambda: moments[-1])
-        await templates.of(A, drs_of(A.account_id, asked))
+        await templates.of(A, drs_of(A.account_id, reads))
         moments.append(NOW + timedelta(minutes=minutes))
-        await templates.of(A, drs_of(A.account_id, asked))
-        return asked
+        await templates.of(A, drs_of(A.account_id, reads))
+        return reads
 
     assert run(work) == {A: calls}
 
 
 def test_what_could_not_be_read_is_read_again() -> None:
     async def work(_: VirtualLoop) -> None:
-        templates, asked = Templates(lambda: NOW), Counter[Scope]()
-        drs = drs_of(A.account_id, asked, refusals=1)
+        templates, reads = Templates(lambda: NOW), Counter[Scope]()
+        drs = drs_of(A.account_id, reads, refusals=1)
         with pytest.raises(AwsError):
             await templates.of(A, drs)
         assert await templates.of(A, drs) == [{"of": A}]

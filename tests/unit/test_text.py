@@ -1,4 +1,4 @@
-"""Text from elsewhere cannot steer a terminal."""
+"""External text cannot control a terminal."""
 
 from __future__ import annotations
 

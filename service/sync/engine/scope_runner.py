@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import anyio
@@ -34,7 +35,8 @@ class ScopeRunner:
         began = anyio.current_time()
         failure = await self._within_deadline()
         if self._scan is not None:
-            await self._scan.close()
+            close_failure = await self._guard(self._scan.close)
+            failure = failure or close_failure
         known, seconds = self._run.is_known_active(self._scope), anyio.current_time() - began
         if self._scan is None:
             return outcome_of(self._scope, failure=failure, known=known, seconds=seconds), None
@@ -49,23 +51,26 @@ class ScopeRunner:
             return problem_at(self._scope, "DeadlineExceeded", f"{deadline.reason()} before this scope's turn")
         failure: Problem | None = None
         with deadline.cancel_scope(remaining_s) as cancel_scope:
-            failure = await self._try()
+            failure = await self._guard(self._enter_and_run)
         if not cancel_scope.cancelled_caught:
             return failure
         if deadline.is_over:
             return problem_at(self._scope, "DeadlineExceeded", f"{deadline.reason()} before this scope was done")
         return problem_at(self._scope, "DeadlineExceeded", f"not done within {remaining_s:.0f} s")
 
-    async def _try(self) -> Problem | None:
-        """Enter the account and run the scan. The one place where what a scope raises becomes its problem.
+    async def _enter_and_run(self) -> None:
+        session = await self._run.context.access.session(self._scope.account_id)
+        self._scan = self._sync.scan(self._scope, session, self._run)
+        await self._scan.run()
+
+    async def _guard(self, work: Callable[[], Awaitable[None]]) -> Problem | None:
+        """Do work of the scope. The one place where what a scope raises becomes its problem.
 
         Raises:
             RunEndedError: the run must end, whatever scope noticed it.
         """
         try:
-            session = await self._run.context.access.session(self._scope.account_id)
-            self._scan = self._sync.scan(self._scope, session, self._run)
-            await self._scan.run()
+            await work()
         except AwsError as error:
             return account_problem(error) if self._scan is None else scope_problem(error, self._scope)
         except RunEndedError:

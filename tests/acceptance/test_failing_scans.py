@@ -1,4 +1,4 @@
-"""A look that fails changes no count, deletes nothing, and is told."""
+"""Failing scans change no count, delete nothing, and are reported."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def _few_regions(world: World) -> None:
 
 
 def test_denied_accounts_fail_alone_and_keep_what_was_known(world: World) -> None:
-    """One role refuses, one account is under a service control policy; the third is well."""
-    well, refusing, policed = world.account(), world.account(), world.account()
-    kept, gone = world.servers(well, "us-west-2", 2)
+    """One role denies access, one account is under a service control policy; the third is healthy."""
+    healthy, refusing, policed = world.account(), world.account(), world.account()
+    remaining, deleted = world.servers(healthy, "us-west-2", 2)
     world.servers(refusing, "us-west-2", 3)
     world.servers(refusing, "eu-west-1", 1)
     world.servers(policed, "us-west-2", 4)
@@ -37,7 +37,7 @@ def test_denied_accounts_fail_alone_and_keep_what_was_known(world: World) -> Non
     world.role(refusing).refuses = True
     for region in world.status():
         world.scope(policed, region).faults.append(Fault(service_control_policy))
-    world.scope(well, "us-west-2").servers.remove(gone)
+    world.scope(healthy, "us-west-2").servers.remove(deleted)
     world.scope(refusing, "us-west-2").servers.clear()
     world.scope(policed, "us-west-2").servers.clear()
 
@@ -47,12 +47,12 @@ def test_denied_accounts_fail_alone_and_keep_what_was_known(world: World) -> Non
     assert run.report["status"] == "partial"
     assert run.report["regionsFailed"] >= 2
     after = world.inventory()
-    assert set(before) - set(after) == {gone["arn"]}
-    assert {arn: item for arn, item in after.items() if arn != kept["arn"]} == {
-        arn: item for arn, item in before.items() if arn not in {kept["arn"], gone["arn"]}
+    assert set(before) - set(after) == {deleted["arn"]}
+    assert {arn: item for arn, item in after.items() if arn != remaining["arn"]} == {
+        arn: item for arn, item in before.items() if arn not in {remaining["arn"], deleted["arn"]}
     }
     assert world.counts() == {"us-west-2": 8, "eu-west-1": 1}
-    assert world.entry("us-west-2", well)["serverCount"] == 1
+    assert world.entry("us-west-2", healthy)["serverCount"] == 1
     for account, count, word in ((refusing, 3, "IAM_PERMISSION_DENIED"), (policed, 4, "SCP_DENIED")):
         entry = world.entry("us-west-2", account)
         assert (entry["serverCount"], entry["status"]) == (count, word)
@@ -64,14 +64,14 @@ def test_denied_accounts_fail_alone_and_keep_what_was_known(world: World) -> Non
     assert rows["us-west-2"]["lastChecked"] > _OLD
     assert rows["eu-west-1"]["lastChecked"] > _OLD
     assert len([call for call in world.calls("sts", "AssumeRole") if refusing in call.detail["RoleArn"]]) == 1
-    assert {call.account for call in world.calls("drs")} == {well, policed}
+    assert {call.account for call in world.calls("drs")} == {healthy, policed}
 
     world.role(refusing).refuses = False
     for region in rows:
         world.scope(policed, region).faults.clear()
-    mended = world.sync()
+    repaired = world.sync()
 
-    assert mended.report["errors"] == []
+    assert repaired.report["errors"] == []
     assert world.counts() == {"us-west-2": 1, "eu-west-1": 1}
     assert len(world.inventory()) == 2
     assert not world.status()["us-west-2"].get("errorMessage")
@@ -106,7 +106,7 @@ def test_a_role_needs_the_external_id_of_its_record(world: World) -> None:
 
 
 def test_a_page_that_fails_for_good(world: World) -> None:
-    """What page one brought is written; what only page two could tell stays as it was."""
+    """The servers of page one are written; the items of servers on page two stay as they were."""
     account = world.account()
     first, _, third = world.servers(account, "us-west-2", 3)
     world.settings["DRS_PAGE_SIZE"] = "2"
@@ -218,7 +218,7 @@ def test_a_hang_beyond_the_deadline_of_its_scope(world: World) -> None:
     assert [error["code"] for error in run.report["errors"]] == ["DeadlineExceeded"]
 
 
-def test_garbage_once_is_no_reason_to_fail(world: World) -> None:
+def test_one_malformed_response_is_no_reason_to_fail(world: World) -> None:
     account = world.account()
     world.servers(account, "us-west-2", 1)
     world.scope(account, "us-west-2").faults.append(Fault(internal_error, times=1))

@@ -1,4 +1,4 @@
-"""What the tables say afterwards: counts, vanished servers, old row shapes, original topology, pointers."""
+"""Contents of the tables after a sync: counts, removed servers, old row formats, staging accounts, broken records."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.acceptance.world import World, make_server, plain
 
 
 def _flat_row(account: str, region: str, number: int) -> dict[str, Any]:
-    """A row as it was written before whole records were kept: no raw members, no scanned account."""
+    """Return an item of an earlier version: without members of the DRS record and without the scanned account."""
     server = make_server(account, region, number)
     return {
         "sourceServerArn": server["arn"],
@@ -36,10 +36,10 @@ def _flat_row(account: str, region: str, number: int) -> dict[str, Any]:
 
 
 def test_old_rows_of_both_tables_are_read(world: World) -> None:
-    """No `accounts`, no `lastChecked`; a zero that an error left is no zero."""
+    """They have no `accounts` and no `lastChecked`; the zero of a row with an error is not a count."""
     account, other = world.account(), world.account()
-    known = world.servers(account, "us-west-2", 2)
-    unseen = world.servers(account, "eu-west-1", 1)
+    recorded = world.servers(account, "us-west-2", 2)
+    unrecorded = world.servers(account, "eu-west-1", 1)
     world.servers(other, "us-west-2", 1)
     words = {"us-west-2": ("ACTIVE", 2), "eu-west-1": ("THROTTLED", 0), "sa-east-1": ("UNINITIALIZED", 0)}
     for region in REGIONS:
@@ -55,11 +55,11 @@ def test_old_rows_of_both_tables_are_read(world: World) -> None:
     assert run.report["regionsScanned"] < 28
     assert world.counts() == {"us-west-2": 3, "eu-west-1": 1}
     items = world.inventory()
-    assert items[known[0]["arn"]]["hostname"] == "host-0001"
-    assert items[known[0]["arn"]]["_queryAccount"] == account
-    assert unseen[0]["arn"] in items
+    assert items[recorded[0]["arn"]]["hostname"] == "host-0001"
+    assert items[recorded[0]["arn"]]["_queryAccount"] == account
+    assert unrecorded[0]["arn"] in items
     stale = make_server(account, "us-west-2", 99)["arn"]
-    assert stale not in items, "the ARN says whose it was; that scope was listed completely"
+    assert stale not in items, "the ARN names its scope, which was listed completely"
     row = world.status()["us-west-2"]
     assert row["lastChecked"]
     assert {name: int(entry["serverCount"]) for name, entry in row["accounts"].items()} == {account: 2, other: 1}
@@ -109,28 +109,28 @@ def test_a_region_that_lost_its_servers_becomes_inactive(world: World) -> None:
 
 
 def test_a_server_vanishes_with_its_own_scope_only(world: World) -> None:
-    well, ill = world.account(), world.account()
-    world.servers(well, "us-west-2", 2)
-    world.servers(ill, "us-west-2", 2)
-    world.servers(well, "eu-west-1", 1)
+    healthy, failing = world.account(), world.account()
+    world.servers(healthy, "us-west-2", 2)
+    world.servers(failing, "us-west-2", 2)
+    world.servers(healthy, "eu-west-1", 1)
     world.sync()
-    gone_well = world.scope(well, "us-west-2").servers.pop()
-    gone_ill = world.scope(ill, "us-west-2").servers.pop()
-    world.scope(well, "eu-west-1").servers.clear()
-    world.scope(well, "eu-west-1").faults.append(Fault(internal_error))
-    world.scope(ill, "us-west-2").faults.append(Fault(internal_error))
+    removed = world.scope(healthy, "us-west-2").servers.pop()
+    unconfirmed = world.scope(failing, "us-west-2").servers.pop()
+    world.scope(healthy, "eu-west-1").servers.clear()
+    world.scope(healthy, "eu-west-1").faults.append(Fault(internal_error))
+    world.scope(failing, "us-west-2").faults.append(Fault(internal_error))
 
     world.sync(code=3)
 
     items = world.inventory()
-    assert gone_well["arn"] not in items
-    assert gone_ill["arn"] in items
+    assert removed["arn"] not in items
+    assert unconfirmed["arn"] in items
     assert len(items) == 4
     assert world.counts() == {"us-west-2": 3, "eu-west-1": 1}
 
 
 def test_count_and_records_agree_where_drs_is_no_longer_in_use(world: World) -> None:
-    """The answer that DRS is not initialised settles the count at zero: records must not outlive that for ever."""
+    """The response that DRS is not initialised sets the count to zero, so the items must be removed as well."""
     account = world.account()
     world.servers(account, "us-west-2", 1)
     world.servers(account, "eu-west-1", 1)
@@ -175,7 +175,7 @@ def test_a_server_that_changes_its_staging_account_has_one_row(world: World) -> 
     assert rows[0]["sourceServerArn"] == server["arn"]
 
 
-def test_broken_records_are_reported_and_cost_the_others_nothing(world: World) -> None:
+def test_broken_records_are_reported_and_do_not_affect_the_others(world: World) -> None:
     account = world.account()
     good = world.servers(account, "us-west-2", 2)
     bad: dict[str, Any] = {"sourceServerID": "s-nonsense"}

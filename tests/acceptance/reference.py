@@ -1,4 +1,4 @@
-"""One populated estate, and the picture that one clean run makes of it."""
+"""One populated estate, and the table contents that one clean run writes for it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ REGIONS: Final = (
 
 
 def populate(world: World, *, many: int) -> list[str]:
-    """Give a world three accounts with servers; the first has `many` in one region."""
+    """Create three accounts with servers; the first has `many` in one region. Return the account ids."""
     accounts = [world.account(), world.account(), world.list_hub()]
     world.servers(accounts[0], "us-west-2", many)
     world.servers(accounts[0], "ap-south-1", 2)
@@ -24,13 +24,13 @@ def populate(world: World, *, many: int) -> list[str]:
 
 
 def state(world: World, tables: Tables | None = None) -> tuple[Any, Any, Any]:
-    """Give all three kinds of rows without their times."""
+    """Return server items, other inventory items and region status rows, without their times."""
     rows = world.status(tables)
     return timeless(world.inventory(tables)), timeless(world.bookkeeping(tables)), timeless(rows)
 
 
 def clean(world: World) -> tuple[Any, Any, Any]:
-    """What one full run into empty tables makes of the same AWS."""
+    """Return the state after one full scan of the same AWS into empty tables."""
     tables = world.make_tables()
     for row in world.items(world.tables.accounts):
         world.put(tables.accounts, row)
