@@ -27,10 +27,7 @@ class Body(BaseModel):
     count: int
 
 
-@pytest.fixture(autouse=True)
-def _log_reaches_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logging.getLogger("service"), "propagate", True)
-
+pytestmark = pytest.mark.usefixtures("propagate_logs")
 
 Work = Callable[[None, Params], Awaitable[Response]]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -130,6 +129,7 @@ def test_each_scope_is_scanned_once_and_counted() -> None:
     run_virtually(work)
 
 
+@pytest.mark.usefixtures("propagate_logs")
 @pytest.mark.parametrize(
     ("error", "code", "is_logged"),
     [
@@ -142,9 +142,8 @@ def test_each_scope_is_scanned_once_and_counted() -> None:
     ],
 )
 def test_whatever_a_scope_raises_is_a_problem_of_that_scope_alone(
-    error: Exception, code: str, *, is_logged: bool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    error: Exception, code: str, *, is_logged: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(logging.getLogger("service"), "propagate", True)
     bad = SCOPES[1]
 
     async def work(_: VirtualLoop) -> None:
