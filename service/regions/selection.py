@@ -163,7 +163,7 @@ def select(table: Sequence[RegionRow] | StatusUnavailable, request: SelectionReq
     unfinished = tuple(row.region for row in rows if row.full_scan_began)
     if request.full_scan:
         scopes = dict.fromkeys(every_scope, ScanReason.FULL_SCAN)
-        return Selection(RegionSource.FULL_SCAN, "a full scan was asked for", scopes, (), active, unfinished)
+        return Selection(RegionSource.FULL_SCAN, "a full scan was requested", scopes, (), active, unfinished)
     fallback = _fallback(table, rows, full_scan_if_none_active=request.full_scan_if_none_active)
     if fallback is not None:
         return Selection(*fallback, dict.fromkeys(every_scope, ScanReason.FULL_SCAN), ())
@@ -188,10 +188,10 @@ def _has_servers(row: RegionRow, account_id: str) -> bool:
 
 def _select_requested(request: SelectionRequest, active: frozenset[Scope]) -> Selection:
     if request.scopes:
-        candidates, reason = list(request.scopes), f"asked for {len(request.scopes)} scopes"
+        candidates, reason = list(request.scopes), f"{len(request.scopes)} scopes were requested"
     else:
         candidates = [Scope(account_id, region) for account_id in request.account_ids for region in request.regions]
-        reason = f"asked for {', '.join(request.regions)}"
+        reason = f"requested: {', '.join(request.regions)}"
     scopes = {scope: ScanReason.REQUESTED for scope in candidates if scope.region not in request.excluded}
     return Selection(RegionSource.REQUESTED, reason, scopes, (), active)
 

@@ -85,7 +85,7 @@ async def under_lease(lease: Lease, owner: str, lasts_s: float, work: Callable[[
                 wait_s = lasts_s / 30
                 is_ours = tenure.is_sure
             else:
-                tenure.began, wait_s = requested, lasts_s / 3  # it may have been granted as soon as it was asked for
+                tenure.began, wait_s = requested, lasts_s / 3  # it may have been granted as soon as it was requested
             if not is_ours:
                 cancel_scope.cancel()
                 return

@@ -64,7 +64,7 @@ def outcome_of(
         scope: the (account, region).
         failure: what broke the scan off, if something did.
         known: servers were known there before; then a region that is switched off is a failure.
-        answered: AWS has told something of the scope.
+        answered: AWS has reported something about the scope.
         settled: the scan did all it came for before the failure, which is then a warning.
         servers: how many servers it saw.
         counts: what came of them, by member of the report.

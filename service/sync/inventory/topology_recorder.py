@@ -158,7 +158,7 @@ class TopologyRecorder:
             facts = {"server": scanned.server.arn, "originEnvironment": environment}
             _log.warning("no region of origin", extra=facts)
             if environment == "unknown":
-                why = "DRS does not tell the region some instances came from: it is not guessed; the log names them"
+                why = "DRS does not report where some instances came from: it is not guessed; the log names them"
                 warnings.append(unnamed_problem(self._scope, "TopologyIncomplete", why, RegionStatus.ACTIVE))
         return warnings
 
