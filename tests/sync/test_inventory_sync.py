@@ -449,6 +449,7 @@ async def test_a_broken_account_record_affects_only_itself(estate: Estate) -> No
 
 async def test_a_server_too_big_for_an_item_affects_only_itself(estate: Estate) -> None:
     """DynamoDB rejects the whole batch because of it; changed, new and removed servers are written all the same."""
+    await estate.sync()
     here = [item for item in estate.items() if (item["_queryAccount"], item["_queryRegion"]) == (estate.names.a, SCOPE)]
     big, changed, deleted, *_ = here
     servers = drs_backends[estate.names.a][SCOPE].source_servers
