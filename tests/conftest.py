@@ -26,7 +26,7 @@ settings.load_profile("fixed")
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Return the number of workers for `-n auto`: three for two cores, because a quarter of the time is spent waiting."""
+    """Return the number of workers for `-n auto`: three for two cores, because a quarter of the time is waiting."""
     return max(2, (os.cpu_count() or 2) * 3 // 2)
 
 
