@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -43,6 +44,15 @@ def blocking_calls(watched_calls: BlockingCalls) -> Iterator[BlockingCalls]:
     """Fail each test in which code of `service` blocks the event loop."""
     yield watched_calls
     watched_calls.check()
+
+
+@pytest.fixture(autouse=True)
+def _restore_logger() -> Iterator[None]:
+    """Restore the logger of service after each test, because a test that runs a command here sets up logging."""
+    logger = logging.getLogger("service")
+    before = logger.handlers[:], logger.level, logger.propagate
+    yield
+    logger.handlers[:], logger.level, logger.propagate = before
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 import os
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
@@ -20,13 +19,9 @@ from tests.support.estate import Estate, Names, new_account_id
 
 def run_json(*arguments: str, exit_code: int = 0, **environment: str) -> dict[str, Any]:
     """Run a command line in this process, ten times faster than a new one; return the JSON document on stdout."""
-    logger, out, err = logging.getLogger("service"), io.StringIO(), io.StringIO()
-    before = logger.handlers[:], logger.level, logger.propagate
-    try:
-        with mock.patch.dict(os.environ, environment), redirect_stdout(out), redirect_stderr(err):
-            assert run(arguments) == exit_code, out.getvalue() + err.getvalue()
-    finally:
-        logger.handlers[:], logger.level, logger.propagate = before
+    out, err = io.StringIO(), io.StringIO()
+    with mock.patch.dict(os.environ, environment), redirect_stdout(out), redirect_stderr(err):
+        assert run(arguments) == exit_code, out.getvalue() + err.getvalue()
     document: dict[str, Any] = json.loads(out.getvalue())
     return document
 

@@ -1,8 +1,7 @@
-"""DRS records and fixtures that the unit tests share."""
+"""DRS records that the unit tests share."""
 
 from __future__ import annotations
 
-import logging
 from typing import Any, Final
 
 import orjson
@@ -60,9 +59,3 @@ def extended_record(forward_record: dict[str, Any]) -> dict[str, Any]:
             "stagingSourceServerArn": forward_record["arn"],
         },
     }
-
-
-@pytest.fixture
-def propagate_logs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let `caplog` see records of service once each, also after a test that set up logging in this process."""
-    monkeypatch.setattr(logging.getLogger("service"), "propagate", True)

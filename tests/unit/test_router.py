@@ -27,8 +27,6 @@ class Body(BaseModel):
     count: int
 
 
-pytestmark = pytest.mark.usefixtures("propagate_logs")
-
 Work = Callable[[None, Params], Awaitable[Response]]
 
 

@@ -129,7 +129,6 @@ def test_each_scope_is_scanned_once_and_counted() -> None:
     run_virtually(work)
 
 
-@pytest.mark.usefixtures("propagate_logs")
 @pytest.mark.parametrize(
     ("error", "code", "is_logged"),
     [
