@@ -28,16 +28,20 @@ async def paginate(
         cursor: member with the page token, of the same name in request and response.
 
     Raises:
-        AwsError: a call failed; or MalformedResponse: the list is missing, or the tokens repeat or never end.
+        AwsError: a call failed; or MalformedResponse: the list is missing, an entry of it is not an object, or the
+            tokens repeat or never end.
     """
     used_tokens: set[str] = set()
     next_token: dict[str, str] = {}
     for _ in range(MAX_PAGES):
         response = await session.call(call.service, call.operation, {**params, **next_token}, region=call.region)
         # The SDK parses a body without the list into a response without the member; that is not an empty page.
-        if not isinstance(response.get(items), list):
+        records = response.get(items)
+        if not isinstance(records, list):
             raise AwsError("MalformedResponse", f"response is missing {items}", call)
-        yield response[items]
+        if not all(isinstance(record, dict) for record in records):
+            raise AwsError("MalformedResponse", f"an entry of {items} is not an object", call)
+        yield records
         value = response.get(cursor)
         if not value:
             return

@@ -69,6 +69,21 @@ async def test_pages_that_do_not_end_or_have_no_list_are_malformed(
         assert len(aws.requests) == (2 if token == "a" else 1)
 
 
+@pytest.mark.parametrize("record", [None, "x", 7, ["x"]])
+@pytest.mark.parametrize("operation", PAGINATED)
+async def test_a_page_with_an_item_that_is_no_record_is_malformed(
+    operation: str, record: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, member = PAGINATED[operation]
+    async with (
+        scripted_aws(lambda _: answer({member: [record]}), monkeypatch),
+        AwsClient(Settings(), lambda: datetime.now(UTC)) as aws_client,
+    ):
+        with pytest.raises(AwsError) as caught:
+            await read(DrsReader(aws_client.hub(), page_size=5))
+        assert (caught.value.code, caught.value.call.operation) == ("MalformedResponse", operation)
+
+
 async def test_tokens_that_never_end_are_malformed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pagination, "MAX_PAGES", 3)
     tokens = iter("abcdef")
