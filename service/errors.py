@@ -185,6 +185,11 @@ class AwsError(DrsSyncError):
         self.error_class = replace(error_class, advice=advice) if advice else error_class
 
     @property
+    def is_drs_uninitialized(self) -> bool:
+        """Whether DRS answered that it is not initialised in the region: it has no servers there."""
+        return self.call.service == "drs" and self.error_class.status is S.NOT_INITIALIZED
+
+    @property
     def problem(self) -> Problem:
         """The error as reports and tables show it."""
         return Problem(

@@ -159,8 +159,7 @@ class ScopeReader:
                     async for page in pages:
                         records.extend(page)
             except AwsError as error:
-                not_initialized = error.error_class.status is RegionStatus.NOT_INITIALIZED
-                if records or error.call.service != "drs" or not not_initialized:
+                if records or not error.is_drs_uninitialized:
                     return _failed(scope, error.problem)
                 return ScopeReadResult(
                     scope, DataSource.DRS, last_complete=started_at, status=RegionStatus.NOT_INITIALIZED

@@ -8,7 +8,7 @@ from typing import Final
 
 from service.aws.drs import DrsReads
 from service.errors import AwsError
-from service.models import Problem, RegionStatus
+from service.models import Problem
 from service.sync.extension_plan import Pair, Plan, Unread, extended_arns, plan_extensions, replicating_arns
 
 __all__ = ["QUOTA_CODE", "pair_problem", "read_extended", "read_extended_of", "read_pair", "read_replicating"]
@@ -25,7 +25,7 @@ async def read_pair(pair: Pair, drs: DrsReads, staging_drs: Callable[[], Awaitab
     try:
         found = await drs.extensible(pair.region, pair.staging)
     except AwsError as error:
-        if error.error_class.status is RegionStatus.NOT_INITIALIZED:
+        if error.is_drs_uninitialized:
             return plan_extensions(pair, ())  # the staging account does not use DRS here: a complete answer
         if not error.error_class.status.is_denied:
             return plan_extensions(pair, Unread(pair_problem(error, pair)))
@@ -37,7 +37,7 @@ async def _replicating(pair: Pair, staging_drs: Callable[[], Awaitable[DrsReads]
     try:
         return await read_replicating(await staging_drs(), pair.staging, pair.region)
     except AwsError as error:
-        if error.error_class.status is RegionStatus.NOT_INITIALIZED and error.call.service == "drs":
+        if error.is_drs_uninitialized:
             return frozenset()
         return Unread(pair_problem(error, pair))
 

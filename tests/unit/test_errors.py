@@ -113,3 +113,16 @@ def test_an_error_says_where_it_happened_and_what_to_do() -> None:
     assert (problem.service, problem.operation, problem.account_id, problem.region) == tuple(CALL)
     assert "exclude" in problem.advice
     assert all(word in str(error) for word in ("drs", "DescribeSourceServers", "us-west-2", "AccessDeniedException"))
+
+
+@pytest.mark.parametrize(
+    ("service", "code", "expected"),
+    [
+        ("drs", "UninitializedAccountException", True),
+        ("sts", "UninitializedAccountException", False),
+        ("drs", "AccessDeniedException", False),
+    ],
+)
+def test_only_drs_says_that_it_is_not_initialized(service: str, code: str, *, expected: bool) -> None:
+    error = AwsError(code, "no", Call(service, "X", "111122223333", "us-east-1"))
+    assert error.is_drs_uninitialized is expected

@@ -16,7 +16,6 @@ from service.context import SyncRequest
 from service.errors import AwsError, RefusalError
 from service.handlers.request_models import AddStagingRequest, RemoveStagingRequest, SyncBody, TargetSyncRequest
 from service.handlers.router import Params, Response
-from service.models import RegionStatus
 from service.sync.extensions import read_extended, read_replicating
 
 __all__ = [
@@ -122,7 +121,7 @@ def _ignoring_uninitialized() -> Iterator[None]:
     try:
         yield
     except AwsError as error:
-        if error.error_class.status is not RegionStatus.NOT_INITIALIZED:
+        if not error.is_drs_uninitialized:
             raise
 
 

@@ -67,7 +67,7 @@ class InventoryScan(ScopeScan):
         try:
             await self._list()
         except AwsError as error:
-            if not self._is_unused(error):
+            if not error.is_drs_uninitialized or self.servers:
                 raise
             self.uninitialized = True
             if self._had_servers:
@@ -93,10 +93,6 @@ class InventoryScan(ScopeScan):
             warnings=self.warnings,
             seconds=seconds,
         )
-
-    def _is_unused(self, error: AwsError) -> bool:
-        is_uninitialized = error.error_class.status is RegionStatus.NOT_INITIALIZED
-        return is_uninitialized and error.call.service == "drs" and not self.servers
 
     async def _list(self) -> None:
         # Where there is something to compare with, it is read while DRS takes its time.

@@ -137,11 +137,10 @@ class StagingScan(ScopeScan):
         try:
             listed = set(await self._drs.staging_accounts(self.scope.region))
         except AwsError as error:
-            status = error.error_class.status
-            if status is RegionStatus.NOT_INITIALIZED:
+            if error.is_drs_uninitialized:
                 self._answers += 1
                 return None
-            if status is not RegionStatus.IAM_PERMISSION_DENIED or not known:
+            if error.error_class.status is not RegionStatus.IAM_PERMISSION_DENIED or not known:
                 raise
             self.warnings.append(scope_problem(error, self.scope))
             return known

@@ -14,7 +14,7 @@ from service.aws.ec2 import Ec2Reads
 from service.errors import AwsError
 from service.fanout import fan_out
 from service.inventory.server import SourceServer, instance_facts, parse_server
-from service.models import Now, Problem, RegionStatus, Scope
+from service.models import Now, Problem, Scope
 from service.sync.engine.outcome import ScopeResult, account_problem, outcome_of, problem_at, scope_problem
 from service.sync.engine.sync import ScopeScan
 from service.sync.tags.plan import allows_launch_into, plan_tags, wanted_tags
@@ -113,8 +113,7 @@ class TagScan(ScopeScan):
                     for record in page:
                         self._add_record(record)
         except AwsError as error:
-            is_unused = error.error_class.status is RegionStatus.NOT_INITIALIZED and error.call.service == "drs"
-            if is_unused and not self.results.counts.servers:
+            if error.is_drs_uninitialized and not self.results.counts.servers:
                 self.uninitialized = True
             else:
                 self.failure = scope_problem(error, self.scope)
