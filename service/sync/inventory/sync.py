@@ -44,6 +44,7 @@ class InventorySync(Sync):
         self._templates = templates
         self._recorder: RegionRecorder
         self._tools: ScanTools
+        self._active_regions: set[str]
 
     async def select(self, request: SyncRequest, deps: Deps) -> RunContext:
         """Select active scopes, and a few inactive ones in turn; make sure that the inventory table can be used."""
@@ -56,6 +57,7 @@ class InventorySync(Sync):
         """Mark the begin of a run over every region."""
         self._tools = ScanTools(run, self._templates)
         self._recorder = RegionRecorder(run)
+        self._active_regions = {scope.region for scope in run.context.selection.known_active}
         await self._recorder.begin()
 
     def scan(self, scope: Scope, session: AccountSession, run: Run) -> ScopeScan:
@@ -66,8 +68,7 @@ class InventorySync(Sync):
         """Hand what a scan says to the recorder."""
         found = scan if isinstance(scan, InventoryScan) else None
         observation, region = observation_of(result, found, run), result.scope.region
-        active_regions = {known.region for known in run.context.selection.known_active}
-        if observation is not None and observation.server_count and region not in active_regions:
+        if observation is not None and observation.server_count and region not in self._active_regions:
             run.report.newly_active.add(region)
         await self._recorder.add(result.scope, observation)
 
