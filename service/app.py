@@ -6,7 +6,6 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from service.accounts.table import TargetAccountsTable
@@ -14,7 +13,7 @@ from service.aws.client import AwsClient
 from service.aws.dynamodb_write import Table
 from service.context import ContextLoader, SyncRequest
 from service.deadline import Shutdown
-from service.models import Now
+from service.models import Now, utc_now
 from service.regions.status_writer import RegionStatusTable
 from service.settings import Settings
 from service.sync.engine.metrics import figures_of, metrics_operation, summary_of
@@ -28,14 +27,9 @@ from service.sync.tags.locking import TagSyncRunningError, sync_tags, tag_state
 from service.sync.tags.state import TagState
 from service.telemetry import emit_metrics, stream_for
 
-__all__ = ["App", "TagSyncRunningError", "open_app", "utc_now"]
+__all__ = ["App", "TagSyncRunningError", "open_app"]
 
 _log = logging.getLogger(__name__)
-
-
-def utc_now() -> datetime:
-    """Return the time."""
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ __all__ = [
     "is_account_id",
     "iso",
     "parse_iso",
+    "utc_now",
 ]
 
 
@@ -136,6 +137,11 @@ class Problem:
 
 Now = Callable[[], datetime]
 """The wall clock in UTC, passed in. Timeouts and deadlines use the monotonic clock of the event loop instead."""
+
+
+def utc_now() -> datetime:
+    """Return the time in UTC."""
+    return datetime.now(UTC)
 
 
 def iso(moment: datetime) -> str:

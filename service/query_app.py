@@ -6,7 +6,6 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
 import anyio
@@ -16,7 +15,7 @@ from service.aws.dynamodb import TableReader
 from service.aws.lambda_ import LambdaInvoker
 from service.aws.operations import READ_OPERATIONS
 from service.errors import AwsError
-from service.models import Now, Scope
+from service.models import Now, Scope, utc_now
 from service.queries.answer import Answer
 from service.queries.extended import ExtendedQuery
 from service.queries.failback.query import FailbackQuery
@@ -115,7 +114,7 @@ class QueryApp:
 
 @asynccontextmanager
 async def open_query_app(
-    settings: Settings, now: Now = lambda: datetime.now(UTC), *, refresher: Refresher | None = None
+    settings: Settings, now: Now = utc_now, *, refresher: Refresher | None = None
 ) -> AsyncIterator[QueryApp]:
     """Open the app for one event loop.
 

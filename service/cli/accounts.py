@@ -12,13 +12,14 @@ from rich.table import Table
 
 from service.accounts.records import Account, RoleRef, parse_account, staging_records
 from service.accounts.staging import add_staging_account, remove_staging_account, staging_record
-from service.app import App, open_app, utc_now
+from service.app import App, open_app
 from service.aws.client import AwsClient, Identity
 from service.aws.dynamodb import Item, TableReader
 from service.aws.operations import READ_OPERATIONS
 from service.cli.options import OutputOption
 from service.cli.output import Output, print_result, run_command, sanitize, table
 from service.errors import ConfigurationError, RefusalError
+from service.models import utc_now
 from service.query_app import open_query_app
 from service.settings import Settings
 

@@ -12,7 +12,6 @@ import anyio
 
 from service.accounts.access import AccountAccess
 from service.accounts.records import AccountDirectory
-from service.app import utc_now
 from service.aws.client import AwsClient, Identity
 from service.aws.drs import DrsReader
 from service.aws.dynamodb import TableReader
@@ -35,7 +34,7 @@ from service.cli.schemas import TABLES, TableSpec
 from service.context import ContextLoader
 from service.errors import AwsError, ConfigurationError
 from service.fanout import fan_out
-from service.models import Call, Scope
+from service.models import Call, Scope, utc_now
 from service.regions.selection import StatusUnavailable
 from service.regions.status_reader import RegionStatusReader
 from service.regions.status_rows import RegionRow

@@ -12,9 +12,9 @@ from typing import Annotated, Final
 import anyio
 import typer
 
-from service.app import utc_now
 from service.cli.output import Output, print_error, print_json, run_command
 from service.errors import AwsError, ConfigurationError, RefusalError
+from service.models import utc_now
 from service.queries.failback.export import read_export, write_csv, write_json
 from service.queries.failback.facts import Facts, has_name
 from service.queries.failback.query import single_match

@@ -8,10 +8,9 @@ from typing import Any
 
 from rich.table import Table
 
-from service.app import utc_now
 from service.cli.options import OutputOption
 from service.cli.output import Output, print_error, print_result, run_command, table
-from service.models import iso
+from service.models import iso, utc_now
 from service.query_app import open_query_app
 from service.regions.selection import StatusUnavailable
 from service.regions.status_rows import RegionRow

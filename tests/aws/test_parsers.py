@@ -16,9 +16,9 @@ from botocore.parsers import ResponseParserError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.app import utc_now
 from service.aws.client import AwsClient
 from service.aws.parsers import _INSTANCES, ParserFactory, parse_page_directly
+from service.models import utc_now
 from service.settings import Settings
 from tests.support.estate import Estate
 

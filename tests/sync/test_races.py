@@ -8,10 +8,11 @@ from typing import Any, Final
 import pytest
 
 from service.accounts.staging import StagingRecords
-from service.app import open_app, utc_now
+from service.app import open_app
 from service.aws.client import AwsClient
 from service.aws.dynamodb_write import Table
 from service.errors import RefusalError
+from service.models import utc_now
 from service.settings import load_settings
 from service.topology.history import ATTRIBUTE, history_of
 from service.topology.table import TopologyTable

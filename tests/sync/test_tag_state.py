@@ -11,10 +11,9 @@ from typing import Any, Final
 import anyio
 import pytest
 
-from service.app import utc_now
 from service.aws.client import AwsClient
 from service.errors import AwsError
-from service.models import Scope
+from service.models import Scope, utc_now
 from service.settings import load_settings
 from service.sync.engine.lease import LeaseLostError
 from service.sync.tags.state import LastSync, TagState

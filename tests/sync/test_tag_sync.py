@@ -11,12 +11,12 @@ import anyio
 import pytest
 from moto.ec2.models import ec2_backends
 
-from service.app import TagSyncRunningError, open_app, utc_now
+from service.app import TagSyncRunningError, open_app
 from service.aws.client import AwsClient
 from service.aws.dynamodb_write import Table
 from service.context import SyncRequest
 from service.errors import ConfigurationError
-from service.models import Scope
+from service.models import Scope, utc_now
 from service.regions.status_writer import RegionStatusTable
 from service.sandbox.moto_drs import drs_backends
 from service.settings import load_settings
