@@ -198,6 +198,7 @@ class ContextLoader:
             regions=request.regions,
             scopes=request.scopes,
             excluded=frozenset((*request.excluded_regions, *settings.drs_excluded_regions)),
+            excluded_scopes=settings.excluded_scopes,
             discover=discover,
             shared=shared,
             full_scan_if_none_active=not discover,  # without discovery, the first server would never be found

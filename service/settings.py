@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from service.errors import ConfigurationError
+from service.models import ACCOUNT_ID_PATTERN, Scope
 
 __all__ = ["DEFAULT_REGIONS", "Settings", "load_settings"]
 
@@ -25,6 +26,8 @@ DEFAULT_REGIONS: Final = (
 )
 _REGION_PATTERN: Final = r"^[a-z]{2,4}(-[a-z]+)+-\d{1,2}$"
 Regions = tuple[Annotated[str, Field(pattern=_REGION_PATTERN)], ...]
+_SCOPE_PATTERN: Final = rf"^{ACCOUNT_ID_PATTERN}/{_REGION_PATTERN[1:]}"
+Scopes = tuple[Annotated[str, Field(pattern=_SCOPE_PATTERN)], ...]
 _YEAR_S: Final = 31_536_000.0
 Seconds = Annotated[float, Field(gt=0, le=_YEAR_S)]
 
@@ -41,6 +44,11 @@ class Settings(BaseModel):
     source_server_inventory_table: str = Field("", description="DynamoDB table of the inventory; required to sync")
     drs_region_status_table: str = Field(
         "", description="DynamoDB table of region status; unset: every region is scanned"
+    )
+    source_server_topology_table: str = Field(
+        "",
+        description="DynamoDB table of original topology, lineages, history, summaries and moving values; unset: the"
+        " inventory's items keep the originals, and lag and backlog are as old as each item",
     )
     tag_sync_config_table: str = Field(
         "",
@@ -66,6 +74,9 @@ class Settings(BaseModel):
         DEFAULT_REGIONS, min_length=1, validate_default=True, description="regions that a full scan covers"
     )
     drs_excluded_regions: Regions = Field((), description="regions that are never scanned")
+    drs_excluded_scopes: Scopes = Field(
+        (), description="scopes that are never scanned, each as account/region: 111122223333/us-west-2"
+    )
 
     region_status_cache_seconds: float = Field(60.0, ge=0, le=_YEAR_S, description="how long region status is cached")
     region_status_timeout_seconds: Seconds = Field(
@@ -74,6 +85,13 @@ class Settings(BaseModel):
     sync_interval_seconds: Seconds = Field(900.0, description="how often the inventory sync is scheduled")
     discovery_window_seconds: Seconds = Field(
         7200.0, description="every inactive region is scanned again within this time"
+    )
+    removal_rescan_share: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="a scan that shows less than this share of the stored servers of a scope is repeated before any is"
+        " removed",
     )
     discovery_call_share: float = Field(
         0.2, gt=0, le=1, description="discovery is sized to keep the scans of a sync below this share of all scopes"
@@ -133,7 +151,7 @@ class Settings(BaseModel):
         from_environment = {name: text for name in cls.model_fields if (text := os.environ.get(name.upper()))}
         return {**from_environment, **given}
 
-    @field_validator("drs_regions", "drs_excluded_regions", mode="before")
+    @field_validator("drs_regions", "drs_excluded_regions", "drs_excluded_scopes", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
@@ -142,6 +160,11 @@ class Settings(BaseModel):
     def catalog(self) -> tuple[str, ...]:
         """The regions of a full scan, in order, without duplicates and excluded regions."""
         return tuple(dict.fromkeys(region for region in self.drs_regions if region not in self.drs_excluded_regions))
+
+    @property
+    def excluded_scopes(self) -> frozenset[Scope]:
+        """The scopes that are never scanned, beside the excluded regions."""
+        return frozenset(Scope(*scope.split("/", 1)) for scope in self.drs_excluded_scopes)
 
     def require(self, *names: str) -> None:
         """Check that these settings are set.

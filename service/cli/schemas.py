@@ -54,6 +54,11 @@ TABLES: Final = (
         },
     ),
     TableSpec("drs_region_status_table", ("region",), if_unset="every sync scans every region"),
+    TableSpec(
+        "source_server_topology_table",
+        ("pk", "sk"),
+        if_unset="originals are kept on the inventory's items, and lag is as old as each item",
+    ),
     TableSpec("tag_sync_config_table", ("accountId",), if_unset="the tag sync has no lock, memory or last result"),
 )
 

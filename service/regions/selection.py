@@ -95,6 +95,7 @@ class SelectionRequest:
         regions: scan only these regions, empty for no such limit.
         scopes: scan only these scopes, empty for no such limit; takes precedence over `accounts` and `regions`.
         excluded: regions that are never scanned, not even on request.
+        excluded_scopes: scopes that are never scanned, not even on request.
         discover: scan some inactive scopes too. Only the inventory sync does.
         shared: a region with servers of one account is scanned for every account.
         full_scan_if_none_active: a table without any servers leads to a full scan, as an empty table does.
@@ -108,6 +109,7 @@ class SelectionRequest:
     regions: Sequence[str] = ()
     scopes: Sequence[Scope] = ()
     excluded: frozenset[str] = frozenset()
+    excluded_scopes: frozenset[Scope] = frozenset()
     discover: bool = True
     shared: bool = False
     full_scan_if_none_active: bool = False
@@ -116,6 +118,10 @@ class SelectionRequest:
     def account_ids(self) -> list[str]:
         """The accounts in order, each once."""
         return sorted(set(self.accounts))
+
+    def excludes(self, scope: Scope) -> bool:
+        """Whether a scope is never scanned."""
+        return scope.region in self.excluded or scope in self.excluded_scopes
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +181,10 @@ def select(table: Sequence[RegionRow] | StatusUnavailable, request: SelectionReq
 def _active_scopes(rows: Iterable[RegionRow], request: SelectionRequest) -> frozenset[Scope]:
     account_ids = request.account_ids
     return frozenset(
-        Scope(account_id, row.region) for row in rows for account_id in account_ids if _has_servers(row, account_id)
+        scope
+        for row in rows
+        for account_id in account_ids
+        if _has_servers(row, account_id) and not request.excludes(scope := Scope(account_id, row.region))
     )
 
 
@@ -192,15 +201,16 @@ def _select_requested(request: SelectionRequest, active: frozenset[Scope]) -> Se
     else:
         candidates = [Scope(account_id, region) for account_id in request.account_ids for region in request.regions]
         reason = f"requested: {', '.join(request.regions)}"
-    scopes = {scope: ScanReason.REQUESTED for scope in candidates if scope.region not in request.excluded}
+    scopes = {scope: ScanReason.REQUESTED for scope in candidates if not request.excludes(scope)}
     return Selection(RegionSource.REQUESTED, reason, scopes, (), active)
 
 
 def _every_scope(rows: Iterable[RegionRow], request: SelectionRequest) -> list[Scope]:
     """List the scopes of a full scan: the catalog and the regions that the table adds to it, for every account."""
     added = (row.region for row in rows if row.server_count > 0 or _has_scan_request(row))
-    regions = [region for region in dict.fromkeys([*request.catalog, *added]) if region not in request.excluded]
-    return [Scope(account_id, region) for account_id in request.account_ids for region in regions]
+    regions = list(dict.fromkeys([*request.catalog, *added]))
+    scopes = (Scope(account_id, region) for account_id in request.account_ids for region in regions)
+    return [scope for scope in scopes if not request.excludes(scope)]
 
 
 def _has_scan_request(row: RegionRow) -> bool:

@@ -18,7 +18,17 @@ __all__ = ["MAX_MAPPED", "pack", "unpack"]
 MAX_MAPPED: Final = 100
 """Maximum number of accounts that a row stores as a map, which people and other programs can read."""
 
-_MEMBERS: Final = ("serverCount", "status", "lastChecked", "lastComplete", "errorMessage", "lookRequestedAt")
+_MEMBERS: Final = (
+    "serverCount",
+    "status",
+    "lastChecked",
+    "lastComplete",
+    "errorMessage",
+    "lookRequestedAt",
+    "firstChecked",
+    "emptySeenAt",
+)
+"""Members of an entry, in the order of their values. New ones are appended, because earlier versions read by place."""
 _SAME: Final = 0  # the last complete scan was the last one, as in nearly all entries
 _MAX_BYTES: Final = 16_000_000  # after decompression; 5,000 accounts are below 1 MB
 

@@ -34,6 +34,8 @@ class Observation:
         scanned_at: when the scan began.
         server_count: number of servers; None when the scan did not determine it (failed, denied, incomplete).
         error_message: message of the failure, empty without one.
+        is_unconfirmed_empty: the scan was told that there is nothing where servers are known. It determines no count; a
+            later scan that is told the same does.
     """
 
     account_id: str
@@ -41,6 +43,7 @@ class Observation:
     scanned_at: datetime
     server_count: int | None = None
     error_message: str = ""
+    is_unconfirmed_empty: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,9 @@ class AccountEntry:
         error_message: message of the last scan, empty when it did not fail.
         scan_requested_at: when a server in another scope was found to refer to this scope, so that a scan is due; None
             when no scan is due.
+        first_checked: when the first scan began, None once there was a complete one.
+        empty_seen_at: when the last scan began that was told that there is nothing where servers are known; None once a
+            complete scan began later.
     """
 
     server_count: int | None = None
@@ -75,6 +81,8 @@ class AccountEntry:
     last_complete: datetime | None = None
     error_message: str = ""
     scan_requested_at: datetime | None = None
+    first_checked: datetime | None = None
+    empty_seen_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +149,8 @@ def _parse_entry(entry: Mapping[str, Any]) -> AccountEntry:
         last_complete=parse_iso(entry.get("lastComplete")),
         error_message=str(entry.get("errorMessage") or ""),
         scan_requested_at=parse_iso(entry.get("lookRequestedAt")),
+        first_checked=parse_iso(entry.get("firstChecked")),
+        empty_seen_at=parse_iso(entry.get("emptySeenAt")),
     )
 
 
@@ -214,7 +224,19 @@ def _merge_observation(entry: AccountEntry, observation: Observation) -> Account
         ),
     ):
         entry = replace(entry, status=observation.status, last_checked=observation.scanned_at, error_message=message)
-    return _without_done_request(entry)
+    return _without_done_request(_with_first_and_empty(entry, observation))
+
+
+def _with_first_and_empty(entry: AccountEntry, observation: Observation) -> AccountEntry:
+    """Set when the first scan began and when an empty result waits to be confirmed; a complete scan settles both."""
+    first, empty, complete = entry.first_checked, entry.empty_seen_at, entry.last_complete
+    first = observation.scanned_at if first is None else min(first, observation.scanned_at)
+    if observation.is_unconfirmed_empty:
+        empty = observation.scanned_at if empty is None else max(empty, observation.scanned_at)
+    is_settled = complete is not None and empty is not None and complete >= empty
+    return replace(
+        entry, first_checked=first if complete is None else None, empty_seen_at=None if is_settled else empty
+    )
 
 
 def _is_newer(new: tuple[datetime, Any], stored: tuple[datetime | None, Any]) -> bool:
@@ -306,5 +328,7 @@ def _entry_attributes(entry: AccountEntry) -> dict[str, Any]:
         "lastComplete": iso(entry.last_complete) if entry.last_complete else None,
         "errorMessage": entry.error_message or None,
         "lookRequestedAt": iso(entry.scan_requested_at) if entry.scan_requested_at else None,
+        "firstChecked": iso(entry.first_checked) if entry.first_checked else None,
+        "emptySeenAt": iso(entry.empty_seen_at) if entry.empty_seen_at else None,
     }
     return {name: value for name, value in pairs.items() if value is not None}

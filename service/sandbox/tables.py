@@ -41,6 +41,7 @@ _TABLES: Final = (
     ),
     _Table("drs-region-status", "DRS_REGION_STATUS_TABLE", "region"),
     _TARGET_ACCOUNTS,
+    _Table("source-server-topology", "SOURCE_SERVER_TOPOLOGY_TABLE", "pk", "sk"),
     _Table("tag-sync-config", "TAG_SYNC_CONFIG_TABLE", "accountId"),
 )
 

@@ -104,6 +104,7 @@ def test_settings_that_are_missing(estate: Estate) -> None:
         "TARGET_ACCOUNTS_TABLE": "failed",
         "SOURCE_SERVER_INVENTORY_TABLE": "failed",
         "DRS_REGION_STATUS_TABLE": "warning",
+        "SOURCE_SERVER_TOPOLOGY_TABLE": "warning",
         "TAG_SYNC_CONFIG_TABLE": "warning",
     }
     (nowhere,) = run_doctor(exit_code=1, AWS_REGION="", AWS_DEFAULT_REGION="")

@@ -32,6 +32,7 @@ def test_tables_have_the_documented_keys(sandbox: Sandbox, client: Client) -> No
         "SOURCE_SERVER_INVENTORY_TABLE": {"HASH": "sourceServerArn", "RANGE": "stagingAccountId"},
         "DRS_REGION_STATUS_TABLE": {"HASH": "region"},
         "TARGET_ACCOUNTS_TABLE": {"HASH": "accountId"},
+        "SOURCE_SERVER_TOPOLOGY_TABLE": {"HASH": "pk", "RANGE": "sk"},
         "TAG_SYNC_CONFIG_TABLE": {"HASH": "accountId"},
     }
 

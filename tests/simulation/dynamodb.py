@@ -247,6 +247,7 @@ def tables() -> dict[str, Table]:
         "source_server_inventory_table": Keys("sourceServerArn", "stagingAccountId", indexes),
         "drs_region_status_table": Keys("region"),
         "target_accounts_table": Keys("accountId"),
+        "source_server_topology_table": Keys("pk", "sk"),
         "tag_sync_config_table": Keys("accountId"),
     }
     return {name: Table(name, key) for name, key in keys.items()}

@@ -139,6 +139,16 @@ def test_an_excluded_region_is_not_scanned_even_when_requested() -> None:
     assert {scope.region for scope in selection.scopes} == {FEW[1]}
 
 
+@pytest.mark.parametrize(
+    "options", [{}, {"full_scan": True}, {"regions": FEW[:2]}, {"scopes": (Scope(A, FEW[0]), Scope(B, FEW[0]))}]
+)
+def test_a_scope_that_is_excluded_for_one_account_is_scanned_for_others_alone(options: dict[str, Any]) -> None:
+    excluded = frozenset({Scope(A, FEW[0])})
+    selection = pick([row_after_scan(FEW[0], {A: 5, B: 5})], excluded_scopes=excluded, **options)
+    assert Scope(B, FEW[0]) in selection.scopes
+    assert not excluded & {*selection.scopes, *selection.skipped, *selection.known_active}
+
+
 def test_an_excluded_region_is_not_scanned_even_when_a_scope_in_it_is_named() -> None:
     here, there = Scope(A, FEW[0]), Scope(A, FEW[1])
     selection = pick([row_after_scan(FEW[0], {A: 1})], [A], scopes=(here, there), excluded=frozenset({FEW[0]}))

@@ -51,6 +51,9 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         ("DRS_REGIONS", "us-east-1,Mars"),
         ("DRS_REGIONS", "us-east"),
         ("DRS_EXCLUDED_REGIONS", "us-east-1; us-west-2"),
+        ("DRS_EXCLUDED_SCOPES", "us-east-1"),
+        ("DRS_EXCLUDED_SCOPES", "12345/us-east-1"),
+        ("DRS_EXCLUDED_SCOPES", "111122223333:us-east-1"),
     ],
 )
 def test_a_bad_value_is_refused_and_its_variable_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:

@@ -46,7 +46,13 @@ uninitialised = st.builds(
     Observation, st.sampled_from(ACCOUNTS), st.just(RegionStatus.NOT_INITIALIZED), moments, st.just(0), st.just("")
 )
 failures = st.builds(
-    Observation, st.sampled_from(ACCOUNTS), st.sampled_from(FAILURES), moments, st.none(), st.text(max_size=400)
+    Observation,
+    st.sampled_from(ACCOUNTS),
+    st.sampled_from(FAILURES),
+    moments,
+    st.none(),
+    st.text(max_size=400),
+    st.booleans(),
 )
 
 
@@ -97,6 +103,21 @@ def test_scans_merge_alike_in_any_split(
 def test_scans_merged_again_change_nothing(row: RegionRow | None, observations: list[Observation]) -> None:
     once = merge(row, REGION, observations)
     assert merge(once, REGION, observations) == once
+
+
+def test_a_row_knows_since_when_a_scope_was_never_scanned_completely() -> None:
+    entry = merge(None, REGION, [failed(A, 9), failed(A, 3), failed(A, 6)]).accounts[A]
+    assert (entry.first_checked, entry.last_checked, entry.last_complete) == (at(3), at(9), None)
+    after = merge(None, REGION, [failed(A, 9), failed(A, 3), complete(A, 6, 1)]).accounts[A]
+    assert (after.first_checked, after.last_checked, after.last_complete) == (None, at(9), at(6))
+
+
+def test_an_unconfirmed_empty_scan_waits_until_a_complete_one_and_keeps_the_count() -> None:
+    empty = Observation(A, RegionStatus.ERROR, at(5), None, "no", is_unconfirmed_empty=True)
+    waiting = merge(None, REGION, [complete(A, 0, 12), empty]).accounts[A]
+    assert (waiting.server_count, waiting.empty_seen_at) == (12, at(5))
+    assert merge(None, REGION, [complete(A, 0, 12), empty, complete(A, 4, 12)]).accounts[A].empty_seen_at == at(5)
+    assert merge(None, REGION, [empty, complete(A, 6, 12)]).accounts[A].empty_seen_at is None
 
 
 def test_two_scans_of_the_same_instant_merge_alike_in_either_order() -> None:
