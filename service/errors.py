@@ -131,6 +131,7 @@ _ERROR_CLASSES: Final[Mapping[str, ErrorClass]] = MappingProxyType(
 )
 _UNKNOWN: Final = ErrorClass(S.ERROR)
 _SCP_MARK: Final = "service control policy"
+_SERVER_FAULT: Final = 500  # HTTP statuses from here on are faults of the server
 
 
 def classify(code: str, *, message: str = "", http_status: int = 0) -> ErrorClass:
@@ -138,12 +139,14 @@ def classify(code: str, *, message: str = "", http_status: int = 0) -> ErrorClas
 
     Args:
         code: error code of AWS, or one of our own.
-        message: text of AWS; nothing else distinguishes a service control policy from a missing permission.
-        http_status: used for unknown codes: 5xx is retried, 429 counts as throttling.
+        message: text of AWS. It refines a denial, since nothing else distinguishes a service control policy from a
+            missing permission, and decides nothing else: no text makes an answer complete.
+        http_status: used for unknown codes: 5xx is retried, 429 counts as throttling. A 5xx settles no count, whatever
+            its code.
     """
     error_class = _ERROR_CLASSES.get(code)
-    if error_class is None:
-        return _classify_unknown(message.lower(), http_status)
+    if error_class is None or (error_class.status.settles_count and http_status >= _SERVER_FAULT):
+        return _classify_unknown(http_status)
     if error_class is _DENIED and _SCP_MARK in message.lower():
         return ErrorClass(
             S.SCP_DENIED, advice="a service control policy of the organisation forbids it: exclude the region"
@@ -151,12 +154,10 @@ def classify(code: str, *, message: str = "", http_status: int = 0) -> ErrorClas
     return error_class
 
 
-def _classify_unknown(message: str, http_status: int) -> ErrorClass:
+def _classify_unknown(http_status: int) -> ErrorClass:
     if http_status == 429:  # noqa: PLR2004 - Too Many Requests
         return _THROTTLED
-    if http_status >= 500:  # noqa: PLR2004 - server faults
-        return _TRANSIENT
-    return _NOT_INITIALIZED if "not initialized" in message else _UNKNOWN
+    return _TRANSIENT if http_status >= _SERVER_FAULT else _UNKNOWN
 
 
 class AwsError(DrsSyncError):
@@ -186,7 +187,10 @@ class AwsError(DrsSyncError):
 
     @property
     def is_drs_uninitialized(self) -> bool:
-        """Whether DRS answered that it is not initialised in the region: it has no servers there."""
+        """Whether DRS answered that it is not initialised in the region: it has no servers there.
+
+        One such answer is not enough where servers are known (see `unconfirmed_empty` of the engine).
+        """
         return self.call.service == "drs" and self.error_class.status is S.NOT_INITIALIZED
 
     @property
