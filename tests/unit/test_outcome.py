@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, Final, cast
 
@@ -22,6 +22,7 @@ from service.sync.inventory.sync import observation_of
 ACCOUNT: Final = "111122223333"
 SCOPE: Final = Scope(ACCOUNT, "us-west-2")
 SCANNED_AT: Final = datetime(2026, 11, 23, 5, 0, tzinfo=UTC)
+ARRIVAL: Final = timedelta(minutes=14)
 LATER: Final = datetime(2026, 11, 23, 5, 1, tzinfo=UTC)
 UNUSED: Final = cast("Any", None)
 C, P, S, F = Coverage.COMPLETE, Coverage.PARTIAL, Coverage.SKIPPED, Coverage.FAILED
@@ -36,7 +37,8 @@ ALL_OF_IT: Final[dict[str, Any]] = {"listed_completely": True, "settled": True}
 
 def scan_of(scope: Scope = SCOPE, **state: Any) -> InventoryScan:
     """Return a scan with these counts and attributes at its end."""
-    made = InventoryScan(scope, UNUSED, cast("Any", SimpleNamespace(now=lambda: SCANNED_AT)), had_servers=False)
+    tools = SimpleNamespace(now=lambda: SCANNED_AT, latest_arrival=ARRIVAL)
+    made = InventoryScan(scope, UNUSED, cast("Any", tools), known_count=None)
     for name, value in state.items():
         if name in COUNTED:
             made.counts[COUNTED[name]] = value

@@ -17,6 +17,7 @@ __all__ = [
     "outcome_of",
     "problem_at",
     "scope_problem",
+    "unconfirmed_empty",
 ]
 
 _SWITCHED_OFF: Final = frozenset({RegionStatus.REGION_NOT_ENABLED, RegionStatus.REGION_NOT_OPTED_IN})
@@ -31,7 +32,7 @@ class ScopeResult:
         servers: how many servers the scan saw.
         counts: what came of them, by member of the report.
         failure: what broke the scan off; it is among `problems` or `warnings` as well.
-        is_switched_off: DRS refused because the account has switched the region off, as far as one region can tell.
+        is_switched_off: it is skipped because the account has switched the region off, as far as one region can tell.
     """
 
     scope: Scope
@@ -63,7 +64,7 @@ def outcome_of(
     Args:
         scope: the (account, region).
         failure: what broke the scan off, if something did.
-        known: servers were known there before; then a region that is switched off is a failure.
+        known: servers were known there before; then a region that is switched off or forbidden is a failure.
         answered: AWS has reported something about the scope.
         settled: the scan did all it came for before the failure, which is then a warning.
         servers: how many servers it saw.
@@ -72,15 +73,15 @@ def outcome_of(
         warnings: what an operator should know and costs nothing of the result.
         seconds: how long it took.
     """
-    if failure is not None and is_switched_off(failure) and not answered and not known:
-        # The account has switched the region off: worth a word, no failure, unless servers were known there.
+    if failure is not None and _is_closed(failure) and not answered and not known:
+        # The region is switched off or forbidden: worth a word, no failure, unless servers were known there.
         return ScopeResult(
             scope,
             Coverage.SKIPPED,
             seconds=seconds,
             warnings=(failure,),
             failure=failure,
-            is_switched_off=True,
+            is_switched_off=is_switched_off(failure),
         )
     all_problems, all_warnings = list(problems), list(warnings)
     if failure is not None:
@@ -103,12 +104,17 @@ def is_switched_off(failure: Problem) -> bool:
     return failure.service == "drs" and failure.status in _SWITCHED_OFF
 
 
+def _is_closed(failure: Problem) -> bool:
+    """Tell whether nobody uses DRS there: the region is switched off, or a service control policy forbids it."""
+    return is_switched_off(failure) or (failure.service == "drs" and failure.status is RegionStatus.SCP_DENIED)
+
+
 @dataclass(slots=True)
 class RejectedTokens:
     """Tells a region that is switched off from a session that every region rejects, account by account.
 
     AWS answers both alike. So the result of a region that rejects an account's token is held back until another region
-    accepts that token; if none does, the session is at fault, and the regions have failed.
+    accepts that token, be it to deny the call; if none does, the session is at fault, and the regions have failed.
     """
 
     _accepted: set[str] = field(default_factory=set)
@@ -122,7 +128,7 @@ class RejectedTokens:
                 return [result]
             self._held_back.setdefault(account_id, []).append(result)
             return []
-        if result.coverage in {Coverage.COMPLETE, Coverage.PARTIAL}:
+        if result.coverage in {Coverage.COMPLETE, Coverage.PARTIAL} or _is_denied(result):
             self._accepted.add(account_id)
             return [result, *self._held_back.pop(account_id, [])]
         return [result]
@@ -134,6 +140,12 @@ class RejectedTokens:
             for results in self._held_back.values()
             for result in results
         ]
+
+
+def _is_denied(result: ScopeResult) -> bool:
+    """Tell whether DRS denied a call, which it does only to a session that it has accepted."""
+    failure = result.failure
+    return failure is not None and failure.service == "drs" and failure.status.is_denied
 
 
 def _failed(result: ScopeResult) -> ScopeResult:
@@ -162,3 +174,21 @@ def account_problem(error: AwsError) -> Problem:
 def problem_at(scope: Scope, code: str, message: str) -> Problem:
     """Make a problem of our own about a scope."""
     return Problem(code, message, RegionStatus.ERROR, "", "", scope.account_id, scope.region)
+
+
+def unconfirmed_empty(error: AwsError, scope: Scope, servers: int) -> Problem:
+    """Make the problem of a scope whose DRS claims that it was never initialised, although servers are known there.
+
+    Args:
+        error: the answer of DRS.
+        scope: the scope.
+        servers: how many servers are known there.
+    """
+    return replace(
+        scope_problem(error, scope),
+        message=f"{error.message} But {servers} servers are known there: they are kept until a later inventory sync is "
+        "told the same",
+        status=RegionStatus.ERROR,
+        advice="check the account's DRS console in that region: if its servers are there, AWS answered wrongly and the "
+        "next sync repairs it; if DRS was given up there, the next inventory sync removes them from the inventory",
+    )
