@@ -203,9 +203,8 @@ class Cell(History):
 
     async def query_inventory(self, host: Host) -> str:
         """Query every server: a complete response must not lack one that the inventory has."""
-        table = TableReader(host.aws_client.hub(), host.settings.drs_region_status_table, HUB_REGION)
-        reader = RegionStatusReader(table, cache_s=60.0, timeout_s=5.0)
-        answer = await InventoryQuery(host.aws_client, host.settings, reader, host.now).run(InventoryParams())
+        query = InventoryQuery(host.aws_client, host.settings, _status_reader(host), host.now)
+        answer = await query.run(InventoryParams())
         shown = {server["sourceServerArn"] for server in answer.body["servers"]}
         items = self.estate.dynamodb.tables["source_server_inventory_table"].items
         known = {key[0] for key in items if key[1].isdigit()}
@@ -222,10 +221,11 @@ class Cell(History):
     async def query_failback(self, host: Host) -> str:
         """Query where a server came from."""
         server = max(self.estate.drs[_A2].servers)
-        facts = await FailbackQuery(host.aws_client, host.settings, host.now).facts(server)
+        answer = await FailbackQuery(host.aws_client, host.settings, _status_reader(host), host.now).facts(server)
+        facts = answer.facts
         if facts.original["originalSourceRegion"] != REGIONS[0]:
             self.promises.breaks("an answer is true", f"{server} from {facts.original['originalSourceRegion']}")
-        return "partial" if facts.notes else "complete"
+        return "complete" if answer.is_complete else "partial"
 
     async def end(self) -> HistoryResult:
         """Stop the faults; two runs of each sync must repair everything, and both queries must then be complete."""
@@ -235,6 +235,11 @@ class Cell(History):
             if (outcome := await query(self, host)) != "complete":
                 self.promises.breaks("the next runs repair", outcome)
         return self.result()
+
+
+def _status_reader(host: Host) -> RegionStatusReader:
+    table = TableReader(host.aws_client.hub(), host.settings.drs_region_status_table, HUB_REGION)
+    return RegionStatusReader(table, cache_s=60.0, timeout_s=5.0)
 
 
 _BUDGET_S: Final = 300.0
