@@ -21,6 +21,7 @@ from service.sync.engine.sync import ScopeScan
 from service.sync.inventory.servers import ScannedServer, unnamed_problem
 from service.sync.inventory.tools import ScanTools
 from service.sync.inventory.topology_recorder import TopologyRecorder, missing_names
+from service.sync.inventory.values_collector import ValuesCollector
 from service.topology.history import absent_entry
 from service.topology.lineage import server_names
 from service.topology.original import inventory_copy
@@ -54,6 +55,7 @@ class InventoryScan(ScopeScan):
         self._tools = tools
         self._had_servers = had_servers
         self._topology = TopologyRecorder(scope, drs, tools)
+        self._values = ValuesCollector(scope, tools.topology_table, scanned_at=self.started_at)
         self._stored: dict[ItemKey, StoredItem] | None = None
         self._present: set[ItemKey] = set()
         self._shows_all = True
@@ -76,6 +78,7 @@ class InventoryScan(ScopeScan):
             self.listed_completely = True
         await self._remove_absent()
         self.settled = True
+        self.warnings += await self._values.write(had_servers=self._had_servers)
         self.warnings += await self._topology.complete()
         await self._probe_staging()
 
@@ -110,7 +113,7 @@ class InventoryScan(ScopeScan):
 
     async def _sync_page(self, page: Sequence[Mapping[str, Any]]) -> None:
         servers = await self._with_instances(self._parse(page))
-        servers = [replace(each, digest=content_hash(each.record, each.server, each.facts)) for each in servers]
+        servers = [replace(each, digest=self._digest(each)) for each in servers]
         changed = {server.key for server in servers if self._is_worth_writing(server)}
         lineages = await self._topology.lineages(servers, changed)
         servers = [replace(each, lineage=lineages[each.key]) for each in servers]
@@ -123,6 +126,10 @@ class InventoryScan(ScopeScan):
             {scope for each in to_write for scope in each.server.referenced_scopes()}
         )
         await self._write(to_write)
+
+    def _digest(self, scanned: ScannedServer) -> str:
+        moving = self._values.add(scanned.key, scanned.record)
+        return content_hash(scanned.record, scanned.server, scanned.facts, moving)
 
     def _parse(self, page: Sequence[Mapping[str, Any]]) -> list[ScannedServer]:
         """Parse the records of a page; those that cannot be used are set aside and named."""

@@ -24,6 +24,8 @@ class ScanTools:
         table = run.deps.table(run.deps.settings.source_server_inventory_table)
         self.inventory = InventoryTable(table)
         self.topology = TopologyTable(table)
+        own_table = run.deps.settings.source_server_topology_table
+        self.topology_table = run.deps.table(own_table) if own_table else None
         self.templates = templates
         self.settings = run.deps.settings
         self.now = run.deps.now
