@@ -60,14 +60,17 @@ def record(lag: Any = None, eta: Any = None, last_seen: Any = None, disks: Any =
 )
 def test_a_lag_is_shown_as_drs_told_it(told: str, shown: str, seconds: float) -> None:
     values = moving_values(record(lag=told))
-    assert (values.lag, values.lag_s) == (shown, pytest.approx(seconds))
+    assert values.lag == shown
+    assert values.lag_s == pytest.approx(seconds)
     assert not not_understood(record(lag=told), values)
 
 
 @pytest.mark.parametrize(
     "told",
-    ["", "P", "PT", "P1DT", "1D", "P1M", "P1Y", "PT-5S", "-PT5S", "PT1H1D", "P1D1H", "pt5s", "PT5S ", "PT\u0665S"]
-    + ["PT9999999999999S", f"PT{MAX_NUMBER}S", "PT1.5M", 5, True, [], {}],
+    [
+        *("", "P", "PT", "P1DT", "1D", "P1M", "P1Y", "PT-5S", "-PT5S", "PT1H1D", "P1D1H", "pt5s", "PT5S ", "PT\u0665S"),
+        *("PT9999999999999S", f"PT{MAX_NUMBER}S", "PT1.5M", 5, True, [], {}),
+    ],
 )
 def test_a_lag_that_cannot_be_understood_is_unknown_and_kept_by_the_item(told: Any) -> None:
     values = moving_values(record(lag=told))
@@ -96,8 +99,11 @@ def test_a_time_is_shown_as_drs_told_it(told: str, shown: str) -> None:
 
 @pytest.mark.parametrize(
     "told",
-    ["", "yesterday", "2026-11-23", "2026-11-23T11:34:53", "2026-13-23T11:34:53Z", "2026-11-23T25:00:00Z", 5, [], {}]
-    + ["2026-02-30T00:00:00Z", "9999-12-31T23:59:59-01:00", "0001-01-01T00:00:00+01:00", " 2026-11-23T11:34:53Z"],
+    [
+        *("", "yesterday", "2026-11-23", "2026-11-23T11:34:53", "2026-13-23T11:34:53Z", "2026-11-23T25:00:00Z"),
+        *("2026-02-30T00:00:00Z", "9999-12-31T23:59:59-01:00", "0001-01-01T00:00:00+01:00", " 2026-11-23T11:34:53Z"),
+        *(5, [], {}),
+    ],
 )
 def test_a_time_that_cannot_be_understood_is_unknown_and_kept_by_the_item(told: Any) -> None:
     values = moving_values(record(eta=told, last_seen=told))
@@ -136,7 +142,7 @@ def test_no_record_makes_it_fail(value: Any) -> None:
 DURATIONS = st.integers(0, MAX_NUMBER).map(format_duration) | st.integers(0, 10**7).map(lambda s: f"PT{s}S")
 TIMES = st.builds(
     lambda ms, fraction: format_time(ms if fraction else ms // 1000 * 1000, with_fraction=fraction),
-    st.integers(time_ms("0001-01-01T00:00:00Z"), time_ms("9999-12-31T23:59:59.999Z")),  # type: ignore[arg-type]
+    st.integers(time_ms("0001-01-01T00:00:00Z"), time_ms("9999-12-31T23:59:59.999Z")),
     st.booleans(),
 )
 DISKS = st.lists(st.fixed_dictionaries({"backloggedStorageBytes": st.integers(0, 2**50)}), max_size=3)
