@@ -160,8 +160,8 @@ class InventoryScan(ScopeScan):
         if stored is None or stored.digest != scanned.digest or stored.updated_at is None:
             return True
         self._topology.add_unchanged(scanned)
-        age = self._tools.run_started_at - stored.updated_at
-        return age > timedelta(seconds=self._tools.settings.inventory_refresh_seconds)
+        refresh_s = self._tools.refresh_s
+        return refresh_s is not None and self._tools.run_started_at - stored.updated_at > timedelta(seconds=refresh_s)
 
     async def _with_instances(self, servers: Sequence[ScannedServer]) -> list[ScannedServer]:
         """Add what EC2 says of each instance; one that EC2 does not show keeps what was known of it last."""
