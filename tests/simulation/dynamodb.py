@@ -150,7 +150,12 @@ class DynamoDb:
 
     def _scan(self, params: Mapping[str, Any]) -> dict[str, Any]:
         table = self._table(params["TableName"])
-        return self._page(table, sorted(self._view(table, params).items()), params)
+        answer = self._page(table, sorted(self._view(table, params).items()), params)
+        text = params.get("FilterExpression")
+        if text:  # applied after the page was cut, so a page may be empty and not the last one
+            is_match, names, values = condition(text), _names(params), _values(params)
+            answer["Items"] = [item for item in answer["Items"] if is_match(item, names, values)]
+        return answer
 
     def _query(self, params: Mapping[str, Any]) -> dict[str, Any]:
         table = self._table(params["TableName"])
@@ -195,13 +200,14 @@ class DynamoDb:
         ((name, requests),) = params["RequestItems"].items()
         table = self._table(name)
         _check_batch_size(requests, 25)
-        keys = [table.keys.of(each["PutRequest"]["Item"]) for each in requests]
+        keys = [_key_in_batch(table, each) for each in requests]
         if len(set(keys)) < len(keys):
             raise ServiceError("ValidationException", "Provided list of item keys contains duplicates")
         processed, unprocessed = self._split_unprocessed(requests)
         for each in processed:
-            item = each["PutRequest"]["Item"]
-            self._change(table, table.keys.of(item), dict(item))
+            item, key = each.get("PutRequest", {}).get("Item"), _key_in_batch(table, each)
+            if item is not None or key in table.items:
+                self._change(table, key, None if item is None else dict(item))
         return {"UnprocessedItems": {name: unprocessed} if unprocessed else {}}
 
     def _split_unprocessed(self, entries: list[Any]) -> tuple[list[Any], list[Any]]:
@@ -209,6 +215,10 @@ class DynamoDb:
             return entries, []
         unprocessed = [each for each in entries if self.rng.random() < self.unprocessed]
         return [each for each in entries if each not in unprocessed], unprocessed
+
+
+def _key_in_batch(table: Table, request: Mapping[str, Any]) -> Key:
+    return table.keys.of(request["PutRequest"]["Item"] if "PutRequest" in request else request["DeleteRequest"]["Key"])
 
 
 def _check_batch_size(entries: list[Any], limit: int) -> None:

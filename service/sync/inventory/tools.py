@@ -12,7 +12,7 @@ from service.models import Scope
 from service.sync.engine.sync import Run
 from service.sync.inventory.staging_probe import Waiting, find_waiting
 from service.sync.inventory.templates import Templates
-from service.topology.table import TopologyTable
+from service.topology.store import TopologyStore
 
 __all__ = ["ScanTools"]
 
@@ -20,10 +20,9 @@ __all__ = ["ScanTools"]
 class ScanTools:
     """The tables of a run, its settings, and the reads of other scopes that a scan may need."""
 
-    def __init__(self, run: Run, templates: Templates) -> None:
-        table = run.deps.table(run.deps.settings.source_server_inventory_table)
-        self.inventory = InventoryTable(table)
-        self.topology = TopologyTable(table)
+    def __init__(self, run: Run, templates: Templates, topology: TopologyStore) -> None:
+        self.inventory = InventoryTable(run.deps.table(run.deps.settings.source_server_inventory_table))
+        self.topology = topology
         self.templates = templates
         self.settings = run.deps.settings
         self.now = run.deps.now
