@@ -11,8 +11,10 @@ import anyio
 import pytest
 
 from service.aws.dynamodb import decode
+from service.aws.dynamodb_write import Table
 from service.context import SyncRequest
 from service.errors import AwsError
+from service.models import Shard
 from service.queries.failback.query import FailbackQuery
 from service.regions.status_writer import RegionStatusTable
 from service.sync.engine.sync import Deps
@@ -20,6 +22,7 @@ from service.sync.inventory import topology_tables
 from service.sync.inventory.sync import sync_inventory
 from service.sync.inventory.templates import Templates
 from service.topology.original import ORIGINALS
+from service.topology.table import TopologyTable
 from tests.failback.cycle import HOST, RECOVERY, SOURCE, Cycle
 from tests.support.direct import Crash, DirectAws, Faults
 
@@ -65,11 +68,12 @@ class World:
         """Write a topology item as an earlier version did."""
         self.aws.put({"sourceServerArn": lineage, "stagingAccountId": "TOPOLOGY", **ORIGINAL, **more})
 
-    async def sync(self, **settings: Any) -> dict[str, Any]:
+    async def sync(self, shard: Shard | None = None, **settings: Any) -> dict[str, Any]:
         """Run an inventory sync."""
         chosen = self.aws.settings(drs_region_status_table="", **settings)
         deps = Deps(self.aws.aws_client(), chosen, RegionStatusTable(None, self.now, cache_s=0, timeout_s=60), self.now)
-        return await sync_inventory(SyncRequest(regions=(SOURCE, RECOVERY)), deps, Templates(self.now))
+        request = SyncRequest(regions=(SOURCE, RECOVERY), shard=shard)
+        return await sync_inventory(request, deps, Templates(self.now))
 
     def query(self, **settings: Any) -> FailbackQuery:
         """Return the failback query."""
@@ -262,6 +266,16 @@ async def test_an_item_that_changes_after_it_was_read_is_read_again(
     assert world.left() == []
     assert world.own()["sourceSideTemplate"] == {"arn": "t"}
     assert [entry["at"] for entry in world.own()["topologyHistory"]] == [MOVED["at"], ABSENT["at"], "2027"]
+
+
+async def test_an_entry_of_the_history_carries_the_topology_over_first(world: World) -> None:
+    world.seed()
+    hub = world.aws.aws_client().hub()
+    own, inventory = (Table(hub, world.aws.tables[name], "us-east-1") for name in (OWN, INVENTORY))
+    entry = {"event": "absent", "at": "2027", "serverArn": GONE}
+    assert await TopologyTable(own, inventory).add_history(GONE, lambda _: entry)
+    assert of_gone(world) == {**ORIGINAL, "topologyHistory": [MOVED, ABSENT, entry]}
+    assert not await TopologyTable(own, inventory).add_history(f"{GONE}b", lambda _: entry)
 
 
 async def test_a_record_of_both_versions_keeps_what_readers_have_seen_and_the_rest_as_history(world: World) -> None:
