@@ -32,7 +32,17 @@ class Table(TableReader):
         Raises:
             AwsError: some items could not be written; the others were.
         """
-        pending = [{"PutRequest": {"Item": encode(item)}} for item in items]
+        await self._write_many([{"PutRequest": {"Item": encode(item)}} for item in items])
+
+    async def delete_many(self, keys: Iterable[Mapping[str, Any]]) -> None:
+        """Delete items in batches of 25; those that do not exist are no error.
+
+        Raises:
+            AwsError: some items could not be deleted; the others were.
+        """
+        await self._write_many([{"DeleteRequest": {"Key": encode(key)}} for key in keys])
+
+    async def _write_many(self, pending: list[dict[str, Any]]) -> None:
         rounds = 0
         while pending:
             chunk, pending = pending[:_BATCH_WRITE], pending[_BATCH_WRITE:]

@@ -1,7 +1,6 @@
 """Original replication topology of a server: where it came from before any disaster. Pure.
 
-It is an item of its own, whose key is the ARN of the replicating server with `TOPOLOGY` as account id. So no batch
-write of the inventory overwrites it, and no index that other readers query contains it.
+It is an item of its own in the topology table, so no batch write of the inventory overwrites it; `keys` has its key.
 """
 
 from __future__ import annotations
@@ -12,22 +11,20 @@ from typing import Any, Final
 
 from service.inventory.server import SourceServer
 from service.models import Scope, iso
+from service.topology.keys import topology_key
 
 __all__ = [
     "LEGACY_TEMPLATE_ID",
     "ORIGINALS",
+    "RECORDED_ATTRIBUTES",
     "TEMPLATE_ID",
     "TEMPLATE_SETTLED",
-    "TOPOLOGY",
     "capture",
     "choose_template",
     "inventory_copy",
     "is_complete",
     "stored_originals",
-    "topology_key",
 ]
-
-TOPOLOGY: Final = "TOPOLOGY"
 
 # Attributes that inventory items contain a copy of.
 ORIGINALS: Final = (
@@ -57,12 +54,9 @@ LEGACY_TEMPLATE_ID: Final = "originalReplicationConfigTemplateId"
 """The same attribute as earlier writers spell it: it is read, and never written."""
 TEMPLATE_SETTLED: Final = "templateSettled"
 """Attribute: the templates of the replicating account were read, and none of them could be matched to the server."""
+RECORDED_ATTRIBUTES: Final = (*ORIGINALS, "originalHostname", "captureMethod", "sourceSideTemplate", TEMPLATE_SETTLED)
+"""Attributes of a topology item beside its key and its history."""
 _UNTOUCHED: Final = frozenset({None, "NOT_STARTED"})
-
-
-def topology_key(lineage_arn: str) -> dict[str, str]:
-    """Return the key of the topology item of a lineage."""
-    return {"sourceServerArn": lineage_arn, "stagingAccountId": TOPOLOGY}
 
 
 def capture(

@@ -21,7 +21,8 @@ from tests.support.estate import Estate
 NOW = datetime(2026, 11, 23, 5, 0, tzinfo=UTC)
 SCOPE = Scope("111122223333", "us-west-2")
 ARN = f"arn:aws:drs:{SCOPE.region}:{SCOPE.account_id}:source-server/s-"
-TOPOLOGY = {"sourceServerArn": f"{ARN}0", "stagingAccountId": "TOPOLOGY", "originalInstanceId": "i-1"}
+TOPOLOGY = {"pk": f"{ARN}0", "sk": "TOPOLOGY", "originalInstanceId": "i-1"}
+KEY = ItemKey(f"{ARN}0", SCOPE.account_id)
 
 
 @pytest.fixture
@@ -33,6 +34,11 @@ async def aws_client(estate: Estate) -> AsyncIterator[AwsClient]:
 @pytest.fixture
 def table(aws_client: AwsClient, estate: Estate) -> Table:
     return Table(aws_client.hub(), estate.sandbox.environment()["SOURCE_SERVER_INVENTORY_TABLE"], aws_client.hub_region)
+
+
+@pytest.fixture
+def own(aws_client: AwsClient, estate: Estate) -> Table:
+    return Table(aws_client.hub(), estate.sandbox.environment()["SOURCE_SERVER_TOPOLOGY_TABLE"], aws_client.hub_region)
 
 
 def server(number: int, **members: Any) -> dict[str, Any]:
@@ -83,15 +89,15 @@ async def test_an_item_that_gained_or_lost_its_stamp_meanwhile_is_not_removed(ta
     assert len([item async for item in table.scan()]) == 3
 
 
-async def test_an_original_is_written_once_and_only_filled_up(table: Table) -> None:
-    topologies = TopologyTable(table)
+async def test_an_original_is_written_once_and_only_filled_up(own: Table, table: Table) -> None:
+    topologies = TopologyTable(own, table)
     await topologies.capture(TOPOLOGY)
     assert await topologies.capture({**TOPOLOGY, "originalInstanceId": "i-2"}) == TOPOLOGY
-    filled = await topologies.complete_topology(f"{ARN}0", {"subnet": "a"}, "rct-1", settled=True)
-    again = await topologies.complete_topology(f"{ARN}0", {"subnet": "b"}, "rct-2", {"arn": "t"}, settled=True)
+    filled = await topologies.complete_topology(f"{ARN}0", KEY, {"subnet": "a"}, "rct-1", settled=True)
+    again = await topologies.complete_topology(f"{ARN}0", KEY, {"subnet": "b"}, "rct-2", {"arn": "t"}, settled=True)
     assert again == {**filled, "sourceSideTemplate": {"arn": "t"}}
     assert again["originalReplicationConfiguration"] == {"subnet": "a"}
-    assert await topologies.complete_topology(f"{ARN}1", {"subnet": "a"}, None, settled=True) == {}
+    assert await topologies.complete_topology(f"{ARN}1", KEY, {"subnet": "a"}, None, settled=True) == {}
 
 
 async def test_the_copy_in_an_item_is_brought_up_to_date_and_a_removed_server_stays_removed(table: Table) -> None:
@@ -103,28 +109,29 @@ async def test_the_copy_in_an_item_is_brought_up_to_date_and_a_removed_server_st
     assert [item async for item in table.scan()] == [{**server(1), "topologyComplete": True}]
 
 
-async def test_a_history_is_begun_and_none_of_it_lost(table: Table) -> None:
+async def test_a_history_is_begun_and_none_of_it_lost(own: Table, table: Table) -> None:
     """In dynalite equal lists compare as different, so appending to a history always conflicts and changes nothing."""
-    topologies = TopologyTable(table)
+    topologies = TopologyTable(own, table)
     assert not await topologies.add_history(f"{ARN}0", lambda _: {"instanceId": "i-2"})
     await topologies.capture(TOPOLOGY)
     assert await topologies.add_history(f"{ARN}0", lambda _: {"instanceId": "i-2"})
-    begun = await topologies.topologies([f"{ARN}0"])
+    begun = await topologies.topologies({f"{ARN}0": ()})
     assert not await topologies.add_history(f"{ARN}0", lambda _: {"instanceId": "i-3"})
-    assert await topologies.topologies([f"{ARN}0", f"{ARN}1"]) == begun
+    assert await topologies.topologies({f"{ARN}0": (), f"{ARN}1": ()}) == begun
 
 
-async def test_names_lead_to_their_lineage(table: Table) -> None:
-    inventory, topologies = InventoryTable(table), TopologyTable(table)
+async def test_names_lead_to_their_lineage(own: Table, table: Table) -> None:
+    inventory, topologies = InventoryTable(table), TopologyTable(own, table)
     items = name_items(f"{ARN}0", f"{ARN}1", [f"name-{number}" for number in range(40)])
     await topologies.put_name_items(items)
     await topologies.put_name_items(items)
-    await inventory.write([TOPOLOGY, server(1)])
+    await topologies.capture(TOPOLOGY)
+    await inventory.write([server(1)])
     for number in range(40):  # two batches, and the ends of both
         assert await topologies.lineages.by_name(f"NAME-{number}") == (f"{ARN}0",)
     assert await topologies.lineages.by_name("nobody") == ()
     items = await topologies.lineages.items(f"{ARN}0")
-    assert [item["stagingAccountId"] for item in items] == ["TOPOLOGY", SCOPE.account_id]
+    assert [item.get("sk") or item["stagingAccountId"] for item in items] == ["TOPOLOGY", SCOPE.account_id]
 
 
 async def test_a_staging_account_joins_a_record(aws_client: AwsClient, estate: Estate) -> None:

@@ -151,7 +151,12 @@ class DynamoDb:
 
     def _scan(self, params: Mapping[str, Any]) -> dict[str, Any]:
         table = self._table(params["TableName"])
-        return self._page(table, sorted(self._view(table, params).items()), params)
+        answer = self._page(table, sorted(self._view(table, params).items()), params)
+        text = params.get("FilterExpression")
+        if text:  # applied after the page was cut, so a page may be empty and not the last one
+            is_match, names, values = condition(text), _names(params), _values(params)
+            answer["Items"] = [item for item in answer["Items"] if is_match(item, names, values)]
+        return answer
 
     def _query(self, params: Mapping[str, Any]) -> dict[str, Any]:
         table = self._table(params["TableName"])
@@ -196,13 +201,14 @@ class DynamoDb:
         ((name, requests),) = params["RequestItems"].items()
         table = self._table(name)
         _check_batch_size(requests, 25)
-        keys = [table.keys.of(each["PutRequest"]["Item"]) for each in requests]
+        keys = [_key_in_batch(table, each) for each in requests]
         if len(set(keys)) < len(keys):
             raise ServiceError("ValidationException", "Provided list of item keys contains duplicates")
         processed, unprocessed = self._split_unprocessed(requests)
         for each in processed:
-            item = each["PutRequest"]["Item"]
-            self._change(table, table.keys.of(item), _as_stored(item))
+            item, key = each.get("PutRequest", {}).get("Item"), _key_in_batch(table, each)
+            if item is not None or key in table.items:
+                self._change(table, key, None if item is None else _as_stored(item))
         return {"UnprocessedItems": {name: unprocessed} if unprocessed else {}}
 
     def _split_unprocessed(self, entries: list[Any]) -> tuple[list[Any], list[Any]]:
@@ -218,6 +224,10 @@ def _as_stored(item: Mapping[str, Any]) -> AttributeValues:
         name: {"B": base64.b64encode(value["B"]).decode()} if isinstance(value.get("B"), bytes) else value
         for name, value in item.items()
     }
+
+
+def _key_in_batch(table: Table, request: Mapping[str, Any]) -> Key:
+    return table.keys.of(request["PutRequest"]["Item"] if "PutRequest" in request else request["DeleteRequest"]["Key"])
 
 
 def _check_batch_size(entries: list[Any], limit: int) -> None:

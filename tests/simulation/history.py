@@ -105,6 +105,7 @@ class History:
         self.estate = Estate(loop, self.rng, targets, regions)
         self.promises = Promises()
         self.estate.dynamodb.listener = self.promises.on_change
+        self.promises.tables = self.estate.dynamodb.tables
         self.estate.dynamodb.page = self.rng.choice((2, 5, 1000))
         self.hosts: list[Host] = []
         self.late: list[str] = []  # jobs whose event is delivered after the next one's
@@ -120,6 +121,8 @@ class History:
         for _ in range(self.rng.choice((1, 1, 2, 3))):
             await self._round()
             self._change_something()
+            if self.rng.random() < 0.2:
+                self.downgrade()
             await self._next_interval()
         await self.settle()
         return self.result()
@@ -134,6 +137,18 @@ class History:
             sum(host.calls for host in self.hosts),
             self.loop.time(),
         )
+
+    def downgrade(self) -> None:
+        """Leave topology and names where an earlier version would have left them: in the inventory table."""
+        own, inventory = (
+            self.estate.dynamodb.tables[f"source_server_{name}_table"] for name in ("topology", "inventory")
+        )
+        self.promises.events.append("downgrade")
+        for (pk, sk), item in list(own.items.items()):
+            if sk == "TOPOLOGY" or sk.startswith(("LINEAGE#", "MEMBER#")):
+                rest = {name: value for name, value in item.items() if name not in {"pk", "sk"}}
+                inventory.items[pk, sk] = {"sourceServerArn": {"S": pk}, "stagingAccountId": {"S": sk}, **rest}
+            del own.items[pk, sk]
 
     # Hosts and rounds
 
@@ -441,8 +456,12 @@ class History:
             breaks("the next runs repair", f"{arn} is not in the inventory")
         for arn in stored.keys() - actual.keys():
             breaks("the next runs repair", f"{arn} is still in the inventory")
-        names = {item["sourceServerArn"].removeprefix("id#") for item in items}
-        origins = {item["sourceServerArn"] for item in items if item["stagingAccountId"] == "TOPOLOGY"}
+        kept = self.estate.dynamodb.tables["source_server_topology_table"].items
+        names = {pk.removeprefix("id#") for pk, _ in kept}
+        origins = {pk for pk, sk in kept if sk == "TOPOLOGY"}
+        for pk, sk in self.estate.dynamodb.tables["source_server_inventory_table"].items:
+            if not sk.isdigit():
+                breaks("the inventory has items of servers only", f"{pk} {sk}")
         for arn, record in actual.items():
             state = record["dataReplicationInfo"]["dataReplicationState"]
             if arn in stored and stored[arn]["replicationState"] != state:

@@ -52,7 +52,7 @@ def _topology_overwritten() -> AbstractContextManager[Any]:
     """Each capture overwrites the topology item."""
 
     async def capture(self: TopologyTable, topology: Mapping[str, Any]) -> Mapping[str, Any]:
-        await self._table.call("PutItem", {"Item": encode(topology)})
+        await self._own.call("PutItem", {"Item": encode(topology)})
         return topology
 
     async def none(self: TopologyTable, lineages: object) -> dict[str, Any]:

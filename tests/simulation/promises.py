@@ -13,6 +13,7 @@ from service.aws.dynamodb import decode
 from service.models import Call, Scope, parse_iso
 
 if TYPE_CHECKING:
+    from tests.simulation.dynamodb import Table
     from tests.simulation.host import Host
 
 __all__ = ["Listing", "Promises"]
@@ -22,6 +23,11 @@ _MAX_SKEW_S: Final = 480.0
 _SLOW_ANSWER_S: Final = 120.0
 _TOPOLOGY: Final = "TOPOLOGY"
 _NEVER_CHANGES: Final = ("originEnvironment", "captureMethod", "topologyLastUpdated", "sourceSideTemplate")
+
+
+def _true_originals(topology: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the originals alone: a request that was on its way for minutes may have recorded them at another time."""
+    return ((name, value) for name, value in topology.items() if name.startswith("original"))
 
 
 @dataclass(slots=True)
@@ -63,6 +69,7 @@ class Promises:
     _lock_owner: str | None = None
     _owner_of: dict[int, str] = field(default_factory=dict)
     lock_free_at: float = 0.0
+    tables: Mapping[str, Table] = field(default_factory=dict)
 
     def trace(self, host: str, call: Call, outcome: str) -> None:
         """Add an event to the trace."""
@@ -151,11 +158,14 @@ class Promises:
             self._check_counts(key[0], before, after)
         elif table == "source_server_inventory_table":
             if key[1] == _TOPOLOGY:
-                self._check_topology(key[0], before, after)
+                self._check_topology_of_earlier_version(key[0], before, after)
             elif key[1].isdigit():
                 self._check_item(key[0], before, after)
-        elif table == "source_server_topology_table" and key[1].startswith("values#"):
-            self._check_values(key[0], before, after)
+        elif table == "source_server_topology_table":
+            if key[1] == _TOPOLOGY:
+                self._check_topology(key[0], before, after)
+            elif key[1].startswith("values#"):
+                self._check_values(key[0], before, after)
         elif table == "tag_sync_config_table" and key[0] == "_tag_sync_lock":
             self._check_lock(decode(after))
         elif table == "target_accounts_table" and after is None:
@@ -257,8 +267,24 @@ class Promises:
                 self.breaks(
                     "original topology is never changed", f"{name} of {lineage} was {value}, is {new.get(name)}"
                 )
-        if before is None:
+        earlier = decode(self._topology_in("source_server_inventory_table", lineage))
+        if before is None and any(new.get(name, value) != value for name, value in _true_originals(earlier)):
+            self.breaks("original topology is never changed", f"{lineage} was {earlier}, is {new}")
+        if before is None and not earlier:
             self._check_first_topology(lineage, new)
+
+    def _check_topology_of_earlier_version(self, lineage: str, before: Any, after: Any) -> None:
+        """Check that an item leaves the inventory table only when the topology table has all its originals."""
+        if after is not None:
+            self.breaks("the inventory has items of servers only", lineage)
+            return
+        old, new = decode(before), decode(self._topology_in("source_server_topology_table", lineage))
+        for name, value in _true_originals(old):
+            if new.get(name) != value:
+                self.breaks("original topology is never lost", f"{name} of {lineage} was {value}, is {new.get(name)}")
+
+    def _topology_in(self, table: str, lineage: str) -> Mapping[str, Any]:
+        return self.tables[table].items.get((lineage, _TOPOLOGY), {})
 
     def _check_first_topology(self, lineage: str, topology: Mapping[str, Any]) -> None:
         host = self._actor

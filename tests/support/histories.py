@@ -192,9 +192,9 @@ class History:
     def _check(self) -> None:
         """Check that originals are correct, that none is lost, and that none has changed."""
         topologies = {
-            item["sourceServerArn"]["S"]: decode(item)
-            for item in self.aws.items()
-            if item["stagingAccountId"]["S"] == "TOPOLOGY"
+            item["pk"]["S"]: decode(item)
+            for item in self.aws.items("SOURCE_SERVER_TOPOLOGY_TABLE")
+            if item["sk"]["S"] == "TOPOLOGY"
         }
         for arn, before in self._start.items():
             assert arn in topologies, f"{arn} is lost"

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from service.inventory.server import SourceServer, parse_server
 from service.models import Scope, iso
+from service.topology.keys import topology_key
 from service.topology.original import (
     TEMPLATE_SETTLED,
     capture,
     choose_template,
     inventory_copy,
     is_complete,
-    topology_key,
 )
 
 HERE: Final = Scope("222222222222", "us-west-2")
@@ -48,8 +48,8 @@ def captured(record: dict[str, Any], scope: Scope = HERE, **more: Any) -> dict[s
 
 def test_the_originals_of_a_server_recovered_in_another_region(forward_record: dict[str, Any]) -> None:
     assert captured(forward_record, templates=[ONE]) == {
-        "sourceServerArn": forward_record["arn"],
-        "stagingAccountId": "TOPOLOGY",
+        "pk": forward_record["arn"],
+        "sk": "TOPOLOGY",
         "originalSourceRegion": "us-east-1",
         "originalAccountId": "222222222222",
         "originalSourceAccountId": "111111111111",
@@ -151,7 +151,7 @@ def test_what_an_earlier_writer_recorded_wins(forward_record: dict[str, Any]) ->
     topology = captured(forward_record, legacy=legacy)
     assert (topology["originalSourceRegion"], topology["originalAccountId"]) == ("eu-west-1", "999999999999")
     assert "hostname" not in topology
-    assert topology["stagingAccountId"] == "TOPOLOGY"
+    assert topology["sk"] == "TOPOLOGY"
 
 
 @pytest.mark.parametrize(
@@ -208,8 +208,8 @@ def test_what_an_inventory_item_carries_of_a_topology(forward_record: dict[str, 
     assert carried["topologyComplete"] is False
     assert not set(topology_key("x")) & set(carried)
     assert {name for name in topology if name not in carried} == {
-        "sourceServerArn",
-        "stagingAccountId",
+        "pk",
+        "sk",
         "originalHostname",
         "captureMethod",
     }

@@ -11,8 +11,9 @@ from pydantic.alias_generators import to_camel
 from service.inventory.reader import is_server, owner_account
 from service.queries.attributes import as_map, as_str
 from service.topology.history import history_of
-from service.topology.lineage import alias_name, is_alias, lineage_of_item, normalised_name
-from service.topology.original import TOPOLOGY, stored_originals
+from service.topology.keys import is_alias, is_topology
+from service.topology.lineage import alias_name, lineage_of_item, normalised_name
+from service.topology.original import stored_originals
 
 __all__ = [
     "DrsRecord",
@@ -104,7 +105,7 @@ class Facts(_Value):
 
 
 def group(items: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
-    """Group the items of the inventory table by lineage.
+    """Group the items of the inventory and topology tables by lineage.
 
     A reversed server that an earlier version wrote does not name its lineage: it goes with the server it points at.
     """
@@ -115,7 +116,7 @@ def group(items: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any
         if is_server(item):
             lineages[str(item.get("sourceServerArn"))] = lineage_of_item(item)
     for item in all_items:
-        if is_server(item) or is_alias(item) or item.get("stagingAccountId") == TOPOLOGY:
+        if is_server(item) or is_alias(item) or is_topology(item):
             lineage = lineage_of_item(item)
             # An item may point at an extended record, which itself belongs to the lineage of another server.
             by_lineage.setdefault(lineages.get(lineage, lineage), []).append(item)
@@ -124,7 +125,7 @@ def group(items: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any
 
 def facts_of(lineage: str, items: Sequence[Mapping[str, Any]]) -> Facts:
     """Build the facts of a lineage from its items: topology, servers, names. Any of them may be missing."""
-    topology = next((item for item in items if item.get("stagingAccountId") == TOPOLOGY), None)
+    topology = next((item for item in items if is_topology(item)), None)
     servers = [item for item in items if is_server(item)]
     records = [_record(item) for item in servers]
     forward = min(

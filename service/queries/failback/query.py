@@ -89,7 +89,8 @@ class FailbackQuery:
         with anyio.CancelScope(deadline=deadline.inventory):
             matches = await self._find(name)
         if matches is None:
-            raise table_timeout(self._table(), "Query", self._aws_client.hub_region)
+            table = self._table(self._settings.source_server_inventory_table)
+            raise table_timeout(table, "Query", self._aws_client.hub_region)
         rest = QueryDeadline.start(deadline.drs - anyio.current_time())
         return await self._answer(name, matches, await self._load_context(rest), until=deadline.drs)
 
@@ -101,7 +102,7 @@ class FailbackQuery:
 
     async def estate(self) -> EstateAnswer:
         """Answer with the stored facts of every lineage, sorted by ARN; DRS is not read. Raises AwsError."""
-        estate = await self._stored_estate()
+        estate = await _estate(self._reader(must_read_own=True))
         context = await self._load_context(QueryDeadline.start(self._settings.query_deadline_seconds))
         return EstateAnswer({"count": len(estate)}, self._completeness(context), estate=tuple(estate))
 
@@ -128,27 +129,43 @@ class FailbackQuery:
         members = {"id": name, **as_json(facts, write_runbook(facts))}
         return FailbackAnswer(members, completeness, is_whole=facts.captured and not facts.notes, facts=facts)
 
-    async def _stored_estate(self) -> list[Facts]:
-        by_lineage = group(await self._reader().all_items())
-        return [facts_of(lineage, items) for lineage, items in sorted(by_lineage.items()) if lineage]
-
-    def _reader(self) -> LineageReader:
-        return LineageReader(self._table())
-
-    def _table(self) -> TableReader:
-        self._settings.require("source_server_inventory_table")
-        return TableReader(
-            self._aws_client.hub(), self._settings.source_server_inventory_table, self._aws_client.hub_region
+    def _reader(self, *, must_read_own: bool) -> LineageReader:
+        own = self._settings.source_server_topology_table
+        return LineageReader(
+            self._table(self._settings.source_server_inventory_table),
+            self._table(own) if own else None,
+            must_read_own=must_read_own,
         )
 
+    def _table(self, name: str) -> TableReader:
+        self._settings.require("source_server_inventory_table")
+        return TableReader(self._aws_client.hub(), name, self._aws_client.hub_region)
+
     async def _find(self, name: str) -> list[Facts]:
-        """Read the stored facts of servers with this name; the whole table only if no name item leads to one."""
-        reader = self._reader()
+        """Read the stored facts of servers with this name; all items only if no name item leads to it.
+
+        If the topology table cannot be read, the facts are those of the inventory's items, and a note says so.
+        """
+        reader = self._reader(must_read_own=False)
         lineages = await reader.by_name(name)
         if not lineages and name.strip().startswith("arn:"):
             lineages = (name.strip(),)
         matches = [facts_of(lineage, items) for lineage in lineages if (items := await reader.items(lineage))]
-        return matches or [facts for facts in await self._stored_estate() if has_name(facts, name)]
+        matches = matches or [facts for facts in await _estate(reader) if has_name(facts, name)]
+        if not matches and reader.failure is not None:
+            raise reader.failure  # the table that could not be read may know the name
+        notes = self._notes_of(reader)
+        return [facts.model_copy(update={"notes": notes}) for facts in matches]
+
+    def _notes_of(self, reader: LineageReader) -> tuple[str, ...]:
+        if reader.failure is not None:
+            return (
+                f"The topology table could not be read ({reader.failure.code}): the originals are the copies on the"
+                " inventory's items, without history.",
+            )
+        if not self._settings.source_server_topology_table:
+            return ("SOURCE_SERVER_TOPOLOGY_TABLE is not set: no history is kept.",)
+        return ()
 
     async def _with_drs_state(self, facts: Facts, context: QueryContext | Problem, *, until: float) -> Facts:
         """Update facts with what DRS reports now; where it cannot be read, stored values stay and a note says so."""
@@ -167,7 +184,7 @@ class FailbackQuery:
                 "recovered": state.instances.get(forward.arn) if forward else None,
                 "failed_back": state.instances.get(reverse.arn) if reverse else None,
                 "scopes_read": tuple(sorted(state.scopes)),
-                "notes": tuple(sorted(state.notes)),
+                "notes": (*facts.notes, *sorted(state.notes)),
             }
         )
 
@@ -215,6 +232,11 @@ class FailbackQuery:
             parse_recovery_instance(each, record.account_id, record.region) for each in answer.get("items", ())
         ]
         return current, next((each for each in instances if each.instance_id == current.recovery_instance), None)
+
+
+async def _estate(reader: LineageReader) -> list[Facts]:
+    by_lineage = group(await reader.all_items())
+    return [facts_of(lineage, items) for lineage, items in sorted(by_lineage.items()) if lineage]
 
 
 def _unknown_reversed(forward: DrsRecord, known: Mapping[str, DrsRecord | None]) -> DrsRecord | None:

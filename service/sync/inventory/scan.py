@@ -162,8 +162,8 @@ class InventoryScan(ScopeScan):
         changed = {server.key for server in servers if self._is_worth_writing(server)}
         lineages = await self._topology.lineages(servers, changed)
         servers = [replace(each, lineage=lineages[each.key]) for each in servers]
-        # A server whose lineage has only now become known is written beside those that changed.
-        changed |= {each.key for each in servers if each.lineage and each.stored and not each.stored_lineage}
+        # A server whose lineage has only now become known, or whose names have only now a table, is written too.
+        changed |= {each.key for each in servers if each.lineage and each.stored and self._lacks_lineage(each)}
         to_write = [each for each in servers if each.key in changed]
         self.counts["serversUnchanged"] += len(servers) - len(to_write)
         # Before the item is written: after a crash in between, the server is still a change to the next run.
@@ -211,6 +211,10 @@ class InventoryScan(ScopeScan):
         self._topology.add_unchanged(scanned)
         refresh_s = self._tools.refresh_s
         return refresh_s is not None and self._tools.run_started_at - stored.updated_at > timedelta(seconds=refresh_s)
+
+    def _lacks_lineage(self, scanned: ScannedServer) -> bool:
+        stored = scanned.stored.item if scanned.stored else {}
+        return not scanned.stored_lineage or (self._tools.topology.keeps_names and stored.get("lineageNames") is None)
 
     async def _with_instances(self, servers: Sequence[ScannedServer]) -> list[ScannedServer]:
         """Add what EC2 says of each instance; one that EC2 does not show keeps what was known of it last."""
@@ -261,8 +265,12 @@ class InventoryScan(ScopeScan):
         original = (
             {} if topology is None else inventory_copy(topology, replicates_here=server.replicates_in(self.scope))
         )
+        if topology is not None:
+            original |= self._tools.topology.item_attributes(topology)
         if scanned.lineage:
-            original |= {"lineageArn": scanned.lineage, "lineageNames": list(server_names(server))}
+            original["lineageArn"] = scanned.lineage
+            if self._tools.topology.keeps_names:
+                original["lineageNames"] = list(server_names(server))
         return build_item(
             ServerSnapshot(scanned.record, server, scanned.facts),
             self.scope,
@@ -293,10 +301,12 @@ class InventoryScan(ScopeScan):
     async def _remove(self, absent: tuple[ItemKey, StoredItem]) -> bool:
         """Remove one server; its topology stays: deleting servers is a normal step of cleaning up after a failback."""
         key, stored = absent
+        lineage = str(stored.item.get("lineageArn") or key.arn)
+        await self._tools.topology.keep_originals(lineage, key)
         removed = await self._tools.inventory.remove(key, stored)
         if removed:
             gone = absent_entry(key.arn, now=self._tools.now())
-            await self._tools.topology.add_history(str(stored.item.get("lineageArn") or key.arn), lambda _: gone)
+            await self._tools.topology.add_history(lineage, lambda _: gone)
         return removed
 
     async def _probe_staging(self) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from service.aws.client import AccountSession
 from service.context import RunContext, SyncRequest
+from service.errors import AwsError
 from service.inventory.table import InventoryTable
 from service.models import RegionStatus, Scope
 from service.regions.status_rows import Observation
@@ -19,6 +20,9 @@ from service.sync.engine.sync import Deps, Run, ScopeScan, Sync
 from service.sync.inventory.scan import COUNTS, InventoryScan
 from service.sync.inventory.templates import Templates
 from service.sync.inventory.tools import ScanTools
+from service.sync.inventory.topology_tables import carry_over, topology_of
+from service.topology.store import TopologyStore
+from service.topology.table import TopologyTable
 
 __all__ = ["COUNTS", "OPERATION", "InventorySync", "observation_of", "sync_inventory"]
 
@@ -45,6 +49,7 @@ class InventorySync(Sync):
         self._templates = templates
         self._recorder: RegionRecorder
         self._tools: ScanTools
+        self._topology: TopologyStore
         self._active_regions: set[str]
 
     async def select(self, request: SyncRequest, deps: Deps) -> RunContext:
@@ -55,8 +60,9 @@ class InventorySync(Sync):
         return context
 
     async def start(self, run: Run) -> None:
-        """Mark the begin of a run over every region."""
-        self._tools = ScanTools(run, self._templates)
+        """Find out where topology is kept, and mark the begin of a run over every region."""
+        self._topology = await topology_of(run)
+        self._tools = ScanTools(run, self._templates, self._topology)
         self._recorder = RegionRecorder(run)
         self._active_regions = {scope.region for scope in run.context.selection.known_active}
         await self._recorder.begin()
@@ -73,10 +79,20 @@ class InventorySync(Sync):
             run.report.newly_active.add(region)
         await self._recorder.add(result.scope, observation, rescan_from=found.rescan_from if found else None)
 
-    async def finish(self, run: Run) -> Mapping[str, Any]:  # noqa: ARG002 - the recorder has it
-        """Take away the marks of full scans that have ended, and the entries of accounts that were removed."""
+    async def finish(self, run: Run) -> Mapping[str, Any]:
+        """Drop marks of full scans that have ended and entries of removed accounts; carry topology over."""
         await self._recorder.finish()
+        if run.request.covers_all_accounts and isinstance(self._topology, TopologyTable):
+            await self._carry_over(run, has_carried=self._topology.has_carried)
         return {}
+
+    async def _carry_over(self, run: Run, *, has_carried: bool) -> None:
+        if run.deadline.is_over:
+            return  # the next run does it
+        try:
+            await carry_over(run.deps, remaining_s=run.deadline.remaining_s(), has_carried=has_carried)
+        except AwsError as error:
+            run.report.warn(error.problem)
 
 
 def observation_of(result: ScopeResult, scan: InventoryScan | None, run: Run) -> Observation | None:

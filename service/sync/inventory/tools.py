@@ -14,7 +14,7 @@ from service.sync.engine.sync import Run
 from service.sync.inventory.announcements import Announcements
 from service.sync.inventory.staging_probe import Waiting, find_waiting
 from service.sync.inventory.templates import Templates
-from service.topology.table import TopologyTable
+from service.topology.store import TopologyStore
 
 __all__ = ["ScanTools"]
 
@@ -25,10 +25,9 @@ _CLOCK_DIFFERENCE: Final = timedelta(minutes=4)  # between two hosts, or between
 class ScanTools:
     """The tables of a run, its settings, and the reads of other scopes that a scan may need."""
 
-    def __init__(self, run: Run, templates: Templates) -> None:
-        table = run.deps.table(run.deps.settings.source_server_inventory_table)
-        self.inventory = InventoryTable(table)
-        self.topology = TopologyTable(table)
+    def __init__(self, run: Run, templates: Templates, topology: TopologyStore) -> None:
+        self.inventory = InventoryTable(run.deps.table(run.deps.settings.source_server_inventory_table))
+        self.topology = topology
         own_table = run.deps.settings.source_server_topology_table
         self.topology_table = run.deps.table(own_table) if own_table else None
         self.templates = templates

@@ -16,6 +16,7 @@ from service.models import Problem, RegionStatus, Scope, parse_iso
 from service.sync.inventory.servers import ScannedServer, unnamed_problem
 from service.sync.inventory.tools import ScanTools
 from service.topology.history import is_configuration_due, moved_entry, reconfigured_entry
+from service.topology.kept import server_item_key
 from service.topology.lineage import name_items, server_names
 from service.topology.original import capture, choose_template, inventory_copy, is_complete
 
@@ -111,7 +112,8 @@ class TopologyRecorder:
         forward = {each.server.lineage: each for each in servers if each.server.is_forward}
         if not forward:
             return Recorded({})
-        topologies: dict[str, Mapping[str, Any]] = dict(await self._tools.topology.topologies(forward))
+        wanted = {lineage: _items_of(each.server, each.key) for lineage, each in forward.items()}
+        topologies: dict[str, Mapping[str, Any]] = dict(await self._tools.topology.topologies(wanted))
         new = [each for lineage, each in forward.items() if lineage not in topologies]
         warnings: list[Problem] = []
         if new:
@@ -120,7 +122,7 @@ class TopologyRecorder:
             for scanned, original in zip(new, originals, strict=True):
                 warnings += self._warnings_of(scanned, original)
             async with fan_out(originals, self._tools.topology.capture, concurrency=_CAPTURES_AT_ONCE) as captured:
-                topologies.update({topology["sourceServerArn"]: topology async for topology in captured})
+                topologies.update({topology["pk"]: topology async for topology in captured})
         for each in forward.values():
             topology = topologies[each.server.lineage]
             await self._record_move(each.server, topology)
@@ -194,7 +196,9 @@ class TopologyRecorder:
             return warnings + [problem async for problem in problems if problem is not None]
 
     async def _with_topologies(self) -> list[_Unfinished]:
-        unread = [each.server.lineage for each in self._unfinished if each.topology is None]
+        unread = {
+            each.server.lineage: _items_of(each.server, each.key) for each in self._unfinished if each.topology is None
+        }
         found = await self._tools.topology.topologies(unread) if unread else {}
         return [
             each if each.topology is not None else replace(each, topology=found.get(each.server.lineage, {}))
@@ -232,6 +236,7 @@ class TopologyRecorder:
                 configuration = await self._drs.replication_configuration(self._scope.region, server.server_id)
             topology = await self._tools.topology.complete_topology(
                 server.lineage,
+                unfinished.key,
                 configuration,
                 choose_template(self._templates or (), configuration) if self._owns(server) else None,
                 self._source_side.get(origin) if origin else None,
@@ -258,6 +263,11 @@ class TopologyRecorder:
         except AwsError as error:
             return error.problem
         return None
+
+
+def _items_of(server: SourceServer, key: ItemKey) -> tuple[ItemKey, ...]:
+    """Return the keys of the inventory items that may have a copy of the originals of a server."""
+    return (key,) if server.lineage == server.arn else (key, server_item_key(server.lineage))
 
 
 def missing_names(scanned: ScannedServer) -> list[dict[str, Any]]:
