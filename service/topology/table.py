@@ -11,13 +11,14 @@ from service.fanout import fan_out
 from service.models import Call
 from service.topology import history
 from service.topology.lineage import LineageReader
+from service.topology.origin import ORIGIN
 from service.topology.original import TEMPLATE_SETTLED, topology_key
 
 __all__ = ["TopologyTable"]
 
 _BATCH: Final = 25  # BatchWriteItem's own limit
 _BATCHES_AT_ONCE: Final = 8
-_HISTORY_ATTEMPTS: Final = 4
+_ATTEMPTS: Final = 4
 
 
 class TopologyTable:
@@ -67,6 +68,30 @@ class TopologyTable:
         await self._table.fill(key, known, "attribute_exists( #sourceServerArn )")
         return await self._table.get(key) or {}
 
+    async def fill_origin(self, lineage: str, values_of: Callable[[Item], Mapping[str, Any]]) -> Item:
+        """Set the attributes of the origin that `values_of` finds missing in a topology; return the item as it is then.
+
+        If another run fills it at the same time, the item is read again and `values_of` is called with the new content,
+        so that a known value never changes and all values come from one report. A later run does what this one cannot.
+        """
+        update = CompareAndSet(
+            self._table,
+            topology_key(lineage),
+            unchanged=ORIGIN,
+            attempts=_ATTEMPTS,
+            call=Call("dynamodb", "UpdateItem", "hub", ""),
+            subject=f"the origin of {lineage}",
+        )
+        topology: Item = {}
+        try:
+            while True:
+                topology = await update.read() or {}
+                values = values_of(topology) if topology else {}
+                if not values or await update.write(values):
+                    return {**topology, **values}
+        except WriteConflictError:
+            return topology
+
     async def add_history(self, lineage: str, entry_of: Callable[[Item], Mapping[str, Any] | None]) -> bool:
         """Append an entry to the history of a topology, if there is one. Returns whether something was written.
 
@@ -76,7 +101,7 @@ class TopologyTable:
             self._table,
             topology_key(lineage),
             unchanged=(history.ATTRIBUTE,),
-            attempts=_HISTORY_ATTEMPTS,
+            attempts=_ATTEMPTS,
             call=Call("dynamodb", "UpdateItem", "hub", ""),
             subject=f"the history of {lineage}",
         )

@@ -201,9 +201,7 @@ class InventoryScan(ScopeScan):
 
     def _item(self, scanned: ScannedServer, topologies: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         server, topology = scanned.server, topologies.get(scanned.server.lineage)
-        original = (
-            {} if topology is None else inventory_copy(topology, replicates_here=server.replicates_in(self.scope))
-        )
+        original = {} if topology is None else inventory_copy(topology)
         if scanned.lineage:
             original |= {"lineageArn": scanned.lineage, "lineageNames": list(server_names(server))}
         return build_item(

@@ -11,7 +11,7 @@ from service.inventory.table import InventoryTable
 from service.models import Scope
 from service.sync.engine.sync import Run
 from service.sync.inventory.staging_probe import Waiting, find_waiting
-from service.sync.inventory.templates import Templates
+from service.sync.inventory.templates import RunTemplates, Templates
 from service.topology.table import TopologyTable
 
 __all__ = ["ScanTools"]
@@ -24,7 +24,7 @@ class ScanTools:
         table = run.deps.table(run.deps.settings.source_server_inventory_table)
         self.inventory = InventoryTable(table)
         self.topology = TopologyTable(table)
-        self.templates = templates
+        self.templates = RunTemplates(templates, self.drs_of)
         self.settings = run.deps.settings
         self.now = run.deps.now
         self.partition = run.context.identity.partition
@@ -62,7 +62,7 @@ class ScanTools:
         """
         if scope.account_id not in self._run.context.accounts or not self._may_read(scope.region):
             return ()
-        return await self.templates.of(scope, await self.drs_of(scope.account_id))
+        return await self.templates.of(scope)
 
     def _may_read(self, region: str) -> bool:
         """Whether the run may read something of a region that was not selected for its own sake."""
