@@ -15,6 +15,7 @@ import typer
 from service.cli.output import Output, print_error, print_json, run_command
 from service.errors import AwsError, ConfigurationError, RefusalError
 from service.models import utc_now
+from service.queries.failback.decision import Way
 from service.queries.failback.export import read_export, write_csv, write_json
 from service.queries.failback.facts import Facts, has_name
 from service.queries.failback.query import single_match
@@ -115,7 +116,7 @@ def _show(facts: Facts, form: Format) -> int:
     else:
         render: Callable[[Facts, Runbook], str] = _RENDERERS[form]
         _write(render(facts, runbook))
-    return 3 if facts.notes or not facts.captured else 0
+    return 3 if facts.notes or not facts.captured or runbook.way is Way.UNKNOWN else 0
 
 
 def _write(text: str) -> None:
