@@ -232,6 +232,21 @@ async def test_two_runs_at_once_fill_an_origin_from_one_report(world: World) -> 
     assert "topologyHistory" not in topology
 
 
+async def test_an_unknown_origin_is_warned_of_once_drs_describes_the_machine(world: World) -> None:
+    codes = []
+    records = (
+        world.record("INITIATING"),
+        world.record("INITIATING", agentVersion="6.2"),
+        world.record(**PHYSICAL),
+        world.record("BACKLOG", **PHYSICAL),
+        world.record(**PHYSICAL),
+    )
+    for record in records:
+        world.show(record)
+        codes.append([each["code"] for each in (await world.sync())["warnings"]])
+    assert codes == [[], [], ["TopologyIncomplete"], [], []]
+
+
 async def test_a_machine_of_unknown_origin_is_not_on_premises_until_the_recovery_instance_says_so(world: World) -> None:
     world.show(world.record(**PHYSICAL))
     (warning,) = (await world.sync())["warnings"]
