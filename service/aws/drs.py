@@ -16,6 +16,7 @@ Record = dict[str, Any]
 # Maximum page sizes in the service model of DRS.
 _EXTENSIBLE_PAGE: Final = 300
 _STAGING_PAGE: Final = 50
+_FILTER_VALUES: Final = 200  # of a filter by ids; an empty filter would select everything
 
 
 class DrsReads(Protocol):
@@ -33,6 +34,10 @@ class DrsReads(Protocol):
 
     async def replication_configuration(self, region: str, server_id: str) -> Record:
         """Return the replication configuration of one server. Raises AwsError."""
+        ...
+
+    async def recovery_instances(self, region: str, server_ids: Sequence[str]) -> list[Record]:
+        """Return the recovery instances launched from source servers. Raises AwsError."""
         ...
 
     async def extensible(self, region: str, staging_account: str) -> list[Record]:
@@ -65,6 +70,23 @@ class DrsReader:
         filters = {"filters": {"stagingAccountIDs": list(staging_accounts)}} if staging_accounts else {}
         async for page in self._pages("DescribeSourceServers", region, {"maxResults": self._page_size, **filters}):
             yield page
+
+    async def source_server(self, region: str, arn: str) -> Record | None:
+        """Return the record of the source server with an ARN; None if DRS does not have it."""
+        params = {"maxResults": self._page_size, "filters": {"sourceServerIDs": [arn.rpartition("/")[2]]}}
+        pages = self._pages("DescribeSourceServers", region, params)
+        found = [record async for page in pages for record in page if record.get("arn") == arn]
+        return next(iter(found), None)
+
+    async def recovery_instances(self, region: str, server_ids: Sequence[str]) -> list[Record]:
+        """Return the recovery instances launched from source servers; none for no server. 200 servers per call."""
+        found: list[Record] = []
+        for start in range(0, len(server_ids), _FILTER_VALUES):
+            filters = {"sourceServerIDs": list(server_ids[start : start + _FILTER_VALUES])}
+            params = {"maxResults": self._page_size, "filters": filters}
+            async for page in self._pages("DescribeRecoveryInstances", region, params):
+                found += page
+        return found
 
     async def extensible(self, region: str, staging_account: str) -> list[Record]:
         """Return the servers of a staging account that are not extended into this account: `arn`, `hostname`, `tags`.

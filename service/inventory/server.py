@@ -88,6 +88,9 @@ class SourceServer(BaseModel):
         str, Field(validation_alias=AliasPath("sourceProperties", "identificationHints", "hostname"))
     ] = ""
     fqdn: Annotated[str, Field(validation_alias=AliasPath("sourceProperties", "identificationHints", "fqdn"))] = ""
+    vmware_uuid: Annotated[
+        str | None, Field(validation_alias=AliasPath("sourceProperties", "identificationHints", "vmWareUuid"))
+    ] = None
     cpus: Annotated[list[_Cpu], Field(validation_alias=AliasPath("sourceProperties", "cpus"))] = Field(
         default_factory=list
     )
@@ -111,9 +114,9 @@ class SourceServer(BaseModel):
         """The account and region of its ARN."""
         return _scope_of(self.arn)
 
-    def replicates_in(self, scope: Scope) -> bool:
-        """Whether it replicates in the account of a scope; an extended server replicates in a staging account."""
-        return self.staging_account in {None, scope.account_id}
+    def replication_scope(self, scope: Scope) -> Scope:
+        """Return the scope in which it replicates: for an extended server that of its staging account."""
+        return Scope(self.staging_account or scope.account_id, _scope_of(self.lineage).region)
 
     def origin(self, scope: Scope) -> Scope | None:
         """Return the account and region of its EC2 instance, by default those of `scope`; None without an instance."""

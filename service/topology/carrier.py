@@ -16,8 +16,8 @@ from service.aws.dynamodb_write import CompareAndSet, Table, WriteConflictError
 from service.fanout import fan_out
 from service.models import Call
 from service.topology import history
-from service.topology.keys import KEYS, from_inventory, inventory_key, key_of
-from service.topology.merge import is_contained, merged_history, unchanged_condition
+from service.topology.keys import from_inventory, inventory_key, key_of
+from service.topology.merge import is_contained, lacking, merged_history, unchanged_condition
 
 __all__ = ["Carrier", "put_in_batches"]
 
@@ -71,9 +71,9 @@ class Carrier:
         """
         key = key_of(found)
         if not await self._own.put_if(found, "attribute_not_exists( #pk )"):
-            attributes = {name: value for name, value in found.items() if name not in {*KEYS, history.ATTRIBUTE}}
-            if attributes:
-                await self._own.fill(key, attributes, "attribute_exists( #pk )")
+            missing = lacking(await self._own.get(key) or {}, found)
+            if missing:
+                await self._own.fill(key, missing, "attribute_exists( #pk )")
             await self._merge_history(found)
         stored = await self._own.get(key)
         if stored is None or not is_contained(found, stored):

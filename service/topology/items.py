@@ -6,16 +6,19 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 from service.aws.dynamodb import Item
-from service.aws.dynamodb_write import Table
+from service.aws.dynamodb_write import CompareAndSet, Table, WriteConflictError
 from service.inventory.table import ItemKey
+from service.models import Call
 from service.topology.kept import KeptOriginals, Wanted, copy_on_item, server_item_key
 from service.topology.keys import inventory_key, topology_key
 from service.topology.lineage import LineageReader
+from service.topology.origin import ORIGIN
 from service.topology.original import ORIGINALS, RECORDED_ATTRIBUTES
 from service.topology.table import details
 
 __all__ = ["ItemTopology"]
 
+_ATTEMPTS: Final = 4
 _BESIDE_COPY: Final = tuple(name for name in RECORDED_ATTRIBUTES if name not in ORIGINALS)
 
 
@@ -56,6 +59,29 @@ class ItemTopology:
         found = details(configuration, template, source_template, settled=settled)
         await self._inventory.fill(key, found, "attribute_exists( #sourceServerArn )")
         return (await self.topologies({lineage: (item_key,)})).get(lineage, {})
+
+    async def fill_origin(
+        self, lineage: str, item_key: ItemKey, values_of: Callable[[Item], Mapping[str, Any]]
+    ) -> Item:
+        """Set what is missing of an origin on the item of its server; as `TopologyTable.fill_origin`."""
+        update = CompareAndSet(
+            self._inventory,
+            {"sourceServerArn": item_key.arn, "stagingAccountId": item_key.staging_account},
+            unchanged=ORIGIN,
+            attempts=_ATTEMPTS,
+            call=Call("dynamodb", "UpdateItem", "hub", ""),
+            subject=f"the origin of {lineage}",
+        )
+        known = (await self.topologies({lineage: (item_key,)})).get(lineage, {})
+        try:
+            while True:
+                copy = copy_on_item(await update.read() or {}, lineage)
+                topology = {**(copy or {}), **known}
+                values = values_of(topology) if copy else {}
+                if not values or await update.write(values):
+                    return {**topology, **values}
+        except WriteConflictError:
+            return dict(known)
 
     async def add_history(
         self,

@@ -13,6 +13,7 @@ import orjson
 
 from service.topology import history
 from service.topology.keys import KEYS
+from service.topology.origin import ENVIRONMENT, ENVIRONMENT_SOURCE
 from service.topology.original import ORIGINALS, RECORDED_ATTRIBUTES
 
 __all__ = ["is_contained", "lacking", "merged", "merged_history", "unchanged_condition"]
@@ -22,8 +23,14 @@ _TIME: Final = "topologyLastUpdated"
 
 
 def lacking(own: Record, other: Record) -> dict[str, Any]:
-    """Return the attributes of another record that the own one lacks; history is merged separately."""
-    return {name: value for name, value in _attributes(other).items() if own.get(name) is None}
+    """Return the attributes of another record that the own one lacks; history is merged separately.
+
+    What told the environment is taken only with the environment that it told.
+    """
+    values = {name: value for name, value in _attributes(other).items() if own.get(name) is None}
+    if own.get(ENVIRONMENT) not in {None, other.get(ENVIRONMENT)}:
+        values.pop(ENVIRONMENT_SOURCE, None)
+    return values
 
 
 def merged_history(own: Record, other: Record) -> list[history.Entry]:

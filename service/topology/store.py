@@ -40,6 +40,12 @@ class TopologyStore(Protocol):
         """Add details that are missing, and return the topology."""
         ...
 
+    async def fill_origin(
+        self, lineage: str, item_key: ItemKey, values_of: Callable[[Item], Mapping[str, Any]]
+    ) -> Item:
+        """Set the missing attributes of an origin, and return the topology; empty if nothing is recorded."""
+        ...
+
     async def add_history(self, lineage: str, entry_of: Callable[[Item], Mapping[str, Any] | None]) -> bool:
         """Append an entry to the history of a topology; return whether something was written."""
         ...

@@ -16,11 +16,12 @@ from service.topology.kept import Kept, KeptOriginals, Wanted
 from service.topology.keys import topology_key
 from service.topology.lineage import LineageReader
 from service.topology.merge import is_contained
+from service.topology.origin import ORIGIN
 from service.topology.original import TEMPLATE_SETTLED
 
 __all__ = ["TopologyTable", "details"]
 
-_HISTORY_ATTEMPTS: Final = 4
+_ATTEMPTS: Final = 4
 _CARRIED_AT_ONCE: Final = 8
 
 
@@ -94,6 +95,35 @@ class TopologyTable:
         await self._own.fill(key, found, "attribute_exists( #pk )")
         return await self._own.get(key) or {}
 
+    async def fill_origin(
+        self,
+        lineage: str,
+        item_key: ItemKey,  # noqa: ARG002 - for the store without a table of its own
+        values_of: Callable[[Item], Mapping[str, Any]],
+    ) -> Item:
+        """Set the attributes of the origin that `values_of` finds missing in a topology; return the item as it is then.
+
+        If another run fills it at the same time, the item is read again and `values_of` is called with the new content,
+        so that a known value never changes and all values come from one report. A later run does what this one cannot.
+        """
+        update = CompareAndSet(
+            self._own,
+            topology_key(lineage),
+            unchanged=ORIGIN,
+            attempts=_ATTEMPTS,
+            call=Call("dynamodb", "UpdateItem", "hub", ""),
+            subject=f"the origin of {lineage}",
+        )
+        topology: Item = {}
+        try:
+            while True:
+                topology = await update.read() or {}
+                values = values_of(topology) if topology else {}
+                if not values or await update.write(values):
+                    return {**topology, **values}
+        except WriteConflictError:
+            return topology
+
     async def add_history(self, lineage: str, entry_of: Callable[[Item], Mapping[str, Any] | None]) -> bool:
         """Append an entry to the history of a topology, if there is one. Returns whether something was written.
 
@@ -103,7 +133,7 @@ class TopologyTable:
             self._own,
             topology_key(lineage),
             unchanged=(history.ATTRIBUTE,),
-            attempts=_HISTORY_ATTEMPTS,
+            attempts=_ATTEMPTS,
             call=Call("dynamodb", "UpdateItem", "hub", ""),
             subject=f"the history of {lineage}",
         )

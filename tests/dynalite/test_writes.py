@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,11 +10,13 @@ import pytest
 
 from service.accounts.table import TargetAccountsTable
 from service.aws.client import AwsClient
+from service.aws.dynamodb import Item
 from service.aws.dynamodb_write import Table
 from service.inventory.table import InventoryTable, ItemKey
 from service.models import Scope, iso
 from service.settings import load_settings
 from service.topology.lineage import name_items
+from service.topology.origin import missing_values
 from service.topology.table import TopologyTable
 from tests.support.estate import Estate
 
@@ -98,6 +100,33 @@ async def test_an_original_is_written_once_and_only_filled_up(own: Table, table:
     assert again == {**filled, "sourceSideTemplate": {"arn": "t"}}
     assert again["originalReplicationConfiguration"] == {"subnet": "a"}
     assert await topologies.complete_topology(f"{ARN}1", KEY, {"subnet": "a"}, None, settled=True) == {}
+
+
+class _Overtaken(Table):
+    """A table in which another run fills a topology between the first read and the write that follows it."""
+
+    others: Mapping[str, Any] | None = None
+
+    async def get(self, key: Mapping[str, Any]) -> Item | None:
+        item, others, self.others = await super().get(key), self.others, None
+        if others is not None:
+            await self.update_if(key, others, "attribute_exists( #pk )")
+        return item
+
+
+@pytest.mark.parametrize("others", [{"originalInstanceId": "i-1"}, {"originalAvailabilityZone": "us-east-1b"}])
+async def test_an_origin_is_filled_from_one_report_by_two_runs_at_once(
+    aws_client: AwsClient, own: Table, table: Table, others: dict[str, Any]
+) -> None:
+    overtaken = _Overtaken(aws_client.hub(), own.name, aws_client.hub_region)
+    topologies = TopologyTable(overtaken, table)
+    key = {name: TOPOLOGY[name] for name in ("pk", "sk")}
+    await topologies.capture(key)
+    overtaken.others = others
+    reported = {"originalInstanceId": "i-2", "originalAvailabilityZone": "us-east-1a"}
+    filled = await topologies.fill_origin(f"{ARN}0", KEY, lambda topology: missing_values(topology, reported))
+    assert filled == await own.get(key) == {**key, **others}
+    assert await topologies.fill_origin(f"{ARN}1", KEY, lambda topology: missing_values(topology, reported)) == {}
 
 
 async def test_the_copy_in_an_item_is_brought_up_to_date_and_a_removed_server_stays_removed(table: Table) -> None:

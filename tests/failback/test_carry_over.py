@@ -15,7 +15,9 @@ from service.aws.dynamodb_write import Table
 from service.context import SyncRequest
 from service.errors import AwsError
 from service.models import Shard
+from service.queries.failback.facts import Facts
 from service.queries.failback.query import FailbackQuery
+from service.regions.status_reader import RegionStatusReader
 from service.regions.status_writer import RegionStatusTable
 from service.sync.engine.sync import Deps
 from service.sync.inventory import topology_tables
@@ -77,7 +79,12 @@ class World:
 
     def query(self, **settings: Any) -> FailbackQuery:
         """Return the failback query."""
-        return FailbackQuery(self.aws.aws_client(), self.aws.settings(**settings), self.now)
+        status = RegionStatusReader(None, cache_s=0, timeout_s=60)
+        return FailbackQuery(self.aws.aws_client(), self.aws.settings(**settings), status, self.now)
+
+    async def facts(self, name: str, **settings: Any) -> Facts:
+        """Return the facts of the server with this name."""
+        return (await self.query(**settings).facts(name)).facts
 
     def left(self) -> list[str]:
         """Return the sort keys of the inventory items that are no servers."""
@@ -116,7 +123,7 @@ async def test_what_is_left_of_a_server_that_is_gone_is_carried_over_and_found(w
     assert world.left() == []
     assert of_gone(world) == {**ORIGINAL, "topologyHistory": [MOVED, ABSENT]}
     for name in ("OLD-HOST", "i-00000000000000001", GONE):
-        facts = await world.query().facts(name)
+        facts = await world.facts(name)
         assert (facts.lineage, facts.history, facts.notes) == (GONE, (MOVED, ABSENT), ())
 
 
@@ -200,7 +207,7 @@ async def test_a_kill_at_any_call_loses_nothing(monkeypatch: pytest.MonkeyPatch,
         assert killed
         assert any({**ORIGINAL, "topologyHistory": [MOVED, ABSENT]}.items() <= each.items() for each in world.known())
         world.aws.faults.crash_at = None
-        assert (await world.query().facts("old-host")).lineage == GONE
+        assert (await world.facts("old-host")).lineage == GONE
         await world.sync()
         assert world.left() == []
         assert of_gone(world) == {**ORIGINAL, "topologyHistory": [MOVED, ABSENT]}
@@ -239,7 +246,7 @@ async def test_a_query_finds_the_server_whenever_the_sync_comes_in_between(monke
             return answer
 
         monkeypatch.setattr(world.aws, "perform", with_sync)
-        facts = await world.query().facts("old-host")
+        facts = await world.facts("old-host")
         assert (facts.lineage, facts.captured, facts.history) == (GONE, True, (MOVED, ABSENT)), at
         assert "Scan" not in operations, at  # the names led to it
         assert world.left() == []
@@ -329,10 +336,10 @@ async def test_a_query_whose_topology_table_fails_answers_from_the_inventory_and
         return await perform(call, params)
 
     monkeypatch.setattr(world.aws, "perform", failing)
-    facts = await world.query().facts(HOST)
+    facts = await world.facts(HOST)
     assert (facts.lineage, facts.original["originalSourceRegion"], facts.captured) == (world.lineage, SOURCE, False)
     assert "AccessDeniedException" in facts.notes[0]
     with pytest.raises(AwsError, match="AccessDenied"):  # not "no such server"
-        await world.query().facts("old-host")
+        await world.facts("old-host")
     with pytest.raises(AwsError, match="AccessDenied"):
         await world.query().estate()

@@ -179,6 +179,19 @@ def test_a_name_of_nobody_and_a_name_of_two_are_refused(
     assert twin.arn in body["message"]
 
 
+def test_an_origin_that_is_not_known_is_part_of_an_answer_only(
+    cycle_estate: tuple[Estate, Cycle], capsys: pytest.CaptureFixture[str]
+) -> None:
+    estate, cycle = cycle_estate
+    unknown = cycle.dr.add_source_server({"sourceProperties": {"identificationHints": {"hostname": "db7"}}})
+    unknown.record.pop("sourceCloudProperties", None)
+    sync(estate)
+    assert estate.topologies()[unknown.arn]
+    text = failback_output(capsys, "db7", code=3)
+    assert "It is not known where the server came from" in text
+    assert "NOTE" not in text
+
+
 @pytest.mark.parametrize("arguments", [(), ("--all", "x"), ("--all", "-o", "text"), ("x", "-o", "csv")])
 def test_a_wrong_command_line_is_refused(arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     failback_output(capsys, *arguments, code=2)

@@ -27,7 +27,7 @@ async def test_the_same_seed_is_the_same_history(seed: int) -> None:
 
 async def test_histories_differ_and_reach_every_kind_of_problem() -> None:
     steps = {word for seed in range(5000, 5040) for word in (await run_history(seed))[0]}
-    assert {"plain", "same account", "extended", "zone", "premises"} <= steps
+    assert {"plain", "same account", "extended", "zone", "premises", "undescribed"} <= steps
     assert {f"sync:{how}" for how in ("none", "refused", "tables refused", "crash", "two", "two crash")} <= steps
     assert {"recover", "reverse", "launch_back", "protect_again", "forget", "delete_forward", "drop_item"} <= steps
 

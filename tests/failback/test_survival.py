@@ -148,6 +148,7 @@ async def test_originals_survive_a_change_of_zone_and_the_failback_client(
 async def test_what_is_seen_late_or_without_origin_is_warned_of(
     start_estate: Callable[..., Estate], caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO", "service")
     estate = start_estate(a={RECOVERY: {"servers": 0}}, b={SOURCE: {"servers": 0}})
     names = estate.names
     late = Cycle(names.a, names.b)
@@ -157,11 +158,15 @@ async def test_what_is_seen_late_or_without_origin_is_warned_of(
     unknown.record.pop("sourceCloudProperties", None)
     report = await estate.sync(regions=REGIONS)
     assert {each["code"] for each in report["warnings"]} == {"TopologyCapturedLate", "TopologyIncomplete"}
-    logged = {(record.message, getattr(record, "server", "")) for record in caplog.records}
-    assert ("topology captured late", late.forward.arn) in logged
-    assert {server for message, server in logged if message == "no region of origin"} == {
-        premises.forward.arn,
-        unknown.arn,
+    logged = {
+        (record.levelname, record.message, getattr(record, "server", ""))
+        for record in caplog.records
+        if record.name.startswith("service.sync.inventory.topology")
+    }
+    assert logged == {
+        ("WARNING", "topology captured late", late.forward.arn),
+        ("INFO", "no region of origin", premises.forward.arn),
+        ("WARNING", "no region of origin", unknown.arn),
     }
     topologies = estate.topologies()
     assert topologies[late.forward.arn]["captureMethod"] == "late"
@@ -343,24 +348,76 @@ async def test_where_several_templates_fit_none_is_named_and_none_searched_again
     assert calls["drs", "GetReplicationConfiguration"] == calls["dynamodb", "BatchGetItem"] == 0
 
 
-async def test_the_template_is_named_by_the_account_that_replicates_even_if_the_extended_record_is_scanned_first(
+async def test_an_extended_server_has_the_template_of_the_account_that_replicates(
     start_estate: Callable[..., Estate],
 ) -> None:
     estate = start_estate(a={RECOVERY: {"servers": 0}, SOURCE: {"servers": 0}}, b={RECOVERY: {"servers": 0}})
     names = estate.names
     cycle = Cycle(names.a, names.a)
-    cycle.extend_into(names.b)
+    for _ in range(2):
+        cycle.extend_into(names.b)
+        cycle = Cycle(names.a, names.a)
     extended = {"accounts": (names.b,), "regions": (RECOVERY,)}
-    await estate.sync(**extended)
-    (topology,) = estate.topologies().values()
-    assert "originalReplicationConfigurationTemplateId" not in topology
     estate.calls()
-    await estate.sync(**extended)  # the extended record has nothing more to read
+    assert (await estate.sync(**extended))["warnings"] == []
+    assert estate.calls()["drs", "DescribeReplicationConfigurationTemplates"] == 1
+    (template,) = drs_backends[names.a][RECOVERY].templates
+    for topology in estate.topologies().values():
+        assert topology["originalReplicationConfigurationTemplateId"] == template
+    for item in estate.items():
+        assert (item["originalReplicationConfigurationTemplateId"], item["topologyComplete"]) == (template, True)
+    estate.calls()
+    await estate.sync(**extended)
     calls = estate.calls()
     assert calls["dynamodb", "BatchGetItem"] == calls["drs", "GetReplicationConfiguration"] == 0
-    await estate.sync(accounts=(names.a,), regions=(RECOVERY,))
-    (completed,) = estate.topologies().values()
-    (template,) = drs_backends[names.a][RECOVERY].templates
-    assert completed == {**topology, "originalReplicationConfigurationTemplateId": template}
-    (own,) = [item for item in estate.items() if item["_queryAccount"] == names.a]
-    assert own["originalReplicationConfigurationTemplateId"] == template
+    assert calls["drs", "DescribeReplicationConfigurationTemplates"] == 0
+
+
+async def test_a_template_that_the_staging_account_refuses_is_reported_once_and_not_called_complete(
+    start_estate: Callable[..., Estate],
+) -> None:
+    estate = start_estate(a={RECOVERY: {"servers": 0}}, b={RECOVERY: {"servers": 0}})
+    names = estate.names
+    for _ in range(3):
+        Cycle(names.a, names.a).extend_into(names.b)
+    operation = "DescribeReplicationConfigurationTemplates"
+    denied = {"service": "drs", "error": "AccessDeniedException", "status": 403, "times": 99}
+    estate.faults(fail=[{**denied, "account_id": names.a, "operation": operation}])
+    extended = {"accounts": (names.b,), "regions": (RECOVERY,)}
+    for run in range(2):
+        estate.calls()
+        (warning,) = (await estate.sync(**extended))["warnings"]
+        assert (warning["operation"], warning["accountId"]) == (operation, names.a)
+        assert f"staging account {names.a}" in warning["advice"]
+        calls = estate.calls()
+        assert calls["drs", operation] == 1
+        assert run == 0 or calls["dynamodb", "BatchGetItem"] == 0  # no topology is read in vain
+        for item in estate.items():
+            assert (item["topologyComplete"], item["topologyMissing"]) == (False, ["template"])
+            assert item["originalReplicationConfiguration"]
+    estate.faults()
+    assert (await estate.sync(**extended))["warnings"] == []
+    assert {item["topologyComplete"] for item in estate.items()} == {True}
+
+
+async def test_an_extended_server_that_an_earlier_version_called_complete_is_completed(
+    start_estate: Callable[..., Estate],
+) -> None:
+    estate = start_estate(a={RECOVERY: {"servers": 0}}, b={RECOVERY: {"servers": 0}})
+    Cycle(estate.names.a, estate.names.a).extend_into(estate.names.b)
+    extended = {"accounts": (estate.names.b,), "regions": (RECOVERY,)}
+    await estate.sync(**extended)
+    (whole,) = estate.items()
+    table = estate.table("SOURCE_SERVER_INVENTORY_TABLE")
+    key = {name: whole[name] for name in ("sourceServerArn", "stagingAccountId")}
+    name = "originalReplicationConfigurationTemplateId"
+    for each in (key, {**key, "sourceServerArn": whole["lineageArn"], "stagingAccountId": "TOPOLOGY"}):
+        table.update_item(Key=each, UpdateExpression=f"REMOVE {name}, topologyMissing")
+    denied = {"service": "drs", "error": "AccessDeniedException", "status": 403, "times": 99}
+    operation = "DescribeReplicationConfigurationTemplates"
+    estate.faults(fail=[{**denied, "account_id": estate.names.a, "operation": operation}])
+    assert (await estate.sync(**extended))["serversUnchanged"] == 1
+    assert [item["topologyComplete"] for item in estate.items()] == [False]
+    estate.faults()
+    await estate.sync(**extended)
+    assert estate.items() == [whole]

@@ -46,7 +46,7 @@ async def test_an_original_never_changes_when_its_item_is_written_again(world: W
         getattr(world.cycle, step)()
         await world.sync(**UNSET)
         assert originals(servers(world)[world.lineage]) == before, step
-    facts = await world.query(**UNSET).facts(HOST)
+    facts = await world.facts(HOST, **UNSET)
     assert (facts.lineage, facts.original["originalSourceRegion"]) == (world.lineage, SOURCE)
     assert facts.notes == ("SOURCE_SERVER_TOPOLOGY_TABLE is not set: no history is kept.",)
 
@@ -77,7 +77,7 @@ async def test_what_an_earlier_version_left_is_read_and_stays(world: World) -> N
     await world.sync(**UNSET)
     assert world.left() == left
     assert servers(world)[world.lineage]["originalInstanceId"] == ORIGINAL["originalInstanceId"]
-    assert (await world.query(**UNSET).facts("old-host")).lineage == GONE
+    assert (await world.facts("old-host", **UNSET)).lineage == GONE
 
 
 async def test_originals_outlive_the_item_of_a_server_that_leaves(world: World) -> None:
@@ -86,7 +86,7 @@ async def test_originals_outlive_the_item_of_a_server_that_leaves(world: World) 
     world.cycle.dr.remove_source_server(world.cycle.forward.source_server_id)
     await world.sync(**UNSET)
     assert servers(world) == {}
-    facts = await world.query(**UNSET).facts(HOST)
+    facts = await world.facts(HOST, **UNSET)
     assert {name: facts.original.get(name) for name in before} == before
     await world.sync()  # with the table
     assert world.left() == []

@@ -157,19 +157,25 @@ class Promises:
         if table == "drs_region_status_table":
             self._check_counts(key[0], before, after)
         elif table == "source_server_inventory_table":
-            if key[1] == _TOPOLOGY:
-                self._check_topology_of_earlier_version(key[0], before, after)
-            elif key[1].isdigit():
-                self._check_item(key[0], before, after)
+            self._check_inventory(key, before, after)
         elif table == "source_server_topology_table":
-            if key[1] == _TOPOLOGY:
-                self._check_topology(key[0], before, after)
-            elif key[1].startswith("values#"):
-                self._check_values(key[0], before, after)
+            self._check_own_table(key, before, after)
         elif table == "tag_sync_config_table" and key[0] == "_tag_sync_lock":
             self._check_lock(decode(after))
         elif table == "target_accounts_table" and after is None:
             self.breaks("no record vanishes", f"target account {key[0]}")
+
+    def _check_inventory(self, key: tuple[str, ...], before: Mapping[str, Any] | None, after: Any) -> None:
+        if key[1] == _TOPOLOGY:
+            self._check_topology_of_earlier_version(key[0], before, after)
+        elif key[1].isdigit():
+            self._check_item(key[0], before, after)
+
+    def _check_own_table(self, key: tuple[str, ...], before: Mapping[str, Any] | None, after: Any) -> None:
+        if key[1] == _TOPOLOGY:
+            self._check_topology(key[0], before, after)
+        elif key[1].startswith("values#"):
+            self._check_values(key[0], before, after)
 
     # The lock of the tag sync
 

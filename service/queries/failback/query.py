@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import anyio
 
 from service.accounts.access import AccountAccess
 from service.aws.client import AwsClient
+from service.aws.drs import DrsReader
 from service.aws.dynamodb import TableReader
 from service.errors import AwsError, ConfigurationError, RefusalError
+from service.inventory.server import SourceServer, parse_server
 from service.models import Now, Problem, RegionStatus, iso
 from service.queries.answer import Answer
 from service.queries.completeness import Completeness, without_accounts
@@ -32,7 +34,9 @@ from service.queries.params import ScopesParams
 from service.queries.query_deadline import QueryDeadline
 from service.regions.status_reader import RegionStatusReader
 from service.settings import Settings
+from service.topology.history import ATTRIBUTE
 from service.topology.lineage import LineageReader
+from service.topology.origin import fill_origin
 
 __all__ = ["EstateAnswer", "FailbackAnswer", "FailbackQuery", "single_match"]
 
@@ -40,10 +44,19 @@ _ARN_PARTS: Final = 6
 _SHARE_OF_DRS: Final = 0.7  # of the deadline; after it, the facts are answered as the tables hold them
 
 
+class _LiveServer(NamedTuple):
+    """A source server as DRS has it now: as facts hold it, as the inventory parses it, and its recovery instance."""
+
+    record: DrsRecord | None = None
+    parsed: SourceServer | None = None
+    instance: RecoveryInstance | None = None
+
+
 @dataclass(slots=True)
 class _DrsState:
-    """What DRS reported: records and recovery instances by ARN of the source server, scopes read, and problems."""
+    """What DRS reported, by ARN of the source server; the scopes read, and problems."""
 
+    parsed: dict[str, SourceServer | None] = field(default_factory=dict)
     records: dict[str, DrsRecord | None] = field(default_factory=dict)
     instances: dict[str, RecoveryInstance | None] = field(default_factory=dict)
     scopes: list[str] = field(default_factory=list)
@@ -179,6 +192,7 @@ class FailbackQuery:
         forward, reverse = facts.forward, _present_reversed(facts, state.records)
         return facts.model_copy(
             update={
+                "original": _with_reported_origin(facts, state.parsed),
                 "forward": state.records.get(forward.arn, forward) if forward else None,
                 "reversed": state.records.get(reverse.arn, reverse) if reverse else None,
                 "recovered": state.instances.get(forward.arn) if forward else None,
@@ -198,13 +212,14 @@ class FailbackQuery:
         async def read(record: DrsRecord) -> None:
             scope = f"{record.account_id}/{record.region}"
             try:
-                current, instance = await self._read_record(context.access, record)
+                current, parsed, instance = await self._read_record(context.access, record)
             except AwsError as error:
                 as_of = record.seen_at or "an unknown time"
                 state.notes.append(f"DRS in {scope} could not be read ({error.code}): its state is as of {as_of}.")
                 return
             state.scopes.append(scope)
             state.records[record.arn], state.instances[record.arn] = current, instance
+            state.parsed[record.arn] = parsed
             if current is None and record.seen_at:
                 state.notes.append(f"{record.server_id} is no longer in DRS in {scope}.")
             if current is not None and (reverse := _unknown_reversed(current, state.records)):
@@ -214,24 +229,31 @@ class FailbackQuery:
             for record in records:
                 tasks.start_soon(read, record)
 
-    async def _read_record(
-        self, access: AccountAccess, record: DrsRecord
-    ) -> tuple[DrsRecord | None, RecoveryInstance | None]:
-        """Read a source server and its recovery instance; None for what DRS does not have."""
+    async def _read_record(self, access: AccountAccess, record: DrsRecord) -> _LiveServer:
+        """Read a source server and its recovery instance; None for what DRS does not have. Raises AwsError."""
         session = await access.session(record.account_id)
-        by_id = {"filters": {"sourceServerIDs": [record.server_id]}}
-        answer = await session.call("drs", "DescribeSourceServers", by_id, region=record.region)
-        servers = [each for each in answer.get("items", ()) if each.get("arn") == record.arn]
-        if not servers:
-            return None, None
-        current = with_drs_record(record, servers[0], now=iso(self._now()))
+        drs = DrsReader(session, page_size=self._settings.drs_page_size)
+        found = await drs.source_server(record.region, record.arn)
+        if found is None:
+            return _LiveServer()
+        current, parsed = with_drs_record(record, found, now=iso(self._now())), parse_server(found)
+        server = parsed if isinstance(parsed, SourceServer) else None
         if not current.recovery_instance:
-            return current, None
-        answer = await session.call("drs", "DescribeRecoveryInstances", by_id, region=record.region)
+            return _LiveServer(current, server)
         instances = [
-            parse_recovery_instance(each, record.account_id, record.region) for each in answer.get("items", ())
+            parse_recovery_instance(each, record.account_id, record.region)
+            for each in await drs.recovery_instances(record.region, [record.server_id])
         ]
-        return current, next((each for each in instances if each.instance_id == current.recovery_instance), None)
+        instance = next((each for each in instances if each.instance_id == current.recovery_instance), None)
+        return _LiveServer(current, server, instance)
+
+
+def _with_reported_origin(facts: Facts, parsed: Mapping[str, SourceServer | None]) -> Mapping[str, Any]:
+    """Return the original values, with what the record of the forward server adds before a sync has recorded it."""
+    server = parsed.get(facts.forward.arn) if facts.forward else None
+    if server is None or not server.is_forward:
+        return facts.original
+    return {**facts.original, **fill_origin({**facts.original, ATTRIBUTE: facts.history}, server)}
 
 
 async def _estate(reader: LineageReader) -> list[Facts]:

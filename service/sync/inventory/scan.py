@@ -262,11 +262,9 @@ class InventoryScan(ScopeScan):
 
     def _item(self, scanned: ScannedServer, topologies: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         server, topology = scanned.server, topologies.get(scanned.server.lineage)
-        original = (
-            {} if topology is None else inventory_copy(topology, replicates_here=server.replicates_in(self.scope))
-        )
+        original = {}
         if topology is not None:
-            original |= self._tools.topology.item_attributes(topology)
+            original = inventory_copy(topology) | self._tools.topology.item_attributes(topology)
         if scanned.lineage:
             original["lineageArn"] = scanned.lineage
             if self._tools.topology.keeps_names:

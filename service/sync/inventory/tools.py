@@ -13,7 +13,7 @@ from service.models import Scope
 from service.sync.engine.sync import Run
 from service.sync.inventory.announcements import Announcements
 from service.sync.inventory.staging_probe import Waiting, find_waiting
-from service.sync.inventory.templates import Templates
+from service.sync.inventory.templates import RunTemplates, Templates
 from service.topology.store import TopologyStore
 
 __all__ = ["ScanTools"]
@@ -30,7 +30,7 @@ class ScanTools:
         self.topology = topology
         own_table = run.deps.settings.source_server_topology_table
         self.topology_table = run.deps.table(own_table) if own_table else None
-        self.templates = templates
+        self.templates = RunTemplates(templates, self.drs_of)
         self.settings = run.deps.settings
         # The status table says how fresh a scope is; without it, only the items can.
         has_status = bool(self.settings.drs_region_status_table)
@@ -87,7 +87,7 @@ class ScanTools:
         """
         if scope.account_id not in self._run.context.accounts or not self._may_read(scope.region):
             return ()
-        return await self.templates.of(scope, await self.drs_of(scope.account_id))
+        return await self.templates.of(scope)
 
     def _may_read(self, region: str) -> bool:
         """Whether the run may read something of a region that was not selected for its own sake."""
