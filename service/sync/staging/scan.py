@@ -43,6 +43,7 @@ class ScanTools:
         request_scan: has the inventory sync scan a scope soon; returns what went wrong.
         servers_per_region: DRS quota of source servers per account and region.
         concurrency: servers of a pair that are extended at the same time.
+        adopts_reported: extend also from staging accounts that only DRS names.
     """
 
     drs_of: Callable[[str], Awaitable[DrsReads]]
@@ -50,6 +51,7 @@ class ScanTools:
     request_scan: Callable[[Scope], Awaitable[Problem | None]]
     servers_per_region: int
     concurrency: int
+    adopts_reported: bool
     dry_run: bool
 
 
@@ -58,7 +60,7 @@ class StagingScan(ScopeScan):
 
     Attributes:
         plans: what there is to extend, by staging account; empty until that is read.
-        reported: staging accounts that DRS names and the target's record does not hold.
+        reported: staging accounts that DRS names and the target's record neither holds nor lists as removed.
     """
 
     def __init__(
@@ -140,13 +142,17 @@ class StagingScan(ScopeScan):
             if error.is_drs_uninitialized:
                 self._answers += 1
                 return None
-            if error.error_class.status is not RegionStatus.IAM_PERMISSION_DENIED or not known:
+            if not error.error_class.status.is_denied or not known:
                 raise
             self.warnings.append(scope_problem(error, self.scope))
             return known
         self.reported = frozenset(listed - known - self._account.removed_staging - {self._account.account_id})
         self._answers += 1
-        return known | self.reported
+        if self._tools.adopts_reported:
+            return known | self.reported
+        # Whoever extended one server by hand has not asked for the others of that account.
+        self.warnings += [_unrecorded_problem(self.scope, staging_id) for staging_id in sorted(self.reported)]
+        return known
 
     async def _read(self, staging_id: str) -> Plan:
         pair = Pair(self.scope.account_id, staging_id, self.scope.region)
@@ -165,6 +171,21 @@ class StagingScan(ScopeScan):
             self._extensions.append(extension)
             await extension.apply(concurrency=self._tools.concurrency)
             is_full = is_full or extension.counts.is_full
+
+
+def _unrecorded_problem(scope: Scope, staging_id: str) -> Problem:
+    return Problem(
+        "StagingAccountNotRecorded",
+        f"DRS reports {staging_id} as a staging account of {scope.account_id}, whose record does not hold it: "
+        "nothing is extended from it",
+        RegionStatus.ACTIVE,
+        "drs",
+        "ListStagingAccounts",
+        scope.account_id,
+        scope.region,
+        "to extend its servers run `drs-sync accounts add-staging "
+        f"{scope.account_id} {staging_id} --name NAME --external-id ID`, or set ADOPT_STAGING_ACCOUNTS=true for all",
+    )
 
 
 def _quota_problem(scope: Scope, left_over: int, quota: int) -> Problem:

@@ -92,9 +92,10 @@ class StagingSync(Sync):
                 self._planned.extend(planned_json(scan.plans)[: max(0, _MAX_PLANNED - len(self._planned))])
 
     async def finish(self, run: Run) -> Mapping[str, Any]:
-        """Add the staging accounts that DRS reports to the records; report account by account."""
-        for target, reported in sorted(self._reported.items()):
-            await self._add_reported(target, sorted(reported), run)
+        """Add the staging accounts that DRS reports to the records, if the settings say so; report by account."""
+        if run.deps.settings.adopt_staging_accounts and not run.request.dry_run:
+            for target, reported in sorted(self._reported.items()):
+                await self._add_reported(target, sorted(reported), run)
         targets: Mapping[str, Account] = run.context.directory.targets
         planned: dict[str, Any] = {"planned": self._planned} if run.request.dry_run else {}
         return {
@@ -105,6 +106,7 @@ class StagingSync(Sync):
                 self._details(targets[target])
                 for target in sorted({*self._errors, *(+self._extended), *(+self._failed)})
             ],
+            "stagingAccountsFound": {target: sorted(found) for target, found in sorted(self._reported.items())},
             "stagingAccountsAdded": {target: added for target, added in sorted(self._added.items()) if added},
             **planned,
         }
@@ -122,9 +124,6 @@ class StagingSync(Sync):
     async def _add_reported(self, target: str, reported: list[str], run: Run) -> None:
         """Add staging accounts that DRS reports to the target's record."""
         change, added = adopt_discovered(reported, target, partition=run.context.identity.partition, now=run.started_at)
-        if run.request.dry_run:
-            self._added[target] = reported
-            return
         table_name = run.deps.settings.target_accounts_table
         table = TargetAccountsTable(run.deps.table(table_name))
 
@@ -158,6 +157,7 @@ def _scan_tools(run: Run) -> ScanTools:
         request_scan=request_scan,
         servers_per_region=deps.settings.servers_per_region,
         concurrency=deps.settings.extensions_at_once,
+        adopts_reported=deps.settings.adopt_staging_accounts,
         dry_run=run.request.dry_run,
     )
 
