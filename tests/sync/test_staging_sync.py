@@ -8,9 +8,11 @@ from typing import Any
 
 import anyio
 import pytest
+from moto.core.responses import EmptyResult
 
 from service.sandbox.moto_drs import drs_backends
 from service.sandbox.moto_drs.exceptions import InternalServerException
+from service.sandbox.moto_drs.responses import DRSResponse
 from tests.support.estate import Estate, Names, new_account_id
 
 
@@ -333,6 +335,19 @@ async def test_a_creation_whose_response_was_lost_counts_by_its_effect(
     assert report["serversAlreadyExtended"] == counts["serversAlreadyExtended"]
     assert len(extended(staged)) == 9
     assert len(created) == 7
+
+
+async def test_a_success_that_does_not_show_the_new_server_is_not_counted(
+    staged: Staged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await staged.sync()
+    with monkeypatch.context() as patch:
+        patch.setattr(DRSResponse, "create_extended_source_server", lambda _: EmptyResult())
+        report = await staged.sync_staging()
+    assert outcome(report) == ("partial", 0, 10, 0)
+    assert {each["code"] for each in report["errors"]} == {"MalformedResponse"}
+    assert len(extended(staged)) == 2
+    assert outcome(await staged.sync_staging()) == ("complete", 10, 0, 0)
 
 
 @pytest.mark.parametrize("lookup_works", [True, False])
