@@ -135,6 +135,8 @@ async def test_with_an_empty_status_table_every_region_is_scanned(staged: Staged
     report = await staged.sync_staging()
     assert outcome(report) == ("complete", 10, 0, 0)
     assert (report["regionSource"], report["regionsScanned"]) == ("fallback_table_empty", 28)
+    assert (report["apiCallReductionPercent"], report["timeSavedSeconds"]) == (0, 0)
+    assert report["regionsActive"] is None
 
 
 async def test_new_servers_are_due_a_scan_of_the_inventory_sync(staged: Staged) -> None:

@@ -79,8 +79,9 @@ def quiet_hour(estate: Estate) -> datetime:
 def figures(report: Mapping[str, Any]) -> tuple[int, ...]:
     """Return the numbers of servers synced, tagged, unchanged, skipped, failed, and launch settings changed."""
     names = ("Tagged", "Unchanged", "Skipped", "Failed")
-    synced, counts = report["serversSynced"], [report[f"servers{name}"] for name in names]
+    synced, counts = sum(report["serversByRegion"].values()), [report[f"servers{name}"] for name in names]
     assert synced == sum(counts)
+    assert report["serversSynced"] == (0 if report["dryRun"] else synced)
     totals = report["accountResults"]
     assert sum(each["totalServers"] for each in totals) == synced
     assert sum(each["totalSynced"] for each in totals) == counts[0] + counts[1]

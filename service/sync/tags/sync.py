@@ -8,12 +8,13 @@ from typing import Any, Final
 from service.aws.client import AccountSession
 from service.aws.drs_write import DrsWriter
 from service.aws.ec2 import Ec2Reader
+from service.context import RunContext, SyncRequest
 from service.fanout import fan_out
 from service.models import Scope
 from service.regions.selection import RegionSource
 from service.regions.status_rows import FullScanMark
 from service.sync.engine.outcome import ScopeResult
-from service.sync.engine.sync import Run, ScopeScan, Sync
+from service.sync.engine.sync import Deps, Run, ScopeScan, Sync
 from service.sync.tags.report import AccountResult, is_unanswered, observations_of, planned_json
 from service.sync.tags.results import TagCounts
 from service.sync.tags.scan import ScanTools, TagScan
@@ -48,6 +49,11 @@ class TagSync(Sync):
         self._accounts: dict[str, AccountResult] = {}
         self._unanswered = 0
         self._tools: ScanTools
+
+    async def select(self, request: SyncRequest, deps: Deps) -> RunContext:
+        """Select active scopes, and every scope when the table has no servers at all: the first ones get tags soon."""
+        loader = deps.context_loader()
+        return await loader.load(request, operation=self.operation, discover=False, full_scan_if_none_active=True)
 
     async def start(self, run: Run) -> None:
         """Begin the result of each account."""
@@ -95,7 +101,8 @@ class TagSync(Sync):
         next run goes on with the scopes that are not recorded yet.
         """
         source, observations = run.context.selection.source, observations_of(self._scans.values())
-        if not observations or not (source.is_fallback or source is RegionSource.FULL_SCAN):
+        is_checkpointed = source.is_fallback or source is RegionSource.FULL_SCAN_NONE_ACTIVE
+        if not observations or not (is_checkpointed or source is RegionSource.FULL_SCAN):
             return
         status, known_accounts = run.deps.status, run.context.known_accounts
 
@@ -104,11 +111,11 @@ class TagSync(Sync):
 
         first, *others = sorted(observations)
         try:
-            await record(first, FullScanMark(run.started_at) if source.is_fallback else None)
+            await record(first, FullScanMark(run.started_at) if is_checkpointed else None)
             async with fan_out(others, record, concurrency=_ROWS_AT_ONCE) as written:
                 async for _ in written:
                     pass
-            if source.is_fallback and run.request.covers_all_accounts and not self._unanswered:
+            if is_checkpointed and run.request.covers_all_accounts and not self._unanswered:
                 await status.record(first, (), full_scan_mark=FullScanMark(run.started_at, ended=True))
         finally:
             status.invalidate()
