@@ -493,7 +493,8 @@ async def test_a_dry_run_shows_and_writes_nothing(staged: Staged) -> None:
     await staged.sync()
     staged.calls()
     report = await staged.sync_staging(dry_run=True)
-    assert (report["serversExtended"], report["serversPlanned"], len(report["planned"])) == (0, 10, 10)
+    assert (report["serversExtended"], report["serversSynced"], report["serversByRegion"]) == (0, 0, {})
+    assert (report["serversPlanned"], report["plannedTotal"], len(report["planned"])) == (10, 10, 10)
     assert set(report["planned"][0]) == {"accountId", "stagingAccountId", "region", "sourceServerArn"}
     assert not [call for call in staged.calls() if call[1] in {"CreateExtendedSourceServer", "UpdateItem", "PutItem"}]
     assert len(extended(staged)) == 2

@@ -6,14 +6,16 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from service.aws.call_counter import CallCounter
 from service.models import Coverage, Problem, Scope, iso
 from service.regions.selection import ScanReason, Selection
 from service.sync.engine.outcome import ScopeResult
 
-__all__ = ["Progress", "RunFacts", "RunReport", "exit_code", "run_facts", "status_of"]
+__all__ = ["Progress", "RunFacts", "RunReport", "exit_code", "planned_members", "run_facts", "status_of"]
+
+_MAX_PLANNED: Final = 1000  # servers that a dry run names
 
 
 class Progress(Protocol):
@@ -199,6 +201,12 @@ def status_of(coverage: Counter[Coverage], problems: int) -> str:
 def exit_code(report: Mapping[str, Any]) -> int:
     """Return the exit code of a report: 0 complete, 1 failed, 3 partial."""
     return {"complete": 0, "failed": 1, "partial": 3}[report["status"]]
+
+
+def planned_members(servers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what a dry run would write: the first thousand servers in order, and how many there are."""
+    ordered = sorted(servers, key=lambda each: [str(value) for value in each.values()])
+    return {"planned": ordered[:_MAX_PLANNED], "plannedTotal": len(ordered)}
 
 
 def _gather(into: dict[Problem, set[str]], problems: Iterable[Problem], region: str) -> None:

@@ -20,13 +20,13 @@ from service.regions.selection import RegionSource, Selection, StatusUnavailable
 from service.regions.status_rows import Observation
 from service.sync.engine.outcome import ScopeResult
 from service.sync.engine.recording import RegionRecorder, failed_observation, was_worth_marking
+from service.sync.engine.report import planned_members
 from service.sync.engine.sync import Deps, Run, ScopeScan, Sync
 from service.sync.staging.scan import COUNTS, ScanTools, StagingScan, planned_json
 
 __all__ = ["COUNTS", "OPERATION", "StagingSync"]
 
 OPERATION: Final = "sync_staging_accounts"
-_MAX_PLANNED: Final = 1000  # servers a dry run lists
 
 
 class StagingSync(Sync):
@@ -103,7 +103,7 @@ class StagingSync(Sync):
             if found.reported:
                 self._reported.setdefault(target, set()).update(found.reported)
             if run.request.dry_run:
-                self._planned.extend(planned_json(found.plans)[: max(0, _MAX_PLANNED - len(self._planned))])
+                self._planned.extend(planned_json(found.plans))
 
     async def finish(self, run: Run) -> Mapping[str, Any]:
         """Add the staging accounts that DRS reports to the records, if the settings say so; report by account."""
@@ -116,7 +116,6 @@ class StagingSync(Sync):
             finally:
                 run.deps.status.invalidate()
         targets: Mapping[str, Account] = run.context.directory.targets
-        planned: dict[str, Any] = {"planned": self._planned} if run.request.dry_run else {}
         return {
             "dryRun": run.request.dry_run,
             "totalAccounts": len(run.context.accounts),
@@ -127,7 +126,7 @@ class StagingSync(Sync):
             ],
             "stagingAccountsFound": {target: sorted(found) for target, found in sorted(self._reported.items())},
             "stagingAccountsAdded": {target: added for target, added in sorted(self._added.items()) if added},
-            **planned,
+            **(planned_members(self._planned) if run.request.dry_run else {}),
         }
 
     def _details(self, account: Account) -> dict[str, Any]:

@@ -14,8 +14,9 @@ from service.models import Scope
 from service.regions.selection import RegionSource
 from service.regions.status_rows import FullScanMark
 from service.sync.engine.outcome import ScopeResult
+from service.sync.engine.report import planned_members
 from service.sync.engine.sync import Deps, Run, ScopeScan, Sync
-from service.sync.tags.report import AccountResult, is_unanswered, observations_of, planned_json
+from service.sync.tags.report import AccountResult, is_unanswered, observations_of
 from service.sync.tags.results import TagCounts
 from service.sync.tags.scan import ScanTools, TagScan
 from service.sync.tags.state import TagState
@@ -24,7 +25,7 @@ __all__ = ["COUNTS", "OPERATION", "TagSync"]
 
 OPERATION: Final = "sync_tags"
 COUNTS: Final = tuple(TagCounts().by_name)
-"""What a tag sync counts, by the report's names; in a dry run: what it would count."""
+"""What a tag sync counts, by the report's names."""
 
 _ROWS_AT_ONCE: Final = 8
 
@@ -87,10 +88,11 @@ class TagSync(Sync):
             if run.request.shard is None:  # else it is only a part of the result
                 problems.append(await run.record("the result", lambda: self._store_result(run)))
             run.report.warn(*(problem for problem in problems if problem))  # the tags are written all the same
+        planned = (entry for scan in self._scans.values() for entry in scan.results.planned)
         return {
             "dryRun": run.request.dry_run,
             "accountResults": [account.as_json() for account in self._accounts.values()],
-            **(planned_json(self._scans.values()) if run.request.dry_run else {}),
+            **(planned_members(planned) if run.request.dry_run else {}),
         }
 
     async def _record_regions(self, run: Run) -> None:
