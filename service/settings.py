@@ -118,6 +118,11 @@ class Settings(BaseModel):
     heartbeat_file: str = Field(
         "", description="file that `drs-sync sync` touches every five seconds, for the container's health check"
     )
+    adopt_staging_accounts: bool = Field(
+        False,  # noqa: FBT003 - the field's default
+        description="the staging sync adds staging accounts that only DRS names to their target's record, and extends "
+        "from them; off: it reports them",
+    )
     servers_per_region: int = Field(
         4000, ge=1, description="DRS quota of source servers per account and region, extended ones included"
     )

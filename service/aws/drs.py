@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 from service.aws.client import AccountSession
 from service.aws.pagination import paginate
 from service.errors import AwsError
-from service.models import Call
+from service.models import Call, is_account_id
 
 __all__ = ["DrsReader", "DrsReads"]
 
@@ -95,15 +95,19 @@ class DrsReader:
         """
         params = {"stagingAccountID": staging_account, "maxResults": _EXTENSIBLE_PAGE}
         pages = self._pages("ListExtensibleSourceServers", region, params)
-        return [record async for page in pages for record in page]
+        records = [record async for page in pages for record in page]
+        if not all(_is_server_of(record.get("arn"), staging_account, region) for record in records):
+            why = f"an entry is not a source server of {staging_account} in {region}"
+            raise self._malformed("ListExtensibleSourceServers", region, why)
+        return records
 
     async def staging_accounts(self, region: str) -> list[str]:
         """Return the ids of staging accounts that have a server extended into this account; DRS lists no others."""
         pages = self._pages("ListStagingAccounts", region, {"maxResults": _STAGING_PAGE}, items="accounts")
-        try:
-            return [record["accountID"] async for page in pages for record in page]
-        except KeyError:
-            raise self._malformed("ListStagingAccounts", region, "an account is missing accountID") from None
+        account_ids = [record.get("accountID") async for page in pages for record in page]
+        if not all(is_account_id(account_id) for account_id in account_ids):
+            raise self._malformed("ListStagingAccounts", region, "an account is missing accountID")
+        return [str(account_id) for account_id in account_ids]
 
     async def launch_configuration(self, region: str, server_id: str) -> Record:
         """Return the launch configuration of one server."""
@@ -136,3 +140,9 @@ class DrsReader:
 
     def _call(self, operation: str, region: str) -> Call:
         return Call("drs", operation, self._session.account_id, region)
+
+
+def _is_server_of(arn: object, account_id: str, region: str) -> bool:
+    """Whether a value is the ARN of a source server of an account in a region."""
+    parts = arn.split(":") if isinstance(arn, str) else []
+    return parts[2:5] == ["drs", region, account_id] and parts[5:6] != [] and parts[5].startswith("source-server/")

@@ -90,7 +90,12 @@ class Table(TableReader):
             "ReturnValues": "UPDATED_NEW",
         }
         response = await self._conditional("UpdateItem", params, condition, {**more, **values, "base": base, "one": 1})
-        return None if response is None else int(decode(response["Attributes"])[counter])
+        if response is None:
+            return None
+        try:
+            return int(decode(response["Attributes"])[counter])
+        except (AttributeError, LookupError, TypeError, ValueError):
+            raise self._malformed("UpdateItem", f"response is missing the new {counter}") from None
 
     async def fill(self, key: Mapping[str, Any], assign: Mapping[str, Any], condition: str) -> bool:
         """Set only those attributes that the item does not have yet, if a condition holds; return whether it did."""

@@ -165,7 +165,7 @@ class StagingQueries:
             raise AwsError("DeadlineExceeded", "STS did not answer in time", call, advice=LATE_FIX)
         with anyio.CancelScope(deadline=deadline.context):
             context = await self._context_loader.load(
-                SyncRequest(accounts=(target_id,)), operation=operation, discover=False
+                SyncRequest(accounts=(target_id,)), operation=operation, discover=False, full_scan_if_none_active=True
             )
         if context is None:
             raise table_timeout(targets_table(self._aws_client, self._settings), "Scan", self._aws_client.hub_region)

@@ -223,7 +223,7 @@ async def test_malformed_unprocessed_entries_are_an_error_and_not_none(
             assert caught.value.code == "MalformedResponse"
 
 
-@pytest.mark.parametrize("member", [None, {}, {"t": None}, {"other": {"Keys": [{}]}}])
+@pytest.mark.parametrize("member", [{}, {"t": None}, {"other": {"Keys": [{}]}}])
 async def test_no_unprocessed_entries_end_a_batch(member: object, monkeypatch: pytest.MonkeyPatch) -> None:
     body = {"Responses": {"t": []}, "UnprocessedKeys": member, "UnprocessedItems": member}
     async with table_of(lambda _: answer(body), monkeypatch) as (table, aws):

@@ -81,10 +81,14 @@ def quiet_hour(estate: Estate) -> datetime:
 
 
 def figures(report: Mapping[str, Any]) -> tuple[int, ...]:
-    """Return the numbers of servers synced, tagged, unchanged, skipped, failed, and launch settings changed."""
-    names = ("Tagged", "Unchanged", "Skipped", "Failed")
-    synced, counts = report["serversSynced"], [report[f"servers{name}"] for name in names]
+    """Return the numbers of servers synced, tagged, unchanged, skipped, failed, and launch settings changed.
+
+    Servers that a dry run plans come last.
+    """
+    names = ("Tagged", "Unchanged", "Skipped", "Failed", "Planned")
+    synced, counts = sum(report["serversByRegion"].values()), [report[f"servers{name}"] for name in names]
     assert synced == sum(counts)
+    assert report["serversSynced"] == (0 if report["dryRun"] else synced)
     totals = report["accountResults"]
     assert sum(each["totalServers"] for each in totals) == synced
     assert sum(each["totalSynced"] for each in totals) == counts[0] + counts[1]
@@ -92,7 +96,9 @@ def figures(report: Mapping[str, Any]) -> tuple[int, ...]:
     assert sum(each["totalFailed"] for each in totals) == counts[3]
     scopes = report["scopes"]
     assert scopes["asked"] == sum(scopes[each] for each in ("complete", "partial", "skipped", "failed"))
-    return (synced, *counts, report["launchSettingsUpdated"])
+    assert sum(each["totalPlanned"] for each in totals) == counts[4] == report.get("plannedTotal", 0)
+    figures = (synced, *counts[:4], report["launchSettingsUpdated"])
+    return (*figures, counts[4], report["launchSettingsPlanned"]) if report["dryRun"] else figures
 
 
 def fail(operation: str, error: str, status: int, **members: Any) -> dict[str, Any]:
@@ -434,7 +440,7 @@ async def test_a_dry_run_says_what_it_would_write_and_writes_nothing(estate: Est
     partly.launch_configuration["copyTags"] = True
     report = await sync_tags(estate, dry_run=True)
     assert report["dryRun"] is True
-    assert figures(report) == (11, 9, 1, 1, 0, 9)
+    assert figures(report) == (11, 0, 0, 1, 0, 0, 10, 9)
     calls = estate.calls()
     assert not calls.keys() & (WRITES | WRITES_OF_STATUS)
     assert calls["drs", "GetLaunchConfiguration"] == 10
@@ -487,6 +493,7 @@ async def test_accounts_and_regions_can_be_chosen(estate: Estate, main: Scope) -
         "totalSynced": 5,
         "totalFailed": 0,
         "totalSkipped": 1,
+        "totalPlanned": 0,
     }
     assert estate.status() == {}  # a run for some accounts or regions does not fill the table
 

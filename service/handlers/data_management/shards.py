@@ -149,6 +149,8 @@ async def _lost(app: App, shard: ShardBody, results: Sequence[ShardResult]) -> L
         SyncRequest(full_scan=shard.full_scan, shard=Shard(shard.index, shard.count)),
         operation=_REPORTS[shard.job][0],
         discover=shard.job is SyncType.INVENTORY,
+        shared=shard.job is SyncType.STAGING,
+        full_scan_if_none_active=shard.job is SyncType.TAGS,
     )
     selection = context.selection
     reason = reasons[-1] if reasons else "it has no result"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from service.models import Coverage, Problem, RegionStatus
 from service.regions.status_rows import Observation
@@ -12,9 +12,7 @@ from service.sync.engine.outcome import ScopeResult
 from service.sync.tags.results import TagCounts
 from service.sync.tags.scan import TagScan
 
-__all__ = ["AccountResult", "is_unanswered", "observations_of", "planned_json"]
-
-_MAX_PLANNED: Final = 1000
+__all__ = ["AccountResult", "is_unanswered", "observations_of"]
 
 
 def is_unanswered(result: ScopeResult, scan: TagScan | None) -> bool:
@@ -78,14 +76,8 @@ class AccountResult:
             "totalSynced": self.counts.synced,
             "totalFailed": self.counts.failed,
             "totalSkipped": self.counts.skipped,
+            "totalPlanned": self.counts.planned,
         }
         if self.refused is not None:
             members["error"] = f"{self.refused.code}: {self.refused.message}"
         return members
-
-
-def planned_json(scans: Iterable[TagScan]) -> dict[str, Any]:
-    """Return what a dry run would write: the first thousand servers, and of how many."""
-    planned: list[Mapping[str, Any]] = [entry for scan in scans for entry in scan.results.planned]
-    planned.sort(key=lambda entry: (entry["accountId"], entry["region"], entry["sourceServerID"]))
-    return {"planned": planned[:_MAX_PLANNED], "plannedTotal": len(planned)}

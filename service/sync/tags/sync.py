@@ -8,13 +8,15 @@ from typing import Any, Final
 from service.aws.client import AccountSession
 from service.aws.drs_write import DrsWriter
 from service.aws.ec2 import Ec2Reader
+from service.context import RunContext, SyncRequest
 from service.fanout import fan_out
 from service.models import Scope
 from service.regions.selection import RegionSource, StatusUnavailable
 from service.regions.status_rows import FullScanMark
 from service.sync.engine.outcome import ScopeResult
-from service.sync.engine.sync import Run, ScopeScan, Sync
-from service.sync.tags.report import AccountResult, is_unanswered, observations_of, planned_json
+from service.sync.engine.report import planned_members
+from service.sync.engine.sync import Deps, Run, ScopeScan, Sync
+from service.sync.tags.report import AccountResult, is_unanswered, observations_of
 from service.sync.tags.results import TagCounts
 from service.sync.tags.scan import ScanTools, TagScan
 from service.sync.tags.state import TagState
@@ -23,7 +25,7 @@ __all__ = ["COUNTS", "OPERATION", "TagSync"]
 
 OPERATION: Final = "sync_tags"
 COUNTS: Final = tuple(TagCounts().by_name)
-"""What a tag sync counts, by the report's names; in a dry run: what it would count."""
+"""What a tag sync counts, by the report's names."""
 
 _ROWS_AT_ONCE: Final = 8
 
@@ -48,6 +50,11 @@ class TagSync(Sync):
         self._accounts: dict[str, AccountResult] = {}
         self._unanswered = 0
         self._tools: ScanTools
+
+    async def select(self, request: SyncRequest, deps: Deps) -> RunContext:
+        """Select active scopes, and every scope when the table has no servers at all: the first ones get tags soon."""
+        loader = deps.context_loader()
+        return await loader.load(request, operation=self.operation, discover=False, full_scan_if_none_active=True)
 
     async def start(self, run: Run) -> None:
         """Begin the result of each account."""
@@ -82,10 +89,11 @@ class TagSync(Sync):
             if run.request.shard is None:  # else it is only a part of the result
                 problems.append(await run.record("the result", lambda: self._store_result(run)))
             run.report.warn(*(problem for problem in problems if problem))  # the tags are written all the same
+        planned = (entry for scan in self._scans.values() for entry in scan.results.planned)
         return {
             "dryRun": run.request.dry_run,
             "accountResults": [account.as_json() for account in self._accounts.values()],
-            **(planned_json(self._scans.values()) if run.request.dry_run else {}),
+            **(planned_members(planned) if run.request.dry_run else {}),
         }
 
     async def _record_regions(self, run: Run) -> None:
@@ -98,7 +106,8 @@ class TagSync(Sync):
         is_status_known = not isinstance(run.context.rows, StatusUnavailable)
         observations = observations_of(self._scans.values(), is_status_known=is_status_known)
         source = run.context.selection.source
-        if not observations or not (source.is_fallback or source is RegionSource.FULL_SCAN):
+        is_checkpointed = source.is_fallback or source is RegionSource.FULL_SCAN_NONE_ACTIVE
+        if not observations or not (is_checkpointed or source is RegionSource.FULL_SCAN):
             return
         status, known_accounts = run.deps.status, run.context.known_accounts
 
@@ -107,11 +116,11 @@ class TagSync(Sync):
 
         first, *others = sorted(observations)
         try:
-            await record(first, FullScanMark(run.started_at) if source.is_fallback else None)
+            await record(first, FullScanMark(run.started_at) if is_checkpointed else None)
             async with fan_out(others, record, concurrency=_ROWS_AT_ONCE) as written:
                 async for _ in written:
                     pass
-            if source.is_fallback and run.request.covers_all_accounts and not self._unanswered:
+            if is_checkpointed and run.request.covers_all_accounts and not self._unanswered:
                 await status.record(first, (), full_scan_mark=FullScanMark(run.started_at, ended=True))
         finally:
             status.invalidate()
