@@ -119,6 +119,7 @@ def test_a_table_is_readable_at_80_columns(denied: Estate, monkeypatch: pytest.M
     assert max(map(len, lines)) <= 80
     start = lines.index("unknown: 1 scope")
     assert f"SCP_DENIED: 1 scope; {denied.names.a}; {WEST}; since 20" in lines[start + 1]
+    assert "6 of 6 servers (incomplete, see below)" in out
     assert any(line.strip().startswith("Fix: change the policy") for line in lines[start:])
 
 
@@ -200,6 +201,20 @@ def test_regions_shows_the_age_of_the_last_complete_scan_and_the_attempt_beside_
     assert "AccessDeniedException" in denied["lastAttempt"]["error"]
     assert denied["lastAttempt"]["at"] > before
     assert (read["lastAttempt"]["status"], read["lastAttempt"]["error"]) == ("ACTIVE", None)
+
+
+def test_a_failed_attempt_stands_below_the_regions(estate: Estate, monkeypatch: pytest.MonkeyPatch) -> None:
+    sync_inventory("--full-scan")
+    estate.faults(deny=[{"account_id": estate.names.b, "region": WEST, "service": "drs"}])
+    sync_inventory("--region", WEST)
+    monkeypatch.setenv("COLUMNS", "80")
+    code, out, _ = command("regions", "-o", "table")
+    assert code == 0  # the last complete scan is recent
+    assert max(map(len, out.splitlines())) <= 80
+    text = " ".join(out.split())
+    assert f"{estate.names.b} {WEST}: last attempt " in text
+    assert "ago failed, last complete scan " in text
+    assert "AccessDeniedException" in text
 
 
 @pytest.mark.usefixtures("estate")
