@@ -118,7 +118,14 @@ def _show_exported(path: Path, name: str, form: Format, error_output: Output, *,
     """Show one server from an export. Reads no settings and makes no call, so it works while AWS is down."""
     try:
         exported_at, estate = read_export(path.read_bytes())
-        facts = single_match([each for each in estate if has_name(each, name)], name)
+        matches = [each for each in estate if has_name(each, name)]
+        if not matches:
+            message = (
+                f"{name} is not in the export of {exported_at}, which lacks what was added since or was unknown then. "
+                "Fix: give another name of the server, or read a newer export"
+            )
+            return print_error("SERVER_NOT_FOUND", message, error_output, exit_code=3)
+        facts = single_match(matches, name)
     except OSError as error:
         message = f"{path} cannot be read: {error.strerror}"
         return print_error("Configuration", message, error_output, exit_code=2)

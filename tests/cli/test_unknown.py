@@ -239,6 +239,16 @@ def test_what_cannot_be_read_at_all_is_an_error_and_no_empty_list(estate: Estate
     query.runtime.close()
 
 
+def test_stale_servers_are_shown_but_none_of_them_matching_is_no_empty_list(estate: Estate) -> None:
+    sync_inventory("--full-scan")
+    estate.set(INVENTORY_FRESH_SECONDS="0.000001")  # the inventory is stale
+    estate.faults(deny=[{"account_id": name, "service": "drs"} for name in (estate.names.a, estate.names.b)])
+    body = run_json("servers", "--no-refresh", exit_code=3)
+    assert (body["count"], {each["stale"] for each in body["servers"]}) == (11, {True})
+    for arguments in (("servers", "--state", "STALLED"), ("extended",)):
+        assert run_json(*arguments, "--no-refresh", exit_code=1)["error"] == "SCOPES_UNREADABLE"
+
+
 def test_discovery_of_staging_accounts_without_access_is_an_error_that_old_clients_know(estate: Estate) -> None:
     sync_inventory("--full-scan")
     estate.set(INVENTORY_FRESH_SECONDS="0.000001")  # the inventory is stale
