@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from rich.console import Group, RenderableType
-from rich.padding import Padding
 
 from service.app import open_app
-from service.cli.output import Output, print_result, run_command, sanitize, table
+from service.cli.output import Output, print_result, run_command, table
+from service.cli.unknown import unknown_block
 from service.context import SyncRequest
 from service.models import Scope
 from service.queries.answer import Answer
 from service.query_app import QueryApp, open_query_app
 from service.settings import Settings
 
-__all__ = ["COMPLETENESS_MEMBERS", "exit_code_of", "show_answer", "source_tables", "unknown_block"]
+__all__ = ["COMPLETENESS_MEMBERS", "exit_code_of", "show_answer", "source_tables", "title_of"]
 
 COMPLETENESS_MEMBERS: Final = frozenset({"complete", "scopeStates", "unknown", "unknownByCause"})
 """The members of every answer about its completeness, which `show_answer` renders below the answer itself."""
-_NAMED: Final = 3  # accounts or regions of one cause that are named; the others are counted
-_MINUTES: Final = 16  # characters of an ISO-8601 time up to its minutes
 
 
 def show_answer(
@@ -73,6 +71,11 @@ def exit_code_of(answer: Answer) -> int:
     return 0 if answer.is_complete else 3
 
 
+def title_of(body: Mapping[str, Any], title: str) -> str:
+    """Return the title of the answer's table, which must not read like a total when something is missing."""
+    return title if body["complete"] else f"{title} (incomplete, see below)"
+
+
 def source_tables(body: Mapping[str, Any]) -> Iterator[RenderableType]:
     """Render where the answer comes from and how old it is, and what could not be read."""
     by_source: dict[str, list[Mapping[str, Any]]] = {}
@@ -95,38 +98,3 @@ def _oldest(scopes: Iterable[Mapping[str, Any]]) -> object:
 def _problem_row(error: Mapping[str, Any]) -> tuple[object, ...]:
     regions = ", ".join(error.get("regions", ()))
     return (error.get("accountId", ""), regions, error["code"], error["message"], error.get("advice", ""))
-
-
-def unknown_block(body: Mapping[str, Any]) -> Iterator[RenderableType]:
-    """Render the unknown scopes of an answer by cause, with the fix of each; nothing for a complete answer."""
-    if body["unknownByCause"]:
-        yield sanitize(f"unknown: {_counted(body['scopeStates']['unknown'], 'scope')}")
-    for cause in body["unknownByCause"]:
-        accounts = dict.fromkeys(each["accountId"] for each in body["unknown"] if each["code"] == cause["code"])
-        since = f"since {cause['since'][:_MINUTES]}Z" if cause["since"] else "never read"
-        named = _named([*filter(None, accounts)], cause["accounts"], "account")
-        regions = _named(cause["regions"], len(cause["regions"]), "region")
-        where = "; ".join(filter(None, (named, regions, since)))
-        yield _indented(f"{cause['code']}: {_counted(cause['scopes'], 'scope')}; {where}", 2)
-        if cause.get("message"):
-            yield _indented(cause["message"], 4)
-        yield _indented(f"Fix: {cause['advice']}", 4)
-    if not body["complete"]:
-        yield sanitize("This answer is incomplete: some accounts or regions are missing from it.")
-
-
-def _indented(text: str, columns: int) -> Padding:
-    return Padding(sanitize(text), (0, 0, 0, columns))
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _named(names: Sequence[str], total: int, noun: str) -> str:
-    """Name the first accounts or regions, and count the rest."""
-    shown = names[:_NAMED]
-    if not shown:
-        return ""
-    rest = total - len(shown)
-    return ", ".join(shown) + (f" and {_counted(rest, f'more {noun}')}" if rest else "")

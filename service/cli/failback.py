@@ -12,13 +12,11 @@ from typing import Annotated, Final
 
 import anyio
 import typer
-from rich.console import Console
 
-from service.cli.answers import COMPLETENESS_MEMBERS, exit_code_of, unknown_block
-from service.cli.output import Output, console, print_error, print_json, run_command, stderr_console
+from service.cli.answers import COMPLETENESS_MEMBERS, exit_code_of
+from service.cli.output import Output, print_error, print_json, print_unknown, run_command
 from service.errors import AwsError, ConfigurationError, RefusalError
 from service.models import utc_now
-from service.queries.answer import Answer
 from service.queries.failback.export import read_export, write_csv, write_json
 from service.queries.failback.facts import Facts, has_name
 from service.queries.failback.query import EstateAnswer, FailbackAnswer, single_match
@@ -103,7 +101,7 @@ def _show_estate(answer: EstateAnswer, form: Format) -> int:
         _write(write_json(answer.estate, now=now, members=members).decode())
     else:
         _write(write_csv(answer.estate, now=now))
-        _print_unknown(answer, stderr_console())
+        print_unknown(answer.body)
     return exit_code_of(answer)
 
 
@@ -112,20 +110,22 @@ def _show_answer(answer: FailbackAnswer, form: Format) -> int:
         print_json(answer.body)
     else:
         _write(_RENDERERS[form](answer.facts, write_runbook(answer.facts)))
-        _print_unknown(answer, console() if form is Format.TEXT else stderr_console())
+        print_unknown(answer.body)
     return exit_code_of(answer)
-
-
-def _print_unknown(answer: Answer, target: Console) -> None:
-    for line in unknown_block(answer.body):
-        target.print(line)
 
 
 def _show_exported(path: Path, name: str, form: Format, error_output: Output, *, reason: str) -> int:
     """Show one server from an export. Reads no settings and makes no call, so it works while AWS is down."""
     try:
         exported_at, estate = read_export(path.read_bytes())
-        facts = single_match([each for each in estate if has_name(each, name)], name)
+        matches = [each for each in estate if has_name(each, name)]
+        if not matches:
+            message = (
+                f"{name} is not in the export of {exported_at}, which lacks what was added since or was unknown then. "
+                "Fix: give another name of the server, or read a newer export"
+            )
+            return print_error("SERVER_NOT_FOUND", message, error_output, exit_code=3)
+        facts = single_match(matches, name)
     except OSError as error:
         message = f"{path} cannot be read: {error.strerror}"
         return print_error("Configuration", message, error_output, exit_code=2)

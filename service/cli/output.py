@@ -15,6 +15,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from service.cli.unknown import unknown_block
 from service.errors import AwsError, ConfigurationError, DeadlineExceededError, RefusalError
 from service.gc_tuning import tune_gc
 from service.settings import Settings, load_settings
@@ -28,6 +29,7 @@ __all__ = [
     "print_json",
     "print_message",
     "print_result",
+    "print_unknown",
     "run_command",
     "sanitize",
     "stderr_console",
@@ -114,13 +116,22 @@ def _print_refusal(error: RefusalError, output: Output) -> int:
     """Print a refused request: exit code 1 if nothing could be read, 3 if something is unknown, else 2."""
     is_server_error = error.status >= 500  # noqa: PLR2004 - HTTP status of an error that is not the caller's
     is_unknown = "unknown" in error.details
-    return print_error(
+    code = print_error(
         error.code or "Refused",
         error.message,
         output,
         exit_code=1 if is_server_error else 3 if is_unknown else 2,
         details=error.details if is_unknown else None,
     )
+    if is_unknown and output is Output.TABLE:
+        print_unknown(error.details)
+    return code
+
+
+def print_unknown(body: Mapping[str, Any]) -> None:
+    """Print the unknown scopes of an answer or an error on stderr."""
+    for line in unknown_block(body):
+        stderr_console().print(line)
 
 
 def run_command(output: Output, work: Callable[[Settings], Awaitable[int]]) -> int:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 import typer
 from rich.console import Group, RenderableType
 
-from service.cli.answers import show_answer, source_tables
+from service.cli.answers import show_answer, source_tables, title_of
 from service.cli.options import NoRefresh, OutputOption, QueryAccounts, QueryRegions, join_values
 from service.cli.output import Output, sanitize, table
 from service.queries.answer import Answer
@@ -83,7 +83,7 @@ def _join_value(option: str, value: str | None) -> str:
 
 
 def _tables(body: Mapping[str, Any]) -> Group:
-    title = f"{body['count']} of {body['totalCount']} servers"
+    title = title_of(body, f"{body['count']} of {body['totalCount']} servers")
     tables: list[RenderableType] = [
         table(title, _HEADINGS, [_row(server) for server in body["servers"]]),
         *source_tables(body),

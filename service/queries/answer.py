@@ -65,8 +65,8 @@ def build_answer(
     result: ReadResult,
     completeness: Completeness,
     *,
+    is_empty: bool,
     is_whole: bool = True,
-    is_empty: bool | None = None,
 ) -> Answer:
     """Build the answer of a query that reads servers, and log one line with the number of scopes per source.
 
@@ -75,19 +75,18 @@ def build_answer(
         members: the members of the response body, without those about completeness.
         result: what was read.
         completeness: the state of every scope of the question.
+        is_empty: the answer shows nothing. A caller who sees an empty list takes it for "none", so where every read
+            failed, the answer is an error instead.
         is_whole: nothing was left out for another reason than a failed read.
-        is_empty: the answer shows nothing; None: it shows nothing if no item was read. A caller who sees an empty list
-            takes it for "none", so where every read failed, the answer is an error instead.
     """
     sources = Counter(str(each.source) for each in result.results)
-    shows_nothing = not any(each.items for each in result.results) if is_empty is None else is_empty
     answer = Answer(
         members,
         completeness,
         is_whole=is_whole and result.is_complete,
         stale=result.stale,
         sources=sources,
-        failure=_failure(result, completeness) if shows_nothing else None,
+        failure=_failure(result, completeness) if is_empty else None,
     )
     _log.info(
         "query answered",

@@ -58,6 +58,7 @@ class ExtendedQuery:
             body,
             result,
             self._context_loader.completeness(context, params, result),
+            is_empty=not servers,
             is_whole=context.is_whole(params.accounts) and end == len(servers),
         )
 

@@ -45,17 +45,14 @@ class InventoryQuery:
         from_region = params.cursor.last.region if params.cursor else ""
         scopes = tuple(scope for scope in scopes if scope.region >= from_region)
         result = await self._context_loader.read(context, scopes, deadline)
+        page = self._page(params, result)
         return build_answer(
             "get_source_server_inventory",
-            {
-                **self._page(params, result),
-                "regions": list(regions),
-                **context.summary(result, params.scopes.accounts),
-            },
+            {**page, "regions": list(regions), **context.summary(result, params.scopes.accounts)},
             result,
             self._context_loader.completeness(context, params.scopes, result, from_region=from_region),
+            is_empty=not page["totalCount"],
             is_whole=context.is_whole(params.scopes.accounts),
-            is_empty=False if from_region else None,  # the pages before showed servers
         )
 
     def _page(self, params: InventoryParams, result: ReadResult) -> dict[str, Any]:

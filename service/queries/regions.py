@@ -66,6 +66,7 @@ def _region_json(row: RegionRow, targets: Collection[str], rules: StateRules) ->
         "lastChecked": iso(row.last_checked) if row.last_checked else None,
         "lastComplete": iso(oldest) if oldest else None,
         "ageSeconds": _age(oldest, rules.now),
+        "lastAttemptAgeSeconds": _age(row.last_checked, rules.now),
         "unknownAccounts": [
             account_id for account_id in sorted(targets) if _state(row, account_id, rules) is ScopeState.UNKNOWN
         ],
@@ -102,6 +103,7 @@ def _entry_json(entry: AccountEntry, now: datetime) -> dict[str, Any]:
         "errorMessage": entry.error_message or None,
         "lastAttempt": {
             "at": iso(entry.last_checked) if entry.last_checked else None,
+            "ageSeconds": _age(entry.last_checked, now),
             "status": entry.status,
             "error": entry.error_message or None,
         },

@@ -127,6 +127,7 @@ class ServersQuery:
             members,
             result,
             self._context_loader.completeness(context, requested, result),
+            is_empty=not members["servers"],
             is_whole=context.is_whole(requested.accounts) and "truncated" not in members,
         )
 

@@ -119,6 +119,7 @@ def test_a_table_is_readable_at_80_columns(denied: Estate, monkeypatch: pytest.M
     assert max(map(len, lines)) <= 80
     start = lines.index("unknown: 1 scope")
     assert f"SCP_DENIED: 1 scope; {denied.names.a}; {WEST}; since 20" in lines[start + 1]
+    assert "6 of 6 servers (incomplete, see below)" in out
     assert any(line.strip().startswith("Fix: change the policy") for line in lines[start:])
 
 
@@ -202,6 +203,20 @@ def test_regions_shows_the_age_of_the_last_complete_scan_and_the_attempt_beside_
     assert (read["lastAttempt"]["status"], read["lastAttempt"]["error"]) == ("ACTIVE", None)
 
 
+def test_a_failed_attempt_stands_below_the_regions(estate: Estate, monkeypatch: pytest.MonkeyPatch) -> None:
+    sync_inventory("--full-scan")
+    estate.faults(deny=[{"account_id": estate.names.b, "region": WEST, "service": "drs"}])
+    sync_inventory("--region", WEST)
+    monkeypatch.setenv("COLUMNS", "80")
+    code, out, _ = command("regions", "-o", "table")
+    assert code == 0  # the last complete scan is recent
+    assert max(map(len, out.splitlines())) <= 80
+    text = " ".join(out.split())
+    assert f"{estate.names.b} {WEST}: last attempt " in text
+    assert "ago failed, last complete scan " in text
+    assert "AccessDeniedException" in text
+
+
 @pytest.mark.usefixtures("estate")
 def test_an_empty_region_status_table_says_that_nothing_is_known() -> None:
     body = run_json("regions", exit_code=3)
@@ -222,6 +237,16 @@ def test_what_cannot_be_read_at_all_is_an_error_and_no_empty_list(estate: Estate
     assert (status, answer["error"]) == (500, "SCOPES_UNREADABLE")
     assert answer["details"]["unknownByCause"][0]["code"] == "IAM_PERMISSION_DENIED"
     query.runtime.close()
+
+
+def test_stale_servers_are_shown_but_none_of_them_matching_is_no_empty_list(estate: Estate) -> None:
+    sync_inventory("--full-scan")
+    estate.set(INVENTORY_FRESH_SECONDS="0.000001")  # the inventory is stale
+    estate.faults(deny=[{"account_id": name, "service": "drs"} for name in (estate.names.a, estate.names.b)])
+    body = run_json("servers", "--no-refresh", exit_code=3)
+    assert (body["count"], {each["stale"] for each in body["servers"]}) == (11, {True})
+    for arguments in (("servers", "--state", "STALLED"), ("extended",)):
+        assert run_json(*arguments, "--no-refresh", exit_code=1)["error"] == "SCOPES_UNREADABLE"
 
 
 def test_discovery_of_staging_accounts_without_access_is_an_error_that_old_clients_know(estate: Estate) -> None:

@@ -163,6 +163,8 @@ def test_an_export_answers_with_no_aws_at_all(
         assert f"reverse-replication --recovery-instance-id {recovered}" in text
         assert "From an export of 20" in text
         assert A1 in text
+        unknown = failback_output(capsys, "nobody", "--from", str(tmp_path / form), "-o", "json", code=3)
+        assert "not in the export of 20" in json.loads(unknown)["message"]  # it may have come since
     assert not estate.calls()
 
 

@@ -174,6 +174,16 @@ async def test_an_account_whose_record_cannot_be_used_is_lacking_unless_others_w
         assert (body["complete"], body["errors"]) == (True, [])
 
 
+async def test_an_excluded_scope_is_never_read(client: QueryClient, estate: Estate) -> None:
+    client.age(estate.names.a, "us-west-2", 1000)
+    estate.set(DRS_EXCLUDED_SCOPES=f"{estate.names.a}/us-west-2")
+    for run_query in (client.servers, client.inventory, client.extended):
+        body = (await run_query(region="us-west-2")).body
+        assert client.calls_beyond_tables == {}
+        assert (body["complete"], body["scopeStates"]["excluded"]) == (True, 1)
+        assert {each["accountId"] for each in body.get("servers", ())} <= {estate.names.b}
+
+
 async def test_a_response_that_is_too_large_is_truncated_and_says_so(client: QueryClient, estate: Estate) -> None:
     tags = {f"tag-{number:02d}": "\\" * 256 for number in range(40)}
     estate.add(

@@ -136,9 +136,11 @@ class FailbackQuery:
     async def _answer(
         self, name: str, matches: Sequence[Facts], context: QueryContext | Problem, *, until: float
     ) -> FailbackAnswer:
-        """Build the answer about the only match, with what DRS reports of it by `until`."""
+        """Build the answer about the only match, with what DRS reports of it by `until`. Raises RefusalError."""
         completeness = self._completeness(context)
-        facts = await self._with_drs_state(single_match(matches, name, completeness), context, until=until)
+        if not matches:
+            raise _not_found(name, completeness)
+        facts = await self._with_drs_state(single_match(matches, name), context, until=until)
         members = {"id": name, **as_json(facts, write_runbook(facts))}
         return FailbackAnswer(members, completeness, is_whole=facts.captured and not facts.notes, facts=facts)
 
@@ -279,19 +281,8 @@ def _present_reversed(facts: Facts, current: Mapping[str, DrsRecord | None]) -> 
     return facts.reversed
 
 
-def single_match(matches: Sequence[Facts], name: str, completeness: Completeness | None = None) -> Facts:
-    """Return the only match.
-
-    Args:
-        matches: the servers with the name.
-        name: the name.
-        completeness: what is known about the scopes in which the server might be; None if the matches come from a file.
-
-    Raises:
-        RefusalError: there is none, or there are several, which it lists.
-    """
-    if not matches:
-        raise _not_found(name, completeness)
+def single_match(matches: Sequence[Facts], name: str) -> Facts:
+    """Return the only one of the servers with a name. Raises RefusalError when there are several, which it lists."""
     if len(matches) > 1:
         candidates = [
             {"lineage": each.lineage, "hostname": each.host, "originalInstanceId": each.text("originalInstanceId")}
@@ -307,10 +298,11 @@ def single_match(matches: Sequence[Facts], name: str, completeness: Completeness
     return matches[0]
 
 
-def _not_found(name: str, completeness: Completeness | None) -> RefusalError:
+def _not_found(name: str, completeness: Completeness) -> RefusalError:
+    """Build the refusal of a name that was not found; it names the scopes where the server may be all the same."""
     details: dict[str, Any] = {"parameter": "id", "value": name}
     fix = "Fix: give a source server id or ARN, an instance id or a host name"
-    if completeness is None or completeness.is_complete:
+    if completeness.is_complete:
         return RefusalError("SERVER_NOT_FOUND", f"no server has the name {name}. {fix}", status=404, details=details)
     message = (
         f"{name} was not found where drs-sync could look; it could not look in {completeness.unknown_text()}. "
