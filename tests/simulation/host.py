@@ -152,7 +152,8 @@ class Host:
         self.frozen_s = 0.0
         self._tasks: dict[asyncio.Task[Any], None] = {}  # a dict, because it keeps the order
         self._late_call_seed = self.rng.getrandbits(64)
-        chosen = chosen or settings(drs_regions=estate.regions)
+        # Staging accounts are adopted, so that faults also meet the write of a target's record.
+        chosen = chosen or settings(drs_regions=estate.regions, adopt_staging_accounts=True)
         self.settings = chosen
         self.aws_client = _SimulatedClient(self, chosen)
         table = Table(self.aws_client.hub(), chosen.drs_region_status_table, HUB_REGION)
