@@ -1,7 +1,7 @@
 """DynamoDB operations that an inventory sync in its steady state, and the floor, need.
 
 Accounts are computed. The status table is stored and updated. The inventory has the engine's items and discards writes,
-so that every run finds the same. Unsupported requests are rejected.
+so that every run finds the same; so nothing needs the topology table. Unsupported requests are rejected.
 """
 
 from __future__ import annotations
@@ -17,13 +17,15 @@ import orjson
 
 from benchmarks.endpoint.estate import ROLE, Estate, stored_item
 from service.aws.dynamodb import encode
-from service.models import Scope
+from service.models import Scope, iso, utc_now
+from service.topology.keys import CARRY_OVER
 
 __all__ = ["Tables", "TablesError"]
 
 ACCOUNTS: Final = "bench-target-accounts"
 INVENTORY: Final = "bench-source-server-inventory"
 STATUS: Final = "bench-drs-region-status"
+TOPOLOGY: Final = "bench-source-server-topology"
 _PREFIX: Final = re.compile(r"arn:aws:drs:[a-z0-9-]+:(\d{12}):source-server/")
 _ACCOUNT: Final = re.compile(r"\d{12}")
 _SETS: Final = re.compile(r"(#?\w+)\s*=\s*(:\w+)")
@@ -36,13 +38,14 @@ class TablesError(ValueError):
 
 
 class Tables:
-    """The three tables of one estate."""
+    """The four tables of one estate."""
 
     environment: Final[Mapping[str, str]] = MappingProxyType(
         {
             "TARGET_ACCOUNTS_TABLE": ACCOUNTS,
             "SOURCE_SERVER_INVENTORY_TABLE": INVENTORY,
             "DRS_REGION_STATUS_TABLE": STATUS,
+            "SOURCE_SERVER_TOPOLOGY_TABLE": TOPOLOGY,
         }
     )
 
@@ -84,6 +87,8 @@ class Tables:
 
     def _get(self, body: Body) -> bytes:
         item = self._status.get(body["Key"].get("region", {}).get("S")) if body["TableName"] == STATUS else None
+        if body["TableName"] == TOPOLOGY:  # nothing is left of earlier versions
+            item = encode({**CARRY_OVER, "table": INVENTORY, "doneAt": iso(utc_now())})
         return orjson.dumps({"Item": item} if item else {})
 
     def _update(self, body: Body) -> bytes:

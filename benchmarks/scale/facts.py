@@ -7,6 +7,8 @@ from typing import Final
 # Measured: one server with its topology, its four names and its three indexes (tests/scale/test_measured.py).
 UNITS_NEW_SERVER: Final = 42.0
 """Write units for a new server, all its items and indexes together."""
+UNITS_TOPOLOGY: Final = 3.0
+"""Write units for the topology of a new server: recorded, then completed; its table has no index."""
 UNITS_CHANGED_SERVER: Final = 16.0
 """Write units for a server that has changed: 3.5 KB are 4 units, in the table and in each of three indexes."""
 ITEM_KB: Final = 3.5
@@ -19,7 +21,7 @@ TROUBLED_SHARE: Final = 0.2  # assumption
 VALUES_ITEM_BYTES: Final = 800.0
 """Keys and summary of a scope's moving values."""
 TABLE_KB_PER_SERVER: Final = 5.6
-"""Server, topology and names in the table; each index of the server's item is another ITEM_KB."""
+"""Server, topology and names in both tables; each index of the server's item is another ITEM_KB."""
 CPU_S_PER_SERVER: Final = 0.0007
 """CPU of a warm sync per unchanged server (docs/performance.md: 0.42 s for 600)."""
 ENTRY_BYTES: Final = 20.0

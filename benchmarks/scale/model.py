@@ -185,8 +185,8 @@ def _heat(estate: Estate, shards: int, shard_s: float) -> dict[str, float]:
         "inventory, by server": units / facts.PARTITION_WRITES,
         "SourceAccountIndex, one account": changed / max(1, estate.accounts) * units / facts.PARTITION_WRITES,
         "ReplicationRegionIndex, one region": per_region * units / duration_s / facts.PARTITION_WRITES,
-        "StagingAccountIndex, TOPOLOGY, first sync": estate.all_servers * 2 / duration_s / facts.PARTITION_WRITES,
         "moving values, one scope": _values_units(estate) / facts.PARTITION_WRITES,
+        "topology, by server": facts.UNITS_TOPOLOGY / facts.PARTITION_WRITES,
         "region status, one row": shards * row_units / duration_s / facts.PARTITION_WRITES,
     }
 

@@ -15,6 +15,8 @@ from service.aws.dynamodb_write import Table
 from service.inventory.table import InventoryTable, ItemKey
 from service.models import Scope, iso
 from service.settings import load_settings
+from service.topology.carry_over import CarryOver
+from service.topology.keys import inventory_key
 from service.topology.lineage import name_items
 from service.topology.origin import missing_values
 from service.topology.table import TopologyTable
@@ -161,6 +163,33 @@ async def test_names_lead_to_their_lineage(own: Table, table: Table) -> None:
     assert await topologies.lineages.by_name("nobody") == ()
     items = await topologies.lineages.items(f"{ARN}0")
     assert [item.get("sk") or item["stagingAccountId"] for item in items] == ["TOPOLOGY", SCOPE.account_id]
+
+
+async def test_what_an_earlier_version_left_is_carried_over(own: Table, table: Table) -> None:
+    earlier: list[dict[str, Any]] = [
+        {
+            **inventory_key(TOPOLOGY),
+            "originalInstanceId": "i-1",
+            "originalReplicationConfiguration": {"groups": ["sg"]},
+        },
+        *({**inventory_key(each), "lineageArn": f"{ARN}0"} for each in name_items(f"{ARN}0", f"{ARN}1", ["a", "b"])),
+        {**inventory_key({**TOPOLOGY, "pk": f"{ARN}9"}), "originalInstanceId": "i-9"},
+        *(server(number, fill="x" * 390_000) for number in range(3)),  # more than one page
+    ]
+    for item in earlier:
+        await table.put_many([item])
+    await TopologyTable(own, table).capture({**TOPOLOGY, "pk": f"{ARN}9", "captureMethod": "late"})
+    walk = CarryOver(own, table, lambda: NOW)
+    carried = [await walk.run(pages=1) for _ in range(4)]
+    assert (sum(carried), carried[-1]) == (5, 0)
+    assert [item["stagingAccountId"] async for item in table.scan()] == [SCOPE.account_id] * 3
+    kept = {(item["pk"], item["sk"]): item async for item in own.scan()}
+    assert kept[f"{ARN}0", "TOPOLOGY"]["originalReplicationConfiguration"] == {"groups": ["sg"]}
+    assert kept[f"{ARN}9", "TOPOLOGY"]["originalInstanceId"] == "i-1"
+    (differed,) = kept[f"{ARN}9", "TOPOLOGY"]["topologyHistory"]
+    assert differed["originals"] == {"originalInstanceId": "i-9"}
+    assert await TopologyTable(own, table).lineages.by_name("A") == (f"{ARN}0",)
+    assert kept["carry-over", "inventory"]["doneAt"] == iso(NOW)
 
 
 async def test_a_staging_account_joins_a_record(aws_client: AwsClient, estate: Estate) -> None:

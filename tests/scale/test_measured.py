@@ -43,14 +43,17 @@ def item_size(item: Mapping[str, Any]) -> int:
 
 
 class WriteUnits:
-    """Counts the units written to the inventory table, its indexes, and the topology table, by kind of item."""
+    """Counts the units written to the inventory table, its indexes and the topology table, by kind of item."""
 
     def __init__(self, estate: Estate, monkeypatch: pytest.MonkeyPatch) -> None:
         self.units: Counter[str] = Counter()
         self.sizes: dict[str, list[int]] = {}
         self._hub = estate.names.hub
-        self._table = estate.sandbox.environment()["SOURCE_SERVER_INVENTORY_TABLE"]
-        self._topology_table = estate.sandbox.environment()["SOURCE_SERVER_TOPOLOGY_TABLE"]
+        environment = estate.sandbox.environment()
+        self._tables = {
+            environment["SOURCE_SERVER_INVENTORY_TABLE"]: ("sourceServerArn", "stagingAccountId"),
+            environment["SOURCE_SERVER_TOPOLOGY_TABLE"]: ("pk", "sk"),
+        }
         original_send = AwsClient.send
 
         async def send(aws_client: AwsClient, source: Any, call: Call, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -63,29 +66,25 @@ class WriteUnits:
 
     def _record(self, operation: str, params: Mapping[str, Any]) -> None:
         if operation == "BatchWriteItem":
-            for request in params["RequestItems"].get(self._table, ()):
-                self._add(request["PutRequest"]["Item"])
-        elif params.get("TableName") == self._table:
+            for table in self._tables:
+                for request in params["RequestItems"].get(table, ()):
+                    self._add(request["PutRequest"]["Item"])
+        elif params.get("TableName") in self._tables:
             if operation == "PutItem":
                 self._add(params["Item"])
             elif operation == "UpdateItem":
-                self._add(self._stored_item(params["Key"]))
-        elif params.get("TableName") == self._topology_table and operation == "PutItem":
-            self._add(params["Item"])
+                self._add(self._stored_item(params["TableName"], params["Key"]))
 
-    def _stored_item(self, key: Mapping[str, Any]) -> Mapping[str, Any]:
-        table = dynamodb_backends[self._hub]["us-east-1"].tables[self._table]
-        item = table.items[DynamoType(key["sourceServerArn"])][DynamoType(key["stagingAccountId"])]
+    def _stored_item(self, name: str, key: Mapping[str, Any]) -> Mapping[str, Any]:
+        table = dynamodb_backends[self._hub]["us-east-1"].tables[name]
+        hash_key, range_key = self._tables[name]
+        item = table.items[DynamoType(key[hash_key])][DynamoType(key[range_key])]
         attributes: Mapping[str, Any] = item.to_json()["Attributes"]
         return attributes
 
     def _add(self, item: Mapping[str, Any]) -> None:
         size = item_size(item)
-        kind = (
-            "server"
-            if "sourceServerID" in item
-            else item.get("stagingAccountId", item.get("sk"))["S"].partition("#")[0]
-        )
+        kind = "server" if "sourceServerID" in item else item["sk"]["S"].partition("#")[0]
         self.units[kind] += math.ceil(size / 1024) * (1 + sum(key in item for key in INDEX_KEYS))
         self.sizes.setdefault(kind, []).append(size)
 
@@ -106,6 +105,7 @@ async def test_what_a_server_costs_when_it_is_new_and_when_nothing_has_changed(
     fullest = max(write_units.sizes["server"])
     assert facts.ITEM_KB * 0.8 <= fullest / 1000 <= facts.ITEM_KB * 1.2
     assert math.ceil(fullest / 1024) * 4 == facts.UNITS_CHANGED_SERVER
+    assert write_units.units["TOPOLOGY"] / servers == pytest.approx(facts.UNITS_TOPOLOGY, rel=0.2)
 
     write_units.units.clear()
     again = await estate.sync()
