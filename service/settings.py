@@ -174,6 +174,10 @@ class Settings(BaseModel):
         """The scopes that are never scanned, beside the excluded regions."""
         return frozenset(Scope(*scope.split("/", 1)) for scope in self.drs_excluded_scopes)
 
+    def excludes(self, scope: Scope) -> bool:
+        """Whether a scope is never scanned."""
+        return scope.region in self.drs_excluded_regions or scope in self.excluded_scopes
+
     def require(self, *names: str) -> None:
         """Check that these settings are set.
 

@@ -13,6 +13,7 @@ reported as a problem of that call.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any, Final
@@ -196,7 +197,25 @@ class _RestJsonParser(_SafeParser, AioRestJSONParser):
             if page is not None:
                 return {"ResponseMetadata": self._populate_response_metadata(response), **page}
         parsed: dict[str, Any] = super()._do_parse(response, shape)
+        _check_lists(response["body"], shape)
         return parsed
+
+
+def _check_lists(body: bytes, shape: Shape) -> None:
+    """Check that the lists of a response are lists: botocore makes an empty list of an empty object or text.
+
+    Raises:
+        ResponseParserError: one is of another type.
+    """
+    members = shape.members.items() if isinstance(shape, StructureShape) else ()
+    names = {member.serialization.get("name", name) for name, member in members if isinstance(member, ListShape)}
+    try:
+        document = json.loads(body) if names else None
+    except ValueError:
+        return  # botocore's result is then without any member of the shape
+    for name, value in document.items() if isinstance(document, dict) else ():
+        if name in names and value is not None and not isinstance(value, list):
+            raise ResponseParserError(f"{name} is not a list")
 
 
 class _JsonParser(_SafeParser, AioJSONParser):

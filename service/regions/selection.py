@@ -318,11 +318,11 @@ def _reason_by_row(row: RegionRow) -> ScanReason | None:
 
 
 def _reason_by_entry(row: RegionRow, entry: AccountEntry) -> ScanReason | None:
-    if entry.scan_requested_at is not None:
-        return ScanReason.SCAN_REQUESTED
     may_have_servers = bool(row.unattributed) if entry.server_count is None else entry.server_count > 0
     if may_have_servers:
         return ScanReason.ACTIVE
+    if entry.scan_requested_at is not None:
+        return ScanReason.SCAN_REQUESTED
     return ScanReason.RETRY if entry.status is not None and entry.status.is_transient else None
 
 

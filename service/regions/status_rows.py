@@ -36,6 +36,8 @@ class Observation:
         error_message: message of the failure, empty without one.
         is_unconfirmed_empty: the scan was told that there is nothing where servers are known. It determines no count; a
             later scan that is told the same does.
+        is_confirmed_empty: an earlier scan was told the same, so that "not initialized" settles the count.
+        reads_items: the scan also compares the inventory's items, as only the inventory sync does.
     """
 
     account_id: str
@@ -44,6 +46,8 @@ class Observation:
     server_count: int | None = None
     error_message: str = ""
     is_unconfirmed_empty: bool = False
+    is_confirmed_empty: bool = False
+    reads_items: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,7 +154,11 @@ async def _outcome(factory: AioResponseParserFactory, body: bytes) -> Any:
 async def test_a_valid_page_is_parsed_directly(page: Any) -> None:
     body = json.dumps(page).encode()
     assert parse_page_directly(body, _PAGE) == (None if b"null" in body else page)
-    assert await _outcome(ParserFactory(), body) == await _outcome(AioResponseParserFactory(), body)
+    found, items = await _outcome(ParserFactory(), body), page.get("items")
+    if items is None or isinstance(items, list):
+        assert found == await _outcome(AioResponseParserFactory(), body)
+    else:
+        assert found == "refused"  # botocore makes an empty list of an empty object or text
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
@@ -172,7 +176,6 @@ async def test_an_unexpected_page_is_parsed_as_botocore_parses_it(page: Any) -> 
         b"[]",
         b'"items"',
         b'{"items": 3}',
-        b'{"items": {}}',
         b'{"items": [null]}',
         b'{"items": [[]]}',
         b'{"items": [], "nextToken": null}',

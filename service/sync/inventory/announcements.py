@@ -18,8 +18,9 @@ class Announcements:
     """Announces the writes of a run in scopes that are not known to have servers.
 
     A run that is killed between an item and the row of its region would leave a scope that has items and that no later
-    run selects. So it first requests a scan, dated at the begin of its own, whose observation settles the request.
-    A run over every region whose status is missing has the mark of its full scan for that.
+    run selects. And another run may have scanned the scope before the items arrive, and settle it as empty. So the run
+    first requests a scan that begins when none of its writes can still be on its way. A run over every region whose
+    status is missing has the mark of its full scan instead, and requests that scan with its result.
     """
 
     def __init__(self, run: Run) -> None:
@@ -31,12 +32,12 @@ class Announcements:
         self._waiting: defaultdict[str, dict[str, datetime]] = defaultdict(dict)
         self._locks: defaultdict[str, anyio.Lock] = defaultdict(anyio.Lock)
 
-    async def announce(self, scope: Scope, scanned_at: datetime) -> None:
+    async def announce(self, scope: Scope, rescan_from: datetime) -> None:
         """Announce writes in a scope, once; scopes of a region that come up together share one write.
 
         Args:
             scope: the scope.
-            scanned_at: when its scan began.
+            rescan_from: when none of the writes can still be on its way.
 
         Raises:
             AwsError: the row of the region could not be written, so no item may be.
@@ -44,7 +45,7 @@ class Announcements:
         if not self._is_needed or scope in self._announced or self._run.is_known_active(scope):
             return
         waiting = self._waiting[scope.region]
-        waiting[scope.account_id] = scanned_at
+        waiting[scope.account_id] = rescan_from
         async with self._locks[scope.region]:
             if scope.account_id in waiting:
                 requests = dict(waiting)

@@ -44,6 +44,7 @@ class InventoryScan(ScopeScan):
         listed_completely: DRS has shown its last page, once more where the first listing was doubtful.
         uninitialized: DRS was never initialised here, which is a complete answer: nothing is there.
         is_unconfirmed_empty: DRS says so although servers are known here; a later scan has to confirm it.
+        is_confirmed_empty: DRS says so, and said so to an earlier run.
         settled: listed, written and cleaned up; only details of topology may be missing.
 
     Args:
@@ -59,6 +60,7 @@ class InventoryScan(ScopeScan):
         self.listed_completely = False
         self.uninitialized = False
         self.is_unconfirmed_empty = False
+        self.is_confirmed_empty = False
         self.settled = False
         self._drs = drs
         self._tools = tools
@@ -72,13 +74,17 @@ class InventoryScan(ScopeScan):
 
     @property
     def rescan_from(self) -> datetime | None:
-        """From when on a scan is due again, because this one found no server where some were known; else None.
+        """From when on a scan is due again, because servers came to, or left, a scope in which none is now; else None.
 
-        By then the last write of another run has arrived, or it never will; and the index shows every item.
+        By then the last write of this run or another has arrived, or it never will; and the index shows every item.
         """
         is_settled_empty = (self.listed_completely or self.uninitialized) and not self.servers
         is_emptied = is_settled_empty and (bool(self._stored) or self._known_count > 0)
-        return self._tools.now() + self._tools.latest_arrival if is_emptied else None
+        is_new = self.counts["serversWritten"] > 0 and not self._known_count
+        return self._rescan_from() if is_emptied or is_new else None
+
+    def _rescan_from(self) -> datetime:
+        return self._tools.now() + self._tools.latest_arrival
 
     async def run(self) -> None:
         """List the scope to its last page, page by page into the table; then remove what it did not show.
@@ -153,6 +159,7 @@ class InventoryScan(ScopeScan):
             self.problems.append(unconfirmed_empty(error, self.scope, known))
         else:
             self.uninitialized = True
+            self.is_confirmed_empty = known > 0
 
     async def _sync_page(self, page: Sequence[Mapping[str, Any]], shown: set[ItemKey]) -> int:
         """Write what changed of a page, and add its servers to `shown`; return how many of its records are unusable."""
@@ -244,7 +251,7 @@ class InventoryScan(ScopeScan):
     async def _write(self, servers: Sequence[ScannedServer]) -> None:
         if not servers:
             return
-        await self._tools.announcements.announce(self.scope, self.started_at)
+        await self._tools.announcements.announce(self.scope, self._rescan_from())
         recorded = await self._topology.record(servers)
         self.counts["topologiesCaptured"] += recorded.captured
         self.warnings += recorded.warnings

@@ -111,5 +111,7 @@ def observation_of(result: ScopeResult, scan: InventoryScan | None, run: Run) ->
     if scan.listed_completely:
         return Observation(account_id, RegionStatus.ACTIVE, scan.started_at, scan.servers)
     if scan.uninitialized:
-        return Observation(account_id, RegionStatus.NOT_INITIALIZED, scan.started_at, 0)
+        return Observation(
+            account_id, RegionStatus.NOT_INITIALIZED, scan.started_at, 0, is_confirmed_empty=scan.is_confirmed_empty
+        )
     return replace(failed_observation(result, scan.started_at), is_unconfirmed_empty=scan.is_unconfirmed_empty)

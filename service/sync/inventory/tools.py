@@ -85,16 +85,16 @@ class ScanTools:
         Raises:
             AwsError: they cannot be read.
         """
-        if scope.account_id not in self._run.context.accounts or not self._may_read(scope.region):
+        if scope.account_id not in self._run.context.accounts or not self._may_read(scope):
             return ()
         return await self.templates.of(scope)
 
-    def _may_read(self, region: str) -> bool:
-        """Whether the run may read something of a region that was not selected for its own sake."""
+    def _may_read(self, scope: Scope) -> bool:
+        """Whether the run may read something of a scope that was not selected for its own sake."""
         request = self._run.request
-        if request.scopes or region in {*request.excluded_regions, *self.settings.drs_excluded_regions}:
+        if request.scopes or scope.region in request.excluded_regions or self.settings.excludes(scope):
             return False
-        return region in (request.regions or self.settings.drs_regions)
+        return scope.region in (request.regions or self.settings.drs_regions)
 
     async def find_waiting(self, scope: Scope) -> Waiting:
         """Find out whether staging accounts of a target have servers to extend into a scope without servers."""

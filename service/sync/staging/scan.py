@@ -174,7 +174,7 @@ class StagingScan(ScopeScan):
                 raise
             status = RegionStatus.NOT_INITIALIZED
         self._answers += 1
-        return Observation(self.scope.account_id, status, self.started_at, len(servers))
+        return Observation(self.scope.account_id, status, self.started_at, len(servers), reads_items=False)
 
     async def _staging_accounts(self) -> set[str] | None:
         """Return the staging accounts of the target in this region; None where DRS is not in use.

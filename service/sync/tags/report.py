@@ -34,7 +34,8 @@ def observations_of(scans: Iterable[TagScan], *, is_status_known: bool) -> dict[
         may_be_empty = is_status_known and not scan.known_count
         if scan.is_read and (scan.results.counts.servers or may_be_empty):
             status = RegionStatus.NOT_INITIALIZED if scan.uninitialized else RegionStatus.ACTIVE
-            observation = Observation(scan.scope.account_id, status, scan.started_at, scan.results.counts.servers)
+            servers = scan.results.counts.servers
+            observation = Observation(scan.scope.account_id, status, scan.started_at, servers, reads_items=False)
             observations.setdefault(scan.scope.region, []).append(observation)
     return observations
 

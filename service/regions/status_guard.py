@@ -1,0 +1,44 @@
+"""Guard of region status: what one scan alone may not settle, judged by the row as it is when it is written. Pure.
+
+A run knows the row as it was when the run began. Another run may have found servers since, so the same is checked again
+when the result is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from service.models import RegionStatus
+from service.regions.status_rows import AccountEntry, Observation, RegionRow
+
+__all__ = ["admissible"]
+
+
+def admissible(row: RegionRow | None, observations: Iterable[Observation]) -> list[Observation]:
+    """Return the scan results that may be merged into a row, without what they cannot settle.
+
+    * "Not initialized" where servers are known settles no count until a later scan is told the same.
+    * "No servers" of a sync that does not read the inventory settles nothing where the inventory sync has a scan to do:
+      it would take the scope for settled while items of its servers are left.
+    """
+    entries = row.accounts if row is not None else {}
+    checked = (_check(entries.get(each.account_id, AccountEntry()), each) for each in observations)
+    return [each for each in checked if each is not None]
+
+
+def _check(entry: AccountEntry, observation: Observation) -> Observation | None:
+    if observation.server_count != 0:
+        return observation
+    if not observation.reads_items:
+        is_open = entry.server_count or entry.scan_requested_at or entry.empty_seen_at
+        return None if is_open else observation
+    if observation.status is RegionStatus.NOT_INITIALIZED and entry.server_count and not observation.is_confirmed_empty:
+        return replace(
+            observation,
+            status=RegionStatus.ERROR,
+            server_count=None,
+            error_message="UninitializedAccountException: DRS has to say so again, as servers are known",
+            is_unconfirmed_empty=True,
+        )
+    return observation
