@@ -13,13 +13,13 @@ from service.topology.kept import KeptOriginals, Wanted, copy_on_item, server_it
 from service.topology.keys import inventory_key, topology_key
 from service.topology.lineage import LineageReader
 from service.topology.origin import ORIGIN
-from service.topology.original import ORIGINALS, RECORDED_ATTRIBUTES
+from service.topology.original import COPIED, RECORDED_ATTRIBUTES
 from service.topology.table import details
 
 __all__ = ["ItemTopology"]
 
 _ATTEMPTS: Final = 4
-_BESIDE_COPY: Final = tuple(name for name in RECORDED_ATTRIBUTES if name not in ORIGINALS)
+_BESIDE_COPY: Final = tuple(name for name in RECORDED_ATTRIBUTES if name not in COPIED)
 
 
 class ItemTopology:

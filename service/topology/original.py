@@ -25,6 +25,7 @@ from service.topology.origin import (
 )
 
 __all__ = [
+    "COPIED",
     "LEGACY_TEMPLATE_ID",
     "MISSING",
     "ORIGINALS",
@@ -40,7 +41,7 @@ __all__ = [
     "stored_originals",
 ]
 
-# Attributes that inventory items contain a copy of.
+# Attributes that answers show, also of items of earlier versions.
 ORIGINALS: Final = (
     "originalSourceRegion",
     "originalAccountId",
@@ -70,6 +71,8 @@ LEGACY_TEMPLATE_ID: Final = "originalReplicationConfigTemplateId"
 """The same attribute as earlier writers spell it: it is read, and never written."""
 TEMPLATE_SETTLED: Final = "templateSettled"
 """Attribute: the templates of the replicating account were read, and none of them could be matched to the server."""
+COPIED: Final = tuple(name for name in ORIGINALS if name != _CONFIGURATION)
+"""Originals that inventory items have a copy of. The configuration is a sixth of an item, and three indexes hold it too."""
 RECORDED_ATTRIBUTES: Final = (
     *ORIGINALS,
     HOSTNAME,
@@ -156,7 +159,7 @@ def _compared(configuration: Mapping[str, Any]) -> dict[str, Any]:
 
 def inventory_copy(topology: Mapping[str, Any]) -> dict[str, Any]:
     """Return the attributes of a topology item that an inventory item contains a copy of."""
-    originals = {name: topology[name] for name in ORIGINALS if topology.get(name) is not None}
+    originals = {name: topology[name] for name in COPIED if topology.get(name) is not None}
     missing = missing_details(topology)
     return {**originals, "topologyComplete": not missing, MISSING: missing}
 

@@ -328,7 +328,7 @@ async def test_a_template_that_cannot_be_read_is_told_and_not_called_complete(wo
         assert world.drs.calls[world.s, TEMPLATES] <= 1
         item = world.item()
         assert (item["topologyComplete"], item["topologyMissing"]) == (False, ["template"])
-        assert item["originalReplicationConfiguration"]["stagingAreaSubnetId"] == "subnet-1"
+        assert world.topology()["originalReplicationConfiguration"]["stagingAreaSubnetId"] == "subnet-1"
     world.drs.denied = set()
     assert (await world.sync())["warnings"] == []
     assert world.item()["topologyComplete"] is True

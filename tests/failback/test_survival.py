@@ -394,7 +394,7 @@ async def test_a_template_that_the_staging_account_refuses_is_reported_once_and_
         assert run == 0 or calls["dynamodb", "BatchGetItem"] == 0  # no topology is read in vain
         for item in estate.items():
             assert (item["topologyComplete"], item["topologyMissing"]) == (False, ["template"])
-            assert item["originalReplicationConfiguration"]
+            assert estate.topologies()[item["lineageArn"]]["originalReplicationConfiguration"]
     estate.faults()
     assert (await estate.sync(**extended))["warnings"] == []
     assert {item["topologyComplete"] for item in estate.items()} == {True}
