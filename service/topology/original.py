@@ -72,7 +72,7 @@ LEGACY_TEMPLATE_ID: Final = "originalReplicationConfigTemplateId"
 TEMPLATE_SETTLED: Final = "templateSettled"
 """Attribute: the templates of the replicating account were read, and none of them could be matched to the server."""
 COPIED: Final = tuple(name for name in ORIGINALS if name != _CONFIGURATION)
-"""Originals that inventory items have a copy of. The configuration is a sixth of an item, and three indexes hold it too."""
+"""Originals that inventory items have a copy of: without the configuration, a sixth of an item in four places."""
 RECORDED_ATTRIBUTES: Final = (
     *ORIGINALS,
     HOSTNAME,

@@ -98,7 +98,7 @@ class TopologyTable:
     async def fill_origin(
         self,
         lineage: str,
-        item_key: ItemKey,  # noqa: ARG002 - for the store without a table of its own
+        item_key: ItemKey,
         values_of: Callable[[Item], Mapping[str, Any]],
     ) -> Item:
         """Set the attributes of the origin that `values_of` finds missing in a topology; return the item as it is then.
@@ -117,7 +117,10 @@ class TopologyTable:
         topology: Item = {}
         try:
             while True:
-                topology = await update.read() or {}
+                found = await update.read()
+                if found is None and await self.topologies({lineage: (item_key,)}):
+                    continue  # carried over by this call
+                topology = found or {}
                 values = values_of(topology) if topology else {}
                 if not values or await update.write(values):
                     return {**topology, **values}

@@ -96,7 +96,7 @@ class World:
         return dict(topology)
 
     def item(self) -> dict[str, Any]:
-        (item,) = self._items()
+        (item,) = [item for item in self._items() if item["stagingAccountId"].isdigit()]
         return dict(item)
 
     def store_as_guess(self, *, history: list[dict[str, Any]] | None = None) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from service.models import Scope
+from service.models import Scope, parse_iso
 from service.query_app import open_query_app
 from service.sandbox.moto_drs import drs_backends
 from service.settings import load_settings
@@ -30,6 +30,7 @@ ORIGINALS = (
     "captureMethod",
     "topologyLastUpdated",
 )
+_NOT_COPIED = {"sourceSideTemplate", "originalReplicationConfiguration"}
 OWN_ID = "replicationConfigurationTemplateID"
 STEPS = ("recover", "reverse", "catch_up", "launch_back", "protect_again", "catch_up", "clean_up")
 
@@ -175,6 +176,13 @@ async def test_what_is_seen_late_or_without_origin_is_warned_of(
         assert "originalSourceRegion" not in topologies[arn]
 
 
+def _minutes_between(first: str, second: str) -> float:
+    began, ended = parse_iso(first), parse_iso(second)
+    assert began is not None
+    assert ended is not None
+    return (ended - began).total_seconds() / 60
+
+
 async def test_a_steady_sync_writes_no_bookkeeping(start_estate: Callable[..., Estate]) -> None:
     estate = start_estate(a={RECOVERY: {"servers": 0}}, b={SOURCE: {"servers": 0}})
     cycle = Cycle(estate.names.a, estate.names.b)
@@ -183,14 +191,15 @@ async def test_a_steady_sync_writes_no_bookkeeping(start_estate: Callable[..., E
     cycle.reverse()
     cycle.catch_up()
     await estate.sync(regions=REGIONS)
-    rescan_requests = [
-        row for row in estate.status().values() if any("lookRequestedAt" in each for each in row["accounts"].values())
-    ]
-    assert rescan_requests == []  # each record names the other, and the run scanned both
+    entries = [entry for row in estate.status().values() for entry in row["accounts"].values()]
+    requests = [(entry["lookRequestedAt"], entry["lastComplete"]) for entry in entries if "lookRequestedAt" in entry]
+    # Each record names the other, and the run scanned both: what is left is the request of a scope with new servers.
+    assert all(_minutes_between(scanned, requested) > 10 for requested, scanned in requests)
     estate.calls()
     await estate.sync(regions=REGIONS)
     calls = estate.calls()
-    assert calls["dynamodb", "BatchWriteItem"] == calls["dynamodb", "PutItem"] == 0
+    assert calls["dynamodb", "BatchWriteItem"] == 0
+    assert calls["dynamodb", "PutItem"] == 2  # the moving values of the two regions
     assert calls["drs", "DescribeRecoveryInstances"] == calls["drs", "GetReplicationConfiguration"] == 0
     assert calls["dynamodb", "Query"] == 2  # the items of the two regions, and no lineage again
 
@@ -298,10 +307,7 @@ async def test_details_that_could_not_be_read_are_reported_and_read_by_a_later_r
         assert after[arn].keys() == {*topology, *lacks}
         assert {name: after[arn][name] for name in topology} == topology
     copies = {item["sourceServerArn"]: item for item in estate.items()}
-    assert all(
-        copies[arn]["topologyComplete"] is True and lacks - {"sourceSideTemplate"} <= copies[arn].keys()
-        for arn in after
-    )
+    assert all(copies[arn]["topologyComplete"] is True and lacks - _NOT_COPIED <= copies[arn].keys() for arn in after)
     estate.calls()
     await estate.sync(regions=REGIONS)
     assert estate.calls()["dynamodb", "BatchGetItem"] == estate.calls()["dynamodb", "UpdateItem"] == 0
@@ -411,8 +417,10 @@ async def test_an_extended_server_that_an_earlier_version_called_complete_is_com
     table = estate.table("SOURCE_SERVER_INVENTORY_TABLE")
     key = {name: whole[name] for name in ("sourceServerArn", "stagingAccountId")}
     name = "originalReplicationConfigurationTemplateId"
-    for each in (key, {**key, "sourceServerArn": whole["lineageArn"], "stagingAccountId": "TOPOLOGY"}):
-        table.update_item(Key=each, UpdateExpression=f"REMOVE {name}, topologyMissing")
+    table.update_item(Key=key, UpdateExpression=f"REMOVE {name}, topologyMissing")
+    topology_key = {"pk": whole["lineageArn"], "sk": "TOPOLOGY"}
+    own = estate.table("SOURCE_SERVER_TOPOLOGY_TABLE")
+    own.update_item(Key=topology_key, UpdateExpression=f"REMOVE {name}")
     denied = {"service": "drs", "error": "AccessDeniedException", "status": 403, "times": 99}
     operation = "DescribeReplicationConfigurationTemplates"
     estate.faults(fail=[{**denied, "account_id": estate.names.a, "operation": operation}])

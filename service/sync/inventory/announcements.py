@@ -19,15 +19,12 @@ class Announcements:
 
     A run that is killed between an item and the row of its region would leave a scope that has items and that no later
     run selects. And another run may have scanned the scope before the items arrive, and settle it as empty. So the run
-    first requests a scan that begins when none of its writes can still be on its way. A run over every region whose
-    status is missing has the mark of its full scan instead, and requests that scan with its result.
+    first requests a scan that begins when none of its writes can still be on its way.
     """
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._is_needed = not (
-            run.context.selection.source.is_fallback or isinstance(run.context.rows, StatusUnavailable)
-        )
+        self._is_needed = not isinstance(run.context.rows, StatusUnavailable)
         self._announced: set[Scope] = set()
         self._waiting: defaultdict[str, dict[str, datetime]] = defaultdict(dict)
         self._locks: defaultdict[str, anyio.Lock] = defaultdict(anyio.Lock)

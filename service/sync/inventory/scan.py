@@ -74,16 +74,13 @@ class InventoryScan(ScopeScan):
 
     @property
     def rescan_from(self) -> datetime | None:
-        """From when on a scan is due again, because servers came to, or left, a scope in which none is now; else None.
-
-        By then the last write of this run or another has arrived, or it never will; and the index shows every item.
-        """
+        """From when on a scan is due again, because this one found no server where some were known; else None."""
         is_settled_empty = (self.listed_completely or self.uninitialized) and not self.servers
         is_emptied = is_settled_empty and (bool(self._stored) or self._known_count > 0)
-        is_new = self.counts["serversWritten"] > 0 and not self._known_count
-        return self._rescan_from() if is_emptied or is_new else None
+        return self._rescan_from() if is_emptied else None
 
     def _rescan_from(self) -> datetime:
+        """Return when the last write of this run or another has arrived, or never will; the index shows it by then."""
         return self._tools.now() + self._tools.latest_arrival
 
     async def run(self) -> None:
