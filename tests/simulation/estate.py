@@ -11,6 +11,7 @@ from service.accounts.records import DEFAULT_EXTERNAL_ID
 from service.models import Call, Scope
 from tests.simulation.clock import VirtualLoop
 from tests.simulation.dynamodb import DynamoDb, ServiceError, tables
+from tests.simulation.odd_answers import OddAnswers
 
 __all__ = ["HUB", "HUB_REGION", "REGIONS", "STAGING", "TARGETS", "Drs", "Estate"]
 
@@ -57,6 +58,7 @@ class Estate:
         self.drs = {Scope(each, region): Drs() for each in (*targets, STAGING) for region in regions}
         self.instances: dict[Scope, dict[str, Record]] = {}
         self.tokens: dict[str, tuple[str, float]] = {"hub": (HUB, float("inf"))}
+        self.odd_answers = OddAnswers()
         self.same_clocks = True
         self.last_arrival_s = 0.0  # when the last late call will have arrived
         self.denied: set[str] = set()  # accounts whose role cannot be assumed
@@ -93,6 +95,10 @@ class Estate:
         drs = self.drs.get(scope)
         if drs is None or not drs.initialized:
             raise ServiceError("UninitializedAccountException", "Account not initialized")
+        if call.operation == "DescribeSourceServers":
+            odd = self.odd_answers.of(scope, params, list(drs.servers.values()))
+            if odd is not None:
+                return odd
         return _DRS[call.operation](self, scope, drs, params)
 
     # STS and EC2

@@ -20,6 +20,7 @@ from service.app import App
 from service.aws import client as client_module
 from service.aws.client import AccountSession, AwsClient
 from service.aws.credentials import _signing_keys
+from service.aws.dynamodb import TableReader
 from service.aws.dynamodb_write import Table
 from service.aws.operations import READ_WRITE_OPERATIONS
 from service.context import SyncRequest
@@ -27,6 +28,10 @@ from service.deadline import Shutdown
 from service.handlers.data_management import OPERATIONS
 from service.handlers.router import Params, Response
 from service.models import Call
+from service.queries.answer import Answer
+from service.queries.inventory import InventoryQuery
+from service.queries.params import InventoryParams
+from service.regions.status_reader import RegionStatusReader
 from service.regions.status_writer import RegionStatusTable
 from service.settings import Settings
 from service.sync.engine.sync import Deps
@@ -35,6 +40,7 @@ from tests.simulation.clock import VirtualLoop
 from tests.simulation.dynamodb import ServiceError
 from tests.simulation.estate import HUB, HUB_REGION, Estate
 from tests.simulation.fault_injection import Fault, FaultInjector, When, client_error
+from tests.simulation.odd_answers import OddError
 from tests.simulation.promises import Promises
 
 __all__ = ["Host", "Killed", "settings"]
@@ -179,6 +185,12 @@ class Host:
         syncs = {"inventory": self.app.sync_inventory, "staging": self.app.sync_staging, "tags": self.app.sync_tags}
         return await self._work(syncs[job], request or SyncRequest())
 
+    async def query(self, params: InventoryParams) -> Answer:
+        """Query the inventory as the query function does, which keeps a cache of its own. Raises as `run` does."""
+        table = TableReader(self.aws_client.hub(), self.settings.drs_region_status_table, HUB_REGION)
+        reader = RegionStatusReader(table, cache_s=60.0, timeout_s=5.0)
+        return await self._work(InventoryQuery(self.aws_client, self.settings, reader, self.now).run, params)
+
     async def deliver(
         self, operation: str, members: Mapping[str, Any], remaining_s: float | None = None
     ) -> tuple[Response, dict[str, Any] | None]:
@@ -253,7 +265,7 @@ class Host:
             await self._apply_fault(fault, call)
         if isinstance(answer, ServiceError):
             self.promises.trace(self.name, call, answer.code)
-            self.promises.on_error(self, call, answer.code)
+            self.promises.on_error(self, call, answer.code, is_odd=isinstance(answer, OddError))
             raise client_error(call, answer.code, answer.message, status=answer.status)
         self.promises.trace(self.name, call, "")
         if fault is not None and fault.alter is not None:

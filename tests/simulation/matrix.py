@@ -9,16 +9,13 @@ from typing import Any, Final
 
 import orjson
 
-from service.aws.dynamodb import TableReader
 from service.context import SyncRequest
 from service.errors import DrsSyncError
 from service.models import Call, Scope
 from service.queries.failback.query import FailbackQuery
-from service.queries.inventory import InventoryQuery
 from service.queries.params import InventoryParams
-from service.regions.status_reader import RegionStatusReader
 from tests.simulation.clock import VirtualLoop
-from tests.simulation.estate import HUB_REGION, REGIONS, STAGING, TARGETS
+from tests.simulation.estate import REGIONS, STAGING, TARGETS
 from tests.simulation.fault_injection import FAULT_KINDS, Fault, FaultInjector, client_error
 from tests.simulation.history import History, HistoryResult
 from tests.simulation.host import Host, Killed
@@ -203,9 +200,7 @@ class Cell(History):
 
     async def query_inventory(self, host: Host) -> str:
         """Query every server: a complete response must not lack one that the inventory has."""
-        table = TableReader(host.aws_client.hub(), host.settings.drs_region_status_table, HUB_REGION)
-        reader = RegionStatusReader(table, cache_s=60.0, timeout_s=5.0)
-        answer = await InventoryQuery(host.aws_client, host.settings, reader, host.now).run(InventoryParams())
+        answer = await host.query(InventoryParams())
         shown = {server["sourceServerArn"] for server in answer.body["servers"]}
         items = self.estate.dynamodb.tables["source_server_inventory_table"].items
         known = {key[0] for key in items if key[1].isdigit()}
