@@ -28,6 +28,7 @@ from service.regions.selection import (
 from service.regions.status_reader import RegionStatusReader
 from service.regions.status_rows import RegionRow
 from service.settings import Settings
+from service.text import suggestion
 
 __all__ = ["ContextLoader", "RunContext", "SyncRequest"]
 
@@ -155,8 +156,10 @@ class ContextLoader:
         """Check that regions are known. Raises UnknownScopeError naming those that are not."""
         unknown = sorted(set(regions) - set(self._settings.drs_regions))
         if unknown:
+            similar = suggestion(unknown[0], self._settings.drs_regions)
+            hint = f"; did you mean {similar}?" if similar else ""
             raise UnknownScopeError(
-                f"unknown region {', '.join(unknown)}; known regions: {' '.join(self._settings.drs_regions)}. "
+                f"unknown region {', '.join(unknown)}{hint}; known regions: {' '.join(self._settings.drs_regions)}. "
                 "Fix: correct the name, or add a new region to DRS_REGIONS"
             )
 

@@ -19,6 +19,7 @@ __all__ = [
     "RefusalError",
     "UnknownScopeError",
     "classify",
+    "fix_of",
 ]
 
 
@@ -67,22 +68,34 @@ class ErrorClass:
     advice: str = ""
 
 
-_DENIED_ADVICE: Final = "grant the action to the role in that account, or to the function's own role for the hub"
-_OPT_IN_ADVICE: Final = "enable the region for the account, or exclude it"
-_REGION_OFF_ADVICE: Final = "enable the region for the account and use regional STS endpoints"
-
-_DENIED: Final = ErrorClass(S.IAM_PERMISSION_DENIED, advice=_DENIED_ADVICE)
-_THROTTLED: Final = ErrorClass(
-    S.THROTTLED, retry=True, throttle=True, advice="lower DRS_CALLS_PER_SECOND, or start the syncs at different times"
+_FIXES: Final[Mapping[S, str]] = MappingProxyType(
+    {
+        S.IAM_PERMISSION_DENIED: "grant the action to the role in that account, or to the function's own role for the"
+        " hub",
+        S.SCP_DENIED: "change the policy, or exclude the region (DRS_EXCLUDED_REGIONS) or this account's scope"
+        " (DRS_EXCLUDED_SCOPES=account/region)",
+        S.REGION_NOT_ENABLED: "enable the region for the account and use regional STS endpoints",
+        S.REGION_NOT_OPTED_IN: "enable the region for the account, or exclude it",
+        S.THROTTLED: "lower DRS_CALLS_PER_SECOND, or start the syncs at different times",
+        S.ENDPOINT_UNREACHABLE: "check DNS, egress and VPC endpoints of this host for that region",
+        S.ERROR: "run drs-sync sync inventory; if it fails again, its report names the cause",
+    }
 )
+
+
+def fix_of(status: S) -> str:
+    """Return the fix of what a region status stands for; empty for a status that needs none."""
+    return _FIXES.get(status, "")
+
+
+_DENIED: Final = ErrorClass(S.IAM_PERMISSION_DENIED, advice=fix_of(S.IAM_PERMISSION_DENIED))
+_THROTTLED: Final = ErrorClass(S.THROTTLED, retry=True, throttle=True, advice=fix_of(S.THROTTLED))
 _NOT_INITIALIZED: Final = ErrorClass(S.NOT_INITIALIZED)
 _TRANSIENT: Final = ErrorClass(S.ERROR, retry=True)
 _EXPIRED: Final = ErrorClass(S.ERROR, retry=True, expired=True, advice="check the clock of this host")
-_BAD_TOKEN: Final = ErrorClass(S.REGION_NOT_ENABLED, advice=_REGION_OFF_ADVICE)
-_NOT_OPTED_IN: Final = ErrorClass(S.REGION_NOT_OPTED_IN, advice=_OPT_IN_ADVICE)
-_UNREACHABLE: Final = ErrorClass(
-    S.ENDPOINT_UNREACHABLE, retry=True, advice="check DNS, egress and VPC endpoints of this host for that region"
-)
+_BAD_TOKEN: Final = ErrorClass(S.REGION_NOT_ENABLED, advice=fix_of(S.REGION_NOT_ENABLED))
+_NOT_OPTED_IN: Final = ErrorClass(S.REGION_NOT_OPTED_IN, advice=fix_of(S.REGION_NOT_OPTED_IN))
+_UNREACHABLE: Final = ErrorClass(S.ENDPOINT_UNREACHABLE, retry=True, advice=fix_of(S.ENDPOINT_UNREACHABLE))
 
 _ERROR_CLASSES: Final[Mapping[str, ErrorClass]] = MappingProxyType(
     {
@@ -148,9 +161,7 @@ def classify(code: str, *, message: str = "", http_status: int = 0) -> ErrorClas
     if error_class is None or (error_class.status.settles_count and http_status >= _SERVER_FAULT):
         return _classify_unknown(http_status)
     if error_class is _DENIED and _SCP_MARK in message.lower():
-        return ErrorClass(
-            S.SCP_DENIED, advice="a service control policy of the organisation forbids it: exclude the region"
-        )
+        return ErrorClass(S.SCP_DENIED, advice=fix_of(S.SCP_DENIED))
     return error_class
 
 

@@ -31,7 +31,7 @@ def show_extended(
     Stale scopes are synced after the answer is printed.
 
     Exit codes: 0 complete; 1 failed; 2 wrong usage or settings;
-    3 partial: some accounts or regions could not be read, see the errors.
+    3 incomplete: some accounts or regions are unknown or could not be read.
     """
 
     async def query(app: QueryApp) -> Answer:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from service.inventory.reader import is_json, owner_account
 from service.queries.attributes import as_list, as_map, as_str
+from service.queries.filters import UNKNOWN_STATE
 from service.topology.original import LEGACY_TEMPLATE_ID, ORIGINALS, TEMPLATE_ID
 
 __all__ = ["ServerView", "display_state", "present"]
@@ -47,7 +48,7 @@ def present(item: Mapping[str, Any]) -> ServerView:
     primary: ServerView = next((each for each in interfaces if each["isPrimary"]), interfaces[0] if interfaces else {})
     tags = _tags(item)
     region = as_str(item.get("replicationRegion"))
-    state = as_str(item.get("replicationState")) or as_str(replication.get("dataReplicationState")) or "UNKNOWN"
+    state = as_str(item.get("replicationState")) or as_str(replication.get("dataReplicationState")) or UNKNOWN_STATE
     server = {
         "sourceServerID": as_str(item.get("sourceServerID")) or arn.rpartition("/")[2],
         "sourceServerArn": arn,

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from service.models import Problem, RegionStatus, Scope, iso
 
-__all__ = ["DataSource", "ReadResult", "Record", "ScopeReadResult"]
+__all__ = ["NOTHING_READ", "DataSource", "ReadResult", "Record", "ScopeReadResult"]
 
 Record = Mapping[str, Any]
 """A DescribeSourceServers record."""
@@ -93,3 +93,7 @@ class ReadResult:
         for problem in (*of_scopes, *self.problems):
             regions_of.setdefault(replace(problem, region=""), set()).add(problem.region)
         return [{**problem.as_json(), "regions": sorted(regions - {""})} for problem, regions in regions_of.items()]
+
+
+NOTHING_READ: Final = ReadResult(())
+"""The result of a query that reads no servers."""

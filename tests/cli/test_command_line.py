@@ -226,8 +226,9 @@ def test_regions_shows_counts_freshness_and_errors(estate: Estate) -> None:
     estate.faults(deny=[{"account_id": estate.names.b, "region": "us-west-2", "service": "drs"}])
     drs_sync("sync", "inventory")
     done = drs_sync("regions")
-    assert done.returncode == 0
+    assert done.returncode == 3
     document = json.loads(done.stdout)
+    assert [(each["accountId"], each["region"]) for each in document["unknown"]] == [(estate.names.b, "us-west-2")]
     assert document["activeRegions"] == ["us-west-2", "eu-west-1"]
     rows = {row["region"]: row for row in document["regions"]}
     assert rows["us-west-2"]["serverCount"] == 6

@@ -30,6 +30,7 @@ NOW = datetime.fromisoformat(WHEN)
 @pytest.fixture
 def cycle_estate(start_estate: Callable[..., Estate]) -> tuple[Estate, Cycle]:
     estate = start_estate(a={RECOVERY: {"servers": 0}}, b={SOURCE: {"servers": 0}})
+    estate.set(DRS_REGIONS=f"{SOURCE} {RECOVERY}")  # every scope is synced
     return estate, Cycle(estate.names.a, estate.names.b)
 
 

@@ -55,7 +55,7 @@ class TopologyWatch:
         self.names |= set(names)
         async with open_query_app(load_settings()) as app:
             for name in sorted(self.names):
-                answer = await app.failback.run(name)
+                answer = (await app.failback.run(name)).body
                 assert answer["lineage"] == self.cycle.forward.arn, name
                 assert answer["originalInstanceId"] == A1, name
 
@@ -138,7 +138,7 @@ async def test_originals_survive_a_change_of_zone_and_the_failback_client(
         assert watch.before == start
         async with open_query_app(load_settings()) as app:
             for name in (HOST, cycle.forward.arn, cycle.recovered.instance_id):
-                answer = await app.failback.run(name)
+                answer = (await app.failback.run(name)).body
                 assert answer["lineage"] == cycle.forward.arn
             ways.append(answer["way"])
     back_in_its_zone = ["reverse-replication"] * 4 + ["nothing-to-do"] * 2
@@ -213,7 +213,7 @@ async def test_a_reversed_server_that_is_scanned_before_its_forward_one_still_fi
     }
     async with open_query_app(load_settings()) as app:
         for name in (arn, cycle.reversed.source_server_id):
-            answer = await app.failback.run(name)
+            answer = (await app.failback.run(name)).body
             assert (answer["lineage"], answer["originalInstanceId"]) == (cycle.forward.arn, A1)
     report = await estate.sync(regions=[SOURCE])
     assert (report["serversWritten"], report["serversUnchanged"]) == (0, 1)

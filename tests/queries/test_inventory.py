@@ -185,13 +185,14 @@ async def test_without_region_status_the_items_show_how_fresh_they_are(
         estate.set(DRS_REGION_STATUS_TABLE="no-such-table")
     body = (await client.inventory()).body
     assert (len(body["regions"]), body["totalCount"], body["source"]) == (28, 11, "mixed")
-    assert {scope for scope, source in sources(body).items() if source == "inventory_database"} == {
-        (estate.names.a, "us-west-2"),
-        (estate.names.a, "eu-west-1"),
-        (estate.names.b, "us-west-2"),
-    }
+    from_items = {(estate.names.a, "us-west-2"), (estate.names.a, "eu-west-1"), (estate.names.b, "us-west-2")}
+    assert {scope for scope, source in sources(body).items() if source == "inventory_database"} == from_items
     assert client.calls_beyond_tables["DescribeSourceServers"] == 2 * 28 - 3
-    assert body["complete"] is True
+    # That every item is new does not prove that all of them were written.
+    assert body["complete"] is False
+    assert {(each["accountId"], each["region"]) for each in body["unknown"]} == from_items
+    assert {each["code"] for each in body["unknown"]} == {"REGION_STATUS_UNAVAILABLE"}
+    assert body["scopeStates"] == {"fresh": 53, "old": 0, "empty": 0, "excluded": 0, "unknown": 3}
 
 
 async def test_without_region_status_old_items_are_stale(client: QueryClient, estate: Estate) -> None:

@@ -186,10 +186,13 @@ class Host:
         return await self._work(syncs[job], request or SyncRequest())
 
     async def query(self, params: InventoryParams) -> Answer:
-        """Query the inventory as the query function does, which keeps a cache of its own. Raises as `run` does."""
+        """Query the inventory. Raises as `run` does."""
+        return await self._work(InventoryQuery(self.aws_client, self.settings, self.status_reader(), self.now).run, params)
+
+    def status_reader(self) -> RegionStatusReader:
+        """Return a reader of region status with a cache of its own, as the query function has one."""
         table = TableReader(self.aws_client.hub(), self.settings.drs_region_status_table, HUB_REGION)
-        reader = RegionStatusReader(table, cache_s=60.0, timeout_s=5.0)
-        return await self._work(InventoryQuery(self.aws_client, self.settings, reader, self.now).run, params)
+        return RegionStatusReader(table, cache_s=60.0, timeout_s=5.0)
 
     async def deliver(
         self, operation: str, members: Mapping[str, Any], remaining_s: float | None = None

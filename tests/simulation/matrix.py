@@ -217,10 +217,11 @@ class Cell(History):
     async def query_failback(self, host: Host) -> str:
         """Query where a server came from."""
         server = max(self.estate.drs[_A2].servers)
-        facts = await FailbackQuery(host.aws_client, host.settings, host.now).facts(server)
+        answer = await FailbackQuery(host.aws_client, host.settings, host.status_reader(), host.now).facts(server)
+        facts = answer.facts
         if facts.original["originalSourceRegion"] != REGIONS[0]:
             self.promises.breaks("an answer is true", f"{server} from {facts.original['originalSourceRegion']}")
-        return "partial" if facts.notes else "complete"
+        return "complete" if answer.is_complete else "partial"
 
     async def end(self) -> HistoryResult:
         """Stop the faults; two runs of each sync must repair everything, and both queries must then be complete."""

@@ -19,6 +19,7 @@ from service.context import SyncRequest
 from service.errors import AwsError, RefusalError
 from service.inventory.server import SourceServer, parse_server
 from service.queries.failback.query import FailbackQuery
+from service.regions.status_reader import RegionStatusReader
 from service.regions.status_writer import RegionStatusTable
 from service.sync.engine.sync import Deps
 from service.sync.inventory.sync import sync_inventory
@@ -213,11 +214,12 @@ class History:
 
     async def _check_names(self) -> None:
         """Check that every name that a sync without faults has read leads to the lineage, also of a deleted server."""
-        query = FailbackQuery(self.aws.aws_client(), self._settings, self._now)
+        status = RegionStatusReader(None, cache_s=0.0, timeout_s=1.0)
+        query = FailbackQuery(self.aws.aws_client(), self._settings, status, self._now)
         assert HOST in self._names
         for name in sorted(self._names):
             try:
-                facts = await query.facts(name)
+                facts = (await query.facts(name)).facts
             except RefusalError as error:
                 raise AssertionError(f"{name}: {error.code} {error.message}") from error
             assert facts.lineage == self.cycle.forward.arn, name

@@ -17,6 +17,7 @@ from service.queries.freshness import (
     choose_scopes,
     freshness_of,
 )
+from service.queries.scope_state import StateRules
 from service.regions.selection import StatusUnavailable
 from service.regions.status_rows import AccountEntry, RegionRow
 
@@ -25,6 +26,7 @@ A, B = "111111111111", "222222222222"
 SCOPE = Scope(A, "us-west-2")
 CATALOG = ("us-east-1", "us-west-2")
 FRESH_S = 900.0
+RULES = StateRules(NOW, timedelta(seconds=FRESH_S), timedelta(seconds=8100))
 
 
 def ago(seconds: float) -> datetime:
@@ -137,8 +139,8 @@ def test_scopes_without_servers_are_left_out_of_active_regions(
 ) -> None:
     view = StatusView([row(**entries)])
     assert active_regions(view, CATALOG) == ("us-west-2",)
-    assert list(choose_scopes(view, [B, A], ["us-west-2"], requested=False)) == scopes
-    assert len(choose_scopes(view, [B, A], ["us-west-2"], requested=True)) == 2
+    assert list(choose_scopes(view, [B, A], ["us-west-2"], RULES, requested=False)) == scopes
+    assert len(choose_scopes(view, [B, A], ["us-west-2"], RULES, requested=True)) == 2
 
 
 def test_excluded_regions_are_never_active() -> None:
@@ -149,4 +151,4 @@ def test_excluded_regions_are_never_active() -> None:
 def test_a_table_where_nobody_has_servers_means_everywhere() -> None:
     view = StatusView([row(**{f"_{A}": entry_of(0, 0)})])
     assert active_regions(view, CATALOG) == CATALOG
-    assert len(choose_scopes(view, [A], CATALOG, requested=False)) == 2
+    assert len(choose_scopes(view, [A], CATALOG, RULES, requested=False)) == 2

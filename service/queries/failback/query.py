@@ -8,12 +8,14 @@ from typing import Any, Final
 
 import anyio
 
-from service.accounts.access import AccountAccess, read_directory
+from service.accounts.access import AccountAccess
 from service.aws.client import AwsClient
 from service.aws.dynamodb import TableReader
 from service.errors import AwsError, ConfigurationError, RefusalError
-from service.models import Now, iso
-from service.queries.context import table_timeout, targets_table
+from service.models import Now, Problem, RegionStatus, iso
+from service.queries.answer import Answer
+from service.queries.completeness import Completeness, without_accounts
+from service.queries.context import QueryContext, QueryContextLoader, table_timeout
 from service.queries.failback.facts import (
     DrsRecord,
     Facts,
@@ -26,11 +28,13 @@ from service.queries.failback.facts import (
 )
 from service.queries.failback.render import as_json
 from service.queries.failback.runbook import write_runbook
+from service.queries.params import ScopesParams
 from service.queries.query_deadline import QueryDeadline
+from service.regions.status_reader import RegionStatusReader
 from service.settings import Settings
 from service.topology.lineage import LineageReader
 
-__all__ = ["FailbackQuery", "single_match"]
+__all__ = ["EstateAnswer", "FailbackAnswer", "FailbackQuery", "single_match"]
 
 _ARN_PARTS: Final = 6
 _SHARE_OF_DRS: Final = 0.7  # of the deadline; after it, the facts are answered as the tables hold them
@@ -46,42 +50,85 @@ class _DrsState:
     notes: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailbackAnswer(Answer):
+    """An answer about one server, with its facts."""
+
+    facts: Facts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EstateAnswer(Answer):
+    """An answer about every server, with the facts of each."""
+
+    estate: tuple[Facts, ...]
+
+
 class FailbackQuery:
     """Answers failback queries; one instance serves many."""
 
-    def __init__(self, aws_client: AwsClient, settings: Settings, now: Now) -> None:
+    def __init__(self, aws_client: AwsClient, settings: Settings, status: RegionStatusReader, now: Now) -> None:
         self._aws_client = aws_client
         self._settings = settings
         self._now = now
+        self._context_loader = QueryContextLoader(aws_client, settings, status, now)
 
-    async def run(self, name: str) -> dict[str, Any]:
+    async def run(self, name: str) -> FailbackAnswer:
         """Answer operation `get_failback_topology`: origin, present state and runbook of one server.
 
         The answer comes within QUERY_DEADLINE_SECONDS, because API Gateway gives up after 29 s. Without name items,
         which earlier versions did not write, the whole table is scanned; `facts` waits for that as long as it takes.
 
         Raises:
-            RefusalError: no server has this name, or several have.
+            RefusalError: no server has this name, where scopes are known; or several have.
             AwsError: the inventory could not be read, or not in time.
             ConfigurationError: its table is not set.
         """
         deadline = QueryDeadline.start(self._settings.query_deadline_seconds)
-        stored: Facts | None = None
+        matches: list[Facts] | None = None
         with anyio.CancelScope(deadline=deadline.inventory):
-            stored = await self._find(name)
-        if stored is None:
+            matches = await self._find(name)
+        if matches is None:
             raise table_timeout(self._table(), "Query", self._aws_client.hub_region)
-        facts = await self._with_drs_state(stored, until=deadline.drs)
-        return {"id": name, **as_json(facts, write_runbook(facts))}
+        rest = QueryDeadline.start(deadline.drs - anyio.current_time())
+        return await self._answer(name, matches, await self._load_context(rest), until=deadline.drs)
 
-    async def facts(self, name: str) -> Facts:
-        """Return the facts of the server with this name, current where DRS can be read. Raises as `run` does."""
-        stored = await self._find(name)
+    async def facts(self, name: str) -> FailbackAnswer:
+        """Answer as `run` does, and wait for the inventory as long as it takes. Raises as `run` does."""
+        matches = await self._find(name)
         deadline = QueryDeadline.start(self._settings.query_deadline_seconds)
-        return await self._with_drs_state(stored, until=deadline.at(_SHARE_OF_DRS))
+        return await self._answer(name, matches, await self._load_context(deadline), until=deadline.at(_SHARE_OF_DRS))
 
-    async def estate(self) -> list[Facts]:
-        """Return the stored facts of every lineage, sorted by ARN; DRS is not read. Raises AwsError."""
+    async def estate(self) -> EstateAnswer:
+        """Answer with the stored facts of every lineage, sorted by ARN; DRS is not read. Raises AwsError."""
+        estate = await self._stored_estate()
+        context = await self._load_context(QueryDeadline.start(self._settings.query_deadline_seconds))
+        return EstateAnswer({"count": len(estate)}, self._completeness(context), estate=tuple(estate))
+
+    async def _load_context(self, deadline: QueryDeadline) -> QueryContext | Problem:
+        """Read the target accounts and region status; the problem if that fails, because the facts are shown anyway."""
+        try:
+            return await self._context_loader.load(deadline)
+        except AwsError as error:
+            return error.problem
+        except ConfigurationError as error:
+            return Problem("NotConfigured", str(error), RegionStatus.ERROR)
+
+    def _completeness(self, context: QueryContext | Problem) -> Completeness:
+        if isinstance(context, Problem):
+            return without_accounts(context)
+        return self._context_loader.completeness(context, ScopesParams())
+
+    async def _answer(
+        self, name: str, matches: Sequence[Facts], context: QueryContext | Problem, *, until: float
+    ) -> FailbackAnswer:
+        """Build the answer about the only match, with what DRS reports of it by `until`."""
+        completeness = self._completeness(context)
+        facts = await self._with_drs_state(single_match(matches, name, completeness), context, until=until)
+        members = {"id": name, **as_json(facts, write_runbook(facts))}
+        return FailbackAnswer(members, completeness, is_whole=facts.captured and not facts.notes, facts=facts)
+
+    async def _stored_estate(self) -> list[Facts]:
         by_lineage = group(await self._reader().all_items())
         return [facts_of(lineage, items) for lineage, items in sorted(by_lineage.items()) if lineage]
 
@@ -94,22 +141,22 @@ class FailbackQuery:
             self._aws_client.hub(), self._settings.source_server_inventory_table, self._aws_client.hub_region
         )
 
-    async def _find(self, name: str) -> Facts:
-        """Read the stored facts of the server with this name; the whole table only if no name item leads to it."""
+    async def _find(self, name: str) -> list[Facts]:
+        """Read the stored facts of servers with this name; the whole table only if no name item leads to one."""
         reader = self._reader()
         lineages = await reader.by_name(name)
         if not lineages and name.strip().startswith("arn:"):
             lineages = (name.strip(),)
         matches = [facts_of(lineage, items) for lineage in lineages if (items := await reader.items(lineage))]
-        return single_match(matches or [facts for facts in await self.estate() if has_name(facts, name)], name)
+        return matches or [facts for facts in await self._stored_estate() if has_name(facts, name)]
 
-    async def _with_drs_state(self, facts: Facts, *, until: float) -> Facts:
+    async def _with_drs_state(self, facts: Facts, context: QueryContext | Problem, *, until: float) -> Facts:
         """Update facts with what DRS reports now; where it cannot be read, stored values stay and a note says so."""
         state = _DrsState()
         records = [each for each in (facts.forward, facts.reversed) if each is not None]
         if records:
             with anyio.CancelScope(deadline=until) as cancel_scope:
-                await self._read_drs(records, state)
+                await self._read_drs(records, context, state)
             if cancel_scope.cancelled_caught:
                 state.notes.append("DRS did not answer in time: a state that is not 'now' is as old as it says.")
         forward, reverse = facts.forward, _present_reversed(facts, state.records)
@@ -124,19 +171,17 @@ class FailbackQuery:
             }
         )
 
-    async def _read_drs(self, records: Sequence[DrsRecord], state: _DrsState) -> None:
+    async def _read_drs(self, records: Sequence[DrsRecord], context: QueryContext | Problem, state: _DrsState) -> None:
         """Read the present state of records concurrently, and of a reversed server that no sync has stored yet."""
-        try:
-            access = await self._access()
-        except (AwsError, ConfigurationError) as error:
-            why = error.code if isinstance(error, AwsError) else str(error)
+        if isinstance(context, Problem):
+            why = context.message if context.code == "NotConfigured" else context.code
             state.notes.append(f"The target accounts could not be read ({why}): the state is that of the inventory.")
             return
 
         async def read(record: DrsRecord) -> None:
             scope = f"{record.account_id}/{record.region}"
             try:
-                current, instance = await self._read_record(access, record)
+                current, instance = await self._read_record(context.access, record)
             except AwsError as error:
                 as_of = record.seen_at or "an unknown time"
                 state.notes.append(f"DRS in {scope} could not be read ({error.code}): its state is as of {as_of}.")
@@ -151,10 +196,6 @@ class FailbackQuery:
         async with anyio.create_task_group() as tasks:
             for record in records:
                 tasks.start_soon(read, record)
-
-    async def _access(self) -> AccountAccess:
-        directory, _ = await read_directory(targets_table(self._aws_client, self._settings))
-        return AccountAccess(self._aws_client, directory)
 
     async def _read_record(
         self, access: AccountAccess, record: DrsRecord
@@ -194,15 +235,19 @@ def _present_reversed(facts: Facts, current: Mapping[str, DrsRecord | None]) -> 
     return facts.reversed
 
 
-def single_match(matches: Sequence[Facts], name: str) -> Facts:
-    """Return the only match. Raises RefusalError when there is none, or when there are several, which it lists."""
+def single_match(matches: Sequence[Facts], name: str, completeness: Completeness | None = None) -> Facts:
+    """Return the only match.
+
+    Args:
+        matches: the servers with the name.
+        name: the name.
+        completeness: what is known about the scopes in which the server might be; None if the matches come from a file.
+
+    Raises:
+        RefusalError: there is none, or there are several, which it lists.
+    """
     if not matches:
-        raise RefusalError(
-            "SERVER_NOT_FOUND",
-            f"no server has the name {name}. Fix: give a source server id or ARN, an instance id or a host name",
-            status=404,
-            details={"parameter": "id", "value": name},
-        )
+        raise _not_found(name, completeness)
     if len(matches) > 1:
         candidates = [
             {"lineage": each.lineage, "hostname": each.host, "originalInstanceId": each.text("originalInstanceId")}
@@ -216,3 +261,16 @@ def single_match(matches: Sequence[Facts], name: str) -> Facts:
             details={"parameter": "id", "value": name, "candidates": candidates},
         )
     return matches[0]
+
+
+def _not_found(name: str, completeness: Completeness | None) -> RefusalError:
+    details: dict[str, Any] = {"parameter": "id", "value": name}
+    fix = "Fix: give a source server id or ARN, an instance id or a host name"
+    if completeness is None or completeness.is_complete:
+        return RefusalError("SERVER_NOT_FOUND", f"no server has the name {name}. {fix}", status=404, details=details)
+    message = (
+        f"{name} was not found where drs-sync could look; it could not look in {completeness.unknown_text()}. "
+        f"{fix}; or make these scopes readable (see unknown)"
+    )
+    details |= {"complete": False, **completeness.as_json()}
+    return RefusalError("SERVER_NOT_FOUND", message, status=404, details=details)
