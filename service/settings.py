@@ -96,7 +96,10 @@ class Settings(BaseModel):
     discovery_call_share: float = Field(
         0.2, gt=0, le=1, description="discovery is sized to keep the scans of a sync below this share of all scopes"
     )
-    inventory_refresh_seconds: Seconds = Field(604_800.0, description="how often an unchanged item is written again")
+    inventory_refresh_seconds: Seconds = Field(
+        604_800.0,
+        description="how often an unchanged item is written again without DRS_REGION_STATUS_TABLE; with it, never",
+    )
     topology_reads_per_scope: int = Field(
         50, ge=0, description="maximum GetReplicationConfiguration calls per scope and run"
     )

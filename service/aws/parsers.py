@@ -1,7 +1,7 @@
 """Fast parsers for the three responses that cost a sync most of its CPU. Error responses use botocore's parsers.
 
 * DynamoDB: plain JSON, without walking the service model for every attribute. botocore takes five times as long; it
-  would also decode blobs and timestamps, which our tables do not have.
+  would also decode binaries, which `service/aws/dynamodb.py` does, and timestamps, which DynamoDB's items do not have.
 * DRS DescribeSourceServers: plain JSON where the result equals botocore's, member by member; else botocore's parser.
 * EC2 DescribeInstances: only the members that the inventory stores. An instance has about sixty; parsing the timestamps
   among them alone costs more than all the members that are stored.

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from service.inventory.server import InstanceFacts, SourceServer
 from service.models import Scope, iso
 
 __all__ = ["ServerSnapshot", "WriteStamp", "build_item"]
+
+_REPLICATION: Final = "dataReplicationInfo"
+_INITIATION: Final = "dataReplicationInitiation"
+_DONE: Final = frozenset({"SUCCEEDED", "SKIPPED"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,7 @@ def build_item(
     staging_account = server.staging_account or scope.account_id
     source_account = server.origin_account or scope.account_id
     item = {
-        **record,
+        **_without_finished_steps(record),
         "sourceServerArn": server.arn,
         "stagingAccountId": staging_account,
         "sourceAccountId": source_account,
@@ -91,3 +95,24 @@ def build_item(
         if facts.network is not None:
             item["ec2NetworkConfig"] = dict(facts.network)
     return item
+
+
+def _without_finished_steps(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Leave out the eleven steps of setting up replication once all are done.
+
+    They are a sixth of an item, are stored in the table and its three indexes, and say no more than that replication
+    has begun, which the state says. DRS leaves out members too, so every reader expects that.
+    """
+    replication = record.get(_REPLICATION)
+    if not isinstance(replication, Mapping) or not _is_set_up(replication.get(_INITIATION)):
+        return record
+    return {**record, _REPLICATION: {name: value for name, value in replication.items() if name != _INITIATION}}
+
+
+def _is_set_up(initiation: object) -> bool:
+    steps = initiation.get("steps") if isinstance(initiation, Mapping) else None
+    return isinstance(steps, list) and bool(steps) and all(_is_done(step) for step in steps)
+
+
+def _is_done(step: object) -> bool:
+    return isinstance(step, Mapping) and str(step.get("status")) in _DONE

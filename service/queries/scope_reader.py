@@ -18,13 +18,14 @@ from service.aws.client import AwsClient
 from service.aws.drs import DrsReader
 from service.aws.dynamodb import Item, TableReader
 from service.errors import AwsError
-from service.fanout import fan_out
+from service.fanout import fan_out, prefetch
 from service.inventory.reader import InventoryReader
 from service.models import Now, Problem, RegionStatus, Scope
 from service.queries.freshness import Freshness, ScopeFreshness, StatusView, check_items, freshness_of
 from service.queries.live import to_items
 from service.queries.query_deadline import LATE_FIX, QueryDeadline
 from service.queries.read_result import DataSource, ReadResult, Record, ScopeReadResult
+from service.queries.values_overlay import live_summary, read_values
 from service.settings import Settings
 
 __all__ = ["ScopeReader"]
@@ -55,7 +56,12 @@ class ScopeReader:
         fresh_s, now = self._settings.inventory_fresh_seconds, self._now()
         freshness_by_scope = {scope: freshness_of(view, scope, now=now, fresh_s=fresh_s) for scope in scopes}
         stored_scopes = [scope for scope in scopes if not freshness_by_scope[scope].is_empty]
-        inventory = await self._read_inventory(stored_scopes, deadline)
+        until = deadline.inventory
+        async with prefetch(
+            lambda: read_values(self._aws_client, self._settings, stored_scopes, until=until)
+        ) as values:
+            inventory = await self._read_inventory(stored_scopes, deadline)
+            moving = await values()
         for scope in stored_scopes:
             freshness_by_scope[scope] = (
                 check_items(freshness_by_scope[scope], inventory.items.get(scope, ()), now=now, fresh_s=fresh_s)
@@ -71,7 +77,8 @@ class ScopeReader:
         }
         stale_scopes = [scope for scope in scopes if scope not in results]
         results |= await self._read_stale(stale_scopes, freshness_by_scope, inventory, access, deadline)
-        return ReadResult(tuple(results[scope] for scope in scopes), tuple(dict.fromkeys(inventory.unread.values())))
+        problems = dict.fromkeys((*inventory.unread.values(), *moving.problems))
+        return ReadResult(tuple(moving.overlay(results[scope]) for scope in scopes), tuple(problems))
 
     async def _read_inventory(self, scopes: Iterable[Scope], deadline: QueryDeadline) -> _Inventory:
         """Read the items of scopes, one query per region; a region that cannot be read is listed, and not an error."""
@@ -175,6 +182,7 @@ class ScopeReader:
             last_complete=started_at,
             rejected=live.rejected,
             status=RegionStatus.ACTIVE,
+            summary=live_summary(live.records, as_of=started_at),
         )
 
 

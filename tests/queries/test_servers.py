@@ -38,7 +38,7 @@ async def refused(client: QueryClient, **given: Any) -> RefusalError:
 async def test_a_fresh_region_is_answered_from_the_inventory(client: QueryClient, estate: Estate) -> None:
     answer = await client.servers(region="us-west-2", accountId=estate.names.a)
     body = answer.body
-    assert client.calls == {("dynamodb", "Query"): 1, ("dynamodb", "Scan"): 2}
+    assert client.calls == {("dynamodb", "Query"): 1, ("dynamodb", "Scan"): 2, ("dynamodb", "BatchGetItem"): 1}
     assert (body["serverCount"], body["region"], body["source"]) == (6, "us-west-2", "inventory_database")
     assert {server["state"] for server in body["servers"]} == {"CONTINUOUS"}
     assert {server["accountId"] for server in body["servers"]} == {estate.names.a}

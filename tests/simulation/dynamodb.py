@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -127,7 +128,7 @@ class DynamoDb:
         table, item = self._table(params["TableName"]), params["Item"]
         key = table.keys.of(item)
         self._check(table.items.get(key), params)
-        self._change(table, key, dict(item))
+        self._change(table, key, _as_stored(item))
         return {}
 
     def _delete(self, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -205,7 +206,7 @@ class DynamoDb:
         processed, unprocessed = self._split_unprocessed(requests)
         for each in processed:
             item = each["PutRequest"]["Item"]
-            self._change(table, table.keys.of(item), dict(item))
+            self._change(table, table.keys.of(item), _as_stored(item))
         return {"UnprocessedItems": {name: unprocessed} if unprocessed else {}}
 
     def _split_unprocessed(self, entries: list[Any]) -> tuple[list[Any], list[Any]]:
@@ -213,6 +214,14 @@ class DynamoDb:
             return entries, []
         unprocessed = [each for each in entries if self.rng.random() < self.unprocessed]
         return [each for each in entries if each not in unprocessed], unprocessed
+
+
+def _as_stored(item: Mapping[str, Any]) -> AttributeValues:
+    """Return an item as responses show it: the SDK sends bytes as base64, and leaves decoding to the engine."""
+    return {
+        name: {"B": base64.b64encode(value["B"]).decode()} if isinstance(value.get("B"), bytes) else value
+        for name, value in item.items()
+    }
 
 
 def _check_batch_size(entries: list[Any], limit: int) -> None:

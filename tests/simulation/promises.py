@@ -144,6 +144,8 @@ class Promises:
                 self._check_topology(key[0], before, after)
             elif key[1].isdigit():
                 self._check_item(key[0], before, after)
+        elif table == "source_server_topology_table" and key[1].startswith("values#"):
+            self._check_values(key[0], before, after)
         elif table == "tag_sync_config_table" and key[0] == "_tag_sync_lock":
             self._check_lock(decode(after))
         elif table == "target_accounts_table" and after is None:
@@ -231,6 +233,16 @@ class Promises:
             self.breaks("no record vanishes without a complete scan", arn)
         elif host.estate.same_clocks and not any(each.began >= self.written.get(arn, 0.0) for each in absent):
             self.breaks("no record vanishes without a complete scan", f"{arn} was shown to its writer after the scan")
+
+    def _check_values(self, key: str, before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> None:
+        host, new = self._actor, decode(after)
+        scope, moment = Scope(*key.split("#")[1:]), parse_iso(new["scannedAt"])
+        assert moment is not None
+        if before is not None and decode(before)["scannedAt"] >= new["scannedAt"]:
+            self.breaks("an older scan never overwrites moving values", f"{scope} at {moment}")
+        complete = [each for each in self.listings if each.host is host and each.scope == scope and each.complete]
+        if not any(each.began_on_host_clock >= moment and len(each.arns) >= new["servers"] for each in complete):
+            self.breaks("moving values are those of a complete scan", f"{new['servers']} of {scope} at {moment}")
 
     def _check_topology(self, lineage: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> None:
         if after is None:

@@ -7,6 +7,7 @@ and retries are left out; the tests of the AWS client cover them.
 
 from __future__ import annotations
 
+import base64
 import random
 from collections import Counter
 from collections.abc import Mapping
@@ -200,7 +201,8 @@ def _ec2(call: Call, _: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _copied(answer: Mapping[str, Any]) -> dict[str, Any]:
-    copy: dict[str, Any] = orjson.loads(orjson.dumps(answer))
+    """Copy parameters or an answer as the network does: bytes arrive as base64."""
+    copy: dict[str, Any] = orjson.loads(orjson.dumps(answer, default=lambda value: base64.b64encode(value).decode()))
     return copy
 
 

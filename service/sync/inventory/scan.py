@@ -22,6 +22,7 @@ from service.sync.inventory.doubt import is_doubtful, repeated_warning
 from service.sync.inventory.servers import ScannedServer, unnamed_problem
 from service.sync.inventory.tools import ScanTools
 from service.sync.inventory.topology_recorder import TopologyRecorder, missing_names
+from service.sync.inventory.values_collector import ValuesCollector
 from service.topology.history import absent_entry
 from service.topology.lineage import server_names
 from service.topology.original import inventory_copy
@@ -63,6 +64,7 @@ class InventoryScan(ScopeScan):
         self._tools = tools
         self._known_count = known_count or 0
         self._topology = TopologyRecorder(scope, drs, tools)
+        self._values = ValuesCollector(scope, tools.topology_table, scanned_at=self.started_at)
         self._stored: dict[ItemKey, StoredItem] = {}
         self._has_page = False
         self._present: set[ItemKey] = set()
@@ -99,6 +101,7 @@ class InventoryScan(ScopeScan):
             self.listed_completely = True
         await self._remove_absent()
         self.settled = True
+        self.warnings += await self._values.write(had_servers=bool(self._stored) or self._known_count > 0)
         self.warnings += await self._topology.complete()
         await self._probe_staging()
 
@@ -155,7 +158,7 @@ class InventoryScan(ScopeScan):
         """Write what changed of a page, and add its servers to `shown`; return how many of its records are unusable."""
         parsed, unusable = self._parse(page, shown)
         servers = await self._with_instances(parsed)
-        servers = [replace(each, digest=content_hash(each.record, each.server, each.facts)) for each in servers]
+        servers = [replace(each, digest=self._digest(each)) for each in servers]
         changed = {server.key for server in servers if self._is_worth_writing(server)}
         lineages = await self._topology.lineages(servers, changed)
         servers = [replace(each, lineage=lineages[each.key]) for each in servers]
@@ -169,6 +172,10 @@ class InventoryScan(ScopeScan):
         )
         await self._write(to_write)
         return unusable
+
+    def _digest(self, scanned: ScannedServer) -> str:
+        moving = self._values.add(scanned.key, scanned.record)
+        return content_hash(scanned.record, scanned.server, scanned.facts, moving)
 
     def _parse(self, page: Sequence[Mapping[str, Any]], shown: set[ItemKey]) -> tuple[list[ScannedServer], int]:
         """Parse the records of a page that were not seen before; those that cannot be used are named and counted."""
@@ -202,8 +209,8 @@ class InventoryScan(ScopeScan):
         if stored is None or stored.digest != scanned.digest or stored.updated_at is None:
             return True
         self._topology.add_unchanged(scanned)
-        age = self._tools.run_started_at - stored.updated_at
-        return age > timedelta(seconds=self._tools.settings.inventory_refresh_seconds)
+        refresh_s = self._tools.refresh_s
+        return refresh_s is not None and self._tools.run_started_at - stored.updated_at > timedelta(seconds=refresh_s)
 
     async def _with_instances(self, servers: Sequence[ScannedServer]) -> list[ScannedServer]:
         """Add what EC2 says of each instance; one that EC2 does not show keeps what was known of it last."""

@@ -29,8 +29,13 @@ class ScanTools:
         table = run.deps.table(run.deps.settings.source_server_inventory_table)
         self.inventory = InventoryTable(table)
         self.topology = TopologyTable(table)
+        own_table = run.deps.settings.source_server_topology_table
+        self.topology_table = run.deps.table(own_table) if own_table else None
         self.templates = templates
         self.settings = run.deps.settings
+        # The status table says how fresh a scope is; without it, only the items can.
+        has_status = bool(self.settings.drs_region_status_table)
+        self.refresh_s = None if has_status else self.settings.inventory_refresh_seconds
         self.now = run.deps.now
         self.partition = run.context.identity.partition
         self.run_started_at = run.started_at
