@@ -451,7 +451,7 @@ class History:
         closed = {scope for scope, drs in self.estate.drs.items() if not drs.initialized}
         await self._run_all_jobs(host, may_be_unconfirmed=closed)
         missed = comparison.missed_scopes()
-        await self._run_all_jobs(host)
+        await self._run_all_jobs(host, is_queried=self.rng.random() < _QUERIED)
         comparison.compare_ghosts()
         if self.window_s > _SHORT_WINDOW_S:
             host = self._add_host("short window", host.faults, window_s=_SHORT_WINDOW_S)
@@ -464,7 +464,9 @@ class History:
             self.promises.breaks("a region that becomes active is found", scope)
         comparison.compare()
 
-    async def _run_all_jobs(self, host: Host, *, may_be_unconfirmed: Collection[Scope] = ()) -> None:
+    async def _run_all_jobs(
+        self, host: Host, *, may_be_unconfirmed: Collection[Scope] = (), is_queried: bool = False
+    ) -> None:
         """Run each job; only denied accounts and scopes that wait for a second "not initialized" may be in error."""
         for job in self.jobs:
             report = await host.run(job)
@@ -477,6 +479,8 @@ class History:
             ]
             if (report["status"] == "complete") == bool(expected) or expected != report["errors"]:
                 self.promises.breaks("the next runs repair", f"{job}: {report['status']} {report['errors']}")
+            if job == "inventory" and is_queried and not self.estate.denied:
+                await check_inventory_answer(host, of_run=host.last_run)
         await self._next_interval()
 
 

@@ -54,6 +54,7 @@ _HUB_KEYS: Final = ReadOnlyCredentials("hub", "secret", None, None)
 
 _runs: Final = itertools.count()
 _run: Final[ContextVar[int]] = ContextVar("run", default=-1)
+_began: Final[ContextVar[float]] = ContextVar("began", default=0.0)
 _reports: Final[ContextVar[list[dict[str, Any]]]] = ContextVar("reports")
 
 
@@ -154,6 +155,7 @@ class Host:
         self.dead = False
         self.kill_at: float | None = None  # a call number; half a call less means before it takes effect
         self.calls = 0
+        self.last_run = -1
         self.frozen_until = 0.0
         self.frozen_s = 0.0
         self._tasks: dict[asyncio.Task[Any], None] = {}  # a dict, because it keeps the order
@@ -180,6 +182,11 @@ class Host:
         """Number of the run that the current task belongs to; a warm host may have two concurrent runs."""
         return _run.get()
 
+    @property
+    def run_began(self) -> float:
+        """When that run began."""
+        return _began.get()
+
     async def run(self, job: str, request: SyncRequest | None = None) -> dict[str, Any]:
         """Run a sync. Raises Killed when the process was killed meanwhile, and what the sync raises."""
         syncs = {"inventory": self.app.sync_inventory, "staging": self.app.sync_staging, "tags": self.app.sync_tags}
@@ -187,7 +194,9 @@ class Host:
 
     async def query(self, params: InventoryParams) -> Answer:
         """Query the inventory. Raises as `run` does."""
-        return await self._work(InventoryQuery(self.aws_client, self.settings, self.status_reader(), self.now).run, params)
+        return await self._work(
+            InventoryQuery(self.aws_client, self.settings, self.status_reader(), self.now).run, params
+        )
 
     def status_reader(self) -> RegionStatusReader:
         """Return a reader of region status with a cache of its own, as the query function has one."""
@@ -211,7 +220,9 @@ class Host:
         task = asyncio.current_task()
         assert task is not None
         self._tasks[task] = None
-        _run.set(next(_runs))
+        self.last_run = next(_runs)
+        _run.set(self.last_run)
+        _began.set(self.loop.time())
         _reports.set([])
         try:
             return await work(*arguments)

@@ -46,7 +46,7 @@ class Promises:
     _instance_tags: dict[tuple[Host, str], set[tuple[str, str]]] = field(default_factory=dict)
     _lock_owner: str | None = None
     _owner_of: dict[int, str] = field(default_factory=dict)
-    _counts: dict[Scope, int] = field(default_factory=dict)
+    _known_since: dict[Scope, float] = field(default_factory=dict)
     lock_free_at: float = 0.0
 
     def trace(self, host: str, call: Call, outcome: str) -> None:
@@ -103,7 +103,7 @@ class Promises:
         else:
             listing = self._by_token[host, token]
         for record in answer["items"]:
-            listing.arns.add(record["arn"])
+            listing.lags[record["arn"]] = record["dataReplicationInfo"]["lagDuration"]
             self.shown.setdefault((host, record["arn"]), []).append(record)
             self._shown_at[host, record["arn"]] = served_at
             if record["stagingArea"]["stagingAccountID"] == scope.account_id:
@@ -190,7 +190,10 @@ class Promises:
             fact = (entry.get("serverCount"), entry.get("lastComplete"))
             if fact != (previous.get("serverCount"), previous.get("lastComplete")):
                 self._check_count(host, Scope(account_id, region), *fact, previous.get("serverCount") or 0)
-                self._counts[Scope(account_id, region)] = entry.get("serverCount") or 0
+                if entry.get("serverCount"):
+                    self._known_since.setdefault(Scope(account_id, region), host.loop.time())
+                else:
+                    self._known_since.pop(Scope(account_id, region), None)
         total = sum(entry.get("serverCount") or 0 for entry in new.values())
         if row["serverCount"] < total:
             self.breaks("a failed scan never changes a count", f"{region} says {row['serverCount']} of {total}")
@@ -201,7 +204,7 @@ class Promises:
         if count is None or moment is None:
             self.breaks("a failed scan never changes a count", f"{scope} lost its count")
             return
-        proofs = proving(self.listings, host, scope, are_servers_known=known > 0)
+        proofs = proving(self.listings, host, scope, known_since=self._known_since.get(scope))
         proofs += [
             each
             for each in self.listings
@@ -227,7 +230,7 @@ class Promises:
             self.breaks("nothing is made up", f"{arn} is {item['replicationState']}, which its host was never shown")
 
     def _check_removal(self, host: Host, scope: Scope, arn: str) -> None:
-        proofs = proving(self.listings, host, scope, are_servers_known=self._counts.get(scope, 0) > 0)
+        proofs = proving(self.listings, host, scope, known_since=self._known_since.get(scope))
         absent = [each for each in proofs if arn not in each.arns]
         if not absent:
             self.breaks("no record vanishes without a complete scan", arn)
