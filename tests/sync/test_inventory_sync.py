@@ -283,11 +283,14 @@ async def test_a_denied_account_affects_only_itself(estate: Estate) -> None:
 
 
 async def test_a_service_control_policy_is_distinguished_from_a_missing_permission(estate: Estate) -> None:
-    estate.faults(deny=[{"account_id": estate.names.a, "region": "eu-west-1", "service": "drs", "scp": True}])
-    report = await estate.sync()
-    assert report["scopes"]["failed"] == 1
-    assert estate.status()["eu-west-1"]["accounts"][estate.names.a]["status"] == "SCP_DENIED"
-    assert "serverCount" not in estate.status()["eu-west-1"]["accounts"][estate.names.a]  # unknown is not zero
+    denied = {"account_id": estate.names.a, "region": "eu-west-1", "service": "drs"}
+    for scp, status, coverage in ((True, "SCP_DENIED", "skipped"), (False, "IAM_PERMISSION_DENIED", "failed")):
+        estate.faults(deny=[{**denied, "scp": scp}])
+        report = await estate.sync(full_scan=True)
+        assert report["scopes"][coverage] == 1
+        assert [problem["status"] for problem in report["warnings" if scp else "errors"]] == [status]
+        assert estate.status()["eu-west-1"]["accounts"][estate.names.a]["status"] == status
+        assert "serverCount" not in estate.status()["eu-west-1"]["accounts"][estate.names.a]  # unknown is not zero
 
 
 async def test_when_ec2_cannot_be_read_tags_and_network_stay(estate: Estate) -> None:

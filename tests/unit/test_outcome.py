@@ -67,6 +67,7 @@ def ended(
 OFF: Final = RegionStatus.REGION_NOT_ENABLED
 NOT_OPTED_IN: Final = RegionStatus.REGION_NOT_OPTED_IN
 UNINITIALISED: Final = RegionStatus.NOT_INITIALIZED
+SCP: Final = RegionStatus.SCP_DENIED
 THROTTLED: Final = RegionStatus.THROTTLED
 DENIED: Final = RegionStatus.IAM_PERMISSION_DENIED
 ERROR: Final = RegionStatus.ERROR
@@ -100,6 +101,11 @@ ACTIVE: Final = RegionStatus.ACTIVE
         ({}, NOT_OPTED_IN, ScanReason.FULL_SCAN, S, NOT_OPTED_IN, None),
         ({}, OFF, ScanReason.ACTIVE, F, OFF, None),
         ({}, NOT_OPTED_IN, ScanReason.ACTIVE, F, NOT_OPTED_IN, None),
+        # Forbidden by a service control policy: alike.
+        ({}, SCP, ScanReason.DISCOVERY, S, SCP, None),
+        ({}, SCP, ScanReason.NEW_ACCOUNT, S, SCP, None),
+        ({}, SCP, ScanReason.ACTIVE, F, SCP, None),
+        ({"servers": 3, "written": 3}, SCP, ScanReason.DISCOVERY, P, SCP, None),
     ],
 )
 def test_the_outcome_of_a_scope(
@@ -213,6 +219,10 @@ def off(region: str) -> ScopeResult:
     return scan_of(Scope(ACCOUNT, region)).result(problem(OFF), known=False, seconds=1.0)
 
 
+def denied_in(region: str, status: RegionStatus) -> ScopeResult:
+    return scan_of(Scope(ACCOUNT, region)).result(problem(status), known=False, seconds=1.0)
+
+
 def listed_in(region: str) -> ScopeResult:
     return scan_of(Scope(ACCOUNT, region), **ALL_OF_IT).result(None, known=False, seconds=1.0)
 
@@ -238,3 +248,29 @@ def test_one_region_alone_is_skipped_without_blaming_the_account() -> None:
     tokens = RejectedTokens()
     tokens.settle(off("r1"))
     assert [result.coverage for result in tokens.rest()] == [S]
+
+
+@pytest.mark.parametrize(("status", "coverage"), [(SCP, S), (DENIED, F)])
+def test_a_region_that_denies_the_call_has_accepted_the_token(status: RegionStatus, coverage: Coverage) -> None:
+    tokens = RejectedTokens()
+    assert tokens.settle(off("r1")) == []
+    settled = tokens.settle(denied_in("r2", status))
+    assert [result.coverage for result in settled] == [coverage, S]
+    assert [each.status for result in settled for each in result.warnings] == ([SCP] if coverage is S else []) + [OFF]
+    assert [result.coverage for result in tokens.settle(off("r3"))] == [S]
+    assert tokens.rest() == []
+
+
+def test_other_warnings_of_a_skipped_scope_stay_warnings_whatever_its_token_turns_out_to_be() -> None:
+    tokens, other = RejectedTokens(), problem(ACTIVE, "Other")
+    for region in ("r1", "r2"):
+        made = scan_of(Scope(ACCOUNT, region), warnings=[other])
+        assert tokens.settle(made.result(problem(OFF), known=False, seconds=1.0)) == []
+    for result in tokens.rest():
+        assert (result.coverage, result.warnings) == (F, (other,))
+        assert [each.status for each in result.problems] == [ERROR]
+
+
+@pytest.mark.parametrize("service", ["dynamodb", "ec2", "sts"])
+def test_a_policy_that_denies_another_service_is_a_failure(service: str) -> None:
+    assert scan_of().result(problem(SCP, service=service), known=False, seconds=1.0).coverage is F

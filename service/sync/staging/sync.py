@@ -15,7 +15,7 @@ from service.aws.drs import DrsReader
 from service.aws.drs_write import DrsWriter
 from service.context import RunContext, SyncRequest
 from service.errors import RefusalError
-from service.models import Problem, RegionStatus, Scope
+from service.models import Coverage, Problem, RegionStatus, Scope
 from service.regions.selection import ScanReason, StatusUnavailable
 from service.sync.engine.outcome import ScopeResult
 from service.sync.engine.sync import Deps, Run, ScopeScan, Sync
@@ -83,7 +83,7 @@ class StagingSync(Sync):
         self._extended[target] += result.counts.get("serversExtended", 0)
         self._failed[target] += result.counts.get("serversFailed", 0) + result.counts.get("serversHeldBack", 0)
         problem = result.failure or next(iter(result.problems), None)
-        if problem is not None and not result.is_switched_off:
+        if problem is not None and result.coverage is not Coverage.SKIPPED:
             self._errors.setdefault(target, f"{problem.code}: {problem.message}")
         if isinstance(scan, StagingScan):
             if scan.reported:
