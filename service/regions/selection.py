@@ -54,7 +54,7 @@ class ScanReason(StrEnum):
     ACTIVE = "has servers"
     NEW_ACCOUNT = "the account is not in the table yet"
     RETRY = "the last scan failed and may succeed now"
-    SCAN_REQUESTED = "a server in another scope refers to this scope"
+    SCAN_REQUESTED = "servers may have come or gone since the last scan"
     DISCOVERY = "scanned longest ago"
     RESUMED = "an earlier full scan was cut short"
 

@@ -42,7 +42,7 @@ class RegionStatusTable(RegionStatusReader):
         Args:
             region: the region.
             observations: results of the scans.
-            scan_requests: accounts whose scope a server elsewhere refers to, and when that was found.
+            scan_requests: accounts whose scope is to be scanned, and since when.
             known_accounts: the target accounts, entries of others are removed; None when they are not known.
             full_scan_mark: begin or end of a full scan.
 

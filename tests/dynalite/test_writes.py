@@ -65,11 +65,22 @@ async def test_a_server_that_was_written_meanwhile_is_not_removed(table: Table) 
     inventory, later = InventoryTable(table), NOW + timedelta(seconds=1)
     items = [server(1, writtenAt=iso(NOW)), server(2, writtenAt=iso(later)), server(3, lastUpdated=iso(NOW)), server(4)]
     await inventory.write(items)
-    removed = [
-        await inventory.remove(ItemKey(item["sourceServerArn"], SCOPE.account_id), scanned_at=later) for item in items
-    ]
-    assert removed == [True, False, True, True]
-    assert [item["sourceServerArn"] async for item in table.scan()] == [f"{ARN}2"]
+    stored = await inventory.stored_items(SCOPE, partition="aws")
+    # Its writer's clock is behind that of the first writer.
+    await inventory.write([server(2, writtenAt=iso(NOW)), server(5, lastUpdated=iso(later))])
+    removed = {key.arn: await inventory.remove(key, item) for key, item in stored.items()}
+    assert removed == {f"{ARN}{number}": number != 2 for number in range(1, 5)}
+    assert not any([await inventory.remove(key, item) for key, item in stored.items()])
+    assert sorted([item["sourceServerArn"] async for item in table.scan()]) == [f"{ARN}2", f"{ARN}5"]
+
+
+async def test_an_item_that_gained_or_lost_its_stamp_meanwhile_is_not_removed(table: Table) -> None:
+    inventory = InventoryTable(table)
+    await inventory.write([server(1), server(2, writtenAt=iso(NOW)), server(3, lastUpdated=iso(NOW))])
+    stored = await inventory.stored_items(SCOPE, partition="aws")
+    await inventory.write([server(1, writtenAt=iso(NOW)), server(2), server(3, lastUpdated=iso(NOW), writtenAt="x")])
+    assert not any([await inventory.remove(key, item) for key, item in stored.items()])
+    assert len([item async for item in table.scan()]) == 3
 
 
 async def test_an_original_is_written_once_and_only_filled_up(table: Table) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from service.aws.client import AccountSession
@@ -62,7 +63,7 @@ class InventorySync(Sync):
 
     def scan(self, scope: Scope, session: AccountSession, run: Run) -> ScopeScan:
         """Make the inventory scan of a scope."""
-        return InventoryScan(scope, run.deps.drs(session), self._tools, had_servers=run.is_known_active(scope))
+        return InventoryScan(scope, run.deps.drs(session), self._tools, known_count=run.known_count(scope))
 
     async def collect(self, result: ScopeResult, scan: ScopeScan | None, run: Run) -> None:
         """Hand what a scan says to the recorder."""
@@ -70,7 +71,7 @@ class InventorySync(Sync):
         observation, region = observation_of(result, found, run), result.scope.region
         if observation is not None and observation.server_count and region not in self._active_regions:
             run.report.newly_active.add(region)
-        await self._recorder.add(result.scope, observation)
+        await self._recorder.add(result.scope, observation, rescan_from=found.rescan_from if found else None)
 
     async def finish(self, run: Run) -> Mapping[str, Any]:  # noqa: ARG002 - the recorder has it
         """Take away the marks of full scans that have ended, and the entries of accounts that were removed."""
@@ -95,4 +96,4 @@ def observation_of(result: ScopeResult, scan: InventoryScan | None, run: Run) ->
         return Observation(account_id, RegionStatus.ACTIVE, scan.started_at, scan.servers)
     if scan.uninitialized:
         return Observation(account_id, RegionStatus.NOT_INITIALIZED, scan.started_at, 0)
-    return failed_observation(result, scan.started_at)
+    return replace(failed_observation(result, scan.started_at), is_unconfirmed_empty=scan.is_unconfirmed_empty)

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from service.aws.drs import DrsReader
 from service.aws.ec2 import Ec2Reader, Ec2Reads
 from service.inventory.table import InventoryTable
 from service.models import Scope
 from service.sync.engine.sync import Run
+from service.sync.inventory.announcements import Announcements
 from service.sync.inventory.staging_probe import Waiting, find_waiting
 from service.sync.inventory.templates import Templates
 from service.topology.table import TopologyTable
 
 __all__ = ["ScanTools"]
+
+_SIGNATURE_VALID: Final = timedelta(minutes=5)  # AWS accepts a request that is signed and delayed for so long
+_CLOCK_DIFFERENCE: Final = timedelta(minutes=4)  # between two hosts, or between a host and AWS
 
 
 class ScanTools:
@@ -29,8 +34,24 @@ class ScanTools:
         self.now = run.deps.now
         self.partition = run.context.identity.partition
         self.run_started_at = run.started_at
+        self.announcements = Announcements(run)
         self._run = run
         self._requested: set[Scope] = set()
+
+    @property
+    def latest_arrival(self) -> timedelta:
+        """How much later a write may still arrive that another run began before: time to send it, and on its way."""
+        # The clock of the sender may be ahead of AWS's, and that of the next scan ahead of this one's.
+        return timedelta(seconds=self.settings.scope_deadline_seconds) + _SIGNATURE_VALID + 2 * _CLOCK_DIFFERENCE
+
+    async def was_told_empty(self, scope: Scope, *, before: datetime) -> bool:
+        """Whether a scan that began before was told that nothing is in a scope, and none has listed it since.
+
+        Raises:
+            AwsError: the row of the region could not be read.
+        """
+        entry = await self._run.deps.status.entry(scope)
+        return entry is not None and entry.empty_seen_at is not None and entry.empty_seen_at < before
 
     async def ec2_of(self, account_id: str) -> Ec2Reads:
         """Return EC2 of an account. Raises AwsError when it cannot be entered."""

@@ -12,7 +12,7 @@ from service.aws.drs_write import DrsWriter
 from service.errors import AwsError
 from service.fanout import fan_out
 from service.models import Problem, RegionStatus, Scope
-from service.sync.engine.outcome import ScopeResult, outcome_of, scope_problem
+from service.sync.engine.outcome import ScopeResult, outcome_of, scope_problem, unconfirmed_empty
 from service.sync.engine.sync import ScopeScan
 from service.sync.extension_plan import Pair, Plan, within_quota
 from service.sync.extensions import read_pair
@@ -139,6 +139,8 @@ class StagingScan(ScopeScan):
         except AwsError as error:
             if error.is_drs_uninitialized:
                 self._answers += 1
+                if count := self._tools.known_servers(self.scope):
+                    self.problems.append(unconfirmed_empty(error, self.scope, count))
                 return None
             if error.error_class.status is not RegionStatus.IAM_PERMISSION_DENIED or not known:
                 raise

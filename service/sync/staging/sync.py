@@ -16,7 +16,7 @@ from service.aws.drs_write import DrsWriter
 from service.context import RunContext, SyncRequest
 from service.errors import RefusalError
 from service.models import Coverage, Problem, RegionStatus, Scope
-from service.regions.selection import ScanReason, StatusUnavailable
+from service.regions.selection import ScanReason
 from service.sync.engine.outcome import ScopeResult
 from service.sync.engine.sync import Deps, Run, ScopeScan, Sync
 from service.sync.staging.scan import COUNTS, ScanTools, StagingScan, planned_json
@@ -154,7 +154,7 @@ def _scan_tools(run: Run) -> ScanTools:
 
     return ScanTools(
         drs_of=drs_of,
-        known_servers=lambda scope: _known_servers(context, scope),
+        known_servers=run.known_count,
         request_scan=request_scan,
         servers_per_region=deps.settings.servers_per_region,
         concurrency=deps.settings.extensions_at_once,
@@ -174,15 +174,6 @@ def _warn_of_hub(run: Run) -> None:
             why = f"{account_id} is the hub: nothing is extended into it, so none of its regions was scanned"
             fix = "name another target account"
             run.report.warn(Problem("HubNotSynced", why, RegionStatus.ACTIVE, account_id=account_id, advice=fix))
-
-
-def _known_servers(context: RunContext, scope: Scope) -> int | None:
-    if isinstance(context.rows, StatusUnavailable):
-        return None
-    for row in context.rows:
-        if row.region == scope.region and scope.account_id in row.accounts:
-            return row.accounts[scope.account_id].server_count
-    return None
 
 
 def _record_problem(refusal: RefusalError, target: str, table_name: str) -> Problem:

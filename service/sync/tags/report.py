@@ -22,11 +22,19 @@ def is_unanswered(result: ScopeResult, scan: TagScan | None) -> bool:
     return not (scan and scan.is_read) and any(problem.status.is_transient for problem in result.problems)
 
 
-def observations_of(scans: Iterable[TagScan]) -> dict[str, list[Observation]]:
-    """Return what the scopes that were read to the end say for the status table, by region."""
+def observations_of(scans: Iterable[TagScan], *, is_status_known: bool) -> dict[str, list[Observation]]:
+    """Return what the scopes that were read to the end say for the status table, by region.
+
+    That there is nothing where servers are known is left to the inventory sync, which has it confirmed.
+
+    Args:
+        scans: the scans of a run.
+        is_status_known: the table could be read before the run. If not, every scope may have servers.
+    """
     observations: dict[str, list[Observation]] = {}
     for scan in scans:
-        if scan.is_read:
+        may_be_empty = is_status_known and not scan.known_count
+        if scan.is_read and (scan.results.counts.servers or may_be_empty):
             status = RegionStatus.NOT_INITIALIZED if scan.uninitialized else RegionStatus.ACTIVE
             observation = Observation(scan.scope.account_id, status, scan.started_at, scan.results.counts.servers)
             observations.setdefault(scan.scope.region, []).append(observation)

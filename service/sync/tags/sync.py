@@ -10,7 +10,7 @@ from service.aws.drs_write import DrsWriter
 from service.aws.ec2 import Ec2Reader
 from service.fanout import fan_out
 from service.models import Scope
-from service.regions.selection import RegionSource
+from service.regions.selection import RegionSource, StatusUnavailable
 from service.regions.status_rows import FullScanMark
 from service.sync.engine.outcome import ScopeResult
 from service.sync.engine.sync import Run, ScopeScan, Sync
@@ -64,7 +64,8 @@ class TagSync(Sync):
 
     def scan(self, scope: Scope, session: AccountSession, run: Run) -> ScopeScan:
         """Make the tag scan of a scope."""
-        return TagScan(scope, run.deps.drs(session), DrsWriter(session), self._tools)
+        drs, writer = run.deps.drs(session), DrsWriter(session)
+        return TagScan(scope, drs, writer, self._tools, known_count=run.known_count(scope))
 
     async def collect(self, result: ScopeResult, scan: ScopeScan | None, run: Run) -> None:  # noqa: ARG002 - as Sync has it
         """Count a scope for its account."""
@@ -94,7 +95,9 @@ class TagSync(Sync):
         neither a killed run nor a scope that could not be read makes the table look complete: the mark stays, and the
         next run goes on with the scopes that are not recorded yet.
         """
-        source, observations = run.context.selection.source, observations_of(self._scans.values())
+        is_status_known = not isinstance(run.context.rows, StatusUnavailable)
+        observations = observations_of(self._scans.values(), is_status_known=is_status_known)
+        source = run.context.selection.source
         if not observations or not (source.is_fallback or source is RegionSource.FULL_SCAN):
             return
         status, known_accounts = run.deps.status, run.context.known_accounts
