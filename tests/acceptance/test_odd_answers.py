@@ -14,7 +14,6 @@ from tests.acceptance.endpoint import (
     access_denied,
     empty_page,
     internal_error,
-    service_control_policy,
     uninitialized,
 )
 from tests.acceptance.world import World
@@ -153,35 +152,3 @@ def test_a_repeat_that_fails_removes_nothing(world: World, account: str, second:
     assert (report["serversRemoved"], report["scopes"]["partial"]) == (0, 1)
     assert [warning["code"] for warning in report["warnings"]] == ["ScanRepeated"]
     is_kept(world, account)
-
-
-def test_a_service_control_policy_where_nothing_is_known_is_no_failure(world: World) -> None:
-    world.settings["DRS_REGIONS"] = f"{REGION} eu-west-1 sa-east-1"
-    account = world.account()
-    world.servers(account, "eu-west-1", 1)
-    for region in (REGION, "sa-east-1"):
-        world.scope(account, region).faults.append(Fault(service_control_policy))
-    for _ in range(2):
-        run = world.sync()
-        report = run.report
-        assert (report["status"], report["errors"], report["scopes"]["failed"]) == ("complete", [], 0)
-        assert {warning["status"] for warning in report["warnings"]} <= {"SCP_DENIED"}
-        assert {figures["ScopesFailed"] for figures in run.metrics if "ScopesFailed" in figures} == {0}
-    entry = world.entry(REGION, account)
-    assert entry["status"] == "SCP_DENIED"
-    assert "service control policy" in entry["errorMessage"]
-    assert "serverCount" not in entry
-
-
-def test_a_service_control_policy_where_servers_are_known_is_a_failure(world: World, account: str) -> None:
-    fault(world, account, service_control_policy, times=None)
-    report = world.sync(code=3).report
-    assert [(error["status"], error["regions"]) for error in report["errors"]] == [("SCP_DENIED", [REGION])]
-    assert report["scopes"]["failed"] == 1
-    assert is_kept(world, account)["status"] == "SCP_DENIED"
-
-
-def test_a_denial_without_a_policy_is_a_failure_where_nothing_is_known(world: World, account: str) -> None:
-    world.scope(account, "sa-east-1").faults.append(Fault(access_denied))
-    report = world.sync("--region", "sa-east-1", code=1).report
-    assert [error["status"] for error in report["errors"]] == ["IAM_PERMISSION_DENIED"]

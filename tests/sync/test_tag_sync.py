@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from types import SimpleNamespace
+from typing import Any, Final, cast
 
 import anyio
 import pytest
@@ -24,10 +25,13 @@ from service.sync.engine.runner import run
 from service.sync.engine.sync import Deps
 from service.sync.tags.locking import tag_state
 from service.sync.tags.plan import is_in_turn
+from service.sync.tags.report import observations_of
+from service.sync.tags.scan import TagScan
 from service.sync.tags.state import TagState
 from service.sync.tags.sync import TagSync
 from tests.support.estate import FEW_REGIONS, Estate
 
+UNUSED: Final = cast("Any", None)
 DAY: Final = datetime(2026, 11, 23, 0, 30, tzinfo=UTC)
 LAUNCH_INTO: Final = {"AWSDRS": "AllowLaunchingIntoThisInstance"}
 WRITES: Final = {("drs", "TagResource"), ("drs", "UpdateLaunchConfiguration"), ("dynamodb", "PutItem")}
@@ -619,6 +623,49 @@ async def test_a_region_that_had_servers_does_not_count_as_unused(estate: Estate
     assert report["status"] == "partial"
     assert report["errors"][0]["code"] == "UninitializedAccountException"
     assert main.account_id not in estate.status()["us-west-2"]["accounts"]
+
+
+async def test_that_nothing_is_there_is_left_to_the_inventory_sync_where_servers_are_known(
+    estate: Estate, main: Scope
+) -> None:
+    """The inventory sync has it confirmed before the count changes, and it alone removes the items."""
+    await estate.sync()
+    uninitialized = fail("DescribeSourceServers", "UninitializedAccountException", 400, region=main.region)
+    estate.faults(fail=[{**uninitialized, "account_id": main.account_id}])
+    report = await sync_tags(estate, full_scan=True)
+    assert (report["status"], report["scopes"]["partial"]) == ("partial", 1)
+    (error,) = report["errors"]
+    assert (error["code"], error["status"]) == ("UninitializedAccountException", "ERROR")
+    assert estate.counts() == {"eu-west-1": 3, "us-west-2": 8}
+    estate.faults()
+    estate.sandbox.remove(main.account_id, main.region, list(servers(estate, main)))
+    assert (await sync_tags(estate, full_scan=True))["status"] == "complete"
+    assert estate.counts() == {"eu-west-1": 3, "us-west-2": 8}
+    await estate.sync()
+    assert estate.counts() == {"eu-west-1": 3, "us-west-2": 2}
+
+
+@pytest.mark.parametrize("answer", [{"listed_completely": True}, {"uninitialized": True}])
+@pytest.mark.parametrize(
+    ("servers_listed", "known_count", "is_status_known", "recorded"),
+    [
+        (0, None, True, True),
+        (0, 0, True, True),
+        (0, 5, True, False),
+        (0, None, False, False),  # the table may hold a count that could not be read
+        (3, 5, True, True),
+        (3, None, False, True),
+    ],
+)
+def test_which_scans_are_recorded(
+    answer: dict[str, bool], servers_listed: int, known_count: int | None, *, is_status_known: bool, recorded: bool
+) -> None:
+    tools = cast("Any", SimpleNamespace(now=lambda: DAY, state=None, dry_run=False))
+    scan = TagScan(Scope("111122223333", "us-west-2"), UNUSED, UNUSED, tools, known_count=known_count)
+    scan.results.counts.servers = servers_listed
+    for name, value in answer.items():
+        setattr(scan, name, value)
+    assert bool(observations_of([scan], is_status_known=is_status_known)) is recorded
 
 
 async def test_a_denied_write_is_not_tried_for_every_server(start_estate: Callable[..., Estate]) -> None:

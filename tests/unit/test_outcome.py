@@ -268,6 +268,16 @@ def test_a_region_that_denies_the_call_has_accepted_the_token(status: RegionStat
     assert tokens.rest() == []
 
 
+def test_other_warnings_of_a_skipped_scope_stay_warnings_whatever_its_token_turns_out_to_be() -> None:
+    tokens, other = RejectedTokens(), problem(ACTIVE, "Other")
+    for region in ("r1", "r2"):
+        made = scan_of(Scope(ACCOUNT, region), warnings=[other])
+        assert tokens.settle(made.result(problem(OFF), known=False, seconds=1.0)) == []
+    for result in tokens.rest():
+        assert (result.coverage, result.warnings) == (F, (other,))
+        assert [each.status for each in result.problems] == [ERROR]
+
+
 @pytest.mark.parametrize("service", ["dynamodb", "ec2", "sts"])
 def test_a_policy_that_denies_another_service_is_a_failure(service: str) -> None:
     assert scan_of().result(problem(SCP, service=service), known=False, seconds=1.0).coverage is F

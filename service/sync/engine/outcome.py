@@ -79,7 +79,7 @@ def outcome_of(
             scope,
             Coverage.SKIPPED,
             seconds=seconds,
-            warnings=(failure,),
+            warnings=(*warnings, failure),
             failure=failure,
             is_switched_off=is_switched_off(failure),
         )
@@ -149,8 +149,11 @@ def _is_denied(result: ScopeResult) -> bool:
 
 
 def _failed(result: ScopeResult) -> ScopeResult:
-    problems = tuple(replace(each, status=RegionStatus.ERROR, advice=_NO_REGION_FIX) for each in result.warnings)
-    return replace(result, coverage=Coverage.FAILED, problems=problems, warnings=())
+    """Return a result that was skipped as failed; other warnings than its failure stay warnings."""
+    failures = [each for each in result.warnings if each == result.failure]
+    problems = tuple(replace(each, status=RegionStatus.ERROR, advice=_NO_REGION_FIX) for each in failures)
+    warnings = tuple(each for each in result.warnings if each != result.failure)
+    return replace(result, coverage=Coverage.FAILED, problems=problems, warnings=warnings)
 
 
 def scope_problem(error: AwsError, scope: Scope) -> Problem:
