@@ -448,18 +448,19 @@ class History:
         await anyio.sleep(max(0.0, self.promises.lock_free_at - self.loop.time()))  # the lock of a killed run expires
         await self._next_interval()
         comparison = Comparison(self.estate, self.promises, self.jobs)
+        denied = comparison.denied_scopes()
         closed = {scope for scope, drs in self.estate.drs.items() if not drs.initialized}
         await self._run_all_jobs(host, may_be_unconfirmed=closed)
         missed = comparison.missed_scopes()
         await self._run_all_jobs(host, is_queried=self.rng.random() < _QUERIED)
-        comparison.compare_ghosts()
+        comparison.compare_ghosts(excepted=denied)
         if self.window_s > _SHORT_WINDOW_S:
             host = self._add_host("short window", host.faults, window_s=_SHORT_WINDOW_S)
         rounds = 2
-        while rounds < _MAX_ROUNDS and (missed or comparison.missed_scopes()):
+        while rounds < _MAX_ROUNDS and (missed or comparison.missed_scopes() or comparison.ghosts()):
             # Discovery needs some rounds to find a newly active scope, and the sync one more to repair it.
             missed, rounds = comparison.missed_scopes(), rounds + 1
-            await self._run_all_jobs(host)
+            await self._run_all_jobs(host, may_be_unconfirmed=closed)
         for scope in comparison.missed_scopes():
             self.promises.breaks("a region that becomes active is found", scope)
         comparison.compare()
