@@ -18,25 +18,23 @@ class Announcements:
     """Announces the writes of a run in scopes that are not known to have servers.
 
     A run that is killed between an item and the row of its region would leave a scope that has items and that no later
-    run selects. So it first requests a scan, dated at the begin of its own, whose observation settles the request.
-    A run over every region whose status is missing has the mark of its full scan for that.
+    run selects, and so would a late write whose servers another run finds gone. So it first requests a scan, dated when
+    its last write has arrived: a scan that begins before that does not settle the request.
     """
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._is_needed = not (
-            run.context.selection.source.is_fallback or isinstance(run.context.rows, StatusUnavailable)
-        )
+        self._is_needed = not isinstance(run.context.rows, StatusUnavailable)
         self._announced: set[Scope] = set()
         self._waiting: defaultdict[str, dict[str, datetime]] = defaultdict(dict)
         self._locks: defaultdict[str, anyio.Lock] = defaultdict(anyio.Lock)
 
-    async def announce(self, scope: Scope, scanned_at: datetime) -> None:
+    async def announce(self, scope: Scope, arrived_by: datetime) -> None:
         """Announce writes in a scope, once; scopes of a region that come up together share one write.
 
         Args:
             scope: the scope.
-            scanned_at: when its scan began.
+            arrived_by: when the last of the writes has arrived, or never will.
 
         Raises:
             AwsError: the row of the region could not be written, so no item may be.
@@ -44,7 +42,7 @@ class Announcements:
         if not self._is_needed or scope in self._announced or self._run.is_known_active(scope):
             return
         waiting = self._waiting[scope.region]
-        waiting[scope.account_id] = scanned_at
+        waiting[scope.account_id] = arrived_by
         async with self._locks[scope.region]:
             if scope.account_id in waiting:
                 requests = dict(waiting)

@@ -240,7 +240,7 @@ class InventoryScan(ScopeScan):
     async def _write(self, servers: Sequence[ScannedServer]) -> None:
         if not servers:
             return
-        await self._tools.announcements.announce(self.scope, self.started_at)
+        await self._tools.announcements.announce(self.scope, self._tools.now() + self._tools.latest_arrival)
         recorded = await self._topology.record(servers)
         self.counts["topologiesCaptured"] += recorded.captured
         self.warnings += recorded.warnings
