@@ -25,10 +25,10 @@ from tests.simulation.odd_answers import ODD_ANSWERS
 from tests.simulation.promises import Promises
 from tests.simulation.race import Race
 
-__all__ = ["History", "HistoryResult", "play", "quiet"]
+__all__ = ["SHORT_WINDOW_S", "History", "HistoryResult", "play", "quiet"]
 
 _INTERVAL_S: Final = 900.0
-_SHORT_WINDOW_S: Final = 2 * _INTERVAL_S
+SHORT_WINDOW_S: Final = 2 * _INTERVAL_S
 _MAX_ROUNDS: Final = 6  # two discovery windows, and two rounds of repair
 _EVENTS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
     "inventory": ("sync_source_server_inventory", {}),
@@ -115,7 +115,7 @@ class History:
         self.estate.dynamodb.page = self.rng.choice((2, 5, 1000))
         self.hosts: list[Host] = []
         self._race: Race | None = None
-        self.window_s = self.rng.choice((_SHORT_WINDOW_S, 7200.0))
+        self.window_s = self.rng.choice((SHORT_WINDOW_S, 7200.0))
         self.late: list[str] = []  # jobs whose event is delivered after the next one's
         self._joining: dict[str, Any] = {}  # accounts that are not targets yet
         self._names = 0
@@ -396,7 +396,9 @@ class History:
         for each in list(drs.servers):
             if each in drs.servers:
                 self.estate.delete(scope, each)
-        drs.initialized = self.rng.random() < 0.5
+        # DRS of a target is used as long as there are servers to extend into it.
+        waiting = scope.account_id == TARGETS[0] and self.estate.drs[Scope(STAGING, scope.region)].servers
+        drs.initialized = self.rng.random() < 0.5 or bool(waiting)
 
     def _change_cluster(self) -> None:
         """Several servers join one scope at once."""
@@ -454,8 +456,8 @@ class History:
         missed = comparison.missed_scopes()
         await self._run_all_jobs(host, is_queried=self.rng.random() < _QUERIED)
         comparison.compare_ghosts(excepted=denied)
-        if self.window_s > _SHORT_WINDOW_S:
-            host = self._add_host("short window", host.faults, window_s=_SHORT_WINDOW_S)
+        if self.window_s > SHORT_WINDOW_S:
+            host = self._add_host("short window", host.faults, window_s=SHORT_WINDOW_S)
         rounds = 2
         while rounds < _MAX_ROUNDS and (missed or comparison.missed_scopes() or comparison.ghosts()):
             # Discovery needs some rounds to find a newly active scope, and the sync one more to repair it.

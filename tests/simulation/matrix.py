@@ -17,7 +17,7 @@ from service.queries.params import InventoryParams
 from tests.simulation.clock import VirtualLoop
 from tests.simulation.estate import REGIONS, STAGING, TARGETS
 from tests.simulation.fault_injection import FAULT_KINDS, Fault, FaultInjector, client_error
-from tests.simulation.history import History, HistoryResult
+from tests.simulation.history import SHORT_WINDOW_S, History, HistoryResult
 from tests.simulation.host import Host, Killed
 
 __all__ = ["CELL_FAULTS", "JOBS", "SYNCS", "Cell", "Kind"]
@@ -151,6 +151,7 @@ class Cell(History):
         super().__init__(0, loop, jobs=SYNCS, targets=TARGETS, regions=REGIONS[:2])
         self.job = job
         self.estate.dynamodb.page = 1
+        self.window_s = SHORT_WINDOW_S  # as of the hosts of a cell
         self.outcome = ""
 
     async def prepare(self) -> None:
