@@ -72,6 +72,7 @@ class DynamoDb:
     """The tables of the hub.
 
     `lag_s`: an eventually consistent read, also of an index, may return data that is so many seconds old.
+    `index_as_of`: indexes show the items of that moment until it is None again.
     `unprocessed`: share of batch entries returned as unprocessed. `page`: maximum items on one page.
     """
 
@@ -79,6 +80,7 @@ class DynamoDb:
     time: Callable[[], float]
     rng: random.Random
     lag_s: float = 0.0
+    index_as_of: float | None = None
     unprocessed: float = 0.0
     page: int = 1000
     listener: Listener | None = None
@@ -116,6 +118,8 @@ class DynamoDb:
         return {} if item is None else {"Item": item}
 
     def _view(self, table: Table, params: Mapping[str, Any]) -> Mapping[Key, AttributeValues]:
+        if params.get("IndexName") and self.index_as_of is not None:
+            return table.as_of(self.index_as_of)
         if params.get("ConsistentRead") or not self.lag_s:
             return table.items
         return table.as_of(self.time() - self.rng.random() * self.lag_s)

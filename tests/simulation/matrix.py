@@ -9,18 +9,15 @@ from typing import Any, Final
 
 import orjson
 
-from service.aws.dynamodb import TableReader
 from service.context import SyncRequest
 from service.errors import DrsSyncError
 from service.models import Call, Scope
 from service.queries.failback.query import FailbackQuery
-from service.queries.inventory import InventoryQuery
 from service.queries.params import InventoryParams
-from service.regions.status_reader import RegionStatusReader
 from tests.simulation.clock import VirtualLoop
-from tests.simulation.estate import HUB_REGION, REGIONS, STAGING, TARGETS
+from tests.simulation.estate import REGIONS, STAGING, TARGETS
 from tests.simulation.fault_injection import FAULT_KINDS, Fault, FaultInjector, client_error
-from tests.simulation.history import History, HistoryResult
+from tests.simulation.history import SHORT_WINDOW_S, History, HistoryResult
 from tests.simulation.host import Host, Killed
 
 __all__ = ["CELL_FAULTS", "JOBS", "SYNCS", "Cell", "Kind"]
@@ -154,6 +151,7 @@ class Cell(History):
         super().__init__(0, loop, jobs=SYNCS, targets=TARGETS, regions=REGIONS[:2])
         self.job = job
         self.estate.dynamodb.page = 1
+        self.window_s = SHORT_WINDOW_S  # as of the hosts of a cell
         self.outcome = ""
 
     async def prepare(self) -> None:
@@ -203,8 +201,7 @@ class Cell(History):
 
     async def query_inventory(self, host: Host) -> str:
         """Query every server: a complete response must not lack one that the inventory has."""
-        query = InventoryQuery(host.aws_client, host.settings, _status_reader(host), host.now)
-        answer = await query.run(InventoryParams())
+        answer = await host.query(InventoryParams())
         shown = {server["sourceServerArn"] for server in answer.body["servers"]}
         items = self.estate.dynamodb.tables["source_server_inventory_table"].items
         known = {key[0] for key in items if key[1].isdigit()}
@@ -221,7 +218,7 @@ class Cell(History):
     async def query_failback(self, host: Host) -> str:
         """Query where a server came from."""
         server = max(self.estate.drs[_A2].servers)
-        answer = await FailbackQuery(host.aws_client, host.settings, _status_reader(host), host.now).facts(server)
+        answer = await FailbackQuery(host.aws_client, host.settings, host.status_reader(), host.now).facts(server)
         facts = answer.facts
         if facts.original["originalSourceRegion"] != REGIONS[0]:
             self.promises.breaks("an answer is true", f"{server} from {facts.original['originalSourceRegion']}")
@@ -235,11 +232,6 @@ class Cell(History):
             if (outcome := await query(self, host)) != "complete":
                 self.promises.breaks("the next runs repair", outcome)
         return self.result()
-
-
-def _status_reader(host: Host) -> RegionStatusReader:
-    table = TableReader(host.aws_client.hub(), host.settings.drs_region_status_table, HUB_REGION)
-    return RegionStatusReader(table, cache_s=60.0, timeout_s=5.0)
 
 
 _BUDGET_S: Final = 300.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import timedelta
 from typing import Any, Final
 
 import pytest
@@ -146,11 +145,8 @@ async def test_new_scopes_cost_one_more_write_of_their_row_and_are_scanned_until
     await estate.sync(full_scan=True)
     assert announced in ([NEW], [NEW, NEW])  # two scopes that come up together share one
     for account_id in (estate.names.a, estate.names.b):
-        found = entry(estate, NEW, account_id)
-        requested, scanned = parse_iso(found["lookRequestedAt"]), parse_iso(found["lastComplete"])
-        assert requested is not None
-        assert scanned is not None
-        assert requested - scanned > timedelta(minutes=10)
+        stored = entry(estate, NEW, account_id)
+        assert stored["lookRequestedAt"] > stored["lastComplete"]
 
 
 async def test_a_row_that_cannot_be_announced_keeps_its_scope_from_being_written(estate: Estate) -> None:
