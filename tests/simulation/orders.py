@@ -154,7 +154,7 @@ class _World:
             self.estate.change(_SCOPE, server, dataReplicationInfo={"dataReplicationState": "STALLED"})
         while len(self.estate.drs[_SCOPE].servers) < 2:
             self.estate.protect(_SCOPE, tags={"Name": "two"})
-        self.estate.dynamodb.listener = self.promises.on_change
+        self.estate.dynamodb.listener, self.promises.tables = self.promises.on_change, self.estate.dynamodb.tables
         if "the index catches up" in self._changes:
             self.estate.dynamodb.index_as_of = self.loop.time()
 

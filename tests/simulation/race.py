@@ -52,7 +52,7 @@ def written_scope(call: Call, params: Mapping[str, Any]) -> Scope | None:
         return None
     ((_, requests),) = params["RequestItems"].items()
     for request in requests:
-        item = request["PutRequest"]["Item"]
+        item = request.get("PutRequest", {}).get("Item", {})
         if item.get("stagingAccountId", {"S": ""})["S"].isdigit():
             return Scope(*reversed(item["sourceServerArn"]["S"].split(":")[3:5]))
     return None
