@@ -428,7 +428,7 @@ class History:
     def _change_launch(self) -> None:
         if server := self._any_server():
             self.estate.change(
-                *server, lastLaunchResult="SUCCEEDED", recoveryInstanceId=f"i-{self.rng.randint(1, 9):017d}"
+                *server, lastLaunchResult="SUCCEEDED", recoveryInstanceId=f"i-9{self.rng.randint(1, 9):016d}"
             )
 
     def _change_repoint(self) -> None:

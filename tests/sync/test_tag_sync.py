@@ -654,25 +654,26 @@ async def test_that_nothing_is_there_is_left_to_the_inventory_sync_where_servers
 
 @pytest.mark.parametrize("answer", [{"listed_completely": True}, {"uninitialized": True}])
 @pytest.mark.parametrize(
-    ("servers_listed", "known_count", "is_status_known", "recorded"),
+    ("servers_listed", "known_count", "fills_table", "recorded"),
     [
         (0, None, True, True),
         (0, 0, True, True),
         (0, 5, True, False),
-        (0, None, False, False),  # the table may hold a count that could not be read
+        (0, None, False, False),  # the table holds counts, or could not be read
+        (0, 0, False, False),
         (3, 5, True, True),
         (3, None, False, True),
     ],
 )
 def test_which_scans_are_recorded(
-    answer: dict[str, bool], servers_listed: int, known_count: int | None, *, is_status_known: bool, recorded: bool
+    answer: dict[str, bool], servers_listed: int, known_count: int | None, *, fills_table: bool, recorded: bool
 ) -> None:
     tools = cast("Any", SimpleNamespace(now=lambda: DAY, state=None, dry_run=False))
     scan = TagScan(Scope("111122223333", "us-west-2"), UNUSED, UNUSED, tools, known_count=known_count)
     scan.results.counts.servers = servers_listed
     for name, value in answer.items():
         setattr(scan, name, value)
-    assert bool(observations_of([scan], is_status_known=is_status_known)) is recorded
+    assert bool(observations_of([scan], fills_table=fills_table)) is recorded
 
 
 async def test_a_denied_write_is_not_tried_for_every_server(start_estate: Callable[..., Estate]) -> None:

@@ -20,19 +20,19 @@ def is_unanswered(result: ScopeResult, scan: TagScan | None) -> bool:
     return not (scan and scan.is_read) and any(problem.status.is_transient for problem in result.problems)
 
 
-def observations_of(scans: Iterable[TagScan], *, is_status_known: bool) -> dict[str, list[Observation]]:
+def observations_of(scans: Iterable[TagScan], *, fills_table: bool) -> dict[str, list[Observation]]:
     """Return what the scopes that were read to the end say for the status table, by region.
 
-    That there is nothing where servers are known is left to the inventory sync, which has it confirmed.
+    That there is nothing is left to the inventory sync, which has it confirmed where servers are known, and looks for
+    servers that wait in staging accounts: a scope that this sync has scanned is no less due for that.
 
     Args:
         scans: the scans of a run.
-        is_status_known: the table could be read before the run. If not, every scope may have servers.
+        fills_table: the table is empty, so that no server is known. Then the result fills it.
     """
     observations: dict[str, list[Observation]] = {}
     for scan in scans:
-        may_be_empty = is_status_known and not scan.known_count
-        if scan.is_read and (scan.results.counts.servers or may_be_empty):
+        if scan.is_read and (scan.results.counts.servers or (fills_table and not scan.known_count)):
             status = RegionStatus.NOT_INITIALIZED if scan.uninitialized else RegionStatus.ACTIVE
             servers = scan.results.counts.servers
             observation = Observation(scan.scope.account_id, status, scan.started_at, servers, reads_items=False)

@@ -103,11 +103,11 @@ class TagSync(Sync):
         neither a killed run nor a scope that could not be read makes the table look complete: the mark stays, and the
         next run goes on with the scopes that are not recorded yet.
         """
-        is_status_known = not isinstance(run.context.rows, StatusUnavailable)
-        observations = observations_of(self._scans.values(), is_status_known=is_status_known)
         source = run.context.selection.source
-        is_checkpointed = source.is_fallback or source is RegionSource.FULL_SCAN_NONE_ACTIVE
-        if not observations or not (is_checkpointed or source is RegionSource.FULL_SCAN):
+        fills_table = source.is_fallback and not isinstance(run.context.rows, StatusUnavailable)
+        observations = observations_of(self._scans.values(), fills_table=fills_table)
+        covers_all = source.is_fallback or source in {RegionSource.FULL_SCAN, RegionSource.FULL_SCAN_NONE_ACTIVE}
+        if not observations or not covers_all:
             return
         status, known_accounts = run.deps.status, run.context.known_accounts
 
@@ -116,11 +116,11 @@ class TagSync(Sync):
 
         first, *others = sorted(observations)
         try:
-            await record(first, FullScanMark(run.started_at) if is_checkpointed else None)
+            await record(first, FullScanMark(run.started_at) if source.is_fallback else None)
             async with fan_out(others, record, concurrency=_ROWS_AT_ONCE) as written:
                 async for _ in written:
                     pass
-            if is_checkpointed and run.request.covers_all_accounts and not self._unanswered:
+            if source.is_fallback and run.request.covers_all_accounts and not self._unanswered:
                 await status.record(first, (), full_scan_mark=FullScanMark(run.started_at, ended=True))
         finally:
             status.invalidate()
