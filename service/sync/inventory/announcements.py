@@ -29,6 +29,10 @@ class Announcements:
         self._waiting: defaultdict[str, dict[str, datetime]] = defaultdict(dict)
         self._locks: defaultdict[str, anyio.Lock] = defaultdict(anyio.Lock)
 
+    def skip(self) -> None:
+        """Announce nothing in this run."""
+        self._is_needed = False
+
     async def announce(self, scope: Scope, arrived_by: datetime) -> None:
         """Announce writes in a scope, once; scopes of a region that come up together share one write.
 
