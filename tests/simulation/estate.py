@@ -96,7 +96,8 @@ class Estate:
         if drs is None or not drs.initialized:
             raise ServiceError("UninitializedAccountException", "Account not initialized")
         if call.operation == "DescribeSourceServers":
-            odd = self.odd_answers.of(scope, params, [self._with_lag(each) for each in drs.servers.values()])
+            stored = {key[0] for key in self.dynamodb.tables["source_server_inventory_table"].items}
+            odd = self.odd_answers.of(scope, params, [self._with_lag(each) for each in drs.servers.values()], stored)
             if odd is not None:
                 return odd
         return _DRS[call.operation](self, scope, drs, params)

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+import anyio
 import orjson
 
 from service.context import SyncRequest
@@ -27,6 +28,7 @@ JOBS: Final = (*SYNCS, "inventory query", "failback query")
 _A1, _A2 = Scope(TARGETS[0], REGIONS[0]), Scope(TARGETS[0], REGIONS[1])
 _B1 = Scope(TARGETS[1], REGIONS[0])
 _FREEZE_S: Final = 1200.0
+_STALE_S: Final = 600.0  # after an interval: no scope is fresh, and none was scanned too long ago
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +171,7 @@ class Cell(History):
             self.estate.tag_instance(scope, min(instances), "Name", "other")
         # The staging account is removed from the target's record, but DRS still lists it.
         self.estate.dynamodb.tables["target_accounts_table"].items[TARGETS[0],].pop("stagingAccounts")
-        await self._next_interval()
+        await anyio.sleep(_STALE_S)
 
     async def run_with_fault(self, kind: Kind | None, at: int) -> int:
         """Run the job with the fault at one of the calls that it matches; return how many calls it matches.

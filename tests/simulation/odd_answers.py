@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -36,8 +36,12 @@ class OddAnswers:
             self._given.add(scope)
             self.armed[scope] = kind
 
-    def of(self, scope: Scope, params: Mapping[str, Any], servers: Sequence[Mapping[str, Any]]) -> OddAnswer | None:
+    def of(
+        self, scope: Scope, params: Mapping[str, Any], servers: Sequence[Mapping[str, Any]], stored: Collection[str]
+    ) -> OddAnswer | None:
         """Return the odd answer to a listing of a scope with these servers; None where the answer is to be true.
+
+        A third of a list shows less than half of the stored servers: the engine believes a list that shows more.
 
         Raises:
             OddError: DRS claims that it was never initialized.
@@ -47,5 +51,8 @@ class OddAnswers:
         kind = self.armed.pop(scope)
         if kind == "uninitialized":
             raise OddError("UninitializedAccountException", "Account not initialized")
-        shown = servers[: len(servers) // 3] if kind == "a third" else []
+        shown = [*servers[: len(servers) // 3]] if kind == "a third" else []
+        known = [each for each in servers if each["arn"] in stored]
+        while 2 * len(overlap := [each for each in shown if each in known]) >= len(known) and overlap:
+            shown.remove(overlap[0])
         return OddAnswer(items=[dict(each) for each in shown])

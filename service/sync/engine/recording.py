@@ -59,6 +59,11 @@ class RegionRecorder:
         self._marked_regions: set[str] = set(run.context.selection.unfinished_full_scans)
         self._unwritten_mark: FullScanMark | None = None
 
+    @property
+    def is_mark_missing(self) -> bool:
+        """Whether the mark of this run's full scan could not be written yet."""
+        return self._unwritten_mark is not None
+
     async def begin(self) -> None:
         """Mark the begin of a run over every region."""
         selection = self._run.context.selection

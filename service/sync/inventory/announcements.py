@@ -18,8 +18,8 @@ class Announcements:
     """Announces the writes of a run in scopes that are not known to have servers.
 
     A run that is killed between an item and the row of its region would leave a scope that has items and that no later
-    run selects. And another run may have scanned the scope before the items arrive, and settle it as empty. So the run
-    first requests a scan that begins when none of its writes can still be on its way.
+    run selects, and so would a late write whose servers another run finds gone. So it first requests a scan, dated when
+    its last write has arrived: a scan that begins before that does not settle the request.
     """
 
     def __init__(self, run: Run) -> None:
@@ -29,12 +29,16 @@ class Announcements:
         self._waiting: defaultdict[str, dict[str, datetime]] = defaultdict(dict)
         self._locks: defaultdict[str, anyio.Lock] = defaultdict(anyio.Lock)
 
-    async def announce(self, scope: Scope, rescan_from: datetime) -> None:
+    def skip(self) -> None:
+        """Announce nothing in this run."""
+        self._is_needed = False
+
+    async def announce(self, scope: Scope, arrived_by: datetime) -> None:
         """Announce writes in a scope, once; scopes of a region that come up together share one write.
 
         Args:
             scope: the scope.
-            rescan_from: when none of the writes can still be on its way.
+            arrived_by: when the last of the writes has arrived, or never will.
 
         Raises:
             AwsError: the row of the region could not be written, so no item may be.
@@ -42,7 +46,7 @@ class Announcements:
         if not self._is_needed or scope in self._announced or self._run.is_known_active(scope):
             return
         waiting = self._waiting[scope.region]
-        waiting[scope.account_id] = rescan_from
+        waiting[scope.account_id] = arrived_by
         async with self._locks[scope.region]:
             if scope.account_id in waiting:
                 requests = dict(waiting)

@@ -66,6 +66,8 @@ class InventorySync(Sync):
         self._recorder = RegionRecorder(run)
         self._active_regions = {scope.region for scope in run.context.selection.known_active}
         await self._recorder.begin()
+        if self._recorder.is_mark_missing:  # the first row to be written is to have it
+            self._tools.announcements.skip()
 
     def scan(self, scope: Scope, session: AccountSession, run: Run) -> ScopeScan:
         """Make the inventory scan of a scope."""
