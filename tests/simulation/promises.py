@@ -300,8 +300,14 @@ class Promises:
             each for each in records if lineage in {each["arn"], each["stagingArea"].get("stagingSourceServerArn")}
         ]
         regions = {each["sourceCloudProperties"]["originRegion"] for each in of_lineage}
+        regions |= self._copied_regions(lineage)
         if topology.get("originalSourceRegion") not in regions:
             self.breaks("original topology is true", f"{lineage} from {topology.get('originalSourceRegion')}")
+
+    def _copied_regions(self, lineage: str) -> set[str]:
+        """Return the regions of origin that items of servers have a copy of: an earlier run could not use the table."""
+        items = [decode(item) for item in self.tables["source_server_inventory_table"].items.values()]
+        return {item["originalSourceRegion"] for item in items if item.get("lineageArn") == lineage}
 
     def _check_extension(self, host: Host, call: Call, arn: str) -> None:
         """Check an extension; a repeat is allowed only if the first response was lost or another host was faster."""

@@ -40,7 +40,12 @@ ALL_OF_IT: Final[dict[str, Any]] = {"listed_completely": True, "settled": True}
 
 def scan_of(scope: Scope = SCOPE, **state: Any) -> InventoryScan:
     """Return a scan with these counts and attributes at its end."""
-    tools = SimpleNamespace(now=lambda: SCANNED_AT, latest_arrival=ARRIVAL, topology_table=None)
+    tools = SimpleNamespace(
+        now=lambda: SCANNED_AT,
+        latest_arrival=ARRIVAL,
+        topology_table=None,
+        announcements=SimpleNamespace(has_announced=lambda _: True),
+    )
     made = InventoryScan(scope, UNUSED, cast("Any", tools), known_count=None)
     for name, value in state.items():
         if name in COUNTED:

@@ -30,8 +30,12 @@ class Announcements:
         self._locks: defaultdict[str, anyio.Lock] = defaultdict(anyio.Lock)
 
     def skip(self) -> None:
-        """Announce nothing in this run."""
+        """Announce nothing in this run; the results of its scans are then to request the later ones."""
         self._is_needed = False
+
+    def has_announced(self, scope: Scope) -> bool:
+        """Whether writes in a scope were announced."""
+        return scope in self._announced
 
     async def announce(self, scope: Scope, arrived_by: datetime) -> None:
         """Announce writes in a scope, once; scopes of a region that come up together share one write.

@@ -74,10 +74,12 @@ class InventoryScan(ScopeScan):
 
     @property
     def rescan_from(self) -> datetime | None:
-        """From when on a scan is due again, because this one found no server where some were known; else None."""
+        """From when on a scan is due again, because servers left the scope, or came to it unannounced; else None."""
         is_settled_empty = (self.listed_completely or self.uninitialized) and not self.servers
         is_emptied = is_settled_empty and (bool(self._stored) or self._known_count > 0)
-        return self._rescan_from() if is_emptied else None
+        is_unannounced = self.counts["serversWritten"] > 0 and not self._known_count
+        is_unannounced = is_unannounced and not self._tools.announcements.has_announced(self.scope)
+        return self._rescan_from() if is_emptied or is_unannounced else None
 
     def _rescan_from(self) -> datetime:
         """Return when the last write of this run or another has arrived, or never will; the index shows it by then."""
