@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from service.aws.dynamodb import Item
@@ -25,7 +25,7 @@ __all__ = ["CarryOver"]
 _log: Final = logging.getLogger(__name__)
 _CARRIED_AT_ONCE: Final = 8
 _STAGING_INDEX: Final = "StagingAccountIndex"
-_CHECKED_AGAIN: Final = timedelta(days=1)
+_MAX_LEFT: Final = 200  # per run
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,9 @@ class CarryOver:
     async def run(self, *, pages: int, has_carried: bool = False) -> int:
         """Carry over what is on the next pages; nothing once the whole table was searched.
 
-        A version that runs beside this one may write such items later. So the search starts again when this run has
-        come across one, and once a day if there is a topology item left.
+        A version that runs beside this one may write such items later, and so does a run that cannot use the topology
+        table. So topology items that an index shows are carried over by each run, and the search starts again when a
+        run has carried one over.
 
         Args:
             pages: maximum number of pages to read.
@@ -60,7 +61,7 @@ class CarryOver:
         """
         state = await self._state()
         if state.done_at is not None:
-            if not has_carried and not await self._is_due(state.done_at):
+            if not await self._carry_left() and not has_carried:
                 return 0
             state = _State()
         carried = 0
@@ -78,26 +79,29 @@ class CarryOver:
             _log.info("topology carried over", extra={"items": carried, "done": state.done_at is not None})
         return carried
 
-    async def _is_due(self, done_at: datetime) -> bool:
-        """Whether the table is to be searched again: it was not checked for a day, and has a topology item."""
-        if self._now() - done_at < _CHECKED_AGAIN:
-            return False
-        left = self._inventory.query("#stagingAccountId = :kind", {"kind": TOPOLOGY}, index=_STAGING_INDEX)
-        async for _ in left:
-            return True
-        await self._store(_State(done_at=self._now()))
-        return False
+    async def _carry_left(self) -> bool:
+        """Carry over topology items that the index shows, up to a maximum; return whether there were any."""
+        items: list[Item] = []
+        async for item in self._inventory.query("#stagingAccountId = :kind", {"kind": TOPOLOGY}, index=_STAGING_INDEX):
+            found = from_inventory(item)
+            items += [found] if found is not None else []
+            if len(items) >= _MAX_LEFT:
+                break
+        return await self._carry_topologies(items)
 
     async def _carry(self, items: Sequence[Item]) -> None:
         names = [item for item in items if not is_topology(item)]
         if names:
             await self._carrier.names(names)
-        topologies = [item for item in items if is_topology(item)]
-        async with fan_out(topologies, self._carry_topology, concurrency=_CARRIED_AT_ONCE) as done:
-            async for _ in done:
-                pass
+        await self._carry_topologies([item for item in items if is_topology(item)])
 
-    async def _carry_topology(self, item: Item) -> None:
+    async def _carry_topologies(self, topologies: Sequence[Item]) -> bool:
+        """Carry topology items over; return whether any was."""
+        async with fan_out(topologies, self._carry_topology, concurrency=_CARRIED_AT_ONCE) as done:
+            return any([carried async for carried in done])
+
+    async def _carry_topology(self, item: Item) -> bool:
+        """Carry one topology item over; return whether DynamoDB takes it."""
         try:
             await self._carrier.topology(item)
         except AwsError as error:
@@ -105,6 +109,8 @@ class CarryOver:
                 raise
             # DynamoDB refuses this one item whenever it is sent; it stays where it is, and is read there.
             _log.warning("topology not carried over", extra={"lineage": item["pk"], "why": error.message})
+            return False
+        return True
 
     async def _state(self) -> _State:
         item = await self._own.get(CARRY_OVER) or {}

@@ -23,7 +23,7 @@ from service.sync.engine.sync import Deps
 from service.sync.inventory import topology_tables
 from service.sync.inventory.sync import sync_inventory
 from service.sync.inventory.templates import Templates
-from service.topology.original import ORIGINALS
+from service.topology.original import COPIED
 from service.topology.table import TopologyTable
 from tests.failback.cycle import HOST, RECOVERY, SOURCE, Cycle
 from tests.support.direct import Crash, DirectAws, Faults
@@ -152,13 +152,11 @@ async def test_few_pages_are_read_by_each_run_and_the_position_is_kept(
     assert world.own("carry-over", "inventory").get("position") is None
 
 
-async def test_what_an_older_version_writes_later_is_found_within_a_day(world: World) -> None:
+async def test_what_an_older_version_writes_later_is_found_by_the_next_run(world: World) -> None:
     """During a deployment, an older version may still run beside this one."""
     await world.sync()
     world.seed()
-    await world.sync()
     assert world.left()
-    world.moment += timedelta(days=1)
     await world.sync()
     assert world.left() == []
 
@@ -177,9 +175,7 @@ async def test_a_topology_that_a_scan_needs_is_carried_over_at_once_and_starts_t
     assert world.own(world.lineage)["originalInstanceId"] == ORIGINAL["originalInstanceId"]
     assert world.left() == []
     (item,) = (decode(each) for each in world.aws.items(INVENTORY))
-    assert {name: item.get(name) for name in ORIGINALS} == {
-        name: world.own(world.lineage).get(name) for name in ORIGINALS
-    }
+    assert {name: item.get(name) for name in COPIED} == {name: world.own(world.lineage).get(name) for name in COPIED}
 
 
 async def calls_of_a_sync(world: World) -> int:
@@ -238,7 +234,8 @@ async def test_a_query_finds_the_server_whenever_the_sync_comes_in_between(monke
             nonlocal reads
             answer = await perform(call, params)  # noqa: B023 - called in this iteration only
             reads += call.service == "dynamodb"
-            operations.append(call.operation)  # noqa: B023
+            if "target_accounts" not in str(params):
+                operations.append(call.operation)  # noqa: B023
             if reads == at:  # noqa: B023
                 with monkeypatch.context() as patch:
                     patch.setattr(world.aws, "perform", perform)  # noqa: B023

@@ -47,6 +47,8 @@ def _check_lags(host: Host, answer: Answer, of_run: int | None) -> None:
     """Check that each lag was listed by the scan that the answer names; only where all clocks are right."""
     if not host.estate.same_clocks:
         return
+    # An item without values beside it is dated by the begin of its run, which may have been frozen before it listed.
+    slow = _SLOW + timedelta(seconds=host.promises.frozen_s)
     by_scope: dict[Scope, list[Listing]] = {}
     for listing in host.promises.listings:
         if of_run is None or listing.run in {of_run, host.last_run}:  # the query's own, where it asked DRS
@@ -57,7 +59,7 @@ def _check_lags(host: Host, answer: Answer, of_run: int | None) -> None:
         listed = {
             each.lags.get(arn)
             for each in listings
-            if as_of is None or timedelta(0) <= each.began_on_host_clock - as_of <= _SLOW
+            if as_of is None or timedelta(0) <= each.began_on_host_clock - as_of <= slow
         }
         if _duration_s(server["lagDuration"]) not in {_duration_s(lag) for lag in listed if lag}:
             host.promises.breaks("a lag is that of the scan it is dated by", f"{server['lagDuration']} of {arn}")

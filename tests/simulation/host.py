@@ -239,6 +239,7 @@ class Host:
     def freeze(self, seconds: float) -> None:
         """Freeze the process: it sends no request and reads no response, while its clock advances."""
         self.promises.events.append(f"{self.name} is frozen for {seconds:.0f} s")
+        self.promises.frozen_s = max(self.promises.frozen_s, seconds)
         self.frozen_until = self.loop.time() + seconds
         self.frozen_s += seconds
 

@@ -323,7 +323,7 @@ async def test_servers_whose_short_hash_is_the_same_never_show_the_values_of_eac
     ids = [f"s-{number}" for number in ("0000000003bd57687", "0000000003c0073a3", "00000000000000001")]
     keys = [ItemKey(f"arn:aws:drs:us-west-2:{HERE.account_id}:source-server/{each}", HERE.account_id) for each in ids]
     async with topology_table(estate) as table:
-        collector = ValuesCollector(HERE, table, scanned_at=EARLIER)
+        collector = ValuesCollector(HERE, table, keeps_apart=True, scanned_at=EARLIER)
         for number, key in enumerate(keys):
             collector.add(key, {"dataReplicationInfo": {"lagDuration": f"PT{number}S"}})
         assert await collector.write(had_servers=True) == []

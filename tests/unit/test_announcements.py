@@ -8,7 +8,6 @@ from types import SimpleNamespace
 from typing import Any, Final, cast
 
 import anyio
-import pytest
 
 from service.context import RunContext, SyncRequest
 from service.errors import AwsError
@@ -93,18 +92,24 @@ def test_a_write_that_fails_costs_only_the_scope_that_made_it() -> None:
     run(work)
 
 
-@pytest.mark.parametrize(
-    "circumstances",
-    [
-        {"active": (A,)},
-        {"source": RegionSource.FULL_SCAN, "rows": StatusUnavailable("down")},
-    ],
-)
-def test_none_is_needed_where_the_next_run_scans_the_scope_anyway(circumstances: dict[str, Any]) -> None:
+def test_none_is_needed_where_the_next_run_scans_the_scope_anyway() -> None:
     async def work(_: VirtualLoop) -> None:
         status = Status()
-        await announcements(status, **circumstances).announce(A, BEGAN)
-        assert status.written == []
+        made = announcements(status, active=(A,))
+        await made.announce(A, BEGAN)
+        assert (status.written, made.has_announced(A)) == ([], False)
+
+    run(work)
+
+
+def test_without_region_status_a_write_is_announced_if_possible_and_needs_no_announcement() -> None:
+    async def work(_: VirtualLoop) -> None:
+        status = Status(failures=1)
+        made = announcements(status, source=RegionSource.FALLBACK_UNAVAILABLE, rows=StatusUnavailable("down"))
+        assert await announce_all(made, A) == []
+        assert (status.written, made.has_announced(A)) == ([], False)
+        assert await announce_all(made, A) == []
+        assert (status.written, made.has_announced(A)) == ([{A.account_id: BEGAN}], True)
 
     run(work)
 

@@ -43,7 +43,8 @@ def scan_of(scope: Scope = SCOPE, **state: Any) -> InventoryScan:
     tools = SimpleNamespace(
         now=lambda: SCANNED_AT,
         latest_arrival=ARRIVAL,
-        topology_table=None,
+        values_table=None,
+        keeps_values_apart=False,
         announcements=SimpleNamespace(has_announced=lambda _: True),
     )
     made = InventoryScan(scope, UNUSED, cast("Any", tools), known_count=None)

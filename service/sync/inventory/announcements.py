@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from datetime import datetime
+from typing import Final
 
 import anyio
 
+from service.errors import AwsError
 from service.models import Scope
 from service.regions.selection import StatusUnavailable
 from service.sync.engine.sync import Run
 
 __all__ = ["Announcements"]
+
+_log: Final = logging.getLogger(__name__)
 
 
 class Announcements:
@@ -24,7 +29,8 @@ class Announcements:
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._is_needed = not isinstance(run.context.rows, StatusUnavailable)
+        self._is_needed = True
+        self._is_essential = not isinstance(run.context.rows, StatusUnavailable)
         self._announced: set[Scope] = set()
         self._waiting: defaultdict[str, dict[str, datetime]] = defaultdict(dict)
         self._locks: defaultdict[str, anyio.Lock] = defaultdict(anyio.Lock)
@@ -44,11 +50,24 @@ class Announcements:
             scope: the scope.
             arrived_by: when the last of the writes has arrived, or never will.
 
+        Where region status could not be read before the run, it may not be writable either, and the inventory is
+        written all the same.
+
         Raises:
             AwsError: the row of the region could not be written, so no item may be.
         """
         if not self._is_needed or scope in self._announced or self._run.is_known_active(scope):
             return
+        try:
+            await self._request(scope, arrived_by)
+        except AwsError as error:
+            if self._is_essential:
+                raise
+            _log.warning("writes not announced", extra={"region": scope.region, "code": error.code})
+        else:
+            self._announced.add(scope)
+
+    async def _request(self, scope: Scope, arrived_by: datetime) -> None:
         waiting = self._waiting[scope.region]
         waiting[scope.account_id] = arrived_by
         async with self._locks[scope.region]:
@@ -57,4 +76,3 @@ class Announcements:
                 await self._run.deps.status.record(scope.region, (), scan_requests=requests)
                 for account_id in requests:
                     waiting.pop(account_id, None)
-        self._announced.add(scope)

@@ -66,7 +66,9 @@ class InventoryScan(ScopeScan):
         self._tools = tools
         self._known_count = known_count or 0
         self._topology = TopologyRecorder(scope, drs, tools)
-        self._values = ValuesCollector(scope, tools.topology_table, scanned_at=self.started_at)
+        self._values = ValuesCollector(
+            scope, tools.values_table, keeps_apart=tools.keeps_values_apart, scanned_at=self.started_at
+        )
         self._stored: dict[ItemKey, StoredItem] = {}
         self._has_page = False
         self._present: set[ItemKey] = set()

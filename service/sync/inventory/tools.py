@@ -29,7 +29,8 @@ class ScanTools:
         self.inventory = InventoryTable(run.deps.table(run.deps.settings.source_server_inventory_table))
         self.topology = topology
         own_table = run.deps.settings.source_server_topology_table
-        self.topology_table = run.deps.table(own_table) if own_table else None
+        self.keeps_values_apart = bool(own_table)
+        self.values_table = run.deps.table(own_table) if topology.keeps_names else None
         self.templates = RunTemplates(templates, self.drs_of)
         self.settings = run.deps.settings
         # The status table says how fresh a scope is; without it, only the items can.

@@ -23,13 +23,15 @@ class ValuesCollector:
 
     Args:
         scope: the account and region.
-        table: the topology table; None when it is not set, so that the inventory's items alone keep the values.
+        table: the topology table; None when it is not set or cannot be used.
+        keeps_apart: the topology table is set. If not, the inventory's items alone keep the values.
         scanned_at: when the scan began.
     """
 
-    def __init__(self, scope: Scope, table: Table | None, *, scanned_at: datetime) -> None:
+    def __init__(self, scope: Scope, table: Table | None, *, keeps_apart: bool, scanned_at: datetime) -> None:
         self._scope = scope
         self._table = table
+        self._keeps_apart = keeps_apart
         self._scanned_at = scanned_at
         self._by_key: dict[bytes, tuple[ItemKey, MovingValues]] = {}
         self._ambiguous: set[bytes] = set()
@@ -37,7 +39,7 @@ class ValuesCollector:
 
     def add(self, key: ItemKey, record: Mapping[str, Any]) -> MovingValues | None:
         """Add a server; return its moving values, None when they are not kept apart from its item."""
-        if self._table is None:
+        if not self._keeps_apart:
             return None
         values = moving_values(record)
         self._summary.add(record, values)
