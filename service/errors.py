@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final
 
-from service.models import Call, Problem
+from service.models import Call, Problem, Scope
 from service.models import RegionStatus as S
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "UnknownScopeError",
     "classify",
     "fix_of",
+    "unconfirmed_empty",
 ]
 
 
@@ -217,3 +218,23 @@ class AwsError(DrsSyncError):
             region=self.call.region,
             advice=self.error_class.advice,
         )
+
+
+def unconfirmed_empty(error: AwsError, scope: Scope, servers: int) -> Problem:
+    """Make the problem of a scope whose DRS claims that it was never initialised, although servers are known there.
+
+    Args:
+        error: the answer of DRS.
+        scope: the scope.
+        servers: how many servers are known there.
+    """
+    return replace(
+        error.problem,
+        account_id=scope.account_id,
+        region=scope.region,
+        message=f"{error.message} But {servers} servers are known there: they are kept until a later inventory sync is "
+        "told the same",
+        status=S.ERROR,
+        advice="check the account's DRS console in that region: if its servers are there, AWS answered wrongly and the "
+        "next sync repairs it; if DRS was given up there, the next inventory sync removes them from the inventory",
+    )

@@ -32,12 +32,21 @@ __all__ = ["QueryContext", "QueryContextLoader", "table_timeout", "targets_table
 
 @dataclass(frozen=True, slots=True)
 class QueryContext:
-    """Accounts, region status and access, read for one query. `problems`: account records that cannot be used."""
+    """Accounts, region status and access, read for one query.
+
+    Args:
+        directory: the accounts.
+        problems: account records that cannot be used.
+        view: region status.
+        access: opens sessions of the accounts.
+        rules: ages and exclusions at the time of the query, the same for what is read and for what is known.
+    """
 
     directory: AccountDirectory
     problems: tuple[Problem, ...]
     view: StatusView
     access: AccountAccess
+    rules: StateRules
 
     def require_targets(self, *accounts: str) -> None:
         """Check that accounts are targets. Raises RefusalError naming the first that is not."""
@@ -103,7 +112,8 @@ class QueryContextLoader:
             raise table_timeout(table, "Scan", self._aws_client.hub_region)
         directory, problems = accounts[0]
         view = StatusView(rows[0] if rows else StatusUnavailable("the region status table did not answer in time"))
-        return QueryContext(directory, tuple(problems), view, AccountAccess(self._aws_client, directory))
+        access, rules = AccountAccess(self._aws_client, directory), StateRules.of(self._settings, self._now())
+        return QueryContext(directory, tuple(problems), view, access, rules)
 
     def choose(self, context: QueryContext, params: ScopesParams) -> tuple[tuple[str, ...], tuple[Scope, ...]]:
         """Choose the regions and scopes of a query.
@@ -116,8 +126,7 @@ class QueryContextLoader:
         active = active_regions(context.view, settings.catalog, settings.drs_excluded_regions)
         regions = tuple(sorted(params.regions)) or active
         accounts = params.accounts or tuple(context.directory.targets)
-        rules = StateRules.of(settings, self._now())
-        return regions, choose_scopes(context.view, accounts, regions, rules, requested=bool(params.regions))
+        return regions, choose_scopes(context.view, accounts, regions, context.rules, requested=bool(params.regions))
 
     def completeness(
         self, context: QueryContext, params: ScopesParams, result: ReadResult = NOTHING_READ, *, from_region: str = ""
@@ -136,7 +145,7 @@ class QueryContextLoader:
             context.view,
             accounts,
             [region for region in regions if region >= from_region],
-            StateRules.of(self._settings, self._now()),
+            context.rules,
             result.results,
         )
 

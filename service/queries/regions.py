@@ -29,7 +29,6 @@ class RegionsQuery:
 
     def __init__(self, aws_client: AwsClient, settings: Settings, status: RegionStatusReader, now: Now) -> None:
         self._settings = settings
-        self._now = now
         self._context_loader = QueryContextLoader(aws_client, settings, status, now)
 
     async def run(self) -> Answer:
@@ -44,7 +43,7 @@ class RegionsQuery:
         context = await self._context_loader.load(QueryDeadline.start(self._settings.query_deadline_seconds))
         if context.view.unavailable:
             raise RefusalError("RegionStatusUnavailable", context.view.unavailable, status=500)
-        rules = StateRules.of(self._settings, self._now())
+        rules = context.rules
         rows = sorted(context.view.rows.values(), key=lambda row: (-row.server_count, row.region))
         members = {
             "operation": "regions",

@@ -17,7 +17,7 @@ from service.accounts.access import AccountAccess
 from service.aws.client import AwsClient
 from service.aws.drs import DrsReader
 from service.aws.dynamodb import Item, TableReader
-from service.errors import AwsError
+from service.errors import AwsError, unconfirmed_empty
 from service.fanout import fan_out, prefetch
 from service.inventory.reader import InventoryReader
 from service.models import Now, Problem, RegionStatus, Scope
@@ -126,7 +126,8 @@ class ScopeReader:
             if identity_problem is not None:
                 result = _failed(scope, identity_problem)
             else:
-                result = await self._read_drs(scope, access, stored=stored, until=deadline.drs)
+                known = max(len(stored), freshness_by_scope[scope].server_count or 0)
+                result = await self._read_drs(scope, access, stored=stored, known=known, until=deadline.drs)
             if result.source is not DataSource.NONE:
                 return result
             source = DataSource.STALE if stored else DataSource.NONE
@@ -147,14 +148,17 @@ class ScopeReader:
         return _late("STS", "sts", "GetCallerIdentity")
 
     async def _read_drs(
-        self, scope: Scope, access: AccountAccess, *, stored: Sequence[Mapping[str, Any]], until: float
+        self, scope: Scope, access: AccountAccess, *, stored: Sequence[Mapping[str, Any]], known: int, until: float
     ) -> ScopeReadResult:
-        """Read the servers of a scope from DRS. A region where DRS is not initialised has none, which is no problem.
+        """Read the servers of a scope from DRS.
+
+        A region where DRS is not initialised has none, which is no problem unless servers are known there.
 
         Args:
             scope: the account and region.
             access: opens the session of the account.
             stored: inventory items of the scope; tags of EC2 and the original topology are taken from them.
+            known: how many servers are known there.
             until: when to give up, by the event loop's clock.
         """
         started_at, records = self._now(), list[Record]()
@@ -168,6 +172,8 @@ class ScopeReader:
             except AwsError as error:
                 if records or not error.is_drs_uninitialized:
                     return _failed(scope, error.problem)
+                if known:
+                    return _failed(scope, unconfirmed_empty(error, scope, known))
                 return ScopeReadResult(
                     scope, DataSource.DRS, last_complete=started_at, status=RegionStatus.NOT_INITIALIZED
                 )

@@ -19,8 +19,8 @@ def admissible(row: RegionRow | None, observations: Iterable[Observation]) -> li
     """Return the scan results that may be merged into a row, without what they cannot settle.
 
     * "Not initialized" where servers are known settles no count until a later scan is told the same.
-    * "No servers" of a sync that does not read the inventory settles nothing where the inventory sync has a scan to do:
-      it would take the scope for settled while items of its servers are left.
+    * A sync that does not read the inventory settles neither fewer servers than are known, nor "no servers" where the
+      inventory sync has a scan to do: items of the other servers would be left, or one short list would be believed.
     """
     entries = row.accounts if row is not None else {}
     checked = (_check(entries.get(each.account_id, AccountEntry()), each) for each in observations)
@@ -28,11 +28,12 @@ def admissible(row: RegionRow | None, observations: Iterable[Observation]) -> li
 
 
 def _check(entry: AccountEntry, observation: Observation) -> Observation | None:
-    if observation.server_count != 0:
+    count = observation.server_count
+    if not observation.reads_items and count is not None:
+        is_open = count == 0 and (entry.scan_requested_at or entry.empty_seen_at)
+        return None if is_open or count < (entry.server_count or 0) else observation
+    if count != 0:
         return observation
-    if not observation.reads_items:
-        is_open = entry.server_count or entry.scan_requested_at or entry.empty_seen_at
-        return None if is_open else observation
     if observation.status is RegionStatus.NOT_INITIALIZED and entry.server_count and not observation.is_confirmed_empty:
         return replace(
             observation,

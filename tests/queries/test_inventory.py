@@ -79,6 +79,19 @@ async def test_drs_is_read_only_for_the_one_stale_scope_of_several(client: Query
     assert without_times(answer.body["servers"]) == without_times(fresh)
 
 
+async def test_not_initialized_where_servers_are_known_is_no_empty_scope(client: QueryClient, estate: Estate) -> None:
+    a = estate.names.a
+    known = (await client.inventory(accountId=a, region="us-west-2")).body["servers"]
+    client.age(a, "us-west-2", 1000)
+    uninitialized = {"operation": "DescribeSourceServers", "error": "UninitializedAccountException", "status": 400}
+    estate.faults(fail=[{"service": "drs", "account_id": a, "region": "us-west-2", "times": 99, **uninitialized}])
+    body = (await client.inventory(accountId=a, region="us-west-2")).body
+    assert [server["sourceServerID"] for server in body["servers"]] == [server["sourceServerID"] for server in known]
+    assert all(server["stale"] for server in body["servers"])
+    assert body["complete"] is False
+    assert [error["code"] for error in body["errors"]] == ["UninitializedAccountException"]
+
+
 async def test_a_stale_scope_shows_what_happened_since(client: QueryClient, estate: Estate) -> None:
     a = estate.names.a
     removed = (await client.inventory(accountId=a, region="eu-west-1")).body["servers"][0]["sourceServerID"]

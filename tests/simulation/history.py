@@ -467,17 +467,22 @@ class History:
         comparison = Comparison(self.estate, self.promises, self.jobs)
         denied = comparison.denied_scopes()
         closed = {scope for scope, drs in self.estate.drs.items() if not drs.initialized}
-        await self._run_all_jobs(host, may_be_unconfirmed=closed)
         missed = comparison.missed_scopes()
+        await self._run_all_jobs(host, may_be_unconfirmed=closed)
+        missed += comparison.missed_scopes()
         await self._run_all_jobs(host, is_queried=self.rng.random() < _QUERIED)
         comparison.compare_ghosts(excepted=denied)
         if self.window_s > SHORT_WINDOW_S:
             host = self._add_host("short window", host.faults, window_s=SHORT_WINDOW_S)
         rounds = 2
-        while rounds < _MAX_ROUNDS and (missed or comparison.missed_scopes() or comparison.ghosts()):
-            # Discovery needs some rounds to find a newly active scope, and the sync one more to repair it.
-            missed, rounds = comparison.missed_scopes(), rounds + 1
+        is_open = bool(missed or comparison.missed_scopes() or comparison.ghosts())
+        more = 2 if is_open else 0
+        while rounds < _MAX_ROUNDS and more:
+            # Discovery needs some rounds to find a newly active scope, and the syncs two more to repair it: servers are
+            # extended into it after the inventory sync of the first one.
+            rounds += 1
             await self._run_all_jobs(host, may_be_unconfirmed=closed)
+            more = 2 if comparison.missed_scopes() or comparison.ghosts() else more - 1
         for scope in comparison.missed_scopes():
             self.promises.breaks("a region that becomes active is found", scope)
         comparison.compare()

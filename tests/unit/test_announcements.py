@@ -32,7 +32,7 @@ class Status:
         self.failures = failures
         self.written: list[Mapping[str, datetime]] = []
 
-    async def record(self, region: str, _: object, *, scan_requests: Mapping[str, datetime]) -> None:
+    async def request_scans(self, _: str, scan_requests: Mapping[str, datetime]) -> None:
         await anyio.sleep(1.0)
         if self.failures:
             self.failures -= 1
@@ -49,8 +49,10 @@ def announcements(
 ) -> Announcements:
     selection = Selection(source, "", {}, (), frozenset(active))
     context = RunContext(UNUSED, UNUSED, (), UNUSED, frozenset(), rows, selection, None)
-    deps = Deps(UNUSED, Settings(), cast("Any", status), lambda: BEGAN)
-    return Announcements(Run(SyncRequest(), deps, context, UNUSED, BEGAN, cast("Any", SimpleNamespace())))
+    deps = Deps(UNUSED, Settings(), UNUSED, lambda: BEGAN)
+    return Announcements(
+        Run(SyncRequest(), deps, context, UNUSED, BEGAN, cast("Any", SimpleNamespace())), status.request_scans
+    )
 
 
 async def announce_all(made: Announcements, *scopes: Scope) -> list[Scope]:

@@ -50,11 +50,16 @@ def test_a_sync_that_reads_no_items_settles_no_scope_in_which_a_scan_is_due(
     assert admissible(row(server_count=0), [tags]) == admissible(None, [tags]) == [tags]
 
 
+def test_a_sync_that_reads_no_items_raises_a_count_and_never_lowers_it() -> None:
+    fewer, more = (Observation(A, RegionStatus.ACTIVE, AT, count, reads_items=False) for count in (3, 9))
+    assert admissible(row(server_count=5), [fewer, more]) == [more]
+
+
 @given(
     count=st.none() | st.integers(1, 9),
     status=st.sampled_from([each for each in RegionStatus if each is not RegionStatus.NOT_INITIALIZED]),
     reads_items=st.booleans(),
-    known=st.none() | st.integers(0, 9),
+    known=st.none() | st.integers(0, 1),
 )
 def test_a_count_of_servers_and_a_failure_are_merged_as_they_are(
     *, count: int | None, status: RegionStatus, reads_items: bool, known: int | None

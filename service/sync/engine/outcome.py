@@ -17,7 +17,6 @@ __all__ = [
     "outcome_of",
     "problem_at",
     "scope_problem",
-    "unconfirmed_empty",
 ]
 
 _SWITCHED_OFF: Final = frozenset({RegionStatus.REGION_NOT_ENABLED, RegionStatus.REGION_NOT_OPTED_IN})
@@ -177,21 +176,3 @@ def account_problem(error: AwsError) -> Problem:
 def problem_at(scope: Scope, code: str, message: str) -> Problem:
     """Make a problem of our own about a scope."""
     return Problem(code, message, RegionStatus.ERROR, "", "", scope.account_id, scope.region)
-
-
-def unconfirmed_empty(error: AwsError, scope: Scope, servers: int) -> Problem:
-    """Make the problem of a scope whose DRS claims that it was never initialised, although servers are known there.
-
-    Args:
-        error: the answer of DRS.
-        scope: the scope.
-        servers: how many servers are known there.
-    """
-    return replace(
-        scope_problem(error, scope),
-        message=f"{error.message} But {servers} servers are known there: they are kept until a later inventory sync is "
-        "told the same",
-        status=RegionStatus.ERROR,
-        advice="check the account's DRS console in that region: if its servers are there, AWS answered wrongly and the "
-        "next sync repairs it; if DRS was given up there, the next inventory sync removes them from the inventory",
-    )

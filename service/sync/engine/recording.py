@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -59,11 +59,6 @@ class RegionRecorder:
         self._marked_regions: set[str] = set(run.context.selection.unfinished_full_scans)
         self._unwritten_mark: FullScanMark | None = None
 
-    @property
-    def is_mark_missing(self) -> bool:
-        """Whether the mark of this run's full scan could not be written yet."""
-        return self._unwritten_mark is not None
-
     async def begin(self) -> None:
         """Mark the begin of a run over every region."""
         selection = self._run.context.selection
@@ -91,6 +86,22 @@ class RegionRecorder:
         self._open_scans[region] -= 1
         if self._open_scans[region] == 0:
             await self._record(region, self._observations.pop(region, []))
+
+    async def request_scans(self, region: str, requests: Mapping[str, datetime]) -> None:
+        """Have later runs scan accounts in a region, each from a time on; the row carries the mark if it is missing.
+
+        Raises:
+            AwsError: the row could not be written.
+        """
+        mark, self._unwritten_mark, is_written = self._unwritten_mark, None, False
+        if mark is not None:
+            self._marked_regions.add(region)  # whatever is answered: the mark may be there
+        try:
+            await self._status.record(region, (), scan_requests=requests, full_scan_mark=mark)
+            is_written = True
+        finally:
+            if not is_written:
+                self._unwritten_mark = mark
 
     async def finish(self) -> None:
         """Drop entries of accounts that were removed, and the marks of full scans that have come to their end."""

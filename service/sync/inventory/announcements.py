@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -16,6 +17,8 @@ from service.sync.engine.sync import Run
 
 __all__ = ["Announcements"]
 
+RequestScans = Callable[[str, Mapping[str, datetime]], Awaitable[None]]
+"""Has later runs scan accounts in a region, each from a time on. Raises AwsError."""
 _log: Final = logging.getLogger(__name__)
 
 
@@ -27,17 +30,13 @@ class Announcements:
     its last write has arrived: a scan that begins before that does not settle the request.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, request_scans: RequestScans) -> None:
         self._run = run
-        self._is_needed = True
+        self._request_scans = request_scans
         self._is_essential = not isinstance(run.context.rows, StatusUnavailable)
         self._announced: set[Scope] = set()
         self._waiting: defaultdict[str, dict[str, datetime]] = defaultdict(dict)
         self._locks: defaultdict[str, anyio.Lock] = defaultdict(anyio.Lock)
-
-    def skip(self) -> None:
-        """Announce nothing in this run; the results of its scans are then to request the later ones."""
-        self._is_needed = False
 
     def has_announced(self, scope: Scope) -> bool:
         """Whether writes in a scope were announced."""
@@ -56,7 +55,7 @@ class Announcements:
         Raises:
             AwsError: the row of the region could not be written, so no item may be.
         """
-        if not self._is_needed or scope in self._announced or self._run.is_known_active(scope):
+        if scope in self._announced or self._run.is_known_active(scope):
             return
         try:
             await self._request(scope, arrived_by)
@@ -73,6 +72,6 @@ class Announcements:
         async with self._locks[scope.region]:
             if scope.account_id in waiting:
                 requests = dict(waiting)
-                await self._run.deps.status.record(scope.region, (), scan_requests=requests)
+                await self._request_scans(scope.region, requests)
                 for account_id in requests:
                     waiting.pop(account_id, None)

@@ -10,13 +10,13 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from service.aws.drs import DrsReads
-from service.errors import AwsError
+from service.errors import AwsError, unconfirmed_empty
 from service.fanout import fan_out
 from service.inventory.item import ServerSnapshot, WriteStamp, build_item
 from service.inventory.server import content_hash, instance_facts, parse_server
 from service.inventory.table import ItemKey, StoredItem
 from service.models import Problem, RegionStatus, Scope
-from service.sync.engine.outcome import ScopeResult, outcome_of, unconfirmed_empty
+from service.sync.engine.outcome import ScopeResult, outcome_of
 from service.sync.engine.sync import ScopeScan
 from service.sync.inventory.doubt import is_doubtful, repeated_warning
 from service.sync.inventory.servers import ScannedServer, unnamed_problem

@@ -17,6 +17,7 @@ from service.sync.engine.recording import RegionRecorder, failed_observation, wa
 from service.sync.engine.report import Progress
 from service.sync.engine.runner import run
 from service.sync.engine.sync import Deps, Run, ScopeScan, Sync
+from service.sync.inventory.announcements import Announcements
 from service.sync.inventory.scan import COUNTS, InventoryScan
 from service.sync.inventory.templates import Templates
 from service.sync.inventory.tools import ScanTools
@@ -62,12 +63,10 @@ class InventorySync(Sync):
     async def start(self, run: Run) -> None:
         """Find out where topology is kept, and mark the begin of a run over every region."""
         self._topology = await topology_of(run)
-        self._tools = ScanTools(run, self._templates, self._topology)
         self._recorder = RegionRecorder(run)
+        self._tools = ScanTools(run, self._templates, self._topology, Announcements(run, self._recorder.request_scans))
         self._active_regions = {scope.region for scope in run.context.selection.known_active}
         await self._recorder.begin()
-        if self._recorder.is_mark_missing:  # the first row to be written is to have it
-            self._tools.announcements.skip()
 
     def scan(self, scope: Scope, session: AccountSession, run: Run) -> ScopeScan:
         """Make the inventory scan of a scope."""

@@ -25,7 +25,7 @@ _CLOCK_DIFFERENCE: Final = timedelta(minutes=4)  # between two hosts, or between
 class ScanTools:
     """The tables of a run, its settings, and the reads of other scopes that a scan may need."""
 
-    def __init__(self, run: Run, templates: Templates, topology: TopologyStore) -> None:
+    def __init__(self, run: Run, templates: Templates, topology: TopologyStore, announcements: Announcements) -> None:
         self.inventory = InventoryTable(run.deps.table(run.deps.settings.source_server_inventory_table))
         self.topology = topology
         own_table = run.deps.settings.source_server_topology_table
@@ -39,7 +39,7 @@ class ScanTools:
         self.now = run.deps.now
         self.partition = run.context.identity.partition
         self.run_started_at = run.started_at
-        self.announcements = Announcements(run)
+        self.announcements = announcements
         self._run = run
         self._requested: set[Scope] = set()
 

@@ -10,11 +10,11 @@ from typing import Final
 from service.accounts.records import Account
 from service.aws.drs import DrsReads
 from service.aws.drs_write import DrsWriter
-from service.errors import AwsError
+from service.errors import AwsError, unconfirmed_empty
 from service.fanout import fan_out
 from service.models import Now, Problem, RegionStatus, Scope
 from service.regions.status_rows import Observation
-from service.sync.engine.outcome import ScopeResult, outcome_of, scope_problem, unconfirmed_empty
+from service.sync.engine.outcome import ScopeResult, outcome_of, scope_problem
 from service.sync.engine.sync import ScopeScan
 from service.sync.extension_plan import Pair, Plan, within_quota
 from service.sync.extensions import read_pair

@@ -11,7 +11,7 @@ from typing import Any, Final
 from service.aws.drs import DrsReader
 from service.aws.drs_write import DrsWriter
 from service.aws.ec2 import Ec2Reads
-from service.errors import AwsError
+from service.errors import AwsError, unconfirmed_empty
 from service.fanout import fan_out
 from service.inventory.server import SourceServer, instance_facts, parse_server
 from service.models import Now, Problem, Scope
@@ -21,7 +21,6 @@ from service.sync.engine.outcome import (
     outcome_of,
     problem_at,
     scope_problem,
-    unconfirmed_empty,
 )
 from service.sync.engine.sync import ScopeScan
 from service.sync.tags.plan import allows_launch_into, plan_tags, wanted_tags
