@@ -65,7 +65,8 @@ class Killed(BaseException):
 def settings(**changes: Any) -> Settings:
     """Return settings for the simulated tables."""
     names: dict[str, Any] = {name: name for name in Settings.model_fields if name.endswith("_table")}
-    fixed: dict[str, Any] = {"discovery_window_seconds": 1800.0}
+    # Staging accounts are adopted, so that faults also meet the write of a target's record.
+    fixed: dict[str, Any] = {"discovery_window_seconds": 1800.0, "adopt_staging_accounts": True}
     return Settings.model_construct(**names, **{**fixed, **changes})
 
 
@@ -160,8 +161,7 @@ class Host:
         self.frozen_s = 0.0
         self._tasks: dict[asyncio.Task[Any], None] = {}  # a dict, because it keeps the order
         self._late_call_seed = self.rng.getrandbits(64)
-        # Staging accounts are adopted, so that faults also meet the write of a target's record.
-        chosen = chosen or settings(drs_regions=estate.regions, adopt_staging_accounts=True)
+        chosen = chosen or settings(drs_regions=estate.regions)
         self.settings = chosen
         self.aws_client = _SimulatedClient(self, chosen)
         table = Table(self.aws_client.hub(), chosen.drs_region_status_table, HUB_REGION)

@@ -111,7 +111,7 @@ async def test_it_extends_what_is_new_and_the_second_time_nothing(staged: Staged
 
 
 async def test_an_extended_server_takes_no_template_of_the_account_it_is_extended_into(staged: Staged) -> None:
-    """It replicates in the staging account, whose templates this sync does not read."""
+    """It replicates in the staging account, whose templates are read with the role of that account."""
     for account in (staged.names.a, staged.names.apps):
         backend = drs_backends[account]["us-west-2"]
         if not backend.templates:
@@ -125,7 +125,8 @@ async def test_an_extended_server_takes_no_template_of_the_account_it_is_extende
     assert (len(waiting), len(own)) == (5, 2)
     for arn in waiting:
         assert topologies[arn]["originalReplicationConfiguration"]
-        assert "originalReplicationConfigurationTemplateId" not in topologies[arn]
+        (staging_template,) = drs_backends[staged.names.apps]["us-west-2"].templates
+        assert topologies[arn]["originalReplicationConfigurationTemplateId"] == staging_template
     (template,) = drs_backends[staged.names.a]["us-west-2"].templates
     assert {topologies[arn]["originalReplicationConfigurationTemplateId"] for arn in own} == {template}
 
@@ -164,7 +165,8 @@ async def test_a_region_that_only_a_staging_account_uses_is_found(staged: Staged
     assert len(extended(staged, "ca-central-1")) == 2
     await staged.sync()
     assert staged.counts()["ca-central-1"] == 2
-    assert "lookRequestedAt" not in staged.status()["ca-central-1"]["accounts"][staged.names.a]
+    entry = staged.status()["ca-central-1"]["accounts"][staged.names.a]  # settled, and requested again by new servers
+    assert entry["lookRequestedAt"] > entry["lastComplete"]
 
 
 async def test_a_staging_account_that_cannot_be_read_is_reported_where_its_target_has_no_servers(

@@ -18,6 +18,7 @@ from service.models import Now, Problem, RegionStatus, iso
 from service.queries.answer import Answer
 from service.queries.completeness import Completeness, without_accounts
 from service.queries.context import QueryContext, QueryContextLoader, table_timeout
+from service.queries.failback.decision import Way
 from service.queries.failback.facts import (
     DrsRecord,
     Facts,
@@ -141,8 +142,9 @@ class FailbackQuery:
         if not matches:
             raise _not_found(name, completeness)
         facts = await self._with_drs_state(single_match(matches, name), context, until=until)
-        members = {"id": name, **as_json(facts, write_runbook(facts))}
-        return FailbackAnswer(members, completeness, is_whole=facts.captured and not facts.notes, facts=facts)
+        runbook = write_runbook(facts)
+        is_whole = facts.captured and not facts.notes and runbook.way is not Way.UNKNOWN
+        return FailbackAnswer({"id": name, **as_json(facts, runbook)}, completeness, is_whole=is_whole, facts=facts)
 
     def _reader(self, *, must_read_own: bool) -> LineageReader:
         own = self._settings.source_server_topology_table

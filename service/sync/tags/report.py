@@ -32,11 +32,13 @@ def observations_of(scans: Iterable[TagScan], *, fills_table: bool) -> dict[str,
     """
     observations: dict[str, list[Observation]] = {}
     for scan in scans:
+        if scan.is_read:
+            observations.setdefault(scan.scope.region, [])  # its row is written all the same, for accounts that left
         if scan.is_read and (scan.results.counts.servers or (fills_table and not scan.known_count)):
             status = RegionStatus.NOT_INITIALIZED if scan.uninitialized else RegionStatus.ACTIVE
             servers = scan.results.counts.servers
             observation = Observation(scan.scope.account_id, status, scan.started_at, servers, reads_items=False)
-            observations.setdefault(scan.scope.region, []).append(observation)
+            observations[scan.scope.region].append(observation)
     return observations
 
 
