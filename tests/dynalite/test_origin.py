@@ -125,14 +125,17 @@ def _create_tables(port: int, prefix: str) -> dict[str, Any]:
         attributes = [*names]
         if "sourceServerArn" in names:
             attributes.append("replicationRegion")
-            region_key = [
-                {"AttributeName": "replicationRegion", "KeyType": "HASH"},
-                {"AttributeName": "sourceServerArn", "KeyType": "RANGE"},
-            ]
-            projection = {"ProjectionType": "ALL"}
-            index_name = "ReplicationRegionIndex"
+            keys_by_index = {"ReplicationRegionIndex": "replicationRegion", "StagingAccountIndex": "stagingAccountId"}
             index["GlobalSecondaryIndexes"] = [
-                {"IndexName": index_name, "KeySchema": region_key, "Projection": projection}
+                {
+                    "IndexName": index_name,
+                    "KeySchema": [
+                        {"AttributeName": hash_key, "KeyType": "HASH"},
+                        {"AttributeName": "sourceServerArn", "KeyType": "RANGE"},
+                    ],
+                    "Projection": {"ProjectionType": "ALL"},
+                }
+                for index_name, hash_key in keys_by_index.items()
             ]
         tables[variable] = dynamodb.create_table(
             TableName=f"{prefix}-{variable.lower()}",
