@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from service.inventory.item import ServerSnapshot, WriteStamp, build_item
+from service.inventory.moving_values import moving_values
 from service.inventory.server import SourceServer, content_hash, instance_facts, parse_server
 from service.models import Scope
 from service.topology.lineage import server_names
@@ -159,5 +160,5 @@ def stored_item(scope: Scope, number: int, *, since: datetime) -> dict[str, Any]
         "lineageArn": server.lineage,
         "lineageNames": list(server_names(server)),
     }
-    stamp = WriteStamp(content_hash(raw, server, facts), synced_at=since, written_at=since)
+    stamp = WriteStamp(content_hash(raw, server, facts, moving_values(raw)), synced_at=since, written_at=since)
     return build_item(ServerSnapshot(raw, server, facts), scope, stamp, original)
