@@ -97,8 +97,10 @@ class App:
         _log.info("sync finished", extra=summary_of(report))
 
     async def publish(self, report: dict[str, Any]) -> dict[str, Any]:
-        """Log a report, emit its metrics, and return it."""
+        """Log a report, emit its metrics, and return it. A dry run did nothing that a metric could count."""
         self.log_report(report)
+        if report.get("dryRun"):
+            return report
         await self._emit({**report, "operation": metrics_operation(report)}, figures_of(report))
         return report
 

@@ -28,6 +28,7 @@ from service.regions.selection import (
 from service.regions.status_reader import RegionStatusReader
 from service.regions.status_rows import RegionRow
 from service.settings import Settings
+from service.text import suggestion
 
 __all__ = ["ContextLoader", "RunContext", "SyncRequest"]
 
@@ -120,7 +121,15 @@ class ContextLoader:
         self._settings.require("target_accounts_table")
         return TableReader(self._aws_client.hub(), self._settings.target_accounts_table, self._aws_client.hub_region)
 
-    async def load(self, request: SyncRequest, *, operation: str, discover: bool, shared: bool = False) -> RunContext:
+    async def load(
+        self,
+        request: SyncRequest,
+        *,
+        operation: str,
+        discover: bool,
+        shared: bool = False,
+        full_scan_if_none_active: bool = False,
+    ) -> RunContext:
         """Load the context of a run with at most three AWS reads, none of them of DRS.
 
         Args:
@@ -128,6 +137,7 @@ class ContextLoader:
             operation: operation name for the log.
             discover: scan some inactive scopes too.
             shared: a region with servers of one account is scanned for every account.
+            full_scan_if_none_active: scan every region when the table has no servers at all.
 
         Raises:
             ConfigurationError: an account or region is not known, or a setting is missing.
@@ -139,7 +149,15 @@ class ContextLoader:
             directory, problems = await self.directory()
             accounts = self.check_accounts(request, directory)
             rows = await rows_read()
-        selection = self._select(request, rows, accounts, operation=operation, discover=discover, shared=shared)
+        selection = self._select(
+            request,
+            rows,
+            accounts,
+            operation=operation,
+            discover=discover,
+            shared=shared,
+            full_scan_if_none_active=full_scan_if_none_active,
+        )
         return RunContext(
             identity,
             directory,
@@ -155,8 +173,10 @@ class ContextLoader:
         """Check that regions are known. Raises UnknownScopeError naming those that are not."""
         unknown = sorted(set(regions) - set(self._settings.drs_regions))
         if unknown:
+            similar = suggestion(unknown[0], self._settings.drs_regions)
+            hint = f"; did you mean {similar}?" if similar else ""
             raise UnknownScopeError(
-                f"unknown region {', '.join(unknown)}; known regions: {' '.join(self._settings.drs_regions)}. "
+                f"unknown region {', '.join(unknown)}{hint}; known regions: {' '.join(self._settings.drs_regions)}. "
                 "Fix: correct the name, or add a new region to DRS_REGIONS"
             )
 
@@ -182,7 +202,8 @@ class ContextLoader:
         *,
         operation: str,
         discover: bool,
-        shared: bool,
+        shared: bool = False,
+        full_scan_if_none_active: bool = False,
     ) -> Selection:
         settings = self._settings
         selection_request = SelectionRequest(
@@ -201,7 +222,7 @@ class ContextLoader:
             excluded_scopes=settings.excluded_scopes,
             discover=discover,
             shared=shared,
-            full_scan_if_none_active=not discover,  # without discovery, the first server would never be found
+            full_scan_if_none_active=full_scan_if_none_active,
         )
         selection = select(rows, selection_request)
         _log_selection(selection, operation)

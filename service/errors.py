@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final
 
-from service.models import Call, Problem
+from service.models import Call, Problem, Scope
 from service.models import RegionStatus as S
 
 __all__ = [
@@ -19,6 +19,8 @@ __all__ = [
     "RefusalError",
     "UnknownScopeError",
     "classify",
+    "fix_of",
+    "unconfirmed_empty",
 ]
 
 
@@ -67,22 +69,34 @@ class ErrorClass:
     advice: str = ""
 
 
-_DENIED_ADVICE: Final = "grant the action to the role in that account, or to the function's own role for the hub"
-_OPT_IN_ADVICE: Final = "enable the region for the account, or exclude it"
-_REGION_OFF_ADVICE: Final = "enable the region for the account and use regional STS endpoints"
-
-_DENIED: Final = ErrorClass(S.IAM_PERMISSION_DENIED, advice=_DENIED_ADVICE)
-_THROTTLED: Final = ErrorClass(
-    S.THROTTLED, retry=True, throttle=True, advice="lower DRS_CALLS_PER_SECOND, or start the syncs at different times"
+_FIXES: Final[Mapping[S, str]] = MappingProxyType(
+    {
+        S.IAM_PERMISSION_DENIED: "grant the action to the role in that account, or to the function's own role for the"
+        " hub",
+        S.SCP_DENIED: "change the policy, or exclude the region (DRS_EXCLUDED_REGIONS) or this account's scope"
+        " (DRS_EXCLUDED_SCOPES=account/region)",
+        S.REGION_NOT_ENABLED: "enable the region for the account and use regional STS endpoints",
+        S.REGION_NOT_OPTED_IN: "enable the region for the account, or exclude it",
+        S.THROTTLED: "lower DRS_CALLS_PER_SECOND, or start the syncs at different times",
+        S.ENDPOINT_UNREACHABLE: "check DNS, egress and VPC endpoints of this host for that region",
+        S.ERROR: "run drs-sync sync inventory; if it fails again, its report names the cause",
+    }
 )
+
+
+def fix_of(status: S) -> str:
+    """Return the fix of what a region status stands for; empty for a status that needs none."""
+    return _FIXES.get(status, "")
+
+
+_DENIED: Final = ErrorClass(S.IAM_PERMISSION_DENIED, advice=fix_of(S.IAM_PERMISSION_DENIED))
+_THROTTLED: Final = ErrorClass(S.THROTTLED, retry=True, throttle=True, advice=fix_of(S.THROTTLED))
 _NOT_INITIALIZED: Final = ErrorClass(S.NOT_INITIALIZED)
 _TRANSIENT: Final = ErrorClass(S.ERROR, retry=True)
 _EXPIRED: Final = ErrorClass(S.ERROR, retry=True, expired=True, advice="check the clock of this host")
-_BAD_TOKEN: Final = ErrorClass(S.REGION_NOT_ENABLED, advice=_REGION_OFF_ADVICE)
-_NOT_OPTED_IN: Final = ErrorClass(S.REGION_NOT_OPTED_IN, advice=_OPT_IN_ADVICE)
-_UNREACHABLE: Final = ErrorClass(
-    S.ENDPOINT_UNREACHABLE, retry=True, advice="check DNS, egress and VPC endpoints of this host for that region"
-)
+_BAD_TOKEN: Final = ErrorClass(S.REGION_NOT_ENABLED, advice=fix_of(S.REGION_NOT_ENABLED))
+_NOT_OPTED_IN: Final = ErrorClass(S.REGION_NOT_OPTED_IN, advice=fix_of(S.REGION_NOT_OPTED_IN))
+_UNREACHABLE: Final = ErrorClass(S.ENDPOINT_UNREACHABLE, retry=True, advice=fix_of(S.ENDPOINT_UNREACHABLE))
 
 _ERROR_CLASSES: Final[Mapping[str, ErrorClass]] = MappingProxyType(
     {
@@ -131,6 +145,7 @@ _ERROR_CLASSES: Final[Mapping[str, ErrorClass]] = MappingProxyType(
 )
 _UNKNOWN: Final = ErrorClass(S.ERROR)
 _SCP_MARK: Final = "service control policy"
+_SERVER_FAULT: Final = 500  # HTTP statuses from here on are faults of the server
 
 
 def classify(code: str, *, message: str = "", http_status: int = 0) -> ErrorClass:
@@ -138,25 +153,23 @@ def classify(code: str, *, message: str = "", http_status: int = 0) -> ErrorClas
 
     Args:
         code: error code of AWS, or one of our own.
-        message: text of AWS; nothing else distinguishes a service control policy from a missing permission.
-        http_status: used for unknown codes: 5xx is retried, 429 counts as throttling.
+        message: text of AWS. It refines a denial, since nothing else distinguishes a service control policy from a
+            missing permission, and decides nothing else: no text makes an answer complete.
+        http_status: used for unknown codes: 5xx is retried, 429 counts as throttling. A 5xx settles no count, whatever
+            its code.
     """
     error_class = _ERROR_CLASSES.get(code)
-    if error_class is None:
-        return _classify_unknown(message.lower(), http_status)
+    if error_class is None or (error_class.status.settles_count and http_status >= _SERVER_FAULT):
+        return _classify_unknown(http_status)
     if error_class is _DENIED and _SCP_MARK in message.lower():
-        return ErrorClass(
-            S.SCP_DENIED, advice="a service control policy of the organisation forbids it: exclude the region"
-        )
+        return ErrorClass(S.SCP_DENIED, advice=fix_of(S.SCP_DENIED))
     return error_class
 
 
-def _classify_unknown(message: str, http_status: int) -> ErrorClass:
+def _classify_unknown(http_status: int) -> ErrorClass:
     if http_status == 429:  # noqa: PLR2004 - Too Many Requests
         return _THROTTLED
-    if http_status >= 500:  # noqa: PLR2004 - server faults
-        return _TRANSIENT
-    return _NOT_INITIALIZED if "not initialized" in message else _UNKNOWN
+    return _TRANSIENT if http_status >= _SERVER_FAULT else _UNKNOWN
 
 
 class AwsError(DrsSyncError):
@@ -186,7 +199,10 @@ class AwsError(DrsSyncError):
 
     @property
     def is_drs_uninitialized(self) -> bool:
-        """Whether DRS answered that it is not initialised in the region: it has no servers there."""
+        """Whether DRS answered that it is not initialised in the region: it has no servers there.
+
+        One such answer is not enough where servers are known (see `unconfirmed_empty` of the engine).
+        """
         return self.call.service == "drs" and self.error_class.status is S.NOT_INITIALIZED
 
     @property
@@ -202,3 +218,23 @@ class AwsError(DrsSyncError):
             region=self.call.region,
             advice=self.error_class.advice,
         )
+
+
+def unconfirmed_empty(error: AwsError, scope: Scope, servers: int) -> Problem:
+    """Make the problem of a scope whose DRS claims that it was never initialised, although servers are known there.
+
+    Args:
+        error: the answer of DRS.
+        scope: the scope.
+        servers: how many servers are known there.
+    """
+    return replace(
+        error.problem,
+        account_id=scope.account_id,
+        region=scope.region,
+        message=f"{error.message} But {servers} servers are known there: they are kept until a later inventory sync is "
+        "told the same",
+        status=S.ERROR,
+        advice="check the account's DRS console in that region: if its servers are there, AWS answered wrongly and the "
+        "next sync repairs it; if DRS was given up there, the next inventory sync removes them from the inventory",
+    )

@@ -16,10 +16,12 @@ from service.aws.lambda_ import LambdaInvoker
 from service.aws.operations import READ_OPERATIONS
 from service.errors import AwsError
 from service.models import Now, Scope, utc_now
+from service.queries.accounts import AccountsQuery
 from service.queries.answer import Answer
 from service.queries.extended import ExtendedQuery
 from service.queries.failback.query import FailbackQuery
 from service.queries.inventory import InventoryQuery
+from service.queries.regions import RegionsQuery
 from service.queries.servers import ServersQuery
 from service.queries.staging import StagingQueries
 from service.queries.validation import StagingValidation
@@ -71,6 +73,8 @@ class QueryApp:
     staging: StagingQueries
     validation: StagingValidation
     failback: FailbackQuery
+    regions: RegionsQuery
+    accounts: AccountsQuery
     refresher: Refresher | None
     _requested_at: dict[Scope, float] = field(default_factory=dict)
 
@@ -78,12 +82,17 @@ class QueryApp:
         """Return the body of an answer; request a refresh of its stale scopes, and emit hits and misses as metrics.
 
         A refresh that could not be requested is no error: the body says so in `refresh`.
+
+        Raises:
+            RefusalError: nothing could be read.
         """
-        figures = {"inventoryDatabaseHits": answer.hits, "inventoryDatabaseMisses": answer.misses}
-        await emit_metrics(stream_for(self.settings.aws_lambda_function_name), {"operation": operation}, figures)
-        if not answer.stale:
-            return answer.body
-        return {**answer.body, "refresh": await self._request_refresh(answer.stale)}
+        if answer.sources is not None:
+            figures = {"inventoryDatabaseHits": answer.hits, "inventoryDatabaseMisses": answer.misses}
+            await emit_metrics(stream_for(self.settings.aws_lambda_function_name), {"operation": operation}, figures)
+        refresh = {"refresh": await self._request_refresh(answer.stale)} if answer.stale else {}
+        if answer.failure is not None:
+            raise answer.failure
+        return {**answer.body, **refresh}
 
     async def _request_refresh(self, scopes: Sequence[Scope]) -> dict[str, Any]:
         if self.refresher is None:
@@ -141,7 +150,9 @@ async def open_query_app(
             ExtendedQuery(aws_client, settings, status, now),
             StagingQueries(aws_client, settings, status, now),
             StagingValidation(aws_client, settings),
-            FailbackQuery(aws_client, settings, now),
+            FailbackQuery(aws_client, settings, status, now),
+            RegionsQuery(aws_client, settings, status, now),
+            AccountsQuery(aws_client, settings, status, now),
             refresher,
         )
 

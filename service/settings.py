@@ -96,7 +96,10 @@ class Settings(BaseModel):
     discovery_call_share: float = Field(
         0.2, gt=0, le=1, description="discovery is sized to keep the scans of a sync below this share of all scopes"
     )
-    inventory_refresh_seconds: Seconds = Field(604_800.0, description="how often an unchanged item is written again")
+    inventory_refresh_seconds: Seconds = Field(
+        604_800.0,
+        description="how often an unchanged item is written again without DRS_REGION_STATUS_TABLE; with it, never",
+    )
     topology_reads_per_scope: int = Field(
         50, ge=0, description="maximum GetReplicationConfiguration calls per scope and run"
     )
@@ -114,6 +117,11 @@ class Settings(BaseModel):
     )
     heartbeat_file: str = Field(
         "", description="file that `drs-sync sync` touches every five seconds, for the container's health check"
+    )
+    adopt_staging_accounts: bool = Field(
+        False,  # noqa: FBT003 - the field's default
+        description="the staging sync adds staging accounts that only DRS names to their target's record, and extends "
+        "from them; off: it reports them",
     )
     servers_per_region: int = Field(
         4000, ge=1, description="DRS quota of source servers per account and region, extended ones included"
@@ -165,6 +173,10 @@ class Settings(BaseModel):
     def excluded_scopes(self) -> frozenset[Scope]:
         """The scopes that are never scanned, beside the excluded regions."""
         return frozenset(Scope(*scope.split("/", 1)) for scope in self.drs_excluded_scopes)
+
+    def excludes(self, scope: Scope) -> bool:
+        """Whether a scope is never scanned."""
+        return scope.region in self.drs_excluded_regions or scope in self.excluded_scopes
 
     def require(self, *names: str) -> None:
         """Check that these settings are set.

@@ -1,11 +1,13 @@
-"""Text that comes from elsewhere, made safe to print on a terminal."""
+"""Text that comes from elsewhere: made safe to print on a terminal, and compared with the words that are accepted."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
+from difflib import get_close_matches
 from typing import Final
 
-__all__ = ["printable"]
+__all__ = ["printable", "suggestion"]
 
 # C0 and C1 control characters; line and paragraph separators; marks that change the direction of what follows.
 _CONTROL_CHARACTERS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
@@ -14,3 +16,9 @@ _CONTROL_CHARACTERS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-
 def printable(value: object) -> str:
     """Return a value as one line of text, each control character replaced by U+FFFD."""
     return _CONTROL_CHARACTERS.sub("\N{REPLACEMENT CHARACTER}", str(value))
+
+
+def suggestion(value: str, accepted: Collection[str]) -> str:
+    """Return the accepted word that a mistyped value most likely stands for; empty when none is similar."""
+    by_folded = {word.casefold(): word for word in accepted}
+    return next((by_folded[match] for match in get_close_matches(value.casefold(), by_folded, n=1)), "")

@@ -12,9 +12,11 @@ from datetime import datetime
 from typing import Any, Final
 
 from service.inventory.item import ServerSnapshot, WriteStamp, build_item
+from service.inventory.moving_values import moving_values
 from service.inventory.server import SourceServer, content_hash, instance_facts, parse_server
-from service.models import Scope, iso
+from service.models import Scope
 from service.topology.lineage import server_names
+from service.topology.original import capture, inventory_copy
 
 __all__ = ["ROLE", "Estate"]
 
@@ -151,13 +153,12 @@ def stored_item(scope: Scope, number: int, *, since: datetime) -> dict[str, Any]
     server = parse_server(raw)
     assert isinstance(server, SourceServer)  # noqa: S101 - the record is our own
     facts = instance_facts(instance(server.instance_id or ""))
+    templates = [{"replicationConfigurationTemplateID": f"rct-{scope.account_id}00000"}]
+    topology = capture(server, scope, now=since, templates=templates, legacy={})
     original = {
-        "topologyComplete": True,
-        "topologyLastUpdated": iso(since),
-        "originalSourceRegion": _ORIGIN,
-        "originalAccountId": scope.account_id,
+        **inventory_copy({**topology, "originalReplicationConfiguration": {"stagingAreaSubnetId": "subnet-0000000a"}}),
         "lineageArn": server.lineage,
         "lineageNames": list(server_names(server)),
     }
-    stamp = WriteStamp(content_hash(raw, server, facts), synced_at=since, written_at=since)
+    stamp = WriteStamp(content_hash(raw, server, facts, moving_values(raw)), synced_at=since, written_at=since)
     return build_item(ServerSnapshot(raw, server, facts), scope, stamp, original)

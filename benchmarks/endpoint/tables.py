@@ -1,7 +1,7 @@
 """DynamoDB operations that an inventory sync in its steady state, and the floor, need.
 
 Accounts are computed. The status table is stored and updated. The inventory has the engine's items and discards writes,
-so that every run finds the same. Unsupported requests are rejected.
+so that every run finds the same; so nothing needs the topology table. Unsupported requests are rejected.
 """
 
 from __future__ import annotations
@@ -17,13 +17,15 @@ import orjson
 
 from benchmarks.endpoint.estate import ROLE, Estate, stored_item
 from service.aws.dynamodb import encode
-from service.models import Scope
+from service.models import Scope, iso, utc_now
+from service.topology.keys import CARRY_OVER
 
 __all__ = ["Tables", "TablesError"]
 
 ACCOUNTS: Final = "bench-target-accounts"
 INVENTORY: Final = "bench-source-server-inventory"
 STATUS: Final = "bench-drs-region-status"
+TOPOLOGY: Final = "bench-source-server-topology"
 _PREFIX: Final = re.compile(r"arn:aws:drs:[a-z0-9-]+:(\d{12}):source-server/")
 _ACCOUNT: Final = re.compile(r"\d{12}")
 _SETS: Final = re.compile(r"(#?\w+)\s*=\s*(:\w+)")
@@ -36,13 +38,14 @@ class TablesError(ValueError):
 
 
 class Tables:
-    """The three tables of one estate."""
+    """The four tables of one estate."""
 
     environment: Final[Mapping[str, str]] = MappingProxyType(
         {
             "TARGET_ACCOUNTS_TABLE": ACCOUNTS,
             "SOURCE_SERVER_INVENTORY_TABLE": INVENTORY,
             "DRS_REGION_STATUS_TABLE": STATUS,
+            "SOURCE_SERVER_TOPOLOGY_TABLE": TOPOLOGY,
         }
     )
 
@@ -56,7 +59,9 @@ class Tables:
                 "GetItem": self._get,
                 "Query": self._query,
                 "UpdateItem": self._update,
+                "PutItem": lambda _: b"{}",  # of moving values
                 "BatchWriteItem": lambda _: b'{"UnprocessedItems":{}}',
+                "BatchGetItem": self._batch_get,
             }
         )
         # A few rendered scopes are cached, so that a small estate costs no CPU here.
@@ -84,7 +89,15 @@ class Tables:
 
     def _get(self, body: Body) -> bytes:
         item = self._status.get(body["Key"].get("region", {}).get("S")) if body["TableName"] == STATUS else None
+        if body["TableName"] == TOPOLOGY:  # nothing is left of earlier versions
+            item = encode({**CARRY_OVER, "table": INVENTORY, "doneAt": iso(utc_now())})
         return orjson.dumps({"Item": item} if item else {})
+
+    def _batch_get(self, body: Body) -> bytes:
+        """Return no item: the topology of these servers is complete, and their items have their values."""
+        if list(body["RequestItems"]) != [TOPOLOGY]:
+            raise TablesError(f"BatchGetItem of {', '.join(body['RequestItems'])} is not supported here")
+        return orjson.dumps({"Responses": {TOPOLOGY: []}, "UnprocessedKeys": {}})
 
     def _update(self, body: Body) -> bytes:
         if body["TableName"] == STATUS:
@@ -97,8 +110,10 @@ class Tables:
         return b"{}"
 
     def _query(self, body: Body) -> bytes:
+        if (body["TableName"], body.get("IndexName")) == (INVENTORY, "StagingAccountIndex"):
+            return b'{"Items":[]}'  # nothing is left of earlier versions
         if (body["TableName"], body.get("IndexName")) != (INVENTORY, "ReplicationRegionIndex"):
-            raise TablesError("only ReplicationRegionIndex of the inventory is supported here")
+            raise TablesError("only two indexes of the inventory are supported here")
         texts = [value["S"] for value in body["ExpressionAttributeValues"].values()]
         prefixes = [found[1] for text in texts if (found := _PREFIX.fullmatch(text))]
         [account] = prefixes or [text for text in texts if _ACCOUNT.fullmatch(text)]

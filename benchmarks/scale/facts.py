@@ -5,14 +5,23 @@ from __future__ import annotations
 from typing import Final
 
 # Measured: one server with its topology, its four names and its three indexes (tests/scale/test_measured.py).
-UNITS_NEW_SERVER: Final = 50.0
+UNITS_NEW_SERVER: Final = 42.0
 """Write units for a new server, all its items and indexes together."""
-UNITS_CHANGED_SERVER: Final = 20.0
-"""Write units for a server that has changed: 4.2 KB are 5 units, in the table and in each of three indexes."""
-ITEM_KB: Final = 4.2
+UNITS_TOPOLOGY: Final = 3.0
+"""Write units for the topology of a new server: recorded, then completed; its table has no index."""
+UNITS_CHANGED_SERVER: Final = 16.0
+"""Write units for a server that has changed: 3.5 KB are 4 units, in the table and in each of three indexes."""
+ITEM_KB: Final = 3.5
 """Size of a server's item with its topology."""
-TABLE_KB_PER_SERVER: Final = 6.3
-"""Server, topology and names in the table; each index of the server's item is another ITEM_KB."""
+CALM_BYTES: Final = 9.0
+"""Moving values of a server that keeps up, in the item of its scope."""
+TROUBLED_BYTES: Final = 23.5
+"""The same of a server with a lag, a backlog and an ETA."""
+TROUBLED_SHARE: Final = 0.2  # assumption
+VALUES_ITEM_BYTES: Final = 800.0
+"""Keys and summary of a scope's moving values."""
+TABLE_KB_PER_SERVER: Final = 5.6
+"""Server, topology and names in both tables; each index of the server's item is another ITEM_KB."""
 CPU_S_PER_SERVER: Final = 0.0007
 """CPU of a warm sync per unchanged server (docs/performance.md: 0.42 s for 600)."""
 ENTRY_BYTES: Final = 20.0
@@ -24,7 +33,6 @@ PAGE: Final = 200  # servers per DescribeSourceServers call (DRS_PAGE_SIZE)
 EC2_PAGE: Final = 200  # instances per DescribeInstances call
 WINDOW_RUNS: Final = 8  # discovery: each idle scope once in two hours, at a run every 15 minutes
 RUNS_PER_DAY_OF_DETAILS: Final = 1  # replication configurations are read again once a day
-REFRESH_DAYS: Final = 7.0  # an unchanged item is rewritten after so many days (INVENTORY_REFRESH_SECONDS)
 ROLE_S: Final = 780.0  # a session is used for 13 of its 15 minutes
 REGIONS: Final = 28
 

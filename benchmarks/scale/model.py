@@ -119,12 +119,14 @@ def _calls(estate: Estate) -> dict[str, float]:
         "DescribeInstances": float(estate.scopes * math.ceil(estate.servers / facts.EC2_PAGE)),
         "AssumeRole": estate.accounts * min(1.0, sessions),
         "DynamoDB Query": float(estate.scopes * math.ceil(estate.servers * facts.ITEM_KB / 1000)),
-        "DynamoDB writes": estate.all_servers * _rewrites_per_day(estate) / per_day / 25,
+        "DynamoDB writes": estate.all_servers * estate.changes_per_day / per_day / 25 + estate.scopes,
     }
 
 
-def _rewrites_per_day(estate: Estate) -> float:
-    return estate.changes_per_day + 1 / facts.REFRESH_DAYS
+def _values_units(estate: Estate) -> int:
+    """Return the write units of the moving values of one scope, written once a sync."""
+    per_server = facts.CALM_BYTES + facts.TROUBLED_SHARE * (facts.TROUBLED_BYTES - facts.CALM_BYTES)
+    return math.ceil((facts.VALUES_ITEM_BYTES + per_server * estate.servers) / 1024)
 
 
 def _write_units(estate: Estate, shards: int) -> dict[str, float]:
@@ -135,7 +137,7 @@ def _write_units(estate: Estate, shards: int) -> dict[str, float]:
     row_units = math.ceil((facts.ROW_BYTES + facts.ENTRY_BYTES * estate.accounts) / 1024)
     return {
         "changed servers": estate.all_servers * estate.changes_per_day * days * facts.UNITS_CHANGED_SERVER,
-        "weekly rewriting": estate.all_servers * days / facts.REFRESH_DAYS * facts.UNITS_CHANGED_SERVER,
+        "moving values": estate.runs * estate.scopes * _values_units(estate),
         "region status": estate.runs * shards * rows * row_units,
     }
 
@@ -175,7 +177,7 @@ def _heat(estate: Estate, shards: int, shard_s: float) -> dict[str, float]:
     Assumes that the writes of a sync spread evenly over the time of its shards, and those of one account over a second.
     """
     duration_s = max(1.0, math.ceil(shards / facts.SHARDS_AT_ONCE) * shard_s)
-    changed = estate.all_servers * _rewrites_per_day(estate) / (estate.per_hour * 24 or 1.0)
+    changed = estate.all_servers * estate.changes_per_day / (estate.per_hour * 24 or 1.0)
     units = facts.UNITS_CHANGED_SERVER / 4
     row_units = math.ceil((facts.ROW_BYTES + facts.ENTRY_BYTES * estate.accounts) / 1024)
     per_region = changed / max(1, estate.regions)
@@ -183,7 +185,8 @@ def _heat(estate: Estate, shards: int, shard_s: float) -> dict[str, float]:
         "inventory, by server": units / facts.PARTITION_WRITES,
         "SourceAccountIndex, one account": changed / max(1, estate.accounts) * units / facts.PARTITION_WRITES,
         "ReplicationRegionIndex, one region": per_region * units / duration_s / facts.PARTITION_WRITES,
-        "StagingAccountIndex, TOPOLOGY, first sync": estate.all_servers * 2 / duration_s / facts.PARTITION_WRITES,
+        "moving values, one scope": _values_units(estate) / facts.PARTITION_WRITES,
+        "topology, by server": facts.UNITS_TOPOLOGY / facts.PARTITION_WRITES,
         "region status, one row": shards * row_units / duration_s / facts.PARTITION_WRITES,
     }
 

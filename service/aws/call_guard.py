@@ -13,8 +13,18 @@ _current: ContextVar[Callable[[], None] | None] = ContextVar("call_guard", defau
 
 @contextmanager
 def guarding_calls(guard: Callable[[], None]) -> Iterator[None]:
-    """Run `guard` before each call of this task and of the tasks started inside; if it raises, nothing is sent."""
-    token = _current.set(guard)
+    """Run `guard` before each call of this task and of the tasks started inside; if it raises, nothing is sent.
+
+    The guard of an outer block stays in force and runs first.
+    """
+    outer = _current.get()
+
+    def both() -> None:
+        if outer is not None:
+            outer()
+        guard()
+
+    token = _current.set(both)
     try:
         yield
     finally:

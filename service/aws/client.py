@@ -24,8 +24,9 @@ from service.aws.credentials import AssumedRole, CredentialSource, HubSession, s
 from service.aws.http import SharedTransport
 from service.aws.operations import READ_WRITE_OPERATIONS, Operations, reject_undeclared
 from service.aws.rate_limit import RateLimiter, RateSettings, start_rates
+from service.aws.response_check import reject_incomplete_write, reject_malformed_body
 from service.aws.retry import RetryBudget, backoff_s, max_attempts, max_wait_s
-from service.aws.sdk_errors import reject_non_object_body, translating_config_errors, translating_sdk_errors
+from service.aws.sdk_errors import translating_config_errors, translating_sdk_errors
 from service.errors import AwsError, ConfigurationError
 from service.models import Call, Now
 from service.settings import Settings
@@ -79,7 +80,8 @@ class AwsClient:
         self._now = now
         self._random = rng or random.Random()  # noqa: S311 - jitter, not a secret
         self._session = HubSession()
-        self._session.register("before-parse", reject_non_object_body)
+        self._session.register("before-parse", reject_malformed_body)
+        self._session.register("after-call", reject_incomplete_write)
         # The last hook before signing, so it covers every call, however it was made.
         self._session.register("before-call", reject_undeclared(allowed))
         self._stack = AsyncExitStack()

@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 from service.aws.client import AccountSession
 from service.aws.pagination import paginate
 from service.errors import AwsError
-from service.models import Call
+from service.models import Call, is_account_id
 
 __all__ = ["DrsReader", "DrsReads"]
 
@@ -16,6 +16,7 @@ Record = dict[str, Any]
 # Maximum page sizes in the service model of DRS.
 _EXTENSIBLE_PAGE: Final = 300
 _STAGING_PAGE: Final = 50
+_FILTER_VALUES: Final = 200  # of a filter by ids; an empty filter would select everything
 
 
 class DrsReads(Protocol):
@@ -33,6 +34,10 @@ class DrsReads(Protocol):
 
     async def replication_configuration(self, region: str, server_id: str) -> Record:
         """Return the replication configuration of one server. Raises AwsError."""
+        ...
+
+    async def recovery_instances(self, region: str, server_ids: Sequence[str]) -> list[Record]:
+        """Return the recovery instances launched from source servers. Raises AwsError."""
         ...
 
     async def extensible(self, region: str, staging_account: str) -> list[Record]:
@@ -66,6 +71,23 @@ class DrsReader:
         async for page in self._pages("DescribeSourceServers", region, {"maxResults": self._page_size, **filters}):
             yield page
 
+    async def source_server(self, region: str, arn: str) -> Record | None:
+        """Return the record of the source server with an ARN; None if DRS does not have it."""
+        params = {"maxResults": self._page_size, "filters": {"sourceServerIDs": [arn.rpartition("/")[2]]}}
+        pages = self._pages("DescribeSourceServers", region, params)
+        found = [record async for page in pages for record in page if record.get("arn") == arn]
+        return next(iter(found), None)
+
+    async def recovery_instances(self, region: str, server_ids: Sequence[str]) -> list[Record]:
+        """Return the recovery instances launched from source servers; none for no server. 200 servers per call."""
+        found: list[Record] = []
+        for start in range(0, len(server_ids), _FILTER_VALUES):
+            filters = {"sourceServerIDs": list(server_ids[start : start + _FILTER_VALUES])}
+            params = {"maxResults": self._page_size, "filters": filters}
+            async for page in self._pages("DescribeRecoveryInstances", region, params):
+                found += page
+        return found
+
     async def extensible(self, region: str, staging_account: str) -> list[Record]:
         """Return the servers of a staging account that are not extended into this account: `arn`, `hostname`, `tags`.
 
@@ -73,15 +95,19 @@ class DrsReader:
         """
         params = {"stagingAccountID": staging_account, "maxResults": _EXTENSIBLE_PAGE}
         pages = self._pages("ListExtensibleSourceServers", region, params)
-        return [record async for page in pages for record in page]
+        records = [record async for page in pages for record in page]
+        if not all(_is_server_of(record.get("arn"), staging_account, region) for record in records):
+            why = f"an entry is not a source server of {staging_account} in {region}"
+            raise self._malformed("ListExtensibleSourceServers", region, why)
+        return records
 
     async def staging_accounts(self, region: str) -> list[str]:
         """Return the ids of staging accounts that have a server extended into this account; DRS lists no others."""
         pages = self._pages("ListStagingAccounts", region, {"maxResults": _STAGING_PAGE}, items="accounts")
-        try:
-            return [record["accountID"] async for page in pages for record in page]
-        except KeyError:
-            raise self._malformed("ListStagingAccounts", region, "an account is missing accountID") from None
+        account_ids = [record.get("accountID") async for page in pages for record in page]
+        if not all(is_account_id(account_id) for account_id in account_ids):
+            raise self._malformed("ListStagingAccounts", region, "an account is missing accountID")
+        return [str(account_id) for account_id in account_ids]
 
     async def launch_configuration(self, region: str, server_id: str) -> Record:
         """Return the launch configuration of one server."""
@@ -114,3 +140,9 @@ class DrsReader:
 
     def _call(self, operation: str, region: str) -> Call:
         return Call("drs", operation, self._session.account_id, region)
+
+
+def _is_server_of(arn: object, account_id: str, region: str) -> bool:
+    """Whether a value is the ARN of a source server of an account in a region."""
+    parts = arn.split(":") if isinstance(arn, str) else []
+    return parts[2:5] == ["drs", region, account_id] and parts[5:6] != [] and parts[5].startswith("source-server/")

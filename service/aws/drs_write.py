@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from service.aws.client import AccountSession
+from service.errors import AwsError
+from service.models import Call
 
 __all__ = ["DrsWriter"]
 
@@ -27,7 +29,10 @@ class DrsWriter:
         response = await self._session.call(
             "drs", "CreateExtendedSourceServer", {"sourceServerArn": staging_server_arn}, region=region
         )
-        record: dict[str, Any] = response.get("sourceServer", {})
+        record: dict[str, Any] = response["sourceServer"]
+        area = record.get("stagingArea") or {}
+        if area.get("stagingSourceServerArn", staging_server_arn) != staging_server_arn:
+            raise self._malformed("CreateExtendedSourceServer", region, "response is about another source server")
         return record
 
     async def tag(self, region: str, arn: str, tags: Mapping[str, str]) -> None:
@@ -36,6 +41,11 @@ class DrsWriter:
 
     async def copy_tags_at_launch(self, region: str, server_id: str) -> None:
         """Set a server's launch configuration so that its recovery instances get its tags. Raises AwsError."""
-        await self._session.call(
+        response = await self._session.call(
             "drs", "UpdateLaunchConfiguration", {"sourceServerID": server_id, "copyTags": True}, region=region
         )
+        if response["copyTags"] is not True:
+            raise self._malformed("UpdateLaunchConfiguration", region, "response says that copyTags is off")
+
+    def _malformed(self, operation: str, region: str, why: str) -> AwsError:
+        return AwsError("MalformedResponse", why, Call("drs", operation, self._session.account_id, region))

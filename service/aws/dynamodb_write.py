@@ -32,7 +32,17 @@ class Table(TableReader):
         Raises:
             AwsError: some items could not be written; the others were.
         """
-        pending = [{"PutRequest": {"Item": encode(item)}} for item in items]
+        await self._write_many([{"PutRequest": {"Item": encode(item)}} for item in items])
+
+    async def delete_many(self, keys: Iterable[Mapping[str, Any]]) -> None:
+        """Delete items in batches of 25; those that do not exist are no error.
+
+        Raises:
+            AwsError: some items could not be deleted; the others were.
+        """
+        await self._write_many([{"DeleteRequest": {"Key": encode(key)}} for key in keys])
+
+    async def _write_many(self, pending: list[dict[str, Any]]) -> None:
         rounds = 0
         while pending:
             chunk, pending = pending[:_BATCH_WRITE], pending[_BATCH_WRITE:]
@@ -80,7 +90,12 @@ class Table(TableReader):
             "ReturnValues": "UPDATED_NEW",
         }
         response = await self._conditional("UpdateItem", params, condition, {**more, **values, "base": base, "one": 1})
-        return None if response is None else int(decode(response["Attributes"])[counter])
+        if response is None:
+            return None
+        try:
+            return int(decode(response["Attributes"])[counter])
+        except (AttributeError, LookupError, TypeError, ValueError):
+            raise self._malformed("UpdateItem", f"response is missing the new {counter}") from None
 
     async def fill(self, key: Mapping[str, Any], assign: Mapping[str, Any], condition: str) -> bool:
         """Set only those attributes that the item does not have yet, if a condition holds; return whether it did."""

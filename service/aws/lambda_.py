@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from service.aws.client import AccountSession
+from service.errors import AwsError
+from service.models import Call
 
 __all__ = ["LambdaInvoker"]
+
+_ACCEPTED: Final = 202  # status of an event that Lambda has queued
 
 
 class LambdaInvoker:
@@ -26,4 +30,7 @@ class LambdaInvoker:
             AwsError: Lambda did not accept the event.
         """
         params = {"FunctionName": function, "InvocationType": "Event", "Payload": orjson.dumps(event)}
-        await self._session.call("lambda", "Invoke", params, region=self._region)
+        response = await self._session.call("lambda", "Invoke", params, region=self._region)
+        if response["StatusCode"] != _ACCEPTED:
+            call = Call("lambda", "Invoke", self._session.account_id, self._region)
+            raise AwsError("MalformedResponse", f"status {response['StatusCode']} instead of {_ACCEPTED}", call)

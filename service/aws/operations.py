@@ -19,6 +19,7 @@ __all__ = [
     "READ_OPERATIONS",
     "READ_WRITE_OPERATIONS",
     "SIGN_IN_OPERATIONS",
+    "TABLE_OPERATIONS",
     "Operations",
     "UndeclaredOperationError",
     "reject_undeclared",
@@ -69,6 +70,11 @@ READ_WRITE_OPERATIONS: Final[Operations] = _with(
 
 DOCTOR_OPERATIONS: Final[Operations] = _with(READ_WRITE_OPERATIONS, {"dynamodb": frozenset({"DescribeTable"})})
 """Operations of `drs-sync doctor`."""
+
+TABLE_OPERATIONS: Final[Operations] = MappingProxyType(
+    {"dynamodb": frozenset({"CreateTable", "DescribeTable", "UpdateContinuousBackups", "UpdateTimeToLive"})}
+)
+"""Operations of `drs-sync tables create`."""
 
 SIGN_IN_OPERATIONS: Final[Operations] = MappingProxyType(
     {

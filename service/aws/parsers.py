@@ -1,7 +1,7 @@
 """Fast parsers for the three responses that cost a sync most of its CPU. Error responses use botocore's parsers.
 
 * DynamoDB: plain JSON, without walking the service model for every attribute. botocore takes five times as long; it
-  would also decode blobs and timestamps, which our tables do not have.
+  would also decode binaries, which `service/aws/dynamodb.py` does, and timestamps, which DynamoDB's items do not have.
 * DRS DescribeSourceServers: plain JSON where the result equals botocore's, member by member; else botocore's parser.
 * EC2 DescribeInstances: only the members that the inventory stores. An instance has about sixty; parsing the timestamps
   among them alone costs more than all the members that are stored.
@@ -13,6 +13,7 @@ reported as a problem of that call.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any, Final
@@ -196,7 +197,25 @@ class _RestJsonParser(_SafeParser, AioRestJSONParser):
             if page is not None:
                 return {"ResponseMetadata": self._populate_response_metadata(response), **page}
         parsed: dict[str, Any] = super()._do_parse(response, shape)
+        _check_lists(response["body"], shape)
         return parsed
+
+
+def _check_lists(body: bytes, shape: Shape) -> None:
+    """Check that the lists of a response are lists: botocore makes an empty list of an empty object or text.
+
+    Raises:
+        ResponseParserError: one is of another type.
+    """
+    members = shape.members.items() if isinstance(shape, StructureShape) else ()
+    names = {member.serialization.get("name", name) for name, member in members if isinstance(member, ListShape)}
+    try:
+        document = json.loads(body) if names else None
+    except ValueError:
+        return  # botocore's result is then without any member of the shape
+    for name, value in document.items() if isinstance(document, dict) else ():
+        if name in names and value is not None and not isinstance(value, list):
+            raise ResponseParserError(f"{name} is not a list")
 
 
 class _JsonParser(_SafeParser, AioJSONParser):

@@ -31,13 +31,12 @@ from botocore.exceptions import (
     SSOError,
     TokenRetrievalError,
 )
-from botocore.model import OperationModel
 from botocore.parsers import ResponseParserError
 
 from service.errors import AwsError, ConfigurationError
 from service.models import Call
 
-__all__ = ["reject_non_object_body", "translating_config_errors", "translating_sdk_errors"]
+__all__ = ["translating_config_errors", "translating_sdk_errors"]
 
 _MAX_RETRY_AFTER_S: Final = 900.0
 
@@ -111,29 +110,6 @@ def translating_config_errors(
         yield
     except (BotoCoreError, OSError, ValueError) as error:
         raise ConfigurationError(f"fix {what}: {error}") from None
-
-
-def reject_non_object_body(operation_model: OperationModel, response_dict: Mapping[str, Any], **_: object) -> None:
-    """Hook for `before-parse`: reject a successful response whose body is not a JSON object.
-
-    The SDK parses a body that is not JSON to a response without members, which looks like an empty page, or like a
-    successful write. Checking the first and last byte finds truncated, empty and proxy pages without parsing twice.
-
-    Raises:
-        ResponseParserError: the body is not an object.
-    """
-    if response_dict["status_code"] >= 300:  # noqa: PLR2004 - error responses name their code in a header
-        return
-    if operation_model.has_streaming_output:  # the body is data of the caller, not a JSON document
-        return
-    if "json" not in operation_model.service_model.resolved_protocol:
-        return
-    members = operation_model.output_shape.members if operation_model.output_shape else ()
-    body = response_dict["body"].strip()
-    if not members and not body:  # an operation without output
-        return
-    if not (body.startswith(b"{") and body.endswith(b"}")):
-        raise ResponseParserError(f"response is not a JSON object ({len(body)} bytes)")
 
 
 def _from_response(response: Mapping[str, Any], call: Call, keys: ReadOnlyCredentials | None) -> AwsError:

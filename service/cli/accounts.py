@@ -10,17 +10,13 @@ import typer
 from rich.console import Group
 from rich.table import Table
 
-from service.accounts.records import Account, RoleRef, parse_account, staging_records
 from service.accounts.staging import add_staging_account, remove_staging_account, staging_record
 from service.app import App, open_app
-from service.aws.client import AwsClient, Identity
-from service.aws.dynamodb import Item, TableReader
-from service.aws.operations import READ_OPERATIONS
+from service.aws.dynamodb import Item
+from service.cli.answers import COMPLETENESS_MEMBERS, show_answer
 from service.cli.options import OutputOption
 from service.cli.output import Output, print_result, run_command, sanitize, table
-from service.errors import ConfigurationError, RefusalError
-from service.models import utc_now
-from service.query_app import open_query_app
+from service.errors import RefusalError
 from service.settings import Settings
 
 __all__ = ["add_staging", "list_accounts", "remove_staging", "validate"]
@@ -46,22 +42,13 @@ _ANY_TIME: Final = datetime.min.replace(tzinfo=UTC)
 def list_accounts(output: OutputOption = None) -> int:
     """Show target accounts and their staging accounts, and which records are invalid and why.
 
-    Reads the records only; `drs-sync doctor` also tries the roles.
+    Reads the records and region status only; `drs-sync doctor` also tries the roles.
+
+    Exit codes: 0 complete; 1 failed; 2 wrong usage or settings;
+    3 incomplete: a record cannot be used, or some accounts or regions are
+    unknown.
     """
-    chosen = output or Output.default()
-
-    async def work(settings: Settings) -> int:
-        settings.require("target_accounts_table")
-        async with AwsClient(settings, utc_now, allowed=READ_OPERATIONS) as aws_client:
-            hub = await aws_client.identity()
-            records = TableReader(aws_client.hub(), settings.target_accounts_table, aws_client.hub_region)
-            accounts = [_target_json(item, hub) async for item in records.scan()]
-        accounts.sort(key=lambda account: str(account["accountId"]))
-        document = {"operation": "accounts", "hubAccountId": hub.account_id, "count": len(accounts)}
-        print_result(chosen, {**document, "accounts": accounts}, lambda: _accounts_table(accounts))
-        return 0
-
-    return run_command(chosen, work)
+    return show_answer(output or Output.default(), lambda app: app.accounts.run(), _accounts_table)
 
 
 def add_staging(
@@ -161,52 +148,22 @@ def validate(
     Exit codes: 0 it can; 1 it cannot, see the reason that AWS gives;
     2 wrong usage or settings.
     """
-    chosen = output or Output.default()
     params = {"accountId": staging, "externalId": external_id, "region": region, "roleArn": role_arn}
 
-    async def work(settings: Settings) -> int:
-        async with open_query_app(settings) as app:
-            body = await app.validation.validate_staging_account(params)
-        print_result(chosen, body, lambda: table(f"account {staging} in {region}", ("item", "value"), body.items()))
-        return 0 if body["valid"] else 1
+    def render(body: Mapping[str, Any]) -> Table:
+        items = [(name, value) for name, value in body.items() if name not in COMPLETENESS_MEMBERS]
+        return table(f"account {staging} in {region}", ("item", "value"), items)
 
-    return run_command(chosen, work)
-
-
-def _target_json(item: Item, hub: Identity) -> dict[str, Any]:
-    """Describe a record of the target accounts table; an invalid one with as much as can be read of it."""
-    try:
-        account = parse_account(item)
-    except ConfigurationError as error:
-        known = {"accountId": str(item.get("accountId", "")), "accountName": str(item.get("accountName") or "")}
-        return {**known, "roleArn": None, "usable": False, "reason": str(error), "stagingAccounts": []}
-    return {
-        "accountId": account.account_id,
-        "accountName": account.name,
-        "isHub": account.account_id == hub.account_id,
-        **_role_json(account.account_id, account.role, hub),
-        "stagingAccounts": [_staging_json(record, account, hub) for record in staging_records(item)],
-    }
+    return show_answer(
+        output or Output.default(),
+        lambda app: app.validation.validate_staging_account(params),
+        render,
+        exit_code=lambda answer: 0 if answer.members["valid"] else 1,
+    )
 
 
-def _staging_json(record: Mapping[str, Any], target: Account, hub: Identity) -> dict[str, Any]:
-    account_id = str(record.get("accountId", ""))
-    known = {"accountId": account_id, "accountName": str(record.get("accountName") or "")}
-    return {**known, **_role_json(account_id, target.staging.get(account_id, RoleRef()), hub)}
-
-
-def _role_json(account_id: str, role: RoleRef, hub: Identity) -> dict[str, Any]:
-    if account_id == hub.account_id:
-        return {"roleArn": None, "usable": True}  # the hub uses its own credentials
-    try:
-        arn = role.arn_in(account_id, hub.partition)
-    except ConfigurationError as error:
-        return {"roleArn": role.arn or None, "usable": False, "reason": str(error)}
-    return {"roleArn": arn, "externalId": role.external_id, "usable": True}
-
-
-def _accounts_table(accounts: Sequence[Mapping[str, Any]]) -> Table:
-    rows = []
+def _accounts_table(body: Mapping[str, Any]) -> Table:
+    rows, accounts = [], body["accounts"]
     for account in accounts:
         rows.append(_account_row("target", account))
         rows.extend(_account_row("  staging", staging) for staging in account["stagingAccounts"])

@@ -1,43 +1,58 @@
-"""Answers of `drs-sync servers` and `drs-sync extended`: output, exit code, and the refresh of stale scopes."""
+"""Answers of the query commands: output, exit code, what is unknown, and the refresh of stale scopes."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Group, RenderableType
 
 from service.app import open_app
-from service.cli.output import Output, print_result, run_command, sanitize, table
+from service.cli.output import Output, print_result, run_command, table
+from service.cli.unknown import unknown_block
 from service.context import SyncRequest
 from service.models import Scope
 from service.queries.answer import Answer
 from service.query_app import QueryApp, open_query_app
 from service.settings import Settings
 
-__all__ = ["show_answer", "source_tables"]
+__all__ = ["COMPLETENESS_MEMBERS", "exit_code_of", "show_answer", "source_tables", "title_of"]
+
+COMPLETENESS_MEMBERS: Final = frozenset({"complete", "scopeStates", "unknown", "unknownByCause"})
+"""The members of every answer about its completeness, which `show_answer` renders below the answer itself."""
 
 
 def show_answer(
     output: Output,
     query: Callable[[QueryApp], Awaitable[Answer]],
-    render: Callable[[Mapping[str, Any]], Group],
+    render: Callable[[Mapping[str, Any]], RenderableType],
     *,
-    refresh: bool,
+    refresh: bool = False,
+    exit_code: Callable[[Answer], int] | None = None,
 ) -> int:
-    """Run a query, print its answer and return the exit code; then sync the stale scopes if `refresh` is set.
+    """Run a query, print its answer and what is unknown, and return the exit code; then sync the stale scopes.
 
     The sync changes neither stdout nor the exit code: how it ended is only reported on stderr.
+
+    Args:
+        output: the format.
+        query: runs the query.
+        render: renders the body of the answer for a terminal.
+        refresh: whether stale scopes are synced.
+        exit_code: the exit code of an answer; None: `exit_code_of`.
     """
     stale: list[Scope] = []
 
     async def run_query(settings: Settings) -> int:
         async with open_query_app(settings) as app:
             answer = await query(app)
-        print_result(output, answer.body, lambda: render(answer.body))
         stale.extend(answer.stale)
-        return _exit_code(answer.body)
+        if answer.failure is not None:
+            raise answer.failure
+        body = answer.body
+        print_result(output, body, lambda: Group(render(body), *unknown_block(body)))
+        return (exit_code or exit_code_of)(answer)
 
     async def sync_stale(settings: Settings) -> int:
         async with open_app(settings) as app:
@@ -51,12 +66,14 @@ def show_answer(
     return code
 
 
-def _exit_code(body: Mapping[str, Any]) -> int:
-    """Return 0 for a complete answer, 1 if every scope failed, 3 if some could not be read."""
-    if body["complete"]:
-        return 0
-    scopes = body["scopes"]
-    return 1 if scopes and all(scope["source"] == "none" for scope in scopes) else 3
+def exit_code_of(answer: Answer) -> int:
+    """Return 0 for a complete answer, 3 if something is unknown, was not read or was left out."""
+    return 0 if answer.is_complete else 3
+
+
+def title_of(body: Mapping[str, Any], title: str) -> str:
+    """Return the title of the answer's table, which must not read like a total when something is missing."""
+    return title if body["complete"] else f"{title} (incomplete, see below)"
 
 
 def source_tables(body: Mapping[str, Any]) -> Iterator[RenderableType]:
@@ -72,8 +89,6 @@ def source_tables(body: Mapping[str, Any]) -> Iterator[RenderableType]:
     if body["errors"]:
         headings = ("account", "regions", "code", "message", "fix")
         yield table("errors", headings, [_problem_row(each) for each in body["errors"]])
-    if not body["complete"]:
-        yield sanitize("This answer is incomplete: some scopes could not be read.")
 
 
 def _oldest(scopes: Iterable[Mapping[str, Any]]) -> object:

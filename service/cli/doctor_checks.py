@@ -214,7 +214,9 @@ class Doctor:
             account_id,
             context.rows,
             requested=self._regions,
-            excluded=self._settings.drs_excluded_regions,
+            excluded=[
+                region for region in self._settings.drs_regions if self._settings.excludes(Scope(account_id, region))
+            ],
             fallback=self._hub_region if self._hub_region in catalog else catalog[0],
         )
 

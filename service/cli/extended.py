@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from rich.console import Group, RenderableType
 
-from service.cli.answers import show_answer, source_tables
+from service.cli.answers import show_answer, source_tables, title_of
 from service.cli.options import NoRefresh, OutputOption, QueryAccounts, QueryRegions, join_values
 from service.cli.output import Output, sanitize, table
 from service.queries.answer import Answer
@@ -31,7 +31,7 @@ def show_extended(
     Stale scopes are synced after the answer is printed.
 
     Exit codes: 0 complete; 1 failed; 2 wrong usage or settings;
-    3 partial: some accounts or regions could not be read, see the errors.
+    3 incomplete: some accounts or regions are unknown or could not be read.
     """
 
     async def query(app: QueryApp) -> Answer:
@@ -43,7 +43,7 @@ def show_extended(
 
 def _tables(body: Mapping[str, Any]) -> Group:
     servers = body["extendedServers"]
-    title = f"{body['count']} extended servers"
+    title = title_of(body, f"{body['count']} extended servers")
     tables: list[RenderableType] = [table(title, _HEADINGS, [_row(server) for server in servers])]
     if body["byStagingAccount"]:
         tables.append(table("by staging account", ("staging account", "servers"), body["byStagingAccount"].items()))

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Final
 
 import anyio
 import typer
 
-from service.cli.output import Output, print_error, print_json, run_command
+from service.cli.answers import COMPLETENESS_MEMBERS, exit_code_of
+from service.cli.output import Output, print_error, print_json, print_unknown, run_command
 from service.errors import AwsError, ConfigurationError, RefusalError
 from service.models import utc_now
 from service.queries.failback.export import read_export, write_csv, write_json
 from service.queries.failback.facts import Facts, has_name
-from service.queries.failback.query import single_match
+from service.queries.failback.query import EstateAnswer, FailbackAnswer, single_match
 from service.queries.failback.render import as_json, as_markdown, as_text
 from service.queries.failback.runbook import Runbook, write_runbook
 from service.query_app import open_query_app
@@ -35,7 +37,9 @@ class Format(StrEnum):
     CSV = "csv"
 
 
-_RENDERERS: Final = {Format.TEXT: as_text, Format.MARKDOWN: as_markdown}
+_RENDERERS: Final[Mapping[Format, Callable[[Facts, Runbook], str]]] = MappingProxyType(
+    {Format.TEXT: as_text, Format.MARKDOWN: as_markdown}
+)
 _EXPORT_FORMATS: Final = frozenset({Format.CSV, Format.JSON})
 _RUNBOOK_FORMATS: Final = frozenset({Format.TEXT, Format.JSON, Format.MARKDOWN})
 
@@ -60,8 +64,9 @@ def show_failback(
     """Show where a server came from, and the runbook that sends it back.
 
     Exit codes: 0 complete; 1 failed; 2 wrong usage, no server or
-    several servers with that id or name; 3 some facts are not current or
-    the origin is not fully known, see the notes.
+    several servers with that id or name; 3 incomplete: some facts are not
+    current, the origin is not fully known, or some accounts or regions are
+    unknown, so that the server may be there.
     """
     form = output or (Format.CSV if export_all else Format.TEXT)
     error_output = Output.JSON if form is Format.JSON else Output.TABLE
@@ -74,29 +79,53 @@ def show_failback(
 
     async def work(settings: Settings) -> int:
         async with open_query_app(settings) as app:
-            if name is not None:
-                try:
-                    return _show(await app.failback.facts(name), form)
-                except AwsError as error:
-                    if settings.failback_export:
-                        path, reason = Path(settings.failback_export), f"the inventory did not answer: {error}"
-                        show = partial(_show_exported, path, name, form, error_output, reason=reason)
-                        return await anyio.to_thread.run_sync(show)
-                    message = f"{error}. Fix: if you have an export, read it without AWS: --from FILE"
-                    return print_error(error.code, message, error_output, exit_code=1)
-            estate = await app.failback.estate()
-        now = utc_now()
-        _write(write_csv(estate, now=now) if form is Format.CSV else write_json(estate, now=now).decode())
-        return 0
+            if name is None:
+                return _show_estate(await app.failback.estate(), form)
+            try:
+                return _show_answer(await app.failback.facts(name), form)
+            except AwsError as error:
+                if settings.failback_export:
+                    path, reason = Path(settings.failback_export), f"the inventory did not answer: {error}"
+                    show = partial(_show_exported, path, name, form, error_output, reason=reason)
+                    return await anyio.to_thread.run_sync(show)
+                message = f"{error}. Fix: if you have an export, read it without AWS: --from FILE"
+                return print_error(error.code, message, error_output, exit_code=1)
 
     return run_command(error_output, work)
+
+
+def _show_estate(answer: EstateAnswer, form: Format) -> int:
+    now = utc_now()
+    if form is Format.JSON:
+        members = {name: value for name, value in answer.body.items() if name in COMPLETENESS_MEMBERS}
+        _write(write_json(answer.estate, now=now, members=members).decode())
+    else:
+        _write(write_csv(answer.estate, now=now))
+        print_unknown(answer.body)
+    return exit_code_of(answer)
+
+
+def _show_answer(answer: FailbackAnswer, form: Format) -> int:
+    if form is Format.JSON:
+        print_json(answer.body)
+    else:
+        _write(_RENDERERS[form](answer.facts, write_runbook(answer.facts)))
+        print_unknown(answer.body)
+    return exit_code_of(answer)
 
 
 def _show_exported(path: Path, name: str, form: Format, error_output: Output, *, reason: str) -> int:
     """Show one server from an export. Reads no settings and makes no call, so it works while AWS is down."""
     try:
         exported_at, estate = read_export(path.read_bytes())
-        facts = single_match([each for each in estate if has_name(each, name)], name)
+        matches = [each for each in estate if has_name(each, name)]
+        if not matches:
+            message = (
+                f"{name} is not in the export of {exported_at}, which lacks what was added since or was unknown then. "
+                "Fix: give another name of the server, or read a newer export"
+            )
+            return print_error("SERVER_NOT_FOUND", message, error_output, exit_code=3)
+        facts = single_match(matches, name)
     except OSError as error:
         message = f"{path} cannot be read: {error.strerror}"
         return print_error("Configuration", message, error_output, exit_code=2)
@@ -105,17 +134,13 @@ def _show_exported(path: Path, name: str, form: Format, error_output: Output, *,
     except RefusalError as error:
         return print_error(error.code, error.message, error_output, exit_code=2)
     note = f"From an export of {exported_at}; {reason}."
-    return _show(facts.model_copy(update={"notes": (note, *facts.notes)}), form)
-
-
-def _show(facts: Facts, form: Format) -> int:
+    facts = facts.model_copy(update={"notes": (note, *facts.notes)})
     runbook = write_runbook(facts)
     if form is Format.JSON:
         print_json(as_json(facts, runbook))
     else:
-        render: Callable[[Facts, Runbook], str] = _RENDERERS[form]
-        _write(render(facts, runbook))
-    return 3 if facts.notes or not facts.captured else 0
+        _write(_RENDERERS[form](facts, runbook))
+    return 3  # an export is never current
 
 
 def _write(text: str) -> None:

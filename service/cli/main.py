@@ -13,7 +13,7 @@ import typer
 from typer.exceptions import Exit, TyperException
 
 from service import __version__
-from service.cli import accounts, doctor, extended, failback, regions, sandbox, servers, syncs
+from service.cli import accounts, doctor, extended, failback, regions, sandbox, servers, syncs, tables
 from service.cli.output import Output, print_error, print_message
 from service.cli.streams import StdoutError, discard_stdout, set_up_streams
 
@@ -40,6 +40,9 @@ accounts_group.command("add-staging")(accounts.add_staging)
 accounts_group.command("remove-staging")(accounts.remove_staging)
 accounts_group.command("validate")(accounts.validate)
 cli.add_typer(accounts_group, name="accounts")
+tables_group = typer.Typer(help="Create the tables that no platform has.")
+tables_group.command("create")(tables.create_tables)
+cli.add_typer(tables_group, name="tables")
 cli.command("doctor")(doctor.run_doctor)
 cli.command("demo")(sandbox.demo)
 cli.command("sandbox")(sandbox.serve)

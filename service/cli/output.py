@@ -15,6 +15,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from service.cli.unknown import unknown_block
 from service.errors import AwsError, ConfigurationError, DeadlineExceededError, RefusalError
 from service.gc_tuning import tune_gc
 from service.settings import Settings, load_settings
@@ -28,6 +29,7 @@ __all__ = [
     "print_json",
     "print_message",
     "print_result",
+    "print_unknown",
     "run_command",
     "sanitize",
     "stderr_console",
@@ -100,12 +102,36 @@ def print_message(message: str) -> None:
     stderr_console().print(Text("drs-sync: "), sanitize(message), sep="")
 
 
-def print_error(code: str, message: str, output: Output, *, exit_code: int) -> int:
-    """Print an error on stderr and, for programs, as JSON on stdout. Returns the exit code."""
+def print_error(
+    code: str, message: str, output: Output, *, exit_code: int, details: Mapping[str, Any] | None = None
+) -> int:
+    """Print an error on stderr and, for programs, as JSON on stdout with its details. Returns the exit code."""
     print_message(message)
     if output is Output.JSON:
-        print_json({"error": code, "message": message, "exitCode": exit_code})
+        print_json({"error": code, "message": message, "exitCode": exit_code, **(details or {})})
     return exit_code
+
+
+def _print_refusal(error: RefusalError, output: Output) -> int:
+    """Print a refused request: exit code 1 if nothing could be read, 3 if something is unknown, else 2."""
+    is_server_error = error.status >= 500  # noqa: PLR2004 - HTTP status of an error that is not the caller's
+    is_unknown = "unknown" in error.details
+    code = print_error(
+        error.code or "Refused",
+        error.message,
+        output,
+        exit_code=1 if is_server_error else 3 if is_unknown else 2,
+        details=error.details if is_unknown else None,
+    )
+    if is_unknown and output is Output.TABLE:
+        print_unknown(error.details)
+    return code
+
+
+def print_unknown(body: Mapping[str, Any]) -> None:
+    """Print the unknown scopes of an answer or an error on stderr."""
+    for line in unknown_block(body):
+        stderr_console().print(line)
 
 
 def run_command(output: Output, work: Callable[[Settings], Awaitable[int]]) -> int:
@@ -119,8 +145,7 @@ def run_command(output: Output, work: Callable[[Settings], Awaitable[int]]) -> i
     except ConfigurationError as error:
         return print_error("Configuration", str(error), output, exit_code=2)
     except RefusalError as error:
-        is_server_error = error.status >= 500  # noqa: PLR2004 - HTTP status of an error that is not the caller's
-        return print_error(error.code or "Refused", error.message, output, exit_code=1 if is_server_error else 2)
+        return _print_refusal(error, output)
     except AwsError as error:
         advice = error.error_class.advice
         message = f"{str(error).rstrip('.')}. Fix: {advice}" if advice else str(error)

@@ -2,90 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
-from rich.table import Table
+from rich.console import Group, RenderableType
 
+from service.cli.answers import show_answer, title_of
 from service.cli.options import OutputOption
-from service.cli.output import Output, print_error, print_result, run_command, table
-from service.models import iso, utc_now
-from service.query_app import open_query_app
-from service.regions.selection import StatusUnavailable
-from service.regions.status_rows import RegionRow
-from service.settings import Settings
+from service.cli.output import Output, sanitize, table
+from service.queries.scope_state import ScopeState
 
 __all__ = ["show_regions"]
 
+_HEADINGS: Final = ("region", "status", "servers", "unknown", "complete", "attempt")
+_UNITS: Final = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
+
 
 def show_regions(output: OutputOption = None) -> int:
-    """Show the region status table: servers, last scan and last error per region.
+    """Show the region status table: servers, and the age of the last complete scan and of the last attempt.
 
-    Exit codes: 0 shown; 1 the table cannot be read; 2 wrong usage or settings.
+    "unknown" is the number of accounts about which nothing is known there,
+    "complete" the age of the oldest complete scan among the accounts that
+    have servers there, "attempt" that of the last scan, failed ones included.
+
+    Exit codes: 0 complete; 1 the table cannot be read; 2 wrong usage or
+    settings; 3 incomplete: some accounts or regions are unknown.
     """
-    chosen = output or Output.default()
-
-    async def work(settings: Settings) -> int:
-        settings.require("drs_region_status_table")
-        async with open_query_app(settings) as app:
-            rows = await app.status.rows()
-        if isinstance(rows, StatusUnavailable):
-            return print_error("RegionStatusUnavailable", rows.reason, chosen, exit_code=1)
-        document = _document(rows, utc_now())
-        print_result(chosen, document, lambda: _table(document))
-        return 0
-
-    return run_command(chosen, work)
+    return show_answer(output or Output.default(), lambda app: app.regions.run(), _table)
 
 
-def _document(rows: Sequence[RegionRow], now: datetime) -> dict[str, Any]:
-    ordered = sorted(rows, key=lambda row: (-row.server_count, row.region))
-    return {
-        "operation": "regions",
-        "activeRegions": [row.region for row in ordered if row.server_count > 0],
-        "serverCount": sum(row.server_count for row in ordered),
-        "regions": [_region(row, now) for row in ordered],
-    }
-
-
-def _region(row: RegionRow, now: datetime) -> dict[str, Any]:
-    accounts = {
-        account_id: {
-            "status": entry.status,
-            "serverCount": entry.server_count,
-            "lastChecked": iso(entry.last_checked) if entry.last_checked else None,
-            "lastComplete": iso(entry.last_complete) if entry.last_complete else None,
-            "errorMessage": entry.error_message or None,
-        }
-        for account_id, entry in sorted(row.accounts.items())
-    }
-    return {
-        "region": row.region,
-        "status": row.status,
-        "serverCount": row.server_count,
-        "lastChecked": iso(row.last_checked) if row.last_checked else None,
-        "ageSeconds": round((now - row.last_checked).total_seconds()) if row.last_checked else None,
-        "accounts": accounts,
-    }
-
-
-def _table(document: Mapping[str, Any]) -> Table:
-    title = f"{len(document['activeRegions'])} active regions, {document['serverCount']} servers"
-    headings = ("region", "status", "servers", "accounts", "last scan", "age s", "error")
-    return table(title, headings, [_row(region) for region in document["regions"]])
+def _table(body: Mapping[str, Any]) -> RenderableType:
+    if not body["regions"]:
+        return sanitize(body["message"])
+    title = f"{len(body['activeRegions'])} active regions, {body['serverCount']} servers"
+    regions = table(title_of(body, title), _HEADINGS, [_row(region) for region in body["regions"]])
+    return Group(regions, *map(sanitize, _failed_attempts(body)))
 
 
 def _row(region: Mapping[str, Any]) -> tuple[object, ...]:
-    errors = [
-        f"{account}: {entry['errorMessage']}" for account, entry in region["accounts"].items() if entry["errorMessage"]
-    ]
     return (
         region["region"],
         region["status"] or "",
         region["serverCount"],
-        len(region["accounts"]),
-        region["lastChecked"] or "never",
-        "" if region["ageSeconds"] is None else region["ageSeconds"],
-        "; ".join(errors),
+        len(region["unknownAccounts"]),
+        _age(region["ageSeconds"]),
+        _age(region["lastAttemptAgeSeconds"]),
     )
+
+
+def _failed_attempts(body: Mapping[str, Any]) -> Iterator[str]:
+    """Describe the failed attempts in scopes that are known all the same; those of unknown scopes are listed there."""
+    for region in body["regions"]:
+        for account_id, entry in region["accounts"].items():
+            if entry["errorMessage"] and entry["state"] != ScopeState.UNKNOWN:
+                attempt, complete = entry["lastAttempt"], _age(entry["ageSeconds"])
+                yield (
+                    f"{account_id} {region['region']}: last attempt {_age(attempt['ageSeconds'])} ago failed, last "
+                    f"complete scan {complete}{'' if complete == 'never' else ' ago'}: {attempt['error']}"
+                )
+
+
+def _age(seconds: int | None) -> str:
+    """Write an age in the largest unit of which there are at least two."""
+    if seconds is None:
+        return "never"
+    unit, length = next(((unit, length) for unit, length in _UNITS if seconds >= 2 * length), _UNITS[-1])
+    return f"{seconds // length} {unit}"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from rich.console import Group
+from rich.table import Table
 
 from service.cli.output import table
 from service.models import Coverage
@@ -18,23 +19,28 @@ _COUNTS: Final = {
     "serversRemoved": "removed",
     "serversExtended": "extended",
     "serversAlreadyExtended": "extended by another run",
-    "serversPlanned": "to extend",
+    "serversPlanned": "planned",
     "serversTagged": "tagged",
     "launchSettingsUpdated": "launch settings updated",
+    "launchSettingsPlanned": "launch settings planned",
     "serversSkipped": "skipped",
     "serversHeldBack": "held back",
     "serversFailed": "failed",
 }
 _PROBLEMS: Final = ("errors", "warnings")
+_PLANS: Final = frozenset({"serversPlanned", "launchSettingsPlanned"})  # shown of a dry run
 _MAX_REGIONS: Final = 3  # listed by name; more would not fit the column
+_MAX_PLANNED: Final = 50  # servers listed; the JSON document has up to a thousand
 
 
 def report_tables(report: Mapping[str, Any]) -> Group:
     """Render a report: a summary, servers by region, and errors and warnings if there are any."""
     scopes = report["scopes"]
     coverage = " + ".join(f"{scopes[each]} {each}" for each in Coverage)
-    counts = [f"{label} {report[name]}" for name, label in _COUNTS.items() if name in report]
-    dry_run = " (dry run: nothing was written)" if report.get("dryRun") else ""
+    is_dry_run = bool(report.get("dryRun"))
+    shown = [name for name in _COUNTS if name in report and (is_dry_run or name not in _PLANS)]
+    counts = [f"{_COUNTS[name]} {report[name]}" for name in shown]
+    dry_run = " (dry run: nothing was written)" if is_dry_run else ""
     summary = table(
         f"{report['operation']}: {report['status']}{dry_run}",
         ("item", "value"),
@@ -45,16 +51,38 @@ def report_tables(report: Mapping[str, Any]) -> Group:
             ),
             ("how regions were chosen", f"{report['regionSource']}: {report['regionReason']}"),
             ("scopes in total", f"{scopes['asked']} = {coverage}"),
-            ("servers", ", ".join([str(report["serversSynced"]), *counts])),
+            ("servers", ", ".join([str(sum(report["serversByRegion"].values())), *counts])),
             ("DRS calls / full scan", f"{report['drsCalls']} / {report['apiCallsFullScan']}"),
             ("calls saved", f"{report['apiCallReductionPercent']} %"),
             ("seconds / saved (estimate)", f"{report['durationSeconds']:.1f} / {report['timeSavedSeconds']:.1f}"),
         ],
     )
     tables = [summary, table("servers by region", ("region", "servers"), report["serversByRegion"].items())]
+    if is_dry_run:
+        tables.append(_planned_table(report["planned"], report["plannedTotal"]))
     headings = ("account", "regions", "call", "code", "message", "fix")
     tables.extend(table(name, headings, map(_problem_row, report[name])) for name in _PROBLEMS if report[name])
     return Group(*tables)
+
+
+def _planned_table(planned: Sequence[Mapping[str, Any]], total: int) -> Table:
+    """Name the servers that a run would write; those beyond the first fifty are counted."""
+    listed = planned[:_MAX_PLANNED]
+    rest = f", the first {len(listed)} of them; --output json has more" if total > len(listed) else ""
+    return table(f"{total} servers planned{rest}", ("account", "region", "server", "plan"), map(_planned_row, listed))
+
+
+def _planned_row(server: Mapping[str, Any]) -> tuple[object, ...]:
+    if "sourceServerArn" in server:
+        plan = f"extend from {server['stagingAccountId']}"
+        return (server["accountId"], server["region"], server["sourceServerArn"].rpartition("/")[2], plan)
+    plan = "; ".join(
+        [
+            *([f"tags {', '.join(server['tagKeys'])}"] if server["tagKeys"] else []),
+            *(["copy tags at launch"] if server["copyTags"] else []),
+        ]
+    )
+    return (server["accountId"], server["region"], server["sourceServerID"], plan)
 
 
 def _problem_row(problem: Mapping[str, Any]) -> tuple[object, ...]:

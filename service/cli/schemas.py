@@ -18,12 +18,14 @@ class TableSpec:
         keys: partition key and, if there is one, sort key.
         indexes: partition key by index name; the sort key is the table's partition key.
         if_unset: what does not work while the setting is empty; an empty text if nothing works.
+        is_own: no platform creates the table.
     """
 
     setting: str
     keys: tuple[str, ...]
     indexes: Mapping[str, str] = field(default_factory=dict)
     if_unset: str = ""
+    is_own: bool = False
 
     @property
     def variable(self) -> str:
@@ -57,9 +59,16 @@ TABLES: Final = (
     TableSpec(
         "source_server_topology_table",
         ("pk", "sk"),
-        if_unset="originals are kept on the inventory's items, and lag is as old as each item",
+        if_unset="originals are kept on the inventory's items, history and names are not kept, and lag is as old as"
+        " each item; `drs-sync tables create` creates the table",
+        is_own=True,
     ),
-    TableSpec("tag_sync_config_table", ("accountId",), if_unset="the tag sync has no lock, memory or last result"),
+    TableSpec(
+        "tag_sync_config_table",
+        ("accountId",),
+        if_unset="the tag sync has no lock, memory or last result",
+        is_own=True,
+    ),
 )
 
 

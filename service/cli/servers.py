@@ -8,10 +8,11 @@ from typing import Annotated, Any, Final
 import typer
 from rich.console import Group, RenderableType
 
-from service.cli.answers import show_answer, source_tables
+from service.cli.answers import show_answer, source_tables, title_of
 from service.cli.options import NoRefresh, OutputOption, QueryAccounts, QueryRegions, join_values
 from service.cli.output import Output, sanitize, table
 from service.queries.answer import Answer
+from service.queries.filters import REPLICATION_STATES
 from service.queries.request_models import InventoryRequest
 from service.query_app import QueryApp
 
@@ -31,7 +32,10 @@ def show_servers(
     source_account: Annotated[
         str | None, typer.Option("--source-account", metavar="ID", help="With the source instance in this account.")
     ] = None,
-    state: Annotated[str | None, typer.Option("--state", help="In this replication state, such as CONTINUOUS.")] = None,
+    state: Annotated[
+        str | None,
+        typer.Option("--state", metavar="STATE", help=f"In this replication state: {', '.join(REPLICATION_STATES)}."),
+    ] = None,
     hostname: Annotated[str | None, typer.Option("--hostname", help="With this text in the host name.")] = None,
     min_cores: Annotated[float | None, typer.Option("--min-cores", metavar="N", help="With at least N cores.")] = None,
     min_ram_gib: Annotated[
@@ -49,7 +53,7 @@ def show_servers(
     Stale scopes are synced after the answer is printed.
 
     Exit codes: 0 complete; 1 failed; 2 wrong usage or settings;
-    3 partial: some accounts or regions could not be read, see the errors.
+    3 incomplete: some accounts or regions are unknown or could not be read.
     """
 
     async def query(app: QueryApp) -> Answer:
@@ -79,7 +83,7 @@ def _join_value(option: str, value: str | None) -> str:
 
 
 def _tables(body: Mapping[str, Any]) -> Group:
-    title = f"{body['count']} of {body['totalCount']} servers"
+    title = title_of(body, f"{body['count']} of {body['totalCount']} servers")
     tables: list[RenderableType] = [
         table(title, _HEADINGS, [_row(server) for server in body["servers"]]),
         *source_tables(body),

@@ -83,7 +83,8 @@ def sync_staging(
     """Extend servers of staging accounts into their target accounts, in active regions.
 
     A server is extended only where both sides could be read; the others
-    are held back and reported.
+    are held back and reported. A staging account that only DRS names is
+    reported too, and waits for `drs-sync accounts add-staging`.
 
     Exit codes: 0 complete; 1 failed; 2 wrong usage or settings;
     3 partial: some accounts or regions failed, see the report's errors.

@@ -15,6 +15,8 @@ from typing import Any, Final
 
 from service.handlers import data_management, query
 from service.handlers.router import Operation, Route
+from service.queries.completeness import MAX_LISTED
+from service.queries.scope_state import ScopeState
 
 __all__ = ["openapi_document", "openapi_page"]
 
@@ -24,6 +26,31 @@ _ERROR: Final[Schema] = {
     "type": "object",
     "required": ["error"],
     "properties": {"error": {"type": "string"}, "message": {"type": "string"}, "details": {}},
+}
+_ANSWER: Final[Schema] = {
+    "type": "object",
+    "description": "Answer of a query. `complete` is false if a scope is unknown or a read failed.",
+    "required": ["complete", "scopeStates", "unknown", "unknownByCause"],
+    "properties": {
+        "complete": {"type": "boolean"},
+        "scopeStates": {
+            "type": "object",
+            "description": "number of scopes (account and region) by state",
+            "required": [*ScopeState],
+            "properties": {str(state): {"type": "integer", "minimum": 0} for state in ScopeState},
+        },
+        "unknown": {
+            "type": "array",
+            "maxItems": MAX_LISTED,
+            "description": "the first unknown scopes: cause, fix, since when, and the last attempt to read them",
+            "items": {"type": "object"},
+        },
+        "unknownByCause": {
+            "type": "array",
+            "description": "all unknown scopes, counted by cause",
+            "items": {"type": "object"},
+        },
+    },
 }
 _ERROR_RESPONSES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -53,7 +80,7 @@ def openapi_document() -> dict[str, Any]:
         },
         "paths": dict(sorted(paths.items())),
         "components": {
-            "schemas": {"Error": _ERROR},
+            "schemas": {"Answer": _ANSWER, "Error": _ERROR},
             "securitySchemes": {"cognito": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
         },
         "security": [{"cognito": []}],
@@ -100,7 +127,11 @@ def _members(operation: Operation[Any]) -> tuple[dict[str, Schema], frozenset[st
 
 
 def _parameter(location: str, name: str, schema: Schema, *, required: bool) -> dict[str, Any]:
-    return {"name": name, "in": location, "required": required, "schema": schema}
+    parameter = {"name": name, "in": location, "required": required}
+    if "contentSchema" not in schema:
+        return {**parameter, "schema": schema}
+    described = {"description": schema["description"]} if "description" in schema else {}
+    return {**parameter, **described, "content": {schema["contentMediaType"]: {"schema": schema["contentSchema"]}}}
 
 
 def _body(members: Mapping[str, Schema], required: frozenset[str]) -> dict[str, Any]:
@@ -116,8 +147,9 @@ def _responses(operation: str) -> dict[str, Any]:
         if status not in successes and (status != "403" or operation == "get_drs_source_servers")
     ]
     error = _json({"$ref": "#/components/schemas/Error"})
+    success = {"$ref": "#/components/schemas/Answer"} if operation in query.OPERATIONS else {"type": "object"}
     return {
-        **{status: {"description": "Done.", "content": _json({"type": "object"})} for status in successes},
+        **{status: {"description": "Done.", "content": _json(success)} for status in successes},
         **{status: {"description": _ERROR_RESPONSES[status], "content": error} for status in errors},
     }
 

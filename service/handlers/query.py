@@ -58,7 +58,8 @@ async def handle_get_extended_source_servers(app: QueryApp, params: Params) -> R
 
 async def get_failback_topology(app: QueryApp, params: Params) -> Response:
     """Return where a server came from, its state, and its failback steps; `id` is any name of the server."""
-    return Response(await app.failback.run(FailbackRequest.parse(params.values, app.settings).id))
+    answer = await app.failback.run(FailbackRequest.parse(params.values, app.settings).id)
+    return Response(await app.publish("get_failback_topology", answer))
 
 
 async def handle_discover_staging_accounts(app: QueryApp, params: Params) -> Response:
@@ -70,22 +71,22 @@ async def handle_discover_staging_accounts(app: QueryApp, params: Params) -> Res
 
 async def handle_validate_staging_account(app: QueryApp, params: Params) -> Response:
     """Assume the role of a staging account, and count its source servers in one region."""
-    return Response(await app.validation.validate_staging_account(dict(params.values) if params.has_body else None))
+    answer = await app.validation.validate_staging_account(dict(params.values) if params.has_body else None)
+    return Response(await app.publish("validate_staging_account", answer))
 
 
 async def get_staging_accounts_direct(app: QueryApp, params: Params) -> Response:
     """Return the staging accounts in the record of a target account."""
     target = TargetRequest.parse(params.values, app.settings).target_account_id
-    return Response(await app.staging.get_staging_accounts_direct(target))
+    answer = await app.staging.get_staging_accounts_direct(target)
+    return Response(await app.publish("get_staging_accounts", answer))
 
 
 async def query_staging_accounts_from_target(app: QueryApp, params: Params) -> Response:
     """Return the number of servers of each staging account in a target's record, by region, as the target sees them."""
     target = TargetRequest.parse(params.values, app.settings).target_account_id
-    deadline = app.staging.begin()
-    records = (await app.staging.get_staging_accounts_direct(target, deadline))["stagingAccounts"]
-    counted = await app.staging.query_staging_accounts_from_target(target, records, deadline)
-    return Response({"targetAccountId": target, "stagingAccounts": counted})
+    answer = await app.staging.query_recorded_staging_accounts(target)
+    return Response(await app.publish("query_staging_accounts", answer))
 
 
 OPERATIONS: Final[Mapping[str, Operation[QueryApp]]] = MappingProxyType(

@@ -233,8 +233,12 @@ def _error_response(operation: Operation[Any], error: DrsSyncError, failure_code
 
 
 def _refusal_response(operation: Operation[Any], refusal: RefusalError) -> Response:
-    body = {"error": refusal.message} if operation.message_only_errors else refusal_body(refusal)
-    return Response(body, refusal.status)
+    if not operation.message_only_errors:
+        return Response(refusal_body(refusal), refusal.status)
+    # Callers expect the text in `error`; what could not be read stands beside it.
+    return Response(
+        {**(refusal.details if "unknown" in refusal.details else {}), "error": refusal.message}, refusal.status
+    )
 
 
 def _logged(name: str, response: Response, error: Exception) -> Response:

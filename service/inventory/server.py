@@ -11,23 +11,25 @@ from typing import Annotated, Any, Final
 import orjson
 from pydantic import AfterValidator, AliasPath, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from service.inventory.moving_values import MovingValues, not_understood
 from service.models import ACCOUNT_ID_PATTERN, Scope
 
 __all__ = ["InstanceFacts", "SourceServer", "content_hash", "instance_facts", "parse_server"]
 
 # Part of the content hash: increase it when the format of items changes, so that every item is rewritten once.
-_ITEM_FORMAT: Final = 2
+_ITEM_FORMAT: Final = 3
 
-# Members that change all the time and carry no information; the lag is hashed in coarse steps instead.
+# Members that change all the time: moving values, and the steps of setting up replication, which DRS repeats for a
+# server that cannot be set up. What they lead to is hashed: the replication state, the error, the last launch.
 _VOLATILE: Final = frozenset(
     {
         "backloggedStorageBytes",
+        "dataReplicationInitiation",
         "elapsedReplicationDuration",
         "etaDateTime",
         "lagDuration",
         "lastSeenByServiceDateTime",
         "lastUpdatedDateTime",
-        "nextAttemptDateTime",
         "replicatedStorageBytes",
         "rescannedStorageBytes",
     }
@@ -86,6 +88,9 @@ class SourceServer(BaseModel):
         str, Field(validation_alias=AliasPath("sourceProperties", "identificationHints", "hostname"))
     ] = ""
     fqdn: Annotated[str, Field(validation_alias=AliasPath("sourceProperties", "identificationHints", "fqdn"))] = ""
+    vmware_uuid: Annotated[
+        str | None, Field(validation_alias=AliasPath("sourceProperties", "identificationHints", "vmWareUuid"))
+    ] = None
     cpus: Annotated[list[_Cpu], Field(validation_alias=AliasPath("sourceProperties", "cpus"))] = Field(
         default_factory=list
     )
@@ -109,9 +114,9 @@ class SourceServer(BaseModel):
         """The account and region of its ARN."""
         return _scope_of(self.arn)
 
-    def replicates_in(self, scope: Scope) -> bool:
-        """Whether it replicates in the account of a scope; an extended server replicates in a staging account."""
-        return self.staging_account in {None, scope.account_id}
+    def replication_scope(self, scope: Scope) -> Scope:
+        """Return the scope in which it replicates: for an extended server that of its staging account."""
+        return Scope(self.staging_account or scope.account_id, _scope_of(self.lineage).region)
 
     def origin(self, scope: Scope) -> Scope | None:
         """Return the account and region of its EC2 instance, by default those of `scope`; None without an instance."""
@@ -174,12 +179,23 @@ def instance_facts(instance: Mapping[str, Any]) -> InstanceFacts:
     )
 
 
-def content_hash(record: Mapping[str, Any], server: SourceServer, facts: InstanceFacts | None) -> str:
-    """Hash a server without its volatile members; equal hashes mean that a write would change nothing."""
+def content_hash(
+    record: Mapping[str, Any], server: SourceServer, facts: InstanceFacts | None, moving: MovingValues | None = None
+) -> str:
+    """Hash a server without its volatile members; equal hashes mean that a write would change nothing that matters.
+
+    Args:
+        record: the DescribeSourceServers record.
+        server: the same record, parsed.
+        facts: tags and network of its instance.
+        moving: its moving values, where they are kept apart from its item. Then the item need not follow the lag; but
+            a value that cannot be kept there because it cannot be understood is in the item alone. None: the item
+            follows the lag in coarse steps.
+    """
     material = {
         "format": _ITEM_FORMAT,
         "record": _without_volatile(record),
-        "lag": _lag_step(server.lag),
+        "lag": _lag_step(server.lag) if moving is None else not_understood(record, moving),
         "tags": facts.tags if facts else None,
         "network": facts.network if facts else None,
     }

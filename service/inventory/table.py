@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from service.aws.dynamodb_write import Table
 from service.inventory.reader import stored_facts
 from service.inventory.server import InstanceFacts
-from service.models import Scope, iso, parse_iso
+from service.models import Scope, parse_iso
 
 __all__ = ["InventoryTable", "ItemKey", "StoredItem"]
 
@@ -20,11 +20,18 @@ _PROJECTION: Final = (
     "stagingAccountId",
     "contentHash",
     "lastUpdated",
+    "writtenAt",
     "sourceTags",
     "ec2NetworkConfig",
     "topologyComplete",
+    "topologyMissing",
     "topologyLastUpdated",
     "originalSourceRegion",
+    "originalSourceAccountId",
+    "originalInstanceId",
+    "originalAvailabilityZone",
+    "originEnvironment",
+    "originEnvironmentSource",
     "originalAccountId",
     "originalReplicationConfigurationTemplateId",
     "originalReplicationConfigTemplateId",
@@ -61,7 +68,7 @@ class InventoryTable:
         """Return the stored items of a scope.
 
         The ARN contains account and region, so a prefix of the sort key of the index selects the scope. The index is
-        eventually consistent: a server missing here is only written once more.
+        eventually consistent: a server missing here is written once more, and removed by a later scan.
 
         Raises:
             AwsError: the table could not be read.
@@ -85,13 +92,17 @@ class InventoryTable:
         """Check that the table exists with the expected key schema. Raises AwsError."""
         await self._table.get({"sourceServerArn": "-", "stagingAccountId": "-"})
 
-    async def remove(self, key: ItemKey, *, scanned_at: datetime) -> bool:
-        """Remove a server that a complete scan did not return, unless it was written after that scan began."""
+    async def remove(self, key: ItemKey, stored: StoredItem) -> bool:
+        """Remove a server if its item is still the one that was read, which needs no clock: no other run wrote it."""
+        stamps = {name: stored.item.get(name) for name in ("writtenAt", "lastUpdated")}
+        conditions = [
+            f"attribute_not_exists( #{name} )" if stamp is None else f"#{name} = :{name}"
+            for name, stamp in stamps.items()
+        ]
         return await self._table.delete_if(
             {"sourceServerArn": key.arn, "stagingAccountId": key.staging_account},
-            "#writtenAt < :scanned OR ( attribute_not_exists( #writtenAt ) AND "
-            "( attribute_not_exists( #lastUpdated ) OR #lastUpdated < :scanned ))",
-            {"scanned": iso(scanned_at)},
+            " AND ".join(["attribute_exists( #sourceServerArn )", *conditions]),
+            {name: stamp for name, stamp in stamps.items() if stamp is not None},
         )
 
     async def refresh_copy(self, key: ItemKey, copies: Mapping[str, Any]) -> None:

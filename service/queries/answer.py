@@ -1,4 +1,4 @@
-"""Answer of a query: the response body, with the stale scopes and the figures for metrics."""
+"""Answer of a query: the response body with its completeness, the stale scopes and the figures for metrics."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from service.errors import RefusalError, fix_of
 from service.models import Scope
+from service.queries.completeness import Completeness
 from service.queries.read_result import DataSource, ReadResult
 
 __all__ = ["Answer", "build_answer"]
@@ -18,20 +20,38 @@ _log: Final = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer.
+    """An answer, with how much is known about the scopes that it is about.
 
-    `stale` are the scopes whose inventory was too old, so that a sync should scan them. `sources` counts scopes by the
-    source that they were read from.
+    Args:
+        members: the members of the response body, without those about completeness.
+        completeness: the state of every scope that the answer is about.
+        is_whole: nothing that was read failed, and nothing was left out.
+        stale: the scopes whose inventory was too old, so that a sync should scan them.
+        sources: number of scopes by the source that they were read from; None when the query reads no servers.
+        failure: the error to respond with instead, when nothing at all could be read.
     """
 
-    body: dict[str, Any]
-    stale: tuple[Scope, ...]
-    sources: Mapping[str, int]
+    members: Mapping[str, Any]
+    completeness: Completeness
+    is_whole: bool = True
+    stale: tuple[Scope, ...] = ()
+    sources: Mapping[str, int] | None = None
+    failure: RefusalError | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every scope of the question is known, and everything that was read is included."""
+        return self.is_whole and self.completeness.is_complete
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The response body."""
+        return {**self.members, "complete": self.is_complete, **self.completeness.as_json()}
 
     @property
     def hits(self) -> int:
         """The metric InventoryDatabaseHits: 1 if a scope was answered from the inventory, or there was no scope."""
-        return int(bool(self.sources.get(DataSource.INVENTORY)) or not self.sources)
+        return int(not self.sources or bool(self.sources.get(DataSource.INVENTORY)))
 
     @property
     def misses(self) -> int:
@@ -39,9 +59,35 @@ class Answer:
         return int(bool(self.stale))
 
 
-def build_answer(operation: str, body: dict[str, Any], result: ReadResult) -> Answer:
-    """Build an answer, and log one line with the number of scopes per source."""
+def build_answer(
+    operation: str,
+    members: Mapping[str, Any],
+    result: ReadResult,
+    completeness: Completeness,
+    *,
+    is_empty: bool,
+    is_whole: bool = True,
+) -> Answer:
+    """Build the answer of a query that reads servers, and log one line with the number of scopes per source.
+
+    Args:
+        operation: name of the query, for the log.
+        members: the members of the response body, without those about completeness.
+        result: what was read.
+        completeness: the state of every scope of the question.
+        is_empty: the answer shows nothing. A caller who sees an empty list takes it for "none", so where every read
+            failed, the answer is an error instead.
+        is_whole: nothing was left out for another reason than a failed read.
+    """
     sources = Counter(str(each.source) for each in result.results)
+    answer = Answer(
+        members,
+        completeness,
+        is_whole=is_whole and result.is_complete,
+        stale=result.stale,
+        sources=sources,
+        failure=_failure(result, completeness) if is_empty else None,
+    )
     _log.info(
         "query answered",
         extra={
@@ -50,7 +96,21 @@ def build_answer(operation: str, body: dict[str, Any], result: ReadResult) -> An
             "scopes": dict(sources),
             "regions": len({each.scope.region for each in result.results}),
             "servers": sum(len(each.items) for each in result.results),
-            "complete": body.get("complete", result.is_complete),
+            "unknownScopes": len(completeness.unknown),
+            "complete": answer.is_complete,
         },
     )
-    return Answer(body, result.stale, sources)
+    return answer
+
+
+def _failure(result: ReadResult, completeness: Completeness) -> RefusalError | None:
+    """Build the error of a query none of whose reads succeeded; None when one did, or when nothing was read."""
+    problems = [each.problem for each in result.results if each.problem is not None]
+    if not problems or len(problems) < len(result.results):
+        return None
+    first = problems[0]
+    more = f" (and {len(problems) - 1} more scopes)" if len(problems) > 1 else ""
+    fix = first.advice or fix_of(first.status) or "see the problems of the scopes"
+    message = f"no scope could be read: {first.account_id} {first.region}{more}: {first.code}: {first.message}"
+    details = {"complete": False, **completeness.as_json(), "errors": result.errors()}
+    return RefusalError("SCOPES_UNREADABLE", f"{message.rstrip('.')}. Fix: {fix}", status=500, details=details)

@@ -15,11 +15,13 @@ from service.aws.dynamodb import TableReader
 from service.errors import AwsError, RefusalError
 from service.fanout import fan_out
 from service.models import Call, Now, Problem, Scope
+from service.queries.completeness import Completeness, all_regions, completeness_of
 from service.queries.freshness import StatusView, active_regions, choose_scopes
 from service.queries.params import ScopesParams
 from service.queries.query_deadline import LATE_FIX, QueryDeadline
-from service.queries.read_result import ReadResult
+from service.queries.read_result import NOTHING_READ, ReadResult
 from service.queries.scope_reader import ScopeReader
+from service.queries.scope_state import StateRules
 from service.regions.selection import StatusUnavailable
 from service.regions.status_reader import RegionStatusReader
 from service.regions.status_rows import RegionRow
@@ -30,12 +32,21 @@ __all__ = ["QueryContext", "QueryContextLoader", "table_timeout", "targets_table
 
 @dataclass(frozen=True, slots=True)
 class QueryContext:
-    """Accounts, region status and access, read for one query. `problems`: account records that cannot be used."""
+    """Accounts, region status and access, read for one query.
+
+    Args:
+        directory: the accounts.
+        problems: account records that cannot be used.
+        view: region status.
+        access: opens sessions of the accounts.
+        rules: ages and exclusions at the time of the query, the same for what is read and for what is known.
+    """
 
     directory: AccountDirectory
     problems: tuple[Problem, ...]
     view: StatusView
     access: AccountAccess
+    rules: StateRules
 
     def require_targets(self, *accounts: str) -> None:
         """Check that accounts are targets. Raises RefusalError naming the first that is not."""
@@ -48,19 +59,19 @@ class QueryContext:
                     details={"parameter": "accountId", "value": account_id},
                 )
 
-    def summary(self, result: ReadResult, requested_accounts: Collection[str]) -> dict[str, Any]:
-        """Return the members that every answer has: `source`, `complete`, `errors`.
-
-        An account record that cannot be used makes the answer incomplete, unless only other accounts were requested.
+    def is_whole(self, requested_accounts: Collection[str]) -> bool:
+        """Whether no account is missing. A record that cannot be used counts unless only other accounts are requested.
 
         Args:
-            result: what was read.
             requested_accounts: the accounts that the query names; none means all of them.
         """
+        return bool(requested_accounts) or not self.problems
+
+    def summary(self, result: ReadResult, requested_accounts: Collection[str]) -> dict[str, Any]:
+        """Return the members `source` and `errors` of an answer; the arguments are as in `is_whole`."""
         problems = () if requested_accounts else self.problems
         return {
             "source": result.source,
-            "complete": result.is_complete and not problems,
             "errors": [*result.errors(), *(problem.as_json() for problem in problems)],
         }
 
@@ -72,6 +83,7 @@ class QueryContextLoader:
         self._aws_client = aws_client
         self._settings = settings
         self._status = status
+        self._now = now
         self._scopes = ScopeReader(aws_client, settings, now)
 
     async def load(self, deadline: QueryDeadline) -> QueryContext:
@@ -100,7 +112,8 @@ class QueryContextLoader:
             raise table_timeout(table, "Scan", self._aws_client.hub_region)
         directory, problems = accounts[0]
         view = StatusView(rows[0] if rows else StatusUnavailable("the region status table did not answer in time"))
-        return QueryContext(directory, tuple(problems), view, AccountAccess(self._aws_client, directory))
+        access, rules = AccountAccess(self._aws_client, directory), StateRules.of(self._settings, self._now())
+        return QueryContext(directory, tuple(problems), view, access, rules)
 
     def choose(self, context: QueryContext, params: ScopesParams) -> tuple[tuple[str, ...], tuple[Scope, ...]]:
         """Choose the regions and scopes of a query.
@@ -113,7 +126,28 @@ class QueryContextLoader:
         active = active_regions(context.view, settings.catalog, settings.drs_excluded_regions)
         regions = tuple(sorted(params.regions)) or active
         accounts = params.accounts or tuple(context.directory.targets)
-        return regions, choose_scopes(context.view, accounts, regions, requested=bool(params.regions))
+        return regions, choose_scopes(context.view, accounts, regions, context.rules, requested=bool(params.regions))
+
+    def completeness(
+        self, context: QueryContext, params: ScopesParams, result: ReadResult = NOTHING_READ, *, from_region: str = ""
+    ) -> Completeness:
+        """Compute what is known about all scopes of a question.
+
+        Args:
+            context: of the query.
+            params: the accounts and regions that it names; none means all there are.
+            result: what was read.
+            from_region: only regions from this one on, for a page that continues there.
+        """
+        accounts = params.accounts or context.directory.targets
+        regions = params.regions or all_regions(context.view, self._settings)
+        return completeness_of(
+            context.view,
+            accounts,
+            [region for region in regions if region >= from_region],
+            context.rules,
+            result.results,
+        )
 
     async def read(self, context: QueryContext, scopes: tuple[Scope, ...], deadline: QueryDeadline) -> ReadResult:
         """Read scopes: from the inventory where it is fresh, else from DRS."""

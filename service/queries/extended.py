@@ -41,7 +41,6 @@ class ExtendedQuery:
         context = await self._context_loader.load(deadline)
         regions, scopes = self._context_loader.choose(context, params)
         result = await self._context_loader.read(context, scopes, deadline)
-        summary = context.summary(result, params.accounts)
         servers, counts = _servers(result)
         end, now = page_length(servers, limit=None), self._now()
         body: dict[str, Any] = {
@@ -50,12 +49,18 @@ class ExtendedQuery:
             "byStagingAccount": dict(sorted(Counter(each["stagingAccountId"] for each in servers).items())),
             "regions": list(regions),
             "scopes": [each.as_json(now, servers=counts[each.scope]) for each in result.results],
-            **summary,
-            "complete": summary["complete"] and end == len(servers),
+            **context.summary(result, params.accounts),
         }
         if end < len(servers):
             body["truncated"] = True  # this query has no pages: callers request fewer accounts or regions
-        return build_answer("get_extended_source_servers", body, result)
+        return build_answer(
+            "get_extended_source_servers",
+            body,
+            result,
+            self._context_loader.completeness(context, params, result),
+            is_empty=not servers,
+            is_whole=context.is_whole(params.accounts) and end == len(servers),
+        )
 
 
 def extended_items(result: ReadResult) -> Iterator[tuple[Scope, Mapping[str, Any], Mapping[str, Any]]]:

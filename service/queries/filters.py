@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -10,12 +10,37 @@ import orjson
 
 from service.errors import RefusalError
 from service.models import is_account_id
+from service.text import suggestion
 
-__all__ = ["MAX_TEXT", "NO_FILTERS", "Filters", "invalid", "is_valid_unicode", "parse_filters"]
+__all__ = [
+    "MAX_TEXT",
+    "NO_FILTERS",
+    "REPLICATION_STATES",
+    "UNKNOWN_STATE",
+    "Filters",
+    "invalid",
+    "is_valid_unicode",
+    "parse_filters",
+]
 
 MAX_TEXT: Final = 256
 """Maximum characters of a name; no host name, id or ARN has more."""
 _MAX_INTEGER: Final = 2**63 - 1  # the largest integer that orjson writes
+REPLICATION_STATES: Final = (
+    "STOPPED",
+    "INITIATING",
+    "INITIAL_SYNC",
+    "BACKLOG",
+    "CREATING_SNAPSHOT",
+    "CONTINUOUS",
+    "PAUSED",
+    "RESCAN",
+    "STALLED",
+    "DISCONNECTED",
+)
+"""Every replication state of DRS. A test compares them with the SDK's model."""
+UNKNOWN_STATE: Final = "UNKNOWN"
+"""The state of a server for which DRS reported none."""
 _NAMES: Final = ("hostname", "replicationState", "stagingAccountId", "sourceAccountId", "minCpuCores", "minRamBytes")
 
 
@@ -59,10 +84,14 @@ class Filters:
 NO_FILTERS: Final = Filters()
 
 
-def invalid(parameter: str, value: object, expected: str) -> RefusalError:
-    """Build the refusal of a wrong parameter, with its value in a form that JSON can hold and what is expected."""
+def invalid(parameter: str, value: object, expected: str, *, accepted: Collection[str] = ()) -> RefusalError:
+    """Build the refusal of a wrong parameter, with its value in a form that JSON can hold and what is expected.
+
+    `accepted` are the words that it may have, of which the most similar one is suggested.
+    """
     printable, name = _printable(value), _printable(parameter)
-    text = f"{name} is {printable!r}, expected {expected}"
+    similar = suggestion(printable, accepted)
+    text = f"{name} is {printable!r}, {f'did you mean {similar}? E' if similar else 'e'}xpected {expected}"
     details = {"parameter": name, "value": printable, "expected": expected, "error": text}
     return RefusalError("INVALID_PARAMETER", text, details=details)
 
@@ -87,10 +116,10 @@ def parse_filters(given: object) -> Filters:
     members = _object(given)
     unknown = sorted(map(str, set(members) - set(_NAMES)))
     if unknown:
-        raise invalid("filters", unknown[0], f"one or more of {', '.join(_NAMES)}")
+        raise invalid("filters", unknown[0], f"one or more of {', '.join(_NAMES)}", accepted=_NAMES)
     return Filters(
         hostname=_text(members, "hostname").casefold(),
-        replication_state=_text(members, "replicationState").upper(),
+        replication_state=_state(members, "replicationState"),
         staging_account=_account(members, "stagingAccountId"),
         source_account=_account(members, "sourceAccountId"),
         min_cores=_amount(members, "minCpuCores"),
@@ -118,6 +147,13 @@ def _text(members: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str) or len(value) > MAX_TEXT or not is_valid_unicode(value):
         raise invalid(f"filters.{name}", value, f"text of at most {MAX_TEXT} characters")
     return value
+
+
+def _state(members: Mapping[str, Any], name: str) -> str:
+    value, accepted = _text(members, name), (*REPLICATION_STATES, UNKNOWN_STATE)
+    if value and value.upper() not in accepted:
+        raise invalid(f"filters.{name}", value, f"one of {', '.join(accepted)}", accepted=accepted)
+    return value.upper()
 
 
 def _account(members: Mapping[str, Any], name: str) -> str:

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from service.models import Scope, parse_iso
+from service.queries.scope_state import ScopeState, StateRules, is_switched_off, state_of
 from service.regions.selection import StatusUnavailable
 from service.regions.status_rows import AccountEntry, RegionRow
 
@@ -56,9 +57,13 @@ _NEVER_SCANNED: Final = ScopeFreshness(Freshness.STALE)
 
 
 class StatusView:
-    """The region status table by region; without rows when it is empty or could not be read."""
+    """The region status table by region; without rows when it is empty or could not be read.
+
+    `unavailable` says why it could not be read; it is empty when it could.
+    """
 
     def __init__(self, rows: Sequence[RegionRow] | StatusUnavailable) -> None:
+        self.unavailable = rows.reason if isinstance(rows, StatusUnavailable) else ""
         self.rows: Mapping[str, RegionRow] = (
             {} if isinstance(rows, StatusUnavailable) else {row.region: row for row in rows}
         )
@@ -76,20 +81,27 @@ def active_regions(view: StatusView, catalog: Iterable[str], excluded: Collectio
 
 
 def choose_scopes(
-    view: StatusView, accounts: Iterable[str], regions: Iterable[str], *, requested: bool
+    view: StatusView, accounts: Iterable[str], regions: Iterable[str], rules: StateRules, *, requested: bool
 ) -> tuple[Scope, ...]:
-    """Choose the scopes of a query.
+    """Choose the scopes that a query reads.
 
-    Regions that the caller requested are read for every account. Otherwise a scope is left out if its last complete
-    scan found no servers while its region has servers of another account; a scope that was never scanned is included.
+    An excluded scope is never read, and neither is one whose account has switched the region off. Regions that the
+    caller requested are otherwise read for every account. Without a request, a scope is also left out if it is known to
+    be empty while its region has servers of another account.
     """
     scopes = (Scope(account_id, region) for region in sorted(set(regions)) for account_id in sorted(set(accounts)))
-    return tuple(scope for scope in scopes if requested or not _is_known_empty(view, scope))
+    return tuple(scope for scope in scopes if _is_read(view, scope, rules, requested=requested))
 
 
-def _is_known_empty(view: StatusView, scope: Scope) -> bool:
+def _is_read(view: StatusView, scope: Scope, rules: StateRules, *, requested: bool) -> bool:
+    if rules.excludes(scope):
+        return False
     row, entry = view.rows.get(scope.region), view.entry(scope)
-    return bool(row and row.server_count > 0 and entry and entry.server_count == 0)
+    if entry is not None and is_switched_off(entry, rules):
+        return False
+    if requested or row is None or row.server_count == 0:
+        return True
+    return state_of(entry, rules) is not ScopeState.EMPTY
 
 
 def freshness_of(view: StatusView, scope: Scope, *, now: datetime, fresh_s: float) -> ScopeFreshness:

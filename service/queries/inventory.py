@@ -31,7 +31,8 @@ class InventoryQuery:
     async def run(self, params: InventoryParams) -> Answer:
         """Answer a query within QUERY_DEADLINE_SECONDS, with what could be read by then.
 
-        A page after the first reads only the regions from which it continues; `scopes` and `errors` are of that page.
+        A page after the first reads only the regions from which it continues; `scopes`, `errors` and completeness are
+        of these regions.
 
         Raises:
             RefusalError: a requested account is not a target.
@@ -41,15 +42,18 @@ class InventoryQuery:
         deadline = QueryDeadline.start(self._settings.query_deadline_seconds)
         context = await self._context_loader.load(deadline)
         regions, scopes = self._context_loader.choose(context, params.scopes)
-        if params.cursor is not None:
-            scopes = tuple(scope for scope in scopes if scope.region >= params.cursor.last.region)
+        from_region = params.cursor.last.region if params.cursor else ""
+        scopes = tuple(scope for scope in scopes if scope.region >= from_region)
         result = await self._context_loader.read(context, scopes, deadline)
-        body = {
-            **self._page(params, result),
-            "regions": list(regions),
-            **context.summary(result, params.scopes.accounts),
-        }
-        return build_answer("get_source_server_inventory", body, result)
+        page = self._page(params, result)
+        return build_answer(
+            "get_source_server_inventory",
+            {**page, "regions": list(regions), **context.summary(result, params.scopes.accounts)},
+            result,
+            self._context_loader.completeness(context, params.scopes, result, from_region=from_region),
+            is_empty=not page["totalCount"],
+            is_whole=context.is_whole(params.scopes.accounts),
+        )
 
     def _page(self, params: InventoryParams, result: ReadResult) -> dict[str, Any]:
         servers = [server for server in present_servers(result) if params.matches(server)]

@@ -79,7 +79,7 @@ def region_param(given: Parameters, name: str, settings: Settings) -> str:
 
 def _known_region(name: str, value: str, settings: Settings) -> str:
     if value not in settings.catalog:
-        raise invalid(name, value, f"one of {' '.join(settings.catalog)}")
+        raise invalid(name, value, f"one of {' '.join(settings.catalog)}", accepted=settings.catalog)
     return value
 
 

@@ -9,13 +9,20 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
+from service.inventory.moving_values import backlog_bytes
 from service.inventory.reader import is_json, owner_account
 from service.queries.attributes import as_list, as_map, as_str
+from service.queries.filters import UNKNOWN_STATE
 from service.topology.original import LEGACY_TEMPLATE_ID, ORIGINALS, TEMPLATE_ID
 
-__all__ = ["ServerView", "display_state", "present"]
+__all__ = ["BACKLOG", "VALUES_AS_OF", "ServerView", "display_state", "present"]
 
 ServerView = dict[str, Any]
+
+BACKLOG: Final = "_backlogBytes"
+"""Attribute of an item that was read: the backlog of the last scan, in place of that of its disks."""
+VALUES_AS_OF: Final = "_valuesAsOf"
+"""Attribute of an item that was read: when the scan began that its moving values are of."""
 
 _GIB: Final = 1024**3
 _MAX_INTEGER: Final = 2**63  # above the largest integer that orjson writes
@@ -34,8 +41,9 @@ _DISPLAY: Final[Mapping[str, str]] = MappingProxyType(
 def present(item: Mapping[str, Any]) -> ServerView:
     """Build the view of a server. A member that the item lacks, or has in a wrong type, is empty, zero or false.
 
-    Of the original topology, a member that is not known is absent. The view can always be written as JSON, whatever
-    the item holds.
+    Of the original topology, a member that is not known is absent; an unknown backlog is null. Lag, backlog, ETA and
+    last seen are of `valuesAsOf`: a scan, or the last write of the item. The view can always be written as JSON,
+    whatever the item holds.
     """
     arn = as_str(item.get("sourceServerArn"))
     properties, cloud = as_map(item.get("sourceProperties")), as_map(item.get("sourceCloudProperties"))
@@ -47,7 +55,7 @@ def present(item: Mapping[str, Any]) -> ServerView:
     primary: ServerView = next((each for each in interfaces if each["isPrimary"]), interfaces[0] if interfaces else {})
     tags = _tags(item)
     region = as_str(item.get("replicationRegion"))
-    state = as_str(item.get("replicationState")) or as_str(replication.get("dataReplicationState")) or "UNKNOWN"
+    state = as_str(item.get("replicationState")) or as_str(replication.get("dataReplicationState")) or UNKNOWN_STATE
     server = {
         "sourceServerID": as_str(item.get("sourceServerID")) or arn.rpartition("/")[2],
         "sourceServerArn": arn,
@@ -70,6 +78,9 @@ def present(item: Mapping[str, Any]) -> ServerView:
         "replicationState": state,
         "lagDuration": as_str(replication.get("lagDuration")) or as_str(item.get("lagDuration")),
         "lastSeen": as_str(cycle.get("lastSeenByServiceDateTime")) or as_str(item.get("lastSeen")),
+        "backlogBytes": item[BACKLOG] if BACKLOG in item else backlog_bytes(replication.get("replicatedDisks")),
+        "etaDateTime": as_str(replication.get("etaDateTime")),
+        "valuesAsOf": as_str(item.get(VALUES_AS_OF)) or as_str(item.get("lastUpdated")),
         "lastLaunchType": as_str(initiated.get("type")),
         "lastLaunchStatus": as_str(item.get("lastLaunchResult")) or as_str(launch.get("status")),
         "lastLaunchTime": as_str(initiated.get("apiCallDateTime")),

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from service.models import Problem, RegionStatus, Scope, iso
 
-__all__ = ["DataSource", "ReadResult", "Record", "ScopeReadResult"]
+__all__ = ["NOTHING_READ", "DataSource", "ReadResult", "Record", "ScopeReadResult"]
 
 Record = Mapping[str, Any]
 """A DescribeSourceServers record."""
@@ -31,7 +31,8 @@ class ScopeReadResult:
 
     `items` have the structure of inventory items, whatever the source; `records` are the same servers as DRS returned
     them, only where DRS was read. `last_complete` is when all servers of the scope were last seen. `status` is the
-    region status that the response of DRS stands for. `rejected` are the records that cannot be used.
+    region status that the response of DRS stands for. `rejected` are the records that cannot be used. `summary` is that
+    of the last complete scan, or of these records; None where there is none.
     """
 
     scope: Scope
@@ -42,6 +43,7 @@ class ScopeReadResult:
     problem: Problem | None = None
     rejected: tuple[Problem, ...] = ()
     status: RegionStatus | None = None
+    summary: Mapping[str, Any] | None = None
 
     @property
     def is_complete(self) -> bool:
@@ -59,12 +61,14 @@ class ScopeReadResult:
             "lastComplete": iso(last_complete) if last_complete else None,
             "ageSeconds": max(0, round((now - last_complete).total_seconds())) if last_complete else None,
         }
+        if self.summary is not None:
+            entry["summary"] = dict(self.summary)
         return {**entry, "error": f"{self.problem.code}: {self.problem.message}"} if self.problem else entry
 
 
 @dataclass(frozen=True, slots=True)
 class ReadResult:
-    """The results of all scopes of a query, in order. `problems` are those of the inventory table, not of a scope."""
+    """The results of all scopes of a query, in order. `problems` are those of the hub's tables, not of a scope."""
 
     results: tuple[ScopeReadResult, ...]
     problems: tuple[Problem, ...] = ()
@@ -93,3 +97,7 @@ class ReadResult:
         for problem in (*of_scopes, *self.problems):
             regions_of.setdefault(replace(problem, region=""), set()).add(problem.region)
         return [{**problem.as_json(), "regions": sorted(regions - {""})} for problem, regions in regions_of.items()]
+
+
+NOTHING_READ: Final = ReadResult(())
+"""The result of a query that reads no servers."""

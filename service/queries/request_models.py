@@ -25,7 +25,8 @@ from pydantic.json_schema import SkipJsonSchema
 from service.accounts.fields import AccountId, ExternalId, RoleArn
 from service.accounts.records import EXTERNAL_ID_FORM, is_external_id
 from service.errors import RefusalError
-from service.queries.filters import Filters, invalid, parse_filters
+from service.models import ACCOUNT_ID_PATTERN
+from service.queries.filters import MAX_TEXT, REPLICATION_STATES, UNKNOWN_STATE, Filters, invalid, parse_filters
 from service.queries.paging import read_token
 from service.queries.params import (
     MAX_SERVERS,
@@ -102,6 +103,25 @@ def _external_id(given: Parameters, name: str, _: Settings) -> str:
     return value
 
 
+# The filters are a JSON object written as text.
+_FILTERS = WithJsonSchema(
+    {
+        "type": "string",
+        "contentMediaType": "application/json",
+        "contentSchema": {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {
+                "hostname": {"type": "string", "maxLength": MAX_TEXT},
+                "replicationState": {"type": "string", "enum": [*REPLICATION_STATES, UNKNOWN_STATE]},
+                "stagingAccountId": {"type": "string", "pattern": f"^{ACCOUNT_ID_PATTERN}$"},
+                "sourceAccountId": {"type": "string", "pattern": f"^{ACCOUNT_ID_PATTERN}$"},
+                "minCpuCores": {"type": "number", "minimum": 0},
+                "minRamBytes": {"type": "number", "minimum": 0},
+            },
+        },
+    }
+)
 _TEXT = WithJsonSchema({"type": "string"})  # of a member that is a text in the request, and something else here
 
 Account = Annotated[AccountId, BeforeValidator(_read_by(lambda given, name, _: account_param(given, name)))]
@@ -149,11 +169,8 @@ class InventoryRequest(ScopesRequest):
     filters: Annotated[
         Filters,
         PlainValidator(parse_filters),
-        _TEXT,
-        Field(
-            description="JSON object of conditions: hostname, replicationState, stagingAccountId, sourceAccountId, "
-            "minCpuCores, minRamBytes"
-        ),
+        _FILTERS,
+        Field(description="JSON object of conditions, which a server must all meet"),
     ] = Filters()
     source_account_id: OptionalAccount = None
     limit: Limit = None

@@ -17,14 +17,15 @@ from service.accounts.access import AccountAccess
 from service.aws.client import AwsClient
 from service.aws.drs import DrsReader
 from service.aws.dynamodb import Item, TableReader
-from service.errors import AwsError
-from service.fanout import fan_out
+from service.errors import AwsError, unconfirmed_empty
+from service.fanout import fan_out, prefetch
 from service.inventory.reader import InventoryReader
 from service.models import Now, Problem, RegionStatus, Scope
 from service.queries.freshness import Freshness, ScopeFreshness, StatusView, check_items, freshness_of
 from service.queries.live import to_items
 from service.queries.query_deadline import LATE_FIX, QueryDeadline
 from service.queries.read_result import DataSource, ReadResult, Record, ScopeReadResult
+from service.queries.values_overlay import live_summary, read_values
 from service.settings import Settings
 
 __all__ = ["ScopeReader"]
@@ -55,7 +56,12 @@ class ScopeReader:
         fresh_s, now = self._settings.inventory_fresh_seconds, self._now()
         freshness_by_scope = {scope: freshness_of(view, scope, now=now, fresh_s=fresh_s) for scope in scopes}
         stored_scopes = [scope for scope in scopes if not freshness_by_scope[scope].is_empty]
-        inventory = await self._read_inventory(stored_scopes, deadline)
+        until = deadline.inventory
+        async with prefetch(
+            lambda: read_values(self._aws_client, self._settings, stored_scopes, until=until)
+        ) as values:
+            inventory = await self._read_inventory(stored_scopes, deadline)
+            moving = await values()
         for scope in stored_scopes:
             freshness_by_scope[scope] = (
                 check_items(freshness_by_scope[scope], inventory.items.get(scope, ()), now=now, fresh_s=fresh_s)
@@ -71,7 +77,8 @@ class ScopeReader:
         }
         stale_scopes = [scope for scope in scopes if scope not in results]
         results |= await self._read_stale(stale_scopes, freshness_by_scope, inventory, access, deadline)
-        return ReadResult(tuple(results[scope] for scope in scopes), tuple(dict.fromkeys(inventory.unread.values())))
+        problems = dict.fromkeys((*inventory.unread.values(), *moving.problems))
+        return ReadResult(tuple(moving.overlay(results[scope]) for scope in scopes), tuple(problems))
 
     async def _read_inventory(self, scopes: Iterable[Scope], deadline: QueryDeadline) -> _Inventory:
         """Read the items of scopes, one query per region; a region that cannot be read is listed, and not an error."""
@@ -119,7 +126,8 @@ class ScopeReader:
             if identity_problem is not None:
                 result = _failed(scope, identity_problem)
             else:
-                result = await self._read_drs(scope, access, stored=stored, until=deadline.drs)
+                known = max(len(stored), freshness_by_scope[scope].server_count or 0)
+                result = await self._read_drs(scope, access, stored=stored, known=known, until=deadline.drs)
             if result.source is not DataSource.NONE:
                 return result
             source = DataSource.STALE if stored else DataSource.NONE
@@ -140,14 +148,17 @@ class ScopeReader:
         return _late("STS", "sts", "GetCallerIdentity")
 
     async def _read_drs(
-        self, scope: Scope, access: AccountAccess, *, stored: Sequence[Mapping[str, Any]], until: float
+        self, scope: Scope, access: AccountAccess, *, stored: Sequence[Mapping[str, Any]], known: int, until: float
     ) -> ScopeReadResult:
-        """Read the servers of a scope from DRS. A region where DRS is not initialised has none, which is no problem.
+        """Read the servers of a scope from DRS.
+
+        A region where DRS is not initialised has none, which is no problem unless servers are known there.
 
         Args:
             scope: the account and region.
             access: opens the session of the account.
             stored: inventory items of the scope; tags of EC2 and the original topology are taken from them.
+            known: how many servers are known there.
             until: when to give up, by the event loop's clock.
         """
         started_at, records = self._now(), list[Record]()
@@ -161,6 +172,8 @@ class ScopeReader:
             except AwsError as error:
                 if records or not error.is_drs_uninitialized:
                     return _failed(scope, error.problem)
+                if known:
+                    return _failed(scope, unconfirmed_empty(error, scope, known))
                 return ScopeReadResult(
                     scope, DataSource.DRS, last_complete=started_at, status=RegionStatus.NOT_INITIALIZED
                 )
@@ -175,6 +188,7 @@ class ScopeReader:
             last_complete=started_at,
             rejected=live.rejected,
             status=RegionStatus.ACTIVE,
+            summary=live_summary(live.records, as_of=started_at),
         )
 
 

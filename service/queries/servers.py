@@ -16,10 +16,11 @@ from service.queries.context import QueryContextLoader
 from service.queries.freshness import StatusView, is_fresh
 from service.queries.inventory import present_servers
 from service.queries.paging import page_length
-from service.queries.params import ServersParams
+from service.queries.params import ScopesParams, ServersParams
 from service.queries.presenter import display_state
 from service.queries.query_deadline import QueryDeadline
 from service.queries.read_result import DataSource, ReadResult
+from service.queries.scope_state import StateRules
 from service.regions.status_reader import RegionStatusReader
 from service.settings import Settings
 
@@ -107,7 +108,9 @@ class ServersQuery:
         if params.account:
             context.require_targets(params.account)
         accounts = (params.account,) if params.account else tuple(context.directory.targets)
-        scopes = [Scope(account_id, params.region) for account_id in sorted(accounts)]
+        rules = StateRules.of(self._settings, self._now())
+        candidates = (Scope(account_id, params.region) for account_id in sorted(accounts))
+        scopes = [scope for scope in candidates if not rules.excludes(scope)]
         refused = self._refused_scopes(context.view, scopes)
         if len(refused) < len(scopes):
             # Another account may answer. Then an account that was refused is read again, so that it becomes a problem
@@ -117,8 +120,16 @@ class ServersQuery:
             context, tuple(scope for scope in scopes if scope not in refused), deadline
         )
         _raise_without_answer(refused, result)
-        summary = context.summary(result, (params.account,) if params.account else ())
-        return build_answer("get_drs_source_servers", _body(params.region, result, summary), result)
+        requested = ScopesParams((params.account,) if params.account else (), (params.region,))
+        members = {**_members(params.region, result), **context.summary(result, requested.accounts)}
+        return build_answer(
+            "get_drs_source_servers",
+            members,
+            result,
+            self._context_loader.completeness(context, requested, result),
+            is_empty=not members["servers"],
+            is_whole=context.is_whole(requested.accounts) and "truncated" not in members,
+        )
 
     def _refused_scopes(self, view: StatusView, scopes: list[Scope]) -> dict[Scope, RegionStatus]:
         """Return the scopes whose recent status is a refusal, so that a call to DRS would be refused as well."""
@@ -152,22 +163,16 @@ def _raise_without_answer(refused: Mapping[Scope, RegionStatus], result: ReadRes
             raise refusal
 
 
-def _body(region: str, result: ReadResult, summary: Mapping[str, Any]) -> dict[str, Any]:
+def _members(region: str, result: ReadResult) -> dict[str, Any]:
     servers = present_servers(result)
     has_records = result.source != DataSource.INVENTORY
     if has_records:
         servers = [display_state(server) for server in servers]
     records = [record for each in result.results for record in each.records]
     end = page_length(servers, limit=None)
-    body: dict[str, Any] = {
-        "servers": servers[:end],
-        "region": region,
-        "serverCount": len(servers),
-        **summary,
-        "complete": summary["complete"] and end == len(servers),
-    }
+    members: dict[str, Any] = {"servers": servers[:end], "region": region, "serverCount": len(servers)}
     if end < len(servers):
-        body["truncated"] = True  # the inventory route has pages
+        members["truncated"] = True  # the inventory route has pages
     elif has_records and page_length([*servers, *records], limit=None) == len(servers) + len(records):
-        body["sourceServers"] = records
-    return body
+        members["sourceServers"] = records
+    return members

@@ -14,16 +14,20 @@ from service.context import ContextLoader, RunContext, SyncRequest
 from service.errors import AwsError, RefusalError
 from service.models import Call, Now
 from service.queries.answer import Answer, build_answer
+from service.queries.completeness import Completeness, all_regions, completeness_of
 from service.queries.context import table_timeout, targets_table
 from service.queries.extended import extended_items
 from service.queries.freshness import StatusView
 from service.queries.params import account_param
 from service.queries.presenter import present
 from service.queries.query_deadline import LATE_FIX, QueryDeadline
-from service.queries.read_result import ReadResult
+from service.queries.read_result import NOTHING_READ, ReadResult
 from service.queries.scope_reader import ScopeReader
+from service.queries.scope_state import StateRules
 from service.queries.validation import REPLICATING_STATES
+from service.regions.selection import StatusUnavailable
 from service.regions.status_reader import RegionStatusReader
+from service.regions.status_rows import RegionRow
 from service.settings import Settings
 
 __all__ = ["StagingQueries"]
@@ -35,21 +39,19 @@ class StagingQueries:
     def __init__(self, aws_client: AwsClient, settings: Settings, status: RegionStatusReader, now: Now) -> None:
         self._aws_client = aws_client
         self._settings = settings
+        self._status = status
+        self._now = now
         self._context_loader = ContextLoader(aws_client, settings, status, now)
         self._scopes = ScopeReader(aws_client, settings, now)
 
-    def begin(self) -> QueryDeadline:
-        """Start the deadline that several of these queries share when one request needs them all."""
-        return QueryDeadline.start(self._settings.query_deadline_seconds)
-
-    async def get_staging_accounts_direct(
-        self, target: object, deadline: QueryDeadline | None = None
-    ) -> dict[str, Any]:
+    async def get_staging_accounts_direct(self, target: object) -> Answer:
         """Return the staging accounts recorded for a target, unchanged.
+
+        A sync adds the staging accounts that it finds in DRS to the record, so an unknown scope of the target makes the
+        answer incomplete.
 
         Args:
             target: account id of the target.
-            deadline: of the request that this is a part of; None starts one.
 
         Raises:
             RefusalError: the id is missing or wrong, or there is no such target.
@@ -57,9 +59,13 @@ class StagingQueries:
             AwsError: it could not be read.
         """
         target_id = account_param({"targetAccountId": target}, "targetAccountId")
-        record = await self._record(target_id, deadline or self.begin(), "NOT_FOUND")
-        accounts = record.get("stagingAccounts")
-        return {"targetAccountId": target_id, "stagingAccounts": accounts if isinstance(accounts, list) else []}
+        deadline = self._begin()
+        records = await self._recorded(target_id, deadline)
+        rows: tuple[RegionRow, ...] | StatusUnavailable = StatusUnavailable("region status was not read in time")
+        with anyio.CancelScope(deadline=deadline.context):
+            rows = await self._status.rows()
+        members = {"targetAccountId": target_id, "stagingAccounts": records}
+        return Answer(members, self._completeness(target_id, StatusView(rows)))
 
     async def discover_staging_accounts(self, target: object) -> Answer:
         """Discover the accounts that replicate servers of a target, from its extended servers.
@@ -72,42 +78,67 @@ class StagingQueries:
             AwsError: the target accounts could not be read, or STS did not confirm the identity of this process.
         """
         target_id = account_param({"targetAccountId": target}, "targetAccountId")
-        result = await self._read(target_id, "discover_staging_accounts", self.begin())
+        deadline = self._begin()
+        await self._record(target_id, deadline, "TARGET_ACCOUNT_NOT_FOUND")
+        result, completeness = await self._read(target_id, "discover_staging_accounts", deadline)
         counts = Counter(str(area["stagingAccountID"]) for _, _, area in extended_items(result))
-        body = {
+        members = {
             "targetAccountId": target_id,
             "stagingAccounts": [_discovered(account_id, count) for account_id, count in sorted(counts.items())],
             "totalServers": counts.total(),
             "message": _message(len(counts), result),
             "source": result.source,
-            "complete": result.is_complete,
             "errors": result.errors(),
         }
-        return build_answer("discover_staging_accounts", body, result)
+        return build_answer("discover_staging_accounts", members, result, completeness, is_empty=not counts)
 
-    async def query_staging_accounts_from_target(
-        self, target: object, staging: Sequence[Mapping[str, Any]], deadline: QueryDeadline | None = None
-    ) -> list[dict[str, Any]]:
+    async def query_recorded_staging_accounts(self, target: object) -> Answer:
+        """Count the servers of the staging accounts recorded for a target; as `query_staging_accounts_from_target`."""
+        target_id = account_param({"targetAccountId": target}, "targetAccountId")
+        deadline = self._begin()
+        return await self._count(target_id, await self._recorded(target_id, deadline), deadline)
+
+    async def query_staging_accounts_from_target(self, target: object, staging: Sequence[Mapping[str, Any]]) -> Answer:
         """Count the servers of each staging account per region, as DRS of the target reports them.
 
         `accessible` is false when no region of the target could be read; the zeros are then no counts. `error` names
-        the regions that could not be read. `deadline` is as in `get_staging_accounts_direct`.
+        the regions that could not be read.
 
         Raises: as `discover_staging_accounts`.
         """
         target_id = account_param({"targetAccountId": target}, "targetAccountId")
-        result = await self._read(target_id, "query_staging_accounts_from_target", deadline or self.begin())
+        deadline = self._begin()
+        await self._record(target_id, deadline, "TARGET_ACCOUNT_NOT_FOUND")
+        return await self._count(target_id, staging, deadline)
+
+    async def _count(self, target_id: str, staging: Sequence[Mapping[str, Any]], deadline: QueryDeadline) -> Answer:
+        operation = "query_staging_accounts_from_target"
+        result, completeness = await self._read(target_id, operation, deadline)
         totals: dict[str, Counter[str]] = defaultdict(Counter)
         replicating: dict[str, Counter[str]] = defaultdict(Counter)
         for scope, item, area in extended_items(result):
             account_id = str(area["stagingAccountID"])
             totals[account_id][scope.region] += 1
             replicating[account_id][scope.region] += present(item)["replicationState"] in REPLICATING_STATES
-        return [
+        accounts = [
             _capacity(record, totals[account_id], replicating[account_id], result)
             for record in staging
             for account_id in (str(record.get("accountId", "")),)
         ]
+        members = {"targetAccountId": target_id, "stagingAccounts": accounts}
+        return build_answer(operation, members, result, completeness, is_empty=False)  # `accessible` tells of failure
+
+    def _begin(self) -> QueryDeadline:
+        return QueryDeadline.start(self._settings.query_deadline_seconds)
+
+    def _completeness(self, target_id: str, view: StatusView, result: ReadResult = NOTHING_READ) -> Completeness:
+        rules = StateRules.of(self._settings, self._now())
+        return completeness_of(view, (target_id,), all_regions(view, self._settings), rules, result.results)
+
+    async def _recorded(self, target_id: str, deadline: QueryDeadline) -> list[Any]:
+        """Return the staging accounts in the record of a target."""
+        accounts = (await self._record(target_id, deadline, "NOT_FOUND")).get("stagingAccounts")
+        return accounts if isinstance(accounts, list) else []
 
     async def _record(self, target_id: str, deadline: QueryDeadline, code: str) -> Item:
         table = targets_table(self._aws_client, self._settings)
@@ -122,9 +153,8 @@ class StagingQueries:
             return record
         raise table_timeout(table, "GetItem", self._aws_client.hub_region)
 
-    async def _read(self, target_id: str, operation: str, deadline: QueryDeadline) -> ReadResult:
-        """Read the servers of a target in its active regions."""
-        await self._record(target_id, deadline, "TARGET_ACCOUNT_NOT_FOUND")
+    async def _read(self, target_id: str, operation: str, deadline: QueryDeadline) -> tuple[ReadResult, Completeness]:
+        """Read the servers of a target in its active regions, and compute what is known about all of them."""
         context: RunContext | None = None
         identity = None
         with anyio.CancelScope(deadline=deadline.context):
@@ -135,12 +165,14 @@ class StagingQueries:
             raise AwsError("DeadlineExceeded", "STS did not answer in time", call, advice=LATE_FIX)
         with anyio.CancelScope(deadline=deadline.context):
             context = await self._context_loader.load(
-                SyncRequest(accounts=(target_id,)), operation=operation, discover=False
+                SyncRequest(accounts=(target_id,)), operation=operation, discover=False, full_scan_if_none_active=True
             )
         if context is None:
             raise table_timeout(targets_table(self._aws_client, self._settings), "Scan", self._aws_client.hub_region)
         scopes = tuple(sorted(context.selection.scopes))
-        return await self._scopes.read(scopes, StatusView(context.rows), context.access, deadline)
+        view = StatusView(context.rows)
+        result = await self._scopes.read(scopes, view, context.access, deadline)
+        return result, self._completeness(target_id, view, result)
 
 
 def _discovered(account_id: str, count: int) -> dict[str, Any]:

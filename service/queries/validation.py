@@ -11,9 +11,14 @@ from service.accounts.records import RoleRef
 from service.aws.client import AccountSession, AwsClient, RoleToAssume
 from service.aws.drs import DrsReader
 from service.errors import AwsError, ConfigurationError, RefusalError
+from service.models import Scope
+from service.queries.answer import Answer
+from service.queries.completeness import Completeness
 from service.queries.filters import invalid
 from service.queries.query_deadline import QueryDeadline
 from service.queries.request_models import StagingValidationRequest
+from service.queries.scope_state import ScopeState
+from service.queries.unknown_scopes import UnknownScope
 from service.settings import Settings
 
 __all__ = ["REPLICATING_STATES", "StagingValidation"]
@@ -31,8 +36,10 @@ class StagingValidation:
         self._aws_client = aws_client
         self._settings = settings
 
-    async def validate_staging_account(self, given: object) -> dict[str, Any]:
+    async def validate_staging_account(self, given: object) -> Answer:
         """Assume the role of an account and count its servers in one region. A denied role or DRS is an answer too.
+
+        The answer is about that one scope, which is unknown if it could not be read.
 
         Args:
             given: `accountId`, `externalId`, `region`, and `roleArn`, which has a default.
@@ -52,12 +59,12 @@ class StagingValidation:
                 session = await self._open_session(account_id, role)
             except AwsError as error:
                 _raise_if_transient(error)
-                return {"valid": False, "roleAccessible": False, "error": _text(error)}
+                return _unread(Scope(account_id, region), error, {"roleAccessible": False})
             try:
                 return await self._count(session, region)
             except AwsError as error:
                 _raise_if_transient(error)
-                return {"valid": False, "roleAccessible": True, "drsInitialized": False, "error": _text(error)}
+                return _unread(Scope(account_id, region), error, {"roleAccessible": True, "drsInitialized": False})
         raise _not_validated(
             "STS, or DRS in that account and region, did not answer in time. Fix: try again, or raise"
             " QUERY_DEADLINE_SECONDS"
@@ -81,12 +88,12 @@ class StagingValidation:
             return self._aws_client.hub()
         return await self._aws_client.account(role)
 
-    async def _count(self, session: AccountSession, region: str) -> dict[str, Any]:
+    async def _count(self, session: AccountSession, region: str) -> Answer:
         total = replicating = 0
         async for page in DrsReader(session, page_size=self._settings.drs_page_size).source_servers(region):
             total += len(page)
             replicating += sum(_replicates(record, session.account_id) for record in page)
-        return {
+        members = {
             "valid": True,
             "roleAccessible": True,
             "drsInitialized": True,
@@ -94,6 +101,16 @@ class StagingValidation:
             "replicatingServers": replicating,
             "totalAfter": replicating,
         }
+        return Answer(members, Completeness({ScopeState.FRESH: 1}))
+
+
+def _unread(scope: Scope, error: AwsError, members: Mapping[str, Any]) -> Answer:
+    """Build the answer about a scope that could not be read; without an initialised DRS it is known to be empty."""
+    members = {"valid": False, **members, "error": f"{error.code}: {error.message}"}
+    if error.is_drs_uninitialized:
+        return Answer(members, Completeness({ScopeState.EMPTY: 1}))
+    unknown = UnknownScope(*scope, problem=error.problem)
+    return Answer(members, Completeness({ScopeState.UNKNOWN: 1}, (unknown,)))
 
 
 def _replicates(record: Mapping[str, Any], account_id: str) -> bool:
@@ -110,7 +127,3 @@ def _raise_if_transient(error: AwsError) -> None:
 
 def _not_validated(text: str) -> RefusalError:
     return RefusalError("INTERNAL_ERROR", text, status=500, details={"error": text, "valid": False})
-
-
-def _text(error: AwsError) -> str:
-    return f"{error.code}: {error.message}"

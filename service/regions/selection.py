@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -36,14 +36,19 @@ class RegionSource(StrEnum):
     STATUS_TABLE_NONE_ACTIVE = "status_table_none_active"
     FALLBACK_EMPTY = "fallback_table_empty"
     FALLBACK_UNAVAILABLE = "fallback_table_unavailable"
-    FALLBACK_NONE_ACTIVE = "fallback_none_active"
     FULL_SCAN = "full_scan"
+    FULL_SCAN_NONE_ACTIVE = "full_scan_none_active"
     REQUESTED = "requested"
 
     @property
     def is_fallback(self) -> bool:
         """Whether every region is scanned because region status is missing, which deserves a warning."""
         return self.startswith("fallback")
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether region status was used to leave out regions."""
+        return self in {RegionSource.STATUS_TABLE, RegionSource.STATUS_TABLE_NONE_ACTIVE}
 
 
 class ScanReason(StrEnum):
@@ -54,7 +59,7 @@ class ScanReason(StrEnum):
     ACTIVE = "has servers"
     NEW_ACCOUNT = "the account is not in the table yet"
     RETRY = "the last scan failed and may succeed now"
-    SCAN_REQUESTED = "a server in another scope refers to this scope"
+    SCAN_REQUESTED = "servers may have come or gone since the last scan"
     DISCOVERY = "scanned longest ago"
     RESUMED = "an earlier full scan was cut short"
 
@@ -98,7 +103,7 @@ class SelectionRequest:
         excluded_scopes: scopes that are never scanned, not even on request.
         discover: scan some inactive scopes too. Only the inventory sync does.
         shared: a region with servers of one account is scanned for every account.
-        full_scan_if_none_active: a table without any servers leads to a full scan, as an empty table does.
+        full_scan_if_none_active: a table without any servers leads to a full scan, which is no fallback.
     """
 
     accounts: Collection[str]
@@ -135,6 +140,8 @@ class Selection:
         skipped: scopes that a full scan of the same accounts would scan as well.
         known_active: scopes that have servers according to the table, whether selected or not.
         unfinished_full_scans: regions whose rows carry the mark of a full scan that was cut short; this run resumes it.
+        active_regions: regions that have servers according to the table; None where it is empty or unavailable.
+        left_out: scopes in which this sync has nothing to do; a full scan would not scan them either.
     """
 
     source: RegionSource
@@ -143,6 +150,8 @@ class Selection:
     skipped: tuple[Scope, ...]
     known_active: frozenset[Scope] = frozenset()
     unfinished_full_scans: tuple[str, ...] = ()
+    active_regions: frozenset[str] | None = None
+    left_out: tuple[Scope, ...] = ()
 
     @property
     def total(self) -> int:
@@ -162,6 +171,14 @@ def select(table: Sequence[RegionRow] | StatusUnavailable, request: SelectionReq
         request: what the run may scan.
     """
     rows = [] if isinstance(table, StatusUnavailable) else [row for row in table if row.region not in request.excluded]
+    is_known = not isinstance(table, StatusUnavailable) and bool(table)
+    active_regions = frozenset(row.region for row in rows if row.server_count > 0) if is_known else None
+    return replace(_select(table, rows, request), active_regions=active_regions)
+
+
+def _select(
+    table: Sequence[RegionRow] | StatusUnavailable, rows: Sequence[RegionRow], request: SelectionRequest
+) -> Selection:
     active = _active_scopes(rows, request)
     if request.scopes or request.regions:
         return _select_requested(request, active)
@@ -170,9 +187,9 @@ def select(table: Sequence[RegionRow] | StatusUnavailable, request: SelectionReq
     if request.full_scan:
         scopes = dict.fromkeys(every_scope, ScanReason.FULL_SCAN)
         return Selection(RegionSource.FULL_SCAN, "a full scan was requested", scopes, (), active, unfinished)
-    fallback = _fallback(table, rows, full_scan_if_none_active=request.full_scan_if_none_active)
-    if fallback is not None:
-        return Selection(*fallback, dict.fromkeys(every_scope, ScanReason.FULL_SCAN), ())
+    unfiltered = _unfiltered(table, rows, full_scan_if_none_active=request.full_scan_if_none_active)
+    if unfiltered is not None:
+        return Selection(*unfiltered, dict.fromkeys(every_scope, ScanReason.FULL_SCAN), ())
     source, reason = _table_reason(rows)
     scopes, skipped = _select_by_status(rows, every_scope, request)
     return Selection(source, reason, scopes, skipped, active, unfinished)
@@ -217,7 +234,7 @@ def _has_scan_request(row: RegionRow) -> bool:
     return any(entry.scan_requested_at is not None for entry in row.accounts.values())
 
 
-def _fallback(
+def _unfiltered(
     table: Sequence[RegionRow] | StatusUnavailable, rows: Sequence[RegionRow], *, full_scan_if_none_active: bool
 ) -> tuple[RegionSource, str] | None:
     """Explain why the table cannot be used to select scopes; None when it can."""
@@ -226,7 +243,7 @@ def _fallback(
     if not table:
         return RegionSource.FALLBACK_EMPTY, "the region status table is empty"
     if full_scan_if_none_active and not any(row.server_count > 0 or _has_scan_request(row) for row in rows):
-        return RegionSource.FALLBACK_NONE_ACTIVE, f"none of {len(rows)} regions in the table has servers"
+        return RegionSource.FULL_SCAN_NONE_ACTIVE, f"none of {len(rows)} regions in the table has servers"
     return None
 
 
@@ -301,11 +318,11 @@ def _reason_by_row(row: RegionRow) -> ScanReason | None:
 
 
 def _reason_by_entry(row: RegionRow, entry: AccountEntry) -> ScanReason | None:
-    if entry.scan_requested_at is not None:
-        return ScanReason.SCAN_REQUESTED
     may_have_servers = bool(row.unattributed) if entry.server_count is None else entry.server_count > 0
     if may_have_servers:
         return ScanReason.ACTIVE
+    if entry.scan_requested_at is not None:
+        return ScanReason.SCAN_REQUESTED
     return ScanReason.RETRY if entry.status is not None and entry.status.is_transient else None
 
 

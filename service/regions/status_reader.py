@@ -8,8 +8,9 @@ import anyio
 
 from service.aws.dynamodb import TableReader
 from service.errors import AwsError
+from service.models import Scope
 from service.regions.selection import StatusUnavailable
-from service.regions.status_rows import RegionRow, parse_row
+from service.regions.status_rows import AccountEntry, RegionRow, parse_row
 
 __all__ = ["RegionStatusReader"]
 
@@ -49,6 +50,13 @@ class RegionStatusReader:
                 return StatusUnavailable(f"the region status table could not be read: {error.code}: {error.message}")
             self._cached = (anyio.current_time(), rows)
             return rows
+
+    async def entry(self, scope: Scope) -> AccountEntry | None:
+        """Read the entry of a scope as it is now, past the cache; None when there is none. Raises AwsError."""
+        if self._table is None:
+            return None
+        item = await self._table.get({"region": scope.region})
+        return parse_row(item).accounts.get(scope.account_id) if item else None
 
     def invalidate(self) -> None:
         """Drop the cached rows, so that the next caller reads the table."""

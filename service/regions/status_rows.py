@@ -36,6 +36,8 @@ class Observation:
         error_message: message of the failure, empty without one.
         is_unconfirmed_empty: the scan was told that there is nothing where servers are known. It determines no count; a
             later scan that is told the same does.
+        is_confirmed_empty: an earlier scan was told the same, so that "not initialized" settles the count.
+        reads_items: the scan also compares the inventory's items, as only the inventory sync does.
     """
 
     account_id: str
@@ -44,6 +46,8 @@ class Observation:
     server_count: int | None = None
     error_message: str = ""
     is_unconfirmed_empty: bool = False
+    is_confirmed_empty: bool = False
+    reads_items: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +72,8 @@ class AccountEntry:
         last_checked: when the last scan began, failed ones included.
         last_complete: when the last complete scan began.
         error_message: message of the last scan, empty when it did not fail.
-        scan_requested_at: when a server in another scope was found to refer to this scope, so that a scan is due; None
-            when no scan is due.
+        scan_requested_at: the scope is scanned by every run until a complete scan began at this moment or later; None
+            when no scan is due. It is in the future where late writes of other runs may still arrive.
         first_checked: when the first scan began, None once there was a complete one.
         empty_seen_at: when the last scan began that was told that there is nothing where servers are known; None once a
             complete scan began later.
@@ -182,7 +186,7 @@ def merge(
         row: the stored row, None when there is none.
         region: the region of the row.
         observations: results of the scans.
-        scan_requests: accounts whose scope a server elsewhere refers to, and when that was found.
+        scan_requests: accounts whose scope is to be scanned, and since when (see `AccountEntry.scan_requested_at`).
         full_scan_mark: begin or end of a full scan, to be stored in this row.
         all_accounts: every target account, entries of others are removed; None when that is not known.
     """
@@ -245,13 +249,16 @@ def _is_newer(new: tuple[datetime, Any], stored: tuple[datetime | None, Any]) ->
 
 
 def _without_done_request(entry: AccountEntry) -> AccountEntry:
-    """Remove a scan request that is done: by a complete scan, or by a failure that another scan would only repeat."""
+    """Remove a scan request that is done: by a complete scan, or by a failure that another scan would only repeat.
+
+    A scan settles the request that it made itself, at the moment at which it began, only when it was complete.
+    """
     requested_at, status = entry.scan_requested_at, entry.status
     if requested_at is None:
         return entry
     scanned = entry.last_complete is not None and entry.last_complete >= requested_at
     fails_for_good = status is not None and not (status.settles_count or status.is_transient)
-    failed = fails_for_good and entry.last_checked is not None and entry.last_checked >= requested_at
+    failed = fails_for_good and entry.last_checked is not None and entry.last_checked > requested_at
     return replace(entry, scan_requested_at=None) if scanned or failed else entry
 
 

@@ -9,6 +9,7 @@ from typing import Final
 from service.aws.dynamodb_write import CompareAndSet, Table
 from service.models import Call, Now
 from service.regions.known_accounts import KnownAccounts
+from service.regions.status_guard import admissible
 from service.regions.status_reader import RegionStatusReader
 from service.regions.status_rows import FullScanMark, Observation, merge, parse_row, to_attributes
 
@@ -34,7 +35,7 @@ class RegionStatusTable(RegionStatusReader):
         known_accounts: KnownAccounts | None = None,
         full_scan_mark: FullScanMark | None = None,
     ) -> None:
-        """Merge scan results into the row of a region.
+        """Merge scan results into the row of a region, as far as they may settle it (see `admissible`).
 
         The write is conditional on the row being unchanged since it was read; otherwise it is repeated on the current
         row. So concurrent syncs give the same result as one after the other, in either order.
@@ -42,7 +43,7 @@ class RegionStatusTable(RegionStatusReader):
         Args:
             region: the region.
             observations: results of the scans.
-            scan_requests: accounts whose scope a server elsewhere refers to, and when that was found.
+            scan_requests: accounts whose scope is to be scanned, and since when.
             known_accounts: the target accounts, entries of others are removed; None when they are not known.
             full_scan_mark: begin or end of a full scan.
 
@@ -67,7 +68,7 @@ class RegionStatusTable(RegionStatusReader):
             row = merge(
                 stored,
                 region,
-                all_observations,
+                admissible(stored, all_observations),
                 scan_requests=scan_requests,
                 all_accounts=known.accounts if known else None,
                 full_scan_mark=full_scan_mark,

@@ -49,13 +49,23 @@ def extended_arns(records: Iterable[Mapping[str, Any]], *, target: str) -> froze
 
 
 def replicating_arns(records: Iterable[Mapping[str, Any]], *, staging: str) -> frozenset[str]:
-    """Return the ARNs of the servers that a staging account itself replicates: no extended ones, none of a failback."""
+    """Return the ARNs of the servers that a staging account itself replicates and that can be extended."""
     return frozenset(
-        str(record["arn"])
-        for record in records
-        if record.get("arn")
-        and not (record.get("stagingArea") or {}).get("stagingSourceServerArn")
-        and (record.get("stagingArea") or {}).get("stagingAccountID", staging) == staging
+        str(record["arn"]) for record in records if record.get("arn") and _can_be_extended(record, staging=staging)
+    )
+
+
+def _can_be_extended(record: Mapping[str, Any], *, staging: str) -> bool:
+    """Whether a record is of a server that an account protects: no extended, reversed or disconnected one.
+
+    A reversed server goes back to where it came from; a disconnected one has no snapshots to recover from.
+    """
+    area, replication = record.get("stagingArea") or {}, record.get("dataReplicationInfo") or {}
+    return (
+        not area.get("stagingSourceServerArn")
+        and area.get("stagingAccountID", staging) == staging
+        and record.get("replicationDirection") != "FAILBACK"
+        and replication.get("dataReplicationState") != "DISCONNECTED"
     )
 
 

@@ -30,7 +30,7 @@ async def read_pair(pair: Pair, drs: DrsReads, staging_drs: Callable[[], Awaitab
         if not error.error_class.status.is_denied:
             return plan_extensions(pair, Unread(pair_problem(error, pair)))
         return plan_extensions(pair, await _replicating(pair, staging_drs), await read_extended_of(pair, drs))
-    return plan_extensions(pair, [str(record["arn"]) for record in found if record.get("arn")])
+    return plan_extensions(pair, [str(record["arn"]) for record in found])
 
 
 async def _replicating(pair: Pair, staging_drs: Callable[[], Awaitable[DrsReads]]) -> frozenset[str] | Unread:

@@ -17,6 +17,7 @@ __all__ = [
     "history_of",
     "is_configuration_due",
     "moved_entry",
+    "moves_of",
     "reconfigured_entry",
 ]
 
@@ -41,6 +42,11 @@ def history_of(topology: Mapping[str, Any]) -> list[Entry]:
     return [dict(entry) for entry in topology.get(ATTRIBUTE) or () if isinstance(entry, Mapping)]
 
 
+def moves_of(topology: Mapping[str, Any]) -> list[Entry]:
+    """Return the entries about moves, oldest first."""
+    return [entry for entry in history_of(topology) if entry.get("event") == "moved"]
+
+
 def moved_entry(topology: Mapping[str, Any], server: SourceServer, *, now: datetime) -> Entry | None:
     """Return the entry for a server that replicates from another instance, zone, region or account than last recorded.
 
@@ -54,7 +60,7 @@ def moved_entry(topology: Mapping[str, Any], server: SourceServer, *, now: datet
         "sourceAccountId": server.origin_account,
     }
     current = {name: value for name, value in reported.items() if value}
-    moved = [entry for entry in history_of(topology) if entry.get("event") == "moved"]
+    moved = moves_of(topology)
     last = moved[-1] if moved else {name: topology.get(original) for name, original in _ORIGINAL_OF.items()}
     if all(last.get(name) == value for name, value in current.items()):
         return None

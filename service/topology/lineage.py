@@ -1,38 +1,36 @@
 """Lineages: lookup of the topology of a server by any of its names.
 
-Name items in the inventory table map names to lineages. Each is written whole with the same content, so writing them
-twice, in any order, or only some of them does no harm:
+Name items map names to lineages. Each is written whole with the same content, so writing them twice, in any order, or
+only some of them does no harm:
 
-* alias, key (`id#<name>`, `LINEAGE#<lineage ARN>`): the name belongs to the lineage; a name may belong to several.
-* member, key (lineage ARN, `MEMBER#<server ARN>`): the server, an extended one or one created by ReverseReplication,
-  belongs to the lineage.
+* alias: the name belongs to the lineage; a name may belong to several.
+* member: the server, an extended one or one created by ReverseReplication, belongs to the lineage.
 
-They have neither `replicationRegion` nor `sourceAccountId`, so no index that other readers query contains them.
+The topology table has them. Those that an earlier version left in the inventory table are read there until they are
+carried over. The inventory table is always read first: an item that is carried over meanwhile is then found in at least
+one of the two, because it is written to the topology table before it is removed from the inventory table.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping
-from typing import Any, Final
+from typing import Any
 
 from service.aws.dynamodb import Item, TableReader
+from service.errors import AwsError
 from service.inventory.reader import is_server
 from service.inventory.server import SourceServer
-from service.topology.original import TOPOLOGY
+from service.topology.keys import ALIAS, LINEAGE, MEMBER, from_inventory, is_known_kind, is_topology, key_of
+from service.topology.merge import merged
 
 __all__ = [
     "LineageReader",
     "alias_name",
-    "is_alias",
     "lineage_of_item",
     "name_items",
     "normalised_name",
     "server_names",
 ]
-
-_ALIAS: Final = "id#"
-_LINEAGE: Final = "LINEAGE#"
-_MEMBER: Final = "MEMBER#"
 
 
 def normalised_name(name: str) -> str:
@@ -51,33 +49,27 @@ def server_names(server: SourceServer) -> tuple[str, ...]:
 
 def name_items(lineage: str, server_arn: str, names: Iterable[str]) -> list[Item]:
     """Build the alias items of names, and the member item of a server, that map them to a lineage."""
-    items: list[Item] = [
-        {"sourceServerArn": f"{_ALIAS}{name}", "stagingAccountId": f"{_LINEAGE}{lineage}", "lineageArn": lineage}
-        for name in names
-    ]
+    items: list[Item] = [{"pk": f"{ALIAS}{name}", "sk": f"{LINEAGE}{lineage}", "lineageArn": lineage} for name in names]
     if server_arn != lineage:
-        member = {"stagingAccountId": f"{_MEMBER}{server_arn}", "memberArn": server_arn, "lineageArn": lineage}
-        items.append({"sourceServerArn": lineage, **member})
+        member = {"sk": f"{MEMBER}{server_arn}", "memberArn": server_arn, "lineageArn": lineage}
+        items.append({"pk": lineage, **member})
     return items
-
-
-def is_alias(item: Mapping[str, Any]) -> bool:
-    """Whether an item is an alias."""
-    return str(item.get("sourceServerArn")).startswith(_ALIAS)
 
 
 def alias_name(item: Mapping[str, Any]) -> str:
     """Return the name of an alias item."""
-    return str(item["sourceServerArn"]).removeprefix(_ALIAS)
+    return str(item["pk"]).removeprefix(ALIAS)
 
 
 def lineage_of_item(item: Mapping[str, Any]) -> str:
-    """Return the lineage of any item of the table, including items of legacy writers, which do not contain it.
+    """Return the lineage of any item of both tables, including items of legacy writers, which do not contain it.
 
     A server created by ReverseReplication without a known lineage belongs to that of the server it was reversed from.
     """
     if item.get("lineageArn"):
         return str(item["lineageArn"])
+    if is_topology(item):
+        return str(item["pk"])
     area = item.get("stagingArea")
     staging = area.get("stagingSourceServerArn") if isinstance(area, Mapping) else None
     reversed_from = (
@@ -87,32 +79,78 @@ def lineage_of_item(item: Mapping[str, Any]) -> str:
 
 
 class LineageReader:
-    """Reads lineages and their items by name."""
+    """Reads lineages and their items by name.
 
-    def __init__(self, table: TableReader) -> None:
-        self._table = table
+    Args:
+        inventory: the inventory table.
+        own: the topology table, None if there is none.
+        must_read_own: a topology table that cannot be read is an error; if False, what the inventory table has is
+            returned, and `failure` says why.
+    """
+
+    def __init__(self, inventory: TableReader, own: TableReader | None = None, *, must_read_own: bool = True) -> None:
+        self._inventory = inventory
+        self._own = own
+        self._must_read_own = must_read_own
+        self.failure: AwsError | None = None
 
     async def by_name(self, name: str) -> tuple[str, ...]:
         """Return the lineages of a name, sorted; a consistent read. Raises AwsError."""
-        items = self._partition(f"{_ALIAS}{normalised_name(name)}", _LINEAGE)
-        return tuple(sorted([str(item["lineageArn"]) async for item in items]))
+        partition = f"{ALIAS}{normalised_name(name)}"
+        items = [item async for item in self._inventory_partition(partition, LINEAGE)]
+        items += await self._own_partition(partition, LINEAGE)
+        return tuple(sorted({str(item["lineageArn"]) for item in items if item.get("lineageArn")}))
 
     async def items(self, lineage: str) -> list[Item]:
         """Return the topology of a lineage and the items of its members; a consistent read. Raises AwsError."""
-        own = [item async for item in self._partition(lineage)]
-        members = [str(item["memberArn"]) for item in own if item.get("memberArn")]
-        found = [item for item in own if item.get("stagingAccountId") == TOPOLOGY or is_server(item)]
+        stored = [item async for item in self._inventory_partition(lineage)]
+        own = await self._own_partition(lineage)
+        known = _merged_kinds(stored, own)
+        members = [str(item["memberArn"]) for item in known if item.get("memberArn")]
+        found = [item for item in known if is_topology(item)] + [item for item in stored if is_server(item)]
         for member in members:
-            found += [item async for item in self._partition(member) if is_server(item)]
+            found += [item async for item in self._inventory_partition(member) if is_server(item)]
         return found
 
     async def all_items(self) -> list[Item]:
-        """Return every item of the table. Raises AwsError."""
-        return [item async for item in self._table.scan()]
+        """Return every item of both tables that belongs to a lineage. Raises AwsError."""
+        stored = [item async for item in self._inventory.scan()]
+        own = await self._all_own()
+        return _merged_kinds(stored, own) + [item for item in stored if is_server(item)]
 
-    def _partition(self, value: str, prefix: str = "") -> AsyncIterator[Item]:
-        condition, values = "#sourceServerArn = :value", {"value": value}
-        if prefix:
-            condition += " AND begins_with( #stagingAccountId , :prefix)"
-            values["prefix"] = prefix
-        return self._table.query(condition, values)
+    async def _all_own(self) -> list[Item]:
+        return await self._collected(self._own.scan()) if self._own is not None else []
+
+    async def _own_partition(self, value: str, prefix: str = "") -> list[Item]:
+        if self._own is None:
+            return []
+        return await self._collected(_partition(self._own, "pk", "sk", value, prefix))
+
+    async def _collected(self, items: AsyncIterator[Item]) -> list[Item]:
+        try:
+            return [item async for item in items if is_known_kind(item)]
+        except AwsError as error:
+            if self._must_read_own:
+                raise
+            self.failure = error
+            return []
+
+    def _inventory_partition(self, value: str, prefix: str = "") -> AsyncIterator[Item]:
+        return _partition(self._inventory, "sourceServerArn", "stagingAccountId", value, prefix)
+
+
+def _partition(table: TableReader, hash_key: str, range_key: str, value: str, prefix: str) -> AsyncIterator[Item]:
+    condition, values = f"#{hash_key} = :value", {"value": value}
+    if prefix:
+        condition += f" AND begins_with( #{range_key} , :prefix)"
+        values["prefix"] = prefix
+    return table.query(condition, values)
+
+
+def _merged_kinds(stored: Iterable[Item], own: Iterable[Item]) -> list[Item]:
+    """Return topology and name items of both tables, each key once."""
+    items = {tuple(key_of(item).values()): item for each in stored if (item := from_inventory(each)) is not None}
+    for item in own:
+        key = tuple(key_of(item).values())
+        items[key] = merged(item, items[key]) if key in items and is_topology(item) else item
+    return list(items.values())

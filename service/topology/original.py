@@ -1,7 +1,6 @@
 """Original replication topology of a server: where it came from before any disaster. Pure.
 
-It is an item of its own, whose key is the ARN of the replicating server with `TOPOLOGY` as account id. So no batch
-write of the inventory overwrites it, and no index that other readers query contains it.
+It is an item of its own in the topology table, so no batch write of the inventory overwrites it; `keys` has its key.
 """
 
 from __future__ import annotations
@@ -12,24 +11,37 @@ from typing import Any, Final
 
 from service.inventory.server import SourceServer
 from service.models import Scope, iso
+from service.topology.keys import topology_key
+from service.topology.origin import (
+    ENVIRONMENT,
+    ENVIRONMENT_SOURCE,
+    FILLED_LATE,
+    HOSTNAME,
+    is_origin_known,
+    is_untouched,
+    known_environment,
+    missing_values,
+    reported_origin,
+)
 
 __all__ = [
+    "COPIED",
     "LEGACY_TEMPLATE_ID",
+    "MISSING",
     "ORIGINALS",
+    "ORIGIN_MISSING",
+    "RECORDED_ATTRIBUTES",
     "TEMPLATE_ID",
+    "TEMPLATE_MISSING",
     "TEMPLATE_SETTLED",
-    "TOPOLOGY",
     "capture",
     "choose_template",
     "inventory_copy",
-    "is_complete",
+    "missing_details",
     "stored_originals",
-    "topology_key",
 ]
 
-TOPOLOGY: Final = "TOPOLOGY"
-
-# Attributes that inventory items contain a copy of.
+# Attributes that answers show, also of items of earlier versions.
 ORIGINALS: Final = (
     "originalSourceRegion",
     "originalAccountId",
@@ -39,7 +51,8 @@ ORIGINALS: Final = (
     "originalReplicationRegion",
     "originalInstanceId",
     "originalAvailabilityZone",
-    "originEnvironment",
+    ENVIRONMENT,
+    ENVIRONMENT_SOURCE,
     "topologyLastUpdated",
 )
 _COMPARED: Final = (
@@ -50,6 +63,7 @@ _COMPARED: Final = (
     "dataPlaneRouting",
     "replicationServerInstanceType",
 )
+_OWN_ID: Final = "replicationConfigurationTemplateID"
 _CONFIGURATION: Final = "originalReplicationConfiguration"
 TEMPLATE_ID: Final = "originalReplicationConfigurationTemplateId"
 """The attribute of the replication configuration template that the server was set up from."""
@@ -57,12 +71,23 @@ LEGACY_TEMPLATE_ID: Final = "originalReplicationConfigTemplateId"
 """The same attribute as earlier writers spell it: it is read, and never written."""
 TEMPLATE_SETTLED: Final = "templateSettled"
 """Attribute: the templates of the replicating account were read, and none of them could be matched to the server."""
-_UNTOUCHED: Final = frozenset({None, "NOT_STARTED"})
-
-
-def topology_key(lineage_arn: str) -> dict[str, str]:
-    """Return the key of the topology item of a lineage."""
-    return {"sourceServerArn": lineage_arn, "stagingAccountId": TOPOLOGY}
+COPIED: Final = tuple(name for name in ORIGINALS if name != _CONFIGURATION)
+"""Originals that inventory items have a copy of: without the configuration, a sixth of an item in four places."""
+RECORDED_ATTRIBUTES: Final = (
+    *ORIGINALS,
+    HOSTNAME,
+    "captureMethod",
+    FILLED_LATE,
+    "sourceSideTemplate",
+    TEMPLATE_SETTLED,
+)
+"""Attributes of a topology item beside its key and its history."""
+MISSING: Final = "topologyMissing"
+"""Attribute of inventory items: what their topology lacks, out of configuration, template and origin."""
+TEMPLATE_MISSING: Final = "template"
+"""The entry of `MISSING` for a template id."""
+ORIGIN_MISSING: Final = "origin"
+"""The entry of `MISSING` for which no read of this service helps: DRS has to report it."""
 
 
 def capture(
@@ -87,24 +112,18 @@ def capture(
     """
     if not server.is_forward:
         raise ValueError(f"{server.arn} was created by ReverseReplication: its origin is not the original one")
-    untouched = server.last_launch in _UNTOUCHED and not server.recovery_instance
-    # A server with an instance id is not on premises, even if DRS reports no region: the environment is then unknown.
-    environment = "AWS" if server.origin_region else None if server.instance_id else "ON_PREMISES"
-    reported = {
+    topology = {
         **topology_key(server.lineage),
-        "originalSourceRegion": server.origin_region,
         "originalAccountId": server.staging_account or scope.account_id,
-        "originalSourceAccountId": server.origin_account,
         "originalReplicationRegion": server.lineage.split(":")[3],
-        "originalInstanceId": server.instance_id,
-        "originalAvailabilityZone": server.origin_zone,
-        "originalHostname": server.hostname or None,
-        "originEnvironment": environment,
         TEMPLATE_ID: choose_template(templates or (), None),
-        "captureMethod": "first_sight" if untouched else "late",
+        "captureMethod": "first_sight" if is_untouched(server) else "late",
         "topologyLastUpdated": iso(now),
+        **_from_legacy(legacy),
     }
-    return {name: value for name, value in {**reported, **_from_legacy(legacy)}.items() if value is not None}
+    topology |= missing_values(topology, reported_origin(server))
+    topology[ENVIRONMENT] = known_environment(topology)  # what an earlier version inferred is not taken over
+    return {name: value for name, value in topology.items() if value is not None}
 
 
 def _from_legacy(item: Mapping[str, Any]) -> dict[str, Any]:
@@ -125,11 +144,11 @@ def choose_template(templates: Sequence[Mapping[str, Any]], configuration: Mappi
 
     None if no template, or several, match. No API returns the template of a server.
     """
-    candidates = list(templates)
+    candidates = [each for each in templates if isinstance(each.get(_OWN_ID), str)]
     if len(candidates) > 1:
         expected = _compared(configuration) if configuration else None
         candidates = [each for each in candidates if _compared(each) == expected]
-    return str(candidates[0]["replicationConfigurationTemplateID"]) if len(candidates) == 1 else None
+    return str(candidates[0][_OWN_ID]) if len(candidates) == 1 else None
 
 
 def _compared(configuration: Mapping[str, Any]) -> dict[str, Any]:
@@ -138,19 +157,18 @@ def _compared(configuration: Mapping[str, Any]) -> dict[str, Any]:
     return {name: sorted(value) if isinstance(value, list) else value for name, value in picked.items()}
 
 
-def inventory_copy(topology: Mapping[str, Any], *, replicates_here: bool = True) -> dict[str, Any]:
+def inventory_copy(topology: Mapping[str, Any]) -> dict[str, Any]:
     """Return the attributes of a topology item that an inventory item contains a copy of."""
-    originals = {name: topology[name] for name in ORIGINALS if topology.get(name) is not None}
-    return {**originals, "topologyComplete": is_complete(topology, replicates_here=replicates_here)}
+    originals = {name: topology[name] for name in COPIED if topology.get(name) is not None}
+    missing = missing_details(topology)
+    return {**originals, "topologyComplete": not missing, MISSING: missing}
 
 
-def is_complete(topology: Mapping[str, Any], *, replicates_here: bool = True) -> bool:
-    """Whether no later sync has to add configuration or template.
+def missing_details(topology: Mapping[str, Any]) -> list[str]:
+    """Return what a topology lacks, out of configuration, template and origin.
 
-    Args:
-        topology: the topology item.
-        replicates_here: the server replicates in the account that is scanned. If it does not, its template cannot be
-            read there and is not required.
+    The template is not missing if the templates of the replicating account were read and none could be matched.
     """
-    template_done = not replicates_here or TEMPLATE_ID in topology or topology.get(TEMPLATE_SETTLED) is True
-    return _CONFIGURATION in topology and template_done
+    has_template = TEMPLATE_ID in topology or topology.get(TEMPLATE_SETTLED) is True
+    has = {"configuration": _CONFIGURATION in topology, TEMPLATE_MISSING: has_template}
+    return [name for name, known in {**has, ORIGIN_MISSING: is_origin_known(topology)}.items() if not known]

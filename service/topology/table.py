@@ -1,46 +1,79 @@
-"""Table of topology items: written once, completed later, with a bounded history, and found by any name."""
+"""Topology table: originals recorded once, completed later, with a bounded history, and found by any name."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Final
 
 from service.aws.dynamodb import Item
 from service.aws.dynamodb_write import CompareAndSet, Table, WriteConflictError
 from service.fanout import fan_out
+from service.inventory.table import ItemKey
 from service.models import Call
 from service.topology import history
+from service.topology.carrier import Carrier, put_in_batches
+from service.topology.kept import Kept, KeptOriginals, Wanted
+from service.topology.keys import topology_key
 from service.topology.lineage import LineageReader
-from service.topology.original import TEMPLATE_SETTLED, topology_key
+from service.topology.merge import is_contained
+from service.topology.origin import ORIGIN
+from service.topology.original import TEMPLATE_SETTLED
 
-__all__ = ["TopologyTable"]
+__all__ = ["TopologyTable", "details"]
 
-_BATCH: Final = 25  # BatchWriteItem's own limit
-_BATCHES_AT_ONCE: Final = 8
-_HISTORY_ATTEMPTS: Final = 4
+_ATTEMPTS: Final = 4
+_CARRIED_AT_ONCE: Final = 8
 
 
 class TopologyTable:
-    """Topology items and name items of the inventory table. All methods raise AwsError if a read or write fails."""
+    """Topology items and name items in the topology table. All methods raise AwsError if a read or write fails.
 
-    def __init__(self, table: Table) -> None:
-        self._table = table
-        self.lineages = LineageReader(table)
+    What an earlier version left in the inventory table is carried over when it is read.
 
-    async def topologies(self, lineages: Collection[str]) -> dict[str, Item]:
+    Attributes:
+        has_carried: something was carried over by this object.
+        keeps_names: whether name items are kept.
+    """
+
+    keeps_names: ClassVar[bool] = True
+
+    def __init__(self, own: Table, inventory: Table) -> None:
+        self._own = own
+        self._kept = KeptOriginals(inventory)
+        self._carrier = Carrier(own, inventory)
+        self.lineages = LineageReader(inventory, own)
+        self.has_carried = False
+
+    async def topologies(self, wanted: Wanted) -> dict[str, Item]:
         """Return the existing topology items by lineage ARN."""
-        items = await self._table.get_many(topology_key(lineage) for lineage in sorted(set(lineages)))
-        return {item["sourceServerArn"]: item for item in items}
+        items = await self._own.get_many(topology_key(lineage) for lineage in sorted(wanted))
+        found = {str(item["pk"]): item for item in items}
+        missing = {lineage: item_keys for lineage, item_keys in wanted.items() if lineage not in found}
+        kept = await self._kept.read(missing) if missing else {}
+        async with fan_out(list(kept.values()), self._carry, concurrency=_CARRIED_AT_ONCE) as carried:
+            async for item in carried:
+                found[str(item["pk"])] = item
+        return found
+
+    async def _carry(self, kept: Kept) -> Item:
+        stored: Item = {}
+        if kept.topology is not None:
+            stored = await self._carrier.topology(kept.topology)
+            self.has_carried = True
+        if kept.copy is None or (stored and is_contained(kept.copy, stored)):
+            return stored
+        return await self._carrier.record(kept.copy)
 
     async def capture(self, topology: Mapping[str, Any]) -> Item:
         """Write a topology item unless there is one; return the stored item, whichever it is."""
-        if await self._table.put_if(topology, "attribute_not_exists( #sourceServerArn )"):
+        if await self._own.put_if(topology, "attribute_not_exists( #pk )"):
             return dict(topology)
-        return await self._table.get(topology_key(topology["sourceServerArn"])) or dict(topology)
+        return await self._own.get(topology_key(topology["pk"])) or dict(topology)
 
     async def complete_topology(
         self,
         lineage: str,
+        item_key: ItemKey,  # noqa: ARG002 - for the store without a table of its own
         configuration: Mapping[str, Any],
         template: str | None,
         source_template: Mapping[str, Any] | None = None,
@@ -51,21 +84,48 @@ class TopologyTable:
 
         Args:
             lineage: ARN of the lineage.
+            item_key: key of the inventory item of the server.
             configuration: replication configuration of the server.
             template: id of its template, None if unknown.
             source_template: default template of the source side.
             settled: no later sync can find the template.
         """
         key = topology_key(lineage)
-        found = {
-            "originalReplicationConfiguration": configuration,
-            "originalReplicationConfigurationTemplateId": template,
-            TEMPLATE_SETTLED: (settled and template is None) or None,
-            "sourceSideTemplate": source_template,
-        }
-        known = {name: value for name, value in found.items() if value is not None}
-        await self._table.fill(key, known, "attribute_exists( #sourceServerArn )")
-        return await self._table.get(key) or {}
+        found = details(configuration, template, source_template, settled=settled)
+        await self._own.fill(key, found, "attribute_exists( #pk )")
+        return await self._own.get(key) or {}
+
+    async def fill_origin(
+        self,
+        lineage: str,
+        item_key: ItemKey,
+        values_of: Callable[[Item], Mapping[str, Any]],
+    ) -> Item:
+        """Set the attributes of the origin that `values_of` finds missing in a topology; return the item as it is then.
+
+        If another run fills it at the same time, the item is read again and `values_of` is called with the new content,
+        so that a known value never changes and all values come from one report. A later run does what this one cannot.
+        """
+        update = CompareAndSet(
+            self._own,
+            topology_key(lineage),
+            unchanged=ORIGIN,
+            attempts=_ATTEMPTS,
+            call=Call("dynamodb", "UpdateItem", "hub", ""),
+            subject=f"the origin of {lineage}",
+        )
+        topology: Item = {}
+        try:
+            while True:
+                found = await update.read()
+                if found is None and await self.topologies({lineage: (item_key,)}):
+                    continue  # carried over by this call
+                topology = found or {}
+                values = values_of(topology) if topology else {}
+                if not values or await update.write(values):
+                    return {**topology, **values}
+        except WriteConflictError:
+            return topology
 
     async def add_history(self, lineage: str, entry_of: Callable[[Item], Mapping[str, Any] | None]) -> bool:
         """Append an entry to the history of a topology, if there is one. Returns whether something was written.
@@ -73,16 +133,18 @@ class TopologyTable:
         If another run appends at the same time, the item is read again and `entry_of` is called with the new content.
         """
         update = CompareAndSet(
-            self._table,
+            self._own,
             topology_key(lineage),
             unchanged=(history.ATTRIBUTE,),
-            attempts=_HISTORY_ATTEMPTS,
+            attempts=_ATTEMPTS,
             call=Call("dynamodb", "UpdateItem", "hub", ""),
             subject=f"the history of {lineage}",
         )
         try:
             while True:
                 topology = await update.read()
+                if topology is None and await self.topologies({lineage: ()}):
+                    continue  # carried over by this call
                 entry = entry_of(topology) if topology is not None else None
                 if topology is None or entry is None:
                     return False
@@ -92,14 +154,27 @@ class TopologyTable:
         except WriteConflictError:
             return False
 
-    async def put_name_items(self, name_items: Sequence[Mapping[str, Any]]) -> None:
-        """Put name items, several batches at once.
+    async def put_name_items(self, name_items: Sequence[Item]) -> None:
+        """Put name items."""
+        await put_in_batches(self._own, name_items)
 
-        Servers of one lineage share names, and DynamoDB rejects a batch that contains a key twice, so each key is put
-        once.
-        """
-        items = list({(item["sourceServerArn"], item["stagingAccountId"]): item for item in name_items}.values())
-        batches = [items[start : start + _BATCH] for start in range(0, len(items), _BATCH)]
-        async with fan_out(batches, self._table.put_many, concurrency=_BATCHES_AT_ONCE) as done:
-            async for _ in done:
-                pass
+    async def keep_originals(self, lineage: str, item_key: ItemKey) -> None:
+        """Make sure that originals on the item of a server outlive it; it is about to be removed."""
+        await self.topologies({lineage: (item_key,)})
+
+    def item_attributes(self, topology: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - see `ItemTopology`
+        """Return the attributes of a topology that the item of its server has beside the usual copy: none."""
+        return {}
+
+
+def details(
+    configuration: Mapping[str, Any], template: str | None, source_template: Mapping[str, Any] | None, *, settled: bool
+) -> dict[str, Any]:
+    """Return the attributes that complete a topology, without those that are not known."""
+    found = {
+        "originalReplicationConfiguration": configuration,
+        "originalReplicationConfigurationTemplateId": template,
+        TEMPLATE_SETTLED: (settled and template is None) or None,
+        "sourceSideTemplate": source_template,
+    }
+    return {name: value for name, value in found.items() if value is not None}

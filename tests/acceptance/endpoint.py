@@ -255,6 +255,14 @@ def throttled(retry_after: str | None = "1") -> Response:
     return _drs_error(429, "ThrottlingException", "Rate exceeded", retry_after=retry_after)
 
 
+def uninitialized(code: str = "UninitializedAccountException") -> Response:
+    return _drs_error(400, code, "Account not initialized. Use the DRS console to initialize it.")
+
+
+def empty_page() -> Response:
+    return _json(200, {"items": []})
+
+
 def access_denied() -> Response:
     return _drs_error(403, "AccessDeniedException", "User is not authorized to perform: drs:DescribeSourceServers")
 

@@ -91,8 +91,9 @@ def test_regions_shows_what_the_table_knows(world: World) -> None:
     world.servers(account, "us-west-2", 2)
     world.servers(other, "us-west-2", 1)
     empty = world.run("regions")
-    assert empty.code == 0
-    assert empty.report["regions"] == []
+    assert empty.code == 3
+    assert (empty.report["regions"], empty.report["complete"]) == ([], False)
+    assert "drs-sync sync inventory" in empty.report["message"]
     world.sync()
 
     run = world.run("regions", "--output", "json")

@@ -83,4 +83,7 @@ def test_a_later_run_that_is_killed_is_completed_by_the_next(
     inventory, _, rows = state(world)
     clean_inventory, _, clean_rows = clean(world)
     assert inventory == clean_inventory
+    # A write of the killed run may still arrive where the last server left, so that scope is scanned for a while.
+    (emptied,) = [row["accounts"][second] for row in rows if row["region"] == "sa-east-1"]
+    assert emptied.pop("lookRequestedAt")
     assert rows == clean_rows

@@ -52,9 +52,11 @@ def test_a_sync_that_is_told_to_stop_shows_what_it_has_done(world: World, number
 
 def test_a_run_of_all_syncs_that_is_told_to_stop_names_those_it_did_not_begin(world: World) -> None:
     populate(world, many=3)
-    run = _stopped(world, _scans_after(world, 3), signal.SIGTERM, "all")
+    counted = len(world.accounts) * len(REGIONS.split())  # by the staging sync, which comes first
+    run = _stopped(world, _scans_after(world, counted + 3), signal.SIGTERM, "all")
     assert (run.code, run.report["status"], run.report["notRun"]) == (3, "partial", ["tags"])
-    assert run.report["reports"]["staging"]["status"] == "complete"
+    denied = {error["operation"] for error in run.report["reports"]["staging"]["errors"]}
+    assert denied == {"ListStagingAccounts"}  # this AWS denies what its role does not grant; staging was not cut short
     assert run.report["reports"]["inventory"]["status"] in {"partial", "failed"}
 
 

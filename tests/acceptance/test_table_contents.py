@@ -130,12 +130,17 @@ def test_a_server_vanishes_with_its_own_scope_only(world: World) -> None:
 
 
 def test_count_and_records_agree_where_drs_is_no_longer_in_use(world: World) -> None:
-    """The response that DRS is not initialised sets the count to zero, so the items must be removed as well."""
+    """Two responses that DRS is not initialised set the count to zero, so the items must be removed as well."""
     account = world.account()
     world.servers(account, "us-west-2", 1)
     world.servers(account, "eu-west-1", 1)
     world.sync()
     world.scope(account, "us-west-2").initialized = False
+
+    world.sync(code=3)
+
+    assert world.counts() == {"us-west-2": 1, "eu-west-1": 1}, "one such response may be wrong"
+    assert len(world.inventory()) == 2
 
     world.sync()
 

@@ -130,11 +130,15 @@ class Tables:
     accounts: str
     inventory: str
     status: str
+    topology: str
 
     @classmethod
     def named(cls, suffix: str) -> Tables:
         return cls(
-            f"t-target-accounts-{suffix}", f"t-source-server-inventory-{suffix}", f"t-drs-region-status-{suffix}"
+            f"t-target-accounts-{suffix}",
+            f"t-source-server-inventory-{suffix}",
+            f"t-drs-region-status-{suffix}",
+            f"t-source-server-topology-{suffix}",
         )
 
     def environment(self) -> dict[str, str]:
@@ -142,6 +146,7 @@ class Tables:
             "TARGET_ACCOUNTS_TABLE": self.accounts,
             "SOURCE_SERVER_INVENTORY_TABLE": self.inventory,
             "DRS_REGION_STATUS_TABLE": self.status,
+            "SOURCE_SERVER_TOPOLOGY_TABLE": self.topology,
         }
 
 
@@ -199,6 +204,7 @@ class World:
         client = self._resource.meta.client
         _make_table(client, tables.accounts, ["accountId"], {})
         _make_table(client, tables.status, ["region"], {})
+        _make_table(client, tables.topology, ["pk", "sk"], {})
         _make_table(
             client,
             tables.inventory,
@@ -292,6 +298,11 @@ class World:
         """Return the items of the inventory table that are not servers."""
         items = self.items((tables or self.tables).inventory)
         return [item for item in items if not re.fullmatch(r"\d{12}", item["stagingAccountId"])]
+
+    def topologies(self, tables: Tables | None = None) -> dict[str, dict[str, Any]]:
+        """Return the topology items by lineage."""
+        items = self.items((tables or self.tables).topology)
+        return {item["pk"]: item for item in items if item["sk"] == "TOPOLOGY"}
 
     def status(self, tables: Tables | None = None) -> dict[str, dict[str, Any]]:
         """Return the rows of the region status table by region."""

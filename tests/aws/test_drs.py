@@ -96,13 +96,37 @@ async def test_tokens_that_never_end_are_malformed(monkeypatch: pytest.MonkeyPat
         assert len(aws.requests) == 3
 
 
-async def test_a_staging_account_without_id_is_malformed(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("entry", [{}, {"accountID": ""}, {"accountID": 222200000001}, {"accountID": "2222"}])
+async def test_a_staging_account_without_id_is_malformed(entry: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     async with (
-        scripted_aws(lambda _: answer({"accounts": [{}]}), monkeypatch),
+        scripted_aws(lambda _: answer({"accounts": [entry]}), monkeypatch),
         AwsClient(Settings(), lambda: datetime.now(UTC)) as aws_client,
     ):
         with pytest.raises(AwsError, match="MalformedResponse: an account is missing accountID"):
             await DrsReader(aws_client.hub(), page_size=5).staging_accounts("us-east-1")
+
+
+@pytest.mark.parametrize(
+    "arn",
+    [
+        None,
+        "x",
+        5,
+        f"arn:aws:drs:us-east-1:222222222222:source-server/{SERVER}",
+        f"arn:aws:drs:us-west-2:111111111111:source-server/{SERVER}",
+        "arn:aws:drs:us-east-1:111111111111:job/j-1",
+    ],
+)
+async def test_what_is_no_server_of_the_staging_account_is_never_to_extend(
+    arn: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = {"arn": f"arn:aws:drs:us-east-1:111111111111:source-server/{SERVER}"}
+    async with (
+        scripted_aws(lambda _: answer({"items": [good, {"arn": arn}]}), monkeypatch),
+        AwsClient(Settings(), lambda: datetime.now(UTC)) as aws_client,
+    ):
+        with pytest.raises(AwsError, match="MalformedResponse: an entry is not a source server of 111111111111"):
+            await DrsReader(aws_client.hub(), page_size=5).extensible("us-east-1", "111111111111")
 
 
 async def test_a_configuration_is_given_without_what_the_sdk_adds(monkeypatch: pytest.MonkeyPatch) -> None:

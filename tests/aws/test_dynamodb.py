@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -222,7 +223,7 @@ async def test_malformed_unprocessed_entries_are_an_error_and_not_none(
             assert caught.value.code == "MalformedResponse"
 
 
-@pytest.mark.parametrize("member", [None, {}, {"t": None}, {"other": {"Keys": [{}]}}])
+@pytest.mark.parametrize("member", [{}, {"t": None}, {"other": {"Keys": [{}]}}])
 async def test_no_unprocessed_entries_end_a_batch(member: object, monkeypatch: pytest.MonkeyPatch) -> None:
     body = {"Responses": {"t": []}, "UnprocessedKeys": member, "UnprocessedItems": member}
     async with table_of(lambda _: answer(body), monkeypatch) as (table, aws):
@@ -271,6 +272,19 @@ async def test_a_scan_reads_all_pages(estate: Estate) -> None:
             await table.put_many([{"region": f"r{number}", "big": big}])
         assert len([item async for item in table.scan()]) == 25
         assert estate.calls()["dynamodb", "Scan"] >= 2
+
+
+@given(st.binary(max_size=40))
+def test_bytes_are_sent_as_binaries_and_read_from_base64(value: bytes) -> None:
+    assert encode_value({"deep": [value]}) == {"M": {"deep": {"L": [{"B": value}]}}}
+    text = base64.b64encode(value).decode()
+    assert decode({"one": {"B": text}, "set": {"BS": [text]}}) == {"one": value, "set": [value]}
+
+
+@pytest.mark.parametrize("text", ["%", "QQ", "QQ=\n=", 5, None])
+def test_a_binary_that_is_not_base64_is_a_malformed_item(text: Any) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        decode({"values": {"B": text}})
 
 
 json_values = st.recursive(
@@ -322,7 +336,7 @@ class Word(StrEnum):
     ONE = "one"
 
 
-@pytest.mark.parametrize("value", [{1}, b"x", object(), {"deep": [object()]}])
+@pytest.mark.parametrize("value", [{1}, bytearray(b"x"), object(), {"deep": [object()]}])
 def test_a_type_that_no_item_has_is_refused(value: Any) -> None:
     with pytest.raises(TypeError, match="DynamoDB has no type for"):
         encode_value(value)

@@ -14,6 +14,7 @@ from service.aws.operations import (
     READ_OPERATIONS,
     READ_WRITE_OPERATIONS,
     SIGN_IN_OPERATIONS,
+    TABLE_OPERATIONS,
     Operations,
     UndeclaredOperationError,
     reject_undeclared,
@@ -21,12 +22,14 @@ from service.aws.operations import (
 from service.settings import Settings
 from tests.support.estate import Estate
 
+_TTL = {"AttributeName": "TTL", "Enabled": True}
 WRITES: list[tuple[str, str, dict[str, Any]]] = [
     ("dynamodb", "PutItem", {"TableName": "t", "Item": {"region": {"S": "x"}}}),
     ("dynamodb", "UpdateItem", {"TableName": "t", "Key": {"region": {"S": "x"}}}),
     ("dynamodb", "DeleteItem", {"TableName": "t", "Key": {"region": {"S": "x"}}}),
     ("dynamodb", "BatchWriteItem", {"RequestItems": {"t": [{"DeleteRequest": {"Key": {"region": {"S": "x"}}}}]}}),
     ("dynamodb", "DeleteTable", {"TableName": "t"}),
+    ("dynamodb", "UpdateTimeToLive", {"TableName": "t", "TimeToLiveSpecification": _TTL}),
     ("drs", "CreateExtendedSourceServer", {"sourceServerArn": "arn:aws:drs:us-west-2:1:source-server/s-1"}),
     ("drs", "TagResource", {"resourceArn": "arn:aws:drs:us-west-2:1:source-server/s-1", "tags": {"a": "b"}}),
     ("drs", "UpdateLaunchConfiguration", {"sourceServerID": "s-3b8f0c91d27a4e56f", "copyTags": True}),
@@ -79,7 +82,9 @@ async def test_undeclared_operations_are_refused_to_data_management_too(
     "service", ["drs", "dynamodb", "ec2", "sts", "lambda", "events", "iam", "sso", "sso-oidc", "signin"]
 )
 @pytest.mark.parametrize(
-    "allowed", [READ_OPERATIONS, READ_WRITE_OPERATIONS, DOCTOR_OPERATIONS], ids=["reads", "manages", "examines"]
+    "allowed",
+    [READ_OPERATIONS, READ_WRITE_OPERATIONS, DOCTOR_OPERATIONS, TABLE_OPERATIONS],
+    ids=["reads", "manages", "examines", "creates"],
 )
 def test_only_the_listed_operations_pass(allowed: Operations, service: str) -> None:
     model = botocore.session.get_session().get_service_model(service)

@@ -161,7 +161,11 @@ async def test_a_valid_page_is_parsed_directly(page: Any) -> None:
 @given(_json(_PAGE, odd=True))
 async def test_an_unexpected_page_is_parsed_as_botocore_parses_it(page: Any) -> None:
     body = json.dumps(page).encode()
-    assert await _outcome(ParserFactory(), body) == await _outcome(AioResponseParserFactory(), body)
+    found, items = await _outcome(ParserFactory(), body), page.get("items") if isinstance(page, dict) else None
+    if items is None or isinstance(items, list):
+        assert found == await _outcome(AioResponseParserFactory(), body)
+    else:
+        assert found == "refused"  # botocore makes an empty list of an empty object or text
 
 
 @pytest.mark.parametrize(
@@ -172,7 +176,6 @@ async def test_an_unexpected_page_is_parsed_as_botocore_parses_it(page: Any) -> 
         b"[]",
         b'"items"',
         b'{"items": 3}',
-        b'{"items": {}}',
         b'{"items": [null]}',
         b'{"items": [[]]}',
         b'{"items": [], "nextToken": null}',

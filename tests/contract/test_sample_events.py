@@ -500,7 +500,8 @@ EXTERNAL = "drs-orchestration-cross-account"
 def test_22_and_23_validation(platform: Platform) -> None:
     request = {"accountId": platform.names.b, "externalId": EXTERNAL, "region": "us-west-2"}
     status, body = enveloped(query_handler(route("POST", "/staging-accounts/validate", request)))
-    assert (status, body) == (
+    added = {"complete", "scopeStates", "unknown", "unknownByCause"}
+    assert (status, {name: value for name, value in body.items() if name not in added}) == (
         200,
         {
             "valid": True,
@@ -518,7 +519,7 @@ def test_22_and_23_validation(platform: Platform) -> None:
         200,
         False,
         False,
-        {"valid", "roleAccessible", "error"},
+        {"valid", "roleAccessible", "error", *added},
     )
     status, body = enveloped(
         query_handler(route("POST", "/staging-accounts/validate", {**request, "region": "eu-west-1"}))

@@ -63,7 +63,12 @@ class Hub:
     def handler(self, arn: str) -> Callable[[Any, Any], Any]:
         """Return the function's handler, with its environment set."""
         function = self.function(arn)
-        for name in ("TARGET_ACCOUNTS_TABLE", "SOURCE_SERVER_INVENTORY_TABLE", "DRS_REGION_STATUS_TABLE"):
+        for name in (
+            "TARGET_ACCOUNTS_TABLE",
+            "SOURCE_SERVER_INVENTORY_TABLE",
+            "SOURCE_SERVER_TOPOLOGY_TABLE",
+            "DRS_REGION_STATUS_TABLE",
+        ):
             self.estate.set(**{name: function["environment"][name]})
         self.estate.set(TAG_SYNC_CONFIG_TABLE=function["environment"].get("TAG_SYNC_CONFIG_TABLE", ""))
         self.estate.set(PROJECT_NAME=PROJECT, ENVIRONMENT="test")
@@ -116,6 +121,8 @@ def test_each_schedule_starts_its_sync(hub: Hub) -> None:
         results[base] = answered(hub.handler(target["Arn"])(json.loads(target["Input"]), Context()))
     assert results["staging-account-sync"]["serversExtended"] == 3
     assert results["inventory-sync"]["totalSynced"] == 5
+    topology = hub.estate.dynamodb().Table(f"{PROJECT}-source-server-topology-test").scan()["Items"]
+    assert sum(item["sk"] == "TOPOLOGY" for item in topology) == 5
     assert results["tag-sync-schedule"]["total_failed"] == 0
     status = hub.estate.dynamodb().Table(f"{PROJECT}-drs-region-status-test").get_item(Key={"region": "us-west-2"})
     assert status["Item"]["serverCount"] == 5
@@ -177,6 +184,7 @@ def test_deployed_tables_are_as_the_sandbox_has_them(hub: Hub) -> None:
         ("drs-region-status", "DRS_REGION_STATUS_TABLE"),
         ("target-accounts", "TARGET_ACCOUNTS_TABLE"),
         ("tag-sync-config", "TAG_SYNC_CONFIG_TABLE"),
+        ("source-server-topology", "SOURCE_SERVER_TOPOLOGY_TABLE"),
     ):
         ours = client.describe_table(TableName=f"{PROJECT}-{base}-test")["Table"]
         theirs = client.describe_table(TableName=hub.estate.sandbox.environment()[variable])["Table"]
@@ -191,8 +199,15 @@ def _shape(table: dict[str, Any]) -> Any:
 @pytest.mark.parametrize(
     ("parameter", "bases"),
     [
-        ("CreateTables", {"tag-sync-config"}),
-        ("CreateTagSyncConfigTable", {"source-server-inventory", "drs-region-status", "target-accounts"}),
+        ("CreateTables", {"tag-sync-config", "source-server-topology"}),
+        (
+            "CreateTagSyncConfigTable",
+            {"source-server-inventory", "drs-region-status", "target-accounts", "source-server-topology"},
+        ),
+        (
+            "CreateTopologyTable",
+            {"source-server-inventory", "drs-region-status", "target-accounts", "tag-sync-config"},
+        ),
     ],
 )
 def test_tables_that_exist_are_left_alone(hub: Hub, parameter: str, bases: set[str]) -> None:

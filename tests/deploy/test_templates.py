@@ -220,6 +220,7 @@ TABLES: dict[str, tuple[str, list[str], dict[str, list[str]]]] = {
     "DRSRegionStatusTable": ("drs-region-status", ["region"], {}),
     "TargetAccountsTable": ("target-accounts", ["accountId"], {}),
     "TagSyncConfigTable": ("tag-sync-config", ["accountId"], {}),
+    "TopologyTable": ("source-server-topology", ["pk", "sk"], {}),
 }
 
 
@@ -285,3 +286,33 @@ def test_parameters_that_templates_share_are_declared_alike() -> None:
             comparable.pop("Description", None)
             first, before = first_declarations.setdefault(parameter, (name, comparable))
             assert comparable == before, f"{parameter} differs between {first} and {name}"
+
+
+@pytest.mark.parametrize(("name", "count"), [("roles.yaml", 2), ("container.yaml", 1)])
+def test_each_role_reaches_the_table_of_topology_where_it_reaches_the_inventory(name: str, count: int) -> None:
+    reached = {
+        logical: {resource["Fn::Sub"].partition(":table/")[2] for resource in _table_resources(properties)}
+        for logical, properties in of_type(template(name), "AWS::IAM::Role")
+    }
+    with_inventory = [
+        tables for tables in reached.values() if any("source-server-inventory" in each for each in tables)
+    ]
+    assert len(with_inventory) == count
+    assert all("${ProjectName}-source-server-topology-${Environment}" in tables for tables in with_inventory)
+
+
+def _table_resources(role: dict[str, Any]) -> list[Any]:
+    statements = [each for each in checks.statements(role["Policies"]) if str(each["Action"]).find("dynamodb") >= 0]
+    return [resource for each in statements for resource in each["Resource"]]
+
+
+def test_functions_and_container_name_the_same_tables() -> None:
+    [(_, task)] = of_type(template("container.yaml"), "AWS::ECS::TaskDefinition")
+    variables = {each["Name"]: each["Value"] for each in task["ContainerDefinitions"][0]["Environment"]}
+    functions = list(of_type(template("functions.yaml"), "AWS::Lambda::Function"))
+    for _, properties in functions:
+        for variable, value in properties["Environment"]["Variables"].items():
+            if variable.endswith("_TABLE"):
+                assert variables[variable] == value, variable
+    named = [properties["Environment"]["Variables"]["SOURCE_SERVER_TOPOLOGY_TABLE"] for _, properties in functions]
+    assert named == [template("tables.yaml")["Resources"]["TopologyTable"]["Properties"]["TableName"]] * 2

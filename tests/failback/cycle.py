@@ -33,7 +33,9 @@ class Cycle:
                 side.create_replication_configuration_template({})
         hints = {"hostname": HOST, "fqdn": f"{HOST}.corp.example"}
         record: dict[str, Any] = {"sourceProperties": {"identificationHints": hints}}
-        if not on_premises:
+        if on_premises:
+            hints["vmWareUuid"] = "4213c0de-0000-1111-2222-333344445555"
+        else:
             hints["awsInstanceID"] = A1
             record["sourceCloudProperties"] = {
                 "originAccountID": source_account,

@@ -120,10 +120,15 @@ _ON_PREMISES: Final = {
     name: value
     for name, value in ORIGINAL.items()
     if name not in {"originalSourceRegion", "originalSourceAccountId", "originalInstanceId", "originalAvailabilityZone"}
-} | {"originEnvironment": "ON_PREMISES"}
+} | {"originEnvironment": "ON_PREMISES", "originEnvironmentSource": "vmWareUuid"}
 PREMISES: Final = after(
     DOWN, original=_ON_PREMISES, forward=RECOVERED.model_copy(update={"instance_id": "", "zone": ""})
 )
+_GONE: Final = MACHINE.model_copy(update={"ec2_state": "TERMINATED"})
+_STOPPED: Final = MACHINE.model_copy(update={"ec2_state": "STOPPED"})
+_BACK_GONE: Final = BACK.model_copy(update={"ec2_state": "TERMINATED"})
+_GUESSED: Final = {name: value for name, value in _ON_PREMISES.items() if name != "originEnvironmentSource"}
+GUESSED: Final = after(PREMISES, original=_GUESSED)
 
 STATES: Final[Mapping[str, tuple[str, Facts]]] = {
     "steady": ("nothing-to-do", STEADY),
@@ -151,6 +156,30 @@ STATES: Final[Mapping[str, tuple[str, Facts]]] = {
     "on-premises-ready": (
         "failback-client",
         after(PREMISES, recovered=MACHINE.model_copy(update={"failback_state": "FAILBACK_READY_FOR_LAUNCH"})),
+    ),
+    "machine-gone": ("launch-new-recovery", after(DOWN, recovered=_GONE)),
+    "machine-gone-while-reversing": ("launch-new-recovery", after(GOING, recovered=_GONE)),
+    "machine-gone-after-launch-back": ("reverse-replication", after(LAUNCHED, recovered=_GONE)),
+    "machine-gone-after-protection": ("reverse-replication", after(PROTECTED, recovered=_GONE)),
+    "machine-stopped": ("reinstall-as-recovery-instance", after(DOWN, recovered=_STOPPED)),
+    "launched-back-gone": ("reverse-replication", after(LAUNCHED, failed_back=_BACK_GONE)),
+    "launched-back-stopped": (
+        "reverse-replication",
+        after(LAUNCHED, failed_back=BACK.model_copy(update={"ec2_state": "STOPPED"})),
+    ),
+    "protected-again-and-gone": ("reverse-replication", after(PROTECTED, failed_back=_BACK_GONE)),
+    "other-zone-gone": ("launch-new-recovery", after(ZONE, recovered=_GONE)),
+    "on-premises-gone": ("launch-new-recovery", after(PREMISES, recovered=_GONE)),
+    "on-premises-lost": ("launch-new-recovery", after(PREMISES, recovered=None)),
+    "on-premises-stopped": ("failback-client", after(PREMISES, recovered=_STOPPED)),
+    "on-premises-guessed": ("origin-unknown", GUESSED),
+    "on-premises-guessed-then-heard": (
+        "failback-client",
+        after(GUESSED, recovered=MACHINE.model_copy(update={"origin_environment": "ON_PREMISES"})),
+    ),
+    "origin-contradicted": (
+        "origin-unknown",
+        after(PREMISES, recovered=MACHINE.model_copy(update={"origin_environment": "AWS"})),
     ),
     "origin-unknown": (
         "origin-unknown",

@@ -30,6 +30,7 @@ NOW = datetime.fromisoformat(WHEN)
 @pytest.fixture
 def cycle_estate(start_estate: Callable[..., Estate]) -> tuple[Estate, Cycle]:
     estate = start_estate(a={RECOVERY: {"servers": 0}}, b={SOURCE: {"servers": 0}})
+    estate.set(DRS_REGIONS=f"{SOURCE} {RECOVERY}")  # every scope is synced
     return estate, Cycle(estate.names.a, estate.names.b)
 
 
@@ -162,6 +163,8 @@ def test_an_export_answers_with_no_aws_at_all(
         assert f"reverse-replication --recovery-instance-id {recovered}" in text
         assert "From an export of 20" in text
         assert A1 in text
+        unknown = failback_output(capsys, "nobody", "--from", str(tmp_path / form), "-o", "json", code=3)
+        assert "not in the export of 20" in json.loads(unknown)["message"]  # it may have come since
     assert not estate.calls()
 
 
@@ -176,6 +179,19 @@ def test_a_name_of_nobody_and_a_name_of_two_are_refused(
     assert body["error"] == "AMBIGUOUS_ID"
     assert cycle.forward.arn in body["message"]
     assert twin.arn in body["message"]
+
+
+def test_an_origin_that_is_not_known_is_part_of_an_answer_only(
+    cycle_estate: tuple[Estate, Cycle], capsys: pytest.CaptureFixture[str]
+) -> None:
+    estate, cycle = cycle_estate
+    unknown = cycle.dr.add_source_server({"sourceProperties": {"identificationHints": {"hostname": "db7"}}})
+    unknown.record.pop("sourceCloudProperties", None)
+    sync(estate)
+    assert estate.topologies()[unknown.arn]
+    text = failback_output(capsys, "db7", code=3)
+    assert "It is not known where the server came from" in text
+    assert "NOTE" not in text
 
 
 @pytest.mark.parametrize("arguments", [(), ("--all", "x"), ("--all", "-o", "text"), ("x", "-o", "csv")])

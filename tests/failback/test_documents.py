@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from service.handlers.query import OPERATIONS, ROUTES
+from service.topology.origin import FILLED_LATE, ORIGIN
 from service.topology.original import inventory_copy
 from tests.failback.states import ORIGINAL
 
@@ -12,9 +13,10 @@ PAGE = (Path(__file__).parents[2] / "docs" / "failback.md").read_text()
 
 
 def test_the_page_names_every_way_and_every_attribute() -> None:
-    for way in ("reverse replication", "reinstall as recovery instance", "fresh protection", "Failback Client"):
+    ways = ("reverse replication", "reinstall as recovery instance", "fresh protection", "Failback Client")
+    for way in (*ways, "launch a new recovery instance"):
         assert f"| {way} |" in PAGE
-    for name in {*ORIGINAL, *inventory_copy(ORIGINAL)} - {"topologyComplete"}:
+    for name in {*ORIGIN, FILLED_LATE, *ORIGINAL, *inventory_copy(ORIGINAL)}:
         assert f"`{name}`" in PAGE, name
     for name in ("topologyHistory", "TOPOLOGY", "LINEAGE#", "MEMBER#", "--all", "--from"):
         assert name in PAGE

@@ -50,7 +50,8 @@ class Day:
             self.clock.moment += timedelta(minutes=15)
 
     def topology(self) -> dict[str, Any]:
-        (topology,) = (decode(item) for item in self.aws.items() if item["stagingAccountId"]["S"] == "TOPOLOGY")
+        stored = self.aws.items("SOURCE_SERVER_TOPOLOGY_TABLE")
+        (topology,) = (decode(item) for item in stored if item["sk"]["S"] == "TOPOLOGY")
         return topology
 
 

@@ -14,10 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.queries.failback.decision import Way
 from service.queries.failback.facts import DrsRecord, Facts
 from service.queries.failback.render import as_json, as_markdown, as_text
 from service.queries.failback.runbook import write_runbook
 from service.queries.failback.steps import Progress
+from service.topology.origin import ENVIRONMENT, ENVIRONMENT_SOURCE
 from tests.failback.states import A1, APPS, DOWN, DR, FORWARD, INTO_SOURCE, ORIGINAL, STATES, STEADY, after
 
 EXPECTED = Path(__file__).parent / "expected"
@@ -90,6 +92,38 @@ def test_what_is_done_is_marked_and_exactly_one_step_is_next() -> None:
         progress = [step.progress for step in write_runbook(STATES[state][1]).steps]
         assert progress[: count + 1] == [Progress.DONE] * count + [Progress.NEXT], state
         assert set(progress[count + 1 :]) <= {Progress.LATER}, state
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_without_a_known_origin_every_step_only_reads(state: str) -> None:
+    _, facts = STATES[state]
+    hidden = {"originalSourceRegion", "originalSourceAccountId", "originalInstanceId", "originalAvailabilityZone"}
+    original = {name: value for name, value in facts.original.items() if name not in {*hidden, ENVIRONMENT_SOURCE}}
+    machine = facts.recovered.model_copy(update={"origin_environment": ""}) if facts.recovered else None
+    for environment in (None, "ON_PREMISES", "AWS"):
+        unknown = after(facts, original={**original, ENVIRONMENT: environment}, recovered=machine)
+        runbook = write_runbook(unknown)
+        assert runbook.way is Way.UNKNOWN
+        commands = [command for step in runbook.steps for command in step.commands]
+        assert all(command.startswith("aws drs describe-") for command in commands)
+        assert commands or unknown.forward is None
+        assert not runbook.otherwise
+
+
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("ec2_state", ["SHUTTING-DOWN", "TERMINATED", "NOT_FOUND"])
+def test_no_step_needs_a_machine_that_is_gone(state: str, ec2_state: str) -> None:
+    _, facts = STATES[state]
+    gone = {"ec2_state": ec2_state}
+    recovered = facts.recovered and facts.recovered.model_copy(update=gone)
+    back = facts.failed_back and facts.failed_back.model_copy(update=gone)
+    for lost in (after(facts, recovered=recovered), after(facts, recovered=recovered, failed_back=back)):
+        runbook = write_runbook(lost)
+        ahead = [step for step in runbook.steps if step.progress is not Progress.DONE]
+        for machine in filter(None, (lost.recovered, lost.failed_back)):
+            if machine.is_gone and machine.failback_state != "FAILBACK_COMPLETED":
+                assert not [command for step in ahead for command in step.commands if machine.instance_id in command]
+                assert not any(machine.instance_id in line for line in (*runbook.preconditions, *runbook.otherwise))
 
 
 def test_the_same_instance_id_alone_does_not_prove_that_the_server_is_protected_again() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from service.models import Scope
+from service.models import Scope, parse_iso
 from service.query_app import open_query_app
 from service.sandbox.moto_drs import drs_backends
 from service.settings import load_settings
@@ -30,6 +30,7 @@ ORIGINALS = (
     "captureMethod",
     "topologyLastUpdated",
 )
+_NOT_COPIED = {"sourceSideTemplate", "originalReplicationConfiguration"}
 OWN_ID = "replicationConfigurationTemplateID"
 STEPS = ("recover", "reverse", "catch_up", "launch_back", "protect_again", "catch_up", "clean_up")
 
@@ -55,7 +56,7 @@ class TopologyWatch:
         self.names |= set(names)
         async with open_query_app(load_settings()) as app:
             for name in sorted(self.names):
-                answer = await app.failback.run(name)
+                answer = (await app.failback.run(name)).body
                 assert answer["lineage"] == self.cycle.forward.arn, name
                 assert answer["originalInstanceId"] == A1, name
 
@@ -138,7 +139,7 @@ async def test_originals_survive_a_change_of_zone_and_the_failback_client(
         assert watch.before == start
         async with open_query_app(load_settings()) as app:
             for name in (HOST, cycle.forward.arn, cycle.recovered.instance_id):
-                answer = await app.failback.run(name)
+                answer = (await app.failback.run(name)).body
                 assert answer["lineage"] == cycle.forward.arn
             ways.append(answer["way"])
     back_in_its_zone = ["reverse-replication"] * 4 + ["nothing-to-do"] * 2
@@ -148,6 +149,7 @@ async def test_originals_survive_a_change_of_zone_and_the_failback_client(
 async def test_what_is_seen_late_or_without_origin_is_warned_of(
     start_estate: Callable[..., Estate], caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO", "service")
     estate = start_estate(a={RECOVERY: {"servers": 0}}, b={SOURCE: {"servers": 0}})
     names = estate.names
     late = Cycle(names.a, names.b)
@@ -157,17 +159,28 @@ async def test_what_is_seen_late_or_without_origin_is_warned_of(
     unknown.record.pop("sourceCloudProperties", None)
     report = await estate.sync(regions=REGIONS)
     assert {each["code"] for each in report["warnings"]} == {"TopologyCapturedLate", "TopologyIncomplete"}
-    logged = {(record.message, getattr(record, "server", "")) for record in caplog.records}
-    assert ("topology captured late", late.forward.arn) in logged
-    assert {server for message, server in logged if message == "no region of origin"} == {
-        premises.forward.arn,
-        unknown.arn,
+    logged = {
+        (record.levelname, record.message, getattr(record, "server", ""))
+        for record in caplog.records
+        if record.name.startswith("service.sync.inventory.topology")
+    }
+    assert logged == {
+        ("WARNING", "topology captured late", late.forward.arn),
+        ("INFO", "no region of origin", premises.forward.arn),
+        ("WARNING", "no region of origin", unknown.arn),
     }
     topologies = estate.topologies()
     assert topologies[late.forward.arn]["captureMethod"] == "late"
     assert topologies[premises.forward.arn]["originEnvironment"] == "ON_PREMISES"
     for arn in (premises.forward.arn, unknown.arn):
         assert "originalSourceRegion" not in topologies[arn]
+
+
+def _minutes_between(first: str, second: str) -> float:
+    began, ended = parse_iso(first), parse_iso(second)
+    assert began is not None
+    assert ended is not None
+    return (ended - began).total_seconds() / 60
 
 
 async def test_a_steady_sync_writes_no_bookkeeping(start_estate: Callable[..., Estate]) -> None:
@@ -178,16 +191,17 @@ async def test_a_steady_sync_writes_no_bookkeeping(start_estate: Callable[..., E
     cycle.reverse()
     cycle.catch_up()
     await estate.sync(regions=REGIONS)
-    rescan_requests = [
-        row for row in estate.status().values() if any("lookRequestedAt" in each for each in row["accounts"].values())
-    ]
-    assert rescan_requests == []  # each record names the other, and the run scanned both
+    entries = [entry for row in estate.status().values() for entry in row["accounts"].values()]
+    requests = [(entry["lookRequestedAt"], entry["lastComplete"]) for entry in entries if "lookRequestedAt" in entry]
+    # Each record names the other, and the run scanned both: what is left is the request of a scope with new servers.
+    assert all(_minutes_between(scanned, requested) > 10 for requested, scanned in requests)
     estate.calls()
     await estate.sync(regions=REGIONS)
     calls = estate.calls()
-    assert calls["dynamodb", "BatchWriteItem"] == calls["dynamodb", "PutItem"] == 0
+    assert calls["dynamodb", "BatchWriteItem"] == 0
+    assert calls["dynamodb", "PutItem"] == 2  # the moving values of the two regions
     assert calls["drs", "DescribeRecoveryInstances"] == calls["drs", "GetReplicationConfiguration"] == 0
-    assert calls["dynamodb", "Query"] == 2  # the items of the two regions, and no lineage again
+    assert calls["dynamodb", "Query"] == 5  # the items of four scopes, what earlier versions left; no lineage again
 
 
 async def test_a_reversed_server_that_is_scanned_before_its_forward_one_still_finds_its_lineage(
@@ -213,7 +227,7 @@ async def test_a_reversed_server_that_is_scanned_before_its_forward_one_still_fi
     }
     async with open_query_app(load_settings()) as app:
         for name in (arn, cycle.reversed.source_server_id):
-            answer = await app.failback.run(name)
+            answer = (await app.failback.run(name)).body
             assert (answer["lineage"], answer["originalInstanceId"]) == (cycle.forward.arn, A1)
     report = await estate.sync(regions=[SOURCE])
     assert (report["serversWritten"], report["serversUnchanged"]) == (0, 1)
@@ -293,10 +307,7 @@ async def test_details_that_could_not_be_read_are_reported_and_read_by_a_later_r
         assert after[arn].keys() == {*topology, *lacks}
         assert {name: after[arn][name] for name in topology} == topology
     copies = {item["sourceServerArn"]: item for item in estate.items()}
-    assert all(
-        copies[arn]["topologyComplete"] is True and lacks - {"sourceSideTemplate"} <= copies[arn].keys()
-        for arn in after
-    )
+    assert all(copies[arn]["topologyComplete"] is True and lacks - _NOT_COPIED <= copies[arn].keys() for arn in after)
     estate.calls()
     await estate.sync(regions=REGIONS)
     assert estate.calls()["dynamodb", "BatchGetItem"] == estate.calls()["dynamodb", "UpdateItem"] == 0
@@ -343,24 +354,78 @@ async def test_where_several_templates_fit_none_is_named_and_none_searched_again
     assert calls["drs", "GetReplicationConfiguration"] == calls["dynamodb", "BatchGetItem"] == 0
 
 
-async def test_the_template_is_named_by_the_account_that_replicates_even_if_the_extended_record_is_scanned_first(
+async def test_an_extended_server_has_the_template_of_the_account_that_replicates(
     start_estate: Callable[..., Estate],
 ) -> None:
     estate = start_estate(a={RECOVERY: {"servers": 0}, SOURCE: {"servers": 0}}, b={RECOVERY: {"servers": 0}})
     names = estate.names
     cycle = Cycle(names.a, names.a)
-    cycle.extend_into(names.b)
+    for _ in range(2):
+        cycle.extend_into(names.b)
+        cycle = Cycle(names.a, names.a)
     extended = {"accounts": (names.b,), "regions": (RECOVERY,)}
-    await estate.sync(**extended)
-    (topology,) = estate.topologies().values()
-    assert "originalReplicationConfigurationTemplateId" not in topology
     estate.calls()
-    await estate.sync(**extended)  # the extended record has nothing more to read
+    assert (await estate.sync(**extended))["warnings"] == []
+    assert estate.calls()["drs", "DescribeReplicationConfigurationTemplates"] == 1
+    (template,) = drs_backends[names.a][RECOVERY].templates
+    for topology in estate.topologies().values():
+        assert topology["originalReplicationConfigurationTemplateId"] == template
+    for item in estate.items():
+        assert (item["originalReplicationConfigurationTemplateId"], item["topologyComplete"]) == (template, True)
+    estate.calls()
+    await estate.sync(**extended)
     calls = estate.calls()
     assert calls["dynamodb", "BatchGetItem"] == calls["drs", "GetReplicationConfiguration"] == 0
-    await estate.sync(accounts=(names.a,), regions=(RECOVERY,))
-    (completed,) = estate.topologies().values()
-    (template,) = drs_backends[names.a][RECOVERY].templates
-    assert completed == {**topology, "originalReplicationConfigurationTemplateId": template}
-    (own,) = [item for item in estate.items() if item["_queryAccount"] == names.a]
-    assert own["originalReplicationConfigurationTemplateId"] == template
+    assert calls["drs", "DescribeReplicationConfigurationTemplates"] == 0
+
+
+async def test_a_template_that_the_staging_account_refuses_is_reported_once_and_not_called_complete(
+    start_estate: Callable[..., Estate],
+) -> None:
+    estate = start_estate(a={RECOVERY: {"servers": 0}}, b={RECOVERY: {"servers": 0}})
+    names = estate.names
+    for _ in range(3):
+        Cycle(names.a, names.a).extend_into(names.b)
+    operation = "DescribeReplicationConfigurationTemplates"
+    denied = {"service": "drs", "error": "AccessDeniedException", "status": 403, "times": 99}
+    estate.faults(fail=[{**denied, "account_id": names.a, "operation": operation}])
+    extended = {"accounts": (names.b,), "regions": (RECOVERY,)}
+    for run in range(2):
+        estate.calls()
+        (warning,) = (await estate.sync(**extended))["warnings"]
+        assert (warning["operation"], warning["accountId"]) == (operation, names.a)
+        assert f"staging account {names.a}" in warning["advice"]
+        calls = estate.calls()
+        assert calls["drs", operation] == 1
+        assert run == 0 or calls["dynamodb", "BatchGetItem"] == 0  # no topology is read in vain
+        for item in estate.items():
+            assert (item["topologyComplete"], item["topologyMissing"]) == (False, ["template"])
+            assert estate.topologies()[item["lineageArn"]]["originalReplicationConfiguration"]
+    estate.faults()
+    assert (await estate.sync(**extended))["warnings"] == []
+    assert {item["topologyComplete"] for item in estate.items()} == {True}
+
+
+async def test_an_extended_server_that_an_earlier_version_called_complete_is_completed(
+    start_estate: Callable[..., Estate],
+) -> None:
+    estate = start_estate(a={RECOVERY: {"servers": 0}}, b={RECOVERY: {"servers": 0}})
+    Cycle(estate.names.a, estate.names.a).extend_into(estate.names.b)
+    extended = {"accounts": (estate.names.b,), "regions": (RECOVERY,)}
+    await estate.sync(**extended)
+    (whole,) = estate.items()
+    table = estate.table("SOURCE_SERVER_INVENTORY_TABLE")
+    key = {name: whole[name] for name in ("sourceServerArn", "stagingAccountId")}
+    name = "originalReplicationConfigurationTemplateId"
+    table.update_item(Key=key, UpdateExpression=f"REMOVE {name}, topologyMissing")
+    topology_key = {"pk": whole["lineageArn"], "sk": "TOPOLOGY"}
+    own = estate.table("SOURCE_SERVER_TOPOLOGY_TABLE")
+    own.update_item(Key=topology_key, UpdateExpression=f"REMOVE {name}")
+    denied = {"service": "drs", "error": "AccessDeniedException", "status": 403, "times": 99}
+    operation = "DescribeReplicationConfigurationTemplates"
+    estate.faults(fail=[{**denied, "account_id": estate.names.a, "operation": operation}])
+    assert (await estate.sync(**extended))["serversUnchanged"] == 1
+    assert [item["topologyComplete"] for item in estate.items()] == [False]
+    estate.faults()
+    await estate.sync(**extended)
+    assert estate.items() == [whole]

@@ -24,8 +24,6 @@ from service.settings import Settings, load_settings
 from tests.support.estate import Estate
 
 Now = Callable[[], datetime]
-SCANNED_REGIONS = ("us-west-2", "eu-west-1", "eu-central-1")
-"""Both regions that have servers, and one where DRS is not initialised; a sync of all 28 would only take longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +93,7 @@ class QueryClient:
         async with self.open() as deps:
             yield StagingQueries(deps.aws_client, deps.settings, deps.status, deps.now)
 
-    async def validate(self, given: object) -> dict[str, Any]:
+    async def validate(self, given: object) -> Answer:
         """Validate a staging account."""
         async with self.open() as deps:
             return await StagingValidation(deps.aws_client, deps.settings).validate_staging_account(given)
@@ -117,8 +115,8 @@ class QueryClient:
 
 
 async def synced(estate: Estate) -> QueryClient:
-    """Sync the estate, and return a client whose time is one minute later."""
-    await estate.sync(regions=SCANNED_REGIONS)
+    """Sync every scope of the estate, and return a client whose time is one minute later."""
+    await estate.sync(full_scan=True)
     client = QueryClient(estate)
     client.now()
     return client

@@ -16,9 +16,10 @@ from tests.support.estate import Estate
 DESCRIBE = {"service": "drs", "operation": "DescribeSourceServers", "times": None}
 
 
-def without_last_seen(servers: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return servers without the member that differs in every response of DRS."""
-    return [{name: value for name, value in each.items() if name != "lastSeen"} for each in servers]
+def without_times(servers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return servers without the members that differ in every response of DRS."""
+    times = {"lastSeen", "valuesAsOf"}
+    return [{name: value for name, value in each.items() if name not in times} for each in servers]
 
 
 def sources(body: dict[str, Any]) -> dict[tuple[str, str], str]:
@@ -28,7 +29,7 @@ def sources(body: dict[str, Any]) -> dict[tuple[str, str], str]:
 async def test_a_fresh_inventory_answers_alone(client: QueryClient, estate: Estate) -> None:
     answer = await client.inventory()
     body = answer.body
-    assert client.calls == {("dynamodb", "Query"): 2, ("dynamodb", "Scan"): 2}
+    assert client.calls == {("dynamodb", "Query"): 2, ("dynamodb", "Scan"): 2, ("dynamodb", "BatchGetItem"): 1}
     assert (body["count"], body["totalCount"], len(body["servers"])) == (11, 11, 11)
     assert (body["source"], body["complete"], body["errors"]) == ("inventory_database", True, [])
     assert body["regions"] == ["eu-west-1", "us-west-2"]
@@ -75,7 +76,20 @@ async def test_drs_is_read_only_for_the_one_stale_scope_of_several(client: Query
     assert (answer.hits, answer.misses) == (1, 1)
     assert answer.sources == {"inventory_database": 2, "drs_api": 1}
     # The tags of EC2 and the original topology are still there.
-    assert without_last_seen(answer.body["servers"]) == without_last_seen(fresh)
+    assert without_times(answer.body["servers"]) == without_times(fresh)
+
+
+async def test_not_initialized_where_servers_are_known_is_no_empty_scope(client: QueryClient, estate: Estate) -> None:
+    a = estate.names.a
+    known = (await client.inventory(accountId=a, region="us-west-2")).body["servers"]
+    client.age(a, "us-west-2", 1000)
+    uninitialized = {"operation": "DescribeSourceServers", "error": "UninitializedAccountException", "status": 400}
+    estate.faults(fail=[{"service": "drs", "account_id": a, "region": "us-west-2", "times": 99, **uninitialized}])
+    body = (await client.inventory(accountId=a, region="us-west-2")).body
+    assert [server["sourceServerID"] for server in body["servers"]] == [server["sourceServerID"] for server in known]
+    assert all(server["stale"] for server in body["servers"])
+    assert body["complete"] is False
+    assert [error["code"] for error in body["errors"]] == ["UninitializedAccountException"]
 
 
 async def test_a_stale_scope_shows_what_happened_since(client: QueryClient, estate: Estate) -> None:
@@ -185,13 +199,14 @@ async def test_without_region_status_the_items_show_how_fresh_they_are(
         estate.set(DRS_REGION_STATUS_TABLE="no-such-table")
     body = (await client.inventory()).body
     assert (len(body["regions"]), body["totalCount"], body["source"]) == (28, 11, "mixed")
-    assert {scope for scope, source in sources(body).items() if source == "inventory_database"} == {
-        (estate.names.a, "us-west-2"),
-        (estate.names.a, "eu-west-1"),
-        (estate.names.b, "us-west-2"),
-    }
+    from_items = {(estate.names.a, "us-west-2"), (estate.names.a, "eu-west-1"), (estate.names.b, "us-west-2")}
+    assert {scope for scope, source in sources(body).items() if source == "inventory_database"} == from_items
     assert client.calls_beyond_tables["DescribeSourceServers"] == 2 * 28 - 3
-    assert body["complete"] is True
+    # That every item is new does not prove that all of them were written.
+    assert body["complete"] is False
+    assert {(each["accountId"], each["region"]) for each in body["unknown"]} == from_items
+    assert {each["code"] for each in body["unknown"]} == {"REGION_STATUS_UNAVAILABLE"}
+    assert body["scopeStates"] == {"fresh": 53, "old": 0, "empty": 0, "excluded": 0, "unknown": 3}
 
 
 async def test_without_region_status_old_items_are_stale(client: QueryClient, estate: Estate) -> None:

@@ -14,10 +14,12 @@ from service import query_app
 from service.handlers import query
 from service.models import Scope
 from service.queries.answer import Answer
+from service.queries.completeness import Completeness
 from service.query_app import QueryApp
 from service.settings import Settings
 from tests.support.estate import Estate
 
+NOTHING_UNKNOWN: Final = Completeness({})
 EXTERNAL: Final = "drs-orchestration-cross-account"
 
 
@@ -55,8 +57,8 @@ def test_sts_that_hangs_is_named(silent_url: str, estate: Estate) -> None:
 
 @pytest.mark.usefixtures("silent_url")
 def test_a_query_of_two_parts_has_one_deadline(estate: Estate) -> None:
-    """Reading accounts may take 2.4 of the 6 seconds: the record takes one second, the context two more."""
-    estate.faults(latency_ms={"dynamodb": 1000})
+    """Reading accounts may take 2.4 of the 6 seconds: the record takes 1.3 of them, the context as much again."""
+    estate.faults(latency_ms={"dynamodb": 1300})
     answer = call_query("query_staging_accounts", targetAccountId=estate.names.a)
     assert (answer["error"], answer["details"]["code"]) == ("DYNAMODB_ERROR", "DeadlineExceeded")
 
@@ -76,7 +78,7 @@ class Refresher:
 
 def app_with(refresher: Refresher) -> QueryApp:
     nothing: Any = SimpleNamespace()
-    return QueryApp(Settings(), *(nothing,) * 7, refresher)
+    return QueryApp(Settings(), *(nothing,) * 9, refresher)
 
 
 SCOPES: Final = tuple(Scope(f"{number:012d}", "us-west-2") for number in range(3000))
@@ -86,17 +88,19 @@ async def test_a_refresh_that_hangs_does_not_delay_the_response(monkeypatch: pyt
     monkeypatch.setattr(query_app, "_REFRESH_TIMEOUT_S", 0.05)
     refresher = Refresher(hangs=True)
     app = app_with(refresher)
-    body = await app.publish("x", Answer({"count": 1}, SCOPES[:1], {}))
+    body = await app.publish("x", Answer({"count": 1}, NOTHING_UNKNOWN, stale=SCOPES[:1]))
     assert (body["count"], body["refresh"]["requested"]) == (1, False)
     assert body["refresh"]["reason"].startswith("DeadlineExceeded")
     refresher.hangs = False
-    assert (await app.publish("x", Answer({}, SCOPES[:1], {})))["refresh"] == {"requested": True, "scopes": 1}
+    body = await app.publish("x", Answer({}, NOTHING_UNKNOWN, stale=SCOPES[:1]))
+    assert body["refresh"] == {"requested": True, "scopes": 1}
     assert refresher.requested == [SCOPES[:1]]
 
 
 async def test_scopes_beyond_the_limit_of_an_event_are_requested_by_the_next_query() -> None:
     refresher = Refresher()
     app = app_with(refresher)
-    counts = [(await app.publish("x", Answer({}, SCOPES, {})))["refresh"]["scopes"] for _ in range(3)]
+    answer = Answer({}, NOTHING_UNKNOWN, stale=SCOPES)
+    counts = [(await app.publish("x", answer))["refresh"]["scopes"] for _ in range(3)]
     assert counts == [2000, 3000, 3000]
     assert refresher.requested == [SCOPES[:2000], SCOPES[2000:]]

@@ -52,30 +52,37 @@ async def test_every_page_is_read_and_sorted_by_account(monkeypatch: pytest.Monk
 async def test_a_lineage_is_read_to_its_last_page_as_it_is_now(monkeypatch: pytest.MonkeyPatch) -> None:
     """A reversed server on page two may be the only record of where the data is now."""
     lineage, first, second = (str(item(A, number)["sourceServerArn"]["S"]) for number in range(3))
-    member = {"sourceServerArn": lineage, "lineageArn": lineage}
+    member = {"pk": lineage, "lineageArn": lineage}
+    alias = {"sourceServerArn": "id#app", "pk": "id#app"}
     pages = {
-        lineage: [
-            [{**item(A, 0, originalInstanceId="i-1"), "stagingAccountId": {"S": "TOPOLOGY"}}],
-            [encode({**member, "stagingAccountId": f"MEMBER#{each}", "memberArn": each}) for each in (first, second)],
+        ("inventory", lineage): [[], [item(A, 0)]],
+        ("topology", lineage): [
+            [
+                encode({"pk": lineage, "sk": "TOPOLOGY", "originalInstanceId": "i-1"}),
+                encode({"pk": lineage, "sk": "new"}),
+            ],
+            [encode({**member, "sk": f"MEMBER#{each}", "memberArn": each}) for each in (first, second)],
         ],
-        first: [[item(A, 1)]],
-        second: [[], [item(B, 2)]],
-        "id#app": [[encode({"sourceServerArn": "id#app", "lineageArn": each})] for each in ("b", "a")],
+        ("inventory", first): [[item(A, 1)]],
+        ("inventory", second): [[], [item(B, 2)]],
+        ("inventory", "id#app"): [[], [encode({**alias, "stagingAccountId": "LINEAGE#b", "lineageArn": "b"})]],
+        ("topology", "id#app"): [[], [encode({**alias, "sk": f"LINEAGE#{each}", "lineageArn": each}) for each in "ba"]],
     }
 
     def script(request: Request) -> Answer:
-        value = request.params["ExpressionAttributeValues"][":value"]["S"]
+        key = (request.params["TableName"], request.params["ExpressionAttributeValues"][":value"]["S"])
         start = int(request.params.get("ExclusiveStartKey", {"at": {"N": "0"}})["at"]["N"])
-        more = {"LastEvaluatedKey": {"at": {"N": str(start + 1)}}} if start + 1 < len(pages[value]) else {}
-        return answer({"Items": pages[value][start], **more})
+        more = {"LastEvaluatedKey": {"at": {"N": str(start + 1)}}} if start + 1 < len(pages[key]) else {}
+        return answer({"Items": pages[key][start], **more})
 
     async with (
         scripted_aws(script, monkeypatch) as aws,
         AwsClient(Settings(), lambda: NOW, allowed=READ_OPERATIONS) as aws_client,
     ):
-        reader = LineageReader(TableReader(aws_client.hub(), "inventory", "us-east-1"))
-        account_ids = [str(each["stagingAccountId"]) for each in await reader.items(lineage)]
-        assert account_ids == ["TOPOLOGY", A, B]
+        tables = (TableReader(aws_client.hub(), name, "us-east-1") for name in ("inventory", "topology"))
+        reader = LineageReader(*tables)
+        kinds = [str(each.get("sk") or each["stagingAccountId"]) for each in await reader.items(lineage)]
+        assert kinds == ["TOPOLOGY", A, A, B]
         assert await reader.by_name("APP") == ("a", "b")
     assert all(request.params["ConsistentRead"] is True for request in aws.requests)
 

@@ -38,7 +38,7 @@ async def refused(client: QueryClient, **given: Any) -> RefusalError:
 async def test_a_fresh_region_is_answered_from_the_inventory(client: QueryClient, estate: Estate) -> None:
     answer = await client.servers(region="us-west-2", accountId=estate.names.a)
     body = answer.body
-    assert client.calls == {("dynamodb", "Query"): 1, ("dynamodb", "Scan"): 2}
+    assert client.calls == {("dynamodb", "Query"): 1, ("dynamodb", "Scan"): 2, ("dynamodb", "BatchGetItem"): 1}
     assert (body["serverCount"], body["region"], body["source"]) == (6, "us-west-2", "inventory_database")
     assert {server["state"] for server in body["servers"]} == {"CONTINUOUS"}
     assert {server["accountId"] for server in body["servers"]} == {estate.names.a}
@@ -172,6 +172,16 @@ async def test_an_account_whose_record_cannot_be_used_is_lacking_unless_others_w
         assert (body["complete"], [error["code"] for error in body["errors"]]) == (False, ["InvalidAccountRecord"])
         body = (await run_query(**given, accountId=estate.names.a)).body
         assert (body["complete"], body["errors"]) == (True, [])
+
+
+async def test_an_excluded_scope_is_never_read(client: QueryClient, estate: Estate) -> None:
+    client.age(estate.names.a, "us-west-2", 1000)
+    estate.set(DRS_EXCLUDED_SCOPES=f"{estate.names.a}/us-west-2")
+    for run_query in (client.servers, client.inventory, client.extended):
+        body = (await run_query(region="us-west-2")).body
+        assert client.calls_beyond_tables == {}
+        assert (body["complete"], body["scopeStates"]["excluded"]) == (True, 1)
+        assert {each["accountId"] for each in body.get("servers", ())} <= {estate.names.b}
 
 
 async def test_a_response_that_is_too_large_is_truncated_and_says_so(client: QueryClient, estate: Estate) -> None:

@@ -73,9 +73,10 @@ async def test_records_are_given_as_they_are(client: QueryClient, estate: Estate
     async with client.staging() as staging:
         recorded = await staging.get_staging_accounts_direct(estate.names.a)
         none = await staging.get_staging_accounts_direct(estate.names.b)
-    assert recorded == {"targetAccountId": estate.names.a, "stagingAccounts": records}
-    assert none == {"targetAccountId": estate.names.b, "stagingAccounts": []}
-    assert client.calls == {("dynamodb", "GetItem"): 2}
+    assert recorded.members == {"targetAccountId": estate.names.a, "stagingAccounts": records}
+    assert none.members == {"targetAccountId": estate.names.b, "stagingAccounts": []}
+    assert recorded.is_complete
+    assert client.calls == {("dynamodb", "GetItem"): 2, ("dynamodb", "Scan"): 1}  # region status is cached
 
 
 @pytest.mark.parametrize(
@@ -108,10 +109,11 @@ async def test_an_unknown_target_is_refused(estate: Estate) -> None:
 async def test_servers_are_counted_by_staging_account_and_region(client: QueryClient, estate: Estate) -> None:
     b = estate.names.b
     async with client.staging() as staging:
-        counts = await staging.query_staging_accounts_from_target(
+        answer = await staging.query_staging_accounts_from_target(
             estate.names.a, [{"accountId": b, "accountName": "STAGING_01"}, {"accountId": estate.names.apps}]
         )
-    first, second = counts
+    assert answer.is_complete
+    first, second = answer.members["stagingAccounts"]
     assert first == {
         "accountId": b,
         "accountName": "STAGING_01",
@@ -130,6 +132,8 @@ async def test_counts_of_a_target_that_cannot_be_read_are_not_passed_off_as_zero
     estate.faults(deny=[{"account_id": estate.names.a}])
     estate.set(SOURCE_SERVER_INVENTORY_TABLE="")
     async with client.staging() as staging:
-        (one,) = await staging.query_staging_accounts_from_target(estate.names.a, [{"accountId": estate.names.b}])
+        answer = await staging.query_staging_accounts_from_target(estate.names.a, [{"accountId": estate.names.b}])
+    (one,) = answer.members["stagingAccounts"]
+    assert not answer.is_complete
     assert (one["totalServers"], one["accessible"]) == (0, False)
     assert one["error"]

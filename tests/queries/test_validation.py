@@ -25,7 +25,7 @@ async def test_servers_of_a_reachable_account_are_counted(estate: Estate) -> Non
         servers=[{"state": "STALLED", "on_premises": True}, {"state": "BACKLOG", "on_premises": True}],
         extended_from=[{"account_id": estate.names.a, "count": 3}],
     )
-    assert await client.validate(given(estate)) == {
+    assert (await client.validate(given(estate))).members == {
         "valid": True,
         "roleAccessible": True,
         "drsInitialized": True,
@@ -42,19 +42,19 @@ async def test_servers_of_a_reachable_account_are_counted(estate: Estate) -> Non
 
 async def test_the_role_may_be_named_if_it_is_that_accounts_own(estate: Estate) -> None:
     arn = f"arn:aws:iam::{estate.names.b}:role/DRSOrchestrationRole"
-    assert (await QueryClient(estate).validate(given(estate, roleArn=arn)))["valid"] is True
+    assert (await QueryClient(estate).validate(given(estate, roleArn=arn))).members["valid"] is True
 
 
 async def test_the_hub_is_validated_with_its_own_credentials(estate: Estate) -> None:
     client = QueryClient(estate)
     estate.add(estate.names.hub, "us-west-2", servers=1)
-    result = await client.validate(given(estate, accountId=estate.names.hub))
+    result = (await client.validate(given(estate, accountId=estate.names.hub))).members
     assert (result["valid"], result["currentServers"]) == (True, 1)
     assert ("sts", "AssumeRole") not in client.calls
 
 
 async def test_a_refused_role_is_a_result(estate: Estate) -> None:
-    result = await QueryClient(estate).validate(given(estate, externalId="not-the-one"))
+    result = (await QueryClient(estate).validate(given(estate, externalId="not-the-one"))).members
     assert (result["valid"], result["roleAccessible"]) == (False, False)
     assert "AccessDenied" in result["error"]
     assert set(result) == {"valid", "roleAccessible", "error"}
@@ -65,9 +65,11 @@ async def test_an_account_without_drs_is_a_result(problem: str, estate: Estate) 
     if problem == "denied":
         estate.faults(deny=[{"account_id": estate.names.b}])
     region = "us-west-2" if problem == "denied" else "eu-west-1"
-    result = await QueryClient(estate).validate(given(estate, region=region))
+    answer = await QueryClient(estate).validate(given(estate, region=region))
+    result = answer.members
     assert (result["valid"], result["roleAccessible"], result["drsInitialized"]) == (False, True, False)
     assert result["error"]
+    assert answer.is_complete is (problem == "uninitialized")  # then it is known that there are no servers
 
 
 async def test_a_transient_problem_is_an_error_and_not_a_result(estate: Estate) -> None:

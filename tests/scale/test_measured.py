@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import random
 from collections import Counter
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from moto.dynamodb.models.dynamo_type import DynamoType
 from benchmarks.scale import facts
 from service.aws.client import AwsClient
 from service.models import Call
+from service.sandbox.moto_drs import drs_backends
 from tests.support.estate import Estate
 
 INDEX_KEYS = ("sourceAccountId", "stagingAccountId", "replicationRegion")
@@ -22,8 +25,8 @@ INDEX_KEYS = ("sourceAccountId", "stagingAccountId", "replicationRegion")
 def size_of(value: Mapping[str, Any]) -> int:
     """Return the size of an attribute value in bytes, by DynamoDB's rules (developer guide, item sizes)."""
     [(kind, inner)] = value.items()
-    if kind == "S":
-        return len(inner.encode())
+    if kind in {"S", "B"}:
+        return len(inner if kind == "B" else inner.encode())
     if kind == "N":
         return (len(inner) + 1) // 2 + 1
     if kind == "M":
@@ -40,13 +43,17 @@ def item_size(item: Mapping[str, Any]) -> int:
 
 
 class WriteUnits:
-    """Counts the units written to the inventory table and its indexes, by kind of item."""
+    """Counts the units written to the inventory table, its indexes and the topology table, by kind of item."""
 
     def __init__(self, estate: Estate, monkeypatch: pytest.MonkeyPatch) -> None:
         self.units: Counter[str] = Counter()
         self.sizes: dict[str, list[int]] = {}
         self._hub = estate.names.hub
-        self._table = estate.sandbox.environment()["SOURCE_SERVER_INVENTORY_TABLE"]
+        environment = estate.sandbox.environment()
+        self._tables = {
+            environment["SOURCE_SERVER_INVENTORY_TABLE"]: ("sourceServerArn", "stagingAccountId"),
+            environment["SOURCE_SERVER_TOPOLOGY_TABLE"]: ("pk", "sk"),
+        }
         original_send = AwsClient.send
 
         async def send(aws_client: AwsClient, source: Any, call: Call, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -59,23 +66,25 @@ class WriteUnits:
 
     def _record(self, operation: str, params: Mapping[str, Any]) -> None:
         if operation == "BatchWriteItem":
-            for request in params["RequestItems"].get(self._table, ()):
-                self._add(request["PutRequest"]["Item"])
-        elif params.get("TableName") == self._table:
+            for table in self._tables:
+                for request in params["RequestItems"].get(table, ()):
+                    self._add(request["PutRequest"]["Item"])
+        elif params.get("TableName") in self._tables:
             if operation == "PutItem":
                 self._add(params["Item"])
             elif operation == "UpdateItem":
-                self._add(self._stored_item(params["Key"]))
+                self._add(self._stored_item(params["TableName"], params["Key"]))
 
-    def _stored_item(self, key: Mapping[str, Any]) -> Mapping[str, Any]:
-        table = dynamodb_backends[self._hub]["us-east-1"].tables[self._table]
-        item = table.items[DynamoType(key["sourceServerArn"])][DynamoType(key["stagingAccountId"])]
+    def _stored_item(self, name: str, key: Mapping[str, Any]) -> Mapping[str, Any]:
+        table = dynamodb_backends[self._hub]["us-east-1"].tables[name]
+        hash_key, range_key = self._tables[name]
+        item = table.items[DynamoType(key[hash_key])][DynamoType(key[range_key])]
         attributes: Mapping[str, Any] = item.to_json()["Attributes"]
         return attributes
 
     def _add(self, item: Mapping[str, Any]) -> None:
         size = item_size(item)
-        kind = "server" if "sourceServerID" in item else item["stagingAccountId"]["S"].partition("#")[0]
+        kind = "server" if "sourceServerID" in item else item["sk"]["S"].partition("#")[0]
         self.units[kind] += math.ceil(size / 1024) * (1 + sum(key in item for key in INDEX_KEYS))
         self.sizes.setdefault(kind, []).append(size)
 
@@ -91,12 +100,37 @@ async def test_what_a_server_costs_when_it_is_new_and_when_nothing_has_changed(
     first = await estate.sync()
     servers = first["serversWritten"]
     assert servers == len(estate.items())
-    per_server = write_units.units.total() / servers
+    per_server = (write_units.units.total() - write_units.units["values"]) / servers
     assert facts.UNITS_NEW_SERVER * 0.8 <= per_server <= facts.UNITS_NEW_SERVER * 1.2, write_units.units
     fullest = max(write_units.sizes["server"])
     assert facts.ITEM_KB * 0.8 <= fullest / 1000 <= facts.ITEM_KB * 1.2
     assert math.ceil(fullest / 1024) * 4 == facts.UNITS_CHANGED_SERVER
+    assert write_units.units["TOPOLOGY"] / servers == pytest.approx(facts.UNITS_TOPOLOGY, rel=0.2)
 
     write_units.units.clear()
     again = await estate.sync()
-    assert (again["serversWritten"], write_units.units.total()) == (0, 0)
+    assert again["serversWritten"] == 0
+    assert write_units.units == {"values": 3}  # one for each scope that has servers
+
+
+async def test_what_the_moving_values_of_a_scope_cost(estate: Estate, write_units: WriteUnits) -> None:
+    here = {"accounts": (estate.names.b,), "regions": ("us-east-1",)}
+    estate.add(estate.names.b, "us-east-1", servers=300, origin={"region": "us-east-1"})
+    servers = [server.record for server in drs_backends[estate.names.b]["us-east-1"].source_servers.values()]
+    await estate.sync(**here)
+    calm = write_units.sizes["values"][-1]
+    assert calm <= facts.VALUES_ITEM_BYTES + facts.CALM_BYTES * len(servers)
+    rng = random.Random(0)  # noqa: S311 - not a secret
+    for record in servers:
+        eta = datetime(2026, 12, 1, tzinfo=UTC) + timedelta(milliseconds=rng.randrange(30 * 24 * 3600 * 1000))
+        record["dataReplicationInfo"] |= {
+            "dataReplicationState": "STALLED",
+            "dataReplicationError": {"error": "NOT_CONVERGING"},
+            "lagDuration": f"PT{rng.randrange(30 * 24 * 3600)}S",
+            "etaDateTime": eta.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "replicatedDisks": [{"backloggedStorageBytes": rng.randrange(4 * 1024**4)}],
+        }
+    await estate.sync(**here)
+    troubled = write_units.sizes["values"][-1]
+    assert troubled <= facts.VALUES_ITEM_BYTES + facts.TROUBLED_BYTES * len(servers)
+    assert (troubled + calm) * 1.3 > 2 * facts.VALUES_ITEM_BYTES + 300 * (facts.CALM_BYTES + facts.TROUBLED_BYTES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -71,6 +72,7 @@ class DynamoDb:
     """The tables of the hub.
 
     `lag_s`: an eventually consistent read, also of an index, may return data that is so many seconds old.
+    `index_as_of`: indexes show the items of that moment until it is None again.
     `unprocessed`: share of batch entries returned as unprocessed. `page`: maximum items on one page.
     """
 
@@ -78,6 +80,7 @@ class DynamoDb:
     time: Callable[[], float]
     rng: random.Random
     lag_s: float = 0.0
+    index_as_of: float | None = None
     unprocessed: float = 0.0
     page: int = 1000
     listener: Listener | None = None
@@ -115,6 +118,8 @@ class DynamoDb:
         return {} if item is None else {"Item": item}
 
     def _view(self, table: Table, params: Mapping[str, Any]) -> Mapping[Key, AttributeValues]:
+        if params.get("IndexName") and self.index_as_of is not None:
+            return table.as_of(self.index_as_of)
         if params.get("ConsistentRead") or not self.lag_s:
             return table.items
         return table.as_of(self.time() - self.rng.random() * self.lag_s)
@@ -123,7 +128,7 @@ class DynamoDb:
         table, item = self._table(params["TableName"]), params["Item"]
         key = table.keys.of(item)
         self._check(table.items.get(key), params)
-        self._change(table, key, dict(item))
+        self._change(table, key, _as_stored(item))
         return {}
 
     def _delete(self, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -150,7 +155,12 @@ class DynamoDb:
 
     def _scan(self, params: Mapping[str, Any]) -> dict[str, Any]:
         table = self._table(params["TableName"])
-        return self._page(table, sorted(self._view(table, params).items()), params)
+        answer = self._page(table, sorted(self._view(table, params).items()), params)
+        text = params.get("FilterExpression")
+        if text:  # applied after the page was cut, so a page may be empty and not the last one
+            is_match, names, values = condition(text), _names(params), _values(params)
+            answer["Items"] = [item for item in answer["Items"] if is_match(item, names, values)]
+        return answer
 
     def _query(self, params: Mapping[str, Any]) -> dict[str, Any]:
         table = self._table(params["TableName"])
@@ -195,13 +205,14 @@ class DynamoDb:
         ((name, requests),) = params["RequestItems"].items()
         table = self._table(name)
         _check_batch_size(requests, 25)
-        keys = [table.keys.of(each["PutRequest"]["Item"]) for each in requests]
+        keys = [_key_in_batch(table, each) for each in requests]
         if len(set(keys)) < len(keys):
             raise ServiceError("ValidationException", "Provided list of item keys contains duplicates")
         processed, unprocessed = self._split_unprocessed(requests)
         for each in processed:
-            item = each["PutRequest"]["Item"]
-            self._change(table, table.keys.of(item), dict(item))
+            item, key = each.get("PutRequest", {}).get("Item"), _key_in_batch(table, each)
+            if item is not None or key in table.items:
+                self._change(table, key, None if item is None else _as_stored(item))
         return {"UnprocessedItems": {name: unprocessed} if unprocessed else {}}
 
     def _split_unprocessed(self, entries: list[Any]) -> tuple[list[Any], list[Any]]:
@@ -209,6 +220,18 @@ class DynamoDb:
             return entries, []
         unprocessed = [each for each in entries if self.rng.random() < self.unprocessed]
         return [each for each in entries if each not in unprocessed], unprocessed
+
+
+def _as_stored(item: Mapping[str, Any]) -> AttributeValues:
+    """Return an item as responses show it: the SDK sends bytes as base64, and leaves decoding to the engine."""
+    return {
+        name: {"B": base64.b64encode(value["B"]).decode()} if isinstance(value.get("B"), bytes) else value
+        for name, value in item.items()
+    }
+
+
+def _key_in_batch(table: Table, request: Mapping[str, Any]) -> Key:
+    return table.keys.of(request["PutRequest"]["Item"] if "PutRequest" in request else request["DeleteRequest"]["Key"])
 
 
 def _check_batch_size(entries: list[Any], limit: int) -> None:

@@ -11,6 +11,7 @@ from service.accounts.records import DEFAULT_EXTERNAL_ID
 from service.models import Call, Scope
 from tests.simulation.clock import VirtualLoop
 from tests.simulation.dynamodb import DynamoDb, ServiceError, tables
+from tests.simulation.odd_answers import OddAnswers
 
 __all__ = ["HUB", "HUB_REGION", "REGIONS", "STAGING", "TARGETS", "Drs", "Estate"]
 
@@ -57,6 +58,7 @@ class Estate:
         self.drs = {Scope(each, region): Drs() for each in (*targets, STAGING) for region in regions}
         self.instances: dict[Scope, dict[str, Record]] = {}
         self.tokens: dict[str, tuple[str, float]] = {"hub": (HUB, float("inf"))}
+        self.odd_answers = OddAnswers()
         self.same_clocks = True
         self.last_arrival_s = 0.0  # when the last late call will have arrived
         self.denied: set[str] = set()  # accounts whose role cannot be assumed
@@ -93,6 +95,11 @@ class Estate:
         drs = self.drs.get(scope)
         if drs is None or not drs.initialized:
             raise ServiceError("UninitializedAccountException", "Account not initialized")
+        if call.operation == "DescribeSourceServers":
+            stored = {key[0] for key in self.dynamodb.tables["source_server_inventory_table"].items}
+            odd = self.odd_answers.of(scope, params, [self._with_lag(each) for each in drs.servers.values()], stored)
+            if odd is not None:
+                return odd
         return _DRS[call.operation](self, scope, drs, params)
 
     # STS and EC2
@@ -127,12 +134,17 @@ class Estate:
         filters = params.get("filters", {})
         ids, staging = filters.get("sourceServerIDs"), filters.get("stagingAccountIDs")
         records = [
-            record
+            self._with_lag(record)
             for record in drs.servers.values()
             if (not ids or record["sourceServerID"] in ids)
             and (not staging or record["stagingArea"]["stagingAccountID"] in staging)
         ]
         return self._page(records, params, lambda record: str(record["arn"]))
+
+    def _with_lag(self, record: Record) -> Record:
+        """Return a record with the lag of this moment, which no other moment has."""
+        info = {**record["dataReplicationInfo"], "lagDuration": f"PT{self.loop.time() * 1000:.0f}S"}
+        return {**record, "dataReplicationInfo": info}
 
     def _recovery_instances(self, _: Scope, _drs: Drs, params: Mapping[str, Any]) -> dict[str, Any]:
         return self._page([], params, str)  # recovery instances are terminated at once
@@ -226,7 +238,7 @@ class Estate:
                 "originRegion": region,
                 "originAvailabilityZone": f"{region}a",
             },
-            "dataReplicationInfo": {"dataReplicationState": "CONTINUOUS", "lagDuration": "PT0S"},
+            "dataReplicationInfo": {"dataReplicationState": "CONTINUOUS"},
         }
         area = {"status": "NOT_EXTENDED", "stagingAccountID": scope.account_id}
         return str(self._record(scope, drs, members, area)["sourceServerID"])

@@ -82,6 +82,7 @@ _FAULTS: Final = (
     _error("expired", "ExpiredTokenException", "The security token included in the request is expired", status=403),
     _error("denied", "AccessDeniedException", "is not authorized to perform", status=403),
     _error("scp", "AccessDeniedException", "with an explicit deny in a service control policy", status=403),
+    _error("text not initialized", "UnknownProblemException", "The account is not initialized for DRS"),
     _error("bad token", "UnrecognizedClientException", "The security token is invalid", status=403),
 )
 FAULT_KINDS: Final[Mapping[str, Fault]] = {fault.name: fault for fault in _FAULTS}
@@ -99,6 +100,7 @@ class FaultInjector:
         applies_to: whether a call may fail.
         latency_s: maximum one-way latency.
         slow: share of calls with up to ten times the latency.
+        intercept: sees each call first, and may return its fault.
     """
 
     rng: random.Random
@@ -107,6 +109,7 @@ class FaultInjector:
     applies_to: Callable[[Call], bool] = lambda _: True
     latency_s: float = 0.05
     slow: float = 0.0
+    intercept: Callable[[Call, Mapping[str, Any]], Fault | None] | None = None
     injected: list[str] = field(default_factory=list)
 
     def latency(self) -> float:
@@ -114,8 +117,10 @@ class FaultInjector:
         stretch = 10.0 if self.slow and self.rng.random() < self.slow else 1.0
         return self.rng.random() * self.latency_s * stretch
 
-    def draw(self, call: Call, _: Mapping[str, Any]) -> Fault | None:
+    def draw(self, call: Call, params: Mapping[str, Any]) -> Fault | None:
         """Draw the fault of a call; None for none."""
+        if self.intercept is not None and (fault := self.intercept(call, params)):
+            return fault
         if not self.share or self.rng.random() >= self.share or not self.applies_to(call):
             return None
         fault = FAULT_KINDS[self.rng.choice(self.kinds)]

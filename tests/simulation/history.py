@@ -5,26 +5,30 @@ from __future__ import annotations
 import gc
 import logging
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
 import anyio
 
-from service.aws.dynamodb import decode
 from service.errors import DrsSyncError
 from service.gc_tuning import tune_gc
 from service.models import Scope
+from tests.simulation.answers import check_inventory_answer
 from tests.simulation.clock import VirtualLoop, run
+from tests.simulation.comparison import Comparison
 from tests.simulation.estate import REGIONS, STAGING, TARGETS, Estate
 from tests.simulation.fault_injection import FAULT_KINDS, FaultInjector
 from tests.simulation.host import Host, Killed, settings
+from tests.simulation.odd_answers import ODD_ANSWERS
 from tests.simulation.promises import Promises
+from tests.simulation.race import Race
 
-__all__ = ["History", "HistoryResult", "play", "quiet"]
+__all__ = ["SHORT_WINDOW_S", "History", "HistoryResult", "play", "quiet"]
 
 _INTERVAL_S: Final = 900.0
+SHORT_WINDOW_S: Final = 2 * _INTERVAL_S
 _MAX_ROUNDS: Final = 6  # two discovery windows, and two rounds of repair
 _EVENTS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
     "inventory": ("sync_source_server_inventory", {}),
@@ -41,8 +45,11 @@ _JOBS: Final = (
 )
 _CHANGES: Final = (
     *("protect", "protect_staged", "delete", "stall", "launch", "repoint", "tag", "nothing"),
-    *("deny", "join"),
+    *("deny", "join", "empty", "empty", "cluster"),
 )
+_RACES: Final = 0.2  # share of rounds with servers that leave while they are written
+_LONGEST_RUN_S: Final = 120.0
+_QUERIED: Final = 0.3  # share of rounds that a query follows
 _FAULT_MIXES: Final = ("none", "throttled", "any", "any", "late", "tables", "storm")
 
 
@@ -105,8 +112,11 @@ class History:
         self.estate = Estate(loop, self.rng, targets, regions)
         self.promises = Promises()
         self.estate.dynamodb.listener = self.promises.on_change
+        self.promises.tables = self.estate.dynamodb.tables
         self.estate.dynamodb.page = self.rng.choice((2, 5, 1000))
         self.hosts: list[Host] = []
+        self._race: Race | None = None
+        self.window_s = self.rng.choice((SHORT_WINDOW_S, 7200.0))
         self.late: list[str] = []  # jobs whose event is delivered after the next one's
         self._joining: dict[str, Any] = {}  # accounts that are not targets yet
         self._names = 0
@@ -120,6 +130,8 @@ class History:
         for _ in range(self.rng.choice((1, 1, 2, 3))):
             await self._round()
             self._change_something()
+            if self.rng.random() < 0.2:
+                self.downgrade()
             await self._next_interval()
         await self.settle()
         return self.result()
@@ -135,6 +147,18 @@ class History:
             self.loop.time(),
         )
 
+    def downgrade(self) -> None:
+        """Leave topology and names where an earlier version would have left them: in the inventory table."""
+        own, inventory = (
+            self.estate.dynamodb.tables[f"source_server_{name}_table"] for name in ("topology", "inventory")
+        )
+        self.promises.events.append("downgrade")
+        for (pk, sk), item in list(own.items.items()):
+            if sk == "TOPOLOGY" or sk.startswith(("LINEAGE#", "MEMBER#")):
+                rest = {name: value for name, value in item.items() if name not in {"pk", "sk"}}
+                inventory.items[pk, sk] = {"sourceServerArn": {"S": pk}, "stagingAccountId": {"S": sk}, **rest}
+            del own.items[pk, sk]
+
     # Hosts and rounds
 
     def _host(self) -> Host:
@@ -146,17 +170,23 @@ class History:
         skew_s = self.rng.uniform(-240.0, 240.0) if self.rng.random() < 0.2 else 0.0
         if skew_s:
             self.estate.same_clocks = False
-        chosen = settings(drs_regions=self.estate.regions, accounts_per_shard=1)
-        host = Host(
-            f"host{self._names}", self.estate, FaultInjector(self.rng), self.promises, skew_s=skew_s, chosen=chosen
+        return self._add_host(f"host{self._names}", FaultInjector(self.rng), skew_s=skew_s)
+
+    def _add_host(
+        self, name: str, faults: FaultInjector, *, window_s: float | None = None, skew_s: float = 0.0
+    ) -> Host:
+        chosen = settings(
+            drs_regions=self.estate.regions, accounts_per_shard=1, discovery_window_seconds=window_s or self.window_s
         )
-        self.hosts.append(host)
-        return host
+        self.hosts.append(Host(name, self.estate, faults, self.promises, skew_s=skew_s, chosen=chosen))
+        return self.hosts[-1]
 
     async def _round(self) -> None:
         """Deliver events of one job or two overlapping ones; some come twice or late, or start a state machine."""
         self._choose_faults(self.rng.choice(_FAULT_MIXES))
         one = self.rng.choice(self.jobs)
+        if self.rng.random() < 0.5:
+            self._arm_odd_answer()
         jobs = [one] if self.rng.random() < 0.5 else [one, self.rng.choice((one, "inventory"))]
         late, self.late = self.late, []
         if self.rng.random() < 0.1:
@@ -167,13 +197,53 @@ class History:
             for number, job in enumerate([*jobs, *late]):
                 play = self._in_shards if self.rng.random() < 0.1 else self._run
                 tasks.start_soon(play, job, number * self.rng.random() * self.rng.choice((5.0, 5.0, 5.0, 1500.0)))
-            if self.rng.random() < 0.5:
+            if self.rng.random() < _RACES:
+                self._race = Race(self.rng, self._empty_later)
+                tasks.start_soon(self._run, "inventory", 0.0)
+                tasks.start_soon(self._run_into, self._race)
+            elif self.rng.random() < 0.5:
                 tasks.start_soon(self._change_during_round)
+        if self.rng.random() < _QUERIED:
+            await self._query()
+
+    async def _query(self) -> None:
+        """Query the inventory on some host, half of the time with the faults of the round."""
+        host = self._host()
+        if self.rng.random() < 0.5:
+            self._inject_faults(host)
+        else:
+            host.faults = FaultInjector(self.rng, latency_s=0.01)
+        self.promises.events.append(f"query on {host.name}")
+        try:
+            await check_inventory_answer(host)
+        except* Killed:
+            self.promises.events.append("killed")
+
+    def _arm_odd_answer(self) -> None:
+        """Have DRS answer the next listing of a scope with servers wrongly, once."""
+        scopes = [scope for scope, drs in self.estate.drs.items() if drs.servers and scope.account_id != STAGING]
+        if scopes:
+            scope, kind = self.rng.choice(scopes), self.rng.choice(ODD_ANSWERS)
+            self.promises.events.append(f"{kind} once in {scope.account_id} {scope.region}")
+            self.estate.odd_answers.arm(scope, kind)
+
+    async def _run_into(self, race: Race) -> None:
+        """Begin a run soon after a race has begun."""
+        with anyio.move_on_after(_LONGEST_RUN_S):
+            await race.has_begun.wait()
+        self._race = None
+        await self._run("inventory", self.rng.random() * self.rng.choice((3.0, 60.0)))
+
+    def _empty_later(self, scope: Scope, delay_s: float) -> None:
+        self.promises.events.append(f"race in {scope.account_id} {scope.region}")
+        self.loop.call_later(delay_s, self._empty, scope)
 
     async def _change_during_round(self) -> None:
         await anyio.sleep(self.rng.random() * 2.0)
         if self._joining and self.rng.random() < 0.5:
             self._change_join()
+        elif self.rng.random() < 0.4:
+            self._change_empty()
         else:
             self._change_something()
 
@@ -198,6 +268,7 @@ class History:
             applies_to=lambda call: call.service == "dynamodb" or not only_tables,
             latency_s=self.rng.choice((0.01, 0.1, 0.5)),
             slow=0.05,
+            intercept=self._race.intercept if self._race else None,
         )
 
     async def _run(self, job: str, delay_s: float) -> None:
@@ -330,6 +401,26 @@ class History:
         if server := self._any_server():
             self.estate.delete(*server)
 
+    def _change_empty(self) -> None:
+        """All servers of a scope leave; half of the time DRS then answers as where it was never used."""
+        if server := self._any_server():
+            self._empty(server[0])
+
+    def _empty(self, scope: Scope) -> None:
+        drs = self.estate.drs[scope]
+        for each in list(drs.servers):
+            if each in drs.servers:
+                self.estate.delete(scope, each)
+        # DRS of a target is used as long as there are servers to extend into it.
+        waiting = scope.account_id == TARGETS[0] and self.estate.drs[Scope(STAGING, scope.region)].servers
+        drs.initialized = self.rng.random() < 0.5 or bool(waiting)
+
+    def _change_cluster(self) -> None:
+        """Several servers join one scope at once."""
+        scope = Scope(self.rng.choice(self.estate.targets), self.rng.choice(self.estate.regions))
+        for number in range(3):
+            self.estate.protect(scope, tags={"Name": f"c{number}"})
+
     def _change_stall(self) -> None:
         if server := self._any_server():
             self.estate.change(*server, dataReplicationInfo={"dataReplicationState": self.rng.choice(_STATES)})
@@ -337,7 +428,7 @@ class History:
     def _change_launch(self) -> None:
         if server := self._any_server():
             self.estate.change(
-                *server, lastLaunchResult="SUCCEEDED", recoveryInstanceId=f"i-{self.rng.randint(1, 9):017d}"
+                *server, lastLaunchResult="SUCCEEDED", recoveryInstanceId=f"i-9{self.rng.randint(1, 9):016d}"
             )
 
     def _change_repoint(self) -> None:
@@ -367,133 +458,53 @@ class History:
         self._change_join()
         if self.rng.random() < 0.5:
             self.estate.denied.clear()
+        self.estate.odd_answers.armed.clear()
         self.estate.dynamodb.lag_s = self.estate.dynamodb.unprocessed = 0.0
-        host = Host("last", self.estate, FaultInjector(self.rng, latency_s=0.01), self.promises)
-        self.hosts.append(host)
+        host = self._add_host("last", FaultInjector(self.rng, latency_s=0.01))
         await anyio.sleep(max(0.0, self.estate.last_arrival_s - self.loop.time()))
         await anyio.sleep(max(0.0, self.promises.lock_free_at - self.loop.time()))  # the lock of a killed run expires
         await self._next_interval()
-        rounds, missed = 0, list[Scope]()
-        while rounds < 2 or (rounds < _MAX_ROUNDS and (missed or self._missed_scopes())):
-            # Discovery needs some rounds to find a newly active scope, and the sync one more to repair it.
-            missed, rounds = self._missed_scopes(), rounds + 1
-            await self._run_all_jobs(host)
-        for scope in self._missed_scopes():
+        comparison = Comparison(self.estate, self.promises, self.jobs)
+        denied = comparison.denied_scopes()
+        closed = {scope for scope, drs in self.estate.drs.items() if not drs.initialized}
+        missed = comparison.missed_scopes()
+        await self._run_all_jobs(host, may_be_unconfirmed=closed)
+        missed += comparison.missed_scopes()
+        await self._run_all_jobs(host, is_queried=self.rng.random() < _QUERIED)
+        comparison.compare_ghosts(excepted=denied)
+        if self.window_s > SHORT_WINDOW_S:
+            host = self._add_host("short window", host.faults, window_s=SHORT_WINDOW_S)
+        rounds = 2
+        is_open = bool(missed or comparison.missed_scopes() or comparison.ghosts())
+        more = 2 if is_open else 0
+        while rounds < _MAX_ROUNDS and more:
+            # Discovery needs some rounds to find a newly active scope, and the syncs two more to repair it: servers are
+            # extended into it after the inventory sync of the first one.
+            rounds += 1
+            await self._run_all_jobs(host, may_be_unconfirmed=closed)
+            more = 2 if comparison.missed_scopes() or comparison.ghosts() else more - 1
+        for scope in comparison.missed_scopes():
             self.promises.breaks("a region that becomes active is found", scope)
-        self._compare()
+        comparison.compare()
 
-    async def _run_all_jobs(self, host: Host) -> None:
+    async def _run_all_jobs(
+        self, host: Host, *, may_be_unconfirmed: Collection[Scope] = (), is_queried: bool = False
+    ) -> None:
+        """Run each job; only denied accounts and scopes that wait for a second "not initialized" may be in error."""
         for job in self.jobs:
             report = await host.run(job)
-            denied = self.estate.denied
-            refused = any(error["accountId"] in denied for error in report["errors"])
-            if (report["status"] == "complete") == refused or any(
-                error["accountId"] not in denied for error in report["errors"]
-            ):
+            denied, accounts = self.estate.denied, {scope.account_id for scope in may_be_unconfirmed}
+            expected = [
+                error
+                for error in report["errors"]
+                if error["accountId"] in denied
+                or (error["code"] == "UninitializedAccountException" and error["accountId"] in accounts)
+            ]
+            if (report["status"] == "complete") == bool(expected) or expected != report["errors"]:
                 self.promises.breaks("the next runs repair", f"{job}: {report['status']} {report['errors']}")
+            if job == "inventory" and is_queried and not self.estate.denied:
+                await check_inventory_answer(host, of_run=host.last_run)
         await self._next_interval()
-
-    def _missed_scopes(self) -> list[Scope]:
-        """Return the scopes that have servers, or should have, and for which the table counts none."""
-        rows = self.estate.dynamodb.tables["drs_region_status_table"].items
-        counts = {
-            Scope(account_id, key[0]): entry.get("serverCount")
-            for key, row in rows.items()
-            for account_id, entry in decode(row).get("accounts", {}).items()
-        }
-        wanted = [
-            scope
-            for scope, drs in self.estate.drs.items()
-            if drs.servers and (scope.account_id != STAGING or "staging" in self.jobs)
-        ]
-        targets = {
-            Scope(TARGETS[0] if scope.account_id == STAGING else scope.account_id, scope.region) for scope in wanted
-        }
-        return sorted(each for each in targets if not counts.get(each) and each.account_id not in self.estate.denied)
-
-    @property
-    def _reachable(self) -> set[str]:
-        return set(self.estate.targets) - self.estate.denied
-
-    def _compare(self) -> None:
-        actual = {
-            record["arn"]: record
-            for scope, drs in self.estate.drs.items()
-            if scope.account_id in self._reachable
-            for record in drs.servers.values()
-        }
-        self._compare_inventory(actual)
-        self._compare_counts()
-        if "tags" in self.jobs:
-            self._compare_tags()
-        if "staging" in self.jobs and TARGETS[0] in self._reachable:
-            self._compare_extensions()
-
-    def _compare_inventory(self, actual: Mapping[str, Any]) -> None:
-        breaks = self.promises.breaks
-        items = [decode(item) for item in self.estate.dynamodb.tables["source_server_inventory_table"].items.values()]
-        stored = {
-            item["sourceServerArn"]: item
-            for item in items
-            if item["stagingAccountId"].isdigit() and item["_queryAccount"] in self._reachable
-        }
-        for arn in actual.keys() - stored.keys():
-            breaks("the next runs repair", f"{arn} is not in the inventory")
-        for arn in stored.keys() - actual.keys():
-            breaks("the next runs repair", f"{arn} is still in the inventory")
-        names = {item["sourceServerArn"].removeprefix("id#") for item in items}
-        origins = {item["sourceServerArn"] for item in items if item["stagingAccountId"] == "TOPOLOGY"}
-        for arn, record in actual.items():
-            state = record["dataReplicationInfo"]["dataReplicationState"]
-            if arn in stored and stored[arn]["replicationState"] != state:
-                breaks("the next runs repair", f"{arn} is {stored[arn]['replicationState']}")
-            hints = record["sourceProperties"]["identificationHints"]
-            if missing := {record["sourceServerID"], *hints.values()} - names:
-                breaks("every name leads to the origin", f"{missing} of {arn}")
-            if record["stagingArea"].get("stagingSourceServerArn", arn) not in origins:
-                breaks("original topology is never lost", arn)
-
-    def _compare_counts(self) -> None:
-        rows = self.estate.dynamodb.tables["drs_region_status_table"].items
-        for scope, drs in self.estate.drs.items():
-            if scope.account_id not in self._reachable:
-                continue
-            row = decode(rows[scope.region,]) if (scope.region,) in rows else {}
-            entry = row.get("accounts", {}).get(scope.account_id, {})
-            if entry.get("serverCount", 0) != len(drs.servers):
-                self.promises.breaks("the next runs repair", f"{scope} counts {entry}, has {len(drs.servers)}")
-
-    def _compare_tags(self) -> None:
-        for scope, drs in self.estate.drs.items():
-            if scope.account_id not in self._reachable:
-                continue
-            for record in drs.servers.values():
-                cloud = record["sourceCloudProperties"]
-                origin = Scope(cloud["originAccountID"], cloud["originRegion"])
-                instance = record["sourceProperties"]["identificationHints"]["awsInstanceID"]
-                entry = self.estate.instances.get(origin, {}).get(instance)
-                if entry is None or record["dataReplicationInfo"]["dataReplicationState"] == "DISCONNECTED":
-                    continue
-                missing = {tag["Key"] for tag in entry["Tags"] if record["tags"].get(tag["Key"]) != tag["Value"]}
-                if missing:
-                    self.promises.breaks("the next runs repair", f"{record['arn']} lacks its tags {missing}")
-
-    def _compare_extensions(self) -> None:
-        staged = {
-            record["arn"]
-            for scope, drs in self.estate.drs.items()
-            if scope.account_id == STAGING
-            for record in drs.servers.values()
-        }
-        extended = {
-            record["stagingArea"]["stagingSourceServerArn"]
-            for scope, drs in self.estate.drs.items()
-            if scope.account_id == TARGETS[0]
-            for record in drs.servers.values()
-            if record["stagingArea"].get("stagingSourceServerArn")
-        }
-        if staged != extended:
-            self.promises.breaks("the next runs repair", f"extended {extended}, to be {staged}")
 
 
 _STATES: Final = ("CONTINUOUS", "STALLED", "DISCONNECTED", "INITIAL_SYNC")

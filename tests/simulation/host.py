@@ -20,6 +20,7 @@ from service.app import App
 from service.aws import client as client_module
 from service.aws.client import AccountSession, AwsClient
 from service.aws.credentials import _signing_keys
+from service.aws.dynamodb import TableReader
 from service.aws.dynamodb_write import Table
 from service.aws.operations import READ_WRITE_OPERATIONS
 from service.context import SyncRequest
@@ -27,6 +28,10 @@ from service.deadline import Shutdown
 from service.handlers.data_management import OPERATIONS
 from service.handlers.router import Params, Response
 from service.models import Call
+from service.queries.answer import Answer
+from service.queries.inventory import InventoryQuery
+from service.queries.params import InventoryParams
+from service.regions.status_reader import RegionStatusReader
 from service.regions.status_writer import RegionStatusTable
 from service.settings import Settings
 from service.sync.engine.sync import Deps
@@ -35,6 +40,7 @@ from tests.simulation.clock import VirtualLoop
 from tests.simulation.dynamodb import ServiceError
 from tests.simulation.estate import HUB, HUB_REGION, Estate
 from tests.simulation.fault_injection import Fault, FaultInjector, When, client_error
+from tests.simulation.odd_answers import OddError
 from tests.simulation.promises import Promises
 
 __all__ = ["Host", "Killed", "settings"]
@@ -48,6 +54,7 @@ _HUB_KEYS: Final = ReadOnlyCredentials("hub", "secret", None, None)
 
 _runs: Final = itertools.count()
 _run: Final[ContextVar[int]] = ContextVar("run", default=-1)
+_began: Final[ContextVar[float]] = ContextVar("began", default=0.0)
 _reports: Final[ContextVar[list[dict[str, Any]]]] = ContextVar("reports")
 
 
@@ -58,7 +65,8 @@ class Killed(BaseException):
 def settings(**changes: Any) -> Settings:
     """Return settings for the simulated tables."""
     names: dict[str, Any] = {name: name for name in Settings.model_fields if name.endswith("_table")}
-    fixed: dict[str, Any] = {"discovery_window_seconds": 1800.0}
+    # Staging accounts are adopted, so that faults also meet the write of a target's record.
+    fixed: dict[str, Any] = {"discovery_window_seconds": 1800.0, "adopt_staging_accounts": True}
     return Settings.model_construct(**names, **{**fixed, **changes})
 
 
@@ -148,6 +156,7 @@ class Host:
         self.dead = False
         self.kill_at: float | None = None  # a call number; half a call less means before it takes effect
         self.calls = 0
+        self.last_run = -1
         self.frozen_until = 0.0
         self.frozen_s = 0.0
         self._tasks: dict[asyncio.Task[Any], None] = {}  # a dict, because it keeps the order
@@ -174,10 +183,26 @@ class Host:
         """Number of the run that the current task belongs to; a warm host may have two concurrent runs."""
         return _run.get()
 
+    @property
+    def run_began(self) -> float:
+        """When that run began."""
+        return _began.get()
+
     async def run(self, job: str, request: SyncRequest | None = None) -> dict[str, Any]:
         """Run a sync. Raises Killed when the process was killed meanwhile, and what the sync raises."""
         syncs = {"inventory": self.app.sync_inventory, "staging": self.app.sync_staging, "tags": self.app.sync_tags}
         return await self._work(syncs[job], request or SyncRequest())
+
+    async def query(self, params: InventoryParams) -> Answer:
+        """Query the inventory. Raises as `run` does."""
+        return await self._work(
+            InventoryQuery(self.aws_client, self.settings, self.status_reader(), self.now).run, params
+        )
+
+    def status_reader(self) -> RegionStatusReader:
+        """Return a reader of region status with a cache of its own, as the query function has one."""
+        table = TableReader(self.aws_client.hub(), self.settings.drs_region_status_table, HUB_REGION)
+        return RegionStatusReader(table, cache_s=60.0, timeout_s=5.0)
 
     async def deliver(
         self, operation: str, members: Mapping[str, Any], remaining_s: float | None = None
@@ -196,7 +221,9 @@ class Host:
         task = asyncio.current_task()
         assert task is not None
         self._tasks[task] = None
-        _run.set(next(_runs))
+        self.last_run = next(_runs)
+        _run.set(self.last_run)
+        _began.set(self.loop.time())
         _reports.set([])
         try:
             return await work(*arguments)
@@ -212,6 +239,7 @@ class Host:
     def freeze(self, seconds: float) -> None:
         """Freeze the process: it sends no request and reads no response, while its clock advances."""
         self.promises.events.append(f"{self.name} is frozen for {seconds:.0f} s")
+        self.promises.frozen_s = max(self.promises.frozen_s, seconds)
         self.frozen_until = self.loop.time() + seconds
         self.frozen_s += seconds
 
@@ -253,7 +281,7 @@ class Host:
             await self._apply_fault(fault, call)
         if isinstance(answer, ServiceError):
             self.promises.trace(self.name, call, answer.code)
-            self.promises.on_error(self, call, answer.code)
+            self.promises.on_error(self, call, answer.code, is_odd=isinstance(answer, OddError))
             raise client_error(call, answer.code, answer.message, status=answer.status)
         self.promises.trace(self.name, call, "")
         if fault is not None and fault.alter is not None:

@@ -7,20 +7,18 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+import anyio
 import orjson
 
-from service.aws.dynamodb import TableReader
 from service.context import SyncRequest
 from service.errors import DrsSyncError
 from service.models import Call, Scope
 from service.queries.failback.query import FailbackQuery
-from service.queries.inventory import InventoryQuery
 from service.queries.params import InventoryParams
-from service.regions.status_reader import RegionStatusReader
 from tests.simulation.clock import VirtualLoop
-from tests.simulation.estate import HUB_REGION, REGIONS, STAGING, TARGETS
+from tests.simulation.estate import REGIONS, STAGING, TARGETS
 from tests.simulation.fault_injection import FAULT_KINDS, Fault, FaultInjector, client_error
-from tests.simulation.history import History, HistoryResult
+from tests.simulation.history import SHORT_WINDOW_S, History, HistoryResult
 from tests.simulation.host import Host, Killed
 
 __all__ = ["CELL_FAULTS", "JOBS", "SYNCS", "Cell", "Kind"]
@@ -30,6 +28,7 @@ JOBS: Final = (*SYNCS, "inventory query", "failback query")
 _A1, _A2 = Scope(TARGETS[0], REGIONS[0]), Scope(TARGETS[0], REGIONS[1])
 _B1 = Scope(TARGETS[1], REGIONS[0])
 _FREEZE_S: Final = 1200.0
+_STALE_S: Final = 600.0  # after an interval: no scope is fresh, and none was scanned too long ago
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +153,7 @@ class Cell(History):
         super().__init__(0, loop, jobs=SYNCS, targets=TARGETS, regions=REGIONS[:2])
         self.job = job
         self.estate.dynamodb.page = 1
+        self.window_s = SHORT_WINDOW_S  # as of the hosts of a cell
         self.outcome = ""
 
     async def prepare(self) -> None:
@@ -162,8 +162,8 @@ class Cell(History):
             self.estate.drs[Scope(TARGETS[0], scope.region)].initialized = True
             self.estate.protect(scope, tags={"Name": "old"})
         before = Host("before", self.estate, FaultInjector(self.rng, latency_s=0.01), self.promises)
-        await self._run_all_jobs(before)
-        await self._run_all_jobs(before)
+        for _ in range(3):  # the third round scans the idle scopes again, so that a query knows them after a missed run
+            await self._run_all_jobs(before)
         self.estate.delete(_A1, min(self.estate.drs[_A1].servers))
         for scope in (_A1, _A1, _B1, *3 * [Scope(STAGING, REGIONS[0])]):
             self.estate.protect(scope, tags={"Name": "new"})
@@ -171,7 +171,7 @@ class Cell(History):
             self.estate.tag_instance(scope, min(instances), "Name", "other")
         # The staging account is removed from the target's record, but DRS still lists it.
         self.estate.dynamodb.tables["target_accounts_table"].items[TARGETS[0],].pop("stagingAccounts")
-        await self._next_interval()
+        await anyio.sleep(_STALE_S)
 
     async def run_with_fault(self, kind: Kind | None, at: int) -> int:
         """Run the job with the fault at one of the calls that it matches; return how many calls it matches.
@@ -203,9 +203,7 @@ class Cell(History):
 
     async def query_inventory(self, host: Host) -> str:
         """Query every server: a complete response must not lack one that the inventory has."""
-        table = TableReader(host.aws_client.hub(), host.settings.drs_region_status_table, HUB_REGION)
-        reader = RegionStatusReader(table, cache_s=60.0, timeout_s=5.0)
-        answer = await InventoryQuery(host.aws_client, host.settings, reader, host.now).run(InventoryParams())
+        answer = await host.query(InventoryParams())
         shown = {server["sourceServerArn"] for server in answer.body["servers"]}
         items = self.estate.dynamodb.tables["source_server_inventory_table"].items
         known = {key[0] for key in items if key[1].isdigit()}
@@ -222,10 +220,11 @@ class Cell(History):
     async def query_failback(self, host: Host) -> str:
         """Query where a server came from."""
         server = max(self.estate.drs[_A2].servers)
-        facts = await FailbackQuery(host.aws_client, host.settings, host.now).facts(server)
+        answer = await FailbackQuery(host.aws_client, host.settings, host.status_reader(), host.now).facts(server)
+        facts = answer.facts
         if facts.original["originalSourceRegion"] != REGIONS[0]:
             self.promises.breaks("an answer is true", f"{server} from {facts.original['originalSourceRegion']}")
-        return "partial" if facts.notes else "complete"
+        return "complete" if answer.is_complete else "partial"
 
     async def end(self) -> HistoryResult:
         """Stop the faults; two runs of each sync must repair everything, and both queries must then be complete."""

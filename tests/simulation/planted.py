@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
+from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any, Final
 from unittest.mock import patch
 
+from service import errors
 from service.aws.drs import DrsReader
 from service.aws.dynamodb import encode
 from service.aws.dynamodb_write import Table
 from service.errors import AwsError
 from service.inventory.table import InventoryTable
 from service.models import Scope
+from service.queries.completeness import Completeness
 from service.regions.status_reader import RegionStatusReader
 from service.regions.status_rows import Observation
+from service.sync.inventory import scan as inventory_scan
 from service.sync.inventory import sync as inventory_sync
+from service.sync.inventory.scan import InventoryScan
 from service.sync.inventory.sync import observation_of
+from service.sync.inventory.tools import ScanTools
+from service.sync.inventory.values_collector import ValuesCollector
 from service.sync.tags.state import TagState
 from service.topology.table import TopologyTable
 
@@ -52,7 +59,7 @@ def _topology_overwritten() -> AbstractContextManager[Any]:
     """Each capture overwrites the topology item."""
 
     async def capture(self: TopologyTable, topology: Mapping[str, Any]) -> Mapping[str, Any]:
-        await self._table.call("PutItem", {"Item": encode(topology)})
+        await self._own.call("PutItem", {"Item": encode(topology)})
         return topology
 
     async def none(self: TopologyTable, lineages: object) -> dict[str, Any]:
@@ -128,6 +135,69 @@ def _lock_without_condition() -> AbstractContextManager[Any]:
     return patch.object(TagState, "acquire", acquire)
 
 
+def _emptied_not_scanned_again() -> AbstractContextManager[Any]:
+    """A scope that was found empty waits for discovery, though writes may still be under way."""
+    return patch.object(InventoryScan, "rescan_from", property(lambda _: None))
+
+
+def _idle_items_not_read() -> AbstractContextManager[Any]:
+    """Stored items are read only where region status counts servers."""
+    is_idle: ContextVar[bool] = ContextVar("is_idle", default=False)
+    scan_run, stored_items = InventoryScan.run, InventoryTable.stored_items
+
+    async def run(self: InventoryScan) -> None:
+        is_idle.set(self._known_count == 0)
+        await scan_run(self)
+
+    async def of_active(self: InventoryTable, *arguments: Any, **named: Any) -> Any:
+        return {} if is_idle.get() else await stored_items(self, *arguments, **named)
+
+    stack = ExitStack()
+    stack.enter_context(patch.object(InventoryScan, "run", run))
+    stack.enter_context(patch.object(InventoryTable, "stored_items", of_active))
+    return stack
+
+
+def _doubtful_believed() -> AbstractContextManager[Any]:
+    """A listing that shows far fewer servers than are stored is not repeated."""
+    return patch.object(inventory_scan, "is_doubtful", lambda **_: False)
+
+
+def _uninitialized_believed() -> AbstractContextManager[Any]:
+    """The first "not initialized" removes what is stored."""
+
+    async def yes(*_: Any, **__: Any) -> bool:
+        return True
+
+    return patch.object(ScanTools, "was_told_empty", yes)
+
+
+def _unknown_left_out() -> AbstractContextManager[Any]:
+    """An answer is complete if nothing that it read failed, whatever it never read."""
+    return patch.object(Completeness, "is_complete", property(lambda _: True))
+
+
+def _text_decides() -> AbstractContextManager[Any]:
+    """An unknown error code counts as "not initialized" if its text says so."""
+    by_code = errors.classify
+
+    def classify(code: str, *, message: str = "", http_status: int = 0) -> errors.ErrorClass:
+        code = "UninitializedAccountException" if "not initialized" in message else code
+        return by_code(code, message=message, http_status=http_status)
+
+    return patch.object(errors, "classify", classify)
+
+
+def _values_not_written() -> AbstractContextManager[Any]:
+    """Moving values are written with the first servers of a scope only."""
+    values_write = ValuesCollector.write
+
+    async def write(self: ValuesCollector, *, had_servers: bool) -> Any:
+        return () if had_servers else await values_write(self, had_servers=had_servers)
+
+    return patch.object(ValuesCollector, "write", write)
+
+
 BUGS: Final[Mapping[str, Bug]] = {
     "count set to 0 on throttle": _zero_on_throttle,
     "stale deletion across accounts": _stale_across_accounts,
@@ -137,5 +207,12 @@ BUGS: Final[Mapping[str, Bug]] = {
     "cache never invalidated": _cache_never_invalidated,
     "unprocessed items ignored": _unprocessed_ignored,
     "lock taken without a condition": _lock_without_condition,
+    "a scope that was emptied is not scanned again": _emptied_not_scanned_again,
+    "stored items of idle scopes are not read": _idle_items_not_read,
+    "a doubtful listing is not repeated": _doubtful_believed,
+    'the first "not initialized" is believed': _uninitialized_believed,
+    "unknown regions are left out": _unknown_left_out,
+    "text decides": _text_decides,
+    "moving values are written once": _values_not_written,
 }
 """Each bug by its name; entering the context patches it in."""

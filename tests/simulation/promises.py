@@ -6,41 +6,30 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from service.aws.dynamodb import decode
 from service.models import Call, Scope, parse_iso
+from tests.simulation.listings import Listing, proving
+from tests.simulation.odd_answers import OddAnswer
 
 if TYPE_CHECKING:
+    from tests.simulation.dynamodb import Table
     from tests.simulation.host import Host
 
-__all__ = ["Listing", "Promises"]
+__all__ = ["Promises"]
 
 _LOCK_S: Final = 900.0  # a lock older than this is void
 _MAX_SKEW_S: Final = 480.0
 _SLOW_ANSWER_S: Final = 120.0
 _TOPOLOGY: Final = "TOPOLOGY"
+_SWITCHED_OFF: Final = {"UnrecognizedClientException", "OptInRequired"}
 _NEVER_CHANGES: Final = ("originEnvironment", "captureMethod", "topologyLastUpdated", "sourceSideTemplate")
 
 
-@dataclass(slots=True)
-class Listing:
-    """The servers that a host received for one scope in the pages of one listing."""
-
-    host: Host
-    scope: Scope
-    began: float
-    arns: set[str] = field(default_factory=set)
-    complete: bool = False
-    run: int = field(init=False)
-    began_on_host_clock: datetime = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.run, self.began_on_host_clock = self.host.run_number, self.host.now()
-
-    def __repr__(self) -> str:
-        return f"<{self.scope.account_id}/{self.scope.region}: {len(self.arns)}{'' if self.complete else ' or more'}>"
+def _true_originals(topology: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the originals alone: a request that was on its way for minutes may have recorded them at another time."""
+    return ((name, value) for name, value in topology.items() if name.startswith("original"))
 
 
 @dataclass(slots=True)
@@ -53,6 +42,8 @@ class Promises:
     shown: dict[tuple[Host, str], list[Mapping[str, Any]]] = field(default_factory=dict)
     written: dict[str, float] = field(default_factory=dict)
     events: list[str] = field(default_factory=list)
+    frozen_s: float = 0.0  # the longest time for which a process was frozen
+    switched_off: dict[Scope, float] = field(default_factory=dict)
     _shown_at: dict[tuple[Host, str], float] = field(default_factory=dict)
     _by_token: dict[tuple[Host, str], Listing] = field(default_factory=dict)
     _actor: Host | None = None
@@ -62,7 +53,9 @@ class Promises:
     _instance_tags: dict[tuple[Host, str], set[tuple[str, str]]] = field(default_factory=dict)
     _lock_owner: str | None = None
     _owner_of: dict[int, str] = field(default_factory=dict)
+    _known_since: dict[Scope, float] = field(default_factory=dict)
     lock_free_at: float = 0.0
+    tables: Mapping[str, Table] = field(default_factory=dict)
 
     def trace(self, host: str, call: Call, outcome: str) -> None:
         """Add an event to the trace."""
@@ -97,23 +90,28 @@ class Promises:
                     tags = self._instance_tags.setdefault((host, each["InstanceId"]), set())
                     tags.update((tag["Key"], tag["Value"]) for tag in each["Tags"])
 
-    def on_error(self, host: Host, call: Call, code: str) -> None:
-        """Record an error response; "not initialized" counts as a complete, empty listing."""
-        if code == "UninitializedAccountException" and call.operation == "DescribeSourceServers":
-            scope = Scope(call.account_id, call.region)
-            self.listings.append(Listing(host, scope, host.loop.time(), complete=True))
+    def on_error(self, host: Host, call: Call, code: str, *, is_odd: bool = False) -> None:
+        """Record an error response: a listing is empty if the code, whatever the text, says "not initialized"."""
+        if call.operation != "DescribeSourceServers":
+            return
+        scope, now = Scope(call.account_id, call.region), host.loop.time()
+        if code == "UninitializedAccountException":
+            listing = Listing(host, scope, now, complete=True, is_uninitialized=True, is_odd=is_odd)
+            self.listings.append(listing)
+        elif code in _SWITCHED_OFF:
+            self.switched_off[scope] = now
 
     def _page(
         self, host: Host, scope: Scope, params: Mapping[str, Any], answer: Mapping[str, Any], served_at: float
     ) -> None:
         token = params.get("nextToken")
         if token is None:
-            listing = Listing(host, scope, served_at)
+            listing = Listing(host, scope, served_at, is_odd=isinstance(answer, OddAnswer))
             self.listings.append(listing)
         else:
             listing = self._by_token[host, token]
         for record in answer["items"]:
-            listing.arns.add(record["arn"])
+            listing.lags[record["arn"]] = record["dataReplicationInfo"]["lagDuration"]
             self.shown.setdefault((host, record["arn"]), []).append(record)
             self._shown_at[host, record["arn"]] = served_at
             if record["stagingArea"]["stagingAccountID"] == scope.account_id:
@@ -150,14 +148,25 @@ class Promises:
         if table == "drs_region_status_table":
             self._check_counts(key[0], before, after)
         elif table == "source_server_inventory_table":
-            if key[1] == _TOPOLOGY:
-                self._check_topology(key[0], before, after)
-            elif key[1].isdigit():
-                self._check_item(key[0], before, after)
+            self._check_inventory(key, before, after)
+        elif table == "source_server_topology_table":
+            self._check_own_table(key, before, after)
         elif table == "tag_sync_config_table" and key[0] == "_tag_sync_lock":
             self._check_lock(decode(after))
         elif table == "target_accounts_table" and after is None:
             self.breaks("no record vanishes", f"target account {key[0]}")
+
+    def _check_inventory(self, key: tuple[str, ...], before: Mapping[str, Any] | None, after: Any) -> None:
+        if key[1] == _TOPOLOGY:
+            self._check_topology_of_earlier_version(key[0], before, after)
+        elif key[1].isdigit():
+            self._check_item(key[0], before, after)
+
+    def _check_own_table(self, key: tuple[str, ...], before: Mapping[str, Any] | None, after: Any) -> None:
+        if key[1] == _TOPOLOGY:
+            self._check_topology(key[0], before, after)
+        elif key[1].startswith("values#"):
+            self._check_values(key[0], before, after)
 
     # The lock of the tag sync
 
@@ -197,19 +206,29 @@ class Promises:
             previous = old.get(account_id, {})
             fact = (entry.get("serverCount"), entry.get("lastComplete"))
             if fact != (previous.get("serverCount"), previous.get("lastComplete")):
-                self._check_count(host, Scope(account_id, region), *fact)
+                self._check_count(host, Scope(account_id, region), *fact, previous.get("serverCount") or 0)
+                if entry.get("serverCount"):
+                    self._known_since.setdefault(Scope(account_id, region), host.loop.time())
+                else:
+                    self._known_since.pop(Scope(account_id, region), None)
         total = sum(entry.get("serverCount") or 0 for entry in new.values())
         if row["serverCount"] < total:
             self.breaks("a failed scan never changes a count", f"{region} says {row['serverCount']} of {total}")
 
-    def _check_count(self, host: Host, scope: Scope, count: int | None, at: str | None) -> None:
+    def _check_count(self, host: Host, scope: Scope, count: int | None, at: str | None, known: int) -> None:
+        """Check a count against the host's listings; an answer that was not true may at most raise the count."""
         moment = parse_iso(at)
         if count is None or moment is None:
             self.breaks("a failed scan never changes a count", f"{scope} lost its count")
             return
-        began = [each for each in self.listings if each.host is host and each.scope == scope and each.complete]
-        if not any(each.began_on_host_clock >= moment and len(each.arns) == count for each in began):
-            self.breaks("a failed scan never changes a count", f"{scope} counts {count} at {at}, which no scan showed")
+        proofs = proving(self.listings, host, scope, known_since=self._known_since.get(scope))
+        proofs += [
+            each
+            for each in self.listings
+            if each.host is host and each.scope == scope and each.is_odd and count >= known
+        ]
+        if not any(each.began_on_host_clock >= moment and len(each.arns) == count for each in proofs):
+            self.breaks("a failed scan never changes a count", f"{scope} counts {count} at {at}, which no scan proves")
 
     def _check_item(self, arn: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> None:
         host = self._actor
@@ -228,12 +247,22 @@ class Promises:
             self.breaks("nothing is made up", f"{arn} is {item['replicationState']}, which its host was never shown")
 
     def _check_removal(self, host: Host, scope: Scope, arn: str) -> None:
-        scans = [each for each in self.listings if each.host is host and each.scope == scope and each.complete]
-        absent = [each for each in scans if arn not in each.arns]
+        proofs = proving(self.listings, host, scope, known_since=self._known_since.get(scope))
+        absent = [each for each in proofs if arn not in each.arns]
         if not absent:
             self.breaks("no record vanishes without a complete scan", arn)
         elif host.estate.same_clocks and not any(each.began >= self.written.get(arn, 0.0) for each in absent):
             self.breaks("no record vanishes without a complete scan", f"{arn} was shown to its writer after the scan")
+
+    def _check_values(self, key: str, before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> None:
+        host, new = self._actor, decode(after)
+        scope, moment = Scope(*key.split("#")[1:]), parse_iso(new["scannedAt"])
+        assert moment is not None
+        if before is not None and decode(before)["scannedAt"] >= new["scannedAt"]:
+            self.breaks("an older scan never overwrites moving values", f"{scope} at {moment}")
+        complete = [each for each in self.listings if each.host is host and each.scope == scope and each.complete]
+        if not any(each.began_on_host_clock >= moment and len(each.arns) >= new["servers"] for each in complete):
+            self.breaks("moving values are those of a complete scan", f"{new['servers']} of {scope} at {moment}")
 
     def _check_topology(self, lineage: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> None:
         if after is None:
@@ -245,8 +274,23 @@ class Promises:
                 self.breaks(
                     "original topology is never changed", f"{name} of {lineage} was {value}, is {new.get(name)}"
                 )
-        if before is None:
+        earlier = decode(self._topology_in("source_server_inventory_table", lineage))
+        if before is None and any(new.get(name, value) != value for name, value in _true_originals(earlier)):
+            self.breaks("original topology is never changed", f"{lineage} was {earlier}, is {new}")
+        if before is None and not earlier:
             self._check_first_topology(lineage, new)
+
+    def _check_topology_of_earlier_version(self, lineage: str, before: Any, after: Any) -> None:
+        """Check that an item leaves the inventory table only when the topology table has all its originals."""
+        if after is not None:  # a run that could not use the topology table has kept it here, until a later one can
+            return
+        old, new = decode(before), decode(self._topology_in("source_server_topology_table", lineage))
+        for name, value in _true_originals(old):
+            if new.get(name) != value:
+                self.breaks("original topology is never lost", f"{name} of {lineage} was {value}, is {new.get(name)}")
+
+    def _topology_in(self, table: str, lineage: str) -> Mapping[str, Any]:
+        return self.tables[table].items.get((lineage, _TOPOLOGY), {})
 
     def _check_first_topology(self, lineage: str, topology: Mapping[str, Any]) -> None:
         host = self._actor
@@ -256,8 +300,14 @@ class Promises:
             each for each in records if lineage in {each["arn"], each["stagingArea"].get("stagingSourceServerArn")}
         ]
         regions = {each["sourceCloudProperties"]["originRegion"] for each in of_lineage}
+        regions |= self._copied_regions(lineage)
         if topology.get("originalSourceRegion") not in regions:
             self.breaks("original topology is true", f"{lineage} from {topology.get('originalSourceRegion')}")
+
+    def _copied_regions(self, lineage: str) -> set[str]:
+        """Return the regions of origin that items of servers have a copy of: an earlier run could not use the table."""
+        items = [decode(item) for item in self.tables["source_server_inventory_table"].items.values()]
+        return {item["originalSourceRegion"] for item in items if item.get("lineageArn") == lineage}
 
     def _check_extension(self, host: Host, call: Call, arn: str) -> None:
         """Check an extension; a repeat is allowed only if the first response was lost or another host was faster."""

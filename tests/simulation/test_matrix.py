@@ -14,7 +14,6 @@ from tests.simulation.matrix import CELL_FAULTS, JOBS, Cell
 NO_SUCH_CALLS = {
     ("unprocessed items", "staging"),
     ("unprocessed items", "tags"),
-    ("unprocessed items", "inventory query"),
     ("unprocessed items", "failback query"),
     ("condition lost", "inventory query"),
     ("condition lost", "failback query"),

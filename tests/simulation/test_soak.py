@@ -47,9 +47,10 @@ async def _day(host: Host, estate: Estate, rng: random.Random) -> None:
         host.promises.shown.clear()
         for table in estate.dynamodb.tables.values():
             table.journal.clear()
-        inventory = estate.dynamodb.tables["source_server_inventory_table"].items
-        for key in [key for key in inventory if len(inventory) > 400][:100]:
-            del inventory[key]
+        for name in ("source_server_inventory_table", "source_server_topology_table"):
+            items = estate.dynamodb.tables[name].items
+            for key in [key for key in items if len(items) > 400][:100]:
+                del items[key]
 
 
 def test_a_warm_process_does_not_grow_in_days() -> None:

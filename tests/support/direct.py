@@ -7,6 +7,7 @@ and retries are left out; the tests of the AWS client cover them.
 
 from __future__ import annotations
 
+import base64
 import random
 from collections import Counter
 from collections.abc import Mapping
@@ -109,10 +110,15 @@ class DirectAws:
         return list(self._dynamodb.tables[self.tables[variable]].items.values())
 
     def delete(self, item: Mapping[str, Any]) -> None:
-        """Delete an inventory item, as somebody other than the engine might."""
-        name = self.tables["SOURCE_SERVER_INVENTORY_TABLE"]
-        key = {each: item[each] for each in ("sourceServerArn", "stagingAccountId")}
+        """Delete an item of the inventory or the topology, as somebody other than the engine might."""
+        own = "pk" in item
+        name = self.tables["SOURCE_SERVER_TOPOLOGY_TABLE" if own else "SOURCE_SERVER_INVENTORY_TABLE"]
+        key = {each: item[each] for each in (("pk", "sk") if own else ("sourceServerArn", "stagingAccountId"))}
         self._dynamodb.serve("DeleteItem", {"TableName": name, "Key": key})
+
+    def put(self, item: Mapping[str, Any], variable: str = "SOURCE_SERVER_INVENTORY_TABLE") -> None:
+        """Put an item, as somebody other than the engine might; its values are plain ones."""
+        self._dynamodb.serve("PutItem", {"TableName": self.tables[variable], "Item": encode(item)})
 
     # Members of AwsClient
 
@@ -200,7 +206,8 @@ def _ec2(call: Call, _: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _copied(answer: Mapping[str, Any]) -> dict[str, Any]:
-    copy: dict[str, Any] = orjson.loads(orjson.dumps(answer))
+    """Copy parameters or an answer as the network does: bytes arrive as base64."""
+    copy: dict[str, Any] = orjson.loads(orjson.dumps(answer, default=lambda value: base64.b64encode(value).decode()))
     return copy
 
 

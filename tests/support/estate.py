@@ -130,8 +130,8 @@ class Estate:
 
     def topologies(self) -> dict[str, dict[str, Any]]:
         """Return the topology items by ARN."""
-        found = (item for item in self._scan("SOURCE_SERVER_INVENTORY_TABLE") if item["stagingAccountId"] == "TOPOLOGY")
-        return {item["sourceServerArn"]: item for item in found}
+        found = (item for item in self._scan("SOURCE_SERVER_TOPOLOGY_TABLE") if item["sk"] == "TOPOLOGY")
+        return {item["pk"]: item for item in found}
 
     def status(self) -> dict[str, dict[str, Any]]:
         """Return the rows of the region status table by region."""

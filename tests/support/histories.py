@@ -19,6 +19,7 @@ from service.context import SyncRequest
 from service.errors import AwsError, RefusalError
 from service.inventory.server import SourceServer, parse_server
 from service.queries.failback.query import FailbackQuery
+from service.regions.status_reader import RegionStatusReader
 from service.regions.status_writer import RegionStatusTable
 from service.sync.engine.sync import Deps
 from service.sync.inventory.sync import sync_inventory
@@ -32,6 +33,7 @@ __all__ = ["History", "play"]
 _LIFE: Final = ("recover", "reverse", "catch_up", "launch_back", "protect_again", "catch_up", "clean_up")
 _ODD: Final = ("forget", "delete_forward", "relaunch", "stall", "drop_item")
 _ONCE: Final = ("originEnvironment", "captureMethod", "topologyLastUpdated")
+_PROPERTIES: Final[tuple[str, ...]] = ("sourceProperties", "sourceCloudProperties")
 _BEGIN: Final = datetime(2026, 11, 23, 5, 0, tzinfo=UTC)
 
 
@@ -73,6 +75,7 @@ class History:
         self._kind = kind
         self._start: dict[str, dict[str, Any]] = {}
         self._truth = self._true_originals()
+        self._shown = True
         self._names: set[str] = set()
 
     def _no_faults(self) -> Faults:
@@ -97,9 +100,12 @@ class History:
 
     async def play(self) -> None:
         """Run the steps and check the invariants after each sync."""
+        if self.rng.random() < 0.5:
+            await self._begin_undescribed()
         # Nothing happens to the server before one sync without faults, so its first capture is known to be correct.
         await self._sync_under_faults()
         await self._sync()
+        self._shown = True
         at = 0
         for _ in range(self.rng.randint(4, 9)):
             if self.rng.random() < 0.55:
@@ -113,6 +119,20 @@ class History:
         await self._sync()
         self._check()
         await self._check_names()
+
+    async def _begin_undescribed(self) -> None:
+        """Sync while DRS does not show the properties of the server yet, as while it is INITIATING."""
+        self.steps.append("undescribed")
+        self._shown = False
+        records = (self.cycle.forward.record, self.cycle.launched_from.record)
+        hidden = [{name: each.pop(name) for name in _PROPERTIES if name in each} for each in records]
+        await self._sync_under_faults()
+        await self._sync()
+        self._check()
+        for topology in self._topologies().values():
+            assert set(topology) & set(_ORIGINAL_MEMBERS) == {"originalAccountId", "originalReplicationRegion"}
+        for record, members in zip(records, hidden, strict=True):
+            record.update(members)
 
     def _act(self, step: str) -> None:
         """Run a step; DRS rejects one that the server's state does not allow."""
@@ -190,11 +210,7 @@ class History:
 
     def _check(self) -> None:
         """Check that originals are correct, that none is lost, and that none has changed."""
-        topologies = {
-            item["sourceServerArn"]["S"]: decode(item)
-            for item in self.aws.items()
-            if item["stagingAccountId"]["S"] == "TOPOLOGY"
-        }
+        topologies = self._topologies()
         for arn, before in self._start.items():
             assert arn in topologies, f"{arn} is lost"
             for name, value in before.items():
@@ -204,20 +220,27 @@ class History:
         assert set(topologies) == {self.cycle.forward.arn}, f"originals of {set(topologies)}"
         (topology,) = topologies.values()
         for name, value in self._truth.items():
-            assert topology.get(name) == value, f"{name} is {topology.get(name)}, must be {value}"
-        assert set(topology) & set(_ORIGINAL_MEMBERS) == set(self._truth)
+            if self._shown or name in topology:
+                assert topology.get(name) == value, f"{name} is {topology.get(name)}, must be {value}"
+        known = set(topology) & set(_ORIGINAL_MEMBERS)
+        assert known == set(self._truth) or (not self._shown and known <= set(self._truth))
         self._start = {
             arn: {name: value for name, value in item.items() if name.startswith("original") or name in _ONCE}
             for arn, item in topologies.items()
         }
 
+    def _topologies(self) -> dict[str, dict[str, Any]]:
+        found = [item for item in self.aws.items("SOURCE_SERVER_TOPOLOGY_TABLE") if item["sk"]["S"] == "TOPOLOGY"]
+        return {item["pk"]["S"]: decode(item) for item in found}
+
     async def _check_names(self) -> None:
         """Check that every name that a sync without faults has read leads to the lineage, also of a deleted server."""
-        query = FailbackQuery(self.aws.aws_client(), self._settings, self._now)
+        status = RegionStatusReader(None, cache_s=0.0, timeout_s=1.0)
+        query = FailbackQuery(self.aws.aws_client(), self._settings, status, self._now)
         assert HOST in self._names
         for name in sorted(self._names):
             try:
-                facts = await query.facts(name)
+                facts = (await query.facts(name)).facts
             except RefusalError as error:
                 raise AssertionError(f"{name}: {error.code} {error.message}") from error
             assert facts.lineage == self.cycle.forward.arn, name

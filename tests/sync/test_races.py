@@ -19,7 +19,7 @@ from service.topology.table import TopologyTable
 from tests.support.estate import Estate
 
 LINEAGE: Final = "arn:aws:drs:us-west-2:111122223333:source-server/s-0123456789abcdef0"
-KEY: Final = {"sourceServerArn": LINEAGE, "stagingAccountId": "TOPOLOGY"}
+KEY: Final = {"pk": LINEAGE, "sk": "TOPOLOGY"}
 
 
 async def test_a_target_that_was_deleted_meanwhile_does_not_come_back(estate: Estate) -> None:
@@ -39,7 +39,7 @@ async def test_a_target_that_was_deleted_meanwhile_does_not_come_back(estate: Es
 
 @pytest.mark.parametrize("begun", [False, True])
 async def test_of_two_that_append_to_a_history_at_once_both_are_in_it(estate: Estate, *, begun: bool) -> None:
-    items = estate.table("SOURCE_SERVER_INVENTORY_TABLE")
+    items = estate.table("SOURCE_SERVER_TOPOLOGY_TABLE")
     before = [{"event": "before"}] if begun else []
     items.put_item(Item={**KEY, **({ATTRIBUTE: before} if begun else {})})
     reads: list[list[dict[str, Any]]] = []
@@ -51,7 +51,10 @@ async def test_of_two_that_append_to_a_history_at_once_both_are_in_it(estate: Es
         return {"event": "own"}
 
     async with AwsClient(load_settings(), utc_now) as aws_client:
-        name = estate.sandbox.environment()["SOURCE_SERVER_INVENTORY_TABLE"]
-        assert await TopologyTable(Table(aws_client.hub(), name, aws_client.hub_region)).add_history(LINEAGE, entry_of)
+        own, inventory = (
+            Table(aws_client.hub(), estate.sandbox.environment()[name], aws_client.hub_region)
+            for name in ("SOURCE_SERVER_TOPOLOGY_TABLE", "SOURCE_SERVER_INVENTORY_TABLE")
+        )
+        assert await TopologyTable(own, inventory).add_history(LINEAGE, entry_of)
     assert reads == [before, [*before, {"event": "other"}]]
     assert items.get_item(Key=KEY)["Item"][ATTRIBUTE] == [*before, {"event": "other"}, {"event": "own"}]

@@ -8,9 +8,11 @@ from typing import Any
 
 import anyio
 import pytest
+from moto.core.responses import EmptyResult
 
 from service.sandbox.moto_drs import drs_backends
 from service.sandbox.moto_drs.exceptions import InternalServerException
+from service.sandbox.moto_drs.responses import DRSResponse
 from tests.support.estate import Estate, Names, new_account_id
 
 
@@ -109,7 +111,7 @@ async def test_it_extends_what_is_new_and_the_second_time_nothing(staged: Staged
 
 
 async def test_an_extended_server_takes_no_template_of_the_account_it_is_extended_into(staged: Staged) -> None:
-    """It replicates in the staging account, whose templates this sync does not read."""
+    """It replicates in the staging account, whose templates are read with the role of that account."""
     for account in (staged.names.a, staged.names.apps):
         backend = drs_backends[account]["us-west-2"]
         if not backend.templates:
@@ -123,7 +125,8 @@ async def test_an_extended_server_takes_no_template_of_the_account_it_is_extende
     assert (len(waiting), len(own)) == (5, 2)
     for arn in waiting:
         assert topologies[arn]["originalReplicationConfiguration"]
-        assert "originalReplicationConfigurationTemplateId" not in topologies[arn]
+        (staging_template,) = drs_backends[staged.names.apps]["us-west-2"].templates
+        assert topologies[arn]["originalReplicationConfigurationTemplateId"] == staging_template
     (template,) = drs_backends[staged.names.a]["us-west-2"].templates
     assert {topologies[arn]["originalReplicationConfigurationTemplateId"] for arn in own} == {template}
 
@@ -133,6 +136,8 @@ async def test_with_an_empty_status_table_every_region_is_scanned(staged: Staged
     report = await staged.sync_staging()
     assert outcome(report) == ("complete", 10, 0, 0)
     assert (report["regionSource"], report["regionsScanned"]) == ("fallback_table_empty", 28)
+    assert (report["apiCallReductionPercent"], report["timeSavedSeconds"]) == (0, 0)
+    assert report["regionsActive"] is None
 
 
 async def test_new_servers_are_due_a_scan_of_the_inventory_sync(staged: Staged) -> None:
@@ -160,7 +165,8 @@ async def test_a_region_that_only_a_staging_account_uses_is_found(staged: Staged
     assert len(extended(staged, "ca-central-1")) == 2
     await staged.sync()
     assert staged.counts()["ca-central-1"] == 2
-    assert "lookRequestedAt" not in staged.status()["ca-central-1"]["accounts"][staged.names.a]
+    entry = staged.status()["ca-central-1"]["accounts"][staged.names.a]  # settled, and requested again by new servers
+    assert entry["lookRequestedAt"] > entry["lastComplete"]
 
 
 async def test_a_staging_account_that_cannot_be_read_is_reported_where_its_target_has_no_servers(
@@ -219,6 +225,19 @@ async def test_when_listing_is_denied_both_sides_are_compared(staged: Staged) ->
     report = await staged.sync_staging()
     assert outcome(report) == ("complete", 10, 0, 0)
     assert outcome(await staged.sync_staging()) == ("complete", 0, 0, 0)
+
+
+async def test_when_listing_is_denied_a_reversed_and_a_disconnected_server_are_not_planned(staged: Staged) -> None:
+    await staged.sync()
+    staged.faults(fail=denied(staged.names.a, "ListExtensibleSourceServers"))
+    reversed_, disconnected = list(drs_backends[staged.second]["us-west-2"].source_servers.values())[:2]
+    reversed_.record["replicationDirection"] = "FAILBACK"
+    disconnected.record["dataReplicationInfo"]["dataReplicationState"] = "DISCONNECTED"
+    planned = {each["sourceServerArn"] for each in (await staged.sync_staging(dry_run=True))["planned"]}
+    assert len(planned) == 8
+    assert not planned & {reversed_.arn, disconnected.arn}
+    assert outcome(await staged.sync_staging()) == ("complete", 8, 0, 0)
+    assert not extended(staged) & {reversed_.arn, disconnected.arn}
 
 
 async def test_when_listing_is_denied_and_a_side_cannot_be_read_nothing_is_extended(staged: Staged) -> None:
@@ -322,6 +341,19 @@ async def test_a_creation_whose_response_was_lost_counts_by_its_effect(
     assert len(created) == 7
 
 
+async def test_a_success_that_does_not_show_the_new_server_is_not_counted(
+    staged: Staged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await staged.sync()
+    with monkeypatch.context() as patch:
+        patch.setattr(DRSResponse, "create_extended_source_server", lambda _: EmptyResult())
+        report = await staged.sync_staging()
+    assert outcome(report) == ("partial", 0, 10, 0)
+    assert {each["code"] for each in report["errors"]} == {"MalformedResponse"}
+    assert len(extended(staged)) == 2
+    assert outcome(await staged.sync_staging()) == ("complete", 10, 0, 0)
+
+
 @pytest.mark.parametrize("lookup_works", [True, False])
 async def test_what_stays_unclear_counts_as_failed_and_is_tried_by_the_next_run(
     staged: Staged, *, lookup_works: bool
@@ -339,7 +371,62 @@ async def test_what_stays_unclear_counts_as_failed_and_is_tried_by_the_next_run(
     assert len(extended(staged)) == 9
 
 
-async def test_a_staging_account_that_drs_reports_joins_the_record_once(staged: Staged) -> None:
+async def test_a_staging_account_that_only_drs_names_waits_until_somebody_adds_it(staged: Staged) -> None:
+    """One server of it was extended by hand. That is no request to extend the three others."""
+    found, target = staged.second, staged.names.b
+    await staged.sync()
+    drs_backends[found]["us-west-2"].trust(target)
+    by_hand = min(server.arn for server in drs_backends[found]["us-west-2"].source_servers.values())
+    drs_backends[target]["us-west-2"].extend(by_hand)
+    table = staged.table("TARGET_ACCOUNTS_TABLE")
+    record = table.get_item(Key={"accountId": target})["Item"]
+    for dry_run in (True, False, False):
+        staged.calls()
+        report = await staged.sync_staging(accounts=(target,), dry_run=dry_run)
+        assert outcome(report) == ("complete", 0, 0, 0)
+        assert (report["serversPlanned"], report["stagingAccountsAdded"]) == (0, {})
+        assert report["stagingAccountsFound"] == {target: [found]}
+        (warning,) = report["warnings"]
+        assert (warning["code"], warning["accountId"]) == ("StagingAccountNotRecorded", target)
+        assert warning["regions"] == ["us-west-2"]
+        assert f"drs-sync accounts add-staging {target} {found}" in warning["advice"]
+        calls = staged.calls()
+        assert not calls.keys() & {("drs", "ListExtensibleSourceServers"), ("drs", "CreateExtendedSourceServer")}
+        assert calls["dynamodb", "UpdateItem"] == 0
+    assert table.get_item(Key={"accountId": target})["Item"] == record
+    asked = [{"accountId": found, "accountName": "X"}]
+    table.update_item(
+        Key={"accountId": target},
+        UpdateExpression="SET stagingAccounts = :asked",
+        ExpressionAttributeValues={":asked": asked},
+    )
+    report = await staged.sync_staging(accounts=(target,))
+    assert (report["serversExtended"], report["stagingAccountsFound"], report["warnings"]) == (3, {}, [])
+
+
+async def test_servers_of_a_staging_account_that_only_drs_names_do_not_wait_for_a_scan(staged: Staged) -> None:
+    target, region = staged.names.b, "ca-central-1"
+    staged.add(staged.second, region, servers=2)
+    staged.add(target, region, servers=0)
+    drs_backends[staged.second][region].trust(target)
+    drs_backends[staged.second]["us-west-2"].trust(target)
+    by_hand = min(server.arn for server in drs_backends[staged.second]["us-west-2"].source_servers.values())
+    drs_backends[target]["us-west-2"].extend(by_hand)
+    await staged.sync()
+    assert "lookRequestedAt" not in staged.status()[region]["accounts"][target]
+
+
+@pytest.mark.parametrize("text", ["no", "with an explicit deny in a service control policy"])
+async def test_a_denied_list_of_staging_accounts_is_a_warning_whatever_its_text_says(staged: Staged, text: str) -> None:
+    await staged.sync()
+    (fault,) = denied(staged.names.a, "ListStagingAccounts")
+    staged.faults(fail=[{**fault, "message": text}])
+    report = await staged.sync_staging()
+    assert outcome(report) == ("complete", 10, 0, 0)
+    assert {each["code"] for each in report["warnings"]} == {"AccessDeniedException"}
+
+
+async def test_a_staging_account_that_drs_reports_joins_the_record_once_if_the_settings_say_so(staged: Staged) -> None:
     reported = staged.second
     await staged.sync()
     await staged.sync_staging()
@@ -347,12 +434,14 @@ async def test_a_staging_account_that_drs_reports_joins_the_record_once(staged: 
     item = table.get_item(Key={"accountId": staged.names.a})["Item"]
     remaining = [record for record in item["stagingAccounts"] if record["accountId"] != reported]
     table.put_item(Item={**item, "stagingAccounts": remaining, "note": "stays"})
+    staged.set(ADOPT_STAGING_ACCOUNTS="true")
     staged.calls()
     report = await staged.sync_staging(dry_run=True)
-    assert report["stagingAccountsAdded"] == {staged.names.a: [reported]}
+    assert (report["stagingAccountsFound"], report["stagingAccountsAdded"]) == ({staged.names.a: [reported]}, {})
     assert not [call for call in staged.calls() if call[1] in {"UpdateItem", "PutItem"}]  # reported, but not written
     report = await staged.sync_staging()
-    assert report["stagingAccountsAdded"] == {staged.names.a: [reported]}
+    assert report["stagingAccountsFound"] == report["stagingAccountsAdded"] == {staged.names.a: [reported]}
+    assert report["warnings"] == []
     item = table.get_item(Key={"accountId": staged.names.a})["Item"]
     (record,) = [each for each in item["stagingAccounts"] if each["accountId"] == reported]
     assert set(record) == {"accountId", "accountName", "roleArn", "externalId", "addedAt", "addedBy"}
@@ -398,14 +487,16 @@ async def test_one_that_an_operator_removed_stays_away(staged: Staged) -> None:
     )
     staged.add(staged.names.apps, "us-west-2", servers=1)
     report = await staged.sync_staging()
-    assert (report["stagingAccountsAdded"], report["serversExtended"]) == ({}, 0)
+    members = ("stagingAccountsAdded", "stagingAccountsFound", "serversExtended", "warnings")
+    assert [report[name] for name in members] == [{}, {}, 0, []]
 
 
 async def test_a_dry_run_shows_and_writes_nothing(staged: Staged) -> None:
     await staged.sync()
     staged.calls()
     report = await staged.sync_staging(dry_run=True)
-    assert (report["serversExtended"], report["serversPlanned"], len(report["planned"])) == (0, 10, 10)
+    assert (report["serversExtended"], report["serversSynced"], report["serversByRegion"]) == (0, 0, {})
+    assert (report["serversPlanned"], report["plannedTotal"], len(report["planned"])) == (10, 10, 10)
     assert set(report["planned"][0]) == {"accountId", "stagingAccountId", "region", "sourceServerArn"}
     assert not [call for call in staged.calls() if call[1] in {"CreateExtendedSourceServer", "UpdateItem", "PutItem"}]
     assert len(extended(staged)) == 2

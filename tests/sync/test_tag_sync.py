@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from types import SimpleNamespace
+from typing import Any, Final, cast
 
 import anyio
 import pytest
@@ -24,10 +25,13 @@ from service.sync.engine.runner import run
 from service.sync.engine.sync import Deps
 from service.sync.tags.locking import tag_state
 from service.sync.tags.plan import is_in_turn
+from service.sync.tags.report import observations_of
+from service.sync.tags.scan import TagScan
 from service.sync.tags.state import TagState
 from service.sync.tags.sync import TagSync
 from tests.support.estate import FEW_REGIONS, Estate
 
+UNUSED: Final = cast("Any", None)
 DAY: Final = datetime(2026, 11, 23, 0, 30, tzinfo=UTC)
 LAUNCH_INTO: Final = {"AWSDRS": "AllowLaunchingIntoThisInstance"}
 WRITES: Final = {("drs", "TagResource"), ("drs", "UpdateLaunchConfiguration"), ("dynamodb", "PutItem")}
@@ -77,10 +81,14 @@ def quiet_hour(estate: Estate) -> datetime:
 
 
 def figures(report: Mapping[str, Any]) -> tuple[int, ...]:
-    """Return the numbers of servers synced, tagged, unchanged, skipped, failed, and launch settings changed."""
-    names = ("Tagged", "Unchanged", "Skipped", "Failed")
-    synced, counts = report["serversSynced"], [report[f"servers{name}"] for name in names]
+    """Return the numbers of servers synced, tagged, unchanged, skipped, failed, and launch settings changed.
+
+    Servers that a dry run plans come last.
+    """
+    names = ("Tagged", "Unchanged", "Skipped", "Failed", "Planned")
+    synced, counts = sum(report["serversByRegion"].values()), [report[f"servers{name}"] for name in names]
     assert synced == sum(counts)
+    assert report["serversSynced"] == (0 if report["dryRun"] else synced)
     totals = report["accountResults"]
     assert sum(each["totalServers"] for each in totals) == synced
     assert sum(each["totalSynced"] for each in totals) == counts[0] + counts[1]
@@ -88,7 +96,9 @@ def figures(report: Mapping[str, Any]) -> tuple[int, ...]:
     assert sum(each["totalFailed"] for each in totals) == counts[3]
     scopes = report["scopes"]
     assert scopes["asked"] == sum(scopes[each] for each in ("complete", "partial", "skipped", "failed"))
-    return (synced, *counts, report["launchSettingsUpdated"])
+    assert sum(each["totalPlanned"] for each in totals) == counts[4] == report.get("plannedTotal", 0)
+    figures = (synced, *counts[:4], report["launchSettingsUpdated"])
+    return (*figures, counts[4], report["launchSettingsPlanned"]) if report["dryRun"] else figures
 
 
 def fail(operation: str, error: str, status: int, **members: Any) -> dict[str, Any]:
@@ -430,7 +440,7 @@ async def test_a_dry_run_says_what_it_would_write_and_writes_nothing(estate: Est
     partly.launch_configuration["copyTags"] = True
     report = await sync_tags(estate, dry_run=True)
     assert report["dryRun"] is True
-    assert figures(report) == (11, 9, 1, 1, 0, 9)
+    assert figures(report) == (11, 0, 0, 1, 0, 0, 10, 9)
     calls = estate.calls()
     assert not calls.keys() & (WRITES | WRITES_OF_STATUS)
     assert calls["drs", "GetLaunchConfiguration"] == 10
@@ -483,6 +493,7 @@ async def test_accounts_and_regions_can_be_chosen(estate: Estate, main: Scope) -
         "totalSynced": 5,
         "totalFailed": 0,
         "totalSkipped": 1,
+        "totalPlanned": 0,
     }
     assert estate.status() == {}  # a run for some accounts or regions does not fill the table
 
@@ -619,6 +630,50 @@ async def test_a_region_that_had_servers_does_not_count_as_unused(estate: Estate
     assert report["status"] == "partial"
     assert report["errors"][0]["code"] == "UninitializedAccountException"
     assert main.account_id not in estate.status()["us-west-2"]["accounts"]
+
+
+async def test_that_nothing_is_there_is_left_to_the_inventory_sync_where_servers_are_known(
+    estate: Estate, main: Scope
+) -> None:
+    """The inventory sync has it confirmed before the count changes, and it alone removes the items."""
+    await estate.sync()
+    uninitialized = fail("DescribeSourceServers", "UninitializedAccountException", 400, region=main.region)
+    estate.faults(fail=[{**uninitialized, "account_id": main.account_id}])
+    report = await sync_tags(estate, full_scan=True)
+    assert (report["status"], report["scopes"]["partial"]) == ("partial", 1)
+    (error,) = report["errors"]
+    assert (error["code"], error["status"]) == ("UninitializedAccountException", "ERROR")
+    assert estate.counts() == {"eu-west-1": 3, "us-west-2": 8}
+    estate.faults()
+    estate.sandbox.remove(main.account_id, main.region, list(servers(estate, main)))
+    assert (await sync_tags(estate, full_scan=True))["status"] == "complete"
+    assert estate.counts() == {"eu-west-1": 3, "us-west-2": 8}
+    await estate.sync()
+    assert estate.counts() == {"eu-west-1": 3, "us-west-2": 2}
+
+
+@pytest.mark.parametrize("answer", [{"listed_completely": True}, {"uninitialized": True}])
+@pytest.mark.parametrize(
+    ("servers_listed", "known_count", "fills_table", "recorded"),
+    [
+        (0, None, True, True),
+        (0, 0, True, True),
+        (0, 5, True, False),
+        (0, None, False, False),  # the table holds counts, or could not be read
+        (0, 0, False, False),
+        (3, 5, True, True),
+        (3, None, False, True),
+    ],
+)
+def test_which_scans_are_recorded(
+    answer: dict[str, bool], servers_listed: int, known_count: int | None, *, fills_table: bool, recorded: bool
+) -> None:
+    tools = cast("Any", SimpleNamespace(now=lambda: DAY, state=None, dry_run=False))
+    scan = TagScan(Scope("111122223333", "us-west-2"), UNUSED, UNUSED, tools, known_count=known_count)
+    scan.results.counts.servers = servers_listed
+    for name, value in answer.items():
+        setattr(scan, name, value)
+    assert bool(observations_of([scan], fills_table=fills_table)["us-west-2"]) is recorded
 
 
 async def test_a_denied_write_is_not_tried_for_every_server(start_estate: Callable[..., Estate]) -> None:

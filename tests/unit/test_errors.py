@@ -18,9 +18,9 @@ CALL = Call("drs", "DescribeSourceServers", "111122223333", "us-west-2")
     ("code", "message", "status"),
     [
         ("UninitializedAccountException", "", S.NOT_INITIALIZED),
-        pytest.param(
-            "ValidationException", "Account not initialized", S.NOT_INITIALIZED, id="not initialized, by text"
-        ),
+        ("ValidationException", "Account not initialized. Use the DRS console to initialize it.", S.ERROR),
+        ("SomethingNobodyKnows", "Account not initialized", S.ERROR),
+        ("InternalServerException", "Account not initialized", S.ERROR),
         ("AccessDeniedException", "not authorized to perform drs:X", S.IAM_PERMISSION_DENIED),
         ("AccessDenied", "is not authorized to perform: sts:AssumeRole", S.IAM_PERMISSION_DENIED),
         ("UnauthorizedOperation", "You are not authorized", S.IAM_PERMISSION_DENIED),
@@ -64,6 +64,7 @@ def test_every_signal_has_the_word_of_the_contract(code: str, message: str, stat
         ("ThrottlingException", 400, True, True),
         ("AccessDeniedException", 500, False, False),  # a known code takes precedence over the HTTP status
         ("UninitializedAccountException", 400, False, False),
+        ("UninitializedAccountException", 500, True, False),  # a fault of the server settles nothing
         ("InternalServerException", 500, True, False),
         ("ConflictException", 409, False, False),
         ("ServiceQuotaExceededException", 402, False, False),
@@ -79,10 +80,18 @@ def test_which_errors_are_worth_another_try(code: str, http_status: int, *, retr
 
 @pytest.mark.parametrize(
     ("code", "http_status"),
-    [("AccessDeniedException", 403), ("InternalServerException", 500), ("ThrottlingException", 429), ("Strange", 503)],
+    [
+        ("AccessDeniedException", 403),
+        ("InternalServerException", 500),
+        ("ThrottlingException", 429),
+        ("Strange", 503),
+        ("Strange", 400),
+        ("Strange", 0),
+        ("UninitializedAccountException", 503),
+    ],
 )
-def test_a_text_does_not_settle_the_count_of_another_error(code: str, http_status: int) -> None:
-    assert not classify(code, message="cache not initialized", http_status=http_status).status.settles_count
+def test_neither_a_text_nor_a_server_fault_settles_a_count(code: str, http_status: int) -> None:
+    assert not classify(code, message="Account not initialized", http_status=http_status).status.settles_count
 
 
 @pytest.mark.parametrize("code", ["ExpiredToken", "ExpiredTokenException", "RequestExpired"])
@@ -94,7 +103,7 @@ def test_an_ended_session_is_renewed_and_tried_again(code: str) -> None:
 
 @given(
     code=st.text() | st.sampled_from(["AccessDeniedException", "ThrottlingException", "InternalServerException"]),
-    message=st.text() | st.just("not found") | st.just("Initialized"),
+    message=st.text() | st.sampled_from(["not found", "Initialized", "Account not initialized", "NOT INITIALIZED"]),
     http_status=st.integers(0, 599),
 )
 def test_no_other_error_settles_a_count(code: str, message: str, http_status: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,6 +18,7 @@ from service.queries.freshness import (
     choose_scopes,
     freshness_of,
 )
+from service.queries.scope_state import StateRules
 from service.regions.selection import StatusUnavailable
 from service.regions.status_rows import AccountEntry, RegionRow
 
@@ -25,6 +27,7 @@ A, B = "111111111111", "222222222222"
 SCOPE = Scope(A, "us-west-2")
 CATALOG = ("us-east-1", "us-west-2")
 FRESH_S = 900.0
+RULES = StateRules(NOW, timedelta(seconds=FRESH_S), timedelta(seconds=8100))
 
 
 def ago(seconds: float) -> datetime:
@@ -137,8 +140,36 @@ def test_scopes_without_servers_are_left_out_of_active_regions(
 ) -> None:
     view = StatusView([row(**entries)])
     assert active_regions(view, CATALOG) == ("us-west-2",)
-    assert list(choose_scopes(view, [B, A], ["us-west-2"], requested=False)) == scopes
-    assert len(choose_scopes(view, [B, A], ["us-west-2"], requested=True)) == 2
+    assert list(choose_scopes(view, [B, A], ["us-west-2"], RULES, requested=False)) == scopes
+    assert len(choose_scopes(view, [B, A], ["us-west-2"], RULES, requested=True)) == 2
+
+
+@pytest.mark.parametrize(
+    ("entry", "without_request", "requested"),
+    [
+        (entry_of(0, 8100), 0, 1),
+        (entry_of(0, 8100.1), 1, 1),  # empty once, too long ago
+        (entry_of(None, None, RegionStatus.REGION_NOT_ENABLED), 0, 0),  # switched off: a read would only fail
+        (entry_of(5, 9000, RegionStatus.REGION_NOT_ENABLED), 1, 1),  # servers were known there
+        (entry_of(None, None, RegionStatus.SCP_DENIED), 1, 1),
+    ],
+)
+def test_a_scope_is_left_out_only_while_it_is_known_to_be_empty(
+    entry: AccountEntry, without_request: int, requested: int
+) -> None:
+    view = StatusView([row(**{f"_{A}": entry, f"_{B}": entry_of(3, 0)})])
+    assert len(choose_scopes(view, [A], ["us-west-2"], RULES, requested=False)) == without_request
+    assert len(choose_scopes(view, [A], ["us-west-2"], RULES, requested=True)) == requested
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [replace(RULES, excluded_regions=frozenset({"us-west-2"})), replace(RULES, excluded_scopes=frozenset({SCOPE}))],
+)
+def test_an_excluded_scope_is_never_chosen(rules: StateRules) -> None:
+    view = StatusView([row(**{f"_{A}": entry_of(3, 0)})])
+    for requested in (False, True):
+        assert choose_scopes(view, [A], ["us-west-2"], rules, requested=requested) == ()
 
 
 def test_excluded_regions_are_never_active() -> None:
@@ -149,4 +180,4 @@ def test_excluded_regions_are_never_active() -> None:
 def test_a_table_where_nobody_has_servers_means_everywhere() -> None:
     view = StatusView([row(**{f"_{A}": entry_of(0, 0)})])
     assert active_regions(view, CATALOG) == CATALOG
-    assert len(choose_scopes(view, [A], CATALOG, requested=False)) == 2
+    assert len(choose_scopes(view, [A], CATALOG, RULES, requested=False)) == 2

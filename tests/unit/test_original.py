@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from service.inventory.server import SourceServer, parse_server
 from service.models import Scope, iso
+from service.topology.keys import topology_key
 from service.topology.original import (
     TEMPLATE_SETTLED,
     capture,
     choose_template,
     inventory_copy,
-    is_complete,
-    topology_key,
+    missing_details,
 )
 
 HERE: Final = Scope("222222222222", "us-west-2")
@@ -48,8 +48,8 @@ def captured(record: dict[str, Any], scope: Scope = HERE, **more: Any) -> dict[s
 
 def test_the_originals_of_a_server_recovered_in_another_region(forward_record: dict[str, Any]) -> None:
     assert captured(forward_record, templates=[ONE]) == {
-        "sourceServerArn": forward_record["arn"],
-        "stagingAccountId": "TOPOLOGY",
+        "pk": forward_record["arn"],
+        "sk": "TOPOLOGY",
         "originalSourceRegion": "us-east-1",
         "originalAccountId": "222222222222",
         "originalSourceAccountId": "111111111111",
@@ -58,6 +58,7 @@ def test_the_originals_of_a_server_recovered_in_another_region(forward_record: d
         "originalAvailabilityZone": "us-east-1a",
         "originalHostname": "ip-10-10-4-21",
         "originEnvironment": "AWS",
+        "originEnvironmentSource": "sourceCloudProperties",
         "originalReplicationConfigurationTemplateId": "rct-1",
         "captureMethod": "late",
         "topologyLastUpdated": iso(NOW),
@@ -72,25 +73,6 @@ def test_an_extended_record_shares_the_topology_of_the_server_that_replicates(
     assert theirs["originalAccountId"] == "222222222222"
     extended_record["stagingArea"]["stagingSourceServerArn"] = "arn:aws:drs:eu-west-1:222222222222:source-server/s-1"
     assert captured(extended_record, TARGET)["originalReplicationRegion"] == "eu-west-1"
-
-
-def test_a_server_on_premises_has_no_original_region() -> None:
-    record = {
-        "arn": "arn:aws:drs:us-west-2:222222222222:source-server/s-1",
-        "sourceServerID": "s-0123456789abcdef1",
-        "sourceProperties": {"identificationHints": {"hostname": "db7", "vmWareUuid": "4c4c"}},
-    }
-    topology = captured(record)
-    assert topology["originEnvironment"] == "ON_PREMISES"
-    assert {"originalSourceRegion", "originalSourceAccountId", "originalInstanceId"}.isdisjoint(topology)
-    assert (topology["originalReplicationRegion"], topology["originalAccountId"]) == ("us-west-2", "222222222222")
-
-
-def test_an_instance_of_unknown_region_is_not_reported_as_on_premises(forward_record: dict[str, Any]) -> None:
-    del forward_record["sourceCloudProperties"]
-    topology = captured(forward_record)
-    assert "originalSourceRegion" not in topology
-    assert topology.get("originEnvironment") != "ON_PREMISES"
 
 
 @pytest.mark.parametrize(
@@ -151,7 +133,7 @@ def test_what_an_earlier_writer_recorded_wins(forward_record: dict[str, Any]) ->
     topology = captured(forward_record, legacy=legacy)
     assert (topology["originalSourceRegion"], topology["originalAccountId"]) == ("eu-west-1", "999999999999")
     assert "hostname" not in topology
-    assert topology["stagingAccountId"] == "TOPOLOGY"
+    assert topology["sk"] == "TOPOLOGY"
 
 
 @pytest.mark.parametrize(
@@ -205,18 +187,18 @@ def test_security_groups_are_a_set() -> None:
 def test_what_an_inventory_item_carries_of_a_topology(forward_record: dict[str, Any]) -> None:
     topology = captured(forward_record, templates=[ONE])
     carried = inventory_copy(topology)
-    assert carried["topologyComplete"] is False
+    assert (carried["topologyComplete"], carried["topologyMissing"]) == (False, ["configuration"])
     assert not set(topology_key("x")) & set(carried)
     assert {name for name in topology if name not in carried} == {
-        "sourceServerArn",
-        "stagingAccountId",
+        "pk",
+        "sk",
         "originalHostname",
         "captureMethod",
     }
     done = {**topology, "originalReplicationConfiguration": {"ebsEncryption": "DEFAULT"}}
-    assert is_complete(done)
+    assert missing_details(done) == []
     assert inventory_copy(done)["topologyComplete"] is True
-    assert inventory_copy(done)["originalReplicationConfiguration"] == {"ebsEncryption": "DEFAULT"}
+    assert "originalReplicationConfiguration" not in inventory_copy(done)  # the topology table has it
 
 
 def test_a_topology_whose_template_could_not_be_read_is_incomplete(forward_record: dict[str, Any]) -> None:
@@ -224,9 +206,9 @@ def test_a_topology_whose_template_could_not_be_read_is_incomplete(forward_recor
         **captured(forward_record, templates=None),
         "originalReplicationConfiguration": {"ebsEncryption": "DEFAULT"},
     }
-    assert not is_complete(topology)
-    assert is_complete({**topology, TEMPLATE_SETTLED: True})
-    assert is_complete({**topology, "originalReplicationConfigurationTemplateId": "rct-1"})
+    assert missing_details(topology) == ["template"]
+    assert missing_details({**topology, TEMPLATE_SETTLED: True}) == []
+    assert missing_details({**topology, "originalReplicationConfigurationTemplateId": "rct-1"}) == []
     assert TEMPLATE_SETTLED not in inventory_copy({**topology, TEMPLATE_SETTLED: True})
 
 

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, Final, cast
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from service.context import RunContext, SyncRequest
-from service.errors import AwsError
+from service.errors import AwsError, unconfirmed_empty
 from service.models import Call, Coverage, Problem, RegionStatus, Scope
 from service.regions.selection import RegionSource, ScanReason, Selection
 from service.regions.status_rows import Observation, merge
 from service.settings import Settings
 from service.sync.engine.outcome import RejectedTokens, ScopeResult, account_problem, outcome_of
 from service.sync.engine.sync import Deps, Run
+from service.sync.inventory.doubt import is_doubtful
 from service.sync.inventory.scan import InventoryScan
 from service.sync.inventory.sync import observation_of
 
 ACCOUNT: Final = "111122223333"
 SCOPE: Final = Scope(ACCOUNT, "us-west-2")
 SCANNED_AT: Final = datetime(2026, 11, 23, 5, 0, tzinfo=UTC)
+ARRIVAL: Final = timedelta(minutes=14)
 LATER: Final = datetime(2026, 11, 23, 5, 1, tzinfo=UTC)
 UNUSED: Final = cast("Any", None)
 C, P, S, F = Coverage.COMPLETE, Coverage.PARTIAL, Coverage.SKIPPED, Coverage.FAILED
@@ -36,7 +40,14 @@ ALL_OF_IT: Final[dict[str, Any]] = {"listed_completely": True, "settled": True}
 
 def scan_of(scope: Scope = SCOPE, **state: Any) -> InventoryScan:
     """Return a scan with these counts and attributes at its end."""
-    made = InventoryScan(scope, UNUSED, cast("Any", SimpleNamespace(now=lambda: SCANNED_AT)), had_servers=False)
+    tools = SimpleNamespace(
+        now=lambda: SCANNED_AT,
+        latest_arrival=ARRIVAL,
+        values_table=None,
+        keeps_values_apart=False,
+        announcements=SimpleNamespace(has_announced=lambda _: True),
+    )
+    made = InventoryScan(scope, UNUSED, cast("Any", tools), known_count=None)
     for name, value in state.items():
         if name in COUNTED:
             made.counts[COUNTED[name]] = value
@@ -67,6 +78,7 @@ def ended(
 OFF: Final = RegionStatus.REGION_NOT_ENABLED
 NOT_OPTED_IN: Final = RegionStatus.REGION_NOT_OPTED_IN
 UNINITIALISED: Final = RegionStatus.NOT_INITIALIZED
+SCP: Final = RegionStatus.SCP_DENIED
 THROTTLED: Final = RegionStatus.THROTTLED
 DENIED: Final = RegionStatus.IAM_PERMISSION_DENIED
 ERROR: Final = RegionStatus.ERROR
@@ -100,6 +112,13 @@ ACTIVE: Final = RegionStatus.ACTIVE
         ({}, NOT_OPTED_IN, ScanReason.FULL_SCAN, S, NOT_OPTED_IN, None),
         ({}, OFF, ScanReason.ACTIVE, F, OFF, None),
         ({}, NOT_OPTED_IN, ScanReason.ACTIVE, F, NOT_OPTED_IN, None),
+        # Forbidden by a service control policy: alike.
+        ({}, SCP, ScanReason.DISCOVERY, S, SCP, None),
+        ({}, SCP, ScanReason.NEW_ACCOUNT, S, SCP, None),
+        ({}, SCP, ScanReason.ACTIVE, F, SCP, None),
+        ({"_stored": {1: 1}}, SCP, ScanReason.DISCOVERY, F, SCP, None),
+        ({"_stored": {1: 1}}, OFF, ScanReason.DISCOVERY, F, OFF, None),
+        ({"servers": 3, "written": 3}, SCP, ScanReason.DISCOVERY, P, SCP, None),
     ],
 )
 def test_the_outcome_of_a_scope(
@@ -213,6 +232,10 @@ def off(region: str) -> ScopeResult:
     return scan_of(Scope(ACCOUNT, region)).result(problem(OFF), known=False, seconds=1.0)
 
 
+def denied_in(region: str, status: RegionStatus) -> ScopeResult:
+    return scan_of(Scope(ACCOUNT, region)).result(problem(status), known=False, seconds=1.0)
+
+
 def listed_in(region: str) -> ScopeResult:
     return scan_of(Scope(ACCOUNT, region), **ALL_OF_IT).result(None, known=False, seconds=1.0)
 
@@ -238,3 +261,88 @@ def test_one_region_alone_is_skipped_without_blaming_the_account() -> None:
     tokens = RejectedTokens()
     tokens.settle(off("r1"))
     assert [result.coverage for result in tokens.rest()] == [S]
+
+
+@pytest.mark.parametrize(("status", "coverage"), [(SCP, S), (DENIED, F)])
+def test_a_region_that_denies_the_call_has_accepted_the_token(status: RegionStatus, coverage: Coverage) -> None:
+    tokens = RejectedTokens()
+    assert tokens.settle(off("r1")) == []
+    settled = tokens.settle(denied_in("r2", status))
+    assert [result.coverage for result in settled] == [coverage, S]
+    assert [each.status for result in settled for each in result.warnings] == ([SCP] if coverage is S else []) + [OFF]
+    assert [result.coverage for result in tokens.settle(off("r3"))] == [S]
+    assert tokens.rest() == []
+
+
+def test_other_warnings_of_a_skipped_scope_stay_warnings_whatever_its_token_turns_out_to_be() -> None:
+    tokens, other = RejectedTokens(), problem(ACTIVE, "Other")
+    for region in ("r1", "r2"):
+        made = scan_of(Scope(ACCOUNT, region), warnings=[other])
+        assert tokens.settle(made.result(problem(OFF), known=False, seconds=1.0)) == []
+    for result in tokens.rest():
+        assert (result.coverage, result.warnings) == (F, (other,))
+        assert [each.status for each in result.problems] == [ERROR]
+
+
+@pytest.mark.parametrize("service", ["dynamodb", "ec2", "sts"])
+def test_a_policy_that_denies_another_service_is_a_failure(service: str) -> None:
+    assert scan_of().result(problem(SCP, service=service), known=False, seconds=1.0).coverage is F
+
+
+def test_what_is_unconfirmed_is_a_failure_without_a_count() -> None:
+    error = AwsError("UninitializedAccountException", "no.", Call("drs", "DescribeSourceServers", ACCOUNT, "us-west-2"))
+    found = unconfirmed_empty(error, SCOPE, 12)
+    result, observation = ended(scan_of(is_unconfirmed_empty=True, problems=[found]), None)
+    assert (result.coverage, result.problems, found.status) == (P, (found,), ERROR)
+    assert "12 servers" in found.message
+    assert found.advice
+    text = f"UninitializedAccountException: {found.message}"
+    assert observation == Observation(ACCOUNT, ERROR, SCANNED_AT, None, text, is_unconfirmed_empty=True)
+
+
+@pytest.mark.parametrize(
+    ("state", "rescanned"),
+    [
+        ({"listed_completely": True, "_stored": {1: 1}}, True),
+        ({"listed_completely": True, "_known_count": 2}, True),  # counted, though the index shows no item
+        ({"uninitialized": True, "_known_count": 2}, True),
+        ({"listed_completely": True}, False),  # there never was anything
+        ({"uninitialized": True}, False),
+        ({"listed_completely": True, "servers": 1, "_stored": {1: 1}}, False),  # active: every run scans it
+        ({"_stored": {1: 1}, "_known_count": 1}, False),  # failed: the count stays, and with it the scans
+        ({"is_unconfirmed_empty": True, "_stored": {1: 1}}, False),
+    ],
+)
+def test_a_scope_that_lost_its_servers_is_scanned_until_no_write_can_arrive(
+    state: dict[str, Any], *, rescanned: bool
+) -> None:
+    assert scan_of(**state).rescan_from == (SCANNED_AT + ARRIVAL if rescanned else None)
+
+
+@given(
+    shown=st.integers(0, 9),
+    stored=st.integers(0, 9),
+    gone=st.integers(0, 9),
+    known_count=st.integers(0, 9),
+    share=st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0]),
+)
+def test_a_listing_is_repeated_where_it_shows_nothing_or_too_little(
+    shown: int, stored: int, gone: int, known_count: int, share: float
+) -> None:
+    absent = min(gone, stored)
+    assume(shown >= stored - absent)
+    doubtful = is_doubtful(shown=shown, stored=stored, absent=absent, known_count=known_count, share=share)
+    if shown == 0:
+        assert doubtful is (stored > 0 or known_count > 0)
+    else:
+        is_short = absent > 0 and (stored - absent) / stored < share
+        assert doubtful is (is_short or shown < share * known_count)
+
+
+@pytest.mark.parametrize(
+    ("shown", "stored", "doubtful"),
+    [(0, 1, True), (1, 2, False), (1, 3, True), (2, 3, False), (5, 12, True), (6, 12, False), (12, 12, False)],
+)
+def test_half_of_what_is_stored_is_enough(shown: int, stored: int, *, doubtful: bool) -> None:
+    absent = stored - shown
+    assert is_doubtful(shown=shown, stored=stored, absent=absent, known_count=stored, share=0.5) is doubtful

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import botocore.session
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from service.errors import RefusalError
-from service.queries.filters import Filters, parse_filters
+from service.queries.filters import REPLICATION_STATES, Filters, parse_filters
 from service.queries.params import InventoryParams, ScopesParams, required_text_param
 from service.queries.request_models import InventoryRequest, ScopesRequest
 from service.settings import Settings
@@ -81,6 +82,27 @@ def test_lists_are_split() -> None:
 def test_what_is_wrong_is_named(given: dict[str, Any], parameter: str) -> None:
     error = refused(given)
     assert (error.code, error.status, error.details["parameter"]) == ("INVALID_PARAMETER", 400, parameter)
+
+
+@pytest.mark.parametrize(
+    ("given", "similar"),
+    [
+        ({"filters": '{"replicationState":"STALED"}'}, "STALLED"),
+        ({"filters": {"replicationState": "continous"}}, "CONTINUOUS"),
+        ({"filters": '{"hostName":"x"}'}, "hostname"),
+        ({"region": "us-wset-2"}, "us-west-2"),
+        ({"regions": "us-west-2,eu-wst-1"}, "eu-west-1"),
+    ],
+)
+def test_a_value_outside_its_closed_set_is_refused_with_a_suggestion(given: dict[str, Any], similar: str) -> None:
+    error = refused(given)
+    assert (error.code, error.status) == ("INVALID_PARAMETER", 400)
+    assert f"did you mean {similar}?" in error.message
+
+
+def test_the_states_are_those_of_the_sdk_model() -> None:
+    model = botocore.session.Session().get_service_model("drs")
+    assert set(REPLICATION_STATES) == set(model.shape_for("DataReplicationState").enum)
 
 
 @pytest.mark.parametrize("text", ["{", " ", "nonsense", '{"a":NaN}', "\ud800"])

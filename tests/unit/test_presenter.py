@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from service.inventory.item import ServerSnapshot, WriteStamp, build_item
 from service.inventory.reader import stored_facts
 from service.inventory.server import InstanceFacts, parse_server
-from service.models import Scope
+from service.models import Scope, iso
 from service.queries.extended import extended_items
 from service.queries.inventory import present_servers
 from service.queries.live import to_items
@@ -41,6 +41,9 @@ MEMBERS = {
     "replicationState",
     "lagDuration",
     "lastSeen",
+    "backlogBytes",
+    "etaDateTime",
+    "valuesAsOf",
     "lastLaunchType",
     "lastLaunchStatus",
     "lastLaunchTime",
@@ -89,6 +92,9 @@ def test_a_whole_item_shows_every_member(forward_record: dict[str, Any]) -> None
         "replicationState": "CONTINUOUS",
         "lagDuration": "P0D",
         "lastSeen": "2026-11-23T11:34:53.114Z",
+        "backlogBytes": 0,
+        "etaDateTime": "2026-03-02T08:14:07.114Z",
+        "valuesAsOf": iso(NOW),
         "lastLaunchType": "RECOVERY",
         "lastLaunchStatus": "SUCCEEDED",
         "lastLaunchTime": "2026-11-20T02:10:31.774Z",
@@ -150,6 +156,9 @@ NAMES = {
     "dataReplicationInfo",
     "replicatedDisks",
     "replicatedStorageBytes",
+    "backloggedStorageBytes",
+    "etaDateTime",
+    "lastUpdated",
     "lifeCycle",
     "lastLaunch",
     "tags",
@@ -172,7 +181,8 @@ JSON = st.recursive(
 def test_nothing_makes_it_fail(item: dict[str, Any]) -> None:
     shown = present(item)
     assert set(shown) == MEMBERS
-    assert [name for name, value in shown.items() if value is None] == ["assignedToProtectionGroup"]
+    unset = {name for name, value in shown.items() if value is None}
+    assert unset - {"backlogBytes"} == {"assignedToProtectionGroup"}
     orjson.dumps({name: value for name, value in shown.items() if name not in {"tags", "drsTags"}})
 
 

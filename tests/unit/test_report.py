@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import orjson
@@ -181,6 +182,23 @@ def test_what_the_choice_of_regions_saved(
     document = report_after(scanned, skipped, calls)
     assert (document["apiCallReductionPercent"], document["apiCallsFullScan"]) == (percent, full)
     assert document["timeSavedSeconds"] == saved_s
+
+
+def test_scopes_in_which_there_is_nothing_to_do_were_not_saved() -> None:
+    report = RunReport(COUNTS)
+    report.add(ScopeResult(Scope(ACCOUNTS[0], REGIONS[0]), Coverage.COMPLETE, seconds=1.0))
+    report.leave_out([Scope(ACCOUNTS[1], region) for region in REGIONS])
+    document = report.as_json(facts({"drs": {"ListStagingAccounts": 1}}))
+    assert (document["apiCallsFullScan"], document["apiCallReductionPercent"]) == (1, 0.0)
+    assert document["timeSavedSeconds"] == 0
+    assert document["scopes"]["skipped"] == document["scopes"]["asked"] - 1 == len(REGIONS)
+
+
+def test_a_dry_run_claims_no_server() -> None:
+    report = RunReport(COUNTS)
+    report.add(ScopeResult(Scope(ACCOUNTS[0], REGIONS[0]), Coverage.COMPLETE, servers=3))
+    document = report.as_json(replace(facts(), dry_run=True))
+    assert (document["serversSynced"], document["serversByRegion"]) == (0, {REGIONS[0]: 3})
 
 
 def test_a_call_that_found_the_region_switched_off_was_not_saved() -> None:

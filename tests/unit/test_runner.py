@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.aws.call_guard import check_call_guard, guarding_calls
 from service.aws.client import Identity
 from service.context import RunContext, SyncRequest
 from service.deadline import Shutdown
@@ -232,6 +233,50 @@ def test_a_scope_without_end_costs_its_time_and_says_which_time_was_up(
         return loop.time()
 
     assert run_virtually(work) == pytest.approx(after_s)
+
+
+@pytest.mark.parametrize("clock", ["both", "wall"])
+def test_a_scope_of_a_process_that_was_suspended_sends_nothing_more(clock: str) -> None:
+    """After a suspended process resumes, both clocks have moved on; after a machine slept, only the wall clock."""
+    sent: list[Scope] = []
+
+    async def work(loop: VirtualLoop) -> None:
+        slept_s = 0.0
+
+        async def sending(scope: Scope) -> None:
+            nonlocal slept_s
+            check_call_guard()  # as the AWS client does before each attempt
+            if scope == SCOPES[1] and clock == "both":
+                loop.advance(300.0)
+            elif scope == SCOPES[1]:
+                slept_s = 300.0
+            check_call_guard()
+            sent.append(scope)
+
+        sync = CountingSync(sending)
+        settings = Settings(scope_deadline_seconds=20.0, scopes_at_once=1)
+        deps = Deps(UNUSED, settings, UNUSED, lambda: START + timedelta(seconds=loop.time() + slept_s), Shutdown())
+        await run(sync, SyncRequest(), deps)
+        failures = {scope: result.failure.message for scope, result in sync.results.items() if result.failure}
+        assert failures == {SCOPES[1]: "not done within 20 s"}
+        assert all(scan.closed for scan in sync.scans)
+
+    run_virtually(work)
+    assert set(sent) == {*SCOPES} - {SCOPES[1]}
+
+
+def test_the_guard_of_a_scope_leaves_that_of_the_run_in_force() -> None:
+    async def work(_: VirtualLoop) -> None:
+        def refuse() -> None:
+            raise RunEndedError("the lease is lost")
+
+        async def sending(_: Scope) -> None:
+            check_call_guard()
+
+        with guarding_calls(refuse), pytest.raises(RunEndedError):
+            await report_of(CountingSync(sending))
+
+    run_virtually(work)
 
 
 def test_scopes_that_had_no_turn_say_so() -> None:

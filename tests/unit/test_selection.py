@@ -193,14 +193,33 @@ def test_whose_servers_a_row_counts(row: RegionRow, accounts: set[str]) -> None:
     assert pick([row]).known_active == {Scope(account_id, FEW[0]) for account_id in accounts}
 
 
-def test_without_discovery_a_table_without_servers_counts_as_empty() -> None:
-    """Such a sync would never find a region that becomes active by itself."""
+def test_a_sync_may_scan_every_region_where_the_table_has_no_servers() -> None:
+    """It would never find a region that becomes active by itself. The table was read, so that is no fallback."""
     rows = [row_after_scan(region, {A: 0, B: 0}) for region in FEW]
     selection = pick(rows, discover=False, full_scan_if_none_active=True)
-    assert (selection.source, len(selection.scopes)) == (RegionSource.FALLBACK_NONE_ACTIVE, 2 * len(FEW))
+    assert (selection.source, len(selection.scopes)) == (RegionSource.FULL_SCAN_NONE_ACTIVE, 2 * len(FEW))
+    assert (selection.active_regions, selection.source.is_fallback) == (frozenset(), False)
+    assert pick(rows, discover=False).scopes == {}
     for known in (row_after_scan(FEW[0], {A: 1, B: 0}), merge(rows[0], FEW[0], [], scan_requests={A: START})):
         selection = pick([known, *rows[1:]], discover=False, full_scan_if_none_active=True)
         assert list(selection.scopes) == [Scope(A, FEW[0])]
+
+
+@pytest.mark.parametrize(
+    ("options", "active"),
+    [
+        ({}, {FEW[0], FEW[1]}),
+        ({"full_scan": True}, {FEW[0], FEW[1]}),
+        ({"regions": [FEW[2]]}, {FEW[0], FEW[1]}),
+        ({"accounts": [A]}, {FEW[0], FEW[1]}),
+        ({"excluded": frozenset({FEW[0]})}, {FEW[1]}),
+    ],
+)
+def test_active_regions_are_those_of_the_table_whatever_is_scanned(options: dict[str, Any], active: set[str]) -> None:
+    rows = [row_after_scan(region, {A: number == 0, B: number == 1}) for number, region in enumerate(FEW)]
+    assert pick(rows, **options).active_regions == frozenset(active)
+    assert pick(StatusUnavailable("no"), **options).active_regions is None
+    assert pick((), **options).active_regions is None
 
 
 def test_where_one_account_has_servers_all_are_scanned_if_requested() -> None:

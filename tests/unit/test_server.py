@@ -26,13 +26,13 @@ HERE: Final = Scope("222222222222", "us-west-2")
 TARGET: Final = Scope("333333333333", "us-west-2")
 NOW: Final = datetime(2026, 11, 23, 5, 0, 0, 123456, tzinfo=UTC)
 FACTS: Final = InstanceFacts({"Name": "from EC2", "aws:x": "y"}, {"vpcId": "vpc-1"})
-# Members that are not part of the content hash; the lag is hashed in steps.
+# Members that are not part of the content hash; the lag is hashed in steps, or kept apart.
 VOLATILE: Final = {
+    "dataReplicationInitiation",
     "etaDateTime",
     "elapsedReplicationDuration",
     "lastSeenByServiceDateTime",
     "lastUpdatedDateTime",
-    "nextAttemptDateTime",
     "replicatedStorageBytes",
     "rescannedStorageBytes",
     "backloggedStorageBytes",
@@ -86,7 +86,7 @@ def without(record: dict[str, Any], path: Path) -> dict[str, Any]:
 
 
 def is_volatile(path: Path) -> bool:
-    return path[0] != "tags" and path[-1] in VOLATILE
+    return path[0] != "tags" and not VOLATILE.isdisjoint(path)
 
 
 def test_what_decides_is_read(forward_record: dict[str, Any], extended_record: dict[str, Any]) -> None:
@@ -208,7 +208,7 @@ def test_every_material_change_is_noticed_and_no_other(forward_record: dict[str,
     removable = [path for path in paths if path[0] not in required]
     changing_if_absent = {path for path in removable if digest(without(forward_record, path)) != before}
     assert changing_if_absent == {path for path in removable if not is_volatile(path)}
-    assert sum(map(is_volatile, paths)) == len(VOLATILE)  # the sample record has each of them
+    assert {step for path in paths for step in path} >= VOLATILE  # the sample record has each of them
 
 
 @pytest.mark.parametrize("name", sorted(VOLATILE | {"lagDuration"}))

@@ -34,7 +34,9 @@ def _reports(draw: st.DrawFn) -> dict[str, Any]:
             "skipped": sorted(set(REGIONS) - scanned),
             "failed": sorted(draw(st.sets(st.sampled_from(REGIONS)))),
             "newlyActive": [],
+            "active": sorted(draw(st.sets(st.sampled_from(REGIONS)))),
         },
+        "regionsActive": draw(st.sampled_from([None, 3])),
         "scopes": {"asked": sum(coverage.values()), **coverage, "discovery": draw(SMALL)},
         "serversByRegion": {region: draw(st.integers(1, 10**6)) for region in sorted(scanned)},
         "apiCalls": {"drs": {"DescribeSourceServers": calls}, "sts": {"AssumeRole": draw(SMALL)}},
@@ -112,6 +114,8 @@ def test_the_report_of_all_adds_up_in_any_order(
     assert scopes["asked"] == sum(scopes[each] for each in ("complete", "partial", "skipped", "failed"))
     assert scopes["failed"] == sum(each["scopes"]["failed"] for each in reports) + sum(each.scopes for each in lost)
     assert not set(combined["regions"]["scanned"]) & set(combined["regions"]["skipped"])
+    is_known = any(each["regionsActive"] is not None for each in reports)
+    assert combined["regionsActive"] == (len(combined["regions"]["active"]) if is_known else None)
     assert combined["accounts"] == sum(each["accounts"] for each in reports) + sum(each.accounts for each in lost)
     if lost:
         assert combined["status"] != "complete"

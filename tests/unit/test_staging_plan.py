@@ -72,6 +72,10 @@ def test_the_quota_is_never_passed_and_what_does_not_fit_is_counted(
         ({"arn": "a", "stagingArea": {"stagingAccountID": "t", "stagingSourceServerArn": "b"}}, set(), set()),
         ({"arn": "a", "stagingArea": {"stagingAccountID": "elsewhere"}}, set(), set()),
         ({"stagingArea": None}, set(), set()),
+        ({"arn": "a", "replicationDirection": "FAILOVER", "dataReplicationInfo": None}, set(), {"a"}),
+        ({"arn": "a", "replicationDirection": "FAILBACK"}, set(), set()),
+        ({"arn": "a", "dataReplicationInfo": {"dataReplicationState": "DISCONNECTED"}}, set(), set()),
+        ({"arn": "a", "dataReplicationInfo": {"dataReplicationState": "STALLED"}}, set(), {"a"}),
     ],
 )
 def test_which_records_say_extended_and_which_replicating(

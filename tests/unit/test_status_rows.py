@@ -344,6 +344,28 @@ def test_a_request_for_a_scan_stays_until_it_is_fulfilled_or_denied(observation:
     assert (merge(row, REGION, [observation]).accounts[A].scan_requested_at is not None) is stands
 
 
+@pytest.mark.parametrize(
+    ("observation", "stands"),
+    [
+        (complete(A, 10, 3), False),
+        (complete(A, 10, 0), False),
+        (failed(A, 10, RegionStatus.IAM_PERMISSION_DENIED), True),  # it may have written items before it was denied
+        (failed(A, 10, RegionStatus.ERROR), True),
+    ],
+)
+def test_a_scan_settles_the_request_that_it_made_itself_only_when_it_was_complete(
+    observation: Observation, *, stands: bool
+) -> None:
+    row = merge(None, REGION, [], scan_requests={A: observation.scanned_at})
+    assert (merge(row, REGION, [observation]).accounts[A].scan_requested_at is not None) is stands
+
+
+def test_a_request_in_the_future_outlives_earlier_scans() -> None:
+    row = merge(None, REGION, [complete(A, 0, 0)], scan_requests={A: at(840)})
+    assert merge(row, REGION, [complete(A, 839, 0)]).accounts[A].scan_requested_at == at(840)
+    assert merge(row, REGION, [complete(A, 840, 0)]).accounts[A].scan_requested_at is None
+
+
 def test_the_latest_of_several_requests_counts() -> None:
     row = merge(merge(None, REGION, [], scan_requests={A: at(30)}), REGION, [], scan_requests={A: at(10)})
     assert row.accounts[A].scan_requested_at == at(30)

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import pytest
 
+from service.regions.selection import RegionSource
 from service.sync.engine.metrics import figures_of
 from service.telemetry import METRICS, emit_metrics, set_up_logging, stream_for
 
@@ -37,19 +38,29 @@ FIGURES: Final = {
 
 
 @pytest.mark.parametrize(
-    ("source", "figures"),
+    ("source", "active", "figures"),
     [
-        ("status_table", {"activeRegionCount": 2, "regionsSkipped": 23, "fallback": 0}),
-        ("status_table_none_active", {"activeRegionCount": None, "regionsSkipped": None, "fallback": 0}),
-        ("fallback_table_empty", {"activeRegionCount": None, "regionsSkipped": None, "fallback": 1}),
-        ("requested", {"activeRegionCount": None, "regionsSkipped": None, "fallback": 0}),
+        ("status_table", 2, {"activeRegionCount": 2, "regionsSkipped": 23, "fallback": 0}),
+        ("status_table_none_active", 0, {"activeRegionCount": 0, "regionsSkipped": 23, "fallback": 0}),
+        ("full_scan_none_active", 0, {"activeRegionCount": 0, "regionsSkipped": None, "fallback": 0}),
+        ("full_scan", 2, {"activeRegionCount": 2, "regionsSkipped": None, "fallback": 0}),
+        ("fallback_table_empty", None, {"activeRegionCount": None, "regionsSkipped": None, "fallback": 1}),
+        ("fallback_table_unavailable", None, {"activeRegionCount": None, "regionsSkipped": None, "fallback": 1}),
+        ("requested", 2, {"activeRegionCount": 2, "regionsSkipped": None, "fallback": 0}),
     ],
 )
-def test_what_a_report_counts_for_the_alarms(source: str, figures: dict[str, Any]) -> None:
-    """A partly read scope counts as failed."""
+def test_what_a_report_counts_for_the_alarms(source: str, active: int | None, figures: dict[str, Any]) -> None:
+    """A partly read scope counts as failed; active regions are those of the table, not those with servers to sync."""
     scopes = {"asked": 9, "complete": 3, "partial": 2, "skipped": 0, "failed": 4}
-    report = {**REPORT, "regionSource": source, "scopes": scopes, "serversByRegion": {"us-west-2": 40, "eu-west-1": 3}}
-    assert figures_of(report) == {**figures, "scopesFailed": 6}
+    found = {"regionSource": source, "regionsActive": active, "scopes": scopes, "serversByRegion": {"eu-west-1": 3}}
+    assert figures_of({**REPORT, **found}) == {**figures, "scopesFailed": 6}
+
+
+def test_every_source_of_regions_has_figures() -> None:
+    scopes = {"asked": 0, "complete": 0, "partial": 0, "skipped": 0, "failed": 0}
+    for source in RegionSource:
+        figures = figures_of({**REPORT, "regionSource": source, "regionsActive": None, "scopes": scopes})
+        assert figures["fallback"] == 0  # nothing was scanned: there are no accounts
 
 
 async def documents(report: dict[str, Any], values: dict[str, Any]) -> list[dict[str, Any]]:

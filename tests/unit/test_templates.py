@@ -13,7 +13,7 @@ import pytest
 from service.aws.drs import DrsReads
 from service.errors import AwsError
 from service.models import Call, Scope
-from service.sync.inventory.templates import Templates
+from service.sync.inventory.templates import RunTemplates, Templates
 from tests.simulation.clock import VirtualLoop, run
 
 A: Final = Scope("111122223333", "us-west-2")
@@ -79,5 +79,31 @@ def test_what_could_not_be_read_is_read_again() -> None:
         with pytest.raises(AwsError):
             await templates.of(A, drs)
         assert await templates.of(A, drs) == [{"of": A}]
+
+    run(work)
+
+
+def test_a_run_does_not_ask_twice_what_was_refused_and_the_next_run_does() -> None:
+    async def work(_: VirtualLoop) -> None:
+        templates, reads = Templates(lambda: NOW), Counter[Scope]()
+        drs = drs_of(A.account_id, reads, refusals=1)
+
+        async def enter(account_id: str) -> DrsReads:
+            assert account_id == A.account_id
+            return drs
+
+        of_run, codes = RunTemplates(templates, enter), []
+
+        async def read() -> None:
+            with pytest.raises(AwsError) as raised:
+                await of_run.of(A)
+            codes.append(raised.value.code)
+
+        async with anyio.create_task_group() as tasks:
+            for task in (read, read, read):
+                tasks.start_soon(task)
+        assert codes == ["ThrottlingException"] * 3
+        assert reads == {A: 1}
+        assert await RunTemplates(templates, enter).of(A) == [{"of": A}]
 
     run(work)

@@ -38,6 +38,8 @@ JSON = {
     "items of text": {"items": ["text"]},
     "text for a map": {"items": [{"tags": "text"}]},
     "a list of lists": {"items": [[]]},
+    "an empty object for the list": {"items": {}},
+    "an empty text for the list": {"items": ""},
 }
 
 

@@ -19,6 +19,7 @@ from service.models import Problem, RegionStatus, Shard, iso
 from service.sync.engine.recording import finish_shards
 from service.sync.engine.shards import Lost, merged, shard_count, summary
 from service.sync.inventory import sync as inventory
+from service.sync.inventory.topology_tables import carry_over
 from service.sync.staging import sync as staging
 from service.sync.tags import sync as tags
 
@@ -94,8 +95,11 @@ async def finish_sync(app: App, params: Params) -> Response:
         duration_s=max(0.0, (app.now() - first.started_at).total_seconds()),
     )
     is_complete = not lost and not any(each["isOutOfTime"] for each in received)
-    warning = await _warning_of(_record_end(app, body, report, is_complete=is_complete))
-    report["warnings"] += [warning] if warning else []
+    warnings = [await _warning_of(_record_end(app, body, report, is_complete=is_complete))]
+    if first.job is SyncType.INVENTORY:  # no shard covers all accounts
+        remaining_s = float("inf") if params.remaining_s is None else params.remaining_s
+        warnings.append(await _warning_of(carry_over(app.deps, remaining_s=remaining_s)))
+    report["warnings"] += [each for each in warnings if each]
     app.log_report(report)
     if lost:  # the shards emitted all other metrics, which add up
         await app.publish_lost_scopes(operation, sum(each.scopes for each in lost))
@@ -145,6 +149,8 @@ async def _lost(app: App, shard: ShardBody, results: Sequence[ShardResult]) -> L
         SyncRequest(full_scan=shard.full_scan, shard=Shard(shard.index, shard.count)),
         operation=_REPORTS[shard.job][0],
         discover=shard.job is SyncType.INVENTORY,
+        shared=shard.job is SyncType.STAGING,
+        full_scan_if_none_active=shard.job is SyncType.TAGS,
     )
     selection = context.selection
     reason = reasons[-1] if reasons else "it has no result"

@@ -32,7 +32,15 @@ __all__ = [
 # API Gateway ends a request after 29 s, so a sync behind it must report the results so far before that.
 _GATEWAY_TIMEOUT_S: Final = 25.0
 # Members of the sync's report that the response for a single account has, too.
-_REPORT_MEMBERS: Final = ("serversExtended", "serversFailed", "status", "details", "errors", "warnings")
+_REPORT_MEMBERS: Final = (
+    "serversExtended",
+    "serversFailed",
+    "stagingAccountsFound",
+    "status",
+    "details",
+    "errors",
+    "warnings",
+)
 
 
 async def handle_sync_staging_accounts(app: App, params: Params) -> Response:
@@ -131,7 +139,11 @@ def _access(app: App, account_id: str, role_arn: str, external_id: str) -> Accou
 
 
 async def handle_sync_single_account(app: App, params: Params) -> Response:
-    """Sync one target account: discover its staging accounts, and extend the servers that they replicate."""
+    """Sync one target account: extend the servers that its staging accounts replicate.
+
+    The request names the target, not its staging accounts. So staging accounts that only DRS names wait here too; the
+    response lists them.
+    """
     target = TargetSyncRequest.parse(params.values).target_account_id
     before = await _staging_records(app, target)
     remaining_s = _GATEWAY_TIMEOUT_S if params.remaining_s is None else min(params.remaining_s, _GATEWAY_TIMEOUT_S)

@@ -109,8 +109,9 @@ def _report_response(report: Mapping[str, Any], catalog_size: int, *, one_accoun
         "duration_seconds": report["durationSeconds"],
         "time_saved_seconds": report["timeSavedSeconds"],
         "errors": report["errors"],
-        **({"planned": report["planned"], "dryRun": True} if report.get("dryRun") else {}),
     }
+    if report.get("dryRun"):
+        run |= {"dryRun": True, "planned": report["planned"], "planned_total": report["plannedTotal"]}
     if not results:
         return Response({"message": "No target accounts: nothing to sync", **run})
     if one_account:
@@ -119,7 +120,7 @@ def _report_response(report: Mapping[str, Any], catalog_size: int, *, one_accoun
             raise RefusalError(
                 "INTERNAL_ERROR", "the account could not be synced", status=500, details={"error": entry["error"]}
             )
-        return Response({**entry["result"], **run})
+        return Response({**entry["result"], **_dry_run_message(report), **run})
     synced = sum(each["totalSynced"] for each in report["accountResults"])
     failed = sum(each["totalFailed"] for each in report["accountResults"])
     body = {
@@ -129,7 +130,14 @@ def _report_response(report: Mapping[str, Any], catalog_size: int, *, one_accoun
         "total_failed": failed,
         "accounts": results,
     }
-    return Response({**body, **run})
+    return Response({**body, **_dry_run_message(report), **run})
+
+
+def _dry_run_message(report: Mapping[str, Any]) -> dict[str, str]:
+    """Return the message of a dry run, in place of the one that tells what was done."""
+    if not report.get("dryRun"):
+        return {}
+    return {"message": f"Dry run: {report['plannedTotal']} servers would be written, none was"}
 
 
 def _account_result(account: Mapping[str, Any], catalog_size: int) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -44,10 +44,10 @@ Export = tuple[str, list[Facts]]
 """The time of the export, ISO-8601, and the facts of each server."""
 
 
-def write_json(estate: Sequence[Facts], *, now: datetime) -> bytes:
-    """Write an export as one JSON document."""
+def write_json(estate: Sequence[Facts], *, now: datetime, members: Mapping[str, Any] | None = None) -> bytes:
+    """Write an export as one JSON document; `members` are further members of it."""
     servers = [facts.model_dump(mode="json", by_alias=True) for facts in estate]
-    document = {"format": _FORMAT, "exportedAt": iso(now), "servers": servers}
+    document = {"format": _FORMAT, "exportedAt": iso(now), **(members or {}), "servers": servers}
     return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -11,8 +11,10 @@ from pydantic.alias_generators import to_camel
 from service.inventory.reader import is_server, owner_account
 from service.queries.attributes import as_map, as_str
 from service.topology.history import history_of
-from service.topology.lineage import alias_name, is_alias, lineage_of_item, normalised_name
-from service.topology.original import TOPOLOGY, stored_originals
+from service.topology.keys import is_alias, is_topology
+from service.topology.lineage import alias_name, lineage_of_item, normalised_name
+from service.topology.origin import AWS, FILLED_LATE, HOSTNAME, ON_PREMISES, known_environment
+from service.topology.original import stored_originals
 
 __all__ = [
     "DrsRecord",
@@ -24,6 +26,11 @@ __all__ = [
     "parse_recovery_instance",
     "with_drs_record",
 ]
+
+
+# States of ec2InstanceState. SHUTTING-DOWN comes before TERMINATED and cannot be reversed.
+_GONE: Final = frozenset({"SHUTTING-DOWN", "TERMINATED", "NOT_FOUND"})
+_STOPPED: Final = frozenset({"STOPPING", "STOPPED"})
 
 
 class _Value(BaseModel):
@@ -64,11 +71,22 @@ class RecoveryInstance(_Value):
     agent_state: str = ""
     failback_state: str = ""
     is_drill: bool = False
+    origin_environment: str = ""
 
     @property
     def is_connected(self) -> bool:
         """Whether DRS can reach its agent; otherwise DRS refuses ReverseReplication."""
-        return self.agent_state != "DISCONNECTED" and self.ec2_state not in {"STOPPED", "TERMINATED", "NOT_FOUND"}
+        return self.agent_state != "DISCONNECTED" and not self.is_stopped and not self.is_gone
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the machine no longer exists, or is about to be destroyed."""
+        return self.ec2_state in _GONE
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the machine exists and does not run."""
+        return self.ec2_state in _STOPPED
 
 
 class Facts(_Value):
@@ -97,6 +115,20 @@ class Facts(_Value):
         return as_str(self.original.get(name))
 
     @property
+    def environments(self) -> frozenset[str | None]:
+        """What DRS has told of where the server ran, recorded or live: AWS, ON_PREMISES, none, or both if it differs.
+
+        An ON_PREMISES that an earlier version inferred from missing members is not counted.
+        """
+        live = self.recovered.origin_environment if self.recovered else ""
+        return frozenset(each for each in (known_environment(self.original), live) if each in {AWS, ON_PREMISES})
+
+    @property
+    def is_on_premises(self) -> bool:
+        """Whether DRS has told that the server ran outside AWS, and nothing that contradicts it."""
+        return self.environments == {ON_PREMISES}
+
+    @property
     def host(self) -> str:
         """The host name for people to read; empty when none is known."""
         hostnames = [record.hostname for record in (self.forward, self.reversed) if record and record.hostname]
@@ -104,7 +136,7 @@ class Facts(_Value):
 
 
 def group(items: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
-    """Group the items of the inventory table by lineage.
+    """Group the items of the inventory and topology tables by lineage.
 
     A reversed server that an earlier version wrote does not name its lineage: it goes with the server it points at.
     """
@@ -115,7 +147,7 @@ def group(items: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any
         if is_server(item):
             lineages[str(item.get("sourceServerArn"))] = lineage_of_item(item)
     for item in all_items:
-        if is_server(item) or is_alias(item) or item.get("stagingAccountId") == TOPOLOGY:
+        if is_server(item) or is_alias(item) or is_topology(item):
             lineage = lineage_of_item(item)
             # An item may point at an extended record, which itself belongs to the lineage of another server.
             by_lineage.setdefault(lineages.get(lineage, lineage), []).append(item)
@@ -124,7 +156,7 @@ def group(items: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any
 
 def facts_of(lineage: str, items: Sequence[Mapping[str, Any]]) -> Facts:
     """Build the facts of a lineage from its items: topology, servers, names. Any of them may be missing."""
-    topology = next((item for item in items if item.get("stagingAccountId") == TOPOLOGY), None)
+    topology = next((item for item in items if is_topology(item)), None)
     servers = [item for item in items if is_server(item)]
     records = [_record(item) for item in servers]
     forward = min(
@@ -162,8 +194,8 @@ def _present_reversed(records: Iterable[DrsRecord], forward: DrsRecord | None) -
 
 
 def _original(item: Mapping[str, Any]) -> dict[str, Any]:
-    more = {name: item[name] for name in ("captureMethod", "originalHostname", "sourceSideTemplate") if item.get(name)}
-    return {**stored_originals(item), **more}
+    names = ("captureMethod", FILLED_LATE, HOSTNAME, "sourceSideTemplate")
+    return {**stored_originals(item), **{name: item[name] for name in names if item.get(name)}}
 
 
 def _names(record: DrsRecord) -> set[str]:
@@ -219,6 +251,7 @@ def parse_recovery_instance(record: Mapping[str, Any], account_id: str, region: 
         agent_state=as_str(as_map(record.get("dataReplicationInfo")).get("dataReplicationState")),
         failback_state=as_str(as_map(record.get("failback")).get("state")),
         is_drill=record.get("isDrill") is True,
+        origin_environment=as_str(record.get("originEnvironment")),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from service.queries.failback.steps import Progress, Step, StepWriter, shell_quoted, with_progress
+from service.queries.failback.steps import Step, StepWriter, shell_quoted, with_progress
 
 __all__ = ["InstallSteps"]
 
@@ -43,21 +43,21 @@ class InstallSteps(StepWriter):
 
     def reinstall(self) -> tuple[Step, ...]:
         """Return the steps that connect the agent of a recovery instance again."""
-        return (
+        steps = [
+            *self._start_recovered(),
             Step(
                 "Disconnect the recovery instance",
                 (self._dr(f"disconnect-recovery-instance --recovery-instance-id {self._machine}"),),
                 warning="Ends a failback that is in progress from this machine: it has to start from the beginning.",
-                note="Skip this step if the agent is DISCONNECTED already. If the EC2 instance is stopped, start it"
-                " first.",
-                progress=Progress.NEXT,
+                note="Skip this step if the agent is DISCONNECTED already.",
             ),
             Step(
                 f"On {self._machine}: install the agent as a recovery instance",
                 self._install(self._dr_region, self._as_recovery()),
                 note="On Windows, run AwsReplicationWindowsInstaller.exe with the same arguments.",
             ),
-        )
+        ]
+        return with_progress(steps, 0)
 
     def fresh(self) -> tuple[Step, ...]:
         """Return the steps that protect the recovered machine as a new server in the original region."""
@@ -105,8 +105,10 @@ class InstallSteps(StepWriter):
             f"describe-recovery-instances --filters recoveryInstanceIDs={self._machine}"
             " --query 'items[0].failback.state' --output text"
         )
+        start = self._start_recovered() if state != "FAILBACK_COMPLETED" else []
         return with_progress(
             [
+                *start,
                 Step("Download the Failback Client", (f"curl -fLO {_ISO.format(shell_quoted(self._dr_region))}",)),
                 Step(
                     "Boot the original machine from the Failback Client",
@@ -135,5 +137,5 @@ class InstallSteps(StepWriter):
                     warning=f"Destroys {self._machine} and its disks. Make sure that production runs elsewhere.",
                 ),
             ],
-            done,
+            0 if start else done,
         )

@@ -11,6 +11,7 @@ from service.queries.failback.facts import DrsRecord, Facts
 from service.queries.failback.runbook import Runbook
 from service.queries.failback.steps import Progress, Step
 from service.text import printable
+from service.topology.origin import FILLED_LATE
 from service.topology.original import TEMPLATE_ID
 
 __all__ = ["as_json", "as_markdown", "as_text"]
@@ -29,8 +30,9 @@ _TITLES: Final[Mapping[Way, str]] = {
     Way.REINSTALL: "reinstall the agent as a recovery instance, then reverse the replication",
     Way.FRESH: "protect the recovered machine as a new server, which replicates to the original region",
     Way.CLIENT: "boot the original machine from the Failback Client",
+    Way.RECOVER: "launch a new recovery instance, because the recovered machine is gone",
     Way.NONE: "nothing to do",
-    Way.UNKNOWN: "none yet, because the original region is not known",
+    Way.UNKNOWN: "none yet, because it is not known where the server came from",
 }
 
 
@@ -138,9 +140,8 @@ def as_json(facts: Facts, runbook: Runbook) -> dict[str, Any]:
 
 
 def _origin(facts: Facts) -> list[tuple[str, str]]:
-    environment = facts.text("originEnvironment")
     unknown = "not known, never recorded"
-    no_source = "none: on premises" if environment == "ON_PREMISES" else unknown
+    no_source = "none: on premises" if facts.is_on_premises else unknown
     template = facts.text(TEMPLATE_ID) or "not known: no template fits, or several do"
     recorded_at = facts.text("topologyLastUpdated") or "never"
     rows = [
@@ -166,7 +167,8 @@ def _origin(facts: Facts) -> list[tuple[str, str]]:
     if isinstance(template_there, Mapping):
         parts = (template_there.get("replicationConfigurationTemplateID"), template_there.get("stagingAreaSubnetId"))
         rows.append(("template of source side", " with subnet ".join(str(each) for each in parts if each)))
-    late = "; captured AFTER a launch, so verify the values" if facts.text("captureMethod") == "late" else ""
+    is_late = facts.text("captureMethod") == "late" or facts.original.get(FILLED_LATE) is True
+    late = "; captured AFTER a launch, so verify the values" if is_late else ""
     legacy = "" if facts.captured else "; read from an inventory item of an earlier version"
     return [*rows, ("recorded", f"{recorded_at}{late}{legacy}")]
 

@@ -72,7 +72,11 @@ class ReversalSteps(StepWriter):
             ),
             Step(
                 "Protect the launched machine",
-                (self._find_launched(), self._source(f"reverse-replication --recovery-instance-id {self._back_id}")),
+                (
+                    self._find_launched(),
+                    *self._start_launched(),
+                    self._source(f"reverse-replication --recovery-instance-id {self._back_id}"),
+                ),
                 warning=f"From now on {self._forward_id} replicates the launched machine: its disks are rescanned, and"
                 " new recovery points are of that machine.",
                 note=f"Continue when {self._forward_id} reports CONTINUOUS again.",
@@ -88,7 +92,7 @@ class ReversalSteps(StepWriter):
                 warning="Deletes all recovery points of the reversed server.",
             )
         ]
-        if self._machine:
+        if self._machine and not (self._facts.recovered and self._facts.recovered.is_gone):
             steps.append(
                 Step(
                     "Clean up: terminate the machine in the recovery region",
@@ -168,13 +172,18 @@ class ReversalSteps(StepWriter):
         )
         return command if self._back_id != "$BACK" else f"BACK=$({command})"
 
+    def _start_launched(self) -> tuple[str, ...]:
+        if self._facts.failed_back is None or not self._facts.failed_back.is_stopped:
+            return ()
+        return (self._start(self._back_id, self._source_region, self._source_account),)
+
     def _count_done_between_regions(self) -> int:
         """Count the steps that are done: reversed, caught up, launched, protected."""
         if is_failed_back(self._facts):
             return 4
         if self._reverse is None:
             return 0
-        if self._reverse.recovery_instance:
+        if self._back_id != "$BACK":
             return 3
         return 2 if self._reverse.state == "CONTINUOUS" else 1
 

@@ -51,7 +51,10 @@ class StepWriter:
         self._forward_id = shell_quoted(forward.server_id) if forward else ""
         self._reverse = reverse = current_reversed_server(facts)
         self._reversed_id = shell_quoted(reverse.server_id) if reverse else "$REVERSED"
-        self._back_id = shell_quoted(reverse.recovery_instance) if reverse and reverse.recovery_instance else "$BACK"
+        # A machine that was launched back and is gone has to be launched once more.
+        lost = facts.failed_back is not None and facts.failed_back.is_gone
+        back_id = reverse.recovery_instance if reverse and not lost else ""
+        self._back_id = shell_quoted(back_id) if back_id else "$BACK"
 
     def _dr(self, command: str) -> str:
         """Write a command for the recovery side."""
@@ -62,6 +65,23 @@ class StepWriter:
         """Write a command for the source side."""
         region, account = shell_quoted(self._source_region), shell_quoted(self._source_account)
         return f"aws drs {command} --region {region} --profile drs-{account}"
+
+    def _start(self, instance_id: str, region: str, account: str) -> str:
+        """Write the command that starts a stopped machine."""
+        where = f"--region {shell_quoted(region)} --profile drs-{shell_quoted(account)}"
+        return f"aws ec2 start-instances --instance-ids {instance_id} {where}"
+
+    def _start_recovered(self) -> list[Step]:
+        """Return the step that starts the recovered machine; none if it is not stopped."""
+        if self._facts.recovered is None or not self._facts.recovered.is_stopped:
+            return []
+        return [
+            Step(
+                "Start the recovered machine",
+                (self._start(self._machine, self._dr_region, self._dr_account),),
+                note="Wait until it is RUNNING, then run drs-sync failback again: its agent may connect by itself.",
+            )
+        ]
 
     def _as_recovery(self) -> str:
         return f" --install-as-recovery-instance {self._forward_id}"

@@ -13,6 +13,7 @@ from service.errors import AwsError
 from service.fanout import unwrap_group
 from service.models import Now
 from service.sync.engine.sync import RunEndedError
+from service.sync.engine.tenure import Tenure
 
 __all__ = ["Lease", "LeaseLostError", "under_lease"]
 
@@ -32,33 +33,6 @@ class LeaseLostError(RunEndedError):
     """The lease ended before the work did. What was written stays."""
 
 
-class _Tenure:
-    """How long a lease is still sure to be ours.
-
-    Two clocks count, and the faster one decides: a process that was stopped sees the monotonic one go on, a machine
-    that slept only the other.
-    """
-
-    def __init__(self, sure_s: float, now: Now) -> None:
-        self._sure_s = sure_s
-        self._now = now
-        self.began = self.stamp()
-
-    def stamp(self) -> tuple[float, float]:
-        """Return the time of both clocks."""
-        return anyio.current_time(), self._now().timestamp()
-
-    @property
-    def is_sure(self) -> bool:
-        """Whether nobody else can have it yet."""
-        return max(at - since for at, since in zip(self.stamp(), self.began, strict=True)) < self._sure_s
-
-    def check(self) -> None:
-        """Raise LeaseLostError when somebody else may have it by now."""
-        if not self.is_sure:
-            raise LeaseLostError
-
-
 async def under_lease(lease: Lease, owner: str, lasts_s: float, work: Callable[[], Awaitable[T]], *, now: Now) -> T:
     """Do work, and renew its lease each time a third of it has passed.
 
@@ -71,7 +45,11 @@ async def under_lease(lease: Lease, owner: str, lasts_s: float, work: Callable[[
         DrsSyncError: what the work raised.
     """
     done: list[T] = []
-    tenure = _Tenure(lasts_s * 0.9, now)
+    tenure = Tenure(lasts_s * 0.9, now)
+
+    def check() -> None:
+        if not tenure.is_sure:
+            raise LeaseLostError
 
     async def renew_until_lost(cancel_scope: anyio.CancelScope) -> None:
         wait_s = lasts_s / 3
@@ -93,7 +71,7 @@ async def under_lease(lease: Lease, owner: str, lasts_s: float, work: Callable[[
     with unwrap_group():
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(renew_until_lost, tasks.cancel_scope)
-            with guarding_calls(tenure.check):
+            with guarding_calls(check):
                 done.append(await work())
             tasks.cancel_scope.cancel()
     if not done:

@@ -35,10 +35,10 @@ def metrics_operation(report: Mapping[str, Any]) -> str:
 
 def figures_of(report: Mapping[str, Any]) -> dict[str, Any]:
     """Return the figures of metrics that the report does not hold itself; None leaves a metric out."""
-    filtered = report["regionSource"] == RegionSource.STATUS_TABLE
+    source, scopes = RegionSource(report["regionSource"]), report["scopes"]
     return {
-        "activeRegionCount": len(report["serversByRegion"]) if filtered else None,
-        "regionsSkipped": report["regionsSkipped"] if filtered else None,  # on fallback nothing is skipped or saved
-        "scopesFailed": report["scopes"]["failed"] + report["scopes"]["partial"],
-        "fallback": int(report["regionSource"].startswith("fallback")),
+        "activeRegionCount": report["regionsActive"],
+        "regionsSkipped": report["regionsSkipped"] if source.is_filtered else None,  # else status left out none
+        "scopesFailed": scopes["failed"] + scopes["partial"],
+        "fallback": int(source.is_fallback and scopes["asked"] > 0),  # without accounts there is nothing to scan
     }

@@ -31,7 +31,7 @@ class ScopeResult:
         servers: how many servers the scan saw.
         counts: what came of them, by member of the report.
         failure: what broke the scan off; it is among `problems` or `warnings` as well.
-        is_switched_off: DRS refused because the account has switched the region off, as far as one region can tell.
+        is_switched_off: it is skipped because the account has switched the region off, as far as one region can tell.
     """
 
     scope: Scope
@@ -63,7 +63,7 @@ def outcome_of(
     Args:
         scope: the (account, region).
         failure: what broke the scan off, if something did.
-        known: servers were known there before; then a region that is switched off is a failure.
+        known: servers were known there before; then a region that is switched off or forbidden is a failure.
         answered: AWS has reported something about the scope.
         settled: the scan did all it came for before the failure, which is then a warning.
         servers: how many servers it saw.
@@ -72,15 +72,15 @@ def outcome_of(
         warnings: what an operator should know and costs nothing of the result.
         seconds: how long it took.
     """
-    if failure is not None and is_switched_off(failure) and not answered and not known:
-        # The account has switched the region off: worth a word, no failure, unless servers were known there.
+    if failure is not None and _is_closed(failure) and not answered and not known:
+        # The region is switched off or forbidden: worth a word, no failure, unless servers were known there.
         return ScopeResult(
             scope,
             Coverage.SKIPPED,
             seconds=seconds,
-            warnings=(failure,),
+            warnings=(*warnings, failure),
             failure=failure,
-            is_switched_off=True,
+            is_switched_off=is_switched_off(failure),
         )
     all_problems, all_warnings = list(problems), list(warnings)
     if failure is not None:
@@ -103,12 +103,17 @@ def is_switched_off(failure: Problem) -> bool:
     return failure.service == "drs" and failure.status in _SWITCHED_OFF
 
 
+def _is_closed(failure: Problem) -> bool:
+    """Tell whether nobody uses DRS there: the region is switched off, or a service control policy forbids it."""
+    return is_switched_off(failure) or (failure.service == "drs" and failure.status is RegionStatus.SCP_DENIED)
+
+
 @dataclass(slots=True)
 class RejectedTokens:
     """Tells a region that is switched off from a session that every region rejects, account by account.
 
     AWS answers both alike. So the result of a region that rejects an account's token is held back until another region
-    accepts that token; if none does, the session is at fault, and the regions have failed.
+    accepts that token, be it to deny the call; if none does, the session is at fault, and the regions have failed.
     """
 
     _accepted: set[str] = field(default_factory=set)
@@ -122,7 +127,7 @@ class RejectedTokens:
                 return [result]
             self._held_back.setdefault(account_id, []).append(result)
             return []
-        if result.coverage in {Coverage.COMPLETE, Coverage.PARTIAL}:
+        if result.coverage in {Coverage.COMPLETE, Coverage.PARTIAL} or _is_denied(result):
             self._accepted.add(account_id)
             return [result, *self._held_back.pop(account_id, [])]
         return [result]
@@ -136,9 +141,18 @@ class RejectedTokens:
         ]
 
 
+def _is_denied(result: ScopeResult) -> bool:
+    """Tell whether DRS denied a call, which it does only to a session that it has accepted."""
+    failure = result.failure
+    return failure is not None and failure.service == "drs" and failure.status.is_denied
+
+
 def _failed(result: ScopeResult) -> ScopeResult:
-    problems = tuple(replace(each, status=RegionStatus.ERROR, advice=_NO_REGION_FIX) for each in result.warnings)
-    return replace(result, coverage=Coverage.FAILED, problems=problems, warnings=())
+    """Return a result that was skipped as failed; other warnings than its failure stay warnings."""
+    failures = [each for each in result.warnings if each == result.failure]
+    problems = tuple(replace(each, status=RegionStatus.ERROR, advice=_NO_REGION_FIX) for each in failures)
+    warnings = tuple(each for each in result.warnings if each != result.failure)
+    return replace(result, coverage=Coverage.FAILED, problems=problems, warnings=warnings)
 
 
 def scope_problem(error: AwsError, scope: Scope) -> Problem:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -55,6 +55,7 @@ class RegionRecorder:
         self._status = run.deps.status
         self._open_scans = Counter(scope.region for scope in run.context.selection.scopes)
         self._observations: dict[str, list[Observation]] = {}
+        self._scan_requests: dict[str, dict[str, datetime]] = {}
         self._marked_regions: set[str] = set(run.context.selection.unfinished_full_scans)
         self._unwritten_mark: FullScanMark | None = None
 
@@ -68,14 +69,39 @@ class RegionRecorder:
         if not await self._write_row(first, (), mark=mark):
             self._unwritten_mark = mark
 
-    async def add(self, scope: Scope, observation: Observation | None) -> None:
-        """Take what one scan says; write the row of its region if it was the last one there."""
+    async def add(self, scope: Scope, observation: Observation | None, *, rescan_from: datetime | None = None) -> None:
+        """Take what one scan says; write the row of its region if it was the last one there.
+
+        Args:
+            scope: the scope.
+            observation: the result of its scan, None where there is nothing to say.
+            rescan_from: the scope is scanned by every run until a complete scan began then or later; None for no such
+                scan.
+        """
         region = scope.region
         if observation is not None:
             self._observations.setdefault(region, []).append(observation)
+        if rescan_from is not None:
+            self._scan_requests.setdefault(region, {})[scope.account_id] = rescan_from
         self._open_scans[region] -= 1
         if self._open_scans[region] == 0:
             await self._record(region, self._observations.pop(region, []))
+
+    async def request_scans(self, region: str, requests: Mapping[str, datetime]) -> None:
+        """Have later runs scan accounts in a region, each from a time on; the row carries the mark if it is missing.
+
+        Raises:
+            AwsError: the row could not be written.
+        """
+        mark, self._unwritten_mark, is_written = self._unwritten_mark, None, False
+        if mark is not None:
+            self._marked_regions.add(region)  # whatever is answered: the mark may be there
+        try:
+            await self._status.record(region, (), scan_requests=requests, full_scan_mark=mark)
+            is_written = True
+        finally:
+            if not is_written:
+                self._unwritten_mark = mark
 
     async def finish(self) -> None:
         """Drop entries of accounts that were removed, and the marks of full scans that have come to their end."""
@@ -113,8 +139,16 @@ class RegionRecorder:
         known_accounts: KnownAccounts | None = None,
         mark: FullScanMark | None = None,
     ) -> bool:
+        scan_requests = self._scan_requests.pop(region, {}) if observations else {}
+
         async def write() -> None:
-            await self._status.record(region, observations, known_accounts=known_accounts, full_scan_mark=mark)
+            await self._status.record(
+                region,
+                observations,
+                scan_requests=scan_requests,
+                known_accounts=known_accounts,
+                full_scan_mark=mark,
+            )
 
         problem = await self._run.record(f"the row of {region}", write)
         if problem is not None:

@@ -6,14 +6,16 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from service.aws.call_counter import CallCounter
 from service.models import Coverage, Problem, Scope, iso
 from service.regions.selection import ScanReason, Selection
 from service.sync.engine.outcome import ScopeResult
 
-__all__ = ["Progress", "RunFacts", "RunReport", "exit_code", "run_facts", "status_of"]
+__all__ = ["Progress", "RunFacts", "RunReport", "exit_code", "planned_members", "run_facts", "status_of"]
+
+_MAX_PLANNED: Final = 1000  # servers that a dry run names
 
 
 class Progress(Protocol):
@@ -43,6 +45,8 @@ class RunFacts:
     calls: Mapping[str, Mapping[str, int]]
     throttled: int
     scopes_at_once: int
+    active_regions: tuple[str, ...] | None = None
+    dry_run: bool = False
 
 
 def run_facts(
@@ -53,9 +57,11 @@ def run_facts(
     started_at: datetime,
     duration_s: float,
     scopes_at_once: int,
+    dry_run: bool,
 ) -> RunFacts:
     """Gather what the report of a run says beside the results of its scopes."""
-    scopes = [*selection.scopes, *selection.skipped]
+    scopes = [*selection.scopes, *selection.skipped, *selection.left_out]
+    active_regions = selection.active_regions
     return RunFacts(
         operation=operation,
         accounts=len({scope.account_id for scope in scopes}),
@@ -68,6 +74,8 @@ def run_facts(
         calls=call_counter.by_service(),
         throttled=call_counter.throttled,
         scopes_at_once=scopes_at_once,
+        active_regions=None if active_regions is None else tuple(sorted(active_regions)),
+        dry_run=dry_run,
     )
 
 
@@ -123,10 +131,14 @@ class RunReport:
         return len(self._problems)
 
     def skip(self, scopes: Iterable[Scope]) -> None:
-        """Count scopes that were not selected."""
-        for _ in scopes:
-            self.coverage[Coverage.SKIPPED] += 1
-            self.skipped_scopes += 1
+        """Count scopes that were not selected, because of region status: their calls were saved."""
+        skipped = len(list(scopes))
+        self.coverage[Coverage.SKIPPED] += skipped
+        self.skipped_scopes += skipped
+
+    def leave_out(self, scopes: Iterable[Scope]) -> None:
+        """Count scopes in which the sync has nothing to do: a full scan would not have made calls there either."""
+        self.coverage[Coverage.SKIPPED] += len(list(scopes))
 
     def as_json(self, run: RunFacts) -> dict[str, Any]:
         """Return the report as JSON members: names in camelCase, times in seconds."""
@@ -139,6 +151,7 @@ class RunReport:
             "regionsScanned": len(self.scanned),
             "regionsSkipped": len(skipped),
             "regionsFailed": len(self.not_complete),
+            "regionsActive": None if run.active_regions is None else len(run.active_regions),
             "regionSource": run.region_source,
             "regionReason": run.region_reason,
             "regions": {
@@ -146,6 +159,7 @@ class RunReport:
                 "skipped": skipped,
                 "failed": sorted(self.not_complete),
                 "newlyActive": sorted(self.newly_active),
+                "active": list(run.active_regions or ()),
             },
             "accounts": run.accounts,
             "scopes": {
@@ -154,7 +168,7 @@ class RunReport:
                 "discovery": run.discovered,
             },
             "serversByRegion": dict(sorted(self.servers_by_region.items())),
-            "serversSynced": self.servers_by_region.total(),
+            "serversSynced": 0 if run.dry_run else self.servers_by_region.total(),
             **{name: self.counts[name] for name in self._names},
             "apiCalls": {service: dict(operations) for service, operations in run.calls.items()},
             "apiCallsTotal": sum(sum(operations.values()) for operations in run.calls.values()),
@@ -187,6 +201,12 @@ def status_of(coverage: Counter[Coverage], problems: int) -> str:
 def exit_code(report: Mapping[str, Any]) -> int:
     """Return the exit code of a report: 0 complete, 1 failed, 3 partial."""
     return {"complete": 0, "failed": 1, "partial": 3}[report["status"]]
+
+
+def planned_members(servers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what a dry run would write: the first thousand servers in order, and how many there are."""
+    ordered = sorted(servers, key=lambda each: [str(value) for value in each.values()])
+    return {"planned": ordered[:_MAX_PLANNED], "plannedTotal": len(ordered)}
 
 
 def _gather(into: dict[Problem, set[str]], problems: Iterable[Problem], region: str) -> None:

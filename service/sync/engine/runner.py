@@ -52,6 +52,7 @@ async def run(sync: Sync, request: SyncRequest, deps: Deps, progress: Progress |
         started_at=started_at,
         duration_s=anyio.current_time() - began,
         scopes_at_once=deps.settings.scopes_at_once,
+        dry_run=request.dry_run,
     )
     return {**this_run.report.as_json(facts), **members}
 
@@ -61,6 +62,7 @@ async def _begin(sync: Sync, request: SyncRequest, deps: Deps, deadline: Deadlin
     report = RunReport(sync.counts)
     report.problem(*context.problems)
     report.skip(context.selection.skipped)
+    report.leave_out(context.selection.left_out)
     return Run(request, deps, context, deadline, started_at, report)
 
 

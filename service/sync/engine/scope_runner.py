@@ -8,10 +8,12 @@ from typing import Final
 
 import anyio
 
-from service.errors import AwsError
+from service.aws.call_guard import guarding_calls
+from service.errors import AwsError, DrsSyncError
 from service.models import Problem, Scope
 from service.sync.engine.outcome import ScopeResult, account_problem, outcome_of, problem_at, scope_problem
 from service.sync.engine.sync import Run, RunEndedError, ScopeScan, Sync
+from service.sync.engine.tenure import Tenure
 
 __all__ = ["Scanned", "ScopeRunner"]
 
@@ -19,6 +21,10 @@ _log: Final = logging.getLogger(__name__)
 
 Scanned = tuple[ScopeResult, ScopeScan | None]
 """The result of one scope and its scan; no scan where the account could not be entered."""
+
+
+class _ScopeExpiredError(DrsSyncError):
+    """The time of a scope was up before a call of it was sent."""
 
 
 class ScopeRunner:
@@ -43,16 +49,28 @@ class ScopeRunner:
         return self._scan.result(failure, known=known, seconds=seconds), self._scan
 
     async def _within_deadline(self) -> Problem | None:
-        """Try the scope until its time is up; return what broke the scan off, None when nothing did."""
+        """Try the scope until its time is up; return what broke the scan off, None when nothing did.
+
+        A process that was suspended meanwhile sends no call of the scan any more: what it listed is outdated.
+        """
         deadline, settings = self._run.deadline, self._run.deps.settings
         scope_limit_s = self._sync.deadline_factor * settings.scope_deadline_seconds
         remaining_s = min(scope_limit_s, deadline.remaining_s())
         if remaining_s <= 0:
             return problem_at(self._scope, "DeadlineExceeded", f"{deadline.reason()} before this scope's turn")
         failure: Problem | None = None
-        with deadline.cancel_scope(remaining_s) as cancel_scope:
-            failure = await self._guard(self._enter_and_run)
-        if not cancel_scope.cancelled_caught:
+        tenure, is_late = Tenure(remaining_s, self._run.deps.now), False
+
+        def refuse_late_call() -> None:
+            if not tenure.is_sure:
+                raise _ScopeExpiredError
+
+        with deadline.cancel_scope(remaining_s) as cancel_scope, guarding_calls(refuse_late_call):
+            try:
+                failure = await self._guard(self._enter_and_run)
+            except _ScopeExpiredError:
+                is_late = True
+        if not (is_late or cancel_scope.cancelled_caught):
             return failure
         if deadline.is_over:
             return problem_at(self._scope, "DeadlineExceeded", f"{deadline.reason()} before this scope was done")
@@ -68,12 +86,13 @@ class ScopeRunner:
 
         Raises:
             RunEndedError: the run must end, whatever scope noticed it.
+            _ScopeExpiredError: a call was to be sent after the scope's time was up.
         """
         try:
             await work()
         except AwsError as error:
             return account_problem(error) if self._scan is None else scope_problem(error, self._scope)
-        except RunEndedError:
+        except (RunEndedError, _ScopeExpiredError):
             raise
         except Exception as error:  # noqa: BLE001 - a bug in one scope costs that scope; the log has its trace
             _log.exception("scan failed unexpectedly", extra={"operation": self._sync.operation, "scope": self._scope})

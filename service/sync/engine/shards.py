@@ -23,8 +23,17 @@ MAX_SHARDS: Final = 50
 
 _ROOM_BYTES: Final = 200_000
 _SUMS: Final = ("apiCallsTotal", "apiCallsThrottled", "drsCalls", "apiCallsFullScan", "timeSavedSeconds", "accounts")
-_LISTED: Final = ("scanned", "skipped", "failed", "newlyActive")
-_CARRIED: Final = ("operation", "regionSource", "regionReason", "regions", "scopes", "serversByRegion", "apiCalls")
+_LISTED: Final = ("scanned", "skipped", "failed", "newlyActive", "active")
+_CARRIED: Final = (
+    "operation",
+    "regionSource",
+    "regionReason",
+    "regionsActive",
+    "regions",
+    "scopes",
+    "serversByRegion",
+    "apiCalls",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +125,7 @@ def merged(
         "regionsScanned": len(regions["scanned"]),
         "regionsSkipped": len(regions["skipped"]),
         "regionsFailed": len(regions["failed"]),
+        "regionsActive": _active(summaries, regions["active"]),
         "regionSource": source,
         "regionReason": reason,
         "regions": regions,
@@ -157,6 +167,11 @@ def _why(summaries: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
     fallbacks = [each for each in reasons if each[0].startswith("fallback")]
     ranked = sorted(reasons, key=lambda each: (each not in fallbacks, -reasons[each], each))
     return ranked[0] if ranked else ("unknown", "no shard has reported")
+
+
+def _active(summaries: Sequence[Mapping[str, Any]], regions: Sequence[str]) -> int | None:
+    """Return the number of active regions; None where no shard could read region status."""
+    return len(regions) if any(each["regionsActive"] is not None for each in summaries) else None
 
 
 def _of(lost: Lost) -> dict[str, Any]:

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from contextlib import aclosing, nullcontext
+from contextlib import aclosing
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from service.aws.drs import DrsReads
-from service.errors import AwsError
-from service.fanout import fan_out, prefetch
+from service.errors import AwsError, unconfirmed_empty
+from service.fanout import fan_out
 from service.inventory.item import ServerSnapshot, WriteStamp, build_item
 from service.inventory.server import content_hash, instance_facts, parse_server
 from service.inventory.table import ItemKey, StoredItem
 from service.models import Problem, RegionStatus, Scope
 from service.sync.engine.outcome import ScopeResult, outcome_of
 from service.sync.engine.sync import ScopeScan
+from service.sync.inventory.doubt import is_doubtful, repeated_warning
 from service.sync.inventory.servers import ScannedServer, unnamed_problem
 from service.sync.inventory.tools import ScanTools
 from service.sync.inventory.topology_recorder import TopologyRecorder, missing_names
+from service.sync.inventory.values_collector import ValuesCollector
 from service.topology.history import absent_entry
 from service.topology.lineage import server_names
 from service.topology.original import inventory_copy
@@ -39,24 +41,51 @@ class InventoryScan(ScopeScan):
     """One scan under way.
 
     Attributes:
-        listed_completely: DRS has shown its last page.
+        listed_completely: DRS has shown its last page, once more where the first listing was doubtful.
         uninitialized: DRS was never initialised here, which is a complete answer: nothing is there.
+        is_unconfirmed_empty: DRS says so although servers are known here; a later scan has to confirm it.
+        is_confirmed_empty: DRS says so, and said so to an earlier run.
         settled: listed, written and cleaned up; only details of topology may be missing.
+
+    Args:
+        scope: the scope.
+        drs: DRS of its account.
+        tools: what every scan of the run shares.
+        known_count: server count of the scope at its last complete scan; None where that is not known.
     """
 
-    def __init__(self, scope: Scope, drs: DrsReads, tools: ScanTools, *, had_servers: bool) -> None:
+    def __init__(self, scope: Scope, drs: DrsReads, tools: ScanTools, *, known_count: int | None) -> None:
         super().__init__(scope)
         self.started_at = tools.now()
         self.listed_completely = False
         self.uninitialized = False
+        self.is_unconfirmed_empty = False
+        self.is_confirmed_empty = False
         self.settled = False
         self._drs = drs
         self._tools = tools
-        self._had_servers = had_servers
+        self._known_count = known_count or 0
         self._topology = TopologyRecorder(scope, drs, tools)
-        self._stored: dict[ItemKey, StoredItem] | None = None
+        self._values = ValuesCollector(
+            scope, tools.values_table, keeps_apart=tools.keeps_values_apart, scanned_at=self.started_at
+        )
+        self._stored: dict[ItemKey, StoredItem] = {}
+        self._has_page = False
         self._present: set[ItemKey] = set()
         self._shows_all = True
+
+    @property
+    def rescan_from(self) -> datetime | None:
+        """From when on a scan is due again, because servers left the scope, or came to it unannounced; else None."""
+        is_settled_empty = (self.listed_completely or self.uninitialized) and not self.servers
+        is_emptied = is_settled_empty and (bool(self._stored) or self._known_count > 0)
+        is_unannounced = self.counts["serversWritten"] > 0 and not self._known_count
+        is_unannounced = is_unannounced and not self._tools.announcements.has_announced(self.scope)
+        return self._rescan_from() if is_emptied or is_unannounced else None
+
+    def _rescan_from(self) -> datetime:
+        """Return when the last write of this run or another has arrived, or never will; the index shows it by then."""
+        return self._tools.now() + self._tools.latest_arrival
 
     async def run(self) -> None:
         """List the scope to its last page, page by page into the table; then remove what it did not show.
@@ -64,28 +93,33 @@ class InventoryScan(ScopeScan):
         Raises:
             AwsError: the listing, or the inventory table, broke off. What was written before stays; nothing is removed.
         """
+        # Before the listing begins: an item of that time whose server is not listed is outdated, whatever the clock of
+        # the host that wrote it says.
+        self._stored = await self._tools.inventory.stored_items(self.scope, partition=self._tools.partition)
         try:
-            await self._list()
+            await self._list_until_sure()
         except AwsError as error:
-            if not error.is_drs_uninitialized or self.servers:
+            if not error.is_drs_uninitialized or self._has_page:
                 raise
-            self.uninitialized = True
-            if self._had_servers:
-                self._stored = await self._read_stored()
+            await self._settle_uninitialized(error)
+            if self.is_unconfirmed_empty:
+                return
         else:
             self.listed_completely = True
         await self._remove_absent()
         self.settled = True
+        self.warnings += await self._values.write(had_servers=bool(self._stored) or self._known_count > 0)
         self.warnings += await self._topology.complete()
         await self._probe_staging()
 
     def result(self, failure: Problem | None, *, known: bool, seconds: float) -> ScopeResult:
         """Say what came of the scan; servers are those that the inventory shows as they are, or that are unusable."""
+        is_settled = self.listed_completely or self.uninitialized
         return outcome_of(
             self.scope,
             failure=failure,
-            known=known,
-            answered=self.servers > 0 or self.listed_completely or self.uninitialized,
+            known=known or bool(self._stored),
+            answered=is_settled or self._has_page or self.is_unconfirmed_empty or self.servers > 0,
             settled=self.settled,
             servers=sum(self.counts[name] for name in ("serversWritten", "serversUnchanged", "serversRejected")),
             counts=self.counts,
@@ -94,28 +128,50 @@ class InventoryScan(ScopeScan):
             seconds=seconds,
         )
 
-    async def _list(self) -> None:
-        # Where there is something to compare with, it is read while DRS takes its time.
-        async with (
-            prefetch(self._read_stored) if self._had_servers else nullcontext(self._read_stored) as stored,
-            aclosing(self._drs.source_servers(self.scope.region)) as pages,
-        ):
+    async def _list_until_sure(self) -> None:
+        """List the scope, a second time where the first listing is doubtful. A server that either shows is present.
+
+        The count is that of the listing that shows more, so it is one that DRS has shown, and never 0 beside a server
+        that one of them shows.
+        """
+        first = await self._list()
+        # By ARN: a server that has only changed its staging account is not absent.
+        stored, present = {key.arn for key in self._stored}, {key.arn for key in self._present}
+        absent = len(stored - present)
+        facts = {"shown": first, "stored": len(stored), "absent": absent, "known_count": self._known_count}
+        if self._shows_all and is_doubtful(**facts, share=self._tools.settings.removal_rescan_share):
+            self.warnings.append(repeated_warning(self.scope, **facts))
+            self.servers = max(first, await self._list())
+
+    async def _list(self) -> int:
+        """Sync each page of one listing; return how many servers the listing shows."""
+        shown: set[ItemKey] = set()
+        unusable = 0
+        async with aclosing(self._drs.source_servers(self.scope.region)) as pages:
             async for page in pages:
-                if self._stored is None:
-                    self._stored = await stored()
-                await self._sync_page(page)
+                self._has_page = True
+                unusable += await self._sync_page(page, shown)
+        return len(shown) + unusable
 
-    async def _read_stored(self) -> dict[ItemKey, StoredItem]:
-        return await self._tools.inventory.stored_items(self.scope, partition=self._tools.partition)
+    async def _settle_uninitialized(self, error: AwsError) -> None:
+        known = len(self._stored) or self._known_count
+        if known and not await self._tools.was_told_empty(self.scope, before=self.started_at):
+            self.is_unconfirmed_empty = True
+            self.problems.append(unconfirmed_empty(error, self.scope, known))
+        else:
+            self.uninitialized = True
+            self.is_confirmed_empty = known > 0
 
-    async def _sync_page(self, page: Sequence[Mapping[str, Any]]) -> None:
-        servers = await self._with_instances(self._parse(page))
-        servers = [replace(each, digest=content_hash(each.record, each.server, each.facts)) for each in servers]
+    async def _sync_page(self, page: Sequence[Mapping[str, Any]], shown: set[ItemKey]) -> int:
+        """Write what changed of a page, and add its servers to `shown`; return how many of its records are unusable."""
+        parsed, unusable = self._parse(page, shown)
+        servers = await self._with_instances(parsed)
+        servers = [replace(each, digest=self._digest(each)) for each in servers]
         changed = {server.key for server in servers if self._is_worth_writing(server)}
         lineages = await self._topology.lineages(servers, changed)
         servers = [replace(each, lineage=lineages[each.key]) for each in servers]
-        # A server whose lineage has only now become known is written beside those that changed.
-        changed |= {each.key for each in servers if each.lineage and each.stored and not each.stored_lineage}
+        # A server whose lineage has only now become known, or whose names have only now a table, is written too.
+        changed |= {each.key for each in servers if each.lineage and each.stored and self._lacks_lineage(each)}
         to_write = [each for each in servers if each.key in changed]
         self.counts["serversUnchanged"] += len(servers) - len(to_write)
         # Before the item is written: after a crash in between, the server is still a change to the next run.
@@ -123,24 +179,32 @@ class InventoryScan(ScopeScan):
             {scope for each in to_write for scope in each.server.referenced_scopes()}
         )
         await self._write(to_write)
+        return unusable
 
-    def _parse(self, page: Sequence[Mapping[str, Any]]) -> list[ScannedServer]:
-        """Parse the records of a page; those that cannot be used are set aside and named."""
+    def _digest(self, scanned: ScannedServer) -> str:
+        moving = self._values.add(scanned.key, scanned.record)
+        return content_hash(scanned.record, scanned.server, scanned.facts, moving)
+
+    def _parse(self, page: Sequence[Mapping[str, Any]], shown: set[ItemKey]) -> tuple[list[ScannedServer], int]:
+        """Parse the records of a page that were not seen before; those that cannot be used are named and counted."""
         servers: list[ScannedServer] = []
+        unusable = 0
         for record in page:
             server = parse_server(record, reported_by=self.scope)
             if isinstance(server, str):
                 self._reject(str(record.get("sourceServerID", "a server")), server)
                 self._shows_all = False
                 self.servers += 1
+                unusable += 1
                 continue
             key = ItemKey(server.arn, server.staging_account or self.scope.account_id)
+            shown.add(key)
             if key not in self._present:  # a server may show up again when pages shift under the listing
-                stored = (self._stored or {}).get(key)
+                stored = self._stored.get(key)
                 self._present.add(key)
                 self.servers += 1
                 servers.append(ScannedServer(record, server, key, stored, stored.facts if stored else None))
-        return servers
+        return servers, unusable
 
     def _reject(self, server_id: str, why: str) -> None:
         self.counts["serversRejected"] += 1
@@ -153,8 +217,12 @@ class InventoryScan(ScopeScan):
         if stored is None or stored.digest != scanned.digest or stored.updated_at is None:
             return True
         self._topology.add_unchanged(scanned)
-        age = self._tools.run_started_at - stored.updated_at
-        return age > timedelta(seconds=self._tools.settings.inventory_refresh_seconds)
+        refresh_s = self._tools.refresh_s
+        return refresh_s is not None and self._tools.run_started_at - stored.updated_at > timedelta(seconds=refresh_s)
+
+    def _lacks_lineage(self, scanned: ScannedServer) -> bool:
+        stored = scanned.stored.item if scanned.stored else {}
+        return not scanned.stored_lineage or (self._tools.topology.keeps_names and stored.get("lineageNames") is None)
 
     async def _with_instances(self, servers: Sequence[ScannedServer]) -> list[ScannedServer]:
         """Add what EC2 says of each instance; one that EC2 does not show keeps what was known of it last."""
@@ -184,6 +252,7 @@ class InventoryScan(ScopeScan):
     async def _write(self, servers: Sequence[ScannedServer]) -> None:
         if not servers:
             return
+        await self._tools.announcements.announce(self.scope, self._rescan_from())
         recorded = await self._topology.record(servers)
         self.counts["topologiesCaptured"] += recorded.captured
         self.warnings += recorded.warnings
@@ -201,11 +270,13 @@ class InventoryScan(ScopeScan):
 
     def _item(self, scanned: ScannedServer, topologies: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         server, topology = scanned.server, topologies.get(scanned.server.lineage)
-        original = (
-            {} if topology is None else inventory_copy(topology, replicates_here=server.replicates_in(self.scope))
-        )
+        original = {}
+        if topology is not None:
+            original = inventory_copy(topology) | self._tools.topology.item_attributes(topology)
         if scanned.lineage:
-            original |= {"lineageArn": scanned.lineage, "lineageNames": list(server_names(server))}
+            original["lineageArn"] = scanned.lineage
+            if self._tools.topology.keeps_names:
+                original["lineageNames"] = list(server_names(server))
         return build_item(
             ServerSnapshot(scanned.record, server, scanned.facts),
             self.scope,
@@ -228,18 +299,20 @@ class InventoryScan(ScopeScan):
     async def _remove_absent(self) -> None:
         if not self._shows_all:
             return  # a record that cannot be read may be one of those that seem absent
-        absent = [stored for key, stored in (self._stored or {}).items() if key not in self._present]
+        absent = [(key, stored) for key, stored in self._stored.items() if key not in self._present]
         async with fan_out(absent, self._remove, concurrency=_REMOVALS_AT_ONCE) as removals:
             async for removed in removals:
                 self.counts["serversRemoved"] += removed
 
-    async def _remove(self, stored: StoredItem) -> bool:
+    async def _remove(self, absent: tuple[ItemKey, StoredItem]) -> bool:
         """Remove one server; its topology stays: deleting servers is a normal step of cleaning up after a failback."""
-        key = ItemKey(str(stored.item["sourceServerArn"]), str(stored.item["stagingAccountId"]))
-        removed = await self._tools.inventory.remove(key, scanned_at=self.started_at)
+        key, stored = absent
+        lineage = str(stored.item.get("lineageArn") or key.arn)
+        await self._tools.topology.keep_originals(lineage, key)
+        removed = await self._tools.inventory.remove(key, stored)
         if removed:
             gone = absent_entry(key.arn, now=self._tools.now())
-            await self._tools.topology.add_history(str(stored.item.get("lineageArn") or key.arn), lambda _: gone)
+            await self._tools.topology.add_history(lineage, lambda _: gone)
         return removed
 
     async def _probe_staging(self) -> None:

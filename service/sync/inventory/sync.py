@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from service.aws.client import AccountSession
 from service.context import RunContext, SyncRequest
+from service.errors import AwsError
 from service.inventory.table import InventoryTable
 from service.models import RegionStatus, Scope
 from service.regions.status_rows import Observation
@@ -15,9 +17,13 @@ from service.sync.engine.recording import RegionRecorder, failed_observation, wa
 from service.sync.engine.report import Progress
 from service.sync.engine.runner import run
 from service.sync.engine.sync import Deps, Run, ScopeScan, Sync
+from service.sync.inventory.announcements import Announcements
 from service.sync.inventory.scan import COUNTS, InventoryScan
 from service.sync.inventory.templates import Templates
 from service.sync.inventory.tools import ScanTools
+from service.sync.inventory.topology_tables import carry_over, topology_of
+from service.topology.store import TopologyStore
+from service.topology.table import TopologyTable
 
 __all__ = ["COUNTS", "OPERATION", "InventorySync", "observation_of", "sync_inventory"]
 
@@ -44,6 +50,7 @@ class InventorySync(Sync):
         self._templates = templates
         self._recorder: RegionRecorder
         self._tools: ScanTools
+        self._topology: TopologyStore
         self._active_regions: set[str]
 
     async def select(self, request: SyncRequest, deps: Deps) -> RunContext:
@@ -54,15 +61,16 @@ class InventorySync(Sync):
         return context
 
     async def start(self, run: Run) -> None:
-        """Mark the begin of a run over every region."""
-        self._tools = ScanTools(run, self._templates)
+        """Find out where topology is kept, and mark the begin of a run over every region."""
+        self._topology = await topology_of(run)
         self._recorder = RegionRecorder(run)
+        self._tools = ScanTools(run, self._templates, self._topology, Announcements(run, self._recorder.request_scans))
         self._active_regions = {scope.region for scope in run.context.selection.known_active}
         await self._recorder.begin()
 
     def scan(self, scope: Scope, session: AccountSession, run: Run) -> ScopeScan:
         """Make the inventory scan of a scope."""
-        return InventoryScan(scope, run.deps.drs(session), self._tools, had_servers=run.is_known_active(scope))
+        return InventoryScan(scope, run.deps.drs(session), self._tools, known_count=run.known_count(scope))
 
     async def collect(self, result: ScopeResult, scan: ScopeScan | None, run: Run) -> None:
         """Hand what a scan says to the recorder."""
@@ -70,12 +78,22 @@ class InventorySync(Sync):
         observation, region = observation_of(result, found, run), result.scope.region
         if observation is not None and observation.server_count and region not in self._active_regions:
             run.report.newly_active.add(region)
-        await self._recorder.add(result.scope, observation)
+        await self._recorder.add(result.scope, observation, rescan_from=found.rescan_from if found else None)
 
-    async def finish(self, run: Run) -> Mapping[str, Any]:  # noqa: ARG002 - the recorder has it
-        """Take away the marks of full scans that have ended, and the entries of accounts that were removed."""
+    async def finish(self, run: Run) -> Mapping[str, Any]:
+        """Drop marks of full scans that have ended and entries of removed accounts; carry topology over."""
         await self._recorder.finish()
+        if run.request.covers_all_accounts and isinstance(self._topology, TopologyTable):
+            await self._carry_over(run, has_carried=self._topology.has_carried)
         return {}
+
+    async def _carry_over(self, run: Run, *, has_carried: bool) -> None:
+        if run.deadline.is_over:
+            return  # the next run does it
+        try:
+            await carry_over(run.deps, remaining_s=run.deadline.remaining_s(), has_carried=has_carried)
+        except AwsError as error:
+            run.report.warn(error.problem)
 
 
 def observation_of(result: ScopeResult, scan: InventoryScan | None, run: Run) -> Observation | None:
@@ -94,5 +112,7 @@ def observation_of(result: ScopeResult, scan: InventoryScan | None, run: Run) ->
     if scan.listed_completely:
         return Observation(account_id, RegionStatus.ACTIVE, scan.started_at, scan.servers)
     if scan.uninitialized:
-        return Observation(account_id, RegionStatus.NOT_INITIALIZED, scan.started_at, 0)
-    return failed_observation(result, scan.started_at)
+        return Observation(
+            account_id, RegionStatus.NOT_INITIALIZED, scan.started_at, 0, is_confirmed_empty=scan.is_confirmed_empty
+        )
+    return replace(failed_observation(result, scan.started_at), is_unconfirmed_empty=scan.is_unconfirmed_empty)

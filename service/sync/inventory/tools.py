@@ -3,34 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from service.aws.drs import DrsReader
 from service.aws.ec2 import Ec2Reader, Ec2Reads
 from service.inventory.table import InventoryTable
 from service.models import Scope
 from service.sync.engine.sync import Run
+from service.sync.inventory.announcements import Announcements
 from service.sync.inventory.staging_probe import Waiting, find_waiting
-from service.sync.inventory.templates import Templates
-from service.topology.table import TopologyTable
+from service.sync.inventory.templates import RunTemplates, Templates
+from service.topology.store import TopologyStore
 
 __all__ = ["ScanTools"]
+
+_SIGNATURE_VALID: Final = timedelta(minutes=5)  # AWS accepts a request that is signed and delayed for so long
+_CLOCK_DIFFERENCE: Final = timedelta(minutes=4)  # between two hosts, or between a host and AWS
 
 
 class ScanTools:
     """The tables of a run, its settings, and the reads of other scopes that a scan may need."""
 
-    def __init__(self, run: Run, templates: Templates) -> None:
-        table = run.deps.table(run.deps.settings.source_server_inventory_table)
-        self.inventory = InventoryTable(table)
-        self.topology = TopologyTable(table)
-        self.templates = templates
+    def __init__(self, run: Run, templates: Templates, topology: TopologyStore, announcements: Announcements) -> None:
+        self.inventory = InventoryTable(run.deps.table(run.deps.settings.source_server_inventory_table))
+        self.topology = topology
+        own_table = run.deps.settings.source_server_topology_table
+        self.keeps_values_apart = bool(own_table)
+        self.values_table = run.deps.table(own_table) if topology.keeps_names else None
+        self.templates = RunTemplates(templates, self.drs_of)
         self.settings = run.deps.settings
+        # The status table says how fresh a scope is; without it, only the items can.
+        has_status = bool(self.settings.drs_region_status_table)
+        self.refresh_s = None if has_status else self.settings.inventory_refresh_seconds
         self.now = run.deps.now
         self.partition = run.context.identity.partition
         self.run_started_at = run.started_at
+        self.announcements = announcements
         self._run = run
         self._requested: set[Scope] = set()
+
+    @property
+    def latest_arrival(self) -> timedelta:
+        """How much later a write may still arrive that another run began before: time to send it, and on its way."""
+        # The clock of the sender may be ahead of AWS's, and that of the next scan ahead of this one's.
+        return timedelta(seconds=self.settings.scope_deadline_seconds) + _SIGNATURE_VALID + 2 * _CLOCK_DIFFERENCE
+
+    async def was_told_empty(self, scope: Scope, *, before: datetime) -> bool:
+        """Whether a scan that began before was told that nothing is in a scope, and none has listed it since.
+
+        Raises:
+            AwsError: the row of the region could not be read.
+        """
+        entry = await self._run.deps.status.entry(scope)
+        return entry is not None and entry.empty_seen_at is not None and entry.empty_seen_at < before
 
     async def ec2_of(self, account_id: str) -> Ec2Reads:
         """Return EC2 of an account. Raises AwsError when it cannot be entered."""
@@ -60,16 +86,16 @@ class ScanTools:
         Raises:
             AwsError: they cannot be read.
         """
-        if scope.account_id not in self._run.context.accounts or not self._may_read(scope.region):
+        if scope.account_id not in self._run.context.accounts or not self._may_read(scope):
             return ()
-        return await self.templates.of(scope, await self.drs_of(scope.account_id))
+        return await self.templates.of(scope)
 
-    def _may_read(self, region: str) -> bool:
-        """Whether the run may read something of a region that was not selected for its own sake."""
+    def _may_read(self, scope: Scope) -> bool:
+        """Whether the run may read something of a scope that was not selected for its own sake."""
         request = self._run.request
-        if request.scopes or region in {*request.excluded_regions, *self.settings.drs_excluded_regions}:
+        if request.scopes or scope.region in request.excluded_regions or self.settings.excludes(scope):
             return False
-        return region in (request.regions or self.settings.drs_regions)
+        return scope.region in (request.regions or self.settings.drs_regions)
 
     async def find_waiting(self, scope: Scope) -> Waiting:
         """Find out whether staging accounts of a target have servers to extend into a scope without servers."""

@@ -12,12 +12,29 @@ from service.errors import AwsError
 from service.fanout import fan_out
 from service.inventory.server import SourceServer
 from service.inventory.table import ItemKey
-from service.models import Problem, RegionStatus, Scope, parse_iso
-from service.sync.inventory.servers import ScannedServer, unnamed_problem
+from service.models import Problem, Scope, parse_iso
+from service.sync.inventory.origin_filler import OriginFiller
+from service.sync.inventory.replication_reader import ReplicationReader
+from service.sync.inventory.servers import ScannedServer
 from service.sync.inventory.tools import ScanTools
+from service.sync.inventory.topology_warnings import (
+    is_newly_described,
+    warnings_of_capture,
+    warnings_of_origin,
+)
 from service.topology.history import is_configuration_due, moved_entry, reconfigured_entry
+from service.topology.kept import server_item_key
 from service.topology.lineage import name_items, server_names
-from service.topology.original import capture, choose_template, inventory_copy, is_complete
+from service.topology.original import (
+    MISSING,
+    ORIGIN_MISSING,
+    TEMPLATE_ID,
+    TEMPLATE_MISSING,
+    capture,
+    choose_template,
+    inventory_copy,
+    missing_details,
+)
 
 __all__ = ["Recorded", "TopologyRecorder", "missing_names"]
 
@@ -36,11 +53,17 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class _Unfinished:
-    """A server whose topology lacks details; None for a topology that was not read yet."""
+    """A server whose topology lacks details; None for a topology that was not read yet.
+
+    `claimed_complete`: its inventory item says that nothing is missing. `lacks_template`: it says that only the
+    template is.
+    """
 
     key: ItemKey
     server: SourceServer
     topology: Mapping[str, Any] | None
+    claimed_complete: bool = False
+    lacks_template: bool = False
 
     @property
     def configuration(self) -> Mapping[str, Any] | None:
@@ -60,16 +83,20 @@ class TopologyRecorder:
         self._unfinished: list[_Unfinished] = []
         self._due: list[SourceServer] = []
         self._source_side: dict[Scope, Mapping[str, Any] | None] = {}
-        self._templates: Sequence[Mapping[str, Any]] | None = None
-        self._templates_were_read = False
+        self._replication = ReplicationReader(scope, drs, tools)
+        self._origins = OriginFiller(scope, drs, tools)
 
     def add_unchanged(self, scanned: ScannedServer) -> None:
         """Remember what the topology of an unchanged server lacks, or that its configuration is due to be reread."""
         stored = scanned.stored
         if stored is None or not scanned.server.is_forward:
             return
-        if not stored.topology_complete:
-            self._unfinished.append(_Unfinished(scanned.key, scanned.server, None))
+        self._origins.add_unchanged(scanned)
+        if self._lacks_details(stored.item, scanned.server):
+            only_template = set(stored.item.get(MISSING) or ()) - {ORIGIN_MISSING} == {TEMPLATE_MISSING}
+            self._unfinished.append(
+                _Unfinished(scanned.key, scanned.server, None, stored.topology_complete, only_template)
+            )
         elif scanned.server.lineage == scanned.server.arn:
             captured_at = parse_iso(stored.item.get("topologyLastUpdated"))
             interval_s = self._tools.settings.sync_interval_seconds
@@ -77,6 +104,17 @@ class TopologyRecorder:
                 scanned.server.server_id, captured_at=captured_at, now=self._began, interval_s=interval_s
             ):
                 self._due.append(scanned.server)
+
+    def _lacks_details(self, item: Mapping[str, Any], server: SourceServer) -> bool:
+        """Whether a read may complete the topology of a server, as its inventory item says.
+
+        Items of earlier versions do not say what is missing, and call an extended server complete without a template.
+        """
+        missing = item.get(MISSING)
+        if missing is not None:
+            return bool(set(missing) - {ORIGIN_MISSING})
+        is_extended = server.replication_scope(self._scope) != self._scope
+        return item.get("topologyComplete") is not True or (is_extended and TEMPLATE_ID not in item)
 
     async def lineages(self, servers: Sequence[ScannedServer], changed: Collection[ItemKey]) -> dict[ItemKey, str]:
         """Return the lineage of each server, empty where it is not known; only changed and unknown ones cost a read."""
@@ -111,20 +149,25 @@ class TopologyRecorder:
         forward = {each.server.lineage: each for each in servers if each.server.is_forward}
         if not forward:
             return Recorded({})
-        topologies: dict[str, Mapping[str, Any]] = dict(await self._tools.topology.topologies(forward))
+        wanted = {lineage: _items_of(each.server, each.key) for lineage, each in forward.items()}
+        topologies: dict[str, Mapping[str, Any]] = dict(await self._tools.topology.topologies(wanted))
         new = [each for lineage, each in forward.items() if lineage not in topologies]
         warnings: list[Problem] = []
         if new:
-            warnings += await self._read_templates()
+            warnings += await self._replication.read_templates(each.server for each in new)
             originals = [self._original_of(each) for each in new]
             for scanned, original in zip(new, originals, strict=True):
-                warnings += self._warnings_of(scanned, original)
+                warnings += warnings_of_capture(scanned.server, original, self._scope)
             async with fan_out(originals, self._tools.topology.capture, concurrency=_CAPTURES_AT_ONCE) as captured:
-                topologies.update({topology["sourceServerArn"]: topology async for topology in captured})
-        for each in forward.values():
-            topology = topologies[each.server.lineage]
+                topologies.update({topology["pk"]: topology async for topology in captured})
+        new_lineages = {each.server.lineage for each in new}
+        topologies = await self._origins.fill([*forward.values()], topologies)
+        for lineage, each in forward.items():
+            topology = topologies[lineage]
+            if lineage in new_lineages or is_newly_described(each):
+                warnings += warnings_of_origin(each.server, topology, self._scope)
             await self._record_move(each.server, topology)
-            if not is_complete(topology, replicates_here=self._owns(each.server)):
+            if set(missing_details(topology)) - {ORIGIN_MISSING}:
                 self._unfinished.append(_Unfinished(each.key, each.server, topology))
         return Recorded(topologies, len(new), tuple(warnings))
 
@@ -142,36 +185,9 @@ class TopologyRecorder:
             scanned.server,
             self._scope,
             now=self._tools.now(),
-            templates=self._templates if self._owns(scanned.server) else None,
+            templates=self._replication.templates_of(scanned.server),
             legacy=scanned.stored.item if scanned.stored else {},
         )
-
-    def _warnings_of(self, scanned: ScannedServer, topology: Mapping[str, Any]) -> list[Problem]:
-        """Say what a person should check of a topology that is captured now; the log names the servers."""
-        warnings: list[Problem] = []
-        if topology["captureMethod"] == "late":
-            _log.warning("topology captured late", extra={"server": scanned.server.arn})
-            why = "servers were launched before they were first seen: check their original topology; the log names them"
-            warnings.append(unnamed_problem(self._scope, "TopologyCapturedLate", why, RegionStatus.ACTIVE))
-        if "originalSourceRegion" not in topology:
-            environment = topology.get("originEnvironment", "unknown")
-            facts = {"server": scanned.server.arn, "originEnvironment": environment}
-            _log.warning("no region of origin", extra=facts)
-            if environment == "unknown":
-                why = "DRS does not report where some instances came from: it is not guessed; the log names them"
-                warnings.append(unnamed_problem(self._scope, "TopologyIncomplete", why, RegionStatus.ACTIVE))
-        return warnings
-
-    async def _read_templates(self) -> list[Problem]:
-        """Read the templates of the scope, once; return the warning if they cannot be read."""
-        if self._templates_were_read:
-            return []
-        self._templates_were_read = True
-        try:
-            self._templates = await self._tools.templates.of(self._scope, self._drs)
-        except AwsError as error:
-            return [error.problem]
-        return []
 
     async def complete(self) -> list[Problem]:
         """Complete what lacks details, then read again what is due, both within the run's budget of calls.
@@ -179,36 +195,49 @@ class TopologyRecorder:
         Returns:
             Warnings about what could not be read; the next run tries again.
         """
-        warnings = await self._complete_topologies()
+        warnings = await self._origins.complete()
+        warnings += await self._complete_topologies()
         return warnings + await self._reread_configurations()
 
     async def _complete_topologies(self) -> list[Problem]:
         """Read the replication configuration of servers whose topology lacks it, within the run's budget of calls."""
         if not self._unfinished:
             return []
-        warnings = await self._read_templates()
-        todo = [each for each in await self._with_topologies() if self._can_complete(each)]
+        warnings = await self._replication.read_templates(each.server for each in self._unfinished)
+        unfinished = await self._with_topologies([each for each in self._unfinished if self._is_worth_reading(each)])
+        warnings += await self._correct_copies([each for each in unfinished if not self._can_complete(each)])
+        todo = [each for each in unfinished if self._can_complete(each)]
         todo = todo[: self._tools.settings.topology_reads_per_scope]
         await self._read_source_side({origin for each in todo if (origin := each.server.origin(self._scope))})
         async with fan_out(todo, self._complete, concurrency=self._tools.settings.drs_calls_at_once) as problems:
             return warnings + [problem async for problem in problems if problem is not None]
 
-    async def _with_topologies(self) -> list[_Unfinished]:
-        unread = [each.server.lineage for each in self._unfinished if each.topology is None]
+    def _is_worth_reading(self, unfinished: _Unfinished) -> bool:
+        """Whether its topology may be completed now: not if only a template is missing that could not be read."""
+        return not unfinished.lacks_template or self._replication.templates_of(unfinished.server) is not None
+
+    async def _with_topologies(self, unfinished: Sequence[_Unfinished]) -> list[_Unfinished]:
+        unread = {each.server.lineage: _items_of(each.server, each.key) for each in unfinished if each.topology is None}
         found = await self._tools.topology.topologies(unread) if unread else {}
         return [
             each if each.topology is not None else replace(each, topology=found.get(each.server.lineage, {}))
-            for each in self._unfinished
+            for each in unfinished
         ]
 
     def _can_complete(self, unfinished: _Unfinished) -> bool:
         """Whether there is something to add: without templates, one with a configuration waits for a later run."""
-        knows_templates = self._templates is not None or not self._owns(unfinished.server)
-        return knows_templates or unfinished.configuration is None
+        return self._replication.templates_of(unfinished.server) is not None or unfinished.configuration is None
 
-    def _owns(self, server: SourceServer) -> bool:
-        """Whether it replicates here: another account's templates are not ours to name."""
-        return server.replicates_in(self._scope)
+    async def _correct_copies(self, unfinished: Sequence[_Unfinished]) -> list[Problem]:
+        """Have inventory items not call a topology complete that lacks something which could not be read."""
+        problems: list[Problem] = []
+        for each in unfinished:
+            if each.claimed_complete and each.topology:
+                try:
+                    await self._tools.inventory.refresh_copy(each.key, inventory_copy(each.topology))
+                except AwsError as error:
+                    problems.append(error.problem)
+        return problems
 
     async def _read_source_side(self, origins: set[Scope]) -> None:
         """Read the default template of the scopes that servers came from: a reversed server will take it.
@@ -227,18 +256,17 @@ class TopologyRecorder:
     async def _complete(self, unfinished: _Unfinished) -> Problem | None:
         server, origin = unfinished.server, unfinished.server.origin(self._scope)
         try:
-            configuration = unfinished.configuration
-            if configuration is None:
-                configuration = await self._drs.replication_configuration(self._scope.region, server.server_id)
+            configuration = unfinished.configuration or await self._replication.configuration_of(server)
+            templates = self._replication.templates_of(server)
             topology = await self._tools.topology.complete_topology(
                 server.lineage,
+                unfinished.key,
                 configuration,
-                choose_template(self._templates or (), configuration) if self._owns(server) else None,
+                choose_template(templates or (), configuration),
                 self._source_side.get(origin) if origin else None,
-                settled=self._owns(server) and self._templates is not None,
+                settled=templates is not None,
             )
-            copies = inventory_copy(topology, replicates_here=self._owns(server))
-            await self._tools.inventory.refresh_copy(unfinished.key, copies)
+            await self._tools.inventory.refresh_copy(unfinished.key, inventory_copy(topology))
         except AwsError as error:
             return error.problem
         return None
@@ -258,6 +286,11 @@ class TopologyRecorder:
         except AwsError as error:
             return error.problem
         return None
+
+
+def _items_of(server: SourceServer, key: ItemKey) -> tuple[ItemKey, ...]:
+    """Return the keys of the inventory items that may have a copy of the originals of a server."""
+    return (key,) if server.lineage == server.arn else (key, server_item_key(server.lineage))
 
 
 def missing_names(scanned: ScannedServer) -> list[dict[str, Any]]:

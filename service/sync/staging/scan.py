@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
 
 from service.accounts.records import Account
 from service.aws.drs import DrsReads
 from service.aws.drs_write import DrsWriter
-from service.errors import AwsError
+from service.errors import AwsError, unconfirmed_empty
 from service.fanout import fan_out
-from service.models import Problem, RegionStatus, Scope
+from service.models import Now, Problem, RegionStatus, Scope
+from service.regions.status_rows import Observation
 from service.sync.engine.outcome import ScopeResult, outcome_of, scope_problem
 from service.sync.engine.sync import ScopeScan
 from service.sync.extension_plan import Pair, Plan, within_quota
@@ -41,15 +43,19 @@ class ScanTools:
         drs_of: DRS of a staging account.
         known_servers: how many source servers a scope is known to hold; None where that is not known.
         request_scan: has the inventory sync scan a scope soon; returns what went wrong.
+        now: wall clock.
         servers_per_region: DRS quota of source servers per account and region.
         concurrency: servers of a pair that are extended at the same time.
+        adopts_reported: extend also from staging accounts that only DRS names.
     """
 
     drs_of: Callable[[str], Awaitable[DrsReads]]
     known_servers: Callable[[Scope], int | None]
     request_scan: Callable[[Scope], Awaitable[Problem | None]]
+    now: Now
     servers_per_region: int
     concurrency: int
+    adopts_reported: bool
     dry_run: bool
 
 
@@ -58,20 +64,44 @@ class StagingScan(ScopeScan):
 
     Attributes:
         plans: what there is to extend, by staging account; empty until that is read.
-        reported: staging accounts that DRS names and the target's record does not hold.
+        reported: staging accounts that DRS names and the target's record neither holds nor lists as removed.
+        observation: how many servers the target has, for region status; None unless they were counted completely.
+
+    Args:
+        scope: the target and the region.
+        account: the target.
+        drs: its DRS, to read.
+        writer: its DRS, to write.
+        tools: shared by the run.
+        is_known: servers were known here before.
+        counts_servers: count the target's servers first, for region status.
+        extends: extend servers; a hub's are only counted.
     """
 
     def __init__(
-        self, scope: Scope, account: Account, drs: DrsReads, writer: DrsWriter, tools: ScanTools, *, is_known: bool
+        self,
+        scope: Scope,
+        account: Account,
+        drs: DrsReads,
+        writer: DrsWriter,
+        tools: ScanTools,
+        *,
+        is_known: bool,
+        counts_servers: bool = False,
+        extends: bool = True,
     ) -> None:
         super().__init__(scope)
+        self.started_at = tools.now()
         self.plans: list[Plan] = []
         self.reported: frozenset[str] = frozenset()
+        self.observation: Observation | None = None
         self._account = account
         self._drs = drs
         self._writer = writer
         self._tools = tools
         self._is_known = is_known
+        self._counts_servers = counts_servers
+        self._extends = extends
         self._answers = 0
         self._planned = 0
         self._extensions: list[Extension] = []
@@ -83,7 +113,11 @@ class StagingScan(ScopeScan):
 
     async def run(self) -> None:
         """Bring the target up to date. Raises AwsError when DRS of the target cannot be read."""
-        staging = await self._staging_accounts()
+        if self._counts_servers:
+            self.observation = await self._count_servers()
+            if self.observation.status is RegionStatus.NOT_INITIALIZED:
+                return
+        staging = await self._staging_accounts() if self._extends else None
         if staging is None:
             return
         async with fan_out(sorted(staging), self._read, concurrency=_PAIRS_AT_ONCE) as plans:
@@ -104,14 +138,15 @@ class StagingScan(ScopeScan):
             self.warnings += [problem] if problem else []
 
     def result(self, failure: Problem | None, *, known: bool, seconds: float) -> ScopeResult:
-        """Say what came of the scan; its servers are those that were to be extended."""
+        """Say what came of the scan; its servers are those that are extended now and were not before."""
+        counts = self._counts()
         return outcome_of(
             self.scope,
             failure=failure,
             known=known,
             answered=bool(self._answers or self.extended),
-            servers=self._planned,
-            counts=self._counts(),
+            servers=counts["serversExtended"] + counts["serversAlreadyExtended"],
+            counts=counts,
             problems=[*self.problems, *(problem for each in self._extensions for problem in each.counts.problems)],
             warnings=self.warnings,
             seconds=seconds,
@@ -127,6 +162,20 @@ class StagingScan(ScopeScan):
             counts["serversHeldBack"] += self._planned - sum(counts.values())
         return {**counts, "serversPlanned": self._planned}
 
+    async def _count_servers(self) -> Observation:
+        """Count the target's servers, as the inventory sync does. Raises AwsError unless the last page was read."""
+        status, servers = RegionStatus.ACTIVE, set[str]()
+        try:
+            async with aclosing(self._drs.source_servers(self.scope.region)) as pages:
+                async for page in pages:
+                    servers |= {str(record.get("arn")) for record in page}
+        except AwsError as error:
+            if not error.is_drs_uninitialized or servers:
+                raise
+            status = RegionStatus.NOT_INITIALIZED
+        self._answers += 1
+        return Observation(self.scope.account_id, status, self.started_at, len(servers), reads_items=False)
+
     async def _staging_accounts(self) -> set[str] | None:
         """Return the staging accounts of the target in this region; None where DRS is not in use.
 
@@ -139,22 +188,29 @@ class StagingScan(ScopeScan):
         except AwsError as error:
             if error.is_drs_uninitialized:
                 self._answers += 1
+                if count := self._tools.known_servers(self.scope):
+                    self.problems.append(unconfirmed_empty(error, self.scope, count))
                 return None
-            if error.error_class.status is not RegionStatus.IAM_PERMISSION_DENIED or not known:
+            if not error.error_class.status.is_denied or not known:
                 raise
             self.warnings.append(scope_problem(error, self.scope))
             return known
         self.reported = frozenset(listed - known - self._account.removed_staging - {self._account.account_id})
         self._answers += 1
-        return known | self.reported
+        if self._tools.adopts_reported:
+            return known | self.reported
+        # Whoever extended one server by hand has not asked for the others of that account.
+        self.warnings += [_unrecorded_problem(self.scope, staging_id) for staging_id in sorted(self.reported)]
+        return known
 
     async def _read(self, staging_id: str) -> Plan:
         pair = Pair(self.scope.account_id, staging_id, self.scope.region)
         return await read_pair(pair, self._drs, lambda: self._tools.drs_of(staging_id))
 
     async def _extend(self) -> None:
-        quota = self._tools.servers_per_region
-        plans, left_over = within_quota(self.plans, current=self._tools.known_servers(self.scope), quota=quota)
+        quota, observed = self._tools.servers_per_region, self.observation
+        current = observed.server_count if observed is not None else self._tools.known_servers(self.scope)
+        plans, left_over = within_quota(self.plans, current=current, quota=quota)
         if left_over:
             self.problems.append(_quota_problem(self.scope, left_over, quota))
         is_full = left_over > 0
@@ -165,6 +221,21 @@ class StagingScan(ScopeScan):
             self._extensions.append(extension)
             await extension.apply(concurrency=self._tools.concurrency)
             is_full = is_full or extension.counts.is_full
+
+
+def _unrecorded_problem(scope: Scope, staging_id: str) -> Problem:
+    return Problem(
+        "StagingAccountNotRecorded",
+        f"DRS reports {staging_id} as a staging account of {scope.account_id}, whose record does not hold it: "
+        "nothing is extended from it",
+        RegionStatus.ACTIVE,
+        "drs",
+        "ListStagingAccounts",
+        scope.account_id,
+        scope.region,
+        "to extend its servers run `drs-sync accounts add-staging "
+        f"{scope.account_id} {staging_id} --name NAME --external-id ID`, or set ADOPT_STAGING_ACCOUNTS=true for all",
+    )
 
 
 def _quota_problem(scope: Scope, left_over: int, quota: int) -> Problem:

@@ -15,16 +15,18 @@ from service.aws.drs import DrsReader
 from service.aws.drs_write import DrsWriter
 from service.context import RunContext, SyncRequest
 from service.errors import RefusalError
-from service.models import Problem, RegionStatus, Scope
-from service.regions.selection import ScanReason, StatusUnavailable
+from service.models import Coverage, Problem, RegionStatus, Scope
+from service.regions.selection import RegionSource, Selection
+from service.regions.status_rows import Observation
 from service.sync.engine.outcome import ScopeResult
+from service.sync.engine.recording import RegionRecorder, failed_observation, was_worth_marking
+from service.sync.engine.report import planned_members
 from service.sync.engine.sync import Deps, Run, ScopeScan, Sync
 from service.sync.staging.scan import COUNTS, ScanTools, StagingScan, planned_json
 
 __all__ = ["COUNTS", "OPERATION", "StagingSync"]
 
 OPERATION: Final = "sync_staging_accounts"
-_MAX_PLANNED: Final = 1000  # servers a dry run lists
 
 
 class StagingSync(Sync):
@@ -43,26 +45,25 @@ class StagingSync(Sync):
         self._errors: dict[str, str] = {}  # target -> its first problem
         self._planned: list[dict[str, str]] = []
         self._added: dict[str, list[str]] = {}
+        self._recorder: RegionRecorder | None = None
         self._tools: ScanTools
 
     async def select(self, request: SyncRequest, deps: Deps) -> RunContext:
-        """Select active scopes of targets that have staging accounts, or where DRS may name some."""
+        """Select active scopes of targets that have staging accounts, or where DRS may name some.
+
+        An empty region status table is filled: then every scope is selected.
+        """
         context = await deps.context_loader().load(request, operation=self.operation, discover=False, shared=True)
-        scopes, skipped = dict[Scope, ScanReason](), list(context.selection.skipped)
-        for scope, reason in context.selection.scopes.items():
-            account = context.directory.targets[scope.account_id]
-            if _is_hub(context, account):
-                continue
-            if account.staging or scope in context.selection.known_active:
-                scopes[scope] = reason
-            else:
-                skipped.append(scope)  # without staging accounts there is nothing to extend
-        selection = replace(context.selection, scopes=scopes, skipped=tuple(sorted(skipped)))
-        return replace(context, selection=selection)
+        if _fills_status(context.selection, request):
+            return context
+        return replace(context, selection=_with_work(context.selection, context))
 
     async def start(self, run: Run) -> None:
         """Report staging accounts that no call can name, and a hub that was requested by name."""
         self._tools = _scan_tools(run)
+        if _fills_status(run.context.selection, run.request):
+            self._recorder = RegionRecorder(run)
+            await self._recorder.begin()
         for account_id in sorted(run.context.accounts):
             for why in run.context.directory.targets[account_id].unusable_staging:
                 refusal = RefusalError("InvalidAccountRecord", why)
@@ -72,10 +73,20 @@ class StagingSync(Sync):
 
     def scan(self, scope: Scope, session: AccountSession, run: Run) -> ScopeScan:
         """Make the staging scan of one target and region."""
-        self._entered.add(scope.account_id)
         account = run.context.directory.targets[scope.account_id]
-        is_known = run.is_known_active(scope)
-        return StagingScan(scope, account, run.deps.drs(session), DrsWriter(session), self._tools, is_known=is_known)
+        is_hub = _is_hub(run.context, account)
+        if not is_hub:
+            self._entered.add(scope.account_id)
+        return StagingScan(
+            scope,
+            account,
+            run.deps.drs(session),
+            DrsWriter(session),
+            self._tools,
+            is_known=run.is_known_active(scope),
+            counts_servers=self._recorder is not None,
+            extends=not is_hub,
+        )
 
     async def collect(self, result: ScopeResult, scan: ScopeScan | None, run: Run) -> None:
         """Sum up by target account."""
@@ -83,20 +94,28 @@ class StagingSync(Sync):
         self._extended[target] += result.counts.get("serversExtended", 0)
         self._failed[target] += result.counts.get("serversFailed", 0) + result.counts.get("serversHeldBack", 0)
         problem = result.failure or next(iter(result.problems), None)
-        if problem is not None and not result.is_switched_off:
+        if problem is not None and result.coverage is not Coverage.SKIPPED:
             self._errors.setdefault(target, f"{problem.code}: {problem.message}")
-        if isinstance(scan, StagingScan):
-            if scan.reported:
-                self._reported.setdefault(target, set()).update(scan.reported)
+        found = scan if isinstance(scan, StagingScan) else None
+        if self._recorder is not None:
+            await self._recorder.add(result.scope, _observation_of(result, found, run))
+        if found is not None:
+            if found.reported:
+                self._reported.setdefault(target, set()).update(found.reported)
             if run.request.dry_run:
-                self._planned.extend(planned_json(scan.plans)[: max(0, _MAX_PLANNED - len(self._planned))])
+                self._planned.extend(planned_json(found.plans))
 
     async def finish(self, run: Run) -> Mapping[str, Any]:
-        """Add the staging accounts that DRS reports to the records; report account by account."""
-        for target, reported in sorted(self._reported.items()):
-            await self._add_reported(target, sorted(reported), run)
+        """Add the staging accounts that DRS reports to the records, if the settings say so; report by account."""
+        if run.deps.settings.adopt_staging_accounts and not run.request.dry_run:
+            for target, reported in sorted(self._reported.items()):
+                await self._add_reported(target, sorted(reported), run)
+        if self._recorder is not None:
+            try:
+                await self._recorder.finish()
+            finally:
+                run.deps.status.invalidate()
         targets: Mapping[str, Account] = run.context.directory.targets
-        planned: dict[str, Any] = {"planned": self._planned} if run.request.dry_run else {}
         return {
             "dryRun": run.request.dry_run,
             "totalAccounts": len(run.context.accounts),
@@ -105,8 +124,9 @@ class StagingSync(Sync):
                 self._details(targets[target])
                 for target in sorted({*self._errors, *(+self._extended), *(+self._failed)})
             ],
+            "stagingAccountsFound": {target: sorted(found) for target, found in sorted(self._reported.items())},
             "stagingAccountsAdded": {target: added for target, added in sorted(self._added.items()) if added},
-            **planned,
+            **(planned_members(self._planned) if run.request.dry_run else {}),
         }
 
     def _details(self, account: Account) -> dict[str, Any]:
@@ -122,9 +142,6 @@ class StagingSync(Sync):
     async def _add_reported(self, target: str, reported: list[str], run: Run) -> None:
         """Add staging accounts that DRS reports to the target's record."""
         change, added = adopt_discovered(reported, target, partition=run.context.identity.partition, now=run.started_at)
-        if run.request.dry_run:
-            self._added[target] = reported
-            return
         table_name = run.deps.settings.target_accounts_table
         table = TargetAccountsTable(run.deps.table(table_name))
 
@@ -154,12 +171,50 @@ def _scan_tools(run: Run) -> ScanTools:
 
     return ScanTools(
         drs_of=drs_of,
-        known_servers=lambda scope: _known_servers(context, scope),
+        known_servers=run.known_count,
         request_scan=request_scan,
+        now=deps.now,
         servers_per_region=deps.settings.servers_per_region,
         concurrency=deps.settings.extensions_at_once,
+        adopts_reported=deps.settings.adopt_staging_accounts,
         dry_run=run.request.dry_run,
     )
+
+
+def _fills_status(selection: Selection, request: SyncRequest) -> bool:
+    """Whether the run counts servers in every scope, so that the next one can filter regions.
+
+    Only where the table was read and is empty: one that is merely unavailable may hold counts that are better known,
+    and the inventory sync is who continues a full scan that was cut short.
+    """
+    is_empty = selection.source is RegionSource.FALLBACK_EMPTY
+    return is_empty and request.covers_all_accounts and not request.dry_run
+
+
+def _with_work(selection: Selection, context: RunContext) -> Selection:
+    """Leave out scopes in which nothing could be extended: those of a hub, and of targets without staging accounts."""
+    targets = context.directory.targets
+    hubs = {account_id for account_id in context.accounts if _is_hub(context, targets[account_id])}
+
+    def has_work(scope: Scope) -> bool:
+        return bool(targets[scope.account_id].staging) or scope in selection.known_active
+
+    candidates = [scope for scope in (*selection.scopes, *selection.skipped) if scope.account_id not in hubs]
+    return replace(
+        selection,
+        scopes={
+            scope: selection.scopes[scope] for scope in candidates if scope in selection.scopes and has_work(scope)
+        },
+        skipped=tuple(scope for scope in candidates if scope not in selection.scopes and has_work(scope)),
+        left_out=tuple(sorted(scope for scope in candidates if not has_work(scope))),
+    )
+
+
+def _observation_of(result: ScopeResult, scan: StagingScan | None, run: Run) -> Observation | None:
+    """Return what a scan says for the region status table; None where there is nothing to say."""
+    if scan is not None:
+        return scan.observation or failed_observation(result, scan.started_at)
+    return failed_observation(result, run.deps.now()) if was_worth_marking(result.scope, run) else None
 
 
 def _is_hub(context: RunContext, account: Account) -> bool:
@@ -174,15 +229,6 @@ def _warn_of_hub(run: Run) -> None:
             why = f"{account_id} is the hub: nothing is extended into it, so none of its regions was scanned"
             fix = "name another target account"
             run.report.warn(Problem("HubNotSynced", why, RegionStatus.ACTIVE, account_id=account_id, advice=fix))
-
-
-def _known_servers(context: RunContext, scope: Scope) -> int | None:
-    if isinstance(context.rows, StatusUnavailable):
-        return None
-    for row in context.rows:
-        if row.region == scope.region and scope.account_id in row.accounts:
-            return row.accounts[scope.account_id].server_count
-    return None
 
 
 def _record_problem(refusal: RefusalError, target: str, table_name: str) -> Problem:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from service.models import Coverage, Problem, RegionStatus
 from service.regions.status_rows import Observation
@@ -12,9 +12,7 @@ from service.sync.engine.outcome import ScopeResult
 from service.sync.tags.results import TagCounts
 from service.sync.tags.scan import TagScan
 
-__all__ = ["AccountResult", "is_unanswered", "observations_of", "planned_json"]
-
-_MAX_PLANNED: Final = 1000
+__all__ = ["AccountResult", "is_unanswered", "observations_of"]
 
 
 def is_unanswered(result: ScopeResult, scan: TagScan | None) -> bool:
@@ -22,14 +20,25 @@ def is_unanswered(result: ScopeResult, scan: TagScan | None) -> bool:
     return not (scan and scan.is_read) and any(problem.status.is_transient for problem in result.problems)
 
 
-def observations_of(scans: Iterable[TagScan]) -> dict[str, list[Observation]]:
-    """Return what the scopes that were read to the end say for the status table, by region."""
+def observations_of(scans: Iterable[TagScan], *, fills_table: bool) -> dict[str, list[Observation]]:
+    """Return what the scopes that were read to the end say for the status table, by region.
+
+    That there is nothing is left to the inventory sync, which has it confirmed where servers are known, and looks for
+    servers that wait in staging accounts: a scope that this sync has scanned is no less due for that.
+
+    Args:
+        scans: the scans of a run.
+        fills_table: the table is empty, so that no server is known. Then the result fills it.
+    """
     observations: dict[str, list[Observation]] = {}
     for scan in scans:
         if scan.is_read:
+            observations.setdefault(scan.scope.region, [])  # its row is written all the same, for accounts that left
+        if scan.is_read and (scan.results.counts.servers or (fills_table and not scan.known_count)):
             status = RegionStatus.NOT_INITIALIZED if scan.uninitialized else RegionStatus.ACTIVE
-            observation = Observation(scan.scope.account_id, status, scan.started_at, scan.results.counts.servers)
-            observations.setdefault(scan.scope.region, []).append(observation)
+            servers = scan.results.counts.servers
+            observation = Observation(scan.scope.account_id, status, scan.started_at, servers, reads_items=False)
+            observations[scan.scope.region].append(observation)
     return observations
 
 
@@ -70,14 +79,8 @@ class AccountResult:
             "totalSynced": self.counts.synced,
             "totalFailed": self.counts.failed,
             "totalSkipped": self.counts.skipped,
+            "totalPlanned": self.counts.planned,
         }
         if self.refused is not None:
             members["error"] = f"{self.refused.code}: {self.refused.message}"
         return members
-
-
-def planned_json(scans: Iterable[TagScan]) -> dict[str, Any]:
-    """Return what a dry run would write: the first thousand servers, and of how many."""
-    planned: list[Mapping[str, Any]] = [entry for scan in scans for entry in scan.results.planned]
-    planned.sort(key=lambda entry: (entry["accountId"], entry["region"], entry["sourceServerID"]))
-    return {"planned": planned[:_MAX_PLANNED], "plannedTotal": len(planned)}

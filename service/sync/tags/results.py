@@ -17,18 +17,23 @@ _MAX_PROBLEMS: Final = 10  # of single servers, per scope; the log has them all
 
 @dataclass(slots=True)
 class TagCounts:
-    """What came of the servers seen, each counted once; a server that is in none of the other counts has failed."""
+    """What came of the servers seen, each counted once; a server that is in none of the other counts has failed.
+
+    A dry run plans what another run does: it counts none as tagged.
+    """
 
     servers: int = 0
     tagged: int = 0
     unchanged: int = 0
     skipped: int = 0
+    planned: int = 0
     launch_settings: int = 0
+    launch_settings_planned: int = 0
 
     @property
     def failed(self) -> int:
         """Servers that were neither synced nor rightly passed over, be it for want of time."""
-        return self.servers - self.tagged - self.unchanged - self.skipped
+        return self.servers - self.tagged - self.unchanged - self.skipped - self.planned
 
     @property
     def synced(self) -> int:
@@ -41,7 +46,9 @@ class TagCounts:
         self.tagged += other.tagged
         self.unchanged += other.unchanged
         self.skipped += other.skipped
+        self.planned += other.planned
         self.launch_settings += other.launch_settings
+        self.launch_settings_planned += other.launch_settings_planned
 
     @property
     def by_name(self) -> dict[str, int]:
@@ -51,7 +58,9 @@ class TagCounts:
             "serversUnchanged": self.unchanged,
             "serversSkipped": self.skipped,
             "serversFailed": self.failed,
+            "serversPlanned": self.planned,
             "launchSettingsUpdated": self.launch_settings,
+            "launchSettingsPlanned": self.launch_settings_planned,
         }
 
 

@@ -11,11 +11,17 @@ from typing import Any, Final
 from service.aws.drs import DrsReader
 from service.aws.drs_write import DrsWriter
 from service.aws.ec2 import Ec2Reads
-from service.errors import AwsError
+from service.errors import AwsError, unconfirmed_empty
 from service.fanout import fan_out
 from service.inventory.server import SourceServer, instance_facts, parse_server
 from service.models import Now, Problem, Scope
-from service.sync.engine.outcome import ScopeResult, account_problem, outcome_of, problem_at, scope_problem
+from service.sync.engine.outcome import (
+    ScopeResult,
+    account_problem,
+    outcome_of,
+    problem_at,
+    scope_problem,
+)
 from service.sync.engine.sync import ScopeScan
 from service.sync.tags.plan import allows_launch_into, plan_tags, wanted_tags
 from service.sync.tags.results import TagResults
@@ -58,11 +64,23 @@ class TagScan(ScopeScan):
     """One scope under way.
 
     Attributes:
+        listed_completely: DRS has shown its last page.
+        uninitialized: DRS was never initialised here, and no servers are known here that would contradict it.
         failure: broke off the listing; what was listed before is synced all the same.
         results: what came of the servers so far.
+        known_count: server count of the scope at its last complete scan; 0 where that is not known.
+
+    Args:
+        scope: the scope.
+        drs: DRS of its account, to read.
+        writer: DRS of its account, to write.
+        tools: what every scope shares.
+        known_count: server count of the scope at its last complete scan; None where that is not known.
     """
 
-    def __init__(self, scope: Scope, drs: DrsReader, writer: DrsWriter, tools: ScanTools) -> None:
+    def __init__(
+        self, scope: Scope, drs: DrsReader, writer: DrsWriter, tools: ScanTools, *, known_count: int | None
+    ) -> None:
         super().__init__(scope)
         self.started_at = tools.now()
         self.results = TagResults(scope, problems=self.problems, warnings=self.warnings)
@@ -71,6 +89,9 @@ class TagScan(ScopeScan):
         self.failure: Problem | None = None
         self._drs = drs
         self._tools = tools
+        self.known_count = known_count or 0
+        self._has_page = False
+        self._is_contradicted = False
         self._listed: dict[str, _Server] = {}
         self._writes = TagWrites(self.results, drs, writer, tools.state, tools.now, dry_run=tools.dry_run)
 
@@ -92,7 +113,7 @@ class TagScan(ScopeScan):
             self.scope,
             failure=failure or self.failure,
             known=known,
-            answered=self.is_read or counts.servers > 0,
+            answered=self.is_read or self._has_page or self._is_contradicted,
             servers=counts.servers,
             counts=counts.by_name,
             problems=self.problems,
@@ -110,13 +131,17 @@ class TagScan(ScopeScan):
         try:
             async with aclosing(self._drs.source_servers(self.scope.region)) as pages:
                 async for page in pages:
+                    self._has_page = True
                     for record in page:
                         self._add_record(record)
         except AwsError as error:
-            if error.is_drs_uninitialized and not self.results.counts.servers:
-                self.uninitialized = True
-            else:
+            if not error.is_drs_uninitialized or self._has_page:
                 self.failure = scope_problem(error, self.scope)
+            elif self.known_count:
+                self._is_contradicted = True
+                self.problems.append(unconfirmed_empty(error, self.scope, self.known_count))
+            else:
+                self.uninitialized = True
         else:
             self.listed_completely = True
 

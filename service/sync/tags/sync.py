@@ -8,13 +8,15 @@ from typing import Any, Final
 from service.aws.client import AccountSession
 from service.aws.drs_write import DrsWriter
 from service.aws.ec2 import Ec2Reader
+from service.context import RunContext, SyncRequest
 from service.fanout import fan_out
 from service.models import Scope
-from service.regions.selection import RegionSource
+from service.regions.selection import RegionSource, StatusUnavailable
 from service.regions.status_rows import FullScanMark
 from service.sync.engine.outcome import ScopeResult
-from service.sync.engine.sync import Run, ScopeScan, Sync
-from service.sync.tags.report import AccountResult, is_unanswered, observations_of, planned_json
+from service.sync.engine.report import planned_members
+from service.sync.engine.sync import Deps, Run, ScopeScan, Sync
+from service.sync.tags.report import AccountResult, is_unanswered, observations_of
 from service.sync.tags.results import TagCounts
 from service.sync.tags.scan import ScanTools, TagScan
 from service.sync.tags.state import TagState
@@ -23,7 +25,7 @@ __all__ = ["COUNTS", "OPERATION", "TagSync"]
 
 OPERATION: Final = "sync_tags"
 COUNTS: Final = tuple(TagCounts().by_name)
-"""What a tag sync counts, by the report's names; in a dry run: what it would count."""
+"""What a tag sync counts, by the report's names."""
 
 _ROWS_AT_ONCE: Final = 8
 
@@ -49,6 +51,11 @@ class TagSync(Sync):
         self._unanswered = 0
         self._tools: ScanTools
 
+    async def select(self, request: SyncRequest, deps: Deps) -> RunContext:
+        """Select active scopes, and every scope when the table has no servers at all: the first ones get tags soon."""
+        loader = deps.context_loader()
+        return await loader.load(request, operation=self.operation, discover=False, full_scan_if_none_active=True)
+
     async def start(self, run: Run) -> None:
         """Begin the result of each account."""
         context = run.context
@@ -64,7 +71,8 @@ class TagSync(Sync):
 
     def scan(self, scope: Scope, session: AccountSession, run: Run) -> ScopeScan:
         """Make the tag scan of a scope."""
-        return TagScan(scope, run.deps.drs(session), DrsWriter(session), self._tools)
+        drs, writer = run.deps.drs(session), DrsWriter(session)
+        return TagScan(scope, drs, writer, self._tools, known_count=run.known_count(scope))
 
     async def collect(self, result: ScopeResult, scan: ScopeScan | None, run: Run) -> None:  # noqa: ARG002 - as Sync has it
         """Count a scope for its account."""
@@ -81,10 +89,11 @@ class TagSync(Sync):
             if run.request.shard is None:  # else it is only a part of the result
                 problems.append(await run.record("the result", lambda: self._store_result(run)))
             run.report.warn(*(problem for problem in problems if problem))  # the tags are written all the same
+        planned = (entry for scan in self._scans.values() for entry in scan.results.planned)
         return {
             "dryRun": run.request.dry_run,
             "accountResults": [account.as_json() for account in self._accounts.values()],
-            **(planned_json(self._scans.values()) if run.request.dry_run else {}),
+            **(planned_members(planned) if run.request.dry_run else {}),
         }
 
     async def _record_regions(self, run: Run) -> None:
@@ -94,8 +103,11 @@ class TagSync(Sync):
         neither a killed run nor a scope that could not be read makes the table look complete: the mark stays, and the
         next run goes on with the scopes that are not recorded yet.
         """
-        source, observations = run.context.selection.source, observations_of(self._scans.values())
-        if not observations or not (source.is_fallback or source is RegionSource.FULL_SCAN):
+        source = run.context.selection.source
+        fills_table = source.is_fallback and not isinstance(run.context.rows, StatusUnavailable)
+        observations = observations_of(self._scans.values(), fills_table=fills_table)
+        covers_all = source.is_fallback or source in {RegionSource.FULL_SCAN, RegionSource.FULL_SCAN_NONE_ACTIVE}
+        if not observations or not covers_all:
             return
         status, known_accounts = run.deps.status, run.context.known_accounts
 

@@ -130,9 +130,11 @@ class TagWrites:
     async def _settle_launch(self, task: Task) -> None:
         if not needs_copy_tags(await self._drs.launch_configuration(self._scope.region, task.server_id)):
             return
-        if not self._dry_run:
-            await self._writer.copy_tags_at_launch(self._scope.region, task.server_id)
         task.copies_tags = True
+        if self._dry_run:
+            self._results.counts.launch_settings_planned += 1
+            return
+        await self._writer.copy_tags_at_launch(self._scope.region, task.server_id)
         self._results.counts.launch_settings += 1
 
     async def _write_tags(self, task: Task) -> None:
@@ -143,20 +145,24 @@ class TagWrites:
         counts = self._results.counts
         if attempt is _Attempt.GONE:
             counts.skipped += 1
+        elif self._dry_run and (task.changes or task.copies_tags):
+            counts.planned += 1
+            self._plan(task)
         elif attempt is _Attempt.DONE and task.changes:
             counts.tagged += 1
         elif attempt is _Attempt.DONE:
             counts.unchanged += 1
-        if self._dry_run and attempt is not _Attempt.GONE and (task.changes or task.copies_tags):
-            self._results.planned.append(
-                {
-                    "accountId": self._scope.account_id,
-                    "region": self._scope.region,
-                    "sourceServerID": task.server_id,
-                    "tagKeys": sorted(task.changes),
-                    "copyTags": task.copies_tags,
-                }
-            )
+
+    def _plan(self, task: Task) -> None:
+        self._results.planned.append(
+            {
+                "accountId": self._scope.account_id,
+                "region": self._scope.region,
+                "sourceServerID": task.server_id,
+                "tagKeys": sorted(task.changes),
+                "copyTags": task.copies_tags,
+            }
+        )
 
     async def remember(self, present: frozenset[str] | None) -> None:
         """Write down which launch settings need nothing, if that has changed; never raises.

@@ -1,0 +1,87 @@
+"""Command `drs-sync tables create`: creates the tables that no platform has."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+import typer
+
+from service.aws.client import AwsClient
+from service.aws.dynamodb_tables import TableAdmin
+from service.aws.operations import TABLE_OPERATIONS
+from service.cli.options import OutputOption
+from service.cli.output import Output, print_result, run_command, table
+from service.cli.schemas import TABLES, TableSpec, schema_problems
+from service.errors import AwsError, ConfigurationError
+from service.models import utc_now
+from service.settings import Settings
+
+__all__ = ["create_tables"]
+
+_TTL: Final = "TTL"
+_HEADINGS: Final = ("setting", "table", "status", "message")
+_FAILED: Final = frozenset({"failed", "differs"})
+
+
+def create_tables(
+    *,
+    every: Annotated[
+        bool, typer.Option("--all", help="Also the tables that the platform creates, for an account without it.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be created, and create nothing.")] = False,
+    output: OutputOption = None,
+) -> int:
+    """Create the tables that settings name and that do not exist; a table that exists is left as it is.
+
+    Without --all only those that no platform creates: of topology, and of the tag sync.
+    Only for installations without CloudFormation; a stack creates its own tables.
+
+    Exit codes: 0 all of them exist; 1 one could not be created, or has another schema;
+    2 wrong usage or settings.
+    """
+    chosen = output or Output.default()
+
+    async def work(settings: Settings) -> int:
+        specs = [spec for spec in TABLES if spec.is_own or every]
+        if not any(getattr(settings, spec.setting) for spec in specs):
+            names = " and ".join(spec.variable for spec in specs)
+            raise ConfigurationError(f"no table is named. Fix: set {names} to the names of the tables to create")
+        async with AwsClient(settings, utc_now, allowed=TABLE_OPERATIONS) as aws_client:
+            admin = TableAdmin(aws_client.hub(), aws_client.hub_region)
+            results = [await _result(admin, spec, settings, dry_run=dry_run) for spec in specs]
+        failed = any(result["status"] in _FAILED for result in results)
+        document = {"operation": "create_tables", "status": "failed" if failed else "complete", "tables": results}
+        rows = [tuple(result[name] for name in ("setting", "name", "status", "message")) for result in results]
+        print_result(chosen, document, lambda: table("tables", _HEADINGS, rows))
+        return 1 if failed else 0
+
+    return run_command(chosen, work)
+
+
+async def _result(admin: TableAdmin, spec: TableSpec, settings: Settings, *, dry_run: bool) -> dict[str, Any]:
+    name = str(getattr(settings, spec.setting))
+    status, message = "unset", f"set {spec.variable} to its name to create it"
+    if name:
+        try:
+            status, message = await _create(admin, spec, name, settings, dry_run=dry_run)
+        except AwsError as error:
+            advice = error.error_class.advice
+            status, message = "failed", f"{error}. Fix: {advice}" if advice else str(error)
+    return {"setting": spec.variable, "name": name, "status": status, "message": message}
+
+
+async def _create(
+    admin: TableAdmin, spec: TableSpec, name: str, settings: Settings, *, dry_run: bool
+) -> tuple[str, str]:
+    """Create one table unless it exists; return the status and what to know of it. Raises AwsError."""
+    existing = await admin.describe(name)
+    if existing is not None:
+        problems = "; ".join(schema_problems(spec, existing))
+        if problems:
+            return "differs", f"{problems}. Fix: name another table, which has {spec.description}"
+        return "exists", "left as it is"
+    if dry_run:
+        return "planned", f"would be created with {spec.description}"
+    tags = {"Project": settings.project_name, "Environment": settings.environment, "Schema": "camelCase"}
+    await admin.create(name, spec.keys, spec.indexes, tags, ttl=_TTL)
+    return "created", spec.description

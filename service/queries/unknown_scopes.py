@@ -1,0 +1,131 @@
+"""Scopes about which nothing is known: the cause, the fix, and since when. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from service.errors import fix_of
+from service.models import Problem, iso
+from service.regions.status_rows import AccountEntry
+
+__all__ = ["Cause", "UnknownScope", "by_cause", "cause_of"]
+
+_SYNC_FIX: Final = "run drs-sync sync inventory"
+
+
+class Cause(NamedTuple):
+    """Why a scope is unknown, and the fix."""
+
+    code: str
+    message: str
+    advice: str
+
+
+class UnknownScope(NamedTuple):
+    """A scope about which nothing is known, with what is recorded of the attempts to read it.
+
+    `account_id` and `region` are empty when not even the accounts could be listed. `problem` is that of a read by the
+    query itself, at `tried_at`.
+    """
+
+    account_id: str
+    region: str
+    entry: AccountEntry | None = None
+    problem: Problem | None = None
+    tried_at: datetime | None = None
+
+    @property
+    def since(self) -> datetime | None:
+        """Its last complete scan, else its first attempt; None when there is no attempt on record."""
+        return (self.entry.last_complete or self.entry.first_checked) if self.entry else None
+
+    @property
+    def last_attempt(self) -> datetime | None:
+        """The last attempt to read it."""
+        return self.tried_at or (self.entry.last_checked if self.entry else None)
+
+    def as_json(self, cause: Cause) -> dict[str, Any]:
+        """Return its entry in an answer."""
+        since, last_attempt = self.since, self.last_attempt
+        return {
+            "accountId": self.account_id,
+            "region": self.region,
+            **cause._asdict(),
+            "since": iso(since) if since else None,
+            "lastAttempt": iso(last_attempt) if last_attempt else None,
+        }
+
+
+_NEVER_SCANNED: Final = Cause("NEVER_SCANNED", "no complete scan is on record", _SYNC_FIX)
+_SCAN_TOO_OLD: Final = Cause(
+    "SCAN_TOO_OLD", "the last complete scan is too old", f"{_SYNC_FIX}, and check that it is scheduled"
+)
+
+
+def cause_of(scope: UnknownScope, status_unavailable: str = "") -> Cause:
+    """Return why a scope is unknown.
+
+    Args:
+        scope: the scope.
+        status_unavailable: why region status could not be read; empty when it could.
+    """
+    problem, entry = scope.problem, scope.entry
+    if problem is not None:
+        advice = problem.advice or fix_of(problem.status)
+        return Cause(str(problem.status), f"{problem.code}: {problem.message}", advice)
+    if status_unavailable:
+        fix = "check DRS_REGION_STATUS_TABLE and the hub's access to it: drs-sync doctor"
+        return Cause("REGION_STATUS_UNAVAILABLE", status_unavailable, fix)
+    if entry is not None and entry.status is not None and not entry.status.settles_count:
+        return Cause(str(entry.status), entry.error_message, fix_of(entry.status))
+    return _NEVER_SCANNED if entry is None or entry.last_complete is None else _SCAN_TOO_OLD
+
+
+@dataclass(slots=True)
+class _Group:
+    """The unknown scopes of one cause."""
+
+    cause: Cause
+    scopes: list[UnknownScope] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return its entry in an answer; the message only if all its scopes share it."""
+        since = min((moment for each in self.scopes if (moment := each.since)), default=None)
+        return {
+            "code": self.cause.code,
+            **({"message": self.cause.message} if self.cause.message else {}),
+            "advice": self.cause.advice,
+            "scopes": len(self.scopes),
+            "accounts": len({each.account_id for each in self.scopes}),
+            "regions": sorted({each.region for each in self.scopes} - {""}),
+            "since": iso(since) if since else None,
+        }
+
+
+def by_cause(
+    unknown: Iterable[UnknownScope], status_unavailable: str, *, listed: int
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return at most `listed` scopes with their causes, and all scopes counted by cause.
+
+    Rare causes come first, so that a cause with thousands of scopes does not hide them.
+    """
+    groups: dict[tuple[str, str], _Group] = {}
+    for each in unknown:
+        cause = cause_of(each, status_unavailable)
+        key = (cause.code, cause.advice)
+        group = groups.get(key)
+        if group is None:
+            group = groups[key] = _Group(cause)
+        if group.cause.message != cause.message:
+            group.cause = group.cause._replace(message="")
+        group.scopes.append(each)
+    ordered = sorted(groups.values(), key=lambda group: (len(group.scopes), group.cause.code))
+    return _first(ordered, status_unavailable, listed), [group.as_json() for group in ordered]
+
+
+def _first(groups: Sequence[_Group], status_unavailable: str, listed: int) -> list[dict[str, Any]]:
+    first = [each for group in groups for each in group.scopes[:listed]][:listed]
+    return [each.as_json(cause_of(each, status_unavailable)) for each in first]

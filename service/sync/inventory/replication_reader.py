@@ -1,0 +1,66 @@
+"""Replication templates and configurations of the servers of one scope, read where each server replicates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from service.aws.drs import DrsReads
+from service.errors import AwsError
+from service.inventory.server import SourceServer
+from service.models import Problem, Scope
+from service.sync.inventory.templates import Listed
+from service.sync.inventory.tools import ScanTools
+from service.sync.inventory.topology_warnings import templates_problem
+
+__all__ = ["ReplicationReader"]
+
+# Whether GetReplicationConfiguration takes the id of an extended server is not documented.
+_NOT_HERE: Final = frozenset({"ResourceNotFoundException", "ValidationException"})
+
+
+class ReplicationReader:
+    """Reads for one scan. An extended server replicates in its staging account, which is read with that one's role."""
+
+    def __init__(self, scope: Scope, drs: DrsReads, tools: ScanTools) -> None:
+        self._scope = scope
+        self._drs = drs
+        self._tools = tools
+        self._templates: dict[Scope, Listed | None] = {}
+        self._closed: set[Scope] = set()
+
+    def templates_of(self, server: SourceServer) -> Listed | None:
+        """Return the templates that were read for a server; None if they could not be read."""
+        return self._templates.get(server.replication_scope(self._scope))
+
+    async def read_templates(self, servers: Iterable[SourceServer]) -> list[Problem]:
+        """Read the templates for servers, each scope once per scan. Returns warnings about what could not be read."""
+        warnings: list[Problem] = []
+        scopes = {server.replication_scope(self._scope) for server in servers}
+        for scope in sorted(scopes - self._templates.keys()):
+            self._templates[scope] = None
+            try:
+                self._templates[scope] = await self._tools.templates.of(scope)
+            except AwsError as error:
+                warnings.append(templates_problem(error, scope, self._scope))
+        return warnings
+
+    async def configuration_of(self, server: SourceServer) -> Mapping[str, Any]:
+        """Read the replication configuration here; where that is refused for an extended server, where it replicates.
+
+        Raises:
+            AwsError: it could not be read in either account. A staging account that failed is not entered again.
+        """
+        replicating = server.replication_scope(self._scope)
+        try:
+            return await self._drs.replication_configuration(self._scope.region, server.server_id)
+        except AwsError as error:
+            is_refused = error.error_class.status.is_denied or error.code in _NOT_HERE
+            if replicating == self._scope or replicating in self._closed or not is_refused:
+                raise
+        try:
+            drs = await self._tools.drs_of(replicating.account_id)
+            return await drs.replication_configuration(replicating.region, server.lineage.rpartition("/")[2])
+        except AwsError:
+            self._closed.add(replicating)
+            raise
