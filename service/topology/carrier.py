@@ -16,10 +16,10 @@ from service.aws.dynamodb_write import CompareAndSet, Table, WriteConflictError
 from service.fanout import fan_out
 from service.models import Call
 from service.topology import history
-from service.topology.keys import from_inventory, inventory_key, key_of
+from service.topology.keys import from_inventory, inventory_key, key_of, topology_key
 from service.topology.merge import is_contained, lacking, merged_history, unchanged_condition
 
-__all__ = ["Carrier", "put_in_batches"]
+__all__ = ["Carrier", "history_update", "put_in_batches"]
 
 _log: Final = logging.getLogger(__name__)
 _ATTEMPTS: Final = 4
@@ -37,6 +37,18 @@ async def put_in_batches(table: Table, name_items: Sequence[Item]) -> None:
     async with fan_out(batches, table.put_many, concurrency=_BATCHES_AT_ONCE) as done:
         async for _ in done:
             pass
+
+
+def history_update(own: Table, lineage: str) -> CompareAndSet:
+    """Return the update of the history of a topology, which fails if others change it all the time."""
+    return CompareAndSet(
+        own,
+        topology_key(lineage),
+        unchanged=(history.ATTRIBUTE,),
+        attempts=_ATTEMPTS,
+        call=Call("dynamodb", "UpdateItem", "hub", ""),
+        subject=f"the history of {lineage}",
+    )
 
 
 class Carrier:
@@ -85,14 +97,7 @@ class Carrier:
         return stored
 
     async def _merge_history(self, found: Item) -> None:
-        update = CompareAndSet(
-            self._own,
-            key_of(found),
-            unchanged=(history.ATTRIBUTE,),
-            attempts=_ATTEMPTS,
-            call=Call("dynamodb", "UpdateItem", "hub", ""),
-            subject=f"the history of {found['pk']}",
-        )
+        update = history_update(self._own, str(found["pk"]))
         while True:
             own = await update.read()
             if own is None or is_contained(found, own):

@@ -11,7 +11,7 @@ from service.fanout import fan_out
 from service.inventory.table import ItemKey
 from service.models import Call
 from service.topology import history
-from service.topology.carrier import Carrier, put_in_batches
+from service.topology.carrier import Carrier, history_update, put_in_batches
 from service.topology.kept import Kept, KeptOriginals, Wanted
 from service.topology.keys import topology_key
 from service.topology.lineage import LineageReader
@@ -132,14 +132,7 @@ class TopologyTable:
 
         If another run appends at the same time, the item is read again and `entry_of` is called with the new content.
         """
-        update = CompareAndSet(
-            self._own,
-            topology_key(lineage),
-            unchanged=(history.ATTRIBUTE,),
-            attempts=_ATTEMPTS,
-            call=Call("dynamodb", "UpdateItem", "hub", ""),
-            subject=f"the history of {lineage}",
-        )
+        update = history_update(self._own, lineage)
         try:
             while True:
                 topology = await update.read()
