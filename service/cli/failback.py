@@ -121,7 +121,7 @@ def _show_exported(path: Path, name: str, form: Format, error_output: Output, *,
         matches = [each for each in estate if has_name(each, name)]
         if not matches:
             message = (
-                f"{name} is not in the export of {exported_at}, which lacks what was added since or was unknown then. "
+                f"{name} is not in the export of {exported_at}, which has no server that was added or found later. "
                 "Fix: give another name of the server, or read a newer export"
             )
             return print_error("SERVER_NOT_FOUND", message, error_output, exit_code=3)

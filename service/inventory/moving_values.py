@@ -79,7 +79,7 @@ def moving_values(record: Mapping[str, Any]) -> MovingValues:
 
 
 def not_understood(record: Mapping[str, Any], values: MovingValues) -> list[Any]:
-    """Return what a record tells of its moving values that could not be understood, and so is in the record alone."""
+    """Return the texts of a record's moving values that could not be parsed, so that only the record has them."""
     replication, cycle = _mapping(record.get("dataReplicationInfo")), _mapping(record.get("lifeCycle"))
     told = (
         (values.lag, replication.get("lagDuration")),

@@ -126,7 +126,9 @@ class StagingQueries:
             for account_id in (str(record.get("accountId", "")),)
         ]
         members = {"targetAccountId": target_id, "stagingAccounts": accounts}
-        return build_answer(operation, members, result, completeness, is_empty=False)  # `accessible` tells of failure
+        return build_answer(
+            operation, members, result, completeness, is_empty=False
+        )  # a failed read shows in `accessible`
 
     def _begin(self) -> QueryDeadline:
         return QueryDeadline.start(self._settings.query_deadline_seconds)

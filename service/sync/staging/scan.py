@@ -199,7 +199,7 @@ class StagingScan(ScopeScan):
         self._answers += 1
         if self._tools.adopts_reported:
             return known | self.reported
-        # Whoever extended one server by hand has not asked for the others of that account.
+        # One server that was extended by hand is no request to extend the others of that account.
         self.warnings += [_unrecorded_problem(self.scope, staging_id) for staging_id in sorted(self.reported)]
         return known
 
