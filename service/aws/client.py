@@ -21,7 +21,7 @@ from botocore.credentials import ReadOnlyCredentials
 from service.aws.call_counter import count_call, count_throttle
 from service.aws.call_guard import check_call_guard
 from service.aws.credentials import AssumedRole, CredentialSource, HubSession, signing_as
-from service.aws.http import SharedTransport
+from service.aws.http import HttpSessionClass, SharedTransport
 from service.aws.operations import READ_WRITE_OPERATIONS, Operations, reject_undeclared
 from service.aws.rate_limit import RateLimiter, RateSettings, start_rates
 from service.aws.response_check import reject_incomplete_write, reject_malformed_body
@@ -66,6 +66,7 @@ class AwsClient:
         now: wall clock, for the expiry of credentials.
         allowed: operations that may be called; any other is refused before it is signed.
         rng: source of the jitter in backoff.
+        http_session_class: HTTP session of the SDK clients; None: that of `SharedTransport`.
     """
 
     def __init__(
@@ -75,10 +76,12 @@ class AwsClient:
         *,
         allowed: Operations = READ_WRITE_OPERATIONS,
         rng: random.Random | None = None,
+        http_session_class: HttpSessionClass | None = None,
     ) -> None:
         self._settings = settings
         self._now = now
         self._random = rng or random.Random()  # noqa: S311 - jitter, not a secret
+        self._http_session_class = http_session_class
         self._session = HubSession()
         self._session.register("before-parse", reject_malformed_body)
         self._session.register("after-call", reject_incomplete_write)
@@ -102,11 +105,10 @@ class AwsClient:
         self._identity: Identity | None = None
 
     async def __aenter__(self) -> Self:
-        transport = await self._stack.enter_async_context(
-            SharedTransport(max_connections=self._settings.calls_at_once + 8)
-        )
+        transport = SharedTransport(max_connections=self._settings.calls_at_once + 8)
+        await self._stack.enter_async_context(transport)
         self._config = AioConfig(
-            http_session_cls=transport.http_session_class(),
+            http_session_cls=self._http_session_class or transport.http_session_class(),
             connect_timeout=self._settings.connect_timeout_seconds,
             read_timeout=self._settings.read_timeout_seconds,
             max_pool_connections=self._settings.calls_at_once + 8,

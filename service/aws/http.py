@@ -14,11 +14,15 @@ from typing import Self
 import aiohttp
 import anyio
 from aiobotocore.httpsession import AIOHTTPSession
+from aiobotocore.httpxsession import HttpxSession
 from botocore.parsers import ResponseParserError
 
 from service.aws.sdk_errors import translating_config_errors
 
-__all__ = ["SharedTransport"]
+__all__ = ["HttpSessionClass", "SharedTransport"]
+
+HttpSessionClass = type[AIOHTTPSession] | type[HttpxSession]
+"""A class for `AioConfig(http_session_cls=...)`."""
 
 
 class SharedTransport:

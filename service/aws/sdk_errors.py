@@ -33,6 +33,7 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
+from service.aws.endpoint_fix import endpoint_fix
 from service.errors import AwsError, ConfigurationError
 from service.models import Call
 
@@ -91,7 +92,7 @@ def translating_sdk_errors(call: Call, keys: ReadOnlyCredentials | None = None) 
             raise cause from None
         reported = cause if isinstance(cause, ResponseParserError) else error
         code = next(code for kind, code in _CODES if isinstance(reported, kind))
-        raise AwsError(code, _redacted(_first_line(reported), keys), call) from None
+        raise AwsError(code, _redacted(_first_line(reported), keys), call, advice=endpoint_fix(error)) from None
 
 
 @contextmanager
