@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from moto.utilities.utils import get_partition
+
 from service.sandbox import error_responses
 from service.sandbox.aws_protocols import Call, Response
 from service.sandbox.fleet_models import Fleet, Role
@@ -44,7 +46,8 @@ class IdentityStore:
     def load(self, fleet: Fleet) -> None:
         """Load roles and disabled regions from a fleet; sessions already issued stay valid."""
         # This is the ARN that moto's GetCallerIdentity returns for a key that it has not issued.
-        self._hub = CallerIdentity(fleet.hub.account_id, f"arn:aws:sts::{fleet.hub.account_id}:user/moto")
+        partition = get_partition(fleet.hub.region)
+        self._hub = CallerIdentity(fleet.hub.account_id, f"arn:{partition}:sts::{fleet.hub.account_id}:user/moto")
         self._roles: dict[str, Role] = {account.account_id: account.role for account in fleet.accounts if account.role}
         self._disabled_regions = {account.account_id: account.regions_off for account in fleet.accounts}
 

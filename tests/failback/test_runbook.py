@@ -168,6 +168,25 @@ def test_hostile_values_neither_steer_the_terminal_nor_run_in_a_shell(host: str,
         assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", text)
 
 
+@pytest.mark.parametrize(
+    ("region", "domain"),
+    [("us-west-2", "amazonaws.com"), ("us-gov-west-1", "amazonaws.com"), ("eusc-de-east-1", "amazonaws.eu")],
+)
+@pytest.mark.parametrize("state", ["machine-stopped", "on-premises-stopped"])
+def test_downloads_come_from_the_partition_of_the_region(state: str, region: str, domain: str) -> None:
+    _, facts = STATES[state]
+    assert facts.forward is not None
+    moved = facts.model_copy(
+        update={
+            "forward": facts.forward.model_copy(update={"region": region}),
+            "original": {**facts.original, "originalReplicationRegion": region},
+        }
+    )
+    urls = re.findall(r"curl -fLO (\S+)", as_text(moved, write_runbook(moved)))
+    assert urls
+    assert {url.split("/")[2] for url in urls} == {f"aws-elastic-disaster-recovery-{region}.s3.{region}.{domain}"}
+
+
 def test_a_command_in_an_id_stays_an_argument() -> None:
     record = DOWN.forward
     assert isinstance(record, DrsRecord)

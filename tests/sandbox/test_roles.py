@@ -9,6 +9,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from service.sandbox.faults import Faults
+from service.sandbox.fleet_models import Fleet
+from service.sandbox.identity_store import IdentityStore
 from service.sandbox.server import Sandbox
 
 HUB, TARGET, STAGING, APPS = "999900001111", "111122223333", "444455556666", "777788889999"
@@ -50,6 +52,15 @@ def test_assume_role_is_denied(client: Client, account_id: str, changes: dict[st
         f"User: arn:aws:sts::{HUB}:user/moto is not authorized to perform: sts:AssumeRole on resource: {arn}"
     )
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
+
+
+@pytest.mark.parametrize(
+    ("region", "partition"), [("us-west-2", "aws"), ("us-gov-west-1", "aws-us-gov"), ("eusc-de-east-1", "aws-eusc")]
+)
+def test_the_hub_has_an_identity_of_its_partition(region: str, partition: str) -> None:
+    fleet = Fleet.model_validate({"hub": {"account_id": HUB, "region": region}})
+    caller = IdentityStore(fleet, lambda: 0.0).identity_of("AKIAANY")
+    assert caller.arn == f"arn:{partition}:sts::{HUB}:user/moto"
 
 
 def test_assume_role_is_accepted_and_changes_the_identity(client: Client) -> None:

@@ -9,9 +9,12 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, TypeVar
+from unittest.mock import patch
 from urllib.parse import parse_qs
 
 import anyio
@@ -20,6 +23,7 @@ import pytest
 import respx
 from aiobotocore.httpxsession import HttpxSession
 
+from service.app import App, open_app
 from service.aws.client import AwsClient
 from service.settings import Settings
 from tests.simulation.clock import VirtualLoop
@@ -120,6 +124,13 @@ class MockedAws:
         """Return a client; use it as a context manager."""
         return AwsClient(Settings(**settings), self.loop.wall, http_session_class=_Session)
 
+    @asynccontextmanager
+    async def app(self, **settings: Any) -> AsyncIterator[App]:
+        """Open the app on such a client."""
+        with patch("service.app.AwsClient", partial(AwsClient, http_session_class=_Session)):
+            async with open_app(Settings(**settings), self.loop.wall) as app:
+                yield app
+
     @property
     def hosts(self) -> list[str]:
         """The host of each request."""
@@ -148,14 +159,14 @@ def run_against(
     respond: Respond, work: Callable[[MockedAws], Coroutine[Any, Any, T]], environment: Mapping[str, str]
 ) -> T:
     """Run work on a virtual clock against AWS with these environment variables; the default region is us-west-2."""
-    with pytest.MonkeyPatch.context() as patch:
-        _clear_environment(patch)
+    with pytest.MonkeyPatch.context() as environ:
+        _clear_environment(environ)
         for name, value in environment.items():
-            patch.setenv(name, value)
+            environ.setenv(name, value)
 
         async def mocked(loop: VirtualLoop) -> T:
             # Signatures have the date of the virtual clock.
-            patch.setattr("botocore.auth.get_current_datetime", lambda: loop.wall().replace(tzinfo=None))
+            environ.setattr("botocore.auth.get_current_datetime", lambda: loop.wall().replace(tzinfo=None))
             # Not the default, which compares URLs in httpcore: the SDK passes the whole URL as the target there.
             with respx.mock(using="httpx", assert_all_mocked=True, assert_all_called=False) as router:
                 aws = MockedAws(loop, respond, router)
@@ -165,15 +176,15 @@ def run_against(
         return run_virtually(mocked)
 
 
-def _clear_environment(patch: pytest.MonkeyPatch) -> None:
+def _clear_environment(environ: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("AWS_") or name.lower().endswith("_proxy")]:
-        patch.delenv(name)
-    patch.setenv("AWS_CONFIG_FILE", "/dev/null")
-    patch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
-    patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    patch.setenv("AWS_ACCESS_KEY_ID", "AKIAHUB")
-    patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    patch.setenv("AWS_REGION", "us-west-2")
+        environ.delenv(name)
+    environ.setenv("AWS_CONFIG_FILE", "/dev/null")
+    environ.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+    environ.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    environ.setenv("AWS_ACCESS_KEY_ID", "AKIAHUB")
+    environ.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    environ.setenv("AWS_REGION", "us-west-2")
 
 
 def _signed(request: httpx.Request, *, at_s: float) -> SignedRequest:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from service.queries.failback.steps import Step, StepWriter, shell_quoted, with_progress
+from service.queries.failback.steps import Step, StepWriter, download_url, shell_quoted, with_progress
 
 __all__ = ["InstallSteps"]
 
-_ISO: Final = (
-    "https://aws-elastic-disaster-recovery-{0}.s3.{0}.amazonaws.com"
-    "/latest/failback_livecd/aws-failback-livecd-64bit.iso"
-)
+_ISO: Final = "failback_livecd/aws-failback-livecd-64bit.iso"
 
 
 class InstallSteps(StepWriter):
@@ -109,7 +106,7 @@ class InstallSteps(StepWriter):
         return with_progress(
             [
                 *start,
-                Step("Download the Failback Client", (f"curl -fLO {_ISO.format(shell_quoted(self._dr_region))}",)),
+                Step("Download the Failback Client", (f"curl -fLO {download_url(self._dr_region, _ISO)}",)),
                 Step(
                     "Boot the original machine from the Failback Client",
                     warning="Overwrites every mapped disk with the data of the recovered machine.",

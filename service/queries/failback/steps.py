@@ -10,11 +10,9 @@ from typing import Final
 from service.queries.failback.decision import current_reversed_server
 from service.queries.failback.facts import Facts
 
-__all__ = ["Progress", "Step", "StepWriter", "shell_quoted", "with_progress"]
+__all__ = ["Progress", "Step", "StepWriter", "download_url", "shell_quoted", "with_progress"]
 
-_INSTALLER: Final = (
-    "https://aws-elastic-disaster-recovery-{0}.s3.{0}.amazonaws.com/latest/linux/aws-replication-installer-init"
-)
+_EUROPEAN_SOVEREIGN_CLOUD: Final = "eusc-"  # first part of the names of its regions; DRS is not in China
 
 
 class Progress(StrEnum):
@@ -87,7 +85,7 @@ class StepWriter:
         return f" --install-as-recovery-instance {self._forward_id}"
 
     def _install(self, region: str, arguments: str) -> tuple[str, ...]:
-        url = _INSTALLER.format(shell_quoted(region))
+        url = download_url(region, "linux/aws-replication-installer-init")
         return (
             f"curl -fLO {url} && chmod +x aws-replication-installer-init",
             f"sudo ./aws-replication-installer-init --region {shell_quoted(region)}{arguments}",
@@ -98,6 +96,13 @@ def with_progress(steps: list[Step], done: int) -> tuple[Step, ...]:
     """Mark the first `done` steps as done, and the one after them as the next."""
     marks = [Progress.DONE] * done + [Progress.NEXT] + [Progress.LATER] * len(steps)
     return tuple(replace(step, progress=mark) for step, mark in zip(steps, marks, strict=False))
+
+
+def download_url(region: str, path: str) -> str:
+    """Return the URL of a file that DRS offers for a region, for use in a shell command."""
+    domain = "amazonaws.eu" if region.startswith(_EUROPEAN_SOVEREIGN_CLOUD) else "amazonaws.com"
+    name = shell_quoted(region)
+    return f"https://aws-elastic-disaster-recovery-{name}.s3.{name}.{domain}/latest/{path}"
 
 
 def shell_quoted(value: str) -> str:
