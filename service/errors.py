@@ -145,6 +145,8 @@ _ERROR_CLASSES: Final[Mapping[str, ErrorClass]] = MappingProxyType(
 )
 _UNKNOWN: Final = ErrorClass(S.ERROR)
 _SCP_MARK: Final = "service control policy"
+_BAD_SIGNATURE: Final = frozenset({"InvalidSignatureException", "SignatureDoesNotMatch"})
+_STALE_MARKS: Final = ("signature expired", "signature not yet current")
 _SERVER_FAULT: Final = 500  # HTTP statuses from here on are faults of the server
 
 
@@ -154,10 +156,13 @@ def classify(code: str, *, message: str = "", http_status: int = 0) -> ErrorClas
     Args:
         code: error code of AWS, or one of our own.
         message: text of AWS. It refines a denial, since nothing else distinguishes a service control policy from a
-            missing permission, and decides nothing else: no text makes an answer complete.
+            missing permission, and a rejected signature, which may only be too old. It decides nothing else: no text
+            makes an answer complete.
         http_status: used for unknown codes: 5xx is retried, 429 counts as throttling. A 5xx settles no count, whatever
             its code.
     """
+    if code in _BAD_SIGNATURE and any(mark in message.lower() for mark in _STALE_MARKS):
+        return _EXPIRED  # it waited too long on its way; the next attempt is signed again
     error_class = _ERROR_CLASSES.get(code)
     if error_class is None or (error_class.status.settles_count and http_status >= _SERVER_FAULT):
         return _classify_unknown(http_status)
