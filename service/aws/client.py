@@ -172,17 +172,16 @@ class AwsClient:
         return AccountSession(self, role.account_id, source)
 
     async def _assume(self, role: RoleToAssume) -> tuple[ReadOnlyCredentials, datetime]:
-        response = await self.hub().call(
-            "sts",
-            "AssumeRole",
-            {
-                "RoleArn": role.role_arn,
-                "RoleSessionName": _ROLE_SESSION_NAME,
-                "ExternalId": role.external_id,
-                "DurationSeconds": _ROLE_DURATION_S,
-            },
-            region=self.hub_region,
-        )
+        hub = self.hub()
+        call = Call("sts", "AssumeRole", hub.account_id, self.hub_region)
+        params = {
+            "RoleArn": role.role_arn,
+            "RoleSessionName": _ROLE_SESSION_NAME,
+            "ExternalId": role.external_id,
+            "DurationSeconds": _ROLE_DURATION_S,
+        }
+        # Signed by the hub, but on behalf of the account: a role that always fails takes no retry of another one.
+        response = await self.send(hub.source, call, params, on_behalf_of=role.account_id)
         try:
             values = response["Credentials"]
             keys = ReadOnlyCredentials(values["AccessKeyId"], values["SecretAccessKey"], values["SessionToken"], None)
@@ -213,14 +212,22 @@ class AwsClient:
             rate_limiter = self._rate_limiters[key] = RateLimiter(self._start_rates[call.service])
         return rate_limiter
 
-    async def send(self, source: CredentialSource, call: Call, params: Mapping[str, Any]) -> dict[str, Any]:
+    async def send(
+        self, source: CredentialSource, call: Call, params: Mapping[str, Any], *, on_behalf_of: str = ""
+    ) -> dict[str, Any]:
         """Make one call, with retries and backoff. Use `AccountSession.call`.
+
+        Args:
+            source: credentials that sign the call.
+            call: what is called.
+            params: as in the AWS API.
+            on_behalf_of: account whose retries the call uses; empty: the account that signs it.
 
         Raises:
             AwsError: the failure of the last attempt.
             ConfigurationError: the SDK rejects its settings.
         """
-        rate_limiter = self._rate_limiter(call)
+        rate_limiter, account_id = self._rate_limiter(call), on_behalf_of or call.account_id
         attempt = 0
         while True:
             attempt += 1
@@ -232,10 +239,10 @@ class AwsClient:
             except AwsError as failure:
                 if failure.error_class.expired and isinstance(source, AssumedRole):
                     source.expire(keys.access_key)
-                await self._wait_before_retry(failure, rate_limiter, attempt=attempt, sent_at=sent_at)
+                await self._wait_before_retry(failure, rate_limiter, account_id, attempt=attempt, sent_at=sent_at)
             else:
                 rate_limiter.rate.succeeded()
-                self._budgets[call.service].succeeded()
+                self._budgets[call.service].succeeded(account_id)
                 return response
 
     async def _attempt(
@@ -250,7 +257,7 @@ class AwsClient:
                 return response
 
     async def _wait_before_retry(
-        self, failure: AwsError, rate_limiter: RateLimiter, *, attempt: int, sent_at: float
+        self, failure: AwsError, rate_limiter: RateLimiter, account_id: str, *, attempt: int, sent_at: float
     ) -> None:
         """Sleep until the next attempt (backoff, retry budget); raise the failure if there must be none."""
         error_class, now, budget = failure.error_class, anyio.current_time(), self._budgets[failure.call.service]
@@ -258,11 +265,11 @@ class AwsClient:
             count_throttle()
             rate_limiter.rate.throttled(now, sent_at=sent_at, retry_after_s=failure.retry_after_s)
         if not error_class.retry and failure.http_status:
-            budget.succeeded()  # a definite response, such as DRS not initialised: the service itself works
+            budget.succeeded(account_id)  # a definite response, such as DRS not initialised: the service itself works
         if attempt >= max_attempts(error_class):
             raise failure
         remaining = anyio.current_effective_deadline() - now
-        wait = budget.spend(now, longest_wait_s=min(max_wait_s(error_class), remaining))
+        wait = budget.spend(now, account_id, longest_wait_s=min(max_wait_s(error_class), remaining))
         pause = backoff_s(attempt, jitter=self._random.random(), retry_after_s=failure.retry_after_s)
         # Waiting past the deadline would replace the real error by a timeout.
         if wait is None or wait + pause >= remaining:

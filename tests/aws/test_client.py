@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -187,6 +188,36 @@ async def test_an_outage_causes_no_retry_storm(monkeypatch: pytest.MonkeyPatch) 
                 tasks.start_soon(read_region, f"us-west-{number % 9}")
         # 100 first attempts, a budget of ten retries, a slow refill
         assert aws.request_count("DescribeSourceServers") <= 130
+
+
+async def test_roles_that_always_fail_do_not_take_the_retry_of_another_role(monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = b"<ErrorResponse><Error><Code>InternalFailure</Code><Message>no</Message></Error></ErrorResponse>"
+    session_xml = (
+        b"<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>A</AccessKeyId><SecretAccessKey>S"
+        b"</SecretAccessKey><SessionToken>T</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>"
+        b"</AssumeRoleResult></AssumeRoleResponse>"
+    )
+    good = "999988887777"
+    attempted: list[bool] = []
+
+    def script(request: Request) -> Answer:
+        attempted.append(good.encode() in request.body)
+        return answer(session_xml) if sum(attempted) > 1 else answer(refused, 500)
+
+    class NoJitter(random.Random):
+        def random(self) -> float:
+            return 0.0
+
+    def role(account_id: str) -> RoleToAssume:
+        return RoleToAssume(account_id, f"arn:aws:iam::{account_id}:role/DRSOrchestrationRole", "an-external-id")
+
+    async with scripted_aws(script, monkeypatch), AwsClient(Settings(), now, rng=NoJitter()) as aws_client:
+        for number in range(12):
+            with pytest.raises(AwsError):
+                await aws_client.account(role(f"1111222233{number:02}"))
+        await aws_client.account(role(good))
+    assert sum(attempted) == 2
+    assert len(attempted) <= 12 * 2 + 10 + 2
 
 
 async def test_a_refused_connection_is_distinguished_from_an_empty_region(monkeypatch: pytest.MonkeyPatch) -> None:

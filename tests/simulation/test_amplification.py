@@ -109,6 +109,33 @@ def test_where_no_role_can_be_assumed_each_account_is_tried_and_little_more() ->
     assert outage.calls["sts"] <= 1 + len(ACCOUNTS) + 12  # the initial retry budget and what GetCallerIdentity adds
 
 
+@pytest.mark.parametrize("kind", ["500", "throttled"])
+@pytest.mark.parametrize("failing", [4, 30])
+def test_accounts_that_always_fail_do_not_take_the_retries_of_others(kind: str, failing: int) -> None:
+    accounts = tuple(f"2000000000{number:02}" for number in range(failing + 10))
+    good = frozenset(accounts[failing:])
+    region = ACTIVE[0]
+
+    async def work(loop: VirtualLoop) -> dict[str, Any]:
+        estate = Estate(loop, random.Random(0), accounts, ACTIVE[:1])  # noqa: S311 - not a secret
+        for account in accounts:
+            estate.protect(Scope(account, region), tags={})
+        listed: set[str] = set()
+
+        def applies_to(call: Call) -> bool:
+            fails = call.operation == "DescribeSourceServers" and call.account_id not in good & listed
+            listed.add(call.account_id)
+            return fails and call.service == "drs"
+
+        host = Host("host", estate, FaultInjector(estate.rng), Promises())
+        host.faults = FaultInjector(estate.rng, share=1.0, kinds=(kind,), applies_to=applies_to)
+        return await host.run("inventory", SyncRequest())
+
+    report = run(work)
+    assert {error["accountId"] for error in report["errors"]} == set(accounts) - good
+    assert (report["scopes"]["complete"], report["scopes"]["failed"]) == (10, failing)
+
+
 def test_retry_after_delays_queued_calls_too() -> None:
     """Calls already queued by the rate limit wait again when the service answers with Retry-After."""
     pause_s, wait_s = 2.0, 0.2  # Retry-After of the response; 5 calls a second

@@ -172,46 +172,77 @@ def test_the_drs_rate_is_the_one_set_and_every_service_has_one() -> None:
     assert table["sts"].per_second <= 600  # quota published by AWS
 
 
-@given(steps=st.lists(st.tuples(st.floats(0, 5), st.booleans(), st.floats(0, 30)), max_size=150))
+@given(
+    steps=st.lists(st.tuples(st.floats(0, 5), st.booleans(), st.floats(0, 30), st.sampled_from("abc")), max_size=150)
+)
 def test_retries_are_paid_for_by_successes_an_initial_budget_and_a_slow_refill(
-    steps: list[tuple[float, bool, float]],
+    steps: list[tuple[float, bool, float, str]],
 ) -> None:
     budget, now, successes, ends = RetryBudget(), 50.0, 0, [50.0]
-    for gap, success, longest in steps:
+    for gap, success, longest, account in steps:
         now += gap
         if success:
-            budget.succeeded()
+            budget.succeeded(account)
             successes += 1
             continue
-        wait = budget.spend(now, longest_wait_s=longest)
+        wait = budget.spend(now, account, longest_wait_s=longest)
         if wait is not None:
             assert 0 <= wait <= longest
             ends.append(now + wait)
     granted = len(ends) - 1
-    assert granted <= budget.start + successes + (max(ends) - 50.0) * budget.per_second + EPSILON
+    own = (
+        3 * (1 + math.floor((now - 50.0) / budget.own_after_s)) + successes
+    )  # of three accounts; each returns with a success
+    assert granted <= budget.start + successes + own + (max(ends) - 50.0) * budget.per_second + EPSILON
 
 
 def test_an_outage_is_probed_and_not_stormed() -> None:
     budget = RetryBudget(per_second=1.0)
-    assert [budget.spend(0.0, longest_wait_s=5.0) for _ in range(10)] == [0.0] * 10
-    assert [budget.spend(0.0, longest_wait_s=5.0) for _ in range(5)] == [1.0, 2.0, 3.0, 4.0, 5.0]
-    assert budget.spend(0.0, longest_wait_s=5.0) is None
-    assert budget.spend(1.0, longest_wait_s=5.0) == 5.0  # a refused retry takes no token
-    assert budget.spend(1000.0, longest_wait_s=0.0) == 0.0
+    assert [budget.spend(0.0, "a", longest_wait_s=5.0) for _ in range(10)] == [0.0] * 10
+    assert [budget.spend(0.0, "a", longest_wait_s=5.0) for _ in range(5)] == [1.0, 2.0, 3.0, 4.0, 5.0]
+    assert budget.spend(0.0, "a", longest_wait_s=5.0) is None
+    assert budget.spend(1.0, "a", longest_wait_s=5.0) == 5.0  # a refused retry takes no token
+    assert budget.spend(1000.0, "a", longest_wait_s=0.0) == 0.0
+
+
+@pytest.mark.parametrize("longest_wait_s", [5.0, 30.0])
+def test_accounts_that_always_fail_take_no_retry_of_accounts_that_fail_once(longest_wait_s: float) -> None:
+    budget = RetryBudget()
+    failing, good = [f"bad-{number}" for number in range(30)], [f"good-{number}" for number in range(10)]
+    while [wait for each in failing if (wait := budget.spend(0.0, each, longest_wait_s=longest_wait_s)) is not None]:
+        pass
+    assert [budget.spend(0.0, each, longest_wait_s=longest_wait_s) for each in good] == [0.0] * 10
+    assert budget.spend(0.0, "good-0", longest_wait_s=0.0) is None
+    budget.succeeded("good-0")
+    assert budget.spend(0.0, "good-0", longest_wait_s=0.0) == 0.0
+
+
+def test_where_hundreds_of_accounts_fail_few_of_them_are_tried_again() -> None:
+    budget = RetryBudget()
+    accounts = [str(number) for number in range(500)]
+    granted = [wait for each in accounts * 3 if (wait := budget.spend(0.0, each, longest_wait_s=0.0)) is not None]
+    assert len(granted) == budget.start + budget.own_maximum
+
+
+def test_the_retry_of_an_account_returns_after_a_while() -> None:
+    budget = RetryBudget(start=0.0, per_second=0.001)
+    assert budget.spend(0.0, "a", longest_wait_s=0.0) == 0.0
+    assert budget.spend(budget.own_after_s - 1.0, "a", longest_wait_s=0.0) is None
+    assert budget.spend(budget.own_after_s, "a", longest_wait_s=0.0) == 0.0
 
 
 def test_the_retry_budget_has_a_maximum() -> None:
     budget = RetryBudget()
     for _ in range(10_000):
-        budget.succeeded()
+        budget.succeeded("a")
     free = 0
-    while budget.spend(0.0, longest_wait_s=0.0) == 0.0:
+    while budget.spend(0.0, "a", longest_wait_s=0.0) == 0.0:
         free += 1
     assert free == budget.maximum
 
 
 def test_no_retry_is_granted_after_the_deadline() -> None:
-    assert RetryBudget().spend(0.0, longest_wait_s=-0.1) is None
+    assert RetryBudget().spend(0.0, "a", longest_wait_s=-0.1) is None
 
 
 @given(
