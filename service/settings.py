@@ -1,7 +1,7 @@
 """Settings: the environment variables, read once into a frozen object. Only this module reads `os.environ`.
 
 AWS's own variables (`AWS_REGION`, `AWS_PROFILE`, `AWS_ENDPOINT_URL`, `AWS_CA_BUNDLE`, ...) are not here:
-the SDK reads them itself.
+the SDK reads them itself, once those without a value are removed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from service.errors import ConfigurationError
 from service.models import ACCOUNT_ID_PATTERN, Scope
 
-__all__ = ["DEFAULT_REGIONS", "Settings", "load_settings"]
+__all__ = ["DEFAULT_REGIONS", "Settings", "load_settings", "remove_blank_aws_variables"]
 
 # DRS regions of the aws partition in botocore 1.40. AWS adds regions, so DRS_REGIONS can replace the list.
 DEFAULT_REGIONS: Final = (
@@ -67,7 +67,9 @@ class Settings(BaseModel):
         "", description="set by Lambda; logs and metrics go to stdout if it is set, else to stderr"
     )
     log_level: str = Field(
-        "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="minimum level of this package's log messages"
+        "INFO",
+        pattern="^(DEBUG|INFO|WARNING|ERROR)$",
+        description="minimum level of this package's log messages: DEBUG, INFO, WARNING or ERROR, in any case",
     )
 
     drs_regions: Regions = Field(
@@ -164,6 +166,12 @@ class Settings(BaseModel):
     def _split(cls, value: object) -> object:
         return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
 
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _normalize_level(cls, value: object) -> object:
+        level = value.strip().upper() if isinstance(value, str) else value
+        return "WARNING" if level == "WARN" else level  # the short name is also one of Python's
+
     @property
     def catalog(self) -> tuple[str, ...]:
         """The regions of a full scan, in order, without duplicates and excluded regions."""
@@ -190,6 +198,15 @@ class Settings(BaseModel):
                 f"set the environment variable {' and '.join(missing)} to the name of the DynamoDB table "
                 '(see the README, "Run it against real accounts")'
             )
+
+
+def remove_blank_aws_variables() -> None:
+    """Remove AWS_* variables without a value from the environment: the SDK reads some of them as the value "".
+
+    An empty AWS_REGION would hide AWS_DEFAULT_REGION, an empty AWS_PROFILE would name a profile that does not exist.
+    """
+    for name in [name for name, text in os.environ.items() if name.startswith("AWS_") and not text.strip()]:
+        del os.environ[name]
 
 
 def load_settings() -> Settings:

@@ -29,7 +29,7 @@ from service.aws.retry import RetryBudget, backoff_s, max_attempts, max_wait_s
 from service.aws.sdk_errors import translating_config_errors, translating_sdk_errors
 from service.errors import AwsError, ConfigurationError
 from service.models import Call, Now
-from service.settings import Settings
+from service.settings import Settings, remove_blank_aws_variables
 
 __all__ = ["AccountSession", "AwsClient", "Identity", "RoleToAssume"]
 
@@ -82,6 +82,7 @@ class AwsClient:
         self._now = now
         self._random = rng or random.Random()  # noqa: S311 - jitter, not a secret
         self._http_session_class = http_session_class
+        remove_blank_aws_variables()
         self._session = HubSession()
         self._session.register("before-parse", reject_malformed_body)
         self._session.register("after-call", reject_incomplete_write)

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import orjson
 
-from service.cli.output import Output, console, print_json, sanitize, table
+from service.cli.output import Output, print_json, print_text, sanitize, table
 from service.cli.report_tables import report_tables
 from service.sandbox.faults import Faults
 from service.sandbox.fleet import parse_model
@@ -118,17 +118,17 @@ class Demo:
     def _show(self, step: Step) -> None:
         report = step["report"]
         if "status" in report:
-            console().print(report_tables(report))
+            print_text(report_tables(report))
         elif "regions" in report and "servers" not in report:
             regions = [(row["region"], row["status"] or "", row["serverCount"]) for row in report["regions"]]
-            console().print(table("region status", ("region", "status", "servers"), regions))
+            print_text(table("region status", ("region", "status", "servers"), regions))
         elif "servers" in report:
             rows = [
                 (each["hostname"], each["region"], each["replicationState"], len(each["tags"]))
                 for each in report["servers"][:_MAX_SERVERS]
             ]
             title = f"{report['count']} servers from {report['source']}; {_MAX_SERVERS} of them"
-            console().print(table(title, ("host name", "region", "state", "tags"), rows))
+            print_text(table(title, ("host name", "region", "state", "tags"), rows))
             self._print(f"DRS calls: {step['callsCountedByAws'].get('drs', 0)}")
         else:
             self._print(str(report.get("message") or report.get("error")))
@@ -144,7 +144,7 @@ class Demo:
         ]
         if self._output is Output.TABLE:
             headings = ("sync", "regions scanned", "scopes in total", "DRS calls counted by AWS", "items written")
-            console().print(table("\nThe same inventory with fewer calls", headings, rows))
+            print_text(table("\nThe same inventory with fewer calls", headings, rows))
         report = filtered["report"]
         self._print(
             f"{report['serversSynced']} servers are known; the second sync made {after} DRS calls, a full scan "
@@ -180,7 +180,7 @@ class Demo:
     def _print(self, line: str) -> None:
         if self._output is Output.TABLE:
             for part in line.split("\n"):
-                console().print(sanitize(part), markup=False)
+                print_text(sanitize(part))
 
 
 def _by_service(calls: Sequence[Any]) -> dict[str, int]:

@@ -14,7 +14,9 @@ import anyio
 import typer
 
 from service.cli.answers import COMPLETENESS_MEMBERS, exit_code_of
+from service.cli.options import decoded
 from service.cli.output import Output, print_error, print_json, print_unknown, run_command
+from service.cli.streams import write_utf8
 from service.errors import AwsError, ConfigurationError, RefusalError
 from service.models import utc_now
 from service.queries.failback.export import read_export, write_csv, write_json
@@ -68,6 +70,7 @@ def show_failback(
     current, the origin is not fully known, or some accounts or regions are
     unknown, so that the server may be there.
     """
+    name = None if name is None else decoded(name)
     form = output or (Format.CSV if export_all else Format.TEXT)
     error_output = Output.JSON if form is Format.JSON else Output.TABLE
     allowed = _EXPORT_FORMATS if export_all else _RUNBOOK_FORMATS
@@ -98,9 +101,9 @@ def _show_estate(answer: EstateAnswer, form: Format) -> int:
     now = utc_now()
     if form is Format.JSON:
         members = {name: value for name, value in answer.body.items() if name in COMPLETENESS_MEMBERS}
-        _write(write_json(answer.estate, now=now, members=members).decode())
+        write_utf8(write_json(answer.estate, now=now, members=members))
     else:
-        _write(write_csv(answer.estate, now=now))
+        write_utf8(write_csv(answer.estate, now=now).encode())  # as `--from` reads it
         print_unknown(answer.body)
     return exit_code_of(answer)
 

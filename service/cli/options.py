@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -18,6 +19,7 @@ __all__ = [
     "QueryRegions",
     "SyncAccounts",
     "SyncRegions",
+    "decoded",
     "join_values",
     "require_values",
 ]
@@ -56,10 +58,15 @@ def require_values(option: str, values: Sequence[str] | None) -> tuple[str, ...]
     return tuple(values or ())
 
 
+def decoded(value: str) -> str:
+    """Return an argument as UTF-8 text, also where the locale made Python decode it as something less (`LC_ALL=C`)."""
+    return os.fsencode(value).decode("utf-8", "replace") if not value.isascii() else value
+
+
 def join_values(option: str, values: Sequence[str] | None) -> str:
     """Return the values of a repeatable option separated by commas, as queries take them.
 
     Raises:
         RefusalError: a value is empty.
     """
-    return ",".join(require_values(option, values))
+    return ",".join(map(decoded, require_values(option, values)))

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from itertools import pairwise
-from typing import Any
+from typing import Any, Final
 
 import anyio
 import orjson
-from rich.console import Console, RenderableType
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from service.cli.streams import write_utf8
 from service.cli.unknown import unknown_block
 from service.errors import AwsError, ConfigurationError, DeadlineExceededError, RefusalError
 from service.gc_tuning import tune_gc
@@ -24,17 +27,22 @@ from service.text import printable
 
 __all__ = [
     "Output",
-    "console",
     "print_error",
     "print_json",
     "print_message",
     "print_result",
+    "print_text",
     "print_unknown",
     "run_command",
     "sanitize",
     "stderr_console",
     "table",
 ]
+
+
+_MIN_TABLE_COLUMNS: Final = 80
+_MIN_COLUMN: Final = 10
+_COLUMN_FRAME: Final = 3  # of each column: a border and two blanks
 
 
 class Output(StrEnum):
@@ -56,20 +64,20 @@ class Output(StrEnum):
         return cls(values[-1]) if values and values[-1] in set(cls) else cls.default()
 
 
-def console() -> Console:
-    """Create the console for stdout."""
-    return Console(highlight=False, soft_wrap=False)
-
-
 def stderr_console() -> Console:
     """Create the console for stderr. Without a terminal a message stays on one line, so that a log can be searched."""
     return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
 
 
 def print_json(document: Mapping[str, Any]) -> None:
-    """Print a document on stdout."""
-    sys.stdout.write(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode())
-    sys.stdout.flush()
+    """Print a document on stdout, in UTF-8."""
+    try:
+        text = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    except (
+        TypeError
+    ):  # orjson refuses a lone surrogate, which is what Python makes of an argument that it cannot decode
+        text = f"{json.dumps(document, indent=2)}\n".encode()
+    write_utf8(text)
 
 
 def print_result(output: Output, document: Mapping[str, Any], render: Callable[[], RenderableType]) -> None:
@@ -77,7 +85,12 @@ def print_result(output: Output, document: Mapping[str, Any], render: Callable[[
     if output is Output.JSON:
         print_json(document)
     else:
-        console().print(render())
+        print_text(render())
+
+
+def print_text(*renderables: RenderableType) -> None:
+    """Print tables and texts on stdout. A table that needs more columns than there are is not cut: its lines wrap."""
+    Console(highlight=False, soft_wrap=False).print(*renderables, crop=False, sep="\n")
 
 
 def sanitize(value: object) -> Text:
@@ -85,13 +98,37 @@ def sanitize(value: object) -> Text:
     return Text(printable(value))
 
 
+class _Table(Table):
+    """Table that is never laid out so narrow that its columns vanish."""
+
+    min_columns = 0
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield from super().__rich_console__(console, options.update_width(max(options.max_width, self.min_columns)))
+
+
 def table(title: str, headings: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
-    """Create a table of sanitized values; columns of numbers are aligned right."""
+    """Create a table of sanitized values; columns of numbers are aligned right.
+
+    On a narrow terminal each column keeps some characters, and the table may be wider than the terminal, but it is
+    not made wider than 80 columns for that.
+    """
     cells = [tuple(row) for row in rows]
-    result = Table(title=title, title_justify="left", header_style="bold")
+    result = _Table(title=title, title_justify="left", header_style="bold")
+    fair_share = max(1, (_MIN_TABLE_COLUMNS - 1) // max(1, len(headings)) - _COLUMN_FRAME)
+    result.min_columns = 1
     for position, heading in enumerate(headings):
-        numeric = bool(cells) and all(isinstance(row[position], int | float) for row in cells)
-        result.add_column(heading, justify="right" if numeric else "left", overflow="fold")  # shows an ARN in full
+        values = [row[position] for row in cells]
+        numeric = bool(values) and all(isinstance(value, int | float) for value in values)
+        longest = max(cell_len(text) for text in (heading, *map(printable, values)))
+        width = min(longest, fair_share, _MIN_COLUMN)
+        result.min_columns += width + _COLUMN_FRAME
+        result.add_column(
+            heading,
+            justify="right" if numeric else "left",
+            overflow="fold",  # shows an ARN in full
+            min_width=width,
+        )
     for row in cells:
         result.add_row(*(sanitize(cell) for cell in row))
     return result

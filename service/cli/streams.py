@@ -1,15 +1,25 @@
-"""Standard streams of the process: closed ones are replaced, and a failed write to stdout is an error of its own."""
+"""Standard streams of the process, made to work with any encoding, any width and closed descriptors.
+
+What a program reads (JSON, CSV) is written in UTF-8 whatever the locale says. What a person reads has the encoding of
+stdout, with "?" for characters that it lacks. A failed write to stdout is an error of its own.
+"""
 
 from __future__ import annotations
 
 import io
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Final
 
 from service.errors import DrsSyncError
 
-__all__ = ["StdoutError", "discard_stdout", "set_up_streams"]
+__all__ = ["MIN_COLUMNS", "StdoutError", "discard_stdout", "set_up_streams", "write_utf8"]
+
+MIN_COLUMNS: Final = 20
+"""Narrower terminals are taken to have this width, because indented text would vanish."""
+_DEFAULT_COLUMNS: Final = "80"
 
 
 class StdoutError(DrsSyncError):
@@ -31,6 +41,15 @@ class _Stdout(io.TextIOWrapper):
         except OSError as error:
             raise _stdout_error(error) from None
 
+    def write_bytes(self, data: bytes) -> None:
+        """Write bytes past the encoding, after what was written before."""
+        self.flush()
+        try:
+            self.buffer.write(data)
+        except OSError as error:
+            raise _stdout_error(error) from None
+        self.flush()
+
 
 def _stdout_error(error: OSError) -> StdoutError:
     return StdoutError(f"cannot write to stdout: {error.strerror}; completed work is kept")
@@ -40,21 +59,55 @@ _STREAMS: Final = ("stdout", "stderr")
 
 
 def set_up_streams() -> None:
-    """Replace closed streams by os.devnull, and make stdout raise StdoutError. Call it once, before anything else."""
+    """Replace closed streams by os.devnull, and make stdout accept any text and raise StdoutError.
+
+    Call it once, before anything is written.
+    """
     for name in _STREAMS:
         if getattr(sys, name) is None:  # Python's value for a stream that was closed at the start
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8", errors="backslashreplace"))  # noqa: PTH123, SIM115
     stream = sys.stdout
     if isinstance(stream, io.TextIOWrapper):
-        encoding, errors = stream.encoding, stream.errors
-        line_buffering, write_through = stream.line_buffering, stream.write_through
+        encoding, line_buffering, write_through = stream.encoding, stream.line_buffering, stream.write_through
+        buffer = stream.detach()
+        if isinstance(buffer, io.RawIOBase):  # PYTHONUNBUFFERED; a raw write may write only a part
+            buffer = io.BufferedWriter(buffer)
         sys.stdout = _Stdout(
-            stream.detach(),
-            encoding=encoding,
-            errors=errors,
-            line_buffering=line_buffering,
-            write_through=write_through,
+            buffer, encoding=encoding, errors="replace", line_buffering=line_buffering, write_through=write_through
         )
+    _correct_width()
+
+
+def _correct_width() -> None:
+    """Remove COLUMNS where it is no width, and set it where a terminal is narrower than `MIN_COLUMNS`."""
+    columns = os.environ.get("COLUMNS", _DEFAULT_COLUMNS)
+    if not columns.isdecimal() or not int(columns):
+        del os.environ["COLUMNS"]
+    if min(_terminal_columns()) < MIN_COLUMNS:
+        os.environ["COLUMNS"] = str(MIN_COLUMNS)
+
+
+def _terminal_columns() -> Iterator[int]:
+    """List the widths that rich may use: COLUMNS, or else that of each stream that is a terminal."""
+    yield int(os.environ.get("COLUMNS", _DEFAULT_COLUMNS))
+    if "COLUMNS" not in os.environ:
+        for descriptor in range(3):
+            with suppress(OSError):  # not a terminal
+                yield os.get_terminal_size(descriptor).columns or int(_DEFAULT_COLUMNS)
+
+
+def write_utf8(data: bytes) -> None:
+    """Write a document to stdout as UTF-8, whatever the encoding of stdout is.
+
+    Raises:
+        StdoutError: it cannot be written.
+    """
+    stream = sys.stdout
+    if isinstance(stream, _Stdout):
+        stream.write_bytes(data)
+    else:  # replaced by a caller in this process
+        stream.write(data.decode())
+        stream.flush()
 
 
 def discard_stdout() -> None:

@@ -285,6 +285,7 @@ async def test_without_a_region_the_error_says_what_to_set(monkeypatch: pytest.M
         ({"AWS_REGION": "eu-west-1"}, "eu-west-1"),
         ({"AWS_DEFAULT_REGION": "eu-west-2"}, "eu-west-2"),
         ({"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-2"}, "eu-west-1"),
+        ({"AWS_REGION": "", "AWS_DEFAULT_REGION": "eu-west-2", "AWS_PROFILE": ""}, "eu-west-2"),
     ],
 )
 async def test_the_region_is_read_under_both_its_names(

@@ -23,7 +23,7 @@ def settings_page() -> str:
         "",
         "Read from the environment once, when the process starts. AWS's own variables (`AWS_REGION`, `AWS_PROFILE`,",
         "`AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_<SERVICE>`, `AWS_USE_FIPS_ENDPOINT`, `AWS_USE_DUALSTACK_ENDPOINT`,",
-        "`AWS_CA_BUNDLE`, ...) are honoured: the SDK reads them.",
+        "`AWS_CA_BUNDLE`, ...) are honoured: the SDK reads them. Those without a value count as not set.",
         "",
         "| variable | default | meaning |",
         "|---|---|---|",

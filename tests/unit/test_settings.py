@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from pydantic import ValidationError
 
 from service.errors import ConfigurationError
-from service.settings import Settings, load_settings
+from service.settings import Settings, load_settings, remove_blank_aws_variables
 
 CONTRACT_REGIONS = [
     *("us-east-1", "us-east-2", "us-west-1", "us-west-2", "ca-central-1", "sa-east-1"),
@@ -47,7 +49,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         ("DRS_CALLS_AT_ONCE", "0"),
         ("TOPOLOGY_READS_PER_SCOPE", "-1"),
         ("LOG_LEVEL", "LOUD"),
-        ("LOG_LEVEL", "debug"),
+        ("LOG_LEVEL", "critical"),
         ("DRS_REGIONS", "us-east-1,Mars"),
         ("DRS_REGIONS", "us-east"),
         ("DRS_EXCLUDED_REGIONS", "us-east-1; us-west-2"),
@@ -60,6 +62,33 @@ def test_a_bad_value_is_refused_and_its_variable_named(monkeypatch: pytest.Monke
     monkeypatch.setenv(name, value)
     with pytest.raises(ConfigurationError, match=f"{name}="):
         load_settings()
+
+
+@pytest.mark.parametrize(
+    ("value", "level"),
+    [
+        ("info", "INFO"),
+        ("Debug", "DEBUG"),
+        ("warn", "WARNING"),
+        ("WARN", "WARNING"),
+        (" error ", "ERROR"),
+        ("", "INFO"),
+    ],
+)
+def test_a_log_level_is_taken_in_any_case(monkeypatch: pytest.MonkeyPatch, value: str, level: str) -> None:
+    monkeypatch.setenv("LOG_LEVEL", value)
+    assert load_settings().log_level == level
+
+
+@pytest.mark.parametrize("blank", ["", " "])
+def test_blank_variables_of_aws_count_as_not_set(monkeypatch: pytest.MonkeyPatch, blank: str) -> None:
+    for name in ("AWS_REGION", "AWS_PROFILE", "AWS_ENDPOINT_URL_DRS"):
+        monkeypatch.setenv(name, blank)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    monkeypatch.setenv("LOG_LEVEL", "")
+    before = set(os.environ)
+    remove_blank_aws_variables()
+    assert before - set(os.environ) == {"AWS_REGION", "AWS_PROFILE", "AWS_ENDPOINT_URL_DRS"}
 
 
 @pytest.mark.parametrize("name", ["DISCOVERY_WINDOW_SECONDS", "SYNC_INTERVAL_SECONDS"])
