@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Final, NamedTuple, TypeGuard
+from typing import Any, Final, NamedTuple, TypeGuard
 
 __all__ = [
     "ACCOUNT_ID_PATTERN",
     "Call",
     "Coverage",
     "Now",
+    "OddRecord",
     "Problem",
     "RegionStatus",
     "Scope",
@@ -50,6 +51,17 @@ class Call(NamedTuple):
     operation: str
     account_id: str
     region: str
+
+
+class OddRecord(dict[str, Any]):
+    """A record of a list whose structure is not that of the service model. Only its members of plain text are kept.
+
+    It stands in for the record, so that nobody takes the list for complete; `why` says what is wrong with it.
+    """
+
+    def __init__(self, why: str, texts: Mapping[str, str]) -> None:
+        super().__init__(texts)
+        self.why = why
 
 
 class RegionStatus(StrEnum):

@@ -16,7 +16,7 @@ from typing import Any, Final
 import orjson
 
 from benchmarks.endpoint.estate import ROLE, Estate, stored_item
-from service.aws.dynamodb import encode
+from service.aws.attribute_values import encode
 from service.models import Scope, iso, utc_now
 from service.topology.keys import CARRY_OVER
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+import orjson
+
 from service.accounts.records import DEFAULT_EXTERNAL_ID, DEFAULT_ROLE_NAME, EXTERNAL_ID_FORM, is_external_id
 from service.errors import RefusalError
 from service.models import is_account_id, iso
@@ -24,6 +26,8 @@ StagingRecords = list[dict[str, Any]]
 StagingChange = Callable[[StagingRecords, StagingRecords], tuple[StagingRecords, StagingRecords]]
 """Takes the staging accounts and the removed ones, and returns both as they should be stored."""
 
+_MEMBERS: Final = frozenset({"accountId", "accountName", "roleArn", "externalId", "addedAt", "addedBy"})
+_MAX_MORE: Final = 2000  # bytes of further members: the item of a target has 400 KB for all its staging accounts
 _MAX_STAGING_ACCOUNTS: Final = 100  # DRS allows 100 trusted accounts per account
 
 
@@ -46,7 +50,10 @@ def staging_record(given: Mapping[str, Any], *, partition: str, now: datetime, a
     expected = re.compile(rf"arn:[a-z0-9-]+:iam::{account_id}:role/[\w+=,.@/-]{{1,512}}")
     if not isinstance(role_arn, str) or not expected.fullmatch(role_arn):
         raise _invalid("roleArn", role_arn, f"arn:<partition>:iam::{account_id}:role/<name>, a role of that account")
-    known = {"accountId", "accountName", "roleArn", "externalId", "addedAt", "addedBy"}
+    more = {member: value for member, value in given.items() if member not in _MEMBERS}
+    if "" in more or not _is_short(more):
+        fix = f"give further members a name and valid text, together of at most {_MAX_MORE} bytes"
+        raise RefusalError("VALIDATION_ERROR", f"stagingAccount cannot be stored. Fix: {fix}")
     return {
         "accountId": account_id,
         "accountName": name,
@@ -54,8 +61,15 @@ def staging_record(given: Mapping[str, Any], *, partition: str, now: datetime, a
         "externalId": external_id,
         "addedAt": iso(now),
         "addedBy": added_by,
-        **{member: value for member, value in given.items() if member not in known},
+        **more,
     }
+
+
+def _is_short(members: Mapping[str, Any]) -> bool:
+    try:
+        return len(orjson.dumps(members)) <= _MAX_MORE
+    except orjson.JSONEncodeError:
+        return False  # half a surrogate pair
 
 
 def _invalid(member: str, value: object, expected: str) -> RefusalError:

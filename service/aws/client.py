@@ -24,11 +24,11 @@ from service.aws.credentials import AssumedRole, CredentialSource, HubSession, s
 from service.aws.http import HttpSessionClass, SharedTransport
 from service.aws.operations import READ_WRITE_OPERATIONS, Operations, reject_undeclared
 from service.aws.rate_limit import RateLimiter, RateSettings, start_rates
-from service.aws.response_check import reject_incomplete_write, reject_malformed_body
+from service.aws.response_check import reject_incomplete, reject_malformed_body
 from service.aws.retry import RetryBudget, backoff_s, max_attempts, max_wait_s
 from service.aws.sdk_errors import translating_config_errors, translating_sdk_errors
 from service.errors import AwsError, ConfigurationError
-from service.models import Call, Now
+from service.models import Call, Now, is_account_id
 from service.settings import Settings, remove_blank_aws_variables
 
 __all__ = ["AccountSession", "AwsClient", "Identity", "RoleToAssume"]
@@ -36,6 +36,7 @@ __all__ = ["AccountSession", "AwsClient", "Identity", "RoleToAssume"]
 # Total time of one attempt; the SDK's read timeout only limits the gap between two bytes.
 _ATTEMPT_TIMEOUT_S: Final = 30.0
 _ROLE_DURATION_S: Final = 900  # the minimum of STS: a longer duration fails if a role's maximum is lower
+_ARN_PARTS: Final = 6
 _ROLE_SESSION_NAME: Final = "drs-orchestration-sync"
 
 
@@ -85,7 +86,7 @@ class AwsClient:
         remove_blank_aws_variables()
         self._session = HubSession()
         self._session.register("before-parse", reject_malformed_body)
-        self._session.register("after-call", reject_incomplete_write)
+        self._session.register("after-call", reject_incomplete)
         # The last hook before signing, so it covers every call, however it was made.
         self._session.register("before-call", reject_undeclared(allowed))
         self._stack = AsyncExitStack()
@@ -150,10 +151,10 @@ class AwsClient:
         """
         if self._identity is None:
             response = await self.hub().call("sts", "GetCallerIdentity", {}, region=self.hub_region)
-            try:
-                self._identity = Identity(response["Account"], response["Arn"].split(":")[1])
-            except LookupError:
-                raise self._malformed("GetCallerIdentity", "hub", "Account or a valid Arn") from None
+            account_id, parts = response.get("Account"), str(response.get("Arn")).split(":")
+            if not is_account_id(account_id) or len(parts) < _ARN_PARTS or not parts[1]:
+                raise self._malformed("GetCallerIdentity", "hub", "Account or a valid Arn")
+            self._identity = Identity(account_id, parts[1])
         return self._identity
 
     async def account(self, role: RoleToAssume) -> AccountSession:
@@ -183,13 +184,13 @@ class AwsClient:
         }
         # Signed by the hub, but on behalf of the account: a role that always fails takes no retry of another one.
         response = await self.send(hub.source, call, params, on_behalf_of=role.account_id)
-        try:
-            values = response["Credentials"]
-            keys = ReadOnlyCredentials(values["AccessKeyId"], values["SecretAccessKey"], values["SessionToken"], None)
-            expires_at: datetime = values["Expiration"]
-            return keys, expires_at if expires_at.tzinfo else expires_at.replace(tzinfo=UTC)  # STS uses UTC
-        except LookupError:
-            raise self._malformed("AssumeRole", role.account_id, "Credentials or a member of it") from None
+        values = response.get("Credentials", {})
+        texts = [values.get(name) for name in ("AccessKeyId", "SecretAccessKey", "SessionToken")]
+        expires_at = values.get("Expiration")
+        if not all(texts) or not isinstance(expires_at, datetime):
+            raise self._malformed("AssumeRole", role.account_id, "Credentials or a member of it")
+        keys = ReadOnlyCredentials(*texts, None)
+        return keys, expires_at if expires_at.tzinfo else expires_at.replace(tzinfo=UTC)  # STS uses UTC
 
     def _malformed(self, operation: str, account_id: str, member: str) -> AwsError:
         call = Call("sts", operation, account_id, self.hub_region)

@@ -61,14 +61,16 @@ class DrsReader:
     ) -> AsyncGenerator[list[Record], None]:
         """Yield the pages of DescribeSourceServers, DRS_PAGE_SIZE servers each.
 
-        The iterator ends without an error only after the last page.
+        The iterator ends without an error only after the last page. A record of an unexpected structure is an
+        `OddRecord`: its server exists, and nothing else is known of it.
 
         Args:
             region: region to read.
             staging_accounts: only servers that these accounts replicate; empty for all servers.
         """
         filters = {"filters": {"stagingAccountIDs": list(staging_accounts)}} if staging_accounts else {}
-        async for page in self._pages("DescribeSourceServers", region, {"maxResults": self._page_size, **filters}):
+        params = {"maxResults": self._page_size, **filters}
+        async for page in self._pages("DescribeSourceServers", region, params, keeps_odd=True):
             yield page
 
     async def source_server(self, region: str, arn: str) -> Record | None:
@@ -131,9 +133,10 @@ class DrsReader:
         return configuration
 
     def _pages(
-        self, operation: str, region: str, params: dict[str, Any], *, items: str = "items"
+        self, operation: str, region: str, params: dict[str, Any], *, items: str = "items", keeps_odd: bool = False
     ) -> AsyncGenerator[list[Record], None]:
-        return paginate(self._session, self._call(operation, region), params, items=items, cursor="nextToken")
+        call = self._call(operation, region)
+        return paginate(self._session, call, params, items=items, cursor="nextToken", keeps_odd=keeps_odd)
 
     def _malformed(self, operation: str, region: str, why: str) -> AwsError:
         return AwsError("MalformedResponse", why, self._call(operation, region))

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from decimal import Clamped, Context, Decimal, Inexact, Overflow, Rounded, Underflow
-from types import MappingProxyType
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import anyio
 import orjson
 
+from service.aws.attribute_values import Item, decode, encode, encode_value
 from service.aws.client import AccountSession
 from service.errors import AwsError
 from service.models import Call
 
-__all__ = ["Item", "TableReader", "decode", "encode", "encode_value", "names_in"]
-
-Item = dict[str, Any]
+__all__ = ["Item", "TableReader", "names_in"]
 
 _BATCH_GET: Final = 100  # BatchGetItem's own limit
 _MAX_ROUNDS: Final = 8
+_MAX_PAGES: Final = 10_000
+"""Of at most 1 MB. More pages mean that the keys never end; a bound also where each key is a new one."""
 
 
 class TableReader:
@@ -71,7 +69,8 @@ class TableReader:
             params["ProjectionExpression"] = ",".join(f"#{name}" for name in only)
         if names := {*only, *names_in(condition)}:
             params["ExpressionAttributeNames"] = {f"#{name}": name for name in sorted(names)}
-        return self._pages("Query", params, trim)
+        selected_by = names_in(condition)
+        return self._pages("Query", params, trim, texts=selected_by & set(only) if only else selected_by)
 
     async def scan_page(
         self, condition: str, values: Mapping[str, Any], *, start: Mapping[str, Any] | None = None
@@ -101,40 +100,58 @@ class TableReader:
         return items, self._decoded("Scan", [last_key])[0] if last_key else None
 
     async def _pages(
-        self, operation: str, params: Mapping[str, Any], trim: Callable[[Item], Item] | None = None
+        self,
+        operation: str,
+        params: Mapping[str, Any],
+        trim: Callable[[Item], Item] | None = None,
+        *,
+        texts: Collection[str] = (),
     ) -> AsyncIterator[Item]:
-        """Follow LastEvaluatedKey to the last page: the one pagination loop for Query and Scan."""
+        """Follow LastEvaluatedKey to the last page: the one pagination loop for Query and Scan.
+
+        Args:
+            operation: Query or Scan.
+            params: of the call.
+            trim: as of `query`.
+            texts: attributes that every item has as text, because the request selects items by them.
+        """
         start: Mapping[str, Any] = {}
         used_keys: set[bytes] = set()
-        while True:
+        for _ in range(_MAX_PAGES):
             items, last_key = await self._page(operation, {**params, **start}, trim)
+            self._require_texts(operation, items, texts)
             for item in items:
                 yield item
             if not last_key:
                 return
             fingerprint = orjson.dumps(last_key, option=orjson.OPT_SORT_KEYS)
             if fingerprint in used_keys:
-                raise self._malformed(operation, "LastEvaluatedKey repeats")
+                raise self.malformed(operation, "LastEvaluatedKey repeats")
             used_keys.add(fingerprint)
             start = {"ExclusiveStartKey": last_key}
+        raise self.malformed(operation, f"LastEvaluatedKey does not end after {_MAX_PAGES} pages")
 
     async def _page(
         self, operation: str, params: Mapping[str, Any], trim: Callable[[Item], Item] | None = None
     ) -> tuple[list[Item], Item]:
         """Read one page; return its items, and the encoded key that it ends at, empty after the last page."""
         response = await self.call(operation, params)
-        if "Items" not in response:
-            raise self._malformed(operation, "response is missing Items")
+        if not isinstance(response.get("Items"), list):
+            raise self.malformed(operation, "response is missing Items")
         items = self._decoded(operation, response["Items"], trim)
-        last_key = response.get("LastEvaluatedKey")
-        if last_key is not None and not isinstance(last_key, dict):
-            raise self._malformed(operation, "LastEvaluatedKey is not an object")
-        return items, last_key or {}
+        last_key = response.get("LastEvaluatedKey") or {}
+        self._decoded(operation, [last_key])
+        return items, last_key
 
     async def get(self, key: Mapping[str, Any]) -> Item | None:
         """Read one item, consistently; None when there is none. Raises AwsError."""
         response = await self.call("GetItem", {"Key": encode(key), "ConsistentRead": True})
-        return self._decoded("GetItem", [response["Item"]])[0] if response.get("Item") else None
+        if response.get("Item") is None:
+            return None
+        item = self._decoded("GetItem", [response["Item"]])[0]
+        if any(item.get(name) != value for name, value in key.items()):
+            raise self.malformed("GetItem", "the item has another key than the one that was requested")
+        return item
 
     async def get_many(self, keys: Iterable[Mapping[str, Any]]) -> list[Item]:
         """Read items by key, consistently, in any order; items that do not exist are left out.
@@ -143,7 +160,10 @@ class TableReader:
             AwsError: some could not be read.
         """
         items: list[Item] = []
-        pending = [encode(key) for key in keys]
+        wanted = [dict(key) for key in keys]
+        names = tuple(wanted[0]) if wanted else ()
+        requested = {tuple(key[name] for name in names) for key in wanted}
+        pending = [encode(key) for key in wanted]
         rounds = 0
         while pending:
             chunk, pending = pending[:_BATCH_GET], pending[_BATCH_GET:]
@@ -151,8 +171,12 @@ class TableReader:
                 "BatchGetItem", {"RequestItems": {self.name: {"Keys": chunk, "ConsistentRead": True}}}, named=False
             )
             if not isinstance(response.get("Responses"), dict):  # present even when no item exists
-                raise self._malformed("BatchGetItem", "response is missing Responses")
-            items.extend(self._decoded("BatchGetItem", response["Responses"].get(self.name, [])))
+                raise self.malformed("BatchGetItem", "response is missing Responses")
+            found = self._decoded("BatchGetItem", response["Responses"].get(self.name, []))
+            self._require_texts("BatchGetItem", found, names)
+            if not requested.issuperset(tuple(item[name] for name in names) for item in found):
+                raise self.malformed("BatchGetItem", "an item has another key than the requested ones")
+            items.extend(found)
             unprocessed = self.unprocessed("BatchGetItem", response, "UnprocessedKeys", "Keys")
             if unprocessed:
                 rounds = await self.next_round("BatchGetItem", 0 if len(unprocessed) < len(chunk) else rounds)
@@ -162,10 +186,17 @@ class TableReader:
     def _decoded(self, operation: str, items: Iterable[Item], trim: Callable[[Item], Item] | None = None) -> list[Item]:
         try:
             return [decode(trim(item) if trim else item) for item in items]
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            raise self._malformed(operation, f"unexpected item structure ({type(error).__name__})") from None
+        except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+            raise self.malformed(operation, f"unexpected item structure ({type(error).__name__})") from None
 
-    def _malformed(self, operation: str, why: str) -> AwsError:
+    def _require_texts(self, operation: str, items: Iterable[Item], names: Collection[str]) -> None:
+        """Check that every item has some attributes as text. Raises AwsError."""
+        for item in items:
+            if not all(isinstance(item.get(name), str) for name in names):
+                raise self.malformed(operation, f"an item is missing {' or '.join(sorted(names))}")
+
+    def malformed(self, operation: str, why: str) -> AwsError:
+        """Make the error of a response that cannot be used, such as one with an item that lacks its key."""
         return AwsError("MalformedResponse", why, Call("dynamodb", operation, "hub", self._region))
 
     def unprocessed(self, operation: str, response: Mapping[str, Any], *path: str) -> list[dict[str, Any]]:
@@ -182,12 +213,12 @@ class TableReader:
         entries: Any = response
         for name in (path[0], self.name, *path[1:]):
             if not isinstance(entries, dict):
-                raise self._malformed(operation, f"unexpected {path[0]} structure")
+                raise self.malformed(operation, f"unexpected {path[0]} structure")
             entries = entries.get(name)
             if entries is None:
                 return []
         if not (isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries)):
-            raise self._malformed(operation, f"unexpected {path[0]} structure")
+            raise self.malformed(operation, f"unexpected {path[0]} structure")
         return entries
 
     async def next_round(self, operation: str, rounds: int) -> int:
@@ -227,88 +258,3 @@ def names_in(condition: str) -> set[str]:
     return {
         word.strip("(), ").removeprefix("#") for word in condition.replace("(", " ").split() if word.startswith("#")
     }
-
-
-def encode(item: Mapping[str, Any]) -> dict[str, Any]:
-    """Convert plain values to AttributeValues; None at the top level is left out."""
-    return {name: encode_value(value) for name, value in item.items() if value is not None}
-
-
-def encode_value(value: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
-    """Convert a plain value to an AttributeValue; floats become exact decimals, tuples become lists, bytes binaries.
-
-    Raises:
-        TypeError: a type that DynamoDB does not have, infinity or NaN.
-        ArithmeticError: a number of more than 38 digits, or with an exponent outside -128 to 126.
-    """
-    match value:
-        case str():
-            return {"S": str(value)}
-        case bytes() | bool():  # the SDK writes bytes as base64
-            return {"B" if isinstance(value, bytes) else "BOOL": value}
-        case int() | float() | Decimal():
-            return {"N": _number_text(value)}
-        case dict() | Mapping():
-            return {"M": {key: encode_value(inner) for key, inner in value.items()}}
-        case list() | tuple():
-            return {"L": [encode_value(inner) for inner in value]}
-        case None:
-            return {"NULL": True}
-        case _:
-            raise TypeError(f"DynamoDB has no type for {type(value).__name__}")
-
-
-# Precision and range of DynamoDB numbers (developer guide); trapped, because rounding would silently change values.
-_NUMBERS: Final = Context(prec=38, Emin=-128, Emax=126, traps=[Clamped, Overflow, Inexact, Rounded, Underflow])
-
-
-def _number_text(value: float | Decimal) -> str:
-    number = _NUMBERS.create_decimal(str(value) if isinstance(value, float) else value)
-    if not number.is_finite():
-        raise TypeError("DynamoDB has no type for infinity or NaN")
-    return str(number)
-
-
-def decode(item: Mapping[str, Any]) -> Item:
-    """Convert AttributeValues to plain values: whole numbers to int, others to float, sets to sorted lists.
-
-    Raises:
-        ValueError: a type that DynamoDB does not have, or a binary that is not base64.
-    """
-    return {name: _plain(value) for name, value in item.items()}
-
-
-def _plain(tagged: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any JSON value
-    ((kind, value),) = tagged.items()
-    try:
-        return _PLAIN[kind](value)
-    except KeyError:
-        raise ValueError(f"an attribute of the unknown type {kind}") from None
-
-
-def _number(text: str) -> int | float:
-    if text.isdecimal():  # the fast path: nearly all of our numbers
-        return int(text)
-    number = Decimal(text)
-    return int(number) if number == number.to_integral_value() else float(number)
-
-
-def _binary(text: str) -> bytes:
-    return base64.b64decode(text, validate=True)
-
-
-# Not boto3's TypeDeserializer: it takes five times as long, and importing boto3 takes a tenth of a cold start.
-_PLAIN: Final[Mapping[str, Callable[[Any], Any]]] = MappingProxyType(
-    {
-        "S": str,
-        "BOOL": bool,
-        "N": _number,
-        "M": decode,
-        "L": lambda values: [_plain(each) for each in values],
-        "NULL": lambda _: None,
-        "SS": sorted,
-        "NS": lambda values: sorted(map(_number, values)),
-        "B": _binary,
-        "BS": lambda values: sorted(map(_binary, values)),
-    }
-)

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 import anyio
 
-from service.aws.dynamodb import Item, TableReader, decode, encode, encode_value, names_in
+from service.aws.attribute_values import Item, decode, encode, encode_value
+from service.aws.dynamodb import TableReader, names_in
 from service.errors import AwsError
 from service.models import Call
 
@@ -95,7 +96,7 @@ class Table(TableReader):
         try:
             return int(decode(response["Attributes"])[counter])
         except (AttributeError, LookupError, TypeError, ValueError):
-            raise self._malformed("UpdateItem", f"response is missing the new {counter}") from None
+            raise self.malformed("UpdateItem", f"response is missing the new {counter}") from None
 
     async def fill(self, key: Mapping[str, Any], assign: Mapping[str, Any], condition: str) -> bool:
         """Set only those attributes that the item does not have yet, if a condition holds; return whether it did."""

@@ -3,6 +3,7 @@
 * DynamoDB: plain JSON, without walking the service model for every attribute. botocore takes five times as long; it
   would also decode binaries, which `service/aws/dynamodb.py` does, and timestamps, which DynamoDB's items do not have.
 * DRS DescribeSourceServers: plain JSON where the result equals botocore's, member by member; else botocore's parser.
+  Records of a list whose members have other types than the service model says come as `OddRecord`, at its end.
 * EC2 DescribeInstances: only the members that the inventory stores. An instance has about sixty; parsing the timestamps
   among them alone costs more than all the members that are stored.
 
@@ -14,7 +15,7 @@ reported as a problem of that call.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Final
 from xml.etree.ElementTree import Element
@@ -28,8 +29,11 @@ from aiobotocore.parsers import (
     AioResponseParserFactory,
     AioRestJSONParser,
 )
-from botocore.model import ListShape, MapShape, Shape, ShapeResolver, StructureShape
+from botocore.model import ListShape, Shape, ShapeResolver, StructureShape
 from botocore.parsers import ResponseParserError
+
+from service.aws.structure import UnexpectedStructureError, exact_check, set_odd_records_aside
+from service.models import OddRecord
 
 __all__ = ["ParserFactory"]
 
@@ -105,7 +109,9 @@ class _SafeParser(AioResponseParser):
         except ResponseParserError as error:
             # The SDK puts the whole body after the first line, and logs these errors when renewing credentials.
             raise ResponseParserError(str(error).partition("\n")[0]) from None
-        except (AttributeError, LookupError, TypeError, ValueError) as error:
+        except UnexpectedStructureError as error:
+            raise ResponseParserError(str(error)) from None
+        except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
             # Only the type: the error's text may quote the response, and those of STS contain secrets.
             cause, size = type(error).__name__, len(response["body"])
             raise ResponseParserError(f"unexpected response structure ({cause}, {size} bytes)") from None
@@ -129,63 +135,32 @@ class _Ec2Parser(_SafeParser, AioEC2QueryParser):
         return parsed
 
 
-def _check(shape: Shape) -> Callable[[Any], bool] | None:
-    """Return a predicate: whether botocore would return a JSON value unchanged; None if it always would.
-
-    It changes structures with a member unknown to the model, and blobs, timestamps, renamed members and nulls.
-    """
-    if isinstance(shape, StructureShape):
-        if any("name" in member.serialization for member in shape.members.values()):
-            return _never
-        names = frozenset(shape.members)
-        checks = {name: check for name, member in shape.members.items() if (check := _check(member)) is not None}
-        nested = frozenset(checks)
-
-        def fits(value: Any) -> bool:  # noqa: ANN401 - JSON
-            return (
-                type(value) is dict
-                and value.keys() <= names
-                and all(checks[name](value[name]) for name in value.keys() & nested)
-            )
-
-        return fits
-    if isinstance(shape, ListShape):
-        return _all_of(list, _check(shape.member), iter)
-    if isinstance(shape, MapShape):
-        return _all_of(dict, _check(shape.value), dict.values)
-    return _never if shape.type_name in {"blob", "timestamp"} else None
-
-
-def _never(_: object) -> bool:
-    return False
-
-
-def _all_of(
-    kind: type, check: Callable[[Any], bool] | None, members: Callable[[Any], Iterable[Any]]
-) -> Callable[[Any], bool]:
-    if check is None:
-        return lambda value: type(value) is kind
-    return lambda value: type(value) is kind and all(map(check, members(value)))
-
-
-_CHECKS: Final[dict[str, Callable[[Any], bool] | None]] = {}  # by shape name; only DRS shapes are added
+_EXACT_CHECKS: Final[dict[str, Callable[[Any], bool]]] = {}  # by shape name; only DRS shapes are added
 
 
 def parse_page_directly(body: bytes, shape: Shape) -> dict[str, Any] | None:
-    """Parse a JSON body without its model; None if the result could differ from botocore's.
-
-    Also None if the body contains `null` anywhere, because botocore drops such members.
-    """
-    if b"null" in body:
-        return None
-    if shape.name not in _CHECKS:
-        _CHECKS[shape.name] = _check(shape)
+    """Parse a JSON body without botocore; None if its result could differ, or if a member has an unexpected type."""
+    check = _EXACT_CHECKS.get(shape.name)
+    if check is None:
+        check = _EXACT_CHECKS[shape.name] = exact_check(shape)
     try:
         page: dict[str, Any] = orjson.loads(body)
     except orjson.JSONDecodeError:
         return None  # Python's json module accepts more, such as half a surrogate pair
-    check = _CHECKS[shape.name]
-    return page if check is not None and check(page) else None
+    return page if check(page) else None
+
+
+def _is_raw(shape: StructureShape) -> bool:
+    """Whether the body is data of the caller, not a JSON document."""
+    return "payload" in shape.serialization
+
+
+def _json_document(body: bytes) -> object:
+    """Parse a body as Python's json module does; None if it is not JSON: botocore's result then has no members."""
+    try:
+        return json.loads(body)
+    except ValueError:
+        return None
 
 
 class _RestJsonParser(_SafeParser, AioRestJSONParser):
@@ -196,36 +171,29 @@ class _RestJsonParser(_SafeParser, AioRestJSONParser):
             page = parse_page_directly(response["body"], shape)
             if page is not None:
                 return {"ResponseMetadata": self._populate_response_metadata(response), **page}
+        odd: dict[str, list[OddRecord]] = {}
+        if isinstance(shape, StructureShape) and not _is_raw(shape):
+            document = _json_document(response["body"])
+            if document is not None:
+                kept, odd = set_odd_records_aside(shape, document)
+                response = {**response, "body": json.dumps(kept).encode()} if odd else response
         parsed: dict[str, Any] = super()._do_parse(response, shape)
-        _check_lists(response["body"], shape)
+        for name, records in odd.items():
+            parsed[name] = [*parsed[name], *records]
         return parsed
 
 
-def _check_lists(body: bytes, shape: Shape) -> None:
-    """Check that the lists of a response are lists: botocore makes an empty list of an empty object or text.
-
-    Raises:
-        ResponseParserError: one is of another type.
-    """
-    members = shape.members.items() if isinstance(shape, StructureShape) else ()
-    names = {member.serialization.get("name", name) for name, member in members if isinstance(member, ListShape)}
-    try:
-        document = json.loads(body) if names else None
-    except ValueError:
-        return  # botocore's result is then without any member of the shape
-    for name, value in document.items() if isinstance(document, dict) else ():
-        if name in names and value is not None and not isinstance(value, list):
-            raise ResponseParserError(f"{name} is not a list")
-
-
 class _JsonParser(_SafeParser, AioJSONParser):
-    """Parser of the JSON protocol (DynamoDB)."""
+    """Parser of the JSON protocol (DynamoDB, EventBridge)."""
 
-    def _do_parse(self, response: dict[str, Any], shape: Any) -> dict[str, Any]:  # noqa: ANN401, ARG002 - the SDK's signature
+    def _do_parse(self, response: dict[str, Any], shape: Any) -> dict[str, Any]:  # noqa: ANN401 - the SDK's signature
         try:
-            parsed: dict[str, Any] = orjson.loads(response["body"] or b"{}")
+            document: dict[str, Any] = orjson.loads(response["body"] or b"{}")
         except orjson.JSONDecodeError as error:
             raise ResponseParserError(f"response is not JSON: {error}") from None
+        if isinstance(shape, StructureShape):
+            set_odd_records_aside(shape, document)
+        parsed = {name: value for name, value in document.items() if value is not None}  # as the SDK does
         self._inject_response_metadata(parsed, response["headers"])
         return parsed
 

@@ -1,4 +1,4 @@
-"""Checks of successful responses: a write counts as done only where its response has what AWS returns for it."""
+"""Checks of successful responses: a call counts as done only where its response has what AWS returns for it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from botocore.parsers import ResponseParserError
 if TYPE_CHECKING:
     from botocore.model import OperationModel
 
-__all__ = ["WRITE_RESPONSES", "reject_incomplete_write", "reject_malformed_body"]
+__all__ = ["WRITE_RESPONSES", "reject_incomplete", "reject_malformed_body"]
 
 WRITE_RESPONSES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = MappingProxyType(
     {
@@ -27,6 +27,11 @@ WRITE_RESPONSES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = MappingPro
     }
 )
 """Service -> write operation -> path to a member that its response has; empty where AWS returns nothing by design."""
+
+_READ_RESPONSES: Final[Mapping[tuple[str, str], tuple[str, ...]]] = MappingProxyType(
+    {("dynamodb", "DescribeTable"): ("Table", "KeySchema")}
+)
+"""The same for reads that are no lists."""
 
 _MAX_ERROR_BODY: Final = 4096  # bytes; the error document of AWS is a few hundred
 
@@ -64,8 +69,8 @@ def _names_error_type(body: bytes) -> bool:
         return False  # the SDK rejects it
 
 
-def reject_incomplete_write(model: OperationModel, http_response: Any, parsed: Mapping[str, Any], **_: object) -> None:  # noqa: ANN401 - a response of the SDK's transport
-    """Hook for `after-call`: reject a successful response of a write without the member that AWS returns for it.
+def reject_incomplete(model: OperationModel, http_response: Any, parsed: Mapping[str, Any], **_: object) -> None:  # noqa: ANN401 - a response of the SDK's transport
+    """Hook for `after-call`: reject a successful response without the member that AWS returns for the operation.
 
     Raises:
         ResponseParserError: the member is missing.
@@ -73,7 +78,8 @@ def reject_incomplete_write(model: OperationModel, http_response: Any, parsed: M
     if http_response.status_code >= 300:  # noqa: PLR2004 - the SDK raises its error
         return
     found: Any = parsed
-    path = WRITE_RESPONSES.get(model.service_model.service_name, {}).get(model.name, ())
+    service = model.service_model.service_name
+    path = _READ_RESPONSES.get((service, model.name)) or WRITE_RESPONSES.get(service, {}).get(model.name, ())
     for name in path:
         found = found.get(name) if isinstance(found, Mapping) else None
         if found is None:

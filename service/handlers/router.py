@@ -18,6 +18,7 @@ import orjson
 from pydantic import ValidationError
 
 from service.errors import AwsError, ConfigurationError, DrsSyncError, RefusalError, UnknownScopeError
+from service.handlers.request_values import reject_unusable_values
 from service.handlers.responses import aws_error_body, envelope, error_body, not_found, refusal_body
 
 __all__ = ["Operation", "Params", "RequestModel", "Response", "Route", "Router"]
@@ -88,6 +89,7 @@ class Operation(Generic[A]):
 
     def check(self, params: Params) -> None:
         """Check a request without carrying it out. Raises RefusalError or pydantic's ValidationError."""
+        reject_unusable_values(params.values)
         if self.request is not None:
             self.request.parse(params.values, has_body=params.has_body)
 

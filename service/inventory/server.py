@@ -12,9 +12,9 @@ import orjson
 from pydantic import AfterValidator, AliasPath, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from service.inventory.moving_values import MovingValues, not_understood
-from service.models import ACCOUNT_ID_PATTERN, Scope
+from service.models import ACCOUNT_ID_PATTERN, OddRecord, Scope
 
-__all__ = ["InstanceFacts", "SourceServer", "content_hash", "instance_facts", "parse_server"]
+__all__ = ["InstanceFacts", "SourceServer", "content_hash", "instance_facts", "name_of_record", "parse_server"]
 
 # Part of the content hash: increase it when the format of items changes, so that every item is rewritten once.
 _ITEM_FORMAT: Final = 3
@@ -41,12 +41,22 @@ _ARN: Final = f"arn:[a-z0-9-]+:drs:[a-z0-9-]+:{ACCOUNT_ID_PATTERN}:source-server
 # These values become parameters of other calls, and the SDK raises the same exception for a malformed one as for a bug.
 # All but the first two may be missing or empty. A malformed ARN of the server of the opposite direction is ignored, as
 # that ARN may be outdated anyway.
-ServerArn = Annotated[str, StringConstraints(pattern=f"^{_ARN}$")]
+# Texts that become keys of tables are as long as DynamoDB takes them. A sort key, of 1,024 bytes, holds a prefix and an
+# ARN; a partition key, of 2,048, a prefix and a name with up to 4 bytes per character. DRS itself takes 256 characters.
+_MAX_ARN: Final = 900
+_MAX_NAME: Final = 500
+_MAX_SHOWN: Final = 100  # characters of the name of a record that cannot be used
+ServerArn = Annotated[str, StringConstraints(pattern=f"^{_ARN}$", max_length=_MAX_ARN)]
 ServerId = Annotated[str, StringConstraints(pattern="^s-[0-9A-Za-z]{17}$")]
-OptionalArn = Annotated[str, StringConstraints(pattern=f"^({_ARN})?$")]
+OptionalArn = Annotated[str, StringConstraints(pattern=f"^({_ARN})?$", max_length=_MAX_ARN)]
+Name = Annotated[str, StringConstraints(max_length=_MAX_NAME)]
 AccountId = Annotated[str, StringConstraints(pattern=f"^({ACCOUNT_ID_PATTERN})?$")]
-ReversedArn = Annotated[str | None, AfterValidator(lambda arn: arn if arn and re.fullmatch(_ARN, arn) else None)]
+ReversedArn = Annotated[str | None, AfterValidator(lambda arn: arn if arn and _is_arn(arn) else None)]
 RegionName = Annotated[str, StringConstraints(pattern="^([a-z][a-z0-9-]{0,61}[a-z0-9])?$")]
+
+
+def _is_arn(text: str) -> bool:
+    return len(text) <= _MAX_ARN and re.fullmatch(_ARN, text) is not None
 
 
 class _Cpu(BaseModel):
@@ -82,12 +92,12 @@ class SourceServer(BaseModel):
         str | None, Field(validation_alias=AliasPath("sourceCloudProperties", "originAvailabilityZone"))
     ] = None
     instance_id: Annotated[
-        str | None, Field(validation_alias=AliasPath("sourceProperties", "identificationHints", "awsInstanceID"))
+        Name | None, Field(validation_alias=AliasPath("sourceProperties", "identificationHints", "awsInstanceID"))
     ] = None
     hostname: Annotated[
-        str, Field(validation_alias=AliasPath("sourceProperties", "identificationHints", "hostname"))
+        Name, Field(validation_alias=AliasPath("sourceProperties", "identificationHints", "hostname"))
     ] = ""
-    fqdn: Annotated[str, Field(validation_alias=AliasPath("sourceProperties", "identificationHints", "fqdn"))] = ""
+    fqdn: Annotated[Name, Field(validation_alias=AliasPath("sourceProperties", "identificationHints", "fqdn"))] = ""
     vmware_uuid: Annotated[
         str | None, Field(validation_alias=AliasPath("sourceProperties", "identificationHints", "vmWareUuid"))
     ] = None
@@ -97,7 +107,7 @@ class SourceServer(BaseModel):
     ram_bytes: Annotated[int, Field(validation_alias=AliasPath("sourceProperties", "ramBytes"))] = 0
     tags: dict[str, str] = Field(default_factory=dict)
     last_launch: Annotated[str | None, Field(validation_alias="lastLaunchResult")] = None
-    recovery_instance: Annotated[str | None, Field(validation_alias="recoveryInstanceId")] = None
+    recovery_instance: Annotated[Name | None, Field(validation_alias="recoveryInstanceId")] = None
 
     @property
     def is_forward(self) -> bool:
@@ -141,6 +151,8 @@ def parse_server(record: Mapping[str, Any], *, reported_by: Scope | None = None)
         record: the record.
         reported_by: the scope whose DRS returned the record, and which its ARN must belong to; None to accept any.
     """
+    if isinstance(record, OddRecord):
+        return record.why
     try:
         orjson.dumps(record)  # the whole record is stored, and unpaired surrogates cannot be
         server = SourceServer.model_validate(record)
@@ -151,6 +163,13 @@ def parse_server(record: Mapping[str, Any], *, reported_by: Scope | None = None)
     if reported_by is not None and server.scope != reported_by:
         return f"its ARN is one of {server.scope.account_id} in {server.scope.region}"
     return server
+
+
+def name_of_record(record: Mapping[str, Any]) -> str:
+    """Return a short name for a record that cannot be used: its id, else its ARN, as far as it has one."""
+    names = (record.get("sourceServerID"), record.get("arn"))
+    found = next((name for name in names if isinstance(name, str) and name), "a server without an id")
+    return found if len(found) <= _MAX_SHOWN else f"{found[:_MAX_SHOWN]}..."
 
 
 def _member(path: tuple[int | str, ...]) -> str:

@@ -81,6 +81,8 @@ class InventoryTable:
             index=_REGION_INDEX,
             only=_PROJECTION,
         ):
+            if not isinstance(item.get("stagingAccountId"), str):
+                raise self._table.malformed("Query", "an item is missing stagingAccountId")
             stored[ItemKey(item["sourceServerArn"], item["stagingAccountId"])] = _parse_stored(item)
         return stored
 

@@ -15,7 +15,7 @@ from service.queries.freshness import StatusView
 from service.queries.read_result import DataSource, ScopeReadResult
 from service.queries.scope_state import ScopeState, StateRules, state_of
 from service.queries.unknown_scopes import UnknownScope, by_cause, cause_of
-from service.regions.status_rows import AccountEntry
+from service.regions.status_entry import AccountEntry
 from service.settings import Settings
 
 __all__ = ["MAX_LISTED", "Completeness", "all_regions", "completeness_of", "without_accounts"]
@@ -122,7 +122,7 @@ def _state_after(state: ScopeState, entry: AccountEntry | None, result: ScopeRea
         return ScopeState.FRESH
     if result.source is DataSource.INVENTORY:
         return state
-    lacks_items = entry is not None and len(result.items) < (entry.server_count or 0)
+    lacks_items = entry is not None and len(result.items) < entry.item_count
     return ScopeState.UNKNOWN if lacks_items else state
 
 

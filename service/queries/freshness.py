@@ -11,7 +11,8 @@ from typing import Any, Final
 from service.models import Scope, parse_iso
 from service.queries.scope_state import ScopeState, StateRules, is_switched_off, state_of
 from service.regions.selection import StatusUnavailable
-from service.regions.status_rows import AccountEntry, RegionRow
+from service.regions.status_entry import AccountEntry
+from service.regions.status_rows import RegionRow
 
 __all__ = [
     "Freshness",
@@ -38,13 +39,16 @@ class ScopeFreshness:
     """Freshness of the inventory of a scope.
 
     `server_count` is the number of servers that the scan at `last_complete` found, None when it is not known for this
-    account alone; then `may_be_empty` is whether an inventory without any server can be right.
+    account alone; then `may_be_empty` is whether an inventory without any server can be right. `unusable` of them are
+    not in the inventory, which cannot hold their records; `unusable_names` has the first.
     """
 
     level: Freshness
     last_complete: datetime | None = None
     server_count: int | None = None
     may_be_empty: bool = False
+    unusable: int = 0
+    unusable_names: tuple[str, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -122,7 +126,13 @@ def freshness_of(view: StatusView, scope: Scope, *, now: datetime, fresh_s: floa
     if entry is None or entry.last_complete is None or entry.server_count is None:
         return _NEVER_SCANNED
     level = Freshness.FRESH if is_fresh(entry.last_complete, now, fresh_s) else Freshness.STALE
-    return ScopeFreshness(level, entry.last_complete, entry.server_count)
+    return ScopeFreshness(
+        level,
+        entry.last_complete,
+        entry.server_count,
+        unusable=entry.unusable,
+        unusable_names=entry.unusable_names,
+    )
 
 
 def is_fresh(moment: datetime | None, now: datetime, fresh_s: float) -> bool:
@@ -135,7 +145,8 @@ def check_items(
 ) -> ScopeFreshness:
     """Correct the freshness of a scope by its items.
 
-    An inventory with fewer servers than the last complete scan counted was emptied or is being filled: it is stale.
+    An inventory with fewer servers than the last complete scan counted, without those that it cannot hold, was emptied
+    or is being filled: it is stale.
     Without region status, the items are fresh when all of them were written within the last `fresh_s` seconds.
     """
     if freshness.level is Freshness.UNKNOWN:
@@ -143,7 +154,8 @@ def check_items(
         fresh = bool(items) and all(is_fresh(moment, now, fresh_s) for moment in written)
         oldest = min((moment for moment in written if moment), default=None)
         return replace(freshness, level=Freshness.FRESH if fresh else Freshness.STALE, last_complete=oldest)
-    too_few = len(items) < freshness.server_count if freshness.server_count is not None else not items
+    count = freshness.server_count
+    too_few = len(items) < count - freshness.unusable if count is not None else not items
     if freshness.level is Freshness.FRESH and too_few and not freshness.may_be_empty:
         return replace(freshness, level=Freshness.STALE)
     return freshness

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from service.inventory.item import ServerSnapshot, WriteStamp, build_item
 from service.inventory.reader import stored_facts
-from service.inventory.server import InstanceFacts, parse_server
+from service.inventory.server import InstanceFacts, name_of_record, parse_server
 from service.models import Problem, RegionStatus, Scope
 from service.topology.original import stored_originals
 
@@ -43,7 +43,8 @@ def to_items(
         server = parse_server(record, reported_by=scope)
         if isinstance(server, str):
             where = {"account_id": scope.account_id, "region": scope.region}
-            rejected[Problem("UnusableRecord", server, RegionStatus.ERROR, **where)] = None
+            why = f"{name_of_record(record)}: {server}"
+            rejected[Problem("UnusableRecord", why, RegionStatus.ERROR, **where)] = None
             continue
         before = items_before.get(server.arn, {})
         used[server.arn] = record

@@ -14,8 +14,9 @@ from service.queries.context import QueryContextLoader
 from service.queries.params import ScopesParams
 from service.queries.query_deadline import QueryDeadline
 from service.queries.scope_state import ScopeState, StateRules, state_of
+from service.regions.status_entry import AccountEntry
 from service.regions.status_reader import RegionStatusReader
-from service.regions.status_rows import AccountEntry, RegionRow
+from service.regions.status_rows import RegionRow
 from service.settings import Settings
 
 __all__ = ["NOTHING_KNOWN", "RegionsQuery"]

@@ -70,7 +70,11 @@ class ScopeReader:
             )
         results: dict[Scope, ScopeReadResult] = {
             scope: ScopeReadResult(
-                scope, DataSource.INVENTORY, inventory.items.get(scope, ()), last_complete=freshness.last_complete
+                scope,
+                DataSource.INVENTORY,
+                inventory.items.get(scope, ()),
+                last_complete=freshness.last_complete,
+                rejected=_left_out(scope, freshness),
             )
             for scope, freshness in freshness_by_scope.items()
             if freshness.level is Freshness.FRESH
@@ -195,6 +199,17 @@ class ScopeReader:
 def _failed(scope: Scope, problem: Problem) -> ScopeReadResult:
     problem = replace(problem, account_id=scope.account_id, region=scope.region)
     return ScopeReadResult(scope, DataSource.NONE, problem=problem, status=problem.status)
+
+
+def _left_out(scope: Scope, freshness: ScopeFreshness) -> tuple[Problem, ...]:
+    """Name the servers that the last scan has shown and the inventory cannot hold."""
+    if not freshness.unusable:
+        return ()
+    more = freshness.unusable - len(freshness.unusable_names)
+    named = ", ".join(freshness.unusable_names) + (f" and {more} more" if more > 0 else "")
+    message = f"{named}: the inventory cannot hold the record that DRS returned"
+    fix = "the report of the next inventory sync says why; look at the server in the account's DRS console"
+    return (Problem("UnusableRecord", message, RegionStatus.ERROR, "", "", *scope, advice=fix),)
 
 
 def _late(name: str, service: str, operation: str) -> Problem:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Final, Self
 
 from service.models import RegionStatus, Scope
-from service.regions.status_rows import AccountEntry
+from service.regions.status_entry import AccountEntry
 from service.settings import Settings
 
 __all__ = ["ScopeState", "StateRules", "is_switched_off", "state_of"]

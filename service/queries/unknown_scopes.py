@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from service.errors import fix_of
 from service.models import Problem, iso
-from service.regions.status_rows import AccountEntry
+from service.regions.status_entry import AccountEntry
 
 __all__ = ["Cause", "UnknownScope", "by_cause", "cause_of"]
 

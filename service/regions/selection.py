@@ -16,7 +16,8 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from service.models import Scope
-from service.regions.status_rows import AccountEntry, RegionRow
+from service.regions.status_entry import AccountEntry
+from service.regions.status_rows import RegionRow
 
 __all__ = [
     "DiscoveryPolicy",

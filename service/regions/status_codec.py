@@ -27,6 +27,8 @@ _MEMBERS: Final = (
     "lookRequestedAt",
     "firstChecked",
     "emptySeenAt",
+    "unusable",
+    "unusableNames",
 )
 """Members of an entry, in the order of their values. New ones are appended, because earlier versions read by place."""
 _SAME: Final = 0  # the last complete scan was the last one, as in nearly all entries

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from service.models import RegionStatus
-from service.regions.status_rows import AccountEntry, Observation, RegionRow
+from service.regions.status_entry import AccountEntry
+from service.regions.status_rows import Observation, RegionRow
 
 __all__ = ["admissible"]
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import anyio
 
+from service.aws.attribute_values import Item
 from service.aws.dynamodb import TableReader
 from service.errors import AwsError
 from service.models import Scope
 from service.regions.selection import StatusUnavailable
-from service.regions.status_rows import AccountEntry, RegionRow, parse_row
+from service.regions.status_entry import AccountEntry
+from service.regions.status_rows import RegionRow, parse_row
 
 __all__ = ["RegionStatusReader"]
 
@@ -43,7 +43,7 @@ class RegionStatusReader:
                 return self._cached[1]
             try:
                 with anyio.fail_after(self._timeout_s):
-                    rows = tuple([parse_row(item) async for item in self._table.scan() if _has_region(item)])
+                    rows = tuple([self._parse(item) async for item in self._table.scan()])
             except TimeoutError:
                 return StatusUnavailable(f"the region status table took longer than {self._timeout_s:g} s")
             except AwsError as error:
@@ -62,6 +62,8 @@ class RegionStatusReader:
         """Drop the cached rows, so that the next caller reads the table."""
         self._cached = None
 
-
-def _has_region(item: Mapping[str, object]) -> bool:
-    return isinstance(item.get("region"), str)
+    def _parse(self, item: Item) -> RegionRow:
+        """Parse a row. One without its key is no row: leaving it out would make its servers look gone."""
+        if self._table is not None and not isinstance(item.get("region"), str):
+            raise self._table.malformed("Scan", "an item is missing region")
+        return parse_row(item)

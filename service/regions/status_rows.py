@@ -9,19 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from types import MappingProxyType
 from typing import Any, Final
 
 from service.models import RegionStatus, iso, parse_iso
 from service.regions.status_codec import MAX_MAPPED, pack, unpack
+from service.regions.status_entry import AccountEntry, entry_attributes, parse_count, parse_entry, parse_status
 
-__all__ = ["AccountEntry", "FullScanMark", "Observation", "RegionRow", "merge", "parse_row", "to_attributes"]
+__all__ = ["FullScanMark", "Observation", "RegionRow", "merge", "parse_row", "to_attributes"]
 
-# Status words of legacy writers, as the current words.
-_LEGACY_STATUSES: Final[Mapping[str, RegionStatus]] = MappingProxyType(
-    {"AVAILABLE": RegionStatus.ACTIVE, "UNINITIALIZED": RegionStatus.NOT_INITIALIZED}
-)
 _MAX_MESSAGE: Final = 300
+_MAX_NAMES: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +34,7 @@ class Observation:
         is_unconfirmed_empty: the scan was told that there is nothing where servers are known. It determines no count; a
             later scan that is told the same does.
         is_confirmed_empty: an earlier scan was told the same, so that "not initialized" settles the count.
+        unusable: names of the servers that it counted and the inventory cannot hold.
         reads_items: the scan also compares the inventory's items, as only the inventory sync does.
     """
 
@@ -47,6 +45,7 @@ class Observation:
     error_message: str = ""
     is_unconfirmed_empty: bool = False
     is_confirmed_empty: bool = False
+    unusable: tuple[str, ...] = ()
     reads_items: bool = True
 
 
@@ -60,33 +59,6 @@ class FullScanMark:
 
     began: datetime
     ended: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class AccountEntry:
-    """Region status of one scope.
-
-    Args:
-        server_count: number of servers at the last complete scan, None before the first one.
-        status: how the last scan ended.
-        last_checked: when the last scan began, failed ones included.
-        last_complete: when the last complete scan began.
-        error_message: message of the last scan, empty when it did not fail.
-        scan_requested_at: the scope is scanned by every run until a complete scan began at this moment or later; None
-            when no scan is due. It is in the future where late writes of other runs may still arrive.
-        first_checked: when the first scan began, None once there was a complete one.
-        empty_seen_at: when the last scan began that was told that there is nothing where servers are known; None once a
-            complete scan began later.
-    """
-
-    server_count: int | None = None
-    status: RegionStatus | None = None
-    last_checked: datetime | None = None
-    last_complete: datetime | None = None
-    error_message: str = ""
-    scan_requested_at: datetime | None = None
-    first_checked: datetime | None = None
-    empty_seen_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,48 +99,22 @@ def parse_row(item: Mapping[str, Any]) -> RegionRow:
     accounts = item.get("accounts")
     mapped = accounts if isinstance(accounts, Mapping) else {}
     entries = {
-        account_id: _parse_entry(entry)
+        account_id: parse_entry(entry)
         for account_id, entry in {**unpack(item.get("accountsPacked")), **mapped}.items()
         if isinstance(entry, Mapping)
     }
-    count = _parse_count(item.get("serverCount"))
+    count = parse_count(item.get("serverCount"))
     return RegionRow(
         region=str(item["region"]),
         server_count=count or 0,
-        status=_parse_status(item.get("status")),
+        status=parse_status(item.get("status")),
         last_checked=parse_iso(item.get("lastChecked")) or parse_iso(item.get("lastUpdated")),
         accounts=entries,
         last_updated=parse_iso(item.get("lastUpdated")),
-        unattributed=_parse_count(item.get("unattributedCount")) if entries else count,
+        unattributed=parse_count(item.get("unattributedCount")) if entries else count,
         full_scan_began=parse_iso(item.get("sweepBegan")),
         separates_accounts=isinstance(accounts, Mapping) or bool(entries),
     )
-
-
-def _parse_entry(entry: Mapping[str, Any]) -> AccountEntry:
-    return AccountEntry(
-        server_count=_parse_count(entry.get("serverCount")),
-        status=_parse_status(entry.get("status")),
-        last_checked=parse_iso(entry.get("lastChecked")),
-        last_complete=parse_iso(entry.get("lastComplete")),
-        error_message=str(entry.get("errorMessage") or ""),
-        scan_requested_at=parse_iso(entry.get("lookRequestedAt")),
-        first_checked=parse_iso(entry.get("firstChecked")),
-        empty_seen_at=parse_iso(entry.get("emptySeenAt")),
-    )
-
-
-def _parse_status(value: object) -> RegionStatus | None:
-    if not isinstance(value, str):
-        return None
-    if value in _LEGACY_STATUSES:
-        return _LEGACY_STATUSES[value]
-    return RegionStatus(value) if value in RegionStatus.__members__ else None
-
-
-def _parse_count(value: object) -> int | None:
-    """Parse a count; anything but a whole number of at least 0 is unknown."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
 def merge(
@@ -215,10 +161,19 @@ def _merge_mark(stored: datetime | None, mark: FullScanMark) -> datetime | None:
 
 
 def _merge_observation(entry: AccountEntry, observation: Observation) -> AccountEntry:
+    names = tuple(observation.unusable[:_MAX_NAMES])
+    counted = (observation.server_count or 0, len(observation.unusable), names)
+    stored = (entry.server_count or 0, entry.unusable, entry.unusable_names)
     if observation.server_count is not None and _is_newer(
-        (observation.scanned_at, observation.server_count), (entry.last_complete, entry.server_count or 0)
+        (observation.scanned_at, counted), (entry.last_complete, stored)
     ):
-        entry = replace(entry, server_count=observation.server_count, last_complete=observation.scanned_at)
+        entry = replace(
+            entry,
+            server_count=observation.server_count,
+            last_complete=observation.scanned_at,
+            unusable=len(observation.unusable),
+            unusable_names=names,
+        )
     message = observation.error_message[:_MAX_MESSAGE]
     if _is_newer(
         (observation.scanned_at, (observation.status.settles_count, str(observation.status), message)),
@@ -309,7 +264,7 @@ def to_attributes(row: RegionRow, *, now: datetime) -> dict[str, Any]:
     ]
     more = f" (and {len(failing) - 1} more)" if len(failing) > 1 else ""
     largest = max(row.accounts.items(), key=lambda pair: (pair[1].server_count or 0, pair[0]), default=None)
-    entries = {account_id: _entry_attributes(entry) for account_id, entry in sorted(row.accounts.items())}
+    entries = {account_id: entry_attributes(entry) for account_id, entry in sorted(row.accounts.items())}
     is_packed = len(entries) > MAX_MAPPED
     # Writers detect each other's writes by this value, so every write must change it, whatever the clock says.
     last_updated = now if row.last_updated is None else max(now, row.last_updated + timedelta(microseconds=1))
@@ -325,17 +280,3 @@ def to_attributes(row: RegionRow, *, now: datetime) -> dict[str, Any]:
         "unattributedCount": row.unattributed,
         "sweepBegan": iso(row.full_scan_began) if row.full_scan_began else None,
     }
-
-
-def _entry_attributes(entry: AccountEntry) -> dict[str, Any]:
-    pairs = {
-        "serverCount": entry.server_count,
-        "status": str(entry.status) if entry.status else None,
-        "lastChecked": iso(entry.last_checked) if entry.last_checked else None,
-        "lastComplete": iso(entry.last_complete) if entry.last_complete else None,
-        "errorMessage": entry.error_message or None,
-        "lookRequestedAt": iso(entry.scan_requested_at) if entry.scan_requested_at else None,
-        "firstChecked": iso(entry.first_checked) if entry.first_checked else None,
-        "emptySeenAt": iso(entry.empty_seen_at) if entry.empty_seen_at else None,
-    }
-    return {name: value for name, value in pairs.items() if value is not None}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from service.aws.drs import DrsReads
 from service.errors import AwsError
-from service.models import Problem
+from service.inventory.server import name_of_record
+from service.models import Call, OddRecord, Problem
 from service.sync.extension_plan import Pair, Plan, Unread, extended_arns, plan_extensions, replicating_arns
 
 __all__ = ["QUOTA_CODE", "pair_problem", "read_extended", "read_extended_of", "read_pair", "read_replicating"]
@@ -53,6 +54,7 @@ async def read_extended_of(pair: Pair, drs: DrsReads) -> frozenset[str] | Unread
 async def read_replicating(drs: DrsReads, staging: str, region: str) -> frozenset[str]:
     """Read the ARNs of the servers that a staging account replicates, with its own rights. Raises AwsError."""
     records = [record async for page in drs.source_servers(region) for record in page]
+    _require_usable(records, Call("drs", "DescribeSourceServers", staging, region))
     return replicating_arns(records, staging=staging)
 
 
@@ -62,7 +64,19 @@ async def read_extended(
     """Read the ARNs of staging servers extended into a target, of all or some staging accounts. Raises AwsError."""
     pages = drs.source_servers(region, staging_accounts=staging_accounts)
     records = [record async for page in pages for record in page]
+    _require_usable(records, Call("drs", "DescribeSourceServers", target, region))
     return extended_arns(records, target=target)
+
+
+def _require_usable(records: Iterable[Mapping[str, Any]], call: Call) -> None:
+    """Check that all records can be used: any of the others may be the server that is, or must not be, extended.
+
+    Raises:
+        AwsError: one has an unexpected structure.
+    """
+    odd = next((record for record in records if isinstance(record, OddRecord)), None)
+    if odd is not None:
+        raise AwsError("MalformedResponse", f"{name_of_record(odd)}: {odd.why}", call)
 
 
 def pair_problem(error: AwsError, pair: Pair) -> Problem:

@@ -16,8 +16,8 @@ from boto3.dynamodb.types import TypeSerializer
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.aws.attribute_values import decode, encode, encode_value
 from service.aws.client import AwsClient
-from service.aws.dynamodb import decode, encode, encode_value
 from service.aws.dynamodb_write import CompareAndSet, Table, WriteConflictError
 from service.errors import AwsError
 from service.models import Call
@@ -126,7 +126,7 @@ async def test_items_of_another_shape_are_a_malformed_answer(items: Any, monkeyp
 
 async def test_a_last_key_that_is_none_is_a_malformed_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     async with table_of(lambda _: answer({"Items": [], "LastEvaluatedKey": "x"}), monkeypatch) as (table, _):
-        with pytest.raises(AwsError, match="LastEvaluatedKey is not an object"):
+        with pytest.raises(AwsError, match="MalformedResponse: LastEvaluatedKey has another type"):
             _ = [item async for item in table.scan()]
 
 
@@ -210,22 +210,22 @@ async def test_a_batch_without_responses_is_not_an_empty_result(monkeypatch: pyt
             await table.get_many([{"id": "x"}])
 
 
-@pytest.mark.parametrize("member", [[], "", 0, {"t": ["x"]}, {"t": {"Keys": [1]}}, {"t": "x"}, {"t": {"Keys": 7}}])
+@pytest.mark.parametrize("member", [[], "", 0, {"t": ["x"]}, {"t": {"Keys": [1]}}, {"t": "x"}, {"t": None}])
 async def test_malformed_unprocessed_entries_are_an_error_and_not_none(
     member: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is unknown then which keys were read and which items written."""
     body = {"Responses": {"t": []}, "UnprocessedKeys": member, "UnprocessedItems": member}
     async with table_of(lambda _: answer(body), monkeypatch) as (table, _):
-        for request in (table.get_many([{"id": "x"}]), table.put_many([{"id": "x"}])):
-            with pytest.raises(AwsError, match="unexpected Unprocessed") as caught:
-                await request
+        for request in (table.get_many, table.put_many):
+            with pytest.raises(AwsError, match="Unprocessed") as caught:
+                await request([{"id": "x"}])
             assert caught.value.code == "MalformedResponse"
 
 
-@pytest.mark.parametrize("member", [{}, {"t": None}, {"other": {"Keys": [{}]}}])
-async def test_no_unprocessed_entries_end_a_batch(member: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    body = {"Responses": {"t": []}, "UnprocessedKeys": member, "UnprocessedItems": member}
+@pytest.mark.parametrize(("keys", "items"), [({}, {}), ({"other": {"Keys": [{}]}}, {"other": [{}]})])
+async def test_no_unprocessed_entries_end_a_batch(keys: Any, items: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = {"Responses": {"t": []}, "UnprocessedKeys": keys, "UnprocessedItems": items}
     async with table_of(lambda _: answer(body), monkeypatch) as (table, aws):
         assert await table.get_many([{"id": "x"}]) == []
         await table.put_many([{"id": "x"}])

@@ -71,7 +71,7 @@ async def test_a_terminated_instance_is_not_shown(monkeypatch: pytest.MonkeyPatc
         ("<nextToken>x</nextToken>", "response is missing Reservations"),
         (
             "<reservationSet><item><instancesSet><item/></instancesSet></item></reservationSet>",
-            "an instance is missing InstanceId",
+            "an instance has none of the requested ids",
         ),
     ],
 )

@@ -10,7 +10,7 @@ from typing import Any, Final
 import anyio
 import pytest
 
-from service.aws.dynamodb import decode
+from service.aws.attribute_values import decode
 from service.aws.dynamodb_write import Table
 from service.context import SyncRequest
 from service.errors import AwsError

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from service.aws.dynamodb import decode
+from service.aws.attribute_values import decode
 from service.context import SyncRequest
 from service.regions.status_writer import RegionStatusTable
 from service.sync.engine.sync import Deps

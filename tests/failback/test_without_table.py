@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from service.aws.dynamodb import decode
+from service.aws.attribute_values import decode
 from service.errors import AwsError
 from service.models import Shard
 from service.topology.original import ORIGINALS

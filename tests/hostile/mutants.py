@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-__all__ = ["mutants"]
+__all__ = ["OPERATIONS", "ROUTES", "mutants"]
 
 ACCOUNT: Final = "111122223333"
 _STAGING: Final = {
@@ -23,7 +23,7 @@ _TAGS: Final = {"accountId": ACCOUNT, "region": "us-west-2", "assumeRoleName": "
 _SETTINGS: Final = {"enabled": True, "intervalHours": 2}
 _SHARD: Final = {"job": "inventory", "index": 0, "count": 2, "startedAt": "2026-11-23T05:00:00Z", "fullScan": False}
 _FILTERS: Final = {"accountIds": ACCOUNT, "regions": "us-west-2", "limit": "10", "filters": "{}", "nextToken": "x"}
-_ROUTES: Final[Sequence[tuple[str, str, Mapping[str, Any] | None]]] = (
+ROUTES: Final[Sequence[tuple[str, str, Mapping[str, Any] | None]]] = (
     ("POST", f"/accounts/targets/{ACCOUNT}/staging-accounts", _STAGING),
     ("POST", f"/accounts/targets/{ACCOUNT}/staging-accounts/sync", {}),
     ("DELETE", f"/accounts/targets/{ACCOUNT}/staging-accounts/444455556666", None),
@@ -38,7 +38,7 @@ _ROUTES: Final[Sequence[tuple[str, str, Mapping[str, Any] | None]]] = (
     ("GET", f"/accounts/targets/{ACCOUNT}/staging-accounts/discover", None),
     ("POST", "/staging-accounts/validate", _STAGING),
 )
-_OPERATIONS: Final[Sequence[tuple[str, Mapping[str, Any]]]] = (
+OPERATIONS: Final[Sequence[tuple[str, Mapping[str, Any]]]] = (
     ("sync_source_server_inventory", _SYNC),
     ("sync_staging_accounts", {**_SYNC, "dryRun": True, "scopes": [{"accountId": ACCOUNT, "region": "us-west-2"}]}),
     ("sync_extended_source_servers", {"targetAccountId": ACCOUNT}),
@@ -110,7 +110,7 @@ def mutants(seed: int, count: int) -> Iterator[Any]:
 
 
 def _api(dice: random.Random) -> dict[str, Any]:
-    method, path, body = dice.choice(_ROUTES)
+    method, path, body = dice.choice(ROUTES)
     return {
         "httpMethod": method,
         "path": path,
@@ -122,7 +122,7 @@ def _api(dice: random.Random) -> dict[str, Any]:
 
 
 def _direct(dice: random.Random) -> dict[str, Any]:
-    operation, members = dice.choice(_OPERATIONS)
+    operation, members = dice.choice(OPERATIONS)
     event: dict[str, Any] = {"operation": operation, dice.choice(["body", "queryParams"]): copy.deepcopy(members)}
     if dice.random() < 0.1:
         event |= {"source": "aws.events", "detail-type": "Scheduled Event", "synch_tags": True}

@@ -401,6 +401,19 @@ async def test_a_record_that_cannot_be_used_is_named_and_costs_no_other(client: 
     assert (error["code"], error["regions"]) == ("UnusableRecord", ["us-west-2"])
 
 
+async def test_an_unusable_record_keeps_no_query_from_the_inventory(client: QueryClient, estate: Estate) -> None:
+    record = {"sourceServerID": "s-short"}
+    estate.add(estate.names.b, "us-west-2", servers=[{"hostname": "bad", "record": record}])
+    await estate.sync()
+    body = (await client.inventory(accountId=estate.names.b)).body
+    (scope,) = [each for each in body["scopes"] if each["region"] == "us-west-2"]
+    assert (scope["source"], body["count"]) == ("inventory_database", 2)
+    (error,) = body["errors"]
+    assert (error["code"], error["regions"]) == ("UnusableRecord", ["us-west-2"])
+    assert error["message"].startswith("s-short: ")
+    assert body["complete"] is False  # a server is missing, as it is where DRS was read
+
+
 async def test_each_query_logs_one_line(client: QueryClient, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, logger="service.queries"):
         await client.inventory()

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from service.aws.attribute_values import encode
 from service.aws.client import AwsClient
-from service.aws.dynamodb import Item, TableReader, encode
+from service.aws.dynamodb import Item, TableReader
 from service.aws.operations import READ_OPERATIONS
 from service.errors import AwsError
 from service.inventory.reader import InventoryReader, is_server, owner_account, stored_facts
@@ -22,7 +23,8 @@ NOW = datetime(2026, 11, 23, tzinfo=UTC)
 
 def item(account_id: str, number: int, **more: Any) -> dict[str, Any]:
     arn = f"arn:aws:drs:us-west-2:{account_id}:source-server/s-{number}"
-    return encode({"sourceServerArn": arn, "stagingAccountId": account_id, **more})
+    keys = {"sourceServerArn": arn, "stagingAccountId": account_id, "replicationRegion": "us-west-2"}
+    return encode({**keys, **more})
 
 
 async def read(
@@ -102,7 +104,7 @@ async def test_members_that_no_response_shows_are_dropped(monkeypatch: pytest.Mo
     record = item(A, 1, contentHash="x", _inventoryMetadata={"a": 1}, dataReplicationInfo=replication)
     by_account, _ = await read(lambda _: answer({"Items": [record]}), monkeypatch)
     (stored,) = by_account[A]
-    assert set(stored) == {"sourceServerArn", "stagingAccountId", "dataReplicationInfo"}
+    assert set(stored) == {"sourceServerArn", "stagingAccountId", "replicationRegion", "dataReplicationInfo"}
     assert stored["dataReplicationInfo"] == {"dataReplicationState": "CONTINUOUS"}
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from service.aws.dynamodb import decode
+from service.aws.attribute_values import decode
 from service.models import Scope
 from tests.simulation.estate import STAGING, TARGETS, Estate
 from tests.simulation.promises import Promises

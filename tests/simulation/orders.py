@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import anyio
 
-from service.aws.dynamodb import decode
+from service.aws.attribute_values import decode
 from service.context import SyncRequest
 from service.models import Scope
 from tests.simulation.clock import VirtualLoop, run

@@ -10,8 +10,8 @@ from typing import Any, Final
 from unittest.mock import patch
 
 from service import errors
+from service.aws.attribute_values import encode
 from service.aws.drs import DrsReader
-from service.aws.dynamodb import encode
 from service.aws.dynamodb_write import Table
 from service.errors import AwsError
 from service.inventory.table import InventoryTable

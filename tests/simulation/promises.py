@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from service.aws.dynamodb import decode
+from service.aws.attribute_values import decode
 from service.models import Call, Scope, parse_iso
 from tests.simulation.listings import Listing, proving
 from tests.simulation.odd_answers import OddAnswer

@@ -21,8 +21,8 @@ import anyio.lowlevel
 import orjson
 from moto.core.exceptions import ServiceException
 
+from service.aws.attribute_values import encode
 from service.aws.client import AccountSession, AwsClient, Identity, RoleToAssume
-from service.aws.dynamodb import encode
 from service.errors import AwsError
 from service.models import Call
 from service.sandbox.moto_drs import drs_backends

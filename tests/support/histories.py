@@ -14,7 +14,7 @@ import anyio
 from moto.core.exceptions import ServiceException
 from moto.moto_api._internal import mock_random
 
-from service.aws.dynamodb import decode
+from service.aws.attribute_values import decode
 from service.context import SyncRequest
 from service.errors import AwsError, RefusalError
 from service.inventory.server import SourceServer, parse_server

@@ -16,7 +16,8 @@ from service.queries.freshness import StatusView
 from service.queries.read_result import DataSource, ScopeReadResult
 from service.queries.scope_state import ScopeState, StateRules, state_of
 from service.regions.selection import StatusUnavailable
-from service.regions.status_rows import AccountEntry, RegionRow
+from service.regions.status_entry import AccountEntry
+from service.regions.status_rows import RegionRow
 from service.settings import Settings
 
 NOW: Final = datetime(2026, 11, 23, 12, tzinfo=UTC)

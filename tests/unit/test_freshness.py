@@ -20,7 +20,8 @@ from service.queries.freshness import (
 )
 from service.queries.scope_state import StateRules
 from service.regions.selection import StatusUnavailable
-from service.regions.status_rows import AccountEntry, RegionRow
+from service.regions.status_entry import AccountEntry
+from service.regions.status_rows import RegionRow
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 A, B = "111111111111", "222222222222"

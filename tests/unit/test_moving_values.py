@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.aws.dynamodb import decode, encode
+from service.aws.attribute_values import decode, encode
 from service.inventory.moving_values import (
     MAX_NUMBER,
     MovingValues,

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from service.models import RegionStatus
 from service.regions.status_codec import MAX_MAPPED, pack, unpack
-from service.regions.status_rows import AccountEntry, Observation, merge, parse_row, to_attributes
+from service.regions.status_entry import AccountEntry
+from service.regions.status_rows import Observation, merge, parse_row, to_attributes
 
 START = datetime(2026, 11, 23, 5, 0, tzinfo=UTC)
 MOMENTS = st.datetimes(datetime(2020, 1, 1), datetime(2040, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - bounds

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.models import RegionStatus
+from service.regions.status_entry import AccountEntry
 from service.regions.status_guard import admissible
-from service.regions.status_rows import AccountEntry, Observation, RegionRow
+from service.regions.status_rows import Observation, RegionRow
 
 A: Final = "111122223333"
 AT: Final = datetime(2026, 11, 23, 5, 0, tzinfo=UTC)

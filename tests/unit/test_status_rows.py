@@ -12,7 +12,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from service.models import RegionStatus, parse_iso
-from service.regions.status_rows import AccountEntry, Observation, RegionRow, merge, parse_row, to_attributes
+from service.regions.status_entry import AccountEntry
+from service.regions.status_rows import Observation, RegionRow, merge, parse_row, to_attributes
 
 REGION: Final = "us-west-2"
 ACCOUNTS: Final = ("111122223333", "444455556666", "777788889999")

@@ -10,6 +10,7 @@ import pytest
 
 from service.aws import client as client_module
 from service.aws.client import AwsClient, RoleToAssume
+from service.aws.drs import DrsReader
 from service.errors import AwsError
 from service.settings import Settings
 from tests.support.scripted import answer, scripted_aws
@@ -68,13 +69,11 @@ async def test_a_malformed_identity(arn: str, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("body", JSON.values(), ids=JSON)
-@pytest.mark.parametrize("operation", ["DescribeSourceServers", "ListExtensibleSourceServers"])
-async def test_a_malformed_page_of_servers(operation: str, body: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    params = {} if operation == "DescribeSourceServers" else {"stagingAccountID": "111122223333"}
+async def test_a_malformed_list_of_servers(body: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     await _malformed_error(
         lambda _: answer(body),
         monkeypatch,
-        lambda aws_client: aws_client.hub().call("drs", operation, params, region="us-east-1"),
+        lambda aws_client: DrsReader(aws_client.hub(), page_size=5).extensible("us-east-1", "111122223333"),
     )
 
 

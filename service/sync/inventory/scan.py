@@ -13,13 +13,13 @@ from service.aws.drs import DrsReads
 from service.errors import AwsError, unconfirmed_empty
 from service.fanout import fan_out
 from service.inventory.item import ServerSnapshot, WriteStamp, build_item
-from service.inventory.server import content_hash, instance_facts, parse_server
+from service.inventory.server import content_hash, instance_facts, name_of_record, parse_server
 from service.inventory.table import ItemKey, StoredItem
-from service.models import Problem, RegionStatus, Scope
+from service.models import OddRecord, Problem, RegionStatus, Scope
 from service.sync.engine.outcome import ScopeResult, outcome_of
 from service.sync.engine.sync import ScopeScan
 from service.sync.inventory.doubt import is_doubtful, repeated_warning
-from service.sync.inventory.servers import ScannedServer, unnamed_problem
+from service.sync.inventory.servers import ScannedServer, rejected_problem
 from service.sync.inventory.tools import ScanTools
 from service.sync.inventory.topology_recorder import TopologyRecorder, missing_names
 from service.sync.inventory.values_collector import ValuesCollector
@@ -46,6 +46,7 @@ class InventoryScan(ScopeScan):
         is_unconfirmed_empty: DRS says so although servers are known here; a later scan has to confirm it.
         is_confirmed_empty: DRS says so, and said so to an earlier run.
         settled: listed, written and cleaned up; only details of topology may be missing.
+        rejected: names of the servers that the inventory cannot hold, by reason.
 
     Args:
         scope: the scope.
@@ -62,6 +63,7 @@ class InventoryScan(ScopeScan):
         self.is_unconfirmed_empty = False
         self.is_confirmed_empty = False
         self.settled = False
+        self.rejected: dict[str, list[str]] = {}
         self._drs = drs
         self._tools = tools
         self._known_count = known_count or 0
@@ -123,7 +125,7 @@ class InventoryScan(ScopeScan):
             settled=self.settled,
             servers=sum(self.counts[name] for name in ("serversWritten", "serversUnchanged", "serversRejected")),
             counts=self.counts,
-            problems=self.problems,
+            problems=[*self.problems, *(rejected_problem(self.scope, *each) for each in self.rejected.items())],
             warnings=self.warnings,
             seconds=seconds,
         )
@@ -192,7 +194,7 @@ class InventoryScan(ScopeScan):
         for record in page:
             server = parse_server(record, reported_by=self.scope)
             if isinstance(server, str):
-                self._reject(str(record.get("sourceServerID", "a server")), server)
+                self._reject(name_of_record(record), server)
                 self._shows_all = False
                 self.servers += 1
                 unusable += 1
@@ -209,7 +211,7 @@ class InventoryScan(ScopeScan):
     def _reject(self, server_id: str, why: str) -> None:
         self.counts["serversRejected"] += 1
         _log.warning("unusable record", extra={"server": server_id, "scope": self.scope, "why": why})
-        self.problems.append(unnamed_problem(self.scope, "UnusableRecord", why, RegionStatus.ERROR))
+        self.rejected.setdefault(why, []).append(server_id)
 
     def _is_worth_writing(self, scanned: ScannedServer) -> bool:
         """Whether the table lacks something: the server, a change, its topology, or a refresh after a long time."""
@@ -239,8 +241,17 @@ class InventoryScan(ScopeScan):
             except AwsError as error:
                 self.problems.append(error.problem)
                 continue
-            instances |= {(origin, instance_id): instance for instance_id, instance in shown.items()}
+            for instance_id, instance in shown.items():
+                if isinstance(instance, OddRecord):
+                    self._explain_odd_instance(origin, instance_id, instance)
+                else:
+                    instances[origin, instance_id] = instance
         return [self._with_instance(each, instances) for each in servers]
+
+    def _explain_odd_instance(self, origin: Scope, instance_id: str, instance: OddRecord) -> None:
+        message = f"EC2 shows the instance {instance_id} in a way that cannot be used: {instance.why}"
+        status = RegionStatus.ERROR
+        self.problems.append(Problem("MalformedResponse", message, status, "ec2", "DescribeInstances", *origin))
 
     def _with_instance(
         self, scanned: ScannedServer, instances: Mapping[tuple[Scope, str], Mapping[str, Any]]

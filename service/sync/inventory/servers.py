@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from service.inventory.server import InstanceFacts, SourceServer
 from service.inventory.table import ItemKey, StoredItem
 from service.models import Problem, RegionStatus, Scope
 
-__all__ = ["ScannedServer", "unnamed_problem"]
+__all__ = ["ScannedServer", "rejected_problem", "unnamed_problem"]
+
+_NAMED: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +46,16 @@ class ScannedServer:
 def unnamed_problem(scope: Scope, code: str, message: str, status: RegionStatus) -> Problem:
     """Make a problem that names no server: the same problem of many servers is then one entry of the report."""
     return Problem(code, message, status, account_id=scope.account_id, region=scope.region)
+
+
+def rejected_problem(scope: Scope, why: str, names: Sequence[str]) -> Problem:
+    """Make the problem of servers that the inventory cannot hold for one and the same reason; it names the first."""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return Problem(
+        "UnusableRecord",
+        f"{', '.join(sorted(names)[:_NAMED])}{more}: {why}",
+        RegionStatus.ERROR,
+        account_id=scope.account_id,
+        region=scope.region,
+        advice="look at the server in the account's DRS console; until its record can be used, the inventory lacks it",
+    )

@@ -110,7 +110,8 @@ def observation_of(result: ScopeResult, scan: InventoryScan | None, run: Run) ->
         return None
     account_id = result.scope.account_id
     if scan.listed_completely:
-        return Observation(account_id, RegionStatus.ACTIVE, scan.started_at, scan.servers)
+        unusable = sorted(name for names in scan.rejected.values() for name in names)
+        return Observation(account_id, RegionStatus.ACTIVE, scan.started_at, scan.servers, unusable=tuple(unusable))
     if scan.uninitialized:
         return Observation(
             account_id, RegionStatus.NOT_INITIALIZED, scan.started_at, 0, is_confirmed_empty=scan.is_confirmed_empty

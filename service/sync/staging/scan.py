@@ -12,7 +12,8 @@ from service.aws.drs import DrsReads
 from service.aws.drs_write import DrsWriter
 from service.errors import AwsError, unconfirmed_empty
 from service.fanout import fan_out
-from service.models import Now, Problem, RegionStatus, Scope
+from service.inventory.server import name_of_record
+from service.models import Now, OddRecord, Problem, RegionStatus, Scope
 from service.regions.status_rows import Observation
 from service.sync.engine.outcome import ScopeResult, outcome_of, scope_problem
 from service.sync.engine.sync import ScopeScan
@@ -164,17 +165,25 @@ class StagingScan(ScopeScan):
 
     async def _count_servers(self) -> Observation:
         """Count the target's servers, as the inventory sync does. Raises AwsError unless the last page was read."""
-        status, servers = RegionStatus.ACTIVE, set[str]()
+        status, servers, unusable = RegionStatus.ACTIVE, set[str](), list[str]()
         try:
             async with aclosing(self._drs.source_servers(self.scope.region)) as pages:
                 async for page in pages:
-                    servers |= {str(record.get("arn")) for record in page}
+                    servers |= {str(record.get("arn")) for record in page if not isinstance(record, OddRecord)}
+                    unusable += [name_of_record(record) for record in page if isinstance(record, OddRecord)]
         except AwsError as error:
-            if not error.is_drs_uninitialized or servers:
+            if not error.is_drs_uninitialized or servers or unusable:
                 raise
             status = RegionStatus.NOT_INITIALIZED
         self._answers += 1
-        return Observation(self.scope.account_id, status, self.started_at, len(servers), reads_items=False)
+        return Observation(
+            self.scope.account_id,
+            status,
+            self.started_at,
+            len(servers) + len(unusable),
+            unusable=tuple(sorted(unusable)),
+            reads_items=False,
+        )
 
     async def _staging_accounts(self) -> set[str] | None:
         """Return the staging accounts of the target in this region; None where DRS is not in use.

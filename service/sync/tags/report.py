@@ -37,7 +37,14 @@ def observations_of(scans: Iterable[TagScan], *, fills_table: bool) -> dict[str,
         if scan.is_read and (scan.results.counts.servers or (fills_table and not scan.known_count)):
             status = RegionStatus.NOT_INITIALIZED if scan.uninitialized else RegionStatus.ACTIVE
             servers = scan.results.counts.servers
-            observation = Observation(scan.scope.account_id, status, scan.started_at, servers, reads_items=False)
+            observation = Observation(
+                scan.scope.account_id,
+                status,
+                scan.started_at,
+                servers,
+                unusable=tuple(sorted(scan.unusable)),
+                reads_items=False,
+            )
             observations[scan.scope.region].append(observation)
     return observations
 

@@ -13,8 +13,8 @@ from service.aws.drs_write import DrsWriter
 from service.aws.ec2 import Ec2Reads
 from service.errors import AwsError, unconfirmed_empty
 from service.fanout import fan_out
-from service.inventory.server import SourceServer, instance_facts, parse_server
-from service.models import Now, Problem, Scope
+from service.inventory.server import SourceServer, instance_facts, name_of_record, parse_server
+from service.models import Now, OddRecord, Problem, Scope
 from service.sync.engine.outcome import (
     ScopeResult,
     account_problem,
@@ -69,6 +69,7 @@ class TagScan(ScopeScan):
         failure: broke off the listing; what was listed before is synced all the same.
         results: what came of the servers so far.
         known_count: server count of the scope at its last complete scan; 0 where that is not known.
+        unusable: names of the servers whose records cannot be used.
 
     Args:
         scope: the scope.
@@ -87,6 +88,7 @@ class TagScan(ScopeScan):
         self.listed_completely = False
         self.uninitialized = False
         self.failure: Problem | None = None
+        self.unusable: list[str] = []
         self._drs = drs
         self._tools = tools
         self.known_count = known_count or 0
@@ -149,7 +151,8 @@ class TagScan(ScopeScan):
         server = parse_server(record, reported_by=self.scope)
         if isinstance(server, str):
             self.results.counts.servers += 1
-            name = str(record.get("sourceServerID", "a server"))
+            name = name_of_record(record)
+            self.unusable.append(name)
             self.results.explain(problem_at(self.scope, "UnusableRecord", server), name)
         elif server.arn not in self._listed:  # a server may show up again when pages shift under the listing
             self.results.counts.servers += 1
@@ -188,9 +191,15 @@ class TagScan(ScopeScan):
             instances = await ec2.instances(origin.region, by_instance)
         except AwsError as error:
             return account_problem(error) if error.call.service == "sts" else error.problem
+        odd = {instance_id: each for instance_id, each in instances.items() if isinstance(each, OddRecord)}
+        for instance_id, instance in odd.items():
+            why = f"EC2 shows its instance {instance_id} in a way that cannot be used: {instance.why}"
+            for each in by_instance.pop(instance_id):
+                self.results.explain(problem_at(self.scope, "MalformedResponse", why), each.server.server_id)
         shown = tuple(
             (each, instance_facts(instance).tags)
             for instance_id, instance in instances.items()
+            if instance_id not in odd
             for each in by_instance[instance_id]
         )
         return _ShownInstances(shown, sum(map(len, by_instance.values())) - len(shown))

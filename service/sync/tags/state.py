@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Self
 
+from service.aws.attribute_values import encode
 from service.aws.client import AwsClient
-from service.aws.dynamodb import encode
 from service.aws.dynamodb_write import Table
 from service.models import Now, Scope, iso
 from service.settings import Settings
