@@ -121,7 +121,10 @@ class Coverage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What could not be done: scope, call, error code and message of AWS, and how to fix it (`advice`)."""
+    """What could not be done: scope, call, error code and message of AWS, why, and how to fix it (`advice`).
+
+    `error_class` names the class of `service/error_classes.py` that has cause and fix; empty for a problem of our own.
+    """
 
     code: str
     message: str
@@ -131,6 +134,8 @@ class Problem:
     account_id: str = ""
     region: str = ""
     advice: str = ""
+    cause: str = ""
+    error_class: str = ""
 
     def as_json(self) -> dict[str, str]:
         """Return the members as reports show them; empty ones are left out."""
@@ -142,6 +147,8 @@ class Problem:
             "code": self.code,
             "status": str(self.status),
             "message": self.message,
+            "cause": self.cause,
+            "errorClass": self.error_class,
             "advice": self.advice,
         }
         return {key: value for key, value in pairs.items() if value}

@@ -74,5 +74,5 @@ class AccountAccess:
             except ConfigurationError as error:
                 self._failures[account_id] = AwsError("InvalidAccountRecord", str(error), call)
             except AwsError as error:
-                self._failures[account_id] = AwsError(error.code, error.message, call)
+                self._failures[account_id] = error.about(call)
             raise self._failures[account_id]

@@ -293,4 +293,14 @@ class AccountSession:
         Raises:
             AwsError: every attempt failed.
         """
-        return await self.aws_client.send(self.source, Call(service, operation, self.account_id, region), params)
+        try:
+            return await self.aws_client.send(self.source, Call(service, operation, self.account_id, region), params)
+        except AwsError as error:
+            error.add_facts(_named_in(params))
+            raise
+
+
+def _named_in(params: Mapping[str, Any]) -> dict[str, str]:
+    """Return the facts for the texts of an error that are parameters of the call."""
+    facts = {"table": f"table {params['TableName']}"} if "TableName" in params else {}
+    return facts | ({"role": str(params["RoleArn"])} if "RoleArn" in params else {})

@@ -9,8 +9,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Final
 
-from service.errors import ErrorClass
-from service.models import RegionStatus
+from service.error_classes import ErrorClass
 
 __all__ = ["RetryBudget", "backoff_s", "max_attempts", "max_wait_s"]
 
@@ -29,9 +28,7 @@ def max_attempts(error_class: ErrorClass) -> int:
         return 1
     if error_class.throttle:
         return _MAX_ATTEMPTS_THROTTLED
-    # Renewed credentials work at once or never; an unreachable endpoint costs a connect timeout per attempt.
-    retry_once = error_class.expired or error_class.status is RegionStatus.ENDPOINT_UNREACHABLE
-    return _MAX_ATTEMPTS_RETRY_ONCE if retry_once else _MAX_ATTEMPTS
+    return _MAX_ATTEMPTS_RETRY_ONCE if error_class.retry_once else _MAX_ATTEMPTS
 
 
 def max_wait_s(error_class: ErrorClass) -> float:

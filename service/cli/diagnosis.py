@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
@@ -69,16 +69,9 @@ def diagnose_table(spec: TableSpec, name: str, description: Mapping[str, Any]) -
     return Finding(spec.check, Level.FAILED, f"{name}: {'; '.join(problems)}", fix)
 
 
-def diagnose_table_error(spec: TableSpec, name: str, error: AwsError) -> Finding:
+def diagnose_table_error(spec: TableSpec, error: AwsError) -> Finding:
     """Explain why a table could not be read."""
-    region = error.call.region
-    if error.code == "ResourceNotFoundException":
-        fix = f"create it, set {spec.variable} to the right name, or set AWS_REGION to the region that holds the tables"
-        return Finding(spec.check, Level.FAILED, error.message, fix, region=region)
-    if error.error_class.status in {RegionStatus.IAM_PERMISSION_DENIED, RegionStatus.SCP_DENIED}:
-        fix = f"allow the hub's own role dynamodb:{error.call.operation} on {name}"
-        return Finding(spec.check, Level.FAILED, f"{name}: {error.code}: {error.message}", fix, region=region)
-    return _diagnose_other(spec.check, error, Scope("", region))
+    return _finding(spec.check, error, Scope("", error.call.region))
 
 
 def diagnose_status(rows: Sequence[RegionRow] | StatusUnavailable) -> Finding:
@@ -103,136 +96,57 @@ def diagnose_directory(directory: AccountDirectory) -> Finding:
     return Finding("accounts", Level.OK, f"{len(directory.targets)} target and {len(staging)} staging accounts")
 
 
-def diagnose_accounts_error(table_name: str, error: AwsError) -> Finding:
+def diagnose_accounts_error(error: AwsError) -> Finding:
     """Explain why the target accounts could not be read."""
-    fix = f"repair the table {table_name} or the hub's access to it (dynamodb:Scan); until then no account is checked"
-    return Finding("accounts", Level.FAILED, f"{error.code}: {error.message}", fix)
+    return _finding("accounts", error, Scope("", ""))
 
 
-_REJECTED_CREDENTIALS: Final = frozenset(
-    {"InvalidClientTokenId", "SignatureDoesNotMatch", "UnrecognizedClientException", "IncompleteSignature"}
-)
+_BAD_CREDENTIALS: Final = frozenset({"NoCredentials", "CredentialsRejected", "SessionExpired", "ClockSkew"})
 
 
 def has_bad_credentials(error: AwsError) -> bool:
     """Whether an error of the hub means that its credentials are missing, invalid or expired: no call can succeed."""
-    return error.code == "NoCredentials" or error.code in _REJECTED_CREDENTIALS or error.error_class.expired
+    return error.error_class.name in _BAD_CREDENTIALS
 
 
 def diagnose_hub(hub: Identity | AwsError, hub_region: str) -> Finding:
     """Report which account the hub is, or explain why its credentials do not work."""
     if isinstance(hub, Identity):
         return Finding("hub", Level.OK, f"this is account {hub.account_id}; its tables are in {hub_region}")
-    text = f"{hub.code}: {hub.message}"
-    if hub.code == "NoCredentials":
-        fix = (
-            "give this process credentials of the hub account: AWS_PROFILE, a role, or AWS_ACCESS_KEY_ID and "
-            "AWS_SECRET_ACCESS_KEY"
-        )
-        return Finding("hub", Level.FAILED, f"this process has no AWS credentials: {hub.message}", fix)
-    if hub.code in _REJECTED_CREDENTIALS:
-        fix = (
-            "renew them: the key is deleted, inactive, mistyped, of another partition, or its session token is missing"
-        )
-        return Finding("hub", Level.FAILED, f"AWS refuses the hub's credentials: {text}", fix)
-    if hub.error_class.expired:
-        fix = "log in again to renew them, or set the clock of this host"
-        return Finding("hub", Level.FAILED, f"the hub's credentials are expired: {text}", fix)
-    return _diagnose_other("hub", hub, Scope("", hub_region))
+    return _finding("hub", hub, Scope("", hub_region if hub.error_class.name not in _BAD_CREDENTIALS else ""))
 
 
 def diagnose_role(error: AwsError, scope: Scope, *, role: RoleRef, hub: str) -> Finding:
     """Explain why the role of an account could not be assumed; `scope` is that account and the region of STS."""
-    account_id, text, status = scope.account_id, f"{error.code}: {error.message}", error.error_class.status
-    arn = role.arn or f"the role {role.name}"
-    if error.code == "InvalidAccountRecord":
-        fix = (
-            f"correct roleArn or externalId in the record of {account_id}: the role must belong to that account, "
-            "and the external id must be the one that its trust policy requires"
-        )
-        return Finding("role", Level.FAILED, error.message, fix, account_id)
-    if status is RegionStatus.SCP_DENIED:
-        fix = f"allow sts:AssumeRole on {arn} in the organisation's service control policies"
-        return Finding("role", Level.FAILED, f"a service control policy forbids it: {text}", fix, account_id)
-    if status is RegionStatus.IAM_PERMISSION_DENIED and "identity-based policy" in error.message:
-        fix = f"allow the hub's own role sts:AssumeRole on {arn}"
-        return Finding("role", Level.FAILED, f"the hub ({hub}) may not assume it: {text}", fix, account_id)
-    if status is RegionStatus.IAM_PERMISSION_DENIED:
-        cause = (
-            "the role does not exist, requires another external id, or does not trust the hub; "
-            f"STS gives the same error for all three: {text}"
-        )
-        fix = (
-            f"in account {account_id}: (1) create {arn} if it does not exist, or correct roleArn in the record; "
-            f"(2) require the external id of the record, {role.external_id!r}, in its trust policy, or correct the "
-            f"record; (3) allow sts:AssumeRole to {hub} in its trust policy; and allow the hub's own role to assume it"
-        )
-        return Finding("role", Level.FAILED, cause, fix, account_id)
-    if error.code == "RegionDisabledException":
-        return _sts_inactive("role", scope, text)
-    return _diagnose_other("role", error, scope)
+    found = _finding("role", error, scope)
+    if error.error_class.name not in {"RoleNotAssumable", "RoleTrust"}:
+        return found
+    return replace(
+        found, cause=f"{found.cause}. The hub is {hub}, the external id of the record is {role.external_id!r}"
+    )
 
 
-def diagnose_region(scope: Scope, error: AwsError, *, expected: bool, is_hub: bool) -> Finding:
+def diagnose_region(scope: Scope, error: AwsError, *, expected: bool) -> Finding:
     """Explain why DRS returned an error in a scope.
 
     Args:
         scope: the scope.
         error: the error of DescribeSourceServers.
         expected: DRS should be in use: the region was named by the user or is known to have servers.
-        is_hub: the account is the hub, which uses its own credentials.
     """
-    account_id, region = scope
-    text = f"{error.code}: {error.message}"
-    if error.error_class.status is RegionStatus.NOT_INITIALIZED:
-        if not expected:
-            return Finding("drs", Level.OK, "DRS answers; it is not initialised here", "", account_id, region)
-        fix = f"if servers are to replicate to {region} of account {account_id}, initialise DRS (drs:InitializeService)"
-        return Finding("drs", Level.WARNING, "DRS is not initialised here", fix, account_id, region)
-    if error.code == "RegionDisabledException":
-        return _sts_inactive("drs", scope, text)
-    exclude, role = "add the region to DRS_EXCLUDED_REGIONS", "the hub's own role" if is_hub else "the account's role"
-    known = {
-        RegionStatus.SCP_DENIED: (
-            "a service control policy forbids it",
-            f"allow it in the organisation's service control policies, or {exclude}",
-        ),
-        RegionStatus.IAM_PERMISSION_DENIED: (
-            "IAM does not allow it",
-            f"allow drs:DescribeSourceServers in a policy of {role}, and in its permissions boundary if it has one",
-        ),
-        RegionStatus.REGION_NOT_ENABLED: (
-            "the region is not enabled for the account, or rejects session tokens of this STS endpoint",
-            f"enable {region} for account {account_id} (account:EnableRegion), or {exclude}; if it is enabled, set "
-            "AWS_STS_REGIONAL_ENDPOINTS=regional, or make tokens of the global STS endpoint valid in all regions",
-        ),
-        RegionStatus.REGION_NOT_OPTED_IN: (
-            "the account has not opted in to the region, or its sign-up is not finished",
-            f"opt in to {region} for account {account_id}, or {exclude}",
-        ),
-    }
-    if error.error_class.status not in known:
-        return _diagnose_other("drs", error, scope)
-    cause, fix = known[error.error_class.status]
-    return Finding("drs", Level.FAILED, f"{cause}: {text}", fix, account_id, region)
+    if error.error_class.status is RegionStatus.NOT_INITIALIZED and not expected:
+        return Finding("drs", Level.OK, "DRS answers; it is not initialised here", "", *scope)
+    return _finding("drs", error, scope)
 
 
-def _sts_inactive(check: str, scope: Scope, text: str) -> Finding:
-    fix = f"in account {scope.account_id}, activate STS for {scope.region} (IAM, account settings)"
-    cause = f"STS is not active in {scope.region} for the account: {text}"
-    return Finding(check, Level.FAILED, cause, fix, *scope)
+_NO_FAULT_OF_THE_SET_UP: Final = frozenset({RegionStatus.THROTTLED, RegionStatus.NOT_INITIALIZED})
 
 
-def _diagnose_other(check: str, error: AwsError, scope: Scope) -> Finding:
-    call, text, status = error.call, f"{error.code}: {error.message}", error.error_class.status
-    if status is RegionStatus.ENDPOINT_UNREACHABLE:
-        cause = f"the endpoint of {call.service} in {call.region} cannot be reached: {text}"
-        fix = error.error_class.advice or "check DNS, egress and VPC endpoints of this host for that region"
-        return Finding(check, Level.FAILED, cause, fix, *scope)
-    if status is RegionStatus.THROTTLED:
-        return Finding(check, Level.WARNING, f"throttled while checking: {text}", "try again later", *scope)
-    fix = error.error_class.advice or "try again; if the error persists, look up its code in the API reference"
-    return Finding(check, Level.FAILED, f"{call.service}:{call.operation}: {text}", fix, *scope)
+def _finding(check: str, error: AwsError, scope: Scope) -> Finding:
+    """Return the finding of an error, with the cause and the fix that syncs and queries tell."""
+    level = Level.WARNING if error.error_class.status in _NO_FAULT_OF_THE_SET_UP else Level.FAILED
+    call = f"{error.call.service}:{error.call.operation}"
+    return Finding(check, level, f"{error.cause}: {call}: {error.code}: {error.message}", error.fix, *scope)
 
 
 def regions_to_check(

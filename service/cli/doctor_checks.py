@@ -139,11 +139,11 @@ class Doctor:
                 return [diagnose_table(spec, name, (await table_reader.call("DescribeTable", {}))["Table"])]
             except AwsError as error:
                 if not error.error_class.status.is_denied:
-                    return [diagnose_table_error(spec, name, error)]
+                    return [diagnose_table_error(spec, error)]
             try:  # no sync needs DescribeTable, so the role of a sync may lack it
                 await table_reader.call("Scan", {"Limit": 1})
             except AwsError as error:
-                return [diagnose_table_error(spec, name, error)]
+                return [diagnose_table_error(spec, error)]
             cause = f"{name} can be read; its keys were not checked, because dynamodb:DescribeTable is denied"
             fix = "allow dynamodb:DescribeTable to the role that runs this check; no sync needs it"
             return [Finding(spec.check, Level.WARNING, cause, fix)]
@@ -161,7 +161,7 @@ class Doctor:
             try:
                 directory, problems = await context_loader.directory()
             except AwsError as error:
-                return [*findings, diagnose_accounts_error(self._settings.target_accounts_table, error)]
+                return [*findings, diagnose_accounts_error(error)]
             self._directory, self._rows = directory, () if isinstance(rows, StatusUnavailable) else rows
             findings.extend(Finding("accounts", Level.FAILED, each.message, each.advice) for each in problems)
             return [*findings, diagnose_directory(directory)]
@@ -192,7 +192,7 @@ class Doctor:
 
         async def check(region: tuple[str, bool]) -> list[Finding]:
             name, expected = region
-            work = self._check_region(context, Scope(account_id, name), expected=expected, is_hub=is_hub)
+            work = self._check_region(context, Scope(account_id, name), expected=expected)
             return await check_until(self._deadline, work, _timed_out("drs", "DRS", account_id, name))
 
         regions = self._regions_to_check(context, account_id)
@@ -220,15 +220,13 @@ class Doctor:
             fallback=self._hub_region if self._hub_region in catalog else catalog[0],
         )
 
-    async def _check_region(
-        self, context: _AccountContext, scope: Scope, *, expected: bool, is_hub: bool
-    ) -> list[Finding]:
+    async def _check_region(self, context: _AccountContext, scope: Scope, *, expected: bool) -> list[Finding]:
         try:
             session = await context.access.session(scope.account_id)
             async with aclosing(DrsReader(session, page_size=1).source_servers(scope.region)) as pages:
                 await anext(pages)
         except AwsError as error:
-            return [diagnose_region(scope, error, expected=expected, is_hub=is_hub)]
+            return [diagnose_region(scope, error, expected=expected)]
         return [Finding("drs", Level.OK, "DRS answers", "", *scope)]
 
 

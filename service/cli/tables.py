@@ -65,8 +65,7 @@ async def _result(admin: TableAdmin, spec: TableSpec, settings: Settings, *, dry
         try:
             status, message = await _create(admin, spec, name, settings, dry_run=dry_run)
         except AwsError as error:
-            advice = error.error_class.advice
-            status, message = "failed", f"{error}. Fix: {advice}" if advice else str(error)
+            status, message = "failed", f"{error.cause}: {str(error).rstrip('.')}. Fix: {error.fix}"
     return {"setting": spec.variable, "name": name, "status": status, "message": message}
 
 

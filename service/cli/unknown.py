@@ -22,17 +22,21 @@ def unknown_block(body: Mapping[str, Any]) -> Iterator[RenderableType]:
     if body["unknownByCause"]:
         yield _text(f"unknown: {_counted(body['scopeStates']['unknown'], 'scope')}")
     for cause in body["unknownByCause"]:
-        accounts = dict.fromkeys(each["accountId"] for each in body["unknown"] if each["code"] == cause["code"])
+        accounts = dict.fromkeys(each["accountId"] for each in body["unknown"] if _kind(each) == _kind(cause))
         since = f"since {cause['since'][:_MINUTES]}Z" if cause["since"] else "never read"
         named = _named([*filter(None, accounts)], cause["accounts"], "account")
         regions = _named(cause["regions"], len(cause["regions"]), "region")
         where = "; ".join(filter(None, (named, regions, since)))
         yield _indented(f"{cause['code']}: {_counted(cause['scopes'], 'scope')}; {where}", 2)
-        if cause.get("message"):
-            yield _indented(cause["message"], 4)
+        if text := ": ".join(filter(None, (cause.get("cause"), cause.get("message")))):
+            yield _indented(text, 4)
         yield _indented(f"Fix: {cause['advice']}", 4)
     if not body["complete"]:
         yield _text("This answer is incomplete: some accounts or regions are missing from it.")
+
+
+def _kind(entry: Mapping[str, Any]) -> tuple[str, str | None]:
+    return entry["code"], entry.get("errorClass")
 
 
 def _text(text: str) -> Text:

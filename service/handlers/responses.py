@@ -51,8 +51,14 @@ def error_body(code: str, message: str, **more: Any) -> dict[str, Any]:  # noqa:
 def aws_error_body(error: AwsError) -> dict[str, Any]:
     """Return the error body for a call to AWS that failed after all retries."""
     code = _CODE_OF_SERVICE.get(error.call.service, "INTERNAL_ERROR")
-    details = {"code": error.code, "operation": error.call.operation, "advice": error.error_class.advice}
-    return error_body(code, str(error), details={name: value for name, value in details.items() if value})
+    details = {
+        "code": error.code,
+        "operation": error.call.operation,
+        "cause": error.cause,
+        "errorClass": error.error_class.name,
+        "advice": error.fix,
+    }
+    return error_body(code, str(error), details=details)
 
 
 # Codes whose details stand beside the message, where the UI reads them.

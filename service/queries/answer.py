@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from service.errors import RefusalError, fix_of
+from service.errors import RefusalError
 from service.models import Scope
 from service.queries.completeness import Completeness
 from service.queries.read_result import DataSource, ReadResult
@@ -110,7 +110,7 @@ def _failure(result: ReadResult, completeness: Completeness) -> RefusalError | N
         return None
     first = problems[0]
     more = f" (and {len(problems) - 1} more scopes)" if len(problems) > 1 else ""
-    fix = first.advice or fix_of(first.status) or "see the problems of the scopes"
+    fix = first.advice or "see the problems of the scopes"
     message = f"no scope could be read: {first.account_id} {first.region}{more}: {first.code}: {first.message}"
     details = {"complete": False, **completeness.as_json(), "errors": result.errors()}
     return RefusalError("SCOPES_UNREADABLE", f"{message.rstrip('.')}. Fix: {fix}", status=500, details=details)

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from service.errors import fix_of
-from service.models import Problem, iso
+from service.error_classes import ERROR_CLASSES
+from service.error_codes import classify_record, facts_of
+from service.models import Problem, RegionStatus, iso
 from service.regions.status_entry import AccountEntry
 
 __all__ = ["Cause", "UnknownScope", "by_cause", "cause_of"]
@@ -17,11 +18,18 @@ _SYNC_FIX: Final = "run drs-sync sync inventory"
 
 
 class Cause(NamedTuple):
-    """Why a scope is unknown, and the fix."""
+    """Why a scope is unknown, and the fix. `cause` and `error_class` are those of a failed call."""
 
     code: str
     message: str
     advice: str
+    cause: str = ""
+    error_class: str = ""
+
+    def as_json(self) -> dict[str, str]:
+        """Return the members of an answer; those that are empty without a failed call are left out then."""
+        members = {"code": self.code, "message": self.message, "advice": self.advice}
+        return members | ({"cause": self.cause, "errorClass": self.error_class} if self.error_class else {})
 
 
 class UnknownScope(NamedTuple):
@@ -53,7 +61,7 @@ class UnknownScope(NamedTuple):
         return {
             "accountId": self.account_id,
             "region": self.region,
-            **cause._asdict(),
+            **cause.as_json(),
             "since": iso(since) if since else None,
             "lastAttempt": iso(last_attempt) if last_attempt else None,
         }
@@ -74,14 +82,24 @@ def cause_of(scope: UnknownScope, status_unavailable: str = "") -> Cause:
     """
     problem, entry = scope.problem, scope.entry
     if problem is not None:
-        advice = problem.advice or fix_of(problem.status)
-        return Cause(str(problem.status), f"{problem.code}: {problem.message}", advice)
+        text = f"{problem.code}: {problem.message}"
+        if problem.error_class:
+            return Cause(str(problem.status), text, problem.advice, problem.cause, problem.error_class)
+        return (
+            Cause(str(problem.status), text, problem.advice) if problem.advice else _of_record(problem.status, text, "")
+        )
     if status_unavailable:
         fix = "check DRS_REGION_STATUS_TABLE and the hub's access to it: drs-sync doctor"
         return Cause("REGION_STATUS_UNAVAILABLE", status_unavailable, fix)
     if entry is not None and entry.status is not None and not entry.status.settles_count:
-        return Cause(str(entry.status), entry.error_message, fix_of(entry.status))
+        return _of_record(entry.status, entry.error_message, scope.account_id)
     return _NEVER_SCANNED if entry is None or entry.last_complete is None else _SCAN_TOO_OLD
+
+
+def _of_record(status: RegionStatus, text: str, account_id: str) -> Cause:
+    error_class = classify_record(status, text)
+    facts = facts_of("drs", "DescribeSourceServers", account_id, text)
+    return Cause(str(status), text, error_class.fix_with(facts), error_class.cause_with(facts), error_class.name)
 
 
 @dataclass(slots=True)
@@ -95,9 +113,7 @@ class _Group:
         """Return its entry in an answer; the message only if all its scopes share it."""
         since = min((moment for each in self.scopes if (moment := each.since)), default=None)
         return {
-            "code": self.cause.code,
-            **({"message": self.cause.message} if self.cause.message else {}),
-            "advice": self.cause.advice,
+            **{name: value for name, value in self.cause.as_json().items() if value},
             "scopes": len(self.scopes),
             "accounts": len({each.account_id for each in self.scopes}),
             "regions": sorted({each.region for each in self.scopes} - {""}),
@@ -115,15 +131,23 @@ def by_cause(
     groups: dict[tuple[str, str], _Group] = {}
     for each in unknown:
         cause = cause_of(each, status_unavailable)
-        key = (cause.code, cause.advice)
+        key = (cause.code, cause.error_class or cause.advice)
         group = groups.get(key)
         if group is None:
             group = groups[key] = _Group(cause)
-        if group.cause.message != cause.message:
-            group.cause = group.cause._replace(message="")
+        group.cause = _shared(group.cause, cause)
         group.scopes.append(each)
     ordered = sorted(groups.values(), key=lambda group: (len(group.scopes), group.cause.code))
     return _first(ordered, status_unavailable, listed), [group.as_json() for group in ordered]
+
+
+def _shared(first: Cause, second: Cause) -> Cause:
+    """Return the cause of two scopes: what differs is left out, and account and role are not named."""
+    message = first.message if first.message == second.message else ""
+    if (first.advice, first.cause) == (second.advice, second.cause):
+        return first._replace(message=message)
+    error_class = ERROR_CLASSES[first.error_class]
+    return first._replace(message=message, advice=error_class.fix_with({}), cause=error_class.cause_with({}))
 
 
 def _first(groups: Sequence[_Group], status_unavailable: str, listed: int) -> list[dict[str, Any]]:

@@ -81,13 +81,22 @@ def _require_usable(records: Iterable[Mapping[str, Any]], call: Call) -> None:
 
 def pair_problem(error: AwsError, pair: Pair) -> Problem:
     """Make the problem of the pair that an error is about; the call may have been made as the staging account."""
-    fix = error.error_class.advice
+    problem = error.problem
     if error.code == QUOTA_CODE:
-        fix = "the target is full in this region: raise its DRS quota, or extend into another target account"
-    elif error.error_class.status.is_denied:
-        fix = (
-            f"let {pair.staging} trust {pair.target} (AWS DRS console, trusted accounts), and grant the role of "
-            f"{error.call.account_id} this action"
-        )
+        problem = error.problem_as("TargetFull", target=f"account {pair.target}")
+    elif _may_lack_trust(error, pair):
+        problem = error.problem_as("StagingTrust", staging=f"account {pair.staging}", target=f"account {pair.target}")
     message = f"staging account {pair.staging}: {error.message}"
-    return replace(error.problem, account_id=error.call.account_id, region=pair.region, advice=fix, message=message)
+    return replace(problem, account_id=error.call.account_id, region=pair.region, message=message)
+
+
+def _may_lack_trust(error: AwsError, pair: Pair) -> bool:
+    """Whether the staging account may not trust the target: AWS names no policy, or denies the second way to read it.
+
+    The staging account's own servers are only listed when DRS has denied the target the list of what it may extend.
+    """
+    name = error.error_class.name
+    is_second_way = error.call.account_id == pair.staging
+    return error.call.service == "drs" and (
+        name in {"Denied", "ResourcePolicy"} or (name == "IdentityPolicy" and is_second_way)
+    )

@@ -266,7 +266,7 @@ async def test_without_credentials_the_error_says_so(monkeypatch: pytest.MonkeyP
             with pytest.raises(AwsError) as caught:
                 await pages(aws_client)
         assert caught.value.code == "NoCredentials"
-        assert "profile" in caught.value.error_class.advice
+        assert "profile" in caught.value.fix
         assert aws.requests == []
 
 

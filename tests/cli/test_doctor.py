@@ -65,7 +65,7 @@ def test_all_is_well_after_a_sync(estate: Estate) -> None:
     tried = {(each["accountId"], each["region"]) for each in findings if each["check"] == "drs"}
     assert tried == {(estate.names.a, HERE), (estate.names.a, "eu-west-1"), (estate.names.b, HERE)}
     requested = run_doctor("--account", estate.names.b, "--region", "eu-west-1")
-    assert finding_of(requested, "drs")["cause"] == "DRS is not initialised here"
+    assert finding_of(requested, "drs")["cause"].startswith("DRS is not initialised there: ")
     assert finding_of(requested, "drs")["status"] == "warning"
 
 
@@ -128,7 +128,7 @@ def test_an_endpoint_that_cannot_be_reached(estate: Estate) -> None:
     hub = finding_of(run_doctor(exit_code=1, **unreachable), "hub")
     assert "cannot be reached" in hub["cause"]
     findings = run_doctor("--region", HERE, exit_code=1, AWS_ENDPOINT_URL_DRS="http://127.0.0.1:9")
-    assert {each["accountId"] for each in findings if "of drs in us-west-2 cannot be reached" in each["cause"]} == {
+    assert {each["accountId"] for each in findings if "the endpoint of drs cannot be reached" in each["cause"]} == {
         estate.names.a,
         estate.names.b,
     }
@@ -209,14 +209,18 @@ def test_each_account_is_named_with_its_own_cause_and_hides_no_other(faulty: tup
         finding = finding_of(findings, "role", ids[kind])
         assert "STS gives the same error for all three" in finding["cause"]
         assert all(f"({number})" in finding["cure"] for number in (1, 2, 3))
-    assert "'wrong'" in finding_of(findings, "role", ids["external-id"])["cure"]
+    assert "'wrong'" in finding_of(findings, "role", ids["external-id"])["cause"]
     assert f"belongs to account {estate.names.apps}" in finding_of(findings, "role", ids["foreign"])["cause"]
     for kind, cause, fix in (
-        ("denied", "IAM does not allow it", "allow drs:DescribeSourceServers in a policy of the account's role"),
-        ("scp", "a service control policy forbids it", "DRS_EXCLUDED_REGIONS"),
-        ("off", "not enabled for the account", "AWS_STS_REGIONAL_ENDPOINTS"),
-        ("opt-in", "has not opted in", f"opt in to {HERE}"),
-        ("sts-off", f"STS is not active in {HERE}", f"activate STS for {HERE}"),
+        (
+            "denied",
+            "no policy of the caller allows drs:DescribeSourceServers",
+            f"allow drs:DescribeSourceServers in a policy of the role that drs-sync uses in account {ids['denied']}",
+        ),
+        ("scp", "a service control policy forbids drs:DescribeSourceServers", "DRS_EXCLUDED_REGIONS"),
+        ("off", f"not enabled for account {ids['off']}", "AWS_STS_REGIONAL_ENDPOINTS"),
+        ("opt-in", "has not opted in", f"opt in to the region for account {ids['opt-in']}"),
+        ("sts-off", "STS is not active in that region", "activate STS for that region"),
     ):
         found = finding_of(findings, "drs", ids[kind], HERE)
         assert (found["status"], cause in found["cause"], fix in found["cure"]) == ("failed", True, True), found
@@ -249,7 +253,7 @@ ROLE = RoleRef(arn="arn:aws:iam::111122223333:role/R", external_id="id-1")
     [
         ("AccessDenied", "no identity-based policy allows the sts:AssumeRole action", "the hub's own role"),
         ("AccessDenied", "explicit deny in a service control policy", "service control policies"),
-        ("RegionDisabledException", "STS is not activated", "activate STS for us-east-1"),
+        ("RegionDisabledException", "STS is not activated", "activate STS for that region"),
         ("EndpointUnreachable", "no route", "DNS"),
         ("Novel", "never seen", "API reference"),
     ],
@@ -265,7 +269,7 @@ def test_other_reasons_why_an_account_cannot_be_entered(code: str, message: str,
 def test_throttling_is_a_warning_and_no_fault_of_the_set_up() -> None:
     call = Call("drs", "DescribeSourceServers", "111122223333", HERE)
     error = AwsError("ThrottlingException", "Rate exceeded", call)
-    assert diagnose_region(Scope("111122223333", HERE), error, expected=True, is_hub=False).status is Level.WARNING
+    assert diagnose_region(Scope("111122223333", HERE), error, expected=True).status is Level.WARNING
     assert diagnose_hub(AwsError("Throttling", "Rate exceeded", call), HERE).status is Level.WARNING
 
 

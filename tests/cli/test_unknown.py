@@ -120,7 +120,7 @@ def test_a_table_is_readable_at_80_columns(denied: Estate, monkeypatch: pytest.M
     start = lines.index("unknown: 1 scope")
     assert f"SCP_DENIED: 1 scope; {denied.names.a}; {WEST}; since 20" in lines[start + 1]
     assert "6 of 6 servers (incomplete, see below)" in out
-    assert any(line.strip().startswith("Fix: change the policy") for line in lines[start:])
+    assert any(line.strip().startswith("Fix: allow drs:DescribeSourceServers") for line in lines[start:])
 
 
 def test_a_server_that_is_not_found_may_be_where_nobody_could_look(denied: Estate) -> None:

@@ -327,7 +327,7 @@ async def test_a_template_that_cannot_be_read_is_told_and_not_called_complete(wo
     for _ in range(2):
         (warning,) = (await world.sync())["warnings"]
         assert (warning["accountId"], warning["operation"]) == (world.s, operation)
-        assert f"staging account {world.s}" in warning["advice"]
+        assert f"account {world.s}" in warning["advice"]
         assert world.drs.calls[world.s, TEMPLATES] <= 1
         item = world.item()
         assert (item["topologyComplete"], item["topologyMissing"]) == (False, ["template"])

@@ -394,7 +394,7 @@ async def test_a_template_that_the_staging_account_refuses_is_reported_once_and_
         estate.calls()
         (warning,) = (await estate.sync(**extended))["warnings"]
         assert (warning["operation"], warning["accountId"]) == (operation, names.a)
-        assert f"staging account {names.a}" in warning["advice"]
+        assert f"account {names.a}" in warning["advice"]
         calls = estate.calls()
         assert calls["drs", operation] == 1
         assert run == 0 or calls["dynamodb", "BatchGetItem"] == 0  # no topology is read in vain

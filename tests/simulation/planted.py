@@ -13,6 +13,8 @@ from service import errors
 from service.aws.attribute_values import encode
 from service.aws.drs import DrsReader
 from service.aws.dynamodb_write import Table
+from service.error_classes import ErrorClass
+from service.error_codes import classify
 from service.errors import AwsError
 from service.inventory.table import InventoryTable
 from service.models import Scope
@@ -179,13 +181,12 @@ def _unknown_left_out() -> AbstractContextManager[Any]:
 
 def _text_decides() -> AbstractContextManager[Any]:
     """An unknown error code counts as "not initialized" if its text says so."""
-    by_code = errors.classify
 
-    def classify(code: str, *, message: str = "", http_status: int = 0) -> errors.ErrorClass:
+    def by_text(code: str, *, message: str = "", **more: Any) -> ErrorClass:
         code = "UninitializedAccountException" if "not initialized" in message else code
-        return by_code(code, message=message, http_status=http_status)
+        return classify(code, message=message, **more)
 
-    return patch.object(errors, "classify", classify)
+    return patch.object(errors, "classify", by_text)
 
 
 def _values_not_written() -> AbstractContextManager[Any]:

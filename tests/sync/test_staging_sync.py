@@ -296,7 +296,7 @@ async def test_the_quota_ends_a_scope_with_a_clear_message(staged: Staged, monke
     assert (report["status"], report["serversExtended"]) == ("partial", 3 + 3)  # four of the quota of seven were used
     (error,) = report["errors"]
     assert error["code"] == "ServiceQuotaExceededException"
-    assert "full" in error["advice"]
+    assert (error["errorClass"], "raise the DRS quota of account" in error["advice"]) == ("TargetFull", True)
     assert staged.calls()["drs", "CreateExtendedSourceServer"] == 7
 
 

@@ -182,9 +182,9 @@ def test_what_the_query_read_takes_precedence(
     ("entry", "code", "since", "last_attempt", "advice"),
     [
         (None, "NEVER_SCANNED", None, None, "drs-sync sync inventory"),
-        (entry_of(None, None, RegionStatus.SCP_DENIED), "SCP_DENIED", ago(9999), NOW, "change the policy"),
-        (entry_of(None, None, DENIED), "IAM_PERMISSION_DENIED", ago(9999), NOW, "grant the action"),
-        (entry_of(4, 9000, DENIED), "IAM_PERMISSION_DENIED", ago(9000), NOW, "grant the action"),
+        (entry_of(None, None, RegionStatus.SCP_DENIED), "SCP_DENIED", ago(9999), NOW, "service control policies"),
+        (entry_of(None, None, DENIED), "IAM_PERMISSION_DENIED", ago(9999), NOW, "allow drs:DescribeSourceServers to"),
+        (entry_of(4, 9000, DENIED), "IAM_PERMISSION_DENIED", ago(9000), NOW, "allow drs:DescribeSourceServers to"),
         (entry_of(4, 9000, checked_s=9000), "SCAN_TOO_OLD", ago(9000), ago(9000), "scheduled"),
     ],
 )

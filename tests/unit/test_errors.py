@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.errors import AwsError, classify
+from service.error_codes import classify
+from service.errors import AwsError
 from service.models import Call, RegionStatus
 
 S = RegionStatus

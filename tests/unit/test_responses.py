@@ -56,8 +56,10 @@ def test_a_call_that_failed_for_good_names_the_service(service: str, code: str) 
         "AccessDenied",
         "Op",
     )
-    assert response["details"]["advice"]
-    assert "advice" not in aws_error_body(AwsError("New", "no", Call(service, "Op", "1", "r")))["details"]
+    assert (response["details"]["errorClass"], bool(response["details"]["cause"])) == ("Denied", True)
+    assert f"allow {service}:Op" in response["details"]["advice"]
+    unknown = aws_error_body(AwsError("New", "no", Call(service, "Op", "1", "r")))["details"]
+    assert (unknown["errorClass"], "API reference" in unknown["advice"]) == ("Unknown", True)
 
 
 def test_a_route_that_does_not_exist() -> None:

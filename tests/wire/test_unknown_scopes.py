@@ -108,6 +108,8 @@ async def test_a_denied_scope_is_named_in_every_answer(monkeypatch: pytest.Monke
             "region": WEST,
             "code": "SCP_DENIED",
             "message": DENIAL,
+            "cause": "a service control policy forbids drs:DescribeSourceServers",
+            "errorClass": "ServiceControlPolicy",
             "advice": unknown["advice"],
             "since": HOUR_AGO,
             "lastAttempt": MINUTE_AGO,

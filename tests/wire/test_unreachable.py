@@ -52,7 +52,7 @@ async def test_without_tables_the_cause_is_named(nowhere: str, world: World, mon
     with pytest.raises(AwsError) as raised:
         await world.estate.sync()
     assert (raised.value.code, raised.value.call.service) == ("EndpointUnreachable", "dynamodb")
-    assert "DNS" in raised.value.error_class.advice
+    assert "DNS" in raised.value.fix
     monkeypatch.undo()
     world.nothing_lost()
     await world.next_run_is_complete()

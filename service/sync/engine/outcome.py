@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from service.errors import AwsError
+from service.errors import AwsError, as_class
 from service.models import Coverage, Problem, RegionStatus, Scope
 
 __all__ = [
@@ -20,7 +20,6 @@ __all__ = [
 ]
 
 _SWITCHED_OFF: Final = frozenset({RegionStatus.REGION_NOT_ENABLED, RegionStatus.REGION_NOT_OPTED_IN})
-_NO_REGION_FIX: Final = "every region rejects this session: use regional STS endpoints, and check the role"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +149,7 @@ def _is_denied(result: ScopeResult) -> bool:
 def _failed(result: ScopeResult) -> ScopeResult:
     """Return a result that was skipped as failed; other warnings than its failure stay warnings."""
     failures = [each for each in result.warnings if each == result.failure]
-    problems = tuple(replace(each, status=RegionStatus.ERROR, advice=_NO_REGION_FIX) for each in failures)
+    problems = tuple(as_class(each, "SessionRejected") for each in failures)
     warnings = tuple(each for each in result.warnings if each != result.failure)
     return replace(result, coverage=Coverage.FAILED, problems=problems, warnings=warnings)
 
@@ -162,15 +161,9 @@ def scope_problem(error: AwsError, scope: Scope) -> Problem:
 
 def account_problem(error: AwsError) -> Problem:
     """Make the problem of an account that could not be entered; its region is not to blame, so none is named."""
-    return Problem(
-        error.code,
-        error.message,
-        RegionStatus.IAM_PERMISSION_DENIED if error.error_class.status.is_denied else RegionStatus.ERROR,
-        error.call.service,
-        error.call.operation,
-        error.call.account_id,
-        advice="check that the role exists, trusts this account, and that the record holds its external id",
-    )
+    is_denied = error.error_class.status.is_denied
+    status = RegionStatus.IAM_PERMISSION_DENIED if is_denied else RegionStatus.ERROR
+    return replace(error.problem, region="", status=status)
 
 
 def problem_at(scope: Scope, code: str, message: str) -> Problem:

@@ -55,12 +55,6 @@ def templates_problem(error: AwsError, replicating: Scope, scanned: Scope) -> Pr
     """Make the problem of templates that could not be read in the scope where servers of a scanned scope replicate."""
     if replicating.account_id == scanned.account_id:
         return error.problem
-    fix = error.error_class.advice
-    if error.error_class.status.is_denied:
-        fix = (
-            f"let the hub assume the role that the record of staging account {replicating.account_id} names, with its"
-            " external id, and grant it drs:DescribeReplicationConfigurationTemplates"
-        )
     message = f"replication templates of staging account {replicating.account_id}: {error.message}"
     account_id, region = replicating
-    return replace(error.problem, account_id=account_id, region=region, advice=fix, message=message)
+    return replace(error.problem, account_id=account_id, region=region, message=message)

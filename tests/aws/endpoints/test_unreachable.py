@@ -92,4 +92,4 @@ def test_the_fix_names_the_setting_that_chose_the_host(case: str, failure: httpx
     assert (error.code, error.error_class.status) == ("EndpointUnreachable", RegionStatus.ENDPOINT_UNREACHABLE)
     assert host in error.message
     assert error.problem.advice == (expected if settings else check)
-    assert diagnose_region(Scope(HUB, region), error, expected=True, is_hub=True).fix == error.problem.advice
+    assert diagnose_region(Scope(HUB, region), error, expected=True).fix == error.problem.advice
