@@ -116,6 +116,7 @@ class App:
 async def open_app(settings: Settings, now: Now = utc_now, *, shutdown: Shutdown | None = None) -> AsyncIterator[App]:
     """Open the app for one event loop; `shutdown` ends its runs early."""
     async with AwsClient(settings, now) as aws_client:
+        settings = settings.at_hub(aws_client.configured_region)
         name = settings.drs_region_status_table
         status = RegionStatusTable(
             Table(aws_client.hub(), name, aws_client.hub_region) if name else None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -28,7 +28,6 @@ from service.regions.selection import (
 from service.regions.status_reader import RegionStatusReader
 from service.regions.status_rows import RegionRow
 from service.settings import Settings
-from service.text import suggestion
 
 __all__ = ["ContextLoader", "RunContext", "SyncRequest"]
 
@@ -143,7 +142,9 @@ class ContextLoader:
             ConfigurationError: an account or region is not known, or a setting is missing.
             AwsError: the hub's credentials or the target accounts table cannot be used.
         """
-        self.check_regions((*request.regions, *request.excluded_regions, *(scope.region for scope in request.scopes)))
+        self._settings.check_regions(
+            (*request.regions, *request.excluded_regions, *(scope.region for scope in request.scopes))
+        )
         identity = await self._aws_client.identity()
         async with prefetch(self._status.rows) as rows_read:
             directory, problems = await self.directory()
@@ -168,17 +169,6 @@ class ContextLoader:
             selection,
             self.known_accounts_of(directory, problems) if request.covers_all_accounts else None,
         )
-
-    def check_regions(self, regions: Iterable[str]) -> None:
-        """Check that regions are known. Raises UnknownScopeError naming those that are not."""
-        unknown = sorted(set(regions) - set(self._settings.drs_regions))
-        if unknown:
-            similar = suggestion(unknown[0], self._settings.drs_regions)
-            hint = f"; did you mean {similar}?" if similar else ""
-            raise UnknownScopeError(
-                f"unknown region {', '.join(unknown)}{hint}; known regions: {' '.join(self._settings.drs_regions)}. "
-                "Fix: correct the name, or add a new region to DRS_REGIONS"
-            )
 
     def check_accounts(self, request: SyncRequest, directory: AccountDirectory) -> Collection[str]:
         """Return the accounts of a run. Raises UnknownScopeError when a requested account is not a target account."""
@@ -208,7 +198,7 @@ class ContextLoader:
         settings = self._settings
         selection_request = SelectionRequest(
             accounts,
-            settings.drs_regions,
+            settings.regions,
             self._now(),
             DiscoveryPolicy(
                 window_s=settings.discovery_window_seconds,

@@ -33,7 +33,11 @@ class ConfigurationError(DrsSyncError):
 
 
 class UnknownScopeError(ConfigurationError):
-    """A requested account or region is not known; the message lists the known ones."""
+    """A requested account or region is not known; the message says what is. `details`: members of an API response."""
+
+    def __init__(self, message: str, *, details: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.details = dict(details or {})
 
 
 class DeadlineExceededError(DrsSyncError):

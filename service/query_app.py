@@ -133,6 +133,7 @@ async def open_query_app(
         refresher: requests the sync of stale scopes; None: the data-management function, if its name is known.
     """
     async with AwsClient(settings, now, allowed=READ_OPERATIONS) as aws_client:
+        settings = settings.at_hub(aws_client.configured_region)
         name = settings.drs_region_status_table
         status = RegionStatusReader(
             TableReader(aws_client.hub(), name, aws_client.hub_region) if name else None,

@@ -7,27 +7,36 @@ the SDK reads them itself, once those without a value are removed.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-
-from service.errors import ConfigurationError
-from service.models import ACCOUNT_ID_PATTERN, Scope
-
-__all__ = ["DEFAULT_REGIONS", "Settings", "load_settings", "remove_blank_aws_variables"]
-
-# DRS regions of the aws partition in botocore 1.40. AWS adds regions, so DRS_REGIONS can replace the list.
-DEFAULT_REGIONS: Final = (
-    "us-east-1 us-east-2 us-west-1 us-west-2 ca-central-1 sa-east-1 eu-west-1 eu-west-2 eu-west-3 eu-central-1 "
-    "eu-central-2 eu-north-1 eu-south-1 eu-south-2 ap-east-1 ap-south-1 ap-south-2 ap-southeast-1 ap-southeast-2 "
-    "ap-southeast-3 ap-southeast-4 ap-northeast-1 ap-northeast-2 ap-northeast-3 me-south-1 me-central-1 af-south-1 "
-    "il-central-1"
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
 )
+
+from service.errors import ConfigurationError, UnknownScopeError
+from service.models import ACCOUNT_ID_PATTERN, Scope
+from service.partitions import PARTITIONS, Partition, is_region, partition_of
+from service.text import printable, suggestion
+
+__all__ = ["Settings", "load_settings", "remove_blank_aws_variables"]
+
+# Of regions that the list of names in service/partitions.py lacks.
 _REGION_PATTERN: Final = r"^[a-z]{2,4}(-[a-z]+)+-\d{1,2}$"
-Regions = tuple[Annotated[str, Field(pattern=_REGION_PATTERN)], ...]
-_SCOPE_PATTERN: Final = rf"^{ACCOUNT_ID_PATTERN}/{_REGION_PATTERN[1:]}"
+NewRegions = tuple[Annotated[str, Field(pattern=_REGION_PATTERN)], ...]
+Regions = tuple[str, ...]
+_SCOPE_PATTERN: Final = rf"^{ACCOUNT_ID_PATTERN}/[^/]+$"
 Scopes = tuple[Annotated[str, Field(pattern=_SCOPE_PATTERN)], ...]
+_MAX_NAME: Final = 80
+_MAX_NAMED: Final = 5  # wrong names that an error names
+_ADDS: Final = "+"  # before a region's name: the region is added to the others
 _YEAR_S: Final = 31_536_000.0
 Seconds = Annotated[float, Field(gt=0, le=_YEAR_S)]
 
@@ -72,9 +81,15 @@ class Settings(BaseModel):
         description="minimum level of this package's log messages: DEBUG, INFO, WARNING or ERROR, in any case",
     )
 
-    drs_regions: Regions = Field(
-        DEFAULT_REGIONS, min_length=1, validate_default=True, description="regions that a full scan covers"
+    drs_new_regions: NewRegions = Field(
+        (),
+        description="regions that AWS added after this version: a full scan covers them too, and their names are not"
+        " checked",
     )
+    drs_regions: Regions = Field(
+        (), min_length=1, description="regions that a full scan covers; one written as `+name` is added to the default"
+    )
+    drs_extra_regions: Regions = Field((), description="regions that a full scan covers too")
     drs_excluded_regions: Regions = Field((), description="regions that are never scanned")
     drs_excluded_scopes: Scopes = Field(
         (), description="scopes that are never scanned, each as account/region: 111122223333/us-west-2"
@@ -155,16 +170,35 @@ class Settings(BaseModel):
         60.0, description="deadline of one scope; after it, the scope is reported as failed"
     )
 
+    _partition: Partition | None = PrivateAttr(None)
+
     @model_validator(mode="before")
     @classmethod
     def _read_environment(cls, given: Mapping[str, Any]) -> dict[str, Any]:
         from_environment = {name: text for name in cls.model_fields if (text := os.environ.get(name.upper()))}
         return {**from_environment, **given}
 
-    @field_validator("drs_regions", "drs_excluded_regions", "drs_excluded_scopes", mode="before")
+    @field_validator(
+        "drs_new_regions",
+        "drs_regions",
+        "drs_extra_regions",
+        "drs_excluded_regions",
+        "drs_excluded_scopes",
+        mode="before",
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+
+    @field_validator("drs_regions", "drs_extra_regions", "drs_excluded_regions", "drs_excluded_scopes")
+    @classmethod
+    def _check_names(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        new = info.data.get("drs_new_regions", ())
+        names = [each.removeprefix(_ADDS) if info.field_name == "drs_regions" else each for each in value]
+        for name in (each.rpartition("/")[2] for each in names):
+            if not (is_region(name) or name in new):
+                raise ValueError(_no_region(name))
+        return value
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -172,10 +206,68 @@ class Settings(BaseModel):
         level = value.strip().upper() if isinstance(value, str) else value
         return "WARNING" if level == "WARN" else level  # the short name is also one of Python's
 
+    def at_hub(self, region: str) -> Settings:
+        """Return these settings for a hub in a region, whose partition decides which regions there are; "" is unknown.
+
+        Raises:
+            ConfigurationError: a region to scan is in another partition, or none is known in the hub's.
+        """
+        if not region:
+            return self
+        settings = self.model_copy()
+        settings._partition = hub = partition_of(region)  # noqa: SLF001 - of this class
+        elsewhere = [each for each in settings.regions if is_region(each) and each not in hub.regions]
+        if elsewhere:
+            raise ConfigurationError(
+                f"the hub is in {region}, in the partition {hub.name}, whose credentials are valid in no other. "
+                f"Fix: remove {', '.join(elsewhere)} from DRS_REGIONS and DRS_EXTRA_REGIONS, or set AWS_REGION to the "
+                "region of the tables"
+            )
+        if not settings.regions:
+            raise ConfigurationError(
+                f"the hub is in {region}, in the partition {hub.name}, where this version knows no region with DRS. "
+                f"Fix: set DRS_REGIONS to the regions to scan: {' '.join(hub.regions)}"
+            )
+        return settings
+
+    @property
+    def partition(self) -> Partition:
+        """The partition of the hub; `aws` before the hub is known."""
+        return self._partition or PARTITIONS[0]
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """The regions that a full scan covers, in order and each once, before any is excluded."""
+        named = [each for each in self.drs_regions if not each.startswith(_ADDS)]
+        added = [each.removeprefix(_ADDS) for each in self.drs_regions if each.startswith(_ADDS)]
+        default = named or self.partition.drs_regions
+        return tuple(dict.fromkeys((*default, *added, *self.drs_extra_regions, *self.drs_new_regions)))
+
     @property
     def catalog(self) -> tuple[str, ...]:
         """The regions of a full scan, in order, without duplicates and excluded regions."""
-        return tuple(dict.fromkeys(region for region in self.drs_regions if region not in self.drs_excluded_regions))
+        return tuple(region for region in self.regions if region not in self.drs_excluded_regions)
+
+    @property
+    def known_regions(self) -> tuple[str, ...]:
+        """Every region that may be requested: those of the hub's partition, and newer ones that the settings name."""
+        return (*self.partition.regions, *self.drs_new_regions)
+
+    def check_regions(self, regions: Iterable[str]) -> None:
+        """Check that names are those of regions in the hub's partition. Raises UnknownScopeError."""
+        unknown = sorted(set(regions) - set(self.known_regions))
+        if not unknown:
+            return
+        own = self.partition
+        texts = [
+            f"{name} is a region of the partition {partition_of(name).name}, and the hub is in {own.name}"
+            if is_region(name)
+            else _no_region(name, own)
+            for name in unknown[:_MAX_NAMED]
+        ]
+        expected = f"a region of the partition {own.name}"
+        details = {"parameter": "region", "value": printable(unknown[0])[:_MAX_NAME], "expected": expected}
+        raise UnknownScopeError("; ".join(texts), details={**details, "error": texts[0]})
 
     @property
     def excluded_scopes(self) -> frozenset[Scope]:
@@ -200,6 +292,17 @@ class Settings(BaseModel):
             )
 
 
+def _no_region(name: str, partition: Partition | None = None) -> str:
+    """Say that a name is no region's, and which was probably meant."""
+    accepted = [region for each in ((partition,) if partition else PARTITIONS) for region in each.regions]
+    similar = suggestion(name, accepted)
+    hint = f"; did you mean {similar}?" if similar else "."
+    return (
+        f"{printable(name)[:_MAX_NAME]!r} is no AWS region{hint} Fix: correct the name, or name a region that is newer "
+        "than this version in DRS_NEW_REGIONS"
+    )
+
+
 def remove_blank_aws_variables() -> None:
     """Remove AWS_* variables without a value from the environment: the SDK reads some of them as the value "".
 
@@ -210,15 +313,19 @@ def remove_blank_aws_variables() -> None:
 
 
 def load_settings() -> Settings:
-    """Read the settings from the environment.
+    """Read the settings from the environment; the hub is in the region that `AWS_REGION` names, if it does.
 
     Raises:
         ConfigurationError: names each invalid variable, its value, and what is valid.
     """
     try:
-        return Settings()
+        settings = Settings()
     except ValidationError as error:
         lines = [
-            f"{str(problem['loc'][0]).upper()}={problem['input']!r}: {problem['msg']}" for problem in error.errors()
+            f"{str(problem['loc'][0]).upper()}={problem['input']!r}: {problem['msg'].removeprefix('Value error, ')}"
+            for problem in error.errors()
         ]
         raise ConfigurationError("fix these settings: " + "; ".join(lines)) from None
+    # Without these, the region is that of the profile, which only the SDK can tell.
+    named = (os.environ.get(name, "").strip() for name in ("AWS_REGION", "AWS_DEFAULT_REGION"))
+    return settings.at_hub(next(filter(None, named), ""))

@@ -15,15 +15,12 @@ from typing import Any, Final
 
 import boto3
 
+from service.partitions import partition_of
+
 __all__ = ["REGIONS", "Account", "accounts", "extend_all", "extended_of", "inventory_of", "tag_all"]
 
-# The 28 regions of the existing platform.
-_NAMES: Final = """
-us-east-1 us-east-2 us-west-1 us-west-2 ca-central-1 sa-east-1 eu-west-1 eu-west-2 eu-west-3 eu-central-1 eu-central-2
-eu-north-1 eu-south-1 eu-south-2 ap-east-1 ap-south-1 ap-south-2 ap-southeast-1 ap-southeast-2 ap-southeast-3
-ap-southeast-4 ap-northeast-1 ap-northeast-2 ap-northeast-3 me-south-1 me-central-1 af-south-1 il-central-1
-"""
-REGIONS: Final = tuple(_NAMES.split())
+REGIONS: Final = partition_of("us-east-1").drs_regions
+"""The regions that drs-sync scans, too."""
 
 
 @dataclass(frozen=True, slots=True)

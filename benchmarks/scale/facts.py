@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from service.partitions import partition_of
+
 # Measured: one server with its topology, its four names and its three indexes (tests/scale/test_measured.py).
 UNITS_NEW_SERVER: Final = 42.0
 """Write units for a new server, all its items and indexes together."""
@@ -34,7 +36,7 @@ EC2_PAGE: Final = 200  # instances per DescribeInstances call
 WINDOW_RUNS: Final = 8  # discovery: each idle scope once in two hours, at a run every 15 minutes
 RUNS_PER_DAY_OF_DETAILS: Final = 1  # replication configurations are read again once a day
 ROLE_S: Final = 780.0  # a session is used for 13 of its 15 minutes
-REGIONS: Final = 28
+REGIONS: Final = len(partition_of("us-east-1").drs_regions)
 
 # Limits (AWS documentation, as of 2026).
 PARTITION_WRITES: Final = 1000.0  # write units per second and partition

@@ -131,11 +131,15 @@ class AwsClient:
         Raises:
             ConfigurationError: no region is set, or the AWS profile cannot be read.
         """
-        with translating_config_errors():
-            region = self._session.get_config_variable("region")
-        if not region:
+        if not (region := self.configured_region):
             raise ConfigurationError("set AWS_REGION (or a profile with a region) to the region that holds the tables")
-        return str(region)
+        return region
+
+    @property
+    def configured_region(self) -> str:
+        """The same, empty when no region is set. Raises ConfigurationError when the AWS profile cannot be read."""
+        with translating_config_errors():
+            return str(self._session.get_config_variable("region") or "")
 
     def hub(self) -> AccountSession:
         """Return a session that calls AWS with the hub's own credentials."""

@@ -80,13 +80,14 @@ class Doctor:
                 self._hub_region = aws_client.hub_region
             except ConfigurationError as error:
                 return [*findings, Finding("settings", Level.FAILED, "no AWS region is set", str(error))]
+            self._settings = self._settings.at_hub(self._hub_region)
             status = RegionStatusReader(
                 self._status_table(aws_client),
                 cache_s=self._settings.scope_deadline_seconds,
                 timeout_s=self._settings.region_status_timeout_seconds,
             )
             context_loader = ContextLoader(aws_client, self._settings, status, utc_now)
-            context_loader.check_regions(self._regions)
+            self._settings.check_regions(self._regions)
             hub = await self._identity(aws_client)
             findings.append(diagnose_hub(hub, self._hub_region))
             if isinstance(hub, AwsError) and has_bad_credentials(hub):
@@ -209,14 +210,14 @@ class Doctor:
         return [Finding("role", Level.OK, cause, "", account_id)]
 
     def _regions_to_check(self, context: _AccountContext, account_id: str) -> list[tuple[str, bool]]:
-        catalog = self._settings.catalog or self._settings.drs_regions
+        settings = self._settings
+        catalog = settings.catalog or settings.regions
+        possible = {*settings.regions, *self._regions, *(row.region for row in context.rows)}
         return regions_to_check(
             account_id,
             context.rows,
             requested=self._regions,
-            excluded=[
-                region for region in self._settings.drs_regions if self._settings.excludes(Scope(account_id, region))
-            ],
+            excluded=[region for region in sorted(possible) if settings.excludes(Scope(account_id, region))],
             fallback=self._hub_region if self._hub_region in catalog else catalog[0],
         )
 

@@ -227,7 +227,7 @@ def _error_response(operation: Operation[Any], error: DrsSyncError, failure_code
     if isinstance(error, RefusalError):
         return _refusal_response(operation, error)
     if isinstance(error, UnknownScopeError):
-        return Response(error_body("INVALID_PARAMETER", str(error)), 400)
+        return Response(error_body("INVALID_PARAMETER", str(error), details=error.details), 400)
     if isinstance(error, AwsError):
         return Response({"error": str(error)} if operation.message_only_errors else aws_error_body(error), 500)
     code = "CONFIGURATION_ERROR" if isinstance(error, ConfigurationError) else failure_code

@@ -10,14 +10,13 @@ import orjson
 from service.aws.dynamodb import Item, TableReader
 from service.inventory.server import InstanceFacts
 from service.models import is_account_id
+from service.partitions import partition_of
 
 __all__ = ["InventoryReader", "is_json", "is_server", "owner_account", "stored_facts"]
 
 _REGION_INDEX: Final = "ReplicationRegionIndex"
 _UNUSED: Final = frozenset({"_inventoryMetadata", "_queryRegion", "agentVersion", "arn", "contentHash", "writtenAt"})
 _INITIATION: Final = "dataReplicationInitiation"  # a dozen steps with a status each
-# First part of a region's name -> partition; all others are `aws`.
-_PARTITIONS: Final = (("us-gov-", "aws-us-gov"), ("cn-", "aws-cn"), ("eusc-", "aws-eusc"))
 
 
 class InventoryReader:
@@ -49,7 +48,7 @@ class InventoryReader:
         if len(accounts) == 1:
             # The ARN of a server contains the account and is the sort key of the index.
             condition += " AND begins_with( #sourceServerArn , :prefix)"
-            values["prefix"] = f"arn:{_partition(region)}:drs:{region}:{next(iter(accounts))}:source-server/"
+            values["prefix"] = f"arn:{partition_of(region).name}:drs:{region}:{next(iter(accounts))}:source-server/"
         return self._table.query(condition, values, index=_REGION_INDEX, trim=_trimmed)
 
 
@@ -60,10 +59,6 @@ def _trimmed(item: Item) -> Item:
     if replication:
         kept["dataReplicationInfo"] = {"M": {n: v for n, v in replication.items() if n != _INITIATION}}
     return kept
-
-
-def _partition(region: str) -> str:
-    return next((partition for prefix, partition in _PARTITIONS if region.startswith(prefix)), "aws")
 
 
 def is_server(item: Mapping[str, Any]) -> bool:

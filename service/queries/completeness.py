@@ -66,7 +66,7 @@ class Completeness:
 def all_regions(view: StatusView, settings: Settings) -> tuple[str, ...]:
     """Return every region that may have servers: the catalog, and the regions in which the table has servers."""
     active = (row.region for row in view.rows.values() if row.server_count > 0)
-    return tuple(sorted({*settings.drs_regions, *active}))
+    return tuple(sorted({*settings.regions, *active}))
 
 
 def completeness_of(

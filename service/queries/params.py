@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from service.errors import RefusalError
 from service.models import is_account_id
+from service.partitions import is_region
 from service.queries.filters import MAX_TEXT, NO_FILTERS, Filters, invalid, is_valid_unicode
 from service.queries.paging import Cursor, digest_of
 from service.settings import Settings
@@ -70,7 +71,7 @@ def account_param(given: Parameters, name: str) -> str:
 
 
 def region_param(given: Parameters, name: str, settings: Settings) -> str:
-    """Return a region. Raises RefusalError when it is missing or not in the catalog."""
+    """Return a region. Raises RefusalError when it is missing, excluded, or no region of the hub's partition."""
     value = text_param(given, name)
     if not value:
         raise missing(name)
@@ -78,8 +79,11 @@ def region_param(given: Parameters, name: str, settings: Settings) -> str:
 
 
 def _known_region(name: str, value: str, settings: Settings) -> str:
-    if value not in settings.catalog:
-        raise invalid(name, value, f"one of {' '.join(settings.catalog)}", accepted=settings.catalog)
+    if value in settings.drs_excluded_regions:
+        raise invalid(name, value, "a region that DRS_EXCLUDED_REGIONS does not exclude")
+    if value not in settings.known_regions:
+        expected = f"a region of the partition {settings.partition.name}"
+        raise invalid(name, value, expected, accepted=() if is_region(value) else settings.known_regions)
     return value
 
 

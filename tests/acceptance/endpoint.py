@@ -22,6 +22,7 @@ from typing import Any, Final
 from urllib.parse import parse_qs, unquote
 from xml.sax.saxutils import escape
 
+import botocore.session
 from moto.server import create_backend_app
 from werkzeug.test import Client
 
@@ -71,20 +72,8 @@ _DEFAULT_REGIONS: Final = [
     "ap-southeast-1",
     "ap-southeast-2",
 ]
-OPT_IN_REGIONS: Final = (
-    "af-south-1",
-    "ap-east-1",
-    "ap-south-2",
-    "ap-southeast-3",
-    "ap-southeast-4",
-    "eu-central-2",
-    "eu-south-1",
-    "eu-south-2",
-    "il-central-1",
-    "me-central-1",
-    "me-south-1",
-)
-REGIONS: Final = (*_DEFAULT_REGIONS, *OPT_IN_REGIONS)
+REGIONS: Final = tuple(botocore.session.get_session().get_available_regions("drs"))
+OPT_IN_REGIONS: Final = tuple(region for region in REGIONS if region not in _DEFAULT_REGIONS)
 TESTER_KEY: Final = "AKIATESTER0000000000"  # the tests' own calls: not recorded, not scripted
 _CREDENTIAL: Final = re.compile(r"Credential=([^/,\s]+)/\d{8}/([^/]+)/([^/]+)/aws4_request")
 _HANG_S: Final = 30.0

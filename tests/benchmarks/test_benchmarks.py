@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from benchmarks import page, table
 from benchmarks.__main__ import main
-from benchmarks.contestants.plain import REGIONS
 from benchmarks.endpoint.estate import Estate
 from benchmarks.runner import Result, percentile
 from benchmarks.scenarios import SCENARIOS
@@ -20,7 +19,6 @@ from benchmarks.targets import Target, evaluate, load
 from service.sandbox.faults import Faults
 from service.sandbox.fleet import parse_model
 from service.sandbox.fleet_models import Fleet
-from service.settings import DEFAULT_REGIONS
 
 SECONDS = st.lists(st.floats(0, 1000), min_size=1)
 
@@ -120,10 +118,6 @@ def test_fleets_and_faults_are_what_the_sandbox_takes(scenario: Any) -> None:
     for fleet in fleets:
         if not isinstance(fleet, Estate):
             parse_model(Fleet, fleet, scenario.name)
-
-
-def test_the_plain_way_scans_the_same_regions() -> None:
-    assert set(REGIONS) == set(DEFAULT_REGIONS.split())
 
 
 def test_the_page_shows_words_as_words() -> None:

@@ -16,7 +16,7 @@ import boto3
 import pytest
 
 from service.cli.syncs import combined_status
-from tests.support.estate import Estate
+from tests.support.estate import EVERY_REGION, Estate
 
 COMMAND = [sys.executable, "-m", "service.cli"]
 
@@ -67,7 +67,8 @@ def test_tables_are_for_people(estate: Estate) -> None:
     done = drs_sync("sync", "inventory", "--output", "table", COLUMNS="140")
     assert done.returncode == 0
     assert "us-west-2" in done.stdout
-    assert "56 = 56 complete + 0 partial + 0 skipped + 0 failed" in done.stdout
+    scopes = 2 * len(EVERY_REGION)
+    assert f"{scopes} = {scopes} complete + 0 partial + 0 skipped + 0 failed" in done.stdout
     regions = drs_sync("regions", "--output", "table", COLUMNS="140")
     assert "2 active regions, 11 servers" in regions.stdout
 
@@ -163,7 +164,21 @@ def test_an_unreachable_endpoint_exits_1(estate: Estate) -> None:
         (["sync", "inventory"], {"TARGET_ACCOUNTS_TABLE": ""}, "TARGET_ACCOUNTS_TABLE"),
         (["sync", "inventory"], {"SCOPES_AT_ONCE": "0"}, "SCOPES_AT_ONCE='0'"),
         (["sync", "inventory"], {"DRS_REGIONS": "us-east-1,mars"}, "DRS_REGIONS"),
-        (["sync", "inventory", "--region", "us-west-22"], {}, "unknown region us-west-22"),
+        (["sync", "inventory"], {"DRS_EXTRA_REGIONS": "us-wset-2"}, "did you mean us-west-2?"),
+        (
+            ["sync", "inventory"],
+            {"DRS_EXTRA_REGIONS": "us-gov-west-1"},
+            "the hub is in us-east-1, in the partition aws",
+        ),
+        (["servers", "--region", "us-wset-2"], {}, "did you mean us-west-2?"),
+        (["servers", "--region", "us-gov-west-1"], {}, "expected a region of the partition aws"),
+        (["doctor", "--region", "us-wset-2"], {}, "did you mean us-west-2?"),
+        (["sync", "tags", "--exclude-region", "us-gov-west-1"], {}, "a region of the partition aws-us-gov"),
+        (
+            ["sync", "inventory", "--region", "us-west-22"],
+            {},
+            "'us-west-22' is no AWS region; did you mean us-west-2? Fix",
+        ),
         (["sync", "inventory", "--account", "999999999999"], {}, "not in the target accounts table"),
         (["sync", "inventory", "--no-such-option"], {}, "--no-such-option"),
         (["sync", "nothing"], {}, "nothing"),
@@ -339,7 +354,7 @@ def test_the_demo_shows_the_same_counts_for_fewer_calls(monkeypatch: pytest.Monk
     assert done.returncode == 0
     steps = json.loads(done.stdout)["acts"]
     full, filtered, regions = (step["report"] for step in steps[:3])
-    assert (full["accounts"], full["regionsScanned"], len(full["serversByRegion"])) == (3, 28, 5)
+    assert (full["accounts"], full["regionsScanned"], len(full["serversByRegion"])) == (3, len(EVERY_REGION), 5)
     assert filtered["serversByRegion"] == full["serversByRegion"]
     assert (filtered["serversWritten"], filtered["status"]) == (0, "complete")
     assert filtered["apiCallReductionPercent"] >= 80

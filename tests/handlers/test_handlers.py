@@ -12,7 +12,7 @@ import pytest
 
 from service.handlers import data_management, query
 from service.handlers.responses import HEADERS
-from tests.support.estate import Estate
+from tests.support.estate import EVERY_REGION, Estate
 
 SYNC = {"operation": "sync_source_server_inventory"}
 
@@ -64,7 +64,7 @@ def test_errors_are_counted_in_a_normal_response(function_estate: Estate) -> Non
 def test_a_function_about_to_be_ended_reports_before_that(function_estate: Estate) -> None:
     function_estate.everywhere()
     answer = data_management.lambda_handler(SYNC, Context(remaining_ms=5_000))
-    assert answer["scopes"]["failed"] == answer["scopes"]["asked"] == 56
+    assert answer["scopes"]["failed"] == answer["scopes"]["asked"] == 2 * len(EVERY_REGION)
 
 
 def test_a_missing_table_name_is_an_error_body(function_estate: Estate) -> None:
@@ -135,6 +135,41 @@ def test_a_body_that_does_not_fit_is_refused_before_anything_is_touched(body: di
     answer = data_management.lambda_handler({**SYNC, "body": body}, Context())
     assert answer["error"] == "INVALID_PARAMETER"
     assert answer["details"]["problems"][0]["parameter"]
+
+
+@pytest.mark.parametrize(
+    ("handler", "event"),
+    [
+        (data_management.lambda_handler, {**SYNC, "body": {"regions": ["us-east-1", "us-wset-2"]}}),
+        (data_management.lambda_handler, {**SYNC, "body": {"excludedRegions": ["us-wset-2"]}}),
+        (
+            data_management.lambda_handler,
+            {**SYNC, "body": {"scopes": [{"accountId": "111122223333", "region": "us-wset-2"}]}},
+        ),
+        (data_management.lambda_handler, {"operation": "sync_staging_accounts", "body": {"regions": ["us-wset-2"]}}),
+        (data_management.lambda_handler, {"operation": "handle_drs_tag_sync", "body": {"region": "us-wset-2"}}),
+        (query.lambda_handler, {"operation": "get_drs_source_servers", "queryParams": {"region": "us-wset-2"}}),
+        (query.lambda_handler, {"operation": "get_source_server_inventory", "queryParams": {"regions": "us-wset-2"}}),
+    ],
+)
+def test_a_region_that_does_not_exist_is_refused_with_the_most_similar_one(
+    handler: Handler, event: dict[str, Any], function_estate: Estate
+) -> None:
+    answer = handler(event, Context())
+    assert answer["error"] == "INVALID_PARAMETER"
+    assert "did you mean us-west-2?" in answer["message"]
+    assert answer["details"]["parameter"] in {"region", "regions"}
+    assert (answer["details"]["value"], answer["details"]["expected"]) == ("us-wset-2", "a region of the partition aws")
+    assert not function_estate.status()
+
+
+def test_a_region_that_does_not_exist_is_400_for_the_api(function_estate: Estate) -> None:
+    body = json.dumps({"region": "us-wset-2", "accountId": function_estate.names.a, "async": True})
+    function_estate.set(AWS_LAMBDA_FUNCTION_NAME="data-management-handler")
+    request = {"httpMethod": "POST", "path": "/drs/tag-sync", "requestContext": {}, "body": body}
+    answer = data_management.lambda_handler(request, Context())
+    assert (answer["statusCode"], json.loads(answer["body"])["details"]["value"]) == (400, "us-wset-2")
+    assert function_estate.calls()["lambda", "Invoke"] == 0
 
 
 @pytest.mark.parametrize(("handler", "status", "error"), [

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from service.app import open_app
-from service.errors import AwsError, ConfigurationError, RefusalError
+from service.errors import AwsError, ConfigurationError, RefusalError, UnknownScopeError
 from service.handlers import data_management, query
 from service.sandbox.moto_drs import drs_backends
 from service.settings import load_settings
@@ -109,6 +109,20 @@ async def test_what_is_no_server_is_refused(estate: Estate, arn: str) -> None:
     assert estate.calls() == {}
 
 
+@pytest.mark.parametrize("region", ["us-wset-2", "us-gov-west-1"])
+async def test_a_region_that_the_hub_cannot_reach_is_refused_before_any_call(estate: Estate, region: str) -> None:
+    role = (estate.names.a, ROLE.format(estate.names.a), EXTERNAL)
+    arn = f"arn:aws:drs:{region}:{estate.names.b}:source-server/s-00000000000000001"
+    async with open_app(load_settings()) as app:
+        with pytest.raises(UnknownScopeError):
+            await data_management.extend_source_server(app, *role, arn)
+        with pytest.raises(UnknownScopeError):
+            await data_management.get_extended_source_servers(app, *role, ["us-east-1", region])
+        with pytest.raises(UnknownScopeError):
+            await data_management.get_staging_account_servers(app, *role, ["us-east-1", region])
+    assert estate.calls() == {}
+
+
 async def test_auto_extension_of_named_targets_in_named_regions(estate: Estate) -> None:
     table = estate.table("TARGET_ACCOUNTS_TABLE")
     table.update_item(
@@ -119,5 +133,5 @@ async def test_auto_extension_of_named_targets_in_named_regions(estate: Estate) 
     async with open_app(load_settings()) as app:
         report = await data_management.auto_extend_staging_servers(app, [estate.names.a], ["us-west-2"])
         assert (report["serversExtended"], report["regionsScanned"]) == (2, 1)
-        with pytest.raises(ConfigurationError, match="unknown region"):
+        with pytest.raises(ConfigurationError, match="'mars-1' is no AWS region"):
             await data_management.auto_extend_staging_servers(app, [estate.names.a], ["mars-1"])

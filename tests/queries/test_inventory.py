@@ -11,7 +11,7 @@ import pytest
 from service.errors import AwsError, ConfigurationError, RefusalError
 from service.models import Scope, iso
 from tests.queries.client import QueryClient
-from tests.support.estate import Estate
+from tests.support.estate import EVERY_REGION, Estate
 
 DESCRIBE = {"service": "drs", "operation": "DescribeSourceServers", "times": None}
 
@@ -198,15 +198,16 @@ async def test_without_region_status_the_items_show_how_fresh_they_are(
     else:
         estate.set(DRS_REGION_STATUS_TABLE="no-such-table")
     body = (await client.inventory()).body
-    assert (len(body["regions"]), body["totalCount"], body["source"]) == (28, 11, "mixed")
+    assert (len(body["regions"]), body["totalCount"], body["source"]) == (len(EVERY_REGION), 11, "mixed")
     from_items = {(estate.names.a, "us-west-2"), (estate.names.a, "eu-west-1"), (estate.names.b, "us-west-2")}
     assert {scope for scope, source in sources(body).items() if source == "inventory_database"} == from_items
-    assert client.calls_beyond_tables["DescribeSourceServers"] == 2 * 28 - 3
+    assert client.calls_beyond_tables["DescribeSourceServers"] == 2 * len(EVERY_REGION) - 3
     # That every item is new does not prove that all of them were written.
     assert body["complete"] is False
     assert {(each["accountId"], each["region"]) for each in body["unknown"]} == from_items
     assert {each["code"] for each in body["unknown"]} == {"REGION_STATUS_UNAVAILABLE"}
-    assert body["scopeStates"] == {"fresh": 53, "old": 0, "empty": 0, "excluded": 0, "unknown": 3}
+    fresh = 2 * len(EVERY_REGION) - 3
+    assert body["scopeStates"] == {"fresh": fresh, "old": 0, "empty": 0, "excluded": 0, "unknown": 3}
 
 
 async def test_without_region_status_old_items_are_stale(client: QueryClient, estate: Estate) -> None:
@@ -257,9 +258,13 @@ async def test_nothing_synced_yet_means_every_region(estate: Estate) -> None:
     estate.everywhere()
     client = QueryClient(estate)
     answer = await client.inventory()
-    assert client.calls_beyond_tables == {"DescribeSourceServers": 56, "AssumeRole": 2, "GetCallerIdentity": 1}
+    assert client.calls_beyond_tables == {
+        "DescribeSourceServers": 2 * len(EVERY_REGION),
+        "AssumeRole": 2,
+        "GetCallerIdentity": 1,
+    }
     assert (answer.body["totalCount"], answer.body["source"], answer.body["complete"]) == (11, "drs_api", True)
-    assert len(answer.body["regions"]) == 28
+    assert set(answer.body["regions"]) == set(EVERY_REGION)
 
 
 async def test_a_scope_without_servers_in_an_active_region_is_no_scope(

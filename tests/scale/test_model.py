@@ -21,7 +21,7 @@ from tests.shards.machine import definition
 ESTATES = st.builds(
     Estate,
     accounts=st.integers(1, 20_000),
-    regions=st.integers(1, 28),
+    regions=st.integers(1, facts.REGIONS),
     servers=st.integers(0, 4000),
     per_hour=st.floats(0.1, 60),
     changes_per_day=st.floats(0, 50),
@@ -38,7 +38,9 @@ def test_the_page_shows_the_output_of_the_command() -> None:
 
 @given(ESTATES, st.sampled_from(GROWTH_FACTORS))
 def test_more_of_anything_costs_no_less(estate: Estate, name: str) -> None:
-    more = replace(estate, **{name: min(28, estate.regions + 1) if name == "regions" else getattr(estate, name) * 2})
+    more = replace(
+        estate, **{name: min(facts.REGIONS, estate.regions + 1) if name == "regions" else getattr(estate, name) * 2}
+    )
     less, greater = plan(estate), plan(more)
     assert sum(greater.write_units.values()) >= sum(less.write_units.values())
     assert greater.read_units >= less.read_units

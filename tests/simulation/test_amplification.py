@@ -14,7 +14,7 @@ import pytest
 from service.aws.client import RoleToAssume
 from service.context import SyncRequest
 from service.models import Call, Scope
-from service.settings import DEFAULT_REGIONS
+from service.settings import Settings
 from tests.simulation.clock import VirtualLoop, run
 from tests.simulation.estate import Estate
 from tests.simulation.fault_injection import FaultInjector
@@ -22,7 +22,7 @@ from tests.simulation.host import Host, settings
 from tests.simulation.promises import Promises
 
 ACCOUNTS = tuple(f"2000000000{number:02}" for number in range(5))
-REGIONS = tuple(DEFAULT_REGIONS.split())
+REGIONS = Settings().catalog
 ACTIVE = REGIONS[:3]
 SCOPES = len(ACCOUNTS) * len(REGIONS)
 SERVERS_EACH = 12  # six pages

@@ -14,6 +14,7 @@ import pytest
 
 from service.app import open_app
 from service.context import SyncRequest
+from service.partitions import partition_of
 from service.sandbox.faults import Faults
 from service.sandbox.fleet import parse_model
 from service.sandbox.fleet_models import Fleet, Fragment
@@ -22,7 +23,9 @@ from service.settings import load_settings
 
 _numbers = itertools.count(100_000)
 
-# A sync of all 28 regions takes seconds, and most tests do not need them.
+EVERY_REGION: Final = partition_of("us-east-1").drs_regions
+"""The regions of a full scan by default."""
+# A sync of all of them takes seconds, and most tests do not need them.
 FEW_REGIONS: Final = (
     "af-south-1",
     "ap-south-1",

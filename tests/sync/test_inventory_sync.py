@@ -10,7 +10,7 @@ import pytest
 
 from service.errors import AwsError, ConfigurationError
 from service.sandbox.moto_drs import drs_backends
-from tests.support.estate import Estate, new_account_id
+from tests.support.estate import EVERY_REGION, FEW_REGIONS, Estate, new_account_id
 
 SCOPE = "us-west-2"
 
@@ -54,15 +54,15 @@ async def test_the_first_sync_scans_every_region_and_fills_both_tables(estate: E
     assert (report["status"], report["regionSource"], report["regionsScanned"]) == (
         "complete",
         "fallback_table_empty",
-        28,
+        len(EVERY_REGION),
     )
     assert report["serversByRegion"] == {"eu-west-1": 3, "us-west-2": 8}
     assert (report["serversSynced"], report["serversWritten"], report["topologiesCaptured"]) == (11, 11, 11)
-    assert report["scopes"]["asked"] == 56
+    assert report["scopes"]["asked"] == 2 * len(EVERY_REGION)
     assert adds_up(report)
     assert estate.counts() == {"eu-west-1": 3, "us-west-2": 8}
     rows = estate.status()
-    assert len(rows) == 28
+    assert set(rows) == set(EVERY_REGION)
     assert all(row["lastChecked"] and "errorMessage" not in row for row in rows.values())
     assert rows["us-west-2"]["accounts"][estate.names.a]["serverCount"] == 6
     assert rows["ca-central-1"]["accounts"][estate.names.b]["status"] == "ACTIVE"
@@ -102,7 +102,7 @@ async def test_each_role_is_assumed_once_however_many_regions(estate: Estate) ->
     calls = estate.calls()
     assert calls["sts", "AssumeRole"] == 3  # two targets and the account of the instances
     assert calls["sts", "GetCallerIdentity"] == 1
-    assert calls["drs", "DescribeSourceServers"] == 56
+    assert calls["drs", "DescribeSourceServers"] == 2 * len(EVERY_REGION)
 
 
 async def test_the_report_counts_what_aws_counts(estate: Estate) -> None:
@@ -123,7 +123,7 @@ async def test_the_second_sync_is_filtered_and_writes_no_server(estate: Estate) 
     assert (report["serversWritten"], report["serversUnchanged"]) == (0, 11)
     assert report["apiCallReductionPercent"] >= 80
     assert calls["drs", "DescribeSourceServers"] == report["drsCalls"] == report["scopes"]["complete"]
-    assert report["apiCallsFullScan"] == 56
+    assert report["apiCallsFullScan"] == 2 * len(EVERY_REGION)
     assert calls["dynamodb", "BatchWriteItem"] == calls["drs", "GetReplicationConfiguration"] == 0
     assert {item["sourceServerArn"]: item for item in estate.items()} == before
     assert estate.counts() == {"eu-west-1": 3, "us-west-2": 8}
@@ -378,7 +378,7 @@ async def test_rows_of_the_earlier_writer_filter_and_are_brought_up_to_date(esta
     report = await estate.sync()
     assert report["regionSource"] == "status_table"
     assert {"us-west-2", "eu-west-1"} <= set(report["regions"]["scanned"])
-    assert report["regionsScanned"] < 28
+    assert report["regionsScanned"] < len(FEW_REGIONS)
     assert estate.counts() == {"eu-west-1": 3, "us-west-2": 8}
 
 
@@ -403,7 +403,7 @@ async def test_without_region_status_every_region_is_scanned(
         return
     report = await estate.sync()
     assert report["regionSource"] == "fallback_table_unavailable"
-    assert report["regionsScanned"] == 28
+    assert report["regionsScanned"] == len(EVERY_REGION)
     assert report["serversSynced"] == 11
     assert {"unset": "not set", "missing": "ResourceNotFound", "slow": "longer than"}[problem] in report["regionReason"]
     assert any(record.levelname == "WARNING" and record.message == "regions chosen" for record in caplog.records)
@@ -414,14 +414,14 @@ async def test_a_table_without_active_regions_is_not_empty(start_estate: Callabl
     await estate.sync()
     report = await estate.sync()
     assert report["regionSource"] == "status_table_none_active"
-    assert 0 < report["scopes"]["discovery"] == report["scopes"]["complete"] < 56
+    assert 0 < report["scopes"]["discovery"] == report["scopes"]["complete"] < 2 * len(FEW_REGIONS)
 
 
 async def test_a_run_out_of_time_reports_every_scope(estate: Estate) -> None:
     estate.everywhere()
     report = await estate.sync(remaining_s=0.0)
     assert report["status"] == "failed"
-    assert report["scopes"]["failed"] == report["scopes"]["asked"] == 56
+    assert report["scopes"]["failed"] == report["scopes"]["asked"] == 2 * len(EVERY_REGION)
     assert {error["code"] for error in report["errors"]} == {"DeadlineExceeded"}
     assert estate.items() == []
 
@@ -435,15 +435,15 @@ async def test_accounts_and_regions_can_be_chosen(estate: Estate) -> None:
     assert set(estate.status()) == {"us-west-2", "sa-east-1"}
     report = await estate.sync(full_scan=True, excluded_regions=("us-west-2",))
     assert "us-west-2" not in report["regions"]["scanned"]
-    assert report["scopes"]["asked"] == 54
+    assert report["scopes"]["asked"] == 2 * (len(EVERY_REGION) - 1)
 
 
 @pytest.mark.parametrize(
     ("request_", "message"),
     [
         ({"accounts": ("000000000009",)}, "000000000009 is not in the target accounts table"),
-        ({"regions": ("us-west-22",)}, "unknown region us-west-22"),
-        ({"excluded_regions": ("mars-1",)}, "unknown region mars-1"),
+        ({"regions": ("us-west-22",)}, "'us-west-22' is no AWS region; did you mean us-west-2\\?"),
+        ({"excluded_regions": ("mars-1",)}, "'mars-1' is no AWS region. Fix"),
     ],
 )
 async def test_a_wrong_request_changes_nothing(request_: dict[str, Any], message: str, estate: Estate) -> None:
@@ -608,3 +608,11 @@ async def test_stored_facts_that_somebody_edited_are_replaced(estate: Estate) ->
     (rewritten,) = [each for each in estate.items() if each["sourceServerArn"] == item["sourceServerArn"]]
     assert rewritten["sourceTags"] == {"owner": "me"}
     assert "ec2NetworkConfig" not in rewritten
+
+
+async def test_a_real_region_outside_the_catalog_is_scanned_on_request(estate: Estate) -> None:
+    estate.add(estate.names.a, "ca-west-1", servers=2)
+    report = await estate.sync(regions=("ca-west-1",))
+    assert (report["status"], report["serversByRegion"]) == ("complete", {"ca-west-1": 2})
+    filtered = await estate.sync()  # servers are known there now
+    assert filtered["serversByRegion"] == {"ca-west-1": 2}

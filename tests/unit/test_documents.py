@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from service.partitions import PARTITIONS
 from service.regions.selection import RegionSource
-from service.settings import DEFAULT_REGIONS, Settings
+from service.settings import Settings
 from service.sync.inventory import sync as inventory
 from service.sync.staging import sync as staging
 from service.sync.tags.results import TagCounts
@@ -30,8 +31,10 @@ def settings_page() -> str:
     ]
     for name, field in Settings.model_fields.items():
         default = field.default
-        shown = "the 28 regions of the `aws` partition" if default == DEFAULT_REGIONS else f"`{default}`"
-        shown = "none" if default in ("", ()) else shown
+        shown = "none" if default in ("", ()) else f"`{default}`"
+        if name == "drs_regions":
+            counts = ", ".join(f"{len(each.drs_regions)} in `{each.name}`" for each in PARTITIONS if each.drs_regions)
+            shown = f"every region with DRS in the hub's partition: {counts}"
         lines.append(f"| `{name.upper()}` | {shown} | {field.description} |")
     return "\n".join(lines) + "\n"
 

@@ -68,11 +68,13 @@ async def extend_source_server(
 
     Raises:
         RefusalError: the ARN is not that of a source server.
+        UnknownScopeError: its region is none, or in another partition.
         AwsError: DRS refused, and the server is not known to be extended already.
     """
     parts = staging_server_arn.split(":")
     if len(parts) != 6 or parts[2] != "drs" or not parts[5].startswith("source-server/"):  # noqa: PLR2004 - parts of an ARN
         raise RefusalError("INVALID_PARAMETER", f"{staging_server_arn[:100]!r} is not the ARN of a source server")
+    app.settings.check_regions((parts[3],))
     region, access = parts[3], _access(app, target_account_id, target_role_arn, target_external_id)
     session = await access.session(target_account_id)
     try:
@@ -95,8 +97,10 @@ async def get_extended_source_servers(
     """Return the ARNs of the staging servers that are extended into a target account, in some regions.
 
     Raises:
+        UnknownScopeError: a region is none, or in another partition.
         AwsError: a region could not be read; a result without it would look as if nothing were extended there.
     """
+    app.settings.check_regions(active_regions)
     access = _access(app, target_account_id, role_arn, external_id)
     drs = DrsReader(await access.session(target_account_id), page_size=app.settings.drs_page_size)
     arns: set[str] = set()
@@ -112,8 +116,10 @@ async def get_staging_account_servers(
     """Return the ARNs of the servers that a staging account replicates, in some regions.
 
     Raises:
+        UnknownScopeError: a region is none, or in another partition.
         AwsError: a region could not be read.
     """
+    app.settings.check_regions(active_regions)
     access = _access(app, staging_account_id, role_arn, external_id)
     drs = DrsReader(await access.session(staging_account_id), page_size=app.settings.drs_page_size)
     arns: list[str] = []

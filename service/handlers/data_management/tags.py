@@ -13,7 +13,7 @@ from service.accounts.records import DEFAULT_ROLE_NAME, parse_account
 from service.app import App, TagSyncRunningError
 from service.aws.eventbridge import ScheduleRule
 from service.aws.lambda_ import LambdaInvoker
-from service.context import ContextLoader, SyncRequest
+from service.context import SyncRequest
 from service.errors import AwsError, RefusalError
 from service.handlers.request_models import TagSyncBody, TagSyncSettingsBody
 from service.handlers.router import Params, Response
@@ -54,9 +54,9 @@ async def handle_drs_tag_sync(app: App, params: Params) -> Response:
 
 async def _check_scopes(app: App, request: SyncRequest) -> None:
     """Check that accounts and regions are known, because the caller gets no errors of a background run."""
-    context_loader = ContextLoader(app.aws_client, app.settings, app.status, app.now)
-    context_loader.check_regions(request.regions)
+    app.settings.check_regions(request.regions)
     if request.accounts:
+        context_loader = app.context_loader()
         directory, _ = await context_loader.directory()
         context_loader.check_accounts(request, directory)
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Final
 
+from service.partitions import partition_of
 from service.queries.failback.decision import current_reversed_server
 from service.queries.failback.facts import Facts
 
 __all__ = ["Progress", "Step", "StepWriter", "download_url", "shell_quoted", "with_progress"]
-
-_EUROPEAN_SOVEREIGN_CLOUD: Final = "eusc-"  # first part of the names of its regions; DRS is not in China
 
 
 class Progress(StrEnum):
@@ -100,9 +98,8 @@ def with_progress(steps: list[Step], done: int) -> tuple[Step, ...]:
 
 def download_url(region: str, path: str) -> str:
     """Return the URL of a file that DRS offers for a region, for use in a shell command."""
-    domain = "amazonaws.eu" if region.startswith(_EUROPEAN_SOVEREIGN_CLOUD) else "amazonaws.com"
     name = shell_quoted(region)
-    return f"https://aws-elastic-disaster-recovery-{name}.s3.{name}.{domain}/latest/{path}"
+    return f"https://aws-elastic-disaster-recovery-{name}.s3.{name}.{partition_of(region).domain}/latest/{path}"
 
 
 def shell_quoted(value: str) -> str:

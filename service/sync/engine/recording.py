@@ -23,7 +23,7 @@ _log: Final = logging.getLogger(__name__)
 def was_worth_marking(scope: Scope, run: Run) -> bool:
     """Tell whether a scope whose account could not be entered is marked in the table.
 
-    Only scopes with servers, and those whose turn it was, are: one record, no storm of 28.
+    Only scopes with servers, and those whose turn it was, are: one record, not one per region.
     """
     selection = run.context.selection
     unmarked = {ScanReason.FULL_SCAN, ScanReason.NEW_ACCOUNT, ScanReason.RESUMED}

@@ -95,7 +95,7 @@ class ScanTools:
         request = self._run.request
         if request.scopes or scope.region in request.excluded_regions or self.settings.excludes(scope):
             return False
-        return scope.region in (request.regions or self.settings.drs_regions)
+        return scope.region in (request.regions or self.settings.regions)
 
     async def find_waiting(self, scope: Scope) -> Waiting:
         """Find out whether staging accounts of a target have servers to extend into a scope without servers."""

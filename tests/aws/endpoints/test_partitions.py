@@ -13,6 +13,7 @@ from service.accounts.access import AccountAccess
 from service.accounts.records import AccountDirectory, parse_account
 from service.accounts.staging import staging_record
 from service.context import SyncRequest
+from service.partitions import partition_of
 from tests.aws.endpoints.calls import call
 from tests.simulation.clock import BEGIN
 from tests.support.mocked_aws import MockedAws, SignedRequest, ok, run_against
@@ -27,7 +28,7 @@ HUBS: dict[str, tuple[str, str]] = {
     "cn-north-1": ("aws-cn", "amazonaws.com.cn"),
     "eusc-de-east-1": ("aws-eusc", "amazonaws.eu"),
 }
-DRS_REGIONS = {"us-gov-west-1": ("us-gov-east-1", "us-gov-west-1"), "eusc-de-east-1": ("eusc-de-east-1",)}
+DRS_REGIONS = {region: partition_of(region).drs_regions for region in ("us-gov-west-1", "eusc-de-east-1")}
 RECORDS = {
     "of the default role": ({}, "arn:{}:iam::444455556666:role/DRSOrchestrationRole"),
     "with a role's name": ({"assumeRoleName": "Other"}, "arn:{}:iam::444455556666:role/Other"),
@@ -75,7 +76,7 @@ def test_a_sync_stays_in_the_partition_of_the_hub(region: str) -> None:
 
     async def work(aws: MockedAws) -> None:
         tables = {"target_accounts_table": "accounts", "source_server_inventory_table": "inventory"}
-        async with aws.app(**tables, drs_regions=DRS_REGIONS[region]) as app:
+        async with aws.app(**tables) as app:
             report = await app.sync_inventory(SyncRequest(full_scan=True))
         assert (report["status"], report["errors"]) == ("complete", [])
         drs = {(each.host, each.scope) for each in aws.requests if each.service == "drs"}
