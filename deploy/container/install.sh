@@ -12,7 +12,7 @@ PYTHONDONTWRITEBYTECODE=1 PYTHONPATH="$tree" python3 "$tree/deploy/package.py" -
 
 cat > "$prefix/bin/drs-sync" <<EOF
 #!$prefix/bin/python
-from service.cli.main import main
+from service.cli.command_line import main
 
 main()
 EOF

@@ -1,5 +1,5 @@
 """Entry point of `python -m service.cli`, which is the command `drs-sync`."""
 
-from service.cli.main import main
+from service.cli.command_line import main
 
 main()

@@ -6,14 +6,18 @@ import sys
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
+import typer
 from rich.console import Group, RenderableType
 
 from service.app import open_app
-from service.cli.output import Output, print_result, run_command, table
+from service.cli.output import Output, print_message, print_result, run_command, table
+from service.cli.progress import live_progress
+from service.cli.signals import shutdown_on_signals
 from service.cli.unknown import unknown_block
 from service.context import SyncRequest
 from service.models import Scope
 from service.queries.answer import Answer
+from service.queries.regions import NOTHING_KNOWN
 from service.query_app import QueryApp, open_query_app
 from service.settings import Settings
 
@@ -28,26 +32,30 @@ def show_answer(
     query: Callable[[QueryApp], Awaitable[Answer]],
     render: Callable[[Mapping[str, Any]], RenderableType],
     *,
-    refresh: bool = False,
+    refresh: bool | None = False,
     exit_code: Callable[[Answer], int] | None = None,
 ) -> int:
     """Run a query, print its answer and what is unknown, and return the exit code; then sync the stale scopes.
 
-    The sync changes neither stdout nor the exit code: how it ended is only reported on stderr.
+    The sync changes neither stdout nor the exit code: how it ended is only reported on stderr. On a terminal it needs a
+    yes, because who reads does not expect a write.
 
     Args:
         output: the format.
         query: runs the query.
         render: renders the body of the answer for a terminal.
-        refresh: whether stale scopes are synced.
+        refresh: whether stale scopes are synced; None: in a pipe they are, on a terminal the user is asked.
         exit_code: the exit code of an answer; None: `exit_code_of`.
     """
     stale: list[Scope] = []
+    nothing_synced = False
 
     async def run_query(settings: Settings) -> int:
+        nonlocal nothing_synced
         async with open_query_app(settings) as app:
             answer = await query(app)
         stale.extend(answer.stale)
+        nothing_synced = answer.nothing_synced
         if answer.failure is not None:
             raise answer.failure
         body = answer.body
@@ -55,15 +63,29 @@ def show_answer(
         return (exit_code or exit_code_of)(answer)
 
     async def sync_stale(settings: Settings) -> int:
-        async with open_app(settings) as app:
-            report = await app.sync_inventory(SyncRequest(scopes=tuple(stale)))
-        sys.stderr.write(f"drs-sync: refreshed {len(stale)} stale scopes: {report['status']}\n")
+        with shutdown_on_signals() as shutdown:
+            async with open_app(settings, shutdown=shutdown) as app:
+                with live_progress() as progress:
+                    report = await app.sync_inventory(SyncRequest(scopes=tuple(stale)), progress)
+        print_message(f"refreshed {len(stale)} stale scopes: {report['status']}")
         return 0
 
     code = run_command(output, run_query)
-    if stale and refresh:
+    if stale and (_is_refresh_wanted(len(stale)) if refresh is None else refresh):
         run_command(Output.TABLE, sync_stale)  # this format prints errors on stderr only
+    elif nothing_synced:
+        print_message(f"{NOTHING_KNOWN}; this answer was read from DRS")
     return code
+
+
+def _is_refresh_wanted(scopes: int) -> bool:
+    """Ask on a terminal; a program cannot answer, and gets what keeps the inventory fresh."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty() and sys.stderr.isatty()):
+        return True
+    try:
+        return typer.confirm(f"{scopes} scopes are stale in the inventory. Sync them now?", err=True)
+    except typer.Abort:  # Ctrl-C or Ctrl-D; the answer is printed all the same
+        return False
 
 
 def exit_code_of(answer: Answer) -> int:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from rich.console import Group, RenderableType
 
 from service.cli.answers import show_answer, source_tables, title_of
-from service.cli.options import NoRefresh, OutputOption, QueryAccounts, QueryRegions, join_values
+from service.cli.options import OutputOption, QueryAccounts, QueryRegions, Refresh, join_values
 from service.cli.output import Output, sanitize, table
 from service.queries.answer import Answer
 from service.queries.request_models import ScopesRequest
@@ -23,12 +23,13 @@ def show_extended(
     account: QueryAccounts = None,
     region: QueryRegions = None,
     *,
-    no_refresh: NoRefresh = False,
+    refresh: Refresh = None,
     output: OutputOption = None,
 ) -> int:
     """Show which servers of a target account are extended from which staging account.
 
-    Stale scopes are synced after the answer is printed.
+    Stale scopes are synced after the answer is printed; on a terminal, only
+    if you say so.
 
     Exit codes: 0 complete; 1 failed; 2 wrong usage or settings;
     3 incomplete: some accounts or regions are unknown or could not be read.
@@ -38,7 +39,7 @@ def show_extended(
         params = {"accountId": join_values("--account", account), "region": join_values("--region", region)}
         return await app.extended.run(ScopesRequest.parse(params, app.settings).scopes)
 
-    return show_answer(output or Output.default(), query, _tables, refresh=not no_refresh)
+    return show_answer(output or Output.default(), query, _tables, refresh=refresh)
 
 
 def _tables(body: Mapping[str, Any]) -> Group:

@@ -6,15 +6,16 @@ Exit codes: 0 complete, 1 failed, 2 wrong usage or settings, 3 partial.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from importlib.metadata import version as installed_version
 from typing import Annotated, Final
 
 import typer
 from typer.exceptions import Exit, TyperException
 
-from service import __version__
 from service.cli import accounts, doctor, extended, failback, regions, sandbox, servers, syncs, tables
 from service.cli.output import Output, print_error, print_message
+from service.cli.stop_signals import interrupt_at_signals
 from service.cli.streams import StdoutError, discard_stdout, set_up_streams
 
 __all__ = ["main", "run"]
@@ -50,7 +51,7 @@ cli.command("sandbox")(sandbox.serve)
 
 def _print_version(requested: bool) -> None:  # noqa: FBT001 - the signature of a typer callback
     if requested:
-        sys.stdout.write(f"drs-sync {__version__}\n")
+        sys.stdout.write(f"drs-sync {installed_version('drs-sync')}\n")
         raise typer.Exit
 
 
@@ -71,10 +72,10 @@ def _invoke(arguments: Sequence[str]) -> object:
     return cli(args=list(arguments), prog_name="drs-sync", standalone_mode=False)
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Run one command line and return its exit code."""
+def run(arguments: Sequence[str], *, start: Callable[[], None] = lambda: None) -> int:
+    """Run one command line and return its exit code; `start` is called first, and may raise KeyboardInterrupt."""
     try:
-        code = _run(arguments)
+        code = _run(arguments, start)
         sys.stdout.flush()
     except StdoutError as error:
         print_message(str(error))
@@ -83,11 +84,15 @@ def run(arguments: Sequence[str]) -> int:
     return code
 
 
-def _run(arguments: Sequence[str]) -> int:
+def _run(arguments: Sequence[str], start: Callable[[], None]) -> int:
     try:
+        start()
         result = _invoke(arguments)
     except Exit as error:
         return error.exit_code
+    except KeyboardInterrupt:
+        message = "interrupted before the command began. Fix: run it again"
+        return print_error("Interrupted", message, Output.requested_in(arguments), exit_code=1)
     except typer.Abort:
         message = "stopped before the end. Fix: run the command again"
         return print_error("Aborted", message, Output.requested_in(arguments), exit_code=1)
@@ -101,6 +106,6 @@ def _run(arguments: Sequence[str]) -> int:
 
 
 def main() -> None:
-    """Entry point of the console script."""
+    """Run the command line of this process and exit. Call it through `service.cli.command_line.main`."""
     set_up_streams()
-    sys.exit(run(sys.argv[1:]))
+    sys.exit(run(sys.argv[1:], start=interrupt_at_signals))

@@ -13,10 +13,10 @@ from service.errors import RefusalError
 
 __all__ = [
     "ExcludedRegions",
-    "NoRefresh",
     "OutputOption",
     "QueryAccounts",
     "QueryRegions",
+    "Refresh",
     "SyncAccounts",
     "SyncRegions",
     "decoded",
@@ -44,7 +44,14 @@ QueryAccounts = Annotated[
 QueryRegions = Annotated[
     list[str] | None, typer.Option("--region", metavar="NAME", help="In this region only; repeatable.")
 ]
-NoRefresh = Annotated[bool, typer.Option("--no-refresh", help="Do not sync stale scopes after answering.")]
+Refresh = Annotated[
+    bool | None,
+    typer.Option(
+        "--refresh/--no-refresh",
+        show_default=False,
+        help="Sync stale scopes after answering, or not. Default: ask on a terminal, sync in a pipe.",
+    ),
+]
 
 
 def require_values(option: str, values: Sequence[str] | None) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import typer
 from rich.console import Group, RenderableType
 
 from service.cli.answers import show_answer, source_tables, title_of
-from service.cli.options import NoRefresh, OutputOption, QueryAccounts, QueryRegions, join_values
+from service.cli.options import OutputOption, QueryAccounts, QueryRegions, Refresh, join_values
 from service.cli.output import Output, sanitize, table
 from service.queries.answer import Answer
 from service.queries.filters import REPLICATION_STATES
@@ -45,12 +45,13 @@ def show_servers(
     next_token: Annotated[
         str | None, typer.Option("--next-token", metavar="T", help="Continue after the last page; its nextToken.")
     ] = None,
-    no_refresh: NoRefresh = False,
+    refresh: Refresh = None,
     output: OutputOption = None,
 ) -> int:
     """Show source servers from the inventory, or from DRS where the inventory is stale.
 
-    Stale scopes are synced after the answer is printed.
+    Stale scopes are synced after the answer is printed; on a terminal, only
+    if you say so.
 
     Exit codes: 0 complete; 1 failed; 2 wrong usage or settings;
     3 incomplete: some accounts or regions are unknown or could not be read.
@@ -74,7 +75,7 @@ def show_servers(
         }
         return await app.inventory.run(InventoryRequest.parse(params, app.settings).params)
 
-    return show_answer(output or Output.default(), query, _tables, refresh=not no_refresh)
+    return show_answer(output or Output.default(), query, _tables, refresh=refresh)
 
 
 def _join_value(option: str, value: str | None) -> str:

@@ -1,4 +1,4 @@
-"""Signal handling: SIGTERM and Ctrl-C end a running sync early, with a report of what was done."""
+"""Graceful end of a running sync: SIGTERM and Ctrl-C end it early, with a report of what was done."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from types import FrameType
 
+from service.cli.stop_signals import STOP_SIGNALS, end_at_next_signal
 from service.deadline import Shutdown
 
 __all__ = ["shutdown_on_signals"]
-
-_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 @contextmanager
@@ -25,18 +24,21 @@ def shutdown_on_signals() -> Iterator[Shutdown]:
     shutdown, loop = Shutdown(), asyncio.get_running_loop()
 
     def request_shutdown() -> None:
-        for number in _SIGNALS:
-            loop.remove_signal_handler(number)
         sys.stderr.write(
             "drs-sync: stopping: completed work is kept and the report follows; another signal ends it at once\n"
         )
         sys.stderr.flush()
         shutdown.request()
 
-    for number in _SIGNALS:
-        loop.add_signal_handler(number, request_shutdown)
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        end_at_next_signal()
+        loop.call_soon_threadsafe(request_shutdown)  # also wakes a loop that waits for I/O
+
+    previous = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    for number in STOP_SIGNALS:
+        signal.signal(number, on_signal)
     try:
         yield shutdown
     finally:
-        for number in _SIGNALS:
-            loop.remove_signal_handler(number)
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -29,6 +29,7 @@ class Answer:
         stale: the scopes whose inventory was too old, so that a sync should scan them.
         sources: number of scopes by the source that they were read from; None when the query reads no servers.
         failure: the error to respond with instead, when nothing at all could be read.
+        nothing_synced: no sync has stored anything yet, so that everything was read from DRS.
     """
 
     members: Mapping[str, Any]
@@ -37,6 +38,7 @@ class Answer:
     stale: tuple[Scope, ...] = ()
     sources: Mapping[str, int] | None = None
     failure: RefusalError | None = None
+    nothing_synced: bool = False
 
     @property
     def is_complete(self) -> bool:
@@ -67,6 +69,7 @@ def build_answer(
     *,
     is_empty: bool,
     is_whole: bool = True,
+    nothing_synced: bool = False,
 ) -> Answer:
     """Build the answer of a query that reads servers, and log one line with the number of scopes per source.
 
@@ -78,6 +81,7 @@ def build_answer(
         is_empty: the answer shows nothing. A caller who sees an empty list takes it for "none", so where every read
             failed, the answer is an error instead.
         is_whole: nothing was left out for another reason than a failed read.
+        nothing_synced: no sync has stored anything yet.
     """
     sources = Counter(str(each.source) for each in result.results)
     answer = Answer(
@@ -87,6 +91,7 @@ def build_answer(
         stale=result.stale,
         sources=sources,
         failure=_failure(result, completeness) if is_empty else None,
+        nothing_synced=nothing_synced,
     )
     _log.info(
         "query answered",

@@ -13,7 +13,7 @@ from typing import Any, Final
 from service.models import Problem, Scope
 from service.queries.freshness import StatusView
 from service.queries.read_result import DataSource, ScopeReadResult
-from service.queries.scope_state import ScopeState, StateRules, state_of
+from service.queries.scope_state import SWITCHED_OFF, ScopeState, StateRules, state_of
 from service.queries.unknown_scopes import UnknownScope, by_cause, cause_of
 from service.regions.status_entry import AccountEntry
 from service.settings import Settings
@@ -119,7 +119,7 @@ def _refused_accounts(results: Iterable[ScopeReadResult]) -> dict[str, Problem]:
 def _state_after(state: ScopeState, entry: AccountEntry | None, result: ScopeReadResult) -> ScopeState:
     """Return the state of a scope that the query has read, or tried to read."""
     if result.source is DataSource.DRS:
-        return ScopeState.FRESH
+        return ScopeState.EMPTY if result.status in SWITCHED_OFF else ScopeState.FRESH
     if result.source is DataSource.INVENTORY:
         return state
     lacks_items = entry is not None and len(result.items) < entry.item_count

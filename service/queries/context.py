@@ -48,6 +48,11 @@ class QueryContext:
     access: AccountAccess
     rules: StateRules
 
+    @property
+    def nothing_synced(self) -> bool:
+        """Whether region status is empty: no sync has stored anything yet."""
+        return not self.view.rows and not self.view.unavailable
+
     def require_targets(self, *accounts: str) -> None:
         """Check that accounts are targets. Raises RefusalError naming the first that is not."""
         for account_id in accounts:

@@ -59,6 +59,7 @@ class ExtendedQuery:
             result,
             self._context_loader.completeness(context, params, result),
             is_empty=not servers,
+            nothing_synced=context.nothing_synced,
             is_whole=context.is_whole(params.accounts) and end == len(servers),
         )
 

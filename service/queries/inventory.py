@@ -52,6 +52,7 @@ class InventoryQuery:
             result,
             self._context_loader.completeness(context, params.scopes, result, from_region=from_region),
             is_empty=not page["totalCount"],
+            nothing_synced=context.nothing_synced,
             is_whole=context.is_whole(params.scopes.accounts),
         )
 

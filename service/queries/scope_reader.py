@@ -25,6 +25,7 @@ from service.queries.freshness import Freshness, ScopeFreshness, StatusView, che
 from service.queries.live import to_items
 from service.queries.query_deadline import LATE_FIX, QueryDeadline
 from service.queries.read_result import DataSource, ReadResult, Record, ScopeReadResult
+from service.queries.switched_off import settle_switched_off
 from service.queries.values_overlay import live_summary, read_values
 from service.settings import Settings
 
@@ -139,7 +140,11 @@ class ScopeReader:
             return replace(result, source=source, items=stored, last_complete=last_complete)
 
         async with fan_out(scopes, read, concurrency=self._settings.scopes_at_once) as results:
-            return {result.scope: result async for result in results}
+            read_now = {result.scope: result async for result in results}
+        with_servers = {
+            scope for scope in scopes if inventory.items.get(scope) or freshness_by_scope[scope].server_count
+        }
+        return settle_switched_off(read_now, with_servers)
 
     async def _check_identity(self, deadline: QueryDeadline) -> Problem | None:
         """Call STS once before every scope needs its answer; a problem here is the problem of every scope."""

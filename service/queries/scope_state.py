@@ -11,7 +11,7 @@ from service.models import RegionStatus, Scope
 from service.regions.status_entry import AccountEntry
 from service.settings import Settings
 
-__all__ = ["ScopeState", "StateRules", "is_switched_off", "state_of"]
+__all__ = ["SWITCHED_OFF", "ScopeState", "StateRules", "is_switched_off", "state_of"]
 
 
 class ScopeState(StrEnum):
@@ -60,7 +60,8 @@ class StateRules:
         return scope.region in self.excluded_regions or scope in self.excluded_scopes
 
 
-_SWITCHED_OFF: Final = (RegionStatus.REGION_NOT_ENABLED, RegionStatus.REGION_NOT_OPTED_IN)
+SWITCHED_OFF: Final = (RegionStatus.REGION_NOT_ENABLED, RegionStatus.REGION_NOT_OPTED_IN)
+"""Statuses of a region that an account has switched off."""
 
 
 def state_of(entry: AccountEntry | None, rules: StateRules) -> ScopeState:
@@ -85,6 +86,6 @@ def is_switched_off(entry: AccountEntry, rules: StateRules) -> bool:
 
     A sync stores these statuses only after another region accepted the same session.
     """
-    if entry.status not in _SWITCHED_OFF or entry.server_count or entry.last_checked is None:
+    if entry.status not in SWITCHED_OFF or entry.server_count or entry.last_checked is None:
         return False
     return abs(rules.now - entry.last_checked) <= rules.allowed

@@ -30,6 +30,7 @@ from service.sandbox.tables import table_environment
 
 __all__ = ["Sandbox", "SandboxError", "serve", "serve_forever"]
 
+_SIGNAL_POLL_S: Final = 0.5
 _ACCESS_KEY: Final = "AKIASANDBOXHUB000000"
 _SECRET_KEY: Final = "sandbox-secret-that-opens-nothing"  # noqa: S105  (the sandbox checks no signature)
 
@@ -197,7 +198,8 @@ def serve_forever(
     with _signal_event() as stopped, Sandbox(fleet, host, port) as sandbox:
         if on_ready is not None:
             on_ready(sandbox)
-        stopped.wait()
+        while not stopped.wait(_SIGNAL_POLL_S):
+            pass  # on Windows, a wait without a timeout would never see the signal
 
 
 @contextmanager

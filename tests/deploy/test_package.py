@@ -106,7 +106,8 @@ def test_the_packed_service_finds_its_version_where_nothing_else_is_installed(tm
     (tmp_path / "files").mkdir()
     add_service(tmp_path / "files")
     pack(tmp_path / "files", tmp_path / "package.zip")
-    script = "import sys; sys.path.insert(0, sys.argv[1]); import service; print(service.__file__, service.__version__)"
+    script = "import sys; sys.path.insert(0, sys.argv[1]); import service, importlib.metadata as metadata; "
+    script += "print(service.__file__, metadata.version('drs-sync'))"
     command = [sys.executable, "-I", "-S", "-c", script, str(tmp_path / "package.zip")]
     completed = subprocess.run(command, check=False, capture_output=True, text=True)
     assert completed.stderr == ""

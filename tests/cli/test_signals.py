@@ -1,0 +1,164 @@
+"""SIGTERM and Ctrl-C from the first moment of a process on, also as PID 1 and without signal handlers of asyncio."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.support.estate import Estate
+
+COMMAND = [sys.executable, "-m", "service.cli"]
+PID_1 = ["unshare", "--pid", "--fork"]
+
+# Makes the import of the commands wait for a line on stdin, after it has told on stderr that it began.
+SLOW_IMPORT = """
+import os, sys
+class Waiting:
+    def find_spec(name, path=None, target=None):
+        if name == "service.cli.main":
+            sys.meta_path.remove(Waiting)
+            os.write(2, b"loading\\n")
+            os.read(0, 1)
+sys.meta_path.insert(0, Waiting)
+"""
+# What the event loops of Windows do.
+NO_LOOP_SIGNALS = """
+import asyncio.unix_events
+def missing(*arguments):
+    raise NotImplementedError
+loop = asyncio.unix_events._UnixSelectorEventLoop
+loop.add_signal_handler = loop.remove_signal_handler = missing
+"""
+
+
+def has_pid_namespaces() -> bool:
+    try:
+        return subprocess.run([*PID_1, "true"], check=False, capture_output=True).returncode == 0
+    except OSError:
+        return False
+
+
+as_pid_1 = pytest.param(
+    PID_1,
+    id="PID 1",
+    marks=pytest.mark.skipif(not has_pid_namespaces(), reason="no permission to make a PID namespace"),
+)
+everywhere = pytest.mark.parametrize("around", [pytest.param([], id="plain"), as_pid_1])
+
+
+class Running:
+    """A command that runs, alone or as PID 1 of a namespace, with code that runs before it."""
+
+    def __init__(self, folder: Path, *arguments: str, around: Sequence[str] = (), before: str = "") -> None:
+        (folder / "sitecustomize.py").write_text(before)
+        path = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")]), str(Path.cwd())])
+        self.process = subprocess.Popen(
+            [*around, *COMMAND, *arguments],
+            env={**os.environ, "PYTHONPATH": path},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        self._is_inner = bool(around)
+
+    def wait_for(self, line: bytes) -> None:
+        """Wait for a line on stderr."""
+        assert self.process.stderr is not None
+        assert any(line in each for each in self.process.stderr), "it ended before"
+
+    def send(self, number: int) -> None:
+        """Send a signal to the command, not to what runs it."""
+        pid = self.process.pid
+        if self._is_inner:
+            pid = int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+        os.kill(pid, number)
+
+    def finish(self, data: bytes = b"") -> tuple[int, bytes, str]:
+        """Give it its stdin; return its exit code, stdout and what is left of stderr."""
+        out, err = self.process.communicate(data, timeout=300)
+        assert b"Traceback" not in err, err
+        return self.process.returncode, out, err.decode()
+
+
+@everywhere
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_the_commands_are_loading_is_obeyed_after_it(
+    tmp_path: Path, around: list[str], number: int
+) -> None:
+    running = Running(tmp_path, "sync", "inventory", around=around, before=SLOW_IMPORT)
+    running.wait_for(b"loading")
+    running.send(number)
+    time.sleep(0.1)  # a signal that ends the process does so before the line arrives
+    code, out, err = running.finish(b"\n")
+    assert (code, json.loads(out)["error"]) == (1, "Interrupted")
+    assert "interrupted before the command began" in err
+
+
+@everywhere
+def test_a_second_signal_while_loading_ends_the_process_at_once(tmp_path: Path, around: list[str]) -> None:
+    running = Running(tmp_path, "sync", "inventory", around=around, before=SLOW_IMPORT)
+    running.wait_for(b"loading")
+    running.send(signal.SIGTERM)
+    time.sleep(0.2)  # two signals that wait at the same time are one
+    running.send(signal.SIGTERM)
+    code, out, _ = running.finish()
+    assert (code, out) == (128 + signal.SIGTERM if around else -signal.SIGTERM, b"")
+
+
+def wait_for_call(estate: Estate, operation: str) -> None:
+    until = time.monotonic() + 120
+    while ("drs", operation) not in {(call.service, call.operation) for call in estate.sandbox.calls()}:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def slow(start_estate: Callable[..., Estate]) -> Estate:
+    """Provide an estate in which no scan ends within a test."""
+    estate = start_estate()
+    estate.faults(latency_ms={"drs": 6000})
+    return estate
+
+
+@everywhere
+@pytest.mark.parametrize("before", ["", NO_LOOP_SIGNALS], ids=["", "as on Windows"])
+def test_a_sync_that_is_told_to_stop_reports(slow: Estate, tmp_path: Path, around: list[str], before: str) -> None:
+    running = Running(tmp_path, "sync", "inventory", around=around, before=before)
+    wait_for_call(slow, "DescribeSourceServers")
+    running.send(signal.SIGTERM)
+    code, out, err = running.finish()
+    report = json.loads(out)
+    assert (code, report["status"]) == (1, "failed")
+    assert all("told to stop" in error["message"] for error in report["errors"])
+    assert "another signal ends it at once" in err
+
+
+@everywhere
+def test_the_second_signal_ends_a_sync_at_once(slow: Estate, tmp_path: Path, around: list[str]) -> None:
+    slow.faults(latency_ms={"drs": 6000, "dynamodb": 1000})
+    running = Running(tmp_path, "sync", "inventory", around=around)
+    wait_for_call(slow, "DescribeSourceServers")
+    running.send(signal.SIGTERM)
+    running.wait_for(b"stopping")
+    running.send(signal.SIGTERM)
+    code, out, _ = running.finish()
+    assert (code, out) == (128 + signal.SIGTERM if around else -signal.SIGTERM, b"")
+
+
+@everywhere
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_query_that_is_told_to_stop_ends(slow: Estate, tmp_path: Path, around: list[str], number: int) -> None:
+    running = Running(tmp_path, "servers", around=around)
+    wait_for_call(slow, "DescribeSourceServers")
+    running.send(number)
+    code, out, err = running.finish()
+    assert (code, json.loads(out)["error"]) == (1, "Interrupted")
+    assert "interrupted" in err
