@@ -20,6 +20,7 @@ DEFAULT_FACTS: Final[Mapping[str, str]] = MappingProxyType(
         "account": "the account",
         "action": "the action",
         "caller": "the role that drs-sync uses in that account",
+        "credentials": "this process has no AWS credentials",
         "key": "the key of the table",
         "or_exclude": ", or exclude the region (DRS_EXCLUDED_REGIONS) or this account's scope"
         " (DRS_EXCLUDED_SCOPES=account/region)",
@@ -102,7 +103,7 @@ _CLASSES: Final = (
     ),
     ErrorClass(
         "NoCredentials",
-        "this process has no AWS credentials",
+        "{credentials}",
         "give this process credentials of the hub account: a profile (AWS_PROFILE), a role, or AWS_ACCESS_KEY_ID and"
         " AWS_SECRET_ACCESS_KEY",
     ),

@@ -123,6 +123,12 @@ class AwsError(DrsSyncError):
         return self.error_class.cause_with(self._facts())
 
     @property
+    def explanation(self) -> str:
+        """The cause, then the call and the text of AWS, unless that text is the cause."""
+        cause = self.cause
+        return cause if cause == self.message else f"{cause}: {str(self).rstrip('.')}"
+
+    @property
     def fix(self) -> str:
         """How to fix it."""
         return self.advice or self.error_class.fix_with(self._facts())

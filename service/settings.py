@@ -1,4 +1,4 @@
-"""Settings: the environment variables, read once into a frozen object. Only this module reads `os.environ`.
+"""Settings: the environment variables, read once into a frozen object. Only this module reads them.
 
 AWS's own variables (`AWS_REGION`, `AWS_PROFILE`, `AWS_ENDPOINT_URL`, `AWS_CA_BUNDLE`, ...) are not here:
 the SDK reads them itself, once those without a value are removed.
@@ -166,6 +166,11 @@ class Settings(BaseModel):
     drs_page_size: int = Field(200, ge=1, le=1000, description="maxResults of DescribeSourceServers")
     connect_timeout_seconds: Seconds = Field(3.0, description="timeout of one connection attempt")
     read_timeout_seconds: Seconds = Field(10.0, description="timeout between two pieces of a response")
+    credential_timeout_seconds: Seconds = Field(
+        30.0,
+        description="a `credential_process` of an AWS profile is ended after this time; every other source of the hub's"
+        " credentials has 20 seconds more",
+    )
     scope_deadline_seconds: Seconds = Field(
         60.0, description="deadline of one scope; after it, the scope is reported as failed"
     )

@@ -20,6 +20,8 @@ from aws_embedded_metrics.serializers.log_serializer import LogSerializer
 from aws_embedded_metrics.sinks import Sink
 from pythonjsonlogger.json import JsonFormatter
 
+from service.errors import DrsSyncError
+
 __all__ = ["METRICS", "NAMESPACE", "emit_metrics", "set_up_logging", "stream_for"]
 
 NAMESPACE: Final = "DRSOrchestration/ActiveRegionFiltering"
@@ -44,16 +46,9 @@ METRICS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     }
 )
 
-# These log session tokens at DEBUG, so they stay at WARNING.
+_OWN: Final = "service"
+# These log session tokens at DEBUG, so they stay at WARNING, whatever else sets their level.
 _LOGGERS_WITH_SECRETS: Final = ("botocore", "aiobotocore", "aiohttp", "urllib3", "httpx", "httpcore")
-# These log a warning with the exception when renewing the hub's credentials fails, and its text may quote the response.
-# The exception is removed from the log; AwsClient raises it too, redacted.
-_LOGGERS_QUOTING_RESPONSES: Final = (
-    "aiobotocore.credentials",
-    "aiobotocore.tokens",
-    "botocore.credentials",
-    "botocore.tokens",
-)
 
 
 def stream_for(lambda_function: str) -> TextIO:
@@ -62,28 +57,55 @@ def stream_for(lambda_function: str) -> TextIO:
 
 
 def set_up_logging(stream: TextIO, level: str) -> None:
-    """Log messages of this package as JSON lines to a stream; the SDK's DEBUG messages are dropped."""
+    """Log as JSON lines to a stream: messages of this package from a level on, and warnings of everything else.
+
+    One handler of the root logger writes them all, also Python's own `warnings`. Other handlers of the root logger are
+    removed, such as the one of Lambda's runtime: it would write warnings of the SDK as plain text, with their traces.
+    """
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
-        JsonFormatter(
+        _LineFormatter(
             "%(levelname)s %(name)s %(message)s",
             rename_fields={"levelname": "level", "name": "logger"},
             timestamp=True,
         )
     )
-    logger = logging.getLogger("service")
-    logger.handlers[:] = [handler]
-    logger.setLevel(level)
-    logger.propagate = False
+    handler.addFilter(_is_own_or_warning)
+    root, own = logging.getLogger(), logging.getLogger(_OWN)
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    own.setLevel(level)
     for name in _LOGGERS_WITH_SECRETS:
         logging.getLogger(name).setLevel(logging.WARNING)
-    for name in _LOGGERS_QUOTING_RESPONSES:
-        logging.getLogger(name).addFilter(_remove_exception)  # adding the same filter again has no effect
+    logging.captureWarnings(capture=True)
 
 
-def _remove_exception(record: logging.LogRecord) -> bool:
-    record.exc_info = record.exc_text = None
-    return True
+def _is_own(record: logging.LogRecord) -> bool:
+    return record.name == _OWN or record.name.startswith(f"{_OWN}.")
+
+
+def _is_own_or_warning(record: logging.LogRecord) -> bool:
+    return _is_own(record) or record.levelno >= logging.WARNING
+
+
+class _LineFormatter(JsonFormatter):
+    """Formats a record as one JSON line.
+
+    Of other packages' records it shows the first line, and of their exceptions the type: a trace, or the text of an
+    exception, may quote a response with credentials. The text of an error of this package is shown, since it has none.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        if _is_own(record):
+            return super().format(record)
+        safe = logging.makeLogRecord(record.__dict__)
+        safe.msg, safe.args = (record.getMessage().splitlines() or [""])[0], None
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None:
+            safe.error = str(error) if isinstance(error, DrsSyncError) else type(error).__name__
+        safe.exc_info = safe.exc_text = safe.stack_info = None
+        return super().format(safe)
 
 
 class _StreamSink(Sink):

@@ -84,7 +84,7 @@ class AwsClient:
         self._random = rng or random.Random()  # noqa: S311 - jitter, not a secret
         self._http_session_class = http_session_class
         remove_blank_aws_variables()
-        self._session = HubSession()
+        self._session = HubSession(settings)
         self._session.register("before-parse", reject_malformed_body)
         self._session.register("after-call", reject_incomplete)
         # The last hook before signing, so it covers every call, however it was made.

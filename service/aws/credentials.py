@@ -6,24 +6,29 @@ signed, so 100 accounts x 34 regions need 34 DRS clients instead of 3,400, and r
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 import anyio
+from aiobotocore.config import AioConfig
 from aiobotocore.credentials import AioCredentials
 from aiobotocore.session import AioSession
 from botocore.credentials import ReadOnlyCredentials
-from botocore.exceptions import CredentialRetrievalError, NoCredentialsError
+from botocore.exceptions import BotoCoreError, NoCredentialsError
 from botocore.loaders import Loader, create_loader
 
+from service.aws.credential_chain import credential_chain
+from service.aws.credential_errors import CredentialSourceError, SourceFacts, explain, late, log_in_again
 from service.aws.parsers import ParserFactory
 from service.errors import AwsError
 from service.models import Now
+from service.settings import Settings
 
 __all__ = ["AssumedRole", "CredentialSource", "HubSession", "TaskCredentials", "signing_as"]
 
@@ -64,17 +69,40 @@ def _loader(data_path: str | None) -> Loader:
     return create_loader(data_path)
 
 
-class HubSession(AioSession):
-    """The SDK session. Its clients use `TaskCredentials`; its credential chain finds the hub's credentials."""
+# Beside the time limit of a credential_process: for the calls that the SDK makes with what the process gave.
+_FURTHER_CALLS_S: Final = 20.0
 
-    def __init__(self) -> None:
+
+class HubSession(AioSession):
+    """The SDK session. Its clients use `TaskCredentials`; its credential chain finds the hub's credentials.
+
+    Args:
+        settings: time limit of the credential chain, and timeouts of its calls.
+    """
+
+    def __init__(self, settings: Settings) -> None:
         # botocore reads only AWS_DEFAULT_REGION; Lambda, ECS and all other SDKs use AWS_REGION.
         super().__init__({"region": ("region", ["AWS_REGION", "AWS_DEFAULT_REGION"], None, None)})
         self.register_component("response_parser_factory", ParserFactory())
+        # For the calls of the credential chain; the clients of AwsClient have a configuration of their own.
+        self.set_default_client_config(
+            AioConfig(
+                connect_timeout=settings.connect_timeout_seconds,
+                read_timeout=settings.read_timeout_seconds,
+                retries={"total_max_attempts": 2, "mode": "standard"},
+            )
+        )
+        self._time_limit_s = settings.credential_timeout_seconds
+        self._loading = anyio.Lock()
+        self._failures = 0
+        self._last_failure: CredentialSourceError | None = None
 
     def _register_data_loader(self) -> None:
         """Load the SDK's service models once per process instead of once per session."""
         self._components.lazy_register_component("data_loader", lambda: _loader(self.get_config_variable("data_path")))
+
+    def _create_credential_resolver(self) -> Any:  # noqa: ANN401 - untyped in the SDK
+        return credential_chain(self, process_time_limit_s=self._time_limit_s)
 
     async def get_credentials(self) -> AioCredentials:
         """Return the credentials object for new SDK clients."""
@@ -84,26 +112,62 @@ class HubSession(AioSession):
         """Return the hub's own credentials, found and renewed by the SDK's credential chain.
 
         Raises:
-            NoCredentialsError: the chain found none.
-            CredentialRetrievalError: a source of the chain could not be read.
+            CredentialSourceError: there are none; it has the cause and the fix.
+            BotoCoreError, ClientError: a call that the chain made failed, and may succeed later.
         """
+        time_limit_s = self._time_limit_s + _FURTHER_CALLS_S
         try:
-            credentials = await super().get_credentials()
-            if credentials is None:
-                raise NoCredentialsError
-            return _without_blanks(await credentials.get_frozen_credentials())
-        # The SDK does not convert these: program not found, invalid JSON or date, a member missing or of a wrong type.
-        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-            # Only the type: the error's text may quote the secret that was read.
-            cause = type(error).__name__
-        except RuntimeError:  # botocore raises it only for credentials that are expired right after a refresh
-            cause = "its credentials are already expired. Fix: check the clock of this host"
-        raise CredentialRetrievalError(provider="the configured source", error_msg=cause)
+            with anyio.fail_after(time_limit_s):
+                credentials = await self._found()
+                return _without_blanks(await credentials.get_frozen_credentials())
+        except TimeoutError:
+            raise late(self._facts(), time_limit_s) from None
+        except Exception as error:
+            explained = explain(error, self._facts())
+            if explained is None:
+                raise
+            # Not `from error`: its text may quote the secret that was read.
+            raise explained from None
+
+    async def _found(self) -> AioCredentials:
+        """Return the credentials object of the first source that has one; callers that wait share a failure."""
+        failures = self._failures
+        async with self._loading:
+            if self._last_failure is not None and self._failures > failures:
+                raise self._last_failure.with_traceback(None)
+            try:
+                credentials: AioCredentials = await self._loaded()
+            except Exception as error:
+                self._last_failure = explain(error, self._facts())
+                self._failures += self._last_failure is not None
+                raise
+            return credentials
+
+    async def _loaded(self) -> AioCredentials:
+        credentials: AioCredentials | None = await super().get_credentials()
+        if credentials is None:
+            raise NoCredentialsError
+        return credentials
+
+    def log_in_again(self) -> str:
+        """Return how to renew the hub's credentials after AWS reported that they are expired."""
+        return log_in_again(self._facts())
+
+    def _facts(self) -> SourceFacts:
+        profile = self.get_config_variable("profile") or "default"
+        config_file = self.get_config_variable("config_file")
+        try:
+            profiles = self.full_config["profiles"]
+        except (BotoCoreError, OSError):  # the file is what failed, and the error that is explained says so
+            profiles = {}
+        return SourceFacts(profile, profiles, os.environ, config_file)
 
 
 def _without_blanks(keys: ReadOnlyCredentials) -> ReadOnlyCredentials:
     if any(text != "".join(text.split()) for text in (keys.access_key, keys.secret_key, keys.token or "")):
-        raise CredentialRetrievalError(provider="the configured source", error_msg="the keys contain whitespace")
+        raise CredentialSourceError(
+            "the AWS credentials contain whitespace", "set the keys and the session token again, without blanks"
+        )
     return keys
 
 

@@ -11,28 +11,20 @@ from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
-    ConfigNotFound,
-    ConfigParseError,
     ConnectionClosedError,
     ConnectTimeoutError,
-    CredentialRetrievalError,
     EndpointConnectionError,
     HTTPClientError,
-    InvalidConfigError,
     NoCredentialsError,
     ParamValidationError,
-    PartialCredentialsError,
-    ProfileNotFound,
     ProxyConnectionError,
     ReadTimeoutError,
-    RefreshWithMFAUnsupportedError,
     ResponseStreamingError,
     SSLError,
-    SSOError,
-    TokenRetrievalError,
 )
 from botocore.parsers import ResponseParserError
 
+from service.aws.credential_errors import CredentialSourceError
 from service.aws.endpoint_fix import endpoint_fix
 from service.errors import AwsError, ConfigurationError
 from service.models import Call
@@ -44,15 +36,6 @@ _MAX_RETRY_AFTER_S: Final = 900.0
 # SDK exception -> our error code. The first match counts, so subclasses come before their bases.
 _CODES: Final[tuple[tuple[type[Exception], str], ...]] = (
     (NoCredentialsError, "NoCredentials"),
-    (PartialCredentialsError, "NoCredentials"),
-    (CredentialRetrievalError, "NoCredentials"),
-    (ProfileNotFound, "NoCredentials"),
-    (InvalidConfigError, "NoCredentials"),
-    (ConfigNotFound, "NoCredentials"),
-    (ConfigParseError, "NoCredentials"),
-    (RefreshWithMFAUnsupportedError, "NoCredentials"),
-    (SSOError, "NoCredentials"),
-    (TokenRetrievalError, "NoCredentials"),
     (SSLError, "CertificateRefused"),
     (ConnectTimeoutError, "EndpointUnreachable"),
     (ProxyConnectionError, "EndpointUnreachable"),
@@ -79,6 +62,10 @@ def translating_sdk_errors(call: Call, keys: ReadOnlyCredentials | None = None) 
     """
     try:
         yield
+    except CredentialSourceError as error:
+        raise AwsError(
+            "NoCredentials", error.message, call, advice=error.advice, facts={"credentials": error.message}
+        ) from None
     except ClientError as error:
         raise _from_response(error.response, call, keys) from None
     except TimeoutError:

@@ -145,8 +145,9 @@ _NO_FAULT_OF_THE_SET_UP: Final = frozenset({RegionStatus.THROTTLED, RegionStatus
 def _finding(check: str, error: AwsError, scope: Scope) -> Finding:
     """Return the finding of an error, with the cause and the fix that syncs and queries tell."""
     level = Level.WARNING if error.error_class.status in _NO_FAULT_OF_THE_SET_UP else Level.FAILED
-    call = f"{error.call.service}:{error.call.operation}"
-    return Finding(check, level, f"{error.cause}: {call}: {error.code}: {error.message}", error.fix, *scope)
+    call, cause = f"{error.call.service}:{error.call.operation}", error.cause
+    text = cause if cause == error.message else f"{cause}: {call}: {error.code}: {error.message}"
+    return Finding(check, level, text, error.fix, *scope)
 
 
 def regions_to_check(

@@ -184,7 +184,7 @@ def run_command(output: Output, work: Callable[[Settings], Awaitable[int]]) -> i
     except RefusalError as error:
         return _print_refusal(error, output)
     except AwsError as error:
-        message = f"{error.cause}: {str(error).rstrip('.')}. Fix: {error.fix}"
+        message = f"{error.explanation}. Fix: {error.fix}"
         return print_error(error.code, message, output, exit_code=1)
     except DeadlineExceededError as error:
         return print_error("DeadlineExceeded", str(error), output, exit_code=1)

@@ -65,7 +65,7 @@ async def _result(admin: TableAdmin, spec: TableSpec, settings: Settings, *, dry
         try:
             status, message = await _create(admin, spec, name, settings, dry_run=dry_run)
         except AwsError as error:
-            status, message = "failed", f"{error.cause}: {str(error).rstrip('.')}. Fix: {error.fix}"
+            status, message = "failed", f"{error.explanation}. Fix: {error.fix}"
     return {"setting": spec.variable, "name": name, "status": status, "message": message}
 
 

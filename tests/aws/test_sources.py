@@ -133,10 +133,8 @@ async def test_hub_credentials_in_a_malformed_http_response_are_not_reported(
         await writer.drain()
         writer.close()
 
-    monkeypatch.setattr(logging.getLogger("aiobotocore.credentials"), "filters", [])
+    monkeypatch.setattr(logging.getLogger(), "handlers", [logging.StreamHandler(sys.stderr)])  # as in Lambda
     set_up_logging(sys.stderr, "DEBUG")
-    root = logging.StreamHandler(sys.stderr)  # as in a Lambda function
-    monkeypatch.setattr(logging.getLogger(), "handlers", [root])
     listening = await asyncio.start_server(no_length, "127.0.0.1", 0)
     port = listening.sockets[0].getsockname()[1]
     async with _profile(PROFILES["a role of a profile"], tmp_path, monkeypatch), listening:
@@ -145,5 +143,6 @@ async def test_hub_credentials_in_a_malformed_http_response_are_not_reported(
             with pytest.raises(AwsError) as raised:
                 await aws_client.identity()
     logged = capfd.readouterr().err
-    assert "Refreshing temporary credentials failed" in logged
+    (line,) = map(json.loads, logged.splitlines())
+    assert "Refreshing temporary credentials failed" in line["message"]
     assert not any(secret in logged + str(raised.value) for secret in ("ASIAHUB", "hub-secret", "hub-token"))

@@ -73,6 +73,9 @@ def settings(**changes: Any) -> Settings:
 class _Session:
     """Stand-in for the SDK's session: nothing is signed."""
 
+    def __init__(self, settings: Settings) -> None:
+        """Ignore the time limit of the credential chain."""
+
     def register(self, *_: object) -> None:
         """Ignore event hooks."""
 

@@ -9,6 +9,7 @@ import pytest
 from botocore import exceptions as sdk
 from botocore.parsers import ResponseParserError
 
+from service.aws.credential_errors import CredentialSourceError
 from service.aws.sdk_errors import translating_sdk_errors
 from service.errors import AwsError
 from service.models import Call, RegionStatus
@@ -40,8 +41,7 @@ def client_error(
     ("error", "code", "status"),
     [
         (sdk.NoCredentialsError(), "NoCredentials", RegionStatus.ERROR),
-        (sdk.PartialCredentialsError(provider="env", cred_var="x"), "NoCredentials", RegionStatus.ERROR),
-        (sdk.CredentialRetrievalError(provider="x", error_msg="y"), "NoCredentials", RegionStatus.ERROR),
+        (CredentialSourceError("cause", "fix"), "NoCredentials", RegionStatus.ERROR),
         (sdk.SSLError(endpoint_url=URL, error="x"), "CertificateRefused", RegionStatus.ENDPOINT_UNREACHABLE),
         (sdk.ConnectTimeoutError(endpoint_url=URL), "EndpointUnreachable", RegionStatus.ENDPOINT_UNREACHABLE),
         (
@@ -67,11 +67,9 @@ def test_what_the_sdk_raises_becomes_one_error(error: Exception, code: str, stat
     assert failure.__suppress_context__  # the SDK's exception may contain request headers
 
 
-@pytest.mark.parametrize(
-    "error", [sdk.UnauthorizedSSOTokenError(), sdk.TokenRetrievalError(provider="x", error_msg="y")]
-)
-def test_a_login_that_has_run_out_is_no_lost_connection(error: Exception) -> None:
-    assert convert(error).code == "NoCredentials"
+def test_the_fix_of_a_credential_source_replaces_the_one_of_its_class() -> None:
+    failure = convert(CredentialSourceError("it has expired", "aws sso login --profile p"))
+    assert (failure.message, failure.problem.advice) == ("it has expired", "aws sso login --profile p")
 
 
 @pytest.mark.parametrize(
