@@ -89,6 +89,7 @@ UV := uv pip compile --universal --python-version 3.11 --no-header --quiet --no-
 lock:                                ## upgrade the pins in requirements/; needs uv
 	$(UV) requirements/runtime.in -o requirements/runtime.txt
 	$(UV) requirements/sandbox.in -c requirements/runtime.txt -o requirements/sandbox.txt
+	$(UV) requirements/login.in -o requirements/login.txt
 	$(UV) --generate-hashes requirements/dev.in -c requirements/sandbox.txt -o requirements/dev.lock
 	$(UV) --generate-hashes requirements/deploy.in -o requirements/deploy.lock
 	$(UV) --generate-hashes requirements/audit.in -o requirements/audit.lock

@@ -169,7 +169,7 @@ class Settings(BaseModel):
     credential_timeout_seconds: Seconds = Field(
         30.0,
         description="a `credential_process` of an AWS profile is ended after this time; every other source of the hub's"
-        " credentials has 20 seconds more",
+        " credentials has half as long again",
     )
     scope_deadline_seconds: Seconds = Field(
         60.0, description="deadline of one scope; after it, the scope is reported as failed"

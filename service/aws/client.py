@@ -243,8 +243,11 @@ class AwsClient:
             try:
                 response = await self._attempt(keys, rate_limiter, call, params)
             except AwsError as failure:
-                if failure.error_class.expired and isinstance(source, AssumedRole):
-                    source.expire(keys.access_key)
+                if failure.error_class.expired:
+                    if isinstance(source, AssumedRole):
+                        source.expire(keys.access_key)
+                    else:
+                        failure.advice = self._session.log_in_again()
                 await self._wait_before_retry(failure, rate_limiter, account_id, attempt=attempt, sent_at=sent_at)
             else:
                 rate_limiter.rate.succeeded()

@@ -69,8 +69,8 @@ def _loader(data_path: str | None) -> Loader:
     return create_loader(data_path)
 
 
-# Beside the time limit of a credential_process: for the calls that the SDK makes with what the process gave.
-_FURTHER_CALLS_S: Final = 20.0
+# The whole chain has longer than a credential_process, for the calls that the SDK makes with what the process gave.
+_CHAIN_TIME_LIMIT: Final = 1.5
 
 
 class HubSession(AioSession):
@@ -115,7 +115,7 @@ class HubSession(AioSession):
             CredentialSourceError: there are none; it has the cause and the fix.
             BotoCoreError, ClientError: a call that the chain made failed, and may succeed later.
         """
-        time_limit_s = self._time_limit_s + _FURTHER_CALLS_S
+        time_limit_s = self._time_limit_s * _CHAIN_TIME_LIMIT
         try:
             with anyio.fail_after(time_limit_s):
                 credentials = await self._found()

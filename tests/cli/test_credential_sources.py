@@ -5,6 +5,7 @@ The real SDK reads real profiles, files and processes; its endpoints are on loop
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import os
@@ -12,13 +13,16 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import aiobotocore.credentials
 import anyio
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from service.aws.client import AwsClient
 from service.cli.diagnosis import Level
@@ -319,6 +323,118 @@ async def test_the_doctor_and_every_call_name_the_cause_and_what_to_type(
     assert (found.check, found.status) == ("hub", Level.FAILED)
     assert (found.cause, found.fix) == (raised.value.message, raised.value.problem.advice)
     assert not any(secret in f"{raised.value}{found}" for secret in SECRETS)
+
+
+HANGING = {
+    "an SSO endpoint": (
+        "the SSO login of the profile p",
+        replace(CASES["SSO, refused"], variables={"AWS_ENDPOINT_URL": "{hanging}"}),
+    ),
+    "a container's endpoint": (
+        "the container's credentials (AWS_CONTAINER_CREDENTIALS_FULL_URI)",
+        Case("", "", variables={"AWS_CONTAINER_CREDENTIALS_FULL_URI": "{hanging}"}),
+    ),
+    "an STS endpoint": (
+        "the web identity (AWS_WEB_IDENTITY_TOKEN_FILE)",
+        replace(
+            CASES["a web identity that is refused"],
+            variables={
+                **CASES["a web identity that is refused"].variables,
+                "AWS_ENDPOINT_URL": "{hanging}",
+            },
+        ),
+    ),
+    "the metadata service": (
+        "the metadata service of this host",
+        Case("", "", variables={"AWS_EC2_METADATA_DISABLED": "", "AWS_EC2_METADATA_SERVICE_ENDPOINT": "{hanging}"}),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HANGING)
+async def test_a_source_that_does_not_answer_has_a_time_limit(
+    name: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, case = HANGING[name]
+
+    connections: list[asyncio.Task[Any] | None] = []
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(asyncio.current_task())
+        with suppress(ConnectionError):
+            await reader.read()
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+
+    listening = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+    variables = {variable: value.replace("{hanging}", url) for variable, value in case.variables.items()}
+    async with listening:
+        _set_up(replace(case, variables=variables), home, monkeypatch)
+        monkeypatch.setenv("CREDENTIAL_TIMEOUT_SECONDS", "0.2")
+        monkeypatch.setenv("AWS_REGION", "us-east-1")
+        async with AwsClient(load_settings(), utc_now) as aws_client:
+            with pytest.raises(AwsError) as raised:
+                await aws_client.identity()
+        await asyncio.gather(*filter(None, connections))
+    assert (raised.value.code, raised.value.cause) == ("NoCredentials", f"{source} gave no credentials within 0.3 s")
+    assert "CREDENTIAL_TIMEOUT_SECONDS" in raised.value.fix
+
+
+@pytest.mark.parametrize(
+    ("keys", "profile", "fix"),
+    [
+        (
+            {"AWS_ACCESS_KEY_ID": "ASIA", "AWS_SECRET_ACCESS_KEY": "a-secret-key"},
+            "",
+            "log in again and set AWS_ACCESS_KEY_ID",
+        ),
+        (
+            {},
+            "aws_access_key_id = ASIA\naws_secret_access_key = a-secret-key\naws_session_token = old",
+            "log in again and renew the keys of the profile p; if they are new, check the clock",
+        ),
+    ],
+)
+async def test_a_session_that_aws_reports_as_expired_is_renewed_first_and_the_clock_comes_second(
+    keys: Mapping[str, str], profile: str, fix: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with scripted_aws(_deny("ExpiredToken"), monkeypatch):
+        _set_up(Case("", "", profile, variables=keys), home, monkeypatch)
+        settings = load_settings()
+        (found,) = await Doctor(settings, (), ()).run()
+        async with AwsClient(settings, utc_now) as aws_client:
+            with pytest.raises(AwsError) as raised:
+                await aws_client.hub().call("sts", "GetCallerIdentity", {}, region="us-east-1")
+    assert raised.value.code == "ExpiredToken"
+    assert raised.value.fix.startswith(fix)
+    assert (found.check, found.fix) == ("hub", raised.value.fix)
+
+
+async def test_an_expired_aws_login_is_renewed_by_a_command(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the package awscrt: the SDK signs a request to the sign-in service, which refuses it."""
+    crypto = pytest.importorskip("awscrt.crypto", reason="the extra `login` is not installed")
+    key = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+    )
+    token = {"accessKeyId": "ASIA", "secretAccessKey": "a-secret-key", "sessionToken": "an-access-token"}
+    token |= {"accountId": HUB, "expiresAt": PAST}
+    cached = _login_cache(accessToken=token, refreshToken="r", clientId="c", dpopKey=key.decode())
+
+    def refuse(_: Request) -> Answer:
+        body = {"error": "TOKEN_EXPIRED", "message": "no"}
+        return answer(body, 403, x_amzn_ErrorType="AccessDeniedException")
+
+    async with scripted_aws(refuse, monkeypatch) as aws:
+        _set_up(Case("", "", "login_session = arn:hub", cached, awscrt=crypto.EC), home, monkeypatch)
+        async with AwsClient(load_settings(), utc_now) as aws_client:
+            with pytest.raises(AwsError) as raised:
+                await aws_client.identity()
+        assert [request.path for request in aws.requests] == ["/v1/token"]
+    assert raised.value.code == "NoCredentials"
+    assert raised.value.cause.startswith("the login of the profile p has expired")
+    assert raised.value.fix.startswith("aws login --profile p")
 
 
 @pytest.mark.parametrize("case", ["SSO, expired", "a process that fails"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from importlib.metadata import metadata
+from importlib.metadata import metadata, requires
 from pathlib import Path
 
 import pytest
@@ -33,6 +33,13 @@ def test_what_is_tested_is_what_is_deployed() -> None:
         if (match := re.match(r"([\w.-]+)(?:\[[\w,-]+\])?==(\S+)", block))
     }  # fmt: skip
     assert {name: tested.get(name.split("[")[0].lower()) for name in pinned()} == pinned()
+
+
+def test_the_extra_for_aws_login_is_the_version_that_the_sdk_asks_for() -> None:
+    wanted = [each for each in requires("botocore") or () if 'extra == "crt"' in each.replace("'", '"')]
+    pins = (ROOT / "requirements" / "login.txt").read_text().split()
+    assert [each.split(";")[0].replace(" ", "").replace("(", "").replace(")", "") for each in wanted] == pins
+    assert pins[0] in (ROOT / "requirements" / "dev.lock").read_text()
 
 
 def test_the_page_lists_every_dependency_with_its_licence() -> None:

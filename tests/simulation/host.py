@@ -82,6 +82,9 @@ class _Session:
     async def hub_credentials(self) -> ReadOnlyCredentials:
         return _HUB_KEYS
 
+    def log_in_again(self) -> str:
+        return "log in again"
+
 
 class _Client:
     """Stand-in for an SDK client: one method per operation, under the SDK's name for it."""
