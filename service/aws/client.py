@@ -24,6 +24,7 @@ from service.aws.credentials import AssumedRole, CredentialSource, HubSession, s
 from service.aws.http import HttpSessionClass, SharedTransport
 from service.aws.operations import READ_WRITE_OPERATIONS, Operations, reject_undeclared
 from service.aws.rate_limit import RateLimiter, RateSettings, start_rates
+from service.aws.recently_used import RecentlyUsed
 from service.aws.response_check import reject_incomplete, reject_malformed_body
 from service.aws.retry import RetryBudget, backoff_s, max_attempts, max_wait_s
 from service.aws.sdk_errors import translating_config_errors, translating_sdk_errors
@@ -100,10 +101,10 @@ class AwsClient:
                 settings.drs_most_calls_per_second,
             )
         )
-        self._rate_limiters: dict[tuple[str, str, str], RateLimiter] = {}
+        self._rate_limiters: RecentlyUsed[tuple[str, str, str], RateLimiter] = RecentlyUsed()
         self._in_flight = anyio.CapacityLimiter(settings.calls_at_once)
         self._budgets: defaultdict[str, RetryBudget] = defaultdict(RetryBudget)
-        self._roles: dict[RoleToAssume, AssumedRole] = {}
+        self._roles: RecentlyUsed[RoleToAssume, AssumedRole] = RecentlyUsed()
         self._identity: Identity | None = None
 
     async def __aenter__(self) -> Self:
@@ -171,9 +172,7 @@ class AwsClient:
         if allowed and role.role_arn.rpartition("/")[2] != allowed:
             message = f"not assumed: {role.role_arn} is not named {allowed} (CROSS_ACCOUNT_ROLE_NAME)"
             raise AwsError("RoleNotAllowed", message, Call("sts", "AssumeRole", role.account_id, self.hub_region))
-        source = self._roles.get(role)
-        if source is None:
-            source = self._roles[role] = AssumedRole(lambda: self._assume(role), self._now)
+        source = self._roles.get(role, lambda: AssumedRole(lambda: self._assume(role), self._now))
         await source()
         return AccountSession(self, role.account_id, source)
 
@@ -213,10 +212,7 @@ class AwsClient:
 
     def _rate_limiter(self, call: Call) -> RateLimiter:
         key = (call.service, call.account_id, call.region)
-        rate_limiter = self._rate_limiters.get(key)
-        if rate_limiter is None:
-            rate_limiter = self._rate_limiters[key] = RateLimiter(self._start_rates[call.service])
-        return rate_limiter
+        return self._rate_limiters.get(key, lambda: RateLimiter(self._start_rates[call.service]))
 
     async def send(
         self, source: CredentialSource, call: Call, params: Mapping[str, Any], *, on_behalf_of: str = ""
