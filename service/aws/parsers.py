@@ -105,16 +105,21 @@ class _SafeParser(AioResponseParser):
     async def parse(self, response: dict[str, Any], shape: Any) -> Any:  # noqa: ANN401 - the SDK's signature
         """Parse a response. Raises ResponseParserError, whatever is wrong with it."""
         try:
-            return await super().parse(response, shape)
+            parsed = await super().parse(response, shape)
         except ResponseParserError as error:
             # The SDK puts the whole body after the first line, and logs these errors when renewing credentials.
             raise ResponseParserError(str(error).partition("\n")[0]) from None
         except UnexpectedStructureError as error:
             raise ResponseParserError(str(error)) from None
-        except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
             # Only the type: the error's text may quote the response, and those of STS contain secrets.
             cause, size = type(error).__name__, len(response["body"])
             raise ResponseParserError(f"unexpected response structure ({cause}, {size} bytes)") from None
+        if response["status_code"] >= 300:  # noqa: PLR2004 - the SDK takes its code without a look
+            told = parsed.get("Error")
+            if not isinstance(told, dict) or not isinstance(told.get("Code") or "", str):
+                raise ResponseParserError(f"unexpected structure of an error (HTTP status {response['status_code']})")
+        return parsed
 
 
 class _QueryParser(_SafeParser, AioQueryParser):

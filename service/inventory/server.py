@@ -36,7 +36,7 @@ _VOLATILE: Final = frozenset(
 )
 _LAG_STEPS_S: Final = (15 * 60, 3600, 6 * 3600, 24 * 3600)
 
-_ARN: Final = f"arn:[a-z0-9-]+:drs:[a-z0-9-]+:{ACCOUNT_ID_PATTERN}:source-server/[^ ]+"
+_ARN: Final = f"arn:[a-z0-9-]+:drs:[a-z0-9-]+:{ACCOUNT_ID_PATTERN}:source-server/[^ :/]+"
 
 # These values become parameters of other calls, and the SDK raises the same exception for a malformed one as for a bug.
 # All but the first two may be missing or empty. A malformed ARN of the server of the opposite direction is ignored, as

@@ -1,0 +1,1 @@
+"""Odd answers: modelled responses of every operation that this service calls, with one member changed."""

@@ -1,0 +1,131 @@
+"""Runs in a world of odd answers: nothing ends a run, and an odd answer costs only its scope."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+from service.errors import DrsSyncError
+from service.models import Call
+from tests.odd.jobs import ACCOUNTS, CONTROLS, JOBS, REGION, Outcome, answering, synced
+from tests.odd.mutations import Mutation, drawn, mutations_of
+from tests.odd.world import HUB, Spoil, World
+
+__all__ = ["all_mutations", "play", "rounds", "systematic"]
+
+_ERRORS: Final = (
+    {"__type": "com.x#ThrottlingException", "message": "slow down", "code": "x", "retryAfterSeconds": "7"},
+    {"__type": "AccessDeniedException", "Message": "no", "fieldList": [{"name": "a", "message": "b"}]},
+    {"Errors": [{"Code": "RequestLimitExceeded", "Message": "x"}], "Error": {"Code": "Throttling", "Message": "no"}},
+)
+
+
+class _Traces(logging.Handler):
+    """Collects the traces that are logged: each is an exception that nobody expected."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a record with a trace."""
+        if record.exc_info and record.exc_info[0]:
+            self.found.append(logging.Formatter().formatException(record.exc_info))
+
+
+@contextmanager
+def _traces() -> Iterator[list[str]]:
+    handler, logger = _Traces(), logging.getLogger("service")
+    logger.addHandler(handler)
+    try:
+        yield handler.found
+    finally:
+        logger.removeHandler(handler)
+
+
+def play(name: str, seed: int) -> Outcome:
+    """Play one run: the answers of most accounts are odd, or one answer of the hub is, as the seed says."""
+    job, rng = JOBS[name], random.Random(f"{name} {seed}")  # noqa: S311 - not a secret
+    world = World(ACCOUNTS) if job.starts_empty else synced()
+    is_hub = not job.operations or rng.random() < len(job.of_hub) / 40
+    if is_hub:
+        world.spoils = [_drawn_spoil(rng, rng.choice(job.of_hub), nth=rng.choice([None, *range(8)]))]
+    else:
+        world.spoils = [_drawn_spoil(rng, rng.choice(job.operations), account) for account in world.targets[CONTROLS:]]
+    return _played(name, world, is_hub=is_hub, where=f"{name} {seed}")
+
+
+def _drawn_spoil(rng: random.Random, target: tuple[str, str], account: str = "", nth: int | None = None) -> Spoil:
+    is_error = rng.random() < 0.1
+    status = rng.choice([400, 403, 429, 500, 503]) if is_error else 200
+    return Spoil(*target, lambda answer: drawn(answer, rng), account, nth, status, rng.choice(_ERRORS))
+
+
+def systematic(name: str, service: str, operation: str, mutations: Sequence[Mutation]) -> Outcome:
+    """Play one run in which each account but the good ones has one of these mutations."""
+    job = JOBS[name]
+    world = World(ACCOUNTS) if job.starts_empty else synced()
+    accounts = world.targets[CONTROLS:]
+    world.spoils = [
+        Spoil(service, operation, each, account) for each, account in zip(mutations, accounts, strict=False)
+    ]
+    return _played(name, world, is_hub=False, where=f"{name}, {operation}: {', '.join(map(str, mutations))}")
+
+
+def _played(name: str, world: World, *, is_hub: bool, where: str) -> Outcome:
+    outcome = Outcome()
+    with answering(world), _traces() as traces:
+        try:
+            JOBS[name].work(world, outcome, is_hub=is_hub)
+        except DrsSyncError:
+            if not is_hub:
+                outcome.broken.append("an odd answer about one account ended the run")
+        except Exception as error:
+            shown = [
+                f"{spoil.operation} of {spoil.account or HUB}: {each}"
+                for spoil in world.spoils
+                for each in spoil.applied
+            ]
+            raise AssertionError(f"{where}: {shown}") from error
+    outcome.broken += [f"a trace was logged: {each}" for each in traces]
+    outcome.answers = sum(len(spoil.applied) for spoil in world.spoils)
+    outcome.broken = [f"{where}: {each}" for each in outcome.broken]
+    return outcome
+
+
+def all_mutations(service: str, operation: str) -> list[Mutation]:
+    """Return every mutation of the answer of an operation about one account."""
+    world = World(1)
+    account = world.targets[0]
+    server_id = world.servers(account)[0]["sourceServerID"]
+    params = {
+        "RoleArn": f"arn:aws:iam::{account}:role/x",
+        "Filters": [{"Values": [f"i-{server_id[2:]}"]}],
+        "filters": {"sourceServerIDs": [server_id]} if operation == "DescribeRecoveryInstances" else {},
+        "sourceServerID": server_id,
+        "sourceServerArn": f"arn/{server_id}",
+        "resourceArn": "arn",
+        "tags": {},
+    }
+    return mutations_of(world.answer(Call(service, operation, account, REGION), params))
+
+
+def rounds(name: str, seed: int) -> Iterator[Outcome]:
+    """Play runs of a job for ever: every member of every answer in turn, and between them what the seed draws."""
+    job, rng = JOBS[name], random.Random(f"{name} {seed}")  # noqa: S311 - not a secret
+    size, chunks = ACCOUNTS - CONTROLS, list[tuple[str, str, list[Mutation]]]()
+    for number in itertools.count(seed * 1_000_000):
+        yield play(name, number)
+        if not chunks:
+            for service, operation in job.operations:
+                mutations = all_mutations(service, operation)
+                rng.shuffle(mutations)
+                parts = range(0, len(mutations), size)
+                chunks += [(service, operation, mutations[start : start + size]) for start in parts]
+            rng.shuffle(chunks)
+        if chunks:
+            yield systematic(name, *chunks.pop())

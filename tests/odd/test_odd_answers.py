@@ -1,0 +1,69 @@
+"""Answers of an odd structure, to every operation in every sync and query: nothing ends a run, nothing is lost.
+
+`python -m tests.odd --answers 100000` plays more of them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from service.aws import parsers
+from service.aws.operations import READ_WRITE_OPERATIONS
+from tests.odd.jobs import JOBS
+from tests.odd.mutations import KINDS, Mutation, applied, paths_of
+from tests.odd.runs import rounds, systematic
+
+ANSWERS_EACH = 300
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """Keep the log of thousands of odd answers out of the test's own; what it must not contain, each run checks."""
+    logger = logging.getLogger("service")
+    logger.propagate = False
+    yield
+    logger.propagate = True
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_an_odd_answer_costs_only_its_scope(name: str) -> None:
+    answers, wanted = 0, ANSWERS_EACH if JOBS[name].operations else ANSWERS_EACH // 20
+    for outcome in rounds(name, seed=0):
+        assert outcome.broken == []
+        answers += outcome.answers
+        if answers >= wanted:
+            return
+
+
+def test_every_operation_that_can_have_an_odd_answer_is_tried() -> None:
+    tried = {each for job in JOBS.values() for each in (*job.operations, *job.of_hub)}
+    declared = {(service, each) for service, operations in READ_WRITE_OPERATIONS.items() for each in operations}
+    # The response of TagResource has no members; of Invoke only the status is read.
+    assert declared - tried == {("lambda", "Invoke")}
+
+
+def test_the_promises_can_be_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the check of the structure, the same answers break them."""
+    monkeypatch.setattr(parsers, "set_odd_records_aside", lambda _, document: (document, {}))
+    odd = Mutation(("ebsEncryption",), "as 5")
+    assert systematic("first inventory", "drs", "GetReplicationConfiguration", [odd]).broken
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_mutation_changes_its_member_alone(kind: str) -> None:
+    answer: Any = {"items": [{"arn": "a", "tags": {"b": "c"}}], "nextToken": "d"}
+    for path in paths_of(answer):
+        changed = applied(answer, Mutation(path, kind))
+        others = [each for each in paths_of(answer) if each != path[: len(each)] and path != each[: len(path)]]
+        assert all(_at(changed, each) == _at(answer, each) for each in others)
+    assert answer == {"items": [{"arn": "a", "tags": {"b": "c"}}], "nextToken": "d"}
+
+
+def _at(value: Any, path: tuple[Any, ...]) -> Any:
+    for name in path:
+        value = value[name]
+    return value
