@@ -6,6 +6,7 @@ before the app is opened, so a wrong one causes no call to AWS.
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
 import re
@@ -267,7 +268,8 @@ def _fit_for_lambda(response: Response) -> Response:
     try:
         encoded = orjson.dumps(body)
     except TypeError:  # a lone surrogate of the caller's JSON would end the process in Lambda's runtime client
-        encoded = json.dumps(body, ensure_ascii=False).encode(errors="replace")
+        # Also for what stored records hold: integers of more than 64 bits, and binaries.
+        encoded = json.dumps(body, ensure_ascii=False, default=_as_text).encode(errors="replace")
         body = json.loads(encoded)
     size = len(encoded) + encoded.count(b'"') + encoded.count(b"\\")  # an envelope holds the body as a JSON string
     if size <= _MAX_RESPONSE_BYTES:
@@ -277,6 +279,11 @@ def _fit_for_lambda(response: Response) -> Response:
         "Fix: request less, such as one account or one region"
     )
     return Response(error_body("RESPONSE_TOO_LARGE", message), 413)
+
+
+def _as_text(value: object) -> str:
+    """Return a value that JSON has no type for: a binary as Base64, as AWS writes it."""
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)
 
 
 def _top_level_params(event: Mapping[str, Any], params_key: str) -> dict[str, Any]:

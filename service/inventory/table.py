@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from service.aws.dynamodb_write import Table
@@ -122,5 +123,32 @@ def _parse_stored(item: Mapping[str, Any]) -> StoredItem:
         updated_at=parse_iso(item.get("lastUpdated")),
         facts=stored_facts(item),
         topology_complete=item.get("topologyComplete") is True,
-        item=item,
+        item={name: value for name, value in item.items() if _EXPECTED.get(name, _is_text)(value)},
     )
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_names(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)
+
+
+def _is_anything(_: object) -> bool:
+    return True
+
+
+# What an attribute is expected to be, if not text; one of another type, from another writer, counts as missing. Stamps
+# stay as they are: a removal compares them.
+_EXPECTED: Final[Mapping[str, Callable[[object], bool]]] = MappingProxyType(
+    {
+        "topologyMissing": _is_names,
+        "lineageNames": _is_names,
+        "topologyComplete": lambda value: isinstance(value, bool),
+        "sourceTags": lambda value: isinstance(value, Mapping),
+        "ec2NetworkConfig": lambda value: isinstance(value, Mapping),
+        "lastUpdated": _is_anything,
+        "writtenAt": _is_anything,
+    }
+)

@@ -117,7 +117,8 @@ class CarryOver:
         if item.get("table") != self._inventory.name:  # another inventory table has to be searched from its begin
             return _State()
         position = item.get("position")
-        return _State(position if isinstance(position, Mapping) else None, parse_iso(item.get("doneAt")))
+        is_key = isinstance(position, Mapping) and all(isinstance(each, str) for each in position.values())
+        return _State(position if is_key else None, parse_iso(item.get("doneAt")))
 
     async def _store(self, state: _State) -> None:
         done_at = iso(state.done_at) if state.done_at else None

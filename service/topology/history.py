@@ -39,7 +39,8 @@ _ORIGINAL_OF: Final = {
 
 def history_of(topology: Mapping[str, Any]) -> list[Entry]:
     """Return the history entries of a topology item, oldest first."""
-    return [dict(entry) for entry in topology.get(ATTRIBUTE) or () if isinstance(entry, Mapping)]
+    entries = topology.get(ATTRIBUTE)
+    return [dict(entry) for entry in entries if isinstance(entry, Mapping)] if isinstance(entries, list) else []
 
 
 def moves_of(topology: Mapping[str, Any]) -> list[Entry]:
@@ -72,9 +73,9 @@ def reconfigured_entry(topology: Mapping[str, Any], configuration: Mapping[str, 
 
     The id of the server is not compared: an extended server has the configuration of the server that replicates.
     """
-    known = dict(topology.get("originalReplicationConfiguration") or {})
-    for entry in history_of(topology):
-        known.update(entry.get("configuration") or {})
+    recorded = [topology.get("originalReplicationConfiguration")]
+    recorded += [entry.get("configuration") for entry in history_of(topology)]
+    known = {name: value for each in recorded if isinstance(each, Mapping) for name, value in each.items()}
     changed = {name: value for name, value in configuration.items() if known.get(name) != value}
     changed.pop("sourceServerID", None)
     return {"event": "reconfigured", "at": iso(now), "configuration": changed} if changed else None

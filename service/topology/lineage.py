@@ -66,16 +66,21 @@ def lineage_of_item(item: Mapping[str, Any]) -> str:
 
     A server created by ReverseReplication without a known lineage belongs to that of the server it was reversed from.
     """
-    if item.get("lineageArn"):
-        return str(item["lineageArn"])
+    if lineage := _text(item, "lineageArn"):
+        return lineage
     if is_topology(item):
         return str(item["pk"])
     area = item.get("stagingArea")
-    staging = area.get("stagingSourceServerArn") if isinstance(area, Mapping) else None
-    reversed_from = (
-        item.get("reversedDirectionSourceServerArn") if item.get("replicationDirection") == "FAILBACK" else ""
-    )
-    return str(reversed_from or staging or item.get("sourceServerArn") or "")
+    staging = _text(area, "stagingSourceServerArn") if isinstance(area, Mapping) else ""
+    is_reversed = item.get("replicationDirection") == "FAILBACK"
+    reversed_from = _text(item, "reversedDirectionSourceServerArn") if is_reversed else ""
+    return reversed_from or staging or _text(item, "sourceServerArn")
+
+
+def _text(members: Mapping[str, Any], name: str) -> str:
+    """Return a member that is text; empty for anything else, which another writer may have left."""
+    value = members.get(name)
+    return value if isinstance(value, str) else ""
 
 
 class LineageReader:
@@ -99,14 +104,14 @@ class LineageReader:
         partition = f"{ALIAS}{normalised_name(name)}"
         items = [item async for item in self._inventory_partition(partition, LINEAGE)]
         items += await self._own_partition(partition, LINEAGE)
-        return tuple(sorted({str(item["lineageArn"]) for item in items if item.get("lineageArn")}))
+        return tuple(sorted({arn for item in items if (arn := _text(item, "lineageArn"))}))
 
     async def items(self, lineage: str) -> list[Item]:
         """Return the topology of a lineage and the items of its members; a consistent read. Raises AwsError."""
         stored = [item async for item in self._inventory_partition(lineage)]
         own = await self._own_partition(lineage)
         known = _merged_kinds(stored, own)
-        members = [str(item["memberArn"]) for item in known if item.get("memberArn")]
+        members = [arn for item in known if (arn := _text(item, "memberArn"))]
         found = [item for item in known if is_topology(item)] + [item for item in stored if is_server(item)]
         for member in members:
             found += [item async for item in self._inventory_partition(member) if is_server(item)]

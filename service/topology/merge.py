@@ -6,10 +6,9 @@ it lacks from the other. Originals of the other that differ are kept as an entry
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, Final
-
-import orjson
 
 from service.topology import history
 from service.topology.keys import KEYS
@@ -36,7 +35,7 @@ def lacking(own: Record, other: Record) -> dict[str, Any]:
 def merged_history(own: Record, other: Record) -> list[history.Entry]:
     """Return the entries of both histories by time, each once, and the other's originals if they differ."""
     entries = [*history.history_of(own), *history.history_of(other), *_differing(own, other)]
-    unique = {orjson.dumps(entry, option=orjson.OPT_SORT_KEYS, default=str): entry for entry in entries}
+    unique = {json.dumps(entry, sort_keys=True, default=str): entry for entry in entries}  # integers of any size
     by_time = sorted(unique.items(), key=lambda each: (str(each[1].get("at")), each[0]))
     merged_entries: list[history.Entry] = []
     for _, entry in by_time:

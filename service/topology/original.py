@@ -154,7 +154,7 @@ def choose_template(templates: Sequence[Mapping[str, Any]], configuration: Mappi
 def _compared(configuration: Mapping[str, Any]) -> dict[str, Any]:
     """Return the members that distinguish templates; the order of lists does not matter."""
     picked = {name: configuration.get(name) for name in _COMPARED}
-    return {name: sorted(value) if isinstance(value, list) else value for name, value in picked.items()}
+    return {name: sorted(value, key=str) if isinstance(value, list) else value for name, value in picked.items()}
 
 
 def inventory_copy(topology: Mapping[str, Any]) -> dict[str, Any]:

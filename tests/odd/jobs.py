@@ -20,7 +20,7 @@ from service.context import SyncRequest
 from service.errors import DrsSyncError
 from service.handlers import query
 from service.handlers.data_management.tags import get_tag_sync_settings, update_tag_sync_settings
-from service.handlers.router import Params
+from service.handlers.router import Params, Response, _fit_for_lambda
 from service.query_app import open_query_app
 from service.settings import Settings
 from tests.odd import samples
@@ -123,7 +123,8 @@ def _check_inventory(world: World, outcome: Outcome) -> None:
     entries: Mapping[str, Any] = next(
         (decode(json.loads(json.dumps(row)))["accounts"] for row in rows if "accounts" in row), {}
     )
-    for topology in world.db.tables["source_server_topology_table"].items.values():
+    topologies = () if world.is_spoilt else world.db.tables["source_server_topology_table"].items.values()
+    for topology in topologies:
         kept = decode(json.loads(json.dumps(topology, default=str))).get("originalReplicationConfiguration", {})
         if not _CONFIGURATION(kept):
             outcome.broken.append(f"an original of an odd structure is kept for good: {kept}")
@@ -188,12 +189,12 @@ async def _ask(world: World, loop: VirtualLoop, outcome: Outcome, *, is_hub: boo
                 body = (await question(app, Params(params))).body
             except DrsSyncError:
                 continue  # told as an error: not taken for an empty answer
-            orjson.dumps(body)
+            _fit_for_lambda(Response(body))
             if question is query.handle_get_source_server_inventory and not is_hub:
                 _check_answer(body, world, outcome)
         for part in (app.regions, app.accounts):
             try:
-                orjson.dumps((await part.run()).body)
+                _fit_for_lambda(Response((await part.run()).body))
             except DrsSyncError:
                 continue
 
@@ -225,7 +226,7 @@ async def _ask_failback(world: World, loop: VirtualLoop, outcome: Outcome, *, is
                 if not is_hub:
                     outcome.broken.append(f"no answer about {name}, although the tables have it")
                 continue
-            orjson.dumps(body)
+            _fit_for_lambda(Response(body))
             if account in world.targets[:CONTROLS] and not is_hub and not body["facts"]["asked"]:
                 outcome.broken.append(f"DRS was not read for {name}: {body['facts']['notes']}")
 

@@ -7,12 +7,38 @@ import random
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
-__all__ = ["DEEP", "KINDS", "Mutation", "Path", "applied", "drawn", "is_lawful_loss", "mutations_of", "paths_of"]
+__all__ = [
+    "DEEP",
+    "KINDS",
+    "Mutation",
+    "Path",
+    "applied",
+    "drawn",
+    "is_lawful_loss",
+    "mutations_of",
+    "paths_of",
+    "spoilt_item",
+]
 
 Path = tuple[Any, ...]
 DEEP: Final = "\N{DOWNWARDS ARROW}deep"
 """Stands for 2,000 nested lists until the response is serialized."""
 _OTHERS: Final[tuple[Any, ...]] = (5, True, "text", [], {}, [None], {"a": None}, 1.5, 10**30)
+_STORED: Final[tuple[dict[str, Any], ...]] = (
+    {"S": "text"},
+    {"S": ""},
+    {"N": "5"},
+    {"N": "-1.5"},
+    {"N": "1" * 30},
+    {"BOOL": True},
+    {"NULL": True},
+    {"L": []},
+    {"L": [{"N": "5"}, {"M": {}}]},
+    {"M": {}},
+    {"M": {"a": {"L": []}}},
+    {"SS": ["a"]},
+    {"B": "YQ=="},
+)
 KINDS: Final = ("null", "drop", "empty", "repeat", "long", "deep", *(f"as {value!r}" for value in _OTHERS))
 
 
@@ -87,3 +113,21 @@ def is_lawful_loss(mutation: Mutation) -> bool:
     if path[0] != "items":
         return kind in {"null", "drop", "empty"}  # the token of the next page
     return (len(path) == 1 and kind in {"empty", "as []", "as [None]"}) or (len(path) == 2 and kind == "drop")
+
+
+def spoilt_item(item: dict[str, Any], attribute: str, rng: random.Random) -> tuple[dict[str, Any], str]:
+    """Return a DynamoDB item in which an attribute, or a member of it, has another type, and the path of that."""
+    changed = copy.deepcopy(item)
+    path = [attribute]
+    holder: Any = changed
+    name: Any = attribute
+    while rng.random() < 0.6:
+        ((kind, inner),) = holder[name].items()
+        if kind not in {"M", "L"} or not inner:
+            break
+        holder = inner
+        name = rng.choice(sorted(inner)) if kind == "M" else rng.randrange(len(inner))
+        path.append(str(name))
+    odd = rng.choice(_STORED)
+    holder[name] = copy.deepcopy(odd)
+    return changed, f"{'.'.join(path)} as {odd}"

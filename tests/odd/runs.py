@@ -12,10 +12,10 @@ from typing import Final
 from service.errors import DrsSyncError
 from service.models import Call
 from tests.odd.jobs import ACCOUNTS, CONTROLS, JOBS, REGION, Outcome, answering, synced
-from tests.odd.mutations import Mutation, drawn, mutations_of
+from tests.odd.mutations import Mutation, drawn, mutations_of, spoilt_item
 from tests.odd.world import HUB, Spoil, World
 
-__all__ = ["all_mutations", "play", "rounds", "systematic"]
+__all__ = ["all_mutations", "play", "play_stored", "rounds", "systematic"]
 
 _ERRORS: Final = (
     {"__type": "com.x#ThrottlingException", "message": "slow down", "code": "x", "retryAfterSeconds": "7"},
@@ -63,6 +63,24 @@ def _drawn_spoil(rng: random.Random, target: tuple[str, str], account: str = "",
     is_error = rng.random() < 0.1
     status = rng.choice([400, 403, 429, 500, 503]) if is_error else 200
     return Spoil(*target, lambda answer: drawn(answer, rng), account, nth, status, rng.choice(_ERRORS))
+
+
+def play_stored(name: str, seed: int) -> Outcome:
+    """Play one run whose tables hold attributes of another type, as another writer may have left them."""
+    rng = random.Random(f"stored {name} {seed}")  # noqa: S311 - not a secret
+    world, changed = synced(), list[str]()
+    world.is_spoilt = True
+    for table in world.db.tables.values():
+        keys = {table.keys.hash, table.keys.range, *table.keys.indexes.values()}  # DynamoDB holds their types
+        for key, item in table.items.items():
+            names = sorted(item.keys() - keys)
+            if names and rng.random() < 0.4:
+                attribute = rng.choice(names)
+                table.items[key], path = spoilt_item(item, attribute, rng)
+                changed.append(f"{table.name} {path}")
+    outcome = _played(name, world, is_hub=True, where=f"{name} {seed}, stored: {changed}")
+    outcome.answers = len(changed)
+    return outcome
 
 
 def systematic(name: str, service: str, operation: str, mutations: Sequence[Mutation]) -> Outcome:

@@ -15,7 +15,7 @@ from service.aws import parsers
 from service.aws.operations import READ_WRITE_OPERATIONS
 from tests.odd.jobs import JOBS
 from tests.odd.mutations import KINDS, Mutation, applied, paths_of
-from tests.odd.runs import rounds, systematic
+from tests.odd.runs import play_stored, rounds, systematic
 
 ANSWERS_EACH = 300
 
@@ -37,6 +37,12 @@ def test_an_odd_answer_costs_only_its_scope(name: str) -> None:
         answers += outcome.answers
         if answers >= wanted:
             return
+
+
+@pytest.mark.parametrize("name", [name for name, job in JOBS.items() if job.operations and not job.starts_empty])
+def test_an_attribute_of_another_type_in_a_table_ends_nothing(name: str) -> None:
+    for seed in range(3):
+        assert play_stored(name, seed).broken == []
 
 
 def test_every_operation_that_can_have_an_odd_answer_is_tried() -> None:

@@ -91,6 +91,7 @@ class World:
         self.extended: Counter[tuple[str, str]] = Counter()
         self.tagged: dict[str, Any] = {}
         self.stored_before: frozenset[str] = frozenset()
+        self.is_spoilt = False  # the tables hold what another writer has left
         for account in self.targets:
             role = "arn:aws:iam::{}:role/DRSOrchestrationRole".format
             staging = [{"accountId": STAGING, "accountName": "s", "roleArn": role(STAGING), "externalId": "an-id"}]

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from service.inventory.reader import is_server, owner_account
+from service.inventory.reader import is_json, is_server, owner_account
 from service.queries.attributes import as_map, as_str
 from service.topology.history import history_of
 from service.topology.keys import is_alias, is_topology
@@ -177,7 +177,7 @@ def facts_of(lineage: str, items: Sequence[Mapping[str, Any]]) -> Facts:
         captured=topology is not None,
         forward=forward,
         reversed=_present_reversed(records, forward),
-        history=tuple(history_of(topology or {})),
+        history=tuple(entry for entry in history_of(topology or {}) if is_json(entry)),
     )
 
 
@@ -195,7 +195,8 @@ def _present_reversed(records: Iterable[DrsRecord], forward: DrsRecord | None) -
 
 def _original(item: Mapping[str, Any]) -> dict[str, Any]:
     names = ("captureMethod", FILLED_LATE, HOSTNAME, "sourceSideTemplate")
-    return {**stored_originals(item), **{name: item[name] for name in names if item.get(name)}}
+    original = {**stored_originals(item), **{name: item[name] for name in names if item.get(name)}}
+    return {name: value for name, value in original.items() if is_json(value)}
 
 
 def _names(record: DrsRecord) -> set[str]:
