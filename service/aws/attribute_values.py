@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Mapping
 from decimal import Clamped, Context, Decimal, Inexact, Overflow, Rounded, Subnormal, Underflow
-from types import MappingProxyType
 from typing import Any, Final
 
 __all__ = ["Item", "decode", "encode", "encode_value"]
@@ -65,13 +64,18 @@ def decode(item: Mapping[str, Any]) -> Item:
     return {name: _plain(value) for name, value in item.items()}
 
 
+class _UnknownKind:
+    """Type that no value has: DynamoDB has no such kind."""
+
+
 def _plain(tagged: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any JSON value
     ((kind, value),) = tagged.items()
-    expected = _JSON_TYPES.get(kind)
+    if kind == "S" and type(value) is str:  # the fast path: most attributes are texts
+        return value
+    expected, convert = _KINDS.get(kind, _UNKNOWN)
     if type(value) is not expected:
-        raise ValueError(f"an attribute of the type {kind} is no {expected.__name__ if expected else 'known type'}")
-    convert = _CONVERSIONS.get(kind)
-    return value if convert is None else convert(value)
+        raise ValueError(f"an attribute of the type {kind} is no {expected.__name__}")
+    return convert(value)
 
 
 def _number(text: str) -> int | float:
@@ -99,31 +103,23 @@ def _binary(text: str) -> bytes:
 
 _MAX_EXPONENT: Final = 130  # numbers of DynamoDB end at 10**126
 
-# JSON type of each kind of value; then what converts it, where it is not taken as it is. Not boto3's TypeDeserializer:
-# it takes five times as long, and importing boto3 takes a tenth of a cold start.
-_JSON_TYPES: Final[Mapping[str, type]] = MappingProxyType(
-    {
-        "S": str,
-        "BOOL": bool,
-        "N": str,
-        "M": dict,
-        "L": list,
-        "NULL": bool,
-        "SS": list,
-        "NS": list,
-        "B": str,
-        "BS": list,
-    }
-)
-_CONVERSIONS: Final[Mapping[str, Callable[[Any], Any]]] = MappingProxyType(
-    {
-        "N": _number,
-        "M": decode,
-        "L": lambda values: [_plain(each) for each in values],
-        "NULL": lambda _: None,
-        "SS": _texts,
-        "NS": _numbers,
-        "B": _binary,
-        "BS": lambda values: sorted(map(_binary, _texts(values))),
-    }
-)
+
+def _same(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    return value
+
+
+# Kind of value -> its JSON type and what converts it. Not boto3's TypeDeserializer: it takes five times as long, and
+# importing boto3 takes a tenth of a cold start.
+_KINDS: Final[Mapping[str, tuple[type, Callable[[Any], Any]]]] = {
+    "S": (str, _same),
+    "BOOL": (bool, _same),
+    "N": (str, _number),
+    "M": (dict, decode),
+    "L": (list, lambda values: [_plain(each) for each in values]),
+    "NULL": (bool, lambda _: None),
+    "SS": (list, _texts),
+    "NS": (list, _numbers),
+    "B": (str, _binary),
+    "BS": (list, lambda values: sorted(map(_binary, _texts(values)))),
+}
+_UNKNOWN: Final[tuple[type, Callable[[Any], Any]]] = (_UnknownKind, _same)

@@ -103,9 +103,27 @@ class _SafeParser(AioResponseParser):
     """Base of the parsers: every failure becomes a ResponseParserError without quoting the response."""
 
     async def parse(self, response: dict[str, Any], shape: Any) -> Any:  # noqa: ANN401 - the SDK's signature
-        """Parse a response. Raises ResponseParserError, whatever is wrong with it."""
+        """Parse a response; that of an error a second time, with the shape of the error's further members.
+
+        Raises:
+            ResponseParserError: something is wrong with it; but further members of an error are left out instead,
+                because its code and message are known by then.
+        """
+        if self._is_modeled_error_shape(shape):
+            try:
+                return await self._parsed(response, shape)
+            except ResponseParserError:
+                return {}
+        parsed = await self._parsed(response, shape)
+        if response["status_code"] >= 300:  # noqa: PLR2004 - the SDK takes its code without a look
+            told = parsed.get("Error")
+            if not isinstance(told, dict) or not isinstance(told.get("Code"), str | None):
+                raise ResponseParserError(f"unexpected structure of an error (HTTP status {response['status_code']})")
+        return parsed
+
+    async def _parsed(self, response: dict[str, Any], shape: Any) -> Any:  # noqa: ANN401 - the SDK's
         try:
-            parsed = await super().parse(response, shape)
+            return await super().parse(response, shape)
         except ResponseParserError as error:
             # The SDK puts the whole body after the first line, and logs these errors when renewing credentials.
             raise ResponseParserError(str(error).partition("\n")[0]) from None
@@ -115,11 +133,6 @@ class _SafeParser(AioResponseParser):
             # Only the type: the error's text may quote the response, and those of STS contain secrets.
             cause, size = type(error).__name__, len(response["body"])
             raise ResponseParserError(f"unexpected response structure ({cause}, {size} bytes)") from None
-        if response["status_code"] >= 300:  # noqa: PLR2004 - the SDK takes its code without a look
-            told = parsed.get("Error")
-            if not isinstance(told, dict) or not isinstance(told.get("Code") or "", str):
-                raise ResponseParserError(f"unexpected structure of an error (HTTP status {response['status_code']})")
-        return parsed
 
 
 class _QueryParser(_SafeParser, AioQueryParser):

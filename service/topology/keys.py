@@ -22,6 +22,7 @@ __all__ = [
     "IN_INVENTORY",
     "KEYS",
     "LINEAGE",
+    "MAX_KEY_BYTES",
     "MEMBER",
     "TOPOLOGY",
     "from_inventory",
@@ -38,6 +39,8 @@ ALIAS: Final = "id#"
 LINEAGE: Final = "LINEAGE#"
 MEMBER: Final = "MEMBER#"
 KEYS: Final = ("pk", "sk")
+MAX_KEY_BYTES: Final = 2048
+"""DynamoDB's limit of a partition key; names of servers that are stored are shorter."""
 CARRY_OVER: Final[Mapping[str, str]] = {"pk": "carry-over", "sk": "inventory"}
 """Key of the item that says how far the inventory table has been searched for items of earlier versions."""
 

@@ -20,7 +20,16 @@ from service.aws.dynamodb import Item, TableReader
 from service.errors import AwsError
 from service.inventory.reader import is_server
 from service.inventory.server import SourceServer
-from service.topology.keys import ALIAS, LINEAGE, MEMBER, from_inventory, is_known_kind, is_topology, key_of
+from service.topology.keys import (
+    ALIAS,
+    LINEAGE,
+    MAX_KEY_BYTES,
+    MEMBER,
+    from_inventory,
+    is_known_kind,
+    is_topology,
+    key_of,
+)
 from service.topology.merge import merged
 
 __all__ = [
@@ -102,6 +111,8 @@ class LineageReader:
     async def by_name(self, name: str) -> tuple[str, ...]:
         """Return the lineages of a name, sorted; a consistent read. Raises AwsError."""
         partition = f"{ALIAS}{normalised_name(name)}"
+        if len(partition.encode(errors="replace")) > MAX_KEY_BYTES:
+            return ()  # no item has it, and DynamoDB refuses to look
         items = [item async for item in self._inventory_partition(partition, LINEAGE)]
         items += await self._own_partition(partition, LINEAGE)
         return tuple(sorted({arn for item in items if (arn := _text(item, "lineageArn"))}))

@@ -16,6 +16,7 @@ from boto3.dynamodb.types import TypeSerializer
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.aws import dynamodb
 from service.aws.attribute_values import decode, encode, encode_value
 from service.aws.client import AwsClient
 from service.aws.dynamodb_write import CompareAndSet, Table, WriteConflictError
@@ -144,6 +145,33 @@ async def test_a_last_key_that_repeats_is_a_malformed_answer(monkeypatch: pytest
         with pytest.raises(AwsError, match="MalformedResponse: LastEvaluatedKey repeats"):
             _ = [item async for item in table.query("#id = :id", {"id": "x"})]
         assert (aws.request_count("Scan"), aws.request_count("Query")) == (3, 3)
+
+
+@pytest.mark.parametrize(
+    "item",
+    [{}, {"id": {"N": "5"}}, {"id": {"S": "y"}}, {"id": {"S": 5}}, {"id": {"NULL": True}}, {"other": {"S": "x"}}],
+)
+async def test_an_item_with_another_key_is_a_malformed_answer(item: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = {"Items": [item], "Item": item, "Responses": {"t": [item]}}
+    async with table_of(lambda _: answer(body), monkeypatch) as (table, _):
+        with pytest.raises(AwsError, match="MalformedResponse"):
+            await table.get({"id": "x"})
+        with pytest.raises(AwsError, match="MalformedResponse"):
+            await table.get_many([{"id": "x"}])
+        if not isinstance(item.get("id", {}).get("S"), str):
+            with pytest.raises(AwsError, match="MalformedResponse"):
+                _ = [each async for each in table.query("#id = :id", {"id": "x"})]
+
+
+async def test_keys_that_never_end_are_a_malformed_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dynamodb, "_MAX_PAGES", 3)
+    keys = iter("abcdef")
+    async with table_of(
+        lambda _: answer({"Items": [], "LastEvaluatedKey": {"id": {"S": next(keys)}}}), monkeypatch
+    ) as (table, aws):
+        with pytest.raises(AwsError, match="LastEvaluatedKey does not end after 3 pages"):
+            _ = [item async for item in table.scan()]
+        assert aws.request_count("Scan") == 3
 
 
 async def test_a_query_sends_what_it_was_given_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ import pytest
 from service.aws.client import AwsClient
 from service.aws.ec2 import Ec2Reader
 from service.errors import AwsError
+from service.models import OddRecord
 from service.settings import Settings
 from tests.support.scripted import Answer, Request, answer, scripted_aws
 
@@ -64,11 +65,51 @@ async def test_a_terminated_instance_is_not_shown(monkeypatch: pytest.MonkeyPatc
     assert set(instances) == {f"i-{state}" for state in STATES[:-1]}
 
 
+async def test_tokens_that_never_end_are_malformed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each page has another token: the bound is far below the calls that fit into the scope's deadline."""
+    tokens = (f"<nextToken>{number}</nextToken>" for number in range(1000))
+    async with (
+        scripted_aws(lambda _: answer(_answer(f"<reservationSet/>{next(tokens)}")), monkeypatch) as aws,
+        AwsClient(Settings(), lambda: datetime.now(UTC)) as aws_client,
+    ):
+        with pytest.raises(AwsError, match="MalformedResponse: NextToken does not end after 50 pages"):
+            await Ec2Reader(aws_client.hub()).instances("us-east-1", ["i-1"])
+        assert len(aws.requests) == 50
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        "<tagSet><item><value>x</value></item></tagSet>",
+        "<tagSet><item/></tagSet>",
+        "<groupSet><item><groupName>x</groupName></item></groupSet>",
+    ],
+)
+async def test_an_instance_without_the_key_of_a_tag_costs_only_itself(
+    inside: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instances = f"<item><instanceId>i-1</instanceId>{inside}</item><item><instanceId>i-2</instanceId></item>"
+    content = f"<reservationSet><item><instancesSet>{instances}</instancesSet></item></reservationSet>"
+    async with (
+        scripted_aws(lambda _: answer(_answer(content)), monkeypatch),
+        AwsClient(Settings(), lambda: datetime.now(UTC)) as aws_client,
+    ):
+        found = await Ec2Reader(aws_client.hub()).instances("us-east-1", ["i-1", "i-2"])
+    assert isinstance(found["i-1"], OddRecord)
+    assert found["i-2"] == {"InstanceId": "i-2"}
+
+
+def _answer(content: str) -> bytes:
+    xmlns = "http://ec2.amazonaws.com/doc/2016-11-15/"
+    return f'<DescribeInstancesResponse xmlns="{xmlns}">{content}</DescribeInstancesResponse>'.encode()
+
+
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
         ("<reservationSet/><nextToken>x</nextToken>", "NextToken repeats"),
         ("<nextToken>x</nextToken>", "response is missing Reservations"),
+        ("<reservationSet><item/></reservationSet>", "a reservation is missing Instances"),
         (
             "<reservationSet><item><instancesSet><item/></instancesSet></item></reservationSet>",
             "an instance has none of the requested ids",
@@ -77,10 +118,8 @@ async def test_a_terminated_instance_is_not_shown(monkeypatch: pytest.MonkeyPatc
 )
 async def test_an_impossible_page_is_malformed(content: str, problem: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A repeated token would be followed until the scope's deadline."""
-    xmlns = "http://ec2.amazonaws.com/doc/2016-11-15/"
-    body = f'<DescribeInstancesResponse xmlns="{xmlns}">{content}</DescribeInstancesResponse>'
     async with (
-        scripted_aws(lambda _: answer(body.encode()), monkeypatch),
+        scripted_aws(lambda _: answer(_answer(content)), monkeypatch),
         AwsClient(Settings(), lambda: datetime.now(UTC)) as aws_client,
     ):
         with pytest.raises(AwsError, match=f"MalformedResponse: {problem}"):

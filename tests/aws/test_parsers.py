@@ -241,3 +241,44 @@ async def test_a_body_that_is_nested_too_deep_is_refused(depth: int, service: st
     # The text of an error may be anything, and a member that the model does not have is ignored.
     assert status >= 400 or (depth < 1000 and set(parsed) <= {"ResponseMetadata", "items"})
     assert all(isinstance(each, OddRecord) for each in parsed.get("items", []))
+
+
+_NO_CODES = (b"5", b"0", b"null", b"{}", b"[]", b'["x"]', b"false", b'""')
+
+
+@pytest.mark.parametrize("more", [{"Item": 5}, {"Item": {"pk": 5}}, {"Item": []}, {}])
+async def test_odd_details_of_an_error_leave_its_code(more: Any) -> None:
+    model = botocore.session.get_session().get_service_model("dynamodb")
+    parser = ParserFactory().create_parser("json")
+    body = {"__type": "x#ConditionalCheckFailedException", "message": "no", **more}
+    response = {"status_code": 400, "headers": {}, "body": json.dumps(body).encode()}
+    parsed = await parser.parse(response, model.operation_model("PutItem").output_shape)
+    assert parsed["Error"]["Code"] == "ConditionalCheckFailedException"
+    details = await parser.parse(response, model.shape_for_error_code("ConditionalCheckFailedException"))
+    assert "Error" not in details
+
+
+@pytest.mark.parametrize(
+    "body", [b"[]", b"[1]", b'"text"', b"5", b'{"__type": 5}', b'{"__type": {}}', b'{"__type": []}']
+)
+@pytest.mark.parametrize("service", ["drs", "dynamodb", "events"])
+async def test_an_error_of_an_odd_structure_is_malformed_or_without_a_code(service: str, body: bytes) -> None:
+    model = botocore.session.get_session().get_service_model(service)
+    parser = ParserFactory().create_parser(model.resolved_protocol)
+    try:
+        parsed = await parser.parse({"status_code": 400, "headers": {}, "body": body}, None)
+    except ResponseParserError:
+        return
+    assert isinstance(parsed["Error"].get("Code"), str | None)
+
+
+@pytest.mark.parametrize("inside", ["", "<Error/>", "<Error>text</Error>", "<Error><Code/></Error>", "<Errors/>"])
+@pytest.mark.parametrize("protocol", ["query", "ec2"])
+async def test_an_xml_error_of_an_odd_structure_is_malformed_or_without_a_code(protocol: str, inside: str) -> None:
+    body = f"<ErrorResponse>{inside}</ErrorResponse>".encode()
+    try:
+        parser = ParserFactory().create_parser(protocol)
+        parsed = await parser.parse({"status_code": 403, "headers": {}, "body": body}, None)
+    except ResponseParserError:
+        return
+    assert isinstance(parsed["Error"].get("Code"), str | None)

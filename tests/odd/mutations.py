@@ -108,7 +108,7 @@ def _changed(value: Any, kind: str) -> Any:
 def is_lawful_loss(mutation: Mutation) -> bool:
     """Whether a list of servers that was changed so is a well-formed list that lacks some of them."""
     path, kind = mutation
-    if path[0] in {"__type", "message", "code", "Message", "Errors", "Error", "fieldList", "retryAfterSeconds"}:
+    if path[0] in {"__type", "message", "code", "Message", "Errors", "Error", "fieldList", "retryAfterSeconds", "Item"}:
         return False  # an error
     if path[0] != "items":
         return kind in {"null", "drop", "empty"}  # the token of the next page

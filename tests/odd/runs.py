@@ -18,6 +18,8 @@ from tests.odd.world import HUB, Spoil, World
 __all__ = ["all_mutations", "play", "play_stored", "rounds", "systematic"]
 
 _ERRORS: Final = (
+    {"__type": "ConditionalCheckFailedException", "message": "no", "Item": {"pk": {"S": "x"}}},
+    {"__type": "ValidationException", "code": "ValidationException", "fieldList": [{"name": "a", "message": "b"}]},
     {"__type": "com.x#ThrottlingException", "message": "slow down", "code": "x", "retryAfterSeconds": "7"},
     {"__type": "AccessDeniedException", "Message": "no", "fieldList": [{"name": "a", "message": "b"}]},
     {"Errors": [{"Code": "RequestLimitExceeded", "Message": "x"}], "Error": {"Code": "Throttling", "Message": "no"}},

@@ -134,7 +134,9 @@ class World:
         parser = _FACTORY.create_parser(model.service_model.resolved_protocol)
         parsed: dict[str, Any] = _run(parser.parse(response, model.output_shape))
         if status >= 300:
-            raise ClientError(parsed, model.name)
+            error_shape = model.service_model.shape_for_error_code(parsed["Error"].get("Code"))
+            more = _run(parser.parse(response, error_shape)) if error_shape is not None else {}
+            raise ClientError({**parsed, **more, "ResponseMetadata": {"HTTPStatusCode": status}}, model.name)
         reject_incomplete(model, SimpleNamespace(status_code=status), parsed)
         return parsed
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from service.aws.dynamodb import TableReader
 from service.inventory.table import _parse_stored
 from service.queries.failback.facts import facts_of
 from service.topology.history import history_of, moves_of, reconfigured_entry
-from service.topology.lineage import lineage_of_item
+from service.topology.lineage import LineageReader, lineage_of_item
 from service.topology.merge import merged
 from service.topology.original import choose_template, missing_details, stored_originals
 
@@ -48,6 +49,12 @@ def test_a_lineage_is_an_arn_or_the_items_own(value: Any) -> None:
     expected = value if isinstance(value, str) and value else ARN
     assert lineage_of_item(item) == expected
     assert lineage_of_item({**item, "lineageArn": None, "stagingArea": {"stagingSourceServerArn": value}}) == expected
+
+
+async def test_a_name_too_long_for_a_key_is_the_name_of_nothing() -> None:
+    reader = LineageReader(cast("TableReader", None))  # no table is read
+    assert await reader.by_name("x" * 2046) == ()
+    assert await reader.by_name("\N{SLIGHTLY SMILING FACE}" * 600) == ()
 
 
 @pytest.mark.parametrize("value", ODD, ids=repr)

@@ -268,6 +268,8 @@ class TopologyRecorder:
             )
             await self._tools.inventory.refresh_copy(unfinished.key, inventory_copy(topology))
         except AwsError as error:
+            if error.code == "ValidationException":  # about this server alone, such as a configuration above 400 KB
+                return replace(error.problem, message=f"{server.server_id}: {error.message}")
             return error.problem
         return None
 
