@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Final
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -29,10 +28,20 @@ from botocore.exceptions import (
 )
 from botocore.exceptions import ConnectionError as SdkConnectionError
 
+from service.aws.credential_source import (
+    CONTAINER_PATH,
+    CONTAINER_TOKEN,
+    CONTAINER_TOKEN_FILE,
+    CONTAINER_URI,
+    TOKEN_FILE,
+    SourceFacts,
+    log_in_again,
+    source_name,
+)
 from service.error_codes import classify
 from service.errors import DrsSyncError
 
-__all__ = ["CredentialSourceError", "SourceFacts", "explain", "late"]
+__all__ = ["CredentialSourceError", "explain", "late"]
 
 
 class CredentialSourceError(DrsSyncError):
@@ -44,106 +53,8 @@ class CredentialSourceError(DrsSyncError):
         self.advice = advice
 
 
-@dataclass(frozen=True, slots=True)
-class SourceFacts:
-    """What is known about the source of the hub's credentials.
-
-    Args:
-        profile: name of the AWS profile.
-        profiles: all profiles, as the SDK parsed them.
-        environ: environment variables.
-        config_file: file of the profiles.
-    """
-
-    profile: str = "default"
-    profiles: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    environ: Mapping[str, str] = field(default_factory=dict)
-    config_file: str = "~/.aws/config"
-
-    def chain(self) -> Iterator[str]:
-        """Yield the profile, its source_profile, that one's source_profile, and so on."""
-        name, seen = self.profile, set[str]()
-        while name and name not in seen:
-            seen.add(name)
-            yield name
-            name = str(self.profiles.get(name, {}).get("source_profile", ""))
-
-    def profile_with(self, *members: str) -> str:
-        """Return the first profile of the chain that has one of these members; without any, the profile itself."""
-        return next(
-            (name for name in self.chain() if any(each in self.profiles.get(name, {}) for each in members)),
-            self.profile,
-        )
-
-    def value(self, member: str) -> str:
-        """Return a member of the first profile of the chain that has it; empty if none has."""
-        return str(self.profiles.get(self.profile_with(member), {}).get(member, ""))
-
-    def variable_with(self, value: str, *names: str) -> str:
-        """Return which of these variables has a value; empty if none has."""
-        return next((name for name in names if self.environ.get(name) == value), "")
-
-    @property
-    def has_key_variables(self) -> bool:
-        """Whether keys come from environment variables, which the SDK prefers to every profile."""
-        return bool(self.environ.get("AWS_ACCESS_KEY_ID"))
-
-
-_TOKEN_FILE: Final = "AWS_WEB_IDENTITY_TOKEN_FILE"  # noqa: S105 - the name of a variable
-_CONTAINER_TOKEN_FILE: Final = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"  # noqa: S105 - the name of a variable
-_CONTAINER_TOKEN: Final = "AWS_CONTAINER_AUTHORIZATION_TOKEN"  # noqa: S105 - the name of a variable
-_CONTAINER_URI: Final = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
-_CONTAINER_PATH: Final = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
 _EXPIRED_CODES: Final = frozenset({"ExpiredToken", "ExpiredTokenException", "UnauthorizedException"})
 _MAX_NAMES: Final = 10  # profiles that one message lists
-
-_SOURCES: Final = (
-    # Member of a profile -> what it is called in messages.
-    ("credential_process", "the credential_process of the profile {}"),
-    ("sso_session", "the SSO login of the profile {}"),
-    ("sso_start_url", "the SSO login of the profile {}"),
-    ("login_session", "the login of the profile {}"),
-    ("web_identity_token_file", "the web identity of the profile {}"),
-    ("role_arn", "the role of the profile {}"),
-)
-
-
-def source_name(facts: SourceFacts) -> str:
-    """Return what the SDK reads the hub's credentials from, in words for a message."""
-    if facts.has_key_variables:
-        return "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-    for member, words in _SOURCES:
-        name = facts.profile_with(member)
-        if member in facts.profiles.get(name, {}):
-            return words.format(name)
-    if facts.environ.get(_TOKEN_FILE):
-        return f"the web identity ({_TOKEN_FILE})"
-    for variable in (_CONTAINER_PATH, _CONTAINER_URI):
-        if facts.environ.get(variable):
-            return f"the container's credentials ({variable})"
-    if "aws_access_key_id" in facts.profiles.get(facts.profile, {}):
-        return f"the profile {facts.profile}"
-    return "the metadata service of this host"
-
-
-def log_in_again(facts: SourceFacts) -> str:
-    """Return how to get new credentials from a source whose session has ended; the clock is the second thing to check.
-
-    A wrong clock makes every session look expired, but far more often the session is.
-    """
-    return f"{_renewal(facts)}; if they are new, check the clock of this host"
-
-
-def _renewal(facts: SourceFacts) -> str:
-    if facts.has_key_variables:
-        return "log in again and set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN to the new values"
-    for members, command in ((("sso_session", "sso_start_url"), "aws sso login"), (("login_session",), "aws login")):
-        name = facts.profile_with(*members)
-        if any(member in facts.profiles.get(name, {}) for member in members):
-            return f"{command} --profile {name}"
-    if "aws_session_token" in facts.profiles.get(facts.profile_with("aws_session_token"), {}):
-        return f"log in again and renew the keys of the profile {facts.profile_with('aws_session_token')}"
-    return f"log in again, so that {source_name(facts)} gives new credentials"
 
 
 def late(facts: SourceFacts, time_limit_s: float) -> CredentialSourceError:
@@ -256,7 +167,7 @@ def _refused(error: Exception, facts: SourceFacts) -> CredentialSourceError | No
     error_class = classify(code, message=text, http_status=status)
     if error_class.throttle or (error_class.retry and not error_class.expired):
         return None
-    message = f"{source_name(facts)} gives no credentials: {error.operation_name}: {code}: {text}".rstrip(": ")
+    message = f"{source_name(facts)} gave no credentials: {error.operation_name}: {code}: {text}".rstrip(": ")
     if code in _EXPIRED_CODES or error_class.expired:
         return CredentialSourceError(message, log_in_again(facts))
     fixes = {
@@ -275,7 +186,7 @@ def _unreadable(error: Exception, facts: SourceFacts) -> CredentialSourceError:
     path, why = str(error.filename or ""), error.strerror or type(error).__name__
     if not path:
         return _unexpected(error, facts)
-    variable = facts.variable_with(path, _TOKEN_FILE, _CONTAINER_TOKEN_FILE)
+    variable = facts.variable_with(path, TOKEN_FILE, CONTAINER_TOKEN_FILE)
     if facts.value("web_identity_token_file") == path:
         variable = f"web_identity_token_file of the profile {facts.profile_with('web_identity_token_file')}"
     named = f"the token file {path} ({variable})" if variable else f"the file {path}"
@@ -289,9 +200,9 @@ def _from_endpoint(error: Exception, facts: SourceFacts) -> CredentialSourceErro
     provider = _detail(error, "provider")
     if provider != "container-role":
         return CredentialSourceError(_line(error), f"correct {source_name(facts)}, then run this again")
-    variable = _CONTAINER_PATH if facts.environ.get(_CONTAINER_PATH) else _CONTAINER_URI
+    variable = CONTAINER_PATH if facts.environ.get(CONTAINER_PATH) else CONTAINER_URI
     return CredentialSourceError(
-        f"the credentials endpoint of the container ({variable}) gives no credentials: {_detail(error, 'error_msg')}"[
+        f"the credentials endpoint of the container ({variable}) gave no credentials: {_detail(error, 'error_msg')}"[
             :500
         ],
         f"check that the container or pod has a role, that its agent runs, and {variable}",
@@ -302,27 +213,27 @@ def _bad_value(error: Exception, facts: SourceFacts) -> CredentialSourceError:
     text = str(error)  # of the SDK; any other text may quote what was read, and is not shown
     if text.startswith("Unsupported host '"):
         return CredentialSourceError(
-            f"the host of {_CONTAINER_URI} is not allowed: {text}",
-            f"set {_CONTAINER_URI} to https, to a loopback address or to one of these hosts",
+            f"the host of {CONTAINER_URI} is not allowed: {text}",
+            f"set {CONTAINER_URI} to https, to a loopback address or to one of these hosts",
         )
     if text.startswith("Auth token value is not"):
-        path = facts.environ.get(_CONTAINER_TOKEN_FILE)
-        named = f"the token in {path} ({_CONTAINER_TOKEN_FILE})" if path else _CONTAINER_TOKEN
+        path = facts.environ.get(CONTAINER_TOKEN_FILE)
+        named = f"the token in {path} ({CONTAINER_TOKEN_FILE})" if path else CONTAINER_TOKEN
         return CredentialSourceError(f"{named} has more than one line", "remove the line break from it")
     return _unexpected(error, facts)
 
 
 def _still_expired(_: Exception, facts: SourceFacts) -> CredentialSourceError:
-    return CredentialSourceError(f"{source_name(facts)} gives credentials that are expired", log_in_again(facts))
+    return CredentialSourceError(f"{source_name(facts)} gave credentials that are expired", log_in_again(facts))
 
 
 def _other(error: Exception, facts: SourceFacts) -> CredentialSourceError:
-    return CredentialSourceError(f"{source_name(facts)} gives no credentials: {_line(error)}", _check(facts))
+    return CredentialSourceError(f"{source_name(facts)} gave no credentials: {_line(error)}", _check(facts))
 
 
 def _unexpected(error: Exception, facts: SourceFacts) -> CredentialSourceError:
     return CredentialSourceError(
-        f"{source_name(facts)} gives no usable credentials ({type(error).__name__})", _check(facts)
+        f"{source_name(facts)} gave no usable credentials ({type(error).__name__})", _check(facts)
     )
 
 

@@ -24,7 +24,8 @@ from botocore.exceptions import BotoCoreError, NoCredentialsError
 from botocore.loaders import Loader, create_loader
 
 from service.aws.credential_chain import credential_chain
-from service.aws.credential_errors import CredentialSourceError, SourceFacts, explain, late, log_in_again
+from service.aws.credential_errors import CredentialSourceError, explain, late
+from service.aws.credential_source import SourceFacts, log_in_again
 from service.aws.parsers import ParserFactory
 from service.errors import AwsError
 from service.models import Now

@@ -112,21 +112,21 @@ CASES = {
         "[profile q]\naws_access_key_id = AKIA\naws_secret_access_key = a-secret-key",
     ),
     "the role is denied": Case(
-        "the role of the profile p gives no credentials: AssumeRole: AccessDenied: no",
+        "the role of the profile p gave no credentials: AssumeRole: AccessDenied: no",
         "check the role_arn, external_id and source_profile of the profile",
         f"{ROLE}source_profile = q\n[profile q]\naws_access_key_id = AKIA\naws_secret_access_key = a-secret-key",
         script=_deny("AccessDenied"),
     ),
     "the session behind the role has expired": Case(
         "AssumeRole: ExpiredToken",
-        "log in again and renew the keys of the profile q; if they are new, check the clock",
+        "log in again and renew the keys of the profile q; if that does not help, check the clock",
         f"{ROLE}source_profile = q\n[profile q]\naws_access_key_id = AKIA\naws_secret_access_key = a-secret-key\n"
         "aws_session_token = old",
         script=_deny("ExpiredToken"),
     ),
     "SSO, never logged in": Case(
         "the SSO login of the profile p has expired, or there was none: Error loading SSO Token: Token for s does not",
-        "aws sso login --profile p; if they are new, check the clock",
+        "aws sso login --profile p; if that does not help, check the clock",
         f"sso_session = s\n{SSO}{SESSION}",
     ),
     "SSO, never logged in, in the old format": Case(
@@ -153,7 +153,7 @@ CASES = {
         script=_deny("UnauthorizedException", 401),
     ),
     "SSO, a role that the user lacks": Case(
-        "the SSO login of the profile p gives no credentials: GetRoleCredentials: ForbiddenException",
+        "the SSO login of the profile p gave no credentials: GetRoleCredentials: ForbiddenException",
         "check sso_account_id and sso_role_name",
         f"sso_session = s\n{SSO}{SESSION}",
         files=_sso_cache("s", accessToken="an-access-token", expiresAt=FUTURE),
@@ -198,7 +198,7 @@ CASES = {
         variables={"AWS_WEB_IDENTITY_TOKEN_FILE": "{home}/sso", "AWS_ROLE_ARN": f"arn:aws:iam::{HUB}:role/hub"},
     ),
     "a web identity that is refused": Case(
-        "the web identity (AWS_WEB_IDENTITY_TOKEN_FILE) gives no credentials: AssumeRoleWithWebIdentity: AccessDenied",
+        "the web identity (AWS_WEB_IDENTITY_TOKEN_FILE) gave no credentials: AssumeRoleWithWebIdentity: AccessDenied",
         "check the role (role_arn, AWS_ROLE_ARN)",
         files={"token": "an-access-token"},
         variables={"AWS_WEB_IDENTITY_TOKEN_FILE": "{home}/token", "AWS_ROLE_ARN": f"arn:aws:iam::{HUB}:role/hub"},
@@ -331,7 +331,7 @@ HANGING = {
         replace(CASES["SSO, refused"], variables={"AWS_ENDPOINT_URL": "{hanging}"}),
     ),
     "a container's endpoint": (
-        "the container's credentials (AWS_CONTAINER_CREDENTIALS_FULL_URI)",
+        "the container's credential endpoint (AWS_CONTAINER_CREDENTIALS_FULL_URI)",
         Case("", "", variables={"AWS_CONTAINER_CREDENTIALS_FULL_URI": "{hanging}"}),
     ),
     "an STS endpoint": (
@@ -393,7 +393,7 @@ async def test_a_source_that_does_not_answer_has_a_time_limit(
         (
             {},
             "aws_access_key_id = ASIA\naws_secret_access_key = a-secret-key\naws_session_token = old",
-            "log in again and renew the keys of the profile p; if they are new, check the clock",
+            "log in again and renew the keys of the profile p; if that does not help, check the clock",
         ),
     ],
 )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from botocore import exceptions as sdk
 
-from service.aws.credential_errors import CredentialSourceError, SourceFacts, explain
+from service.aws.credential_errors import CredentialSourceError, explain
+from service.aws.credential_source import SourceFacts
 
 URL = "https://sts.us-east-1.amazonaws.com/"
 SECRET = "what-the-file-contains"
@@ -39,15 +40,15 @@ def test_what_may_succeed_later_or_is_a_bug_is_left_as_it_is(error: Exception) -
         (
             sdk.CredentialRetrievalError(provider="container-role", error_msg="Received non 200 response 404"),
             {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/v2"},
-            "the credentials endpoint of the container (AWS_CONTAINER_CREDENTIALS_RELATIVE_URI) gives no credentials: "
+            "the credentials endpoint of the container (AWS_CONTAINER_CREDENTIALS_RELATIVE_URI) gave no credentials: "
             "Received non 200 response 404",
             "check that the container or pod has a role",
         ),
         (
             RuntimeError("refreshed credentials are still expired"),
             {"AWS_CONTAINER_CREDENTIALS_FULL_URI": URL},
-            "the container's credentials (AWS_CONTAINER_CREDENTIALS_FULL_URI) gives credentials that are expired",
-            "log in again, so that the container's credentials",
+            "the container's credential endpoint (AWS_CONTAINER_CREDENTIALS_FULL_URI) gave credentials",
+            "renew the session of the container's credential endpoint",
         ),
         (
             sdk.ConfigParseError(path="/etc/aws", error=SECRET),
@@ -64,13 +65,13 @@ def test_what_may_succeed_later_or_is_a_bug_is_left_as_it_is(error: Exception) -
         (
             OSError(SECRET),
             {},
-            "the metadata service of this host gives no usable credentials (OSError)",
+            "the metadata service of this host gave no usable credentials (OSError)",
             "run `aws sts",
         ),
         (
             KeyError(SECRET),
             {},
-            "the metadata service of this host gives no usable credentials (KeyError)",
+            "the metadata service of this host gave no usable credentials (KeyError)",
             "run `aws sts",
         ),
         (
@@ -82,7 +83,7 @@ def test_what_may_succeed_later_or_is_a_bug_is_left_as_it_is(error: Exception) -
         (
             sdk.InvalidIMDSEndpointError(endpoint="x"),
             {},
-            "the metadata service of this host gives no credentials: Invalid endpoint EC2",
+            "the metadata service of this host gave no credentials: Invalid endpoint EC2",
             "run `aws sts get-caller-identity`",
         ),
     ],
