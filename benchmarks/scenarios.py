@@ -76,6 +76,25 @@ def _five_regions(name: str, faults: Mapping[str, Any], words: str) -> Scenario:
     )
 
 
+def _dark_region(*sizes: int) -> Scenario:
+    """Return a scenario of a region that never responds, each beside the same without it, first and later runs."""
+    regions = ("us-west-2", "eu-west-1", "me-south-1")
+    runs: list[Run] = []
+    for size in sizes:
+        for name, dark in (("lit", ""), ("dark", regions[-1])):
+            estate = Estate(size, 1, 1, dark=dark, regions_in_use=regions)
+            runs.append(Run(f"{name}_{size}_first", "drs_sync", "sync inventory", fleet=estate))
+            runs.append(Run(f"{name}_{size}_again", "drs_sync", "sync inventory"))
+    return Scenario(
+        "dark_region",
+        "accounts with one server each in one of three regions, another of which never responds; the endpoint of large",
+        Estate(sizes[0], 1, 1, regions_in_use=regions),
+        Estate(2, 1, 1, dark=regions[-1], regions_in_use=regions),
+        tuple(runs),
+        prepare=(),
+    )
+
+
 SCENARIOS: Final = (
     Scenario(
         "staging_new",
@@ -163,6 +182,7 @@ SCENARIOS: Final = (
         ),
         prepare=(),
     ),
+    _dark_region(16, 48, 500),
     _five_regions("slow", {"latency_ms": {**_LATENCY_MS, "drs": 300}}, "each DRS call takes 300 ms"),
     _five_regions(
         "throttled",

@@ -102,7 +102,9 @@ def _words(fleet: Fleet | Estate, folder: Path) -> list[str]:
     if isinstance(fleet, Estate):
         size = map(str, (fleet.targets, fleet.regions, fleet.servers))
         tls = ["--tls", str(folder / "authority.pem")] if fleet.tls else []
-        return [sys.executable, "-m", "benchmarks.endpoint", *size, *tls]
+        dark = ["--dark", fleet.dark] if fleet.dark else []
+        in_use = ["--in-use", *fleet.regions_in_use] if fleet.regions_in_use else []
+        return [sys.executable, "-m", "benchmarks.endpoint", *size, *tls, *dark, *in_use]
     path = folder / "fleet.json"
     path.write_text(json.dumps(fleet), encoding="utf-8")
     return [COMMAND, "sandbox", "--port", "0", "--fleet", str(path)]

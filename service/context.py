@@ -26,7 +26,7 @@ from service.regions.selection import (
     select,
 )
 from service.regions.status_reader import RegionStatusReader
-from service.regions.status_rows import RegionRow
+from service.regions.status_rows import RegionRow, unreachable_regions
 from service.settings import Settings
 
 __all__ = ["ContextLoader", "RunContext", "SyncRequest"]
@@ -91,6 +91,11 @@ class RunContext:
     selection: Selection
     known_accounts: KnownAccounts | None
 
+    @property
+    def unreachable_regions(self) -> frozenset[str]:
+        """Regions whose DRS the latest scans could not reach."""
+        return frozenset() if isinstance(self.rows, StatusUnavailable) else unreachable_regions(self.rows)
+
 
 class ContextLoader:
     """Loads run contexts; one instance serves many runs."""
@@ -102,12 +107,13 @@ class ContextLoader:
         self._now = now
 
     async def directory(self) -> tuple[AccountDirectory, list[Problem]]:
-        """Read the target accounts, and the problems of the records that cannot be used.
+        """Read the target accounts, and the problems of the records that cannot be used; a run begins with that.
 
         Raises:
             ConfigurationError: the table's name is not set.
             AwsError: the table could not be read.
         """
+        self._aws_client.begin_run()
         return await read_directory(self._accounts_table())
 
     def known_accounts_of(self, directory: AccountDirectory, problems: Collection[Problem]) -> KnownAccounts | None:
@@ -159,7 +165,7 @@ class ContextLoader:
             shared=shared,
             full_scan_if_none_active=full_scan_if_none_active,
         )
-        return RunContext(
+        context = RunContext(
             identity,
             directory,
             tuple(problems),
@@ -169,6 +175,8 @@ class ContextLoader:
             selection,
             self.known_accounts_of(directory, problems) if request.covers_all_accounts else None,
         )
+        self._aws_client.begin_run(context.unreachable_regions)
+        return context
 
     def check_accounts(self, request: SyncRequest, directory: AccountDirectory) -> Collection[str]:
         """Return the accounts of a run. Raises UnknownScopeError when a requested account is not a target account."""

@@ -27,6 +27,7 @@ _SCOPE: Final = re.compile(r"Credential=([^/]+)/\d{8}/([^/]+)/([^/]+)/aws4_reque
 _HUB: Final = "999900001111"
 _HUB_KEY: Final = "AKIABENCHHUB00000000"
 _MAX_BODY: Final = 16 * 1024 * 1024
+_SILENT_S: Final = 3600.0
 
 
 class Endpoint:
@@ -69,6 +70,9 @@ class Endpoint:
             return web.json_response({"message": "the request is not signed"}, status=403)
         key, region, service = found.groups()
         scope = Scope(_HUB if key == _HUB_KEY else key[-12:], region)
+        if service == "drs" and region == self._estate.dark:
+            self._calls["drs", request.path.strip("/")] += 1
+            await asyncio.sleep(_SILENT_S)
         await asyncio.sleep(self._latency_s.get(service, 0.0))
         answer: web.Response = getattr(self, f"_{service}")(request, scope, body)
         return answer
@@ -187,6 +191,7 @@ async def _serve(estate: Estate, authority_file: Path | None) -> None:
     endpoint = f"https://localhost:{port}" if context else f"http://127.0.0.1:{port}"
     environment = {
         **Tables.environment,
+        **estate.environment,
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_REGION": "us-east-1",
         "AWS_ACCESS_KEY_ID": _HUB_KEY,
@@ -206,8 +211,11 @@ def main() -> None:
     parser.add_argument(
         "--tls", type=Path, metavar="FILE", help="serve over TLS; write the certificate authority to FILE"
     )
+    parser.add_argument("--dark", default="", metavar="REGION", help="take connections to DRS there and never respond")
+    parser.add_argument("--in-use", nargs="*", default=(), metavar="REGION", help="regions of a full scan")
     options = parser.parse_args()
-    asyncio.run(_serve(Estate(options.targets, options.regions, options.servers), options.tls))
+    size = (options.targets, options.regions, options.servers)
+    asyncio.run(_serve(Estate(*size, dark=options.dark, regions_in_use=tuple(options.in_use)), options.tls))
 
 
 if __name__ == "__main__":

@@ -31,13 +31,23 @@ _PER_REGION: Final = 10_000  # servers are numbered per region, so that an insta
 class Estate:
     """Size of the estate: target accounts, regions of each (at most five), servers in each region.
 
-    `tls`: serve over TLS, as AWS does.
+    `tls`: serve over TLS, as AWS does. `dark`: a region whose DRS takes connections and never responds.
+    `regions_in_use`: the regions of a full scan, instead of all.
     """
 
     targets: int
     regions: int
     servers: int
     tls: bool = False
+    dark: str = ""
+    regions_in_use: tuple[str, ...] = ()
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """Further variables of those who use it: few regions, and a time-out as that of a connection."""
+        if not self.regions_in_use:
+            return {}
+        return {"DRS_REGIONS": " ".join(self.regions_in_use), "READ_TIMEOUT_SECONDS": "3"}
 
     @property
     def accounts(self) -> tuple[str, ...]:

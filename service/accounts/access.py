@@ -10,7 +10,7 @@ from service.accounts.records import Account, AccountDirectory, parse_account
 from service.aws.client import AccountSession, AwsClient, RoleToAssume
 from service.aws.dynamodb import TableReader
 from service.errors import AwsError, ConfigurationError
-from service.models import Call, Problem, RegionStatus
+from service.models import Call, Problem, RegionStatus, Scope
 
 __all__ = ["AccountAccess", "existing_accounts", "read_directory"]
 
@@ -53,6 +53,15 @@ class AccountAccess:
         self._directory = directory
         self._locks: dict[str, anyio.Lock] = {}
         self._failures: dict[str, AwsError] = {}
+
+    async def drs_session(self, scope: Scope) -> AccountSession:
+        """Return a session for an account that is to call DRS in a region.
+
+        Raises:
+            AwsError: this run found DRS of the region unreachable, and the role is not assumed; or as `session`.
+        """
+        await self._aws_client.require_reachable("drs", "DescribeSourceServers", scope)
+        return await self.session(scope.account_id)
 
     async def session(self, account_id: str) -> AccountSession:
         """Return a session for an account. The hub's own credentials are never used for another account.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +20,7 @@ from botocore.credentials import ReadOnlyCredentials
 
 from service.aws.call_counter import count_call, count_throttle
 from service.aws.call_guard import check_call_guard
+from service.aws.circuit import Admission, CircuitBreakers
 from service.aws.credentials import AssumedRole, CredentialSource, HubSession, signing_as
 from service.aws.http import HttpSessionClass, SharedTransport
 from service.aws.operations import READ_WRITE_OPERATIONS, Operations, reject_undeclared
@@ -29,7 +30,7 @@ from service.aws.response_check import reject_incomplete, reject_malformed_body
 from service.aws.retry import RetryBudget, backoff_s, max_attempts, max_wait_s
 from service.aws.sdk_errors import translating_config_errors, translating_sdk_errors
 from service.errors import AwsError, ConfigurationError
-from service.models import Call, Now, is_account_id
+from service.models import Call, Now, Scope, is_account_id
 from service.settings import Settings, remove_blank_aws_variables
 
 __all__ = ["AccountSession", "AwsClient", "Identity", "RoleToAssume"]
@@ -104,6 +105,7 @@ class AwsClient:
         self._rate_limiters: RecentlyUsed[tuple[str, str, str], RateLimiter] = RecentlyUsed()
         self._in_flight = anyio.CapacityLimiter(settings.calls_at_once)
         self._budgets: defaultdict[str, RetryBudget] = defaultdict(RetryBudget)
+        self._circuits = CircuitBreakers()
         self._roles: RecentlyUsed[RoleToAssume, AssumedRole] = RecentlyUsed()
         self._identity: Identity | None = None
 
@@ -199,6 +201,24 @@ class AwsClient:
         call = Call("sts", operation, account_id, self.hub_region)
         return AwsError("MalformedResponse", f"response is missing {member}", call)
 
+    def begin_run(self, unreachable_regions: Iterable[str] = ()) -> None:
+        """Begin a run or a query: an endpoint that an earlier one could not reach is tried with one call.
+
+        Args:
+            unreachable_regions: regions whose DRS could not be reached, by region status.
+        """
+        self._circuits.begin_run(unreachable_regions)
+
+    async def require_reachable(self, service: str, operation: str, scope: Scope) -> None:
+        """Wait for the call that tries an endpoint, if one is under way.
+
+        Raises:
+            AwsError: this run has found the endpoint unreachable. Nothing is sent, so the account need not be entered.
+        """
+        circuit = self._circuits.of(service, scope.region)
+        if circuit is not None:
+            await circuit.wait_for_probe(Call(service, operation, scope.account_id, scope.region))
+
     async def _client(self, service: str, region: str) -> Any:  # noqa: ANN401 - SDK clients have no static type
         key = (service, region)
         if key not in self._clients:
@@ -230,25 +250,31 @@ class AwsClient:
             ConfigurationError: the SDK rejects its settings.
         """
         rate_limiter, account_id = self._rate_limiter(call), on_behalf_of or call.account_id
-        attempt = 0
+        circuit, failure, attempt = self._circuits.of(call.service, call.region), None, 0
         while True:
             attempt += 1
-            sent_at = await rate_limiter.wait(call)
-            with translating_sdk_errors(call):
-                keys = await source()
-            try:
-                response = await self._attempt(keys, rate_limiter, call, params)
-            except AwsError as failure:
-                if failure.error_class.expired:
-                    if isinstance(source, AssumedRole):
-                        source.expire(keys.access_key)
-                    else:
-                        failure.advice = self._session.log_in_again()
-                await self._wait_before_retry(failure, rate_limiter, account_id, attempt=attempt, sent_at=sent_at)
-            else:
-                rate_limiter.rate.succeeded()
-                self._budgets[call.service].succeeded(account_id)
-                return response
+            async with Admission(circuit, call, account_id, failure) as admission:
+                sent_at = await rate_limiter.wait(call)
+                with translating_sdk_errors(call):
+                    keys = await source()
+                try:
+                    response = await self._attempt(keys, rate_limiter, call, params)
+                except AwsError as error:
+                    failure = error
+                    admission.failed(error)
+                else:
+                    admission.succeeded()
+                    rate_limiter.rate.succeeded()
+                    self._budgets[call.service].succeeded(account_id)
+                    return response
+            if failure.error_class.expired:
+                if isinstance(source, AssumedRole):
+                    source.expire(keys.access_key)
+                else:
+                    failure.advice = self._session.log_in_again()
+            if circuit is not None and circuit.is_open:
+                raise failure
+            await self._wait_before_retry(failure, rate_limiter, account_id, attempt=attempt, sent_at=sent_at)
 
     async def _attempt(
         self, keys: ReadOnlyCredentials, rate_limiter: RateLimiter, call: Call, params: Mapping[str, Any]

@@ -37,7 +37,7 @@ from service.fanout import fan_out
 from service.models import Call, Scope, utc_now
 from service.regions.selection import StatusUnavailable
 from service.regions.status_reader import RegionStatusReader
-from service.regions.status_rows import RegionRow
+from service.regions.status_rows import RegionRow, unreachable_regions
 from service.settings import Settings
 
 __all__ = ["Doctor", "check_until"]
@@ -97,6 +97,7 @@ class Doctor:
             findings += await self._run_all([*checks, partial(self._check_records, context_loader, status)])
             directory = self._directory
             if directory is not None and isinstance(hub, Identity):
+                aws_client.begin_run(unreachable_regions(self._rows))
                 context = _AccountContext(hub, directory, AccountAccess(aws_client, directory), self._rows)
                 accounts = self._accounts_to_check(directory)
                 findings += await self._run_all([partial(self._check_account, context, each) for each in accounts])

@@ -89,4 +89,5 @@ def _problem_row(problem: Mapping[str, Any]) -> tuple[object, ...]:
     regions = problem["regions"]
     shown = ", ".join(regions) if len(regions) <= _MAX_REGIONS else f"{len(regions)} regions"
     call = f"{problem.get('service', '')}:{problem.get('operation', '')}".strip(":")
-    return (problem.get("accountId", ""), shown, call, problem["code"], problem["message"], problem.get("advice", ""))
+    account = f"{problem['accounts']} accounts" if "accounts" in problem else problem.get("accountId", "")
+    return (account, shown, call, problem["code"], problem["message"], problem.get("advice", ""))

@@ -24,7 +24,7 @@ from service.queries.scope_reader import ScopeReader
 from service.queries.scope_state import StateRules
 from service.regions.selection import StatusUnavailable
 from service.regions.status_reader import RegionStatusReader
-from service.regions.status_rows import RegionRow
+from service.regions.status_rows import RegionRow, unreachable_regions
 from service.settings import Settings
 
 __all__ = ["QueryContext", "QueryContextLoader", "table_timeout", "targets_table"]
@@ -117,6 +117,7 @@ class QueryContextLoader:
             raise table_timeout(table, "Scan", self._aws_client.hub_region)
         directory, problems = accounts[0]
         view = StatusView(rows[0] if rows else StatusUnavailable("the region status table did not answer in time"))
+        self._aws_client.begin_run(unreachable_regions(view.rows.values()))
         access, rules = AccountAccess(self._aws_client, directory), StateRules.of(self._settings, self._now())
         return QueryContext(directory, tuple(problems), view, access, rules)
 

@@ -173,7 +173,7 @@ class ScopeReader:
         started_at, records = self._now(), list[Record]()
         with anyio.CancelScope(deadline=until) as cancel_scope:
             try:
-                session = await access.session(scope.account_id)
+                session = await access.drs_session(scope)
                 pages = DrsReader(session, page_size=self._settings.drs_page_size).source_servers(scope.region)
                 async with aclosing(pages):
                     async for page in pages:

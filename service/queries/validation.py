@@ -48,6 +48,7 @@ class StagingValidation:
             RefusalError: a parameter is missing or wrong, for example a role of another account; or AWS could not be
                 reached, which says nothing about the account.
         """
+        self._aws_client.begin_run()
         deadline = QueryDeadline.start(self._settings.query_deadline_seconds)
         with anyio.CancelScope(deadline=deadline.drs):
             try:

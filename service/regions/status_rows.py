@@ -15,10 +15,20 @@ from service.models import RegionStatus, iso, parse_iso
 from service.regions.status_codec import MAX_MAPPED, pack, unpack
 from service.regions.status_entry import AccountEntry, entry_attributes, parse_count, parse_entry, parse_status
 
-__all__ = ["FullScanMark", "Observation", "RegionRow", "merge", "parse_row", "to_attributes"]
+__all__ = [
+    "FullScanMark",
+    "Observation",
+    "RegionRow",
+    "merge",
+    "parse_row",
+    "to_attributes",
+    "unreachable_regions",
+]
 
 _MAX_MESSAGE: Final = 300
 _MAX_NAMES: Final = 5
+# These are also stored where the account's role could not be assumed, so that DRS was not called.
+_SAY_NOTHING_OF_ENDPOINT: Final = frozenset({None, RegionStatus.ERROR, RegionStatus.IAM_PERMISSION_DENIED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +102,23 @@ class RegionRow:
     def is_legacy_format(self) -> bool:
         """Whether the row has no entry of any account."""
         return not self.accounts
+
+    @property
+    def was_unreachable(self) -> bool:
+        """Whether the latest scan that says so either way could not reach DRS in the region."""
+        if self.is_legacy_format:
+            return self.status is RegionStatus.ENDPOINT_UNREACHABLE
+        scans = [
+            (entry.last_checked, entry.status is RegionStatus.ENDPOINT_UNREACHABLE)
+            for entry in self.accounts.values()
+            if entry.last_checked is not None and entry.status not in _SAY_NOTHING_OF_ENDPOINT
+        ]
+        return bool(scans) and max(scans)[1]
+
+
+def unreachable_regions(rows: Iterable[RegionRow]) -> frozenset[str]:
+    """Return the regions whose DRS the latest scans could not reach."""
+    return frozenset(row.region for row in rows if row.was_unreachable)
 
 
 def parse_row(item: Mapping[str, Any]) -> RegionRow:

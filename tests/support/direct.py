@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import random
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -24,7 +24,7 @@ from moto.core.exceptions import ServiceException
 from service.aws.attribute_values import encode
 from service.aws.client import AccountSession, AwsClient, Identity, RoleToAssume
 from service.errors import AwsError
-from service.models import Call
+from service.models import Call, Scope
 from service.sandbox.moto_drs import drs_backends
 from service.sandbox.moto_drs.register import register
 from service.settings import Settings
@@ -129,6 +129,12 @@ class DirectAws:
     async def identity(self) -> Identity:
         """Return the identity of the hub."""
         return Identity(self._hub, "aws")
+
+    def begin_run(self, unreachable_regions: Iterable[str] = ()) -> None:
+        """Begin a run: every endpoint can be reached."""
+
+    async def require_reachable(self, service: str, operation: str, scope: Scope) -> None:
+        """Do nothing: every endpoint can be reached."""
 
     async def account(self, role: RoleToAssume) -> AccountSession:
         """Return a session for another account."""

@@ -16,7 +16,7 @@ from service.models import Call, Coverage, Problem, RegionStatus, Scope
 from service.regions.selection import RegionSource, ScanReason, Selection
 from service.regions.status_rows import Observation, merge
 from service.settings import Settings
-from service.sync.engine.outcome import RejectedTokens, ScopeResult, account_problem, outcome_of
+from service.sync.engine.outcome import RejectedTokens, ScopeResult, UnreachableRegions, account_problem, outcome_of
 from service.sync.engine.sync import Deps, Run
 from service.sync.inventory.doubt import is_doubtful
 from service.sync.inventory.scan import InventoryScan
@@ -282,6 +282,51 @@ def test_other_warnings_of_a_skipped_scope_stay_warnings_whatever_its_token_turn
     for result in tokens.rest():
         assert (result.coverage, result.warnings) == (F, (other,))
         assert [each.status for each in result.problems] == [ERROR]
+
+
+DARK: Final = RegionStatus.ENDPOINT_UNREACHABLE
+
+
+def dark(region: str, account: str = ACCOUNT) -> ScopeResult:
+    return scan_of(Scope(account, region)).result(problem(DARK), known=False, seconds=1.0)
+
+
+def test_a_region_that_cannot_be_reached_is_skipped_where_nothing_is_known_and_failed_elsewhere() -> None:
+    result = dark("r1")
+    assert (result.coverage, result.problems, result.warnings) == (S, (), (problem(DARK),))
+    for made, known in ((scan_of(), True), (scan_of(_stored={1: 1}), False)):
+        result = made.result(problem(DARK), known=known, seconds=1.0)
+        assert (result.coverage, result.problems, result.warnings) == (F, (problem(DARK),), ())
+    refused = scan_of().result(problem(DARK, "CertificateRefused"), known=False, seconds=1.0)
+    assert refused.coverage is F  # a wrong setting, which no other region heals
+    elsewhere = scan_of().result(problem(DARK, service="dynamodb"), known=False, seconds=1.0)
+    assert elsewhere.coverage is F
+
+
+@pytest.mark.parametrize(
+    "reached",
+    [listed_in("r2"), denied_in("r2", DENIED), denied_in("r2", SCP), denied_in("r2", OFF), denied_in("r2", THROTTLED)],
+    ids=["listed", "denied", "policy", "off", "throttled"],
+)
+def test_another_region_that_responds_means_that_the_region_is_at_fault(reached: ScopeResult) -> None:
+    network = UnreachableRegions()
+    assert network.settle(dark("r1")) == network.settle(dark("r1", "444455556666")) == []
+    assert [result.coverage for result in network.settle(reached)] == [reached.coverage, S, S]
+    assert [result.coverage for result in network.settle(dark("r3"))] == [S]
+    assert network.rest() == []
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [problem(ERROR, "DeadlineExceeded", ""), problem(DENIED, service="sts"), problem(DARK, "MalformedResponse")],
+)
+def test_where_no_region_responds_the_network_is_at_fault(failure: Problem) -> None:
+    network = UnreachableRegions()
+    other = outcome_of(SCOPE, failure=failure, known=True)
+    assert network.settle(dark("r1")) == []
+    assert network.settle(other) == [other]
+    (result,) = network.rest()
+    assert (result.coverage, result.problems, result.warnings) == (F, (problem(DARK),), ())
 
 
 @pytest.mark.parametrize("service", ["dynamodb", "ec2", "sts"])

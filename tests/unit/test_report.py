@@ -100,6 +100,49 @@ def test_every_problem_is_reported_once_with_all_its_regions(made: list[ScopeRes
     assert {(entry["code"], entry["accountId"]): set(entry["regions"]) for entry in document["errors"]} == expected
 
 
+def closed(number: int, region: str, status: RegionStatus) -> Problem:
+    account = f"{number:012}"
+    return Problem("Closed", f"no, {account}", status, "drs", "X", account, region, "open it")
+
+
+@pytest.mark.parametrize("status", [RegionStatus.ENDPOINT_UNREACHABLE, RegionStatus.SCP_DENIED])
+def test_a_closed_region_is_one_entry_however_many_accounts_it_has(status: RegionStatus) -> None:
+    report = RunReport(COUNTS)
+    report.warn(*(closed(number, REGIONS[0], status) for number in range(500)))
+    (entry,) = report.as_json(facts())["warnings"]
+    assert entry == {
+        "service": "drs",
+        "operation": "X",
+        "code": "Closed",
+        "status": str(status),
+        "message": "no, 000000000000",
+        "advice": "open it",
+        "regions": [REGIONS[0]],
+        "accounts": 500,
+        "accountIds": [f"{number:012}" for number in range(50)],
+    }
+
+
+def test_two_unreachable_regions_are_two_entries_and_denied_regions_are_one() -> None:
+    report = RunReport(COUNTS)
+    for status in (RegionStatus.ENDPOINT_UNREACHABLE, RegionStatus.SCP_DENIED):
+        report.problem(*(closed(number, region, status) for number in range(5) for region in REGIONS[:2]))
+    # An endpoint's message names it, so that it differs by region.
+    report.problem(*(closed(number, REGIONS[2], RegionStatus.ENDPOINT_UNREACHABLE) for number in range(5, 9)))
+    found = [(each["status"], each["regions"], each["accounts"]) for each in report.as_json(facts())["errors"]]
+    assert sorted(found) == [
+        ("ENDPOINT_UNREACHABLE", [REGIONS[2]], 4),
+        ("ENDPOINT_UNREACHABLE", sorted(REGIONS[:2]), 5),
+        ("SCP_DENIED", sorted(REGIONS[:2]), 5),
+    ]
+
+
+def test_few_accounts_with_a_closed_region_are_named_apart() -> None:
+    report = RunReport(COUNTS)
+    report.warn(*(closed(number, REGIONS[0], RegionStatus.SCP_DENIED) for number in range(3)))
+    assert [each["accountId"] for each in report.as_json(facts())["warnings"]] == [f"{n:012}" for n in range(3)]
+
+
 def test_a_problem_of_no_region_names_none() -> None:
     report = RunReport(COUNTS)
     report.problem(problem(), problem())

@@ -41,10 +41,10 @@ class Access:
     def __init__(self, refuses: BaseException | None = None) -> None:
         self._refuses = refuses
 
-    async def session(self, account_id: str) -> Any:
+    async def drs_session(self, scope: Scope) -> Any:
         if self._refuses is not None:
             raise self._refuses
-        return account_id
+        return scope.account_id
 
 
 class Scan(ScopeScan):
@@ -342,6 +342,14 @@ def test_scopes_have_their_turn_region_by_region_from_any_region_on(scopes: set[
     first = regions.index(min(regions)) if regions else 0
     assert [*regions[first:], *regions[:first]] == sorted({scope.region for scope in scopes})
     assert order_scopes(ordered[::-1], started_at) == ordered
+
+
+def test_a_region_that_could_not_be_reached_is_tried_first_and_waited_for_last() -> None:
+    scopes = [Scope(account, region) for region in "klmn" for account in "ABC"]
+    ordered = order_scopes(scopes, START, unreachable={"l", "n"})
+    assert sorted(ordered) == sorted(scopes)
+    assert {scope.region for scope in ordered[:2]} == {scope.region for scope in ordered[-4:]} == {"l", "n"}
+    assert {scope.region for scope in ordered[2:-4]} == {"k", "m"}
 
 
 def test_no_region_is_always_the_last() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from service.models import RegionStatus, parse_iso
 from service.regions.status_entry import AccountEntry
-from service.regions.status_rows import Observation, RegionRow, merge, parse_row, to_attributes
+from service.regions.status_rows import Observation, RegionRow, merge, parse_row, to_attributes, unreachable_regions
 
 REGION: Final = "us-west-2"
 ACCOUNTS: Final = ("111122223333", "444455556666", "777788889999")
@@ -395,3 +395,31 @@ def test_long_messages_are_cut_and_several_are_counted() -> None:
     row = merge(None, REGION, [failed(A, 0, text="y" * 5000), failed(B, 0, text="z"), failed(C, 0, text="w")])
     assert len(row.accounts[A].error_message) == 300
     assert to_attributes(row, now=START)["errorMessage"].endswith("(and 2 more)")
+
+
+DARK: Final = RegionStatus.ENDPOINT_UNREACHABLE
+
+
+@pytest.mark.parametrize(
+    ("observations", "unreachable"),
+    [
+        ([], False),
+        ([complete(A, 0, 3), failed(A, 9, DARK)], True),
+        ([failed(A, 0, DARK), complete(A, 9, 3)], False),
+        ([complete(A, 0, 3), failed(B, 9, DARK)], True),  # the network is the same for all accounts
+        ([failed(A, 0, DARK), complete(B, 9, 3)], False),
+        ([failed(A, 0, DARK), failed(B, 9, RegionStatus.SCP_DENIED)], False),
+        ([failed(A, 0, DARK), failed(B, 9, RegionStatus.IAM_PERMISSION_DENIED)], True),  # perhaps by STS
+        ([failed(A, 0, DARK), failed(B, 9, RegionStatus.ERROR)], True),
+    ],
+)
+def test_the_latest_scan_says_whether_a_region_can_be_reached(
+    observations: list[Observation], *, unreachable: bool
+) -> None:
+    row = merge(None, REGION, observations)
+    assert unreachable_regions([row]) == (frozenset({REGION}) if unreachable else frozenset())
+
+
+def test_a_row_of_a_legacy_writer_says_it_with_its_own_status() -> None:
+    assert parse_row({"region": REGION, "serverCount": 0, "status": str(DARK)}).was_unreachable
+    assert not legacy().was_unreachable

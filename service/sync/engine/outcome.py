@@ -12,8 +12,10 @@ from service.models import Coverage, Problem, RegionStatus, Scope
 __all__ = [
     "RejectedTokens",
     "ScopeResult",
+    "UnreachableRegions",
     "account_problem",
     "is_switched_off",
+    "is_unreachable",
     "outcome_of",
     "problem_at",
     "scope_problem",
@@ -31,6 +33,7 @@ class ScopeResult:
         counts: what came of them, by member of the report.
         failure: what broke the scan off; it is among `problems` or `warnings` as well.
         is_switched_off: it is skipped because the account has switched the region off, as far as one region can tell.
+        is_unreachable: it is skipped because DRS of the region cannot be reached, as far as one region can tell.
     """
 
     scope: Scope
@@ -42,6 +45,7 @@ class ScopeResult:
     warnings: tuple[Problem, ...] = ()
     failure: Problem | None = None
     is_switched_off: bool = False
+    is_unreachable: bool = False
 
 
 def outcome_of(
@@ -62,7 +66,7 @@ def outcome_of(
     Args:
         scope: the (account, region).
         failure: what broke the scan off, if something did.
-        known: servers were known there before; then a region that is switched off or forbidden is a failure.
+        known: servers were known there before; then a region that is switched off, denied or unreachable is a failure.
         answered: AWS has reported something about the scope.
         settled: the scan did all it came for before the failure, which is then a warning.
         servers: how many servers it saw.
@@ -72,7 +76,7 @@ def outcome_of(
         seconds: how long it took.
     """
     if failure is not None and _is_closed(failure) and not answered and not known:
-        # The region is switched off or forbidden: worth a word, no failure, unless servers were known there.
+        # The region is switched off, denied or unreachable: worth a word, no failure, unless servers are known there.
         return ScopeResult(
             scope,
             Coverage.SKIPPED,
@@ -80,6 +84,7 @@ def outcome_of(
             warnings=(*warnings, failure),
             failure=failure,
             is_switched_off=is_switched_off(failure),
+            is_unreachable=is_unreachable(failure),
         )
     all_problems, all_warnings = list(problems), list(warnings)
     if failure is not None:
@@ -102,9 +107,16 @@ def is_switched_off(failure: Problem) -> bool:
     return failure.service == "drs" and failure.status in _SWITCHED_OFF
 
 
+def is_unreachable(failure: Problem) -> bool:
+    """Tell whether DRS of the region cannot be reached; a certificate that is not trusted is a wrong setting."""
+    is_about_network = failure.status is RegionStatus.ENDPOINT_UNREACHABLE and failure.code != "CertificateRefused"
+    return failure.service == "drs" and is_about_network
+
+
 def _is_closed(failure: Problem) -> bool:
-    """Tell whether nobody uses DRS there: the region is switched off, or a service control policy forbids it."""
-    return is_switched_off(failure) or (failure.service == "drs" and failure.status is RegionStatus.SCP_DENIED)
+    """Tell whether nothing can be known there: the region is switched off or unreachable, or a policy forbids it."""
+    is_forbidden = failure.service == "drs" and failure.status is RegionStatus.SCP_DENIED
+    return is_forbidden or is_switched_off(failure) or is_unreachable(failure)
 
 
 @dataclass(slots=True)
@@ -134,10 +146,37 @@ class RejectedTokens:
     def rest(self) -> list[ScopeResult]:
         """Return what was never settled: with more than one region scanned, the token is bad, not the regions."""
         return [
-            _failed(result) if len(results) > 1 else result
+            _failed(result, "SessionRejected") if len(results) > 1 else result
             for results in self._held_back.values()
             for result in results
         ]
+
+
+@dataclass(slots=True)
+class UnreachableRegions:
+    """Tells a region that cannot be reached from a host that reaches no region.
+
+    The result of a region that cannot be reached, and where no servers are known, is held back until DRS of another
+    region responds; if none does, the network of this host is at fault, and the regions have failed.
+    """
+
+    _has_response: bool = False
+    _held_back: list[ScopeResult] = field(default_factory=list)
+
+    def settle(self, result: ScopeResult) -> list[ScopeResult]:
+        """Take one result; return those that are settled by it."""
+        if result.is_unreachable and not self._has_response:
+            self._held_back.append(result)
+            return []
+        if self._has_response or not _has_response(result):
+            return [result]
+        self._has_response = True
+        released, self._held_back = self._held_back, []
+        return [result, *released]
+
+    def rest(self) -> list[ScopeResult]:
+        """Return what was never settled: DRS of no region has responded."""
+        return [_failed(result) for result in self._held_back]
 
 
 def _is_denied(result: ScopeResult) -> bool:
@@ -146,10 +185,25 @@ def _is_denied(result: ScopeResult) -> bool:
     return failure is not None and failure.service == "drs" and failure.status.is_denied
 
 
-def _failed(result: ScopeResult) -> ScopeResult:
-    """Return a result that was skipped as failed; other warnings than its failure stay warnings."""
+def _has_response(result: ScopeResult) -> bool:
+    """Tell whether DRS has responded, be it to refuse the call."""
+    if result.coverage in {Coverage.COMPLETE, Coverage.PARTIAL}:
+        return True
+    failure = result.failure
+    if failure is None or failure.service != "drs":
+        return False
+    return failure.status.is_denied or failure.status in {*_SWITCHED_OFF, RegionStatus.THROTTLED}
+
+
+def _failed(result: ScopeResult, error_class: str = "") -> ScopeResult:
+    """Return a result that was skipped as failed; other warnings than its failure stay warnings.
+
+    Args:
+        result: that was skipped.
+        error_class: replaces that of its failure; empty: it stays.
+    """
     failures = [each for each in result.warnings if each == result.failure]
-    problems = tuple(as_class(each, "SessionRejected") for each in failures)
+    problems = tuple(as_class(each, error_class) if error_class else each for each in failures)
     warnings = tuple(each for each in result.warnings if each != result.failure)
     return replace(result, coverage=Coverage.FAILED, problems=problems, warnings=warnings)
 

@@ -12,10 +12,10 @@ from service.models import RegionStatus, Scope
 from service.regions.known_accounts import KnownAccounts
 from service.regions.selection import ScanReason, StatusUnavailable
 from service.regions.status_rows import FullScanMark, Observation
-from service.sync.engine.outcome import ScopeResult
+from service.sync.engine.outcome import ScopeResult, is_unreachable
 from service.sync.engine.sync import Deps, Run
 
-__all__ = ["RegionRecorder", "failed_observation", "finish_shards", "was_worth_marking"]
+__all__ = ["RegionRecorder", "failed_observation", "finish_shards", "is_known_unreachable", "was_worth_marking"]
 
 _log: Final = logging.getLogger(__name__)
 
@@ -28,6 +28,11 @@ def was_worth_marking(scope: Scope, run: Run) -> bool:
     selection = run.context.selection
     unmarked = {ScanReason.FULL_SCAN, ScanReason.NEW_ACCOUNT, ScanReason.RESUMED}
     return selection.scopes[scope] not in unmarked or scope in selection.known_active
+
+
+def is_known_unreachable(result: ScopeResult) -> bool:
+    """Tell whether a scope was not entered because other accounts could not reach its region."""
+    return result.failure is not None and is_unreachable(result.failure)
 
 
 def failed_observation(result: ScopeResult, scanned_at: datetime) -> Observation:

@@ -9,13 +9,15 @@ from datetime import datetime
 from typing import Any, Final, Protocol
 
 from service.aws.call_counter import CallCounter
-from service.models import Coverage, Problem, Scope, iso
+from service.models import Coverage, Problem, RegionStatus, Scope, iso
 from service.regions.selection import ScanReason, Selection
 from service.sync.engine.outcome import ScopeResult
 
 __all__ = ["Progress", "RunFacts", "RunReport", "exit_code", "planned_members", "run_facts", "status_of"]
 
 _MAX_PLANNED: Final = 1000  # servers that a dry run names
+_MAX_LISTED_APART: Final = 3  # accounts that a closed region gets an entry each for
+_MAX_ACCOUNT_IDS: Final = 50  # accounts that one entry names
 
 
 class Progress(Protocol):
@@ -216,7 +218,35 @@ def _gather(into: dict[Problem, set[str]], problems: Iterable[Problem], region: 
 
 
 def _listed(problems: Mapping[Problem, set[str]]) -> list[dict[str, Any]]:
-    return [
-        {**problem.as_json(), "regions": sorted({region for region in regions if region})}
-        for problem, regions in problems.items()
-    ]
+    """List problems as JSON members; those that a closed region causes in many accounts are one entry."""
+    groups: dict[object, list[tuple[Problem, list[str]]]] = {}
+    for problem, found_in in problems.items():
+        regions = sorted({region for region in found_in if region})
+        groups.setdefault(_group_of(problem, regions), []).append((problem, regions))
+    entries: list[dict[str, Any]] = []
+    for group in groups.values():
+        accounts = sorted({problem.account_id for problem, _ in group})
+        if len(accounts) > _MAX_LISTED_APART:
+            entries.append(_folded(group, accounts))
+        else:
+            entries += [{**problem.as_json(), "regions": regions} for problem, regions in group]
+    return entries
+
+
+def _group_of(problem: Problem, regions: Sequence[str]) -> object:
+    """Return what problems have in common that become one entry if they are many; the problem itself if none do."""
+    alike = (problem.code, problem.status, problem.service, problem.operation, problem.advice)
+    if problem.status is RegionStatus.ENDPOINT_UNREACHABLE:
+        return (*alike, *regions)
+    return alike if problem.status is RegionStatus.SCP_DENIED else problem
+
+
+def _folded(group: Sequence[tuple[Problem, Sequence[str]]], accounts: Sequence[str]) -> dict[str, Any]:
+    """Make one entry of problems of many accounts, with the message of the first."""
+    first, _ = group[0]
+    return {
+        **replace(first, account_id="").as_json(),
+        "regions": sorted({region for _, regions in group for region in regions}),
+        "accounts": len(accounts),
+        "accountIds": list(accounts[:_MAX_ACCOUNT_IDS]),
+    }

@@ -15,7 +15,7 @@ from service.context import SyncRequest
 from service.deadline import Deadline
 from service.fanout import fan_out
 from service.models import Scope
-from service.sync.engine.outcome import RejectedTokens
+from service.sync.engine.outcome import RejectedTokens, UnreachableRegions
 from service.sync.engine.report import Progress, RunReport, run_facts
 from service.sync.engine.scope_runner import Scanned, ScopeRunner
 from service.sync.engine.sync import Deps, Run, ScopeScan, Sync
@@ -73,30 +73,36 @@ async def _scan_all(sync: Sync, this_run: Run, progress: Progress | None) -> Asy
     async def scan(scope: Scope) -> Scanned:
         return await ScopeRunner(sync, this_run, scope).scan()
 
-    scopes = order_scopes(this_run.context.selection.scopes, this_run.started_at)
+    context = this_run.context
+    scopes = order_scopes(context.selection.scopes, this_run.started_at, unreachable=context.unreachable_regions)
     async with fan_out(scopes, scan, concurrency=this_run.deps.settings.scopes_at_once) as scanned:
         yield _settled(scanned, progress)
 
 
 async def _settled(scanned: AsyncIterator[Scanned], progress: Progress | None) -> AsyncIterator[Scanned]:
-    tokens, scans = RejectedTokens(), dict[Scope, ScopeScan | None]()
+    tokens, network, scans = RejectedTokens(), UnreachableRegions(), dict[Scope, ScopeScan | None]()
     async for result, scan in scanned:
         scans[result.scope] = scan
         if progress is not None:
             progress.scanned(result)
-        for settled in tokens.settle(result):
-            yield settled, scans.pop(settled.scope)
-    for settled in tokens.rest():
+        for accepted in tokens.settle(result):
+            for settled in network.settle(accepted):
+                yield settled, scans.pop(settled.scope)
+    rest = [settled for accepted in tokens.rest() for settled in network.settle(accepted)]
+    for settled in (*rest, *network.rest()):
         yield settled, scans.pop(settled.scope)
 
 
-def order_scopes(scopes: Collection[Scope], started_at: datetime) -> list[Scope]:
+def order_scopes(scopes: Collection[Scope], started_at: datetime, *, unreachable: Collection[str] = ()) -> list[Scope]:
     """Order scopes region by region, so that the first rows of the status table are written early.
 
     Each run begins with another region: where the time is always too short, it is not always the same ones that are
-    never reached.
+    never reached. Of a region that could not be reached before, one scope comes first and tries it, and the others
+    come last: they would only wait for that try.
     """
     regions = sorted({scope.region for scope in scopes})
     first = random.Random(started_at.timestamp()).randrange(max(1, len(regions)))  # noqa: S311 - not a secret
     turn = {region: (position - first) % len(regions) for position, region in enumerate(regions)}
-    return sorted(scopes, key=lambda scope: (turn[scope.region], scope.account_id))
+    ordered = sorted(scopes, key=lambda scope: (scope.region in unreachable, turn[scope.region], scope.account_id))
+    probes = list({scope.region: scope for scope in reversed(ordered) if scope.region in unreachable}.values())
+    return [*probes, *(scope for scope in ordered if scope not in probes)]

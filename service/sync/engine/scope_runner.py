@@ -11,7 +11,14 @@ import anyio
 from service.aws.call_guard import guarding_calls
 from service.errors import AwsError, DrsSyncError
 from service.models import Problem, Scope
-from service.sync.engine.outcome import ScopeResult, account_problem, outcome_of, problem_at, scope_problem
+from service.sync.engine.outcome import (
+    ScopeResult,
+    account_problem,
+    is_unreachable,
+    outcome_of,
+    problem_at,
+    scope_problem,
+)
 from service.sync.engine.sync import Run, RunEndedError, ScopeScan, Sync
 from service.sync.engine.tenure import Tenure
 
@@ -43,10 +50,22 @@ class ScopeRunner:
         if self._scan is not None:
             close_failure = await self._guard(self._scan.close)
             failure = failure or close_failure
-        known, seconds = self._run.is_known_active(self._scope), anyio.current_time() - began
+        known, seconds = await self._may_have_servers(failure), anyio.current_time() - began
         if self._scan is None:
             return outcome_of(self._scope, failure=failure, known=known, seconds=seconds), None
         return self._scan.result(failure, known=known, seconds=seconds), self._scan
+
+    async def _may_have_servers(self, failure: Problem | None) -> bool:
+        """Tell whether a scope that could not be scanned is one to worry about."""
+        if self._run.is_known_active(self._scope) or failure is None or not is_unreachable(failure):
+            return self._run.is_known_active(self._scope)
+        may_have: list[bool] = []
+        with self._run.deadline.grace_period():
+            try:
+                may_have.append(await self._sync.may_have_servers(self._scope, self._run))
+            except AwsError as error:
+                _log.warning("cannot tell whether servers are known", extra={"scope": self._scope, "why": str(error)})
+        return all(may_have) if may_have else True
 
     async def _within_deadline(self) -> Problem | None:
         """Try the scope until its time is up; return what broke the scan off, None when nothing did.
@@ -77,7 +96,7 @@ class ScopeRunner:
         return problem_at(self._scope, "DeadlineExceeded", f"not done within {remaining_s:.0f} s")
 
     async def _enter_and_run(self) -> None:
-        session = await self._run.context.access.session(self._scope.account_id)
+        session = await self._run.context.access.drs_session(self._scope)
         self._scan = self._sync.scan(self._scope, session, self._run)
         await self._scan.run()
 
@@ -91,7 +110,8 @@ class ScopeRunner:
         try:
             await work()
         except AwsError as error:
-            return account_problem(error) if self._scan is None else scope_problem(error, self._scope)
+            is_of_account = self._scan is None and error.call.service != "drs"
+            return account_problem(error) if is_of_account else scope_problem(error, self._scope)
         except (RunEndedError, _ScopeExpiredError):
             raise
         except Exception as error:  # noqa: BLE001 - a bug in one scope costs that scope; the log has its trace

@@ -160,6 +160,14 @@ class Sync:
         """Make the scan of a scope. `session` calls AWS as its account."""
         raise NotImplementedError
 
+    async def may_have_servers(self, scope: Scope, run: Run) -> bool:  # noqa: ARG002 - for syncs that know more
+        """Tell whether a scope that cannot be reached may have servers, although region status names none.
+
+        Raises:
+            AwsError: that could not be read.
+        """
+        return isinstance(run.context.rows, StatusUnavailable)
+
     async def collect(self, result: ScopeResult, scan: ScopeScan | None, run: Run) -> None:
         """Take the result of one scope; there is no scan where the account could not be entered."""
 

@@ -13,7 +13,7 @@ from service.inventory.table import InventoryTable
 from service.models import RegionStatus, Scope
 from service.regions.status_rows import Observation
 from service.sync.engine.outcome import ScopeResult
-from service.sync.engine.recording import RegionRecorder, failed_observation, was_worth_marking
+from service.sync.engine.recording import RegionRecorder, failed_observation, is_known_unreachable, was_worth_marking
 from service.sync.engine.report import Progress
 from service.sync.engine.runner import run
 from service.sync.engine.sync import Deps, Run, ScopeScan, Sync
@@ -72,6 +72,12 @@ class InventorySync(Sync):
         """Make the inventory scan of a scope."""
         return InventoryScan(scope, run.deps.drs(session), self._tools, known_count=run.known_count(scope))
 
+    async def may_have_servers(self, scope: Scope, run: Run) -> bool:
+        """Tell whether the inventory has servers of a scope of which no complete scan is on record."""
+        if run.known_count(scope) is not None:
+            return False
+        return bool(await self._tools.inventory.stored_items(scope, partition=run.context.identity.partition))
+
     async def collect(self, result: ScopeResult, scan: ScopeScan | None, run: Run) -> None:
         """Hand what a scan says to the recorder."""
         found = scan if isinstance(scan, InventoryScan) else None
@@ -105,9 +111,8 @@ def observation_of(result: ScopeResult, scan: InventoryScan | None, run: Run) ->
         run: of the scan.
     """
     if scan is None:
-        if result.problems and was_worth_marking(result.scope, run):
-            return failed_observation(result, run.deps.now())
-        return None
+        is_marked = is_known_unreachable(result) or (result.problems and was_worth_marking(result.scope, run))
+        return failed_observation(result, run.deps.now()) if is_marked else None
     account_id = result.scope.account_id
     if scan.listed_completely:
         unusable = sorted(name for names in scan.rejected.values() for name in names)
