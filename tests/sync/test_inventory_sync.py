@@ -313,6 +313,46 @@ async def test_when_ec2_cannot_be_read_tags_and_network_stay(estate: Estate) -> 
     assert {item["sourceServerArn"]: item for item in estate.items()} == before
 
 
+async def test_an_origin_account_that_cannot_be_entered_costs_details_and_not_the_scope(estate: Estate) -> None:
+    here = {"regions": ("us-west-2", "eu-west-1")}
+    await estate.sync(**here)
+    before = {item["sourceServerArn"]: item for item in estate.items()}
+    known = {arn for arn, item in before.items() if "ec2NetworkConfig" in item}
+    assert len(known) == 10
+    estate.table("TARGET_ACCOUNTS_TABLE").update_item(
+        Key={"accountId": estate.names.b},
+        UpdateExpression="SET stagingAccounts = :some",
+        ExpressionAttributeValues={":some": [{"accountId": estate.names.apps, "externalId": "not-the-one"}]},
+    )
+    estate.add(
+        estate.names.a,
+        "us-west-2",
+        servers=[{"hostname": "new", "origin": {"account_id": estate.names.apps, "region": "us-east-1"}}],
+    )
+    for _ in range(2):
+        estate.calls()
+        report = await estate.sync(**here)
+        assert (report["status"], report["errors"], report["scopes"]["partial"]) == ("complete", [], 0)
+        (warning,) = report["warnings"]
+        assert (warning["accountId"], warning["operation"]) == (estate.names.apps, "AssumeRole")
+        assert warning["regions"] == ["eu-west-1", "us-west-2"]  # one entry, whatever the number of scopes
+        assert "details of its EC2 instances" in warning["message"]
+        assert "role" in warning["advice"]
+        assert estate.calls()["sts", "AssumeRole"] == 3
+    items = {item["sourceServerArn"]: item for item in estate.items()}
+    assert {arn: items[arn] for arn in before} == before  # nothing that was known is wiped
+    (new,) = (item for arn, item in items.items() if arn not in before)
+    assert "ec2NetworkConfig" not in new
+    entries = estate.status()["us-west-2"]["accounts"]
+    assert {entry["status"] for entry in entries.values()} == {"ACTIVE"}
+    estate.table("TARGET_ACCOUNTS_TABLE").update_item(
+        Key={"accountId": estate.names.b}, UpdateExpression="REMOVE stagingAccounts"
+    )
+    report = await estate.sync(**here)
+    assert (report["status"], report["warnings"]) == ("complete", [])
+    assert sum("ec2NetworkConfig" in item for item in estate.items()) == 11  # the next run fills what is missing
+
+
 async def test_an_instance_that_was_deleted_does_not_affect_the_others(estate: Estate) -> None:
     estate.add(
         estate.names.a,

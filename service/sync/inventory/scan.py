@@ -16,7 +16,7 @@ from service.inventory.item import ServerSnapshot, WriteStamp, build_item
 from service.inventory.server import content_hash, instance_facts, name_of_record, parse_server
 from service.inventory.table import ItemKey, StoredItem
 from service.models import OddRecord, Problem, RegionStatus, Scope
-from service.sync.engine.outcome import ScopeResult, outcome_of
+from service.sync.engine.outcome import ScopeResult, account_problem, outcome_of
 from service.sync.engine.sync import ScopeScan
 from service.sync.inventory.doubt import is_doubtful, repeated_warning
 from service.sync.inventory.servers import ScannedServer, rejected_problem
@@ -239,7 +239,7 @@ class InventoryScan(ScopeScan):
                 ec2 = await self._tools.ec2_of(origin.account_id)
                 shown = await ec2.instances(origin.region, ids)
             except AwsError as error:
-                self.problems.append(error.problem)
+                self._explain_unread_origin(error)
                 continue
             for instance_id, instance in shown.items():
                 if isinstance(instance, OddRecord):
@@ -247,6 +247,21 @@ class InventoryScan(ScopeScan):
                 else:
                     instances[origin, instance_id] = instance
         return [self._with_instance(each, instances) for each in servers]
+
+    def _explain_unread_origin(self, error: AwsError) -> None:
+        """Report an origin whose instances could not be read: their details stay as they were, known or unknown.
+
+        An account that cannot be entered is often not ours to enter: that costs nothing of the scope, and is a warning.
+        It names no scope, so that it is one entry of the report.
+        """
+        if error.call.service != "sts":
+            self.problems.append(error.problem)
+            return
+        problem = account_problem(error)
+        message = f"details of its EC2 instances were not read and stay as they were: {problem.message}"
+        warning = replace(problem, message=message)
+        if warning not in self.warnings:  # of an earlier page
+            self.warnings.append(warning)
 
     def _explain_odd_instance(self, origin: Scope, instance_id: str, instance: OddRecord) -> None:
         message = f"EC2 shows the instance {instance_id} in a way that cannot be used: {instance.why}"
