@@ -156,7 +156,8 @@ def regions_to_check(
     """Choose the regions in which DRS is checked for an account, each with whether DRS should be in use there.
 
     The requested regions; else those where the account has servers; else those where any account has servers, although
-    this account may not use them; else `fallback`, so that the account's permissions are checked at least once.
+    this account may not use them; else `fallback`, so that the account's permissions are checked at least once, unless
+    it is empty: every region is excluded.
     """
     if requested:
         return [(region, True) for region in dict.fromkeys(requested)]
@@ -165,4 +166,4 @@ def regions_to_check(
     own = [region for region, entry in entries.items() if entry and entry.server_count]
     if own:
         return [(region, True) for region in sorted(own)]
-    return [(region, False) for region in sorted(entries)] or [(fallback, False)]
+    return [(region, False) for region in sorted(entries) or [fallback] if region]

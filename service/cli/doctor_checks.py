@@ -213,13 +213,15 @@ class Doctor:
     def _regions_to_check(self, context: _AccountContext, account_id: str) -> list[tuple[str, bool]]:
         settings = self._settings
         catalog = settings.catalog or settings.regions
+        preferred = (self._hub_region, *catalog) if self._hub_region in catalog else catalog
+        usable = (region for region in preferred if not settings.excludes(Scope(account_id, region)))
         possible = {*settings.regions, *self._regions, *(row.region for row in context.rows)}
         return regions_to_check(
             account_id,
             context.rows,
             requested=self._regions,
             excluded=[region for region in sorted(possible) if settings.excludes(Scope(account_id, region))],
-            fallback=self._hub_region if self._hub_region in catalog else catalog[0],
+            fallback=next(usable, ""),
         )
 
     async def _check_region(self, context: _AccountContext, scope: Scope, *, expected: bool) -> list[Finding]:

@@ -7,7 +7,13 @@ from typing import Final
 
 import pytest
 
-from tests.support.estate import Estate, new_account_id
+from service.app import open_app
+from service.cli.doctor_checks import Doctor
+from service.context import SyncRequest
+from service.queries.params import InventoryParams, ScopesParams
+from service.query_app import open_query_app
+from service.settings import load_settings
+from tests.support.estate import EVERY_REGION, Estate, new_account_id
 
 REGION: Final = "us-west-2"
 FAILING: Final = 30
@@ -37,3 +43,51 @@ async def test_accounts_that_always_fail_do_not_take_the_retries_of_others(
     successes = sum(calls.values()) - calls[LIST] + GOOD
     # One retry of each account, and what the pool held at first and got from successes.
     assert GOOD <= retries <= failing + GOOD + 10 + successes
+
+
+DENIED: Final = tuple(sorted(set(EVERY_REGION) - {REGION, "eu-west-1"}))[:26]
+
+
+async def test_a_policy_that_denies_most_regions_is_one_warning_and_unknown_until_they_are_excluded(
+    estate: Estate,
+) -> None:
+    estate.set(DRS_REGIONS=" ".join((REGION, "eu-west-1", *DENIED)))
+    accounts = (estate.names.a, estate.names.b)
+    estate.faults(deny=[{"account_id": each, "region": region, "scp": True} for each in accounts for region in DENIED])
+    for _ in range(2):
+        report = await estate.sync(full_scan=True)
+        assert (report["status"], report["errors"]) == ("complete", [])
+        assert (report["scopes"]["skipped"], report["scopes"]["failed"]) == (len(accounts) * len(DENIED), 0)
+        assert {warning["status"] for warning in report["warnings"]} == {"SCP_DENIED"}
+        assert {region for warning in report["warnings"] for region in warning["regions"]} == set(DENIED)
+
+    async def unknown() -> dict[str, int]:
+        async with open_query_app(load_settings()) as app:
+            body = (await app.inventory.run(InventoryParams(ScopesParams()))).body
+            return {cause["code"]: cause["scopes"] for cause in body["unknownByCause"]}
+
+    assert await unknown() == {"SCP_DENIED": len(accounts) * len(DENIED)}
+    estate.set(DRS_EXCLUDED_SCOPES=" ".join(f"{estate.names.a}/{region}" for region in DENIED))
+    assert await unknown() == {"SCP_DENIED": len(DENIED)}
+    estate.set(DRS_EXCLUDED_REGIONS=" ".join(DENIED))
+    assert await unknown() == {}
+    report = await estate.sync(full_scan=True)
+    assert (report["status"], report["warnings"]) == ("complete", [])
+
+
+async def test_an_excluded_scope_is_called_by_no_sync_no_query_and_not_by_doctor(estate: Estate) -> None:
+    await estate.sync(full_scan=True)
+    excluded = [f"{estate.names.a}/{REGION}", f"{estate.names.b}/us-east-1", f"{estate.names.b}/{REGION}"]
+    estate.set(DRS_EXCLUDED_SCOPES=" ".join(excluded), INVENTORY_FRESH_SECONDS="1")
+    denied = [{"account_id": scope.split("/")[0], "region": scope.split("/")[1]} for scope in excluded]
+    estate.faults(deny=denied)  # a call there would be a failure
+    reports = []
+    async with open_app(load_settings()) as app:
+        for sync in (app.sync_inventory, app.sync_staging, app.sync_tags):
+            reports += [await sync(SyncRequest(full_scan=True)), await sync(SyncRequest())]
+    assert [(report["status"], report["errors"]) for report in reports] == [("complete", [])] * 6
+    async with open_query_app(load_settings()) as app_of_queries:
+        body = (await app_of_queries.inventory.run(InventoryParams(ScopesParams(regions=(REGION,))))).body
+    assert (body["errors"], body["scopeStates"]["excluded"]) == ([], 2)
+    findings = await Doctor(load_settings(), (), ()).run()
+    assert [finding for finding in findings if str(finding.status) == "failed"] == []
