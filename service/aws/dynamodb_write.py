@@ -190,17 +190,23 @@ class CompareAndSet:
 
     async def write(self, attributes: Mapping[str, Any]) -> bool:
         """Set attributes (None removes one) if the item is as it was read; return whether it was. Raises AwsError."""
+        return await self._table.update_if(self._key, attributes, *self._is_unchanged())
+
+    async def delete(self) -> bool:
+        """Delete the item if it is as it was read; return whether it was. Raises AwsError."""
+        return await self._table.delete_if(self._key, *self._is_unchanged())
+
+    def _is_unchanged(self) -> tuple[str, dict[str, Any]]:
+        """Return the condition that the item is as it was read, with the values in it."""
         item = self._item
         if item is None:
-            conditions, values = [f"attribute_not_exists( #{next(iter(self._key))} )"], {}
-        else:
-            conditions = [f"attribute_exists( #{next(iter(self._key))} )"]
-            conditions += [
-                f"#{name} = :read_{name}" if name in item else f"attribute_not_exists( #{name} )"
-                for name in self._unchanged
-            ]
-            values = {f"read_{name}": item[name] for name in self._unchanged if name in item}
-        return await self._table.update_if(self._key, attributes, " AND ".join(conditions), values)
+            return f"attribute_not_exists( #{next(iter(self._key))} )", {}
+        conditions = [f"attribute_exists( #{next(iter(self._key))} )"]
+        conditions += [
+            f"#{name} = :read_{name}" if name in item else f"attribute_not_exists( #{name} )"
+            for name in self._unchanged
+        ]
+        return " AND ".join(conditions), {f"read_{name}": item[name] for name in self._unchanged if name in item}
 
 
 def _setting(assign: Mapping[str, Any]) -> tuple[str, dict[str, str], dict[str, Any]]:

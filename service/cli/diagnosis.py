@@ -12,13 +12,16 @@ from service.aws.client import Identity
 from service.cli.schemas import TableSpec, schema_problems
 from service.errors import AwsError
 from service.models import RegionStatus, Scope
+from service.regions.outside_catalog import outside_problem
 from service.regions.selection import StatusUnavailable
 from service.regions.status_rows import RegionRow
+from service.settings import Settings
 
 __all__ = [
     "Finding",
     "Level",
     "diagnose_accounts_error",
+    "diagnose_catalog",
     "diagnose_directory",
     "diagnose_hub",
     "diagnose_region",
@@ -85,6 +88,12 @@ def diagnose_status(rows: Sequence[RegionRow] | StatusUnavailable) -> Finding:
         return Finding(check, Level.WARNING, f"the region status table is empty, {effect}", fix)
     active = sum(row.server_count > 0 for row in rows)
     return Finding(check, Level.OK, f"the table has {len(rows)} regions, {active} of them active")
+
+
+def diagnose_catalog(rows: Sequence[RegionRow] | StatusUnavailable, settings: Settings) -> list[Finding]:
+    """Check that the region status table has no rows of regions outside the catalog."""
+    outside = None if isinstance(rows, StatusUnavailable) else outside_problem(rows, settings)
+    return [Finding("region status", Level.WARNING, outside.message, outside.advice)] if outside else []
 
 
 def diagnose_directory(directory: AccountDirectory) -> Finding:

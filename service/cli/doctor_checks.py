@@ -20,6 +20,7 @@ from service.cli.diagnosis import (
     Finding,
     Level,
     diagnose_accounts_error,
+    diagnose_catalog,
     diagnose_directory,
     diagnose_hub,
     diagnose_region,
@@ -158,6 +159,7 @@ class Doctor:
         async def check() -> list[Finding]:
             rows = await status.rows()
             findings = [diagnose_status(rows)] if self._settings.drs_region_status_table else []
+            findings += diagnose_catalog(rows, self._settings)
             if not self._settings.target_accounts_table:
                 return findings
             try:

@@ -14,6 +14,7 @@ from service.queries.context import QueryContextLoader
 from service.queries.params import ScopesParams
 from service.queries.query_deadline import QueryDeadline
 from service.queries.scope_state import ScopeState, StateRules, state_of
+from service.regions.outside_catalog import outside_problem, rows_outside
 from service.regions.status_entry import AccountEntry
 from service.regions.status_reader import RegionStatusReader
 from service.regions.status_rows import RegionRow
@@ -46,11 +47,14 @@ class RegionsQuery:
             raise RefusalError("RegionStatusUnavailable", context.view.unavailable, status=500)
         rules = context.rules
         rows = sorted(context.view.rows.values(), key=lambda row: (-row.server_count, row.region))
+        outside = outside_problem(rows, self._settings)
         members = {
             "operation": "regions",
             "activeRegions": [row.region for row in rows if row.server_count > 0],
             "serverCount": sum(row.server_count for row in rows),
             "regions": [_region_json(row, context.directory.targets, rules) for row in rows],
+            "outsideCatalog": [row.region for row in rows_outside(rows, self._settings)],
+            "warnings": [outside.as_json()] if outside else [],
             **({} if rows else {"message": NOTHING_KNOWN}),
         }
         completeness = self._context_loader.completeness(context, ScopesParams())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -11,7 +11,7 @@ from service.models import Call, Now
 from service.regions.known_accounts import KnownAccounts
 from service.regions.status_guard import admissible
 from service.regions.status_reader import RegionStatusReader
-from service.regions.status_rows import FullScanMark, Observation, merge, parse_row, to_attributes
+from service.regions.status_rows import FullScanMark, Observation, RegionRow, merge, parse_row, to_attributes
 
 __all__ = ["RegionStatusTable"]
 
@@ -53,14 +53,7 @@ class RegionStatusTable(RegionStatusReader):
         if self._writable is None:
             return
         all_observations = tuple(observations)
-        update = CompareAndSet(
-            self._writable,
-            {"region": region},
-            unchanged=("lastUpdated",),  # every writer renews it, earlier versions too
-            attempts=_MAX_ATTEMPTS,
-            call=Call("dynamodb", "UpdateItem", "hub", region),
-            subject=f"the row of {region}",
-        )
+        update = _update_of(self._writable, region, "UpdateItem")
         while True:
             item = await update.read()
             stored = parse_row(item) if item else None
@@ -75,3 +68,31 @@ class RegionStatusTable(RegionStatusReader):
             )
             if await update.write(to_attributes(row, now=self._now())):
                 return
+
+    async def drop(self, region: str, may_drop: Callable[[RegionRow], bool]) -> bool:
+        """Delete the row of a region; return False if `may_drop` refuses it as it is now. A missing row is no error.
+
+        Raises:
+            AwsError: the row could not be read or deleted, or every attempt met another writer.
+        """
+        if self._writable is None:
+            return True
+        update = _update_of(self._writable, region, "DeleteItem")
+        while (item := await update.read()) is not None:
+            if not may_drop(parse_row(item)):
+                return False
+            if await update.delete():
+                break
+        self.invalidate()
+        return True
+
+
+def _update_of(table: Table, region: str, operation: str) -> CompareAndSet:
+    return CompareAndSet(
+        table,
+        {"region": region},
+        unchanged=("lastUpdated",),  # every writer renews it, earlier versions too
+        attempts=_MAX_ATTEMPTS,
+        call=Call("dynamodb", operation, "hub", region),
+        subject=f"the row of {region}",
+    )

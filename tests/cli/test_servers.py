@@ -17,11 +17,16 @@ from tests.cli.test_command_line import drs_sync
 from tests.support.estate import Estate, Names, new_account_id
 
 
-def run_json(*arguments: str, exit_code: int = 0, **environment: str) -> dict[str, Any]:
-    """Run a command line in this process, ten times faster than a new one; return the JSON document on stdout."""
+def run_json(*arguments: str, exit_code: int | None = 0, **environment: str) -> dict[str, Any]:
+    """Run a command line in this process, ten times faster than a new one; return the JSON document on stdout.
+
+    `exit_code` is the expected one, None for any.
+    """
     out, err = io.StringIO(), io.StringIO()
     with mock.patch.dict(os.environ, environment), redirect_stdout(out), redirect_stderr(err):
-        assert run(arguments) == exit_code, out.getvalue() + err.getvalue()
+        assert run(arguments) in {exit_code, *(() if exit_code is not None else (0, 1, 3))}, (
+            out.getvalue() + err.getvalue()
+        )
     document: dict[str, Any] = json.loads(out.getvalue())
     return document
 

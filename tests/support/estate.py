@@ -140,6 +140,11 @@ class Estate:
         """Return the rows of the region status table by region."""
         return {row["region"]: row for row in self._scan("DRS_REGION_STATUS_TABLE")}
 
+    def put_status(self, region: str, **attributes: Any) -> None:
+        """Put a row into the region status table as the earlier writer did."""
+        item = {"region": region, "accountId": self.names.a, "lastUpdated": "2026-11-20T05:00:00.123456+00:00"}
+        self.table("DRS_REGION_STATUS_TABLE").put_item(Item={**item, **attributes})
+
     def counts(self) -> dict[str, int]:
         """Return the number of servers by region, without regions that have none."""
         return {region: int(row["serverCount"]) for region, row in self.status().items() if row["serverCount"]}

@@ -11,6 +11,8 @@ from service.context import RunContext, SyncRequest
 from service.errors import AwsError
 from service.inventory.table import InventoryTable
 from service.models import RegionStatus, Scope
+from service.regions.outside_catalog import outside_problem
+from service.regions.selection import StatusUnavailable
 from service.regions.status_rows import Observation
 from service.sync.engine.outcome import ScopeResult
 from service.sync.engine.recording import RegionRecorder, failed_observation, is_known_unreachable, was_worth_marking
@@ -87,8 +89,16 @@ class InventorySync(Sync):
         await self._recorder.add(result.scope, observation, rescan_from=found.rescan_from if found else None)
 
     async def finish(self, run: Run) -> Mapping[str, Any]:
-        """Drop marks of full scans that have ended and entries of removed accounts; carry topology over."""
+        """Drop marks of full scans that have ended and entries of removed accounts; carry topology over.
+
+        Rows of regions outside the catalog are a warning.
+        """
         await self._recorder.finish()
+        rows = run.context.rows
+        if run.request.covers_all_accounts and not isinstance(rows, StatusUnavailable):
+            outside = outside_problem(rows, run.deps.settings)
+            if outside is not None:
+                run.report.warn(outside)
         if run.request.covers_all_accounts and isinstance(self._topology, TopologyTable):
             await self._carry_over(run, has_carried=self._topology.has_carried)
         return {}
