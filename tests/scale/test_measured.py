@@ -56,8 +56,10 @@ class WriteUnits:
         }
         original_send = AwsClient.send
 
-        async def send(aws_client: AwsClient, source: Any, call: Call, params: Mapping[str, Any]) -> dict[str, Any]:
-            answer = await original_send(aws_client, source, call, params)
+        async def send(
+            aws_client: AwsClient, source: Any, call: Call, params: Mapping[str, Any], **options: Any
+        ) -> dict[str, Any]:
+            answer = await original_send(aws_client, source, call, params, **options)
             if call.service == "dynamodb":
                 self._record(call.operation, params)
             return answer
