@@ -74,8 +74,9 @@ def _outcome_of(answer: Any) -> str:
     if "statusCode" in answer:
         assert answer["headers"] == HEADERS
         body = json.loads(answer["body"])
-        # Callers of the query function expect 500 for an event of neither kind.
-        is_server_error = TOUCHED in text or body["message"].startswith("the event has neither requestContext nor")
+        # Callers of the query function expect 500 for an event of neither kind, and of one operation the text alone.
+        text_of_error = body.get("message", body["error"])
+        is_server_error = TOUCHED in text or text_of_error.startswith("the event has neither requestContext nor")
         assert answer["statusCode"] in ({500} if is_server_error else {400, 404, 409, 413})
     else:
         body = answer
