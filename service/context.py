@@ -11,6 +11,7 @@ from typing import Final
 
 from service.accounts.access import AccountAccess, existing_accounts, read_directory
 from service.accounts.records import AccountDirectory
+from service.accounts.registration import add_fix
 from service.aws.client import AwsClient, Identity
 from service.aws.dynamodb import TableReader
 from service.errors import UnknownScopeError
@@ -28,6 +29,7 @@ from service.regions.selection import (
 from service.regions.status_reader import RegionStatusReader
 from service.regions.status_rows import RegionRow, unreachable_regions
 from service.settings import Settings
+from service.text import shortened
 
 __all__ = ["ContextLoader", "RunContext", "SyncRequest"]
 
@@ -183,10 +185,11 @@ class ContextLoader:
         requested = {*request.accounts, *(scope.account_id for scope in request.scopes)}
         unknown = sorted(requested - set(directory.targets))
         if unknown:
+            known = sorted(directory.targets)
             raise UnknownScopeError(
                 f"account {', '.join(unknown)} is not in the target accounts table "
-                f"{self._settings.target_accounts_table}; accounts in it: "
-                f"{', '.join(sorted(directory.targets)) or 'none'}. Fix: correct the id, or add the account"
+                f"{self._settings.target_accounts_table}; accounts in it: {shortened(known)}. "
+                f"{add_fix(unknown[0], known)}"
             )
         accounts = requested or directory.targets.keys()
         shard = request.shard

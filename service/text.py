@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 from typing import Final
 
-__all__ = ["printable", "suggestion"]
+__all__ = ["printable", "shortened", "suggestion"]
 
 # C0 and C1 control characters; line and paragraph separators; marks that change the direction of what follows.
 _CONTROL_CHARACTERS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
@@ -22,3 +22,9 @@ def suggestion(value: str, accepted: Collection[str]) -> str:
     """Return the accepted word that a mistyped value most likely stands for; empty when none is similar."""
     by_folded = {word.casefold(): word for word in accepted}
     return next((by_folded[match] for match in get_close_matches(value.casefold(), by_folded, n=1)), "")
+
+
+def shortened(words: Sequence[str], most: int = 20) -> str:
+    """Return words separated by commas, no more than `most` of them, or "none"."""
+    more = f" and {len(words) - most} more" if len(words) > most else ""
+    return (", ".join(words[:most]) or "none") + more

@@ -25,8 +25,8 @@ __all__ = [
 DEFAULT_ROLE_NAME: Final = "DRSOrchestrationRole"
 DEFAULT_EXTERNAL_ID: Final = "drs-orchestration-cross-account"
 EXTERNAL_ID_FORM: Final = "2 to 1224 characters of A-Z a-z 0-9 and +=,.@:/-_"
-_ROLE_ARN: Final = re.compile(r"arn:[a-z0-9-]+:iam::(?P<account>[0-9]{12}):role/(?P<name>[\w+=,.@/-]{1,512})")
-_ROLE_NAME: Final = re.compile(r"[\w+=,.@/-]{1,512}")
+_ROLE_ARN: Final = re.compile(r"arn:[a-z0-9-]+:iam::(?P<account>[0-9]{12}):role/(?P<name>[\w+=,.@/-]{1,512})", re.ASCII)
+_ROLE_NAME: Final = re.compile(r"[\w+=,.@/-]{1,512}", re.ASCII)
 _EXTERNAL_ID: Final = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)  # what STS accepts, 2 characters at least
 
 

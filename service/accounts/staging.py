@@ -18,7 +18,9 @@ __all__ = [
     "StagingRecords",
     "add_staging_account",
     "adopt_discovered",
+    "member_fault",
     "remove_staging_account",
+    "role_members",
     "staging_record",
 ]
 
@@ -37,32 +39,44 @@ def staging_record(given: Mapping[str, Any], *, partition: str, now: datetime, a
     Raises:
         RefusalError: a member is missing or invalid; the message names it and what is expected.
     """
-    account_id = given.get("accountId")
-    if not is_account_id(account_id):
-        raise _invalid("accountId", account_id, "12 digits")
-    name = given.get("accountName")
-    if not isinstance(name, str) or not name.strip() or len(name) > 256:  # noqa: PLR2004 - given in the message
-        raise _invalid("accountName", name, "a name of 1 to 256 characters")
-    external_id = given.get("externalId")
-    if not is_external_id(external_id):
-        raise _invalid("externalId", external_id, EXTERNAL_ID_FORM)
-    role_arn = given.get("roleArn") or f"arn:{partition}:iam::{account_id}:role/{DEFAULT_ROLE_NAME}"
-    expected = re.compile(rf"arn:[a-z0-9-]+:iam::{account_id}:role/[\w+=,.@/-]{{1,512}}")
-    if not isinstance(role_arn, str) or not expected.fullmatch(role_arn):
-        raise _invalid("roleArn", role_arn, f"arn:<partition>:iam::{account_id}:role/<name>, a role of that account")
+    members = role_members(given, partition=partition, subject="stagingAccount")
     more = {member: value for member, value in given.items() if member not in _MEMBERS}
     if "" in more or not _is_short(more):
         fix = f"give further members a name and valid text, together of at most {_MAX_MORE} bytes"
         raise RefusalError("VALIDATION_ERROR", f"stagingAccount cannot be stored. Fix: {fix}")
-    return {
-        "accountId": account_id,
-        "accountName": name,
-        "roleArn": role_arn,
-        "externalId": external_id,
-        "addedAt": iso(now),
-        "addedBy": added_by,
-        **more,
-    }
+    return {**members, "addedAt": iso(now), "addedBy": added_by, **more}
+
+
+def role_members(given: Mapping[str, Any], *, partition: str, subject: str) -> dict[str, Any]:
+    """Return id, name, role and external id of an account as a record has them, target or staging account.
+
+    Args:
+        given: the members as given; without `roleArn` it is DRSOrchestrationRole.
+        partition: partition of the hub, for the default role.
+        subject: what the account is called in messages.
+
+    Raises:
+        RefusalError: a member is missing or invalid; the message names it and what is expected.
+    """
+    account_id = given.get("accountId")
+    if not is_account_id(account_id):
+        raise member_fault(subject, "accountId", account_id, "12 digits")
+    name = given.get("accountName")
+    if not isinstance(name, str) or not name.strip() or len(name) > 256:  # noqa: PLR2004 - given in the message
+        raise member_fault(subject, "accountName", name, "a name of 1 to 256 characters")
+    external_id = given.get("externalId")
+    if not is_external_id(external_id):
+        raise member_fault(subject, "externalId", external_id, EXTERNAL_ID_FORM)
+    role_arn = given.get("roleArn") or f"arn:{partition}:iam::{account_id}:role/{DEFAULT_ROLE_NAME}"
+    expected = re.compile(rf"arn:[a-z0-9-]+:iam::{account_id}:role/[\w+=,.@/-]{{1,512}}", re.ASCII)
+    if not isinstance(role_arn, str) or not expected.fullmatch(role_arn):
+        raise member_fault(
+            subject,
+            "roleArn",
+            role_arn,
+            f"arn:<partition>:iam::{account_id}:role/<name>, a role of that account",
+        )
+    return {"accountId": account_id, "accountName": name, "roleArn": role_arn, "externalId": external_id}
 
 
 def _is_short(members: Mapping[str, Any]) -> bool:
@@ -72,11 +86,12 @@ def _is_short(members: Mapping[str, Any]) -> bool:
         return False  # half a surrogate pair
 
 
-def _invalid(member: str, value: object, expected: str) -> RefusalError:
+def member_fault(subject: str, member: str, value: object, expected: str) -> RefusalError:
+    """Make the error of a member of an account that is missing or invalid."""
     problem = "is missing" if value is None else f"is {str(value)[:80]!r}"
     return RefusalError(
         "VALIDATION_ERROR",
-        f"stagingAccount.{member} {problem}: {expected} expected",
+        f"{subject}.{member} {problem}: {expected} expected",
         details={"parameter": member, "expected": expected},
     )
 

@@ -1,15 +1,19 @@
-"""Commands `drs-sync accounts`: the target accounts and their staging accounts."""
+"""Commands `drs-sync accounts`: the target accounts and their staging accounts, shown and changed."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
+import orjson
 import typer
 from rich.console import Group
 from rich.table import Table
 
+from service.accounts.records import DEFAULT_EXTERNAL_ID, staging_records
+from service.accounts.registration import checked_account_id, target_record
 from service.accounts.staging import add_staging_account, remove_staging_account, staging_record
 from service.app import App, open_app
 from service.aws.dynamodb import Item
@@ -19,7 +23,7 @@ from service.cli.output import Output, print_result, run_command, sanitize, tabl
 from service.errors import RefusalError
 from service.settings import Settings
 
-__all__ = ["add_staging", "list_accounts", "remove_staging", "validate"]
+__all__ = ["add_account", "add_staging", "list_accounts", "remove_account", "remove_staging", "validate"]
 
 Target = Annotated[str, typer.Argument(metavar="TARGET", help="Id of the target account.", show_default=False)]
 Staging = Annotated[str, typer.Argument(metavar="STAGING", help="Id of the staging account.", show_default=False)]
@@ -35,7 +39,6 @@ RoleArn = Annotated[
 Change = Callable[[App], Awaitable[tuple[str, Sequence[Item]]]]
 """Changes the staging accounts of a target; returns a message and the staging accounts after the change."""
 
-_ACCOUNT_ID_DIGITS: Final = 12
 _ANY_TIME: Final = datetime.min.replace(tzinfo=UTC)
 
 
@@ -49,6 +52,110 @@ def list_accounts(output: OutputOption = None) -> int:
     unknown.
     """
     return show_answer(output or Output.default(), lambda app: app.accounts.run(), _accounts_table)
+
+
+def add_account(
+    target: Target,
+    *,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="N", help='Name of the account. Default: "Account <id>".')
+    ] = None,
+    role_arn: RoleArn = None,
+    external_id: Annotated[
+        str | None,
+        typer.Option(
+            "--external-id",
+            metavar="E",
+            help=f"External id that the role requires. Default: {DEFAULT_EXTERNAL_ID}.",
+        ),
+    ] = None,
+    output: OutputOption = None,
+) -> int:
+    """Add a target account: from the next sync on, its servers are in the inventory.
+
+    No call is made to the account; `drs-sync doctor` tries its role.
+
+    Exit codes: 0 added; 1 failed; 2 refused, nothing was changed.
+    """
+    chosen = output or Output.default()
+
+    async def work(settings: Settings) -> int:
+        checked_account_id(target)
+        async with open_app(settings) as app:
+            identity = await app.aws_client.identity()
+            record = target_record(
+                target,
+                name=name,
+                role_arn=role_arn,
+                external_id=external_id,
+                partition=identity.partition,
+                hub_account_id=identity.account_id,
+                now=app.now(),
+            )
+            await app.target_accounts().add(record)
+        message = (
+            f"Added target account {record['accountName']} ({target}). "
+            f"Next: drs-sync doctor --account {target}, then drs-sync sync inventory --account {target} --full-scan"
+        )
+        _print_record(chosen, message, record)
+        return 0
+
+    return run_command(chosen, work)
+
+
+def remove_account(
+    target: Target,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask on a terminal.")] = False,
+    output: OutputOption = None,
+) -> int:
+    """Remove a target account, and its staging accounts with it: no sync enters it any more.
+
+    Its items stay in the inventory, and queries no longer show them. The
+    next inventory sync of all accounts removes it from region status.
+    Nothing is changed in the account itself.
+
+    Exit codes: 0 removed; 1 failed; 2 refused, nothing was changed.
+    """
+    chosen = output or Output.default()
+
+    async def work(settings: Settings) -> int:
+        checked_account_id(target)
+        if not yes and not _is_confirmed(f"Remove target account {target} and the list of its staging accounts?"):
+            raise RefusalError("NOT_CONFIRMED", "nothing was removed, because you did not say yes")
+        async with open_app(settings) as app:
+            record = await app.target_accounts().remove(target)
+        message = (
+            f"Removed target account {record.get('accountName') or target} ({target}). Its items stay in the "
+            "inventory, but queries do not show them; drs-sync accounts add brings it back"
+        )
+        _print_record(chosen, message, record)
+        return 0
+
+    return run_command(chosen, work)
+
+
+def _is_confirmed(question: str) -> bool:
+    """Ask on a terminal; a program cannot answer, and gets what it asked for."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return True
+    try:
+        return typer.confirm(question, err=True)
+    except typer.Abort:  # Ctrl-C or Ctrl-D
+        return False
+
+
+def _print_record(output: Output, message: str, record: Item) -> None:
+    members = {name: value for name, value in record.items() if name != "stagingAccounts"}
+    staging = staging_records(record)
+
+    def render() -> Group:
+        shown = table("target account", ("member", "value"), members.items())
+        return Group(sanitize(message), shown, *([_staging_table(staging)] if staging else []))
+
+    # Others write to the table, too: a member that JSON does not have, such as bytes, is shown as text.
+    account = orjson.loads(orjson.dumps(record, default=str))
+    print_result(output, {"success": True, "message": message, "account": account}, render)
 
 
 def add_staging(
@@ -69,7 +176,7 @@ def add_staging(
         account["roleArn"] = role_arn
 
     def check() -> None:
-        _check_account_id("targetAccountId", target)
+        checked_account_id(target, "targetAccountId")
         staging_record(account, partition="aws", now=_ANY_TIME, added_by="user")
 
     async def change(app: App) -> tuple[str, Sequence[Item]]:
@@ -88,8 +195,8 @@ def remove_staging(target: Target, staging: Staging, output: OutputOption = None
     """
 
     def check() -> None:
-        _check_account_id("targetAccountId", target)
-        _check_account_id("stagingAccountId", staging)
+        checked_account_id(target, "targetAccountId")
+        checked_account_id(staging, "stagingAccountId")
 
     async def change(app: App) -> tuple[str, Sequence[Item]]:
         now = app.now()
@@ -119,14 +226,6 @@ def _change_staging(check: Callable[[], None], change: Change, output: Output | 
         return 0
 
     return run_command(chosen, work)
-
-
-def _check_account_id(parameter: str, value: str) -> None:
-    """Raise RefusalError unless a value has 12 digits; codes and texts are those of the API."""
-    if not value:
-        raise RefusalError("MISSING_FIELD", f"{parameter} is required: 12 digits")
-    if not (len(value) == _ACCOUNT_ID_DIGITS and value.isascii() and value.isdigit()):
-        raise RefusalError("INVALID_FORMAT", f"{parameter} must be 12 digits")
 
 
 def _staging_table(records: Sequence[Item]) -> Table:

@@ -99,7 +99,7 @@ def diagnose_catalog(rows: Sequence[RegionRow] | StatusUnavailable, settings: Se
 def diagnose_directory(directory: AccountDirectory) -> Finding:
     """Check that there are valid records in the target accounts table."""
     if not directory.targets:
-        fix = "add the accounts to sync to the target accounts table"
+        fix = "add the accounts to sync: drs-sync accounts add ACCOUNT_ID"
         return Finding("accounts", Level.WARNING, "there are no target accounts", fix)
     staging = {staging for account in directory.targets.values() for staging in account.staging}
     return Finding("accounts", Level.OK, f"{len(directory.targets)} target and {len(staging)} staging accounts")

@@ -12,6 +12,7 @@ import anyio
 
 from service.accounts.access import AccountAccess
 from service.accounts.records import AccountDirectory
+from service.accounts.registration import add_fix
 from service.aws.client import AwsClient, Identity
 from service.aws.drs import DrsReader
 from service.aws.dynamodb import TableReader
@@ -40,6 +41,7 @@ from service.regions.selection import StatusUnavailable
 from service.regions.status_reader import RegionStatusReader
 from service.regions.status_rows import RegionRow, unreachable_regions
 from service.settings import Settings
+from service.text import shortened
 
 __all__ = ["Doctor", "check_until"]
 
@@ -181,8 +183,8 @@ class Doctor:
         if unknown:
             raise ConfigurationError(
                 f"account {', '.join(unknown)} is neither a target nor a staging account in "
-                f"{self._settings.target_accounts_table}, which has {', '.join(sorted(known)) or 'none'}. "
-                "Fix: correct --account, or add the account to the table"
+                f"{self._settings.target_accounts_table}, which has {shortened(sorted(known))}. "
+                f"{add_fix(unknown[0], known)}"
             )
         return sorted(set(self._accounts) or known)
 

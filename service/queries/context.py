@@ -10,6 +10,7 @@ import anyio
 
 from service.accounts.access import AccountAccess, read_directory
 from service.accounts.records import AccountDirectory
+from service.accounts.registration import add_fix
 from service.aws.client import AwsClient
 from service.aws.dynamodb import TableReader
 from service.errors import AwsError, RefusalError
@@ -59,7 +60,7 @@ class QueryContext:
             if account_id not in self.directory.targets:
                 raise RefusalError(
                     "TARGET_ACCOUNT_NOT_FOUND",
-                    f"there is no target account {account_id}. Fix: add it to the target accounts first",
+                    f"there is no target account {account_id}. {add_fix(account_id, self.directory.targets)}",
                     status=404,
                     details={"parameter": "accountId", "value": account_id},
                 )

@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
 import pytest
 
+from service.accounts.registration import target_record
+from service.app import open_app
+from service.errors import RefusalError
+from service.settings import load_settings
 from tests.cli.test_command_line import drs_sync
 from tests.cli.test_servers import run_json
 from tests.support.estate import Estate, new_account_id
@@ -94,3 +105,93 @@ def test_the_list_says_which_records_cannot_be_used_and_why(estate: Estate) -> N
         "ResourceNotFoundException"
     )
     assert run_json("accounts", "list", exit_code=2, TARGET_ACCOUNTS_TABLE="")["error"] == "Configuration"
+
+
+def test_an_added_account_is_synced_and_a_removed_one_is_not(estate: Estate) -> None:
+    target, table = estate.names.b, estate.table("TARGET_ACCOUNTS_TABLE")
+    table.delete_item(Key={"accountId": target})
+    refused = run_json("sync", "inventory", "--account", target, exit_code=2)
+    assert f"drs-sync accounts add {target}" in refused["message"]
+    body = run_json("accounts", "add", target, "--name", "Payments")
+    assert body["account"] == table.get_item(Key={"accountId": target})["Item"]
+    assert body["account"] == {
+        "accountId": target,
+        "accountName": "Payments",
+        "status": "active",
+        "isCurrentAccount": False,
+        "roleArn": f"arn:aws:iam::{target}:role/DRSOrchestrationRole",
+        "externalId": EXTERNAL_ID,
+        "stagingAccounts": [],
+        "createdAt": body["account"]["createdAt"],
+        "updatedAt": body["account"]["createdAt"],
+        "createdBy": "user",
+    }
+    assert run_json("sync", "inventory", "--account", target, "--full-scan")["serversSynced"] > 0
+    before = table.get_item(Key={"accountId": target})["Item"]
+    again = run_json("accounts", "add", target, "--name", "Other", exit_code=2)
+    assert (again["error"], table.get_item(Key={"accountId": target})["Item"]) == ("TARGET_ACCOUNT_EXISTS", before)
+
+    assert run_json("accounts", "remove", target)["account"] == before
+    assert "Item" not in table.get_item(Key={"accountId": target})
+    assert run_json("accounts", "remove", target, exit_code=2)["error"] == "TARGET_ACCOUNT_NOT_FOUND"
+    run_json("sync", "inventory", "--full-scan")
+    servers = run_json("servers")["servers"]
+    assert {server["accountId"] for server in servers} == {estate.names.a}
+
+
+def test_the_hub_is_added_without_a_role(estate: Estate) -> None:
+    hub = estate.names.hub
+    record = run_json("accounts", "add", hub, "--name", "Hub")["account"]
+    assert (record["isCurrentAccount"], {"roleArn", "externalId"} & record.keys()) == (True, set())
+    run_json("accounts", "remove", hub)
+    refused = run_json("accounts", "add", hub, "--external-id", "e1", exit_code=2)
+    assert "targetAccount.externalId" in refused["message"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["12"], "INVALID_FORMAT"),
+        (["999999999999", "--external-id", "?"], "VALIDATION_ERROR"),
+        (["999999999999", "--name", " "], "VALIDATION_ERROR"),
+        (["999999999999", "--role-arn", ""], "VALIDATION_ERROR"),
+        (["999999999999", "--role-arn", "arn:aws:iam::111122223333:role/R"], "VALIDATION_ERROR"),
+        ([], "Usage"),
+    ],
+)
+def test_an_account_that_cannot_be_used_is_not_added(estate: Estate, arguments: list[str], code: str) -> None:
+    before = estate.table("TARGET_ACCOUNTS_TABLE").scan()["Items"]
+    assert run_json("accounts", "add", *arguments, exit_code=2)["error"] == code
+    assert estate.table("TARGET_ACCOUNTS_TABLE").scan()["Items"] == before
+
+
+async def test_a_write_whose_response_was_lost_is_no_conflict(estate: Estate) -> None:
+    target = new_account_id()
+    values: dict[str, Any] = {"partition": "aws", "hub_account_id": estate.names.hub}
+    record = target_record(target, now=datetime(2026, 1, 1, tzinfo=UTC), **values)
+    async with open_app(load_settings()) as app:
+        await app.target_accounts().add(record)
+        await app.target_accounts().add(record)  # as the retry of a call that DynamoDB had carried out
+        with pytest.raises(RefusalError, match="target account already"):
+            await app.target_accounts().add(target_record(target, now=datetime(2026, 1, 2, tzinfo=UTC), **values))
+
+
+def test_an_odd_record_is_removed_and_shown(estate: Estate) -> None:
+    record = {"accountId": estate.names.b, "note": b"\x00", "n": Decimal("1.5"), "stagingAccounts": ["x"]}
+    estate.table("TARGET_ACCOUNTS_TABLE").put_item(Item=record)
+    assert run_json("accounts", "remove", estate.names.b)["account"]["n"] == 1.5
+
+
+@pytest.mark.parametrize(
+    ("typed", "more", "code"), [("n\n", (), 2), ("\x04", (), 2), ("y\n", (), 0), ("", ("--yes",), 0)]
+)
+def test_remove_asks_on_a_terminal(estate: Estate, typed: str, more: tuple[str, ...], code: int) -> None:
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-m", "service.cli", "accounts", "remove", estate.names.a, *more]
+    with subprocess.Popen(command, stdin=theirs, stdout=subprocess.PIPE, stderr=theirs) as process:
+        os.write(ours, typed.encode())
+        process.communicate()
+    os.close(ours)
+    os.close(theirs)
+    assert process.returncode == code
+    assert ("Item" in estate.table("TARGET_ACCOUNTS_TABLE").get_item(Key={"accountId": estate.names.a})) == (code == 2)

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from service.accounts.access import AccountAccess
 from service.accounts.records import DEFAULT_EXTERNAL_ID, Account, AccountDirectory, RoleRef, staging_records
+from service.accounts.registration import add_fix
 from service.accounts.staging import add_staging_account, remove_staging_account
 from service.app import App
 from service.aws.drs import DrsReader
@@ -209,5 +210,6 @@ async def handle_remove_staging_account(app: App, params: Params) -> Response:
 async def _staging_records(app: App, target: str) -> list[dict[str, Any]]:
     item = await app.target_accounts().get(target)
     if item is None:
-        raise RefusalError("TARGET_ACCOUNT_NOT_FOUND", f"there is no target account {target}", status=404)
+        message = f"there is no target account {target}. {add_fix(target)}"
+        raise RefusalError("TARGET_ACCOUNT_NOT_FOUND", message, status=404)
     return staging_records(item)
