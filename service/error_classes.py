@@ -304,6 +304,14 @@ _CLASSES: Final = (
         _UNREACHABLE,
     ),
     ErrorClass(
+        "ProxyFailed",
+        "the proxy of this host cannot reach AWS",
+        "check that the proxy resolves and reaches the host of AWS, or list that host in NO_PROXY if it needs no proxy",
+        _UNREACHABLE,
+        retry=True,
+        retry_once=True,
+    ),
+    ErrorClass(
         "ProxyUnreachable",
         "the proxy of this host cannot be reached",
         "correct HTTPS_PROXY, or list the host of AWS in NO_PROXY if it needs no proxy",
@@ -372,7 +380,7 @@ _CLASSES: Final = (
     # All others
     ErrorClass(
         "ServerFault",
-        "a fault of {service} itself",
+        "a fault of AWS itself",
         _AGAIN + "look at the AWS Health Dashboard",
         retry=True,
     ),

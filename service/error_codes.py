@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from service.error_classes import BY_STATUS, ERROR_CLASSES, ErrorClass
 from service.models import RegionStatus
 
-__all__ = ["classify", "classify_record", "facts_of", "facts_of_text"]
+__all__ = ["Recorded", "classify", "classify_record", "facts_of", "status_of_account"]
 
 _CLASS_OF_CODE: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -81,6 +81,7 @@ _CLASS_OF_CODE: Final[Mapping[str, str]] = MappingProxyType(
         "InvalidAccountRecord": "InvalidAccountRecord",
         "MalformedResponse": "MalformedResponse",
         "NoCredentials": "NoCredentials",
+        "ProxyFailed": "ProxyFailed",
         "ProxyRefused": "ProxyRefused",
         "ProxyUnreachable": "ProxyUnreachable",
         "ReadTimeout": "EndpointUnreachable",
@@ -132,8 +133,23 @@ _CLASS_IN_SERVICE: Final[Mapping[tuple[str, str], str]] = MappingProxyType(
     }
 )
 _SERVER_FAULT: Final = 500  # HTTP statuses from here on are faults of the server
-_TOO_MANY_REQUESTS: Final = 429
-_CLASS_OF_RECORD: Final = ("drs", "sts", "dynamodb")
+_CLASS_OF_HTTP_STATUS: Final[Mapping[int, str]] = MappingProxyType(
+    {407: "ProxyRefused", 429: "Throttled"}  # only a proxy answers 407
+)
+# The calls whose failures a scan records, the likeliest first.
+_CALLS_OF_RECORDS: Final[tuple[tuple[str, str], ...]] = (
+    ("drs", "DescribeSourceServers"),
+    ("sts", "AssumeRole"),
+    ("dynamodb", "Query"),
+)
+# Codes of one region that a sync did not take for the state of that region.
+_CLASS_IF_ERROR: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "AuthFailure": "SessionRejected",
+        "UninitializedAccountException": "UnconfirmedEmpty",
+        "UnrecognizedClientException": "SessionRejected",
+    }
+)
 _CODE_AND_TEXT: Final = re.compile(r"(?P<code>[A-Za-z][A-Za-z0-9_.]*): (?P<text>.*)", re.DOTALL)
 _ACTION: Final = re.compile(r"perform:? ([a-z0-9-]+:\w+)|allows the ([a-z0-9-]+:\w+) action")
 _ROLE: Final = re.compile(r"(?:on resource|not assumed): (arn:[\w-]+:iam::[0-9]{12}:role/[\w+=,.@/-]*[\w+=,@/-])")
@@ -165,29 +181,54 @@ def classify(
 
 
 def _of_http_status(http_status: int) -> str:
-    if http_status == _TOO_MANY_REQUESTS:
-        return "Throttled"
+    if http_status in _CLASS_OF_HTTP_STATUS:
+        return _CLASS_OF_HTTP_STATUS[http_status]
     return "ServerFault" if http_status >= _SERVER_FAULT else "Unknown"
 
 
-def classify_record(status: RegionStatus, text: str) -> ErrorClass:
-    """Return the class of a failure that the region status table has, from its status and its text, `CODE: message`.
+class Recorded(NamedTuple):
+    """The class of a failure that the region status table has, and the facts of its call."""
 
-    The table has neither service nor operation, and its status is what the sync made of the error. A text that says
-    something else than the status is not taken for its cause.
+    error_class: ErrorClass
+    facts: Mapping[str, str]
+
+
+def classify_record(status: RegionStatus, text: str, account_id: str) -> Recorded:
+    """Return the class and the facts of a failure that the region status table has of an account.
+
+    The table has no service, and its status is what the sync made of the error. A text that says something else than
+    the status is not taken for its cause.
+
+    Args:
+        status: status of the account in the region.
+        text: its error message, `CODE: text of AWS`.
+        account_id: the account.
     """
+    error_class, (service, operation) = _class_of_record(status, text)
+    return Recorded(error_class, facts_of(service, operation, account_id, text))
+
+
+def _class_of_record(status: RegionStatus, text: str) -> tuple[ErrorClass, tuple[str, str]]:
+    calls = _CALLS_OF_RECORDS
     if parts := _CODE_AND_TEXT.fullmatch(text):
-        operation = "AssumeRole" if "sts:assumerole" in parts["text"].lower() else ""
-        for service in _CLASS_OF_RECORD:
+        if status is RegionStatus.ERROR and parts["code"] in _CLASS_IF_ERROR:
+            return ERROR_CLASSES[_CLASS_IF_ERROR[parts["code"]]], calls[0]
+        if "sts:assumerole" in parts["text"].lower():
+            calls = tuple(call for call in calls if call[0] == "sts")
+        for service, operation in calls:
             found = classify(parts["code"], message=parts["text"], service=service, operation=operation)
-            if found.status is status and found.name != "Unknown":
-                return found
-        if _CLASS_OF_CODE.get(parts["code"]) == "RegionNotEnabled" and status is RegionStatus.ERROR:
-            return ERROR_CLASSES["SessionRejected"]
-    return BY_STATUS.get(status, ERROR_CLASSES["Unknown"])
+            stored = found.status if service == "drs" else status_of_account(found.status)
+            if stored is status and found.name != "Unknown":
+                return found, (service, operation)
+    return BY_STATUS.get(status, ERROR_CLASSES["Unknown"]), calls[0]
 
 
-def facts_of_text(text: str) -> dict[str, str]:
+def status_of_account(status: RegionStatus) -> RegionStatus:
+    """Return the region status of a scope whose account could not be entered: nothing is known of the region."""
+    return RegionStatus.IAM_PERMISSION_DENIED if status.is_denied else RegionStatus.ERROR
+
+
+def _facts_of_text(text: str) -> dict[str, str]:
     """Return the facts that AWS's text itself names: the action, the role to assume, the KMS key."""
     facts = {}
     if action := _ACTION.search(text):
@@ -218,4 +259,4 @@ def facts_of(service: str, operation: str, account_id: str, text: str = "") -> d
         }
     if service in {"sts", "dynamodb", "lambda", "events"}:
         facts |= {"caller": "the hub's own role", "or_exclude": ""}
-    return facts | facts_of_text(text)
+    return facts | _facts_of_text(text)

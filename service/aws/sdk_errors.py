@@ -32,13 +32,14 @@ from service.models import Call
 __all__ = ["translating_config_errors", "translating_sdk_errors"]
 
 _MAX_RETRY_AFTER_S: Final = 900.0
+_SERVER_FAULT: Final = 500  # HTTP statuses from here on are faults of the server
 
 # SDK exception -> our error code. The first match counts, so subclasses come before their bases.
 _CODES: Final[tuple[tuple[type[Exception], str], ...]] = (
     (NoCredentialsError, "NoCredentials"),
     (SSLError, "CertificateRefused"),
     (ConnectTimeoutError, "EndpointUnreachable"),
-    (ProxyConnectionError, "EndpointUnreachable"),
+    (ProxyConnectionError, "ProxyUnreachable"),
     (ReadTimeoutError, "ReadTimeout"),
     (ConnectionClosedError, "ConnectionLost"),
     (EndpointConnectionError, "EndpointUnreachable"),
@@ -78,7 +79,7 @@ def translating_sdk_errors(call: Call, keys: ReadOnlyCredentials | None = None) 
         if isinstance(cause, ConfigurationError):
             raise cause from None
         reported = cause if isinstance(cause, ResponseParserError) else error
-        code = next(code for kind, code in _CODES if isinstance(reported, kind))
+        code = _proxy_code(error) or next(code for kind, code in _CODES if isinstance(reported, kind))
         raise AwsError(code, _redacted(_first_line(reported), keys), call, advice=endpoint_fix(error)) from None
 
 
@@ -127,6 +128,21 @@ def _retry_after_s(response: Mapping[str, Any], headers: Mapping[str, str]) -> f
     return None
 
 
+def _proxy_status(error: Exception) -> int | None:
+    """Return the HTTP status with which a proxy refused to connect; None if it is no such error."""
+    response = error.kwargs.get("error") if isinstance(error, ProxyConnectionError) else None
+    status = getattr(response, "status", None)
+    return status if isinstance(status, int) else None
+
+
+def _proxy_code(error: Exception) -> str:
+    """Return our code of a proxy's response; empty if there is none."""
+    status = _proxy_status(error)
+    if status is None:
+        return ""
+    return "ProxyRefused" if status < _SERVER_FAULT else "ProxyFailed"
+
+
 def _redacted(message: str, keys: ReadOnlyCredentials | None) -> str:
     for secret in (keys.token, keys.secret_key, keys.access_key) if keys else ():
         if secret:
@@ -138,4 +154,6 @@ def _first_line(error: Exception) -> str:
     if isinstance(error, BotoCoreError) and type(error) in {HTTPClientError, ResponseStreamingError}:
         # aiohttp's text quotes the received bytes, which can be a response of STS with its keys.
         return f"the response could not be read completely ({type(error.kwargs.get('error')).__name__})"
+    if (status := _proxy_status(error)) is not None and isinstance(error, ProxyConnectionError):
+        return f"the proxy {error.kwargs.get('proxy_url')} answered with HTTP status {status}"
     return (str(error).splitlines() or [type(error).__name__])[0][:500]

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from service.error_classes import ERROR_CLASSES
-from service.error_codes import classify_record, facts_of
+from service.error_codes import classify_record
 from service.models import Problem, RegionStatus, iso
 from service.regions.status_entry import AccountEntry
 
@@ -97,8 +97,7 @@ def cause_of(scope: UnknownScope, status_unavailable: str = "") -> Cause:
 
 
 def _of_record(status: RegionStatus, text: str, account_id: str) -> Cause:
-    error_class = classify_record(status, text)
-    facts = facts_of("drs", "DescribeSourceServers", account_id, text)
+    error_class, facts = classify_record(status, text, account_id)
     return Cause(str(status), text, error_class.fix_with(facts), error_class.cause_with(facts), error_class.name)
 
 

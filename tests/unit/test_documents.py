@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from service.error_classes import ERROR_CLASSES
 from service.partitions import PARTITIONS
 from service.regions.selection import RegionSource
 from service.settings import Settings
@@ -37,6 +38,33 @@ def settings_page() -> str:
             shown = f"every region with DRS in the hub's partition: {counts}"
         lines.append(f"| `{name.upper()}` | {shown} | {field.description} |")
     return "\n".join(lines) + "\n"
+
+
+def errors_page() -> str:
+    """Write docs/errors.md from the table of error classes."""
+    lines = [
+        "# Errors",
+        "",
+        "Causes and fixes of what can go wrong, as reports, answers and `drs-sync doctor` tell them. Each entry of",
+        "`errors`, `warnings` and `unknown` about a failed call has the class (`errorClass`), the cause (`cause`) and",
+        "the fix (`advice`), with the account, role, table and action of the call; `message` is the text of AWS. The",
+        "class comes from the error code and AWS's text, since only the text tells which kind of policy denies a call.",
+        "",
+        "An attempt is repeated, with backoff, where the last column says so: *once* where a second attempt works at",
+        "once or never; *slower* where AWS asks for fewer calls, which also lowers the rate.",
+        "",
+        "| class | cause | fix | status | repeated |",
+        "|---|---|---|---|---|",
+    ]
+    for each in ERROR_CLASSES.values():
+        repeated = "slower" if each.throttle else "once" if each.retry_once else "yes" if each.retry else ""
+        cells = (f"`{each.name}`", each.cause_with({}), each.fix_with({}), f"`{each.status}`", repeated)
+        lines.append(f"| {' | '.join(cell.replace('*', '&#42;') for cell in cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def test_the_errors_page_is_what_the_table_says() -> None:
+    assert (DOCS / "errors.md").read_text() == errors_page()
 
 
 def test_the_settings_page_is_what_the_model_says() -> None:
@@ -78,6 +106,7 @@ def test_every_test_that_the_requirements_page_names_is_there() -> None:
 
 if __name__ == "__main__":
     (DOCS / "settings.md").write_text(settings_page())
+    (DOCS / "errors.md").write_text(errors_page())
 
 
 def test_every_test_that_the_guarantees_name_is_there() -> None:

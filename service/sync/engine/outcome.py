@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from service.error_codes import status_of_account
 from service.errors import AwsError, as_class
 from service.models import Coverage, Problem, RegionStatus, Scope
 
@@ -215,9 +216,7 @@ def scope_problem(error: AwsError, scope: Scope) -> Problem:
 
 def account_problem(error: AwsError) -> Problem:
     """Make the problem of an account that could not be entered; its region is not to blame, so none is named."""
-    is_denied = error.error_class.status.is_denied
-    status = RegionStatus.IAM_PERMISSION_DENIED if is_denied else RegionStatus.ERROR
-    return replace(error.problem, region="", status=status)
+    return replace(error.problem, region="", status=status_of_account(error.error_class.status))
 
 
 def problem_at(scope: Scope, code: str, message: str) -> Problem:
