@@ -115,7 +115,8 @@ def _failure(result: ReadResult, completeness: Completeness) -> RefusalError | N
         return None
     first = problems[0]
     more = f" (and {len(problems) - 1} more scopes)" if len(problems) > 1 else ""
+    why = ": ".join(filter(None, (first.cause, first.code, first.message)))
     fix = first.advice or "see the problems of the scopes"
-    message = f"no scope could be read: {first.account_id} {first.region}{more}: {first.code}: {first.message}"
+    message = f"no scope could be read: {first.account_id} {first.region}{more}: {why}"
     details = {"complete": False, **completeness.as_json(), "errors": result.errors()}
     return RefusalError("SCOPES_UNREADABLE", f"{message.rstrip('.')}. Fix: {fix}", status=500, details=details)

@@ -49,7 +49,7 @@ def client_error(
             "EndpointUnreachable",
             RegionStatus.ENDPOINT_UNREACHABLE,
         ),
-        (sdk.ProxyConnectionError(proxy_url=URL), "EndpointUnreachable", RegionStatus.ENDPOINT_UNREACHABLE),
+        (sdk.ProxyConnectionError(proxy_url=URL), "ProxyUnreachable", RegionStatus.ENDPOINT_UNREACHABLE),
         (sdk.ReadTimeoutError(endpoint_url=URL), "ReadTimeout", None),
         (TimeoutError(), "ReadTimeout", None),
         (sdk.ConnectionClosedError(endpoint_url=URL), "ConnectionLost", RegionStatus.ERROR),
