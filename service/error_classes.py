@@ -142,6 +142,11 @@ _CLASSES: Final = (
         _DENIED,
     ),
     ErrorClass(
+        "InvalidStagingRecord",
+        "a staging account in the record of {account} cannot be used",
+        "write its accountId as text of twelve digits: drs-sync accounts remove-staging, then add-staging",
+    ),
+    ErrorClass(
         "InvalidAccountRecord",
         "the record of {account} in the target accounts table cannot be used",
         "correct roleArn or externalId in the record of {account}: the role must belong to that account, and the"
@@ -352,7 +357,7 @@ _CLASSES: Final = (
     # Deadlines
     ErrorClass(
         "ScopeDeadline",
-        "the scan of the scope did not end in time",
+        "the scan of the scope did not end in time; the message says what was not done",
         "raise SCOPE_DEADLINE_SECONDS, or exclude slow regions (DRS_EXCLUDED_REGIONS)",
     ),
     ErrorClass(
@@ -365,12 +370,22 @@ _CLASSES: Final = (
         "the answer was not read in time",
         "ask for fewer accounts or regions, or raise QUERY_DEADLINE_SECONDS",
     ),
+    ErrorClass(
+        "CheckDeadline",
+        "a check did not end in time",
+        "look for a slow or unreachable endpoint, name fewer accounts, or raise SCOPE_DEADLINE_SECONDS",
+    ),
     # Tables
     ErrorClass(
         "TableMissing",
         "{table} does not exist in this account and region",
         "create it (drs-sync tables create), or correct the setting with its name, or set AWS_REGION to the region that"
         " holds the tables",
+    ),
+    ErrorClass(
+        "TableDeadline",
+        "{table} was not ready in time",
+        "run drs-sync tables create again, which does the rest",
     ),
     ErrorClass(
         "NotFound",

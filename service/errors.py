@@ -13,6 +13,7 @@ from service.models import RegionStatus as S
 
 __all__ = [
     "AwsError",
+    "BusyError",
     "ConfigurationError",
     "DeadlineExceededError",
     "DrsSyncError",
@@ -60,6 +61,10 @@ class RefusalError(DrsSyncError):
         self.message = message
         self.status = status
         self.details = dict(details or {})
+
+
+class BusyError(RefusalError):
+    """Another run does it already. Nothing is wrong with the request, which can be repeated later."""
 
 
 class AwsError(DrsSyncError):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Final
 
-from service.errors import ConfigurationError
-from service.models import is_account_id
+from service.errors import ConfigurationError, problem_of
+from service.models import Problem, Scope, is_account_id
 
 __all__ = [
     "DEFAULT_EXTERNAL_ID",
@@ -19,7 +20,9 @@ __all__ = [
     "RoleRef",
     "is_external_id",
     "parse_account",
+    "staging_id_problem",
     "staging_records",
+    "unusable_staging",
 ]
 
 DEFAULT_ROLE_NAME: Final = "DRSOrchestrationRole"
@@ -104,8 +107,7 @@ def parse_account(item: Mapping[str, Any]) -> Account:
         if is_account_id(staging_id) and staging_id != account_id:
             staging[staging_id] = _role(record)
         else:
-            problem = f"a staging account of {account_id} has accountId {str(staging_id)[:80]!r}"
-            unusable.append(f"{problem}: 12 digits of another account expected")
+            unusable.append(f"a staging account of {account_id} {staging_id_problem(record, account_id)}")
     return Account(
         account_id=account_id,
         name=str(item.get("accountName") or f"Account {account_id}"),
@@ -117,6 +119,28 @@ def parse_account(item: Mapping[str, Any]) -> Account:
         ),
         is_hub=bool(item.get("isCurrentAccount", item.get("IsCurrentAccount"))),
     )
+
+
+def staging_id_problem(record: Mapping[str, Any], target: str) -> str:
+    """Say what is wrong with the account id of a staging account's record; empty if nothing is."""
+    staging_id = record.get("accountId")
+    if is_account_id(staging_id) and staging_id != target:
+        return ""
+    if isinstance(staging_id, int | Decimal) and not isinstance(staging_id, bool):
+        return (
+            f"has the number {staging_id} as accountId: it has to be text of 12 digits, since a number loses its zeros"
+        )
+    return f"has accountId {str(staging_id)[:80]!r}: 12 digits of another account expected"
+
+
+def unusable_staging(target: str, why: str) -> Problem:
+    """Make the problem of a staging account in the record of a target that cannot be used.
+
+    Args:
+        target: the target account.
+        why: what is wrong, from `Account.unusable_staging`.
+    """
+    return problem_of("InvalidStagingRecord", "InvalidAccountRecord", why, Scope(target, ""))
 
 
 def is_external_id(value: object) -> bool:

@@ -116,7 +116,8 @@ def add_staging_account(record: Mapping[str, Any], target: str) -> StagingChange
                 f"{target} has {len(current)} staging accounts, and DRS allows {_MAX_STAGING_ACCOUNTS}. "
                 "Fix: remove one first",
             )
-        return [*current, dict(record)], _without(removed, account_id)
+        # In place of a record with the id as a number, which no sync can use.
+        return [*_without(current, account_id), dict(record)], _without(removed, account_id)
 
     return change
 
@@ -129,7 +130,7 @@ def remove_staging_account(account_id: str, target: str, *, now: datetime) -> St
     """
 
     def change(current: StagingRecords, removed: StagingRecords) -> tuple[StagingRecords, StagingRecords]:
-        if not _find(current, account_id):
+        if len(_without(current, account_id)) == len(current):
             raise RefusalError("NOT_FOUND", f"{account_id} is not a staging account of {target}", status=404)
         removal = {"accountId": account_id, "removedAt": iso(now)}
         return _without(current, account_id), [*_without(removed, account_id), removal]
@@ -157,7 +158,10 @@ def adopt_discovered(
                 "externalId": DEFAULT_EXTERNAL_ID,
             }
             if is_account_id(account_id) and len(current) < _MAX_STAGING_ACCOUNTS:
-                current = [*current, staging_record(record, partition=partition, now=now, added_by="system")]
+                current = [
+                    *_without(current, account_id),
+                    staging_record(record, partition=partition, now=now, added_by="system"),
+                ]
                 added.append(account_id)
         return current, removed
 
@@ -169,4 +173,4 @@ def _find(records: StagingRecords, account_id: str) -> dict[str, Any] | None:
 
 
 def _without(records: StagingRecords, account_id: str) -> StagingRecords:
-    return [record for record in records if record.get("accountId") != account_id]
+    return [record for record in records if str(record.get("accountId")) != account_id]

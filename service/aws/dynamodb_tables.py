@@ -8,6 +8,7 @@ from typing import Any, Final
 import anyio
 
 from service.aws.client import AccountSession
+from service.error_classes import ERROR_CLASSES
 from service.errors import AwsError
 from service.models import Call
 
@@ -87,7 +88,8 @@ class TableAdmin:
                     return
                 await anyio.sleep(self._poll_s)
         call = Call("dynamodb", "DescribeTable", "hub", self._region)
-        raise AwsError("DeadlineExceeded", f"table {name} was not active after {_TIMEOUT_S:.0f} s", call)
+        late, message = ERROR_CLASSES["TableDeadline"], f"table {name} was not active after {_TIMEOUT_S:.0f} s"
+        raise AwsError("DeadlineExceeded", message, call, error_class=late, facts={"table": f"table {name}"})
 
     async def _call(self, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
         return await self._session.call("dynamodb", operation, params, region=self._region)

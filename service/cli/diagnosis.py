@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
-from service.accounts.records import AccountDirectory, RoleRef
+from service.accounts.records import AccountDirectory, RoleRef, unusable_staging
 from service.aws.client import Identity
 from service.cli.schemas import TableSpec, schema_problems
 from service.errors import AwsError
-from service.models import RegionStatus, Scope
+from service.models import Problem, RegionStatus, Scope
 from service.regions.outside_catalog import outside_problem
 from service.regions.selection import StatusUnavailable
 from service.regions.status_rows import RegionRow
@@ -96,13 +96,19 @@ def diagnose_catalog(rows: Sequence[RegionRow] | StatusUnavailable, settings: Se
     return [Finding("region status", Level.WARNING, outside.message, outside.advice)] if outside else []
 
 
-def diagnose_directory(directory: AccountDirectory) -> Finding:
-    """Check that there are valid records in the target accounts table."""
+def diagnose_directory(directory: AccountDirectory) -> list[Finding]:
+    """Check that there are valid records in the target accounts table, and valid ones of staging accounts in these."""
     if not directory.targets:
         fix = "add the accounts to sync: drs-sync accounts add ACCOUNT_ID"
-        return Finding("accounts", Level.WARNING, "there are no target accounts", fix)
+        return [Finding("accounts", Level.WARNING, "there are no target accounts", fix)]
     staging = {staging for account in directory.targets.values() for staging in account.staging}
-    return Finding("accounts", Level.OK, f"{len(directory.targets)} target and {len(staging)} staging accounts")
+    unusable = [
+        _problem_finding("accounts", unusable_staging(account_id, why))
+        for account_id, account in sorted(directory.targets.items())
+        for why in account.unusable_staging
+    ]
+    found = Finding("accounts", Level.OK, f"{len(directory.targets)} target and {len(staging)} staging accounts")
+    return [*unusable, found]
 
 
 def diagnose_accounts_error(error: AwsError) -> Finding:
@@ -157,6 +163,10 @@ def _finding(check: str, error: AwsError, scope: Scope) -> Finding:
     call, cause = f"{error.call.service}:{error.call.operation}", error.cause
     text = cause if cause == error.message else f"{cause}: {call}: {error.code}: {error.message}"
     return Finding(check, level, text, error.fix, *scope)
+
+
+def _problem_finding(check: str, problem: Problem) -> Finding:
+    return Finding(check, Level.FAILED, f"{problem.cause}: {problem.message}", problem.advice, problem.account_id)
 
 
 def regions_to_check(

@@ -34,6 +34,7 @@ from service.cli.diagnosis import (
 )
 from service.cli.schemas import TABLES, TableSpec
 from service.context import ContextLoader
+from service.error_classes import ERROR_CLASSES
 from service.errors import AwsError, ConfigurationError
 from service.fanout import fan_out
 from service.models import Call, Scope, utc_now
@@ -47,7 +48,6 @@ __all__ = ["Doctor", "check_until"]
 
 Check = Callable[[], Awaitable[list[Finding]]]
 _REGION_CONCURRENCY: Final = 8  # per account
-_TIMEOUT_FIX: Final = "look for a slow or unreachable endpoint, name fewer accounts, or raise SCOPE_DEADLINE_SECONDS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,8 @@ class Doctor:
             except AwsError as error:
                 return error
         call = Call("sts", "GetCallerIdentity", "hub", self._hub_region)
-        return AwsError("DeadlineExceeded", "STS did not answer in time", call)
+        late = ERROR_CLASSES["CheckDeadline"]
+        return AwsError("DeadlineExceeded", "STS did not answer in time", call, error_class=late)
 
     async def _check_table(self, aws_client: AwsClient, spec: TableSpec) -> list[Finding]:
         name = getattr(self._settings, spec.setting)
@@ -170,7 +171,7 @@ class Doctor:
                 return [*findings, diagnose_accounts_error(error)]
             self._directory, self._rows = directory, () if isinstance(rows, StatusUnavailable) else rows
             findings.extend(Finding("accounts", Level.FAILED, each.message, each.advice) for each in problems)
-            return [*findings, diagnose_directory(directory)]
+            return [*findings, *diagnose_directory(directory)]
 
         late = _timed_out("accounts", "the target accounts table or the region status table")
         return await check_until(self._deadline, check(), late)
@@ -246,4 +247,5 @@ async def check_until(deadline: float, check: Awaitable[list[Finding]], late: Fi
 
 
 def _timed_out(check: str, what: str, account_id: str = "", region: str = "") -> Finding:
-    return Finding(check, Level.FAILED, f"{what} did not answer in time", _TIMEOUT_FIX, account_id, region)
+    late = ERROR_CLASSES["CheckDeadline"]
+    return Finding(check, Level.FAILED, f"{what} did not answer in time", late.fix, account_id, region)

@@ -19,7 +19,7 @@ from rich.text import Text
 
 from service.cli.streams import write_utf8
 from service.cli.unknown import unknown_block
-from service.errors import AwsError, ConfigurationError, DeadlineExceededError, RefusalError
+from service.errors import AwsError, BusyError, ConfigurationError, DeadlineExceededError, DrsSyncError, RefusalError
 from service.gc_tuning import tune_gc
 from service.settings import Settings, load_settings
 from service.telemetry import set_up_logging
@@ -27,6 +27,7 @@ from service.text import printable
 
 __all__ = [
     "Output",
+    "code_and_text",
     "print_error",
     "print_json",
     "print_message",
@@ -171,6 +172,15 @@ def print_unknown(body: Mapping[str, Any]) -> None:
         stderr_console().print(line)
 
 
+def code_and_text(error: DrsSyncError) -> tuple[str, str]:
+    """Return the code of an error, and its text with cause and fix."""
+    if isinstance(error, AwsError):
+        return error.code, f"{error.explanation}. Fix: {error.fix}"
+    if isinstance(error, RefusalError):
+        return error.code, error.message
+    return ("Configuration" if isinstance(error, ConfigurationError) else "DeadlineExceeded"), str(error)
+
+
 def run_command(output: Output, work: Callable[[Settings], Awaitable[int]]) -> int:
     """Run the work of a command in an event loop and return its exit code; expected errors become exit codes."""
     try:
@@ -181,13 +191,10 @@ def run_command(output: Output, work: Callable[[Settings], Awaitable[int]]) -> i
         return anyio.run(work, settings)
     except ConfigurationError as error:
         return print_error("Configuration", str(error), output, exit_code=2)
+    except (BusyError, AwsError, DeadlineExceededError) as error:
+        return print_error(*code_and_text(error), output, exit_code=1)
     except RefusalError as error:
         return _print_refusal(error, output)
-    except AwsError as error:
-        message = f"{error.explanation}. Fix: {error.fix}"
-        return print_error(error.code, message, output, exit_code=1)
-    except DeadlineExceededError as error:
-        return print_error("DeadlineExceeded", str(error), output, exit_code=1)
     except KeyboardInterrupt:
         message = "interrupted; completed work is kept. Fix: run the command again for the rest"
         return print_error("Interrupted", message, output, exit_code=1)

@@ -101,9 +101,14 @@ def _row(server: Mapping[str, Any]) -> tuple[object, ...]:
         server["sourceServerID"],
         server["accountId"],
         server["region"],
-        f"{server['state']} (stale)" if server.get("stale") else server["state"],
+        _state(server),
         server["lagDuration"],
         hardware["totalCores"],
         hardware["ramGiB"],
         "/".join(filter(None, (server["sourceAccount"], server["sourceRegion"]))),
     )
+
+
+def _state(server: Mapping[str, Any]) -> str:
+    error = f", EXTENSION_ERROR: {server['extensionError']}" if "extensionError" in server else ""
+    return f"{server['state']}{error}{' (stale)' if server.get('stale') else ''}"

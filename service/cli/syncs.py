@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Final
 
@@ -12,12 +12,13 @@ from rich.console import Group
 from service.app import App, open_app
 from service.cli.heartbeat import heartbeat
 from service.cli.options import ExcludedRegions, OutputOption, SyncAccounts, SyncRegions, require_values
-from service.cli.output import Output, print_result, run_command, sanitize
+from service.cli.output import Output, code_and_text, print_result, run_command, sanitize
 from service.cli.progress import live_progress
 from service.cli.report_tables import report_tables
 from service.cli.signals import shutdown_on_signals
 from service.context import SyncRequest
 from service.deadline import Deadline
+from service.errors import DrsSyncError
 from service.settings import Settings
 from service.sync.engine.report import Progress, exit_code
 
@@ -132,26 +133,38 @@ def sync_all(
     async def work(settings: Settings) -> int:
         _check_values(request)
         reports: dict[str, dict[str, Any]] = {}
+        failures: dict[str, dict[str, str]] = {}
         with shutdown_on_signals() as shutdown:
             deadline = Deadline(shutdown, time_limit)
             async with heartbeat(settings.heartbeat_file), open_app(settings, shutdown=shutdown) as app:
                 for name, sync in _ALL.items():
                     if deadline.is_over:
                         break
-                    with live_progress() as progress:
-                        reports[name] = await sync(app, replace(request, remaining_s=deadline.time_left_s()), progress)
+                    within = replace(request, remaining_s=deadline.time_left_s())
+                    try:
+                        with live_progress() as progress:
+                            reports[name] = await sync(app, within, progress)
+                    except DrsSyncError as error:
+                        if not reports:
+                            raise
+                        code, text = code_and_text(error)  # the reports of the syncs before it are kept
+                        failures[name] = {"code": code, "message": text}
         not_run = [name for name in _ALL if name not in reports]
         status = combined_status([*(report["status"] for report in reports.values()), *("failed" for _ in not_run)])
         document = {"operation": "sync_all", "status": status, "reports": reports, "notRun": not_run}
-        print_result(chosen, document, lambda: _all_tables(reports, not_run))
+        document |= {"failures": failures} if failures else {}
+        print_result(chosen, document, lambda: _all_tables(reports, not_run, failures))
         return exit_code({"status": status})
 
     return run_command(chosen, work)
 
 
-def _all_tables(reports: Mapping[str, Mapping[str, Any]], not_run: list[str]) -> Group:
+def _all_tables(
+    reports: Mapping[str, Mapping[str, Any]], not_run: Sequence[str], failures: Mapping[str, Mapping[str, str]]
+) -> Group:
     tables = [report_tables(report) for report in reports.values()]
-    return Group(*tables, *([sanitize(f"not run, no time left: {', '.join(not_run)}")] if not_run else ()))
+    reasons = {name: failures[name]["message"] if name in failures else "no time left" for name in not_run}
+    return Group(*tables, *(sanitize(f"not run: {name}: {reason}") for name, reason in reasons.items()))
 
 
 def combined_status(statuses: Iterable[str]) -> str:

@@ -10,7 +10,7 @@ from service.aws.client import AwsClient
 from service.aws.dynamodb_tables import TableAdmin
 from service.aws.operations import TABLE_OPERATIONS
 from service.cli.options import OutputOption
-from service.cli.output import Output, print_result, run_command, table
+from service.cli.output import Output, code_and_text, print_result, run_command, table
 from service.cli.schemas import TABLES, TableSpec, schema_problems
 from service.errors import AwsError, ConfigurationError
 from service.models import utc_now
@@ -65,7 +65,7 @@ async def _result(admin: TableAdmin, spec: TableSpec, settings: Settings, *, dry
         try:
             status, message = await _create(admin, spec, name, settings, dry_run=dry_run)
         except AwsError as error:
-            status, message = "failed", f"{error.explanation}. Fix: {error.fix}"
+            status, (_, message) = "failed", code_and_text(error)
     return {"setting": spec.variable, "name": name, "status": status, "message": message}
 
 

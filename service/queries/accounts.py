@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from service.accounts.records import Account, RoleRef, parse_account, staging_records
+from service.accounts.records import Account, RoleRef, parse_account, staging_id_problem, staging_records
 from service.aws.client import AwsClient, Identity
 from service.aws.dynamodb import Item
 from service.errors import ConfigurationError
@@ -78,6 +78,8 @@ def _target_json(item: Item, hub: Identity) -> dict[str, Any]:
 def _staging_json(record: Mapping[str, Any], target: Account, hub: Identity) -> dict[str, Any]:
     account_id = str(record.get("accountId", ""))
     known = {"accountId": account_id, "accountName": str(record.get("accountName") or "")}
+    if problem := staging_id_problem(record, target.account_id):
+        return {**known, "roleArn": None, "usable": False, "reason": problem}
     return {**known, **_role_json(account_id, target.staging.get(account_id, RoleRef()), hub)}
 
 

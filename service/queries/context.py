@@ -13,13 +13,14 @@ from service.accounts.records import AccountDirectory
 from service.accounts.registration import add_fix
 from service.aws.client import AwsClient
 from service.aws.dynamodb import TableReader
+from service.error_classes import ERROR_CLASSES
 from service.errors import AwsError, RefusalError
 from service.fanout import fan_out
 from service.models import Call, Now, Problem, Scope
 from service.queries.completeness import Completeness, all_regions, completeness_of
 from service.queries.freshness import StatusView, active_regions, choose_scopes
 from service.queries.params import ScopesParams
-from service.queries.query_deadline import LATE_FIX, QueryDeadline
+from service.queries.query_deadline import QueryDeadline
 from service.queries.read_result import NOTHING_READ, ReadResult
 from service.queries.scope_reader import ScopeReader
 from service.queries.scope_state import StateRules
@@ -173,5 +174,5 @@ def table_timeout(table: TableReader, operation: str, region: str) -> AwsError:
         "DeadlineExceeded",
         f"the table {table.name} did not answer in time",
         Call("dynamodb", operation, "hub", region),
-        advice=LATE_FIX,
+        error_class=ERROR_CLASSES["QueryDeadline"],
     )

@@ -27,6 +27,7 @@ VALUES_AS_OF: Final = "_valuesAsOf"
 _GIB: Final = 1024**3
 _MAX_INTEGER: Final = 2**63  # above the largest integer that orjson writes
 _READY: Final = frozenset({"CONTINUOUS", "CONTINUOUS_REPLICATION", "READY_FOR_RECOVERY"})
+_EXTENSION_ERROR: Final = "EXTENSION_ERROR"
 _DISPLAY: Final[Mapping[str, str]] = MappingProxyType(
     {
         "CONTINUOUS": "READY_FOR_RECOVERY",
@@ -56,6 +57,11 @@ def present(item: Mapping[str, Any]) -> ServerView:
     tags = _tags(item)
     region = as_str(item.get("replicationRegion"))
     state = as_str(item.get("replicationState")) or as_str(replication.get("dataReplicationState")) or UNKNOWN_STATE
+    area = as_map(item.get("stagingArea"))
+    # DRS cannot replicate an extended server of a staging account it cannot reach, whatever its last state was.
+    extension_error = ""
+    if area.get("status") == _EXTENSION_ERROR:
+        extension_error = as_str(area.get("errorMessage")) or _EXTENSION_ERROR
     server = {
         "sourceServerID": as_str(item.get("sourceServerID")) or arn.rpartition("/")[2],
         "sourceServerArn": arn,
@@ -92,8 +98,10 @@ def present(item: Mapping[str, Any]) -> ServerView:
         "drsTags": tags,
         "tags": tags,
         "assignedToProtectionGroup": None,
-        "selectable": state in _READY,
+        "selectable": state in _READY and not extension_error,
     }
+    if extension_error:
+        server["extensionError"] = extension_error
     for name in ORIGINALS:
         value = item.get(name)
         if isinstance(value, str) or (isinstance(value, Mapping) and is_json(value)):

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 import anyio
 
-__all__ = ["LATE_FIX", "QueryDeadline"]
-
-LATE_FIX: Final = "raise QUERY_DEADLINE_SECONDS, or look for a slow region"
-"""How to fix what did not answer within a query's deadline."""
+__all__ = ["QueryDeadline"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,13 +17,13 @@ from service.accounts.access import AccountAccess
 from service.aws.client import AwsClient
 from service.aws.drs import DrsReader
 from service.aws.dynamodb import Item, TableReader
-from service.errors import AwsError, unconfirmed_empty
+from service.errors import AwsError, problem_of, unconfirmed_empty
 from service.fanout import fan_out, prefetch
 from service.inventory.reader import InventoryReader
 from service.models import Now, Problem, RegionStatus, Scope
 from service.queries.freshness import Freshness, ScopeFreshness, StatusView, check_items, freshness_of
 from service.queries.live import to_items
-from service.queries.query_deadline import LATE_FIX, QueryDeadline
+from service.queries.query_deadline import QueryDeadline
 from service.queries.read_result import DataSource, ReadResult, Record, ScopeReadResult
 from service.queries.switched_off import settle_switched_off
 from service.queries.values_overlay import live_summary, read_values
@@ -218,6 +218,5 @@ def _left_out(scope: Scope, freshness: ScopeFreshness) -> tuple[Problem, ...]:
 
 
 def _late(name: str, service: str, operation: str) -> Problem:
-    return Problem(
-        "DeadlineExceeded", f"{name} did not answer in time", RegionStatus.ERROR, service, operation, advice=LATE_FIX
-    )
+    late, text = Scope("", ""), f"{name} did not answer in time"
+    return problem_of("QueryDeadline", "DeadlineExceeded", text, late, service=service, operation=operation)

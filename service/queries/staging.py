@@ -8,9 +8,11 @@ from typing import Any, Final
 
 import anyio
 
+from service.accounts.records import staging_id_problem
 from service.aws.client import AwsClient
 from service.aws.dynamodb import Item
 from service.context import ContextLoader, RunContext, SyncRequest
+from service.error_classes import ERROR_CLASSES
 from service.errors import AwsError, RefusalError
 from service.models import Call, Now
 from service.queries.answer import Answer, build_answer
@@ -20,7 +22,7 @@ from service.queries.extended import extended_items
 from service.queries.freshness import StatusView
 from service.queries.params import account_param
 from service.queries.presenter import present
-from service.queries.query_deadline import LATE_FIX, QueryDeadline
+from service.queries.query_deadline import QueryDeadline
 from service.queries.read_result import NOTHING_READ, ReadResult
 from service.queries.scope_reader import ScopeReader
 from service.queries.scope_state import StateRules
@@ -121,7 +123,7 @@ class StagingQueries:
             totals[account_id][scope.region] += 1
             replicating[account_id][scope.region] += present(item)["replicationState"] in REPLICATING_STATES
         accounts = [
-            _capacity(record, totals[account_id], replicating[account_id], result)
+            _capacity(record, target_id, totals=totals[account_id], replicating=replicating[account_id], result=result)
             for record in staging
             for account_id in (str(record.get("accountId", "")),)
         ]
@@ -164,7 +166,8 @@ class StagingQueries:
         if identity is None:
             region = self._aws_client.hub_region
             call = Call("sts", "GetCallerIdentity", "hub", region)
-            raise AwsError("DeadlineExceeded", "STS did not answer in time", call, advice=LATE_FIX)
+            late = ERROR_CLASSES["QueryDeadline"]
+            raise AwsError("DeadlineExceeded", "STS did not answer in time", call, error_class=late)
         with anyio.CancelScope(deadline=deadline.context):
             context = await self._context_loader.load(
                 SyncRequest(accounts=(target_id,)), operation=operation, discover=False, full_scan_if_none_active=True
@@ -202,11 +205,17 @@ _NO_REGION_READ: Final = "no region of the target could be read"
 
 
 def _capacity(
-    record: Mapping[str, Any], totals: Mapping[str, int], replicating: Mapping[str, int], result: ReadResult
+    record: Mapping[str, Any],
+    target_id: str,
+    *,
+    totals: Mapping[str, int],
+    replicating: Mapping[str, int],
+    result: ReadResult,
 ) -> dict[str, Any]:
     unread = _unread_regions(result)
     accessible = not result.results or any(each.is_complete for each in result.results)
     account_id = str(record.get("accountId", ""))
+    problem = staging_id_problem(record, target_id)
     capacity = {
         "accountId": account_id,
         "accountName": str(record.get("accountName") or f"Staging Account {account_id[-4:]}"),
@@ -217,8 +226,10 @@ def _capacity(
             {"region": region, "totalServers": count, "replicatingServers": replicating[region]}
             for region, count in sorted(totals.items())
         ],
-        "accessible": accessible,
+        "accessible": accessible and not problem,
     }
+    if problem:
+        return {**capacity, "error": problem}
     if not unread:
         return capacity
     return {**capacity, "error": f"could not read {', '.join(unread)}" if accessible else _NO_REGION_READ}

@@ -15,7 +15,7 @@ import anyio
 
 from service.aws.client import AwsClient
 from service.aws.dynamodb import TableReader
-from service.errors import AwsError
+from service.errors import AwsError, problem_of
 from service.inventory.moving_values import MovingValues, moving_values
 from service.inventory.scope_summary import ScopeSummary
 from service.inventory.values_codec import server_key
@@ -24,7 +24,6 @@ from service.inventory.values_reader import ValuesReader
 from service.models import Problem, RegionStatus, Scope, iso, parse_iso
 from service.queries.attributes import as_map, as_str
 from service.queries.presenter import BACKLOG, VALUES_AS_OF
-from service.queries.query_deadline import LATE_FIX
 from service.queries.read_result import DataSource, ScopeReadResult
 from service.settings import Settings
 
@@ -70,7 +69,10 @@ async def read_values(
             return StoredValues(problems=(replace(error.problem, region=""),))
         return StoredValues(by_scope, tuple(_damaged(name, scope) for scope, held in by_scope.items() if held.damaged))
     message = f"the table {name} did not answer in time: lag, backlog and last seen are as old as each item"
-    late = Problem("DeadlineExceeded", message, RegionStatus.ERROR, "dynamodb", "BatchGetItem", advice=LATE_FIX)
+    operation = "BatchGetItem"
+    late = problem_of(
+        "QueryDeadline", "DeadlineExceeded", message, Scope("", ""), service="dynamodb", operation=operation
+    )
     return StoredValues(problems=(late,))
 
 

@@ -195,3 +195,25 @@ def test_remove_asks_on_a_terminal(estate: Estate, typed: str, more: tuple[str, 
     os.close(theirs)
     assert process.returncode == code
     assert ("Item" in estate.table("TARGET_ACCOUNTS_TABLE").get_item(Key={"accountId": estate.names.a})) == (code == 2)
+
+
+def test_a_staging_account_with_a_number_as_id_gets_one_verdict_in_every_command(estate: Estate) -> None:
+    table, staging = estate.table("TARGET_ACCOUNTS_TABLE"), new_account_id()
+    table.update_item(
+        Key={"accountId": estate.names.b},
+        UpdateExpression="SET stagingAccounts = :s",
+        ExpressionAttributeValues={":s": [{"accountId": int(staging), "accountName": "S"}]},
+    )
+    verdict = f"has the number {staging} as accountId: it has to be text of 12 digits"
+    accounts = {each["accountId"]: each for each in run_json("accounts", "list", exit_code=3)["accounts"]}
+    (shown,) = accounts[estate.names.b]["stagingAccounts"]
+    assert (shown["usable"], verdict in shown["reason"]) == (False, True)
+    report = run_json("sync", "staging", "--account", estate.names.b, exit_code=3)
+    (error,) = [each for each in report["errors"] if each["errorClass"] == "InvalidStagingRecord"]
+    findings = run_json("doctor", "--account", estate.names.b, "--region", "us-west-2", exit_code=1)["findings"]
+    (found,) = [each for each in findings if each["check"] == "accounts" and each["status"] == "failed"]
+    assert verdict in error["message"]
+    assert (found["cause"], found["cure"]) == (f"{error['cause']}: {error['message']}", error["advice"])
+    run_json("accounts", "remove-staging", estate.names.b, staging)
+    (stored,) = [each for each in table.scan()["Items"] if each["accountId"] == estate.names.b]
+    assert stored["stagingAccounts"] == []

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -374,3 +375,19 @@ def test_the_demo_shows_the_same_counts_for_fewer_calls(monkeypatch: pytest.Monk
     assert [_without_times(each) for each in stale["report"]["servers"]] == [
         _without_times(each) for each in fresh["report"]["servers"]
     ]
+
+
+def test_a_tag_sync_while_another_runs_is_busy_and_no_wrong_usage(estate: Estate) -> None:
+    lock = {"accountId": "_tag_sync_lock", "status": "IN_PROGRESS", "owner": "another"}
+    estate.table("TAG_SYNC_CONFIG_TABLE").put_item(Item={**lock, "startedAt": int(time.time())})
+    busy = drs_sync("sync", "tags")
+    assert busy.returncode == 1
+    assert (json.loads(busy.stdout)["error"], "try again" in busy.stdout) == ("ALREADY_RUNNING", True)
+    done = drs_sync("sync", "all")
+    document = json.loads(done.stdout)
+    assert (done.returncode, document["status"], document["notRun"]) == (3, "partial", ["tags"])
+    assert {name: report["status"] for name, report in document["reports"].items()} == {
+        "staging": "complete",
+        "inventory": "complete",
+    }
+    assert document["failures"]["tags"]["code"] == "ALREADY_RUNNING"

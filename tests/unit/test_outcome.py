@@ -16,7 +16,14 @@ from service.models import Call, Coverage, Problem, RegionStatus, Scope
 from service.regions.selection import RegionSource, ScanReason, Selection
 from service.regions.status_rows import Observation, merge
 from service.settings import Settings
-from service.sync.engine.outcome import RejectedTokens, ScopeResult, UnreachableRegions, account_problem, outcome_of
+from service.sync.engine.outcome import (
+    RejectedTokens,
+    ScopeResult,
+    UnreachableRegions,
+    account_problem,
+    late_problem,
+    outcome_of,
+)
 from service.sync.engine.sync import Deps, Run
 from service.sync.inventory.doubt import is_doubtful
 from service.sync.inventory.scan import InventoryScan
@@ -391,3 +398,13 @@ def test_a_listing_is_repeated_where_it_shows_nothing_or_too_little(
 def test_half_of_what_is_stored_is_enough(shown: int, stored: int, *, doubtful: bool) -> None:
     absent = stored - shown
     assert is_doubtful(shown=shown, stored=stored, absent=absent, known_count=stored, share=0.5) is doubtful
+
+
+def test_a_scan_whose_time_was_up_is_not_complete_although_its_servers_are_counted() -> None:
+    state = {"servers": 2, "unchanged": 2, **ALL_OF_IT}
+    late = late_problem(SCOPE, "not done within 60 s: complete details of the servers", is_run_over=False)
+    assert "SCOPE_DEADLINE_SECONDS" in late.advice
+    result, observation = ended(scan_of(**state), late)
+    assert (result.coverage, result.problems, result.warnings) == (P, (late,), ())
+    assert observation is not None
+    assert (observation.status, observation.server_count) == (ACTIVE, 2)

@@ -142,6 +142,15 @@ def test_states_have_a_word_for_people(state: str, word: str, selectable: bool) 
     assert display_state(shown)["replicationState"] == shown["replicationState"]
 
 
+def test_an_extended_server_that_drs_cannot_replicate_is_not_selectable_and_says_why() -> None:
+    area = {"status": "EXTENSION_ERROR", "errorMessage": "the staging account does not trust the target"}
+    shown = present({"replicationState": "CONTINUOUS", "stagingArea": area})
+    assert (shown["state"], shown["selectable"]) == ("CONTINUOUS", False)
+    assert shown["extensionError"] == area["errorMessage"]
+    assert present({"stagingArea": {"status": "EXTENSION_ERROR"}})["extensionError"] == "EXTENSION_ERROR"
+    assert "extensionError" not in present({"replicationState": "CONTINUOUS", "stagingArea": {"status": "EXTENDED"}})
+
+
 NAMES = {
     "sourceServerArn",
     "sourceProperties",

@@ -214,9 +214,9 @@ def test_what_ends_the_run_ends_it_whatever_scope_noticed_it() -> None:
 @pytest.mark.parametrize(
     ("remaining_s", "scope_s", "after_s", "why"),
     [
-        (60.0, 20.0, 40.0, "not done within 20 s"),
-        (60.0, 90.0, 60.0, "the run's time was up before this scope was done"),
-        (None, 20.0, 40.0, "not done within 20 s"),
+        (60.0, 20.0, 40.0, "not done within 20 s: scan the scope"),
+        (60.0, 90.0, 60.0, "the run's time was up before this scope was done: scan the scope"),
+        (None, 20.0, 40.0, "not done within 20 s: scan the scope"),
     ],
 )
 def test_a_scope_without_end_costs_its_time_and_says_which_time_was_up(
@@ -229,6 +229,8 @@ def test_a_scope_without_end_costs_its_time_and_says_which_time_was_up(
         assert first is not None
         assert (first.code, Scope(first.account_id, first.region)) == ("DeadlineExceeded", sync.scans[0].scope)
         assert first.message == why
+        assert ("SCOPE_DEADLINE_SECONDS" in first.advice) is ("within" in why)
+        assert ("--time-limit" in first.advice) is ("run's time" in why)
         assert all(scan.closed and scan.servers == 1 for scan in sync.scans)  # earlier counts stay
         return loop.time()
 
@@ -258,7 +260,7 @@ def test_a_scope_of_a_process_that_was_suspended_sends_nothing_more(clock: str) 
         deps = Deps(UNUSED, settings, UNUSED, lambda: START + timedelta(seconds=loop.time() + slept_s), Shutdown())
         await run(sync, SyncRequest(), deps)
         failures = {scope: result.failure.message for scope, result in sync.results.items() if result.failure}
-        assert failures == {SCOPES[1]: "not done within 20 s"}
+        assert failures == {SCOPES[1]: "not done within 20 s: scan the scope"}
         assert all(scan.closed for scan in sync.scans)
 
     run_virtually(work)
@@ -296,7 +298,7 @@ def test_a_process_told_to_stop_leaves_its_scopes_at_once_and_enters_no_other() 
         report = await report_of(sync, shutdown=shutdown)
         assert len(sync.scans) == 2
         assert {each["message"] for each in report["errors"]} == {
-            "the process was told to stop before this scope was done",
+            "the process was told to stop before this scope was done: scan the scope",
             "the process was told to stop before this scope's turn",
         }
         return loop.time()

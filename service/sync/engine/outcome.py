@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from service.error_codes import status_of_account
-from service.errors import AwsError, as_class
+from service.errors import AwsError, as_class, problem_of
 from service.models import Coverage, Problem, RegionStatus, Scope
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "account_problem",
     "is_switched_off",
     "is_unreachable",
+    "late_problem",
     "outcome_of",
     "problem_at",
     "scope_problem",
@@ -217,6 +218,17 @@ def scope_problem(error: AwsError, scope: Scope) -> Problem:
 def account_problem(error: AwsError) -> Problem:
     """Make the problem of an account that could not be entered; its region is not to blame, so none is named."""
     return replace(error.problem, region="", status=status_of_account(error.error_class.status))
+
+
+def late_problem(scope: Scope, message: str, *, is_run_over: bool) -> Problem:
+    """Make the problem of a scope whose time was up.
+
+    Args:
+        scope: the scope.
+        message: what was not done.
+        is_run_over: it was the time of the whole run, not only that of the scope.
+    """
+    return problem_of("RunDeadline" if is_run_over else "ScopeDeadline", "DeadlineExceeded", message, scope)
 
 
 def problem_at(scope: Scope, code: str, message: str) -> Problem:

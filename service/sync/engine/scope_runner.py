@@ -15,6 +15,7 @@ from service.sync.engine.outcome import (
     ScopeResult,
     account_problem,
     is_unreachable,
+    late_problem,
     outcome_of,
     problem_at,
     scope_problem,
@@ -76,7 +77,7 @@ class ScopeRunner:
         scope_limit_s = self._sync.deadline_factor * settings.scope_deadline_seconds
         remaining_s = min(scope_limit_s, deadline.remaining_s())
         if remaining_s <= 0:
-            return problem_at(self._scope, "DeadlineExceeded", f"{deadline.reason()} before this scope's turn")
+            return late_problem(self._scope, f"{deadline.reason()} before this scope's turn", is_run_over=True)
         failure: Problem | None = None
         tenure, is_late = Tenure(remaining_s, self._run.deps.now), False
 
@@ -91,9 +92,12 @@ class ScopeRunner:
                 is_late = True
         if not (is_late or cancel_scope.cancelled_caught):
             return failure
+        doing = self._scan.doing if self._scan else "assume the role of the account"
         if deadline.is_over:
-            return problem_at(self._scope, "DeadlineExceeded", f"{deadline.reason()} before this scope was done")
-        return problem_at(self._scope, "DeadlineExceeded", f"not done within {remaining_s:.0f} s")
+            return late_problem(
+                self._scope, f"{deadline.reason()} before this scope was done: {doing}", is_run_over=True
+            )
+        return late_problem(self._scope, f"not done within {remaining_s:.0f} s: {doing}", is_run_over=False)
 
     async def _enter_and_run(self) -> None:
         session = await self._run.context.access.drs_session(self._scope)

@@ -13,8 +13,8 @@ from service.aws.drs import DrsReader
 from service.aws.dynamodb_write import Table
 from service.context import ContextLoader, RunContext, SyncRequest
 from service.deadline import Deadline, Shutdown
-from service.errors import AwsError, DrsSyncError
-from service.models import Now, Problem, RegionStatus, Scope
+from service.errors import AwsError, DrsSyncError, problem_of
+from service.models import Now, Problem, Scope
 from service.regions.selection import StatusUnavailable
 from service.regions.status_writer import RegionStatusTable
 from service.settings import Settings
@@ -90,7 +90,7 @@ class Run:
         if not cancel_scope.cancelled_caught:
             return None
         message = f"{self.deadline.reason()} before {what} was written"
-        return Problem("DeadlineExceeded", message, RegionStatus.ERROR, "dynamodb")
+        return problem_of("RunDeadline", "DeadlineExceeded", message, Scope("", ""), service="dynamodb")
 
 
 class ScopeScan:
@@ -102,6 +102,7 @@ class ScopeScan:
         self.counts: Counter[str] = Counter()
         self.problems: list[Problem] = []
         self.warnings: list[Problem] = []
+        self.doing = "scan the scope"  # for the message when the time is up
 
     async def run(self) -> None:
         """Do the work. Whatever it raises becomes a problem of this scope."""

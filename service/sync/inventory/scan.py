@@ -97,7 +97,9 @@ class InventoryScan(ScopeScan):
         """
         # Before the listing begins: an item of that time whose server is not listed is outdated, whatever the clock of
         # the host that wrote it says.
+        self.doing = "read what is stored"
         self._stored = await self._tools.inventory.stored_items(self.scope, partition=self._tools.partition)
+        self.doing = "list the servers"
         try:
             await self._list_until_sure()
         except AwsError as error:
@@ -108,8 +110,9 @@ class InventoryScan(ScopeScan):
                 return
         else:
             self.listed_completely = True
+        self.doing = "remove servers that left"
         await self._remove_absent()
-        self.settled = True
+        self.settled, self.doing = True, "complete details of the servers, which the next scan does"
         self.warnings += await self._values.write(had_servers=bool(self._stored) or self._known_count > 0)
         self.warnings += await self._topology.complete()
         await self._probe_staging()
@@ -122,7 +125,7 @@ class InventoryScan(ScopeScan):
             failure=failure,
             known=known or bool(self._stored),
             answered=is_settled or self._has_page or self.is_unconfirmed_empty or self.servers > 0,
-            settled=self.settled,
+            settled=self.settled and (failure is None or failure.code != "DeadlineExceeded"),
             servers=sum(self.counts[name] for name in ("serversWritten", "serversUnchanged", "serversRejected")),
             counts=self.counts,
             problems=[*self.problems, *(rejected_problem(self.scope, *each) for each in self.rejected.items())],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import anyio
@@ -26,13 +27,8 @@ _FIX: Final = (
     " to its name"
 )
 _SCHEMA_FIX: Final = "drs-sync doctor says what is wrong with the table"
-_DENIED_FIX: Final = "grant the DynamoDB actions of deploy/templates/roles.yaml on this table"
-# Errors that say that the table cannot be used at all: code, fix. Others pass, and are problems of the scopes.
-_UNUSABLE: Final = {
-    "ResourceNotFoundException": ("NoTopologyTable", _FIX),
-    "ValidationException": ("TopologyTableUnusable", _SCHEMA_FIX),
-    "AccessDeniedException": ("TopologyTableUnusable", _DENIED_FIX),
-}
+_WRONG_KEYS: Final = "ValidationException"
+_UNUSABLE: Final = frozenset({"TableMissing", "KmsKeyUnusable"})  # and denials; other errors pass
 
 
 def _own_table(deps: Deps) -> Table | None:
@@ -44,12 +40,15 @@ async def topology_of(run: Run) -> TopologyStore:
     """Return what keeps the topology of a run; warn when there is no topology table that can be used."""
     inventory, own = run.deps.table(run.deps.settings.source_server_inventory_table), _own_table(run.deps)
     if own is None:
-        _warn(run, "NoTopologyTable", f"SOURCE_SERVER_TOPOLOGY_TABLE is not set: {_LOST}", _FIX)
+        message = f"SOURCE_SERVER_TOPOLOGY_TABLE is not set: {_LOST}"
+        _warn(run, Problem("NoTopologyTable", message, RegionStatus.ERROR, "dynamodb", advice=_FIX))
         return ItemTopology(inventory)
     error = await _check(own, run)
-    if error is not None and error.code in _UNUSABLE:
-        code, fix = _UNUSABLE[error.code]
-        _warn(run, code, f"the topology table cannot be used ({error.code}: {error.message}): {_LOST}", fix)
+    if error is not None and _is_unusable(error):
+        code = "NoTopologyTable" if error.error_class.name == "TableMissing" else "TopologyTableUnusable"
+        message = f"the topology table cannot be used ({error.code}: {error.message}): {_LOST}"
+        fix = _SCHEMA_FIX if error.code == _WRONG_KEYS else error.fix
+        _warn(run, replace(error.problem, code=code, message=message, status=RegionStatus.ERROR, advice=fix))
         return ItemTopology(inventory)
     return TopologyTable(own, inventory)
 
@@ -64,9 +63,15 @@ async def _check(own: Table, run: Run) -> AwsError | None:
     return None
 
 
-def _warn(run: Run, code: str, message: str, fix: str) -> None:
+def _is_unusable(error: AwsError) -> bool:
+    """Whether the table cannot be used at all; any other error passes, and is a problem of the scopes."""
+    error_class = error.error_class
+    return error_class.status.is_denied or error_class.name in _UNUSABLE or error.code == _WRONG_KEYS
+
+
+def _warn(run: Run, problem: Problem) -> None:
     if run.request.shard is None or run.request.shard.index == 0:  # the reports of all shards become one
-        run.report.warn(Problem(code, message, RegionStatus.ERROR, "dynamodb", advice=fix))
+        run.report.warn(replace(problem, operation="", account_id="", region=""))
 
 
 async def carry_over(deps: Deps, *, remaining_s: float, has_carried: bool = False) -> None:

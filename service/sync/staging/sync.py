@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from service.accounts.records import Account
+from service.accounts.records import Account, unusable_staging
 from service.accounts.staging import adopt_discovered
 from service.accounts.table import TargetAccountsTable
 from service.aws.client import AccountSession
@@ -66,9 +66,9 @@ class StagingSync(Sync):
             await self._recorder.begin()
         for account_id in sorted(run.context.accounts):
             for why in run.context.directory.targets[account_id].unusable_staging:
-                refusal = RefusalError("InvalidAccountRecord", why)
-                run.report.problem(_record_problem(refusal, account_id, run.deps.settings.target_accounts_table))
-                self._errors.setdefault(account_id, f"{refusal.code}: {why}")
+                problem = unusable_staging(account_id, why)
+                run.report.problem(problem)
+                self._errors.setdefault(account_id, f"{problem.code}: {why}")
         _warn_of_hub(run)
 
     def scan(self, scope: Scope, session: AccountSession, run: Run) -> ScopeScan:

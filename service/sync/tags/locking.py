@@ -11,7 +11,7 @@ import anyio
 
 from service.context import SyncRequest
 from service.deadline import Deadline
-from service.errors import AwsError, RefusalError
+from service.errors import AwsError, BusyError
 from service.sync.engine.lease import LeaseLostError, under_lease
 from service.sync.engine.report import Progress
 from service.sync.engine.runner import run
@@ -26,11 +26,13 @@ _MAX_RELEASE_S: Final = 5.0
 _RELEASE_S: Final = 1.0  # of a run's time, kept for the release of the lock
 
 
-class TagSyncRunningError(RefusalError):
+class TagSyncRunningError(BusyError):
     """A tag sync is running already."""
 
     def __init__(self) -> None:
-        super().__init__("ALREADY_RUNNING", "a tag sync is running already; try again when it has ended", status=409)
+        super().__init__(
+            "ALREADY_RUNNING", "a tag sync is running already. Fix: try again when it has ended", status=409
+        )
 
 
 def tag_state(deps: Deps) -> TagState:
