@@ -20,6 +20,7 @@ from typing import Any
 
 import aiobotocore.credentials
 import anyio
+import botocore.credentials
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -300,7 +301,8 @@ def _set_up(case: Case, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (home / name).write_text(text)
     for name, value in case.variables.items():
         monkeypatch.setenv(name, value.replace("{home}", str(home)))
-    monkeypatch.setattr(aiobotocore.credentials, "EC", case.awscrt)
+    for module in (aiobotocore.credentials, botocore.credentials):
+        monkeypatch.setattr(module, "EC", case.awscrt)
 
 
 @pytest.mark.parametrize("name", CASES)

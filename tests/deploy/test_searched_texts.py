@@ -116,7 +116,7 @@ def test_every_field_of_a_dashboard_query_is_a_member_in_the_code() -> None:
 
 
 def test_the_code_of_denied_calls_contains_what_the_metric_filters_count() -> None:
-    codes = set(strings(ast.walk(trees()["service/errors.py"])))
+    codes = set(strings(ast.walk(trees()["service/error_codes.py"])))
     assert {code for code in codes if code.startswith(ACCESS_DENIED)} == {"AccessDenied", "AccessDeniedException"}
 
 
