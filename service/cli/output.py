@@ -74,9 +74,8 @@ def print_json(document: Mapping[str, Any]) -> None:
     """Print a document on stdout, in UTF-8."""
     try:
         text = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-    except (
-        TypeError
-    ):  # orjson refuses a lone surrogate, which is what Python makes of an argument that it cannot decode
+    except TypeError:
+        # orjson refuses a lone surrogate, which is what Python makes of an argument that it cannot decode.
         text = f"{json.dumps(document, indent=2)}\n".encode()
     write_utf8(text)
 

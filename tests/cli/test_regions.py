@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from service.models import Shard
 from tests.cli.test_command_line import drs_sync
 from tests.cli.test_servers import run_json
 from tests.support.estate import Estate
@@ -46,6 +47,12 @@ def test_rows_outside_the_catalog_are_shown_by_sync_regions_and_doctor(left_over
         assert "DRS_EXTRA_REGIONS" in fix
     left_over.set(DRS_EXTRA_REGIONS="ca-west-1")
     assert run_json("regions", exit_code=None)["outsideCatalog"] == ["us-wset-2"]
+
+
+async def test_one_shard_of_several_warns_of_rows_outside_the_catalog(left_over: Estate) -> None:
+    reports = [await left_over.sync(shard=Shard(index, 2)) for index in range(2)]
+    codes = [{warning["code"] for warning in report["warnings"]} for report in reports]
+    assert ["RegionOutsideCatalog" in each for each in codes] == [True, False]
 
 
 def test_a_row_outside_the_catalog_is_dropped(left_over: Estate) -> None:

@@ -95,7 +95,8 @@ class InventorySync(Sync):
         """
         await self._recorder.finish()
         rows = run.context.rows
-        if run.request.covers_all_accounts and not isinstance(rows, StatusUnavailable):
+        is_first_shard = run.request.shard is not None and run.request.shard.index == 0  # one warning for all shards
+        if (run.request.covers_all_accounts or is_first_shard) and not isinstance(rows, StatusUnavailable):
             outside = outside_problem(rows, run.deps.settings)
             if outside is not None:
                 run.report.warn(outside)
