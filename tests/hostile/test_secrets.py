@@ -254,7 +254,7 @@ async def test_a_proxy_is_named_without_its_password(monkeypatch: pytest.MonkeyP
     async with AwsClient(Settings(), lambda: datetime.now(UTC)) as aws_client:
         with pytest.raises(AwsError) as raised:
             await aws_client.identity()
-    assert raised.value.code == "EndpointUnreachable"
+    assert raised.value.code == "ProxyUnreachable"
     assert "proxy-password" not in "".join(traceback.format_exception(raised.value))
 
 
