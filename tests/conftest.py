@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from service.gc_tuning import tune_gc
 from tests.support.blocking import BlockingCalls
 from tests.support.estate import Estate, Names, new_account_id, two_targets
 
@@ -29,6 +31,20 @@ settings.load_profile("fixed")
 def pytest_xdist_auto_num_workers() -> int:
     """Return the number of workers for `-n auto`: three for two cores, because a quarter of the time is waiting."""
     return max(2, (os.cpu_count() or 2) * 3 // 2)
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector skip what the imports made: that saves a sixth of the time of all tests."""
+    gc.collect()
+    gc.freeze()
+    tune_gc()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _collect_garbage() -> Iterator[None]:
+    """Collect garbage after each module, so that a socket left open is still an error of the tests that left it."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="session")
