@@ -59,6 +59,11 @@ SET_UPS: dict[str, tuple[Failure, str, str]] = {
         "CredentialsRejected",
         "renew them",
     ),
+    "STS has a fault when its role is assumed": (
+        (*STS, "ServiceUnavailable", 503, "Service is unavailable"),
+        "ServerFault",
+        "AWS Health Dashboard",
+    ),
     "no policy allows the call": (
         (*SCAN, "AccessDeniedException", 403, f"{DRS}because no identity-based policy allows {ACTION}"),
         "IdentityPolicy",
@@ -107,7 +112,9 @@ OF_CONNECTIONS = {
     "an unknown CA": ("CertificateUnknownIssuer", "AWS_CA_BUNDLE"),
     "another name": ("CertificateOtherName", "AWS_ENDPOINT_URL"),
     "expired": ("CertificateExpired", "clock of this host"),
-    "a proxy that refuses": ("ProxyRefused", "HTTPS_PROXY"),
+    "a proxy that answers 407": ("ProxyRefused", "HTTPS_PROXY"),
+    "a proxy that answers 403": ("ProxyRefused", "HTTPS_PROXY"),
+    "a proxy that answers 502": ("ProxyFailed", "NO_PROXY"),
     "a proxy that is not there": ("ProxyUnreachable", "NO_PROXY"),
 }
 
@@ -251,13 +258,15 @@ def test_what_is_wrong_with_the_hub_is_told_alike_everywhere(name: str, broken: 
         assert (code, told in message, message.endswith(f"Fix: {found['cure']}")) == (1, True, True), message
 
 
-class Refusing(socketserver.BaseRequestHandler):
-    """HTTP proxy that answers every request with 407."""
+class Proxy(socketserver.BaseRequestHandler):
+    """HTTP proxy that answers every request with one status."""
+
+    status: str
 
     def handle(self) -> None:
         """Answer one request."""
         self.request.recv(4096)
-        self.request.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+        self.request.sendall(f"HTTP/1.1 {self.status} No\r\nContent-Length: 0\r\n\r\n".encode())
 
 
 class Handshake(socketserver.BaseRequestHandler):
@@ -292,7 +301,8 @@ def test_a_connection_that_fails_is_told_alike_everywhere(
     estate.faults()
     authority, bundle = trustme.CA(), tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(str(bundle))
-    handler: type[socketserver.BaseRequestHandler] = Refusing
+    status = name.rpartition(" ")[2]
+    handler: type[socketserver.BaseRequestHandler] = type("Answering", (Proxy,), {"status": status})
     if "proxy" not in name:
         host = "another.example.com" if name == "another name" else "localhost"
         not_after = datetime(2020, 1, 1, tzinfo=UTC) if name == "expired" else None
@@ -315,5 +325,5 @@ def test_a_connection_that_fails_is_told_alike_everywhere(
             told = told_of(ids[name])
     assert_same(told[ids[name]], *OF_CONNECTIONS[name])
     assert "secret-of-it" not in str(told)
-    if name == "a proxy that refuses":
-        assert "HTTP status 407" in told[ids[name]][0][0]
+    if status.isdigit():
+        assert f"HTTP status {status}" in told[ids[name]][0][0]
