@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Annotated, Final
 
 import typer
@@ -15,9 +17,10 @@ from service.cli.schemas import TABLES
 from service.queries.params import account_param
 from service.settings import Settings
 
-__all__ = ["run_doctor"]
+__all__ = ["finding_rows", "run_doctor"]
 
 _ORDER: Final = ("settings", "hub", *(spec.check for spec in TABLES), "region status", "accounts", "role", "drs")
+_MAX_ROWS_ALIKE: Final = 3
 _HEADINGS: Final = ("check", "status", "account", "region", "cause", "fix")
 
 
@@ -56,11 +59,19 @@ def run_doctor(
             "findings": [finding.as_json() for finding in findings],
         }
         title = ", ".join(f"{counts[level]} {level}" for level in Level)
-        print_result(chosen, document, lambda: table(title, _HEADINGS, map(_row, findings)))
+        print_result(chosen, document, lambda: table(title, _HEADINGS, finding_rows(findings)))
         return 1 if worst is Level.FAILED else 0
 
     return run_command(chosen, work)
 
 
-def _row(finding: Finding) -> tuple[object, ...]:
-    return (finding.check, finding.status, finding.account_id, finding.region, finding.cause, finding.fix)
+def finding_rows(findings: Iterable[Finding]) -> Iterator[tuple[object, ...]]:
+    """Make the rows of the table; what is the same for more than three accounts is one row, which counts them."""
+    alike: dict[Finding, list[str]] = {}
+    for finding in findings:
+        alike.setdefault(replace(finding, account_id=""), []).append(finding.account_id)
+    for finding, account_ids in alike.items():
+        is_one_row = len(account_ids) > _MAX_ROWS_ALIKE
+        accounts = [f"{account_ids[0]} and {len(account_ids) - 1} more"] if is_one_row else account_ids
+        for account in accounts:
+            yield (finding.check, finding.status, account, finding.region, finding.cause, finding.fix)

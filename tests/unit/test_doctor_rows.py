@@ -1,0 +1,21 @@
+"""Rows of the table that the doctor prints."""
+
+from __future__ import annotations
+
+import pytest
+
+from service.cli.diagnosis import Finding, Level
+from service.cli.doctor import finding_rows
+
+
+@pytest.mark.parametrize(
+    ("accounts", "shown"), [(1, ["0"]), (3, ["0", "1", "2"]), (4, ["0 and 3 more"]), (500, ["0 and 499 more"])]
+)
+def test_what_is_the_same_for_many_accounts_is_one_row(accounts: int, shown: list[str]) -> None:
+    dark = [
+        Finding("drs", Level.FAILED, "not reachable", "check DNS", str(each), "me-south-1") for each in range(accounts)
+    ]
+    other = Finding("drs", Level.FAILED, "denied", "allow it", "7", "me-south-1")
+    rows = list(finding_rows([*dark, other]))
+    assert [row[2] for row in rows] == [*shown, "7"]
+    assert rows[0] == ("drs", Level.FAILED, shown[0], "me-south-1", "not reachable", "check DNS")
