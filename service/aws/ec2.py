@@ -79,7 +79,7 @@ def _id_of(instance: Mapping[str, Any], requested: Collection[str], call: Call) 
 
 
 def _checked(instance: dict[str, Any]) -> dict[str, Any]:
-    """Return an instance; an `OddRecord` in its place if it lacks what tells its tags or security groups apart."""
+    """Return an instance; or an `OddRecord`, if a tag of it has no key or a security group has no id."""
     for name, member in (("Tags", "Key"), ("SecurityGroups", "GroupId")):
         if not all(member in each for each in instance.get(name, ())):
             return OddRecord(f"an entry of {name} is missing {member}", {})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
@@ -19,7 +18,7 @@ from service.app import App, open_app
 from service.aws.dynamodb import Item
 from service.cli.answers import COMPLETENESS_MEMBERS, show_answer
 from service.cli.options import OutputOption
-from service.cli.output import Output, print_result, run_command, sanitize, table
+from service.cli.output import Output, is_confirmed, print_result, run_command, sanitize, table
 from service.errors import RefusalError
 from service.settings import Settings
 
@@ -121,7 +120,7 @@ def remove_account(
 
     async def work(settings: Settings) -> int:
         checked_account_id(target)
-        if not yes and not _is_confirmed(f"Remove target account {target} and the list of its staging accounts?"):
+        if not yes and not is_confirmed(f"Remove target account {target} and the list of its staging accounts?"):
             raise RefusalError("NOT_CONFIRMED", "nothing was removed, because you did not say yes")
         async with open_app(settings) as app:
             record = await app.target_accounts().remove(target)
@@ -133,16 +132,6 @@ def remove_account(
         return 0
 
     return run_command(chosen, work)
-
-
-def _is_confirmed(question: str) -> bool:
-    """Ask on a terminal; a program cannot answer, and gets what it asked for."""
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        return True
-    try:
-        return typer.confirm(question, err=True)
-    except typer.Abort:  # Ctrl-C or Ctrl-D
-        return False
 
 
 def _print_record(output: Output, message: str, record: Item) -> None:

@@ -6,11 +6,10 @@ import sys
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
-import typer
 from rich.console import Group, RenderableType
 
 from service.app import open_app
-from service.cli.output import Output, print_message, print_result, run_command, table
+from service.cli.output import Output, is_confirmed, print_message, print_result, run_command, table
 from service.cli.progress import live_progress
 from service.cli.signals import shutdown_on_signals
 from service.cli.unknown import unknown_block
@@ -79,13 +78,8 @@ def show_answer(
 
 
 def _is_refresh_wanted(scopes: int) -> bool:
-    """Ask on a terminal; a program cannot answer, and gets what keeps the inventory fresh."""
-    if not (sys.stdin.isatty() and sys.stdout.isatty() and sys.stderr.isatty()):
-        return True
-    try:
-        return typer.confirm(f"{scopes} scopes are stale in the inventory. Sync them now?", err=True)
-    except typer.Abort:  # Ctrl-C or Ctrl-D; the answer is printed all the same
-        return False
+    """Ask on a terminal; a program gets what keeps the inventory fresh, and the answer is printed all the same."""
+    return not sys.stdout.isatty() or is_confirmed(f"{scopes} scopes are stale in the inventory. Sync them now?")
 
 
 def exit_code_of(answer: Answer) -> int:

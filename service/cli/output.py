@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import anyio
 import orjson
+import typer
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
@@ -28,6 +29,7 @@ from service.text import printable
 __all__ = [
     "Output",
     "code_and_text",
+    "is_confirmed",
     "print_error",
     "print_json",
     "print_message",
@@ -68,6 +70,16 @@ class Output(StrEnum):
 def stderr_console() -> Console:
     """Create the console for stderr. Without a terminal a message stays on one line, so that a log can be searched."""
     return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+
+
+def is_confirmed(question: str) -> bool:
+    """Ask on a terminal; a program cannot answer, and gets what it asked for."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return True
+    try:
+        return typer.confirm(question, err=True)
+    except typer.Abort:  # Ctrl-C or Ctrl-D
+        return False
 
 
 def print_json(document: Mapping[str, Any]) -> None:
