@@ -68,6 +68,11 @@ class SyncRequest:
         """Whether the run covers every target account, so that it may change what concerns all of them."""
         return not (self.accounts or self.scopes or self.shard)
 
+    @property
+    def is_unrestricted(self) -> bool:
+        """Whether the run covers all accounts and leaves the choice of regions to region status."""
+        return self.covers_all_accounts and not (self.regions or self.excluded_regions)
+
 
 @dataclass(frozen=True, slots=True)
 class RunContext:

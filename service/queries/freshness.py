@@ -117,10 +117,10 @@ def freshness_of(view: StatusView, scope: Scope, *, now: datetime, fresh_s: floa
         return _NEVER_SCANNED
     if row.is_legacy_format:
         settled = row.status is not None and row.status.settles_count
-        fresh = settled and is_fresh(row.last_checked, now, fresh_s)
+        fresh = settled and is_fresh(row.last_scanned, now, fresh_s)
         # The count is of all accounts together, so an empty inventory can only be right when it is zero.
         return ScopeFreshness(
-            Freshness.FRESH if fresh else Freshness.STALE, row.last_checked, may_be_empty=not row.server_count
+            Freshness.FRESH if fresh else Freshness.STALE, row.last_scanned, may_be_empty=not row.server_count
         )
     entry = row.accounts.get(scope.account_id)
     if entry is None or entry.last_complete is None or entry.server_count is None:

@@ -67,10 +67,10 @@ def _region_json(row: RegionRow, targets: Collection[str], rules: StateRules) ->
         "region": row.region,
         "status": row.status,
         "serverCount": row.server_count,
-        "lastChecked": iso(row.last_checked) if row.last_checked else None,
+        "lastChecked": iso(row.last_scanned) if row.last_scanned else None,
         "lastComplete": iso(oldest) if oldest else None,
         "ageSeconds": _age(oldest, rules.now),
-        "lastAttemptAgeSeconds": _age(row.last_checked, rules.now),
+        "lastAttemptAgeSeconds": _age(row.last_scanned, rules.now),
         "unknownAccounts": [
             account_id for account_id in sorted(targets) if _state(row, account_id, rules) is ScopeState.UNKNOWN
         ],

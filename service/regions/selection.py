@@ -349,7 +349,7 @@ def _idle_scope(row: RegionRow | None, scope: Scope) -> _IdleScope:
     if row is None:
         return _IdleScope(_NEVER, scope.region, scope, has_entry=False)
     if row.is_legacy_format:
-        return _IdleScope(row.last_checked or _NEVER, scope.region, scope, has_entry=False)
+        return _IdleScope(row.last_scanned or _NEVER, scope.region, scope, has_entry=False)
     entry = row.accounts.get(scope.account_id)
     last_checked = entry.last_checked if entry else None
     return _IdleScope(last_checked or _NEVER, scope.region, scope, has_entry=last_checked is not None)

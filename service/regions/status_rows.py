@@ -19,6 +19,7 @@ __all__ = [
     "FullScanMark",
     "Observation",
     "RegionRow",
+    "checked_attributes",
     "merge",
     "parse_row",
     "to_attributes",
@@ -79,7 +80,9 @@ class RegionRow:
         region: name of the region, key of the table.
         server_count: number of servers of all accounts.
         status: one status for all accounts, by precedence.
-        last_checked: when the latest scan of any account began.
+        last_checked: the time at `lastChecked`, which other readers take as the age of the whole inventory: when the
+            latest scan of any account began, or when the last run over all scopes ended (see `checked_attributes`).
+        last_scanned: when the latest scan of any account began. A legacy row has only the time of its last write.
         accounts: the entries, by account id.
         last_updated: when the row was written.
         unattributed: count that a legacy writer stored without naming an account. It is kept until every account has
@@ -92,6 +95,7 @@ class RegionRow:
     server_count: int = 0
     status: RegionStatus | None = None
     last_checked: datetime | None = None
+    last_scanned: datetime | None = None
     accounts: Mapping[str, AccountEntry] = field(default_factory=dict)
     last_updated: datetime | None = None
     unattributed: int | None = None
@@ -131,17 +135,24 @@ def parse_row(item: Mapping[str, Any]) -> RegionRow:
         if isinstance(entry, Mapping)
     }
     count = parse_count(item.get("serverCount"))
+    checked, written = parse_iso(item.get("lastChecked")), parse_iso(item.get("lastUpdated"))
+    scanned = parse_iso(item.get("lastScanned")) or checked or written
     return RegionRow(
         region=str(item["region"]),
         server_count=count or 0,
         status=parse_status(item.get("status")),
-        last_checked=parse_iso(item.get("lastChecked")) or parse_iso(item.get("lastUpdated")),
+        last_checked=checked,
+        last_scanned=_latest_scan(entries) if entries else scanned,
         accounts=entries,
-        last_updated=parse_iso(item.get("lastUpdated")),
+        last_updated=written,
         unattributed=parse_count(item.get("unattributedCount")) if entries else count,
         full_scan_began=parse_iso(item.get("sweepBegan")),
         separates_accounts=isinstance(accounts, Mapping) or bool(entries),
     )
+
+
+def _latest_scan(entries: Mapping[str, AccountEntry]) -> datetime | None:
+    return max((entry.last_checked for entry in entries.values() if entry.last_checked is not None), default=None)
 
 
 def merge(
@@ -250,7 +261,6 @@ def _with_totals(row: RegionRow, entries: Mapping[str, AccountEntry], all_accoun
     counted = {account_id for account_id, entry in entries.items() if entry.server_count is not None}
     all_counted = all_accounts is not None and all_accounts <= counted
     unattributed = None if all_counted else row.unattributed
-    checked = [entry.last_checked for entry in entries.values() if entry.last_checked is not None]
     return replace(
         row,
         accounts=entries,
@@ -258,7 +268,7 @@ def _with_totals(row: RegionRow, entries: Mapping[str, AccountEntry], all_accoun
         server_count=max(total, unattributed or 0),
         unattributed=unattributed or None,
         status=_row_status(entries.values()) or row.status,
-        last_checked=max(checked, default=row.last_checked),
+        last_scanned=_latest_scan(entries) or row.last_scanned,
     )
 
 
@@ -283,7 +293,10 @@ _STATUS_PRECEDENCE: Final = (
 
 
 def to_attributes(row: RegionRow, *, now: datetime) -> dict[str, Any]:
-    """Serialize a row as the attributes to set; None removes an attribute."""
+    """Serialize a row as the attributes to set; None removes an attribute.
+
+    A row without entries is another writer's: its account and error message are not set, so they stay as they are.
+    """
     failing = [
         f"{account_id}: {entry.error_message}"
         for account_id, entry in sorted(row.accounts.items())
@@ -293,17 +306,40 @@ def to_attributes(row: RegionRow, *, now: datetime) -> dict[str, Any]:
     largest = max(row.accounts.items(), key=lambda pair: (pair[1].server_count or 0, pair[0]), default=None)
     entries = {account_id: entry_attributes(entry) for account_id, entry in sorted(row.accounts.items())}
     is_packed = len(entries) > MAX_MAPPED
-    # Writers detect each other's writes by this value, so every write must change it, whatever the clock says.
-    last_updated = now if row.last_updated is None else max(now, row.last_updated + timedelta(microseconds=1))
-    return {
-        "serverCount": row.server_count,
+    described_by_entries = {
         "status": str(row.status) if row.status else None,
         "accountId": largest[0] if largest else None,
-        "lastChecked": row.last_checked.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if row.last_checked else None,
-        "lastUpdated": iso(last_updated),
         "errorMessage": f"{failing[0]}{more}" if failing else None,
+    }
+    return {
+        "serverCount": row.server_count,
+        **{name: value for name, value in described_by_entries.items() if value or row.separates_accounts},
+        **_times(row, row.last_checked, now=now),
         "accounts": entries if row.separates_accounts and not is_packed else None,
         "accountsPacked": pack(entries) if is_packed else None,
         "unattributedCount": row.unattributed,
         "sweepBegan": iso(row.full_scan_began) if row.full_scan_began else None,
+    }
+
+
+def checked_attributes(row: RegionRow, *, checked_at: datetime, now: datetime) -> dict[str, Any]:
+    """Return the attributes that move `lastChecked` of a row to a time, and change nothing else of it.
+
+    Other readers take `lastChecked` of one row as the age of the whole inventory. After a run over all scopes every row
+    may therefore say so, whenever its own region was scanned; that stays in its entries.
+    """
+    latest = checked_at if row.last_checked is None else max(checked_at, row.last_checked)
+    return _times(row, latest, now=now)
+
+
+def _times(row: RegionRow, last_checked: datetime | None, *, now: datetime) -> dict[str, Any]:
+    latest = max((each for each in (last_checked, row.last_scanned) if each is not None), default=None)
+    # Writers detect each other's writes by lastUpdated, so every write must change it, whatever the clock says.
+    last_updated = now if row.last_updated is None else max(now, row.last_updated + timedelta(microseconds=1))
+    # Entries have the times of their scans. Without any, this keeps the time that lastChecked no longer tells.
+    scanned = None if row.accounts else row.last_scanned
+    return {
+        "lastChecked": latest.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if latest else None,
+        "lastScanned": iso(scanned) if scanned else None,
+        "lastUpdated": iso(last_updated),
     }

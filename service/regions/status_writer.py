@@ -7,15 +7,25 @@ from datetime import datetime
 from typing import Final
 
 from service.aws.dynamodb_write import CompareAndSet, Table
+from service.fanout import fan_out
 from service.models import Call, Now
 from service.regions.known_accounts import KnownAccounts
 from service.regions.status_guard import admissible
 from service.regions.status_reader import RegionStatusReader
-from service.regions.status_rows import FullScanMark, Observation, RegionRow, merge, parse_row, to_attributes
+from service.regions.status_rows import (
+    FullScanMark,
+    Observation,
+    RegionRow,
+    checked_attributes,
+    merge,
+    parse_row,
+    to_attributes,
+)
 
 __all__ = ["RegionStatusTable"]
 
 _MAX_ATTEMPTS: Final = 20
+_ROWS_AT_ONCE: Final = 8
 
 
 class RegionStatusTable(RegionStatusReader):
@@ -67,6 +77,34 @@ class RegionStatusTable(RegionStatusReader):
                 full_scan_mark=full_scan_mark,
             )
             if await update.write(to_attributes(row, now=self._now())):
+                return
+
+    async def mark_all_checked(self) -> None:
+        """Move `lastChecked` of every row to now, and change nothing else: a sync of the whole inventory has ended.
+
+        Other readers look at one row, whichever comes first, and take its `lastChecked` as the age of the inventory.
+
+        Raises:
+            AwsError: the rows could not be read, or one could not be written; the others may be.
+        """
+        table = self._writable
+        if table is None:
+            return
+
+        async def mark(region: str) -> None:
+            await self._mark_checked(table, region)
+
+        regions = [parse_row(item).region async for item in table.scan()]
+        async with fan_out(regions, mark, concurrency=_ROWS_AT_ONCE) as written:
+            async for _ in written:
+                pass
+        self.invalidate()
+
+    async def _mark_checked(self, table: Table, region: str) -> None:
+        update = _update_of(table, region, "UpdateItem")
+        while (item := await update.read()) is not None:
+            now = self._now()
+            if await update.write(checked_attributes(parse_row(item), checked_at=now, now=now)):
                 return
 
     async def drop(self, region: str, may_drop: Callable[[RegionRow], bool]) -> bool:

@@ -204,6 +204,32 @@ def test_accounts_that_are_missing_stay_while_a_record_cannot_be_used(estate: Wo
     assert estate.counts() == before
 
 
+def test_the_last_step_of_all_shards_tells_the_age_of_the_inventory_and_no_shard_does(estate: World) -> None:
+    def checked() -> dict[str, str]:
+        return {region: row["lastChecked"] for region, row in estate.status().items()}
+
+    by_shards: list[dict[str, str]] = []
+
+    def watched(payload: Any) -> Any:
+        if payload["operation"] == "finish_sync":
+            by_shards.append(checked())
+        return invoke(payload)
+
+    def lossy(payload: Any) -> Any:
+        if payload["operation"] == "sync_shard" and payload["body"]["index"] == 1:
+            raise Timeout("States.Timeout")
+        return watched(payload)
+
+    in_shards(Machine(watched))
+    old = "2026-01-01T00:00:00Z"
+    estate.put(estate.tables.status, {"region": "sa-east-1", "serverCount": 0, "status": "ACTIVE", "lastChecked": old})
+    in_shards(Machine(lossy))
+    assert (by_shards[-1]["sa-east-1"], checked()["sa-east-1"]) == (old, old)
+    report = in_shards(Machine(watched))
+    assert by_shards[-1]["sa-east-1"] == old
+    assert min(checked().values()) >= report["startedAt"][:19]
+
+
 def test_the_mark_of_a_full_scan_stays_while_a_shard_has_run_out_of_time(estate: World) -> None:
     class NoTime(Context):
         def get_remaining_time_in_millis(self) -> int:

@@ -90,7 +90,8 @@ def test_a_table_that_shows_nothing_leaves_it_to_the_items(table: Any) -> None:
 def test_rows_without_accounts_apply_to_every_account(
     status: RegionStatus | None, seconds: float, level: Freshness
 ) -> None:
-    assert scope_freshness(RegionRow("us-west-2", 3, status, ago(seconds))).level is level
+    row = RegionRow("us-west-2", 3, status, last_checked=ago(0), last_scanned=ago(seconds))
+    assert scope_freshness(row).level is level
 
 
 def item(seconds: float) -> dict[str, Any]:

@@ -13,7 +13,16 @@ from hypothesis import strategies as st
 
 from service.models import RegionStatus, parse_iso
 from service.regions.status_entry import AccountEntry
-from service.regions.status_rows import Observation, RegionRow, merge, parse_row, to_attributes, unreachable_regions
+from service.regions.status_rows import (
+    FullScanMark,
+    Observation,
+    RegionRow,
+    checked_attributes,
+    merge,
+    parse_row,
+    to_attributes,
+    unreachable_regions,
+)
 
 REGION: Final = "us-west-2"
 ACCOUNTS: Final = ("111122223333", "444455556666", "777788889999")
@@ -171,7 +180,7 @@ def test_a_failed_scan_is_reported_and_a_good_one_clears_it(earlier: list[Observ
     assert to_attributes(row, now=START)["errorMessage"] is not None
     recovered = merge(row, REGION, [complete(account, 9000, 1) for account in ACCOUNTS])
     assert to_attributes(recovered, now=START)["errorMessage"] is None
-    assert (recovered.status, recovered.last_checked) == (RegionStatus.ACTIVE, at(9000))
+    assert (recovered.status, recovered.last_scanned) == (RegionStatus.ACTIVE, at(9000))
 
 
 def test_every_scan_moves_last_checked_the_failed_ones_too() -> None:
@@ -203,7 +212,7 @@ def test_every_format_of_a_row_is_read(
     item: dict[str, Any], count: int, status: RegionStatus | None, checked: datetime | None
 ) -> None:
     row = parse_row({"region": REGION, **item})
-    assert (row.server_count, row.status, row.last_checked) == (count, status, checked)
+    assert (row.server_count, row.status, row.last_scanned) == (count, status, checked)
     assert row.is_legacy_format
 
 
@@ -282,14 +291,45 @@ def test_a_row_survives_being_written_and_read(
     stored = {name: value for name, value in attributes.items() if value is not None}
     # Never the stored time, even if the clock of this host is behind: writers detect each other by it.
     written = at(9999) if last_updated is None or last_updated < at(9999) else last_updated + timedelta(microseconds=1)
-    whole_seconds = row.last_checked.replace(microsecond=0) if row.last_checked else None
-    expected = replace(
-        row,
-        last_updated=written,
-        # A row without a scan falls back to the time it was written.
-        last_checked=whole_seconds or written,
-    )
+    latest = max((each for each in (row.last_checked, row.last_scanned) if each), default=None)
+    expected = replace(row, last_updated=written, last_checked=latest.replace(microsecond=0) if latest else None)
     assert parse_row({"region": REGION, **stored}) == expected
+
+
+@given(
+    observations=any_observations, base=st.none() | st.integers(1, 300).map(legacy), checked_s=st.integers(0, 20_000)
+)
+def test_marking_a_row_as_checked_moves_the_time_and_nothing_else(
+    observations: list[Observation], base: RegionRow | None, checked_s: int
+) -> None:
+    row = merge(base, REGION, observations)
+    stored = {"region": REGION} | {
+        name: each for name, each in to_attributes(row, now=START).items() if each is not None
+    }
+    before = parse_row(stored)
+    changes = checked_attributes(before, checked_at=at(checked_s), now=at(checked_s))
+    after = parse_row({name: each for name, each in {**stored, **changes}.items() if each is not None})
+    expected = max(each for each in (at(checked_s), before.last_checked) if each is not None)
+    assert after == replace(before, last_checked=expected, last_updated=after.last_updated)
+    assert after.last_updated != before.last_updated
+    merged = merge(after, REGION, [failed(A, 60)])  # a scan that began earlier takes nothing back
+    assert to_attributes(merged, now=START)["lastChecked"] >= changes["lastChecked"]
+
+
+def test_a_row_of_another_writer_keeps_its_account_status_and_error_when_its_time_is_moved() -> None:
+    stored = {"region": REGION, "serverCount": 3, "status": "SOMETHING_NEW", "accountId": A, "errorMessage": "denied"}
+    written = {**stored, "lastUpdated": "2026-11-23T05:00:00+00:00"}
+    changes = checked_attributes(parse_row(written), checked_at=at(600), now=at(600))
+    assert changes == {
+        "lastChecked": "2026-11-23T05:10:00Z",
+        "lastScanned": "2026-11-23T05:00:00.000000+00:00",
+        "lastUpdated": "2026-11-23T05:10:00.000000+00:00",
+    }
+    # Nor does the begin of a full scan, which sets every other attribute.
+    marked = to_attributes(merge(parse_row(written), REGION, [], full_scan_mark=FullScanMark(START)), now=at(600))
+    assert not {"accountId", "errorMessage"} & marked.keys()
+    again = parse_row({**written, **changes})
+    assert (again.last_scanned, again.last_checked) == (START, at(600))
 
 
 def test_a_count_without_account_stays_until_every_account_was_scanned() -> None:

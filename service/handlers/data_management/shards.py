@@ -109,7 +109,12 @@ async def finish_sync(app: App, params: Params) -> Response:
 async def _record_end(app: App, body: FinishBody, report: Mapping[str, Any], *, is_complete: bool) -> None:
     job = body.shards[0].job
     if job is not SyncType.STAGING:
-        await finish_shards(app.deps, body.shards[0].started_at, completed=is_complete)
+        await finish_shards(
+            app.deps,
+            body.shards[0].started_at,
+            completed=is_complete,
+            reads_inventory=job is SyncType.INVENTORY,
+        )
     if job is SyncType.TAGS:
         state = app.tag_state()
         if body.lock_owner and not await state.acquire(owner=body.lock_owner):

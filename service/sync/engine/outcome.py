@@ -220,6 +220,9 @@ def account_problem(error: AwsError) -> Problem:
     return replace(error.problem, region="", status=status_of_account(error.error_class.status))
 
 
+_RUN_DEADLINE: Final = "RunDeadline"
+
+
 def late_problem(scope: Scope, message: str, *, is_run_over: bool) -> Problem:
     """Make the problem of a scope whose time was up.
 
@@ -228,7 +231,12 @@ def late_problem(scope: Scope, message: str, *, is_run_over: bool) -> Problem:
         message: what was not done.
         is_run_over: it was the time of the whole run, not only that of the scope.
     """
-    return problem_of("RunDeadline" if is_run_over else "ScopeDeadline", "DeadlineExceeded", message, scope)
+    return problem_of(_RUN_DEADLINE if is_run_over else "ScopeDeadline", "DeadlineExceeded", message, scope)
+
+
+def is_run_over(failure: Problem) -> bool:
+    """Tell whether the time of the whole run was up."""
+    return failure.error_class == _RUN_DEADLINE
 
 
 def problem_at(scope: Scope, code: str, message: str) -> Problem:

@@ -12,27 +12,29 @@ from service.models import RegionStatus, Scope
 from service.regions.known_accounts import KnownAccounts
 from service.regions.selection import ScanReason, StatusUnavailable
 from service.regions.status_rows import FullScanMark, Observation
-from service.sync.engine.outcome import ScopeResult, is_unreachable
+from service.sync.engine.outcome import ScopeResult, is_run_over, is_unreachable
 from service.sync.engine.sync import Deps, Run
 
-__all__ = ["RegionRecorder", "failed_observation", "finish_shards", "is_known_unreachable", "was_worth_marking"]
+__all__ = ["RegionRecorder", "failed_observation", "finish_shards", "unscanned_observation"]
 
 _log: Final = logging.getLogger(__name__)
 
 
-def was_worth_marking(scope: Scope, run: Run) -> bool:
-    """Tell whether a scope whose account could not be entered is marked in the table.
+def unscanned_observation(result: ScopeResult, run: Run) -> Observation | None:
+    """Return what to record of a scope that has no scan; None for nothing.
 
-    Only scopes with servers, and those whose turn it was, are: one record, not one per region.
+    Where the account could not be entered, only scopes with servers, and those whose turn it was, are marked as failed:
+    one record, not one per region. A scope whose region other accounts could not reach is marked too. One that the run
+    had no time for was not tried, so its row must not look newer.
     """
-    selection = run.context.selection
+    if result.failure is not None and is_run_over(result.failure):
+        return None
+    selection, scope = run.context.selection, result.scope
     unmarked = {ScanReason.FULL_SCAN, ScanReason.NEW_ACCOUNT, ScanReason.RESUMED}
-    return selection.scopes[scope] not in unmarked or scope in selection.known_active
-
-
-def is_known_unreachable(result: ScopeResult) -> bool:
-    """Tell whether a scope was not entered because other accounts could not reach its region."""
-    return result.failure is not None and is_unreachable(result.failure)
+    is_worth_marking = selection.scopes[scope] not in unmarked or scope in selection.known_active
+    is_known_unreachable = result.failure is not None and is_unreachable(result.failure)
+    is_marked = is_known_unreachable or (result.problems and is_worth_marking)
+    return failed_observation(result, run.deps.now()) if is_marked else None
 
 
 def failed_observation(result: ScopeResult, scanned_at: datetime) -> Observation:
@@ -167,13 +169,14 @@ class RegionRecorder:
         return sorted({row.region for row in rows if known_accounts.removed_accounts(row.accounts)})
 
 
-async def finish_shards(deps: Deps, started_at: datetime, *, completed: bool) -> None:
+async def finish_shards(deps: Deps, started_at: datetime, *, completed: bool, reads_inventory: bool) -> None:
     """Do at the end of runs that share the accounts what a single run does at its own.
 
     Args:
         deps: of the process.
         started_at: when these runs began.
         completed: each of them has come to its end.
+        reads_inventory: they are runs of the inventory sync.
 
     Raises:
         AwsError: a table could not be read or written; the next run writes them.
@@ -190,3 +193,5 @@ async def finish_shards(deps: Deps, started_at: datetime, *, completed: bool) ->
     for region in sorted(regions):
         await status.record(region, (), known_accounts=known_accounts, full_scan_mark=ended)
     status.invalidate()
+    if completed and reads_inventory:
+        await status.mark_all_checked()

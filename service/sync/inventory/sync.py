@@ -15,7 +15,7 @@ from service.regions.outside_catalog import outside_problem
 from service.regions.selection import StatusUnavailable
 from service.regions.status_rows import Observation
 from service.sync.engine.outcome import ScopeResult
-from service.sync.engine.recording import RegionRecorder, failed_observation, is_known_unreachable, was_worth_marking
+from service.sync.engine.recording import RegionRecorder, failed_observation, unscanned_observation
 from service.sync.engine.report import Progress
 from service.sync.engine.runner import run
 from service.sync.engine.sync import Deps, Run, ScopeScan, Sync
@@ -91,9 +91,14 @@ class InventorySync(Sync):
     async def finish(self, run: Run) -> Mapping[str, Any]:
         """Drop marks of full scans that have ended and entries of removed accounts; carry topology over.
 
-        Rows of regions outside the catalog are a warning.
+        Rows of regions outside the catalog are a warning. A run over all scopes that was not cut short also moves
+        `lastChecked` of every row.
         """
         await self._recorder.finish()
+        if run.request.is_unrestricted and not run.deadline.is_over:
+            problem = await run.record("lastChecked of every region", run.deps.status.mark_all_checked)
+            if problem is not None:
+                run.report.problem(problem)
         rows = run.context.rows
         is_first_shard = run.request.shard is not None and run.request.shard.index == 0  # one warning for all shards
         if (run.request.covers_all_accounts or is_first_shard) and not isinstance(rows, StatusUnavailable):
@@ -122,8 +127,7 @@ def observation_of(result: ScopeResult, scan: InventoryScan | None, run: Run) ->
         run: of the scan.
     """
     if scan is None:
-        is_marked = is_known_unreachable(result) or (result.problems and was_worth_marking(result.scope, run))
-        return failed_observation(result, run.deps.now()) if is_marked else None
+        return unscanned_observation(result, run)
     account_id = result.scope.account_id
     if scan.listed_completely:
         unusable = sorted(name for names in scan.rejected.values() for name in names)

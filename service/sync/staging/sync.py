@@ -19,7 +19,7 @@ from service.models import Coverage, Problem, RegionStatus, Scope
 from service.regions.selection import RegionSource, Selection
 from service.regions.status_rows import Observation
 from service.sync.engine.outcome import ScopeResult
-from service.sync.engine.recording import RegionRecorder, failed_observation, is_known_unreachable, was_worth_marking
+from service.sync.engine.recording import RegionRecorder, failed_observation, unscanned_observation
 from service.sync.engine.report import planned_members
 from service.sync.engine.sync import Deps, Run, ScopeScan, Sync
 from service.sync.staging.scan import COUNTS, ScanTools, StagingScan, planned_json
@@ -214,8 +214,7 @@ def _observation_of(result: ScopeResult, scan: StagingScan | None, run: Run) -> 
     """Return what a scan says for the region status table; None where there is nothing to say."""
     if scan is not None:
         return scan.observation or failed_observation(result, scan.started_at)
-    is_marked = is_known_unreachable(result) or was_worth_marking(result.scope, run)
-    return failed_observation(result, run.deps.now()) if is_marked else None
+    return unscanned_observation(result, run)
 
 
 def _is_hub(context: RunContext, account: Account) -> bool:
