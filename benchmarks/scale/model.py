@@ -132,13 +132,14 @@ def _values_units(estate: Estate) -> int:
 def _write_units(estate: Estate, shards: int) -> dict[str, float]:
     """Count write units per month."""
     days = facts.HOURS_PER_MONTH / 24
-    # Each shard writes one packed row per region scanned: the active ones and those due for discovery.
+    # Each shard writes one packed row per region scanned: the active ones and those due for discovery. At its end the
+    # sync writes every row once more, with the age of the inventory.
     rows = min(facts.REGIONS, estate.regions + math.ceil((facts.REGIONS - estate.regions) / facts.WINDOW_RUNS))
     row_units = math.ceil((facts.ROW_BYTES + facts.ENTRY_BYTES * estate.accounts) / 1024)
     return {
         "changed servers": estate.all_servers * estate.changes_per_day * days * facts.UNITS_CHANGED_SERVER,
         "moving values": estate.runs * estate.scopes * _values_units(estate),
-        "region status": estate.runs * shards * rows * row_units,
+        "region status": estate.runs * (shards * rows + facts.REGIONS) * row_units,
     }
 
 
@@ -187,7 +188,7 @@ def _heat(estate: Estate, shards: int, shard_s: float) -> dict[str, float]:
         "ReplicationRegionIndex, one region": per_region * units / duration_s / facts.PARTITION_WRITES,
         "moving values, one scope": _values_units(estate) / facts.PARTITION_WRITES,
         "topology, by server": facts.UNITS_TOPOLOGY / facts.PARTITION_WRITES,
-        "region status, one row": shards * row_units / duration_s / facts.PARTITION_WRITES,
+        "region status, one row": (shards + 1) * row_units / duration_s / facts.PARTITION_WRITES,
     }
 
 
