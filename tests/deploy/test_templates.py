@@ -224,12 +224,37 @@ TABLES: dict[str, tuple[str, list[str], dict[str, list[str]]]] = {
 }
 
 
-def test_tables_are_those_of_the_platform_and_outlive_their_stack() -> None:
+def kept_resources() -> list[tuple[str, str]]:
+    """Return template and logical id of what outlives its stack: tables, log groups, and the stack of the tables."""
+    kinds = {"AWS::DynamoDB::Table", "AWS::Logs::LogGroup"}
+    found = [
+        (name, logical)
+        for name in names()
+        for logical, resource in template(name)["Resources"].items()
+        if resource["Type"] in kinds
+    ]
+    return [*found, ("main.yaml", "Tables")]
+
+
+@pytest.mark.parametrize(("name", "logical"), kept_resources())
+def test_tables_and_logs_go_with_a_failed_creation_and_outlive_every_other_deletion(name: str, logical: str) -> None:
+    resource = template(name)["Resources"][logical]
+    assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
+
+
+def test_tables_are_created_last_so_that_no_failure_of_another_stack_leaves_them_behind() -> None:
+    resources = template("main.yaml")["Resources"]
+    others = {logical for logical, each in resources.items() if each["Type"] == "AWS::CloudFormation::Stack"}
+    waits_for = set(resources["Tables"]["DependsOn"])
+    # EventRules waits for Roles and Functions; Api does not always exist.
+    assert waits_for | {"Roles", "Functions", "Api"} == others - {"Tables"}
+
+
+def test_tables_are_those_of_the_platform() -> None:
     resources = template("tables.yaml")["Resources"]
     assert set(resources) == set(TABLES)
     for logical, (base, keys, indexes) in TABLES.items():
-        resource, properties = resources[logical], resources[logical]["Properties"]
-        assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
+        properties = resources[logical]["Properties"]
         assert properties["TableName"] == {"Fn::Sub": f"${{ProjectName}}-{base}-${{Environment}}"}
         assert _keys(properties) == keys
         assert {each["IndexName"]: _keys(each) for each in properties.get("GlobalSecondaryIndexes", [])} == indexes
@@ -280,8 +305,8 @@ def test_parameters_that_templates_share_are_declared_alike() -> None:
     first_declarations: dict[str, tuple[str, Any]] = {}
     for name in names():
         for parameter, declared in template(name)["Parameters"].items():
-            if parameter not in {"ProjectName", "Environment", "LogRetentionDays"}:
-                continue
+            if parameter.endswith(("Arn", "Name")) and parameter not in {"ProjectName", "CrossAccountRoleName"}:
+                continue  # required where it is an output of another stack
             comparable = copy.deepcopy(declared)
             comparable.pop("Description", None)
             first, before = first_declarations.setdefault(parameter, (name, comparable))
