@@ -25,7 +25,15 @@ DECISIONS: Final = "docs/decisions/README"
 # Caption -> pages in order. A page that is not listed comes last, under "More"; one that does not exist is left out.
 NAVIGATION: Final = {
     "Understand": ["docs/architecture", "docs/glossary", "docs/guarantees", "docs/security"],
-    "Operate": ["docs/operations", "docs/failback", "docs/report", "docs/errors", "docs/settings", "docs/scale"],
+    "Operate": [
+        "docs/operations",
+        "docs/failback",
+        "docs/report",
+        "docs/requests",
+        "docs/errors",
+        "docs/settings",
+        "docs/scale",
+    ],
     "Measure": ["docs/benchmarks", "docs/performance"],
     "Contribute": ["CONTRIBUTING", "docs/testing", "docs/sandbox", "docs/requirements", DECISIONS],
     "Project": ["CHANGELOG", "SECURITY"],

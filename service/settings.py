@@ -63,6 +63,11 @@ class Settings(BaseModel):
         "",
         description="DynamoDB table of the tag sync's lock, checkpoints and last result; unset: it keeps none of them",
     )
+    protection_groups_table: str = Field(
+        "",
+        description="DynamoDB table of the platform's protection groups, which the query for the servers of a region"
+        " reads; unset: it tells no assignment",
+    )
     data_management_function_name: str = Field(
         "",
         description="Lambda function that refreshes stale scopes for queries; unset: its name follows from the query's",

@@ -13,13 +13,21 @@ from service.cli.diagnosis import Finding, Level
 from service.cli.doctor_checks import Doctor
 from service.cli.options import OutputOption, require_values
 from service.cli.output import Output, print_result, run_command, table
-from service.cli.schemas import TABLES
+from service.cli.schemas import PLATFORM_TABLES, TABLES
 from service.queries.params import account_param
 from service.settings import Settings
 
 __all__ = ["finding_rows", "run_doctor"]
 
-_ORDER: Final = ("settings", "hub", *(spec.check for spec in TABLES), "region status", "accounts", "role", "drs")
+_ORDER: Final = (
+    "settings",
+    "hub",
+    *(spec.check for spec in (*TABLES, *PLATFORM_TABLES)),
+    "region status",
+    "accounts",
+    "role",
+    "drs",
+)
 _MAX_ROWS_ALIKE: Final = 3
 _HEADINGS: Final = ("check", "status", "account", "region", "cause", "fix")
 

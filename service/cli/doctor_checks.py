@@ -32,7 +32,7 @@ from service.cli.diagnosis import (
     has_bad_credentials,
     regions_to_check,
 )
-from service.cli.schemas import TABLES, TableSpec
+from service.cli.schemas import PLATFORM_TABLES, TABLES, TableSpec
 from service.context import ContextLoader
 from service.error_classes import ERROR_CLASSES
 from service.errors import AwsError, ConfigurationError
@@ -95,7 +95,7 @@ class Doctor:
             findings.append(diagnose_hub(hub, self._hub_region))
             if isinstance(hub, AwsError) and has_bad_credentials(hub):
                 return findings  # every other check would fail for the same reason
-            tables = [spec for spec in TABLES if getattr(self._settings, spec.setting)]
+            tables = [spec for spec in (*TABLES, *PLATFORM_TABLES) if getattr(self._settings, spec.setting)]
             checks: list[Check] = [partial(self._check_table, aws_client, spec) for spec in tables]
             findings += await self._run_all([*checks, partial(self._check_records, context_loader, status)])
             directory = self._directory

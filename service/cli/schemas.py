@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-__all__ = ["TABLES", "TableSpec", "schema_problems"]
+__all__ = ["PLATFORM_TABLES", "TABLES", "TableSpec", "schema_problems"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,10 @@ TABLES: Final = (
         is_own=True,
     ),
 )
+
+
+PLATFORM_TABLES: Final = (TableSpec("protection_groups_table", ("groupId",)),)
+"""Tables that belong to the platform alone. An installation without the platform has none, and needs none."""
 
 
 def schema_problems(spec: TableSpec, description: Mapping[str, Any]) -> Iterator[str]:

@@ -159,7 +159,11 @@ class InventoryParams:
 
 @dataclass(frozen=True, slots=True)
 class ServersParams:
-    """Parameters of the servers query; no account means all targets."""
+    """Parameters of the servers query; no account means all targets.
+
+    `current_group` is the protection group that is being edited: its servers are no obstacle to select them.
+    """
 
     region: str
     account: str = ""
+    current_group: str = ""

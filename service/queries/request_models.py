@@ -198,12 +198,14 @@ class ServersRequest(QueryRequest):
 
     region: Region
     account_id: OptionalAccount = None
-    current_protection_group_id: Text = ""
+    current_protection_group_id: Annotated[
+        Text, Field(description="the protection group that is being edited, whose servers stay selectable")
+    ] = ""
 
     @property
     def params(self) -> ServersParams:
         """The query."""
-        return ServersParams(self.region, self.account_id or "")
+        return ServersParams(self.region, self.account_id or "", self.current_protection_group_id)
 
 
 class FailbackRequest(QueryRequest):

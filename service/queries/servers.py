@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from service.aws.client import AwsClient
+from service.aws.dynamodb import TableReader
 from service.errors import RefusalError
+from service.fanout import prefetch
 from service.models import Now, Problem, RegionStatus, Scope
 from service.queries.answer import Answer, build_answer
-from service.queries.context import QueryContextLoader
+from service.queries.context import QueryContext, QueryContextLoader
 from service.queries.freshness import StatusView, is_fresh
 from service.queries.inventory import present_servers
 from service.queries.paging import page_length
 from service.queries.params import ScopesParams, ServersParams
-from service.queries.presenter import display_state
+from service.queries.presenter import ServerView, display_state
+from service.queries.protection_groups import NO_TABLE, Assignments, read_assignments
 from service.queries.query_deadline import QueryDeadline
 from service.queries.read_result import DataSource, ReadResult
 from service.queries.scope_state import StateRules
@@ -89,6 +92,7 @@ class ServersQuery:
     """Answers queries for the servers of one region; one instance serves many."""
 
     def __init__(self, aws_client: AwsClient, settings: Settings, status: RegionStatusReader, now: Now) -> None:
+        self._aws_client = aws_client
         self._settings = settings
         self._now = now
         self._context_loader = QueryContextLoader(aws_client, settings, status, now)
@@ -96,7 +100,8 @@ class ServersQuery:
     async def run(self, params: ServersParams) -> Answer:
         """Answer with every server of the region: from the inventory, or from DRS with the raw records as well.
 
-        `assignedToProtectionGroup` stays null, and `selectable` depends on the replication state alone.
+        With PROTECTION_GROUPS_TABLE, `assignedToProtectionGroup` and `selectable` are those of the protection groups;
+        groups that could not be read are problems of the answer. Without it, assignment is null.
 
         Raises:
             RefusalError: DRS cannot be read there by any requested account; `details` are members of the answer.
@@ -104,7 +109,38 @@ class ServersQuery:
             AwsError: the target accounts could not be read.
         """
         deadline = QueryDeadline.start(self._settings.query_deadline_seconds)
-        context = await self._context_loader.load(deadline)
+        async with prefetch(lambda: self._assignments(params, deadline)) as assignments:
+            context = await self._context_loader.load(deadline)
+            result = await self._read(params, context, deadline)
+            assigned = await assignments()
+        requested = ScopesParams((params.account,) if params.account else (), (params.region,))
+        hubs = {account_id for account_id, account in context.directory.targets.items() if account.is_hub}
+        summary = context.summary(result, requested.accounts)
+        members = {
+            **_members(params.region, result, lambda servers: assigned.apply(servers, hubs)),
+            **summary,
+            "errors": [*summary["errors"], *(problem.as_json() for problem in assigned.problems)],
+            **({"assignmentKnown": not assigned.problems} if assigned.is_configured else {}),
+        }
+        is_whole = context.is_whole(requested.accounts) and not assigned.problems
+        return build_answer(
+            "get_drs_source_servers",
+            members,
+            result,
+            self._context_loader.completeness(context, requested, result),
+            is_empty=not members["servers"],
+            is_whole=is_whole and "truncated" not in members,
+        )
+
+    async def _assignments(self, params: ServersParams, deadline: QueryDeadline) -> Assignments:
+        name = self._settings.protection_groups_table
+        if not name:
+            return NO_TABLE
+        table = TableReader(self._aws_client.hub(), name, self._aws_client.hub_region)
+        return await read_assignments(table, params.region, params.current_group, until=deadline.inventory)
+
+    async def _read(self, params: ServersParams, context: QueryContext, deadline: QueryDeadline) -> ReadResult:
+        """Read the region for the requested accounts. Raises RefusalError when none of them can read DRS there."""
         if params.account:
             context.require_targets(params.account)
         accounts = (params.account,) if params.account else tuple(context.directory.targets)
@@ -120,16 +156,7 @@ class ServersQuery:
             context, tuple(scope for scope in scopes if scope not in refused), deadline
         )
         _raise_without_answer(refused, result)
-        requested = ScopesParams((params.account,) if params.account else (), (params.region,))
-        members = {**_members(params.region, result), **context.summary(result, requested.accounts)}
-        return build_answer(
-            "get_drs_source_servers",
-            members,
-            result,
-            self._context_loader.completeness(context, requested, result),
-            is_empty=not members["servers"],
-            is_whole=context.is_whole(requested.accounts) and "truncated" not in members,
-        )
+        return result
 
     def _refused_scopes(self, view: StatusView, scopes: list[Scope]) -> dict[Scope, RegionStatus]:
         """Return the scopes whose recent status is a refusal, so that a call to DRS would be refused as well."""
@@ -163,8 +190,8 @@ def _raise_without_answer(refused: Mapping[Scope, RegionStatus], result: ReadRes
             raise refusal
 
 
-def _members(region: str, result: ReadResult) -> dict[str, Any]:
-    servers = present_servers(result)
+def _members(region: str, result: ReadResult, assign: Callable[[list[ServerView]], list[ServerView]]) -> dict[str, Any]:
+    servers = assign(present_servers(result))
     has_records = result.source != DataSource.INVENTORY
     if has_records:
         servers = [display_state(server) for server in servers]

@@ -48,9 +48,10 @@ def actions_of(operations: Operations) -> set[str]:
 
 
 def statements(policies: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    """Yield the statements of inline policies."""
+    """Yield the statements of inline policies, those included that depend on a condition."""
     for policy in policies:
-        yield from policy["PolicyDocument"]["Statement"]
+        for statement in policy["PolicyDocument"]["Statement"]:
+            yield statement["Fn::If"][1] if "Fn::If" in statement else statement
 
 
 def allowed(policies: Sequence[Mapping[str, Any]]) -> set[str]:

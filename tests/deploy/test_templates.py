@@ -328,7 +328,32 @@ def test_each_role_reaches_the_table_of_topology_where_it_reaches_the_inventory(
 
 def _table_resources(role: dict[str, Any]) -> list[Any]:
     statements = [each for each in checks.statements(role["Policies"]) if str(each["Action"]).find("dynamodb") >= 0]
-    return [resource for each in statements for resource in each["Resource"]]
+    named = [each["Resource"] for each in statements]
+    return [resource for each in named for resource in (each if isinstance(each, list) else [each])]
+
+
+def test_only_the_query_function_reads_protection_groups_and_only_where_their_table_is_named() -> None:
+    roles, main = template("roles.yaml"), template("main.yaml")
+    reading = {
+        logical: [each for each in properties["Policies"][0]["PolicyDocument"]["Statement"] if "Fn::If" in each]
+        for logical, properties in of_type(roles, "AWS::IAM::Role")
+    }
+    [(condition, statement, otherwise)] = [each["Fn::If"] for each in reading.pop("QueryHandlerRole")]
+    assert not any(reading.values())
+    assert (statement["Action"], otherwise) == ("dynamodb:Scan", {"Ref": "AWS::NoValue"})
+    assert statement["Resource"]["Fn::Sub"].endswith(":table/${ProtectionGroupsTableName}")
+    assert roles["Conditions"][condition] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "ProtectionGroupsTableName"}, ""]}]}
+    variables = {
+        logical: properties["Environment"]["Variables"].get("PROTECTION_GROUPS_TABLE")
+        for logical, properties in of_type(template("functions.yaml"), "AWS::Lambda::Function")
+    }
+    parameter = {"Ref": "ProtectionGroupsTableName"}
+    assert variables == {"QueryHandlerFunction": parameter, "DataManagementHandlerFunction": None}
+    for stack in ("Roles", "Functions"):
+        assert bindings(main)[stack][1]["ProtectionGroupsTableName"] == parameter
+    assert {
+        template(each)["Parameters"]["ProtectionGroupsTableName"]["Default"] for each in ("roles.yaml", "main.yaml")
+    } == {""}
 
 
 def test_functions_and_container_name_the_same_tables() -> None:
@@ -337,7 +362,7 @@ def test_functions_and_container_name_the_same_tables() -> None:
     functions = list(of_type(template("functions.yaml"), "AWS::Lambda::Function"))
     for _, properties in functions:
         for variable, value in properties["Environment"]["Variables"].items():
-            if variable.endswith("_TABLE"):
+            if variable.endswith("_TABLE") and variable != "PROTECTION_GROUPS_TABLE":  # no sync reads that one
                 assert variables[variable] == value, variable
     named = [properties["Environment"]["Variables"]["SOURCE_SERVER_TOPOLOGY_TABLE"] for _, properties in functions]
     assert named == [template("tables.yaml")["Resources"]["TopologyTable"]["Properties"]["TableName"]] * 2
