@@ -531,7 +531,9 @@ async def test_only_the_account_and_region_requested(staged: Staged) -> None:
     assert (report["serversExtended"], report["regionsScanned"]) == (3, 1)
 
 
-async def test_hub_rows_are_skipped(start_estate: Callable[..., Estate]) -> None:
+async def test_a_hub_is_skipped_and_every_run_says_so_where_it_has_staging_accounts(
+    start_estate: Callable[..., Estate],
+) -> None:
     estate = start_estate()
     estate.table("TARGET_ACCOUNTS_TABLE").put_item(
         Item={
@@ -542,7 +544,18 @@ async def test_hub_rows_are_skipped(start_estate: Callable[..., Estate]) -> None
     )
     report = await estate.sync_staging()
     assert (report["totalAccounts"], report["accountsProcessed"], report["status"]) == (3, 0, "complete")
-    assert report["warnings"] == []
+    skipped = {
+        "accountId": estate.names.hub,
+        "accountName": f"Account {estate.names.hub}",
+        "reason": f"{estate.names.hub} is the hub: nothing is extended into it",
+        "stagingAccounts": ["444455556666"],
+    }
+    for each in (report, await estate.sync_staging(), await estate.sync_staging(dry_run=True)):
+        assert each["accountsSkipped"] == [skipped]
+        (warning,) = each["warnings"]
+        assert (warning["code"], warning["accountId"], each["status"]) == ("HubNotSynced", estate.names.hub, "complete")
+        (details,) = each["details"]
+        assert (details["accountId"], details["skipped"]) == (estate.names.hub, skipped["reason"])
     estate.calls()
     named = await estate.sync_staging(accounts=(estate.names.hub,))
     assert (named["status"], named["scopes"]["asked"]) == ("complete", 0)
@@ -550,3 +563,7 @@ async def test_hub_rows_are_skipped(start_estate: Callable[..., Estate]) -> None
     assert (warning["code"], warning["accountId"]) == ("HubNotSynced", estate.names.hub)
     assert "nothing is extended into it" in warning["message"]
     assert not [call for call in estate.calls() if call[0] == "drs"]
+    record = {"accountId": estate.names.hub, "isCurrentAccount": True}
+    estate.table("TARGET_ACCOUNTS_TABLE").put_item(Item=record)  # has nothing to extend
+    without = await estate.sync_staging()
+    assert (without["accountsSkipped"], without["details"], without["warnings"]) == ([], [], [])

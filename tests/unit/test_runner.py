@@ -21,7 +21,7 @@ from service.models import Call, Problem, Scope
 from service.regions.selection import RegionSource, ScanReason, Selection
 from service.settings import Settings
 from service.sync.engine.outcome import ScopeResult
-from service.sync.engine.runner import order_scopes, run
+from service.sync.engine.runner import excluded_requests, order_scopes, run
 from service.sync.engine.sync import Deps, Run, RunEndedError, ScopeScan, Sync
 from tests.simulation.clock import VirtualLoop
 from tests.simulation.clock import run as run_virtually
@@ -360,3 +360,25 @@ def test_no_region_is_always_the_last() -> None:
     runs = [START + timedelta(minutes=15 * number) for number in range(192)]
     firsts = [order_scopes(scopes, each)[0].region for each in runs]
     assert all(firsts.count(region) >= 192 / 6 / 2 for region in "klmnop")
+
+
+@pytest.mark.parametrize(
+    ("request_", "named"),
+    [
+        (SyncRequest(), []),
+        (SyncRequest(regions=("us-west-2",)), []),  # one account is left out there, and it was not named
+        (SyncRequest(regions=("us-west-2", "eu-west-1")), [("", "eu-west-1")]),
+        (SyncRequest(accounts=(ACCOUNT,), regions=("us-west-2",)), [(ACCOUNT, "us-west-2")]),
+        (SyncRequest(accounts=(ACCOUNT,)), []),
+        (
+            SyncRequest(scopes=(Scope(ACCOUNT, "us-west-2"), Scope("1", "eu-west-1"))),
+            [(ACCOUNT, "us-west-2"), ("", "eu-west-1")],
+        ),
+        (SyncRequest(scopes=(Scope("1", "us-west-2"),)), []),
+    ],
+)
+def test_what_is_requested_and_excluded_is_named(request_: SyncRequest, named: list[tuple[str, str]]) -> None:
+    settings = Settings(drs_excluded_regions=("eu-west-1",), drs_excluded_scopes=(f"{ACCOUNT}/us-west-2",))
+    problems = excluded_requests(request_, settings)
+    assert [(problem.account_id, problem.region) for problem in problems] == named
+    assert {problem.code for problem in problems} <= {"RequestExcluded"}

@@ -39,6 +39,7 @@ _REPORT_MEMBERS: Final = (
     "stagingAccountsFound",
     "status",
     "details",
+    "accountsSkipped",
     "errors",
     "warnings",
 )
@@ -158,11 +159,11 @@ async def handle_sync_single_account(app: App, params: Params) -> Response:
     after = await _staging_records(app, target)
     known = {record.get("accountId") for record in before}
     added = [record["accountId"] for record in after if record.get("accountId") not in known]
+    done = f"Extended {report['serversExtended']} servers of {len(after)} staging accounts: {report['status']}"
     return Response(
         {
             "success": report["status"] != "failed",
-            "message": f"Extended {report['serversExtended']} servers of {len(after)} staging accounts: "
-            f"{report['status']}",
+            "message": next((f"Skipped: {each['reason']}" for each in report["accountsSkipped"]), done),
             "targetAccountId": target,
             "stagingAccounts": after,
             "changes": {"added": added, "removed": []},

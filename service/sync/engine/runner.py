@@ -14,13 +14,14 @@ from service.aws.call_counter import counting_calls
 from service.context import SyncRequest
 from service.deadline import Deadline
 from service.fanout import fan_out
-from service.models import Scope
+from service.models import Problem, RegionStatus, Scope
+from service.settings import Settings
 from service.sync.engine.outcome import RejectedTokens, UnreachableRegions
 from service.sync.engine.report import Progress, RunReport, run_facts
 from service.sync.engine.scope_runner import Scanned, ScopeRunner
 from service.sync.engine.sync import Deps, Run, ScopeScan, Sync
 
-__all__ = ["order_scopes", "run"]
+__all__ = ["excluded_requests", "order_scopes", "run"]
 
 
 async def run(sync: Sync, request: SyncRequest, deps: Deps, progress: Progress | None = None) -> dict[str, Any]:
@@ -61,9 +62,37 @@ async def _begin(sync: Sync, request: SyncRequest, deps: Deps, deadline: Deadlin
     context = await sync.select(request, deps)
     report = RunReport(sync.counts)
     report.problem(*context.problems)
+    report.warn(*excluded_requests(request, deps.settings))
     report.skip(context.selection.skipped)
     report.leave_out(context.selection.left_out)
     return Run(request, deps, context, deadline, started_at, report)
+
+
+def excluded_requests(request: SyncRequest, settings: Settings) -> list[Problem]:
+    """Name the regions and scopes that were requested and are not scanned, because the settings exclude them."""
+    requested: list[tuple[str | None, str]] = [(None, region) for region in request.regions]
+    requested += [(scope.account_id, scope.region) for scope in request.scopes]
+    if not request.scopes:
+        requested += [(account_id, region) for account_id in request.accounts for region in request.regions]
+    problems: dict[Problem, None] = {}
+    for account_id, region in requested:
+        if region in settings.drs_excluded_regions:
+            problems[_excluded_problem("", region, "DRS_EXCLUDED_REGIONS")] = None
+        elif account_id is not None and settings.excludes(Scope(account_id, region)):
+            problems[_excluded_problem(account_id, region, "DRS_EXCLUDED_SCOPES")] = None
+    return list(problems)
+
+
+def _excluded_problem(account_id: str, region: str, setting: str) -> Problem:
+    where = f"{region} of {account_id}" if account_id else region
+    return Problem(
+        "RequestExcluded",
+        f"{where} was requested and is not scanned: {setting} excludes it",
+        RegionStatus.ACTIVE,
+        account_id=account_id,
+        region=region,
+        advice=f"name another region, or remove {where} from {setting}",
+    )
 
 
 @asynccontextmanager

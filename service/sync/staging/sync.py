@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -27,6 +28,7 @@ from service.sync.staging.scan import COUNTS, ScanTools, StagingScan, planned_js
 __all__ = ["COUNTS", "OPERATION", "StagingSync"]
 
 OPERATION: Final = "sync_staging_accounts"
+_log: Final = logging.getLogger(__name__)
 
 
 class StagingSync(Sync):
@@ -43,6 +45,7 @@ class StagingSync(Sync):
         self._failed: Counter[str] = Counter()
         self._entered: set[str] = set()
         self._errors: dict[str, str] = {}  # target -> its first problem
+        self._skipped: dict[str, str] = {}  # target into which nothing is extended -> why
         self._planned: list[dict[str, str]] = []
         self._added: dict[str, list[str]] = {}
         self._recorder: RegionRecorder | None = None
@@ -59,7 +62,7 @@ class StagingSync(Sync):
         return replace(context, selection=_with_work(context.selection, context))
 
     async def start(self, run: Run) -> None:
-        """Report staging accounts that no call can name, and a hub that was requested by name."""
+        """Report staging accounts that no call can name, and a hub into which nothing is extended."""
         self._tools = _scan_tools(run)
         if _fills_status(run.context.selection, run.request):
             self._recorder = RegionRecorder(run)
@@ -69,7 +72,7 @@ class StagingSync(Sync):
                 problem = unusable_staging(account_id, why)
                 run.report.problem(problem)
                 self._errors.setdefault(account_id, f"{problem.code}: {why}")
-        _warn_of_hub(run)
+        self._skip_hub(run)
 
     def scan(self, scope: Scope, session: AccountSession, run: Run) -> ScopeScan:
         """Make the staging scan of one target and region."""
@@ -122,8 +125,9 @@ class StagingSync(Sync):
             "accountsProcessed": len({target for target in self._entered if targets[target].staging}),
             "details": [
                 self._details(targets[target])
-                for target in sorted({*self._errors, *(+self._extended), *(+self._failed)})
+                for target in sorted({*self._errors, *self._skipped, *(+self._extended), *(+self._failed)})
             ],
+            "accountsSkipped": [_skipped_json(targets[target], why) for target, why in sorted(self._skipped.items())],
             "stagingAccountsFound": {target: sorted(found) for target, found in sorted(self._reported.items())},
             "stagingAccountsAdded": {target: added for target, added in sorted(self._added.items()) if added},
             **(planned_members(self._planned) if run.request.dry_run else {}),
@@ -136,8 +140,25 @@ class StagingSync(Sync):
             "serversExtended": self._extended[account.account_id],
             "serversFailed": self._failed[account.account_id],
         }
-        error = self._errors.get(account.account_id)
-        return details if error is None else {**details, "error": error}
+        notes = {"error": self._errors, "skipped": self._skipped}
+        return details | {
+            name: texts[account.account_id] for name, texts in notes.items() if account.account_id in texts
+        }
+
+    def _skip_hub(self, run: Run) -> None:
+        """Say of a hub that has staging accounts, or was requested by name, that nothing is extended into it."""
+        request, targets = run.request, run.context.directory.targets
+        named = {*request.accounts, *(scope.account_id for scope in request.scopes)}
+        for account_id in sorted(run.context.accounts):
+            account = targets[account_id]
+            has_staging = account.staging or account.unusable_staging
+            if not _is_hub(run.context, account) or not (has_staging or account_id in named):
+                continue
+            why = f"{account_id} is the hub: nothing is extended into it"
+            self._skipped[account_id] = why
+            fix = "make another account the target of its staging accounts" if has_staging else "name another target"
+            run.report.warn(Problem("HubNotSynced", why, RegionStatus.ACTIVE, account_id=account_id, advice=fix))
+            _log.info("account skipped", extra={"accountId": account_id, "reason": why})
 
     async def _add_reported(self, target: str, reported: list[str], run: Run) -> None:
         """Add staging accounts that DRS reports to the target's record."""
@@ -221,14 +242,13 @@ def _is_hub(context: RunContext, account: Account) -> bool:
     return account.is_hub or account.account_id == context.identity.account_id
 
 
-def _warn_of_hub(run: Run) -> None:
-    """Say of a hub that was requested by name why nothing of it was scanned."""
-    request = run.request
-    for account_id in sorted({*request.accounts, *(scope.account_id for scope in request.scopes)}):
-        if _is_hub(run.context, run.context.directory.targets[account_id]):
-            why = f"{account_id} is the hub: nothing is extended into it, so none of its regions was scanned"
-            fix = "name another target account"
-            run.report.warn(Problem("HubNotSynced", why, RegionStatus.ACTIVE, account_id=account_id, advice=fix))
+def _skipped_json(account: Account, why: str) -> dict[str, Any]:
+    return {
+        "accountId": account.account_id,
+        "accountName": account.name,
+        "reason": why,
+        "stagingAccounts": sorted(account.staging),
+    }
 
 
 def _record_problem(refusal: RefusalError, target: str, table_name: str) -> Problem:
