@@ -210,6 +210,9 @@ class Router(Generic[A]):
             failure_code: error code of an unexpected error; in an envelope it is the same for both functions.
         """
         operation = self._operations[name]
+        return _with_text_as_error(operation, self._perform(name, operation, params, failure_code))
+
+    def _perform(self, name: str, operation: Operation[A], params: Params, failure_code: str) -> Response:
         try:
             operation.check(params)
             return _fit_for_lambda(self._run(lambda app: operation.work(app, params)))
@@ -222,6 +225,12 @@ class Router(Generic[A]):
             # Callers expect the name of the operation in another member with each of the two codes.
             more = {"details": {"operation": name}} if failure_code == _FAILURE_CODE else {"operation": name}
             return Response(error_body(failure_code, f"{name} failed; see the log", **more), 500)
+
+
+def _with_text_as_error(operation: Operation[Any], response: Response) -> Response:
+    """Return the response with the text of an error in `error`, for operations whose callers expect it there."""
+    is_error = operation.message_only_errors and {"error", "message"} <= response.body.keys()
+    return Response({"error": response.body["message"]}, response.status) if is_error else response
 
 
 def _error_response(operation: Operation[Any], error: DrsSyncError, failure_code: str) -> Response:

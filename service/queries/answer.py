@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -70,6 +70,7 @@ def build_answer(
     is_empty: bool,
     is_whole: bool = True,
     nothing_synced: bool = False,
+    tolerated: Collection[Scope] | None = None,
 ) -> Answer:
     """Build the answer of a query that reads servers, and log one line with the number of scopes per source.
 
@@ -82,6 +83,7 @@ def build_answer(
             failed, the answer is an error instead.
         is_whole: nothing was left out for another reason than a failed read.
         nothing_synced: no sync has stored anything yet.
+        tolerated: scopes that may be unread in an answer that shows nothing; None: any, if one read succeeded.
     """
     sources = Counter(str(each.source) for each in result.results)
     answer = Answer(
@@ -90,7 +92,7 @@ def build_answer(
         is_whole=is_whole and result.is_complete,
         stale=result.stale,
         sources=sources,
-        failure=_failure(result, completeness) if is_empty else None,
+        failure=_failure(result, completeness, tolerated) if is_empty else None,
         nothing_synced=nothing_synced,
     )
     _log.info(
@@ -108,15 +110,20 @@ def build_answer(
     return answer
 
 
-def _failure(result: ReadResult, completeness: Completeness) -> RefusalError | None:
-    """Build the error of a query none of whose reads succeeded; None when one did, or when nothing was read."""
-    problems = [each.problem for each in result.results if each.problem is not None]
-    if not problems or len(problems) < len(result.results):
+def _failure(
+    result: ReadResult, completeness: Completeness, tolerated: Collection[Scope] | None
+) -> RefusalError | None:
+    """Build the error of a query that shows nothing because reads failed; None when enough of them succeeded."""
+    failed = [(each.scope, each.problem) for each in result.results if each.problem is not None]
+    is_total = len(failed) == len(result.results)
+    problems = [problem for scope, problem in failed if is_total or (tolerated is not None and scope not in tolerated)]
+    if not problems:
         return None
     first = problems[0]
     more = f" (and {len(problems) - 1} more scopes)" if len(problems) > 1 else ""
     why = ": ".join(filter(None, (first.cause, first.code, first.message)))
     fix = first.advice or "see the problems of the scopes"
-    message = f"no scope could be read: {first.account_id} {first.region}{more}: {why}"
+    could_not = "no scope could be read" if is_total else "nothing was found, but not everything could be read"
+    message = f"{could_not}: {first.account_id} {first.region}{more}: {why}"
     details = {"complete": False, **completeness.as_json(), "errors": result.errors()}
     return RefusalError("SCOPES_UNREADABLE", f"{message.rstrip('.')}. Fix: {fix}", status=500, details=details)

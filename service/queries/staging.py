@@ -14,7 +14,7 @@ from service.aws.dynamodb import Item
 from service.context import ContextLoader, RunContext, SyncRequest
 from service.error_classes import ERROR_CLASSES
 from service.errors import AwsError, RefusalError
-from service.models import Call, Now
+from service.models import Call, Now, RegionStatus, Scope
 from service.queries.answer import Answer, build_answer
 from service.queries.completeness import Completeness, all_regions, completeness_of
 from service.queries.context import table_timeout, targets_table
@@ -72,7 +72,8 @@ class StagingQueries:
     async def discover_staging_accounts(self, target: object) -> Answer:
         """Discover the accounts that replicate servers of a target, from its extended servers.
 
-        A staging account without extended servers is not found, because DRS of the target does not know it.
+        A staging account without extended servers is not found, because DRS of the target does not know it. Where none
+        was found and a scope could not be read, the answer is a failure: an empty list would be taken for "none".
 
         Raises:
             RefusalError: the id is missing or wrong, or there is no such target.
@@ -82,7 +83,7 @@ class StagingQueries:
         target_id = account_param({"targetAccountId": target}, "targetAccountId")
         deadline = self._begin()
         await self._record(target_id, deadline, "TARGET_ACCOUNT_NOT_FOUND")
-        result, completeness = await self._read(target_id, "discover_staging_accounts", deadline)
+        result, completeness, view = await self._read(target_id, "discover_staging_accounts", deadline)
         counts = Counter(str(area["stagingAccountID"]) for _, _, area in extended_items(result))
         members = {
             "targetAccountId": target_id,
@@ -92,7 +93,14 @@ class StagingQueries:
             "source": result.source,
             "errors": result.errors(),
         }
-        return build_answer("discover_staging_accounts", members, result, completeness, is_empty=not counts)
+        return build_answer(
+            "discover_staging_accounts",
+            members,
+            result,
+            completeness,
+            is_empty=not counts,
+            tolerated=_without_servers(result, view),
+        )
 
     async def query_recorded_staging_accounts(self, target: object) -> Answer:
         """Count the servers of the staging accounts recorded for a target; as `query_staging_accounts_from_target`."""
@@ -115,7 +123,7 @@ class StagingQueries:
 
     async def _count(self, target_id: str, staging: Sequence[Mapping[str, Any]], deadline: QueryDeadline) -> Answer:
         operation = "query_staging_accounts_from_target"
-        result, completeness = await self._read(target_id, operation, deadline)
+        result, completeness, _ = await self._read(target_id, operation, deadline)
         totals: dict[str, Counter[str]] = defaultdict(Counter)
         replicating: dict[str, Counter[str]] = defaultdict(Counter)
         for scope, item, area in extended_items(result):
@@ -157,7 +165,9 @@ class StagingQueries:
             return record
         raise table_timeout(table, "GetItem", self._aws_client.hub_region)
 
-    async def _read(self, target_id: str, operation: str, deadline: QueryDeadline) -> tuple[ReadResult, Completeness]:
+    async def _read(
+        self, target_id: str, operation: str, deadline: QueryDeadline
+    ) -> tuple[ReadResult, Completeness, StatusView]:
         """Read the servers of a target in its active regions, and compute what is known about all of them."""
         context: RunContext | None = None
         identity = None
@@ -177,7 +187,17 @@ class StagingQueries:
         scopes = tuple(sorted(context.selection.scopes))
         view = StatusView(context.rows)
         result = await self._scopes.read(scopes, view, context.access, deadline)
-        return result, self._completeness(target_id, view, result)
+        return result, self._completeness(target_id, view, result), view
+
+
+_CLOSED: Final = frozenset({RegionStatus.SCP_DENIED, RegionStatus.ENDPOINT_UNREACHABLE})
+
+
+def _without_servers(result: ReadResult, view: StatusView) -> set[Scope]:
+    """Return scopes that a policy or the network closes and where no servers are known: a sound set-up has such."""
+    closed = (each for each in result.results if each.problem and each.problem.status in _CLOSED and not each.items)
+    entries = {each.scope: view.entry(each.scope) for each in closed}
+    return {scope for scope, entry in entries.items() if entry is None or not entry.server_count}
 
 
 def _discovered(account_id: str, count: int) -> dict[str, Any]:

@@ -156,6 +156,8 @@ def test_5_a_sync_of_the_hub_says_why_it_does_nothing(platform: Platform) -> Non
     status, body = enveloped(write_handler(route("POST", staging_path(hub, "/sync"), "{}")))
     assert (status, body["success"], body["status"]) == (200, True, "complete")
     assert [warning["code"] for warning in body["warnings"]] == ["HubNotSynced"]
+    assert body["message"] == f"Skipped: {hub} is the hub: nothing is extended into it"
+    assert [skipped["accountId"] for skipped in body["accountsSkipped"]] == [hub]
 
 
 def test_5_a_process_that_is_about_to_end_begins_nothing(platform: Platform) -> None:
@@ -492,6 +494,13 @@ def test_21_discovery(platform: Platform) -> None:
     }
     status, body = enveloped(query_handler(route("GET", staging_path("123456789012", "/discover"))))
     assert (status, set(body)) == (404, {"error"})
+
+
+def test_21_discovery_that_is_denied_does_not_look_as_if_nothing_were_there(platform: Platform) -> None:
+    platform.faults(deny=[{"account_id": platform.names.a}])
+    status, body = enveloped(query_handler(route("GET", staging_path(platform.names.a, "/discover"))))
+    assert (status, "stagingAccounts" in body) == (500, False)
+    assert "AccessDeniedException" in body["error"]
 
 
 EXTERNAL = "drs-orchestration-cross-account"

@@ -63,6 +63,34 @@ async def test_a_region_that_fails_is_named_and_its_accounts_stay(client: QueryC
     assert body["errors"][0]["regions"] == ["us-west-2"]
 
 
+@pytest.mark.parametrize("operation", ["DescribeSourceServers", "AssumeRole"])
+async def test_nothing_is_discovered_only_where_everything_could_be_read(operation: str, estate: Estate) -> None:
+    client = await synced(estate)  # no server of A is extended
+    a = estate.names.a
+    client.age(a, "us-west-2", 1000)
+    async with client.staging() as staging:
+        assert (await staging.discover_staging_accounts(a)).body["stagingAccounts"] == []
+    caller, service = (a, "drs") if operation == "DescribeSourceServers" else (estate.names.hub, "sts")
+    estate.faults(deny=[{"account_id": caller, "service": service, "operations": [operation]}])
+    async with client.staging() as staging:
+        answer = await staging.discover_staging_accounts(a)  # eu-west-1 is fresh, us-west-2 is denied
+    assert answer.failure is not None
+    assert (answer.failure.status, answer.failure.details["complete"]) == (500, False)
+    assert f"nothing was found, but not everything could be read: {a} us-west-2" in answer.failure.message
+
+
+async def test_a_region_that_a_policy_closes_hides_no_staging_account(estate: Estate) -> None:
+    client = await synced(estate)
+    estate.faults(deny=[{"account_id": estate.names.b, "region": "eu-north-1", "scp": True}])
+    table = estate.table("DRS_REGION_STATUS_TABLE")
+    for region in estate.status():
+        table.delete_item(Key={"region": region})  # nobody synced B, so every region is read
+    async with client.staging() as staging:
+        answer = await staging.discover_staging_accounts(estate.names.b)
+    assert (answer.failure, answer.body["stagingAccounts"], answer.body["complete"]) == (None, [], False)
+    assert "could not read eu-north-1" in answer.body["message"]
+
+
 async def test_records_are_given_as_they_are(client: QueryClient, estate: Estate) -> None:
     records = [{"accountId": estate.names.b, "accountName": "S", "addedAt": "x+00:00Z", "note": {"kept": True}}]
     estate.table("TARGET_ACCOUNTS_TABLE").update_item(

@@ -197,8 +197,14 @@ def test_a_refusal_has_its_status_code_and_details() -> None:
         409,
         {"error": "STAGING_ACCOUNT_EXISTS", "message": "there", "details": {"a": 1}},
     )
-    response = router(raising(refusal), message_only_errors=True).direct({"operation": "echo"})
-    assert response == {"error": "there"}
+
+
+@pytest.mark.parametrize(
+    "error", [RefusalError("X", "there"), DENIED, ConfigurationError("set X"), RuntimeError("bug")]
+)
+def test_an_error_is_a_text_for_operations_whose_callers_show_it(error: Exception) -> None:
+    response = router(raising(error), message_only_errors=True).direct({"operation": "echo"})
+    assert response == {"error": "echo failed; see the log" if isinstance(error, RuntimeError) else str(error)}
 
 
 def test_what_the_ui_searches_stands_beside_the_message() -> None:
