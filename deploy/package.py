@@ -1,7 +1,10 @@
 """Builds the Lambda package of both functions, and the files of the container's image.
 
-    python deploy/package.py TARGET.zip [PLATFORM]    the functions' package, as `make package` builds it
-    python deploy/package.py --into FOLDER            the same files for this machine's Python, not packed
+    python -I deploy/package.py TARGET.zip [PLATFORM]       the functions' package, as `make package` builds it
+    python -I deploy/package.py --into FOLDER [PLATFORM]    the same files for the Python that runs this, not packed
+
+A platform is named as in the names of wheels, such as manylinux2014_x86_64. Python 3.11 or newer with pip is enough:
+nothing of the project has to be installed, and `-I` keeps out what is.
 
 The build is reproducible: the same commit and Python give the same bytes, because packages are locked by hash and the
 archive has no timestamps. It contains bytecode if a Python of the functions' version is on the PATH. Functions cannot
@@ -11,6 +14,7 @@ write bytecode, so without it every cold start compiles all modules: 2.8 times t
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import shutil
@@ -23,16 +27,23 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from service.aws.operations import READ_WRITE_OPERATIONS
+ROOT: Final = Path(__file__).resolve().parents[1]
+if str(ROOT) not in sys.path:  # run as a script, by a Python that does not know the project
+    sys.path.insert(0, str(ROOT))
 
-ROOT: Final = Path(__file__).parents[1]
+from service.aws.operations import READ_WRITE_OPERATIONS  # noqa: E402 - needs the path above, and no dependency
+
 PLATFORM: Final = "manylinux2014_aarch64"
 PYTHON: Final = "3.12"
 MAX_BYTES: Final = 250 * 1024 * 1024
 """Lambda's limit for an unpacked package."""
 
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # the earliest time of a zip entry
-_NOT_NEEDED: Final = re.compile(r"(^|/)(bin|service/sandbox|botocore/data/[^/]+/.+/examples-1\.json)(/|$)|\.pyi$")
+# pip's notes on its own work list files that are not packed, and hashes that depend on where the builder's Python is.
+_NOTES: Final = r"\.dist-info/(RECORD|INSTALLER|REQUESTED)$"
+_NOT_NEEDED: Final = re.compile(
+    rf"(^|/)(bin|service/sandbox|botocore/data/[^/]+/.+/examples-1\.json)(/|$)|\.pyi$|{_NOTES}"
+)
 
 
 def locked(pinned: str, lock: str) -> str:
@@ -102,7 +113,7 @@ def fill(folder: Path, *kind: str) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         wanted = Path(temporary, "wanted.txt")
         wanted.write_text(locked((requirements / "runtime.txt").read_text(), (requirements / "dev.lock").read_text()))
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile", "--require-hashes"]
+        pip = [sys.executable, "-I", "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile", "--require-hashes"]
         kept = ["--only-binary", ":all:", "--target", str(folder), "-r", str(wanted)]
         subprocess.run([*pip, *kind, *kept], check=True)  # noqa: S603 - our own arguments
     add_service(folder)
@@ -158,11 +169,15 @@ def build(target: Path, platform: str = PLATFORM) -> int:
 
 
 def main() -> None:
-    """Run the command line; exit with an error if the package exceeds Lambda's limit."""
+    """Run the command line; exit with an error if pip is missing or the package exceeds Lambda's limit."""
+    if importlib.util.find_spec("pip") is None:
+        sys.exit(f"{sys.executable} has no pip. Fix: {sys.executable} -m ensurepip, or install the package python3-pip")
     target, *more = sys.argv[1:]
     if target == "--into":
-        fill(Path(more[0]))
-        prune(Path(more[0]))
+        folder, *platform = more
+        version = ("--python-version", f"{sys.version_info.major}.{sys.version_info.minor}")
+        fill(Path(folder), *(("--platform", *platform, *version) if platform else ()))
+        prune(Path(folder))
         return
     size = build(Path(target), *more)
     print(f"{target}: {Path(target).stat().st_size / 1e6:.1f} MB packed, {size / 1e6:.1f} MB unpacked")

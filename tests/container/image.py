@@ -3,20 +3,41 @@
 from __future__ import annotations
 
 import json
-import os
+import platform
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+from tests.container.pythons import CleanPython
 from tests.deploy.templates import FOLDER
 
-__all__ = ["ROOT", "exec_form", "install", "instructions", "make_context"]
+__all__ = [
+    "DOCKERFILE",
+    "MACHINES",
+    "ROOT",
+    "base_tag",
+    "exec_form",
+    "image_version",
+    "install",
+    "instructions",
+    "make_context",
+    "own_architecture",
+    "stage_in",
+    "variables",
+]
 
 ROOT = FOLDER.parents[1]
 DOCKERFILE = ROOT / "deploy" / "container" / "Dockerfile"
+MACHINES = {"amd64": 62, "arm64": 183}
+"""Architectures of the image, as buildx names them, and the number that an ELF file has for each."""
+
+
+def own_architecture() -> str:
+    """Return this machine's architecture as buildx names it; empty if the image is not made for it."""
+    names = {"x86_64": "amd64", "aarch64": "arm64"}
+    return names.get(platform.machine(), "") if sys.platform == "linux" else ""
 
 
 def instructions() -> list[tuple[str, str]]:
@@ -55,29 +76,43 @@ def make_context(target: Path) -> Path:
     return target
 
 
-def install(context: Path, build_folder: Path, prefix: Path) -> None:
-    """Run the copies and commands of the build stage, with `prefix` as the target."""
+def base_tag() -> str:
+    """Return tag and digest of the base image."""
+    [tag] = [given.removeprefix("PYTHON_TAG=") for each, given in instructions() if each == "ARG" and "=" in given]
+    return tag
+
+
+def image_version() -> str:
+    """Return the Python version of the base image's tag, such as "3.13"."""
+    return ".".join(base_tag().split(".")[:2])
+
+
+def variables(prefix: Path) -> dict[str, str]:
+    """Return the variables that the image sets, with `prefix` in place of its own."""
+    [given] = [given for name, given in instructions() if name == "ENV"]
+    return dict(re.findall(r"(\w+)=(\S+)", given.replace("/opt/drs-sync", str(prefix))))
+
+
+def stage_in(context: Path, folder: Path) -> Path:
+    """Do the copies of the build stage, and return the script that it runs to install."""
     stage = instructions()
-    stage = stage[: [name for name, _ in stage].index("RUN") + 1]
+    stage = stage[: [name for name, _ in stage].index("FROM", [name for name, _ in stage].index("FROM") + 1)]
     for name, arguments in stage:
         if name == "COPY":
             *sources, target = arguments.split()
             for source in sources:
-                into = build_folder / target / Path(source).name if target.endswith("/") else build_folder / target
+                into = folder / target / Path(source).name if target.endswith("/") else folder / target
                 into.parent.mkdir(parents=True, exist_ok=True)
                 if (context / source).is_dir():
                     shutil.copytree(context / source, into)
                 else:
                     shutil.copy2(context / source, into)
-    script, prefix_in_image = exec_form_of(stage[-1][1])
-    assert prefix_in_image == "/opt/drs-sync"
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    completed = subprocess.run(
-        [str(build_folder / script), str(prefix)], check=False, capture_output=True, text=True, env=environment
-    )
+    script, prefix = (str(word) for word in json.loads(stage[-1][1]))
+    assert prefix == "/opt/drs-sync"
+    return folder / script
+
+
+def install(python: CleanPython, script: Path, prefix: Path, architecture: str) -> None:
+    """Install under a prefix as the build stage does, from its working directory."""
+    completed = python.run(str(script), str(prefix), cwd=script.parents[2], TARGETARCH=architecture)
     assert completed.returncode == 0, completed.stderr[-2000:]
-
-
-def exec_form_of(arguments: str) -> list[str]:
-    """Parse an exec form."""
-    return [str(word) for word in json.loads(arguments)]

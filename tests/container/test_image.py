@@ -1,35 +1,70 @@
-"""Tests of the image: its installation runs `sync all` as its command says, and contains nothing else."""
+"""Tests of the image: installed by a clean Python, it runs `sync all` as its command says, with nothing else in it."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+import tempfile
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.container.image import DOCKERFILE, exec_form, install, instructions, make_context
+from service.settings import Settings
+from tests.container.confined import confine
+from tests.container.image import (
+    DOCKERFILE,
+    MACHINES,
+    ROOT,
+    base_tag,
+    exec_form,
+    image_version,
+    instructions,
+    own_architecture,
+    variables,
+)
+from tests.container.pythons import REQUIRED, CleanPython, find, not_tried
 from tests.support.estate import Estate
 
-
-@pytest.fixture(scope="module")
-def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the installation that the build stage creates from the build context."""
-    folder = tmp_path_factory.mktemp("image")
-    install(make_context(folder / "context"), folder / "src", folder / "opt" / "drs-sync")
-    return folder / "opt" / "drs-sync"
+VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
 
 @pytest.fixture
-def heartbeat(tmp_path: Path) -> Path:
-    return tmp_path / "heartbeat"
+def heartbeat() -> Iterator[Path]:
+    """Return a path in shared memory, where the image writes it too; every user may write there."""
+    shared = Path("/dev/shm")  # noqa: S108 - the place that the image names
+    with tempfile.TemporaryDirectory(dir=shared if shared.exists() else None) as folder:
+        Path(folder).chmod(0o777)
+        yield Path(folder) / "heartbeat"
 
 
 def _environment(prefix: Path, heartbeat: Path) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
-    return {**kept, "PATH": f"{prefix}/bin:{os.environ['PATH']}", "HEARTBEAT_FILE": str(heartbeat)}
+    """Return the variables of the image and of its task, and no others: no home, no locale."""
+    names = {name.upper() for name in Settings.model_fields}
+    task = {name: value for name, value in os.environ.items() if name in names or name.startswith("AWS_")}
+    image = variables(prefix)
+    return {**task, **image, "PATH": image["PATH"].replace("$PATH", os.defpath), "HEARTBEAT_FILE": str(heartbeat)}
+
+
+def _run(prefix: Path, heartbeat: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run the image's entry point as its orchestrator does."""
+    [name] = exec_form("ENTRYPOINT")
+    environment = {**_environment(prefix, heartbeat), **more}
+    command = confine([str(prefix / "bin" / name), *arguments], prefix)
+    return subprocess.run(command, check=False, capture_output=True, text=True, env=environment, cwd="/")
+
+
+def _site(prefix: Path) -> Path:
+    [site] = prefix.glob("lib/python*/site-packages")
+    return site
+
+
+def _packages(prefix: Path) -> set[str]:
+    return {path.name for path in _site(prefix).iterdir()}
 
 
 def _all_files(folder: Path) -> dict[str, int]:
@@ -42,29 +77,60 @@ def test_hadolint_reports_nothing() -> None:
     assert (completed.returncode, completed.stdout) == (0, "")
 
 
-def test_the_image_is_made_of_one_pinned_base_and_runs_without_root() -> None:
+def test_each_stage_is_one_release_of_python_by_digest() -> None:
+    assert re.fullmatch(r"3\.\d+\.\d+-slim-[a-z]+@sha256:[0-9a-f]{64}", base_tag())
+    bases = [arguments for name, arguments in instructions() if name == "FROM"]
+    image = "docker.io/library/python:${PYTHON_TAG}"
+    assert bases == [f"--platform=${{BUILDPLATFORM}} {image} AS build", image]
+
+
+def test_the_image_is_built_without_an_emulator_and_runs_without_root() -> None:
     stages = instructions()
-    assert stages[0] == ("ARG", "PYTHON_TAG=3.13.7-slim-bookworm")
-    bases = [arguments.split()[0] for name, arguments in stages if name == "FROM"]
-    assert bases == ["docker.io/library/python:${PYTHON_TAG}"] * 2
-    after_user = [name for name, _ in stages[[name for name, _ in stages].index("USER") :]]
+    names = [name for name, _ in stages]
+    final = names[names.index("FROM", names.index("FROM") + 1) :]
+    assert "RUN" not in final  # what runs here would be of the target's architecture
+    assert ("ARG", "TARGETARCH") in stages[: -len(final)]
     assert ("USER", "10001:10001") in stages
-    assert not {"RUN", "COPY", "ADD"} & set(after_user)
+    assert not {"COPY", "ADD"} & set(final[final.index("USER") :])
     assert all(arguments.startswith("[") for name, arguments in stages if name in {"RUN", "CMD", "ENTRYPOINT"})
+
+
+def test_the_version_of_the_base_was_tried(python: CleanPython) -> None:
+    version = image_version()
+    if python.found.version != version and os.environ.get(REQUIRED) != "1":
+        pytest.skip(not_tried(version))
+    assert python.found.version == version, not_tried(version)
+
+
+def test_the_python_that_installs_has_nothing_of_it(python: CleanPython, prefix: Path) -> None:
+    modules = {name.split(".")[0] for name in _packages(prefix) if not name.endswith(("-info", "__pycache__"))}
+    assert {"service", "pydantic", "aiobotocore", "six"} <= modules
+    code = "import sys, importlib.util as u; print([name for name in sys.argv[1:] if u.find_spec(name)])"
+    completed = python.run("python3", "-c", code, *modules)
+    assert (completed.stdout, completed.stderr) == ("[]\n", "")
+    completed = python.run("python3", "-c", "import importlib.metadata as m; print(m.version('drs-sync'))")
+    assert "PackageNotFoundError" in completed.stderr
+
+
+def test_it_tells_the_version_of_the_project_and_compiles_nothing(prefix: Path, heartbeat: Path) -> None:
+    completed = _run(prefix, heartbeat, "--version", PYTHONVERBOSE="1")
+    assert (completed.returncode, completed.stdout) == (0, f"drs-sync {VERSION}\n")
+    loaded = re.findall(r"^# code object from '?([^'\n]+)'?$", completed.stderr, re.MULTILINE)
+    ours = [path for path in loaded if path.startswith(str(_site(prefix)))]
+    assert len(ours) > 100
+    assert [path for path in ours if not path.endswith(".pyc")] == []
 
 
 def test_the_command_syncs_all_and_leaves_the_image_as_it_was(prefix: Path, heartbeat: Path, estate: Estate) -> None:
     estate.calls()
     before = _all_files(prefix)
-    command = [*exec_form("ENTRYPOINT"), *exec_form("CMD")]
-    completed = subprocess.run(
-        command, check=False, capture_output=True, text=True, env=_environment(prefix, heartbeat), cwd=heartbeat.parent
-    )
+    completed = _run(prefix, heartbeat, *exec_form("CMD"))
     report = json.loads(completed.stdout)
-    assert (completed.returncode, report["status"], report["notRun"]) == (0, "complete", [])
+    assert (completed.returncode, report["status"], report["notRun"]) == (0, "complete", []), completed.stderr
     assert list(report["reports"]) == ["staging", "inventory", "tags"]
     assert report["reports"]["inventory"]["serversSynced"] == len(estate.items()) > 0
     assert _all_files(prefix) == before
+    assert heartbeat.exists()
 
 
 def test_the_health_check_distinguishes_a_running_loop_from_a_stuck_one(prefix: Path, heartbeat: Path) -> None:
@@ -82,8 +148,7 @@ def test_the_health_check_distinguishes_a_running_loop_from_a_stuck_one(prefix: 
 
 
 def test_nothing_is_in_it_that_a_sync_does_not_need(prefix: Path) -> None:
-    [site] = prefix.glob("lib/python*/site-packages")
-    present = {path.name for path in site.iterdir()}
+    site, present = _site(prefix), _packages(prefix)
     assert "service" in present
     assert not present & {"moto", "pytest", "hypothesis", "pip", "werkzeug", "flask"}
     assert not (site / "service" / "sandbox").exists()
@@ -93,13 +158,56 @@ def test_nothing_is_in_it_that_a_sync_does_not_need(prefix: Path) -> None:
     assert len(compiled) == len(code)
 
 
+def test_the_other_architecture_gets_the_same_packages_with_its_own_libraries(
+    python: CleanPython, prefix: Path, other_prefix: Path
+) -> None:
+    assert _packages(prefix) - _packages(other_prefix) == set()
+    tag = "cpython-" + python.found.version.replace(".", "")
+    own = own_architecture()
+    [other] = [name for name in MACHINES if name != own] if own else ["arm64"]
+    for folder, architecture in ((prefix, own), (other_prefix, other)):
+        libraries = list(_site(folder).rglob("*.so"))
+        assert len(libraries) >= 10
+        assert {path.name.split(".")[1].startswith((tag, "abi3")) for path in libraries} == {True}
+        if architecture:
+            machines = {int.from_bytes(path.read_bytes()[18:20], "little") for path in libraries}
+            assert machines == {MACHINES[architecture]}
+
+
+def test_an_architecture_without_locked_wheels_is_refused(python: CleanPython, script: Path, tmp_path: Path) -> None:
+    completed = python.run(str(script), str(tmp_path / "opt"), TARGETARCH="riscv64")
+    assert completed.returncode == 2
+    assert "TARGETARCH=riscv64. Fix: build for arm64 or amd64" in completed.stderr
+    assert not (tmp_path / "opt").exists()
+
+
 def test_commands_of_the_sandbox_say_what_is_missing(prefix: Path, heartbeat: Path) -> None:
-    completed = subprocess.run(
-        [*exec_form("ENTRYPOINT"), "demo", "--output", "json"],
-        check=False,
-        capture_output=True,
-        text=True,
-        env=_environment(prefix, heartbeat),
-    )
+    completed = _run(prefix, heartbeat, "demo", "--output", "json")
     assert completed.returncode == 2
     assert "drs-sync[sandbox]" in json.loads(completed.stdout)["message"]
+
+
+def _launcher(folder: Path, name: str, answer: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{answer}\n")
+    path.chmod(0o755)
+    return path
+
+
+def _python(folder: Path, name: str, version: str) -> Path:
+    path = folder / name
+    return _launcher(folder, name, f"echo {path}; echo {version}")
+
+
+def test_the_newest_python_of_the_version_is_found_wherever_it_is(tmp_path: Path) -> None:
+    environment = {"PATH": str(tmp_path / "bin"), "HOME": str(tmp_path)}
+    assert find("3.99", environment) is None
+    _launcher(tmp_path / "bin", "python3.99", "exit 127")  # a launcher whose version is not installed
+    _python(tmp_path / "bin", "python3", "3.98 7")
+    assert find("3.99", environment) is None
+    older = _python(tmp_path / ".pyenv" / "versions" / "3.99.9" / "bin", "python3", "3.99 9")
+    assert find("3.99", environment) == (older, "3.99", 9)
+    newer = _python(tmp_path / "tools" / "Python" / "3.99.10" / "x64" / "bin", "python3", "3.99 10")
+    assert find("3.99", {**environment, "RUNNER_TOOL_CACHE": str(tmp_path / "tools")}) == (newer, "3.99", 10)
+    assert find("3.99", {**environment, "IMAGE_PYTHON": str(tmp_path / "bin" / "python3")}) is None

@@ -41,6 +41,9 @@ def test_a_pin_that_was_not_locked_is_refused() -> None:
         ("botocore/data/drs/2020-02-26/examples-1.json", False),
         ("botocore/data/s3/2006-03-01/service-2.json.gz", False),
         ("bin/jp.py", False),
+        ("typer-0.29.2.dist-info/METADATA", True),
+        ("typer-0.29.2.dist-info/RECORD", False),
+        ("typer-0.29.2.dist-info/INSTALLER", False),
         ("rich/abc.py", True),
     ],
 )
@@ -100,6 +103,13 @@ def test_the_functions_start_what_the_package_has(tmp_path: Path) -> None:
         path = f"{path}/__init__.py" if (ROOT / path).is_dir() else f"{path}.py"
         assert path in packed
         assert f"{name} = " in (ROOT / path).read_text() or f"def {name}(" in (ROOT / path).read_text()
+
+
+def test_the_script_needs_nothing_that_is_not_pythons_own(tmp_path: Path) -> None:
+    command = [sys.executable, "-I", "-S", str(ROOT / "deploy" / "package.py"), str(tmp_path / "package.zip")]
+    completed = subprocess.run(command, check=False, capture_output=True, text=True, cwd=tmp_path)
+    assert completed.returncode == 1
+    assert completed.stderr.startswith(f"{sys.executable} has no pip. Fix: ")
 
 
 def test_the_packed_service_finds_its_version_where_nothing_else_is_installed(tmp_path: Path) -> None:

@@ -22,6 +22,9 @@ import yaml
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from deploy import package
+from tests.container.image import image_version
+
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -136,16 +139,18 @@ def test_the_workflow_runs_the_check_command_and_may_only_read() -> None:
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
     used = {step["uses"].partition("@")[0]: step for step in job["steps"] if "uses" in step}
     assert all(re.fullmatch(r"actions/[\w-]+@v\d+\.\d+\.\d+", step["uses"]) for step in used.values())
-    oldest = used["actions/setup-python"]["with"]["python-version"]
+    *others, oldest = used["actions/setup-python"]["with"]["python-version"].split()
     assert PROJECT["requires-python"] == f">={oldest}"
+    assert set(others) == {image_version(), package.PYTHON}
 
 
 def test_the_check_command_runs_targets_that_exist() -> None:
     makefile = (ROOT / "Makefile").read_text()
-    targets = re.findall(r"^make (\S+)$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
-    assert targets == ["check", "deploy-check", "docs", "test"]
+    targets = re.findall(r"^make (\S+)( .*)?$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
+    assert [name for name, _ in targets] == ["check", "deploy-check", "docs", "image-check", "test"]
+    assert dict(targets)["test"] == ' OPTIONS="--ignore tests/container/test_image.py"'  # that of image-check
     described = set(re.findall(r"^([a-z][a-z-]*):.*## ", makefile, re.MULTILINE))
-    assert set(targets) <= described
+    assert dict(targets).keys() <= described
     phony = re.search(r"^\.PHONY: (.+)$", makefile, re.MULTILINE)
     assert phony
     assert set(phony[1].split()) == described
