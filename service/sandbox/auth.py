@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from service.sandbox import error_responses
-from service.sandbox.aws_protocols import Application, Call, Environ, Response, forward, read_call
+from service.sandbox.aws_protocols import POLICY_OPERATIONS, Application, Call, Environ, Response, forward, read_call
 from service.sandbox.call_counter import CallCounter
 from service.sandbox.ec2_regions import describe_regions
 from service.sandbox.fault_injector import FaultInjector
@@ -74,7 +74,7 @@ class AuthMiddleware:
     def _forward(self, environ: Environ, call: Call, caller: CallerIdentity) -> Response:
         if (call.service, call.operation) == ("ec2", "DescribeRegions"):
             return describe_regions(call, self.identity_store.disabled_regions(caller.account_id))
-        if call.service == "lambda":  # moto would run the functions in Docker
+        if call.service == "lambda" and call.operation not in POLICY_OPERATIONS:  # moto would run them in Docker
             return self.lambda_functions.respond(environ, call, caller)
         # moto maps an unknown access key to its default account; this header names the account instead.
         response = forward(self._application, {**environ, "HTTP_X_MOTO_ACCOUNT_ID": caller.account_id}, call.body)

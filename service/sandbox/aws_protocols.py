@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
 __all__ = [
+    "POLICY_OPERATIONS",
     "Application",
     "Call",
     "Environ",
@@ -31,6 +32,10 @@ _REQUEST_ID: Final = "5a9db0c0-0000-4000-8000-000000000000"
 _TAG_OPERATIONS: Final = {"GET": "ListTagsForResource", "POST": "TagResource", "DELETE": "UntagResource"}
 _CREDENTIAL_SCOPE_PARTS: Final = 5
 _FIRST_SERVER_ERROR_STATUS: Final = 500
+POLICY_OPERATIONS: Final = frozenset({"AddPermission", "GetPolicy", "RemovePermission"})
+"""Lambda's operations on the policy of a function."""
+_POLICY: Final = re.compile(r"/2015-03-31/functions/[^/]+/policy(/[^/]+)?/?")
+_POLICY_METHODS: Final = {"POST": "AddPermission", "GET": "GetPolicy", "DELETE": "RemovePermission"}
 _INVOKE: Final = re.compile(r"/2015-03-31/functions/[^/]+/invocations/?")
 # JSON version of the services that name the operation in X-Amz-Target.
 _TARGET_JSON: Final = {"dynamodb": "1.0", "events": "1.1"}
@@ -88,6 +93,8 @@ def _operation(environ: Environ, service: str, form: Mapping[str, str]) -> str:
     if "Action" in form:
         return form["Action"]
     path, method = str(environ.get("PATH_INFO", "")), str(environ.get("REQUEST_METHOD", ""))
+    if service == "lambda" and _POLICY.fullmatch(path):
+        return _POLICY_METHODS.get(method, "unknown")
     if service == "lambda":
         return "Invoke" if method == "POST" and _INVOKE.fullmatch(path) else "unknown"
     if path.startswith("/tags/"):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from moto.iam.models import iam_backends
 from moto.utilities.utils import get_partition
 
 from service.sandbox import error_responses
@@ -18,6 +20,7 @@ __all__ = ["CallerIdentity", "IdentityStore"]
 
 _ROLE_ARN: Final = re.compile(r"arn:[a-z-]+:iam::(\d{12}):role/(.+)")
 _ISSUED_KEY: Final = re.compile(rb"<AccessKeyId>([^<]+)</AccessKeyId>")
+_ADMINISTRATOR_KEY: Final = "AKIA0000"
 _DEFAULT_SESSION_DURATION_S: Final = 3600
 
 
@@ -34,7 +37,8 @@ class CallerIdentity:
 class IdentityStore:
     """Identities of one sandbox: the hub, its role sessions in other accounts, and the declared roles.
 
-    Any access key that this sandbox's STS did not issue belongs to the hub, so a client needs no particular key.
+    Any access key that this sandbox's STS did not issue belongs to the hub, so a client needs no particular key, except
+    that `AKIA0000` and the id of a declared account are a key of that account's administrator.
     """
 
     def __init__(self, fleet: Fleet, clock: Callable[[], float]) -> None:
@@ -46,15 +50,22 @@ class IdentityStore:
     def load(self, fleet: Fleet) -> None:
         """Load roles and disabled regions from a fleet; sessions already issued stay valid."""
         # This is the ARN that moto's GetCallerIdentity returns for a key that it has not issued.
-        partition = get_partition(fleet.hub.region)
+        self._region = fleet.hub.region
+        partition = get_partition(self._region)
         self._hub = CallerIdentity(fleet.hub.account_id, f"arn:{partition}:sts::{fleet.hub.account_id}:user/moto")
+        self._administrators = {
+            f"{_ADMINISTRATOR_KEY}{account.account_id}": CallerIdentity(
+                account.account_id, f"arn:{partition}:iam::{account.account_id}:user/administrator"
+            )
+            for account in fleet.accounts
+        }
         self._roles: dict[str, Role] = {account.account_id: account.role for account in fleet.accounts if account.role}
         self._disabled_regions = {account.account_id: account.regions_off for account in fleet.accounts}
 
     def identity_of(self, access_key: str) -> CallerIdentity:
         """Return the identity of an access key."""
         with self._lock:
-            return self._sessions.get(access_key, self._hub)
+            return self._sessions.get(access_key) or self._administrators.get(access_key, self._hub)
 
     def is_region_disabled(self, account_id: str, region: str) -> bool:
         """Whether an account has a region disabled."""
@@ -74,15 +85,29 @@ class IdentityStore:
     def check_assume_role(self, call: Call, caller: CallerIdentity) -> Response | None:
         """Return the error response of an AssumeRole call, or None when it is allowed.
 
-        It is allowed when the role is declared, the caller is the hub, and the external id matches.
+        It is allowed when the role is declared or was created in the account, the caller is the hub, and the external
+        id matches.
         """
         match = _ROLE_ARN.fullmatch(call.form.get("RoleArn", ""))
-        role = self._roles.get(match[1]) if match else None
+        role = (self._roles.get(match[1]) or self._created_role(match[1], match[2])) if match else None
         if match is None or role is None or match[2] != role.name or caller != self._hub:
             return error_responses.assume_role_denied(call, caller.arn)
         if role.external_id is not None and call.form.get("ExternalId") != role.external_id:
             return error_responses.assume_role_denied(call, caller.arn)
         return error_responses.session_duration_exceeded(call) if _duration_s(call) > role.max_session_s else None
+
+    def _created_role(self, account_id: str, name: str) -> Role | None:
+        """Return a role that IAM or a stack has created, if it trusts the hub; other conditions are not evaluated."""
+        roles = iam_backends[account_id][get_partition(self._region)].roles.values()
+        created = next((role for role in roles if role.name == name), None)
+        policy = json.loads(created.assume_role_policy_document) if created else {}
+        for statement in policy.get("Statement", []):
+            principal = statement.get("Principal", {})
+            trusted = principal.get("AWS") if isinstance(principal, dict) else None
+            if trusted in {self._hub.account_id, f"arn:{get_partition(self._region)}:iam::{self._hub.account_id}:root"}:
+                equal = statement.get("Condition", {}).get("StringEquals", {})
+                return Role(name=name, external_id=equal.get("sts:ExternalId"))
+        return None
 
     def store_session(self, call: Call, response: Response) -> None:
         """Store the session that a successful AssumeRole has issued, by its access key."""

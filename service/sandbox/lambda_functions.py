@@ -1,6 +1,7 @@
 """Emulation of Lambda's Invoke: each invocation is validated and recorded.
 
-No code runs; a synchronous invocation returns null.
+A synchronous invocation of a function that a stack has created runs it (`function_runner`). No other code runs: a
+synchronous invocation of a declared function returns null.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ import threading
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, NoReturn
 
+from moto.awslambda.models import LambdaFunction, lambda_backends
 from moto.utilities.utils import get_partition
 
 from service.sandbox.aws_protocols import Call, Environ, Response, error_response
 from service.sandbox.error_responses import access_denied
 from service.sandbox.fleet_models import Fleet
+from service.sandbox.function_runner import is_runnable, run_function
 from service.sandbox.identity_store import CallerIdentity
 
 __all__ = ["Invocation", "LambdaFunctions"]
@@ -90,7 +93,8 @@ class LambdaFunctions:
         if target is None:
             text = f"Value '{path[1]}' at 'functionName' names no function"
             return error_response(call, "InvalidParameterValueException", text, status=400)
-        return self._error_response(target, call, caller) or self._accept(target, invocation_type, call)
+        refused = self._error_response(target, call, caller)
+        return refused or self._accept(target, invocation_type, call, f"http://{environ.get('HTTP_HOST')}")
 
     def _error_response(self, target: _Target, call: Call, caller: CallerIdentity) -> Response | None:
         if target.account != caller.account_id:  # no function has a resource policy that allows other accounts
@@ -99,11 +103,16 @@ class LambdaFunctions:
             text = f"Functions from '{target.region}' are not reachable in this region ('{call.region}')"
             return error_response(call, "ResourceNotFoundException", text, status=404)
         is_in_hub = (target.account, target.region) == (self._hub.account_id, self._hub.region)
-        if not is_in_hub or target.name not in self._names:
+        if not is_in_hub or (target.name not in self._names and self._deployed(target) is None):
             return error_response(call, "ResourceNotFoundException", f"Function not found: {target.arn}", status=404)
         return None
 
-    def _accept(self, target: _Target, invocation_type: str, call: Call) -> Response:
+    def _deployed(self, target: _Target) -> LambdaFunction | None:
+        """Return the function that a stack has created under this name."""
+        functions = lambda_backends[self._hub.account_id][self._hub.region].list_functions("$LATEST")
+        return next((each for each in functions if each.function_name == target.name), None)
+
+    def _accept(self, target: _Target, invocation_type: str, call: Call, endpoint_url: str) -> Response:
         try:
             payload = json.loads(call.body, parse_constant=_reject_constant) if call.body else {}
         except ValueError as error:
@@ -118,6 +127,9 @@ class LambdaFunctions:
             )
         if invocation_type == "Event":
             return Response(202, b"")
+        function = self._deployed(target)
+        if function is not None and is_runnable(function):
+            return run_function(function, payload, endpoint_url, call.access_key)
         headers = (("Content-Type", "application/json"), ("X-Amz-Executed-Version", "$LATEST"))
         return Response(200, b"null", headers)
 

@@ -6,9 +6,16 @@ import threading
 from collections.abc import Iterable
 from typing import Final
 
+from moto.apigateway.models import apigateway_backends
+from moto.awslambda.models import lambda_backends
+from moto.cloudformation.models import cloudformation_backends
 from moto.dynamodb.models import dynamodb_backends
 from moto.ec2.models import ec2_backends
 from moto.events.models import events_backends
+from moto.iam.models import iam_backends
+from moto.logs.models import logs_backends
+from moto.s3.models import s3_backends
+from moto.sqs.models import sqs_backends
 from moto.sts.models import sts_backends
 
 from service.sandbox.fleet import FleetError
@@ -16,6 +23,21 @@ from service.sandbox.moto_drs import drs_backends
 
 __all__ = ["AccountOwnership"]
 
+# Every service of which a fleet or a stack of this project has resources.
+_SERVICES: Final = (
+    drs_backends,
+    ec2_backends,
+    dynamodb_backends,
+    events_backends,
+    sts_backends,
+    apigateway_backends,
+    cloudformation_backends,
+    iam_backends,
+    lambda_backends,
+    logs_backends,
+    s3_backends,
+    sqs_backends,
+)
 _lock: Final = threading.Lock()
 _owned_accounts: Final[set[str]] = set()
 
@@ -54,6 +76,8 @@ class AccountOwnership:
 
 def _empty(account_ids: Iterable[str]) -> None:
     for account_id in account_ids:
-        for backends in (drs_backends, ec2_backends, dynamodb_backends, events_backends, sts_backends):
+        for backends in _SERVICES:
             # Dropped, not reset: moto creates a backend on first use, and creating EC2's is slow.
             backends[account_id].clear()
+        for bucket in [name for name, (_, owner) in s3_backends.bucket_accounts.items() if owner == account_id]:
+            del s3_backends.bucket_accounts[bucket]

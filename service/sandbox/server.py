@@ -22,10 +22,12 @@ from service.sandbox.dispatcher import Dispatcher
 from service.sandbox.fast_dynamodb import register_fast_dynamodb
 from service.sandbox.faults import Faults
 from service.sandbox.fleet_models import Fleet, Fragment
+from service.sandbox.integrations import register_update_integration
 from service.sandbox.lambda_functions import Invocation
 from service.sandbox.listener import Listener, ListenerError
 from service.sandbox.moto_drs.register import register
 from service.sandbox.seeder import Seeder
+from service.sandbox.stacks import register_stacks
 from service.sandbox.tables import table_environment
 
 __all__ = ["Sandbox", "SandboxError", "serve", "serve_forever"]
@@ -58,6 +60,8 @@ class Sandbox:
         os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
         register()
         register_fast_dynamodb()
+        register_stacks()
+        register_update_integration()
         self._address = host, port
         self._listener: Listener | None = None
         self._seeder = Seeder(fleet)
