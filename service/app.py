@@ -25,7 +25,7 @@ from service.sync.inventory.templates import Templates
 from service.sync.staging.sync import StagingSync
 from service.sync.tags.locking import TagSyncRunningError, sync_tags, tag_state
 from service.sync.tags.state import TagState
-from service.telemetry import emit_metrics, stream_for
+from service.telemetry import Installation, emit_metrics, stream_for
 
 __all__ = ["App", "TagSyncRunningError", "open_app"]
 
@@ -106,10 +106,12 @@ class App:
 
     async def publish_lost_scopes(self, operation: str, scopes: int) -> None:
         """Emit the metric of scopes whose run ended without a report, and so without metrics of its own."""
-        await self._emit({"operation": operation}, {"scopesFailed": scopes})
+        await self._emit({"operation": operation}, {"scopesFailed": scopes, "scopesToRepair": scopes})
 
     async def _emit(self, report: Mapping[str, Any], figures: Mapping[str, Any]) -> None:
-        await emit_metrics(stream_for(self.settings.aws_lambda_function_name), report, figures)
+        settings = self.settings
+        installation = Installation(settings.project_name, settings.environment)
+        await emit_metrics(stream_for(settings.aws_lambda_function_name), report, figures, installation)
 
 
 @asynccontextmanager

@@ -27,7 +27,7 @@ from service.queries.staging import StagingQueries
 from service.queries.validation import StagingValidation
 from service.regions.status_reader import RegionStatusReader
 from service.settings import Settings
-from service.telemetry import emit_metrics, stream_for
+from service.telemetry import Installation, emit_metrics, stream_for
 
 __all__ = ["QueryApp", "Refresher", "open_query_app"]
 
@@ -88,7 +88,10 @@ class QueryApp:
         """
         if answer.sources is not None:
             figures = {"inventoryDatabaseHits": answer.hits, "inventoryDatabaseMisses": answer.misses}
-            await emit_metrics(stream_for(self.settings.aws_lambda_function_name), {"operation": operation}, figures)
+            settings = self.settings
+            installation = Installation(settings.project_name, settings.environment)
+            stream = stream_for(settings.aws_lambda_function_name)
+            await emit_metrics(stream, {"operation": operation}, figures, installation)
         refresh = {"refresh": await self._request_refresh(answer.stale)} if answer.stale else {}
         if answer.failure is not None:
             raise answer.failure

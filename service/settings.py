@@ -75,8 +75,12 @@ class Settings(BaseModel):
     cross_account_role_name: str = Field(
         "", description="the only role name that may be assumed in other accounts; unset: any, IAM permissions decide"
     )
-    project_name: str = Field("drs-orchestration", description="first part of the tag sync rule's name")
-    environment: str = Field("prod", description="last part of the tag sync rule's name")
+    project_name: str = Field(
+        "drs-orchestration", description="first part of the tag sync rule's name, and the dimension Project of metrics"
+    )
+    environment: str = Field(
+        "prod", description="last part of the tag sync rule's name, and the dimension Environment of metrics"
+    )
     aws_lambda_function_name: str = Field(
         "", description="set by Lambda; logs and metrics go to stdout if it is set, else to stderr"
     )

@@ -11,7 +11,7 @@ import logging
 import sys
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Final, TextIO
+from typing import Any, Final, NamedTuple, TextIO
 
 from aws_embedded_metrics.environment import Environment
 from aws_embedded_metrics.logger.metrics_context import MetricsContext
@@ -22,7 +22,7 @@ from pythonjsonlogger.json import JsonFormatter
 
 from service.errors import DrsSyncError
 
-__all__ = ["METRICS", "NAMESPACE", "emit_metrics", "set_up_logging", "stream_for"]
+__all__ = ["METRICS", "NAMESPACE", "Installation", "emit_metrics", "set_up_logging", "stream_for"]
 
 NAMESPACE: Final = "DRSOrchestration/ActiveRegionFiltering"
 
@@ -37,6 +37,9 @@ METRICS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "RegionsScanned": ("regionsScanned", "Count"),
         "RegionsFailed": ("regionsFailed", "Count"),
         "ScopesFailed": ("scopesFailed", "Count"),
+        "ScopesToRepair": ("scopesToRepair", "Count"),
+        "ScopesUnknown": ("scopesUnknown", "Count"),
+        "ServersHeldBack": ("serversNotExtended", "Count"),
         "ServersSynced": ("serversSynced", "Count"),
         "ApiCallsMade": ("apiCallsTotal", "Count"),
         "ApiCallsThrottled": ("apiCallsThrottled", "Count"),
@@ -47,6 +50,7 @@ METRICS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
 )
 
 _OWN: Final = "service"
+_MAX_DIMENSION: Final = 250
 # These log session tokens at DEBUG, so they stay at WARNING, whatever else sets their level.
 _LOGGERS_WITH_SECRETS: Final = ("botocore", "aiobotocore", "aiohttp", "urllib3", "httpx", "httpcore")
 
@@ -149,15 +153,26 @@ class _StreamEnvironment(Environment):
         return self._sink
 
 
-async def emit_metrics(stream: TextIO, report: Mapping[str, Any], values: Mapping[str, float]) -> None:
-    """Write the metrics of a run, each without dimensions (as existing alarms read them) and by operation.
+class Installation(NamedTuple):
+    """What tells the metrics of two installations in one account apart."""
 
-    Nothing is written to a terminal, where nothing collects metrics.
+    project: str
+    environment: str
+
+
+async def emit_metrics(
+    stream: TextIO, report: Mapping[str, Any], values: Mapping[str, float], installation: Installation
+) -> None:
+    """Write the metrics of a run: without dimensions, by operation, and by installation and operation.
+
+    Alarms of an existing platform read the first two, in which all installations of an account are one; alarms and
+    dashboard of deploy/templates read the last. Nothing is written to a terminal, where nothing collects metrics.
 
     Args:
         stream: stream to write to.
         report: report of the run, with `operation`.
         values: values of METRICS that are not in the report; None leaves the metric out.
+        installation: whose run it was.
     """
     if stream.isatty():
         return
@@ -168,9 +183,16 @@ async def emit_metrics(stream: TextIO, report: Mapping[str, Any], values: Mappin
 
     logger = MetricsLogger(resolve)
     logger.set_namespace(NAMESPACE)
-    logger.set_dimensions({}, {"Operation": str(report["operation"])}, use_default=False)
+    operation = {"Operation": str(report["operation"])}
+    names = {"Project": _dimension(installation.project), "Environment": _dimension(installation.environment)}
+    logger.set_dimensions({}, operation, {**names, **operation}, use_default=False)
     figures = {**report, **values}
     for name, (member, unit) in METRICS.items():
         if figures.get(member) is not None:
             logger.put_metric(name, float(figures[member]), unit)
     await logger.flush()
+
+
+def _dimension(value: str) -> str:
+    """Return a setting as the value of a dimension, which is ASCII: an odd name must not fail a run."""
+    return "".join(each if " " < each <= "~" else "?" for each in value)[:_MAX_DIMENSION] or "?"

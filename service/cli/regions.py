@@ -14,8 +14,8 @@ from service.cli.answers import show_answer, title_of
 from service.cli.options import OutputOption
 from service.cli.output import Output, print_result, run_command, sanitize, table
 from service.errors import RefusalError
-from service.queries.scope_state import ScopeState
 from service.regions.outside_catalog import known_servers, reason_to_keep, rows_outside
+from service.regions.scope_state import ScopeState
 from service.regions.selection import StatusUnavailable
 from service.regions.status_rows import RegionRow
 from service.settings import Settings

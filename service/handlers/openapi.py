@@ -16,7 +16,7 @@ from typing import Any, Final
 from service.handlers import data_management, query
 from service.handlers.router import Operation, Route
 from service.queries.completeness import MAX_LISTED
-from service.queries.scope_state import ScopeState
+from service.regions.scope_state import ScopeState
 
 __all__ = ["openapi_document", "openapi_page"]
 

@@ -15,7 +15,7 @@ from service.queries.answer import Answer
 from service.queries.completeness import all_regions, completeness_of
 from service.queries.context import targets_table
 from service.queries.freshness import StatusView
-from service.queries.scope_state import StateRules
+from service.regions.scope_state import StateRules
 from service.regions.status_reader import RegionStatusReader
 from service.settings import Settings
 

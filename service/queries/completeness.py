@@ -13,8 +13,8 @@ from typing import Any, Final
 from service.models import Problem, Scope
 from service.queries.freshness import StatusView
 from service.queries.read_result import DataSource, ScopeReadResult
-from service.queries.scope_state import SWITCHED_OFF, ScopeState, StateRules, state_of
 from service.queries.unknown_scopes import UnknownScope, by_cause, cause_of
+from service.regions.scope_state import SWITCHED_OFF, ScopeState, StateRules, state_of
 from service.regions.status_entry import AccountEntry
 from service.settings import Settings
 

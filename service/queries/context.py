@@ -23,7 +23,7 @@ from service.queries.params import ScopesParams
 from service.queries.query_deadline import QueryDeadline
 from service.queries.read_result import NOTHING_READ, ReadResult
 from service.queries.scope_reader import ScopeReader
-from service.queries.scope_state import StateRules
+from service.regions.scope_state import StateRules
 from service.regions.selection import StatusUnavailable
 from service.regions.status_reader import RegionStatusReader
 from service.regions.status_rows import RegionRow, unreachable_regions

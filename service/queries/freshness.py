@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from service.models import Scope, parse_iso
-from service.queries.scope_state import ScopeState, StateRules, is_switched_off, state_of
+from service.regions.scope_state import ScopeState, StateRules, is_switched_off, state_of
 from service.regions.selection import StatusUnavailable
 from service.regions.status_entry import AccountEntry
 from service.regions.status_rows import RegionRow

@@ -13,8 +13,8 @@ from service.queries.answer import Answer
 from service.queries.context import QueryContextLoader
 from service.queries.params import ScopesParams
 from service.queries.query_deadline import QueryDeadline
-from service.queries.scope_state import ScopeState, StateRules, state_of
 from service.regions.outside_catalog import outside_problem, rows_outside
+from service.regions.scope_state import ScopeState, StateRules, state_of
 from service.regions.status_entry import AccountEntry
 from service.regions.status_reader import RegionStatusReader
 from service.regions.status_rows import RegionRow

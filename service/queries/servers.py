@@ -23,7 +23,7 @@ from service.queries.presenter import ServerView, display_state
 from service.queries.protection_groups import NO_TABLE, Assignments, read_assignments
 from service.queries.query_deadline import QueryDeadline
 from service.queries.read_result import DataSource, ReadResult
-from service.queries.scope_state import StateRules
+from service.regions.scope_state import StateRules
 from service.regions.status_reader import RegionStatusReader
 from service.settings import Settings
 

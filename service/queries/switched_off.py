@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from service.models import Scope
 from service.queries.read_result import DataSource, ScopeReadResult
-from service.queries.scope_state import SWITCHED_OFF
+from service.regions.scope_state import SWITCHED_OFF
 
 __all__ = ["settle_switched_off"]
 

@@ -17,8 +17,8 @@ from service.queries.completeness import Completeness
 from service.queries.filters import invalid
 from service.queries.query_deadline import QueryDeadline
 from service.queries.request_models import StagingValidationRequest
-from service.queries.scope_state import ScopeState
 from service.queries.unknown_scopes import UnknownScope
+from service.regions.scope_state import ScopeState
 from service.settings import Settings
 
 __all__ = ["REPLICATING_STATES", "StagingValidation"]

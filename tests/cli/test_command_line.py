@@ -54,7 +54,7 @@ def test_a_sync_writes_one_json_document_and_keeps_logs_and_metrics_off_it(estat
     assert len(metrics) == 1
     (directive,) = metrics[0]["_aws"]["CloudWatchMetrics"]
     assert directive["Namespace"] == "DRSOrchestration/ActiveRegionFiltering"
-    assert directive["Dimensions"] == [[], ["Operation"]]
+    assert directive["Dimensions"] == [[], ["Operation"], ["Project", "Environment", "Operation"]]
     assert {metric["Name"] for metric in directive["Metrics"]} >= {
         "RegionsScanned",
         "APICallReduction",

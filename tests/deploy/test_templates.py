@@ -276,7 +276,8 @@ def test_alarms_watch_metrics_that_are_written() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "logical"), [("monitoring.yaml", "SyncSlowAlarm"), ("statemachine.yaml", "SyncStateMachineFailedAlarm")]
+    ("name", "logical"),
+    [("monitoring.yaml", "TagSyncSlowAlarm"), ("statemachine.yaml", "SyncStateMachineFailedAlarm")],
 )
 def test_an_alarm_about_every_sync_fires_for_the_hourly_one_too(name: str, logical: str) -> None:
     alarm = dict(of_type(template(name), "AWS::CloudWatch::Alarm"))[logical]
@@ -288,17 +289,27 @@ def test_an_alarm_about_every_sync_fires_for_the_hourly_one_too(name: str, logic
 
 def test_the_dashboard_is_json_and_shows_metrics_that_are_written() -> None:
     [(_, properties)] = of_type(template("monitoring.yaml"), "AWS::CloudWatch::Dashboard")
-    body = json.loads(re.sub(r"\$\{[\w:]+\}", "x", properties["DashboardBody"]["Fn::Sub"]))
+    body = json.loads(re.sub(r"\$\{[\w:]+\}", "x", properties["DashboardBody"]["Fn::Sub"][0]))
     shown = [metric for each in body["widgets"] for metric in each["properties"].get("metrics", [])]
-    assert {metric[1] for metric in shown if metric[0] in {NAMESPACE, "."}} <= set(METRICS)
+    searched = {metric[0]["expression"] for metric in shown if isinstance(metric[0], dict)}
+    named = {re.search(r'MetricName="(\w+)"', each)[1] for each in searched}  # type: ignore[index]
+    named |= {metric[1] for metric in shown if metric[0] in (NAMESPACE, ".")}
+    assert named <= set(METRICS)
     assert shown
+    assert all("Project" in str(each) for each in shown if each[0] not in ("...", "."))
 
 
 def test_every_alarm_has_its_section_in_the_operations_page() -> None:
     page = (FOLDER.parents[1] / "docs" / "operations.md").read_text(encoding="utf-8")
-    for logical, properties in of_type(template("monitoring.yaml"), "AWS::CloudWatch::Alarm"):
-        assert f"### {logical}\n" in page
-        assert f"docs/operations.md, {logical}" in properties["AlarmDescription"]
+    monitoring = template("monitoring.yaml")
+    composites = dict(of_type(monitoring, "AWS::CloudWatch::CompositeAlarm"))
+    for logical, properties in (*composites.items(), *of_type(monitoring, "AWS::CloudWatch::Alarm")):
+        if "AlarmActions" in properties:
+            assert f"### {logical}\n" in page
+            assert f"docs/operations.md, {logical}" in properties["AlarmDescription"]
+        else:
+            whole = properties["AlarmDescription"].removeprefix("Part of ")
+            assert logical in str(composites[whole]["AlarmRule"])
 
 
 def test_parameters_that_templates_share_are_declared_alike() -> None:

@@ -14,7 +14,7 @@ from service.models import Problem, RegionStatus, Scope, iso
 from service.queries.completeness import MAX_LISTED, Completeness, all_regions, completeness_of, without_accounts
 from service.queries.freshness import StatusView
 from service.queries.read_result import DataSource, ScopeReadResult
-from service.queries.scope_state import ScopeState, StateRules, state_of
+from service.regions.scope_state import ScopeState, StateRules, state_of
 from service.regions.selection import StatusUnavailable
 from service.regions.status_entry import AccountEntry
 from service.regions.status_rows import RegionRow

@@ -18,7 +18,7 @@ from service.queries.freshness import (
     choose_scopes,
     freshness_of,
 )
-from service.queries.scope_state import StateRules
+from service.regions.scope_state import StateRules
 from service.regions.selection import StatusUnavailable
 from service.regions.status_entry import AccountEntry
 from service.regions.status_rows import RegionRow

@@ -14,7 +14,7 @@ import pytest
 from service.errors import ConfigurationError
 from service.regions.selection import RegionSource
 from service.sync.engine.metrics import figures_of
-from service.telemetry import METRICS, emit_metrics, set_up_logging, stream_for
+from service.telemetry import METRICS, Installation, emit_metrics, set_up_logging, stream_for
 
 SDK: Final = ("botocore", "botocore.auth", "botocore.endpoint", "aiobotocore", "aiohttp.client", "urllib3")
 REPORT: Final = {
@@ -30,9 +30,14 @@ REPORT: Final = {
     "timeSavedSeconds": 5.75,
     "errors": [],
 }
+INSTALLATION: Final = Installation("hrp", "dev")
+NAMES: Final = {"Project": "hrp", "Environment": "dev"}
 FIGURES: Final = {
     "activeRegionCount": 2,
     "scopesFailed": 1,
+    "scopesToRepair": 1,
+    "scopesUnknown": 3,
+    "serversNotExtended": 2,
     "fallback": 0,
     "inventoryDatabaseHits": 1,
     "inventoryDatabaseMisses": 0,
@@ -55,7 +60,21 @@ def test_what_a_report_counts_for_the_alarms(source: str, active: int | None, fi
     """A partly read scope counts as failed; active regions are those of the table, not those with servers to sync."""
     scopes = {"asked": 9, "complete": 3, "partial": 2, "skipped": 0, "failed": 4}
     found = {"regionSource": source, "regionsActive": active, "scopes": scopes, "serversByRegion": {"eu-west-1": 3}}
-    assert figures_of({**REPORT, **found}) == {**figures, "scopesFailed": 6}
+    assert figures_of({**REPORT, **found}) == {**figures, "scopesFailed": 6, "scopesToRepair": 6}
+
+
+def test_origin_accounts_that_deny_access_are_nothing_to_repair() -> None:
+    scopes = {"asked": 9, "complete": 3, "partial": 2, "skipped": 0, "failed": 4}
+    report = {**REPORT, "regionSource": "status_table", "regionsActive": 2, "scopes": scopes, "scopesOriginDenied": 2}
+    figures = figures_of(report)
+    assert (figures["scopesFailed"], figures["scopesToRepair"]) == (6, 4)
+
+
+def test_servers_that_a_staging_sync_did_not_extend_are_those_held_back_and_those_refused() -> None:
+    scopes = {"asked": 1, "complete": 1, "partial": 0, "skipped": 0, "failed": 0}
+    report = {**REPORT, "regionSource": "status_table", "regionsActive": 2, "scopes": scopes}
+    assert figures_of({**report, "serversHeldBack": 3, "serversFailed": 2})["serversNotExtended"] == 5
+    assert "serversNotExtended" not in figures_of({**report, "serversFailed": 2})  # of a tag sync
 
 
 def test_every_source_of_regions_has_figures() -> None:
@@ -67,7 +86,7 @@ def test_every_source_of_regions_has_figures() -> None:
 
 async def documents(report: dict[str, Any], values: dict[str, Any]) -> list[dict[str, Any]]:
     stream = io.StringIO()
-    await emit_metrics(stream, report, values)
+    await emit_metrics(stream, report, values, INSTALLATION)
     assert stream.getvalue().endswith("\n")
     return [json.loads(line) for line in stream.getvalue().splitlines()]
 
@@ -78,15 +97,17 @@ async def test_a_person_at_a_terminal_is_shown_no_metrics() -> None:
             return True
 
     stream = Terminal()
-    await emit_metrics(stream, REPORT, FIGURES)
+    await emit_metrics(stream, REPORT, FIGURES, INSTALLATION)
     assert stream.getvalue() == ""
 
 
-async def test_all_metrics_are_one_line_without_and_with_the_operation() -> None:
+async def test_all_metrics_are_one_line_without_dimensions_by_operation_and_by_installation() -> None:
     (document,) = await documents(REPORT, FIGURES)
     (directive,) = document.pop("_aws")["CloudWatchMetrics"]
     assert directive["Namespace"] == "DRSOrchestration/ActiveRegionFiltering"
-    assert directive["Dimensions"] == [[], ["Operation"]]
+    # The first two are those of earlier versions and of the platform, and must stay.
+    assert directive["Dimensions"] == [[], ["Operation"], ["Project", "Environment", "Operation"]]
+    assert {name: document.pop(name) for name in NAMES} == NAMES
     assert document.pop("Operation") == "sync_source_server_inventory"
     units = {metric["Name"]: metric["Unit"] for metric in directive["Metrics"]}
     assert units == {name: unit for name, (_, unit) in METRICS.items()}
@@ -101,6 +122,15 @@ def test_what_existing_dashboards_read_keeps_its_name_and_unit(name: str, unit: 
     assert METRICS[name][1] == unit
 
 
+@pytest.mark.parametrize(
+    ("project", "written"), [("", "?"), ("  ", "??"), ("größe", "gr??e"), ("x" * 300, "x" * 250), ("a\nb", "a?b")]
+)
+async def test_an_odd_name_of_an_installation_fails_no_run(project: str, written: str) -> None:
+    stream = io.StringIO()
+    await emit_metrics(stream, REPORT, FIGURES, Installation(project, "dev"))
+    assert json.loads(stream.getvalue())["Project"] == written
+
+
 async def test_what_is_not_known_is_left_out_and_zero_is_not() -> None:
     (document,) = await documents(REPORT, {**FIGURES, "activeRegionCount": None, "regionsSkipped": None})
     names = {metric["Name"] for metric in document["_aws"]["CloudWatchMetrics"][0]["Metrics"]}
@@ -108,16 +138,16 @@ async def test_what_is_not_known_is_left_out_and_zero_is_not() -> None:
     assert {"ActiveRegionCount", "RegionsSkipped"}.isdisjoint(document)
     assert document["FullScanFallbacks"] == 0
     (sparse,) = await documents({"operation": "x", "serversSynced": 0}, {})
-    assert set(sparse) == {"_aws", "Operation", "ServersSynced"}
+    assert set(sparse) == {"_aws", "Operation", "Project", "Environment", "ServersSynced"}
 
 
 async def test_two_runs_are_two_lines_and_share_nothing() -> None:
     stream = io.StringIO()
-    await emit_metrics(stream, REPORT, FIGURES)
-    await emit_metrics(stream, {"operation": "other", "serversSynced": 1}, {})
+    await emit_metrics(stream, REPORT, FIGURES, INSTALLATION)
+    await emit_metrics(stream, {"operation": "other", "serversSynced": 1}, {}, INSTALLATION)
     first, second = map(json.loads, stream.getvalue().splitlines())
     assert first["ServersSynced"] == 43
-    assert set(second) == {"_aws", "Operation", "ServersSynced"}
+    assert set(second) == {"_aws", "Operation", "Project", "Environment", "ServersSynced"}
 
 
 def test_metrics_go_to_stdout_in_lambda_only(capsys: pytest.CaptureFixture[str]) -> None:

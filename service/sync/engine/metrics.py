@@ -36,9 +36,15 @@ def metrics_operation(report: Mapping[str, Any]) -> str:
 def figures_of(report: Mapping[str, Any]) -> dict[str, Any]:
     """Return the figures of metrics that the report does not hold itself; None leaves a metric out."""
     source, scopes = RegionSource(report["regionSource"]), report["scopes"]
-    return {
+    failed = scopes["failed"] + scopes["partial"]
+    figures = {
         "activeRegionCount": report["regionsActive"],
         "regionsSkipped": report["regionsSkipped"] if source.is_filtered else None,  # else status left out none
-        "scopesFailed": scopes["failed"] + scopes["partial"],
+        "scopesFailed": failed,
+        # An account of EC2 instances that takes no part is nothing to repair, however often its tags cannot be read.
+        "scopesToRepair": failed - report.get("scopesOriginDenied", 0),
         "fallback": int(source.is_fallback and scopes["asked"] > 0),  # without accounts there is nothing to scan
     }
+    if "serversHeldBack" in report:
+        figures["serversNotExtended"] = report["serversHeldBack"] + report["serversFailed"]
+    return figures

@@ -16,10 +16,13 @@ import orjson
 from service.models import Coverage, Problem, RegionStatus
 from service.sync.engine.report import status_of
 
-__all__ = ["MAX_SHARDS", "Lost", "merged", "shard_count", "summary"]
+__all__ = ["MAX_SHARDS", "UNKNOWN", "Lost", "merged", "shard_count", "summary"]
 
 MAX_SHARDS: Final = 50
 """Step Functions hands at most 256 KB from state to state; 50 summaries fit with room to spare."""
+
+UNKNOWN: Final = "scopesUnknown"
+"""Member of the inventory sync's report: scopes that were unknown before the run; null where that cannot be told."""
 
 _ROOM_BYTES: Final = 200_000
 _SUMS: Final = ("apiCallsTotal", "apiCallsThrottled", "drsCalls", "apiCallsFullScan", "timeSavedSeconds", "accounts")
@@ -64,6 +67,7 @@ def summary(report: Mapping[str, Any], *, counts: Sequence[str], shards: int) ->
     """
     found: dict[str, Any] = {name: report[name] for name in _CARRIED}
     found["sums"] = {name: report[name] for name in (*_SUMS, *counts)}
+    found |= {UNKNOWN: report[UNKNOWN]} if UNKNOWN in report else {}
     found["isOutOfTime"] = any(error["code"] == "DeadlineExceeded" for error in report["errors"])
     room = _ROOM_BYTES // shards - len(orjson.dumps(found)) - 200
     for name in ("errors", "warnings"):
@@ -140,6 +144,7 @@ def merged(
         "durationSeconds": round(duration_s, 3),
         "timeSavedSeconds": round(sums["timeSavedSeconds"], 3),
         "startedAt": started_at,
+        **_unknown(summaries),
         **problems,
         **omitted,
         "shards": {"asked": len(summaries) + len(lost_shards), "lost": [each.index for each in lost_shards]},
@@ -172,6 +177,14 @@ def _why(summaries: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
 def _active(summaries: Sequence[Mapping[str, Any]], regions: Sequence[str]) -> int | None:
     """Return the number of active regions; None where no shard could read region status."""
     return len(regions) if any(each["regionsActive"] is not None for each in summaries) else None
+
+
+def _unknown(summaries: Sequence[Mapping[str, Any]]) -> dict[str, int | None]:
+    """Return how many scopes were unknown, for a sync that says so; None where no shard could tell."""
+    if not any(UNKNOWN in each for each in summaries):
+        return {}
+    counts = [each[UNKNOWN] for each in summaries if each.get(UNKNOWN) is not None]
+    return {UNKNOWN: sum(counts) if counts else None}
 
 
 def _of(lost: Lost) -> dict[str, Any]:

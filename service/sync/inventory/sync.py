@@ -18,12 +18,14 @@ from service.sync.engine.outcome import ScopeResult
 from service.sync.engine.recording import RegionRecorder, failed_observation, unscanned_observation
 from service.sync.engine.report import Progress
 from service.sync.engine.runner import run
+from service.sync.engine.shards import UNKNOWN
 from service.sync.engine.sync import Deps, Run, ScopeScan, Sync
 from service.sync.inventory.announcements import Announcements
 from service.sync.inventory.scan import COUNTS, InventoryScan
 from service.sync.inventory.templates import Templates
 from service.sync.inventory.tools import ScanTools
 from service.sync.inventory.topology_tables import carry_over, topology_of
+from service.sync.inventory.unknown_scopes import unknown_scopes
 from service.topology.store import TopologyStore
 from service.topology.table import TopologyTable
 
@@ -107,7 +109,8 @@ class InventorySync(Sync):
                 run.report.warn(outside)
         if run.request.covers_all_accounts and isinstance(self._topology, TopologyTable):
             await self._carry_over(run, has_carried=self._topology.has_carried)
-        return {}
+        unknown = unknown_scopes(run.context, run.deps.settings, run.started_at)
+        return {UNKNOWN: None if unknown is None else len(unknown)}
 
     async def _carry_over(self, run: Run, *, has_carried: bool) -> None:
         if run.deadline.is_over:

@@ -28,7 +28,10 @@ from service.sync.tags.results import TagResults
 from service.sync.tags.state import TagState
 from service.sync.tags.write import TagWrites, Task
 
-__all__ = ["ScanTools", "TagScan"]
+__all__ = ["ORIGIN_DENIED", "ScanTools", "TagScan"]
+
+ORIGIN_DENIED: Final = "scopesOriginDenied"
+"""Member of the report: scopes that are partial only because accounts of EC2 instances deny access."""
 
 _ORIGINS_AT_ONCE: Final = 4
 _REFUSAL_FIX: Final = "shorten or remove tags of the instance, or remove tags of the source server"
@@ -95,12 +98,18 @@ class TagScan(ScopeScan):
         self._has_page = False
         self._is_contradicted = False
         self._listed: dict[str, _Server] = {}
+        self._origins_denied = 0
         self._writes = TagWrites(self.results, drs, writer, tools.state, tools.now, dry_run=tools.dry_run)
 
     @property
     def is_read(self) -> bool:
         """Whether it is known how many servers there are."""
         return self.listed_completely or self.uninitialized
+
+    @property
+    def _lacks_only_origins(self) -> bool:
+        """Whether accounts of EC2 instances that deny access are all that keeps the scope from being complete."""
+        return self.failure is None and 0 < self._origins_denied == len(self.problems)
 
     async def run(self) -> None:
         """Sync the scope. Whatever goes wrong costs only the servers it concerns, and is added to the results."""
@@ -117,7 +126,7 @@ class TagScan(ScopeScan):
             known=known,
             answered=self.is_read or self._has_page or self._is_contradicted,
             servers=counts.servers,
-            counts=counts.by_name,
+            counts={**counts.by_name, ORIGIN_DENIED: int(self._lacks_only_origins and failure is None)},
             problems=self.problems,
             warnings=self.warnings,
             seconds=seconds,
@@ -176,6 +185,7 @@ class TagScan(ScopeScan):
             async for answer in answers:
                 if isinstance(answer, Problem):
                     self.results.problems.append(answer)  # its servers are in no count, so they have failed
+                    self._origins_denied += answer.service == "sts" or answer.status.is_denied
                 else:
                     self.results.counts.skipped += answer.not_shown
                     tasks += self._plan(answer)

@@ -18,13 +18,13 @@ from service.sync.engine.report import planned_members
 from service.sync.engine.sync import Deps, Run, ScopeScan, Sync
 from service.sync.tags.report import AccountResult, is_unanswered, observations_of
 from service.sync.tags.results import TagCounts
-from service.sync.tags.scan import ScanTools, TagScan
+from service.sync.tags.scan import ORIGIN_DENIED, ScanTools, TagScan
 from service.sync.tags.state import TagState
 
 __all__ = ["COUNTS", "OPERATION", "TagSync"]
 
 OPERATION: Final = "sync_tags"
-COUNTS: Final = tuple(TagCounts().by_name)
+COUNTS: Final = (*TagCounts().by_name, ORIGIN_DENIED)
 """What a tag sync counts, by the report's names."""
 
 _ROWS_AT_ONCE: Final = 8
