@@ -141,6 +141,7 @@ class ContextLoader:
         discover: bool,
         shared: bool = False,
         full_scan_if_none_active: bool = False,
+        newer_regions: bool = False,
     ) -> RunContext:
         """Load the context of a run with at most three AWS reads, none of them of DRS.
 
@@ -150,14 +151,15 @@ class ContextLoader:
             discover: scan some inactive scopes too.
             shared: a region with servers of one account is scanned for every account.
             full_scan_if_none_active: scan every region when the table has no servers at all.
+            newer_regions: a requested region may be newer than this version. Not for a run that records the status of
+                regions: a mistyped one would get a row.
 
         Raises:
             ConfigurationError: an account or region is not known, or a setting is missing.
             AwsError: the hub's credentials or the target accounts table cannot be used.
         """
-        self._settings.check_regions(
-            (*request.regions, *request.excluded_regions, *(scope.region for scope in request.scopes))
-        )
+        self._settings.check_regions(request.regions, newer=newer_regions)
+        self._settings.check_regions((*request.excluded_regions, *(scope.region for scope in request.scopes)))
         identity = await self._aws_client.identity()
         async with prefetch(self._status.rows) as rows_read:
             directory, problems = await self.directory()

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["PARTITIONS", "Partition", "is_region", "partition_of"]
+__all__ = ["PARTITIONS", "Partition", "has_region_form", "is_region", "partition_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +63,22 @@ PARTITIONS: Final = (
 )
 """Every partition that the pinned SDK knows."""
 
+# As AWS forms every name so far: geography, direction, digit. Most typing errors do not fit.
+_FORM: Final = re.compile(
+    r"([a-z]{2}(-gov|-iso[a-z]?)?|eusc-[a-z]{2})"
+    r"-(central|north|south|east|west|northeast|northwest|southeast|southwest)-[1-9]"
+)
 _BY_REGION: Final = {region: partition for partition in PARTITIONS for region in partition.regions}
 
 
 def is_region(name: str) -> bool:
     """Whether a name is that of a region that the pinned SDK knows, in any partition."""
     return name in _BY_REGION
+
+
+def has_region_form(name: str) -> bool:
+    """Whether a name is formed as those of regions are, so that a region newer than the pinned SDK may have it."""
+    return _FORM.fullmatch(name) is not None
 
 
 def partition_of(region: str) -> Partition:

@@ -100,7 +100,11 @@ class QueryApp:
     async def _request_refresh(self, scopes: Sequence[Scope]) -> dict[str, Any]:
         if self.refresher is None:
             return {"requested": False, "reason": "DATA_MANAGEMENT_FUNCTION_NAME is not set"}
-        now = anyio.current_time()
+        synced = [scope for scope in scopes if scope.region in self.settings.known_regions]
+        if not synced:  # every stale scope is of a region that this version does not know
+            names = ", ".join(sorted({scope.region for scope in scopes}))
+            return {"requested": False, "reason": f"no sync scans {names}. Fix: add it to DRS_NEW_REGIONS"}
+        scopes, now = synced, anyio.current_time()
         due = [scope for scope in scopes if now - self._requested_at.get(scope, float("-inf")) >= _REFRESH_INTERVAL_S]
         batch, later = due[:_MAX_SCOPES], due[_MAX_SCOPES:]  # the next query requests the rest
         if batch:

@@ -23,7 +23,7 @@ from pydantic import (
 
 from service.errors import ConfigurationError, UnknownScopeError
 from service.models import ACCOUNT_ID_PATTERN, Scope
-from service.partitions import PARTITIONS, Partition, is_region, partition_of
+from service.partitions import PARTITIONS, Partition, has_region_form, is_region, partition_of
 from service.text import printable, suggestion
 
 __all__ = ["Settings", "load_settings", "remove_blank_aws_variables"]
@@ -267,9 +267,30 @@ class Settings(BaseModel):
         """Every region that may be requested: those of the hub's partition, and newer ones that the settings name."""
         return (*self.partition.regions, *self.drs_new_regions)
 
-    def check_regions(self, regions: Iterable[str]) -> None:
-        """Check that names are those of regions in the hub's partition. Raises UnknownScopeError."""
-        unknown = sorted(set(regions) - set(self.known_regions))
+    def may_be_region(self, name: str) -> bool:
+        """Whether a name is that of a region of the hub's partition, or may be that of one newer than this version."""
+        is_newer = has_region_form(name) and not is_region(name) and partition_of(name) == self.partition
+        return is_newer or name in self.known_regions
+
+    def region_hint(self, name: str) -> str:
+        """Return what to check after a failure in a region that this version does not know; empty for one it knows."""
+        if name in self.known_regions:
+            return ""
+        similar = suggestion(name, self.known_regions)
+        return f"this version knows no region {name}: {f'did you mean {similar}?' if similar else 'check the name'}"
+
+    def check_regions(self, regions: Iterable[str], *, newer: bool = False) -> None:
+        """Check that names are those of regions in the hub's partition.
+
+        Args:
+            regions: the names.
+            newer: accept names that a region newer than this version may have.
+
+        Raises:
+            UnknownScopeError: some are not.
+        """
+        not_known = set(regions) - set(self.known_regions)
+        unknown = sorted(name for name in not_known if not (newer and self.may_be_region(name)))
         if not unknown:
             return
         own = self.partition

@@ -71,17 +71,17 @@ def account_param(given: Parameters, name: str) -> str:
 
 
 def region_param(given: Parameters, name: str, settings: Settings) -> str:
-    """Return a region. Raises RefusalError when it is missing, excluded, or no region of the hub's partition."""
+    """Return a region. Raises RefusalError when it is missing, excluded, or cannot be one of the hub's partition."""
     value = text_param(given, name)
     if not value:
         raise missing(name)
-    return _known_region(name, value, settings)
+    return _possible_region(name, value, settings)
 
 
-def _known_region(name: str, value: str, settings: Settings) -> str:
+def _possible_region(name: str, value: str, settings: Settings) -> str:
     if value in settings.drs_excluded_regions:
         raise invalid(name, value, "a region that DRS_EXCLUDED_REGIONS does not exclude")
-    if value not in settings.known_regions:
+    if not settings.may_be_region(value):
         expected = f"a region of the partition {settings.partition.name}"
         raise invalid(name, value, expected, accepted=() if is_region(value) else settings.known_regions)
     return value
@@ -97,8 +97,8 @@ def account_list_param(given: Parameters, name: str) -> tuple[str, ...]:
 
 
 def region_list_param(given: Parameters, name: str, settings: Settings) -> tuple[str, ...]:
-    """Give the regions of a comma list, each once. Raises RefusalError when one is not known."""
-    return tuple(_known_region(name, region, settings) for region in _listed(given, name))
+    """Give the regions of a comma list, each once. Raises RefusalError when one is excluded or cannot be a region."""
+    return tuple(_possible_region(name, region, settings) for region in _listed(given, name))
 
 
 def limit_param(given: Parameters, name: str) -> int | None:

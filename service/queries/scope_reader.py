@@ -135,6 +135,7 @@ class ScopeReader:
                 result = await self._read_drs(scope, access, stored=stored, known=known, until=deadline.drs)
             if result.source is not DataSource.NONE:
                 return result
+            result = _with_hint(result, self._settings.region_hint(scope.region))
             source = DataSource.STALE if stored else DataSource.NONE
             last_complete = freshness_by_scope[scope].last_complete
             return replace(result, source=source, items=stored, last_complete=last_complete)
@@ -204,6 +205,14 @@ class ScopeReader:
 def _failed(scope: Scope, problem: Problem) -> ScopeReadResult:
     problem = replace(problem, account_id=scope.account_id, region=scope.region)
     return ScopeReadResult(scope, DataSource.NONE, problem=problem, status=problem.status)
+
+
+def _with_hint(result: ScopeReadResult, hint: str) -> ScopeReadResult:
+    """Add to the fix of a failure that the name of the region may be wrong, where there is such a hint."""
+    if not hint or result.problem is None:
+        return result
+    advice = f"{hint} Else: {result.problem.advice}" if result.problem.advice else hint
+    return replace(result, problem=replace(result.problem, advice=advice))
 
 
 def _left_out(scope: Scope, freshness: ScopeFreshness) -> tuple[Problem, ...]:

@@ -155,7 +155,11 @@ class ServersQuery:
         result = await self._context_loader.read(
             context, tuple(scope for scope in scopes if scope not in refused), deadline
         )
-        _raise_without_answer(refused, result)
+        try:
+            _raise_without_answer(refused, result)
+        except RefusalError as refusal:
+            hint = self._settings.region_hint(params.region)
+            raise _with_hint(refusal, hint) if hint else refusal from None
         return result
 
     def _refused_scopes(self, view: StatusView, scopes: list[Scope]) -> dict[Scope, RegionStatus]:
@@ -188,6 +192,10 @@ def _raise_without_answer(refused: Mapping[Scope, RegionStatus], result: ReadRes
         refusal = refusal_of(status, scope) if scope else None
         if refusal is not None:
             raise refusal
+
+
+def _with_hint(refusal: RefusalError, hint: str) -> RefusalError:
+    return RefusalError(refusal.code, f"{refusal.message}; {hint}", status=refusal.status, details=refusal.details)
 
 
 def _members(region: str, result: ReadResult, assign: Callable[[list[ServerView]], list[ServerView]]) -> dict[str, Any]:

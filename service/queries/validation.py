@@ -64,8 +64,10 @@ class StagingValidation:
             try:
                 return await self._count(session, region)
             except AwsError as error:
-                _raise_if_transient(error)
-                return _unread(Scope(account_id, region), error, {"roleAccessible": True, "drsInitialized": False})
+                hint = self._settings.region_hint(region)
+                _raise_if_transient(error, hint)
+                members = {"roleAccessible": True, "drsInitialized": False}
+                return _unread(Scope(account_id, region), error, members, hint)
         raise _not_validated(
             "STS, or DRS in that account and region, did not answer in time. Fix: try again, or raise"
             " QUERY_DEADLINE_SECONDS"
@@ -105,9 +107,9 @@ class StagingValidation:
         return Answer(members, Completeness({ScopeState.FRESH: 1}))
 
 
-def _unread(scope: Scope, error: AwsError, members: Mapping[str, Any]) -> Answer:
+def _unread(scope: Scope, error: AwsError, members: Mapping[str, Any], hint: str = "") -> Answer:
     """Build the answer about a scope that could not be read; without an initialised DRS it is known to be empty."""
-    members = {"valid": False, **members, "error": f"{error.code}: {error.message}"}
+    members = {"valid": False, **members, "error": _with_hint(f"{error.code}: {error.message}", hint)}
     if error.is_drs_uninitialized:
         return Answer(members, Completeness({ScopeState.EMPTY: 1}))
     unknown = UnknownScope(*scope, problem=error.problem)
@@ -120,10 +122,14 @@ def _replicates(record: Mapping[str, Any], account_id: str) -> bool:
     return own and record.get("dataReplicationInfo", {}).get("dataReplicationState") in REPLICATING_STATES
 
 
-def _raise_if_transient(error: AwsError) -> None:
+def _raise_if_transient(error: AwsError, hint: str = "") -> None:
     """Raise when an error says nothing about the account because a later try may succeed."""
     if error.error_class.retry and not error.error_class.expired:
-        raise _not_validated(str(error)) from None
+        raise _not_validated(_with_hint(str(error), hint)) from None
+
+
+def _with_hint(text: str, hint: str) -> str:
+    return f"{text}; {hint}" if hint else text
 
 
 def _not_validated(text: str) -> RefusalError:

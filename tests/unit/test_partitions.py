@@ -8,7 +8,7 @@ import botocore.session
 import pytest
 from botocore.loaders import Loader
 
-from service.partitions import PARTITIONS, is_region, partition_of
+from service.partitions import PARTITIONS, has_region_form, is_region, partition_of
 from service.queries.failback.steps import download_url
 from tests.unit.test_settings import CONTRACT_REGIONS
 
@@ -37,6 +37,36 @@ def test_the_regions_of_the_contract_are_among_those_with_drs() -> None:
 def test_a_region_belongs_to_the_partition_that_lists_it(partition: Any) -> None:
     assert {partition_of(region) for region in partition.regions} == {partition}
     assert all(map(is_region, partition.regions))
+
+
+@pytest.mark.parametrize("partition", PARTITIONS, ids=lambda each: each.name)
+def test_every_region_has_the_form_of_one(partition: Any) -> None:
+    assert [region for region in partition.regions if not has_region_form(region)] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "has_form"),
+    [
+        ("us-west-3", True),
+        ("nz-north-1", True),
+        ("ap-southeast-9", True),
+        ("us-gov-north-1", True),
+        ("us-wset-2", False),
+        ("us-west-2a", False),
+        ("us-west-0", False),
+        ("us-west-22", False),
+        ("us-west-", False),
+        ("us_west_2", False),
+        ("US-WEST-2", False),
+        ("us-west-2\n", False),
+        ("us-west-2.evil.example", False),
+        ("us-west-\u0662", False),
+        ("mars-north-1", False),
+        ("", False),
+    ],
+)
+def test_a_name_that_no_region_can_have_is_told_from_one_that_a_new_region_may_have(name: str, has_form: bool) -> None:  # noqa: FBT001 - a table
+    assert has_region_form(name) is has_form
 
 
 @pytest.mark.parametrize(

@@ -232,3 +232,29 @@ def test_a_requested_region_has_to_be_one_of_the_hubs_partition(hub: str, region
     assert message in str(caught.value)
     assert len(str(caught.value)) < 300
     assert (caught.value.details["parameter"], caught.value.details["value"]) == ("region", printable(region)[:80])
+
+
+@pytest.mark.parametrize(
+    ("hub", "region", "may_be", "hint"),
+    [
+        ("us-east-1", "us-west-2", True, ""),
+        ("us-east-1", "us-west-3", True, "this version knows no region us-west-3: did you mean us-west-2?"),
+        ("us-east-1", "zz-north-1", True, "zz-north-1: did you mean"),
+        ("us-east-1", "xx-nowhere-9", True, ""),  # the settings name it
+        ("us-east-1", "us-wset-2", False, "did you mean us-west-2?"),
+        ("us-east-1", "us-gov-west-1", False, "us-gov-west-1"),
+        ("us-east-1", "us-gov-north-1", False, "us-gov-north-1"),
+        ("us-gov-east-1", "us-gov-north-1", True, "us-gov-north-1"),
+        ("us-gov-east-1", "us-west-3", False, "us-west-3"),
+    ],
+)
+def test_a_region_may_be_newer_than_this_version(hub: str, region: str, may_be: bool, hint: str) -> None:  # noqa: FBT001 - a table
+    settings = Settings(drs_new_regions=("xx-nowhere-9",)).at_hub(hub)
+    assert settings.may_be_region(region) is may_be
+    assert hint in settings.region_hint(region)
+    assert bool(hint) is bool(settings.region_hint(region))
+    if may_be:
+        settings.check_regions((region,), newer=True)
+    else:
+        with pytest.raises(UnknownScopeError):
+            settings.check_regions((region,), newer=True)

@@ -76,7 +76,7 @@ async def extend_source_server(
     parts = staging_server_arn.split(":")
     if len(parts) != 6 or parts[2] != "drs" or not parts[5].startswith("source-server/"):  # noqa: PLR2004 - parts of an ARN
         raise RefusalError("INVALID_PARAMETER", f"{staging_server_arn[:100]!r} is not the ARN of a source server")
-    app.settings.check_regions((parts[3],))
+    app.settings.check_regions((parts[3],), newer=True)
     region, access = parts[3], _access(app, target_account_id, target_role_arn, target_external_id)
     session = await access.session(target_account_id)
     try:
@@ -102,7 +102,7 @@ async def get_extended_source_servers(
         UnknownScopeError: a region is none, or in another partition.
         AwsError: a region could not be read; a result without it would look as if nothing were extended there.
     """
-    app.settings.check_regions(active_regions)
+    app.settings.check_regions(active_regions, newer=True)
     access = _access(app, target_account_id, role_arn, external_id)
     drs = DrsReader(await access.session(target_account_id), page_size=app.settings.drs_page_size)
     arns: set[str] = set()
@@ -121,7 +121,7 @@ async def get_staging_account_servers(
         UnknownScopeError: a region is none, or in another partition.
         AwsError: a region could not be read.
     """
-    app.settings.check_regions(active_regions)
+    app.settings.check_regions(active_regions, newer=True)
     access = _access(app, staging_account_id, role_arn, external_id)
     drs = DrsReader(await access.session(staging_account_id), page_size=app.settings.drs_page_size)
     arns: list[str] = []

@@ -54,7 +54,7 @@ async def handle_drs_tag_sync(app: App, params: Params) -> Response:
 
 async def _check_scopes(app: App, request: SyncRequest) -> None:
     """Check that accounts and regions are known, because the caller gets no errors of a background run."""
-    app.settings.check_regions(request.regions)
+    app.settings.check_regions(request.regions, newer=True)
     if request.accounts:
         context_loader = app.context_loader()
         directory, _ = await context_loader.directory()
@@ -109,6 +109,7 @@ def _report_response(report: Mapping[str, Any], catalog_size: int, *, one_accoun
         "duration_seconds": report["durationSeconds"],
         "time_saved_seconds": report["timeSavedSeconds"],
         "errors": report["errors"],
+        "warnings": report["warnings"],
     }
     if report.get("dryRun"):
         run |= {"dryRun": True, "planned": report["planned"], "planned_total": report["plannedTotal"]}
@@ -117,9 +118,8 @@ def _report_response(report: Mapping[str, Any], catalog_size: int, *, one_accoun
     if one_account:
         (entry,) = results
         if "error" in entry:
-            raise RefusalError(
-                "INTERNAL_ERROR", "the account could not be synced", status=500, details={"error": entry["error"]}
-            )
+            details = {"error": entry["error"], "warnings": report["warnings"]}
+            raise RefusalError("INTERNAL_ERROR", "the account could not be synced", status=500, details=details)
         return Response({**entry["result"], **_dry_run_message(report), **run})
     synced = sum(each["totalSynced"] for each in report["accountResults"])
     failed = sum(each["totalFailed"] for each in report["accountResults"])

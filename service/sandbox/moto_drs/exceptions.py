@@ -12,6 +12,15 @@ class UninitializedAccountException(ServiceException):
         super().__init__("Account not initialized. Use the DRS console or the InitializeService API to initialize it.")
 
 
+class UnrecognizedClientException(ServiceException):
+    """What a region says that is not enabled for an account, and this service of a region that does not exist."""
+
+    code = "UnrecognizedClientException"
+
+    def __init__(self) -> None:
+        super().__init__("The security token included in the request is invalid.")
+
+
 class AccessDeniedException(ServiceException):
     code = "AccessDeniedException"
 

@@ -11,7 +11,7 @@ from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult, BaseResponse, EmptyResult
 from moto.core.utils import get_service_model
 
-from .exceptions import ValidationException
+from .exceptions import UnrecognizedClientException, ValidationException
 from .models import DRSBackend, drs_backends
 from .records import Resource, SourceServer, drs_lock
 from .shapes import is_within
@@ -58,6 +58,8 @@ class DRSResponse(BaseResponse):
         action = self._get_action()
         if not action:  # no operation has this path and method; moto returns the error
             return
+        if self.region not in drs_backends[self.current_account]:
+            raise UnrecognizedClientException
         self.any_backend.raise_planned_error()
         if not self.is_parsable:
             raise ValidationException("The request cannot be parsed.", reason="cannotParse")

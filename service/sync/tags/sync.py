@@ -10,7 +10,7 @@ from service.aws.drs_write import DrsWriter
 from service.aws.ec2 import Ec2Reader
 from service.context import RunContext, SyncRequest
 from service.fanout import fan_out
-from service.models import Scope
+from service.models import Problem, RegionStatus, Scope
 from service.regions.selection import RegionSource, StatusUnavailable
 from service.regions.status_rows import FullScanMark
 from service.sync.engine.outcome import ScopeResult
@@ -54,11 +54,15 @@ class TagSync(Sync):
     async def select(self, request: SyncRequest, deps: Deps) -> RunContext:
         """Select active scopes, and every scope when the table has no servers at all: the first ones get tags soon."""
         loader = deps.context_loader()
-        return await loader.load(request, operation=self.operation, discover=False, full_scan_if_none_active=True)
+        return await loader.load(
+            request, operation=self.operation, discover=False, full_scan_if_none_active=True, newer_regions=True
+        )
 
     async def start(self, run: Run) -> None:
-        """Begin the result of each account."""
+        """Begin the result of each account; warn of a requested region that this version does not know."""
         context = run.context
+        hints = {region: run.deps.settings.region_hint(region) for region in run.request.regions}
+        run.report.warn(*(_newer_region(region, hint) for region, hint in hints.items() if hint))
 
         async def ec2_of(account_id: str) -> Ec2Reader:
             return Ec2Reader(await context.access.session(account_id))
@@ -137,3 +141,8 @@ class TagSync(Sync):
             servers=total.servers,
             complete=not run.report.problems,
         )
+
+
+def _newer_region(region: str, hint: str) -> Problem:
+    fix = "correct the name; a region that is newer than this version belongs in DRS_NEW_REGIONS"
+    return Problem("RegionNotKnown", hint, RegionStatus.ACTIVE, region=region, advice=fix)
