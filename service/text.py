@@ -18,10 +18,13 @@ def printable(value: object) -> str:
     return _CONTROL_CHARACTERS.sub("\N{REPLACEMENT CHARACTER}", str(value))
 
 
-def suggestion(value: str, accepted: Collection[str]) -> str:
-    """Return the accepted word that a mistyped value most likely stands for; empty when none is similar."""
+def suggestion(value: str, accepted: Collection[str], *, cutoff: float = 0.6) -> str:
+    """Return the accepted word that a mistyped value most likely stands for; empty when none is similar.
+
+    `cutoff` is how similar it has to be, from 0 to 1 (see `difflib.SequenceMatcher.ratio`).
+    """
     by_folded = {word.casefold(): word for word in accepted}
-    return next((by_folded[match] for match in get_close_matches(value.casefold(), by_folded, n=1)), "")
+    return next((by_folded[match] for match in get_close_matches(value.casefold(), by_folded, 1, cutoff)), "")
 
 
 def shortened(words: Sequence[str], most: int = 20) -> str:

@@ -27,6 +27,7 @@ from service.accounts.fields import AccountId, ExternalId, RoleArn
 from service.accounts.staging import staging_record
 from service.context import SyncRequest
 from service.errors import RefusalError
+from service.handlers.extra_members import reject_mistyped
 from service.models import Scope, Shard
 from service.sync.engine.shards import MAX_SHARDS
 
@@ -50,9 +51,19 @@ _MAX_INTERVAL_HOURS: Final = 24
 
 
 class RequestModel(BaseModel):
-    """Base of the request models: members are named in camel case and unknown ones are ignored."""
+    """Base of the request models: members are named in camel case and unknown ones are ignored.
+
+    A sync names its members that make it do less in `restricting`: something similar is refused, not ignored.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel)
+    restricting: ClassVar[frozenset[str]] = frozenset()
+
+    @classmethod
+    def member_names(cls) -> frozenset[str]:
+        """Names of the members, each as callers may write it."""
+        aliases = {field.alias or name for name, field in cls.model_fields.items()}
+        return frozenset(aliases | set(cls.model_fields if cls.model_config.get("populate_by_name") else ()))
 
     @classmethod
     def parse(cls, given: Mapping[str, Any], *, has_body: bool = True) -> Self:  # noqa: ARG003 - for those that need a body
@@ -66,6 +77,7 @@ class RequestModel(BaseModel):
             ValidationError: members are missing or wrong; the router reports each.
             RefusalError: the same, for requests whose callers know other error codes.
         """
+        reject_mistyped(given, cls.member_names(), cls.restricting)
         try:
             return cls.model_validate(given)
         except ValidationError as error:
@@ -80,21 +92,20 @@ class RequestModel(BaseModel):
         return None
 
 
-class StrictRequestModel(RequestModel):
-    """Base of the request models that refuse unknown members."""
-
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
-
-
-class RequestedScope(StrictRequestModel):
+class RequestedScope(RequestModel):
     """One account and region."""
+
+    model_config = ConfigDict(populate_by_name=True)
 
     account_id: AccountId
     region: str
 
 
-class SyncBody(StrictRequestModel):
+class SyncBody(RequestModel):
     """Body of a sync. The schedules send none: then all accounts are synced, in their active regions."""
+
+    model_config = ConfigDict(populate_by_name=True)
+    restricting: ClassVar = frozenset({"accountIds", "regions", "excludedRegions", "scopes", "dryRun"})
 
     accounts: Annotated[tuple[AccountId, ...], Field(alias="accountIds")] = ()
     regions: tuple[str, ...] = ()
@@ -124,16 +135,20 @@ class SyncType(StrEnum):
     TAGS = "tags"
 
 
-class PlanBody(StrictRequestModel):
+class PlanBody(RequestModel):
     """Body of the request to plan the shards of a sync."""
+
+    model_config = ConfigDict(populate_by_name=True)
 
     job: SyncType
     full_scan: bool = False
     source: Annotated[str, Field(max_length=40)] = "eventbridge"
 
 
-class ShardBody(StrictRequestModel):
+class ShardBody(RequestModel):
     """Body of the request to run one shard, as the plan contains it."""
+
+    model_config = ConfigDict(populate_by_name=True)
 
     job: SyncType
     index: Annotated[int, Field(ge=0)]
@@ -182,7 +197,7 @@ class FinishBody(RequestModel):
 class TagSyncBody(RequestModel):
     """Body of a tag sync. This function sets the members with an underscore when it invokes itself."""
 
-    model_config = ConfigDict(populate_by_name=True)
+    restricting: ClassVar = frozenset({"accountId", "region", "dryRun"})
 
     account_id: AccountId | None = None
     region: str | None = None
@@ -247,6 +262,15 @@ class TargetSyncRequest(TargetAccountRequest):
     """Request to sync the staging accounts of one target account."""
 
     missing_code: ClassVar = "INVALID_FORMAT"
+
+    @classmethod
+    def parse(cls, given: Mapping[str, Any], *, has_body: bool = True) -> Self:
+        """Check the members of a request. Raises RefusalError, also for a dry run, which this sync does not have."""
+        if given.get("dryRun"):
+            details = {"parameter": "dryRun"}
+            message = "the sync of one target account has no dry run. Fix: run sync_staging_accounts with dryRun"
+            raise RefusalError("INVALID_PARAMETER", message, details=details)
+        return super().parse(given, has_body=has_body)
 
 
 class RemoveStagingRequest(TargetAccountRequest):

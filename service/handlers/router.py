@@ -19,6 +19,7 @@ import orjson
 from pydantic import ValidationError
 
 from service.errors import AwsError, ConfigurationError, DrsSyncError, RefusalError, UnknownScopeError
+from service.handlers.extra_members import extra_members
 from service.handlers.request_values import reject_unusable_values
 from service.handlers.responses import aws_error_body, envelope, error_body, not_found, refusal_body
 
@@ -67,6 +68,11 @@ class RequestModel(Protocol):
         ...
 
     @classmethod
+    def member_names(cls) -> frozenset[str]:
+        """Return the names of the members."""
+        ...
+
+    @classmethod
     def model_json_schema(cls) -> dict[str, Any]:
         """Return the JSON schema of the members."""
         ...
@@ -81,18 +87,28 @@ class Operation(Generic[A]):
         request: model of its request; None when it takes no parameters.
         aliases: further names by which it can be invoked.
         message_only_errors: its error bodies are `{"error": message}`, as its callers expect.
+        names_ignored: its response names members of the request that it does not have (`ignoredMembers`), because a
+            caller may have meant to restrict what it does.
     """
 
     work: Callable[[A, Params], Awaitable[Response]]
     request: type[RequestModel] | None = None
     aliases: tuple[str, ...] = ()
     message_only_errors: bool = False
+    names_ignored: bool = False
 
     def check(self, params: Params) -> None:
         """Check a request without carrying it out. Raises RefusalError or pydantic's ValidationError."""
         reject_unusable_values(params.values)
         if self.request is not None:
             self.request.parse(params.values, has_body=params.has_body)
+
+    def ignored_members(self, params: Params) -> dict[str, list[str]]:
+        """Return the member of the response that names what was ignored; none where nothing was."""
+        if not self.names_ignored or self.request is None:
+            return {}
+        extra = extra_members(params.values, self.request.member_names())
+        return {"ignoredMembers": extra} if extra else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +231,10 @@ class Router(Generic[A]):
     def _perform(self, name: str, operation: Operation[A], params: Params, failure_code: str) -> Response:
         try:
             operation.check(params)
-            return _fit_for_lambda(self._run(lambda app: operation.work(app, params)))
+            response = self._run(lambda app: operation.work(app, params))
+            if ignored := operation.ignored_members(params):
+                _log.warning("members of the request were ignored", extra={"operation": name, **ignored})
+            return _fit_for_lambda(Response({**response.body, **ignored}, response.status))
         except DrsSyncError as error:
             return _logged(name, _error_response(operation, error, failure_code), error)
         except ValidationError as error:

@@ -64,6 +64,11 @@ class QueryRequest(BaseModel):
     model_config = ConfigDict(frozen=True, alias_generator=to_camel)
 
     @classmethod
+    def member_names(cls) -> frozenset[str]:
+        """Names of the members, as callers write them."""
+        return frozenset(map(to_camel, cls.model_fields))
+
+    @classmethod
     def parse(cls, given: Parameters | None, settings: Settings | None = None, *, has_body: bool = True) -> Self:  # noqa: ARG003 - for those whose members come in a body
         """Check a query string, a body, or the same members of a direct event.
 

@@ -129,7 +129,7 @@ def test_a_direct_call_that_is_wrong_gets_the_error_as_its_body(
 
 
 @pytest.mark.parametrize(
-    "body", [{"accountIds": ["12"]}, {"accountIds": "111122223333"}, {"fullScan": "perhaps"}, {"unknown": 1}]
+    "body", [{"accountIds": ["12"]}, {"accountIds": "111122223333"}, {"fullScan": "perhaps"}, {"acounts": ["1"]}]
 )
 def test_a_body_that_does_not_fit_is_refused_before_anything_is_touched(body: dict[str, Any]) -> None:
     answer = data_management.lambda_handler({**SYNC, "body": body}, Context())

@@ -216,6 +216,10 @@ def test_what_the_ui_searches_stands_beside_the_message() -> None:
 def test_input_is_validated_before_the_app_is_opened() -> None:
     class Refused(BaseModel):
         @classmethod
+        def member_names(cls) -> frozenset[str]:
+            return frozenset()
+
+        @classmethod
         def parse(cls, given: Mapping[str, Any], *, has_body: bool = True) -> None:  # noqa: ARG003
             raise RefusalError("INVALID_PARAMETER", "no")
 

@@ -68,19 +68,25 @@ runtime: Final = Runtime(partial(open_app, shutdown=_shutdown), _shutdown)
 OPERATIONS: Final[Mapping[str, Operation[App]]] = MappingProxyType(
     {
         "sync_source_server_inventory": Operation(
-            handle_sync_source_server_inventory, SyncBody, aliases=("handle_sync_source_server_inventory",)
+            handle_sync_source_server_inventory,
+            SyncBody,
+            aliases=("handle_sync_source_server_inventory",),
+            names_ignored=True,
         ),
         "sync_staging_accounts": Operation(
-            handle_sync_staging_accounts, SyncBody, aliases=("handle_sync_staging_accounts",)
+            handle_sync_staging_accounts, SyncBody, aliases=("handle_sync_staging_accounts",), names_ignored=True
         ),
         "sync_extended_source_servers": Operation(
             handle_sync_single_account,
             TargetSyncRequest,
             aliases=("sync_single_account", "handle_sync_single_account"),
+            names_ignored=True,
         ),
         "add_staging_account": Operation(handle_add_staging_account, AddStagingRequest),
         "remove_staging_account": Operation(handle_remove_staging_account, RemoveStagingRequest),
-        "handle_drs_tag_sync": Operation(handle_drs_tag_sync, TagSyncBody, aliases=("trigger_tag_sync", "sync_tags")),
+        "handle_drs_tag_sync": Operation(
+            handle_drs_tag_sync, TagSyncBody, aliases=("trigger_tag_sync", "sync_tags"), names_ignored=True
+        ),
         "get_last_tag_sync_status": Operation(get_last_tag_sync_status),
         "get_tag_sync_settings": Operation(get_tag_sync_settings),
         "update_tag_sync_settings": Operation(update_tag_sync_settings, TagSyncSettingsBody),
