@@ -151,6 +151,14 @@ def test_tables_that_are_missing_of_another_schema_or_closed(estate: Estate) -> 
     assert (status["status"], "every sync scans every region" in status["cause"]) == ("failed", True)
     assert finding_of(findings, "drs", estate.names.a)["status"] == "ok"  # the accounts are checked nevertheless
 
+    platform = environment["TARGET_ACCOUNTS_TABLE"]
+    assert (
+        "its key is accountId, not groupId"
+        in finding_of(run_doctor(exit_code=1, PROTECTION_GROUPS_TABLE=platform), "table PROTECTION_GROUPS_TABLE")[
+            "cause"
+        ]
+    )
+
     hub = {"account_id": estate.names.hub, "service": "dynamodb"}
     estate.faults(deny=[{**hub, "operations": ["DescribeTable"]}])
     assert {each["status"] for each in run_doctor() if each["check"].startswith("table ")} == {"warning"}
