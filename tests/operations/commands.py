@@ -67,6 +67,8 @@ def _complaints(words: list[str]) -> Iterator[str]:
             yield from _of_deploy(rest)
         case ["drs-sync" | ".venv/bin/drs-sync", *rest]:
             yield from _of_drs_sync(rest)
+        case ["python" | "sh" | "bash", script, *_] if not (script.startswith("-") or (ROOT / script).is_file()):
+            yield f"there is no {script}"
         case ["make", *rest]:
             yield from _of_make(rest)
 

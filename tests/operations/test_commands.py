@@ -5,8 +5,6 @@ from __future__ import annotations
 import importlib.util
 import re
 
-import pytest
-
 from tests.deploy.templates import template
 from tests.operations.commands import complaints
 from tests.operations.page import ROOT, blocks
@@ -21,30 +19,33 @@ def test_the_commands_of_all_pages_have_options_and_parameters_that_exist() -> N
     assert complaints(commands) == []
 
 
-@pytest.mark.parametrize(
-    ("planted", "for_what", "complaint"),
-    [
-        ("--cli-read-timeout 0", "--cli-reed-timeout 0", "aws lambda invoke has no option --cli-reed-timeout"),
-        ("aws s3 mb", "aws s3 mk", "aws s3 has no command mk"),
-        ("CreateApi=false", "MakeApi=false", "main.yaml has no parameter MakeApi"),
-        ("CreateApi=false", "CreateApi=no", "main.yaml: parameter CreateApi may not be no"),
-        ("--capabilities CAPABILITY_NAMED_IAM CAPABILITY_AUTO_EXPAND \\", "\\", "main.yaml needs --capabilities"),
-        ("drs-sync doctor", "drs-sync docter", "drs-sync has no command docter"),
-        (
-            "drs-sync tables create --all",
-            "drs-sync tables create --every",
-            "drs-sync tables create has no option --every",
-        ),
-        ("make package", "make pakage", "make has no target pakage"),
-    ],
-)
-def test_a_mistake_in_a_command_is_noticed(planted: str, for_what: str, complaint: str) -> None:
-    assert planted in OPERATIONS
+MISTAKES = {
+    # text of the page -> what is written instead, and the complaint that begins so
+    "--cli-read-timeout 0": ("--cli-reed-timeout 0", "aws lambda invoke has no option --cli-reed-timeout"),
+    "aws s3 mb": ("aws s3 mk", "aws s3 has no command mk"),
+    "CreateApi=false": ("MakeApi=false", "main.yaml has no parameter MakeApi"),
+    "CreateTables=false": ("CreateTables=no", "main.yaml: parameter CreateTables may not be no"),
+    "--capabilities CAPABILITY_NAMED_IAM CAPABILITY_AUTO_EXPAND": ("", "main.yaml needs --capabilities"),
+    "drs-sync doctor": ("drs-sync docter", "drs-sync has no command docter"),
+    "tables create --all": ("tables create --every", "drs-sync tables create has no option --every"),
+    "make package": ("make pakage", "make has no target pakage"),
+    "deploy/move_routes.py": ("deploy/moved_routes.py", "there is no deploy/moved_routes.py"),
+}
+
+
+def test_a_mistake_in_a_command_is_noticed() -> None:
     sound = {command for block in blocks(OPERATIONS) for command in block.commands}
-    damaged = {command for block in blocks(OPERATIONS.replace(planted, for_what)) for command in block.commands}
-    found = complaints(sorted(damaged - sound))
-    assert found
-    assert all(each.startswith(complaint) for each in found)
+    damaged = OPERATIONS
+    for text, (mistake, _) in MISTAKES.items():
+        assert text in damaged
+        damaged = damaged.replace(text, mistake)
+    found = complaints({command for block in blocks(damaged) for command in block.commands} - sound)
+    unnoticed = [
+        complaint for _, complaint in MISTAKES.values() if not any(each.startswith(complaint) for each in found)
+    ]
+    assert unnoticed == []
+    expected = tuple(complaint for _, complaint in MISTAKES.values())
+    assert [each for each in found if not each.startswith(expected)] == []
 
 
 def test_a_block_is_executed_or_has_a_reason() -> None:
