@@ -23,7 +23,7 @@ from service.aws.call_guard import check_call_guard
 from service.aws.circuit import Admission, CircuitBreakers
 from service.aws.credentials import AssumedRole, CredentialSource, HubSession, signing_as
 from service.aws.http import HttpSessionClass, SharedTransport
-from service.aws.operations import READ_WRITE_OPERATIONS, Operations, reject_undeclared
+from service.aws.operations import READ_WRITE_OPERATIONS, Operations, UndeclaredOperationError, reject_undeclared
 from service.aws.rate_limit import RateLimiter, RateSettings, start_rates
 from service.aws.recently_used import RecentlyUsed
 from service.aws.response_check import reject_incomplete, reject_malformed_body
@@ -279,12 +279,14 @@ class AwsClient:
     async def _attempt(
         self, keys: ReadOnlyCredentials, rate_limiter: RateLimiter, call: Call, params: Mapping[str, Any]
     ) -> dict[str, Any]:
-        client = await self._client(call.service, call.region)
+        method = getattr(await self._client(call.service, call.region), xform_name(call.operation), None)
+        if method is None:  # clients have only methods that some process declares
+            raise UndeclaredOperationError(call.service, call.operation)
         async with rate_limiter.slots, self._in_flight:
             check_call_guard()
             count_call(call.service, call.operation)
             with signing_as(keys), translating_sdk_errors(call, keys), anyio.fail_after(_ATTEMPT_TIMEOUT_S):
-                response: dict[str, Any] = await getattr(client, xform_name(call.operation))(**params)
+                response: dict[str, Any] = await method(**params)
                 return response
 
     async def _wait_before_retry(

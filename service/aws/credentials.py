@@ -21,12 +21,12 @@ from aiobotocore.credentials import AioCredentials
 from aiobotocore.session import AioSession
 from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import BotoCoreError, NoCredentialsError
-from botocore.loaders import Loader, create_loader
 
 from service.aws.credential_chain import credential_chain
 from service.aws.credential_errors import CredentialSourceError, explain, late
 from service.aws.credential_source import SourceFacts, log_in_again
 from service.aws.parsers import ParserFactory
+from service.aws.service_models import DeclaredModels, models_in
 from service.errors import AwsError
 from service.models import Now
 from service.settings import Settings
@@ -66,8 +66,8 @@ class TaskCredentials(AioCredentials):
 
 
 @cache
-def _loader(data_path: str | None) -> Loader:
-    return create_loader(data_path)
+def _loader(data_path: str | None) -> DeclaredModels:
+    return models_in(data_path)
 
 
 # The whole chain has longer than a credential_process, for the calls that the SDK makes with what the process gave.

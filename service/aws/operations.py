@@ -93,6 +93,9 @@ They are not signed with AWS keys, so no IAM permission exists for them; every p
 class UndeclaredOperationError(DrsSyncError):
     """An operation that the process has not declared was called: a bug. Nothing was sent."""
 
+    def __init__(self, service: str, operation: str) -> None:
+        super().__init__(f"not sent: {service}:{operation} is not declared. Fix: add it to service/aws/operations.py")
+
 
 def reject_undeclared(allowed: Operations) -> Callable[..., None]:
     """Return a `before-call` hook that refuses all operations except the allowed ones and `SIGN_IN_OPERATIONS`.
@@ -103,8 +106,6 @@ def reject_undeclared(allowed: Operations) -> Callable[..., None]:
     def refuse(model: OperationModel, **_: object) -> None:
         service, operation = model.service_model.service_name, model.name
         if operation not in allowed.get(service, ()) and operation not in SIGN_IN_OPERATIONS.get(service, ()):
-            raise UndeclaredOperationError(
-                f"not sent: {service}:{operation} is not declared. Fix: add it to service/aws/operations.py"
-            )
+            raise UndeclaredOperationError(service, operation)
 
     return refuse
