@@ -127,6 +127,8 @@ def test_a_shard_that_is_lost_changes_no_count_of_its_accounts(estate: World) ->
 def scopes_failed(out: str) -> list[tuple[str, int]]:
     """Return operation and value of the metric ScopesFailed for each EMF line of an output."""
     lines = [json.loads(line) for line in out.splitlines() if '"_aws"' in line]
+    assert all(line["ScopesToRepair"] == line["ScopesFailed"] for line in lines)
+    assert all(len(line["_aws"]["CloudWatchMetrics"][0]["Dimensions"]) == 3 for line in lines)
     return [(line["Operation"], line["ScopesFailed"]) for line in lines]
 
 
