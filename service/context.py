@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -28,12 +28,16 @@ from service.regions.selection import (
 )
 from service.regions.status_reader import RegionStatusReader
 from service.regions.status_rows import RegionRow, unreachable_regions
+from service.regions.uncounted import uncounted_regions
 from service.settings import Settings
 from service.text import shortened
 
 __all__ = ["ContextLoader", "RunContext", "SyncRequest"]
 
 _log: Final = logging.getLogger(__name__)
+
+StoredScopesReader = Callable[[Collection[str]], Awaitable[frozenset[Scope]]]
+"""Returns the scopes of some regions of which the inventory has servers. Raises AwsError when it cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +146,9 @@ class ContextLoader:
         shared: bool = False,
         full_scan_if_none_active: bool = False,
         newer_regions: bool = False,
+        stored_scopes: StoredScopesReader | None = None,
     ) -> RunContext:
-        """Load the context of a run with at most three AWS reads, none of them of DRS.
+        """Load the context of a run with at most three AWS reads, none of them of DRS, and those of `stored_scopes`.
 
         Args:
             request: what the caller requests.
@@ -153,10 +158,12 @@ class ContextLoader:
             full_scan_if_none_active: scan every region when the table has no servers at all.
             newer_regions: a requested region may be newer than this version. Not for a run that records the status of
                 regions: a mistyped one would get a row.
+            stored_scopes: reads which scopes of some regions the inventory has servers of. It is asked about regions
+                of which region status does not tell, and what it returns is scanned.
 
         Raises:
             ConfigurationError: an account or region is not known, or a setting is missing.
-            AwsError: the hub's credentials or the target accounts table cannot be used.
+            AwsError: the hub's credentials or the target accounts table cannot be used, or `stored_scopes` failed.
         """
         self._settings.check_regions(request.regions, newer=newer_regions)
         self._settings.check_regions((*request.excluded_regions, *(scope.region for scope in request.scopes)))
@@ -165,15 +172,13 @@ class ContextLoader:
             directory, problems = await self.directory()
             accounts = self.check_accounts(request, directory)
             rows = await rows_read()
-        selection = self._select(
-            request,
-            rows,
-            accounts,
-            operation=operation,
-            discover=discover,
-            shared=shared,
-            full_scan_if_none_active=full_scan_if_none_active,
+        selection_request = self._selection_request(
+            request, accounts, discover=discover, shared=shared, full_scan_if_none_active=full_scan_if_none_active
         )
+        if stored_scopes is not None and (regions := uncounted_regions(rows, selection_request)):
+            selection_request = replace(selection_request, stored=await stored_scopes(regions))
+        selection = select(rows, selection_request)
+        _log_selection(selection, operation)
         context = RunContext(
             identity,
             directory,
@@ -202,19 +207,17 @@ class ContextLoader:
         shard = request.shard
         return accounts if shard is None else [account_id for account_id in accounts if shard.holds(account_id)]
 
-    def _select(
+    def _selection_request(
         self,
         request: SyncRequest,
-        rows: Sequence[RegionRow] | StatusUnavailable,
         accounts: Collection[str],
         *,
-        operation: str,
         discover: bool,
         shared: bool = False,
         full_scan_if_none_active: bool = False,
-    ) -> Selection:
+    ) -> SelectionRequest:
         settings = self._settings
-        selection_request = SelectionRequest(
+        return SelectionRequest(
             accounts,
             settings.regions,
             self._now(),
@@ -232,9 +235,6 @@ class ContextLoader:
             shared=shared,
             full_scan_if_none_active=full_scan_if_none_active,
         )
-        selection = select(rows, selection_request)
-        _log_selection(selection, operation)
-        return selection
 
 
 def _log_selection(selection: Selection, operation: str) -> None:

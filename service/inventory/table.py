@@ -9,13 +9,14 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from service.aws.dynamodb_write import Table
-from service.inventory.reader import stored_facts
+from service.inventory.reader import is_server, owner_account, stored_facts
 from service.inventory.server import InstanceFacts
 from service.models import Scope, parse_iso
 
 __all__ = ["InventoryTable", "ItemKey", "StoredItem"]
 
 _REGION_INDEX: Final = "ReplicationRegionIndex"
+_OWNER_PROJECTION: Final = ("sourceServerArn", "stagingAccountId", "_queryAccount")
 _PROJECTION: Final = (
     "sourceServerArn",
     "stagingAccountId",
@@ -86,6 +87,18 @@ class InventoryTable:
                 raise self._table.malformed("Query", "an item is missing stagingAccountId")
             stored[ItemKey(item["sourceServerArn"], item["stagingAccountId"])] = _parse_stored(item)
         return stored
+
+    async def scopes_of(self, regions: Iterable[str]) -> frozenset[Scope]:
+        """Return the scopes of some regions of which the table has items of servers. Raises AwsError."""
+        found: set[Scope] = set()
+        for region in regions:
+            query = self._table.query(
+                "#replicationRegion = :region", {"region": region}, index=_REGION_INDEX, only=_OWNER_PROJECTION
+            )
+            async for item in query:
+                if is_server(item) and (account_id := owner_account(item)):
+                    found.add(Scope(account_id, region))
+        return frozenset(found)
 
     async def write(self, items: Iterable[Mapping[str, Any]]) -> None:
         """Put items in batches. Raises AwsError when some could not be written."""

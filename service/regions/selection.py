@@ -105,6 +105,7 @@ class SelectionRequest:
         discover: scan some inactive scopes too. Only the inventory sync does.
         shared: a region with servers of one account is scanned for every account.
         full_scan_if_none_active: a table without any servers leads to a full scan, which is no fallback.
+        stored: scopes of which the inventory has servers, where the table does not tell (see `uncounted_regions`).
     """
 
     accounts: Collection[str]
@@ -119,6 +120,7 @@ class SelectionRequest:
     discover: bool = True
     shared: bool = False
     full_scan_if_none_active: bool = False
+    stored: frozenset[Scope] = frozenset()
 
     @property
     def account_ids(self) -> list[str]:
@@ -198,12 +200,11 @@ def _select(
 
 def _active_scopes(rows: Iterable[RegionRow], request: SelectionRequest) -> frozenset[Scope]:
     account_ids = request.account_ids
-    return frozenset(
-        scope
-        for row in rows
-        for account_id in account_ids
-        if _has_servers(row, account_id) and not request.excludes(scope := Scope(account_id, row.region))
+    counted = (
+        Scope(account_id, row.region) for row in rows for account_id in account_ids if _has_servers(row, account_id)
     )
+    stored = (scope for scope in request.stored if scope.account_id in account_ids)
+    return frozenset(scope for scope in (*counted, *stored) if not request.excludes(scope))
 
 
 def _has_servers(row: RegionRow, account_id: str) -> bool:
@@ -275,7 +276,8 @@ def _select_by_status(
         row = by_region.get(scope.region)
         candidate = _idle_scope(row, scope)
         reason = ScanReason.NEW_ACCOUNT if scope.account_id in new_accounts else _reason(row, scope.account_id)
-        if reason is None and request.shared and row is not None and row.server_count > 0:
+        is_shared = request.shared and row is not None and row.server_count > 0
+        if reason is None and (is_shared or scope in request.stored):
             reason = ScanReason.ACTIVE
         if reason is None and unfinished_since is not None and not candidate.was_scanned_since(unfinished_since):
             reason = ScanReason.RESUMED

@@ -11,7 +11,7 @@ from service.accounts.records import AccountDirectory, parse_account
 from service.context import ContextLoader, SyncRequest
 from service.errors import ConfigurationError
 from service.models import RegionStatus, Scope
-from service.regions.selection import RegionSource
+from service.regions.selection import RegionSource, select
 from service.regions.status_rows import Observation, merge
 from service.settings import Settings
 
@@ -40,6 +40,6 @@ def context_loader() -> ContextLoader:
 def test_a_region_both_requested_and_excluded_leaves_nothing_to_scan() -> None:
     rows = [merge(None, "us-west-2", [Observation(ACCOUNT, ACTIVE, SCANNED_AT, 4)])]
     request = SyncRequest(regions=("us-east-1",), excluded_regions=("us-east-1",))
-    selection = context_loader()._select(request, rows, [ACCOUNT], operation="x", discover=True, shared=False)
+    selection = select(rows, context_loader()._selection_request(request, [ACCOUNT], discover=True, shared=False))
     assert selection.source is RegionSource.REQUESTED
     assert not selection.scopes

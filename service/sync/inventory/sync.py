@@ -60,8 +60,11 @@ class InventorySync(Sync):
     async def select(self, request: SyncRequest, deps: Deps) -> RunContext:
         """Select active scopes, and a few inactive ones in turn; make sure that the inventory table can be used."""
         deps.settings.require("target_accounts_table", "source_server_inventory_table")
-        context = await deps.context_loader().load(request, operation=self.operation, discover=True)
-        await InventoryTable(deps.table(deps.settings.source_server_inventory_table)).check()
+        inventory = InventoryTable(deps.table(deps.settings.source_server_inventory_table))
+        context = await deps.context_loader().load(
+            request, operation=self.operation, discover=True, stored_scopes=inventory.scopes_of
+        )
+        await inventory.check()
         return context
 
     async def start(self, run: Run) -> None:
