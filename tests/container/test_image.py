@@ -158,6 +158,13 @@ def test_nothing_is_in_it_that_a_sync_does_not_need(prefix: Path) -> None:
     assert len(compiled) == len(code)
 
 
+def test_it_is_as_big_as_the_page_says(prefix: Path) -> None:
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    [told] = re.findall(r"(\d+) MB beside Python itself", page)
+    size = sum(path.stat().st_size for path in prefix.rglob("*") if path.is_file() and not path.is_symlink())
+    assert float(told) == pytest.approx(size / 1e6, rel=0.1)
+
+
 def test_the_other_architecture_gets_the_same_packages_with_its_own_libraries(
     python: CleanPython, prefix: Path, other_prefix: Path
 ) -> None:
