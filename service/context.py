@@ -143,6 +143,7 @@ class ContextLoader:
         *,
         operation: str,
         discover: bool,
+        writes: bool = False,
         shared: bool = False,
         full_scan_if_none_active: bool = False,
         newer_regions: bool = False,
@@ -154,6 +155,7 @@ class ContextLoader:
             request: what the caller requests.
             operation: operation name for the log.
             discover: scan some inactive scopes too.
+            writes: the run changes source servers of the target accounts, unless it is a dry run.
             shared: a region with servers of one account is scanned for every account.
             full_scan_if_none_active: scan every region when the table has no servers at all.
             newer_regions: a requested region may be newer than this version. Not for a run that records the status of
@@ -183,7 +185,7 @@ class ContextLoader:
             identity,
             directory,
             tuple(problems),
-            AccountAccess(self._aws_client, directory),
+            AccountAccess(self._aws_client, directory, writes=writes and not request.dry_run),
             frozenset(accounts),
             rows,
             selection,

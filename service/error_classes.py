@@ -142,6 +142,25 @@ _CLASSES: Final = (
         _DENIED,
     ),
     ErrorClass(
+        "AccountNotNamed",
+        "no record of the target accounts table names {account}, and DRS does not name it as the origin of a server",
+        "record {account} if it is to be entered: drs-sync accounts add, or accounts add-staging",
+        _DENIED,
+    ),
+    ErrorClass(
+        "AccountNotRecorded",
+        "no record of the target accounts table names {account}, and ENTER_RECORDED_ACCOUNTS_ONLY is set",
+        "set ENTER_RECORDED_ACCOUNTS_ONLY=false, or record {account} if it is a target or staging account: drs-sync"
+        " accounts add, or accounts add-staging",
+        _DENIED,
+    ),
+    ErrorClass(
+        "SessionPolicyTooLarge",
+        "the session policy of drs-sync and the session tags of this process are too large together for one session",
+        "remove transitive session tags from the session of this process, or shorten them: the policy itself is short",
+        _DENIED,
+    ),
+    ErrorClass(
         "InvalidStagingRecord",
         "a staging account in the record of {account} cannot be used",
         "write its accountId as text of twelve digits: drs-sync accounts remove-staging, then add-staging",

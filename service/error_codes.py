@@ -46,6 +46,8 @@ _CLASS_OF_CODE: Final[Mapping[str, str]] = MappingProxyType(
         "OptInRequired": "NotOptedIn",
         "SubscriptionRequiredException": "NotOptedIn",
         "RegionDisabledException": "StsInactive",
+        "PackedPolicyTooLarge": "SessionPolicyTooLarge",
+        "PackedPolicyTooLargeException": "SessionPolicyTooLarge",
         "UnrecognizedClientException": "RegionNotEnabled",
         "InvalidClientTokenId": "RegionNotEnabled",
         "AuthFailure": "RegionNotEnabled",
@@ -86,6 +88,8 @@ _CLASS_OF_CODE: Final[Mapping[str, str]] = MappingProxyType(
         "ProxyUnreachable": "ProxyUnreachable",
         "ReadTimeout": "EndpointUnreachable",
         "RoleNotAllowed": "RoleNotAllowed",
+        "AccountNotNamed": "AccountNotNamed",
+        "AccountNotRecorded": "AccountNotRecorded",
     }
 )
 

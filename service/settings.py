@@ -75,6 +75,11 @@ class Settings(BaseModel):
     cross_account_role_name: str = Field(
         "", description="the only role name that may be assumed in other accounts; unset: any, IAM permissions decide"
     )
+    enter_recorded_accounts_only: bool = Field(
+        False,  # noqa: FBT003 - the field's default
+        description="roles are assumed only in accounts that the target accounts table names; off: also where source"
+        " servers came from, as DRS says, to read their EC2 instances, and to validate an account",
+    )
     project_name: str = Field(
         "drs-orchestration", description="first part of the tag sync rule's name, and the dimension Project of metrics"
     )

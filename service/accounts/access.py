@@ -7,8 +7,10 @@ from collections.abc import Collection
 import anyio
 
 from service.accounts.records import Account, AccountDirectory, parse_account
-from service.aws.client import AccountSession, AwsClient, RoleToAssume
+from service.aws.client import AccountSession, AwsClient
 from service.aws.dynamodb import TableReader
+from service.aws.operations import Purpose
+from service.aws.roles import NamedBy, RoleToAssume
 from service.errors import AwsError, ConfigurationError
 from service.models import Call, Problem, RegionStatus, Scope
 
@@ -46,13 +48,20 @@ async def existing_accounts(table: TableReader, account_ids: Collection[str]) ->
 
 
 class AccountAccess:
-    """Sessions for accounts, with one AssumeRole call per account. Failures are cached too."""
+    """Sessions for accounts, with one AssumeRole call per account. Failures are cached too.
 
-    def __init__(self, aws_client: AwsClient, directory: AccountDirectory) -> None:
+    Args:
+        aws_client: assumes the roles.
+        directory: target accounts and staging accounts with their roles.
+        writes: sessions for target accounts may write; those for all other accounts never do.
+    """
+
+    def __init__(self, aws_client: AwsClient, directory: AccountDirectory, *, writes: bool = False) -> None:
         self._aws_client = aws_client
         self._directory = directory
-        self._locks: dict[str, anyio.Lock] = {}
-        self._failures: dict[str, AwsError] = {}
+        self._writes = writes
+        self._locks: dict[tuple[str, NamedBy], anyio.Lock] = {}
+        self._failures: dict[tuple[str, NamedBy], AwsError] = {}
 
     async def drs_session(self, scope: Scope) -> AccountSession:
         """Return a session for an account that is to call DRS in a region.
@@ -64,24 +73,45 @@ class AccountAccess:
         return await self.session(scope.account_id)
 
     async def session(self, account_id: str) -> AccountSession:
-        """Return a session for an account. The hub's own credentials are never used for another account.
+        """Return a session for an account with a record. The hub's own credentials are never used for another account.
 
         Raises:
-            AwsError: the role could not be assumed; later calls for the account raise the same error without a call.
+            AwsError: no record names the account, or the role could not be assumed; later calls for the account raise
+                the same error without a call.
         """
+        return await self._session(account_id, NamedBy.RECORD if account_id in self._directory else NamedBy.NOBODY)
+
+    async def origin_session(self, account_id: str) -> AccountSession:
+        """Return a session for the account where a source server of a recorded account came from, as DRS says.
+
+        Where no record names the account, the session can read EC2 instances and nothing else.
+
+        Raises: as `session`, and if ENTER_RECORDED_ACCOUNTS_ONLY forbids to enter the account.
+        """
+        return await self._session(account_id, NamedBy.RECORD if account_id in self._directory else NamedBy.DRS)
+
+    async def _session(self, account_id: str, named_by: NamedBy) -> AccountSession:
         identity = await self._aws_client.identity()
         if account_id == identity.account_id:
             return self._aws_client.hub()
-        async with self._locks.setdefault(account_id, anyio.Lock()):
-            if account_id in self._failures:
-                raise self._failures[account_id]
+        key = (account_id, named_by)
+        async with self._locks.setdefault(key, anyio.Lock()):
+            if key in self._failures:
+                raise self._failures[key]
             role = self._directory.role_of(account_id)
             call = Call("sts", "AssumeRole", account_id, self._aws_client.hub_region)
             try:
                 arn = role.arn_in(account_id, identity.partition)
-                return await self._aws_client.account(RoleToAssume(account_id, arn, role.external_id))
+                return await self._aws_client.account(
+                    RoleToAssume(account_id, arn, role.external_id, named_by, self._purpose(account_id, named_by))
+                )
             except ConfigurationError as error:
-                self._failures[account_id] = AwsError("InvalidAccountRecord", str(error), call)
+                self._failures[key] = AwsError("InvalidAccountRecord", str(error), call)
             except AwsError as error:
-                self._failures[account_id] = error.about(call)
-            raise self._failures[account_id]
+                self._failures[key] = error.about(call)
+            raise self._failures[key]
+
+    def _purpose(self, account_id: str, named_by: NamedBy) -> Purpose:
+        if named_by is NamedBy.DRS:
+            return Purpose.ORIGIN
+        return Purpose.WRITE if self._writes and account_id in self._directory.targets else Purpose.READ

@@ -176,6 +176,10 @@ class AccountDirectory:
                 self._roles.setdefault(staging_id, role)
         self._roles |= {account.account_id: account.role for account in self.targets.values()}
 
+    def __contains__(self, account_id: object) -> bool:
+        """Whether a record names an account, as a target account or as a staging account of one."""
+        return account_id in self._roles
+
     def role_of(self, account_id: str) -> RoleRef:
         """Return the role of an account; the default role if no record names the account."""
         return self._roles.get(account_id, RoleRef())

@@ -23,17 +23,24 @@ from service.aws.call_guard import check_call_guard
 from service.aws.circuit import Admission, CircuitBreakers
 from service.aws.credentials import AssumedRole, CredentialSource, HubSession, signing_as
 from service.aws.http import HttpSessionClass, SharedTransport
-from service.aws.operations import READ_WRITE_OPERATIONS, Operations, UndeclaredOperationError, reject_undeclared
+from service.aws.operations import (
+    READ_WRITE_OPERATIONS,
+    Operations,
+    UndeclaredOperationError,
+    reject_undeclared,
+    session_policy,
+)
 from service.aws.rate_limit import RateLimiter, RateSettings, start_rates
 from service.aws.recently_used import RecentlyUsed
 from service.aws.response_check import reject_incomplete, reject_malformed_body
 from service.aws.retry import RetryBudget, backoff_s, max_attempts, max_wait_s
+from service.aws.roles import RoleToAssume, require_enterable
 from service.aws.sdk_errors import translating_config_errors, translating_sdk_errors
 from service.errors import AwsError, ConfigurationError
 from service.models import Call, Now, Scope, is_account_id
 from service.settings import Settings, remove_blank_aws_variables
 
-__all__ = ["AccountSession", "AwsClient", "Identity", "RoleToAssume"]
+__all__ = ["AccountSession", "AwsClient", "Identity"]
 
 # Total time of one attempt; the SDK's read timeout only limits the gap between two bytes.
 _ATTEMPT_TIMEOUT_S: Final = 30.0
@@ -48,15 +55,6 @@ class Identity:
 
     account_id: str
     partition: str
-
-
-@dataclass(frozen=True, slots=True)
-class RoleToAssume:
-    """The IAM role to assume in another account."""
-
-    account_id: str
-    role_arn: str
-    external_id: str
 
 
 class AwsClient:
@@ -91,6 +89,7 @@ class AwsClient:
         self._session.register("after-call", reject_incomplete)
         # The last hook before signing, so it covers every call, however it was made.
         self._session.register("before-call", reject_undeclared(allowed))
+        self._allowed = allowed
         self._stack = AsyncExitStack()
         self._clients: dict[tuple[str, str], Any] = {}
         self._building = anyio.Lock()
@@ -106,7 +105,7 @@ class AwsClient:
         self._in_flight = anyio.CapacityLimiter(settings.calls_at_once)
         self._budgets: defaultdict[str, RetryBudget] = defaultdict(RetryBudget)
         self._circuits = CircuitBreakers()
-        self._roles: RecentlyUsed[RoleToAssume, AssumedRole] = RecentlyUsed()
+        self._roles: RecentlyUsed[tuple[str, ...], AssumedRole] = RecentlyUsed()
         self._identity: Identity | None = None
 
     async def __aenter__(self) -> Self:
@@ -167,18 +166,20 @@ class AwsClient:
     async def account(self, role: RoleToAssume) -> AccountSession:
         """Return a session for another account; the role is assumed now, so a denial is raised here and only once.
 
+        This is the one place where an account is entered, so the rules about that are checked here.
+
         Raises:
-            AwsError: the role could not be assumed, or its name is not CROSS_ACCOUNT_ROLE_NAME.
+            AwsError: the role could not be assumed, or may not be: its name is not CROSS_ACCOUNT_ROLE_NAME, or nobody
+                who may has named the account. Then nothing is sent.
         """
-        allowed = self._settings.cross_account_role_name
-        if allowed and role.role_arn.rpartition("/")[2] != allowed:
-            message = f"not assumed: {role.role_arn} is not named {allowed} (CROSS_ACCOUNT_ROLE_NAME)"
-            raise AwsError("RoleNotAllowed", message, Call("sts", "AssumeRole", role.account_id, self.hub_region))
-        source = self._roles.get(role, lambda: AssumedRole(lambda: self._assume(role), self._now))
+        require_enterable(role, self._settings, hub_region=self.hub_region)
+        policy = session_policy(self._allowed, role.purpose)
+        key = (role.account_id, role.role_arn, role.external_id, policy or "")
+        source = self._roles.get(key, lambda: AssumedRole(lambda: self._assume(role, policy), self._now))
         await source()
         return AccountSession(self, role.account_id, source)
 
-    async def _assume(self, role: RoleToAssume) -> tuple[ReadOnlyCredentials, datetime]:
+    async def _assume(self, role: RoleToAssume, policy: str | None) -> tuple[ReadOnlyCredentials, datetime]:
         hub = self.hub()
         call = Call("sts", "AssumeRole", hub.account_id, self.hub_region)
         params = {
@@ -186,6 +187,7 @@ class AwsClient:
             "RoleSessionName": _ROLE_SESSION_NAME,
             "ExternalId": role.external_id,
             "DurationSeconds": _ROLE_DURATION_S,
+            **({"Policy": policy} if policy else {}),
         }
         # Signed by the hub, but on behalf of the account: a role that always fails takes no retry of another one.
         response = await self.send(hub.source, call, params, on_behalf_of=role.account_id)

@@ -5,7 +5,9 @@ Tests compare the IAM policies in `deploy/` with these tables, so code, allow-li
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
+from enum import Enum, auto
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -16,59 +18,71 @@ if TYPE_CHECKING:  # deploy/package.py imports this module before any dependency
 
 __all__ = [
     "DOCTOR_OPERATIONS",
+    "ORIGIN_OPERATIONS",
     "READ_OPERATIONS",
     "READ_WRITE_OPERATIONS",
     "SIGN_IN_OPERATIONS",
     "TABLE_OPERATIONS",
     "Operations",
+    "Purpose",
     "UndeclaredOperationError",
     "reject_undeclared",
+    "session_policy",
 ]
 
 Operations = Mapping[str, frozenset[str]]
 """Operation names by service, as the SDK spells them."""
 
+_NONE: Final[frozenset[str]] = frozenset()
+
 
 def _with(operations: Operations, more: Operations) -> Operations:
     services = sorted({*operations, *more})
-    return MappingProxyType(
-        {name: operations.get(name, frozenset()) | more.get(name, frozenset()) for name in services}
-    )
+    return MappingProxyType({name: operations.get(name, _NONE) | more.get(name, _NONE) for name in services})
 
 
 READ_OPERATIONS: Final[Operations] = MappingProxyType(
     {
         "drs": frozenset({"DescribeRecoveryInstances", "DescribeSourceServers"}),
         "dynamodb": frozenset({"BatchGetItem", "GetItem", "Query", "Scan"}),
-        "ec2": frozenset({"DescribeInstances"}),
         "lambda": frozenset({"Invoke"}),  # not a read: starts the data-management function to refresh stale scopes
         "sts": frozenset({"AssumeRole", "GetCallerIdentity"}),
     }
 )
 """Operations of the query side."""
 
-READ_WRITE_OPERATIONS: Final[Operations] = _with(
-    READ_OPERATIONS,
+ORIGIN_OPERATIONS: Final[Operations] = MappingProxyType({"ec2": frozenset({"DescribeInstances"})})
+"""Operations in an account that only has the instances of source servers: it is entered for nothing else."""
+
+_WRITES_IN_ACCOUNTS: Final[Operations] = MappingProxyType(
+    {"drs": frozenset({"CreateExtendedSourceServer", "TagResource", "UpdateLaunchConfiguration"})}
+)
+
+_DATA_MANAGEMENT_READS: Final[Operations] = _with(
+    _with(READ_OPERATIONS, ORIGIN_OPERATIONS),
     {
         "drs": frozenset(
             {
-                "CreateExtendedSourceServer",
                 "DescribeReplicationConfigurationTemplates",
                 "GetLaunchConfiguration",
                 "GetReplicationConfiguration",
                 "ListExtensibleSourceServers",
                 "ListStagingAccounts",
-                "TagResource",
-                "UpdateLaunchConfiguration",
             }
-        ),
+        )
+    },
+)
+
+READ_WRITE_OPERATIONS: Final[Operations] = _with(
+    _with(_DATA_MANAGEMENT_READS, _WRITES_IN_ACCOUNTS),
+    {
         "dynamodb": frozenset({"BatchWriteItem", "DeleteItem", "PutItem", "UpdateItem"}),
         "events": frozenset({"DescribeRule", "PutRule"}),
     },
 )
 """Operations of the data-management side: syncs and changes to staging accounts."""
 
-DOCTOR_OPERATIONS: Final[Operations] = _with(READ_WRITE_OPERATIONS, {"dynamodb": frozenset({"DescribeTable"})})
+DOCTOR_OPERATIONS: Final[Operations] = _with(READ_OPERATIONS, {"dynamodb": frozenset({"DescribeTable"})})
 """Operations of `drs-sync doctor`."""
 
 TABLE_OPERATIONS: Final[Operations] = MappingProxyType(
@@ -88,6 +102,45 @@ SIGN_IN_OPERATIONS: Final[Operations] = MappingProxyType(
 
 They are not signed with AWS keys, so no IAM permission exists for them; every process may use them.
 """
+
+
+class Purpose(Enum):
+    """What an account is entered for, which decides what the session may do there."""
+
+    READ = auto()
+    """To read DRS and EC2."""
+    WRITE = auto()
+    """To read, and to tag or extend source servers and change their launch configuration."""
+    ORIGIN = auto()
+    """To read the EC2 instances of source servers."""
+
+
+def session_policy(allowed: Operations, purpose: Purpose) -> str | None:
+    """Return the session policy with which a role is assumed: the session can do what it lists, and no more.
+
+    A session that writes has none. DRS itself calls EC2 with the caller's credentials when it changes a launch
+    configuration, so a policy would have to repeat whatever the role allows for that.
+
+    Args:
+        allowed: operations of the process; one that may not write in accounts gets no session that writes.
+        purpose: what the account is entered for.
+
+    Returns:
+        A policy in JSON; None when the session may do what the role may.
+    """
+    if purpose is Purpose.WRITE and any(
+        names & allowed.get(name, _NONE) for name, names in _WRITES_IN_ACCOUNTS.items()
+    ):
+        return None
+    wanted = ORIGIN_OPERATIONS if purpose is Purpose.ORIGIN else _DATA_MANAGEMENT_READS
+    actions = sorted(
+        f"{service}:{operation}"
+        for service in ("drs", "ec2")
+        for operation in wanted.get(service, _NONE) & allowed.get(service, _NONE)
+    )
+    nothing = {"Effect": "Deny", "Action": "*", "Resource": "*"}
+    statement = {"Effect": "Allow", "Action": actions, "Resource": "*"} if actions else nothing
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]}, separators=(",", ":"))
 
 
 class UndeclaredOperationError(DrsSyncError):

@@ -12,11 +12,22 @@ from typing import Any, Final
 
 from botocore.loaders import Loader, create_loader, instance_cache
 
-from service.aws.operations import DOCTOR_OPERATIONS, SIGN_IN_OPERATIONS, TABLE_OPERATIONS, Operations
+from service.aws.operations import (
+    DOCTOR_OPERATIONS,
+    READ_WRITE_OPERATIONS,
+    SIGN_IN_OPERATIONS,
+    TABLE_OPERATIONS,
+    Operations,
+)
 
 __all__ = ["DeclaredModels", "cut_down", "declared_operations", "models_in"]
 
-_TABLES: Final[tuple[Operations, ...]] = (DOCTOR_OPERATIONS, TABLE_OPERATIONS, SIGN_IN_OPERATIONS)
+_TABLES: Final[tuple[Operations, ...]] = (
+    READ_WRITE_OPERATIONS,
+    DOCTOR_OPERATIONS,
+    TABLE_OPERATIONS,
+    SIGN_IN_OPERATIONS,
+)
 """The tables of operations that are no part of another one."""
 
 

@@ -7,13 +7,16 @@ from typing import Any, Final
 
 import anyio
 
+from service.accounts.access import read_directory
 from service.accounts.records import RoleRef
-from service.aws.client import AccountSession, AwsClient, RoleToAssume
+from service.aws.client import AccountSession, AwsClient
 from service.aws.drs import DrsReader
+from service.aws.roles import NamedBy, RoleToAssume
 from service.errors import AwsError, ConfigurationError, RefusalError
 from service.models import Scope
 from service.queries.answer import Answer
 from service.queries.completeness import Completeness
+from service.queries.context import targets_table
 from service.queries.filters import invalid
 from service.queries.query_deadline import QueryDeadline
 from service.queries.request_models import StagingValidationRequest
@@ -84,7 +87,21 @@ class StagingValidation:
             raise invalid("roleArn", role_arn, expected) from None
         except AwsError as error:
             raise _not_validated(str(error)) from None
-        return account_id, RoleToAssume(account_id, arn, request.external_id), request.region
+        try:
+            named_by = await self._named_by(account_id)
+        except AwsError as error:
+            raise _not_validated(str(error)) from None
+        return account_id, RoleToAssume(account_id, arn, request.external_id, named_by), request.region
+
+    async def _named_by(self, account_id: str) -> NamedBy:
+        """Return who names the account: usually the request, since an account is validated before it is recorded.
+
+        The records are read only where they matter, under ENTER_RECORDED_ACCOUNTS_ONLY.
+        """
+        if not self._settings.enter_recorded_accounts_only:
+            return NamedBy.VALIDATION
+        directory, _ = await read_directory(targets_table(self._aws_client, self._settings))
+        return NamedBy.RECORD if account_id in directory else NamedBy.VALIDATION
 
     async def _open_session(self, account_id: str, role: RoleToAssume) -> AccountSession:
         if account_id == (await self._aws_client.identity()).account_id:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterable
 from typing import Any, Final
+from urllib.parse import unquote
+
+from moto.utilities.utils import get_partition
 
 from service.sandbox import error_responses
 from service.sandbox.aws_protocols import POLICY_OPERATIONS, Application, Call, Environ, Response, forward, read_call
@@ -54,18 +58,21 @@ class AuthMiddleware:
         caller = self.identity_store.identity_of(call.access_key)
         self.call_counter.add(caller.account_id, call.region, call.service, call.operation)
         self._delay(call)
-        return self._error_response(call, caller) or self._forward(environ, call, caller)
+        return self._error_response(environ, call, caller) or self._forward(environ, call, caller)
 
     def _delay(self, call: Call) -> None:
         latency_s = self.fault_injector.faults.latency_s(call.service)
         if latency_s:
             self._sleep(latency_s)
 
-    def _error_response(self, call: Call, caller: CallerIdentity) -> Response | None:
+    def _error_response(self, environ: Environ, call: Call, caller: CallerIdentity) -> Response | None:
         if self.identity_store.is_expired(caller, self.fault_injector.faults.session_lifetime_s):
             return error_responses.expired(call)
         if self.identity_store.is_region_disabled(caller.account_id, call.region):
             return error_responses.region_disabled(call)
+        if not _is_within_session_policy(call, caller):
+            resource = _resource_of(environ, call, caller)
+            return error_responses.access_denied(call, caller.arn, session_policy=True, resource=resource)
         fault = self.fault_injector.fault_response(call, caller)
         if fault is None and (call.service, call.operation) == ("sts", "AssumeRole"):
             return self.identity_store.check_assume_role(call, caller)
@@ -82,3 +89,24 @@ class AuthMiddleware:
             self.identity_store.store_session(call, response)
         self.fault_injector.record_page_token(call, caller, response)
         return response
+
+
+def _is_within_session_policy(call: Call, caller: CallerIdentity) -> bool:
+    """Whether the policy of the session allows a call. GetCallerIdentity needs no permission."""
+    if caller.policy is None or (call.service, call.operation) == ("sts", "GetCallerIdentity"):
+        return True
+    return caller.policy.allows(error_responses.action_of(call))
+
+
+def _resource_of(environ: Environ, call: Call, caller: CallerIdentity) -> str:
+    """Return the ARN of the source server that a DRS call names, for the text of a denial; `*` without one."""
+    path = str(environ.get("PATH_INFO", ""))
+    if path.startswith("/tags/"):
+        return unquote(path.removeprefix("/tags/"))
+    if call.service != "drs":
+        return "*"
+    members = json.loads(call.body or b"{}")
+    if server_id := members.get("sourceServerID"):
+        partition = get_partition(call.region)
+        return f"arn:{partition}:drs:{call.region}:{caller.account_id}:source-server/{server_id}"
+    return str(members.get("sourceServerArn", "*"))

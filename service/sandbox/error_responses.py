@@ -10,8 +10,10 @@ from service.sandbox.aws_protocols import Call, Response, error_response, json_r
 
 __all__ = [
     "access_denied",
+    "action_of",
     "assume_role_denied",
     "expired",
+    "malformed_policy",
     "region_disabled",
     "session_duration_exceeded",
     "throttled",
@@ -64,16 +66,27 @@ def _error_format(table: _Table, call: Call) -> _ErrorFormat:
     return table.get(call.service) or table["query" if call.form else "json"]
 
 
+def action_of(call: Call) -> str:
+    """Return the IAM action of a call."""
+    return f"{call.service}:{_IAM_ACTIONS.get((call.service, call.operation), call.operation)}"
+
+
 def access_denied(
-    call: Call, caller_arn: str, *, scp: bool, message: str | None = None, resource: str = "*"
+    call: Call,
+    caller_arn: str,
+    *,
+    scp: bool = False,
+    session_policy: bool = False,
+    message: str | None = None,
+    resource: str = "*",
 ) -> Response:
-    """Access denied, for lack of an IAM permission or by a service control policy."""
+    """Access denied, for lack of an IAM permission, by a service control policy or by the policy of the session."""
     error_format = _error_format(_DENIED, call)
-    action = f"{call.service}:{_IAM_ACTIONS.get((call.service, call.operation), call.operation)}"
+    action, kind = action_of(call), "session" if session_policy else "identity-based"
     reason = (
         "with an explicit deny in a service control policy"
         if scp
-        else f"because no identity-based policy allows the {action} action"
+        else f"because no {kind} policy allows the {action} action"
     )
     text = message or f"User: {caller_arn} is not authorized to perform: {action} on resource: {resource} {reason}"
     return error_response(call, error_format.code, error_format.message + text, status=error_format.status)
@@ -85,6 +98,11 @@ def assume_role_denied(call: Call, caller_arn: str) -> Response:
         f"User: {caller_arn} is not authorized to perform: sts:AssumeRole on resource: {call.form.get('RoleArn', '')}"
     )
     return error_response(call, "AccessDenied", text, status=403)
+
+
+def malformed_policy(call: Call, why: str) -> Response:
+    """Session policy that STS does not accept, or that the sandbox would enforce wrongly."""
+    return error_response(call, "MalformedPolicyDocument", why, status=400)
 
 
 def session_duration_exceeded(call: Call) -> Response:

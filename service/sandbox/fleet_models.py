@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from service.sandbox.faults import AccountId, Faults, RegionName, Strict
+from service.sandbox.policies import TrustPolicy
 
 __all__ = [
     "Account",
@@ -47,6 +48,10 @@ class Hub(Strict):
     account_id: AccountId
     region: RegionName = "us-east-1"
     name: str = "Hub"
+    principal_arn: str = Field(
+        "", description="ARN of the user or role that calls, for conditions of trust policies; default: a user"
+    )
+    organization_id: str = Field("", description="organisation that the hub belongs to; default: none")
     registered: bool = Field(default=True, description="has a row in the target-accounts table")
     functions: tuple[FunctionName, ...] | None = Field(
         None, description="Lambda functions that can be invoked; default: those of the platform"
@@ -65,12 +70,21 @@ class Tables(Strict):
         return f"{self.project_name}-{base}-{self.environment}"
 
 
+def _checked_trust(document: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    if document is not None:
+        TrustPolicy.parse(document)
+    return document
+
+
 class Role(Strict):
     """Role that the hub may assume in an account."""
 
     name: str = Field("DRSOrchestrationRole", pattern=r"^[\w+=,.@-]{1,64}$")
     external_id: str | None = Field("drs-orchestration-cross-account", min_length=2, max_length=1224)
     max_session_s: int = Field(3600, ge=3600, le=43200)
+    trust_policy: Annotated[Mapping[str, Any] | None, AfterValidator(_checked_trust)] = Field(
+        None, description="trust policy of the role; default: the hub's account, with the external id"
+    )
 
 
 class Origin(Strict):

@@ -15,6 +15,7 @@ from moto.utilities.utils import get_partition
 from service.sandbox import error_responses
 from service.sandbox.aws_protocols import Call, Response
 from service.sandbox.fleet_models import Fleet, Role
+from service.sandbox.policies import PolicyError, SessionPolicy, TrustPolicy
 
 __all__ = ["CallerIdentity", "IdentityStore"]
 
@@ -26,12 +27,13 @@ _DEFAULT_SESSION_DURATION_S: Final = 3600
 
 @dataclass(frozen=True, slots=True)
 class CallerIdentity:
-    """Identity of an access key. `issued_at` (clock seconds) and `duration_s` are set only for sessions STS issued."""
+    """Identity of an access key. `issued_at` (clock seconds), `duration_s` and `policy` are those of sessions only."""
 
     account_id: str
     arn: str
     issued_at: float | None = None
     duration_s: float = 0.0
+    policy: SessionPolicy | None = None
 
 
 class IdentityStore:
@@ -59,6 +61,10 @@ class IdentityStore:
             )
             for account in fleet.accounts
         }
+        self._context = {"aws:PrincipalArn": fleet.hub.principal_arn or self._hub.arn}
+        if fleet.hub.organization_id:
+            self._context["aws:PrincipalOrgID"] = fleet.hub.organization_id
+        self._hub_root = f"arn:{partition}:iam::{fleet.hub.account_id}:root"
         self._roles: dict[str, Role] = {account.account_id: account.role for account in fleet.accounts if account.role}
         self._disabled_regions = {account.account_id: account.regions_off for account in fleet.accounts}
 
@@ -85,29 +91,33 @@ class IdentityStore:
     def check_assume_role(self, call: Call, caller: CallerIdentity) -> Response | None:
         """Return the error response of an AssumeRole call, or None when it is allowed.
 
-        It is allowed when the role is declared or was created in the account, the caller is the hub, and the external
-        id matches.
+        It is allowed when the role is declared or was created in the account, the caller is the hub, and the role's trust
+        policy is met: by default, it requires the external id.
         """
         match = _ROLE_ARN.fullmatch(call.form.get("RoleArn", ""))
         role = (self._roles.get(match[1]) or self._created_role(match[1], match[2])) if match else None
         if match is None or role is None or match[2] != role.name or caller != self._hub:
             return error_responses.assume_role_denied(call, caller.arn)
-        if role.external_id is not None and call.form.get("ExternalId") != role.external_id:
+        if not self._is_trusted(role, call):
             return error_responses.assume_role_denied(call, caller.arn)
+        try:
+            _session_policy(call)
+        except PolicyError as error:
+            return error_responses.malformed_policy(call, str(error))
         return error_responses.session_duration_exceeded(call) if _duration_s(call) > role.max_session_s else None
 
     def _created_role(self, account_id: str, name: str) -> Role | None:
-        """Return a role that IAM or a stack has created, if it trusts the hub; other conditions are not evaluated."""
+        """Return a role that IAM or a stack has created."""
         roles = iam_backends[account_id][get_partition(self._region)].roles.values()
         created = next((role for role in roles if role.name == name), None)
-        policy = json.loads(created.assume_role_policy_document) if created else {}
-        for statement in policy.get("Statement", []):
-            principal = statement.get("Principal", {})
-            trusted = principal.get("AWS") if isinstance(principal, dict) else None
-            if trusted in {self._hub.account_id, f"arn:{get_partition(self._region)}:iam::{self._hub.account_id}:root"}:
-                equal = statement.get("Condition", {}).get("StringEquals", {})
-                return Role(name=name, external_id=equal.get("sts:ExternalId"))
-        return None
+        return Role(name=name, trust_policy=json.loads(created.assume_role_policy_document)) if created else None
+
+    def _is_trusted(self, role: Role, call: Call) -> bool:
+        external_id = call.form.get("ExternalId")
+        if role.trust_policy is None:
+            return role.external_id is None or external_id == role.external_id
+        context = self._context if external_id is None else {**self._context, "sts:ExternalId": external_id}
+        return TrustPolicy.parse(role.trust_policy).trusts(self._hub_root, context)
 
     def store_session(self, call: Call, response: Response) -> None:
         """Store the session that a successful AssumeRole has issued, by its access key."""
@@ -118,7 +128,13 @@ class IdentityStore:
         partition, account_id, name = call.form["RoleArn"].split(":")[1], match[1], match[2].rpartition("/")[2]
         arn = f"arn:{partition}:sts::{account_id}:assumed-role/{name}/{call.form.get('RoleSessionName', '')}"
         with self._lock:
-            self._sessions[issued[1].decode()] = CallerIdentity(account_id, arn, self._clock(), _duration_s(call))
+            self._sessions[issued[1].decode()] = CallerIdentity(
+                account_id, arn, self._clock(), _duration_s(call), _session_policy(call)
+            )
+
+
+def _session_policy(call: Call) -> SessionPolicy | None:
+    return SessionPolicy.parse(call.form["Policy"]) if "Policy" in call.form else None
 
 
 def _duration_s(call: Call) -> int:

@@ -12,8 +12,9 @@ import anyio
 import pytest
 
 from service.aws.call_counter import counting_calls
-from service.aws.client import AwsClient, RoleToAssume
+from service.aws.client import AwsClient
 from service.aws.drs import DrsReader
+from service.aws.roles import NamedBy, RoleToAssume
 from service.errors import AwsError, ConfigurationError
 from service.models import RegionStatus
 from service.settings import Settings
@@ -155,7 +156,9 @@ async def test_a_failed_role_renewal_fails_for_every_waiting_call(
         ends = (clock[0] + timedelta(seconds=900)).strftime("%Y-%m-%dT%H:%M:%SZ")
         return answer(session_xml.format(ends).encode()) if works else answer(refused.encode(), status)
 
-    role = RoleToAssume("111122223333", "arn:aws:iam::111122223333:role/DRSOrchestrationRole", "an-external-id")
+    role = RoleToAssume(
+        "111122223333", "arn:aws:iam::111122223333:role/DRSOrchestrationRole", "an-external-id", NamedBy.RECORD
+    )
     async with scripted_aws(script, monkeypatch), AwsClient(Settings(), lambda: clock[0]) as aws_client:
         session = await aws_client.account(role)
         clock[0] += timedelta(seconds=800)
@@ -209,7 +212,9 @@ async def test_roles_that_always_fail_do_not_take_the_retry_of_another_role(monk
             return 0.0
 
     def role(account_id: str) -> RoleToAssume:
-        return RoleToAssume(account_id, f"arn:aws:iam::{account_id}:role/DRSOrchestrationRole", "an-external-id")
+        return RoleToAssume(
+            account_id, f"arn:aws:iam::{account_id}:role/DRSOrchestrationRole", "an-external-id", NamedBy.RECORD
+        )
 
     async with scripted_aws(script, monkeypatch), AwsClient(Settings(), now, rng=NoJitter()) as aws_client:
         for number in range(12):

@@ -61,7 +61,7 @@ async def test_one_server_is_extended_and_the_repeat_is_a_success(estate: Estate
         assert again == {"extended": False, "alreadyExtended": True}
         args = (target, ROLE.format(target), EXTERNAL, ["us-west-2", "eu-west-1", "sa-east-1"])
         assert await data_management.get_extended_source_servers(app, *args) == {arn}
-    assert estate.calls()["sts", "AssumeRole"] == 1
+    assert estate.calls()["sts", "AssumeRole"] == 2  # to extend, and with a session that only reads
 
 
 async def test_why_a_server_is_not_extended_is_reported_even_if_drs_cannot_be_read(estate: Estate) -> None:

@@ -19,7 +19,8 @@ import boto3
 import pytest
 
 from service.accounts.records import DEFAULT_EXTERNAL_ID
-from service.aws.client import AwsClient, RoleToAssume
+from service.aws.client import AwsClient
+from service.aws.roles import NamedBy, RoleToAssume
 from service.errors import AwsError
 from service.handlers import data_management, query
 from service.sandbox.auth import AuthMiddleware
@@ -171,7 +172,9 @@ SESSION = (
     f"<SessionToken>{TOKEN}</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration>"
     "</Credentials></AssumeRoleResult></AssumeRoleResponse>"
 )
-ROLE = RoleToAssume("111122223333", "arn:aws:iam::111122223333:role/DRSOrchestrationRole", "an-external-id")
+ROLE = RoleToAssume(
+    "111122223333", "arn:aws:iam::111122223333:role/DRSOrchestrationRole", "an-external-id", NamedBy.RECORD
+)
 
 
 async def _error_of_call(script: Any, monkeypatch: pytest.MonkeyPatch) -> AwsError:

@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 import pytest
 
-from service.aws.client import RoleToAssume
+from service.aws.roles import NamedBy, RoleToAssume
 from service.context import SyncRequest
 from service.models import Call, Scope
 from service.settings import Settings
@@ -154,7 +154,9 @@ def test_retry_after_delays_queued_calls_too() -> None:
         )
         chosen = settings(drs_burst=1, drs_calls_per_second=1 / wait_s, drs_most_calls_per_second=1 / wait_s)
         host = Host("host", estate, FaultInjector(estate.rng), Promises(), chosen=chosen)
-        role = RoleToAssume(ACCOUNTS[0], f"arn:aws:iam::{ACCOUNTS[0]}:role/DRSOrchestrationRole", "e" * 32)
+        role = RoleToAssume(
+            ACCOUNTS[0], f"arn:aws:iam::{ACCOUNTS[0]}:role/DRSOrchestrationRole", "e" * 32, NamedBy.RECORD
+        )
         session = await host.aws_client.account(role)
         host.faults = faults
         async with anyio.create_task_group() as tasks:

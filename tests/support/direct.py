@@ -22,7 +22,8 @@ import orjson
 from moto.core.exceptions import ServiceException
 
 from service.aws.attribute_values import encode
-from service.aws.client import AccountSession, AwsClient, Identity, RoleToAssume
+from service.aws.client import AccountSession, AwsClient, Identity
+from service.aws.roles import RoleToAssume
 from service.errors import AwsError
 from service.models import Call, Scope
 from service.sandbox.moto_drs import drs_backends

@@ -9,13 +9,16 @@ from typing import Any
 import pytest
 
 from service.aws import client as client_module
-from service.aws.client import AwsClient, RoleToAssume
+from service.aws.client import AwsClient
 from service.aws.drs import DrsReader
+from service.aws.roles import NamedBy, RoleToAssume
 from service.errors import AwsError
 from service.settings import Settings
 from tests.support.scripted import answer, scripted_aws
 
-ROLE = RoleToAssume("111122223333", "arn:aws:iam::111122223333:role/DRSOrchestrationRole", "an-external-id")
+ROLE = RoleToAssume(
+    "111122223333", "arn:aws:iam::111122223333:role/DRSOrchestrationRole", "an-external-id", NamedBy.RECORD
+)
 SECRET = "that-is-secret"
 SESSION = f"<AccessKeyId>A</AccessKeyId><SecretAccessKey>{SECRET}</SecretAccessKey>"
 

@@ -77,7 +77,8 @@ async def extend_source_server(
     if len(parts) != 6 or parts[2] != "drs" or not parts[5].startswith("source-server/"):  # noqa: PLR2004 - parts of an ARN
         raise RefusalError("INVALID_PARAMETER", f"{staging_server_arn[:100]!r} is not the ARN of a source server")
     app.settings.check_regions((parts[3],), newer=True)
-    region, access = parts[3], _access(app, target_account_id, target_role_arn, target_external_id)
+    region = parts[3]
+    access = await _access(app, target_account_id, target_role_arn, target_external_id, writes=True)
     session = await access.session(target_account_id)
     try:
         record = await DrsWriter(session).extend(region, staging_server_arn)
@@ -103,7 +104,7 @@ async def get_extended_source_servers(
         AwsError: a region could not be read; a result without it would look as if nothing were extended there.
     """
     app.settings.check_regions(active_regions, newer=True)
-    access = _access(app, target_account_id, role_arn, external_id)
+    access = await _access(app, target_account_id, role_arn, external_id)
     drs = DrsReader(await access.session(target_account_id), page_size=app.settings.drs_page_size)
     arns: set[str] = set()
     for region in sorted(active_regions):
@@ -122,7 +123,7 @@ async def get_staging_account_servers(
         AwsError: a region could not be read.
     """
     app.settings.check_regions(active_regions, newer=True)
-    access = _access(app, staging_account_id, role_arn, external_id)
+    access = await _access(app, staging_account_id, role_arn, external_id)
     drs = DrsReader(await access.session(staging_account_id), page_size=app.settings.drs_page_size)
     arns: list[str] = []
     for region in sorted(active_regions):
@@ -141,9 +142,13 @@ def _ignoring_uninitialized() -> Iterator[None]:
             raise
 
 
-def _access(app: App, account_id: str, role_arn: str, external_id: str) -> AccountAccess:
+async def _access(app: App, account_id: str, role_arn: str, external_id: str, *, writes: bool = False) -> AccountAccess:
+    """Return access to one account with the role that the caller names, provided that the account has a record."""
+    directory, _ = await app.context_loader().directory()
     role = RoleRef(arn=role_arn, external_id=external_id or DEFAULT_EXTERNAL_ID)
-    return AccountAccess(app.aws_client, AccountDirectory([Account(account_id, account_id, role)]))
+    recorded = account_id in (directory.targets if writes else directory)
+    accounts = [Account(account_id, account_id, role)] if recorded else []
+    return AccountAccess(app.aws_client, AccountDirectory(accounts), writes=writes)
 
 
 async def handle_sync_single_account(app: App, params: Params) -> Response:

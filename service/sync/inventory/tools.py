@@ -59,8 +59,8 @@ class ScanTools:
         return entry is not None and entry.empty_seen_at is not None and entry.empty_seen_at < before
 
     async def ec2_of(self, account_id: str) -> Ec2Reads:
-        """Return EC2 of an account. Raises AwsError when it cannot be entered."""
-        return Ec2Reader(await self._run.context.access.session(account_id))
+        """Return EC2 of the account where a server came from. Raises AwsError when it cannot be entered."""
+        return Ec2Reader(await self._run.context.access.origin_session(account_id))
 
     async def drs_of(self, account_id: str) -> DrsReader:
         """Return DRS of an account. Raises AwsError when it cannot be entered."""

@@ -56,7 +56,9 @@ class StagingSync(Sync):
 
         An empty region status table is filled: then every scope is selected.
         """
-        context = await deps.context_loader().load(request, operation=self.operation, discover=False, shared=True)
+        context = await deps.context_loader().load(
+            request, operation=self.operation, discover=False, writes=True, shared=True
+        )
         if _fills_status(context.selection, request):
             return context
         return replace(context, selection=_with_work(context.selection, context))

@@ -200,6 +200,9 @@ class TagScan(ScopeScan):
             ec2 = await self._tools.ec2_of(origin.account_id)
             instances = await ec2.instances(origin.region, by_instance)
         except AwsError as error:
+            if error.code == "AccountNotRecorded":  # as the settings say: nothing has failed
+                self._explain_unread(origin, error)
+                return _ShownInstances((), sum(map(len, by_instance.values())))
             return account_problem(error) if error.call.service == "sts" else error.problem
         odd = {instance_id: each for instance_id, each in instances.items() if isinstance(each, OddRecord)}
         for instance_id, instance in odd.items():
@@ -213,6 +216,14 @@ class TagScan(ScopeScan):
             for each in by_instance[instance_id]
         )
         return _ShownInstances(shown, sum(map(len, by_instance.values())) - len(shown))
+
+    def _explain_unread(self, origin: Scope, error: AwsError) -> None:
+        """Report once that servers of an account are skipped because it may not be entered."""
+        problem = account_problem(error)
+        message = f"tags of the EC2 instances in {origin.account_id} are not copied: {problem.message}"
+        warning = replace(problem, message=message)
+        if warning not in self.results.warnings:  # of another region
+            self.results.warnings.append(warning)
 
     def _plan(self, shown: _ShownInstances) -> Iterable[Task]:
         for each, instance_tags in shown.servers:

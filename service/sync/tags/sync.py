@@ -55,7 +55,12 @@ class TagSync(Sync):
         """Select active scopes, and every scope when the table has no servers at all: the first ones get tags soon."""
         loader = deps.context_loader()
         return await loader.load(
-            request, operation=self.operation, discover=False, full_scan_if_none_active=True, newer_regions=True
+            request,
+            operation=self.operation,
+            discover=False,
+            writes=True,
+            full_scan_if_none_active=True,
+            newer_regions=True,
         )
 
     async def start(self, run: Run) -> None:
@@ -65,7 +70,7 @@ class TagSync(Sync):
         run.report.warn(*(_newer_region(region, hint) for region, hint in hints.items() if hint))
 
         async def ec2_of(account_id: str) -> Ec2Reader:
-            return Ec2Reader(await context.access.session(account_id))
+            return Ec2Reader(await context.access.origin_session(account_id))
 
         self._tools = ScanTools(ec2_of, self._state, run.deps.now, run.request.dry_run)
         self._accounts = {

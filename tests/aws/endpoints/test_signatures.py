@@ -9,7 +9,8 @@ import anyio
 import httpx
 import pytest
 
-from service.aws.client import AccountSession, RoleToAssume
+from service.aws.client import AccountSession
+from service.aws.roles import NamedBy, RoleToAssume
 from service.errors import AwsError
 from tests.aws.endpoints.calls import CALLS, call
 from tests.support.mocked_aws import HUB, MockedAws, SignedRequest, error, ok, run_against
@@ -19,7 +20,9 @@ REGIONS = ("eu-west-1", "us-west-2")
 
 
 def role(account_id: str) -> RoleToAssume:
-    return RoleToAssume(account_id, f"arn:aws:iam::{account_id}:role/DRSOrchestrationRole", "external-id")
+    return RoleToAssume(
+        account_id, f"arn:aws:iam::{account_id}:role/DRSOrchestrationRole", "external-id", NamedBy.RECORD
+    )
 
 
 @pytest.mark.parametrize("services", [("drs",), tuple(CALLS)], ids=["DRS", "all services"])
