@@ -7,12 +7,15 @@ import json
 import re
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
+from moto import mock_aws
 
-from service.aws.operations import READ_OPERATIONS, READ_WRITE_OPERATIONS
+from service.aws.operations import READ_WRITE_OPERATIONS, Purpose, session_policy
 from service.handlers import data_management, query
 from service.telemetry import METRICS, NAMESPACE
 from tests.deploy import checks
@@ -80,21 +83,97 @@ def test_the_functions_enter_accounts_through_the_named_role_only() -> None:
         assert assuming["Resource"] == {"Fn::Sub": "arn:${AWS::Partition}:iam::*:role/${CrossAccountRoleName}"}
 
 
-def test_the_cross_account_role_allows_what_the_code_declares_of_drs_and_ec2() -> None:
+_KINDS = {  # of account -> the conditions of cross-account-role.yaml that it meets
+    "target": {"IsTarget", "HasDrs"},
+    "staging": {"HasDrs"},
+    "application": set[str](),
+}
+
+
+def _allowed_in(kind: str) -> set[str]:
+    """Return the actions that the role allows in an account of a kind."""
+    resources = template("cross-account-role.yaml")["Resources"]
+    policies = [*resources["DRSOrchestrationRole"]["Properties"]["Policies"]]
+    for name in ("ReadPolicy", "TargetPolicy"):
+        assert resources[name]["Properties"]["Roles"] == [{"Ref": "DRSOrchestrationRole"}]
+        if resources[name]["Condition"] in _KINDS[kind]:
+            policies.append(resources[name]["Properties"])
+    return checks.allowed(policies)
+
+
+def test_the_cross_account_role_allows_what_is_called_in_each_kind_of_account_and_no_more() -> None:
+    body = template("cross-account-role.yaml")
+    assert set(body["Parameters"]["Kind"]["AllowedValues"]) == set(_KINDS)
+    assert body["Conditions"]["IsTarget"] == {"Fn::Equals": [{"Ref": "Kind"}, "target"]}
+    assert body["Conditions"]["HasDrs"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "Kind"}, "application"]}]}
+    declared = {action for action in checks.actions_of(READ_WRITE_OPERATIONS) if action.split(":")[0] in {"drs", "ec2"}}
+    assert _allowed_in("target") == declared
+    # What a session may do at most, by what it is for
+    assert _allowed_in("staging") == _session_of(Purpose.READ)
+    assert _allowed_in("application") == _session_of(Purpose.ORIGIN) == {"ec2:DescribeInstances"}
+    assert all(re.match(r"\w+:(Describe|Get|List)", action) for action in _allowed_in("staging"))
+
+
+def _session_of(purpose: Purpose) -> set[str]:
+    policy = session_policy(READ_WRITE_OPERATIONS, purpose)
+    assert policy is not None
+    return set(json.loads(policy)["Statement"][0]["Action"])
+
+
+def test_the_cross_account_role_trusts_the_hub_with_the_external_id() -> None:
     body = template("cross-account-role.yaml")
     role = body["Resources"]["DRSOrchestrationRole"]["Properties"]
-    write = body["Resources"]["TargetPolicy"]
-    reads, writes = checks.allowed(role["Policies"]), checks.allowed([write["Properties"]])
-    declared = {action for action in checks.actions_of(READ_WRITE_OPERATIONS) if action.split(":")[0] in {"drs", "ec2"}}
-    assert reads | writes == declared
-    assert {action for action in checks.actions_of(READ_OPERATIONS) if action.split(":")[0] in {"drs", "ec2"}} <= reads
-    assert all(re.match(r"\w+:(Describe|Get|List)", action) for action in reads)
-    assert write["Condition"] == "IsTarget"
     [statement] = role["AssumeRolePolicyDocument"]["Statement"]
+    # The account and no role of it by name: the platform's functions enter by the same role, and a role that is
+    # created again under its name is another principal.
     assert statement["Principal"] == {"AWS": {"Fn::Sub": "arn:${AWS::Partition}:iam::${OrchestrationAccountId}:root"}}
-    assert statement["Condition"] == {"StringEquals": {"sts:ExternalId": {"Ref": "ExternalId"}}}
+    assert statement["Condition"]["StringEquals"]["sts:ExternalId"] == {"Ref": "ExternalId"}
+    more = (statement["Condition"]["StringEquals"]["aws:PrincipalOrgID"], statement["Condition"]["ArnLike"])
+    assert [each["Fn::If"][0] for each in more] == ["NamesOrganization", "NamesPrincipals"]
+    assert [each["Fn::If"][2] for each in more] == [{"Ref": "AWS::NoValue"}] * 2  # off by default
+    assert [body["Parameters"][name]["Default"] for name in ("TrustedPrincipalArns", "TrustedOrganizationId")] == [
+        "",
+        "",
+    ]
     assert set(body["Outputs"]) == {"RoleArn", "RoleName", "ExternalId"}
     assert {"OrchestrationAccountId", "ProjectName", "Environment", "ExternalId"} <= set(body["Parameters"])
+
+
+def test_the_stack_of_the_cross_account_role_is_created_for_each_kind_and_condition() -> None:
+    """In a simulated AWS, whose IAM then has the trust policy that the template meant."""
+    patterns = ["arn:aws:iam::999900001111:role/aws-drs-orchestration-*", "arn:aws:iam::999900001111:role/ops/*"]
+    conditions = {
+        ("", ""): {"StringEquals": {"sts:ExternalId": "drs-orchestration-cross-account"}},
+        (",".join(patterns), "o-abcdefghij"): {
+            "StringEquals": {
+                "sts:ExternalId": "drs-orchestration-cross-account",
+                "aws:PrincipalOrgID": "o-abcdefghij",
+            },
+            "ArnLike": {"aws:PrincipalArn": patterns},
+        },
+    }
+    with mock_aws():
+        iam, stacks = (boto3.client(each, region_name="us-east-1") for each in ("iam", "cloudformation"))
+        for ((principals, organization), expected), kind in product(conditions.items(), _KINDS):
+            parameters = {
+                "OrchestrationAccountId": "999900001111",
+                "Kind": kind,
+                "TrustedPrincipalArns": principals,
+                "TrustedOrganizationId": organization,
+            }
+            stacks.create_stack(
+                StackName="role",
+                TemplateBody=text("cross-account-role.yaml"),
+                Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
+                Capabilities=["CAPABILITY_NAMED_IAM"],
+            )
+            [statement] = iam.get_role(RoleName="DRSOrchestrationRole")["Role"]["AssumeRolePolicyDocument"]["Statement"]
+            assert statement["Condition"] == expected
+            assert statement["Principal"] == {"AWS": "arn:aws:iam::999900001111:root"}
+            policies = {"read", *({"read-drs"} if "HasDrs" in _KINDS[kind] else ())}
+            policies |= {"write"} if kind == "target" else set()
+            assert set(iam.list_role_policies(RoleName="DRSOrchestrationRole")["PolicyNames"]) == policies
+            stacks.delete_stack(StackName="role")
 
 
 def test_every_schedule_ends_at_data_management() -> None:
