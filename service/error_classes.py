@@ -211,7 +211,8 @@ _CLASSES: Final = (
     ErrorClass(
         "SessionPolicy",
         "the policy of the session does not allow {action}",
-        "allow {action} in the session policy with which the credentials of {caller} were requested",
+        "allow {action} in the session policy with which the credentials of {caller} were requested; if drs-sync itself"
+        " assumed that role, report it as a fault of drs-sync",
         _DENIED,
     ),
     ErrorClass(

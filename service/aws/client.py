@@ -26,6 +26,7 @@ from service.aws.http import HttpSessionClass, SharedTransport
 from service.aws.operations import (
     READ_WRITE_OPERATIONS,
     Operations,
+    Purpose,
     UndeclaredOperationError,
     reject_undeclared,
     session_policy,
@@ -89,7 +90,7 @@ class AwsClient:
         self._session.register("after-call", reject_incomplete)
         # The last hook before signing, so it covers every call, however it was made.
         self._session.register("before-call", reject_undeclared(allowed))
-        self._allowed = allowed
+        self._policies = {purpose: session_policy(allowed, purpose) for purpose in Purpose}
         self._stack = AsyncExitStack()
         self._clients: dict[tuple[str, str], Any] = {}
         self._building = anyio.Lock()
@@ -173,7 +174,7 @@ class AwsClient:
                 who may has named the account. Then nothing is sent.
         """
         require_enterable(role, self._settings, hub_region=self.hub_region)
-        policy = session_policy(self._allowed, role.purpose)
+        policy = self._policies[role.purpose]
         key = (role.account_id, role.role_arn, role.external_id, policy or "")
         source = self._roles.get(key, lambda: AssumedRole(lambda: self._assume(role, policy), self._now))
         await source()

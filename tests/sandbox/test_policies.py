@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,7 +15,7 @@ from service.sandbox.fleet import FleetError, parse_model
 from service.sandbox.fleet_models import Fleet
 from service.sandbox.policies import PolicyError, SessionPolicy, TrustPolicy
 from service.sandbox.server import Sandbox
-from tests.deploy.templates import template
+from tests.deploy.templates import FOLDER, template
 
 HUB, TARGET = "999900001111", "111122223333"
 EXTERNAL_ID = "drs-orchestration-cross-account"
@@ -178,6 +179,32 @@ def test_whom_the_cross_account_role_trusts(
     policy = TrustPolicy.parse(trust_of(parameters))
     assert policy.trusts(ROOT, context) is trusted
     assert not policy.trusts("arn:aws:iam::123456789012:root", context)
+
+
+@pytest.mark.parametrize("name_part", ["", "drs-sync-"])
+def test_the_patterns_of_the_accounts_page_let_in_whom_they_are_for_and_nobody_else(name_part: str) -> None:
+    page = (FOLDER.parents[1] / "docs" / "accounts.md").read_text(encoding="utf-8")
+    found = re.findall(r"`(arn:aws:iam::HUB:[^`]+)`", page)
+    patterns = [each.replace("HUB", HUB).replace("PROJECT", "dr").replace("ENV", "prod") for each in found]
+    functions, container, people = patterns[:2], patterns[2:3], patterns[3:]
+
+    def lets_in(patterns: list[str], name: str) -> bool:
+        context = {"sts:ExternalId": EXTERNAL_ID, "aws:PrincipalArn": f"arn:aws:iam::{HUB}:{name}"}
+        return TrustPolicy.parse(trust_of({"TrustedPrincipalArns": patterns})).trusts(ROOT, context)
+
+    def role(template_name: str, logical: str) -> str:
+        name: str = template(template_name)["Resources"][logical]["Properties"]["RoleName"]["Fn::Sub"]
+        values = {"ProjectName": "dr", "NamePart": name_part, "Environment": "prod"}
+        return "role/" + re.sub(r"\$\{(\w+)\}", lambda match: values[match[1]], name)
+
+    query, management = (role("roles.yaml", each) for each in ("QueryHandlerRole", "DataManagementRole"))
+    task = role("container.yaml", "TaskRole")
+    person = "role/aws-reserved/sso.amazonaws.com/eu-west-1/AWSReservedSSO_PERMISSION-SET_0123456789abcdef"
+    assert [lets_in(functions, each) for each in (query, management, task, person)] == [True, True, False, False]
+    assert [lets_in(container, each) for each in (query, management, task, person)] == [False, False, True, False]
+    assert [lets_in(people, each) for each in (query, management, task, person)] == [False, False, False, True]
+    platform = "role/dr-orchestration-role-prod"
+    assert not lets_in(patterns, platform)
 
 
 @pytest.mark.parametrize(
