@@ -91,8 +91,8 @@ class IdentityStore:
     def check_assume_role(self, call: Call, caller: CallerIdentity) -> Response | None:
         """Return the error response of an AssumeRole call, or None when it is allowed.
 
-        It is allowed when the role is declared or was created in the account, the caller is the hub, and the role's trust
-        policy is met: by default, it requires the external id.
+        It is allowed when the role is declared or was created in the account, the caller is the hub, and the trust
+        policy of the role is met: by default, it requires the external id.
         """
         match = _ROLE_ARN.fullmatch(call.form.get("RoleArn", ""))
         role = (self._roles.get(match[1]) or self._created_role(match[1], match[2])) if match else None

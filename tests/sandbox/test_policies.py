@@ -147,7 +147,7 @@ CALLER = {"aws:PrincipalArn": FUNCTION, "sts:ExternalId": EXTERNAL_ID}
         ({}, CALLER, True),
         ({}, {**CALLER, "aws:PrincipalArn": f"arn:aws:iam::{HUB}:user/operator"}, True),
         ({}, {**CALLER, "sts:ExternalId": "another"}, False),
-        ({}, {"aws:PrincipalArn": FUNCTION}, False),
+        ({}, {"aws:PrincipalArn": FUNCTION}, False),  # no external id
         # Roles of the hub
         ({"TrustedPrincipalArns": PATTERNS}, CALLER, True),
         ({"TrustedPrincipalArns": PATTERNS}, {**CALLER, "sts:ExternalId": "another"}, False),
@@ -239,10 +239,25 @@ def test_the_sandbox_enforces_the_trust_policy_of_a_role(
 
 
 @pytest.mark.parametrize(
+    ("principal", "trusted"),
+    [
+        ({"AWS": ROOT}, True),
+        ({"AWS": [HUB]}, True),
+        ({"AWS": FUNCTION}, False),
+        ({"Service": "drs.amazonaws.com"}, False),
+    ],
+)
+def test_a_trust_policy_lets_in_an_account_and_nobody_by_name(principal: Mapping[str, Any], *, trusted: bool) -> None:
+    trust = trust_of({})
+    trust["Statement"][0]["Principal"] = principal
+    assert TrustPolicy.parse(trust).trusts(ROOT, CALLER) is trusted
+
+
+@pytest.mark.parametrize(
     "change",
     [
         {"Condition": {"DateLessThan": {"aws:CurrentTime": "2026-11-23T00:00:00Z"}}},
-        {"Principal": {"Service": "lambda.amazonaws.com"}},
+        {"Principal": "*"},
         {"NotAction": "sts:AssumeRole"},
         {"Effect": "Maybe"},
     ],
