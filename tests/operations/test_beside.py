@@ -35,7 +35,7 @@ def test_an_installation_beside_the_platform_and_back_and_forward_again(opened: 
     assert platform.targets() == forward
     assert platform.served_by() == ours | platform.others()
 
-    shell.follow(steps(ROLL_BACK, last=3)[:-1])
+    shell.follow(steps(ROLL_BACK)[:-1])
     assert platform.targets() == before
     assert platform.served_by() == theirs
     shell.follow(steps(BESIDE, first=6))
