@@ -148,7 +148,13 @@ class History:
         )
 
     def downgrade(self) -> None:
-        """Leave topology and names where an earlier version would have left them: in the inventory table."""
+        """Leave topology and names where an earlier version would have left them: in the inventory table.
+
+        What is on its way to the tables does not arrive any more: it was sent to items that are not there, and a delete
+        would find the same item again that its sender had carried over.
+        """
+        for each in self.estate.late_calls:
+            each.cancel()
         own, inventory = (
             self.estate.dynamodb.tables[f"source_server_{name}_table"] for name in ("topology", "inventory")
         )

@@ -317,7 +317,7 @@ class Host:
             self.promises.trace(self.name, call, "late")
             self._serve(access_key, call, params, late=True)
 
-        self.loop.call_later(delay_s, arrive)
+        self.estate.late_calls.append(self.loop.call_later(delay_s, arrive))
 
     async def _apply_fault(self, fault: Fault, call: Call) -> None:
         self.promises.trace(self.name, call, fault.name)

@@ -307,7 +307,8 @@ class Promises:
     def _copied_regions(self, lineage: str) -> set[str]:
         """Return the regions of origin that items of servers have a copy of: an earlier run could not use the table."""
         items = [decode(item) for item in self.tables["source_server_inventory_table"].items.values()]
-        return {item["originalSourceRegion"] for item in items if item.get("lineageArn") == lineage}
+        copies = (item for item in items if item.get("lineageArn") == lineage)  # names of a lineage have no region
+        return {item["originalSourceRegion"] for item in copies if "originalSourceRegion" in item}
 
     def _check_extension(self, host: Host, call: Call, arn: str) -> None:
         """Check an extension; a repeat is allowed only if the first response was lost or another host was faster."""
