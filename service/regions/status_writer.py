@@ -7,9 +7,11 @@ from datetime import datetime
 from typing import Final
 
 from service.aws.dynamodb_write import CompareAndSet, Table
+from service.errors import AwsError
 from service.fanout import fan_out
 from service.models import Call, Now
 from service.regions.known_accounts import KnownAccounts
+from service.regions.selection import StatusUnavailable
 from service.regions.status_guard import admissible
 from service.regions.status_reader import RegionStatusReader
 from service.regions.status_rows import (
@@ -90,11 +92,15 @@ class RegionStatusTable(RegionStatusReader):
         table = self._writable
         if table is None:
             return
+        self.invalidate()
+        rows = await self.rows()
+        if isinstance(rows, StatusUnavailable):
+            raise AwsError("RegionStatusUnavailable", rows.reason, Call("dynamodb", "Scan", "hub", ""))
 
         async def mark(region: str) -> None:
             await self._mark_checked(table, region)
 
-        regions = [parse_row(item).region async for item in table.scan()]
+        regions = [row.region for row in rows]
         async with fan_out(regions, mark, concurrency=_ROWS_AT_ONCE) as written:
             async for _ in written:
                 pass

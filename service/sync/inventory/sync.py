@@ -100,11 +100,12 @@ class InventorySync(Sync):
         `lastChecked` of every row.
         """
         await self._recorder.finish()
-        if run.request.is_unrestricted and not run.deadline.is_over:
+        rows = run.context.rows
+        is_readable = not isinstance(rows, StatusUnavailable)  # otherwise the run already says that it is not
+        if run.request.is_unrestricted and is_readable and not run.deadline.is_over:
             problem = await run.record("lastChecked of every region", run.deps.status.mark_all_checked)
             if problem is not None:
                 run.report.problem(problem)
-        rows = run.context.rows
         is_first_shard = run.request.shard is not None and run.request.shard.index == 0  # one warning for all shards
         if (run.request.covers_all_accounts or is_first_shard) and not isinstance(rows, StatusUnavailable):
             outside = outside_problem(rows, run.deps.settings)
