@@ -46,6 +46,7 @@ class Observation:
             later scan that is told the same does.
         is_confirmed_empty: an earlier scan was told the same, so that "not initialized" settles the count.
         unusable: names of the servers that it counted and the inventory cannot hold.
+        believed_up_to: the count is believed where no more servers than this are known; None: in any case.
         reads_items: the scan also compares the inventory's items, as only the inventory sync does.
     """
 
@@ -57,6 +58,7 @@ class Observation:
     is_unconfirmed_empty: bool = False
     is_confirmed_empty: bool = False
     unusable: tuple[str, ...] = ()
+    believed_up_to: int | None = None
     reads_items: bool = True
 
 

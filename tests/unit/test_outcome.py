@@ -25,7 +25,7 @@ from service.sync.engine.outcome import (
     outcome_of,
 )
 from service.sync.engine.sync import Deps, Run
-from service.sync.inventory.doubt import is_doubtful
+from service.sync.inventory.doubt import believed_up_to, is_doubtful
 from service.sync.inventory.scan import InventoryScan
 from service.sync.inventory.sync import observation_of
 
@@ -389,6 +389,15 @@ def test_a_listing_is_repeated_where_it_shows_nothing_or_too_little(
     else:
         is_short = absent > 0 and (stored - absent) / stored < share
         assert doubtful is (is_short or shown < share * known_count)
+
+
+@given(shown=st.integers(0, 50), known_count=st.integers(0, 120), share=st.sampled_from([0.0, 0.1, 0.5, 1.0]))
+def test_a_listing_is_believed_up_to_the_count_beside_which_it_would_not_be_repeated(
+    shown: int, known_count: int, share: float
+) -> None:
+    limit = believed_up_to(shown, share=share)
+    doubtful = is_doubtful(shown=shown, stored=0, absent=0, known_count=known_count, share=share)
+    assert doubtful is (limit is not None and known_count > limit)
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,21 @@ def test_not_initialized_waits_where_another_run_has_found_servers_meanwhile() -
     assert "UninitializedAccountException" in waiting.error_message
 
 
+@pytest.mark.parametrize(("count", "limit", "known"), [(0, 0, 1), (0, 0, 40), (2, 4, 5)])
+def test_a_list_that_the_run_had_no_reason_to_doubt_settles_nothing_where_more_servers_are_known(
+    count: int, limit: int, known: int
+) -> None:
+    listed = Observation(A, RegionStatus.ACTIVE, AT, count, believed_up_to=limit)
+    (doubted,) = admissible(row(server_count=known, last_complete=AT - timedelta(minutes=15)), [listed])
+    assert (doubted.status, doubted.server_count) == (RegionStatus.ERROR, None)
+    assert f"listed {count} servers where {known} are known" in doubted.error_message
+    for repeated in (None, known):
+        believed = Observation(A, RegionStatus.ACTIVE, AT, count, believed_up_to=repeated)
+        assert admissible(row(server_count=known), [believed]) == [believed]
+    outdated = row(server_count=known, last_complete=LATER)  # merged by time, so it changes no count
+    assert admissible(outdated, [listed]) == [listed]
+
+
 def test_not_initialized_that_was_confirmed_settles() -> None:
     confirmed = Observation(A, RegionStatus.NOT_INITIALIZED, AT, 0, is_confirmed_empty=True)
     assert admissible(row(server_count=2, empty_seen_at=AT), [confirmed]) == [confirmed]

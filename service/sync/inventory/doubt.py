@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 from service.models import Problem, RegionStatus, Scope
 
-__all__ = ["is_doubtful", "repeated_warning"]
+__all__ = ["believed_up_to", "is_doubtful", "repeated_warning"]
 
 
 def is_doubtful(*, shown: int, stored: int, absent: int, known_count: int, share: float) -> bool:
@@ -20,6 +22,17 @@ def is_doubtful(*, shown: int, stored: int, absent: int, known_count: int, share
     if shown == 0:
         return stored > 0 or known_count > 0
     return (absent > 0 and stored - absent < share * stored) or shown < share * known_count
+
+
+def believed_up_to(shown: int, *, share: float) -> int | None:
+    """Return how many servers may be known for a listing not to be doubtful; None for any number.
+
+    A run that could not read region status, or read it before others found servers, does not know them. Who records
+    its result compares it with the count of that time.
+    """
+    if shown == 0:
+        return 0
+    return math.floor(shown / share) if share > 0 else None
 
 
 def repeated_warning(scope: Scope, *, shown: int, stored: int, absent: int, known_count: int) -> Problem:

@@ -18,7 +18,7 @@ from service.inventory.table import ItemKey, StoredItem
 from service.models import OddRecord, Problem, RegionStatus, Scope
 from service.sync.engine.outcome import ScopeResult, account_problem, outcome_of
 from service.sync.engine.sync import ScopeScan
-from service.sync.inventory.doubt import is_doubtful, repeated_warning
+from service.sync.inventory.doubt import believed_up_to, is_doubtful, repeated_warning
 from service.sync.inventory.servers import ScannedServer, rejected_problem
 from service.sync.inventory.tools import ScanTools
 from service.sync.inventory.topology_recorder import TopologyRecorder, missing_names
@@ -45,6 +45,8 @@ class InventoryScan(ScopeScan):
         uninitialized: DRS was never initialised here, which is a complete answer: nothing is there.
         is_unconfirmed_empty: DRS says so although servers are known here; a later scan has to confirm it.
         is_confirmed_empty: DRS says so, and said so to an earlier run.
+        believed_up_to: the listing is believed where no more servers than this are known; None: in any case, since it
+            was repeated.
         settled: listed, written and cleaned up; only details of topology may be missing.
         rejected: names of the servers that the inventory cannot hold, by reason.
 
@@ -62,6 +64,7 @@ class InventoryScan(ScopeScan):
         self.uninitialized = False
         self.is_unconfirmed_empty = False
         self.is_confirmed_empty = False
+        self.believed_up_to: int | None = None
         self.settled = False
         self.rejected: dict[str, list[str]] = {}
         self._drs = drs
@@ -144,9 +147,12 @@ class InventoryScan(ScopeScan):
         stored, present = {key.arn for key in self._stored}, {key.arn for key in self._present}
         absent = len(stored - present)
         facts = {"shown": first, "stored": len(stored), "absent": absent, "known_count": self._known_count}
-        if self._shows_all and is_doubtful(**facts, share=self._tools.settings.removal_rescan_share):
+        share = self._tools.settings.removal_rescan_share
+        if self._shows_all and is_doubtful(**facts, share=share):
             self.warnings.append(repeated_warning(self.scope, **facts))
             self.servers = max(first, await self._list())
+        else:
+            self.believed_up_to = believed_up_to(first, share=share)
 
     async def _list(self) -> int:
         """Sync each page of one listing; return how many servers the listing shows."""

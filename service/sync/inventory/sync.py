@@ -138,7 +138,14 @@ def observation_of(result: ScopeResult, scan: InventoryScan | None, run: Run) ->
     account_id = result.scope.account_id
     if scan.listed_completely:
         unusable = sorted(name for names in scan.rejected.values() for name in names)
-        return Observation(account_id, RegionStatus.ACTIVE, scan.started_at, scan.servers, unusable=tuple(unusable))
+        return Observation(
+            account_id,
+            RegionStatus.ACTIVE,
+            scan.started_at,
+            scan.servers,
+            unusable=tuple(unusable),
+            believed_up_to=scan.believed_up_to,
+        )
     if scan.uninitialized:
         return Observation(
             account_id, RegionStatus.NOT_INITIALIZED, scan.started_at, 0, is_confirmed_empty=scan.is_confirmed_empty
