@@ -4,14 +4,14 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: help demo test bench bench-check check deploy-check image-check docs simulate soak audit sbom package format lock clean
+.PHONY: help demo test bench bench-check check deploy-check docs simulate soak audit sbom package format lock clean
 .DELETE_ON_ERROR:
 
 demo: $(READY)                       ## run every sync against the built-in simulated AWS
 	$(BIN)/drs-sync demo
 
-test: $(READY)                       ## run every test; OPTIONS="..." adds options of pytest
-	$(BIN)/python -m pytest -n auto --dist loadfile $(OPTIONS)
+test: $(READY)                       ## run every test
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 bench: $(READY)                      ## run the benchmarks against a simulated AWS
 	$(BIN)/python -m benchmarks
@@ -34,10 +34,6 @@ $(CHECKS)/.ready: requirements/deploy.lock $(READY)
 	$(PYTHON) -m venv $(CHECKS)
 	$(CHECKS)/bin/python -m pip install --quiet --require-hashes -r requirements/deploy.lock
 	touch $@
-
-# Without REQUIRE_IMAGE_PYTHON=1, as in `make test`, the tests use another Python where the image's version is missing.
-image-check: $(READY)                ## try the image's installation with a clean Python of its version; fail if there is none
-	REQUIRE_IMAGE_PYTHON=$${REQUIRE_IMAGE_PYTHON-1} $(BIN)/python -m pytest -q tests/container
 
 DOCS := $(VENV)/docs
 docs: $(DOCS)/.ready                 ## build the documentation site (build/docs/index.html); fail on a broken link

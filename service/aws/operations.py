@@ -118,8 +118,9 @@ class Purpose(Enum):
 def session_policy(allowed: Operations, purpose: Purpose) -> str | None:
     """Return the session policy with which a role is assumed: the session can do what it lists, and no more.
 
-    A session that writes has none. DRS itself calls EC2 with the caller's credentials when it changes a launch
-    configuration, so a policy would have to repeat whatever the role allows for that.
+    A session that writes has none. It seems that DRS calls EC2 with the caller's credentials when it changes a launch
+    configuration (AWS's managed policy for its console allows such calls; not tried), so a policy would have to repeat
+    whatever the role allows for that.
 
     Args:
         allowed: operations of the process; one that may not write in accounts gets no session that writes.
