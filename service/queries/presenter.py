@@ -43,8 +43,9 @@ def present(item: Mapping[str, Any]) -> ServerView:
     """Build the view of a server. A member that the item lacks, or has in a wrong type, is empty, zero or false.
 
     Of the original topology, a member that is not known is absent; an unknown backlog is null. Lag, backlog, ETA and
-    last seen are of `valuesAsOf`: a scan, or the last write of the item. The view can always be written as JSON,
-    whatever the item holds.
+    last seen are of `valuesAsOf`: a scan, or the last write of the item. `replicatedStorageBytes` is the sum of the
+    disks, because DRS tells it of each disk and nowhere else. The view can always be written as JSON, whatever the item
+    holds.
     """
     arn = as_str(item.get("sourceServerArn"))
     properties, cloud = as_map(item.get("sourceProperties")), as_map(item.get("sourceCloudProperties"))

@@ -17,7 +17,9 @@ from service.handlers.router import Params
 from service.sandbox.moto_drs import drs_backends
 from service.settings import load_settings
 from tests.platform.kinds import strangers
-from tests.platform.readers import Item, PlatformReaders, PlatformTables, server_view
+from tests.platform.readers import REGIONS as PLATFORM_REGIONS
+from tests.platform.readers import Item, PlatformReaders, PlatformTables
+from tests.platform.views import server_view
 from tests.platform.writers import PlatformWriters
 from tests.support.estate import Estate, Names
 
@@ -26,7 +28,7 @@ __all__ = ["BEGIN", "CYCLE", "REGIONS", "TAGS", "Clock", "Installation", "fleet"
 # In the past, so that credentials of the simulated AWS, which has the real time, never look expired.
 BEGIN: Final = datetime(2024, 11, 23, 5, 0, tzinfo=UTC)
 CYCLE: Final = timedelta(minutes=15)
-REGIONS: Final = ("ca-central-1", "eu-central-1", "eu-west-1", "sa-east-1", "us-east-1", "us-west-2")
+REGIONS: Final = ("ca-central-1", "eu-west-1", "sa-east-1", "us-east-1", "us-west-2")
 TAGS: Final = {"dr:wave": "1"}
 """Tags of every EC2 instance, by which the protection groups of the tests select."""
 _MOVING: Final = frozenset({"lagDuration", "lastSeen"})  # ours are in a table of their own
@@ -93,16 +95,16 @@ class Installation:
     _dynamodb: Any = field(repr=False)
 
     @classmethod
-    def of(cls, estate: Estate) -> Installation:
+    def of(cls, estate: Estate, session: boto3.Session) -> Installation:
         """Return the installation on the tables of a running estate."""
-        dynamodb = boto3.resource("dynamodb", region_name="us-east-1", endpoint_url=estate.sandbox.endpoint_url)
+        dynamodb = session.resource("dynamodb", region_name="us-east-1", endpoint_url=estate.sandbox.endpoint_url)
         names = estate.sandbox.environment()
         tables = PlatformTables(
             dynamodb.Table(names["SOURCE_SERVER_INVENTORY_TABLE"]),
             dynamodb.Table(names["DRS_REGION_STATUS_TABLE"]),
             dynamodb.Table(names["TARGET_ACCOUNTS_TABLE"]),
         )
-        writers = PlatformWriters(estate.sandbox.endpoint_url, estate.names.hub, REGIONS)
+        writers = PlatformWriters(estate.sandbox.endpoint_url, estate.names.hub, REGIONS, session)
         targets = (estate.names.a, estate.names.b, estate.names.hub)
         return cls(estate, Clock(), tables, PlatformReaders(tables), writers, targets, dynamodb)
 
@@ -153,13 +155,13 @@ class Installation:
 
     def read_all(self) -> None:
         """Run all readers of the platform. Nothing may be of a kind that it does not know, or stop it."""
-        assert strangers(self.readers) == []
-        readers, names = self.readers, self.estate.names
+        readers, names = self.readers.at_one_moment(), self.estate.names
+        assert strangers(readers) == []
         assert {row["accountId"] for row in readers.target_accounts()} == set(self.targets)
         assert {account[0] for account in readers.recovery_cache_accounts()} == set(self.targets)
-        assert [record.accountId for record in readers.staging_records(names.a)] == [names.apps]
+        assert [record.accountId for record in readers.staging_records(names.a, self.clock.moment)] == [names.apps]
         panels, views = readers.panels(), readers.views()
-        assert set(readers.active_regions()) <= {*panels, *self.writers.regions}
+        assert set(readers.active_regions()) <= {*panels, *PLATFORM_REGIONS}
         assert all(value is not None for view in views.values() for name, value in view.items() if name != _NULL)
 
     def wait(self, span: timedelta = CYCLE, *, since: datetime | None = None) -> datetime:
@@ -219,30 +221,32 @@ class Installation:
 
     def require_truth(self) -> None:
         """Check that the platform's readers see each server of DRS and count them right."""
-        self.require_servers()
-        panels = self.readers.panels().values()
+        readers = self.readers.at_one_moment()
+        self.require_servers(readers)
+        panels = readers.panels().values()
         assert {each.region: each.server_count for each in panels if each.server_count} == self.counts()
-        assert self.readers.active_regions() == sorted(self.counts())
+        assert readers.active_regions() == sorted(self.counts())
 
-    def require_waves(self) -> None:
+    def require_waves(self, readers: PlatformReaders | None = None) -> None:
         """Check that a wave finds the servers of each region that the platform knows."""
+        readers = readers or self.readers.at_one_moment()
         for region in {*self.counts()} & {*self.writers.regions}:
-            assert self.readers.wave_servers(region, TAGS, self.clock.moment) == self.tagged(region)
+            assert readers.wave_servers(region, TAGS, self.clock.moment) == self.tagged(region)
 
-    def require_servers(self) -> None:
+    def require_servers(self, readers: PlatformReaders | None = None) -> None:
         """Check that the platform's readers see each server of DRS, as it is, and no other."""
-        readers, names = self.readers, self.estate.names
+        readers, names = readers or self.readers.at_one_moment(), self.estate.names
         views, records = readers.views(), self.records()
         assert set(views) == set(records)
         for arn, record in records.items():
             tags = views[arn]["tags"]
             assert _still(views[arn]) == _still(server_view({**record, "tags": tags})), arn
             assert record["tags"].items() <= tags.items(), arn
-        self.require_waves()
+        self.require_waves(readers)
         for region in self.counts():
             assert readers.group_preview(names.apps, region, TAGS) == self.tagged(region)
         staged = [arn for arn, each in records.items() if each["stagingArea"]["stagingAccountID"] == names.apps]
-        assert readers.staged_servers(names.apps) == sorted(staged)
+        assert readers.staged_servers(names.apps, self.clock.moment) == sorted(staged)
 
 
 _NULL: Final = "assignedToProtectionGroup"
@@ -257,11 +261,11 @@ def _still(view: Mapping[str, Any]) -> Item:
     return {name: value for name, value in view.items() if name not in _MOVING}
 
 
-def start(monkeypatch: pytest.MonkeyPatch, names: Names) -> Iterator[Installation]:
+def start(monkeypatch: pytest.MonkeyPatch, names: Names, session: boto3.Session) -> Iterator[Installation]:
     """Start the simulated AWS with the fleet; the engine asks the regions of the tests only."""
     with Estate(fleet(names), names, monkeypatch) as estate:
         estate.set(DRS_REGIONS=" ".join(REGIONS))
-        installation = Installation.of(estate)
+        installation = Installation.of(estate, session)
         try:
             yield installation
         finally:

@@ -1,17 +1,21 @@
 """The platform's readers of the three tables that it shares with us: a double, written from what is known of them.
 
 They read as the platform does, with its faults: it asks one arbitrary row how old everything is, it compares tags
-exactly, and a record without one of four members stops it.
+exactly, a record without one of four members stops it, and one item whose tags are null hides those of a whole account.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any, Final
 
-from boto3.dynamodb.conditions import Key
+from boto3.dynamodb.conditions import Attr, Key
+from botocore.exceptions import ClientError
+
+from tests.platform.views import server_view
 
 __all__ = [
     "FRESH_FOR",
@@ -21,7 +25,10 @@ __all__ = [
     "PlatformTables",
     "RegionPanel",
     "StagingRecord",
+    "UnansweredError",
+    "doubled",
     "moment_of",
+    "pages",
 ]
 
 REGIONS: Final = tuple(
@@ -46,8 +53,7 @@ STATUS_WORDS: Final = frozenset(
 )
 """The words for which the platform's UI has a guidance."""
 FRESH_FOR: Final = timedelta(minutes=15)
-_READY: Final = frozenset({"CONTINUOUS", "CONTINUOUS_REPLICATION", "READY_FOR_RECOVERY"})
-_GIB: Final = 1024**3
+
 
 Item = dict[str, Any]
 
@@ -85,6 +91,15 @@ class RegionPanel:
     error_message: str
 
 
+class UnansweredError(Exception):
+    """The platform answers a request with the status 500."""
+
+
+def doubled(now: datetime) -> str:
+    """Return a time with an offset and a Z, as the platform writes some, which no parser of ISO 8601 accepts."""
+    return f"{now.isoformat()}Z"
+
+
 def moment_of(text: str) -> datetime:
     """Parse a time as the platform does. Raises ValueError for a form that it cannot read, such as `+00:00Z`."""
     return datetime.fromisoformat(text.replace("Z", "+00:00"))  # noqa: FURB162 - as the platform does
@@ -101,33 +116,51 @@ def pages(read: Any, **params: Any) -> Iterator[Item]:
 
 
 class PlatformReaders:
-    """The readers of one installation."""
+    """The readers of one installation.
 
-    def __init__(self, tables: PlatformTables) -> None:
+    Args:
+        tables: what they read.
+        once: read everything once at most, and answer from that, as of one moment. A check asks much of the same.
+    """
+
+    def __init__(self, tables: PlatformTables, *, once: bool = False) -> None:
         self._tables = tables
+        self._kept: dict[Hashable, list[Item]] | None = {} if once else None
+
+    def at_one_moment(self) -> PlatformReaders:
+        """Return readers of the same tables that read everything once at most."""
+        return PlatformReaders(self._tables, once=True)
 
     def items(self) -> list[Item]:
         """Return everything in the inventory table."""
-        return list(pages(self._tables.inventory.scan))
+        return self._read("items", lambda: pages(self._tables.inventory.scan))
 
     def rows(self) -> list[Item]:
         """Return everything in the region status table."""
-        return list(pages(self._tables.status.scan))
+        return self._read("rows", lambda: pages(self._tables.status.scan))
+
+    def _read(self, what: Hashable, read: Callable[[], Iterable[Item]]) -> list[Item]:
+        if self._kept is None:
+            return list(read())
+        if what not in self._kept:
+            self._kept[what] = list(read())
+        return self._kept[what]
 
     # ---- freshness, as the start of a wave asks for it
 
     def is_fresh(self, now: datetime) -> bool:
         """Tell whether the inventory is younger than 15 minutes, by one row, whichever a scan returns first.
 
-        No row at all means stale. A row without `lastChecked` leaves the answer to one inventory item.
+        No row at all means stale. A row without a `lastChecked` that it can read leaves the answer to one item.
         """
-        rows = self._tables.status.scan(Limit=1)["Items"]
+        rows = self._read("first row", lambda: self._tables.status.scan(Limit=1)["Items"])
         if not rows:
             return False
-        if rows[0].get("lastChecked"):
-            return _is_young(rows[0]["lastChecked"], now)
-        items = self._tables.inventory.scan(Limit=1)["Items"]
-        return bool(items) and _is_young(items[0].get("lastUpdated"), now)
+        checked = _age(rows[0].get("lastChecked"), now)
+        if checked is not None:
+            return checked < FRESH_FOR
+        items = self._read("first item", lambda: self._tables.inventory.scan(Limit=1)["Items"])
+        return bool(items) and _is_young(items[0], now)
 
     def stale_if_first(self, now: datetime) -> list[str]:
         """Return the rows and items by which the inventory would be stale if a scan returned them first.
@@ -137,49 +170,80 @@ class PlatformReaders:
         rows = self.rows()
         if not rows:
             return ["no row"]
-        stale = [row["region"] for row in rows if row.get("lastChecked") and not _is_young(row["lastChecked"], now)]
-        if all(row.get("lastChecked") for row in rows):
+        ages = {row["region"]: _age(row.get("lastChecked"), now) for row in rows}
+        stale = [region for region, age in ages.items() if age is not None and age >= FRESH_FOR]
+        if None not in ages.values():
             return sorted(stale)
         items = self.items() or [{"sourceServerArn": "no item"}]
-        return sorted(
-            [*stale, *(each["sourceServerArn"] for each in items if not _is_young(each.get("lastUpdated"), now))]
-        )
+        return sorted([*stale, *(each["sourceServerArn"] for each in items if not _is_young(each, now))])
 
     # ---- servers by tags
 
     def wave_servers(self, region: str, tags: Mapping[str, str], now: datetime) -> list[str]:
-        """Resolve a tag-based protection group at the start of a wave; empty means "Wave has no server IDs"."""
+        """Resolve a tag-based protection group at the start of a wave; empty means "Wave has no server IDs".
+
+        Of several items with the same server id, the first one decides. Without the index it scans the table.
+        Raises TypeError if the tags of one item are null.
+        """
         if not self.is_fresh(now):
             return []
-        found = self._query("ReplicationRegionIndex", "replicationRegion", region)
-        return sorted({each["sourceServerID"] for each in found if _has_tags(each.get("tags", {}), tags)})
+        try:
+            found = self._query("ReplicationRegionIndex", "replicationRegion", region)
+        except ClientError:
+            filtered = {"FilterExpression": Attr("replicationRegion").is_in([region])}
+            found = list(pages(self._tables.inventory.scan, **filtered))
+        first: dict[str, Item] = {}
+        for each in found:
+            if each.get("sourceServerID"):
+                first.setdefault(each["sourceServerID"], each)
+        return sorted(server_id for server_id, each in first.items() if _has_tags(each, "tags", tags))
 
     def group_preview(self, account_id: str, region: str, tags: Mapping[str, str]) -> list[str]:
-        """Resolve the tags of a protection group for its preview: all tags of servers that run in an account."""
-        return self._of_group(account_id, region, tags, "tags")
+        """Resolve the tags of a protection group for its preview: all tags of servers that run in an account.
+
+        Raises UnansweredError if one item has null in place of its tags, or the index is missing.
+        """
+        try:
+            found = self._of_group(account_id, region, tags, "tags")
+        except (ClientError, TypeError) as error:
+            raise UnansweredError(f"the preview of a group of account {account_id} in {region}: {error}") from error
+        return sorted(each.get("sourceServerID", "") for each in found)
 
     def group_members(self, account_id: str, region: str, tags: Mapping[str, str]) -> list[str]:
-        """Resolve the tags of a protection group that is stored: by the tags of the EC2 instances."""
-        return self._of_group(account_id, region, tags, "sourceTags")
+        """Resolve the tags of a protection group that is stored: by the tags of the EC2 instances.
 
-    def _of_group(self, account_id: str, region: str, tags: Mapping[str, str], attribute: str) -> list[str]:
+        Where the preview of the group fails for its items, this one finds no server.
+        """
+        try:
+            found = self._of_group(account_id, region, tags, "sourceTags")
+        except (ClientError, TypeError):
+            return []
+        return sorted(each["sourceServerID"] for each in found if each.get("sourceServerID"))
+
+    def _of_group(self, account_id: str, region: str, tags: Mapping[str, str], attribute: str) -> list[Item]:
         items = self._query("SourceAccountIndex", "sourceAccountId", account_id)
         local = [each for each in items if each.get("replicationRegion") == region]
-        return sorted(each["sourceServerID"] for each in local if _has_tags(each.get(attribute, {}), tags))
+        return [each for each in local if _has_tags(each, attribute, tags)]
 
-    def staged_servers(self, staging_account: str) -> list[str]:
-        """Return the ARNs of the servers that an account replicates."""
-        items = self._query("StagingAccountIndex", "stagingAccountId", staging_account)
+    def staged_servers(self, staging_account: str, now: datetime) -> list[str]:
+        """Return the ARNs of the servers that an account replicates; none if the inventory is stale."""
+        if not self.is_fresh(now):
+            return []
+        try:
+            items = self._query("StagingAccountIndex", "stagingAccountId", staging_account)
+        except ClientError:
+            return []
         return sorted(each["sourceServerArn"] for each in items)
 
-    def _query(self, index: str, key: str, value: str) -> Iterator[Item]:
-        return pages(self._tables.inventory.query, IndexName=index, KeyConditionExpression=Key(key).eq(value))
+    def _query(self, index: str, key: str, value: str) -> list[Item]:
+        params = {"IndexName": index, "KeyConditionExpression": Key(key).eq(value)}
+        return self._read((index, value), lambda: pages(self._tables.inventory.query, **params))
 
     # ---- accounts
 
     def target_accounts(self) -> list[Item]:
         """Return the target accounts: every row of the table is one."""
-        return list(pages(self._tables.accounts.scan))
+        return self._read("accounts", lambda: pages(self._tables.accounts.scan))
 
     def recovery_cache_accounts(self) -> list[tuple[str, tuple[str, ...], str | None, str | None]]:
         """Return what the cache of recovery instances needs of each account: id, regions, role name, external id."""
@@ -188,16 +252,21 @@ class PlatformReaders:
             for row in self.target_accounts()
         ]
 
-    def staging_records(self, target: str) -> list[StagingRecord]:
-        """Return the staging accounts of a target. Raises KeyError if a record lacks one of the first four members."""
-        row = self._tables.accounts.get_item(Key={"accountId": target})["Item"]
+    def staging_records(self, target: str, now: datetime) -> list[StagingRecord]:
+        """Return the staging accounts of a target, those without a time as if they were added now.
+
+        Raises KeyError if a record lacks one of the first four members, and ValueError if the target is unknown.
+        """
+        row = self._tables.accounts.get_item(Key={"accountId": target}).get("Item")
+        if row is None:
+            raise ValueError(f"no row of target account {target}")
         return [
             StagingRecord(
                 record["accountId"],
                 record["accountName"],
                 record["roleArn"],
                 record["externalId"],
-                record.get("addedAt", ""),
+                record.get("addedAt", doubled(now)),
                 record.get("addedBy", "system"),
             )
             for record in row.get("stagingAccounts", [])
@@ -206,8 +275,9 @@ class PlatformReaders:
     # ---- regions
 
     def active_regions(self) -> list[str]:
-        """Return the regions with servers, every region if there is none."""
-        return sorted(row["region"] for row in self.rows() if row["serverCount"] > 0) or sorted(REGIONS)
+        """Return the regions whose rows count servers, every region if there is none."""
+        counted = [row for row in self.rows() if isinstance(row.get("serverCount"), (int, Decimal))]
+        return sorted(row["region"] for row in counted if row["serverCount"] > 0) or sorted(REGIONS)
 
     def panels(self) -> dict[str, RegionPanel]:
         """Return what the UI shows of each region. Raises KeyError and ValueError where it could show nothing."""
@@ -220,11 +290,24 @@ class PlatformReaders:
         return {item["sourceServerArn"]: server_view(item) for item in self.items()}
 
 
-def _is_young(text: str | None, now: datetime) -> bool:
-    return bool(text) and now - moment_of(str(text)) < FRESH_FOR
+def _age(text: object, now: datetime) -> timedelta | None:
+    """Return how old a time is, or None if there is none that can be read and compared."""
+    try:
+        return now - moment_of(str(text)) if text else None
+    except (ValueError, TypeError):  # of another form, or without an offset
+        return None
 
 
-def _has_tags(tags: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
+def _is_young(item: Item, now: datetime) -> bool:
+    age = _age(item.get("lastUpdated"), now)
+    return age is not None and age < FRESH_FOR
+
+
+def _has_tags(item: Item, attribute: str, wanted: Mapping[str, str]) -> bool:
+    """Tell whether an item has all tags. Raises TypeError if it has the attribute, which is not a map."""
+    tags = item.get(attribute, {})
+    if not isinstance(tags, Mapping):
+        raise TypeError(f"{attribute} of {item['sourceServerArn']} is {tags!r}")
     return all(tags.get(name) == value for name, value in wanted.items())
 
 
@@ -239,66 +322,3 @@ def _panel(row: Item) -> RegionPanel:
         str(row.get("accountId", "")),
         str(row.get("errorMessage") or ""),
     )
-
-
-def server_view(item: Mapping[str, Any]) -> Item:
-    """Return a server as the platform makes it from the members of its DRS record; of a flat item little is left."""
-    properties, cloud = item.get("sourceProperties", {}), item.get("sourceCloudProperties", {})
-    hints, replication = properties.get("identificationHints", {}), item.get("dataReplicationInfo", {})
-    cycle, interfaces = item.get("lifeCycle", {}), properties.get("networkInterfaces", [])
-    initiated = cycle.get("lastLaunch", {}).get("initiated", {})
-    primary: Item = next((each for each in interfaces if each.get("isPrimary")), {})
-    state, tags = replication.get("dataReplicationState", "UNKNOWN"), item.get("tags", {})
-    return {
-        "sourceServerID": item["sourceServerID"],
-        "hostname": hints.get("hostname", ""),
-        "fqdn": hints.get("fqdn", ""),
-        "nameTag": tags.get("Name", ""),
-        "sourceInstanceId": hints.get("awsInstanceID", ""),
-        "sourceIp": next(iter(primary.get("ips", [])), ""),
-        "sourceMac": interfaces[0].get("macAddress", "") if interfaces else "",
-        "sourceRegion": cloud.get("originRegion", ""),
-        "sourceAccount": cloud.get("originAccountID", ""),
-        "sourceAvailabilityZone": cloud.get("originAvailabilityZone", ""),
-        "targetAvailabilityZone": replication.get("stagingAvailabilityZone", ""),
-        "os": properties.get("os", {}).get("fullString", ""),
-        "state": state,
-        "replicationState": state,
-        "lagDuration": replication.get("lagDuration", ""),
-        "lastSeen": cycle.get("lastSeenByServiceDateTime", ""),
-        "lastLaunchType": initiated.get("type", ""),
-        "lastLaunchStatus": item.get("lastLaunchResult", ""),
-        "lastLaunchTime": initiated.get("apiCallDateTime", ""),
-        "replicatedStorageBytes": _total(replication.get("replicatedDisks", []), "replicatedStorageBytes"),
-        "hardware": _hardware(properties),
-        "networkInterfaces": [
-            {
-                "ips": list(each.get("ips", [])),
-                "macAddress": each.get("macAddress", ""),
-                "isPrimary": each.get("isPrimary", False),
-            }
-            for each in interfaces
-        ],
-        "drsTags": dict(tags),
-        "tags": dict(tags),
-        "assignedToProtectionGroup": None,
-        "selectable": state in _READY,
-    }
-
-
-def _hardware(properties: Mapping[str, Any]) -> Item:
-    cpus = properties.get("cpus", [])
-    disks = [(each.get("deviceName", ""), int(each.get("bytes", 0))) for each in properties.get("disks", [])]
-    ram = int(properties.get("ramBytes", 0))
-    return {
-        "cpus": [{"modelName": cpu.get("modelName", ""), "cores": int(cpu.get("cores", 0))} for cpu in cpus],
-        "totalCores": _total(cpus, "cores"),
-        "ramBytes": ram,
-        "ramGiB": round(ram / _GIB, 2),
-        "disks": [{"deviceName": name, "bytes": size, "sizeGiB": round(size / _GIB, 2)} for name, size in disks],
-        "totalDiskGiB": round(sum(size for _, size in disks) / _GIB, 2),
-    }
-
-
-def _total(members: Iterable[Mapping[str, Any]], name: str) -> int:
-    return sum(int(each.get(name, 0)) for each in members)

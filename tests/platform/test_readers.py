@@ -6,10 +6,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from boto3.dynamodb.conditions import Key
 
 from tests.platform.installation import BEGIN, TAGS, Installation
 from tests.platform.kinds import strangers, strangers_among
-from tests.platform.readers import moment_of
+from tests.platform.readers import FRESH_FOR, REGIONS, PlatformReaders, UnansweredError, doubled, moment_of
 
 ARN = "arn:aws:drs:us-west-2:111122223333:source-server/s-3b8f0c91d27a4e56f"
 ITEM: dict[str, Any] = {
@@ -102,7 +103,7 @@ def test_a_target_account_of_another_kind_is_found(installation: Installation) -
         ]
     )
     with pytest.raises(KeyError, match="externalId"):
-        installation.readers.staging_records(names.a)
+        installation.readers.staging_records(names.a, BEGIN)
 
 
 def test_one_row_or_else_one_item_decides_on_freshness(installation: Installation) -> None:
@@ -123,3 +124,89 @@ def test_any_row_may_be_the_one_that_is_read(installation: Installation) -> None
     now = moment_of(str(ROW["lastChecked"])) + timedelta(minutes=20)
     installation.tables.status.put_item(Item={**ROW, "region": "eu-west-1", "lastChecked": now.isoformat()})
     assert installation.readers.stale_if_first(now) == ["us-west-2"]
+
+
+def test_a_time_that_cannot_be_read_leaves_the_answer_to_an_item(installation: Installation) -> None:
+    now, readers = BEGIN + timedelta(hours=1), installation.readers
+    for checked in (doubled(now), "2024-11-23T05:59:00", "yesterday", "", 1):
+        for item_age_s, fresh in ((899, True), (900, False)):
+            updated = (now - timedelta(seconds=item_age_s)).isoformat()
+            put(installation, item={**ITEM, "lastUpdated": updated}, row={**ROW, "lastChecked": checked})
+            assert readers.is_fresh(now) is fresh, checked
+            assert readers.stale_if_first(now) == ([] if fresh else [ARN])
+    for unknown in ("2024-11-23T05:59:00", "yesterday", None):
+        put(installation, item=changed(ITEM, {"lastUpdated": unknown}))
+        assert not readers.is_fresh(now), unknown
+        assert readers.stale_if_first(now) == [ARN]
+
+
+def test_the_first_item_of_a_server_id_decides_for_a_wave(installation: Installation) -> None:
+    now, server_id = BEGIN, ITEM["sourceServerID"]
+    items = [{**ITEM, "stagingAccountId": account_id} for account_id in ("444455556666", "111122223333")]
+    for item in items:
+        put(installation, item=item, row=ROW)
+    read = installation.tables.inventory.query(
+        IndexName="ReplicationRegionIndex", KeyConditionExpression=Key("replicationRegion").eq("us-west-2")
+    )["Items"]
+    first, second = (
+        next(each for each in items if each["stagingAccountId"] == key["stagingAccountId"]) for key in read
+    )
+    assert installation.readers.wave_servers("us-west-2", TAGS, now) == [server_id]
+    put(installation, item={**second, "tags": {}})
+    assert installation.readers.wave_servers("us-west-2", TAGS, now) == [server_id]
+    put(installation, item=second)
+    put(installation, item={**first, "tags": {}})
+    assert installation.readers.wave_servers("us-west-2", TAGS, now) == []
+
+
+def test_items_without_an_id_or_with_null_tags(installation: Installation) -> None:
+    readers, account_id, server_id = installation.readers, ITEM["sourceAccountId"], ITEM["sourceServerID"]
+    tagged = {**ITEM, "sourceTags": TAGS}
+    other = f"{ARN[:-1]}0"
+    put(installation, item=tagged, row=ROW)
+    put(installation, item=changed(tagged, {"sourceServerArn": other, "sourceServerID": None}))
+    assert readers.wave_servers("us-west-2", TAGS, BEGIN) == [server_id]
+    assert readers.group_members(account_id, "us-west-2", TAGS) == [server_id]
+    assert readers.group_preview(account_id, "us-west-2", TAGS) == ["", server_id]
+    installation.tables.inventory.put_item(Item={**tagged, "sourceServerArn": other, "tags": None, "sourceTags": None})
+    assert readers.group_members(account_id, "us-west-2", TAGS) == []
+    with pytest.raises(UnansweredError, match=f"tags of {other} is None"):
+        readers.group_preview(account_id, "us-west-2", TAGS)
+    assert readers.group_members(account_id, "eu-west-1", TAGS) == readers.group_preview(account_id, "eu-west-1", TAGS)
+
+
+def test_servers_of_a_staging_account_need_a_fresh_inventory(installation: Installation) -> None:
+    put(installation, item=ITEM, row=ROW)
+    assert installation.readers.staged_servers(ITEM["stagingAccountId"], BEGIN) == [ARN]
+    assert installation.readers.staged_servers(ITEM["stagingAccountId"], BEGIN + FRESH_FOR) == []
+
+
+def test_without_its_indexes_a_wave_scans_and_the_others_find_nothing(installation: Installation) -> None:
+    bare = installation.other_tables()
+    bare.status.put_item(Item=ROW)
+    bare.inventory.put_item(Item={**ITEM, "sourceTags": TAGS})
+    bare.inventory.put_item(Item={**ITEM, "sourceServerArn": f"{ARN}0", "replicationRegion": "eu-west-1"})
+    readers = PlatformReaders(bare)
+    assert readers.wave_servers("us-west-2", TAGS, BEGIN) == [ITEM["sourceServerID"]]
+    assert readers.wave_servers("sa-east-1", TAGS, BEGIN) == []
+    assert readers.staged_servers(ITEM["stagingAccountId"], BEGIN) == []
+    assert readers.group_members(ITEM["sourceAccountId"], "us-west-2", TAGS) == []
+    with pytest.raises(UnansweredError, match="index"):
+        readers.group_preview(ITEM["sourceAccountId"], "us-west-2", TAGS)
+
+
+def test_a_row_without_a_count_is_no_active_region(installation: Installation) -> None:
+    put(installation, row=changed(ROW, {"serverCount": None}))
+    assert installation.readers.active_regions() == sorted(REGIONS)
+    put(installation, row={**ROW, "region": "eu-west-1"})
+    assert installation.readers.active_regions() == ["eu-west-1"]
+
+
+def test_readers_of_one_moment_read_everything_once(installation: Installation) -> None:
+    put(installation, item=ITEM, row=ROW)
+    readers = installation.readers.at_one_moment()
+    assert [item["sourceServerArn"] for item in readers.items()] == [ARN]
+    assert readers.active_regions() == ["us-west-2"]
+    installation.tables.status.delete_item(Key={"region": "us-west-2"})
+    assert readers.active_regions() == ["us-west-2"]
+    assert installation.readers.active_regions() == sorted(REGIONS)

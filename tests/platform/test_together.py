@@ -157,7 +157,10 @@ async def test_staging_records_that_the_platform_rewrites_can_be_read(installati
     other = {"accountId": names.b, "accountName": "B", "roleArn": f"arn:aws:iam::{names.b}:role/DRSOrchestrationRole"}
     record = {**other, "externalId": "drs-orchestration-cross-account"}
     installation.writers.add_staging_account(tables, names.a, record, installation.clock.moment)
-    assert [each.accountId for each in installation.readers.staging_records(names.a)] == [names.apps, names.b]
+    assert [each.accountId for each in installation.readers.staging_records(names.a, installation.clock.moment)] == [
+        names.apps,
+        names.b,
+    ]
     installation.writers.remove_staging_account(tables, names.a, names.b, installation.clock.moment)
     row = tables.accounts.get_item(Key={"accountId": names.a})["Item"]
     assert row["updatedAt"].endswith("+00:00Z")
