@@ -60,7 +60,7 @@ class Estate:
         self.instances: dict[Scope, dict[str, Record]] = {}
         self.tokens: dict[str, tuple[str, float]] = {"hub": (HUB, float("inf"))}
         self.odd_answers = OddAnswers()
-        self.late_calls: list[asyncio.TimerHandle] = []  # calls that arrive after their sender gave up
+        self.late_calls: set[asyncio.TimerHandle] = set()  # calls that arrive after their sender gave up
         self.same_clocks = True
         self.last_arrival_s = 0.0  # when the last late call will have arrived
         self.denied: set[str] = set()  # accounts whose role cannot be assumed

@@ -155,6 +155,7 @@ class History:
         """
         for each in self.estate.late_calls:
             each.cancel()
+        self.estate.late_calls.clear()
         own, inventory = (
             self.estate.dynamodb.tables[f"source_server_{name}_table"] for name in ("topology", "inventory")
         )

@@ -314,10 +314,12 @@ class Host:
         self.estate.last_arrival_s = max(self.estate.last_arrival_s, self.loop.time() + delay_s)
 
         def arrive() -> None:
+            self.estate.late_calls.discard(handle)
             self.promises.trace(self.name, call, "late")
             self._serve(access_key, call, params, late=True)
 
-        self.estate.late_calls.append(self.loop.call_later(delay_s, arrive))
+        handle = self.loop.call_later(delay_s, arrive)
+        self.estate.late_calls.add(handle)
 
     async def _apply_fault(self, fault: Fault, call: Call) -> None:
         self.promises.trace(self.name, call, fault.name)
