@@ -77,7 +77,7 @@ def test_a_warm_process_does_not_grow_in_days() -> None:
         finally:
             tracemalloc.stop()
         assert len(asyncio.all_tasks()) == tasks
-        assert len(host.aws_client._roles) <= len(TARGETS) + 1
+        assert len(host.aws_client._roles) <= 2 * len(TARGETS) + 2  # to read, and to write
         assert len(host.aws_client._rate_limiters) <= 4 * (len(TARGETS) + 2) * (len(REGIONS) + 1)
 
     run(work)
