@@ -25,7 +25,7 @@ from service.sync.inventory.templates import Templates
 from service.sync.staging.sync import StagingSync
 from service.sync.tags.locking import TagSyncRunningError, sync_tags, tag_state
 from service.sync.tags.state import TagState
-from service.telemetry import Installation, emit_metrics, stream_for
+from service.telemetry import publish_metrics
 
 __all__ = ["App", "TagSyncRunningError", "open_app"]
 
@@ -101,17 +101,14 @@ class App:
         self.log_report(report)
         if report.get("dryRun"):
             return report
-        await self._emit({**report, "operation": metrics_operation(report)}, figures_of(report))
+        await publish_metrics(self.settings, {**report, "operation": metrics_operation(report)}, figures_of(report))
         return report
 
     async def publish_lost_scopes(self, operation: str, scopes: int) -> None:
         """Emit the metric of scopes whose run ended without a report, and so without metrics of its own."""
-        await self._emit({"operation": operation}, {"scopesFailed": scopes, "scopesToRepair": scopes})
-
-    async def _emit(self, report: Mapping[str, Any], figures: Mapping[str, Any]) -> None:
-        settings = self.settings
-        installation = Installation(settings.project_name, settings.environment)
-        await emit_metrics(stream_for(settings.aws_lambda_function_name), report, figures, installation)
+        await publish_metrics(
+            self.settings, {"operation": operation}, {"scopesFailed": scopes, "scopesToRepair": scopes}
+        )
 
 
 @asynccontextmanager

@@ -27,7 +27,7 @@ from service.queries.staging import StagingQueries
 from service.queries.validation import StagingValidation
 from service.regions.status_reader import RegionStatusReader
 from service.settings import Settings
-from service.telemetry import Installation, emit_metrics, stream_for
+from service.telemetry import publish_metrics
 
 __all__ = ["QueryApp", "Refresher", "open_query_app"]
 
@@ -88,10 +88,7 @@ class QueryApp:
         """
         if answer.sources is not None:
             figures = {"inventoryDatabaseHits": answer.hits, "inventoryDatabaseMisses": answer.misses}
-            settings = self.settings
-            installation = Installation(settings.project_name, settings.environment)
-            stream = stream_for(settings.aws_lambda_function_name)
-            await emit_metrics(stream, {"operation": operation}, figures, installation)
+            await publish_metrics(self.settings, {"operation": operation}, figures)
         refresh = {"refresh": await self._request_refresh(answer.stale)} if answer.stale else {}
         if answer.failure is not None:
             raise answer.failure

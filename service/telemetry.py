@@ -21,8 +21,9 @@ from aws_embedded_metrics.sinks import Sink
 from pythonjsonlogger.json import JsonFormatter
 
 from service.errors import DrsSyncError
+from service.settings import Settings
 
-__all__ = ["METRICS", "NAMESPACE", "Installation", "emit_metrics", "set_up_logging", "stream_for"]
+__all__ = ["METRICS", "NAMESPACE", "Installation", "emit_metrics", "publish_metrics", "set_up_logging", "stream_for"]
 
 NAMESPACE: Final = "DRSOrchestration/ActiveRegionFiltering"
 
@@ -196,3 +197,9 @@ async def emit_metrics(
 def _dimension(value: str) -> str:
     """Return a setting as the value of a dimension, which is ASCII: an odd name must not fail a run."""
     return "".join(each if " " < each <= "~" else "?" for each in value)[:_MAX_DIMENSION] or "?"
+
+
+async def publish_metrics(settings: Settings, report: Mapping[str, Any], values: Mapping[str, float]) -> None:
+    """Write the metrics of a run or a query to where this process logs. The arguments are those of `emit_metrics`."""
+    installation = Installation(settings.project_name, settings.environment)
+    await emit_metrics(stream_for(settings.aws_lambda_function_name), report, values, installation)
