@@ -62,8 +62,8 @@ def answering(world: World) -> Iterator[None]:
         patch("service.app.AwsClient", client),
         patch("service.query_app.AwsClient", client),
         patch("service.cli.doctor_checks.AwsClient", client),
-        patch("service.app.emit_metrics", _no_metrics),
-        patch("service.query_app.emit_metrics", _no_metrics),
+        patch("service.app.publish_metrics", _no_metrics),
+        patch("service.query_app.publish_metrics", _no_metrics),
         patch.dict("os.environ", {"AWS_REGION": "us-east-1", "AWS_CONFIG_FILE": "/dev/null"}),
     ):
         yield
