@@ -27,7 +27,7 @@ TABLE_KB_PER_SERVER: Final = 5.6
 CPU_S_PER_SERVER: Final = 0.0007
 """CPU of a warm sync per unchanged server (docs/performance.md: 0.42 s for 600)."""
 ENTRY_BYTES: Final = 20.0
-"""One account in a packed row of the status table (tests/unit/test_status_codec.py)."""
+"""One account in a packed row of the status table (tests/unit/regions/test_status_codec.py)."""
 ROW_BYTES: Final = 300.0
 
 # Behaviour of the engine.

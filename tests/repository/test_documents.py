@@ -19,7 +19,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 
 def settings_page() -> str:
-    """Write docs/settings.md from the model; `python tests/unit/test_documents.py` brings the page up to date."""
+    """Write docs/settings.md from the model; `python tests/repository/test_documents.py` brings the page up to date."""
     lines = [
         "# Settings",
         "",
