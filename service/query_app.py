@@ -141,6 +141,7 @@ async def open_query_app(
         name = settings.drs_region_status_table
         status = RegionStatusReader(
             TableReader(aws_client.hub(), name, aws_client.hub_region) if name else None,
+            now,
             cache_s=settings.region_status_cache_seconds,
             timeout_s=settings.region_status_timeout_seconds,
         )

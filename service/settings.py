@@ -109,7 +109,12 @@ class Settings(BaseModel):
         (), description="scopes that are never scanned, each as account/region: 111122223333/us-west-2"
     )
 
-    region_status_cache_seconds: float = Field(60.0, ge=0, le=_YEAR_S, description="how long region status is cached")
+    region_status_cache_seconds: float = Field(
+        60.0,
+        ge=0,
+        le=_YEAR_S,
+        description="how long a process caches region status; a sync drops only the cache of its own process",
+    )
     region_status_timeout_seconds: Seconds = Field(
         5.0, description="timeout of reading region status; after it, every region is scanned"
     )

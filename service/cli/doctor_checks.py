@@ -86,6 +86,7 @@ class Doctor:
             self._settings = self._settings.at_hub(self._hub_region)
             status = RegionStatusReader(
                 self._status_table(aws_client),
+                utc_now,
                 cache_s=self._settings.scope_deadline_seconds,
                 timeout_s=self._settings.region_status_timeout_seconds,
             )

@@ -7,10 +7,11 @@ import anyio
 from service.aws.attribute_values import Item
 from service.aws.dynamodb import TableReader
 from service.errors import AwsError
-from service.models import Scope
+from service.models import Now, Scope
 from service.regions.selection import StatusUnavailable
 from service.regions.status_entry import AccountEntry
 from service.regions.status_rows import RegionRow, parse_row
+from service.tenure import Tenure
 
 __all__ = ["RegionStatusReader"]
 
@@ -18,18 +19,23 @@ __all__ = ["RegionStatusReader"]
 class RegionStatusReader:
     """Reads and caches region status. Create one per process, so that all callers share the cache.
 
+    Nothing tells one process that another has written: what it caches is older than the table for `cache_s` at most.
+
     Args:
         table: the table, None when its name is not set.
-        cache_s: seconds that the rows stay cached.
+        now: wall clock; a function that Lambda has frozen sees by it how old its cache is.
+        cache_s: seconds that the rows stay cached, counted from the begin of the read.
         timeout_s: seconds after which a read counts as failed.
     """
 
-    def __init__(self, table: TableReader | None, *, cache_s: float, timeout_s: float) -> None:
+    def __init__(self, table: TableReader | None, now: Now, *, cache_s: float, timeout_s: float) -> None:
         self._table = table
+        self._now = now
         self._cache_s = cache_s
         self._timeout_s = timeout_s
         self._read_lock = anyio.Lock()
-        self._cached: tuple[float, tuple[RegionRow, ...]] | None = None
+        self._cached: tuple[Tenure, tuple[RegionRow, ...]] | None = None
+        self._invalidations = 0
 
     async def rows(self) -> tuple[RegionRow, ...] | StatusUnavailable:
         """Read every row, all pages. Concurrent callers share one read, and its result is cached for `cache_s` seconds.
@@ -39,8 +45,9 @@ class RegionStatusReader:
         if self._table is None:
             return StatusUnavailable("DRS_REGION_STATUS_TABLE is not set")
         async with self._read_lock:
-            if self._cached is not None and anyio.current_time() - self._cached[0] < self._cache_s:
+            if self._cached is not None and self._cached[0].is_sure:
                 return self._cached[1]
+            tenure, invalidations = Tenure(self._cache_s, self._now), self._invalidations
             try:
                 with anyio.fail_after(self._timeout_s):
                     rows = tuple([self._parse(item) async for item in self._table.scan()])
@@ -48,7 +55,8 @@ class RegionStatusReader:
                 return StatusUnavailable(f"the region status table took longer than {self._timeout_s:g} s")
             except AwsError as error:
                 return StatusUnavailable(f"the region status table could not be read: {error.code}: {error.message}")
-            self._cached = (anyio.current_time(), rows)
+            if invalidations == self._invalidations:  # otherwise a page may have been read before what was written
+                self._cached = (tenure, rows)
             return rows
 
     async def entry(self, scope: Scope) -> AccountEntry | None:
@@ -61,6 +69,7 @@ class RegionStatusReader:
     def invalidate(self) -> None:
         """Drop the cached rows, so that the next caller reads the table."""
         self._cached = None
+        self._invalidations += 1
 
     def _parse(self, item: Item) -> RegionRow:
         """Parse a row. One without its key is no row: leaving it out would make its servers look gone."""

@@ -34,9 +34,8 @@ class RegionStatusTable(RegionStatusReader):
     """Reads and writes region status."""
 
     def __init__(self, table: Table | None, now: Now, *, cache_s: float, timeout_s: float) -> None:
-        super().__init__(table, cache_s=cache_s, timeout_s=timeout_s)
+        super().__init__(table, now, cache_s=cache_s, timeout_s=timeout_s)
         self._writable = table
-        self._now = now
 
     async def record(
         self,

@@ -79,7 +79,7 @@ class World:
 
     def query(self, **settings: Any) -> FailbackQuery:
         """Return the failback query."""
-        status = RegionStatusReader(None, cache_s=0, timeout_s=60)
+        status = RegionStatusReader(None, self.now, cache_s=0, timeout_s=60)
         return FailbackQuery(self.aws.aws_client(), self.aws.settings(**settings), status, self.now)
 
     async def facts(self, name: str, **settings: Any) -> Facts:

@@ -64,7 +64,10 @@ class QueryClient:
         async with AwsClient(settings, lambda: moment, allowed=READ_OPERATIONS) as aws_client:
             name = settings.drs_region_status_table
             status = RegionStatusReader(
-                TableReader(aws_client.hub(), name, aws_client.hub_region) if name else None, cache_s=60, timeout_s=60
+                TableReader(aws_client.hub(), name, aws_client.hub_region) if name else None,
+                lambda: moment,
+                cache_s=60,
+                timeout_s=60,
             )
             yield QueryDeps(aws_client, settings, status, lambda: moment)
         self.calls = dict(self.estate.calls())

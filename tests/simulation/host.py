@@ -208,7 +208,7 @@ class Host:
     def status_reader(self) -> RegionStatusReader:
         """Return a reader of region status with a cache of its own, as the query function has one."""
         table = TableReader(self.aws_client.hub(), self.settings.drs_region_status_table, HUB_REGION)
-        return RegionStatusReader(table, cache_s=60.0, timeout_s=5.0)
+        return RegionStatusReader(table, self.now, cache_s=60.0, timeout_s=5.0)
 
     async def deliver(
         self, operation: str, members: Mapping[str, Any], remaining_s: float | None = None

@@ -235,7 +235,7 @@ class History:
 
     async def _check_names(self) -> None:
         """Check that every name that a sync without faults has read leads to the lineage, also of a deleted server."""
-        status = RegionStatusReader(None, cache_s=0.0, timeout_s=1.0)
+        status = RegionStatusReader(None, self._now, cache_s=0.0, timeout_s=1.0)
         query = FailbackQuery(self.aws.aws_client(), self._settings, status, self._now)
         assert HOST in self._names
         for name in sorted(self._names):

@@ -13,7 +13,7 @@ from service.errors import AwsError
 from service.fanout import unwrap_group
 from service.models import Now
 from service.sync.engine.sync import RunEndedError
-from service.sync.engine.tenure import Tenure
+from service.tenure import Tenure
 
 __all__ = ["Lease", "LeaseLostError", "under_lease"]
 

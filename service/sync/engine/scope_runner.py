@@ -21,7 +21,7 @@ from service.sync.engine.outcome import (
     scope_problem,
 )
 from service.sync.engine.sync import Run, RunEndedError, ScopeScan, Sync
-from service.sync.engine.tenure import Tenure
+from service.tenure import Tenure
 
 __all__ = ["Scanned", "ScopeRunner"]
 

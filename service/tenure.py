@@ -1,4 +1,4 @@
-"""How long something is still sure to hold, such as a lease or a listing, by both clocks."""
+"""How long something is still sure to hold, such as a lease, a listing or a cache, by both clocks."""
 
 from __future__ import annotations
 
