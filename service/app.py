@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from service.accounts.access import AccountAccess
 from service.accounts.table import TargetAccountsTable
 from service.aws.client import AwsClient
 from service.aws.dynamodb_write import Table
@@ -18,11 +19,11 @@ from service.regions.status_writer import RegionStatusTable
 from service.settings import Settings
 from service.sync.engine.metrics import figures_of, metrics_operation, summary_of
 from service.sync.engine.report import Progress
-from service.sync.engine.runner import run
 from service.sync.engine.sync import Deps
 from service.sync.inventory.sync import sync_inventory
 from service.sync.inventory.templates import Templates
-from service.sync.staging.sync import StagingSync
+from service.sync.staging.sync import auto_extend_staging_servers
+from service.sync.staging_access import StagingAccess
 from service.sync.tags.locking import TagSyncRunningError, sync_tags, tag_state
 from service.sync.tags.state import TagState
 from service.telemetry import publish_metrics
@@ -68,6 +69,19 @@ class App:
         self.settings.require("target_accounts_table")
         return TargetAccountsTable(self.deps.table(self.settings.target_accounts_table))
 
+    async def staging_access(self, *, writes: bool = False) -> StagingAccess:
+        """Read the target accounts, and return access to them and their staging accounts for the staging functions.
+
+        Args:
+            writes: sessions for target accounts may write.
+
+        Raises:
+            ConfigurationError: the target accounts table is not set.
+            AwsError: it could not be read.
+        """
+        directory, _ = await self.context_loader().directory()
+        return StagingAccess(self.deps, AccountAccess(self.aws_client, directory, writes=writes))
+
     def tag_state(self) -> TagState:
         """Return the tag sync's lock and last result."""
         return tag_state(self.deps)
@@ -78,7 +92,11 @@ class App:
 
     async def sync_staging(self, request: SyncRequest, progress: Progress | None = None) -> dict[str, Any]:
         """Run the staging sync, log its report and emit its metrics. Raises as `service.sync.engine.runner.run`."""
-        return await self.publish(await run(StagingSync(), request, self.deps, progress))
+        return await self.publish(
+            await auto_extend_staging_servers(
+                self.deps, request.accounts, request.regions, request=request, progress=progress
+            )
+        )
 
     async def sync_tags(
         self,

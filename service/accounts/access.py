@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Container
 
 import anyio
 
-from service.accounts.records import Account, AccountDirectory, parse_account
+from service.accounts.records import Account, AccountDirectory, RoleRef, parse_account
 from service.aws.client import AccountSession, AwsClient
 from service.aws.dynamodb import TableReader
 from service.aws.operations import Purpose
@@ -60,8 +60,12 @@ class AccountAccess:
         self._aws_client = aws_client
         self._directory = directory
         self._writes = writes
-        self._locks: dict[tuple[str, NamedBy], anyio.Lock] = {}
-        self._failures: dict[tuple[str, NamedBy], AwsError] = {}
+        self._locks: dict[tuple[str, NamedBy, RoleRef], anyio.Lock] = {}
+        self._failures: dict[tuple[str, NamedBy, RoleRef], AwsError] = {}
+
+    def role_of(self, account_id: str) -> RoleRef:
+        """Return the role of an account by its record; the default role if it has none."""
+        return self._directory.role_of(account_id)
 
     async def drs_session(self, scope: Scope) -> AccountSession:
         """Return a session for an account that is to call DRS in a region.
@@ -72,14 +76,22 @@ class AccountAccess:
         await self._aws_client.require_reachable("drs", "DescribeSourceServers", scope)
         return await self.session(scope.account_id)
 
-    async def session(self, account_id: str) -> AccountSession:
+    async def session(self, account_id: str, role: RoleRef | None = None) -> AccountSession:
         """Return a session for an account with a record. The hub's own credentials are never used for another account.
+
+        Args:
+            account_id: the account.
+            role: the role to assume; None: that of the account's record.
 
         Raises:
             AwsError: no record names the account, or the role could not be assumed; later calls for the account raise
                 the same error without a call.
         """
-        return await self._session(account_id, NamedBy.RECORD if account_id in self._directory else NamedBy.NOBODY)
+        return await self._session(account_id, _recorded(account_id, self._directory), role)
+
+    async def target_session(self, account_id: str, role: RoleRef | None = None) -> AccountSession:
+        """Return a session for a target account, which may write if this access may. Args and raises as `session`."""
+        return await self._session(account_id, _recorded(account_id, self._directory.targets), role)
 
     async def origin_session(self, account_id: str) -> AccountSession:
         """Return a session for the account where a source server of a recorded account came from, as DRS says.
@@ -90,15 +102,15 @@ class AccountAccess:
         """
         return await self._session(account_id, NamedBy.RECORD if account_id in self._directory else NamedBy.DRS)
 
-    async def _session(self, account_id: str, named_by: NamedBy) -> AccountSession:
+    async def _session(self, account_id: str, named_by: NamedBy, role: RoleRef | None = None) -> AccountSession:
         identity = await self._aws_client.identity()
         if account_id == identity.account_id:
             return self._aws_client.hub()
-        key = (account_id, named_by)
+        role = role or self.role_of(account_id)
+        key = (account_id, named_by, role)
         async with self._locks.setdefault(key, anyio.Lock()):
             if key in self._failures:
                 raise self._failures[key]
-            role = self._directory.role_of(account_id)
             call = Call("sts", "AssumeRole", account_id, self._aws_client.hub_region)
             try:
                 arn = role.arn_in(account_id, identity.partition)
@@ -115,3 +127,7 @@ class AccountAccess:
         if named_by is NamedBy.DRS:
             return Purpose.ORIGIN
         return Purpose.WRITE if self._writes and account_id in self._directory.targets else Purpose.READ
+
+
+def _recorded(account_id: str, accounts: Container[str]) -> NamedBy:
+    return NamedBy.RECORD if account_id in accounts else NamedBy.NOBODY

@@ -176,6 +176,14 @@ class AccountDirectory:
                 self._roles.setdefault(staging_id, role)
         self._roles |= {account.account_id: account.role for account in self.targets.values()}
 
+    def targets_of(self, account_id: str) -> frozenset[str]:
+        """Return the target accounts that an account is, or is a staging account of."""
+        return frozenset(
+            target.account_id
+            for target in self.targets.values()
+            if account_id == target.account_id or account_id in target.staging
+        )
+
     def __contains__(self, account_id: object) -> bool:
         """Whether a record names an account, as a target account or as a staging account of one."""
         return account_id in self._roles

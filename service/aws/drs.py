@@ -10,7 +10,7 @@ from service.aws.pagination import paginate
 from service.errors import AwsError
 from service.models import Call, is_account_id
 
-__all__ = ["DrsReader", "DrsReads"]
+__all__ = ["DrsReader", "DrsReads", "is_server_arn"]
 
 Record = dict[str, Any]
 # Maximum page sizes in the service model of DRS.
@@ -98,7 +98,7 @@ class DrsReader:
         params = {"stagingAccountID": staging_account, "maxResults": _EXTENSIBLE_PAGE}
         pages = self._pages("ListExtensibleSourceServers", region, params)
         records = [record async for page in pages for record in page]
-        if not all(_is_server_of(record.get("arn"), staging_account, region) for record in records):
+        if not all(is_server_arn(record.get("arn"), staging_account, region) for record in records):
             why = f"an entry is not a source server of {staging_account} in {region}"
             raise self._malformed("ListExtensibleSourceServers", region, why)
         return records
@@ -145,7 +145,7 @@ class DrsReader:
         return Call("drs", operation, self._session.account_id, region)
 
 
-def _is_server_of(arn: object, account_id: str, region: str) -> bool:
+def is_server_arn(arn: object, account_id: str, region: str) -> bool:
     """Whether a value is the ARN of a source server of an account in a region."""
     parts = arn.split(":") if isinstance(arn, str) else []
     return parts[2:5] == ["drs", region, account_id] and parts[5:6] != [] and parts[5].startswith("source-server/")

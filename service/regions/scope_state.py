@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, Self
 
 from service.models import RegionStatus, Scope
+from service.regions.selection import StatusUnavailable
 from service.regions.status_entry import AccountEntry
+from service.regions.status_rows import RegionRow
 from service.settings import Settings
 
-__all__ = ["SWITCHED_OFF", "ScopeState", "StateRules", "is_switched_off", "state_of"]
+__all__ = ["SWITCHED_OFF", "ScopeState", "StateRules", "is_switched_off", "known_count", "state_of"]
 
 
 class ScopeState(StrEnum):
@@ -79,6 +82,13 @@ def state_of(entry: AccountEntry | None, rules: StateRules) -> ScopeState:
         if age <= rules.allowed:
             return ScopeState.OLD if count else ScopeState.EMPTY
     return ScopeState.EMPTY if is_switched_off(entry, rules) else ScopeState.UNKNOWN
+
+
+def known_count(rows: Iterable[RegionRow] | StatusUnavailable, scope: Scope) -> int | None:
+    """Return the server count of a scope at its last complete scan; None where there is none, or nothing was read."""
+    readable = () if isinstance(rows, StatusUnavailable) else rows
+    entries = (row.accounts.get(scope.account_id) for row in readable if row.region == scope.region)
+    return next((entry.server_count for entry in entries if entry is not None), None)
 
 
 def is_switched_off(entry: AccountEntry, rules: StateRules) -> bool:

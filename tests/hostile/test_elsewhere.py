@@ -92,10 +92,11 @@ async def test_direct_callers_cannot_lead_into_another_account(functions: Estate
     own, other = functions.names.a, functions.names.b
     arn = f"arn:aws:drs:us-west-2:{other}:source-server/s-00000000000000001"
     async with open_app(load_settings()) as app:
+        access = await app.staging_access(writes=True)
         for call in (
-            lambda: data_management.extend_source_server(app, own, _role(other), EXTERNAL_ID, arn),
-            lambda: data_management.get_extended_source_servers(app, own, _role(other), EXTERNAL_ID, ["us-west-2"]),
-            lambda: data_management.get_staging_account_servers(app, own, _role(other), EXTERNAL_ID, ["us-west-2"]),
+            lambda: data_management.extend_source_server(access, own, _role(other), EXTERNAL_ID, arn),
+            lambda: data_management.get_extended_source_servers(access, own, _role(other), EXTERNAL_ID, ["us-west-2"]),
+            lambda: data_management.get_staging_account_servers(access, own, _role(other), EXTERNAL_ID, ["us-west-2"]),
         ):
             with pytest.raises(AwsError, match=f"belongs to account {other}"):
                 await call()

@@ -200,10 +200,11 @@ async def test_functions_that_are_given_a_role_enter_recorded_accounts_only(esta
     role = f"arn:aws:iam::{apps}:role/DRSOrchestrationRole"
     arn = f"arn:aws:drs:us-west-2:{estate.names.b}:source-server/s-00000000000000001"
     async with open_app(load_settings()) as app:
+        access = await app.staging_access(writes=True)
         for call in (
-            lambda: data_management.extend_source_server(app, apps, role, EXTERNAL_ID, arn),
-            lambda: data_management.get_extended_source_servers(app, apps, role, EXTERNAL_ID, ["us-west-2"]),
-            lambda: data_management.get_staging_account_servers(app, apps, role, EXTERNAL_ID, ["us-west-2"]),
+            lambda: data_management.extend_source_server(access, apps, role, EXTERNAL_ID, arn),
+            lambda: data_management.get_extended_source_servers(access, apps, role, EXTERNAL_ID, ["us-west-2"]),
+            lambda: data_management.get_staging_account_servers(access, apps, role, EXTERNAL_ID, ["us-west-2"]),
         ):
             with pytest.raises(AwsError, match="no record names the account") as refused:
                 await call()

@@ -12,10 +12,6 @@ from service.deadline import Shutdown
 from service.handlers.data_management import shards
 from service.handlers.data_management.inventory import handle_sync_source_server_inventory
 from service.handlers.data_management.staging import (
-    auto_extend_staging_servers,
-    extend_source_server,
-    get_extended_source_servers,
-    get_staging_account_servers,
     handle_add_staging_account,
     handle_remove_staging_account,
     handle_sync_single_account,
@@ -38,6 +34,9 @@ from service.handlers.request_models import (
 from service.handlers.responses import envelope, error_body
 from service.handlers.router import Operation, Params, Route, Router
 from service.handlers.runtime import Runtime
+from service.sync.extensions import get_extended_source_servers, get_staging_account_servers
+from service.sync.staging.extend import extend_source_server
+from service.sync.staging.sync import auto_extend_staging_servers
 
 __all__ = [
     "OPERATIONS",

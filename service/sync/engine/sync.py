@@ -15,6 +15,7 @@ from service.context import ContextLoader, RunContext, SyncRequest
 from service.deadline import Deadline, Shutdown
 from service.errors import AwsError, DrsSyncError, problem_of
 from service.models import Now, Problem, Scope
+from service.regions.scope_state import known_count
 from service.regions.selection import StatusUnavailable
 from service.regions.status_writer import RegionStatusTable
 from service.settings import Settings
@@ -68,9 +69,7 @@ class Run:
 
     def known_count(self, scope: Scope) -> int | None:
         """Return the server count of a scope at its last complete scan before this run; None where there is none."""
-        rows = () if isinstance(self.context.rows, StatusUnavailable) else self.context.rows
-        entries = (row.accounts.get(scope.account_id) for row in rows if row.region == scope.region)
-        return next((entry.server_count for entry in entries if entry is not None), None)
+        return known_count(self.context.rows, scope)
 
     async def record(self, what: str, write: Callable[[], Awaitable[object]]) -> Problem | None:
         """Write down what the run has found, also within the grace period after its deadline.

@@ -6,7 +6,6 @@ that is new to its target would never be found, so the inventory sync looks for 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from service.accounts.records import Account
@@ -16,6 +15,7 @@ from service.models import Problem
 from service.sync.engine.outcome import is_switched_off
 from service.sync.extension_plan import Pair, Plan
 from service.sync.extensions import read_pair
+from service.sync.staging_access import StagingAccess
 
 __all__ = ["Waiting", "find_waiting"]
 
@@ -30,9 +30,7 @@ class Waiting:
     warnings: tuple[Problem, ...] = ()
 
 
-async def find_waiting(
-    target: Account, region: str, drs: DrsReads, drs_of: Callable[[str], Awaitable[DrsReads]]
-) -> Waiting:
+async def find_waiting(target: Account, region: str, drs: DrsReads, access: StagingAccess) -> Waiting:
     """Read for each staging account of a target whether it has servers that the target lacks in a region.
 
     One call for each staging account, unless it is denied (see `read_pair`). A region that a staging account has
@@ -42,11 +40,11 @@ async def find_waiting(
         target: the account to extend into.
         region: where.
         drs: DRS of the target.
-        drs_of: DRS of a staging account; used only where the target itself is denied the list.
+        access: to the staging accounts; used only where the target itself is denied the list.
     """
 
     async def read(staging_id: str) -> Plan:
-        return await read_pair(Pair(target.account_id, staging_id, region), drs, lambda: drs_of(staging_id))
+        return await read_pair(Pair(target.account_id, staging_id, region), drs, access)
 
     async with fan_out(sorted(target.staging), read, concurrency=_PAIRS_AT_ONCE) as reads:
         plans = [plan async for plan in reads]

@@ -14,6 +14,7 @@ from service.sync.engine.sync import Run
 from service.sync.inventory.announcements import Announcements
 from service.sync.inventory.staging_probe import Waiting, find_waiting
 from service.sync.inventory.templates import RunTemplates, Templates
+from service.sync.staging_access import StagingAccess
 from service.topology.store import TopologyStore
 
 __all__ = ["ScanTools"]
@@ -102,4 +103,5 @@ class ScanTools:
         target = self._run.context.directory.targets[scope.account_id]
         if target.is_hub or not target.staging:
             return Waiting(found=False)
-        return await find_waiting(target, scope.region, await self.drs_of(scope.account_id), self.drs_of)
+        access = StagingAccess(self._run.deps, self._run.context.access)
+        return await find_waiting(target, scope.region, await self.drs_of(scope.account_id), access)

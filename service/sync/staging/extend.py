@@ -1,4 +1,4 @@
-"""Extension of the planned servers of one pair: one call each, and a second read for unclear answers."""
+"""Extension of servers into a target: one call each, and a second read for unclear answers."""
 
 from __future__ import annotations
 
@@ -6,20 +6,78 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Final
+from typing import Any, Final
 
-from service.aws.drs import DrsReads
-from service.aws.drs_write import DrsWriter
-from service.errors import AwsError
+from service.aws.drs import is_server_arn
+from service.errors import AwsError, RefusalError
 from service.fanout import fan_out
 from service.models import Problem
 from service.sync.extension_plan import Plan, Unread
-from service.sync.extensions import QUOTA_CODE, pair_problem, read_extended_of
+from service.sync.extensions import QUOTA_CODE, get_extended_source_servers, pair_problem, read_extended_of
+from service.sync.staging_access import StagingAccess
 
-__all__ = ["Extension", "ExtensionCounts"]
+__all__ = ["Extension", "ExtensionCounts", "extend_source_server"]
 
 _log = logging.getLogger(__name__)
 _MAX_PROBLEMS: Final = 10  # per pair; the log has them all
+_ARN_PARTS: Final = 6
+
+
+async def extend_source_server(
+    access: StagingAccess,
+    target_account_id: str,
+    target_role_arn: str,
+    target_external_id: str,
+    staging_server_arn: str,
+    *,
+    looks_up: bool = True,
+) -> dict[str, Any]:
+    """Extend one server into a target account, in the region of its ARN; success if it is extended already.
+
+    Args:
+        access: to the accounts; it must be allowed to write.
+        target_account_id: the target.
+        target_role_arn: the role to assume in it; empty: that of its record.
+        target_external_id: for the role; empty: that of its record.
+        staging_server_arn: the server of the staging account.
+        looks_up: look up after a refusal whether the server is extended already, which DRS does not say. The sync does
+            that itself, once for all servers of a pair.
+
+    Returns:
+        `extended` and the new record as `sourceServer`; or `extended` false and `alreadyExtended`.
+
+    Raises:
+        RefusalError: the ARN is not that of a source server.
+        UnknownScopeError: its region is none, or in another partition.
+        AwsError: DRS refused, and the server is not known to be extended already; or no record names the target.
+    """
+    region, staging = _scope_of(staging_server_arn)
+    access.deps.settings.check_regions((region,), newer=True)
+    role = (target_role_arn, target_external_id)
+    writer = await access.writer(target_account_id, *role)
+    try:
+        record = await writer.extend(region, staging_server_arn)
+    except AwsError as refusal:
+        if not looks_up:
+            raise
+        try:
+            extended = await get_extended_source_servers(
+                access, target_account_id, *role, (region,), staging_accounts=(staging,)
+            )
+        except AwsError:
+            raise refusal from None  # the caller needs the reason of the first failure, not that of the look-up
+        if staging_server_arn not in extended:
+            raise refusal from None
+        return {"extended": False, "alreadyExtended": True}
+    return {"extended": True, "sourceServer": record}
+
+
+def _scope_of(arn: str) -> tuple[str, str]:
+    """Return region and account of a source server's ARN. Raises RefusalError if it is none."""
+    parts = arn.split(":")
+    if len(parts) != _ARN_PARTS or not is_server_arn(arn, parts[4], parts[3]):
+        raise RefusalError("INVALID_PARAMETER", f"{arn[:100]!r} is not the ARN of a source server")
+    return parts[3], parts[4]
 
 
 @dataclass(slots=True)
@@ -61,11 +119,10 @@ class Extension:
     by another run at the same time. A refusal that holds for all (denied, quota) ends the pair.
     """
 
-    def __init__(self, plan: Plan, drs: DrsReads, writer: DrsWriter) -> None:
+    def __init__(self, plan: Plan, access: StagingAccess) -> None:
         self.counts = ExtensionCounts()
         self._plan = plan
-        self._drs = drs
-        self._writer = writer
+        self._access = access
         self._refusals: dict[str, AwsError] = {}
         self._is_ended = False
 
@@ -86,8 +143,10 @@ class Extension:
     async def _extend(self, arn: str) -> tuple[str, _Attempt]:
         if self._is_ended:
             return arn, _Attempt.NOT_TRIED
+        target = self._plan.pair.target
+        role = self._access.accounts.role_of(target)
         try:
-            await self._writer.extend(self._plan.pair.region, arn)
+            await extend_source_server(self._access, target, role.arn, role.external_id, arn, looks_up=False)
         except AwsError as error:
             self._refusals[arn] = error
             if error.error_class.status.is_denied or error.code == QUOTA_CODE:
@@ -99,7 +158,7 @@ class Extension:
 
     async def _look_up(self, arns: Sequence[str]) -> None:
         """Look up in the target what became of servers whose extension failed in an unclear way."""
-        present = await read_extended_of(self._plan.pair, self._drs)
+        present = await read_extended_of(self._plan.pair, self._access)
         if isinstance(present, Unread):
             self.counts.failed += len(arns)
             self.counts.problems.append(present.problem)

@@ -9,7 +9,6 @@ from typing import Final
 
 from service.accounts.records import Account
 from service.aws.drs import DrsReads
-from service.aws.drs_write import DrsWriter
 from service.errors import AwsError, unconfirmed_empty
 from service.fanout import fan_out
 from service.inventory.server import name_of_record
@@ -20,6 +19,7 @@ from service.sync.engine.sync import ScopeScan
 from service.sync.extension_plan import Pair, Plan, within_quota
 from service.sync.extensions import read_pair
 from service.sync.staging.extend import Extension
+from service.sync.staging_access import StagingAccess
 
 __all__ = ["COUNTS", "ScanTools", "StagingScan", "planned_json"]
 
@@ -41,7 +41,7 @@ class ScanTools:
     """What every staging scan of a run shares.
 
     Attributes:
-        drs_of: DRS of a staging account.
+        access: to target and staging accounts.
         known_servers: how many source servers a scope is known to hold; None where that is not known.
         request_scan: has the inventory sync scan a scope soon; returns what went wrong.
         now: wall clock.
@@ -50,7 +50,7 @@ class ScanTools:
         adopts_reported: extend also from staging accounts that only DRS names.
     """
 
-    drs_of: Callable[[str], Awaitable[DrsReads]]
+    access: StagingAccess
     known_servers: Callable[[Scope], int | None]
     request_scan: Callable[[Scope], Awaitable[Problem | None]]
     now: Now
@@ -72,7 +72,6 @@ class StagingScan(ScopeScan):
         scope: the target and the region.
         account: the target.
         drs: its DRS, to read.
-        writer: its DRS, to write.
         tools: shared by the run.
         is_known: servers were known here before.
         counts_servers: count the target's servers first, for region status.
@@ -84,7 +83,6 @@ class StagingScan(ScopeScan):
         scope: Scope,
         account: Account,
         drs: DrsReads,
-        writer: DrsWriter,
         tools: ScanTools,
         *,
         is_known: bool,
@@ -98,7 +96,6 @@ class StagingScan(ScopeScan):
         self.observation: Observation | None = None
         self._account = account
         self._drs = drs
-        self._writer = writer
         self._tools = tools
         self._is_known = is_known
         self._counts_servers = counts_servers
@@ -214,7 +211,7 @@ class StagingScan(ScopeScan):
 
     async def _read(self, staging_id: str) -> Plan:
         pair = Pair(self.scope.account_id, staging_id, self.scope.region)
-        return await read_pair(pair, self._drs, lambda: self._tools.drs_of(staging_id))
+        return await read_pair(pair, self._drs, self._tools.access)
 
     async def _extend(self) -> None:
         quota, observed = self._tools.servers_per_region, self.observation
@@ -226,7 +223,7 @@ class StagingScan(ScopeScan):
         for plan in plans:
             if not plan.extend or (is_full and not left_over):
                 continue
-            extension = Extension(plan, self._drs, self._writer)
+            extension = Extension(plan, self._tools.access)
             self._extensions.append(extension)
             await extension.apply(concurrency=self._tools.concurrency)
             is_full = is_full or extension.counts.is_full

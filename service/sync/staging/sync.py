@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -12,8 +12,6 @@ from service.accounts.records import Account, unusable_staging
 from service.accounts.staging import adopt_discovered
 from service.accounts.table import TargetAccountsTable
 from service.aws.client import AccountSession
-from service.aws.drs import DrsReader
-from service.aws.drs_write import DrsWriter
 from service.context import RunContext, SyncRequest
 from service.errors import RefusalError
 from service.models import Coverage, Problem, RegionStatus, Scope
@@ -21,14 +19,42 @@ from service.regions.selection import RegionSource, Selection
 from service.regions.status_rows import Observation
 from service.sync.engine.outcome import ScopeResult
 from service.sync.engine.recording import RegionRecorder, failed_observation, unscanned_observation
-from service.sync.engine.report import planned_members
+from service.sync.engine.report import Progress, planned_members
+from service.sync.engine.runner import run
 from service.sync.engine.sync import Deps, Run, ScopeScan, Sync
 from service.sync.staging.scan import COUNTS, ScanTools, StagingScan, planned_json
+from service.sync.staging_access import StagingAccess, staging_context
 
-__all__ = ["COUNTS", "OPERATION", "StagingSync"]
+__all__ = ["COUNTS", "OPERATION", "StagingSync", "auto_extend_staging_servers"]
 
 OPERATION: Final = "sync_staging_accounts"
 _log: Final = logging.getLogger(__name__)
+
+
+async def auto_extend_staging_servers(
+    deps: Deps,
+    target_accounts: Collection[str] = (),
+    active_regions: Collection[str] = (),
+    *,
+    request: SyncRequest | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Extend the servers that staging accounts replicate and their targets lack: one run of the staging sync.
+
+    Args:
+        deps: what every run works with.
+        target_accounts: the targets; empty for all.
+        active_regions: where; empty: in the active regions, by region status, and everywhere without one.
+        request: what else is requested.
+        progress: is told of each scope.
+
+    Returns:
+        The report of the run.
+
+    Raises: as `service.sync.engine.runner.run`.
+    """
+    given = replace(request or SyncRequest(), accounts=tuple(target_accounts), regions=tuple(active_regions))
+    return await run(StagingSync(), given, deps, progress)
 
 
 class StagingSync(Sync):
@@ -56,9 +82,7 @@ class StagingSync(Sync):
 
         An empty region status table is filled: then every scope is selected.
         """
-        context = await deps.context_loader().load(
-            request, operation=self.operation, discover=False, writes=True, shared=True
-        )
+        context = await staging_context(deps, request, operation=self.operation, writes=True)
         if _fills_status(context.selection, request):
             return context
         return replace(context, selection=_with_work(context.selection, context))
@@ -86,7 +110,6 @@ class StagingSync(Sync):
             scope,
             account,
             run.deps.drs(session),
-            DrsWriter(session),
             self._tools,
             is_known=run.is_known_active(scope),
             counts_servers=self._recorder is not None,
@@ -181,10 +204,7 @@ class StagingSync(Sync):
 
 
 def _scan_tools(run: Run) -> ScanTools:
-    deps, context = run.deps, run.context
-
-    async def drs_of(account_id: str) -> DrsReader:
-        return deps.drs(await context.access.session(account_id))
+    deps = run.deps
 
     async def request_scan(scope: Scope) -> Problem | None:
         scan_requests = {scope.account_id: deps.now()}
@@ -193,7 +213,7 @@ def _scan_tools(run: Run) -> ScanTools:
         )
 
     return ScanTools(
-        drs_of=drs_of,
+        access=StagingAccess(deps, run.context.access),
         known_servers=run.known_count,
         request_scan=request_scan,
         now=deps.now,

@@ -177,3 +177,15 @@ def test_roles_of_targets_staging_accounts_and_unknown_accounts() -> None:
     assert directory.role_of(OTHER).name == "Own"
     assert directory.role_of(TARGET) == RoleRef()  # its own record takes precedence
     assert directory.role_of("000000000000") == RoleRef()
+
+
+def test_the_targets_of_an_account_are_those_that_it_is_or_replicates_for() -> None:
+    records = [
+        {"accountId": "111122223333", "stagingAccounts": [{"accountId": "444455556666"}]},
+        {"accountId": "444455556666"},
+        {"accountId": "777788889999", "stagingAccounts": [{"accountId": "444455556666"}]},
+    ]
+    directory = AccountDirectory(map(parse_account, records))
+    assert directory.targets_of("444455556666") == {"111122223333", "444455556666", "777788889999"}
+    assert directory.targets_of("111122223333") == {"111122223333"}
+    assert directory.targets_of("000011112222") == frozenset()
