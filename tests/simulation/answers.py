@@ -27,7 +27,7 @@ async def check_inventory_answer(host: Host, *, of_run: int | None = None) -> No
         host: the process that queries.
         of_run: the last run, whose lags are expected of all that the query does not ask DRS for; None: of any run.
     """
-    table = host.estate.dynamodb.tables["target_accounts_table"].items
+    table = host.aws.dynamodb.tables["target_accounts_table"].items
     targets, answer = set(table), None
     with suppress(DrsSyncError):  # no answer, no promise
         answer = await host.query(InventoryParams())
@@ -37,7 +37,7 @@ async def check_inventory_answer(host: Host, *, of_run: int | None = None) -> No
 
 
 def _check_completeness(host: Host, answer: Answer, targets: Iterable[str]) -> None:
-    scopes = [Scope(account_id, region) for account_id in targets for region in host.estate.regions]
+    scopes = [Scope(account_id, region) for account_id in targets for region in host.aws.regions]
     unknown = [scope for scope in scopes if not _is_known(host, scope)]
     if answer.body["complete"] and unknown:
         host.promises.breaks("an answer is complete only if every scope is known", unknown)
@@ -45,7 +45,7 @@ def _check_completeness(host: Host, answer: Answer, targets: Iterable[str]) -> N
 
 def _check_lags(host: Host, answer: Answer, of_run: int | None) -> None:
     """Check that each lag was listed by the scan that the answer names; only where all clocks are right."""
-    if not host.estate.same_clocks:
+    if not host.aws.same_clocks:
         return
     # An item without values beside it is dated by the begin of its run, which may have been frozen before it listed.
     slow = _SLOW + timedelta(seconds=host.promises.frozen_s)
@@ -71,7 +71,7 @@ def _is_known(host: Host, scope: Scope) -> bool:
     allowed_s = chosen.discovery_window_seconds + chosen.sync_interval_seconds
     read = [each.began for each in promises.listings if each.scope == scope and each.complete]
     read += [promises.switched_off[scope]] if scope in promises.switched_off else []
-    if not host.estate.same_clocks:
+    if not host.aws.same_clocks:
         return bool(read)
     return any(host.loop.time() - each <= allowed_s + _SLOW.total_seconds() for each in read)
 

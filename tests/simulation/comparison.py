@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from service.aws.attribute_values import decode
 from service.models import Scope
-from tests.simulation.estate import STAGING, TARGETS, Estate
+from tests.simulation.aws import STAGING, TARGETS, SimulatedAws
 from tests.simulation.promises import Promises
 
 __all__ = ["Comparison"]
@@ -16,15 +16,15 @@ __all__ = ["Comparison"]
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What the tables of an estate should hold after these jobs."""
+    """What the tables of the simulated AWS should hold after these jobs."""
 
-    estate: Estate
+    aws: SimulatedAws
     promises: Promises
     jobs: Collection[str]
 
     def missed_scopes(self) -> list[Scope]:
         """Return the scopes that have servers, or should have, and for which the table counts none."""
-        rows = self.estate.dynamodb.tables["drs_region_status_table"].items
+        rows = self.aws.dynamodb.tables["drs_region_status_table"].items
         counts = {
             Scope(account_id, key[0]): entry.get("serverCount")
             for key, row in rows.items()
@@ -32,17 +32,17 @@ class Comparison:
         }
         wanted = [
             scope
-            for scope, drs in self.estate.drs.items()
+            for scope, drs in self.aws.drs.items()
             if drs.servers and (scope.account_id != STAGING or "staging" in self.jobs)
         ]
         targets = {
             Scope(TARGETS[0] if scope.account_id == STAGING else scope.account_id, scope.region) for scope in wanted
         }
-        return sorted(each for each in targets if not counts.get(each) and each.account_id not in self.estate.denied)
+        return sorted(each for each in targets if not counts.get(each) and each.account_id not in self.aws.denied)
 
     @property
     def _reachable(self) -> set[str]:
-        return set(self.estate.targets) - self.estate.denied
+        return set(self.aws.targets) - self.aws.denied
 
     def compare(self) -> None:
         """Compare everything."""
@@ -66,7 +66,7 @@ class Comparison:
 
     def denied_scopes(self) -> set[Scope]:
         """Return the scopes that were denied or switched off at their last scan, so that the next one is not urgent."""
-        rows = self.estate.dynamodb.tables["drs_region_status_table"].items
+        rows = self.aws.dynamodb.tables["drs_region_status_table"].items
         return {
             Scope(account_id, key[0])
             for key, row in rows.items()
@@ -77,13 +77,13 @@ class Comparison:
     def _actual(self) -> dict[str, Mapping[str, Any]]:
         return {
             record["arn"]: record
-            for scope, drs in self.estate.drs.items()
+            for scope, drs in self.aws.drs.items()
             if scope.account_id in self._reachable
             for record in drs.servers.values()
         }
 
     def _items(self) -> list[dict[str, Any]]:
-        return [decode(item) for item in self.estate.dynamodb.tables["source_server_inventory_table"].items.values()]
+        return [decode(item) for item in self.aws.dynamodb.tables["source_server_inventory_table"].items.values()]
 
     def _stored(self) -> dict[str, Mapping[str, Any]]:
         return {
@@ -98,10 +98,10 @@ class Comparison:
             breaks("the next runs repair", f"{arn} is not in the inventory")
         for arn in stored.keys() - actual.keys():
             breaks("the next runs repair", f"{arn} is still in the inventory")
-        kept = self.estate.dynamodb.tables["source_server_topology_table"].items
+        kept = self.aws.dynamodb.tables["source_server_topology_table"].items
         names = {pk.removeprefix("id#") for pk, _ in kept}
         origins = {pk for pk, sk in kept if sk == "TOPOLOGY"}
-        for pk, sk in self.estate.dynamodb.tables["source_server_inventory_table"].items:
+        for pk, sk in self.aws.dynamodb.tables["source_server_inventory_table"].items:
             if not sk.isdigit():
                 breaks("the inventory has items of servers only", f"{pk} {sk}")
         for arn, record in actual.items():
@@ -115,8 +115,8 @@ class Comparison:
                 breaks("original topology is never lost", arn)
 
     def _compare_counts(self) -> None:
-        rows = self.estate.dynamodb.tables["drs_region_status_table"].items
-        for scope, drs in self.estate.drs.items():
+        rows = self.aws.dynamodb.tables["drs_region_status_table"].items
+        for scope, drs in self.aws.drs.items():
             if scope.account_id not in self._reachable:
                 continue
             row = decode(rows[scope.region,]) if (scope.region,) in rows else {}
@@ -125,14 +125,14 @@ class Comparison:
                 self.promises.breaks("the next runs repair", f"{scope} counts {entry}, has {len(drs.servers)}")
 
     def _compare_tags(self) -> None:
-        for scope, drs in self.estate.drs.items():
+        for scope, drs in self.aws.drs.items():
             if scope.account_id not in self._reachable:
                 continue
             for record in drs.servers.values():
                 cloud = record["sourceCloudProperties"]
                 origin = Scope(cloud["originAccountID"], cloud["originRegion"])
                 instance = record["sourceProperties"]["identificationHints"]["awsInstanceID"]
-                entry = self.estate.instances.get(origin, {}).get(instance)
+                entry = self.aws.instances.get(origin, {}).get(instance)
                 if entry is None or record["dataReplicationInfo"]["dataReplicationState"] == "DISCONNECTED":
                     continue
                 missing = {tag["Key"] for tag in entry["Tags"] if record["tags"].get(tag["Key"]) != tag["Value"]}
@@ -142,13 +142,13 @@ class Comparison:
     def _compare_extensions(self) -> None:
         staged = {
             record["arn"]
-            for scope, drs in self.estate.drs.items()
+            for scope, drs in self.aws.drs.items()
             if scope.account_id == STAGING
             for record in drs.servers.values()
         }
         extended = {
             record["stagingArea"]["stagingSourceServerArn"]
-            for scope, drs in self.estate.drs.items()
+            for scope, drs in self.aws.drs.items()
             if scope.account_id == TARGETS[0]
             for record in drs.servers.values()
             if record["stagingArea"].get("stagingSourceServerArn")

@@ -1,4 +1,4 @@
-"""One history: a small estate, a few hosts, overlapping jobs and every kind of fault, then a phase without faults."""
+"""One history: the simulated AWS, a few hosts, overlapping jobs, every kind of fault, then a phase without faults."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from service.errors import DrsSyncError
 from service.gc_tuning import tune_gc
 from service.models import Scope
 from tests.simulation.answers import check_inventory_answer
+from tests.simulation.aws import REGIONS, STAGING, TARGETS, SimulatedAws
 from tests.simulation.clock import VirtualLoop, run
 from tests.simulation.comparison import Comparison
-from tests.simulation.estate import REGIONS, STAGING, TARGETS, Estate
 from tests.simulation.fault_injection import FAULT_KINDS, FaultInjector
 from tests.simulation.host import Host, Killed, settings
 from tests.simulation.odd_answers import ODD_ANSWERS
@@ -109,11 +109,11 @@ class History:
         self.jobs = jobs or self.rng.choice(_JOBS)
         targets = targets or TARGETS[: self.rng.choice((1, 2))]
         regions = regions or REGIONS[: self.rng.choice((2, 2, 3))]
-        self.estate = Estate(loop, self.rng, targets, regions)
+        self.aws = SimulatedAws(loop, self.rng, targets, regions)
         self.promises = Promises()
-        self.estate.dynamodb.listener = self.promises.on_change
-        self.promises.tables = self.estate.dynamodb.tables
-        self.estate.dynamodb.page = self.rng.choice((2, 5, 1000))
+        self.aws.dynamodb.listener = self.promises.on_change
+        self.promises.tables = self.aws.dynamodb.tables
+        self.aws.dynamodb.page = self.rng.choice((2, 5, 1000))
         self.hosts: list[Host] = []
         self._race: Race | None = None
         self.window_s = self.rng.choice((SHORT_WINDOW_S, 7200.0))
@@ -123,7 +123,7 @@ class History:
 
     async def play(self) -> HistoryResult:
         """Run rounds of jobs under faults, then rounds without, and compare the tables with DRS."""
-        if len(self.estate.targets) > 1 and self.rng.random() < 0.5:
+        if len(self.aws.targets) > 1 and self.rng.random() < 0.5:
             self._joining[TARGETS[1]] = self._target_records.pop((TARGETS[1],))
         for _ in range(self.rng.randint(1, 4)):
             self._change_protect()
@@ -153,12 +153,10 @@ class History:
         What is on its way to the tables does not arrive any more: it was sent to items that are not there, and a delete
         would find the same item again that its sender had carried over.
         """
-        for each in self.estate.late_calls:
+        for each in self.aws.late_calls:
             each.cancel()
-        self.estate.late_calls.clear()
-        own, inventory = (
-            self.estate.dynamodb.tables[f"source_server_{name}_table"] for name in ("topology", "inventory")
-        )
+        self.aws.late_calls.clear()
+        own, inventory = (self.aws.dynamodb.tables[f"source_server_{name}_table"] for name in ("topology", "inventory"))
         self.promises.events.append("downgrade")
         for (pk, sk), item in list(own.items.items()):
             if sk == "TOPOLOGY" or sk.startswith(("LINEAGE#", "MEMBER#")):
@@ -176,16 +174,16 @@ class History:
         self._names += 1
         skew_s = self.rng.uniform(-240.0, 240.0) if self.rng.random() < 0.2 else 0.0
         if skew_s:
-            self.estate.same_clocks = False
+            self.aws.same_clocks = False
         return self._add_host(f"host{self._names}", FaultInjector(self.rng), skew_s=skew_s)
 
     def _add_host(
         self, name: str, faults: FaultInjector, *, window_s: float | None = None, skew_s: float = 0.0
     ) -> Host:
         chosen = settings(
-            drs_regions=self.estate.regions, accounts_per_shard=1, discovery_window_seconds=window_s or self.window_s
+            drs_regions=self.aws.regions, accounts_per_shard=1, discovery_window_seconds=window_s or self.window_s
         )
-        self.hosts.append(Host(name, self.estate, faults, self.promises, skew_s=skew_s, chosen=chosen))
+        self.hosts.append(Host(name, self.aws, faults, self.promises, skew_s=skew_s, chosen=chosen))
         return self.hosts[-1]
 
     async def _round(self) -> None:
@@ -228,11 +226,11 @@ class History:
 
     def _arm_odd_answer(self) -> None:
         """Have DRS answer the next listing of a scope with servers wrongly, once."""
-        scopes = [scope for scope, drs in self.estate.drs.items() if drs.servers and scope.account_id != STAGING]
+        scopes = [scope for scope, drs in self.aws.drs.items() if drs.servers and scope.account_id != STAGING]
         if scopes:
             scope, kind = self.rng.choice(scopes), self.rng.choice(ODD_ANSWERS)
             self.promises.events.append(f"{kind} once in {scope.account_id} {scope.region}")
-            self.estate.odd_answers.arm(scope, kind)
+            self.aws.odd_answers.arm(scope, kind)
 
     async def _run_into(self, race: Race) -> None:
         """Begin a run soon after a race has begun."""
@@ -263,8 +261,8 @@ class History:
             self._kinds = ("throttled", "throttled, retry after")
         elif name == "late":
             self._kinds = tuple(kind for kind in FAULT_KINDS if kind.endswith("too late"))
-        self.estate.dynamodb.lag_s = self.rng.choice((0.0, 0.5, 5.0))
-        self.estate.dynamodb.unprocessed = self.rng.choice((0.0, 0.0, 0.3))
+        self.aws.dynamodb.lag_s = self.rng.choice((0.0, 0.5, 5.0))
+        self.aws.dynamodb.unprocessed = self.rng.choice((0.0, 0.0, 0.3))
 
     def _inject_faults(self, host: Host) -> None:
         only_tables = self._only_tables
@@ -357,7 +355,7 @@ class History:
         self._check_totals(report)
         if report["operation"] == _EVENTS["inventory"][0]:
             listings = [each for each in self.promises.listings if each.run == host.run_number]
-            scans = [each for each in listings if each.scope.account_id in self.estate.targets]
+            scans = [each for each in listings if each.scope.account_id in self.aws.targets]
             if report["scopes"]["complete"] > sum(each.complete for each in scans):
                 self.promises.breaks("a report is true", f"{report['scopes']['complete']} complete scans of {scans}")
             unwritten = {arn for each in scans for arn in each.arns} - self.promises.written.keys()
@@ -367,7 +365,7 @@ class History:
     async def _next_interval(self) -> None:
         await anyio.sleep(_INTERVAL_S - self.loop.time() % _INTERVAL_S)
 
-    # Changes of the estate
+    # Changes of the simulated AWS
 
     def _change_something(self) -> None:
         """Make a random change, if it is possible."""
@@ -376,11 +374,11 @@ class History:
 
     def _change_deny(self) -> None:
         """Toggle whether the role of an account can be assumed."""
-        self.estate.denied ^= {self.rng.choice(self.estate.targets)}
+        self.aws.denied ^= {self.rng.choice(self.aws.targets)}
 
     @property
     def _target_records(self) -> dict[tuple[str, ...], Any]:
-        return self.estate.dynamodb.tables["target_accounts_table"].items
+        return self.aws.dynamodb.tables["target_accounts_table"].items
 
     def _change_join(self) -> None:
         """Register the accounts that are not targets yet."""
@@ -392,21 +390,21 @@ class History:
         """Change nothing."""
 
     def _change_protect(self) -> None:
-        scope = Scope(self.rng.choice(self.estate.targets), self.rng.choice(self.estate.regions))
-        self.estate.protect(scope, tags={"Name": f"n{self.rng.randint(1, 9)}"})
+        scope = Scope(self.rng.choice(self.aws.targets), self.rng.choice(self.aws.regions))
+        self.aws.protect(scope, tags={"Name": f"n{self.rng.randint(1, 9)}"})
 
     def _change_protect_staged(self) -> None:
-        region = self.rng.choice(self.estate.regions)
-        self.estate.drs[Scope(TARGETS[0], region)].initialized = True
-        self.estate.protect(Scope(STAGING, region), tags={"Name": "staged"})
+        region = self.rng.choice(self.aws.regions)
+        self.aws.drs[Scope(TARGETS[0], region)].initialized = True
+        self.aws.protect(Scope(STAGING, region), tags={"Name": "staged"})
 
     def _any_server(self) -> tuple[Scope, str] | None:
-        servers = [(scope, each) for scope, drs in self.estate.drs.items() for each in drs.servers]
+        servers = [(scope, each) for scope, drs in self.aws.drs.items() for each in drs.servers]
         return self.rng.choice(servers) if servers else None
 
     def _change_delete(self) -> None:
         if server := self._any_server():
-            self.estate.delete(*server)
+            self.aws.delete(*server)
 
     def _change_empty(self) -> None:
         """All servers of a scope leave; half of the time DRS then answers as where it was never used."""
@@ -414,45 +412,45 @@ class History:
             self._empty(server[0])
 
     def _empty(self, scope: Scope) -> None:
-        drs = self.estate.drs[scope]
+        drs = self.aws.drs[scope]
         for each in list(drs.servers):
             if each in drs.servers:
-                self.estate.delete(scope, each)
+                self.aws.delete(scope, each)
         # DRS of a target is used as long as there are servers to extend into it.
-        waiting = scope.account_id == TARGETS[0] and self.estate.drs[Scope(STAGING, scope.region)].servers
+        waiting = scope.account_id == TARGETS[0] and self.aws.drs[Scope(STAGING, scope.region)].servers
         drs.initialized = self.rng.random() < 0.5 or bool(waiting)
 
     def _change_cluster(self) -> None:
         """Several servers join one scope at once."""
-        scope = Scope(self.rng.choice(self.estate.targets), self.rng.choice(self.estate.regions))
+        scope = Scope(self.rng.choice(self.aws.targets), self.rng.choice(self.aws.regions))
         for number in range(3):
-            self.estate.protect(scope, tags={"Name": f"c{number}"})
+            self.aws.protect(scope, tags={"Name": f"c{number}"})
 
     def _change_stall(self) -> None:
         if server := self._any_server():
-            self.estate.change(*server, dataReplicationInfo={"dataReplicationState": self.rng.choice(_STATES)})
+            self.aws.change(*server, dataReplicationInfo={"dataReplicationState": self.rng.choice(_STATES)})
 
     def _change_launch(self) -> None:
         if server := self._any_server():
-            self.estate.change(
+            self.aws.change(
                 *server, lastLaunchResult="SUCCEEDED", recoveryInstanceId=f"i-9{self.rng.randint(1, 9):016d}"
             )
 
     def _change_repoint(self) -> None:
         """Fail back: the forward server replicates from another region from now on."""
         if server := self._any_server():
-            origin = self.rng.choice(self.estate.regions)
+            origin = self.rng.choice(self.aws.regions)
             members = {
                 "originAccountID": server[0].account_id,
                 "originRegion": origin,
                 "originAvailabilityZone": f"{origin}b",
             }
-            self.estate.change(*server, sourceCloudProperties=members)
+            self.aws.change(*server, sourceCloudProperties=members)
 
     def _change_tag(self) -> None:
-        instances = [(scope, each) for scope, known in self.estate.instances.items() for each in known]
+        instances = [(scope, each) for scope, known in self.aws.instances.items() for each in known]
         if instances:
-            self.estate.tag_instance(*self.rng.choice(instances), "Name", f"n{self.rng.randint(1, 9)}")
+            self.aws.tag_instance(*self.rng.choice(instances), "Name", f"n{self.rng.randint(1, 9)}")
 
     # The phase without faults
 
@@ -464,16 +462,16 @@ class History:
         self.promises.events.append("faults stop")
         self._change_join()
         if self.rng.random() < 0.5:
-            self.estate.denied.clear()
-        self.estate.odd_answers.armed.clear()
-        self.estate.dynamodb.lag_s = self.estate.dynamodb.unprocessed = 0.0
+            self.aws.denied.clear()
+        self.aws.odd_answers.armed.clear()
+        self.aws.dynamodb.lag_s = self.aws.dynamodb.unprocessed = 0.0
         host = self._add_host("last", FaultInjector(self.rng, latency_s=0.01))
-        await anyio.sleep(max(0.0, self.estate.last_arrival_s - self.loop.time()))
+        await anyio.sleep(max(0.0, self.aws.last_arrival_s - self.loop.time()))
         await anyio.sleep(max(0.0, self.promises.lock_free_at - self.loop.time()))  # the lock of a killed run expires
         await self._next_interval()
-        comparison = Comparison(self.estate, self.promises, self.jobs)
+        comparison = Comparison(self.aws, self.promises, self.jobs)
         denied = comparison.denied_scopes()
-        closed = {scope for scope, drs in self.estate.drs.items() if not drs.initialized}
+        closed = {scope for scope, drs in self.aws.drs.items() if not drs.initialized}
         missed = comparison.missed_scopes()
         await self._run_all_jobs(host, may_be_unconfirmed=closed)
         missed += comparison.missed_scopes()
@@ -500,7 +498,7 @@ class History:
         """Run each job; only denied accounts and scopes that wait for a second "not initialized" may be in error."""
         for job in self.jobs:
             report = await host.run(job)
-            denied, accounts = self.estate.denied, {scope.account_id for scope in may_be_unconfirmed}
+            denied, accounts = self.aws.denied, {scope.account_id for scope in may_be_unconfirmed}
             expected = [
                 error
                 for error in report["errors"]
@@ -509,7 +507,7 @@ class History:
             ]
             if (report["status"] == "complete") == bool(expected) or expected != report["errors"]:
                 self.promises.breaks("the next runs repair", f"{job}: {report['status']} {report['errors']}")
-            if job == "inventory" and is_queried and not self.estate.denied:
+            if job == "inventory" and is_queried and not self.aws.denied:
                 await check_inventory_answer(host, of_run=host.last_run)
         await self._next_interval()
 

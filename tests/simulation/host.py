@@ -36,9 +36,9 @@ from service.regions.status_writer import RegionStatusTable
 from service.settings import Settings
 from service.sync.engine.sync import Deps
 from service.sync.inventory.templates import Templates
+from tests.simulation.aws import HUB, HUB_REGION, SimulatedAws
 from tests.simulation.clock import VirtualLoop
 from tests.simulation.dynamodb import ServiceError
-from tests.simulation.estate import HUB, HUB_REGION, Estate
 from tests.simulation.fault_injection import Fault, FaultInjector, When, client_error
 from tests.simulation.odd_answers import OddError
 from tests.simulation.promises import Promises
@@ -140,7 +140,7 @@ class Host:
 
     Args:
         name: for the trace.
-        estate: the simulated AWS.
+        aws: the simulated AWS.
         faults: faults and latency of its calls; may be replaced at any time.
         promises: observer of every response.
         skew_s: error of its clock.
@@ -149,16 +149,16 @@ class Host:
     def __init__(
         self,
         name: str,
-        estate: Estate,
+        aws: SimulatedAws,
         faults: FaultInjector,
         promises: Promises,
         *,
         skew_s: float = 0.0,
         chosen: Settings | None = None,
     ) -> None:
-        self.name, self.estate, self.faults, self.promises, self.skew_s = name, estate, faults, promises, skew_s
-        self.loop: VirtualLoop = estate.loop
-        self.rng: random.Random = estate.rng
+        self.name, self.aws, self.faults, self.promises, self.skew_s = name, aws, faults, promises, skew_s
+        self.loop: VirtualLoop = aws.loop
+        self.rng: random.Random = aws.rng
         self.dead = False
         self.kill_at: float | None = None  # a call number; half a call less means before it takes effect
         self.calls = 0
@@ -167,7 +167,7 @@ class Host:
         self.frozen_s = 0.0
         self._tasks: dict[asyncio.Task[Any], None] = {}  # a dict, because it keeps the order
         self._late_call_seed = self.rng.getrandbits(64)
-        chosen = chosen or settings(drs_regions=estate.regions)
+        chosen = chosen or settings(drs_regions=aws.regions)
         self.settings = chosen
         self.aws_client = _SimulatedClient(self, chosen)
         table = Table(self.aws_client.hub(), chosen.drs_region_status_table, HUB_REGION)
@@ -267,7 +267,7 @@ class Host:
         number = self.calls = self.calls + 1
         self._raise_if_killed(number - 0.5)
         self.promises.before_send(self, operation)
-        known = self.estate.tokens.get(keys.access_key)
+        known = self.aws.tokens.get(keys.access_key)
         call = Call(service, operation, known[0] if known else "?", region)
         fault = self.faults.draw(call, params)
         try:
@@ -311,15 +311,15 @@ class Host:
         if rng.random() < 0.5:
             return
         delay_s = rng.random() * rng.choice((0.1, 5.0, 60.0, _SIGNED_FOR_S))
-        self.estate.last_arrival_s = max(self.estate.last_arrival_s, self.loop.time() + delay_s)
+        self.aws.last_arrival_s = max(self.aws.last_arrival_s, self.loop.time() + delay_s)
 
         def arrive() -> None:
-            self.estate.late_calls.discard(handle)
+            self.aws.late_calls.discard(handle)
             self.promises.trace(self.name, call, "late")
             self._serve(access_key, call, params, late=True)
 
         handle = self.loop.call_later(delay_s, arrive)
-        self.estate.late_calls.add(handle)
+        self.aws.late_calls.add(handle)
 
     async def _apply_fault(self, fault: Fault, call: Call) -> None:
         self.promises.trace(self.name, call, fault.name)
@@ -334,9 +334,9 @@ class Host:
         self, access_key: str, call: Call, params: Mapping[str, Any], *, late: bool = False
     ) -> dict[str, Any] | ServiceError:
         try:
-            self.estate.account_of(access_key)
+            self.aws.account_of(access_key)
             with self.promises.during_call(self, call, params, late=late):
-                return self.estate.serve(call, params)
+                return self.aws.serve(call, params)
         except ServiceError as refused:
             return refused
 

@@ -15,8 +15,8 @@ from service.errors import DrsSyncError
 from service.models import Call, Scope
 from service.queries.failback.query import FailbackQuery
 from service.queries.params import InventoryParams
+from tests.simulation.aws import REGIONS, STAGING, TARGETS
 from tests.simulation.clock import VirtualLoop
-from tests.simulation.estate import REGIONS, STAGING, TARGETS
 from tests.simulation.fault_injection import FAULT_KINDS, Fault, FaultInjector, client_error
 from tests.simulation.history import SHORT_WINDOW_S, History, HistoryResult
 from tests.simulation.host import Host, Killed
@@ -73,12 +73,12 @@ def _same_page_again(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def _unprocessed(host: Host) -> None:
-    host.estate.dynamodb.unprocessed = 1.0
+    host.aws.dynamodb.unprocessed = 1.0
 
 
 def _skewed(host: Host) -> None:
     host.skew_s = host.rng.choice((-600.0, 600.0))
-    host.estate.same_clocks = False
+    host.aws.same_clocks = False
 
 
 def _frozen(host: Host) -> None:
@@ -147,30 +147,30 @@ class _FailOneCall(FaultInjector):
 
 
 class Cell(History):
-    """An up-to-date estate with new work for every job; a new host runs the job and meets one fault."""
+    """An up-to-date simulated AWS with new work for every job; a new host runs the job and meets one fault."""
 
     def __init__(self, loop: VirtualLoop, job: str) -> None:
         super().__init__(0, loop, jobs=SYNCS, targets=TARGETS, regions=REGIONS[:2])
         self.job = job
-        self.estate.dynamodb.page = 1
+        self.aws.dynamodb.page = 1
         self.window_s = SHORT_WINDOW_S  # as of the hosts of a cell
         self.outcome = ""
 
     async def prepare(self) -> None:
         """Bring everything up to date, then make a change of every kind."""
         for scope in (_A1, _A1, _A1, _A2, _B1, _B1, Scope(STAGING, REGIONS[0])):
-            self.estate.drs[Scope(TARGETS[0], scope.region)].initialized = True
-            self.estate.protect(scope, tags={"Name": "old"})
-        before = Host("before", self.estate, FaultInjector(self.rng, latency_s=0.01), self.promises)
+            self.aws.drs[Scope(TARGETS[0], scope.region)].initialized = True
+            self.aws.protect(scope, tags={"Name": "old"})
+        before = Host("before", self.aws, FaultInjector(self.rng, latency_s=0.01), self.promises)
         for _ in range(3):  # the third round scans the idle scopes again, so that a query knows them after a missed run
             await self._run_all_jobs(before)
-        self.estate.delete(_A1, min(self.estate.drs[_A1].servers))
+        self.aws.delete(_A1, min(self.aws.drs[_A1].servers))
         for scope in (_A1, _A1, _B1, *3 * [Scope(STAGING, REGIONS[0])]):
-            self.estate.protect(scope, tags={"Name": "new"})
-        for scope, instances in self.estate.instances.items():
-            self.estate.tag_instance(scope, min(instances), "Name", "other")
+            self.aws.protect(scope, tags={"Name": "new"})
+        for scope, instances in self.aws.instances.items():
+            self.aws.tag_instance(scope, min(instances), "Name", "other")
         # The staging account is removed from the target's record, but DRS still lists it.
-        self.estate.dynamodb.tables["target_accounts_table"].items[TARGETS[0],].pop("stagingAccounts")
+        self.aws.dynamodb.tables["target_accounts_table"].items[TARGETS[0],].pop("stagingAccounts")
         await anyio.sleep(_STALE_S)
 
     async def run_with_fault(self, kind: Kind | None, at: int) -> int:
@@ -178,7 +178,7 @@ class Cell(History):
 
         A negative number fails none.
         """
-        host = Host("faulty", self.estate, FaultInjector(self.rng), self.promises)
+        host = Host("faulty", self.aws, FaultInjector(self.rng), self.promises)
         self.hosts.append(host)
         faults = host.faults = _FailOneCall(random.Random(1), latency_s=0.01, host=host, kind=kind, at=at)  # noqa: S311
         began = self.loop.time()
@@ -190,7 +190,7 @@ class Cell(History):
             self.outcome = str(errors.exceptions[0])
         if self.job in SYNCS and self.outcome != "killed" and self.loop.time() - began > _MAX_S:
             self.promises.breaks("a sync ends within its deadline", self.loop.time() - began)
-        self.estate.dynamodb.unprocessed = 0.0
+        self.aws.dynamodb.unprocessed = 0.0
         assert at < 0 or faults.applied, f"there was no call {at} to fail"
         return len(faults.matched)
 
@@ -205,13 +205,13 @@ class Cell(History):
         """Query every server: a complete response must not lack one that the inventory has."""
         answer = await host.query(InventoryParams())
         shown = {server["sourceServerArn"] for server in answer.body["servers"]}
-        items = self.estate.dynamodb.tables["source_server_inventory_table"].items
+        items = self.aws.dynamodb.tables["source_server_inventory_table"].items
         known = {key[0] for key in items if key[1].isdigit()}
         # In a scope that DRS reports as not initialized, no server can be expected.
         unused = {
             each.scope for each in self.promises.listings if each.host is host and each.complete and not each.arns
         }
-        listed = [drs for scope, drs in self.estate.drs.items() if scope not in unused]
+        listed = [drs for scope, drs in self.aws.drs.items() if scope not in unused]
         expected = {record["arn"] for drs in listed for record in drs.servers.values()}
         if answer.body["complete"] and (known & expected) - shown:
             self.promises.breaks("an answer is true", f"complete without {(known & expected) - shown}")
@@ -219,7 +219,7 @@ class Cell(History):
 
     async def query_failback(self, host: Host) -> str:
         """Query where a server came from."""
-        server = max(self.estate.drs[_A2].servers)
+        server = max(self.aws.drs[_A2].servers)
         answer = await FailbackQuery(host.aws_client, host.settings, host.status_reader(), host.now).facts(server)
         facts = answer.facts
         if facts.original["originalSourceRegion"] != REGIONS[0]:

@@ -18,8 +18,8 @@ import anyio
 from service.aws.attribute_values import decode
 from service.context import SyncRequest
 from service.models import Scope
+from tests.simulation.aws import REGIONS, TARGETS, SimulatedAws
 from tests.simulation.clock import VirtualLoop, run
-from tests.simulation.estate import REGIONS, TARGETS, Estate
 from tests.simulation.fault_injection import FaultInjector
 from tests.simulation.host import Host, Killed, settings
 from tests.simulation.promises import Promises
@@ -36,29 +36,29 @@ _Schedule = tuple[Choice, ...]
 _Sleep = frozenset[Choice]
 
 
-def _leave(estate: Estate) -> None:
-    estate.delete(_SCOPE, min(estate.drs[_SCOPE].servers))
+def _leave(aws: SimulatedAws) -> None:
+    aws.delete(_SCOPE, min(aws.drs[_SCOPE].servers))
 
 
-def _join(estate: Estate) -> None:
-    estate.protect(_SCOPE, tags={"Name": "new"})
+def _join(aws: SimulatedAws) -> None:
+    aws.protect(_SCOPE, tags={"Name": "new"})
 
 
-def _leave_all(estate: Estate) -> None:
-    for each in list(estate.drs[_SCOPE].servers):
-        estate.delete(_SCOPE, each)
+def _leave_all(aws: SimulatedAws) -> None:
+    for each in list(aws.drs[_SCOPE].servers):
+        aws.delete(_SCOPE, each)
 
 
-def _close(estate: Estate) -> None:
-    _leave_all(estate)
-    estate.drs[_SCOPE].initialized = False
+def _close(aws: SimulatedAws) -> None:
+    _leave_all(aws)
+    aws.drs[_SCOPE].initialized = False
 
 
-def _index_catches_up(estate: Estate) -> None:
-    estate.dynamodb.index_as_of = None
+def _index_catches_up(aws: SimulatedAws) -> None:
+    aws.dynamodb.index_as_of = None
 
 
-CHANGES: Final[Mapping[str, Callable[[Estate], None]]] = {
+CHANGES: Final[Mapping[str, Callable[[SimulatedAws], None]]] = {
     "a server leaves": _leave,
     "a server joins": _join,
     "all leave": _leave_all,
@@ -96,7 +96,7 @@ class _PrunedError(Exception):
     """What follows was or will be played by another schedule."""
 
 
-class _World:
+class _Played:
     """One schedule being played.
 
     Attributes:
@@ -106,8 +106,8 @@ class _World:
 
     def __init__(self, loop: VirtualLoop, scenario: Scenario) -> None:
         self.loop, self.scenario = loop, scenario
-        self.estate = Estate(loop, random.Random(0), (_SCOPE.account_id,), (_SCOPE.region,))  # noqa: S311 - no secret
-        self.estate.dynamodb.tables["target_accounts_table"].items[_SCOPE.account_id,].pop("stagingAccounts")
+        self.aws = SimulatedAws(loop, random.Random(0), (_SCOPE.account_id,), (_SCOPE.region,))  # noqa: S311 - no secret
+        self.aws.dynamodb.tables["target_accounts_table"].items[_SCOPE.account_id,].pop("stagingAccounts")
         self.promises = Promises()
         self.taken: list[Choice] = []
         self.alternatives: list[tuple[_Schedule, _Sleep]] = []
@@ -125,7 +125,7 @@ class _World:
         self._prepare()
         async with anyio.create_task_group() as tasks:
             for name in ("A", "B"):
-                host = SteppedHost(name, self.estate, self.promises, window_s=_WINDOW_S)
+                host = SteppedHost(name, self.aws, self.promises, window_s=_WINDOW_S)
                 self._hosts.append(host)
                 tasks.start_soon(self._run, host)
             self._running = 2
@@ -139,24 +139,24 @@ class _World:
 
     def calm(self) -> Host:
         """Return a new process without faults."""
-        chosen = settings(drs_regions=self.estate.regions, discovery_window_seconds=_WINDOW_S)
-        return Host("calm", self.estate, FaultInjector(self.estate.rng, latency_s=0.0), self.promises, chosen=chosen)
+        chosen = settings(drs_regions=self.aws.regions, discovery_window_seconds=_WINDOW_S)
+        return Host("calm", self.aws, FaultInjector(self.aws.rng, latency_s=0.0), self.promises, chosen=chosen)
 
     def _prepare(self) -> None:
         """Bring tables and DRS into their state before: the known server, if any, has changed; the others are new."""
         if self.scenario.start != "idle":
-            self.estate.protect(_SCOPE, tags={"Name": "one"})
+            self.aws.protect(_SCOPE, tags={"Name": "one"})
         if self.scenario.start != "empty tables":
             for name, items in _tables_before(self.scenario.start).items():
-                self.estate.dynamodb.tables[name].items = dict(items)
+                self.aws.dynamodb.tables[name].items = dict(items)
         self.loop.advance(_INTERVAL_S)
-        for server in self.estate.drs[_SCOPE].servers:
-            self.estate.change(_SCOPE, server, dataReplicationInfo={"dataReplicationState": "STALLED"})
-        while len(self.estate.drs[_SCOPE].servers) < 2:
-            self.estate.protect(_SCOPE, tags={"Name": "two"})
-        self.estate.dynamodb.listener, self.promises.tables = self.promises.on_change, self.estate.dynamodb.tables
+        for server in self.aws.drs[_SCOPE].servers:
+            self.aws.change(_SCOPE, server, dataReplicationInfo={"dataReplicationState": "STALLED"})
+        while len(self.aws.drs[_SCOPE].servers) < 2:
+            self.aws.protect(_SCOPE, tags={"Name": "two"})
+        self.aws.dynamodb.listener, self.promises.tables = self.promises.on_change, self.aws.dynamodb.tables
         if "the index catches up" in self._changes:
-            self.estate.dynamodb.index_as_of = self.loop.time()
+            self.aws.dynamodb.index_as_of = self.loop.time()
 
     async def _run(self, host: SteppedHost) -> None:
         try:
@@ -207,7 +207,7 @@ class _World:
             if update in calls:  # one step: if another write came in between, both would be repeated
                 return [update, *self._fated([update])]
         late = [Choice("late", f"{each.call.operation} of {each.who}") for each in self._hosts[0].late]
-        change = [Choice("estate", each) for each in self._changes[:1]]
+        change = [Choice("aws", each) for each in self._changes[:1]]
         return [*calls, *late, *change, *self._fated(calls)]
 
     def _fated(self, calls: Sequence[Choice]) -> list[Choice]:
@@ -217,8 +217,8 @@ class _World:
         return [each._replace(fate=self._fate) for each in mine]
 
     def _take(self, choice: Choice) -> None:
-        if choice.who == "estate":
-            CHANGES[self._changes.pop(0)](self.estate)
+        if choice.who == "aws":
+            CHANGES[self._changes.pop(0)](self.aws)
         elif choice.who == "late":
             self._hosts[0].late.pop().arrive()
         else:
@@ -229,7 +229,7 @@ class _World:
 
     def _state(self) -> int:
         """Return a hash of all that the future depends on."""
-        tables, drs = self.estate.dynamodb.tables, self.estate.drs[_SCOPE]
+        tables, drs = self.aws.dynamodb.tables, self.aws.drs[_SCOPE]
         return hash(
             ranked(
                 repr(
@@ -247,10 +247,10 @@ class _World:
         )
 
     def _wrong(self) -> str:
-        items = self.estate.dynamodb.tables[INVENTORY].items
+        items = self.aws.dynamodb.tables[INVENTORY].items
         stored = {key[0] for key in items if key[1].isdigit()}
-        servers = {record["arn"] for record in self.estate.drs[_SCOPE].servers.values()}
-        row = decode(self.estate.dynamodb.tables[STATUS].items.get((_SCOPE.region,), {}))
+        servers = {record["arn"] for record in self.aws.drs[_SCOPE].servers.values()}
+        row = decode(self.aws.dynamodb.tables[STATUS].items.get((_SCOPE.region,), {}))
         count = row.get("accounts", {}).get(_SCOPE.account_id, {}).get("serverCount")
         wrong = [f"item of {arn[-4:]}, which has left" for arn in sorted(stored - servers)]
         wrong += [f"no item of {arn[-4:]}" for arn in sorted(servers - stored)]
@@ -263,34 +263,34 @@ class _World:
 def _tables_before(start: str) -> Mapping[str, Mapping[tuple[str, ...], Any]]:
     """Return the items of the tables after a run that saw the first server, or none."""
 
-    async def work(loop: VirtualLoop) -> Estate:
-        world = _World(loop, Scenario("empty tables"))
+    async def work(loop: VirtualLoop) -> SimulatedAws:
+        played = _Played(loop, Scenario("empty tables"))
         if start == "active":
-            world.estate.protect(_SCOPE, tags={"Name": "one"})
-        await world.calm().run("inventory")
-        return world.estate
+            played.aws.protect(_SCOPE, tags={"Name": "one"})
+        await played.calm().run("inventory")
+        return played.aws
 
     return {name: table.items for name, table in run(work).dynamodb.tables.items()}
 
 
 def play(
     scenario: Scenario, schedule: _Schedule = (), sleep: _Sleep = frozenset(), seen: dict[int, _Sleep] | None = None
-) -> tuple[_World, str | None]:
+) -> tuple[_Played, str | None]:
     """Play one schedule; return it, and what is wrong at its end; None when others play what follows."""
-    worlds: list[_World] = []
+    started: list[_Played] = []
     _tables_before("active"), _tables_before("idle")  # not within the loop of the schedule
 
     async def work(loop: VirtualLoop) -> str | None:
-        worlds.append(_World(loop, scenario))
+        started.append(_Played(loop, scenario))
         wrong = None
         try:
-            wrong = await worlds[0].play(schedule, sleep, {} if seen is None else seen)
+            wrong = await started[0].play(schedule, sleep, {} if seen is None else seen)
         except* _PrunedError:
             pass
         return wrong
 
     wrong = run(work)
-    return worlds[0], wrong
+    return started[0], wrong
 
 
 def explore(scenario: Scenario) -> Explored:
@@ -298,10 +298,10 @@ def explore(scenario: Scenario) -> Explored:
     explored, seen = Explored(), dict[int, _Sleep]()
     todo: list[tuple[_Schedule, _Sleep]] = [((), frozenset())]
     while todo:
-        world, wrong = play(scenario, *todo.pop(), seen)
-        todo += world.alternatives
+        played, wrong = play(scenario, *todo.pop(), seen)
+        todo += played.alternatives
         explored.schedules += 1
         if wrong:
-            explored.failures[" / ".join(map(str, world.taken))] = wrong
+            explored.failures[" / ".join(map(str, played.taken))] = wrong
     explored.states = len(seen)
     return explored

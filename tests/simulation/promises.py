@@ -175,13 +175,13 @@ class Promises:
         assert host is not None
         if lock["status"] == "IN_PROGRESS":
             self._lock_owner = self._owner_of[host.run_number] = lock["owner"]
-            self.lock_free_at = host.loop.time() + _LOCK_S + (0.0 if host.estate.same_clocks else _MAX_SKEW_S)
+            self.lock_free_at = host.loop.time() + _LOCK_S + (0.0 if host.aws.same_clocks else _MAX_SKEW_S)
         else:
             self._lock_owner, self.lock_free_at = None, host.loop.time()
 
     def before_send(self, host: Host, operation: str) -> None:
         """Check that the sender of a write has the lock; a request already on its way may still arrive."""
-        if operation not in {"TagResource", "UpdateLaunchConfiguration"} or not host.estate.same_clocks:
+        if operation not in {"TagResource", "UpdateLaunchConfiguration"} or not host.aws.same_clocks:
             return
         if self._lock_owner is not None and self._owner_of.get(host.run_number) != self._lock_owner:
             self.breaks("a run that lost the lock sends nothing more", f"{operation} of {host.name}")
@@ -251,7 +251,7 @@ class Promises:
         absent = [each for each in proofs if arn not in each.arns]
         if not absent:
             self.breaks("no record vanishes without a complete scan", arn)
-        elif host.estate.same_clocks and not any(each.began >= self.written.get(arn, 0.0) for each in absent):
+        elif host.aws.same_clocks and not any(each.began >= self.written.get(arn, 0.0) for each in absent):
             self.breaks("no record vanishes without a complete scan", f"{arn} was shown to its writer after the scan")
 
     def _check_values(self, key: str, before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> None:
@@ -315,7 +315,7 @@ class Promises:
         shown_at = self.extensible.get((host, arn))
         if shown_at is None:
             self.breaks("no server is extended because of a failed read", arn)
-        elif host.estate.is_extended(call.account_id, arn):
+        elif host.aws.is_extended(call.account_id, arn):
             if self._extended[call.account_id, arn] < shown_at:
                 self.breaks("no server is extended because of a failed read", f"{arn} was extended before")
             if (host.run_number, call.account_id, arn) in self._acknowledged:

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 import anyio
 
 from service.models import Call
-from tests.simulation.estate import Estate
+from tests.simulation.aws import SimulatedAws
 from tests.simulation.fault_injection import FaultInjector, client_error
 from tests.simulation.host import Host, Killed, settings
 from tests.simulation.promises import Promises
@@ -27,7 +27,7 @@ _WRITES: Final = ("BatchWriteItem", "DeleteItem", "UpdateItem")
 
 
 class Choice(NamedTuple):
-    """One thing that may happen next: `who` (a run, a late call or the estate) does `what`, with this fate if any."""
+    """One thing that may happen next: `who` (a run, a late call, or AWS itself) does `what`, with its fate if any."""
 
     who: str
     what: str
@@ -70,9 +70,9 @@ class SteppedHost(Host):
         late: the calls that are under way for too long.
     """
 
-    def __init__(self, name: str, estate: Estate, promises: Promises, *, window_s: float) -> None:
-        chosen = settings(drs_regions=estate.regions, discovery_window_seconds=window_s)
-        super().__init__(name, estate, FaultInjector(estate.rng, latency_s=0.0), promises, chosen=chosen)
+    def __init__(self, name: str, aws: SimulatedAws, promises: Promises, *, window_s: float) -> None:
+        chosen = settings(drs_regions=aws.regions, discovery_window_seconds=window_s)
+        super().__init__(name, aws, FaultInjector(aws.rng, latency_s=0.0), promises, chosen=chosen)
         self.received: list[str] = []
         self.pending: list[Pending] = []
         self.late: list[Late] = []
@@ -133,15 +133,13 @@ def are_independent(one: Choice, other: Choice) -> bool:
     if one.who == other.who:
         return False
     first, second = _subject(one), _subject(other)
-    is_change = (
-        one.is_write or other.is_write or "estate" in {one.who, other.who} or one.what == other.what == "Scan row"
-    )
+    is_change = one.is_write or other.is_write or "aws" in {one.who, other.who} or one.what == other.what == "Scan row"
     return not first & second or not is_change
 
 
 def _subject(choice: Choice) -> frozenset[str]:
     """Return what a choice reads or writes; a killed run touches nothing, but its call may be late."""
-    if choice.who == "estate":
+    if choice.who == "aws":
         return frozenset({"servers", "items"} if "index" in choice.what else {"servers"})
     if choice.what.startswith("DescribeSourceServers"):
         return frozenset({"servers"})

@@ -15,8 +15,8 @@ from service.aws.roles import NamedBy, RoleToAssume
 from service.context import SyncRequest
 from service.models import Call, Scope
 from service.settings import Settings
+from tests.simulation.aws import SimulatedAws
 from tests.simulation.clock import VirtualLoop, run
-from tests.simulation.estate import Estate
 from tests.simulation.fault_injection import FaultInjector
 from tests.simulation.host import Host, settings
 from tests.simulation.promises import Promises
@@ -50,11 +50,11 @@ def full_scan(
 
     async def work(loop: VirtualLoop) -> Outcome:
         rng = random.Random(seed)  # noqa: S311 - not a secret
-        estate = Estate(loop, rng, ACCOUNTS, REGIONS)
+        aws = SimulatedAws(loop, rng, ACCOUNTS, REGIONS)
         for account in ACCOUNTS:
             for region in ACTIVE:
                 for _ in range(SERVERS_EACH):
-                    estate.protect(Scope(account, region), tags={})
+                    aws.protect(Scope(account, region), tags={})
         promises, calls = Promises(), dict[str, int]()
 
         def applies_to(call: Call) -> bool:
@@ -64,7 +64,7 @@ def full_scan(
         # The share is applied here, so that every call is counted.
         faults = FaultInjector(rng, share=1.0, kinds=kinds or ("500",))
         faults.applies_to = lambda call: applies_to(call) and rng.random() < share
-        host = Host("host", estate, FaultInjector(rng), promises)
+        host = Host("host", aws, FaultInjector(rng), promises)
         if warm:
             await host.run("inventory", SyncRequest(full_scan=True))
         host.faults = faults
@@ -117,9 +117,9 @@ def test_accounts_that_always_fail_do_not_take_the_retries_of_others(kind: str, 
     region = ACTIVE[0]
 
     async def work(loop: VirtualLoop) -> dict[str, Any]:
-        estate = Estate(loop, random.Random(0), accounts, ACTIVE[:1])  # noqa: S311 - not a secret
+        aws = SimulatedAws(loop, random.Random(0), accounts, ACTIVE[:1])  # noqa: S311 - not a secret
         for account in accounts:
-            estate.protect(Scope(account, region), tags={})
+            aws.protect(Scope(account, region), tags={})
         listed: set[str] = set()
 
         def applies_to(call: Call) -> bool:
@@ -127,8 +127,8 @@ def test_accounts_that_always_fail_do_not_take_the_retries_of_others(kind: str, 
             listed.add(call.account_id)
             return fails and call.service == "drs"
 
-        host = Host("host", estate, FaultInjector(estate.rng), Promises())
-        host.faults = FaultInjector(estate.rng, share=1.0, kinds=(kind,), applies_to=applies_to)
+        host = Host("host", aws, FaultInjector(aws.rng), Promises())
+        host.faults = FaultInjector(aws.rng, share=1.0, kinds=(kind,), applies_to=applies_to)
         return await host.run("inventory", SyncRequest())
 
     report = run(work)
@@ -141,8 +141,8 @@ def test_retry_after_delays_queued_calls_too() -> None:
     pause_s, wait_s = 2.0, 0.2  # Retry-After of the response; 5 calls a second
 
     async def work(loop: VirtualLoop) -> list[float]:
-        estate = Estate(loop, random.Random(0), ACCOUNTS[:1], ACTIVE[:1])  # noqa: S311 - not a secret
-        estate.protect(Scope(ACCOUNTS[0], ACTIVE[0]), tags={})
+        aws = SimulatedAws(loop, random.Random(0), ACCOUNTS[:1], ACTIVE[:1])  # noqa: S311 - not a secret
+        aws.protect(Scope(ACCOUNTS[0], ACTIVE[0]), tags={})
         sent: list[float] = []
 
         def applies_to(_: Call) -> bool:
@@ -150,10 +150,10 @@ def test_retry_after_delays_queued_calls_too() -> None:
             return len(sent) == 1
 
         faults = FaultInjector(
-            estate.rng, share=1.0, kinds=("throttled, retry after",), applies_to=applies_to, latency_s=wait_s / 2
+            aws.rng, share=1.0, kinds=("throttled, retry after",), applies_to=applies_to, latency_s=wait_s / 2
         )
         chosen = settings(drs_burst=1, drs_calls_per_second=1 / wait_s, drs_most_calls_per_second=1 / wait_s)
-        host = Host("host", estate, FaultInjector(estate.rng), Promises(), chosen=chosen)
+        host = Host("host", aws, FaultInjector(aws.rng), Promises(), chosen=chosen)
         role = RoleToAssume(
             ACCOUNTS[0], f"arn:aws:iam::{ACCOUNTS[0]}:role/DRSOrchestrationRole", "e" * 32, NamedBy.RECORD
         )

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from service.models import Call, Scope
+from tests.simulation.aws import REGIONS, TARGETS
 from tests.simulation.clock import VirtualLoop, run
-from tests.simulation.estate import REGIONS, TARGETS
 from tests.simulation.fault_injection import FAULT_KINDS, Fault, FaultInjector
 from tests.simulation.history import History
 from tests.simulation.host import Host, Killed
@@ -42,14 +42,14 @@ def test_the_first_row_written_has_the_full_scan_mark_that_could_not_be_written_
     async def work(loop: VirtualLoop) -> None:
         history = History(0, loop, jobs=("inventory",), targets=TARGETS, regions=REGIONS)
         for region in REGIONS:
-            history.estate.protect(Scope(TARGETS[1], region), tags={})
-        host = Host("first", history.estate, FaultInjector(history.rng), history.promises)
+            history.aws.protect(Scope(TARGETS[1], region), tags={})
+        host = Host("first", history.aws, FaultInjector(history.rng), history.promises)
         host.faults = _FirstStatusWriteFails(history.rng, latency_s=0.01, host=host)
         with pytest.raises(Killed):
             await host.run("inventory")
-        assert len(history.estate.dynamodb.tables[STATUS].items) == 1
+        assert len(history.aws.dynamodb.tables[STATUS].items) == 1
 
-        after = Host("next", history.estate, FaultInjector(history.rng), history.promises)
+        after = Host("next", history.aws, FaultInjector(history.rng), history.promises)
         report = await after.run("inventory")
         assert report["regionReason"].endswith("an earlier run over every region was cut short")
         assert report["serversSynced"] == 3

@@ -16,7 +16,7 @@ def play(job: str, half: int | None) -> int:
     async def work(loop: VirtualLoop) -> int:
         cell = Cell(loop, job)
         await cell.prepare()
-        host = Host("killed", cell.estate, FaultInjector(cell.rng, latency_s=0.01), cell.promises)
+        host = Host("killed", cell.aws, FaultInjector(cell.rng, latency_s=0.01), cell.promises)
         host.kill_at = None if half is None else half / 2
         if half is None:
             await host.run(job)

@@ -45,7 +45,7 @@ class _FreezesHost(FaultInjector):
             self.host.freeze(LONG_S)
             return None
         self.host.skew_s += LONG_S
-        locks = self.host.estate.dynamodb.tables["tag_sync_config_table"].items
+        locks = self.host.aws.dynamodb.tables["tag_sync_config_table"].items
         if lock := locks.get(("_tag_sync_lock",)):
             locks["_tag_sync_lock",] = {**lock, "startedAt": {"N": str(int(lock["startedAt"]["N"]) - int(LONG_S))}}
         return None
@@ -79,9 +79,7 @@ def play(at: int, *, asleep: bool) -> tuple[HistoryResult, list[str], int]:
     async def work(loop: VirtualLoop) -> tuple[HistoryResult, list[str], int]:
         cell, outcomes = Cell(loop, "tags"), list[str]()
         await cell.prepare()
-        hosts = [
-            Host(name, cell.estate, FaultInjector(cell.rng, latency_s=0.1), cell.promises) for name in ("one", "two")
-        ]
+        hosts = [Host(name, cell.aws, FaultInjector(cell.rng, latency_s=0.1), cell.promises) for name in ("one", "two")]
         hosts[0].faults = _FreezesHost(cell.rng, latency_s=0.1, host=hosts[0], at=at, asleep=asleep)
 
         async def sync(host: Host, delay_s: float) -> None:
@@ -129,7 +127,7 @@ def test_a_lock_that_may_have_been_taken_is_given_back() -> None:
         for name, left in (("one", 4), ("two", 0)):
             faults = _LosesResponses(cell.rng, latency_s=0.1, left=left)
             try:
-                outcomes.append((await Host(name, cell.estate, faults, cell.promises).run("tags"))["status"])
+                outcomes.append((await Host(name, cell.aws, faults, cell.promises).run("tags"))["status"])
             except DrsSyncError as error:
                 outcomes.append(type(error).__name__)
         return outcomes
@@ -143,9 +141,9 @@ def test_a_run_that_writes_to_the_end_of_its_time_still_gives_its_lock_back() ->
     async def work(loop: VirtualLoop) -> tuple[dict[str, Any], float, Mapping[tuple[str, ...], Any]]:
         cell = Cell(loop, "tags")
         await cell.prepare()
-        host, began = Host("one", cell.estate, _ResultHangs(cell.rng, latency_s=0.1), cell.promises), loop.time()
+        host, began = Host("one", cell.aws, _ResultHangs(cell.rng, latency_s=0.1), cell.promises), loop.time()
         report = await host.run("tags", SyncRequest(remaining_s=BUDGET_S))
-        return report, loop.time() - began, cell.estate.dynamodb.tables["tag_sync_config_table"].items
+        return report, loop.time() - began, cell.aws.dynamodb.tables["tag_sync_config_table"].items
 
     report, took_s, items = run(work)
     assert "before the result was written" in report["warnings"][-1]["message"]

@@ -45,10 +45,10 @@ def test_an_order_shows_a_planted_bug(bug: str) -> None:
 
 def test_a_schedule_can_be_played_again() -> None:
     scenario = Scenario("active", ("all leave",))
-    world, wrong = play(scenario)
+    played, wrong = play(scenario)
     assert wrong == ""
-    again, _ = play(scenario, tuple(world.taken))
-    assert again.taken == world.taken
+    again, _ = play(scenario, tuple(played.taken))
+    assert again.taken == played.taken
 
 
 def test_reads_and_calls_of_different_tables_are_independent() -> None:
@@ -59,4 +59,4 @@ def test_reads_and_calls_of_different_tables_are_independent() -> None:
     assert are_independent(Choice("A", "Query items"), stored)
     assert not are_independent(Choice("A", "Query items"), written)
     assert not are_independent(stored, written), "two calls of one run"
-    assert not are_independent(listing, Choice("estate", "all leave"))
+    assert not are_independent(listing, Choice("aws", "all leave"))

@@ -313,8 +313,8 @@ def test_why_a_scope_is_scanned_without_discovery(row: RegionRow, why: ScanReaso
 
 
 @dataclass
-class World:
-    """Simulated accounts whose servers come and go, with the region status that the syncs write."""
+class StatusTableModel:
+    """Model of the region status table: accounts whose servers come and go, and the rows that syncs write of them."""
 
     catalog: Sequence[str]
     accounts: Sequence[str]
@@ -363,48 +363,48 @@ def changing_servers(seed: int, share: float) -> Callable[[Scope, int], int | No
 def test_no_scope_stays_unscanned_beyond_the_window_and_discovery_stays_below_its_share(
     seed: int, share: float, accounts: int
 ) -> None:
-    world = World(CATALOG, ACCOUNTS[:accounts], changing_servers(seed, share))
+    model = StatusTableModel(CATALOG, ACCOUNTS[:accounts], changing_servers(seed, share))
     total = accounts * len(CATALOG)
-    assert len(world.run(0, 0).scopes) == total
+    assert len(model.run(0, 0).scopes) == total
     for number in range(1, 28):
         now = number * POLICY.interval_s
-        ages = [now - moments[-1] for moments in world.scanned_at.values()]
-        selection = world.run(number, now)
+        ages = [now - moments[-1] for moments in model.scanned_at.values()]
+        selection = model.run(number, now)
         busy = len(selection.scopes) - selection.count(ScanReason.DISCOVERY)
         if max(ages) <= POLICY.window_s - POLICY.interval_s:
             assert len(selection.scopes) <= max(busy, math.floor(0.2 * total))
-    assert world.longest_wait_s(27 * POLICY.interval_s) <= POLICY.window_s
+    assert model.longest_wait_s(27 * POLICY.interval_s) <= POLICY.window_s
 
 
 @settings(max_examples=8)
 @given(seed=st.integers(0, 10_000))
 def test_runs_that_start_late_delay_a_scope_no_longer_than_they_are_late(seed: int) -> None:
-    world = World(CATALOG, ACCOUNTS[:2], changing_servers(seed, 0.3))
-    world.run(0, 0)
+    model = StatusTableModel(CATALOG, ACCOUNTS[:2], changing_servers(seed, 0.3))
+    model.run(0, 0)
     now = 0.0
     for number in range(1, 28):
         now = number * POLICY.interval_s + random.Random(seed + number).uniform(0, 60)  # noqa: S311 - a simulation
-        world.run(number, now)
-    assert world.longest_wait_s(now) <= POLICY.window_s + 60
+        model.run(number, now)
+    assert model.longest_wait_s(now) <= POLICY.window_s + 60
 
 
 @pytest.mark.parametrize("active", [0, 1, 2])
 def test_an_unchanged_platform_has_a_fifth_of_its_scopes_scanned_in_every_run(active: int) -> None:
     active_regions = CATALOG[:active]
-    world = World(CATALOG, ACCOUNTS, lambda scope, _: 5 * (scope.region in active_regions))
-    world.run(0, 0)
-    scanned = [len(world.run(number, number * 900.0).scopes) for number in range(1, 97)]
+    model = StatusTableModel(CATALOG, ACCOUNTS, lambda scope, _: 5 * (scope.region in active_regions))
+    model.run(0, 0)
+    scanned = [len(model.run(number, number * 900.0).scopes) for number in range(1, 97)]
     assert max(scanned) <= 0.2 * 3 * len(CATALOG)
-    assert world.longest_wait_s(96 * 900.0) <= POLICY.window_s
+    assert model.longest_wait_s(96 * 900.0) <= POLICY.window_s
 
 
 def test_a_region_that_becomes_active_is_found_within_the_window_and_stays_active() -> None:
     active = Scope(B, CATALOG[17])
-    world = World(CATALOG, ACCOUNTS, lambda scope, number: 8 * (scope == active and number > 3))
+    model = StatusTableModel(CATALOG, ACCOUNTS, lambda scope, number: 8 * (scope == active and number > 3))
     for number in range(12):
-        world.run(number, number * 900.0)
-    assert world.table[active.region].server_count == 8
-    assert world.run(12, 12 * 900.0).scopes[active] is ScanReason.ACTIVE
+        model.run(number, number * 900.0)
+    assert model.table[active.region].server_count == 8
+    assert model.run(12, 12 * 900.0).scopes[active] is ScanReason.ACTIVE
 
 
 @pytest.mark.parametrize(
@@ -421,22 +421,22 @@ def test_a_region_that_becomes_active_is_found_within_the_window_and_stays_activ
     ],
 )
 def test_a_quarter_of_active_regions_leaves_none_of_the_others_unscanned(rows: list[RegionRow]) -> None:
-    world = World(CATALOG, [A], lambda scope, _: 5 * (scope.region in CATALOG[:6]))
-    world.table = {row.region: row for row in rows}
+    model = StatusTableModel(CATALOG, [A], lambda scope, _: 5 * (scope.region in CATALOG[:6]))
+    model.table = {row.region: row for row in rows}
     for number in range(24):
-        world.run(number, number * 900.0)
-    assert world.longest_wait_s(23 * 900.0) <= 2 * POLICY.window_s  # until the first scan; after that, one window
+        model.run(number, number * 900.0)
+    assert model.longest_wait_s(23 * 900.0) <= 2 * POLICY.window_s  # until the first scan; after that, one window
 
 
 def test_an_account_that_refuses_us_does_not_hold_up_scopes_never_scanned() -> None:
     """The role of B broke after its first scan; then three regions were added to the catalog."""
-    world = World(CATALOG, [A, B], lambda _scope, _number: 0)
-    world.table = {region: row_after_scan(region, {A: 0}) for region in CATALOG[:-3]}
-    world.table[CATALOG[0]] = row_after_scan(CATALOG[0], {A: 0, B: 0})
-    world.denied = frozenset({B})
+    model = StatusTableModel(CATALOG, [A, B], lambda _scope, _number: 0)
+    model.table = {region: row_after_scan(region, {A: 0}) for region in CATALOG[:-3]}
+    model.table[CATALOG[0]] = row_after_scan(CATALOG[0], {A: 0, B: 0})
+    model.denied = frozenset({B})
     for number in range(24):
-        world.run(number, number * 900.0)
-    assert {region for region in CATALOG[-3:] if Scope(A, region) in world.scanned_at} == set(CATALOG[-3:])
+        model.run(number, number * 900.0)
+    assert {region for region in CATALOG[-3:] if Scope(A, region) in model.scanned_at} == set(CATALOG[-3:])
 
 
 def test_a_full_scan_that_was_cut_short_is_continued() -> None:

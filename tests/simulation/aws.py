@@ -1,4 +1,4 @@
-"""Simulated AWS of a small estate: accounts, regions, servers and instances behind DRS, EC2, STS and DynamoDB."""
+"""The simulated AWS: accounts, regions, servers and instances behind DRS, EC2, STS and DynamoDB."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.simulation.clock import VirtualLoop
 from tests.simulation.dynamodb import DynamoDb, ServiceError, tables
 from tests.simulation.odd_answers import OddAnswers
 
-__all__ = ["HUB", "HUB_REGION", "REGIONS", "STAGING", "TARGETS", "Drs", "Estate"]
+__all__ = ["HUB", "HUB_REGION", "REGIONS", "STAGING", "TARGETS", "Drs", "SimulatedAws"]
 
 HUB: Final = "100000000000"
 TARGETS: Final = ("200000000000", "300000000000")
@@ -35,7 +35,7 @@ class Drs:
     launches: dict[str, bool] = field(default_factory=dict)  # server id -> copyTags
 
 
-class Estate:
+class SimulatedAws:
     """The simulated AWS.
 
     Args:
@@ -294,15 +294,15 @@ _CONFIGURATION: Final = {
     "ebsEncryption": "DEFAULT",
     "dataPlaneRouting": "PRIVATE_IP",
 }
-_DRS: Final[Mapping[str, Callable[[Estate, Scope, Drs, Mapping[str, Any]], dict[str, Any]]]] = {
-    "DescribeRecoveryInstances": Estate._recovery_instances,
-    "DescribeSourceServers": Estate._servers,
-    "ListExtensibleSourceServers": Estate._extensible,
-    "ListStagingAccounts": Estate._staging_accounts,
-    "CreateExtendedSourceServer": Estate._extend,
-    "DescribeReplicationConfigurationTemplates": Estate._templates,
-    "GetReplicationConfiguration": Estate._configuration,
-    "GetLaunchConfiguration": Estate._launch,
-    "UpdateLaunchConfiguration": Estate._update_launch,
-    "TagResource": Estate._tag,
+_DRS: Final[Mapping[str, Callable[[SimulatedAws, Scope, Drs, Mapping[str, Any]], dict[str, Any]]]] = {
+    "DescribeRecoveryInstances": SimulatedAws._recovery_instances,
+    "DescribeSourceServers": SimulatedAws._servers,
+    "ListExtensibleSourceServers": SimulatedAws._extensible,
+    "ListStagingAccounts": SimulatedAws._staging_accounts,
+    "CreateExtendedSourceServer": SimulatedAws._extend,
+    "DescribeReplicationConfigurationTemplates": SimulatedAws._templates,
+    "GetReplicationConfiguration": SimulatedAws._configuration,
+    "GetLaunchConfiguration": SimulatedAws._launch,
+    "UpdateLaunchConfiguration": SimulatedAws._update_launch,
+    "TagResource": SimulatedAws._tag,
 }
