@@ -7,6 +7,7 @@ import sys
 import time
 from collections import Counter
 
+from tests.simulation.failback_history import play_failback
 from tests.simulation.history import play
 
 _MAX_SHOWN = 5
@@ -17,11 +18,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--histories", type=int, default=1000, help="how many (default: 1000)")
     parser.add_argument("--seed", type=int, default=0, help="the first of them (default: 0)")
+    parser.add_argument("--failback", action="store_true", help="those of one lineage and its failback")
     parser.add_argument("--trace", action="store_true", help="print the trace of each")
     options = parser.parse_args()
     began, calls, days, broken = time.process_time(), 0, 0.0, Counter[str]()
     for seed in range(options.seed, options.seed + options.histories):
-        result = play(seed)
+        result = play_failback(seed) if options.failback else play(seed)
         calls, days = calls + result.calls, days + result.seconds / 86_400
         if options.trace:
             print(seed, result.trace, result.calls, " / ".join(result.events))  # noqa: T201 - what a command is for

@@ -63,12 +63,13 @@ class HistoryResult:
     events: tuple[str, ...]
     calls: int
     seconds: float
+    option: str = ""  # of the command that replays it
 
     def check(self) -> None:
         """Raise AssertionError when a promise was broken, with the command that replays the history."""
         assert not self.broken, (
             f"seed {self.seed}: {'; '.join(self.broken)}\n  after {' / '.join(self.events)}\n"
-            f"  again: python -m tests.simulation --seed {self.seed} --histories 1"
+            f"  again: python -m tests.simulation --seed {self.seed} --histories 1 {self.option}"
         )
 
 

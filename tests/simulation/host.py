@@ -67,7 +67,7 @@ def settings(**changes: Any) -> Settings:
     names: dict[str, Any] = {name: name for name in Settings.model_fields if name.endswith("_table")}
     # Staging accounts are adopted, so that faults also meet the write of a target's record.
     fixed: dict[str, Any] = {"discovery_window_seconds": 1800.0, "adopt_staging_accounts": True}
-    return Settings.model_construct(**names, **{**fixed, **changes})
+    return Settings.model_construct(**{**names, **fixed, **changes})
 
 
 class _Session:

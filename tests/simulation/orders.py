@@ -106,8 +106,8 @@ class _Played:
 
     def __init__(self, loop: VirtualLoop, scenario: Scenario) -> None:
         self.loop, self.scenario = loop, scenario
-        self.aws = SimulatedAws(loop, random.Random(0), (_SCOPE.account_id,), (_SCOPE.region,))  # noqa: S311 - no secret
-        self.aws.dynamodb.tables["target_accounts_table"].items[_SCOPE.account_id,].pop("stagingAccounts")
+        rng = random.Random(0)  # noqa: S311 - not a secret
+        self.aws = SimulatedAws(loop, rng, (_SCOPE.account_id,), (_SCOPE.region,), staging_of={})
         self.promises = Promises()
         self.taken: list[Choice] = []
         self.alternatives: list[tuple[_Schedule, _Sleep]] = []

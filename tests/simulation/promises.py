@@ -299,7 +299,7 @@ class Promises:
         of_lineage = [
             each for each in records if lineage in {each["arn"], each["stagingArea"].get("stagingSourceServerArn")}
         ]
-        regions = {each["sourceCloudProperties"]["originRegion"] for each in of_lineage}
+        regions = {each.get("sourceCloudProperties", {}).get("originRegion") for each in of_lineage}
         regions |= self._copied_regions(lineage)
         if topology.get("originalSourceRegion") not in regions:
             self.breaks("original topology is true", f"{lineage} from {topology.get('originalSourceRegion')}")
