@@ -180,7 +180,7 @@ def test_roles_of_targets_staging_accounts_and_unknown_accounts() -> None:
 
 
 def test_the_targets_of_an_account_are_those_that_it_is_or_replicates_for() -> None:
-    records = [
+    records: list[dict[str, Any]] = [
         {"accountId": "111122223333", "stagingAccounts": [{"accountId": "444455556666"}]},
         {"accountId": "444455556666"},
         {"accountId": "777788889999", "stagingAccounts": [{"accountId": "444455556666"}]},
