@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -17,6 +15,7 @@ from service.errors import RefusalError
 from service.settings import load_settings
 from tests.cli.test_command_line import drs_sync
 from tests.cli.test_servers import run_json
+from tests.support.command import start
 from tests.support.estate import Estate, new_account_id
 
 EXTERNAL_ID = "drs-orchestration-cross-account"
@@ -187,8 +186,7 @@ def test_an_odd_record_is_removed_and_shown(estate: Estate) -> None:
 )
 def test_remove_asks_on_a_terminal(estate: Estate, typed: str, more: tuple[str, ...], code: int) -> None:
     ours, theirs = os.openpty()
-    command = [sys.executable, "-m", "service.cli", "accounts", "remove", estate.names.a, *more]
-    with subprocess.Popen(command, stdin=theirs, stdout=subprocess.PIPE, stderr=theirs) as process:
+    with start("accounts", "remove", estate.names.a, *more, stdin=theirs, stderr=theirs) as process:
         os.write(ours, typed.encode())
         process.communicate()
     os.close(ours)

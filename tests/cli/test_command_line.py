@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Callable
@@ -17,21 +16,13 @@ import boto3
 import pytest
 
 from service.cli.syncs import combined_status
+from tests.support import command
 from tests.support.estate import EVERY_REGION, Estate
-
-COMMAND = [sys.executable, "-m", "service.cli"]
 
 
 def drs_sync(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the command in the environment of the test and its own variables."""
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
+    return command.run(*arguments, env={**os.environ, **environment})
 
 
 @pytest.fixture
@@ -204,8 +195,7 @@ def test_a_message_is_one_line_in_a_pipe_and_folded_on_a_terminal() -> None:
     reader, writer = os.openpty()
     try:
         environment = {**os.environ, "COLUMNS": "40", "TERM": "xterm"}
-        command = [*COMMAND, "sync", "inventory"]
-        subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=writer, check=False, timeout=300)
+        command.run("sync", "inventory", env=environment, stderr=writer)
         shown = os.read(reader, 65536).decode()
     finally:
         os.close(reader)
@@ -221,12 +211,12 @@ def test_no_command_is_help_for_a_person_and_one_document_for_a_program(group: l
     assert "Missing command" in json.loads(piped.stdout)["message"]
     reader, writer = os.openpty()
     try:
-        shown = subprocess.run([*COMMAND, *group], stdout=writer, stderr=subprocess.PIPE, check=False, timeout=300)
+        shown = command.run(*group, stdout=writer)
         text = os.read(reader, 65536).decode()
     finally:
         os.close(reader)
         os.close(writer)
-    assert (shown.returncode, shown.stderr) == (2, b"")
+    assert (shown.returncode, shown.stderr) == (2, "")
     assert "Usage:" in text
     assert "Commands" in text
 
@@ -254,9 +244,7 @@ def test_regions_shows_counts_freshness_and_errors(estate: Estate) -> None:
 
 def test_killed_in_mid_sync_and_run_again_it_ends_as_one_clean_run(estate: Estate) -> None:
     estate.faults(latency_ms={"dynamodb": 15, "drs": 15})
-    running = subprocess.Popen(
-        [*COMMAND, "sync", "inventory"], env=dict(os.environ), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    )
+    running = command.start("sync", "inventory", stderr=subprocess.DEVNULL)
     while not estate.items():  # some items are written, others are not
         assert running.poll() is None
     running.send_signal(signal.SIGKILL)
@@ -307,12 +295,7 @@ def test_the_sandbox_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
     fleet = tmp_path / "fleet.json"
     account = {"account_id": "210000000001", "regions": {"us-west-2": {"servers": 3}}}
     fleet.write_text(json.dumps({"hub": {"account_id": "210000000000"}, "accounts": [account]}))
-    running = subprocess.Popen(
-        [*COMMAND, "sandbox", "--port", "0", "--fleet", str(fleet)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    running = command.start("sandbox", "--port", "0", "--fleet", str(fleet))
     assert running.stdout is not None
     lines = []
     for line in running.stdout:

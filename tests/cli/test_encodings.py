@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import pytest
 from service.cli.main import run
 from service.cli.output import print_text, table
 from service.cli.streams import MIN_COLUMNS, set_up_streams
+from tests.support import command
 from tests.support.estate import Estate
 
 HOST = "srv-東京-01"
@@ -70,21 +70,16 @@ def test_every_command_writes_json_in_utf8_and_tables_with_marks(
     for arguments in (["servers", "-o", "table"], ["failback", HOST], ["failback", HOST, "-o", "markdown"]):
         code, written = stdout.run(*arguments)
         assert (code, SHOWN in written.decode(encoding)) == (0, True), arguments
-    for command in ("regions", "extended", "accounts list", "doctor", "sync all"):
-        code, written = stdout.run(*command.split(), "-o", "table")
-        assert (code, bool(written.decode(encoding))) == (0, True), command
+    for words in ("regions", "extended", "accounts list", "doctor", "sync all"):
+        code, written = stdout.run(*words.split(), "-o", "table")
+        assert (code, bool(written.decode(encoding))) == (0, True), words
 
 
 @pytest.mark.parametrize("environment", [{"PYTHONIOENCODING": "cp1252"}, ASCII], ids=["cp1252", "C locale"])
 def test_a_process_with_another_encoding(tokyo: Estate, environment: dict[str, str]) -> None:
     for unbuffered in ("", "1"):
-        done = subprocess.run(
-            [sys.executable, "-m", "service.cli", "servers", "--hostname", "東京"],
-            env={**os.environ, **environment, "PYTHONUNBUFFERED": unbuffered},
-            capture_output=True,
-            check=False,
-            timeout=300,
-        )
+        here = {**os.environ, **environment, "PYTHONUNBUFFERED": unbuffered}
+        done = command.run("servers", "--hostname", "東京", text=False, env=here, real=True)
         assert (done.returncode, b"Traceback" in done.stderr) == (0, False), done.stderr
         assert [server["hostname"] for server in json.loads(done.stdout)["servers"]] == [HOST]
     assert tokyo.counts() == {WEST: 2}
@@ -128,14 +123,7 @@ def test_a_wide_terminal_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("columns", ["0", "3", "10"])
 def test_help_and_messages_on_a_narrow_terminal(columns: str) -> None:
     for arguments, code in ((["--help"], 0), (["sync", "nothing"], 2)):
-        done = subprocess.run(
-            [sys.executable, "-m", "service.cli", *arguments],
-            env={**os.environ, "COLUMNS": columns},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
+        done = command.run(*arguments, env={**os.environ, "COLUMNS": columns})
         text = "".join((done.stdout + done.stderr).split())
         assert done.returncode == code
         assert ("inventory" if code == 0 else "nothing") in text

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
 
 from tests.cli.test_servers import run_json
 from tests.cli.test_unknown import command
+from tests.support.command import start
 from tests.support.estate import Estate, Names, new_account_id, two_targets
 
 CTRL_C = b"\x03"
@@ -71,9 +70,7 @@ def on_a_terminal(*arguments: str, answer: bytes) -> tuple[int, str]:
     """Run a command on a terminal of 80 columns, type an answer, and return its exit code and what is shown."""
     reader, writer = os.openpty()
     environment = {**os.environ, "COLUMNS": "80", "TERM": "xterm"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "service.cli", *arguments], env=environment, stdin=writer, stdout=writer, stderr=writer
-    )
+    process = start(*arguments, env=environment, stdin=writer, stdout=writer, stderr=writer)
     os.close(writer)
     shown = b""
     try:

@@ -6,27 +6,33 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
+from tests.support.command import start
 from tests.support.estate import Estate
 
-COMMAND = [sys.executable, "-m", "service.cli"]
 PID_1 = ["unshare", "--pid", "--fork"]
 
-# Makes the import of the commands wait for a line on stdin, after it has told on stderr that it began.
+# Makes the import of the commands wait for a line on stdin. Tells on stderr that it began, and of each signal.
 SLOW_IMPORT = """
-import os, sys
+import os, select, signal, sys
 class Waiting:
     def find_spec(name, path=None, target=None):
-        if name == "service.cli.main":
-            sys.meta_path.remove(Waiting)
-            os.write(2, b"loading\\n")
-            os.read(0, 1)
+        if name != "service.cli.main":
+            return
+        sys.meta_path.remove(Waiting)
+        signals, wakeup = os.pipe()
+        os.set_blocking(wakeup, False)
+        signal.set_wakeup_fd(wakeup)
+        os.write(2, b"loading\\n")
+        while 0 not in (ready := select.select([0, signals], [], [])[0]):
+            os.read(signals, 1)
+            os.write(2, b"heard\\n")  # the handler has run, or the process has ended
+        signal.set_wakeup_fd(-1)
 sys.meta_path.insert(0, Waiting)
 """
 # What the event loops of Windows do.
@@ -58,14 +64,17 @@ class Running:
     """A command that runs, alone or as PID 1 of a namespace, with code that runs before it."""
 
     def __init__(self, folder: Path, *arguments: str, around: Sequence[str] = (), before: str = "") -> None:
-        (folder / "sitecustomize.py").write_text(before)
-        path = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")]), str(Path.cwd())])
-        self.process = subprocess.Popen(
-            [*around, *COMMAND, *arguments],
-            env={**os.environ, "PYTHONPATH": path},
+        environment = dict(os.environ)
+        if before:
+            (folder / "sitecustomize.py").write_text(before)
+            environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))
+        self.process = start(
+            *arguments,
+            text=False,
+            around=around,
+            real=bool(before),
+            env=environment,
             stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
         )
         self._is_inner = bool(around)
 
@@ -96,7 +105,7 @@ def test_a_signal_while_the_commands_are_loading_is_obeyed_after_it(
     running = Running(tmp_path, "sync", "inventory", around=around, before=SLOW_IMPORT)
     running.wait_for(b"loading")
     running.send(number)
-    time.sleep(0.1)  # a signal that ends the process does so before the line arrives
+    running.wait_for(b"heard")
     code, out, err = running.finish(b"\n")
     assert (code, json.loads(out)["error"]) == (1, "Interrupted")
     assert "interrupted before the command began" in err
@@ -107,7 +116,7 @@ def test_a_second_signal_while_loading_ends_the_process_at_once(tmp_path: Path, 
     running = Running(tmp_path, "sync", "inventory", around=around, before=SLOW_IMPORT)
     running.wait_for(b"loading")
     running.send(signal.SIGTERM)
-    time.sleep(0.2)  # two signals that wait at the same time are one
+    running.wait_for(b"heard")  # two signals that wait at the same time are one
     running.send(signal.SIGTERM)
     code, out, _ = running.finish()
     assert (code, out) == (128 + signal.SIGTERM if around else -signal.SIGTERM, b"")
