@@ -16,6 +16,7 @@ Record = dict[str, Any]
 # Maximum page sizes in the service model of DRS.
 _EXTENSIBLE_PAGE: Final = 300
 _STAGING_PAGE: Final = 50
+_ARN_PARTS: Final = 6
 _FILTER_VALUES: Final = 200  # of a filter by ids; an empty filter would select everything
 
 
@@ -148,4 +149,6 @@ class DrsReader:
 def is_server_arn(arn: object, account_id: str, region: str) -> bool:
     """Whether a value is the ARN of a source server of an account in a region."""
     parts = arn.split(":") if isinstance(arn, str) else []
-    return parts[2:5] == ["drs", region, account_id] and parts[5:6] != [] and parts[5].startswith("source-server/")
+    return (
+        parts[2:5] == ["drs", region, account_id] and len(parts) == _ARN_PARTS and parts[5].startswith("source-server/")
+    )

@@ -13,7 +13,7 @@ import pytest
 
 from service.aws import parsers
 from service.aws.operations import READ_WRITE_OPERATIONS
-from tests.odd.jobs import JOBS
+from tests.odd.jobs import ACCOUNTS, CONTROLS, JOBS
 from tests.odd.mutations import KINDS, Mutation, applied, paths_of
 from tests.odd.runs import play_stored, rounds, systematic
 
@@ -43,6 +43,14 @@ def test_an_odd_answer_costs_only_its_scope(name: str) -> None:
 def test_an_attribute_of_another_type_in_a_table_ends_nothing(name: str) -> None:
     for seed in range(3):
         assert play_stored(name, seed).broken == []
+
+
+def test_an_arn_of_a_list_that_is_none_holds_back_its_pair_alone() -> None:
+    """A call is made with it, so whatever it has become must not be taken for a request that was mistaken."""
+    odd = [Mutation(("items", 0, "arn"), kind) for kind in KINDS]
+    for start in range(0, len(odd), ACCOUNTS - CONTROLS):
+        outcome = systematic("staging", "drs", "ListExtensibleSourceServers", odd[start : start + ACCOUNTS - CONTROLS])
+        assert (outcome.broken, outcome.answers > 0) == ([], True)
 
 
 def test_every_operation_that_can_have_an_odd_answer_is_tried() -> None:

@@ -75,7 +75,7 @@ async def extend_source_server(
 def _scope_of(arn: str) -> tuple[str, str]:
     """Return region and account of a source server's ARN. Raises RefusalError if it is none."""
     parts = arn.split(":")
-    if len(parts) != _ARN_PARTS or not is_server_arn(arn, parts[4], parts[3]):
+    if len(parts) < _ARN_PARTS or not is_server_arn(arn, parts[4], parts[3]):
         raise RefusalError("INVALID_PARAMETER", f"{arn[:100]!r} is not the ARN of a source server")
     return parts[3], parts[4]
 
