@@ -1,17 +1,17 @@
-"""What a world of odd answers is played against: each sync and query, and what it promises there."""
+"""What odd answers are played against: each sync and query, and what it promises there."""
 
 from __future__ import annotations
 
-import copy
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Final
 from unittest.mock import patch
 
 import orjson
 
+from service.accounts.records import DEFAULT_EXTERNAL_ID
 from service.app import App, open_app
 from service.aws.attribute_values import decode
 from service.aws.structure import type_check
@@ -24,19 +24,20 @@ from service.handlers.router import Params, Response, _fit_for_lambda
 from service.query_app import open_query_app
 from service.settings import Settings
 from tests.odd import samples
+from tests.odd.aws import REGION, OddAws, OddClient
 from tests.odd.mutations import Mutation, is_lawful_loss
-from tests.odd.world import STAGING, OddClient, World
 from tests.simulation.clock import VirtualLoop, run
+from tests.simulation.dynamodb import AttributeValues, Key
+from tests.simulation.host import settings as simulated_settings
 
-__all__ = ["ACCOUNTS", "CONTROLS", "JOBS", "REGION", "Job", "Outcome", "answering", "synced"]
+__all__ = ["ACCOUNTS", "CONTROLS", "JOBS", "Job", "Outcome", "answering", "synced"]
 
 ACCOUNTS: Final = 16
 CONTROLS: Final = 2
 """Accounts whose own answers stay as they are."""
-REGION: Final = "us-west-2"
 _LATER_S: Final = 3600.0
 _CONFIGURATION: Final = type_check(samples.model("drs", "GetReplicationConfiguration").output_shape)
-_SYNCED: Final[list[World]] = []
+_SYNCED: Final[dict[str, dict[Key, AttributeValues]]] = {}
 
 
 @dataclass(slots=True)
@@ -47,17 +48,15 @@ class Outcome:
     broken: list[str] = field(default_factory=list)
 
 
-def settings(world: World) -> Settings:
-    """Return the settings of a world, with nothing of the environment."""
-    named = {name: name for name in world.db.tables if name in Settings.model_fields}
-    changed = {"drs_regions": (REGION,), "drs_extra_regions": (), "topology_reads_per_scope": 2, **named}
-    known = {name: value for name, value in changed.items() if name in Settings.model_fields}
-    return Settings.model_construct(**{**Settings().model_dump(), **known})
+@cache
+def settings() -> Settings:
+    """Return the settings, with nothing of the environment."""
+    return simulated_settings(drs_regions=(REGION,), drs_extra_regions=(), topology_reads_per_scope=2)
 
 
 @contextmanager
-def answering(world: World) -> Iterator[None]:
-    client = type("Client", (OddClient,), {"world": world})
+def answering(aws: OddAws) -> Iterator[None]:
+    client = type("Client", (OddClient,), {"aws": aws})
     with (
         patch("service.app.AwsClient", client),
         patch("service.query_app.AwsClient", client),
@@ -73,41 +72,42 @@ async def _no_metrics(*_: object) -> None:
     pass
 
 
-async def _sync(world: World, loop: VirtualLoop, name: str) -> Mapping[str, Any]:
-    async with open_app(settings(world), loop.wall) as app:
+async def _sync(loop: VirtualLoop, name: str) -> Mapping[str, Any]:
+    async with open_app(settings(), loop.wall) as app:
         sync: Callable[[SyncRequest], Any] = getattr(app, name)
         report: Mapping[str, Any] = await sync(SyncRequest())
         return report
 
 
-def synced(accounts: int = ACCOUNTS) -> World:
-    """Return a world whose tables are as three healthy syncs have left them."""
+def synced() -> OddAws:
+    """Return the simulated AWS with tables as three healthy syncs have left them."""
     if not _SYNCED:
-        world = World(accounts)
-        with answering(world):
+        aws = OddAws(ACCOUNTS)
+        with answering(aws):
             for name in ("sync_inventory", "sync_tags", "sync_inventory"):
-                report = run(lambda loop, name=name: _sync(world, loop, name))  # type: ignore[misc]
+                report = run(lambda loop, name=name: _sync(loop, name))  # type: ignore[misc]
                 assert report["status"] == "complete", report["errors"]
-        _SYNCED.append(world)
-    world = World(accounts)
-    world.db.tables = copy.deepcopy(_SYNCED[0].db.tables)
-    world.stored_before = frozenset(str(item["sourceServerArn"]) for item in _items(world))
-    return world
+        _SYNCED.update({name: table.items for name, table in aws.dynamodb.tables.items()})
+    aws = OddAws(ACCOUNTS)
+    for name, items in _SYNCED.items():
+        aws.dynamodb.tables[name].items = dict(items)  # a write replaces an item, and changes none
+    aws.stored_before = frozenset(arn for arn, kind in _SYNCED["source_server_inventory_table"] if kind.isdigit())
+    return aws
 
 
-def _items(world: World) -> list[dict[str, Any]]:
-    stored = world.db.tables["source_server_inventory_table"].items.values()
-    return [decode(json.loads(json.dumps(item))) for item in stored]
+def _arns(aws: OddAws) -> frozenset[str]:
+    items = aws.dynamodb.tables["source_server_inventory_table"].items
+    return frozenset(arn for arn, kind in items if kind.isdigit())
 
 
-def _check_report(report: Mapping[str, Any], world: World, outcome: Outcome, *, is_hub: bool, shows: int) -> None:
+def _check_report(report: Mapping[str, Any], aws: OddAws, outcome: Outcome, *, is_hub: bool, shows: int) -> None:
     """Check that no scope met a bug, and that the accounts with good answers are complete."""
     orjson.dumps(report)
     problems = [*report["errors"], *report["warnings"]]
     outcome.broken += [f"a bug: {each}" for each in problems if each["code"] == "InternalError"]
     if is_hub:
         return
-    good = set(world.targets[:CONTROLS])
+    good = set(aws.targets[:CONTROLS])
     outcome.broken += [f"a good account suffered: {each}" for each in report["errors"] if each.get("accountId") in good]
     if report["scopes"]["complete"] < CONTROLS:
         outcome.broken.append(f"good accounts are not complete: {report['scopes']}")
@@ -115,66 +115,59 @@ def _check_report(report: Mapping[str, Any], world: World, outcome: Outcome, *, 
         outcome.broken.append(f"{report['serversSynced']} servers synced")
 
 
-def _check_inventory(world: World, outcome: Outcome) -> None:
+def _check_inventory(aws: OddAws, outcome: Outcome) -> None:
     """Check that no server was removed, and no scope counted as empty, because of an odd answer."""
-    arns = {str(item["sourceServerArn"]) for item in _items(world)}
-    before = world.stored_before
-    rows = world.db.tables["drs_region_status_table"].items.values()
-    entries: Mapping[str, Any] = next(
-        (decode(json.loads(json.dumps(row)))["accounts"] for row in rows if "accounts" in row), {}
-    )
-    topologies = () if world.is_spoilt else world.db.tables["source_server_topology_table"].items.values()
+    arns, before = _arns(aws), aws.stored_before
+    rows = aws.dynamodb.tables["drs_region_status_table"].items.values()
+    entries: Mapping[str, Any] = next((decode(row)["accounts"] for row in rows if "accounts" in row), {})
+    topologies = () if aws.is_spoilt else aws.dynamodb.tables["source_server_topology_table"].items.values()
     for topology in topologies:
-        kept = decode(json.loads(json.dumps(topology, default=str))).get("originalReplicationConfiguration", {})
+        kept = decode(topology).get("originalReplicationConfiguration", {})
         if not _CONFIGURATION(kept):
             outcome.broken.append(f"an original of an odd structure is kept for good: {kept}")
-    for account in world.targets:
-        if any(is_lawful_loss(each) for each in _applied_to(world, account, "DescribeSourceServers")):
+    for account in aws.targets:
+        if any(is_lawful_loss(each) for each in _applied_to(aws, account, "DescribeSourceServers")):
             continue
-        lost = {each["arn"] for each in world.servers(account) if each["arn"] in before} - arns
+        lost = {each["arn"] for each in aws.servers(account) if each["arn"] in before} - arns
         outcome.broken += [f"{arn} was removed" for arn in lost]
         count = entries.get(account, {}).get("serverCount")
         if isinstance(count, int) and count < 3 and "lastComplete" in entries[account]:
             outcome.broken.append(f"{account} counts {count} servers")
 
 
-def _applied_to(world: World, account: str, operation: str) -> list[Mutation]:
-    spoils = [spoil for spoil in world.spoils if spoil.operation == operation and spoil.account in {"", account}]
+def _applied_to(aws: OddAws, account: str, operation: str) -> list[Mutation]:
+    spoils = [spoil for spoil in aws.spoils if spoil.operation == operation and spoil.account in {"", account}]
     return [mutation for spoil in spoils for mutation in spoil.applied]
 
 
-def _inventory(world: World, outcome: Outcome, *, is_hub: bool) -> None:
-    report = run(lambda loop: _sync(world, loop, "sync_inventory"))
-    _check_report(report, world, outcome, is_hub=is_hub, shows=3 * CONTROLS)
-    _check_inventory(world, outcome)
+def _inventory(aws: OddAws, outcome: Outcome, *, is_hub: bool) -> None:
+    report = run(lambda loop: _sync(loop, "sync_inventory"))
+    _check_report(report, aws, outcome, is_hub=is_hub, shows=3 * CONTROLS)
+    _check_inventory(aws, outcome)
 
 
-def _staging(world: World, outcome: Outcome, *, is_hub: bool) -> None:
-    report = run(lambda loop: _sync(world, loop, "sync_staging"))
-    _check_report(report, world, outcome, is_hub=is_hub, shows=0)
-    outcome.broken += [f"{each} was extended {count} times" for each, count in world.extended.items() if count > 1]
-    if not is_hub and not all(
-        world.calls["drs", "CreateExtendedSourceServer", each] for each in world.targets[:CONTROLS]
-    ):
+def _staging(aws: OddAws, outcome: Outcome, *, is_hub: bool) -> None:
+    report = run(lambda loop: _sync(loop, "sync_staging"))
+    _check_report(report, aws, outcome, is_hub=is_hub, shows=0)
+    outcome.broken += [f"{each} was extended {count} times" for each, count in aws.extended.items() if count > 1]
+    if not is_hub and not all(aws.asked["drs", "CreateExtendedSourceServer", each] for each in aws.targets[:CONTROLS]):
         outcome.broken.append("a server of a good account was not extended")
 
 
-def _tags(world: World, outcome: Outcome, *, is_hub: bool) -> None:
-    world.db.tables["tag_sync_config_table"].items.clear()  # so that launch settings are read
-    report = run(lambda loop: _sync(world, loop, "sync_tags"))
-    _check_report(report, world, outcome, is_hub=is_hub, shows=0)
-    for account in world.targets[:CONTROLS] if not is_hub else ():
-        outcome.broken += [
-            f"{each['arn']} has no tags" for each in world.servers(account) if each["arn"] not in world.tagged
-        ]
+def _tags(aws: OddAws, outcome: Outcome, *, is_hub: bool) -> None:
+    aws.dynamodb.tables["tag_sync_config_table"].items.clear()  # so that launch settings are read
+    report = run(lambda loop: _sync(loop, "sync_tags"))
+    _check_report(report, aws, outcome, is_hub=is_hub, shows=0)
+    for account in aws.targets[:CONTROLS] if not is_hub else ():
+        outcome.broken += [f"{each['arn']} has no tags" for each in aws.servers(account) if "team" not in each["tags"]]
 
 
-async def _ask(world: World, loop: VirtualLoop, outcome: Outcome, *, is_hub: bool) -> None:
+async def _ask(aws: OddAws, loop: VirtualLoop, outcome: Outcome, *, is_hub: bool) -> None:
     """Ask every query; each refuses or answers, and its answer is whole where the good accounts are concerned."""
     loop.advance(_LATER_S)
-    target = world.targets[-1]
+    target = aws.targets[-1]
     given: Mapping[str, Any] = {"accountId": target, "targetAccountId": target, "account_id": target, "region": REGION}
-    staging = {"accountId": STAGING, "externalId": "an-id", "region": REGION}
+    staging = {"accountId": aws.staging_of[target], "externalId": DEFAULT_EXTERNAL_ID, "region": REGION}
     questions: Sequence[tuple[Any, Mapping[str, Any]]] = (
         (query.handle_get_source_server_inventory, {}),
         (query.get_drs_source_servers, {"region": REGION, "account_id": target}),
@@ -183,7 +176,7 @@ async def _ask(world: World, loop: VirtualLoop, outcome: Outcome, *, is_hub: boo
         (query.handle_validate_staging_account, staging),
         (query.get_staging_accounts_direct, given),
     )
-    async with open_query_app(settings(world), loop.wall) as app:
+    async with open_query_app(settings(), loop.wall) as app:
         for question, params in questions:
             try:
                 body = (await question(app, Params(params))).body
@@ -191,7 +184,7 @@ async def _ask(world: World, loop: VirtualLoop, outcome: Outcome, *, is_hub: boo
                 continue  # told as an error: not taken for an empty answer
             _fit_for_lambda(Response(body))
             if question is query.handle_get_source_server_inventory and not is_hub:
-                _check_answer(body, world, outcome)
+                _check_answer(body, aws, outcome)
         for part in (app.regions, app.accounts):
             try:
                 _fit_for_lambda(Response((await part.run()).body))
@@ -199,27 +192,27 @@ async def _ask(world: World, loop: VirtualLoop, outcome: Outcome, *, is_hub: boo
                 continue
 
 
-def _check_answer(body: Mapping[str, Any], world: World, outcome: Outcome) -> None:
-    shown = dict.fromkeys(world.targets, 0)
+def _check_answer(body: Mapping[str, Any], aws: OddAws, outcome: Outcome) -> None:
+    shown = dict.fromkeys(aws.targets, 0)
     for server in body["servers"]:
         shown[server["accountId"]] = shown.get(server["accountId"], 0) + 1
-    outcome.broken += [f"{each} lacks servers" for each in world.targets[:CONTROLS] if shown[each] != 3]
+    outcome.broken += [f"{each} lacks servers" for each in aws.targets[:CONTROLS] if shown[each] != 3]
     if body["complete"] and any(
-        not count and not any(map(is_lawful_loss, _applied_to(world, account, "DescribeSourceServers")))
+        not count and not any(map(is_lawful_loss, _applied_to(aws, account, "DescribeSourceServers")))
         for account, count in shown.items()
     ):
         outcome.broken.append("an answer without the servers of an account says that it is complete")
 
 
-def _queries(world: World, outcome: Outcome, *, is_hub: bool) -> None:
-    run(lambda loop: _ask(world, loop, outcome, is_hub=is_hub))
+def _queries(aws: OddAws, outcome: Outcome, *, is_hub: bool) -> None:
+    run(lambda loop: _ask(aws, loop, outcome, is_hub=is_hub))
 
 
-async def _ask_failback(world: World, loop: VirtualLoop, outcome: Outcome, *, is_hub: bool) -> None:
+async def _ask_failback(aws: OddAws, loop: VirtualLoop, outcome: Outcome, *, is_hub: bool) -> None:
     """Ask where a server of each account came from, and how it goes back."""
-    async with open_query_app(settings(world), loop.wall) as app:
-        for account in world.targets:
-            name = world.servers(account)[0]["sourceServerID"]
+    async with open_query_app(settings(), loop.wall) as app:
+        for account in aws.targets:
+            name = aws.servers(account)[0]["sourceServerID"]
             try:
                 body = (await query.get_failback_topology(app, Params({"id": name}))).body
             except DrsSyncError:
@@ -227,24 +220,24 @@ async def _ask_failback(world: World, loop: VirtualLoop, outcome: Outcome, *, is
                     outcome.broken.append(f"no answer about {name}, although the tables have it")
                 continue
             _fit_for_lambda(Response(body))
-            if account in world.targets[:CONTROLS] and not is_hub and not body["facts"]["asked"]:
+            if account in aws.targets[:CONTROLS] and not is_hub and not body["facts"]["asked"]:
                 outcome.broken.append(f"DRS was not read for {name}: {body['facts']['notes']}")
 
 
-def _failback(world: World, outcome: Outcome, *, is_hub: bool) -> None:
-    run(lambda loop: _ask_failback(world, loop, outcome, is_hub=is_hub))
+def _failback(aws: OddAws, outcome: Outcome, *, is_hub: bool) -> None:
+    run(lambda loop: _ask_failback(aws, loop, outcome, is_hub=is_hub))
 
 
-def _doctor(world: World, outcome: Outcome, *, is_hub: bool) -> None:
+def _doctor(aws: OddAws, outcome: Outcome, *, is_hub: bool) -> None:
     async def check(_: VirtualLoop) -> None:
-        await Doctor(settings(world), (), ()).run()
+        await Doctor(settings(), (), ()).run()
 
     run(check)
 
 
-def _schedule(world: World, outcome: Outcome, *, is_hub: bool) -> None:
+def _schedule(aws: OddAws, outcome: Outcome, *, is_hub: bool) -> None:
     async def change(loop: VirtualLoop) -> None:
-        async with open_app(settings(world), loop.wall) as app:
+        async with open_app(settings(), loop.wall) as app:
             for params in ({"enabled": True, "intervalHours": 2}, {"enabled": True}, {"enabled": False}):
                 for work in (get_tag_sync_settings, update_tag_sync_settings):
                     await _try(work, app, params)

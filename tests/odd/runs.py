@@ -1,4 +1,4 @@
-"""Runs in a world of odd answers: nothing ends a run, and an odd answer costs only its scope."""
+"""Runs that get odd answers: nothing ends a run, and an odd answer costs only its scope."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ import logging
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Final
 
 from service.errors import DrsSyncError
-from service.models import Call
-from tests.odd.jobs import ACCOUNTS, CONTROLS, JOBS, REGION, Outcome, answering, synced
+from service.models import Call, Scope
+from tests.odd.aws import REGION, OddAws, Spoil
+from tests.odd.jobs import ACCOUNTS, CONTROLS, JOBS, Outcome, answering, synced
 from tests.odd.mutations import Mutation, drawn, mutations_of, spoilt_item
-from tests.odd.world import HUB, Spoil, World
+from tests.simulation.aws import HUB
 
 __all__ = ["all_mutations", "play", "play_stored", "rounds", "systematic"]
 
@@ -52,13 +54,13 @@ def _traces() -> Iterator[list[str]]:
 def play(name: str, seed: int) -> Outcome:
     """Play one run: the answers of most accounts are odd, or one answer of the hub is, as the seed says."""
     job, rng = JOBS[name], random.Random(f"{name} {seed}")  # noqa: S311 - not a secret
-    world = World(ACCOUNTS) if job.starts_empty else synced()
+    aws = OddAws(ACCOUNTS) if job.starts_empty else synced()
     is_hub = not job.operations or rng.random() < len(job.of_hub) / 40
     if is_hub:
-        world.spoils = [_drawn_spoil(rng, rng.choice(job.of_hub), nth=rng.choice([None, *range(8)]))]
+        aws.spoils = [_drawn_spoil(rng, rng.choice(job.of_hub), nth=rng.choice([None, *range(8)]))]
     else:
-        world.spoils = [_drawn_spoil(rng, rng.choice(job.operations), account) for account in world.targets[CONTROLS:]]
-    return _played(name, world, is_hub=is_hub, where=f"{name} {seed}")
+        aws.spoils = [_drawn_spoil(rng, rng.choice(job.operations), account) for account in aws.targets[CONTROLS:]]
+    return _played(name, aws, is_hub=is_hub, where=f"{name} {seed}")
 
 
 def _drawn_spoil(rng: random.Random, target: tuple[str, str], account: str = "", nth: int | None = None) -> Spoil:
@@ -70,9 +72,9 @@ def _drawn_spoil(rng: random.Random, target: tuple[str, str], account: str = "",
 def play_stored(name: str, seed: int) -> Outcome:
     """Play one run whose tables hold attributes of another type, as another writer may have left them."""
     rng = random.Random(f"stored {name} {seed}")  # noqa: S311 - not a secret
-    world, changed = synced(), list[str]()
-    world.is_spoilt = True
-    for table in world.db.tables.values():
+    aws, changed = synced(), list[str]()
+    aws.is_spoilt = True
+    for table in aws.dynamodb.tables.values():
         keys = {table.keys.hash, table.keys.range, *table.keys.indexes.values()}  # DynamoDB holds their types
         for key, item in table.items.items():
             names = sorted(item.keys() - keys)
@@ -80,7 +82,7 @@ def play_stored(name: str, seed: int) -> Outcome:
                 attribute = rng.choice(names)
                 table.items[key], path = spoilt_item(item, attribute, rng)
                 changed.append(f"{table.name} {path}")
-    outcome = _played(name, world, is_hub=True, where=f"{name} {seed}, stored: {changed}")
+    outcome = _played(name, aws, is_hub=True, where=f"{name} {seed}, stored: {changed}")
     outcome.answers = len(changed)
     return outcome
 
@@ -88,50 +90,51 @@ def play_stored(name: str, seed: int) -> Outcome:
 def systematic(name: str, service: str, operation: str, mutations: Sequence[Mutation]) -> Outcome:
     """Play one run in which each account but the good ones has one of these mutations."""
     job = JOBS[name]
-    world = World(ACCOUNTS) if job.starts_empty else synced()
-    accounts = world.targets[CONTROLS:]
-    world.spoils = [
-        Spoil(service, operation, each, account) for each, account in zip(mutations, accounts, strict=False)
-    ]
-    return _played(name, world, is_hub=False, where=f"{name}, {operation}: {', '.join(map(str, mutations))}")
+    aws = OddAws(ACCOUNTS) if job.starts_empty else synced()
+    accounts = aws.targets[CONTROLS:]
+    aws.spoils = [Spoil(service, operation, each, account) for each, account in zip(mutations, accounts, strict=False)]
+    return _played(name, aws, is_hub=False, where=f"{name}, {operation}: {', '.join(map(str, mutations))}")
 
 
-def _played(name: str, world: World, *, is_hub: bool, where: str) -> Outcome:
+def _played(name: str, aws: OddAws, *, is_hub: bool, where: str) -> Outcome:
     outcome = Outcome()
-    with answering(world), _traces() as traces:
+    with answering(aws), _traces() as traces:
         try:
-            JOBS[name].work(world, outcome, is_hub=is_hub)
+            JOBS[name].work(aws, outcome, is_hub=is_hub)
         except DrsSyncError:
             if not is_hub:
                 outcome.broken.append("an odd answer about one account ended the run")
         except Exception as error:
             shown = [
-                f"{spoil.operation} of {spoil.account or HUB}: {each}"
-                for spoil in world.spoils
-                for each in spoil.applied
+                f"{spoil.operation} of {spoil.account or HUB}: {each}" for spoil in aws.spoils for each in spoil.applied
             ]
             raise AssertionError(f"{where}: {shown}") from error
     outcome.broken += [f"a trace was logged: {each}" for each in traces]
-    outcome.answers = sum(len(spoil.applied) for spoil in world.spoils)
+    outcome.answers = sum(len(spoil.applied) for spoil in aws.spoils)
     outcome.broken = [f"{where}: {each}" for each in outcome.broken]
     return outcome
 
 
-def all_mutations(service: str, operation: str) -> list[Mutation]:
+@cache
+def all_mutations(service: str, operation: str) -> tuple[Mutation, ...]:
     """Return every mutation of the answer of an operation about one account."""
-    world = World(1)
-    account = world.targets[0]
-    server_id = world.servers(account)[0]["sourceServerID"]
+    aws = OddAws(1)
+    account = aws.targets[0]
+    server = aws.servers(account)[0]
+    waiting = list(aws.drs[Scope(aws.staging_of[account], REGION)].servers.values())[-1]
     params = {
         "RoleArn": f"arn:aws:iam::{account}:role/x",
-        "Filters": [{"Values": [f"i-{server_id[2:]}"]}],
-        "filters": {"sourceServerIDs": [server_id]} if operation == "DescribeRecoveryInstances" else {},
-        "sourceServerID": server_id,
-        "sourceServerArn": f"arn/{server_id}",
-        "resourceArn": "arn",
+        "ExternalId": "e" * 32,
+        "Filters": [{"Values": [server["sourceProperties"]["identificationHints"]["awsInstanceID"]]}],
+        "filters": {"sourceServerIDs": [server["sourceServerID"]]} if operation == "DescribeRecoveryInstances" else {},
+        "sourceServerID": server["sourceServerID"],
+        "sourceServerArn": waiting["arn"],
+        "stagingAccountID": aws.staging_of[account],
+        "resourceArn": server["arn"],
+        "copyTags": True,
         "tags": {},
     }
-    return mutations_of(world.answer(Call(service, operation, account, REGION), params))
+    return tuple(mutations_of(aws.answer(Call(service, operation, account, REGION), params)))
 
 
 def rounds(name: str, seed: int) -> Iterator[Outcome]:
@@ -142,7 +145,7 @@ def rounds(name: str, seed: int) -> Iterator[Outcome]:
         yield play(name, number)
         if not chunks:
             for service, operation in job.operations:
-                mutations = all_mutations(service, operation)
+                mutations = [*all_mutations(service, operation)]
                 rng.shuffle(mutations)
                 parts = range(0, len(mutations), size)
                 chunks += [(service, operation, mutations[start : start + size]) for start in parts]

@@ -1,20 +1,32 @@
-"""Sample responses: every member that botocore's model has, filled with a value of its type."""
+"""Sample responses: what the simulated AWS answers, with every other member that botocore's model has filled in."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from functools import cache
 from typing import Any, Final
 
 import botocore.session
 from botocore.model import ListShape, MapShape, OperationModel, Shape, StructureShape
 
-__all__ = ["configuration", "extensible", "filled", "instance", "launch", "machine", "model", "server", "template"]
+__all__ = ["completed", "filled", "model", "on_the_wire"]
 
-REGION: Final = "us-west-2"
 _MAX_DEPTH: Final = 12
 _TIME: Final = "2026-11-23T05:00:00Z"
-_TEXTS: Final[Mapping[str, str]] = {"lagDuration": "PT5M", "elapsedReplicationDuration": "PT1H", "agentVersion": "1.0"}
+_TEXTS: Final[Mapping[str, str]] = {
+    "lagDuration": "PT5M",
+    "elapsedReplicationDuration": "PT1H",
+    "agentVersion": "1.0",
+    # What AWS leaves empty where it does not apply.
+    "errorMessage": "",
+    "launchIntoEC2InstanceID": "",
+    "recoveryInstanceId": "",
+    "reversedDirectionSourceServerArn": "",
+    "sourceOutpostArn": "",
+    "stagingSourceServerArn": "",
+    "vmWareUuid": "",
+}
 _OTHER_VALUES: Final = {"integer": 7, "long": 7, "boolean": True, "float": 0.5, "double": 0.5, "timestamp": 0.5}
 _SESSION: Final = botocore.session.get_session()
 
@@ -40,93 +52,43 @@ def filled(shape: Shape, name: str = "", depth: int = 0) -> Any:
     return _TEXTS.get(name, usual)
 
 
-@cache
-def _record(operation: str, member: str = "items") -> dict[str, Any]:
-    shape = model("drs", operation).output_shape
-    record: dict[str, Any] = filled(shape.members[member].member)
-    return record
-
-
-@cache
-def server(account: str, server_id: str, *, staging: str = "", staging_id: str = "") -> dict[str, Any]:
-    """Return the record of a source server; with `staging`, of one that is extended from that account."""
-    record = _record("DescribeSourceServers")
-    arn = _arn(staging, staging_id) if staging else ""
-    hints = {
-        "fqdn": f"{server_id}.example",
-        "hostname": server_id,
-        "vmWareUuid": "",
-        "awsInstanceID": f"i-{server_id[2:]}",
-    }
-    area = {"status": "EXTENDED" if staging else "NOT_EXTENDED", "stagingAccountID": staging or account}
-    properties = {**record["sourceProperties"], "identificationHints": hints}
+def completed(operation: OperationModel, answer: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an answer with every member that its model has; only the token of a next page is not invented."""
+    shape = operation.output_shape
+    members = shape.members.items() if shape is not None else ()
     return {
-        **record,
-        "sourceServerID": server_id,
-        "arn": _arn(account, server_id),
-        "recoveryInstanceId": f"i-{server_id[2:]}f",
-        "sourceProperties": properties,
-        "stagingArea": {**area, "stagingSourceServerArn": arn, "errorMessage": ""},
-        "sourceCloudProperties": {
-            "originAccountID": account,
-            "originRegion": REGION,
-            "originAvailabilityZone": f"{REGION}a",
-            "sourceOutpostArn": "",
-        },
-        "replicationDirection": "FAILOVER",
-        "reversedDirectionSourceServerArn": "",
+        name: _completed(member, answer[name]) if name in answer else filled(member, name)
+        for name, member in members
+        if name in answer or name != "nextToken"
     }
 
 
-def _arn(account: str, server_id: str) -> str:
-    return f"arn:aws:drs:{REGION}:{account}:source-server/{server_id}"
+def _completed(shape: Shape, value: Any) -> Any:
+    if isinstance(shape, StructureShape) and isinstance(value, Mapping):
+        sample = _sample(shape)
+        return {
+            name: _completed(member, value[name]) if name in value else sample[name]
+            for name, member in shape.members.items()
+        }
+    if isinstance(shape, ListShape) and isinstance(value, list):
+        return [_completed(shape.member, each) for each in value]
+    return value or filled(shape) if isinstance(shape, MapShape) else value
 
 
 @cache
-def machine(account: str, server_id: str) -> dict[str, Any]:
-    """Return the record of a recovery instance."""
-    record = _record("DescribeRecoveryInstances")
-    return {**record, "sourceServerID": server_id, "ec2InstanceID": f"i-{server_id[2:]}f", "arn": f"arn:of:{account}"}
+def _sample(shape: StructureShape) -> dict[str, Any]:
+    sample: dict[str, Any] = filled(shape)
+    return sample
 
 
-@cache
-def extensible(staging: str, server_id: str) -> dict[str, Any]:
-    """Return an entry of ListExtensibleSourceServers."""
-    return {"arn": _arn(staging, server_id), "hostname": server_id, "tags": {"Name": server_id}}
-
-
-@cache
-def template() -> dict[str, Any]:
-    """Return a replication configuration template."""
-    record = _record("DescribeReplicationConfigurationTemplates")
-    return {**record, "replicationConfigurationTemplateID": "rct-0123456789abcdef0"}
-
-
-@cache
-def configuration(server_id: str) -> dict[str, Any]:
-    """Return the replication configuration of a server."""
-    record: dict[str, Any] = filled(model("drs", "GetReplicationConfiguration").output_shape)
-    return {**record, "sourceServerID": server_id}
-
-
-@cache
-def launch(server_id: str, *, copies: bool) -> dict[str, Any]:
-    """Return the launch configuration of a server."""
-    record: dict[str, Any] = filled(model("drs", "GetLaunchConfiguration").output_shape)
-    into = {"launchIntoEC2InstanceID": ""}
-    return {**record, "sourceServerID": server_id, "copyTags": copies, "launchIntoInstanceProperties": into}
-
-
-@cache
-def instance(instance_id: str) -> dict[str, Any]:
-    """Return an EC2 instance under the names of elements, with the members that the service reads."""
-    return {
-        "instanceId": instance_id,
-        "instanceState": {"code": 16, "name": "running"},
-        "vpcId": "vpc-1",
-        "subnetId": "subnet-1",
-        "privateIpAddress": "10.0.0.1",
-        "groupSet": [{"groupId": "sg-1", "groupName": "one"}],
-        "iamInstanceProfile": {"arn": "arn:aws:iam::111122223333:instance-profile/x"},
-        "tagSet": [{"key": "Name", "value": instance_id}, {"key": "team", "value": "a"}],
-    }
+def on_the_wire(shape: Shape | None, value: Any) -> Any:
+    """Return a value as a response has it: members under the names of their elements, times as text."""
+    if isinstance(shape, StructureShape) and isinstance(value, Mapping):
+        members = shape.members
+        return {
+            members[name].serialization.get("name", name): on_the_wire(members[name], inner)
+            for name, inner in value.items()
+        }
+    if isinstance(shape, ListShape) and isinstance(value, list):
+        return [on_the_wire(shape.member, each) for each in value]
+    return value.isoformat() if isinstance(value, datetime) else value

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from tests.simulation.expressions import InvalidExpression, condition, update
 
-__all__ = ["DynamoDb", "Keys", "ServiceError", "Table", "tables"]
+__all__ = ["AttributeValues", "DynamoDb", "Key", "Keys", "ServiceError", "Table", "tables"]
 
 AttributeValues = dict[str, Any]
 Key = tuple[str, ...]
