@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: help demo test bench bench-check check deploy-check docs simulate soak audit sbom package format lock clean
+.PHONY: help demo test mutants bench bench-check check deploy-check docs simulate soak audit sbom package format lock clean
 .DELETE_ON_ERROR:
 
 demo: $(READY)                       ## run every sync against the built-in simulated AWS
@@ -50,6 +50,10 @@ HISTORIES ?= 100000
 SEED      ?= 0
 simulate: $(READY)                   ## run the simulation with more histories than the tests do: HISTORIES=100000 SEED=0
 	$(BIN)/python -m tests.simulation --histories $(HISTORIES) --seed $(SEED)
+
+MUTANTS ?=
+mutants: $(READY)                    ## plant each bug of tests/mutants, and see that the tests named for it fail: MUTANTS="R1.3 R10.4"
+	$(BIN)/python -m tests.mutants $(MUTANTS)
 
 MINUTES ?= 10
 soak: $(READY)                       ## run both Lambda functions under injected faults, for longer than the tests do: MINUTES=10
