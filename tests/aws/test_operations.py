@@ -19,7 +19,8 @@ from service.aws.operations import (
     UndeclaredOperationError,
     reject_undeclared,
 )
-from service.settings import Settings
+from service.query_app import open_query_app
+from service.settings import Settings, load_settings
 from tests.support.estate import Estate
 
 _TTL = {"AttributeName": "TTL", "Enabled": True}
@@ -45,6 +46,15 @@ async def test_a_write_is_refused_and_nothing_is_sent(
     async with AwsClient(Settings(), lambda: datetime.now(UTC), allowed=READ_OPERATIONS) as aws_client:
         with pytest.raises(UndeclaredOperationError, match=f"{service}:{operation}"):
             await aws_client.hub().call(service, operation, params, region="us-east-1")
+    assert estate.calls() == {}
+
+
+async def test_the_query_function_can_only_read(estate: Estate) -> None:
+    async with open_query_app(load_settings()) as app:
+        table = app.status._table
+        assert table is not None
+        with pytest.raises(UndeclaredOperationError, match="dynamodb:PutItem"):
+            await table.call("PutItem", {"Item": {"region": {"S": "x"}}})
     assert estate.calls() == {}
 
 

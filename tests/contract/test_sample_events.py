@@ -149,6 +149,16 @@ def test_5_single_account_sync(platform: Platform, name: str) -> None:
     assert (status, body["success"], body["serversExtended"]) == (200, True, 0)
 
 
+def test_5_no_other_target_is_synced(platform: Platform) -> None:
+    other = {"accountId": platform.names.apps, "stagingAccounts": [{"accountId": platform.names.b}]}
+    platform.table("TARGET_ACCOUNTS_TABLE").put_item(Item=other)
+    platform.calls()
+    answer = write_handler({"operation": "sync_extended_source_servers", "body": {"targetAccountId": platform.names.a}})
+    assert [(each["accountId"], each["serversExtended"]) for each in answer["details"]] == [(platform.names.a, 2)]
+    assert answer["errors"] == []
+    assert platform.calls()["sts", "AssumeRole"] == 1
+
+
 def test_5_a_sync_of_the_hub_says_why_it_does_nothing(platform: Platform) -> None:
     hub = platform.names.hub
     row = {"accountId": hub, "accountName": "Hub", "isCurrentAccount": True}

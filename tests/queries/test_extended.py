@@ -45,6 +45,25 @@ async def test_roles_are_assumed_for_stale_scopes_only(client: QueryClient, esta
     assert answer.stale == ((estate.names.a, "us-west-2"),)
 
 
+async def test_only_scopes_of_active_regions_are_queried_and_only_their_accounts_entered(
+    client: QueryClient, estate: Estate
+) -> None:
+    a, b = estate.names.a, estate.names.b
+    for account_id, region in ((a, "us-west-2"), (a, "eu-west-1")):
+        client.age(account_id, region, 1000)
+    estate.table("DRS_REGION_STATUS_TABLE").delete_item(Key={"region": "us-east-1"})  # known to no sync, so not active
+    body = (await client.extended()).body
+    assert body["regions"] == ["eu-west-1", "us-west-2"]
+    assert [(scope["accountId"], scope["region"], scope["source"]) for scope in body["scopes"]] == [
+        (a, "eu-west-1", "drs_api"),
+        (a, "us-west-2", "drs_api"),
+        (b, "us-west-2", "inventory_database"),
+    ]
+    # Each account in each region would be 22 listings and two roles.
+    assert client.calls_beyond_tables == {"DescribeSourceServers": 2, "AssumeRole": 1, "GetCallerIdentity": 1}
+    assert body["count"] == 2
+
+
 async def test_accounts_and_regions_narrow_it(client: QueryClient, estate: Estate) -> None:
     assert (await client.extended(accountId=estate.names.b)).body["count"] == 0
     assert (await client.extended(regions="eu-west-1")).body["count"] == 0

@@ -29,8 +29,9 @@ from service.handlers.data_management import OPERATIONS
 from service.handlers.router import Params, Response
 from service.models import Call
 from service.queries.answer import Answer
+from service.queries.extended import ExtendedQuery
 from service.queries.inventory import InventoryQuery
-from service.queries.params import InventoryParams
+from service.queries.params import InventoryParams, ScopesParams
 from service.regions.status_reader import RegionStatusReader
 from service.regions.status_writer import RegionStatusTable
 from service.settings import Settings
@@ -198,6 +199,11 @@ class Host:
         """Run a sync. Raises Killed when the process was killed meanwhile, and what the sync raises."""
         syncs = {"inventory": self.app.sync_inventory, "staging": self.app.sync_staging, "tags": self.app.sync_tags}
         return await self._work(syncs[job], request or SyncRequest())
+
+    async def query_extended(self, params: ScopesParams) -> Answer:
+        """Query the extended servers. Raises as `run` does."""
+        query = ExtendedQuery(self.aws_client, self.settings, self.status_reader(), self.now)
+        return await self._work(query.run, params)
 
     async def query(self, params: InventoryParams) -> Answer:
         """Query the inventory. Raises as `run` does."""

@@ -4,9 +4,29 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.mutants.lists import regions
+from tests.mutants.lists import (
+    compatibility,
+    entry_points,
+    handlers,
+    inventory_queries,
+    items,
+    queries,
+    regions,
+    separation,
+    staging_functions,
+)
 from tests.mutants.mutant import Mutant
 
 __all__ = ["MUTANTS"]
 
-MUTANTS: Final[tuple[Mutant, ...]] = (*regions.MUTANTS,)
+MUTANTS: Final[tuple[Mutant, ...]] = (
+    *regions.MUTANTS,
+    *compatibility.MUTANTS,
+    *entry_points.MUTANTS,
+    *queries.MUTANTS,
+    *inventory_queries.MUTANTS,
+    *items.MUTANTS,
+    *handlers.MUTANTS,
+    *separation.MUTANTS,
+    *staging_functions.MUTANTS,
+)

@@ -43,6 +43,20 @@ def test_which_role_reaches_an_account(record: dict[str, Any], arn: str) -> None
     assert arn_of(record) == arn
 
 
+@pytest.mark.parametrize(
+    ("record", "is_hub"),
+    [
+        ({}, False),
+        ({"isCurrentAccount": True}, True),
+        ({"isCurrentAccount": False}, False),
+        ({"IsCurrentAccount": True}, True),  # as earlier records spell it
+        ({"isCurrentAccount": False, "IsCurrentAccount": True}, False),
+    ],
+)
+def test_the_record_of_the_hub_says_so_in_either_spelling(record: dict[str, Any], is_hub: bool) -> None:  # noqa: FBT001
+    assert parse_account({"accountId": TARGET, **record}).is_hub is is_hub
+
+
 def test_an_invalid_role_name_does_not_hide_the_arn_after_it() -> None:
     assert arn_of({"assumeRoleName": "no role: name", "crossAccountRoleArn": ROLE_ARN}) == ROLE_ARN
 

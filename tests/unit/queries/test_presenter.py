@@ -117,6 +117,56 @@ def test_a_whole_item_shows_every_member(forward_record: dict[str, Any]) -> None
     assert shown["tags"] == {"Name": "app-web-01", "Environment": "from-ec2", "lagDuration": "a tag"}
 
 
+def test_a_flat_item_of_an_early_version_is_shown() -> None:
+    flat = {
+        "sourceServerArn": "arn:aws:drs:us-west-2:222222222222:source-server/s-00000000000000001",
+        "stagingAccountId": "222222222222",
+        "sourceAccountId": "111111111111",
+        "sourceRegion": "us-east-1",
+        "hostname": "old-timer",
+        "fqdn": "old-timer.example",
+        "instanceId": "i-1",
+        "replicationRegion": "us-west-2",
+        "replicationState": "STALLED",
+        "lagDuration": "PT5M",
+        "lastSeen": "2025-01-01T00:00:00Z",
+        "cpuModel": "x",
+        "cpuCores": "6",
+        "ramBytes": 8589934592,
+        "totalStorageBytes": 1073741824,
+        "osName": "Linux",
+        "primaryIp": "10.0.0.9",
+        "macAddress": "0e:00",
+        "sourceTags": {"Name": "old"},
+        "networkConfig": {"privateIp": "10.0.0.8"},
+        "lastUpdated": "2025-01-01T00:00:01+00:00",
+    }
+    shown = present(flat)
+    assert shown == {
+        **shown,
+        "sourceServerID": "s-00000000000000001",
+        "accountId": "222222222222",
+        "sourceRegion": "us-east-1",
+        "sourceAccount": "111111111111",
+        "hostname": "old-timer",
+        "fqdn": "old-timer.example",
+        "sourceInstanceId": "i-1",
+        "sourceIp": "10.0.0.9",
+        "sourceMac": "0e:00",
+        "region": "us-west-2",
+        "state": "STALLED",
+        "lagDuration": "PT5M",
+        "lastSeen": "2025-01-01T00:00:00Z",
+        "valuesAsOf": "2025-01-01T00:00:01+00:00",
+        "os": "Linux",
+        "nameTag": "old",
+        "tags": {"Name": "old"},
+    }
+    assert shown["hardware"]["cpus"] == [{"modelName": "x", "cores": 6}]
+    assert (shown["hardware"]["ramGiB"], shown["hardware"]["totalDiskGiB"]) == (8.0, 1.0)
+    assert present({**flat, "primaryIp": "", "macAddress": ""})["sourceIp"] == "10.0.0.8"
+
+
 def test_the_template_id_is_found_under_its_older_name() -> None:
     assert present({"originalReplicationConfigTemplateId": "rct-1"})["originalReplicationConfigurationTemplateId"] == (
         "rct-1"

@@ -214,6 +214,7 @@ def test_every_format_of_a_row_is_read(
     row = parse_row({"region": REGION, **item})
     assert (row.server_count, row.status, row.last_scanned) == (count, status, checked)
     assert row.is_legacy_format
+    assert (row.unattributed or 0) == count  # no account is named, so it is kept until each one was scanned
 
 
 def test_the_contracts_own_example_is_read() -> None:
