@@ -204,7 +204,6 @@ async def test_servers_of_a_staging_account_are_those_that_it_protects_itself(es
 async def test_without_regions_those_of_region_status_are_read(estate: Estate, read: Reader) -> None:
     """B has no servers in eu-west-1, but a sync looks for servers of staging accounts wherever a target has some."""
     await estate.sync()
-    make_staging(estate)
     async with opened() as access:
         for account_id in (estate.names.a, estate.names.b):
             estate.calls()
