@@ -240,6 +240,9 @@ class ContextLoader:
 
 
 def _log_selection(selection: Selection, operation: str) -> None:
+    regions = {scope.region for scope in selection.scopes}
+    left_out = {scope.region for scope in selection.skipped} - regions
+    active = selection.active_regions
     _log.log(
         logging.WARNING if selection.source.is_fallback else logging.INFO,
         "regions chosen",
@@ -247,6 +250,9 @@ def _log_selection(selection: Selection, operation: str) -> None:
             "operation": operation,
             "regionSource": str(selection.source),
             "reason": selection.reason,
+            "activeRegions": None if active is None else len(active),
+            "regions": len(regions),
+            "regionsSkipped": len(left_out),
             "activeScopes": selection.count(ScanReason.ACTIVE),
             "discoveryScopes": selection.count(ScanReason.DISCOVERY),
             "scopes": len(selection.scopes),

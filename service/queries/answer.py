@@ -105,6 +105,7 @@ def build_answer(
             "servers": sum(len(each.items) for each in result.results),
             "unknownScopes": len(completeness.unknown),
             "complete": answer.is_complete,
+            "durationSeconds": round(result.seconds, 3),
         },
     )
     return answer

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import anyio
 
@@ -24,12 +25,14 @@ from service.queries.query_deadline import QueryDeadline
 from service.queries.read_result import NOTHING_READ, ReadResult
 from service.queries.scope_reader import ScopeReader
 from service.regions.scope_state import StateRules
-from service.regions.selection import StatusUnavailable
+from service.regions.selection import RegionSource, StatusUnavailable
 from service.regions.status_reader import RegionStatusReader
 from service.regions.status_rows import RegionRow, unreachable_regions
 from service.settings import Settings
 
 __all__ = ["QueryContext", "QueryContextLoader", "table_timeout", "targets_table"]
+
+_log: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +126,10 @@ class QueryContextLoader:
         access, rules = AccountAccess(self._aws_client, directory), StateRules.of(self._settings, self._now())
         return QueryContext(directory, tuple(problems), view, access, rules)
 
-    def choose(self, context: QueryContext, params: ScopesParams) -> tuple[tuple[str, ...], tuple[Scope, ...]]:
-        """Choose the regions and scopes of a query.
+    def choose(
+        self, context: QueryContext, params: ScopesParams, operation: str
+    ) -> tuple[tuple[str, ...], tuple[Scope, ...]]:
+        """Choose the regions and scopes of a query, and log the choice under its name.
 
         Raises:
             RefusalError: a requested account is not a target.
@@ -134,7 +139,9 @@ class QueryContextLoader:
         active = active_regions(context.view, settings.catalog, settings.drs_excluded_regions)
         regions = tuple(sorted(params.regions)) or active
         accounts = params.accounts or tuple(context.directory.targets)
-        return regions, choose_scopes(context.view, accounts, regions, context.rules, requested=bool(params.regions))
+        scopes = choose_scopes(context.view, accounts, regions, context.rules, requested=bool(params.regions))
+        _log_choice(context.view, settings, regions, scopes, operation=operation, requested=bool(params.regions))
+        return regions, scopes
 
     def completeness(
         self, context: QueryContext, params: ScopesParams, result: ReadResult = NOTHING_READ, *, from_region: str = ""
@@ -160,6 +167,40 @@ class QueryContextLoader:
     async def read(self, context: QueryContext, scopes: tuple[Scope, ...], deadline: QueryDeadline) -> ReadResult:
         """Read scopes: from the inventory where it is fresh, else from DRS."""
         return await self._scopes.read(scopes, context.view, context.access, deadline)
+
+
+def _log_choice(
+    view: StatusView,
+    settings: Settings,
+    regions: Collection[str],
+    scopes: Collection[Scope],
+    *,
+    operation: str,
+    requested: bool,
+) -> None:
+    """Log which regions a query reads and why, as a sync does: a warning where region status is missing."""
+    active = sum(row.server_count > 0 and row.region not in settings.drs_excluded_regions for row in view.rows.values())
+    if requested:
+        source = RegionSource.REQUESTED
+    elif view.unavailable:
+        source = RegionSource.FALLBACK_UNAVAILABLE
+    elif not view.rows:
+        source = RegionSource.FALLBACK_EMPTY
+    else:
+        source = RegionSource.STATUS_TABLE if active else RegionSource.FULL_SCAN_NONE_ACTIVE
+    _log.log(
+        logging.WARNING if source.is_fallback else logging.INFO,
+        "regions chosen",
+        extra={
+            "operation": operation,
+            "regionSource": str(source),
+            "reason": view.unavailable,
+            "activeRegions": active if view.rows else None,
+            "regions": len(regions),
+            "regionsSkipped": len(set(settings.catalog) - set(regions)),
+            "scopes": len(scopes),
+        },
+    )
 
 
 def targets_table(aws_client: AwsClient, settings: Settings) -> TableReader:

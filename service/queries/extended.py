@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from service.aws.client import AwsClient
 from service.models import Now, Scope
@@ -18,7 +18,9 @@ from service.queries.read_result import ReadResult
 from service.regions.status_reader import RegionStatusReader
 from service.settings import Settings
 
-__all__ = ["ExtendedQuery", "extended_items"]
+__all__ = ["OPERATION", "ExtendedQuery", "extended_items"]
+
+OPERATION: Final = "get_extended_source_servers"
 
 
 class ExtendedQuery:
@@ -39,7 +41,7 @@ class ExtendedQuery:
         """
         deadline = QueryDeadline.start(self._settings.query_deadline_seconds)
         context = await self._context_loader.load(deadline)
-        regions, scopes = self._context_loader.choose(context, params)
+        regions, scopes = self._context_loader.choose(context, params, OPERATION)
         result = await self._context_loader.read(context, scopes, deadline)
         servers, counts = _servers(result)
         end, now = page_length(servers, limit=None), self._now()
@@ -54,7 +56,7 @@ class ExtendedQuery:
         if end < len(servers):
             body["truncated"] = True  # this query has no pages: callers request fewer accounts or regions
         return build_answer(
-            "get_extended_source_servers",
+            OPERATION,
             body,
             result,
             self._context_loader.completeness(context, params, result),

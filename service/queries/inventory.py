@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import Any, Final
 
 from service.aws.client import AwsClient
 from service.models import Now
@@ -17,7 +17,9 @@ from service.queries.read_result import DataSource, ReadResult
 from service.regions.status_reader import RegionStatusReader
 from service.settings import Settings
 
-__all__ = ["InventoryQuery", "present_servers"]
+__all__ = ["OPERATION", "InventoryQuery", "present_servers"]
+
+OPERATION: Final = "get_source_server_inventory"
 
 
 class InventoryQuery:
@@ -41,13 +43,13 @@ class InventoryQuery:
         """
         deadline = QueryDeadline.start(self._settings.query_deadline_seconds)
         context = await self._context_loader.load(deadline)
-        regions, scopes = self._context_loader.choose(context, params.scopes)
+        regions, scopes = self._context_loader.choose(context, params.scopes, OPERATION)
         from_region = params.cursor.last.region if params.cursor else ""
         scopes = tuple(scope for scope in scopes if scope.region >= from_region)
         result = await self._context_loader.read(context, scopes, deadline)
         page = self._page(params, result)
         return build_answer(
-            "get_source_server_inventory",
+            OPERATION,
             {**page, "regions": list(regions), **context.summary(result, params.scopes.accounts)},
             result,
             self._context_loader.completeness(context, params.scopes, result, from_region=from_region),

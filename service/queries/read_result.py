@@ -68,10 +68,14 @@ class ScopeReadResult:
 
 @dataclass(frozen=True, slots=True)
 class ReadResult:
-    """The results of all scopes of a query, in order. `problems` are those of the hub's tables, not of a scope."""
+    """The results of all scopes of a query, in order. `problems` are those of the hub's tables, not of a scope.
+
+    `seconds` is the time from the start of the query until all scopes were read.
+    """
 
     results: tuple[ScopeReadResult, ...]
     problems: tuple[Problem, ...] = ()
+    seconds: float = 0.0
 
     @property
     def is_complete(self) -> bool:

@@ -83,7 +83,8 @@ class ScopeReader:
         stale_scopes = [scope for scope in scopes if scope not in results]
         results |= await self._read_stale(stale_scopes, freshness_by_scope, inventory, access, deadline)
         problems = dict.fromkeys((*inventory.unread.values(), *moving.problems))
-        return ReadResult(tuple(moving.overlay(results[scope]) for scope in scopes), tuple(problems))
+        seconds = anyio.current_time() - deadline.started_at
+        return ReadResult(tuple(moving.overlay(results[scope]) for scope in scopes), tuple(problems), seconds)
 
     async def _read_inventory(self, scopes: Iterable[Scope], deadline: QueryDeadline) -> _Inventory:
         """Read the items of scopes, one query per region; a region that cannot be read is listed, and not an error."""

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+import anyio
 import pytest
 
 from service.errors import AwsError, ConfigurationError, RefusalError
@@ -420,11 +421,14 @@ async def test_an_unusable_record_keeps_no_query_from_the_inventory(client: Quer
 
 
 async def test_each_query_logs_one_line(client: QueryClient, caplog: pytest.LogCaptureFixture) -> None:
+    began = anyio.current_time()
     with caplog.at_level(logging.INFO, logger="service.queries"):
         await client.inventory()
     (line,) = [record for record in caplog.records if record.message == "query answered"]
     assert vars(line)["scopes"] == {"inventory_database": 3}
     assert vars(line)["source"] == "inventory_database"
+    assert vars(line)["regions"] == 2
+    assert 0 < vars(line)["durationSeconds"] <= anyio.current_time() - began
 
 
 async def test_scopes_are_what_a_refresh_takes(client: QueryClient, estate: Estate) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 import pytest
@@ -12,7 +12,9 @@ from service.app import open_app
 from service.aws.client import AwsClient
 from service.aws.dynamodb_write import Table
 from service.errors import RefusalError
-from service.models import utc_now
+from service.models import RegionStatus, utc_now
+from service.regions.known_accounts import KnownAccounts
+from service.regions.status_rows import Observation
 from service.settings import load_settings
 from service.topology.history import ATTRIBUTE, history_of
 from service.topology.table import TopologyTable
@@ -58,3 +60,27 @@ async def test_of_two_that_append_to_a_history_at_once_both_are_in_it(estate: Es
         assert await TopologyTable(own, inventory).add_history(LINEAGE, entry_of)
     assert reads == [before, [*before, {"event": "other"}]]
     assert items.get_item(Key=KEY)["Item"][ATTRIBUTE] == [*before, {"event": "other"}, {"event": "own"}]
+
+
+async def test_a_region_row_that_another_run_wrote_meanwhile_has_the_counts_of_both(estate: Estate) -> None:
+    a, b, region = estate.names.a, estate.names.b, "us-west-2"
+
+    def counted(account_id: str, servers: int) -> Observation:
+        return Observation(account_id, RegionStatus.ACTIVE, utc_now(), servers)
+
+    async with open_app(load_settings()) as app:
+        others = 0
+
+        async def read_existing(accounts: Collection[str]) -> frozenset[str]:
+            nonlocal others
+            if not others:  # between the read of the row and the first write
+                others += 1
+                await app.status.record(region, [counted(b, 5)])
+            return frozenset(accounts)
+
+        await app.status.record(region, [counted(b, 1)])
+        known = KnownAccounts(frozenset({a}), read_existing)
+        await app.status.record(region, [counted(a, 3)], known_accounts=known)
+    row = estate.status()[region]
+    assert (others, row["serverCount"]) == (1, 8)
+    assert {account: entry["serverCount"] for account, entry in row["accounts"].items()} == {a: 3, b: 5}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any, Final, cast
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.aws.call_counter import count_call
 from service.aws.call_guard import check_call_guard, guarding_calls
 from service.aws.client import Identity
 from service.context import RunContext, SyncRequest
@@ -126,6 +128,34 @@ def test_each_scope_is_scanned_once_and_counted() -> None:
         assert report["scopes"] == {"asked": 4, "complete": 4, "partial": 0, "skipped": 0, "failed": 0, "discovery": 0}
         assert set(sync.results) == set(SCOPES)
         assert all(scan.closed for scan in sync.scans)
+
+    run_virtually(work)
+
+
+def test_the_report_says_how_long_the_run_took_and_what_the_filter_saved() -> None:
+    """Four scopes of three seconds each, two at once, after a second of selecting; six scopes are skipped."""
+
+    class Filtered(CountingSync):
+        async def select(self, request: SyncRequest, deps: Deps) -> RunContext:
+            await anyio.sleep(1.0)
+            context = await super().select(request, deps)
+            skipped = tuple(Scope(ACCOUNT, f"skipped-{number}") for number in range(6))
+            return replace(context, selection=replace(context.selection, skipped=skipped))
+
+        async def finish(self, run: Run) -> dict[str, Any]:
+            await anyio.sleep(0.5)
+            return {}
+
+    async def listing(_: Scope) -> None:
+        count_call("drs", "DescribeSourceServers")
+        await anyio.sleep(3.0)
+
+    async def work(_: VirtualLoop) -> None:
+        report = await report_of(Filtered(listing))
+        assert report["durationSeconds"] == 1.0 + 2 * 3.0 + 0.5
+        assert (report["regionsScanned"], report["regionsSkipped"]) == (4, 6)
+        assert (report["drsCalls"], report["apiCallsFullScan"], report["apiCallReductionPercent"]) == (4, 10, 60.0)
+        assert report["timeSavedSeconds"] == 6 * 3.0 / 2
 
     run_virtually(work)
 

@@ -1,0 +1,31 @@
+"""A small estate for tests of the choice of regions: few regions, so that a run over all of them is quick."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import pytest
+
+from tests.support.estate import Estate, Names, new_account_id
+
+SMALL_ACTIVE: Final = "us-west-2"
+SMALL_REGIONS: Final = ("ap-south-1", "eu-west-1", "sa-east-1", SMALL_ACTIVE)
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[Estate]:
+    """Start an estate: A has two servers in one of four regions, and a staging account that waits there; B has none."""
+    names = Names(*(new_account_id() for _ in range(4)))
+    members = {
+        "hub": {"account_id": names.hub, "registered": False},
+        "tables": {"environment": names.hub[:6]},
+        "accounts": [
+            {"account_id": names.a, "staging_accounts": [names.apps], "regions": {SMALL_ACTIVE: {"servers": 2}}},
+            {"account_id": names.b, "regions": {"eu-west-1": {"servers": 0}}},
+            {"account_id": names.apps, "kind": "staging", "regions": {SMALL_ACTIVE: {"servers": 1}}},
+        ],
+    }
+    with Estate(members, names, monkeypatch) as estate:
+        estate.set(DRS_REGIONS=" ".join(SMALL_REGIONS))
+        yield estate
