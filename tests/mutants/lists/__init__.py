@@ -7,13 +7,17 @@ from typing import Final
 from tests.mutants.lists import (
     compatibility,
     entry_points,
+    fallback,
+    figures,
     handlers,
     inventory_queries,
     items,
     queries,
+    region_syncs,
     regions,
     separation,
     staging_functions,
+    status_rows,
 )
 from tests.mutants.mutant import Mutant
 
@@ -21,6 +25,10 @@ __all__ = ["MUTANTS"]
 
 MUTANTS: Final[tuple[Mutant, ...]] = (
     *regions.MUTANTS,
+    *region_syncs.MUTANTS,
+    *status_rows.MUTANTS,
+    *fallback.MUTANTS,
+    *figures.MUTANTS,
     *compatibility.MUTANTS,
     *entry_points.MUTANTS,
     *queries.MUTANTS,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any, Final, cast
 
 import anyio
@@ -17,6 +18,7 @@ from tests.simulation.clock import VirtualLoop
 from tests.simulation.clock import run as run_virtually
 
 CALL: Final = Call("dynamodb", "Scan", "hub", "us-east-1")
+NOW: Final = datetime(2026, 11, 23, 5, 0, tzinfo=UTC)
 TIMEOUT_S: Final = 5.0
 
 
@@ -38,7 +40,7 @@ class Rows:
 
 
 def reader_of(table: Rows | None) -> RegionStatusReader:
-    return RegionStatusReader(cast("TableReader | None", table), cache_s=60.0, timeout_s=TIMEOUT_S)
+    return RegionStatusReader(cast("TableReader | None", table), lambda: NOW, cache_s=60.0, timeout_s=TIMEOUT_S)
 
 
 @pytest.mark.parametrize(

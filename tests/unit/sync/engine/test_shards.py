@@ -102,6 +102,43 @@ def test_the_report_of_one_shard_is_its_own(report: dict[str, Any]) -> None:
     assert combined["serversSynced"] == sum(report["serversByRegion"].values())
 
 
+def test_the_report_of_all_has_the_figures_of_a_single_run() -> None:
+    """Of 28 scopes two shards scan five, in two of three regions; one of these two is scanned by both."""
+    zeros = dict.fromkeys(COUNTS, 0)
+    common = {"operation": "sync", "regionSource": "status_table", "regionReason": "", "regionsActive": 2, **zeros}
+    common |= {"apiCallsThrottled": 0, "accounts": 1, "errors": [], "warnings": []}
+    lists = {"failed": [], "newlyActive": [], "active": ["r-1", "r-2"]}
+    scopes = {"partial": 0, "failed": 0, "discovery": 0}
+    first = {
+        **common,
+        "regions": {**lists, "scanned": ["r-1", "r-2"], "skipped": ["r-3"]},
+        "scopes": {**scopes, "asked": 14, "complete": 3, "skipped": 11},
+        "serversByRegion": {"r-1": 4, "r-2": 1},
+        "apiCalls": {"drs": {"DescribeSourceServers": 3}, "sts": {"AssumeRole": 1}},
+        "apiCallsTotal": 4,
+        "drsCalls": 3,
+        "apiCallsFullScan": 14,
+        "timeSavedSeconds": 1.25,
+    }
+    second = {
+        **common,
+        "regions": {**lists, "scanned": ["r-1"], "skipped": ["r-2", "r-3"]},
+        "scopes": {**scopes, "asked": 14, "complete": 2, "skipped": 12},
+        "serversByRegion": {"r-1": 2},
+        "apiCalls": {"drs": {"DescribeSourceServers": 2}},
+        "apiCallsTotal": 2,
+        "drsCalls": 2,
+        "apiCallsFullScan": 14,
+        "timeSavedSeconds": 0.5,
+    }
+    combined = _merged([summary(each, counts=COUNTS, shards=2) for each in (first, second)], [])
+    assert combined["serversByRegion"] == {"r-1": 6, "r-2": 1}
+    assert (combined["regionsScanned"], combined["regionsSkipped"], combined["regionsActive"]) == (2, 1, 2)
+    assert (combined["apiCallsTotal"], combined["drsCalls"], combined["apiCallsFullScan"]) == (6, 5, 28)
+    assert combined["apiCallReductionPercent"] == round(100 * 23 / 28, 1)
+    assert (combined["durationSeconds"], combined["timeSavedSeconds"]) == (1.5, 1.75)
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(_reports(), max_size=4), st.lists(st.tuples(SMALL, SMALL, SMALL), max_size=3), st.randoms())
 def test_the_report_of_all_adds_up_in_any_order(
