@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -32,7 +31,7 @@ from service.cli.schemas import TABLES
 from service.errors import AwsError
 from service.models import utc_now
 from service.settings import load_settings
-from tests.support.command import CHECKOUT, COMMAND
+from tests.support.command import run, start
 from tests.support.scripted import Answer, Request, answer, refusal, scripted_aws
 
 HUB = "111122223333"
@@ -447,16 +446,9 @@ async def test_every_command_says_the_same_and_writes_json_only(
     _set_up(CASES[case], home, monkeypatch)
     (home / ".aws/sso").mkdir(parents=True)
     (home / "sso").rename(home / ".aws/sso/cache")
-    environment = {**os.environ, **CHECKOUT, "HOME": str(home), "AWS_REGION": "us-east-1", "LOG_LEVEL": "DEBUG"}
+    environment = {**os.environ, "HOME": str(home), "AWS_REGION": "us-east-1", "LOG_LEVEL": "DEBUG"}
     for arguments in (["sync", "inventory"], ["servers"], ["doctor"]):
-        done = subprocess.run(  # noqa: ASYNC221 - nothing else runs in this loop
-            [COMMAND, *arguments, "-o", "json"],
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
+        done = run(*arguments, "-o", "json", env=environment)
         shown = json.dumps(json.loads(done.stdout))
         assert json.dumps(CASES[case].cause)[1:-1] in shown, arguments
         assert CASES[case].fix in shown, arguments
@@ -520,12 +512,12 @@ async def test_a_command_that_is_told_to_stop_leaves_no_child(
     number: signal.Signals, arguments: list[str], home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     child = _Child(home)
-    environment = {**os.environ, **CHECKOUT, "AWS_PROFILE": "p", "AWS_REGION": "us-east-1"}
-    async with await anyio.open_process([COMMAND, *arguments], env=environment, stdin=subprocess.DEVNULL) as process:
+    with start(*arguments, env={**os.environ, "AWS_PROFILE": "p", "AWS_REGION": "us-east-1"}) as process:
         await child.begun()
         process.send_signal(number)
         await child.ended()
-        assert await process.wait() == 1
+        process.communicate(timeout=300)
+    assert process.returncode == 1
 
 
 async def test_callers_that_wait_share_the_failure_of_a_process(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,6 @@ import io
 import json
 import os
 import re
-import subprocess
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,7 +14,7 @@ import pytest
 
 from service.handlers import data_management
 from service.sandbox.moto_drs import drs_backends
-from tests.support.command import CHECKOUT, COMMAND
+from tests.support.command import run
 from tests.support.estate import Estate
 
 REGION = "us-west-2"
@@ -52,13 +51,8 @@ def hostile_estate(estate: Estate) -> Iterator[Estate]:
     data_management.runtime.close()
 
 
-def _completed(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    here = {**os.environ, **CHECKOUT, **environment}
-    return subprocess.run([COMMAND, *words], capture_output=True, text=True, check=False, env=here)
-
-
 def _run(*words: str) -> str:
-    done = _completed(*words, COLUMNS="900")
+    done = run(*words, env={**os.environ, "COLUMNS": "900"})
     assert done.returncode == 0, done.stderr
     assert not CONTROL.search(done.stderr), ascii(done.stderr)
     return done.stdout
@@ -106,7 +100,7 @@ def test_a_log_line_stays_one_line(hostile_estate: Estate) -> None:
     record: dict[str, Any] = next(iter(drs_backends[hostile_estate.names.a][REGION].source_servers.values())).record
     record["arn"] = f"no arn{ESCAPES}\nforged: line"
     record["sourceServerID"] = f"s-1{ESCAPES}\n" + '{"level": "INFO", "message": "all is well"}'
-    done = _completed("sync", "inventory", "--output", "json")
+    done = run("sync", "inventory", "--output", "json")
     assert done.returncode == 3  # partial: the record is named
     assert not CONTROL.search(done.stderr), ascii(done.stderr)
     lines = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
@@ -120,7 +114,7 @@ def test_error_messages_of_aws_are_untrusted_text_too(hostile_estate: Estate) ->
     message = f"{ESCAPES}\nall is well"
     hostile_estate.faults(deny=[{"account_id": hostile_estate.names.a, "service": "drs", "message": message}])
     for form in ("table", "json"):
-        done = _completed("sync", "inventory", "--output", form)
+        done = run("sync", "inventory", "--output", form)
         assert done.returncode in {1, 3}
         assert not CONTROL.search(done.stderr), ascii(done.stderr)
         if form == "table":

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import re
-import subprocess
 import sys
 import traceback
 from collections.abc import Iterator
@@ -27,7 +25,7 @@ from service.sandbox.auth import AuthMiddleware
 from service.sandbox.identity_store import IdentityStore
 from service.settings import Settings
 from service.telemetry import set_up_logging
-from tests.support.command import CHECKOUT, COMMAND
+from tests.support.command import run
 from tests.support.estate import Estate
 from tests.support.scripted import Answer, Request, answer, refusal, scripted_aws
 
@@ -158,8 +156,7 @@ def test_commands_reveal_no_secret(faults: str, words: str, estate: Estate, secr
     estate.set(LOG_LEVEL="DEBUG", **OWN_KEYS)
     deny = [{"account_id": estate.names.a, "service": "drs", "region": "eu-west-1"}]
     estate.faults(deny=deny, **FAULTS[faults])
-    here = {**os.environ, **CHECKOUT}
-    done = subprocess.run([COMMAND, *words.split()], capture_output=True, text=True, check=False, env=here)
+    done = run(*words.split())
     assert "Traceback" not in done.stderr
     assert secrets.signatures
     assert secrets.found_in(done.stdout, done.stderr, _stored(estate)) == []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import subprocess
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from service.partitions import partition_of
 from tests.platform.installation import CYCLE, REGIONS, TAGS, Installation
 from tests.platform.readers import FRESH_FOR, PlatformReaders
 from tests.platform.readers import REGIONS as PLATFORM_REGIONS
-from tests.support.command import CHECKOUT, COMMAND
+from tests.support.command import run
 
 PAGE = Path(__file__).parents[2] / "docs" / "platform.md"
 ORIGINALS = ("originalAccountId", "originalReplicationRegion", "topologyLastUpdated")
@@ -139,9 +138,7 @@ def drop_rows(*regions: str) -> None:
     assert documented is not None
     assert set(documented[1].split()) == set(partition_of("us-east-1").drs_regions) - set(PLATFORM_REGIONS)
     assert drop == "drs-sync regions drop --force $DRS_EXCLUDED_REGIONS"
-    environment = {**os.environ, **CHECKOUT, "DRS_EXCLUDED_REGIONS": documented[1]}
-    command = [COMMAND, "regions", "drop", "--force", *regions]
-    ended = subprocess.run(command, env=environment, check=False, capture_output=True, text=True, timeout=300)
+    ended = run("regions", "drop", "--force", *regions, env={**os.environ, "DRS_EXCLUDED_REGIONS": documented[1]})
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
