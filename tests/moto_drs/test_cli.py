@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ import pytest
 
 from service.sandbox.moto_drs.models import DRSBackend
 from tests.moto_drs.conftest import REGION, Keys, manual_backend
+from tests.support import command
 
 Aws = Any
 
@@ -28,14 +27,7 @@ def aws(endpoint: str, keys: Keys, backend: DRSBackend, tmp_path: Path) -> Aws:
     }
 
     def run(*arguments: str) -> tuple[int, Any]:
-        done = subprocess.run(
-            [sys.executable, Path(sys.executable).with_name("aws"), "--endpoint-url", endpoint, "drs", *arguments],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
+        done = command.run("--endpoint-url", endpoint, "drs", *arguments, program="aws", env=environment)
         if done.returncode:
             return done.returncode, done.stderr
         return 0, json.loads(done.stdout) if done.stdout.strip() else None

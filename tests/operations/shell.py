@@ -16,6 +16,7 @@ from typing import Self
 import boto3
 
 from tests.operations.page import ROOT, Block
+from tests.support.shims import Shims
 
 __all__ = ["Shell", "StepError"]
 
@@ -25,10 +26,11 @@ _FEWER_REGIONS = {"DRS_REGIONS": "us-east-1 us-west-2"}
 _DONE = "@@done"
 _POLL_S = 0.02
 # Version 1 of the AWS CLI sends requests for SQS to AWS, whatever AWS_ENDPOINT_URL says.
-_SQS = """\
-aws() {
-  if [ "$1" = sqs ]; then command aws --endpoint-url "$AWS_ENDPOINT_URL" "$@"; else command aws "$@"; fi
-}
+_PROGRAMS = """\
+aws() {{
+  if [ "$1" = sqs ]; then {shims}/aws --endpoint-url "$AWS_ENDPOINT_URL" "$@"; else {shims}/aws "$@"; fi
+}}
+drs-sync() {{ {shims}/drs-sync "$@"; }}
 """
 _NAMED = re.compile(r"\$\{?([A-Z][A-Z_]*)")
 
@@ -49,6 +51,7 @@ class Shell:
         self.checkout = folder / "checkout"
         self._output = folder / "output.txt"
         self._script = folder / "step.sh"
+        self._shims = Shims()
         _lay_out(self.checkout)
         passed_on = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         aws = {name: value for name, value in environment.items() if name.startswith("AWS_") or name == "NO_PROXY"}
@@ -65,9 +68,10 @@ class Shell:
         )
 
         assert self._process.stdin is not None
-        self._process.stdin.write(_SQS.encode())
+        self._process.stdin.write(_PROGRAMS.format(shims=self._shims.path).encode())
 
     def __enter__(self) -> Self:
+        self._shims.__enter__()
         return self
 
     def __exit__(
@@ -75,6 +79,7 @@ class Shell:
     ) -> None:
         self._process.kill()
         self._process.communicate()
+        self._shims.__exit__(kind, error, traceback)
         self._log.close()
 
     def follow(self, steps: Iterable[Block]) -> str:

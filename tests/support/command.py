@@ -1,10 +1,10 @@
-"""The command `drs-sync` as a process: `run` waits for its end, `start` does not. Both are like those of `subprocess`.
+"""The command `drs-sync` as a process: `run` waits for its end, `start` does not; see `subprocess`.
 
 A process is forked from a server (`tests.support.fork_server`) that has imported the modules of this checkout, because
 the imports take most of the CPU time of a start. It has its own arguments, directory, environment, streams, session,
 signal handlers and seed of `random`. Servers start when they are needed. Variables that only count when Python starts
 or a module is imported (PYTHONIOENCODING, LC_ALL, HOME) choose the server: each server tells which ones its imports
-have read, and a start for which no server fits gets a new one.
+have read, and a start for which no server fits gets a new one. The AWS CLI, `aws`, starts in the same way.
 
 Use `real=True` where the start itself is tested: loading, `sitecustomize`, the end of the interpreter. Also differing:
 all forks of a server share its hash seed, and warnings that an import gives are not repeated. Without Linux every
@@ -33,7 +33,8 @@ from tests.support.fork_server import ENDED, STARTED, receive, send
 
 __all__ = ["CHECKOUT", "COMMAND", "children_cpu_s", "run", "start"]
 
-COMMAND: Final = str(Path(sys.executable).with_name("drs-sync"))
+_BIN: Final = Path(sys.executable).parent
+COMMAND: Final = str(_BIN / "drs-sync")
 CHECKOUT: Final = MappingProxyType({"PYTHONPATH": str(Path(service.__path__[0]).parent)})
 """Environment variables of a process that imports from this checkout, whatever is installed."""
 _CAN_FORK: Final = sys.platform == "linux"  # elsewhere, system libraries do not expect to be used in a fork
@@ -41,15 +42,32 @@ _MAX_SERVERS: Final = 4
 _AT_THE_START: Final = ("PYTHON", "LC_", "LANG", "LD_", "OPENSSL_", "SSL_CERT_")  # read by Python and its libraries
 _BOOTSTRAP: Final = """
 import json, sys
-sys.path[:] = json.loads(sys.argv[2])
+path, *rest = json.loads(sys.argv[1])
+sys.path[:] = path
 from tests.support.fork_server import main
-main()
+main(*rest)
 """
+Program = Literal["drs-sync", "aws"]
+_ENTRIES: Final[Mapping[Program, tuple[str, tuple[str, ...]]]] = {
+    "drs-sync": (
+        "service.cli.command_line:main",
+        ("service.cli.main", "anyio._backends._asyncio", "typer.rich_utils"),
+    ),
+    "aws": ("awscli.clidriver:main", ("awscli.handlers",)),
+}
 
 
 class _Options(TypedDict, total=False):
-    """Options of `subprocess.Popen`, with its meanings, except that streams are pipes and stdin is empty by default."""
+    """Which program, and how it starts; then options of `subprocess.Popen`.
 
+    The streams are pipes and stdin is empty, unless they are given. `env` is the whole environment, by default that of
+    this process; code of this checkout is always imported.
+    """
+
+    program: Program
+    real: bool  # a new process
+    around: Sequence[str]  # a program with arguments that runs it, as a new process
+    closed: Sequence[int]  # descriptors of standard streams that are closed
     stdin: Any
     stdout: Any
     stderr: Any
@@ -60,93 +78,41 @@ class _Options(TypedDict, total=False):
 
 
 @overload
-def start(
-    *arguments: str,
-    text: Literal[True] = ...,
-    closed: Sequence[int] = ...,
-    around: Sequence[str] = ...,
-    real: bool = ...,
-    **options: Unpack[_Options],
-) -> subprocess.Popen[str]: ...
+def start(*arguments: str, text: Literal[True] = ..., **options: Unpack[_Options]) -> subprocess.Popen[str]: ...
 @overload
-def start(
-    *arguments: str,
-    text: Literal[False],
-    closed: Sequence[int] = ...,
-    around: Sequence[str] = ...,
-    real: bool = ...,
-    **options: Unpack[_Options],
-) -> subprocess.Popen[bytes]: ...
-def start(
-    *arguments: str,
-    text: bool = True,
-    closed: Sequence[int] = (),
-    around: Sequence[str] = (),
-    real: bool = False,
-    **options: Unpack[_Options],
-) -> subprocess.Popen[Any]:
-    """Start the command without waiting.
-
-    Args:
-        arguments: of the command.
-        text: whether streams have text, otherwise bytes.
-        closed: descriptors of standard streams that are closed in the command.
-        around: a program and its arguments that run the command.
-        real: start a new process.
-        options: those of `subprocess.Popen`. `env` is the whole environment, by default that of this process; code of
-            this checkout is always imported.
-    """
-    given = dict(os.environ if (env := options.pop("env", None)) is None else env)
-    paths = filter(None, (CHECKOUT["PYTHONPATH"], given.get("PYTHONPATH")))
-    environment = {**given, "PYTHONPATH": os.pathsep.join(paths)}
-    streams: _Options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    command = [*around, COMMAND, *arguments]
-    if real or around or not _CAN_FORK:
-        if closed:
-            redirections = " ".join(f"{number}>&-" for number in closed)
-            command = ["/bin/sh", "-c", f'exec "$@" {redirections}', "sh", *command]
-        return subprocess.Popen(command, text=text, env=environment, **{**streams, **options})  # type: ignore[call-overload,no-any-return]
-    return _Forked(command, text=text, env=environment, closed=closed, **{**streams, **options})
+def start(*arguments: str, text: Literal[False], **options: Unpack[_Options]) -> subprocess.Popen[bytes]: ...
+def start(*arguments: str, text: bool = True, **options: Unpack[_Options]) -> subprocess.Popen[Any]:
+    """Start a program, `drs-sync` by default, without waiting. `text`: whether its streams have text or bytes."""
+    values: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    values |= options
+    program, around, closed = values.pop("program", "drs-sync"), values.pop("around", ()), values.pop("closed", ())
+    environment = dict(values.pop("env", os.environ))
+    paths = (CHECKOUT["PYTHONPATH"], *environment.get("PYTHONPATH", "").split(os.pathsep))
+    environment["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(filter(None, paths)))
+    command = [*around, str(_BIN / program), *arguments]
+    if not values.pop("real", False) and not around and _CAN_FORK:
+        return _Forked(command, program=program, closed=closed, text=text, env=environment, **values)
+    if closed:
+        redirections = " ".join(f"{number}>&-" for number in closed)
+        command = ["/bin/sh", "-c", f'exec "$@" {redirections}', "sh", *command]
+    return subprocess.Popen(command, text=text, env=environment, **values)
 
 
 @overload
 def run(
-    *arguments: str,
-    text: Literal[True] = ...,
-    input: str | None = ...,
-    timeout: float = ...,
-    closed: Sequence[int] = ...,
-    around: Sequence[str] = ...,
-    real: bool = ...,
-    **options: Unpack[_Options],
+    *arguments: str, text: Literal[True] = ..., timeout: float = ..., **options: Unpack[_Options]
 ) -> subprocess.CompletedProcess[str]: ...
 @overload
 def run(
-    *arguments: str,
-    text: Literal[False],
-    input: bytes | None = ...,
-    timeout: float = ...,
-    closed: Sequence[int] = ...,
-    around: Sequence[str] = ...,
-    real: bool = ...,
-    **options: Unpack[_Options],
+    *arguments: str, text: Literal[False], timeout: float = ..., **options: Unpack[_Options]
 ) -> subprocess.CompletedProcess[bytes]: ...
 def run(
-    *arguments: str,
-    input: Any = None,  # noqa: A002 - as in subprocess.run
-    timeout: float = 300,
-    text: Any = True,
-    closed: Sequence[int] = (),
-    around: Sequence[str] = (),
-    real: bool = False,
-    **options: Unpack[_Options],
+    *arguments: str, text: Any = True, timeout: float = 300, **options: Unpack[_Options]
 ) -> subprocess.CompletedProcess[Any]:
-    """Run the command to its end, as `start` does; kill it after `timeout` seconds, which is an error."""
-    if input is not None:
-        options["stdin"] = subprocess.PIPE
-    with start(*arguments, text=text, closed=closed, around=around, real=real, **options) as process:
+    """Run a program to its end, as `start` does; kill it after `timeout` seconds, which is an error."""
+    with start(*arguments, text=text, **options) as process:
         try:
-            out, err = process.communicate(input, timeout=timeout)
+            out, err = process.communicate(timeout=timeout)
         except BaseException:
             process.kill()
             raise
@@ -166,27 +132,31 @@ def children_cpu_s() -> float:
 class _Server:
     """A process that forks. Its starts have the same values of the environment variables in `_names`."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, program: Program, environment: Mapping[str, str]) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
             number = theirs.fileno()
-            path = json.dumps([str(Path(each).absolute()) for each in sys.path])
-            program = [sys.executable, "-c", _BOOTSTRAP, str(number), path]
+            values = json.dumps([[str(Path(each).absolute()) for each in sys.path], number, *_ENTRIES[program]])
             self._process = subprocess.Popen(
-                program, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=[number]
+                [sys.executable, "-c", _BOOTSTRAP, values],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                pass_fds=[number],
             )
         self._control = ours
+        self._program = program
         self._environment = environment
         started, _ = receive(ours)
-        assert started, "the fork server of drs-sync ended at its start; what it says is above"
+        assert started, f"the fork server of {program} ended at its start; what it says is above"
         self._names = set(started["names"])
         self.cpu_s: float = started["cpu_s"]
         """CPU seconds of the imports and of the forks that have ended."""
         self.running = 0
 
-    def fits(self, environment: Mapping[str, str]) -> bool:
-        """Whether a process with this environment would have imported the same."""
-        return self._fixed(environment) == self._fixed(self._environment)
+    def fits(self, program: Program, environment: Mapping[str, str]) -> bool:
+        """Whether it has imported what a new process of a program would import in this environment."""
+        return program == self._program and self._fixed(environment) == self._fixed(self._environment)
 
     def _fixed(self, environment: Mapping[str, str]) -> dict[str, str]:
         return {
@@ -219,14 +189,14 @@ _lock = threading.RLock()
 _servers: list[_Server] = []  # the one used last comes last
 
 
-def _server_for(environment: Mapping[str, str]) -> _Server:
-    found = next((each for each in _servers if each.fits(environment)), None)
+def _server_for(program: Program, environment: Mapping[str, str]) -> _Server:
+    found = next((each for each in _servers if each.fits(program, environment)), None)
     if found is not None:
         _servers.remove(found)
     elif len(idle := [each for each in _servers if not each.running]) >= _MAX_SERVERS:
         _servers.remove(idle[0])
         idle[0].end()
-    _servers.append(found or _Server(environment))
+    _servers.append(found or _Server(program, environment))
     return _servers[-1]
 
 
@@ -242,7 +212,8 @@ _POPEN: Final[Any] = subprocess.Popen
 class _Forked(subprocess.Popen[Any]):
     """Process that a server forks instead of `subprocess`, which does the rest: pipes, time limits, signals."""
 
-    def __init__(self, command: Sequence[str], *, closed: Sequence[int], **options: Any) -> None:
+    def __init__(self, command: Sequence[str], *, program: Program, closed: Sequence[int], **options: Any) -> None:
+        self._program = program
         self._closed = closed
         super().__init__(command, **options)
 
@@ -259,7 +230,7 @@ class _Forked(subprocess.Popen[Any]):
         streams = [given["p2cread"], given["c2pwrite"], given["errwrite"]]
         inherited = [stream if stream >= 0 else number for number, stream in enumerate(streams)]
         with _lock:
-            self._server = _server_for(given["env"])
+            self._server = _server_for(self._program, given["env"])
             self.pid, self._report = self._server.fork(request, inherited)
         self._child_created = True
         pipes = ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite")
@@ -271,7 +242,7 @@ class _Forked(subprocess.Popen[Any]):
             return 0, 0
         report = os.read(self._report, ENDED.size)
         os.close(self._report)
-        assert report, "the fork server of drs-sync ended before this process"
+        assert report, "the fork server ended before this process"
         status, cpu_s = ENDED.unpack(report)
         with _lock:
             self._server.count(cpu_s)

@@ -1,7 +1,7 @@
-"""Process that has imported the command's modules and forks for each start; see `tests.support.command` for its use.
+"""Process that has imported a program's modules and forks for each start; see `tests.support.command` for its use.
 
 It has one thread. A fork gets the arguments, directory, environment and streams of its request, and then runs the entry
-point of the console script. It ends as the interpreter does, but leaves its modules to the operating system, which
+point of the program. It ends as the interpreter does, but leaves its modules to the operating system, which
 saves a quarter of a second.
 """
 
@@ -28,7 +28,6 @@ from typing import Any, Final, NoReturn, TextIO
 
 __all__ = ["ENDED", "LENGTH", "STARTED", "main", "receive", "send"]
 
-MODULES: Final = ("service.cli.command_line", "service.cli.main", "anyio._backends._asyncio", "typer.rich_utils")
 LENGTH: Final = struct.Struct("!Q")
 STARTED: Final = struct.Struct("!i")
 """First report about a start: the process id."""
@@ -81,8 +80,9 @@ def _recorded_names() -> Iterator[set[str]]:
 class _Server:
     """Forks, and reports the end of each fork. `serve` returns in a fork, with its request."""
 
-    def __init__(self, control: socket.socket) -> None:
+    def __init__(self, control: socket.socket, set_by_imports: dict[str, str]) -> None:
         self._control = control
+        self._set_by_imports = set_by_imports
         self._poll = select.poll()
         self._poll.register(control, select.POLLIN)
         self._running: dict[int, tuple[int, int]] = {}  # by the descriptor that tells its end: process id, report
@@ -115,6 +115,7 @@ class _Server:
         if not pid:
             self._control.detach()  # its number gets another meaning
             _become(request, descriptors)
+            os.environ.update(self._set_by_imports)
             signal.signal(signal.SIGINT, self._on_interrupt)
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
             return request
@@ -210,19 +211,26 @@ def _is_flushed() -> bool:
     return True
 
 
-def main() -> None:
-    """Import the modules, tell which environment variables that depends on, and serve."""
-    control = socket.socket(fileno=int(sys.argv[1]))
+def main(control_descriptor: int, entry: str, modules: list[str]) -> None:
+    """Import the modules, tell which environment variables that depends on, and serve.
+
+    Args:
+        control_descriptor: of the socket for requests.
+        entry: the entry point, `module:function`.
+        modules: those that the program imports later than with its entry point.
+    """
+    control = socket.socket(fileno=control_descriptor)
     gc.disable()
+    entry_module, _, function = entry.partition(":")
+    before = dict(os.environ)
     with _recorded_names() as names:
-        for module in MODULES:
+        for module in (entry_module, *modules):
             importlib.import_module(module)
+    set_by_imports = dict(os.environ.items() - before.items())  # as the AWS CLI does with AWS_DATA_PATH
     gc.collect()
     gc.freeze()  # what a collection does not visit stays shared between the processes
     threads = len(list(Path("/proc/self/task").iterdir()))
     assert threads == 1, f"a fork would lack {threads - 1} threads that the imports have started"
     send(control, {"names": sorted(names), "cpu_s": time.process_time()})
-    _Server(control).serve()
-    from service.cli.command_line import main as run_and_exit  # noqa: PLC0415 - imported above, as a part of the time
-
-    _run(run_and_exit)
+    _Server(control, set_by_imports).serve()
+    _run(lambda: sys.exit(getattr(sys.modules[entry_module], function)()))
