@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -28,12 +29,13 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> None:
 class Silent:
     """A server that accepts requests and never answers."""
 
-    def __init__(self, listener: socket.socket) -> None:
-        self._listener = listener
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener.settimeout(60)
         self._accepted: list[socket.socket] = []
         self.environment = {
             **os.environ,
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{listener.getsockname()[1]}",
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self._listener.getsockname()[1]}",
             "AWS_REGION": "us-east-1",
             "AWS_ACCESS_KEY_ID": "AKIA",
             "AWS_SECRET_ACCESS_KEY": "secret",
@@ -55,11 +57,8 @@ class Silent:
 
 @pytest.fixture
 def silent() -> Iterator[Silent]:
-    listener = socket.create_server(("127.0.0.1", 0))
-    listener.settimeout(60)
-    server = Silent(listener)
-    yield server
-    server.close()
+    with closing(Silent()) as server:
+        yield server
 
 
 @pytest.mark.usefixtures("bare")
@@ -94,11 +93,14 @@ def _state(pid: int) -> tuple[dict[str, int], int, list[str]]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_signal_masks_and_open_files_are_those_of_a_new_process(silent: Silent) -> None:
+def test_signal_masks_and_open_files_are_those_of_a_new_process() -> None:
     inherited = os.open("/dev/null", os.O_RDONLY)
     states = []
     for real in (True, False):
-        with start("regions", env=silent.environment, real=real, stdin=subprocess.PIPE) as process:
+        with (
+            closing(Silent()) as silent,
+            start("regions", env=silent.environment, real=real, stdin=subprocess.PIPE) as process,
+        ):
             silent.wait_for_call()
             states.append(_state(process.pid))
             process.kill()
