@@ -110,7 +110,7 @@ def test_signal_masks_and_open_files_are_those_of_a_new_process() -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGHUP, -signal.SIGHUP), (signal.SIGTERM, 1)]
+    ("number", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGUSR1, -signal.SIGUSR1), (signal.SIGTERM, 1)]
 )
 def test_a_signal_ends_it(silent: Silent, number: int, code: int) -> None:
     with start("regions", env=silent.environment) as process:
