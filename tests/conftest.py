@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, settings
 
 from service.gc_tuning import tune_gc
 from tests.support.blocking import BlockingCalls
+from tests.support.costs import Costs
 from tests.support.estate import Estate, Names, new_account_id, two_targets
 
 # The same examples in every run: a failure comes from a change of the code, not from chance or a slow machine.
@@ -26,6 +27,16 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("fixed")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that makes a run fail whose directories cost more than their budgets."""
+    parser.addoption("--check-budgets", action="store_true", help="fail when a directory is over tests/budgets.toml")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Measure what each test costs."""
+    config.pluginmanager.register(Costs(config), "costs")
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -1,0 +1,135 @@
+"""Pytest plugin that measures the CPU time of each test, and holds each directory to its budget.
+
+CPU time is that of the process which runs the test, of the programs it started and waited for, and of the commands that
+it forked. Seconds of different machines are not the same, so budgets are in loops: one loop is a fixed piece of Python
+that each worker times before its first and after its last test. A directory that is over its budget fails the run if
+`--check-budgets` is given; tests/budgets.toml has the budgets.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import resource
+import statistics
+import time
+import tomllib
+from collections import defaultdict
+from collections.abc import Generator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+__all__ = ["Costs", "over_budget", "time_loop"]
+
+SLOWEST: Final = 10
+BUDGETS: Final = Path(__file__).parents[1] / "budgets.toml"
+_LOOP_ROUNDS: Final = 20_000
+
+
+def cpu_s() -> float:
+    """Return the CPU seconds of this process and of all its children that have ended."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
+
+
+def time_loop() -> float:
+    """Return the CPU seconds of one loop: what these tests do most, i.e. JSON, hashes, dictionaries and calls."""
+    started = time.process_time()
+    table: dict[str, Any] = {}
+    for number in range(_LOOP_ROUNDS):
+        key = hashlib.sha256(str(number % 500).encode()).hexdigest()
+        table[key] = json.loads(json.dumps({"id": key, "tags": {"Name": key[:8]}, "counts": [number, number + 1]}))
+    return time.process_time() - started
+
+
+def over_budget(spent: Mapping[str, float], budgets: Mapping[str, float]) -> list[str]:
+    """Return what is wrong: directories that took more loops than they may, or have no budget."""
+    wrong = []
+    for name, loops in sorted(spent.items()):
+        if name not in budgets:
+            wrong.append(
+                f"tests/{name} has no budget. Fix: give it one in tests/budgets.toml; it took {loops:.0f} loops"
+            )
+        elif loops > budgets[name]:
+            wrong.append(
+                f"tests/{name} took {loops:.0f} loops of CPU, its budget is {budgets[name]:g}. Fix: make its "
+                "tests cheaper (docs/testing.md says how), or raise the budget in tests/budgets.toml and say why"
+            )
+    return wrong
+
+
+class Costs:
+    """Collects what tests cost. With workers, that of each worker measures, and that of the first process adds up."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._mark = 0.0
+        self._loops: list[float] = []
+        self._tests: defaultdict[str, float] = defaultdict(float)
+        self._measures = not hasattr(config, "workerinput") and config.getoption("numprocesses", None) is None
+        self._measures |= hasattr(config, "workerinput")
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self) -> None:
+        if self._measures:
+            self._loops.append(time_loop())
+        self._mark = cpu_s()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        mark = cpu_s()
+        report.__dict__["cpu_s"], self._mark = (
+            mark - self._mark,
+            mark,
+        )  # reports keep their attributes between processes
+        return report
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._tests[report.nodeid] += getattr(report, "cpu_s", 0.0)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self._measures and self._loops:
+            self._loops.append(time_loop())
+        if hasattr(self._config, "workeroutput"):
+            self._config.workeroutput["loops"] = self._loops
+        elif self._config.getoption("check_budgets") and session.exitstatus == pytest.ExitCode.OK and self._problems():
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        self._loops += getattr(node, "workeroutput", {}).get("loops", [])
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """Print the ten most expensive tests, and what each directory took of its budget."""
+        if not self._tests or not self._loops:
+            return
+        write, loop_s = terminalreporter.write_line, statistics.median(self._loops)
+        terminalreporter.section(f"CPU time: {sum(self._tests.values()):.0f} s; one loop is {loop_s:.3f} s")
+        for name, seconds in sorted(self._tests.items(), key=lambda each: -each[1])[:SLOWEST]:
+            write(f"{seconds:8.2f} s  {name}")
+        budgets = self._budgets()
+        for name, loops in sorted(self._spent(loop_s).items(), key=lambda each: -each[1]):
+            write(f"{loops:8.0f} loops of {budgets.get(name, 0):5g}  tests/{name}")
+        if self._config.getoption("check_budgets"):
+            for problem in self._problems():
+                write(f"BUDGET {problem}")
+
+    def _spent(self, loop_s: float) -> dict[str, float]:
+        spent: defaultdict[str, float] = defaultdict(float)
+        for name, seconds in self._tests.items():
+            spent[name.split("/")[1]] += seconds / loop_s
+        return spent
+
+    def _budgets(self) -> Mapping[str, float]:
+        part = "deep" if self._config.getoption("markexpr") == "deep" else "test"
+        budgets: Mapping[str, float] = tomllib.loads(BUDGETS.read_text())[part]
+        return budgets
+
+    def _problems(self) -> list[str]:
+        return over_budget(self._spent(statistics.median(self._loops)), self._budgets()) if self._loops else []
