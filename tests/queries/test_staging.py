@@ -81,14 +81,14 @@ async def test_nothing_is_discovered_only_where_everything_could_be_read(operati
 
 async def test_a_region_that_a_policy_closes_hides_no_staging_account(estate: Estate) -> None:
     client = await synced(estate)
-    estate.faults(deny=[{"account_id": estate.names.b, "region": "eu-north-1", "scp": True}])
+    estate.faults(deny=[{"account_id": estate.names.b, "region": "eu-central-1", "scp": True}])
     table = estate.table("DRS_REGION_STATUS_TABLE")
     for region in estate.status():
         table.delete_item(Key={"region": region})  # nobody synced B, so every region is read
     async with client.staging() as staging:
         answer = await staging.discover_staging_accounts(estate.names.b)
     assert (answer.failure, answer.body["stagingAccounts"], answer.body["complete"]) == (None, [], False)
-    assert "could not read eu-north-1" in answer.body["message"]
+    assert "could not read eu-central-1" in answer.body["message"]
 
 
 async def test_records_are_given_as_they_are(client: QueryClient, estate: Estate) -> None:

@@ -414,7 +414,7 @@ async def test_rows_of_the_earlier_writer_filter_and_are_brought_up_to_date(esta
     old = {"accountId": estate.names.b, "lastUpdated": "2026-11-20T05:00:00.123456+00:00"}
     table.put_item(Item={"region": "us-west-2", "serverCount": 2, "status": "AVAILABLE", **old})
     table.put_item(Item={"region": "eu-west-1", "serverCount": 0, "status": "THROTTLED", **old})  # could not be scanned
-    table.put_item(Item={"region": "ap-south-1", "serverCount": 0, "status": "UNINITIALIZED", **old})
+    table.put_item(Item={"region": "sa-east-1", "serverCount": 0, "status": "UNINITIALIZED", **old})
     report = await estate.sync()
     assert report["regionSource"] == "status_table"
     assert {"us-west-2", "eu-west-1"} <= set(report["regions"]["scanned"])

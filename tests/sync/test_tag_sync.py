@@ -237,7 +237,7 @@ async def test_a_server_whose_tags_do_not_fit_is_refused_alone(
 
 async def test_many_refusals_are_reported_in_short(estate: Estate) -> None:
     estate.add(
-        estate.names.b, "eu-north-1", servers=15, origin={"account_id": estate.names.apps}, tags={"x": "v" * 257}
+        estate.names.b, "eu-central-1", servers=15, origin={"account_id": estate.names.apps}, tags={"x": "v" * 257}
     )
     report = await sync_tags(estate)
     assert figures(report) == (26, 10, 0, 1, 15, 10)
@@ -570,7 +570,7 @@ async def test_a_fallback_that_could_not_record_every_region_is_continued_by_the
     assert len(estate.status()) == 1
     estate.faults()
     estate.table("DRS_REGION_STATUS_TABLE").update_item(  # as if a scope with servers had been recorded first
-        Key={"region": "af-south-1"}, UpdateExpression="SET serverCount = :one", ExpressionAttributeValues={":one": 1}
+        Key={"region": "sa-east-1"}, UpdateExpression="SET serverCount = :one", ExpressionAttributeValues={":one": 1}
     )
     report = await sync_tags(estate)
     assert report["regionSource"] == "status_table"
@@ -596,7 +596,7 @@ async def test_a_status_table_that_cannot_be_written_is_a_warning(estate: Estate
 async def test_a_region_that_is_switched_off_is_skipped_unless_it_had_servers(estate: Estate, main: Scope) -> None:
     estate.everywhere()
     off = {"status": 403, "error": "UnrecognizedClientException", "operation": "DescribeSourceServers", "times": None}
-    estate.faults(fail=[{**off, "region": region} for region in ("af-south-1", "me-south-1")])
+    estate.faults(fail=[{**off, "region": region} for region in ("ca-central-1", "sa-east-1")])
     report = await sync_tags(estate)
     assert report["status"] == "complete"
     assert report["scopes"]["skipped"] == 4
