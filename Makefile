@@ -4,14 +4,19 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: help demo test mutants bench bench-check check deploy-check docs simulate soak audit sbom package format lock clean
+.PHONY: help demo test test-deep coverage mutants bench bench-check check deploy-check docs simulate soak audit sbom package format lock clean
 .DELETE_ON_ERROR:
 
 demo: $(READY)                       ## run every sync against the built-in simulated AWS
 	$(BIN)/drs-sync demo
 
-test: $(READY)                       ## run every test
-	$(BIN)/python -m pytest -n auto --dist loadfile
+# BUDGETS=--check-budgets fails a run whose directories cost more CPU than tests/budgets.toml allows.
+PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile $(BUDGETS)
+test: $(READY)                       ## run the tests of a change: all but the long ones
+	$(PYTEST) -m "not deep"
+
+test-deep: $(READY)                  ## run the long tests: simulation, kills, soaks, fuzzed requests, the pages' commands
+	$(PYTEST) -m deep
 
 bench: $(READY)                      ## run the benchmarks against a simulated AWS
 	$(BIN)/python -m benchmarks
@@ -50,6 +55,10 @@ HISTORIES ?= 100000
 SEED      ?= 0
 simulate: $(READY)                   ## run the simulation with more histories than the tests do: HISTORIES=100000 SEED=0
 	$(BIN)/python -m tests.simulation --histories $(HISTORIES) --seed $(SEED)
+
+coverage: $(READY)                   ## measure which lines and branches the tests run: build/coverage/index.html
+	$(PYTEST) -m "not deep" --cov --cov-report=html:build/coverage --cov-report=xml:build/coverage.xml \
+		--cov-report=term:skip-covered
 
 MUTANTS ?=
 mutants: $(READY)                    ## plant each bug of tests/mutants, and see that the tests named for it fail: MUTANTS="R1.3 R10.4"

@@ -20,6 +20,8 @@ from service.sandbox.faults import Faults
 from service.sandbox.fleet import parse_model
 from service.sandbox.fleet_models import Fleet
 
+pytestmark = pytest.mark.deep
+
 SECONDS = st.lists(st.floats(0, 1000), min_size=1)
 
 

@@ -30,6 +30,8 @@ from tests.container.image import (
 from tests.container.pythons import REQUIRED, CleanPython, find, not_tried
 from tests.support.estate import Estate
 
+pytestmark = pytest.mark.deep
+
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
 

@@ -23,6 +23,8 @@ from tests.deploy.resolving import resolved
 from tests.deploy.templates import FOLDER, Template, of_type, template
 from tests.support.estate import Estate, Names, new_account_id
 
+pytestmark = pytest.mark.deep
+
 PROJECT: Final = "hrp"
 INSTALLATION: Final = {"ProjectName": PROJECT, "Environment": "dev", "AlarmTopicArn": "topic"}
 FUNCTIONS: Final = {

@@ -6,6 +6,8 @@ import pytest
 
 from tests.simulation.failback_history import play_failback
 
+pytestmark = pytest.mark.deep
+
 FIRST = 1 * 75
 
 

@@ -25,6 +25,8 @@ from service.models import RegionStatus, Scope
 from service.queries.servers import refusal_of
 from tests.support.estate import Estate, Names, new_account_id, two_targets
 
+pytestmark = pytest.mark.deep
+
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 HANDLERS = [(module.ROUTES, module.lambda_handler) for module in (data_management, query)]
 

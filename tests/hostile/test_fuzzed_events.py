@@ -18,6 +18,8 @@ from service.queries.validation import StagingValidation
 from service.settings import Settings
 from tests.hostile.mutants import mutants
 
+pytestmark = pytest.mark.deep
+
 SEEDS, EVENTS_EACH = 20, 500
 TOUCHED = "the app was opened and used"
 MAX_ANSWER = 20_000  # bytes; a response does not repeat a long request

@@ -17,6 +17,8 @@ from tests.odd.jobs import ACCOUNTS, CONTROLS, JOBS
 from tests.odd.mutations import KINDS, Mutation, applied, paths_of
 from tests.odd.runs import play_stored, rounds, systematic
 
+pytestmark = pytest.mark.deep
+
 ANSWERS_EACH = 300
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import boto3
+import pytest
 
 from tests.operations.conftest import HUB, Open, estate
 from tests.operations.paths import BESIDE, ROLL_BACK, inventory, steps
 from tests.operations.platform import ENVIRONMENT, PROJECT, Platform
+
+pytestmark = pytest.mark.deep
 
 
 def test_an_installation_beside_the_platform_and_back_and_forward_again(opened: Open) -> None:

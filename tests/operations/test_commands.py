@@ -5,9 +5,13 @@ from __future__ import annotations
 import importlib.util
 import re
 
+import pytest
+
 from tests.deploy.templates import template
 from tests.operations.commands import complaints
 from tests.operations.page import ROOT, blocks
+
+pytestmark = pytest.mark.deep
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.operations.conftest import TARGET, Open, estate
 from tests.operations.paths import FRESH, INCIDENTS, LATER, OURS, inventory, rules, steps
+
+pytestmark = pytest.mark.deep
 
 
 def test_an_installation_in_a_fresh_account(opened: Open) -> None:

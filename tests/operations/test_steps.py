@@ -10,6 +10,8 @@ from tests.operations.page import blocks
 from tests.operations.paths import BESIDE, CONTAINER, FRESH, INCIDENTS, LATER, PAGE, ROLL_BACK
 from tests.operations.shell import Shell, StepError
 
+pytestmark = pytest.mark.deep
+
 
 def test_every_block_belongs_to_a_path() -> None:
     assert {block.section for block in blocks(PAGE)} == {FRESH, LATER, BESIDE, ROLL_BACK, CONTAINER, *INCIDENTS}

@@ -16,6 +16,8 @@ from service.settings import load_settings
 from tests.platform.installation import CYCLE, REGIONS, TAGS, Installation
 from tests.platform.readers import FRESH_FOR, moment_of
 
+pytestmark = pytest.mark.deep
+
 MINUTE = timedelta(minutes=1)
 
 

@@ -133,21 +133,33 @@ def test_the_project_says_who_makes_it_and_where_it_is() -> None:
 def test_the_workflow_runs_the_check_command_and_may_only_read() -> None:
     workflow = read_yaml(".github/workflows/ci.yml")
     assert workflow["permissions"] == {"contents": "read"}
-    (job,) = workflow["jobs"].values()
-    assert "permissions" not in job
-    assert [step["run"] for step in job["steps"] if "run" in step] == [".ci/run"]
+    assert workflow["jobs"].keys() == {"check", "coverage"}
+    pythons = {}
+    for name, job in workflow["jobs"].items():
+        assert "permissions" not in job
+        used = {step["uses"].partition("@")[0]: step for step in job["steps"] if "uses" in step}
+        assert all(re.fullmatch(r"actions/[\w-]+@v\d+\.\d+\.\d+", step["uses"]) for step in used.values())
+        pythons[name] = used["actions/setup-python"]["with"]["python-version"].split()
+    commands = {name: [step["run"] for step in job["steps"] if "run" in step] for name, job in workflow["jobs"].items()}
+    assert commands == {"check": [".ci/run"], "coverage": ["make coverage"]}
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
-    used = {step["uses"].partition("@")[0]: step for step in job["steps"] if "uses" in step}
-    assert all(re.fullmatch(r"actions/[\w-]+@v\d+\.\d+\.\d+", step["uses"]) for step in used.values())
-    *others, oldest = used["actions/setup-python"]["with"]["python-version"].split()
+    assert "coverage" in re.findall(r"^([a-z][a-z-]*):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    *others, oldest = pythons["check"]
     assert PROJECT["requires-python"] == f">={oldest}"
+    assert pythons["coverage"] == [oldest]
     assert set(others) == {image_version(), package.PYTHON}
 
 
 def test_the_check_command_runs_targets_that_exist() -> None:
     makefile = (ROOT / "Makefile").read_text()
     steps = re.findall(r"^make (.*)$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
-    assert steps == ["check", "-j2 deploy-check docs", "test"]
+    assert steps == [
+        "check",
+        "-j2 deploy-check docs",
+        "test BUDGETS=--check-budgets",
+        "test-deep BUDGETS=--check-budgets",
+        'mutants MUTANTS="--sample 10"',
+    ]
     targets = re.findall(r"(?<!\S)[a-z][a-z-]*(?!\S)", " ".join(steps))
     described = set(re.findall(r"^([a-z][a-z-]*):.*## ", makefile, re.MULTILINE))
     assert set(targets) <= described

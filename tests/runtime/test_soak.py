@@ -6,6 +6,8 @@ import pytest
 
 from tests.runtime.soak import NOISE, Resources, growth_of, growth_of_both, soaking
 
+pytestmark = pytest.mark.deep
+
 SAMPLES = 8
 ROUNDS_BETWEEN = 3
 STEADY = Resources(sockets=13, threads=2, kilobytes=98_000, blocks=600_000, tasks=0)

@@ -19,6 +19,8 @@ from service.models import Call
 from service.sandbox.moto_drs import drs_backends
 from tests.support.estate import Estate
 
+pytestmark = pytest.mark.deep
+
 INDEX_KEYS = ("sourceAccountId", "stagingAccountId", "replicationRegion")
 
 

@@ -21,6 +21,8 @@ from tests.simulation.fault_injection import FaultInjector
 from tests.simulation.host import Host, settings
 from tests.simulation.promises import Promises
 
+pytestmark = pytest.mark.deep
+
 ACCOUNTS = tuple(f"2000000000{number:02}" for number in range(5))
 REGIONS = Settings().catalog
 ACTIVE = REGIONS[:3]

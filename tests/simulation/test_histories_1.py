@@ -6,6 +6,8 @@ import pytest
 
 from tests.simulation.history import play
 
+pytestmark = pytest.mark.deep
+
 FIRST = 1 * 2500
 
 

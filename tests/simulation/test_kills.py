@@ -9,6 +9,8 @@ from tests.simulation.fault_injection import FaultInjector
 from tests.simulation.host import Host, Killed
 from tests.simulation.matrix import SYNCS, Cell
 
+pytestmark = pytest.mark.deep
+
 
 def play(job: str, half: int | None) -> int:
     """Run a job that is killed after so many half calls, then settle; return how many calls it made."""

@@ -10,6 +10,8 @@ from tests.simulation.clock import VirtualLoop, run
 from tests.simulation.history import HistoryResult
 from tests.simulation.matrix import CELL_FAULTS, JOBS, Cell
 
+pytestmark = pytest.mark.deep
+
 # These jobs make no call that the fault matches.
 NO_SUCH_CALLS = {
     ("unprocessed items", "staging"),

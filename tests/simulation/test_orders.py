@@ -10,6 +10,8 @@ from tests.simulation.orders import Explored, Scenario, explore, play
 from tests.simulation.planted import BUGS
 from tests.simulation.stepping import Choice, are_independent
 
+pytestmark = pytest.mark.deep
+
 SCENARIOS: Final = (
     Scenario("active", ("a server leaves",)),
     Scenario("active", ("a server joins",), "killed"),

@@ -7,6 +7,8 @@ import pytest
 from tests.simulation.history import play
 from tests.simulation.planted import BUGS
 
+pytestmark = pytest.mark.deep
+
 MAX_SEEDS = 400
 
 

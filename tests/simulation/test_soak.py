@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import anyio
+import pytest
 
 from service.errors import DrsSyncError
 from service.models import Scope
@@ -18,6 +19,8 @@ from tests.simulation.clock import VirtualLoop, run
 from tests.simulation.fault_injection import FAULT_KINDS, FaultInjector
 from tests.simulation.host import Host
 from tests.simulation.promises import Promises
+
+pytestmark = pytest.mark.deep
 
 INTERVAL_S = 900.0
 DAY = int(86_400 / INTERVAL_S)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import resource
 import statistics
 import time
 import tomllib
@@ -21,6 +20,8 @@ from typing import Any, Final
 
 import pytest
 
+from tests.support.command import children_cpu_s
+
 __all__ = ["Costs", "over_budget", "time_loop"]
 
 SLOWEST: Final = 10
@@ -29,9 +30,8 @@ _LOOP_ROUNDS: Final = 20_000
 
 
 def cpu_s() -> float:
-    """Return the CPU seconds of this process and of all its children that have ended."""
-    children = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return time.process_time() + children.ru_utime + children.ru_stime
+    """Return the CPU seconds of this process, of its children that have ended, and of the commands that it forked."""
+    return time.process_time() + children_cpu_s()
 
 
 def time_loop() -> float:
