@@ -17,6 +17,7 @@ from tests.mutants.lists import (
     regions,
     separation,
     staging_functions,
+    staging_reads,
     status_rows,
 )
 from tests.mutants.mutant import Mutant
@@ -37,4 +38,5 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *handlers.MUTANTS,
     *separation.MUTANTS,
     *staging_functions.MUTANTS,
+    *staging_reads.MUTANTS,
 )
