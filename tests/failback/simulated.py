@@ -27,14 +27,19 @@ OWN: Final = "source_server_topology_table"
 
 
 class SimulatedFailback:
-    """One account with one server. Made within a virtual loop; each sync and query is a new process."""
+    """One server of `ACCOUNT`. Made within a virtual loop; each sync and query is a new process.
 
-    def __init__(self) -> None:
+    Args:
+        others: further accounts.
+        source_account: account of the original machine.
+    """
+
+    def __init__(self, *others: str, source_account: str = ACCOUNT) -> None:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualLoop)
         self.loop, self.rng = loop, random.Random(1)  # noqa: S311 - not a secret
-        self.aws = SimulatedAws(loop, self.rng, (ACCOUNT,), (SOURCE, RECOVERY), staging_of={})
-        self.failback = SimulatedLineage(self.aws, ACCOUNT, ACCOUNT)
+        self.aws = SimulatedAws(loop, self.rng, (ACCOUNT, *others), (SOURCE, RECOVERY), staging_of={})
+        self.failback = SimulatedLineage(self.aws, ACCOUNT, source_account)
         self.lineage = self.failback.arn
 
     def host(self, **changes: Any) -> Host:

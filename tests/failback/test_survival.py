@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from contextlib import AsyncExitStack
+from typing import Any, Self
 
 import pytest
 
+from service.app import open_app
+from service.context import SyncRequest
 from service.models import Scope, parse_iso
 from service.query_app import open_query_app
 from service.sandbox.moto_drs import drs_backends
@@ -36,78 +39,81 @@ STEPS = ("recover", "reverse", "catch_up", "launch_back", "protect_again", "catc
 
 
 class TopologyWatch:
-    """Syncs, and compares every topology item with its first version."""
+    """Syncs in one process, and compares every topology item with its first version."""
 
     def __init__(self, estate: Estate, cycle: Cycle) -> None:
-        self.estate = estate
         self.cycle = cycle
         self.names: set[str] = set()
         self.before: dict[str, dict[str, Any]] = {}
+        self._table = estate.table("SOURCE_SERVER_TOPOLOGY_TABLE")
+        self._opened = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        self._app = await self._opened.enter_async_context(open_app(load_settings()))
+        self._queries = await self._opened.enter_async_context(open_query_app(load_settings()))
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._opened.aclose()
 
     async def sync(self) -> None:
-        report = await self.estate.sync(regions=REGIONS)
+        report = await self._app.sync_inventory(SyncRequest(regions=REGIONS))
         assert report["status"] == "complete", report["errors"]
-        topologies = self.estate.topologies()
+        topologies = {item["pk"]: item for item in self._table.scan()["Items"] if item["sk"] == "TOPOLOGY"}
         for arn, original in self.before.items():
             assert _originals(topologies[arn]) == original, arn
         self.before = {arn: _originals(item) for arn, item in topologies.items()}
 
+    async def ask(self, name: str) -> dict[str, Any]:
+        answer: dict[str, Any] = (await self._queries.failback.run(name)).body
+        assert answer["lineage"] == self.cycle.forward.arn, name
+        return answer
+
     async def check_names(self, *names: str) -> None:
         self.names |= set(names)
-        async with open_query_app(load_settings()) as app:
-            for name in sorted(self.names):
-                answer = (await app.failback.run(name)).body
-                assert answer["lineage"] == self.cycle.forward.arn, name
-                assert answer["originalInstanceId"] == A1, name
+        for name in sorted(self.names):
+            assert (await self.ask(name))["originalInstanceId"] == A1, name
 
 
 def _originals(item: dict[str, Any]) -> dict[str, Any]:
     return {name: item[name] for name in ORIGINALS if name in item}
 
 
-@pytest.mark.parametrize("same_account", [True, False])
-@pytest.mark.parametrize("extended", [False, True])
+@pytest.mark.parametrize(("same_account", "extended"), [(True, False), (False, True)])
 async def test_originals_survive_every_step(
     start_estate: Callable[..., Estate],
     same_account: bool,  # noqa: FBT001
     extended: bool,  # noqa: FBT001
 ) -> None:
+    """`test_cycles.py` has the other two, in the simulation."""
     estate = start_estate(a={RECOVERY: {"servers": 0}, SOURCE: {"servers": 0}}, b={SOURCE: {"servers": 0}})
     names = estate.names
     cycle = Cycle(names.a, names.a if same_account else names.b)
     if extended:
         cycle.extend_into(names.b)
-    watch = TopologyWatch(estate, cycle)
-    await watch.sync()
-    start = dict(watch.before)
-    assert set(start) == {cycle.forward.arn}
-    assert start[cycle.forward.arn]["originalSourceRegion"] == SOURCE
-    assert start[cycle.forward.arn]["captureMethod"] == "first_sight"
-    (template,) = cycle.source.templates
-    source_side = estate.topologies()[cycle.forward.arn]["sourceSideTemplate"]
-    assert source_side["replicationConfigurationTemplateID"] == template
-    known = [
-        A1,
-        HOST,
-        HOST.upper(),
-        f"{HOST}.corp.example",
-        cycle.forward.arn,
-        cycle.forward.source_server_id,
-    ]
-    known += [cycle.launched_from.arn, cycle.launched_from.source_server_id]
-    await watch.check_names(*known)
-    for _ in range(2):
-        for step in STEPS:
-            getattr(cycle, step)()
-            if step == "recover":
-                known += [cycle.recovered.instance_id, cycle.recovered.arn]
-            if step == "reverse":
-                known += [cycle.reversed.arn, cycle.reversed.source_server_id]
-            if step == "launch_back":
-                known += [cycle.failed_back.instance_id]
-            await watch.sync()
-            assert watch.before == start
-        await watch.check_names(*known)
+    async with TopologyWatch(estate, cycle) as watch:
+        await watch.sync()
+        start = dict(watch.before)
+        assert set(start) == {cycle.forward.arn}
+        assert start[cycle.forward.arn]["originalSourceRegion"] == SOURCE
+        assert start[cycle.forward.arn]["captureMethod"] == "first_sight"
+        (template,) = cycle.source.templates
+        source_side = estate.topologies()[cycle.forward.arn]["sourceSideTemplate"]
+        assert source_side["replicationConfigurationTemplateID"] == template
+        known = [A1, HOST, HOST.upper(), f"{HOST}.corp.example", cycle.forward.arn, cycle.forward.source_server_id]
+        known += [cycle.launched_from.arn, cycle.launched_from.source_server_id]
+        for _ in range(2):
+            for step in STEPS:
+                getattr(cycle, step)()
+                if step == "recover":
+                    known += [cycle.recovered.instance_id, cycle.recovered.arn]
+                if step == "reverse":
+                    known += [cycle.reversed.arn, cycle.reversed.source_server_id]
+                if step == "launch_back":
+                    known += [cycle.failed_back.instance_id]
+                await watch.sync()
+                assert watch.before == start
+            await watch.check_names(*known)
     (topology,) = estate.topologies().values()
     moves = [entry["instanceId"] for entry in topology["topologyHistory"] if entry["event"] == "moved"]
     assert len(moves) == 2
@@ -128,19 +134,17 @@ async def test_originals_survive_a_change_of_zone_and_the_failback_client(
 ) -> None:
     estate = start_estate(a={RECOVERY: {"servers": 0}}, b={SOURCE: {"servers": 0}})
     cycle = Cycle(estate.names.a, estate.names.a, **{kind: True})
-    watch = TopologyWatch(estate, cycle)
-    await watch.sync()
-    start = dict(watch.before)
-    assert start[cycle.forward.arn]["originEnvironment"] == environment
-    ways = []
-    for step in steps:
-        getattr(cycle, step)()
+    async with TopologyWatch(estate, cycle) as watch:
         await watch.sync()
-        assert watch.before == start
-        async with open_query_app(load_settings()) as app:
+        start = dict(watch.before)
+        assert start[cycle.forward.arn]["originEnvironment"] == environment
+        ways = []
+        for step in steps:
+            getattr(cycle, step)()
+            await watch.sync()
+            assert watch.before == start
             for name in (HOST, cycle.forward.arn, cycle.recovered.instance_id):
-                answer = (await app.failback.run(name)).body
-                assert answer["lineage"] == cycle.forward.arn
+                answer = await watch.ask(name)
             ways.append(answer["way"])
     back_in_its_zone = ["reverse-replication"] * 4 + ["nothing-to-do"] * 2
     assert ways == (back_in_its_zone if kind == "zone_only" else ["failback-client"] * 5)
