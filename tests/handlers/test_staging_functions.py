@@ -217,7 +217,7 @@ async def test_without_regions_those_of_region_status_are_read(estate: Estate, r
 
 @each_reader
 async def test_regions_that_the_caller_names_are_read_and_no_others(estate: Estate, read: Reader) -> None:
-    await estate.sync()
+    estate.put_status("us-west-2", serverCount=2)
     async with opened() as access:
         estate.calls()
         await read(access, estate.names.b, "", "", ["eu-west-1", "sa-east-1"])
@@ -257,7 +257,8 @@ async def test_without_region_status_every_region_is_read(
 async def test_a_region_that_cannot_be_read_is_an_error_and_not_an_empty_set(
     estate: Estate, read: Reader, given: tuple[str, ...]
 ) -> None:
-    await estate.sync()
+    for region in ACTIVE:
+        estate.put_status(region, serverCount=1)
     estate.faults(deny=[{"account_id": estate.names.a, "region": "eu-west-1", "service": "drs"}])
     async with opened() as access:
         with pytest.raises(AwsError, match="AccessDenied"):
@@ -347,7 +348,8 @@ async def test_auto_extension_of_named_targets_in_named_regions(estate: Estate) 
 
 
 async def test_auto_extension_without_regions_scans_active_ones(estate: Estate) -> None:
-    await estate.sync()
+    for region in ACTIVE:
+        estate.put_status(region, serverCount=1)
     make_staging(estate)
     async with open_app(load_settings()) as app:
         report = await data_management.auto_extend_staging_servers(app.deps)

@@ -63,6 +63,14 @@ def clock() -> Clock:
     return Clock(datetime.now(UTC))
 
 
+@pytest.fixture
+def estate(start_estate: Callable[..., Estate]) -> Estate:
+    """Provide an estate with a server in two of three regions."""
+    started = start_estate(a={"us-west-2": {"servers": 1}}, b={"eu-west-1": {"servers": 1}})
+    started.set(REGION_STATUS_CACHE_SECONDS=str(CACHE_S), DRS_REGIONS="eu-west-1 sa-east-1 us-west-2")
+    return started
+
+
 async def test_rows_are_read_again_when_they_are_as_old_as_the_setting_allows(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -120,7 +128,6 @@ async def test_a_failed_read_is_not_cached(clock: Clock, monkeypatch: pytest.Mon
 
 async def test_one_process_reads_region_status_once_until_its_own_inventory_sync(estate: Estate) -> None:
     """Without the cache every run would read it, and with a cache that a sync does not drop the last would be old."""
-    estate.set(REGION_STATUS_CACHE_SECONDS=str(CACHE_S), DRS_REGIONS="eu-west-1 sa-east-1 us-west-2")
     async with open_app(load_settings()) as app:
         await app.sync_inventory(SyncRequest())
         estate.calls()
@@ -141,7 +148,6 @@ async def test_a_query_process_answers_from_before_a_sync_of_another_for_as_long
     estate: Estate, clock: Clock
 ) -> None:
     """The functions share no memory: the inventory sync of one cannot drop the cache of the other."""
-    estate.set(REGION_STATUS_CACHE_SECONDS=str(CACHE_S), DRS_REGIONS="eu-west-1 sa-east-1 us-west-2")
     async with open_app(load_settings(), clock) as app, open_query_app(load_settings(), clock) as queries:
 
         async def active() -> Any:
