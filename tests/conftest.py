@@ -16,6 +16,7 @@ from service.gc_tuning import tune_gc
 from tests.support.blocking import BlockingCalls
 from tests.support.costs import Costs
 from tests.support.estate import Estate, Names, new_account_id, two_targets
+from tests.support.loop_clock import LoopClock
 
 # The same examples in every run: a failure comes from a change of the code, not from chance or a slow machine.
 settings.register_profile(
@@ -80,6 +81,12 @@ def _restore_logger() -> Iterator[None]:
     before = logger.handlers[:], logger.level, logger.propagate
     yield
     logger.handlers[:], logger.level, logger.propagate = before
+
+
+@pytest.fixture
+def loop_clock(monkeypatch: pytest.MonkeyPatch) -> LoopClock:
+    """Replace the clock of event loops."""
+    return LoopClock(monkeypatch)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from service.errors import AwsError, ConfigurationError, RefusalError
 from service.models import Scope, iso
 from tests.queries.client import QueryClient
 from tests.support.estate import EVERY_REGION, Estate
+from tests.support.loop_clock import LoopClock
 
 DESCRIBE = {"service": "drs", "operation": "DescribeSourceServers", "times": None}
 
@@ -144,10 +145,9 @@ async def test_a_denied_account_costs_only_itself_and_shows_what_was_known(clien
     assert len(answer.stale) == 3
 
 
-async def test_a_slow_region_costs_only_itself(client: QueryClient, estate: Estate) -> None:
+async def test_a_slow_region_costs_only_itself(client: QueryClient, estate: Estate, loop_clock: LoopClock) -> None:
     client.age(estate.names.a, "us-west-2", 1000)
-    estate.set(QUERY_DEADLINE_SECONDS="8")
-    estate.faults(latency_ms={"drs": 9000})
+    estate.latency(loop_clock, drs=90_000)
     body = (await client.inventory()).body
     assert sources(body)[estate.names.a, "us-west-2"] == "inventory_stale"
     assert (body["totalCount"], body["complete"], body["source"]) == (11, False, "inventory_database")
@@ -377,9 +377,10 @@ async def test_without_the_accounts_there_is_no_answer(client: QueryClient, esta
         await client.inventory()
 
 
-async def test_tables_that_hang_do_not_delay_the_response(client: QueryClient, estate: Estate) -> None:
-    estate.set(QUERY_DEADLINE_SECONDS="1")
-    estate.faults(latency_ms={"dynamodb": 3000})
+async def test_tables_that_hang_do_not_delay_the_response(
+    client: QueryClient, estate: Estate, loop_clock: LoopClock
+) -> None:
+    estate.latency(loop_clock, dynamodb=90_000)
     with pytest.raises(AwsError, match="DeadlineExceeded"):
         await client.inventory()
 

@@ -18,47 +18,71 @@ from service.queries.completeness import Completeness
 from service.query_app import QueryApp
 from service.settings import Settings
 from tests.support.estate import Estate
+from tests.support.loop_clock import LoopClock
 
 NOTHING_UNKNOWN: Final = Completeness({})
 EXTERNAL: Final = "drs-orchestration-cross-account"
 
 
+class Silent:
+    """A server that accepts connections and never responds. Queries end when one is there: a minute is over then."""
+
+    def __init__(self, listener: socket.socket, clock: LoopClock) -> None:
+        self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        self.clock = clock
+        self._listener = listener
+        self._accepted: list[socket.socket] = []
+
+    def accept(self) -> None:
+        """Wait for a connection."""
+        self._accepted.append(self._listener.accept()[0])
+
+    def close(self) -> None:
+        """Close all connections."""
+        for connection in self._accepted:
+            connection.close()
+
+    def call_query(self, operation: str, **parameters: str) -> dict[str, Any]:
+        """Call a query that hangs."""
+        with self.clock.advancing(60, after=self.accept):
+            return call_query(operation, **parameters)
+
+
 @pytest.fixture
-def silent_url(estate: Estate) -> Iterator[str]:
-    """Return the URL of a listener that accepts connections and never responds; queries may take six seconds."""
-    estate.set(QUERY_DEADLINE_SECONDS="6", READ_TIMEOUT_SECONDS="8")
+def silent(estate: Estate, loop_clock: LoopClock) -> Iterator[Silent]:
+    estate.set(QUERY_DEADLINE_SECONDS="60", READ_TIMEOUT_SECONDS="300")
     with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        server = Silent(listener, loop_clock)
+        yield server
         query.runtime.close()
+        server.close()
 
 
 def call_query(operation: str, **parameters: str) -> dict[str, Any]:
     return query.lambda_handler({"operation": operation, "queryParams": parameters}, None)
 
 
-def test_a_table_that_hangs_ends_the_search_for_a_server(silent_url: str, estate: Estate) -> None:
-    estate.set(AWS_ENDPOINT_URL_DYNAMODB=silent_url)
-    answer = call_query("get_failback_topology", id="app-web-01")
+def test_a_table_that_hangs_ends_the_search_for_a_server(silent: Silent, estate: Estate) -> None:
+    estate.set(AWS_ENDPOINT_URL_DYNAMODB=silent.url)
+    answer = silent.call_query("get_failback_topology", id="app-web-01")
     assert (answer["error"], answer["details"]["code"]) == ("DYNAMODB_ERROR", "DeadlineExceeded")
     assert estate.sandbox.environment()["SOURCE_SERVER_INVENTORY_TABLE"] in answer["message"]
     assert "QUERY_DEADLINE_SECONDS" in answer["details"]["advice"]
 
 
-def test_sts_that_hangs_is_named(silent_url: str, estate: Estate) -> None:
-    estate.set(AWS_ENDPOINT_URL_STS=silent_url)
+def test_sts_that_hangs_is_named(silent: Silent, estate: Estate) -> None:
+    estate.set(AWS_ENDPOINT_URL_STS=silent.url)
     requested = {"accountId": estate.names.a, "externalId": EXTERNAL, "region": "us-west-2"}
-    answer = call_query("validate_staging_account", **requested)
+    answer = silent.call_query("validate_staging_account", **requested)
     assert (answer["error"], answer["details"]["valid"]) == ("INTERNAL_ERROR", False)
     assert "in time" in answer["message"]
-    call_query("get_staging_accounts", targetAccountId=estate.names.a)  # builds the DynamoDB client, which takes time
-    answer = call_query("discover_staging_accounts", targetAccountId=estate.names.a)
+    answer = silent.call_query("discover_staging_accounts", targetAccountId=estate.names.a)
     assert answer["error"].startswith("sts:GetCallerIdentity")
 
 
-@pytest.mark.usefixtures("silent_url")
-def test_a_query_of_two_parts_has_one_deadline(estate: Estate) -> None:
-    """Reading accounts may take 2.4 of the 6 seconds: the record takes 1.3 of them, the context as much again."""
-    estate.faults(latency_ms={"dynamodb": 1300})
+def test_a_query_of_two_parts_has_one_deadline(estate: Estate, loop_clock: LoopClock) -> None:
+    """Reading accounts may take 24 of the 60 seconds: the record takes 13 of them, the context as much again."""
+    estate.latency(loop_clock, dynamodb=13_000)
     answer = call_query("query_staging_accounts", targetAccountId=estate.names.a)
     assert (answer["error"], answer["details"]["code"]) == ("DYNAMODB_ERROR", "DeadlineExceeded")
 

@@ -9,6 +9,7 @@ import pytest
 from service.errors import RefusalError
 from tests.queries.client import QueryClient
 from tests.support.estate import Estate
+from tests.support.loop_clock import LoopClock
 
 EXTERNAL_ID = "drs-orchestration-cross-account"
 
@@ -81,9 +82,8 @@ async def test_a_transient_problem_is_an_error_and_not_a_result(estate: Estate) 
     assert "InternalServerException" in error.details["error"]
 
 
-async def test_a_timeout_is_an_error_and_not_a_result(estate: Estate) -> None:
-    estate.set(QUERY_DEADLINE_SECONDS="1")
-    estate.faults(latency_ms={"drs": 3000})
+async def test_a_timeout_is_an_error_and_not_a_result(estate: Estate, loop_clock: LoopClock) -> None:
+    estate.latency(loop_clock, drs=90_000)
     with pytest.raises(RefusalError, match="in time"):
         await QueryClient(estate).validate(given(estate))
 

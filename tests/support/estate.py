@@ -20,6 +20,7 @@ from service.sandbox.fleet import parse_model
 from service.sandbox.fleet_models import Fleet, Fragment
 from service.sandbox.server import Sandbox
 from service.settings import load_settings
+from tests.support.loop_clock import LoopClock
 
 _numbers = itertools.count(100_000)
 
@@ -106,6 +107,11 @@ class Estate:
     def faults(self, **members: Any) -> None:
         """Replace the sandbox's faults."""
         self.sandbox.replace_faults(parse_model(Faults, members, "test"))
+
+    def latency(self, clock: LoopClock, **milliseconds: int) -> None:
+        """Delay responses of services by moving the clock of event loops; delays at the same time add up."""
+        self._monkeypatch.setattr(self.sandbox._control_api.middleware, "_sleep", clock.advance)
+        self.faults(latency_ms=milliseconds)
 
     def calls(self) -> Counter[tuple[str, str]]:
         """Return and reset the number of received calls by service and operation."""
