@@ -15,6 +15,7 @@ from service.models import Scope, Shard
 from service.settings import load_settings
 from tests.platform.installation import CYCLE, REGIONS, TAGS, Installation
 from tests.platform.readers import FRESH_FOR, moment_of
+from tests.support.loop_clock import LoopClock
 
 pytestmark = pytest.mark.deep
 
@@ -175,12 +176,12 @@ async def test_a_failing_region_keeps_its_status_and_its_message(installation: I
     assert installation.readers.wave_servers("eu-west-1", TAGS, now) == installation.tagged("eu-west-1")
 
 
-async def test_a_run_without_time_vouches_for_nothing(installation: Installation) -> None:
+async def test_a_run_without_time_vouches_for_nothing(installation: Installation, loop_clock: LoopClock) -> None:
     await installation.ours()
     before = vouched(installation)
     installation.wait()
-    installation.estate.faults(latency_ms={"drs": 3000})
-    report = await installation.ours(allow_errors=True, remaining_s=1.0)
+    installation.estate.latency(loop_clock, drs=90_000)
+    report = await installation.ours(allow_errors=True, remaining_s=60.0)
     assert {error["errorClass"] for error in report["errors"]} == {"RunDeadline"}
     idle = set(REGIONS) - set(installation.counts())
     after = vouched(installation)
