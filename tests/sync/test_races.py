@@ -12,6 +12,7 @@ from service.app import open_app
 from service.aws.client import AwsClient
 from service.aws.dynamodb_write import Table
 from service.errors import RefusalError
+from service.inventory.table import ItemKey
 from service.models import RegionStatus, utc_now
 from service.regions.known_accounts import KnownAccounts
 from service.regions.status_rows import Observation
@@ -22,6 +23,14 @@ from tests.support.estate import Estate
 
 LINEAGE: Final = "arn:aws:drs:us-west-2:111122223333:source-server/s-0123456789abcdef0"
 KEY: Final = {"pk": LINEAGE, "sk": "TOPOLOGY"}
+
+
+def topology_table(estate: Estate, aws_client: AwsClient) -> TopologyTable:
+    own, inventory = (
+        Table(aws_client.hub(), estate.sandbox.environment()[name], aws_client.hub_region)
+        for name in ("SOURCE_SERVER_TOPOLOGY_TABLE", "SOURCE_SERVER_INVENTORY_TABLE")
+    )
+    return TopologyTable(own, inventory)
 
 
 async def test_a_target_that_was_deleted_meanwhile_does_not_come_back(estate: Estate) -> None:
@@ -53,11 +62,7 @@ async def test_of_two_that_append_to_a_history_at_once_both_are_in_it(estate: Es
         return {"event": "own"}
 
     async with AwsClient(load_settings(), utc_now) as aws_client:
-        own, inventory = (
-            Table(aws_client.hub(), estate.sandbox.environment()[name], aws_client.hub_region)
-            for name in ("SOURCE_SERVER_TOPOLOGY_TABLE", "SOURCE_SERVER_INVENTORY_TABLE")
-        )
-        assert await TopologyTable(own, inventory).add_history(LINEAGE, entry_of)
+        assert await topology_table(estate, aws_client).add_history(LINEAGE, entry_of)
     assert reads == [before, [*before, {"event": "other"}]]
     assert items.get_item(Key=KEY)["Item"][ATTRIBUTE] == [*before, {"event": "other"}, {"event": "own"}]
 
@@ -84,3 +89,34 @@ async def test_a_region_row_that_another_run_wrote_meanwhile_has_the_counts_of_b
     row = estate.status()[region]
     assert (others, row["serverCount"]) == (1, 8)
     assert {account: entry["serverCount"] for account, entry in row["accounts"].items()} == {a: 3, b: 5}
+
+
+async def test_details_that_come_later_change_no_original(estate: Estate) -> None:
+    items = estate.table("SOURCE_SERVER_TOPOLOGY_TABLE")
+    recorded = {"originalReplicationConfiguration": {"subnet": "subnet-1"}}
+    items.put_item(Item={**KEY, **recorded})
+    key = ItemKey(LINEAGE, estate.names.a)
+    async with AwsClient(load_settings(), utc_now) as aws_client:
+        topologies = topology_table(estate, aws_client)
+        found = await topologies.complete_topology(LINEAGE, key, {"subnet": "subnet-2"}, "rct-1", settled=True)
+        captured = await topologies.capture({**KEY, "originalAccountId": estate.names.b})
+    assert found == captured == {**KEY, **recorded, "originalReplicationConfigurationTemplateId": "rct-1"}
+    assert items.get_item(Key=KEY)["Item"] == found
+
+
+async def test_an_origin_that_another_run_fills_meanwhile_stays(estate: Estate) -> None:
+    items = estate.table("SOURCE_SERVER_TOPOLOGY_TABLE")
+    items.put_item(Item=KEY)
+    other = {"originalSourceRegion": "eu-west-1", "originalInstanceId": "i-1"}
+    reads: list[str] = []
+
+    def values_of(topology: Mapping[str, Any]) -> Mapping[str, Any]:
+        reads.append(str(topology.get("originalSourceRegion", "")))
+        if len(reads) == 1:
+            items.put_item(Item={**KEY, **other})
+        return {} if reads[-1] else {"originalSourceRegion": "us-east-1"}
+
+    async with AwsClient(load_settings(), utc_now) as aws_client:
+        found = await topology_table(estate, aws_client).fill_origin(LINEAGE, ItemKey(LINEAGE, "-"), values_of)
+    assert reads == ["", "eu-west-1"]
+    assert found == items.get_item(Key=KEY)["Item"] == {**KEY, **other}

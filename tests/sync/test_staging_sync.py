@@ -149,7 +149,8 @@ async def test_new_servers_are_due_a_scan_of_the_inventory_sync(staged: Staged) 
     drs_backends[staged.names.apps]["ca-central-1"].trust(staged.names.a)
     report = await staged.sync_staging()
     assert report["serversExtended"] == 12
-    assert "lookRequestedAt" in staged.status()["ca-central-1"]["accounts"][staged.names.a]
+    requested = staged.status()["ca-central-1"]["accounts"][staged.names.a].get("lookRequestedAt", "")
+    assert requested >= report["startedAt"], "requested by this sync, not before"
     await staged.sync()
     assert staged.counts()["ca-central-1"] == 3
 
@@ -248,6 +249,22 @@ async def test_when_listing_is_denied_and_a_side_cannot_be_read_nothing_is_exten
     assert report["serversExtended"] == 0
     assert staged.calls()["drs", "CreateExtendedSourceServer"] == 0
     assert len(extended(staged)) == 2
+
+
+async def test_when_listing_is_denied_and_a_record_cannot_be_used_its_pair_is_held_back(staged: Staged) -> None:
+    """The record may be of a server that is extended already."""
+    await staged.sync()
+    staged.faults(fail=denied(staged.names.a, "ListExtensibleSourceServers"))
+    servers = drs_backends[staged.names.a]["us-west-2"].source_servers.values()
+    staging = {str(server.staging_arn).split(":")[4] for server in servers if server.staging_arn}
+    for server in servers:
+        if server.staging_arn:
+            server.record["tags"] = {"a": None}
+    staged.calls()
+    report = await staged.sync_staging()
+    assert {(each["code"], each["accountId"]) for each in report["errors"]} == {("MalformedResponse", staged.names.a)}
+    assert all(any(account in each["message"] for account in staging) for each in report["errors"])
+    assert staged.calls()["drs", "CreateExtendedSourceServer"] == report["serversExtended"] > 0
 
 
 async def test_a_denied_staging_account_holds_back_just_that_account(staged: Staged) -> None:

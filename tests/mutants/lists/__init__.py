@@ -9,6 +9,11 @@ from tests.mutants.lists import (
     entry_points,
     fallback,
     figures,
+    guarantees_access,
+    guarantees_answers,
+    guarantees_counts,
+    guarantees_platform,
+    guarantees_runs,
     handlers,
     inventory_queries,
     items,
@@ -16,9 +21,11 @@ from tests.mutants.lists import (
     region_syncs,
     regions,
     separation,
+    staging,
     staging_functions,
     staging_reads,
     status_rows,
+    topology,
 )
 from tests.mutants.mutant import Mutant
 
@@ -39,4 +46,11 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *separation.MUTANTS,
     *staging_functions.MUTANTS,
     *staging_reads.MUTANTS,
+    *guarantees_access.MUTANTS,
+    *guarantees_answers.MUTANTS,
+    *guarantees_counts.MUTANTS,
+    *guarantees_platform.MUTANTS,
+    *guarantees_runs.MUTANTS,
+    *staging.MUTANTS,
+    *topology.MUTANTS,
 )

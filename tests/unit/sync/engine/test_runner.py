@@ -412,3 +412,13 @@ def test_what_is_requested_and_excluded_is_named(request_: SyncRequest, named: l
     problems = excluded_requests(request_, settings)
     assert [(problem.account_id, problem.region) for problem in problems] == named
     assert {problem.code for problem in problems} <= {"RequestExcluded"}
+
+
+def test_a_run_warns_of_what_was_requested_and_is_excluded() -> None:
+    async def work(_: VirtualLoop) -> None:
+        settings = Settings(drs_excluded_regions=("eu-west-1",), scopes_at_once=2)
+        deps = Deps(UNUSED, settings, UNUSED, lambda: START, Shutdown())
+        report = await run(CountingSync(in_order), SyncRequest(regions=("eu-west-1", "region-1")), deps)
+        assert [(each["code"], each["regions"]) for each in report["warnings"]] == [("RequestExcluded", ["eu-west-1"])]
+
+    run_virtually(work)

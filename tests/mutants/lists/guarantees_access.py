@@ -1,0 +1,176 @@
+"""Mutants of access to accounts, secrets, requests and outputs."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.mutants.mutant import Mutant
+
+__all__ = ["MUTANTS"]
+
+MUTANTS: Final = (
+    Mutant(
+        name="excluded-scope-is-scanned",
+        breaks=("G31",),
+        file="service/regions/selection.py",
+        before="    return [scope for scope in scopes if not request.excludes(scope)]",
+        after="    return list(scopes)",
+        tests=(
+            "unit/regions/test_selection.py::test_a_scope_that_is_excluded_for_one_account_is_scanned_for_others_alone",
+        ),
+    ),
+    Mutant(
+        name="query-side-may-update",
+        breaks=("G32",),
+        file="service/aws/operations.py",
+        before='"dynamodb": frozenset({"BatchGetItem", "GetItem", "Query", "Scan"}),',
+        after='"dynamodb": frozenset({"BatchGetItem", "GetItem", "Query", "Scan", "UpdateItem"}),',
+        tests=("aws/test_operations.py::test_operations_allowed_to_queries_are_reads_by_name",),
+    ),
+    Mutant(
+        name="undeclared-operations-pass",
+        breaks=("G32",),
+        file="service/aws/operations.py",
+        before="            raise UndeclaredOperationError(service, operation)\n",
+        after="            return\n",
+        tests=("aws/test_operations.py::test_a_write_is_refused_and_nothing_is_sent",),
+    ),
+    Mutant(
+        name="session-that-reads-has-no-policy",
+        breaks=("G33",),
+        file="service/aws/operations.py",
+        before="    if purpose is Purpose.WRITE and any(",
+        after="    if purpose is not Purpose.ORIGIN and any(",
+        tests=(
+            "unit/aws/test_roles.py::test_a_session_policy_allows_reads_that_the_process_declares_and_nothing_else",
+        ),
+    ),
+    Mutant(
+        name="account-of-nobody-is-entered",
+        breaks=("G34",),
+        file="service/aws/roles.py",
+        before="    if role.named_by is NamedBy.NOBODY:",
+        after="    if role.named_by is NamedBy.NOBODY and settings.enter_recorded_accounts_only:",
+        tests=("unit/aws/test_roles.py::test_an_account_is_entered_only_if_somebody_who_may_has_named_it",),
+    ),
+    Mutant(
+        name="accounts-without-record-are-entered",
+        breaks=("G34",),
+        file="service/aws/roles.py",
+        before="    if role.named_by is not NamedBy.RECORD and settings.enter_recorded_accounts_only:",
+        after="    if role.named_by is NamedBy.NOBODY and settings.enter_recorded_accounts_only:",
+        tests=("unit/aws/test_roles.py::test_an_account_is_entered_only_if_somebody_who_may_has_named_it",),
+    ),
+    Mutant(
+        name="sdk-logs-at-debug",
+        breaks=("G37",),
+        file="service/telemetry.py",
+        before=("    for name in _LOGGERS_WITH_SECRETS:\n        logging.getLogger(name).setLevel(logging.WARNING)\n"),
+        after="",
+        tests=("hostile/test_secrets.py::test_debug_logging_of_the_sdk_is_switched_off",),
+    ),
+    Mutant(
+        name="traces-of-the-sdk-are-logged",
+        breaks=("G37",),
+        file="service/telemetry.py",
+        before="        safe.exc_info = safe.exc_text = safe.stack_info = None\n",
+        after="        safe.exc_text = safe.stack_info = None\n",
+        tests=("unit/test_telemetry.py::test_an_exception_in_a_record_of_the_sdk_is_named_and_not_quoted",),
+    ),
+    Mutant(
+        name="redirects-are-followed",
+        breaks=("G39",),
+        file="service/aws/http.py",
+        before="            trace_configs=[_reject_redirects()],\n",
+        after="",
+        tests=("aws/test_http.py::test_redirects_are_not_followed",),
+    ),
+    Mutant(
+        name="record-of-another-scope-is-stored",
+        breaks=("G39",),
+        file="service/sync/inventory/scan.py",
+        before="server = parse_server(record, reported_by=self.scope)",
+        after="server = parse_server(record)",
+        tests=("sync/test_inventory_sync.py::test_a_record_of_another_scope_is_reported_and_changes_nothing_there",),
+    ),
+    Mutant(
+        name="endpoint-of-an-account",
+        breaks=("G40",),
+        file="service/aws/client.py",
+        before='            account_id_endpoint_mode="disabled",  # one SDK client serves many accounts\n',
+        after="",
+        tests=("aws/endpoints/test_hosts.py::test_dynamodb_is_never_called_at_the_host_of_an_account",),
+    ),
+    Mutant(
+        name="request-is-not-checked-first",
+        breaks=("G41",),
+        file="service/handlers/router.py",
+        before=("            operation.check(params)\n            response"),
+        after="            response",
+        tests=("unit/handlers/test_router.py::test_input_is_validated_before_the_app_is_opened",),
+    ),
+    Mutant(
+        name="formula-in-an-export",
+        breaks=("G42",),
+        file="service/queries/failback/export.py",
+        before='return f"\'{shown}" if shown.startswith(_FORMULA) else shown',
+        after="return shown",
+        tests=("failback/test_command.py::test_no_cell_is_a_formula_to_a_spreadsheet",),
+    ),
+    Mutant(
+        name="escape-reaches-the-terminal",
+        breaks=("G42",),
+        file="service/text.py",
+        before="[\\x00-\\x1f\\x7f",
+        after="[\\x00-\\x1a\\x1c-\\x1f\\x7f",
+        tests=("unit/test_text.py::test_a_control_character_is_replaced",),
+    ),
+    Mutant(
+        name="newer-region-is-refused",
+        breaks=("G59",),
+        file="service/settings.py",
+        before="unknown = sorted(name for name in not_known if not (newer and self.may_be_region(name)))",
+        after="unknown = sorted(not_known)",
+        tests=("unit/test_settings.py::test_a_region_may_be_newer_than_this_version",),
+    ),
+    Mutant(
+        name="any-name-may-be-a-region",
+        breaks=("G59",),
+        file="service/settings.py",
+        before="is_newer = has_region_form(name) and not is_region(name)",
+        after="is_newer = not is_region(name)",
+        tests=("unit/test_settings.py::test_a_region_may_be_newer_than_this_version",),
+    ),
+    Mutant(
+        name="mistyped-restriction-is-ignored",
+        breaks=("G60",),
+        file="service/handlers/extra_members.py",
+        before="        if meant and not given.get(meant):",
+        after="        if meant and given.get(meant):",
+        tests=("handlers/test_extra_members.py::test_a_mistyped_restriction_of_a_sync_is_refused",),
+    ),
+    Mutant(
+        name="ignored-members-are-not-named",
+        breaks=("G60",),
+        file="service/handlers/router.py",
+        before='return {"ignoredMembers": extra} if extra else {}',
+        after="return {}",
+        tests=("handlers/test_extra_members.py::test_a_sync_does_what_it_did_and_names_what_it_ignored",),
+    ),
+    Mutant(
+        name="silent-source-is-waited-for",
+        breaks=("G38",),
+        file="service/aws/credentials.py",
+        before="_CHAIN_TIME_LIMIT: Final = 1.5",
+        after="_CHAIN_TIME_LIMIT: Final = 15.0",
+        tests=("cli/test_credential_sources.py::test_a_source_that_does_not_answer_has_a_time_limit",),
+    ),
+    Mutant(
+        name="child-of-a-credential-process-stays",
+        breaks=("G38",),
+        file="service/aws/credential_process.py",
+        before=("            if not has_ended:\n                _kill(process)\n"),
+        after=("            if not has_ended:\n                process.kill()\n"),
+        tests=("cli/test_credential_sources.py::test_a_call_that_is_cancelled_leaves_no_child",),
+    ),
+)
