@@ -75,7 +75,7 @@ MUTANTS: Final = (
         file=_REPORT_FILE,
         before='"regionsScanned": len(self.scanned),',
         after='"regionsScanned": len(run.regions),',
-        tests=(_ADD_UP, _FILTERED),
+        tests=(_FILTERED,),
     ),
     Mutant(
         name="region-of-two-shards-counted-twice",

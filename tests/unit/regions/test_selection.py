@@ -288,6 +288,7 @@ def test_a_mark_of_a_full_scan_makes_no_row_of_an_earlier_writer_one_of_ours() -
         (legacy_row(FEW[0], 0, "UNINITIALIZED"), None),
         (legacy_row(FEW[0], 0, "ACTIVE"), None),
         (row_after_scan(FEW[0], {A: 2, B: 2}), ScanReason.ACTIVE),
+        (row_after_scan(FEW[0], {A: 1, B: 0}), ScanReason.ACTIVE),
         (row_after_scan(FEW[0], {A: 0, B: 0}), None),
         (row_after_scan(FEW[0], {A: 0, B: 2}), None),
         (row_after_scan(FEW[0], {A: None, B: 0}), ScanReason.RETRY),
