@@ -56,6 +56,15 @@ class Call(NamedTuple):
         """Whether the service names the operation in X-Amz-Target."""
         return self.service in _TARGET_JSON
 
+    def tables(self) -> frozenset[str]:
+        """Return the names of the DynamoDB tables that it reads or writes; none for other services."""
+        if self.service != "dynamodb":
+            return frozenset()
+        members = json.loads(self.body or b"{}")
+        named = {members.get("TableName"), *members.get("RequestItems", ())}
+        named |= {each["TableName"] for action in members.get("TransactItems", ()) for each in action.values()}
+        return frozenset(named - {None})
+
 
 @dataclass(frozen=True, slots=True)
 class Response:

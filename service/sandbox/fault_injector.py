@@ -57,14 +57,14 @@ class FaultInjector:
 
     def _deny(self, call: Call, caller: CallerIdentity) -> Response | None:
         for rule in self.faults.deny:
-            if rule.matches(caller.account_id, call.region, call.service, call.operation):
+            if rule.matches(caller.account_id, call):
                 return error_responses.access_denied(call, caller.arn, scp=rule.scp, message=rule.message)
         return None
 
     def _fail(self, call: Call, caller: CallerIdentity) -> Response | None:
         response = None
         for index, rule in enumerate(self.faults.fail):
-            if not rule.matches(caller.account_id, call.region, call.service, call.operation):
+            if not rule.matches(caller.account_id, call):
                 continue
             self._matched[index] += 1
             if response is None and self._is_due(index, rule, call, caller):

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from service.sandbox.aws_protocols import Call
+
 __all__ = ["AccountId", "Deny", "Fail", "Faults", "RegionName", "ScopeThrottle", "Strict", "Throttle"]
 
 _ACCOUNT_ID_DIGITS: Final = 12
@@ -61,15 +63,17 @@ class Deny(Strict):
     region: RegionName | None = None
     service: str = "drs"
     operations: tuple[str, ...] | None = None
+    table: str | None = Field(None, description="DynamoDB only: the table; default: all tables")
     message: str | None = None
     scp: bool = Field(default=False, description="the error message names a service control policy")
 
-    def matches(self, account_id: str, region: str, service: str, operation: str) -> bool:
-        """Whether this denial applies to a call."""
+    def matches(self, account_id: str, call: Call) -> bool:
+        """Whether this denial applies to a call of an account."""
         return (
-            (account_id, service) == (self.account_id, self.service)
-            and self.region in {None, region}
-            and (self.operations is None or operation in self.operations)
+            (account_id, call.service) == (self.account_id, self.service)
+            and self.region in {None, call.region}
+            and (self.operations is None or call.operation in self.operations)
+            and (self.table is None or self.table in call.tables())
         )
 
 
@@ -84,6 +88,7 @@ class Fail(Strict):
     region: RegionName | None = None
     service: str = "drs"
     operation: str
+    table: str | None = Field(None, description="DynamoDB only: the table; default: all tables")
     from_call: int = Field(1, ge=1)
     page: int | None = Field(None, ge=1)
     times: int | None = Field(1, ge=1, description="number of calls that fail; null: every call")
@@ -97,12 +102,13 @@ class Fail(Strict):
             raise ValueError("give page or from_call, not both")
         return self
 
-    def matches(self, account_id: str, region: str, service: str, operation: str) -> bool:
-        """Whether this failure applies to a call."""
+    def matches(self, account_id: str, call: Call) -> bool:
+        """Whether this failure applies to a call of an account."""
         return (
-            (service, operation) == (self.service, self.operation)
+            (call.service, call.operation) == (self.service, self.operation)
             and self.account_id in {None, account_id}
-            and self.region in {None, region}
+            and self.region in {None, call.region}
+            and (self.table is None or self.table in call.tables())
         )
 
 

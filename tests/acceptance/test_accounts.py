@@ -2,215 +2,169 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from typing import Any
 
+import anyio
 import pytest
 
-from tests.acceptance.endpoint import Fault, Response, Trap, expired, table_denied, table_unknown_token
-from tests.acceptance.world import World, finish
+from tests.support.estate import Estate
+from tests.support.received_calls import ReceivedCalls
+
+ONE = {"us-west-2": {"servers": 1}}
 
 
-@pytest.fixture(autouse=True)
-def _few_regions(world: World) -> None:
-    world.settings["DRS_REGIONS"] = "us-west-2 eu-west-1 sa-east-1 ap-south-1 me-south-1 us-east-1"
+def regions() -> set[str]:
+    return set(os.environ["DRS_REGIONS"].split())
 
 
-def test_credentials_that_every_region_rejects_are_a_failure_of_the_account(world: World) -> None:
+async def test_credentials_that_every_region_rejects_are_a_failure_of_the_account(estate: Estate) -> None:
     """One region that rejects the credentials is switched off; when every region does, the credentials are invalid."""
-    healthy, failing = world.account(), world.account()
-    world.servers(healthy, "us-west-2", 1)
-    for region in world.settings["DRS_REGIONS"].split():
-        world.scope(failing, region).enabled = False
+    estate.add_account(regions=ONE)
+    failing = estate.add_account(regions_off=sorted(regions()))
 
-    run = world.sync(code=3)
+    report = await estate.sync()
 
-    assert run.failed_accounts == {failing}
-    rows = world.status()
-    words = {row["accounts"][failing]["status"] for row in rows.values() if failing in row.get("accounts", {})}
-    assert words <= {"ERROR"}
+    assert report["status"] == "partial"
+    assert {error["accountId"] for error in report["errors"]} == {failing}
+    words = {row["accounts"][failing]["status"] for row in estate.status().values() if failing in row["accounts"]}
+    assert words == {"ERROR"}
 
 
-def test_an_expired_session_is_renewed_once(world: World) -> None:
-    account = world.account()
-    world.servers(account, "us-west-2", 1)
-    world.scope(account, "us-west-2").faults.append(Fault(expired, times=1))
-
-    run = world.sync()
-
-    assert world.counts() == {"us-west-2": 1}
-    assert 1 <= len(world.calls("sts", "AssumeRole")) <= 2
-    assert run.report["errors"] == []
-
-
-@pytest.mark.parametrize("refusal", [table_denied, table_unknown_token])
+@pytest.mark.parametrize("error", ["AccessDeniedException", "UnrecognizedClientException"])
 @pytest.mark.parametrize("operation", ["Query", "BatchWriteItem"])
-def test_a_problem_with_our_own_table_is_not_blamed_on_drs(
-    world: World, operation: str, refusal: Callable[[], Response]
-) -> None:
+async def test_a_problem_with_our_own_table_is_not_blamed_on_drs(operation: str, error: str, estate: Estate) -> None:
     """DRS responded there, so its region status must be neither a denial by DRS nor switched off."""
-    account = world.account()
-    world.servers(account, "us-west-2", 1)
-    world.sync()
-    world.servers(account, "us-west-2", 1, first=2)
-    world.aws.table_faults[world.tables.inventory, operation] = refusal
+    account = estate.add_account(regions=ONE)
+    await estate.sync()
+    estate.add(account, "us-west-2", servers=1)
+    failing = {"service": "dynamodb", "operation": operation, "error": error, "status": 400, "times": None}
+    estate.faults(fail=[failing])
 
-    run = world.sync(code=None)
+    report = await estate.sync()
 
-    assert run.code in {1, 3}
-    assert world.counts() == {"us-west-2": 1}
-    entry = world.entry("us-west-2", account)
-    assert entry["status"] in {"ACTIVE", "ERROR", "THROTTLED"}, entry
-
-
-def test_a_problem_with_our_own_table_names_the_region_whose_servers_are_missing(world: World) -> None:
-    account = world.account()
-    world.servers(account, "us-west-2", 1)
-    world.aws.table_faults[world.tables.inventory, "BatchWriteItem"] = table_denied
-
-    run = world.sync(code=3)
-
-    failed_scopes = {(error["accountId"], *error["regions"]) for error in run.report["errors"]}
-    assert failed_scopes == {(account, "us-west-2")}
+    (problem,) = [each for each in report["errors"] if each["regions"] == ["us-west-2"]]
+    assert (problem["service"], problem["operation"], problem["accountId"]) == ("dynamodb", operation, account)
+    assert estate.counts() == {"us-west-2": 1}
+    assert estate.entry("us-west-2", account)["status"] in {"ACTIVE", "ERROR"}
 
 
-def test_servers_that_could_not_be_written_at_a_first_scan_do_not_count_as_none(world: World) -> None:
-    account = world.account()
-    world.servers(account, "us-west-2", 1)
-    world.aws.table_faults[world.tables.inventory, "Query"] = table_unknown_token
+async def test_a_table_that_cannot_be_written_fails_only_the_regions_whose_servers_are_missing(estate: Estate) -> None:
+    account = estate.add_account(regions=ONE)
+    failing = {"service": "dynamodb", "operation": "BatchWriteItem", "error": "AccessDeniedException", "status": 400}
+    estate.faults(fail=[{**failing, "times": None}])
 
-    run = world.sync(code=1)  # the items of every scope are read first
-    world.aws.table_faults.clear()
-    world.sync()
+    report = await estate.sync()
 
-    assert run.report["errors"]
-    assert world.counts() == {"us-west-2": 1}
-    assert len(world.inventory()) == 1
+    assert report["status"] == "partial"
+    assert {(error["accountId"], *error["regions"]) for error in report["errors"]} == {(account, "us-west-2")}
 
 
-def test_a_role_of_another_account_is_not_used(world: World) -> None:
-    """It would list the servers of another account."""
-    healthy = world.account()
-    odd = world.account(roleArn=f"arn:aws:iam::{healthy}:role/DRSOrchestrationRole")
-    world.servers(healthy, "us-west-2", 1)
-    world.servers(odd, "us-west-2", 2)
+async def test_servers_that_could_not_be_written_at_a_first_scan_do_not_count_as_none(estate: Estate) -> None:
+    estate.add_account(regions=ONE)
+    failing = {"service": "dynamodb", "operation": "Query", "error": "UnrecognizedClientException", "status": 400}
+    estate.faults(fail=[{**failing, "times": None}])
 
-    run = world.sync(code=3)
+    report = await estate.sync()  # the items of every scope are read first
+    assert (report["status"], estate.counts()) == ("failed", {})
+    estate.faults()
+    await estate.sync()
 
-    assert run.failed_accounts == {odd}
-    assert {item["_queryAccount"] for item in world.inventory().values()} == {healthy}
-    assert world.counts() == {"us-west-2": 1}
-    assert len(world.calls("sts", "AssumeRole")) == 1
-
-
-def test_a_record_that_claims_to_be_the_hub_does_not_get_its_credentials(world: World) -> None:
-    other = world.account(isCurrentAccount=True)
-    world.servers(world.hub, "us-west-2", 3)
-    world.servers(other, "us-west-2", 1)
-
-    world.sync()
-
-    assert {item["_queryAccount"] for item in world.inventory().values()} == {other}
-    assert {call.account for call in world.calls("drs")} == {other}
+    assert estate.counts() == {"us-west-2": 1}
+    assert len(estate.items()) == 1
 
 
-def test_records_without_a_role_use_the_usual_one(world: World) -> None:
-    plain_one, legacy = world.account(), world.account()
-    world.put(world.tables.accounts, {"accountId": plain_one})
-    world.put(world.tables.accounts, {"accountId": legacy, "assumeRoleName": "DRSOrchestrationRole"})
-    for each in (plain_one, legacy):
-        world.servers(each, "us-west-2", 1)
+async def test_a_record_that_claims_to_be_the_hub_does_not_get_its_credentials(
+    estate: Estate, received: ReceivedCalls
+) -> None:
+    other = estate.add_account(regions=ONE)
+    estate.change_target(other, isCurrentAccount=True)
+    estate.add(estate.names.hub, "us-west-2", servers=3)
+    estate.table("TARGET_ACCOUNTS_TABLE").delete_item(Key={"accountId": estate.names.hub})
 
-    world.sync()
+    await estate.sync()
 
-    assert world.counts() == {"us-west-2": 2}
-    assert len(world.calls("sts", "AssumeRole")) == 2
-
-
-def test_a_record_that_names_no_account_is_reported(world: World) -> None:
-    account = world.account()
-    world.servers(account, "us-west-2", 1)
-    world.put(world.tables.accounts, {"accountId": "not-an-account"})
-
-    run = world.sync(code=3)
-
-    assert "not-an-account" in run.out
-    assert world.counts() == {"us-west-2": 1}
+    assert {item["_queryAccount"] for item in estate.items()} == {other}
+    assert {account for account, _ in received.scopes()} == {other}
 
 
-def test_an_account_that_joins_is_scanned_everywhere(world: World) -> None:
-    account = world.account()
-    world.servers(account, "us-west-2", 1)
-    world.sync()
-    joined = world.account()
-    world.servers(joined, "me-south-1", 1)
+async def test_an_account_that_joins_is_scanned_everywhere(estate: Estate, received: ReceivedCalls) -> None:
+    estate.add_account(regions=ONE)
+    await estate.sync()
+    joined = estate.add_account(regions={"me-south-1": {"servers": 1}})
+    received.clear()
 
-    world.sync()
+    await estate.sync()
 
-    assert {call.region for call in world.calls("drs") if call.account == joined} == set(
-        world.settings["DRS_REGIONS"].split()
-    )
-    assert world.counts() == {"us-west-2": 1, "me-south-1": 1}
+    assert {region for account, region in received.scopes() if account == joined} == regions()
+    assert estate.counts() == {"us-west-2": 1, "me-south-1": 1}
 
 
-def test_an_account_added_in_mid_run_keeps_the_results_of_another_run_whatever_its_clock(world: World) -> None:
-    account = world.account()
-    world.servers(account, "us-west-2", 1)
-    world.sync()
-    trap = Trap(lambda call: call.operation == "DescribeSourceServers" and call.region == "us-west-2")
-    with world.holding(trap):
-        process = world.start("sync", "inventory")
-        assert trap.wait_blocked()
-        joined = world.account()
-        row = world.status()["us-west-2"]
-        scanned_at = "2026-01-01T00:00:00+00:00"
-        entry = {"serverCount": 3, "status": "ACTIVE", "lastChecked": scanned_at, "lastComplete": scanned_at}
-        entries, count = {**row["accounts"], joined: entry}, int(row["serverCount"]) + 3
-        world.put(world.tables.status, {**row, "accounts": entries, "serverCount": count, "lastUpdated": scanned_at})
+async def test_an_account_added_in_mid_run_keeps_the_results_of_another_run_whatever_its_clock(
+    estate: Estate, received: ReceivedCalls
+) -> None:
+    estate.add_account(regions=ONE)
+    await estate.sync()
+    reports: list[dict[str, Any]] = []
 
-    assert finish(process).code == 0
+    async def run() -> None:
+        reports.append(await estate.sync())
 
-    assert world.entry("us-west-2", joined)["serverCount"] == 3
-    assert world.counts() == {"us-west-2": 4}
+    with received.holding(lambda call: call.scope[1] == "us-west-2" and call.service == "drs") as held:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(run)
+            await held.blocked()
+            joined = estate.add_account()
+            row = estate.status()["us-west-2"]
+            scanned_at = "2026-01-01T00:00:00+00:00"
+            entry = {"serverCount": 3, "status": "ACTIVE", "lastChecked": scanned_at, "lastComplete": scanned_at}
+            entries, count = {**row["accounts"], joined: entry}, int(row["serverCount"]) + 3
+            changed = {**row, "accounts": entries, "serverCount": count, "lastUpdated": scanned_at}
+            estate.table("DRS_REGION_STATUS_TABLE").put_item(Item=changed)
+            held.release()
+
+    assert [report["status"] for report in reports] == ["complete"]
+    assert estate.entry("us-west-2", joined)["serverCount"] == 3
+    assert estate.counts() == {"us-west-2": 4}
 
 
-def test_accounts_that_all_denied_access_at_first_are_scanned_everywhere_once_they_grant_it(world: World) -> None:
+async def test_accounts_that_all_denied_access_at_first_are_scanned_everywhere_once_they_grant_it(
+    estate: Estate, received: ReceivedCalls
+) -> None:
     """The rows that such a run leaves have no entries, so they do not count as a filled table."""
-    account = world.account()
-    world.servers(account, "us-west-2", 1)
-    world.servers(account, "ap-south-1", 2)
-    world.role(account).refuses = True
-    world.sync(code=1)
-    world.role(account).refuses = False
+    account = estate.add_account(regions={**ONE, "ap-south-1": {"servers": 2}})
+    estate.change_target(account, externalId="not-the-one")
+    assert (await estate.sync())["status"] == "failed"
+    estate.change_target(account, externalId="drs-orchestration-cross-account")
+    received.clear()
 
-    world.sync()
+    await estate.sync()
 
-    assert {call.region for call in world.calls("drs")} == set(world.settings["DRS_REGIONS"].split())
-    assert world.counts() == {"us-west-2": 1, "ap-south-1": 2}
-
-
-def test_an_account_that_replaces_the_only_one_is_scanned_everywhere(world: World) -> None:
-    left = world.account()
-    world.servers(left, "us-west-2", 1)
-    world.sync()
-    world.table(world.tables.accounts).delete_item(Key={"accountId": left})
-    world.sync()  # drops the last entries
-    joined = world.account()
-    world.servers(joined, "me-south-1", 1)
-
-    world.sync()
-
-    assert world.counts() == {"me-south-1": 1}
+    assert {region for _, region in received.scopes()} == regions()
+    assert estate.counts() == {"us-west-2": 1, "ap-south-1": 2}
 
 
-def test_an_account_that_leaves_is_counted_no_more(world: World) -> None:
-    account, leaving = world.account(), world.account()
-    for each in (account, leaving):
-        world.servers(each, "us-west-2", 1)
-    world.sync()
-    world.table(world.tables.accounts).delete_item(Key={"accountId": leaving})
+async def test_an_account_that_replaces_the_only_one_is_scanned_everywhere(estate: Estate) -> None:
+    left = estate.add_account(regions=ONE)
+    await estate.sync()
+    estate.table("TARGET_ACCOUNTS_TABLE").delete_item(Key={"accountId": left})
+    await estate.sync()  # drops the last entries
+    estate.add_account(regions={"me-south-1": {"servers": 1}})
 
-    world.sync()
+    await estate.sync()
 
-    assert world.counts() == {"us-west-2": 1}
-    assert {call.account for call in world.calls("drs")} == {account}
-    assert len(world.inventory()) == 2, "its scope was not read: its records stay"
+    assert estate.counts() == {"me-south-1": 1}
+
+
+async def test_an_account_that_leaves_is_counted_no_more(estate: Estate, received: ReceivedCalls) -> None:
+    account, leaving = (estate.add_account(regions=ONE) for _ in range(2))
+    await estate.sync()
+    estate.table("TARGET_ACCOUNTS_TABLE").delete_item(Key={"accountId": leaving})
+    received.clear()
+
+    await estate.sync()
+
+    assert estate.counts() == {"us-west-2": 1}
+    assert all(set(row["accounts"]) == {account} for row in estate.status().values())
+    assert {called for called, _ in received.scopes()} == {account}
+    assert len(estate.items()) == 2, "its scope was not read: its records stay"

@@ -3,179 +3,112 @@
 from __future__ import annotations
 
 import pytest
+from moto.ec2.models import ec2_backends
 
-from tests.acceptance.endpoint import Call, Fault, Trap, instances_denied
-from tests.acceptance.world import World
+from tests.support.estate import Estate
+from tests.support.received_calls import ReceivedCalls
 
-
-@pytest.fixture(autouse=True)
-def _few_regions(world: World) -> None:
-    world.settings["DRS_REGIONS"] = " ".join(
-        [
-            "us-west-2",
-            "eu-west-1",
-            "sa-east-1",
-            "ap-south-1",
-            "me-south-1",
-            "us-east-1",
-            "us-east-2",
-            "eu-north-1",
-            "il-central-1",
-        ]
-    )
+ORIGIN = "us-east-1"
+"""Region of the instances, by default."""
 
 
-def test_an_ec2_denial_keeps_the_tags_that_were_known(world: World) -> None:
+async def test_an_ec2_denial_keeps_the_tags_that_were_known(estate: Estate) -> None:
     """Problems of EC2 do not fail the inventory; an unknown instance does not affect the others."""
-    account = world.account()
-    servers = world.servers(account, "us-west-2", 3)
-    world.sync()
-    before = world.inventory()
-    ec2 = world.scope(account, "us-east-2")
-    for server in servers:
-        server["dataReplicationInfo"]["dataReplicationState"] = "STALLED"
-    ec2.faults.append(Fault(instances_denied, operation="DescribeInstances"))
+    account = estate.add_account(regions={"us-west-2": {"servers": 3, "tags": {"Team": "core"}}})
+    await estate.sync()
+    before = {item["sourceServerArn"]: item for item in estate.items()}
+    for record in estate.records(account, "us-west-2"):
+        record["dataReplicationInfo"]["dataReplicationState"] = "STALLED"
+    estate.faults(deny=[{"account_id": account, "service": "ec2"}])
 
-    denied = world.sync(code=None)
+    denied = await estate.sync()
 
-    assert denied.code in {0, 3}
-    assert "DescribeInstances" in denied.out
-    after = world.inventory()
+    assert denied["status"] == "partial"
+    assert {(error["service"], error["operation"]) for error in denied["errors"]} == {("ec2", "DescribeInstances")}
+    assert estate.counts() == {"us-west-2": 3}  # DRS was read completely
+    after = {item["sourceServerArn"]: item for item in estate.items()}
+    assert set(after) == set(before)
     for arn, item in after.items():
         assert item["replicationState"] == "STALLED"
         for name in ("tags", "sourceTags", "ec2NetworkConfig"):
             assert item[name] == before[arn][name], name
 
-    ec2.faults.clear()
-    ids = list(ec2.instances)
-    del ec2.instances[ids[0]]
-    ec2.instances[ids[1]].tags["Team"] = "other"
-    world.sync(code=None)
+    estate.faults()
+    ec2 = ec2_backends[account][ORIGIN]
+    gone, changed, same = (item["instanceId"] for item in after.values())
+    for reservation in ec2.reservations.values():
+        reservation.instances = [each for each in reservation.instances if each.id != gone]
+    ec2.create_tags([changed], {"Team": "other"})
+    await estate.sync()
 
-    items = world.inventory()
-    assert items[servers[0]["arn"]]["tags"]["Team"] == "core", "an instance that is gone keeps its last known tags"
-    assert items[servers[1]["arn"]]["tags"]["Team"] == "other"
-    assert items[servers[2]["arn"]]["tags"]["Team"] == "core"
+    teams = {item["instanceId"]: item["sourceTags"]["Team"] for item in estate.items()}
+    assert teams == {gone: "core", changed: "other", same: "core"}, "an instance that is gone keeps its known tags"
 
 
-def test_original_topology_outlives_a_batch_put_and_a_change_in_aws(world: World) -> None:
-    account = world.account()
-    server = world.servers(account, "us-west-2", 1)[0]
-    world.sync()
-    original = world.inventory()[server["arn"]]
+@pytest.mark.parametrize("launched", ["NOT_STARTED", "SUCCEEDED"])
+async def test_original_topology_outlives_a_batch_put_and_a_change_in_aws(launched: str, estate: Estate) -> None:
+    estate.set(TOPOLOGY_READS_PER_SCOPE="100")
+    account = estate.add_account(regions={"us-west-2": {"servers": 1}})
+    await estate.sync()
+    (original,) = estate.items()
     names = [name for name in original if name.startswith("original") or name == "topologyLastUpdated"]
     assert len(names) >= 4
-    wiped = {name: value for name, value in original.items() if name not in names and name != "contentHash"}
-    with world.table(world.tables.inventory).batch_writer() as batch:
+    wiped = {name: value for name, value in original.items() if name not in {*names, "contentHash"}}
+    with estate.table("SOURCE_SERVER_INVENTORY_TABLE").batch_writer() as batch:
         batch.put_item(Item=wiped)
-    server["sourceCloudProperties"]["originRegion"] = "eu-central-1"
-    server["sourceCloudProperties"]["originAvailabilityZone"] = "eu-central-1a"
-    server["lastLaunchResult"] = "SUCCEEDED"
+    (record,) = estate.records(account, "us-west-2")
+    record["sourceCloudProperties"].update(originRegion="eu-central-1", originAvailabilityZone="eu-central-1a")
+    record["lastLaunchResult"] = launched
 
-    world.sync()
+    await estate.sync()
 
-    again = world.inventory()[server["arn"]]
+    (again,) = estate.items()
     assert again["sourceCloudProperties"]["originRegion"] == "eu-central-1"
     assert {name: again.get(name) for name in names} == {name: original[name] for name in names}
 
-    world.scope(account, "us-west-2").servers.clear()
-    world.sync()
+    estate.remove(account, "us-west-2", [record])
+    await estate.sync()
 
-    assert world.inventory() == {}
-    assert world.bookkeeping() == []
-    assert [item["originalSourceRegion"] for item in world.topologies().values()] == ["us-east-2"]
+    assert (estate.items(), estate.bookkeeping()) == ([], [])
+    assert [item["originalSourceRegion"] for item in estate.topologies().values()] == [ORIGIN]
 
 
-def test_a_failback_record_is_no_source_of_originals(world: World) -> None:
-    account = world.account()
-    server = world.servers(account, "us-west-2", 1, origin_region="us-east-2")[0]
-    server["replicationDirection"] = "FAILBACK"
+async def test_a_failback_record_is_no_source_of_originals(estate: Estate) -> None:
+    estate.set(TOPOLOGY_READS_PER_SCOPE="100")
+    servers = [{"record": {"replicationDirection": "FAILBACK"}}]
+    estate.add_account(regions={"us-west-2": {"servers": servers}})
 
-    run = world.sync(code=None)
+    await estate.sync()
 
-    assert run.code in {0, 3}
-    item = world.inventory()[server["arn"]]
+    (item,) = estate.items()
     assert not item.get("originalSourceRegion")
 
 
-def test_a_reversed_server_marks_its_region_for_the_next_sync(world: World) -> None:
-    account, other = world.account(), world.account()
-    forward = world.servers(account, "us-west-2", 1)[0]
-    for each in (account, other):
-        world.servers(each, "eu-west-1", 1)
-    world.sync()
-    reverse = world.servers(other, "me-south-1", 1)[0]
-    forward["reversedDirectionSourceServerArn"] = reverse["arn"]
-    scanned_before = {(call.account, call.region) for call in world.calls("drs")}
-    assert (other, "me-south-1") in scanned_before
-    world.sync()
-    first = {(call.account, call.region) for call in world.calls("drs")}
+async def test_a_pointer_at_an_account_or_region_nobody_knows_does_no_harm(estate: Estate) -> None:
+    pointers = ("arn:aws:drs:eu-west-1:999999999999:source-server/s-00000000000000001", "no arn at all")
+    servers = [{"record": {"reversedDirectionSourceServerArn": each}} for each in pointers]
+    estate.add_account(regions={"us-west-2": {"servers": servers}})
 
-    world.sync()
-
-    second = {(call.account, call.region) for call in world.calls("drs")}
-    assert (other, "me-south-1") in first | second
-    assert reverse["arn"] in world.inventory()
-    assert world.counts() == {"us-west-2": 1, "eu-west-1": 2, "me-south-1": 1}
-
-
-def test_a_pointer_at_an_account_or_region_nobody_knows_does_no_harm(world: World) -> None:
-    account = world.account()
-    elsewhere, nowhere = world.servers(account, "us-west-2", 2)
-    elsewhere["reversedDirectionSourceServerArn"] = (
-        "arn:aws:drs:eu-west-1:999999999999:source-server/s-00000000000000001"
-    )
-    nowhere["reversedDirectionSourceServerArn"] = "no arn at all"
-
-    world.sync()
-    world.sync()
-
-    assert world.counts() == {"us-west-2": 2}
-
-
-def test_many_instances_of_one_origin_are_read_in_few_calls(world: World) -> None:
-    account = world.account()
-    world.servers(account, "us-west-2", 250, origin_region="us-east-2")
-
-    world.sync(TOPOLOGY_READS_PER_SCOPE="0")
-
-    assert len(world.calls("ec2", "DescribeInstances")) <= 3
-    assert all("ec2NetworkConfig" in item for item in world.inventory().values())
-
-
-def test_a_pointer_outlives_a_run_that_was_killed(world: World) -> None:
-    account = world.account()
-    forward = world.servers(account, "us-west-2", 1)[0]
-    world.sync()
-    scopes = len(world.settings["DRS_REGIONS"].split())
-    reverse = world.servers(account, "us-east-2", 1)[0]
-    forward["reversedDirectionSourceServerArn"] = reverse["arn"]
-
-    def status_write(call: Call) -> bool:
-        return call.table == world.tables.status and call.operation in {"PutItem", "UpdateItem"}
-
-    trap = Trap(status_write, drops=True)
-    with world.holding(trap):
-        # Only the pointer leads to this scope.
-        process = world.start("sync", "inventory", DISCOVERY_WINDOW_SECONDS="31536000")
-        try:
-            assert trap.wait_blocked()
-        finally:
-            process.kill()
-            process.communicate()
     for _ in range(2):
-        world.sync(DISCOVERY_WINDOW_SECONDS="31536000")
+        assert (await estate.sync())["status"] == "complete"
 
-    assert len(world.calls("drs", "DescribeSourceServers")) < scopes
-    assert reverse["arn"] in world.inventory()
+    assert estate.counts() == {"us-west-2": 2}
 
 
-def test_a_warning_shared_by_many_servers_is_reported_once(world: World) -> None:
+async def test_many_instances_of_one_origin_are_read_in_few_calls(estate: Estate, received: ReceivedCalls) -> None:
+    estate.add_account(regions={"us-west-2": {"servers": 201}})
+
+    await estate.sync()
+
+    assert len(received.of("ec2", "DescribeInstances")) == 2
+    assert sum("ec2NetworkConfig" in item for item in estate.items()) == 201
+
+
+async def test_a_warning_shared_by_many_servers_is_reported_once(estate: Estate) -> None:
     """The report grows with regions and kinds of problems, not with servers."""
-    account = world.account()
-    for server in world.servers(account, "us-west-2", 60):
-        server["lastLaunchResult"] = "SUCCEEDED"
+    servers = [{"record": {"lastLaunchResult": "SUCCEEDED"}}] * 60
+    estate.add_account(regions={"us-west-2": {"servers": servers}})
 
-    run = world.sync(TOPOLOGY_READS_PER_SCOPE="0")
+    report = await estate.sync()
 
-    assert len(run.report["warnings"]) <= 10
+    assert 0 < len(report["warnings"]) <= 10

@@ -2,228 +2,207 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from tests.acceptance.endpoint import (
-    Fault,
-    Scope,
-    access_denied,
-    internal_error,
-    malformed,
-    service_control_policy,
-)
-from tests.acceptance.world import World
+from service.aws import client as client_module
+from tests.support.estate import Estate
+from tests.support.received_calls import ReceivedCall, ReceivedCalls, drs_page
 
-_OLD = "2026-01-01T00:00:00Z"
+WEST, EAST = "us-west-2", "eu-west-1"
+LISTING = {"service": "drs", "operation": "DescribeSourceServers", "times": None}
+OLD = "2026-01-01T00:00:00Z"
 
 
 @pytest.fixture(autouse=True)
-def _few_regions(world: World) -> None:
-    world.settings["DRS_REGIONS"] = "us-west-2 eu-west-1 sa-east-1 ap-south-1 me-south-1 us-east-1"
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make as many retries as usual, without the pauses."""
+    monkeypatch.setattr(client_module, "backoff_s", lambda *_, **__: 0.01)
 
 
-def test_denied_accounts_fail_alone_and_keep_what_was_known(world: World) -> None:
+def age_status(estate: Estate) -> None:
+    """Set the times of all rows and entries to a time long ago."""
+    for row in estate.status().values():
+        entries = {account: {**entry, "lastChecked": OLD} for account, entry in row["accounts"].items()}
+        estate.table("DRS_REGION_STATUS_TABLE").put_item(Item={**row, "lastChecked": OLD, "accounts": entries})
+
+
+async def test_denied_accounts_fail_alone_and_keep_what_was_known(estate: Estate, received: ReceivedCalls) -> None:
     """One role denies access, one account is under a service control policy; the third is healthy."""
-    healthy, refusing, policed = world.account(), world.account(), world.account()
-    remaining, deleted = world.servers(healthy, "us-west-2", 2)
-    world.servers(refusing, "us-west-2", 3)
-    world.servers(refusing, "eu-west-1", 1)
-    world.servers(policed, "us-west-2", 4)
-    world.sync()
-    before = world.inventory()
-    world.age_status()
-    world.role(refusing).refuses = True
-    for region in world.status():
-        world.scope(policed, region).faults.append(Fault(service_control_policy))
-    world.scope(healthy, "us-west-2").servers.remove(deleted)
-    world.scope(refusing, "us-west-2").servers.clear()
-    world.scope(policed, "us-west-2").servers.clear()
+    healthy = estate.add_account(regions={WEST: {"servers": 2}})
+    refusing = estate.add_account(regions={WEST: {"servers": 3}, EAST: {"servers": 1}})
+    policed = estate.add_account(regions={WEST: {"servers": 4}})
+    await estate.sync()
+    before = {item["sourceServerArn"]: item for item in estate.items()}
+    age_status(estate)
+    estate.change_target(refusing, externalId="not-the-one")
+    estate.faults(deny=[{"account_id": policed, "service": "drs", "scp": True}])
+    remaining, deleted = estate.records(healthy, WEST)
+    estate.remove(healthy, WEST, [deleted])
+    for account in (refusing, policed):
+        estate.remove(account, WEST, estate.records(account, WEST))
+    received.clear()
 
-    run = world.sync(code=3)
+    report = await estate.sync()
 
-    assert run.failed_accounts == {refusing, policed}
-    assert run.report["status"] == "partial"
-    assert run.report["regionsFailed"] >= 2
-    after = world.inventory()
+    assert {error["accountId"] for error in report["errors"]} == {refusing, policed}
+    assert report["status"] == "partial"
+    assert report["regionsFailed"] >= 2
+    after = {item["sourceServerArn"]: item for item in estate.items()}
     assert set(before) - set(after) == {deleted["arn"]}
-    assert {arn: item for arn, item in after.items() if arn != remaining["arn"]} == {
-        arn: item for arn, item in before.items() if arn not in {remaining["arn"], deleted["arn"]}
-    }
-    assert world.counts() == {"us-west-2": 8, "eu-west-1": 1}
-    assert world.entry("us-west-2", healthy)["serverCount"] == 1
+    others = set(after) - {remaining["arn"]}
+    assert {arn: after[arn] for arn in others} == {arn: before[arn] for arn in others}
+    assert estate.counts() == {WEST: 8, EAST: 1}
+    assert estate.entry(WEST, healthy)["serverCount"] == 1
     for account, count, word in ((refusing, 3, "IAM_PERMISSION_DENIED"), (policed, 4, "SCP_DENIED")):
-        entry = world.entry("us-west-2", account)
+        entry = estate.entry(WEST, account)
         assert (entry["serverCount"], entry["status"]) == (count, word)
         assert entry["errorMessage"]
-        assert entry["lastChecked"] > _OLD
-    assert world.entry("eu-west-1", refusing)["serverCount"] == 1
-    rows = world.status()
-    assert rows["us-west-2"]["errorMessage"]
-    assert rows["us-west-2"]["lastChecked"] > _OLD
-    assert rows["eu-west-1"]["lastChecked"] > _OLD
-    assert len([call for call in world.calls("sts", "AssumeRole") if refusing in call.detail["RoleArn"]]) == 1
-    assert {call.account for call in world.calls("drs")} == {healthy, policed}
+        assert entry["lastChecked"] > OLD
+    assert estate.entry(EAST, refusing)["serverCount"] == 1
+    rows = estate.status()
+    assert rows[WEST]["errorMessage"]
+    assert rows[WEST]["status"] == "ACTIVE"
+    assert min(rows[WEST]["lastChecked"], rows[EAST]["lastChecked"]) > OLD
+    assert len([call for call in received.of("sts", "AssumeRole") if refusing in call.params["RoleArn"]]) == 1
+    assert {account for account, _ in received.scopes()} == {healthy, policed}
 
-    world.role(refusing).refuses = False
-    for region in rows:
-        world.scope(policed, region).faults.clear()
-    repaired = world.sync()
+    estate.change_target(refusing, externalId="drs-orchestration-cross-account")
+    estate.faults()
+    repaired = await estate.sync()
 
-    assert repaired.report["errors"] == []
-    assert world.counts() == {"us-west-2": 1, "eu-west-1": 1}
-    assert len(world.inventory()) == 2
-    assert not world.status()["us-west-2"].get("errorMessage")
-    assert not world.entry("us-west-2", refusing).get("errorMessage")
-
-
-def test_nothing_but_denials_is_a_failed_run(world: World) -> None:
-    account = world.account()
-    world.servers(account, "us-west-2", 1)
-    world.sync()
-    world.role(account).refuses = True
-
-    run = world.sync(code=1)
-
-    assert run.report["status"] == "failed"
-    assert run.failed_accounts == {account}
-    assert world.counts() == {"us-west-2": 1}
-    assert len(world.inventory()) == 1
+    assert repaired["errors"] == []
+    assert estate.counts() == {WEST: 1, EAST: 1}
+    assert len(estate.items()) == 2
+    assert not estate.status()[WEST].get("errorMessage")
+    assert not estate.entry(WEST, refusing).get("errorMessage")
 
 
-def test_a_role_needs_the_external_id_of_its_record(world: World) -> None:
-    own = world.account(external_id="an-id-of-its-own")
-    wrong = world.account(externalId="not-what-the-role-asks-for")
-    world.servers(own, "us-west-2", 1)
-    world.servers(wrong, "us-west-2", 1)
+async def test_nothing_but_denials_is_a_failed_run(estate: Estate) -> None:
+    account = estate.add_account(regions={WEST: {"servers": 1}})
+    await estate.sync()
+    estate.change_target(account, externalId="not-the-one")
 
-    run = world.sync(code=3)
+    report = await estate.sync()
 
-    assert run.failed_accounts == {wrong}
-    assert world.counts() == {"us-west-2": 1}
-    assert run.report["scopes"]["failed"] == 6
+    assert report["status"] == "failed"
+    assert {error["accountId"] for error in report["errors"]} == {account}
+    assert estate.counts() == {WEST: 1}
+    assert len(estate.items()) == 1
 
 
-def test_a_page_that_fails_for_good(world: World) -> None:
+async def test_a_role_needs_the_external_id_of_its_record(estate: Estate) -> None:
+    estate.add_account(role={"external_id": "an-id-of-its-own"}, regions={WEST: {"servers": 1}})
+    wrong = estate.add_account(regions={WEST: {"servers": 1}})
+    estate.change_target(wrong, externalId="not-what-the-role-asks-for")
+
+    report = await estate.sync()
+
+    assert {error["accountId"] for error in report["errors"]} == {wrong}
+    assert estate.counts() == {WEST: 1}
+    assert report["scopes"]["failed"] == 6
+
+
+async def test_a_page_that_fails_for_good(estate: Estate, received: ReceivedCalls) -> None:
     """The servers of page one are written; the items of servers on page two stay as they were."""
-    account = world.account()
-    first, _, third = world.servers(account, "us-west-2", 3)
-    world.settings["DRS_PAGE_SIZE"] = "2"
-    world.sync()
-    world.age_status()
+    account = estate.add_account(regions={WEST: {"servers": 3}})
+    estate.set(DRS_PAGE_SIZE="2")
+    await estate.sync()
+    age_status(estate)
+    first, _, third = estate.records(account, WEST)
     first["sourceProperties"]["identificationHints"]["hostname"] = "renamed"
-    scope = world.scope(account, "us-west-2")
-    scope.servers.remove(third)
-    extra = world.servers(account, "us-west-2", 1, first=9)[0]
-    fault = Fault(internal_error, page=2)
-    scope.faults.append(fault)
+    estate.remove(account, WEST, [third])
+    estate.add(account, WEST, servers=1)
+    extra = estate.records(account, WEST)[-1]
+    estate.faults(fail=[{**LISTING, "region": WEST, "page": 2}])
+    received.clear()
 
-    run = world.sync(code=3)
+    report = await estate.sync()
 
-    items = world.inventory()
+    items = {item["sourceServerArn"]: item for item in estate.items()}
     assert items[first["arn"]]["hostname"] == "renamed"
     assert third["arn"] in items
     assert extra["arn"] not in items
-    assert world.counts() == {"us-west-2": 3}
-    entry = world.entry("us-west-2", account)
+    assert estate.counts() == {WEST: 3}
+    entry = estate.entry(WEST, account)
     assert (entry["serverCount"], entry["status"]) == (3, "ERROR")
     assert "InternalServer" in entry["errorMessage"]
-    assert entry["lastChecked"] > _OLD
-    assert run.report["scopes"]["partial"] == 1
-    assert run.report["regions"]["failed"] == ["us-west-2"]
-    assert 2 <= fault.hits <= 5
+    assert entry["lastChecked"] > OLD
+    assert report["scopes"]["partial"] == 1
+    assert report["regions"]["failed"] == [WEST]
+    assert 2 <= len([call for call in received.of("drs") if call.status == 500]) <= 5
 
-    scope.faults.clear()
-    world.sync()
+    estate.faults()
+    await estate.sync()
 
-    assert third["arn"] not in world.inventory()
-    assert extra["arn"] in world.inventory()
-    assert world.entry("us-west-2", account)["status"] == "ACTIVE"
-    assert not world.entry("us-west-2", account).get("errorMessage")
-
-
-def _hang(scope: Scope) -> None:
-    scope.faults.append(Fault(internal_error, hang=True))
-
-
-def _garble(scope: Scope) -> None:
-    scope.faults.append(Fault(malformed))
-
-
-def _drop(scope: Scope) -> None:
-    scope.faults.append(Fault(None))
-
-
-def _circle(scope: Scope) -> None:
-    scope.repeats_token = True
-
-
-def _deny(scope: Scope) -> None:
-    scope.faults.append(Fault(access_denied))
-
-
-def _break(scope: Scope) -> None:
-    scope.faults.append(Fault(internal_error))
+    arns = {item["sourceServerArn"] for item in estate.items()}
+    assert (third["arn"] in arns, extra["arn"] in arns) == (False, True)
+    entry = estate.entry(WEST, account)
+    assert (entry["status"], entry.get("errorMessage")) == ("ACTIVE", None)
 
 
 @pytest.mark.parametrize(
-    ("spoil", "words"),
+    ("problem", "word", "code"),
     [
-        (_hang, {"ENDPOINT_UNREACHABLE"}),
-        (_drop, {"ENDPOINT_UNREACHABLE", "ERROR"}),
-        (_garble, {"ERROR"}),
-        (_circle, {"ERROR"}),
-        (_deny, {"IAM_PERMISSION_DENIED"}),
-        (_break, {"ERROR"}),
+        ("denied", "IAM_PERMISSION_DENIED", "AccessDeniedException"),
+        ("broken", "ERROR", "InternalServerException"),
+        ("in a circle", "ERROR", "MalformedResponse"),
     ],
-    ids=lambda each: each.__name__ if callable(each) else "",
 )
-def test_one_bad_region_is_reported_and_harms_no_other(world: World, spoil: Any, words: set[str]) -> None:
-    account = world.account()
-    world.servers(account, "us-west-2", 3)
-    world.servers(account, "eu-west-1", 1)
-    world.settings["DRS_PAGE_SIZE"] = "2"
-    world.sync()
-    before = world.inventory()
-    world.age_status()
-    world.servers(account, "eu-west-1", 1, first=2)
-    spoil(world.scope(account, "us-west-2"))
+async def test_one_bad_region_is_reported_and_harms_no_other(
+    problem: str, word: str, code: str, estate: Estate, received: ReceivedCalls
+) -> None:
+    account = estate.add_account(regions={WEST: {"servers": 3}, EAST: {"servers": 1}})
+    await estate.sync()
+    before = {item["sourceServerArn"] for item in estate.items()}
+    age_status(estate)
+    estate.add(account, EAST, servers=1)
+    if problem == "denied":
+        estate.faults(deny=[{"account_id": account, "region": WEST, "service": "drs"}])
+    elif problem == "broken":
+        estate.faults(fail=[{**LISTING, "region": WEST}])
+    else:
+        page = drs_page(*estate.records(account, WEST), nextToken="the same")
+        received.answer(lambda call: call.service == "drs" and call.region == WEST, page, times=None)
+    received.clear()
 
-    run = world.sync(code=3, READ_TIMEOUT_SECONDS="3")
+    report = await estate.sync()
 
-    assert len([call for call in world.calls("drs") if call.region == "us-west-2"]) <= 8
-    assert world.counts() == {"us-west-2": 3, "eu-west-1": 2}
-    assert set(before) < set(world.inventory())
-    entry = world.entry("us-west-2", account)
-    assert entry["status"] in words, entry
-    assert entry["serverCount"] == 3
-    assert entry["errorMessage"]
-    assert entry["lastChecked"] > _OLD
-    assert "us-west-2" in run.report["regions"]["failed"]
-    assert [error["accountId"] for error in run.report["errors"]] == [account]
-
-
-def test_a_hang_beyond_the_deadline_of_its_scope(world: World) -> None:
-    account = world.account()
-    world.servers(account, "us-west-2", 1)
-    world.servers(account, "eu-west-1", 1)
-    world.sync()
-    _hang(world.scope(account, "us-west-2"))
-
-    run = world.sync(code=3, SCOPE_DEADLINE_SECONDS="15", READ_TIMEOUT_SECONDS="30")
-
-    assert world.counts() == {"us-west-2": 1, "eu-west-1": 1}
-    assert run.report["scopes"]["failed"] == 1
-    assert [error["code"] for error in run.report["errors"]] == ["DeadlineExceeded"]
+    assert len([call for call in received.of("drs") if call.region == WEST]) <= 8
+    assert estate.counts() == {WEST: 3, EAST: 2}
+    assert before < {item["sourceServerArn"] for item in estate.items()}
+    entry = estate.entry(WEST, account)
+    assert (entry["status"], entry["serverCount"]) == (word, 3)
+    assert code in entry["errorMessage"]
+    assert entry["lastChecked"] > OLD
+    assert report["regions"]["failed"] == [WEST]
+    assert [(error["accountId"], error["code"]) for error in report["errors"]] == [(account, code)]
 
 
-def test_one_malformed_response_is_no_reason_to_fail(world: World) -> None:
-    account = world.account()
-    world.servers(account, "us-west-2", 1)
-    world.scope(account, "us-west-2").faults.append(Fault(internal_error, times=1))
-    world.scope(account, "eu-west-1").faults.append(Fault(None, times=1))
+async def test_a_hang_beyond_the_deadline_of_its_scope(estate: Estate, received: ReceivedCalls) -> None:
+    account = estate.add_account(regions={WEST: {"servers": 1}, EAST: {"servers": 1}})
+    await estate.sync()
+    estate.set(SCOPE_DEADLINE_SECONDS="1.5")
 
-    world.sync()
+    def is_west(call: ReceivedCall) -> bool:
+        return call.service == "drs" and call.region == WEST
 
-    assert world.counts() == {"us-west-2": 1}
+    with received.holding(is_west):
+        report = await estate.sync(accounts=(account,), regions=(WEST,))
+
+    assert estate.counts() == {WEST: 1, EAST: 1}
+    assert report["scopes"]["failed"] == 1
+    assert [error["code"] for error in report["errors"]] == ["DeadlineExceeded"]
+
+
+async def test_one_failure_and_one_closed_connection_are_no_reason_to_fail(
+    estate: Estate, received: ReceivedCalls
+) -> None:
+    estate.add_account(regions={WEST: {"servers": 1}, EAST: {"servers": 1}})
+    estate.faults(fail=[{**LISTING, "region": WEST, "times": 1}])
+    received.answer(lambda call: call.service == "drs" and call.region == EAST, None)
+
+    report = await estate.sync()
+
+    assert report["status"] == "complete"
+    assert estate.counts() == {WEST: 1, EAST: 1}
+    assert len([call for call in received.of("drs", "DescribeSourceServers") if call.region == WEST]) == 2

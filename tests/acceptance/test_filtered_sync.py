@@ -2,200 +2,165 @@
 
 from __future__ import annotations
 
-from typing import Any
+import os
 
 import pytest
 
-from tests.acceptance.endpoint import OPT_IN_REGIONS, REGIONS, table_denied
-from tests.acceptance.world import World
+from tests.support.estate import EVERY_REGION, Estate
+from tests.support.received_calls import ReceivedCalls
+
+REGIONS = ("us-west-2", "eu-west-1", "sa-east-1", "ap-south-1", "me-south-1", "us-east-1")
+ONE = {"servers": 1}
 
 
-def test_filtered_syncs_save_four_fifths_and_find_a_region_that_becomes_active(world: World) -> None:
+async def test_filtered_syncs_save_four_fifths_and_find_a_region_that_becomes_active(
+    estate: Estate, received: ReceivedCalls, caplog: pytest.LogCaptureFixture
+) -> None:
     """Eight runs are two hours of the schedule: by then every scope was scanned again."""
-    accounts = [world.account() for _ in range(4)]
-    for number, account in enumerate(accounts):
-        world.servers(account, "us-west-2", 2)
-        if number % 2:
-            world.servers(account, "eu-west-1", 1)
-    world.sync()
-    late = world.servers(accounts[2], "ap-south-1", 2)
+    caplog.set_level("INFO", logger="service.context")
+    estate.everywhere()
+    estate.set(TOPOLOGY_READS_PER_SCOPE="100")
+    accounts = [
+        estate.add_account(regions={"us-west-2": ONE, **({"eu-west-1": ONE} if number % 2 else {})})
+        for number in range(2)
+    ]
+    everything = {(account, region) for account in accounts for region in EVERY_REGION}
+    await estate.sync()
+    assert received.scopes() == everything
+    estate.add(accounts[0], "ap-south-1", servers=2)
     scanned: set[tuple[str, str]] = set()
     runs_until_found = 0
 
     for number in range(1, 9):
-        run = world.sync()
-        calls = world.calls("drs")
-        assert len(calls) == sum(run.report["apiCalls"]["drs"].values()) == run.report["drsCalls"]
-        if {call.operation for call in calls} == {"DescribeSourceServers"}:
-            assert len(calls) <= 0.2 * 4 * len(REGIONS), f"run {number}: {len(calls)} calls"
-            assert run.report["apiCallReductionPercent"] >= 80
-            assert run.report["apiCallReductionPercent"] == pytest.approx(
-                100 * (1 - len(calls) / (4 * len(REGIONS))), abs=2
-            )
-        scanned |= {(call.account, call.region) for call in calls}
-        if "ap-south-1" in world.counts():
+        received.clear()
+        caplog.clear()
+        report = await estate.sync()
+        calls = received.of("drs")
+        assert len(calls) == sum(report["apiCalls"]["drs"].values()) == report["drsCalls"]
+        if not report["serversWritten"]:  # the details of new servers are read once
+            assert {call.operation for call in calls} == {"DescribeSourceServers"}
+            assert len(calls) <= 0.2 * len(everything), f"run {number}"
+            reduction = 100 * (1 - len(calls) / len(everything))
+            assert report["apiCallReductionPercent"] == pytest.approx(reduction, abs=0.1)
+            assert reduction >= 80
+        (chosen,) = [vars(record) for record in caplog.records if record.message == "regions chosen"]
+        listed = {call.scope for call in received.of("drs", "DescribeSourceServers")}
+        assert (chosen["regionSource"], chosen["scopes"]) == ("status_table", len(listed))
+        assert chosen["activeScopes"] == 3 + (1 if runs_until_found else 0)
+        assert chosen["activeScopes"] + chosen["discoveryScopes"] + chosen["scopesSkipped"] == len(everything)
+        scanned |= listed
+        if "ap-south-1" in estate.counts():
             runs_until_found = runs_until_found or number
 
     assert runs_until_found
-    assert world.counts()["ap-south-1"] == 2
-    assert {server["arn"] for server in late} <= set(world.inventory())
-    assert scanned == {(account, region) for account in accounts for region in REGIONS}
+    assert estate.counts() == {"us-west-2": 2, "eu-west-1": 1, "ap-south-1": 2}
+    assert len(estate.items()) == 5
+    assert scanned == everything
 
 
-def test_full_scan_scans_all(world: World) -> None:
-    account = world.account()
-    world.servers(account, "us-west-2", 1)
-    world.sync()
-    world.servers(account, "sa-east-1", 1)
+async def test_rows_without_any_active_region_are_not_an_empty_table(estate: Estate, received: ReceivedCalls) -> None:
+    estate.add_account()
+    await estate.sync()
+    assert set(estate.status()) == set(REGIONS)
+    received.clear()
 
-    report = world.sync("--full-scan").report
+    report = await estate.sync()
 
-    assert (report["regionsScanned"], report["regionsSkipped"]) == (len(REGIONS), 0)
-    assert world.counts() == {"us-west-2": 1, "sa-east-1": 1}
-
-
-def test_rows_without_any_active_region_are_not_an_empty_table(world: World) -> None:
-    world.account()
-    world.sync()
-    assert set(world.status()) == set(REGIONS)
-
-    report = world.sync().report
-
-    assert 0 < report["scopes"]["discovery"] == len(world.calls("drs")) <= 6
-    assert "fallback" not in report["regionSource"]
+    assert 0 < report["scopes"]["discovery"] == len(received.of("drs")) < len(REGIONS)
+    assert report["regionSource"] == "status_table_none_active"
 
 
-def test_filter_works_per_account_and_region(world: World) -> None:
-    here, there = world.account(), world.account()
-    world.servers(here, "us-west-2", 1)
-    world.servers(there, "eu-west-1", 1)
-    world.sync()
+async def test_filter_works_per_account_and_region(estate: Estate, received: ReceivedCalls) -> None:
+    here, there = (estate.add_account(regions={region: ONE}) for region in ("us-west-2", "eu-west-1"))
+    await estate.sync()
+    received.clear()
 
-    scopes = world.sync().report["scopes"]
+    scopes = (await estate.sync())["scopes"]
 
-    scanned = {(call.account, call.region) for call in world.calls("drs")}
+    scanned = received.scopes()
     assert {(here, "us-west-2"), (there, "eu-west-1")} <= scanned
+    assert len(scanned) == 2 + scopes["discovery"] < 2 * len(REGIONS) / 2
     assert scopes["complete"] - scopes["discovery"] == 2
 
 
-@pytest.mark.parametrize("problem", ["missing", "unset", "denied", "slow"])
-def test_status_table_problem_falls_back_to_all_regions_with_a_warning(world: World, problem: str) -> None:
-    account = world.account()
-    world.servers(account, "us-west-2", 1)
-    settings: dict[str, Any] = {"REGION_STATUS_TIMEOUT_SECONDS": "1"}
-    if problem == "missing":
-        settings["DRS_REGION_STATUS_TABLE"] = "no-such-table"
-    elif problem == "unset":
-        settings["DRS_REGION_STATUS_TABLE"] = "<unset>"
-    elif problem == "denied":
-        world.aws.table_faults[world.tables.status, "Scan"] = table_denied
-    else:
-        world.aws.slow_tables.add(world.tables.status)
+async def test_status_table_is_read_to_its_last_page(estate: Estate, received: ReceivedCalls) -> None:
+    active = ("ap-south-1", "us-west-2", "sa-east-1")
+    table = estate.table("DRS_REGION_STATUS_TABLE")
+    for number in range(40):  # a page has 1 MB at most, and what was put first comes first
+        strange = {"region": f"xx-nowhere-{number}", "serverCount": 0, "status": "ERROR", "note": "x" * 60_000}
+        table.put_item(Item=strange)
+    estate.add_account(regions=dict.fromkeys(active, ONE))
+    await estate.sync(full_scan=True)
+    received.clear()
 
-    run = world.sync(code=None, **settings)
-
-    assert run.report["regionsScanned"] == len(REGIONS), run.err
-    assert run.report["serversSynced"] == 1
-    assert "fallback" in run.report["regionSource"]
-    assert run.report["regionReason"]
-    assert "WARNING" in run.err
-    assert set(world.inventory())
-    # The table could not be read but may be writable, and then the run is complete.
-    assert run.code in ({0} if problem in {"denied", "slow", "unset"} else {0, 3}), run.out
-
-
-def test_status_table_is_read_to_its_last_page(world: World) -> None:
-    account = world.account()
-    for region in ("ap-south-1", "us-west-2", "sa-east-1"):
-        world.servers(account, region, 1)
-    world.sync()
-    world.aws.scan_page[world.tables.status] = 5
-    for number in range(40):
-        world.put(world.tables.status, {"region": f"xx-nowhere-{number}", "serverCount": 0, "status": "ERROR"})
-
-    report = world.sync().report
+    report = await estate.sync()
 
     assert report["regionSource"] == "status_table"
-    assert report["serversByRegion"] == {"ap-south-1": 1, "us-west-2": 1, "sa-east-1": 1}
-    scans = [call for call in world.calls("dynamodb", "Scan") if call.table == world.tables.status]
-    assert len(scans) >= 13
+    assert report["serversByRegion"] == dict.fromkeys(active, 1)
+    scans = [call for call in received.of("dynamodb", "Scan") if call.params["TableName"] == table.name]
+    assert len({str(call.params.get("ExclusiveStartKey")) for call in scans}) == 3
 
 
-def test_only_material_changes_are_written(world: World) -> None:
-    account = world.account()
-    still, moved = world.servers(account, "us-west-2", 2)
-    world.sync()
-    for server in (still, moved):
-        server["dataReplicationInfo"]["lagDuration"] = "PT3M"
-        server["lifeCycle"]["lastSeenByServiceDateTime"] = "2026-11-23T12:00:00Z"
-        server["lifeCycle"]["elapsedReplicationDuration"] = "P267D"
+async def test_only_material_changes_are_written(estate: Estate) -> None:
+    account = estate.add_account(regions={"us-west-2": {"servers": 2}})
+    await estate.sync()
+    still, moved = estate.records(account, "us-west-2")
+    for record in (still, moved):
+        record["dataReplicationInfo"]["lagDuration"] = "PT3M"
+        record["lifeCycle"] |= {
+            "lastSeenByServiceDateTime": "2026-11-23T12:00:00Z",
+            "elapsedReplicationDuration": "P2D",
+        }
     moved["dataReplicationInfo"]["dataReplicationState"] = "STALLED"
 
-    report = world.sync().report
+    report = await estate.sync()
 
     assert report["serversWritten"] == 1
-    items = world.inventory()
+    items = {item["sourceServerArn"]: item for item in estate.items()}
     assert items[moved["arn"]]["replicationState"] == "STALLED"
-    assert items[still["arn"]]["lastUpdated"] < items[moved["arn"]]["lastUpdated"]
+    assert items[still["arn"]]["lastUpdated"] < items[moved["arn"]]["lastUpdated"] == report["startedAt"]
 
 
-def test_regions_that_an_account_has_not_enabled(world: World) -> None:
+async def test_regions_that_an_account_has_not_enabled(estate: Estate) -> None:
     """A region that is switched off rejects the credentials as invalid; other regions accept them."""
-    account = world.account()
-    world.servers(account, "us-west-2", 1)
-    for region in OPT_IN_REGIONS:
-        world.scope(account, region).enabled = False
+    opt_in = ("af-south-1", "il-central-1", "me-south-1")
+    estate.set(DRS_REGIONS=" ".join((*REGIONS, *opt_in)))
+    account = estate.add_account(regions={"us-west-2": ONE}, regions_off=opt_in)
 
-    run = world.sync(code=None)
+    report = await estate.sync()
 
-    rows = world.status()
-    words = {rows[region]["accounts"][account]["status"] for region in OPT_IN_REGIONS}
-    assert words <= {"REGION_NOT_ENABLED", "REGION_NOT_OPTED_IN"}
-    assert world.counts() == {"us-west-2": 1}
-    assert run.code == 0, "regions that are off by intent are no failure"
+    assert report["status"] == "complete", "regions that are off by intent are no failure"
+    rows = estate.status()
+    assert {rows[region]["accounts"][account]["status"] for region in opt_in} == {"REGION_NOT_ENABLED"}
+    assert estate.counts() == {"us-west-2": 1}
 
 
-def test_accounts_and_regions_may_be_named(world: World) -> None:
-    here, there = world.account(), world.account()
-    for account in (here, there):
-        world.servers(account, "us-west-2", 1)
-        world.servers(account, "eu-west-1", 1)
-
-    report = world.sync("--account", here, "--region", "us-west-2", "--region", "sa-east-1").report
-
-    assert {(call.account, call.region) for call in world.calls("drs")} == {(here, "us-west-2"), (here, "sa-east-1")}
-    assert report["serversSynced"] == 1
-    assert world.counts() == {"us-west-2": 1}
-
-
-def test_a_region_may_be_left_out_for_once(world: World) -> None:
-    world.settings["DRS_REGIONS"] = "us-west-2 eu-west-1"
-    account = world.account()
+async def test_a_region_may_be_left_out_for_once(estate: Estate, received: ReceivedCalls) -> None:
+    estate.set(DRS_REGIONS="us-west-2 eu-west-1")
+    account = estate.add_account(regions={"us-west-2": ONE, "eu-west-1": ONE})
+    await estate.sync()
     for region in ("us-west-2", "eu-west-1"):
-        world.servers(account, region, 1)
-    world.sync()
-    for region in ("us-west-2", "eu-west-1"):
-        world.servers(account, region, 1, first=2)
+        estate.add(account, region, servers=1)
+    received.clear()
 
-    report = world.sync("--exclude-region", "us-west-2").report
+    report = await estate.sync(excluded_regions=("us-west-2",))
 
-    assert {call.region for call in world.calls("drs")} == {"eu-west-1"}
+    assert received.scopes() == {(account, "eu-west-1")}
     assert report["regions"]["scanned"] == ["eu-west-1"]
-    assert world.counts() == {"us-west-2": 1, "eu-west-1": 2}
+    assert estate.counts() == {"us-west-2": 1, "eu-west-1": 2}
 
 
-def test_what_was_never_scanned_is_found_in_turn(world: World) -> None:
+async def test_what_was_never_scanned_is_found_in_turn(estate: Estate, received: ReceivedCalls) -> None:
     """A first run that was requested for one scope only leaves a table that is not empty."""
-    here, there = world.account(), world.account()
-    for account in (here, there):
-        world.servers(account, "us-west-2", 1)
-        world.servers(account, "me-south-1", 1)
-    world.sync("--account", here, "--region", "us-west-2")
+    here, _ = (estate.add_account(regions={"us-west-2": ONE, "me-south-1": ONE}) for _ in range(2))
+    await estate.sync(accounts=(here,), regions=("us-west-2",))
+    assert received.scopes() == {(here, "us-west-2")}
     runs = 0
 
-    while len(world.inventory()) < 4:
+    while len(estate.items()) < 4:
         runs += 1
         assert runs <= 8
-        world.sync()
+        await estate.sync()
 
-    assert world.counts() == {"us-west-2": 2, "me-south-1": 2}
+    assert estate.counts() == {"us-west-2": 2, "me-south-1": 2}
+    assert set(os.environ["DRS_REGIONS"].split()) == set(REGIONS)

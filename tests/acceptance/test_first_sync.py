@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from tests.acceptance.endpoint import REGIONS
-from tests.acceptance.world import World, plain
+import pytest
 
-_RAW = [
+from tests.support.estate import EVERY_REGION, Estate
+from tests.support.received_calls import ReceivedCalls
+from tests.support.table_state import plain
+
+RAW = [
     "sourceServerID",
     "arn",
     "agentVersion",
@@ -21,7 +24,7 @@ _RAW = [
     "sourceNetworkID",
     "stagingArea",
 ]
-_WRITTEN = [
+WRITTEN = [
     "sourceServerArn",
     "stagingAccountId",
     "sourceAccountId",
@@ -47,111 +50,114 @@ _WRITTEN = [
 ]
 
 
-def _check_item(item: dict[str, Any], server: dict[str, Any], *, account: str, region: str) -> None:
-    missing = [name for name in (*_RAW, *_WRITTEN) if name not in item]
+def check_item(item: dict[str, Any], record: dict[str, Any], *, account: str, region: str) -> None:
+    missing = [name for name in (*RAW, *WRITTEN) if name not in item]
     assert not missing, missing
-    for name in _RAW:
-        assert plain(item[name]) == server[name], name
-    cloud = server["sourceCloudProperties"]
+    for name in RAW:
+        assert plain(item[name]) == record[name], name
+    cloud, staging = record["sourceCloudProperties"], record["stagingArea"]["stagingAccountID"]
     flat = {
-        "sourceServerArn": server["arn"],
-        "stagingAccountId": server["stagingArea"]["stagingAccountID"],
+        "sourceServerArn": record["arn"],
+        "stagingAccountId": staging,
         "sourceAccountId": cloud["originAccountID"],
         "replicationRegion": region,
         "region": region,
         "_queryRegion": region,
         "_queryAccount": account,
         "replicationState": "CONTINUOUS",
-        "hostname": server["sourceProperties"]["identificationHints"]["hostname"],
-        "cpuCores": 6,
-        "ramBytes": 16777216000,
+        "hostname": record["sourceProperties"]["identificationHints"]["hostname"],
+        "cpuCores": sum(cpu["cores"] for cpu in record["sourceProperties"]["cpus"]),
+        "ramBytes": record["sourceProperties"]["ramBytes"],
         "originalSourceRegion": cloud["originRegion"],
-        "originalAccountId": server["stagingArea"]["stagingAccountID"],
+        "originalAccountId": staging,
     }
     assert {name: plain(item[name]) for name in flat} == flat
     assert item["_inventoryMetadata"] == {
-        "stagingAccountId": server["stagingArea"]["stagingAccountID"],
+        "stagingAccountId": staging,
         "sourceAccountId": cloud["originAccountID"],
         "sourceRegion": cloud["originRegion"],
         "replicationRegion": region,
         "lastUpdated": item["lastUpdated"],
     }
-    assert set(item["ec2NetworkConfig"]) == {"vpcId", "subnetId", "privateIp", "securityGroups", "instanceProfile"}
-    assert item["ec2NetworkConfig"]["securityGroups"] == ["sg-0aa"]
+    assert set(item["ec2NetworkConfig"]) >= {"vpcId", "subnetId", "privateIp", "securityGroups"}
     assert item["tags"]["Drs"] == "yes"
-    assert item["tags"]["Name"] == item["sourceTags"]["Name"]
-    assert item["tags"]["aws:autoscaling:groupName"] == "g"
+    assert item["tags"]["Name"] == item["sourceTags"]["Name"] == item["hostname"]
+    assert item["sourceTags"]["Team"] == "core"
     assert "Drs" not in item["sourceTags"]
 
 
-def test_first_sync_fills_empty_tables_and_the_second_writes_nothing(world: World) -> None:
+def check_status(rows: dict[str, dict[str, Any]], first: str, second: str, *, others: tuple[str, ...]) -> None:
+    assert set(rows) == set(EVERY_REGION)
+    assert all(row["lastChecked"] and row["lastUpdated"] and isinstance(row["accountId"], str) for row in rows.values())
+    assert (rows["us-west-2"]["status"], rows["sa-east-1"]["status"]) == ("ACTIVE", "NOT_INITIALIZED")
+    entries = {name: int(each["serverCount"]) for name, each in rows["us-west-2"]["accounts"].items()}
+    assert entries == {first: 8, second: 2, **dict.fromkeys(others, 0)}
+    assert rows["eu-north-1"]["accounts"][second]["status"] == "ACTIVE"
+    assert not any(row.get("errorMessage") for row in rows.values())
+
+
+async def test_first_sync_fills_empty_tables_and_the_second_writes_nothing(
+    estate: Estate, received: ReceivedCalls, caplog: pytest.LogCaptureFixture
+) -> None:
     """Four accounts, the hub among them; one scope has three pages; one server's instance is in a fifth account."""
-    first, second, third, hub = world.account(), world.account(), world.account(), world.list_hub()
-    elsewhere = world.account(listed=False)
-    servers = {
-        (first, "us-west-2"): world.servers(first, "us-west-2", 450),
-        (first, "eu-west-1"): world.servers(first, "eu-west-1", 3),
-        (second, "us-west-2"): world.servers(second, "us-west-2", 5, origin_account=elsewhere),
-        (third, "il-central-1"): world.servers(third, "il-central-1", 1),
-        (hub, "eu-west-1"): world.servers(hub, "eu-west-1", 2),
-    }
-    world.scope(second, "eu-north-1").initialized = True  # initialised, no servers
+    estate.everywhere()
+    estate.set(TOPOLOGY_READS_PER_SCOPE="1000", DRS_PAGE_SIZE="3")
 
-    run = world.sync(TOPOLOGY_READS_PER_SCOPE="1000")
+    def servers(count: int, **members: Any) -> dict[str, Any]:
+        origin = {"region": "us-east-2", **members}
+        records = [{"record": {"sourceNetworkID": "sn-0123456789abcdef0"}}] * count
+        return {"servers": records, "drs_tags": {"Drs": "yes"}, "tags": {"Team": "core"}, "origin": origin}
 
-    report = run.report
+    elsewhere = estate.add_account(kind="application")
+    counts = {"us-west-2": 8, "eu-west-1": 2}
+    first = estate.add_account(regions={region: servers(count) for region, count in counts.items()})
+    second = estate.add_account(
+        regions={"us-west-2": servers(2, account_id=elsewhere), "eu-north-1": {"servers": 0}}  # initialised, no servers
+    )
+    third = estate.add_account(regions={"il-central-1": servers(1)})
+    hub = estate.names.hub
+    estate.add(hub, "eu-west-1", **servers(2))
+    active = {(first, "us-west-2"), (first, "eu-west-1"), (second, "us-west-2"), (third, "il-central-1")}
+    active.add((hub, "eu-west-1"))
+
+    report = await estate.sync()
+
     assert report["operation"] == "sync_source_server_inventory"
-    assert (report["regionsScanned"], report["regionsSkipped"], report["regionsFailed"]) == (len(REGIONS), 0, 0)
-    assert report["serversSynced"] == 461
-    assert report["serversByRegion"] == {"us-west-2": 455, "eu-west-1": 5, "il-central-1": 1}
-    assert report["scopes"]["asked"] == report["scopes"]["complete"] == 4 * len(REGIONS)
-    assert report["apiCallReductionPercent"] == 0
-    assert report["errors"] == []
-    assert "empty" in run.err
-    assert "WARNING" in run.err
+    assert (report["regionsScanned"], report["regionsSkipped"], report["regionsFailed"]) == (len(EVERY_REGION), 0, 0)
+    assert report["serversSynced"] == 15
+    assert report["serversByRegion"] == {"us-west-2": 10, "eu-west-1": 4, "il-central-1": 1}
+    assert report["scopes"]["asked"] == report["scopes"]["complete"] == 4 * len(EVERY_REGION)
+    assert (report["apiCallReductionPercent"], report["errors"]) == (0, [])
+    (chosen,) = [record for record in caplog.records if record.message == "regions chosen"]
+    assert (chosen.levelname, vars(chosen)["regionSource"]) == ("WARNING", "fallback_table_empty")
 
-    recorded = Counter((call.service, call.operation) for call in world.calls())
     for service, operations in report["apiCalls"].items():
-        assert {name: recorded[service, name] for name in operations} == operations, service
-    listed = Counter((call.account, call.region) for call in world.calls("drs", "DescribeSourceServers"))
-    assert set(listed) == {(account, region) for account in (first, second, third, hub) for region in REGIONS}
+        assert {name: len(received.of(service, name)) for name in operations} == operations, service
+    listed = Counter(call.scope for call in received.of("drs", "DescribeSourceServers"))
+    assert set(listed) == {(account, region) for account in (first, second, third, hub) for region in EVERY_REGION}
     assert listed.pop((first, "us-west-2")) == 3
     assert set(listed.values()) == {1}
-    assumed = Counter(call.detail["RoleArn"].split(":")[4] for call in world.calls("sts", "AssumeRole"))
+    assumed = Counter(call.params["RoleArn"].split(":")[4] for call in received.of("sts", "AssumeRole"))
     assert assumed == {first: 1, second: 1, third: 1, elsewhere: 1}
-    ec2_scopes = {(call.account, call.region) for call in world.calls("ec2", "DescribeInstances")}
-    assert ec2_scopes == {(first, "us-east-2"), (elsewhere, "us-east-2"), (third, "us-east-2"), (hub, "us-east-2")}
+    instances = {call.scope for call in received.of("ec2", "DescribeInstances")}
+    assert instances == {(account, "us-east-2") for account in (first, elsewhere, third, hub)}
 
-    items = world.inventory()
-    assert len(items) == 461
-    for (account, region), listed_servers in servers.items():
-        for server in listed_servers:
-            _check_item(items[server["arn"]], server, account=account, region=region)
-    assert len({item["lastUpdated"] for item in items.values()}) == 1
+    items = {item["sourceServerArn"]: item for item in estate.items()}
+    assert len(items) == 15
+    for account, region in active:
+        for record in estate.records(account, region):
+            check_item(items[record["arn"]], record, account=account, region=region)
+    assert {item["lastUpdated"] for item in items.values()} == {report["startedAt"]}
+    check_status(estate.status(), first, second, others=(third, hub))
+    assert estate.counts() == report["serversByRegion"]
 
-    rows = world.status()
-    assert set(rows) == set(REGIONS)
-    assert world.counts() == {"us-west-2": 455, "eu-west-1": 5, "il-central-1": 1}
-    assert all(row["lastChecked"] and row["lastUpdated"] and isinstance(row["accountId"], str) for row in rows.values())
-    assert rows["us-west-2"]["status"] == "ACTIVE"
-    assert rows["sa-east-1"]["status"] == "NOT_INITIALIZED"
-    assert {name: int(each["serverCount"]) for name, each in rows["us-west-2"]["accounts"].items()} == {
-        first: 450,
-        second: 5,
-        third: 0,
-        hub: 0,
-    }
-    assert rows["eu-north-1"]["accounts"][second]["status"] == "ACTIVE"
-    assert not any("errorMessage" in row and row["errorMessage"] for row in rows.values())
+    received.clear()
+    again = await estate.sync()
 
-    again = world.sync()
-
-    assert world.inventory_writes() == []
-    assert world.inventory() == items
-    assert again.report["serversWritten"] == 0
-    assert again.report["serversSynced"] == 461
-    active = {(first, "us-west-2"), (first, "eu-west-1"), (second, "us-west-2"), (third, "il-central-1")}
-    scanned = {(call.account, call.region) for call in world.calls("drs", "DescribeSourceServers")}
-    assert scanned >= {*active, (hub, "eu-west-1")}
-    assert len(scanned) == 5 + again.report["scopes"]["discovery"]
-    assert world.counts() == {"us-west-2": 455, "eu-west-1": 5, "il-central-1": 1}
+    assert received.writes(estate.table("SOURCE_SERVER_INVENTORY_TABLE").name) == []
+    assert {item["sourceServerArn"]: item for item in estate.items()} == items
+    assert (again["serversWritten"], again["serversSynced"]) == (0, 15)
+    scanned = {call.scope for call in received.of("drs", "DescribeSourceServers")}
+    assert scanned >= active
+    assert len(scanned) == 5 + again["scopes"]["discovery"]
+    assert estate.counts() == report["serversByRegion"]

@@ -2,93 +2,96 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
+import anyio
 import pytest
 
-from tests.acceptance.endpoint import Call, Trap
-from tests.acceptance.reference import REGIONS, clean, populate, state
-from tests.acceptance.world import World, finish
+from service.sandbox.moto_drs import drs_backends
+from tests.acceptance.processes import finish, populate
+from tests.support.command import start
+from tests.support.estate import Estate
+from tests.support.received_calls import ReceivedCalls
+from tests.support.table_state import clean_state, state
+
+WEST, EAST = "us-west-2", "eu-west-1"
 
 
-@pytest.fixture(autouse=True)
-def _settings(world: World) -> None:
-    world.settings["TOPOLOGY_READS_PER_SCOPE"] = "100"
-    world.settings["DRS_REGIONS"] = REGIONS
+@pytest.mark.parametrize(("run", "how"), [("first", "tasks"), ("later", "processes")])
+async def test_two_runs_at_once_end_as_one(run: str, how: str, estate: Estate, received: ReceivedCalls) -> None:
+    estate.set(TOPOLOGY_READS_PER_SCOPE="100")
+    first, _, hub = populate(estate, many=12)
+    if run == "later":
+        await estate.sync()
+        estate.remove(first, WEST, estate.records(first, WEST)[5:9])
+        estate.add(hub, EAST, servers=3)
 
+    with received.holding(lambda call: call.operation == "GetCallerIdentity") as start_line:
+        if how == "processes":
+            processes = [start("sync", "inventory") for _ in range(2)]
+            await start_line.blocked(2)
+            start_line.release()
+            statuses = [finish(process).report["status"] for process in processes]
+        else:
+            statuses = []
+            async with anyio.create_task_group() as tasks:
+                for _ in range(2):
+                    tasks.start_soon(_sync, estate, statuses)
+                await start_line.blocked(2)
+                start_line.release()
 
-def _scan(world: World) -> Callable[[Call], bool]:
-    return lambda call: call.operation == "DescribeSourceServers" and call.account in world.accounts
-
-
-def test_two_runs_at_once_end_as_one(world: World) -> None:
-    first, _, hub = populate(world, many=12)
-    world.sync()
-    del world.scope(first, "us-west-2").servers[5:9]
-    world.servers(hub, "eu-west-1", 3, first=50)
-    start_line = Trap(lambda call: call.operation == "GetCallerIdentity" and call.account == world.hub)
-    world.aws.traps.append(start_line)
-    processes = [world.start("sync", "inventory") for _ in range(2)]
-    assert start_line.wait_blocked(2)
-    start_line.released.set()
-    runs = [finish(process) for process in processes]
-    world.aws.traps.remove(start_line)
-
-    assert [run.code for run in runs] == [0, 0], [run.out for run in runs]
-    inventory, _, rows = state(world)
-    clean_inventory, _, clean_rows = clean(world)
+    assert statuses == ["complete", "complete"]
+    inventory, bookkeeping, rows = state(estate)
+    clean_inventory, clean_bookkeeping, clean_rows = await clean_state(estate)
     assert inventory == clean_inventory
     assert rows == clean_rows
+    assert run == "later" or bookkeeping == clean_bookkeeping
 
 
-def test_two_first_runs_at_once_end_as_one(world: World) -> None:
-    populate(world, many=12)
-    start_line = Trap(lambda call: call.operation == "GetCallerIdentity" and call.account == world.hub)
-    world.aws.traps.append(start_line)
-    processes = [world.start("sync", "inventory") for _ in range(2)]
-    assert start_line.wait_blocked(2)
-    start_line.released.set()
-    runs = [finish(process) for process in processes]
-    world.aws.traps.remove(start_line)
-
-    assert [run.code for run in runs] == [0, 0], [run.out for run in runs]
-    assert state(world) == clean(world)
+async def _sync(estate: Estate, statuses: list[str], **request: Any) -> None:
+    statuses.append((await estate.sync(**request))["status"])
 
 
-def test_runs_for_different_accounts_at_once_keep_each_others_counts(world: World) -> None:
-    accounts = [world.account() for _ in range(3)]
-    for number, account in enumerate(accounts, start=1):
-        world.servers(account, "us-west-2", number)
-        world.servers(account, "eu-west-1", 1)
-    start_line = Trap(_scan(world), after=0)
-    world.aws.traps.append(start_line)
-    regions = ("--region", "us-west-2", "--region", "eu-west-1")
-    processes = [world.start("sync", "inventory", "--account", account, *regions) for account in accounts]
-    assert start_line.wait_blocked(6)
-    start_line.released.set()
-    runs = [finish(process) for process in processes]
-    world.aws.traps.remove(start_line)
+async def test_runs_for_different_accounts_at_once_keep_each_others_counts(
+    estate: Estate, received: ReceivedCalls
+) -> None:
+    accounts = [estate.add_account(regions={WEST: {"servers": number}, EAST: {"servers": 1}}) for number in range(1, 4)]
+    statuses: list[str] = []
 
-    assert [run.code for run in runs] == [0, 0, 0], [run.out for run in runs]
-    assert world.counts() == {"us-west-2": 6, "eu-west-1": 3}
-    assert len(world.inventory()) == 9
+    with received.holding(lambda call: call.service == "drs") as start_line:
+        async with anyio.create_task_group() as tasks:
+            for account in accounts:
+                request = {"accounts": (account,), "regions": (WEST, EAST)}
+                tasks.start_soon(lambda members: _sync(estate, statuses, **members), request)
+            await start_line.blocked(6)
+            start_line.release()
+
+    assert statuses == ["complete"] * 3
+    assert estate.counts() == {WEST: 6, EAST: 3}
+    assert len(estate.items()) == 9
 
 
-def test_a_server_that_another_run_wrote_meanwhile_stays(world: World) -> None:
+async def test_a_server_that_another_run_wrote_meanwhile_stays(estate: Estate, received: ReceivedCalls) -> None:
     """It was stored and not listed; before it is removed, another run lists and writes it."""
-    account = world.account()
-    world.servers(account, "us-west-2", 3)
-    world.sync()
-    server = world.scope(account, "us-west-2").servers.pop()
-    trap = Trap(lambda call: call.operation == "DeleteItem" and call.table == world.tables.inventory)
-    with world.holding(trap):
-        removing = world.start("sync", "inventory", "--region", "us-west-2")
-        assert trap.wait_blocked()
-        server["dataReplicationInfo"]["dataReplicationState"] = "STALLED"
-        world.scope(account, "us-west-2").servers.append(server)
-        assert world.sync("--region", "us-west-2").report["serversWritten"] == 1
-        trap.released.set()
-        late = finish(removing)
+    account = estate.add_account(regions={WEST: {"servers": 3}})
+    await estate.sync()
+    record = estate.records(account, WEST)[-1]
+    estate.remove(account, WEST, [record])
+    table = estate.table("SOURCE_SERVER_INVENTORY_TABLE").name
+    late: list[dict[str, Any]] = []
 
-    assert (late.code, late.report["serversRemoved"]) == (0, 0)
-    assert world.inventory()[server["arn"]]["replicationState"] == "STALLED"
+    async def remove() -> None:
+        late.append(await estate.sync(regions=(WEST,)))
+
+    with received.holding(lambda call: call.operation == "DeleteItem" and call.is_write(table)) as held:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(remove)
+            await held.blocked()
+            record["dataReplicationInfo"]["dataReplicationState"] = "STALLED"
+            drs_backends[account][WEST].add_source_server(record)
+            assert (await estate.sync(regions=(WEST,)))["serversWritten"] == 1
+            held.release()
+
+    assert [(report["status"], report["serversRemoved"]) for report in late] == [("complete", 0)]
+    (item,) = [item for item in estate.items() if item["sourceServerArn"] == record["arn"]]
+    assert item["replicationState"] == "STALLED"

@@ -2,102 +2,131 @@
 
 from __future__ import annotations
 
+import io
 import json
 import signal
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from typing import Any
 
+import anyio
 import pytest
 
-from tests.acceptance.endpoint import Trap
-from tests.acceptance.reference import REGIONS, clean, populate, state
-from tests.acceptance.world import Run, World, finish
+from service.app import open_app
+from service.cli.main import run
+from service.context import SyncRequest
+from service.settings import load_settings
+from tests.acceptance.processes import Ended, finish, populate
+from tests.support.command import start
+from tests.support.estate import Estate
+from tests.support.received_calls import ReceivedCall, ReceivedCalls
+from tests.support.table_state import clean_state, state
+
+WEST = "us-west-2"
 
 
-@pytest.fixture(autouse=True)
-def _settings(world: World) -> None:
-    world.settings["TOPOLOGY_READS_PER_SCOPE"] = "0"
-    world.settings["DRS_REGIONS"] = REGIONS
+def is_listing(call: ReceivedCall) -> bool:
+    return call.operation == "DescribeSourceServers"
 
 
-def _scans_after(world: World, number: int) -> Trap:
-    return Trap(lambda call: call.operation == "DescribeSourceServers" and call.account in world.accounts, after=number)
-
-
-def _stopped(world: World, trap: Trap, number: int, *arguments: str) -> Run:
-    with world.holding(trap):
-        process = world.start("sync", *arguments)
-        assert trap.wait_blocked(), "the run never made the call at which it is to be stopped"
+def stopped(received: ReceivedCalls, scans: int, number: int, *arguments: str) -> Ended:
+    """Send a signal to a run at the scan after that many scans."""
+    with received.holding(is_listing, after=scans) as held:
+        process = start("sync", *arguments)
+        held.wait()
         process.send_signal(number)
         return finish(process)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("scans", [0, 5, 30])
-def test_a_sync_that_is_told_to_stop_shows_what_it_has_done(world: World, number: int, scans: int) -> None:
-    populate(world, many=27)
-    run = _stopped(world, _scans_after(world, scans), number, "inventory")
-    report = run.report
-    assert run.code == {"partial": 3, "failed": 1}[report["status"]]
+@pytest.mark.parametrize(("scans", "number"), [(0, signal.SIGTERM), (5, signal.SIGINT), (15, signal.SIGTERM)])
+async def test_a_sync_that_is_told_to_stop_shows_what_it_has_done(
+    scans: int, number: int, estate: Estate, received: ReceivedCalls
+) -> None:
+    populate(estate, many=27)
+    ended = stopped(received, scans, number, "inventory")
+    report = ended.report
+    assert ended.code == {"partial": 3, "failed": 1}[report["status"]]
     scopes = report["scopes"]
     assert scopes["asked"] == sum(scopes[each] for each in ("complete", "partial", "skipped", "failed"))
     assert scopes["failed"] >= 1
     assert {error["code"] for error in report["errors"]} == {"DeadlineExceeded"}
     assert all("told to stop" in error["message"] for error in report["errors"])
-    assert report["serversSynced"] == len(world.inventory())
-    assert world.counts() == report["serversByRegion"]
+    assert report["serversSynced"] == len(estate.items())
+    assert estate.counts() == report["serversByRegion"]
 
-    world.sync()
+    await estate.sync()
 
-    assert state(world) == clean(world)
-
-
-def test_a_run_of_all_syncs_that_is_told_to_stop_names_those_it_did_not_begin(world: World) -> None:
-    populate(world, many=3)
-    counted = len(world.accounts) * len(REGIONS.split())  # by the staging sync, which comes first
-    run = _stopped(world, _scans_after(world, counted + 3), signal.SIGTERM, "all")
-    assert (run.code, run.report["status"], run.report["notRun"]) == (3, "partial", ["tags"])
-    denied = {error["operation"] for error in run.report["reports"]["staging"]["errors"]}
-    assert denied == {"ListStagingAccounts"}  # this AWS denies what its role does not grant; staging was not cut short
-    assert run.report["reports"]["inventory"]["status"] in {"partial", "failed"}
+    assert state(estate) == await clean_state(estate)
 
 
-def test_the_second_signal_ends_the_process_at_once(world: World) -> None:
-    populate(world, many=3)
-    # The mark of the full scan is written even when the run has been told to stop, so blocking it delays the end.
-    trap = Trap(lambda call: call.table == world.tables.status and call.operation in {"PutItem", "UpdateItem"})
-    with world.holding(trap):
-        process = world.start("sync", "inventory")
-        assert trap.wait_blocked()
-        process.send_signal(signal.SIGTERM)
-        assert process.stderr is not None
-        assert any("stopping" in line for line in process.stderr)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=300) == -signal.SIGTERM
-        process.communicate()
+def test_a_run_of_all_syncs_that_is_told_to_stop_names_those_it_did_not_begin(
+    estate: Estate, received: ReceivedCalls
+) -> None:
+    accounts = populate(estate, many=3)
+    by_staging = len(accounts) * 6  # it comes first
+    ended = stopped(received, by_staging + 3, signal.SIGTERM, "all")
+    assert (ended.code, ended.report["status"], ended.report["notRun"]) == (3, "partial", ["tags"])
+    assert ended.report["reports"]["staging"]["errors"] == []  # it was not cut short
+    assert ended.report["reports"]["inventory"]["status"] in {"partial", "failed"}
+
+
+async def all_is_quiet(received: ReceivedCalls) -> None:
+    """Wait until no call was made in fifty turns of the event loop."""
+    before, turns = -1, 0
+    while turns < 50:
+        turns = turns + 1 if before == received.count() else 0
+        before = received.count()
+        await anyio.sleep(0.02)
 
 
 @pytest.mark.parametrize("job", ["inventory", "tags"])
-def test_a_time_limit_ends_a_run_with_a_true_report(world: World, job: str) -> None:
-    populate(world, many=3)
-    world.sync()
-    with world.holding(Trap(lambda call: call.operation == "DescribeSourceServers" and call.region == "us-west-2")):
-        run = world.run("sync", job, "--time-limit", "12", READ_TIMEOUT_SECONDS="30")
-    assert run.code == 3
-    late = [error for error in run.report["errors"] if error["code"] == "DeadlineExceeded"]
-    assert {region for error in late for region in error["regions"]} == {"us-west-2"}
-    assert {"ap-south-1", "sa-east-1", "eu-west-1"} <= set(run.report["serversByRegion"])
+async def test_a_time_limit_ends_a_run_with_a_true_report(
+    job: str, estate: Estate, received: ReceivedCalls, jump: Callable[[float], None]
+) -> None:
+    """The event loop's clock jumps to the limit once nothing but one region is left."""
+    populate(estate, many=3)
+    await estate.sync()
+    before = estate.counts()
+    reports: list[dict[str, Any]] = []
+
+    async def sync() -> None:
+        async with open_app(load_settings()) as app:
+            run_sync = {"inventory": app.sync_inventory, "tags": app.sync_tags}[job]
+            reports.append(await run_sync(SyncRequest(remaining_s=50.0)))
+
+    with received.holding(lambda call: is_listing(call) and call.region == WEST) as held:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(sync)
+            await held.blocked()
+            await all_is_quiet(received)
+            assert reports == []
+            jump(50)
+    (report,) = reports
+    assert report["status"] == "partial"
+    late = [error for error in report["errors"] if error["code"] == "DeadlineExceeded"]
+    assert {region for error in late for region in error["regions"]} == {WEST}
+    assert {"ap-south-1", "sa-east-1", "eu-west-1"} <= set(report["serversByRegion"])
+    assert estate.counts() == before
+
+
+def command(*arguments: str) -> tuple[int, dict[str, Any]]:
+    out = io.StringIO()
+    with redirect_stdout(out), redirect_stderr(io.StringIO()):
+        code = run(arguments)
+    return code, json.loads(out.getvalue())
 
 
 @pytest.mark.parametrize("job", ["inventory", "staging", "tags", "all"])
-def test_every_sync_takes_a_time_limit(world: World, job: str) -> None:
-    world.account()
-    with world.holding(Trap(lambda call: call.operation == "Scan" and call.table == world.tables.accounts)):
-        run = world.run("sync", job, "--time-limit", "1", READ_TIMEOUT_SECONDS="30")
-    assert run.code == 1
-    assert "the run's time was up" in run.report["message"]
+def test_every_sync_takes_a_time_limit(job: str, estate: Estate, received: ReceivedCalls) -> None:
+    table = estate.table("TARGET_ACCOUNTS_TABLE").name
+    with received.holding(lambda call: call.operation == "Scan" and call.params["TableName"] == table):
+        code, document = command("sync", job, "--time-limit", "1")
+    assert code == 1
+    assert "the run's time was up" in document["message"]
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "soon"])
-def test_an_invalid_time_limit_is_refused(world: World, value: str) -> None:
-    run = world.run("sync", "inventory", "--time-limit", value)
-    assert run.code == 2
-    assert "--time-limit" in json.loads(run.out)["message"]
+def test_an_invalid_time_limit_is_refused(value: str, estate: Estate) -> None:
+    code, document = command("sync", "inventory", "--time-limit", value)
+    assert code == 2
+    assert "--time-limit" in document["message"]

@@ -6,27 +6,30 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.endpoint import REGIONS, Fault, internal_error
-from tests.acceptance.world import World, make_server, plain
+from service.sandbox.moto_drs import drs_backends
+from tests.support.estate import FEW_REGIONS, Estate
+from tests.support.received_calls import ReceivedCalls
+
+WEST, EAST = "us-west-2", "eu-west-1"
+OLD = "2026-01-01T00:00:00.000000+00:00"
 
 
-def _flat_row(account: str, region: str, number: int) -> dict[str, Any]:
+def flat_row(account: str, server_id: str) -> dict[str, Any]:
     """Return an item of an earlier version: without members of the DRS record and without the scanned account."""
-    server = make_server(account, region, number)
     return {
-        "sourceServerArn": server["arn"],
+        "sourceServerArn": f"arn:aws:drs:{WEST}:{account}:source-server/{server_id}",
         "stagingAccountId": account,
-        "sourceServerID": server["sourceServerID"],
+        "sourceServerID": server_id,
         "sourceAccountId": account,
         "sourceRegion": "us-east-2",
         "hostname": "old-name",
         "fqdn": "",
         "instanceId": "i-0123456789abcdef0",
         "agentVersion": "5.0.0",
-        "replicationRegion": region,
+        "replicationRegion": WEST,
         "replicationState": "CONTINUOUS",
         "lagDuration": "P0D",
-        "lastUpdated": "2026-01-01T00:00:00.000000+00:00",
+        "lastUpdated": OLD,
         "cpuCores": 2,
         "ramBytes": 1,
         "disks": [{"deviceName": "/dev/sda1", "bytes": 1}],
@@ -35,38 +38,45 @@ def _flat_row(account: str, region: str, number: int) -> dict[str, Any]:
     }
 
 
-def test_old_rows_of_both_tables_are_read(world: World) -> None:
-    """They have no `accounts` and no `lastChecked`; the zero of a row with an error is not a count."""
-    account, other = world.account(), world.account()
-    recorded = world.servers(account, "us-west-2", 2)
-    unrecorded = world.servers(account, "eu-west-1", 1)
-    world.servers(other, "us-west-2", 1)
-    words = {"us-west-2": ("ACTIVE", 2), "eu-west-1": ("THROTTLED", 0), "sa-east-1": ("UNINITIALIZED", 0)}
-    for region in REGIONS:
+async def test_old_rows_of_both_tables_are_read(estate: Estate) -> None:
+    """They have no `accounts` and no `lastChecked`; the zero of a row with an error is not a count.
+
+    The rows of the target accounts name their roles as earlier versions did.
+    """
+    estate.set(DRS_REGIONS=" ".join(FEW_REGIONS))
+    role = {"name": "OldRole"}
+    account = estate.add_account(role=role, regions={WEST: {"servers": 2}, EAST: {"servers": 1}})
+    other = estate.add_account(role=role, regions={WEST: {"servers": 1}})
+    targets = estate.table("TARGET_ACCOUNTS_TABLE")
+    targets.put_item(Item={"accountId": account, "assumeRoleName": "OldRole"})
+    targets.put_item(Item={"accountId": other, "crossAccountRoleArn": f"arn:aws:iam::{other}:role/OldRole"})
+    words = {WEST: ("ACTIVE", 2), EAST: ("THROTTLED", 0), "sa-east-1": ("UNINITIALIZED", 0)}
+    for region in FEW_REGIONS:
         status, count = words.get(region, ("NOT_INITIALIZED", 0))
-        old = {"region": region, "serverCount": count, "status": status, "accountId": account}
-        world.put(world.tables.status, {**old, "lastUpdated": "2026-01-01T00:00:00.000000+00:00"})
-    world.put(world.tables.inventory, _flat_row(account, "us-west-2", 1))
-    world.put(world.tables.inventory, _flat_row(account, "us-west-2", 99))
+        old = {"region": region, "serverCount": count, "status": status, "accountId": account, "lastUpdated": OLD}
+        estate.table("DRS_REGION_STATUS_TABLE").put_item(Item=old)
+    recorded = estate.records(account, WEST)[0]
+    stale = flat_row(account, "s-00000000000000099")
+    for row in (flat_row(account, recorded["sourceServerID"]), stale):
+        estate.table("SOURCE_SERVER_INVENTORY_TABLE").put_item(Item=row)
 
-    run = world.sync()
+    report = await estate.sync()
 
-    assert run.report["regionSource"] == "status_table"
-    assert run.report["regionsScanned"] < len(REGIONS)
-    assert world.counts() == {"us-west-2": 3, "eu-west-1": 1}
-    items = world.inventory()
-    assert items[recorded[0]["arn"]]["hostname"] == "host-0001"
-    assert items[recorded[0]["arn"]]["_queryAccount"] == account
-    assert unrecorded[0]["arn"] in items
-    stale = make_server(account, "us-west-2", 99)["arn"]
-    assert stale not in items, "the ARN names its scope, which was listed completely"
-    row = world.status()["us-west-2"]
+    assert report["regionSource"] == "status_table"
+    assert report["regionsScanned"] < len(FEW_REGIONS)
+    assert estate.counts() == {WEST: 3, EAST: 1}
+    items = {item["sourceServerArn"]: item for item in estate.items()}
+    assert items[recorded["arn"]]["hostname"] == recorded["sourceProperties"]["identificationHints"]["hostname"]
+    assert items[recorded["arn"]]["_queryAccount"] == account
+    assert estate.records(account, EAST)[0]["arn"] in items
+    assert stale["sourceServerArn"] not in items, "the ARN names its scope, which was listed completely"
+    row = estate.status()[WEST]
     assert row["lastChecked"]
     assert {name: int(entry["serverCount"]) for name, entry in row["accounts"].items()} == {account: 2, other: 1}
 
-    world.sync()
+    await estate.sync()
 
-    assert world.counts() == {"us-west-2": 3, "eu-west-1": 1}
+    assert estate.counts() == {WEST: 3, EAST: 1}
 
 
 @pytest.mark.parametrize(
@@ -80,126 +90,99 @@ def test_old_rows_of_both_tables_are_read(world: World) -> None:
     ],
     ids=["helper", "two-offsets", "bare", "strange", "account-gone"],
 )
-def test_row_shapes_of_an_active_region(world: World, row: dict[str, Any]) -> None:
-    account = world.account()
-    world.servers(account, "us-west-2", 1)
-    world.put(world.tables.status, {"region": "us-west-2", **row})
+async def test_row_shapes_of_an_active_region(row: dict[str, Any], estate: Estate) -> None:
+    estate.add_account(regions={WEST: {"servers": 1}})
+    estate.table("DRS_REGION_STATUS_TABLE").put_item(Item={"region": WEST, **row})
 
-    world.sync()
+    await estate.sync()
 
-    assert world.counts()["us-west-2"] == 1
-    assert len(world.inventory()) == 1
+    assert estate.counts()[WEST] == 1
+    assert len(estate.items()) == 1
 
 
-def test_a_region_that_lost_its_servers_becomes_inactive(world: World) -> None:
-    account, other = world.account(), world.account()
-    world.servers(account, "us-west-2", 2)
-    world.servers(other, "us-west-2", 1)
-    world.servers(account, "eu-west-1", 1)
-    world.sync()
-    world.scope(account, "us-west-2").servers.clear()
-    world.scope(account, "eu-west-1").servers.clear()
+async def test_a_region_that_lost_its_servers_becomes_inactive(estate: Estate) -> None:
+    account = estate.add_account(regions={WEST: {"servers": 2}, EAST: {"servers": 1}})
+    estate.add_account(regions={WEST: {"servers": 1}})
+    await estate.sync()
+    for region in (WEST, EAST):
+        estate.remove(account, region, estate.records(account, region))
 
-    report = world.sync().report
+    report = await estate.sync()
 
     assert report["serversRemoved"] == 3
-    assert world.counts() == {"us-west-2": 1}
-    rows = world.status()
-    assert (int(rows["eu-west-1"]["serverCount"]), rows["eu-west-1"]["status"]) == (0, "ACTIVE")
+    assert estate.counts() == {WEST: 1}
+    row = estate.status()[EAST]
+    assert (int(row["serverCount"]), row["status"]) == (0, "ACTIVE")
 
 
-def test_a_server_vanishes_with_its_own_scope_only(world: World) -> None:
-    healthy, failing = world.account(), world.account()
-    world.servers(healthy, "us-west-2", 2)
-    world.servers(failing, "us-west-2", 2)
-    world.servers(healthy, "eu-west-1", 1)
-    world.sync()
-    removed = world.scope(healthy, "us-west-2").servers.pop()
-    unconfirmed = world.scope(failing, "us-west-2").servers.pop()
-    world.scope(healthy, "eu-west-1").servers.clear()
-    world.scope(healthy, "eu-west-1").faults.append(Fault(internal_error))
-    world.scope(failing, "us-west-2").faults.append(Fault(internal_error))
+async def test_a_server_vanishes_with_its_own_scope_only(estate: Estate) -> None:
+    healthy = estate.add_account(regions={WEST: {"servers": 2}, EAST: {"servers": 1}})
+    failing = estate.add_account(regions={WEST: {"servers": 2}})
+    await estate.sync()
+    removed, unconfirmed = (estate.records(account, WEST)[-1] for account in (healthy, failing))
+    estate.remove(healthy, WEST, [removed])
+    estate.remove(failing, WEST, [unconfirmed])
+    estate.remove(healthy, EAST, estate.records(healthy, EAST))
+    failure = {"service": "drs", "operation": "DescribeSourceServers", "error": "ValidationException", "status": 400}
+    scopes = ((healthy, EAST), (failing, WEST))
+    estate.faults(fail=[{**failure, "account_id": account, "region": region} for account, region in scopes])
 
-    world.sync(code=3)
+    report = await estate.sync()
 
-    items = world.inventory()
-    assert removed["arn"] not in items
-    assert unconfirmed["arn"] in items
-    assert len(items) == 4
-    assert world.counts() == {"us-west-2": 3, "eu-west-1": 1}
+    assert {(error["accountId"], *error["regions"]) for error in report["errors"]} == set(scopes)
+    arns = {item["sourceServerArn"] for item in estate.items()}
+    assert (removed["arn"] in arns, unconfirmed["arn"] in arns, len(arns)) == (False, True, 4)
+    assert estate.counts() == {WEST: 3, EAST: 1}
 
 
-def test_count_and_records_agree_where_drs_is_no_longer_in_use(world: World) -> None:
+async def test_count_and_records_agree_where_drs_is_no_longer_in_use(estate: Estate) -> None:
     """Two responses that DRS is not initialised set the count to zero, so the items must be removed as well."""
-    account = world.account()
-    world.servers(account, "us-west-2", 1)
-    world.servers(account, "eu-west-1", 1)
-    world.sync()
-    world.scope(account, "us-west-2").initialized = False
+    account = estate.add_account(regions={WEST: {"servers": 1}, EAST: {"servers": 1}})
+    await estate.sync()
+    drs_backends[account][WEST].initialized = False
 
-    world.sync(code=3)
+    assert (await estate.sync())["status"] == "partial"
 
-    assert world.counts() == {"us-west-2": 1, "eu-west-1": 1}, "one such response may be wrong"
-    assert len(world.inventory()) == 2
+    assert estate.counts() == {WEST: 1, EAST: 1}, "one such response may be wrong"
+    assert len(estate.items()) == 2
 
-    world.sync()
+    await estate.sync()
 
-    assert world.counts() == {"eu-west-1": 1}
-    assert {item["replicationRegion"] for item in world.inventory().values()} == {"eu-west-1"}
+    assert estate.counts() == {EAST: 1}
+    assert {item["replicationRegion"] for item in estate.items()} == {EAST}
 
 
-def test_naming_an_account_deletes_nothing_of_others(world: World) -> None:
-    here, there = world.account(), world.account()
-    world.servers(here, "us-west-2", 1)
-    world.servers(there, "us-west-2", 1)
-    world.sync()
+async def test_naming_an_account_deletes_nothing_of_others(estate: Estate) -> None:
+    here, there = (estate.add_account(regions={WEST: {"servers": 1}}) for _ in range(2))
+    await estate.sync()
     for account in (here, there):
-        world.scope(account, "us-west-2").servers.clear()
+        estate.remove(account, WEST, estate.records(account, WEST))
 
-    world.sync("--account", here)
+    await estate.sync(accounts=(here,))
 
-    assert {item["_queryAccount"] for item in world.inventory().values()} == {there}
-    assert world.counts() == {"us-west-2": 1}
+    assert {item["_queryAccount"] for item in estate.items()} == {there}
+    assert estate.counts() == {WEST: 1}
 
 
-def test_a_server_that_changes_its_staging_account_has_one_row(world: World) -> None:
-    account = world.account()
-    staging = world.account(listed=False)
-    server = world.servers(account, "us-west-2", 1)[0]
-    world.sync()
-    server["stagingArea"] = {
+async def test_a_server_that_changes_its_staging_account_has_one_row(estate: Estate) -> None:
+    staging = estate.add_account(kind="staging")
+    account = estate.add_account(regions={WEST: {"servers": 1}})
+    await estate.sync()
+    (record,) = estate.records(account, WEST)
+    record["stagingArea"] = {
         "status": "EXTENDED",
         "stagingAccountID": staging,
-        "stagingSourceServerArn": f"arn:aws:drs:us-west-2:{staging}:source-server/s-0aa11bb22cc33dd44",
+        "stagingSourceServerArn": f"arn:aws:drs:{WEST}:{staging}:source-server/s-0aa11bb22cc33dd44",
     }
 
-    world.sync()
+    await estate.sync()
 
-    rows = [item for item in world.items(world.tables.inventory) if item.get("_queryAccount") == account]
-    assert [row["stagingAccountId"] for row in rows] == [staging]
-    assert rows[0]["sourceServerArn"] == server["arn"]
-
-
-def test_broken_records_are_reported_and_do_not_affect_the_others(world: World) -> None:
-    account = world.account()
-    good = world.servers(account, "us-west-2", 2)
-    bad: dict[str, Any] = {"sourceServerID": "s-nonsense"}
-    world.scope(account, "us-west-2").servers.insert(1, bad)
-    bare = {"sourceServerID": "s-0aa11bb22cc33dd44"}
-    bare["arn"] = f"arn:aws:drs:us-west-2:{account}:source-server/{bare['sourceServerID']}"
-    world.scope(account, "us-west-2").servers.append(bare)
-
-    run = world.sync(code=3)
-
-    assert {server["arn"] for server in good} | {bare["arn"]} == set(world.inventory())
-    assert run.report["serversRejected"] == 1
-    assert "s-nonsense" in run.err
-    assert world.counts() == {"us-west-2": 4}
+    (row,) = [item for item in estate.items() if item["_queryAccount"] == account]
+    assert (row["stagingAccountId"], row["sourceServerArn"]) == (staging, record["arn"])
 
 
-def test_an_empty_list_of_accounts_is_a_complete_run(world: World) -> None:
-    run = world.sync(code=None)
+async def test_an_empty_list_of_accounts_is_a_complete_run(estate: Estate, received: ReceivedCalls) -> None:
+    report = await estate.sync()
 
-    assert run.code in {0, 2}
-    assert world.calls("drs") == []
-    assert plain(run.report)
+    assert (report["status"], report["serversSynced"], report["errors"]) == ("complete", 0, [])
+    assert received.of("drs") == []

@@ -3,93 +3,95 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
+from typing import Any
 
+import anyio
 import pytest
 
-from tests.acceptance.endpoint import Fault, Rate, throttled
-from tests.acceptance.world import World
+from service.sandbox.aws_protocols import Response, json_response
+from tests.support.estate import Estate
+from tests.support.received_calls import ReceivedCall, ReceivedCalls
+
+WEST, EAST = "us-west-2", "eu-west-1"
 
 
 @pytest.fixture(autouse=True)
-def _few_regions(world: World) -> None:
-    world.settings["DRS_REGIONS"] = "us-west-2 eu-west-1 sa-east-1 ap-south-1 me-south-1 us-east-1"
+def _few_regions(estate: Estate) -> None:
+    estate.set(DRS_REGIONS=f"{WEST} {EAST} sa-east-1")
 
 
-def test_a_short_throttle_is_waited_out(world: World) -> None:
-    account = world.account()
-    world.servers(account, "us-west-2", 2)
-    world.scope(account, "us-west-2").faults.append(Fault(lambda: throttled("1"), times=2))
+def throttled(retry_after_s: int) -> Response:
+    headers = {"x-amzn-ErrorType": "ThrottlingException", "Retry-After": str(retry_after_s)}
+    return json_response(429, {"message": "Rate exceeded"}, headers)
 
-    run = world.sync()
 
-    assert world.counts() == {"us-west-2": 2}
-    assert run.report["apiCallsThrottled"] == 2
-    calls = [call for call in world.calls("drs", "DescribeSourceServers") if call.region == "us-west-2"]
+def is_west(call: ReceivedCall) -> bool:
+    return call.service == "drs" and call.region == WEST
+
+
+async def test_a_short_throttle_is_waited_out(estate: Estate, received: ReceivedCalls) -> None:
+    estate.add_account(regions={WEST: {"servers": 2}})
+    received.answer(is_west, throttled(1), times=2)
+
+    report = await estate.sync()
+
+    assert (report["status"], estate.counts()) == ("complete", {WEST: 2})
+    assert report["apiCallsThrottled"] == 2
+    calls = [call for call in received.of("drs", "DescribeSourceServers") if call.region == WEST]
     assert [call.status for call in calls] == [429, 429, 200]
-    gaps = [later.at - earlier.at for earlier, later in itertools.pairwise(calls)]
+    gaps = [later.at_s - earlier.at_s for earlier, later in itertools.pairwise(calls)]
     assert all(gap >= 0.95 for gap in gaps), "Retry-After says how long to wait"
-    assert run.report["apiCalls"]["drs"]["DescribeSourceServers"] == len(world.calls("drs", "DescribeSourceServers"))
+    assert report["apiCalls"]["drs"]["DescribeSourceServers"] == len(received.of("drs", "DescribeSourceServers"))
 
 
-def test_calls_stay_within_five_a_second(world: World) -> None:
-    account = world.account()
-    world.servers(account, "us-west-2", 12)
-    rate = Rate(per_second=5, burst=5)
-    world.scope(account, "us-west-2").rate = rate
+async def test_a_throttle_without_end(estate: Estate, received: ReceivedCalls, jump: Callable[[float], None]) -> None:
+    """Of its 100 seconds a scope waits twice 40, and does not begin to wait a third time."""
+    throttled_one = estate.add_account(regions={WEST: {"servers": 2}})
+    other = estate.add_account(regions={WEST: {"servers": 1}})
+    await estate.sync()
+    received.clear()
+    received.answer(is_west, throttled(40), times=None)
+    estate.set(SCOPE_DEADLINE_SECONDS="100")
+    reports: list[dict[str, Any]] = []
 
-    world.sync(DRS_CALLS_PER_SECOND="5", DRS_BURST="10")
+    async def sync() -> None:
+        reports.append(await estate.sync(accounts=(throttled_one,), regions=(WEST,)))
 
-    assert world.counts() == {"us-west-2": 12}
-    assert rate.refused <= 8, "a throttled caller slows down"
-    topologies = world.topologies()
-    assert all("originalReplicationConfiguration" in topologies[arn] for arn in world.inventory())
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(sync)
+        for calls in (1, 2):
+            while len(received.of("drs")) < calls:  # noqa: ASYNC110 - another thread receives them
+                await anyio.sleep(0.02)
+            await anyio.sleep(0.2)  # until its response has been read
+            jump(41)
 
-
-def test_a_throttle_without_end(world: World) -> None:
-    throttled_one, other = world.account(), world.account()
-    world.servers(throttled_one, "us-west-2", 2)
-    world.servers(other, "us-west-2", 1)
-    world.sync()
-    fault = Fault(lambda: throttled("1"))
-    world.scope(throttled_one, "us-west-2").faults.append(fault)
-
-    run = world.sync(code=3, SCOPE_DEADLINE_SECONDS="12")
-
-    assert fault.hits <= 15
-    assert run.failed_accounts == {throttled_one}
-    assert world.counts() == {"us-west-2": 3}
-    assert len(world.inventory()) == 3
-    entry = world.entry("us-west-2", throttled_one)
+    assert [call.status for call in received.of("drs")] == [429, 429, 429]
+    assert [report["status"] for report in reports] == ["failed"]
+    assert {error["accountId"] for error in reports[0]["errors"]} == {throttled_one}
+    assert estate.counts() == {WEST: 3}
+    assert len(estate.items()) == 3
+    entry = estate.entry(WEST, throttled_one)
     assert (entry["serverCount"], entry["status"]) == (2, "THROTTLED")
+    assert estate.entry(WEST, other)["status"] == "ACTIVE"
 
 
-def test_a_failed_first_scan_is_repeated_at_once(world: World) -> None:
+async def test_a_wait_longer_than_the_deadline_is_not_begun_and_the_first_scan_is_repeated_by_the_next_run(
+    estate: Estate, received: ReceivedCalls
+) -> None:
     """The count of a region that was throttled at the first sync is unknown: zero would be a guess."""
-    account = world.account()
-    world.servers(account, "eu-west-1", 1)
-    world.servers(account, "us-west-2", 2)
-    scope = world.scope(account, "us-west-2")
-    scope.faults.append(Fault(lambda: throttled("120")))
-    world.sync(code=3, SCOPE_DEADLINE_SECONDS="60")
-    assert world.entry("us-west-2", account)["status"] == "THROTTLED"
-    scope.faults.clear()
+    account = estate.add_account(regions={EAST: {"servers": 1}, WEST: {"servers": 2}})
+    estate.set(SCOPE_DEADLINE_SECONDS="60", DISCOVERY_WINDOW_SECONDS="31536000")
+    received.answer(is_west, throttled(120))
 
-    world.sync()
+    report = await estate.sync()
 
-    assert world.counts() == {"eu-west-1": 1, "us-west-2": 2}
+    assert report["status"] == "partial"
+    assert [error["code"] for error in report["errors"]] == ["ThrottlingException"]
+    assert len([call for call in received.of("drs") if is_west(call)]) == 1
+    entry = estate.entry(WEST, account)
+    assert (entry["status"], "serverCount" in entry) == ("THROTTLED", False)
 
+    await estate.sync()
 
-def test_a_wait_longer_than_the_deadline_is_not_begun(world: World) -> None:
-    account = world.account()
-    world.servers(account, "us-west-2", 1)
-    world.servers(account, "eu-west-1", 1)
-    world.sync()
-    fault = Fault(lambda: throttled("120"))
-    world.scope(account, "us-west-2").faults.append(fault)
-
-    run = world.sync(code=3, SCOPE_DEADLINE_SECONDS="60")
-
-    assert fault.hits == 1
-    assert [error["code"] for error in run.report["errors"]] == ["ThrottlingException"]
-    assert world.entry("us-west-2", account)["status"] == "THROTTLED"
-    assert world.counts() == {"us-west-2": 1, "eu-west-1": 1}
+    assert estate.counts() == {EAST: 1, WEST: 2}

@@ -65,6 +65,40 @@ def test_denial(sandbox: Sandbox, client: Client, service: str, operation: str, 
     assert "because no identity-based policy allows the" in response["Error"]["Message"]
 
 
+@pytest.mark.parametrize("kind", ["deny", "fail"])
+def test_a_fault_of_one_table_leaves_the_others(kind: str, sandbox: Sandbox, client: Client) -> None:
+    dynamodb = client("dynamodb")
+    broken, other = (
+        sandbox.environment()[name] for name in ("DRS_REGION_STATUS_TABLE", "SOURCE_SERVER_TOPOLOGY_TABLE")
+    )
+    keys: dict[str, dict[str, Any]] = {
+        broken: {"region": {"S": "us-west-2"}},
+        other: {"pk": {"S": "p"}, "sk": {"S": "s"}},
+    }
+
+    def calls_of(table: str) -> dict[str, Callable[[], Any]]:
+        put = {"Put": {"TableName": table, "Item": keys[table]}}
+        return {
+            "Scan": lambda: dynamodb.scan(TableName=table),
+            "BatchWriteItem": lambda: dynamodb.batch_write_item(
+                RequestItems={table: [{"PutRequest": {"Item": keys[table]}}]}
+            ),
+            "TransactWriteItems": lambda: dynamodb.transact_write_items(TransactItems=[put]),
+        }
+
+    denied = {"service": "dynamodb", "table": broken}
+    error = {"error": "AccessDeniedException", "status": 400, "times": None}
+    faults = {
+        "deny": [{**denied, "account_id": HUB, "operations": list(calls_of(broken))}],
+        "fail": [{**denied, **error, "operation": operation} for operation in calls_of(broken)],
+    }
+    sandbox.replace_faults(Faults.model_validate({kind: faults[kind]}))
+    for name, call in calls_of(broken).items():
+        assert _error_of(call)["Error"]["Code"] == "AccessDeniedException", name
+    for call in calls_of(other).values():
+        call()
+
+
 def test_denial_by_control_policy_names_it(sandbox: Sandbox, client: Client) -> None:
     drs = client("drs", account_id=TARGET, region="us-west-2")
     deny = {"account_id": TARGET, "region": "us-west-2", "operations": ["DescribeSourceServers"], "scp": True}

@@ -10,17 +10,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from service.handlers import data_management
-from tests.acceptance.conftest import aws, world
-from tests.acceptance.reference import state
-from tests.acceptance.world import World
+from service.models import Shard
 from tests.deploy import checks
 from tests.deploy.templates import FOLDER, of_type, template
 from tests.shards.machine import Failed, Machine, Timeout, definition
-
-__all__ = ["aws", "world"]
+from tests.support.estate import Estate, estate_without_accounts, new_account_id
+from tests.support.received_calls import ReceivedCalls
+from tests.support.table_state import state
 
 SUMS = ("serversSynced", "serversWritten", "serversUnchanged", "serversRemoved", "accounts", "serversByRegion")
 
@@ -37,33 +37,36 @@ def invoke(payload: Any) -> Any:
 
 
 @pytest.fixture
-def estate(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    """Seven accounts, with two accounts per shard."""
-    world.settings |= {"DRS_REGIONS": "us-east-1 us-west-2 eu-west-1", "TOPOLOGY_READS_PER_SCOPE": "0"}
-    world.settings |= {"ACCOUNTS_PER_SHARD": "2", "DISCOVERY_WINDOW_SECONDS": "900"}
-    for number in range(7):
-        account = world.account()
-        world.servers(account, "us-west-2", number % 4)
-        world.servers(account, "eu-west-1", (number + 1) % 3)
-    use(world, monkeypatch)
-    yield world
-    data_management.runtime.close()
+def estate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Estate]:
+    """Start an estate for shards of two accounts each."""
+    with estate_without_accounts(monkeypatch) as started:
+        started.set(DRS_REGIONS="us-east-1 us-west-2 eu-west-1", ACCOUNTS_PER_SHARD="2", DISCOVERY_WINDOW_SECONDS="900")
+        yield started
+        data_management.runtime.close()
 
 
-def use(world: World, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> None:
-    for name, value in world.environment(**settings).items():
-        if name not in {"PATH", "LANG", "TMPDIR"}:
-            monkeypatch.setenv(name, value)
+@pytest.fixture(autouse=True)
+def accounts(estate: Estate) -> list[str]:
+    """Add seven target accounts, one or two in each shard of four."""
+    ids = [next(filter(Shard(number % 4, 4).holds, iter(new_account_id, ""))) for number in range(7)]
+    for number, account in enumerate(ids):
+        regions = {"us-west-2": {"servers": number % 4}, "eu-west-1": {"servers": (number + 1) % 3}}
+        estate.add_account(account_id=account, regions=regions)
+    return ids
 
 
-def single_run(world: World, *arguments: str) -> tuple[Any, dict[str, Any]]:
-    """Return the tables and the report of a single run of the same AWS, in new tables."""
-    tables = world.make_tables()
-    for row in world.items(world.tables.accounts):
-        world.put(tables.accounts, row)
-    for _ in range(2):
-        report = world.sync(*arguments, tables=tables, code=None, ACCOUNTS_PER_SHARD="200").report
-    return state(world, tables), report
+@pytest.fixture
+def received(estate: Estate) -> ReceivedCalls:
+    """Record the calls that the sandbox receives."""
+    return estate.received_calls()
+
+
+def single_run(estate: Estate) -> tuple[Any, dict[str, Any]]:
+    """Return the tables and the report of two single runs of the same AWS, in new tables."""
+    with estate.other_tables():
+        for _ in range(2):
+            report = anyio.run(estate.sync)
+        return state(estate), report
 
 
 def in_shards(machine: Machine | None = None, **job: Any) -> dict[str, Any]:
@@ -72,7 +75,7 @@ def in_shards(machine: Machine | None = None, **job: Any) -> dict[str, Any]:
     return report
 
 
-def test_the_tables_and_the_sums_are_those_of_one_run(estate: World) -> None:
+def test_the_tables_and_the_sums_are_those_of_one_run(estate: Estate) -> None:
     first = in_shards()
     assert first["shards"] == {"asked": 4, "lost": []}
     second = in_shards()
@@ -85,7 +88,9 @@ def test_the_tables_and_the_sums_are_those_of_one_run(estate: World) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_in_any_order_some_twice_and_some_lost_the_next_run_ends_as_one_would(estate: World, seed: int) -> None:
+def test_in_any_order_some_twice_and_some_lost_the_next_run_ends_as_one_would(
+    estate: Estate, accounts: list[str], seed: int
+) -> None:
     rng = random.Random(seed)  # noqa: S311 - not a secret
 
     def flaky(payload: Any) -> Any:
@@ -103,13 +108,13 @@ def test_in_any_order_some_twice_and_some_lost_the_next_run_ends_as_one_would(es
         assert len([error for error in report["errors"] if error["code"] == "ShardFailed"]) == len(
             report["shards"]["lost"]
         )
-        estate.servers(estate.accounts[1], "us-east-1", 1, first=rng.randrange(500, 10_000))
+        estate.add(accounts[1], "us-east-1", servers=1)
     in_shards(Machine(invoke, rng, twice=0.5))
     in_shards(Machine(invoke, rng))
     assert state(estate) == single_run(estate)[0]
 
 
-def test_a_shard_that_is_lost_changes_no_count_of_its_accounts(estate: World) -> None:
+def test_a_shard_that_is_lost_changes_no_count_of_its_accounts(estate: Estate) -> None:
     in_shards()
     before = estate.counts()
 
@@ -137,7 +142,7 @@ def scopes_failed(out: str) -> list[tuple[str, int]]:
     [("inventory", "sync_source_server_inventory"), ("staging", "sync_staging_accounts"), ("tags", "sync_tags")],
 )
 def test_scopes_of_a_lost_shard_are_in_the_metric_that_the_alarm_reads(
-    estate: World, capfd: pytest.CaptureFixture[str], job: str, operation: str
+    estate: Estate, capfd: pytest.CaptureFixture[str], job: str, operation: str
 ) -> None:
     """A lost shard emits no metrics, so the final step must; else an account lost in every run raises no alarm."""
     in_shards()
@@ -163,26 +168,28 @@ def test_scopes_of_a_lost_shard_are_in_the_metric_that_the_alarm_reads(
     )
 
 
-def test_removed_accounts_are_cleaned_up_when_every_shard_has_ended(estate: World) -> None:
+def test_removed_accounts_are_cleaned_up_when_every_shard_has_ended(estate: Estate, accounts: list[str]) -> None:
     in_shards()
-    removed = estate.accounts[2]
+    removed = accounts[2]
     assert any(removed in row["accounts"] for row in estate.status().values())
-    estate.table(estate.tables.accounts).delete_item(Key={"accountId": removed})
+    estate.table("TARGET_ACCOUNTS_TABLE").delete_item(Key={"accountId": removed})
     in_shards()
     assert not any(removed in row["accounts"] for row in estate.status().values())
 
 
-def test_a_count_of_an_earlier_writer_is_replaced_once_every_account_was_scanned(estate: World) -> None:
+def test_a_count_of_an_earlier_writer_is_replaced_once_every_account_was_scanned(estate: Estate) -> None:
     """No shard sees all accounts, so only the final step can decide this."""
     for region, count in (("us-west-2", 500), ("us-east-1", 7), ("eu-west-1", 1)):
-        estate.put(estate.tables.status, {"region": region, "serverCount": count, "status": "ACTIVE"})
+        estate.table("DRS_REGION_STATUS_TABLE").put_item(
+            Item={"region": region, "serverCount": count, "status": "ACTIVE"}
+        )
     report = in_shards()
     assert report["regionSource"] == "status_table"
     assert estate.counts() == report["serversByRegion"]
     assert not any("unattributedCount" in row for row in estate.status().values())
 
 
-def test_the_mark_of_a_full_scan_goes_when_its_last_shard_has_ended(estate: World) -> None:
+def test_the_mark_of_a_full_scan_goes_when_its_last_shard_has_ended(estate: Estate) -> None:
     def lossy(payload: Any) -> Any:
         if payload["operation"] == "sync_shard" and payload["body"]["index"] == 1:
             raise Timeout("States.Timeout")
@@ -194,19 +201,19 @@ def test_the_mark_of_a_full_scan_goes_when_its_last_shard_has_ended(estate: Worl
     assert not any("sweep" in name.lower() for row in estate.status().values() for name in row)
 
 
-def test_accounts_that_are_missing_stay_while_a_record_cannot_be_used(estate: World) -> None:
+def test_accounts_that_are_missing_stay_while_a_record_cannot_be_used(estate: Estate, accounts: list[str]) -> None:
     """The unusable record may be theirs, so their region status is kept."""
     in_shards()
-    removed = estate.accounts[2]
+    removed = accounts[2]
     before = estate.counts()
-    estate.table(estate.tables.accounts).delete_item(Key={"accountId": removed})
-    estate.put(estate.tables.accounts, {"accountId": f"{removed} "})
+    estate.table("TARGET_ACCOUNTS_TABLE").delete_item(Key={"accountId": removed})
+    estate.table("TARGET_ACCOUNTS_TABLE").put_item(Item={"accountId": f"{removed} "})
     in_shards()
     assert any(removed in row["accounts"] for row in estate.status().values())
     assert estate.counts() == before
 
 
-def test_the_last_step_of_all_shards_tells_the_age_of_the_inventory_and_no_shard_does(estate: World) -> None:
+def test_the_last_step_of_all_shards_tells_the_age_of_the_inventory_and_no_shard_does(estate: Estate) -> None:
     def checked() -> dict[str, str]:
         return {region: row["lastChecked"] for region, row in estate.status().items()}
 
@@ -224,7 +231,9 @@ def test_the_last_step_of_all_shards_tells_the_age_of_the_inventory_and_no_shard
 
     in_shards(Machine(watched))
     old = "2026-01-01T00:00:00Z"
-    estate.put(estate.tables.status, {"region": "sa-east-1", "serverCount": 0, "status": "ACTIVE", "lastChecked": old})
+    estate.table("DRS_REGION_STATUS_TABLE").put_item(
+        Item={"region": "sa-east-1", "serverCount": 0, "status": "ACTIVE", "lastChecked": old}
+    )
     in_shards(Machine(lossy))
     assert (by_shards[-1]["sa-east-1"], checked()["sa-east-1"]) == (old, old)
     report = in_shards(Machine(watched))
@@ -232,7 +241,7 @@ def test_the_last_step_of_all_shards_tells_the_age_of_the_inventory_and_no_shard
     assert min(checked().values()) >= report["startedAt"][:19]
 
 
-def test_the_mark_of_a_full_scan_stays_while_a_shard_has_run_out_of_time(estate: World) -> None:
+def test_the_mark_of_a_full_scan_stays_while_a_shard_has_run_out_of_time(estate: Estate) -> None:
     class NoTime(Context):
         def get_remaining_time_in_millis(self) -> int:
             return 10_000  # as much as the function reserves for its report
@@ -248,8 +257,8 @@ def test_the_mark_of_a_full_scan_stays_while_a_shard_has_run_out_of_time(estate:
     assert not any("sweep" in name.lower() for row in estate.status().values() for name in row)
 
 
-def test_few_accounts_are_one_invocation(estate: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    use(estate, monkeypatch, ACCOUNTS_PER_SHARD="7")
+def test_few_accounts_are_one_invocation(estate: Estate) -> None:
+    estate.set(ACCOUNTS_PER_SHARD="7")
     machine = Machine(invoke)
     report = in_shards(machine)
     assert machine.entered == ["Plan", "HowMany", "Alone"]
@@ -259,36 +268,25 @@ def test_few_accounts_are_one_invocation(estate: World, monkeypatch: pytest.Monk
 
 
 def test_a_plan_that_cannot_be_made_fails_the_execution_and_says_why(
-    estate: World, monkeypatch: pytest.MonkeyPatch
+    estate: Estate, received: ReceivedCalls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TARGET_ACCOUNTS_TABLE", "no-such-table")
     with pytest.raises(Failed, match="no-such-table"):
         in_shards()
-    assert estate.calls("drs") == []
+    assert received.of("drs") == []
 
 
-@pytest.fixture
-def tag_table(estate: World, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Return the name of a tag sync table, after a first inventory sync."""
-    name = f"{estate.tables.accounts}-tags"
-    client = estate.table(name).meta.client
-    client.create_table(
-        TableName=name,
-        BillingMode="PAY_PER_REQUEST",
-        KeySchema=[{"AttributeName": "accountId", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "accountId", "AttributeType": "S"}],
-    )
-    monkeypatch.setenv("TAG_SYNC_CONFIG_TABLE", name)
-    in_shards()
-    return name
+def tag_rows(estate: Estate) -> dict[str, dict[str, Any]]:
+    return {row["accountId"]: row for row in estate.table("TAG_SYNC_CONFIG_TABLE").scan()["Items"]}
 
 
-def test_shards_of_the_tag_sync_share_a_lock_and_store_one_result(estate: World, tag_table: str) -> None:
+def test_shards_of_the_tag_sync_share_a_lock_and_store_one_result(estate: Estate) -> None:
     lock = {"accountId": "_tag_sync_lock"}
+    in_shards()
 
     def age_lock(**changes: Any) -> int:
-        row = estate.table(tag_table).get_item(Key=lock)["Item"]
-        estate.put(tag_table, {**row, "startedAt": row["startedAt"] - 800, **changes})
+        row = estate.table("TAG_SYNC_CONFIG_TABLE").get_item(Key=lock)["Item"]
+        estate.table("TAG_SYNC_CONFIG_TABLE").put_item(Item={**row, "startedAt": row["startedAt"] - 800, **changes})
         return int(row["startedAt"])
 
     def while_it_runs(payload: Any) -> Any:
@@ -304,7 +302,7 @@ def test_shards_of_the_tag_sync_share_a_lock_and_store_one_result(estate: World,
 
     report = in_shards(Machine(while_it_runs), job="tags")
     assert report["shards"]["lost"] == []
-    rows = {row["accountId"]: row for row in estate.items(tag_table)}
+    rows = tag_rows(estate)
     assert rows["_tag_sync_lock"]["status"] == "COMPLETED"
     last = rows["_last_tag_sync"]
     assert (last["totalAccounts"], last["source"]) == (7, "eventbridge")
@@ -313,43 +311,44 @@ def test_shards_of_the_tag_sync_share_a_lock_and_store_one_result(estate: World,
     assert int(last["totalFailed"]) == report["serversFailed"]
 
 
-def test_a_single_shard_of_the_tag_sync_stores_the_source_of_the_request(
-    estate: World, tag_table: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    use(estate, monkeypatch, ACCOUNTS_PER_SHARD="7")
-    monkeypatch.setenv("TAG_SYNC_CONFIG_TABLE", tag_table)
+def test_a_single_shard_of_the_tag_sync_stores_the_source_of_the_request(estate: Estate) -> None:
+    estate.set(ACCOUNTS_PER_SHARD="7")
+    in_shards()
     events: list[tuple[dict[str, Any], str]] = [({}, "eventbridge"), ({"source": "manual"}, "manual")]
     for body, source in events:
         in_shards(job="tags", **body)
-        last = next(row for row in estate.items(tag_table) if row["accountId"] == "_last_tag_sync")
+        last = tag_rows(estate)["_last_tag_sync"]
         assert (last["source"], last["totalAccounts"]) == (source, 7)
 
 
-def test_shards_whose_lock_went_to_another_do_nothing_and_leave_its_result(estate: World, tag_table: str) -> None:
+def test_shards_whose_lock_went_to_another_do_nothing_and_leave_its_result(
+    estate: Estate, received: ReceivedCalls
+) -> None:
+    in_shards()
     in_shards(job="tags")
-    before = {row["accountId"]: row for row in estate.items(tag_table)}
+    before = tag_rows(estate)
 
     def stolen(payload: Any) -> Any:
         if payload["operation"] == "sync_shard":
-            row = estate.table(tag_table).get_item(Key={"accountId": "_tag_sync_lock"})["Item"]
-            estate.put(tag_table, {**row, "owner": "another"})
+            row = estate.table("TAG_SYNC_CONFIG_TABLE").get_item(Key={"accountId": "_tag_sync_lock"})["Item"]
+            estate.table("TAG_SYNC_CONFIG_TABLE").put_item(Item={**row, "owner": "another"})
         return invoke(payload)
 
-    calls = len(estate.calls("drs"))
+    calls = len(received.of("drs"))
     report = in_shards(Machine(stolen), job="tags")
     assert (report["status"], report["shards"]["lost"]) == ("failed", [0, 1, 2, 3])
     assert "is running already" in report["errors"][0]["message"]
     assert [warning["code"] for warning in report["warnings"]] == ["LeaseLost"]
-    assert len(estate.calls("drs")) == calls
-    after = {row["accountId"]: row for row in estate.items(tag_table)}
+    assert len(received.of("drs")) == calls
+    after = tag_rows(estate)
     assert after["_last_tag_sync"] == before["_last_tag_sync"]
     assert (after["_tag_sync_lock"]["owner"], after["_tag_sync_lock"]["status"]) == ("another", "IN_PROGRESS")
 
 
-def test_a_problem_of_one_account_is_reported_in_the_report_of_all(estate: World) -> None:
+def test_a_problem_of_one_account_is_reported_in_the_report_of_all(estate: Estate, accounts: list[str]) -> None:
     in_shards()
-    bad = estate.accounts[3]
-    estate.role(bad).refuses = True
+    bad = accounts[3]
+    estate.change_target(bad, externalId="not-the-one")
     data_management.runtime.close()  # the next process has no cached session for it
     report = in_shards()
     assert report["status"] == "partial"
@@ -367,10 +366,12 @@ def test_a_problem_of_one_account_is_reported_in_the_report_of_all(estate: World
         ("finish_sync", {"shards": []}),
     ],
 )
-def test_an_invalid_body_is_refused_and_changes_nothing(estate: World, operation: str, body: dict[str, Any]) -> None:
+def test_an_invalid_body_is_refused_and_changes_nothing(
+    estate: Estate, received: ReceivedCalls, operation: str, body: dict[str, Any]
+) -> None:
     response = invoke({"operation": operation, "body": body})
     assert response["error"] == "INVALID_PARAMETER"
-    assert estate.calls() == []
+    assert received.count() == 0
 
 
 def test_cfn_lint_accepts_the_definition(tmp_path: Path) -> None:

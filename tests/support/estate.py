@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self
@@ -18,9 +19,12 @@ from service.partitions import partition_of
 from service.sandbox.faults import Faults
 from service.sandbox.fleet import parse_model
 from service.sandbox.fleet_models import Fleet, Fragment
+from service.sandbox.moto_drs import drs_backends
 from service.sandbox.server import Sandbox
+from service.sandbox.tables import create_tables, table_environment
 from service.settings import load_settings
 from tests.support.loop_clock import LoopClock
+from tests.support.received_calls import ReceivedCalls
 
 _numbers = itertools.count(100_000)
 
@@ -60,6 +64,7 @@ class Estate:
         self.names = names
         self._monkeypatch = monkeypatch
         self.sandbox = Sandbox(parse_model(Fleet, members, "test"))
+        self._tables = table_environment(self.sandbox.fleet.tables)
 
     def __enter__(self) -> Self:
         self.sandbox.start()
@@ -99,10 +104,36 @@ class Estate:
         async with open_app(load_settings()) as app:
             return await app.sync_staging(SyncRequest(**request))
 
+    def add_account(self, **members: Any) -> str:
+        """Add a target account and return its id; members are those of an account in a fleet."""
+        account = {"account_id": new_account_id(), **members}
+        self.sandbox.add(parse_model(Fragment, {"accounts": [account]}, "test"))
+        return str(account["account_id"])
+
     def add(self, account_id: str, region: str, **members: Any) -> None:
         """Add servers or settings to a region of the running sandbox."""
         account = {"account_id": account_id, "regions": {region: members}}
         self.sandbox.add(parse_model(Fragment, {"accounts": [account]}, "test"))
+
+    def records(self, account_id: str, region: str) -> list[dict[str, Any]]:
+        """Return the records that DRS has in a region, oldest first; changes of them take effect."""
+        return [server.record for server in drs_backends[account_id][region].source_servers.values()]
+
+    def remove(self, account_id: str, region: str, records: Iterable[Mapping[str, Any]]) -> None:
+        """Remove servers from DRS."""
+        self.sandbox.remove(account_id, region, [record["sourceServerID"] for record in records])
+
+    def change_target(self, account_id: str, **attributes: Any) -> None:
+        """Change attributes of a row of the target accounts table."""
+        self.table("TARGET_ACCOUNTS_TABLE").update_item(
+            Key={"accountId": account_id},
+            UpdateExpression="SET " + ", ".join(f"{name} = :{name}" for name in attributes),
+            ExpressionAttributeValues={f":{name}": value for name, value in attributes.items()},
+        )
+
+    def received_calls(self) -> ReceivedCalls:
+        """Record each call from now on, with its parameters."""
+        return ReceivedCalls(self.sandbox)
 
     def faults(self, **members: Any) -> None:
         """Replace the sandbox's faults."""
@@ -127,11 +158,32 @@ class Estate:
 
     def table(self, variable: str) -> Any:
         """Return the table that an environment variable names."""
-        return self.dynamodb().Table(self.sandbox.environment()[variable])
+        return self.dynamodb().Table(self._tables[variable])
+
+    @contextmanager
+    def other_tables(self) -> Iterator[None]:
+        """Use new tables until the end of the context, empty but for the same target accounts."""
+        before, targets = self._tables, list(self._scan("TARGET_ACCOUNTS_TABLE"))
+        fleet = self.sandbox.fleet
+        names = fleet.tables.model_copy(update={"environment": f"other-{next(_numbers)}"})
+        create_tables(fleet.model_copy(update={"tables": names}))
+        self._tables = table_environment(names)
+        self.set(**self._tables)
+        for row in targets:
+            self.table("TARGET_ACCOUNTS_TABLE").put_item(Item=row)
+        try:
+            yield
+        finally:
+            self._tables = before
+            self.set(**before)
 
     def items(self) -> list[dict[str, Any]]:
         """Return the inventory items of servers."""
         return [item for item in self._scan("SOURCE_SERVER_INVENTORY_TABLE") if item["stagingAccountId"].isdigit()]
+
+    def bookkeeping(self) -> list[dict[str, Any]]:
+        """Return the inventory items that are no servers."""
+        return [item for item in self._scan("SOURCE_SERVER_INVENTORY_TABLE") if not item["stagingAccountId"].isdigit()]
 
     def topologies(self) -> dict[str, dict[str, Any]]:
         """Return the topology items by ARN."""
@@ -141,6 +193,11 @@ class Estate:
     def status(self) -> dict[str, dict[str, Any]]:
         """Return the rows of the region status table by region."""
         return {row["region"]: row for row in self._scan("DRS_REGION_STATUS_TABLE")}
+
+    def entry(self, region: str, account_id: str) -> dict[str, Any]:
+        """Return what the region status table has of one account and region."""
+        entry: dict[str, Any] = self.status()[region]["accounts"][account_id]
+        return entry
 
     def put_status(self, region: str, **attributes: Any) -> None:
         """Put a row into the region status table as the earlier writer did."""
@@ -160,6 +217,16 @@ class Estate:
             if "LastEvaluatedKey" not in page:
                 return found
             start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+
+
+@contextmanager
+def estate_without_accounts(monkeypatch: pytest.MonkeyPatch) -> Iterator[Estate]:
+    """Run an estate whose hub has no target accounts yet, for syncs that read no topology."""
+    names = Names(*(new_account_id() for _ in range(4)))
+    members = {"hub": {"account_id": names.hub, "registered": False}, "tables": {"environment": names.hub[:6]}}
+    with Estate(members, names, monkeypatch) as estate:
+        estate.set(TOPOLOGY_READS_PER_SCOPE="0")
+        yield estate
 
 
 def two_targets(names: Names, **regions: Any) -> dict[str, Any]:
