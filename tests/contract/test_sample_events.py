@@ -144,7 +144,8 @@ def test_5_single_account_sync(platform: Platform, name: str) -> None:
     assert (answer["success"], answer["targetAccountId"]) == (True, platform.names.a)
     assert [record["accountId"] for record in answer["stagingAccounts"]] == [platform.names.b]
     assert answer["changes"] == {"added": [], "removed": []}
-    assert answer["serversExtended"] == 2
+    assert (answer["serversExtended"], answer["serversFound"], answer["stagingAccountsProcessed"]) == (2, 2, 1)
+    assert ISO.fullmatch(answer["syncedAt"])
     status, body = enveloped(write_handler(route("POST", staging_path(platform.names.a, "/sync"), "{}")))
     assert (status, body["success"], body["serversExtended"]) == (200, True, 0)
 
@@ -316,6 +317,7 @@ def test_16_add_and_remove(platform: Platform) -> None:
     assert (status, body["success"], len(body["stagingAccounts"])) == (200, True, 2)
     added = body["stagingAccounts"][1]
     assert added["roleArn"] == "arn:aws:iam::777788889999:role/DRSOrchestrationRole"
+    assert (added["accountName"], added["externalId"]) == ("x", "ext")
     assert (added["addedBy"], added["note"]) == ("user", "kept")
     assert ISO.fullmatch(added["addedAt"])
     for gone, left in (("777788889999", 1), (platform.names.b, 0)):

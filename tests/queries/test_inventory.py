@@ -50,6 +50,7 @@ async def test_a_server_shows_every_member(client: QueryClient, estate: Estate) 
     body = (await client.inventory(region="eu-west-1")).body
     server = body["servers"][0]
     assert server["region"] == server["replicationRegion"] == "eu-west-1"
+    assert server["sourceServerID"] == server["sourceServerArn"].rpartition("/")[2] != ""
     assert server["accountId"] == server["stagingAccountId"] == server["originalAccountId"] == estate.names.a
     assert (server["sourceAccount"], server["sourceRegion"]) == (estate.names.apps, "us-east-1")
     assert server["originalSourceRegion"] == "us-east-1"

@@ -192,4 +192,20 @@ MUTANTS: Final = (
         after='if refusal.code == "NOT_FOUND":',
         tests=("contract/test_sample_events.py::test_8_a_staging_account_that_is_not_there",),
     ),
+    Mutant(
+        name="staging-accounts-of-the-sync-not-counted",
+        breaks=("R11.9",),
+        file="service/handlers/data_management/staging.py",
+        before='"stagingAccountsProcessed": len(after),',
+        after='"stagingAccountsProcessed": 0,',
+        tests=("contract/test_sample_events.py::test_5_single_account_sync",),
+    ),
+    Mutant(
+        name="external-id-of-an-added-account-lost",
+        breaks=("R11.11",),
+        file="service/accounts/staging.py",
+        before='"externalId": external_id}',
+        after='"externalId": DEFAULT_EXTERNAL_ID}',
+        tests=("contract/test_sample_events.py::test_16_add_and_remove",),
+    ),
 )

@@ -251,4 +251,12 @@ MUTANTS: Final = (
         after="            del unset\n",
         tests=("queries/test_inventory.py::test_without_an_inventory_table_drs_answers",),
     ),
+    Mutant(
+        name="stale-items-passed-off-as-fresh",
+        breaks=("R12.4",),
+        file="service/queries/scope_reader.py",
+        before="source = DataSource.STALE if stored else DataSource.NONE",
+        after="source = DataSource.INVENTORY if stored else DataSource.NONE",
+        tests=("queries/test_inventory.py::test_a_denied_account_costs_only_itself_and_shows_what_was_known",),
+    ),
 )

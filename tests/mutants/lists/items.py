@@ -118,4 +118,20 @@ MUTANTS: Final = (
         ),
         tests=("unit/test_query_app.py::test_what_could_not_be_requested_is_reported_and_requested_again",),
     ),
+    Mutant(
+        name="id-of-the-server-not-shown",
+        breaks=("R12.9",),
+        file="service/queries/presenter.py",
+        before='"sourceServerID": as_str(item.get("sourceServerID")) or arn.rpartition("/")[2],',
+        after='"sourceServerID": "",',
+        tests=("queries/test_inventory.py::test_a_server_shows_every_member",),
+    ),
+    Mutant(
+        name="servers-from-drs-lose-the-tags-of-ec2",
+        breaks=("R12.9",),
+        file="service/queries/live.py",
+        before="ServerSnapshot(record, server, _facts(before, record)),",
+        after="ServerSnapshot(record, server, None),",
+        tests=("unit/queries/test_presenter.py::test_a_server_from_drs_keeps_what_only_the_inventory_knows",),
+    ),
 )

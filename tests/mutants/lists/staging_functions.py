@@ -233,4 +233,24 @@ MUTANTS: Final = (
         after="            self.deps.settings.regions,",
         tests=("handlers/test_staging_functions.py::test_without_regions_those_of_region_status_are_read",),
     ),
+    Mutant(
+        name="query-function-without-cache",
+        breaks=("R10.4",),
+        file="service/query_app.py",
+        before="cache_s=settings.region_status_cache_seconds,",
+        after="cache_s=0,",
+        tests=(
+            "sync/test_region_status_cache.py::test_a_query_process_answers_from_before_a_sync_of_another_for_as_long_as_its_cache_lasts",
+        ),
+    ),
+    Mutant(
+        name="sync-function-without-cache",
+        breaks=("R10.4",),
+        file="service/app.py",
+        before="cache_s=settings.region_status_cache_seconds",
+        after="cache_s=0",
+        tests=(
+            "sync/test_region_status_cache.py::test_one_process_reads_region_status_once_until_its_own_inventory_sync",
+        ),
+    ),
 )
