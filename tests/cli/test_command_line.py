@@ -329,7 +329,7 @@ def test_a_bad_fleet_file_is_named_with_what_is_wrong(text: str, tmp_path: Path)
     assert "bad.yaml" in json.loads(done.stdout)["message"]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.deep
 def test_the_demo_shows_the_same_counts_for_fewer_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("AWS_"):
