@@ -11,7 +11,7 @@ import pytest
 from tests.cli.test_servers import run_json
 from tests.cli.test_unknown import command
 from tests.support.command import start
-from tests.support.estate import Estate, Names, new_account_id, two_targets
+from tests.support.estate import FEW_REGIONS, Estate, Names, new_account_id, two_targets
 
 CTRL_C = b"\x03"
 OFF, WEST = "me-south-1", "us-west-2"
@@ -25,6 +25,7 @@ def first(monkeypatch: pytest.MonkeyPatch) -> Iterator[Estate]:
     members = two_targets(names)
     members["accounts"][0]["regions_off"] = [OFF]
     with Estate(members, names, monkeypatch) as estate:
+        estate.set(DRS_REGIONS=" ".join([*FEW_REGIONS, OFF]))
         yield estate
 
 
