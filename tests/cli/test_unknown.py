@@ -16,6 +16,7 @@ from service.handlers import query
 from service.models import parse_iso
 from tests.cli.test_servers import run_json
 from tests.support.estate import FEW_REGIONS, Estate
+from tests.support.loop_clock import LoopClock
 
 EAST, WEST = "us-east-1", "us-west-2"
 
@@ -163,8 +164,8 @@ def test_after_a_first_sync_that_was_cut_short_the_scopes_never_read_are_counted
     assert run_json("servers")["complete"] is True
 
 
-def test_a_first_sync_with_a_time_limit_leaves_an_answer_incomplete(estate: Estate) -> None:
-    estate.faults(latency_ms={"drs": 400})
+def test_a_first_sync_with_a_time_limit_leaves_an_answer_incomplete(estate: Estate, loop_clock: LoopClock) -> None:
+    estate.latency(loop_clock, drs=400)
     estate.set(SCOPES_AT_ONCE="1")
     report = sync_inventory("--time-limit", "5")
     entries = [entry for row in estate.status().values() for entry in row["accounts"].values()]
