@@ -6,14 +6,14 @@ import json
 import os
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from tests.support.command import start
 from tests.support.estate import Estate
+from tests.support.received_calls import Hold, ReceivedCall
 
 PID_1 = ["unshare", "--pid", "--fork"]
 
@@ -122,26 +122,22 @@ def test_a_second_signal_while_loading_ends_the_process_at_once(tmp_path: Path, 
     assert (code, out) == (128 + signal.SIGTERM if around else -signal.SIGTERM, b"")
 
 
-def wait_for_call(estate: Estate, operation: str) -> None:
-    until = time.monotonic() + 120
-    while ("drs", operation) not in {(call.service, call.operation) for call in estate.sandbox.calls()}:
-        assert time.monotonic() < until
-        time.sleep(0.05)
+def is_scan(call: ReceivedCall) -> bool:
+    return call.operation == "DescribeSourceServers"
 
 
 @pytest.fixture
-def slow(start_estate: Callable[..., Estate]) -> Estate:
-    """Provide an estate in which no scan ends within a test."""
-    estate = start_estate()
-    estate.faults(latency_ms={"drs": 6000})
-    return estate
+def scans(estate: Estate) -> Iterator[Hold]:
+    """Let no scan of an estate end within a test."""
+    with estate.received_calls().holding(is_scan) as hold:
+        yield hold
 
 
 @everywhere
 @pytest.mark.parametrize("before", ["", NO_LOOP_SIGNALS], ids=["", "as on Windows"])
-def test_a_sync_that_is_told_to_stop_reports(slow: Estate, tmp_path: Path, around: list[str], before: str) -> None:
+def test_a_sync_that_is_told_to_stop_reports(scans: Hold, tmp_path: Path, around: list[str], before: str) -> None:
     running = Running(tmp_path, "sync", "inventory", around=around, before=before)
-    wait_for_call(slow, "DescribeSourceServers")
+    scans.wait()
     running.send(signal.SIGTERM)
     code, out, err = running.finish()
     report = json.loads(out)
@@ -151,22 +147,24 @@ def test_a_sync_that_is_told_to_stop_reports(slow: Estate, tmp_path: Path, aroun
 
 
 @everywhere
-def test_the_second_signal_ends_a_sync_at_once(slow: Estate, tmp_path: Path, around: list[str]) -> None:
-    slow.faults(latency_ms={"drs": 6000, "dynamodb": 1000})
-    running = Running(tmp_path, "sync", "inventory", around=around)
-    wait_for_call(slow, "DescribeSourceServers")
-    running.send(signal.SIGTERM)
-    running.wait_for(b"stopping")
-    running.send(signal.SIGTERM)
-    code, out, _ = running.finish()
+def test_the_second_signal_ends_a_sync_at_once(estate: Estate, tmp_path: Path, around: list[str]) -> None:
+    received = estate.received_calls()
+    with received.holding(is_scan) as scans:
+        running = Running(tmp_path, "sync", "inventory", around=around)
+        scans.wait()
+        with received.holding(lambda call: call.service == "dynamodb"):  # so that it cannot end by itself
+            running.send(signal.SIGTERM)
+            running.wait_for(b"stopping")
+            running.send(signal.SIGTERM)
+            code, out, _ = running.finish()
     assert (code, out) == (128 + signal.SIGTERM if around else -signal.SIGTERM, b"")
 
 
 @everywhere
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_query_that_is_told_to_stop_ends(slow: Estate, tmp_path: Path, around: list[str], number: int) -> None:
+def test_a_query_that_is_told_to_stop_ends(scans: Hold, tmp_path: Path, around: list[str], number: int) -> None:
     running = Running(tmp_path, "servers", around=around)
-    wait_for_call(slow, "DescribeSourceServers")
+    scans.wait()
     running.send(number)
     code, out, err = running.finish()
     assert (code, json.loads(out)["error"]) == (1, "Interrupted")
