@@ -105,14 +105,6 @@ MUTANTS: Final = (
         tests=(_FILLED,),
     ),
     Mutant(
-        name="rows-cached-beyond-an-inventory-sync",
-        breaks=("R6.5",),
-        file="service/sync/inventory/sync.py",
-        before="    finally:\n        deps.status.invalidate()\n",
-        after="    finally:\n        pass\n",
-        tests=(_FILLED,),
-    ),
-    Mutant(
         name="rows-cached-beyond-a-staging-sync",
         breaks=("R6.5",),
         file="service/sync/staging/sync.py",

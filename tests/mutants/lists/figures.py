@@ -139,7 +139,7 @@ MUTANTS: Final = (
         file=_REPORT_FILE,
         before='"regionsSkipped": len(skipped),',
         after='"regionsSkipped": 0,',
-        tests=(_FILTERED, _RUN, _SWITCHED_OFF),
+        tests=(_FILTERED, _RUN),
     ),
     Mutant(
         name="skipped-regions-are-no-regions-of-the-run",
