@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
@@ -23,15 +22,3 @@ def estate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Estate]:
 def received(estate: Estate) -> ReceivedCalls:
     """Record the calls that the sandbox receives."""
     return estate.received_calls()
-
-
-@pytest.fixture
-def jump(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """Return a function that moves the clock of the running event loop ahead by some seconds."""
-
-    def ahead(seconds: float) -> None:
-        loop = asyncio.get_running_loop()
-        before = loop.time
-        monkeypatch.setattr(loop, "time", lambda: before() + seconds)
-
-    return ahead

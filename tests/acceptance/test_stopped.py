@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import signal
-from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from typing import Any
 
@@ -19,6 +18,7 @@ from service.settings import load_settings
 from tests.acceptance.processes import Ended, finish, populate
 from tests.support.command import start
 from tests.support.estate import Estate
+from tests.support.loop_clock import LoopClock
 from tests.support.received_calls import ReceivedCall, ReceivedCalls
 from tests.support.table_state import clean_state, state
 
@@ -81,7 +81,7 @@ async def all_is_quiet(received: ReceivedCalls) -> None:
 
 @pytest.mark.parametrize("job", ["inventory", "tags"])
 async def test_a_time_limit_ends_a_run_with_a_true_report(
-    job: str, estate: Estate, received: ReceivedCalls, jump: Callable[[float], None]
+    job: str, estate: Estate, received: ReceivedCalls, loop_clock: LoopClock
 ) -> None:
     """The event loop's clock jumps to the limit once nothing but one region is left."""
     populate(estate, many=3)
@@ -100,7 +100,7 @@ async def test_a_time_limit_ends_a_run_with_a_true_report(
             await held.blocked()
             await all_is_quiet(received)
             assert reports == []
-            jump(50)
+            loop_clock.advance(50)
     (report,) = reports
     assert report["status"] == "partial"
     late = [error for error in report["errors"] if error["code"] == "DeadlineExceeded"]

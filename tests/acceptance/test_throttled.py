@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
 from typing import Any
 
 import anyio
@@ -11,6 +10,7 @@ import pytest
 
 from service.sandbox.aws_protocols import Response, json_response
 from tests.support.estate import Estate
+from tests.support.loop_clock import LoopClock
 from tests.support.received_calls import ReceivedCall, ReceivedCalls
 
 WEST, EAST = "us-west-2", "eu-west-1"
@@ -45,7 +45,7 @@ async def test_a_short_throttle_is_waited_out(estate: Estate, received: Received
     assert report["apiCalls"]["drs"]["DescribeSourceServers"] == len(received.of("drs", "DescribeSourceServers"))
 
 
-async def test_a_throttle_without_end(estate: Estate, received: ReceivedCalls, jump: Callable[[float], None]) -> None:
+async def test_a_throttle_without_end(estate: Estate, received: ReceivedCalls, loop_clock: LoopClock) -> None:
     """Of its 100 seconds a scope waits twice 40, and does not begin to wait a third time."""
     throttled_one = estate.add_account(regions={WEST: {"servers": 2}})
     other = estate.add_account(regions={WEST: {"servers": 1}})
@@ -64,7 +64,7 @@ async def test_a_throttle_without_end(estate: Estate, received: ReceivedCalls, j
             while len(received.of("drs")) < calls:  # noqa: ASYNC110 - another thread receives them
                 await anyio.sleep(0.02)
             await anyio.sleep(0.2)  # until its response has been read
-            jump(41)
+            loop_clock.advance(41)
 
     assert [call.status for call in received.of("drs")] == [429, 429, 429]
     assert [report["status"] for report in reports] == ["failed"]
