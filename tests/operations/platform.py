@@ -11,7 +11,7 @@ from typing import Any
 
 import boto3
 
-__all__ = ["ENVIRONMENT", "PROJECT", "Platform"]
+__all__ = ["ENVIRONMENT", "PROJECT", "ExistingPlatform"]
 
 PROJECT = "aws-drs-orchestration"
 ENVIRONMENT = "prod"
@@ -125,7 +125,7 @@ def _rules_stack() -> str:
     return "\n".join(lines) + "\n"
 
 
-class Platform:
+class ExistingPlatform:
     """The platform in the hub of a simulated AWS.
 
     Args:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.operations.conftest import HUB, Open, estate
 from tests.operations.paths import BESIDE, ROLL_BACK, inventory, steps
-from tests.operations.platform import ENVIRONMENT, PROJECT, Platform
+from tests.operations.platform import ENVIRONMENT, PROJECT, ExistingPlatform
 
 pytestmark = pytest.mark.deep
 
@@ -17,7 +17,7 @@ def test_an_installation_beside_the_platform_and_back_and_forward_again(opened: 
     _, shell = opened(estate(roles=True, tables=tables))
     for base in ("source-server-topology", "tag-sync-config"):  # no platform has them
         boto3.client("dynamodb").delete_table(TableName=f"{PROJECT}-{base}-{ENVIRONMENT}")
-    platform = Platform(shell.checkout.parent / "aws-elasticdrs-orchestrator", HUB)
+    platform = ExistingPlatform(shell.checkout.parent / "aws-elasticdrs-orchestrator", HUB)
     platform.deploy()
     before = platform.targets()
     theirs = {route: f"{PROJECT}-{base}-{ENVIRONMENT}" for route, base in platform.routes.items()}

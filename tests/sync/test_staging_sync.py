@@ -17,7 +17,7 @@ from tests.support.estate import EVERY_REGION, Estate, Names, new_account_id
 
 
 @pytest.fixture
-def staged(monkeypatch: pytest.MonkeyPatch) -> Iterator[Staged]:
+def staged(monkeypatch: pytest.MonkeyPatch) -> Iterator[StagingSandbox]:
     """Start an estate: A (names.a) extends from two staging accounts, B (names.b) from none.
 
     In us-west-2 two of five servers of the first are extended and none of the four of the second; in eu-west-1 three of
@@ -27,7 +27,7 @@ def staged(monkeypatch: pytest.MonkeyPatch) -> Iterator[Staged]:
         yield stack.enter_context(_estate(monkeypatch))
 
 
-def _estate(monkeypatch: pytest.MonkeyPatch) -> Staged:
+def _estate(monkeypatch: pytest.MonkeyPatch) -> StagingSandbox:
     names = Names(*(new_account_id() for _ in range(4)))
     second = new_account_id()
     first = names.apps
@@ -53,10 +53,10 @@ def _estate(monkeypatch: pytest.MonkeyPatch) -> Staged:
             {"account_id": second, "kind": "staging", "regions": {"us-west-2": {"servers": 4}}},
         ],
     }
-    return Staged(members, names, monkeypatch, second)
+    return StagingSandbox(members, names, monkeypatch, second)
 
 
-class Staged(Estate):
+class StagingSandbox(Estate):
     """An estate with a second staging account; the first one is `names.apps`."""
 
     def __init__(self, members: dict[str, Any], names: Names, monkeypatch: pytest.MonkeyPatch, second: str) -> None:
@@ -86,7 +86,7 @@ def outcome(report: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(report[name] for name in ("status", "serversExtended", "serversFailed", "serversHeldBack"))
 
 
-async def test_it_extends_what_is_new_and_the_second_time_nothing(staged: Staged) -> None:
+async def test_it_extends_what_is_new_and_the_second_time_nothing(staged: StagingSandbox) -> None:
     await staged.sync()
     staged.calls()
     report = await staged.sync_staging()
@@ -110,7 +110,7 @@ async def test_it_extends_what_is_new_and_the_second_time_nothing(staged: Staged
     assert calls["sts", "AssumeRole"] == 2  # the targets; no role in the staging accounts is needed
 
 
-async def test_an_extended_server_takes_no_template_of_the_account_it_is_extended_into(staged: Staged) -> None:
+async def test_an_extended_server_takes_no_template_of_the_account_it_is_extended_into(staged: StagingSandbox) -> None:
     """It replicates in the staging account, whose templates are read with the role of that account."""
     for account in (staged.names.a, staged.names.apps):
         backend = drs_backends[account]["us-west-2"]
@@ -131,7 +131,7 @@ async def test_an_extended_server_takes_no_template_of_the_account_it_is_extende
     assert {topologies[arn]["originalReplicationConfigurationTemplateId"] for arn in own} == {template}
 
 
-async def test_with_an_empty_status_table_every_region_is_scanned(staged: Staged) -> None:
+async def test_with_an_empty_status_table_every_region_is_scanned(staged: StagingSandbox) -> None:
     staged.everywhere()
     report = await staged.sync_staging()
     assert outcome(report) == ("complete", 10, 0, 0)
@@ -140,7 +140,7 @@ async def test_with_an_empty_status_table_every_region_is_scanned(staged: Staged
     assert report["regionsActive"] is None
 
 
-async def test_new_servers_are_due_a_scan_of_the_inventory_sync(staged: Staged) -> None:
+async def test_new_servers_are_due_a_scan_of_the_inventory_sync(staged: StagingSandbox) -> None:
     """The region had no servers of the target when it was last scanned."""
     staged.add(staged.names.apps, "ca-central-1", servers=2)
     staged.add(staged.names.a, "ca-central-1", servers=0)
@@ -155,7 +155,7 @@ async def test_new_servers_are_due_a_scan_of_the_inventory_sync(staged: Staged) 
     assert staged.counts()["ca-central-1"] == 3
 
 
-async def test_a_region_that_only_a_staging_account_uses_is_found(staged: Staged) -> None:
+async def test_a_region_that_only_a_staging_account_uses_is_found(staged: StagingSandbox) -> None:
     """No target has a server there, so no row of the table has it as active."""
     staged.add(staged.names.apps, "ca-central-1", servers=2)
     staged.add(staged.names.a, "ca-central-1", servers=0)
@@ -171,7 +171,7 @@ async def test_a_region_that_only_a_staging_account_uses_is_found(staged: Staged
 
 
 async def test_a_staging_account_that_cannot_be_read_is_reported_where_its_target_has_no_servers(
-    staged: Staged,
+    staged: StagingSandbox,
 ) -> None:
     staged.add(staged.names.a, "ca-central-1", servers=0)
     staged.faults(
@@ -187,7 +187,7 @@ async def test_a_staging_account_that_cannot_be_read_is_reported_where_its_targe
     assert "lookRequestedAt" not in staged.status()["ca-central-1"]["accounts"][staged.names.a]
 
 
-async def test_two_runs_at_once_extend_each_server_once(staged: Staged) -> None:
+async def test_two_runs_at_once_extend_each_server_once(staged: StagingSandbox) -> None:
     reports: list[dict[str, Any]] = []
 
     async def sync() -> None:
@@ -207,7 +207,7 @@ async def test_two_runs_at_once_extend_each_server_once(staged: Staged) -> None:
 @pytest.mark.parametrize(
     "error", [{"error": "InternalServerException", "status": 500}, {"error": "Oops", "status": 400}]
 )
-async def test_a_list_that_fails_holds_back_its_pair_alone(staged: Staged, error: dict[str, Any]) -> None:
+async def test_a_list_that_fails_holds_back_its_pair_alone(staged: StagingSandbox, error: dict[str, Any]) -> None:
     await staged.sync()
     failing = {"service": "drs", "operation": "ListExtensibleSourceServers", "region": "us-west-2", "times": 1000}
     staged.faults(fail=[{**failing, **error}])
@@ -220,7 +220,7 @@ async def test_a_list_that_fails_holds_back_its_pair_alone(staged: Staged, error
     assert outcome(await staged.sync_staging()) == ("complete", 7, 0, 0)
 
 
-async def test_when_listing_is_denied_both_sides_are_compared(staged: Staged) -> None:
+async def test_when_listing_is_denied_both_sides_are_compared(staged: StagingSandbox) -> None:
     await staged.sync()
     staged.faults(fail=denied(staged.names.a, "ListExtensibleSourceServers"))
     report = await staged.sync_staging()
@@ -228,7 +228,9 @@ async def test_when_listing_is_denied_both_sides_are_compared(staged: Staged) ->
     assert outcome(await staged.sync_staging()) == ("complete", 0, 0, 0)
 
 
-async def test_when_listing_is_denied_a_reversed_and_a_disconnected_server_are_not_planned(staged: Staged) -> None:
+async def test_when_listing_is_denied_a_reversed_and_a_disconnected_server_are_not_planned(
+    staged: StagingSandbox,
+) -> None:
     await staged.sync()
     staged.faults(fail=denied(staged.names.a, "ListExtensibleSourceServers"))
     reversed_, disconnected = list(drs_backends[staged.second]["us-west-2"].source_servers.values())[:2]
@@ -241,7 +243,7 @@ async def test_when_listing_is_denied_a_reversed_and_a_disconnected_server_are_n
     assert not extended(staged) & {reversed_.arn, disconnected.arn}
 
 
-async def test_when_listing_is_denied_and_a_side_cannot_be_read_nothing_is_extended(staged: Staged) -> None:
+async def test_when_listing_is_denied_and_a_side_cannot_be_read_nothing_is_extended(staged: StagingSandbox) -> None:
     await staged.sync()
     staged.faults(fail=denied(staged.names.a, "ListExtensibleSourceServers", "DescribeSourceServers"))
     report = await staged.sync_staging()
@@ -251,7 +253,7 @@ async def test_when_listing_is_denied_and_a_side_cannot_be_read_nothing_is_exten
     assert len(extended(staged)) == 2
 
 
-async def test_when_listing_is_denied_and_a_record_cannot_be_used_its_pair_is_held_back(staged: Staged) -> None:
+async def test_when_listing_is_denied_and_a_record_cannot_be_used_its_pair_is_held_back(staged: StagingSandbox) -> None:
     """The record may be of a server that is extended already."""
     await staged.sync()
     staged.faults(fail=denied(staged.names.a, "ListExtensibleSourceServers"))
@@ -267,7 +269,7 @@ async def test_when_listing_is_denied_and_a_record_cannot_be_used_its_pair_is_he
     assert staged.calls()["drs", "CreateExtendedSourceServer"] == report["serversExtended"] > 0
 
 
-async def test_a_denied_staging_account_holds_back_just_that_account(staged: Staged) -> None:
+async def test_a_denied_staging_account_holds_back_just_that_account(staged: StagingSandbox) -> None:
     await staged.sync()
     for region in ("us-west-2", "eu-west-1"):
         drs_backends[staged.names.apps][region].trusted_accounts.discard(staged.names.a)
@@ -281,7 +283,7 @@ async def test_a_denied_staging_account_holds_back_just_that_account(staged: Sta
     assert "error" in report["details"][0]
 
 
-async def test_a_denied_target_affects_only_itself(staged: Staged) -> None:
+async def test_a_denied_target_affects_only_itself(staged: StagingSandbox) -> None:
     await staged.sync()
     staged.table("TARGET_ACCOUNTS_TABLE").update_item(
         Key={"accountId": staged.names.b},
@@ -294,7 +296,7 @@ async def test_a_denied_target_affects_only_itself(staged: Staged) -> None:
     assert (error["accountId"], error["operation"]) == (staged.names.b, "AssumeRole")
 
 
-async def test_creation_denied_is_tried_once_per_pair(staged: Staged) -> None:
+async def test_creation_denied_is_tried_once_per_pair(staged: StagingSandbox) -> None:
     await staged.sync()
     staged.calls()
     staged.set(EXTENSIONS_AT_ONCE="1")
@@ -304,7 +306,9 @@ async def test_creation_denied_is_tried_once_per_pair(staged: Staged) -> None:
     assert staged.calls()["drs", "CreateExtendedSourceServer"] == 3
 
 
-async def test_the_quota_ends_a_scope_with_a_clear_message(staged: Staged, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_quota_ends_a_scope_with_a_clear_message(
+    staged: StagingSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await staged.sync()
     staged.calls()
     monkeypatch.setattr(drs_backends[staged.names.a]["us-west-2"], "max_source_servers", 7, raising=False)
@@ -317,7 +321,7 @@ async def test_the_quota_ends_a_scope_with_a_clear_message(staged: Staged, monke
     assert staged.calls()["drs", "CreateExtendedSourceServer"] == 7
 
 
-async def test_what_does_not_fit_the_known_quota_is_not_even_tried(staged: Staged) -> None:
+async def test_what_does_not_fit_the_known_quota_is_not_even_tried(staged: StagingSandbox) -> None:
     await staged.sync()
     staged.calls()
     staged.set(SERVERS_PER_REGION="6")
@@ -335,7 +339,7 @@ async def test_what_does_not_fit_the_known_quota_is_not_even_tried(staged: Stage
     ],
 )
 async def test_a_creation_whose_response_was_lost_counts_by_its_effect(
-    staged: Staged, monkeypatch: pytest.MonkeyPatch, again: str, counts: dict[str, int]
+    staged: StagingSandbox, monkeypatch: pytest.MonkeyPatch, again: str, counts: dict[str, int]
 ) -> None:
     """Every creation succeeds but returns an error: the target is read again before a creation counts as failed."""
     await staged.sync()
@@ -359,7 +363,7 @@ async def test_a_creation_whose_response_was_lost_counts_by_its_effect(
 
 
 async def test_a_success_that_does_not_show_the_new_server_is_not_counted(
-    staged: Staged, monkeypatch: pytest.MonkeyPatch
+    staged: StagingSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await staged.sync()
     with monkeypatch.context() as patch:
@@ -373,7 +377,7 @@ async def test_a_success_that_does_not_show_the_new_server_is_not_counted(
 
 @pytest.mark.parametrize("lookup_works", [True, False])
 async def test_what_stays_unclear_counts_as_failed_and_is_tried_by_the_next_run(
-    staged: Staged, *, lookup_works: bool
+    staged: StagingSandbox, *, lookup_works: bool
 ) -> None:
     await staged.sync()
     scope = {"account_id": staged.names.a, "region": "us-west-2", "service": "drs"}
@@ -388,7 +392,7 @@ async def test_what_stays_unclear_counts_as_failed_and_is_tried_by_the_next_run(
     assert len(extended(staged)) == 9
 
 
-async def test_a_staging_account_that_only_drs_names_waits_until_somebody_adds_it(staged: Staged) -> None:
+async def test_a_staging_account_that_only_drs_names_waits_until_somebody_adds_it(staged: StagingSandbox) -> None:
     """One server of it was extended by hand. That is no request to extend the three others."""
     found, target = staged.second, staged.names.b
     await staged.sync()
@@ -421,7 +425,7 @@ async def test_a_staging_account_that_only_drs_names_waits_until_somebody_adds_i
     assert (report["serversExtended"], report["stagingAccountsFound"], report["warnings"]) == (3, {}, [])
 
 
-async def test_servers_of_a_staging_account_that_only_drs_names_do_not_wait_for_a_scan(staged: Staged) -> None:
+async def test_servers_of_a_staging_account_that_only_drs_names_do_not_wait_for_a_scan(staged: StagingSandbox) -> None:
     target, region = staged.names.b, "ca-central-1"
     staged.add(staged.second, region, servers=2)
     staged.add(target, region, servers=0)
@@ -434,7 +438,9 @@ async def test_servers_of_a_staging_account_that_only_drs_names_do_not_wait_for_
 
 
 @pytest.mark.parametrize("text", ["no", "with an explicit deny in a service control policy"])
-async def test_a_denied_list_of_staging_accounts_is_a_warning_whatever_its_text_says(staged: Staged, text: str) -> None:
+async def test_a_denied_list_of_staging_accounts_is_a_warning_whatever_its_text_says(
+    staged: StagingSandbox, text: str
+) -> None:
     await staged.sync()
     (fault,) = denied(staged.names.a, "ListStagingAccounts")
     staged.faults(fail=[{**fault, "message": text}])
@@ -443,7 +449,9 @@ async def test_a_denied_list_of_staging_accounts_is_a_warning_whatever_its_text_
     assert {each["code"] for each in report["warnings"]} == {"AccessDeniedException"}
 
 
-async def test_a_staging_account_that_drs_reports_joins_the_record_once_if_the_settings_say_so(staged: Staged) -> None:
+async def test_a_staging_account_that_drs_reports_joins_the_record_once_if_the_settings_say_so(
+    staged: StagingSandbox,
+) -> None:
     reported = staged.second
     await staged.sync()
     await staged.sync_staging()
@@ -471,7 +479,7 @@ async def test_a_staging_account_that_drs_reports_joins_the_record_once_if_the_s
 
 
 @pytest.mark.parametrize("wrong", ["4444", "itself"])
-async def test_an_invalid_staging_account_affects_only_itself(staged: Staged, wrong: str) -> None:
+async def test_an_invalid_staging_account_affects_only_itself(staged: StagingSandbox, wrong: str) -> None:
     target = staged.names.a
     staging_id = target if wrong == "itself" else wrong
     staged.table("TARGET_ACCOUNTS_TABLE").update_item(
@@ -490,7 +498,7 @@ async def test_an_invalid_staging_account_affects_only_itself(staged: Staged, wr
     assert report["errors"] == []
 
 
-async def test_one_that_an_operator_removed_stays_away(staged: Staged) -> None:
+async def test_one_that_an_operator_removed_stays_away(staged: StagingSandbox) -> None:
     await staged.sync()
     await staged.sync_staging()
     table = staged.table("TARGET_ACCOUNTS_TABLE")
@@ -508,7 +516,7 @@ async def test_one_that_an_operator_removed_stays_away(staged: Staged) -> None:
     assert [report[name] for name in members] == [{}, {}, 0, []]
 
 
-async def test_a_dry_run_shows_and_writes_nothing(staged: Staged) -> None:
+async def test_a_dry_run_shows_and_writes_nothing(staged: StagingSandbox) -> None:
     await staged.sync()
     staged.calls()
     report = await staged.sync_staging(dry_run=True)
@@ -519,13 +527,13 @@ async def test_a_dry_run_shows_and_writes_nothing(staged: Staged) -> None:
     assert len(extended(staged)) == 2
 
 
-async def test_throttling_delays_and_loses_nothing(staged: Staged) -> None:
+async def test_throttling_delays_and_loses_nothing(staged: StagingSandbox) -> None:
     await staged.sync()
     staged.faults(throttle={"requests_per_second": 20, "burst": 3})
     assert outcome(await staged.sync_staging()) == ("complete", 10, 0, 0)
 
 
-async def test_a_server_that_leaves_between_list_and_call_is_no_failure(staged: Staged) -> None:
+async def test_a_server_that_leaves_between_list_and_call_is_no_failure(staged: StagingSandbox) -> None:
     await staged.sync()
     deleted = {
         "account_id": staged.names.a,
@@ -541,7 +549,7 @@ async def test_a_server_that_leaves_between_list_and_call_is_no_failure(staged: 
     assert (report["status"], report["serversExtended"], report["serversVanished"]) == ("complete", 9, 1)
 
 
-async def test_only_the_account_and_region_requested(staged: Staged) -> None:
+async def test_only_the_account_and_region_requested(staged: StagingSandbox) -> None:
     await staged.sync()
     staged.calls()
     report = await staged.sync_staging(accounts=(staged.names.a,), regions=("eu-west-1",))

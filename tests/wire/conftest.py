@@ -1,4 +1,4 @@
-"""One estate per test module, synced once, behind a fault-injecting relay."""
+"""One sandbox per test module, synced once, behind a relay that spoils responses."""
 
 from __future__ import annotations
 
@@ -18,8 +18,11 @@ COUNTS = {"eu-west-1": 3, "us-west-2": 8}
 
 
 @dataclass(frozen=True)
-class World:
-    """Account A has 6 servers in us-west-2 and 3 in eu-west-1, account B has 2 in us-west-2; this never changes."""
+class SpoiledSandbox:
+    """An estate behind a relay that spoils responses.
+
+    Account A has 6 servers in us-west-2 and 3 in eu-west-1, account B has 2 in us-west-2; this never changes.
+    """
 
     estate: Estate
     relay: Relay
@@ -47,7 +50,7 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def world() -> Iterator[World]:
+def spoiled() -> Iterator[SpoiledSandbox]:
     with pytest.MonkeyPatch.context() as patch:
         names = Names(*(new_account_id() for _ in range(4)))
         with Estate(two_targets(names), names, patch) as estate, relaying(estate.sandbox.port) as relay:
@@ -56,4 +59,4 @@ def world() -> Iterator[World]:
             patch.setattr(client_module, "backoff_s", lambda *_, **__: 0.01)  # as many retries, without the waiting
             report: dict[str, Any] = anyio.run(estate.sync)
             assert report["serversSynced"] == 11
-            yield World(estate, relay)
+            yield SpoiledSandbox(estate, relay)

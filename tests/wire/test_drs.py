@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.wire.conftest import World
+from tests.wire.conftest import SpoiledSandbox
 from tests.wire.relay import SPOILERS
 
 CAUSES = {
@@ -30,17 +30,17 @@ def test_every_spoiler_is_tried() -> None:
 
 
 @pytest.mark.parametrize("spoiler", CAUSES)
-async def test_a_bad_answer_costs_its_scope_alone(spoiler: str, world: World) -> None:
-    with world.spoiling(spoiler, lambda request: request.is_for("drs", region="eu-west-1")):
-        report = await world.estate.sync()
+async def test_a_bad_answer_costs_its_scope_alone(spoiler: str, spoiled: SpoiledSandbox) -> None:
+    with spoiled.spoiling(spoiler, lambda request: request.is_for("drs", region="eu-west-1")):
+        report = await spoiled.estate.sync()
     assert report["status"] == "partial"
     (error,) = report["errors"]
     assert error["code"] in CAUSES[spoiler].split(" or ")
-    assert (error["accountId"], error["regions"]) == (world.estate.names.a, ["eu-west-1"])
+    assert (error["accountId"], error["regions"]) == (spoiled.estate.names.a, ["eu-west-1"])
     assert (error["service"], error["operation"]) == ("drs", "DescribeSourceServers")
     assert report["serversSynced"] == 8
-    entry = world.estate.status()["eu-west-1"]["accounts"][world.estate.names.a]
+    entry = spoiled.estate.status()["eu-west-1"]["accounts"][spoiled.estate.names.a]
     assert entry["serverCount"] == 3
     assert error["code"] in entry["errorMessage"]
-    world.nothing_lost()
-    await world.next_run_is_complete()
+    spoiled.nothing_lost()
+    await spoiled.next_run_is_complete()

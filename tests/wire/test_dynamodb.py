@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from service.errors import AwsError
-from tests.wire.conftest import World
+from tests.wire.conftest import SpoiledSandbox
 from tests.wire.relay import Request
 
 CAUSES = {
@@ -21,64 +21,64 @@ CAUSES = {
 
 
 @pytest.mark.parametrize("spoiler", CAUSES)
-async def test_an_inventory_that_cannot_be_read_costs_its_scope_alone(spoiler: str, world: World) -> None:
-    prefix = f":eu-west-1:{world.estate.names.a}:source-server/"
+async def test_an_inventory_that_cannot_be_read_costs_its_scope_alone(spoiler: str, spoiled: SpoiledSandbox) -> None:
+    prefix = f":eu-west-1:{spoiled.estate.names.a}:source-server/"
 
     def is_meant(request: Request) -> bool:
         return request.is_for("dynamodb", text=prefix) and request.is_for("dynamodb", text=".Query")
 
-    with world.spoiling(spoiler, is_meant):
-        report = await world.estate.sync()
+    with spoiled.spoiling(spoiler, is_meant):
+        report = await spoiled.estate.sync()
     assert report["status"] == "partial"
     (error,) = report["errors"]
     assert error["code"] in CAUSES[spoiler].split(" or ")
     assert (error["service"], error["operation"], error["regions"]) == ("dynamodb", "Query", ["eu-west-1"])
     assert report["serversSynced"] == 8
-    world.nothing_lost()
-    await world.next_run_is_complete()
+    spoiled.nothing_lost()
+    await spoiled.next_run_is_complete()
 
 
-def _scans(world: World, variable: str, request: Request) -> bool:
-    table = world.estate.sandbox.environment()[variable]
+def _scans(spoiled: SpoiledSandbox, variable: str, request: Request) -> bool:
+    table = spoiled.estate.sandbox.environment()[variable]
     return request.is_for("dynamodb", text=f'"{table}"') and request.is_for("dynamodb", text=".Scan")
 
 
 @pytest.mark.parametrize("spoiler", ["silent in mid-body", "malformed", "reset"])
-async def test_a_region_status_that_cannot_be_read_leads_to_every_region(spoiler: str, world: World) -> None:
-    with world.spoiling(spoiler, lambda request: _scans(world, "DRS_REGION_STATUS_TABLE", request)):
-        report = await world.estate.sync()
+async def test_a_region_status_that_cannot_be_read_leads_to_every_region(spoiler: str, spoiled: SpoiledSandbox) -> None:
+    with spoiled.spoiling(spoiler, lambda request: _scans(spoiled, "DRS_REGION_STATUS_TABLE", request)):
+        report = await spoiled.estate.sync()
     assert report["regionSource"] == "fallback_table_unavailable"
     assert CAUSES[spoiler] in report["regionReason"]
     assert report["serversSynced"] == 11
-    world.nothing_lost()
-    await world.next_run_is_complete()
+    spoiled.nothing_lost()
+    await spoiled.next_run_is_complete()
 
 
 @pytest.mark.parametrize("spoiler", ["silent in mid-body", "malformed", "reset"])
-async def test_without_the_accounts_nothing_is_scanned(spoiler: str, world: World) -> None:
-    world.estate.calls()
+async def test_without_the_accounts_nothing_is_scanned(spoiler: str, spoiled: SpoiledSandbox) -> None:
+    spoiled.estate.calls()
     with (
-        world.spoiling(spoiler, lambda request: _scans(world, "TARGET_ACCOUNTS_TABLE", request)),
+        spoiled.spoiling(spoiler, lambda request: _scans(spoiled, "TARGET_ACCOUNTS_TABLE", request)),
         pytest.raises(AwsError) as raised,
     ):
-        await world.estate.sync()
+        await spoiled.estate.sync()
     assert (raised.value.code, raised.value.call.operation) == (CAUSES[spoiler], "Scan")
-    assert not [call for call in world.estate.calls() if call[0] == "drs"]
-    world.nothing_lost()
-    await world.next_run_is_complete()
+    assert not [call for call in spoiled.estate.calls() if call[0] == "drs"]
+    spoiled.nothing_lost()
+    await spoiled.next_run_is_complete()
 
 
 @pytest.mark.parametrize("spoiler", ["silent in mid-body", "malformed", "reset"])
-async def test_a_write_whose_response_is_lost_is_retried(spoiler: str, world: World) -> None:
+async def test_a_write_whose_response_is_lost_is_retried(spoiler: str, spoiled: SpoiledSandbox) -> None:
     """The write succeeded, which the writer cannot know."""
-    gone = next(item for item in world.estate.items() if item["replicationRegion"] == "eu-west-1")
+    gone = next(item for item in spoiled.estate.items() if item["replicationRegion"] == "eu-west-1")
     key = {name: gone[name] for name in ("sourceServerArn", "stagingAccountId")}
-    world.estate.table("SOURCE_SERVER_INVENTORY_TABLE").delete_item(Key=key)
-    with world.spoiling(
+    spoiled.estate.table("SOURCE_SERVER_INVENTORY_TABLE").delete_item(Key=key)
+    with spoiled.spoiling(
         spoiler,
-        lambda request: world.relay.spoiled_count < 1 and request.is_for("dynamodb", text=gone["sourceServerID"]),
+        lambda request: spoiled.relay.spoiled_count < 1 and request.is_for("dynamodb", text=gone["sourceServerID"]),
     ):
-        report = await world.estate.sync()
+        report = await spoiled.estate.sync()
     assert (report["status"], report["errors"]) == ("complete", [])
-    world.nothing_lost()
-    await world.next_run_is_complete()
+    spoiled.nothing_lost()
+    await spoiled.next_run_is_complete()

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from tests.wire.conftest import World
+from tests.wire.conftest import SpoiledSandbox
 
 SECRETS = re.compile(rb"<(AccessKeyId|SecretAccessKey|SessionToken)>([^<]+)<")
 CAUSES = {
@@ -25,11 +25,11 @@ CAUSES = {
 
 @pytest.mark.parametrize("spoiler", CAUSES)
 async def test_a_bad_answer_costs_its_account_alone(
-    spoiler: str, world: World, capsys: pytest.CaptureFixture[str]
+    spoiler: str, spoiled: SpoiledSandbox, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    b = world.estate.names.b
-    with world.spoiling(spoiler, lambda request: request.is_for("sts", text=b)):
-        report = await world.estate.sync()
+    b = spoiled.estate.names.b
+    with spoiled.spoiling(spoiler, lambda request: request.is_for("sts", text=b)):
+        report = await spoiled.estate.sync()
     assert report["status"] == "partial"
     assert {(each["accountId"], each["service"], each["operation"]) for each in report["errors"]} == {
         (b, "sts", "AssumeRole")
@@ -37,12 +37,12 @@ async def test_a_bad_answer_costs_its_account_alone(
     (code,) = {each["code"] for each in report["errors"]}
     assert code in CAUSES[spoiler].split(" or ")
     assert report["serversSynced"] == 9
-    entry = world.estate.status()["us-west-2"]["accounts"][b]
+    entry = spoiled.estate.status()["us-west-2"]["accounts"][b]
     assert entry["serverCount"] == 2
     assert code in entry["errorMessage"]
-    shown = f"{json.dumps(report)} {world.estate.status()} {capsys.readouterr()}"
-    secrets = {value.decode() for body in world.relay.real_bodies for _, value in SECRETS.findall(body)}
+    shown = f"{json.dumps(report)} {spoiled.estate.status()} {capsys.readouterr()}"
+    secrets = {value.decode() for body in spoiled.relay.real_bodies for _, value in SECRETS.findall(body)}
     assert len(secrets) >= 3
     assert [secret for secret in secrets if secret in shown] == []
-    world.nothing_lost()
-    await world.next_run_is_complete()
+    spoiled.nothing_lost()
+    await spoiled.next_run_is_complete()

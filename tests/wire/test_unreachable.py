@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from service.errors import AwsError
-from tests.wire.conftest import World
+from tests.wire.conftest import SpoiledSandbox
 
 
 @pytest.fixture(params=["refused", "unknown name"])
@@ -24,35 +24,37 @@ def nowhere(request: pytest.FixtureRequest) -> Iterator[str]:
 
 @pytest.mark.parametrize(("service", "operation"), [("drs", "DescribeSourceServers"), ("sts", "AssumeRole")])
 async def test_every_scope_fails_and_none_counts_as_empty(
-    service: str, operation: str, nowhere: str, world: World, monkeypatch: pytest.MonkeyPatch
+    service: str, operation: str, nowhere: str, spoiled: SpoiledSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if service == "sts":
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", nowhere)
         with pytest.raises(AwsError) as raised:  # the hub's identity is needed first
-            await world.estate.sync()
+            await spoiled.estate.sync()
         assert (raised.value.code, raised.value.call.operation) == ("EndpointUnreachable", "GetCallerIdentity")
     else:
         monkeypatch.setenv("AWS_ENDPOINT_URL_DRS", nowhere)
-        report = await world.estate.sync()
+        report = await spoiled.estate.sync()
         assert report["status"] == "failed"
         assert {(each["code"], each["operation"]) for each in report["errors"]} == {("EndpointUnreachable", operation)}
-        assert {each["accountId"] for each in report["errors"]} == {world.estate.names.a, world.estate.names.b}
+        assert {each["accountId"] for each in report["errors"]} == {spoiled.estate.names.a, spoiled.estate.names.b}
         assert (report["scopes"]["failed"], report["scopes"]["complete"]) == (3, 0)  # B has no servers in eu-west-1
-        rows = world.estate.status()
-        assert {rows[region]["accounts"][world.estate.names.a]["status"] for region in ("us-west-2", "eu-west-1")} == {
-            "ENDPOINT_UNREACHABLE"
-        }
-    world.nothing_lost()
+        rows = spoiled.estate.status()
+        assert {
+            rows[region]["accounts"][spoiled.estate.names.a]["status"] for region in ("us-west-2", "eu-west-1")
+        } == {"ENDPOINT_UNREACHABLE"}
+    spoiled.nothing_lost()
     monkeypatch.undo()
-    await world.next_run_is_complete()
+    await spoiled.next_run_is_complete()
 
 
-async def test_without_tables_the_cause_is_named(nowhere: str, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_tables_the_cause_is_named(
+    nowhere: str, spoiled: SpoiledSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", nowhere)
     with pytest.raises(AwsError) as raised:
-        await world.estate.sync()
+        await spoiled.estate.sync()
     assert (raised.value.code, raised.value.call.service) == ("EndpointUnreachable", "dynamodb")
     assert "DNS" in raised.value.fix
     monkeypatch.undo()
-    world.nothing_lost()
-    await world.next_run_is_complete()
+    spoiled.nothing_lost()
+    await spoiled.next_run_is_complete()
