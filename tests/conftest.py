@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, settings
 from service.gc_tuning import tune_gc
 from tests.support.blocking import BlockingCalls
 from tests.support.costs import Costs
-from tests.support.estate import Estate, Names, new_account_id, two_targets
 from tests.support.loop_clock import LoopClock
+from tests.support.sandbox import EngineSandbox, Names, new_account_id, two_targets
 
 # The same examples in every run: a failure comes from a change of the code, not from chance or a slow machine.
 settings.register_profile(
@@ -90,18 +90,18 @@ def loop_clock(monkeypatch: pytest.MonkeyPatch) -> LoopClock:
 
 
 @pytest.fixture
-def start_estate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Estate]]:
-    """Return a function that starts an estate; its arguments replace the regions of the targets `a` and `b`."""
+def start_sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., EngineSandbox]]:
+    """Return a function that starts a sandbox; its arguments replace the regions of the targets `a` and `b`."""
     with ExitStack() as stack:
 
-        def start(**regions: Any) -> Estate:
+        def start(**regions: Any) -> EngineSandbox:
             names = Names(*(new_account_id() for _ in range(4)))
-            return stack.enter_context(Estate(two_targets(names, **regions), names, monkeypatch))
+            return stack.enter_context(EngineSandbox(two_targets(names, **regions), names, monkeypatch))
 
         yield start
 
 
 @pytest.fixture
-def estate(start_estate: Callable[..., Estate]) -> Estate:
-    """Start an estate: A has 6 servers in us-west-2 and 3 in eu-west-1, B has 2 in us-west-2."""
-    return start_estate()
+def sandbox(start_sandbox: Callable[..., EngineSandbox]) -> EngineSandbox:
+    """Start a sandbox: A has 6 servers in us-west-2 and 3 in eu-west-1, B has 2 in us-west-2."""
+    return start_sandbox()

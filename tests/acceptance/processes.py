@@ -1,4 +1,4 @@
-"""Runs in processes of their own, which signals can reach, against an estate of three accounts."""
+"""Runs in processes of their own, which signals can reach, against a sandbox of three accounts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import subprocess
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tests.support.estate import Estate
+from tests.support.sandbox import EngineSandbox
 
 __all__ = ["Ended", "finish", "populate"]
 
@@ -29,12 +29,12 @@ class Ended:
         return document
 
 
-def populate(estate: Estate, *, many: int) -> tuple[str, str, str]:
+def populate(sandbox: EngineSandbox, *, many: int) -> tuple[str, str, str]:
     """Create three accounts with servers, the hub among them; the first has `many` in one region. Return their ids."""
-    first = estate.add_account(regions={"us-west-2": {"servers": many}, "ap-south-1": {"servers": 2}})
-    second = estate.add_account(regions={"us-west-2": {"servers": 3}, "sa-east-1": {"servers": 2}})
-    estate.add(estate.names.hub, "eu-west-1", servers=1)
-    return first, second, estate.names.hub
+    first = sandbox.add_account(regions={"us-west-2": {"servers": many}, "ap-south-1": {"servers": 2}})
+    second = sandbox.add_account(regions={"us-west-2": {"servers": 3}, "sa-east-1": {"servers": 2}})
+    sandbox.add(sandbox.names.hub, "eu-west-1", servers=1)
+    return first, second, sandbox.names.hub
 
 
 def finish(process: subprocess.Popen[str]) -> Ended:

@@ -13,8 +13,8 @@ import pytest
 
 from service.cli.main import run
 from tests.support.command import COMMAND
-from tests.support.estate import Estate
 from tests.support.received_calls import ReceivedCalls
+from tests.support.sandbox import EngineSandbox
 
 SYNC = ("sync", "inventory")
 
@@ -40,9 +40,9 @@ def command(*arguments: str) -> tuple[int, Any, str]:
     ],
 )
 def test_wrong_usage_and_settings_are_named_and_nothing_is_called(
-    arguments: tuple[str, ...], environment: dict[str, str], names: str, estate: Estate, received: ReceivedCalls
+    arguments: tuple[str, ...], environment: dict[str, str], names: str, sandbox: EngineSandbox, received: ReceivedCalls
 ) -> None:
-    estate.set(**environment)
+    sandbox.set(**environment)
 
     code, document, err = command(*SYNC, *arguments)
 
@@ -53,9 +53,9 @@ def test_wrong_usage_and_settings_are_named_and_nothing_is_called(
     assert received.of("drs") == []
 
 
-def test_without_its_inventory_table_a_sync_has_failed_and_names_the_table(estate: Estate) -> None:
-    estate.add_account(regions={"us-west-2": {"servers": 1}})
-    estate.set(SOURCE_SERVER_INVENTORY_TABLE="no-such-table")
+def test_without_its_inventory_table_a_sync_has_failed_and_names_the_table(sandbox: EngineSandbox) -> None:
+    sandbox.add_account(regions={"us-west-2": {"servers": 1}})
+    sandbox.set(SOURCE_SERVER_INVENTORY_TABLE="no-such-table")
 
     code, document, err = command(*SYNC)
 
@@ -64,19 +64,19 @@ def test_without_its_inventory_table_a_sync_has_failed_and_names_the_table(estat
     assert "Traceback" not in err
 
 
-def test_the_command_runs_as_it_is_installed(estate: Estate) -> None:
+def test_the_command_runs_as_it_is_installed(sandbox: EngineSandbox) -> None:
     """Tests that run it as a process put the code of this checkout before the installed package."""
-    estate.add_account(regions={"us-west-2": {"servers": 2}})
+    sandbox.add_account(regions={"us-west-2": {"servers": 2}})
     installed = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 
     done = subprocess.run([COMMAND, *SYNC], env=installed, capture_output=True, text=True, check=False, cwd="/")
 
     assert (done.returncode, json.loads(done.stdout)["status"]) == (0, "complete")
-    assert estate.counts() == {"us-west-2": 2}
+    assert sandbox.counts() == {"us-west-2": 2}
 
 
-def test_metrics_of_a_filtered_run(estate: Estate) -> None:
-    estate.add_account(regions={"us-west-2": {"servers": 2}})
+def test_metrics_of_a_filtered_run(sandbox: EngineSandbox) -> None:
+    sandbox.add_account(regions={"us-west-2": {"servers": 2}})
     assert command(*SYNC)[0] == 0
 
     _, report, err = command(*SYNC)

@@ -5,110 +5,114 @@ from __future__ import annotations
 import pytest
 from moto.ec2.models import ec2_backends
 
-from tests.support.estate import Estate
 from tests.support.received_calls import ReceivedCalls
+from tests.support.sandbox import EngineSandbox
 
 ORIGIN = "us-east-1"
 """Region of the instances, by default."""
 
 
-async def test_an_ec2_denial_keeps_the_tags_that_were_known(estate: Estate) -> None:
+async def test_an_ec2_denial_keeps_the_tags_that_were_known(sandbox: EngineSandbox) -> None:
     """Problems of EC2 do not fail the inventory; an unknown instance does not affect the others."""
-    account = estate.add_account(regions={"us-west-2": {"servers": 3, "tags": {"Team": "core"}}})
-    await estate.sync()
-    before = {item["sourceServerArn"]: item for item in estate.items()}
-    for record in estate.records(account, "us-west-2"):
+    account = sandbox.add_account(regions={"us-west-2": {"servers": 3, "tags": {"Team": "core"}}})
+    await sandbox.sync()
+    before = {item["sourceServerArn"]: item for item in sandbox.items()}
+    for record in sandbox.records(account, "us-west-2"):
         record["dataReplicationInfo"]["dataReplicationState"] = "STALLED"
-    estate.faults(deny=[{"account_id": account, "service": "ec2"}])
+    sandbox.faults(deny=[{"account_id": account, "service": "ec2"}])
 
-    denied = await estate.sync()
+    denied = await sandbox.sync()
 
     assert denied["status"] == "partial"
     assert {(error["service"], error["operation"]) for error in denied["errors"]} == {("ec2", "DescribeInstances")}
-    assert estate.counts() == {"us-west-2": 3}  # DRS was read completely
-    after = {item["sourceServerArn"]: item for item in estate.items()}
+    assert sandbox.counts() == {"us-west-2": 3}  # DRS was read completely
+    after = {item["sourceServerArn"]: item for item in sandbox.items()}
     assert set(after) == set(before)
     for arn, item in after.items():
         assert item["replicationState"] == "STALLED"
         for name in ("tags", "sourceTags", "ec2NetworkConfig"):
             assert item[name] == before[arn][name], name
 
-    estate.faults()
+    sandbox.faults()
     ec2 = ec2_backends[account][ORIGIN]
     gone, changed, same = (item["instanceId"] for item in after.values())
     for reservation in ec2.reservations.values():
         reservation.instances = [each for each in reservation.instances if each.id != gone]
     ec2.create_tags([changed], {"Team": "other"})
-    await estate.sync()
+    await sandbox.sync()
 
-    teams = {item["instanceId"]: item["sourceTags"]["Team"] for item in estate.items()}
+    teams = {item["instanceId"]: item["sourceTags"]["Team"] for item in sandbox.items()}
     assert teams == {gone: "core", changed: "other", same: "core"}, "an instance that is gone keeps its known tags"
 
 
 @pytest.mark.parametrize("launched", ["NOT_STARTED", "SUCCEEDED"])
-async def test_original_topology_outlives_a_batch_put_and_a_change_in_aws(launched: str, estate: Estate) -> None:
-    estate.set(TOPOLOGY_READS_PER_SCOPE="100")
-    account = estate.add_account(regions={"us-west-2": {"servers": 1}})
-    await estate.sync()
-    (original,) = estate.items()
+async def test_original_topology_outlives_a_batch_put_and_a_change_in_aws(
+    launched: str, sandbox: EngineSandbox
+) -> None:
+    sandbox.set(TOPOLOGY_READS_PER_SCOPE="100")
+    account = sandbox.add_account(regions={"us-west-2": {"servers": 1}})
+    await sandbox.sync()
+    (original,) = sandbox.items()
     names = [name for name in original if name.startswith("original") or name == "topologyLastUpdated"]
     assert len(names) >= 4
     wiped = {name: value for name, value in original.items() if name not in {*names, "contentHash"}}
-    with estate.table("SOURCE_SERVER_INVENTORY_TABLE").batch_writer() as batch:
+    with sandbox.table("SOURCE_SERVER_INVENTORY_TABLE").batch_writer() as batch:
         batch.put_item(Item=wiped)
-    (record,) = estate.records(account, "us-west-2")
+    (record,) = sandbox.records(account, "us-west-2")
     record["sourceCloudProperties"].update(originRegion="eu-central-1", originAvailabilityZone="eu-central-1a")
     record["lastLaunchResult"] = launched
 
-    await estate.sync()
+    await sandbox.sync()
 
-    (again,) = estate.items()
+    (again,) = sandbox.items()
     assert again["sourceCloudProperties"]["originRegion"] == "eu-central-1"
     assert {name: again.get(name) for name in names} == {name: original[name] for name in names}
 
-    estate.remove(account, "us-west-2", [record])
-    await estate.sync()
+    sandbox.remove(account, "us-west-2", [record])
+    await sandbox.sync()
 
-    assert (estate.items(), estate.bookkeeping()) == ([], [])
-    assert [item["originalSourceRegion"] for item in estate.topologies().values()] == [ORIGIN]
+    assert (sandbox.items(), sandbox.bookkeeping()) == ([], [])
+    assert [item["originalSourceRegion"] for item in sandbox.topologies().values()] == [ORIGIN]
 
 
-async def test_a_failback_record_is_no_source_of_originals(estate: Estate) -> None:
-    estate.set(TOPOLOGY_READS_PER_SCOPE="100")
+async def test_a_failback_record_is_no_source_of_originals(sandbox: EngineSandbox) -> None:
+    sandbox.set(TOPOLOGY_READS_PER_SCOPE="100")
     servers = [{"record": {"replicationDirection": "FAILBACK"}}]
-    estate.add_account(regions={"us-west-2": {"servers": servers}})
+    sandbox.add_account(regions={"us-west-2": {"servers": servers}})
 
-    await estate.sync()
+    await sandbox.sync()
 
-    (item,) = estate.items()
+    (item,) = sandbox.items()
     assert not item.get("originalSourceRegion")
 
 
-async def test_a_pointer_at_an_account_or_region_nobody_knows_does_no_harm(estate: Estate) -> None:
+async def test_a_pointer_at_an_account_or_region_nobody_knows_does_no_harm(sandbox: EngineSandbox) -> None:
     pointers = ("arn:aws:drs:eu-west-1:999999999999:source-server/s-00000000000000001", "no arn at all")
     servers = [{"record": {"reversedDirectionSourceServerArn": each}} for each in pointers]
-    estate.add_account(regions={"us-west-2": {"servers": servers}})
+    sandbox.add_account(regions={"us-west-2": {"servers": servers}})
 
     for _ in range(2):
-        assert (await estate.sync())["status"] == "complete"
+        assert (await sandbox.sync())["status"] == "complete"
 
-    assert estate.counts() == {"us-west-2": 2}
+    assert sandbox.counts() == {"us-west-2": 2}
 
 
-async def test_many_instances_of_one_origin_are_read_in_few_calls(estate: Estate, received: ReceivedCalls) -> None:
-    estate.add_account(regions={"us-west-2": {"servers": 201}})
+async def test_many_instances_of_one_origin_are_read_in_few_calls(
+    sandbox: EngineSandbox, received: ReceivedCalls
+) -> None:
+    sandbox.add_account(regions={"us-west-2": {"servers": 201}})
 
-    await estate.sync()
+    await sandbox.sync()
 
     assert len(received.of("ec2", "DescribeInstances")) == 2
-    assert sum("ec2NetworkConfig" in item for item in estate.items()) == 201
+    assert sum("ec2NetworkConfig" in item for item in sandbox.items()) == 201
 
 
-async def test_a_warning_shared_by_many_servers_is_reported_once(estate: Estate) -> None:
+async def test_a_warning_shared_by_many_servers_is_reported_once(sandbox: EngineSandbox) -> None:
     """The report grows with regions and kinds of problems, not with servers."""
     servers = [{"record": {"lastLaunchResult": "SUCCEEDED"}}] * 60
-    estate.add_account(regions={"us-west-2": {"servers": servers}})
+    sandbox.add_account(regions={"us-west-2": {"servers": servers}})
 
-    report = await estate.sync()
+    report = await sandbox.sync()
 
     assert 0 < len(report["warnings"]) <= 10

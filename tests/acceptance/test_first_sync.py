@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.estate import EVERY_REGION, Estate
 from tests.support.received_calls import ReceivedCalls
+from tests.support.sandbox import EVERY_REGION, EngineSandbox
 from tests.support.table_state import plain
 
 RAW = [
@@ -97,30 +97,30 @@ def check_status(rows: dict[str, dict[str, Any]], first: str, second: str, *, ot
 
 
 async def test_first_sync_fills_empty_tables_and_the_second_writes_nothing(
-    estate: Estate, received: ReceivedCalls, caplog: pytest.LogCaptureFixture
+    sandbox: EngineSandbox, received: ReceivedCalls, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Four accounts, the hub among them; one scope has three pages; one server's instance is in a fifth account."""
-    estate.everywhere()
-    estate.set(TOPOLOGY_READS_PER_SCOPE="1000", DRS_PAGE_SIZE="3")
+    sandbox.everywhere()
+    sandbox.set(TOPOLOGY_READS_PER_SCOPE="1000", DRS_PAGE_SIZE="3")
 
     def servers(count: int, **members: Any) -> dict[str, Any]:
         origin = {"region": "us-east-2", **members}
         records = [{"record": {"sourceNetworkID": "sn-0123456789abcdef0"}}] * count
         return {"servers": records, "drs_tags": {"Drs": "yes"}, "tags": {"Team": "core"}, "origin": origin}
 
-    elsewhere = estate.add_account(kind="application")
+    elsewhere = sandbox.add_account(kind="application")
     counts = {"us-west-2": 8, "eu-west-1": 2}
-    first = estate.add_account(regions={region: servers(count) for region, count in counts.items()})
-    second = estate.add_account(
+    first = sandbox.add_account(regions={region: servers(count) for region, count in counts.items()})
+    second = sandbox.add_account(
         regions={"us-west-2": servers(2, account_id=elsewhere), "eu-north-1": {"servers": 0}}  # initialised, no servers
     )
-    third = estate.add_account(regions={"il-central-1": servers(1)})
-    hub = estate.names.hub
-    estate.add(hub, "eu-west-1", **servers(2))
+    third = sandbox.add_account(regions={"il-central-1": servers(1)})
+    hub = sandbox.names.hub
+    sandbox.add(hub, "eu-west-1", **servers(2))
     active = {(first, "us-west-2"), (first, "eu-west-1"), (second, "us-west-2"), (third, "il-central-1")}
     active.add((hub, "eu-west-1"))
 
-    report = await estate.sync()
+    report = await sandbox.sync()
 
     assert report["operation"] == "sync_source_server_inventory"
     assert (report["regionsScanned"], report["regionsSkipped"], report["regionsFailed"]) == (len(EVERY_REGION), 0, 0)
@@ -142,22 +142,22 @@ async def test_first_sync_fills_empty_tables_and_the_second_writes_nothing(
     instances = {call.scope for call in received.of("ec2", "DescribeInstances")}
     assert instances == {(account, "us-east-2") for account in (first, elsewhere, third, hub)}
 
-    items = {item["sourceServerArn"]: item for item in estate.items()}
+    items = {item["sourceServerArn"]: item for item in sandbox.items()}
     assert len(items) == 15
     for account, region in active:
-        for record in estate.records(account, region):
+        for record in sandbox.records(account, region):
             check_item(items[record["arn"]], record, account=account, region=region)
     assert {item["lastUpdated"] for item in items.values()} == {report["startedAt"]}
-    check_status(estate.status(), first, second, others=(third, hub))
-    assert estate.counts() == report["serversByRegion"]
+    check_status(sandbox.status(), first, second, others=(third, hub))
+    assert sandbox.counts() == report["serversByRegion"]
 
     received.clear()
-    again = await estate.sync()
+    again = await sandbox.sync()
 
-    assert received.writes(estate.table("SOURCE_SERVER_INVENTORY_TABLE").name) == []
-    assert {item["sourceServerArn"]: item for item in estate.items()} == items
+    assert received.writes(sandbox.table("SOURCE_SERVER_INVENTORY_TABLE").name) == []
+    assert {item["sourceServerArn"]: item for item in sandbox.items()} == items
     assert (again["serversWritten"], again["serversSynced"]) == (0, 15)
     scanned = {call.scope for call in received.of("drs", "DescribeSourceServers")}
     assert scanned >= active
     assert len(scanned) == 5 + again["scopes"]["discovery"]
-    assert estate.counts() == report["serversByRegion"]
+    assert sandbox.counts() == report["serversByRegion"]

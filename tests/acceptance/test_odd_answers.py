@@ -11,8 +11,8 @@ from service.app import open_app
 from service.aws import client as client_module
 from service.context import SyncRequest
 from service.settings import load_settings
-from tests.support.estate import Estate
 from tests.support.received_calls import ReceivedCalls, drs_page
+from tests.support.sandbox import EngineSandbox
 
 REGION, OTHER = "us-west-2", "eu-west-1"
 LISTING = {"service": "drs", "operation": "DescribeSourceServers", "region": REGION}
@@ -20,21 +20,21 @@ UNINITIALIZED = {"error": "UninitializedAccountException", "status": 400, "messa
 
 
 @pytest.fixture
-def account(estate: Estate, received: ReceivedCalls, monkeypatch: pytest.MonkeyPatch) -> str:
+def account(sandbox: EngineSandbox, received: ReceivedCalls, monkeypatch: pytest.MonkeyPatch) -> str:
     """Create an account with 12 servers in one region and one in another, synced once; only these are scanned."""
     monkeypatch.setattr(client_module, "backoff_s", lambda *_, **__: 0.01)  # as many retries, without the pauses
-    estate.set(DRS_REGIONS=f"{REGION} {OTHER} sa-east-1")
-    account = estate.add_account(regions={REGION: {"servers": 12}, OTHER: {"servers": 1}})
-    assert anyio.run(estate.sync)["serversWritten"] == 13
+    sandbox.set(DRS_REGIONS=f"{REGION} {OTHER} sa-east-1")
+    account = sandbox.add_account(regions={REGION: {"servers": 12}, OTHER: {"servers": 1}})
+    assert anyio.run(sandbox.sync)["serversWritten"] == 13
     received.clear()
     return account
 
 
-def is_kept(estate: Estate, account: str) -> dict[str, Any]:
+def is_kept(sandbox: EngineSandbox, account: str) -> dict[str, Any]:
     """Check that all servers are stored and counted; return the entry of the scope."""
-    assert len(estate.items()) == 13
-    assert estate.counts() == {REGION: 12, OTHER: 1}
-    return estate.entry(REGION, account)
+    assert len(sandbox.items()) == 13
+    assert sandbox.counts() == {REGION: 12, OTHER: 1}
+    return sandbox.entry(REGION, account)
 
 
 def listings(received: ReceivedCalls) -> int:
@@ -42,100 +42,100 @@ def listings(received: ReceivedCalls) -> int:
 
 
 async def test_that_drs_is_not_initialised_removes_servers_only_when_a_later_run_is_told_the_same(
-    account: str, estate: Estate
+    account: str, sandbox: EngineSandbox
 ) -> None:
-    estate.faults(fail=[{**LISTING, **UNINITIALIZED}])
-    report = await estate.sync()
+    sandbox.faults(fail=[{**LISTING, **UNINITIALIZED}])
+    report = await sandbox.sync()
     (error,) = report["errors"]
     assert (error["code"], error["regions"], error["status"]) == ("UninitializedAccountException", [REGION], "ERROR")
     assert "12 servers are known there" in error["message"]
     assert error["advice"]
     assert (report["status"], report["scopes"]["partial"]) == ("partial", 1)
-    entry = is_kept(estate, account)
+    entry = is_kept(sandbox, account)
     assert entry["status"] == "ERROR"
     assert entry["emptySeenAt"] == entry["lastChecked"] > entry["lastComplete"]
 
-    assert (await estate.sync())["status"] == "complete"  # a listing in between ends the wait
-    assert "emptySeenAt" not in is_kept(estate, account)
-    estate.faults(fail=[{**LISTING, **UNINITIALIZED, "times": 2}])
-    assert (await estate.sync())["status"] == "partial"
-    is_kept(estate, account)
+    assert (await sandbox.sync())["status"] == "complete"  # a listing in between ends the wait
+    assert "emptySeenAt" not in is_kept(sandbox, account)
+    sandbox.faults(fail=[{**LISTING, **UNINITIALIZED, "times": 2}])
+    assert (await sandbox.sync())["status"] == "partial"
+    is_kept(sandbox, account)
 
-    report = await estate.sync()
+    report = await sandbox.sync()
     assert (report["serversRemoved"], report["errors"]) == (12, [])
-    assert estate.counts() == {OTHER: 1}
-    assert len(estate.items()) == 1
-    entry = estate.entry(REGION, account)
+    assert sandbox.counts() == {OTHER: 1}
+    assert len(sandbox.items()) == 1
+    entry = sandbox.entry(REGION, account)
     assert (entry["status"], entry["serverCount"]) == ("NOT_INITIALIZED", 0)
     assert "emptySeenAt" not in entry
 
 
-async def test_items_alone_are_servers_that_are_known(account: str, estate: Estate) -> None:
+async def test_items_alone_are_servers_that_are_known(account: str, sandbox: EngineSandbox) -> None:
     """A table of region status that was deleted knows nothing; the stored items do."""
-    for region in estate.status():
-        estate.table("DRS_REGION_STATUS_TABLE").delete_item(Key={"region": region})
-    estate.faults(fail=[{**LISTING, **UNINITIALIZED}])
-    report = await estate.sync()
+    for region in sandbox.status():
+        sandbox.table("DRS_REGION_STATUS_TABLE").delete_item(Key={"region": region})
+    sandbox.faults(fail=[{**LISTING, **UNINITIALIZED}])
+    report = await sandbox.sync()
     assert (report["status"], report["regionSource"]) == ("partial", "fallback_table_empty")
-    assert len(estate.items()) == 13
-    assert "serverCount" not in estate.entry(REGION, account)
-    await estate.sync()
-    is_kept(estate, account)
+    assert len(sandbox.items()) == 13
+    assert "serverCount" not in sandbox.entry(REGION, account)
+    await sandbox.sync()
+    is_kept(sandbox, account)
 
 
 @pytest.mark.parametrize("job", ["tags", "staging"])
-async def test_the_other_syncs_do_not_believe_it_either(job: str, account: str, estate: Estate) -> None:
+async def test_the_other_syncs_do_not_believe_it_either(job: str, account: str, sandbox: EngineSandbox) -> None:
     operations = ("DescribeSourceServers", "ListStagingAccounts")
-    estate.faults(fail=[{**LISTING, **UNINITIALIZED, "operation": each, "times": None} for each in operations])
+    sandbox.faults(fail=[{**LISTING, **UNINITIALIZED, "operation": each, "times": None} for each in operations])
     async with open_app(load_settings()) as app:
         run = {"tags": app.sync_tags, "staging": app.sync_staging}[job]
         report = await run(SyncRequest(full_scan=True))
     assert report["status"] != "complete"
     assert "UninitializedAccountException" in {error["code"] for error in report["errors"]}
-    assert "emptySeenAt" not in is_kept(estate, account)
+    assert "emptySeenAt" not in is_kept(sandbox, account)
 
 
 @pytest.mark.parametrize("code", ["ValidationException", "ConflictException", "SomethingNobodyKnows"])
-async def test_a_text_never_says_that_there_is_nothing(code: str, account: str, estate: Estate) -> None:
-    estate.faults(fail=[{**LISTING, **UNINITIALIZED, "error": code, "times": None}])
+async def test_a_text_never_says_that_there_is_nothing(code: str, account: str, sandbox: EngineSandbox) -> None:
+    sandbox.faults(fail=[{**LISTING, **UNINITIALIZED, "error": code, "times": None}])
     for _ in range(2):
-        report = await estate.sync()
+        report = await sandbox.sync()
         assert (report["status"], [error["code"] for error in report["errors"]]) == ("partial", [code])
-        entry = is_kept(estate, account)
+        entry = is_kept(sandbox, account)
         assert (entry["status"], entry.get("emptySeenAt")) == ("ERROR", None)
 
 
 async def test_an_empty_list_is_repeated_and_the_second_one_counts(
-    account: str, estate: Estate, received: ReceivedCalls
+    account: str, sandbox: EngineSandbox, received: ReceivedCalls
 ) -> None:
     received.answer(lambda call: call.service == "drs" and call.region == REGION, drs_page())
-    report = await estate.sync()
+    report = await sandbox.sync()
     (warning,) = report["warnings"]
     assert (warning["code"], warning["accountId"], warning["regions"]) == ("ScanRepeated", account, [REGION])
     assert "0 of 12 stored servers" in warning["message"]
     assert (report["status"], report["serversRemoved"], report["serversSynced"]) == ("complete", 0, 13)
-    assert is_kept(estate, account)["status"] == "ACTIVE"
+    assert is_kept(sandbox, account)["status"] == "ACTIVE"
     assert listings(received) == 2
 
 
 @pytest.mark.parametrize("left", [0, 5])
 async def test_servers_that_two_listings_do_not_show_are_removed_in_the_same_run(
-    left: int, account: str, estate: Estate, received: ReceivedCalls
+    left: int, account: str, sandbox: EngineSandbox, received: ReceivedCalls
 ) -> None:
-    estate.remove(account, REGION, estate.records(account, REGION)[left:])
-    report = await estate.sync()
+    sandbox.remove(account, REGION, sandbox.records(account, REGION)[left:])
+    report = await sandbox.sync()
     assert report["serversRemoved"] == 12 - left
     assert [warning["code"] for warning in report["warnings"]] == ["ScanRepeated"]
-    assert len(estate.items()) == left + 1
-    assert estate.counts().get(REGION, 0) == left
+    assert len(sandbox.items()) == left + 1
+    assert sandbox.counts().get(REGION, 0) == left
     assert listings(received) == 2
 
 
 async def test_half_of_the_servers_is_enough_to_be_believed(
-    account: str, estate: Estate, received: ReceivedCalls
+    account: str, sandbox: EngineSandbox, received: ReceivedCalls
 ) -> None:
-    estate.remove(account, REGION, estate.records(account, REGION)[6:])
-    report = await estate.sync()
+    sandbox.remove(account, REGION, sandbox.records(account, REGION)[6:])
+    report = await sandbox.sync()
     assert (report["serversRemoved"], report["warnings"]) == (6, [])
     assert listings(received) == 1
 
@@ -150,12 +150,12 @@ async def test_half_of_the_servers_is_enough_to_be_believed(
     ids=["broken", "denied", "not initialised"],
 )
 async def test_a_repeat_that_fails_removes_nothing(
-    second: dict[str, Any], account: str, estate: Estate, received: ReceivedCalls
+    second: dict[str, Any], account: str, sandbox: EngineSandbox, received: ReceivedCalls
 ) -> None:
     received.answer(lambda call: call.service == "drs" and call.region == REGION, drs_page())
-    estate.faults(fail=[{**LISTING, **second, "times": None}])
-    report = await estate.sync()
+    sandbox.faults(fail=[{**LISTING, **second, "times": None}])
+    report = await sandbox.sync()
     assert listings(received) >= 2
     assert (report["status"], report["serversRemoved"], report["scopes"]["partial"]) == ("partial", 0, 1)
     assert [warning["code"] for warning in report["warnings"]] == ["ScanRepeated"]
-    is_kept(estate, account)
+    is_kept(sandbox, account)

@@ -17,9 +17,9 @@ from service.context import SyncRequest
 from service.settings import load_settings
 from tests.acceptance.processes import Ended, finish, populate
 from tests.support.command import start
-from tests.support.estate import Estate
 from tests.support.loop_clock import LoopClock
 from tests.support.received_calls import ReceivedCall, ReceivedCalls
+from tests.support.sandbox import EngineSandbox
 from tests.support.table_state import clean_state, state
 
 WEST = "us-west-2"
@@ -40,9 +40,9 @@ def stopped(received: ReceivedCalls, scans: int, number: int, *arguments: str) -
 
 @pytest.mark.parametrize(("scans", "number"), [(0, signal.SIGTERM), (5, signal.SIGINT), (15, signal.SIGTERM)])
 async def test_a_sync_that_is_told_to_stop_shows_what_it_has_done(
-    scans: int, number: int, estate: Estate, received: ReceivedCalls
+    scans: int, number: int, sandbox: EngineSandbox, received: ReceivedCalls
 ) -> None:
-    populate(estate, many=27)
+    populate(sandbox, many=27)
     ended = stopped(received, scans, number, "inventory")
     report = ended.report
     assert ended.code == {"partial": 3, "failed": 1}[report["status"]]
@@ -51,18 +51,18 @@ async def test_a_sync_that_is_told_to_stop_shows_what_it_has_done(
     assert scopes["failed"] >= 1
     assert {error["code"] for error in report["errors"]} == {"DeadlineExceeded"}
     assert all("told to stop" in error["message"] for error in report["errors"])
-    assert report["serversSynced"] == len(estate.items())
-    assert estate.counts() == report["serversByRegion"]
+    assert report["serversSynced"] == len(sandbox.items())
+    assert sandbox.counts() == report["serversByRegion"]
 
-    await estate.sync()
+    await sandbox.sync()
 
-    assert state(estate) == await clean_state(estate)
+    assert state(sandbox) == await clean_state(sandbox)
 
 
 def test_a_run_of_all_syncs_that_is_told_to_stop_names_those_it_did_not_begin(
-    estate: Estate, received: ReceivedCalls
+    sandbox: EngineSandbox, received: ReceivedCalls
 ) -> None:
-    accounts = populate(estate, many=3)
+    accounts = populate(sandbox, many=3)
     by_staging = len(accounts) * 6  # it comes first
     ended = stopped(received, by_staging + 3, signal.SIGTERM, "all")
     assert (ended.code, ended.report["status"], ended.report["notRun"]) == (3, "partial", ["tags"])
@@ -81,12 +81,12 @@ async def all_is_quiet(received: ReceivedCalls) -> None:
 
 @pytest.mark.parametrize("job", ["inventory", "tags"])
 async def test_a_time_limit_ends_a_run_with_a_true_report(
-    job: str, estate: Estate, received: ReceivedCalls, loop_clock: LoopClock
+    job: str, sandbox: EngineSandbox, received: ReceivedCalls, loop_clock: LoopClock
 ) -> None:
     """The event loop's clock jumps to the limit once nothing but one region is left."""
-    populate(estate, many=3)
-    await estate.sync()
-    before = estate.counts()
+    populate(sandbox, many=3)
+    await sandbox.sync()
+    before = sandbox.counts()
     reports: list[dict[str, Any]] = []
 
     async def sync() -> None:
@@ -106,7 +106,7 @@ async def test_a_time_limit_ends_a_run_with_a_true_report(
     late = [error for error in report["errors"] if error["code"] == "DeadlineExceeded"]
     assert {region for error in late for region in error["regions"]} == {WEST}
     assert {"ap-south-1", "sa-east-1", "eu-west-1"} <= set(report["serversByRegion"])
-    assert estate.counts() == before
+    assert sandbox.counts() == before
 
 
 def command(*arguments: str) -> tuple[int, dict[str, Any]]:
@@ -117,8 +117,8 @@ def command(*arguments: str) -> tuple[int, dict[str, Any]]:
 
 
 @pytest.mark.parametrize("job", ["inventory", "staging", "tags", "all"])
-def test_every_sync_takes_a_time_limit(job: str, estate: Estate, received: ReceivedCalls) -> None:
-    table = estate.table("TARGET_ACCOUNTS_TABLE").name
+def test_every_sync_takes_a_time_limit(job: str, sandbox: EngineSandbox, received: ReceivedCalls) -> None:
+    table = sandbox.table("TARGET_ACCOUNTS_TABLE").name
     with received.holding(lambda call: call.operation == "Scan" and call.params["TableName"] == table):
         code, document = command("sync", job, "--time-limit", "1")
     assert code == 1
@@ -126,7 +126,7 @@ def test_every_sync_takes_a_time_limit(job: str, estate: Estate, received: Recei
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "soon"])
-def test_an_invalid_time_limit_is_refused(value: str, estate: Estate) -> None:
+def test_an_invalid_time_limit_is_refused(value: str, sandbox: EngineSandbox) -> None:
     code, document = command("sync", "inventory", "--time-limit", value)
     assert code == 2
     assert "--time-limit" in document["message"]

@@ -23,7 +23,7 @@ from service.aws.dynamodb_write import CompareAndSet, Table, WriteConflictError
 from service.errors import AwsError
 from service.models import Call
 from service.settings import Settings
-from tests.support.estate import Estate
+from tests.support.sandbox import EngineSandbox
 from tests.support.scripted import Answer, Request, ScriptedAws, answer, refusal, scripted_aws
 
 
@@ -276,9 +276,9 @@ async def test_reads_are_consistent_except_those_of_indexes(monkeypatch: pytest.
     }
 
 
-async def test_conditions_hold_against_a_real_table(estate: Estate) -> None:
+async def test_conditions_hold_against_a_real_table(sandbox: EngineSandbox) -> None:
     async with AwsClient(Settings(), lambda: datetime.now(UTC)) as aws_client:
-        table = Table(aws_client.hub(), estate.sandbox.environment()["DRS_REGION_STATUS_TABLE"], "us-east-1")
+        table = Table(aws_client.hub(), sandbox.server.environment()["DRS_REGION_STATUS_TABLE"], "us-east-1")
         key = {"region": "r"}
         assert await table.get(key) is None
         assert await table.put_if({**key, "n": 1}, "attribute_not_exists( #region )")
@@ -292,14 +292,14 @@ async def test_conditions_hold_against_a_real_table(estate: Estate) -> None:
         assert [item async for item in table.scan()] == []
 
 
-async def test_a_scan_reads_all_pages(estate: Estate) -> None:
+async def test_a_scan_reads_all_pages(sandbox: EngineSandbox) -> None:
     big = "x" * 100_000
     async with AwsClient(Settings(), lambda: datetime.now(UTC)) as aws_client:
-        table = Table(aws_client.hub(), estate.sandbox.environment()["DRS_REGION_STATUS_TABLE"], "us-east-1")
+        table = Table(aws_client.hub(), sandbox.server.environment()["DRS_REGION_STATUS_TABLE"], "us-east-1")
         for number in range(25):
             await table.put_many([{"region": f"r{number}", "big": big}])
         assert len([item async for item in table.scan()]) == 25
-        assert estate.calls()["dynamodb", "Scan"] >= 2
+        assert sandbox.calls()["dynamodb", "Scan"] >= 2
 
 
 @given(st.binary(max_size=40))

@@ -21,7 +21,7 @@ from service.aws.operations import (
 )
 from service.query_app import open_query_app
 from service.settings import Settings, load_settings
-from tests.support.estate import Estate
+from tests.support.sandbox import EngineSandbox
 
 _TTL = {"AttributeName": "TTL", "Enabled": True}
 WRITES: list[tuple[str, str, dict[str, Any]]] = [
@@ -41,32 +41,32 @@ WRITES: list[tuple[str, str, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("service", "operation", "params"), WRITES)
 async def test_a_write_is_refused_and_nothing_is_sent(
-    service: str, operation: str, params: dict[str, Any], estate: Estate
+    service: str, operation: str, params: dict[str, Any], sandbox: EngineSandbox
 ) -> None:
     async with AwsClient(Settings(), lambda: datetime.now(UTC), allowed=READ_OPERATIONS) as aws_client:
         with pytest.raises(UndeclaredOperationError, match=f"{service}:{operation}"):
             await aws_client.hub().call(service, operation, params, region="us-east-1")
-    assert estate.calls() == {}
+    assert sandbox.calls() == {}
 
 
-async def test_the_query_function_can_only_read(estate: Estate) -> None:
+async def test_the_query_function_can_only_read(sandbox: EngineSandbox) -> None:
     async with open_query_app(load_settings()) as app:
         table = app.status._table
         assert table is not None
         with pytest.raises(UndeclaredOperationError, match="dynamodb:PutItem"):
             await table.call("PutItem", {"Item": {"region": {"S": "x"}}})
-    assert estate.calls() == {}
+    assert sandbox.calls() == {}
 
 
-async def test_reads_pass(estate: Estate) -> None:
+async def test_reads_pass(sandbox: EngineSandbox) -> None:
     async with AwsClient(Settings(), lambda: datetime.now(UTC), allowed=READ_OPERATIONS) as aws_client:
-        assert (await aws_client.identity()).account_id == estate.names.hub
-        answer = await aws_client.hub().call("drs", "DescribeSourceServers", {}, region=_initialised(estate))
+        assert (await aws_client.identity()).account_id == sandbox.names.hub
+        answer = await aws_client.hub().call("drs", "DescribeSourceServers", {}, region=_initialised(sandbox))
         assert answer["items"] == []
 
 
-def _initialised(estate: Estate) -> str:
-    estate.add(estate.names.hub, "us-west-2", servers=0)
+def _initialised(sandbox: EngineSandbox) -> str:
+    sandbox.add(sandbox.names.hub, "us-west-2", servers=0)
     return "us-west-2"
 
 
@@ -80,12 +80,12 @@ def _initialised(estate: Estate) -> str:
     ],
 )
 async def test_undeclared_operations_are_refused_to_data_management_too(
-    service: str, operation: str, params: dict[str, Any], estate: Estate
+    service: str, operation: str, params: dict[str, Any], sandbox: EngineSandbox
 ) -> None:
     async with AwsClient(Settings(), lambda: datetime.now(UTC)) as aws_client:
         with pytest.raises(UndeclaredOperationError, match=f"{service}:{operation}"):
             await aws_client.hub().call(service, operation, params, region="us-east-1")
-    assert estate.calls() == {}
+    assert sandbox.calls() == {}
 
 
 @pytest.mark.parametrize(

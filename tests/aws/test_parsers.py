@@ -22,7 +22,7 @@ from service.aws.parsers import _INSTANCES, ParserFactory, parse_page_directly
 from service.aws.structure import type_check
 from service.models import OddRecord, utc_now
 from service.settings import Settings
-from tests.support.estate import Estate
+from tests.support.sandbox import EngineSandbox
 
 
 @cache
@@ -63,9 +63,11 @@ def _kept(shape: Shape, value: Any) -> Any:
 
 
 @pytest.mark.parametrize("params", [{}, {"MaxResults": 5}, {"Filters": [{"Name": "instance-id", "Values": ["i-1"]}]}])
-async def test_a_response_equals_botocores_except_for_unused_members(params: dict[str, Any], estate: Estate) -> None:
+async def test_a_response_equals_botocores_except_for_unused_members(
+    params: dict[str, Any], sandbox: EngineSandbox
+) -> None:
     sts = boto3.client("sts")
-    role = f"arn:aws:iam::{estate.names.apps}:role/DRSOrchestrationRole"
+    role = f"arn:aws:iam::{sandbox.names.apps}:role/DRSOrchestrationRole"
     given = sts.assume_role(RoleArn=role, RoleSessionName="test", ExternalId="drs-orchestration-cross-account")
     keys = given["Credentials"]
     theirs = boto3.client(
@@ -75,8 +77,8 @@ async def test_a_response_equals_botocores_except_for_unused_members(params: dic
         aws_secret_access_key=keys["SecretAccessKey"],
         aws_session_token=keys["SessionToken"],
     ).describe_instances(**params)
-    estate.set(AWS_ACCESS_KEY_ID=keys["AccessKeyId"], AWS_SECRET_ACCESS_KEY=keys["SecretAccessKey"])
-    estate.set(AWS_SESSION_TOKEN=keys["SessionToken"])
+    sandbox.set(AWS_ACCESS_KEY_ID=keys["AccessKeyId"], AWS_SECRET_ACCESS_KEY=keys["SecretAccessKey"])
+    sandbox.set(AWS_SESSION_TOKEN=keys["SessionToken"])
     async with AwsClient(Settings(), utc_now) as aws_client:
         ours = await aws_client.hub().call("ec2", "DescribeInstances", params, region="us-east-1")
     ours.pop("ResponseMetadata")

@@ -16,19 +16,19 @@ from service.settings import load_settings
 from tests.cli.test_command_line import drs_sync
 from tests.cli.test_servers import run_json
 from tests.support.command import start
-from tests.support.estate import Estate, new_account_id
+from tests.support.sandbox import EngineSandbox, new_account_id
 
 EXTERNAL_ID = "drs-orchestration-cross-account"
 
 
-def _record(estate: Estate) -> dict[str, object]:
-    table = estate.table("TARGET_ACCOUNTS_TABLE")
-    item: dict[str, object] = table.get_item(Key={"accountId": estate.names.a})["Item"]
+def _record(sandbox: EngineSandbox) -> dict[str, object]:
+    table = sandbox.table("TARGET_ACCOUNTS_TABLE")
+    item: dict[str, object] = table.get_item(Key={"accountId": sandbox.names.a})["Item"]
     return item
 
 
-def test_a_staging_account_comes_and_goes(estate: Estate) -> None:
-    target, staging = estate.names.a, new_account_id()
+def test_a_staging_account_comes_and_goes(sandbox: EngineSandbox) -> None:
+    target, staging = sandbox.names.a, new_account_id()
     run_json("sync", "inventory", "--full-scan")
     add = ("accounts", "add-staging", target, staging, "--name", "Staging [bold]\x1b", "--external-id", EXTERNAL_ID)
     body = run_json(*add)
@@ -44,7 +44,7 @@ def test_a_staging_account_comes_and_goes(estate: Estate) -> None:
     removed = drs_sync(*remove, "-o", "table", COLUMNS="200")
     assert removed.returncode == 0
     assert f"Removed staging account {staging}" in removed.stdout
-    assert _record(estate)["stagingAccounts"] == []
+    assert _record(sandbox)["stagingAccounts"] == []
     assert run_json(*remove, exit_code=2)["error"] == "NOT_FOUND"
 
 
@@ -58,33 +58,33 @@ def test_a_staging_account_comes_and_goes(estate: Estate) -> None:
         ("", [], "Usage"),
     ],
 )
-def test_bad_input_exits_2_and_changes_nothing(estate: Estate, target: str, more: list[str], code: str) -> None:
-    before = _record(estate)
-    arguments = [target or estate.names.a, new_account_id(), "--name", "S", *more]
+def test_bad_input_exits_2_and_changes_nothing(sandbox: EngineSandbox, target: str, more: list[str], code: str) -> None:
+    before = _record(sandbox)
+    arguments = [target or sandbox.names.a, new_account_id(), "--name", "S", *more]
     assert run_json("accounts", "add-staging", *arguments, exit_code=2)["error"] == code
-    assert _record(estate) == before
+    assert _record(sandbox) == before
 
 
-def test_validate_shows_what_aws_says(estate: Estate) -> None:
-    arguments = ("accounts", "validate", estate.names.a, "--region", "us-west-2", "--external-id")
+def test_validate_shows_what_aws_says(sandbox: EngineSandbox) -> None:
+    arguments = ("accounts", "validate", sandbox.names.a, "--region", "us-west-2", "--external-id")
     body = run_json(*arguments, EXTERNAL_ID)
     assert (body["valid"], body["currentServers"]) == (True, 6)
     refused = run_json(*arguments, "another-id", exit_code=1)
     assert (refused["valid"], refused["roleAccessible"]) == (False, False)
     assert "AccessDenied" in drs_sync(*arguments, "another-id", "-o", "table", COLUMNS="200").stdout
     assert run_json(*arguments, "?", exit_code=2)["error"] == "INVALID_PARAMETER"
-    estate.faults(fail=[{"service": "sts", "operation": "AssumeRole", "times": None, "error": "ServiceUnavailable"}])
+    sandbox.faults(fail=[{"service": "sts", "operation": "AssumeRole", "times": None, "error": "ServiceUnavailable"}])
     assert run_json(*arguments, EXTERNAL_ID, exit_code=1)["error"] == "INTERNAL_ERROR"
 
 
-def test_the_list_says_which_records_cannot_be_used_and_why(estate: Estate) -> None:
-    table, staging = estate.table("TARGET_ACCOUNTS_TABLE"), new_account_id()
+def test_the_list_says_which_records_cannot_be_used_and_why(sandbox: EngineSandbox) -> None:
+    table, staging = sandbox.table("TARGET_ACCOUNTS_TABLE"), new_account_id()
     table.put_item(Item={"accountId": "mars"})
-    foreign = f"arn:aws:iam::{estate.names.apps}:role/R"
-    table.put_item(Item={"accountId": estate.names.hub, "accountName": "Hub", "isCurrentAccount": True})
+    foreign = f"arn:aws:iam::{sandbox.names.apps}:role/R"
+    table.put_item(Item={"accountId": sandbox.names.hub, "accountName": "Hub", "isCurrentAccount": True})
     table.put_item(
         Item={
-            "accountId": estate.names.b,
+            "accountId": sandbox.names.b,
             "accountName": "B",
             "roleArn": foreign,
             "stagingAccounts": [{"accountId": staging, "accountName": "S"}],
@@ -93,12 +93,12 @@ def test_the_list_says_which_records_cannot_be_used_and_why(estate: Estate) -> N
     accounts = {account["accountId"]: account for account in run_json("accounts", "list", exit_code=3)["accounts"]}
     assert {account_id: account["usable"] for account_id, account in accounts.items()} == {
         "mars": False,
-        estate.names.hub: True,
-        estate.names.a: True,
-        estate.names.b: False,
+        sandbox.names.hub: True,
+        sandbox.names.a: True,
+        sandbox.names.b: False,
     }
-    assert f"belongs to account {estate.names.apps}" in accounts[estate.names.b]["reason"]
-    (shown,) = accounts[estate.names.b]["stagingAccounts"]
+    assert f"belongs to account {sandbox.names.apps}" in accounts[sandbox.names.b]["reason"]
+    (shown,) = accounts[sandbox.names.b]["stagingAccounts"]
     assert (shown["accountId"], shown["accountName"], shown["usable"]) == (staging, "S", True)
     assert run_json("accounts", "list", exit_code=1, TARGET_ACCOUNTS_TABLE="no-such")["error"] == (
         "ResourceNotFoundException"
@@ -106,8 +106,8 @@ def test_the_list_says_which_records_cannot_be_used_and_why(estate: Estate) -> N
     assert run_json("accounts", "list", exit_code=2, TARGET_ACCOUNTS_TABLE="")["error"] == "Configuration"
 
 
-def test_an_added_account_is_synced_and_a_removed_one_is_not(estate: Estate) -> None:
-    target, table = estate.names.b, estate.table("TARGET_ACCOUNTS_TABLE")
+def test_an_added_account_is_synced_and_a_removed_one_is_not(sandbox: EngineSandbox) -> None:
+    target, table = sandbox.names.b, sandbox.table("TARGET_ACCOUNTS_TABLE")
     table.delete_item(Key={"accountId": target})
     refused = run_json("sync", "inventory", "--account", target, exit_code=2)
     assert f"drs-sync accounts add {target}" in refused["message"]
@@ -135,11 +135,11 @@ def test_an_added_account_is_synced_and_a_removed_one_is_not(estate: Estate) -> 
     assert run_json("accounts", "remove", target, exit_code=2)["error"] == "TARGET_ACCOUNT_NOT_FOUND"
     run_json("sync", "inventory", "--full-scan")
     servers = run_json("servers")["servers"]
-    assert {server["accountId"] for server in servers} == {estate.names.a}
+    assert {server["accountId"] for server in servers} == {sandbox.names.a}
 
 
-def test_the_hub_is_added_without_a_role(estate: Estate) -> None:
-    hub = estate.names.hub
+def test_the_hub_is_added_without_a_role(sandbox: EngineSandbox) -> None:
+    hub = sandbox.names.hub
     record = run_json("accounts", "add", hub, "--name", "Hub")["account"]
     assert (record["isCurrentAccount"], {"roleArn", "externalId"} & record.keys()) == (True, set())
     run_json("accounts", "remove", hub)
@@ -158,15 +158,15 @@ def test_the_hub_is_added_without_a_role(estate: Estate) -> None:
         ([], "Usage"),
     ],
 )
-def test_an_account_that_cannot_be_used_is_not_added(estate: Estate, arguments: list[str], code: str) -> None:
-    before = estate.table("TARGET_ACCOUNTS_TABLE").scan()["Items"]
+def test_an_account_that_cannot_be_used_is_not_added(sandbox: EngineSandbox, arguments: list[str], code: str) -> None:
+    before = sandbox.table("TARGET_ACCOUNTS_TABLE").scan()["Items"]
     assert run_json("accounts", "add", *arguments, exit_code=2)["error"] == code
-    assert estate.table("TARGET_ACCOUNTS_TABLE").scan()["Items"] == before
+    assert sandbox.table("TARGET_ACCOUNTS_TABLE").scan()["Items"] == before
 
 
-async def test_a_write_whose_response_was_lost_is_no_conflict(estate: Estate) -> None:
+async def test_a_write_whose_response_was_lost_is_no_conflict(sandbox: EngineSandbox) -> None:
     target = new_account_id()
-    values: dict[str, Any] = {"partition": "aws", "hub_account_id": estate.names.hub}
+    values: dict[str, Any] = {"partition": "aws", "hub_account_id": sandbox.names.hub}
     record = target_record(target, now=datetime(2026, 1, 1, tzinfo=UTC), **values)
     async with open_app(load_settings()) as app:
         await app.target_accounts().add(record)
@@ -175,43 +175,45 @@ async def test_a_write_whose_response_was_lost_is_no_conflict(estate: Estate) ->
             await app.target_accounts().add(target_record(target, now=datetime(2026, 1, 2, tzinfo=UTC), **values))
 
 
-def test_an_odd_record_is_removed_and_shown(estate: Estate) -> None:
-    record = {"accountId": estate.names.b, "note": b"\x00", "n": Decimal("1.5"), "stagingAccounts": ["x"]}
-    estate.table("TARGET_ACCOUNTS_TABLE").put_item(Item=record)
-    assert run_json("accounts", "remove", estate.names.b)["account"]["n"] == 1.5
+def test_an_odd_record_is_removed_and_shown(sandbox: EngineSandbox) -> None:
+    record = {"accountId": sandbox.names.b, "note": b"\x00", "n": Decimal("1.5"), "stagingAccounts": ["x"]}
+    sandbox.table("TARGET_ACCOUNTS_TABLE").put_item(Item=record)
+    assert run_json("accounts", "remove", sandbox.names.b)["account"]["n"] == 1.5
 
 
 @pytest.mark.parametrize(
     ("typed", "more", "code"), [("n\n", (), 2), ("\x04", (), 2), ("y\n", (), 0), ("", ("--yes",), 0)]
 )
-def test_remove_asks_on_a_terminal(estate: Estate, typed: str, more: tuple[str, ...], code: int) -> None:
+def test_remove_asks_on_a_terminal(sandbox: EngineSandbox, typed: str, more: tuple[str, ...], code: int) -> None:
     ours, theirs = os.openpty()
-    with start("accounts", "remove", estate.names.a, *more, stdin=theirs, stderr=theirs) as process:
+    with start("accounts", "remove", sandbox.names.a, *more, stdin=theirs, stderr=theirs) as process:
         os.write(ours, typed.encode())
         process.communicate()
     os.close(ours)
     os.close(theirs)
     assert process.returncode == code
-    assert ("Item" in estate.table("TARGET_ACCOUNTS_TABLE").get_item(Key={"accountId": estate.names.a})) == (code == 2)
+    assert ("Item" in sandbox.table("TARGET_ACCOUNTS_TABLE").get_item(Key={"accountId": sandbox.names.a})) == (
+        code == 2
+    )
 
 
-def test_a_staging_account_with_a_number_as_id_gets_one_verdict_in_every_command(estate: Estate) -> None:
-    table, staging = estate.table("TARGET_ACCOUNTS_TABLE"), new_account_id()
+def test_a_staging_account_with_a_number_as_id_gets_one_verdict_in_every_command(sandbox: EngineSandbox) -> None:
+    table, staging = sandbox.table("TARGET_ACCOUNTS_TABLE"), new_account_id()
     table.update_item(
-        Key={"accountId": estate.names.b},
+        Key={"accountId": sandbox.names.b},
         UpdateExpression="SET stagingAccounts = :s",
         ExpressionAttributeValues={":s": [{"accountId": int(staging), "accountName": "S"}]},
     )
     verdict = f"has the number {staging} as accountId: it has to be text of 12 digits"
     accounts = {each["accountId"]: each for each in run_json("accounts", "list", exit_code=3)["accounts"]}
-    (shown,) = accounts[estate.names.b]["stagingAccounts"]
+    (shown,) = accounts[sandbox.names.b]["stagingAccounts"]
     assert (shown["usable"], verdict in shown["reason"]) == (False, True)
-    report = run_json("sync", "staging", "--account", estate.names.b, exit_code=3)
+    report = run_json("sync", "staging", "--account", sandbox.names.b, exit_code=3)
     (error,) = [each for each in report["errors"] if each["errorClass"] == "InvalidStagingRecord"]
-    findings = run_json("doctor", "--account", estate.names.b, "--region", "us-west-2", exit_code=1)["findings"]
+    findings = run_json("doctor", "--account", sandbox.names.b, "--region", "us-west-2", exit_code=1)["findings"]
     (found,) = [each for each in findings if each["check"] == "accounts" and each["status"] == "failed"]
     assert verdict in error["message"]
     assert (found["cause"], found["cure"]) == (f"{error['cause']}: {error['message']}", error["advice"])
-    run_json("accounts", "remove-staging", estate.names.b, staging)
-    (stored,) = [each for each in table.scan()["Items"] if each["accountId"] == estate.names.b]
+    run_json("accounts", "remove-staging", sandbox.names.b, staging)
+    (stored,) = [each for each in table.scan()["Items"] if each["accountId"] == sandbox.names.b]
     assert stored["stagingAccounts"] == []

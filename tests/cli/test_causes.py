@@ -17,7 +17,7 @@ import pytest
 import trustme
 
 from tests.cli.test_unknown import command
-from tests.support.estate import Estate, Names, new_account_id
+from tests.support.sandbox import EngineSandbox, Names, new_account_id
 
 HERE = "us-west-2"
 EXPIRED = "Signature expired: 20261123T060000Z is now earlier than 20261123T061000Z (20261123T061500Z - 5 min.)"
@@ -135,8 +135,8 @@ def fault_of(account_id: str, failure: Failure) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def broken() -> Iterator[tuple[Estate, dict[str, str]]]:
-    """Start an estate with one account per set-up, one whose role does not exist, and one that is well."""
+def broken() -> Iterator[tuple[EngineSandbox, dict[str, str]]]:
+    """Start a sandbox with one account per set-up, one whose role does not exist, and one that is well."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         names = Names(*(new_account_id() for _ in range(4)))
         ids = {name: new_account_id() for name in (*OF_CALLS, *OF_CONNECTIONS, "no role", "well")}
@@ -149,10 +149,10 @@ def broken() -> Iterator[tuple[Estate, dict[str, str]]]:
             "tables": {"environment": names.hub[:6]},
             "accounts": accounts,
         }
-        with Estate(members, names, monkeypatch) as estate:
-            estate.set(DRS_REGIONS=HERE)
+        with EngineSandbox(members, names, monkeypatch) as sandbox:
+            sandbox.set(DRS_REGIONS=HERE)
             assert command("sync", "inventory", "--full-scan", "--account", ids["well"])[0] == 0  # there is a table
-            yield estate, ids
+            yield sandbox, ids
 
 
 def told_of(*account_ids: str) -> dict[str, list[tuple[str, str, str]]]:
@@ -182,9 +182,9 @@ def assert_same(told: list[tuple[str, str, str]], name: str, fix: str) -> None:
     assert fix in finding[1]
 
 
-def test_a_call_that_fails_is_told_alike_everywhere(broken: tuple[Estate, dict[str, str]]) -> None:
-    estate, ids = broken
-    estate.faults(fail=[fault_of(ids[name], SET_UPS[name][0]) for name in OF_CALLS])
+def test_a_call_that_fails_is_told_alike_everywhere(broken: tuple[EngineSandbox, dict[str, str]]) -> None:
+    sandbox, ids = broken
+    sandbox.faults(fail=[fault_of(ids[name], SET_UPS[name][0]) for name in OF_CALLS])
     told = told_of(*(ids[name] for name in (*OF_CALLS, "no role", "well")))
     for name in OF_CALLS:
         assert_same(told[ids[name]], *SET_UPS[name][1:])
@@ -194,11 +194,11 @@ def test_a_call_that_fails_is_told_alike_everywhere(broken: tuple[Estate, dict[s
 
 @pytest.mark.parametrize("name", OF_ROLES)
 def test_a_role_that_cannot_be_assumed_is_told_alike_everywhere(
-    name: str, broken: tuple[Estate, dict[str, str]]
+    name: str, broken: tuple[EngineSandbox, dict[str, str]]
 ) -> None:
-    estate, ids = broken
+    sandbox, ids = broken
     failure, error_class, fix = SET_UPS[name]
-    estate.faults(fail=[fault_of(estate.names.hub, failure)])
+    sandbox.faults(fail=[fault_of(sandbox.names.hub, failure)])
     assert_same(told_of(ids["no role"])[ids["no role"]], error_class, fix)
 
 
@@ -244,10 +244,12 @@ OF_HUB: dict[str, tuple[Failure, str, str, str]] = {
 
 
 @pytest.mark.parametrize("name", OF_HUB)
-def test_what_is_wrong_with_the_hub_is_told_alike_everywhere(name: str, broken: tuple[Estate, dict[str, str]]) -> None:
-    estate, _ = broken
+def test_what_is_wrong_with_the_hub_is_told_alike_everywhere(
+    name: str, broken: tuple[EngineSandbox, dict[str, str]]
+) -> None:
+    sandbox, _ = broken
     failure, check, cause, fix = OF_HUB[name]
-    estate.faults(fail=[fault_of(estate.names.hub, failure)])
+    sandbox.faults(fail=[fault_of(sandbox.names.hub, failure)])
     findings = json.loads(command("doctor")[1])["findings"]
     (found,) = [each for each in findings if each["check"] == check and each["status"] == "failed"]
     assert (cause in found["cause"], fix in found["cure"]) == (True, True)
@@ -295,10 +297,10 @@ def listening(handler: type[socketserver.BaseRequestHandler]) -> Iterator[int]:
 
 @pytest.mark.parametrize("name", OF_CONNECTIONS)
 def test_a_connection_that_fails_is_told_alike_everywhere(
-    name: str, broken: tuple[Estate, dict[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, broken: tuple[EngineSandbox, dict[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    estate, ids = broken
-    estate.faults()
+    sandbox, ids = broken
+    sandbox.faults()
     authority, bundle = trustme.CA(), tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(str(bundle))
     status = name.rpartition(" ")[2]

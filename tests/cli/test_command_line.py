@@ -17,7 +17,7 @@ import pytest
 
 from service.cli.syncs import combined_status
 from tests.support import command
-from tests.support.estate import EVERY_REGION, Estate
+from tests.support.sandbox import EVERY_REGION, EngineSandbox
 
 
 def drs_sync(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -33,7 +33,7 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
-def test_a_sync_writes_one_json_document_and_keeps_logs_and_metrics_off_it(estate: Estate) -> None:
+def test_a_sync_writes_one_json_document_and_keeps_logs_and_metrics_off_it(sandbox: EngineSandbox) -> None:
     done = drs_sync("sync", "inventory")
     assert done.returncode == 0
     report = json.loads(done.stdout)
@@ -54,8 +54,8 @@ def test_a_sync_writes_one_json_document_and_keeps_logs_and_metrics_off_it(estat
     assert any(line.get("level") == "WARNING" and line["reason"].endswith("is empty") for line in lines)
 
 
-def test_tables_are_for_people(estate: Estate) -> None:
-    estate.everywhere()
+def test_tables_are_for_people(sandbox: EngineSandbox) -> None:
+    sandbox.everywhere()
     done = drs_sync("sync", "inventory", "--output", "table", COLUMNS="140")
     assert done.returncode == 0
     assert "us-west-2" in done.stdout
@@ -65,21 +65,21 @@ def test_tables_are_for_people(estate: Estate) -> None:
     assert "2 active regions, 11 servers" in regions.stdout
 
 
-def test_a_partial_sync_exits_3_and_says_which_and_why(estate: Estate) -> None:
-    estate.faults(deny=[{"account_id": estate.names.b, "region": "us-west-2", "service": "drs"}])
+def test_a_partial_sync_exits_3_and_says_which_and_why(sandbox: EngineSandbox) -> None:
+    sandbox.faults(deny=[{"account_id": sandbox.names.b, "region": "us-west-2", "service": "drs"}])
     done = drs_sync("sync", "inventory")
     assert done.returncode == 3
     report = json.loads(done.stdout)
     (error,) = report["errors"]
     assert (error["accountId"], error["regions"], error["code"]) == (
-        estate.names.b,
+        sandbox.names.b,
         ["us-west-2"],
         "AccessDeniedException",
     )
     assert error["advice"]
 
 
-def test_all_three_syncs_run_one_after_the_other(estate: Estate) -> None:
+def test_all_three_syncs_run_one_after_the_other(sandbox: EngineSandbox) -> None:
     done = drs_sync("sync", "all")
     assert done.returncode == 0
     document = json.loads(done.stdout)
@@ -92,12 +92,12 @@ def test_all_three_syncs_run_one_after_the_other(estate: Estate) -> None:
     assert document["reports"]["tags"]["regionSource"] == "status_table"  # by then the inventory sync has filled it
 
 
-def test_one_sync_of_three_that_is_partial_makes_it_partial(start_estate: Callable[..., Estate]) -> None:
-    estate = start_estate(b={"us-west-2": {"servers": 2, "tags_in_drs": 0}})
-    estate.faults(
+def test_one_sync_of_three_that_is_partial_makes_it_partial(start_sandbox: Callable[..., EngineSandbox]) -> None:
+    sandbox = start_sandbox(b={"us-west-2": {"servers": 2, "tags_in_drs": 0}})
+    sandbox.faults(
         fail=[
             {
-                "account_id": estate.names.b,
+                "account_id": sandbox.names.b,
                 "service": "drs",
                 "operation": "TagResource",
                 "error": "AccessDeniedException",
@@ -130,21 +130,21 @@ def test_three_syncs_have_failed_together_where_each_has(statuses: list[str], to
     assert combined_status(statuses) == together
 
 
-def test_a_sync_in_which_every_scope_fails_exits_1(estate: Estate) -> None:
-    estate.faults(deny=[{"account_id": account, "service": "drs"} for account in (estate.names.a, estate.names.b)])
+def test_a_sync_in_which_every_scope_fails_exits_1(sandbox: EngineSandbox) -> None:
+    sandbox.faults(deny=[{"account_id": account, "service": "drs"} for account in (sandbox.names.a, sandbox.names.b)])
     done = drs_sync("sync", "inventory")
     assert done.returncode == 1
     assert json.loads(done.stdout)["status"] == "failed"
 
 
-def test_a_missing_accounts_table_exits_1(estate: Estate) -> None:
+def test_a_missing_accounts_table_exits_1(sandbox: EngineSandbox) -> None:
     done = drs_sync("sync", "inventory", TARGET_ACCOUNTS_TABLE="no-such-table")
     assert done.returncode == 1
     assert json.loads(done.stdout)["error"] == "ResourceNotFoundException"
     assert "no-such-table" in done.stderr or "Scan" in done.stderr
 
 
-def test_an_unreachable_endpoint_exits_1(estate: Estate) -> None:
+def test_an_unreachable_endpoint_exits_1(sandbox: EngineSandbox) -> None:
     done = drs_sync("sync", "inventory", AWS_ENDPOINT_URL="http://127.0.0.1:9")
     assert done.returncode == 1
     assert json.loads(done.stdout)["error"] == "EndpointUnreachable"
@@ -178,13 +178,13 @@ def test_an_unreachable_endpoint_exits_1(estate: Estate) -> None:
     ],
 )
 def test_wrong_usage_exits_2_with_how_to_fix_it(
-    arguments: list[str], environment: dict[str, str], words: str, estate: Estate
+    arguments: list[str], environment: dict[str, str], words: str, sandbox: EngineSandbox
 ) -> None:
     done = drs_sync(*arguments, **environment)
     assert done.returncode == 2
     assert words in json.loads(done.stdout)["message"]
     assert "Traceback" not in done.stderr
-    assert estate.status() == {}
+    assert sandbox.status() == {}
 
 
 @pytest.mark.usefixtures("bare")
@@ -228,34 +228,34 @@ def test_without_any_setting_it_says_what_to_set() -> None:
     assert "TARGET_ACCOUNTS_TABLE and SOURCE_SERVER_INVENTORY_TABLE" in json.loads(done.stdout)["message"]
 
 
-def test_regions_shows_counts_freshness_and_errors(estate: Estate) -> None:
-    estate.faults(deny=[{"account_id": estate.names.b, "region": "us-west-2", "service": "drs"}])
+def test_regions_shows_counts_freshness_and_errors(sandbox: EngineSandbox) -> None:
+    sandbox.faults(deny=[{"account_id": sandbox.names.b, "region": "us-west-2", "service": "drs"}])
     drs_sync("sync", "inventory")
     done = drs_sync("regions")
     assert done.returncode == 3
     document = json.loads(done.stdout)
-    assert [(each["accountId"], each["region"]) for each in document["unknown"]] == [(estate.names.b, "us-west-2")]
+    assert [(each["accountId"], each["region"]) for each in document["unknown"]] == [(sandbox.names.b, "us-west-2")]
     assert document["activeRegions"] == ["us-west-2", "eu-west-1"]
     rows = {row["region"]: row for row in document["regions"]}
     assert rows["us-west-2"]["serverCount"] == 6
-    assert "AccessDeniedException" in rows["us-west-2"]["accounts"][estate.names.b]["errorMessage"]
+    assert "AccessDeniedException" in rows["us-west-2"]["accounts"][sandbox.names.b]["errorMessage"]
     assert rows["eu-west-1"]["ageSeconds"] >= 0
 
 
-def test_killed_in_mid_sync_and_run_again_it_ends_as_one_clean_run(estate: Estate) -> None:
-    inventory = estate.sandbox.environment()["SOURCE_SERVER_INVENTORY_TABLE"]
-    with estate.received_calls().holding(lambda call: call.is_write(inventory), after=1, drops=True) as later_writes:
+def test_killed_in_mid_sync_and_run_again_it_ends_as_one_clean_run(sandbox: EngineSandbox) -> None:
+    inventory = sandbox.server.environment()["SOURCE_SERVER_INVENTORY_TABLE"]
+    with sandbox.received_calls().holding(lambda call: call.is_write(inventory), after=1, drops=True) as later_writes:
         running = command.start("sync", "inventory")
         later_writes.wait()
         running.kill()
         running.communicate()
-    assert 0 < len(estate.items()) < 11
+    assert 0 < len(sandbox.items()) < 11
     assert drs_sync("sync", "inventory", "--full-scan").returncode == 0
-    crashed = _tables(estate)
+    crashed = _tables(sandbox)
     for table in ("SOURCE_SERVER_INVENTORY_TABLE", "DRS_REGION_STATUS_TABLE"):
-        _empty(estate, table)
+        _empty(sandbox, table)
     assert drs_sync("sync", "inventory").returncode == 0
-    assert crashed == _tables(estate)
+    assert crashed == _tables(sandbox)
 
 
 _TIMES = {
@@ -272,10 +272,10 @@ _TIMES = {
 }
 
 
-def _tables(estate: Estate) -> Any:
+def _tables(sandbox: EngineSandbox) -> Any:
     """Return the items of both tables without the times of the run."""
-    items = {(item["sourceServerArn"], item["stagingAccountId"]): _without_times(item) for item in estate.items()}
-    return items, _without_times(estate.topologies()), _without_times(estate.status())
+    items = {(item["sourceServerArn"], item["stagingAccountId"]): _without_times(item) for item in sandbox.items()}
+    return items, _without_times(sandbox.topologies()), _without_times(sandbox.status())
 
 
 def _without_times(value: Any) -> Any:
@@ -284,8 +284,8 @@ def _without_times(value: Any) -> Any:
     return value
 
 
-def _empty(estate: Estate, variable: str) -> None:
-    table = estate.table(variable)
+def _empty(sandbox: EngineSandbox, variable: str) -> None:
+    table = sandbox.table(variable)
     names = [each["AttributeName"] for each in table.key_schema]
     for item in table.scan()["Items"]:
         table.delete_item(Key={name: item[name] for name in names})
@@ -360,9 +360,9 @@ def test_the_demo_shows_the_same_counts_for_fewer_calls(monkeypatch: pytest.Monk
     ]
 
 
-def test_a_tag_sync_while_another_runs_is_busy_and_no_wrong_usage(estate: Estate) -> None:
+def test_a_tag_sync_while_another_runs_is_busy_and_no_wrong_usage(sandbox: EngineSandbox) -> None:
     lock = {"accountId": "_tag_sync_lock", "status": "IN_PROGRESS", "owner": "another"}
-    estate.table("TAG_SYNC_CONFIG_TABLE").put_item(Item={**lock, "startedAt": int(time.time())})
+    sandbox.table("TAG_SYNC_CONFIG_TABLE").put_item(Item={**lock, "startedAt": int(time.time())})
     busy = drs_sync("sync", "tags")
     assert busy.returncode == 1
     assert (json.loads(busy.stdout)["error"], "try again" in busy.stdout) == ("ALREADY_RUNNING", True)

@@ -17,7 +17,7 @@ from service.errors import AwsError
 from service.models import Call, Scope
 from tests.cli.test_command_line import drs_sync
 from tests.cli.test_servers import run_json
-from tests.support.estate import Estate, Names, new_account_id
+from tests.support.sandbox import EngineSandbox, Names, new_account_id
 
 HERE = "us-west-2"
 FindingJson = Mapping[str, str]
@@ -55,23 +55,23 @@ def faults_in(findings: list[FindingJson]) -> set[tuple[str, str, str]]:
     }
 
 
-def test_all_is_well_after_a_sync(estate: Estate) -> None:
+def test_all_is_well_after_a_sync(sandbox: EngineSandbox) -> None:
     fresh = run_doctor()
     assert faults_in(fresh) == {("region status", "", "")}  # a warning: nothing was synced yet
-    assert finding_of(fresh, "drs", estate.names.a, "us-east-1")["status"] == "ok"
+    assert finding_of(fresh, "drs", sandbox.names.a, "us-east-1")["status"] == "ok"
     run_json("sync", "inventory", "--full-scan")
     findings = run_doctor()
     assert faults_in(findings) == set()
     tried = {(each["accountId"], each["region"]) for each in findings if each["check"] == "drs"}
-    assert tried == {(estate.names.a, HERE), (estate.names.a, "eu-west-1"), (estate.names.b, HERE)}
-    requested = run_doctor("--account", estate.names.b, "--region", "eu-west-1")
+    assert tried == {(sandbox.names.a, HERE), (sandbox.names.a, "eu-west-1"), (sandbox.names.b, HERE)}
+    requested = run_doctor("--account", sandbox.names.b, "--region", "eu-west-1")
     assert finding_of(requested, "drs")["cause"].startswith("DRS is not initialised there: ")
     assert finding_of(requested, "drs")["status"] == "warning"
 
 
-def test_a_person_gets_a_table_with_nothing_raw_in_it(estate: Estate) -> None:
+def test_a_person_gets_a_table_with_nothing_raw_in_it(sandbox: EngineSandbox) -> None:
     evil = "\x1b[2Jno\u202e [red]"
-    estate.faults(deny=[{"account_id": estate.names.a, "service": "drs", "message": evil}])
+    sandbox.faults(deny=[{"account_id": sandbox.names.a, "service": "drs", "message": evil}])
     done = drs_sync("doctor", "--region", HERE, "--output", "table", COLUMNS="220")
     assert done.returncode == 1
     assert "\x1b" not in done.stdout
@@ -91,12 +91,12 @@ def test_a_person_gets_a_table_with_nothing_raw_in_it(estate: Estate) -> None:
         (["--no-such-option"], "--no-such-option"),
     ],
 )
-@pytest.mark.usefixtures("estate")
+@pytest.mark.usefixtures("sandbox")
 def test_wrong_usage_exits_2(arguments: list[str], words: str) -> None:
     assert words in run_json("doctor", *arguments, exit_code=2)["message"]
 
 
-def test_settings_that_are_missing(estate: Estate) -> None:
+def test_settings_that_are_missing(sandbox: EngineSandbox) -> None:
     unset = dict.fromkeys((spec.variable for spec in TABLES), "")
     levels = {each["cause"].split()[0]: each["status"] for each in run_doctor(exit_code=1, **unset)}
     assert levels.pop("this") == "ok"  # this is account ...
@@ -111,31 +111,31 @@ def test_settings_that_are_missing(estate: Estate) -> None:
     assert (nowhere["check"], "AWS_REGION" in nowhere["cure"]) == ("settings", True)
 
 
-def test_credentials_of_the_hub_that_are_missing_or_refused(estate: Estate) -> None:
+def test_credentials_of_the_hub_that_are_missing_or_refused(sandbox: EngineSandbox) -> None:
     done = drs_sync("doctor", AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY="")
     assert done.returncode == 1
     (none,) = json.loads(done.stdout)["findings"]
     assert (none["check"], "no AWS credentials" in none["cause"]) == ("hub", True)
     refused = {"service": "sts", "operation": "GetCallerIdentity", "times": None, "status": 403}
     for error, words in (("InvalidClientTokenId", "refuses"), ("ExpiredToken", "expired")):
-        estate.faults(fail=[{**refused, "error": error}])
+        sandbox.faults(fail=[{**refused, "error": error}])
         (found,) = run_doctor(exit_code=1)
         assert words in found["cause"]
 
 
-def test_an_endpoint_that_cannot_be_reached(estate: Estate) -> None:
+def test_an_endpoint_that_cannot_be_reached(sandbox: EngineSandbox) -> None:
     unreachable = {"AWS_ENDPOINT_URL_STS": "http://127.0.0.1:9"}
     hub = finding_of(run_doctor(exit_code=1, **unreachable), "hub")
     assert "cannot be reached" in hub["cause"]
     findings = run_doctor("--region", HERE, exit_code=1, AWS_ENDPOINT_URL_DRS="http://127.0.0.1:9")
     assert {each["accountId"] for each in findings if "the endpoint of drs cannot be reached" in each["cause"]} == {
-        estate.names.a,
-        estate.names.b,
+        sandbox.names.a,
+        sandbox.names.b,
     }
 
 
-def test_tables_that_are_missing_of_another_schema_or_closed(estate: Estate) -> None:
-    environment = estate.sandbox.environment()
+def test_tables_that_are_missing_of_another_schema_or_closed(sandbox: EngineSandbox) -> None:
+    environment = sandbox.server.environment()
     swapped = {
         "SOURCE_SERVER_INVENTORY_TABLE": environment["DRS_REGION_STATUS_TABLE"],
         "TAG_SYNC_CONFIG_TABLE": "no-such-table",
@@ -149,7 +149,7 @@ def test_tables_that_are_missing_of_another_schema_or_closed(estate: Estate) -> 
     assert "table no-such-table does not exist" in finding_of(findings, "table TAG_SYNC_CONFIG_TABLE")["cause"]
     status = finding_of(findings, "region status")
     assert (status["status"], "every sync scans every region" in status["cause"]) == ("failed", True)
-    assert finding_of(findings, "drs", estate.names.a)["status"] == "ok"  # the accounts are checked nevertheless
+    assert finding_of(findings, "drs", sandbox.names.a)["status"] == "ok"  # the accounts are checked nevertheless
 
     platform = environment["TARGET_ACCOUNTS_TABLE"]
     assert (
@@ -159,18 +159,18 @@ def test_tables_that_are_missing_of_another_schema_or_closed(estate: Estate) -> 
         ]
     )
 
-    hub = {"account_id": estate.names.hub, "service": "dynamodb"}
-    estate.faults(deny=[{**hub, "operations": ["DescribeTable"]}])
+    hub = {"account_id": sandbox.names.hub, "service": "dynamodb"}
+    sandbox.faults(deny=[{**hub, "operations": ["DescribeTable"]}])
     assert {each["status"] for each in run_doctor() if each["check"].startswith("table ")} == {"warning"}
-    estate.faults(deny=[{**hub, "operations": ["DescribeTable", "Scan"]}])
+    sandbox.faults(deny=[{**hub, "operations": ["DescribeTable", "Scan"]}])
     findings = run_doctor(exit_code=1)
     assert "dynamodb:Scan" in finding_of(findings, "table TARGET_ACCOUNTS_TABLE")["cure"]
     assert finding_of(findings, "accounts")["status"] == "failed"
 
 
 @pytest.fixture
-def faulty(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Estate, dict[str, str]]]:
-    """Estate in which each account has one fault, and the account ids by fault."""
+def faulty(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[EngineSandbox, dict[str, str]]]:
+    """EngineSandbox in which each account has one fault, and the account ids by fault."""
     kinds = ("well", "no-role", "external-id", "staging-no-role", "denied", "scp", "off", "opt-in", "sts-off", "unused")
     ids = {kind: new_account_id() for kind in kinds}
     names = Names(new_account_id(), ids["well"], ids["denied"], new_account_id())
@@ -196,8 +196,8 @@ def faulty(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Estate, dict[str, 
             ],
         },
     }
-    with Estate(members, names, monkeypatch) as estate:
-        table = estate.table("TARGET_ACCOUNTS_TABLE")
+    with EngineSandbox(members, names, monkeypatch) as sandbox:
+        table = sandbox.table("TARGET_ACCOUNTS_TABLE")
         key = {"accountId": ids["external-id"]}
         table.update_item(
             Key=key, UpdateExpression="SET externalId = :wrong", ExpressionAttributeValues={":wrong": "wrong"}
@@ -205,20 +205,22 @@ def faulty(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Estate, dict[str, 
         foreign = new_account_id()
         table.put_item(Item={"accountId": foreign, "roleArn": f"arn:aws:iam::{names.apps}:role/R"})
         table.put_item(Item={"accountId": "mars"})
-        yield estate, {**ids, "foreign": foreign}
+        yield sandbox, {**ids, "foreign": foreign}
 
 
-def test_each_account_is_named_with_its_own_cause_and_hides_no_other(faulty: tuple[Estate, dict[str, str]]) -> None:
-    estate, ids = faulty
+def test_each_account_is_named_with_its_own_cause_and_hides_no_other(
+    faulty: tuple[EngineSandbox, dict[str, str]],
+) -> None:
+    sandbox, ids = faulty
     findings = run_doctor("--region", HERE, exit_code=1)
     assert finding_of(findings, "drs", ids["well"], HERE)["cause"] == "DRS answers"
-    assert finding_of(findings, "role", estate.names.hub)["status"] == "ok"
+    assert finding_of(findings, "role", sandbox.names.hub)["status"] == "ok"
     for kind in ("no-role", "external-id", "staging-no-role"):
         finding = finding_of(findings, "role", ids[kind])
         assert "STS gives the same error for all three" in finding["cause"]
         assert all(f"({number})" in finding["cure"] for number in (1, 2, 3))
     assert "'wrong'" in finding_of(findings, "role", ids["external-id"])["cause"]
-    assert f"belongs to account {estate.names.apps}" in finding_of(findings, "role", ids["foreign"])["cause"]
+    assert f"belongs to account {sandbox.names.apps}" in finding_of(findings, "role", ids["foreign"])["cause"]
     for kind, cause, fix in (
         (
             "denied",
@@ -236,7 +238,7 @@ def test_each_account_is_named_with_its_own_cause_and_hides_no_other(faulty: tup
     assert any(each["check"] == "accounts" and "'mars'" in each["cause"] for each in findings)
 
 
-def test_a_check_without_response_by_the_deadline_is_a_finding_too(estate: Estate) -> None:
+def test_a_check_without_response_by_the_deadline_is_a_finding_too(sandbox: EngineSandbox) -> None:
     findings = run_doctor("--region", HERE, exit_code=1, SCOPE_DEADLINE_SECONDS="0.000001")
     assert {each["status"] for each in findings} == {"failed"}
     assert all("did not answer in time" in each["cause"] for each in findings)

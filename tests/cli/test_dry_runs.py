@@ -14,7 +14,7 @@ from service.cli.report_tables import report_tables
 from service.context import SyncRequest
 from service.settings import load_settings
 from service.sync.engine.report import planned_members
-from tests.support.estate import Estate, Names, new_account_id
+from tests.support.sandbox import EngineSandbox, Names, new_account_id
 
 ORIGIN_REGION = "us-east-1"
 DONE = ("serversSynced", "serversTagged", "serversExtended", "serversAlreadyExtended", "launchSettingsUpdated")
@@ -51,14 +51,14 @@ async def test_a_dry_run_names_what_it_plans_and_counts_nothing_as_done(
     job: str, count: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     names = Names(*(new_account_id() for _ in range(4)))
-    with Estate(_fleet(names), names, monkeypatch) as estate:
-        await estate.sync()
-        estate.calls()
+    with EngineSandbox(_fleet(names), names, monkeypatch) as sandbox:
+        await sandbox.sync()
+        sandbox.calls()
         capsys.readouterr()
         async with open_app(load_settings()) as app:
             sync = app.sync_tags if job == "tags" else app.sync_staging
             report = await sync(SyncRequest(dry_run=True))
-        made = estate.calls()
+        made = sandbox.calls()
     assert (report["status"], report["dryRun"]) == ("complete", True)
     assert [report.get(name, 0) for name in DONE] == [0] * len(DONE)
     assert report["serversPlanned"] == report["plannedTotal"] == len(report["planned"]) == count

@@ -15,7 +15,7 @@ from service.cli.main import run
 from service.cli.output import print_text, table
 from service.cli.streams import MIN_COLUMNS, set_up_streams
 from tests.support import command
-from tests.support.estate import Estate
+from tests.support.sandbox import EngineSandbox
 
 HOST = "srv-東京-01"
 SHOWN = "srv-??-01"
@@ -47,11 +47,11 @@ def redirect(monkeypatch: pytest.MonkeyPatch, encoding: str, errors: str = "stri
 
 
 @pytest.fixture
-def tokyo(start_estate: Callable[..., Estate]) -> Estate:
-    """Provide an estate with a server whose name is not in Latin letters, synced."""
-    estate = start_estate(a={WEST: {"servers": [{"hostname": HOST}]}}, b={WEST: {"servers": 1}})
+def tokyo(start_sandbox: Callable[..., EngineSandbox]) -> EngineSandbox:
+    """Provide a sandbox with a server whose name is not in Latin letters, synced."""
+    sandbox = start_sandbox(a={WEST: {"servers": [{"hostname": HOST}]}}, b={WEST: {"servers": 1}})
     assert run(("sync", "inventory", "--full-scan", "-o", "json")) == 0
-    return estate
+    return sandbox
 
 
 @pytest.mark.parametrize(("encoding", "errors"), [("cp1252", "strict"), ("ascii", "surrogateescape")])
@@ -76,7 +76,7 @@ def test_every_command_writes_json_in_utf8_and_tables_with_marks(
 
 
 @pytest.mark.parametrize("environment", [{"PYTHONIOENCODING": "cp1252"}, ASCII], ids=["cp1252", "C locale"])
-def test_a_process_with_another_encoding(tokyo: Estate, environment: dict[str, str]) -> None:
+def test_a_process_with_another_encoding(tokyo: EngineSandbox, environment: dict[str, str]) -> None:
     for unbuffered in ("", "1"):
         here = {**os.environ, **environment, "PYTHONUNBUFFERED": unbuffered}
         done = command.run("servers", "--hostname", "東京", text=False, env=here, real=True)

@@ -11,7 +11,7 @@ import pytest
 from tests.cli.test_servers import run_json
 from tests.cli.test_unknown import command
 from tests.support.command import start
-from tests.support.estate import FEW_REGIONS, Estate, Names, new_account_id, two_targets
+from tests.support.sandbox import FEW_REGIONS, EngineSandbox, Names, new_account_id, two_targets
 
 CTRL_C = b"\x03"
 OFF, WEST = "me-south-1", "us-west-2"
@@ -19,17 +19,17 @@ NOTHING_KNOWN = "nothing is known yet: run drs-sync sync inventory"
 
 
 @pytest.fixture
-def first(monkeypatch: pytest.MonkeyPatch) -> Iterator[Estate]:
-    """Provide an estate that was never synced, and in which A has switched a region off."""
+def first(monkeypatch: pytest.MonkeyPatch) -> Iterator[EngineSandbox]:
+    """Provide a sandbox that was never synced, and in which A has switched a region off."""
     names = Names(*(new_account_id() for _ in range(4)))
     members = two_targets(names)
     members["accounts"][0]["regions_off"] = [OFF]
-    with Estate(members, names, monkeypatch) as estate:
-        estate.set(DRS_REGIONS=" ".join([*FEW_REGIONS, OFF]))
-        yield estate
+    with EngineSandbox(members, names, monkeypatch) as sandbox:
+        sandbox.set(DRS_REGIONS=" ".join([*FEW_REGIONS, OFF]))
+        yield sandbox
 
 
-def test_a_region_that_is_switched_off_is_no_error_in_any_command(first: Estate) -> None:
+def test_a_region_that_is_switched_off_is_no_error_in_any_command(first: EngineSandbox) -> None:
     body = run_json("servers", "--no-refresh")
     assert (body["count"], body["complete"], body["errors"], body["unknown"]) == (11, True, [], [])
     (scope,) = [each for each in body["scopes"] if (each["accountId"], each["region"]) == (first.names.a, OFF)]
@@ -41,7 +41,7 @@ def test_a_region_that_is_switched_off_is_no_error_in_any_command(first: Estate)
     assert run_json("servers")["errors"] == run_json("regions")["unknown"] == []
 
 
-def test_a_session_that_every_region_rejects_stays_an_error(first: Estate) -> None:
+def test_a_session_that_every_region_rejects_stays_an_error(first: EngineSandbox) -> None:
     rejected = {
         "operation": "DescribeSourceServers",
         "error": "UnrecognizedClientException",
@@ -54,7 +54,7 @@ def test_a_session_that_every_region_rejects_stays_an_error(first: Estate) -> No
     assert {each["accountId"] for each in body["unknown"]} == {first.names.a}
 
 
-def test_before_the_first_sync_every_read_command_says_so(first: Estate) -> None:
+def test_before_the_first_sync_every_read_command_says_so(first: EngineSandbox) -> None:
     for arguments in (["servers", "--no-refresh"], ["extended", "--no-refresh"]):
         code, out, err = command(*arguments, "-o", "table")
         assert (code, f"{NOTHING_KNOWN}; this answer was read from DRS" in err.replace("\n", " ")) == (0, True)
@@ -105,7 +105,7 @@ def on_a_terminal(*arguments: str, answer: bytes) -> tuple[int, str]:
     ids=["no", "nothing", "end of input", "Ctrl-C", "yes", "--refresh", "--no-refresh"],
 )
 def test_on_a_terminal_a_read_command_asks_before_it_writes(
-    first: Estate, options: list[str], answer: bytes, *, written: bool
+    first: EngineSandbox, options: list[str], answer: bytes, *, written: bool
 ) -> None:
     code, shown = on_a_terminal("servers", "--region", WEST, *options, answer=answer)
     assert code == 0, shown
@@ -116,6 +116,6 @@ def test_on_a_terminal_a_read_command_asks_before_it_writes(
     assert "Traceback" not in shown
 
 
-def test_in_a_pipe_stale_scopes_are_synced_unless_an_option_says_no(first: Estate) -> None:
+def test_in_a_pipe_stale_scopes_are_synced_unless_an_option_says_no(first: EngineSandbox) -> None:
     assert "refreshed 1 stale scopes" in command("servers", "--account", first.names.b, "--region", WEST)[2]
     assert len(first.items()) == 2

@@ -10,22 +10,22 @@ import pytest
 from service.models import Shard
 from tests.cli.test_command_line import drs_sync
 from tests.cli.test_servers import run_json
-from tests.support.estate import Estate
+from tests.support.sandbox import EngineSandbox
 
 
 @pytest.fixture
-def left_over(estate: Estate) -> Estate:
-    """An estate whose table has a mistyped region, one that has servers, and an excluded one."""
+def left_over(sandbox: EngineSandbox) -> EngineSandbox:
+    """A sandbox whose table has a mistyped region, one that has servers, and an excluded one."""
     drs_sync("sync", "inventory")
-    estate.put_status("us-wset-2", serverCount=0, status="ENDPOINT_UNREACHABLE")
-    estate.put_status("ca-west-1", serverCount=3, status="AVAILABLE")
-    estate.put_status("ap-east-1", serverCount=0, status="AVAILABLE")
-    estate.set(DRS_EXCLUDED_REGIONS="ap-east-1")
-    estate.calls()
-    return estate
+    sandbox.put_status("us-wset-2", serverCount=0, status="ENDPOINT_UNREACHABLE")
+    sandbox.put_status("ca-west-1", serverCount=3, status="AVAILABLE")
+    sandbox.put_status("ap-east-1", serverCount=0, status="AVAILABLE")
+    sandbox.set(DRS_EXCLUDED_REGIONS="ap-east-1")
+    sandbox.calls()
+    return sandbox
 
 
-def test_rows_outside_the_catalog_are_shown_by_sync_regions_and_doctor(left_over: Estate) -> None:
+def test_rows_outside_the_catalog_are_shown_by_sync_regions_and_doctor(left_over: EngineSandbox) -> None:
     message = "2 rows of the region status table are of regions that no full scan covers: ca-west-1 (scanned for its 3"
     command = "drs-sync regions drop ca-west-1 us-wset-2"
     body = run_json("regions", exit_code=None)
@@ -49,13 +49,13 @@ def test_rows_outside_the_catalog_are_shown_by_sync_regions_and_doctor(left_over
     assert run_json("regions", exit_code=None)["outsideCatalog"] == ["us-wset-2"]
 
 
-async def test_one_shard_of_several_warns_of_rows_outside_the_catalog(left_over: Estate) -> None:
+async def test_one_shard_of_several_warns_of_rows_outside_the_catalog(left_over: EngineSandbox) -> None:
     reports = [await left_over.sync(shard=Shard(index, 2)) for index in range(2)]
     codes = [{warning["code"] for warning in report["warnings"]} for report in reports]
     assert ["RegionOutsideCatalog" in each for each in codes] == [True, False]
 
 
-def test_a_row_outside_the_catalog_is_dropped(left_over: Estate) -> None:
+def test_a_row_outside_the_catalog_is_dropped(left_over: EngineSandbox) -> None:
     before = set(left_over.status())
     planned = run_json("regions", "drop", "us-wset-2", "ap-east-1", "us-wset-2", "--dry-run")
     assert [(each["region"], each["status"]) for each in planned["regions"]] == [
@@ -86,7 +86,9 @@ def test_a_row_outside_the_catalog_is_dropped(left_over: Estate) -> None:
         ([], "Usage", "NAME"),
     ],
 )
-def test_nothing_is_dropped_if_one_is_refused(left_over: Estate, names: list[str], code: str, words: str) -> None:
+def test_nothing_is_dropped_if_one_is_refused(
+    left_over: EngineSandbox, names: list[str], code: str, words: str
+) -> None:
     before = left_over.status()
     done = drs_sync("regions", "drop", *names)
     refusal: dict[str, Any] = json.loads(done.stdout)
@@ -95,7 +97,7 @@ def test_nothing_is_dropped_if_one_is_refused(left_over: Estate, names: list[str
     assert left_over.status() == before
 
 
-def test_a_table_that_cannot_be_read_is_a_failure(left_over: Estate) -> None:
+def test_a_table_that_cannot_be_read_is_a_failure(left_over: EngineSandbox) -> None:
     assert drs_sync("regions", "drop", "us-wset-2", DRS_REGION_STATUS_TABLE="no-such-table").returncode == 1
     assert drs_sync("regions", "drop", "us-wset-2", DRS_REGION_STATUS_TABLE="").returncode == 2
     assert "us-wset-2" in left_over.status()

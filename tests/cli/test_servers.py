@@ -14,7 +14,7 @@ import pytest
 
 from service.cli.main import run
 from tests.cli.test_command_line import drs_sync
-from tests.support.estate import Estate, Names, new_account_id
+from tests.support.sandbox import EngineSandbox, Names, new_account_id
 
 
 def run_json(*arguments: str, exit_code: int | None = 0, **environment: str) -> dict[str, Any]:
@@ -31,55 +31,55 @@ def run_json(*arguments: str, exit_code: int | None = 0, **environment: str) -> 
     return document
 
 
-def test_a_fresh_inventory_is_shown_without_a_call_to_drs(estate: Estate) -> None:
+def test_a_fresh_inventory_is_shown_without_a_call_to_drs(sandbox: EngineSandbox) -> None:
     run_json("sync", "inventory", "--full-scan")
-    estate.calls()
+    sandbox.calls()
     body = run_json("servers")
     assert (body["count"], body["totalCount"], body["source"], body["complete"]) == (11, 11, "inventory_database", True)
-    assert {service for service, _ in estate.calls()} == {"dynamodb"}
+    assert {service for service, _ in sandbox.calls()} == {"dynamodb"}
     first = run_json("servers", "--limit", "7")
     second = run_json("servers", "--limit", "7", "--next-token", first["nextToken"])
     assert [first["count"], second["count"]] == [7, 4]
     assert "nextToken" not in second
     some = run_json(
-        "servers", "--account", estate.names.a, "--region", "us-west-2", "--source-account", estate.names.apps
+        "servers", "--account", sandbox.names.a, "--region", "us-west-2", "--source-account", sandbox.names.apps
     )
     assert some["count"] == 5
     none = run_json("servers", "--state", "stalled", "--hostname", "app", "--min-cores", "1", "--min-ram-gib", "0.5")
     assert none["count"] == 0
 
 
-def test_stale_scopes_are_read_from_drs_and_synced_after_the_response(estate: Estate) -> None:
-    done = drs_sync("servers", "--account", estate.names.a, "--region", "us-west-2")
+def test_stale_scopes_are_read_from_drs_and_synced_after_the_response(sandbox: EngineSandbox) -> None:
+    done = drs_sync("servers", "--account", sandbox.names.a, "--region", "us-west-2")
     assert done.returncode == 0
     body = json.loads(done.stdout)
     assert (body["count"], body["source"]) == (6, "drs_api")
     assert "drs-sync: refreshed 1 stale scopes: complete" in done.stderr
-    assert len(estate.items()) == 6
-    again = run_json("servers", "--account", estate.names.a, "--region", "us-west-2")
+    assert len(sandbox.items()) == 6
+    again = run_json("servers", "--account", sandbox.names.a, "--region", "us-west-2")
     assert again["source"] == "inventory_database"
 
 
-def test_without_a_refresh_nothing_is_written(estate: Estate) -> None:
+def test_without_a_refresh_nothing_is_written(sandbox: EngineSandbox) -> None:
     body = run_json("servers", "--region", "us-west-2", "--no-refresh")
     assert body["count"] == 8
-    assert (estate.items(), estate.status()) == ([], {})
+    assert (sandbox.items(), sandbox.status()) == ([], {})
 
 
-def test_a_refresh_that_fails_does_not_change_the_response(estate: Estate) -> None:
+def test_a_refresh_that_fails_does_not_change_the_response(sandbox: EngineSandbox) -> None:
     body = run_json("servers", "--region", "us-west-2", SOURCE_SERVER_INVENTORY_TABLE="")
     assert body["count"] == 8
 
 
-def test_a_partial_response_exits_3_and_a_table_shows_nothing_raw(estate: Estate) -> None:
+def test_a_partial_response_exits_3_and_a_table_shows_nothing_raw(sandbox: EngineSandbox) -> None:
     evil = "\x1b[2Jevil[bold]\u202e"
-    estate.add(estate.names.a, "us-west-2", servers=[{"hostname": evil}])
-    estate.faults(deny=[{"account_id": estate.names.b, "region": "us-west-2", "service": "drs"}])
+    sandbox.add(sandbox.names.a, "us-west-2", servers=[{"hostname": evil}])
+    sandbox.faults(deny=[{"account_id": sandbox.names.b, "region": "us-west-2", "service": "drs"}])
     arguments = ("servers", "--region", "us-west-2", "--no-refresh")
     body = run_json(*arguments, exit_code=3)
     assert body["complete"] is False
     assert [(error["accountId"], error["code"]) for error in body["errors"]] == [
-        (estate.names.b, "AccessDeniedException")
+        (sandbox.names.b, "AccessDeniedException")
     ]
     shown = drs_sync(*arguments, "--output", "table", COLUMNS="200")
     assert shown.returncode == 3
@@ -90,8 +90,8 @@ def test_a_partial_response_exits_3_and_a_table_shows_nothing_raw(estate: Estate
     assert "This answer is incomplete" in shown.stdout
 
 
-def test_every_scope_failing_or_no_accounts_table_exits_1(estate: Estate) -> None:
-    estate.faults(deny=[{"account_id": account, "service": "drs"} for account in (estate.names.a, estate.names.b)])
+def test_every_scope_failing_or_no_accounts_table_exits_1(sandbox: EngineSandbox) -> None:
+    sandbox.faults(deny=[{"account_id": account, "service": "drs"} for account in (sandbox.names.a, sandbox.names.b)])
     assert run_json("servers", "--region", "us-west-2", "--no-refresh", exit_code=1)["complete"] is False
     body = run_json("servers", exit_code=1, TARGET_ACCOUNTS_TABLE="no-such-table")
     assert body["error"] == "ResourceNotFoundException"
@@ -116,7 +116,7 @@ def test_every_scope_failing_or_no_accounts_table_exits_1(estate: Estate) -> Non
         (["extended", "--region", "mars"], "INVALID_PARAMETER", "mars"),
     ],
 )
-@pytest.mark.usefixtures("estate")
+@pytest.mark.usefixtures("sandbox")
 def test_wrong_usage_exits_2(arguments: list[str], code: str, words: str) -> None:
     body = run_json(*arguments, exit_code=2)
     assert body["error"] == code
@@ -124,8 +124,8 @@ def test_wrong_usage_exits_2(arguments: list[str], code: str, words: str) -> Non
 
 
 @pytest.fixture
-def extended(monkeypatch: pytest.MonkeyPatch) -> Iterator[Estate]:
-    """Estate in which A has two servers and both servers of its staging account B are extended into A."""
+def extended(monkeypatch: pytest.MonkeyPatch) -> Iterator[EngineSandbox]:
+    """EngineSandbox in which A has two servers and both servers of its staging account B are extended into A."""
     names = Names(*(new_account_id() for _ in range(4)))
     members = {
         "hub": {"account_id": names.hub, "registered": False},
@@ -139,11 +139,11 @@ def extended(monkeypatch: pytest.MonkeyPatch) -> Iterator[Estate]:
             {"account_id": names.b, "kind": "staging", "regions": {"us-west-2": {"servers": 2}}},
         ],
     }
-    with Estate(members, names, monkeypatch) as estate:
-        yield estate
+    with EngineSandbox(members, names, monkeypatch) as sandbox:
+        yield sandbox
 
 
-def test_extended_servers_are_reported_by_target_and_staging_account(extended: Estate) -> None:
+def test_extended_servers_are_reported_by_target_and_staging_account(extended: EngineSandbox) -> None:
     body = run_json("extended", "--region", "us-west-2")
     assert body["count"] == 2
     assert body["byStagingAccount"] == {extended.names.b: 2}

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import start
-from tests.support.estate import Estate
 from tests.support.received_calls import Hold, ReceivedCall
+from tests.support.sandbox import EngineSandbox
 
 PID_1 = ["unshare", "--pid", "--fork"]
 
@@ -127,9 +127,9 @@ def is_scan(call: ReceivedCall) -> bool:
 
 
 @pytest.fixture
-def scans(estate: Estate) -> Iterator[Hold]:
-    """Let no scan of an estate end within a test."""
-    with estate.received_calls().holding(is_scan) as hold:
+def scans(sandbox: EngineSandbox) -> Iterator[Hold]:
+    """Let no scan of a sandbox end within a test."""
+    with sandbox.received_calls().holding(is_scan) as hold:
         yield hold
 
 
@@ -147,8 +147,8 @@ def test_a_sync_that_is_told_to_stop_reports(scans: Hold, tmp_path: Path, around
 
 
 @everywhere
-def test_the_second_signal_ends_a_sync_at_once(estate: Estate, tmp_path: Path, around: list[str]) -> None:
-    received = estate.received_calls()
+def test_the_second_signal_ends_a_sync_at_once(sandbox: EngineSandbox, tmp_path: Path, around: list[str]) -> None:
+    received = sandbox.received_calls()
     with received.holding(is_scan) as scans:
         running = Running(tmp_path, "sync", "inventory", around=around)
         scans.wait()

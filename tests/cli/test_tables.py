@@ -12,7 +12,7 @@ from service.cli.schemas import TABLES
 from tests.cli.test_command_line import drs_sync
 from tests.cli.test_servers import run_json
 from tests.deploy.templates import template
-from tests.support.estate import Estate
+from tests.support.sandbox import EngineSandbox
 
 NEW: Final[dict[str, Any]] = {spec.variable: f"new-{spec.setting.replace('_', '-')}" for spec in TABLES}
 OWN: Final[dict[str, Any]] = {name: NEW[name] for name in ("SOURCE_SERVER_TOPOLOGY_TABLE", "TAG_SYNC_CONFIG_TABLE")}
@@ -32,26 +32,26 @@ def create(*arguments: str, exit_code: int = 0, **environment: str) -> dict[str,
     return {each["setting"]: (each["status"], each["message"]) for each in body["tables"]}
 
 
-def client(estate: Estate) -> Any:
-    return boto3.client("dynamodb", region_name="us-east-1", endpoint_url=estate.sandbox.endpoint_url)
+def client(sandbox: EngineSandbox) -> Any:
+    return boto3.client("dynamodb", region_name="us-east-1", endpoint_url=sandbox.server.endpoint_url)
 
 
 def statuses(results: Mapping[str, tuple[str, str]]) -> dict[str, str]:
     return {name: status for name, (status, _) in results.items()}
 
 
-def test_own_tables_are_created_once_and_then_left_alone(estate: Estate) -> None:
-    before = set(client(estate).list_tables()["TableNames"])
+def test_own_tables_are_created_once_and_then_left_alone(sandbox: EngineSandbox) -> None:
+    before = set(client(sandbox).list_tables()["TableNames"])
     assert statuses(create("--dry-run", **NEW)) == dict.fromkeys(OWN, "planned")
-    assert set(client(estate).list_tables()["TableNames"]) == before
+    assert set(client(sandbox).list_tables()["TableNames"]) == before
     assert statuses(create(**NEW)) == dict.fromkeys(OWN, "created")
-    assert set(client(estate).list_tables()["TableNames"]) == before | set(OWN.values())
+    assert set(client(sandbox).list_tables()["TableNames"]) == before | set(OWN.values())
     assert statuses(create(**NEW)) == dict.fromkeys(OWN, "exists")
 
 
-def test_what_is_created_is_what_the_template_declares(estate: Estate) -> None:
+def test_what_is_created_is_what_the_template_declares(sandbox: EngineSandbox) -> None:
     assert set(statuses(create("--all", PROJECT_NAME="p", ENVIRONMENT="e", **NEW)).values()) == {"created"}
-    dynamodb = client(estate)
+    dynamodb = client(sandbox)
     for logical, resource in template("tables.yaml")["Resources"].items():
         declared, name = resource["Properties"], NEW[LOGICAL[logical]]
         table = dynamodb.describe_table(TableName=name)["Table"]
@@ -76,17 +76,17 @@ def _sorted(definitions: list[dict[str, str]]) -> list[dict[str, str]]:
     return sorted(definitions, key=lambda each: each["AttributeName"])
 
 
-def test_a_table_of_another_schema_fails_and_is_not_touched(estate: Estate) -> None:
-    status = estate.sandbox.environment()["DRS_REGION_STATUS_TABLE"]
+def test_a_table_of_another_schema_fails_and_is_not_touched(sandbox: EngineSandbox) -> None:
+    status = sandbox.server.environment()["DRS_REGION_STATUS_TABLE"]
     results = create(exit_code=1, SOURCE_SERVER_TOPOLOGY_TABLE=status, TAG_SYNC_CONFIG_TABLE="")
     differs, message = results["SOURCE_SERVER_TOPOLOGY_TABLE"]
     assert (differs, "its key is region, not pk + sk" in message) == ("differs", True)
     assert results["TAG_SYNC_CONFIG_TABLE"][0] == "unset"
 
 
-def test_a_table_that_cannot_be_created_says_why_and_the_other_is_created(estate: Estate) -> None:
+def test_a_table_that_cannot_be_created_says_why_and_the_other_is_created(sandbox: EngineSandbox) -> None:
     denied = {"service": "dynamodb", "operation": "CreateTable", "status": 400, "times": 1}
-    estate.faults(fail=[{**denied, "error": "AccessDeniedException"}])
+    sandbox.faults(fail=[{**denied, "error": "AccessDeniedException"}])
     results = create(exit_code=1, **NEW)
     assert sorted(statuses(results).values()) == ["created", "failed"]
     (message,) = (message for status, message in results.values() if status == "failed")
@@ -94,13 +94,13 @@ def test_a_table_that_cannot_be_created_says_why_and_the_other_is_created(estate
     assert "Fix: " in message
 
 
-@pytest.mark.usefixtures("estate")
+@pytest.mark.usefixtures("sandbox")
 def test_without_names_nothing_is_created() -> None:
     body = run_json("tables", "create", exit_code=2, **dict.fromkeys(OWN, ""))
     assert "set SOURCE_SERVER_TOPOLOGY_TABLE and TAG_SYNC_CONFIG_TABLE" in body["message"]
 
 
-@pytest.mark.usefixtures("estate")
+@pytest.mark.usefixtures("sandbox")
 def test_the_table_shows_each_result() -> None:
     done = drs_sync("tables", "create", "-o", "table", COLUMNS="200", **NEW)
     assert done.returncode == 0

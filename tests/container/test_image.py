@@ -28,7 +28,7 @@ from tests.container.image import (
     variables,
 )
 from tests.container.pythons import REQUIRED, CleanPython, find, not_tried
-from tests.support.estate import Estate
+from tests.support.sandbox import EngineSandbox
 
 pytestmark = pytest.mark.deep
 
@@ -123,14 +123,16 @@ def test_it_tells_the_version_of_the_project_and_compiles_nothing(prefix: Path, 
     assert [path for path in ours if not path.endswith(".pyc")] == []
 
 
-def test_the_command_syncs_all_and_leaves_the_image_as_it_was(prefix: Path, heartbeat: Path, estate: Estate) -> None:
-    estate.calls()
+def test_the_command_syncs_all_and_leaves_the_image_as_it_was(
+    prefix: Path, heartbeat: Path, sandbox: EngineSandbox
+) -> None:
+    sandbox.calls()
     before = _all_files(prefix)
     completed = _run(prefix, heartbeat, *exec_form("CMD"))
     report = json.loads(completed.stdout)
     assert (completed.returncode, report["status"], report["notRun"]) == (0, "complete", []), completed.stderr
     assert list(report["reports"]) == ["staging", "inventory", "tags"]
-    assert report["reports"]["inventory"]["serversSynced"] == len(estate.items()) > 0
+    assert report["reports"]["inventory"]["serversSynced"] == len(sandbox.items()) > 0
     assert _all_files(prefix) == before
     assert heartbeat.exists()
 

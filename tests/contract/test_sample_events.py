@@ -15,7 +15,7 @@ from service.aws.dynamodb_write import Table
 from service.handlers import data_management, query
 from service.handlers.data_management.tags import interval_hours_of
 from service.handlers.responses import HEADERS
-from tests.support.estate import EVERY_REGION, Estate, Names, new_account_id
+from tests.support.sandbox import EVERY_REGION, EngineSandbox, Names, new_account_id
 
 ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)")
 
@@ -28,8 +28,8 @@ class Context:
 
 
 @pytest.fixture
-def estate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Estate]:
-    """Start an estate of one target (names.a), its staging account (names.b) and the account of the instances.
+def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[EngineSandbox]:
+    """Start a sandbox of one target (names.a), its staging account (names.b) and the account of the instances.
 
     Afterwards the event loops of both functions are closed.
     """
@@ -50,7 +50,7 @@ def estate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Estate]:
         ],
     }
     with ExitStack() as stack:
-        yield stack.enter_context(Estate(members, names, monkeypatch))
+        yield stack.enter_context(EngineSandbox(members, names, monkeypatch))
         data_management.runtime.close()
         query.runtime.close()
 
@@ -92,14 +92,14 @@ STAGING = {"operation": "sync_staging_accounts"}
 INVENTORY = {"operation": "sync_source_server_inventory"}
 
 
-def test_1_the_hourly_rule_syncs_tags(estate: Estate) -> None:
-    estate.everywhere()
+def test_1_the_hourly_rule_syncs_tags(sandbox: EngineSandbox) -> None:
+    sandbox.everywhere()
     status, body = enveloped(write_handler({"synch_tags": True, "synch_instance_type": True}))
     assert status == 200
     assert set(body) >= {"message", "total_accounts", "total_synced", "total_failed", "accounts"}
     assert (body["total_accounts"], body["total_synced"], body["total_failed"]) == (1, 1, 0)
     (account,) = body["accounts"]
-    assert account["accountId"] == estate.names.a
+    assert account["accountId"] == sandbox.names.a
     assert account["result"]["accountName"] == "Prod DR"
     assert (account["result"]["total_regions"], account["result"]["regions"]) == (len(EVERY_REGION), ["us-west-2"])
     status, response = enveloped(write_handler(route("GET", "/drs/tag-sync")))
@@ -113,23 +113,23 @@ def test_1_the_hourly_rule_syncs_tags(estate: Estate) -> None:
 
 
 @pytest.mark.parametrize("event", [{"synch_tags": False}, {"synch_instance_type": None}])
-def test_1_the_presence_of_either_word_selects_the_tag_sync(estate: Estate, event: dict[str, Any]) -> None:
+def test_1_the_presence_of_either_word_selects_the_tag_sync(sandbox: EngineSandbox, event: dict[str, Any]) -> None:
     assert enveloped(write_handler(event))[0] == 200
 
 
-def test_2_and_3_staging_sync_with_work_and_without(estate: Estate) -> None:
+def test_2_and_3_staging_sync_with_work_and_without(sandbox: EngineSandbox) -> None:
     answer = write_handler(STAGING)
     expected = {"totalAccounts": 1, "accountsProcessed": 1, "serversExtended": 2, "serversFailed": 0}
     assert {name: answer[name] for name in expected} == expected
     assert answer["details"] == [
-        {"accountId": estate.names.a, "accountName": "Prod DR", "serversExtended": 2, "serversFailed": 0}
+        {"accountId": sandbox.names.a, "accountName": "Prod DR", "serversExtended": 2, "serversFailed": 0}
     ]
     assert ISO.fullmatch(answer["timestamp"])
     answer = write_handler(STAGING)
     assert (answer["serversExtended"], answer["details"]) == (0, [])
 
 
-def test_4_inventory_sync(estate: Estate) -> None:
+def test_4_inventory_sync(sandbox: EngineSandbox) -> None:
     answer = write_handler(INVENTORY)
     assert (answer["totalSynced"], answer["totalErrors"]) == (1, 0)
     assert isinstance(answer["message"], str)
@@ -137,32 +137,32 @@ def test_4_inventory_sync(estate: Estate) -> None:
 
 
 @pytest.mark.parametrize("name", ["sync_extended_source_servers", "sync_single_account"])
-def test_5_single_account_sync(estate: Estate, name: str) -> None:
+def test_5_single_account_sync(sandbox: EngineSandbox, name: str) -> None:
     write_handler(INVENTORY)
-    answer = write_handler({"operation": name, "body": {"targetAccountId": estate.names.a}})
-    assert (answer["success"], answer["targetAccountId"]) == (True, estate.names.a)
-    assert [record["accountId"] for record in answer["stagingAccounts"]] == [estate.names.b]
+    answer = write_handler({"operation": name, "body": {"targetAccountId": sandbox.names.a}})
+    assert (answer["success"], answer["targetAccountId"]) == (True, sandbox.names.a)
+    assert [record["accountId"] for record in answer["stagingAccounts"]] == [sandbox.names.b]
     assert answer["changes"] == {"added": [], "removed": []}
     assert (answer["serversExtended"], answer["serversFound"], answer["stagingAccountsProcessed"]) == (2, 2, 1)
     assert ISO.fullmatch(answer["syncedAt"])
-    status, body = enveloped(write_handler(route("POST", staging_path(estate.names.a, "/sync"), "{}")))
+    status, body = enveloped(write_handler(route("POST", staging_path(sandbox.names.a, "/sync"), "{}")))
     assert (status, body["success"], body["serversExtended"]) == (200, True, 0)
 
 
-def test_5_no_other_target_is_synced(estate: Estate) -> None:
-    other = {"accountId": estate.names.apps, "stagingAccounts": [{"accountId": estate.names.b}]}
-    estate.table("TARGET_ACCOUNTS_TABLE").put_item(Item=other)
-    estate.calls()
-    answer = write_handler({"operation": "sync_extended_source_servers", "body": {"targetAccountId": estate.names.a}})
-    assert [(each["accountId"], each["serversExtended"]) for each in answer["details"]] == [(estate.names.a, 2)]
+def test_5_no_other_target_is_synced(sandbox: EngineSandbox) -> None:
+    other = {"accountId": sandbox.names.apps, "stagingAccounts": [{"accountId": sandbox.names.b}]}
+    sandbox.table("TARGET_ACCOUNTS_TABLE").put_item(Item=other)
+    sandbox.calls()
+    answer = write_handler({"operation": "sync_extended_source_servers", "body": {"targetAccountId": sandbox.names.a}})
+    assert [(each["accountId"], each["serversExtended"]) for each in answer["details"]] == [(sandbox.names.a, 2)]
     assert answer["errors"] == []
-    assert estate.calls()["sts", "AssumeRole"] == 1
+    assert sandbox.calls()["sts", "AssumeRole"] == 1
 
 
-def test_5_a_sync_of_the_hub_says_why_it_does_nothing(estate: Estate) -> None:
-    hub = estate.names.hub
+def test_5_a_sync_of_the_hub_says_why_it_does_nothing(sandbox: EngineSandbox) -> None:
+    hub = sandbox.names.hub
     row = {"accountId": hub, "accountName": "Hub", "isCurrentAccount": True}
-    estate.table("TARGET_ACCOUNTS_TABLE").put_item(Item=row)
+    sandbox.table("TARGET_ACCOUNTS_TABLE").put_item(Item=row)
     status, body = enveloped(write_handler(route("POST", staging_path(hub, "/sync"), "{}")))
     assert (status, body["success"], body["status"]) == (200, True, "complete")
     assert [warning["code"] for warning in body["warnings"]] == ["HubNotSynced"]
@@ -170,19 +170,19 @@ def test_5_a_sync_of_the_hub_says_why_it_does_nothing(estate: Estate) -> None:
     assert [skipped["accountId"] for skipped in body["accountsSkipped"]] == [hub]
 
 
-def test_5_a_process_that_is_about_to_end_begins_nothing(estate: Estate) -> None:
+def test_5_a_process_that_is_about_to_end_begins_nothing(sandbox: EngineSandbox) -> None:
     class Late:
         def get_remaining_time_in_millis(self) -> int:
             return 3000
 
-    event = {"operation": "sync_extended_source_servers", "body": {"targetAccountId": estate.names.a}}
+    event = {"operation": "sync_extended_source_servers", "body": {"targetAccountId": sandbox.names.a}}
     answer = data_management.lambda_handler(event, Late())
     assert (answer["success"], answer["status"], answer["serversExtended"]) == (False, "failed", 0)
     assert {error["code"] for error in answer["errors"]} == {"DeadlineExceeded"}
-    assert estate.calls()["drs", "CreateExtendedSourceServer"] == 0
+    assert sandbox.calls()["drs", "CreateExtendedSourceServer"] == 0
 
 
-def test_6_single_account_sync_without_an_account(estate: Estate) -> None:
+def test_6_single_account_sync_without_an_account(sandbox: EngineSandbox) -> None:
     answer = write_handler({"operation": "sync_extended_source_servers", "body": {}})
     assert answer["error"] == "INVALID_FORMAT"
     status, body = enveloped(write_handler(route("POST", staging_path("12", "/sync"), "{}")))
@@ -191,89 +191,91 @@ def test_6_single_account_sync_without_an_account(estate: Estate) -> None:
     assert (status, body["error"]) == (404, "TARGET_ACCOUNT_NOT_FOUND")
 
 
-def test_7_a_staging_account_that_is_there(estate: Estate) -> None:
-    record = {"accountId": estate.names.b, "accountName": "x", "externalId": "ext"}
-    body = {"targetAccountId": estate.names.a, "stagingAccount": record}
+def test_7_a_staging_account_that_is_there(sandbox: EngineSandbox) -> None:
+    record = {"accountId": sandbox.names.b, "accountName": "x", "externalId": "ext"}
+    body = {"targetAccountId": sandbox.names.a, "stagingAccount": record}
     assert write_handler({"operation": "add_staging_account", "body": body})["error"] == "STAGING_ACCOUNT_EXISTS"
-    status, response = enveloped(write_handler(route("POST", staging_path(estate.names.a), {"stagingAccount": record})))
+    status, response = enveloped(
+        write_handler(route("POST", staging_path(sandbox.names.a), {"stagingAccount": record}))
+    )
     assert (status, response["error"]) == (409, "STAGING_ACCOUNT_EXISTS")
 
 
-def test_8_a_staging_account_that_is_not_there(estate: Estate) -> None:
-    body = {"targetAccountId": estate.names.a, "stagingAccountId": "777788889999"}
+def test_8_a_staging_account_that_is_not_there(sandbox: EngineSandbox) -> None:
+    body = {"targetAccountId": sandbox.names.a, "stagingAccountId": "777788889999"}
     assert write_handler({"operation": "remove_staging_account", "body": body})["error"] == "NOT_FOUND"
     status, response = enveloped(write_handler(route("DELETE", staging_path("123456789012", "/777788889999"))))
     assert (status, response["error"]) == (404, "NOT_FOUND")
 
 
-def test_9_and_10_unknown_and_empty_operations(estate: Estate) -> None:
+def test_9_and_10_unknown_and_empty_operations(sandbox: EngineSandbox) -> None:
     answer = write_handler({"operation": "nope"})
     assert (answer["error"], answer["details"]) == ("INVALID_OPERATION", {"operation": "nope"})
     assert write_handler({"operation": ""})["error"] == "INVALID_EVENT_FORMAT"
-    assert estate.calls() == {}
+    assert sandbox.calls() == {}
 
 
-def test_11_an_event_of_no_kind(estate: Estate) -> None:
+def test_11_an_event_of_no_kind(sandbox: EngineSandbox) -> None:
     status, body = enveloped(write_handler({"foo": 1}))
     assert (status, body["error"]) == (400, "INVALID_INVOCATION")
     status, body = enveloped(query_handler({"foo": 1}))
     assert (status, body["error"]) == (500, "INVALID_OPERATION")
 
 
-def test_12_a_tag_sync_in_the_background(estate: Estate) -> None:
-    name = estate.sandbox.environment()["DATA_MANAGEMENT_FUNCTION_NAME"]
-    estate.set(AWS_LAMBDA_FUNCTION_NAME=name)
-    event = route("POST", "/drs/tag-sync", {"async": True, "accountId": estate.names.a})
+def test_12_a_tag_sync_in_the_background(sandbox: EngineSandbox) -> None:
+    name = sandbox.server.environment()["DATA_MANAGEMENT_FUNCTION_NAME"]
+    sandbox.set(AWS_LAMBDA_FUNCTION_NAME=name)
+    event = route("POST", "/drs/tag-sync", {"async": True, "accountId": sandbox.names.a})
     status, body = enveloped(write_handler(event))
     assert (status, body["status"], set(body)) == (202, "STARTED", {"message", "status", "details"})
     status, body = enveloped(write_handler(event))
     assert (status, body["status"]) == (409, "ALREADY_RUNNING")
     status, body = enveloped(write_handler(route("GET", "/drs/tag-sync")))
     assert (body["status"], body["source"], body["totalServers"]) == ("IN_PROGRESS", "manual", 0)
-    (invocation,) = estate.sandbox.invocations()
+    (invocation,) = sandbox.server.invocations()
     assert (invocation.function, invocation.payload["operation"]) == (name, "handle_drs_tag_sync")
     assert invocation.payload["body"]["_async_execution"] is True
     answer = write_handler(invocation.payload)  # as Lambda would
-    assert (answer["accountId"], answer["total_synced"]) == (estate.names.a, 1)
+    assert (answer["accountId"], answer["total_synced"]) == (sandbox.names.a, 1)
     assert enveloped(write_handler(route("GET", "/drs/tag-sync")))[1]["status"] == "SUCCESS"
 
 
 @pytest.mark.parametrize("named", [{"region": "mars-1"}, {"accountId": "123456789012"}])
-def test_12_what_is_not_known_is_refused_before_the_background(estate: Estate, named: dict[str, str]) -> None:
-    estate.set(AWS_LAMBDA_FUNCTION_NAME=estate.sandbox.environment()["DATA_MANAGEMENT_FUNCTION_NAME"])
+def test_12_what_is_not_known_is_refused_before_the_background(sandbox: EngineSandbox, named: dict[str, str]) -> None:
+    sandbox.set(AWS_LAMBDA_FUNCTION_NAME=sandbox.server.environment()["DATA_MANAGEMENT_FUNCTION_NAME"])
     status, body = enveloped(write_handler(route("POST", "/drs/tag-sync", {"async": True, **named})))
     assert (status, body["error"]) == (400, "INVALID_PARAMETER")
     assert next(iter(named.values())) in body["message"]
-    assert estate.sandbox.invocations() == []
+    assert sandbox.server.invocations() == []
     assert set(enveloped(write_handler(route("GET", "/drs/tag-sync")))[1]) == {"message"}  # no lock was taken
 
 
-def test_12_a_dry_run_writes_nothing_in_the_background_either(estate: Estate) -> None:
-    estate.set(AWS_LAMBDA_FUNCTION_NAME=estate.sandbox.environment()["DATA_MANAGEMENT_FUNCTION_NAME"])
+def test_12_a_dry_run_writes_nothing_in_the_background_either(sandbox: EngineSandbox) -> None:
+    sandbox.set(AWS_LAMBDA_FUNCTION_NAME=sandbox.server.environment()["DATA_MANAGEMENT_FUNCTION_NAME"])
     event = route("POST", "/drs/tag-sync", {"async": True, "dryRun": True, "region": "us-west-2"})
     status, body = enveloped(write_handler(event))
     assert (status, body["dryRun"], len(body["planned"])) == (200, True, 1)
-    assert estate.sandbox.invocations() == []
-    assert estate.calls()["drs", "TagResource"] == 0
+    assert sandbox.server.invocations() == []
+    assert sandbox.calls()["drs", "TagResource"] == 0
 
 
-def test_12_outside_lambda_it_runs_at_once(estate: Estate) -> None:
+def test_12_outside_lambda_it_runs_at_once(sandbox: EngineSandbox) -> None:
     status, body = enveloped(write_handler(route("POST", "/drs/tag-sync", {"async": True})))
     assert (status, body["total_synced"]) == (200, 1)
 
 
-def test_12_a_background_run_that_cannot_be_started_leaves_no_lock(estate: Estate) -> None:
-    estate.set(AWS_LAMBDA_FUNCTION_NAME="no-such-function")
+def test_12_a_background_run_that_cannot_be_started_leaves_no_lock(sandbox: EngineSandbox) -> None:
+    sandbox.set(AWS_LAMBDA_FUNCTION_NAME="no-such-function")
     status, _ = enveloped(write_handler(route("POST", "/drs/tag-sync", {"async": True})))
     assert status == 500
     status, _ = enveloped(write_handler(route("POST", "/drs/tag-sync", {})))
     assert status == 200
 
 
-def test_13_no_history(estate: Estate) -> None:
+def test_13_no_history(sandbox: EngineSandbox) -> None:
     status, body = enveloped(write_handler(route("GET", "/drs/tag-sync")))
     assert (status, set(body)) == (200, {"message"})
-    estate.set(TAG_SYNC_CONFIG_TABLE="")
+    sandbox.set(TAG_SYNC_CONFIG_TABLE="")
     assert set(enveloped(write_handler(route("GET", "/drs/tag-sync")))[1]) == {"message"}
 
 
@@ -281,7 +283,7 @@ def record(account_id: str = "777788889999", **more: Any) -> dict[str, Any]:
     return {"stagingAccount": {"accountId": account_id, "accountName": "x", "externalId": "ext", **more}}
 
 
-def test_14_an_unknown_target(estate: Estate) -> None:
+def test_14_an_unknown_target(sandbox: EngineSandbox) -> None:
     status, body = enveloped(write_handler(route("POST", staging_path("123456789012"), record())))
     assert (status, body["error"]) == (404, "TARGET_ACCOUNT_NOT_FOUND")
 
@@ -303,27 +305,27 @@ def test_14_an_unknown_target(estate: Estate) -> None:
         ("x" * 6_000_000, "INVALID_PARAMETER"),
     ],
 )
-def test_15_a_record_that_cannot_be_added(estate: Estate, body: object, code: str) -> None:
-    status, response = enveloped(write_handler(route("POST", staging_path(estate.names.a), body)))
+def test_15_a_record_that_cannot_be_added(sandbox: EngineSandbox, body: object, code: str) -> None:
+    status, response = enveloped(write_handler(route("POST", staging_path(sandbox.names.a), body)))
     assert (status, response["error"]) == (400, code)
-    assert estate.calls() == {}  # AWS was not called
+    assert sandbox.calls() == {}  # AWS was not called
 
 
-def test_16_add_and_remove(estate: Estate) -> None:
-    status, body = enveloped(write_handler(route("POST", staging_path(estate.names.a), record(note="kept"))))
+def test_16_add_and_remove(sandbox: EngineSandbox) -> None:
+    status, body = enveloped(write_handler(route("POST", staging_path(sandbox.names.a), record(note="kept"))))
     assert (status, body["success"], len(body["stagingAccounts"])) == (200, True, 2)
     added = body["stagingAccounts"][1]
     assert added["roleArn"] == "arn:aws:iam::777788889999:role/DRSOrchestrationRole"
     assert (added["accountName"], added["externalId"]) == ("x", "ext")
     assert (added["addedBy"], added["note"]) == ("user", "kept")
     assert ISO.fullmatch(added["addedAt"])
-    for gone, left in (("777788889999", 1), (estate.names.b, 0)):
-        status, body = enveloped(write_handler(route("DELETE", staging_path(estate.names.a, f"/{gone}"))))
+    for gone, left in (("777788889999", 1), (sandbox.names.b, 0)):
+        status, body = enveloped(write_handler(route("DELETE", staging_path(sandbox.names.a, f"/{gone}"))))
         assert (status, body["success"], len(body["stagingAccounts"])) == (200, True, left)
 
 
 def test_16_an_answer_that_is_lost_does_not_make_a_conflict_of_ones_own_write(
-    estate: Estate, monkeypatch: pytest.MonkeyPatch
+    sandbox: EngineSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     original, lost = Table.call, 0
 
@@ -336,16 +338,16 @@ def test_16_an_answer_that_is_lost_does_not_make_a_conflict_of_ones_own_write(
         return await original(table, operation, params, **more)
 
     monkeypatch.setattr(Table, "call", losing)
-    status, body = enveloped(write_handler(route("POST", staging_path(estate.names.a), record())))
+    status, body = enveloped(write_handler(route("POST", staging_path(sandbox.names.a), record())))
     assert (status, [each["accountId"] for each in body["stagingAccounts"]]) == (
         200,
-        [estate.names.b, "777788889999"],
+        [sandbox.names.b, "777788889999"],
     )
-    status, body = enveloped(write_handler(route("DELETE", staging_path(estate.names.a, "/777788889999"))))
-    assert (status, [each["accountId"] for each in body["stagingAccounts"]]) == (200, [estate.names.b])
+    status, body = enveloped(write_handler(route("DELETE", staging_path(sandbox.names.a, "/777788889999"))))
+    assert (status, [each["accountId"] for each in body["stagingAccounts"]]) == (200, [sandbox.names.b])
     assert lost == 2
     monkeypatch.setattr(Table, "call", original)
-    assert enveloped(write_handler(route("DELETE", staging_path(estate.names.a, "/777788889999"))))[0] == 404
+    assert enveloped(write_handler(route("DELETE", staging_path(sandbox.names.a, "/777788889999"))))[0] == 404
 
 
 @pytest.mark.parametrize(
@@ -363,15 +365,15 @@ def test_16_an_answer_that_is_lost_does_not_make_a_conflict_of_ones_own_write(
         ("[]", {"error": "INVALID_PARAMETER"}),
     ],
 )
-def test_17_settings_that_cannot_be(estate: Estate, body: object, expected: dict[str, Any]) -> None:
+def test_17_settings_that_cannot_be(sandbox: EngineSandbox, body: object, expected: dict[str, Any]) -> None:
     status, response = enveloped(write_handler(route("PUT", "/config/tag-sync", body)))
     assert status == 400
     assert isinstance(response["error"], str)
     assert {**response, **expected} == response
-    assert estate.calls() == {}
+    assert sandbox.calls() == {}
 
 
-def test_17_settings_are_read_and_written(estate: Estate) -> None:
+def test_17_settings_are_read_and_written(sandbox: EngineSandbox) -> None:
     status, body = enveloped(write_handler(route("GET", "/config/tag-sync")))
     assert (status, body["enabled"], body["intervalHours"], body["scheduleExpression"]) == (
         200,
@@ -387,16 +389,16 @@ def test_17_settings_are_read_and_written(estate: Estate) -> None:
         False,
     )
     assert enveloped(write_handler(route("GET", "/config/tag-sync")))[1]["intervalHours"] == 6
-    estate.set(AWS_LAMBDA_FUNCTION_NAME=estate.sandbox.environment()["DATA_MANAGEMENT_FUNCTION_NAME"])
+    sandbox.set(AWS_LAMBDA_FUNCTION_NAME=sandbox.server.environment()["DATA_MANAGEMENT_FUNCTION_NAME"])
     status, body = enveloped(write_handler(route("PUT", "/config/tag-sync", {"enabled": True})))
     assert (body["enabled"], body["intervalHours"], body["syncTriggered"]) == (True, 6, True)
-    (invocation,) = estate.sandbox.invocations()
+    (invocation,) = sandbox.server.invocations()
     assert invocation.payload["body"]["_sync_source"] == "settings_update"
 
 
 @pytest.mark.parametrize("expression", ["rate(30 minutes)", "cron(0 3 * * ? *)", "rate(2 days)"])
-def test_17_a_schedule_stays_when_no_interval_is_given(estate: Estate, expression: str) -> None:
-    events = boto3.client("events", region_name="us-east-1", endpoint_url=estate.sandbox.endpoint_url)
+def test_17_a_schedule_stays_when_no_interval_is_given(sandbox: EngineSandbox, expression: str) -> None:
+    events = boto3.client("events", region_name="us-east-1", endpoint_url=sandbox.server.endpoint_url)
     name = enveloped(write_handler(route("GET", "/config/tag-sync")))[1]["ruleName"]
     events.put_rule(Name=name, ScheduleExpression=expression)
     for enabled in (False, True):
@@ -407,8 +409,8 @@ def test_17_a_schedule_stays_when_no_interval_is_given(estate: Estate, expressio
         assert response["intervalHours"] == body["intervalHours"]
 
 
-def test_17_settings_that_are_changed_are_reported_so_although_no_sync_could_be_started(estate: Estate) -> None:
-    estate.set(AWS_LAMBDA_FUNCTION_NAME="no-such-function")
+def test_17_settings_that_are_changed_are_reported_so_although_no_sync_could_be_started(sandbox: EngineSandbox) -> None:
+    sandbox.set(AWS_LAMBDA_FUNCTION_NAME="no-such-function")
     status, body = enveloped(write_handler(route("PUT", "/config/tag-sync", {"enabled": True, "intervalHours": 3})))
     assert (status, body["scheduleExpression"], body["syncTriggered"], body["syncResult"]) == (
         200,
@@ -416,14 +418,14 @@ def test_17_settings_that_are_changed_are_reported_so_although_no_sync_could_be_
         False,
         None,
     )
-    estate.set(AWS_LAMBDA_FUNCTION_NAME="")
+    sandbox.set(AWS_LAMBDA_FUNCTION_NAME="")
     assert enveloped(write_handler(route("POST", "/drs/tag-sync", {})))[0] == 200  # no lock is left
 
 
-def test_17_a_rule_that_is_changed_keeps_its_role_and_its_description(estate: Estate) -> None:
-    rules = boto3.client("events", region_name="us-east-1", endpoint_url=estate.sandbox.endpoint_url)
+def test_17_a_rule_that_is_changed_keeps_its_role_and_its_description(sandbox: EngineSandbox) -> None:
+    rules = boto3.client("events", region_name="us-east-1", endpoint_url=sandbox.server.endpoint_url)
     (rule,) = rules.list_rules()["Rules"]
-    role = f"arn:aws:iam::{estate.names.hub}:role/starts-it"
+    role = f"arn:aws:iam::{sandbox.names.hub}:role/starts-it"
     rules.put_rule(Name=rule["Name"], ScheduleExpression="rate(1 hour)", Description="by hand", RoleArn=role)
     assert enveloped(write_handler(route("PUT", "/config/tag-sync", {"enabled": False, "intervalHours": 6})))[0] == 200
     (changed,) = rules.list_rules()["Rules"]
@@ -449,8 +451,8 @@ def test_17_every_schedule_reads_as_whole_hours(expression: str, hours: int) -> 
     assert interval_hours_of(expression) == hours
 
 
-def test_17_a_rule_that_is_missing(estate: Estate) -> None:
-    estate.set(PROJECT_NAME="another")
+def test_17_a_rule_that_is_missing(sandbox: EngineSandbox) -> None:
+    sandbox.set(PROJECT_NAME="another")
     status, body = enveloped(write_handler(route("GET", "/config/tag-sync")))
     assert (status, body["enabled"], body["intervalHours"], body["scheduleExpression"]) == (
         200,
@@ -465,20 +467,20 @@ def test_17_a_rule_that_is_missing(estate: Estate) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(data_management.OPERATIONS))
-def test_18_the_query_function_refuses_every_operation_that_writes(estate: Estate, name: str) -> None:
+def test_18_the_query_function_refuses_every_operation_that_writes(sandbox: EngineSandbox, name: str) -> None:
     answer = query_handler({"operation": name})
     assert (answer["error"], answer["details"]) == ("INVALID_OPERATION", {"operation": name})
-    assert estate.calls() == {}
+    assert sandbox.calls() == {}
 
 
-def test_19_and_20_staging_accounts_on_record(estate: Estate) -> None:
+def test_19_and_20_staging_accounts_on_record(sandbox: EngineSandbox) -> None:
     for event in (
-        {"operation": "get_staging_accounts", "targetAccountId": estate.names.a},
-        {"operation": "get_staging_accounts", "queryParams": {"targetAccountId": estate.names.a}},
+        {"operation": "get_staging_accounts", "targetAccountId": sandbox.names.a},
+        {"operation": "get_staging_accounts", "queryParams": {"targetAccountId": sandbox.names.a}},
     ):
         answer = query_handler(event)
-        assert answer["targetAccountId"] == estate.names.a
-        assert answer["stagingAccounts"][0]["accountId"] == estate.names.b
+        assert answer["targetAccountId"] == sandbox.names.a
+        assert answer["stagingAccounts"][0]["accountId"] == sandbox.names.b
     assert query_handler({"operation": "get_staging_accounts"})["error"] == "MISSING_PARAMETER"
     assert query_handler({"operation": "get_staging_accounts", "targetAccountId": "12"})["error"] == "INVALID_PARAMETER"
     assert (
@@ -486,17 +488,17 @@ def test_19_and_20_staging_accounts_on_record(estate: Estate) -> None:
     )
 
 
-def test_21_discovery(estate: Estate) -> None:
+def test_21_discovery(sandbox: EngineSandbox) -> None:
     answer = query_handler({"operation": "discover_staging_accounts", "queryParams": {"targetAccountId": "1"}})
     assert set(answer) == {"error"}
     write_handler(STAGING)
-    status, body = enveloped(query_handler(route("GET", staging_path(estate.names.a, "/discover"))))
+    status, body = enveloped(query_handler(route("GET", staging_path(sandbox.names.a, "/discover"))))
     assert status == 200
     (account,) = body["stagingAccounts"]
     assert account == {
         **account,
-        "accountId": estate.names.b,
-        "accountName": f"Staging Account {estate.names.b[-4:]}",
+        "accountId": sandbox.names.b,
+        "accountName": f"Staging Account {sandbox.names.b[-4:]}",
         "replicatingServers": 2,
         "totalServers": 2,
         "status": "discovered",
@@ -505,9 +507,9 @@ def test_21_discovery(estate: Estate) -> None:
     assert (status, set(body)) == (404, {"error"})
 
 
-def test_21_discovery_that_is_denied_does_not_look_as_if_nothing_were_there(estate: Estate) -> None:
-    estate.faults(deny=[{"account_id": estate.names.a}])
-    status, body = enveloped(query_handler(route("GET", staging_path(estate.names.a, "/discover"))))
+def test_21_discovery_that_is_denied_does_not_look_as_if_nothing_were_there(sandbox: EngineSandbox) -> None:
+    sandbox.faults(deny=[{"account_id": sandbox.names.a}])
+    status, body = enveloped(query_handler(route("GET", staging_path(sandbox.names.a, "/discover"))))
     assert (status, "stagingAccounts" in body) == (500, False)
     assert "AccessDeniedException" in body["error"]
 
@@ -515,8 +517,8 @@ def test_21_discovery_that_is_denied_does_not_look_as_if_nothing_were_there(esta
 EXTERNAL = "drs-orchestration-cross-account"
 
 
-def test_22_and_23_validation(estate: Estate) -> None:
-    request = {"accountId": estate.names.b, "externalId": EXTERNAL, "region": "us-west-2"}
+def test_22_and_23_validation(sandbox: EngineSandbox) -> None:
+    request = {"accountId": sandbox.names.b, "externalId": EXTERNAL, "region": "us-west-2"}
     status, body = enveloped(query_handler(route("POST", "/staging-accounts/validate", request)))
     added = {"complete", "scopeStates", "unknown", "unknownByCause"}
     assert (status, {name: value for name, value in body.items() if name not in added}) == (
@@ -553,15 +555,15 @@ def test_22_and_23_validation(estate: Estate) -> None:
 
 
 @pytest.mark.parametrize("body", [None, "null", "{", {"accountId": "12", "externalId": "ee", "region": "us-west-2"}])
-def test_23_a_validation_that_cannot_be_read(estate: Estate, body: object) -> None:
+def test_23_a_validation_that_cannot_be_read(sandbox: EngineSandbox, body: object) -> None:
     status, _ = enveloped(query_handler(route("POST", "/staging-accounts/validate", body)))
     assert status == 400
-    assert estate.calls()["sts", "AssumeRole"] == 0
+    assert sandbox.calls()["sts", "AssumeRole"] == 0
 
 
-def test_24_the_inventory_when_it_is_fresh(estate: Estate) -> None:
+def test_24_the_inventory_when_it_is_fresh(sandbox: EngineSandbox) -> None:
     write_handler(INVENTORY)
-    estate.calls()
+    sandbox.calls()
     status, body = enveloped(
         query_handler(route("GET", "/drs/source-server-inventory", parameters={"region": "us-west-2"}))
     )
@@ -570,45 +572,45 @@ def test_24_the_inventory_when_it_is_fresh(estate: Estate) -> None:
     (server,) = body["servers"]
     for name in ("sourceServerID", "region", "replicationState", "tags"):
         assert server[name]
-    calls = estate.calls()
+    calls = sandbox.calls()
     assert not [call for call in calls if call[0] in {"drs", "lambda"} or call[1] == "AssumeRole"]
 
 
 def test_24_the_inventory_when_it_is_not_there_is_answered_by_drs_and_a_refresh_is_requested(
-    estate: Estate,
+    sandbox: EngineSandbox,
 ) -> None:
     status, body = enveloped(
         query_handler(route("GET", "/drs/source-server-inventory", parameters={"region": "us-west-2"}))
     )
     assert (status, body["count"], body["source"], body["refresh"]["requested"]) == (200, 1, "drs_api", True)
-    assert estate.items() == []  # the query wrote nothing
-    (invocation,) = estate.sandbox.invocations()
+    assert sandbox.items() == []  # the query wrote nothing
+    (invocation,) = sandbox.server.invocations()
     assert invocation.payload == {
         "operation": "sync_source_server_inventory",
-        "body": {"scopes": [{"accountId": estate.names.a, "region": "us-west-2"}]},
+        "body": {"scopes": [{"accountId": sandbox.names.a, "region": "us-west-2"}]},
     }
     write_handler(invocation.payload)  # as Lambda would
-    assert len(estate.items()) == 1
-    estate.calls()
+    assert len(sandbox.items()) == 1
+    sandbox.calls()
     query.runtime.close()  # the status table is cached for a minute
     status, body = enveloped(
         query_handler(route("GET", "/drs/source-server-inventory", parameters={"region": "us-west-2"}))
     )
     assert (body["count"], body["source"]) == (1, "inventory_database")
-    assert not [call for call in estate.calls() if call[0] == "drs"]
+    assert not [call for call in sandbox.calls() if call[0] == "drs"]
 
 
 @pytest.mark.parametrize(
     "parameters", [{"filters": "{"}, {"region": "mars"}, {"accountId": "12"}, {"nextToken": "?"}, {"limit": "-1"}]
 )
-def test_25_a_query_that_cannot_be_parsed(estate: Estate, parameters: dict[str, str]) -> None:
+def test_25_a_query_that_cannot_be_parsed(sandbox: EngineSandbox, parameters: dict[str, str]) -> None:
     status, body = enveloped(query_handler(route("GET", "/drs/source-server-inventory", parameters=parameters)))
     assert (status, body["error"]) == (400, "INVALID_PARAMETER")
     assert body["details"]
-    assert estate.calls() == {}
+    assert sandbox.calls() == {}
 
 
-def test_26_source_servers_want_a_region(estate: Estate) -> None:
+def test_26_source_servers_want_a_region(sandbox: EngineSandbox) -> None:
     status, body = enveloped(query_handler(route("GET", "/drs/source-servers")))
     assert (status, body["error"], body["details"]) == (400, "MISSING_PARAMETER", {"parameter": "region"})
     write_handler(INVENTORY)
@@ -625,16 +627,16 @@ def test_27_an_unknown_route_or_method(function: Any, method: str, path: str) ->
     assert (status, body["error"], body["details"]) == (404, "NOT_FOUND", {"path": path, "method": method})
 
 
-def test_a_caller_may_not_choose_the_role(estate: Estate) -> None:
-    body = {"accountId": estate.names.a, "assumeRoleName": "Administrator"}
+def test_a_caller_may_not_choose_the_role(sandbox: EngineSandbox) -> None:
+    body = {"accountId": sandbox.names.a, "assumeRoleName": "Administrator"}
     status, response = enveloped(write_handler(route("POST", "/drs/tag-sync", body)))
     assert (status, response["details"]["parameter"]) == (400, "assumeRoleName")
-    body = {"accountId": estate.names.a, "assumeRoleName": "DRSOrchestrationRole"}
+    body = {"accountId": sandbox.names.a, "assumeRoleName": "DRSOrchestrationRole"}
     assert enveloped(write_handler(route("POST", "/drs/tag-sync", body)))[0] == 200
 
 
-def test_extended_servers_across_accounts(estate: Estate) -> None:
+def test_extended_servers_across_accounts(sandbox: EngineSandbox) -> None:
     write_handler(STAGING)
     status, body = enveloped(query_handler(route("GET", "/drs/extended-source-servers")))
     assert (status, body["count"]) == (200, 2)
-    assert {each["stagingAccountId"] for each in body["extendedServers"]} == {estate.names.b}
+    assert {each["stagingAccountId"] for each in body["extendedServers"]} == {sandbox.names.b}

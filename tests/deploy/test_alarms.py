@@ -1,4 +1,4 @@
-"""The alarms, evaluated over metrics of real syncs: which ring in which estate, and that none does in a healthy one.
+"""The alarms, evaluated over metrics of real syncs: which ring in which sandbox, and that none does in a healthy one.
 
 Syncs run against the sandbox; the metrics that they emitted are replayed on the schedules for thirty hours.
 """
@@ -21,7 +21,7 @@ from service.telemetry import NAMESPACE
 from tests.deploy.alarm_states import CLOCKS, STEP_S, Clock, Metrics, ringing
 from tests.deploy.resolving import resolved
 from tests.deploy.templates import FOLDER, Template, of_type, template
-from tests.support.estate import Estate, Names, new_account_id
+from tests.support.sandbox import EngineSandbox, Names, new_account_id
 
 pytestmark = pytest.mark.deep
 
@@ -97,15 +97,15 @@ def always(metrics: Metrics, monitoring: Template | None = None) -> set[str]:
 
 
 @contextmanager
-def estate_of(
+def sandbox_of(
     monkeypatch: pytest.MonkeyPatch, accounts: Callable[[Names], list[dict[str, Any]]], **settings: str
-) -> Iterator[Estate]:
-    """Start an estate of three regions with these accounts."""
+) -> Iterator[EngineSandbox]:
+    """Start a sandbox of three regions with these accounts."""
     names = Names(*(new_account_id() for _ in range(4)))
     members = {"hub": {"account_id": names.hub, "registered": False}, "tables": {"environment": names.hub[:6]}}
-    with Estate({**members, "accounts": accounts(names)}, names, monkeypatch) as estate:
-        estate.set(DRS_REGIONS="us-west-2 eu-west-1 sa-east-1", PROJECT_NAME=PROJECT, ENVIRONMENT="dev", **settings)
-        yield estate
+    with EngineSandbox({**members, "accounts": accounts(names)}, names, monkeypatch) as sandbox:
+        sandbox.set(DRS_REGIONS="us-west-2 eu-west-1 sa-east-1", PROJECT_NAME=PROJECT, ENVIRONMENT="dev", **settings)
+        yield sandbox
 
 
 async def emit(runs: int = 3, jobs: Sequence[str] = (INVENTORY, STAGING, TAGS)) -> Emitted:
@@ -148,10 +148,10 @@ def usual(names: Names) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def healthy() -> Emitted:
-    """Return what syncs emit in an estate with an origin account without role, and regions that a policy denies."""
-    with pytest.MonkeyPatch.context() as monkeypatch, estate_of(monkeypatch, usual) as estate:
+    """Return what syncs emit in a sandbox with an origin account without role, and regions that a policy denies."""
+    with pytest.MonkeyPatch.context() as monkeypatch, sandbox_of(monkeypatch, usual) as sandbox:
         closed = ("eu-west-1", "sa-east-1")
-        estate.faults(deny=[{"account_id": estate.names.b, "region": region, "scp": True} for region in closed])
+        sandbox.faults(deny=[{"account_id": sandbox.names.b, "region": region, "scp": True} for region in closed])
         return asyncio.run(emit())
 
 
@@ -159,14 +159,14 @@ def healthy() -> Emitted:
 async def test_no_alarm_rings_in_an_estate_without_servers(
     monkeypatch: pytest.MonkeyPatch, accounts: Callable[[Names], list[dict[str, Any]]]
 ) -> None:
-    with estate_of(monkeypatch, accounts):
+    with sandbox_of(monkeypatch, accounts):
         metrics = replayed(await emit())
     assert [rang(stack(), metrics, clock) for clock in CLOCKS] == [{}] * len(CLOCKS)
 
 
 def test_alarms_of_an_estate_with_closed_regions_and_accounts_that_take_no_part(healthy: Emitted) -> None:
     """None rings in it; that of a sync does when it finishes no more, and none for what is switched off."""
-    assert healthy[TAGS][-1]["ScopesFailed"] > 0  # the estate is one that would ring for ever if this were watched
+    assert healthy[TAGS][-1]["ScopesFailed"] > 0  # the sandbox is one that would ring for ever if this were watched
     for hours in (1, 3, 6, 24):
         metrics = replayed(healthy, tag_interval_s=hours * HOUR)
         assert [rang(stack(), metrics, clock) for clock in CLOCKS] == [{}] * len(CLOCKS), hours
@@ -201,16 +201,16 @@ def test_alarms_of_another_environment_do_not_ring(healthy: Emitted) -> None:
 
 
 async def test_an_account_that_denies_drs_rings_in_every_sync(monkeypatch: pytest.MonkeyPatch) -> None:
-    with estate_of(monkeypatch, usual) as estate:
+    with sandbox_of(monkeypatch, usual) as sandbox:
         first = await emit(1)
-        estate.faults(deny=[{"account_id": estate.names.a}])
+        sandbox.faults(deny=[{"account_id": sandbox.names.a}])
         later = await emit(2)
     emitted = {job: [*first[job], *later[job]] for job in SCHEDULES}
     assert always(replayed(emitted)) == {"ScopesFailedAlarm", "StagingAccountSyncFailingAlarm", "TagSyncFailingAlarm"}
 
 
 async def test_servers_over_the_quota_are_held_back_and_ring(monkeypatch: pytest.MonkeyPatch) -> None:
-    with estate_of(monkeypatch, usual, SERVERS_PER_REGION="3"):
+    with sandbox_of(monkeypatch, usual, SERVERS_PER_REGION="3"):
         emitted = await emit(2, (INVENTORY, STAGING))
     assert emitted[STAGING][-1]["ServersHeldBack"] > 0
     assert "ServersHeldBackAlarm" in always(replayed(emitted))
@@ -218,8 +218,8 @@ async def test_servers_over_the_quota_are_held_back_and_ring(monkeypatch: pytest
 
 async def test_a_denied_region_without_servers_is_unknown_and_rings(monkeypatch: pytest.MonkeyPatch) -> None:
     """It fails once in two hours only, so that no other alarm sees it."""
-    with estate_of(monkeypatch, usual) as estate:
-        estate.faults(deny=[{"account_id": estate.names.b, "region": "sa-east-1"}])
+    with sandbox_of(monkeypatch, usual) as sandbox:
+        sandbox.faults(deny=[{"account_id": sandbox.names.b, "region": "sa-east-1"}])
         emitted = await emit(3, (INVENTORY,))
     assert (emitted[INVENTORY][-1]["ScopesUnknown"], emitted[INVENTORY][-1]["ScopesFailed"]) == (1, 0)
     only_inventory = stack(EnableTagSync="false", EnableStagingAccountSync="false")
@@ -227,7 +227,7 @@ async def test_a_denied_region_without_servers_is_unknown_and_rings(monkeypatch:
 
 
 async def test_a_region_status_table_that_cannot_be_read_rings(monkeypatch: pytest.MonkeyPatch) -> None:
-    with estate_of(monkeypatch, usual, DRS_REGION_STATUS_TABLE="drs-sync-no-such-table"):
+    with sandbox_of(monkeypatch, usual, DRS_REGION_STATUS_TABLE="drs-sync-no-such-table"):
         emitted = await emit(2, (INVENTORY,))
     assert "FullScanFallbackAlarm" in always(replayed(emitted))
 

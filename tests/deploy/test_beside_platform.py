@@ -14,7 +14,7 @@ from tests.deploy.deployment import Deployment
 from tests.deploy.platform_stacks import EVENT_STACK, NAMES, TABLE_STACK
 from tests.deploy.resolving import exports, physical_names, resolved, stacks_of
 from tests.deploy.templates import Template, names, template
-from tests.support.estate import Estate, Names, new_account_id
+from tests.support.sandbox import EngineSandbox, Names, new_account_id
 
 PROJECT: Final = "hrp-drs-tech-adapter"
 PLATFORM: Final = {"ProjectName": PROJECT, "Environment": "dev"}
@@ -85,9 +85,9 @@ def test_every_name_of_a_template_with_name_part_has_it(name: str) -> None:
 class Account:
     """A hub account with the platform's stacks."""
 
-    def __init__(self, estate: Estate) -> None:
+    def __init__(self, sandbox: EngineSandbox) -> None:
         self.deployment = Deployment(boto3.client("cloudformation"))
-        self.bucket = f"code-{estate.names.hub}"
+        self.bucket = f"code-{sandbox.names.hub}"
         s3 = boto3.client("s3")
         s3.create_bucket(Bucket=self.bucket)
         s3.put_object(Bucket=self.bucket, Key="1.zip", Body=b"PK\x05\x06" + bytes(18))
@@ -123,8 +123,8 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
         "tables": {"environment": account_names.hub[:6]},
         "accounts": [],
     }
-    with Estate(members, account_names, monkeypatch) as estate:
-        yield Account(estate)
+    with EngineSandbox(members, account_names, monkeypatch) as sandbox:
+        yield Account(sandbox)
 
 
 def test_both_event_stacks_stand_side_by_side_and_the_schedules_are_moved_over(account: Account) -> None:

@@ -18,7 +18,7 @@ from service.handlers import data_management, query
 from tests.deploy.checks import PAYLOADS, RULES
 from tests.deploy.deployment import Deployment
 from tests.deploy.templates import template
-from tests.support.estate import Estate, Names, new_account_id
+from tests.support.sandbox import EngineSandbox, Names, new_account_id
 
 PROJECT = "drs-sync-deployed"
 POOL = "arn:aws:cognito-idp:us-east-1:123456789012:userpool/us-east-1_abcdefghi"
@@ -34,8 +34,8 @@ class Context:
 class Hub:
     """The hub with its stacks."""
 
-    def __init__(self, estate: Estate) -> None:
-        self.estate = estate
+    def __init__(self, sandbox: EngineSandbox) -> None:
+        self.sandbox = sandbox
         self.deployment = Deployment(boto3.client("cloudformation"))
         self.events = boto3.client("events")
 
@@ -44,13 +44,13 @@ class Hub:
         with zipfile.ZipFile(packed, "w") as package:
             package.writestr("service.py", "")
         s3 = boto3.client("s3")
-        s3.create_bucket(Bucket=f"code-{self.estate.names.hub}")
-        s3.put_object(Bucket=f"code-{self.estate.names.hub}", Key="1.zip", Body=packed.getvalue())
+        s3.create_bucket(Bucket=f"code-{self.sandbox.names.hub}")
+        s3.put_object(Bucket=f"code-{self.sandbox.names.hub}", Key="1.zip", Body=packed.getvalue())
         self.deployment.create_stacks(
             template("main.yaml"),
             {
                 "ProjectName": PROJECT,
-                "CodeBucket": f"code-{self.estate.names.hub}",
+                "CodeBucket": f"code-{self.sandbox.names.hub}",
                 "CodeKey": "1.zip",
                 "CognitoUserPoolArn": POOL,
             },
@@ -58,7 +58,7 @@ class Hub:
 
     def function(self, arn: str) -> dict[str, Any]:
         """Describe a function by its ARN, from moto's backend because the sandbox's Lambda only supports Invoke."""
-        function = lambda_backends[self.estate.names.hub]["us-east-1"].get_function(arn.rsplit(":", 1)[1])
+        function = lambda_backends[self.sandbox.names.hub]["us-east-1"].get_function(arn.rsplit(":", 1)[1])
         return {"handler": function.handler, "environment": function.environment_vars, "policy": function.policy}
 
     def handler(self, arn: str) -> Callable[[Any, Any], Any]:
@@ -70,9 +70,9 @@ class Hub:
             "SOURCE_SERVER_TOPOLOGY_TABLE",
             "DRS_REGION_STATUS_TABLE",
         ):
-            self.estate.set(**{name: function["environment"][name]})
-        self.estate.set(TAG_SYNC_CONFIG_TABLE=function["environment"].get("TAG_SYNC_CONFIG_TABLE", ""))
-        self.estate.set(PROJECT_NAME=PROJECT, ENVIRONMENT="test")
+            self.sandbox.set(**{name: function["environment"][name]})
+        self.sandbox.set(TAG_SYNC_CONFIG_TABLE=function["environment"].get("TAG_SYNC_CONFIG_TABLE", ""))
+        self.sandbox.set(PROJECT_NAME=PROJECT, ENVIRONMENT="test")
         module, name = function["handler"].rsplit(".", 1)
         handler: Callable[[Any, Any], Any] = getattr(importlib.import_module(module), name)
         return handler
@@ -94,11 +94,11 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
             {"account_id": names.b, "kind": "staging", "regions": {"us-west-2": {"servers": 3}}},
         ],
     }
-    with Estate(members, names, monkeypatch) as estate:
-        hub = Hub(estate)
+    with EngineSandbox(members, names, monkeypatch) as sandbox:
+        hub = Hub(sandbox)
         hub.create_stacks()
-        for row in estate.table("TARGET_ACCOUNTS_TABLE").scan()["Items"]:
-            estate.dynamodb().Table(f"{PROJECT}-target-accounts-test").put_item(Item=row)
+        for row in sandbox.table("TARGET_ACCOUNTS_TABLE").scan()["Items"]:
+            sandbox.dynamodb().Table(f"{PROJECT}-target-accounts-test").put_item(Item=row)
         yield hub
         data_management.runtime.close()
         query.runtime.close()
@@ -122,12 +122,12 @@ def test_each_schedule_starts_its_sync(hub: Hub) -> None:
         results[base] = answered(hub.handler(target["Arn"])(json.loads(target["Input"]), Context()))
     assert results["staging-account-sync"]["serversExtended"] == 3
     assert results["inventory-sync"]["totalSynced"] == 5
-    topology = hub.estate.dynamodb().Table(f"{PROJECT}-source-server-topology-test").scan()["Items"]
+    topology = hub.sandbox.dynamodb().Table(f"{PROJECT}-source-server-topology-test").scan()["Items"]
     assert sum(item["sk"] == "TOPOLOGY" for item in topology) == 5
     assert results["tag-sync-schedule"]["total_failed"] == 0
-    status = hub.estate.dynamodb().Table(f"{PROJECT}-drs-region-status-test").get_item(Key={"region": "us-west-2"})
+    status = hub.sandbox.dynamodb().Table(f"{PROJECT}-drs-region-status-test").get_item(Key={"region": "us-west-2"})
     assert status["Item"]["serverCount"] == 5
-    assert hub.estate.status() == {}  # the tables of the stack were used, no others
+    assert hub.sandbox.status() == {}  # the tables of the stack were used, no others
 
 
 def test_the_schedule_of_tags_that_an_operator_changed_is_the_one_of_the_template(hub: Hub) -> None:
@@ -144,7 +144,7 @@ def test_the_schedule_of_tags_that_an_operator_changed_is_the_one_of_the_templat
 def test_each_route_reaches_the_handler_that_knows_it(hub: Hub) -> None:
     gateway = boto3.client("apigateway")
     api = hub.deployment.outputs["Api"]["RestApiId"]
-    values = {"id": hub.estate.names.a, "stagingAccountId": hub.estate.names.b}
+    values = {"id": hub.sandbox.names.a, "stagingAccountId": hub.sandbox.names.b}
     reached = {}
     for resource in gateway.get_resources(restApiId=api, limit=500)["items"]:
         for method in resource.get("resourceMethods", {}):
@@ -188,7 +188,7 @@ def test_deployed_tables_are_as_the_sandbox_has_them(hub: Hub) -> None:
         ("source-server-topology", "SOURCE_SERVER_TOPOLOGY_TABLE"),
     ):
         ours = client.describe_table(TableName=f"{PROJECT}-{base}-test")["Table"]
-        theirs = client.describe_table(TableName=hub.estate.sandbox.environment()[variable])["Table"]
+        theirs = client.describe_table(TableName=hub.sandbox.server.environment()[variable])["Table"]
         assert _shape(ours) == _shape(theirs)
 
 

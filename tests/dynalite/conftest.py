@@ -1,4 +1,4 @@
-"""One dynalite per test process; each estate has its own tables in it."""
+"""One dynalite per test process; each sandbox has its own tables in it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.dynalite.estate import DynaliteEstate
+from tests.dynalite.sandbox import DynaliteSandbox
 from tests.dynalite.server import Dynalite, running
-from tests.support.estate import Estate, Names, new_account_id, two_targets
+from tests.support.sandbox import EngineSandbox, Names, new_account_id, two_targets
 
 
 @pytest.fixture(scope="session")
@@ -22,20 +22,20 @@ def dynalite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dynalite]:
 
 @pytest.fixture(scope="module", autouse=True)
 def _must_call_dynalite(dynalite: Dynalite) -> Iterator[None]:
-    """Fail if no test of a module calls dynalite: such a module starts an estate of its own."""
+    """Fail if no test of a module calls dynalite: such a module starts a sandbox of its own."""
     before = dynalite.calls
     yield
     assert dynalite.calls > before
 
 
 @pytest.fixture
-def start_estate(dynalite: Dynalite, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Estate]]:
-    """Return the usual function; the estates that it starts have their tables in dynalite."""
+def start_sandbox(dynalite: Dynalite, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., EngineSandbox]]:
+    """Return the usual function; the sandboxes that it starts have their tables in dynalite."""
     with ExitStack() as stack:
 
-        def start(**regions: Any) -> Estate:
+        def start(**regions: Any) -> EngineSandbox:
             names = Names(*(new_account_id() for _ in range(4)))
             members = two_targets(names, **regions)
-            return stack.enter_context(DynaliteEstate(members, names, monkeypatch, dynalite=dynalite))
+            return stack.enter_context(DynaliteSandbox(members, names, monkeypatch, dynalite=dynalite))
 
         yield start

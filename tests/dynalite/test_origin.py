@@ -16,9 +16,9 @@ from service.sandbox.moto_drs.models import DRSBackend
 from service.sandbox.moto_drs.records import RecoveryInstance
 from service.sandbox.moto_drs.responses import DRSResponse, RecordResult
 from service.settings import load_settings
-from tests.dynalite.estate import DynaliteEstate
+from tests.dynalite.sandbox import DynaliteSandbox
 from tests.dynalite.server import Dynalite
-from tests.support.estate import Estate, Names, new_account_id
+from tests.support.sandbox import EngineSandbox, Names, new_account_id
 
 REGION: Final = "us-west-2"
 SERVER: Final = "s-0123456789abcdef1"
@@ -49,8 +49,8 @@ WRITTEN: Final = {
 
 
 @pytest.fixture(scope="module")
-def running(dynalite: Dynalite) -> Iterator[Estate]:
-    """Start an estate of one target (names.a), its staging account (names.b) and the account of the instances."""
+def running(dynalite: Dynalite) -> Iterator[EngineSandbox]:
+    """Start a sandbox of one target (names.a), its staging account (names.b) and the account of the instances."""
     names = Names(new_account_id(), new_account_id(), new_account_id(), APPS)
     region = {REGION: {"servers": 0}}
     members = {
@@ -62,14 +62,14 @@ def running(dynalite: Dynalite) -> Iterator[Estate]:
             {"account_id": names.apps, "name": "Apps", "kind": "application"},
         ],
     }
-    with pytest.MonkeyPatch.context() as patch, DynaliteEstate(members, names, patch, dynalite=dynalite) as estate:
-        estate.set(DRS_REGIONS=REGION)
-        yield estate
+    with pytest.MonkeyPatch.context() as patch, DynaliteSandbox(members, names, patch, dynalite=dynalite) as sandbox:
+        sandbox.set(DRS_REGIONS=REGION)
+        yield sandbox
 
 
 @pytest.fixture
-def estate(running: Estate) -> Estate:
-    """Return the estate without servers, written items and faults."""
+def sandbox(running: EngineSandbox) -> EngineSandbox:
+    """Return the sandbox without servers, written items and faults."""
     for account_id in (running.names.a, running.names.b):
         backend = _drs(account_id)
         for server_id in list(backend.source_servers):
@@ -89,21 +89,21 @@ def _drs(account_id: str) -> DRSBackend:
     return backend
 
 
-def _record(estate: Estate, state: str = "CONTINUOUS", /, **members: Any) -> dict[str, Any]:
+def _record(sandbox: EngineSandbox, state: str = "CONTINUOUS", /, **members: Any) -> dict[str, Any]:
     """Return a record of DRS that has nothing but the given members and those that every record has."""
     return {
         "sourceServerID": SERVER,
-        "arn": _drs(estate.names.a).arn_of("source-server", SERVER),
+        "arn": _drs(sandbox.names.a).arn_of("source-server", SERVER),
         "dataReplicationInfo": {"dataReplicationState": state},
-        "stagingArea": {"status": "NOT_EXTENDED", "stagingAccountID": estate.names.a},
+        "stagingArea": {"status": "NOT_EXTENDED", "stagingAccountID": sandbox.names.a},
         "replicationDirection": "FAILOVER",
         **members,
     }
 
 
-def _show(estate: Estate, record: Mapping[str, Any], instance: Mapping[str, Any] | None = None) -> None:
+def _show(sandbox: EngineSandbox, record: Mapping[str, Any], instance: Mapping[str, Any] | None = None) -> None:
     """Have DRS show one server in A, with no member but those of the record, and its recovery instance if any."""
-    backend = _drs(estate.names.a)
+    backend = _drs(sandbox.names.a)
     backend.add_source_server(record).record = dict(record)
     backend.recovery_instances.clear()
     if instance is not None:
@@ -117,22 +117,22 @@ def _show(estate: Estate, record: Mapping[str, Any], instance: Mapping[str, Any]
         backend.recovery_instances[B3] = RecoveryInstance(whole)
 
 
-def _extend(estate: Estate) -> None:
+def _extend(sandbox: EngineSandbox) -> None:
     """Have A extend a server of its staging account S."""
-    staged = _drs(estate.names.b).add_source_server({"sourceServerID": STAGED, **IN_AWS})
-    _drs(estate.names.a).extend(staged.arn)
+    staged = _drs(sandbox.names.b).add_source_server({"sourceServerID": STAGED, **IN_AWS})
+    _drs(sandbox.names.a).extend(staged.arn)
 
 
-def _give_role(estate: Estate, account_id: str, role: Mapping[str, str] | None) -> None:
+def _give_role(sandbox: EngineSandbox, account_id: str, role: Mapping[str, str] | None) -> None:
     """Replace the role that the hub may assume in an account; the account's row stays as it is."""
     members = {"accounts": [{"account_id": account_id, "role": role}]}
-    estate.sandbox.add(parse_model(Fragment, members, "test"))
+    sandbox.server.add(parse_model(Fragment, members, "test"))
 
 
-async def _sync(estate: Estate) -> dict[str, Any]:
+async def _sync(sandbox: EngineSandbox) -> dict[str, Any]:
     """Run an inventory sync from a new process."""
-    estate.calls()
-    report = await estate.sync()
+    sandbox.calls()
+    report = await sandbox.sync()
     assert report["status"] == "complete", report["errors"]
     return report
 
@@ -142,74 +142,74 @@ async def _runbook(name: str = SERVER) -> dict[str, Any]:
         return (await app.failback.run(name)).body
 
 
-def _calls(estate: Estate, account_id: str, operation: str) -> int:
+def _calls(sandbox: EngineSandbox, account_id: str, operation: str) -> int:
     """Return how often the last sync, or what followed it, called an operation in an account."""
-    counts = estate.sandbox.calls()
+    counts = sandbox.server.calls()
     return sum(each.count for each in counts if (each.account, each.operation) == (account_id, operation))
 
 
-def _topology(estate: Estate) -> dict[str, Any]:
-    (topology,) = estate.topologies().values()
+def _topology(sandbox: EngineSandbox) -> dict[str, Any]:
+    (topology,) = sandbox.topologies().values()
     return topology
 
 
-def _item(estate: Estate) -> dict[str, Any]:
-    (item,) = estate.items()
+def _item(sandbox: EngineSandbox) -> dict[str, Any]:
+    (item,) = sandbox.items()
     return item
 
 
-def _store_as_guess(estate: Estate, history: list[dict[str, Any]] | None) -> None:
+def _store_as_guess(sandbox: EngineSandbox, history: list[dict[str, Any]] | None) -> None:
     """Change the stored items to what an earlier version wrote of a server first seen without its properties."""
-    topology = _topology(estate)
+    topology = _topology(sandbox)
     key = {"pk": topology.pop("pk"), "sk": topology.pop("sk")}
-    estate.table("SOURCE_SERVER_TOPOLOGY_TABLE").delete_item(Key=key)
+    sandbox.table("SOURCE_SERVER_TOPOLOGY_TABLE").delete_item(Key=key)
     topology |= {"sourceServerArn": key["pk"], "stagingAccountId": key["sk"]}
-    for item in (topology, _item(estate)):
+    for item in (topology, _item(sandbox)):
         kept = {name: value for name, value in item.items() if name not in {*ORIGIN, "topologyMissing"}}
         kept.pop("originEnvironmentSource", None)
         kept["originEnvironment"] = "ON_PREMISES"
         if item["stagingAccountId"] == "TOPOLOGY" and history:
             kept["topologyHistory"] = history
-        estate.table("SOURCE_SERVER_INVENTORY_TABLE").put_item(Item=kept)
+        sandbox.table("SOURCE_SERVER_INVENTORY_TABLE").put_item(Item=kept)
 
 
 def _origin(item: Mapping[str, Any]) -> dict[str, Any]:
     return {name: item[name] for name in ORIGIN if name in item}
 
 
-async def test_what_was_unknown_at_first_is_filled_when_drs_reports_it(estate: Estate) -> None:
-    _show(estate, _record(estate, "INITIATING"))
-    report = await _sync(estate)
+async def test_what_was_unknown_at_first_is_filled_when_drs_reports_it(sandbox: EngineSandbox) -> None:
+    _show(sandbox, _record(sandbox, "INITIATING"))
+    report = await _sync(sandbox)
     assert report["warnings"] == []  # nothing to do about a server that DRS has not described yet
-    assert (_origin(_topology(estate)), _origin(_item(estate))) == ({}, {})
-    assert (_item(estate)["topologyComplete"], _item(estate)["topologyMissing"]) == (False, ["origin"])
+    assert (_origin(_topology(sandbox)), _origin(_item(sandbox))) == ({}, {})
+    assert (_item(sandbox)["topologyComplete"], _item(sandbox)["topologyMissing"]) == (False, ["origin"])
     assert (await _runbook())["way"] == "origin-unknown"
-    _show(estate, _record(estate, "INITIAL_SYNC", sourceCloudProperties={"originRegion": "us-east-1"}))
-    await _sync(estate)
-    assert _origin(_topology(estate)) == {"originalSourceRegion": "us-east-1", "originEnvironment": "AWS"}
-    _show(estate, _record(estate, **IN_AWS))
-    await _sync(estate)
-    topology = _topology(estate)
+    _show(sandbox, _record(sandbox, "INITIAL_SYNC", sourceCloudProperties={"originRegion": "us-east-1"}))
+    await _sync(sandbox)
+    assert _origin(_topology(sandbox)) == {"originalSourceRegion": "us-east-1", "originEnvironment": "AWS"}
+    _show(sandbox, _record(sandbox, **IN_AWS))
+    await _sync(sandbox)
+    topology = _topology(sandbox)
     assert (_origin(topology), topology["originalHostname"]) == (ORIGIN, "app-1")
-    assert (_origin(_item(estate)), _item(estate)["topologyComplete"]) == (ORIGIN, True)
+    assert (_origin(_item(sandbox)), _item(sandbox)["topologyComplete"]) == (ORIGIN, True)
     assert "topologyHistory" not in topology
     assert topology["captureMethod"] == "first_sight"
     elsewhere = {"awsInstanceID": "i-0a44444444444444a", "hostname": "other"}
-    _show(estate, _record(estate, sourceProperties={"identificationHints": elsewhere}, sourceCloudProperties=CLOUD))
-    await _sync(estate)
-    after = _topology(estate)
+    _show(sandbox, _record(sandbox, sourceProperties={"identificationHints": elsewhere}, sourceCloudProperties=CLOUD))
+    await _sync(sandbox)
+    after = _topology(sandbox)
     assert [entry["event"] for entry in after.pop("topologyHistory")] == ["moved"]
     assert after == topology
 
 
 @pytest.mark.parametrize("moved", [False, True])
 async def test_a_guess_of_an_earlier_version_is_corrected_although_the_server_is_unchanged(
-    estate: Estate,
+    sandbox: EngineSandbox,
     moved: bool,  # noqa: FBT001
 ) -> None:
-    _show(estate, _record(estate, **IN_AWS))
-    await _sync(estate)
-    whole, item = _topology(estate), _item(estate)
+    _show(sandbox, _record(sandbox, **IN_AWS))
+    await _sync(sandbox)
+    whole, item = _topology(sandbox), _item(sandbox)
     entry = {
         "event": "moved",
         "at": "2026-11-23T05:00:00.000000+00:00",
@@ -218,67 +218,69 @@ async def test_a_guess_of_an_earlier_version_is_corrected_although_the_server_is
         "availabilityZone": "us-east-1a",
         "sourceAccountId": APPS,
     }
-    _store_as_guess(estate, [entry] if moved else None)
-    assert _item(estate)["contentHash"] == item["contentHash"]
+    _store_as_guess(sandbox, [entry] if moved else None)
+    assert _item(sandbox)["contentHash"] == item["contentHash"]
     assert (await _runbook())["way"] == "nothing-to-do"  # DRS was read: it came from AWS, and nothing is launched
-    report = await _sync(estate)
+    report = await _sync(sandbox)
     assert (report["serversWritten"], report["serversUnchanged"]) == (0, 1)
-    assert _origin(_topology(estate)) == _origin(_item(estate)) == _origin(whole) == ORIGIN
-    assert _item(estate)["topologyComplete"] is True
+    assert _origin(_topology(sandbox)) == _origin(_item(sandbox)) == _origin(whole) == ORIGIN
+    assert _item(sandbox)["topologyComplete"] is True
 
 
-async def test_two_runs_at_once_fill_an_origin_from_one_report(estate: Estate) -> None:
-    _show(estate, _record(estate, "INITIATING"))
-    await _sync(estate)
-    _show(estate, _record(estate, **IN_AWS))
+async def test_two_runs_at_once_fill_an_origin_from_one_report(sandbox: EngineSandbox) -> None:
+    _show(sandbox, _record(sandbox, "INITIATING"))
+    await _sync(sandbox)
+    _show(sandbox, _record(sandbox, **IN_AWS))
     async with anyio.create_task_group() as tasks:
         for _ in range(3):
-            tasks.start_soon(_sync, estate)
-    topology = _topology(estate)
-    assert (_origin(topology), _origin(_item(estate))) == (ORIGIN, ORIGIN)
+            tasks.start_soon(_sync, sandbox)
+    topology = _topology(sandbox)
+    assert (_origin(topology), _origin(_item(sandbox))) == (ORIGIN, ORIGIN)
     assert "topologyHistory" not in topology
 
 
-async def test_an_unknown_origin_is_warned_of_once_drs_describes_the_machine(estate: Estate) -> None:
+async def test_an_unknown_origin_is_warned_of_once_drs_describes_the_machine(sandbox: EngineSandbox) -> None:
     codes = []
     records = (
-        _record(estate, "INITIATING"),
-        _record(estate, "INITIATING", agentVersion="6.2"),
-        _record(estate, **PHYSICAL),
-        _record(estate, "BACKLOG", **PHYSICAL),
-        _record(estate, **PHYSICAL),
+        _record(sandbox, "INITIATING"),
+        _record(sandbox, "INITIATING", agentVersion="6.2"),
+        _record(sandbox, **PHYSICAL),
+        _record(sandbox, "BACKLOG", **PHYSICAL),
+        _record(sandbox, **PHYSICAL),
     )
     for record in records:
-        _show(estate, record)
-        codes.append([each["code"] for each in (await _sync(estate))["warnings"]])
+        _show(sandbox, record)
+        codes.append([each["code"] for each in (await _sync(sandbox))["warnings"]])
     assert codes == [[], [], ["TopologyIncomplete"], [], []]
 
 
 async def test_a_machine_of_unknown_origin_is_not_on_premises_until_the_recovery_instance_says_so(
-    estate: Estate,
+    sandbox: EngineSandbox,
 ) -> None:
-    _show(estate, _record(estate, **PHYSICAL))
-    (warning,) = (await _sync(estate))["warnings"]
+    _show(sandbox, _record(sandbox, **PHYSICAL))
+    (warning,) = (await _sync(sandbox))["warnings"]
     assert warning["code"] == "TopologyIncomplete"
-    assert _calls(estate, estate.names.a, "DescribeRecoveryInstances") == 0
+    assert _calls(sandbox, sandbox.names.a, "DescribeRecoveryInstances") == 0
     running = {"ec2InstanceID": B3, "ec2InstanceState": "RUNNING"}
-    _show(estate, _record(estate, "STALLED", **PHYSICAL, **RECOVERED), running)
-    assert (await _sync(estate))["warnings"] == []
+    _show(sandbox, _record(sandbox, "STALLED", **PHYSICAL, **RECOVERED), running)
+    assert (await _sync(sandbox))["warnings"] == []
     body = await _runbook()
     assert body["way"] == "origin-unknown"
     commands = [command for step in body["steps"] for command in step["commands"]]
     assert any("describe-recovery-instances" in command and "originEnvironment" in command for command in commands)
     assert not [command for command in commands if "describe-" not in command]
-    _show(estate, _record(estate, "STALLED", **PHYSICAL, **RECOVERED), {**running, "originEnvironment": "ON_PREMISES"})
+    _show(
+        sandbox, _record(sandbox, "STALLED", **PHYSICAL, **RECOVERED), {**running, "originEnvironment": "ON_PREMISES"}
+    )
     assert (await _runbook())["way"] == "failback-client"  # DRS was read for this answer
-    assert "originEnvironment" not in _topology(estate)
-    await _sync(estate)
-    assert _topology(estate)["originEnvironment"] == _item(estate)["originEnvironment"] == "ON_PREMISES"
-    assert _item(estate)["topologyComplete"] is True
-    _show(estate, _record(estate, "STALLED", **PHYSICAL, **RECOVERED), {**running, "originEnvironment": "AWS"})
-    await _sync(estate)
-    assert _calls(estate, estate.names.a, "DescribeRecoveryInstances") == 0
-    assert _topology(estate)["originEnvironment"] == "ON_PREMISES"
+    assert "originEnvironment" not in _topology(sandbox)
+    await _sync(sandbox)
+    assert _topology(sandbox)["originEnvironment"] == _item(sandbox)["originEnvironment"] == "ON_PREMISES"
+    assert _item(sandbox)["topologyComplete"] is True
+    _show(sandbox, _record(sandbox, "STALLED", **PHYSICAL, **RECOVERED), {**running, "originEnvironment": "AWS"})
+    await _sync(sandbox)
+    assert _calls(sandbox, sandbox.names.a, "DescribeRecoveryInstances") == 0
+    assert _topology(sandbox)["originEnvironment"] == "ON_PREMISES"
     assert (await _runbook())["way"] == "origin-unknown"  # the two contradict each other
 
 
@@ -292,10 +294,10 @@ async def test_a_machine_of_unknown_origin_is_not_on_premises_until_the_recovery
         ("NOT_FOUND", "launch-new-recovery"),
     ],
 )
-async def test_a_recovered_machine_that_is_gone_is_launched_again(estate: Estate, state: str, way: str) -> None:
+async def test_a_recovered_machine_that_is_gone_is_launched_again(sandbox: EngineSandbox, state: str, way: str) -> None:
     instance = {"ec2InstanceID": B3, "ec2InstanceState": state, "originEnvironment": "AWS"}
-    _show(estate, _record(estate, "STALLED", **IN_AWS, **RECOVERED), instance)
-    await _sync(estate)
+    _show(sandbox, _record(sandbox, "STALLED", **IN_AWS, **RECOVERED), instance)
+    await _sync(sandbox)
     body = await _runbook(A1)
     assert body["way"] == way
     commands = " ".join(command for step in body["steps"] for command in step["commands"])
@@ -303,65 +305,69 @@ async def test_a_recovered_machine_that_is_gone_is_launched_again(estate: Estate
     assert (f"start-recovery --source-servers sourceServerID={SERVER}" in commands) is (way == "launch-new-recovery")
 
 
-async def test_an_extended_server_has_its_template_read_with_the_role_of_the_staging_account(estate: Estate) -> None:
-    _extend(estate)
-    assert (await _sync(estate))["warnings"] == []
-    assert _calls(estate, estate.names.b, TEMPLATES) == 1  # no other role and external id opens S
-    (template,) = _drs(estate.names.b).templates
-    for item in (_topology(estate), _item(estate)):
+async def test_an_extended_server_has_its_template_read_with_the_role_of_the_staging_account(
+    sandbox: EngineSandbox,
+) -> None:
+    _extend(sandbox)
+    assert (await _sync(sandbox))["warnings"] == []
+    assert _calls(sandbox, sandbox.names.b, TEMPLATES) == 1  # no other role and external id opens S
+    (template,) = _drs(sandbox.names.b).templates
+    for item in (_topology(sandbox), _item(sandbox)):
         assert item["originalReplicationConfigurationTemplateId"] == template
-    assert _item(estate)["topologyComplete"] is True
-    assert _calls(estate, estate.names.a, TEMPLATES) == 0
-    await _sync(estate)
-    assert _calls(estate, estate.names.b, TEMPLATES) == 0
-    assert _calls(estate, estate.names.a, "GetReplicationConfiguration") == 0
+    assert _item(sandbox)["topologyComplete"] is True
+    assert _calls(sandbox, sandbox.names.a, TEMPLATES) == 0
+    await _sync(sandbox)
+    assert _calls(sandbox, sandbox.names.b, TEMPLATES) == 0
+    assert _calls(sandbox, sandbox.names.a, "GetReplicationConfiguration") == 0
 
 
 @pytest.mark.parametrize("operation", ["AssumeRole", TEMPLATES])
-async def test_a_template_that_cannot_be_read_is_told_and_not_called_complete(estate: Estate, operation: str) -> None:
-    staging = estate.names.b
-    _extend(estate)
+async def test_a_template_that_cannot_be_read_is_told_and_not_called_complete(
+    sandbox: EngineSandbox, operation: str
+) -> None:
+    staging = sandbox.names.b
+    _extend(sandbox)
     if operation == TEMPLATES:
-        estate.faults(deny=[{"account_id": staging, "operations": [TEMPLATES]}])
+        sandbox.faults(deny=[{"account_id": staging, "operations": [TEMPLATES]}])
     else:
-        _give_role(estate, staging, None)
+        _give_role(sandbox, staging, None)
     (template,) = _drs(staging).templates.values()
     for _ in range(2):
-        (warning,) = (await _sync(estate))["warnings"]
+        (warning,) = (await _sync(sandbox))["warnings"]
         assert (warning["accountId"], warning["operation"]) == (staging, operation)
         assert f"account {staging}" in warning["advice"]
-        assert _calls(estate, staging, TEMPLATES) == (operation == TEMPLATES)
-        item = _item(estate)
+        assert _calls(sandbox, staging, TEMPLATES) == (operation == TEMPLATES)
+        item = _item(sandbox)
         assert (item["topologyComplete"], item["topologyMissing"]) == (False, ["template"])
-        configuration = _topology(estate)["originalReplicationConfiguration"]
+        configuration = _topology(sandbox)["originalReplicationConfiguration"]
         assert configuration["stagingAreaSubnetId"] == template.record["stagingAreaSubnetId"]
-    estate.faults()
-    _give_role(estate, staging, STAGING_ROLE)
-    assert (await _sync(estate))["warnings"] == []
-    assert _item(estate)["topologyComplete"] is True
+    sandbox.faults()
+    _give_role(sandbox, staging, STAGING_ROLE)
+    assert (await _sync(sandbox))["warnings"] == []
+    assert _item(sandbox)["topologyComplete"] is True
 
 
 async def test_a_configuration_that_the_target_does_not_have_is_read_where_the_server_replicates(
-    estate: Estate,
+    sandbox: EngineSandbox,
 ) -> None:
-    _extend(estate)
+    _extend(sandbox)
     operation = "GetReplicationConfiguration"
     error = {"error": "ResourceNotFoundException", "status": 404, "times": None}
-    estate.faults(fail=[{"account_id": estate.names.a, "operation": operation, **error}])
-    assert (await _sync(estate))["warnings"] == []
-    assert [_calls(estate, each, operation) for each in (estate.names.a, estate.names.b)] == [1, 1]
-    assert _topology(estate)["originalReplicationConfiguration"]["sourceServerID"] == STAGED
-    assert _item(estate)["topologyComplete"] is True
+    sandbox.faults(fail=[{"account_id": sandbox.names.a, "operation": operation, **error}])
+    assert (await _sync(sandbox))["warnings"] == []
+    assert [_calls(sandbox, each, operation) for each in (sandbox.names.a, sandbox.names.b)] == [1, 1]
+    assert _topology(sandbox)["originalReplicationConfiguration"]["sourceServerID"] == STAGED
+    assert _item(sandbox)["topologyComplete"] is True
 
 
 @pytest.mark.parametrize("body", [{}, {"items": None}, {"items": [None]}, {"items": [5]}])
 @pytest.mark.parametrize("operation", ["describe_source_servers", "describe_recovery_instances"])
 async def test_an_odd_answer_is_a_problem_and_not_an_absence(
-    estate: Estate, monkeypatch: pytest.MonkeyPatch, operation: str, body: dict[str, Any]
+    sandbox: EngineSandbox, monkeypatch: pytest.MonkeyPatch, operation: str, body: dict[str, Any]
 ) -> None:
     instance = {"ec2InstanceID": B3, "ec2InstanceState": "RUNNING", "originEnvironment": "AWS"}
-    _show(estate, _record(estate, "STALLED", **IN_AWS, **RECOVERED), instance)
-    await _sync(estate)
+    _show(sandbox, _record(sandbox, "STALLED", **IN_AWS, **RECOVERED), instance)
+    await _sync(sandbox)
     monkeypatch.setattr(DRSResponse, operation, lambda _: RecordResult(body))
     runbook = await _runbook()
     (note,) = runbook["facts"]["notes"]

@@ -10,10 +10,10 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError
 
-from tests.dynalite.estate import DynaliteEstate
 from tests.dynalite.requests import CASES, KNOWN_DIFFERENCES, NO_ANSWER, TABLE
+from tests.dynalite.sandbox import DynaliteSandbox
 from tests.dynalite.server import Dynalite
-from tests.support.estate import Estate, Names, new_account_id, two_targets
+from tests.support.sandbox import EngineSandbox, Names, new_account_id, two_targets
 
 SERVERS = ("moto", "dynalite")
 
@@ -21,11 +21,11 @@ SERVERS = ("moto", "dynalite")
 class Server:
     """One emulator with an inventory table, called without parameter validation of the SDK."""
 
-    def __init__(self, estate: Estate) -> None:
+    def __init__(self, sandbox: EngineSandbox) -> None:
         config = Config(parameter_validation=False, retries={"total_max_attempts": 1})
-        url = estate.sandbox.endpoint_url
+        url = sandbox.server.endpoint_url
         self.client = boto3.client("dynamodb", region_name="us-east-1", endpoint_url=url, config=config)
-        self.table = estate.sandbox.environment()["SOURCE_SERVER_INVENTORY_TABLE"]
+        self.table = sandbox.server.environment()["SOURCE_SERVER_INVENTORY_TABLE"]
 
     def outcome(self, operation: str, params: Any) -> Any:
         """Return the response, or the error code."""
@@ -62,8 +62,8 @@ def servers(dynalite: Dynalite) -> Iterator[dict[str, Server]]:
         names = [Names(*(new_account_id() for _ in range(4))) for _ in SERVERS]
         members = [two_targets(each, a={}, b={}) for each in names]
         with (
-            Estate(members[0], names[0], patch) as moto,
-            DynaliteEstate(members[1], names[1], patch, dynalite=dynalite) as other,
+            EngineSandbox(members[0], names[0], patch) as moto,
+            DynaliteSandbox(members[1], names[1], patch, dynalite=dynalite) as other,
         ):
             yield {"moto": Server(moto), "dynalite": Server(other)}
 

@@ -20,7 +20,7 @@ from service.topology.keys import inventory_key
 from service.topology.lineage import name_items
 from service.topology.origin import missing_values
 from service.topology.table import TopologyTable
-from tests.support.estate import Estate
+from tests.support.sandbox import EngineSandbox
 
 NOW = datetime(2026, 11, 23, 5, 0, tzinfo=UTC)
 SCOPE = Scope("111122223333", "us-west-2")
@@ -30,19 +30,19 @@ KEY = ItemKey(f"{ARN}0", SCOPE.account_id)
 
 
 @pytest.fixture
-async def aws_client(estate: Estate) -> AsyncIterator[AwsClient]:
+async def aws_client(sandbox: EngineSandbox) -> AsyncIterator[AwsClient]:
     async with AwsClient(load_settings(), lambda: NOW) as opened:
         yield opened
 
 
 @pytest.fixture
-def table(aws_client: AwsClient, estate: Estate) -> Table:
-    return Table(aws_client.hub(), estate.sandbox.environment()["SOURCE_SERVER_INVENTORY_TABLE"], aws_client.hub_region)
+def table(aws_client: AwsClient, sandbox: EngineSandbox) -> Table:
+    return Table(aws_client.hub(), sandbox.server.environment()["SOURCE_SERVER_INVENTORY_TABLE"], aws_client.hub_region)
 
 
 @pytest.fixture
-def own(aws_client: AwsClient, estate: Estate) -> Table:
-    return Table(aws_client.hub(), estate.sandbox.environment()["SOURCE_SERVER_TOPOLOGY_TABLE"], aws_client.hub_region)
+def own(aws_client: AwsClient, sandbox: EngineSandbox) -> Table:
+    return Table(aws_client.hub(), sandbox.server.environment()["SOURCE_SERVER_TOPOLOGY_TABLE"], aws_client.hub_region)
 
 
 def server(number: int, **members: Any) -> dict[str, Any]:
@@ -50,25 +50,25 @@ def server(number: int, **members: Any) -> dict[str, Any]:
     return {**key, "replicationRegion": SCOPE.region, "sourceAccountId": "777788889999", "contentHash": "h", **members}
 
 
-async def test_a_scope_is_written_in_batches_and_stored(table: Table, estate: Estate) -> None:
+async def test_a_scope_is_written_in_batches_and_stored(table: Table, sandbox: EngineSandbox) -> None:
     inventory = InventoryTable(table)
     await inventory.write([server(number, tags={}, hostname="", none=None) for number in range(60)])
     await inventory.write([{**server(99), "replicationRegion": "eu-west-1"}])
-    assert estate.calls()["dynamodb", "BatchWriteItem"] == 3 + 1
+    assert sandbox.calls()["dynamodb", "BatchWriteItem"] == 3 + 1
     stored = await inventory.stored_items(SCOPE, partition="aws")
     assert set(stored) == {ItemKey(f"{ARN}{number}", SCOPE.account_id) for number in range(60)}
     assert {each.digest for each in stored.values()} == {"h"}
 
 
-async def test_what_does_not_fit_one_answer_is_requested_again(table: Table, estate: Estate) -> None:
+async def test_what_does_not_fit_one_answer_is_requested_again(table: Table, sandbox: EngineSandbox) -> None:
     """A response is limited to 16 MB, in dynalite to 1.5 MB; further keys come back unprocessed."""
     for number in range(0, 36, 2):  # aiohttp warns about bodies above 1 MB, and warnings fail tests
         await table.put_many([server(each, fill="x" * 390_000) for each in (number, number + 1)])
-    estate.calls()
+    sandbox.calls()
     keys = [{name: server(number)[name] for name in ("sourceServerArn", "stagingAccountId")} for number in range(36)]
     items = await table.get_many(keys)
     assert sorted(item["sourceServerArn"] for item in items) == sorted(key["sourceServerArn"] for key in keys)
-    assert estate.calls()["dynamodb", "BatchGetItem"] > 10
+    assert sandbox.calls()["dynamodb", "BatchGetItem"] > 10
 
 
 async def test_a_server_that_was_written_meanwhile_is_not_removed(table: Table) -> None:
@@ -192,12 +192,12 @@ async def test_what_an_earlier_version_left_is_carried_over(own: Table, table: T
     assert kept["carry-over", "inventory"]["doneAt"] == iso(NOW)
 
 
-async def test_a_staging_account_joins_a_record(aws_client: AwsClient, estate: Estate) -> None:
-    name = estate.sandbox.environment()["TARGET_ACCOUNTS_TABLE"]
+async def test_a_staging_account_joins_a_record(aws_client: AwsClient, sandbox: EngineSandbox) -> None:
+    name = sandbox.server.environment()["TARGET_ACCOUNTS_TABLE"]
     accounts = TargetAccountsTable(Table(aws_client.hub(), name, aws_client.hub_region))
     wanted = [{"accountId": "444455556666", "accountName": "", "addedAt": iso(NOW)}]
-    assert await accounts.change_staging(estate.names.a, lambda *_: (wanted, []), now=NOW) == wanted
-    record = await accounts.get(estate.names.a)
+    assert await accounts.change_staging(sandbox.names.a, lambda *_: (wanted, []), now=NOW) == wanted
+    record = await accounts.get(sandbox.names.a)
     assert record is not None
     assert (record["stagingAccounts"], record["updatedAt"]) == (wanted, iso(NOW))
     assert "removedStagingAccounts" not in record

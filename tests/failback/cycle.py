@@ -1,6 +1,6 @@
 """The failback cycle of a server in the simulated AWS, step by step, by the Python interface of its backends.
 
-One estate, one lineage. `A1` is the original machine, `B1` its source server on the recovery side D, `B3` the machine
+One sandbox, one lineage. `A1` is the original machine, `B1` its source server on the recovery side D, `B3` the machine
 recovered there, `A2` the reversed server on the source side S, and `A4` the machine launched back.
 """
 

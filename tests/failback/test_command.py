@@ -22,16 +22,16 @@ from service.queries.failback.render import as_text
 from service.queries.failback.runbook import write_runbook
 from tests.failback.cycle import A1, HOST, RECOVERY, SOURCE, Cycle
 from tests.failback.states import DOWN, STATES, WHEN, after
-from tests.support.estate import Estate
+from tests.support.sandbox import EngineSandbox
 
 NOW = datetime.fromisoformat(WHEN)
 
 
 @pytest.fixture
-def cycle_estate(start_estate: Callable[..., Estate]) -> tuple[Estate, Cycle]:
-    estate = start_estate(a={RECOVERY: {"servers": 0}}, b={SOURCE: {"servers": 0}})
-    estate.set(DRS_REGIONS=f"{SOURCE} {RECOVERY}")  # every scope is synced
-    return estate, Cycle(estate.names.a, estate.names.b)
+def cycle_sandbox(start_sandbox: Callable[..., EngineSandbox]) -> tuple[EngineSandbox, Cycle]:
+    sandbox = start_sandbox(a={RECOVERY: {"servers": 0}}, b={SOURCE: {"servers": 0}})
+    sandbox.set(DRS_REGIONS=f"{SOURCE} {RECOVERY}")  # every scope is synced
+    return sandbox, Cycle(sandbox.names.a, sandbox.names.b)
 
 
 def failback_output(capsys: pytest.CaptureFixture[str], *arguments: str, code: int) -> str:
@@ -40,19 +40,19 @@ def failback_output(capsys: pytest.CaptureFixture[str], *arguments: str, code: i
     return capsys.readouterr().out
 
 
-async def sync_now(estate: Estate) -> None:
-    assert (await estate.sync(regions=(SOURCE, RECOVERY)))["status"] == "complete"
+async def sync_now(sandbox: EngineSandbox) -> None:
+    assert (await sandbox.sync(regions=(SOURCE, RECOVERY)))["status"] == "complete"
 
 
-def sync(estate: Estate) -> None:
-    anyio.run(sync_now, estate)
+def sync(sandbox: EngineSandbox) -> None:
+    anyio.run(sync_now, sandbox)
 
 
 def test_each_failback_step_is_shown_without_a_sync(
-    cycle_estate: tuple[Estate, Cycle], capsys: pytest.CaptureFixture[str]
+    cycle_sandbox: tuple[EngineSandbox, Cycle], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    estate, cycle = cycle_estate
-    sync(estate)
+    sandbox, cycle = cycle_sandbox
+    sync(sandbox)
     next_steps = [_next_step(failback_output(capsys, A1, code=0))]
     for step in ("recover", "reverse", "catch_up", "launch_back", "protect_again"):
         getattr(cycle, step)()
@@ -65,10 +65,10 @@ def test_each_failback_step_is_shown_without_a_sync(
         "4. Protect the launched machine",
         "5. Clean up: stop the reversed replication",
     ]
-    estate.calls()
+    sandbox.calls()
     text = failback_output(capsys, A1, code=0)
     assert cycle.reversed.source_server_id in text
-    calls = estate.calls()
+    calls = sandbox.calls()
     assert calls["drs", "DescribeSourceServers"] == calls["drs", "DescribeRecoveryInstances"] == 2
 
 
@@ -77,13 +77,13 @@ def _next_step(text: str) -> str:
 
 
 def test_with_drs_unreachable_it_answers_from_the_table_and_says_how_old_that_is(
-    cycle_estate: tuple[Estate, Cycle], capsys: pytest.CaptureFixture[str]
+    cycle_sandbox: tuple[EngineSandbox, Cycle], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    estate, cycle = cycle_estate
+    sandbox, cycle = cycle_sandbox
     cycle.recover()
-    sync(estate)
+    sync(sandbox)
     denied = {"service": "drs", "operation": "DescribeSourceServers", "error": "AccessDeniedException", "status": 403}
-    estate.faults(fail=[{"account_id": estate.names.a, "times": None, **denied}])
+    sandbox.faults(fail=[{"account_id": sandbox.names.a, "times": None, **denied}])
     body = json.loads(failback_output(capsys, HOST, "-o", "json", code=3))
     assert (body["way"], body["originalInstanceId"]) == ("reverse-replication", A1)
     assert "AccessDeniedException" in body["facts"]["notes"][0]
@@ -92,11 +92,11 @@ def test_with_drs_unreachable_it_answers_from_the_table_and_says_how_old_that_is
 
 
 def test_with_the_table_of_accounts_out_of_reach_the_inventory_answers(
-    cycle_estate: tuple[Estate, Cycle], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    cycle_sandbox: tuple[EngineSandbox, Cycle], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    estate, cycle = cycle_estate
+    sandbox, cycle = cycle_sandbox
     cycle.recover()
-    sync(estate)
+    sync(sandbox)
     monkeypatch.delenv("TARGET_ACCOUNTS_TABLE")
     body = json.loads(failback_output(capsys, HOST, "-o", "json", code=3))
     assert body["originalInstanceId"] == A1
@@ -104,11 +104,11 @@ def test_with_the_table_of_accounts_out_of_reach_the_inventory_answers(
 
 
 def test_with_the_inventory_out_of_reach_it_points_to_an_export(
-    cycle_estate: tuple[Estate, Cycle], capsys: pytest.CaptureFixture[str]
+    cycle_sandbox: tuple[EngineSandbox, Cycle], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    estate, _ = cycle_estate
-    sync(estate)
-    estate.faults(
+    sandbox, _ = cycle_sandbox
+    sync(sandbox)
+    sandbox.faults(
         fail=[
             {
                 "service": "dynamodb",
@@ -125,17 +125,17 @@ def test_with_the_inventory_out_of_reach_it_points_to_an_export(
 
 
 def test_with_the_inventory_out_of_reach_the_kept_export_answers_by_itself(
-    cycle_estate: tuple[Estate, Cycle], capsys: pytest.CaptureFixture[str], tmp_path: Path
+    cycle_sandbox: tuple[EngineSandbox, Cycle], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    estate, cycle = cycle_estate
+    sandbox, cycle = cycle_sandbox
     cycle.recover()
-    sync(estate)
-    export_file = tmp_path / "estate.csv"
+    sync(sandbox)
+    export_file = tmp_path / "sandbox.csv"
     export_file.write_text(failback_output(capsys, "--all", code=0))
-    estate.set(FAILBACK_EXPORT=str(export_file))
+    sandbox.set(FAILBACK_EXPORT=str(export_file))
     assert "From an export" not in failback_output(capsys, HOST, code=0)  # a readable table is newer than the export
     gone = {"service": "dynamodb", "operation": "Query", "times": None, "error": "AccessDeniedException", "status": 400}
-    estate.faults(fail=[gone])
+    sandbox.faults(fail=[gone])
     text = failback_output(capsys, HOST, code=3)
     assert f"reverse-replication --recovery-instance-id {cycle.recovered.instance_id}" in text
     assert "the inventory did not answer" in text
@@ -144,18 +144,18 @@ def test_with_the_inventory_out_of_reach_the_kept_export_answers_by_itself(
 
 
 def test_an_export_answers_with_no_aws_at_all(
-    cycle_estate: tuple[Estate, Cycle],
+    cycle_sandbox: tuple[EngineSandbox, Cycle],
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    estate, cycle = cycle_estate
+    sandbox, cycle = cycle_sandbox
     cycle.recover()
-    sync(estate)
+    sync(sandbox)
     recovered = cycle.recovered.instance_id
     for form in ("csv", "json"):
         (tmp_path / form).write_text(failback_output(capsys, "--all", "-o", form, code=0))
-    estate.calls()
+    sandbox.calls()
     for variable in ("AWS_ENDPOINT_URL", "SOURCE_SERVER_INVENTORY_TABLE", "TARGET_ACCOUNTS_TABLE", "AWS_REGION"):
         monkeypatch.delenv(variable)
     for form in ("csv", "json"):
@@ -165,15 +165,15 @@ def test_an_export_answers_with_no_aws_at_all(
         assert A1 in text
         unknown = failback_output(capsys, "nobody", "--from", str(tmp_path / form), "-o", "json", code=3)
         assert "not in the export of 20" in json.loads(unknown)["message"]  # it may have come since
-    assert not estate.calls()
+    assert not sandbox.calls()
 
 
 def test_a_name_of_nobody_and_a_name_of_two_are_refused(
-    cycle_estate: tuple[Estate, Cycle], capsys: pytest.CaptureFixture[str]
+    cycle_sandbox: tuple[EngineSandbox, Cycle], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    estate, cycle = cycle_estate
+    sandbox, cycle = cycle_sandbox
     twin = cycle.dr.add_source_server({"sourceProperties": {"identificationHints": {"hostname": HOST}}})
-    sync(estate)
+    sync(sandbox)
     assert json.loads(failback_output(capsys, "nobody", "-o", "json", code=2))["error"] == "SERVER_NOT_FOUND"
     body = json.loads(failback_output(capsys, HOST, "-o", "json", code=2))
     assert body["error"] == "AMBIGUOUS_ID"
@@ -182,13 +182,13 @@ def test_a_name_of_nobody_and_a_name_of_two_are_refused(
 
 
 def test_an_origin_that_is_not_known_is_part_of_an_answer_only(
-    cycle_estate: tuple[Estate, Cycle], capsys: pytest.CaptureFixture[str]
+    cycle_sandbox: tuple[EngineSandbox, Cycle], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    estate, cycle = cycle_estate
+    sandbox, cycle = cycle_sandbox
     unknown = cycle.dr.add_source_server({"sourceProperties": {"identificationHints": {"hostname": "db7"}}})
     unknown.record.pop("sourceCloudProperties", None)
-    sync(estate)
-    assert estate.topologies()[unknown.arn]
+    sync(sandbox)
+    assert sandbox.topologies()[unknown.arn]
     text = failback_output(capsys, "db7", code=3)
     assert "It is not known where the server came from" in text
     assert "NOTE" not in text
@@ -213,10 +213,10 @@ def test_a_file_that_is_no_export_is_refused(tmp_path: Path, capsys: pytest.Capt
     failback_output(capsys, A1, "--from", str(tmp_path / "none"), code=2)
 
 
-def test_the_function_answers_route_and_operation(cycle_estate: tuple[Estate, Cycle]) -> None:
-    estate, cycle = cycle_estate
+def test_the_function_answers_route_and_operation(cycle_sandbox: tuple[EngineSandbox, Cycle]) -> None:
+    sandbox, cycle = cycle_sandbox
     cycle.recover()
-    sync(estate)
+    sync(sandbox)
     query.runtime.close()
     event = {"requestContext": {}, "httpMethod": "GET", "path": "/drs/failback"}
     answer = query.lambda_handler({**event, "queryStringParameters": {"id": cycle.forward.arn}}, None)
@@ -235,10 +235,10 @@ def test_the_function_answers_route_and_operation(cycle_estate: tuple[Estate, Cy
 
 
 def test_an_export_has_everything_in_both_forms() -> None:
-    estate = [facts for _, facts in STATES.values()]
-    for content in (write_json(estate, now=NOW), write_csv(estate, now=NOW).encode()):
-        assert read_export(content) == (WHEN, estate)
-        assert read_export(b"\xef\xbb\xbf" + content) == (WHEN, estate)
+    sandbox = [facts for _, facts in STATES.values()]
+    for content in (write_json(sandbox, now=NOW), write_csv(sandbox, now=NOW).encode()):
+        assert read_export(content) == (WHEN, sandbox)
+        assert read_export(b"\xef\xbb\xbf" + content) == (WHEN, sandbox)
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "'", "'="])

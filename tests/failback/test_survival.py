@@ -15,7 +15,7 @@ from service.query_app import open_query_app
 from service.sandbox.moto_drs import drs_backends
 from service.settings import load_settings
 from tests.failback.cycle import A1, HOST, RECOVERY, SOURCE, Cycle
-from tests.support.estate import Estate
+from tests.support.sandbox import EngineSandbox
 
 REGIONS = (SOURCE, RECOVERY)
 ORIGINALS = (
@@ -41,11 +41,11 @@ STEPS = ("recover", "reverse", "catch_up", "launch_back", "protect_again", "catc
 class TopologyWatch:
     """Syncs in one process, and compares every topology item with its first version."""
 
-    def __init__(self, estate: Estate, cycle: Cycle) -> None:
+    def __init__(self, sandbox: EngineSandbox, cycle: Cycle) -> None:
         self.cycle = cycle
         self.names: set[str] = set()
         self.before: dict[str, dict[str, Any]] = {}
-        self._table = estate.table("SOURCE_SERVER_TOPOLOGY_TABLE")
+        self._table = sandbox.table("SOURCE_SERVER_TOPOLOGY_TABLE")
         self._opened = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -81,24 +81,24 @@ def _originals(item: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("same_account", "extended"), [(True, False), (False, True)])
 async def test_originals_survive_every_step(
-    start_estate: Callable[..., Estate],
+    start_sandbox: Callable[..., EngineSandbox],
     same_account: bool,  # noqa: FBT001
     extended: bool,  # noqa: FBT001
 ) -> None:
     """`test_cycles.py` has the other two, in the simulation."""
-    estate = start_estate(a={RECOVERY: {"servers": 0}, SOURCE: {"servers": 0}}, b={SOURCE: {"servers": 0}})
-    names = estate.names
+    sandbox = start_sandbox(a={RECOVERY: {"servers": 0}, SOURCE: {"servers": 0}}, b={SOURCE: {"servers": 0}})
+    names = sandbox.names
     cycle = Cycle(names.a, names.a if same_account else names.b)
     if extended:
         cycle.extend_into(names.b)
-    async with TopologyWatch(estate, cycle) as watch:
+    async with TopologyWatch(sandbox, cycle) as watch:
         await watch.sync()
         start = dict(watch.before)
         assert set(start) == {cycle.forward.arn}
         assert start[cycle.forward.arn]["originalSourceRegion"] == SOURCE
         assert start[cycle.forward.arn]["captureMethod"] == "first_sight"
         (template,) = cycle.source.templates
-        source_side = estate.topologies()[cycle.forward.arn]["sourceSideTemplate"]
+        source_side = sandbox.topologies()[cycle.forward.arn]["sourceSideTemplate"]
         assert source_side["replicationConfigurationTemplateID"] == template
         known = [A1, HOST, HOST.upper(), f"{HOST}.corp.example", cycle.forward.arn, cycle.forward.source_server_id]
         known += [cycle.launched_from.arn, cycle.launched_from.source_server_id]
@@ -114,7 +114,7 @@ async def test_originals_survive_every_step(
                 await watch.sync()
                 assert watch.before == start
             await watch.check_names(*known)
-    (topology,) = estate.topologies().values()
+    (topology,) = sandbox.topologies().values()
     moves = [entry["instanceId"] for entry in topology["topologyHistory"] if entry["event"] == "moved"]
     assert len(moves) == 2
     assert A1 not in moves
@@ -130,11 +130,11 @@ CLIENT = ("recover", "connect_failback_client", "catch_up", "launch_with_client"
     [("zone_only", ZONES, "AWS"), ("on_premises", CLIENT, "ON_PREMISES")],
 )
 async def test_originals_survive_a_change_of_zone_and_the_failback_client(
-    start_estate: Callable[..., Estate], kind: str, steps: tuple[str, ...], environment: str
+    start_sandbox: Callable[..., EngineSandbox], kind: str, steps: tuple[str, ...], environment: str
 ) -> None:
-    estate = start_estate(a={RECOVERY: {"servers": 0}}, b={SOURCE: {"servers": 0}})
-    cycle = Cycle(estate.names.a, estate.names.a, **{kind: True})
-    async with TopologyWatch(estate, cycle) as watch:
+    sandbox = start_sandbox(a={RECOVERY: {"servers": 0}}, b={SOURCE: {"servers": 0}})
+    cycle = Cycle(sandbox.names.a, sandbox.names.a, **{kind: True})
+    async with TopologyWatch(sandbox, cycle) as watch:
         await watch.sync()
         start = dict(watch.before)
         assert start[cycle.forward.arn]["originEnvironment"] == environment
@@ -151,17 +151,17 @@ async def test_originals_survive_a_change_of_zone_and_the_failback_client(
 
 
 async def test_what_is_seen_late_or_without_origin_is_warned_of(
-    start_estate: Callable[..., Estate], caplog: pytest.LogCaptureFixture
+    start_sandbox: Callable[..., EngineSandbox], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "service")
-    estate = start_estate(a={RECOVERY: {"servers": 0}}, b={SOURCE: {"servers": 0}})
-    names = estate.names
+    sandbox = start_sandbox(a={RECOVERY: {"servers": 0}}, b={SOURCE: {"servers": 0}})
+    names = sandbox.names
     late = Cycle(names.a, names.b)
     late.recover()
     premises = Cycle(names.a, names.b, on_premises=True)
     unknown = late.dr.add_source_server({"sourceProperties": {"identificationHints": {"awsInstanceID": "i-0bad0bad"}}})
     unknown.record.pop("sourceCloudProperties", None)
-    report = await estate.sync(regions=REGIONS)
+    report = await sandbox.sync(regions=REGIONS)
     assert {each["code"] for each in report["warnings"]} == {"TopologyCapturedLate", "TopologyIncomplete"}
     logged = {
         (record.levelname, record.message, getattr(record, "server", ""))
@@ -173,7 +173,7 @@ async def test_what_is_seen_late_or_without_origin_is_warned_of(
         ("INFO", "no region of origin", premises.forward.arn),
         ("WARNING", "no region of origin", unknown.arn),
     }
-    topologies = estate.topologies()
+    topologies = sandbox.topologies()
     assert topologies[late.forward.arn]["captureMethod"] == "late"
     assert topologies[premises.forward.arn]["originEnvironment"] == "ON_PREMISES"
     for arn in (premises.forward.arn, unknown.arn):
@@ -187,21 +187,21 @@ def _minutes_between(first: str, second: str) -> float:
     return (ended - began).total_seconds() / 60
 
 
-async def test_a_steady_sync_writes_no_bookkeeping(start_estate: Callable[..., Estate]) -> None:
-    estate = start_estate(a={RECOVERY: {"servers": 0}}, b={SOURCE: {"servers": 0}})
-    cycle = Cycle(estate.names.a, estate.names.b)
-    await estate.sync(regions=REGIONS)
+async def test_a_steady_sync_writes_no_bookkeeping(start_sandbox: Callable[..., EngineSandbox]) -> None:
+    sandbox = start_sandbox(a={RECOVERY: {"servers": 0}}, b={SOURCE: {"servers": 0}})
+    cycle = Cycle(sandbox.names.a, sandbox.names.b)
+    await sandbox.sync(regions=REGIONS)
     cycle.recover()
     cycle.reverse()
     cycle.catch_up()
-    await estate.sync(regions=REGIONS)
-    entries = [entry for row in estate.status().values() for entry in row["accounts"].values()]
+    await sandbox.sync(regions=REGIONS)
+    entries = [entry for row in sandbox.status().values() for entry in row["accounts"].values()]
     requests = [(entry["lookRequestedAt"], entry["lastComplete"]) for entry in entries if "lookRequestedAt" in entry]
     # Each record names the other, and the run scanned both: what is left is the request of a scope with new servers.
     assert all(_minutes_between(scanned, requested) > 10 for requested, scanned in requests)
-    estate.calls()
-    await estate.sync(regions=REGIONS)
-    calls = estate.calls()
+    sandbox.calls()
+    await sandbox.sync(regions=REGIONS)
+    calls = sandbox.calls()
     assert calls["dynamodb", "BatchWriteItem"] == 0
     assert calls["dynamodb", "PutItem"] == 2  # the moving values of the two regions
     assert calls["drs", "DescribeRecoveryInstances"] == calls["drs", "GetReplicationConfiguration"] == 0
@@ -209,23 +209,23 @@ async def test_a_steady_sync_writes_no_bookkeeping(start_estate: Callable[..., E
 
 
 async def test_a_reversed_server_that_is_scanned_before_its_forward_one_still_finds_its_lineage(
-    start_estate: Callable[..., Estate],
+    start_sandbox: Callable[..., EngineSandbox],
 ) -> None:
     """The recovery side was not read at first, and DRS gives no ARN of the opposite direction."""
-    estate = start_estate(a={RECOVERY: {"servers": 0}}, b={SOURCE: {"servers": 0}})
-    cycle = Cycle(estate.names.a, estate.names.b)
+    sandbox = start_sandbox(a={RECOVERY: {"servers": 0}}, b={SOURCE: {"servers": 0}})
+    cycle = Cycle(sandbox.names.a, sandbox.names.b)
     cycle.recover()
     cycle.reverse()
     cycle.catch_up()
     cycle.reversed.record.pop("reversedDirectionSourceServerArn", None)
     arn = cycle.reversed.arn
-    await estate.sync(regions=[SOURCE])
-    (item,) = estate.items()
+    await sandbox.sync(regions=[SOURCE])
+    (item,) = sandbox.items()
     assert (item["sourceServerArn"], item.get("lineageArn")) == (arn, None)
-    await estate.sync(regions=[RECOVERY])
-    report = await estate.sync(regions=[SOURCE])
+    await sandbox.sync(regions=[RECOVERY])
+    report = await sandbox.sync(regions=[SOURCE])
     assert (report["serversWritten"], report["serversUnchanged"]) == (1, 0)
-    assert {each["sourceServerArn"]: each.get("lineageArn") for each in estate.items()} == {
+    assert {each["sourceServerArn"]: each.get("lineageArn") for each in sandbox.items()} == {
         arn: cycle.forward.arn,
         cycle.forward.arn: cycle.forward.arn,
     }
@@ -233,23 +233,23 @@ async def test_a_reversed_server_that_is_scanned_before_its_forward_one_still_fi
         for name in (arn, cycle.reversed.source_server_id):
             answer = (await app.failback.run(name)).body
             assert (answer["lineage"], answer["originalInstanceId"]) == (cycle.forward.arn, A1)
-    report = await estate.sync(regions=[SOURCE])
+    report = await sandbox.sync(regions=[SOURCE])
     assert (report["serversWritten"], report["serversUnchanged"]) == (0, 1)
 
 
 async def test_a_reversed_server_belongs_to_the_one_that_drs_names_before_that_is_scanned(
-    start_estate: Callable[..., Estate],
+    start_sandbox: Callable[..., EngineSandbox],
 ) -> None:
-    estate = start_estate(a={RECOVERY: {"servers": 0}}, b={SOURCE: {"servers": 0}})
-    cycle = Cycle(estate.names.a, estate.names.b)
+    sandbox = start_sandbox(a={RECOVERY: {"servers": 0}}, b={SOURCE: {"servers": 0}})
+    cycle = Cycle(sandbox.names.a, sandbox.names.b)
     cycle.recover()
     cycle.reverse()
     cycle.catch_up()
-    await estate.sync(regions=[SOURCE])
-    (item,) = estate.items()
+    await sandbox.sync(regions=[SOURCE])
+    (item,) = sandbox.items()
     assert (item["sourceServerArn"], item["lineageArn"]) == (cycle.reversed.arn, cycle.forward.arn)
-    await estate.sync(regions=[RECOVERY])
-    report = await estate.sync(regions=[SOURCE])
+    await sandbox.sync(regions=[RECOVERY])
+    report = await sandbox.sync(regions=[SOURCE])
     assert (report["serversWritten"], report["serversUnchanged"]) == (0, 1)
 
 
@@ -263,15 +263,15 @@ async def test_a_reversed_server_belongs_to_the_one_that_drs_names_before_that_i
     ],
 )
 async def test_the_source_side_is_read_only_in_scopes_of_the_run(
-    start_estate: Callable[..., Estate],
+    start_sandbox: Callable[..., EngineSandbox],
     request_of: Callable[[str], dict[str, Any]],
     reads_source: bool,  # noqa: FBT001
 ) -> None:
-    estate = start_estate(a={RECOVERY: {"servers": 0}, SOURCE: {"servers": 0}}, b={})
-    cycle = Cycle(estate.names.a, estate.names.a)
-    await estate.sync(**request_of(estate.names.a))
-    assert estate.calls()["drs", "DescribeReplicationConfigurationTemplates"] == 1 + reads_source
-    assert ("sourceSideTemplate" in estate.topologies()[cycle.forward.arn]) is reads_source
+    sandbox = start_sandbox(a={RECOVERY: {"servers": 0}, SOURCE: {"servers": 0}}, b={})
+    cycle = Cycle(sandbox.names.a, sandbox.names.a)
+    await sandbox.sync(**request_of(sandbox.names.a))
+    assert sandbox.calls()["drs", "DescribeReplicationConfigurationTemplates"] == 1 + reads_source
+    assert ("sourceSideTemplate" in sandbox.topologies()[cycle.forward.arn]) is reads_source
 
 
 @pytest.mark.parametrize(
@@ -282,154 +282,154 @@ async def test_the_source_side_is_read_only_in_scopes_of_the_run(
     ],
 )
 async def test_details_that_could_not_be_read_are_reported_and_read_by_a_later_run(
-    start_estate: Callable[..., Estate], operation: str, lacks: set[str]
+    start_sandbox: Callable[..., EngineSandbox], operation: str, lacks: set[str]
 ) -> None:
     """With one read per run, a server whose templates stay denied must not keep the others from being read."""
-    estate = start_estate(a={RECOVERY: {"servers": 0}}, b={SOURCE: {"servers": 0}})
-    estate.set(TOPOLOGY_READS_PER_SCOPE="1")
-    cycles = [Cycle(estate.names.a, estate.names.b) for _ in range(2)]
+    sandbox = start_sandbox(a={RECOVERY: {"servers": 0}}, b={SOURCE: {"servers": 0}})
+    sandbox.set(TOPOLOGY_READS_PER_SCOPE="1")
+    cycles = [Cycle(sandbox.names.a, sandbox.names.b) for _ in range(2)]
     denied = {"service": "drs", "region": RECOVERY, "error": "AccessDeniedException", "status": 403, "times": 99}
-    estate.faults(fail=[{**denied, "account_id": estate.names.a, "operation": operation}])
+    sandbox.faults(fail=[{**denied, "account_id": sandbox.names.a, "operation": operation}])
     for _ in range(3):
-        report = await estate.sync(regions=REGIONS)
+        report = await sandbox.sync(regions=REGIONS)
         assert report["status"] == "complete"  # the servers themselves are known
         assert [each["operation"] for each in report["warnings"]] == [operation]
-    before = estate.topologies()
+    before = sandbox.topologies()
     assert set(before) == {cycle.forward.arn for cycle in cycles}
     for topology in before.values():
         assert topology["originalSourceRegion"] == SOURCE
         assert not topology.keys() & lacks
         assert ("originalReplicationConfiguration" in topology) is (operation != "GetReplicationConfiguration")
-    estate.faults()
-    estate.calls()
+    sandbox.faults()
+    sandbox.calls()
     for _ in cycles:
-        assert (await estate.sync(regions=REGIONS))["warnings"] == []
-    reads = estate.calls()["drs", "GetReplicationConfiguration"]
+        assert (await sandbox.sync(regions=REGIONS))["warnings"] == []
+    reads = sandbox.calls()["drs", "GetReplicationConfiguration"]
     assert reads == (2 if operation == "GetReplicationConfiguration" else 0)
-    after = estate.topologies()
+    after = sandbox.topologies()
     for arn, topology in before.items():
         assert after[arn].keys() == {*topology, *lacks}
         assert {name: after[arn][name] for name in topology} == topology
-    copies = {item["sourceServerArn"]: item for item in estate.items()}
+    copies = {item["sourceServerArn"]: item for item in sandbox.items()}
     assert all(copies[arn]["topologyComplete"] is True and lacks - _NOT_COPIED <= copies[arn].keys() for arn in after)
-    estate.calls()
-    await estate.sync(regions=REGIONS)
-    assert estate.calls()["dynamodb", "BatchGetItem"] == estate.calls()["dynamodb", "UpdateItem"] == 0
+    sandbox.calls()
+    await sandbox.sync(regions=REGIONS)
+    assert sandbox.calls()["dynamodb", "BatchGetItem"] == sandbox.calls()["dynamodb", "UpdateItem"] == 0
 
 
 async def test_configurations_whose_turn_has_come_are_read_within_the_budget_of_calls(
-    start_estate: Callable[..., Estate],
+    start_sandbox: Callable[..., EngineSandbox],
 ) -> None:
-    estate = start_estate(a={RECOVERY: {"servers": 0}}, b={SOURCE: {"servers": 0}})
+    sandbox = start_sandbox(a={RECOVERY: {"servers": 0}}, b={SOURCE: {"servers": 0}})
     for _ in range(2):
-        Cycle(estate.names.a, estate.names.b)
-    await estate.sync(regions=REGIONS)
-    for item in estate.items():
-        estate.table("SOURCE_SERVER_INVENTORY_TABLE").update_item(
+        Cycle(sandbox.names.a, sandbox.names.b)
+    await sandbox.sync(regions=REGIONS)
+    for item in sandbox.items():
+        sandbox.table("SOURCE_SERVER_INVENTORY_TABLE").update_item(
             Key={name: item[name] for name in ("sourceServerArn", "stagingAccountId")},
             UpdateExpression="SET topologyLastUpdated = :ago",
             ExpressionAttributeValues={":ago": "2026-01-01T00:00:00+00:00"},
         )
-    estate.set(SYNC_INTERVAL_SECONDS="86400")  # so that both are due in every run
+    sandbox.set(SYNC_INTERVAL_SECONDS="86400")  # so that both are due in every run
     for budget in (1, 2):
-        estate.set(TOPOLOGY_READS_PER_SCOPE=str(budget))
-        estate.calls()
-        assert (await estate.sync(regions=REGIONS))["status"] == "complete"
-        assert estate.calls()["drs", "GetReplicationConfiguration"] == budget
+        sandbox.set(TOPOLOGY_READS_PER_SCOPE=str(budget))
+        sandbox.calls()
+        assert (await sandbox.sync(regions=REGIONS))["status"] == "complete"
+        assert sandbox.calls()["drs", "GetReplicationConfiguration"] == budget
 
 
 async def test_where_several_templates_fit_none_is_named_and_none_searched_again(
-    start_estate: Callable[..., Estate],
+    start_sandbox: Callable[..., EngineSandbox],
 ) -> None:
-    estate = start_estate(a={RECOVERY: {"servers": 0}}, b={SOURCE: {"servers": 0}})
-    cycle = Cycle(estate.names.a, estate.names.b)
+    sandbox = start_sandbox(a={RECOVERY: {"servers": 0}}, b={SOURCE: {"servers": 0}})
+    cycle = Cycle(sandbox.names.a, sandbox.names.b)
     (template,) = cycle.dr.templates.values()
     alike = {name: value for name, value in template.record.items() if name not in {"arn", OWN_ID}}
     cycle.dr.create_replication_configuration_template(alike)
-    await estate.sync(regions=REGIONS)
-    topology = estate.topologies()[cycle.forward.arn]
+    await sandbox.sync(regions=REGIONS)
+    topology = sandbox.topologies()[cycle.forward.arn]
     assert topology["originalReplicationConfiguration"]
     assert "originalReplicationConfigurationTemplateId" not in topology
-    (item,) = estate.items()
+    (item,) = sandbox.items()
     assert item["topologyComplete"] is True
-    estate.calls()
-    await estate.sync(regions=REGIONS)
-    calls = estate.calls()
+    sandbox.calls()
+    await sandbox.sync(regions=REGIONS)
+    calls = sandbox.calls()
     assert calls["drs", "GetReplicationConfiguration"] == calls["dynamodb", "BatchGetItem"] == 0
 
 
 async def test_an_extended_server_has_the_template_of_the_account_that_replicates(
-    start_estate: Callable[..., Estate],
+    start_sandbox: Callable[..., EngineSandbox],
 ) -> None:
-    estate = start_estate(a={RECOVERY: {"servers": 0}, SOURCE: {"servers": 0}}, b={RECOVERY: {"servers": 0}})
-    names = estate.names
+    sandbox = start_sandbox(a={RECOVERY: {"servers": 0}, SOURCE: {"servers": 0}}, b={RECOVERY: {"servers": 0}})
+    names = sandbox.names
     cycle = Cycle(names.a, names.a)
     for _ in range(2):
         cycle.extend_into(names.b)
         cycle = Cycle(names.a, names.a)
     extended = {"accounts": (names.b,), "regions": (RECOVERY,)}
-    estate.calls()
-    assert (await estate.sync(**extended))["warnings"] == []
-    assert estate.calls()["drs", "DescribeReplicationConfigurationTemplates"] == 1
+    sandbox.calls()
+    assert (await sandbox.sync(**extended))["warnings"] == []
+    assert sandbox.calls()["drs", "DescribeReplicationConfigurationTemplates"] == 1
     (template,) = drs_backends[names.a][RECOVERY].templates
-    for topology in estate.topologies().values():
+    for topology in sandbox.topologies().values():
         assert topology["originalReplicationConfigurationTemplateId"] == template
-    for item in estate.items():
+    for item in sandbox.items():
         assert (item["originalReplicationConfigurationTemplateId"], item["topologyComplete"]) == (template, True)
-    estate.calls()
-    await estate.sync(**extended)
-    calls = estate.calls()
+    sandbox.calls()
+    await sandbox.sync(**extended)
+    calls = sandbox.calls()
     assert calls["dynamodb", "BatchGetItem"] == calls["drs", "GetReplicationConfiguration"] == 0
     assert calls["drs", "DescribeReplicationConfigurationTemplates"] == 0
 
 
 async def test_a_template_that_the_staging_account_refuses_is_reported_once_and_not_called_complete(
-    start_estate: Callable[..., Estate],
+    start_sandbox: Callable[..., EngineSandbox],
 ) -> None:
-    estate = start_estate(a={RECOVERY: {"servers": 0}}, b={RECOVERY: {"servers": 0}})
-    names = estate.names
+    sandbox = start_sandbox(a={RECOVERY: {"servers": 0}}, b={RECOVERY: {"servers": 0}})
+    names = sandbox.names
     for _ in range(3):
         Cycle(names.a, names.a).extend_into(names.b)
     operation = "DescribeReplicationConfigurationTemplates"
     denied = {"service": "drs", "error": "AccessDeniedException", "status": 403, "times": 99}
-    estate.faults(fail=[{**denied, "account_id": names.a, "operation": operation}])
+    sandbox.faults(fail=[{**denied, "account_id": names.a, "operation": operation}])
     extended = {"accounts": (names.b,), "regions": (RECOVERY,)}
     for run in range(2):
-        estate.calls()
-        (warning,) = (await estate.sync(**extended))["warnings"]
+        sandbox.calls()
+        (warning,) = (await sandbox.sync(**extended))["warnings"]
         assert (warning["operation"], warning["accountId"]) == (operation, names.a)
         assert f"account {names.a}" in warning["advice"]
-        calls = estate.calls()
+        calls = sandbox.calls()
         assert calls["drs", operation] == 1
         assert run == 0 or calls["dynamodb", "BatchGetItem"] == 0  # no topology is read in vain
-        for item in estate.items():
+        for item in sandbox.items():
             assert (item["topologyComplete"], item["topologyMissing"]) == (False, ["template"])
-            assert estate.topologies()[item["lineageArn"]]["originalReplicationConfiguration"]
-    estate.faults()
-    assert (await estate.sync(**extended))["warnings"] == []
-    assert {item["topologyComplete"] for item in estate.items()} == {True}
+            assert sandbox.topologies()[item["lineageArn"]]["originalReplicationConfiguration"]
+    sandbox.faults()
+    assert (await sandbox.sync(**extended))["warnings"] == []
+    assert {item["topologyComplete"] for item in sandbox.items()} == {True}
 
 
 async def test_an_extended_server_that_an_earlier_version_called_complete_is_completed(
-    start_estate: Callable[..., Estate],
+    start_sandbox: Callable[..., EngineSandbox],
 ) -> None:
-    estate = start_estate(a={RECOVERY: {"servers": 0}}, b={RECOVERY: {"servers": 0}})
-    Cycle(estate.names.a, estate.names.a).extend_into(estate.names.b)
-    extended = {"accounts": (estate.names.b,), "regions": (RECOVERY,)}
-    await estate.sync(**extended)
-    (whole,) = estate.items()
-    table = estate.table("SOURCE_SERVER_INVENTORY_TABLE")
+    sandbox = start_sandbox(a={RECOVERY: {"servers": 0}}, b={RECOVERY: {"servers": 0}})
+    Cycle(sandbox.names.a, sandbox.names.a).extend_into(sandbox.names.b)
+    extended = {"accounts": (sandbox.names.b,), "regions": (RECOVERY,)}
+    await sandbox.sync(**extended)
+    (whole,) = sandbox.items()
+    table = sandbox.table("SOURCE_SERVER_INVENTORY_TABLE")
     key = {name: whole[name] for name in ("sourceServerArn", "stagingAccountId")}
     name = "originalReplicationConfigurationTemplateId"
     table.update_item(Key=key, UpdateExpression=f"REMOVE {name}, topologyMissing")
     topology_key = {"pk": whole["lineageArn"], "sk": "TOPOLOGY"}
-    own = estate.table("SOURCE_SERVER_TOPOLOGY_TABLE")
+    own = sandbox.table("SOURCE_SERVER_TOPOLOGY_TABLE")
     own.update_item(Key=topology_key, UpdateExpression=f"REMOVE {name}")
     denied = {"service": "drs", "error": "AccessDeniedException", "status": 403, "times": 99}
     operation = "DescribeReplicationConfigurationTemplates"
-    estate.faults(fail=[{**denied, "account_id": estate.names.a, "operation": operation}])
-    assert (await estate.sync(**extended))["serversUnchanged"] == 1
-    assert [item["topologyComplete"] for item in estate.items()] == [False]
-    estate.faults()
-    await estate.sync(**extended)
-    assert estate.items() == [whole]
+    sandbox.faults(fail=[{**denied, "account_id": sandbox.names.a, "operation": operation}])
+    assert (await sandbox.sync(**extended))["serversUnchanged"] == 1
+    assert [item["topologyComplete"] for item in sandbox.items()] == [False]
+    sandbox.faults()
+    await sandbox.sync(**extended)
+    assert sandbox.items() == [whole]

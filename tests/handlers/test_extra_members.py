@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from service.handlers import data_management, query
 from service.handlers.router import Operation, Params, Response, Route
-from tests.support.estate import Estate
+from tests.support.sandbox import EngineSandbox
 
 ACCOUNT: Final = "111122223333"
 STAGING: Final = {"accountId": "444455556666", "accountName": "STAGING_01", "externalId": "an-id"}
@@ -170,13 +170,13 @@ def test_the_sync_of_one_account_refuses_a_dry_run_that_it_does_not_have() -> No
 
 
 @pytest.fixture
-def function_estate(estate: Estate) -> Iterator[Estate]:
-    yield estate
+def function_sandbox(sandbox: EngineSandbox) -> Iterator[EngineSandbox]:
+    yield sandbox
     data_management.runtime.close()
 
 
-def test_a_sync_does_what_it_did_and_names_what_it_ignored(function_estate: Estate) -> None:
-    body = {"accountId": function_estate.names.a, "region": "us-west-2", "clientVersion": 3, "async": False}
+def test_a_sync_does_what_it_did_and_names_what_it_ignored(function_sandbox: EngineSandbox) -> None:
+    body = {"accountId": function_sandbox.names.a, "region": "us-west-2", "clientVersion": 3, "async": False}
     request = {"requestContext": {}, "httpMethod": "POST", "path": "/drs/tag-sync", "body": json.dumps(body)}
     answer = data_management.lambda_handler(request, None)
     result = json.loads(answer["body"])

@@ -12,7 +12,7 @@ import pytest
 
 from service.handlers import data_management, query
 from service.handlers.responses import HEADERS
-from tests.support.estate import EVERY_REGION, Estate
+from tests.support.sandbox import EVERY_REGION, EngineSandbox
 
 SYNC = {"operation": "sync_source_server_inventory"}
 
@@ -28,68 +28,68 @@ class Context:
 
 
 @pytest.fixture
-def function_estate(estate: Estate) -> Iterator[Estate]:
-    """Provide a simulated estate, and close the function's event loop afterwards."""
-    yield estate
+def function_sandbox(sandbox: EngineSandbox) -> Iterator[EngineSandbox]:
+    """Provide a simulated sandbox, and close the function's event loop afterwards."""
+    yield sandbox
     data_management.runtime.close()
 
 
-def test_the_schedule_gets_the_response_that_it_expects(function_estate: Estate) -> None:
+def test_the_schedule_gets_the_response_that_it_expects(function_sandbox: EngineSandbox) -> None:
     answer = data_management.lambda_handler(SYNC, Context())
     assert (answer["totalSynced"], answer["totalErrors"]) == (11, 0)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+\+00:00", answer["timestamp"])
     assert isinstance(answer["message"], str)
     assert "error" not in answer
     assert json.dumps(answer)
-    assert len(function_estate.items()) == 11
+    assert len(function_sandbox.items()) == 11
 
 
-def test_a_warm_function_keeps_its_loop_its_clients_and_its_sessions(function_estate: Estate) -> None:
+def test_a_warm_function_keeps_its_loop_its_clients_and_its_sessions(function_sandbox: EngineSandbox) -> None:
     data_management.lambda_handler(SYNC, Context())
-    function_estate.calls()
+    function_sandbox.calls()
     answer = data_management.lambda_handler(SYNC, Context())
-    calls = function_estate.calls()
+    calls = function_sandbox.calls()
     assert calls["sts", "AssumeRole"] == calls["sts", "GetCallerIdentity"] == 0
     assert answer["regionSource"] == "status_table"
 
 
-def test_errors_are_counted_in_a_normal_response(function_estate: Estate) -> None:
-    function_estate.faults(deny=[{"account_id": function_estate.names.a, "service": "drs"}])
+def test_errors_are_counted_in_a_normal_response(function_sandbox: EngineSandbox) -> None:
+    function_sandbox.faults(deny=[{"account_id": function_sandbox.names.a, "service": "drs"}])
     answer = data_management.lambda_handler(SYNC, Context())
     assert answer["totalSynced"] == 2
     assert answer["totalErrors"] == len(answer["errors"]) == 1
     assert answer["status"] == "partial"
 
 
-def test_a_function_about_to_be_ended_reports_before_that(function_estate: Estate) -> None:
-    function_estate.everywhere()
+def test_a_function_about_to_be_ended_reports_before_that(function_sandbox: EngineSandbox) -> None:
+    function_sandbox.everywhere()
     answer = data_management.lambda_handler(SYNC, Context(remaining_ms=5_000))
     assert answer["scopes"]["failed"] == answer["scopes"]["asked"] == 2 * len(EVERY_REGION)
 
 
-def test_a_missing_table_name_is_an_error_body(function_estate: Estate) -> None:
-    function_estate.set(SOURCE_SERVER_INVENTORY_TABLE="")
+def test_a_missing_table_name_is_an_error_body(function_sandbox: EngineSandbox) -> None:
+    function_sandbox.set(SOURCE_SERVER_INVENTORY_TABLE="")
     answer = data_management.lambda_handler(SYNC, Context())
     assert "SOURCE_SERVER_INVENTORY_TABLE" in answer["message"]
     assert isinstance(answer["error"], str)
 
 
-def test_an_accounts_table_that_cannot_be_read_is_worth_another_try(function_estate: Estate) -> None:
-    function_estate.set(TARGET_ACCOUNTS_TABLE="no-such-table")
+def test_an_accounts_table_that_cannot_be_read_is_worth_another_try(function_sandbox: EngineSandbox) -> None:
+    function_sandbox.set(TARGET_ACCOUNTS_TABLE="no-such-table")
     answer = data_management.lambda_handler(SYNC, Context())
     assert (answer["error"], answer["retryable"]) == ("DYNAMODB_ERROR", True)
 
 
-def test_one_account_and_region_can_be_requested(function_estate: Estate) -> None:
-    body = {"accountIds": [function_estate.names.a], "regions": ["us-west-2"]}
+def test_one_account_and_region_can_be_requested(function_sandbox: EngineSandbox) -> None:
+    body = {"accountIds": [function_sandbox.names.a], "regions": ["us-west-2"]}
     answer = data_management.lambda_handler({**SYNC, "body": body}, Context())
     assert (answer["totalSynced"], answer["scopes"]["asked"]) == (6, 1)
 
 
 def test_a_refresh_has_an_operation_of_its_own_in_the_metrics(
-    function_estate: Estate, capsys: pytest.CaptureFixture[str]
+    function_sandbox: EngineSandbox, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    scopes = [{"accountId": function_estate.names.a, "region": "us-west-2"}]
+    scopes = [{"accountId": function_sandbox.names.a, "region": "us-west-2"}]
     for event in ({**SYNC, "body": {"scopes": scopes}}, {**SYNC, "body": {"regions": ["us-west-2"]}}, SYNC):
         assert data_management.lambda_handler(event, Context())["status"] == "complete"
     captured = capsys.readouterr()
@@ -153,23 +153,23 @@ def test_a_body_that_does_not_fit_is_refused_before_anything_is_touched(body: di
     ],
 )
 def test_a_region_that_does_not_exist_is_refused_with_the_most_similar_one(
-    handler: Handler, event: dict[str, Any], function_estate: Estate
+    handler: Handler, event: dict[str, Any], function_sandbox: EngineSandbox
 ) -> None:
     answer = handler(event, Context())
     assert answer["error"] == "INVALID_PARAMETER"
     assert "did you mean us-west-2?" in answer["message"]
     assert answer["details"]["parameter"] in {"region", "regions"}
     assert (answer["details"]["value"], answer["details"]["expected"]) == ("us-wset-2", "a region of the partition aws")
-    assert not function_estate.status()
+    assert not function_sandbox.status()
 
 
-def test_a_region_that_does_not_exist_is_400_for_the_api(function_estate: Estate) -> None:
-    body = json.dumps({"region": "us-wset-2", "accountId": function_estate.names.a, "async": True})
-    function_estate.set(AWS_LAMBDA_FUNCTION_NAME="data-management-handler")
+def test_a_region_that_does_not_exist_is_400_for_the_api(function_sandbox: EngineSandbox) -> None:
+    body = json.dumps({"region": "us-wset-2", "accountId": function_sandbox.names.a, "async": True})
+    function_sandbox.set(AWS_LAMBDA_FUNCTION_NAME="data-management-handler")
     request = {"httpMethod": "POST", "path": "/drs/tag-sync", "requestContext": {}, "body": body}
     answer = data_management.lambda_handler(request, Context())
     assert (answer["statusCode"], json.loads(answer["body"])["details"]["value"]) == (400, "us-wset-2")
-    assert function_estate.calls()["lambda", "Invoke"] == 0
+    assert function_sandbox.calls()["lambda", "Invoke"] == 0
 
 
 @pytest.mark.parametrize(("handler", "status", "error"), [

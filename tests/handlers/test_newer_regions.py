@@ -10,16 +10,16 @@ import pytest
 
 from service.handlers import data_management, query
 from service.sandbox.moto_drs import drs_backends
-from tests.support.estate import Estate
+from tests.support.sandbox import EngineSandbox
 
 NEWER = "us-west-3"
 HINT = f"this version knows no region {NEWER}: did you mean us-west-2?"
 
 
 @pytest.fixture
-def functions(estate: Estate) -> Iterator[Estate]:
-    """Provide an estate, and close both functions' event loops afterwards."""
-    yield estate
+def functions(sandbox: EngineSandbox) -> Iterator[EngineSandbox]:
+    """Provide a sandbox, and close both functions' event loops afterwards."""
+    yield sandbox
     data_management.runtime.close()
     query.runtime.close()
 
@@ -38,7 +38,7 @@ def ask(path: str, region: str = NEWER, **body: Any) -> tuple[int, dict[str, Any
 QUERIES = ("/drs/source-server-inventory", "/drs/source-servers", "/drs/extended-source-servers")
 
 
-def test_a_newer_region_is_asked_like_any_other(functions: Estate) -> None:
+def test_a_newer_region_is_asked_like_any_other(functions: EngineSandbox) -> None:
     for account_id in (functions.names.a, functions.names.b):
         drs_backends[account_id].regions.append(NEWER)  # AWS has it now
     functions.add(functions.names.a, NEWER, servers=2)
@@ -53,7 +53,7 @@ def test_a_newer_region_is_asked_like_any_other(functions: Estate) -> None:
     assert functions.status() == {}
 
 
-def test_a_failure_in_a_region_that_is_not_known_says_which_may_be_meant(functions: Estate) -> None:
+def test_a_failure_in_a_region_that_is_not_known_says_which_may_be_meant(functions: EngineSandbox) -> None:
     functions.faults(deny=[{"account_id": each, "region": NEWER} for each in (functions.names.a, functions.names.b)])
     for path in QUERIES:
         status, body = ask(path)
@@ -71,7 +71,7 @@ def test_a_failure_in_a_region_that_is_not_known_says_which_may_be_meant(functio
     assert functions.status() == {}
 
 
-def test_a_region_that_does_not_exist_is_a_failure_that_says_so(functions: Estate) -> None:
+def test_a_region_that_does_not_exist_is_a_failure_that_says_so(functions: EngineSandbox) -> None:
     for path in QUERIES:
         status, body = ask(path)
         assert status in {400, 500}
@@ -80,7 +80,7 @@ def test_a_region_that_does_not_exist_is_a_failure_that_says_so(functions: Estat
 
 
 @pytest.mark.parametrize("region", ["us-wset-2", "us-west-22", "us-west-2a", "us-gov-west-1", "nowhere"])
-def test_a_name_that_no_region_of_the_partition_can_have_is_refused(region: str, functions: Estate) -> None:
+def test_a_name_that_no_region_of_the_partition_can_have_is_refused(region: str, functions: EngineSandbox) -> None:
     for status, body in (
         *(ask(path, region) for path in QUERIES),
         ask("/drs/tag-sync", region, accountId=functions.names.a),
@@ -89,7 +89,7 @@ def test_a_name_that_no_region_of_the_partition_can_have_is_refused(region: str,
     assert functions.calls()["drs", "DescribeSourceServers"] == 0
 
 
-def test_syncs_that_record_regions_refuse_what_they_do_not_know(functions: Estate) -> None:
+def test_syncs_that_record_regions_refuse_what_they_do_not_know(functions: EngineSandbox) -> None:
     for operation in ("sync_source_server_inventory", "sync_staging_accounts"):
         answer = data_management.lambda_handler({"operation": operation, "body": {"regions": [NEWER]}}, None)
         assert answer["error"] == "INVALID_PARAMETER"

@@ -23,7 +23,7 @@ from service.handlers import data_management, query
 from service.handlers.openapi import openapi_document, openapi_page
 from service.models import RegionStatus, Scope
 from service.queries.servers import refusal_of
-from tests.support.estate import Estate, Names, new_account_id, two_targets
+from tests.support.sandbox import EngineSandbox, Names, new_account_id, two_targets
 
 pytestmark = pytest.mark.deep
 
@@ -57,12 +57,12 @@ def gateway(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iter
 
 
 @pytest.fixture(scope="module", autouse=True)
-def platform() -> Iterator[Estate]:
-    """Provide one estate for all requests, which may change it."""
+def platform() -> Iterator[EngineSandbox]:
+    """Provide one sandbox for all requests, which may change it."""
     with pytest.MonkeyPatch.context() as patch:
         names = Names(*(new_account_id() for _ in range(4)))
-        with Estate(two_targets(names), names, patch) as estate:
-            yield estate
+        with EngineSandbox(two_targets(names), names, patch) as sandbox:
+            yield sandbox
             data_management.runtime.close()
             query.runtime.close()
 

@@ -13,7 +13,7 @@ from service.errors import AwsError
 from service.handlers import data_management, query
 from service.sandbox.identity_store import IdentityStore
 from service.settings import load_settings
-from tests.support.estate import Estate
+from tests.support.sandbox import EngineSandbox
 
 EXTERNAL_ID = "drs-orchestration-cross-account"
 
@@ -33,8 +33,8 @@ def entered(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.fixture
-def functions(estate: Estate) -> Iterator[Estate]:
-    yield estate
+def functions(sandbox: EngineSandbox) -> Iterator[EngineSandbox]:
+    yield sandbox
     data_management.runtime.close()
     query.runtime.close()
 
@@ -66,7 +66,7 @@ ELSEWHERE = (
 
 
 @pytest.mark.parametrize("arn", ELSEWHERE)
-def test_a_body_cannot_lead_into_another_account(arn: str, functions: Estate, entered: list[str]) -> None:
+def test_a_body_cannot_lead_into_another_account(arn: str, functions: EngineSandbox, entered: list[str]) -> None:
     own, other = functions.names.a, functions.names.b
     named = arn.format(own=own, other=other)
     given = {"accountId": own, "roleArn": named, "externalId": EXTERNAL_ID, "region": "us-west-2"}
@@ -80,7 +80,7 @@ def test_a_body_cannot_lead_into_another_account(arn: str, functions: Estate, en
     assert entered == []
 
 
-def test_a_body_about_the_account_itself_leads_there(functions: Estate, entered: list[str]) -> None:
+def test_a_body_about_the_account_itself_leads_there(functions: EngineSandbox, entered: list[str]) -> None:
     own = functions.names.a
     given = {"accountId": own, "roleArn": _role(own), "externalId": EXTERNAL_ID, "region": "us-west-2"}
     answer = query.lambda_handler(_request("POST", "/staging-accounts/validate", given), None)
@@ -88,7 +88,7 @@ def test_a_body_about_the_account_itself_leads_there(functions: Estate, entered:
     assert entered == [_role(own)]
 
 
-async def test_direct_callers_cannot_lead_into_another_account(functions: Estate, entered: list[str]) -> None:
+async def test_direct_callers_cannot_lead_into_another_account(functions: EngineSandbox, entered: list[str]) -> None:
     own, other = functions.names.a, functions.names.b
     arn = f"arn:aws:drs:us-west-2:{other}:source-server/s-00000000000000001"
     async with open_app(load_settings()) as app:
@@ -103,7 +103,7 @@ async def test_direct_callers_cannot_lead_into_another_account(functions: Estate
     assert entered == []
 
 
-def test_a_caller_cannot_choose_the_role_of_the_tag_sync(functions: Estate, entered: list[str]) -> None:
+def test_a_caller_cannot_choose_the_role_of_the_tag_sync(functions: EngineSandbox, entered: list[str]) -> None:
     body = {"accountId": functions.names.a, "assumeRoleName": "Administrator"}
     answer = data_management.lambda_handler(_request("POST", "/drs/tag-sync", body), None)
     assert answer["statusCode"] == 400
@@ -125,7 +125,7 @@ def test_a_caller_cannot_choose_the_role_of_the_tag_sync(functions: Estate, ente
     ],
 )
 def test_a_record_cannot_lead_into_another_account_or_role(
-    attributes: dict[str, Any], role: str | None, functions: Estate, entered: list[str]
+    attributes: dict[str, Any], role: str | None, functions: EngineSandbox, entered: list[str]
 ) -> None:
     """Write access to the accounts table gives no access beyond the named role of the account of each record."""
     a, b = functions.names.a, functions.names.b
@@ -149,7 +149,7 @@ def test_a_record_cannot_lead_into_another_account_or_role(
         assert functions.items() == []
 
 
-def test_a_role_of_another_name_is_reported_with_what_to_fix(functions: Estate) -> None:
+def test_a_role_of_another_name_is_reported_with_what_to_fix(functions: EngineSandbox) -> None:
     functions.set(CROSS_ACCOUNT_ROLE_NAME="SomeOtherRole")
     answer = data_management.lambda_handler({"operation": "sync_source_server_inventory"}, None)
     assert {error["code"] for error in answer["errors"]} == {"RoleNotAllowed"}

@@ -29,7 +29,7 @@ from service.sandbox.fleet_models import Fragment
 from service.sandbox.identity_store import IdentityStore
 from service.sandbox.moto_drs import drs_backends
 from service.settings import load_settings
-from tests.support.estate import Estate, new_account_id
+from tests.support.sandbox import EngineSandbox, new_account_id
 
 EXTERNAL_ID: Final = "drs-orchestration-cross-account"
 QUERY_READS: Final = frozenset({"drs:DescribeRecoveryInstances", "drs:DescribeSourceServers"})
@@ -66,31 +66,31 @@ def entered(monkeypatch: pytest.MonkeyPatch) -> Entered:
 
 
 @pytest.fixture
-def estate(start_estate: Callable[..., Estate]) -> Estate:
+def sandbox(start_sandbox: Callable[..., EngineSandbox]) -> EngineSandbox:
     """Provide targets A and B whose servers came from the unrecorded account `apps`; A has a staging account, too."""
-    estate = start_estate()
+    sandbox = start_sandbox()
     staging = new_account_id()
     account = {"account_id": staging, "kind": "staging", "regions": {"us-west-2": {"servers": 2}}}
-    estate.sandbox.add(parse_model(Fragment, {"accounts": [account]}, "test"))
-    drs_backends[staging]["us-west-2"].trust(estate.names.a)
+    sandbox.server.add(parse_model(Fragment, {"accounts": [account]}, "test"))
+    drs_backends[staging]["us-west-2"].trust(sandbox.names.a)
     # The target may not list what it could extend, so the staging account itself is asked.
     denied = {"error": "AccessDeniedException", "status": 403, "times": None}
-    listing = {"account_id": estate.names.a, "service": "drs", "operation": "ListExtensibleSourceServers"}
-    estate.faults(fail=[{**listing, **denied}])
-    estate.table("TARGET_ACCOUNTS_TABLE").update_item(
-        Key={"accountId": estate.names.a},
+    listing = {"account_id": sandbox.names.a, "service": "drs", "operation": "ListExtensibleSourceServers"}
+    sandbox.faults(fail=[{**listing, **denied}])
+    sandbox.table("TARGET_ACCOUNTS_TABLE").update_item(
+        Key={"accountId": sandbox.names.a},
         UpdateExpression="SET stagingAccounts = :staging",
         ExpressionAttributeValues={":staging": [{"accountId": staging, "externalId": EXTERNAL_ID}]},
     )
-    return estate
+    return sandbox
 
 
-def _staging_of(estate: Estate) -> str:
-    record = estate.table("TARGET_ACCOUNTS_TABLE").get_item(Key={"accountId": estate.names.a})["Item"]
+def _staging_of(sandbox: EngineSandbox) -> str:
+    record = sandbox.table("TARGET_ACCOUNTS_TABLE").get_item(Key={"accountId": sandbox.names.a})["Item"]
     return str(record["stagingAccounts"][0]["accountId"])
 
 
-async def _sync_tags(estate: Estate, **request: Any) -> dict[str, Any]:
+async def _sync_tags(sandbox: EngineSandbox, **request: Any) -> dict[str, Any]:
     async with open_app(load_settings()) as app:
         return await app.sync_tags(SyncRequest(**request), source="manual")
 
@@ -98,60 +98,64 @@ async def _sync_tags(estate: Estate, **request: Any) -> dict[str, Any]:
 # Syncs
 
 
-async def test_each_sync_enters_who_is_named_with_no_more_than_it_needs(estate: Estate, entered: Entered) -> None:
-    a, b, apps, staging = estate.names.a, estate.names.b, estate.names.apps, _staging_of(estate)
-    await estate.sync(regions=("us-west-2", "eu-west-1"))
+async def test_each_sync_enters_who_is_named_with_no_more_than_it_needs(
+    sandbox: EngineSandbox, entered: Entered
+) -> None:
+    a, b, apps, staging = sandbox.names.a, sandbox.names.b, sandbox.names.apps, _staging_of(sandbox)
+    await sandbox.sync(regions=("us-west-2", "eu-west-1"))
     # Discovery of servers that wait asks a staging account only where its target has none.
     assert entered == {a: {READS}, b: {READS}, apps: {ORIGIN}}
     entered.clear()
-    await _sync_tags(estate, dry_run=True)
+    await _sync_tags(sandbox, dry_run=True)
     assert entered == {a: {READS}, b: {READS}, apps: {ORIGIN}}
     entered.clear()
-    await _sync_tags(estate)
+    await _sync_tags(sandbox)
     assert entered == {a: {ALL}, b: {ALL}, apps: {ORIGIN}}
     entered.clear()
-    await estate.sync_staging(dry_run=True)
+    await sandbox.sync_staging(dry_run=True)
     assert entered == {a: {READS}, b: {READS}, staging: {READS}}
     entered.clear()
-    report = await estate.sync_staging()
+    report = await sandbox.sync_staging()
     assert report["serversExtended"] == 2
     assert entered == {a: {ALL}, b: {ALL}, staging: {READS}}
 
 
-async def test_an_origin_with_a_record_of_its_own_is_entered_once(estate: Estate, entered: Entered) -> None:
-    estate.add(estate.names.a, "us-west-2", servers=1, origin={"account_id": estate.names.b, "region": "us-east-1"})
-    estate.calls()
-    await estate.sync(regions=("us-west-2", "eu-west-1"))
-    assert entered[estate.names.b] == {READS}
-    assert estate.calls()["sts", "AssumeRole"] == 3
+async def test_an_origin_with_a_record_of_its_own_is_entered_once(sandbox: EngineSandbox, entered: Entered) -> None:
+    sandbox.add(sandbox.names.a, "us-west-2", servers=1, origin={"account_id": sandbox.names.b, "region": "us-east-1"})
+    sandbox.calls()
+    await sandbox.sync(regions=("us-west-2", "eu-west-1"))
+    assert entered[sandbox.names.b] == {READS}
+    assert sandbox.calls()["sts", "AssumeRole"] == 3
 
 
-async def test_only_recorded_accounts_are_entered_if_the_settings_say_so(estate: Estate, entered: Entered) -> None:
+async def test_only_recorded_accounts_are_entered_if_the_settings_say_so(
+    sandbox: EngineSandbox, entered: Entered
+) -> None:
     here = {"regions": ("us-west-2", "eu-west-1")}
-    await estate.sync(**here)
-    await _sync_tags(estate)
-    await estate.sync(**here)
-    before = {item["sourceServerArn"]: item for item in estate.items()}
+    await sandbox.sync(**here)
+    await _sync_tags(sandbox)
+    await sandbox.sync(**here)
+    before = {item["sourceServerArn"]: item for item in sandbox.items()}
     assert sum("ec2NetworkConfig" in item and len(item["sourceTags"]) > 0 for item in before.values()) == 10
     entered.clear()
-    estate.set(ENTER_RECORDED_ACCOUNTS_ONLY="true")
-    estate.add(estate.names.a, "us-west-2", servers=1, origin={"account_id": estate.names.apps})
-    report = await estate.sync(**here)
+    sandbox.set(ENTER_RECORDED_ACCOUNTS_ONLY="true")
+    sandbox.add(sandbox.names.a, "us-west-2", servers=1, origin={"account_id": sandbox.names.apps})
+    report = await sandbox.sync(**here)
     assert report["status"] == "complete"
-    _assert_told_once(report, estate.names.apps)
-    after = {item["sourceServerArn"]: item for item in estate.items()}
+    _assert_told_once(report, sandbox.names.apps)
+    after = {item["sourceServerArn"]: item for item in sandbox.items()}
     assert {arn: after[arn] for arn in before} == before  # nothing known is removed
     (new,) = [item for arn, item in after.items() if arn not in before]
     assert "ec2NetworkConfig" not in new
-    tags = await _sync_tags(estate)
+    tags = await _sync_tags(sandbox)
     assert (tags["status"], tags["errors"]) == ("complete", [])
-    _assert_told_once(tags, estate.names.apps)
-    assert estate.names.apps not in entered
+    _assert_told_once(tags, sandbox.names.apps)
+    assert sandbox.names.apps not in entered
     # What is stored is refreshed all the same when a server changes, and keeps its details.
-    changed = next(arn for arn, item in before.items() if "ec2NetworkConfig" in item and estate.names.a in arn)
-    drs_backends[estate.names.a][changed.split(":")[3]].tag_resource(changed, {"new": "tag"})
-    await estate.sync(**here)
-    again = {item["sourceServerArn"]: item for item in estate.items()}[changed]
+    changed = next(arn for arn, item in before.items() if "ec2NetworkConfig" in item and sandbox.names.a in arn)
+    drs_backends[sandbox.names.a][changed.split(":")[3]].tag_resource(changed, {"new": "tag"})
+    await sandbox.sync(**here)
+    again = {item["sourceServerArn"]: item for item in sandbox.items()}[changed]
     assert again["tags"]["new"] == "tag"
     assert (again["ec2NetworkConfig"], again["sourceTags"]) == (
         before[changed]["ec2NetworkConfig"],
@@ -169,36 +173,38 @@ def _assert_told_once(report: Mapping[str, Any], account_id: str) -> None:
 
 @pytest.mark.parametrize("origin", ["99", "", "arn:aws:iam::111122223333:role/x", "11112222333é", 999999999999])
 async def test_an_odd_origin_account_of_a_server_is_not_entered(
-    origin: Any, start_estate: Callable[..., Estate], entered: Entered
+    origin: Any, start_sandbox: Callable[..., EngineSandbox], entered: Entered
 ) -> None:
     odd = {"record": {"sourceCloudProperties": {"originAccountID": origin, "originRegion": "us-east-1"}}}
-    estate = start_estate(a={"us-west-2": {"servers": [odd]}}, b={})
-    await estate.sync(regions=("us-west-2",))
-    await _sync_tags(estate)
-    assert set(entered) <= {estate.names.a, estate.names.b}
+    sandbox = start_sandbox(a={"us-west-2": {"servers": [odd]}}, b={})
+    await sandbox.sync(regions=("us-west-2",))
+    await _sync_tags(sandbox)
+    assert set(entered) <= {sandbox.names.a, sandbox.names.b}
 
 
-async def test_a_staging_account_that_only_drs_names_is_not_entered(estate: Estate, entered: Entered) -> None:
-    await estate.sync(regions=("us-west-2",))
-    await estate.sync_staging()
-    staging = _staging_of(estate)
-    estate.table("TARGET_ACCOUNTS_TABLE").update_item(
-        Key={"accountId": estate.names.a}, UpdateExpression="REMOVE stagingAccounts"
+async def test_a_staging_account_that_only_drs_names_is_not_entered(sandbox: EngineSandbox, entered: Entered) -> None:
+    await sandbox.sync(regions=("us-west-2",))
+    await sandbox.sync_staging()
+    staging = _staging_of(sandbox)
+    sandbox.table("TARGET_ACCOUNTS_TABLE").update_item(
+        Key={"accountId": sandbox.names.a}, UpdateExpression="REMOVE stagingAccounts"
     )
     for adopt in ("false", "true"):
         entered.clear()
-        estate.set(ADOPT_STAGING_ACCOUNTS=adopt)
-        report = await estate.sync_staging()
-        assert report["stagingAccountsFound"] == {estate.names.a: [staging]}
+        sandbox.set(ADOPT_STAGING_ACCOUNTS=adopt)
+        report = await sandbox.sync_staging()
+        assert report["stagingAccountsFound"] == {sandbox.names.a: [staging]}
         assert staging not in entered
-    await estate.sync_staging()  # now it is on record
+    await sandbox.sync_staging()  # now it is on record
     assert staging in entered
 
 
-async def test_functions_that_are_given_a_role_enter_recorded_accounts_only(estate: Estate, entered: Entered) -> None:
-    apps = estate.names.apps  # its role could be assumed
+async def test_functions_that_are_given_a_role_enter_recorded_accounts_only(
+    sandbox: EngineSandbox, entered: Entered
+) -> None:
+    apps = sandbox.names.apps  # its role could be assumed
     role = f"arn:aws:iam::{apps}:role/DRSOrchestrationRole"
-    arn = f"arn:aws:drs:us-west-2:{estate.names.b}:source-server/s-00000000000000001"
+    arn = f"arn:aws:drs:us-west-2:{sandbox.names.b}:source-server/s-00000000000000001"
     async with open_app(load_settings()) as app:
         access = await app.staging_access(writes=True)
         for call in (
@@ -221,12 +227,12 @@ async def _queries() -> AsyncIterator[QueryApp]:
         yield app
 
 
-async def test_every_query_enters_with_a_session_that_only_reads(estate: Estate, entered: Entered) -> None:
-    a, b = estate.names.a, estate.names.b
-    await estate.sync(regions=("us-west-2", "eu-west-1"))
-    name = estate.items()[0]["sourceServerArn"]
-    estate.set(INVENTORY_FRESH_SECONDS="0.001")  # so that every query reads DRS
-    given = {"accountId": estate.names.apps, "externalId": EXTERNAL_ID, "region": "us-west-2"}
+async def test_every_query_enters_with_a_session_that_only_reads(sandbox: EngineSandbox, entered: Entered) -> None:
+    a, b = sandbox.names.a, sandbox.names.b
+    await sandbox.sync(regions=("us-west-2", "eu-west-1"))
+    name = sandbox.items()[0]["sourceServerArn"]
+    sandbox.set(INVENTORY_FRESH_SECONDS="0.001")  # so that every query reads DRS
+    given = {"accountId": sandbox.names.apps, "externalId": EXTERNAL_ID, "region": "us-west-2"}
     queries: dict[str, tuple[Callable[[QueryApp], Any], set[str]]] = {
         "inventory": (lambda app: app.inventory.run(InventoryRequest.parse({}, app.settings).params), {a, b}),
         "servers": (
@@ -238,7 +244,7 @@ async def test_every_query_enters_with_a_session_that_only_reads(estate: Estate,
         "discover": (lambda app: app.staging.discover_staging_accounts(a), {a}),
         "staging": (lambda app: app.staging.query_recorded_staging_accounts(a), {a}),
         # The one operation about an account that need not be recorded.
-        "validate": (lambda app: app.validation.validate_staging_account(given), {estate.names.apps}),
+        "validate": (lambda app: app.validation.validate_staging_account(given), {sandbox.names.apps}),
     }
     for query, (run, accounts) in queries.items():
         entered.clear()
@@ -247,11 +253,11 @@ async def test_every_query_enters_with_a_session_that_only_reads(estate: Estate,
         assert entered == {each: {QUERY_READS} for each in accounts}, query
 
 
-async def test_a_request_cannot_name_an_account_without_a_record(estate: Estate, entered: Entered) -> None:
-    await estate.sync(regions=("us-west-2",))
+async def test_a_request_cannot_name_an_account_without_a_record(sandbox: EngineSandbox, entered: Entered) -> None:
+    await sandbox.sync(regions=("us-west-2",))
     entered.clear()
-    apps = estate.names.apps
-    estate.set(INVENTORY_FRESH_SECONDS="0.001")
+    apps = sandbox.names.apps
+    sandbox.set(INVENTORY_FRESH_SECONDS="0.001")
     async with _queries() as app:
         requests: tuple[Callable[[], Any], ...] = (
             lambda: app.inventory.run(InventoryRequest.parse({"accountId": apps}, app.settings).params),
@@ -264,19 +270,19 @@ async def test_a_request_cannot_name_an_account_without_a_record(estate: Estate,
             with pytest.raises(Exception, match=apps):
                 await run()
     with pytest.raises(ConfigurationError, match=apps):
-        await estate.sync(accounts=(apps,))
+        await sandbox.sync(accounts=(apps,))
     with pytest.raises(ConfigurationError, match=apps):
         await Doctor(load_settings(), (apps,), ()).run()
     assert entered == {}
 
 
 async def test_an_account_that_has_left_the_records_is_not_entered_for_its_servers(
-    estate: Estate, entered: Entered
+    sandbox: EngineSandbox, entered: Entered
 ) -> None:
-    await estate.sync(regions=("us-west-2", "eu-west-1"))
-    b = estate.names.b
-    arn = next(item["sourceServerArn"] for item in estate.items() if f":{b}:" in item["sourceServerArn"])
-    estate.table("TARGET_ACCOUNTS_TABLE").delete_item(Key={"accountId": b})
+    await sandbox.sync(regions=("us-west-2", "eu-west-1"))
+    b = sandbox.names.b
+    arn = next(item["sourceServerArn"] for item in sandbox.items() if f":{b}:" in item["sourceServerArn"])
+    sandbox.table("TARGET_ACCOUNTS_TABLE").delete_item(Key={"accountId": b})
     entered.clear()
     async with _queries() as app:
         answer = await app.failback.run(arn)
@@ -287,10 +293,10 @@ async def test_an_account_that_has_left_the_records_is_not_entered_for_its_serve
 
 @pytest.mark.parametrize("recorded", [False, True])
 async def test_a_validation_is_refused_too_where_only_recorded_accounts_are_entered(
-    estate: Estate, entered: Entered, *, recorded: bool
+    sandbox: EngineSandbox, entered: Entered, *, recorded: bool
 ) -> None:
-    estate.set(ENTER_RECORDED_ACCOUNTS_ONLY="true")
-    account = estate.names.b if recorded else estate.names.apps
+    sandbox.set(ENTER_RECORDED_ACCOUNTS_ONLY="true")
+    account = sandbox.names.b if recorded else sandbox.names.apps
     given = {"accountId": account, "externalId": EXTERNAL_ID, "region": "us-west-2"}
     async with _queries() as app:
         body = (await app.validation.validate_staging_account(given)).body
@@ -301,11 +307,11 @@ async def test_a_validation_is_refused_too_where_only_recorded_accounts_are_ente
         assert "ENTER_RECORDED_ACCOUNTS_ONLY" in body["error"]
 
 
-async def test_the_doctor_enters_recorded_accounts_and_only_reads(estate: Estate, entered: Entered) -> None:
-    await estate.sync(regions=("us-west-2", "eu-west-1"))
+async def test_the_doctor_enters_recorded_accounts_and_only_reads(sandbox: EngineSandbox, entered: Entered) -> None:
+    await sandbox.sync(regions=("us-west-2", "eu-west-1"))
     entered.clear()
     findings = await Doctor(load_settings(), (), ("us-west-2",)).run()
-    recorded = {estate.names.a, estate.names.b, _staging_of(estate)}
+    recorded = {sandbox.names.a, sandbox.names.b, _staging_of(sandbox)}
     assert {each.account_id for each in findings if each.check == "drs" and each.cause == "DRS answers"} == recorded
     assert entered == {each: {QUERY_READS} for each in recorded}
 
@@ -314,18 +320,18 @@ async def test_the_doctor_enters_recorded_accounts_and_only_reads(estate: Estate
 
 
 @asynccontextmanager
-async def _drs_with(estate: Estate, allowed: Operations, *, writes: bool) -> AsyncIterator[Any]:
+async def _drs_with(sandbox: EngineSandbox, allowed: Operations, *, writes: bool) -> AsyncIterator[Any]:
     """Yield an SDK client of DRS, not ours, with the credentials that a process with these operations has in A."""
     settings = load_settings()
     async with AwsClient(settings, utc_now, allowed=allowed) as aws_client:
         table = TableReader(aws_client.hub(), settings.target_accounts_table, aws_client.hub_region)
         directory, _ = await read_directory(table)
-        session = await AccountAccess(aws_client, directory, writes=writes).session(estate.names.a)
+        session = await AccountAccess(aws_client, directory, writes=writes).session(sandbox.names.a)
         keys = await session.source()
     drs = boto3.client(
         "drs",
         region_name="us-west-2",
-        endpoint_url=estate.sandbox.endpoint_url,
+        endpoint_url=sandbox.server.endpoint_url,
         aws_access_key_id=keys.access_key,
         aws_secret_access_key=keys.secret_key,
         aws_session_token=keys.token,
@@ -343,11 +349,11 @@ async def _drs_with(estate: Estate, allowed: Operations, *, writes: bool) -> Asy
     ids=["query", "query that asks for more", "inventory sync", "tag sync"],
 )
 async def test_credentials_in_an_account_write_only_where_the_process_does(
-    allowed: Operations, estate: Estate, *, writes: bool
+    allowed: Operations, sandbox: EngineSandbox, *, writes: bool
 ) -> None:
-    async with _drs_with(estate, allowed, writes=writes) as drs:
+    async with _drs_with(sandbox, allowed, writes=writes) as drs:
         server = drs.describe_source_servers()["items"][0]
-        (waiting, *_) = drs_backends[_staging_of(estate)]["us-west-2"].source_servers.values()
+        (waiting, *_) = drs_backends[_staging_of(sandbox)]["us-west-2"].source_servers.values()
         requests: dict[str, Callable[[], Any]] = {
             "TagResource": lambda: drs.tag_resource(resourceArn=server["arn"], tags={"a": "b"}),
             "UpdateLaunchConfiguration": lambda: drs.update_launch_configuration(

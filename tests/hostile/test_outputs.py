@@ -15,7 +15,7 @@ import pytest
 from service.handlers import data_management
 from service.sandbox.moto_drs import drs_backends
 from tests.support.command import run
-from tests.support.estate import Estate
+from tests.support.sandbox import EngineSandbox
 
 REGION = "us-west-2"
 ESCAPES = "\x1b[31m\x1b]0;owned\x07\x9b2J"
@@ -36,9 +36,9 @@ CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u20
 
 
 @pytest.fixture
-def hostile_estate(estate: Estate) -> Iterator[Estate]:
-    """Return an estate whose first servers have hostile names and tags."""
-    servers = list(drs_backends[estate.names.a][REGION].source_servers.values())
+def hostile_sandbox(sandbox: EngineSandbox) -> Iterator[EngineSandbox]:
+    """Return a sandbox whose first servers have hostile names and tags."""
+    servers = list(drs_backends[sandbox.names.a][REGION].source_servers.values())
     for number, name in enumerate(NAMES):
         record = servers[number % len(servers)].record
         if number < len(servers):
@@ -47,7 +47,7 @@ def hostile_estate(estate: Estate) -> Iterator[Estate]:
             record["sourceProperties"]["identificationHints"]["fqdn"] = f"{name}.example"
         record["tags"][f"t{number} {name}"[:120]] = name
     data_management.lambda_handler({"operation": "sync_source_server_inventory"}, None)
-    yield estate
+    yield sandbox
     data_management.runtime.close()
 
 
@@ -59,7 +59,7 @@ def _run(*words: str) -> str:
 
 
 @pytest.mark.parametrize("words", ["servers", "regions", "accounts list"])
-def test_tables_show_no_command_to_the_terminal(words: str, hostile_estate: Estate) -> None:
+def test_tables_show_no_command_to_the_terminal(words: str, hostile_sandbox: EngineSandbox) -> None:
     shown = _run(*words.split(), "--output", "table")
     assert not CONTROL.search(shown), ascii(shown)
     if words == "servers":
@@ -68,14 +68,14 @@ def test_tables_show_no_command_to_the_terminal(words: str, hostile_estate: Esta
 
 
 @pytest.mark.parametrize("words", ["servers", "failback --all"])
-def test_json_keeps_the_text_and_escapes_it(words: str, hostile_estate: Estate) -> None:
+def test_json_keeps_the_text_and_escapes_it(words: str, hostile_sandbox: EngineSandbox) -> None:
     shown = _run(*words.split(), "--output", "json")
     assert not re.search(r"[\x00-\x08\x0b-\x1f]", shown)
     assert "\x1b" in json.dumps(json.loads(shown)).encode().decode("unicode_escape")
 
 
-def test_runbooks_show_no_command_and_no_markup(hostile_estate: Estate) -> None:
-    server_id = next(iter(drs_backends[hostile_estate.names.a][REGION].source_servers.values())).source_server_id
+def test_runbooks_show_no_command_and_no_markup(hostile_sandbox: EngineSandbox) -> None:
+    server_id = next(iter(drs_backends[hostile_sandbox.names.a][REGION].source_servers.values())).source_server_id
     text = _run("failback", server_id, "--output", "text")
     assert not CONTROL.search(text), ascii(text)
     assert not re.search(r"^line two", text, re.MULTILINE)
@@ -86,7 +86,7 @@ def test_runbooks_show_no_command_and_no_markup(hostile_estate: Estate) -> None:
     assert not re.search(r"^# heading", markdown, re.MULTILINE)
 
 
-def test_no_cell_of_an_export_is_a_formula(hostile_estate: Estate) -> None:
+def test_no_cell_of_an_export_is_a_formula(hostile_sandbox: EngineSandbox) -> None:
     shown = _run("failback", "--all", "--output", "csv")
     assert not CONTROL.search(shown), ascii(shown)
     rows = list(csv.reader(io.StringIO(shown)))
@@ -95,9 +95,9 @@ def test_no_cell_of_an_export_is_a_formula(hostile_estate: Estate) -> None:
     assert not [cell for row in rows for cell in row if re.match(r"\s*[=+\-@\t\r]", cell)]
 
 
-def test_a_log_line_stays_one_line(hostile_estate: Estate) -> None:
+def test_a_log_line_stays_one_line(hostile_sandbox: EngineSandbox) -> None:
     """The log message about an unusable record has the record's id, which is untrusted text too."""
-    record: dict[str, Any] = next(iter(drs_backends[hostile_estate.names.a][REGION].source_servers.values())).record
+    record: dict[str, Any] = next(iter(drs_backends[hostile_sandbox.names.a][REGION].source_servers.values())).record
     record["arn"] = f"no arn{ESCAPES}\nforged: line"
     record["sourceServerID"] = f"s-1{ESCAPES}\n" + '{"level": "INFO", "message": "all is well"}'
     done = run("sync", "inventory", "--output", "json")
@@ -110,9 +110,9 @@ def test_a_log_line_stays_one_line(hostile_estate: Estate) -> None:
     assert "UnusableRecord" in {error["code"] for error in report["errors"]}
 
 
-def test_error_messages_of_aws_are_untrusted_text_too(hostile_estate: Estate) -> None:
+def test_error_messages_of_aws_are_untrusted_text_too(hostile_sandbox: EngineSandbox) -> None:
     message = f"{ESCAPES}\nall is well"
-    hostile_estate.faults(deny=[{"account_id": hostile_estate.names.a, "service": "drs", "message": message}])
+    hostile_sandbox.faults(deny=[{"account_id": hostile_sandbox.names.a, "service": "drs", "message": message}])
     for form in ("table", "json"):
         done = run("sync", "inventory", "--output", form)
         assert done.returncode in {1, 3}

@@ -26,7 +26,7 @@ from service.sandbox.identity_store import IdentityStore
 from service.settings import Settings
 from service.telemetry import set_up_logging
 from tests.support.command import run
-from tests.support.estate import Estate
+from tests.support.sandbox import EngineSandbox
 from tests.support.scripted import Answer, Request, answer, refusal, scripted_aws
 
 OWN_KEYS = {"AWS_ACCESS_KEY_ID": "AKIAHUBSOWNKEY000000", "AWS_SECRET_ACCESS_KEY": "hubs-own-secret-QmFzZTY0"}
@@ -98,21 +98,23 @@ def _found(secrets: set[str], *texts: str) -> list[str]:
     return [secret for secret in secrets for text in texts if secret in text]
 
 
-def _stored(estate: Estate) -> str:
+def _stored(sandbox: EngineSandbox) -> str:
     """Return the items of all tables as text."""
-    tables = [name for name in estate.sandbox.environment() if name.endswith("TABLE")]
+    tables = [name for name in sandbox.server.environment() if name.endswith("TABLE")]
     assert len(tables) > 3
-    return "".join(str(estate.table(name).scan()["Items"]) for name in tables)
+    return "".join(str(sandbox.table(name).scan()["Items"]) for name in tables)
 
 
-def test_the_sdk_itself_would_reveal(estate: Estate, secrets: Secrets, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_sdk_itself_would_reveal(
+    sandbox: EngineSandbox, secrets: Secrets, caplog: pytest.LogCaptureFixture
+) -> None:
     """Without our log set-up the SDK logs secrets, so the other tests can fail."""
-    estate.set(**OWN_KEYS)
+    sandbox.set(**OWN_KEYS)
     with caplog.at_level(logging.DEBUG):
         for name in ("botocore", "aiobotocore", "aiohttp", "urllib3"):
             logging.getLogger(name).setLevel(logging.DEBUG)
-        client = boto3.Session().client("dynamodb", endpoint_url=estate.sandbox.endpoint_url)
-        client.scan(TableName=estate.sandbox.environment()["TARGET_ACCOUNTS_TABLE"])
+        client = boto3.Session().client("dynamodb", endpoint_url=sandbox.server.endpoint_url)
+        client.scan(TableName=sandbox.server.environment()["TARGET_ACCOUNTS_TABLE"])
     for name in ("botocore", "aiobotocore", "aiohttp", "urllib3"):
         logging.getLogger(name).setLevel(logging.NOTSET)
     assert set(OWN_KEYS.values()) & set(secrets.found_in(caplog.text))
@@ -122,13 +124,13 @@ def test_the_sdk_itself_would_reveal(estate: Estate, secrets: Secrets, caplog: p
 @pytest.mark.parametrize("faults", FAULTS)
 def test_functions_reveal_no_secret(
     faults: str,
-    estate: Estate,
+    sandbox: EngineSandbox,
     secrets: Secrets,
     everything_logged: pytest.LogCaptureFixture,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    estate.set(LOG_LEVEL="DEBUG", **OWN_KEYS)
-    estate.faults(**FAULTS[faults])
+    sandbox.set(LOG_LEVEL="DEBUG", **OWN_KEYS)
+    sandbox.faults(**FAULTS[faults])
     try:
         answers = [data_management.lambda_handler(event, None) for event in JOBS]
         answers += [query.lambda_handler(event, None) for event in QUESTIONS]
@@ -141,7 +143,7 @@ def test_functions_reveal_no_secret(
     assert bool(secrets.sessions) == (faults != "no roles")
     assert len(secrets.signatures) > 10
     logged = (out, err, everything_logged.text)
-    assert secrets.found_in(json.dumps(answers), *logged, _stored(estate)) == []
+    assert secrets.found_in(json.dumps(answers), *logged, _stored(sandbox)) == []
     # Reports have the external id, because it is needed to fix a role.
     assert not any(DEFAULT_EXTERNAL_ID in text for text in logged)
 
@@ -152,14 +154,14 @@ RUNS += [("no roles", "sync all"), ("refused", "sync all"), ("refused", "servers
 
 
 @pytest.mark.parametrize(("faults", "words"), RUNS)
-def test_commands_reveal_no_secret(faults: str, words: str, estate: Estate, secrets: Secrets) -> None:
-    estate.set(LOG_LEVEL="DEBUG", **OWN_KEYS)
-    deny = [{"account_id": estate.names.a, "service": "drs", "region": "eu-west-1"}]
-    estate.faults(deny=deny, **FAULTS[faults])
+def test_commands_reveal_no_secret(faults: str, words: str, sandbox: EngineSandbox, secrets: Secrets) -> None:
+    sandbox.set(LOG_LEVEL="DEBUG", **OWN_KEYS)
+    deny = [{"account_id": sandbox.names.a, "service": "drs", "region": "eu-west-1"}]
+    sandbox.faults(deny=deny, **FAULTS[faults])
     done = run(*words.split())
     assert "Traceback" not in done.stderr
     assert secrets.signatures
-    assert secrets.found_in(done.stdout, done.stderr, _stored(estate)) == []
+    assert secrets.found_in(done.stdout, done.stderr, _stored(sandbox)) == []
 
 
 TOKEN = "FwoGZXIvYXdzEJr//////////wEaDGVjaG8=token"

@@ -19,7 +19,7 @@ HUB, TARGET, STAGING, APPLICATION = "999900001111", "111122223333", "44445555666
 Open = Callable[..., tuple[Sandbox, Shell]]
 
 
-def estate(*, roles: bool, **members: Any) -> dict[str, Any]:
+def sandbox(*, roles: bool, **members: Any) -> dict[str, Any]:
     """Return a fleet of the accounts that docs/operations.md names; `roles`: whether the hub may enter them."""
     role = {} if roles else {"role": None}
     origin = {"account_id": APPLICATION, "region": "us-east-1"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import boto3
 import pytest
 
-from tests.operations.conftest import HUB, Open, estate
+from tests.operations.conftest import HUB, Open, sandbox
 from tests.operations.paths import BESIDE, ROLL_BACK, inventory, steps
 from tests.operations.platform import ENVIRONMENT, PROJECT, ExistingPlatform
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.deep
 
 def test_an_installation_beside_the_platform_and_back_and_forward_again(opened: Open) -> None:
     tables = {"project_name": PROJECT, "environment": ENVIRONMENT}
-    _, shell = opened(estate(roles=True, tables=tables))
+    _, shell = opened(sandbox(roles=True, tables=tables))
     for base in ("source-server-topology", "tag-sync-config"):  # no platform has them
         boto3.client("dynamodb").delete_table(TableName=f"{PROJECT}-{base}-{ENVIRONMENT}")
     platform = ExistingPlatform(shell.checkout.parent / "aws-elasticdrs-orchestrator", HUB)

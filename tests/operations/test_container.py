@@ -5,14 +5,14 @@ from __future__ import annotations
 import boto3
 import pytest
 
-from tests.operations.conftest import Open, estate
+from tests.operations.conftest import Open, sandbox
 from tests.operations.paths import CONTAINER, steps
 
 pytestmark = pytest.mark.deep
 
 
 def test_an_installation_as_a_container_only(opened: Open) -> None:
-    _, shell = opened(estate(roles=False))
+    _, shell = opened(sandbox(roles=False))
     shell.follow(steps(CONTAINER))
     [stack] = [
         each

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from tests.operations.conftest import TARGET, Open, estate
+from tests.operations.conftest import TARGET, Open, sandbox
 from tests.operations.paths import FRESH, INCIDENTS, LATER, OURS, inventory, rules, steps
 
 pytestmark = pytest.mark.deep
 
 
 def test_an_installation_in_a_fresh_account(opened: Open) -> None:
-    _, shell = opened(estate(roles=False))
+    _, shell = opened(sandbox(roles=False))
     shell.follow(steps(FRESH, last=6))
     assert rules() == {}
     answer = shell.follow(steps(FRESH, first=7, last=7))

@@ -8,7 +8,7 @@ import boto3
 import pytest
 
 from tests.platform.installation import Installation, start
-from tests.support.estate import Names, new_account_id
+from tests.support.sandbox import Names, new_account_id
 
 
 @pytest.fixture(scope="session")

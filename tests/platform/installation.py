@@ -21,7 +21,7 @@ from tests.platform.readers import REGIONS as PLATFORM_REGIONS
 from tests.platform.readers import Item, PlatformReaders, PlatformTables
 from tests.platform.views import server_view
 from tests.platform.writers import PlatformWriters
-from tests.support.estate import Estate, Names
+from tests.support.sandbox import EngineSandbox, Names
 
 __all__ = ["BEGIN", "CYCLE", "REGIONS", "TAGS", "Clock", "Installation", "fleet"]
 
@@ -84,9 +84,9 @@ def fleet(names: Names) -> dict[str, Any]:
 
 @dataclass
 class Installation:
-    """The estate, the platform's readers and writers of it, and a clock for all."""
+    """The sandbox, the platform's readers and writers of it, and a clock for all."""
 
-    estate: Estate
+    sandbox: EngineSandbox
     clock: Clock
     tables: PlatformTables
     readers: PlatformReaders
@@ -95,18 +95,18 @@ class Installation:
     _dynamodb: Any = field(repr=False)
 
     @classmethod
-    def of(cls, estate: Estate, session: boto3.Session) -> Installation:
-        """Return the installation on the tables of a running estate."""
-        dynamodb = session.resource("dynamodb", region_name="us-east-1", endpoint_url=estate.sandbox.endpoint_url)
-        names = estate.sandbox.environment()
+    def of(cls, sandbox: EngineSandbox, session: boto3.Session) -> Installation:
+        """Return the installation on the tables of a running sandbox."""
+        dynamodb = session.resource("dynamodb", region_name="us-east-1", endpoint_url=sandbox.server.endpoint_url)
+        names = sandbox.server.environment()
         tables = PlatformTables(
             dynamodb.Table(names["SOURCE_SERVER_INVENTORY_TABLE"]),
             dynamodb.Table(names["DRS_REGION_STATUS_TABLE"]),
             dynamodb.Table(names["TARGET_ACCOUNTS_TABLE"]),
         )
-        writers = PlatformWriters(estate.sandbox.endpoint_url, estate.names.hub, REGIONS, session)
-        targets = (estate.names.a, estate.names.b, estate.names.hub)
-        return cls(estate, Clock(), tables, PlatformReaders(tables), writers, targets, dynamodb)
+        writers = PlatformWriters(sandbox.server.endpoint_url, sandbox.names.hub, REGIONS, session)
+        targets = (sandbox.names.a, sandbox.names.b, sandbox.names.hub)
+        return cls(sandbox, Clock(), tables, PlatformReaders(tables), writers, targets, dynamodb)
 
     def close(self) -> None:
         """Close the connections."""
@@ -155,7 +155,7 @@ class Installation:
 
     def read_all(self) -> None:
         """Run all readers of the platform. Nothing may be of a kind that it does not know, or stop it."""
-        readers, names = self.readers.at_one_moment(), self.estate.names
+        readers, names = self.readers.at_one_moment(), self.sandbox.names
         assert strangers(readers) == []
         assert {row["accountId"] for row in readers.target_accounts()} == set(self.targets)
         assert {account[0] for account in readers.recovery_cache_accounts()} == set(self.targets)
@@ -173,13 +173,13 @@ class Installation:
 
     def add_server(self, account_id: str, region: str) -> None:
         """Let a server join a region of an account."""
-        origin = {"account_id": self.estate.names.apps, "region": "us-east-1"}
-        self.estate.add(account_id, region, servers=1, origin=origin, tags=TAGS)
+        origin = {"account_id": self.sandbox.names.apps, "region": "us-east-1"}
+        self.sandbox.add(account_id, region, servers=1, origin=origin, tags=TAGS)
 
     def remove_server(self, account_id: str, region: str) -> str:
         """Let the oldest server leave a region of an account, and return its ARN."""
         server = next(iter(_servers_of(account_id, region)))
-        assert self.estate.sandbox.remove(account_id, region, [server["sourceServerID"]]) == 1
+        assert self.sandbox.server.remove(account_id, region, [server["sourceServerID"]]) == 1
         return str(server["arn"])
 
     def other_tables(self) -> PlatformTables:
@@ -235,7 +235,7 @@ class Installation:
 
     def require_servers(self, readers: PlatformReaders | None = None) -> None:
         """Check that the platform's readers see each server of DRS, as it is, and no other."""
-        readers, names = readers or self.readers.at_one_moment(), self.estate.names
+        readers, names = readers or self.readers.at_one_moment(), self.sandbox.names
         views, records = readers.views(), self.records()
         assert set(views) == set(records)
         for arn, record in records.items():
@@ -263,9 +263,9 @@ def _still(view: Mapping[str, Any]) -> Item:
 
 def start(monkeypatch: pytest.MonkeyPatch, names: Names, session: boto3.Session) -> Iterator[Installation]:
     """Start the simulated AWS with the fleet; the engine asks the regions of the tests only."""
-    with Estate(fleet(names), names, monkeypatch) as estate:
-        estate.set(DRS_REGIONS=" ".join(REGIONS))
-        installation = Installation.of(estate, session)
+    with EngineSandbox(fleet(names), names, monkeypatch) as sandbox:
+        sandbox.set(DRS_REGIONS=" ".join(REGIONS))
+        installation = Installation.of(sandbox, session)
         try:
             yield installation
         finally:

@@ -49,7 +49,7 @@ async def test_nine_cycles_of_an_idle_estate(installation: Installation) -> None
 async def test_each_minute_of_two_cycles_of_which_the_second_takes_longer(installation: Installation) -> None:
     """The schedule is 15 minutes, and the reader wants less: it has to wait for what the second run took longer."""
     readers, clock = installation.readers, installation.clock
-    installation.estate.set(SCOPE_DEADLINE_SECONDS="800")  # it also ends at a jump of the wall clock
+    installation.sandbox.set(SCOPE_DEADLINE_SECONDS="800")  # it also ends at a jump of the wall clock
     await installation.ours()
     answers: dict[datetime, bool] = {}
     ends, begin = list[datetime](), installation.wait()
@@ -107,7 +107,7 @@ async def test_a_restricted_run_vouches_for_nothing_that_it_did_not_scan(
     before = vouched(installation)
     installation.wait()
     began = installation.clock.moment
-    await installation.ours(**restriction(installation.estate.names))
+    await installation.ours(**restriction(installation.sandbox.names))
     scanned = {
         row["region"]
         for row in installation.readers.rows()
@@ -135,7 +135,7 @@ async def test_other_syncs_vouch_for_nothing_that_they_did_not_scan(installation
 
 
 async def test_a_run_in_shards_vouches_once_by_its_finish(installation: Installation) -> None:
-    installation.estate.set(ACCOUNTS_PER_SHARD="1")
+    installation.sandbox.set(ACCOUNTS_PER_SHARD="1")
     await installation.ours_in_shards()
     installation.require_truth()
     begun = installation.wait()
@@ -145,7 +145,7 @@ async def test_a_run_in_shards_vouches_once_by_its_finish(installation: Installa
 
 
 async def test_a_run_in_shards_that_lost_one_vouches_for_nothing(installation: Installation) -> None:
-    installation.estate.set(ACCOUNTS_PER_SHARD="1")
+    installation.sandbox.set(ACCOUNTS_PER_SHARD="1")
     await installation.ours_in_shards()
     installation.wait()
     await installation.ours_in_shards(lose=1)
@@ -158,9 +158,9 @@ def _require_stale(installation: Installation) -> None:
 
 
 async def test_a_failing_region_keeps_its_status_and_its_message(installation: Installation) -> None:
-    names = installation.estate.names
+    names = installation.sandbox.names
     await installation.ours()
-    installation.estate.faults(deny=[{"account_id": names.a, "region": "eu-west-1"}])
+    installation.sandbox.faults(deny=[{"account_id": names.a, "region": "eu-west-1"}])
     installation.wait()
     await installation.ours(allow_errors=True)
     panel = installation.readers.panels()["eu-west-1"]
@@ -180,7 +180,7 @@ async def test_a_run_without_time_vouches_for_nothing(installation: Installation
     await installation.ours()
     before = vouched(installation)
     installation.wait()
-    installation.estate.latency(loop_clock, drs=90_000)
+    installation.sandbox.latency(loop_clock, drs=90_000)
     report = await installation.ours(allow_errors=True, remaining_s=60.0)
     assert {error["errorClass"] for error in report["errors"]} == {"RunDeadline"}
     idle = set(REGIONS) - set(installation.counts())

@@ -89,7 +89,7 @@ def test_a_row_of_another_kind_is_found(change: dict[str, Any], why: str) -> Non
 
 
 def test_a_target_account_of_another_kind_is_found(installation: Installation) -> None:
-    accounts, names = installation.tables.accounts, installation.estate.names
+    accounts, names = installation.tables.accounts, installation.sandbox.names
     accounts.put_item(Item={"accountId": "_tag_sync_lock"})
     accounts.update_item(
         Key={"accountId": names.a}, UpdateExpression="REMOVE stagingAccounts[0].externalId, stagingAccounts[0].addedBy"

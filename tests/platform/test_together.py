@@ -32,7 +32,7 @@ def originals(installation: Installation) -> dict[str, dict[str, Any]]:
 
 def change(installation: Installation, number: int) -> None:
     """Let servers come and go where some are; `number` says which time it is."""
-    names = installation.estate.names
+    names = installation.sandbox.names
     installation.add_server(*((names.a, "us-west-2"), (names.b, "us-west-2"), (names.a, "eu-west-1"))[number % 3])
     if number % 2:
         installation.remove_server(names.a, "us-west-2")
@@ -108,9 +108,9 @@ async def test_roll_back_gives_what_theirs_gave_before_and_forward_again_nothing
 
 async def test_a_row_of_a_region_that_the_platform_lacks_is_dropped_at_roll_back(installation: Installation) -> None:
     """Theirs would never write it again, so it would look old for ever, and with it the whole inventory."""
-    newer, names = "ca-west-1", installation.estate.names
+    newer, names = "ca-west-1", installation.sandbox.names
     assert newer not in PLATFORM_REGIONS
-    installation.estate.set(DRS_REGIONS=" ".join([*REGIONS, newer]))
+    installation.sandbox.set(DRS_REGIONS=" ".join([*REGIONS, newer]))
     installation.add_server(names.b, newer)
     await installation.ours()
     installation.wait()
@@ -144,7 +144,7 @@ def drop_rows(*regions: str) -> None:
 
 async def test_staging_records_that_the_platform_rewrites_can_be_read(installation: Installation) -> None:
     """It writes the whole list again, without members that it lacks, and with times that only we can read."""
-    names, tables = installation.estate.names, installation.tables
+    names, tables = installation.sandbox.names, installation.tables
     await installation.ours()
     tables.accounts.update_item(
         Key={"accountId": names.a},
@@ -165,7 +165,7 @@ async def test_staging_records_that_the_platform_rewrites_can_be_read(installati
     installation.wait()
     await installation.ours()
     installation.require_truth()
-    report = await installation.estate.sync_staging()
+    report = await installation.sandbox.sync_staging()
     assert (report["status"], report["errors"]) == ("complete", [])
     installation.read_all()
 

@@ -18,12 +18,12 @@ async def test_a_fresh_installation(installation: Installation) -> None:
     assert installation.readers.wave_servers("us-west-2", TAGS, now) == []
     await installation.ours()
     installation.require_truth()
-    assert installation.readers.group_members(installation.estate.names.apps, "us-west-2", TAGS) == (
+    assert installation.readers.group_members(installation.sandbox.names.apps, "us-west-2", TAGS) == (
         installation.tagged("us-west-2")
     )
     installation.wait()
-    installation.add_server(installation.estate.names.b, "us-west-2")
-    installation.remove_server(installation.estate.names.a, "eu-west-1")
+    installation.add_server(installation.sandbox.names.b, "us-west-2")
+    installation.remove_server(installation.sandbox.names.a, "eu-west-1")
     await installation.ours()
     installation.require_truth()
 
@@ -34,8 +34,8 @@ async def test_the_first_run_after_the_platform_sees_every_server(installation: 
     installation.theirs()
     installation.require_servers()
     assert installation.readers.panels()["eu-west-1"].server_count == 0, "A has servers there, the last account none"
-    left = installation.remove_server(installation.estate.names.a, "eu-west-1")
-    installation.add_server(installation.estate.names.a, "us-west-2")
+    left = installation.remove_server(installation.sandbox.names.a, "eu-west-1")
+    installation.add_server(installation.sandbox.names.a, "us-west-2")
     installation.wait(age)
     report = await installation.ours()
     assert left not in installation.readers.views()
@@ -51,7 +51,7 @@ async def test_the_first_run_after_the_platform_sees_every_server(installation: 
 async def test_the_first_run_asks_no_region_without_a_sign_of_servers(installation: Installation) -> None:
     installation.theirs()
     installation.wait()
-    installation.estate.calls()
+    installation.sandbox.calls()
     report = await installation.ours()
     assert report["regionSource"] == "status_table"
     assert report["regionsScanned"] < len(REGIONS)
@@ -98,7 +98,7 @@ async def test_what_an_earlier_version_kept_in_the_inventory_table_moves_out(ins
     installation.wait()
     await installation.ours()  # and nothing is strange afterwards
     installation.require_truth()
-    assert set(installation.estate.topologies()) >= set(installation.records())
+    assert set(installation.sandbox.topologies()) >= set(installation.records())
 
 
 async def test_without_a_topology_table_nothing_strange_is_kept_either(

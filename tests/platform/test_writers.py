@@ -99,11 +99,11 @@ def test_of_a_server_listed_twice_that_with_the_newer_snapshot_is_kept(
 )
 def test_a_call_is_repeated_once(installation: Installation, fault: dict[str, Any], word: str) -> None:
     servers = len(installation.records())
-    installation.estate.faults(fail=[{**LISTING, **fault, "times": 1}])
+    installation.sandbox.faults(fail=[{**LISTING, **fault, "times": 1}])
     assert installation.theirs()["totalSynced"] == servers
     assert word not in {panel.status for panel in installation.readers.panels().values()}
     *_, last = installation.readers.target_accounts()  # whose rows stay
-    installation.estate.faults(fail=[{**LISTING, **fault, "account_id": last["accountId"], "times": None}])
+    installation.sandbox.faults(fail=[{**LISTING, **fault, "account_id": last["accountId"], "times": None}])
     installation.theirs()
     panel = installation.readers.panels()["us-west-2"]
     assert (panel.status, panel.server_count) == (word, 0)
@@ -115,18 +115,18 @@ def test_if_ec2_refuses_the_instances_of_an_origin_each_is_asked_for_alone(
     monkeypatch.setattr(writers, "EC2_BATCH", 2)
     refusal = {"error": "InvalidInstanceID.NotFound", "status": 400, "message": "one is unknown"}
     failing = {"service": "ec2", "operation": "DescribeInstances", **refusal}
-    installation.estate.faults(fail=[{**failing, "times": 1}])
+    installation.sandbox.faults(fail=[{**failing, "times": 1}])
     installation.theirs()
     items = [item for item in installation.readers.items() if "sourceCloudProperties" in item]
     assert len(items) > 2 * writers.EC2_BATCH
     assert all("ec2NetworkConfig" in item and item["tags"].items() >= TAGS.items() for item in items)
-    installation.estate.faults(fail=[{**failing, "times": 2}])
+    installation.sandbox.faults(fail=[{**failing, "times": 2}])
     installation.theirs()  # the batch, and the first of the two
     assert sum("ec2NetworkConfig" in item for item in installation.readers.items()) == len(items) - 1
 
 
 def test_staging_accounts_are_added_once_and_removed_where_they_are(installation: Installation) -> None:
-    tables, names, now = installation.tables, installation.estate.names, installation.clock.moment
+    tables, names, now = installation.tables, installation.sandbox.names, installation.clock.moment
     table, key = tables.accounts, {"accountId": names.a}
     table.update_item(Key=key, UpdateExpression="REMOVE stagingAccounts[0].addedAt, stagingAccounts[0].addedBy")
     before = table.get_item(Key=key)["Item"]

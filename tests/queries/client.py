@@ -21,7 +21,7 @@ from service.queries.staging import StagingQueries
 from service.queries.validation import StagingValidation
 from service.regions.status_reader import RegionStatusReader
 from service.settings import Settings, load_settings
-from tests.support.estate import Estate
+from tests.support.sandbox import EngineSandbox
 
 Now = Callable[[], datetime]
 
@@ -37,10 +37,10 @@ class QueryDeps:
 
 
 class QueryClient:
-    """Runs queries against an estate, at a time taken from its region status table."""
+    """Runs queries against a sandbox, at a time taken from its region status table."""
 
-    def __init__(self, estate: Estate) -> None:
-        self.estate = estate
+    def __init__(self, sandbox: EngineSandbox) -> None:
+        self.sandbox = sandbox
         self._moment: datetime | None = None
         self.calls: dict[tuple[str, str], int] = {}
 
@@ -49,7 +49,7 @@ class QueryClient:
         if self._moment is None:
             scans = [
                 datetime.fromisoformat(entry["lastComplete"])
-                for row in self.estate.status().values()
+                for row in self.sandbox.status().values()
                 for entry in row.get("accounts", {}).values()
                 if "lastComplete" in entry
             ]
@@ -60,7 +60,7 @@ class QueryClient:
     async def open(self) -> AsyncIterator[QueryDeps]:
         """Open the dependencies of a query; afterwards `calls` has the calls that were made with them."""
         settings, moment = load_settings(), self.now()
-        self.estate.calls()
+        self.sandbox.calls()
         async with AwsClient(settings, lambda: moment, allowed=READ_OPERATIONS) as aws_client:
             name = settings.drs_region_status_table
             status = RegionStatusReader(
@@ -70,7 +70,7 @@ class QueryClient:
                 timeout_s=60,
             )
             yield QueryDeps(aws_client, settings, status, lambda: moment)
-        self.calls = dict(self.estate.calls())
+        self.calls = dict(self.sandbox.calls())
 
     async def inventory(self, **given: Any) -> Answer:
         """Run the inventory query with the parameters of a query string."""
@@ -104,7 +104,7 @@ class QueryClient:
     def age(self, account_id: str, region: str, seconds: float) -> None:
         """Set the last complete scan of a scope to so many seconds before the time of the queries."""
         moment = self.now() - timedelta(seconds=seconds)
-        self.estate.table("DRS_REGION_STATUS_TABLE").update_item(
+        self.sandbox.table("DRS_REGION_STATUS_TABLE").update_item(
             Key={"region": region},
             UpdateExpression="SET accounts.#account.lastComplete = :then",
             ExpressionAttributeNames={"#account": account_id},
@@ -117,9 +117,9 @@ class QueryClient:
         return {name: count for (service, name), count in self.calls.items() if service in {"drs", "sts", "ec2"}}
 
 
-async def synced(estate: Estate) -> QueryClient:
-    """Sync every scope of the estate, and return a client whose time is one minute later."""
-    await estate.sync(full_scan=True)
-    client = QueryClient(estate)
+async def synced(sandbox: EngineSandbox) -> QueryClient:
+    """Sync every scope of the sandbox, and return a client whose time is one minute later."""
+    await sandbox.sync(full_scan=True)
+    client = QueryClient(sandbox)
     client.now()
     return client

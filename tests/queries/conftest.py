@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.queries.client import QueryClient, synced
-from tests.support.estate import Estate
+from tests.support.sandbox import EngineSandbox
 
 
 @pytest.fixture
-async def client(estate: Estate) -> QueryClient:
-    """Return a client of an estate that was synced once: 11 servers of 2 accounts in 2 regions."""
-    return await synced(estate)
+async def client(sandbox: EngineSandbox) -> QueryClient:
+    """Return a client of a sandbox that was synced once: 11 servers of 2 accounts in 2 regions."""
+    return await synced(sandbox)

@@ -19,7 +19,7 @@ from service.queries.answer import Answer
 from service.queries.params import InventoryParams, ScopesParams, ServersParams
 from service.query_app import QueryApp, open_query_app
 from service.settings import load_settings
-from tests.support.estate import Estate, Names
+from tests.support.sandbox import EngineSandbox, Names
 
 EAST, WEST = "us-east-1", "us-west-2"
 HOST: Final = "app-east-01"
@@ -71,15 +71,15 @@ def parameters(names: Names) -> Mapping[str, Mapping[str, Any]]:
 
 
 @pytest.fixture
-async def denied(start_estate: Callable[..., Estate]) -> Estate:
-    """Provide an estate where one scope, A in us-west-2, has been denied since before the first sync."""
-    estate = start_estate(
+async def denied(start_sandbox: Callable[..., EngineSandbox]) -> EngineSandbox:
+    """Provide a sandbox where one scope, A in us-west-2, has been denied since before the first sync."""
+    sandbox = start_sandbox(
         a={EAST: {"servers": [{"hostname": HOST, "on_premises": True}]}, WEST: {"servers": 2}},
         b={WEST: {"servers": 1}},
     )
-    estate.faults(deny=[{"account_id": estate.names.a, "region": WEST, "service": "drs", "scp": True}])
-    await estate.sync(full_scan=True)
-    return estate
+    sandbox.faults(deny=[{"account_id": sandbox.names.a, "region": WEST, "service": "drs", "scp": True}])
+    await sandbox.sync(full_scan=True)
+    return sandbox
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def test_every_query_is_listed_here() -> None:
     assert sorted(public_queries()) == sorted(QUERIES)
 
 
-async def test_every_query_names_an_unknown_scope(denied: Estate) -> None:
+async def test_every_query_names_an_unknown_scope(denied: EngineSandbox) -> None:
     async with open_query_app(load_settings()) as app:
         for name, run_query in QUERIES.items():
             answer = await run_query(app, denied.names)
@@ -109,7 +109,7 @@ async def test_every_query_names_an_unknown_scope(denied: Estate) -> None:
             check(answer.body, denied.names)
 
 
-async def test_every_query_is_complete_once_everything_is_known(denied: Estate) -> None:
+async def test_every_query_is_complete_once_everything_is_known(denied: EngineSandbox) -> None:
     denied.faults()
     await denied.sync(full_scan=True)
     async with open_query_app(load_settings()) as app:
@@ -119,7 +119,7 @@ async def test_every_query_is_complete_once_everything_is_known(denied: Estate) 
 
 
 @pytest.mark.usefixtures("_query_function")
-def test_every_operation_and_route_names_an_unknown_scope(denied: Estate) -> None:
+def test_every_operation_and_route_names_an_unknown_scope(denied: EngineSandbox) -> None:
     given = parameters(denied.names)
     assert given.keys() == query.OPERATIONS.keys()
     for operation, values in given.items():

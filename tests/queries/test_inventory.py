@@ -12,8 +12,8 @@ import pytest
 from service.errors import AwsError, ConfigurationError, RefusalError
 from service.models import Scope, iso
 from tests.queries.client import QueryClient
-from tests.support.estate import EVERY_REGION, Estate
 from tests.support.loop_clock import LoopClock
+from tests.support.sandbox import EVERY_REGION, EngineSandbox
 
 DESCRIBE = {"service": "drs", "operation": "DescribeSourceServers", "times": None}
 
@@ -28,7 +28,7 @@ def sources(body: dict[str, Any]) -> dict[tuple[str, str], str]:
     return {(scope["accountId"], scope["region"]): scope["source"] for scope in body["scopes"]}
 
 
-async def test_a_fresh_inventory_answers_alone(client: QueryClient, estate: Estate) -> None:
+async def test_a_fresh_inventory_answers_alone(client: QueryClient, sandbox: EngineSandbox) -> None:
     answer = await client.inventory()
     body = answer.body
     assert client.calls == {("dynamodb", "Query"): 2, ("dynamodb", "Scan"): 2, ("dynamodb", "BatchGetItem"): 1}
@@ -37,7 +37,7 @@ async def test_a_fresh_inventory_answers_alone(client: QueryClient, estate: Esta
     assert body["regions"] == ["eu-west-1", "us-west-2"]
     assert "nextToken" not in body
     assert (answer.stale, answer.hits, answer.misses) == ((), 1, 0)
-    a, b = estate.names.a, estate.names.b
+    a, b = sandbox.names.a, sandbox.names.b
     assert [(s["accountId"], s["region"], s["servers"]) for s in body["scopes"]] == [
         (a, "eu-west-1", 3),
         (a, "us-west-2", 6),
@@ -46,13 +46,13 @@ async def test_a_fresh_inventory_answers_alone(client: QueryClient, estate: Esta
     assert all(scope["lastComplete"] and 60 <= scope["ageSeconds"] < 900 for scope in body["scopes"])
 
 
-async def test_a_server_shows_every_member(client: QueryClient, estate: Estate) -> None:
+async def test_a_server_shows_every_member(client: QueryClient, sandbox: EngineSandbox) -> None:
     body = (await client.inventory(region="eu-west-1")).body
     server = body["servers"][0]
     assert server["region"] == server["replicationRegion"] == "eu-west-1"
     assert server["sourceServerID"] == server["sourceServerArn"].rpartition("/")[2] != ""
-    assert server["accountId"] == server["stagingAccountId"] == server["originalAccountId"] == estate.names.a
-    assert (server["sourceAccount"], server["sourceRegion"]) == (estate.names.apps, "us-east-1")
+    assert server["accountId"] == server["stagingAccountId"] == server["originalAccountId"] == sandbox.names.a
+    assert (server["sourceAccount"], server["sourceRegion"]) == (sandbox.names.apps, "us-east-1")
     assert server["originalSourceRegion"] == "us-east-1"
     assert server["originalReplicationConfigurationTemplateId"].startswith("rct-")
     assert server["tags"]["Name"] == server["nameTag"] == server["hostname"]
@@ -61,33 +61,35 @@ async def test_a_server_shows_every_member(client: QueryClient, estate: Estate) 
     assert [name for name, value in server.items() if value is None] == ["assignedToProtectionGroup"]
 
 
-async def test_freshness_ends_at_the_window_exactly(client: QueryClient, estate: Estate) -> None:
-    scope = {"accountId": estate.names.b, "region": "us-west-2"}
-    client.age(estate.names.b, "us-west-2", 899.999)
+async def test_freshness_ends_at_the_window_exactly(client: QueryClient, sandbox: EngineSandbox) -> None:
+    scope = {"accountId": sandbox.names.b, "region": "us-west-2"}
+    client.age(sandbox.names.b, "us-west-2", 899.999)
     assert (await client.inventory(**scope)).stale == ()
-    client.age(estate.names.b, "us-west-2", 900)
-    assert (await client.inventory(**scope)).stale == ((estate.names.b, "us-west-2"),)
+    client.age(sandbox.names.b, "us-west-2", 900)
+    assert (await client.inventory(**scope)).stale == ((sandbox.names.b, "us-west-2"),)
 
 
-async def test_drs_is_read_only_for_the_one_stale_scope_of_several(client: QueryClient, estate: Estate) -> None:
+async def test_drs_is_read_only_for_the_one_stale_scope_of_several(client: QueryClient, sandbox: EngineSandbox) -> None:
     fresh = (await client.inventory()).body["servers"]
-    client.age(estate.names.a, "us-west-2", 900)
+    client.age(sandbox.names.a, "us-west-2", 900)
     answer = await client.inventory()
     assert client.calls_beyond_tables == {"DescribeSourceServers": 1, "AssumeRole": 1, "GetCallerIdentity": 1}
     assert (answer.body["source"], answer.body["complete"]) == ("mixed", True)
-    assert answer.stale == ((estate.names.a, "us-west-2"),)
+    assert answer.stale == ((sandbox.names.a, "us-west-2"),)
     assert (answer.hits, answer.misses) == (1, 1)
     assert answer.sources == {"inventory_database": 2, "drs_api": 1}
     # The tags of EC2 and the original topology are still there.
     assert without_times(answer.body["servers"]) == without_times(fresh)
 
 
-async def test_not_initialized_where_servers_are_known_is_no_empty_scope(client: QueryClient, estate: Estate) -> None:
-    a = estate.names.a
+async def test_not_initialized_where_servers_are_known_is_no_empty_scope(
+    client: QueryClient, sandbox: EngineSandbox
+) -> None:
+    a = sandbox.names.a
     known = (await client.inventory(accountId=a, region="us-west-2")).body["servers"]
     client.age(a, "us-west-2", 1000)
     uninitialized = {"operation": "DescribeSourceServers", "error": "UninitializedAccountException", "status": 400}
-    estate.faults(fail=[{"service": "drs", "account_id": a, "region": "us-west-2", "times": 99, **uninitialized}])
+    sandbox.faults(fail=[{"service": "drs", "account_id": a, "region": "us-west-2", "times": 99, **uninitialized}])
     body = (await client.inventory(accountId=a, region="us-west-2")).body
     assert [server["sourceServerID"] for server in body["servers"]] == [server["sourceServerID"] for server in known]
     assert all(server["stale"] for server in body["servers"])
@@ -95,11 +97,11 @@ async def test_not_initialized_where_servers_are_known_is_no_empty_scope(client:
     assert [error["code"] for error in body["errors"]] == ["UninitializedAccountException"]
 
 
-async def test_a_stale_scope_shows_what_happened_since(client: QueryClient, estate: Estate) -> None:
-    a = estate.names.a
+async def test_a_stale_scope_shows_what_happened_since(client: QueryClient, sandbox: EngineSandbox) -> None:
+    a = sandbox.names.a
     removed = (await client.inventory(accountId=a, region="eu-west-1")).body["servers"][0]["sourceServerID"]
-    estate.sandbox.remove(a, "eu-west-1", [removed])
-    estate.add(a, "eu-west-1", servers=[{"hostname": "brand-new", "on_premises": True}])
+    sandbox.server.remove(a, "eu-west-1", [removed])
+    sandbox.add(a, "eu-west-1", servers=[{"hostname": "brand-new", "on_premises": True}])
     client.age(a, "eu-west-1", 3600)
     servers = (await client.inventory(accountId=a, region="eu-west-1")).body["servers"]
     assert removed not in {server["sourceServerID"] for server in servers}
@@ -107,22 +109,26 @@ async def test_a_stale_scope_shows_what_happened_since(client: QueryClient, esta
     assert "originalAccountId" not in new  # no sync has recorded it yet, and nothing is guessed
 
 
-async def test_an_empty_inventory_is_stale_however_fresh_its_status(client: QueryClient, estate: Estate) -> None:
-    table = estate.table("SOURCE_SERVER_INVENTORY_TABLE")
-    for item in estate.items():
-        if item["_queryAccount"] == estate.names.b:
+async def test_an_empty_inventory_is_stale_however_fresh_its_status(
+    client: QueryClient, sandbox: EngineSandbox
+) -> None:
+    table = sandbox.table("SOURCE_SERVER_INVENTORY_TABLE")
+    for item in sandbox.items():
+        if item["_queryAccount"] == sandbox.names.b:
             table.delete_item(
                 Key={"sourceServerArn": item["sourceServerArn"], "stagingAccountId": item["stagingAccountId"]}
             )
     answer = await client.inventory()
     assert answer.body["totalCount"] == 11
-    assert answer.stale == ((estate.names.b, "us-west-2"),)
+    assert answer.stale == ((sandbox.names.b, "us-west-2"),)
     assert client.calls_beyond_tables["DescribeSourceServers"] == 1
 
 
-async def test_a_denied_account_costs_only_itself_and_shows_what_was_known(client: QueryClient, estate: Estate) -> None:
-    a, b = estate.names.a, estate.names.b
-    estate.table("TARGET_ACCOUNTS_TABLE").update_item(
+async def test_a_denied_account_costs_only_itself_and_shows_what_was_known(
+    client: QueryClient, sandbox: EngineSandbox
+) -> None:
+    a, b = sandbox.names.a, sandbox.names.b
+    sandbox.table("TARGET_ACCOUNTS_TABLE").update_item(
         Key={"accountId": a},
         UpdateExpression="SET externalId = :wrong",
         ExpressionAttributeValues={":wrong": "not-the-one"},
@@ -146,21 +152,23 @@ async def test_a_denied_account_costs_only_itself_and_shows_what_was_known(clien
     assert len(answer.stale) == 3
 
 
-async def test_a_slow_region_costs_only_itself(client: QueryClient, estate: Estate, loop_clock: LoopClock) -> None:
-    client.age(estate.names.a, "us-west-2", 1000)
-    estate.latency(loop_clock, drs=90_000)
+async def test_a_slow_region_costs_only_itself(
+    client: QueryClient, sandbox: EngineSandbox, loop_clock: LoopClock
+) -> None:
+    client.age(sandbox.names.a, "us-west-2", 1000)
+    sandbox.latency(loop_clock, drs=90_000)
     body = (await client.inventory()).body
-    assert sources(body)[estate.names.a, "us-west-2"] == "inventory_stale"
+    assert sources(body)[sandbox.names.a, "us-west-2"] == "inventory_stale"
     assert (body["totalCount"], body["complete"], body["source"]) == (11, False, "inventory_database")
     (error,) = body["errors"]
     assert (error["code"], error["service"], error["regions"]) == ("DeadlineExceeded", "drs", ["us-west-2"])
 
 
-async def test_a_listing_that_fails_midway_is_not_used(client: QueryClient, estate: Estate) -> None:
-    a = estate.names.a
+async def test_a_listing_that_fails_midway_is_not_used(client: QueryClient, sandbox: EngineSandbox) -> None:
+    a = sandbox.names.a
     client.age(a, "us-west-2", 1000)
-    estate.set(DRS_PAGE_SIZE="2", SOURCE_SERVER_INVENTORY_TABLE="")
-    estate.faults(fail=[{**DESCRIBE, "account_id": a, "page": 2}])
+    sandbox.set(DRS_PAGE_SIZE="2", SOURCE_SERVER_INVENTORY_TABLE="")
+    sandbox.faults(fail=[{**DESCRIBE, "account_id": a, "page": 2}])
     body = (await client.inventory(accountId=a, region="us-west-2")).body
     assert (body["servers"], body["complete"]) == ([], False)
     (scope,) = body["scopes"]
@@ -170,15 +178,17 @@ async def test_a_listing_that_fails_midway_is_not_used(client: QueryClient, esta
 
 
 @pytest.mark.parametrize("problem", ["unset", "missing", "denied", "failing"])
-async def test_without_an_inventory_table_drs_answers(problem: str, client: QueryClient, estate: Estate) -> None:
+async def test_without_an_inventory_table_drs_answers(
+    problem: str, client: QueryClient, sandbox: EngineSandbox
+) -> None:
     if problem == "unset":
-        estate.set(SOURCE_SERVER_INVENTORY_TABLE="")
+        sandbox.set(SOURCE_SERVER_INVENTORY_TABLE="")
     elif problem == "missing":
-        estate.set(SOURCE_SERVER_INVENTORY_TABLE="no-such-table")
+        sandbox.set(SOURCE_SERVER_INVENTORY_TABLE="no-such-table")
     elif problem == "denied":
-        estate.faults(deny=[{"account_id": estate.names.hub, "service": "dynamodb", "operations": ["Query"]}])
+        sandbox.faults(deny=[{"account_id": sandbox.names.hub, "service": "dynamodb", "operations": ["Query"]}])
     else:
-        estate.faults(
+        sandbox.faults(
             fail=[{"service": "dynamodb", "operation": "Query", "times": None, "error": "InternalServerError"}]
         )
     answer = await client.inventory()
@@ -192,16 +202,16 @@ async def test_without_an_inventory_table_drs_answers(problem: str, client: Quer
 
 @pytest.mark.parametrize("problem", ["unset", "missing"])
 async def test_without_region_status_the_items_show_how_fresh_they_are(
-    problem: str, client: QueryClient, estate: Estate
+    problem: str, client: QueryClient, sandbox: EngineSandbox
 ) -> None:
-    estate.everywhere()
+    sandbox.everywhere()
     if problem == "unset":
-        estate.set(DRS_REGION_STATUS_TABLE="")
+        sandbox.set(DRS_REGION_STATUS_TABLE="")
     else:
-        estate.set(DRS_REGION_STATUS_TABLE="no-such-table")
+        sandbox.set(DRS_REGION_STATUS_TABLE="no-such-table")
     body = (await client.inventory()).body
     assert (len(body["regions"]), body["totalCount"], body["source"]) == (len(EVERY_REGION), 11, "mixed")
-    from_items = {(estate.names.a, "us-west-2"), (estate.names.a, "eu-west-1"), (estate.names.b, "us-west-2")}
+    from_items = {(sandbox.names.a, "us-west-2"), (sandbox.names.a, "eu-west-1"), (sandbox.names.b, "us-west-2")}
     assert {scope for scope, source in sources(body).items() if source == "inventory_database"} == from_items
     assert client.calls_beyond_tables["DescribeSourceServers"] == 2 * len(EVERY_REGION) - 3
     # That every item is new does not prove that all of them were written.
@@ -212,25 +222,27 @@ async def test_without_region_status_the_items_show_how_fresh_they_are(
     assert body["scopeStates"] == {"fresh": fresh, "old": 0, "empty": 0, "excluded": 0, "unknown": 3}
 
 
-async def test_without_region_status_old_items_are_stale(client: QueryClient, estate: Estate) -> None:
-    b = estate.names.b
-    item = next(item for item in estate.items() if item["_queryAccount"] == b)
+async def test_without_region_status_old_items_are_stale(client: QueryClient, sandbox: EngineSandbox) -> None:
+    b = sandbox.names.b
+    item = next(item for item in sandbox.items() if item["_queryAccount"] == b)
     key = {"sourceServerArn": item["sourceServerArn"], "stagingAccountId": item["stagingAccountId"]}
-    estate.table("SOURCE_SERVER_INVENTORY_TABLE").update_item(
+    sandbox.table("SOURCE_SERVER_INVENTORY_TABLE").update_item(
         Key=key,
         UpdateExpression="SET lastUpdated = :then",
         ExpressionAttributeValues={":then": "2026-01-01T00:00:00Z"},
     )
-    estate.set(DRS_REGION_STATUS_TABLE="")
+    sandbox.set(DRS_REGION_STATUS_TABLE="")
     answer = await client.inventory(region="us-west-2")
     assert answer.stale == ((b, "us-west-2"),)
 
 
-async def test_rows_of_the_earlier_writer_count_as_long_as_they_are_fresh(client: QueryClient, estate: Estate) -> None:
-    table = estate.table("DRS_REGION_STATUS_TABLE")
-    for region in estate.status():
+async def test_rows_of_the_earlier_writer_count_as_long_as_they_are_fresh(
+    client: QueryClient, sandbox: EngineSandbox
+) -> None:
+    table = sandbox.table("DRS_REGION_STATUS_TABLE")
+    for region in sandbox.status():
         table.delete_item(Key={"region": region})
-    row = {"accountId": estate.names.b, "lastUpdated": iso(client.now()), "serverCount": 2, "status": "AVAILABLE"}
+    row = {"accountId": sandbox.names.b, "lastUpdated": iso(client.now()), "serverCount": 2, "status": "AVAILABLE"}
     table.put_item(Item={"region": "us-west-2", **row})
     body = (await client.inventory()).body
     assert (body["regions"], body["totalCount"], body["source"]) == (["us-west-2"], 8, "inventory_database")
@@ -247,18 +259,18 @@ async def test_a_region_where_drs_is_not_in_use_has_no_servers(client: QueryClie
     assert (body["servers"], body["complete"], body["source"]) == ([], True, "inventory_database")
 
 
-async def test_a_region_that_was_never_scanned_is_read_from_drs(estate: Estate) -> None:
-    client = QueryClient(estate)
-    await estate.sync(regions=("us-west-2",))
+async def test_a_region_that_was_never_scanned_is_read_from_drs(sandbox: EngineSandbox) -> None:
+    client = QueryClient(sandbox)
+    await sandbox.sync(regions=("us-west-2",))
     answer = await client.inventory(region="eu-central-1")
     assert (answer.body["servers"], answer.body["complete"], answer.body["source"]) == ([], True, "drs_api")
     assert client.calls_beyond_tables["DescribeSourceServers"] == 2
     assert (await client.inventory(region="eu-west-1")).body["totalCount"] == 3
 
 
-async def test_nothing_synced_yet_means_every_region(estate: Estate) -> None:
-    estate.everywhere()
-    client = QueryClient(estate)
+async def test_nothing_synced_yet_means_every_region(sandbox: EngineSandbox) -> None:
+    sandbox.everywhere()
+    client = QueryClient(sandbox)
     answer = await client.inventory()
     assert client.calls_beyond_tables == {
         "DescribeSourceServers": 2 * len(EVERY_REGION),
@@ -270,24 +282,24 @@ async def test_nothing_synced_yet_means_every_region(estate: Estate) -> None:
 
 
 async def test_a_scope_without_servers_in_an_active_region_is_no_scope(
-    start_estate: Callable[..., Estate],
+    start_sandbox: Callable[..., EngineSandbox],
 ) -> None:
-    estate = start_estate(b={"us-west-2": {"servers": 0}})
-    client = QueryClient(estate)
-    await estate.sync()
-    client.age(estate.names.b, "us-west-2", 5000)
+    sandbox = start_sandbox(b={"us-west-2": {"servers": 0}})
+    client = QueryClient(sandbox)
+    await sandbox.sync()
+    client.age(sandbox.names.b, "us-west-2", 5000)
     body = (await client.inventory()).body
-    assert (estate.names.b, "us-west-2") not in sources(body)
+    assert (sandbox.names.b, "us-west-2") not in sources(body)
     assert client.calls_beyond_tables == {}
 
 
-async def test_flat_rows_of_long_ago_are_shown(client: QueryClient, estate: Estate) -> None:
-    b = estate.names.b
+async def test_flat_rows_of_long_ago_are_shown(client: QueryClient, sandbox: EngineSandbox) -> None:
+    b = sandbox.names.b
     old = {
         "sourceServerArn": f"arn:aws:drs:us-west-2:{b}:source-server/s-00000000000000001",
         "stagingAccountId": b,
         "sourceServerID": "s-00000000000000001",
-        "sourceAccountId": estate.names.apps,
+        "sourceAccountId": sandbox.names.apps,
         "sourceRegion": "us-east-1",
         "hostname": "Old-Timer",
         "fqdn": "old-timer.example",
@@ -305,7 +317,7 @@ async def test_flat_rows_of_long_ago_are_shown(client: QueryClient, estate: Esta
         "sourceTags": {"Name": "old"},
         "lastUpdated": "2025-01-01T00:00:00+00:00",
     }
-    estate.table("SOURCE_SERVER_INVENTORY_TABLE").put_item(Item=old)
+    sandbox.table("SOURCE_SERVER_INVENTORY_TABLE").put_item(Item=old)
     body = (await client.inventory(filters='{"hostname":"old-t"}')).body
     assert client.calls_beyond_tables == {}
     (server,) = body["servers"]
@@ -315,27 +327,27 @@ async def test_flat_rows_of_long_ago_are_shown(client: QueryClient, estate: Esta
     assert (server["os"], server["lagDuration"], server["sourceRegion"]) == ("Linux", "PT5M", "us-east-1")
 
 
-async def test_bookkeeping_and_strange_accounts_are_not_shown(client: QueryClient, estate: Estate) -> None:
-    table = estate.table("SOURCE_SERVER_INVENTORY_TABLE")
+async def test_bookkeeping_and_strange_accounts_are_not_shown(client: QueryClient, sandbox: EngineSandbox) -> None:
+    table = sandbox.table("SOURCE_SERVER_INVENTORY_TABLE")
     arn = "arn:aws:drs:us-west-2:000000000000:source-server/s-1"
     for staging in ("TOPOLOGY", "000000000000"):
         table.put_item(Item={"sourceServerArn": arn, "stagingAccountId": staging, "replicationRegion": "us-west-2"})
     assert (await client.inventory()).body["totalCount"] == 11
 
 
-async def test_filters_are_combined_and_counted(client: QueryClient, estate: Estate) -> None:
+async def test_filters_are_combined_and_counted(client: QueryClient, sandbox: EngineSandbox) -> None:
     every = (await client.inventory()).body["servers"]
-    wanted = [each for each in every if each["hardware"]["totalCores"] >= 4 and each["accountId"] == estate.names.a]
-    filters = f'{{"minCpuCores":4,"stagingAccountId":"{estate.names.a}"}}'
+    wanted = [each for each in every if each["hardware"]["totalCores"] >= 4 and each["accountId"] == sandbox.names.a]
+    filters = f'{{"minCpuCores":4,"stagingAccountId":"{sandbox.names.a}"}}'
     body = (await client.inventory(filters=filters)).body
     assert body["servers"] == wanted
     assert body["totalCount"] == len(wanted) == sum(scope["servers"] for scope in body["scopes"])
     assert 0 < len(wanted) < len(every)
 
 
-async def test_the_account_of_the_instance_is_a_filter(client: QueryClient, estate: Estate) -> None:
-    assert (await client.inventory(sourceAccountId=estate.names.apps)).body["totalCount"] == 10
-    assert (await client.inventory(sourceAccountId=estate.names.a)).body["totalCount"] == 1  # the one on premises
+async def test_the_account_of_the_instance_is_a_filter(client: QueryClient, sandbox: EngineSandbox) -> None:
+    assert (await client.inventory(sourceAccountId=sandbox.names.apps)).body["totalCount"] == 10
+    assert (await client.inventory(sourceAccountId=sandbox.names.a)).body["totalCount"] == 1  # the one on premises
 
 
 @pytest.mark.parametrize("limit", [2, 5, 1000])
@@ -360,60 +372,64 @@ async def test_a_token_of_another_query_is_refused_before_anything_is_read(clien
     token = (await client.inventory(limit=2)).body["nextToken"]
     with pytest.raises(RefusalError, match="another query"):
         await client.inventory(limit=2, nextToken=token, region="us-west-2")
-    assert client.estate.calls() == {}
+    assert client.sandbox.calls() == {}
 
 
-async def test_an_unknown_account_is_refused(client: QueryClient, estate: Estate) -> None:
+async def test_an_unknown_account_is_refused(client: QueryClient, sandbox: EngineSandbox) -> None:
     with pytest.raises(RefusalError) as refused:
-        await client.inventory(accountId=f"{estate.names.a},999999999999")
+        await client.inventory(accountId=f"{sandbox.names.a},999999999999")
     assert (refused.value.code, refused.value.status) == ("TARGET_ACCOUNT_NOT_FOUND", 404)
 
 
-async def test_without_the_accounts_there_is_no_answer(client: QueryClient, estate: Estate) -> None:
-    estate.set(TARGET_ACCOUNTS_TABLE="no-such-table")
+async def test_without_the_accounts_there_is_no_answer(client: QueryClient, sandbox: EngineSandbox) -> None:
+    sandbox.set(TARGET_ACCOUNTS_TABLE="no-such-table")
     with pytest.raises(AwsError, match="no-such-table"):
         await client.inventory()
-    estate.set(TARGET_ACCOUNTS_TABLE="")
+    sandbox.set(TARGET_ACCOUNTS_TABLE="")
     with pytest.raises(ConfigurationError, match="TARGET_ACCOUNTS_TABLE"):
         await client.inventory()
 
 
 async def test_tables_that_hang_do_not_delay_the_response(
-    client: QueryClient, estate: Estate, loop_clock: LoopClock
+    client: QueryClient, sandbox: EngineSandbox, loop_clock: LoopClock
 ) -> None:
-    estate.latency(loop_clock, dynamodb=90_000)
+    sandbox.latency(loop_clock, dynamodb=90_000)
     with pytest.raises(AwsError, match="DeadlineExceeded"):
         await client.inventory()
 
 
-async def test_hostile_names_do_no_harm(client: QueryClient, estate: Estate) -> None:
+async def test_hostile_names_do_no_harm(client: QueryClient, sandbox: EngineSandbox) -> None:
     names = ["'; DROP TABLE--", '{"$ne":1}', "\u202egnp.exe", "a" * 250, "h\u00f6st\\n"]
     record = {"tags": {"<script>": "alert(1)", "Name": "\u0000"}}
-    estate.add(
-        estate.names.b,
+    sandbox.add(
+        sandbox.names.b,
         "us-west-2",
         servers=[{"hostname": name, "on_premises": True, "record": record} for name in names],
     )
-    client.age(estate.names.b, "us-west-2", 1000)
-    body = (await client.inventory(accountId=estate.names.b)).body
+    client.age(sandbox.names.b, "us-west-2", 1000)
+    body = (await client.inventory(accountId=sandbox.names.b)).body
     assert {server["hostname"] for server in body["servers"]} >= set(names)
     assert body["complete"] is True
 
 
-async def test_a_record_that_cannot_be_used_is_named_and_costs_no_other(client: QueryClient, estate: Estate) -> None:
-    estate.add(estate.names.b, "us-west-2", servers=[{"hostname": "bad", "record": {"arn": "no-arn"}}])
-    client.age(estate.names.b, "us-west-2", 1000)
-    body = (await client.inventory(accountId=estate.names.b)).body
+async def test_a_record_that_cannot_be_used_is_named_and_costs_no_other(
+    client: QueryClient, sandbox: EngineSandbox
+) -> None:
+    sandbox.add(sandbox.names.b, "us-west-2", servers=[{"hostname": "bad", "record": {"arn": "no-arn"}}])
+    client.age(sandbox.names.b, "us-west-2", 1000)
+    body = (await client.inventory(accountId=sandbox.names.b)).body
     assert (body["count"], body["complete"]) == (2, False)
     (error,) = body["errors"]
     assert (error["code"], error["regions"]) == ("UnusableRecord", ["us-west-2"])
 
 
-async def test_an_unusable_record_keeps_no_query_from_the_inventory(client: QueryClient, estate: Estate) -> None:
+async def test_an_unusable_record_keeps_no_query_from_the_inventory(
+    client: QueryClient, sandbox: EngineSandbox
+) -> None:
     record = {"sourceServerID": "s-short"}
-    estate.add(estate.names.b, "us-west-2", servers=[{"hostname": "bad", "record": record}])
-    await estate.sync()
-    body = (await client.inventory(accountId=estate.names.b)).body
+    sandbox.add(sandbox.names.b, "us-west-2", servers=[{"hostname": "bad", "record": record}])
+    await sandbox.sync()
+    body = (await client.inventory(accountId=sandbox.names.b)).body
     (scope,) = [each for each in body["scopes"] if each["region"] == "us-west-2"]
     assert (scope["source"], body["count"]) == ("inventory_database", 2)
     (error,) = body["errors"]
@@ -433,7 +449,7 @@ async def test_each_query_logs_one_line(client: QueryClient, caplog: pytest.LogC
     assert 0 < vars(line)["durationSeconds"] <= anyio.current_time() - began
 
 
-async def test_scopes_are_what_a_refresh_takes(client: QueryClient, estate: Estate) -> None:
-    client.age(estate.names.b, "us-west-2", 1000)
+async def test_scopes_are_what_a_refresh_takes(client: QueryClient, sandbox: EngineSandbox) -> None:
+    client.age(sandbox.names.b, "us-west-2", 1000)
     (scope,) = (await client.inventory()).stale
     assert isinstance(scope, Scope)

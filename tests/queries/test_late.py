@@ -17,8 +17,8 @@ from service.queries.answer import Answer
 from service.queries.completeness import Completeness
 from service.query_app import QueryApp
 from service.settings import Settings
-from tests.support.estate import Estate
 from tests.support.loop_clock import LoopClock
+from tests.support.sandbox import EngineSandbox
 
 NOTHING_UNKNOWN: Final = Completeness({})
 EXTERNAL: Final = "drs-orchestration-cross-account"
@@ -49,8 +49,8 @@ class Silent:
 
 
 @pytest.fixture
-def silent(estate: Estate, loop_clock: LoopClock) -> Iterator[Silent]:
-    estate.set(QUERY_DEADLINE_SECONDS="60", READ_TIMEOUT_SECONDS="300")
+def silent(sandbox: EngineSandbox, loop_clock: LoopClock) -> Iterator[Silent]:
+    sandbox.set(QUERY_DEADLINE_SECONDS="60", READ_TIMEOUT_SECONDS="300")
     with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
         server = Silent(listener, loop_clock)
         yield server
@@ -62,28 +62,28 @@ def call_query(operation: str, **parameters: str) -> dict[str, Any]:
     return query.lambda_handler({"operation": operation, "queryParams": parameters}, None)
 
 
-def test_a_table_that_hangs_ends_the_search_for_a_server(silent: Silent, estate: Estate) -> None:
-    estate.set(AWS_ENDPOINT_URL_DYNAMODB=silent.url)
+def test_a_table_that_hangs_ends_the_search_for_a_server(silent: Silent, sandbox: EngineSandbox) -> None:
+    sandbox.set(AWS_ENDPOINT_URL_DYNAMODB=silent.url)
     answer = silent.call_query("get_failback_topology", id="app-web-01")
     assert (answer["error"], answer["details"]["code"]) == ("DYNAMODB_ERROR", "DeadlineExceeded")
-    assert estate.sandbox.environment()["SOURCE_SERVER_INVENTORY_TABLE"] in answer["message"]
+    assert sandbox.server.environment()["SOURCE_SERVER_INVENTORY_TABLE"] in answer["message"]
     assert "QUERY_DEADLINE_SECONDS" in answer["details"]["advice"]
 
 
-def test_sts_that_hangs_is_named(silent: Silent, estate: Estate) -> None:
-    estate.set(AWS_ENDPOINT_URL_STS=silent.url)
-    requested = {"accountId": estate.names.a, "externalId": EXTERNAL, "region": "us-west-2"}
+def test_sts_that_hangs_is_named(silent: Silent, sandbox: EngineSandbox) -> None:
+    sandbox.set(AWS_ENDPOINT_URL_STS=silent.url)
+    requested = {"accountId": sandbox.names.a, "externalId": EXTERNAL, "region": "us-west-2"}
     answer = silent.call_query("validate_staging_account", **requested)
     assert (answer["error"], answer["details"]["valid"]) == ("INTERNAL_ERROR", False)
     assert "in time" in answer["message"]
-    answer = silent.call_query("discover_staging_accounts", targetAccountId=estate.names.a)
+    answer = silent.call_query("discover_staging_accounts", targetAccountId=sandbox.names.a)
     assert answer["error"].startswith("sts:GetCallerIdentity")
 
 
-def test_a_query_of_two_parts_has_one_deadline(estate: Estate, loop_clock: LoopClock) -> None:
+def test_a_query_of_two_parts_has_one_deadline(sandbox: EngineSandbox, loop_clock: LoopClock) -> None:
     """Reading accounts may take 24 of the 60 seconds: the record takes 13 of them, the context as much again."""
-    estate.latency(loop_clock, dynamodb=13_000)
-    answer = call_query("query_staging_accounts", targetAccountId=estate.names.a)
+    sandbox.latency(loop_clock, dynamodb=13_000)
+    answer = call_query("query_staging_accounts", targetAccountId=sandbox.names.a)
     assert (answer["error"], answer["details"]["code"]) == ("DYNAMODB_ERROR", "DeadlineExceeded")
 
 

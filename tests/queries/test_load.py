@@ -13,7 +13,7 @@ from service.context import SyncRequest
 from service.queries.params import InventoryParams
 from service.query_app import open_query_app
 from service.settings import load_settings
-from tests.support.estate import Estate
+from tests.support.sandbox import EngineSandbox
 
 QUERIES = 100
 
@@ -27,8 +27,8 @@ def _sockets() -> int:
 
 
 @pytest.mark.timeout(120)
-async def test_a_hundred_concurrent_queries_while_a_sync_runs(estate: Estate) -> None:
-    await estate.sync()
+async def test_a_hundred_concurrent_queries_while_a_sync_runs(sandbox: EngineSandbox) -> None:
+    await sandbox.sync()
     sockets, answers = _sockets(), list[int]()
     settings = load_settings()
     async with open_app(settings) as app, open_query_app(settings) as query_app:

@@ -7,22 +7,22 @@ from typing import Any
 import pytest
 
 from tests.queries.client import QueryClient
-from tests.support.estate import Estate
+from tests.support.sandbox import EngineSandbox
 
 
 class Groups:
     """The platform's table of protection groups."""
 
-    def __init__(self, estate: Estate) -> None:
-        self.name = f"protection-groups-{estate.names.hub[:6]}"
-        self._table = estate.dynamodb().create_table(
+    def __init__(self, sandbox: EngineSandbox) -> None:
+        self.name = f"protection-groups-{sandbox.names.hub[:6]}"
+        self._table = sandbox.dynamodb().create_table(
             TableName=self.name,
             KeySchema=[{"AttributeName": "groupId", "KeyType": "HASH"}],
             AttributeDefinitions=[{"AttributeName": "groupId", "AttributeType": "S"}],
             BillingMode="PAY_PER_REQUEST",
         )
-        self._account = estate.names.a
-        estate.set(PROTECTION_GROUPS_TABLE=self.name)
+        self._account = sandbox.names.a
+        sandbox.set(PROTECTION_GROUPS_TABLE=self.name)
 
     def put(self, group_id: str, **members: Any) -> None:
         row = {"groupId": group_id, "groupName": group_id.upper(), "region": "us-west-2", "accountId": self._account}
@@ -30,8 +30,8 @@ class Groups:
 
 
 @pytest.fixture
-def groups(estate: Estate) -> Groups:
-    return Groups(estate)
+def groups(sandbox: EngineSandbox) -> Groups:
+    return Groups(sandbox)
 
 
 def named(group_id: str) -> dict[str, str]:
@@ -43,16 +43,16 @@ def shown(body: dict[str, Any]) -> dict[str, tuple[Any, bool]]:
 
 
 async def test_servers_of_other_groups_are_told_and_cannot_be_selected(
-    client: QueryClient, estate: Estate, groups: Groups
+    client: QueryClient, sandbox: EngineSandbox, groups: Groups
 ) -> None:
-    a = estate.names.a
+    a = sandbox.names.a
     ids = sorted(
         each["sourceServerID"] for each in (await client.servers(region="us-west-2", accountId=a)).body["servers"]
     )
     groups.put("pg-1", sourceServerIds=ids[:1], launchConfig={"copyTags": True})
     groups.put("pg-2", sourceServerIds=ids[1:2])
     groups.put("pg-3", sourceServerIds=ids[2:3], region="eu-west-1")
-    groups.put("pg-4", sourceServerIds=ids[3:4], accountId=estate.names.b)
+    groups.put("pg-4", sourceServerIds=ids[3:4], accountId=sandbox.names.b)
     answer = await client.servers(region="us-west-2", accountId=a)
     free = (None, True)
     assert shown(answer.body) == {
@@ -70,9 +70,9 @@ async def test_servers_of_other_groups_are_told_and_cannot_be_selected(
 
 
 async def test_servers_of_drs_are_assigned_by_tags_as_those_of_the_inventory(
-    client: QueryClient, estate: Estate, groups: Groups
+    client: QueryClient, sandbox: EngineSandbox, groups: Groups
 ) -> None:
-    a = estate.names.a
+    a = sandbox.names.a
     servers = (await client.servers(region="us-west-2", accountId=a)).body["servers"]
     names = sorted(each["nameTag"] for each in servers if each["nameTag"])
     groups.put("pg-1", serverSelectionTags={"Name": names[0]})
@@ -85,11 +85,11 @@ async def test_servers_of_drs_are_assigned_by_tags_as_those_of_the_inventory(
     assert assigned == [names[0]]
 
 
-async def test_groups_on_a_later_page_count(client: QueryClient, estate: Estate, groups: Groups) -> None:
-    servers = (await client.servers(region="us-west-2", accountId=estate.names.a)).body["servers"]
+async def test_groups_on_a_later_page_count(client: QueryClient, sandbox: EngineSandbox, groups: Groups) -> None:
+    servers = (await client.servers(region="us-west-2", accountId=sandbox.names.a)).body["servers"]
     for number in range(4):  # a page holds 1 MB
         groups.put(f"pg-{number}", notes="x" * 390_000, sourceServerIds=[servers[number]["sourceServerID"]])
-    body = (await client.servers(region="us-west-2", accountId=estate.names.a)).body
+    body = (await client.servers(region="us-west-2", accountId=sandbox.names.a)).body
     assert client.calls["dynamodb", "Scan"] == 4
     assert sorted(each["protectionGroupId"] for each, _ in shown(body).values() if each) == [
         "pg-0",
@@ -103,13 +103,13 @@ async def test_groups_on_a_later_page_count(client: QueryClient, estate: Estate,
     "broken", ["absent", {"sourceServerIds": "s-1"}, {"serverSelectionTags": ["App"]}, {"sourceServerIds": [1]}]
 )
 async def test_where_groups_are_not_known_nothing_is_offered_and_the_answer_says_why(
-    client: QueryClient, estate: Estate, groups: Groups, broken: Any, caplog: pytest.LogCaptureFixture
+    client: QueryClient, sandbox: EngineSandbox, groups: Groups, broken: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     if broken == "absent":
-        estate.set(PROTECTION_GROUPS_TABLE="no-such-table")
+        sandbox.set(PROTECTION_GROUPS_TABLE="no-such-table")
     else:
         groups.put("pg-1", **broken)
-    answer = await client.servers(region="us-west-2", accountId=estate.names.a)
+    answer = await client.servers(region="us-west-2", accountId=sandbox.names.a)
     assert {selectable for _, selectable in shown(answer.body).values()} == {False}
     assert (answer.body["assignmentKnown"], answer.body["complete"], answer.is_complete) == (False, False, False)
     [error] = answer.body["errors"]
@@ -119,15 +119,15 @@ async def test_where_groups_are_not_known_nothing_is_offered_and_the_answer_says
 
 
 async def test_a_row_of_another_region_or_of_the_edited_group_may_be_unusable(
-    client: QueryClient, estate: Estate, groups: Groups
+    client: QueryClient, sandbox: EngineSandbox, groups: Groups
 ) -> None:
     groups.put("pg-1", sourceServerIds="s-1", region="eu-west-1")
     groups.put("pg-2", sourceServerIds="s-1")
-    answer = await client.servers(region="us-west-2", accountId=estate.names.a, currentProtectionGroupId="pg-2")
+    answer = await client.servers(region="us-west-2", accountId=sandbox.names.a, currentProtectionGroupId="pg-2")
     assert (answer.body["assignmentKnown"], answer.body["complete"]) == (True, True)
 
 
-async def test_without_the_table_assignment_is_left_out(client: QueryClient, estate: Estate) -> None:
-    answer = await client.servers(region="us-west-2", accountId=estate.names.a)
+async def test_without_the_table_assignment_is_left_out(client: QueryClient, sandbox: EngineSandbox) -> None:
+    answer = await client.servers(region="us-west-2", accountId=sandbox.names.a)
     assert "assignmentKnown" not in answer.body
     assert set(shown(answer.body).values()) == {(None, True)}

@@ -6,21 +6,21 @@ import pytest
 
 from service.errors import RefusalError
 from tests.queries.client import QueryClient, synced
-from tests.support.estate import Estate
+from tests.support.sandbox import EngineSandbox
 
 
 @pytest.fixture
-async def client(estate: Estate) -> QueryClient:
-    """Return a client of an estate where A extends both servers of B in us-west-2."""
-    estate.add(estate.names.a, "us-west-2", extended_from=[{"account_id": estate.names.b}])
-    return await synced(estate)
+async def client(sandbox: EngineSandbox) -> QueryClient:
+    """Return a client of a sandbox where A extends both servers of B in us-west-2."""
+    sandbox.add(sandbox.names.a, "us-west-2", extended_from=[{"account_id": sandbox.names.b}])
+    return await synced(sandbox)
 
 
-async def test_staging_accounts_are_discovered_from_the_inventory(client: QueryClient, estate: Estate) -> None:
+async def test_staging_accounts_are_discovered_from_the_inventory(client: QueryClient, sandbox: EngineSandbox) -> None:
     async with client.staging() as staging:
-        answer = await staging.discover_staging_accounts(estate.names.a)
+        answer = await staging.discover_staging_accounts(sandbox.names.a)
     assert client.calls_beyond_tables == {"GetCallerIdentity": 1}
-    b = estate.names.b
+    b = sandbox.names.b
     account = {
         "accountId": b,
         "accountName": f"Staging Account {b[-4:]}",
@@ -29,49 +29,53 @@ async def test_staging_accounts_are_discovered_from_the_inventory(client: QueryC
         "serverCount": 2,
         "status": "discovered",
     }
-    assert (answer.body["targetAccountId"], answer.body["stagingAccounts"]) == (estate.names.a, [account])
+    assert (answer.body["targetAccountId"], answer.body["stagingAccounts"]) == (sandbox.names.a, [account])
     assert (answer.body["totalServers"], answer.body["complete"], answer.body["errors"]) == (2, True, [])
 
 
-async def test_stale_scopes_are_read_from_drs_in_active_regions_only(client: QueryClient, estate: Estate) -> None:
+async def test_stale_scopes_are_read_from_drs_in_active_regions_only(
+    client: QueryClient, sandbox: EngineSandbox
+) -> None:
     for region in ("us-west-2", "eu-west-1"):
-        client.age(estate.names.a, region, 1000)
+        client.age(sandbox.names.a, region, 1000)
     async with client.staging() as staging:
-        answer = await staging.discover_staging_accounts(estate.names.a)
+        answer = await staging.discover_staging_accounts(sandbox.names.a)
     assert client.calls_beyond_tables == {"DescribeSourceServers": 2, "AssumeRole": 1, "GetCallerIdentity": 1}
     assert (answer.body["source"], answer.body["totalServers"]) == ("drs_api", 2)
     assert len(answer.stale) == 2
 
 
-async def test_a_target_nobody_synced_is_scanned_everywhere(client: QueryClient, estate: Estate) -> None:
-    table = estate.table("DRS_REGION_STATUS_TABLE")
-    for region in estate.status():
+async def test_a_target_nobody_synced_is_scanned_everywhere(client: QueryClient, sandbox: EngineSandbox) -> None:
+    table = sandbox.table("DRS_REGION_STATUS_TABLE")
+    for region in sandbox.status():
         table.delete_item(Key={"region": region})
     async with client.staging() as staging:
-        answer = await staging.discover_staging_accounts(estate.names.a)
-    assert [account["accountId"] for account in answer.body["stagingAccounts"]] == [estate.names.b]
+        answer = await staging.discover_staging_accounts(sandbox.names.a)
+    assert [account["accountId"] for account in answer.body["stagingAccounts"]] == [sandbox.names.b]
 
 
-async def test_a_region_that_fails_is_named_and_its_accounts_stay(client: QueryClient, estate: Estate) -> None:
-    client.age(estate.names.a, "us-west-2", 1000)
-    estate.faults(deny=[{"account_id": estate.names.a, "region": "us-west-2"}])
+async def test_a_region_that_fails_is_named_and_its_accounts_stay(client: QueryClient, sandbox: EngineSandbox) -> None:
+    client.age(sandbox.names.a, "us-west-2", 1000)
+    sandbox.faults(deny=[{"account_id": sandbox.names.a, "region": "us-west-2"}])
     async with client.staging() as staging:
-        body = (await staging.discover_staging_accounts(estate.names.a)).body
-    assert [account["accountId"] for account in body["stagingAccounts"]] == [estate.names.b]
+        body = (await staging.discover_staging_accounts(sandbox.names.a)).body
+    assert [account["accountId"] for account in body["stagingAccounts"]] == [sandbox.names.b]
     assert body["complete"] is False
     assert "us-west-2" in body["message"]
     assert body["errors"][0]["regions"] == ["us-west-2"]
 
 
 @pytest.mark.parametrize("operation", ["DescribeSourceServers", "AssumeRole"])
-async def test_nothing_is_discovered_only_where_everything_could_be_read(operation: str, estate: Estate) -> None:
-    client = await synced(estate)  # no server of A is extended
-    a = estate.names.a
+async def test_nothing_is_discovered_only_where_everything_could_be_read(
+    operation: str, sandbox: EngineSandbox
+) -> None:
+    client = await synced(sandbox)  # no server of A is extended
+    a = sandbox.names.a
     client.age(a, "us-west-2", 1000)
     async with client.staging() as staging:
         assert (await staging.discover_staging_accounts(a)).body["stagingAccounts"] == []
-    caller, service = (a, "drs") if operation == "DescribeSourceServers" else (estate.names.hub, "sts")
-    estate.faults(deny=[{"account_id": caller, "service": service, "operations": [operation]}])
+    caller, service = (a, "drs") if operation == "DescribeSourceServers" else (sandbox.names.hub, "sts")
+    sandbox.faults(deny=[{"account_id": caller, "service": service, "operations": [operation]}])
     async with client.staging() as staging:
         answer = await staging.discover_staging_accounts(a)  # eu-west-1 is fresh, us-west-2 is denied
     assert answer.failure is not None
@@ -79,30 +83,30 @@ async def test_nothing_is_discovered_only_where_everything_could_be_read(operati
     assert f"nothing was found, but not everything could be read: {a} us-west-2" in answer.failure.message
 
 
-async def test_a_region_that_a_policy_closes_hides_no_staging_account(estate: Estate) -> None:
-    client = await synced(estate)
-    estate.faults(deny=[{"account_id": estate.names.b, "region": "eu-central-1", "scp": True}])
-    table = estate.table("DRS_REGION_STATUS_TABLE")
-    for region in estate.status():
+async def test_a_region_that_a_policy_closes_hides_no_staging_account(sandbox: EngineSandbox) -> None:
+    client = await synced(sandbox)
+    sandbox.faults(deny=[{"account_id": sandbox.names.b, "region": "eu-central-1", "scp": True}])
+    table = sandbox.table("DRS_REGION_STATUS_TABLE")
+    for region in sandbox.status():
         table.delete_item(Key={"region": region})  # nobody synced B, so every region is read
     async with client.staging() as staging:
-        answer = await staging.discover_staging_accounts(estate.names.b)
+        answer = await staging.discover_staging_accounts(sandbox.names.b)
     assert (answer.failure, answer.body["stagingAccounts"], answer.body["complete"]) == (None, [], False)
     assert "could not read eu-central-1" in answer.body["message"]
 
 
-async def test_records_are_given_as_they_are(client: QueryClient, estate: Estate) -> None:
-    records = [{"accountId": estate.names.b, "accountName": "S", "addedAt": "x+00:00Z", "note": {"kept": True}}]
-    estate.table("TARGET_ACCOUNTS_TABLE").update_item(
-        Key={"accountId": estate.names.a},
+async def test_records_are_given_as_they_are(client: QueryClient, sandbox: EngineSandbox) -> None:
+    records = [{"accountId": sandbox.names.b, "accountName": "S", "addedAt": "x+00:00Z", "note": {"kept": True}}]
+    sandbox.table("TARGET_ACCOUNTS_TABLE").update_item(
+        Key={"accountId": sandbox.names.a},
         UpdateExpression="SET stagingAccounts = :records",
         ExpressionAttributeValues={":records": records},
     )
     async with client.staging() as staging:
-        recorded = await staging.get_staging_accounts_direct(estate.names.a)
-        none = await staging.get_staging_accounts_direct(estate.names.b)
-    assert recorded.members == {"targetAccountId": estate.names.a, "stagingAccounts": records}
-    assert none.members == {"targetAccountId": estate.names.b, "stagingAccounts": []}
+        recorded = await staging.get_staging_accounts_direct(sandbox.names.a)
+        none = await staging.get_staging_accounts_direct(sandbox.names.b)
+    assert recorded.members == {"targetAccountId": sandbox.names.a, "stagingAccounts": records}
+    assert none.members == {"targetAccountId": sandbox.names.b, "stagingAccounts": []}
     assert recorded.is_complete
     assert client.calls == {("dynamodb", "GetItem"): 2, ("dynamodb", "Scan"): 1}  # region status is cached
 
@@ -116,16 +120,16 @@ async def test_records_are_given_as_they_are(client: QueryClient, estate: Estate
         (["x"], "INVALID_PARAMETER"),
     ],
 )
-async def test_a_target_must_be_an_account(target: object, code: str, estate: Estate) -> None:
-    async with QueryClient(estate).staging() as staging:
+async def test_a_target_must_be_an_account(target: object, code: str, sandbox: EngineSandbox) -> None:
+    async with QueryClient(sandbox).staging() as staging:
         for method in (staging.get_staging_accounts_direct, staging.discover_staging_accounts):
             with pytest.raises(RefusalError) as refused:
                 await method(target)
             assert (refused.value.code, refused.value.details["parameter"]) == (code, "targetAccountId")
 
 
-async def test_an_unknown_target_is_refused(estate: Estate) -> None:
-    async with QueryClient(estate).staging() as staging:
+async def test_an_unknown_target_is_refused(sandbox: EngineSandbox) -> None:
+    async with QueryClient(sandbox).staging() as staging:
         with pytest.raises(RefusalError) as refused:
             await staging.get_staging_accounts_direct("999999999999")
         assert (refused.value.code, refused.value.status) == ("NOT_FOUND", 404)
@@ -134,11 +138,11 @@ async def test_an_unknown_target_is_refused(estate: Estate) -> None:
         assert (refused.value.code, refused.value.status) == ("TARGET_ACCOUNT_NOT_FOUND", 404)
 
 
-async def test_servers_are_counted_by_staging_account_and_region(client: QueryClient, estate: Estate) -> None:
-    b = estate.names.b
+async def test_servers_are_counted_by_staging_account_and_region(client: QueryClient, sandbox: EngineSandbox) -> None:
+    b = sandbox.names.b
     async with client.staging() as staging:
         answer = await staging.query_staging_accounts_from_target(
-            estate.names.a, [{"accountId": b, "accountName": "STAGING_01"}, {"accountId": estate.names.apps}]
+            sandbox.names.a, [{"accountId": b, "accountName": "STAGING_01"}, {"accountId": sandbox.names.apps}]
         )
     assert answer.is_complete
     first, second = answer.members["stagingAccounts"]
@@ -155,12 +159,12 @@ async def test_servers_are_counted_by_staging_account_and_region(client: QueryCl
 
 
 async def test_counts_of_a_target_that_cannot_be_read_are_not_passed_off_as_zeros(
-    client: QueryClient, estate: Estate
+    client: QueryClient, sandbox: EngineSandbox
 ) -> None:
-    estate.faults(deny=[{"account_id": estate.names.a}])
-    estate.set(SOURCE_SERVER_INVENTORY_TABLE="")
+    sandbox.faults(deny=[{"account_id": sandbox.names.a}])
+    sandbox.set(SOURCE_SERVER_INVENTORY_TABLE="")
     async with client.staging() as staging:
-        answer = await staging.query_staging_accounts_from_target(estate.names.a, [{"accountId": estate.names.b}])
+        answer = await staging.query_staging_accounts_from_target(sandbox.names.a, [{"accountId": sandbox.names.b}])
     (one,) = answer.members["stagingAccounts"]
     assert not answer.is_complete
     assert (one["totalServers"], one["accessible"]) == (0, False)

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.estate import Estate, estate_without_accounts
 from tests.support.received_calls import ReceivedCalls
+from tests.support.sandbox import EngineSandbox, estate_without_accounts
 
 
 @pytest.fixture
-def estate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Estate]:
-    """Start an estate of one account with servers in two of three regions."""
+def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[EngineSandbox]:
+    """Start a sandbox of one account with servers in two of three regions."""
     with estate_without_accounts(monkeypatch) as started:
         started.set(DRS_REGIONS="us-east-1 us-west-2 eu-west-1", READ_TIMEOUT_SECONDS="30")
         started.add_account(regions={"us-west-2": {"servers": 3}, "eu-west-1": {"servers": 2}})
@@ -20,6 +20,6 @@ def estate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Estate]:
 
 
 @pytest.fixture
-def received(estate: Estate) -> ReceivedCalls:
+def received(sandbox: EngineSandbox) -> ReceivedCalls:
     """Record the calls that the sandbox receives."""
-    return estate.received_calls()
+    return sandbox.received_calls()

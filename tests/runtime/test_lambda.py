@@ -15,8 +15,8 @@ import pytest
 
 from tests.runtime.runtime_api import MAX_ANSWER_BYTES, Function, running
 from tests.support.command import CHECKOUT
-from tests.support.estate import Estate
 from tests.support.received_calls import Matches, ReceivedCalls
+from tests.support.sandbox import EngineSandbox
 
 DATA_MANAGEMENT = "service.handlers.data_management.lambda_handler"
 QUERY = "service.handlers.query.lambda_handler"
@@ -25,14 +25,14 @@ SYNC = {"operation": "sync_source_server_inventory"}
 
 @contextmanager
 def running_here(handler: str, *more_paths: Path, **environment: str) -> Iterator[Function]:
-    """Run a handler of this checkout against the estate."""
+    """Run a handler of this checkout against the sandbox."""
     paths = os.pathsep.join([CHECKOUT["PYTHONPATH"], *map(str, more_paths)])
     with running(handler, {**os.environ, "PYTHONPATH": paths, **environment}) as function:
         yield function
 
 
 @pytest.fixture
-def function(estate: Estate) -> Iterator[Function]:
+def function(sandbox: EngineSandbox) -> Iterator[Function]:
     """Run the data-management function."""
     with running_here(DATA_MANAGEMENT) as started:
         yield started
@@ -62,7 +62,7 @@ def test_a_warm_invocation_keeps_clients_sessions_and_what_is_cached(
 
 
 def test_the_time_limit_of_the_function_ends_a_sync_with_a_true_report(
-    estate: Estate, received: ReceivedCalls, function: Function
+    sandbox: EngineSandbox, received: ReceivedCalls, function: Function
 ) -> None:
     only_one = {**SYNC, "body": {"regions": ["eu-west-1"]}}
     assert function.invoke(only_one).payload["status"] == "complete"  # warm, so that the limit may be short
@@ -73,13 +73,15 @@ def test_the_time_limit_of_the_function_ends_a_sync_with_a_true_report(
     assert (report["status"], report["serversByRegion"]) == ("partial", {"eu-west-1": 2})
     assert [(error["code"], error["regions"]) for error in report["errors"]] == [("DeadlineExceeded", ["us-west-2"])]
     assert report["scopes"]["asked"] == sum(report["scopes"][each] for each in ("complete", "failed", "skipped"))
-    assert estate.counts() == {"eu-west-1": 2}
+    assert sandbox.counts() == {"eu-west-1": 2}
 
     assert function.invoke(SYNC).payload["status"] == "complete"
-    assert estate.counts() == {"eu-west-1": 2, "us-west-2": 3}
+    assert sandbox.counts() == {"eu-west-1": 2, "us-west-2": 3}
 
 
-def test_sigterm_ends_a_sync_with_a_true_report(estate: Estate, received: ReceivedCalls, function: Function) -> None:
+def test_sigterm_ends_a_sync_with_a_true_report(
+    sandbox: EngineSandbox, received: ReceivedCalls, function: Function
+) -> None:
     with received.holding(_scans_of("us-west-2")) as held:
         request_id = function.send(SYNC)
         held.wait()
@@ -90,7 +92,7 @@ def test_sigterm_ends_a_sync_with_a_true_report(estate: Estate, received: Receiv
     assert "us-west-2" not in report["serversByRegion"]
     assert {error["code"] for error in report["errors"]} == {"DeadlineExceeded"}
     assert "told to stop" in report["errors"][0]["message"]
-    assert "us-west-2" not in estate.counts()
+    assert "us-west-2" not in sandbox.counts()
 
 
 def test_sigterm_between_events_closes_everything_and_ends_the_process(function: Function) -> None:
@@ -118,7 +120,7 @@ def test_bytes_that_are_no_json_cost_only_their_own_event(function: Function) ->
     assert function.invoke(SYNC).payload["status"] == "complete"
 
 
-@pytest.mark.usefixtures("estate")
+@pytest.mark.usefixtures("sandbox")
 def test_a_bug_costs_only_its_own_event(tmp_path: Path) -> None:
     (tmp_path / "planted.py").write_text(
         "from service.handlers import data_management\n"
@@ -142,7 +144,7 @@ def test_a_bug_costs_only_its_own_event(tmp_path: Path) -> None:
     assert second.payload["status"] == "complete"
 
 
-@pytest.mark.usefixtures("estate")
+@pytest.mark.usefixtures("sandbox")
 def test_settings_that_are_wrong_are_named_and_the_process_lives() -> None:
     with running_here(DATA_MANAGEMENT, SCOPES_AT_ONCE="many") as function:
         answers = [function.invoke(SYNC) for _ in range(2)]
@@ -168,11 +170,11 @@ def test_the_largest_events_that_lambda_lets_through_are_refused(received: Recei
 
 # aiohttp's warning of a body above 1 MB, which a batch of so long tags is.
 @pytest.mark.filterwarnings("ignore:Sending a large body directly:ResourceWarning")
-def test_an_inventory_above_what_lambda_carries_comes_in_pages(estate: Estate) -> None:
+def test_an_inventory_above_what_lambda_carries_comes_in_pages(sandbox: EngineSandbox) -> None:
     tags = {f"ключ-{number}": 'é"' * 120 for number in range(45)}
-    estate.set(DRS_REGIONS="us-east-1")
-    estate.add_account(regions={"us-east-1": {"servers": [{"on_premises": True, "drs_tags": tags}] * 160}})
-    assert anyio.run(estate.sync)["serversWritten"] == 160
+    sandbox.set(DRS_REGIONS="us-east-1")
+    sandbox.add_account(regions={"us-east-1": {"servers": [{"on_premises": True, "drs_tags": tags}] * 160}})
+    assert anyio.run(sandbox.sync)["serversWritten"] == 160
     with running_here(QUERY) as function:
         for form in ("api", "direct"):
             ids, pages = _all_pages(function, form)

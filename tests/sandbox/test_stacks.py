@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from service.sandbox.stacks import supported_part
-from tests.support.estate import Estate, Names, new_account_id, two_targets
+from tests.support.sandbox import EngineSandbox, Names, new_account_id, two_targets
 
 INNER = {
     "Parameters": {"Queue": {"Type": "String", "Default": "true", "AllowedValues": ["true", "false"]}},
@@ -33,18 +33,18 @@ FAILING = {"Type": "AWS::Lambda::Function", "DependsOn": ["Inner"], "Properties"
 
 
 @pytest.fixture
-def estate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Estate]:
+def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[EngineSandbox]:
     names = Names(*(new_account_id() for _ in range(4)))
-    with Estate(two_targets(names), names, monkeypatch) as estate:
-        yield estate
+    with EngineSandbox(two_targets(names), names, monkeypatch) as sandbox:
+        yield sandbox
 
 
 class Stacks:
     """Stacks as `aws cloudformation deploy` makes them: with a change set."""
 
-    def __init__(self, estate: Estate, url: str = "{endpoint}/{bucket}/inner.json") -> None:
+    def __init__(self, sandbox: EngineSandbox, url: str = "{endpoint}/{bucket}/inner.json") -> None:
         self._client = boto3.client("cloudformation")
-        bucket = f"templates-{estate.names.hub}"
+        bucket = f"templates-{sandbox.names.hub}"
         s3 = boto3.client("s3")
         s3.create_bucket(Bucket=bucket)
         s3.put_object(Bucket=bucket, Key="inner.json", Body=json.dumps(INNER).encode())
@@ -54,7 +54,7 @@ class Stacks:
                 "Inner": {
                     "Type": "AWS::CloudFormation::Stack",
                     "Properties": {
-                        "TemplateURL": url.format(endpoint=estate.sandbox.endpoint_url, bucket=bucket),
+                        "TemplateURL": url.format(endpoint=sandbox.server.endpoint_url, bucket=bucket),
                         "Parameters": {"Queue": {"Ref": "Queue"}},
                     },
                 }
@@ -91,8 +91,8 @@ def topics() -> int:
 
 
 @pytest.mark.parametrize("url", ["{endpoint}/{bucket}/inner.json", "https://{bucket}.s3.amazonaws.com/inner.json"])
-def test_a_condition_of_a_nested_stack_creates_and_deletes(estate: Estate, url: str) -> None:
-    stacks = Stacks(estate, url)
+def test_a_condition_of_a_nested_stack_creates_and_deletes(sandbox: EngineSandbox, url: str) -> None:
+    stacks = Stacks(sandbox, url)
     stack = stacks.deploy(Queue="false")
     assert stack["StackStatus"] == "CREATE_COMPLETE"
     assert stack["Outputs"][0]["OutputValue"].endswith(":kept")
@@ -106,8 +106,8 @@ def test_a_condition_of_a_nested_stack_creates_and_deletes(estate: Estate, url: 
     assert (queues(), exports()["Exports"]) == (0, [])
 
 
-def test_what_is_retained_except_on_creation_outlives_its_stack(estate: Estate) -> None:
-    stacks = Stacks(estate)
+def test_what_is_retained_except_on_creation_outlives_its_stack(sandbox: EngineSandbox) -> None:
+    stacks = Stacks(sandbox)
     stacks.deploy(Queue="true")
     stacks.delete()
     assert (queues(), topics()) == (0, 1)
@@ -122,14 +122,14 @@ def test_what_is_retained_except_on_creation_outlives_its_stack(estate: Estate) 
     ],
 )
 def test_parameters_that_cloudformation_refuses_are_refused(
-    estate: Estate, parameters: dict[str, str], message: str
+    sandbox: EngineSandbox, parameters: dict[str, str], message: str
 ) -> None:
     with pytest.raises(ClientError, match=message):
-        Stacks(estate).deploy(**parameters)
+        Stacks(sandbox).deploy(**parameters)
 
 
-def test_an_assertion_of_a_rule_is_checked(estate: Estate) -> None:
-    stacks = Stacks(estate)
+def test_an_assertion_of_a_rule_is_checked(sandbox: EngineSandbox) -> None:
+    stacks = Stacks(sandbox)
     assertion = {"Assert": {"Fn::Equals": [{"Ref": "Queue"}, "true"]}, "AssertDescription": "a queue is needed"}
     stacks.template["Rules"] = {"Needs": {"Assertions": [assertion]}}
     with pytest.raises(ClientError, match="a queue is needed"):
@@ -137,8 +137,8 @@ def test_an_assertion_of_a_rule_is_checked(estate: Estate) -> None:
     assert stacks.deploy(Queue="true")["StackStatus"] == "CREATE_COMPLETE"
 
 
-def test_a_failure_is_the_status_of_the_stack_and_its_creation_is_undone(estate: Estate) -> None:
-    stacks = Stacks(estate)
+def test_a_failure_is_the_status_of_the_stack_and_its_creation_is_undone(sandbox: EngineSandbox) -> None:
+    stacks = Stacks(sandbox)
     stacks.template["Resources"]["Failing"] = FAILING
     assert stacks.deploy(Queue="true")["StackStatus"] == "ROLLBACK_COMPLETE"
     assert stacks.reasons()

@@ -17,7 +17,7 @@ from benchmarks.scale import facts
 from service.aws.client import AwsClient
 from service.models import Call
 from service.sandbox.moto_drs import drs_backends
-from tests.support.estate import Estate
+from tests.support.sandbox import EngineSandbox
 
 pytestmark = pytest.mark.deep
 
@@ -47,11 +47,11 @@ def item_size(item: Mapping[str, Any]) -> int:
 class WriteUnits:
     """Counts the units written to the inventory table, its indexes and the topology table, by kind of item."""
 
-    def __init__(self, estate: Estate, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, sandbox: EngineSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
         self.units: Counter[str] = Counter()
         self.sizes: dict[str, list[int]] = {}
-        self._hub = estate.names.hub
-        environment = estate.sandbox.environment()
+        self._hub = sandbox.names.hub
+        environment = sandbox.server.environment()
         self._tables = {
             environment["SOURCE_SERVER_INVENTORY_TABLE"]: ("sourceServerArn", "stagingAccountId"),
             environment["SOURCE_SERVER_TOPOLOGY_TABLE"]: ("pk", "sk"),
@@ -94,16 +94,16 @@ class WriteUnits:
 
 
 @pytest.fixture
-def write_units(estate: Estate, monkeypatch: pytest.MonkeyPatch) -> WriteUnits:
-    return WriteUnits(estate, monkeypatch)
+def write_units(sandbox: EngineSandbox, monkeypatch: pytest.MonkeyPatch) -> WriteUnits:
+    return WriteUnits(sandbox, monkeypatch)
 
 
 async def test_what_a_server_costs_when_it_is_new_and_when_nothing_has_changed(
-    estate: Estate, write_units: WriteUnits
+    sandbox: EngineSandbox, write_units: WriteUnits
 ) -> None:
-    first = await estate.sync()
+    first = await sandbox.sync()
     servers = first["serversWritten"]
-    assert servers == len(estate.items())
+    assert servers == len(sandbox.items())
     per_server = (write_units.units.total() - write_units.units["values"]) / servers
     assert facts.UNITS_NEW_SERVER * 0.8 <= per_server <= facts.UNITS_NEW_SERVER * 1.2, write_units.units
     fullest = max(write_units.sizes["server"])
@@ -112,16 +112,16 @@ async def test_what_a_server_costs_when_it_is_new_and_when_nothing_has_changed(
     assert write_units.units["TOPOLOGY"] / servers == pytest.approx(facts.UNITS_TOPOLOGY, rel=0.2)
 
     write_units.units.clear()
-    again = await estate.sync()
+    again = await sandbox.sync()
     assert again["serversWritten"] == 0
     assert write_units.units == {"values": 3}  # one for each scope that has servers
 
 
-async def test_what_the_moving_values_of_a_scope_cost(estate: Estate, write_units: WriteUnits) -> None:
-    here = {"accounts": (estate.names.b,), "regions": ("us-east-1",)}
-    estate.add(estate.names.b, "us-east-1", servers=300, origin={"region": "us-east-1"})
-    servers = [server.record for server in drs_backends[estate.names.b]["us-east-1"].source_servers.values()]
-    await estate.sync(**here)
+async def test_what_the_moving_values_of_a_scope_cost(sandbox: EngineSandbox, write_units: WriteUnits) -> None:
+    here = {"accounts": (sandbox.names.b,), "regions": ("us-east-1",)}
+    sandbox.add(sandbox.names.b, "us-east-1", servers=300, origin={"region": "us-east-1"})
+    servers = [server.record for server in drs_backends[sandbox.names.b]["us-east-1"].source_servers.values()]
+    await sandbox.sync(**here)
     calm = write_units.sizes["values"][-1]
     assert calm <= facts.VALUES_ITEM_BYTES + facts.CALM_BYTES * len(servers)
     rng = random.Random(0)  # noqa: S311 - not a secret
@@ -134,7 +134,7 @@ async def test_what_the_moving_values_of_a_scope_cost(estate: Estate, write_unit
             "etaDateTime": eta.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "replicatedDisks": [{"backloggedStorageBytes": rng.randrange(4 * 1024**4)}],
         }
-    await estate.sync(**here)
+    await sandbox.sync(**here)
     troubled = write_units.sizes["values"][-1]
     assert troubled <= facts.VALUES_ITEM_BYTES + facts.TROUBLED_BYTES * len(servers)
     assert (troubled + calm) * 1.3 > 2 * facts.VALUES_ITEM_BYTES + 300 * (facts.CALM_BYTES + facts.TROUBLED_BYTES)

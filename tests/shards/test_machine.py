@@ -18,8 +18,8 @@ from service.models import Shard
 from tests.deploy import checks
 from tests.deploy.templates import FOLDER, of_type, template
 from tests.shards.machine import Failed, Machine, Timeout, definition
-from tests.support.estate import Estate, estate_without_accounts, new_account_id
 from tests.support.received_calls import ReceivedCalls
+from tests.support.sandbox import EngineSandbox, estate_without_accounts, new_account_id
 from tests.support.table_state import state
 
 SUMS = ("serversSynced", "serversWritten", "serversUnchanged", "serversRemoved", "accounts", "serversByRegion")
@@ -37,8 +37,8 @@ def invoke(payload: Any) -> Any:
 
 
 @pytest.fixture
-def estate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Estate]:
-    """Start an estate for shards of two accounts each."""
+def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[EngineSandbox]:
+    """Start a sandbox for shards of two accounts each."""
     with estate_without_accounts(monkeypatch) as started:
         started.set(DRS_REGIONS="us-east-1 us-west-2 eu-west-1", ACCOUNTS_PER_SHARD="2", DISCOVERY_WINDOW_SECONDS="900")
         yield started
@@ -46,27 +46,27 @@ def estate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Estate]:
 
 
 @pytest.fixture(autouse=True)
-def accounts(estate: Estate) -> list[str]:
+def accounts(sandbox: EngineSandbox) -> list[str]:
     """Add seven target accounts, one or two in each shard of four."""
     ids = [next(filter(Shard(number % 4, 4).holds, iter(new_account_id, ""))) for number in range(7)]
     for number, account in enumerate(ids):
         regions = {"us-west-2": {"servers": number % 4}, "eu-west-1": {"servers": (number + 1) % 3}}
-        estate.add_account(account_id=account, regions=regions)
+        sandbox.add_account(account_id=account, regions=regions)
     return ids
 
 
 @pytest.fixture
-def received(estate: Estate) -> ReceivedCalls:
+def received(sandbox: EngineSandbox) -> ReceivedCalls:
     """Record the calls that the sandbox receives."""
-    return estate.received_calls()
+    return sandbox.received_calls()
 
 
-def single_run(estate: Estate) -> tuple[Any, dict[str, Any]]:
+def single_run(sandbox: EngineSandbox) -> tuple[Any, dict[str, Any]]:
     """Return the tables and the report of two single runs of the same AWS, in new tables."""
-    with estate.other_tables():
+    with sandbox.other_tables():
         for _ in range(2):
-            report = anyio.run(estate.sync)
-        return state(estate), report
+            report = anyio.run(sandbox.sync)
+        return state(sandbox), report
 
 
 def in_shards(machine: Machine | None = None, **job: Any) -> dict[str, Any]:
@@ -75,12 +75,12 @@ def in_shards(machine: Machine | None = None, **job: Any) -> dict[str, Any]:
     return report
 
 
-def test_the_tables_and_the_sums_are_those_of_one_run(estate: Estate) -> None:
+def test_the_tables_and_the_sums_are_those_of_one_run(sandbox: EngineSandbox) -> None:
     first = in_shards()
     assert first["shards"] == {"asked": 4, "lost": []}
     second = in_shards()
-    expected, report = single_run(estate)
-    assert state(estate) == expected
+    expected, report = single_run(sandbox)
+    assert state(sandbox) == expected
     assert (first["status"], second["status"]) == ("complete", "complete")
     assert {name: second[name] for name in SUMS} == {name: report[name] for name in SUMS}
     assert second["scopes"]["asked"] == report["scopes"]["asked"]
@@ -89,7 +89,7 @@ def test_the_tables_and_the_sums_are_those_of_one_run(estate: Estate) -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_in_any_order_some_twice_and_some_lost_the_next_run_ends_as_one_would(
-    estate: Estate, accounts: list[str], seed: int
+    sandbox: EngineSandbox, accounts: list[str], seed: int
 ) -> None:
     rng = random.Random(seed)  # noqa: S311 - not a secret
 
@@ -108,15 +108,15 @@ def test_in_any_order_some_twice_and_some_lost_the_next_run_ends_as_one_would(
         assert len([error for error in report["errors"] if error["code"] == "ShardFailed"]) == len(
             report["shards"]["lost"]
         )
-        estate.add(accounts[1], "us-east-1", servers=1)
+        sandbox.add(accounts[1], "us-east-1", servers=1)
     in_shards(Machine(invoke, rng, twice=0.5))
     in_shards(Machine(invoke, rng))
-    assert state(estate) == single_run(estate)[0]
+    assert state(sandbox) == single_run(sandbox)[0]
 
 
-def test_a_shard_that_is_lost_changes_no_count_of_its_accounts(estate: Estate) -> None:
+def test_a_shard_that_is_lost_changes_no_count_of_its_accounts(sandbox: EngineSandbox) -> None:
     in_shards()
-    before = estate.counts()
+    before = sandbox.counts()
 
     def lossy(payload: Any) -> Any:
         if payload["operation"] == "sync_shard":
@@ -125,7 +125,7 @@ def test_a_shard_that_is_lost_changes_no_count_of_its_accounts(estate: Estate) -
 
     report = in_shards(Machine(lossy))
     assert (report["status"], report["shards"]["lost"], report["accounts"]) == ("failed", [0, 1, 2, 3], 7)
-    assert estate.counts() == before
+    assert sandbox.counts() == before
     assert "Lambda.Unknown" in report["errors"][0]["message"]
 
 
@@ -142,7 +142,7 @@ def scopes_failed(out: str) -> list[tuple[str, int]]:
     [("inventory", "sync_source_server_inventory"), ("staging", "sync_staging_accounts"), ("tags", "sync_tags")],
 )
 def test_scopes_of_a_lost_shard_are_in_the_metric_that_the_alarm_reads(
-    estate: Estate, capfd: pytest.CaptureFixture[str], job: str, operation: str
+    sandbox: EngineSandbox, capfd: pytest.CaptureFixture[str], job: str, operation: str
 ) -> None:
     """A lost shard emits no metrics, so the final step must; else an account lost in every run raises no alarm."""
     in_shards()
@@ -168,54 +168,58 @@ def test_scopes_of_a_lost_shard_are_in_the_metric_that_the_alarm_reads(
     )
 
 
-def test_removed_accounts_are_cleaned_up_when_every_shard_has_ended(estate: Estate, accounts: list[str]) -> None:
+def test_removed_accounts_are_cleaned_up_when_every_shard_has_ended(
+    sandbox: EngineSandbox, accounts: list[str]
+) -> None:
     in_shards()
     removed = accounts[2]
-    assert any(removed in row["accounts"] for row in estate.status().values())
-    estate.table("TARGET_ACCOUNTS_TABLE").delete_item(Key={"accountId": removed})
+    assert any(removed in row["accounts"] for row in sandbox.status().values())
+    sandbox.table("TARGET_ACCOUNTS_TABLE").delete_item(Key={"accountId": removed})
     in_shards()
-    assert not any(removed in row["accounts"] for row in estate.status().values())
+    assert not any(removed in row["accounts"] for row in sandbox.status().values())
 
 
-def test_a_count_of_an_earlier_writer_is_replaced_once_every_account_was_scanned(estate: Estate) -> None:
+def test_a_count_of_an_earlier_writer_is_replaced_once_every_account_was_scanned(sandbox: EngineSandbox) -> None:
     """No shard sees all accounts, so only the final step can decide this."""
     for region, count in (("us-west-2", 500), ("us-east-1", 7), ("eu-west-1", 1)):
-        estate.table("DRS_REGION_STATUS_TABLE").put_item(
+        sandbox.table("DRS_REGION_STATUS_TABLE").put_item(
             Item={"region": region, "serverCount": count, "status": "ACTIVE"}
         )
     report = in_shards()
     assert report["regionSource"] == "status_table"
-    assert estate.counts() == report["serversByRegion"]
-    assert not any("unattributedCount" in row for row in estate.status().values())
+    assert sandbox.counts() == report["serversByRegion"]
+    assert not any("unattributedCount" in row for row in sandbox.status().values())
 
 
-def test_the_mark_of_a_full_scan_goes_when_its_last_shard_has_ended(estate: Estate) -> None:
+def test_the_mark_of_a_full_scan_goes_when_its_last_shard_has_ended(sandbox: EngineSandbox) -> None:
     def lossy(payload: Any) -> Any:
         if payload["operation"] == "sync_shard" and payload["body"]["index"] == 1:
             raise Timeout("States.Timeout")
         return invoke(payload)
 
     in_shards(Machine(lossy))
-    assert any("sweep" in name.lower() for row in estate.status().values() for name in row)
+    assert any("sweep" in name.lower() for row in sandbox.status().values() for name in row)
     in_shards()
-    assert not any("sweep" in name.lower() for row in estate.status().values() for name in row)
+    assert not any("sweep" in name.lower() for row in sandbox.status().values() for name in row)
 
 
-def test_accounts_that_are_missing_stay_while_a_record_cannot_be_used(estate: Estate, accounts: list[str]) -> None:
+def test_accounts_that_are_missing_stay_while_a_record_cannot_be_used(
+    sandbox: EngineSandbox, accounts: list[str]
+) -> None:
     """The unusable record may be theirs, so their region status is kept."""
     in_shards()
     removed = accounts[2]
-    before = estate.counts()
-    estate.table("TARGET_ACCOUNTS_TABLE").delete_item(Key={"accountId": removed})
-    estate.table("TARGET_ACCOUNTS_TABLE").put_item(Item={"accountId": f"{removed} "})
+    before = sandbox.counts()
+    sandbox.table("TARGET_ACCOUNTS_TABLE").delete_item(Key={"accountId": removed})
+    sandbox.table("TARGET_ACCOUNTS_TABLE").put_item(Item={"accountId": f"{removed} "})
     in_shards()
-    assert any(removed in row["accounts"] for row in estate.status().values())
-    assert estate.counts() == before
+    assert any(removed in row["accounts"] for row in sandbox.status().values())
+    assert sandbox.counts() == before
 
 
-def test_the_last_step_of_all_shards_tells_the_age_of_the_inventory_and_no_shard_does(estate: Estate) -> None:
+def test_the_last_step_of_all_shards_tells_the_age_of_the_inventory_and_no_shard_does(sandbox: EngineSandbox) -> None:
     def checked() -> dict[str, str]:
-        return {region: row["lastChecked"] for region, row in estate.status().items()}
+        return {region: row["lastChecked"] for region, row in sandbox.status().items()}
 
     by_shards: list[dict[str, str]] = []
 
@@ -231,7 +235,7 @@ def test_the_last_step_of_all_shards_tells_the_age_of_the_inventory_and_no_shard
 
     in_shards(Machine(watched))
     old = "2026-01-01T00:00:00Z"
-    estate.table("DRS_REGION_STATUS_TABLE").put_item(
+    sandbox.table("DRS_REGION_STATUS_TABLE").put_item(
         Item={"region": "sa-east-1", "serverCount": 0, "status": "ACTIVE", "lastChecked": old}
     )
     in_shards(Machine(lossy))
@@ -241,7 +245,7 @@ def test_the_last_step_of_all_shards_tells_the_age_of_the_inventory_and_no_shard
     assert min(checked().values()) >= report["startedAt"][:19]
 
 
-def test_the_mark_of_a_full_scan_stays_while_a_shard_has_run_out_of_time(estate: Estate) -> None:
+def test_the_mark_of_a_full_scan_stays_while_a_shard_has_run_out_of_time(sandbox: EngineSandbox) -> None:
     class NoTime(Context):
         def get_remaining_time_in_millis(self) -> int:
             return 10_000  # as much as the function reserves for its report
@@ -252,23 +256,23 @@ def test_the_mark_of_a_full_scan_stays_while_a_shard_has_run_out_of_time(estate:
 
     report = in_shards(Machine(hurried))
     assert (report["status"], report["shards"]["lost"]) == ("partial", [])
-    assert any("sweep" in name.lower() for row in estate.status().values() for name in row)
+    assert any("sweep" in name.lower() for row in sandbox.status().values() for name in row)
     assert in_shards()["status"] == "complete"
-    assert not any("sweep" in name.lower() for row in estate.status().values() for name in row)
+    assert not any("sweep" in name.lower() for row in sandbox.status().values() for name in row)
 
 
-def test_few_accounts_are_one_invocation(estate: Estate) -> None:
-    estate.set(ACCOUNTS_PER_SHARD="7")
+def test_few_accounts_are_one_invocation(sandbox: EngineSandbox) -> None:
+    sandbox.set(ACCOUNTS_PER_SHARD="7")
     machine = Machine(invoke)
     report = in_shards(machine)
     assert machine.entered == ["Plan", "HowMany", "Alone"]
     assert report["sums"]["accounts"] == 7
     assert in_shards()["sums"]["serversWritten"] == 0
-    assert state(estate) == single_run(estate)[0]
+    assert state(sandbox) == single_run(sandbox)[0]
 
 
 def test_a_plan_that_cannot_be_made_fails_the_execution_and_says_why(
-    estate: Estate, received: ReceivedCalls, monkeypatch: pytest.MonkeyPatch
+    sandbox: EngineSandbox, received: ReceivedCalls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TARGET_ACCOUNTS_TABLE", "no-such-table")
     with pytest.raises(Failed, match="no-such-table"):
@@ -276,17 +280,17 @@ def test_a_plan_that_cannot_be_made_fails_the_execution_and_says_why(
     assert received.of("drs") == []
 
 
-def tag_rows(estate: Estate) -> dict[str, dict[str, Any]]:
-    return {row["accountId"]: row for row in estate.table("TAG_SYNC_CONFIG_TABLE").scan()["Items"]}
+def tag_rows(sandbox: EngineSandbox) -> dict[str, dict[str, Any]]:
+    return {row["accountId"]: row for row in sandbox.table("TAG_SYNC_CONFIG_TABLE").scan()["Items"]}
 
 
-def test_shards_of_the_tag_sync_share_a_lock_and_store_one_result(estate: Estate) -> None:
+def test_shards_of_the_tag_sync_share_a_lock_and_store_one_result(sandbox: EngineSandbox) -> None:
     lock = {"accountId": "_tag_sync_lock"}
     in_shards()
 
     def age_lock(**changes: Any) -> int:
-        row = estate.table("TAG_SYNC_CONFIG_TABLE").get_item(Key=lock)["Item"]
-        estate.table("TAG_SYNC_CONFIG_TABLE").put_item(Item={**row, "startedAt": row["startedAt"] - 800, **changes})
+        row = sandbox.table("TAG_SYNC_CONFIG_TABLE").get_item(Key=lock)["Item"]
+        sandbox.table("TAG_SYNC_CONFIG_TABLE").put_item(Item={**row, "startedAt": row["startedAt"] - 800, **changes})
         return int(row["startedAt"])
 
     def while_it_runs(payload: Any) -> Any:
@@ -302,7 +306,7 @@ def test_shards_of_the_tag_sync_share_a_lock_and_store_one_result(estate: Estate
 
     report = in_shards(Machine(while_it_runs), job="tags")
     assert report["shards"]["lost"] == []
-    rows = tag_rows(estate)
+    rows = tag_rows(sandbox)
     assert rows["_tag_sync_lock"]["status"] == "COMPLETED"
     last = rows["_last_tag_sync"]
     assert (last["totalAccounts"], last["source"]) == (7, "eventbridge")
@@ -311,27 +315,27 @@ def test_shards_of_the_tag_sync_share_a_lock_and_store_one_result(estate: Estate
     assert int(last["totalFailed"]) == report["serversFailed"]
 
 
-def test_a_single_shard_of_the_tag_sync_stores_the_source_of_the_request(estate: Estate) -> None:
-    estate.set(ACCOUNTS_PER_SHARD="7")
+def test_a_single_shard_of_the_tag_sync_stores_the_source_of_the_request(sandbox: EngineSandbox) -> None:
+    sandbox.set(ACCOUNTS_PER_SHARD="7")
     in_shards()
     events: list[tuple[dict[str, Any], str]] = [({}, "eventbridge"), ({"source": "manual"}, "manual")]
     for body, source in events:
         in_shards(job="tags", **body)
-        last = tag_rows(estate)["_last_tag_sync"]
+        last = tag_rows(sandbox)["_last_tag_sync"]
         assert (last["source"], last["totalAccounts"]) == (source, 7)
 
 
 def test_shards_whose_lock_went_to_another_do_nothing_and_leave_its_result(
-    estate: Estate, received: ReceivedCalls
+    sandbox: EngineSandbox, received: ReceivedCalls
 ) -> None:
     in_shards()
     in_shards(job="tags")
-    before = tag_rows(estate)
+    before = tag_rows(sandbox)
 
     def stolen(payload: Any) -> Any:
         if payload["operation"] == "sync_shard":
-            row = estate.table("TAG_SYNC_CONFIG_TABLE").get_item(Key={"accountId": "_tag_sync_lock"})["Item"]
-            estate.table("TAG_SYNC_CONFIG_TABLE").put_item(Item={**row, "owner": "another"})
+            row = sandbox.table("TAG_SYNC_CONFIG_TABLE").get_item(Key={"accountId": "_tag_sync_lock"})["Item"]
+            sandbox.table("TAG_SYNC_CONFIG_TABLE").put_item(Item={**row, "owner": "another"})
         return invoke(payload)
 
     calls = len(received.of("drs"))
@@ -340,15 +344,15 @@ def test_shards_whose_lock_went_to_another_do_nothing_and_leave_its_result(
     assert "is running already" in report["errors"][0]["message"]
     assert [warning["code"] for warning in report["warnings"]] == ["LeaseLost"]
     assert len(received.of("drs")) == calls
-    after = tag_rows(estate)
+    after = tag_rows(sandbox)
     assert after["_last_tag_sync"] == before["_last_tag_sync"]
     assert (after["_tag_sync_lock"]["owner"], after["_tag_sync_lock"]["status"]) == ("another", "IN_PROGRESS")
 
 
-def test_a_problem_of_one_account_is_reported_in_the_report_of_all(estate: Estate, accounts: list[str]) -> None:
+def test_a_problem_of_one_account_is_reported_in_the_report_of_all(sandbox: EngineSandbox, accounts: list[str]) -> None:
     in_shards()
     bad = accounts[3]
-    estate.change_target(bad, externalId="not-the-one")
+    sandbox.change_target(bad, externalId="not-the-one")
     data_management.runtime.close()  # the next process has no cached session for it
     report = in_shards()
     assert report["status"] == "partial"
@@ -367,7 +371,7 @@ def test_a_problem_of_one_account_is_reported_in_the_report_of_all(estate: Estat
     ],
 )
 def test_an_invalid_body_is_refused_and_changes_nothing(
-    estate: Estate, received: ReceivedCalls, operation: str, body: dict[str, Any]
+    sandbox: EngineSandbox, received: ReceivedCalls, operation: str, body: dict[str, Any]
 ) -> None:
     response = invoke({"operation": operation, "body": body})
     assert response["error"] == "INVALID_PARAMETER"

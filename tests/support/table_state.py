@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from tests.support.estate import Estate
+from tests.support.sandbox import EngineSandbox
 
 __all__ = ["clean_state", "plain", "state"]
 
@@ -34,15 +34,15 @@ def _sorted(items: Iterable[Mapping[str, Any]]) -> list[Any]:
     return sorted((_timeless(plain(dict(item))) for item in items), key=lambda item: json.dumps(item, sort_keys=True))
 
 
-def state(estate: Estate) -> tuple[list[Any], list[Any], list[Any]]:
+def state(sandbox: EngineSandbox) -> tuple[list[Any], list[Any], list[Any]]:
     """Return server items, other inventory items and region status rows."""
-    rows = [{name: value for name, value in row.items() if name != "accountId"} for row in estate.status().values()]
+    rows = [{name: value for name, value in row.items() if name != "accountId"} for row in sandbox.status().values()]
     # The account of a row is the one that was scanned last, which is arbitrary.
-    return _sorted(estate.items()), _sorted(estate.bookkeeping()), _sorted(rows)
+    return _sorted(sandbox.items()), _sorted(sandbox.bookkeeping()), _sorted(rows)
 
 
-async def clean_state(estate: Estate) -> tuple[list[Any], list[Any], list[Any]]:
+async def clean_state(sandbox: EngineSandbox) -> tuple[list[Any], list[Any], list[Any]]:
     """Return the state after one full scan of the same AWS into empty tables."""
-    with estate.other_tables():
-        assert (await estate.sync(full_scan=True))["status"] == "complete"
-        return state(estate)
+    with sandbox.other_tables():
+        assert (await sandbox.sync(full_scan=True))["status"] == "complete"
+        return state(sandbox)

@@ -1,4 +1,4 @@
-"""A small estate for tests of the choice of regions: few regions, so that a run over all of them is quick."""
+"""A small sandbox for tests of the choice of regions: few regions, so that a run over all of them is quick."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Final
 
 import pytest
 
-from tests.support.estate import Estate, Names, new_account_id
+from tests.support.sandbox import EngineSandbox, Names, new_account_id
 
 SMALL_ACTIVE: Final = "us-west-2"
 SMALL_REGIONS: Final = ("ap-south-1", "eu-west-1", "sa-east-1", SMALL_ACTIVE)
 
 
 @pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[Estate]:
-    """Start an estate: A has two servers in one of four regions, and a staging account that waits there; B has none."""
+def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[EngineSandbox]:
+    """Start a sandbox: A has two servers in one of four regions, and a staging account that waits there; B has none."""
     names = Names(*(new_account_id() for _ in range(4)))
     members = {
         "hub": {"account_id": names.hub, "registered": False},
@@ -26,6 +26,6 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[Estate]:
             {"account_id": names.apps, "kind": "staging", "regions": {SMALL_ACTIVE: {"servers": 1}}},
         ],
     }
-    with Estate(members, names, monkeypatch) as estate:
-        estate.set(DRS_REGIONS=" ".join(SMALL_REGIONS))
-        yield estate
+    with EngineSandbox(members, names, monkeypatch) as sandbox:
+        sandbox.set(DRS_REGIONS=" ".join(SMALL_REGIONS))
+        yield sandbox

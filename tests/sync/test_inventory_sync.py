@@ -11,7 +11,7 @@ import pytest
 
 from service.errors import ConfigurationError
 from service.sandbox.moto_drs import drs_backends
-from tests.support.estate import EVERY_REGION, FEW_REGIONS, Estate, new_account_id
+from tests.support.sandbox import EVERY_REGION, FEW_REGIONS, EngineSandbox, new_account_id
 
 SCOPE = "us-west-2"
 
@@ -49,9 +49,9 @@ def adds_up(report: Mapping[str, Any]) -> bool:
     return bool(scopes["asked"] == sum(scopes[each] for each in ("complete", "partial", "skipped", "failed")))
 
 
-async def test_the_first_sync_scans_every_region_and_fills_both_tables(estate: Estate) -> None:
-    estate.everywhere()
-    report = await estate.sync()
+async def test_the_first_sync_scans_every_region_and_fills_both_tables(sandbox: EngineSandbox) -> None:
+    sandbox.everywhere()
+    report = await sandbox.sync()
     assert (report["status"], report["regionSource"], report["regionsScanned"]) == (
         "complete",
         "fallback_table_empty",
@@ -61,27 +61,27 @@ async def test_the_first_sync_scans_every_region_and_fills_both_tables(estate: E
     assert (report["serversSynced"], report["serversWritten"], report["topologiesCaptured"]) == (11, 11, 11)
     assert report["scopes"]["asked"] == 2 * len(EVERY_REGION)
     assert adds_up(report)
-    assert estate.counts() == {"eu-west-1": 3, "us-west-2": 8}
-    rows = estate.status()
+    assert sandbox.counts() == {"eu-west-1": 3, "us-west-2": 8}
+    rows = sandbox.status()
     assert set(rows) == set(EVERY_REGION)
     assert all(row["lastChecked"] and "errorMessage" not in row for row in rows.values())
-    assert rows["us-west-2"]["accounts"][estate.names.a]["serverCount"] == 6
-    assert rows["ca-central-1"]["accounts"][estate.names.b]["status"] == "ACTIVE"
+    assert rows["us-west-2"]["accounts"][sandbox.names.a]["serverCount"] == 6
+    assert rows["ca-central-1"]["accounts"][sandbox.names.b]["status"] == "ACTIVE"
     assert rows["eu-central-1"]["status"] == "NOT_INITIALIZED"
 
 
-async def test_items_carry_the_record_the_instance_and_the_origin(estate: Estate) -> None:
-    report = await estate.sync()
-    items = estate.items()
+async def test_items_carry_the_record_the_instance_and_the_origin(sandbox: EngineSandbox) -> None:
+    report = await sandbox.sync()
+    items = sandbox.items()
     assert len(items) == 11
-    topologies = estate.topologies()
+    topologies = sandbox.topologies()
     for item in items:
         assert set(item) >= ATTRIBUTES
         assert item["lastUpdated"] == report["startedAt"]
     ec2_born = [item for item in items if item["instanceId"]]
     assert len(ec2_born) == 10
     for item in ec2_born:
-        assert item["sourceAccountId"] == estate.names.apps
+        assert item["sourceAccountId"] == sandbox.names.apps
         assert item["sourceTags"]["Name"] == item["hostname"] == item["tags"]["Name"]
         assert item["ec2NetworkConfig"]["vpcId"].startswith("vpc-")
         assert item["originalSourceRegion"] == "us-east-1"
@@ -97,28 +97,28 @@ async def test_items_carry_the_record_the_instance_and_the_origin(estate: Estate
     assert on_premises["originEnvironment"] == "ON_PREMISES"
 
 
-async def test_each_role_is_assumed_once_however_many_regions(estate: Estate) -> None:
-    estate.everywhere()
-    await estate.sync(full_scan=True)
-    calls = estate.calls()
+async def test_each_role_is_assumed_once_however_many_regions(sandbox: EngineSandbox) -> None:
+    sandbox.everywhere()
+    await sandbox.sync(full_scan=True)
+    calls = sandbox.calls()
     assert calls["sts", "AssumeRole"] == 3  # two targets and the account of the instances
     assert calls["sts", "GetCallerIdentity"] == 1
     assert calls["drs", "DescribeSourceServers"] == 2 * len(EVERY_REGION)
 
 
-async def test_the_report_counts_what_aws_counts(estate: Estate) -> None:
-    report = await estate.sync()
+async def test_the_report_counts_what_aws_counts(sandbox: EngineSandbox) -> None:
+    report = await sandbox.sync()
     counted = {(service, name): count for service, names in report["apiCalls"].items() for name, count in names.items()}
-    assert counted == dict(estate.calls())
+    assert counted == dict(sandbox.calls())
 
 
-async def test_the_second_sync_is_filtered_and_writes_no_server(estate: Estate) -> None:
-    estate.everywhere()
-    await estate.sync()
-    before = {item["sourceServerArn"]: item for item in estate.items()}
-    estate.calls()
-    report = await estate.sync()
-    calls = estate.calls()
+async def test_the_second_sync_is_filtered_and_writes_no_server(sandbox: EngineSandbox) -> None:
+    sandbox.everywhere()
+    await sandbox.sync()
+    before = {item["sourceServerArn"]: item for item in sandbox.items()}
+    sandbox.calls()
+    report = await sandbox.sync()
+    calls = sandbox.calls()
     assert report["regionSource"] == "status_table"
     assert report["serversSynced"] == 11
     assert (report["serversWritten"], report["serversUnchanged"]) == (0, 11)
@@ -126,94 +126,94 @@ async def test_the_second_sync_is_filtered_and_writes_no_server(estate: Estate) 
     assert calls["drs", "DescribeSourceServers"] == report["drsCalls"] == report["scopes"]["complete"]
     assert report["apiCallsFullScan"] == 2 * len(EVERY_REGION)
     assert calls["dynamodb", "BatchWriteItem"] == calls["drs", "GetReplicationConfiguration"] == 0
-    assert {item["sourceServerArn"]: item for item in estate.items()} == before
-    assert estate.counts() == {"eu-west-1": 3, "us-west-2": 8}
+    assert {item["sourceServerArn"]: item for item in sandbox.items()} == before
+    assert sandbox.counts() == {"eu-west-1": 3, "us-west-2": 8}
     assert adds_up(report)
 
 
-async def test_a_changed_server_is_written_and_keeps_its_topology(estate: Estate) -> None:
-    await estate.sync()
-    server = estate.items()[0]
+async def test_a_changed_server_is_written_and_keeps_its_topology(sandbox: EngineSandbox) -> None:
+    await sandbox.sync()
+    server = sandbox.items()[0]
     scope = server["_queryAccount"], server["_queryRegion"]
     drs_backends[scope[0]][scope[1]].source_servers[server["sourceServerID"]].record["tags"]["team"] = "payments"
-    report = await estate.sync()
+    report = await sandbox.sync()
     assert (report["serversWritten"], report["serversUnchanged"], report["topologiesCaptured"]) == (1, 10, 0)
-    (changed,) = [item for item in estate.items() if item["sourceServerArn"] == server["sourceServerArn"]]
+    (changed,) = [item for item in sandbox.items() if item["sourceServerArn"] == server["sourceServerArn"]]
     assert changed["tags"] == {**server["tags"], "team": "payments"}
     originals = {name for name in server if name.startswith("original")} | {"lineageArn", "topologyComplete"}
     assert {name: changed.get(name) for name in originals} == {name: server[name] for name in originals}
-    estate.sandbox.remove(*scope, [server["sourceServerID"]])
-    await estate.sync()
-    assert server["sourceServerArn"] not in {item["sourceServerArn"] for item in estate.items()}
-    topology = estate.topologies()[server["sourceServerArn"]]
+    sandbox.server.remove(*scope, [server["sourceServerID"]])
+    await sandbox.sync()
+    assert server["sourceServerArn"] not in {item["sourceServerArn"] for item in sandbox.items()}
+    topology = sandbox.topologies()[server["sourceServerArn"]]
     assert topology["originalAccountId"] == server["originalAccountId"]
     assert topology["originalReplicationConfiguration"]["stagingAreaSubnetId"].startswith("subnet-")
 
 
 async def test_an_item_that_nothing_changed_is_written_anew_only_where_no_row_says_how_fresh_it_is(
-    estate: Estate,
+    sandbox: EngineSandbox,
 ) -> None:
     regions = ("us-west-2",)
-    estate.set(INVENTORY_REFRESH_SECONDS="0.001")
-    await estate.sync(regions=regions)
-    before = {item["sourceServerArn"]: item["lastUpdated"] for item in estate.items()}
-    assert (await estate.sync(regions=regions))["serversWritten"] == 0
-    estate.set(DRS_REGION_STATUS_TABLE="", INVENTORY_REFRESH_SECONDS="3600")
-    assert (await estate.sync(regions=regions))["serversWritten"] == 0
-    estate.set(INVENTORY_REFRESH_SECONDS="0.001")
-    assert (await estate.sync(regions=regions))["serversWritten"] == len(before) == 8
-    assert all(item["lastUpdated"] > before[item["sourceServerArn"]] for item in estate.items())
+    sandbox.set(INVENTORY_REFRESH_SECONDS="0.001")
+    await sandbox.sync(regions=regions)
+    before = {item["sourceServerArn"]: item["lastUpdated"] for item in sandbox.items()}
+    assert (await sandbox.sync(regions=regions))["serversWritten"] == 0
+    sandbox.set(DRS_REGION_STATUS_TABLE="", INVENTORY_REFRESH_SECONDS="3600")
+    assert (await sandbox.sync(regions=regions))["serversWritten"] == 0
+    sandbox.set(INVENTORY_REFRESH_SECONDS="0.001")
+    assert (await sandbox.sync(regions=regions))["serversWritten"] == len(before) == 8
+    assert all(item["lastUpdated"] > before[item["sourceServerArn"]] for item in sandbox.items())
 
 
-async def test_a_full_scan_finds_it_at_once(estate: Estate) -> None:
-    await estate.sync()
-    estate.add(estate.names.b, "ap-southeast-2", servers=4)
-    report = await estate.sync(full_scan=True)
+async def test_a_full_scan_finds_it_at_once(sandbox: EngineSandbox) -> None:
+    await sandbox.sync()
+    sandbox.add(sandbox.names.b, "ap-southeast-2", servers=4)
+    report = await sandbox.sync(full_scan=True)
     assert report["regions"]["newlyActive"] == ["ap-southeast-2"]
     assert report["apiCallReductionPercent"] == 0
 
 
-async def test_a_throttled_region_keeps_count_and_activity(estate: Estate) -> None:
-    await estate.sync()
-    scope = {"account_id": estate.names.a, "region": "us-west-2", "requests_per_second": 0.001, "burst": 1}
-    estate.faults(throttle={"scopes": [scope]})
-    await estate.sync(accounts=(estate.names.a,), regions=("us-west-2",))  # uses up the only call
-    report = await estate.sync()  # Retry-After is longer than its deadline, so it does not wait
+async def test_a_throttled_region_keeps_count_and_activity(sandbox: EngineSandbox) -> None:
+    await sandbox.sync()
+    scope = {"account_id": sandbox.names.a, "region": "us-west-2", "requests_per_second": 0.001, "burst": 1}
+    sandbox.faults(throttle={"scopes": [scope]})
+    await sandbox.sync(accounts=(sandbox.names.a,), regions=("us-west-2",))  # uses up the only call
+    report = await sandbox.sync()  # Retry-After is longer than its deadline, so it does not wait
     assert report["status"] == "partial"
     assert report["regions"]["failed"] == ["us-west-2"]
     (error,) = report["errors"]
     assert (error["code"], error["accountId"], error["regions"]) == (
         "ThrottlingException",
-        estate.names.a,
+        sandbox.names.a,
         ["us-west-2"],
     )
-    assert estate.counts() == {"eu-west-1": 3, "us-west-2": 8}
-    row = estate.status()["us-west-2"]
-    entry = row["accounts"][estate.names.a]
+    assert sandbox.counts() == {"eu-west-1": 3, "us-west-2": 8}
+    row = sandbox.status()["us-west-2"]
+    entry = row["accounts"][sandbox.names.a]
     assert (entry["status"], entry["serverCount"]) == ("THROTTLED", 6)
     assert "ThrottlingException" in entry["errorMessage"]
     assert row["status"] == "ACTIVE"
-    assert estate.names.a in row["errorMessage"]
-    assert len(estate.items()) == 11
-    estate.faults()
-    report = await estate.sync()
+    assert sandbox.names.a in row["errorMessage"]
+    assert len(sandbox.items()) == 11
+    sandbox.faults()
+    report = await sandbox.sync()
     assert report["status"] == "complete"
-    assert "errorMessage" not in estate.status()["us-west-2"]
+    assert "errorMessage" not in sandbox.status()["us-west-2"]
 
 
-async def test_a_listing_that_breaks_on_page_two_removes_nothing_and_counts_nothing(estate: Estate) -> None:
-    await estate.sync()
+async def test_a_listing_that_breaks_on_page_two_removes_nothing_and_counts_nothing(sandbox: EngineSandbox) -> None:
+    await sandbox.sync()
     deleted = [
         item
-        for item in estate.items()
-        if item["_queryRegion"] == "us-west-2" and item["_queryAccount"] == estate.names.a
+        for item in sandbox.items()
+        if item["_queryRegion"] == "us-west-2" and item["_queryAccount"] == sandbox.names.a
     ]
-    estate.sandbox.remove(estate.names.a, "us-west-2", [deleted[0]["sourceServerID"]])
-    estate.set(DRS_PAGE_SIZE="2")
-    estate.faults(
+    sandbox.server.remove(sandbox.names.a, "us-west-2", [deleted[0]["sourceServerID"]])
+    sandbox.set(DRS_PAGE_SIZE="2")
+    sandbox.faults(
         fail=[
             {
-                "account_id": estate.names.a,
+                "account_id": sandbox.names.a,
                 "region": "us-west-2",
                 "service": "drs",
                 "operation": "DescribeSourceServers",
@@ -224,16 +224,16 @@ async def test_a_listing_that_breaks_on_page_two_removes_nothing_and_counts_noth
             }
         ]
     )
-    report = await estate.sync()
+    report = await sandbox.sync()
     assert report["status"] == "partial"
     assert report["scopes"]["partial"] == 1
     assert adds_up(report)
-    assert len(estate.items()) == 11
-    assert estate.status()["us-west-2"]["accounts"][estate.names.a]["serverCount"] == 6
-    estate.faults()
-    assert (await estate.sync())["serversRemoved"] == 1
-    assert len(estate.items()) == 10
-    assert estate.counts() == {"eu-west-1": 3, "us-west-2": 7}
+    assert len(sandbox.items()) == 11
+    assert sandbox.status()["us-west-2"]["accounts"][sandbox.names.a]["serverCount"] == 6
+    sandbox.faults()
+    assert (await sandbox.sync())["serversRemoved"] == 1
+    assert len(sandbox.items()) == 10
+    assert sandbox.counts() == {"eu-west-1": 3, "us-west-2": 7}
 
 
 @pytest.mark.parametrize(
@@ -243,218 +243,218 @@ async def test_a_listing_that_breaks_on_page_two_removes_nothing_and_counts_noth
         {"service": "dynamodb", "operation": "Query", "times": 1},  # not an error of DRS
     ],
 )
-async def test_a_region_with_servers_does_not_count_as_unused(where: dict[str, Any], estate: Estate) -> None:
-    here = {"accounts": (estate.names.a,), "regions": (SCOPE,)}
-    estate.set(DRS_PAGE_SIZE="2")
-    await estate.sync(**here)
-    estate.faults(fail=[{"error": "UninitializedAccountException", "status": 400, **where}])
-    report = await estate.sync(**here)
+async def test_a_region_with_servers_does_not_count_as_unused(where: dict[str, Any], sandbox: EngineSandbox) -> None:
+    here = {"accounts": (sandbox.names.a,), "regions": (SCOPE,)}
+    sandbox.set(DRS_PAGE_SIZE="2")
+    await sandbox.sync(**here)
+    sandbox.faults(fail=[{"error": "UninitializedAccountException", "status": 400, **where}])
+    report = await sandbox.sync(**here)
     (error,) = report["errors"]
     assert (error["service"], error["code"]) == (where["service"], "UninitializedAccountException")
     assert report["status"] != "complete"
-    assert (report["serversRemoved"], len(estate.items())) == (0, 6)
-    assert estate.status()[SCOPE]["accounts"][estate.names.a]["serverCount"] == 6
+    assert (report["serversRemoved"], len(sandbox.items())) == (0, 6)
+    assert sandbox.status()[SCOPE]["accounts"][sandbox.names.a]["serverCount"] == 6
 
 
-async def test_a_denied_account_affects_only_itself(estate: Estate) -> None:
-    await estate.sync()
-    before = {item["sourceServerArn"]: item for item in estate.items()}
-    estate.table("TARGET_ACCOUNTS_TABLE").update_item(
-        Key={"accountId": estate.names.a},
+async def test_a_denied_account_affects_only_itself(sandbox: EngineSandbox) -> None:
+    await sandbox.sync()
+    before = {item["sourceServerArn"]: item for item in sandbox.items()}
+    sandbox.table("TARGET_ACCOUNTS_TABLE").update_item(
+        Key={"accountId": sandbox.names.a},
         UpdateExpression="SET externalId = :wrong",
         ExpressionAttributeValues={":wrong": "not-the-one"},
     )
-    estate.calls()
-    report = await estate.sync()
+    sandbox.calls()
+    report = await sandbox.sync()
     assert report["status"] == "partial"
     (error,) = report["errors"]
-    assert (error["accountId"], error["operation"], error["code"]) == (estate.names.a, "AssumeRole", "AccessDenied")
-    assert estate.calls()["sts", "AssumeRole"] == 3  # denied once, not once per region
-    assert {item["sourceServerArn"]: item for item in estate.items()} == before
-    assert estate.counts() == {"eu-west-1": 3, "us-west-2": 8}
-    entries = {region: row["accounts"][estate.names.a]["status"] for region, row in estate.status().items()}
+    assert (error["accountId"], error["operation"], error["code"]) == (sandbox.names.a, "AssumeRole", "AccessDenied")
+    assert sandbox.calls()["sts", "AssumeRole"] == 3  # denied once, not once per region
+    assert {item["sourceServerArn"]: item for item in sandbox.items()} == before
+    assert sandbox.counts() == {"eu-west-1": 3, "us-west-2": 8}
+    entries = {region: row["accounts"][sandbox.names.a]["status"] for region, row in sandbox.status().items()}
     denied = {region for region, word in entries.items() if word == "IAM_PERMISSION_DENIED"}
     assert denied >= {"eu-west-1", "us-west-2"}  # and regions that discovery selected
     assert len(denied) == report["scopes"]["failed"]
     assert adds_up(report)
 
 
-async def test_a_service_control_policy_is_distinguished_from_a_missing_permission(estate: Estate) -> None:
-    denied = {"account_id": estate.names.a, "region": "eu-west-1", "service": "drs"}
+async def test_a_service_control_policy_is_distinguished_from_a_missing_permission(sandbox: EngineSandbox) -> None:
+    denied = {"account_id": sandbox.names.a, "region": "eu-west-1", "service": "drs"}
     for scp, status, coverage in ((True, "SCP_DENIED", "skipped"), (False, "IAM_PERMISSION_DENIED", "failed")):
-        estate.faults(deny=[{**denied, "scp": scp}])
-        report = await estate.sync(full_scan=True)
+        sandbox.faults(deny=[{**denied, "scp": scp}])
+        report = await sandbox.sync(full_scan=True)
         assert report["scopes"][coverage] == 1
         assert [problem["status"] for problem in report["warnings" if scp else "errors"]] == [status]
-        assert estate.status()["eu-west-1"]["accounts"][estate.names.a]["status"] == status
-        assert "serverCount" not in estate.status()["eu-west-1"]["accounts"][estate.names.a]  # unknown is not zero
+        assert sandbox.status()["eu-west-1"]["accounts"][sandbox.names.a]["status"] == status
+        assert "serverCount" not in sandbox.status()["eu-west-1"]["accounts"][sandbox.names.a]  # unknown is not zero
 
 
-async def test_when_ec2_cannot_be_read_tags_and_network_stay(estate: Estate) -> None:
-    await estate.sync()
-    before = {item["sourceServerArn"]: item for item in estate.items()}
-    estate.faults(deny=[{"account_id": estate.names.apps, "service": "ec2"}])
-    report = await estate.sync()
+async def test_when_ec2_cannot_be_read_tags_and_network_stay(sandbox: EngineSandbox) -> None:
+    await sandbox.sync()
+    before = {item["sourceServerArn"]: item for item in sandbox.items()}
+    sandbox.faults(deny=[{"account_id": sandbox.names.apps, "service": "ec2"}])
+    report = await sandbox.sync()
     assert report["status"] == "partial"
     assert {error["service"] for error in report["errors"]} == {"ec2"}
-    assert estate.counts() == {"eu-west-1": 3, "us-west-2": 8}  # DRS was read completely
-    assert {item["sourceServerArn"]: item for item in estate.items()} == before
+    assert sandbox.counts() == {"eu-west-1": 3, "us-west-2": 8}  # DRS was read completely
+    assert {item["sourceServerArn"]: item for item in sandbox.items()} == before
 
 
-async def test_an_origin_account_that_cannot_be_entered_costs_details_and_not_the_scope(estate: Estate) -> None:
+async def test_an_origin_account_that_cannot_be_entered_costs_details_and_not_the_scope(sandbox: EngineSandbox) -> None:
     here = {"regions": ("us-west-2", "eu-west-1")}
-    await estate.sync(**here)
-    before = {item["sourceServerArn"]: item for item in estate.items()}
+    await sandbox.sync(**here)
+    before = {item["sourceServerArn"]: item for item in sandbox.items()}
     known = {arn for arn, item in before.items() if "ec2NetworkConfig" in item}
     assert len(known) == 10
-    estate.table("TARGET_ACCOUNTS_TABLE").update_item(
-        Key={"accountId": estate.names.b},
+    sandbox.table("TARGET_ACCOUNTS_TABLE").update_item(
+        Key={"accountId": sandbox.names.b},
         UpdateExpression="SET stagingAccounts = :some",
-        ExpressionAttributeValues={":some": [{"accountId": estate.names.apps, "externalId": "not-the-one"}]},
+        ExpressionAttributeValues={":some": [{"accountId": sandbox.names.apps, "externalId": "not-the-one"}]},
     )
-    estate.add(
-        estate.names.a,
+    sandbox.add(
+        sandbox.names.a,
         "us-west-2",
-        servers=[{"hostname": "new", "origin": {"account_id": estate.names.apps, "region": "us-east-1"}}],
+        servers=[{"hostname": "new", "origin": {"account_id": sandbox.names.apps, "region": "us-east-1"}}],
     )
     for _ in range(2):
-        estate.calls()
-        report = await estate.sync(**here)
+        sandbox.calls()
+        report = await sandbox.sync(**here)
         assert (report["status"], report["errors"], report["scopes"]["partial"]) == ("complete", [], 0)
         (warning,) = report["warnings"]
-        assert (warning["accountId"], warning["operation"]) == (estate.names.apps, "AssumeRole")
+        assert (warning["accountId"], warning["operation"]) == (sandbox.names.apps, "AssumeRole")
         assert warning["regions"] == ["eu-west-1", "us-west-2"]  # one entry, whatever the number of scopes
         assert "details of its EC2 instances" in warning["message"]
         assert "role" in warning["advice"]
-        assert estate.calls()["sts", "AssumeRole"] == 3
-    items = {item["sourceServerArn"]: item for item in estate.items()}
+        assert sandbox.calls()["sts", "AssumeRole"] == 3
+    items = {item["sourceServerArn"]: item for item in sandbox.items()}
     assert {arn: items[arn] for arn in before} == before  # nothing that was known is wiped
     (new,) = (item for arn, item in items.items() if arn not in before)
     assert "ec2NetworkConfig" not in new
-    entries = estate.status()["us-west-2"]["accounts"]
+    entries = sandbox.status()["us-west-2"]["accounts"]
     assert {entry["status"] for entry in entries.values()} == {"ACTIVE"}
-    estate.table("TARGET_ACCOUNTS_TABLE").update_item(
-        Key={"accountId": estate.names.b}, UpdateExpression="REMOVE stagingAccounts"
+    sandbox.table("TARGET_ACCOUNTS_TABLE").update_item(
+        Key={"accountId": sandbox.names.b}, UpdateExpression="REMOVE stagingAccounts"
     )
-    report = await estate.sync(**here)
+    report = await sandbox.sync(**here)
     assert (report["status"], report["warnings"]) == ("complete", [])
-    assert sum("ec2NetworkConfig" in item for item in estate.items()) == 11  # the next run fills what is missing
+    assert sum("ec2NetworkConfig" in item for item in sandbox.items()) == 11  # the next run fills what is missing
 
 
-async def test_an_instance_that_was_deleted_does_not_affect_the_others(estate: Estate) -> None:
-    estate.add(
-        estate.names.a,
+async def test_an_instance_that_was_deleted_does_not_affect_the_others(sandbox: EngineSandbox) -> None:
+    sandbox.add(
+        sandbox.names.a,
         "us-west-2",
         servers=[
             {
                 "hostname": "orphan",
                 "on_premises": True,
                 "record": {
-                    "sourceCloudProperties": {"originAccountID": estate.names.apps, "originRegion": "us-east-1"},
+                    "sourceCloudProperties": {"originAccountID": sandbox.names.apps, "originRegion": "us-east-1"},
                     "sourceProperties": {"identificationHints": {"awsInstanceID": "i-0123456789abcdef0"}},
                 },
             }
         ],
     )
-    report = await estate.sync()
+    report = await sandbox.sync()
     assert report["status"] == "complete"
-    items = estate.items()
+    items = sandbox.items()
     assert ["sourceTags" in item for item in items if item["hostname"] == "orphan"] == [False]
     assert sum("ec2NetworkConfig" in item for item in items) == 10
 
 
-async def test_two_syncs_at_once_end_as_one_would(estate: Estate) -> None:
+async def test_two_syncs_at_once_end_as_one_would(sandbox: EngineSandbox) -> None:
     reports: list[dict[str, Any]] = []
 
     async def one() -> None:
-        reports.append(await estate.sync())
+        reports.append(await sandbox.sync())
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(one)
         tasks.start_soon(one)
         tasks.start_soon(one)
     assert [report["status"] for report in reports] == ["complete"] * 3
-    assert estate.counts() == {"eu-west-1": 3, "us-west-2": 8}
-    assert len(estate.items()) == len(estate.topologies()) == 11
-    for row in estate.status().values():
-        assert set(row["accounts"]) == {estate.names.a, estate.names.b}
+    assert sandbox.counts() == {"eu-west-1": 3, "us-west-2": 8}
+    assert len(sandbox.items()) == len(sandbox.topologies()) == 11
+    for row in sandbox.status().values():
+        assert set(row["accounts"]) == {sandbox.names.a, sandbox.names.b}
 
 
-async def test_a_server_of_another_region_points_at_its_next_scan(start_estate: Callable[..., Estate]) -> None:
-    estate = start_estate(b={})
-    await estate.sync()
-    estate.set(DISCOVERY_CALL_SHARE="0.001")  # discovery alone would not scan it
-    arn = f"arn:aws:drs:sa-east-1:{estate.names.b}:source-server/s-0123456789abcdef0"
+async def test_a_server_of_another_region_points_at_its_next_scan(start_sandbox: Callable[..., EngineSandbox]) -> None:
+    sandbox = start_sandbox(b={})
+    await sandbox.sync()
+    sandbox.set(DISCOVERY_CALL_SHARE="0.001")  # discovery alone would not scan it
+    arn = f"arn:aws:drs:sa-east-1:{sandbox.names.b}:source-server/s-0123456789abcdef0"
     reversed_record = {"reversedDirectionSourceServerArn": arn}
-    estate.add(estate.names.a, "us-west-2", servers=[{"hostname": "failed-over", "record": reversed_record}])
-    report = await estate.sync()
+    sandbox.add(sandbox.names.a, "us-west-2", servers=[{"hostname": "failed-over", "record": reversed_record}])
+    report = await sandbox.sync()
     assert "sa-east-1" not in report["regions"]["scanned"]
-    estate.add(estate.names.b, "sa-east-1", servers=1)
-    report = await estate.sync()
+    sandbox.add(sandbox.names.b, "sa-east-1", servers=1)
+    report = await sandbox.sync()
     assert report["serversByRegion"]["sa-east-1"] == 1
     assert "sa-east-1" in report["regions"]["newlyActive"]
-    entry = estate.status()["sa-east-1"]["accounts"][estate.names.b]  # settled, and requested again by its new server
+    entry = sandbox.status()["sa-east-1"]["accounts"][sandbox.names.b]  # settled, and requested again by its new server
     assert entry["lookRequestedAt"] > entry["lastComplete"]
 
 
-async def test_rows_of_the_earlier_writer_filter_and_are_brought_up_to_date(estate: Estate) -> None:
-    table = estate.table("DRS_REGION_STATUS_TABLE")
-    old = {"accountId": estate.names.b, "lastUpdated": "2026-11-20T05:00:00.123456+00:00"}
+async def test_rows_of_the_earlier_writer_filter_and_are_brought_up_to_date(sandbox: EngineSandbox) -> None:
+    table = sandbox.table("DRS_REGION_STATUS_TABLE")
+    old = {"accountId": sandbox.names.b, "lastUpdated": "2026-11-20T05:00:00.123456+00:00"}
     table.put_item(Item={"region": "us-west-2", "serverCount": 2, "status": "AVAILABLE", **old})
     table.put_item(Item={"region": "eu-west-1", "serverCount": 0, "status": "THROTTLED", **old})  # could not be scanned
     table.put_item(Item={"region": "sa-east-1", "serverCount": 0, "status": "UNINITIALIZED", **old})
-    report = await estate.sync()
+    report = await sandbox.sync()
     assert report["regionSource"] == "status_table"
     assert {"us-west-2", "eu-west-1"} <= set(report["regions"]["scanned"])
     assert report["regionsScanned"] < len(FEW_REGIONS)
-    assert estate.counts() == {"eu-west-1": 3, "us-west-2": 8}
+    assert sandbox.counts() == {"eu-west-1": 3, "us-west-2": 8}
 
 
 @pytest.mark.parametrize("problem", ["unset", "missing", "denied", "slow"])
 async def test_without_region_status_every_region_is_scanned(
-    problem: str, estate: Estate, caplog: pytest.LogCaptureFixture
+    problem: str, sandbox: EngineSandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
-    estate.everywhere()
+    sandbox.everywhere()
     table = os.environ["DRS_REGION_STATUS_TABLE"]
     if problem == "denied":
         denied = {"service": "dynamodb", "operations": ["Scan"], "table": table}
-        estate.faults(deny=[{"account_id": estate.names.hub, **denied}])
+        sandbox.faults(deny=[{"account_id": sandbox.names.hub, **denied}])
     elif problem == "slow":
-        estate.set(REGION_STATUS_TIMEOUT_SECONDS="0.05")
+        sandbox.set(REGION_STATUS_TIMEOUT_SECONDS="0.05")
     else:
-        estate.set(DRS_REGION_STATUS_TABLE={"unset": "", "missing": "no-such-table"}[problem])
+        sandbox.set(DRS_REGION_STATUS_TABLE={"unset": "", "missing": "no-such-table"}[problem])
     is_held = {("Scan", table)} if problem == "slow" else set()
-    with estate.received_calls().holding(lambda call: (call.operation, call.params.get("TableName")) in is_held):
-        report = await estate.sync()
+    with sandbox.received_calls().holding(lambda call: (call.operation, call.params.get("TableName")) in is_held):
+        report = await sandbox.sync()
     assert report["regionSource"] == "fallback_table_unavailable"
     assert report["regionsScanned"] == len(EVERY_REGION)
-    assert report["serversSynced"] == len(estate.items()) == 11
+    assert report["serversSynced"] == len(sandbox.items()) == 11
     why = {"unset": "not set", "missing": "ResourceNotFound", "denied": "AccessDenied", "slow": "longer than"}[problem]
     assert why in report["regionReason"]
     (chosen,) = [record for record in caplog.records if record.message == "regions chosen"]
     assert (chosen.levelname, why in vars(chosen)["reason"]) == ("WARNING", True)
-    estate.faults()
+    sandbox.faults()
     if problem in {"denied", "slow"}:  # it could not be read, but it could be written
-        assert (report["status"], estate.counts()) == ("complete", {"eu-west-1": 3, "us-west-2": 8})
+        assert (report["status"], sandbox.counts()) == ("complete", {"eu-west-1": 3, "us-west-2": 8})
 
 
-async def test_a_run_out_of_time_reports_every_scope(estate: Estate) -> None:
-    estate.everywhere()
-    report = await estate.sync(remaining_s=0.0)
+async def test_a_run_out_of_time_reports_every_scope(sandbox: EngineSandbox) -> None:
+    sandbox.everywhere()
+    report = await sandbox.sync(remaining_s=0.0)
     assert report["status"] == "failed"
     assert report["scopes"]["failed"] == report["scopes"]["asked"] == 2 * len(EVERY_REGION)
     assert {error["code"] for error in report["errors"]} == {"DeadlineExceeded"}
-    assert estate.items() == []
+    assert sandbox.items() == []
 
 
-async def test_accounts_and_regions_can_be_chosen(estate: Estate) -> None:
-    estate.everywhere()
-    report = await estate.sync(accounts=(estate.names.a,), regions=("us-west-2", "sa-east-1"))
+async def test_accounts_and_regions_can_be_chosen(sandbox: EngineSandbox) -> None:
+    sandbox.everywhere()
+    report = await sandbox.sync(accounts=(sandbox.names.a,), regions=("us-west-2", "sa-east-1"))
     assert report["regionSource"] == "requested"
     assert report["scopes"]["asked"] == report["scopes"]["complete"] == 2
     assert report["serversSynced"] == 6
-    assert set(estate.status()) == {"us-west-2", "sa-east-1"}
-    report = await estate.sync(full_scan=True, excluded_regions=("us-west-2",))
+    assert set(sandbox.status()) == {"us-west-2", "sa-east-1"}
+    report = await sandbox.sync(full_scan=True, excluded_regions=("us-west-2",))
     assert "us-west-2" not in report["regions"]["scanned"]
     assert report["scopes"]["asked"] == 2 * (len(EVERY_REGION) - 1)
 
@@ -467,39 +467,41 @@ async def test_accounts_and_regions_can_be_chosen(estate: Estate) -> None:
         ({"excluded_regions": ("mars-1",)}, "'mars-1' is no AWS region. Fix"),
     ],
 )
-async def test_a_wrong_request_changes_nothing(request_: dict[str, Any], message: str, estate: Estate) -> None:
+async def test_a_wrong_request_changes_nothing(request_: dict[str, Any], message: str, sandbox: EngineSandbox) -> None:
     with pytest.raises(ConfigurationError, match=message):
-        await estate.sync(**request_)
-    assert estate.status() == {}
+        await sandbox.sync(**request_)
+    assert sandbox.status() == {}
 
 
-async def test_a_broken_account_record_affects_only_itself(estate: Estate) -> None:
-    estate.table("TARGET_ACCOUNTS_TABLE").put_item(Item={"accountId": "12", "accountName": "typo"})
-    report = await estate.sync()
+async def test_a_broken_account_record_affects_only_itself(sandbox: EngineSandbox) -> None:
+    sandbox.table("TARGET_ACCOUNTS_TABLE").put_item(Item={"accountId": "12", "accountName": "typo"})
+    report = await sandbox.sync()
     assert report["status"] == "partial"
     assert report["serversSynced"] == 11
     assert "12 digits" in report["errors"][0]["message"]
 
 
-async def test_a_server_too_big_for_an_item_affects_only_itself(estate: Estate) -> None:
+async def test_a_server_too_big_for_an_item_affects_only_itself(sandbox: EngineSandbox) -> None:
     """DynamoDB rejects the whole batch because of it; changed, new and removed servers are written all the same."""
-    await estate.sync()
-    here = [item for item in estate.items() if (item["_queryAccount"], item["_queryRegion"]) == (estate.names.a, SCOPE)]
+    await sandbox.sync()
+    here = [
+        item for item in sandbox.items() if (item["_queryAccount"], item["_queryRegion"]) == (sandbox.names.a, SCOPE)
+    ]
     big, changed, deleted, *_ = here
-    servers = drs_backends[estate.names.a][SCOPE].source_servers
+    servers = drs_backends[sandbox.names.a][SCOPE].source_servers
     disk = {"deviceName": "/dev/" + "x" * 250, "bytes": 1}
     servers[big["sourceServerID"]].record["sourceProperties"]["disks"] = [disk] * 1_500  # some 420 KB
     servers[changed["sourceServerID"]].record["tags"]["team"] = "payments"
-    estate.sandbox.remove(estate.names.a, SCOPE, [deleted["sourceServerID"]])
-    estate.add(estate.names.a, SCOPE, servers=[{"hostname": "new", "on_premises": True}])
+    sandbox.server.remove(sandbox.names.a, SCOPE, [deleted["sourceServerID"]])
+    sandbox.add(sandbox.names.a, SCOPE, servers=[{"hostname": "new", "on_premises": True}])
     for _ in range(2):
-        report = await estate.sync()
+        report = await sandbox.sync()
         (error,) = report["errors"]
         assert (report["status"], error["code"], error["regions"]) == ("partial", "UnusableRecord", [SCOPE])
         assert "size" in error["message"]
         assert (report["serversRejected"], report["serversSynced"]) == (1, 11)
-        assert estate.counts() == {"eu-west-1": 3, SCOPE: 8}
-        items = {item["sourceServerArn"]: item for item in estate.items()}
+        assert sandbox.counts() == {"eu-west-1": 3, SCOPE: 8}
+        items = {item["sourceServerArn"]: item for item in sandbox.items()}
         assert len(items) == 11
         assert deleted["sourceServerArn"] not in items
         assert items[changed["sourceServerArn"]]["tags"]["team"] == "payments"
@@ -508,9 +510,9 @@ async def test_a_server_too_big_for_an_item_affects_only_itself(estate: Estate) 
     assert (report["serversWritten"], report["serversUnchanged"], report["serversRemoved"]) == (0, 10, 0)
 
 
-async def test_two_records_of_one_lineage_come_up_at_once(estate: Estate) -> None:
+async def test_two_records_of_one_lineage_come_up_at_once(sandbox: EngineSandbox) -> None:
     """Their lineage items are the same, and DynamoDB rejects a batch that has an item twice."""
-    estate.set(DRS_REGIONS=SCOPE)
+    sandbox.set(DRS_REGIONS=SCOPE)
     staging = new_account_id()
     area = {
         "status": "EXTENDED",
@@ -518,84 +520,86 @@ async def test_two_records_of_one_lineage_come_up_at_once(estate: Estate) -> Non
         "stagingSourceServerArn": f"arn:aws:drs:{SCOPE}:{staging}:source-server/s-0123456789abcdef0",
     }
     twins = [{"hostname": "twin", "on_premises": True, "record": {"stagingArea": area}} for _ in range(2)]
-    estate.add(estate.names.a, SCOPE, servers=twins)
-    report = await estate.sync()
+    sandbox.add(sandbox.names.a, SCOPE, servers=twins)
+    report = await sandbox.sync()
     assert (report["status"], report["errors"]) == ("complete", [])
-    found = [item for item in estate.items() if item["hostname"] == "twin"]
+    found = [item for item in sandbox.items() if item["hostname"] == "twin"]
     assert {item["lineageArn"] for item in found} == {area["stagingSourceServerArn"]}
     assert len(found) == 2
 
 
 @pytest.mark.parametrize("elsewhere", ["account", "region"])
-async def test_a_record_of_another_scope_is_reported_and_changes_nothing_there(estate: Estate, elsewhere: str) -> None:
-    await estate.sync()
-    before = estate.items()
-    theirs = next(item for item in before if item["_queryAccount"] == estate.names.b and item["region"] == SCOPE)
+async def test_a_record_of_another_scope_is_reported_and_changes_nothing_there(
+    sandbox: EngineSandbox, elsewhere: str
+) -> None:
+    await sandbox.sync()
+    before = sandbox.items()
+    theirs = next(item for item in before if item["_queryAccount"] == sandbox.names.b and item["region"] == SCOPE)
     arn = theirs["sourceServerArn"] if elsewhere == "account" else theirs["sourceServerArn"].replace(SCOPE, "sa-east-1")
-    estate.add(estate.names.a, SCOPE, servers=[{"hostname": "stray", "record": {"arn": arn}}])
-    report = await estate.sync()
+    sandbox.add(sandbox.names.a, SCOPE, servers=[{"hostname": "stray", "record": {"arn": arn}}])
+    report = await sandbox.sync()
     assert (report["status"], report["serversRejected"], report["serversWritten"]) == ("partial", 1, 0)
     (error,) = report["errors"]
-    assert (error["code"], error["accountId"], error["regions"]) == ("UnusableRecord", estate.names.a, [SCOPE])
+    assert (error["code"], error["accountId"], error["regions"]) == ("UnusableRecord", sandbox.names.a, [SCOPE])
     assert "its ARN is one of" in error["message"]
-    assert sorted(estate.items(), key=str) == sorted(before, key=str)
+    assert sorted(sandbox.items(), key=str) == sorted(before, key=str)
 
 
-async def test_a_record_without_an_arn_is_counted_and_removes_nothing(estate: Estate) -> None:
+async def test_a_record_without_an_arn_is_counted_and_removes_nothing(sandbox: EngineSandbox) -> None:
     """It may be any of the servers that seem to be missing."""
-    await estate.sync()
-    server = next(item for item in estate.items() if item["_queryRegion"] == "eu-west-1")
-    record = drs_backends[estate.names.a]["eu-west-1"].source_servers[server["sourceServerID"]].record
+    await sandbox.sync()
+    server = next(item for item in sandbox.items() if item["_queryRegion"] == "eu-west-1")
+    record = drs_backends[sandbox.names.a]["eu-west-1"].source_servers[server["sourceServerID"]].record
     arn, record["arn"] = record["arn"], "nonsense"
-    report = await estate.sync()
+    report = await sandbox.sync()
     assert (report["status"], report["serversRejected"], report["serversSynced"]) == ("partial", 1, 11)
-    assert estate.counts() == {"eu-west-1": 3, "us-west-2": 8}
-    assert arn in {item["sourceServerArn"] for item in estate.items()}
+    assert sandbox.counts() == {"eu-west-1": 3, "us-west-2": 8}
+    assert arn in {item["sourceServerArn"] for item in sandbox.items()}
     record["arn"] = arn
-    report = await estate.sync()
+    report = await sandbox.sync()
     assert (report["status"], report["serversWritten"], report["serversRemoved"]) == ("complete", 0, 0)
 
 
-async def test_a_record_that_no_item_can_hold_affects_only_itself(estate: Estate) -> None:
+async def test_a_record_that_no_item_can_hold_affects_only_itself(sandbox: EngineSandbox) -> None:
     """DRS returns half a surrogate pair where it cut a text within a character."""
-    estate.set(DRS_REGIONS=f"{SCOPE} eu-west-1")
-    await estate.sync()
-    server = next(item for item in estate.items() if item["_queryRegion"] == "eu-west-1")
-    record = drs_backends[estate.names.a]["eu-west-1"].source_servers[server["sourceServerID"]].record
+    sandbox.set(DRS_REGIONS=f"{SCOPE} eu-west-1")
+    await sandbox.sync()
+    server = next(item for item in sandbox.items() if item["_queryRegion"] == "eu-west-1")
+    record = drs_backends[sandbox.names.a]["eu-west-1"].source_servers[server["sourceServerID"]].record
     record["tags"]["note"] = "cut \ud83d"
-    report = await estate.sync()
+    report = await sandbox.sync()
     (error,) = report["errors"]
     assert (report["status"], error["code"], error["regions"]) == ("partial", "UnusableRecord", ["eu-west-1"])
     assert (report["serversRejected"], report["serversSynced"]) == (1, 11)
-    assert server in estate.items()
+    assert server in sandbox.items()
 
 
-async def test_the_role_of_another_account_is_refused(estate: Estate) -> None:
-    foreign = f"arn:aws:iam::{estate.names.b}:role/DRSOrchestrationRole"
-    estate.table("TARGET_ACCOUNTS_TABLE").update_item(
-        Key={"accountId": estate.names.a},
+async def test_the_role_of_another_account_is_refused(sandbox: EngineSandbox) -> None:
+    foreign = f"arn:aws:iam::{sandbox.names.b}:role/DRSOrchestrationRole"
+    sandbox.table("TARGET_ACCOUNTS_TABLE").update_item(
+        Key={"accountId": sandbox.names.a},
         UpdateExpression="SET roleArn = :foreign",
         ExpressionAttributeValues={":foreign": foreign},
     )
-    report = await estate.sync()
+    report = await sandbox.sync()
     assert report["errors"][0]["code"] == "InvalidAccountRecord"
-    assert {item["_queryAccount"] for item in estate.items()} == {estate.names.b}
+    assert {item["_queryAccount"] for item in sandbox.items()} == {sandbox.names.b}
 
 
-async def test_an_external_id_that_sts_would_not_take_affects_only_its_account(estate: Estate) -> None:
-    estate.table("TARGET_ACCOUNTS_TABLE").update_item(
-        Key={"accountId": estate.names.a},
+async def test_an_external_id_that_sts_would_not_take_affects_only_its_account(sandbox: EngineSandbox) -> None:
+    sandbox.table("TARGET_ACCOUNTS_TABLE").update_item(
+        Key={"accountId": sandbox.names.a},
         UpdateExpression="SET externalId = :short",
         ExpressionAttributeValues={":short": "e"},
     )
-    report = await estate.sync()
+    report = await sandbox.sync()
     (error,) = report["errors"]
-    assert (report["status"], error["code"], error["accountId"]) == ("partial", "InvalidAccountRecord", estate.names.a)
+    assert (report["status"], error["code"], error["accountId"]) == ("partial", "InvalidAccountRecord", sandbox.names.a)
     assert "2 to 1224 characters" in error["message"]
-    assert {item["_queryAccount"] for item in estate.items()} == {estate.names.b}
+    assert {item["_queryAccount"] for item in sandbox.items()} == {sandbox.names.b}
 
 
-async def test_sessions_that_end_in_mid_run_are_renewed(estate: Estate) -> None:
+async def test_sessions_that_end_in_mid_run_are_renewed(sandbox: EngineSandbox) -> None:
     ended = {
         "service": "drs",
         "operation": "DescribeSourceServers",
@@ -603,37 +607,37 @@ async def test_sessions_that_end_in_mid_run_are_renewed(estate: Estate) -> None:
         "status": 403,
         "times": 1,
     }
-    estate.faults(fail=[{**ended, "account_id": each} for each in (estate.names.a, estate.names.b)])
-    report = await estate.sync(regions=("us-west-2", "eu-west-1", "sa-east-1"))
+    sandbox.faults(fail=[{**ended, "account_id": each} for each in (sandbox.names.a, sandbox.names.b)])
+    report = await sandbox.sync(regions=("us-west-2", "eu-west-1", "sa-east-1"))
     assert report["status"] == "complete"
     assert report["serversSynced"] == 11
     assert report["apiCalls"]["sts"]["AssumeRole"] == 5  # two targets twice, the account of the instances once
 
 
-async def test_entries_of_an_account_that_left_are_dropped(estate: Estate) -> None:
-    await estate.sync()
-    estate.table("TARGET_ACCOUNTS_TABLE").delete_item(Key={"accountId": estate.names.b})
-    await estate.sync()
-    assert estate.counts() == {"eu-west-1": 3, "us-west-2": 6}
-    assert all(set(row["accounts"]) == {estate.names.a} for row in estate.status().values())
+async def test_entries_of_an_account_that_left_are_dropped(sandbox: EngineSandbox) -> None:
+    await sandbox.sync()
+    sandbox.table("TARGET_ACCOUNTS_TABLE").delete_item(Key={"accountId": sandbox.names.b})
+    await sandbox.sync()
+    assert sandbox.counts() == {"eu-west-1": 3, "us-west-2": 6}
+    assert all(set(row["accounts"]) == {sandbox.names.a} for row in sandbox.status().values())
 
 
-async def test_stored_facts_that_somebody_edited_are_replaced(estate: Estate) -> None:
+async def test_stored_facts_that_somebody_edited_are_replaced(sandbox: EngineSandbox) -> None:
     """They are part of the content hash; a number that JSON cannot represent must not end the run of all accounts."""
-    await estate.sync(regions=("eu-west-1", "us-west-2"))
-    item = next(each for each in estate.items() if not each["instanceId"])
+    await sandbox.sync(regions=("eu-west-1", "us-west-2"))
+    item = next(each for each in sandbox.items() if not each["instanceId"])
     edited = {"sourceTags": {"cost": 2**70, "owner": "me"}, "ec2NetworkConfig": {"vpcId": 2**70}}
-    estate.table("SOURCE_SERVER_INVENTORY_TABLE").put_item(Item={**item, **edited})
-    report = await estate.sync(regions=("eu-west-1", "us-west-2"))
+    sandbox.table("SOURCE_SERVER_INVENTORY_TABLE").put_item(Item={**item, **edited})
+    report = await sandbox.sync(regions=("eu-west-1", "us-west-2"))
     assert (report["status"], report["serversWritten"]) == ("complete", 1)
-    (rewritten,) = [each for each in estate.items() if each["sourceServerArn"] == item["sourceServerArn"]]
+    (rewritten,) = [each for each in sandbox.items() if each["sourceServerArn"] == item["sourceServerArn"]]
     assert rewritten["sourceTags"] == {"owner": "me"}
     assert "ec2NetworkConfig" not in rewritten
 
 
-async def test_a_real_region_outside_the_catalog_is_scanned_on_request(estate: Estate) -> None:
-    estate.add(estate.names.a, "ca-west-1", servers=2)
-    report = await estate.sync(regions=("ca-west-1",))
+async def test_a_real_region_outside_the_catalog_is_scanned_on_request(sandbox: EngineSandbox) -> None:
+    sandbox.add(sandbox.names.a, "ca-west-1", servers=2)
+    report = await sandbox.sync(regions=("ca-west-1",))
     assert (report["status"], report["serversByRegion"]) == ("complete", {"ca-west-1": 2})
-    filtered = await estate.sync()  # servers are known there now
+    filtered = await sandbox.sync()  # servers are known there now
     assert filtered["serversByRegion"] == {"ca-west-1": 2}

@@ -13,7 +13,7 @@ from service.context import SyncRequest
 from service.queries.params import InventoryParams, ScopesParams
 from service.query_app import open_query_app
 from service.settings import load_settings
-from tests.support.estate import EVERY_REGION, Estate, new_account_id
+from tests.support.sandbox import EVERY_REGION, EngineSandbox, new_account_id
 
 REGION: Final = "us-west-2"
 FAILING: Final = 30
@@ -23,22 +23,22 @@ LIST: Final = "DescribeSourceServers"
 
 @pytest.mark.parametrize("failing", [4, FAILING])
 async def test_accounts_that_always_fail_do_not_take_the_retries_of_others(
-    failing: int, start_estate: Callable[..., Estate]
+    failing: int, start_sandbox: Callable[..., EngineSandbox]
 ) -> None:
-    estate = start_estate(a={}, b={})
+    sandbox = start_sandbox(a={}, b={})
     bad, good = ([new_account_id() for _ in range(count)] for count in (failing, GOOD))
     for account in (*bad, *good):
-        estate.add(account, REGION, servers=1)
-    estate.faults(
+        sandbox.add(account, REGION, servers=1)
+    sandbox.faults(
         fail=[
             *({"account_id": each, "operation": LIST, "times": None} for each in bad),
             *({"account_id": each, "operation": LIST, "times": 1} for each in good),
         ]
     )
-    report = await estate.sync(accounts=(*bad, *good), regions=(REGION,))
+    report = await sandbox.sync(accounts=(*bad, *good), regions=(REGION,))
     assert {error["accountId"] for error in report["errors"]} == set(bad)
     assert (report["scopes"]["complete"], report["scopes"]["failed"]) == (GOOD, failing)
-    calls = {operation: count for (service, operation), count in estate.calls().items() if service == "drs"}
+    calls = {operation: count for (service, operation), count in sandbox.calls().items() if service == "drs"}
     retries = calls[LIST] - failing - GOOD
     successes = sum(calls.values()) - calls[LIST] + GOOD
     # One retry of each account, and what the pool held at first and got from successes.
@@ -49,13 +49,13 @@ DENIED: Final = tuple(sorted(set(EVERY_REGION) - {REGION, "eu-west-1"}))[:26]
 
 
 async def test_a_policy_that_denies_most_regions_is_one_warning_and_unknown_until_they_are_excluded(
-    estate: Estate,
+    sandbox: EngineSandbox,
 ) -> None:
-    estate.set(DRS_REGIONS=" ".join((REGION, "eu-west-1", *DENIED)))
-    accounts = (estate.names.a, estate.names.b)
-    estate.faults(deny=[{"account_id": each, "region": region, "scp": True} for each in accounts for region in DENIED])
+    sandbox.set(DRS_REGIONS=" ".join((REGION, "eu-west-1", *DENIED)))
+    accounts = (sandbox.names.a, sandbox.names.b)
+    sandbox.faults(deny=[{"account_id": each, "region": region, "scp": True} for each in accounts for region in DENIED])
     for _ in range(2):
-        report = await estate.sync(full_scan=True)
+        report = await sandbox.sync(full_scan=True)
         assert (report["status"], report["errors"]) == ("complete", [])
         assert (report["scopes"]["skipped"], report["scopes"]["failed"]) == (len(accounts) * len(DENIED), 0)
         assert {warning["status"] for warning in report["warnings"]} == {"SCP_DENIED"}
@@ -67,20 +67,20 @@ async def test_a_policy_that_denies_most_regions_is_one_warning_and_unknown_unti
             return {cause["code"]: cause["scopes"] for cause in body["unknownByCause"]}
 
     assert await unknown() == {"SCP_DENIED": len(accounts) * len(DENIED)}
-    estate.set(DRS_EXCLUDED_SCOPES=" ".join(f"{estate.names.a}/{region}" for region in DENIED))
+    sandbox.set(DRS_EXCLUDED_SCOPES=" ".join(f"{sandbox.names.a}/{region}" for region in DENIED))
     assert await unknown() == {"SCP_DENIED": len(DENIED)}
-    estate.set(DRS_EXCLUDED_REGIONS=" ".join(DENIED))
+    sandbox.set(DRS_EXCLUDED_REGIONS=" ".join(DENIED))
     assert await unknown() == {}
-    report = await estate.sync(full_scan=True)
+    report = await sandbox.sync(full_scan=True)
     assert (report["status"], report["warnings"]) == ("complete", [])
 
 
-async def test_an_excluded_scope_is_called_by_no_sync_no_query_and_not_by_doctor(estate: Estate) -> None:
-    await estate.sync(full_scan=True)
-    excluded = [f"{estate.names.a}/{REGION}", f"{estate.names.b}/us-east-1", f"{estate.names.b}/{REGION}"]
-    estate.set(DRS_EXCLUDED_SCOPES=" ".join(excluded), INVENTORY_FRESH_SECONDS="1")
+async def test_an_excluded_scope_is_called_by_no_sync_no_query_and_not_by_doctor(sandbox: EngineSandbox) -> None:
+    await sandbox.sync(full_scan=True)
+    excluded = [f"{sandbox.names.a}/{REGION}", f"{sandbox.names.b}/us-east-1", f"{sandbox.names.b}/{REGION}"]
+    sandbox.set(DRS_EXCLUDED_SCOPES=" ".join(excluded), INVENTORY_FRESH_SECONDS="1")
     denied = [{"account_id": scope.split("/")[0], "region": scope.split("/")[1]} for scope in excluded]
-    estate.faults(deny=denied)  # a call there would be a failure
+    sandbox.faults(deny=denied)  # a call there would be a failure
     reports = []
     async with open_app(load_settings()) as app:
         for sync in (app.sync_inventory, app.sync_staging, app.sync_tags):

@@ -8,14 +8,14 @@ import pytest
 
 from service.models import RegionStatus
 from service.sandbox.moto_drs import drs_backends
-from tests.support.estate import Estate
+from tests.support.sandbox import EngineSandbox
 
 SCOPE = "us-west-2"
 
 
-def _spoil(estate: Estate, path: tuple[str, ...], value: Any) -> str:
+def _spoil(sandbox: EngineSandbox, path: tuple[str, ...], value: Any) -> str:
     """Change a member of the record of one server of account a; return its id."""
-    server = next(iter(drs_backends[estate.names.a][SCOPE].source_servers.values()))
+    server = next(iter(drs_backends[sandbox.names.a][SCOPE].source_servers.values()))
     server_id, members = str(server.record["sourceServerID"]), server.record
     for name in path[:-1]:
         members = members.setdefault(name, {})
@@ -38,30 +38,30 @@ def _spoil(estate: Estate, path: tuple[str, ...], value: Any) -> str:
     ],
     ids=lambda value: ".".join(value) if isinstance(value, tuple) else "",
 )
-async def test_an_odd_record_costs_only_itself(path: tuple[str, ...], value: Any, estate: Estate) -> None:
-    server_id = _spoil(estate, path, value)
+async def test_an_odd_record_costs_only_itself(path: tuple[str, ...], value: Any, sandbox: EngineSandbox) -> None:
+    server_id = _spoil(sandbox, path, value)
     for _ in range(2):
-        report = await estate.sync()
+        report = await sandbox.sync()
         (error,) = report["errors"]
         assert (report["status"], error["code"], error["regions"]) == ("partial", "UnusableRecord", [SCOPE])
         assert server_id in error["message"]
-        assert (report["serversRejected"], len(estate.items())) == (1, 10)
-    entry = estate.status()[SCOPE]["accounts"][estate.names.a]
+        assert (report["serversRejected"], len(sandbox.items())) == (1, 10)
+    entry = sandbox.status()[SCOPE]["accounts"][sandbox.names.a]
     assert (entry["status"], entry["unusable"], entry["unusableNames"]) == (RegionStatus.ACTIVE, 1, [server_id])
 
 
-async def test_the_longest_names_that_are_taken_fit_into_the_keys(estate: Estate) -> None:
+async def test_the_longest_names_that_are_taken_fit_into_the_keys(sandbox: EngineSandbox) -> None:
     for name in ("fqdn", "hostname", "awsInstanceID"):
-        _spoil(estate, ("sourceProperties", "identificationHints", name), "\N{SLIGHTLY SMILING FACE}" * 500)
-    report = await estate.sync()
-    assert (report["status"], report["errors"], len(estate.items())) == ("complete", [], 11)
+        _spoil(sandbox, ("sourceProperties", "identificationHints", name), "\N{SLIGHTLY SMILING FACE}" * 500)
+    report = await sandbox.sync()
+    assert (report["status"], report["errors"], len(sandbox.items())) == ("complete", [], 11)
 
 
-async def test_a_record_that_is_usable_again_is_counted_no_more(estate: Estate) -> None:
-    server = next(iter(drs_backends[estate.names.a][SCOPE].source_servers.values()))
+async def test_a_record_that_is_usable_again_is_counted_no_more(sandbox: EngineSandbox) -> None:
+    server = next(iter(drs_backends[sandbox.names.a][SCOPE].source_servers.values()))
     usable = server.record["tags"]
     server.record["tags"] = {"a": 5}
-    await estate.sync()
+    await sandbox.sync()
     server.record["tags"] = usable
-    assert (await estate.sync())["status"] == "complete"
-    assert "unusable" not in estate.status()[SCOPE]["accounts"][estate.names.a]
+    assert (await sandbox.sync())["status"] == "complete"
+    assert "unusable" not in sandbox.status()[SCOPE]["accounts"][sandbox.names.a]

@@ -13,7 +13,7 @@ import pytest
 from service.app import open_app
 from service.context import SyncRequest
 from service.settings import load_settings
-from tests.support.estate import Estate
+from tests.support.sandbox import EngineSandbox
 from tests.sync.conftest import SMALL_ACTIVE as ACTIVE
 from tests.sync.conftest import SMALL_REGIONS as REGIONS
 
@@ -44,11 +44,11 @@ def lines(caplog: pytest.LogCaptureFixture) -> dict[str, Line]:
     return found
 
 
-def scanned(estate: Estate) -> tuple[set[tuple[str, str]], int, int]:
+def scanned(sandbox: EngineSandbox) -> tuple[set[tuple[str, str]], int, int]:
     """Return the scopes whose DRS was called since the last call, the number of these calls, and that of all calls."""
-    every_call = estate.sandbox.calls()
+    every_call = sandbox.server.calls()
     calls = [call for call in every_call if call.service == "drs"]
-    estate.sandbox.clear_calls()
+    sandbox.server.clear_calls()
     scopes = {(call.account, call.region) for call in calls}
     return scopes, sum(call.count for call in calls), sum(call.count for call in every_call)
 
@@ -61,7 +61,7 @@ def metrics(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("sync", SYNCS)
 async def test_a_filtered_sync_calls_active_regions_only_and_logs_what_that_saved(
-    sync: str, small: Estate, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+    sync: str, small: EngineSandbox, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     await run_sync("inventory")
     caplog.set_level(logging.INFO, logger="service")
@@ -108,7 +108,7 @@ async def test_a_filtered_sync_calls_active_regions_only_and_logs_what_that_save
 @pytest.mark.parametrize("sync", SYNCS)
 @pytest.mark.parametrize("table", ["empty", "missing"])
 async def test_without_region_status_every_region_is_scanned_with_a_warning(
-    sync: str, table: str, small: Estate, caplog: pytest.LogCaptureFixture
+    sync: str, table: str, small: EngineSandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     if table == "missing":
         small.set(DRS_REGION_STATUS_TABLE="no-such-table")
@@ -134,7 +134,7 @@ async def test_without_region_status_every_region_is_scanned_with_a_warning(
 
 
 @pytest.mark.parametrize("sync", SYNCS)
-async def test_a_fallback_fills_the_status_table_and_the_next_sync_is_filtered(sync: str, small: Estate) -> None:
+async def test_a_fallback_fills_the_status_table_and_the_next_sync_is_filtered(sync: str, small: EngineSandbox) -> None:
     first, second = await run_sync(sync, runs=2)
     rows = small.status()
     assert {region: (row["serverCount"], row["status"]) for region, row in rows.items()} == {
@@ -147,7 +147,7 @@ async def test_a_fallback_fills_the_status_table_and_the_next_sync_is_filtered(s
 
 
 @pytest.mark.parametrize("sync", SYNCS)
-async def test_rows_of_which_none_is_active(sync: str, small: Estate, caplog: pytest.LogCaptureFixture) -> None:
+async def test_rows_of_which_none_is_active(sync: str, small: EngineSandbox, caplog: pytest.LogCaptureFixture) -> None:
     """The tag sync scans every region, which is no fallback; the others leave that to discovery."""
     for region in REGIONS:
         small.put_status(region, serverCount=0, status="ACTIVE", lastChecked="2026-11-20T05:00:00Z")

@@ -16,7 +16,7 @@ from service.regions.status_writer import RegionStatusTable
 from service.settings import load_settings
 from service.sync.engine.metrics import figures_of
 from service.sync.engine.recording import RegionRecorder
-from tests.support.estate import FEW_REGIONS, Estate, Names, new_account_id
+from tests.support.sandbox import FEW_REGIONS, EngineSandbox, Names, new_account_id
 
 QUIET = {"scopesFailed": 0, "scopesToRepair": 0}
 STAGED = {"serversNotExtended": 0}  # of a staging sync alone
@@ -24,23 +24,23 @@ ACTIVE = ("eu-central-1", "eu-west-1", "sa-east-1", "us-east-1", "us-west-2")
 
 
 @pytest.fixture
-def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int | None], Estate]]:
-    """Return a function that starts an estate with so many servers in each used scope; None: without any account.
+def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int | None], EngineSandbox]]:
+    """Return a function that starts a sandbox with so many servers in each used scope; None: without any account.
 
     A has servers in five regions, and a staging account (`apps`) with servers in each; B has some in us-west-2.
     """
     with ExitStack() as stack:
 
-        def start(servers: int | None) -> Estate:
+        def start(servers: int | None) -> EngineSandbox:
             names = Names(*(new_account_id() for _ in range(4)))
-            return stack.enter_context(Estate(_fleet(names, servers), names, monkeypatch))
+            return stack.enter_context(EngineSandbox(_fleet(names, servers), names, monkeypatch))
 
         yield start
 
 
 @pytest.fixture
-def staged(start: Callable[[int | None], Estate]) -> Estate:
-    """Start an estate with one server in each used scope."""
+def staged(start: Callable[[int | None], EngineSandbox]) -> EngineSandbox:
+    """Start a sandbox with one server in each used scope."""
     return start(1)
 
 
@@ -59,7 +59,7 @@ def _fleet(names: Names, servers: int | None) -> dict[str, Any]:
     }
 
 
-async def sync_tags(estate: Estate) -> dict[str, Any]:
+async def sync_tags(sandbox: EngineSandbox) -> dict[str, Any]:
     async with open_app(load_settings()) as app:
         return await app.sync_tags(SyncRequest())
 
@@ -75,7 +75,7 @@ def saved(report: dict[str, Any]) -> tuple[float, float]:
     return report["apiCallReductionPercent"], report["timeSavedSeconds"]
 
 
-async def test_a_staging_sync_fills_an_empty_status_table_and_the_next_one_is_filtered(staged: Estate) -> None:
+async def test_a_staging_sync_fills_an_empty_status_table_and_the_next_one_is_filtered(staged: EngineSandbox) -> None:
     first = await staged.sync_staging()
     assert (first["status"], first["serversExtended"]) == ("complete", 5)
     assert (first["regionSource"], first["regionsScanned"], saved(first)) == (
@@ -98,14 +98,14 @@ async def test_a_staging_sync_fills_an_empty_status_table_and_the_next_one_is_fi
     assert staged.counts() == {**dict.fromkeys(ACTIVE, 2), "us-west-2": 3}
 
 
-async def test_a_staging_sync_without_status_table_in_memory_reads_what_it_filled(staged: Estate) -> None:
+async def test_a_staging_sync_without_status_table_in_memory_reads_what_it_filled(staged: EngineSandbox) -> None:
     staged.set(REGION_STATUS_CACHE_SECONDS="3600")
     async with open_app(load_settings()) as app:
         sources = [(await app.sync_staging(SyncRequest()))["regionSource"] for _ in range(2)]
     assert sources == ["fallback_table_empty", "status_table"]
 
 
-async def test_a_count_that_a_staging_sync_could_not_read_is_not_recorded(staged: Estate) -> None:
+async def test_a_count_that_a_staging_sync_could_not_read_is_not_recorded(staged: EngineSandbox) -> None:
     failing = {"service": "drs", "operation": "DescribeSourceServers", "region": "eu-west-1", "times": None}
     staged.faults(fail=[{**failing, "error": "InternalServerException", "status": 500}])
     report = await staged.sync_staging()
@@ -120,7 +120,7 @@ async def test_a_count_that_a_staging_sync_could_not_read_is_not_recorded(staged
 
 
 async def test_a_staging_sync_that_was_killed_leaves_the_mark_of_its_full_scan(
-    staged: Estate, monkeypatch: pytest.MonkeyPatch
+    staged: EngineSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def killed(_: RegionRecorder) -> None:
         """End as a run that was killed before its last write."""
@@ -136,14 +136,16 @@ async def test_a_staging_sync_that_was_killed_leaves_the_mark_of_its_full_scan(
 
 
 @pytest.mark.parametrize("request_", [{"dry_run": True}, {"accounts": "A"}])
-async def test_a_dry_run_and_a_run_for_one_account_fill_no_table(staged: Estate, request_: dict[str, Any]) -> None:
+async def test_a_dry_run_and_a_run_for_one_account_fill_no_table(
+    staged: EngineSandbox, request_: dict[str, Any]
+) -> None:
     report = await staged.sync_staging(**({"accounts": (staged.names.a,)} if "accounts" in request_ else request_))
     assert (report["regionSource"], saved(report)) == ("fallback_table_empty", (0, 0))
     assert not [row for row in staged.status().values() if any("serverCount" in e for e in row["accounts"].values())]
 
 
 async def test_a_table_that_is_only_unavailable_is_not_overwritten(
-    staged: Estate, monkeypatch: pytest.MonkeyPatch
+    staged: EngineSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await staged.sync()
     counts = staged.counts()
@@ -162,7 +164,7 @@ async def test_a_table_that_is_only_unavailable_is_not_overwritten(
     assert not any("sweepBegan" in row for row in staged.status().values())
 
 
-async def test_a_steady_sync_reports_the_active_regions_of_the_table(staged: Estate) -> None:
+async def test_a_steady_sync_reports_the_active_regions_of_the_table(staged: EngineSandbox) -> None:
     await staged.sync()
     await staged.sync_staging()
     await sync_tags(staged)
@@ -176,7 +178,7 @@ async def test_a_steady_sync_reports_the_active_regions_of_the_table(staged: Est
     assert figures_of(requested)["activeRegionCount"] == 5
 
 
-async def test_scopes_without_work_are_skipped_and_not_saved(staged: Estate) -> None:
+async def test_scopes_without_work_are_skipped_and_not_saved(staged: EngineSandbox) -> None:
     await staged.sync()
     await staged.sync_staging()
     report = await staged.sync_staging()
@@ -186,7 +188,7 @@ async def test_scopes_without_work_are_skipped_and_not_saved(staged: Estate) -> 
 
 
 async def test_an_estate_without_servers_needs_no_full_scan_and_rings_nothing(
-    start: Callable[[int | None], Estate], caplog: pytest.LogCaptureFixture
+    start: Callable[[int | None], EngineSandbox], caplog: pytest.LogCaptureFixture
 ) -> None:
     empty = start(0)
     caplog.set_level(logging.INFO)
@@ -214,7 +216,7 @@ async def test_an_estate_without_servers_needs_no_full_scan_and_rings_nothing(
     assert warnings_of(caplog) == []
 
 
-async def test_an_estate_without_accounts_is_no_fallback(start: Callable[[int | None], Estate]) -> None:
+async def test_an_estate_without_accounts_is_no_fallback(start: Callable[[int | None], EngineSandbox]) -> None:
     hub_only = start(None)
     for report in (await hub_only.sync(), await hub_only.sync_staging(), await sync_tags(hub_only)):
         assert (report["scopes"]["asked"], figures_of(report)["fallback"]) == (0, 0)

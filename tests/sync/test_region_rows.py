@@ -9,28 +9,28 @@ import pytest
 
 from service.models import parse_iso, utc_now
 from service.sandbox.moto_drs import drs_backends
-from tests.support.estate import Estate
+from tests.support.sandbox import EngineSandbox
 from tests.sync.conftest import SMALL_ACTIVE as ACTIVE
 from tests.sync.conftest import SMALL_REGIONS as REGIONS
 
 
-def row_of(estate: Estate, region: str = ACTIVE) -> tuple[int, str, int, str]:
+def row_of(sandbox: EngineSandbox, region: str = ACTIVE) -> tuple[int, str, int, str]:
     """Return the count and the status of a region, and of its scope of A."""
-    row = estate.status()[region]
-    entry = row["accounts"][estate.names.a]
+    row = sandbox.status()[region]
+    entry = row["accounts"][sandbox.names.a]
     return int(row["serverCount"]), row["status"], int(entry["serverCount"]), entry["status"]
 
 
-def checked(estate: Estate, region: str = ACTIVE) -> tuple[datetime, datetime]:
+def checked(sandbox: EngineSandbox, region: str = ACTIVE) -> tuple[datetime, datetime]:
     """Return when the row and its entry of A say that the region was scanned; the row has whole seconds."""
-    row: dict[str, Any] = estate.status()[region]
-    times = parse_iso(row["lastChecked"]), parse_iso(row["accounts"][estate.names.a]["lastChecked"])
+    row: dict[str, Any] = sandbox.status()[region]
+    times = parse_iso(row["lastChecked"]), parse_iso(row["accounts"][sandbox.names.a]["lastChecked"])
     assert times[0] is not None
     assert times[1] is not None
     return times[0], times[1]
 
 
-async def test_the_count_follows_the_servers_up_down_and_to_zero(small: Estate) -> None:
+async def test_the_count_follows_the_servers_up_down_and_to_zero(small: EngineSandbox) -> None:
     servers = drs_backends[small.names.a][ACTIVE].source_servers
     await small.sync()
     assert row_of(small) == (2, "ACTIVE", 2, "ACTIVE")
@@ -39,13 +39,13 @@ async def test_the_count_follows_the_servers_up_down_and_to_zero(small: Estate) 
     await small.sync()
     assert row_of(small) == (5, "ACTIVE", 5, "ACTIVE")
     for left in (4, 0):
-        small.sandbox.remove(small.names.a, ACTIVE, list(servers)[left:])
+        small.server.remove(small.names.a, ACTIVE, list(servers)[left:])
         report = await small.sync()
         assert (report["status"], row_of(small)) == ("complete", (left, "ACTIVE", left, "ACTIVE"))
 
 
 @pytest.mark.parametrize("service", ["drs", "sts"])
-async def test_a_failed_scan_is_told_in_the_row_and_dates_it(service: str, small: Estate) -> None:
+async def test_a_failed_scan_is_told_in_the_row_and_dates_it(service: str, small: EngineSandbox) -> None:
     """Be it DRS that denies the call, or STS that denies the role."""
     await small.sync()
     before = checked(small)
@@ -69,7 +69,7 @@ async def test_a_failed_scan_is_told_in_the_row_and_dates_it(service: str, small
     assert not {"errorMessage"} & {*row, *row["accounts"][small.names.a]}
 
 
-async def test_what_may_be_of_an_account_whose_record_cannot_be_read_stays(small: Estate) -> None:
+async def test_what_may_be_of_an_account_whose_record_cannot_be_read_stays(small: EngineSandbox) -> None:
     """Its id is mistyped, so the record does not say whose entries and servers are not those of a removed account."""
     accounts = small.table("TARGET_ACCOUNTS_TABLE")
     await small.sync()
@@ -87,7 +87,7 @@ async def test_what_may_be_of_an_account_whose_record_cannot_be_read_stays(small
     assert small.counts() == {ACTIVE: 2}
 
 
-async def test_the_inventory_has_what_drs_shows_now(small: Estate) -> None:
+async def test_the_inventory_has_what_drs_shows_now(small: EngineSandbox) -> None:
     """A change is written, a new server too, one that left is removed, and what is as it was is not written again."""
     shown = drs_backends[small.names.a][ACTIVE].source_servers
 
@@ -106,7 +106,7 @@ async def test_the_inventory_has_what_drs_shows_now(small: Estate) -> None:
     changed, left = shown.values()
     changed.record["tags"]["team"] = "payments"
     changed.record["dataReplicationInfo"]["dataReplicationState"] = "STALLED"
-    small.sandbox.remove(small.names.a, ACTIVE, [left.record["sourceServerID"]])
+    small.server.remove(small.names.a, ACTIVE, [left.record["sourceServerID"]])
     small.add(small.names.a, ACTIVE, servers=1)
     for counts in ((2, 0, 1), (0, 2, 0)):
         report = await small.sync(regions=(ACTIVE,))

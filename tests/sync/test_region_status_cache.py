@@ -17,7 +17,7 @@ from service.query_app import open_query_app
 from service.regions.selection import StatusUnavailable
 from service.regions.status_writer import RegionStatusTable
 from service.settings import Settings, load_settings
-from tests.support.estate import Estate
+from tests.support.sandbox import EngineSandbox
 from tests.support.scripted import Answer, Request, ScriptedAws, answer, refusal, scripted_aws
 
 CACHE_S: Final = 3600  # so long that a busy machine does not outlast it by the monotonic clock
@@ -64,9 +64,9 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def estate(start_estate: Callable[..., Estate]) -> Estate:
-    """Provide an estate with a server in two of three regions."""
-    started = start_estate(a={"us-west-2": {"servers": 1}}, b={"eu-west-1": {"servers": 1}})
+def sandbox(start_sandbox: Callable[..., EngineSandbox]) -> EngineSandbox:
+    """Provide a sandbox with a server in two of three regions."""
+    started = start_sandbox(a={"us-west-2": {"servers": 1}}, b={"eu-west-1": {"servers": 1}})
     started.set(REGION_STATUS_CACHE_SECONDS=str(CACHE_S), DRS_REGIONS="eu-west-1 sa-east-1 us-west-2")
     return started
 
@@ -126,18 +126,18 @@ async def test_a_failed_read_is_not_cached(clock: Clock, monkeypatch: pytest.Mon
         assert await regions_in(status) == ["us-east-1"]
 
 
-async def test_one_process_reads_region_status_once_until_its_own_inventory_sync(estate: Estate) -> None:
+async def test_one_process_reads_region_status_once_until_its_own_inventory_sync(sandbox: EngineSandbox) -> None:
     """Without the cache every run would read it, and with a cache that a sync does not drop the last would be old."""
     async with open_app(load_settings()) as app:
         await app.sync_inventory(SyncRequest())
-        estate.calls()
+        sandbox.calls()
         found: list[Any] = []
         for _ in range(3):
             found.append(await app.status.rows())
             await app.sync_staging(SyncRequest())
-        assert estate.calls()[SCAN] == 3 + 1  # the target accounts in each run, region status once
+        assert sandbox.calls()[SCAN] == 3 + 1  # the target accounts in each run, region status once
         assert found[0] is found[1] is found[2]
-        estate.add(estate.names.a, "sa-east-1", servers=1)
+        sandbox.add(sandbox.names.a, "sa-east-1", servers=1)
         await app.sync_inventory(SyncRequest(regions=("sa-east-1",)))
         after = await app.status.rows()
     assert not isinstance(after, StatusUnavailable)
@@ -145,7 +145,7 @@ async def test_one_process_reads_region_status_once_until_its_own_inventory_sync
 
 
 async def test_a_query_process_answers_from_before_a_sync_of_another_for_as_long_as_its_cache_lasts(
-    estate: Estate, clock: Clock
+    sandbox: EngineSandbox, clock: Clock
 ) -> None:
     """The functions share no memory: the inventory sync of one cannot drop the cache of the other."""
     async with open_app(load_settings(), clock) as app, open_query_app(load_settings(), clock) as queries:
@@ -156,11 +156,11 @@ async def test_a_query_process_answers_from_before_a_sync_of_another_for_as_long
         await app.sync_inventory(SyncRequest())
         before = await active()
         assert sorted(before) == ["eu-west-1", "us-west-2"]
-        estate.add(estate.names.a, "sa-east-1", servers=1)
+        sandbox.add(sandbox.names.a, "sa-east-1", servers=1)
         clock.move(CACHE_S - 1)
         await app.sync_inventory(SyncRequest(regions=("sa-east-1",)))
-        assert "sa-east-1" in estate.counts()
-        estate.calls()
+        assert "sa-east-1" in sandbox.counts()
+        sandbox.calls()
         assert await active() == before
         clock.move(1)
         assert sorted(await active()) == ["eu-west-1", "sa-east-1", "us-west-2"]

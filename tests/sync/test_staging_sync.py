@@ -13,12 +13,12 @@ from moto.core.responses import EmptyResult
 from service.sandbox.moto_drs import drs_backends
 from service.sandbox.moto_drs.exceptions import InternalServerException
 from service.sandbox.moto_drs.responses import DRSResponse
-from tests.support.estate import EVERY_REGION, Estate, Names, new_account_id
+from tests.support.sandbox import EVERY_REGION, EngineSandbox, Names, new_account_id
 
 
 @pytest.fixture
 def staged(monkeypatch: pytest.MonkeyPatch) -> Iterator[StagingSandbox]:
-    """Start an estate: A (names.a) extends from two staging accounts, B (names.b) from none.
+    """Start a sandbox: A (names.a) extends from two staging accounts, B (names.b) from none.
 
     In us-west-2 two of five servers of the first are extended and none of the four of the second; in eu-west-1 three of
     the first wait. A has servers of its own in both; B has one in us-west-2.
@@ -56,8 +56,8 @@ def _estate(monkeypatch: pytest.MonkeyPatch) -> StagingSandbox:
     return StagingSandbox(members, names, monkeypatch, second)
 
 
-class StagingSandbox(Estate):
-    """An estate with a second staging account; the first one is `names.apps`."""
+class StagingSandbox(EngineSandbox):
+    """A sandbox with a second staging account; the first one is `names.apps`."""
 
     def __init__(self, members: dict[str, Any], names: Names, monkeypatch: pytest.MonkeyPatch, second: str) -> None:
         super().__init__(members, names, monkeypatch)
@@ -76,9 +76,9 @@ def denied(account_id: str, *operations: str) -> list[dict[str, Any]]:
     return [{**refusal, "operation": operation} for operation in operations]
 
 
-def extended(estate: Estate, region: str = "us-west-2") -> set[str]:
+def extended(sandbox: EngineSandbox, region: str = "us-west-2") -> set[str]:
     """Return the ids of the staging servers that are extended into A."""
-    servers = drs_backends[estate.names.a][region].source_servers.values()
+    servers = drs_backends[sandbox.names.a][region].source_servers.values()
     return {server.staging_arn for server in servers if server.staging_arn}
 
 
@@ -557,38 +557,42 @@ async def test_only_the_account_and_region_requested(staged: StagingSandbox) -> 
 
 
 async def test_a_hub_is_skipped_and_every_run_says_so_where_it_has_staging_accounts(
-    start_estate: Callable[..., Estate],
+    start_sandbox: Callable[..., EngineSandbox],
 ) -> None:
-    estate = start_estate()
-    estate.table("TARGET_ACCOUNTS_TABLE").put_item(
+    sandbox = start_sandbox()
+    sandbox.table("TARGET_ACCOUNTS_TABLE").put_item(
         Item={
-            "accountId": estate.names.hub,
+            "accountId": sandbox.names.hub,
             "isCurrentAccount": True,
             "stagingAccounts": [{"accountId": "444455556666"}],
         }
     )
-    report = await estate.sync_staging()
+    report = await sandbox.sync_staging()
     assert (report["totalAccounts"], report["accountsProcessed"], report["status"]) == (3, 0, "complete")
     skipped = {
-        "accountId": estate.names.hub,
-        "accountName": f"Account {estate.names.hub}",
-        "reason": f"{estate.names.hub} is the hub: nothing is extended into it",
+        "accountId": sandbox.names.hub,
+        "accountName": f"Account {sandbox.names.hub}",
+        "reason": f"{sandbox.names.hub} is the hub: nothing is extended into it",
         "stagingAccounts": ["444455556666"],
     }
-    for each in (report, await estate.sync_staging(), await estate.sync_staging(dry_run=True)):
+    for each in (report, await sandbox.sync_staging(), await sandbox.sync_staging(dry_run=True)):
         assert each["accountsSkipped"] == [skipped]
         (warning,) = each["warnings"]
-        assert (warning["code"], warning["accountId"], each["status"]) == ("HubNotSynced", estate.names.hub, "complete")
+        assert (warning["code"], warning["accountId"], each["status"]) == (
+            "HubNotSynced",
+            sandbox.names.hub,
+            "complete",
+        )
         (details,) = each["details"]
-        assert (details["accountId"], details["skipped"]) == (estate.names.hub, skipped["reason"])
-    estate.calls()
-    named = await estate.sync_staging(accounts=(estate.names.hub,))
+        assert (details["accountId"], details["skipped"]) == (sandbox.names.hub, skipped["reason"])
+    sandbox.calls()
+    named = await sandbox.sync_staging(accounts=(sandbox.names.hub,))
     assert (named["status"], named["scopes"]["asked"]) == ("complete", 0)
     (warning,) = named["warnings"]
-    assert (warning["code"], warning["accountId"]) == ("HubNotSynced", estate.names.hub)
+    assert (warning["code"], warning["accountId"]) == ("HubNotSynced", sandbox.names.hub)
     assert "nothing is extended into it" in warning["message"]
-    assert not [call for call in estate.calls() if call[0] == "drs"]
-    record = {"accountId": estate.names.hub, "isCurrentAccount": True}
-    estate.table("TARGET_ACCOUNTS_TABLE").put_item(Item=record)  # has nothing to extend
-    without = await estate.sync_staging()
+    assert not [call for call in sandbox.calls() if call[0] == "drs"]
+    record = {"accountId": sandbox.names.hub, "isCurrentAccount": True}
+    sandbox.table("TARGET_ACCOUNTS_TABLE").put_item(Item=record)  # has nothing to extend
+    without = await sandbox.sync_staging()
     assert (without["accountsSkipped"], without["details"], without["warnings"]) == ([], [], [])

@@ -17,7 +17,7 @@ from service.models import Scope, utc_now
 from service.settings import load_settings
 from service.sync.engine.lease import LeaseLostError
 from service.sync.tags.state import LastSync, TagState
-from tests.support.estate import Estate
+from tests.support.sandbox import EngineSandbox
 
 START: Final = datetime(2026, 11, 23, 5, 0, 0, 987654, tzinfo=UTC)
 START_S: Final = int(START.timestamp())
@@ -44,9 +44,9 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def estate(start_estate: Any) -> Estate:
-    """Start an estate with tables and no servers."""
-    started: Estate = start_estate(a={}, b={})
+def sandbox(start_sandbox: Any) -> EngineSandbox:
+    """Start a sandbox with tables and no servers."""
+    started: EngineSandbox = start_sandbox(a={}, b={})
     return started
 
 
@@ -56,17 +56,17 @@ async def opened(clock: Clock) -> AsyncIterator[TagState]:
         yield TagState.of(aws_client, load_settings(), clock)
 
 
-def row(estate: Estate, key: str) -> dict[str, Any] | None:
-    found: dict[str, Any] | None = estate.table(TABLE).get_item(Key={"accountId": key}).get("Item")
+def row(sandbox: EngineSandbox, key: str) -> dict[str, Any] | None:
+    found: dict[str, Any] | None = sandbox.table(TABLE).get_item(Key={"accountId": key}).get("Item")
     return found
 
 
-async def test_a_lock_is_held_by_one(estate: Estate, clock: Clock) -> None:
+async def test_a_lock_is_held_by_one(sandbox: EngineSandbox, clock: Clock) -> None:
     async with opened(clock) as state:
         assert await state.acquire(owner="one")
         assert not await state.acquire(owner="two")
         assert await state.acquire(owner="one")  # its first response may have been lost
-        assert row(estate, "_tag_sync_lock") == {
+        assert row(sandbox, "_tag_sync_lock") == {
             "accountId": "_tag_sync_lock",
             "status": "IN_PROGRESS",
             "startedAt": START_S,
@@ -77,7 +77,7 @@ async def test_a_lock_is_held_by_one(estate: Estate, clock: Clock) -> None:
         await state.release("two")
         assert not await state.acquire(owner="two")
         await state.release("one")
-        assert row(estate, "_tag_sync_lock") == {
+        assert row(sandbox, "_tag_sync_lock") == {
             "accountId": "_tag_sync_lock",
             "status": "COMPLETED",
             "startedAt": START_S,
@@ -86,12 +86,12 @@ async def test_a_lock_is_held_by_one(estate: Estate, clock: Clock) -> None:
             "fence": START_S + 2,
         }
         assert await state.acquire(owner="two")
-        stored = row(estate, "_tag_sync_lock")
+        stored = row(sandbox, "_tag_sync_lock")
         assert stored is not None
         assert "completedAt" not in stored
 
 
-async def test_of_many_at_once_one_gets_the_lock(estate: Estate, clock: Clock) -> None:
+async def test_of_many_at_once_one_gets_the_lock(sandbox: EngineSandbox, clock: Clock) -> None:
     won: list[str] = []
     async with opened(clock) as state:
 
@@ -106,19 +106,21 @@ async def test_of_many_at_once_one_gets_the_lock(estate: Estate, clock: Clock) -
 
 
 @pytest.mark.parametrize(("age_s", "free"), [(0, False), (899, False), (900, True), (901, True), (-5, False)])
-async def test_a_lock_is_void_after_900_seconds(age_s: int, estate: Estate, clock: Clock, *, free: bool) -> None:
+async def test_a_lock_is_void_after_900_seconds(
+    age_s: int, sandbox: EngineSandbox, clock: Clock, *, free: bool
+) -> None:
     async with opened(clock) as state:
         assert await state.acquire(owner="one")
         clock.forward(age_s)
         assert (await state.last() is None) is free
         assert await state.acquire(owner="two") is free
         await state.release("one")  # a late release does not free the lock of another run
-        stored = row(estate, "_tag_sync_lock")
+        stored = row(sandbox, "_tag_sync_lock")
         assert stored is not None
         assert stored["status"] == ("IN_PROGRESS" if free else "COMPLETED")
 
 
-async def test_a_lock_can_be_handed_over(estate: Estate, clock: Clock) -> None:
+async def test_a_lock_can_be_handed_over(sandbox: EngineSandbox, clock: Clock) -> None:
     async with opened(clock) as state:
         assert await state.acquire(owner="request")
         assert not await state.acquire(owner="worker", takes_over="somebody")
@@ -130,7 +132,9 @@ async def test_a_lock_can_be_handed_over(estate: Estate, clock: Clock) -> None:
         assert await state.acquire(owner="late", takes_over="request")  # the lock is free, so it can be acquired
 
 
-async def test_a_run_that_lost_the_lock_overwrites_nothing_of_its_successor(estate: Estate, clock: Clock) -> None:
+async def test_a_run_that_lost_the_lock_overwrites_nothing_of_its_successor(
+    sandbox: EngineSandbox, clock: Clock
+) -> None:
     result: dict[str, Any] = {"source": "manual", "accounts": 1, "failed": 0, "servers": 9, "complete": True}
     launches = "_launch_settings#111122223333#us-west-2"
     async with opened(clock) as first, opened(clock) as second:
@@ -146,7 +150,7 @@ async def test_a_run_that_lost_the_lock_overwrites_nothing_of_its_successor(esta
             await first.finish(synced=1, **result)
         assert not await first.acquire(owner="one")
         await second.settle_launches(SCOPE, {"s-2", "s-3"})
-    stored, last = row(estate, launches), row(estate, "_last_tag_sync")
+    stored, last = row(sandbox, launches), row(sandbox, "_last_tag_sync")
     assert stored is not None
     assert last is not None
     assert (stored["settled"], stored["fence"]) == (["s-2", "s-3"], START_S + 2)
@@ -154,14 +158,14 @@ async def test_a_run_that_lost_the_lock_overwrites_nothing_of_its_successor(esta
 
 
 async def test_the_number_rises_also_where_an_earlier_writer_has_put_a_lock_without_one(
-    estate: Estate, clock: Clock
+    sandbox: EngineSandbox, clock: Clock
 ) -> None:
     async with opened(clock) as state:
         for _ in range(5):
             assert await state.acquire(owner="one")
             clock.forward(300)
         await state.settle_launches(SCOPE, {"s-1"})
-        estate.table(TABLE).put_item(Item={"accountId": "_tag_sync_lock", "status": "COMPLETED"})
+        sandbox.table(TABLE).put_item(Item={"accountId": "_tag_sync_lock", "status": "COMPLETED"})
         assert await state.acquire(owner="two")
         await state.settle_launches(SCOPE, {"s-2"})
         assert await state.settled_launches(SCOPE) == {"s-2"}
@@ -177,8 +181,10 @@ async def test_the_number_rises_also_where_an_earlier_writer_has_put_a_lock_with
         ({}, True),
     ],
 )
-async def test_locks_of_the_earlier_writer(stored: dict[str, Any], estate: Estate, clock: Clock, *, free: bool) -> None:
-    estate.table(TABLE).put_item(Item={"accountId": "_tag_sync_lock", **stored})
+async def test_locks_of_the_earlier_writer(
+    stored: dict[str, Any], sandbox: EngineSandbox, clock: Clock, *, free: bool
+) -> None:
+    sandbox.table(TABLE).put_item(Item={"accountId": "_tag_sync_lock", **stored})
     async with opened(clock) as state:
         last = await state.last()
         assert (last is None) is free
@@ -187,11 +193,11 @@ async def test_locks_of_the_earlier_writer(stored: dict[str, Any], estate: Estat
         assert await state.acquire(owner="one") is free
 
 
-async def test_the_last_result_has_the_attributes_that_others_read(estate: Estate, clock: Clock) -> None:
+async def test_the_last_result_has_the_attributes_that_others_read(sandbox: EngineSandbox, clock: Clock) -> None:
     async with opened(clock) as state:
         assert await state.last() is None
         await state.finish(source="eventbridge", accounts=2, synced=9, failed=1, servers=11, complete=False)
-        assert row(estate, "_last_tag_sync") == {
+        assert row(sandbox, "_last_tag_sync") == {
             "accountId": "_last_tag_sync",
             "timestamp": START_S,
             "source": "eventbridge",
@@ -236,20 +242,20 @@ async def test_the_last_result_has_the_attributes_that_others_read(estate: Estat
     ],
 )
 async def test_results_of_any_writer_can_be_read(
-    stored: dict[str, Any], last: LastSync, estate: Estate, clock: Clock
+    stored: dict[str, Any], last: LastSync, sandbox: EngineSandbox, clock: Clock
 ) -> None:
-    estate.table(TABLE).put_item(Item={"accountId": "_last_tag_sync", **stored})
+    sandbox.table(TABLE).put_item(Item={"accountId": "_last_tag_sync", **stored})
     async with opened(clock) as state:
         assert await state.last() == last
 
 
-async def test_settled_launch_settings_are_remembered_by_scope(estate: Estate, clock: Clock) -> None:
+async def test_settled_launch_settings_are_remembered_by_scope(sandbox: EngineSandbox, clock: Clock) -> None:
     async with opened(clock) as state:
         assert await state.settled_launches(SCOPE) == frozenset()
         await state.settle_launches(SCOPE, {"s-2", "s-1"})
         assert await state.settled_launches(SCOPE) == {"s-1", "s-2"}
         assert await state.settled_launches(Scope(SCOPE.account_id, "eu-west-1")) == frozenset()
-        stored = row(estate, "_launch_settings#111122223333#us-west-2")
+        stored = row(sandbox, "_launch_settings#111122223333#us-west-2")
         assert stored is not None
         assert stored["settled"] == ["s-1", "s-2"]
         many = {f"s-{number:017x}" for number in range(4000)}  # DRS's quota of a region
@@ -260,16 +266,16 @@ async def test_settled_launch_settings_are_remembered_by_scope(estate: Estate, c
 
 
 @pytest.mark.parametrize("stored", ["text", 5, None, {"a": "b"}, [1, None, "s-1"]])
-async def test_invalid_settled_launches_count_as_none(stored: Any, estate: Estate, clock: Clock) -> None:
+async def test_invalid_settled_launches_count_as_none(stored: Any, sandbox: EngineSandbox, clock: Clock) -> None:
     key = "_launch_settings#111122223333#us-west-2"
-    estate.table(TABLE).put_item(Item={"accountId": key, "settled": stored})
+    sandbox.table(TABLE).put_item(Item={"accountId": key, "settled": stored})
     async with opened(clock) as state:
         assert await state.settled_launches(SCOPE) == ({"s-1"} if isinstance(stored, list) else frozenset())
 
 
-async def test_without_a_table_nothing_is_locked_or_stored(estate: Estate, clock: Clock) -> None:
-    estate.set(TAG_SYNC_CONFIG_TABLE="")
-    estate.calls()
+async def test_without_a_table_nothing_is_locked_or_stored(sandbox: EngineSandbox, clock: Clock) -> None:
+    sandbox.set(TAG_SYNC_CONFIG_TABLE="")
+    sandbox.calls()
     async with opened(clock) as state:
         assert not state.remembers
         assert await state.acquire(owner="one")
@@ -279,11 +285,11 @@ async def test_without_a_table_nothing_is_locked_or_stored(estate: Estate, clock
         await state.settle_launches(SCOPE, {"s-1"})
         assert await state.last() is None
         assert await state.settled_launches(SCOPE) == frozenset()
-    assert estate.calls() == {}
+    assert sandbox.calls() == {}
 
 
-async def test_a_table_that_is_not_there_is_an_error(estate: Estate, clock: Clock) -> None:
-    estate.set(TAG_SYNC_CONFIG_TABLE="no-such-table")
+async def test_a_table_that_is_not_there_is_an_error(sandbox: EngineSandbox, clock: Clock) -> None:
+    sandbox.set(TAG_SYNC_CONFIG_TABLE="no-such-table")
     async with opened(clock) as state:
         with pytest.raises(AwsError, match="table no-such-table does not exist"):
             await state.acquire(owner="one")

@@ -10,7 +10,7 @@ from service.models import Scope
 from service.settings import load_settings
 from service.sync.engine.runner import run
 from service.sync.engine.sync import Run, ScopeScan, Sync
-from tests.support.estate import Estate
+from tests.support.sandbox import EngineSandbox
 
 
 class DisconnectedScan(ScopeScan):
@@ -37,11 +37,11 @@ class DisconnectedSync(Sync):
         return DisconnectedScan(scope, run.deps.drs(session))
 
 
-async def test_a_fourth_sync_is_one_small_package(estate: Estate) -> None:
-    estate.add(estate.names.b, "sa-east-1", servers=2, states={"DISCONNECTED": 2})
+async def test_a_fourth_sync_is_one_small_package(sandbox: EngineSandbox) -> None:
+    sandbox.add(sandbox.names.b, "sa-east-1", servers=2, states={"DISCONNECTED": 2})
     async with open_app(load_settings()) as app:
         await app.sync_inventory(SyncRequest(full_scan=True))
-        estate.faults(deny=[{"account_id": estate.names.a, "region": "eu-west-1", "service": "drs"}])
+        sandbox.faults(deny=[{"account_id": sandbox.names.a, "region": "eu-west-1", "service": "drs"}])
         report = await run(DisconnectedSync(), SyncRequest(), app.deps)
     assert (report["operation"], report["status"], report["regionSource"]) == (
         "count_disconnected",
@@ -51,4 +51,4 @@ async def test_a_fourth_sync_is_one_small_package(estate: Estate) -> None:
     assert (report["serversDisconnected"], report["serversSynced"]) == (2, 10)
     assert report["scopes"] == {"asked": 14, "complete": 3, "partial": 0, "skipped": 10, "failed": 1, "discovery": 0}
     [problem] = report["errors"]
-    assert (problem["accountId"], problem["regions"]) == (estate.names.a, ["eu-west-1"])
+    assert (problem["accountId"], problem["regions"]) == (sandbox.names.a, ["eu-west-1"])

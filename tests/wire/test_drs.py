@@ -32,14 +32,14 @@ def test_every_spoiler_is_tried() -> None:
 @pytest.mark.parametrize("spoiler", CAUSES)
 async def test_a_bad_answer_costs_its_scope_alone(spoiler: str, spoiled: SpoiledSandbox) -> None:
     with spoiled.spoiling(spoiler, lambda request: request.is_for("drs", region="eu-west-1")):
-        report = await spoiled.estate.sync()
+        report = await spoiled.sandbox.sync()
     assert report["status"] == "partial"
     (error,) = report["errors"]
     assert error["code"] in CAUSES[spoiler].split(" or ")
-    assert (error["accountId"], error["regions"]) == (spoiled.estate.names.a, ["eu-west-1"])
+    assert (error["accountId"], error["regions"]) == (spoiled.sandbox.names.a, ["eu-west-1"])
     assert (error["service"], error["operation"]) == ("drs", "DescribeSourceServers")
     assert report["serversSynced"] == 8
-    entry = spoiled.estate.status()["eu-west-1"]["accounts"][spoiled.estate.names.a]
+    entry = spoiled.sandbox.status()["eu-west-1"]["accounts"][spoiled.sandbox.names.a]
     assert entry["serverCount"] == 3
     assert error["code"] in entry["errorMessage"]
     spoiled.nothing_lost()

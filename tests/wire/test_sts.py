@@ -27,9 +27,9 @@ CAUSES = {
 async def test_a_bad_answer_costs_its_account_alone(
     spoiler: str, spoiled: SpoiledSandbox, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    b = spoiled.estate.names.b
+    b = spoiled.sandbox.names.b
     with spoiled.spoiling(spoiler, lambda request: request.is_for("sts", text=b)):
-        report = await spoiled.estate.sync()
+        report = await spoiled.sandbox.sync()
     assert report["status"] == "partial"
     assert {(each["accountId"], each["service"], each["operation"]) for each in report["errors"]} == {
         (b, "sts", "AssumeRole")
@@ -37,10 +37,10 @@ async def test_a_bad_answer_costs_its_account_alone(
     (code,) = {each["code"] for each in report["errors"]}
     assert code in CAUSES[spoiler].split(" or ")
     assert report["serversSynced"] == 9
-    entry = spoiled.estate.status()["us-west-2"]["accounts"][b]
+    entry = spoiled.sandbox.status()["us-west-2"]["accounts"][b]
     assert entry["serverCount"] == 2
     assert code in entry["errorMessage"]
-    shown = f"{json.dumps(report)} {spoiled.estate.status()} {capsys.readouterr()}"
+    shown = f"{json.dumps(report)} {spoiled.sandbox.status()} {capsys.readouterr()}"
     secrets = {value.decode() for body in spoiled.relay.real_bodies for _, value in SECRETS.findall(body)}
     assert len(secrets) >= 3
     assert [secret for secret in secrets if secret in shown] == []

@@ -29,18 +29,18 @@ async def test_every_scope_fails_and_none_counts_as_empty(
     if service == "sts":
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", nowhere)
         with pytest.raises(AwsError) as raised:  # the hub's identity is needed first
-            await spoiled.estate.sync()
+            await spoiled.sandbox.sync()
         assert (raised.value.code, raised.value.call.operation) == ("EndpointUnreachable", "GetCallerIdentity")
     else:
         monkeypatch.setenv("AWS_ENDPOINT_URL_DRS", nowhere)
-        report = await spoiled.estate.sync()
+        report = await spoiled.sandbox.sync()
         assert report["status"] == "failed"
         assert {(each["code"], each["operation"]) for each in report["errors"]} == {("EndpointUnreachable", operation)}
-        assert {each["accountId"] for each in report["errors"]} == {spoiled.estate.names.a, spoiled.estate.names.b}
+        assert {each["accountId"] for each in report["errors"]} == {spoiled.sandbox.names.a, spoiled.sandbox.names.b}
         assert (report["scopes"]["failed"], report["scopes"]["complete"]) == (3, 0)  # B has no servers in eu-west-1
-        rows = spoiled.estate.status()
+        rows = spoiled.sandbox.status()
         assert {
-            rows[region]["accounts"][spoiled.estate.names.a]["status"] for region in ("us-west-2", "eu-west-1")
+            rows[region]["accounts"][spoiled.sandbox.names.a]["status"] for region in ("us-west-2", "eu-west-1")
         } == {"ENDPOINT_UNREACHABLE"}
     spoiled.nothing_lost()
     monkeypatch.undo()
@@ -52,7 +52,7 @@ async def test_without_tables_the_cause_is_named(
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", nowhere)
     with pytest.raises(AwsError) as raised:
-        await spoiled.estate.sync()
+        await spoiled.sandbox.sync()
     assert (raised.value.code, raised.value.call.service) == ("EndpointUnreachable", "dynamodb")
     assert "DNS" in raised.value.fix
     monkeypatch.undo()

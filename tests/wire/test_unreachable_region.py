@@ -13,7 +13,7 @@ from service.cli.doctor_checks import Doctor
 from service.queries.params import InventoryParams, ScopesParams
 from service.query_app import open_query_app
 from service.settings import load_settings
-from tests.support.estate import Estate, Names, new_account_id, two_targets
+from tests.support.sandbox import EngineSandbox, Names, new_account_id, two_targets
 from tests.wire.relay import Relay, Request, relaying
 
 ACTIVE: Final = "us-west-2"
@@ -22,20 +22,20 @@ ACCOUNTS: Final = 8
 
 
 @pytest.fixture
-def dark(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Estate, Relay]]:
-    """Start an estate of eight accounts behind a relay that is silent about one region."""
+def dark(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[EngineSandbox, Relay]]:
+    """Start a sandbox of eight accounts behind a relay that is silent about one region."""
     names = Names(*(new_account_id() for _ in range(4)))
     with (
-        Estate(two_targets(names, a={}, b={}), names, monkeypatch) as estate,
-        relaying(estate.sandbox.port) as relay,
+        EngineSandbox(two_targets(names, a={}, b={}), names, monkeypatch) as sandbox,
+        relaying(sandbox.server.port) as relay,
     ):
         for account in (names.a, names.b, *(new_account_id() for _ in range(ACCOUNTS - 2))):
-            estate.add(account, ACTIVE, servers=1)
-        estate.set(AWS_ENDPOINT_URL=f"http://127.0.0.1:{relay.port}", DRS_REGIONS=f"{ACTIVE},{DARK}")
-        estate.set(READ_TIMEOUT_SECONDS="1", TOPOLOGY_READS_PER_SCOPE="0")
+            sandbox.add(account, ACTIVE, servers=1)
+        sandbox.set(AWS_ENDPOINT_URL=f"http://127.0.0.1:{relay.port}", DRS_REGIONS=f"{ACTIVE},{DARK}")
+        sandbox.set(READ_TIMEOUT_SECONDS="1", TOPOLOGY_READS_PER_SCOPE="0")
         monkeypatch.setattr(client_module, "backoff_s", lambda *_, **__: 0.01)
         with relay.spoiling("silent", _is_dark):
-            yield estate, relay
+            yield sandbox, relay
 
 
 def _is_dark(request: Request) -> bool:
@@ -48,13 +48,15 @@ async def _query() -> dict[str, Any]:
         return answer.body
 
 
-async def test_the_second_and_third_run_a_query_and_doctor_send_one_probe_each(dark: tuple[Estate, Relay]) -> None:
-    estate, relay = dark
+async def test_the_second_and_third_run_a_query_and_doctor_send_one_probe_each(
+    dark: tuple[EngineSandbox, Relay],
+) -> None:
+    sandbox, relay = dark
     began = anyio.current_time()
     sent: list[int] = []
     for _ in range(3):
         before = relay.spoiled_count
-        report = await estate.sync(full_scan=True)
+        report = await sandbox.sync(full_scan=True)
         sent.append(relay.spoiled_count - before)
         assert (report["status"], report["errors"]) == ("complete", [])
         assert report["scopes"]["skipped"] == ACCOUNTS
@@ -66,7 +68,7 @@ async def test_the_second_and_third_run_a_query_and_doctor_send_one_probe_each(d
         )
     assert sent[0] <= ACCOUNTS + 3  # the first two may be tried again before the third has found out
     assert sent[1:] == [1, 1]
-    row = estate.status()[DARK]
+    row = sandbox.status()[DARK]
     assert (row["status"], row["serverCount"]) == ("ENDPOINT_UNREACHABLE", 0)
     assert {entry["status"] for entry in row["accounts"].values()} == {"ENDPOINT_UNREACHABLE"}
     assert not any("serverCount" in entry for entry in row["accounts"].values())  # nothing is known of it

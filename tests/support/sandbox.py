@@ -57,18 +57,18 @@ class Names:
     apps: str
 
 
-class Estate:
+class EngineSandbox:
     """A sandbox and environment variables that point the engine at it."""
 
     def __init__(self, members: Mapping[str, Any], names: Names, monkeypatch: pytest.MonkeyPatch) -> None:
         self.names = names
         self._monkeypatch = monkeypatch
-        self.sandbox = Sandbox(parse_model(Fleet, members, "test"))
-        self._tables = table_environment(self.sandbox.fleet.tables)
+        self.server = Sandbox(parse_model(Fleet, members, "test"))
+        self._tables = table_environment(self.server.fleet.tables)
 
     def __enter__(self) -> Self:
-        self.sandbox.start()
-        for name, value in self.sandbox.environment().items():
+        self.server.start()
+        for name, value in self.server.environment().items():
             self._monkeypatch.setenv(name, value)
         self._monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
         self._monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
@@ -83,7 +83,7 @@ class Estate:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.sandbox.close()
+        self.server.close()
 
     def set(self, **environment: str) -> None:
         """Set environment variables of the engine."""
@@ -107,13 +107,13 @@ class Estate:
     def add_account(self, **members: Any) -> str:
         """Add a target account and return its id; members are those of an account in a fleet."""
         account = {"account_id": new_account_id(), **members}
-        self.sandbox.add(parse_model(Fragment, {"accounts": [account]}, "test"))
+        self.server.add(parse_model(Fragment, {"accounts": [account]}, "test"))
         return str(account["account_id"])
 
     def add(self, account_id: str, region: str, **members: Any) -> None:
         """Add servers or settings to a region of the running sandbox."""
         account = {"account_id": account_id, "regions": {region: members}}
-        self.sandbox.add(parse_model(Fragment, {"accounts": [account]}, "test"))
+        self.server.add(parse_model(Fragment, {"accounts": [account]}, "test"))
 
     def records(self, account_id: str, region: str) -> list[dict[str, Any]]:
         """Return the records that DRS has in a region, oldest first; changes of them take effect."""
@@ -121,7 +121,7 @@ class Estate:
 
     def remove(self, account_id: str, region: str, records: Iterable[Mapping[str, Any]]) -> None:
         """Remove servers from DRS."""
-        self.sandbox.remove(account_id, region, [record["sourceServerID"] for record in records])
+        self.server.remove(account_id, region, [record["sourceServerID"] for record in records])
 
     def change_target(self, account_id: str, **attributes: Any) -> None:
         """Change attributes of a row of the target accounts table."""
@@ -133,28 +133,28 @@ class Estate:
 
     def received_calls(self) -> ReceivedCalls:
         """Record each call from now on, with its parameters."""
-        return ReceivedCalls(self.sandbox)
+        return ReceivedCalls(self.server)
 
     def faults(self, **members: Any) -> None:
         """Replace the sandbox's faults."""
-        self.sandbox.replace_faults(parse_model(Faults, members, "test"))
+        self.server.replace_faults(parse_model(Faults, members, "test"))
 
     def latency(self, clock: LoopClock, **milliseconds: int) -> None:
         """Delay responses of services by moving the clock of event loops; delays at the same time add up."""
-        self._monkeypatch.setattr(self.sandbox._control_api.middleware, "_sleep", clock.advance)
+        self._monkeypatch.setattr(self.server._control_api.middleware, "_sleep", clock.advance)
         self.faults(latency_ms=milliseconds)
 
     def calls(self) -> Counter[tuple[str, str]]:
         """Return and reset the number of received calls by service and operation."""
         counts: Counter[tuple[str, str]] = Counter()
-        for call in self.sandbox.calls():
+        for call in self.server.calls():
             counts[call.service, call.operation] += call.count
-        self.sandbox.clear_calls()
+        self.server.clear_calls()
         return counts
 
     def dynamodb(self) -> Any:
         """Return boto3's DynamoDB resource, to read tables without the engine's code."""
-        return boto3.resource("dynamodb", region_name="us-east-1", endpoint_url=self.sandbox.endpoint_url)
+        return boto3.resource("dynamodb", region_name="us-east-1", endpoint_url=self.server.endpoint_url)
 
     def table(self, variable: str) -> Any:
         """Return the table that an environment variable names."""
@@ -164,7 +164,7 @@ class Estate:
     def other_tables(self) -> Iterator[None]:
         """Use new tables until the end of the context, empty but for the same target accounts."""
         before, targets = self._tables, list(self._scan("TARGET_ACCOUNTS_TABLE"))
-        fleet = self.sandbox.fleet
+        fleet = self.server.fleet
         names = fleet.tables.model_copy(update={"environment": f"other-{next(_numbers)}"})
         create_tables(fleet.model_copy(update={"tables": names}))
         self._tables = table_environment(names)
@@ -220,13 +220,13 @@ class Estate:
 
 
 @contextmanager
-def estate_without_accounts(monkeypatch: pytest.MonkeyPatch) -> Iterator[Estate]:
-    """Run an estate whose hub has no target accounts yet, for syncs that read no topology."""
+def estate_without_accounts(monkeypatch: pytest.MonkeyPatch) -> Iterator[EngineSandbox]:
+    """Run a sandbox whose hub has no target accounts yet, for syncs that read no topology."""
     names = Names(*(new_account_id() for _ in range(4)))
     members = {"hub": {"account_id": names.hub, "registered": False}, "tables": {"environment": names.hub[:6]}}
-    with Estate(members, names, monkeypatch) as estate:
-        estate.set(TOPOLOGY_READS_PER_SCOPE="0")
-        yield estate
+    with EngineSandbox(members, names, monkeypatch) as sandbox:
+        sandbox.set(TOPOLOGY_READS_PER_SCOPE="0")
+        yield sandbox
 
 
 def two_targets(names: Names, **regions: Any) -> dict[str, Any]:

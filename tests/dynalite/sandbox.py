@@ -1,4 +1,4 @@
-"""Estate with its tables in dynalite: same endpoint, faults and call counts; moto serves all other services."""
+"""EngineSandbox with its tables in dynalite: same endpoint, faults and call counts; moto serves all other services."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from moto.dynamodb.models import dynamodb_backends
 
 from service.sandbox.aws_protocols import Application, Environ
 from tests.dynalite.server import Dynalite
-from tests.support.estate import Estate, Names
+from tests.support.sandbox import EngineSandbox, Names
 
-__all__ = ["DynaliteEstate"]
+__all__ = ["DynaliteSandbox"]
 
 _HUB_REGION: Final = "us-east-1"
 _FORWARDED_HEADERS: Final = ("x-amz-target", "content-type", "authorization", "x-amz-date", "accept-encoding")
@@ -51,8 +51,8 @@ def _variable(header: str) -> str:
     return "HTTP_" + header.upper().replace("-", "_")
 
 
-class DynaliteEstate(Estate):
-    """Estate with its tables in a running dynalite."""
+class DynaliteSandbox(EngineSandbox):
+    """EngineSandbox with its tables in a running dynalite."""
 
     def __init__(
         self, members: Mapping[str, Any], names: Names, monkeypatch: pytest.MonkeyPatch, *, dynalite: Dynalite
@@ -65,7 +65,7 @@ class DynaliteEstate(Estate):
             aws_access_key_id="AKIADYNALITE00000000",
             aws_secret_access_key="opens-nothing",
         )
-        middleware = self.sandbox._control_api.middleware
+        middleware = self.server._control_api.middleware
         middleware._application = DynaliteMiddleware(middleware._application, dynalite)
 
     def __enter__(self) -> Self:
