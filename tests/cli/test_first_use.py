@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -67,6 +69,16 @@ def test_before_the_first_sync_every_read_command_says_so(first: EngineSandbox) 
     assert NOTHING_KNOWN not in "".join(map(str, command("servers", "--no-refresh")))
 
 
+def _wait_until_it_waits(pid: int) -> None:
+    """Wait until a process that has asked sleeps in its read: a signal between the two is handled by the next key only.
+
+    A person does not type that fast.
+    """
+    state = Path(f"/proc/{pid}/stat")
+    while state.exists() and state.read_text().rpartition(")")[2].split()[0] != "S":
+        time.sleep(0.005)
+
+
 def on_a_terminal(*arguments: str, answer: bytes) -> tuple[int, str]:
     """Run a command on a terminal of 80 columns, type an answer, and return its exit code and what is shown."""
     reader, writer = os.openpty()
@@ -82,6 +94,7 @@ def on_a_terminal(*arguments: str, answer: bytes) -> tuple[int, str]:
                 break
             if answer and b"[y/N]" in shown:
                 if answer == CTRL_C:  # the terminal is not the one that controls the process
+                    _wait_until_it_waits(process.pid)
                     process.send_signal(signal.SIGINT)
                 else:
                     os.write(reader, answer)
