@@ -75,12 +75,20 @@ def blocking_calls(watched_calls: BlockingCalls) -> Iterator[BlockingCalls]:
 
 
 @pytest.fixture(autouse=True)
-def _restore_logger() -> Iterator[None]:
-    """Restore the logger of service after each test, because a test that runs a command here sets up logging."""
-    logger = logging.getLogger("service")
-    before = logger.handlers[:], logger.level, logger.propagate
+def _restore_logging() -> Iterator[None]:
+    """Restore handlers and levels after each test: one that logs everything would make all later ones slow."""
+    root, own = logging.getLogger(), logging.getLogger("service")
+    before = root.handlers[:], own.handlers[:], own.propagate
+    levels = {logger: logger.level for logger in (root, *_loggers())}
     yield
-    logger.handlers[:], logger.level, logger.propagate = before
+    root.handlers[:], own.handlers[:], own.propagate = before
+    for logger in (root, *_loggers()):
+        if logger.level != (level := levels.get(logger, logging.NOTSET)):
+            logger.setLevel(level)
+
+
+def _loggers() -> list[logging.Logger]:
+    return [each for each in logging.Logger.manager.loggerDict.values() if isinstance(each, logging.Logger)]
 
 
 @pytest.fixture
