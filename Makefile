@@ -57,6 +57,7 @@ simulate: $(READY)                   ## run the simulation with more histories t
 	$(BIN)/python -m tests.simulation --histories $(HISTORIES) --seed $(SEED)
 
 coverage: $(READY)                   ## measure which lines and branches the tests run: build/coverage/index.html
+	mkdir -p build
 	$(PYTEST) -m "not deep" --cov --cov-report=html:build/coverage --cov-report=xml:build/coverage.xml \
 		--cov-report=term:skip-covered
 

@@ -34,6 +34,11 @@ def test_names_are_unique() -> None:
     assert not [name for name, count in Counter(each.name for each in MUTANTS).items() if count > 1]
 
 
+def test_no_two_mutants_plant_the_same_bug() -> None:
+    planted = Counter((each.file, each.planted((ROOT / each.file).read_text())) for each in MUTANTS)
+    assert not [file for (file, _), count in planted.items() if count > 1]
+
+
 def test_a_sample_is_drawn_from_the_commit() -> None:
     first = drawn(MUTANTS, 5, "0" * 40)
     assert first == drawn(MUTANTS, 5, "0" * 40)

@@ -22,7 +22,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         name="hourly-event-recognised-by-its-value",
-        breaks=("R8.4",),
+        breaks=("R8.4", "R14.3"),
         file="service/handlers/data_management/__init__.py",
         before='("synch_tags" in event or "synch_instance_type" in event)',
         after='(event.get("synch_tags") or event.get("synch_instance_type"))',
@@ -30,7 +30,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         name="hourly-event-recognised-by-one-word",
-        breaks=("R8.4",),
+        breaks=("R8.4", "R14.3"),
         file="service/handlers/data_management/__init__.py",
         before='("synch_tags" in event or "synch_instance_type" in event)',
         after='"synch_tags" in event',

@@ -160,12 +160,15 @@ MUTANTS: Final = (
     ),
     Mutant(
         name="uncounted-zero-is-trusted",
-        breaks=("G11",),
+        breaks=("G11", "G12"),
         file="service/regions/uncounted.py",
         before=(
             "if region not in request.excluded and (row is None or (row.is_legacy_format and row.server_count == 0))"
         ),
         after="if region not in request.excluded and row is None",
-        tests=("unit/regions/test_uncounted.py::test_which_regions_the_inventory_is_asked_about",),
+        tests=(
+            "unit/regions/test_uncounted.py::test_which_regions_the_inventory_is_asked_about",
+            "platform/test_together.py::test_roll_back_gives_what_theirs_gave_before_and_forward_again_nothing_is_lost",
+        ),
     ),
 )

@@ -10,21 +10,6 @@ __all__ = ["MUTANTS"]
 
 MUTANTS: Final = (
     Mutant(
-        name="failed-scan-counts-nothing",
-        breaks=("G1",),
-        file="service/sync/engine/recording.py",
-        before=(
-            'return Observation(result.scope.account_id, status, scanned_at, None, f"{problem.code}: '
-            '{problem.message}")'
-        ),
-        after=(
-            'return Observation(result.scope.account_id, status, scanned_at, 0, f"{problem.code}: {problem.message}")'
-        ),
-        tests=(
-            "unit/sync/engine/test_outcome.py::test_an_account_that_cannot_be_entered_fails_everywhere_and_marks_only_what_it_is_known_to_use",
-        ),
-    ),
-    Mutant(
         name="empty-list-is-believed",
         breaks=("G2",),
         file="service/sync/inventory/doubt.py",
@@ -170,14 +155,6 @@ MUTANTS: Final = (
         tests=(
             "sync/test_age_of_inventory.py::test_every_row_is_as_old_as_the_end_of_the_last_sync_and_scans_keep_their_times",
         ),
-    ),
-    Mutant(
-        name="region-row-written-without-condition",
-        breaks=("G20",),
-        file="service/regions/status_writer.py",
-        before='unchanged=("lastUpdated",),',
-        after="unchanged=(),",
-        tests=("sync/test_races.py::test_a_region_row_that_another_run_wrote_meanwhile_has_the_counts_of_both",),
     ),
     Mutant(
         name="write-without-condition",

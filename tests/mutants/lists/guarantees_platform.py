@@ -112,18 +112,6 @@ MUTANTS: Final = (
         ),
     ),
     Mutant(
-        name="zero-of-the-platform-is-trusted",
-        breaks=("G12",),
-        file="service/regions/uncounted.py",
-        before=(
-            "if region not in request.excluded and (row is None or (row.is_legacy_format and row.server_count == 0))"
-        ),
-        after="if region not in request.excluded and row is None",
-        tests=(
-            "platform/test_together.py::test_roll_back_gives_what_theirs_gave_before_and_forward_again_nothing_is_lost",
-        ),
-    ),
-    Mutant(
         name="schedule-that-is-off-exists",
         breaks=("G57",),
         file="deploy/templates/rules.yaml",

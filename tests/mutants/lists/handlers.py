@@ -69,22 +69,6 @@ MUTANTS: Final = (
         tests=("contract/test_sample_events.py::test_5_single_account_sync",),
     ),
     Mutant(
-        name="staging-sync-not-served",
-        breaks=("R11.10",),
-        file="service/handlers/data_management/__init__.py",
-        before=(
-            '        "sync_staging_accounts": Operation(\n'
-            "            handle_sync_staging_accounts, SyncBody, "
-            'aliases=("handle_sync_staging_accounts",), names_ignored=True\n'
-            "        ),\n"
-        ),
-        after="",
-        tests=(
-            "contract/test_routes_and_operations.py::test_each_operation_of_the_platform_reaches_its_handler",
-            "contract/test_sample_events.py::test_2_and_3_staging_sync_with_work_and_without",
-        ),
-    ),
-    Mutant(
         name="staging-sync-served-under-its-long-name-alone",
         breaks=("R11.10",),
         file="service/handlers/data_management/__init__.py",
@@ -132,7 +116,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         name="route-of-removal-gone",
-        breaks=("R11.11",),
+        breaks=("R11.11", "R14.4"),
         file="service/handlers/data_management/__init__.py",
         before=('    Route("DELETE", f"{_STAGING}/{{stagingAccountId}}", "remove_staging_account", _TARGET),\n'),
         after="",

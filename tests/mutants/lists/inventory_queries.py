@@ -132,14 +132,6 @@ MUTANTS: Final = (
         ),
     ),
     Mutant(
-        name="one-stale-scope-makes-all-stale",
-        breaks=("R12.4", "R12.5"),
-        file="service/queries/scope_reader.py",
-        before="stale_scopes = [scope for scope in scopes if scope not in results]",
-        after="stale_scopes = [*scopes] if len(results) < len(scopes) else []",
-        tests=("queries/test_inventory.py::test_drs_is_read_only_for_the_one_stale_scope_of_several",),
-    ),
-    Mutant(
         name="identity-asked-by-each-query",
         breaks=("R12.5",),
         file="service/queries/scope_reader.py",

@@ -18,14 +18,6 @@ MUTANTS: Final = (
         tests=("unit/inventory/test_item.py::test_an_item_has_every_attribute_that_readers_need",),
     ),
     Mutant(
-        name="state-left-out-of-the-item",
-        breaks=("R12.9",),
-        file="service/inventory/item.py",
-        before='        "replicationState": server.state,\n',
-        after="",
-        tests=("unit/inventory/test_item.py::test_an_item_has_every_attribute_that_readers_need",),
-    ),
-    Mutant(
         name="tags-of-ec2-left-out-of-the-item",
         breaks=("R12.9",),
         file="service/inventory/item.py",

@@ -73,13 +73,14 @@ MUTANTS: Final = (
     ),
     Mutant(
         name="role-assumed-for-each-scope-that-is-stale-or-not",
-        breaks=("R9.3", "R9.4"),
+        breaks=("R9.3", "R9.4", "R12.4", "R12.5"),
         file="service/queries/scope_reader.py",
         before="stale_scopes = [scope for scope in scopes if scope not in results]",
         after="stale_scopes = [*scopes] if len(results) < len(scopes) else []",
         tests=(
             "queries/test_extended.py::test_only_scopes_of_active_regions_are_queried_and_only_their_accounts_entered",
             "queries/test_extended.py::test_roles_are_assumed_for_stale_scopes_only",
+            "queries/test_inventory.py::test_drs_is_read_only_for_the_one_stale_scope_of_several",
         ),
     ),
     Mutant(
@@ -113,16 +114,6 @@ MUTANTS: Final = (
         before="async with self._read_lock:",
         after="async with anyio.Lock():",
         tests=("queries/test_status_reads.py::test_concurrent_queries_share_one_read_of_region_status",),
-    ),
-    Mutant(
-        name="region-status-waited-for-without-end",
-        breaks=("R10.1",),
-        file="service/regions/status_reader.py",
-        before="with anyio.fail_after(self._timeout_s):",
-        after="with anyio.fail_after(None):",
-        tests=(
-            "simulation/test_query_times.py::test_region_status_is_read_in_one_round_trip_and_given_up_when_it_hangs",
-        ),
     ),
     Mutant(
         name="rows-read-one-by-one",

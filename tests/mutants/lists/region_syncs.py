@@ -22,11 +22,14 @@ MUTANTS: Final = (
     # R3: the staging sync
     Mutant(
         name="staging-sync-scans-all-regions",
-        breaks=("R3.1", "R3.2"),
+        breaks=("R3.1", "R3.2", "R11.12"),
         file="service/sync/staging/sync.py",
         before="context = await staging_context(deps, request, operation",
         after="context = await staging_context(deps, replace(request, full_scan=True), operation",
-        tests=(_FILTERED,),
+        tests=(
+            "sync/test_region_choice.py::test_a_filtered_sync_calls_active_regions_only_and_logs_what_that_saved",
+            "handlers/test_staging_functions.py::test_auto_extension_without_regions_scans_active_ones",
+        ),
     ),
     Mutant(
         name="staging-sync-asks-targets-without-staging-accounts",
@@ -54,13 +57,17 @@ MUTANTS: Final = (
     ),
     Mutant(
         name="staging-sync-is-no-operation-of-data-management",
-        breaks=("R3.5",),
+        breaks=("R3.5", "R11.10"),
         file="service/handlers/data_management/__init__.py",
         before='        "sync_staging_accounts": Operation(\n'
         '            handle_sync_staging_accounts, SyncBody, aliases=("handle_sync_staging_accounts",),'
         " names_ignored=True\n        ),\n",
         after="",
-        tests=(_FUNCTION,),
+        tests=(
+            "handlers/test_staging_operation.py::test_the_staging_sync_is_an_operation_of_the_function_that_may_write_alone",
+            "contract/test_routes_and_operations.py::test_each_operation_of_the_platform_reaches_its_handler",
+            "contract/test_sample_events.py::test_2_and_3_staging_sync_with_work_and_without",
+        ),
     ),
     Mutant(
         name="query-function-answers-for-the-staging-sync",
@@ -107,11 +114,15 @@ MUTANTS: Final = (
     ),
     Mutant(
         name="replication-state-not-in-the-item",
-        breaks=("R4.3",),
+        breaks=("R4.3", "R12.9"),
         file="service/inventory/item.py",
         before='        "replicationState": server.state,\n',
         after="",
-        tests=(_ITEM, _ITEMS),
+        tests=(
+            "unit/inventory/test_server.py::test_the_item_carries_what_every_reader_needs",
+            "sync/test_region_rows.py::test_the_inventory_has_what_drs_shows_now",
+            "unit/inventory/test_item.py::test_an_item_has_every_attribute_that_readers_need",
+        ),
     ),
     Mutant(
         name="replication-state-of-the-first-write-stays",

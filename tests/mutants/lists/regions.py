@@ -137,11 +137,14 @@ MUTANTS: Final = (
     ),
     Mutant(
         name="slow-table-is-waited-for",
-        breaks=("R1.4",),
+        breaks=("R1.4", "R10.1"),
         file=_READER_FILE,
         before="with anyio.fail_after(self._timeout_s):",
         after="with anyio.fail_after(None):",
-        tests=(_READER,),
+        tests=(
+            "unit/regions/test_status_reader.py::test_a_table_that_cannot_be_read_is_unavailable_with_the_reason",
+            "simulation/test_query_times.py::test_region_status_is_read_in_one_round_trip_and_given_up_when_it_hangs",
+        ),
     ),
     Mutant(
         name="rows-read-before-the-time-out-count-as-all",

@@ -18,26 +18,6 @@ MUTANTS: Final = (
         tests=("aws/test_client.py::test_a_token_that_goes_in_circles_is_an_error",),
     ),
     Mutant(
-        name="unreadable-target-has-nothing-extended",
-        breaks=("R14.8", "G17"),
-        file="service/sync/extensions.py",
-        before=(
-            "            access, pair.target, role.arn, role.external_id, (pair.region,), "
-            "staging_accounts=(pair.staging,)\n"
-            "        )\n"
-            "    except AwsError as error:\n"
-            "        return Unread(pair_problem(error, pair))"
-        ),
-        after=(
-            "            access, pair.target, role.arn, role.external_id, (pair.region,), "
-            "staging_accounts=(pair.staging,)\n"
-            "        )\n"
-            "    except AwsError:\n"
-            "        return frozenset()"
-        ),
-        tests=("sync/test_staging_sync.py::test_when_listing_is_denied_and_a_side_cannot_be_read_nothing_is_extended",),
-    ),
-    Mutant(
         name="unread-side-of-a-plan-is-empty",
         breaks=("G17",),
         file="service/sync/extension_plan.py",
@@ -131,28 +111,12 @@ MUTANTS: Final = (
         tests=("handlers/test_staging_functions.py::test_without_regions_those_of_region_status_are_read",),
     ),
     Mutant(
-        name="external-id-given-to-a-function-ignored",
-        breaks=("R14.6",),
-        file="service/sync/staging_access.py",
-        before="external_id=external_id or recorded.external_id)",
-        after="external_id=recorded.external_id)",
-        tests=("handlers/test_staging_functions.py::test_a_role_of_another_account_or_a_wrong_external_id_is_refused",),
-    ),
-    Mutant(
         name="role-of-another-account-accepted",
         breaks=("R14.6",),
         file="service/accounts/records.py",
         before='        if match["account"] != account_id:\n',
         after='        if not match["account"]:\n',
         tests=("handlers/test_staging_functions.py::test_a_role_of_another_account_or_a_wrong_external_id_is_refused",),
-    ),
-    Mutant(
-        name="extension-of-the-past-is-an-error",
-        breaks=("R14.1", "R14.7"),
-        file="service/sync/staging/extend.py",
-        before=("        if staging_server_arn not in extended:\n            raise refusal from None\n        return"),
-        after=("        if staging_server_arn in extended:\n            raise refusal from None\n        return"),
-        tests=("handlers/test_staging_functions.py::test_one_server_is_extended_and_the_repeat_is_a_success",),
     ),
     Mutant(
         name="extension-not-sent",
@@ -176,59 +140,11 @@ MUTANTS: Final = (
         ),
     ),
     Mutant(
-        name="one-word-of-the-hourly-event",
-        breaks=("R14.3",),
-        file="service/handlers/data_management/__init__.py",
-        before='("synch_tags" in event or "synch_instance_type" in event)',
-        after='"synch_tags" in event',
-        tests=("contract/test_sample_events.py::test_1_the_presence_of_either_word_selects_the_tag_sync",),
-    ),
-    Mutant(
-        name="value-of-the-hourly-event-counts",
-        breaks=("R14.3",),
-        file="service/handlers/data_management/__init__.py",
-        before='("synch_tags" in event or "synch_instance_type" in event)',
-        after='(event.get("synch_tags") or event.get("synch_instance_type"))',
-        tests=("contract/test_sample_events.py::test_1_the_presence_of_either_word_selects_the_tag_sync",),
-    ),
-    Mutant(
-        name="route-to-remove-is-gone",
-        breaks=("R14.4",),
-        file="service/handlers/data_management/__init__.py",
-        before='    Route("DELETE", f"{_STAGING}/{{stagingAccountId}}", "remove_staging_account", _TARGET),\n',
-        after="",
-        tests=("contract/test_sample_events.py::test_16_add_and_remove",),
-    ),
-    Mutant(
         name="body-overrules-the-path",
         breaks=("R14.4", "G39"),
         file="service/handlers/router.py",
         before="{**(query if isinstance(query, Mapping) else {}), **(body or {}), **path_params}",
         after="{**path_params, **(query if isinstance(query, Mapping) else {}), **(body or {})}",
         tests=("unit/handlers/test_router.py::test_a_member_of_the_path_cannot_be_overruled",),
-    ),
-    Mutant(
-        name="hub-in-one-spelling",
-        breaks=("R14.11",),
-        file="service/accounts/records.py",
-        before='item.get("isCurrentAccount", item.get("IsCurrentAccount"))',
-        after='item.get("isCurrentAccount")',
-        tests=("unit/accounts/test_records.py::test_the_record_of_the_hub_says_so_in_either_spelling",),
-    ),
-    Mutant(
-        name="oldest-role-arn-not-read",
-        breaks=("R14.11",),
-        file="service/accounts/records.py",
-        before='item.get("roleArn") or ("" if valid_name else item.get("crossAccountRoleArn")) or ""',
-        after='item.get("roleArn") or ""',
-        tests=("unit/accounts/test_records.py::test_which_role_reaches_an_account",),
-    ),
-    Mutant(
-        name="role-name-not-read",
-        breaks=("R14.11",),
-        file="service/accounts/records.py",
-        before='name = item.get("assumeRoleName")',
-        after='name = item.get("roleName")',
-        tests=("unit/accounts/test_records.py::test_which_role_reaches_an_account",),
     ),
 )

@@ -102,7 +102,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         name="repeated-extension-is-an-error",
-        breaks=("R11.3",),
+        breaks=("R11.3", "R14.1", "R14.7"),
         file="service/sync/staging/extend.py",
         before="        if staging_server_arn not in extended:\n",
         after="        if staging_server_arn in extended:\n",
@@ -214,14 +214,6 @@ MUTANTS: Final = (
         before=("        if given:\n            return ChosenRegions(tuple(sorted(set(given))), were_given=True)\n"),
         after="",
         tests=("handlers/test_staging_functions.py::test_regions_that_the_caller_names_are_read_and_no_others",),
-    ),
-    Mutant(
-        name="staging-sync-scans-every-region",
-        breaks=("R11.12",),
-        file="service/sync/staging/sync.py",
-        before="context = await staging_context(deps, request, operation",
-        after="context = await staging_context(deps, replace(request, full_scan=True), operation",
-        tests=("handlers/test_staging_functions.py::test_auto_extension_without_regions_scans_active_ones",),
     ),
     Mutant(
         name="every-region-without-given-ones",

@@ -48,7 +48,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         name="unreadable-target-extended-again",
-        breaks=("R11.3",),
+        breaks=("R11.3", "R14.8", "G17"),
         file="service/sync/extensions.py",
         before=(
             "            access, pair.target, role.arn, role.external_id, (pair.region,), "

@@ -95,11 +95,11 @@ MUTANTS: Final = (
     ),
     Mutant(
         name="row-written-without-its-condition",
-        breaks=("R5.3",),
+        breaks=("R5.3", "G20"),
         file="service/regions/status_writer.py",
         before='        unchanged=("lastUpdated",),  # every writer',
         after="        unchanged=(),  # every writer",
-        tests=(_RACE,),
+        tests=("sync/test_races.py::test_a_region_row_that_another_run_wrote_meanwhile_has_the_counts_of_both",),
     ),
     Mutant(
         name="lost-race-is-not-repeated",
@@ -168,11 +168,14 @@ MUTANTS: Final = (
     ),
     Mutant(
         name="failed-scan-recorded-as-no-servers",
-        breaks=("R5.5",),
+        breaks=("R5.5", "G1"),
         file=_RECORDING,
         before='return Observation(result.scope.account_id, status, scanned_at, None, f"{problem.code}',
         after='return Observation(result.scope.account_id, status, scanned_at, 0, f"{problem.code}',
-        tests=(_FAILED,),
+        tests=(
+            "sync/test_region_rows.py::test_a_failed_scan_is_told_in_the_row_and_dates_it",
+            "unit/sync/engine/test_outcome.py::test_an_account_that_cannot_be_entered_fails_everywhere_and_marks_only_what_it_is_known_to_use",
+        ),
     ),
     Mutant(
         name="every-failure-has-the-status-error",

@@ -65,19 +65,12 @@ MUTANTS: Final = (
     ),
     Mutant(
         name="fill-overwrites-what-is-there",
-        breaks=("R13.4", "G14"),
-        file="service/aws/dynamodb_write.py",
-        before='",".join(f"#{name}=if_not_exists(#{name},:{name})" for name in assign)',
-        after='",".join(f"#{name}=:{name}" for name in assign)',
-        tests=("sync/test_races.py::test_details_that_come_later_change_no_original",),
-    ),
-    Mutant(
-        name="fill-overwrites-on-any-server",
-        breaks=("G46",),
+        breaks=("R13.4", "G14", "G46"),
         file="service/aws/dynamodb_write.py",
         before='",".join(f"#{name}=if_not_exists(#{name},:{name})" for name in assign)',
         after='",".join(f"#{name}=:{name}" for name in assign)',
         tests=(
+            "sync/test_races.py::test_details_that_come_later_change_no_original",
             "dynalite/test_writes.py::test_an_original_is_written_once_and_only_filled_up",
             "aws/test_dynamodb.py::test_conditions_hold_against_a_real_table",
         ),
