@@ -169,19 +169,17 @@ async def read_pair(pair: Pair, drs: DrsReads, access: StagingAccess) -> Plan:
 
 async def _read_replicating_of(pair: Pair, access: StagingAccess) -> Collection[str] | Unread:
     """Read what a pair's staging account replicates; a failure is a value."""
-    role = access.accounts.role_of(pair.staging)
     try:
-        return await get_staging_account_servers(access, pair.staging, role.arn, role.external_id, (pair.region,))
+        return await get_staging_account_servers(access, pair.staging, active_regions=(pair.region,))
     except AwsError as error:
         return Unread(pair_problem(error, pair))
 
 
 async def read_extended_of(pair: Pair, access: StagingAccess) -> Collection[str] | Unread:
     """Read the servers of a pair's staging account that are extended into its target; a failure is a value."""
-    role = access.accounts.role_of(pair.target)
     try:
         return await get_extended_source_servers(
-            access, pair.target, role.arn, role.external_id, (pair.region,), staging_accounts=(pair.staging,)
+            access, pair.target, active_regions=(pair.region,), staging_accounts=(pair.staging,)
         )
     except AwsError as error:
         return Unread(pair_problem(error, pair))

@@ -143,10 +143,8 @@ class Extension:
     async def _extend(self, arn: str) -> tuple[str, _Attempt]:
         if self._is_ended:
             return arn, _Attempt.NOT_TRIED
-        target = self._plan.pair.target
-        role = self._access.accounts.role_of(target)
         try:
-            await extend_source_server(self._access, target, role.arn, role.external_id, arn, looks_up=False)
+            await extend_source_server(self._access, self._plan.pair.target, "", "", arn, looks_up=False)
         except AwsError as error:
             self._refusals[arn] = error
             if error.error_class.status.is_denied or error.code == QUOTA_CODE:

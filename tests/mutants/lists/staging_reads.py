@@ -51,14 +51,14 @@ MUTANTS: Final = (
         breaks=("R11.3", "R14.8", "G17"),
         file="service/sync/extensions.py",
         before=(
-            "            access, pair.target, role.arn, role.external_id, (pair.region,), "
+            "            access, pair.target, active_regions=(pair.region,), "
             "staging_accounts=(pair.staging,)\n"
             "        )\n"
             "    except AwsError as error:\n"
             "        return Unread(pair_problem(error, pair))"
         ),
         after=(
-            "            access, pair.target, role.arn, role.external_id, (pair.region,), "
+            "            access, pair.target, active_regions=(pair.region,), "
             "staging_accounts=(pair.staging,)\n"
             "        )\n"
             "    except AwsError:\n"
@@ -70,10 +70,8 @@ MUTANTS: Final = (
         name="sync-extends-past-the-function",
         breaks=("R11.3", "R14.1"),
         file="service/sync/staging/extend.py",
-        before=("await extend_source_server(self._access, target, role.arn, role.external_id, arn, looks_up=False)"),
-        after=(
-            "await (await self._access.writer(target, role.arn, role.external_id)).extend(self._plan.pair.region, arn)"
-        ),
+        before=('await extend_source_server(self._access, self._plan.pair.target, "", "", arn, looks_up=False)'),
+        after=('await (await self._access.writer(self._plan.pair.target, "", "")).extend(self._plan.pair.region, arn)'),
         tests=("handlers/test_staging_functions.py::test_the_operations_go_through_the_four_functions",),
     ),
     Mutant(
