@@ -117,18 +117,7 @@ class FailbackHistory:
                 await self._sync_under_faults()
         await self._sync_without_faults()
         await self._check_names()
-        return self._result()
-
-    def _result(self) -> HistoryResult:
-        return HistoryResult(
-            self.seed,
-            tuple(dict.fromkeys(self.promises.broken)),
-            self.promises.digest,
-            tuple(self.promises.events),
-            sum(host.calls for host in self.hosts),
-            self.loop.time(),
-            "--failback",
-        )
+        return HistoryResult.of(self.seed, self.promises, self.hosts, self.loop, "--failback")
 
     async def _begin_undescribed(self) -> None:
         """Sync while DRS does not show the properties of the server yet, as while it is INITIATING."""

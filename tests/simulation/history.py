@@ -5,10 +5,10 @@ from __future__ import annotations
 import gc
 import logging
 import random
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import anyio
 
@@ -64,6 +64,19 @@ class HistoryResult:
     calls: int
     seconds: float
     option: str = ""  # of the command that replays it
+
+    @classmethod
+    def of(cls, seed: int, promises: Promises, hosts: Iterable[Host], loop: VirtualLoop, option: str = "") -> Self:
+        """Return the result of what the hosts have done so far."""
+        return cls(
+            seed,
+            tuple(dict.fromkeys(promises.broken)),
+            promises.digest,
+            tuple(promises.events),
+            sum(host.calls for host in hosts),
+            loop.time(),
+            option,
+        )
 
     def check(self) -> None:
         """Raise AssertionError when a promise was broken, with the command that replays the history."""
@@ -139,14 +152,7 @@ class History:
 
     def result(self) -> HistoryResult:
         """Return the result so far."""
-        return HistoryResult(
-            self.seed,
-            tuple(dict.fromkeys(self.promises.broken)),
-            self.promises.digest,
-            tuple(self.promises.events),
-            sum(host.calls for host in self.hosts),
-            self.loop.time(),
-        )
+        return HistoryResult.of(self.seed, self.promises, self.hosts, self.loop)
 
     def downgrade(self) -> None:
         """Leave topology and names where an earlier version would have left them: in the inventory table.

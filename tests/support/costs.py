@@ -68,8 +68,7 @@ class Costs:
         self._mark = 0.0
         self._loops: list[float] = []
         self._tests: defaultdict[str, float] = defaultdict(float)
-        self._measures = not hasattr(config, "workerinput") and config.getoption("numprocesses", None) is None
-        self._measures |= hasattr(config, "workerinput")
+        self._measures = hasattr(config, "workerinput") or config.getoption("numprocesses", None) is None
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self) -> None:
@@ -83,10 +82,8 @@ class Costs:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
         mark = cpu_s()
-        report.__dict__["cpu_s"], self._mark = (
-            mark - self._mark,
-            mark,
-        )  # reports keep their attributes between processes
+        report.__dict__["cpu_s"] = mark - self._mark  # reports keep their attributes between processes
+        self._mark = mark
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -109,18 +106,22 @@ class Costs:
         """Print the ten most expensive tests, and what each directory took of its budget."""
         if not self._tests or not self._loops:
             return
-        write, loop_s = terminalreporter.write_line, statistics.median(self._loops)
-        terminalreporter.section(f"CPU time: {sum(self._tests.values()):.0f} s; one loop is {loop_s:.3f} s")
+        write = terminalreporter.write_line
+        terminalreporter.section(
+            f"CPU time: {sum(self._tests.values()):.0f} s; one loop is {statistics.median(self._loops):.3f} s"
+        )
         for name, seconds in sorted(self._tests.items(), key=lambda each: -each[1])[:SLOWEST]:
             write(f"{seconds:8.2f} s  {name}")
         budgets = self._budgets()
-        for name, loops in sorted(self._spent(loop_s).items(), key=lambda each: -each[1]):
+        for name, loops in sorted(self._spent().items(), key=lambda each: -each[1]):
             write(f"{loops:8.0f} loops of {budgets.get(name, 0):5g}  tests/{name}")
         if self._config.getoption("check_budgets"):
             for problem in self._problems():
                 write(f"BUDGET {problem}")
 
-    def _spent(self, loop_s: float) -> dict[str, float]:
+    def _spent(self) -> dict[str, float]:
+        """Return the loops that each directory took."""
+        loop_s = statistics.median(self._loops)
         spent: defaultdict[str, float] = defaultdict(float)
         for name, seconds in self._tests.items():
             spent[name.split("/")[1]] += seconds / loop_s
@@ -132,4 +133,4 @@ class Costs:
         return budgets
 
     def _problems(self) -> list[str]:
-        return over_budget(self._spent(statistics.median(self._loops)), self._budgets()) if self._loops else []
+        return over_budget(self._spent(), self._budgets()) if self._loops else []
