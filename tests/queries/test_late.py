@@ -50,7 +50,8 @@ class Silent:
 
 @pytest.fixture
 def silent(sandbox: EngineSandbox, loop_clock: LoopClock) -> Iterator[Silent]:
-    sandbox.set(QUERY_DEADLINE_SECONDS="60", READ_TIMEOUT_SECONDS="300")
+    # The clock may move before the client has noticed that it is connected: only the deadline is to end the query.
+    sandbox.set(QUERY_DEADLINE_SECONDS="60", CONNECT_TIMEOUT_SECONDS="300", READ_TIMEOUT_SECONDS="300")
     with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
         server = Silent(listener, loop_clock)
         yield server
