@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import page, table
+from benchmarks.aws_process import AwsProcessError
 from benchmarks.runner import Result, play
 from benchmarks.scenarios import SCENARIOS
 from benchmarks.targets import Evaluation, evaluate, load
-from benchmarks.world import WorldError
 
 
 def _parse(words: Sequence[str] | None) -> argparse.Namespace:
@@ -57,7 +57,7 @@ def main(words: Sequence[str] | None = None) -> int:
         for scenario in SCENARIOS:
             if not options.scenarios or scenario.name in options.scenarios:
                 results += play(scenario, quick=options.quick, progress=_report_progress)
-    except WorldError as error:
+    except AwsProcessError as error:
         print(error, file=sys.stderr)
         return 1
     evaluations = [] if options.quick else evaluate(load(), results)

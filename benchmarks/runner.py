@@ -14,8 +14,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from benchmarks.aws_process import COMMAND, AwsProcess, AwsProcessError, opened
 from benchmarks.scenarios import Run, Scenario
-from benchmarks.world import COMMAND, World, WorldError, opened
 
 __all__ = ["Result", "percentile", "play"]
 
@@ -86,26 +86,26 @@ def play(scenario: Scenario, *, quick: bool, progress: Callable[[str], None]) ->
         progress: called with a line before each step.
 
     Raises:
-        WorldError: the simulated AWS did not start, or a contestant failed.
+        AwsProcessError: the simulated AWS did not start, or a contestant failed.
     """
     with ExitStack() as stack:
-        world: World | None = None
+        aws: AwsProcess | None = None
         for run in scenario.runs:
-            if world is None or run.fresh or run.fleet is not None:
+            if aws is None or run.fresh or run.fleet is not None:
                 stack.close()
                 progress(f"{scenario.name}: preparing")
-                world = stack.enter_context(_prepared(scenario, run, quick=quick))
+                aws = stack.enter_context(_prepared(scenario, run, quick=quick))
             progress(f"{scenario.name}: {run.name}")
-            yield _measured(scenario, run, world)
+            yield _measured(scenario, run, aws)
 
 
 @contextmanager
-def _prepared(scenario: Scenario, run: Run, *, quick: bool) -> Iterator[World]:
-    with opened(scenario.quick_fleet if quick else run.fleet or scenario.fleet) as world:
+def _prepared(scenario: Scenario, run: Run, *, quick: bool) -> Iterator[AwsProcess]:
+    with opened(scenario.quick_fleet if quick else run.fleet or scenario.fleet) as aws:
         for command in scenario.prepare:
-            world.prepare(command)
-        world.set_faults(scenario.faults)
-        yield world
+            aws.prepare(command)
+        aws.set_faults(scenario.faults)
+        yield aws
 
 
 def _words(run: Run) -> list[str]:
@@ -115,11 +115,11 @@ def _words(run: Run) -> list[str]:
     return [sys.executable, "-m", f"benchmarks.contestants.{run.contestant}", run.job, *options]
 
 
-def _measured(scenario: Scenario, run: Run, world: World) -> Result:
-    world.reset_calls()
+def _measured(scenario: Scenario, run: Run, aws: AwsProcess) -> Result:
+    aws.reset_calls()
     with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
         began = time.perf_counter()
-        process = subprocess.Popen(_words(run), env=world.environment, stdout=stdout, stderr=stderr)
+        process = subprocess.Popen(_words(run), env=aws.environment, stdout=stdout, stderr=stderr)
         _, status, used = os.wait4(process.pid, 0)
         wall = time.perf_counter() - began
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -127,7 +127,7 @@ def _measured(scenario: Scenario, run: Run, world: World) -> Result:
         stderr.seek(0)
         if process.returncode:
             text = stderr.read()[-3000:].decode(errors="replace")
-            raise WorldError(f"{scenario.name}: {run.name} ended with exit code {process.returncode}\n{text}")
+            raise AwsProcessError(f"{scenario.name}: {run.name} ended with exit code {process.returncode}\n{text}")
         answer: dict[str, Any] = json.loads(stdout.read())
     seconds = answer.pop("seconds", None) or [answer["durationSeconds"]]
     cpu_seconds = answer.pop("cpu_seconds", ())
@@ -139,7 +139,7 @@ def _measured(scenario: Scenario, run: Run, world: World) -> Result:
         seconds=tuple(seconds),
         cpu_s=used.ru_utime + used.ru_stime,
         peak_mb=used.ru_maxrss / 1024,
-        calls={f"{service}:{operation}": count for (service, operation), count in sorted(world.calls().items())},
+        calls={f"{service}:{operation}": count for (service, operation), count in sorted(aws.calls().items())},
         facts={name: value for name, value in answer.items() if isinstance(value, (int, float, str))},
         cpu_seconds=tuple(cpu_seconds),
     )

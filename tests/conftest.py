@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, settings
 from service.gc_tuning import tune_gc
 from tests.support.blocking import BlockingCalls
 from tests.support.costs import Costs
+from tests.support.draw import Sample, head
 from tests.support.loop_clock import LoopClock
 from tests.support.sandbox import EngineSandbox, Names, new_account_id, two_targets
 
@@ -31,13 +32,16 @@ settings.load_profile("fixed")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option that makes a run fail whose directories cost more than their budgets."""
+    """Add the options of this suite."""
     parser.addoption("--check-budgets", action="store_true", help="fail when a directory is over tests/budgets.toml")
+    parser.addoption("--one-of", type=int, default=1, help="of tests that are one of many, run one of so many")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Measure what each test costs."""
+    """Measure what each test costs, and leave some out if that was asked for."""
     config.pluginmanager.register(Costs(config), "costs")
+    if (one_of := config.getoption("one_of")) > 1:
+        config.pluginmanager.register(Sample(one_of, head()))
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -54,9 +58,13 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(autouse=True, scope="module")
 def _collect_garbage() -> Iterator[None]:
-    """Collect garbage after each module, so that a socket left open is still an error of the tests that left it."""
+    """Collect garbage after each module, so that a socket left open is still an error of the tests that left it.
+
+    What is still used then, caches of the SDK mostly, is not looked at again: it made a collection take a second.
+    """
     yield
     gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import pytest
 
 from tests.simulation.failback_history import play_failback
 
-pytestmark = pytest.mark.deep
+pytestmark = [pytest.mark.deep, pytest.mark.one_of_many]
 
 
 @pytest.mark.parametrize("seed", range(75, 475, 25))

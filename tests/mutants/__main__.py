@@ -3,27 +3,13 @@
 from __future__ import annotations
 
 import os
-import random
-import subprocess
-from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 from tests.mutants.lists import MUTANTS
-from tests.mutants.mutant import ROOT, Mutant
 from tests.mutants.run import run_mutants
-
-
-def drawn(mutants: Sequence[Mutant], count: int, seed: str) -> list[Mutant]:
-    """Draw some mutants from a seed, so that each commit tries others."""
-    return random.Random(seed).sample(list(mutants), min(count, len(mutants)))  # noqa: S311 - a choice, not a secret
-
-
-def head() -> str:
-    """Return the id of the commit that is checked out."""
-    command = ["git", "rev-parse", "HEAD"]
-    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
+from tests.support.draw import draw, head
 
 
 def main(
@@ -36,7 +22,7 @@ def main(
     if not chosen:
         raise typer.BadParameter(f"no mutant has one of these names or breaks one of these numbers: {names}")
     if sample:
-        chosen = drawn(chosen, sample, head())
+        chosen = draw(chosen, sample, head())
     bad = 0
     for verdict in run_mutants(chosen, processes=processes):
         mutant = verdict.mutant

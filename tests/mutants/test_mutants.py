@@ -7,7 +7,6 @@ from collections import Counter
 
 import pytest
 
-from tests.mutants.__main__ import drawn
 from tests.mutants.lists import MUTANTS
 from tests.mutants.mutant import ROOT, Mutant, promised_tests
 
@@ -37,14 +36,6 @@ def test_names_are_unique() -> None:
 def test_no_two_mutants_plant_the_same_bug() -> None:
     planted = Counter((each.file, each.planted((ROOT / each.file).read_text())) for each in MUTANTS)
     assert not [file for (file, _), count in planted.items() if count > 1]
-
-
-def test_a_sample_is_drawn_from_the_commit() -> None:
-    first = drawn(MUTANTS, 5, "0" * 40)
-    assert first == drawn(MUTANTS, 5, "0" * 40)
-    assert {tuple(each.name for each in drawn(MUTANTS, 5, str(seed))) for seed in range(20)} != {
-        tuple(each.name for each in first)
-    }
 
 
 def test_a_text_that_is_not_there_once_is_told() -> None:

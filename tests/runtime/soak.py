@@ -19,8 +19,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.aws_process import AwsProcess, opened
 from benchmarks.fleets import typical_fleet
-from benchmarks.world import World, opened
 from tests.runtime.runtime_api import Function, running
 from tests.runtime.watched import RESOURCES_EVENT
 from tests.wire.relay import SILENT, SPOILERS, Relay, relaying
@@ -93,7 +93,7 @@ def growth_of_both(samples: Sequence[tuple[Resources, Resources]]) -> list[str]:
 class Soak:
     """Both functions, running, and the results of their rounds."""
 
-    world: World
+    aws: AwsProcess
     relay: Relay
     writing: Function
     querying: Function
@@ -105,10 +105,10 @@ class Soak:
         """Run one round and add its failures to `failures`."""
         fault, connection = self.rng.choice(list(_FAULTS)), self.rng.choice(_CONNECTION_FAULTS)
         operation = self.rng.choice(_OPERATIONS)
-        self.world.set_faults(_FAULTS[fault])
+        self.aws.set_faults(_FAULTS[fault])
         label = f"{operation}, {fault}, {connection}"
         self._round_with_faults(operation, connection, label)
-        self.world.set_faults({})
+        self.aws.set_faults({})
         clean = self.writing.invoke({"operation": operation})
         self._expect(
             clean.payload.get("status") == "complete", f"after {label}: {clean.payload.get('errors') or clean}"
@@ -177,9 +177,9 @@ def soaking(seed: int, **environment: str) -> Iterator[Soak]:
         seed: of every random choice. Timing still varies between runs.
         environment: variables of the functions in addition to those of the simulated AWS.
     """
-    with opened(typical_fleet(targets=2, regions=2, servers=3)) as world, relaying(_port(world)) as relay:
+    with opened(typical_fleet(targets=2, regions=2, servers=3)) as aws, relaying(_port(aws)) as relay:
         variables = {
-            **world.environment,
+            **aws.environment,
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{relay.port}",
             "PYTHONPATH": str(_ROOT),
             "DRS_REGIONS": "us-east-1,us-west-2,eu-west-1,sa-east-1",
@@ -189,15 +189,15 @@ def soaking(seed: int, **environment: str) -> Iterator[Soak]:
             running("tests.runtime.watched.writing", variables) as writing,
             running("tests.runtime.watched.querying", variables) as querying,
         ):
-            soak = Soak(world, relay, writing, querying, random.Random(seed))  # noqa: S311 - no secret
+            soak = Soak(aws, relay, writing, querying, random.Random(seed))  # noqa: S311 - no secret
             for operation in ("sync_source_server_inventory", "sync_staging_accounts", *_OPERATIONS):
                 first = writing.invoke({"operation": operation})
                 assert first.payload["status"] == "complete", first
             yield soak
 
 
-def _port(world: World) -> int:
-    return int(world.environment["AWS_ENDPOINT_URL"].rpartition(":")[2])
+def _port(aws: AwsProcess) -> int:
+    return int(aws.environment["AWS_ENDPOINT_URL"].rpartition(":")[2])
 
 
 def main() -> int:

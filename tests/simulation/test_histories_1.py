@@ -6,7 +6,7 @@ import pytest
 
 from tests.simulation.history import play
 
-pytestmark = pytest.mark.deep
+pytestmark = [pytest.mark.deep, pytest.mark.one_of_many]
 
 FIRST = 1 * 2500
 

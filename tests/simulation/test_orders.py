@@ -29,6 +29,7 @@ def check(explored: Explored) -> None:
     assert not explored.failures, f"{len(explored.failures)} schedules fail, one of them: {schedule}\n{wrong}"
 
 
+@pytest.mark.one_of_many
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
 def test_after_every_order_two_runs_repair_everything(scenario: Scenario) -> None:
     explored = explore(scenario)

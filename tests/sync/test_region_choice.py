@@ -13,6 +13,7 @@ import pytest
 from service.app import open_app
 from service.context import SyncRequest
 from service.settings import load_settings
+from tests.support.loop_clock import LoopClock
 from tests.support.sandbox import EngineSandbox
 from tests.sync.conftest import SMALL_ACTIVE as ACTIVE
 from tests.sync.conftest import SMALL_REGIONS as REGIONS
@@ -61,9 +62,14 @@ def metrics(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("sync", SYNCS)
 async def test_a_filtered_sync_calls_active_regions_only_and_logs_what_that_saved(
-    sync: str, small: EngineSandbox, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+    sync: str,
+    small: EngineSandbox,
+    loop_clock: LoopClock,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     await run_sync("inventory")
+    small.latency(loop_clock, drs=1000)  # times are rounded, so that a quick run would save none
     caplog.set_level(logging.INFO, logger="service")
     scanned(small)
     metrics(capsys)

@@ -21,18 +21,18 @@ from urllib.request import Request, urlopen
 from benchmarks.endpoint.estate import Estate
 from benchmarks.fleets import Fleet
 
-__all__ = ["COMMAND", "World", "WorldError", "opened"]
+__all__ = ["COMMAND", "AwsProcess", "AwsProcessError", "opened"]
 
 COMMAND: Final = str(Path(sys.executable).with_name("drs-sync"))
 _CHECKOUT: Final = {"PYTHONPATH": str(Path(__file__).parents[1])}  # measure this checkout, whatever is installed
 _TIMEOUT_S: Final = 30.0
 
 
-class WorldError(RuntimeError):
+class AwsProcessError(RuntimeError):
     """The simulated AWS did not start, or a preparing command failed."""
 
 
-class World:
+class AwsProcess:
     """A running simulated AWS."""
 
     def __init__(self, endpoint: str, environment: Mapping[str, str]) -> None:
@@ -59,12 +59,12 @@ class World:
         """Run a command of drs-sync without measuring it.
 
         Raises:
-            WorldError: its exit code was not 0.
+            AwsProcessError: its exit code was not 0.
         """
         words = [COMMAND, *command.split(), "--output", "json"]
         done = subprocess.run(words, env=self.environment, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise WorldError(
+            raise AwsProcessError(
                 f"drs-sync {command}: exit code {done.returncode}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
             )
 
@@ -77,11 +77,11 @@ class World:
 
 
 @contextmanager
-def opened(fleet: Fleet | Estate) -> Iterator[World]:
+def opened(fleet: Fleet | Estate) -> Iterator[AwsProcess]:
     """Run a simulated AWS with a fleet or an estate.
 
     Raises:
-        WorldError: it did not start.
+        AwsProcessError: it did not start.
     """
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder, "log")
@@ -91,8 +91,8 @@ def opened(fleet: Fleet | Estate) -> Iterator[World]:
         try:
             ready = _first_document(process)
             if ready is None:
-                raise WorldError(f"the simulated AWS did not start: {log.read_text(encoding='utf-8')[-2000:]}")
-            yield World(ready["endpoint"], ready["environment"])
+                raise AwsProcessError(f"the simulated AWS did not start: {log.read_text(encoding='utf-8')[-2000:]}")
+            yield AwsProcess(ready["endpoint"], ready["environment"])
         finally:
             process.terminate()
             process.communicate()
