@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import selectors
 import socket
 import threading
 from typing import Any, Final
@@ -73,6 +74,7 @@ class Listener(ThreadedWSGIServer):
     """
 
     request_queue_size = _BACKLOG
+    timeout = 0  # `handle_request` waits no longer: it is called for a connection that is there
 
     def __init__(self, host: str, port: int, application: Application) -> None:
         self._open: set[socket.socket] = set()
@@ -85,7 +87,8 @@ class Listener(ThreadedWSGIServer):
                 f"cannot listen on {host} port {port}: {error.strerror}. "
                 "Fix: end the program that uses the port, or choose another one (0 takes any free port)"
             ) from error
-        self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), name="sandbox", daemon=True)
+        self._awaken, self._awakened = socket.socketpair()
+        self._thread = threading.Thread(target=self._serve, name="sandbox", daemon=True)
 
     def start(self) -> None:
         """Serve requests in a background thread."""
@@ -93,12 +96,20 @@ class Listener(ThreadedWSGIServer):
 
     def close(self) -> None:
         """Stop serving, and close the connections that clients keep open."""
-        self.shutdown()
+        self._awaken.close()
         self._thread.join()
         with self._all_closed:
             for connection in self._open:
                 _shut_down(connection)
             self._all_closed.wait_for(lambda: not self._open, timeout=_CLOSE_TIMEOUT_S)
+
+    def _serve(self) -> None:
+        """Accept connections until `close` is called, at once: `serve_forever` asks only from time to time."""
+        with self, self._awakened, selectors.DefaultSelector() as selector:
+            selector.register(self, selectors.EVENT_READ)
+            selector.register(self._awakened, selectors.EVENT_READ)
+            while all(key.fileobj is self for key, _ in selector.select()):
+                self.handle_request()
 
     def process_request(self, request: socket.socket, client_address: tuple[str, int]) -> None:  # type: ignore[override]
         """Register a new connection."""

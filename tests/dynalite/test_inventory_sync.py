@@ -1,5 +1,7 @@
 """What the inventory sync writes and reads, on dynalite."""
 
+import pytest
+
 from tests.sync.test_inventory_sync import (
     test_a_changed_server_is_written_and_keeps_its_topology,
     test_a_listing_that_breaks_on_page_two_removes_nothing_and_counts_nothing,
@@ -27,3 +29,5 @@ __all__ = [
     "test_two_syncs_at_once_end_as_one_would",
     "test_when_ec2_cannot_be_read_tags_and_network_stay",
 ]
+
+pytestmark = pytest.mark.deep

@@ -20,6 +20,8 @@ from tests.dynalite.sandbox import DynaliteSandbox
 from tests.dynalite.server import Dynalite
 from tests.support.sandbox import EngineSandbox, Names, new_account_id
 
+pytestmark = pytest.mark.deep
+
 REGION: Final = "us-west-2"
 SERVER: Final = "s-0123456789abcdef1"
 STAGED: Final = "s-0fedcba9876543210"

@@ -15,6 +15,8 @@ from tests.dynalite.sandbox import DynaliteSandbox
 from tests.dynalite.server import Dynalite
 from tests.support.sandbox import EngineSandbox, Names, new_account_id, two_targets
 
+pytestmark = pytest.mark.deep
+
 SERVERS = ("moto", "dynalite")
 
 

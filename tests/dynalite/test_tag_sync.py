@@ -1,5 +1,7 @@
 """State that the tag sync keeps between runs, on dynalite."""
 
+import pytest
+
 from tests.sync.test_tag_sync import (
     main,
     test_a_full_scan_drops_accounts_that_have_left,
@@ -17,3 +19,5 @@ __all__ = [
     "test_the_result_is_stored_for_later_queries",
     "test_two_runs_at_once_end_as_one_would",
 ]
+
+pytestmark = pytest.mark.deep

@@ -157,7 +157,7 @@ def test_the_check_command_runs_targets_that_exist() -> None:
         "check",
         "-j2 deploy-check docs",
         "test BUDGETS=--check-budgets",
-        "test-deep BUDGETS=--check-budgets",
+        "test-deep BUDGETS=--check-budgets ONE_OF=4",
         'mutants MUTANTS="--sample 10"',
     ]
     targets = re.findall(r"(?<!\S)[a-z][a-z-]*(?!\S)", " ".join(steps))

@@ -87,6 +87,7 @@ def test_the_tables_and_the_sums_are_those_of_one_run(sandbox: EngineSandbox) ->
     assert set(report) <= set(second)
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("seed", range(3))
 def test_in_any_order_some_twice_and_some_lost_the_next_run_ends_as_one_would(
     sandbox: EngineSandbox, accounts: list[str], seed: int

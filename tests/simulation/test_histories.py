@@ -1,4 +1,4 @@
-"""The first two hundred histories; the others, in `test_histories_0` to `_3`, take minutes."""
+"""The first hundred histories; the others, in `test_histories_0` to `_3`, take minutes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from tests.simulation.history import play
 
-COUNT = 200
+COUNT = 100
 
 
 @pytest.mark.parametrize("seed", range(0, COUNT, 25))

@@ -98,6 +98,7 @@ def play(at: int, *, asleep: bool) -> tuple[HistoryResult, list[str], int]:
     return run(work)
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("asleep", [False, True])
 def test_a_run_frozen_at_any_call_sends_nothing_after_its_lock_is_lost(*, asleep: bool) -> None:
     result, outcomes, calls = play(-1, asleep=asleep)

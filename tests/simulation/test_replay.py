@@ -13,7 +13,7 @@ import pytest
 from tests.simulation.clock import run
 from tests.simulation.history import HistoryResult, play
 
-SEEDS = range(40)
+SEEDS = range(20)
 
 
 def test_the_same_seed_gives_the_same_trace() -> None:
