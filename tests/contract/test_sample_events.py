@@ -562,16 +562,19 @@ def test_23_a_validation_that_cannot_be_read(sandbox: EngineSandbox, body: objec
 
 
 def test_24_the_inventory_when_it_is_fresh(sandbox: EngineSandbox) -> None:
+    sandbox.add(sandbox.names.a, "us-west-2", servers=1)
     write_handler(INVENTORY)
     sandbox.calls()
     status, body = enveloped(
         query_handler(route("GET", "/drs/source-server-inventory", parameters={"region": "us-west-2"}))
     )
-    assert (status, body["count"], body["totalCount"]) == (200, 1, 1)
+    assert (status, body["count"], body["totalCount"]) == (200, 2, 2)
     assert (body["regions"], body["source"]) == (["us-west-2"], "inventory_database")
-    (server,) = body["servers"]
+    server, _ = body["servers"]
     for name in ("sourceServerID", "region", "replicationState", "tags"):
         assert server[name]
+    _, page = enveloped(query_handler(route("GET", "/drs/source-server-inventory", parameters={"limit": "1"})))
+    assert (page["count"], len(page["servers"]), page["totalCount"]) == (1, 1, 2)
     calls = sandbox.calls()
     assert not [call for call in calls if call[0] in {"drs", "lambda"} or call[1] == "AssumeRole"]
 

@@ -266,6 +266,9 @@ def start(monkeypatch: pytest.MonkeyPatch, names: Names, session: boto3.Session)
     with EngineSandbox(fleet(names), names, monkeypatch) as sandbox:
         sandbox.set(DRS_REGIONS=" ".join(REGIONS))
         installation = Installation.of(sandbox, session)
+        for account_id, region in ((names.a, "us-west-2"), (names.a, "eu-west-1"), (names.b, "us-west-2")):
+            for record in sandbox.records(account_id, region):
+                record["tags"]["only-in-drs"] = "yes"  # all others are tags of the EC2 instance as well
         try:
             yield installation
         finally:

@@ -88,6 +88,14 @@ MUTANTS: Final = (
         tests=("deploy/test_templates.py::test_schedules_and_payloads_are_those_of_the_platform",),
     ),
     Mutant(
+        name="total-of-a-page-is-its-length",
+        breaks=("R8.5",),
+        file="service/queries/inventory.py",
+        before="total = params.cursor.total if params.cursor else len(servers)",
+        after="total = params.cursor.total if params.cursor else end",
+        tests=("contract/test_sample_events.py::test_24_the_inventory_when_it_is_fresh",),
+    ),
+    Mutant(
         name="route-of-the-last-tag-sync-removed",
         breaks=("R8.5",),
         file="service/handlers/data_management/__init__.py",

@@ -10,6 +10,14 @@ __all__ = ["MUTANTS"]
 
 MUTANTS: Final = (
     Mutant(
+        name="item-without-the-tags-of-drs",
+        breaks=("G10",),
+        file="service/inventory/item.py",
+        before='"tags": {**server.tags, **(facts.tags if facts else {})},',
+        after='"tags": {**(facts.tags if facts else {})},',
+        tests=("platform/test_upgrade.py::test_a_fresh_installation",),
+    ),
+    Mutant(
         name="time-of-files-in-the-package",
         breaks=("G55",),
         file="deploy/package.py",
