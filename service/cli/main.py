@@ -11,7 +11,7 @@ from importlib.metadata import version as installed_version
 from typing import Annotated, Final
 
 import typer
-from typer.exceptions import Exit, TyperException
+from typer.exceptions import TyperException
 
 from service.cli import accounts, doctor, extended, failback, regions, sandbox, servers, syncs, tables
 from service.cli.output import Output, print_error, print_message
@@ -71,10 +71,14 @@ def _root_options(
 
 
 _NO_COMMAND: Final = "Missing command."  # typer's message
+_INTERRUPTED: Final = 130  # what typer returns for a KeyboardInterrupt; no command ends with it
 
 
 def _invoke(arguments: Sequence[str]) -> object:
-    return cli(args=list(arguments), prog_name="drs-sync", standalone_mode=False)
+    result = cli(args=list(arguments), prog_name="drs-sync", standalone_mode=False)
+    if result == _INTERRUPTED:
+        raise KeyboardInterrupt
+    return result
 
 
 def run(arguments: Sequence[str], *, start: Callable[[], None] = lambda: None) -> int:
@@ -93,14 +97,9 @@ def _run(arguments: Sequence[str], start: Callable[[], None]) -> int:
     try:
         start()
         result = _invoke(arguments)
-    except Exit as error:
-        return error.exit_code
     except KeyboardInterrupt:
-        message = "interrupted before the command began. Fix: run it again"
+        message = "interrupted before the command began, or after it ended. Fix: run it again"
         return print_error("Interrupted", message, Output.requested_in(arguments), exit_code=1)
-    except typer.Abort:
-        message = "stopped before the end. Fix: run the command again"
-        return print_error("Aborted", message, Output.requested_in(arguments), exit_code=1)
     except TyperException as error:
         message, output = error.format_message(), Output.requested_in(arguments)
         if message == _NO_COMMAND and output is Output.TABLE:
