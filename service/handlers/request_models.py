@@ -319,9 +319,7 @@ class AddStagingRequest(TargetAccountRequest):
     @classmethod
     def _refusal_of(cls, error: ValidationError) -> RefusalError | None:
         first = error.errors(include_url=False)[0]
-        name, *inner = map(str, first["loc"])
-        if name != "stagingAccount":
-            return super()._refusal_of(error)
+        name, *inner = map(str, first["loc"])  # the staging account: `parse` has checked the target account
         if inner:
             return RefusalError("VALIDATION_ERROR", f"{name}.{'.'.join(inner)}: {first['msg']}")
         if first["type"] == "missing" or first["input"] is None:

@@ -43,9 +43,10 @@ class ProtectionGroup:
     tags: Mapping[str, Any] = field(default_factory=dict)
 
     def selects(self, server: ServerView, hubs: Collection[str]) -> bool:
-        """Whether the tags of the group select a server. `hubs`: the hub, where it is a target; empty if not known."""
-        if not self.tags:
-            return False
+        """Whether the tags of the group, which has some, select a server.
+
+        `hubs`: the hub, where it is a target; empty if not known.
+        """
         account_id = server["accountId"]
         is_of_account = account_id == self.account_id if self.account_id else not hubs or account_id in hubs
         return is_of_account and all(server["tags"].get(name) == value for name, value in self.tags.items())

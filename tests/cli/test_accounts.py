@@ -11,6 +11,7 @@ import pytest
 
 from service.accounts.registration import target_record
 from service.app import open_app
+from service.cli.main import run
 from service.errors import RefusalError
 from service.settings import load_settings
 from tests.cli.test_command_line import drs_sync
@@ -46,6 +47,8 @@ def test_a_staging_account_comes_and_goes(sandbox: EngineSandbox) -> None:
     assert f"Removed staging account {staging}" in removed.stdout
     assert _record(sandbox)["stagingAccounts"] == []
     assert run_json(*remove, exit_code=2)["error"] == "NOT_FOUND"
+    unknown = ("accounts", "remove-staging", "999999999999", staging)
+    assert run_json(*unknown, exit_code=2)["error"] == "NOT_FOUND"
 
 
 @pytest.mark.parametrize(
@@ -175,10 +178,15 @@ async def test_a_write_whose_response_was_lost_is_no_conflict(sandbox: EngineSan
             await app.target_accounts().add(target_record(target, now=datetime(2026, 1, 2, tzinfo=UTC), **values))
 
 
-def test_an_odd_record_is_removed_and_shown(sandbox: EngineSandbox) -> None:
+def test_an_odd_record_is_removed_and_shown(sandbox: EngineSandbox, capsys: pytest.CaptureFixture[str]) -> None:
     record = {"accountId": sandbox.names.b, "note": b"\x00", "n": Decimal("1.5"), "stagingAccounts": ["x"]}
     sandbox.table("TARGET_ACCOUNTS_TABLE").put_item(Item=record)
     assert run_json("accounts", "remove", sandbox.names.b)["account"]["n"] == 1.5
+    assert run(["accounts", "add", sandbox.names.b, "--name", "[bold]B", "-o", "table"]) == 0
+    out = capsys.readouterr().out
+    assert f"Added target account [bold]B ({sandbox.names.b})" in out
+    assert "accountName" in out
+    assert "staging accounts" not in out
 
 
 @pytest.mark.parametrize(

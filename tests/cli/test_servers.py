@@ -13,6 +13,7 @@ from unittest import mock
 import pytest
 
 from service.cli.main import run
+from service.queries.paging import page_length
 from tests.cli.test_command_line import drs_sync
 from tests.support.sandbox import EngineSandbox, Names, new_account_id
 
@@ -31,7 +32,9 @@ def run_json(*arguments: str, exit_code: int | None = 0, **environment: str) -> 
     return document
 
 
-def test_a_fresh_inventory_is_shown_without_a_call_to_drs(sandbox: EngineSandbox) -> None:
+def test_a_fresh_inventory_is_shown_without_a_call_to_drs(
+    sandbox: EngineSandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
     run_json("sync", "inventory", "--full-scan")
     sandbox.calls()
     body = run_json("servers")
@@ -41,6 +44,8 @@ def test_a_fresh_inventory_is_shown_without_a_call_to_drs(sandbox: EngineSandbox
     second = run_json("servers", "--limit", "7", "--next-token", first["nextToken"])
     assert [first["count"], second["count"]] == [7, 4]
     assert "nextToken" not in second
+    assert run(["servers", "--limit", "7", "-o", "table"]) == 0
+    assert f"there are more: --next-token {first['nextToken']}" in capsys.readouterr().out.replace("\n", "")
     some = run_json(
         "servers", "--account", sandbox.names.a, "--region", "us-west-2", "--source-account", sandbox.names.apps
     )
@@ -143,7 +148,9 @@ def extended(monkeypatch: pytest.MonkeyPatch) -> Iterator[EngineSandbox]:
         yield sandbox
 
 
-def test_extended_servers_are_reported_by_target_and_staging_account(extended: EngineSandbox) -> None:
+def test_extended_servers_are_reported_by_target_and_staging_account(
+    extended: EngineSandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     body = run_json("extended", "--region", "us-west-2")
     assert body["count"] == 2
     assert body["byStagingAccount"] == {extended.names.b: 2}
@@ -152,5 +159,11 @@ def test_extended_servers_are_reported_by_target_and_staging_account(extended: E
     assert shown.returncode == 0
     assert "2 extended servers" in shown.stdout
     assert "inventory_database" in shown.stdout
+    assert page_length.__kwdefaults__ is not None
+    monkeypatch.setitem(page_length.__kwdefaults__, "max_bytes", 1)  # one server always fits
+    body = run_json("extended", "--region", "us-west-2", exit_code=3)
+    assert (body["count"], len(body["extendedServers"]), body["truncated"]) == (2, 1, True)
+    assert run(["extended", "--region", "us-west-2", "-o", "table"]) == 3
+    assert "only 1 are shown. Fix: name fewer accounts or regions" in capsys.readouterr().out
     extended.faults(deny=[{"account_id": extended.names.a, "service": "drs"}])
     assert run_json("extended", "--region", "us-west-2", "--region", "eu-west-1", "--no-refresh", exit_code=3)["errors"]

@@ -130,6 +130,8 @@ def test_a_server_that_is_not_found_may_be_where_nobody_could_look(denied: Engin
     assert "not found where drs-sync could look" in body["message"]
     assert f"could not look in {denied.names.a} {WEST} (SCP_DENIED)" in body["message"]
     assert_names_the_denied_scope(denied, body)
+    code, _, err = command("failback", "west-3")
+    assert (code, f"SCP_DENIED: 1 scope; {denied.names.a}; {WEST}" in " ".join(err.split())) == (3, True)
     status, answer = api("/drs/failback", id="west-3")
     assert (status, answer["error"]) == (404, "SERVER_NOT_FOUND")
     assert_names_the_denied_scope(denied, answer["details"])

@@ -163,13 +163,15 @@ def test_an_export_answers_with_no_aws_at_all(
         assert f"reverse-replication --recovery-instance-id {recovered}" in text
         assert "From an export of 20" in text
         assert A1 in text
+        body = json.loads(failback_output(capsys, recovered, "--from", str(tmp_path / form), "-o", "json", code=3))
+        assert (body["originalInstanceId"], "From an export of 20" in body["facts"]["notes"][0]) == (A1, True)
         unknown = failback_output(capsys, "nobody", "--from", str(tmp_path / form), "-o", "json", code=3)
         assert "not in the export of 20" in json.loads(unknown)["message"]  # it may have come since
     assert not sandbox.calls()
 
 
 def test_a_name_of_nobody_and_a_name_of_two_are_refused(
-    cycle_sandbox: tuple[EngineSandbox, Cycle], capsys: pytest.CaptureFixture[str]
+    cycle_sandbox: tuple[EngineSandbox, Cycle], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     sandbox, cycle = cycle_sandbox
     twin = cycle.dr.add_source_server({"sourceProperties": {"identificationHints": {"hostname": HOST}}})
@@ -179,6 +181,10 @@ def test_a_name_of_nobody_and_a_name_of_two_are_refused(
     assert body["error"] == "AMBIGUOUS_ID"
     assert cycle.forward.arn in body["message"]
     assert twin.arn in body["message"]
+    export_file = tmp_path / "export"
+    export_file.write_text(failback_output(capsys, "--all", code=0))
+    from_export = failback_output(capsys, HOST, "--from", str(export_file), "-o", "json", code=2)
+    assert json.loads(from_export)["error"] == "AMBIGUOUS_ID"
 
 
 def test_an_origin_that_is_not_known_is_part_of_an_answer_only(

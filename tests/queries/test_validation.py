@@ -82,6 +82,18 @@ async def test_a_transient_problem_is_an_error_and_not_a_result(sandbox: EngineS
     assert "InternalServerException" in error.details["error"]
 
 
+@pytest.mark.parametrize(("service", "operation"), [("sts", "GetCallerIdentity"), ("dynamodb", "Scan")])
+async def test_without_the_hub_nothing_is_validated(service: str, operation: str, sandbox: EngineSandbox) -> None:
+    client = QueryClient(sandbox)
+    client.now()  # read before
+    denied = {"service": service, "operation": operation, "error": "AccessDeniedException", "status": 400}
+    sandbox.faults(fail=[{**denied, "times": None}])
+    sandbox.set(ENTER_RECORDED_ACCOUNTS_ONLY="true")  # so that the records matter
+    with pytest.raises(RefusalError, match=f"{service}:{operation}.*AccessDenied") as caught:
+        await client.validate(given(sandbox))
+    assert (caught.value.code, caught.value.details["valid"]) == ("INTERNAL_ERROR", False)
+
+
 async def test_a_timeout_is_an_error_and_not_a_result(sandbox: EngineSandbox, loop_clock: LoopClock) -> None:
     sandbox.latency(loop_clock, drs=90_000)
     with pytest.raises(RefusalError, match="in time"):

@@ -26,6 +26,12 @@ SETTINGS: Final = Settings()
 TARGET: Final = "111122223333"
 RECORD: Final[dict[str, Any]] = {"accountId": "444455556666", "accountName": "x", "externalId": "ext"}
 
+
+@pytest.mark.parametrize("model", [InventoryRequest, ServersRequest, StagingValidationRequest, TargetRequest])
+def test_the_names_of_the_members_are_those_of_the_schema(model: Any) -> None:
+    assert model.member_names() == model.model_json_schema()["properties"].keys()
+
+
 account_ids = st.from_regex(r"[0-9]{11,13}", fullmatch=True) | st.text(max_size=13)
 
 

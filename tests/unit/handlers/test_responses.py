@@ -27,6 +27,11 @@ def test_the_envelope_of_the_api() -> None:
     }
 
 
+def test_half_a_surrogate_pair_in_a_path_is_answered_all_the_same() -> None:
+    body = json.loads(not_found({"httpMethod": "GET", "path": "/\ud800"})["body"])
+    assert body["details"]["path"] == "/\ud800"
+
+
 @pytest.mark.parametrize(
     ("code", "retryable"),
     [

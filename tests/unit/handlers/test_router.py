@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from decimal import Decimal
 from typing import Any, Final
 
 import orjson
@@ -164,6 +165,7 @@ def test_a_route_gathers_path_query_and_body() -> None:
         200,
         {"q": "2", "n": 1, "thingId": "a b"},
     )
+    assert call("POST", "/things/7/parts", {"n": 1}) == (200, {"n": 1, "thingId": "7"})  # parsed by who invokes it
     assert call("DELETE", "/things/7/parts/8") == (200, {"thingId": "7", "partId": "8"})
     assert call("GET", "/things/7/parts", queryStringParameters=None) == (200, {"id": "7"})
 
@@ -250,6 +252,18 @@ def test_half_a_surrogate_pair_leaves_no_response_that_cannot_be_sent() -> None:
         invoke({"operation": "echo"}, raising(RefusalError("SERVER_NOT_FOUND", "no \ud800", details={"v": "\ud800"}))),
     ):
         json.dumps(response, ensure_ascii=False).encode()  # as Lambda's runtime does
+
+
+def test_a_response_is_sent_even_with_what_json_has_no_type_for() -> None:
+    async def odd(_: None, __: Params) -> Response:
+        return Response({"binary": b"\x00\xff", "number": Decimal("1.50"), "text": "\ud800"})
+
+    assert invoke({"operation": "echo"}, odd) == {"binary": "AP8=", "number": "1.50", "text": "?"}
+
+
+@pytest.mark.parametrize("event", [None, [], "echo", 5, {}, {"operation_": "echo"}])
+def test_another_event_gets_no_answer(event: object) -> None:
+    assert router().answer(event) is None
 
 
 def test_an_error_that_lists_too_much_says_so() -> None:

@@ -51,6 +51,7 @@ def test_lists_are_split() -> None:
         ({"accountId": "１１１１１１１１１１１１"}, "accountId"),  # noqa: RUF001 - digits, but not ASCII
         ({"accountId": 111111111111}, "accountId"),
         ({"accountId": f"{A},x"}, "accountId"),
+        ({"accountId": ",".join(f"{number:012d}" for number in range(1001))}, "accountId"),
         ({"sourceAccountId": "x"}, "sourceAccountId"),
         ({"limit": "0"}, "limit"),
         ({"limit": 1001}, "limit"),
