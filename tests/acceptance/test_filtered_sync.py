@@ -13,6 +13,7 @@ REGIONS = ("us-west-2", "eu-west-1", "sa-east-1", "ap-south-1", "me-south-1", "u
 ONE = {"servers": 1}
 
 
+@pytest.mark.deep
 async def test_filtered_syncs_save_four_fifths_and_find_a_region_that_becomes_active(
     sandbox: EngineSandbox, received: ReceivedCalls, caplog: pytest.LogCaptureFixture
 ) -> None:

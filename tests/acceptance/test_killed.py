@@ -13,6 +13,8 @@ from tests.support.received_calls import Matches, ReceivedCall, ReceivedCalls
 from tests.support.sandbox import EngineSandbox
 from tests.support.table_state import clean_state, state
 
+pytestmark = pytest.mark.deep
+
 Kind = Callable[[EngineSandbox], Matches]
 
 
@@ -72,7 +74,6 @@ async def test_a_first_run_that_is_killed_is_completed_by_the_next(
     assert state(sandbox) == await clean_state(sandbox)
 
 
-@pytest.mark.deep
 @pytest.mark.parametrize(("kind", "after"), [(inventory_writes, 2), (status_writes, 1)])
 async def test_a_later_run_that_is_killed_is_completed_by_the_next(
     kind: Kind, after: int, sandbox: EngineSandbox, received: ReceivedCalls

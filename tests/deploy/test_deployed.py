@@ -98,7 +98,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         hub = Hub(sandbox)
         hub.create_stacks()
         for row in sandbox.table("TARGET_ACCOUNTS_TABLE").scan()["Items"]:
-            sandbox.dynamodb().Table(f"{PROJECT}-target-accounts-test").put_item(Item=row)
+            sandbox.dynamodb.Table(f"{PROJECT}-target-accounts-test").put_item(Item=row)
         yield hub
         data_management.runtime.close()
         query.runtime.close()
@@ -122,10 +122,10 @@ def test_each_schedule_starts_its_sync(hub: Hub) -> None:
         results[base] = answered(hub.handler(target["Arn"])(json.loads(target["Input"]), Context()))
     assert results["staging-account-sync"]["serversExtended"] == 3
     assert results["inventory-sync"]["totalSynced"] == 5
-    topology = hub.sandbox.dynamodb().Table(f"{PROJECT}-source-server-topology-test").scan()["Items"]
+    topology = hub.sandbox.dynamodb.Table(f"{PROJECT}-source-server-topology-test").scan()["Items"]
     assert sum(item["sk"] == "TOPOLOGY" for item in topology) == 5
     assert results["tag-sync-schedule"]["total_failed"] == 0
-    status = hub.sandbox.dynamodb().Table(f"{PROJECT}-drs-region-status-test").get_item(Key={"region": "us-west-2"})
+    status = hub.sandbox.dynamodb.Table(f"{PROJECT}-drs-region-status-test").get_item(Key={"region": "us-west-2"})
     assert status["Item"]["serverCount"] == 5
     assert hub.sandbox.status() == {}  # the tables of the stack were used, no others
 

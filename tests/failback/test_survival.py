@@ -79,6 +79,7 @@ def _originals(item: dict[str, Any]) -> dict[str, Any]:
     return {name: item[name] for name in ORIGINALS if name in item}
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize(("same_account", "extended"), [(True, False), (False, True)])
 async def test_originals_survive_every_step(
     start_sandbox: Callable[..., EngineSandbox],

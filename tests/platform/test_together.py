@@ -17,6 +17,8 @@ from tests.platform.readers import FRESH_FOR, PlatformReaders
 from tests.platform.readers import REGIONS as PLATFORM_REGIONS
 from tests.support.command import run
 
+pytestmark = pytest.mark.deep
+
 PAGE = Path(__file__).parents[2] / "docs" / "platform.md"
 ORIGINALS = ("originalAccountId", "originalReplicationRegion", "topologyLastUpdated")
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 import pytest
 
 from service.errors import RefusalError
-from tests.queries.client import QueryClient, synced
+from tests.queries.client import QueryClient
 from tests.support.sandbox import EngineSandbox
 
 
 @pytest.fixture
-async def client(sandbox: EngineSandbox) -> QueryClient:
-    """Return a client of a sandbox where A extends both servers of B in us-west-2."""
-    sandbox.add(sandbox.names.a, "us-west-2", extended_from=[{"account_id": sandbox.names.b}])
-    return await synced(sandbox)
+def client(extending_client: QueryClient) -> QueryClient:
+    return extending_client
 
 
 async def test_fresh_extensions_are_reported_without_a_call(client: QueryClient, sandbox: EngineSandbox) -> None:

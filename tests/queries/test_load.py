@@ -26,6 +26,7 @@ def _sockets() -> int:
     return count
 
 
+@pytest.mark.deep
 @pytest.mark.timeout(120)
 async def test_a_hundred_concurrent_queries_while_a_sync_runs(sandbox: EngineSandbox) -> None:
     await sandbox.sync()

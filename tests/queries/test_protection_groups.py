@@ -15,7 +15,7 @@ class Groups:
 
     def __init__(self, sandbox: EngineSandbox) -> None:
         self.name = f"protection-groups-{sandbox.names.hub[:6]}"
-        self._table = sandbox.dynamodb().create_table(
+        self._table = sandbox.dynamodb.create_table(
             TableName=self.name,
             KeySchema=[{"AttributeName": "groupId", "KeyType": "HASH"}],
             AttributeDefinitions=[{"AttributeName": "groupId", "AttributeType": "S"}],

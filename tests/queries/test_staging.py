@@ -10,10 +10,8 @@ from tests.support.sandbox import EngineSandbox
 
 
 @pytest.fixture
-async def client(sandbox: EngineSandbox) -> QueryClient:
-    """Return a client of a sandbox where A extends both servers of B in us-west-2."""
-    sandbox.add(sandbox.names.a, "us-west-2", extended_from=[{"account_id": sandbox.names.b}])
-    return await synced(sandbox)
+def client(extending_client: QueryClient) -> QueryClient:
+    return extending_client
 
 
 async def test_staging_accounts_are_discovered_from_the_inventory(client: QueryClient, sandbox: EngineSandbox) -> None:

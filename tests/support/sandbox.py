@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -83,6 +84,8 @@ class EngineSandbox:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if "dynamodb" in vars(self):
+            self.dynamodb.meta.client.close()
         self.server.close()
 
     def set(self, **environment: str) -> None:
@@ -152,13 +155,14 @@ class EngineSandbox:
         self.server.clear_calls()
         return counts
 
+    @cached_property
     def dynamodb(self) -> Any:
-        """Return boto3's DynamoDB resource, to read tables without the engine's code."""
+        """boto3's DynamoDB resource, to read tables without the engine's code."""
         return boto3.resource("dynamodb", region_name="us-east-1", endpoint_url=self.server.endpoint_url)
 
     def table(self, variable: str) -> Any:
         """Return the table that an environment variable names."""
-        return self.dynamodb().Table(self._tables[variable])
+        return self.dynamodb.Table(self._tables[variable])
 
     @contextmanager
     def other_tables(self) -> Iterator[None]:

@@ -8,6 +8,8 @@ from service.errors import AwsError
 from tests.wire.conftest import SpoiledSandbox
 from tests.wire.relay import Request
 
+pytestmark = pytest.mark.deep
+
 CAUSES = {
     "silent in mid-body": "ReadTimeout",
     "dripping": "ReadTimeout",

@@ -9,6 +9,8 @@ import pytest
 
 from tests.wire.conftest import SpoiledSandbox
 
+pytestmark = pytest.mark.deep
+
 SECRETS = re.compile(rb"<(AccessKeyId|SecretAccessKey|SessionToken)>([^<]+)<")
 CAUSES = {
     "silent in mid-body": "ReadTimeout",
