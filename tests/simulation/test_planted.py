@@ -7,7 +7,7 @@ import pytest
 from tests.simulation.history import play
 from tests.simulation.planted import BUGS
 
-pytestmark = pytest.mark.deep
+pytestmark = [pytest.mark.deep, pytest.mark.one_of_many]
 
 MAX_SEEDS = 400
 
