@@ -17,9 +17,8 @@ from tests.support.table_state import clean_state, state
 WEST, EAST = "us-west-2", "eu-west-1"
 
 
-@pytest.mark.parametrize(
-    ("run", "how"), [("first", "tasks"), pytest.param("later", "processes", marks=pytest.mark.deep)]
-)
+@pytest.mark.deep
+@pytest.mark.parametrize(("run", "how"), [("first", "tasks"), ("later", "processes")])
 async def test_two_runs_at_once_end_as_one(run: str, how: str, sandbox: EngineSandbox, received: ReceivedCalls) -> None:
     sandbox.set(TOPOLOGY_READS_PER_SCOPE="100")
     first, _, hub = populate(sandbox, many=12)

@@ -38,7 +38,14 @@ def stopped(received: ReceivedCalls, scans: int, number: int, *arguments: str) -
         return finish(process)
 
 
-@pytest.mark.parametrize(("scans", "number"), [(0, signal.SIGTERM), (5, signal.SIGINT), (15, signal.SIGTERM)])
+@pytest.mark.parametrize(
+    ("scans", "number"),
+    [
+        pytest.param(0, signal.SIGTERM, marks=pytest.mark.deep),
+        (5, signal.SIGINT),
+        pytest.param(15, signal.SIGTERM, marks=pytest.mark.deep),
+    ],
+)
 async def test_a_sync_that_is_told_to_stop_shows_what_it_has_done(
     scans: int, number: int, sandbox: EngineSandbox, received: ReceivedCalls
 ) -> None:

@@ -75,6 +75,7 @@ def test_every_command_writes_json_in_utf8_and_tables_with_marks(
         assert (code, bool(written.decode(encoding))) == (0, True), words
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("environment", [{"PYTHONIOENCODING": "cp1252"}, ASCII], ids=["cp1252", "C locale"])
 def test_a_process_with_another_encoding(tokyo: EngineSandbox, environment: dict[str, str]) -> None:
     for unbuffered in ("", "1"):

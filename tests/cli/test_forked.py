@@ -17,6 +17,8 @@ import pytest
 from tests.support import command
 from tests.support.command import CHECKOUT, run, start
 
+pytestmark = pytest.mark.deep
+
 
 @pytest.fixture
 def bare(monkeypatch: pytest.MonkeyPatch) -> None:

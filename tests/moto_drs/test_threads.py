@@ -10,6 +10,8 @@ import pytest
 from service.sandbox.moto_drs.models import DRSBackend
 from tests.moto_drs.conftest import Client, manual_backend
 
+pytestmark = pytest.mark.deep
+
 ROUNDS = 15
 
 
