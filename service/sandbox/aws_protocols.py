@@ -57,9 +57,7 @@ class Call(NamedTuple):
         return self.service in _TARGET_JSON
 
     def tables(self) -> frozenset[str]:
-        """Return the names of the DynamoDB tables that it reads or writes; none for other services."""
-        if self.service != "dynamodb":
-            return frozenset()
+        """Return the names of the tables that a call to DynamoDB reads or writes."""
         members = json.loads(self.body or b"{}")
         named = {members.get("TableName"), *members.get("RequestItems", ())}
         named |= {each["TableName"] for action in members.get("TransactItems", ()) for each in action.values()}

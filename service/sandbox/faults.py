@@ -67,6 +67,11 @@ class Deny(Strict):
     message: str | None = None
     scp: bool = Field(default=False, description="the error message names a service control policy")
 
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        _check_table(self.service, self.table)
+        return self
+
     def matches(self, account_id: str, call: Call) -> bool:
         """Whether this denial applies to a call of an account."""
         return (
@@ -100,6 +105,7 @@ class Fail(Strict):
     def _check(self) -> Self:
         if self.page is not None and self.from_call != 1:
             raise ValueError("give page or from_call, not both")
+        _check_table(self.service, self.table)
         return self
 
     def matches(self, account_id: str, call: Call) -> bool:
@@ -110,6 +116,11 @@ class Fail(Strict):
             and self.region in {None, call.region}
             and (self.table is None or self.table in call.tables())
         )
+
+
+def _check_table(service: str, table: str | None) -> None:
+    if table is not None and service != "dynamodb":
+        raise ValueError(f"{service} has no tables. Fix: give service: dynamodb, or leave out table")
 
 
 def _throttle(value: object) -> object:

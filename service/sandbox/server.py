@@ -190,9 +190,7 @@ def serve(
     return Sandbox(fleet, host, port, clock=clock, sleep=sleep).start()
 
 
-def serve_forever(
-    fleet: Fleet, host: str = "127.0.0.1", port: int = 0, *, on_ready: Callable[[Sandbox], None] | None = None
-) -> None:
+def serve_forever(fleet: Fleet, host: str = "127.0.0.1", port: int = 0, *, on_ready: Callable[[Sandbox], None]) -> None:
     """Serve in the foreground until SIGINT or SIGTERM, then close gracefully. Main thread only.
 
     Raises:
@@ -200,8 +198,7 @@ def serve_forever(
         FleetError: the fleet cannot be seeded.
     """
     with _signal_event() as stopped, Sandbox(fleet, host, port) as sandbox:
-        if on_ready is not None:
-            on_ready(sandbox)
+        on_ready(sandbox)
         while not stopped.wait(_SIGNAL_POLL_S):
             pass  # on Windows, a wait without a timeout would never see the signal
 

@@ -117,7 +117,8 @@ def _template_at(template_url: str, account_id: str, partition: str) -> str:
 
 
 def _output(stack: models.Stack, attribute: str) -> str:
-    output = stack.output_map[attribute.removeprefix("Outputs.")]
+    name, outputs = attribute.removeprefix("Outputs."), stack.output_map
+    output = outputs[name] if name in outputs.outputs else None
     if output is None:
         raise ValidationError(message=f"stack {stack.name} has no output {attribute}")
     return str(output.value)

@@ -265,3 +265,32 @@ def test_a_failback_can_be_configured_and_stopped(client: Any, backend: DRSBacke
     client.stop_failback(recoveryInstanceID=instance_id)
     failback = only(client.describe_recovery_instances()["items"])["failback"]
     assert failback == {"state": "FAILBACK_NOT_STARTED", "failbackToOriginalServer": False}
+    backend.connect_failback_client(instance_id)
+    client.disconnect_recovery_instance(recoveryInstanceID=instance_id)
+    failback = only(client.describe_recovery_instances()["items"])["failback"]
+    assert failback["state"] == "FAILBACK_NOT_READY_FOR_LAUNCH"
+
+
+def test_an_instance_that_vanishes_does_not_stop_its_failback(client: Any, backend: DRSBackend) -> None:
+    instance = launch(backend, backend.add_source_server({}))
+    backend.connect_failback_client(instance.instance_id)
+    backend.advance()
+    backend.advance()
+    client.start_failback_launch(recoveryInstanceIDs=[instance.instance_id])
+    backend.discard_instance(instance)
+    backend.advance()
+    backend.advance()
+    job = client.describe_jobs()["items"][0]
+    assert (job["status"], job["participatingServers"][0]["launchStatus"]) == ("COMPLETED", "LAUNCHED")
+
+
+@pytest.mark.parametrize("forward_arn", ["", "arn:aws:drs:us-west-2:{account}:source-server/s-00000000000000000"])
+def test_a_reversed_server_without_its_forward_server_cannot_be_reversed(
+    client: Any, backend: DRSBackend, account: str, forward_arn: str
+) -> None:
+    arn = forward_arn.format(account=account)
+    record = {**from_ec2(account), "replicationDirection": "FAILBACK", "reversedDirectionSourceServerArn": arn}
+    instance = launch(backend, backend.add_source_server(record))
+    with pytest.raises(client.exceptions.ResourceNotFoundException) as caught:
+        client.reverse_replication(recoveryInstanceID=instance.instance_id)
+    assert caught.value.response["resourceId"] == arn

@@ -149,13 +149,32 @@ def test_without_snapshots_the_launch_fails_in_the_job(client: Any, backend: DRS
 
 
 @pytest.mark.usefixtures("server")
-def test_a_server_that_vanishes_does_not_stop_its_job(client: Any, backend: DRSBackend) -> None:
+@pytest.mark.parametrize("steps", [0, 1])
+def test_a_server_that_vanishes_does_not_stop_its_job(client: Any, backend: DRSBackend, steps: int) -> None:
     recover(client, ID)
-    backend.advance()
-    backend.remove_source_server(ID)
-    backend.advance()
+    for step in range(3):
+        if step == steps:
+            backend.remove_source_server(ID)
+        backend.advance()
     (job,) = client.describe_jobs()["items"]
     assert (job["status"], job["participatingServers"][0]["launchStatus"]) == ("COMPLETED", "FAILED")
+
+
+@pytest.mark.usefixtures("server")
+@pytest.mark.parametrize("steps", [0, 1])
+def test_what_vanishes_does_not_stop_its_termination(client: Any, backend: DRSBackend, steps: int) -> None:
+    recover(client, ID)
+    backend.advance()
+    backend.advance()
+    instance_id = describe(client)[0]["recoveryInstanceId"]
+    client.terminate_recovery_instances(recoveryInstanceIDs=[instance_id])
+    for step in range(3):
+        if step == steps:
+            backend.discard_instance(backend.recovery_instances[instance_id])
+            backend.remove_source_server(ID)
+        backend.advance()
+    job = client.describe_jobs()["items"][0]
+    assert (job["status"], job["participatingServers"][0]["launchStatus"]) == ("COMPLETED", "TERMINATED")
 
 
 def test_an_extended_server_is_launched_in_the_target(client: Any, backend: DRSBackend, new_account: Any) -> None:

@@ -142,6 +142,8 @@ def test_replication_life_of_a_server(client: Any, backend: DRSBackend) -> None:
     assert stopped["dataReplicationInfo"]["dataReplicationState"] == "STOPPED"
     assert client.describe_recovery_snapshots(sourceServerID=ID)["items"] == []
     started = client.start_replication(sourceServerID=ID)["sourceServer"]
+    with pytest.raises(client.exceptions.ConflictException, match="not stopped"):
+        client.start_replication(sourceServerID=ID)
     assert started["dataReplicationInfo"]["dataReplicationState"] == "INITIATING"
     states = []
     for _ in range(3):
@@ -152,6 +154,8 @@ def test_replication_life_of_a_server(client: Any, backend: DRSBackend) -> None:
     gone = client.disconnect_source_server(sourceServerID=ID)["dataReplicationInfo"]
     assert gone["dataReplicationState"] == "DISCONNECTED"
     assert "lagDuration" not in gone
+    with pytest.raises(client.exceptions.ConflictException, match="disconnected"):
+        client.stop_replication(sourceServerID=ID)
     assert [each["totalStorageBytes"] for each in gone["replicatedDisks"]] == [0]
     assert client.delete_source_server(sourceServerID=ID)["ResponseMetadata"]["HTTPStatusCode"] == 204
     assert client.describe_source_servers()["items"] == []
@@ -175,6 +179,9 @@ def test_a_stalled_replication_can_be_retried(client: Any, backend: DRSBackend) 
     backend.add_source_server({"sourceServerID": ID, "dataReplicationInfo": {"dataReplicationState": "STALLED"}})
     answer = client.retry_data_replication(sourceServerID=ID)
     assert answer["dataReplicationInfo"]["dataReplicationState"] == "INITIATING"
+    backend.advance()
+    answer = client.retry_data_replication(sourceServerID=ID)  # without effect on one that is not stalled
+    assert answer["dataReplicationInfo"]["dataReplicationState"] == "INITIAL_SYNC"
 
 
 def test_launch_configuration(client: Any, backend: DRSBackend) -> None:

@@ -121,6 +121,21 @@ def test_a_repeated_extension_is_an_error_unless_configured(
     assert len(backend.source_servers) == 1
 
 
+def test_two_records_of_one_extended_server_are_removed_one_by_one(
+    client: Any, backend: DRSBackend, staging: DRSBackend
+) -> None:
+    area = {
+        "status": "EXTENDED",
+        "stagingAccountID": staging.account_id,
+        "stagingSourceServerArn": staging.add_source_server({}).arn,
+    }
+    left = [{"accountID": staging.account_id}]
+    ids = [backend.add_source_server({"stagingArea": area}).source_server_id for _ in range(2)]
+    for source_server_id, accounts in zip(ids, (left, []), strict=True):
+        backend.remove_source_server(source_server_id)
+        assert client.list_staging_accounts()["accounts"] == accounts
+
+
 def test_an_extended_server_cannot_be_extended_again(
     connect: Client, staging: DRSBackend, backend: DRSBackend, new_account: NewAccount
 ) -> None:

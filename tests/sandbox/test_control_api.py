@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from http.client import HTTPConnection
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from service.sandbox.aws_protocols import forward
 from service.sandbox.server import Sandbox
 
 HUB, TARGET, STAGING, APPS = "999900001111", "111122223333", "444455556666", "777788889999"
@@ -33,6 +35,13 @@ def send(sandbox: Sandbox) -> Send:
 
 def test_health(send: Send) -> None:
     assert send("GET", "/sandbox/health") == (200, {"status": "ok", "hub": HUB, "accounts": 4, "servers": 10})
+
+
+def test_only_this_machine_may_use_it(sandbox: Sandbox) -> None:
+    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/sandbox/health", "wsgi.input": io.BytesIO()}
+    for address, status in (("127.0.0.1", 200), ("::1", 200), ("10.0.0.1", 403), (None, 403)):
+        origin = {} if address is None else {"REMOTE_ADDR": address}
+        assert forward(sandbox._control_api, {**environ, **origin}, b"").status == status, address
 
 
 def test_calls_are_counted_by_account_region_and_operation(send: Send, client: Client) -> None:
@@ -118,6 +127,12 @@ def test_servers_can_be_removed(send: Send, client: Client) -> None:
         ("POST", "/sandbox/fleet", {}, (400, "accounts: Field required")),
         ("POST", "/sandbox/fleet", {"accounts": [{"account_id": "1"}]}, (400, "accounts[0].account_id")),
         ("POST", "/sandbox/remove", {"account_id": TARGET}, (400, "region: Field required")),
+        (
+            "POST",
+            "/sandbox/remove",
+            {"account_id": TARGET, "region": "us-none-1", "source_server_ids": ["s-1"]},
+            (400, "DRS has no region us-none-1"),
+        ),
     ],
 )
 def test_errors_name_the_invalid_member(

@@ -175,6 +175,11 @@ def test_binary_values_come_back_whole(sandbox: Sandbox, client: Client) -> None
     item = {**key, "replicationRegion": {"S": "us-west-2"}, "bytes": {"B": b"\x00\xff"}}
     dynamodb.put_item(TableName=table, Item=item)
     assert _items_in_us_west_2(dynamodb, table) == [item]
+    legacy = {"sourceServerArn": {"AttributeValueList": [{"S": "arn:1"}], "ComparisonOperator": "EQ"}}
+    assert dynamodb.query(TableName=table, KeyConditions=legacy)["Items"] == [item]  # from before expressions
+    for region, items in (("us-west-2", [item]), ("eu-west-1", [])):
+        where = {"replicationRegion": {"AttributeValueList": [{"S": region}], "ComparisonOperator": "EQ"}}
+        assert dynamodb.query(TableName=table, KeyConditions=legacy, QueryFilter=where)["Items"] == items
     assert dynamodb.get_item(TableName=table, Key=key)["Item"] == item
 
 

@@ -130,6 +130,15 @@ def test_page_two_fails_the_declared_number_of_times(sandbox: Sandbox, client: C
     assert [len(page["items"]) for page in pages] == [2, 2, 2, 1]
 
 
+def test_a_page_of_a_service_with_forms_fails(sandbox: Sandbox, client: Client) -> None:
+    ec2 = client("ec2", account_id=APPS, region="us-east-1")
+    fail = {"service": "ec2", "operation": "DescribeInstances", "page": 2}
+    sandbox.replace_faults(Faults.model_validate({"fail": [fail]}))
+    first = ec2.describe_instances(MaxResults=1)
+    assert _error_of(ec2.describe_instances, MaxResults=1, NextToken=first["NextToken"])
+    assert ec2.describe_instances(MaxResults=1, NextToken=first["NextToken"])["Reservations"]
+
+
 def test_page_three_is_counted_along_the_tokens(sandbox: Sandbox, client: Client) -> None:
     drs = client("drs", account_id=TARGET, region="us-west-2")
     sandbox.replace_faults(

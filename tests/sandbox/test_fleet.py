@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from service.sandbox.fleet import FleetError, demo_fleet, load_fleet, merged, parse_fleet, parse_model
-from service.sandbox.fleet_models import Fleet, Fragment
+from service.sandbox.fleet_models import Fleet, Fragment, Role
 
 _YAML = """
 hub: {account_id: 999900001111}
@@ -36,10 +36,26 @@ def test_yaml_is_read() -> None:
     assert fleet.faults.latency_s("ec2") == 0.0
 
 
+def test_a_time_in_yaml_is_text_as_in_an_answer_of_drs() -> None:
+    fleet = parse_fleet("""
+hub: {account_id: "999900001111"}
+accounts:
+  - account_id: "111122223333"
+    regions:
+      us-west-2: {servers: [{record: {lifeCycle: {addedToServiceDateTime: 2026-01-02T03:04:05Z}}}]}
+""")
+    (server,) = fleet.accounts[0].regions["us-west-2"].servers
+    assert server.record == {"lifeCycle": {"addedToServiceDateTime": "2026-01-02T03:04:05Z"}}
+
+
 def test_json_is_read(tmp_path: Path, members: dict[str, Any]) -> None:
     path = tmp_path / "fleet.json"
     path.write_text(json.dumps(members, indent="\t"))
     assert load_fleet(path) == parse_model(Fleet, members, "fleet")
+
+
+def test_a_role_without_a_trust_policy_has_the_usual_one() -> None:
+    assert parse_model(Role, {"trust_policy": None}, "role") == Role()
 
 
 def test_names_of_tables_by_default() -> None:
@@ -111,6 +127,8 @@ def test_errors_name_conflicts_between_accounts(accounts: list[Any], expected: s
         ({"throttle": {"requests_per_second": 0}}, "faults.throttle.requests_per_second"),
         ({"fail": [{"operation": "DescribeSourceServers", "page": 2, "from_call": 2}]}, "page or from_call, not both"),
         ({"deny": [{"service": "drs"}]}, "faults.deny[0].account_id: Field required"),
+        ({"deny": [{"account_id": "111122223333", "table": "t"}]}, "faults.deny[0]: drs has no tables"),
+        ({"fail": [{"operation": "Scan", "table": "t"}]}, "faults.fail[0]: drs has no tables"),
     ],
 )
 def test_errors_name_the_invalid_member_of_faults(faults: dict[str, Any], expected: str) -> None:

@@ -100,6 +100,16 @@ def test_functions_exist_only_in_the_hub_and_its_region(sandbox: Sandbox, client
     assert sandbox.invocations() == []
 
 
+def test_calls_about_policies_are_no_invocations(sandbox: Sandbox, client: Client) -> None:
+    functions = client("lambda")
+    with pytest.raises(functions.exceptions.ResourceNotFoundException):
+        functions.get_policy(FunctionName="none")
+    with pytest.raises(functions.exceptions.ResourceNotFoundException):
+        functions.remove_permission(FunctionName="none", StatementId="x")
+    assert [call.operation for call in sandbox.calls()] == ["GetPolicy", "RemovePermission"]
+    assert sandbox.invocations() == []
+
+
 def test_an_event_payload_is_limited_to_one_megabyte(sandbox: Sandbox, client: Client) -> None:
     invoke = client("lambda").invoke
     largest = json.dumps("x" * (MIB - 2)).encode()

@@ -123,7 +123,7 @@ def test_a_restarted_sandbox_is_empty() -> None:
 
 
 def test_the_error_names_an_unknown_service() -> None:
-    with Sandbox(_SMALL) as sandbox:
+    with serve(_SMALL) as sandbox:
         connection = HTTPConnection("127.0.0.1", sandbox.port, timeout=300)
         connection.request("GET", "/things", headers=_signed("nosuchservice"))
         response = connection.getresponse()

@@ -96,6 +96,7 @@ def test_a_fragment_adds_servers_and_regions(sandbox: Sandbox, client: Client) -
                 "account_id": TARGET,
                 "regions": {
                     "us-west-2": {"servers": [{"hostname": "late", "drs_tags": {"a": "b"}, "state": "STALLED"}]},
+                    "ap-south-2": {"initialized": False},
                     "ap-south-1": {
                         "servers": [{"record": {"sourceProperties": {"identificationHints": {"fqdn": "x.example"}}}}]
                     },
@@ -112,6 +113,11 @@ def test_a_fragment_adds_servers_and_regions(sandbox: Sandbox, client: Client) -
     (new,) = _servers(client, TARGET, "ap-south-1")
     hints = new["sourceProperties"]["identificationHints"]
     assert (hints["hostname"], hints["fqdn"]) == ("app-0001", "x.example")
+    with pytest.raises(ClientError, match="UninitializedAccountException"):
+        client("drs", account_id=TARGET, region="ap-south-2").describe_source_servers()
+    off = {"account_id": STAGING, "regions": {"ap-south-2": {"initialized": False}}}
+    sandbox.add(parse_model(Fragment, {"accounts": [off]}, "fragment"))
+    assert not drs_backends[STAGING]["ap-south-2"].trusted_accounts
 
 
 def test_servers_can_be_removed(sandbox: Sandbox, client: Client) -> None:

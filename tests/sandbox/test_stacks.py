@@ -49,7 +49,10 @@ class Stacks:
         s3.create_bucket(Bucket=bucket)
         s3.put_object(Bucket=bucket, Key="inner.json", Body=json.dumps(INNER).encode())
         self.template: dict[str, Any] = {
-            "Parameters": {"Queue": {"Type": "String", "AllowedPattern": "true|false"}},
+            "Parameters": {
+                "Queue": {"Type": "String", "AllowedPattern": "true|false"},
+                "Size": {"Type": "String", "Default": "one", "AllowedValues": ["one", "two"]},
+            },
             "Resources": {
                 "Inner": {
                     "Type": "AWS::CloudFormation::Stack",
@@ -67,7 +70,7 @@ class Stacks:
             StackName="outer",
             ChangeSetName=f"{kind}-{parameters.get('Queue')}",
             ChangeSetType=kind,
-            TemplateBody=json.dumps(self.template),
+            TemplateBody=json.dumps(self.template, indent="\t"),  # JSON that is no YAML
             Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
         )
         self._client.execute_change_set(StackName="outer", ChangeSetName=f"{kind}-{parameters.get('Queue')}")
@@ -118,6 +121,7 @@ def test_what_is_retained_except_on_creation_outlives_its_stack(sandbox: EngineS
     [
         ({}, "must have values"),
         ({"Queue": "perhaps"}, "must match pattern"),
+        ({"Queue": "true", "Size": "ten"}, "must be one of AllowedValues"),
         ({"Queue": "true", "Topic": "x"}, r"\[Topic\] do not exist in the template"),
     ],
 )
@@ -131,7 +135,8 @@ def test_parameters_that_cloudformation_refuses_are_refused(
 def test_an_assertion_of_a_rule_is_checked(sandbox: EngineSandbox) -> None:
     stacks = Stacks(sandbox)
     assertion = {"Assert": {"Fn::Equals": [{"Ref": "Queue"}, "true"]}, "AssertDescription": "a queue is needed"}
-    stacks.template["Rules"] = {"Needs": {"Assertions": [assertion]}}
+    never = {"RuleCondition": {"Fn::Equals": [{"Ref": "Size"}, "two"]}, "Assertions": [{**assertion, "Assert": False}]}
+    stacks.template["Rules"] = {"Needs": {"Assertions": [assertion]}, "Never": never}
     with pytest.raises(ClientError, match="a queue is needed"):
         stacks.deploy(Queue="false")
     assert stacks.deploy(Queue="true")["StackStatus"] == "CREATE_COMPLETE"
@@ -143,6 +148,24 @@ def test_a_failure_is_the_status_of_the_stack_and_its_creation_is_undone(sandbox
     assert stacks.deploy(Queue="true")["StackStatus"] == "ROLLBACK_COMPLETE"
     assert stacks.reasons()
     assert queues() == 0
+
+
+@pytest.mark.parametrize("missing", ["TemplateURL", "Outputs.None", "Outputs.Url"])
+def test_an_update_that_refers_to_nothing_is_a_failed_update(sandbox: EngineSandbox, missing: str) -> None:
+    stacks = Stacks(sandbox)
+    assert stacks.deploy(Queue="false")["StackStatus"] == "CREATE_COMPLETE"
+    if missing != "TemplateURL":
+        name = {"Fn::GetAtt": ["Inner", missing]}
+        stacks.template["Resources"]["Named"] = {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": name}}
+    else:
+        properties = stacks.template["Resources"]["Inner"]["Properties"]
+        stacks.template["Resources"]["Second"] = {
+            "Type": "AWS::CloudFormation::Stack",
+            "Properties": {**properties, "TemplateURL": f"{properties['TemplateURL']}.none"},
+        }
+    assert stacks.deploy("UPDATE", Queue="false")["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
+    [reason] = stacks.reasons()
+    assert ("does not exist" if missing == "TemplateURL" else f"has no output {missing}") in reason
 
 
 def test_what_moto_cannot_create_is_left_out_with_what_refers_to_it() -> None:

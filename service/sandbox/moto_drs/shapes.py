@@ -89,9 +89,7 @@ def copied(value: Any) -> Any:
         return value
     if isinstance(value, Mapping):
         return {key: copied(each) for key, each in value.items() if each is not None}
-    if isinstance(value, list | tuple):
-        return [copied(each) for each in value]
-    return value
+    return [copied(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def replication_info(state: str, zone: str, disks: Iterable[Record]) -> Record:
