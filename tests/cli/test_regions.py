@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from service.models import Shard
 from tests.cli.test_command_line import drs_sync
 from tests.cli.test_servers import run_json
+from tests.support.received_calls import ReceivedCall
 from tests.support.sandbox import EngineSandbox
 
 
@@ -97,7 +99,24 @@ def test_nothing_is_dropped_if_one_is_refused(
     assert left_over.status() == before
 
 
+def test_a_region_that_a_sync_has_just_found_servers_in_is_kept(left_over: EngineSandbox) -> None:
+    with left_over.received_calls().holding(_reads_the_row) as hold, ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(run_json, "regions", "drop", "us-wset-2", exit_code=2)
+        hold.wait()
+        left_over.put_status("us-wset-2", serverCount=3, status="AVAILABLE")
+        hold.release()
+        refusal = answer.result()
+    assert (refusal["error"], left_over.status()["us-wset-2"]["serverCount"]) == ("REGION_IN_USE", 3)
+    assert "just now" in refusal["message"]
+
+
+def _reads_the_row(call: ReceivedCall) -> bool:
+    return call.operation == "GetItem" and call.params["Key"] == {"region": {"S": "us-wset-2"}}
+
+
 def test_a_table_that_cannot_be_read_is_a_failure(left_over: EngineSandbox) -> None:
     assert drs_sync("regions", "drop", "us-wset-2", DRS_REGION_STATUS_TABLE="no-such-table").returncode == 1
     assert drs_sync("regions", "drop", "us-wset-2", DRS_REGION_STATUS_TABLE="").returncode == 2
+    shown = run_json("regions", exit_code=1, DRS_REGION_STATUS_TABLE="no-such-table")
+    assert (shown["error"], "no-such-table" in shown["message"]) == ("RegionStatusUnavailable", True)
     assert "us-wset-2" in left_over.status()

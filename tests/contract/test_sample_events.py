@@ -636,6 +636,13 @@ def test_a_caller_may_not_choose_the_role(sandbox: EngineSandbox) -> None:
     assert (status, response["details"]["parameter"]) == (400, "assumeRoleName")
     body = {"accountId": sandbox.names.a, "assumeRoleName": "DRSOrchestrationRole"}
     assert enveloped(write_handler(route("POST", "/drs/tag-sync", body)))[0] == 200
+    sandbox.change_target(sandbox.names.a, roleArn=f"arn:aws:iam::{sandbox.names.a}:role/path/Own")
+    status, response = enveloped(write_handler(route("POST", "/drs/tag-sync", {**body, "assumeRoleName": "Own"})))
+    assert (status, response["error"]) == (
+        500,
+        "INTERNAL_ERROR",
+    )  # it may choose the role on record, which is not there
+    assert "role/path/Own" in response["details"]["error"]
 
 
 def test_extended_servers_across_accounts(sandbox: EngineSandbox) -> None:

@@ -121,9 +121,8 @@ _ON_PREMISES: Final = {
     for name, value in ORIGINAL.items()
     if name not in {"originalSourceRegion", "originalSourceAccountId", "originalInstanceId", "originalAvailabilityZone"}
 } | {"originEnvironment": "ON_PREMISES", "originEnvironmentSource": "vmWareUuid"}
-PREMISES: Final = after(
-    DOWN, original=_ON_PREMISES, forward=RECOVERED.model_copy(update={"instance_id": "", "zone": ""})
-)
+_FROM_PREMISES: Final = RECOVERED.model_copy(update={"instance_id": "", "zone": ""})
+PREMISES: Final = after(DOWN, original=_ON_PREMISES, forward=_FROM_PREMISES)
 _GONE: Final = MACHINE.model_copy(update={"ec2_state": "TERMINATED"})
 _STOPPED: Final = MACHINE.model_copy(update={"ec2_state": "STOPPED"})
 _BACK_GONE: Final = BACK.model_copy(update={"ec2_state": "TERMINATED"})
@@ -171,6 +170,10 @@ STATES: Final[Mapping[str, tuple[str, Facts]]] = {
     "other-zone-gone": ("launch-new-recovery", after(ZONE, recovered=_GONE)),
     "on-premises-gone": ("launch-new-recovery", after(PREMISES, recovered=_GONE)),
     "on-premises-lost": ("launch-new-recovery", after(PREMISES, recovered=None)),
+    "on-premises-unreachable": (
+        "failback-client",
+        after(PREMISES, forward=_FROM_PREMISES.model_copy(update={"live": False}), recovered=None, scopes_read=()),
+    ),
     "on-premises-stopped": ("failback-client", after(PREMISES, recovered=_STOPPED)),
     "on-premises-guessed": ("origin-unknown", GUESSED),
     "on-premises-guessed-then-heard": (

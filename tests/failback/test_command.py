@@ -22,6 +22,7 @@ from service.queries.failback.render import as_text
 from service.queries.failback.runbook import write_runbook
 from tests.failback.cycle import A1, HOST, RECOVERY, SOURCE, Cycle
 from tests.failback.states import DOWN, STATES, WHEN, after
+from tests.support.loop_clock import LoopClock
 from tests.support.sandbox import EngineSandbox
 
 NOW = datetime.fromisoformat(WHEN)
@@ -77,7 +78,7 @@ def _next_step(text: str) -> str:
 
 
 def test_with_drs_unreachable_it_answers_from_the_table_and_says_how_old_that_is(
-    cycle_sandbox: tuple[EngineSandbox, Cycle], capsys: pytest.CaptureFixture[str]
+    cycle_sandbox: tuple[EngineSandbox, Cycle], capsys: pytest.CaptureFixture[str], loop_clock: LoopClock
 ) -> None:
     sandbox, cycle = cycle_sandbox
     cycle.recover()
@@ -89,6 +90,15 @@ def test_with_drs_unreachable_it_answers_from_the_table_and_says_how_old_that_is
     assert "AccessDeniedException" in body["facts"]["notes"][0]
     assert parse_iso(body["facts"]["forward"]["seenAt"]) is not None
     assert body["facts"]["forward"]["live"] is False
+    sandbox.latency(loop_clock, drs=90_000)
+    body = json.loads(failback_output(capsys, HOST, "-o", "json", code=3))
+    assert (body["way"], body["facts"]["forward"]["live"]) == ("reverse-replication", False)
+    assert "DRS did not answer in time" in body["facts"]["notes"][0]
+    sandbox.faults()
+    cycle.dr.remove_source_server(cycle.forward.source_server_id)
+    body = json.loads(failback_output(capsys, HOST, "-o", "json", code=3))
+    [note] = body["facts"]["notes"]
+    assert f"{cycle.forward.source_server_id} is no longer in DRS in {sandbox.names.a}/{RECOVERY}" in note
 
 
 def test_with_the_table_of_accounts_out_of_reach_the_inventory_answers(
@@ -97,6 +107,10 @@ def test_with_the_table_of_accounts_out_of_reach_the_inventory_answers(
     sandbox, cycle = cycle_sandbox
     cycle.recover()
     sync(sandbox)
+    monkeypatch.setenv("TARGET_ACCOUNTS_TABLE", "no-such-table")
+    body = json.loads(failback_output(capsys, HOST, "-o", "json", code=3))
+    assert body["originalInstanceId"] == A1
+    assert "could not be read (ResourceNotFoundException)" in body["facts"]["notes"][0]
     monkeypatch.delenv("TARGET_ACCOUNTS_TABLE")
     body = json.loads(failback_output(capsys, HOST, "-o", "json", code=3))
     assert body["originalInstanceId"] == A1

@@ -12,7 +12,7 @@ import pytest
 
 from service.handlers import data_management, query
 from service.handlers.responses import HEADERS
-from tests.support.sandbox import EVERY_REGION, EngineSandbox
+from tests.support.sandbox import EVERY_REGION, EngineSandbox, estate_without_accounts
 
 SYNC = {"operation": "sync_source_server_inventory"}
 
@@ -65,6 +65,13 @@ def test_a_function_about_to_be_ended_reports_before_that(function_sandbox: Engi
     function_sandbox.everywhere()
     answer = data_management.lambda_handler(SYNC, Context(remaining_ms=5_000))
     assert answer["scopes"]["failed"] == answer["scopes"]["asked"] == 2 * len(EVERY_REGION)
+
+
+def test_a_tag_sync_without_accounts_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    with estate_without_accounts(monkeypatch):
+        answer = data_management.lambda_handler({"operation": "handle_drs_tag_sync"}, Context())
+        data_management.runtime.close()
+    assert (answer["message"], answer["status"]) == ("No target accounts: nothing to sync", "complete")
 
 
 def test_a_missing_table_name_is_an_error_body(function_sandbox: EngineSandbox) -> None:

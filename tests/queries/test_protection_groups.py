@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import anyio
 import pytest
 
+from service.aws.dynamodb import TableReader
+from service.queries.protection_groups import read_assignments
 from tests.queries.client import QueryClient
+from tests.support.loop_clock import LoopClock
 from tests.support.sandbox import EngineSandbox
 
 
@@ -100,7 +104,14 @@ async def test_groups_on_a_later_page_count(client: QueryClient, sandbox: Engine
 
 
 @pytest.mark.parametrize(
-    "broken", ["absent", {"sourceServerIds": "s-1"}, {"serverSelectionTags": ["App"]}, {"sourceServerIds": [1]}]
+    "broken",
+    [
+        "absent",
+        {"sourceServerIds": "s-1"},
+        {"serverSelectionTags": ["App"]},
+        {"sourceServerIds": [1]},
+        {"accountId": 1},
+    ],
 )
 async def test_where_groups_are_not_known_nothing_is_offered_and_the_answer_says_why(
     client: QueryClient, sandbox: EngineSandbox, groups: Groups, broken: Any, caplog: pytest.LogCaptureFixture
@@ -116,6 +127,17 @@ async def test_where_groups_are_not_known_nothing_is_offered_and_the_answer_says
     assert "no server can be selected" in error["message"]
     assert error["advice"]
     assert "protection groups are not known" in caplog.messages
+
+
+async def test_groups_that_are_not_read_in_time_are_not_known(
+    client: QueryClient, sandbox: EngineSandbox, groups: Groups, loop_clock: LoopClock
+) -> None:
+    sandbox.latency(loop_clock, dynamodb=90_000)
+    async with client.open() as deps:
+        table = TableReader(deps.aws_client.hub(), groups.name, deps.aws_client.hub_region)
+        assignments = await read_assignments(table, "us-west-2", "", until=anyio.current_time() + 60)
+    [problem] = assignments.problems
+    assert f"the table {groups.name} did not answer in time" in problem.message
 
 
 async def test_a_row_of_another_region_or_of_the_edited_group_may_be_unusable(

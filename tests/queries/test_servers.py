@@ -125,6 +125,18 @@ async def test_a_role_that_is_refused_is_a_region_that_is_refused(client: QueryC
     assert (error.code, phrase(error.message)) == ("REGION_ACCESS_DENIED", "not authorized")
 
 
+async def test_without_an_identity_of_the_hub_stale_servers_are_shown_and_no_scope_is_tried(
+    client: QueryClient, sandbox: EngineSandbox
+) -> None:
+    client.age(sandbox.names.a, "us-west-2", 1000)
+    expired = {"operation": "GetCallerIdentity", "error": "ExpiredToken", "status": 403, "times": None}
+    sandbox.faults(fail=[{"service": "sts", **expired}])
+    body = (await client.servers(region="us-west-2", accountId=sandbox.names.a)).body
+    assert ({each["stale"] for each in body["servers"]}, body["complete"]) == ({True}, False)
+    assert [(each["operation"], each["code"]) for each in body["errors"]] == [("GetCallerIdentity", "ExpiredToken")]
+    assert set(client.calls_beyond_tables) == {"GetCallerIdentity"}
+
+
 async def test_a_throttled_region_shows_what_was_known(client: QueryClient, sandbox: EngineSandbox) -> None:
     client.age(sandbox.names.a, "us-west-2", 1000)
     sandbox.set(QUERY_DEADLINE_SECONDS="10")
@@ -188,6 +200,8 @@ async def test_an_excluded_scope_is_never_read(client: QueryClient, sandbox: Eng
         assert client.calls_beyond_tables == {}
         assert (body["complete"], body["scopeStates"]["excluded"]) == (True, 1)
         assert {each["accountId"] for each in body.get("servers", ())} <= {sandbox.names.b}
+    body = (await client.servers(region="us-west-2", accountId=sandbox.names.a)).body
+    assert (body["servers"], body["complete"], body["scopeStates"]["excluded"]) == ([], True, 1)
 
 
 async def test_a_response_that_is_too_large_is_truncated_and_says_so(

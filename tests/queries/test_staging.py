@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from service.errors import RefusalError
+from service.errors import AwsError, RefusalError
 from tests.queries.client import QueryClient, synced
+from tests.support.loop_clock import LoopClock
 from tests.support.sandbox import EngineSandbox
 
 
@@ -154,6 +155,26 @@ async def test_servers_are_counted_by_staging_account_and_region(client: QueryCl
         "accessible": True,
     }
     assert (second["totalServers"], second["regionalBreakdown"], second["accessible"]) == (0, [], True)
+
+
+async def test_a_record_whose_account_id_is_none_is_counted_as_it_is_and_says_why(
+    client: QueryClient, sandbox: EngineSandbox
+) -> None:
+    async with client.staging() as staging:
+        answer = await staging.query_staging_accounts_from_target(sandbox.names.a, [{"accountId": "12"}])
+    (one,) = answer.members["stagingAccounts"]
+    assert (one["totalServers"], one["accessible"], "12 digits" in one["error"]) == (0, False, True)
+
+
+async def test_a_record_that_is_not_read_in_time_is_an_error_of_the_table(
+    sandbox: EngineSandbox, loop_clock: LoopClock
+) -> None:
+    client = QueryClient(sandbox)
+    client.now()  # read before
+    sandbox.latency(loop_clock, dynamodb=90_000)
+    async with client.staging() as staging:
+        with pytest.raises(AwsError, match=r"dynamodb:GetItem.*DeadlineExceeded"):
+            await staging.get_staging_accounts_direct(sandbox.names.a)
 
 
 async def test_counts_of_a_target_that_cannot_be_read_are_not_passed_off_as_zeros(

@@ -194,11 +194,12 @@ def current_reversed_server(facts: Facts) -> DrsRecord | None:
 
 def is_same_region(facts: Facts) -> bool:
     """Whether the server replicates within its own account and region, so that a failback only changes the zone."""
-    forward = facts.forward
-    if forward is None:
-        return False
-    account = facts.text("originalSourceAccountId") or forward.account_id
-    return (account, facts.text("originalSourceRegion")) == (forward.account_id, forward.region)
+    forward, account = facts.forward, facts.text("originalSourceAccountId")
+    return (
+        forward is not None
+        and account in {"", forward.account_id}
+        and facts.text("originalSourceRegion") == forward.region
+    )
 
 
 def is_failed_back(facts: Facts) -> bool:
