@@ -67,9 +67,8 @@ class TableReader:
         params.update({"ConsistentRead": True} if index is None else {"IndexName": index})
         if only:
             params["ProjectionExpression"] = ",".join(f"#{name}" for name in only)
-        if names := {*only, *names_in(condition)}:
-            params["ExpressionAttributeNames"] = {f"#{name}": name for name in sorted(names)}
-        selected_by = names_in(condition)
+        selected_by = names_in(condition)  # never empty: a key is always named by a placeholder
+        params["ExpressionAttributeNames"] = {f"#{name}": name for name in sorted({*only, *selected_by})}
         return self._pages("Query", params, trim, texts=selected_by & set(only) if only else selected_by)
 
     async def scan_page(

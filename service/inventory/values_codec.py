@@ -14,7 +14,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from service.inventory.moving_values import (
-    MAX_NUMBER,
     ZERO_DAYS,
     MovingValues,
     duration_ms,
@@ -157,9 +156,7 @@ def _tagged_time(text: str | None, base_s: int) -> _Tagged:
     moment = time_ms(text)
     if moment is None:
         return _UNKNOWN, 0
-    difference = moment - base_s * 1000
-    if abs(difference) > MAX_NUMBER:
-        return _UNKNOWN, 0
+    difference = moment - base_s * 1000  # below MAX_NUMBER for any two times of the years 1 to 9999
     if "." in text:
         return (_WITH_FRACTION if difference >= 0 else _NEGATIVE_WITH_FRACTION), abs(difference)
     return (_NUMBER if difference >= 0 else _NEGATIVE), abs(difference) // 1000

@@ -315,6 +315,15 @@ def test_a_binary_that_is_not_base64_is_a_malformed_item(text: Any) -> None:
         decode({"values": {"B": text}})
 
 
+@pytest.mark.parametrize(
+    "value",
+    [{"N": "NaN"}, {"N": "-Infinity"}, {"N": "1E+200"}, {"N": "1E-200"}, {"SS": ["a", 5]}, {"NS": [5]}, {"BS": [5]}],
+)
+def test_a_value_that_dynamodb_does_not_have_is_a_malformed_item(value: Any) -> None:
+    with pytest.raises(ValueError, match=r"that DynamoDB does not have|a member of another type"):
+        decode({"odd": value})
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**30), 10**30) | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),

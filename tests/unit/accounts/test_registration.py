@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.accounts.records import RoleRef, parse_account
-from service.accounts.registration import add_fix, target_record
+from service.accounts.registration import add_fix, checked_account_id, target_record
 from service.errors import RefusalError
 
 HUB, TARGET = "999988887777", "111122223333"
@@ -69,3 +69,12 @@ def test_a_wrong_member_is_named(account_id: str, members: dict[str, str], param
 def test_the_fix_names_the_command_and_a_similar_account() -> None:
     assert add_fix(TARGET) == f"Fix: correct the id, or add the account: drs-sync accounts add {TARGET}"
     assert add_fix("111122223334", [TARGET, "999999999999"]).startswith(f"Did you mean {TARGET}? ")
+
+
+@pytest.mark.parametrize(
+    ("account_id", "code"), [("", "MISSING_FIELD"), ("12345", "INVALID_FORMAT"), ("11112222333x", "INVALID_FORMAT")]
+)
+def test_what_is_no_account_id_is_refused_with_the_code_of_the_api(account_id: str, code: str) -> None:
+    with pytest.raises(RefusalError, match="accountId") as caught:
+        checked_account_id(account_id)
+    assert caught.value.code == code

@@ -6,7 +6,7 @@ import pytest
 from botocore import exceptions as sdk
 
 from service.aws.credential_errors import CredentialSourceError, explain
-from service.aws.credential_source import SourceFacts
+from service.aws.credential_source import SourceFacts, source_name
 
 URL = "https://sts.us-east-1.amazonaws.com/"
 SECRET = "what-the-file-contains"
@@ -43,6 +43,18 @@ def test_what_may_succeed_later_or_is_a_bug_is_left_as_it_is(error: Exception) -
             "the credentials endpoint of the container (AWS_CONTAINER_CREDENTIALS_RELATIVE_URI) gave no credentials: "
             "Received non 200 response 404",
             "check that the container or pod has a role",
+        ),
+        (
+            sdk.CredentialRetrievalError(provider="sso", error_msg="no token"),
+            {"AWS_ACCESS_KEY_ID": "x"},
+            "Error when retrieving credentials from sso: no token",
+            "correct AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, then run this again",
+        ),
+        (
+            ValueError(SECRET),
+            {"AWS_ACCESS_KEY_ID": "x"},
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY gave no usable credentials (ValueError)",
+            "run `aws sts",
         ),
         (
             RuntimeError("refreshed credentials are still expired"),
@@ -99,3 +111,14 @@ def test_cause_and_fix(error: Exception, environ: dict[str, str], cause: str, fi
 def test_a_circle_of_profiles_ends() -> None:
     profiles = {"p": {"source_profile": "q"}, "q": {"source_profile": "p"}}
     assert list(SourceFacts("p", profiles).chain()) == ["p", "q"]
+
+
+@pytest.mark.parametrize(
+    ("facts", "named"),
+    [
+        (SourceFacts("p", {"p": {"aws_access_key_id": "x"}}), "the profile p"),
+        (SourceFacts("p", {"p": {}}), "the metadata service of this host"),
+    ],
+)
+def test_a_source_is_named(facts: SourceFacts, named: str) -> None:
+    assert source_name(facts) == named

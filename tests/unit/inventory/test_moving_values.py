@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import random
+import struct
+import zlib
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -177,6 +179,33 @@ def test_damaged_bytes_are_unknown_and_never_wrong_values(data: st.DataObject) -
     written[at] ^= data.draw(st.integers(1, 255))
     assert decode_values(bytes(written)) is None
     assert decode_values(bytes(written[:at])) is None
+
+
+def _part(kind: int = 0, *, column: int = 0, version: int = 1, more: bytes = b"") -> bytes:
+    """Return a part with one server and a right checksum: one value is of this kind, the others are absent."""
+    tags = bytes(kind << 3 if each == column else 0 for each in range(4))
+    body = struct.pack(">BIq", version, 1, BASE_S) + bytes(6) + zlib.compress(tags + more)
+    return body + struct.pack(">I", zlib.crc32(body))
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        _part(version=2),  # of a later version of this service
+        _part(more=b"x"),
+        _part(5),  # a lag is never negative
+        _part(2, column=2),  # a time is no duration
+        _part(7, column=3),
+    ],
+)
+def test_a_part_that_this_version_does_not_write_is_unknown(written: bytes) -> None:
+    assert decode_values(_part()) == {bytes(6): MovingValues("", None, "", "")}
+    assert decode_values(written) is None
+
+
+def test_values_that_were_never_normalised_are_unknown() -> None:
+    values = {bytes(6): MovingValues("soon", 1, "later", "never")}
+    assert decode_values(encode_values(values, base_s=BASE_S)) == {bytes(6): MovingValues(None, 1, None, None)}
 
 
 @given(st.none() | st.text() | st.integers() | st.binary() | st.lists(st.text()))
